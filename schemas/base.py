@@ -1,0 +1,70 @@
+"""What every message has in common: frozen, strict, and refused rather than repaired."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+INT64 = 2**63 - 1
+
+Nanoseconds = Annotated[int, Field(ge=0, le=INT64)]
+"""A clock's reading: integer nanoseconds since its epoch."""
+
+NanosecondsDifference = Annotated[int, Field(ge=-INT64, le=INT64)]
+"""The signed difference of two clocks' readings, in integer nanoseconds."""
+
+MAX_MESSAGE_BYTES = 128 * 1024
+"""The largest payload that is decoded at all; a full batch of 100 exchanges is about 45 KiB."""
+
+
+class SchemasError(Exception):
+    """Base of this package's errors.
+
+    SchemasError
+    ├── InvalidNameError     a vehicle, topside or session name (schemas.names)
+    ├── InvalidTopicError    a topic that is not in the table (schemas.topics)
+    └── InvalidMessageError  a payload that is not what its topic promises
+    """
+
+
+class InvalidMessageError(SchemasError):
+    """A payload that cannot be taken: not UTF-8, not JSON, too large, or not the promised shape."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(f"not a valid {model}: {reason}")
+        self.model = model
+        self.reason = reason
+
+
+class Message(BaseModel):
+    """A frozen value decoded strictly: no type is coerced, NaN and infinity are refused.
+
+    Unknown keys are ignored, so that a newer peer can add one within the same schema version.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+    @classmethod
+    def decode(cls, payload: bytes | str) -> Self:
+        """The message in `payload`, or InvalidMessageError with the first fault and the value received."""
+        if len(payload) > MAX_MESSAGE_BYTES:
+            raise InvalidMessageError(cls.__name__, f"{len(payload)} bytes, more than {MAX_MESSAGE_BYTES}")
+        try:
+            return cls.model_validate_json(payload)
+        except ValidationError as error:
+            raise InvalidMessageError(cls.__name__, first_fault(error)) from error
+
+    def encode(self) -> bytes:
+        """The message as UTF-8 JSON, keys in the order in which they are declared."""
+        return self.model_dump_json().encode()
+
+
+def first_fault(error: ValidationError) -> str:
+    """One line for the first of pydantic's complaints: where, what, and the value (shortened)."""
+    fault = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    received = repr(fault["input"])
+    if len(received) > 80:  # noqa: PLR2004 - a log line, not a dump
+        received = received[:77] + "…"
+    return f"{where + ': ' if where else ''}{fault['msg']} (received {received})"

@@ -1,0 +1,62 @@
+"""The names that stand in topics and paths, validated so that none can smuggle a separator or wildcard."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from schemas.base import SchemasError
+
+_AGENT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
+_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_ROOT = re.compile(r"[A-Za-z0-9_-]{1,63}(/[A-Za-z0-9_-]{1,63}){0,7}", re.ASCII)
+
+
+class InvalidNameError(SchemasError, ValueError):
+    """A name that may not stand in a topic or a path."""
+
+    def __init__(self, kind: str, name: str, rule: str) -> None:
+        shown = repr(name if len(name) <= 80 else name[:77] + "…")  # noqa: PLR2004 - a log line
+        super().__init__(f"{shown} is not a {kind} name: {rule}")
+        self.kind = kind
+        self.name = name
+
+
+def vehicle_name(name: str) -> str:
+    """`name` if it may name a vehicle, else InvalidNameError."""
+    return _agent_name("vehicle", name)
+
+
+def topside_name(name: str) -> str:
+    """`name` if it may name a topside, else InvalidNameError."""
+    return _agent_name("topside", name)
+
+
+def session_name(name: str) -> str:
+    """`name` if it may name a session or a mission, else InvalidNameError."""
+    if not _SESSION.fullmatch(name) or ".." in name:
+        rule = "a letter or digit, then at most 99 of letters, digits, '.', '_', '-', and no '..'"
+        raise InvalidNameError("session", name, rule)
+    return name
+
+
+def root_name(name: str) -> str:
+    """`name` if it may be the topics' root: one to eight levels of letters, digits, `_` and `-`."""
+    if not _ROOT.fullmatch(name):
+        raise InvalidNameError("topic root", name, "levels of letters, digits, '_' and '-', parted by '/'")
+    return name
+
+
+def _agent_name(kind: str, name: str) -> str:
+    if not _AGENT.fullmatch(name):
+        rule = "a small letter or digit, then at most 62 of small letters, digits, '_', '-'"
+        raise InvalidNameError(kind, name, rule)
+    return name
+
+
+Vehicle = Annotated[str, AfterValidator(vehicle_name)]
+Topside = Annotated[str, AfterValidator(topside_name)]
+Session = Annotated[str, AfterValidator(session_name)]
+Root = Annotated[str, AfterValidator(root_name)]

@@ -1,0 +1,1 @@
+"""The offset estimator against simulated truth and against its peers."""

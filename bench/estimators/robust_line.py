@@ -1,0 +1,67 @@
+"""pyxdf's clock correction afterwards: one robust line through liblsl's measurements between clock resets.
+
+Source: xdf-modules/pyxdf `_clock_sync` and `_robust_fit` (Huber's loss by the alternating direction method of
+multipliers, Boyd et al. 2011 §6.1.1), with its default thresholds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.estimators.clocks import Floats
+from bench.estimators.samples import Outcome, Samples
+from bench.estimators.single_best import lsl_measurements
+
+WINSOR_S = 1e-4
+RESET_SECONDS = 5.0
+RESET_STDS = 5.0
+RESET_OFFSET_SECONDS = 1.0
+RESET_OFFSET_STDS = 10.0
+ITERATIONS = 1000
+
+
+def _glitches(steps: Floats, *, stds: float, seconds: float) -> Floats:
+    centre = np.median(steps)
+    spread = np.median(np.abs(steps - centre)) + np.finfo(float).eps
+    return ((steps - centre) / spread > stds) & (steps - centre > seconds)
+
+
+def clock_resets(at_s: Floats, offset_s: Floats) -> list[int]:
+    """Where a new range begins: a pause *and* a jump of the offset, as pyxdf demands."""
+    paused = _glitches(np.diff(at_s), stds=RESET_STDS, seconds=RESET_SECONDS) | (np.diff(at_s) < 0)
+    jumped = _glitches(np.abs(np.diff(offset_s)), stds=RESET_OFFSET_STDS, seconds=RESET_OFFSET_SECONDS)
+    return (np.flatnonzero(paused & jumped) + 1).tolist()
+
+
+def huber_line(at_s: Floats, offset_s: Floats) -> tuple[float, float]:
+    """Intercept (s) and slope with quadratic loss below 0.1 ms and linear loss above."""
+    start_s = float(at_s.min())
+    design = np.column_stack([np.ones(at_s.size), (at_s - start_s) / WINSOR_S])
+    target = offset_s / WINSOR_S
+    solve = np.linalg.solve(design.T @ design, design.T)
+    split, dual = np.zeros_like(target), np.zeros_like(target)
+    fitted = np.zeros(2)
+    for _ in range(ITERATIONS):
+        fitted = solve @ (target + split - dual)
+        residual = design @ fitted - target + dual
+        clipped = residual - np.clip(residual, -2.0, 2.0)
+        split = (residual + clipped) / 2
+        dual = residual - split
+    slope = float(fitted[1])
+    return float(fitted[0]) * WINSOR_S - slope * start_s, slope
+
+
+def pyxdf(samples: Samples) -> Outcome:
+    """The fitted line at every exchange, from the whole log; it states no error."""
+    chosen = lsl_measurements(samples)[0]
+    at_s = samples.destination_ns / 1e9
+    measured_s = samples.middle_ns[chosen] / 1e9
+    cuts = clock_resets(at_s[chosen], measured_s)
+    offset = np.full(at_s.size, np.nan)
+    for begin, end in zip([0, *cuts], [*cuts, chosen.size], strict=True):
+        first = 0 if begin == 0 else chosen[begin]
+        last = at_s.size if end == chosen.size else chosen[end]
+        intercept, slope = huber_line(at_s[chosen[begin:end]], measured_s[begin:end])
+        offset[first:last] = (intercept + slope * at_s[first:last]) * 1e9
+    nothing = np.full(offset.size, np.nan)
+    return Outcome(offset, nothing, nothing)

@@ -1,0 +1,71 @@
+"""Peers that trust single exchanges: one handshake, liblsl's wave of eight, and NTP's clock filter.
+
+Sources: the handshake of the tool that Tidesync replaces (docs/); sccn/liblsl `time_receiver.cpp` and the
+defaults of `api_config.cpp`; RFC 5905 §10 and its appendix A.5.2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.estimators.clocks import Floats
+from bench.estimators.samples import Outcome, Samples, held
+
+HANDSHAKE_EVERY_S = 10.0
+
+WAVE_EVERY_S = 5.0
+"""liblsl's time_update_interval; in its default the probes are 64 ms apart, here as the trace has them."""
+WAVE_PROBES = 8
+WAVE_LEAST_PROBES = 6
+
+FILTER_STAGES = 8
+PHI = 15e-6
+"""The frequency tolerance by which RFC 5905 lets dispersion grow."""
+
+
+def handshake(samples: Samples) -> Outcome:
+    """The middle of one exchange every ten seconds, used until the next; half its delay is the stated error."""
+    slot = np.floor(samples.origin_ns / (HANDSHAKE_EVERY_S * 1e9) + 1e-9)
+    first = np.unique(slot, return_index=True)[1]
+    half = samples.delay_ns[first] / 2
+    return held(slot.size, first, samples.middle_ns[first], half)
+
+
+def lsl_measurements(samples: Samples) -> tuple[Floats, Floats]:
+    """Indices of the exchanges that liblsl would have chosen and of those at which it would know: a pair."""
+    slot = np.floor(samples.origin_ns / (WAVE_EVERY_S * 1e9) + 1e-9)
+    starts = np.unique(slot, return_index=True)[1]
+    ends = np.append(starts[1:], slot.size)
+    chosen: list[int] = []
+    known: list[int] = []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        stop = min(start + WAVE_PROBES, end)
+        if stop - start >= min(WAVE_LEAST_PROBES, end - start):
+            chosen.append(start + int(np.argmin(samples.delay_ns[start:stop])))
+            known.append(stop - 1)
+    return np.array(chosen), np.array(known)
+
+
+def lsl(samples: Samples) -> Outcome:
+    """The middle of the exchange with the least delay of a wave; liblsl states its whole round trip as error."""
+    chosen, known = lsl_measurements(samples)
+    return held(samples.delay_ns.size, known, samples.middle_ns[chosen], samples.delay_ns[chosen])
+
+
+def ntp(samples: Samples) -> Outcome:
+    """RFC 5905's clock filter on every exchange (an ordinary client polls every 64 s): generous to NTP.
+
+    Of the last eight the one with the least delay counts, but never one older than the last that was used.
+    The stated error is its synchronization distance: half its delay plus 15 ppm of its age.
+    """
+    size = samples.delay_ns.size
+    offset, half = np.full(size, np.nan), np.full(size, np.nan)
+    used = -1
+    for now in range(size):
+        oldest = max(0, now - FILTER_STAGES + 1)
+        best = oldest + int(np.argmin(samples.delay_ns[oldest : now + 1]))
+        used = max(used, best)
+        age_ns = samples.destination_ns[now] - samples.destination_ns[used]
+        offset[now] = samples.middle_ns[used]
+        half[now] = samples.delay_ns[used] / 2 + PHI * age_ns
+    return Outcome(offset, offset - half, offset + half)

@@ -1,0 +1,179 @@
+"""Clocks: this machine's, a simulated one, and the reading that ties realtime to raw.
+
+Realtime is what sensors are stamped with; it can be stepped and slewed. RAW (CLOCK_MONOTONIC_RAW) is what
+nobody can step or slew. The two are never subtracted from each other but through a `Reading`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+SLEW_LIMIT_PPM = 500
+"""The fastest that Linux slews realtime (adjtimex: MAXFREQ, and adjtime's fixed rate)."""
+
+_READ_ATTEMPTS = 4
+_NARROW_NS = 1_000
+"""A bracket this narrow is good enough; two clock reads back to back take some 100 ns."""
+
+
+class Clock(Protocol):
+    """A machine's clocks. Instants are integer nanoseconds; RAW counts from an arbitrary start."""
+
+    @property
+    def boot_id(self) -> str:
+        """Changes when RAW starts anew."""
+
+    @property
+    def resolution_ns(self) -> int:
+        """The coarsest step of either clock."""
+
+    def realtime_ns(self) -> int:
+        """Nanoseconds since the Unix epoch; can be stepped and slewed."""
+
+    def raw_ns(self) -> int:
+        """Nanoseconds that nobody can step or slew; stops in suspend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """RAW at an instant, and how far realtime stood ahead of it then.
+
+    `width_ns` is the gap between the two raw readings that bracket the realtime one: the difference is
+    known to half of it.
+    """
+
+    raw_ns: int
+    realtime_minus_raw_ns: int
+    width_ns: int
+
+    @property
+    def realtime_ns(self) -> int:
+        """RAW plus the difference: what is published, so that a subtraction recovers RAW exactly."""
+        return self.raw_ns + self.realtime_minus_raw_ns
+
+    def stepped_since(self, earlier: Reading) -> bool:
+        """Whether realtime moved against RAW since `earlier` by more than slewing and the widths allow."""
+        moved = abs(self.realtime_minus_raw_ns - earlier.realtime_minus_raw_ns)
+        slewed = abs(self.raw_ns - earlier.raw_ns) * SLEW_LIMIT_PPM // 1_000_000
+        return moved > slewed + self.width_ns + earlier.width_ns
+
+
+def read(clock: Clock) -> Reading:
+    """Read RAW, realtime, RAW: the narrowest of a few brackets, dated by the first RAW reading of all.
+
+    So the reading is taken as early as the call can: late enough for a receive stamp, which must not be
+    earlier than the arrival, and early enough for a transmit stamp, which must not be later than the send.
+    """
+    first_raw = clock.raw_ns()
+    best = _bracket(clock)
+    for _ in range(_READ_ATTEMPTS - 1):
+        if best.width_ns <= _NARROW_NS:
+            break
+        best = min(best, _bracket(clock), key=lambda reading: reading.width_ns)
+    return Reading(first_raw, best.realtime_minus_raw_ns, best.width_ns)
+
+
+def _bracket(clock: Clock) -> Reading:
+    before = clock.raw_ns()
+    realtime = clock.realtime_ns()
+    after = clock.raw_ns()
+    return Reading(before, realtime - (before + after) // 2, after - before)
+
+
+def machine_boot_id() -> str:
+    """Linux's boot id; elsewhere one per process, so that a restart is taken for a reboot."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return str(uuid.uuid4())
+
+
+class SystemClock:
+    """This machine's clocks."""
+
+    def __init__(self) -> None:
+        self.boot_id = machine_boot_id()
+        self._raw_id = getattr(time, "CLOCK_MONOTONIC_RAW", None)
+        self.resolution_ns = self._resolution_ns()
+
+    def realtime_ns(self) -> int:
+        """CLOCK_REALTIME."""
+        return time.time_ns()
+
+    def raw_ns(self) -> int:
+        """CLOCK_MONOTONIC_RAW where the system has it, else the performance counter."""
+        if self._raw_id is None:
+            return time.perf_counter_ns()
+        return time.clock_gettime_ns(self._raw_id)
+
+    def _resolution_ns(self) -> int:
+        steps_s = (time.get_clock_info("time").resolution, time.get_clock_info("perf_counter").resolution)
+        return max(1, round(max(steps_s) * 1e9))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A simulated step of realtime: `after_s` seconds from the start, by `step_ns`."""
+
+    after_s: float
+    step_ns: int
+
+
+@dataclass
+class SimulatedClock:
+    """A vehicle's clock made from another: off by an offset, drifting, stepped at given moments.
+
+    Its RAW runs `drift_ppm` fast against the base's RAW; at the start its realtime is `offset_ns` ahead of
+    the base's. It boots when it is made, so it has a boot id of its own.
+    """
+
+    base: Clock
+    offset_ns: int = 0
+    drift_ppm: float = 0.0
+    steps: tuple[Step, ...] = ()
+    boot_id: str = field(default_factory=lambda: f"simulated-{uuid.uuid4()}")
+
+    def __post_init__(self) -> None:
+        started = read(self.base)
+        self._start_raw_ns = started.raw_ns
+        self._start_realtime_ns = started.realtime_ns
+        self._drift_ppt = round(self.drift_ppm * 1_000_000)
+        self.resolution_ns = self.base.resolution_ns
+
+    def raw_ns(self) -> int:
+        """RAW, counted from the base's at the start."""
+        return self.raw_at(self.base.raw_ns())
+
+    def realtime_ns(self) -> int:
+        """Realtime, steps included."""
+        return self.realtime_at(self.base.raw_ns())
+
+    def raw_at(self, base_raw_ns: int) -> int:
+        """What RAW shows when the base's RAW shows `base_raw_ns`."""
+        elapsed = base_raw_ns - self._start_raw_ns
+        return base_raw_ns + elapsed * self._drift_ppt // 10**12
+
+    def realtime_at(self, base_raw_ns: int) -> int:
+        """What realtime shows when the base's RAW shows `base_raw_ns`: the truth to compare with."""
+        elapsed_s = (base_raw_ns - self._start_raw_ns) / 1e9
+        stepped = sum(step.step_ns for step in self.steps if step.after_s <= elapsed_s)
+        return (
+            self._start_realtime_ns
+            + self.offset_ns
+            + stepped
+            + (self.raw_at(base_raw_ns) - self._start_raw_ns)
+        )
+
+    def true_offset_ns(self, base: Reading) -> int:
+        """The offset that a perfect measurement would give at the base's reading `base`, in ns."""
+        return self.realtime_at(base.raw_ns) - base.realtime_ns
+
+
+def process_instance_id() -> str:
+    """An id for this process's life, so that peers notice a restart and a namesake."""
+    return f"{os.getpid()}-{uuid.uuid4().hex[:12]}"

@@ -1,0 +1,68 @@
+"""What goes wrong on the way to a broker; each error names the broker and the reason."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from broker.address import BrokerAddress
+
+
+class BrokerError(Exception):
+    """Base of this package's errors.
+
+    BrokerError
+    ├── BrokerUnreachableError   refused, no route, time-out, DNS, TLS: may heal, is retried
+    ├── CredentialsError         wrong name or password, or not authorised: does not heal by itself
+    └── EmbeddedBrokerError      the embedded broker was asked for what it must not do
+    """
+
+
+class BrokerUnreachableError(BrokerError):
+    """The broker cannot be reached now; trying again may help."""
+
+    def __init__(self, address: BrokerAddress, reason: str) -> None:
+        super().__init__(f"broker {address}: {reason}")
+        self.address = address
+        self.reason = reason
+
+
+class CredentialsError(BrokerError):
+    """The broker was reached and refuses this account."""
+
+    def __init__(self, address: BrokerAddress, account: str | None, reason: str) -> None:
+        who = f"account {account!r}" if account else "a client without an account"
+        super().__init__(f"broker {address} refuses {who}: {reason}")
+        self.address = address
+        self.account = account
+
+
+class EmbeddedBrokerError(BrokerError):
+    """The embedded broker was asked to listen where it must not, or cannot."""
+
+
+_ERRNO_WORDS = {
+    errno.ECONNREFUSED: "connection refused (is it running?)",
+    errno.EHOSTUNREACH: "no route to host",
+    errno.ENETUNREACH: "network unreachable",
+    errno.ECONNRESET: "connection reset while connecting",
+    errno.ETIMEDOUT: "timed out",
+}
+
+
+def connect_reason(error: OSError | ValueError) -> str:
+    """A short reason, in a reader's words, for a failed connect."""
+    if isinstance(error, socket.gaierror):
+        return f"host name not found (DNS: {error.strerror})"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS certificate not accepted ({error.verify_message}); is ca_file the right one?"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({error.reason or error})"
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, OSError) and error.errno in _ERRNO_WORDS:
+        return _ERRNO_WORDS[error.errno]
+    return str(error) or type(error).__name__

@@ -1,0 +1,55 @@
+"""The settings that every part which speaks to a broker has in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from broker.address import BrokerAddress, parse_address
+from schemas.names import Root
+
+
+def _checked_url(url: str) -> str:
+    parse_address(url)
+    return url
+
+
+BrokerUrl = Annotated[str, AfterValidator(_checked_url)]
+
+
+class ConnectionSettings(BaseModel):
+    """How to reach the broker and who to be there. Passwords come from a file or the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    broker: BrokerUrl = Field(
+        "mqtt://localhost:1883", description="The broker: mqtt://, mqtts://, ws:// or wss:// URL"
+    )
+    username: str | None = Field(None, min_length=1, max_length=128, description="Account at the broker")
+    password: SecretStr | None = Field(None, description="Its password; from the environment or a file only")
+    password_file: Path | None = Field(None, description="File whose first line is the password")
+    ca_file: Path | None = Field(None, description="CA certificate (PEM) to verify the broker with")
+    root: Root = Field("tidesync", description="First level(s) of every topic")
+    keepalive_s: int = Field(
+        5, ge=2, le=120, description="MQTT keepalive, s: a dead link is noticed in 1.5 times this"
+    )
+
+    @property
+    def address(self) -> BrokerAddress:
+        """The broker's URL, parsed."""
+        return parse_address(self.broker)
+
+    @property
+    def account(self) -> str | None:
+        """The user name: the setting's, else the URL's."""
+        return self.username or self.address.username
+
+    def secret(self) -> str | None:
+        """The password, read now; OSError when its file cannot be read."""
+        if self.password is not None:
+            return self.password.get_secret_value()
+        if self.password_file is not None:
+            return self.password_file.read_text(encoding="utf-8").splitlines()[0]
+        return None

@@ -1,0 +1,43 @@
+"""Instants as people read them: ISO 8601 UTC made from integer nanoseconds, and back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, PlainSerializer
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def utc_from_ns(unix_ns: int) -> datetime:
+    """The UTC datetime `unix_ns` nanoseconds after the Unix epoch, cut to whole microseconds."""
+    return _EPOCH + timedelta(microseconds=unix_ns // 1000)
+
+
+def ns_from_utc(instant: datetime) -> int:
+    """Nanoseconds from the Unix epoch to an aware `instant`, exactly."""
+    since = instant - _EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
+
+
+def iso_utc(instant: datetime) -> str:
+    """`2026-05-01T12:00:00.123456Z`: always six decimals, always Z."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def iso_from_ns(unix_ns: int) -> str:
+    """`iso_utc` of a count of nanoseconds since the Unix epoch."""
+    return iso_utc(utc_from_ns(unix_ns))
+
+
+def _to_utc(instant: datetime) -> datetime:
+    return instant.astimezone(UTC)
+
+
+UtcInstant = Annotated[
+    AwareDatetime,
+    AfterValidator(_to_utc),
+    PlainSerializer(iso_utc, return_type=str, when_used="json"),
+]
+"""A point in time; in JSON an ISO 8601 string with Z."""

@@ -1,0 +1,161 @@
+"""The one topic table: sender, QoS, retain flag and payload of each topic; built and parsed here alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from schemas import messages
+from schemas.base import MAX_MESSAGE_BYTES, InvalidMessageError, Message, SchemasError, first_fault
+from schemas.names import InvalidNameError, root_name, session_name, topside_name, vehicle_name
+
+VERSION = "v1"
+Sender = Literal["vehicle", "topside", "recorder", "operator"]
+
+_VALIDATORS: Mapping[str, Callable[[str], str]] = {
+    "vehicle": vehicle_name,
+    "topside": topside_name,
+    "session": session_name,
+}
+
+
+class InvalidTopicError(SchemasError, ValueError):
+    """A topic that is not one of ours."""
+
+    def __init__(self, topic: str, reason: str) -> None:
+        super().__init__(f"{topic[:200]!r} is not a Tidesync topic: {reason}")
+        self.topic = topic
+
+
+@dataclass(frozen=True, slots=True)
+class TopicKind:
+    """A row of the table. `payload` is None where plain text (`online`, `offline`) goes."""
+
+    name: str
+    template: str
+    senders: tuple[Sender, ...]
+    payload: type[Message] | TypeAdapter[Message] | None
+    qos: Literal[0, 1] = 1
+    retain: bool = False
+    will: bool = False
+
+    def decode(self, payload: bytes) -> Message | str:
+        """The message (or status word) in `payload`, else InvalidMessageError."""
+        if self.payload is None:
+            return _decode_status(payload)
+        if isinstance(self.payload, TypeAdapter):
+            return _decode_union(self.name, self.payload, payload)
+        return self.payload.decode(payload)
+
+
+def _decode_status(payload: bytes) -> str:
+    words = get_args(messages.Status)
+    for word in words:
+        if payload == word.encode():
+            return str(word)
+    raise InvalidMessageError("status", f"expected one of {words} (received {payload[:40]!r})")
+
+
+def _decode_union(name: str, adapter: TypeAdapter[Message], payload: bytes) -> Message:
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise InvalidMessageError(name, f"{len(payload)} bytes, more than {MAX_MESSAGE_BYTES}")
+    try:
+        return adapter.validate_json(payload)
+    except ValidationError as error:
+        raise InvalidMessageError(name, first_fault(error)) from error
+
+
+STATUS = TopicKind("status", "vehicle/{vehicle}/status", ("vehicle",), None, retain=True, will=True)
+INFO = TopicKind("info", "vehicle/{vehicle}/info", ("vehicle",), messages.Info, retain=True)
+EVENT = TopicKind("event", "vehicle/{vehicle}/event", ("vehicle",), messages.Event)
+PING = TopicKind("ping", "vehicle/{vehicle}/ping/{topside}", ("topside",), messages.Ping, qos=0)
+PONG = TopicKind("pong", "vehicle/{vehicle}/pong/{topside}", ("vehicle",), messages.Pong, qos=0)
+EXCHANGE = TopicKind("exchange", "vehicle/{vehicle}/exchange/{topside}", ("topside",), messages.ExchangeBatch)
+OFFSET = TopicKind(
+    "offset", "vehicle/{vehicle}/offset/{topside}", ("topside",), messages.OffsetResult, retain=True
+)
+TOPSIDE_STATUS = TopicKind(
+    "topside_status", "topside/{topside}/status", ("topside",), None, retain=True, will=True
+)
+TOPSIDE_COMMAND = TopicKind(
+    "topside_command",
+    "topside/{topside}/command",
+    ("operator", "recorder"),
+    TypeAdapter(messages.TopsideCommand),
+)
+SESSION_COMMAND = TopicKind(
+    "session_command", "session/{session}/command", ("operator",), TypeAdapter(messages.SessionCommand)
+)
+SESSION_STATE = TopicKind(
+    "session_state", "session/{session}/state", ("recorder",), messages.SessionState, retain=True
+)
+
+TOPICS: tuple[TopicKind, ...] = (
+    STATUS,
+    INFO,
+    EVENT,
+    PING,
+    PONG,
+    EXCHANGE,
+    OFFSET,
+    TOPSIDE_STATUS,
+    TOPSIDE_COMMAND,
+    SESSION_COMMAND,
+    SESSION_STATE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A parsed topic: which row of the table, and the names that stand in it."""
+
+    kind: TopicKind
+    vehicle: str | None = None
+    topside: str | None = None
+    session: str | None = None
+
+
+def build(root: str, kind: TopicKind, **names: str) -> str:
+    """The topic of `kind` with its names filled in; InvalidNameError on one that may not stand there."""
+    filled = {key: _VALIDATORS[key](name) for key, name in names.items()}
+    return f"{root_name(root)}/{VERSION}/{kind.template.format(**filled)}"
+
+
+def subscription(root: str, kind: TopicKind, **names: str) -> str:
+    """The filter for topics of `kind`: `+` for each name that is not given."""
+    wanted = {key: _VALIDATORS[key](name) for key, name in names.items()}
+    levels = [
+        wanted.get(level[1:-1], "+") if level.startswith("{") else level for level in kind.template.split("/")
+    ]
+    return f"{root_name(root)}/{VERSION}/{'/'.join(levels)}"
+
+
+def parse(root: str, topic: str) -> Topic:
+    """The inverse of `build`; InvalidTopicError when it is none of ours or carries a forbidden name."""
+    prefix = f"{root}/{VERSION}/"
+    if not topic.startswith(prefix):
+        raise InvalidTopicError(topic, f"it does not begin with {prefix!r}")
+    rest = topic[len(prefix) :]
+    for kind, pattern in _PATTERNS:
+        match = pattern.fullmatch(rest)
+        if match:
+            return _named(topic, kind, match.groupdict())
+    raise InvalidTopicError(topic, "it is not in the table")
+
+
+def _named(topic: str, kind: TopicKind, names: Mapping[str, str]) -> Topic:
+    try:
+        return Topic(kind, **{key: _VALIDATORS[key](name) for key, name in names.items()})
+    except InvalidNameError as error:
+        raise InvalidTopicError(topic, str(error)) from error
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", template))
+
+
+_PATTERNS = tuple((kind, _pattern(kind.template)) for kind in TOPICS)

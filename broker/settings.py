@@ -53,3 +53,13 @@ class ConnectionSettings(BaseModel):
         if self.password_file is not None:
             return self.password_file.read_text(encoding="utf-8").splitlines()[0]
         return None
+
+
+class EmbeddedBrokerSettings(BaseModel):
+    """Where the embedded broker listens: loopback only, see `broker.embedded`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Loopback address to listen on")
+    port: int = Field(1883, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    websocket_port: int | None = Field(None, ge=0, le=65535, description="WebSocket port; 0 takes a free one")

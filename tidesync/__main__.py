@@ -1,0 +1,93 @@
+"""The entry point: finds the command, runs it, turns every expected error into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from broker.errors import BrokerError, BrokerUnreachableError
+from schemas.base import SchemasError
+from tidesync import __version__
+from tidesync.errors import CommandError, NotSoError
+from tidesync.logs import configure_logging
+from tidesync.settings import file_defaults
+
+COMMANDS = {
+    "demo": "Run everything here: two simulated vehicles, measured and recorded.",
+    "broker": "Run the embedded broker, on loopback.",
+    "pi": "Run the vehicle's agent: answer pings, serve GET /api/sync/time.",
+    "topside": "Run the surface agent: measure every vehicle, publish the results.",
+    "record": "Run the recorder: write sessions below a folder.",
+    "session": "Start and stop the recording of a session.",
+    "estimate": "Compute offset and drift again from recorded exchanges.",
+}
+"""Each lives in `tidesync.commands.<name>` as `command`, and is imported only when it is run."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"tidesync.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tidesync")
+@click.option("-v", "--verbose", is_flag=True, help="Log every exchange too.")
+@click.option("-q", "--quiet", is_flag=True, help="Log warnings and errors only.")
+@click.pass_context
+def cli(context: click.Context, *, verbose: bool, quiet: bool) -> None:
+    """Measure how far vehicles' clocks are from this computer's, over MQTT."""
+    configure_logging(verbose=verbose, quiet=quiet)
+    name = context.invoked_subcommand
+    command = cli.get_command(context, name) if name else None
+    if name and command:
+        values = file_defaults(name)
+        inner = command.commands if isinstance(command, click.Group) else ()
+        context.default_map = {name: {**values, **dict.fromkeys(inner, values)}}
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run `arguments`; returns the exit code, after printing at most one line about what went wrong.
+
+    0: done. 1: the thing asked for is not so. 2: wrong usage, settings or credentials. 130: interrupted.
+    """
+    try:
+        result = cli.main(arguments, prog_name="tidesync", standalone_mode=False)
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; say nothing more
+        return 1
+    except (click.ClickException, CommandError, BrokerError, SchemasError, ModuleNotFoundError) as error:
+        click.echo(f"tidesync: {' '.join(_sentence(error).split())}", err=True)
+        return 1 if isinstance(error, NotSoError | BrokerUnreachableError) else 2
+    return result if isinstance(result, int) else 0
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed here: install tidesync[all], or the extra for this role"
+    return str(error)
+
+
+if __name__ == "__main__":
+    main()

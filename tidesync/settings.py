@@ -1,0 +1,173 @@
+"""Settings from options, then `TIDESYNC_…` variables, then `tidesync.toml`, then defaults.
+
+A command's settings are one frozen pydantic model. Its fields become options, variables and keys of the file,
+all with the same name; click decides which source wins and remembers it, so that a complaint can name it.
+In the file, keys at the top hold for every command and a table (`[pi]`) for its command alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import tomllib
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+
+import click
+import platformdirs
+from click.core import ParameterSource
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from tidesync.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pydantic.fields import FieldInfo
+
+PREFIX = "TIDESYNC_"
+FILE_NAME = "tidesync.toml"
+MODELS = {
+    "broker": "broker.settings:EmbeddedBrokerSettings",
+    "demo": "tidesync.demo.settings:DemoSettings",
+    "pi": "pi_agent.settings:PiSettings",
+    "topside": "topside_agent.settings:TopsideSettings",
+    "record": "topside_agent.recorder.settings:RecorderSettings",
+    "session": "broker.settings:ConnectionSettings",
+}
+"""The settings of each command, imported only to tell a known key from an unknown one."""
+
+
+def with_settings(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a click command: `model`'s fields become its options, the loaded model its first argument."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def command(**values: Any) -> Any:
+            given = {name: values.pop(name) for name in _option_names(model)}
+            return function(_load(click.get_current_context(), model, given), **values)
+
+        for name, field in reversed(model.model_fields.items()):
+            if not _is_secret(field):
+                command = _option(name, field)(command)
+        return command
+
+    return decorate
+
+
+def explicitly_set(name: str) -> bool:
+    """Whether the running command's setting `name` came from anywhere but its default."""
+    return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT
+
+
+def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any]) -> BaseModel:
+    _refuse_unknown_variables()
+    values = {name: value for name, value in given.items() if value is not None and value != ()}
+    values |= _secrets_from_environment(model)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        reason = fault["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{_source(context, name)}: {reason}{_received(name, fault['input'])}") from error
+
+
+def file_defaults(command: str) -> dict[str, Any]:
+    """What `tidesync.toml` says for `command`: the working folder's over the user's configuration folder's."""
+    values: dict[str, Any] = {}
+    for folder in (platformdirs.user_config_path("tidesync"), Path.cwd()):
+        values |= _read_file(folder / FILE_NAME, command)
+    return values
+
+
+def _read_file(path: Path, command: str) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+    known = _known_keys()
+    for key, value in content.items():
+        if isinstance(value, dict):
+            _refuse_unknown_keys(f"{path} [{key}]", value, known.get(key, frozenset()))
+        else:
+            _refuse_unknown_keys(str(path), {key: value}, frozenset().union(*known.values()))
+    flat = {key: value for key, value in content.items() if not isinstance(value, dict)}
+    return flat | content.get(command, {})
+
+
+def _refuse_unknown_keys(where: str, values: Mapping[str, Any], known: frozenset[str]) -> None:
+    for key, value in values.items():
+        if key not in known:
+            raise SettingsError(f"{where}: unknown setting {key} = {value!r}")
+
+
+def _refuse_unknown_variables() -> None:
+    names = [name for name in os.environ if name.startswith(PREFIX)]
+    if not names:
+        return
+    known = frozenset().union(*_known_keys().values())
+    for name in names:
+        key = name.removeprefix(PREFIX).lower()
+        if key not in known and key != "password":
+            raise SettingsError(f"unknown setting: environment variable {name}")
+
+
+def _known_keys() -> dict[str, frozenset[str]]:
+    keys = {}
+    for command, place in MODELS.items():
+        module, _, name = place.partition(":")
+        model: type[BaseModel] = getattr(importlib.import_module(module), name)
+        keys[command] = frozenset(_option_names(model))
+    return keys
+
+
+def _option_names(model: type[BaseModel]) -> list[str]:
+    return [name for name, field in model.model_fields.items() if not _is_secret(field)]
+
+
+def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    flag = f"--{name.replace('_', '-')}"
+    kinds = _kinds(field)
+    default = field.get_default(call_default_factory=True)
+    shown = "" if default is None or default == () or field.is_required() else f"  [default: {default}]"
+    extras: dict[str, Any] = {"help": (field.description or "") + shown, "envvar": PREFIX + name.upper()}
+    if bool in kinds:
+        return click.option(flag, name, is_flag=True, default=None, **extras)
+    metavar = name.rpartition("_")[2].upper()
+    return click.option(flag, name, metavar=metavar, multiple=tuple in kinds, default=None, **extras)
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return SecretStr in _kinds(field)
+
+
+def _kinds(field: FieldInfo) -> set[object]:
+    """The bare types a field's annotation is made of: `tuple[str, ...] | None` gives tuple and NoneType."""
+    annotation = field.annotation
+    parts = get_args(annotation) if get_origin(annotation) in {Union, types.UnionType} else (annotation,)
+    return {get_origin(part) or part for part in parts}
+
+
+def _secrets_from_environment(model: type[BaseModel]) -> dict[str, str]:
+    secrets = [name for name, field in model.model_fields.items() if _is_secret(field)]
+    return {
+        name: os.environ[variable] for name in secrets if (variable := PREFIX + name.upper()) in os.environ
+    }
+
+
+def _source(context: click.Context, name: str) -> str:
+    source = context.get_parameter_source(name) if name else None
+    if source is ParameterSource.ENVIRONMENT or name == "password":
+        return PREFIX + name.upper()
+    if source is ParameterSource.DEFAULT_MAP:
+        return f"{FILE_NAME}: {name}"
+    return f"--{name.replace('_', '-')}" if name else "settings"
+
+
+def _received(name: str, value: object) -> str:
+    return "" if name == "password" or isinstance(value, dict) else f" (received {value!r})"

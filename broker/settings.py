@@ -31,7 +31,7 @@ class ConnectionSettings(BaseModel):
     password: SecretStr | None = Field(None, description="Its password; from the environment or a file only")
     password_file: Path | None = Field(None, description="File whose first line is the password")
     ca_file: Path | None = Field(None, description="CA certificate (PEM) to verify the broker with")
-    root: Root = Field("tidesync", description="First level(s) of every topic")
+    topic_root: Root = Field("tidesync", description="First level(s) of every topic")
     keepalive_s: int = Field(
         5, ge=2, le=120, description="MQTT keepalive, s: a dead link is noticed in 1.5 times this"
     )

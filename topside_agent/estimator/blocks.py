@@ -1,0 +1,72 @@
+"""A window's memory: of every block of time the least upper and the greatest lower bound, and when."""
+
+from __future__ import annotations
+
+from math import floor, inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class Blocks:
+    """The last `size` blocks of `block_s` seconds, on a grid without holes; an empty block bounds nothing.
+
+    Times are s and bounds ns, both relative to an anchor that the caller keeps. "Least" and "greatest" are
+    meant along `slope` (ns/s), so that the clocks' drift within a block does not decide which bound is kept.
+    """
+
+    def __init__(self, block_s: float, size: int) -> None:
+        self.block_s = block_s
+        self.size = size
+        self.slope = 0.0
+        self.index: int | None = None
+        """The open block's place on the grid: it covers [index·block_s, (index + 1)·block_s)."""
+        self._filled = 0
+        self._columns: Floats = np.empty((4, 2 * size))
+        self._clear()
+
+    def _clear(self) -> None:
+        self._upper, self._upper_at = inf, 0.0
+        self._lower, self._lower_at = -inf, 0.0
+
+    def closes_open(self, at_s: float) -> bool:
+        """Whether a bound at `at_s` begins a new block."""
+        return self.index is not None and floor(at_s / self.block_s) > self.index
+
+    def add(self, upper_at_s: float, upper_ns: float, lower_at_s: float, lower_ns: float) -> None:
+        """Take an exchange's bounds; one that is late goes into the open block with its own times."""
+        place = floor(lower_at_s / self.block_s)
+        if self.index is None:
+            self.index = place
+        elif place > self.index:
+            self._close(place)
+        slope = self.slope
+        if upper_ns - slope * upper_at_s < self._upper - slope * self._upper_at:
+            self._upper, self._upper_at = upper_ns, upper_at_s
+        if lower_ns - slope * lower_at_s > self._lower - slope * self._lower_at:
+            self._lower, self._lower_at = lower_ns, lower_at_s
+
+    def _close(self, place: int) -> None:
+        assert self.index is not None
+        self._append(self._upper_at, self._upper, self._lower_at, self._lower)
+        if place - self.index > self.size:
+            self._filled = 0
+        else:
+            for empty in range(self.index + 1, place):
+                at_s = empty * self.block_s
+                self._append(at_s, inf, at_s, -inf)
+        self.index = place
+        self._clear()
+
+    def _append(self, upper_at_s: float, upper_ns: float, lower_at_s: float, lower_ns: float) -> None:
+        if self._filled == 2 * self.size:
+            self._columns[:, : self.size] = self._columns[:, self.size :]
+            self._filled = self.size
+        self._columns[:, self._filled] = (upper_at_s, upper_ns, lower_at_s, lower_ns)
+        self._filled += 1
+
+    def columns(self) -> Floats:
+        """The closed blocks, oldest first, as rows: upper's time, upper, lower's time, lower."""
+        return self._columns[:, max(self._filled - self.size, 0) : self._filled]

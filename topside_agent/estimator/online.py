@@ -1,0 +1,219 @@
+"""The online estimator: exchanges in, offset with its bounds out, at any instant of topside's RAW clock."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import TYPE_CHECKING
+
+from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
+from topside_agent.estimator.run import Run
+from topside_agent.estimator.segments import Break, Cut, Seen, break_before, is_late, last_clean
+from topside_agent.estimator.settings import EstimatorSettings
+
+if TYPE_CHECKING:
+    from schemas.exchange import Exchange
+
+_REMEMBERED = 512
+"""Exchanges back in which a duplicate is recognised; older ones are refused for their age."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of an exchange: used, or refused with the `reason`; `cut` if it begins a new segment."""
+
+    accepted: bool
+    reason: str | None
+    cut: Cut | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Pi realtime − topside realtime at `measured_at_ns` (topside's realtime), all in integer ns.
+
+    [lower_ns, upper_ns] holds the offset if no message travels back in time and the clocks keep their limits;
+    `u95_ns` is the statistical 95 % half-width. `drift_ppm` is that of the RAW clocks, with its own 95 %
+    error.
+    """
+
+    measured_at_ns: int
+    offset_ns: int
+    lower_ns: int
+    upper_ns: int
+    u95_ns: int | None
+    drift_ppm: float | None
+    drift_error_ppm: float | None
+    delay_min_ns: int
+    exchanges: int
+    segment: int
+    boot_id: str | None
+    age_ns: int
+
+    @property
+    def max_error_ns(self) -> int:
+        """How far the offset can be from the truth at most."""
+        return max(self.upper_ns - self.offset_ns, self.offset_ns - self.lower_ns)
+
+
+class OffsetEstimator:
+    """Estimates one vehicle's offset from its exchanges as they come: late by a few, repeated, with holes.
+
+    `pi_clock_free` says that nothing slews the Pi's realtime clock (its own report), so that the bound need
+    not grow by the slew limit between messages.
+    """
+
+    def __init__(self, settings: EstimatorSettings = EstimatorSettings()) -> None:  # noqa: B008 - frozen
+        self.settings = settings
+        self.pi_clock_free = False
+        self.rejected = 0
+        self.steps = 0
+        self.segment = 0
+        self.exchanges_total = 0
+        self._run: Run | None = None
+        self._last: Seen | None = None
+        self._boot_id: str | None = None
+        self._topside_difference_before_ns = 0
+        self._recent: deque[Constraint] = deque(maxlen=64)
+        self._known: dict[tuple[int, int], None] = {}
+
+    def add(self, exchange: Exchange) -> Added:
+        """Take `exchange`, or refuse it with a reason; whatever it is, the next estimate is right."""
+        constraint = constraint_of(exchange)
+        key = (exchange.seq, exchange.origin_ns)
+        reason = impossible(constraint, self.settings.rate_limit_ppm * 1e-6)
+        if key in self._known:
+            reason = "duplicate"
+        if reason is not None:
+            return self._refuse(reason)
+        self._remember(key)
+        new = Seen(constraint, exchange.boot_id)
+        if self._last is None or self._run is None:
+            return self._accept(new, self._begin(constraint))
+        if self._is_late(constraint, self._last.constraint):
+            return self._add_late(new, self._last, self._run)
+        return self._add_next(new, self._last, self._run)
+
+    def _add_next(self, new: Seen, last: Seen, run: Run) -> Added:
+        broken = break_before(new, last, lambda jump_ns: run.admits(new.constraint, jump_ns), self.settings)
+        if broken is None and self._may_continue(run) and not run.add(new.constraint):
+            broken = Break("inconsistent", None, keeps_raw=False, keeps_drift=True)
+        if broken is None:
+            return self._accept(new, run if self._may_continue(run) else self._begin(new.constraint))
+        cut = self._cut(broken, new, last)
+        if broken.keeps_raw:
+            run.add(new.constraint)
+            return self._accept(new, run, cut)
+        return self._accept(new, self._begin(new.constraint), cut)
+
+    def _add_late(self, new: Seen, last: Seen, run: Run) -> Added:
+        """A late exchange narrows what is known, but says nothing new about steps or boots."""
+        constraint = new.constraint
+        late_s = (last.constraint.destination_ns - constraint.destination_ns) * 1e-9
+        other_boot = new.boot_id is not None and new.boot_id != self._boot_id
+        if late_s > self.settings.late_limit_s or constraint.origin_ns < run.anchor_ns or other_boot:
+            return self._refuse("too_old")
+        if not run.admits(constraint):
+            return self._refuse("contradicts")
+        run.add(constraint)
+        self.exchanges_total += 1
+        return Added(accepted=True, reason=None, cut=None)
+
+    def _is_late(self, new: Constraint, newest: Constraint) -> bool:
+        settings = self.settings
+        tolerance_ns = settings.step_min_ns + round(settings.slew_limit_ppm * 1e3 * settings.late_limit_s)
+        return is_late(new, newest, self._topside_difference_before_ns, tolerance_ns)
+
+    def _may_continue(self, run: Run) -> bool:
+        """On realtime the limits depend on whether the Pi is slewed; when that changes, bounds start anew."""
+        return run.raw or run.free == self.pi_clock_free
+
+    def _begin(self, first: Constraint) -> Run:
+        return Run(first, self.settings, pi_clock_free=self.pi_clock_free)
+
+    def _cut(self, broken: Break, new: Seen, last: Seen) -> Cut:
+        self.segment += 1
+        self.steps += broken.cause in {"step", "topside_step", "inconsistent"}
+        before, now = last.constraint, new.constraint
+        clean = before.destination_ns + before.topside_difference_ns
+        if broken.cause == "inconsistent":
+            known = last_clean(self._recent, now, self.settings.rate_limit_ppm * 1e-6)
+            clean = clean if known is None else known
+        if broken.cause == "topside_step":
+            self._topside_difference_before_ns = before.topside_difference_ns
+        return Cut(broken.cause, now.destination_ns + now.topside_difference_ns, broken.step_ns, clean)
+
+    def _accept(self, new: Seen, run: Run, cut: Cut | None = None) -> Added:
+        if cut is not None and run is not self._run:
+            self._recent.clear()
+        if self._last is None:
+            self._topside_difference_before_ns = new.constraint.topside_difference_ns
+        self._run, self._last = run, new
+        self._boot_id = new.boot_id or self._boot_id
+        self._recent.append(new.constraint)
+        self.exchanges_total += 1
+        return Added(accepted=True, reason=None, cut=cut)
+
+    def _refuse(self, reason: str) -> Added:
+        self.rejected += 1
+        return Added(accepted=False, reason=reason, cut=None)
+
+    def _remember(self, key: tuple[int, int]) -> None:
+        self._known[key] = None
+        if len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
+
+    def estimate(
+        self, at_raw_ns: int | None = None, topside_realtime_minus_raw_ns: int | None = None
+    ) -> Estimate | None:
+        """The offset at the last exchange's destination, or at an instant of topside's RAW clock.
+
+        `at_raw_ns` comes with topside's realtime − RAW at that instant; without it the last exchange's is
+        used. None before the first exchange.
+        """
+        run, last = self._run, self._last
+        if run is None or last is None:
+            return None
+        newest = last.constraint
+        difference = newest.topside_difference_ns
+        at_ns = newest.destination_ns
+        if at_raw_ns is not None:
+            given = topside_realtime_minus_raw_ns
+            at_ns = at_raw_ns
+            if given is not None and run.raw:
+                difference = given
+            elif given is not None:
+                at_ns += given
+        return self._estimate(run, newest, at_ns, difference)
+
+    def _estimate(self, run: Run, newest: Constraint, at_ns: int, difference_ns: int) -> Estimate:
+        at_s = run.seconds(at_ns)
+        low, high = run.bound.at(at_s)
+        grown = self._slewed_since(run, newest, at_ns)
+        base_ns = run.offset_anchor_ns + newest.pi_difference_ns - difference_ns
+        middle = (low + high) / 2
+        return Estimate(
+            measured_at_ns=at_ns + difference_ns,
+            offset_ns=base_ns + round(middle),
+            lower_ns=base_ns + floor(low - grown),
+            upper_ns=base_ns + ceil(high + grown),
+            u95_ns=None,
+            drift_ppm=None,
+            drift_error_ppm=None,
+            delay_min_ns=newest.upper_ns - newest.lower_ns,
+            exchanges=1,
+            segment=self.segment,
+            boot_id=self._boot_id,
+            age_ns=max(at_ns - newest.destination_ns, 0),
+        )
+
+    def _slewed_since(self, run: Run, newest: Constraint, at_ns: int) -> float:
+        """How far (ns) the Pi's realtime may have been slewed since it last read realtime − RAW.
+
+        It read it at the transmit stamp, which is no further back than the upper bound makes it.
+        """
+        if self.pi_clock_free or not run.raw:
+            return 0.0
+        high = run.bound.at(run.seconds(newest.destination_ns))[1]
+        way_back_ns = max(high + run.offset_anchor_ns - newest.lower_ns, 0.0)
+        return self.settings.slew_limit_ppm * 1e-6 * (max(at_ns - newest.destination_ns, 0) + way_back_ns)

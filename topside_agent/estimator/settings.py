@@ -1,0 +1,67 @@
+"""The estimator's constants, each with its unit, its range and the reason for its value."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class EstimatorSettings(BaseModel):
+    """Everything that can be set; usable with no arguments."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    rate_limit_ppm: float = Field(
+        default=200.0,
+        gt=0,
+        le=10_000,
+        description="ρ, ppm: no two RAW clocks run apart faster. Twice the ±100 ppm that network hardware is "
+        "allowed to be off; virtual machines need 500.",
+    )
+    wander_limit: float = Field(
+        default=5e-7,
+        gt=0,
+        le=1e-3,
+        description="κ, s^-1/2: within Δt the offset leaves its tangent by at most κ·Δt^1.5 seconds. Covers "
+        "a housing put into cold water (21 ppm within half an hour); 5e-8 was measured to fail there.",
+    )
+    slew_limit_ppm: float = Field(
+        default=500.0,
+        ge=0,
+        le=100_000,
+        description="ppm: how fast a wall clock may be slewed between two messages. 500 is the Linux "
+        "kernel's limit for adjtime, ntpd and systemd-timesyncd; chrony can be told to do more.",
+    )
+    step_min_ns: int = Field(
+        default=500_000,
+        ge=1_000,
+        le=1_000_000_000,
+        description="ns: a change of realtime - raw, beyond what slewing allows, that counts as a clock "
+        "step. Smaller ones change nothing but the number of segments: the latest difference is always used.",
+    )
+    late_limit_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=600,
+        description="s: an exchange older than the newest by more is refused. Messages overtake each other "
+        "by one or two; a batch that is sent again carries sequence numbers already seen.",
+    )
+    block_s: float = Field(
+        default=2.0,
+        ge=0.5,
+        le=10,
+        description="s: of each block only the least upper and the greatest lower bound are kept. Dropping "
+        "the others is safe, and 2 s is short beside the shortest window.",
+    )
+    ladder_s: tuple[float, ...] = Field(
+        default=(8, 12, 16, 24, 32, 44, 64, 90, 128, 180, 256, 360, 512),
+        min_length=2,
+        description="s, rising: the windows that are tried. A factor of √2 apart; "
+        "2 was measured to be too coarse.",
+    )
+    forget_s: float = Field(
+        default=1200.0,
+        ge=60,
+        le=86_400,
+        description="s: time constant with which a window's measured error is forgotten: the sea, the "
+        "traffic and the temperature change over a dive.",
+    )

@@ -1,0 +1,1 @@
+"""The recorder: a subscriber that writes sessions, loses no exchange, and can slow none."""

@@ -50,29 +50,44 @@ def lognormal(median_s: float = 2e-3, sigma: float = 1.2) -> DelayLaw:
     return draw
 
 
+QUIET_S = 3e-4
+"""The exponential part of a path that is only sometimes loaded."""
+
+
 def bursts(
-    *, period_s: float = 60.0, burst_s: float = 20.0, low_s: float = 5e-3, high_s: float = 0.15
+    *, quiet_s: float = 20.0, burst_s: float = 10.0, low_s: float = 5e-3, high_s: float = 0.15
 ) -> DelayLaw:
-    """For a third of the time every message in one direction waits 5 to 150 ms more; directions alternate."""
-    quiet = exponential(3e-4, 3e-4)
+    """Bursts of exponential lengths, a third of the time, in which each answer waits 5 to 150 ms more.
+
+    A camera's uplink shares the way back. Lengths and side are the reading that gives the peers' published
+    figures: PX4's lag needs bursts of irregular length, liblsl's share of spoilt waves a mean near 10 s, and
+    pyxdf's bias one direction only.
+    """
+    path = exponential(QUIET_S, QUIET_S)
 
     def draw(rng: np.random.Generator, at_s: Floats) -> Delays:
-        out, back = quiet(rng, at_s)
+        out, back = path(rng, at_s)
         extra = rng.uniform(low_s, high_s, at_s.size)
-        cycle, phase = np.divmod(at_s, period_s)
-        loaded = phase >= period_s - burst_s
-        outward = cycle % 2 == 0
-        return Delays(out + extra * (loaded & outward), back + extra * (loaded & ~outward))
+        return Delays(out, back + extra * _loaded(rng, at_s, quiet_s, burst_s))
 
     return draw
 
 
+def _loaded(rng: np.random.Generator, at_s: Floats, quiet_s: float, burst_s: float) -> NDArray[np.bool_]:
+    """Quiet and loaded stretches in turn, each of exponential length."""
+    cycles = int(4 * at_s[-1] / (quiet_s + burst_s)) + 64
+    lengths = np.column_stack([rng.exponential(quiet_s, cycles), rng.exponential(burst_s, cycles)])
+    changes = np.cumsum(lengths.ravel())
+    loaded: NDArray[np.bool_] = np.searchsorted(changes, at_s, side="right") % 2 == 1
+    return loaded
+
+
 def held_answers(*, hold_s: float = 0.04, share: float = 0.7) -> DelayLaw:
     """A delayed-acknowledgement timer holds back most answers (Nagle's algorithm without TCP_NODELAY)."""
-    quiet = exponential(3e-4, 3e-4)
+    path = exponential(QUIET_S, QUIET_S)
 
     def draw(rng: np.random.Generator, at_s: Floats) -> Delays:
-        out, back = quiet(rng, at_s)
+        out, back = path(rng, at_s)
         return Delays(out, back + hold_s * (rng.random(at_s.size) < share))
 
     return draw

@@ -18,6 +18,10 @@ def _delays(law: DelayLaw) -> Callable[[float], DelayLaw]:
     return lambda _duration_s: law
 
 
+_STEADY = _clock(ClockLaw())
+_ORDINARY = _delays(delays.exponential())
+
+
 def _broken(kind: StepKind, size_ns: int, *, dead_s: float = 0.0) -> Callable[[float], ClockLaw]:
     """A clock that breaks half way through."""
     return lambda duration_s: ClockLaw(steps=(Step(duration_s / 2, size_ns, kind, dead_s),))
@@ -28,8 +32,8 @@ class Family:
     """What kind of clock, path and faults a trace has; both laws may depend on its length in seconds."""
 
     title: str
-    clock: Callable[[float], ClockLaw] = _clock(ClockLaw())
-    delays: Callable[[float], DelayLaw] = _delays(delays.exponential())
+    clock: Callable[[float], ClockLaw] = _STEADY
+    delays: Callable[[float], DelayLaw] = _ORDINARY
     loss: float = 0.0
     duplicated: float = 0.0
     reordered: float = 0.0

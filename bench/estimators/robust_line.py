@@ -1,17 +1,21 @@
-"""pyxdf's clock correction afterwards: one robust line through liblsl's measurements between clock resets.
+"""pyxdf's clock correction afterwards: one robust line through liblsl's offsets between clock resets.
 
-Source: xdf-modules/pyxdf `_clock_sync` and `_robust_fit` (Huber's loss by the alternating direction method of
-multipliers, Boyd et al. 2011 §6.1.1), with its default thresholds.
+Sources: labstreaminglayer/App-LabRecorder `recording.cpp` (every 5 s it writes liblsl's current offset under
+the present time, so that the measurement is 1 to 3 s older than its stamp); xdf-modules/pyxdf `_clock_sync` and
+`_robust_fit` (Huber's loss by the alternating direction method of multipliers, Boyd et al. 2011 §6.1.1), with
+its default thresholds.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.estimators.clocks import Floats
+from bench.estimators.clocks import Floats, Integers
 from bench.estimators.samples import Outcome, Samples
-from bench.estimators.single_best import lsl_measurements
+from bench.estimators.single_best import lsl
 
+RECORD_EVERY_S = 5.0
 WINSOR_S = 1e-4
 RESET_SECONDS = 5.0
 RESET_STDS = 5.0
@@ -20,17 +24,19 @@ RESET_OFFSET_STDS = 10.0
 ITERATIONS = 1000
 
 
-def _glitches(steps: Floats, *, stds: float, seconds: float) -> Floats:
+def _glitches(steps: Floats, *, stds: float, seconds: float) -> NDArray[np.bool_]:
     centre = np.median(steps)
     spread = np.median(np.abs(steps - centre)) + np.finfo(float).eps
-    return ((steps - centre) / spread > stds) & (steps - centre > seconds)
+    glitches: NDArray[np.bool_] = ((steps - centre) / spread > stds) & (steps - centre > seconds)
+    return glitches
 
 
 def clock_resets(at_s: Floats, offset_s: Floats) -> list[int]:
     """Where a new range begins: a pause *and* a jump of the offset, as pyxdf demands."""
     paused = _glitches(np.diff(at_s), stds=RESET_STDS, seconds=RESET_SECONDS) | (np.diff(at_s) < 0)
     jumped = _glitches(np.abs(np.diff(offset_s)), stds=RESET_OFFSET_STDS, seconds=RESET_OFFSET_SECONDS)
-    return (np.flatnonzero(paused & jumped) + 1).tolist()
+    cuts: list[int] = (np.flatnonzero(paused & jumped) + 1).tolist()
+    return cuts
 
 
 def huber_line(at_s: Floats, offset_s: Floats) -> tuple[float, float]:
@@ -51,17 +57,25 @@ def huber_line(at_s: Floats, offset_s: Floats) -> tuple[float, float]:
     return float(fitted[0]) * WINSOR_S - slope * start_s, slope
 
 
+def recorded_offsets(samples: Samples) -> tuple[Integers, Floats]:
+    """The exchanges at which the recorder asks liblsl, and what it is told (s)."""
+    offset_s = lsl(samples).offset_ns / 1e9
+    slot = np.floor(samples.destination_ns / (RECORD_EVERY_S * 1e9))
+    asked = np.unique(slot, return_index=True)[1].astype(np.int64)
+    asked = asked[np.isfinite(offset_s[asked])]
+    return asked, offset_s[asked]
+
+
 def pyxdf(samples: Samples) -> Outcome:
     """The fitted line at every exchange, from the whole log; it states no error."""
-    chosen = lsl_measurements(samples)[0]
+    asked, offset_s = recorded_offsets(samples)
     at_s = samples.destination_ns / 1e9
-    measured_s = samples.middle_ns[chosen] / 1e9
-    cuts = clock_resets(at_s[chosen], measured_s)
-    offset = np.full(at_s.size, np.nan)
-    for begin, end in zip([0, *cuts], [*cuts, chosen.size], strict=True):
-        first = 0 if begin == 0 else chosen[begin]
-        last = at_s.size if end == chosen.size else chosen[end]
-        intercept, slope = huber_line(at_s[chosen[begin:end]], measured_s[begin:end])
-        offset[first:last] = (intercept + slope * at_s[first:last]) * 1e9
-    nothing = np.full(offset.size, np.nan)
-    return Outcome(offset, nothing, nothing)
+    cuts = clock_resets(at_s[asked], offset_s)
+    offset_ns = np.full(at_s.size, np.nan)
+    for begin, end in zip([0, *cuts], [*cuts, asked.size], strict=True):
+        first = 0 if begin == 0 else asked[begin]
+        last = at_s.size if end == asked.size else asked[end]
+        intercept_s, slope = huber_line(at_s[asked[begin:end]], offset_s[begin:end])
+        offset_ns[first:last] = (intercept_s + slope * at_s[first:last]) * 1e9
+    nothing = np.full(offset_ns.size, np.nan)
+    return Outcome(offset_ns, nothing, nothing)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bench.estimators.clocks import Floats
+from bench.estimators.clocks import Floats, Integers
 
 if TYPE_CHECKING:
     from bench.estimators.traces import Trace
@@ -72,7 +72,7 @@ def truth_of(trace: Trace, samples: Samples) -> Floats:
     return relative
 
 
-def held(size: int, chosen: Floats, value_ns: Floats, half_ns: Floats | None) -> Outcome:
+def held(size: int, chosen: Integers, value_ns: Floats, half_ns: Floats | None) -> Outcome:
     """Each value stands from exchange `chosen` on until the next one: how a rare measurement is used."""
     which = np.searchsorted(chosen, np.arange(size), side="right") - 1
     known = which >= 0

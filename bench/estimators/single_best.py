@@ -1,22 +1,20 @@
 """Peers that trust single exchanges: one handshake, liblsl's wave of eight, and NTP's clock filter.
 
-Sources: the handshake of the tool that Tidesync replaces (docs/); sccn/liblsl `time_receiver.cpp` and the
-defaults of `api_config.cpp`; RFC 5905 §10 and its appendix A.5.2.
+Sources: the handshake of the tool that Tidesync replaces; sccn/liblsl `time_receiver.cpp` and the defaults of
+`api_config.cpp`; RFC 5905 §10 and its appendix A.5.2.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from bench.estimators.clocks import Floats
+from bench.estimators.clocks import Integers
 from bench.estimators.samples import Outcome, Samples, held
 
 HANDSHAKE_EVERY_S = 10.0
 
-WAVE_EVERY_S = 5.0
-"""liblsl's time_update_interval; in its default the probes are 64 ms apart, here as the trace has them."""
 WAVE_PROBES = 8
-WAVE_LEAST_PROBES = 6
+"""liblsl sends a wave of so many, 64 ms apart, every 2 s; at 4/s eight exchanges are 2 s, so waves touch."""
 
 FILTER_STAGES = 8
 PHI = 15e-6
@@ -24,30 +22,23 @@ PHI = 15e-6
 
 
 def handshake(samples: Samples) -> Outcome:
-    """The middle of one exchange every ten seconds, used until the next; half its delay is the stated error."""
+    """The middle of one exchange every ten seconds, kept until the next; it states half its delay as error."""
     slot = np.floor(samples.origin_ns / (HANDSHAKE_EVERY_S * 1e9) + 1e-9)
     first = np.unique(slot, return_index=True)[1]
     half = samples.delay_ns[first] / 2
     return held(slot.size, first, samples.middle_ns[first], half)
 
 
-def lsl_measurements(samples: Samples) -> tuple[Floats, Floats]:
-    """Indices of the exchanges that liblsl would have chosen and of those at which it would know: a pair."""
-    slot = np.floor(samples.origin_ns / (WAVE_EVERY_S * 1e9) + 1e-9)
-    starts = np.unique(slot, return_index=True)[1]
-    ends = np.append(starts[1:], slot.size)
-    chosen: list[int] = []
-    known: list[int] = []
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        stop = min(start + WAVE_PROBES, end)
-        if stop - start >= min(WAVE_LEAST_PROBES, end - start):
-            chosen.append(start + int(np.argmin(samples.delay_ns[start:stop])))
-            known.append(stop - 1)
-    return np.array(chosen), np.array(known)
+def lsl_measurements(samples: Samples) -> tuple[Integers, Integers]:
+    """Indices of the exchange that each wave chooses, and of the first exchange that can use it."""
+    waves = samples.delay_ns.size // WAVE_PROBES
+    delays = samples.delay_ns[: waves * WAVE_PROBES].reshape(waves, WAVE_PROBES)
+    starts = np.arange(waves) * WAVE_PROBES
+    return starts + delays.argmin(axis=1), starts + WAVE_PROBES
 
 
 def lsl(samples: Samples) -> Outcome:
-    """The middle of the exchange with the least delay of a wave; liblsl states its whole round trip as error."""
+    """The middle of a wave's exchange with the least delay; liblsl states that whole delay as error."""
     chosen, known = lsl_measurements(samples)
     return held(samples.delay_ns.size, known, samples.middle_ns[chosen], samples.delay_ns[chosen])
 

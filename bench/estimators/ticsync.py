@@ -1,7 +1,7 @@
 """TICSync: the line of greatest separation between two convex hulls, started anew every 60 s.
 
-Sources: Harrison and Newman, "TICSync: Knowing when things happened", ICRA 2011; Zhang, Liu and Xia 2002 for the
-hulls; the authors' library of 2012 (SwitchingTwoWayClockSync, MaxSepFilter) for the switching: two filters
+Sources: Harrison and Newman, "TICSync: Knowing when things happened", ICRA 2011; Zhang, Liu and Xia 2002 for
+the hulls; the authors' library of 2012 (SwitchingTwoWayClockSync, MaxSepFilter) for the switching: two filters
 receive every sample, one answers, and it is replaced by the other when that one spans 60 s.
 """
 

@@ -76,7 +76,7 @@ def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any])
 
 
 def file_defaults(command: str) -> dict[str, Any]:
-    """What `tidesync.toml` says for `command`: the working folder's over the user's configuration folder's."""
+    """What `tidesync.toml` says for `command`: the working folder's file over the user's own."""
     values: dict[str, Any] = {}
     for folder in (platformdirs.user_config_path("tidesync"), Path.cwd()):
         values |= _read_file(folder / FILE_NAME, command)

@@ -1,1 +1,1 @@
-"""The agent at the surface: runs exchanges, estimates, publishes; records sessions and corrects their data."""
+"""The agents at the surface: one measures and publishes, one records sessions and corrects their data."""

@@ -1,0 +1,56 @@
+# `make` alone lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lock bench-estimators clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.dev ## Build .venv with everything for work on the code
+
+demo: .venv/.run ## Two simulated vehicles, measured and recorded on the embedded broker
+	@$(BIN)/python -m tidesync demo $(ARGS)
+
+test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.dev ## Format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/.dev ## Put the code in order
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format .
+
+bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (an hour); into docs/
+	$(BIN)/python -m bench.estimators --markdown docs/bench-estimators.md --json docs/bench-estimators.json $(ARGS)
+
+lock: ## Pin the dependencies anew (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" $(ARGS) \
+		--extra pi --extra topside --extra broker pyproject.toml requirements/build.in -o requirements/run.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" $(ARGS) -c requirements/run.lock \
+		--extra pi --extra topside --extra broker --group dev pyproject.toml requirements/build.in \
+		-o requirements/dev.lock
+
+clean: ## Remove what was built
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# The stamps are newer than the lock and pyproject.toml when .venv holds what they ask for.
+.venv/.run: requirements/run.lock pyproject.toml | .venv/bin/python
+	@echo "Setting up .venv (once) …"
+	@$(INSTALL) --require-hashes -r requirements/run.lock
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements/dev.lock .venv/.run
+	@$(INSTALL) --require-hashes -r requirements/dev.lock
+	@touch $@

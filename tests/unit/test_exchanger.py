@@ -1,0 +1,134 @@
+"""The exchanger: what makes an exchange, what does not, and whose pongs are taken."""
+
+import pytest
+
+from broker.clock import Reading
+from schemas.exchange import Exchange
+from schemas.messages import Pong
+from topside_agent.exchanger import Exchanger, Refused
+
+MS = 1_000_000
+D = 1_700_000_000 * 10**9  # topside's realtime − raw
+
+
+def reading(ms, difference_ns=D):
+    return Reading(ms * MS, difference_ns, 100)
+
+
+def pong(ping, *, instance="a", receive_ms=500, transmit_ms=501, difference_ns=7_000, **changes):
+    fields = {
+        "seq": ping.seq,
+        "nonce": ping.nonce,
+        "receive_ns": receive_ms * MS + difference_ns,
+        "transmit_ns": transmit_ms * MS + difference_ns,
+        "realtime_minus_raw_ns": difference_ns,
+        "boot_id": "boot",
+        "instance_id": instance,
+        "receive_stamp": "user",
+        "transmit_stamp": "user",
+        "resolution_ns": 50,
+    }
+    return Pong(**fields | changes)
+
+
+@pytest.fixture
+def exchanger():
+    return Exchanger("rov1", "laptop", timeout_ns=2000 * MS, resolution_ns=1)
+
+
+def nonce(number):
+    return f"{number:016x}"
+
+
+def test_a_pong_completes_the_exchange_and_every_raw_stamp_is_recovered_exactly(exchanger):
+    ping = exchanger.begin(reading(10), nonce(1))
+    exchange = exchanger.finish(pong(ping), reading(12))
+    assert isinstance(exchange, Exchange)
+    assert exchange.origin_ns - exchange.topside_realtime_minus_raw_ns == 10 * MS
+    assert exchange.destination_ns - exchange.topside_realtime_minus_raw_ns == 12 * MS
+    assert exchange.receive_ns - exchange.pi_realtime_minus_raw_ns == 500 * MS
+    assert exchange.transmit_ns - exchange.pi_realtime_minus_raw_ns == 501 * MS
+    assert exchange.delay_ns == 1 * MS
+    assert exchange.resolution_ns == 50 + 1 + 100
+
+
+def test_seq_counts_finished_exchanges_without_holes(exchanger):
+    seqs = []
+    for turn in range(4):
+        ping = exchanger.begin(reading(turn * 5000), nonce(turn))
+        if turn == 1:
+            assert exchanger.expire(turn * 5000 * MS + 2000 * MS)
+            continue
+        seqs.append(exchanger.finish(pong(ping), reading(turn * 5000 + 2)).seq)
+    assert seqs == [0, 1, 2]
+    assert exchanger.timeouts == 1
+
+
+def test_a_pong_after_its_time_out_is_dropped(exchanger):
+    ping = exchanger.begin(reading(0), nonce(1))
+    assert not exchanger.expire(1999 * MS)
+    assert exchanger.expire(2000 * MS)
+    assert exchanger.finish(pong(ping), reading(2001)) == Refused("repeated", ours=True)
+
+
+def test_a_second_answer_is_dropped(exchanger):
+    ping = exchanger.begin(reading(0), nonce(1))
+    assert isinstance(exchanger.finish(pong(ping), reading(1)), Exchange)
+    assert exchanger.finish(pong(ping), reading(2)).reason == "repeated"
+
+
+def test_a_replayed_pong_of_an_earlier_exchange_is_dropped(exchanger):
+    first = exchanger.begin(reading(0), nonce(1))
+    exchanger.finish(pong(first), reading(1))
+    second = exchanger.begin(reading(250), nonce(2))
+    exchanger.finish(pong(second), reading(251))
+    exchanger.begin(reading(500), nonce(3))
+    assert exchanger.finish(pong(first), reading(501)) == Refused("unknown_nonce", ours=False)
+
+
+def test_a_pong_with_a_guessed_nonce_is_dropped_and_the_right_one_still_counts(exchanger):
+    ping = exchanger.begin(reading(0), nonce(1))
+    assert exchanger.finish(pong(ping, nonce=nonce(99)), reading(1)).reason == "unknown_nonce"
+    assert isinstance(exchanger.finish(pong(ping), reading(2)), Exchange)
+
+
+def test_a_step_of_our_own_clock_between_ping_and_pong_is_refused(exchanger):
+    ping = exchanger.begin(reading(0), nonce(1))
+    assert exchanger.finish(pong(ping), reading(1, D + 3_000 * MS)).reason == "clock_stepped"
+
+
+def test_a_pi_that_answers_before_it_received_is_refused(exchanger):
+    ping = exchanger.begin(reading(0), nonce(1))
+    assert exchanger.finish(pong(ping, receive_ms=9, transmit_ms=8), reading(1)).reason == "invalid_pi_time"
+
+
+def test_a_second_live_process_of_the_same_name_is_told_from_a_restart(exchanger):
+    for turn in range(8):
+        now = turn * 250
+        ping = exchanger.begin(reading(now), nonce(turn))
+        assert isinstance(exchanger.finish(pong(ping, instance="a"), reading(now + 1)), Exchange)
+        assert isinstance(exchanger.finish(pong(ping, instance="b"), reading(now + 2)), Refused)
+    assert exchanger.instances.duplicated(7 * 250 * MS)
+    assert not exchanger.instances.duplicated((7 * 250 + 10_001) * MS)
+
+
+def test_the_namesake_that_answers_first_is_not_taken(exchanger):
+    ping = exchanger.begin(reading(0), nonce(1))
+    exchanger.finish(pong(ping, instance="a"), reading(1))
+    ping = exchanger.begin(reading(250), nonce(2))
+    assert exchanger.finish(pong(ping, instance="b"), reading(251)).reason == "other_instance"
+    assert not exchanger.waiting  # the next ping need not wait for a time-out
+    assert isinstance(exchanger.finish(pong(ping, instance="a"), reading(252)), Exchange)
+    assert exchanger.instances.duplicated(252 * MS)
+
+
+def test_a_restarted_process_takes_over_after_a_second_and_is_no_duplicate(exchanger):
+    ping = exchanger.begin(reading(0), nonce(1))
+    exchanger.finish(pong(ping, instance="a"), reading(1))
+    taken = []
+    for turn in range(1, 8):
+        ping = exchanger.begin(reading(turn * 250), nonce(turn + 1))
+        outcome = exchanger.finish(pong(ping, instance="b"), reading(turn * 250 + 1))
+        taken.append(isinstance(outcome, Exchange))
+    assert taken == [False, False, False, True, True, True, True]
+    assert not exchanger.instances.duplicated(7 * 250 * MS)

@@ -1,0 +1,177 @@
+"""Topside's small pure parts: schedule, backlog, published result."""
+
+import json
+from fractions import Fraction
+from itertools import chain
+
+import pytest
+
+from schemas.exchange import Exchange
+from schemas.messages import ExchangeBatch
+from topside_agent.backlog import Backlog
+from topside_agent.estimator import Estimate
+from topside_agent.result import Progress, ceil_ms, floor_ms, result_of
+from topside_agent.schedule import Schedule
+from topside_agent.settings import TopsideSettings
+
+MS = 1_000_000
+S = 1_000_000_000
+
+
+def schedule(name, **changes):
+    return Schedule(name, **{"interval_ns": 250 * MS, "burst": 8, "burst_interval_ns": 20 * MS} | changes)
+
+
+def test_steady_pings_keep_to_the_rate_even_when_each_is_served_late():
+    steady = schedule("rov1")
+    sent = []
+    now = 0
+    while now < 10 * S:
+        now = max(now, steady.due_ns) + 3 * MS
+        steady.sent(now)
+        sent.append(now)
+    assert len(sent) == pytest.approx(41, abs=1)  # one at once, then four a second
+
+
+def test_a_fleet_is_spread_over_the_interval():
+    phases = set()
+    for number in range(50):
+        one = schedule(f"rov{number}")
+        one.sent(0)
+        phases.add(one.due_ns)
+    assert len(phases) == 50
+    assert min(phases) < 50 * MS < 200 * MS < max(phases)
+
+
+def test_a_burst_sends_its_count_and_then_falls_back_to_the_rate():
+    burst = schedule("rov1")
+    burst.start_burst(5 * S)
+    sent = []
+    for _ in range(9):
+        sent.append(burst.due_ns)
+        burst.sent(burst.due_ns)
+    assert sent[:8] == [5 * S + turn * 20 * MS for turn in range(8)]
+    assert sent[8] - sent[7] > 20 * MS
+
+
+def exchange(seq):
+    return Exchange(
+        vehicle="rov1",
+        topside="laptop",
+        seq=seq,
+        boot_id="b",
+        origin_ns=seq,
+        receive_ns=0,
+        transmit_ns=0,
+        destination_ns=0,
+        pi_realtime_minus_raw_ns=0,
+        topside_realtime_minus_raw_ns=0,
+    )
+
+
+def seqs(payload):
+    return [entry.seq for entry in ExchangeBatch.decode(payload).exchanges]
+
+
+def test_every_exchange_is_batched_once_and_in_order():
+    backlog = Backlog(1800 * S)
+    for seq in range(250):
+        backlog.add(exchange(seq), seq * S)
+    batches = []
+    while payload := backlog.next_batch():
+        batches.append(seqs(payload))
+        backlog.published()
+    assert [len(batch) for batch in batches] == [100, 100, 50]
+    assert list(chain(*batches)) == list(range(250))
+
+
+def test_a_batch_that_could_not_be_sent_is_given_again():
+    backlog = Backlog(1800 * S)
+    backlog.add(exchange(0), 0)
+    assert backlog.next_batch() == backlog.next_batch()
+    backlog.add(exchange(1), 1)
+    assert seqs(backlog.next_batch()) == [0, 1]
+
+
+def test_what_is_asked_for_again_is_sent_again_as_far_as_it_is_held():
+    backlog = Backlog(100 * S)
+    for seq in range(300):
+        backlog.add(exchange(seq), seq * S)
+    again = [seq for payload in backlog.again(150, 1000) for seq in seqs(payload)]
+    assert again == list(range(199, 300))
+
+
+def test_batches_are_numbered_without_holes():
+    backlog = Backlog(1800 * S)
+    numbers = []
+    for seq in range(3):
+        backlog.add(exchange(seq), 0)
+        numbers.append(json.loads(backlog.next_batch())["batch"])
+        backlog.published()
+    assert numbers == [0, 1, 2]
+
+
+def estimate(**changes):
+    fields = {
+        "measured_at_ns": 1777636800123456789,
+        "offset_ns": -150_312_000,
+        "lower_ns": -150_730_000,
+        "upper_ns": -149_890_000,
+        "u95_ns": 30_000,
+        "drift_ppm": -3.41,
+        "drift_error_ppm": 0.8,
+        "delay_min_ns": 610_000,
+        "exchanges": 240,
+        "segment": 0,
+        "boot_id": "b",
+        "age_ns": 0,
+    }
+    return Estimate(**fields | changes)
+
+
+PROGRESS = Progress(since_cut=8, rejected=2, segment=0, steps=0, error=None)
+SETTINGS = TopsideSettings()
+
+
+def test_the_published_result_is_the_designs_example():
+    result = json.loads(result_of("rov1", estimate(), PROGRESS, SETTINGS).encode())
+    assert result["offset_ms"] == -150.312
+    assert (result["lower_ms"], result["upper_ms"]) == (-150.73, -149.89)
+    assert result["max_error_ms"] == 0.422
+    assert result["measured_at"] == "2026-05-01T12:00:00.123456Z"
+    assert result["measured_unix_ms"] == 1777636800123
+    assert result["state"] == "locked"
+
+
+@pytest.mark.parametrize(
+    ("changes", "since_cut", "state"),
+    [
+        ({}, 7, "acquiring"),
+        ({}, 8, "locked"),
+        ({"upper_ns": -150_312_000 + 11 * MS}, 8, "acquiring"),
+        ({"age_ns": 3 * S}, 8, "holdover"),
+        ({"age_ns": 4 * S, "upper_ns": -150_312_000 + 25 * MS}, 8, "holdover"),
+        ({"age_ns": 4 * S, "upper_ns": -150_312_000 + 26 * MS}, 8, "stale"),
+        ({"age_ns": 900 * S}, 8, "stale"),
+    ],
+)
+def test_the_state_follows_age_and_error(changes, since_cut, state):
+    progress = Progress(since_cut=since_cut, rejected=0, segment=0, steps=0, error=None)
+    assert result_of("rov1", estimate(**changes), progress, SETTINGS).state == state
+
+
+def test_nothing_to_go_on_is_unsynced_with_nulls_and_the_reason():
+    progress = Progress(since_cut=0, rejected=0, segment=0, steps=0, error="timeout")
+    result = json.loads(result_of("rov1", None, progress, SETTINGS).encode())
+    assert result["state"] == "unsynced"
+    assert result["error"] == "timeout"
+    assert result["offset_ms"] is None
+    assert result["measured_at"] is None
+
+
+@pytest.mark.parametrize("ns", [0, 1, -1, -150_312_345, 1777636800123456789, -1777636800123456789, 2**62 + 1])
+def test_a_bound_in_ms_is_never_narrower_than_in_ns(ns):
+    if abs(ns) < 2**52:
+        assert round(floor_ms(ns) * 1e6) == ns == round(ceil_ms(ns) * 1e6)
+    else:
+        assert Fraction(floor_ms(ns)) * MS < ns < Fraction(ceil_ms(ns)) * MS

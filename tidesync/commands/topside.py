@@ -1,0 +1,18 @@
+"""`tidesync topside`: the surface agent in the foreground."""
+
+from __future__ import annotations
+
+import click
+
+from broker.clock import SystemClock
+from tidesync.lifecycle import run_until_stopped
+from tidesync.settings import with_settings
+from topside_agent.agent import TopsideAgent
+from topside_agent.settings import TopsideSettings
+
+
+@click.command("topside")
+@with_settings(TopsideSettings)
+def command(settings: TopsideSettings) -> int:
+    """Measure every vehicle that is online, or those given, and publish the results."""
+    return run_until_stopped(TopsideAgent(settings, SystemClock()))

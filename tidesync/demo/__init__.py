@@ -1,0 +1,1 @@
+"""`tidesync demo`: everything on this machine, with the truth beside each estimate."""

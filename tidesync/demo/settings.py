@@ -1,0 +1,34 @@
+"""The demo's settings, and the clocks that its vehicles have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from broker.clock import Clock, SimulatedClock, Step
+from broker.settings import BrokerUrl
+
+
+class DemoSettings(BaseModel):
+    """How long, how many, where."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    duration: float = Field(15.0, ge=3, le=86_400, description="Seconds to run")
+    vehicles: int = Field(2, ge=1, le=100, description="Simulated vehicles, named rov1, rov2, …")
+    broker: BrokerUrl | None = Field(None, description="Use this broker instead of an embedded one")
+    root: Path | None = Field(
+        None, description="Recorder's folder; else a new one below the data folder"
+    )
+
+
+def demo_clock(number: int, base: Clock, duration_s: float) -> SimulatedClock:
+    """The clock of vehicle `number` (from 1): each off and drifting in its own way, every second one stepping.
+
+    The first two are −1.234567 s with +18 ppm, and +42 s with −35 ppm and a step of 3 s midway.
+    """
+    if number % 2:
+        return SimulatedClock(base, offset_ns=-1_234_567_000 * number, drift_ppm=18.0 / number)
+    midway = Step(after_s=duration_s / 2, step_ns=3_000_000_000)
+    return SimulatedClock(base, 21_000_000_000 * number, -70.0 / number, steps=(midway,))

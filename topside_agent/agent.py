@@ -1,0 +1,246 @@
+"""The topside agent's shell: messages in, measurements asked, pings, results and batches out."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import secrets
+from typing import TYPE_CHECKING
+
+from broker.clock import Clock, Reading, read
+from broker.connection import Connection, Incoming, Outgoing
+from broker.inbox import Inbox, Letter
+from schemas import messages, topics
+from topside_agent.measurement import Measurement
+
+if TYPE_CHECKING:
+    from broker.errors import BrokerError
+    from schemas.messages import OffsetResult, State
+    from topside_agent.settings import TopsideSettings
+
+_log = logging.getLogger(__name__)
+
+_IDLE_S = 0.5
+_MOST_VEHICLES = 10_000
+"""Names come from the network; a flood of them must not fill the memory."""
+
+
+class TopsideAgent:
+    """Measures every vehicle that is online (or those it was told), and publishes what it finds."""
+
+    def __init__(self, settings: TopsideSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._inbox = Inbox(settings.topic_root)
+        self._measurements: dict[str, Measurement] = {}
+        self._infos: dict[str, messages.Info] = {}
+        self._logged_states: dict[str, State] = {}
+        self._due: list[tuple[int, str]] = []
+        self._wakes: dict[str, int] = {}
+        self._connection = Connection(
+            settings,
+            self,
+            clock,
+            name=f"tidesync-topside-{settings.topside}",
+            will=self._status("offline"),
+        )
+        for vehicle in settings.vehicle:
+            self._add(vehicle)
+
+    # Service
+
+    @property
+    def failure(self) -> BrokerError | None:
+        """Why it ended by itself, once it has."""
+        return self._connection.failure
+
+    def start(self) -> None:
+        """Connect and begin, in the network thread."""
+        self._connection.start()
+
+    def stop(self) -> None:
+        """Publish what is finished, say offline, end."""
+        self._connection.post(self._flush)
+        self._connection.stop([self._status("offline")])
+
+    def wait_until_finished(self, timeout_s: float) -> bool:
+        """Whether it has ended by itself within `timeout_s`."""
+        return self._connection.wait_until_finished(timeout_s)
+
+    # Owner of the connection: called in the network thread
+
+    def connected(self) -> None:
+        """Subscribe, announce, measure those that have been waiting."""
+        root, topside = self._settings.topic_root, self._settings.topside
+        self._connection.subscribe(
+            [
+                (topics.subscription(root, topics.PONG, topside=topside), 0),
+                (topics.subscription(root, topics.STATUS), 1),
+                (topics.subscription(root, topics.INFO), 1),
+                (topics.subscription(root, topics.EVENT), 1),
+                (topics.subscription(root, topics.TOPSIDE_COMMAND, topside=topside), 1),
+            ]
+        )
+        self._connection.publish(self._status("online"))
+        now_raw_ns = self._clock.raw_ns()
+        for measurement in self._measurements.values():
+            measurement.appeared(now_raw_ns)
+            self._wake_at(measurement)
+
+    def disconnected(self, reason: str) -> None:
+        """Pings under way will not be answered."""
+        _log.warning("lost the broker (%s); results age until it is back", reason)
+        for measurement in self._measurements.values():
+            measurement.exchanger.give_up()
+
+    def received(self, message: Incoming) -> None:
+        """One message: pongs first, they are in a hurry."""
+        letter = self._inbox.open(message)
+        if letter is None:
+            return
+        kind = letter.topic.kind
+        if kind is topics.PONG:
+            self._on_pong(letter)
+        elif kind is topics.STATUS:
+            self._on_status(letter)
+        elif kind is topics.INFO:
+            self._on_info(letter)
+        elif kind is topics.EVENT:
+            self._on_event(letter)
+        elif kind is topics.TOPSIDE_COMMAND and not message.retain:
+            self._on_command(letter)
+
+    def tick(self, now: Reading) -> float:
+        """Do what is due; returns the seconds until something is."""
+        if not self._connection.up:
+            return _IDLE_S
+        while self._due and self._due[0][0] <= now.raw_ns:
+            due_ns, vehicle = heapq.heappop(self._due)
+            if self._wakes.get(vehicle) == due_ns:  # else a nearer one has replaced it
+                del self._wakes[vehicle]
+                self._serve(self._measurements[vehicle], now)
+                self._wake_at(self._measurements[vehicle])
+        return (self._due[0][0] - self._clock.raw_ns()) / 1e9 if self._due else _IDLE_S
+
+    # What messages do
+
+    def _on_pong(self, letter: Letter) -> None:
+        pong, topic = letter.body, letter.topic
+        assert isinstance(pong, messages.Pong)
+        measurement = self._measurements.get(topic.vehicle or "")
+        if topic.topside != self._settings.topside or letter.incoming.retain or measurement is None:
+            self._inbox.drop("unexpected", "nobody asked for this pong", letter.incoming)
+            return
+        refused = measurement.pong(pong, letter.incoming.received)
+        if refused:
+            self._inbox.drop(refused.reason, f"refused: {refused.reason}", letter.incoming)
+        self._publish_result(measurement, read(self._clock))
+        self._wake_at(measurement)
+
+    def _on_status(self, letter: Letter) -> None:
+        vehicle = letter.topic.vehicle
+        assert vehicle
+        if letter.body != "online" or not self._wanted(vehicle):
+            return
+        measurement = self._measurements.get(vehicle) or self._add(vehicle)
+        measurement.appeared(self._clock.raw_ns())
+        self._wake_at(measurement)
+
+    def _on_info(self, letter: Letter) -> None:
+        vehicle, info = letter.topic.vehicle, letter.body
+        assert vehicle
+        assert isinstance(info, messages.Info)
+        if vehicle in self._measurements:
+            self._measurements[vehicle].informed(info)
+        if len(self._infos) < _MOST_VEHICLES:
+            self._infos[vehicle] = info
+
+    def _on_event(self, letter: Letter) -> None:
+        """A clock was stepped or the vehicle slept: look at once."""
+        event, measurement = letter.body, self._measurements.get(letter.topic.vehicle or "")
+        assert isinstance(event, messages.Event)
+        if measurement:
+            _log.info("%s reports a %s of %.3f ms", letter.topic.vehicle, event.kind, event.step_ms)
+            measurement.burst(self._clock.raw_ns())
+            self._wake_at(measurement)
+
+    def _on_command(self, letter: Letter) -> None:
+        command = letter.body
+        assert isinstance(command, messages.BurstCommand | messages.ResendCommand)
+        measurement = self._measurements.get(command.vehicle)
+        if measurement is None:
+            self._inbox.drop("command", f"{command.vehicle!r} is not measured here", letter.incoming)
+        elif isinstance(command, messages.BurstCommand):
+            measurement.burst(self._clock.raw_ns())
+            self._wake_at(measurement)
+        else:
+            for payload in measurement.backlog.again(command.from_seq, command.to_seq):
+                self._send(topics.EXCHANGE, payload, command.vehicle)
+
+    # What is due
+
+    def _serve(self, measurement: Measurement, now: Reading) -> None:
+        measurement.expire(now.raw_ns)
+        ping = measurement.ping(read(self._clock), secrets.token_hex(8))
+        if ping:
+            self._send(topics.PING, ping.encode(), measurement.vehicle)
+        self._publish_result(measurement, now)
+
+    def _publish_result(self, measurement: Measurement, now: Reading) -> None:
+        result = measurement.publish(now)
+        if result is None:
+            return
+        self._log_change(result)
+        self._send(topics.OFFSET, result.encode(), measurement.vehicle)
+        self._publish_batches(measurement)
+
+    def _publish_batches(self, measurement: Measurement) -> None:
+        while payload := measurement.backlog.next_batch():
+            if not self._send(topics.EXCHANGE, payload, measurement.vehicle):
+                return
+            measurement.backlog.published()
+
+    def _flush(self) -> None:
+        for measurement in self._measurements.values():
+            self._publish_batches(measurement)
+
+    def _log_change(self, result: OffsetResult) -> None:
+        if self._logged_states.get(result.vehicle) == result.state:
+            return
+        self._logged_states[result.vehicle] = result.state
+        _log.info(
+            "%s is %s: offset %s ms, max error %s ms%s",
+            result.vehicle,
+            result.state,
+            result.offset_ms,
+            result.max_error_ms,
+            f", {result.error}" if result.error else "",
+        )
+
+    def _add(self, vehicle: str) -> Measurement:
+        measurement = Measurement(vehicle, self._settings, resolution_ns=self._clock.resolution_ns)
+        self._measurements[vehicle] = measurement
+        if vehicle in self._infos:
+            measurement.informed(self._infos[vehicle])
+        self._wake_at(measurement)
+        return measurement
+
+    def _wanted(self, vehicle: str) -> bool:
+        if self._settings.vehicle:
+            return vehicle in self._settings.vehicle
+        return vehicle in self._measurements or len(self._measurements) < _MOST_VEHICLES
+
+    def _wake_at(self, measurement: Measurement) -> None:
+        """Have the measurement served when it is next due; one standing entry a vehicle, the nearest."""
+        due_ns, standing_ns = measurement.next_due_ns(), self._wakes.get(measurement.vehicle)
+        if standing_ns is None or due_ns < standing_ns:
+            self._wakes[measurement.vehicle] = due_ns
+            heapq.heappush(self._due, (due_ns, measurement.vehicle))
+
+    def _send(self, kind: topics.TopicKind, payload: bytes, vehicle: str) -> bool:
+        topic = topics.build(self._settings.topic_root, kind, vehicle=vehicle, topside=self._settings.topside)
+        return self._connection.publish(Outgoing(topic, payload, kind.qos, kind.retain))
+
+    def _status(self, word: str) -> Outgoing:
+        topic = topics.build(self._settings.topic_root, topics.TOPSIDE_STATUS, topside=self._settings.topside)
+        return Outgoing(topic, word.encode(), retain=True)

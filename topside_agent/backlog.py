@@ -1,0 +1,65 @@
+"""Finished exchanges kept in memory, pure: the batches to publish, and what a recorder asks for again."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from schemas.messages import MAX_BATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from schemas.exchange import Exchange
+
+
+class _Kept(NamedTuple):
+    seq: int
+    finished_raw_ns: int
+    line: bytes
+
+
+class Backlog:
+    """One vehicle's exchanges of the last `keep_ns`, encoded once; new ones wait to be published."""
+
+    def __init__(self, keep_ns: int) -> None:
+        self._keep_ns = keep_ns
+        self._kept: deque[_Kept] = deque()
+        self._waiting = 0
+        self._batch = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many have not been published yet."""
+        return self._waiting
+
+    def add(self, exchange: Exchange, finished_raw_ns: int) -> None:
+        """Keep an exchange that finished at topside's RAW `finished_raw_ns`; drop what is too old."""
+        self._kept.append(_Kept(exchange.seq, finished_raw_ns, exchange.encode()))
+        self._waiting += 1
+        while self._kept and finished_raw_ns - self._kept[0].finished_raw_ns > self._keep_ns:
+            self._kept.popleft()
+        self._waiting = min(self._waiting, len(self._kept))
+
+    def next_batch(self) -> bytes | None:
+        """The oldest unpublished exchanges as one `ExchangeBatch`; call `published` once it is sent."""
+        if not self._waiting:
+            return None
+        first = len(self._kept) - self._waiting
+        return self._encode([self._kept[i] for i in range(first, first + min(self._waiting, MAX_BATCH))])
+
+    def published(self) -> None:
+        """The batch that `next_batch` gave is on its way."""
+        self._waiting -= min(self._waiting, MAX_BATCH)
+        self._batch += 1
+
+    def again(self, from_seq: int, to_seq: int) -> Iterator[bytes]:
+        """Batches of what is still held of `from_seq` to `to_seq`, both included."""
+        wanted = [kept for kept in self._kept if from_seq <= kept.seq <= to_seq]
+        for start in range(0, len(wanted), MAX_BATCH):
+            yield self._encode(wanted[start : start + MAX_BATCH])
+            self._batch += 1
+
+    def _encode(self, kept: Sequence[_Kept]) -> bytes:
+        lines = b",".join(entry.line for entry in kept)
+        return b'{"schema_version":1,"batch":%d,"exchanges":[%b]}' % (self._batch, lines)

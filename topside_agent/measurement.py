@@ -1,0 +1,168 @@
+"""One vehicle as topside measures it, pure: exchanger, schedule, estimator and backlog put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.exchange import Exchange
+from topside_agent.backlog import Backlog
+from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
+from topside_agent.exchanger import Exchanger, Refused
+from topside_agent.result import Progress, result_of, state_of
+from topside_agent.schedule import Schedule
+
+if TYPE_CHECKING:
+    from broker.clock import Reading
+    from schemas.messages import ErrorWord, Info, OffsetResult, Ping, Pong, State
+    from topside_agent.settings import TopsideSettings
+
+_KEPT_ACROSS = {"step", "topside_step"}
+"""Cuts that leave the RAW clocks as they were."""
+
+_NEVER_NS = 2**63
+
+
+class Measurement:
+    """Takes time and messages as arguments; what to send and publish are its return values."""
+
+    def __init__(
+        self,
+        vehicle: str,
+        settings: TopsideSettings,
+        *,
+        resolution_ns: int,
+        estimator: EstimatorSettings | None = None,
+    ) -> None:
+        self.vehicle = vehicle
+        self.backlog = Backlog(round(settings.backlog_s * 1e9))
+        self.exchanger = Exchanger(
+            vehicle,
+            settings.topside,
+            timeout_ns=round(settings.timeout_s * 1e9),
+            resolution_ns=resolution_ns,
+        )
+        self.estimator = OffsetEstimator(estimator or EstimatorSettings())
+        self._settings = settings
+        self._schedule = Schedule(
+            vehicle,
+            interval_ns=round(1e9 / settings.rate),
+            burst=settings.burst,
+            burst_interval_ns=round(settings.burst_interval_s * 1e9),
+        )
+        self._refused = 0
+        self._since_cut = 0
+        self._error: ErrorWord | None = None
+        self._changed = False
+        self._last_state: State | None = None
+        self._last_exchange_raw_ns: int | None = None
+        self._published_raw_ns: int | None = None
+
+    def next_due_ns(self) -> int:
+        """Topside's RAW at which `expire`, `ping` or `publish` may next have something to do."""
+        exchange_ns = self.exchanger.expires_ns if self.exchanger.waiting else self._schedule.due_ns
+        if not self._something_to_say:
+            return exchange_ns
+        return min(exchange_ns, self._publish_due_ns(), self._holdover_ns())
+
+    def burst(self, now_raw_ns: int) -> None:
+        """Measure at once, several times."""
+        self._schedule.start_burst(now_raw_ns)
+
+    def appeared(self, now_raw_ns: int) -> None:
+        """The vehicle says that it is there: a burst, unless it has been answering all along."""
+        last_ns = self._last_exchange_raw_ns
+        if last_ns is None or now_raw_ns - last_ns > self._settings.holdover_after_s * 1e9:
+            self.exchanger.give_up()
+            self.burst(now_raw_ns)
+
+    def informed(self, info: Info) -> None:
+        """Take what the vehicle says of its clock."""
+        self.estimator.pi_clock_free = not info.clock_synchronized
+
+    def expire(self, now_raw_ns: int) -> None:
+        """Give up a ping whose time is over."""
+        if self.exchanger.expire(now_raw_ns):
+            self._error = "timeout"
+
+    def ping(self, now: Reading, nonce: str) -> Ping | None:
+        """The ping that is due now, if one is."""
+        if self.exchanger.waiting or now.raw_ns < self._schedule.due_ns:
+            return None
+        self._schedule.sent(now.raw_ns)
+        return self.exchanger.begin(now, nonce)
+
+    def pong(self, pong: Pong, received: Reading) -> Refused | None:
+        """Take an answer: it ends in the estimate and the backlog, or is refused."""
+        outcome = self.exchanger.finish(pong, received)
+        if isinstance(outcome, Exchange):
+            self._take(outcome, received.raw_ns)
+            return None
+        if outcome.ours and outcome.reason != "repeated":
+            self._refused += 1
+            self._error = "invalid_pi_time" if outcome.reason == "invalid_pi_time" else self._error
+        return outcome
+
+    def _take(self, exchange: Exchange, now_raw_ns: int) -> None:
+        self.backlog.add(exchange, now_raw_ns)
+        added = self.estimator.add(exchange)
+        if added.cut and added.cut.cause not in _KEPT_ACROSS:
+            self._since_cut = 0
+        if added.accepted:
+            self._since_cut += 1
+        self._last_exchange_raw_ns = now_raw_ns
+        self._error = None
+        self._changed |= added.cut is not None
+
+    def publish(self, now: Reading) -> OffsetResult | None:
+        """The result to publish now: once an interval, and at every change of state."""
+        if not self._something_to_say or not self._worth_a_look(now.raw_ns):
+            return None
+        estimate = self._estimate(now)
+        progress = self._progress(now.raw_ns)
+        state = state_of(estimate, progress, self._settings)
+        due = self._changed or now.raw_ns >= self._publish_due_ns()
+        if state == self._last_state and not due:
+            return None
+        self._last_state = state
+        self._published_raw_ns = now.raw_ns
+        self._changed = False
+        return result_of(self.vehicle, estimate, progress, self._settings)
+
+    @property
+    def _something_to_say(self) -> bool:
+        return self._last_exchange_raw_ns is not None or self._error is not None
+
+    def _worth_a_look(self, now_raw_ns: int) -> bool:
+        """Whether the state may have changed: a locked vehicle that answers is not looked at every time."""
+        due_ns = min(self._publish_due_ns(), self._holdover_ns())
+        return self._last_state != "locked" or self._changed or now_raw_ns >= due_ns
+
+    def _holdover_ns(self) -> int:
+        """When `locked` or `acquiring` ends if no exchange comes; far off when it has ended already."""
+        if self._last_exchange_raw_ns is None or self._last_state not in {"locked", "acquiring"}:
+            return _NEVER_NS
+        return self._last_exchange_raw_ns + round(self._settings.holdover_after_s * 1e9)
+
+    def _estimate(self, now: Reading) -> Estimate | None:
+        """At the last exchange while they come; carried forward to now once they do not."""
+        last_ns = self._last_exchange_raw_ns
+        if last_ns is None:
+            return None
+        if now.raw_ns - last_ns < round(self._settings.holdover_after_s * 1e9):
+            return self.estimator.estimate()
+        return self.estimator.estimate(now.raw_ns, now.realtime_minus_raw_ns)
+
+    def _progress(self, now_raw_ns: int) -> Progress:
+        duplicated = self.exchanger.instances.duplicated(now_raw_ns)
+        return Progress(
+            since_cut=self._since_cut,
+            rejected=self.estimator.rejected + self._refused,
+            segment=self.estimator.segment,
+            steps=self.estimator.steps,
+            error="duplicate_vehicle" if duplicated else self._error,
+        )
+
+    def _publish_due_ns(self) -> int:
+        if self._published_raw_ns is None:
+            return 0
+        return self._published_raw_ns + round(self._settings.publish_interval_s * 1e9)

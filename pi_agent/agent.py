@@ -1,0 +1,224 @@
+"""The vehicle's agent: answers pings, tells what happens to its clock, says who it is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+from broker.clock import SystemClock, process_instance_id, read
+from broker.connection import Connection, Outgoing
+from pi_agent.health import Health
+from pi_agent.http_thread import HttpThread, open_listener
+from pi_agent.intake import Intake
+from pi_agent.kernel_clock import clock_synchronized
+from pi_agent.outbox import Outbox
+from pi_agent.presence import Presence
+from pi_agent.responder import Answerer, answer
+from pi_agent.version import VERSION
+from pi_agent.watch import ClockWatcher, watch_machine
+from schemas import topics
+from schemas.messages import Info, Ping
+
+if TYPE_CHECKING:
+    from broker.clock import Clock, Reading
+    from broker.connection import Incoming
+    from broker.errors import BrokerError
+    from pi_agent.presence import Announcement
+    from pi_agent.settings import PiSettings
+    from pi_agent.watch import ClockChange
+    from schemas.topics import Topic
+
+_log = logging.getLogger(__name__)
+
+_MOST_EVENTS = 100
+"""Kept while the broker is away, the newest: a clock that steps more often than that says nothing with it."""
+_SYNC_CHECK_NS = 5_000_000_000
+_TICK_S = 0.5
+_ONLINE_WAIT_S = 1.0
+"""How long HTTP waits for MQTT to be up, so as not to slow it down."""
+
+
+class PiAgent:
+    """Runs in the connection's network thread; HTTP and the clock's watch have threads of their own."""
+
+    def __init__(self, settings: PiSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._real = isinstance(clock, SystemClock)
+        self._started = read(clock)
+        self._answerer = Answerer(clock.boot_id, process_instance_id(), clock.resolution_ns)
+        self._outbox = Outbox(
+            settings.topic_root,
+            settings.vehicle,
+            self._answerer,
+            self._started.realtime_ns,
+            simulated=not self._real,
+        )
+        self._intake = Intake(settings.topic_root, settings.vehicle, self._started.raw_ns)
+        self._presence = Presence(self._answerer.instance_id)
+        self._events: deque[Outgoing] = deque(maxlen=_MOST_EVENTS)
+        self._unanswered: Counter[str] = Counter()
+        self._answered = 0
+        self._last_ping: tuple[str, int] | None = None
+        self._synchronized = self._real and clock_synchronized()
+        self._sync_checked_ns = self._started.raw_ns
+        self._stopping = threading.Event()
+        self._http: HttpThread | None = None
+        self._http_port: int | None = None
+        self._watcher = (watch_machine if self._real else ClockWatcher)(clock, self._clock_changed)
+        self._connection = Connection(
+            settings, self, clock, name=f"tidesync-pi-{settings.vehicle}", will=self._outbox.status("offline")
+        )
+
+    # Service: the main thread
+
+    @property
+    def failure(self) -> BrokerError | None:
+        """Why it ended by itself, once it has."""
+        return self._connection.failure
+
+    def start(self) -> None:
+        """Take the HTTP port (HttpUnavailableError when it cannot be had), then begin; returns at once."""
+        listener = open_listener(self._settings)
+        if listener is not None:
+            self._http_port = self._settings.http_port
+            self._http = HttpThread(
+                listener,
+                self._clock,
+                self,
+                mqtt_ready=lambda: self._connection.wait_until_up(_ONLINE_WAIT_S),
+                failed=lambda: self._connection.post(self._http_failed),
+            )
+        self._connection.start()
+        self._watcher.start()
+        if self._http is not None:
+            self._http.start()
+
+    def stop(self) -> None:
+        """Say offline and end, within a second."""
+        self._stopping.set()
+        if self._http is not None:
+            self._http.request_stop()
+        self._connection.stop(farewell=[self._outbox.status("offline")])
+        self._watcher.stop()
+        if self._http is not None:
+            self._http.join()
+
+    def wait_until_finished(self, timeout_s: float) -> bool:
+        """Whether it has ended by itself within `timeout_s`."""
+        return self._connection.wait_until_finished(timeout_s)
+
+    # HealthSource: the HTTP thread
+
+    def health(self) -> Health:
+        """How the agent is doing now."""
+        now_ns = self._clock.raw_ns()
+        last = self._last_ping
+        return Health(
+            vehicle=self._settings.vehicle,
+            version=VERSION,
+            broker=str(self._connection.address),
+            broker_connected=self._connection.up,
+            broker_problem=self._connection.last_problem,
+            uptime_s=(now_ns - self._started.raw_ns) / 1e9,
+            pings_answered=self._answered,
+            messages_dropped=dict(self._intake.dropped + self._unanswered),
+            last_ping_topside=last[0] if last else None,
+            last_ping_age_s=(now_ns - last[1]) / 1e9 if last else None,
+            clock_synchronized=self._synchronized,
+            simulated=not self._real,
+        )
+
+    # Owner: the network thread
+
+    def connected(self) -> None:
+        """Subscribe, announce, and tell what happened to the clock while the broker was away."""
+        root, vehicle = self._settings.topic_root, self._settings.vehicle
+        kinds = (topics.PING, topics.STATUS, topics.INFO)
+        self._connection.subscribe(
+            [(topics.subscription(root, kind, vehicle=vehicle), kind.qos) for kind in kinds]
+        )
+        self._announce("info")
+        self._announce("status")
+        while self._events:
+            self._publish_event(self._events.popleft())
+
+    def disconnected(self, reason: str) -> None:
+        """Pings find no answer until the connection is back."""
+        _log.warning("no longer connected to broker %s: %s", self._connection.address, reason)
+
+    def received(self, message: Incoming) -> None:
+        """Answer a ping; note what others say on our own status and info."""
+        letter = self._intake.open(message)
+        if letter is None or self._stopping.is_set():
+            return
+        if isinstance(letter.body, Ping):
+            self._answer(letter.body, letter.topic, message)
+        elif isinstance(letter.body, Info):
+            self._heard_info(letter.body, message.received.raw_ns)
+        elif letter.topic.kind is topics.STATUS:
+            self._presence.heard_status(str(letter.body), message.received.raw_ns)
+
+    def tick(self, now: Reading) -> float:
+        """Announce again what is due; look now and then whether NTP steers the clock."""
+        if self._connection.up and not self._stopping.is_set():
+            self._check_synchronized(now.raw_ns)
+            for what in self._presence.due(now.raw_ns):
+                self._announce(what)
+        return _TICK_S
+
+    def _answer(self, ping: Ping, topic: Topic, message: Incoming) -> None:
+        assert topic.topside is not None
+        pong_topic = self._outbox.pong_topic(topic.topside)  # before the stamp, which is to be the last thing
+        pong = answer(ping, message.received, message.stamp, read(self._clock), self._answerer)
+        if isinstance(pong, str):
+            self._unanswered[pong] += 1
+            _log.debug("no answer to ping %d of %s: %s", ping.seq, topic.topside, pong)
+        elif self._connection.publish(Outgoing(pong_topic, pong.encode(), topics.PONG.qos)):
+            self._answered += 1
+            self._last_ping = (topic.topside, message.received.raw_ns)
+
+    def _heard_info(self, info: Info, now_ns: int) -> None:
+        if self._presence.heard_info(info, now_ns):
+            _log.warning(
+                "another agent is called %s: instance %s (boot %s); this is %s (boot %s); rename one of them",
+                self._settings.vehicle,
+                info.instance_id,
+                info.boot_id,
+                self._answerer.instance_id,
+                self._answerer.boot_id,
+            )
+
+    def _check_synchronized(self, now_ns: int) -> None:
+        if not self._real or now_ns - self._sync_checked_ns < _SYNC_CHECK_NS:
+            return
+        self._sync_checked_ns = now_ns
+        before, self._synchronized = self._synchronized, clock_synchronized()
+        if self._synchronized != before:
+            _log.info("the clock is %s", "synchronized" if self._synchronized else "no longer synchronized")
+            self._announce("info")
+
+    def _http_failed(self) -> None:
+        self._http_port = None
+        self._announce("info")
+
+    def _announce(self, what: Announcement) -> None:
+        if what == "status":
+            message = self._outbox.status("online")
+        else:
+            message = self._outbox.info(clock_synchronized=self._synchronized, http_port=self._http_port)
+        if self._connection.publish(message):
+            self._presence.announced(what, self._clock.raw_ns())
+
+    def _publish_event(self, event: Outgoing) -> None:
+        if not self._connection.publish(event):
+            self._events.append(event)
+
+    # The clock watch's thread
+
+    def _clock_changed(self, change: ClockChange) -> None:
+        _log.warning("the clock: %s, moved by %+.3f ms", change.kind, change.moved_ns / 1e6)
+        event = self._outbox.event(change)
+        self._connection.post(lambda: self._publish_event(event))

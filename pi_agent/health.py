@@ -1,0 +1,38 @@
+"""How the vehicle's agent is doing: what `/health` answers."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas.names import Topside, Vehicle
+
+
+class Health(BaseModel):
+    """The agent's state at one moment; the process answers, so `status` is `ok` without a broker too."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["ok"] = "ok"
+    vehicle: Vehicle
+    version: str
+    broker: str
+    broker_connected: bool
+    broker_problem: str | None
+    """Why there is no connection, while there is none."""
+    uptime_s: float
+    pings_answered: int
+    messages_dropped: dict[str, int]
+    """By reason: `invalid`, `flood`, `retained`, `stepped`, …"""
+    last_ping_topside: Topside | None
+    last_ping_age_s: float | None
+    clock_synchronized: bool
+    simulated: bool
+
+
+class HealthSource(Protocol):
+    """Whatever can be asked how it is doing, from any thread."""
+
+    def health(self) -> Health:
+        """The state now."""

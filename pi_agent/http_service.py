@@ -1,0 +1,64 @@
+"""The agent's own small web service: the time, a page that says so, and how the agent is doing."""
+
+from __future__ import annotations
+
+import logging
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import HTMLResponse
+
+from broker.clock import Clock
+from pi_agent.health import Health, HealthSource
+from pi_agent.http import router, served_clock
+from pi_agent.version import VERSION
+
+_log = logging.getLogger(__name__)
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Tidesync</title>
+<h1>Tidesync, vehicle agent</h1>
+<p>Version {version}. <a href="api/sync/time">The time here</a>, <a href="health">how it is doing</a>.</p>
+</html>
+"""
+
+
+def make_app(clock: Clock, source: HealthSource) -> FastAPI:
+    """The service's app: serves `clock`, and asks `source` how it is doing."""
+    app = FastAPI(title="Tidesync vehicle agent", version=VERSION, docs_url=None, redoc_url=None)
+    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"])
+    app.include_router(router)
+
+    async def own_clock() -> Clock:
+        return clock
+
+    app.dependency_overrides[served_clock] = own_clock
+
+    @app.get("/", response_class=HTMLResponse)
+    async def page() -> str:
+        return _PAGE.format(version=VERSION)
+
+    @app.get("/health")
+    async def health() -> Health:
+        return source.health()
+
+    return app
+
+
+def make_server(clock: Clock, source: HealthSource) -> uvicorn.Server:
+    """A server for the app; `run(sockets=[…])` it in a thread, set `should_exit` to end it."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            make_app(clock, source),
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=1,
+        )
+    )

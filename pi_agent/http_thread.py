@@ -1,0 +1,119 @@
+"""The thread that serves HTTP: its port is taken before anything else, its libraries are loaded last."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import logging
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from pi_agent.errors import HttpUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import uvicorn
+
+    from broker.clock import Clock
+    from pi_agent.health import HealthSource
+    from pi_agent.settings import PiSettings
+
+_log = logging.getLogger(__name__)
+
+_JOIN_S = 0.3
+
+
+class HttpThread:
+    """Serves on `listener` from a thread of its own.
+
+    It waits for `mqtt_ready` before it imports FastAPI, which takes most of a second of processor time on a
+    Pi: the agent is online by then. Whoever asks earlier waits in the listener's queue.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        clock: Clock,
+        source: HealthSource,
+        mqtt_ready: Callable[[], object],
+        failed: Callable[[], None],
+    ) -> None:
+        self._listener = listener
+        self._clock = clock
+        self._source = source
+        self._mqtt_ready = mqtt_ready
+        self._failed = failed
+        self._stopping = threading.Event()
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+
+    def start(self) -> None:
+        """Begin serving; returns at once."""
+        self._thread.start()
+
+    def request_stop(self) -> None:
+        """Ask the thread to end; returns at once."""
+        self._stopping.set()
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def join(self) -> None:
+        """Wait a little for the thread; requests that still run end with the process."""
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_S)
+
+    def _run(self) -> None:
+        self._mqtt_ready()
+        try:
+            from pi_agent.http_service import make_server  # noqa: PLC0415 - heavy, see the class
+
+            self._server = make_server(self._clock, self._source)
+            if not self._stopping.is_set():
+                self._server.run(sockets=[self._listener])
+        except Exception:  # noqa: BLE001 - whatever it is, pings are still answered
+            _log.exception("HTTP failed; going on with MQTT alone")
+        finally:
+            self._listener.close()
+            if not self._stopping.is_set():
+                self._failed()
+
+
+def open_listener(settings: PiSettings) -> socket.socket | None:
+    """A socket that listens where `settings` want HTTP; None, after a warning, when MQTT must do alone.
+
+    HttpUnavailableError when the port was set and cannot be had, or the host is none of this machine.
+    """
+    if settings.no_http:
+        return None
+    reason = _missing_library()
+    if not reason:
+        try:
+            return _listen(settings.http_host, settings.http_port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise HttpUnavailableError(settings.http_host, settings.http_port, _words(error)) from error
+            reason = "taken by another program"
+    fault = HttpUnavailableError(settings.http_host, settings.http_port, reason)
+    if settings.http_port_wanted:
+        raise fault
+    _log.warning("%s; going on with MQTT alone", fault)
+    return None
+
+
+def _missing_library() -> str:
+    missing = [name for name in ("fastapi", "uvicorn") if importlib.util.find_spec(name) is None]
+    return f"{' and '.join(missing)} not installed: install tidesync[pi]" if missing else ""
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)
+
+
+def _words(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return str(error.strerror or error)
+    return os.strerror(error.errno).lower()

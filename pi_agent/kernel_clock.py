@@ -1,0 +1,142 @@
+"""What the operating system knows of its clock: that it was set, how long it slept, whether NTP steers it."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+import time
+
+_STA_UNSYNC = 0x0040
+_TFD_TIMER_ABSTIME = 1
+_TFD_TIMER_CANCEL_ON_SET = 2
+_NEVER_S = 2 ** (8 * ctypes.sizeof(ctypes.c_long) - 1) - 1
+"""The last second that the C library can name; on 32-bit systems it comes in 2038."""
+_READ_ATTEMPTS = 4
+
+_libc = None if sys.platform == "win32" else ctypes.CDLL(None, use_errno=True)
+
+
+class ClockSetTimer:
+    """Becomes readable as soon as realtime is set, by a step or a resume; OSError where there is no timerfd.
+
+    It is a timer that is never due, but cancelled by the kernel when the clock is set: timerfd_create(2),
+    TFD_TIMER_CANCEL_ON_SET. Slewing does not cancel it.
+    """
+
+    def __init__(self) -> None:
+        self._fd = _timerfd_create()
+        try:
+            self._arm()
+        except OSError:
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        """What to select on."""
+        return self._fd
+
+    def acknowledge(self) -> bool:
+        """Whether realtime was set since the last call; never blocks."""
+        try:
+            os.read(self._fd, 8)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno != errno.ECANCELED:
+                raise
+            self._arm()
+            return True
+        return False  # it was due after all: it stays silent from now on, and the poll remains
+
+    def close(self) -> None:
+        """Give the timer back."""
+        os.close(self._fd)
+
+    def _arm(self) -> None:
+        try:
+            _timerfd_arm(self._fd)
+        except OSError as error:
+            if error.errno != errno.ECANCELED:  # set once more meanwhile: armed all the same
+                raise
+
+
+def suspended_ns() -> int:
+    """How long the machine has slept since it booted: BOOTTIME − MONOTONIC, ns; 0 where that is not known.
+
+    Read between two interrupts of this thread it can only come out too small, so the largest of a few counts.
+    """
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    if boottime is None:
+        return 0
+    return max(
+        time.clock_gettime_ns(boottime) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        for _ in range(_READ_ATTEMPTS)
+    )
+
+
+def clock_synchronized() -> bool:
+    """Whether something may be steering realtime: the kernel's STA_UNSYNC is clear, adjtimex(2).
+
+    True also where the system cannot be asked: only a certain no may narrow topside's bound.
+    """
+    ask = getattr(_libc, "adjtimex", None) or getattr(_libc, "ntp_adjtime", None)
+    if ask is None:
+        return True
+    state = _Timex()  # modes = 0: read only
+    if ask(ctypes.byref(state)) < 0:
+        return True
+    return not state.status & _STA_UNSYNC
+
+
+class _Timex(ctypes.Structure):
+    """The beginning of `struct timex`, which Linux and the BSDs share, with room for the rest."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_char * 512),
+    )
+
+
+class _Itimerspec(ctypes.Structure):
+    _fields_ = (
+        ("interval_s", ctypes.c_long),
+        ("interval_ns", ctypes.c_long),
+        ("value_s", ctypes.c_long),
+        ("value_ns", ctypes.c_long),
+    )
+
+
+def _timerfd_create() -> int:
+    if sys.version_info >= (3, 13) and sys.platform == "linux":
+        return os.timerfd_create(time.CLOCK_REALTIME, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
+    create = getattr(_libc, "timerfd_create", None)
+    if create is None:
+        raise OSError(errno.ENOSYS, "no timerfd on this system")
+    # TFD_NONBLOCK and TFD_CLOEXEC are defined as these.
+    fd: int = create(time.CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)
+    return _checked(fd)
+
+
+def _timerfd_arm(fd: int) -> None:
+    if sys.version_info >= (3, 13) and sys.platform == "linux":
+        flags = os.TFD_TIMER_ABSTIME | os.TFD_TIMER_CANCEL_ON_SET
+        os.timerfd_settime_ns(fd, flags=flags, initial=2**63 - 1)
+        return
+    assert _libc is not None
+    due = _Itimerspec(0, 0, _NEVER_S, 0)
+    flags = _TFD_TIMER_ABSTIME | _TFD_TIMER_CANCEL_ON_SET
+    _checked(_libc.timerfd_settime(fd, flags, ctypes.byref(due), None))
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result

@@ -1,0 +1,56 @@
+"""A ping and two readings of the clock in, a pong out: or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import ValidationError
+
+from schemas.messages import Pong
+
+if TYPE_CHECKING:
+    from broker.clock import Reading
+    from schemas.exchange import StampKind
+    from schemas.messages import Ping
+
+Unanswerable = Literal["stepped", "unrepresentable"]
+"""Why a ping gets no pong. `stepped`: realtime moved between its two stamps, so that one difference cannot
+hold for both. `unrepresentable`: a stamp before 1970, or readings more than a second apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """What every pong of one agent's life says alike."""
+
+    boot_id: str
+    instance_id: str
+    resolution_ns: int
+    """The coarsest step of the clock that stamps."""
+
+
+def answer(
+    ping: Ping, received: Reading, receive_stamp: StampKind, transmit: Reading, answerer: Answerer
+) -> Pong | Unanswerable:
+    """The pong to `ping`, read off the clock at `received` and, just before it is sent, at `transmit`.
+
+    Both stamps are RAW plus the difference at `transmit`, so that subtracting it gives both RAW readings
+    back exactly. The error of that difference is covered by `resolution_ns`.
+    """
+    if transmit.stepped_since(received):
+        return "stepped"
+    try:
+        return Pong(
+            seq=ping.seq,
+            nonce=ping.nonce,
+            receive_ns=received.raw_ns + transmit.realtime_minus_raw_ns,
+            transmit_ns=transmit.realtime_ns,
+            realtime_minus_raw_ns=transmit.realtime_minus_raw_ns,
+            boot_id=answerer.boot_id,
+            instance_id=answerer.instance_id,
+            receive_stamp=receive_stamp,
+            transmit_stamp="user",
+            resolution_ns=answerer.resolution_ns + received.width_ns + transmit.width_ns,
+        )
+    except ValidationError:
+        return "unrepresentable"

@@ -1,0 +1,8 @@
+"""The version that the vehicle's agent tells of itself, over MQTT and HTTP."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    VERSION = version("tidesync")
+except PackageNotFoundError:  # run from a source tree that nobody installed
+    VERSION = "0.0.0+source"

@@ -1,0 +1,278 @@
+"""The agent's behaviour on its connection, with the connection replaced by one that only notes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from broker.clock import Reading, SimulatedClock, Step, read
+from broker.connection import Incoming, Outgoing
+from pi_agent import agent as agent_module
+from pi_agent.agent import PiAgent
+from pi_agent.settings import PiSettings
+from pi_agent.watch import ClockChange
+from schemas.messages import Event, Info, Pong
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+BASE = "tidesync/v1/vehicle/rov1"
+S = 1_000_000_000
+AHEAD_NS = 1_777_636_800_000_000_000
+
+
+class HandClock:
+    """A perfect clock, moved by hand."""
+
+    boot_id = "hand"
+    resolution_ns = 1
+
+    def __init__(self) -> None:
+        self.now_ns = 7 * S
+
+    def raw_ns(self) -> int:
+        self.now_ns += 50
+        return self.now_ns
+
+    def realtime_ns(self) -> int:
+        return AHEAD_NS + self.raw_ns()
+
+
+class NotedConnection:
+    """Notes what an agent asks of its connection."""
+
+    address = "mqtt://noted:1883"
+    failure = None
+    last_problem = None
+
+    def __init__(self, *_: object, will: Outgoing, **__: object) -> None:
+        self.up = False
+        self.will = will
+        self.published: list[Outgoing] = []
+        self.subscribed: list[tuple[str, int]] = []
+
+    def publish(self, message: Outgoing) -> bool:
+        if self.up:
+            self.published.append(message)
+        return self.up
+
+    def subscribe(self, filters: Sequence[tuple[str, int]]) -> None:
+        self.subscribed += filters
+
+    def post(self, work: Callable[[], None]) -> None:
+        work()
+
+    def on(self, level: str) -> list[bytes]:
+        return [message.payload for message in self.published if message.topic == f"{BASE}/{level}"]
+
+
+class Bench:
+    """An agent, its noted connection, and the base clock that the test moves."""
+
+    def __init__(self, *steps: Step) -> None:
+        self.base = HandClock()
+        self.clock = SimulatedClock(self.base, 2 * S, steps=steps)
+        self.agent = PiAgent(PiSettings(vehicle="rov1"), self.clock)
+        connection = self.agent._connection
+        assert isinstance(connection, NotedConnection)
+        self.connection = connection
+
+    def connect(self) -> Bench:
+        self.connection.up = True
+        self.agent.connected()
+        return self
+
+    def hear(self, level: str, payload: bytes, *, retain: bool = False) -> None:
+        self.agent.received(Incoming(f"{BASE}/{level}", payload, retain, read(self.clock)))
+
+    def pass_s(self, seconds: float) -> None:
+        self.base.now_ns += round(seconds * S)
+        self.agent.tick(read(self.clock))
+
+
+@pytest.fixture(autouse=True)
+def noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_module, "Connection", NotedConnection)
+
+
+def ping(seq: int = 17) -> bytes:
+    return json.dumps({"v": 1, "seq": seq, "nonce": f"{seq:016x}", "origin_ns": 5}).encode()
+
+
+def other_info(bench: Bench) -> bytes:
+    own = Info.decode(bench.connection.on("info")[0])
+    return own.model_copy(update={"instance_id": "other-42", "boot_id": "elsewhere"}).encode()
+
+
+def test_on_every_connect_it_subscribes_and_announces() -> None:
+    bench = Bench().connect()
+    bench.connect()
+    assert bench.connection.subscribed == 2 * [
+        (f"{BASE}/ping/+", 0),
+        (f"{BASE}/status", 1),
+        (f"{BASE}/info", 1),
+    ]
+    assert bench.connection.on("status") == [b"online", b"online"]
+    assert all(message.retain and message.qos == 1 for message in bench.connection.published)
+    assert bench.connection.will == Outgoing(f"{BASE}/status", b"offline", 1, retain=True)
+
+
+def test_info_says_who_it_is() -> None:
+    bench = Bench().connect()
+    info = Info.decode(bench.connection.on("info")[0])
+    assert (info.vehicle, info.boot_id, info.simulated) == ("rov1", bench.clock.boot_id, True)
+    assert (info.clock_synchronized, info.http_port) == (False, None)
+
+
+def test_a_ping_is_answered_to_its_topside_alone() -> None:
+    bench = Bench().connect()
+    bench.hear("ping/alpha", ping(3))
+    (answer,) = [message for message in bench.connection.published if "/pong/" in message.topic]
+    assert (answer.topic, answer.qos, answer.retain) == (f"{BASE}/pong/alpha", 0, False)
+    pong = Pong.decode(answer.payload)
+    assert (pong.seq, pong.nonce) == (3, f"{3:016x}")
+    assert pong.receive_ns < pong.transmit_ns
+    assert bench.agent.health().last_ping_topside == "alpha"
+    assert bench.agent.health().pings_answered == 1
+
+
+def test_a_retained_ping_is_an_old_message() -> None:
+    bench = Bench().connect()
+    bench.hear("ping/alpha", ping(), retain=True)
+    assert bench.connection.on("pong/alpha") == []
+    assert bench.agent.health().messages_dropped == {"retained": 1}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"rubbish", b"\xff\xfe", b"{}", b"[]", b'{"v":1,"seq":-1}', ping().replace(b"17", b'"17"')],
+)
+def test_rubbish_is_counted_and_the_next_ping_answered(payload: bytes) -> None:
+    bench = Bench().connect()
+    bench.hear("ping/alpha", payload)
+    bench.hear("ping/UPPER", ping())
+    bench.hear("ping/alpha", ping())
+    assert len(bench.connection.on("pong/alpha")) == 1
+    assert bench.agent.health().messages_dropped == {"invalid": 1, "topic": 1}
+
+
+def test_a_flood_is_cut_and_a_burst_every_10_ms_is_not() -> None:
+    bench = Bench().connect()
+    for seq in range(500):
+        bench.base.now_ns += S // 100
+        bench.hear("ping/sane", ping(seq))
+    for seq in range(1000):
+        bench.hear("ping/mad", ping(seq))
+    assert len(bench.connection.on("pong/sane")) == 500
+    assert len(bench.connection.on("pong/mad")) == pytest.approx(100, abs=2)
+    assert bench.agent.health().messages_dropped["flood"] == pytest.approx(900, abs=2)
+
+
+def test_a_step_between_receive_and_transmit_is_counted_and_not_answered() -> None:
+    bench = Bench(Step(1.0, 3 * S)).connect()
+    received = read(bench.clock)
+    bench.base.now_ns += 2 * S
+    bench.agent.received(Incoming(f"{BASE}/ping/alpha", ping(), retain=False, received=received))
+    assert bench.connection.on("pong/alpha") == []
+    assert bench.agent.health().messages_dropped == {"stepped": 1}
+
+
+def change(step_ns: int, at_s: int = 9) -> ClockChange:
+    return ClockChange("step", Reading(at_s * S, AHEAD_NS, 100), step_ns)
+
+
+def test_a_step_is_published_dated_and_measured() -> None:
+    bench = Bench().connect()
+    bench.agent._clock_changed(change(-3 * S))
+    (payload,) = bench.connection.on("event")
+    event = Event.decode(payload)
+    assert (event.kind, event.step_ms, event.at_raw_ns) == ("step", -3000.0, 9 * S)
+    assert event.at.isoformat() == "2026-05-01T12:00:09+00:00"
+    assert event.boot_id == bench.clock.boot_id
+
+
+def test_steps_while_the_broker_is_away_are_told_when_it_is_back_the_newest_hundred_in_order() -> None:
+    bench = Bench()
+    for number in range(150):
+        bench.agent._clock_changed(change(S, at_s=number))
+    assert bench.connection.published == []
+    bench.connect()
+    told = [Event.decode(payload).at_raw_ns // S for payload in bench.connection.on("event")]
+    assert told == list(range(50, 150))
+    bench.connect()
+    assert len(bench.connection.on("event")) == 100
+
+
+def test_offline_on_its_own_status_is_contradicted() -> None:
+    bench = Bench().connect()
+    bench.pass_s(10)
+    bench.hear("status", b"offline")
+    bench.pass_s(0)
+    assert bench.connection.on("status") == [b"online", b"online"]
+    bench.hear("status", b"offline")
+    bench.pass_s(1)
+    assert len(bench.connection.on("status")) == 2
+    bench.pass_s(3)
+    assert len(bench.connection.on("status")) == 3
+
+
+def test_an_offline_that_the_broker_had_kept_is_old_news() -> None:
+    bench = Bench().connect()
+    bench.hear("status", b"offline", retain=True)
+    bench.pass_s(60)
+    assert bench.connection.on("status") == [b"online"]
+    assert bench.agent.health().messages_dropped == {}
+
+
+def test_its_own_goodbye_is_not_contradicted() -> None:
+    bench = Bench().connect()
+    bench.agent._stopping.set()
+    bench.hear("status", b"offline")
+    bench.pass_s(60)
+    assert bench.connection.on("status") == [b"online"]
+
+
+def test_a_live_namesake_is_warned_of_by_name_and_pings_are_still_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench().connect()
+    bench.pass_s(90)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(50):
+            bench.hear("info", other_info(bench))
+            bench.pass_s(1)
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == 1
+    assert "rov1" in warnings[0]
+    assert "other-42" in warnings[0]
+    assert len(bench.connection.on("info")) == 2
+    bench.hear("ping/alpha", ping())
+    assert len(bench.connection.on("pong/alpha")) == 1
+
+
+def test_a_predecessors_retained_info_is_no_namesake(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench().connect()
+    bench.hear("info", other_info(bench), retain=True)
+    bench.hear("info", bench.connection.on("info")[0])
+    bench.pass_s(90)
+    assert caplog.records == []
+    assert len(bench.connection.on("info")) == 1
+
+
+def test_info_is_published_again_when_ntp_begins_to_steer_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_module, "SystemClock", SimulatedClock)  # takes it for the machine's own
+    steered = False
+    monkeypatch.setattr(agent_module, "clock_synchronized", lambda: steered)
+    bench = Bench().connect()
+    bench.pass_s(60)
+    steered = True
+    bench.pass_s(4)
+    assert len(bench.connection.on("info")) == 1
+    bench.pass_s(2)
+    assert [Info.decode(payload).clock_synchronized for payload in bench.connection.on("info")] == [
+        False,
+        True,
+    ]

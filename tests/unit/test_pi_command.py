@@ -1,0 +1,93 @@
+"""`tidesync pi` refuses what it cannot use: exit code 2, one line that names the option and the value."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from broker.clock import Clock, SimulatedClock, Step, SystemClock
+from tidesync.__main__ import run
+from tidesync.commands import pi
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pi_agent.settings import PiSettings
+
+
+@pytest.fixture(autouse=True)
+def no_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "--vehicle"),
+        (["--vehicle", "ROV 1"], "'ROV 1'"),
+        (["--vehicle", "rov1", "--broker", "http://host"], "http://host"),
+        (["--vehicle", "rov1", "--http-port", "0"], "'0'"),
+        (["--vehicle", "rov1", "--http-port", "many"], "'many'"),
+        (["--vehicle", "rov1", "--simulate-offset-s", "soon"], "'soon'"),
+        (["--vehicle", "rov1", "--simulate-offset-s", "nan"], "nan"),
+        (["--vehicle", "rov1", "--simulate-offset-s", "1e10"], "1000000000"),
+        (["--vehicle", "rov1", "--simulate-drift-ppm", "inf"], "inf"),
+        (["--vehicle", "rov1", "--simulate-drift-ppm", "1001"], "1001"),
+        (["--vehicle", "rov1", "--simulate-step", "3"], "'3'"),
+        (["--vehicle", "rov1", "--simulate-step", "-1:3"], "'-1:3'"),
+        (["--vehicle", "rov1", "--simulate-step", "1:"], "''"),
+    ],
+)
+def test_a_bad_value_ends_with_one_line(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["pi", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert named in captured.err
+
+
+def started_with(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[PiSettings, Clock]:
+    made: list[tuple[PiSettings, Clock]] = []
+    monkeypatch.setattr(pi, "PiAgent", lambda settings, clock: made.append((settings, clock)))
+    monkeypatch.setattr(pi, "run_until_stopped", lambda _agent: 0)
+    assert run(["pi", "--vehicle", "rov1", *arguments]) == 0
+    return made[0]
+
+
+def test_without_simulation_it_answers_from_this_machines_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, clock = started_with([], monkeypatch)
+    assert isinstance(clock, SystemClock)
+    assert (settings.vehicle, settings.http_port, settings.http_port_wanted) == ("rov1", 9150, False)
+
+
+def test_each_simulate_option_reaches_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--simulate-offset-s", "-2.5", "--simulate-drift-ppm", "20"]
+    arguments += ["--simulate-step", "30:3.0", "--simulate-step", "60:-0.001"]
+    _, clock = started_with(arguments, monkeypatch)
+    assert isinstance(clock, SimulatedClock)
+    assert (clock.offset_ns, clock.drift_ppm) == (-2_500_000_000, 20.0)
+    assert clock.steps == (Step(30.0, 3_000_000_000), Step(60.0, -1_000_000))
+
+
+def test_an_offset_of_nought_is_a_simulated_clock_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, clock = started_with(["--simulate-offset-s", "0"], monkeypatch)
+    assert isinstance(clock, SimulatedClock)
+
+
+def test_a_port_that_is_set_anywhere_is_wanted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "tidesync.toml").write_text("[pi]\nhttp_port = 9150\n", encoding="utf-8")
+    settings, _ = started_with([], monkeypatch)
+    assert settings.http_port_wanted
+
+
+def test_the_agent_starts_without_loading_the_web_libraries() -> None:
+    heavy = {"fastapi", "uvicorn", "numpy", "asyncio"}
+    script = f"import sys, tidesync.commands.pi; print({heavy} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "set()"

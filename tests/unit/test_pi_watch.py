@@ -1,0 +1,263 @@
+"""The clock's watch tells steps and suspends from slewing, dates and measures them, invents none."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+
+import pytest
+
+from broker.clock import Reading, SimulatedClock, Step, SystemClock
+from pi_agent import kernel_clock
+from pi_agent.watch import ClockChange, ClockWatch, ClockWatcher, watch_machine
+
+MS = 1_000_000
+S = 1_000_000_000
+AHEAD_NS = 1_777_636_800_000_000_000
+POLL_NS = 200 * MS
+
+
+def after(last: Reading, moved_ns: int, *, elapsed_ns: int = POLL_NS, width_ns: int = 100) -> Reading:
+    return Reading(last.raw_ns + elapsed_ns, last.realtime_minus_raw_ns + moved_ns, width_ns)
+
+
+START = Reading(10 * S, AHEAD_NS, 100)
+
+
+@pytest.fixture
+def watch() -> ClockWatch:
+    begun = ClockWatch()
+    assert begun.observe(START, 0) is None
+    return begun
+
+
+@pytest.mark.parametrize("step_ns", [3 * S, -3 * S, MS, -MS])
+def test_a_step_is_measured_with_its_sign_and_dated_by_the_reading_that_shows_it(
+    watch: ClockWatch, step_ns: int
+) -> None:
+    seen = after(START, step_ns)
+    assert watch.observe(seen, 0) == ClockChange("step", seen, step_ns)
+
+
+def test_a_step_is_told_once(watch: ClockWatch) -> None:
+    seen = after(START, 3 * S)
+    watch.observe(seen, 0)
+    assert watch.observe(after(seen, 0), 0) is None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_hour_of_the_fastest_slewing_is_no_step(watch: ClockWatch, sign: int) -> None:
+    reading = START
+    for _ in range(5 * 3600):
+        reading = after(reading, sign * POLL_NS * 500 // 1_000_000)
+        assert watch.observe(reading, 0) is None
+
+
+def test_a_step_in_the_midst_of_slewing_is_told_apart_from_it(watch: ClockWatch) -> None:
+    reading = START
+    for _ in range(10):
+        reading = after(reading, 100_000)
+        watch.observe(reading, 0)
+    change = watch.observe(after(reading, MS + 100_000), 0)
+    assert change is not None
+    assert change.moved_ns == MS + 100_000
+
+
+def test_what_slewing_could_have_done_is_not_called_a_step(watch: ClockWatch) -> None:
+    assert watch.observe(after(START, 100_100), 0) is None
+
+
+def test_a_step_hidden_by_a_blurred_reading_is_told_by_the_next_sharp_one(watch: ClockWatch) -> None:
+    blurred = after(START, MS, width_ns=5 * MS)
+    assert watch.observe(blurred, 0) is None
+    change = watch.observe(after(blurred, 0), 0)
+    assert change is not None
+    assert (change.kind, change.moved_ns) == ("step", MS)
+
+
+def test_a_clock_that_is_never_sharp_is_watched_all_the_same() -> None:
+    watch = ClockWatch()
+    reading = Reading(S, AHEAD_NS, MS)
+    watch.observe(reading, 0)
+    for _ in range(1000):
+        reading = after(reading, 90_000, width_ns=MS)
+        assert watch.observe(reading, 0) is None
+    change = watch.observe(after(reading, 3 * S, width_ns=MS), 0)
+    assert change is not None
+    assert change.moved_ns == 3 * S
+
+
+def test_time_asleep_is_a_suspend_that_takes_the_wall_clocks_move_along(watch: ClockWatch) -> None:
+    seen = after(START, 60 * S)
+    assert watch.observe(seen, 60 * S) == ClockChange("suspend", seen, 60 * S)
+    assert watch.observe(after(seen, 0), 60 * S) is None
+
+
+def test_a_suspend_during_which_the_wall_clock_stood_still_is_a_suspend_too(watch: ClockWatch) -> None:
+    change = watch.observe(after(START, 0), 60 * S)
+    assert change is not None
+    assert (change.kind, change.moved_ns) == ("suspend", 0)
+
+
+def test_a_busy_processor_between_two_clock_reads_is_no_suspend(watch: ClockWatch) -> None:
+    assert watch.observe(after(START, 0), 5 * MS) is None
+
+
+def test_time_asleep_before_the_watch_began_is_no_news() -> None:
+    watch = ClockWatch()
+    assert watch.observe(START, 3600 * S) is None
+    assert watch.observe(after(START, 0), 3600 * S) is None
+
+
+class FastBase:
+    """A perfect clock that the test moves; each look takes 20 ns."""
+
+    boot_id = "base"
+    resolution_ns = 1
+
+    def __init__(self) -> None:
+        self.now_ns = 5 * S
+
+    def raw_ns(self) -> int:
+        self.now_ns += 20
+        return self.now_ns
+
+    def realtime_ns(self) -> int:
+        self.now_ns += 20
+        return AHEAD_NS + self.now_ns
+
+
+def test_the_watcher_reports_each_step_of_a_simulated_clock_and_nothing_else() -> None:
+    base = FastBase()
+    steps = (Step(1.0, 3 * S), Step(2.0, -3 * S), Step(3.0, MS), Step(4.0, -MS))
+    seen: list[ClockChange] = []
+    watcher = ClockWatcher(SimulatedClock(base, 2 * S, 200.0, steps), seen.append)
+    for _ in range(30):
+        watcher.look()
+        base.now_ns += POLL_NS
+    assert [(change.kind, change.moved_ns) for change in seen] == [
+        ("step", pytest.approx(step.step_ns, abs=100)) for step in steps
+    ]
+
+
+def test_a_suspend_between_its_two_sources_is_looked_at_again_and_told_once() -> None:
+    base = FastBase()
+    asleep = iter([0, 0, 0, 60 * S, 60 * S, 60 * S, 60 * S, 60 * S])
+    seen: list[ClockChange] = []
+    watcher = ClockWatcher(base, seen.append, suspended_ns=lambda: next(asleep))
+    for _ in range(4):
+        watcher.look()
+        base.now_ns += POLL_NS
+    assert [change.kind for change in seen] == ["suspend"]
+
+
+class Notice:
+    """Stands in for the kernel's timer: readable at once, as after the clock was set."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        self.theirs.send(b"\0")
+        self.acknowledged = 0
+
+    def fileno(self) -> int:
+        return self.ours.fileno()
+
+    def acknowledge(self) -> bool:
+        self.ours.recv(1)
+        self.acknowledged += 1
+        return True
+
+    def close(self) -> None:
+        self.ours.close()
+        self.theirs.close()
+
+
+def test_a_notice_ends_the_wait_and_is_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pi_agent.watch.POLL_S", 60.0)  # the test's own time limit would end it
+    notice = Notice()
+    watcher = ClockWatcher(FastBase(), lambda _: None, notice=notice)
+    watcher.wait()
+    assert notice.acknowledged == 1
+    notice.close()
+
+
+def test_stopping_ends_the_wait_and_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pi_agent.watch.POLL_S", 60.0)
+    watcher = watch_machine(SystemClock(), lambda _: None)
+    watcher.start()
+    watcher.stop()
+    assert not watcher._thread.is_alive()
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="timerfd is Linux's")
+
+
+@linux
+def test_the_kernels_timer_is_silent_while_nobody_sets_the_clock() -> None:
+    timer = kernel_clock.ClockSetTimer()
+    try:
+        assert timer.acknowledge() is False
+    finally:
+        timer.close()
+
+
+@linux
+def test_a_cancelled_timer_means_that_the_clock_was_set_and_is_armed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timer = kernel_clock.ClockSetTimer()
+    armed: list[int] = []
+
+    def cancelled(_fd: int, _size: int) -> bytes:
+        raise OSError(errno.ECANCELED, "cancelled")
+
+    def arm_cancelled(fd: int) -> None:
+        armed.append(fd)
+        raise OSError(errno.ECANCELED, "set once more")
+
+    monkeypatch.setattr(os, "read", cancelled)
+    monkeypatch.setattr(kernel_clock, "_timerfd_arm", arm_cancelled)
+    try:
+        assert timer.acknowledge() is True
+        assert armed == [timer.fileno()]
+    finally:
+        timer.close()
+
+
+@linux
+def test_a_timer_that_cannot_be_had_leaves_the_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(kernel_clock, "_timerfd_create", refused)
+    watcher = watch_machine(SystemClock(), lambda _: None)
+    watcher.start()
+    watcher.stop()
+    assert not watcher._thread.is_alive()
+
+
+@linux
+def test_this_machine_says_how_long_it_slept_and_whether_ntp_steers_it() -> None:
+    once, again = kernel_clock.suspended_ns(), kernel_clock.suspended_ns()
+    assert abs(again - once) < 10 * MS
+    assert once > -MS
+    assert kernel_clock.clock_synchronized() in {True, False}
+
+
+def test_a_system_that_cannot_be_asked_may_be_steered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_clock, "_libc", None)
+    assert kernel_clock.clock_synchronized() is True
+
+
+@pytest.mark.parametrize(("status", "synchronized"), [(0x0040, False), (0x2041, False), (0x2001, True)])
+def test_sta_unsync_decides(monkeypatch: pytest.MonkeyPatch, status: int, synchronized: bool) -> None:
+    class Libc:
+        @staticmethod
+        def adjtimex(state: object) -> int:
+            state._obj.status = status  # type: ignore[attr-defined]
+            return 0
+
+    monkeypatch.setattr(kernel_clock, "_libc", Libc)
+    assert kernel_clock.clock_synchronized() is synchronized

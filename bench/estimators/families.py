@@ -42,6 +42,11 @@ class Family:
     burst_of: int = 0
     burst_every_s: float = 10.0
 
+    @property
+    def breaks(self) -> bool:
+        """Whether the Pi's clock steps, boots or stands still: one cut is expected."""
+        return bool(self.clock(1.0).steps)
+
 
 MS = 1_000_000
 DECADES_NS = -1_700_000_000_000_000_000

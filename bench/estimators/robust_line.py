@@ -1,9 +1,9 @@
 """pyxdf's clock correction afterwards: one robust line through liblsl's offsets between clock resets.
 
 Sources: labstreaminglayer/App-LabRecorder `recording.cpp` (every 5 s it writes liblsl's current offset under
-the present time, so that the measurement is 1 to 3 s older than its stamp); xdf-modules/pyxdf `_clock_sync` and
-`_robust_fit` (Huber's loss by the alternating direction method of multipliers, Boyd et al. 2011 §6.1.1), with
-its default thresholds.
+the present time, so that the measurement is 1 to 3 s older than its stamp); xdf-modules/pyxdf `_clock_sync`
+and `_robust_fit` (Huber's loss by the alternating direction method of multipliers, Boyd et al. 2011 §6.1.1),
+with its default thresholds.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ PHI = 15e-6
 
 
 def handshake(samples: Samples) -> Outcome:
-    """The middle of one exchange every ten seconds, kept until the next; it states half its delay as error."""
+    """The middle of one exchange every ten seconds, kept until the next; half its delay is its error."""
     slot = np.floor(samples.origin_ns / (HANDSHAKE_EVERY_S * 1e9) + 1e-9)
     first = np.unique(slot, return_index=True)[1]
     half = samples.delay_ns[first] / 2

@@ -1,8 +1,8 @@
 """TICSync: the line of greatest separation between two convex hulls, started anew every 60 s.
 
 Sources: Harrison and Newman, "TICSync: Knowing when things happened", ICRA 2011; Zhang, Liu and Xia 2002 for
-the hulls; the authors' library of 2012 (SwitchingTwoWayClockSync, MaxSepFilter) for the switching: two filters
-receive every sample, one answers, and it is replaced by the other when that one spans 60 s.
+the hulls; the authors' library of 2012 (SwitchingTwoWayClockSync, MaxSepFilter) for the switching: two
+filters receive every sample, one answers, and it is replaced by the other when that one spans 60 s.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Point = tuple[float, float]
 
 
 def _push(hull: list[Point], x: float, y: float, sign: float) -> None:
-    """Adds the newest point to a hull that is convex towards the other: sign +1 for the upper points' lower hull."""
+    """Adds the newest point to a hull that bends towards the other: sign +1 for the upper points' lower hull."""
     while len(hull) > 1:
         (ax, ay), (bx, by) = hull[-2], hull[-1]
         if sign * ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) > 0.0:
@@ -47,7 +47,7 @@ class Hulls:
     def middle_at(self, at_s: float) -> tuple[float, float]:
         """The line midway in the widest gap between the hulls, at `at_s`, and half that gap.
 
-        The gap is concave in the slope and its greatest value is at the slope of one of the hulls' edges; where
+        The gap is concave in the slope, so it is greatest at the slope of one of the hulls' edges; where
         several share it the mean slope is taken.
         """
         above, below = np.array(self.above), np.array(self.below)

@@ -1,0 +1,83 @@
+"""One trace through every estimator: what a worker process is given and what it hands back."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bench.estimators.ours import Holdover, run_afterwards, run_online
+from bench.estimators.peers import PEERS
+from bench.estimators.samples import samples_of, truth_of
+from bench.estimators.score import Answers, Score, answers_of_peer, score
+from bench.estimators.traces import make_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+ONLINE = "ours"
+AFTERWARDS = "ours, afterwards"
+
+
+class Job(NamedTuple):
+    family: str
+    seed: int
+    rate_hz: float
+    with_peers: bool
+
+
+class Result(NamedTuple):
+    job: Job
+    scores: dict[str, Score]
+    holdover: Holdover
+    cuts: int
+    inside: float
+    """Of the smoothed intervals, those that lie within the online one of the same instant."""
+    worst_us: float
+    """By how much the least lucky bound missed the truth; 0 where all held."""
+
+
+def work(job: Job) -> Result:
+    trace = make_trace(job.family, seed=job.seed, rate_hz=job.rate_hz)
+    online = run_online(trace)
+    afterwards = run_afterwards(trace)
+    scores = {
+        ONLINE: score(online.answers, trace.steps),
+        AFTERWARDS: score(afterwards, trace.steps),
+    }
+    if job.with_peers:
+        samples = samples_of(trace.exchanges)
+        truth_ns = truth_of(trace, samples)
+        for name, peer in PEERS.items():
+            scores[name] = score(answers_of_peer(trace, peer(samples), truth_ns), trace.steps)
+    worst_us = max(_worst_us(online.answers), _worst_us(afterwards))
+    return Result(job, scores, online.holdover, online.cuts, _inside(afterwards, online.answers), worst_us)
+
+
+def _inside(smoothed: Answers, online: Answers) -> float:
+    same = (smoothed.at_s == online.at_s) & smoothed.counted & online.counted
+    inside = (smoothed.lower_ns >= online.lower_ns) & (smoothed.upper_ns <= online.upper_ns)
+    return float(np.mean(inside[same])) if same.any() else float("nan")
+
+
+def _worst_us(answers: Answers) -> float:
+    missed = np.maximum(answers.lower_ns, -answers.upper_ns)[answers.counted]
+    return float(max(missed.max(initial=0.0), 0.0)) / 1e3
+
+
+def run_jobs(jobs: Iterable[Job], *, processes: int, progress: Callable[[Result], None]) -> list[Result]:
+    """In order of finishing; `progress` hears of each."""
+    results = []
+    for result in _results(list(jobs), processes):
+        progress(result)
+        results.append(result)
+    return results
+
+
+def _results(jobs: list[Job], processes: int) -> Iterator[Result]:
+    if processes == 1:
+        yield from map(work, jobs)
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(work, jobs)

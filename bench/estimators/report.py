@@ -1,0 +1,189 @@
+"""The tables as Markdown: what docs/bench-estimators.md holds and what is printed."""
+
+from __future__ import annotations
+
+from math import isfinite, isnan
+from typing import TYPE_CHECKING
+
+from bench.estimators.jobs import AFTERWARDS, ONLINE
+from bench.estimators.peers import AFTERWARDS as SMOOTHING_PEERS
+from bench.estimators.peers import ONLINE as ONLINE_PEERS
+from bench.estimators.targets import (
+    MEDIAN_UPDATE_US,
+    P99_UPDATE_US,
+    PUBLISHED,
+    SMOOTH_EIGHT_HOURS_S,
+    TARGETS,
+    U95_COVERAGE,
+)
+from bench.estimators.traces import FAMILIES
+
+if TYPE_CHECKING:
+    from bench.estimators.cost import SmoothCost, UpdateCost
+    from bench.estimators.extra import ExtraRow
+    from bench.estimators.table import Row, U95Row
+
+
+def number(value: float | None) -> str:
+    """Two or three digits, as much as means over seeds are good for."""
+    if value is None or isnan(value):
+        return "–"
+    if not isfinite(value):
+        return "none"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def share(value: float) -> str:
+    if isnan(value):
+        return "–"
+    return "100 %" if value == 1.0 else f"{min(value * 100, 99.99):.2f} %"
+
+
+def markdown_table(head: list[str], body: list[list[str]]) -> str:
+    """Padded, so that it can be read as text too."""
+    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *body]
+    return "\n".join(
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    )
+
+
+def _verdict(failures: list[str]) -> str:
+    return "pass" if not failures else "FAIL: " + "; ".join(failures)
+
+
+def rms_table(rows: list[Row]) -> str:
+    """RMS error in us; in brackets what was published for the peers on the same laws."""
+    peers = [*ONLINE_PEERS, *SMOOTHING_PEERS]
+    head = ["delays", *ONLINE_PEERS, "**ours**", "to reach", *SMOOTHING_PEERS, "**ours, afterwards**"]
+    body = []
+    for row in rows:
+        cells = {name: number(row.cells[name].rms_us) if name in row.cells else "–" for name in peers}
+        for name, published in PUBLISHED.get(row.family, {}).items():
+            if row.rate_hz == 4.0 and name in row.cells:
+                cells[name] += f" ({published:g})"
+        target = TARGETS.get(row.family)
+        slow = row.rate_hz != 4.0
+        asked = None if target is None else target.slow_us if slow else target.online_us
+        later = None if target is None or slow else target.afterwards_us
+        body.append(
+            [
+                FAMILIES[row.family].title,
+                *(cells[name] for name in ONLINE_PEERS),
+                f"**{number(row.cells[ONLINE].rms_us)}**",
+                number(asked),
+                *(cells[name] for name in SMOOTHING_PEERS),
+                f"**{number(row.cells[AFTERWARDS].rms_us)}**",
+                number(later),
+                _verdict(row.failures),
+            ]
+        )
+    return markdown_table([*head, "to reach", "verdict"], body)
+
+
+def detail_table(rows: list[Row]) -> str:
+    """Every estimator on every family: errors, stated bounds, and how often these held."""
+    head = [
+        "delays",
+        "estimator",
+        "RMS us",
+        "p99 us",
+        "stated bound held",
+        "half-width us",
+        "u95 held",
+        "u95 us",
+    ]
+    body = []
+    for row in rows:
+        for name, cell in row.cells.items():
+            body.append(
+                [
+                    FAMILIES[row.family].title,
+                    name,
+                    number(cell.rms_us),
+                    number(cell.p99_us),
+                    share(cell.covered),
+                    number(cell.half_width_us),
+                    share(cell.covered_u95),
+                    number(cell.u95_us),
+                    number(cell.recovery_s),
+                ]
+            )
+    return markdown_table([*head, "back within 200 us, s"], body)
+
+
+def u95_table(rows: list[U95Row]) -> str:
+    low, high = U95_COVERAGE
+    head = ["delays", "rate", "seeds", "online", "afterwards", "to reach", "verdict"]
+    body = [
+        [
+            FAMILIES[row.family].title,
+            f"{row.rate_hz:g}/s",
+            str(row.seeds),
+            f"{row.online:.1%}",
+            f"{row.afterwards:.1%}",
+            f"{low:.0%} to {high:.0%}",
+            "pass" if row.passes else "FAIL",
+        ]
+        for row in rows
+    ]
+    return markdown_table(head, body)
+
+
+def extra_table(rows: list[ExtraRow]) -> str:
+    head = ["fault", "RMS us", "afterwards", "bound held", "afterwards", "half-width us", "u95 held", "cuts"]
+    head += [
+        "back within 200 us, s",
+        "pause: held",
+        "half-width ms",
+        "error ms",
+        "smoothed inside",
+        "verdict",
+    ]
+    body = [
+        [
+            FAMILIES[row.family].title,
+            number(row.online.rms_us),
+            number(row.afterwards.rms_us),
+            share(row.online.covered),
+            share(row.afterwards.covered),
+            number(row.online.half_width_us),
+            share(row.online.covered_u95),
+            number(row.cuts),
+            number(row.online.recovery_s),
+            share(row.holdover.covered),
+            number(row.holdover.half_width_ms),
+            number(row.holdover.error_ms),
+            share(row.inside),
+            _verdict(row.failures),
+        ]
+        for row in rows
+    ]
+    return markdown_table(head, body)
+
+
+def cost_table(update: UpdateCost, smoothed: list[SmoothCost]) -> str:
+    slow = update.median_us > MEDIAN_UPDATE_US or update.p99_us > P99_UPDATE_US
+    body = [
+        [
+            "update, median",
+            f"{update.median_us:.1f} us",
+            f"{MEDIAN_UPDATE_US:g} us",
+            "FAIL" if slow else "pass",
+        ],
+        ["update, p99", f"{update.p99_us:.0f} us", f"{P99_UPDATE_US:g} us", ""],
+        ["update, mean", f"{update.mean_us:.1f} us", "", ""],
+        ["update, greatest", f"{update.greatest_us:.0f} us", "", ""],
+        ["asking for the estimate, median", f"{update.estimate_median_us:.1f} us", "", ""],
+    ]
+    for index, cost in enumerate(smoothed):
+        asked = f"{SMOOTH_EIGHT_HOURS_S:g} s" if index == 0 else ""
+        verdict = ("pass" if cost.seconds <= SMOOTH_EIGHT_HOURS_S else "FAIL") if index == 0 else ""
+        what = f"smoothing {cost.exchanges} exchanges"
+        body.append([what, f"{cost.seconds:.2f} s, {number(cost.peak_mb)} MB", asked, verdict])
+    if len(smoothed) == 2:
+        first, second = smoothed
+        growth = f"{second.seconds / first.seconds:.2f} x time, {second.peak_mb / first.peak_mb:.2f} x memory"
+        body.append(["twice the log", growth, "2 x", ""])
+    return markdown_table(["cost", "measured", "to reach", "verdict"], body)

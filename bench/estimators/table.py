@@ -1,0 +1,155 @@
+"""The acceptance table: means over seeds beside what was asked, with a verdict for each row."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+import numpy as np
+
+from bench.estimators.jobs import AFTERWARDS, ONLINE, Result
+from bench.estimators.peers import ONLINE as ONLINE_PEERS
+from bench.estimators.peers import PEERS
+from bench.estimators.score import Score
+from bench.estimators.targets import (
+    RECOVERY_S,
+    SYMMETRIC,
+    TARGETS,
+    TOLERANCE,
+    U95_COVERAGE,
+    Target,
+)
+
+TIE = 1.005
+"""On a fixed asymmetry nobody is better than anybody; within half a percent is a tie."""
+
+
+class Cell(NamedTuple):
+    """An estimator on a family: means over seeds, the greatest recovery, the least coverage."""
+
+    seeds: int
+    rms_us: float
+    p99_us: float
+    covered: float
+    covered_u95: float
+    half_width_us: float
+    u95_us: float
+    recovery_s: float
+    excluded: float
+
+
+class Row(NamedTuple):
+    family: str
+    rate_hz: float
+    cells: dict[str, Cell]
+    failures: list[str]
+    """Every promise that the row breaks, in words; empty is a pass."""
+
+
+def cell(scores: list[Score]) -> Cell:
+    columns = np.array(scores, dtype=np.float64).T
+    rms, p99, covered, covered_u95, half, u95, recovery, excluded = columns
+    return Cell(
+        len(scores),
+        float(rms.mean()),
+        float(p99.mean()),
+        float(covered.min()),
+        float(covered_u95.mean()),
+        float(half.mean()),
+        float(u95.mean()),
+        float(recovery.max()),
+        float(excluded.mean()),
+    )
+
+
+def rows(results: list[Result], seeds: int) -> list[Row]:
+    """One row per family and rate, from the first `seeds` seeds (others serve the coverage of u95 alone)."""
+    groups = _grouped(results)
+    return [_row(family, rate_hz, found, seeds) for (family, rate_hz), found in groups.items()]
+
+
+def _grouped(results: list[Result]) -> dict[tuple[str, float], list[Result]]:
+    groups: dict[tuple[str, float], list[Result]] = defaultdict(list)
+    for result in results:
+        groups[result.job.family, result.job.rate_hz].append(result)
+    return groups
+
+
+def _row(family: str, rate_hz: float, results: list[Result], seeds: int) -> Row:
+    scored: dict[str, list[Score]] = defaultdict(list)
+    for result in results:
+        if result.job.seed < seeds:
+            for name, value in result.scores.items():
+                scored[name].append(value)
+    cells = {name: cell(values) for name, values in scored.items()}
+    failures = _failures(family, rate_hz, cells) + _u95_failures(results)
+    return Row(family, rate_hz, cells, failures)
+
+
+def _failures(family: str, rate_hz: float, cells: dict[str, Cell]) -> list[str]:
+    found = []
+    for name, target_us in _asked(TARGETS.get(family), rate_hz).items():
+        reached = cells[name].rms_us
+        if target_us is not None and reached > target_us * TOLERANCE:
+            found.append(f"{name}: {reached:.3g} us, asked {target_us:g}")
+    found += [
+        f"{name}: bound held {cells[name].covered:.4%}"
+        for name in (ONLINE, AFTERWARDS)
+        if cells[name].covered < 1.0
+    ]
+    if family == "step" and rate_hz == 4.0 and cells[ONLINE].recovery_s > RECOVERY_S:
+        found.append(f"recovered after {cells[ONLINE].recovery_s:.1f} s")
+    return found + _beaten(cells)
+
+
+def _asked(target: Target | None, rate_hz: float) -> dict[str, float | None]:
+    if target is None:
+        return {}
+    if rate_hz == 4.0:
+        return {ONLINE: target.online_us, AFTERWARDS: target.afterwards_us}
+    return {ONLINE: target.slow_us}
+
+
+def _beaten(cells: dict[str, Cell]) -> list[str]:
+    """Peers that do better: online ones than ours online, pyxdf than ours afterwards."""
+    found = []
+    for name in PEERS:
+        mine = ONLINE if name in ONLINE_PEERS else AFTERWARDS
+        if name in cells and cells[name].rms_us * TIE < cells[mine].rms_us:
+            found.append(f"{name} does better")
+    return found
+
+
+class U95Row(NamedTuple):
+    """How often u95 held, pooled over all seeds there are."""
+
+    family: str
+    rate_hz: float
+    seeds: int
+    online: float
+    afterwards: float
+
+    @property
+    def passes(self) -> bool:
+        low, high = U95_COVERAGE
+        return low <= self.online <= high
+
+
+def u95_rows(results: list[Result]) -> list[U95Row]:
+    """Families whose two directions are alike: elsewhere u95 promises nothing."""
+    found = _grouped([result for result in results if result.job.family in SYMMETRIC])
+    return [_u95_row(family, rate_hz, group) for (family, rate_hz), group in found.items()]
+
+
+def _u95_row(family: str, rate_hz: float, results: list[Result]) -> U95Row:
+    online, afterwards = (
+        float(np.mean([result.scores[name].covered_u95 for result in results]))
+        for name in (ONLINE, AFTERWARDS)
+    )
+    return U95Row(family, rate_hz, len(results), online, afterwards)
+
+
+def _u95_failures(results: list[Result]) -> list[str]:
+    return [
+        f"u95 held {row.online:.1%} over {row.seeds} seeds" for row in u95_rows(results) if not row.passes
+    ]

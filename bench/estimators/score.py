@@ -76,7 +76,7 @@ def score(answers: Answers, steps: tuple[Step, ...]) -> Score:
     likely = counted & np.isfinite(answers.u95_ns)
     return Score(
         rms_us=float(np.sqrt(np.mean(error_us**2))),
-        p99_us=float(np.quantile(error_us, 0.99)),
+        p99_us=float(np.quantile(error_us, 0.99, method="higher")),
         covered=_share(held, stated),
         covered_u95=_share(np.abs(answers.error_ns) <= answers.u95_ns, likely),
         half_width_us=_median((answers.upper_ns - answers.lower_ns) / 2e3, stated & settled),

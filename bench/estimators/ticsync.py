@@ -16,7 +16,7 @@ Point = tuple[float, float]
 
 
 def _push(hull: list[Point], x: float, y: float, sign: float) -> None:
-    """Adds the newest point to a hull that bends towards the other: sign +1 for the upper points' lower hull."""
+    """Adds the newest point to a hull that bends towards the other: sign 1 for the upper points' hull."""
     while len(hull) > 1:
         (ax, ay), (bx, by) = hull[-2], hull[-1]
         if sign * ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) > 0.0:

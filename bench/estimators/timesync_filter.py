@@ -1,8 +1,8 @@
 """PX4's and MAVROS' TIMESYNC filter: double exponential smoothing of the middles.
 
 Sources: PX4/PX4-Autopilot `src/lib/timesync/Timesync.cpp` and `.hpp` (2018-2022); mavlink/mavros
-`mavros/src/plugins/sys_time.cpp`. Both have the same gains; the gate is PX4's 100 ms (MAVROS' is 10 ms). As in
-both, the skew is per accepted sample, not per second, so nothing advances while samples are refused.
+`mavros/src/plugins/sys_time.cpp`. Both have the same gains; the gate is PX4's 100 ms (MAVROS' is 10 ms). As
+in both, the skew is per accepted sample, not per second, so nothing advances while samples are refused.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ class PiAgent:
             broker_problem=self._connection.last_problem,
             uptime_s=(now_ns - self._started.raw_ns) / 1e9,
             pings_answered=self._answered,
-            messages_dropped=dict(self._intake.dropped + self._unanswered),
+            messages_dropped=dict(self._intake.dropped + Counter(self._unanswered)),
             last_ping_topside=last[0] if last else None,
             last_ping_age_s=(now_ns - last[1]) / 1e9 if last else None,
             clock_synchronized=self._synchronized,

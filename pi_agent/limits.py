@@ -13,6 +13,8 @@ _BURST_S = 0.5
 """How much of a second's share may come at once, as after a hiccup of the network."""
 MOST_TOPICS = 64
 """Topics told apart; their names come from the network, so they are bounded."""
+IDLE_NS = 60_000_000_000
+"""A topic that was silent for so long gives its place to a new one."""
 
 
 @dataclass(slots=True)
@@ -42,19 +44,30 @@ class TokenBucket:
 class Limits:
     """A bucket for each topic and one for all of them.
 
-    A topic above its own share takes nothing from the common one, so one mad topside cannot silence the
-    others. A flood under ever new names can; that is for the broker's access list to refuse.
+    A topic above its own share takes nothing from the common one, and a new topic finds no place while all
+    are taken: so neither one mad topside nor a flood under ever new names silences a topside that was there
+    before. It can keep a new one out; that is for the broker's access list to prevent.
     """
 
     def __init__(self, now_ns: int) -> None:
         self._total = TokenBucket.full(TOTAL_HZ, now_ns)
-        self._topics: dict[str, TokenBucket] = {}
+        self._topics: dict[str, TokenBucket] = {}  # the one heard least recently first
 
     def admit(self, topic: str, now_ns: int) -> bool:
         """Whether a message that arrived on `topic` at RAW `now_ns` may be looked at."""
-        bucket = self._topics.get(topic)
+        bucket = self._topics.pop(topic, None)
         if bucket is None:
-            if len(self._topics) >= MOST_TOPICS:
-                self._topics.pop(next(iter(self._topics)))
-            bucket = self._topics[topic] = TokenBucket.full(PER_TOPIC_HZ, now_ns)
+            if not self._room(now_ns):
+                return False
+            bucket = TokenBucket.full(PER_TOPIC_HZ, now_ns)
+        self._topics[topic] = bucket
         return bucket.take(now_ns) and self._total.take(now_ns)
+
+    def _room(self, now_ns: int) -> bool:
+        if len(self._topics) < MOST_TOPICS:
+            return True
+        oldest = next(iter(self._topics))
+        if now_ns - self._topics[oldest].filled_at_ns < IDLE_NS:
+            return False
+        del self._topics[oldest]
+        return True

@@ -171,6 +171,20 @@ def test_a_flood_is_cut_and_a_burst_every_10_ms_is_not() -> None:
     assert bench.agent.health().messages_dropped["flood"] == pytest.approx(900, abs=2)
 
 
+def test_a_flood_under_ever_new_names_is_one_line_a_reason_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench().connect()
+    for number in range(2000):
+        bench.hear(f"ping/t{number}", b"rubbish" if number > 64 else ping())
+        bench.hear(f"ping/t{number}", ping(), retain=True)
+    assert len(caplog.records) == 2
+    assert {reason: count > 1900 for reason, count in bench.agent.health().messages_dropped.items()} == {
+        "flood": True,
+        "retained": True,
+    }
+
+
 def test_a_step_between_receive_and_transmit_is_counted_and_not_answered() -> None:
     bench = Bench(Step(1.0, 3 * S)).connect()
     received = read(bench.clock)

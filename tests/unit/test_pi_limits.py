@@ -39,8 +39,29 @@ def test_one_mad_topside_does_not_silence_another() -> None:
     assert passed == 1000
 
 
-def test_a_flood_under_ever_new_names_is_bounded_in_work_and_memory() -> None:
+def test_a_flood_under_ever_new_names_is_bounded_and_silences_nobody_who_was_there_before() -> None:
     limits = Limits(0)
-    passed = sum(limits.admit(f"ping/{number}", number * MS // 10) for number in range(50_000))
-    assert passed <= TOTAL_HZ * 5.5 + 1
+    strangers = friends = 0
+    for number in range(100_000):
+        now_ns = number * MS // 10
+        if number % 100 == 0:
+            friends += limits.admit("ping/friend", now_ns)
+        strangers += limits.admit(f"ping/{number}", now_ns)
+    assert friends == 1000
+    assert strangers < MOST_TOPICS
     assert len(limits._topics) <= MOST_TOPICS
+
+
+def test_a_place_that_nobody_used_for_a_minute_is_free_again() -> None:
+    limits = Limits(0)
+    for number in range(MOST_TOPICS):
+        assert limits.admit(f"ping/{number}", number)
+    assert not limits.admit("ping/new", 59 * S)
+    assert limits.admit("ping/new", 60 * S)
+    assert not limits.admit("ping/newer", 60 * S)
+
+
+def test_all_topics_together_have_a_share() -> None:
+    limits = Limits(0)
+    passed = sum(limits.admit(f"ping/{n % 50}", n * MS // 10) for n in range(100_000))
+    assert TOTAL_HZ * 10 <= passed <= TOTAL_HZ * 10.5 + 1

@@ -73,3 +73,8 @@ def decode_line(line: bytes) -> EventLine | None:
         return _LINE.validate_json(line)
     except ValidationError:
         return None
+
+
+def is_event(line: bytes) -> bool:
+    """Whether a line is a whole event, so that at most its newline is missing."""
+    return decode_line(line) is not None

@@ -1,4 +1,4 @@
-"""Append-only JSON lines, pure: what a line is, what is torn, and which exchange is here already."""
+"""Append-only JSON lines, pure: what a whole line is, and which exchange is here already."""
 
 from __future__ import annotations
 
@@ -30,23 +30,13 @@ def lines_of(messages: Iterable[Message]) -> bytes:
     return b"".join(message.encode() + b"\n" for message in messages)
 
 
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """How to make a file whose last line has no newline whole again."""
-
-    torn: bytes
-    """Cut these off the end and keep them aside …"""
-    complete: bool
-    """… unless only the newline is missing."""
-
-
-def repair_of(last_line: bytes, model: type[Message]) -> Repair:
-    """What to do about `last_line`, the bytes after the last newline."""
+def is_exchange(line: bytes) -> bool:
+    """Whether a line is a whole exchange, so that at most its newline is missing."""
     try:
-        model.decode(last_line)
+        Exchange.decode(line)
     except InvalidMessageError:
-        return Repair(torn=last_line, complete=False)
-    return Repair(torn=b"", complete=True)
+        return False
+    return True
 
 
 def decode_exchanges(data: bytes) -> tuple[list[Exchange], int]:

@@ -10,7 +10,6 @@ from schemas.metadata import (
     BLOCK_KEY,
     CONSUMER_SENSORS,
     SCHEMA_VERSION,
-    DriftModel,
     SensorTimeSync,
     SessionBlock,
     iso_ms,
@@ -33,10 +32,9 @@ class NotMetadataError(ValueError):
 class Part:
     """What we have to say about a session."""
 
-    block: SessionBlock
     mission: str
+    block: SessionBlock
     entries: Mapping[str, SensorTimeSync] = field(default_factory=dict)
-    drift_model: DriftModel | None = None
 
 
 def parse(content: bytes) -> Document:
@@ -63,12 +61,7 @@ def merge(existing: Document | None, part: Part, now: datetime) -> Document | No
 
     Keys that we do not know stay as they are, in their order; `updatedAt` moves only with something else.
     """
-    merged: Document = {}
-    if existing is None:
-        merged = {"schemaVersion": SCHEMA_VERSION, "mission": part.mission}
-        merged |= {"unifiedSessionTimestamp": part.block.session, "createdAt": iso_ms(now)}
-    else:
-        merged |= existing
+    merged = dict(existing or {})
     merged |= {key: value for key, value in _required(part, now).items() if merged.get(key) is None}
     merged["timeSync"] = _time_sync(merged["timeSync"], part)
     if existing is not None and _same(merged, existing):
@@ -102,10 +95,13 @@ def _time_sync(found: object, part: Part) -> Document:
     merged = dict(existing) | {key: value for key, value in merged.items() if key not in existing}
     for sensor, entry in part.entries.items():
         merged[sensor] = _entry(merged.get(sensor), entry)
-    theirs, block = merged["driftModel"], block_of({"timeSync": existing})
-    if part.drift_model is not None and theirs in (None, block.get("drift_model")):
-        merged["driftModel"] = _json(part.drift_model)
-    merged[BLOCK_KEY] = block | _json(part.block)
+    block, ours = block_of({"timeSync": existing}), _json(part.block)
+    before = block.get("drift_model")
+    if ours["drift_model"] is None:
+        ours["drift_model"] = before  # of an earlier stop: still what we wrote
+    elif merged["driftModel"] in (None, before):
+        merged["driftModel"] = ours["drift_model"]
+    merged[BLOCK_KEY] = block | ours
     if found is not None and not isinstance(found, dict):
         merged[BLOCK_KEY]["replaced_time_sync"] = found
     return merged

@@ -1,0 +1,23 @@
+"""`tidesync record`: the recorder in the foreground."""
+
+from __future__ import annotations
+
+import click
+
+from broker.clock import SystemClock
+from tidesync.errors import SettingsError
+from tidesync.lifecycle import run_until_stopped
+from tidesync.settings import with_settings
+from topside_agent.recorder.agent import RecorderAgent
+from topside_agent.recorder.errors import UnusableRootError
+from topside_agent.recorder.settings import RecorderSettings
+
+
+@click.command("record")
+@with_settings(RecorderSettings)
+def command(settings: RecorderSettings) -> int:
+    """Record every session that `tidesync session start` begins, below --root."""
+    try:
+        return run_until_stopped(RecorderAgent(settings, SystemClock()))
+    except UnusableRootError as error:
+        raise SettingsError(f"--root: {error}") from error

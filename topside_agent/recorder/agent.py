@@ -1,0 +1,272 @@
+"""The recorder's shell: commands and measurements in; files, states, and requests to topsides out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from broker.clock import Clock, Reading, read
+from broker.connection import Connection, Incoming
+from broker.inbox import Inbox, Letter
+from schemas import messages, topics
+from schemas.base import InvalidMessageError
+from schemas.instants import utc_from_ns
+from topside_agent.recorder import desk, files
+from topside_agent.recorder.closing import close
+from topside_agent.recorder.directory import Directory
+from topside_agent.recorder.errors import RefusedError
+from topside_agent.recorder.live import LiveSession
+from topside_agent.recorder.outbox import Outbox
+from topside_agent.recorder.recording import FILE_NAME, FOLDER
+from topside_agent.recorder.store import load_recording
+
+if TYPE_CHECKING:
+    from broker.errors import BrokerError
+    from schemas.messages import SessionState
+    from topside_agent.recorder.recording import Recording
+    from topside_agent.recorder.session import Closing
+    from topside_agent.recorder.settings import RecorderSettings
+
+_log = logging.getLogger(__name__)
+
+_IDLE_S = 0.5
+_KIND_LEVEL = 2
+"""In `vehicle/{vehicle}/exchange/{topside}`."""
+
+
+class RecorderAgent:
+    """Records every session it is told to, and goes on with those that it was killed in."""
+
+    def __init__(self, settings: RecorderSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._inbox = Inbox(settings.topic_root)
+        self._directory = Directory()
+        self._sessions: dict[str, LiveSession] = {}
+        self._ended: dict[str, SessionState] = {}
+        self._claim: int | None = None
+        self._connection = Connection(
+            settings, self, clock, name=f"tidesync-recorder-{settings.name}", persistent=True
+        )
+        self._outbox = Outbox(self._connection, settings.topic_root)
+
+    # Service
+
+    @property
+    def failure(self) -> BrokerError | None:
+        """Why it ended by itself, once it has."""
+        return self._connection.failure
+
+    def start(self) -> None:
+        """Take up what was being recorded, connect; UnusableRootError when the root cannot be written."""
+        self._claim = files.claim_root(self._settings.root)
+        _log.info("recording below %s", self._settings.root.resolve())
+        self._recover()
+        self._connection.start()
+
+    def stop(self) -> None:
+        """Write what there is and end; sessions stay as they are, the next start goes on with them."""
+        self._connection.post(self._flush)
+        self._connection.stop([])
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            os.close(claim)
+
+    def wait_until_finished(self, timeout_s: float) -> bool:
+        """Whether it has ended by itself within `timeout_s`."""
+        return self._connection.wait_until_finished(timeout_s)
+
+    # Owner of the connection: called in the network thread
+
+    def connected(self) -> None:
+        """Subscribe, and tell how every session stands."""
+        self._subscribe(anew=True)
+        for live in self._sessions.values():
+            live.published = None
+            self._publish_state(live)
+
+    def disconnected(self, reason: str) -> None:
+        """Topside keeps what we miss; it is asked for once the broker is back."""
+        _log.warning("lost the broker (%s); what is missed meanwhile is asked for afterwards", reason)
+
+    def received(self, message: Incoming) -> None:
+        """One message; measurements of vehicles in no session are not even decoded."""
+        if not self._concerns_us(message.topic):
+            return
+        letter = self._inbox.open(message)
+        if letter is None:
+            self._answer_invalid(message)
+        elif strange := desk.strangers(letter):
+            self._inbox.drop("name", f"{strange} of its names are not the topic's", message)
+        else:
+            self._handle(letter)
+
+    def tick(self, now: Reading) -> float:
+        """Give each session its turn; returns the seconds until the next."""
+        for name, live in list(self._sessions.items()):
+            if live.next_turn_ns <= now.raw_ns:
+                self._turn(live, now)
+            if live.finished(now):
+                del self._sessions[name]
+        due_ns = min((live.next_turn_ns for live in self._sessions.values()), default=None)
+        return _IDLE_S if due_ns is None else max(0.0, (due_ns - self._clock.raw_ns()) / 1e9)
+
+    # What messages do
+
+    def _concerns_us(self, topic: str) -> bool:
+        levels = topic.removeprefix(f"{self._settings.topic_root}/{topics.VERSION}/").split("/")
+        measurement = len(levels) > _KIND_LEVEL and levels[_KIND_LEVEL] in {"exchange", "event"}
+        return not measurement or bool(self._wanting(levels[_KIND_LEVEL - 1]))
+
+    def _handle(self, letter: Letter) -> None:
+        body, now, stored = letter.body, letter.incoming.received, letter.incoming.retain
+        if isinstance(body, messages.ExchangeBatch):
+            for live in self._wanting(letter.topic.vehicle or ""):
+                live.batch(body.exchanges, body.batch, now)
+        elif isinstance(body, messages.OffsetResult):
+            self._directory.note_result(body)
+            for live in self._wanting(body.vehicle):
+                live.result(body, now, stored=stored)
+        elif isinstance(body, messages.Event):
+            for live in self._wanting(body.vehicle):
+                live.event(body, now)
+        elif letter.topic.kind is topics.TOPSIDE_STATUS:
+            self._directory.note_status(letter.topic.topside or "", online=body == "online")
+        elif stored:  # an order that somebody left lying about is not given now
+            self._inbox.drop("retained", "a command must not be retained", letter.incoming)
+        elif isinstance(body, messages.StartCommand | messages.StopCommand):
+            self._obey(letter.topic.session or "", body, now)
+
+    def _obey(self, name: str, command: messages.StartCommand | messages.StopCommand, now: Reading) -> None:
+        try:
+            if isinstance(command, messages.StartCommand):
+                self._start(name, command, now)
+            else:
+                self._stop(name, command.request_id, now)
+        except RefusedError as error:
+            _log.warning("refused to %s session %s: %s", command.action, name, error)
+            self._outbox.state(desk.refusal(name, command.request_id, str(error)))
+
+    def _start(self, name: str, command: messages.StartCommand, now: Reading) -> None:
+        live = self._sessions.get(name)
+        if live and live.phase != "stopped":
+            desk.check_same(live.recording, command)
+            live.answer(command.request_id)
+        else:
+            asked = desk.recording_of(name, command, self._settings.name, utc_from_ns(now.realtime_ns))
+            live = self._open(asked, now)
+            for result in self._directory.results:
+                if live.wants(result.vehicle):
+                    live.result(result, now, stored=True)
+            self._subscribe()
+            self._burst(live)
+            self._turn(live, now)
+        self._publish_state(live)
+
+    def _stop(self, name: str, request_id: str, now: Reading) -> None:
+        live, ended = self._sessions.get(name), self._ended.get(name)
+        if live and live.phase != "stopped":
+            live.stop(request_id, now)
+            self._burst(live)
+        elif ended:
+            self._outbox.state(ended.model_copy(update={"request_id": request_id}))
+        else:
+            raise RefusedError(f"recorder {self._settings.name!r} is not recording a session {name}")
+
+    def _answer_invalid(self, message: Incoming) -> None:
+        """Say why to who sent a session command that cannot be taken."""
+        try:
+            topic = topics.parse(self._settings.topic_root, message.topic)
+            if topic.kind is topics.SESSION_COMMAND and not message.retain:
+                topic.kind.decode(message.payload)
+        except topics.InvalidTopicError:
+            return
+        except InvalidMessageError as error:
+            answer = desk.asker_of(message.payload, topic.session or "", str(error))
+            if answer:
+                self._outbox.state(answer)
+
+    # What is due
+
+    def _turn(self, live: LiveSession, now: Reading) -> None:
+        alarm = live.session.alarm
+        due = live.turn(now)
+        if live.session.alarm and live.session.alarm != alarm:
+            _log.warning("session %s: %s", live.recording.session, live.session.alarm)
+        for topside, command in due.resend:
+            self._outbox.command(topside, command)
+        if due.smooth:
+            self._smooth(live)
+        if live.state != live.published:
+            self._publish_state(live)
+
+    def _smooth(self, live: LiveSession) -> None:
+        """Compute the track in a thread of its own: it may take longer than the broker waits for us."""
+        self._subscribe()
+        store, stopped_ns = live.store, self._clock.realtime_ns()
+
+        def work() -> None:
+            closing = close(store.exchanges_path, store.offsets_path, stopped_ns)
+            self._connection.post(lambda: self._closed(live, closing))
+
+        threading.Thread(target=work, name=f"smooth-{live.recording.session}", daemon=True).start()
+
+    def _closed(self, live: LiveSession, closing: Closing) -> None:
+        live.closed(closing, read(self._clock))
+        self._publish_state(live)
+        _log.info(
+            "session %s stopped: %d exchanges in %s",
+            live.recording.session,
+            live.session.exchanges,
+            live.store.folder,
+        )
+
+    def _open(self, recording: Recording, now: Reading) -> LiveSession:
+        folder = files.safe_folder(self._settings.root, recording.path)
+        live = LiveSession(recording, folder, self._settings, now)
+        self._sessions[recording.session] = live
+        whom = ", ".join(recording.vehicles) or "every vehicle"
+        _log.info(
+            "recording session %s: %s, in %s (%d exchanges are there already)",
+            recording.session,
+            whom,
+            folder,
+            live.session.exchanges,
+        )
+        return live
+
+    def _recover(self) -> None:
+        """Go on with what was being recorded when this recorder was killed or stopped."""
+        for path in sorted(self._settings.root.glob(f"*/session_*/{FOLDER}/{FILE_NAME}")):
+            recording = load_recording(path)
+            if recording is None or recording.recorder != self._settings.name:
+                continue
+            try:
+                self._open(recording, read(self._clock))
+            except RefusedError as error:
+                _log.warning("session %s is not gone on with: %s", recording.session, error)
+
+    def _flush(self) -> None:
+        for live in self._sessions.values():
+            live.turn(read(self._clock))
+
+    # To the broker
+
+    def _wanting(self, vehicle: str) -> list[LiveSession]:
+        return [live for live in self._sessions.values() if live.wants(vehicle)]
+
+    def _subscribe(self, *, anew: bool = False) -> None:
+        active = [live.recording for live in self._sessions.values() if live.active]
+        self._outbox.subscribe(active, anew=anew)
+
+    def _burst(self, live: LiveSession) -> None:
+        self._outbox.burst(self._directory.measured_by(live.recording.vehicles))
+
+    def _publish_state(self, live: LiveSession) -> None:
+        state = live.state
+        if self._outbox.state(state):
+            live.published = state
+        if live.phase == "stopped":
+            self._ended[state.session] = state

@@ -71,7 +71,7 @@ class Owner(Protocol):
         """Called after every (re)connect: subscribe and announce here."""
 
     def disconnected(self, reason: str) -> None:
-        """Called when an established connection ends."""
+        """Called when an established connection ends, but not by `stop`."""
 
     def received(self, message: Incoming) -> None:
         """Called for each message."""
@@ -223,12 +223,12 @@ class Connection:
             self._authenticate()
             self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except (OSError, ValueError, WebsocketConnectionError) as error:
-            self._retry_later(connect_reason(error))
+            self._retry_later(connect_reason(error, tls=self.address.tls))
             return
         reason = self._serve()
         was_up = self._up.is_set()
         self._up.clear()
-        if was_up:
+        if was_up and not self._stopping.is_set():
             self._guarded(lambda: self._owner.disconnected(reason))
         refusal = self._refusals.pop() if self._refusals else None
         if self._stopping.is_set():

@@ -53,7 +53,7 @@ _ERRNO_WORDS = {
 }
 
 
-def connect_reason(error: OSError | ValueError) -> str:
+def connect_reason(error: Exception, *, tls: bool) -> str:
     """A short reason, in a reader's words, for a failed connect."""
     if isinstance(error, socket.gaierror):
         return f"host name not found (DNS: {error.strerror})"
@@ -63,6 +63,8 @@ def connect_reason(error: OSError | ValueError) -> str:
         return f"TLS failed ({error.reason or error})"
     if isinstance(error, TimeoutError):
         return "timed out"
+    if isinstance(error, ConnectionResetError) and tls:
+        return "connection reset in the TLS handshake (does this port speak TLS?)"
     if isinstance(error, OSError) and error.errno in _ERRNO_WORDS:
         return _ERRNO_WORDS[error.errno]
     return str(error) or type(error).__name__

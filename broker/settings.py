@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr
 
 from broker.address import BrokerAddress, parse_address
 from schemas.names import Root
@@ -29,8 +28,8 @@ class ConnectionSettings(BaseModel):
     )
     username: str | None = Field(None, min_length=1, max_length=128, description="Account at the broker")
     password: SecretStr | None = Field(None, description="Its password; from the environment or a file only")
-    password_file: Path | None = Field(None, description="File whose first line is the password")
-    ca_file: Path | None = Field(None, description="CA certificate (PEM) to verify the broker with")
+    password_file: FilePath | None = Field(None, description="File whose first line is the password")
+    ca_file: FilePath | None = Field(None, description="CA certificate (PEM) to verify the broker with")
     topic_root: Root = Field("tidesync", description="First level(s) of every topic")
     keepalive_s: int = Field(
         5, ge=2, le=120, description="MQTT keepalive, s: a dead link is noticed in 1.5 times this"
@@ -51,7 +50,7 @@ class ConnectionSettings(BaseModel):
         if self.password is not None:
             return self.password.get_secret_value()
         if self.password_file is not None:
-            return self.password_file.read_text(encoding="utf-8").splitlines()[0]
+            return self.password_file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
         return None
 
 

@@ -15,7 +15,8 @@ from topside_agent.measurement import Measurement
 
 if TYPE_CHECKING:
     from broker.errors import BrokerError
-    from schemas.messages import OffsetResult, State
+    from schemas.messages import ErrorWord, OffsetResult, State
+    from topside_agent.exchanger import Reason
     from topside_agent.settings import TopsideSettings
 
 _log = logging.getLogger(__name__)
@@ -23,6 +24,14 @@ _log = logging.getLogger(__name__)
 _IDLE_S = 0.5
 _MOST_VEHICLES = 10_000
 """Names come from the network; a flood of them must not fill the memory."""
+
+_SENTENCES: dict[Reason, str] = {
+    "unknown_nonce": "it answers no ping that is outstanding (late, replayed or forged)",
+    "repeated": "its ping was answered or given up already",
+    "other_instance": "a second process answers to this vehicle's name",
+    "clock_stepped": "this computer's clock was stepped while the ping was under way",
+    "invalid_pi_time": "its stamps contradict each other or the ping",
+}
 
 
 class TopsideAgent:
@@ -34,7 +43,7 @@ class TopsideAgent:
         self._inbox = Inbox(settings.topic_root)
         self._measurements: dict[str, Measurement] = {}
         self._infos: dict[str, messages.Info] = {}
-        self._logged_states: dict[str, State] = {}
+        self._logged: dict[str, tuple[State, ErrorWord | None]] = {}
         self._due: list[tuple[int, str]] = []
         self._wakes: dict[str, int] = {}
         self._connection = Connection(
@@ -133,7 +142,7 @@ class TopsideAgent:
             return
         refused = measurement.pong(pong, letter.incoming.received)
         if refused:
-            self._inbox.drop(refused.reason, f"refused: {refused.reason}", letter.incoming)
+            self._inbox.drop(refused.reason, _SENTENCES[refused.reason], letter.incoming)
         self._publish_result(measurement, read(self._clock))
         self._wake_at(measurement)
 
@@ -205,9 +214,9 @@ class TopsideAgent:
             self._publish_batches(measurement)
 
     def _log_change(self, result: OffsetResult) -> None:
-        if self._logged_states.get(result.vehicle) == result.state:
+        if self._logged.get(result.vehicle) == (result.state, result.error):
             return
-        self._logged_states[result.vehicle] = result.state
+        self._logged[result.vehicle] = (result.state, result.error)
         _log.info(
             "%s is %s: offset %s ms, max error %s ms%s",
             result.vehicle,

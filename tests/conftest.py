@@ -1,0 +1,15 @@
+"""For all tests: with REQUIRE_ALL_TESTS=1 a skip is a failure, so that CI cannot pass by leaving out."""
+
+import os
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):  # noqa: ARG001 - pytest names them
+    report = yield
+    if os.environ.get("REQUIRE_ALL_TESTS") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: skipped although every test is required: {reason}"
+    return report

@@ -1,0 +1,89 @@
+"""A boat: agents with known clocks on one broker, and a witness that holds every result against the truth."""
+
+from brokers import until
+
+from broker.clock import SimulatedClock, SystemClock
+from broker.settings import ConnectionSettings
+from pi_agent.agent import PiAgent
+from pi_agent.settings import PiSettings
+from schemas import topics
+from tidesync.demo.witness import Witness
+from topside_agent.agent import TopsideAgent
+from topside_agent.settings import TopsideSettings
+
+
+class Boat:
+    """Agents on one broker, in this process; everything is stopped at the end."""
+
+    def __init__(self, url, stack):
+        self.url = url
+        self.clock = SystemClock()
+        self.clocks = {}
+        self._stack = stack
+
+    def vehicle(self, name, clock=None, **simulated):
+        clock = clock or SimulatedClock(self.clock, **simulated)
+        self.clocks[name] = clock
+        return self.start(PiAgent(PiSettings(broker=self.url, vehicle=name, no_http=True), clock))
+
+    def topside(self, **settings):
+        return self.start(TopsideAgent(TopsideSettings(broker=self.url, **settings), self.clock))
+
+    def witness(self):
+        witness = AttentiveWitness(ConnectionSettings(broker=self.url), self.clock, self.clocks, 0.25)
+        self.start(witness.connection)
+        assert witness.connection.wait_until_up(10)
+        return witness
+
+    def start(self, service):
+        service.start()
+        self._stack.callback(service.stop)
+        return service
+
+
+class AttentiveWitness(Witness):
+    """Also keeps every result, the last retained one and every event."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.heard = []
+        self.retained = {}
+        self.events = []
+        self.topside_is_online = False
+
+    def connected(self):
+        super().connected()
+        filters = ("vehicle/+/event", "topside/+/status")
+        self.connection.subscribe([(f"tidesync/v1/{rest}", 1) for rest in filters])
+
+    def received(self, message):
+        letter = self._inbox.open(message)
+        super().received(message)
+        if letter and letter.topic.kind is topics.EVENT:
+            self.events.append(letter.body)
+        if letter and letter.topic.kind is topics.TOPSIDE_STATUS:
+            self.topside_is_online = letter.body == "online"
+        if letter and letter.topic.kind is topics.OFFSET:
+            self.heard.append(letter.body)
+            if message.retain:
+                self.retained[letter.topic.vehicle] = letter.body
+
+    def states(self, vehicle):
+        """The states that `vehicle` went through, in order, without repetition."""
+        seen = []
+        for result in self.heard:
+            if result.vehicle == vehicle and seen[-1:] != [result.state]:
+                seen.append(result.state)
+        return seen
+
+    def last(self, vehicle):
+        results = [result for result in self.heard if result.vehicle == vehicle]
+        return results[-1] if results else None
+
+    def until_state(self, vehicle, state, timeout_s=10.0, after=0):
+        """The first result of `vehicle` in `state` after the first `after` results of all."""
+
+        def found():
+            return next((r for r in self.heard[after:] if r.vehicle == vehicle and r.state == state), None)
+
+        return until(found, timeout_s, f"{vehicle} {state} (was {self.states(vehicle)})")

@@ -1,0 +1,46 @@
+"""Fixtures: brokers, and boats on them."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from boats import Boat
+from brokers import MOSQUITTO, RunningBroker
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.network)
+
+
+@pytest.fixture(params=["amqtt", "mosquitto"])
+def broker(request, tmp_path):
+    if request.param == "mosquitto" and MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    running = RunningBroker(request.param, tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def mosquitto(tmp_path):
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    running = RunningBroker("mosquitto", tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def boat(broker):
+    with ExitStack() as stack:
+        yield Boat(broker.url, stack)
+
+
+@pytest.fixture
+def mosquitto_boat(mosquitto):
+    with ExitStack() as stack:
+        yield Boat(mosquitto.url, stack)

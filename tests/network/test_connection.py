@@ -1,0 +1,240 @@
+"""The connection: what it says when a broker cannot be had, and what it does when it can."""
+
+import logging
+import socket
+import subprocess
+from importlib.resources import files
+
+import pytest
+from brokers import MOSQUITTO, until
+
+from broker.clock import SystemClock
+from broker.connection import Connection, Outgoing
+from broker.embedded import EmbeddedBroker, free_port
+from broker.errors import CredentialsError
+from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
+
+
+class Quiet:
+    """An owner that only listens."""
+
+    def __init__(self, *filters):
+        self.filters = filters
+        self.messages = []
+        self.lost = []
+
+    def connected(self):
+        if self.filters:
+            self.connection.subscribe([(topic, 1) for topic in self.filters])
+
+    def disconnected(self, reason):
+        self.lost.append(reason)
+
+    def received(self, message):
+        self.messages.append(message)
+
+    def tick(self, _now):
+        return 1.0
+
+
+@pytest.fixture
+def connect():
+    made = []
+
+    def make(url, *filters, will=None, **settings):
+        owner = Quiet(*filters)
+        connection = Connection(
+            ConnectionSettings(broker=url, **settings), owner, SystemClock(), name="test", will=will
+        )
+        owner.connection = connection
+        connection.owner = owner
+        made.append(connection)
+        connection.start()
+        return connection
+
+    yield make
+    for connection in made:
+        connection.stop()
+
+
+def problem(connection):
+    return until(lambda: connection.last_problem, 10, "a problem said")
+
+
+def test_a_refused_connection_names_broker_and_reason_and_is_retried(connect, caplog):
+    port = free_port("127.0.0.1")
+    with caplog.at_level(logging.WARNING):
+        connection = connect(f"mqtt://127.0.0.1:{port}")
+        assert problem(connection).startswith(f"broker mqtt://127.0.0.1:{port}: connection refused")
+        embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=port))
+        embedded.start()
+        assert connection.wait_until_up(6)
+    assert connection.failure is None
+    assert len([r for r in caplog.records if "connection refused" in r.getMessage()]) == 1
+    embedded.stop()
+
+
+def test_an_unknown_host_is_called_so(connect):
+    assert "DNS" in problem(connect("mqtt://no-such-host.invalid"))
+
+
+def test_a_server_that_is_no_broker_is_given_up_and_said(connect):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connection = connect(f"mqtt://127.0.0.1:{server.getsockname()[1]}")
+        peer, _ = server.accept()
+        peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        peer.close()
+        assert "connection lost" in problem(connection)
+
+
+def test_tls_to_a_plain_broker_is_called_a_tls_failure(mosquitto, connect):
+    assert "TLS" in problem(connect(f"mqtts://127.0.0.1:{mosquitto.port}"))
+
+
+def test_nagles_algorithm_is_off(mosquitto, connect):
+    connection = connect(mosquitto.url)
+    assert connection.wait_until_up(5)
+    tcp = connection._client.socket()
+    assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+def test_a_message_goes_out_at_once_from_within_a_callback(mosquitto, connect):
+    asker = connect(mosquitto.url, "answer")
+    answerer = connect(mosquitto.url, "ask")
+    inherited = answerer.owner.received
+
+    def received(message):
+        inherited(message)
+        answerer.publish(Outgoing("answer", message.payload, 0))
+        assert not answerer._client.want_write()  # written, not queued for the next turn of the loop
+
+    answerer.owner.received = received
+    assert asker.wait_until_up(5)
+    assert answerer.wait_until_up(5)
+    until(lambda: _ask(asker) or asker.owner.messages, 5, "an answer")
+    assert asker.owner.messages[0].payload == b"?"
+
+
+def _ask(asker):
+    asker.post(lambda: asker.publish(Outgoing("ask", b"?", 0)))
+
+
+def test_nothing_is_queued_while_there_is_no_connection(connect):
+    connection = connect(f"mqtt://127.0.0.1:{free_port('127.0.0.1')}")
+    assert connection.publish(Outgoing("late", b"old news")) is False
+
+
+def test_the_will_is_published_when_a_process_dies_and_the_farewell_when_it_stops(mosquitto, connect):
+    watcher = connect(mosquitto.url, "status/#")
+    assert watcher.wait_until_up(5)
+    dying = connect(mosquitto.url, will=Outgoing("status/dying", b"offline"))
+    assert dying.wait_until_up(5)
+    dying.post(lambda: dying._client.socket().shutdown(socket.SHUT_RDWR))
+    until(lambda: ("status/dying", b"offline") in heard(watcher), 5, "the will")
+    leaving = connect(mosquitto.url, will=Outgoing("status/leaving", b"lost"))
+    assert leaving.wait_until_up(5)
+    leaving.stop([Outgoing("status/leaving", b"goodbye")])
+    until(lambda: ("status/leaving", b"goodbye") in heard(watcher), 5, "the farewell")
+    assert ("status/leaving", b"lost") not in heard(watcher)
+
+
+def heard(connection):
+    return [(message.topic, message.payload) for message in connection.owner.messages]
+
+
+def test_a_fault_of_the_owner_does_not_end_the_connection(mosquitto, connect, caplog):
+    connection = connect(mosquitto.url, "x")
+    assert connection.wait_until_up(5)
+    seen = []
+
+    def received(message):
+        seen.append(message)
+        raise ZeroDivisionError
+
+    connection.owner.received = received
+    for _ in range(2):
+        connection.post(lambda: connection.publish(Outgoing("x", b"1", 0)))
+    until(lambda: len(seen) >= 2, 5, "both messages")
+    assert connection.up
+    assert "please report it" in caplog.text
+
+
+def test_websockets_carry_the_same(connect):
+    embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=0, websocket_port=0))
+    embedded.start()
+    connection = connect(embedded.websocket_url, "x")
+    assert connection.wait_until_up(5)
+    until(lambda: connection.post(lambda: connection.publish(Outgoing("x", b"1", 0))) or heard(connection), 5)
+    assert heard(connection)[0] == ("x", b"1")
+    embedded.stop()
+
+
+@pytest.fixture
+def secured(tmp_path):
+    """mosquitto with our production configuration, one account, and TLS on a second listener."""
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    passwords, certificate, key = tmp_path / "passwords", tmp_path / "server.pem", tmp_path / "server.key"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "rov1", "right"], check=True)
+    subprocess.run(
+        [
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+            ),
+            *("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    ports = free_port("127.0.0.1"), free_port("127.0.0.1")
+    config = tmp_path / "mosquitto.conf"
+    config.write_text(
+        _production_config()
+        .replace("listener 1883", f"listener {ports[0]} 127.0.0.1")
+        .replace("/mosquitto/config/passwords", str(passwords))
+        .replace("/mosquitto/data/", f"{tmp_path}/")
+        + f"\nuser root\nlistener {ports[1]} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n"
+    )
+    process = subprocess.Popen([MOSQUITTO, "-c", config], stderr=subprocess.DEVNULL)
+    until(lambda: _listens(ports[1]), 10, "mosquitto listening")
+    yield ports, certificate
+    process.terminate()
+    process.wait(10)
+
+
+def _production_config():
+    return files("broker").joinpath("mosquitto.conf").read_text(encoding="utf-8")
+
+
+def _listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_production_configuration_takes_the_right_password_and_refuses_the_wrong_one(secured, connect):
+    (port, _), _ = secured
+    good = connect(f"mqtt://127.0.0.1:{port}", username="rov1", password="right")
+    assert good.wait_until_up(5)
+    good.stop()
+    for settings in ({"username": "rov1", "password": "wrong"}, {"username": "rov9", "password": "x"}, {}):
+        bad = connect(f"mqtt://127.0.0.1:{port}", **settings)
+        assert bad.wait_until_finished(5)
+        assert isinstance(bad.failure, CredentialsError)
+        assert settings.get("password", "nothing") not in str(bad.failure)
+
+
+def test_tls_is_verified_with_the_ca_file(secured, connect):
+    (_, port), certificate = secured
+    account = {"username": "rov1", "password": "right"}
+    assert connect(f"mqtts://localhost:{port}", ca_file=certificate, **account).wait_until_up(5)
+    assert "certificate not accepted" in problem(connect(f"mqtts://localhost:{port}", **account))
+    wrong_name = connect(f"mqtts://127.0.0.1:{port}", ca_file=certificate, **account)
+    assert "certificate not accepted" in problem(wrong_name)

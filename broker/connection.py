@@ -117,7 +117,7 @@ class Connection:
         self._settings = settings
         self._owner = owner
         self._clock = clock
-        self._posted: deque[Callable[[], None]] = deque()
+        self._posted: deque[Callable[[], object]] = deque()
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
@@ -151,7 +151,7 @@ class Connection:
         """Wait for the network thread to end, by `stop` or by a failure that does not heal."""
         return self._finished.wait(timeout_s)
 
-    def post(self, work: Callable[[], None]) -> None:
+    def post(self, work: Callable[[], object]) -> None:
         """Have `work` called in the network thread."""
         self._posted.append(work)
         self._wake()
@@ -337,7 +337,7 @@ class Connection:
         incoming = Incoming(topic, bytes(message.payload), message.retain, received)
         self._guarded(lambda: self._owner.received(incoming))
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[[], object]) -> None:
         """Run the owner's code; its fault is logged and must not end the connection."""
         try:
             work()

@@ -55,16 +55,18 @@ _ERRNO_WORDS = {
 
 def connect_reason(error: Exception, *, tls: bool) -> str:
     """A short reason, in a reader's words, for a failed connect."""
-    if isinstance(error, socket.gaierror):
-        return f"host name not found (DNS: {error.strerror})"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS certificate not accepted ({error.verify_message}); is ca_file the right one?"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed ({error.reason or error})"
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    if isinstance(error, ConnectionResetError) and tls:
-        return "connection reset in the TLS handshake (does this port speak TLS?)"
-    if isinstance(error, OSError) and error.errno in _ERRNO_WORDS:
-        return _ERRNO_WORDS[error.errno]
-    return str(error) or type(error).__name__
+    reason = str(error) or type(error).__name__
+    match error:
+        case socket.gaierror():
+            reason = f"host name not found (DNS: {error.strerror})"
+        case ssl.SSLCertVerificationError():
+            reason = f"TLS certificate not accepted ({error.verify_message}); is ca_file the right one?"
+        case ssl.SSLError():
+            reason = f"TLS failed ({error.reason or error})"
+        case ConnectionResetError() if tls:
+            reason = "connection reset in the TLS handshake (does this port speak TLS?)"
+        case TimeoutError():
+            reason = "timed out"
+        case OSError(errno=number) if number in _ERRNO_WORDS:
+            reason = _ERRNO_WORDS[number]
+    return reason

@@ -49,10 +49,10 @@ def with_settings(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Call
             given = {name: values.pop(name) for name in _option_names(model)}
             return function(_load(click.get_current_context(), model, given), **values)
 
-        for name, field in reversed(model.model_fields.items()):
-            if not _is_secret(field):
-                command = _option(name, field)(command)
-        return command
+        decorated: Callable[..., Any] = command
+        for name in reversed(_option_names(model)):
+            decorated = _option(name, model.model_fields[name])(decorated)
+        return decorated
 
     return decorate
 
@@ -97,7 +97,8 @@ def _read_file(path: Path, command: str) -> dict[str, Any]:
         else:
             _refuse_unknown_keys(str(path), {key: value}, frozenset().union(*known.values()))
     flat = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    return flat | content.get(command, {})
+    own: dict[str, Any] = content.get(command, {})
+    return flat | own
 
 
 def _refuse_unknown_keys(where: str, values: Mapping[str, Any], known: frozenset[str]) -> None:
@@ -134,7 +135,7 @@ def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Calla
     flag = f"--{name.replace('_', '-')}"
     kinds = _kinds(field)
     default = field.get_default(call_default_factory=True)
-    shown = "" if default is None or default == () or field.is_required() else f"  [default: {default}]"
+    shown = "" if default in (None, False, ()) or field.is_required() else f"  [default: {default}]"
     extras: dict[str, Any] = {"help": (field.description or "") + shown, "envvar": PREFIX + name.upper()}
     if bool in kinds:
         return click.option(flag, name, is_flag=True, default=None, **extras)

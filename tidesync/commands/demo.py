@@ -22,7 +22,7 @@ def command(settings: DemoSettings, *, as_json: bool) -> int:
     Exit code 1 if any published result was wrong by more than it said.
     """
     if logging.getLogger().level == logging.INFO:
-        logging.getLogger().setLevel(logging.WARNING)  # the table is the show; -v brings the log back
+        logging.getLogger().setLevel(logging.ERROR)  # the table is the show; -v brings the log back
     console = Console(stderr=as_json)
     outcome = Demo(settings, console).run()
     if as_json:

@@ -172,4 +172,3 @@ class Demo:
 def _start(stack: contextlib.ExitStack, service: Service) -> None:
     service.start()
     stack.callback(service.stop)
-

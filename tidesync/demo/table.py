@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ _STATE_STYLES = {
 def demo_table(
     latest: Mapping[str, Verdict], true_drifts_ppm: Mapping[str, float], title: str, caption: str
 ) -> Table:
-    """One row a vehicle; offsets in ms, errors in µs, drifts in ppm."""
+    """One row a vehicle, offsets in ms, errors in µs, drifts in ppm; it fits 80 columns."""
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
-    table.add_column("vehicle")
-    table.add_column("state")
-    for heading in ("offset\nms", "truth\nms", "error\nµs", "max error\n± µs", "drift\nppm", "truth\nppm"):
+    table.box, table.padding = box.SIMPLE_HEAD, (0, 1, 0, 0)
+    table.add_column("vehicle", no_wrap=True)
+    table.add_column("state", no_wrap=True, min_width=9)
+    for heading in ("offset\nms", "true\nms", "error\nµs", "max err\n± µs", "drift\nppm", "true\nppm"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("steps", justify="right")
     for vehicle, true_drift_ppm in true_drifts_ppm.items():
@@ -36,16 +38,17 @@ def demo_table(
 
 
 def _cells(verdict: Verdict | None, true_drift_ppm: float) -> Iterable[str]:
-    if verdict is None or verdict.result.offset_ms is None or verdict.true_offset_ms is None:
+    if verdict is None or verdict.true_offset_ms is None:
         return ("[dim]waiting[/]", "", "", "", "", "", f"{true_drift_ppm:+.2f}", "")
-    result = verdict.result
-    error_us = (result.offset_ms - verdict.true_offset_ms) * 1000
+    result, true_ms = verdict.result, verdict.true_offset_ms
+    offset_ms, max_error_ms = result.offset_ms or 0.0, result.max_error_ms or 0.0
+    colour = "green" if verdict.right else "bold red"
     return (
         f"[{_STATE_STYLES[result.state]}]{result.state}[/]",
-        f"{result.offset_ms:,.4f}",
-        f"{verdict.true_offset_ms:,.4f}",
-        f"[{'green' if verdict.right else 'bold red'}]{error_us:+.1f}[/]",
-        f"{(result.max_error_ms or 0) * 1000:.0f}",
+        f"{offset_ms:,.3f}",
+        f"{true_ms:,.3f}",
+        f"[{colour}]{(offset_ms - true_ms) * 1000:+.1f}[/]",
+        f"{max_error_ms * 1000:.0f}",
         "" if result.drift_ppm is None else f"{result.drift_ppm:+.2f}",
         f"{true_drift_ppm:+.2f}",
         str(result.steps),

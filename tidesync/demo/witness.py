@@ -76,8 +76,10 @@ class Witness:
             with self._session_changed:
                 self.session = letter.body
                 self._session_changed.notify_all()
-        elif isinstance(letter.body, messages.OffsetResult) and letter.topic.vehicle in self._vehicles:
-            self._judge(letter.body, self._vehicles[letter.topic.vehicle], message)
+        elif isinstance(letter.body, messages.OffsetResult):
+            clock = self._vehicles.get(letter.topic.vehicle or "")
+            if clock:
+                self._judge(letter.body, clock, message)
 
     def command(self, session: str, command: messages.StartCommand | messages.StopCommand) -> None:
         """Tell the recorder, as an operator would."""

@@ -84,6 +84,7 @@ class RecorderAgent:
         """Subscribe, and tell how every session stands."""
         self._subscribe(anew=True)
         for live in self._sessions.values():
+            live.session.hurry()
             live.published = None
             self._publish_state(live)
 

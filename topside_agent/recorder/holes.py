@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FIRST_ASK_NS = 500_000_000
 """Topside may be about to publish what it could not while the network was away."""
 ASK_AGAIN_NS = 2_000_000_000
-MOST_ASKED = 5
+MOST_ASKED = 10
 """Requests unanswered by a topside that was heard meanwhile, until the exchanges count as lost."""
 LARGEST_REQUEST = 1000
 MOST_REQUESTS = 4
@@ -97,9 +97,12 @@ class SeqWatch:
         return [(hole.asked_from, hole.last) for hole in due[:MOST_REQUESTS]]
 
     def hurry(self) -> None:
-        """Have everything that is missing asked for at the next turn."""
+        """Have everything that is missing asked for at the next turn.
+
+        After a lost connection too: requests and answers may have gone down with it, so none was in vain.
+        """
         for hole in self._holes:
-            hole.due_ns = 0
+            hole.due_ns = hole.asked = 0
 
     def lost(self) -> list[Lost]:
         """What has been asked for in vain often enough; told once."""

@@ -1,0 +1,213 @@
+"""sync_metadata.json: our part goes in, and nobody else's key is lost."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from schemas.messages import OffsetResult
+from schemas.metadata import DriftModel, SessionBlock, SessionFiles, iso_ms, sensor_entry
+from topside_agent.recorder.metadata import NotMetadataError, Part, block_of, merge, parse, render
+
+STARTED = datetime(2026, 5, 1, 12, 0, 0, 999_999, tzinfo=UTC)
+NOW = datetime(2026, 5, 1, 12, 0, 1, 123_999, tzinfo=UTC)
+LATER = datetime(2026, 5, 1, 12, 0, 2, tzinfo=UTC)
+DRIFT = DriftModel(start_offset_ms=-150.0, drift_rate_ms_per_min=-0.2, end_offset_ms=-162.0)
+
+
+def result(**changes):
+    values = {
+        "vehicle": "rov1",
+        "topside": "topside",
+        "state": "locked",
+        "offset_ms": -150.312,
+        "lower_ms": -150.73,
+        "upper_ms": -149.89,
+        "max_error_ms": 0.422,
+        "u95_ms": 0.03,
+        "drift_ppm": -3.41,
+        "drift_error_ppm": 0.8,
+        "delay_min_ms": 0.61,
+        "exchanges": 240,
+        "rejected": 2,
+        "segment": 0,
+        "steps": 0,
+        "boot_id": "boot",
+        "measured_at": NOW,
+        "measured_unix_ms": 1777636801123,
+        "age_s": 0.0,
+        "error": None,
+    }
+    return OffsetResult(**values | changes)
+
+
+def nothing(error=None):
+    nulls = dict.fromkeys(("offset_ms", "lower_ms", "upper_ms", "max_error_ms", "measured_at"))
+    return result(state="unsynced", error=error, **nulls)
+
+
+def part(entry=None, *, drift_model=None, state="recording"):
+    files = SessionFiles(exchanges="time_sync/exchanges.jsonl", events="time_sync/events.jsonl", offsets=None)
+    block = SessionBlock(
+        session="2026-05-01T12-00-00Z",
+        recorder="main",
+        state=state,
+        started_at=STARTED,
+        stopped_at=None,
+        sensors={"inWater": "rov1"},
+        alarm=None,
+        files=files,
+        drift_model=drift_model,
+        vehicles={},
+    )
+    return Part("reef-42", block, {"inWater": entry or sensor_entry(result())})
+
+
+def test_a_new_file_has_the_consumers_shape_and_order():
+    document = merge(None, part(), NOW)
+    assert list(document) == [
+        "schemaVersion",
+        "mission",
+        "unifiedSessionTimestamp",
+        "createdAt",
+        "updatedAt",
+        "sensors",
+        "timeSync",
+    ]
+    block = document["timeSync"].pop("tidesync")
+    assert document == {
+        "schemaVersion": 1,
+        "mission": "reef-42",
+        "unifiedSessionTimestamp": "2026-05-01T12-00-00Z",
+        "createdAt": "2026-05-01T12:00:01.123Z",
+        "updatedAt": "2026-05-01T12:00:01.123Z",
+        "sensors": {"inWater": None, "surface": None},
+        "timeSync": {
+            "inWater": {
+                "method": "mqtt_exchange_v1",
+                "offsetMs": -150.312,
+                "uncertaintyMs": 0.422,
+                "measuredAt": "2026-05-01T12:00:01.123Z",
+                "error": None,
+            },
+            "surface": None,
+            "markers": [],
+            "driftModel": None,
+        },
+    }
+    assert block["state"] == "recording"
+    assert block["sensors"] == {"inWater": "rov1"}
+
+
+@pytest.mark.parametrize(("asked", "word"), [(None, "timeout"), ("network_error", "network_error")])
+def test_a_vehicle_that_could_not_be_synchronised_has_an_object_that_says_why(asked, word):
+    entry = merge(None, part(sensor_entry(nothing(asked))), NOW)["timeSync"]["inWater"]
+    assert entry == {
+        "method": "unsynced",
+        "offsetMs": None,
+        "uncertaintyMs": None,
+        "measuredAt": None,
+        "error": word,
+    }
+
+
+def test_a_vehicle_that_never_answered_has_one_too():
+    assert sensor_entry(None).error == "timeout"
+
+
+def test_unknown_keys_survive_untouched_and_in_their_order():
+    existing = {
+        "fusion": {"rows": [1, 2.50, 1e300, 12345678901234567890], "é": "ü\ud800"},
+        "schemaVersion": 1,
+        "timeSync": {"other": [None], "inWater": {"note": "theirs", "offsetMs": 3}, "markers": [{"id": "a"}]},
+        "sensors": {"inWater": {"directory": "in-water_1"}, "surface": None},
+        "createdAt": "2020-01-01T00:00:00.000Z",
+    }
+    document = merge(parse(render(existing)), part(), NOW)
+    assert list(document)[:5] == list(existing)
+    assert document["fusion"] == existing["fusion"]
+    assert document["sensors"] == existing["sensors"]
+    assert document["createdAt"] == existing["createdAt"]
+    assert list(document["timeSync"])[:3] == ["other", "inWater", "markers"]
+    assert document["timeSync"]["other"] == [None]
+    assert document["timeSync"]["markers"] == [{"id": "a"}]
+    assert document["timeSync"]["inWater"]["note"] == "theirs"
+    assert document["timeSync"]["inWater"]["offsetMs"] == -150.312
+
+
+def test_the_older_layout_is_kept_and_the_newer_stands_beside_it():
+    old = {
+        "method": "ntp_handshake_v1",
+        "offsetMs": -151,
+        "uncertaintyMs": 4,
+        "measuredAt": "2026-05-01T11:00:00Z",
+    }
+    time_sync = merge({"timeSync": dict(old)}, part(), NOW)["timeSync"]
+    assert {key: time_sync[key] for key in old} == old
+    assert time_sync["inWater"]["offsetMs"] == -150.312
+
+
+def test_what_is_written_already_is_not_written_again():
+    written = merge(None, part(), NOW)
+    assert merge(parse(render(written)), part(), LATER) is None
+
+
+def test_only_a_change_moves_updated_at():
+    written = merge(None, part(), NOW)
+    again = merge(written, part(sensor_entry(result(offset_ms=-150.0))), LATER)
+    assert again["updatedAt"] == iso_ms(LATER)
+    assert again["createdAt"] == iso_ms(NOW)
+
+
+def test_what_another_program_overwrote_is_written_again():
+    overwritten = merge(None, part(), NOW)
+    overwritten["timeSync"]["inWater"] = {"method": "ntp_handshake_v1", "offsetMs": -151}
+    del overwritten["timeSync"]["tidesync"]
+    healed = merge(overwritten, part(), LATER)
+    assert healed["timeSync"]["inWater"]["method"] == "mqtt_exchange_v1"
+    assert block_of(healed)["session"] == "2026-05-01T12-00-00Z"
+
+
+def test_a_measurement_whoever_made_it_is_not_replaced_by_none():
+    theirs = {"method": "ntp_handshake_v1", "offsetMs": -151, "uncertaintyMs": 4, "error": None}
+    document = merge({"timeSync": {"inWater": theirs}}, part(sensor_entry(nothing("timeout"))), NOW)
+    assert document["timeSync"]["inWater"] == theirs
+
+
+def test_the_drift_model_is_written_at_the_stop_and_replaced_by_that_of_the_next_stop():
+    stopped = merge(merge(None, part(), NOW), part(drift_model=DRIFT, state="stopped"), LATER)
+    assert stopped["timeSync"]["driftModel"] == {
+        "type": "linear",
+        "startOffsetMs": -150.0,
+        "driftRateMsPerMin": -0.2,
+        "endOffsetMs": -162.0,
+    }
+    resumed = merge(stopped, part(), LATER)
+    assert resumed["timeSync"]["driftModel"] == stopped["timeSync"]["driftModel"]
+    other = DRIFT.model_copy(update={"end_offset_ms": -170.0})
+    again = merge(resumed, part(drift_model=other, state="stopped"), LATER)
+    assert again["timeSync"]["driftModel"]["endOffsetMs"] == -170.0
+
+
+def test_a_drift_model_that_the_consumer_wrote_stays():
+    theirs = {"type": "constant", "startOffsetMs": -151}
+    document = merge({"timeSync": {"driftModel": theirs}}, part(drift_model=DRIFT, state="stopped"), NOW)
+    assert document["timeSync"]["driftModel"] == theirs
+    assert block_of(document)["drift_model"]["endOffsetMs"] == -162.0
+
+
+@pytest.mark.parametrize("odd", [None, "text", 7, ["list"]])
+def test_a_time_sync_that_is_no_object_is_not_lost(odd):
+    document = merge({"timeSync": odd}, part(), NOW)
+    assert document["timeSync"]["inWater"]["offsetMs"] == -150.312
+    assert block_of(document).get("replaced_time_sync") == odd
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'"x"', b"\xff\xfe{}", b'{"a": 1}}', b"[" * 100_000])
+def test_what_is_no_json_object_is_told_apart(content):
+    with pytest.raises(NotMetadataError):
+        parse(content)
+
+
+def test_a_byte_order_mark_is_no_fault():
+    assert parse(b"\xef\xbb\xbf" + json.dumps({"a": 1}).encode()) == {"a": 1}

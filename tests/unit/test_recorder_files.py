@@ -1,0 +1,192 @@
+"""The session's folder: whole lines or none, atomic metadata, nothing outside of the root."""
+
+import errno
+import json
+import os
+
+import pytest
+from test_recorder_session import at, exchange, recording, step
+
+from schemas.instants import utc_from_ns
+from topside_agent.recorder import files
+from topside_agent.recorder.errors import RefusedError, UnusableRootError
+from topside_agent.recorder.journal import decode_exchanges, is_exchange, lines_of
+from topside_agent.recorder.session import Session
+from topside_agent.recorder.store import SessionStore
+
+LINES = [exchange(seq, seq) for seq in range(3)]
+NOW = at(100)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return tmp_path / "exchanges.jsonl"
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = SessionStore(tmp_path / "m" / "session_s1", 100)
+    made.turn(part(), recording(), NOW.realtime_ns)
+    assert made.problem is None
+    return made
+
+
+def part():
+    return Session(recording(), at(0)).part()
+
+
+def recorded(path):
+    return decode_exchanges(path.read_bytes())
+
+
+def fail_writes(monkeypatch, after_bytes=0):
+    """A disk that is full once `after_bytes` more have been written."""
+    real, left = os.write, [after_bytes]
+
+    def write(descriptor, data):
+        if left[0] <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = real(descriptor, bytes(data)[: left[0]])
+        left[0] -= written
+        return written
+
+    monkeypatch.setattr(os, "write", write)
+
+
+def test_a_line_is_exactly_the_exchange_as_topside_sent_it(journal):
+    files.append(journal, lines_of(LINES), is_exchange)
+    assert journal.read_bytes().splitlines() == [one.encode() for one in LINES]
+
+
+@pytest.mark.parametrize("kept", [1, 20, 100, -1])
+def test_a_torn_last_line_is_cut_off_and_kept_aside(journal, kept):
+    torn = LINES[1].encode()[:kept] if kept > 0 else b"x" * 300_000
+    journal.write_bytes(lines_of(LINES[:1]) + torn)
+    assert files.append(journal, lines_of(LINES[2:]), is_exchange) == len(torn)
+    assert recorded(journal) == ([LINES[0], LINES[2]], 0)
+    assert (journal.parent / "exchanges.jsonl.torn").read_bytes() == torn + b"\n"
+
+
+def test_a_last_line_that_only_lacks_its_newline_is_kept(journal):
+    journal.write_bytes(lines_of(LINES[:2])[:-1])
+    assert files.append(journal, lines_of(LINES[2:]), is_exchange) == 0
+    assert recorded(journal) == (LINES, 0)
+
+
+@pytest.mark.parametrize("after_bytes", [0, 10, 500])
+def test_a_disk_that_fills_up_within_a_line_leaves_whole_lines(journal, monkeypatch, after_bytes):
+    files.append(journal, lines_of(LINES[:1]), is_exchange)
+    with monkeypatch.context() as full:
+        fail_writes(full, after_bytes)
+        with pytest.raises(OSError, match="No space"):
+            files.append(journal, lines_of(LINES[1:]), is_exchange)
+    assert journal.read_bytes() == lines_of(LINES[:1])
+
+
+def test_the_metadata_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "sync_metadata.json"
+    files.replace(path, b"old")
+    path.chmod(0o640)
+    with monkeypatch.context() as full:
+        fail_writes(full, 2)
+        with pytest.raises(OSError, match="No space"):
+            files.replace(path, b"new content")
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["sync_metadata.json"]
+    files.replace(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_a_full_disk_does_not_take_is_held_in_memory_and_written_later(store, monkeypatch, caplog):
+    with monkeypatch.context() as full:
+        fail_writes(full)
+        store.add(LINES[:1], [step()])
+        assert "No space left on device" in store.problem
+        store.add(LINES[1:], [])
+        for second in (101, 102, 103):
+            store.turn(part(), recording(), at(second).realtime_ns)
+        assert "No space left on device" in store.problem
+    assert not store.exchanges_path.exists() or recorded(store.exchanges_path) == ([], 0)
+    store.turn(part(), recording(), at(104).realtime_ns)
+    assert store.problem is None
+    assert recorded(store.exchanges_path) == (LINES, 0)
+    assert (store.folder / "time_sync" / "events.jsonl").read_bytes() == step().encode() + b"\n"
+    assert len([record for record in caplog.records if "No space" in record.getMessage()]) == 1
+
+
+def test_the_memory_is_bounded(tmp_path):
+    (tmp_path / "m").write_text("a file where a folder should be")
+    store = SessionStore(tmp_path / "m" / "session_s1", 2)
+    store.turn(part(), recording(), NOW.realtime_ns)
+    assert store.problem
+    store.add(LINES[:1], [])
+    assert not store.full
+    store.add(LINES[1:], [])
+    assert store.full
+
+
+def test_a_restart_finds_what_was_written_and_puts_the_last_line_right(store):
+    store.add(LINES, [step()])
+    with store.exchanges_path.open("ab") as journal:
+        journal.write(b'{"vehicle": "ro')
+    again = SessionStore(store.folder, 100)
+    assert again.load() == (LINES, [step()])
+    assert recorded(store.exchanges_path) == (LINES, 0)
+
+
+def test_metadata_that_cannot_be_parsed_is_kept_aside_and_reported(store, caplog):
+    path = store.folder / "sync_metadata.json"
+    path.write_bytes(b'{"fusion": tr')
+    written_ns = path.stat().st_mtime_ns
+    store.turn(part(), recording(), written_ns + 500_000_000)
+    assert path.read_bytes() == b'{"fusion": tr'  # it may be half written
+    store.turn(part(), recording(), written_ns + 2_000_000_000)
+    (aside,) = store.folder.glob("sync_metadata.unreadable-*.json")
+    assert aside.read_bytes() == b'{"fusion": tr'
+    assert f"{utc_from_ns(written_ns + 2_000_000_000):%Y-%m-%dT%H-%M-%S}" in aside.name
+    assert json.loads(path.read_bytes())["mission"] == "reef-42"
+    assert any(aside.name in record.getMessage() for record in caplog.records)
+
+
+def test_a_recording_that_has_ended_is_not_gone_on_with(store):
+    path = store.folder / "time_sync" / "recording.json"
+    assert path.exists()
+    store.forget()
+    store.turn(part(), None, NOW.realtime_ns)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("level", ["m", "m/session_s1", "m/session_s1/time_sync"])
+def test_a_link_that_leads_outside_of_the_root_is_refused(tmp_path, level):
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    outside.mkdir()
+    link = root / level
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    with pytest.raises(RefusedError, match="leads outside"):
+        files.safe_folder(root, "m/session_s1")
+    assert list(outside.iterdir()) == []
+
+
+def test_a_file_in_the_way_is_refused_and_a_root_behind_a_link_is_none_of_that(tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "root")
+    assert files.safe_folder(tmp_path / "link", "m/session_s1") == tmp_path / "root" / "m" / "session_s1"
+    (tmp_path / "root" / "m").write_text("")
+    with pytest.raises(RefusedError, match="not a folder"):
+        files.safe_folder(tmp_path / "root", "m/session_s1")
+
+
+def test_a_root_belongs_to_one_recorder(tmp_path):
+    claim = files.claim_root(tmp_path / "new" / "root")
+    with pytest.raises(UnusableRootError, match="in use by another recorder"):
+        files.claim_root(tmp_path / "new" / "root")
+    os.close(claim)
+    os.close(files.claim_root(tmp_path / "new" / "root"))
+
+
+def test_a_root_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnusableRootError, match=str(tmp_path / "file")):
+        files.claim_root(tmp_path / "file" / "below")

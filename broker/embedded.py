@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from amqtt.broker import Broker
 from amqtt.errors import AMQTTError
+from amqtt.errors import BrokerError as AmqttBrokerError
 
 from broker.errors import BrokerError, EmbeddedBrokerError
 
@@ -85,7 +86,7 @@ class EmbeddedBroker:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except (AMQTTError, OSError) as error:
+        except (AMQTTError, AmqttBrokerError, OSError) as error:
             ports = [port for port in (self.port, self.websocket_port) if port]
             self.failure = EmbeddedBrokerError(
                 f"the embedded broker cannot listen on {self._host}, port {' or '.join(map(str, ports))}: "

@@ -15,4 +15,4 @@ def configure_logging(*, verbose: bool = False, quiet: bool = False) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("amqtt", "transitions", "asyncio", "uvicorn", "passlib"):
-        logging.getLogger(chatty).setLevel(logging.WARNING if verbose else logging.ERROR)
+        logging.getLogger(chatty).setLevel(logging.WARNING if verbose else logging.CRITICAL)

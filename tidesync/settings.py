@@ -72,7 +72,9 @@ def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any])
         fault = error.errors(include_url=False)[0]
         name = str(fault["loc"][0]) if fault["loc"] else ""
         reason = fault["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"{_source(context, name)}: {reason}{_received(name, fault['input'])}") from error
+        named = fault["type"] == "value_error" or name == "password"  # our own sentences name the value
+        received = "" if named or isinstance(fault["input"], dict) else f" (received {fault['input']!r})"
+        raise SettingsError(f"{_source(context, name)}: {reason}{received}") from error
 
 
 def file_defaults(command: str) -> dict[str, Any]:
@@ -168,7 +170,3 @@ def _source(context: click.Context, name: str) -> str:
     if source is ParameterSource.DEFAULT_MAP:
         return f"{FILE_NAME}: {name}"
     return f"--{name.replace('_', '-')}" if name else "settings"
-
-
-def _received(name: str, value: object) -> str:
-    return "" if name == "password" or isinstance(value, dict) else f" (received {value!r})"

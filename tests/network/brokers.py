@@ -29,9 +29,10 @@ def until(condition, timeout_s=10.0, what="the condition"):
 class RunningBroker:
     """A broker in a process of its own, on a port that it keeps over a restart."""
 
-    def __init__(self, kind, folder):
+    def __init__(self, kind, folder, access="allow_anonymous true\n"):
         self.kind = kind
         self.folder = folder
+        self.access = access
         self.port = free_port("127.0.0.1")
         self.url = f"mqtt://127.0.0.1:{self.port}"
         self._process = None
@@ -55,9 +56,7 @@ class RunningBroker:
         if self.kind == "amqtt":
             return [sys.executable, "-m", "tidesync", "-q", "broker", "--port", str(self.port)]
         config = self.folder / "mosquitto.conf"
-        config.write_text(
-            f"set_tcp_nodelay true\nlistener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\n"
-        )
+        config.write_text(f"set_tcp_nodelay true\nlistener {self.port} 127.0.0.1\nuser root\n{self.access}")
         return [MOSQUITTO, "-c", str(config)]
 
     def _listens(self):

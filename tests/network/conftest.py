@@ -1,5 +1,6 @@
 """Fixtures: brokers, and boats on them."""
 
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -44,3 +45,16 @@ def boat(broker):
 def mosquitto_boat(mosquitto):
     with ExitStack() as stack:
         yield Boat(mosquitto.url, stack)
+
+
+@pytest.fixture
+def mosquitto_with_accounts(tmp_path):
+    """The URL of a mosquitto that knows the account rov1, password `right`."""
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    passwords = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "rov1", "right"], check=True)
+    running = RunningBroker("mosquitto", tmp_path, f"allow_anonymous false\npassword_file {passwords}\n")
+    running.start()
+    yield running.url
+    running.stop()

@@ -18,7 +18,7 @@ class DemoSettings(BaseModel):
     duration: float = Field(15.0, ge=3, le=86_400, description="Seconds to run")
     vehicles: int = Field(2, ge=1, le=100, description="Simulated vehicles, named rov1, rov2, …")
     broker: BrokerUrl | None = Field(None, description="Use this broker, not an embedded one")
-    root: Path | None = Field(None, description="Recorder's folder; else a new one among the user's data")
+    root: Path | None = Field(None, description="Recorder's folder; else a new one in the data folder")
 
 
 def demo_clock(number: int, base: Clock, duration_s: float) -> SimulatedClock:

@@ -1,0 +1,60 @@
+"""What the documents say is so: the README's commands exist, the topics page shows the topic table."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from schemas import topics
+from schemas.messages import OffsetResult, Ping, Pong
+from tidesync.__main__ import cli
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TOPICS_PAGE = (ROOT / "docs" / "topics.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^\$ (?:\S*/)?tidesync (.*)$", README, re.MULTILINE)
+
+
+def test_the_readme_shows_commands():
+    assert len(COMMANDS) >= 5
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_of_the_readme_has_those_options(line):
+    command, arguments = cli, shlex.split(line, comments=True)
+    context = click.Context(cli, info_name="tidesync")
+    while isinstance(command, click.Group):
+        name = arguments.pop(0)
+        command = command.get_command(context, name)
+        assert command is not None, name
+    command.make_context(command.name, arguments, parent=context)  # refuses options it does not know
+
+
+@pytest.mark.parametrize("target", re.findall(r"^\$ make (\S+)$", README, re.MULTILINE))
+def test_a_make_target_of_the_readme_is_there(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)h][^)]*)\)", README))
+def test_a_link_of_the_readme_leads_to_a_file(link):
+    assert (ROOT / link).is_file()
+
+
+@pytest.mark.parametrize("kind", topics.TOPICS, ids=lambda kind: kind.name)
+def test_the_topics_page_shows_each_row_of_the_table(kind):
+    row = next(line for line in TOPICS_PAGE.splitlines() if line.startswith(f"| `{kind.template}` |"))
+    _, _, _, qos, _, _ = row.split("|")
+    shown = [word.strip() for word in qos.split(",")]
+    expected = [str(kind.qos)] + ["retained"] * kind.retain + ["will"] * kind.will
+    assert shown == expected
+
+
+def test_the_payloads_of_the_topics_page_are_valid():
+    blocks = re.findall(r"```json\n(.*?)```", TOPICS_PAGE, re.DOTALL)
+    OffsetResult.decode(json.dumps(json.loads(blocks[0])))
+    ping, pong = re.findall(r"\{.*?\}", blocks[1], re.DOTALL)
+    Ping.decode(ping)
+    Pong.decode(pong)

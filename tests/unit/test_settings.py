@@ -1,0 +1,143 @@
+"""Settings: options over environment over file over defaults; a wrong one is one clear line and exit 2."""
+
+import click
+import pytest
+
+import tidesync.commands.topside
+from tidesync.__main__ import COMMANDS, run
+from tidesync.settings import with_settings
+from topside_agent.settings import TopsideSettings
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch, tmp_path):
+    """No settings but the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config" / "tidesync").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """What `tidesync topside` with some arguments would run with."""
+    seen = []
+
+    @click.command("topside")
+    @with_settings(TopsideSettings)
+    def command(settings):
+        seen.append(settings)
+
+    monkeypatch.setattr(tidesync.commands.topside, "command", command)
+
+    def load(*arguments):
+        code = run(["topside", *arguments])
+        assert code == 0
+        return seen[-1]
+
+    return load
+
+
+def test_defaults(loaded):
+    assert loaded().rate == 4
+    assert loaded().broker == "mqtt://localhost:1883"
+
+
+def test_option_over_environment_over_working_folder_over_users_folder(loaded, monkeypatch, alone):
+    (alone / "config" / "tidesync" / "tidesync.toml").write_text("rate = 1\nburst = 9\nkeepalive_s = 9\n")
+    (alone / "tidesync.toml").write_text("rate = 2\nburst = 10\n")
+    assert (loaded().rate, loaded().burst, loaded().keepalive_s) == (2, 10, 9)
+    monkeypatch.setenv("TIDESYNC_RATE", "3")
+    assert (loaded().rate, loaded().burst) == (3, 10)
+    assert loaded("--rate", "5").rate == 5
+
+
+def test_a_table_of_the_file_holds_for_its_command_alone(loaded, alone):
+    (alone / "tidesync.toml").write_text('topic_root = "boat"\n[topside]\nrate = 7\n[pi]\nhttp_port = 9151\n')
+    assert (loaded().rate, loaded().topic_root) == (7, "boat")
+
+
+def test_vehicles_are_repeated_as_options_and_parted_by_spaces_in_the_environment(loaded, monkeypatch):
+    assert loaded("--vehicle", "rov1", "--vehicle", "rov2").vehicle == ("rov1", "rov2")
+    monkeypatch.setenv("TIDESYNC_VEHICLE", "rov1 rov3")
+    assert loaded().vehicle == ("rov1", "rov3")
+
+
+def test_a_password_comes_from_the_environment_or_a_file_and_is_no_option(loaded, monkeypatch, alone, capsys):
+    monkeypatch.setenv("TIDESYNC_PASSWORD", "sea-cucumber")
+    assert loaded("--username", "rov1").secret() == "sea-cucumber"
+    assert "sea-cucumber" not in repr(loaded("--username", "rov1"))
+    monkeypatch.delenv("TIDESYNC_PASSWORD")
+    (alone / "secret").write_text("sea-urchin\n")
+    assert loaded("--password-file", "secret").secret() == "sea-urchin"
+    assert run(["topside", "--password", "sea-urchin"]) == 2
+    assert "sea-urchin" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["topside", "--rate", "0"], ["--rate", "0"]),
+        (["topside", "--rate", "often"], ["--rate", "'often'"]),
+        (["topside", "--vehicle", "a/b"], ["--vehicle", "a/b"]),
+        (["topside", "--vehicle", "#"], ["'#'"]),
+        (["topside", "--topside", "Top Side"], ["Top Side"]),
+        (["topside", "--broker", "http://boat"], ["http://boat", "mqtt://"]),
+        (["topside", "--broker", "boat"], ["boat"]),
+        (["topside", "--broker", "mqtt://boat:99999"], ["boat:99999"]),
+        (["topside", "--broker", "mqtt://"], ["no host"]),
+        (["topside", "--ca-file", "/nowhere/ca.pem"], ["--ca-file", "/nowhere/ca.pem"]),
+        (["topside", "--no-such-option"], ["--no-such-option"]),
+        (["no-such-command"], ["no-such-command"]),
+        (["pi"], ["--vehicle"]),
+        (["pi", "--vehicle", "rov1", "--simulate-step", "soon"], ["--simulate-step", "soon"]),
+        (["record"], ["--root"]),
+        (["demo", "--duration", "-1"], ["--duration", "-1"]),
+        (["session", "start"], ["--mission"]),
+        (["session", "start", "--mission", "../etc"], ["../etc"]),
+        (["estimate", "/nowhere/exchanges.jsonl"], ["/nowhere/exchanges.jsonl"]),
+        (["broker", "--host", "0.0.0.0"], ["0.0.0.0", "loopback", "mosquitto"]),
+    ],
+)
+def test_wrong_usage_is_one_clear_line_and_exit_two(arguments, said, capsys):
+    assert run(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("tidesync: ")
+    assert error.count("\n") == 1
+    for words in said:
+        assert words in error
+
+
+def test_a_password_in_a_url_is_refused_and_not_repeated(capsys):
+    assert run(["topside", "--broker", "mqtt://rov1:sea-cucumber@boat"]) == 2
+    error = capsys.readouterr().err
+    assert "TIDESYNC_PASSWORD" in error
+    assert "sea-cucumber" not in error
+
+
+def test_an_unknown_variable_is_an_error(monkeypatch, capsys):
+    monkeypatch.setenv("TIDESYNC_RAET", "4")
+    assert run(["topside"]) == 2
+    assert "TIDESYNC_RAET" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("raet = 4\n", "raet"),
+        ("[topside]\nhttp_port = 9150\n", "http_port"),
+        ("[submarine]\nrate = 1\n", "rate"),
+        ("rate = \n", "tidesync.toml"),
+        ("rate = 0\n", "tidesync.toml: rate"),
+    ],
+)
+def test_a_wrong_file_is_an_error_that_names_it(alone, capsys, content, said):
+    (alone / "tidesync.toml").write_text(content)
+    assert run(["topside"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_every_commands_help_is_there(capsys):
+    for name in COMMANDS:
+        assert run([name, "--help"]) == 0
+        assert "Usage: tidesync" in capsys.readouterr().out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
@@ -64,7 +63,6 @@ class PiAgent:
         self._last_ping: tuple[str, int] | None = None
         self._synchronized = self._real and clock_synchronized()
         self._sync_checked_ns = self._started.raw_ns
-        self._stopping = threading.Event()
         self._http: HttpThread | None = None
         self._http_port: int | None = None
         self._watcher = (watch_machine if self._real else ClockWatcher)(clock, self._clock_changed)
@@ -98,7 +96,6 @@ class PiAgent:
 
     def stop(self) -> None:
         """Say offline and end, within a second."""
-        self._stopping.set()
         if self._http is not None:
             self._http.request_stop()
         self._connection.stop(farewell=[self._outbox.status("offline")])
@@ -152,7 +149,7 @@ class PiAgent:
     def received(self, message: Incoming) -> None:
         """Answer a ping; note what others say on our own status and info."""
         letter = self._intake.open(message)
-        if letter is None or self._stopping.is_set():
+        if letter is None:
             return
         if isinstance(letter.body, Ping):
             self._answer(letter.body, letter.topic, message)
@@ -163,7 +160,7 @@ class PiAgent:
 
     def tick(self, now: Reading) -> float:
         """Announce again what is due; look now and then whether NTP steers the clock."""
-        if self._connection.up and not self._stopping.is_set():
+        if self._connection.up:
             self._check_synchronized(now.raw_ns)
             for what in self._presence.due(now.raw_ns):
                 self._announce(what)

@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from broker.clock import SimulatedClock, SystemClock
-from pi_agent import http_thread
 from pi_agent.errors import HttpUnavailableError
 from pi_agent.health import Health
 from pi_agent.http import router, time_reply
@@ -154,9 +153,7 @@ def test_the_default_port_taken_is_a_warning(taken_port: int, caplog: pytest.Log
 def test_without_fastapi_mqtt_does_alone_unless_a_port_was_asked_for(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(
-        http_thread.importlib.util, "find_spec", lambda name: None if name == "fastapi" else name
-    )
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "fastapi" else name)
     assert open_listener(settings()) is None
     assert "fastapi not installed" in caplog.text
     with pytest.raises(HttpUnavailableError, match="fastapi not installed"):

@@ -206,10 +206,10 @@ class RecorderAgent:
     def _smooth(self, live: LiveSession) -> None:
         """Compute the track in a thread of its own: it may take longer than the broker waits for us."""
         self._subscribe()
-        store, stopped_ns = live.store, self._clock.realtime_ns()
+        store, topsides, stopped_ns = live.store, live.session.topsides, self._clock.realtime_ns()
 
         def work() -> None:
-            closing = close(store.exchanges_path, store.offsets_path, stopped_ns)
+            closing = close(store.exchanges_path, store.offsets_path, topsides, stopped_ns)
             self._connection.post(lambda: self._closed(live, closing))
 
         threading.Thread(target=work, name=f"smooth-{live.recording.session}", daemon=True).start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor, inf
+from math import ceil, floor, inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,13 @@ class Blocks:
         self.index: int | None = None
         """The open block's place on the grid: it covers [index·block_s, (index + 1)·block_s)."""
         self._filled = 0
-        self._columns: Floats = np.empty((4, 2 * size))
+        self._columns: Floats = np.empty((6, 2 * size))
         self._clear()
 
     def _clear(self) -> None:
         self._upper, self._upper_at = inf, 0.0
         self._lower, self._lower_at = -inf, 0.0
+        self._count, self._delay = 0, inf
 
     def closes_open(self, at_s: float) -> bool:
         """Whether a bound at `at_s` begins a new block."""
@@ -42,6 +43,8 @@ class Blocks:
             self.index = place
         elif place > self.index:
             self._close(place)
+        self._count += 1
+        self._delay = min(self._delay, upper_ns - lower_ns)
         slope = self.slope
         if upper_ns - slope * upper_at_s < self._upper - slope * self._upper_at:
             self._upper, self._upper_at = upper_ns, upper_at_s
@@ -50,23 +53,29 @@ class Blocks:
 
     def _close(self, place: int) -> None:
         assert self.index is not None
-        self._append(self._upper_at, self._upper, self._lower_at, self._lower)
+        self._append(self._upper_at, self._upper, self._lower_at, self._lower, self._count, self._delay)
         if place - self.index > self.size:
             self._filled = 0
         else:
             for empty in range(self.index + 1, place):
                 at_s = empty * self.block_s
-                self._append(at_s, inf, at_s, -inf)
+                self._append(at_s, inf, at_s, -inf, 0, inf)
         self.index = place
         self._clear()
 
-    def _append(self, upper_at_s: float, upper_ns: float, lower_at_s: float, lower_ns: float) -> None:
+    def _append(self, *column: float) -> None:
         if self._filled == 2 * self.size:
             self._columns[:, : self.size] = self._columns[:, self.size :]
             self._filled = self.size
-        self._columns[:, self._filled] = (upper_at_s, upper_ns, lower_at_s, lower_ns)
+        self._columns[:, self._filled] = column
         self._filled += 1
 
     def columns(self) -> Floats:
         """The closed blocks, oldest first, as rows: upper's time, upper, lower's time, lower."""
-        return self._columns[:, max(self._filled - self.size, 0) : self._filled]
+        return self._columns[:4, max(self._filled - self.size, 0) : self._filled]
+
+    def within(self, window_s: float) -> tuple[int, float]:
+        """How many exchanges the last `window_s` and the open block hold, and their least delay in ns."""
+        since = max(self._filled - ceil(window_s / self.block_s), 0)
+        counts, delays = self._columns[4:, since : self._filled]
+        return self._count + int(counts.sum()), min(self._delay, float(delays.min(initial=inf)))

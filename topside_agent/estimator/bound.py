@@ -48,10 +48,18 @@ class Ceiling:
         self._newest_s = -inf
 
     def at(self, at_s: float) -> float:
-        """The ceiling in ns at `at_s`; looking back before the newest bound only the rate is relied on."""
+        """The ceiling in ns at `at_s`.
+
+        Ahead of the newest bound the extreme line is carried on with the wander since then; looking back only
+        the rate is relied on.
+        """
+        ahead_s = max(at_s - self._newest_s, 0.0)
         back_s = max(self._newest_s - at_s, 0.0)
         cone = self._cone + self._limits.rate * (at_s + 2 * back_s)
-        return min(self._carried(self._held, at_s), cone)
+        line = self._carried(self._held, at_s - ahead_s)
+        if ahead_s > 0:
+            line += self._drift(self._held, at_s - ahead_s) * ahead_s + self._slack(ahead_s)
+        return min(line, cone)
 
     def add(self, at_s: float, ns: float, now_s: float) -> None:
         """Take the bound `ns` at `at_s`; `now_s` is where it should serve."""

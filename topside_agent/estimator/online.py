@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from math import ceil, floor
+from dataclasses import dataclass, replace
+from math import ceil, floor, sqrt
 from typing import TYPE_CHECKING
 
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
-from topside_agent.estimator.run import Run
+from topside_agent.estimator.run import Drift, Run
 from topside_agent.estimator.segments import Break, Cut, Seen, break_before, is_late, last_clean
 from topside_agent.estimator.settings import EstimatorSettings
+from topside_agent.estimator.shift import ShiftWatch
+from topside_agent.estimator.window import Memory
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
@@ -63,8 +65,16 @@ class OffsetEstimator:
     not grow by the slew limit between messages.
     """
 
-    def __init__(self, settings: EstimatorSettings = EstimatorSettings()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008 - frozen
+        *,
+        points: bool = True,
+    ) -> None:
+        """Without `points` only cuts and bounds are kept up; the offset is then the bound's middle."""
         self.settings = settings
+        self._memory = Memory(settings) if points else None
+        self._shifts = ShiftWatch()
         self.pi_clock_free = False
         self.rejected = 0
         self.steps = 0
@@ -96,15 +106,19 @@ class OffsetEstimator:
 
     def _add_next(self, new: Seen, last: Seen, run: Run) -> Added:
         broken = break_before(new, last, lambda jump_ns: run.admits(new.constraint, jump_ns), self.settings)
-        if broken is None and self._may_continue(run) and not run.add(new.constraint):
-            broken = Break("inconsistent", None, keeps_raw=False, keeps_drift=True)
-        if broken is None:
-            return self._accept(new, run if self._may_continue(run) else self._begin(new.constraint))
-        cut = self._cut(broken, new, last)
-        if broken.keeps_raw:
-            run.add(new.constraint)
+        if broken is not None and not broken.keeps_raw:
+            drift = run.drift() if broken.keeps_drift else None
+            return self._accept(new, self._begin(new.constraint, drift), self._cut(broken, new, last))
+        cut = None if broken is None else self._cut(broken, new, last)
+        if not self._may_continue(run):
+            return self._accept(new, self._begin(new.constraint, run.drift()), cut)
+        contradicted_s = run.add(new.constraint)
+        if contradicted_s is None:
             return self._accept(new, run, cut)
-        return self._accept(new, self._begin(new.constraint), cut)
+        cut = self._cut(Break("inconsistent", None, keeps_raw=False, keeps_drift=True), new, last)
+        clean = run.anchor_ns + round(contradicted_s * 1e9) + last.constraint.topside_difference_ns
+        cut = replace(cut, ambiguous_from_ns=min(clean, cut.ambiguous_from_ns))
+        return self._accept(new, self._begin(new.constraint, run.drift()), cut)
 
     def _add_late(self, new: Seen, last: Seen, run: Run) -> Added:
         """A late exchange narrows what is known, but says nothing new about steps or boots."""
@@ -128,8 +142,15 @@ class OffsetEstimator:
         """On realtime the limits depend on whether the Pi is slewed; when that changes, bounds start anew."""
         return run.raw or run.free == self.pi_clock_free
 
-    def _begin(self, first: Constraint) -> Run:
-        return Run(first, self.settings, pi_clock_free=self.pi_clock_free)
+    def _begin(self, first: Constraint, drift: Drift | None = None) -> Run:
+        return Run(
+            first,
+            self.settings,
+            pi_clock_free=self.pi_clock_free,
+            memory=self._memory,
+            shifts=self._shifts,
+            drift=drift,
+        )
 
     def _cut(self, broken: Break, new: Seen, last: Seen) -> Cut:
         self.segment += 1
@@ -190,18 +211,23 @@ class OffsetEstimator:
         at_s = run.seconds(at_ns)
         low, high = run.bound.at(at_s)
         grown = self._slewed_since(run, newest, at_ns)
+        line = run.point(at_s)
+        offset = (low + high) / 2 if line is None else min(max(line.offset, low), high)
+        window_s = at_s if line is None else line.window_s
+        exchanges, delay_min = run.blocks.within(window_s)
+        drift = run.drift()
+        factor = self.settings.u95_factor
         base_ns = run.offset_anchor_ns + newest.pi_difference_ns - difference_ns
-        middle = (low + high) / 2
         return Estimate(
             measured_at_ns=at_ns + difference_ns,
-            offset_ns=base_ns + round(middle),
+            offset_ns=base_ns + round(offset),
             lower_ns=base_ns + floor(low - grown),
             upper_ns=base_ns + ceil(high + grown),
-            u95_ns=None,
-            drift_ppm=None,
-            drift_error_ppm=None,
-            delay_min_ns=newest.upper_ns - newest.lower_ns,
-            exchanges=1,
+            u95_ns=None if line is None else ceil(factor * sqrt(line.variance) + grown),
+            drift_ppm=None if drift is None else drift.slope * 1e-3,
+            drift_error_ppm=None if drift is None else factor * sqrt(drift.variance) * 1e-3,
+            delay_min_ns=round(delay_min),
+            exchanges=exchanges,
             segment=self.segment,
             boot_id=self._boot_id,
             age_ns=max(at_ns - newest.destination_ns, 0),

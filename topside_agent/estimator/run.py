@@ -2,20 +2,56 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from topside_agent.estimator.blocks import Blocks
 from topside_agent.estimator.bound import Bound, Limits
+from topside_agent.estimator.ladder import Ladder
+from topside_agent.estimator.steady import Steady
+from topside_agent.estimator.window import SHARPNESS, Line
 
 if TYPE_CHECKING:
     from topside_agent.estimator.constraints import Constraint
     from topside_agent.estimator.settings import EstimatorSettings
+    from topside_agent.estimator.shift import ShiftWatch
+    from topside_agent.estimator.window import Memory
+
+_YOUNG_S = 64.0
+"""Beyond this age a window's own drift is better than the one from before."""
+
+
+class Facts(NamedTuple):
+    """A constraint as floats: s and ns relative to the run's anchors."""
+
+    upper_at: float
+    upper: float
+    lower_at: float
+    lower: float
+
+
+class Drift(NamedTuple):
+    """What is known of the drift from before: ns/s and its squared error."""
+
+    slope: float
+    variance: float
 
 
 class Run:
-    """Bounds as floats relative to the run's first exchange, so that clocks may be decades apart."""
+    """Bounds as floats relative to the run's first exchange, so that clocks may be decades apart.
 
-    def __init__(self, first: Constraint, settings: EstimatorSettings, *, pi_clock_free: bool) -> None:
+    Without a `memory` only bounds are kept, no point estimate.
+    """
+
+    def __init__(
+        self,
+        first: Constraint,
+        settings: EstimatorSettings,
+        *,
+        pi_clock_free: bool,
+        memory: Memory | None,
+        shifts: ShiftWatch,
+        drift: Drift | None = None,
+    ) -> None:
         self.anchor_ns = first.origin_ns
         self.offset_anchor_ns = first.lower_ns
         self.raw = first.raw
@@ -25,34 +61,97 @@ class Run:
         rate_ppm = settings.rate_limit_ppm + (settings.slew_limit_ppm if slewed else 0.0)
         self.bound = Bound(Limits(rate_ppm * 1e3, settings.wander_limit * 1e9, lines=not slewed))
         self.blocks = Blocks(settings.block_s, round(settings.ladder_s[-1] / settings.block_s))
+        self.ladder = Ladder(settings, memory) if memory is not None else None
+        self._settings, self._memory, self._shifts = settings, memory, shifts
+        self._drift = drift
+        self._closed: int | None = None
+        self._begin_steady(0.0)
         self.add(first)
+
+    def _begin_steady(self, at_s: float) -> None:
+        unknown = Drift(0.0, (self._settings.rate_limit_ppm * 1e3 / 2) ** 2)
+        self._steady: Steady | None = Steady(*(self._drift or unknown))
+        self._steady_since_s = at_s
 
     def seconds(self, at_ns: int) -> float:
         """`at_ns` of the run's topside clock as s since its start."""
         return (at_ns - self.anchor_ns) * 1e-9
 
-    def add(self, constraint: Constraint) -> bool:
-        """Take an exchange; False if the blocks that it closes turn out to contradict each other."""
-        facts = self._relative(constraint)
-        consistent = True
-        if self.blocks.closes_open(facts[2]):
+    def add(self, constraint: Constraint) -> float | None:
+        """Take an exchange. None, or the time (s) back to which the run's blocks turn out to contradict."""
+        facts = self.relative(constraint)
+        contradiction = None
+        if facts.lower_at - self.newest_s > self._settings.gap_s:
+            known = self.drift()
+            self._drift = known if known is not None else self._drift
+            self._begin_steady(facts.upper_at)
+        if self.blocks.closes_open(facts.lower_at):
+            closing = self.blocks.index
             self.blocks.add(*facts)
-            consistent = self.bound.refit(self.blocks.columns(), self.newest_s)
+            assert closing is not None
+            contradiction = self._closed_block(closing)
         else:
             self.blocks.add(*facts)
         self.bound.add(*facts)
-        self.newest_s = max(self.newest_s, facts[2])
-        return consistent
+        if self._steady is not None:
+            self._steady.add(*facts)
+            if facts.lower_at - self._steady_since_s > _YOUNG_S:
+                self._steady = None
+        self.newest_s = max(self.newest_s, facts.lower_at)
+        return contradiction
+
+    def _closed_block(self, closed: int) -> float | None:
+        columns = self.blocks.columns()
+        if not self.bound.refit(columns, self.newest_s):
+            return self.newest_s
+        least, greatest = self.bound.drifts(self.newest_s)
+        self.blocks.slope = (least + greatest) / 2
+        passed = 1 if self._closed is None else closed - self._closed
+        self._closed = closed
+        end_s = (closed + 1) * self.blocks.block_s
+        if self.ladder is not None:
+            # Blocks without exchanges may follow already; they are told of by `passed` the next time.
+            newest = columns.shape[1] - (self.blocks.index or 0) + closed + 1
+            self.ladder.close(columns[:, :newest], end_s, passed)
+        stepped = self._shifts.stepped(columns, self.blocks.slope)
+        return None if stepped is None else end_s - stepped * self.blocks.block_s
 
     def admits(self, constraint: Constraint, jumped_ns: int = 0) -> bool:
         """Whether `constraint` agrees with all before, had the offset jumped by `jumped_ns` before it."""
-        upper_at, upper, lower_at, lower = self._relative(constraint)
+        upper_at, upper, lower_at, lower = self.relative(constraint)
         return self.bound.admits(upper_at, upper - jumped_ns, lower_at, lower - jumped_ns)
 
-    def _relative(self, constraint: Constraint) -> tuple[float, float, float, float]:
-        return (
+    def point(self, at_s: float) -> Line | None:
+        """The likeliest offset at `at_s`, averaged over what the windows and the time before suggest."""
+        if self.ladder is None or self._memory is None:
+            return None
+        lines = [line for line in (self.ladder.line, self.ladder.earlier) if line is not None]
+        if self._steady is not None:
+            lines.append(self._steady.line(at_s, self._memory.shortest()))
+        elif self.ladder.line is not None:
+            lines = [self.ladder.line]
+        return _averaged(lines, at_s, self._settings.wander_holdover * 1e9)
+
+    def drift(self) -> Drift | None:
+        """The drift as the best window has it; None before there is one."""
+        line = self.ladder.line or self.ladder.earlier if self.ladder is not None else None
+        return self._drift if line is None else Drift(line.slope, line.slope_variance)
+
+    def relative(self, constraint: Constraint) -> Facts:
+        """`constraint` on the run's own scale."""
+        return Facts(
             (constraint.origin_ns - self.anchor_ns) * 1e-9,
             float(constraint.upper_ns - self.offset_anchor_ns),
             (constraint.destination_ns - self.anchor_ns) * 1e-9,
             float(constraint.lower_ns - self.offset_anchor_ns),
         )
+
+
+def _averaged(lines: list[Line], at_s: float, wander: float) -> Line:
+    """The lines carried to `at_s` and averaged there as windows are; drift and errors are the best one's."""
+    errors = [line.variance_at(at_s, wander) for line in lines]
+    least = min(errors)
+    best = lines[errors.index(least)]
+    weights = [(least / error) ** SHARPNESS for error in errors]
+    offset = sum(w * line.at(at_s) for w, line in zip(weights, lines, strict=True)) / sum(weights)
+    return Line(at_s, offset, best.slope, least, best.slope_variance, best.window_s)

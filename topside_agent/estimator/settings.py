@@ -53,10 +53,45 @@ class EstimatorSettings(BaseModel):
         "the others is safe, and 2 s is short beside the shortest window.",
     )
     ladder_s: tuple[float, ...] = Field(
-        default=(8, 12, 16, 24, 32, 44, 64, 90, 128, 180, 256, 360, 512),
+        default=(8, 12, 16, 24, 32, 44, 64, 90, 128, 180, 256, 360, 512, 720),
         min_length=2,
-        description="s, rising: the windows that are tried. A factor of √2 apart; "
+        description="s, rising: the windows that are tried, whole blocks. A factor of √2 apart; "
         "2 was measured to be too coarse.",
+    )
+    gap_s: float = Field(
+        default=30.0,
+        ge=5,
+        le=600,
+        description="s: after a silence longer than this the windows begin anew. A line drawn across it "
+        "would claim an accuracy that was measured where there were exchanges.",
+    )
+    wander_typical: float = Field(
+        default=3e-9,
+        gt=0,
+        le=1e-5,
+        description="s^-1/2: frequency wander expected of a crystal before its own has been measured; it "
+        "keeps long windows from being trusted on noise alone.",
+    )
+    wander_holdover: float = Field(
+        default=1e-8,
+        gt=0,
+        le=1e-5,
+        description="s^-1/2: the wander that u95 allows for while nothing is heard: that of a slow warming, "
+        "which only new exchanges could show.",
+    )
+    u95_factor: float = Field(
+        default=1.4,
+        gt=0,
+        le=10,
+        description="u95 = this · √(expected squared error). From simulation: the errors' tails are thinner "
+        "than a normal law's (1.96), and the best of several windows is claimed.",
+    )
+    u95_doubt: float = Field(
+        default=1.0,
+        ge=0,
+        le=10,
+        description="How much u95² grows, relatively, while a window's error has been measured only n times: "
+        "this / (n + 1/2).",
     )
     forget_s: float = Field(
         default=1200.0,

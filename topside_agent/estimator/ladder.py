@@ -1,0 +1,150 @@
+"""The point estimate online: lines over windows of many lengths, averaged by their proven worth."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from topside_agent.estimator.lines import Floats, Integers, Lines, Windows, widest_lines
+from topside_agent.estimator.window import SHARPNESS, Line, Memory, disagreement, expected
+
+if TYPE_CHECKING:
+    from topside_agent.estimator.settings import EstimatorSettings
+
+_FEWEST_BLOCKS = 4
+"""A line through fewer blocks than this has no margin worth the name."""
+
+
+class History:
+    """The lines of the last windows: for every block's end, each window's offset (ns) and slope (ns/s)."""
+
+    def __init__(self, rungs: int, size: int) -> None:
+        self._size = size
+        self._filled = 0
+        self.length = 0
+        self._columns: Floats = np.empty((2, rungs, 2 * size))
+
+    def append(self, offset: Floats, slope: Floats) -> None:
+        """Add one block's lines."""
+        if self._filled == 2 * self._size:
+            self._columns[:, :, : self._size] = self._columns[:, :, self._size :]
+            self._filled = self._size
+        self._columns[0, :, self._filled] = offset
+        self._columns[1, :, self._filled] = slope
+        self._filled += 1
+        self.length += 1
+
+    def ago(self, blocks: Floats) -> tuple[Floats, Floats]:
+        """Each rung's offset and slope so many blocks before the newest, which must be kept still."""
+        places = self._filled - 1 - blocks
+        rungs = np.arange(blocks.size)
+        return self._columns[0, rungs, places], self._columns[1, rungs, places]
+
+
+class Ladder:
+    """One run's windows. `close` is called with every closed block, `line` is the answer until the next."""
+
+    def __init__(self, settings: EstimatorSettings, memory: Memory) -> None:
+        self._settings = settings
+        self._memory = memory
+        self._spans = np.rint(np.array(settings.ladder_s) / settings.block_s).astype(np.int64)
+        self._steepest = settings.rate_limit_ppm * 1e3
+        self.line: Line | None = None
+        self.earlier: Line | None = None
+        """The last line before the last long silence."""
+        self._restart()
+
+    def _restart(self) -> None:
+        self._history = History(self._spans.size, int(self._spans[-1]) + 1)
+        self._near: tuple[Floats, Floats] | None = None
+
+    def close(self, columns: Floats, end_s: float, passed: int) -> None:
+        """Take the closed blocks, the newest ending at `end_s` and `passed` blocks after the one before.
+
+        After a long silence the windows begin anew: a line across it would claim to know what it has not
+        seen.
+        """
+        if passed > self._settings.gap_s / self._settings.block_s:
+            self._restart()
+            self.earlier, self.line = self.line or self.earlier, None
+        self._carry(passed - 1)
+        self._memory.forget(passed)
+        length = self._history.length + 1
+        if length < self._spans[0]:
+            self._history.append(np.full(self._spans.size, np.nan), np.full(self._spans.size, np.nan))
+            return
+        spans = np.minimum(self._spans, min(length, columns.shape[1]))
+        windows, known = _suffixes(columns, spans)
+        lines = widest_lines(windows, self._steepest, *(self._near or ()))
+        offset = lines.middle + lines.slope * end_s
+        self._history.append(offset, lines.slope)
+        squared = self._measure(offset, lines.slope)
+        first = int((known < _FEWEST_BLOCKS).sum())
+        last = int((self._spans <= length).sum()) + 1
+        if first < min(last, spans.size):
+            usable = slice(first, last)
+            every = lines._replace(middle=offset)
+            self._average(end_s, spans[usable], every, squared, usable)
+
+    def _carry(self, blocks: int) -> None:
+        """Through empty blocks the lines go on as they are."""
+        if self._history.length:
+            for _ in range(blocks):
+                offset, slope = self._history.ago(np.zeros_like(self._spans))
+                self._history.append(offset + slope * self._settings.block_s, slope)
+
+    def _measure(self, offset: Floats, slope: Floats) -> Floats:
+        """Every full window's disagreement with the one before it, into the memory; 0 where there is none."""
+        full = int((2 * self._spans <= self._history.length).sum())
+        squared = np.zeros(self._spans.size)
+        if full:
+            past, before = self._history.ago(np.minimum(self._spans, self._history.length - 1))
+            span_s = self._spans.astype(np.float64) * self._settings.block_s
+            every = disagreement(past, offset - slope * span_s, slope - before, span_s)
+            squared[:full] = every[:full]
+            for rung, value in enumerate(squared[:full].tolist()):
+                self._memory.take(rung, value)
+        return squared
+
+    def _average(self, end_s: float, spans: Integers, lines: Lines, squared: Floats, usable: slice) -> None:
+        """Weigh the usable windows; `lines` goes through its middle at `end_s`."""
+        windows_s = (spans * self._settings.block_s).tolist()
+        start = float(lines.margin[usable][0] / 4) ** 2
+        errors = np.array(
+            expected(
+                self._memory.means()[usable],
+                self._memory.evidence()[usable],
+                windows_s,
+                start,
+                self._settings.wander_typical * 1e9,
+            )
+        )
+        errors = np.maximum(errors, squared[usable])
+        weights = (errors.min() / errors) ** SHARPNESS
+        best = int(errors.argmin())
+        spread = np.sqrt(3 * errors) / windows_s
+        doubt = 1 + self._settings.u95_doubt / (self._memory.evidence()[usable][best] + 0.5)
+        within = np.full(self._spans.size, self._steepest)
+        within[usable] = spread
+        self._near = (lines.slope, within)
+        self.line = Line(
+            end_s,
+            float(weights @ lines.middle[usable] / weights.sum()),
+            float(lines.slope[usable][best]),
+            float(errors[best]) * doubt,
+            float(spread[best]) ** 2,
+            windows_s[best],
+        )
+
+
+def _suffixes(columns: Floats, spans: Integers) -> tuple[Windows, Integers]:
+    """The last blocks as one row for each span, the blocks before it emptied; and how many bound anything."""
+    widest = int(spans[-1])
+    upper_at, upper, lower_at, lower = (
+        np.broadcast_to(column, (spans.size, widest)) for column in columns[:, -widest:]
+    )
+    inside = np.arange(widest) >= widest - spans[:, None]
+    windows = Windows(upper_at, np.where(inside, upper, inf), lower_at, np.where(inside, lower, -inf))
+    return windows, np.isfinite(windows.upper).sum(axis=1)

@@ -1,0 +1,64 @@
+"""Small steps that contradict nothing: both edges of the delays move the same way at the same time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from topside_agent.estimator.lines import Floats
+
+_BLOCKS = (4, 8, 16)
+"""Blocks on either side of the moment that is tested."""
+_SPREADS = 3.0
+_FLOOR_NS = 50_000.0
+"""A step is believed when it is so many times the greatest shift of quiet times, and so much beyond it."""
+_SEASONED = 20
+"""Shifts seen of each length before any is believed."""
+_KEEP = 0.999
+
+
+class ShiftWatch:
+    """Compares the edges (least upper, greatest lower bound) before and after a moment.
+
+    A longer or shorter route moves one edge, or both apart or together; queueing only thins an edge out. A
+    step of the offset moves both by as much in the same direction, which collapses the margin of every
+    window across it. How far noise alone does that is learnt on the way.
+    """
+
+    def __init__(self) -> None:
+        self._quiet = dict.fromkeys(_BLOCKS, 0.0)
+        self._seen = dict.fromkeys(_BLOCKS, 0)
+
+    def stepped(self, columns: Floats, slope: float) -> int | None:
+        """How many blocks back the edges began to differ, if they did; None in quiet times.
+
+        `columns` are the closed blocks of one run, `slope` its drift in ns/s.
+        """
+        spans = [blocks for blocks in _BLOCKS if 2 * blocks <= columns.shape[1]]
+        if not spans:
+            return None
+        shifts = _common_shifts(columns[:, -2 * spans[-1] :], slope, spans)
+        for blocks, shift in zip(spans, shifts, strict=True):
+            limit = _SPREADS * self._quiet[blocks] + _FLOOR_NS
+            if shift > limit and self._seen[blocks] >= _SEASONED:
+                return 2 * blocks
+        for blocks, shift in zip(spans, shifts, strict=True):
+            self._quiet[blocks] = max(self._quiet[blocks] * _KEEP, shift)
+            self._seen[blocks] += 1
+        return None
+
+
+def _common_shifts(columns: Floats, slope: float, spans: list[int]) -> list[float]:
+    """For each span the lesser of both edges' moves (ns), 0 where they went different ways or are unknown."""
+    upper_at, upper, lower_at, lower = columns
+    starts = [0, *(upper.size - blocks for blocks in reversed(spans))]
+    with np.errstate(invalid="ignore"):
+        high = np.minimum.reduceat(upper - slope * upper_at, starts)[::-1].tolist()
+        low = np.maximum.reduceat(lower - slope * lower_at, starts)[::-1].tolist()
+    shifts = []
+    newer_high, newer_low = high[0], low[0]
+    for older_high, older_low in zip(high[1:], low[1:], strict=True):
+        up, down = newer_high - older_high, newer_low - older_low
+        same = up * down > 0 and abs(up) < np.inf and abs(down) < np.inf
+        shifts.append(min(abs(up), abs(down)) if same else 0.0)
+        newer_high, newer_low = min(newer_high, older_high), max(newer_low, older_low)
+    return shifts

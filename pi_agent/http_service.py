@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -13,8 +11,6 @@ from broker.clock import Clock
 from pi_agent.health import Health, HealthSource
 from pi_agent.http import router, served_clock
 from pi_agent.version import VERSION
-
-_log = logging.getLogger(__name__)
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Tidesync</title>

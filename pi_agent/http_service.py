@@ -8,9 +8,9 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
 
 from broker.clock import Clock
+from broker.version import VERSION
 from pi_agent.health import Health, HealthSource
 from pi_agent.http import router, served_clock
-from pi_agent.version import VERSION
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Tidesync</title>

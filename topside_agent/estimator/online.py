@@ -80,7 +80,10 @@ class OffsetEstimator:
         self.steps = 0
         self.segment = 0
         self.exchanges_total = 0
-        self._run: Run | None = None
+        self.run: Run | None = None
+        """The stretch of unbroken clocks that is going on."""
+        self.constraint: Constraint | None = None
+        """What the exchange that was put in last says, accepted or not."""
         self._last: Seen | None = None
         self._boot_id: str | None = None
         self._topside_difference_before_ns = 0
@@ -89,7 +92,7 @@ class OffsetEstimator:
 
     def add(self, exchange: Exchange) -> Added:
         """Take `exchange`, or refuse it with a reason; whatever it is, the next estimate is right."""
-        constraint = constraint_of(exchange)
+        constraint = self.constraint = constraint_of(exchange)
         key = (exchange.seq, exchange.origin_ns)
         reason = impossible(constraint, self.settings.rate_limit_ppm * 1e-6)
         if key in self._known:
@@ -98,11 +101,11 @@ class OffsetEstimator:
             return self._refuse(reason)
         self._remember(key)
         new = Seen(constraint, exchange.boot_id)
-        if self._last is None or self._run is None:
+        if self._last is None or self.run is None:
             return self._accept(new, self._begin(constraint))
         if self._is_late(constraint, self._last.constraint):
-            return self._add_late(new, self._last, self._run)
-        return self._add_next(new, self._last, self._run)
+            return self._add_late(new, self._last, self.run)
+        return self._add_next(new, self._last, self.run)
 
     def _add_next(self, new: Seen, last: Seen, run: Run) -> Added:
         broken = break_before(new, last, lambda jump_ns: run.admits(new.constraint, jump_ns), self.settings)
@@ -165,11 +168,11 @@ class OffsetEstimator:
         return Cut(broken.cause, now.destination_ns + now.topside_difference_ns, broken.step_ns, clean)
 
     def _accept(self, new: Seen, run: Run, cut: Cut | None = None) -> Added:
-        if cut is not None and run is not self._run:
+        if cut is not None and run is not self.run:
             self._recent.clear()
         if self._last is None:
             self._topside_difference_before_ns = new.constraint.topside_difference_ns
-        self._run, self._last = run, new
+        self.run, self._last = run, new
         self._boot_id = new.boot_id or self._boot_id
         self._recent.append(new.constraint)
         self.exchanges_total += 1
@@ -192,7 +195,7 @@ class OffsetEstimator:
         `at_raw_ns` comes with topside's realtime − RAW at that instant; without it the last exchange's is
         used. None before the first exchange.
         """
-        run, last = self._run, self._last
+        run, last = self.run, self._last
         if run is None or last is None:
             return None
         newest = last.constraint
@@ -223,7 +226,9 @@ class OffsetEstimator:
             offset_ns=base_ns + round(offset),
             lower_ns=base_ns + floor(low - grown),
             upper_ns=base_ns + ceil(high + grown),
-            u95_ns=None if line is None else ceil(factor * sqrt(line.variance) + grown),
+            u95_ns=None
+            if line is None
+            else ceil(factor * sqrt(line.variance) + self._slewed(run, at_ns - newest.destination_ns)),
             drift_ppm=None if drift is None else drift.slope * 1e-3,
             drift_error_ppm=None if drift is None else factor * sqrt(drift.variance) * 1e-3,
             delay_min_ns=round(delay_min),
@@ -238,8 +243,12 @@ class OffsetEstimator:
 
         It read it at the transmit stamp, which is no further back than the upper bound makes it.
         """
-        if self.pi_clock_free or not run.raw:
-            return 0.0
         high = run.bound.at(run.seconds(newest.destination_ns))[1]
         way_back_ns = max(high + run.offset_anchor_ns - newest.lower_ns, 0.0)
-        return self.settings.slew_limit_ppm * 1e-6 * (max(at_ns - newest.destination_ns, 0) + way_back_ns)
+        return self._slewed(run, max(at_ns - newest.destination_ns, 0) + way_back_ns)
+
+    def _slewed(self, run: Run, elapsed_ns: float) -> float:
+        """How far (ns) the Pi's realtime can be slewed in that time; on realtime the bound allows for it."""
+        if self.pi_clock_free or not run.raw:
+            return 0.0
+        return self.settings.slew_limit_ppm * 1e-6 * max(elapsed_ns, 0.0)

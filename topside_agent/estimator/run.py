@@ -65,6 +65,8 @@ class Run:
         self._settings, self._memory, self._shifts = settings, memory, shifts
         self._drift = drift
         self._closed: int | None = None
+        self._relative_of: Constraint | None = None
+        self._facts = Facts(0.0, 0.0, 0.0, 0.0)
         self._begin_steady(0.0)
         self.add(first)
 
@@ -139,12 +141,15 @@ class Run:
 
     def relative(self, constraint: Constraint) -> Facts:
         """`constraint` on the run's own scale."""
-        return Facts(
-            (constraint.origin_ns - self.anchor_ns) * 1e-9,
-            float(constraint.upper_ns - self.offset_anchor_ns),
-            (constraint.destination_ns - self.anchor_ns) * 1e-9,
-            float(constraint.lower_ns - self.offset_anchor_ns),
-        )
+        if constraint is not self._relative_of:  # each is asked for several times in a row
+            self._relative_of = constraint
+            self._facts = Facts(
+                (constraint.origin_ns - self.anchor_ns) * 1e-9,
+                float(constraint.upper_ns - self.offset_anchor_ns),
+                (constraint.destination_ns - self.anchor_ns) * 1e-9,
+                float(constraint.lower_ns - self.offset_anchor_ns),
+            )
+        return self._facts
 
 
 def _averaged(lines: list[Line], at_s: float, wander: float) -> Line:

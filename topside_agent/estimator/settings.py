@@ -93,6 +93,13 @@ class EstimatorSettings(BaseModel):
         description="How much u95² grows, relatively, while a window's error has been measured only n times: "
         "this / (n + 1/2).",
     )
+    u95_factor_centred: float = Field(
+        default=0.85,
+        gt=0,
+        le=10,
+        description="The same for a window with as much after the instant as before: its line is surer in "
+        "the middle than at the ends, where its error is measured.",
+    )
     forget_s: float = Field(
         default=1200.0,
         ge=60,

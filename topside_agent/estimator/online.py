@@ -220,6 +220,8 @@ class OffsetEstimator:
         exchanges, delay_min = run.blocks.within(window_s)
         drift = run.drift()
         factor = self.settings.u95_factor
+        if self._memory is not None:
+            factor *= sqrt(self._memory.unseasoned(self.settings.u95_season_s))
         base_ns = run.offset_anchor_ns + newest.pi_difference_ns - difference_ns
         return Estimate(
             measured_at_ns=at_ns + difference_ns,

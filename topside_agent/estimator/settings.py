@@ -80,21 +80,28 @@ class EstimatorSettings(BaseModel):
         "which only new exchanges could show.",
     )
     u95_factor: float = Field(
-        default=1.4,
+        default=1.3,
         gt=0,
         le=10,
         description="u95 = this · √(expected squared error). From simulation: the errors' tails are thinner "
         "than a normal law's (1.96), and the best of several windows is claimed.",
     )
     u95_doubt: float = Field(
-        default=1.0,
+        default=0.3,
         ge=0,
         le=10,
         description="How much u95² grows, relatively, while a window's error has been measured only n times: "
         "this / (n + 1/2).",
     )
+    u95_season_s: float = Field(
+        default=600.0,
+        ge=0,
+        le=86_400,
+        description="s: u95² also grows by (this / time watched)², at most tenfold: a slow change of drift "
+        "shows only after a while, and until then it is not known to be absent.",
+    )
     u95_factor_centred: float = Field(
-        default=0.85,
+        default=0.9,
         gt=0,
         le=10,
         description="The same for a window with as much after the instant as before: its line is surer in "

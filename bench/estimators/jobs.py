@@ -39,6 +39,15 @@ class Result(NamedTuple):
 
 
 def work(job: Job) -> Result:
+    """An estimator's exception says on which trace it was raised."""
+    try:
+        return _work(job)
+    except Exception as error:
+        error.add_note(f"on {job}")
+        raise
+
+
+def _work(job: Job) -> Result:
     trace = make_trace(job.family, seed=job.seed, rate_hz=job.rate_hz)
     online = run_online(trace)
     afterwards = run_afterwards(trace)

@@ -186,12 +186,13 @@ def _rows(run: _Columns, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
     """The run's rows: realtime is added back, and what slewing may have changed on the way is allowed for."""
     slew = settings.slew_limit_ppm * 1e-6 if run.run.raw else 0.0
     grown = slew * np.maximum(run.high - run.facts.lower, 0.0)
+    worst = np.maximum(run.high - run.offset, run.offset - run.low) + grown
     columns = zip(
         run.seen,
         run.offset.tolist(),
         (run.low - grown).tolist(),
         (run.high + grown).tolist(),
-        np.sqrt(run.variance).tolist(),
+        np.minimum(np.sqrt(run.variance), worst).tolist(),
         strict=True,
     )
     return [

@@ -113,7 +113,7 @@ def test_a_small_step_is_told_from_a_change_of_route(moved_up, moved_down, stepp
     columns = edges(rng, 120, np.full(120, 2e6), np.full(120, -2e6))
     columns[1, 80:] += moved_up
     columns[3, 80:] += moved_down
-    watch = ShiftWatch()
-    found = [watch.stepped(columns[:, :count], 0.0) for count in range(8, 121)]
+    watch = ShiftWatch(2.0)
+    found = [watch.stepped(columns[:, :count], 0.0, 5e3) for count in range(8, 121)]
     assert any(found[:60]) is False
     assert any(blocks is not None for blocks in found) is stepped

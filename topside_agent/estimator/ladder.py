@@ -76,9 +76,10 @@ class Ladder:
         windows, known = _suffixes(columns, spans)
         lines = widest_lines(windows, self._steepest, *(self._near or ()))
         offset = lines.middle + lines.slope * end_s
+        first = int((known < FEWEST_BLOCKS).sum())
+        offset[:first] = np.nan  # hardly any block: not a line, and nothing to be measured against later
         self._history.append(offset, lines.slope)
         squared = self._measure(offset, lines.slope)
-        first = int((known < FEWEST_BLOCKS).sum())
         last = int((self._spans <= length).sum()) + 1
         if first < min(last, spans.size):
             usable = slice(first, last)
@@ -100,9 +101,9 @@ class Ladder:
             past, before = self._history.ago(np.minimum(self._spans, self._history.length - 1))
             span_s = self._spans.astype(np.float64) * self._settings.block_s
             every = disagreement(past, offset - slope * span_s, slope - before, span_s)
-            squared[:full] = every[:full]
-            for rung, value in enumerate(squared[:full].tolist()):
-                self._memory.take(rung, value)
+            for rung in np.flatnonzero(np.isfinite(every[:full])).tolist():
+                squared[rung] = every[rung]
+                self._memory.take(rung, float(every[rung]))
         return squared
 
     def _average(self, end_s: float, spans: Integers, lines: Lines, squared: Floats, usable: slice) -> None:

@@ -74,7 +74,7 @@ class OffsetEstimator:
         """Without `points` only cuts and bounds are kept up; the offset is then the bound's middle."""
         self.settings = settings
         self._memory = Memory(settings) if points else None
-        self._shifts = ShiftWatch()
+        self._shifts = ShiftWatch(settings.block_s)
         self.pi_clock_free = False
         self.rejected = 0
         self.steps = 0

@@ -117,7 +117,7 @@ class Run:
             # Blocks without exchanges may follow already; they are told of by `passed` the next time.
             newest = columns.shape[1] - (self.blocks.index or 0) + closed + 1
             self.ladder.close(columns[:, :newest], end_s, passed)
-        stepped = self._shifts.stepped(columns, self.blocks.slope)
+        stepped = self._shifts.stepped(columns, self.blocks.slope, (greatest - least) / 2)
         return None if stepped is None else end_s - stepped * self.blocks.block_s
 
     def admits(self, constraint: Constraint, jumped_ns: int = 0) -> bool:

@@ -106,10 +106,13 @@ def _estimate(runs: list[_Columns], settings: EstimatorSettings) -> None:
         if rungs and errors[0] > 0 and stretch.blocks.upper.size * settings.block_s >= _YOUNG_S:
             _fill_long(run, stretch, rungs, errors, settings)
         else:
-            short.append((run, stretch))
+            short.append((run, stretch, rungs))
     known = _any_drift(runs)
-    for run, stretch in short:
-        _fill_short(run, stretch, errors[0], known, settings)
+    for run, stretch, rungs in short:
+        if rungs and errors[0] > 0 and known is None:
+            _fill_long(run, stretch, rungs, errors, settings)
+        else:
+            _fill_short(run, stretch, errors[0], known, settings)
 
 
 def _any_drift(runs: list[_Columns]) -> tuple[float, float] | None:
@@ -179,7 +182,7 @@ def _fill_short(
     run.offset[rows] = line.offset + slope * (at_s - line.at_s)
     run.variance[rows] = line.variance * settings.u95_factor**2
     run.drift[rows] = slope
-    run.drift_variance[rows] = line.slope_variance
+    run.drift_variance[rows] = known[1] if known else np.nan
 
 
 def _rows(run: _Columns, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:

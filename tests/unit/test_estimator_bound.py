@@ -86,9 +86,9 @@ def test_a_clock_that_may_be_slewed_is_given_no_line():
 def test_a_block_keeps_its_least_upper_and_greatest_lower_bound_along_the_drift():
     blocks = Blocks(2.0, 4)
     blocks.slope = 100.0
-    blocks.add(0.0, 50.0, 0.1, -50.0)
-    blocks.add(1.0, 120.0, 1.1, 60.0)  # 20 above the drift's line, so nearer than the first
-    blocks.add(2.5, 400.0, 2.6, 100.0)
+    blocks.add(0.0, 50.0, 0.1, -50.0, delay_ns=100)
+    blocks.add(1.0, 120.0, 1.1, 60.0, delay_ns=60)  # 20 above the drift's line, so nearer than the first
+    blocks.add(2.5, 400.0, 2.6, 100.0, delay_ns=300)
     assert blocks.columns().tolist() == [[1.0], [120.0], [1.1], [60.0]]
     assert blocks.within(2.0) == (3, 60.0)
 
@@ -96,7 +96,7 @@ def test_a_block_keeps_its_least_upper_and_greatest_lower_bound_along_the_drift(
 def test_blocks_without_exchanges_bound_nothing_and_old_ones_are_dropped():
     blocks = Blocks(2.0, 4)
     for at_s in (0.5, 6.5, 8.5):
-        blocks.add(at_s, 10.0, at_s + 0.1, -10.0)
+        blocks.add(at_s, 10.0, at_s + 0.1, -10.0, delay_ns=20)
     assert blocks.columns()[1].tolist() == [10.0, np.inf, np.inf, 10.0]
-    blocks.add(100.0, 10.0, 100.1, -10.0)
+    blocks.add(100.0, 10.0, 100.1, -10.0, delay_ns=20)
     assert blocks.columns().shape == (4, 0)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from topside_agent.estimator.lines import Floats, Integers, Windows, widest_lines
-from topside_agent.estimator.window import FEWEST_BLOCKS, expected
+from topside_agent.estimator.settings import FEWEST_BLOCKS
+from topside_agent.estimator.window import expected
 
 if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from topside_agent.estimator.lines import Floats, Integers, Lines, Windows, widest_lines
-from topside_agent.estimator.window import FEWEST_BLOCKS, SHARPNESS, Line, Memory, disagreement, expected
+from topside_agent.estimator.settings import FEWEST_BLOCKS
+from topside_agent.estimator.window import SHARPNESS, Line, Memory, disagreement, expected
 
 if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
@@ -33,7 +34,7 @@ class History:
         self._filled += 1
         self.length += 1
 
-    def ago(self, blocks: Floats) -> tuple[Floats, Floats]:
+    def ago(self, blocks: Integers) -> tuple[Floats, Floats]:
         """Each rung's offset and slope so many blocks before the newest, which must be kept still."""
         places = self._filled - 1 - blocks
         rungs = np.arange(blocks.size)

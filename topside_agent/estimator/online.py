@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil, floor, sqrt
 from typing import TYPE_CHECKING
 
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
+from topside_agent.estimator.estimate import Added, Estimate
 from topside_agent.estimator.run import Drift, Run
 from topside_agent.estimator.segments import Break, Cut, Seen, break_before, is_late, last_clean
 from topside_agent.estimator.settings import EstimatorSettings
@@ -19,43 +20,6 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 512
 """Exchanges back in which a duplicate is recognised; older ones are refused for their age."""
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What became of an exchange: used, or refused with the `reason`; `cut` if it begins a new segment."""
-
-    accepted: bool
-    reason: str | None
-    cut: Cut | None
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Pi realtime − topside realtime at `measured_at_ns` (topside's realtime), all in integer ns.
-
-    [lower_ns, upper_ns] holds the offset if no message travels back in time and the clocks keep their limits;
-    `u95_ns` is the statistical 95 % half-width. `drift_ppm` is that of the RAW clocks, with its own 95 %
-    error.
-    """
-
-    measured_at_ns: int
-    offset_ns: int
-    lower_ns: int
-    upper_ns: int
-    u95_ns: int | None
-    drift_ppm: float | None
-    drift_error_ppm: float | None
-    delay_min_ns: int
-    exchanges: int
-    segment: int
-    boot_id: str | None
-    age_ns: int
-
-    @property
-    def max_error_ns(self) -> int:
-        """How far the offset can be from the truth at most."""
-        return max(self.upper_ns - self.offset_ns, self.offset_ns - self.lower_ns)
 
 
 class OffsetEstimator:
@@ -94,7 +58,8 @@ class OffsetEstimator:
         """Take `exchange`, or refuse it with a reason; whatever it is, the next estimate is right."""
         constraint = self.constraint = constraint_of(exchange)
         key = (exchange.seq, exchange.origin_ns)
-        reason = impossible(constraint, self.settings.rate_limit_ppm * 1e-6)
+        rate_ppm = self.settings.rate_limit_ppm + (0.0 if constraint.raw else self.settings.slew_limit_ppm)
+        reason = impossible(constraint, rate_ppm * 1e-6)
         if key in self._known:
             reason = "duplicate"
         if reason is not None:

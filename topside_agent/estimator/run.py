@@ -87,13 +87,10 @@ class Run:
             known = self.drift()
             self._drift = known if known is not None else self._drift
             self._begin_steady(facts.upper_at)
-        if self.blocks.closes_open(facts.lower_at):
-            closing = self.blocks.index
-            self.blocks.add(*facts)
-            assert closing is not None
+        closing = self.blocks.index if self.blocks.closes_open(facts.lower_at) else None
+        self.blocks.add(*facts, delay_ns=constraint.delay_ns)
+        if closing is not None:
             contradiction = self._closed_block(closing)
-        else:
-            self.blocks.add(*facts)
         self.bound.add(*facts)
         if self._steady is not None:
             self._steady.add(*facts)

@@ -11,8 +11,9 @@ import numpy as np
 from schemas.exchange import Exchange
 from topside_agent.estimator.backward import backward, block_extremes
 from topside_agent.estimator.centred import Rung, Stretch, centred, fit, pooled
+from topside_agent.estimator.estimate import Estimate
 from topside_agent.estimator.lines import Integers, Windows
-from topside_agent.estimator.online import Estimate, OffsetEstimator
+from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.run import Facts, Run
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.steady import Steady
@@ -73,7 +74,7 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
         run.low, run.high = np.maximum(run.low, low), np.minimum(run.high, high)
         run.offset = np.clip(run.offset, run.low, run.high)
     rows = [pair for run in runs for pair in _rows(run, settings)]
-    rows += [pair for passage in passages for pair in _ambiguous(passage)]
+    rows += [pair for passage in passages for pair in _ambiguous(passage, settings)]
     rows.sort(key=lambda pair: in_time(pair[0]))
     return make_track([row for _, row in rows], feed, _final(feed.estimator, runs, rows, settings))
 
@@ -187,8 +188,7 @@ def _fill_short(
 
 def _rows(run: _Columns, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
     """The run's rows: realtime is added back, and what slewing may have changed on the way is allowed for."""
-    slew = settings.slew_limit_ppm * 1e-6 if run.run.raw else 0.0
-    grown = slew * np.maximum(run.high - run.facts.lower, 0.0)
+    grown = _slew(run.run, settings) * np.maximum(run.high - run.facts.lower, 0.0)
     worst = np.maximum(run.high - run.offset, run.offset - run.low) + grown
     columns = zip(
         run.seen,
@@ -204,13 +204,20 @@ def _rows(run: _Columns, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
     ]
 
 
-def _ambiguous(passage: _Passage) -> list[tuple[Fed, Row]]:
+def _slew(run: Run, settings: EstimatorSettings) -> float:
+    """How fast realtime may have left what was read beside RAW: ns/ns; 0 where realtime is estimated."""
+    return settings.slew_limit_ppm * 1e-6 if run.raw else 0.0
+
+
+def _ambiguous(passage: _Passage, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
     """Rows near a cut keep what was known online."""
-    return [
-        (seen.fed, _row(seen, passage.run, ((seen.low + seen.high) / 2, seen.low, seen.high), None))
-        for seen in passage.seen
-        if seen.fed.ambiguous
-    ]
+    rows = []
+    for seen in passage.seen:
+        if seen.fed.ambiguous:
+            grown = _slew(passage.run, settings) * max(seen.high - seen.facts.lower, 0.0)
+            interval = ((seen.low + seen.high) / 2, seen.low - grown, seen.high + grown)
+            rows.append((seen.fed, _row(seen, passage.run, interval, None)))
+    return rows
 
 
 def _row(seen: _Seen, run: Run, offset_low_high: tuple[float, float, float], u95_ns: int | None) -> Row:

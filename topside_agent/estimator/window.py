@@ -19,8 +19,6 @@ SHARPNESS = 3
 """Estimates are averaged with the weight (squared error)^-3: the best window and its near rivals."""
 
 _MOST_UNSEASONED = 10.0
-FEWEST_BLOCKS = 4
-"""A line through fewer blocks than this has no margin worth the name."""
 _CURVATURE = 1 / 8
 """A steady change of drift bends past and future alike, so that their disagreement G does not show it. A line
 through a parabola is off by (its slope's change from one window to the next)·W/12 (least squares) to W/16

@@ -64,9 +64,9 @@ def test_a_measured_window_is_believed():
 
 def test_what_was_seen_is_forgotten():
     memory = Memory(EstimatorSettings())
-    memory.take(0, 100.0)
+    memory.take(0, 100.0, 0.0)
     memory.forget(600)
-    memory.take(0, 0.0)
+    memory.take(0, 0.0, 0.0)
     assert memory.means()[0] == pytest.approx(100 * np.exp(-1) / (1 + np.exp(-1)))
 
 
@@ -74,7 +74,7 @@ def test_u95_is_larger_until_the_clocks_have_been_watched_for_a_while():
     memory = Memory(EstimatorSettings())
     assert memory.unseasoned(600.0) == 11.0
     for _ in range(300):
-        memory.take(0, 1.0)
+        memory.take(0, 1.0, 0.0)
     assert memory.unseasoned(600.0) == 2.0
 
 

@@ -104,7 +104,7 @@ class Ladder:
             every = disagreement(past, offset - slope * span_s, slope - before, span_s)
             for rung in np.flatnonzero(np.isfinite(every[:full])).tolist():
                 squared[rung] = every[rung]
-                self._memory.take(rung, float(every[rung]))
+                self._memory.take(rung, float(every[rung]), float(slope[rung] - before[rung]))
         return squared
 
     def _average(self, end_s: float, spans: Integers, lines: Lines, squared: Floats, usable: slice) -> None:
@@ -133,7 +133,7 @@ class Ladder:
             float(weights @ lines.middle[usable] / weights.sum()),
             float(lines.slope[usable][best]),
             float(errors[best]) * doubt,
-            float(spread[best]) ** 2,
+            self._memory.slope_variance(usable.start + best, float(errors[best])),
             windows_s[best],
         )
 

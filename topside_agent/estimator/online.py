@@ -13,7 +13,7 @@ from topside_agent.estimator.run import Drift, Run
 from topside_agent.estimator.segments import Break, Cut, Seen, break_before, is_late, last_clean
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.shift import ShiftWatch
-from topside_agent.estimator.window import Memory
+from topside_agent.estimator.window import DRIFT_95, Memory
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
@@ -191,15 +191,16 @@ class OffsetEstimator:
         window_s = at_s if line is None else line.window_s
         exchanges, delay_min = run.blocks.within(window_s)
         drift = run.drift()
-        factor = self.settings.u95_factor
-        if self._memory is not None:
-            factor *= sqrt(self._memory.unseasoned(self.settings.u95_season_s))
+        memory = self._memory
+        doubt = 1.0 if memory is None else sqrt(memory.unseasoned(self.settings.u95_season_s))
         base_ns = run.offset_anchor_ns + newest.pi_difference_ns - difference_ns
         offset_ns = base_ns + round(offset)
         lower_ns, upper_ns = base_ns + floor(low - grown), base_ns + ceil(high + grown)
         u95_ns = None
         if line is not None:
-            likely = factor * sqrt(line.variance) + self._slewed(run, at_ns - newest.destination_ns)
+            likely = self.settings.u95_factor * doubt * sqrt(line.variance) + self._slewed(
+                run, at_ns - newest.destination_ns
+            )
             u95_ns = min(ceil(likely), max(upper_ns - offset_ns, offset_ns - lower_ns))
         return Estimate(
             measured_at_ns=at_ns + difference_ns,
@@ -208,7 +209,7 @@ class OffsetEstimator:
             upper_ns=upper_ns,
             u95_ns=u95_ns,
             drift_ppm=None if drift is None else drift.slope * 1e-3,
-            drift_error_ppm=None if drift is None else factor * sqrt(drift.variance) * 1e-3,
+            drift_error_ppm=None if drift is None else DRIFT_95 * doubt * sqrt(drift.variance) * 1e-3,
             delay_min_ns=round(delay_min),
             exchanges=exchanges,
             segment=self.segment,

@@ -18,6 +18,7 @@ from topside_agent.estimator.run import Facts, Run
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.steady import Steady
 from topside_agent.estimator.track import Fed, Feed, Row, Track, in_time, make_row, make_track
+from topside_agent.estimator.window import DRIFT_95
 
 _YOUNG_S = 64.0
 """In a shorter stretch the drift from elsewhere serves better than its own."""
@@ -76,7 +77,7 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     rows = [pair for run in runs for pair in _rows(run, settings)]
     rows += [pair for passage in passages for pair in _ambiguous(passage, settings)]
     rows.sort(key=lambda pair: in_time(pair[0]))
-    return make_track([row for _, row in rows], feed, _final(feed.estimator, runs, rows, settings))
+    return make_track([row for _, row in rows], feed, _final(feed.estimator, runs, rows))
 
 
 def _forward(exchanges: Iterable[Exchange], settings: EstimatorSettings) -> tuple[Feed, list[_Passage]]:
@@ -162,7 +163,7 @@ def _fill_long(
     run.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
     run.variance[rows] = np.interp(at_s, nodes.at_s, nodes.variance * factors**2)
     run.drift[rows] = np.interp(at_s, nodes.at_s, nodes.slope)
-    run.drift_variance[rows] = np.interp(at_s, nodes.at_s, 3 * nodes.variance / nodes.window_s**2)
+    run.drift_variance[rows] = np.interp(at_s, nodes.at_s, nodes.slope_variance)
 
 
 def _fill_short(
@@ -226,9 +227,7 @@ def _row(seen: _Seen, run: Run, offset_low_high: tuple[float, float, float], u95
     return make_row(seen.fed, (base_ns + round(offset), base_ns + floor(low), base_ns + ceil(high)), u95_ns)
 
 
-def _final(
-    estimator: OffsetEstimator, runs: list[_Columns], rows: list[tuple[Fed, Row]], settings: EstimatorSettings
-) -> Estimate | None:
+def _final(estimator: OffsetEstimator, runs: list[_Columns], rows: list[tuple[Fed, Row]]) -> Estimate | None:
     """The estimate at the last exchange, with what the smoothed track says there."""
     estimate = estimator.estimate()
     if estimate is None or not rows:
@@ -244,5 +243,5 @@ def _final(
     )
     if not run.seen or not np.isfinite(run.drift_variance[-1]):
         return estimate
-    error = settings.u95_factor * sqrt(run.drift_variance[-1])
+    error = DRIFT_95 * sqrt(run.drift_variance[-1])
     return replace(estimate, drift_ppm=float(run.drift[-1]) * 1e-3, drift_error_ppm=error * 1e-3)

@@ -37,6 +37,9 @@ class _Filed(Contestant):
         self._file = arena.folder / f"{self._name}.txt"
         return self._file
 
+    def ready(self, arena: Arena) -> None:  # noqa: ARG002 - its file tells
+        wait_until(self._file.exists, f"the first exchange of {self._name}")
+
     def _singles(self, windows: Sequence[Window]) -> Sequence[exchanges.Stamps]:
         done = exchanges.read(self._file)
         return within(done, Window(windows[0].begin_ns, windows[-1].end_ns))
@@ -132,6 +135,9 @@ class Lsl(Contestant):
         self._file = arena.folder / "lsl.txt"
         ask = ("ask", self._description, self._port, LSL_HZ, arena.seconds, self._file)
         self.asking = [arena.programs.python("lsl-ask", "bench.peers.lsl", *ask)]
+
+    def ready(self, arena: Arena) -> None:  # noqa: ARG002 - its file tells
+        wait_until(self._file.exists, "LSL's first correction")
 
     def outcome(self, windows: Sequence[Window]) -> Outcome:
         read = lsl.read(self._file)

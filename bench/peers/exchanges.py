@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from pathlib import Path
 
 
 class Stamps(NamedTuple):
@@ -26,8 +25,23 @@ class Stamps(NamedTuple):
         return (self.destination - self.origin) - (self.transmit - self.receive)
 
 
-def write(path: Path, exchanges: Iterable[Stamps]) -> None:
-    path.write_text("".join(" ".join(map(str, stamps)) + "\n" for stamps in exchanges))
+class Log:
+    """Keeps exchanges in memory; their file appears with the first one and is filled at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._done: list[Stamps] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._path.write_text("".join(" ".join(map(str, stamps)) + "\n" for stamps in self._done))
+
+    def add(self, stamps: Stamps) -> None:
+        if not self._done:
+            self._path.touch()
+        self._done.append(stamps)
 
 
 def read(path: Path) -> list[Stamps]:

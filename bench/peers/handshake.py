@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.peers.exchanges import Stamps, write
+from bench.peers.exchanges import Log, Stamps
 from bench.peers.processes import LOOPBACK, exit_on_terminate
 from bench.peers.turns import turns
 
@@ -45,11 +45,9 @@ def answer(port: int) -> None:
 def ask(port: int, unit: str, when: Iterable[int], results: Path) -> None:
     """Make handshakes in turn; leave them in `results` at the end."""
     handshake = _in_ms if unit == "ms" else _in_ns
-    done: list[Stamps] = []
-    try:
-        done.extend(handshake(port) for _ in when)
-    finally:
-        write(results, done)
+    with Log(results) as log:
+        for _ in when:
+            log.add(handshake(port))
 
 
 def _in_ms(port: int) -> Stamps:

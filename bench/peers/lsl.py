@@ -109,6 +109,7 @@ def ask(description: Path, port: int, rate_hz: float, seconds: float, results: P
             correction = asker.ask()
             if correction:
                 done.append(correction)
+                results.touch()
     finally:
         results.write_text("".join(" ".join(map(repr, entry)) + "\n" for entry in done))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ntplib
 
-from bench.peers.exchanges import Stamps, write
+from bench.peers.exchanges import Log, Stamps
 from bench.peers.processes import LOOPBACK, exit_on_terminate
 from bench.peers.turns import turns
 
@@ -18,15 +18,12 @@ _TIMEOUT_S = 1.0
 def ask(port: int, rate_hz: float, place: float, seconds: float, results: Path) -> None:
     """Its stamps are floats of seconds since 1900: half a microsecond is the finest that they tell."""
     client = ntplib.NTPClient()
-    done: list[Stamps] = []
-    try:
+    with Log(results) as log:
         for _ in turns(rate_hz, place, seconds):
             with suppress(ntplib.NTPException):  # no answer in time
                 told = client.request(LOOPBACK, version=4, port=port, timeout=_TIMEOUT_S)
                 stamps = (told.orig_time, told.recv_time, told.tx_time, told.dest_time)
-                done.append(Stamps(*(round(stamp * 1e9) for stamp in stamps)))
-    finally:
-        write(results, done)
+                log.add(Stamps(*(round(stamp * 1e9) for stamp in stamps)))
 
 
 def main() -> None:

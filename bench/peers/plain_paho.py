@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from bench.peers.exchanges import Stamps, write
+from bench.peers.exchanges import Log, Stamps
 from bench.peers.processes import LOOPBACK, exit_on_terminate
 from bench.peers.turns import turns
 
@@ -42,6 +42,15 @@ def connected_client(port: int) -> Client:
     return client
 
 
+def subscribe(client: Client, topic: str) -> None:
+    """Returns once the broker has confirmed it."""
+    confirmed = threading.Event()
+    client.on_subscribe = lambda *_: confirmed.set()
+    client.subscribe(topic)
+    if not confirmed.wait(_CONNECT_S):
+        raise TimeoutError(f"no SUBACK for {topic}")
+
+
 def _no_delay(_client: Client, _data: object, tcp: SocketLike) -> None:
     assert isinstance(tcp, socket.socket)
     tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -57,27 +66,24 @@ def answer(port: int) -> None:
 
     client = connected_client(port)
     client.on_message = on_message
-    client.subscribe(PING)
+    subscribe(client, PING)
     threading.Event().wait()
 
 
 def ask(port: int, rate_hz: float, place: float, seconds: float, results: Path) -> None:
     """Ask in turn; leave the exchanges in `results` at the end."""
-    done: list[Stamps] = []
 
     def on_message(_client: Client, _data: object, message: MQTTMessage) -> None:
         destination_ns = time.time_ns()
         origin_ns, receive_ns, transmit_ns = _ANSWER.unpack(message.payload)
-        done.append(Stamps(origin_ns, receive_ns, transmit_ns, destination_ns))
+        log.add(Stamps(origin_ns, receive_ns, transmit_ns, destination_ns))
 
-    client = connected_client(port)
-    client.on_message = on_message
-    client.subscribe(PONG)
-    try:
+    with Log(results) as log:
+        client = connected_client(port)
+        client.on_message = on_message
+        subscribe(client, PONG)
         for _ in turns(rate_hz, place, seconds):
             client.publish(PING, _QUESTION.pack(time.time_ns()))
-    finally:
-        write(results, done)
 
 
 def main() -> None:

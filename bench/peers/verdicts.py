@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 OURS, OURS_LIVE, LSL, PAHO = "ours", "ours, live", "LSL", "paho-mosquitto"
 P95_BUSY_TO_IDLE = 2.0
+SAME_COUNT = 1.05
+"""Rows made of at most so many times our exchanges are compared on the asymmetric link."""
 DELAY_TO_PAHO = {"idle": 0.45, "busy": 0.35}
 P99_TO_PAHO_BUSY = 0.1
 
@@ -63,9 +65,11 @@ def _on_jitter(scores: Scores) -> Iterator[Verdict]:
         known = [row for row in rows.values() if not isnan(row.error_us)]
         if ours is None or not known:
             continue
+        comparable = known
         if condition == "asymmetric":
-            known = [row for row in known if row.exchanges <= ours.exchanges] or known
-        best = min(known, key=lambda row: row.error_us)
+            most = ours.exchanges * SAME_COUNT
+            comparable = [row for row in known if row.exchanges <= most] or known
+        best = min(comparable, key=lambda row: row.error_us)
         yield Verdict(
             f"{condition}: median error no worse than the best row's ({best.row}), us",
             ours.error_us,

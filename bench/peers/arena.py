@@ -79,7 +79,9 @@ class Arena:
         port = free_port()
         settings = self.folder / "mosquitto.conf"
         settings.write_text(_MOSQUITTO.format(port=port))
-        self.programs.start("mosquitto", [installed("mosquitto") or "mosquitto", "-c", str(settings)])
+        self.broker = self.programs.start(
+            "mosquitto", [installed("mosquitto") or "mosquitto", "-c", str(settings)]
+        )
         self.expect(port, "mosquitto")
         return port
 

@@ -26,7 +26,7 @@ LSL_PROBES_HZ = 4.0
 """liblsl's defaults: eight probes every two seconds."""
 
 
-class _Filed(Contestant):
+class Filed(Contestant):
     """One whose asking process leaves its exchanges in a file."""
 
     def __init__(self, name: str) -> None:
@@ -45,7 +45,7 @@ class _Filed(Contestant):
         return within(done, Window(windows[0].begin_ns, windows[-1].end_ns))
 
 
-class PlainPaho(_Filed):
+class PlainPaho(Filed):
     """paho ping-pong over a broker."""
 
     def __init__(self, broker: str, place: float) -> None:
@@ -83,7 +83,7 @@ class PlainPaho(_Filed):
         return Outcome(rows, singles, len(singles))
 
 
-class Handshake(_Filed):
+class Handshake(Filed):
     """The original; every GET is an estimate of its own."""
 
     def __init__(self, unit: str, place: float) -> None:
@@ -151,7 +151,7 @@ class Lsl(Contestant):
         return Outcome({"LSL": estimates}, (), sum(probes))
 
 
-class Ntplib(_Filed):
+class Ntplib(Filed):
     """ntplib against chronyd."""
 
     def __init__(self, place: float) -> None:

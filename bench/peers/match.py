@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.peers.arena import Arena, lsl_environment
-from bench.peers.contestants import CONTESTANTS
 from bench.peers.estimates import Estimate, Window
 from bench.peers.ours import BATCH_S
 from bench.peers.processes import Programs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from bench.peers.conditions import Condition
     from bench.peers.contestant import Contestant, Outcome
@@ -65,9 +64,8 @@ class Played(NamedTuple):
     answering: Side
 
 
-def play(condition: Condition, names: Sequence[str], plan: Plan) -> dict[str, Played]:
-    """Every named contestant's results under the condition."""
-    contestants = {name: CONTESTANTS[name]() for name in names}
+def play(condition: Condition, contestants: Mapping[str, Contestant], plan: Plan) -> dict[str, Played]:
+    """Every contestant's results under the condition; a contestant plays once."""
     with tempfile.TemporaryDirectory(prefix="bench-peers-") as made:
         folder = Path(made)
         seconds = plan.measured_s + plan.warm_up_s + _SETTLE_S

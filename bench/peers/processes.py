@@ -49,6 +49,10 @@ class Program:
             return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE / 1e6
         return float("nan")
 
+    def wait(self) -> None:
+        """Wait for it to end by itself; notices at once, which waiting with a time-out does not."""
+        self._process.wait()
+
     def ask_to_stop(self) -> None:
         if self.alive:
             self._process.send_signal(signal.SIGTERM)

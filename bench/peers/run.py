@@ -60,7 +60,7 @@ def main(
     played = {}
     for condition in conditions or tuple(CONDITIONS):
         click.echo(f"{condition}: {plan.measured_s:g} s", err=True)
-        played[condition] = play(CONDITIONS[condition], names, plan)
+        played[condition] = play(CONDITIONS[condition], {name: CONTESTANTS[name]() for name in names}, plan)
     figures = make_figures(played, plan, absent)
     text = document(figures)
     click.echo(text)
@@ -82,7 +82,7 @@ def make_figures(played: Mapping[str, Mapping[str, Played]], plan: Plan, absent:
         for condition, everybody in played.items()
     }
     return Figures(
-        f"{os.cpu_count()} × {platform.machine()}, {platform.system()} {platform.release()}",
+        machine(),
         _versions(),
         plan.seconds_per_estimate,
         plan.estimates,
@@ -91,6 +91,11 @@ def make_figures(played: Mapping[str, Mapping[str, Played]], plan: Plan, absent:
         singles,
         verdicts(by_row, singles),
     )
+
+
+def machine() -> str:
+    """What the figures were taken on."""
+    return f"{os.cpu_count()} × {platform.machine()}, {platform.system()} {platform.release()}"
 
 
 def _present(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:

@@ -69,3 +69,6 @@ clean: ## Remove what was built
 .venv/.bench: requirements/bench.lock .venv/.run
 	@$(INSTALL) --require-hashes -r requirements/bench.lock
 	@touch $@
+
+# The tests of the live benchmarks run the real peers, briefly.
+test: .venv/.bench

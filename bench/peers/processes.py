@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 _STOP_S = 5.0
+_ROOT = Path(__file__).parents[2]
+"""Where `python -m bench…` is found."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -33,6 +35,7 @@ class Program:
         self.pid = process.pid
         self.log = log
         self._process = process
+        self._asked = False
 
     @property
     def alive(self) -> bool:
@@ -54,8 +57,10 @@ class Program:
         self._process.wait()
 
     def ask_to_stop(self) -> None:
-        if self.alive:
+        """Once only: a second signal would interrupt its leaving."""
+        if self.alive and not self._asked:
             self._process.send_signal(signal.SIGTERM)
+        self._asked = True
 
     def stop(self) -> None:
         """End it: politely, then not."""
@@ -94,7 +99,12 @@ class Programs:
         log = self.folder / f"{name}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                list(command), stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self._environment
+                list(command),
+                cwd=_ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=self._environment,
             )
         program = Program(name, process, log)
         self._started.append(program)
@@ -150,6 +160,7 @@ def exit_on_terminate() -> None:
     """Make SIGTERM end this process through its `finally` clauses."""
 
     def leave(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, leave)

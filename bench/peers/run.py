@@ -33,6 +33,7 @@ WARM_UP_S, QUICK_WARM_UP_S = 10.0, 4.0
 @click.option("--quick", is_flag=True, help="Three estimates a condition: medians only, within 3 minutes.")
 @click.option("--estimates", type=click.IntRange(1), help=f"A condition. [default: {ESTIMATES}]")
 @click.option("--seconds-per-estimate", type=click.FloatRange(0.5, 600), default=10.0, show_default=True)
+@click.option("--warm-up", type=click.FloatRange(0, 600), help="Seconds before. [default: 10, quick 4]")
 @click.option("--condition", "--conditions", "conditions", type=click.Choice(list(CONDITIONS)), multiple=True)
 @click.option("--contestant", "contestants", type=click.Choice(list(CONTESTANTS)), multiple=True)
 @click.option("--seed", default=1, show_default=True, help="Of the proxies' delays.")
@@ -43,6 +44,7 @@ def main(
     quick: bool,
     estimates: int | None,
     seconds_per_estimate: float,
+    warm_up: float | None,
     conditions: Sequence[str],
     contestants: Sequence[str],
     seed: int,
@@ -54,7 +56,7 @@ def main(
     plan = Plan(
         estimates or (QUICK_ESTIMATES if quick else ESTIMATES),
         seconds_per_estimate,
-        QUICK_WARM_UP_S if quick else WARM_UP_S,
+        (QUICK_WARM_UP_S if quick else WARM_UP_S) if warm_up is None else warm_up,
         seed,
     )
     played = {}

@@ -43,8 +43,8 @@ class Clock(Protocol):
 class Reading:
     """RAW at an instant, and how far realtime stood ahead of it then.
 
-    `width_ns` is the gap between the two raw readings that bracket the realtime one: the difference is
-    known to half of it.
+    `width_ns` is the gap between the two raw readings that bracket the realtime one, and the clocks' own
+    resolution: the difference is known to half of it.
     """
 
     raw_ns: int
@@ -82,7 +82,7 @@ def _bracket(clock: Clock) -> Reading:
     before = clock.raw_ns()
     realtime = clock.realtime_ns()
     after = clock.raw_ns()
-    return Reading(before, realtime - (before + after) // 2, after - before)
+    return Reading(before, realtime - (before + after) // 2, after - before + clock.resolution_ns)
 
 
 def machine_boot_id() -> str:

@@ -63,11 +63,18 @@ class Inbox:
         if last_ns is not None and now_ns - last_ns < _REPEAT_S * 1_000_000_000:
             self._silent[key] += 1
             return
-        if len(self._said_at_ns) >= _MOST_PEERS:
-            self._said_at_ns.clear()
-            self._silent.clear()
+        if len(self._said_at_ns) >= _MOST_PEERS and not self._forget_old(now_ns):
+            return  # a flood of new names: counted above, and said once there is room again
         self._said_at_ns[key] = now_ns
         more = self._silent.pop(key, 0)
         _log.warning(
             "dropped a message on %s: %s%s", key[0], sentence, f" (and {more} more since)" if more else ""
         )
+
+    def _forget_old(self, now_ns: int) -> bool:
+        """Forget topics quiet for a minute; whether that made room."""
+        old = [key for key, at_ns in self._said_at_ns.items() if now_ns - at_ns >= _REPEAT_S * 1_000_000_000]
+        for key in old:
+            del self._said_at_ns[key]
+            self._silent.pop(key, None)
+        return bool(old)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from broker.clock import SystemClock, process_instance_id, read
 from broker.connection import Connection, Outgoing
+from broker.version import VERSION
 from pi_agent.health import Health
 from pi_agent.http_thread import HttpThread, open_listener
 from pi_agent.intake import Intake
@@ -15,7 +16,6 @@ from pi_agent.kernel_clock import clock_synchronized
 from pi_agent.outbox import Outbox
 from pi_agent.presence import Presence
 from pi_agent.responder import Answerer, answer
-from pi_agent.version import VERSION
 from pi_agent.watch import ClockWatcher, watch_machine
 from schemas import topics
 from schemas.messages import Info, Ping

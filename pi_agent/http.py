@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
 from broker.clock import Clock, SystemClock
-from pi_agent.version import VERSION
+from broker.version import VERSION
 from schemas.instants import utc_from_ns
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
 
 from broker.clock import Clock
+from broker.version import VERSION
 from pi_agent.health import Health, HealthSource
 from pi_agent.http import router, served_clock
-from pi_agent.version import VERSION
-
-_log = logging.getLogger(__name__)
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Tidesync</title>

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib.util
 import logging
-import os
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -114,6 +113,5 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _words(error: OSError) -> str:
-    if isinstance(error, socket.gaierror) or error.errno is None:
-        return str(error.strerror or error)
-    return os.strerror(error.errno).lower()
+    reason, _, _ = (error.strerror or str(error)).partition(" (while")  # create_server repeats the address
+    return reason.lower()

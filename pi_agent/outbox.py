@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from broker.connection import Outgoing
-from pi_agent.version import VERSION
+from broker.version import VERSION
 from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, Info

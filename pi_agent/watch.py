@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import select
 import socket
 import threading
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broker.clock import Clock, Reading
-
-_log = logging.getLogger(__name__)
 
 POLL_S = 0.2
 """Between two looks at the clock: slewing can move it by 0.1 ms meanwhile, so smaller steps stay unseen."""

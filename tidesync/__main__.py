@@ -8,8 +8,8 @@ import sys
 import click
 
 from broker.errors import BrokerError, BrokerUnreachableError
+from broker.version import VERSION
 from schemas.base import SchemasError
-from tidesync import __version__
 from tidesync.errors import CommandError, NotSoError
 from tidesync.logs import configure_logging
 from tidesync.settings import file_defaults
@@ -43,7 +43,7 @@ class _Commands(click.Group):
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="tidesync")
+@click.version_option(VERSION, prog_name="tidesync")
 @click.option("-v", "--verbose", is_flag=True, help="Log every exchange too.")
 @click.option("-q", "--quiet", is_flag=True, help="Log warnings and errors only.")
 @click.pass_context

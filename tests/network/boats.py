@@ -9,6 +9,8 @@ from pi_agent.settings import PiSettings
 from schemas import topics
 from tidesync.demo.witness import Witness
 from topside_agent.agent import TopsideAgent
+from topside_agent.recorder.agent import RecorderAgent
+from topside_agent.recorder.settings import RecorderSettings
 from topside_agent.settings import TopsideSettings
 
 
@@ -28,6 +30,9 @@ class Boat:
 
     def topside(self, **settings):
         return self.start(TopsideAgent(TopsideSettings(broker=self.url, **settings), self.clock))
+
+    def recorder(self, root):
+        return self.start(RecorderAgent(RecorderSettings(broker=self.url, root=root), self.clock))
 
     def witness(self):
         witness = AttentiveWitness(ConnectionSettings(broker=self.url), self.clock, self.clocks, 0.25)

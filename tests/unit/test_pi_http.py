@@ -161,7 +161,7 @@ def test_without_fastapi_mqtt_does_alone_unless_a_port_was_asked_for(
 
 
 def test_a_host_that_is_not_this_machine_is_an_error_that_names_it() -> None:
-    with pytest.raises(HttpUnavailableError, match=r"192\.0\.2\.1"):
+    with pytest.raises(HttpUnavailableError, match=r"host 192\.0\.2\.1\): cannot assign requested address"):
         open_listener(settings(http_host="192.0.2.1"))
 
 

@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 
 import pytest
-
 from test_recorder_session import exchange
+
 from topside_agent.recorder import closing
 from topside_agent.recorder.journal import lines_of
 

@@ -22,7 +22,7 @@ class DemoSettings(BaseModel):
 
 
 def demo_clock(number: int, base: Clock, duration_s: float) -> SimulatedClock:
-    """The clock of vehicle `number` (from 1): each off and drifting in its own way, every second one stepping.
+    """The clock of vehicle `number` (from 1): each off and drifting its own way, every second one steps.
 
     The first two are −1.234567 s with +18 ppm, and +42 s with −35 ppm and a step of 3 s midway.
     """

@@ -29,9 +29,9 @@ def demo_table(
     table.box, table.padding = box.SIMPLE_HEAD, (0, 1, 0, 0)
     table.add_column("vehicle", no_wrap=True)
     table.add_column("state", no_wrap=True, min_width=9)
-    for heading in ("offset\nms", "true\nms", "error\nµs", "max err\n± µs", "drift\nppm", "true\nppm"):
+    for heading in ("offset\nms", "true\nms", "error\nµs", "max\n± µs", "drift\nppm", "true\nppm"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("steps", justify="right")
+    table.add_column("steps", justify="right", no_wrap=True)
     for vehicle, true_drift_ppm in true_drifts_ppm.items():
         table.add_row(vehicle, *_cells(latest.get(vehicle), true_drift_ppm))
     return table
@@ -39,7 +39,7 @@ def demo_table(
 
 def _cells(verdict: Verdict | None, true_drift_ppm: float) -> Iterable[str]:
     if verdict is None or verdict.true_offset_ms is None:
-        return ("[dim]waiting[/]", "", "", "", "", "", f"{true_drift_ppm:+.2f}", "")
+        return ("[dim]waiting[/]", "", "", "", "", "", f"{true_drift_ppm:+.1f}", "")
     result, true_ms = verdict.result, verdict.true_offset_ms
     offset_ms, max_error_ms = result.offset_ms or 0.0, result.max_error_ms or 0.0
     colour = "green" if verdict.right else "bold red"
@@ -49,7 +49,7 @@ def _cells(verdict: Verdict | None, true_drift_ppm: float) -> Iterable[str]:
         f"{true_ms:,.3f}",
         f"[{colour}]{(offset_ms - true_ms) * 1000:+.1f}[/]",
         f"{max_error_ms * 1000:.0f}",
-        "" if result.drift_ppm is None else f"{result.drift_ppm:+.2f}",
-        f"{true_drift_ppm:+.2f}",
+        "" if result.drift_ppm is None else f"{result.drift_ppm:+.1f}",
+        f"{true_drift_ppm:+.1f}",
         str(result.steps),
     )

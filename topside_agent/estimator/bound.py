@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +44,8 @@ class Ceiling:
         self._limits = limits
         self._held = Point(0.0, inf)
         self._opposite: Point | None = None
+        self._slope = limits.rate
+        """The pair's drift when it was found: along it a new bound is compared with the held one."""
         self._cone = inf
         self._newest_s = -inf
 
@@ -53,21 +55,40 @@ class Ceiling:
         Ahead of the newest bound the extreme line is carried on with the wander since then; looking back only
         the rate is relied on.
         """
-        ahead_s = max(at_s - self._newest_s, 0.0)
-        back_s = max(self._newest_s - at_s, 0.0)
-        cone = self._cone + self._limits.rate * (at_s + 2 * back_s)
-        line = self._carried(self._held, at_s - ahead_s)
-        if ahead_s > 0:
-            line += self._drift(self._held, at_s - ahead_s) * ahead_s + self._slack(ahead_s)
-        return min(line, cone)
+        rate, newest_s = self._limits.rate, self._newest_s
+        if at_s < newest_s:
+            return min(self._carried(at_s)[0], self._cone + rate * (2 * newest_s - at_s))
+        line, drift = self._carried(newest_s)
+        ahead_s = at_s - newest_s
+        line += (drift + self._limits.wander * sqrt(ahead_s)) * ahead_s
+        return min(line, self._cone + rate * at_s)
 
-    def add(self, at_s: float, ns: float, now_s: float) -> None:
-        """Take the bound `ns` at `at_s`; `now_s` is where it should serve."""
+    def drift(self, at_s: float) -> float:
+        """The greatest drift at `at_s` (ns/s)."""
+        return self._carried(at_s)[1]
+
+    def _carried(self, at_s: float) -> tuple[float, float]:
+        """The held bound carried to `at_s` at the greatest drift that the opposite one leaves; that drift."""
+        rate, wander, opposite = self._limits.rate, self._limits.wander, self._opposite
+        held_s, held_ns = self._held
+        span_s = at_s - held_s
+        if span_s < 0:
+            return held_ns - rate * span_s, rate
+        eased = held_ns + wander * span_s * sqrt(span_s)
+        drift = rate
+        if opposite is not None:
+            age_s = at_s - opposite.at_s
+            low = opposite.ns - wander * age_s * sqrt(age_s)
+            drift = min(rate, (eased - low) / (held_s - opposite.at_s))
+        return eased + drift * span_s, drift
+
+    def add(self, at_s: float, ns: float) -> None:
+        """Take the bound `ns` at `at_s`."""
         self._newest_s = max(self._newest_s, at_s)
         self._cone = min(self._cone, ns - self._limits.rate * at_s)
-        point = Point(at_s, ns)
-        if self._carried(point, now_s) <= self._carried(self._held, now_s):
-            self._held = point
+        later_s = at_s - self._held.at_s
+        if ns <= self._held.ns + self._slope * later_s and (self._opposite is None or later_s >= 0):
+            self._held = Point(at_s, ns)
 
     def refit(
         self, upper_at_s: Floats, upper: Floats, lower_at_s: Floats, lower: Floats, now_s: float
@@ -82,11 +103,12 @@ class Ceiling:
         ages, opposite_ages = np.abs(now_s - upper_at_s), np.abs(now_s - lower_at_s)
         eased = upper + self._limits.wander * ages * np.sqrt(ages)
         opposite = lower - self._limits.wander * opposite_ages * np.sqrt(opposite_ages)
-        drift = self._drift(self._held, now_s)
+        drift = self._carried(now_s)[1]
         while True:
             carried, low = eased + drift * ages, opposite + drift * opposite_ages
             i, j = int(carried.argmin()), int(low.argmax())
             if carried[i] - low[j] >= -_ROUNDING_NS:
+                self._slope = drift
                 return True
             run_s = float(opposite_ages[j] - ages[i])
             if run_s <= 0:
@@ -96,27 +118,6 @@ class Ceiling:
                 return False
             self._held = Point(float(upper_at_s[i]), float(upper[i]))
             self._opposite = Point(float(lower_at_s[j]), float(lower[j]))
-
-    def drift(self, now_s: float) -> float:
-        """The greatest drift at `now_s` (ns/s)."""
-        return self._drift(self._held, now_s)
-
-    def _drift(self, held: Point, at_s: float) -> float:
-        rate, opposite = self._limits.rate, self._opposite
-        if opposite is None or opposite.at_s >= held.at_s or held.ns == inf:
-            return rate
-        eased = held.ns + self._slack(at_s - held.at_s)
-        low = opposite.ns - self._slack(at_s - opposite.at_s)
-        return min(rate, (eased - low) / (held.at_s - opposite.at_s))
-
-    def _carried(self, held: Point, at_s: float) -> float:
-        ahead_s = at_s - held.at_s
-        if ahead_s <= 0:
-            return held.ns - self._limits.rate * ahead_s
-        return held.ns + self._slack(ahead_s) + self._drift(held, at_s) * ahead_s
-
-    def _slack(self, span_s: float) -> float:
-        return self._limits.wander * float(abs(span_s) ** 1.5)
 
 
 class Bound:
@@ -137,14 +138,13 @@ class Bound:
 
     def admits(self, upper_at_s: float, upper: float, lower_at_s: float, lower: float) -> bool:
         """Whether an exchange contradicts nothing so far."""
-        return (
-            lower <= self.at(lower_at_s)[1] + _ROUNDING_NS and upper >= self.at(upper_at_s)[0] - _ROUNDING_NS
-        )
+        fits_below = lower <= self._upper.at(lower_at_s) + _ROUNDING_NS
+        return fits_below and -upper <= self._lower.at(upper_at_s) + _ROUNDING_NS
 
     def add(self, upper_at_s: float, upper: float, lower_at_s: float, lower: float) -> None:
         """Take an exchange's bounds."""
-        self._upper.add(upper_at_s, upper, lower_at_s)
-        self._lower.add(lower_at_s, -lower, lower_at_s)
+        self._upper.add(upper_at_s, upper)
+        self._lower.add(lower_at_s, -lower)
 
     def refit(self, columns: Floats, now_s: float) -> bool:
         """Tighten from the closed blocks, all of them older than `now_s`; False when they contradict."""

@@ -3,59 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil, floor, sqrt
 from typing import TYPE_CHECKING
 
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
+from topside_agent.estimator.estimate import Added, Estimate
 from topside_agent.estimator.run import Drift, Run
 from topside_agent.estimator.segments import Break, Cut, Seen, break_before, is_late, last_clean
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.shift import ShiftWatch
-from topside_agent.estimator.window import Memory
+from topside_agent.estimator.window import DRIFT_95, Memory
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
 
 _REMEMBERED = 512
 """Exchanges back in which a duplicate is recognised; older ones are refused for their age."""
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What became of an exchange: used, or refused with the `reason`; `cut` if it begins a new segment."""
-
-    accepted: bool
-    reason: str | None
-    cut: Cut | None
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Pi realtime − topside realtime at `measured_at_ns` (topside's realtime), all in integer ns.
-
-    [lower_ns, upper_ns] holds the offset if no message travels back in time and the clocks keep their limits;
-    `u95_ns` is the statistical 95 % half-width. `drift_ppm` is that of the RAW clocks, with its own 95 %
-    error.
-    """
-
-    measured_at_ns: int
-    offset_ns: int
-    lower_ns: int
-    upper_ns: int
-    u95_ns: int | None
-    drift_ppm: float | None
-    drift_error_ppm: float | None
-    delay_min_ns: int
-    exchanges: int
-    segment: int
-    boot_id: str | None
-    age_ns: int
-
-    @property
-    def max_error_ns(self) -> int:
-        """How far the offset can be from the truth at most."""
-        return max(self.upper_ns - self.offset_ns, self.offset_ns - self.lower_ns)
 
 
 class OffsetEstimator:
@@ -74,13 +38,16 @@ class OffsetEstimator:
         """Without `points` only cuts and bounds are kept up; the offset is then the bound's middle."""
         self.settings = settings
         self._memory = Memory(settings) if points else None
-        self._shifts = ShiftWatch()
+        self._shifts = ShiftWatch(settings.block_s)
         self.pi_clock_free = False
         self.rejected = 0
         self.steps = 0
         self.segment = 0
         self.exchanges_total = 0
-        self._run: Run | None = None
+        self.run: Run | None = None
+        """The stretch of unbroken clocks that is going on."""
+        self.constraint: Constraint | None = None
+        """What the exchange that was put in last says, accepted or not."""
         self._last: Seen | None = None
         self._boot_id: str | None = None
         self._topside_difference_before_ns = 0
@@ -89,20 +56,21 @@ class OffsetEstimator:
 
     def add(self, exchange: Exchange) -> Added:
         """Take `exchange`, or refuse it with a reason; whatever it is, the next estimate is right."""
-        constraint = constraint_of(exchange)
+        constraint = self.constraint = constraint_of(exchange)
         key = (exchange.seq, exchange.origin_ns)
-        reason = impossible(constraint, self.settings.rate_limit_ppm * 1e-6)
+        rate_ppm = self.settings.rate_limit_ppm + (0.0 if constraint.raw else self.settings.slew_limit_ppm)
+        reason = impossible(constraint, rate_ppm * 1e-6)
         if key in self._known:
             reason = "duplicate"
         if reason is not None:
             return self._refuse(reason)
         self._remember(key)
         new = Seen(constraint, exchange.boot_id)
-        if self._last is None or self._run is None:
+        if self._last is None or self.run is None:
             return self._accept(new, self._begin(constraint))
         if self._is_late(constraint, self._last.constraint):
-            return self._add_late(new, self._last, self._run)
-        return self._add_next(new, self._last, self._run)
+            return self._add_late(new, self._last, self.run)
+        return self._add_next(new, self._last, self.run)
 
     def _add_next(self, new: Seen, last: Seen, run: Run) -> Added:
         broken = break_before(new, last, lambda jump_ns: run.admits(new.constraint, jump_ns), self.settings)
@@ -165,11 +133,11 @@ class OffsetEstimator:
         return Cut(broken.cause, now.destination_ns + now.topside_difference_ns, broken.step_ns, clean)
 
     def _accept(self, new: Seen, run: Run, cut: Cut | None = None) -> Added:
-        if cut is not None and run is not self._run:
+        if cut is not None and run is not self.run:
             self._recent.clear()
         if self._last is None:
             self._topside_difference_before_ns = new.constraint.topside_difference_ns
-        self._run, self._last = run, new
+        self.run, self._last = run, new
         self._boot_id = new.boot_id or self._boot_id
         self._recent.append(new.constraint)
         self.exchanges_total += 1
@@ -192,7 +160,7 @@ class OffsetEstimator:
         `at_raw_ns` comes with topside's realtime − RAW at that instant; without it the last exchange's is
         used. None before the first exchange.
         """
-        run, last = self._run, self._last
+        run, last = self.run, self._last
         if run is None or last is None:
             return None
         newest = last.constraint
@@ -207,6 +175,13 @@ class OffsetEstimator:
                 at_ns += given
         return self._estimate(run, newest, at_ns, difference)
 
+    def estimate_at(self, constraint: Constraint) -> Estimate | None:
+        """The offset at the destination of an exchange of the present run, with its own realtime − RAW."""
+        if self.run is None:
+            return None
+        difference_ns = constraint.topside_difference_ns
+        return self._estimate(self.run, constraint, constraint.destination_ns, difference_ns)
+
     def _estimate(self, run: Run, newest: Constraint, at_ns: int, difference_ns: int) -> Estimate:
         at_s = run.seconds(at_ns)
         low, high = run.bound.at(at_s)
@@ -216,16 +191,25 @@ class OffsetEstimator:
         window_s = at_s if line is None else line.window_s
         exchanges, delay_min = run.blocks.within(window_s)
         drift = run.drift()
-        factor = self.settings.u95_factor
+        memory = self._memory
+        doubt = 1.0 if memory is None else sqrt(memory.unseasoned(self.settings.u95_season_s))
         base_ns = run.offset_anchor_ns + newest.pi_difference_ns - difference_ns
+        offset_ns = base_ns + round(offset)
+        lower_ns, upper_ns = base_ns + floor(low - grown), base_ns + ceil(high + grown)
+        u95_ns = None
+        if line is not None:
+            likely = self.settings.u95_factor * doubt * sqrt(line.variance) + self._slewed(
+                run, at_ns - newest.destination_ns
+            )
+            u95_ns = min(ceil(likely), max(upper_ns - offset_ns, offset_ns - lower_ns))
         return Estimate(
             measured_at_ns=at_ns + difference_ns,
-            offset_ns=base_ns + round(offset),
-            lower_ns=base_ns + floor(low - grown),
-            upper_ns=base_ns + ceil(high + grown),
-            u95_ns=None if line is None else ceil(factor * sqrt(line.variance) + grown),
+            offset_ns=offset_ns,
+            lower_ns=lower_ns,
+            upper_ns=upper_ns,
+            u95_ns=u95_ns,
             drift_ppm=None if drift is None else drift.slope * 1e-3,
-            drift_error_ppm=None if drift is None else factor * sqrt(drift.variance) * 1e-3,
+            drift_error_ppm=None if drift is None else DRIFT_95 * doubt * sqrt(drift.variance) * 1e-3,
             delay_min_ns=round(delay_min),
             exchanges=exchanges,
             segment=self.segment,
@@ -238,8 +222,12 @@ class OffsetEstimator:
 
         It read it at the transmit stamp, which is no further back than the upper bound makes it.
         """
-        if self.pi_clock_free or not run.raw:
-            return 0.0
         high = run.bound.at(run.seconds(newest.destination_ns))[1]
         way_back_ns = max(high + run.offset_anchor_ns - newest.lower_ns, 0.0)
-        return self.settings.slew_limit_ppm * 1e-6 * (max(at_ns - newest.destination_ns, 0) + way_back_ns)
+        return self._slewed(run, max(at_ns - newest.destination_ns, 0) + way_back_ns)
+
+    def _slewed(self, run: Run, elapsed_ns: float) -> float:
+        """How far (ns) the Pi's realtime can be slewed in that time; on realtime the bound allows for it."""
+        if self.pi_clock_free or not run.raw:
+            return 0.0
+        return self.settings.slew_limit_ppm * 1e-6 * max(elapsed_ns, 0.0)

@@ -65,6 +65,8 @@ class Run:
         self._settings, self._memory, self._shifts = settings, memory, shifts
         self._drift = drift
         self._closed: int | None = None
+        self._relative_of: Constraint | None = None
+        self._facts = Facts(0.0, 0.0, 0.0, 0.0)
         self._begin_steady(0.0)
         self.add(first)
 
@@ -85,13 +87,10 @@ class Run:
             known = self.drift()
             self._drift = known if known is not None else self._drift
             self._begin_steady(facts.upper_at)
-        if self.blocks.closes_open(facts.lower_at):
-            closing = self.blocks.index
-            self.blocks.add(*facts)
-            assert closing is not None
+        closing = self.blocks.index if self.blocks.closes_open(facts.lower_at) else None
+        self.blocks.add(*facts, delay_ns=constraint.delay_ns)
+        if closing is not None:
             contradiction = self._closed_block(closing)
-        else:
-            self.blocks.add(*facts)
         self.bound.add(*facts)
         if self._steady is not None:
             self._steady.add(*facts)
@@ -102,18 +101,20 @@ class Run:
 
     def _closed_block(self, closed: int) -> float | None:
         columns = self.blocks.columns()
+        passed = 1 if self._closed is None else closed - self._closed
+        self._closed = closed
+        if not columns.shape[1]:
+            return None  # the silence that follows is longer than any window
         if not self.bound.refit(columns, self.newest_s):
             return self.newest_s
         least, greatest = self.bound.drifts(self.newest_s)
         self.blocks.slope = (least + greatest) / 2
-        passed = 1 if self._closed is None else closed - self._closed
-        self._closed = closed
         end_s = (closed + 1) * self.blocks.block_s
         if self.ladder is not None:
             # Blocks without exchanges may follow already; they are told of by `passed` the next time.
             newest = columns.shape[1] - (self.blocks.index or 0) + closed + 1
             self.ladder.close(columns[:, :newest], end_s, passed)
-        stepped = self._shifts.stepped(columns, self.blocks.slope)
+        stepped = self._shifts.stepped(columns, self.blocks.slope, (greatest - least) / 2)
         return None if stepped is None else end_s - stepped * self.blocks.block_s
 
     def admits(self, constraint: Constraint, jumped_ns: int = 0) -> bool:
@@ -139,12 +140,15 @@ class Run:
 
     def relative(self, constraint: Constraint) -> Facts:
         """`constraint` on the run's own scale."""
-        return Facts(
-            (constraint.origin_ns - self.anchor_ns) * 1e-9,
-            float(constraint.upper_ns - self.offset_anchor_ns),
-            (constraint.destination_ns - self.anchor_ns) * 1e-9,
-            float(constraint.lower_ns - self.offset_anchor_ns),
-        )
+        if constraint is not self._relative_of:  # each is asked for several times in a row
+            self._relative_of = constraint
+            self._facts = Facts(
+                (constraint.origin_ns - self.anchor_ns) * 1e-9,
+                float(constraint.upper_ns - self.offset_anchor_ns),
+                (constraint.destination_ns - self.anchor_ns) * 1e-9,
+                float(constraint.lower_ns - self.offset_anchor_ns),
+            )
+        return self._facts
 
 
 def _averaged(lines: list[Line], at_s: float, wander: float) -> Line:

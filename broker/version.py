@@ -1,4 +1,4 @@
-"""The version that the vehicle's agent tells of itself, over MQTT and HTTP."""
+"""The version of the installed distribution."""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -1,0 +1,81 @@
+"""A session over everything that can be restarted: every exchange once, each true to the clocks."""
+
+import json
+
+from brokers import until
+
+from broker.clock import Reading, read
+from schemas.exchange import Exchange
+from schemas.messages import StartCommand, StopCommand
+
+S = 1_000_000_000
+NAME = "2026-05-01T12-00-00Z"
+
+
+def tell(witness, action, **fields):
+    command = (StartCommand if action == "start" else StopCommand)(request_id=action, **fields)
+    wanted = "recording" if action == "start" else "stopped"
+
+    def answered():
+        witness.command(NAME, command)
+        return witness.wait_for_session(lambda s: s.request_id == action and s.state == wanted, 1.0)
+
+    return until(answered, 20, f"the answer to {action}")
+
+
+def exchanges_in(folder):
+    lines = (folder / "time_sync" / "exchanges.jsonl").read_text(encoding="utf-8").splitlines()
+    return [Exchange.decode(line) for line in lines]
+
+
+def bounds_hold_the_truth(exchange, clock, base):
+    """Both facts of an exchange: transmit − destination ≤ offset ≤ receive − origin."""
+    difference_ns = exchange.topside_realtime_minus_raw_ns
+
+    def true_ns(topside_realtime_ns):
+        return clock.true_offset_ns(Reading(topside_realtime_ns - difference_ns, difference_ns, 0))
+
+    slack_ns = exchange.resolution_ns + abs(base.realtime_minus_raw_ns - difference_ns)
+    upper_ns = exchange.receive_ns - exchange.origin_ns + slack_ns
+    lower_ns = exchange.transmit_ns - exchange.destination_ns - slack_ns
+    return lower_ns <= true_ns(exchange.origin_ns) <= upper_ns
+
+
+def test_a_session_with_every_part_restarted_has_each_exchange_once_and_none_wrong(broker, boat, tmp_path):
+    witness = boat.witness()
+    topside = boat.topside(holdover_after_s=1.0)
+    pi = boat.vehicle("rov1", offset_ns=-3 * S, drift_ppm=25.0)
+    clock = boat.clocks["rov1"]
+    boat.recorder(tmp_path)
+    witness.until_state("rov1", "locked")
+    started = tell(witness, "start", mission="reef-42", sensors={"inWater": "rov1"})
+
+    pi.stop()
+    boat.vehicle("rov1", clock=clock)
+    witness.until_state("rov1", "locked", 5, len(witness.heard))
+    broker.kill()
+    broker.start()
+    witness.until_state("rov1", "locked", 5, len(witness.heard))
+    topside.stop()
+    boat.topside(holdover_after_s=1.0)
+    witness.until_state("rov1", "locked", 5, len(witness.heard))
+    until(lambda: len(exchanges_in(tmp_path / started.path)) >= 60, 30, "sixty exchanges recorded")
+    stopped = tell(witness, "stop")
+
+    recorded = exchanges_in(tmp_path / stopped.path)
+    identities = [(entry.topside, entry.seq, entry.origin_ns) for entry in recorded]
+    assert len(set(identities)) == len(identities) == stopped.exchanges
+    seqs = [entry.seq for entry in recorded]
+    restart = next(i for i in range(1, len(seqs)) if seqs[i] < seqs[i - 1])
+    assert seqs[:restart] == list(range(seqs[0], seqs[0] + restart))
+    assert seqs[restart:] == list(range(len(seqs) - restart))
+    base = read(boat.clock)
+    assert [entry for entry in recorded if not bounds_hold_the_truth(entry, clock, base)] == []
+    assert witness.wrong == []
+
+    metadata = json.loads((tmp_path / stopped.path / "sync_metadata.json").read_text(encoding="utf-8"))
+    entry = metadata["timeSync"]["inWater"]
+    assert entry["method"] == "mqtt_exchange_v1"
+    assert abs(entry["offsetMs"] - -3000) < 20  # 25 ppm of drift since
+    assert entry["uncertaintyMs"] < 10
+    assert metadata["timeSync"]["surface"] is None

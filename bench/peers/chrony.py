@@ -68,7 +68,7 @@ def _command(folder: Path, name: str, text: str) -> list[str]:
     configuration.write_text(text + _BOTH.format(folder=folder, name=name))
     chronyd = installed("chronyd")
     assert chronyd
-    return [chronyd, "-x", "-d", "-f", str(configuration)]
+    return [chronyd, "-U", "-x", "-d", "-f", str(configuration)]
 
 
 def ask(folder: Path, at_ns: int) -> Reading | None:

@@ -21,6 +21,7 @@ class Outcome(NamedTuple):
     singles: Sequence[Stamps]
     exchanges: float
     """Finished within the windows; for LSL, which does not tell, what its settings make."""
+    note: str = ""
 
 
 class Contestant(ABC):

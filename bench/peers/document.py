@@ -22,6 +22,7 @@ class Figures(NamedTuple):
     seconds_per_estimate: float
     estimates: int
     absent: dict[str, str]
+    stamps: dict[str, str]
     scores: Mapping[str, Mapping[str, Score]]
     singles: Mapping[str, Mapping[str, Single]]
     verdicts: Sequence[Verdict]
@@ -69,6 +70,9 @@ def document(figures: Figures) -> str:
     if figures.absent:
         told = "; ".join(f"{name}: {why}" for name, why in figures.absent.items())
         parts.append(f"Absent from this run: {told}.\n")
+    if figures.stamps:
+        told = "; ".join(f"{condition}: {kinds}" for condition, kinds in figures.stamps.items())
+        parts.append(f"The vehicle's receive and transmit stamps in ours: {told}.\n")
     parts += ["## Median error ± stated error, us\n", summary_table(figures.scores) + "\n"]
     if figures.verdicts:
         parts += ["## What it must show\n", verdict_table(figures.verdicts) + "\n"]

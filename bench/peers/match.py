@@ -62,6 +62,7 @@ class Played(NamedTuple):
     exchanges: float
     asking: Side
     answering: Side
+    note: str = ""
 
 
 def play(condition: Condition, contestants: Mapping[str, Contestant], plan: Plan) -> dict[str, Played]:
@@ -118,8 +119,10 @@ def _used_by(programs: Sequence[Program]) -> _Used:
 
 
 def _played(outcome: Outcome, before: tuple[_Used, _Used], after: tuple[_Used, _Used]) -> Played:
-    sides = (_side(begin, end, outcome.exchanges) for begin, end in zip(before, after, strict=True))
-    return Played(outcome.rows, outcome.singles, outcome.exchanges, *sides)
+    asking, answering = (
+        _side(begin, end, outcome.exchanges) for begin, end in zip(before, after, strict=True)
+    )
+    return Played(outcome.rows, outcome.singles, outcome.exchanges, asking, answering, outcome.note)
 
 
 def _side(begin: _Used, end: _Used, exchanges: float) -> Side:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bench.peers.contestant import Contestant, Outcome
@@ -15,6 +16,7 @@ from bench.peers.estimates import Estimate
 from bench.peers.exchanges import Stamps
 from bench.peers.plain_paho import connected_client
 from bench.peers.processes import installed, wait_until
+from bench.peers.tables import share
 from bench.peers.turns import name_at
 from schemas.messages import ExchangeBatch, OffsetResult
 from topside_agent.estimator import OffsetEstimator
@@ -62,6 +64,11 @@ class Listener:
         self._client.loop_stop()
 
 
+def _told(kinds: Counter[str]) -> str:
+    """Where the vehicle's stamps were taken, in shares of the exchanges."""
+    return ", ".join(f"{kind} {share(count / kinds.total())}" for kind, count in kinds.most_common())
+
+
 class Ours(Contestant):
     """The agents' sides, and a listener in this process that takes no part in any exchange."""
 
@@ -96,7 +103,8 @@ class Ours(Contestant):
         singles = [
             Stamps(e.origin_ns, e.receive_ns, e.transmit_ns, e.destination_ns) for part in parts for e in part
         ]
-        return Outcome({"ours": anew, "ours, live": live}, singles, len(singles))
+        kinds = Counter(f"{e.receive_stamp} and {e.transmit_stamp}" for part in parts for e in part)
+        return Outcome({"ours": anew, "ours, live": live}, singles, len(singles), _told(kinds))
 
     def _anew(self, exchanges: Sequence[Exchange]) -> list[Estimate]:
         estimator = OffsetEstimator()

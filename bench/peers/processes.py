@@ -99,7 +99,7 @@ class Programs:
         log = self.folder / f"{name}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                list(command),
+                [*_tied_to_this_process(), *command],
                 cwd=_ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -121,6 +121,12 @@ class Programs:
     def dead(self) -> list[str]:
         """Names of programs that have ended although nobody stopped them."""
         return [program.name for program in self._started if not program.alive]
+
+
+def _tied_to_this_process() -> list[str]:
+    """A prefix that keeps the pid and has the kernel end the program should this process be killed."""
+    setpriv = installed("setpriv")
+    return [setpriv, "--pdeathsig", "TERM"] if setpriv else []
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 15.0) -> None:

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ESTIMATES, QUICK_ESTIMATES = 39, 3
-WARM_UP_S, QUICK_WARM_UP_S = 10.0, 4.0
+WARM_UP_S, QUICK_WARM_UP_S = 10.0, 3.0
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Three estimates a condition: medians only, within 3 minutes.")
 @click.option("--estimates", type=click.IntRange(1), help=f"A condition. [default: {ESTIMATES}]")
 @click.option("--seconds-per-estimate", type=click.FloatRange(0.5, 600), default=10.0, show_default=True)
-@click.option("--warm-up", type=click.FloatRange(0, 600), help="Seconds before. [default: 10, quick 4]")
+@click.option("--warm-up", type=click.FloatRange(0, 600), help="Seconds before. [default: 10, quick 3]")
 @click.option("--condition", "--conditions", "conditions", type=click.Choice(list(CONDITIONS)), multiple=True)
 @click.option("--contestant", "contestants", type=click.Choice(list(CONTESTANTS)), multiple=True)
 @click.option("--seed", default=1, show_default=True, help="Of the proxies' delays.")
@@ -89,6 +89,7 @@ def make_figures(played: Mapping[str, Mapping[str, Played]], plan: Plan, absent:
         plan.seconds_per_estimate,
         plan.estimates,
         absent,
+        {condition: one["ours"].note for condition, one in played.items() if "ours" in one},
         by_row,
         singles,
         verdicts(by_row, singles),

@@ -205,9 +205,10 @@ def test_a_log_is_there_from_the_first_exchange_and_full_at_the_end(tmp_path):
 
 
 def test_everybody_has_a_place_of_his_own_on_one_grid():
-    seen = [raw_ns() % 20_000_000 for _ in turns(50, 0.5, 0.2)]
-    assert 8 <= len(seen) <= 10
-    assert statistics.median(seen) == pytest.approx(10_000_000, abs=3_000_000)
+    late_ns = [raw_ns() - turn * 20 * MS - 10 * MS for turn in turns(50, 0.5, 0.2)]
+    assert 8 <= len(late_ns) <= 10
+    assert min(late_ns) >= 0
+    assert min(late_ns) < 10 * MS  # one of ten at least, however busy the machine is
     assert name_at(0.0, 10) != name_at(0.5, 10)
 
 

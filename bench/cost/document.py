@@ -21,6 +21,7 @@ class Figures(NamedTuple):
 
     machine: str
     seconds: float
+    warm_up_s: float
     pairs: Sequence[Pair]
     agent: Agent | None
     loads: Sequence[Load]
@@ -41,9 +42,9 @@ programs that talk to each other over TCP without any MQTT.
 """
 
 _SCALE = """One `tidesync topside` and so many vehicles, which one cheap process stands in for. `made`: the
-share of the wanted exchanges that came about. After the first bursts; the estimators are young. With few
-vehicles, what a process does once a second whatever happens is divided by few exchanges: the line through
-all sizes at one exchange a second tells the two apart.
+share of the wanted exchanges that came about. Taken {warm_up:g} s after the first bursts. With few vehicles,
+what a process does once a second whatever happens is divided by few exchanges: the line through all sizes at
+one exchange a second tells the two apart.
 """
 
 
@@ -56,7 +57,7 @@ def document(figures: Figures) -> str:
     if figures.agent:
         parts += ["## The vehicle's agent by itself\n", agent_table(figures.agent) + "\n"]
     if figures.loads:
-        parts += ["## A fleet\n", _SCALE, load_table(figures.loads) + "\n"]
+        parts += ["## A fleet\n", _SCALE.format(warm_up=figures.warm_up_s), load_table(figures.loads) + "\n"]
         line = line_through(figures.loads)
         if line:
             rest_us, exchange_us = map(number, line)

@@ -16,8 +16,8 @@ from bench.peers.processes import Programs
 if TYPE_CHECKING:
     from bench.peers.processes import Program
 
-_STEADY = 1.02
-"""The bursts of the beginning are over once no more than so many times the wanted exchanges are made."""
+_STEADY = 0.03
+"""The bursts of the beginning are over once a second's exchanges are as many as wanted, to this share."""
 _LONGEST_WARM_UP_S = 60.0
 _FEWEST_BURST = 8
 
@@ -50,8 +50,8 @@ class Load(NamedTuple):
         return self.achieved_hz / (self.vehicles * self.rate_hz)
 
 
-def load(size: Size, seconds: float) -> Load:
-    """Start broker, fleet and topside; measure for so long once the first bursts are over."""
+def load(size: Size, seconds: float, warm_up_s: float = 0.0) -> Load:
+    """Start broker, fleet and topside; measure for so long, `warm_up_s` after the first bursts."""
     with tempfile.TemporaryDirectory(prefix="bench-cost-") as made, Programs(Path(made)) as programs:
         arena = Arena(programs, CONDITIONS["idle"], seconds, seed=0)
         port = arena.mosquitto_port
@@ -61,20 +61,21 @@ def load(size: Size, seconds: float) -> Load:
         options = ("--broker", f"mqtt://127.0.0.1:{port}", "--rate", size.rate_hz, "--burst", _FEWEST_BURST)
         topside = programs.python("topside", "tidesync", "-q", "topside", *options)
         _wait_until_steady(counter, size)
+        time.sleep(warm_up_s)
         measured = _measured((topside, arena.broker, fleet), counter, size, seconds)
         arena.check()
         return measured
 
 
 def _wait_until_steady(counter: Path, size: Size) -> None:
-    """Every vehicle has had its burst, and the last second brought no more than it should."""
-    deadline_s = time.monotonic() + _LONGEST_WARM_UP_S
-    while time.monotonic() < deadline_s:
+    """Every vehicle has had its burst, and two seconds in a row brought what they should."""
+    deadline_s, steady = time.monotonic() + _LONGEST_WARM_UP_S, 0
+    while steady < 2 and time.monotonic() < deadline_s:
         before = answered(counter)
         time.sleep(1.0)
         now = answered(counter)
-        if now >= _FEWEST_BURST * size.vehicles and now - before <= _STEADY * size.wanted_hz + 2:
-            return
+        as_wanted = abs(now - before - size.wanted_hz) <= _STEADY * size.wanted_hz + 2
+        steady = steady + 1 if as_wanted and now >= _FEWEST_BURST * size.vehicles else 0
 
 
 def _measured(programs: tuple[Program, Program, Program], counter: Path, size: Size, seconds: float) -> Load:

@@ -75,7 +75,7 @@ def test_the_line_tells_what_is_spent_at_rest_from_what_an_exchange_costs():
 
 
 def test_the_page_holds_all_parts():
-    figures = Figures("a machine", 2.0, [pair("ours", 200)], THRIFTY, [made(1, 900), made(100, 150)], [])
+    figures = Figures("a machine", 2.0, 0.0, [pair("ours", 200)], THRIFTY, [made(1, 900), made(100, 150)], [])
     page = document(figures)
     for part in ("One vehicle", "by itself", "A fleet", "us a second at rest"):
         assert part in page

@@ -83,7 +83,8 @@ class OffsetEstimator:
         contradicted_s = run.add(new.constraint)
         if contradicted_s is None:
             return self._accept(new, run, cut)
-        cut = self._cut(Break("inconsistent", None, keeps_raw=False, keeps_drift=True), new, last)
+        if cut is None:
+            cut = self._cut(Break("inconsistent", None, keeps_raw=False, keeps_drift=True), new, last)
         clean = run.anchor_ns + round(contradicted_s * 1e9) + last.constraint.topside_difference_ns
         cut = replace(cut, ambiguous_from_ns=min(clean, cut.ambiguous_from_ns))
         return self._accept(new, self._begin(new.constraint, run.drift()), cut)

@@ -94,7 +94,8 @@ class Run:
         self.bound.add(*facts)
         if self._steady is not None:
             self._steady.add(*facts)
-            if facts.lower_at - self._steady_since_s > _YOUNG_S:
+            replaced = self.ladder is None or self.ladder.line is not None
+            if replaced and facts.lower_at - self._steady_since_s > _YOUNG_S:
                 self._steady = None
         self.newest_s = max(self.newest_s, facts.lower_at)
         return contradiction

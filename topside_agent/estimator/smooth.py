@@ -17,7 +17,7 @@ from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.run import Facts, Run
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.steady import Steady
-from topside_agent.estimator.track import Fed, Feed, Row, Track, in_time, make_row, make_track
+from topside_agent.estimator.track import Fed, Feed, Row, Track, in_order, in_time, make_row, make_track
 from topside_agent.estimator.window import DRIFT_95
 
 _YOUNG_S = 64.0
@@ -84,7 +84,7 @@ def _forward(exchanges: Iterable[Exchange], settings: EstimatorSettings) -> tupl
     """The online pass: cuts, and the interval that was known at each exchange."""
     feed = Feed(OffsetEstimator(settings, points=False))
     passages: list[_Passage] = []
-    for exchange in exchanges:
+    for exchange in in_order(exchanges):
         fed = feed.add(exchange)
         if fed is None:
             continue

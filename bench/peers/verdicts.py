@@ -6,7 +6,7 @@ from math import isnan
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bench.peers.score import Score, Single
 
@@ -59,26 +59,25 @@ def _calm_when_busy(scores: Scores) -> Iterator[Verdict]:
 
 def _on_jitter(scores: Scores) -> Iterator[Verdict]:
     for condition in ("jitter", "asymmetric"):
-        rows = dict(scores.get(condition, {}))
-        ours = rows.pop(OURS, None)
-        rows.pop(OURS_LIVE, None)
-        known = [row for row in rows.values() if not isnan(row.error_us)]
-        if ours is None or not known:
-            continue
-        comparable = known
-        if condition == "asymmetric":
-            most = ours.exchanges * SAME_COUNT
-            comparable = [row for row in known if row.exchanges <= most] or known
-        best = min(comparable, key=lambda row: row.error_us)
-        yield Verdict(
-            f"{condition}: median error no worse than the best row's ({best.row}), us",
-            ours.error_us,
-            best.error_us,
-        )
-        if condition == "asymmetric":
-            least = min(known, key=lambda row: row.stated_us)
-            promise = f"{condition}: stated error no larger than the smallest ({least.row}), us"
-            yield Verdict(promise, ours.stated_us, least.stated_us)
+        rows = scores.get(condition, {})
+        peers = [row for row in rows.values() if row.row not in {OURS, OURS_LIVE} and not isnan(row.error_us)]
+        for ours in (rows[name] for name in (OURS, OURS_LIVE) if name in rows and peers):
+            yield _beside_the_best(condition, ours, peers)
+            if condition == "asymmetric":
+                least = min(peers, key=lambda row: row.stated_us)
+                promise = (
+                    f"{condition}: {ours.row}: stated error no larger than the smallest ({least.row}), us"
+                )
+                yield Verdict(promise, ours.stated_us, least.stated_us)
+
+
+def _beside_the_best(condition: str, ours: Score, peers: Sequence[Score]) -> Verdict:
+    """On the asymmetric link only rows made of no more exchanges are compared."""
+    most = ours.exchanges * SAME_COUNT
+    comparable = [row for row in peers if condition != "asymmetric" or row.exchanges <= most] or peers
+    best = min(comparable, key=lambda row: row.error_us)
+    promise = f"{condition}: {ours.row}: median error no worse than the best row's ({best.row}), us"
+    return Verdict(promise, ours.error_us, best.error_us)
 
 
 def _covered(scores: Scores) -> Iterator[Verdict]:

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from topside_agent.correction.timeline import Timeline
 
 _NEVER = 2**62
-_MOST_FALLS = 64
-"""Falls kept for each cut; more of them than this decide nothing."""
 _TOLERANCE_NS = 1_000_000_000
 """How far a fall may exceed the step that explains it: errors of both, and rows stamped late."""
+
+
+Way = tuple[int, int]
+"""From one piece to a later one."""
 
 
 class RowOrder:
@@ -35,8 +37,8 @@ class RowOrder:
         self._before: tuple[int, int] | None = None
         self._last_at_most = np.full(pieces, -1, dtype=np.int64)
         self._first_at_least = np.full(pieces, _NEVER, dtype=np.int64)
-        self._falls: list[list[int]] = [[] for _ in range(timeline.cuts)]
-        self._unsure: set[int] = set()
+        self._falls: list[tuple[int, list[Way]]] = []
+        """Rows before which the Pi's time falls, and the ways in which the clock can have got there."""
         self._disorder = False
         """A fall that no step explains: the rows are not in the order in which they were recorded."""
 
@@ -60,27 +62,28 @@ class RowOrder:
         fell = (pi_ns < earlier) & (first_earlier < len(self._timeline.spans)) & (last >= 0)
         self._disorder |= bool((fell & (first_earlier >= last)).any())
         for place in np.flatnonzero(fell & (first_earlier < last)).tolist():
-            cuts = range(int(first_earlier[place]), int(last[place]))
-            self._note_fall(place, [c for c in cuts if self._explains(c, earlier[place], pi_ns[place])])
+            if len(self._falls) <= self._timeline.cuts:  # one more than that is disorder, and enough
+                pieces = range(int(first_earlier[place]), int(last[place]) + 1)
+                ways = self._ways(pieces, int(earlier[place]), int(pi_ns[place]))
+                self._falls.append((self._count + place, ways))
 
-    def _note_fall(self, place: int, cuts: list[int]) -> None:
-        """A fall that one cut alone explains shows where that cut is; one that none explains, disorder."""
-        self._disorder |= not cuts
-        if len(cuts) > 1:
-            self._unsure.update(cuts)
-        for cut in cuts:
-            if len(self._falls[cut]) <= _MOST_FALLS:
-                self._falls[cut].append(self._count + place)
-
-    def _explains(self, cut: int, before_ns: int, after_ns: int) -> bool:
-        """Whether the clock's step at `cut` can have brought a row from `before_ns` to `after_ns`."""
-        earlier, later = (
-            span.piece.answer(at[span.holds(at)]).topside_ns
-            for span, at in zip(
-                self._timeline.spans[cut : cut + 2], np.array([[before_ns], [after_ns]]), strict=True
-            )
+    def _ways(self, pieces: range, before_ns: int, after_ns: int) -> list[Way]:
+        """From which piece to which the clock can have gone between two rows, one or more cuts at once."""
+        spans = self._timeline.spans
+        old, new = (
+            {
+                piece: int(spans[piece].piece.answer(at).topside_ns[0])
+                for piece in pieces
+                if spans[piece].holds(at).all()
+            }
+            for at in (np.array([before_ns]), np.array([after_ns]))
         )
-        return bool(earlier.size and later.size and later[0] >= earlier[0] - _TOLERANCE_NS)
+        return [
+            (piece, later)
+            for piece, earlier_ns in old.items()
+            for later, later_ns in new.items()
+            if piece < later and later_ns >= earlier_ns - _TOLERANCE_NS
+        ]
 
     def boundaries(self) -> tuple[Integers, Integers]:
         """For each cut: rows below the first number lie before it, from the second on after it."""
@@ -88,12 +91,33 @@ class RowOrder:
         not_before = np.maximum.accumulate(self._last_at_most)[:cuts] + 1
         not_after = np.minimum.accumulate(self._first_at_least[::-1])[::-1][1:]
         decided, over = np.minimum(not_before, not_after), np.maximum(not_before, not_after)
-        for cut, falls in enumerate(self._falls):
-            inside = [row for row in falls if decided[cut] <= row <= over[cut]]
-            sure = not self._disorder and cut not in self._unsure and len(falls) <= _MOST_FALLS
-            if inside and sure and not_before[cut] <= not_after[cut]:
-                decided[cut], over[cut] = inside[0], inside[-1]
+        for cut, row in self._located(not_before, not_after).items():
+            decided[cut] = over[cut] = row
         return decided, over
+
+    def _located(self, not_before: Integers, not_after: Integers) -> dict[int, int]:
+        """The cuts that lie at one certain fall, whichever way through all falls the clock has gone.
+
+        A way may follow another if it begins at a piece not before that where the other ends; so it is enough
+        to know how early a piece the falls before can end in, and how late one the falls after can begin in.
+        """
+        falls = [
+            (row, [way for way in ways if _fits(way, row, not_before, not_after)])
+            for row, ways in self._falls
+        ]
+        earliest, latest = [0], [self._timeline.cuts]
+        for _, ways in falls:
+            earliest.append(min((new for old, new in ways if old >= earliest[-1]), default=_NEVER))
+        for _, ways in reversed(falls):
+            latest.append(max((old for old, new in ways if new <= latest[-1]), default=-1))
+        if self._disorder or earliest[-1] == _NEVER:
+            return {}
+        located: dict[int, int] = {}
+        for (row, ways), least, greatest in zip(falls, earliest, latest[-2::-1], strict=False):
+            possible = [(old, new) for old, new in ways if old >= least and new <= greatest]
+            certain = range(max(old for old, _ in possible), min(new for _, new in possible))
+            located |= dict.fromkeys(certain, row)
+        return located
 
     def allowed(self, begin: int, count: int) -> tuple[Integers, Integers]:
         """The first and the last possible piece of `count` rows from row `begin` on."""
@@ -104,3 +128,9 @@ class RowOrder:
         least = np.searchsorted(over, rows, side="right")
         greatest = np.searchsorted(decided, rows, side="right")
         return least.astype(np.int64), greatest.astype(np.int64)
+
+
+def _fits(way: Way, row: int, not_before: Integers, not_after: Integers) -> bool:
+    """Whether the clock can have gone that way just before `row`, by what single rows say."""
+    old, new = way
+    return bool((not_before[:new] <= row).all() and (not_after[old:] >= row).all())

@@ -90,7 +90,7 @@ class StampWriter:
 
     def __init__(self, form: Form) -> None:
         self._form = form
-        self._second = (-1, "")
+        self._second: tuple[int | None, str] = (None, "")
 
     def write(self, unix_ns: int) -> str:
         """`unix_ns` rounded to the form's step: ISO in UTC with Z, or the same unit with its decimals."""

@@ -6,6 +6,7 @@ import io
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +109,13 @@ def test_unix_counts_are_answered_in_kind(path, unit, scale, digits, told):
     for answer, second in zip(answers, (10, 20), strict=True):
         assert len(answer.partition(".")[2]) == digits
         assert abs(float(answer) * scale - START - second * S) < max(scale if unit != "s" else 0, 2_000)
+
+
+def test_the_error_covers_what_is_cut_from_the_answer(path):
+    _, written = correct(path, f"timestamp\n{pi_iso(5)}\n".encode())
+    stamp = np.array([START + 5 * S + round(TRUTH(5))])
+    bound = TIMELINE.answer(stamp, np.array([0]), np.array([1])).max_error_ns[0]
+    assert float(written.split(b",")[-2]) * 1e6 >= bound + 500
 
 
 def test_rows_without_an_answer_say_why(path):

@@ -48,6 +48,40 @@ def test_rows_recorded_without_a_hole_are_all_answered_but_at_the_step(step_ns, 
     assert AMBIGUOUS in state[near]
 
 
+def test_steps_that_follow_each_other_are_told_apart_by_the_falls_they_leave():
+    """The second fall alone might be either step's; with the first one it can only be the second's."""
+
+    def truth(second):
+        return -sum(size * S for at, size in ((100, 3), (102, 2)) if second >= at)
+
+    rows = [row(at, truth(at), int(at >= 100) + int(at >= 102)) for at in np.arange(0, 200, 0.25) + 0.01]
+    topside, error, state = correct(rows, pi_of(truth, EVERY))
+    assert wrong(EVERY, topside, error, state) == 0
+    near = (np.abs(EVERY - 100) < 0.8) | (np.abs(EVERY - 102) < 0.8)
+    assert (state[~near] == OK).all()
+
+
+def test_a_fall_that_two_steps_may_have_left_decides_for_neither():
+    """A hole hides one of the two falls: which one is left?"""
+
+    def truth(second):
+        return -sum(3 * S for at in (100, 102) if second >= at)
+
+    rows = [row(at, truth(at), int(at >= 100) + int(at >= 102)) for at in np.arange(0, 200, 0.25) + 0.01]
+    for begin, end in ((98.5, 101.8), (101, 104.8), (97, 101), (101, 106)):
+        instants = EVERY[(begin > EVERY) | (end < EVERY)]
+        found = correct(rows, pi_of(truth, instants))
+        assert wrong(instants, *found) == 0
+
+
+def test_the_last_exchange_before_a_step_is_not_relied_on():
+    """The clock may have been stepped while its answer was on the way."""
+    rows, _ = stepped(3 * S)
+    last = max(each.pi_unix_ns for each in rows if each.segment == 0)
+    _, _, state = correct(rows, [last - S, last - S // 10, last])
+    assert state.tolist() == [OK, AMBIGUOUS, AMBIGUOUS]
+
+
 def test_a_hole_that_hides_the_fall_leaves_the_repeated_times_ambiguous():
     """No row tells on which side of the step it lies: the Pi's time seems to go on."""
     rows, truth = stepped(-3 * S)

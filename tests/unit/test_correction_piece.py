@@ -86,6 +86,30 @@ def test_a_step_too_small_to_be_one_is_within_the_error():
     assert (np.abs(found.topside_ns[0] - true) <= found.max_error_ns[0]).all()
 
 
+@pytest.mark.parametrize("slewed", [False, True])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("turn_s", [5, 10, 20, 25])
+def test_the_cone_from_either_end_holds_a_clock_that_turns_as_fast_as_it_may(turn_s, sign, slewed):
+    limits = Limits(wander=1e-3, slew=500e-6 if slewed else 0.0, max_error_ns=S)
+    fastest = sign * 0.99 * (limits.rate + limits.slew)
+
+    def truth(second):
+        return fastest * (second if second < turn_s else 2 * turn_s - second) * S
+
+    rows = [row(0, 0, half_ns=100), row(30, truth(30), half_ns=100)]
+    instants = np.linspace(0.1, 29.9, 299)
+    found = ask(timeline(rows, {}, limits), *(START + round(at * S) + round(truth(at)) for at in instants))
+    true = START + np.rint(instants * S).astype(np.int64)
+    assert (np.abs(found.topside_ns - true) <= found.max_error_ns).all()
+    assert found.max_error_ns.max() < 2 * (limits.rate + limits.slew) * 15 * S
+
+
+def test_what_slewing_can_do_inside_a_short_gap_is_in_the_error():
+    rows = [row(0, 0), row(10, 0)]
+    free, slewed = (ask(timeline(rows, {}, limits), START + 5 * S) for limits in (LIMITS, SLEWED))
+    assert slewed.max_error_ns[0] - free.max_error_ns[0] == pytest.approx(500e-6 * 5 * S, rel=0.1)
+
+
 FREQUENCIES = st.lists(st.floats(-180e-6, 180e-6), min_size=8, max_size=8)
 
 

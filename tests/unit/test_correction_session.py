@@ -9,7 +9,6 @@ from test_recorder_session import EPOCH_S, at, exchange, recording
 from schemas.instants import iso_from_ns
 from tidesync.__main__ import run
 from topside_agent.correction.limits import slewed_sides
-from topside_agent.correction.tracks import in_order
 from topside_agent.estimator import EstimatorSettings
 from topside_agent.recorder.journal import lines_of
 from topside_agent.recorder.metadata import merge, render
@@ -122,6 +121,12 @@ def test_of_two_topsides_the_one_in_the_metadata_counts(session):
     assert row[2] < row[0]
 
 
+def test_a_track_that_cannot_be_written_is_named(session, capsys):
+    (session / "time_sync" / "offsets.csv").mkdir()
+    assert correct(session, "--sensor", "inWater=rov1") == 1
+    assert "offsets.csv: Is a directory; it was not written" in capsys.readouterr().err
+
+
 def test_broken_metadata_is_no_reason_to_give_up(session):
     (session / "sync_metadata.json").write_text("{torn")
     assert correct(session, "--sensor", "inWater=rov1") == 0
@@ -227,19 +232,3 @@ def test_a_step_is_no_slewing():
         each.model_copy(update={"pi_realtime_minus_raw_ns": 3 * S if each.seq > 20 else 0}) for each in log()
     ]
     assert slewed_sides(stepped, SETTINGS) == 0
-
-
-def test_exchanges_that_were_written_late_find_their_place():
-    listed = log()
-    late = [*listed[:10], *listed[15:], *listed[10:15]]
-    assert in_order(late) == listed
-
-
-def test_exchanges_are_not_mixed_when_topsides_clock_is_set_back():
-    def back(each):
-        names = ("origin_ns", "destination_ns", "topside_realtime_minus_raw_ns")
-        return each.model_copy(update={name: getattr(each, name) - 3 * S for name in names})
-
-    listed = [each if each.seq < 20 else back(each) for each in log()]
-    late = [*listed[:5], *listed[8:], *listed[5:8]]
-    assert in_order(late) == listed

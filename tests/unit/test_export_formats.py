@@ -128,3 +128,4 @@ def test_what_cannot_be_written_or_was_not_measured_is_said(session, tmp_path, c
     (session / "time_sync" / "exchanges.jsonl").unlink()
     assert run(["export", str(session), "--format", "csv"]) == 1
     assert run(["export", str(session), "--format", "tapes"]) == 2
+    assert run(["export", nowhere, "--format", "csv"]) == 2

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from topside_agent.correction.table import Job, Progress
     from topside_agent.correction.timeline import Timeline
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -77,6 +77,8 @@ def command(
     Writes NAME.topside.csv beside each NAME.csv, with the columns timestamp_topside, time_max_error_ms and
     time_state, and time_sync/offsets.csv. Originals are never altered.
     """
+    if not session.is_dir():
+        raise SettingsError(f"SESSION: there is no folder {session}")
     known = sessions.known_of(session)
     asked = Asked(_sensors(sensors), files, None if vehicle is None else vehicle_name(vehicle), column, unit)
     settings = EstimatorSettings()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tidesync.errors import NotSoError
+from tidesync.errors import NotSoError, SettingsError
 from topside_agent.correction.errors import CorrectionError
 from topside_agent.correction.output import replacing
 from topside_agent.correction.tracks import FOLDER, measure
@@ -26,7 +26,7 @@ _FORMATS = {
 
 
 @click.command("export")
-@click.argument("session", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("session", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--format", "kind", required=True, type=click.Choice(list(_FORMATS)), help="What to write.")
 @click.option(
     "--output",
@@ -41,6 +41,8 @@ def command(*, session: Path, kind: str, output: Path | None, as_json: bool) -> 
     offset = Pi − topside; each file says so, and what its errors mean. xdf-offsets has LSL's sign, which is
     the opposite.
     """
+    if not session.is_dir():
+        raise SettingsError(f"SESSION: there is no folder {session}")
     name, write = _FORMATS[kind]
     path = output or session / FOLDER / name
     try:

@@ -96,7 +96,8 @@ def _names(record: Record, delimiter: bytes) -> list[str]:
 def records(stream: BinaryIO, path: Path, delimiter: bytes, line: int = 1) -> Iterator[Record]:
     """The records from where `stream` stands, which is line number `line`; one in memory at a time."""
     while raw := stream.readline(LONGEST + 1):
-        first, fields = line, _split(raw, delimiter)
+        first, (body, ending) = line, _parted(raw)
+        fields = fields_of(body, delimiter)
         line += 1
         while fields is None:
             more = stream.readline(LONGEST + 1)
@@ -105,20 +106,15 @@ def records(stream: BinaryIO, path: Path, delimiter: bytes, line: int = 1) -> It
             if not more:
                 break
             raw, line = raw + more, line + 1
-            fields = _split(raw, delimiter) if QUOTE in more else None
+            body, ending = _parted(raw)
+            fields = fields_of(body, delimiter) if QUOTE in more else None
         if len(raw) > LONGEST:
             raise UnusableFileError(path, f"no line ends within {LONGEST} bytes", first)
-        body, ending = _parted(raw)
         yield Record(body, ending, first, fields if body else None)
-
-
-def _split(raw: bytes, delimiter: bytes) -> list[bytes] | None:
-    return fields_of(_parted(raw)[0], delimiter)
 
 
 def _parted(raw: bytes) -> tuple[bytes, bytes]:
     """A record's text and its line end."""
-    for ending in (b"\r\n", b"\n"):
-        if raw.endswith(ending):
-            return raw[: -len(ending)], ending
-    return raw, b""
+    if not raw.endswith(b"\n"):
+        return raw, b""
+    return (raw[:-2], b"\r\n") if raw.endswith(b"\r\n") else (raw[:-1], b"\n")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from topside_agent.correction.errors import NothingMeasuredError, UnusableFileError
 from topside_agent.estimator import EstimatorSettings, Track, smooth
+from topside_agent.estimator.track import in_order
 from topside_agent.recorder.closing import table
 from topside_agent.recorder.files import replace
 from topside_agent.recorder.journal import Stream, decode_exchanges
@@ -24,8 +25,6 @@ _log = logging.getLogger(__name__)
 FOLDER = "time_sync"
 EXCHANGES = "exchanges.jsonl"
 OFFSETS = "offsets.csv"
-_SAME_CLOCK_NS = 400_000_000
-"""Topside's realtime − RAW moves by less than this from one exchange to the next unless its clock is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +67,8 @@ def measure(session: Path, settings: EstimatorSettings) -> dict[Stream, Measured
 def write_offsets(session: Path, measured: Mapping[Stream, Measured]) -> Path:
     """Write `offsets.csv`, every track in it."""
     path = session / FOLDER / OFFSETS
-    replace(path, table({stream: each.track.rows for stream, each in measured.items()}))
+    try:
+        replace(path, table({stream: each.track.rows for stream, each in measured.items()}))
+    except OSError as error:
+        raise UnusableFileError(path, f"{error.strerror or error}; it was not written") from error
     return path
-
-
-def in_order(exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """The order in which they were finished, although some were written late.
-
-    By destination, but not across a setting of topside's own clock: each exchange says by its
-    realtime − RAW to which of that clock's stretches it belongs; stretches stand as they first appear.
-    """
-    stretches: list[tuple[int | None, list[Exchange]]] = []
-    for exchange in exchanges:
-        difference = exchange.topside_realtime_minus_raw_ns
-        for index in range(len(stretches) - 1, -1, -1):
-            known, listed = stretches[index]
-            same = known is None or difference is None or abs(known - difference) < _SAME_CLOCK_NS
-            if same:
-                listed.append(exchange)
-                stretches[index] = difference, listed
-                break
-        else:
-            stretches.append((difference, [exchange]))
-    for _, listed in stretches:
-        listed.sort(key=lambda exchange: exchange.destination_ns)
-    return [exchange for _, listed in stretches for exchange in listed]

@@ -32,7 +32,7 @@ bench-estimators: .venv/.dev ## The estimator against its peers on simulated tra
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" $(ARGS) \
-		--extra pi --extra topside --extra export --extra broker pyproject.toml requirements/build.in -o requirements/run.lock
+		--extra pi --extra topside --extra broker pyproject.toml requirements/build.in -o requirements/run.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" $(ARGS) -c requirements/run.lock \
 		--extra pi --extra topside --extra export --extra broker --group dev pyproject.toml requirements/build.in \

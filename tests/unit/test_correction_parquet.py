@@ -68,6 +68,14 @@ def test_what_holds_no_timestamps_is_named(tmp_path):
         correct(Job(path, "rov1", column="when"), TIMELINE, lambda _: None)
 
 
+def test_progress_adds_up_to_what_is_read(tmp_path):
+    path = tmp_path / "log.parquet"
+    write(path, pa.array(PI))
+    told = []
+    correct(Job(path, "rov1"), TIMELINE, told.append)
+    assert sum(told) == pytest.approx(2 * path.stat().st_size, abs=4)
+
+
 def test_what_is_no_parquet_is_named(tmp_path):
     path = tmp_path / "log.parquet"
     path.write_bytes(b"not parquet at all")

@@ -27,30 +27,40 @@ def correct_parquet(job: Job, timeline: Timeline, progress: Progress) -> Outcome
     outcome = Outcome(job.path, output_of(job.path), job.vehicle)
     try:
         with parquet.ParquetFile(job.path) as file:
-            schema = file.schema_arrow
-            _check(job, schema.names)
-            column = _Column(job, timeline, schema.field(job.column))
+            _check(job, file.schema_arrow.names)
             corrector = Corrector(timeline)
-            size = job.path.stat().st_size / max(file.metadata.num_rows * corrector.passes, 1)
+            row_bytes = job.path.stat().st_size / max(file.metadata.num_rows, 1)
+            field = file.schema_arrow.field(job.column)
             if corrector.passes > 1:
+                column = _Column(job, timeline, field)
                 for batch in file.iter_batches(_BATCH, columns=[job.column]):
                     corrector.note(column.stamps(batch.column(0)))
-                    progress(round(batch.num_rows * size))
-            kinds = (pa.timestamp("ns", tz="UTC"), pa.float64(), pa.string())
-            for name, kind in zip(COLUMNS, kinds, strict=True):
-                schema = schema.append(pa.field(name, kind))
-            column = _Column(job, timeline, schema.field(job.column))
-            with (
-                replacing(outcome.output) as stream,
-                parquet.ParquetWriter(stream, schema, compression=_compression(file)) as writer,
-            ):
-                for batch in _groups(file):
-                    added = column.corrected(batch, corrector, outcome, kinds)
-                    writer.write_batch(pa.record_batch([*batch.columns, *added], schema=schema))
-                    progress(round(batch.num_rows * size))
+                    progress(round(batch.num_rows * row_bytes))
+            column = _Column(job, timeline, field)
+            for rows in _write(file, column, corrector, outcome):
+                progress(round(rows * row_bytes))
     except pa.ArrowException as error:
         raise UnusableFileError(job.path, str(error).strip()) from error
     return outcome
+
+
+def _write(file: Any, column: _Column, corrector: Corrector, outcome: Outcome) -> Iterator[int]:
+    """Write the output, batch by batch; yields how many rows each had."""
+    import pyarrow as pa  # noqa: PLC0415
+    from pyarrow import parquet  # noqa: PLC0415
+
+    kinds = (pa.timestamp("ns", tz="UTC"), pa.float64(), pa.string())
+    schema = file.schema_arrow
+    for name, kind in zip(COLUMNS, kinds, strict=True):
+        schema = schema.append(pa.field(name, kind))
+    with (
+        replacing(outcome.output) as stream,
+        parquet.ParquetWriter(stream, schema, compression=_compression(file)) as writer,
+    ):
+        for batch in _groups(file):
+            added = column.corrected(batch, corrector, outcome, kinds)
+            writer.write_batch(pa.record_batch([*batch.columns, *added], schema=schema))
+            yield batch.num_rows
 
 
 def _groups(file: Any) -> Iterator[Any]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "topside": "Run the surface agent: measure every vehicle, publish the results.",
     "record": "Run the recorder: write sessions below a folder.",
     "session": "Start and stop the recording of a session.",
+    "handshake": "Ask a vehicle over HTTP, once, how its clock stands.",
     "estimate": "Compute offset and drift again from recorded exchanges.",
 }
 """Each lives in `tidesync.commands.<name>` as `command`, and is imported only when it is run."""

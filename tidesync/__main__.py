@@ -22,6 +22,7 @@ COMMANDS = {
     "record": "Run the recorder: write sessions below a folder.",
     "session": "Start and stop the recording of a session.",
     "handshake": "Ask a vehicle over HTTP, once, how its clock stands.",
+    "report": "Write a page that says whether a session's timing can be trusted.",
     "estimate": "Compute offset and drift again from recorded exchanges.",
 }
 """Each lives in `tidesync.commands.<name>` as `command`, and is imported only when it is run."""

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from itertools import pairwise
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FEWEST_BLOCKS = 4
+"""A line through fewer has no margin worth the name."""
 
 
 class EstimatorSettings(BaseModel):
@@ -94,7 +100,7 @@ class EstimatorSettings(BaseModel):
         "this / (n + 1/2).",
     )
     u95_season_s: float = Field(
-        default=600.0,
+        default=750.0,
         ge=0,
         le=86_400,
         description="s: u95² also grows by (this / time watched)², at most tenfold: a slow change of drift "
@@ -114,3 +120,14 @@ class EstimatorSettings(BaseModel):
         description="s: time constant with which a window's measured error is forgotten: the sea, the "
         "traffic and the temperature change over a dive.",
     )
+
+    @model_validator(mode="after")
+    def _ladder_of_whole_blocks(self) -> Self:
+        blocks = [window_s / self.block_s for window_s in self.ladder_s]
+        rising = all(shorter < longer for shorter, longer in pairwise(blocks))
+        if not rising or any(count % 1 for count in blocks) or blocks[0] < FEWEST_BLOCKS:
+            raise ValueError(
+                f"expected ladder_s to rise from {FEWEST_BLOCKS} blocks on, in whole blocks of"
+                f" {self.block_s:g} s (received {self.ladder_s})"
+            )
+        return self

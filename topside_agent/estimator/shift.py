@@ -14,6 +14,8 @@ _FLOOR_NS = 50_000.0
 _SEASONED = 20
 """Shifts seen of each length before any is believed."""
 _KEEP = 0.999
+_ALIKE = 0.5
+"""A step moves both edges by as much; a burst moves one by far more than noise moves the other."""
 
 
 class ShiftWatch:
@@ -24,21 +26,23 @@ class ShiftWatch:
     window across it. How far noise alone does that is learnt on the way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, block_s: float) -> None:
+        self._block_s = block_s
         self._quiet = dict.fromkeys(_BLOCKS, 0.0)
         self._seen = dict.fromkeys(_BLOCKS, 0)
 
-    def stepped(self, columns: Floats, slope: float) -> int | None:
+    def stepped(self, columns: Floats, slope: float, slope_error: float) -> int | None:
         """How many blocks back the edges began to differ, if they did; None in quiet times.
 
-        `columns` are the closed blocks of one run, `slope` its drift in ns/s.
+        `columns` are the closed blocks of one run, `slope` its drift and `slope_error` by how much that
+        can be wrong, in ns/s: an unknown drift moves both edges too.
         """
         spans = [blocks for blocks in _BLOCKS if 2 * blocks <= columns.shape[1]]
         if not spans:
             return None
         shifts = _common_shifts(columns[:, -2 * spans[-1] :], slope, spans)
         for blocks, shift in zip(spans, shifts, strict=True):
-            limit = _SPREADS * self._quiet[blocks] + _FLOOR_NS
+            limit = _SPREADS * self._quiet[blocks] + _FLOOR_NS + slope_error * blocks * self._block_s
             if shift > limit and self._seen[blocks] >= _SEASONED:
                 return 2 * blocks
         for blocks, shift in zip(spans, shifts, strict=True):
@@ -58,7 +62,8 @@ def _common_shifts(columns: Floats, slope: float, spans: list[int]) -> list[floa
     newer_high, newer_low = high[0], low[0]
     for older_high, older_low in zip(high[1:], low[1:], strict=True):
         up, down = newer_high - older_high, newer_low - older_low
-        same = up * down > 0 and abs(up) < np.inf and abs(down) < np.inf
-        shifts.append(min(abs(up), abs(down)) if same else 0.0)
+        less, more = sorted((abs(up), abs(down)))
+        alike = up * down > 0 and more < np.inf and less >= more * _ALIKE
+        shifts.append(less if alike else 0.0)
         newer_high, newer_low = min(newer_high, older_high), max(newer_low, older_low)
     return shifts

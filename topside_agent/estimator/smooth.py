@@ -11,12 +11,14 @@ import numpy as np
 from schemas.exchange import Exchange
 from topside_agent.estimator.backward import backward, block_extremes
 from topside_agent.estimator.centred import Rung, Stretch, centred, fit, pooled
+from topside_agent.estimator.estimate import Estimate
 from topside_agent.estimator.lines import Integers, Windows
-from topside_agent.estimator.online import Estimate, OffsetEstimator
+from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.run import Facts, Run
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.steady import Steady
-from topside_agent.estimator.track import Fed, Feed, Row, Track, in_time, make_row, make_track
+from topside_agent.estimator.track import Fed, Feed, Row, Track, in_order, in_time, make_row, make_track
+from topside_agent.estimator.window import DRIFT_95
 
 _YOUNG_S = 64.0
 """In a shorter stretch the drift from elsewhere serves better than its own."""
@@ -73,16 +75,16 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
         run.low, run.high = np.maximum(run.low, low), np.minimum(run.high, high)
         run.offset = np.clip(run.offset, run.low, run.high)
     rows = [pair for run in runs for pair in _rows(run, settings)]
-    rows += [pair for passage in passages for pair in _ambiguous(passage)]
+    rows += [pair for passage in passages for pair in _ambiguous(passage, settings)]
     rows.sort(key=lambda pair: in_time(pair[0]))
-    return make_track([row for _, row in rows], feed, _final(feed.estimator, runs, rows, settings))
+    return make_track([row for _, row in rows], feed, _final(feed.estimator, runs, rows))
 
 
 def _forward(exchanges: Iterable[Exchange], settings: EstimatorSettings) -> tuple[Feed, list[_Passage]]:
     """The online pass: cuts, and the interval that was known at each exchange."""
     feed = Feed(OffsetEstimator(settings, points=False))
     passages: list[_Passage] = []
-    for exchange in exchanges:
+    for exchange in in_order(exchanges):
         fed = feed.add(exchange)
         if fed is None:
             continue
@@ -106,10 +108,13 @@ def _estimate(runs: list[_Columns], settings: EstimatorSettings) -> None:
         if rungs and errors[0] > 0 and stretch.blocks.upper.size * settings.block_s >= _YOUNG_S:
             _fill_long(run, stretch, rungs, errors, settings)
         else:
-            short.append((run, stretch))
+            short.append((run, stretch, rungs))
     known = _any_drift(runs)
-    for run, stretch in short:
-        _fill_short(run, stretch, errors[0], known, settings)
+    for run, stretch, rungs in short:
+        if rungs and errors[0] > 0 and known is None:
+            _fill_long(run, stretch, rungs, errors, settings)
+        else:
+            _fill_short(run, stretch, errors[0], known, settings)
 
 
 def _any_drift(runs: list[_Columns]) -> tuple[float, float] | None:
@@ -158,7 +163,7 @@ def _fill_long(
     run.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
     run.variance[rows] = np.interp(at_s, nodes.at_s, nodes.variance * factors**2)
     run.drift[rows] = np.interp(at_s, nodes.at_s, nodes.slope)
-    run.drift_variance[rows] = np.interp(at_s, nodes.at_s, 3 * nodes.variance / nodes.window_s**2)
+    run.drift_variance[rows] = np.interp(at_s, nodes.at_s, nodes.slope_variance)
 
 
 def _fill_short(
@@ -179,19 +184,19 @@ def _fill_short(
     run.offset[rows] = line.offset + slope * (at_s - line.at_s)
     run.variance[rows] = line.variance * settings.u95_factor**2
     run.drift[rows] = slope
-    run.drift_variance[rows] = line.slope_variance
+    run.drift_variance[rows] = known[1] if known else np.nan
 
 
 def _rows(run: _Columns, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
     """The run's rows: realtime is added back, and what slewing may have changed on the way is allowed for."""
-    slew = settings.slew_limit_ppm * 1e-6 if run.run.raw else 0.0
-    grown = slew * np.maximum(run.high - run.facts.lower, 0.0)
+    grown = _slew(run.run, settings) * np.maximum(run.high - run.facts.lower, 0.0)
+    worst = np.maximum(run.high - run.offset, run.offset - run.low) + grown
     columns = zip(
         run.seen,
         run.offset.tolist(),
         (run.low - grown).tolist(),
         (run.high + grown).tolist(),
-        np.sqrt(run.variance).tolist(),
+        np.minimum(np.sqrt(run.variance), worst).tolist(),
         strict=True,
     )
     return [
@@ -200,13 +205,20 @@ def _rows(run: _Columns, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
     ]
 
 
-def _ambiguous(passage: _Passage) -> list[tuple[Fed, Row]]:
+def _slew(run: Run, settings: EstimatorSettings) -> float:
+    """How fast realtime may have left what was read beside RAW: ns/ns; 0 where realtime is estimated."""
+    return settings.slew_limit_ppm * 1e-6 if run.raw else 0.0
+
+
+def _ambiguous(passage: _Passage, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
     """Rows near a cut keep what was known online."""
-    return [
-        (seen.fed, _row(seen, passage.run, ((seen.low + seen.high) / 2, seen.low, seen.high), None))
-        for seen in passage.seen
-        if seen.fed.ambiguous
-    ]
+    rows = []
+    for seen in passage.seen:
+        if seen.fed.ambiguous:
+            grown = _slew(passage.run, settings) * max(seen.high - seen.facts.lower, 0.0)
+            interval = ((seen.low + seen.high) / 2, seen.low - grown, seen.high + grown)
+            rows.append((seen.fed, _row(seen, passage.run, interval, None)))
+    return rows
 
 
 def _row(seen: _Seen, run: Run, offset_low_high: tuple[float, float, float], u95_ns: int | None) -> Row:
@@ -215,9 +227,7 @@ def _row(seen: _Seen, run: Run, offset_low_high: tuple[float, float, float], u95
     return make_row(seen.fed, (base_ns + round(offset), base_ns + floor(low), base_ns + ceil(high)), u95_ns)
 
 
-def _final(
-    estimator: OffsetEstimator, runs: list[_Columns], rows: list[tuple[Fed, Row]], settings: EstimatorSettings
-) -> Estimate | None:
+def _final(estimator: OffsetEstimator, runs: list[_Columns], rows: list[tuple[Fed, Row]]) -> Estimate | None:
     """The estimate at the last exchange, with what the smoothed track says there."""
     estimate = estimator.estimate()
     if estimate is None or not rows:
@@ -233,5 +243,5 @@ def _final(
     )
     if not run.seen or not np.isfinite(run.drift_variance[-1]):
         return estimate
-    error = settings.u95_factor * sqrt(run.drift_variance[-1])
+    error = DRIFT_95 * sqrt(run.drift_variance[-1])
     return replace(estimate, drift_ppm=float(run.drift[-1]) * 1e-3, drift_error_ppm=error * 1e-3)

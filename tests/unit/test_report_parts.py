@@ -19,7 +19,7 @@ from topside_agent.report.coverage import Stretch, coverage
 from topside_agent.report.figures import figure
 from topside_agent.report.numbers import numbers
 from topside_agent.report.page import Section, page
-from topside_agent.report.series import Curve, broken, envelope, joined, pieces, slopes_ppm, thinned
+from topside_agent.report.series import Curve, envelope, joined, slopes_ppm, thinned, unbroken
 from topside_agent.report.session import load
 from topside_agent.report.verdict import outside, verdict
 
@@ -102,8 +102,9 @@ def test_a_step_is_uncertain_from_the_last_sound_row_before_to_the_first_after()
 
 def test_a_change_between_mqtt_and_http_is_told_as_such():
     rows = [row(0), row(1), row(3, segment=1), row(5, segment=1)]
-    cut = stretches_of(rows, "start", over_http=(2, 3))[1]
-    assert cut.cause == "method"
+    stretches = stretches_of(rows, "start", over_http=(2, 3))
+    assert [stretch.kind for stretch in stretches] == ["covered", "uncertain", "http"]
+    assert stretches[1].cause == "method"
 
 
 def covered(from_s, to_s, error_ms=0.55):
@@ -130,6 +131,16 @@ def test_a_gap_is_told_with_its_own_error():
     (said,) = verdict([covered(0, 60), gap, covered(360, 400)]).exceptions
     assert said.startswith(f"For 5{NB}min 0{NB}s from 12:01:00 nothing was measured")
     assert f"1.3{NB}ms" in said
+
+
+def test_what_http_alone_measured_does_not_blur_the_rest():
+    over_http = Stretch("http", NOON + 60 * S, NOON + 180 * S, 44 * MS)
+    found = verdict([covered(0, 60), over_http, covered(180, 4000)])
+    assert f"within 0.55{NB}ms" in found.headline
+    (said,) = found.exceptions
+    assert said.startswith(f"For 2{NB}min 0{NB}s from 12:01:00 the vehicle answered over HTTP alone")
+    assert said.endswith(f"good to within 44{NB}ms.")
+    assert f"within 44{NB}ms" in verdict([over_http]).headline
 
 
 @pytest.mark.parametrize(
@@ -219,13 +230,15 @@ def test_thinning_hides_no_extreme_and_keeps_the_ends():
     assert np.all(least.values <= greatest.values)
 
 
-def test_no_line_is_drawn_across_what_was_not_measured():
-    curve = Curve(np.array([NOON, NOON + S, NOON + 100 * S]), np.array([1.0, 2.0, 3.0]))
-    gap = Stretch("gap", NOON + S, NOON + 100 * S, 5)
-    parted = broken(curve, [covered(0, 1), gap])
-    assert np.isnan(parted.values).tolist() == [False, False, True, False]
-    assert [part.values.tolist() for part in pieces(parted)] == [[1.0, 2.0], [3.0]]
-    assert np.isnan(joined(pieces(parted)).values).sum() == 1
+def test_no_line_is_drawn_across_a_gap_a_break_or_a_clock_set_back():
+    at_ns = NOON + np.array([0, 1, 100, 101, 102, 50, 51], dtype=np.int64) * S
+    segment = np.array([0, 0, 0, 0, 1, 1, 1])
+    parts = unbroken(at_ns, segment)
+    assert [(part.start, part.stop) for part in parts] == [(0, 2), (2, 4), (4, 5), (5, 7)]
+    curve = joined([Curve(at_ns[part], np.ones(part.stop - part.start)) for part in parts])
+    assert np.isnan(curve.values).tolist() == [bool(c == "x") for c in "..x..x.x.."]
+    assert unbroken(at_ns[:0], segment[:0]) == []
+    assert joined([]).at_ns.size == 0
 
 
 def test_the_slope_of_a_straight_line_is_its_drift():
@@ -252,6 +265,18 @@ def test_the_figure_of_a_long_session_is_small_and_shows_the_widest_bound():
     assert {trace.get("yaxis") for trace in made["data"]} == {"y", "y2", "y3", "y4"}
     assert [shape["type"] for shape in made["layout"]["shapes"]] == ["rect"]
     assert any("step" in note["text"] for note in made["layout"]["annotations"])
+
+
+def test_a_laptop_whose_clock_was_set_back_is_drawn_all_the_same():
+    rows = [row(n / 4) for n in range(4000)] + [row(900 + n / 4, 99_850, segment=1) for n in range(4000)]
+    by_instant = exchanges_of(rows)
+    ordered = sorted(by_instant.values(), key=lambda one: one.destination_ns)
+    stretches = stretches_of(rows, "topside_step")
+    made = figure(track_of(rows, "topside_step"), ordered, by_instant, stretches)
+    offset = next(trace for trace in made["data"] if trace["name"] == "offset")
+    assert {value for value in offset["y"] if value is not None} == {-150.0, 99_850.0}
+    (cut,) = [stretch for stretch in stretches if stretch.kind == "uncertain"]
+    assert (cut.span_ns, cut.jump_ns) == (0, 100 * S)
 
 
 def test_the_numbers_say_how_wrong_one_offset_for_all_is():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 GAP_NS = 10_000_000_000
 """A longer silence is told as a gap, as the recorder alarms; what a shorter one costs is in its error."""
 
-Kind = Literal["covered", "gap", "uncertain"]
+Kind = Literal["covered", "http", "gap", "uncertain"]
 CutCause = Cause | Literal["method"]
 """Why a track was cut; `method`: measuring went over from MQTT to HTTP or back."""
 
@@ -27,9 +27,9 @@ CutCause = Cause | Literal["method"]
 class Stretch:
     """[from_ns, to_ns] of topside's realtime; within it no offset is off by more than `error_ns`.
 
-    `covered`: measured all along. `gap`: nothing was measured; `error_ns` holds if the Pi's clock was let
-    alone meanwhile. `uncertain`: the clocks broke somewhere in it, `error_ns` is None, `cause` says how, and
-    `jump_ns` how far the offset went.
+    `covered`: measured all along. `http`: only over HTTP, each row standing on its own exchange. `gap`:
+    nothing was measured; `error_ns` holds if the Pi's clock was let alone meanwhile. `uncertain`: the clocks
+    broke somewhere in it, `error_ns` is None, `cause` says how, and `jump_ns` how far the offset went.
     """
 
     kind: Kind
@@ -58,7 +58,7 @@ def coverage(track: Track, by_instant: Mapping[int, Exchange], settings: Estimat
     merged: list[Stretch] = []
     for piece in _pieces(track, by_instant, settings):
         last = merged[-1] if merged else None
-        if last and last.kind == piece.kind == "covered":
+        if last and last.kind == piece.kind and piece.kind in {"covered", "http"}:
             worst = max(last.error_ns or 0, piece.error_ns or 0)
             merged[-1] = replace(last, to_ns=piece.to_ns, error_ns=worst)
         else:
@@ -81,8 +81,8 @@ def _pieces(
             if before is not None:
                 other_way = _over_http(before, by_instant) != _over_http(row, by_instant)
                 yield _uncertain(before, row, "method" if other_way else causes[row.segment])
-            error_ns = _error_ns(row, by_instant)
-            yield Stretch("covered", row.topside_unix_ns, row.topside_unix_ns, error_ns)
+            at_ns, error_ns = row.topside_unix_ns, _error_ns(row, by_instant)
+            yield Stretch(_measured(row, by_instant), at_ns, at_ns, error_ns)
         before = row
 
 
@@ -100,7 +100,7 @@ def _between(
     if bare:  # a step between the two, which nobody could see, may account for all that lies between them
         error_ns += abs(row.offset_ns - before.offset_ns)
     error_ns += _bend_ns(span_ns, settings, bare=bare)
-    kind: Kind = "gap" if span_ns > GAP_NS else "covered"
+    kind: Kind = "gap" if span_ns > GAP_NS else _measured(row, by_instant)
     return Stretch(kind, before.topside_unix_ns, row.topside_unix_ns, error_ns)
 
 
@@ -127,6 +127,10 @@ def _bend_ns(span_ns: int, settings: EstimatorSettings, *, bare: bool) -> int:
     if bare:
         bend_s = (settings.rate_limit_ppm + settings.slew_limit_ppm) * 1e-6 * half_s
     return ceil(bend_s * 1e9)
+
+
+def _measured(row: Row, by_instant: Mapping[int, Exchange]) -> Kind:
+    return "http" if _over_http(row, by_instant) else "covered"
 
 
 def _over_http(row: Row, by_instant: Mapping[int, Exchange]) -> bool:

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from schemas.exchange import HTTP_METHOD
 from topside_agent.report.series import (
     Curve,
     Floats,
     Integers,
-    broken,
     envelope,
     joined,
-    pieces,
+    share,
     slopes_ppm,
     thinned,
-    unmeasured_left_out,
+    unbroken,
 )
 from topside_agent.report.units import signed
 
@@ -40,6 +40,8 @@ _TITLES = (
 _UNITS = ("ms", "ms", "ppm", "ms")
 _EDGE: Json = {"width": 0.4}
 _DOTTED: Json = {"width": 1, "dash": "dot"}
+_FEW = 400
+"""Exchanges up to this many are shown each as a dot."""
 _HEIGHT = 860
 _GAP = 0.075
 _NEAREST = 0.09
@@ -54,49 +56,45 @@ def figure(
 ) -> Json:
     """`data` and `layout` for `Plotly.newPlot`."""
     rows = [row for row in track.rows if row.state == "ok"]
-    offsets = Curve(_instants(rows), np.array([row.offset_ns for row in rows], dtype=np.float64))
-    drift = unmeasured_left_out(_drift(rows, by_instant), stretches)
+    at_ns, segment = _column(rows, "topside_unix_ns"), _column(rows, "segment")
+    parts = unbroken(at_ns, segment)
+    offset = _column(rows, "offset_ns").astype(np.float64)
+    less_line = offset - _straight(at_ns, offset, segment)
+    drift = _drift(rows, at_ns, by_instant, parts)
     data = [
-        _line(broken(thinned(*offsets), stretches), 1, "offset", scale=1e-6),
-        *_bound(rows, stretches),
+        _line(_thin(at_ns, offset, parts), 1, "offset", scale=1e-6),
+        *_bound(rows, at_ns, less_line - offset, parts),
+        _line(_thin(at_ns, less_line, parts), 2, "offset less its line", scale=1e-6),
         _line(drift, 3, "drift", colour=_GREEN),
-        *_delay(exchanges, stretches),
+        *_delay(exchanges),
     ]
     return {"data": data, "layout": _layout(stretches, drift)}
 
 
-def _bound(rows: Sequence[Row], stretches: Sequence[Stretch]) -> list[Json]:
-    """The band, the likely error and the offset itself, all less the straight line of each segment."""
-    line = _straight(rows)
-    at_ns = _instants(rows)
-    offset = np.array([row.offset_ns for row in rows], dtype=np.float64)
-    lower = np.array([row.lower_ns for row in rows], dtype=np.float64)
-    upper = np.array([row.upper_ns for row in rows], dtype=np.float64)
-    least = broken(envelope(at_ns, lower - line)[0], stretches)
-    greatest = broken(envelope(at_ns, upper - line)[1], stretches)
-    return [
-        _band(least, greatest),
-        _line(least, 2, "least possible", scale=1e-6, line=_EDGE),
-        _line(greatest, 2, "greatest possible", scale=1e-6, line=_EDGE),
-        _line(broken(thinned(at_ns, offset - line), stretches), 2, "offset less its line", scale=1e-6),
-    ]
+def _thin(at_ns: Integers, values: Floats, parts: Sequence[slice]) -> Curve:
+    return joined([thinned(at_ns[part], values[part], share(part, at_ns)) for part in parts])
 
 
-def _band(least: Curve, greatest: Curve) -> Json:
-    """The area between two curves that break at the same instants: a polygon for each unbroken piece."""
+def _bound(rows: Sequence[Row], at_ns: Integers, shift: Floats, parts: Sequence[slice]) -> list[Json]:
+    """The band and its edges, all moved by `shift`; a polygon for each unbroken part."""
+    lower = _column(rows, "lower_ns") + shift
+    upper = _column(rows, "upper_ns") + shift
+    least = [envelope(at_ns[part], lower[part], share(part, at_ns))[0] for part in parts]
+    greatest = [envelope(at_ns[part], upper[part], share(part, at_ns))[1] for part in parts]
     around = [
         Curve(np.concatenate([up.at_ns, down.at_ns[::-1]]), np.concatenate([up.values, down.values[::-1]]))
-        for up, down in zip(pieces(greatest), pieces(least), strict=True)
+        for up, down in zip(greatest, least, strict=True)
     ]
     area = _line(joined(around), 2, "hard bound", scale=1e-6, line={"width": 0})
-    return area | {"fill": "toself", "fillcolor": _SKY, "hoverinfo": "skip", "hovertemplate": None}
+    return [
+        area | {"fill": "toself", "fillcolor": _SKY, "hoverinfo": "skip", "hovertemplate": None},
+        _line(joined(least), 2, "least possible", scale=1e-6, line=_EDGE),
+        _line(joined(greatest), 2, "greatest possible", scale=1e-6, line=_EDGE),
+    ]
 
 
-def _straight(rows: Sequence[Row]) -> Floats:
+def _straight(at_ns: Integers, offset: Floats, segment: Integers) -> Floats:
     """The chord of each segment at its rows, ns."""
-    at_ns = _instants(rows)
-    offset = np.array([row.offset_ns for row in rows], dtype=np.float64)
-    segment = np.array([row.segment for row in rows], dtype=np.int64)
     line = np.empty_like(offset)
     for number in np.unique(segment):
         places = np.flatnonzero(segment == number)
@@ -107,12 +105,15 @@ def _straight(rows: Sequence[Row]) -> Floats:
     return line
 
 
-def _drift(rows: Sequence[Row], by_instant: Mapping[int, Exchange]) -> Curve:
-    """d(offset)/dt of the RAW clocks where both are known, segment by segment."""
-    at_ns = _instants(rows)
-    raw = np.array([row.offset_ns - _difference_ns(by_instant[row.topside_unix_ns]) for row in rows])
-    segment = np.array([row.segment for row in rows], dtype=np.int64)
-    slopes = [slopes_ppm(at_ns[segment == number], raw[segment == number]) for number in np.unique(segment)]
+def _drift(
+    rows: Sequence[Row], at_ns: Integers, by_instant: Mapping[int, Exchange], parts: Sequence[slice]
+) -> Curve:
+    """d(offset)/dt of the RAW clocks where both are known, part by part; handshakes are too coarse for it."""
+    raw = [row.offset_ns - _difference_ns(by_instant[row.topside_unix_ns]) for row in rows]
+    # Relative to the first: RAW clocks may be decades apart, which leaves a float no room for nanoseconds.
+    relative = np.array([each - raw[0] for each in raw], dtype=np.float64)
+    known = [part for part in parts if by_instant[rows[part.start].topside_unix_ns].method != HTTP_METHOD]
+    slopes = [slopes_ppm(at_ns[part], relative[part]) for part in known]
     return joined([slope for slope in slopes if slope.at_ns.size])
 
 
@@ -122,21 +123,23 @@ def _difference_ns(exchange: Exchange) -> int:
     return 0 if pi is None or topside is None else pi - topside
 
 
-def _delay(exchanges: Sequence[Exchange], stretches: Sequence[Stretch]) -> list[Json]:
-    at_ns = np.array([exchange.destination_ns for exchange in exchanges], dtype=np.int64)
-    delay = np.array([max(exchange.delay_ns, 0) for exchange in exchanges], dtype=np.float64)
-    least, greatest = envelope(at_ns, delay, 400)
-    if least.at_ns.size == at_ns.size:
+def _delay(exchanges: Sequence[Exchange]) -> list[Json]:
+    at_ns = _column(exchanges, "destination_ns")
+    delay = np.maximum(_column(exchanges, "delay_ns"), 0).astype(np.float64)
+    if at_ns.size <= _FEW:
         dots = _line(Curve(at_ns, delay), 4, "delay", scale=1e-6)
         return [dots | {"mode": "markers", "marker": {"size": 4, "color": _BLUE}}]
+    parts = unbroken(at_ns, np.zeros_like(at_ns))
+    edges = [envelope(at_ns[part], delay[part], share(part, at_ns) // 2) for part in parts]
+    least, greatest = (joined([pair[side] for pair in edges]) for side in (0, 1))
     return [
-        _line(broken(least, stretches), 4, "least", scale=1e-6),
-        _line(broken(greatest, stretches), 4, "greatest", scale=1e-6, colour=_VERMILION, line=_DOTTED),
+        _line(least, 4, "least", scale=1e-6),
+        _line(greatest, 4, "greatest", scale=1e-6, colour=_VERMILION, line=_DOTTED),
     ]
 
 
-def _instants(rows: Sequence[Row]) -> Integers:
-    return np.array([row.topside_unix_ns for row in rows], dtype=np.int64)
+def _column(rows: Sequence[Row] | Sequence[Exchange], name: str) -> Integers:
+    return np.array([getattr(row, name) for row in rows], dtype=np.int64)
 
 
 def _line(
@@ -172,7 +175,7 @@ def _layout(stretches: Sequence[Stretch], drift: Curve) -> Json:
         "showlegend": False,
         "hovermode": "x unified",
         "xaxis": {"type": "date", "anchor": "y4", "title": {"text": "UTC, laptop's clock"}, **_grid()},
-        "shapes": [_shape(stretch) for stretch in stretches if stretch.kind != "covered"],
+        "shapes": [_shape(stretch) for stretch in stretches if stretch.kind in {"gap", "uncertain"}],
         "annotations": [],
     }
     for row, title in enumerate(_TITLES, start=1):
@@ -212,7 +215,7 @@ def _shape(stretch: Stretch) -> Json:
 
 def _labels(stretches: Sequence[Stretch]) -> list[Json]:
     """A word above each break and gap; where they crowd, breaks before gaps and long before short."""
-    others = [stretch for stretch in stretches if stretch.kind != "covered"]
+    others = [stretch for stretch in stretches if stretch.kind in {"gap", "uncertain"}]
     others.sort(key=lambda stretch: (stretch.kind == "gap", -stretch.span_ns))
     width_ns = stretches[-1].to_ns - stretches[0].from_ns if stretches else 0
     shown: list[Stretch] = []

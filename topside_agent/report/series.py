@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from topside_agent.report.coverage import GAP_NS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from topside_agent.report.coverage import Stretch
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -59,31 +59,19 @@ def envelope(at_ns: Integers, values: Floats, bins: int = BINS) -> tuple[Curve, 
     return Curve(middles, least), Curve(middles, greatest)
 
 
-def broken(curve: Curve, stretches: Sequence[Stretch]) -> Curve:
-    """The curve with a break in every stretch that was not covered: no line is drawn across it."""
-    middles = np.array(
-        [(stretch.from_ns + stretch.to_ns) // 2 for stretch in stretches if stretch.kind != "covered"],
-        dtype=np.int64,
-    )
-    places = np.searchsorted(curve.at_ns, middles)
-    return Curve(np.insert(curve.at_ns, places, middles), np.insert(curve.values, places, np.nan))
+def unbroken(at_ns: Integers, segment: Integers) -> list[slice]:
+    """The places between which a line may be drawn: one segment, time going on, no gap."""
+    if not at_ns.size:
+        return []
+    waits = np.diff(at_ns)
+    ends = np.flatnonzero((np.diff(segment) != 0) | (waits > GAP_NS) | (waits < 0)) + 1
+    return [slice(begin, end) for begin, end in pairwise([0, *ends.tolist(), at_ns.size])]
 
 
-def unmeasured_left_out(curve: Curve, stretches: Sequence[Stretch]) -> Curve:
-    """The curve without its points inside stretches that were not covered."""
-    values = curve.values.copy()
-    for stretch in stretches:
-        if stretch.kind != "covered":
-            values[(curve.at_ns > stretch.from_ns) & (curve.at_ns < stretch.to_ns)] = np.nan
-    return Curve(curve.at_ns, values)
-
-
-def pieces(curve: Curve) -> list[Curve]:
-    """The curve's unbroken pieces."""
-    breaks = np.flatnonzero(np.isnan(curve.values))
-    parts = zip(np.split(curve.at_ns, breaks), np.split(curve.values, breaks), strict=True)
-    sound = [(at_ns, values, ~np.isnan(values)) for at_ns, values in parts]
-    return [Curve(at_ns[kept], values[kept]) for at_ns, values, kept in sound if kept.any()]
+def share(part: slice, whole: Integers) -> int:
+    """How many bins a part of a curve gets, by its time."""
+    spans = [(whole[piece][-1] - whole[piece][0]) for piece in (part, slice(None))]
+    return max(8, int(BINS * spans[0] / max(spans[1], 1)))
 
 
 def joined(parts: Sequence[Curve]) -> Curve:

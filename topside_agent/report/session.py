@@ -24,7 +24,7 @@ class NotASessionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one topside measured of one vehicle: exchanges in the order of time, and their smoothed track."""
+    """What one topside measured of one vehicle: exchanges by topside's realtime, their smoothed track."""
 
     vehicle: str
     topside: str
@@ -99,9 +99,8 @@ def _measured(content: bytes, standing: dict[str, str], faults: list[str]) -> li
 
 
 def _smoothed(vehicle: str, topside: str, exchanges: list[Exchange]) -> Measured:
-    # A batch that was sent again comes late; within one process of topside its RAW clock has the order.
-    exchanges.sort(key=lambda exchange: exchange.destination_ns)
-    return Measured(vehicle, topside, exchanges, smooth(exchanges))
+    ordered = sorted(exchanges, key=lambda exchange: exchange.destination_ns)
+    return Measured(vehicle, topside, ordered, smooth(exchanges))
 
 
 def _standing(block: dict[str, Any]) -> dict[str, str]:

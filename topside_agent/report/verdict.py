@@ -50,11 +50,12 @@ NOTHING = Verdict(
 def verdict(stretches: Sequence[Stretch]) -> Verdict:
     """The verdict on a track's stretches (`report.coverage`)."""
     covered = [stretch for stretch in stretches if stretch.kind == "covered"]
+    covered = covered or [stretch for stretch in stretches if stretch.kind == "http"]
     if not covered:
         return NOTHING
     first_ns, last_ns = stretches[0].from_ns, stretches[-1].to_ns
     worst_ns = max(stretch.error_ns or 0 for stretch in covered)
-    others = [stretch for stretch in stretches if stretch.kind != "covered"]
+    others = [stretch for stretch in stretches if stretch.kind != covered[0].kind]
     apart = f", apart from {count(len(others), 'stretch', 'stretches')} below" if others else ""
     headline = (
         f"every timestamp between {clock_time(first_ns)} and {clock_time(last_ns, near_ns=first_ns)} UTC"
@@ -103,6 +104,12 @@ def _sentence(stretch: Stretch, near_ns: int) -> str:
         return (
             f"For {span(stretch.span_ns)} from {at} nothing was measured; timestamps there are good to within"
             f" {error(stretch.error_ns)} if the Pi's clock was let alone meanwhile."
+        )
+    if stretch.kind == "http":
+        assert stretch.error_ns is not None
+        return (
+            f"For {span(stretch.span_ns)} from {at} the vehicle answered over HTTP alone; timestamps there"
+            f" are good to within {error(stretch.error_ns)}."
         )
     assert stretch.cause is not None
     assert stretch.jump_ns is not None

@@ -42,6 +42,18 @@ def test_refit_finds_the_extremes_of_all_lines_that_contradict_nothing(seed):
     assert bound.at(now_s) == pytest.approx(brute_force(columns, now_s), abs=50.0)
 
 
+def test_a_drift_that_wanders_within_its_limit_contradicts_nothing():
+    at_s = np.arange(0.0, 600.0, 2.0)
+    curve = 400.0 * np.abs(at_s - 599.0) ** 1.5  # 0.8 of the limit, from the newest instant back
+    columns = np.array([at_s, curve + 1e3, at_s + 0.5, curve - 1e3])
+    bound = Bound(LIMITS)
+    for column in columns.T:
+        bound.add(*column.tolist())
+    assert bound.refit(columns, 599.0)
+    least, greatest = bound.at(599.0)
+    assert least <= 0.0 <= greatest
+
+
 def test_bounds_that_cannot_all_be_true_are_reported():
     columns = facts(np.random.default_rng(1), 40)
     columns[1, 20:] += 5e6

@@ -213,13 +213,14 @@ def test_a_step_that_nobody_reported_contradicts_and_cuts(size):
     assert running.steps == 1
 
 
-def test_a_reported_step_that_comes_with_a_contradiction_is_one_cut():
+def test_a_reported_step_that_comes_with_a_contradiction_is_one_cut(monkeypatch):
     running = estimator()
-    running.add(exchange(20, out=60 * MS, back=60 * MS, raw_jump=9 * MS))  # contradicts nothing yet
-    cut = running.add(exchange(21, pi_jump=3 * S, raw_jump=9 * MS)).cut
-    assert cut is not None
-    assert running.segment == 1
-    assert running.estimate().offset_ns == pytest.approx(TRUTH + 3 * S + 9 * MS, abs=1 * MS)
+    monkeypatch.setattr(running.run, "add", lambda _constraint: 12.0)  # as if a small step were found there
+    cut = running.add(exchange(20, pi_jump=3 * S)).cut
+    assert cut.cause == "step"
+    assert cut.ambiguous_from_ns == exchange(12).origin_ns
+    assert (running.segment, running.steps) == (1, 1)
+    assert running.estimate().offset_ns == pytest.approx(TRUTH + 3 * S, abs=1 * MS)
 
 
 def test_the_stretch_before_a_cut_is_ambiguous_back_to_the_last_exchange_that_shows_the_old_offset():

@@ -15,7 +15,7 @@ from topside_agent.estimator import EstimatorSettings, Row, Segment, Track
 from topside_agent.recorder.journal import lines_of
 from topside_agent.report import units
 from topside_agent.report.build import build
-from topside_agent.report.coverage import Stretch, coverage
+from topside_agent.report.coverage import Stretch, coverage, standing_alone
 from topside_agent.report.figures import figure
 from topside_agent.report.numbers import numbers
 from topside_agent.report.page import Section, page
@@ -62,7 +62,9 @@ def exchanges_of(rows, *, over_http=()):
 
 
 def stretches_of(rows, *causes, over_http=()):
-    return coverage(track_of(rows, *causes), exchanges_of(rows, over_http=over_http), EstimatorSettings())
+    by_instant = exchanges_of(rows, over_http=over_http)
+    track = standing_alone(track_of(rows, *causes), by_instant)
+    return coverage(track, by_instant, EstimatorSettings())
 
 
 def test_a_track_without_a_break_is_one_covered_stretch_with_its_worst_error():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from broker.version import VERSION
 from schemas.instants import iso_utc, ns_from_utc
 from topside_agent.estimator import EstimatorSettings
-from topside_agent.report.coverage import coverage
+from topside_agent.report.coverage import coverage, standing_alone
 from topside_agent.report.figures import figure
 from topside_agent.report.numbers import numbers
 from topside_agent.report.page import Section, page
@@ -46,7 +46,8 @@ def build(session: Session, script: str) -> Report:
 
 def _section(one: Measured, session: Session, *, named: bool) -> Section:
     by_instant = {exchange.destination_ns: exchange for exchange in one.exchanges}
-    stretches = coverage(one.track, by_instant, EstimatorSettings())
+    track = standing_alone(one.track, by_instant)
+    stretches = coverage(track, by_instant, EstimatorSettings())
     title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
     events = [event for event in session.events if event.vehicle == one.vehicle]
     found = verdict(stretches)
@@ -63,8 +64,8 @@ def _section(one: Measured, session: Session, *, named: bool) -> Section:
         found.grade,
         found.headline,
         [*found.exceptions, *ends],
-        figure(one.track, one.exchanges, by_instant, stretches),
-        numbers(one.track, one.exchanges, stretches, events, _stated_ms(session, one.vehicle)),
+        figure(track, one.exchanges, by_instant, stretches),
+        numbers(track, one.exchanges, stretches, events, _stated_ms(session, one.vehicle)),
         _events(events)[:_MOST_EVENTS],
         max(len(events) - _MOST_EVENTS, 0),
     )

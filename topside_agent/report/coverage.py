@@ -50,6 +50,26 @@ def max_error_ns(row: Row) -> int:
     return max(row.upper_ns - row.offset_ns, row.offset_ns - row.lower_ns)
 
 
+def standing_alone(track: Track, by_instant: Mapping[int, Exchange]) -> Track:
+    """The track with each row over HTTP bounded by its own exchange alone.
+
+    Without RAW a step can go unseen, and then what was measured before it belies the rows after it.
+    """
+    rows = [
+        _own_bounds(row, by_instant[row.topside_unix_ns]) if _over_http(row, by_instant) else row
+        for row in track.rows
+    ]
+    return replace(track, rows=rows)
+
+
+def _own_bounds(row: Row, exchange: Exchange) -> Row:
+    lower_ns = exchange.transmit_ns - exchange.destination_ns - exchange.resolution_ns
+    upper_ns = lower_ns + exchange.delay_ns + 2 * exchange.resolution_ns
+    # The upper end holds at the origin: on the way back the clock may have been slewed besides.
+    upper_ns += (exchange.destination_ns - exchange.origin_ns) // 1000
+    return row._replace(lower_ns=min(row.lower_ns, lower_ns), upper_ns=max(row.upper_ns, upper_ns))
+
+
 def coverage(track: Track, by_instant: Mapping[int, Exchange], settings: EstimatorSettings) -> list[Stretch]:
     """The track's stretches in order. Between two rows the offset is a straight line from one to the other.
 
@@ -81,7 +101,7 @@ def _pieces(
             if before is not None:
                 other_way = _over_http(before, by_instant) != _over_http(row, by_instant)
                 yield _uncertain(before, row, "method" if other_way else causes[row.segment])
-            at_ns, error_ns = row.topside_unix_ns, _error_ns(row, by_instant)
+            at_ns, error_ns = row.topside_unix_ns, max_error_ns(row)
             yield Stretch(_measured(row, by_instant), at_ns, at_ns, error_ns)
         before = row
 
@@ -95,25 +115,13 @@ def _between(
     before: Row, row: Row, by_instant: Mapping[int, Exchange], settings: EstimatorSettings
 ) -> Stretch:
     span_ns = row.topside_unix_ns - before.topside_unix_ns
-    error_ns = max(_error_ns(before, by_instant), _error_ns(row, by_instant))
+    error_ns = max(max_error_ns(before), max_error_ns(row))
     bare = _without_raw(before, by_instant) or _without_raw(row, by_instant)
     if bare:  # a step between the two, which nobody could see, may account for all that lies between them
         error_ns += abs(row.offset_ns - before.offset_ns)
     error_ns += _bend_ns(span_ns, settings, bare=bare)
     kind: Kind = "gap" if span_ns > GAP_NS else _measured(row, by_instant)
     return Stretch(kind, before.topside_unix_ns, row.topside_unix_ns, error_ns)
-
-
-def _error_ns(row: Row, by_instant: Mapping[int, Exchange]) -> int:
-    """A row's max error; without RAW by its own exchange alone, as an unseen step belies those before it."""
-    exchange = by_instant[row.topside_unix_ns]
-    if not _without_raw(row, by_instant):
-        return max_error_ns(row)
-    lower_ns = exchange.transmit_ns - exchange.destination_ns - exchange.resolution_ns
-    upper_ns = lower_ns + exchange.delay_ns + 2 * exchange.resolution_ns
-    # The upper end holds at the origin: on the way back the clock may have been slewed besides.
-    upper_ns += (exchange.destination_ns - exchange.origin_ns) // 1000
-    return max(max_error_ns(row), row.offset_ns - lower_ns, upper_ns - row.offset_ns)
 
 
 def _bend_ns(span_ns: int, settings: EstimatorSettings, *, bare: bool) -> int:

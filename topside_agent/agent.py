@@ -11,12 +11,14 @@ from broker.clock import Clock, Reading, read
 from broker.connection import Connection, Incoming, Outgoing
 from broker.inbox import Inbox, Letter
 from schemas import messages, topics
+from topside_agent.handshaker import Handshaker
 from topside_agent.measurement import Measurement
 
 if TYPE_CHECKING:
     from broker.errors import BrokerError
     from schemas.messages import ErrorWord, OffsetResult, State
     from topside_agent.exchanger import Reason
+    from topside_agent.http_get import Got
     from topside_agent.settings import TopsideSettings
 
 _log = logging.getLogger(__name__)
@@ -53,8 +55,9 @@ class TopsideAgent:
             name=f"tidesync-topside-{settings.topside}",
             will=self._status("offline"),
         )
-        for vehicle in settings.vehicle:
+        for vehicle in settings.vehicles:
             self._add(vehicle)
+        self._handshakers = [self._handshaker(*pair) for pair in settings.http_urls.items()]
 
     # Service
 
@@ -66,9 +69,13 @@ class TopsideAgent:
     def start(self) -> None:
         """Connect and begin, in the network thread."""
         self._connection.start()
+        for handshaker in self._handshakers:
+            handshaker.start()
 
     def stop(self) -> None:
         """Publish what is finished, say offline, end."""
+        for handshaker in self._handshakers:
+            handshaker.stop()
         self._connection.post(self._flush)
         self._connection.stop([self._status("offline")])
 
@@ -186,6 +193,24 @@ class TopsideAgent:
             for payload in measurement.backlog.again(command.from_seq, command.to_seq):
                 self._send(topics.EXCHANGE, payload, command.vehicle)
 
+    # Over HTTP, while MQTT does not reach a vehicle
+
+    def _handshaker(self, vehicle: str, url: str) -> Handshaker:
+        measurement = self._measurements[vehicle]
+        return Handshaker(
+            url,
+            self._clock,
+            self._settings.handshake_interval_s,
+            needed=measurement.needs_handshake,
+            done=lambda got: self._connection.post(lambda: self._on_handshake(measurement, got)),
+        )
+
+    def _on_handshake(self, measurement: Measurement, got: Got) -> None:
+        measurement.handshake(got)
+        if self._connection.up:  # else the backlog keeps it until the broker is back
+            self._publish_result(measurement, read(self._clock))
+            self._wake_at(measurement)
+
     # What is due
 
     def _serve(self, measurement: Measurement, now: Reading) -> None:
@@ -236,7 +261,7 @@ class TopsideAgent:
 
     def _wanted(self, vehicle: str) -> bool:
         if self._settings.vehicle:
-            return vehicle in self._settings.vehicle
+            return vehicle in self._measurements
         return vehicle in self._measurements or len(self._measurements) < _MOST_VEHICLES
 
     def _wake_at(self, measurement: Measurement) -> None:

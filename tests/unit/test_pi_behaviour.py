@@ -47,6 +47,8 @@ class NotedConnection:
     address = "mqtt://noted:1883"
     failure = None
     last_problem = None
+    receive_stamp = "kernel"
+    transmit_stamp = "write"
 
     def __init__(self, *_: object, will: Outgoing, **__: object) -> None:
         self.up = False

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.estimators.jobs import AFTERWARDS, ONLINE, Result
 from bench.estimators.ours import Holdover
-from bench.estimators.table import Cell, cell
+from bench.estimators.table import TIE, Cell, cell
 from bench.estimators.traces import EXTRA
 
 HALF_WIDTH_MS = {"outage_5min": 8.0, "outage_30min": 66.0}
@@ -46,6 +46,8 @@ def _failures(row: ExtraRow) -> list[str]:
     found = []
     if row.online.covered < 1.0 or row.afterwards.covered < 1.0:
         found.append("a bound missed the truth")
+    if row.afterwards.rms_us > TIE * row.online.rms_us:
+        found.append("worse afterwards than online")
     if row.holdover.covered < 1.0:
         found.append("the bound missed the truth within the pause")
     expected = 1 if EXTRA[row.family].breaks else 0

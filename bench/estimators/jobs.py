@@ -39,6 +39,15 @@ class Result(NamedTuple):
 
 
 def work(job: Job) -> Result:
+    """An estimator's exception says on which trace it was raised."""
+    try:
+        return _work(job)
+    except Exception as error:
+        error.add_note(f"on {job}")
+        raise
+
+
+def _work(job: Job) -> Result:
     trace = make_trace(job.family, seed=job.seed, rate_hz=job.rate_hz)
     online = run_online(trace)
     afterwards = run_afterwards(trace)
@@ -56,9 +65,12 @@ def work(job: Job) -> Result:
 
 
 def _inside(smoothed: Answers, online: Answers) -> float:
-    same = (smoothed.at_s == online.at_s) & smoothed.counted & online.counted
-    inside = (smoothed.lower_ns >= online.lower_ns) & (smoothed.upper_ns <= online.upper_ns)
-    return float(np.mean(inside[same])) if same.any() else float("nan")
+    _, later, then = np.intersect1d(smoothed.at_s, online.at_s, return_indices=True)
+    inside = (smoothed.lower_ns[later] >= online.lower_ns[then]) & (
+        smoothed.upper_ns[later] <= online.upper_ns[then]
+    )
+    among = smoothed.counted[later] & online.counted[then]
+    return float(np.mean(inside[among])) if among.any() else float("nan")
 
 
 def _worst_us(answers: Answers) -> float:

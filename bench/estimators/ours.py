@@ -12,8 +12,11 @@ from bench.estimators.traces import START_REALTIME_NS
 from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator, smooth
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.estimators.clocks import Floats, Integers
     from bench.estimators.traces import Trace
+    from topside_agent.estimator.track import Row
 
 OUTAGE_NS = 30_000_000_000
 """A longer pause between two exchanges is watched every 10 s: that is holdover."""
@@ -98,7 +101,7 @@ def _answers(trace: Trace, estimates: list[Estimate], cuts_s: list[float]) -> An
     return Answers(at_s, *columns, counted)
 
 
-def _relative(truth_ns: Integers, rows: list[Estimate]) -> tuple[Floats, Floats, Floats, Floats]:
+def _relative(truth_ns: Integers, rows: Sequence[Estimate | Row]) -> tuple[Floats, Floats, Floats, Floats]:
     """Offset, lower and upper less the truth, and u95: integers until then, for clocks decades apart."""
     stated = [
         (
@@ -116,6 +119,7 @@ def _relative(truth_ns: Integers, rows: list[Estimate]) -> tuple[Floats, Floats,
 def run_afterwards(trace: Trace, settings: EstimatorSettings | None = None) -> Answers:
     """The smoothed track at each exchange's destination; ambiguous rows are not held to their bounds."""
     track = smooth(trace.exchanges, settings or EstimatorSettings())
-    columns = _relative(trace.truth_ns, track.rows)
+    at_ns = np.array([row.topside_unix_ns for row in track.rows], dtype=np.int64)
+    columns = _relative(trace.truth_at(at_ns), track.rows)
     counted = np.array([row.state != "ambiguous" for row in track.rows])
-    return Answers(trace.at_s, *columns, counted)
+    return Answers((at_ns - START_REALTIME_NS) / 1e9, *columns, counted)

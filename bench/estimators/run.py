@@ -34,6 +34,7 @@ MAIN_RATE_HZ = 4.0
 @click.option("--family", "--families", "families", type=click.Choice(list(FAMILIES)), multiple=True)
 @click.option("--processes", type=click.IntRange(1, 2), default=2, show_default=True)
 @click.option("--quick", is_flag=True, help="Two seeds, 4/s, no cost of long logs.")
+@click.option("--long-logs/--no-long-logs", default=True, help="Whether to smooth eight hours and sixteen.")
 @click.option("--no-peers", is_flag=True, help="Ours alone.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the tables here.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures here.")
@@ -46,6 +47,7 @@ def main(
     families: Sequence[str],
     processes: int,
     quick: bool,
+    long_logs: bool,
     no_peers: bool,
     markdown: Path | None,
     json_path: Path | None,
@@ -57,7 +59,7 @@ def main(
     jobs = _jobs(families or tuple(FAMILIES), rates, (seeds, u95_seeds, extra_seeds), with_peers=not no_peers)
     click.echo(f"{len(jobs)} traces", err=True)
     results = run_jobs(jobs, processes=processes, progress=_progress)
-    figures = _figures(results, seeds, long_logs=not quick)
+    figures = _figures(results, seeds, long_logs=long_logs and not quick)
     text = document(figures)
     click.echo(text)
     if markdown:

@@ -21,7 +21,7 @@ from bench.estimators.targets import (
 )
 
 TIE = 1.005
-"""On a fixed asymmetry nobody is better than anybody; within half a percent is a tie."""
+"""Where delays themselves mislead, nobody is better than anybody; within half a percent is a tie."""
 
 
 class Cell(NamedTuple):
@@ -97,6 +97,8 @@ def _failures(family: str, rate_hz: float, cells: dict[str, Cell]) -> list[str]:
         for name in (ONLINE, AFTERWARDS)
         if cells[name].covered < 1.0
     ]
+    if cells[AFTERWARDS].rms_us > TIE * cells[ONLINE].rms_us:
+        found.append("worse afterwards than online")
     if family == "step" and rate_hz == 4.0 and cells[ONLINE].recovery_s > RECOVERY_S:
         found.append(f"recovered after {cells[ONLINE].recovery_s:.1f} s")
     return found + _beaten(cells)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from topside_agent.estimator.lines import Floats, Integers, Windows, widest_lines
-from topside_agent.estimator.window import expected
+from topside_agent.estimator.window import FEWEST_BLOCKS, expected
 
 if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
@@ -33,8 +33,12 @@ class Stretch(NamedTuple):
 
 
 class Rung(NamedTuple):
-    """All lines of one window length: `ends` are the windows' last blocks, counted within the stretch."""
+    """All lines of one window length, the `rank`th of the ladder (or clipped).
 
+    `ends` are the windows' last blocks, counted within the stretch.
+    """
+
+    rank: int
     span: int
     ends: Integers
     slope: Floats
@@ -59,7 +63,10 @@ class Centred(NamedTuple):
 
 
 def fit(stretch: Stretch, settings: EstimatorSettings) -> list[Rung]:
-    """Every window of the ladder that fits into the stretch, and one more that is clipped to it."""
+    """Every window of the ladder that fits into the stretch, and one more that is clipped to it.
+
+    Lengths of which some window holds hardly a block are left out.
+    """
     blocks = stretch.blocks.upper.size
     spans = [round(window_s / settings.block_s) for window_s in settings.ladder_s]
     if blocks < spans[0]:
@@ -68,10 +75,15 @@ def fit(stretch: Stretch, settings: EstimatorSettings) -> list[Rung]:
     if len(fitting) < len(spans) and fitting[-1] < blocks:
         fitting.append(blocks)
     steepest = settings.rate_limit_ppm * 1e3
-    return [_rung(stretch.blocks, span, steepest) for span in fitting]
+    known = np.concatenate([[0], np.cumsum(np.isfinite(stretch.blocks.upper))])
+    return [
+        _rung(stretch.blocks, index, span, steepest)
+        for index, span in enumerate(fitting)
+        if (known[span:] - known[:-span]).min() >= FEWEST_BLOCKS
+    ]
 
 
-def _rung(blocks: Windows, span: int, steepest: float) -> Rung:
+def _rung(blocks: Windows, index: int, span: int, steepest: float) -> Rung:
     every = max(d for d in range(1, max(span // _PER_SPAN, 1) + 1) if span % d == 0)
     starts = np.arange(0, blocks.upper.size - span + 1, every)
     if starts[-1] != blocks.upper.size - span:
@@ -82,7 +94,7 @@ def _rung(blocks: Windows, span: int, steepest: float) -> Rung:
         part = slice(begin, begin + _CHUNK)
         lines = widest_lines(Windows(*(view[starts[part]] for view in views)), steepest)
         slope[part], middle[part] = lines.slope, lines.middle
-    return Rung(span, starts + span - 1, slope, middle)
+    return Rung(index, span, starts + span - 1, slope, middle)
 
 
 def disagreements(rung: Rung, first: int, block_s: float) -> tuple[Floats, Floats]:
@@ -108,7 +120,10 @@ def pooled(stretches: Sequence[tuple[Stretch, list[Rung]]], settings: EstimatorS
         means.append(float(every.mean()) if every.size else 0.0)
         blocks = sum(stretch.blocks.upper.size for stretch, _ in stretches)
         evidence.append(blocks * settings.block_s / window_s if every.size else 0.0)
-    return expected(means, evidence, settings.ladder_s, means[0], _WANDER)
+    measured = [mean * window_s for mean, window_s in zip(means, settings.ladder_s, strict=True) if mean]
+    if not measured:
+        return [0.0] * len(means)
+    return expected(means, evidence, settings.ladder_s, measured[0] / settings.ladder_s[0], _WANDER)
 
 
 def centred(
@@ -120,12 +135,7 @@ def centred(
     at_s = (stretch.first + nodes).astype(np.float64) * settings.block_s
     every = [_value(rung, nodes, at_s, blocks) for rung in rungs]
     offsets, slopes = np.array([o for o, _ in every]), np.array([s for _, s in every])
-    variances = np.array(
-        [
-            _around(rung, stretch.first, at_s, error, settings)
-            for rung, error in zip(rungs, errors, strict=False)
-        ]
-    )
+    variances = np.array([_around(rung, stretch.first, at_s, errors[rung.rank], settings) for rung in rungs])
     least = variances.min(axis=0)
     weights = (least / variances) ** _SHARPNESS
     best = variances.argmin(axis=0)

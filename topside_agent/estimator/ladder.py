@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from topside_agent.estimator.lines import Floats, Integers, Lines, Windows, widest_lines
-from topside_agent.estimator.window import SHARPNESS, Line, Memory, disagreement, expected
+from topside_agent.estimator.window import FEWEST_BLOCKS, SHARPNESS, Line, Memory, disagreement, expected
 
 if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
-
-_FEWEST_BLOCKS = 4
-"""A line through fewer blocks than this has no margin worth the name."""
 
 
 class History:
@@ -81,7 +78,7 @@ class Ladder:
         offset = lines.middle + lines.slope * end_s
         self._history.append(offset, lines.slope)
         squared = self._measure(offset, lines.slope)
-        first = int((known < _FEWEST_BLOCKS).sum())
+        first = int((known < FEWEST_BLOCKS).sum())
         last = int((self._spans <= length).sum()) + 1
         if first < min(last, spans.size):
             usable = slice(first, last)

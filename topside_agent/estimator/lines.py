@@ -13,6 +13,8 @@ Integers = NDArray[np.int64]
 _CLOSE_NS = 1e-2
 """A margin this near to what the tangents promise is the greatest one."""
 _MOST_TURNS = 60
+_NOWHERE = -1e300
+"""Stands for −infinity where both sides of a window are empty, so that its middle is not NaN."""
 
 
 class Windows(NamedTuple):
@@ -107,7 +109,7 @@ def _touch(windows: Windows, slope: Floats) -> _Tangent:
     i, j = above.argmin(axis=1), below.argmax(axis=1)
     high, low = above[each, i], below[each, j]
     rise = windows.lower_at[each, j] - windows.upper_at[each, i]
-    return _Tangent(slope, high - low, rise, (high + low) / 2)
+    return _Tangent(slope, high - low, rise, (high + np.maximum(low, _NOWHERE)) / 2)
 
 
 def _choose(which: NDArray[np.bool_], yes: _Tangent, no: _Tangent) -> _Tangent:

@@ -210,6 +210,13 @@ class OffsetEstimator:
                 at_ns += given
         return self._estimate(run, newest, at_ns, difference)
 
+    def estimate_at(self, constraint: Constraint) -> Estimate | None:
+        """The offset at the destination of an exchange of the present run, with its own realtime − RAW."""
+        if self.run is None:
+            return None
+        difference_ns = constraint.topside_difference_ns
+        return self._estimate(self.run, constraint, constraint.destination_ns, difference_ns)
+
     def _estimate(self, run: Run, newest: Constraint, at_ns: int, difference_ns: int) -> Estimate:
         at_s = run.seconds(at_ns)
         low, high = run.bound.at(at_s)
@@ -220,15 +227,21 @@ class OffsetEstimator:
         exchanges, delay_min = run.blocks.within(window_s)
         drift = run.drift()
         factor = self.settings.u95_factor
+        if self._memory is not None:
+            factor *= sqrt(self._memory.unseasoned(self.settings.u95_season_s))
         base_ns = run.offset_anchor_ns + newest.pi_difference_ns - difference_ns
+        offset_ns = base_ns + round(offset)
+        lower_ns, upper_ns = base_ns + floor(low - grown), base_ns + ceil(high + grown)
+        u95_ns = None
+        if line is not None:
+            likely = factor * sqrt(line.variance) + self._slewed(run, at_ns - newest.destination_ns)
+            u95_ns = min(ceil(likely), max(upper_ns - offset_ns, offset_ns - lower_ns))
         return Estimate(
             measured_at_ns=at_ns + difference_ns,
-            offset_ns=base_ns + round(offset),
-            lower_ns=base_ns + floor(low - grown),
-            upper_ns=base_ns + ceil(high + grown),
-            u95_ns=None
-            if line is None
-            else ceil(factor * sqrt(line.variance) + self._slewed(run, at_ns - newest.destination_ns)),
+            offset_ns=offset_ns,
+            lower_ns=lower_ns,
+            upper_ns=upper_ns,
+            u95_ns=u95_ns,
             drift_ppm=None if drift is None else drift.slope * 1e-3,
             drift_error_ppm=None if drift is None else factor * sqrt(drift.variance) * 1e-3,
             delay_min_ns=round(delay_min),

@@ -104,12 +104,14 @@ class Run:
 
     def _closed_block(self, closed: int) -> float | None:
         columns = self.blocks.columns()
+        passed = 1 if self._closed is None else closed - self._closed
+        self._closed = closed
+        if not columns.shape[1]:
+            return None  # the silence that follows is longer than any window
         if not self.bound.refit(columns, self.newest_s):
             return self.newest_s
         least, greatest = self.bound.drifts(self.newest_s)
         self.blocks.slope = (least + greatest) / 2
-        passed = 1 if self._closed is None else closed - self._closed
-        self._closed = closed
         end_s = (closed + 1) * self.blocks.block_s
         if self.ladder is not None:
             # Blocks without exchanges may follow already; they are told of by `passed` the next time.

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from itertools import pairwise
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_FEWEST_BLOCKS = 4
+"""A line through fewer has no margin worth the name."""
 
 
 class EstimatorSettings(BaseModel):
@@ -80,21 +86,28 @@ class EstimatorSettings(BaseModel):
         "which only new exchanges could show.",
     )
     u95_factor: float = Field(
-        default=1.4,
+        default=1.3,
         gt=0,
         le=10,
         description="u95 = this · √(expected squared error). From simulation: the errors' tails are thinner "
         "than a normal law's (1.96), and the best of several windows is claimed.",
     )
     u95_doubt: float = Field(
-        default=1.0,
+        default=0.3,
         ge=0,
         le=10,
         description="How much u95² grows, relatively, while a window's error has been measured only n times: "
         "this / (n + 1/2).",
     )
+    u95_season_s: float = Field(
+        default=750.0,
+        ge=0,
+        le=86_400,
+        description="s: u95² also grows by (this / time watched)², at most tenfold: a slow change of drift "
+        "shows only after a while, and until then it is not known to be absent.",
+    )
     u95_factor_centred: float = Field(
-        default=0.85,
+        default=0.9,
         gt=0,
         le=10,
         description="The same for a window with as much after the instant as before: its line is surer in "
@@ -107,3 +120,14 @@ class EstimatorSettings(BaseModel):
         description="s: time constant with which a window's measured error is forgotten: the sea, the "
         "traffic and the temperature change over a dive.",
     )
+
+    @model_validator(mode="after")
+    def _ladder_of_whole_blocks(self) -> Self:
+        blocks = [window_s / self.block_s for window_s in self.ladder_s]
+        rising = all(shorter < longer for shorter, longer in pairwise(blocks))
+        if not rising or any(count % 1 for count in blocks) or blocks[0] < _FEWEST_BLOCKS:
+            raise ValueError(
+                f"expected ladder_s to rise from {_FEWEST_BLOCKS} blocks on, in whole blocks of"
+                f" {self.block_s:g} s (received {self.ladder_s})"
+            )
+        return self

@@ -14,6 +14,8 @@ _FLOOR_NS = 50_000.0
 _SEASONED = 20
 """Shifts seen of each length before any is believed."""
 _KEEP = 0.999
+_ALIKE = 0.5
+"""A step moves both edges by as much; a burst moves one by far more than noise moves the other."""
 
 
 class ShiftWatch:
@@ -58,7 +60,8 @@ def _common_shifts(columns: Floats, slope: float, spans: list[int]) -> list[floa
     newer_high, newer_low = high[0], low[0]
     for older_high, older_low in zip(high[1:], low[1:], strict=True):
         up, down = newer_high - older_high, newer_low - older_low
-        same = up * down > 0 and abs(up) < np.inf and abs(down) < np.inf
-        shifts.append(min(abs(up), abs(down)) if same else 0.0)
+        less, more = sorted((abs(up), abs(down)))
+        alike = up * down > 0 and more < np.inf and less >= more * _ALIKE
+        shifts.append(less if alike else 0.0)
         newer_high, newer_low = min(newer_high, older_high), max(newer_low, older_low)
     return shifts

@@ -101,14 +101,15 @@ def _estimate(runs: list[_Columns], settings: EstimatorSettings) -> None:
     stretches = [(run, stretch) for run in runs for stretch in _stretches(run, settings)]
     fits = [(stretch, fit(stretch, settings)) for _, stretch in stretches]
     errors = pooled(fits, settings)
-    long_enough = _YOUNG_S / settings.block_s
+    short = []
     for (run, stretch), (_, rungs) in zip(stretches, fits, strict=True):
-        if stretch.blocks.upper.size >= long_enough and errors[0] > 0:
+        if rungs and errors[0] > 0 and stretch.blocks.upper.size * settings.block_s >= _YOUNG_S:
             _fill_long(run, stretch, rungs, errors, settings)
+        else:
+            short.append((run, stretch))
     known = _any_drift(runs)
-    for (run, stretch), _ in zip(stretches, fits, strict=True):
-        if not (stretch.blocks.upper.size >= long_enough and errors[0] > 0):
-            _fill_short(run, stretch, errors[0], known, settings)
+    for run, stretch in short:
+        _fill_short(run, stretch, errors[0], known, settings)
 
 
 def _any_drift(runs: list[_Columns]) -> tuple[float, float] | None:
@@ -185,12 +186,13 @@ def _rows(run: _Columns, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
     """The run's rows: realtime is added back, and what slewing may have changed on the way is allowed for."""
     slew = settings.slew_limit_ppm * 1e-6 if run.run.raw else 0.0
     grown = slew * np.maximum(run.high - run.facts.lower, 0.0)
+    worst = np.maximum(run.high - run.offset, run.offset - run.low) + grown
     columns = zip(
         run.seen,
         run.offset.tolist(),
         (run.low - grown).tolist(),
         (run.high + grown).tolist(),
-        np.sqrt(run.variance).tolist(),
+        np.minimum(np.sqrt(run.variance), worst).tolist(),
         strict=True,
     )
     return [

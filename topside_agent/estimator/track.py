@@ -126,8 +126,7 @@ def online(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
         fed = feed.add(exchange)
         if fed is None:
             continue
-        constraint = fed.constraint
-        estimate = estimator.estimate(constraint.destination_ns, constraint.topside_difference_ns)
+        estimate = estimator.estimate_at(fed.constraint)
         assert estimate is not None
         pairs.append((fed, estimate))
     rows = [

@@ -18,6 +18,9 @@ Number = TypeVar("Number", float, Floats)
 SHARPNESS = 3
 """Estimates are averaged with the weight (squared error)^-3: the best window and its near rivals."""
 
+_MOST_UNSEASONED = 10.0
+FEWEST_BLOCKS = 4
+"""A line through fewer blocks than this has no margin worth the name."""
 _CURVATURE = 1 / 8
 """A steady change of drift bends past and future alike, so that their disagreement G does not show it. A line
 through a parabola is off by (its slope's change from one window to the next)·W/12 (least squares) to W/16
@@ -107,6 +110,11 @@ class Memory:
     def evidence(self) -> list[float]:
         """How many independent windows each mean stands for."""
         return [n * self._block_s / w for n, w in zip(self.counts, self.windows_s, strict=True)]
+
+    def unseasoned(self, season_s: float) -> float:
+        """How much larger u95² must be while the clocks have not been watched for `season_s` yet."""
+        watched_s = self.counts[0] * self._block_s
+        return 1.0 + min((season_s / max(watched_s, 1.0)) ** 2, _MOST_UNSEASONED)
 
     def shortest(self) -> tuple[float, float] | None:
         """The shortest window's length (s) and mean squared error (ns²), once that has been measured."""

@@ -1,0 +1,119 @@
+"""Max-margin lines against brute force, and the arithmetic of the windows' errors."""
+
+import numpy as np
+import pytest
+
+from topside_agent.estimator.lines import Windows, widest_lines
+from topside_agent.estimator.settings import EstimatorSettings
+from topside_agent.estimator.shift import ShiftWatch
+from topside_agent.estimator.steady import Steady
+from topside_agent.estimator.window import Line, Memory, disagreement, expected
+
+
+def windows(rng, rows, blocks, drift=18e3):
+    at = np.tile(np.arange(blocks) * 2.0, (rows, 1))
+    upper = drift * at + 1e6 + rng.exponential(5e5, at.shape)
+    lower = drift * at - 1e6 - rng.exponential(5e5, at.shape)
+    return Windows(at, upper, at + 0.5, lower + drift * 0.5)
+
+
+def margin(row, slope):
+    upper_at, upper, lower_at, lower = row
+    return (upper - slope * upper_at).min() - (lower - slope * lower_at).max()
+
+
+def test_no_slope_has_a_greater_margin():
+    many = windows(np.random.default_rng(1), 20, 30)
+    lines = widest_lines(many, 200e3)
+    for index in range(20):
+        row = [column[index] for column in many]
+        best = max(margin(row, slope) for slope in np.linspace(0, 36e3, 3001))
+        assert lines.margin[index] >= best - 1e-3
+        assert margin(row, lines.slope[index]) == pytest.approx(lines.margin[index])
+
+
+def test_beginning_near_the_answer_changes_nothing():
+    many = windows(np.random.default_rng(2), 20, 30)
+    cold = widest_lines(many, 200e3)
+    warm = widest_lines(many, 200e3, cold.slope + 5.0, 10.0)
+    wrong = widest_lines(many, 200e3, cold.slope + 5_000.0, 10.0)
+    assert warm.margin == pytest.approx(cold.margin, abs=0.05)
+    assert wrong.margin == pytest.approx(cold.margin, abs=0.05)
+
+
+def test_a_margin_that_never_turns_ends_at_the_steepest_slope():
+    lone = Windows(*(np.array([[value]]) for value in (0.0, 10.0, 1.0, -10.0)))
+    assert abs(widest_lines(lone, 200e3).slope[0]) == 200e3
+
+
+def test_two_equal_lines_disagree_by_nothing_and_a_bend_is_charged():
+    assert disagreement(5.0, 5.0, 0.0, 64.0) == 0.0
+    assert disagreement(5.0, 7.0, 0.0, 64.0) == 2.0
+    assert disagreement(5.0, 5.0, 1.0, 64.0) == 64.0
+
+
+def test_an_unmeasured_window_is_expected_to_be_as_good_as_the_shorter_one_suggests():
+    short, long = expected([100.0, 0.0], [50.0, 0.0], [8.0, 16.0], 100.0, 0.0)
+    assert short == pytest.approx(100.0)
+    assert long == pytest.approx(50.0)
+
+
+def test_a_measured_window_is_believed():
+    assert expected([100.0, 9.0], [1e6, 1e6], [8.0, 16.0], 1.0, 0.0)[1] == pytest.approx(9.0, rel=1e-3)
+
+
+def test_what_was_seen_is_forgotten():
+    memory = Memory(EstimatorSettings())
+    memory.take(0, 100.0)
+    memory.forget(600)
+    memory.take(0, 0.0)
+    assert memory.means()[0] == pytest.approx(100 * np.exp(-1) / (1 + np.exp(-1)))
+
+
+def test_u95_is_larger_until_the_clocks_have_been_watched_for_a_while():
+    memory = Memory(EstimatorSettings())
+    assert memory.unseasoned(600.0) == 11.0
+    for _ in range(300):
+        memory.take(0, 1.0)
+    assert memory.unseasoned(600.0) == 2.0
+
+
+def test_a_carried_line_is_the_less_sure_the_further():
+    line = Line(0.0, 10.0, 2.0, variance=4.0, slope_variance=1.0, window_s=64.0)
+    assert line.at(3.0) == 16.0
+    assert line.variance_at(0.0, 0.1) == 4.0
+    assert line.variance_at(3.0, 0.1) == pytest.approx(4 + 9 + 0.01 * 9)
+
+
+def test_along_a_known_drift_the_middle_needs_no_window():
+    steady = Steady(18e3, 0.0)
+    for at_s in (0.0, 1.0, 2.0):
+        steady.add(at_s, 18e3 * at_s + 1e6, at_s + 0.1, 18e3 * (at_s + 0.1) - 1e6)
+    assert steady.line(2.1, None).offset == pytest.approx(18e3 * 2.1)
+
+
+def edges(rng, blocks, high, low):
+    at = np.arange(blocks) * 2.0
+    noise = rng.exponential(5e4, (2, blocks))
+    return np.array([at, high + noise[0], at + 0.5, low - noise[1]])
+
+
+@pytest.mark.parametrize(
+    ("moved_up", "moved_down", "stepped"),
+    [
+        (1.5e6, 1.5e6, True),  # both edges up: the offset
+        (-1.5e6, -1.5e6, True),
+        (1.5e6, 0.0, False),  # a longer way out
+        (-1.5e6, 1.5e6, False),  # a shorter way both ways
+        (0.0, 0.0, False),
+    ],
+)
+def test_a_small_step_is_told_from_a_change_of_route(moved_up, moved_down, stepped):
+    rng = np.random.default_rng(4)
+    columns = edges(rng, 120, np.full(120, 2e6), np.full(120, -2e6))
+    columns[1, 80:] += moved_up
+    columns[3, 80:] += moved_down
+    watch = ShiftWatch()
+    found = [watch.stepped(columns[:, :count], 0.0) for count in range(8, 121)]
+    assert any(found[:60]) is False
+    assert any(blocks is not None for blocks in found) is stepped

@@ -154,9 +154,10 @@ class TopsideAgent:
         refused = measurement.pong(pong, letter.incoming.received)
         if refused:
             self._inbox.drop(refused.reason, _SENTENCES[refused.reason], letter.incoming)
-        if not measurement.exchanger.waiting:
+        now_raw_ns = self._clock.raw_ns()
+        if measurement.exchange_due_ns > now_raw_ns:  # else the next ping follows at once
             self._lull.answered(measurement.vehicle)
-        self._publish_soon(measurement, self._clock.raw_ns())
+        self._publish_soon(measurement, now_raw_ns)
         self._wake_at(measurement)
 
     def _on_status(self, letter: Letter) -> None:
@@ -220,7 +221,9 @@ class TopsideAgent:
 
     def _publish_released(self, now_raw_ns: int) -> None:
         for vehicle in self._lull.released(now_raw_ns):
-            self._publish_result(self._measurements[vehicle], read(self._clock))
+            measurement = self._measurements[vehicle]
+            self._publish_result(measurement, read(self._clock))
+            self._wake_at(measurement)
 
     def _publish_result(self, measurement: Measurement, now: Reading) -> None:
         result = measurement.publish(now)
@@ -268,7 +271,9 @@ class TopsideAgent:
 
     def _wake_at(self, measurement: Measurement) -> None:
         """Have the measurement served when it is next due; one standing entry a vehicle, the nearest."""
-        due_ns, standing_ns = measurement.next_due_ns(), self._wakes.get(measurement.vehicle)
+        waits = self._lull.holds(measurement.vehicle)  # then `released` names it, and only exchanges are due
+        due_ns = measurement.exchange_due_ns if waits else measurement.next_due_ns()
+        standing_ns = self._wakes.get(measurement.vehicle)
         if standing_ns is None or due_ns < standing_ns:
             self._wakes[measurement.vehicle] = due_ns
             heapq.heappush(self._due, (due_ns, measurement.vehicle))

@@ -29,6 +29,10 @@ class Lull:
         """Have `vehicle` named by `released` once its result may go out."""
         self._waiting_until_ns.setdefault(vehicle, now_ns + PATIENCE_NS)
 
+    def holds(self, vehicle: str) -> bool:
+        """Whether `vehicle` waits to be named."""
+        return vehicle in self._waiting_until_ns
+
     @property
     def due_ns(self) -> int | None:
         """When `released` has something to name at the latest; None while nobody waits."""

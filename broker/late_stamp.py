@@ -66,4 +66,4 @@ class LatePacket(bytearray):
             if len(number) == WIDTH:  # else the length of the packet would be wrong
                 self[self._field] = number
                 self._stamp.raw_ns = raw_ns
-        return super().__getitem__(key)
+        return bytearray.__getitem__(self, key)  # allocates nothing that could set the garbage collector off

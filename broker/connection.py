@@ -279,7 +279,6 @@ class Connection:
         if self._client.pending():  # it has read more than was asked for
             pause_s = 0
         writers = [tcp] if self._client.want_write() or self._client.unsent else []
-        self._stamper.observe()
         try:
             readable, writable, _ = select.select([tcp, self._wake_read], writers, [], pause_s)
         except (OSError, ValueError):  # closed meanwhile; the next turn of the loop says so
@@ -300,7 +299,9 @@ class Connection:
 
         def tick() -> None:
             nonlocal wait_s
-            wait_s = self._owner.tick(read(self._clock))
+            now = read(self._clock)
+            self._stamper.observe(now)
+            wait_s = self._owner.tick(now)
 
         self._guarded(tick)
         return max(0.0, min(wait_s, _MAX_WAIT_S))

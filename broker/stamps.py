@@ -39,9 +39,9 @@ class ArrivalStamper:
         self._last = read(self._machine)
         self._steady_since_ns = self._last.raw_ns
 
-    def observe(self) -> None:
-        """Compare realtime with RAW once more, so that a step is known before anything else arrives."""
-        self._note(read(self._machine))
+    def observe(self, now: Reading) -> None:
+        """Compare realtime with RAW once more, before anything else arrives; `now` is the agent's clock."""
+        self._note(now if self._machine is self._clock else read(self._machine))
 
     def arrived(self, kernel: KernelStamp | None) -> tuple[Reading, StampKind]:
         """The clock at the arrival and how that is known; without a usable kernel stamp, the clock now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from broker.clock import Reading, SimulatedClock, earlier, machine_clock
+from broker.clock import Reading, SimulatedClock, earlier, machine_clock, read
 from broker.stamps import MOST_AGE_NS, ArrivalStamper, KernelStamp
 
 US = 1_000
@@ -43,6 +43,9 @@ class Bench:
         self.arrived_raw_ns = self.clock.now_ns
         return KernelStamp(self.clock.ahead_ns + self.clock.now_ns + shifted_ns, exact)
 
+    def observe(self) -> None:
+        self.stamper.observe(read(self.clock))
+
     def wait(self, ns: int) -> None:
         self.clock.now_ns += ns
 
@@ -51,7 +54,7 @@ class Bench:
 @pytest.mark.parametrize("look_ns", [0, 1, 50, 5 * US])
 def test_the_stamp_is_the_arrivals_and_never_earlier(age_ns: int, look_ns: int) -> None:
     bench = Bench(HandClock(look_ns))
-    bench.stamper.observe()
+    bench.observe()
     arrival = bench.arrival()
     bench.wait(age_ns)
     reading, kind = bench.stamper.arrived(arrival)
@@ -84,7 +87,7 @@ def test_with_bytes_queued_behind_it_is_called_inexact() -> None:
 def test_a_step_between_arrival_and_reading_makes_it_a_user_space_stamp(step_ns: int) -> None:
     bench = Bench()
     bench.wait(100 * MS)
-    bench.stamper.observe()
+    bench.observe()
     arrival = bench.arrival()
     bench.wait(MS)
     bench.clock.ahead_ns += step_ns
@@ -98,7 +101,7 @@ def test_a_step_that_was_seen_before_the_reading_still_counts_for_what_arrived_b
     arrival = bench.arrival()
     bench.wait(MS)
     bench.clock.ahead_ns += 100 * MS
-    bench.stamper.observe()
+    bench.observe()
     bench.wait(MS)
     assert bench.stamper.arrived(arrival)[1] == "user"
     later = bench.arrival()
@@ -110,7 +113,7 @@ def test_a_step_that_was_seen_before_the_reading_still_counts_for_what_arrived_b
 def test_a_stamp_from_the_future_or_too_old_is_not_believed(shifted_ns: int) -> None:
     bench = Bench()
     bench.wait(5 * S)
-    bench.stamper.observe()
+    bench.observe()
     assert bench.stamper.arrived(bench.arrival(shifted_ns=shifted_ns))[1] == "user"
 
 

@@ -155,7 +155,8 @@ class TopsideAgent:
         if refused:
             self._inbox.drop(refused.reason, _SENTENCES[refused.reason], letter.incoming)
         now_raw_ns = self._clock.raw_ns()
-        if measurement.exchange_due_ns > now_raw_ns:  # else the next ping follows at once
+        follows = measurement.exchange_due_ns <= now_raw_ns  # the second ping of a pair
+        if not measurement.exchanger.waiting and not follows:
             self._lull.answered(measurement.vehicle)
         self._publish_soon(measurement, now_raw_ns)
         self._wake_at(measurement)

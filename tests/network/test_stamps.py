@@ -213,6 +213,7 @@ def hogs(count):
         process.start()
     try:
         yield
+        assert all(process.is_alive() for process in processes)
     finally:
         for process in processes:
             process.kill()

@@ -31,6 +31,11 @@ class Constraint(NamedTuple):
     raw: bool
 
     @property
+    def delay_ns(self) -> int:
+        """Round trip less the Pi's own time, ns: what the bounds leave open but for the resolution."""
+        return self.upper_ns - self.lower_ns - 2 * self.resolution_ns
+
+    @property
     def realtime_offset_ns(self) -> int:
         """What turns θ into Pi realtime − topside realtime."""
         return self.pi_difference_ns - self.topside_difference_ns

@@ -21,6 +21,8 @@ COMMANDS = {
     "topside": "Run the surface agent: measure every vehicle, publish the results.",
     "record": "Run the recorder: write sessions below a folder.",
     "session": "Start and stop the recording of a session.",
+    "correct": "Correct a session's own timestamps, in files beside them.",
+    "export": "Write a session's clock offsets as CSV, Parquet, MCAP or for pyxdf.",
     "estimate": "Compute offset and drift again from recorded exchanges.",
 }
 """Each lives in `tidesync.commands.<name>` as `command`, and is imported only when it is run."""

@@ -123,8 +123,8 @@ def u95_table(rows: list[U95Row]) -> str:
             str(row.seeds),
             f"{row.online:.1%}",
             f"{row.afterwards:.1%}",
-            f"{low:.0%} to {high:.0%}",
-            "pass" if row.passes else "FAIL",
+            f"{low:.0%} to {high:.0%}" if row.judged else "",
+            ("pass" if row.passes else "FAIL") if row.judged else "",
         ]
         for row in rows
     ]

@@ -145,7 +145,7 @@ def mosquitto() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "mosquitto.conf")
         config.write_text(f"set_tcp_nodelay true\nlistener {port} 127.0.0.1\nallow_anonymous true\n")
-        process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)  # noqa: S603
+        process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)
         time.sleep(0.5)
         try:
             yield f"mqtt://127.0.0.1:{port}"

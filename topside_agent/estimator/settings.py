@@ -86,7 +86,7 @@ class EstimatorSettings(BaseModel):
         "which only new exchanges could show.",
     )
     u95_factor: float = Field(
-        default=1.3,
+        default=1.27,
         gt=0,
         le=10,
         description="u95 = this · √(expected squared error). From simulation: the errors' tails are thinner "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from broker.clock import Reading
@@ -65,6 +65,13 @@ class Exchanger:
         ping = Ping(seq=self.seq, nonce=nonce, origin_ns=max(0, sent.realtime_ns))
         self._outstanding = _Outstanding(ping, sent)
         return ping
+
+    def departed(self, raw_ns: int) -> None:
+        """Take `raw_ns`, topside's RAW at the socket write, for the outstanding ping's origin."""
+        outstanding = self._outstanding
+        if outstanding and raw_ns > outstanding.sent.raw_ns:
+            sent = replace(outstanding.sent, raw_ns=raw_ns)
+            self._outstanding = replace(outstanding, sent=sent)
 
     def give_up(self) -> None:
         """Forget the outstanding ping: its pong will not come (the connection ended)."""

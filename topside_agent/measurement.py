@@ -64,10 +64,14 @@ class Measurement:
 
     def next_due_ns(self) -> int:
         """Topside's RAW at which `expire`, `ping` or `publish` may next have something to do."""
-        exchange_ns = self.exchanger.expires_ns if self.exchanger.waiting else self._schedule.due_ns
         if not self._something_to_say:
-            return exchange_ns
-        return min(exchange_ns, self._publish_due_ns(), self._holdover_ns())
+            return self.exchange_due_ns
+        return min(self.exchange_due_ns, self._publish_due_ns(), self._holdover_ns())
+
+    @property
+    def exchange_due_ns(self) -> int:
+        """Topside's RAW at which `expire` or `ping` may next have something to do."""
+        return self.exchanger.expires_ns if self.exchanger.waiting else self._schedule.due_ns
 
     def burst(self, now_raw_ns: int) -> None:
         """Measure at once, several times."""

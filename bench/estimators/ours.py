@@ -9,14 +9,14 @@ import numpy as np
 
 from bench.estimators.score import Answers
 from bench.estimators.traces import START_REALTIME_NS
-from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator, smooth
+from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.estimators.clocks import Floats, Integers
     from bench.estimators.traces import Trace
-    from topside_agent.estimator.track import Row
+    from topside_agent.estimator.track import Row, Track
 
 OUTAGE_NS = 30_000_000_000
 """A longer pause between two exchanges is watched every 10 s: that is holdover."""
@@ -116,9 +116,8 @@ def _relative(truth_ns: Integers, rows: Sequence[Estimate | Row]) -> tuple[Float
     return offset, lower, upper, u95
 
 
-def run_afterwards(trace: Trace, settings: EstimatorSettings | None = None) -> Answers:
+def answers_afterwards(trace: Trace, track: Track) -> Answers:
     """The smoothed track at each exchange's destination; ambiguous rows are not held to their bounds."""
-    track = smooth(trace.exchanges, settings or EstimatorSettings())
     at_ns = np.array([row.topside_unix_ns for row in track.rows], dtype=np.int64)
     columns = _relative(trace.truth_at(at_ns), track.rows)
     counted = np.array([row.state != "ambiguous" for row in track.rows])

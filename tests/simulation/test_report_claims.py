@@ -7,7 +7,7 @@ from test_fallback import MS, sail
 from bench.estimators.traces import make_trace
 from broker.clock import Step
 from topside_agent.estimator import EstimatorSettings, smooth
-from topside_agent.report.coverage import coverage, standing_alone
+from topside_agent.report.coverage import coverage
 from topside_agent.report.verdict import verdict
 
 S = 1_000_000_000
@@ -29,7 +29,7 @@ FAMILIES = (
 def promised(exchanges):
     """The stretches of the smoothed track, the sound rows' instants and offsets."""
     by_instant = {exchange.destination_ns: exchange for exchange in exchanges}
-    track = standing_alone(smooth(exchanges), by_instant)
+    track = smooth(exchanges)
     rows = [row for row in track.rows if row.state == "ok"]
     at_ns = np.array([row.topside_unix_ns for row in rows])
     offset_ns = np.array([row.offset_ns for row in rows])

@@ -15,7 +15,7 @@ from topside_agent.estimator import EstimatorSettings, Row, Segment, Track
 from topside_agent.recorder.journal import lines_of
 from topside_agent.report import units
 from topside_agent.report.build import build
-from topside_agent.report.coverage import Stretch, coverage, standing_alone
+from topside_agent.report.coverage import Stretch, coverage
 from topside_agent.report.figures import figure
 from topside_agent.report.numbers import numbers
 from topside_agent.report.page import Section, page
@@ -63,7 +63,7 @@ def exchanges_of(rows, *, over_http=()):
 
 def stretches_of(rows, *causes, over_http=()):
     by_instant = exchanges_of(rows, over_http=over_http)
-    track = standing_alone(track_of(rows, *causes), by_instant)
+    track = track_of(rows, *causes)
     return coverage(track, by_instant, EstimatorSettings())
 
 
@@ -87,10 +87,10 @@ def test_a_silence_is_a_gap_whose_error_allows_for_the_wander_on_the_way():
     assert kinds[0].error_ns < 301 * US
 
 
-def test_without_raw_clocks_a_row_stands_on_its_own_exchange_and_slews_and_steps_are_allowed_for():
-    (only,) = stretches_of([row(0, -150), row(2, -150.2)], over_http=(0, 1))
-    half_a_round_trip, slewed, between = MS, 700e-6 * S, 0.2 * MS
-    assert only.error_ns == pytest.approx(half_a_round_trip + slewed + between, rel=0.01)
+def test_without_raw_clocks_slews_and_steps_between_two_rows_are_allowed_for():
+    (only,) = stretches_of([row(0, -150, error_us=1000), row(2, -150.2, error_us=1000)], over_http=(0, 1))
+    own, slewed, between = MS, 700e-6 * S, 0.2 * MS
+    assert only.error_ns == pytest.approx(own + slewed + between, rel=0.01)
 
 
 def test_a_step_is_uncertain_from_the_last_sound_row_before_to_the_first_after():

@@ -78,7 +78,7 @@ class OffsetEstimator:
             drift = run.drift() if broken.keeps_drift else None
             return self._accept(new, self._begin(new.constraint, drift), self._cut(broken, new, last))
         cut = None if broken is None else self._cut(broken, new, last)
-        if not self._may_continue(run):
+        if not self._may_continue(run, new.constraint):
             return self._accept(new, self._begin(new.constraint, run.drift()), cut)
         contradicted_s = run.add(new.constraint)
         if contradicted_s is None:
@@ -107,9 +107,9 @@ class OffsetEstimator:
         tolerance_ns = settings.step_min_ns + round(settings.slew_limit_ppm * 1e3 * settings.late_limit_s)
         return is_late(new, newest, self._topside_difference_before_ns, tolerance_ns)
 
-    def _may_continue(self, run: Run) -> bool:
-        """On realtime the limits depend on whether the Pi is slewed; when that changes, bounds start anew."""
-        return run.raw or run.free == self.pi_clock_free
+    def _may_continue(self, run: Run, new: Constraint) -> bool:
+        """Bounds start anew with each handshake over HTTP, and on realtime when slewing begins or ends."""
+        return not new.alone and (run.raw or run.free == self.pi_clock_free)
 
     def _begin(self, first: Constraint, drift: Drift | None = None) -> Run:
         return Run(

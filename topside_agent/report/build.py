@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from broker.version import VERSION
 from schemas.instants import iso_utc, ns_from_utc
 from topside_agent.estimator import EstimatorSettings
-from topside_agent.report.coverage import coverage, standing_alone
+from topside_agent.report.coverage import coverage
 from topside_agent.report.figures import figure
 from topside_agent.report.numbers import numbers
 from topside_agent.report.page import Section, page
@@ -46,7 +46,7 @@ def build(session: Session, script: str) -> Report:
 
 def _section(one: Measured, session: Session, *, named: bool) -> Section:
     by_instant = {exchange.destination_ns: exchange for exchange in one.exchanges}
-    track = standing_alone(one.track, by_instant)
+    track = one.track
     stretches = coverage(track, by_instant, EstimatorSettings())
     title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
     events = [event for event in session.events if event.vehicle == one.vehicle]

@@ -50,26 +50,6 @@ def max_error_ns(row: Row) -> int:
     return max(row.upper_ns - row.offset_ns, row.offset_ns - row.lower_ns)
 
 
-def standing_alone(track: Track, by_instant: Mapping[int, Exchange]) -> Track:
-    """The track with each row over HTTP bounded by its own exchange alone.
-
-    Without RAW a step can go unseen, and then what was measured before it belies the rows after it.
-    """
-    rows = [
-        _own_bounds(row, by_instant[row.topside_unix_ns]) if _over_http(row, by_instant) else row
-        for row in track.rows
-    ]
-    return replace(track, rows=rows)
-
-
-def _own_bounds(row: Row, exchange: Exchange) -> Row:
-    lower_ns = exchange.transmit_ns - exchange.destination_ns - exchange.resolution_ns
-    upper_ns = lower_ns + exchange.delay_ns + 2 * exchange.resolution_ns
-    # The upper end holds at the origin: on the way back the clock may have been slewed besides.
-    upper_ns += (exchange.destination_ns - exchange.origin_ns) // 1000
-    return row._replace(lower_ns=min(row.lower_ns, lower_ns), upper_ns=max(row.upper_ns, upper_ns))
-
-
 def coverage(track: Track, by_instant: Mapping[int, Exchange], settings: EstimatorSettings) -> list[Stretch]:
     """The track's stretches in order. Between two rows the offset is a straight line from one to the other.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.peers.document import verdict_table
-from bench.peers.tables import markdown_table, number, share
+from bench.tables import markdown_table, number, share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

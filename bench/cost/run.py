@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from bench.cost.pairs import pairs
 from bench.cost.scale import Size, load
 from bench.cost.verdicts import verdicts
 from bench.peers.run import machine
-from bench.peers.tables import plain
+from bench.tables import tell
 
 SECONDS, QUICK_SECONDS = 30.0, 8.0
 REPEATS, QUICK_REPEATS = 7, 3
@@ -48,11 +47,7 @@ def main(
         warm_up,
     )
     text = document(figures)
-    click.echo(text)
-    if markdown:
-        markdown.write_text(text, encoding="utf-8")
-    if json_path:
-        json_path.write_text(json.dumps(plain(figures), indent=1) + "\n", encoding="utf-8")
+    tell(figures, text, markdown, json_path)
     sys.exit(0 if all(verdict.kept for verdict in figures.verdicts) else 1)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.estimators.report import cost_failures, cost_table, detail_table, extra_table, rms_table, u95_table
 
@@ -76,16 +75,3 @@ def document(figures: Figures) -> str:
     for rate, rows in by_rate.items():
         parts += [f"## All figures, {rate:g}/s\n", _DETAIL, detail_table(rows) + "\n"]
     return "\n".join(parts)
-
-
-def plain(value: Any) -> Any:
-    """What JSON can hold: named tuples by their fields' names, NaN and infinity as null."""
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: plain(entry) for name, entry in value._asdict().items()}
-    if isinstance(value, dict):
-        return {name: plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    if isinstance(value, float) and not isfinite(value):
-        return None
-    return value

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from math import isfinite, isnan
 from typing import TYPE_CHECKING
 
+from bench import tables
 from bench.estimators.jobs import AFTERWARDS, ONLINE
 from bench.estimators.peers import AFTERWARDS as SMOOTHING_PEERS
 from bench.estimators.peers import ONLINE as ONLINE_PEERS
@@ -17,6 +17,7 @@ from bench.estimators.targets import (
     U95_COVERAGE,
 )
 from bench.estimators.traces import FAMILIES
+from bench.tables import markdown_table, number
 
 if TYPE_CHECKING:
     from bench.estimators.cost import SmoothCost, UpdateCost
@@ -24,29 +25,9 @@ if TYPE_CHECKING:
     from bench.estimators.table import Row, U95Row
 
 
-def number(value: float | None) -> str:
-    """Two or three digits, as much as means over seeds are good for."""
-    if value is None or isnan(value):
-        return "–"
-    if not isfinite(value):
-        return "none"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
 def share(value: float) -> str:
-    if isnan(value):
-        return "–"
-    return "100 %" if value == 1.0 else f"{min(value * 100, 99.99):.2f} %"
-
-
-def markdown_table(head: list[str], body: list[list[str]]) -> str:
-    """Padded, so that it can be read as text too."""
-    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
-    lines = [head, ["-" * width for width in widths], *body]
-    return "\n".join(
-        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
-        for line in lines
-    )
+    """Hundredths of a per cent: bounds are to hold always."""
+    return tables.share(value, 2)
 
 
 def _verdict(failures: list[str]) -> str:

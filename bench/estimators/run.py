@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 from pathlib import Path
@@ -12,12 +11,13 @@ import click
 import numpy as np
 
 from bench.estimators.cost import smooth_costs, update_cost
-from bench.estimators.document import Figures, document, plain
+from bench.estimators.document import Figures, document
 from bench.estimators.extra import extra_rows
 from bench.estimators.jobs import Job, Result, run_jobs
 from bench.estimators.table import rows, u95_rows
 from bench.estimators.targets import EIGHT_HOURS_EXCHANGES, MAIN_RATE_HZ, SYMMETRIC
 from bench.estimators.traces import EXTRA, FAMILIES, TABLE
+from bench.tables import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,11 +60,7 @@ def main(
     results = run_jobs(jobs, processes=processes, progress=_progress)
     figures = _figures(results, seeds, long_logs=long_logs and not quick)
     text = document(figures)
-    click.echo(text)
-    if markdown:
-        markdown.write_text(text, encoding="utf-8")
-    if json_path:
-        json_path.write_text(json.dumps(plain(figures), indent=1) + "\n", encoding="utf-8")
+    tell(figures, text, markdown, json_path)
     sys.exit(1 if figures.failures else 0)
 
 

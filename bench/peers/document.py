@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.peers.conditions import CONDITIONS
-from bench.peers.tables import markdown_table, number, share
+from bench.tables import markdown_table, number, share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

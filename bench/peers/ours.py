@@ -16,8 +16,8 @@ from bench.peers.estimates import Estimate
 from bench.peers.exchanges import Stamps
 from bench.peers.plain_paho import connected_client
 from bench.peers.processes import installed, wait_until
-from bench.peers.tables import share
 from bench.peers.turns import name_at
+from bench.tables import share
 from schemas.messages import ExchangeBatch, OffsetResult
 from topside_agent.estimator import OffsetEstimator
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -19,8 +18,8 @@ from bench.peers.document import Figures, document
 from bench.peers.match import Plan, Played, play
 from bench.peers.processes import installed
 from bench.peers.score import scores, single
-from bench.peers.tables import plain
 from bench.peers.verdicts import verdicts
+from bench.tables import tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,11 +64,7 @@ def main(
         played[condition] = play(CONDITIONS[condition], {name: CONTESTANTS[name]() for name in names}, plan)
     figures = make_figures(played, plan, absent)
     text = document(figures)
-    click.echo(text)
-    if markdown:
-        markdown.write_text(text, encoding="utf-8")
-    if json_path:
-        json_path.write_text(json.dumps(plain(figures), indent=1) + "\n", encoding="utf-8")
+    tell(figures, text, markdown, json_path)
     sys.exit(0 if all(verdict.kept for verdict in figures.verdicts) else 1)
 
 

@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock bench-estimators clean
+.PHONY: help setup demo test check format lock bench-estimators soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -28,6 +28,9 @@ format: .venv/.dev ## Put the code in order
 
 bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (an hour); into docs/
 	$(BIN)/python -m bench.estimators --markdown docs/bench-estimators.md --json docs/bench-estimators.json $(ARGS)
+
+soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 200 times: is all there?
+	$(BIN)/python -m bench.soak_recorder $(ARGS)
 
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \

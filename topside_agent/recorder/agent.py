@@ -25,8 +25,8 @@ from topside_agent.recorder.store import load_recording
 if TYPE_CHECKING:
     from broker.errors import BrokerError
     from schemas.messages import SessionState
+    from topside_agent.recorder.ending import Closing
     from topside_agent.recorder.recording import Recording
-    from topside_agent.recorder.session import Closing
     from topside_agent.recorder.settings import RecorderSettings
 
 _log = logging.getLogger(__name__)

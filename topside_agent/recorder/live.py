@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult, ResendCommand, SessionState
-from topside_agent.recorder.session import Closing, Session
+from topside_agent.recorder.ending import Closing
+from topside_agent.recorder.session import Session
 from topside_agent.recorder.store import SessionStore
 
 if TYPE_CHECKING:

@@ -58,6 +58,13 @@ class Session:
         """Whose result stands, by vehicle."""
         return {vehicle: log.topside for vehicle, log in self._vehicles.items() if log.topside}
 
+    @property
+    def newest(self) -> dict[str, int]:
+        """Topside's realtime (ns) at the newest exchange of each vehicle that has one."""
+        return {
+            vehicle: log.last_exchange_ns for vehicle, log in self._vehicles.items() if log.last_exchange_ns
+        }
+
     def heard_within(self, span_ns: int, now: Reading) -> set[str]:
         """The vehicles of which something was recorded in the last `span_ns`."""
         return {

@@ -73,6 +73,13 @@ class MetadataWatch:
         while not self._new.exists() and time.monotonic() < deadline:
             pass
 
+    def wait_for_append(self, timeout_s: float) -> None:
+        """Return when the journal has just grown, if it does in time."""
+        journal = self.folder / "time_sync" / "exchanges.jsonl"
+        size, deadline = journal.stat().st_size, time.monotonic() + timeout_s
+        while journal.stat().st_size == size and time.monotonic() < deadline:
+            pass
+
     @property
     def _new(self) -> Path:
         return self.folder / f".{FILE_NAME}.new"

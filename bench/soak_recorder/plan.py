@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 STEP_S = 3
 REBOOT_AT, STEP_AT, BROKER_AT = 0.4, 0.5, 0.6
-"""As parts of the session: rov2 reboots, rov1's clock is stepped, the broker is killed and started."""
+"""As parts of the session: rov2 reboots, rov1's clock is stepped, the broker and the recorder are killed."""
+AGAIN_AT = (0.3, 0.7, 0.95)
+"""Topside sends again all that it holds, as if another recorder had asked for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from typing import TYPE_CHECKING
 
 from bench.soak_recorder.complete import MetadataWatch, make_theirs
 from bench.soak_recorder.mosquitto import Mosquitto
-from bench.soak_recorder.plan import BROKER_AT, REBOOT_AT, Plan
+from bench.soak_recorder.plan import AGAIN_AT, BROKER_AT, REBOOT_AT, Plan
 from bench.soak_recorder.recorder import RecorderProcess
 from bench.soak_recorder.sea import Sea
 from bench.soak_recorder.verdict import Verdict, judge_events, judge_exchanges, judge_metadata
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.02
 _AIM_S = 0.3
+_AWAY_S = 1.0
 
 
 class Soak:
@@ -63,6 +63,7 @@ class Soak:
         seconds, begun = self._plan.seconds, time.monotonic()
         planned = [(moment, self._kill) for moment in self._plan.kill_moments_s()]
         planned += [(REBOOT_AT * seconds, self._sea.reboot), (BROKER_AT * seconds, self._restart_broker)]
+        planned += [(again * seconds, self._sea.ask_again) for again in AGAIN_AT]
         planned += [(seconds, lambda: None)]
         for moment, work in sorted(planned, key=lambda each: each[0]):
             while (left := begun + moment - time.monotonic()) > 0:
@@ -71,21 +72,31 @@ class Soak:
             work()
 
     def _kill(self) -> None:
-        if self._recorder.kills % 2:  # each second one is aimed: a write is short
-            self._watch.wait_for_write(_AIM_S)
+        self._aim()
         self._recorder.kill()
         self._watch.look_after_kill()
         self._recorder.start()
         if self._recorder.kills % 10 == 0:
             self._say(f"{self._recorder.kills} kills, {len(self._watch.faults)} versions not complete")
 
+    def _aim(self) -> None:
+        """Two of three kills: writes of the metadata are short, and so is an append without its answer."""
+        if self._recorder.kills % 3 == 1:
+            self._watch.wait_for_write(_AIM_S)
+        elif self._recorder.kills % 3 == 2:
+            self._watch.wait_for_append(_AIM_S)
+
     def _restart_broker(self) -> None:
-        threading.Thread(target=self._mosquitto.restart, daemon=True).start()
+        """While the recorder is away and the broker holds messages for it: they are lost with it."""
+        self._recorder.kill()
+        time.sleep(_AWAY_S)
+        self._mosquitto.restart()
+        self._recorder.start()
 
     def _judge(self, window_ns: tuple[int, int]) -> Verdict:
         verdict = Verdict()
         verdict.note("seconds", self._plan.seconds)
-        verdict.note("kills", self._recorder.kills, wanted=self._plan.kills)
+        verdict.note("kills", self._recorder.kills, wanted=self._plan.kills + 1)  # and one with the broker
         judge_metadata(verdict, self._watch)
         judge_exchanges(verdict, self._recorder.folder, self._sea, window_ns)
         judge_events(verdict, self._recorder.folder)

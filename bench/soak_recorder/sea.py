@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.soak_recorder.plan import STEP_AT, STEP_S, Plan
 from broker.clock import Reading, SimulatedClock, Step, SystemClock
-from broker.connection import Connection, Incoming
+from broker.connection import Connection, Incoming, Outgoing
 from broker.settings import ConnectionSettings
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from schemas import topics
 from schemas.exchange import Exchange
-from schemas.messages import ExchangeBatch
+from schemas.messages import ExchangeBatch, ResendCommand
 from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings
 
@@ -24,6 +25,7 @@ ROOT = "tidesync"
 STEPPED, REBOOTED = "rov1", "rov2"
 VEHICLES = (STEPPED, REBOOTED)
 _FOREVER = 2**53
+_TOPSIDE = "topside"
 
 
 class Ear:
@@ -59,10 +61,14 @@ class Sea:
         """Every clock that a vehicle had, by boot id."""
         self.ear = Ear(url, self.clock)
         self._url = url
-        self._topside = TopsideAgent(
-            TopsideSettings(broker=url, rate=plan.rate, publish_interval_s=plan.publish_s, vehicle=VEHICLES),
-            self.clock,
+        measured = TopsideSettings(
+            broker=url,
+            topside=_TOPSIDE,
+            vehicle=VEHICLES,
+            rate=plan.rate,
+            publish_interval_s=plan.publish_s,
         )
+        self._topside = TopsideAgent(measured, self.clock)
         self._vehicles: dict[str, PiAgent] = {}
         self._plan = plan
 
@@ -82,6 +88,14 @@ class Sea:
         """As a Pi without a battery clock: another time, another boot id."""
         self._vehicles[REBOOTED].stop()
         self._boot(REBOOTED, offset_ns=-900 * S, drift_ppm=21.0)
+
+    def ask_again(self) -> None:
+        """Have topside send again all that it holds."""
+        topic = topics.build(ROOT, topics.TOPSIDE_COMMAND, topside=_TOPSIDE)
+        for vehicle in VEHICLES:
+            command = ResendCommand(request_id=vehicle, vehicle=vehicle, from_seq=0, to_seq=_FOREVER)
+            outgoing = Outgoing(topic, command.encode())
+            self.ear.connection.post(partial(self.ear.connection.publish, outgoing))
 
     def stop(self) -> None:
         for vehicle in self._vehicles.values():

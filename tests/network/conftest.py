@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from boats import Boat
 from brokers import MOSQUITTO, RunningBroker
-from recording import FakeTopside, Place
+from recording import FakeTopside, Operator, Place
 
 
 def pytest_collection_modifyitems(items):
@@ -73,3 +73,10 @@ def topside(mosquitto):
     fake = FakeTopside(mosquitto.url)
     yield fake
     fake.connection.stop()
+
+
+@pytest.fixture
+def operator(mosquitto):
+    made = Operator(mosquitto.url)
+    yield made
+    made.connection.stop()

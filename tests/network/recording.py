@@ -14,7 +14,7 @@ from broker.settings import ConnectionSettings
 from schemas import topics
 from schemas.exchange import Exchange
 from schemas.instants import utc_from_ns
-from schemas.messages import Event, OffsetResult, ResendCommand
+from schemas.messages import Event, OffsetResult, ResendCommand, SessionState
 from topside_agent.backlog import Backlog
 
 ROOT = "tidesync"
@@ -183,6 +183,39 @@ class Place:
         return [*command, name, "--broker", self.broker.url]
 
 
+class Operator:
+    """Publishes session commands as bytes, on any topic, and keeps every state that is said."""
+
+    def __init__(self, url):
+        self.states = []
+        self.connection = Connection(ConnectionSettings(broker=url), self, SystemClock(), name="operator")
+        self.connection.start()
+        assert self.connection.wait_until_up(10)
+
+    def connected(self):
+        self.connection.subscribe([("tidesync/v1/session/+/state", 1)])
+
+    def disconnected(self, reason):
+        pass
+
+    def received(self, message):
+        self.states.append(SessionState.decode(message.payload))
+
+    def tick(self, now):  # noqa: ARG002 - the connection's signature
+        return 1.0
+
+    def say(self, session, **command):
+        outgoing = Outgoing(f"tidesync/v1/session/{session}/command", json.dumps(command).encode())
+        self.connection.post(lambda: self.connection.publish(outgoing))
+
+    def answer(self, request_id):
+        return until(
+            lambda: next((state for state in self.states if state.request_id == request_id), None),
+            5,
+            f"the answer to {request_id}",
+        )
+
+
 def start(place, *more):
     """Start session s1."""
     until(lambda: "connected to broker" in place.log(), 15, "the recorder's connection")
@@ -200,3 +233,9 @@ def assert_complete(place, topside):
     assert len(set(keys)) == len(keys)
     first, last = min(one.seq for one in recorded), max(one.seq for one in recorded)
     assert sorted(recorded, key=lambda one: one.seq) == topside.finished[first : last + 1]
+
+
+def states(place, *more):
+    code, out, err = place.session("list", "--json", "--broker", place.broker.url, *more)
+    assert (code, err) == (0, "")
+    return {state["session"]: state for state in json.loads(out)["sessions"]}

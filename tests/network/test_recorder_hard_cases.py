@@ -1,4 +1,4 @@
-"""What must not harm a recording: other writers, full and read-only disks, hostile names, nobody there."""
+"""What must not harm a recording: other writers, full and read-only disks, hostile names."""
 
 import json
 import os
@@ -10,13 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 from brokers import until
-from recording import Place, assert_complete, start, stop
-
-from broker.clock import SystemClock
-from broker.connection import Connection, Outgoing
-from broker.settings import ConnectionSettings
-from schemas.messages import SessionState
-from topside_agent.recorder.settings import RecorderSettings
+from recording import Place, assert_complete, start, states, stop
 
 FOREIGN = {"method": "ntp_handshake_v1", "offsetMs": -151, "uncertaintyMs": 4, "error": None}
 
@@ -47,46 +41,6 @@ class Consumer(threading.Thread):
             self.writes += 1
 
 
-class Operator:
-    """Publishes session commands as bytes, on any topic, and keeps every state that is said."""
-
-    def __init__(self, url):
-        self.states = []
-        self.connection = Connection(ConnectionSettings(broker=url), self, SystemClock(), name="operator")
-        self.connection.start()
-        assert self.connection.wait_until_up(10)
-
-    def connected(self):
-        self.connection.subscribe([("tidesync/v1/session/+/state", 1)])
-
-    def disconnected(self, reason):
-        pass
-
-    def received(self, message):
-        self.states.append(SessionState.decode(message.payload))
-
-    def tick(self, now):  # noqa: ARG002 - the connection's signature
-        return 1.0
-
-    def say(self, session, **command):
-        outgoing = Outgoing(f"tidesync/v1/session/{session}/command", json.dumps(command).encode())
-        self.connection.post(lambda: self.connection.publish(outgoing))
-
-    def answer(self, request_id):
-        return until(
-            lambda: next((state for state in self.states if state.request_id == request_id), None),
-            5,
-            f"the answer to {request_id}",
-        )
-
-
-@pytest.fixture
-def operator(mosquitto):
-    made = Operator(mosquitto.url)
-    yield made
-    made.connection.stop()
-
-
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 256 kB, and a way to mount it read-only."""
@@ -101,12 +55,6 @@ def small_disk(tmp_path):
         pytest.skip(f"no tmpfs here: {done.stderr.decode().strip()}")
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
-
-
-def states(place, *more):
-    code, out, err = place.session("list", "--json", "--broker", place.broker.url, *more)
-    assert (code, err) == (0, "")
-    return {state["session"]: state for state in json.loads(out)["sessions"]}
 
 
 @contextmanager
@@ -277,91 +225,3 @@ def test_no_name_from_the_network_leaves_the_root(place, operator, tmp_path):
     assert "is not a session name" in place.log()
     assert "Traceback" not in place.log()
     assert sorted(path for path in tmp_path.rglob("*") if path.name != "mosquitto.log") == before
-
-
-def test_with_no_vehicle_and_no_topside_the_metadata_says_so_at_once_and_the_alarm_comes(place, operator):
-    place.record("--alarm-s", "8")
-    until(lambda: "connected to broker" in place.log(), 15, "the recorder's connection")
-    operator.say(
-        "s1",
-        request_id="r",
-        action="start",
-        mission="reef-42",
-        sensors={"inWater": "rov1", "surface": "rov2", "other": "rov3"},
-    )
-    operator.answer("r")
-    begun = time.monotonic()
-    for sensor in ("inWater", "surface", "other"):
-        entry = place.metadata()["timeSync"][sensor]
-        assert (entry["method"], entry["offsetMs"], entry["error"]) == ("unsynced", None, "timeout")
-    until(lambda: operator.states[-1].alarm, 10, "the alarm")
-    assert time.monotonic() - begun < 10
-    assert (operator.states[-1].state, operator.states[-1].exchanges) == ("recording", 0)
-    assert "nothing recorded of rov1, rov2, rov3 for more than 8 s" in place.log()
-
-
-def test_the_alarm_comes_within_ten_seconds_by_default():
-    fields = RecorderSettings.model_fields
-    assert fields["alarm_s"].default + 2 * fields["update_s"].default <= 10
-
-
-def test_a_start_that_nobody_waits_for_any_more_begins_nothing(place, operator):
-    place.record()
-    assert start(place)[0] == 0  # so that the broker has a session for this recorder
-    assert stop(place)[0] == 0
-    place.kill()
-    operator.say("late", request_id="late", action="start", mission="reef-42", sensors={})
-    place.record()
-    until(lambda: place.log().count("connected to broker") == 2, 15, "the recorder again")
-    assert start(place)[0] == 0
-    assert not place.folder("late").exists()
-
-
-def test_a_recorder_that_is_stopped_says_so_and_one_that_is_started_takes_it_back(place, topside):
-    place.record()
-    assert states(place) == {}
-    code, out, _ = place.session("list", "--broker", place.broker.url)
-    assert (code, out.count("\n"), "no session is known" in out) == (0, 1, True)
-    assert start(place, "--sensor", "inWater=rov1")[0] == 0
-    until(place.recorded, 10, "exchanges")
-    assert states(place)["s1"]["alarm"] is None
-    assert place.stop() == 0
-    state = states(place)["s1"]
-    assert (state["state"], state["alarm"]) == ("recording", "the recorder was stopped: nothing is recorded")
-    code, out, _ = place.session("list", "--broker", place.broker.url)
-    assert "the recorder was stopped" in out
-    assert "inWater=rov1" in out
-    place.record()
-    until(lambda: states(place)["s1"]["alarm"] is None, 15, "the alarm taken back")
-    assert stop(place)[0] == 0
-    assert_complete(place, topside)
-    assert states(place)["s1"]["state"] == "stopped"
-
-
-def test_a_list_without_a_broker_is_one_line_and_exit_code_1(place):
-    place.broker.stop()
-    code, out, err = place.session("list", "--json", "--broker", place.broker.url)
-    assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "connection refused" in err
-
-
-def test_a_command_is_repeated_until_a_recorder_that_is_just_starting_answers(place):
-    outcome = []
-    arguments = (
-        "start",
-        "--mission",
-        "reef-42",
-        "--name",
-        "s1",
-        "--timeout",
-        "20",
-        "--broker",
-        place.broker.url,
-    )
-    asking = threading.Thread(target=lambda: outcome.append(place.session(*arguments)))
-    asking.start()
-    time.sleep(2)
-    place.record()
-    asking.join()
-    assert outcome[0][0] == 0
-    assert isinstance(place.metadata()["timeSync"]["tidesync"], dict)

@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock bench-estimators soak-recorder clean
+.PHONY: help setup demo test check format lock bench-estimators bench-peers bench-cost soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -29,6 +29,14 @@ format: .venv/.dev ## Put the code in order
 bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (an hour); into docs/
 	$(BIN)/python -m bench.estimators --markdown docs/bench-estimators.md --json docs/bench-estimators.json $(ARGS)
 
+bench-peers: .venv/.bench ## The whole measurement beside the real peers (half an hour; QUICK=1: 3 min); into docs/
+	$(BIN)/python -m bench.peers $(if $(QUICK),--quick) \
+		--markdown docs/bench-peers.md --json docs/bench-peers.json $(ARGS)
+
+bench-cost: .venv/.bench ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/
+	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
+		--markdown docs/bench-cost.md --json docs/bench-cost.json $(ARGS)
+
 soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 200 times: is all there?
 	$(BIN)/python -m bench.soak_recorder $(ARGS)
 
@@ -38,8 +46,11 @@ lock: ## Pin the dependencies anew (needs uv)
 		--extra pi --extra topside --extra broker pyproject.toml requirements/build.in -o requirements/run.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" $(ARGS) -c requirements/run.lock \
-		--extra pi --extra topside --extra broker --group dev pyproject.toml requirements/build.in \
+		--extra pi --extra topside --extra export --extra broker --group dev pyproject.toml requirements/build.in \
 		-o requirements/dev.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" $(ARGS) -c requirements/run.lock \
+		--group bench pyproject.toml -o requirements/bench.lock
 
 clean: ## Remove what was built
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -57,3 +68,10 @@ clean: ## Remove what was built
 .venv/.dev: requirements/dev.lock .venv/.run
 	@$(INSTALL) --require-hashes -r requirements/dev.lock
 	@touch $@
+
+.venv/.bench: requirements/bench.lock .venv/.run
+	@$(INSTALL) --require-hashes -r requirements/bench.lock
+	@touch $@
+
+# The tests of the live benchmarks run the real peers, briefly.
+test: .venv/.bench

@@ -169,9 +169,36 @@ class SimulatedClock:
             + (self.raw_at(base_raw_ns) - self._start_raw_ns)
         )
 
+    def elapsed_ns(self, base_ns: int) -> int:
+        """How far RAW moves while the base's moves by `base_ns`, rounded down."""
+        return base_ns + base_ns * self._drift_ppt // 10**12
+
     def true_offset_ns(self, base: Reading) -> int:
         """The offset that a perfect measurement would give at the base's reading `base`, in ns."""
         return self.realtime_at(base.raw_ns) - base.realtime_ns
+
+
+def machine_clock(clock: Clock) -> Clock:
+    """The clock that the kernel stamps with: what a simulated clock is made from, else `clock` itself."""
+    while isinstance(clock, SimulatedClock):
+        clock = clock.base
+    return clock
+
+
+def earlier(clock: Clock, reading: Reading, machine_ns: int) -> Reading:
+    """`reading` of `clock` taken back by `machine_ns` of the machine's RAW, rounded to the later side.
+
+    The difference stays as it was read: RAW is what is dated.
+    """
+    return Reading(
+        reading.raw_ns - _elapsed_ns(clock, machine_ns), reading.realtime_minus_raw_ns, reading.width_ns
+    )
+
+
+def _elapsed_ns(clock: Clock, machine_ns: int) -> int:
+    if isinstance(clock, SimulatedClock):
+        return clock.elapsed_ns(_elapsed_ns(clock.base, machine_ns))
+    return machine_ns
 
 
 def process_instance_id() -> str:

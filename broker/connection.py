@@ -14,23 +14,27 @@ import socket
 import ssl
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from paho.mqtt.client import Client, WebsocketConnectionError
+from paho.mqtt.client import WebsocketConnectionError
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from broker.backoff import Backoff
+from broker.client import client_class
 from broker.clock import Clock, Reading, read
 from broker.errors import BrokerError, BrokerUnreachableError, CredentialsError, connect_reason
+from broker.stamps import ArrivalStamper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from paho.mqtt.client import ConnectFlags, MQTTMessage, SocketLike
+    from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, SocketLike
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
+    from broker.client import PlainClient
+    from broker.late_stamp import LateStamp
     from broker.settings import ConnectionSettings
     from schemas.exchange import StampKind
 
@@ -40,22 +44,25 @@ _CONNECT_TIMEOUT_S = 5.0
 _CONNACK_TIMEOUT_S = 10.0
 _MAX_WAIT_S = 0.5
 _REPEAT_LOG_S = 60.0
+_UNSTAMPED_MOST = 8
+"""Messages in a row without a usable kernel stamp until they are no longer expected."""
 _REFUSED_CREDENTIALS = {"Bad user name or password", "Not authorized"}
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to publish."""
+    """A message to publish; one with a `late` stamp goes at QoS 0, not retained."""
 
     topic: str
     payload: bytes
     qos: int = 1
     retain: bool = False
+    late: LateStamp | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message that arrived, and the clock read before anything else was done with it."""
+    """A message that arrived, and the clock as it stood then; `stamp` says how that is known."""
 
     topic: str
     payload: bytes
@@ -78,19 +85,6 @@ class Owner(Protocol):
 
     def tick(self, now: Reading) -> float:
         """Called often, connected or not; returns how many seconds it may take until the next call."""
-
-
-class _Client(Client):
-    """paho's client with its TCP socket tuned before anything is sent on it."""
-
-    user_timeout_ms = 0
-
-    def _create_socket_connection(self) -> socket.socket:
-        tcp = super()._create_socket_connection()
-        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.user_timeout_ms and hasattr(socket, "TCP_USER_TIMEOUT"):
-            tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.user_timeout_ms)
-        return tcp
 
 
 class Connection:
@@ -117,6 +111,9 @@ class Connection:
         self._settings = settings
         self._owner = owner
         self._clock = clock
+        self._stamper = ArrivalStamper(clock)
+        self._unstamped = 0
+        self._kernel_stamps: bool | None = None
         self._posted: deque[Callable[[], object]] = deque()
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
@@ -138,6 +135,16 @@ class Connection:
     def up(self) -> bool:
         """Whether the broker has accepted the connection and it stands."""
         return self._up.is_set()
+
+    @property
+    def receive_stamp(self) -> StampKind:
+        """Where arrivals are stamped, as far as this connection has shown."""
+        return "kernel" if self._kernel_stamps else "user"
+
+    @property
+    def transmit_stamp(self) -> StampKind:
+        """Where a late stamp is taken."""
+        return "write" if self._client.stamps_writes else "user"
 
     def start(self) -> None:
         """Begin connecting, in the network thread."""
@@ -170,7 +177,10 @@ class Connection:
         """Send now, from within a callback too; false (and nothing queued) while there is no connection."""
         if not self._up.is_set():
             return False
-        self._client.publish(message.topic, message.payload, message.qos, message.retain)
+        if message.late is None:
+            self._client.publish(message.topic, message.payload, message.qos, message.retain)
+        else:
+            self._client.publish_late(message.topic, message.payload, message.late, self._clock.raw_ns)
         self._client.loop_write()
         return True
 
@@ -182,9 +192,9 @@ class Connection:
         """Undo `subscribe`."""
         self._client.unsubscribe(list(filters))
 
-    def _make_client(self, name: str, will: Outgoing | None, *, persistent: bool) -> _Client:
+    def _make_client(self, name: str, will: Outgoing | None, *, persistent: bool) -> PlainClient:
         account = self._settings.account
-        client = _Client(
+        client = client_class()(
             CallbackAPIVersion.VERSION2,
             client_id=account or (name if persistent else f"{name}-{secrets.token_hex(4)}"),
             clean_session=not persistent,
@@ -225,6 +235,8 @@ class Connection:
         except (OSError, ValueError, WebsocketConnectionError) as error:
             self._retry_later(connect_reason(error, tls=self.address.tls))
             return
+        if not self._client.tune():
+            self._say(logging.WARNING, "the system keeps Nagle's algorithm on: expect delays of 40 ms")
         reason = self._serve()
         was_up = self._up.is_set()
         self._up.clear()
@@ -264,10 +276,9 @@ class Connection:
                 return "no answer to CONNECT (is it an MQTT broker?)"
 
     def _wait(self, tcp: SocketLike, pause_s: float) -> None:
-        pending = getattr(tcp, "pending", None)
-        if pending and pending():  # TLS has read more than it was asked for
+        if self._client.pending():  # it has read more than was asked for
             pause_s = 0
-        writers = [tcp] if self._client.want_write() else []
+        writers = [tcp] if self._client.want_write() or self._client.unsent else []
         try:
             readable, writable, _ = select.select([tcp, self._wake_read], writers, [], pause_s)
         except (OSError, ValueError):  # closed meanwhile; the next turn of the loop says so
@@ -275,6 +286,7 @@ class Connection:
         if self._wake_read in readable:
             self._drain_wake()
         if writable:
+            self._client.flush()
             self._client.loop_write()
         if tcp in readable or pause_s == 0:
             self._client.loop_read()
@@ -287,7 +299,9 @@ class Connection:
 
         def tick() -> None:
             nonlocal wait_s
-            wait_s = self._owner.tick(read(self._clock))
+            now = read(self._clock)
+            self._stamper.observe(now)
+            wait_s = self._owner.tick(now)
 
         self._guarded(tick)
         return max(0.0, min(wait_s, _MAX_WAIT_S))
@@ -326,16 +340,32 @@ class Connection:
         self._logged_at_ns.clear()
         self._up.set()
         _log.info("connected to broker %s", self.address)
+        self._kernel_stamps, self._unstamped = None, 0
+        self._note_stamp(self._stamper.arrived(self._client.arrival())[1])
         self._guarded(self._owner.connected)
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        received = read(self._clock)
+        received, stamp = self._stamper.arrived(self._client.arrival())
+        self._note_stamp(stamp)
         try:
             topic = message.topic
         except UnicodeDecodeError:  # a broker that lets it through breaks MQTT [1.5.3-1]
             return
-        incoming = Incoming(topic, bytes(message.payload), message.retain, received)
+        incoming = Incoming(topic, bytes(message.payload), message.retain, received, stamp)
         self._guarded(lambda: self._owner.received(incoming))
+
+    def _note_stamp(self, stamp: StampKind) -> None:
+        """Learn whether the kernel's stamps come and can be used; say once that they do not."""
+        if stamp != "user":
+            self._kernel_stamps, self._unstamped = True, 0
+            return
+        self._unstamped += 1
+        refused = self._client.unstamped_because
+        if self._kernel_stamps is False or (refused is None and self._unstamped < _UNSTAMPED_MOST):
+            return
+        self._kernel_stamps = False
+        why = refused or "the kernel's stamps do not come, or contradict its clock"
+        self._say(logging.INFO, f"arrivals are stamped in user space: {why}")
 
     def _guarded(self, work: Callable[[], object]) -> None:
         """Run the owner's code; its fault is logged and must not end the connection."""

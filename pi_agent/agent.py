@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pi_agent.presence import Announcement
     from pi_agent.settings import PiSettings
     from pi_agent.watch import ClockChange
+    from schemas.exchange import StampKind
     from schemas.topics import Topic
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class PiAgent:
         self._last_ping: tuple[str, int] | None = None
         self._synchronized = self._real and clock_synchronized()
         self._sync_checked_ns = self._started.raw_ns
+        self._receive_stamp: StampKind = "user"
         self._http: HttpThread | None = None
         self._http_port: int | None = None
         self._watcher = (watch_machine if self._real else ClockWatcher)(clock, self._clock_changed)
@@ -162,6 +164,8 @@ class PiAgent:
         """Announce again what is due; look now and then whether NTP steers the clock."""
         if self._connection.up:
             self._check_synchronized(now.raw_ns)
+            if self._connection.receive_stamp != self._receive_stamp:
+                self._announce("info")
             for what in self._presence.due(now.raw_ns):
                 self._announce(what)
         return _TICK_S
@@ -169,11 +173,18 @@ class PiAgent:
     def _answer(self, ping: Ping, topic: Topic, message: Incoming) -> None:
         assert topic.topside is not None
         pong_topic = self._outbox.pong_topic(topic.topside)  # before the stamp, which is to be the last thing
-        pong = answer(ping, message.received, message.stamp, read(self._clock), self._answerer)
+        pong = answer(
+            ping,
+            message.received,
+            message.stamp,
+            read(self._clock),
+            self._answerer,
+            transmit_stamp=self._connection.transmit_stamp,
+        )
         if isinstance(pong, str):
             self._unanswered[pong] += 1
             _log.debug("no answer to ping %d of %s: %s", ping.seq, topic.topside, pong)
-        elif self._connection.publish(Outgoing(pong_topic, pong.encode(), topics.PONG.qos)):
+        elif self._connection.publish(self._outbox.pong(pong_topic, pong)):
             self._answered += 1
             self._last_ping = (topic.topside, message.received.raw_ns)
 
@@ -205,7 +216,12 @@ class PiAgent:
         if what == "status":
             message = self._outbox.status("online")
         else:
-            message = self._outbox.info(clock_synchronized=self._synchronized, http_port=self._http_port)
+            self._receive_stamp = self._connection.receive_stamp
+            message = self._outbox.info(
+                receive_stamp=self._receive_stamp,
+                clock_synchronized=self._synchronized,
+                http_port=self._http_port,
+            )
         if self._connection.publish(message):
             self._presence.announced(what, self._clock.raw_ns())
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from broker.connection import Outgoing
+from broker.late_stamp import LateStamp, with_room
 from broker.version import VERSION
 from schemas import topics
 from schemas.instants import utc_from_ns
@@ -14,7 +15,8 @@ from schemas.messages import Event, Info
 if TYPE_CHECKING:
     from pi_agent.responder import Answerer
     from pi_agent.watch import ClockChange
-    from schemas.messages import Status
+    from schemas.exchange import StampKind
+    from schemas.messages import Pong, Status
     from schemas.topics import TopicKind
 
 
@@ -33,7 +35,7 @@ class Outbox:
         """Whether the agent is there."""
         return self._outgoing(topics.STATUS, word.encode())
 
-    def info(self, *, clock_synchronized: bool, http_port: int | None) -> Outgoing:
+    def info(self, *, receive_stamp: StampKind, clock_synchronized: bool, http_port: int | None) -> Outgoing:
         """Who the agent is."""
         info = Info(
             vehicle=self.vehicle,
@@ -41,7 +43,7 @@ class Outbox:
             boot_id=self.answerer.boot_id,
             instance_id=self.answerer.instance_id,
             started_at=utc_from_ns(self.started_ns),
-            receive_stamp="user",
+            receive_stamp=receive_stamp,
             clock_synchronized=clock_synchronized,
             http_port=http_port,
             simulated=self.simulated,
@@ -63,6 +65,12 @@ class Outbox:
     def pong_topic(self, topside: str) -> str:
         """Where the answers to `topside` go."""
         return topics.build(self.root, topics.PONG, vehicle=self.vehicle, topside=topside)
+
+    def pong(self, topic: str, pong: Pong) -> Outgoing:
+        """The answer, with its transmit stamp to be taken at the socket write."""
+        payload, position = with_room(pong.encode(), "transmit_ns")
+        late = LateStamp(position, pong.realtime_minus_raw_ns)
+        return Outgoing(topic, payload, topics.PONG.qos, late=late)
 
     def _outgoing(self, kind: TopicKind, payload: bytes) -> Outgoing:
         topic = topics.build(self.root, kind, vehicle=self.vehicle)

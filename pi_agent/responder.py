@@ -30,9 +30,18 @@ class Answerer:
 
 
 def answer(
-    ping: Ping, received: Reading, receive_stamp: StampKind, transmit: Reading, answerer: Answerer
+    ping: Ping,
+    received: Reading,
+    receive_stamp: StampKind,
+    transmit: Reading,
+    answerer: Answerer,
+    *,
+    transmit_stamp: StampKind = "user",
 ) -> Pong | Unanswerable:
     """The pong to `ping`, read off the clock at `received` and, just before it is sent, at `transmit`.
+
+    Where the connection stamps its writes (`write`), the transmit stamp moves up to the write with its RAW;
+    the difference stays the one read here.
 
     Both stamps are RAW plus the difference at `transmit`, so that subtracting it gives both RAW readings
     back exactly. The error of that difference is covered by `resolution_ns`.
@@ -49,7 +58,7 @@ def answer(
             boot_id=answerer.boot_id,
             instance_id=answerer.instance_id,
             receive_stamp=receive_stamp,
-            transmit_stamp="user",
+            transmit_stamp=transmit_stamp,
             resolution_ns=answerer.resolution_ns + received.width_ns + transmit.width_ns,
         )
     except ValidationError:

@@ -21,7 +21,11 @@ COMMANDS = {
     "topside": "Run the surface agent: measure every vehicle, publish the results.",
     "record": "Run the recorder: write sessions below a folder.",
     "session": "Start, stop and list the recording of sessions.",
+    "handshake": "Ask a vehicle over HTTP, once, how its clock stands.",
     "estimate": "Compute offset and drift again from recorded exchanges.",
+    "correct": "Correct a session's own timestamps, in files beside them.",
+    "report": "Write a page that says whether a session's timing can be trusted.",
+    "export": "Write a session's clock offsets as CSV, Parquet, MCAP or for pyxdf.",
 }
 """Each lives in `tidesync.commands.<name>` as `command`, and is imported only when it is run."""
 

@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING
 from broker.clock import Clock, Reading, read
 from broker.connection import Connection, Incoming, Outgoing
 from broker.inbox import Inbox, Letter
+from broker.late_stamp import LateStamp, with_room
 from schemas import messages, topics
+from topside_agent.handshaker import Handshaker
+from topside_agent.lull import Lull
 from topside_agent.measurement import Measurement
 
 if TYPE_CHECKING:
     from broker.errors import BrokerError
     from schemas.messages import ErrorWord, OffsetResult, State
     from topside_agent.exchanger import Reason
+    from topside_agent.http_get import Got
     from topside_agent.settings import TopsideSettings
 
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
+_NEVER_NS = 2**63
 _MOST_VEHICLES = 10_000
 """Names come from the network; a flood of them must not fill the memory."""
 
@@ -46,6 +51,8 @@ class TopsideAgent:
         self._logged: dict[str, tuple[State, ErrorWord | None]] = {}
         self._due: list[tuple[int, str]] = []
         self._wakes: dict[str, int] = {}
+        self._departures: dict[str, LateStamp] = {}
+        self._lull = Lull()
         self._connection = Connection(
             settings,
             self,
@@ -53,8 +60,9 @@ class TopsideAgent:
             name=f"tidesync-topside-{settings.topside}",
             will=self._status("offline"),
         )
-        for vehicle in settings.vehicle:
+        for vehicle in settings.vehicles:
             self._add(vehicle)
+        self._handshakers = [self._handshaker(*pair) for pair in settings.http_urls.items()]
 
     # Service
 
@@ -66,9 +74,13 @@ class TopsideAgent:
     def start(self) -> None:
         """Connect and begin, in the network thread."""
         self._connection.start()
+        for handshaker in self._handshakers:
+            handshaker.start()
 
     def stop(self) -> None:
         """Publish what is finished, say offline, end."""
+        for handshaker in self._handshakers:
+            handshaker.stop()
         self._connection.post(self._flush)
         self._connection.stop([self._status("offline")])
 
@@ -129,7 +141,10 @@ class TopsideAgent:
                 del self._wakes[vehicle]
                 self._serve(self._measurements[vehicle], now)
                 self._wake_at(self._measurements[vehicle])
-        return (self._due[0][0] - self._clock.raw_ns()) / 1e9 if self._due else _IDLE_S
+        now_raw_ns = self._clock.raw_ns()
+        self._publish_released(now_raw_ns)
+        due_ns = min(self._due[0][0] if self._due else _NEVER_NS, self._lull.due_ns or _NEVER_NS)
+        return min(_IDLE_S, (due_ns - now_raw_ns) / 1e9)
 
     # What messages do
 
@@ -140,10 +155,17 @@ class TopsideAgent:
         if topic.topside != self._settings.topside or letter.incoming.retain or measurement is None:
             self._inbox.drop("unexpected", "nobody asked for this pong", letter.incoming)
             return
+        late = self._departures.get(measurement.vehicle)
+        if late is not None and late.raw_ns is not None:
+            measurement.exchanger.departed(late.raw_ns)
         refused = measurement.pong(pong, letter.incoming.received)
         if refused:
             self._inbox.drop(refused.reason, _SENTENCES[refused.reason], letter.incoming)
-        self._publish_result(measurement, read(self._clock))
+        now_raw_ns = self._clock.raw_ns()
+        follows = measurement.exchange_due_ns <= now_raw_ns  # the second ping of a pair
+        if not measurement.exchanger.waiting and not follows:
+            self._lull.answered(measurement.vehicle)
+        self._publish_soon(measurement, now_raw_ns)
         self._wake_at(measurement)
 
     def _on_status(self, letter: Letter) -> None:
@@ -186,14 +208,48 @@ class TopsideAgent:
             for payload in measurement.backlog.again(command.from_seq, command.to_seq):
                 self._send(topics.EXCHANGE, payload, command.vehicle)
 
+    # Over HTTP, while MQTT does not reach a vehicle
+
+    def _handshaker(self, vehicle: str, url: str) -> Handshaker:
+        measurement = self._measurements[vehicle]
+        return Handshaker(
+            url,
+            self._clock,
+            self._settings.handshake_interval_s,
+            needed=measurement.needs_handshake,
+            done=lambda got: self._connection.post(lambda: self._on_handshake(measurement, got)),
+        )
+
+    def _on_handshake(self, measurement: Measurement, got: Got) -> None:
+        measurement.handshake(got)
+        if self._connection.up:  # else the backlog keeps it until the broker is back
+            self._publish_result(measurement, read(self._clock))
+            self._wake_at(measurement)
+
     # What is due
 
     def _serve(self, measurement: Measurement, now: Reading) -> None:
         measurement.expire(now.raw_ns)
-        ping = measurement.ping(read(self._clock), secrets.token_hex(8))
+        nonce = secrets.token_hex(8)
+        sent = read(self._clock)
+        ping = measurement.ping(sent, nonce)
         if ping:
-            self._send(topics.PING, ping.encode(), measurement.vehicle)
-        self._publish_result(measurement, now)
+            payload, position = with_room(ping.encode(), "origin_ns")
+            late = LateStamp(position, sent.realtime_minus_raw_ns)
+            self._departures[measurement.vehicle] = late
+            self._send(topics.PING, payload, measurement.vehicle, late)
+            self._lull.sent(measurement.vehicle, sent.raw_ns)
+        self._publish_soon(measurement, sent.raw_ns)
+
+    def _publish_soon(self, measurement: Measurement, now_raw_ns: int) -> None:
+        self._lull.wait(measurement.vehicle, now_raw_ns)
+        self._publish_released(now_raw_ns)
+
+    def _publish_released(self, now_raw_ns: int) -> None:
+        for vehicle in self._lull.released(now_raw_ns):
+            measurement = self._measurements[vehicle]
+            self._publish_result(measurement, read(self._clock))
+            self._wake_at(measurement)
 
     def _publish_result(self, measurement: Measurement, now: Reading) -> None:
         result = measurement.publish(now)
@@ -236,19 +292,23 @@ class TopsideAgent:
 
     def _wanted(self, vehicle: str) -> bool:
         if self._settings.vehicle:
-            return vehicle in self._settings.vehicle
+            return vehicle in self._measurements
         return vehicle in self._measurements or len(self._measurements) < _MOST_VEHICLES
 
     def _wake_at(self, measurement: Measurement) -> None:
         """Have the measurement served when it is next due; one standing entry a vehicle, the nearest."""
-        due_ns, standing_ns = measurement.next_due_ns(), self._wakes.get(measurement.vehicle)
+        waits = self._lull.holds(measurement.vehicle)  # then `released` names it, and only exchanges are due
+        due_ns = measurement.exchange_due_ns if waits else measurement.next_due_ns()
+        standing_ns = self._wakes.get(measurement.vehicle)
         if standing_ns is None or due_ns < standing_ns:
             self._wakes[measurement.vehicle] = due_ns
             heapq.heappush(self._due, (due_ns, measurement.vehicle))
 
-    def _send(self, kind: topics.TopicKind, payload: bytes, vehicle: str) -> bool:
+    def _send(
+        self, kind: topics.TopicKind, payload: bytes, vehicle: str, late: LateStamp | None = None
+    ) -> bool:
         topic = topics.build(self._settings.topic_root, kind, vehicle=vehicle, topside=self._settings.topside)
-        return self._connection.publish(Outgoing(topic, payload, kind.qos, kind.retain))
+        return self._connection.publish(Outgoing(topic, payload, kind.qos, kind.retain, late))
 
     def _status(self, word: str) -> Outgoing:
         topic = topics.build(self._settings.topic_root, topics.TOPSIDE_STATUS, topside=self._settings.topside)

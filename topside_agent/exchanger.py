@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from broker.clock import Reading
@@ -44,7 +44,8 @@ class Exchanger:
         self._topside = topside
         self._timeout_ns = timeout_ns
         self._resolution_ns = resolution_ns
-        self._seq = 0
+        self.seq = 0
+        """The number of the next exchange to finish; one made over HTTP takes its turn too."""
         self._outstanding: _Outstanding | None = None
         self._previous_nonce: str | None = None
 
@@ -61,9 +62,16 @@ class Exchanger:
     def begin(self, sent: Reading, nonce: str) -> Ping:
         """The next ping, to be sent at once; one that is still outstanding is given up."""
         self.give_up()
-        ping = Ping(seq=self._seq, nonce=nonce, origin_ns=max(0, sent.realtime_ns))
+        ping = Ping(seq=self.seq, nonce=nonce, origin_ns=max(0, sent.realtime_ns))
         self._outstanding = _Outstanding(ping, sent)
         return ping
+
+    def departed(self, raw_ns: int) -> None:
+        """Take `raw_ns`, topside's RAW at the socket write, for the outstanding ping's origin."""
+        outstanding = self._outstanding
+        if outstanding and raw_ns > outstanding.sent.raw_ns:
+            sent = replace(outstanding.sent, raw_ns=raw_ns)
+            self._outstanding = replace(outstanding, sent=sent)
 
     def give_up(self) -> None:
         """Forget the outstanding ping: its pong will not come (the connection ended)."""
@@ -92,7 +100,7 @@ class Exchanger:
         exchange = self._exchange(outstanding, pong, received)
         if exchange is None:
             return Refused("invalid_pi_time", ours=True)
-        self._seq += 1
+        self.seq += 1
         return exchange
 
     def _refuse_unexpected(self, pong: Pong, received: Reading) -> Refused:
@@ -113,7 +121,7 @@ class Exchanger:
         return Exchange(
             vehicle=self._vehicle,
             topside=self._topside,
-            seq=pong.seq,
+            seq=self.seq,
             boot_id=pong.boot_id,
             origin_ns=origin_ns,
             receive_ns=pong.receive_ns,

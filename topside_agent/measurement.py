@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.exchange import Exchange
+from schemas.exchange import HTTP_METHOD, MQTT_METHOD, Exchange
 from topside_agent.backlog import Backlog
 from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
 from topside_agent.exchanger import Exchanger, Refused
+from topside_agent.fallback import Fallback
+from topside_agent.handshake import of_got
 from topside_agent.result import Progress, result_of, state_of
 from topside_agent.schedule import Schedule
 
 if TYPE_CHECKING:
     from broker.clock import Reading
     from schemas.messages import ErrorWord, Info, OffsetResult, Ping, Pong, State
+    from topside_agent.http_get import Got
     from topside_agent.settings import TopsideSettings
 
 _KEPT_ACROSS = {"step", "topside_step"}
@@ -42,7 +45,9 @@ class Measurement:
             resolution_ns=resolution_ns,
         )
         self.estimator = OffsetEstimator(estimator or EstimatorSettings())
+        self.fallback = Fallback(estimator or EstimatorSettings())
         self._settings = settings
+        self._resolution_ns = resolution_ns
         self._schedule = Schedule(
             vehicle,
             interval_ns=round(1e9 / settings.rate),
@@ -59,10 +64,14 @@ class Measurement:
 
     def next_due_ns(self) -> int:
         """Topside's RAW at which `expire`, `ping` or `publish` may next have something to do."""
-        exchange_ns = self.exchanger.expires_ns if self.exchanger.waiting else self._schedule.due_ns
         if not self._something_to_say:
-            return exchange_ns
-        return min(exchange_ns, self._publish_due_ns(), self._holdover_ns())
+            return self.exchange_due_ns
+        return min(self.exchange_due_ns, self._publish_due_ns(), self._holdover_ns())
+
+    @property
+    def exchange_due_ns(self) -> int:
+        """Topside's RAW at which `expire` or `ping` may next have something to do."""
+        return self.exchanger.expires_ns if self.exchanger.waiting else self._schedule.due_ns
 
     def burst(self, now_raw_ns: int) -> None:
         """Measure at once, several times."""
@@ -81,7 +90,7 @@ class Measurement:
 
     def expire(self, now_raw_ns: int) -> None:
         """Give up a ping whose time is over."""
-        if self.exchanger.expire(now_raw_ns):
+        if self.exchanger.expire(now_raw_ns) and not self.fallback.asked:
             self._error = "timeout"
 
     def ping(self, now: Reading, nonce: str) -> Ping | None:
@@ -109,9 +118,40 @@ class Measurement:
             self._since_cut = 0
         if added.accepted:
             self._since_cut += 1
+        self._changed |= added.cut is not None or self._on_http
         self._last_exchange_raw_ns = now_raw_ns
         self._error = None
-        self._changed |= added.cut is not None
+        self.fallback.rest()
+
+    def needs_handshake(self, now_raw_ns: int, since_raw_ns: int) -> bool:
+        """Whether MQTT has not reached the vehicle for the holdover time, nor since `since_raw_ns`.
+
+        Other threads may ask: it reads one number.
+        """
+        last_ns = max(self._last_exchange_raw_ns or 0, since_raw_ns)
+        return now_raw_ns - last_ns >= self._silence_ns
+
+    def handshake(self, got: Got) -> None:
+        """Take a handshake's outcome, unless MQTT has reached the vehicle again before it ended."""
+        at_raw_ns, difference_ns = got.received.raw_ns, got.received.realtime_minus_raw_ns
+        if not self.needs_handshake(at_raw_ns, since_raw_ns=0) or got.received.stepped_since(got.sent):
+            return
+        handshake = of_got(got)
+        exchange = handshake.exchange(
+            self.vehicle,
+            self._settings.topside,
+            seq=self.exchanger.seq,
+            topside_difference_ns=difference_ns,
+            resolution_ns=self._resolution_ns + got.sent.width_ns + got.received.width_ns,
+        )
+        self._changed |= handshake.error != self._error or not self._on_http
+        self._error = handshake.error
+        if exchange is None:
+            self.fallback.failed(handshake.error)
+            return
+        self.exchanger.seq += 1
+        self.backlog.add(exchange, at_raw_ns)
+        self.fallback.add(exchange, at_raw_ns)
 
     def publish(self, now: Reading) -> OffsetResult | None:
         """The result to publish now: once an interval, and at every change of state."""
@@ -130,7 +170,20 @@ class Measurement:
 
     @property
     def _something_to_say(self) -> bool:
-        return self._last_exchange_raw_ns is not None or self._error is not None
+        return self._newest_raw_ns is not None or self._error is not None
+
+    @property
+    def _on_http(self) -> bool:
+        """Whether the newest exchange was made over HTTP."""
+        return self.fallback.exchanges > 0
+
+    @property
+    def _newest_raw_ns(self) -> int | None:
+        return self.fallback.last_raw_ns if self._on_http else self._last_exchange_raw_ns
+
+    @property
+    def _silence_ns(self) -> int:
+        return round(self._settings.holdover_after_s * 1e9)
 
     def _worth_a_look(self, now_raw_ns: int) -> bool:
         """Whether the state may have changed: a locked vehicle that answers is not looked at every time."""
@@ -139,23 +192,27 @@ class Measurement:
 
     def _holdover_ns(self) -> int:
         """When `locked` or `acquiring` ends if no exchange comes; far off when it has ended already."""
-        if self._last_exchange_raw_ns is None or self._last_state not in {"locked", "acquiring"}:
+        if self._newest_raw_ns is None or self._last_state not in {"locked", "acquiring"}:
             return _NEVER_NS
-        return self._last_exchange_raw_ns + round(self._settings.holdover_after_s * 1e9)
+        return self._newest_raw_ns + self._silence_ns
 
     def _estimate(self, now: Reading) -> Estimate | None:
         """At the last exchange while they come; carried forward to now once they do not."""
-        last_ns = self._last_exchange_raw_ns
+        last_ns = self._newest_raw_ns
         if last_ns is None:
             return None
-        if now.raw_ns - last_ns < round(self._settings.holdover_after_s * 1e9):
+        current = now.raw_ns - last_ns < self._silence_ns
+        if self._on_http:
+            return self.fallback.estimate(None if current else now, self.estimator.segment)
+        if current:
             return self.estimator.estimate()
         return self.estimator.estimate(now.raw_ns, now.realtime_minus_raw_ns)
 
     def _progress(self, now_raw_ns: int) -> Progress:
         duplicated = self.exchanger.instances.duplicated(now_raw_ns)
         return Progress(
-            since_cut=self._since_cut,
+            method=HTTP_METHOD if self._on_http else MQTT_METHOD,
+            since_cut=self.fallback.exchanges if self._on_http else self._since_cut,
             rejected=self.estimator.rejected + self._refused,
             segment=self.estimator.segment,
             steps=self.estimator.steps,

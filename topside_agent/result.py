@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from schemas.exchange import MQTT_METHOD
 from schemas.instants import utc_from_ns
 from schemas.messages import ErrorWord, OffsetResult, State
 
@@ -30,6 +31,8 @@ class Progress:
     segment: int
     steps: int
     error: ErrorWord | None
+    method: str = MQTT_METHOD
+    """How the exchanges that the estimate stands on were made."""
 
 
 def state_of(estimate: Estimate | None, progress: Progress, settings: TopsideSettings) -> State:
@@ -54,6 +57,7 @@ def result_of(
         return OffsetResult(
             vehicle=vehicle,
             topside=settings.topside,
+            method=progress.method,
             state=state,
             offset_ms=None,
             lower_ms=None,
@@ -76,6 +80,7 @@ def result_of(
     return OffsetResult(
         vehicle=vehicle,
         topside=settings.topside,
+        method=progress.method,
         state=state,
         offset_ms=nearest_ms(estimate.offset_ns),
         lower_ms=floor_ms(estimate.lower_ns),

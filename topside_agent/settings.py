@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, field_validator
 
 from broker.settings import ConnectionSettings
-from schemas.names import Topside, Vehicle
+from schemas.names import Topside, vehicle_name
+from topside_agent.http_get import parse_url
+
+
+def _split(choice: str) -> tuple[str, str | None]:
+    name, equals, url = choice.partition("=")
+    return name, url if equals else None
+
+
+def _checked(choice: str) -> str:
+    name, url = _split(choice)
+    vehicle_name(name)
+    if url is not None:
+        parse_url(url)
+    return choice
+
+
+VehicleChoice = Annotated[str, AfterValidator(_checked)]
+"""`rov1`, or `rov1=http://192.168.2.2:9150` to fall back on that address."""
 
 
 class TopsideSettings(ConnectionSettings):
     """Whom to measure, how often, and when a result counts as what."""
 
     topside: Topside = Field("topside", description="This surface station's name in topics")
-    vehicle: tuple[Vehicle, ...] = Field(
-        (), description="Measure this vehicle only (repeatable); else all online"
+    vehicle: tuple[VehicleChoice, ...] = Field(
+        (),
+        description="Measure this vehicle only (repeatable); else all online. As rov1=http://HOST:9150 it is "
+        "asked there over HTTP while MQTT does not reach it",
     )
     rate: float = Field(4.0, ge=0.05, le=50, description="Exchanges a second with each vehicle")
     burst: int = Field(16, ge=8, le=200, description="Exchanges in a burst, when a vehicle appears")
@@ -46,3 +68,27 @@ class TopsideSettings(ConnectionSettings):
         le=86_400,
         description="Seconds of finished exchanges kept for recorders that missed them",
     )
+    handshake_interval_s: float = Field(
+        2.0, ge=0.2, le=3600, description="Seconds between handshakes over HTTP with a vehicle out of reach"
+    )
+
+    @field_validator("vehicle")
+    @classmethod
+    def _each_once(cls, choices: tuple[str, ...]) -> tuple[str, ...]:
+        seen: set[str] = set()
+        for choice in choices:
+            name = _split(choice)[0]
+            if name in seen:
+                raise ValueError(f"vehicle {name} is given twice (received {choice!r})")
+            seen.add(name)
+        return choices
+
+    @property
+    def vehicles(self) -> tuple[str, ...]:
+        """The names of the vehicles to measure; none means all that are online."""
+        return tuple(_split(choice)[0] for choice in self.vehicle)
+
+    @property
+    def http_urls(self) -> dict[str, str]:
+        """Where a vehicle can be asked over HTTP, by name."""
+        return {name: url for name, url in map(_split, self.vehicle) if url is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ RATE_HZ = 4.0
 
 
 class UpdateCost(NamedTuple):
-    """us per exchange, of an hour at 4/s; and of asking for the estimate."""
+    """Processor time in us per exchange, of an hour at 4/s; and of asking for the estimate."""
 
     median_us: float
     p99_us: float
@@ -29,7 +29,7 @@ class UpdateCost(NamedTuple):
 
 
 class SmoothCost(NamedTuple):
-    """Seconds, and MB above what the exchanges themselves take; NaN where the system does not tell."""
+    """Processor seconds, and MB above what the exchanges take; NaN where the system does not tell."""
 
     exchanges: int
     seconds: float
@@ -61,9 +61,9 @@ def _in_own_process(exchanges: int) -> SmoothCost:
 def _smooth_cost(exchanges: int) -> SmoothCost:
     trace = make_trace("clean", seed=0, rate_hz=RATE_HZ, duration_s=exchanges / RATE_HZ)
     before_mb = _reset_peak_mb()
-    begun = perf_counter()
+    begun = process_time()
     smooth(trace.exchanges, EstimatorSettings())
-    seconds = perf_counter() - begun
+    seconds = process_time() - begun
     return SmoothCost(len(trace.exchanges), seconds, _status_mb("VmHWM") - before_mb)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.estimators.report import cost_table, detail_table, extra_table, rms_table, u95_table
+from bench.estimators.report import cost_failures, cost_table, detail_table, extra_table, rms_table, u95_table
 
 if TYPE_CHECKING:
     from bench.estimators.cost import SmoothCost, UpdateCost
@@ -29,21 +29,26 @@ class Figures(NamedTuple):
         """Every broken promise of the tables."""
         rows = [(row.family, row.failures) for row in self.rows]
         rows += [(row.family, row.failures) for row in self.faults]
-        return [f"{family}: {failure}" for family, failures in rows for failure in failures]
+        broken = [f"{family}: {failure}" for family, failures in rows for failure in failures]
+        return broken + cost_failures(self.update, self.smoothed)
 
 
 _INTRODUCTION = """# The estimator against its peers
 
-Made by `make bench-estimators` on {machine}; figures are means over {seeds} seeds (coverage: the worst seed).
-Every trace is simulated (`bench/estimators/`), so the truth is known: an hour of exchanges, 18 ppm of drift,
-frequency wander of 1e-9/√s unless said, a Pi whose stamps are exact to a nanosecond. Errors are in us, after
-the first 200 s. The peers are our own re-implementations from their published sources; each gets every
-exchange, which is more than most of them would ask for. In brackets: what an earlier re-implementation gave
-on the same laws.
+Made by `make bench-estimators` on {machine}; figures are means over {seeds} seeds
+(coverage: the worst seed). Every trace is simulated (`bench/estimators/`), so the truth is known: an hour of
+exchanges, 18 ppm of drift, frequency wander of 1e-9/√s unless said, a Pi whose stamps are exact to a
+nanosecond. Errors are in us, after the first 200 s. The peers are our own re-implementations from their
+published sources; each gets every exchange, which is more than most of them would ask for. In brackets: what
+an earlier re-implementation gave on the same laws.
 """
 
 _FIXED_ASYMMETRY = """A delay that is longer one way, always, cannot be seen by anybody: half the
 difference goes into every estimate of the last row. The hard bound covers it; `u95` does not.
+"""
+
+_COST = """Processor time, so that whatever else the machine does is left out; memory is what smoothing
+adds at its peak to what the exchanges take.
 """
 
 _DETAIL = """The stated bound is ours [lower, upper]; half the delay for the handshake and NTP (plus 15 ppm of
@@ -67,7 +72,7 @@ def document(figures: Figures) -> str:
         parts += [_FIXED_ASYMMETRY, "## How often u95 holds\n", u95_table(figures.u95) + "\n"]
     if figures.faults:
         parts += ["## Faults\n", extra_table(figures.faults) + "\n"]
-    parts += ["## Cost\n", cost_table(figures.update, figures.smoothed) + "\n"]
+    parts += ["## Cost\n", _COST, cost_table(figures.update, figures.smoothed) + "\n"]
     for rate, rows in by_rate.items():
         parts += [f"## All figures, {rate:g}/s\n", _DETAIL, detail_table(rows) + "\n"]
     return "\n".join(parts)

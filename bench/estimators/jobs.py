@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bench.estimators.ours import Holdover, run_afterwards, run_online
+from bench.estimators.ours import Holdover, answers_afterwards, run_online
 from bench.estimators.peers import PEERS
 from bench.estimators.samples import samples_of, truth_of
 from bench.estimators.score import Answers, Score, answers_of_peer, score
-from bench.estimators.traces import make_trace
+from bench.estimators.traces import Trace, make_trace
+from topside_agent.estimator import online, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from topside_agent.estimator.track import Track
 
 ONLINE = "ours"
 AFTERWARDS = "ours, afterwards"
@@ -49,10 +52,11 @@ def work(job: Job) -> Result:
 
 def _work(job: Job) -> Result:
     trace = make_trace(job.family, seed=job.seed, rate_hz=job.rate_hz)
-    online = run_online(trace)
-    afterwards = run_afterwards(trace)
+    live = run_online(trace)
+    track = smooth(trace.exchanges)
+    afterwards = answers_afterwards(trace, track)
     scores = {
-        ONLINE: score(online.answers, trace.steps),
+        ONLINE: score(live.answers, trace.steps),
         AFTERWARDS: score(afterwards, trace.steps),
     }
     if job.with_peers:
@@ -60,17 +64,18 @@ def _work(job: Job) -> Result:
         truth_ns = truth_of(trace, samples)
         for name, peer in PEERS.items():
             scores[name] = score(answers_of_peer(trace, peer(samples), truth_ns), trace.steps)
-    worst_us = max(_worst_us(online.answers), _worst_us(afterwards))
-    return Result(job, scores, online.holdover, online.cuts, _inside(afterwards, online.answers), worst_us)
+    worst_us = max(_worst_us(live.answers), _worst_us(afterwards))
+    return Result(job, scores, live.holdover, live.cuts, _inside(trace, track), worst_us)
 
 
-def _inside(smoothed: Answers, online: Answers) -> float:
-    _, later, then = np.intersect1d(smoothed.at_s, online.at_s, return_indices=True)
-    inside = (smoothed.lower_ns[later] >= online.lower_ns[then]) & (
-        smoothed.upper_ns[later] <= online.upper_ns[then]
-    )
-    among = smoothed.counted[later] & online.counted[then]
-    return float(np.mean(inside[among])) if among.any() else float("nan")
+def _inside(trace: Trace, smoothed: Track) -> float:
+    """The share of rows whose smoothed interval lies inside what was knowable then."""
+    known = online(trace.exchanges)
+    pairs = [
+        (row, then) for row, then in zip(smoothed.rows, known.rows, strict=True) if row.state != "ambiguous"
+    ]
+    inside = [then.lower_ns <= row.lower_ns and row.upper_ns <= then.upper_ns for row, then in pairs]
+    return float(np.mean(inside)) if inside else float("nan")
 
 
 def _worst_us(answers: Answers) -> float:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from time import perf_counter_ns
+from time import thread_time_ns
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bench.estimators.score import Answers
 from bench.estimators.traces import START_REALTIME_NS
-from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator, smooth
+from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.estimators.clocks import Floats, Integers
     from bench.estimators.traces import Trace
-    from topside_agent.estimator.track import Row
+    from topside_agent.estimator.track import Row, Track
 
 OUTAGE_NS = 30_000_000_000
 """A longer pause between two exchanges is watched every 10 s: that is holdover."""
@@ -39,7 +39,7 @@ class Online(NamedTuple):
 
 
 def run_online(trace: Trace, settings: EstimatorSettings | None = None) -> Online:
-    """One estimate after each exchange, timed apart from the update."""
+    """One estimate after each exchange, timed (processor time) apart from the update."""
     estimator = OffsetEstimator(settings or EstimatorSettings())
     estimates: list[Estimate] = []
     pauses: list[Estimate] = []
@@ -50,11 +50,11 @@ def run_online(trace: Trace, settings: EstimatorSettings | None = None) -> Onlin
         if exchange.destination_ns - before_ns > OUTAGE_NS:
             pauses += _through_pause(estimator, trace, before_ns, exchange.origin_ns)
         before_ns = max(before_ns, exchange.destination_ns)
-        begun = perf_counter_ns()
+        begun = thread_time_ns()
         added = estimator.add(exchange)
-        updated = perf_counter_ns()
+        updated = thread_time_ns()
         estimate = estimator.estimate()
-        costs_ns.append((updated - begun, perf_counter_ns() - updated))
+        costs_ns.append((updated - begun, thread_time_ns() - updated))
         assert estimate is not None  # at least one exchange is in
         estimates.append(estimate)
         if added.cut is not None:
@@ -116,9 +116,8 @@ def _relative(truth_ns: Integers, rows: Sequence[Estimate | Row]) -> tuple[Float
     return offset, lower, upper, u95
 
 
-def run_afterwards(trace: Trace, settings: EstimatorSettings | None = None) -> Answers:
+def answers_afterwards(trace: Trace, track: Track) -> Answers:
     """The smoothed track at each exchange's destination; ambiguous rows are not held to their bounds."""
-    track = smooth(trace.exchanges, settings or EstimatorSettings())
     at_ns = np.array([row.topside_unix_ns for row in track.rows], dtype=np.int64)
     columns = _relative(trace.truth_at(at_ns), track.rows)
     counted = np.array([row.state != "ambiguous" for row in track.rows])

@@ -16,14 +16,13 @@ from bench.estimators.document import Figures, document, plain
 from bench.estimators.extra import extra_rows
 from bench.estimators.jobs import Job, Result, run_jobs
 from bench.estimators.table import rows, u95_rows
-from bench.estimators.targets import EIGHT_HOURS_EXCHANGES, SYMMETRIC
+from bench.estimators.targets import EIGHT_HOURS_EXCHANGES, MAIN_RATE_HZ, SYMMETRIC
 from bench.estimators.traces import EXTRA, FAMILIES, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 QUICK_SEEDS = 2
-MAIN_RATE_HZ = 4.0
 
 
 @click.command()
@@ -72,7 +71,7 @@ def main(
 def _jobs(
     families: Sequence[str], rates: Sequence[float], seeds: tuple[int, int, int], *, with_peers: bool
 ) -> list[Job]:
-    """Peers run where the table has figures for them; more seeds where u95 is asked of us."""
+    """More seeds where u95 is asked of us."""
     own, pooled, extra = seeds
     found = []
     for family in families:
@@ -81,8 +80,7 @@ def _jobs(
             continue
         count = max(own, pooled) if family in SYMMETRIC else own
         for rate_hz in rates:
-            peers = with_peers and rate_hz == MAIN_RATE_HZ
-            found += [Job(family, seed, rate_hz, peers and seed < own) for seed in range(count)]
+            found += [Job(family, seed, rate_hz, with_peers and seed < own) for seed in range(count)]
     return found
 
 

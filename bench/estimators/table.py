@@ -12,6 +12,7 @@ from bench.estimators.peers import ONLINE as ONLINE_PEERS
 from bench.estimators.peers import PEERS
 from bench.estimators.score import Score
 from bench.estimators.targets import (
+    MAIN_RATE_HZ,
     RECOVERY_S,
     SYMMETRIC,
     TARGETS,
@@ -132,9 +133,13 @@ class U95Row(NamedTuple):
     afterwards: float
 
     @property
+    def judged(self) -> bool:
+        return self.rate_hz == MAIN_RATE_HZ
+
+    @property
     def passes(self) -> bool:
         low, high = U95_COVERAGE
-        return low <= self.online <= high
+        return not self.judged or low <= self.online <= high
 
 
 def u95_rows(results: list[Result]) -> list[U95Row]:

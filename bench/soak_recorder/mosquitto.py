@@ -39,7 +39,7 @@ class Mosquitto:
         return f"mqtt://{_HOST}:{self._port}"
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=self._log, stderr=self._log)  # noqa: S603
+        self._process = subprocess.Popen(self._command, stdout=self._log, stderr=self._log)
         deadline = time.monotonic() + _START_S
         while not self._listens():
             if time.monotonic() > deadline:

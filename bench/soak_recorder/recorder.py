@@ -40,7 +40,7 @@ class RecorderProcess:
     def start(self) -> None:
         where = ["--broker", self._url, "--root", str(self._root), "--update-s", str(self._update_s)]
         command = [sys.executable, "-m", "tidesync", "record", *where]
-        self._process = subprocess.Popen(command, stderr=self._log)  # noqa: S603
+        self._process = subprocess.Popen(command, stderr=self._log)
 
     def kill(self) -> None:
         """SIGKILL; RuntimeError when it had ended by itself."""
@@ -74,7 +74,7 @@ class RecorderProcess:
 
     def _session(self, *arguments: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "tidesync", "session", *arguments, "--json", "--broker", self._url]
-        done = subprocess.run(command, capture_output=True, timeout=120, check=False)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, timeout=120, check=False)
         if done.returncode:
             raise RuntimeError(f"session {arguments[0]}: {done.stderr.decode()}")
         answer: dict[str, Any] = json.loads(done.stdout)

@@ -17,8 +17,9 @@ from topside_agent.settings import TopsideSettings
 class Boat:
     """Agents on one broker, in this process; everything is stopped at the end."""
 
-    def __init__(self, url, stack):
+    def __init__(self, url, stack, **connection):
         self.url = url
+        self.connection = connection
         self.clock = SystemClock()
         self.clocks = {}
         self._stack = stack
@@ -26,16 +27,20 @@ class Boat:
     def vehicle(self, name, clock=None, **simulated):
         clock = clock or SimulatedClock(self.clock, **simulated)
         self.clocks[name] = clock
-        return self.start(PiAgent(PiSettings(broker=self.url, vehicle=name, no_http=True), clock))
+        return self.start(PiAgent(PiSettings(vehicle=name, no_http=True, **self._settings), clock))
 
     def topside(self, **settings):
-        return self.start(TopsideAgent(TopsideSettings(broker=self.url, **settings), self.clock))
+        return self.start(TopsideAgent(TopsideSettings(**self._settings, **settings), self.clock))
 
     def recorder(self, root):
         return self.start(RecorderAgent(RecorderSettings(broker=self.url, root=root), self.clock))
 
+    @property
+    def _settings(self):
+        return {"broker": self.url} | self.connection
+
     def witness(self):
-        witness = AttentiveWitness(ConnectionSettings(broker=self.url), self.clock, self.clocks, 0.25)
+        witness = AttentiveWitness(ConnectionSettings(**self._settings), self.clock, self.clocks, 0.25)
         self.start(witness.connection)
         assert witness.connection.wait_until_up(10)
         return witness

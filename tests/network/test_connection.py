@@ -8,6 +8,8 @@ from importlib.resources import files
 import pytest
 from brokers import MOSQUITTO, until
 
+from broker import connection as connection_module
+from broker.client import PlainClient
 from broker.clock import SystemClock
 from broker.connection import Connection, Outgoing
 from broker.embedded import EmbeddedBroker, free_port
@@ -96,6 +98,25 @@ def test_nagles_algorithm_is_off(mosquitto, connect):
     assert connection.wait_until_up(5)
     tcp = connection._client.socket()
     assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+def test_a_system_that_keeps_nagles_algorithm_on_is_complained_of(mosquitto, connect, monkeypatch, caplog):
+    monkeypatch.setattr(PlainClient, "tune", lambda _: False)
+    with caplog.at_level(logging.WARNING):
+        assert connect(mosquitto.url).wait_until_up(5)
+    assert "Nagle" in caplog.text
+
+
+@pytest.mark.parametrize("scheme", ["mqtt", "ws"])
+def test_the_plain_client_turns_it_off_too(connect, monkeypatch, scheme):
+    monkeypatch.setattr(connection_module, "client_class", lambda: PlainClient)
+    embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=0, websocket_port=0))
+    embedded.start()
+    connection = connect(embedded.url if scheme == "mqtt" else embedded.websocket_url)
+    assert connection.wait_until_up(5)
+    with socket.fromfd(connection._client.socket().fileno(), socket.AF_INET, socket.SOCK_STREAM) as tcp:
+        assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+    embedded.stop()
 
 
 def test_a_message_goes_out_at_once_from_within_a_callback(mosquitto, connect):

@@ -21,8 +21,9 @@ def test_two_vehicles_are_measured_each_against_its_own_truth(boat):
     for vehicle, clock in boat.clocks.items():
         verdict = witness.latest[vehicle]
         assert abs(verdict.result.offset_ms - verdict.true_offset_ms) < 1
-        if verdict.result.drift_ppm is not None:
-            assert abs(verdict.result.drift_ppm - clock.drift_ppm) <= verdict.result.drift_error_ppm
+        if verdict.result.drift_ppm is not None:  # not yet known after a few seconds
+            # The error is a 95 % figure; twice it is certain enough for a test.
+            assert abs(verdict.result.drift_ppm - clock.drift_ppm) <= 2 * verdict.result.drift_error_ppm
         states = witness.states(vehicle)
         assert [state for state in states if state != "unsynced"][:2] == ["acquiring", "locked"]
 

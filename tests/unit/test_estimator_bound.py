@@ -42,6 +42,18 @@ def test_refit_finds_the_extremes_of_all_lines_that_contradict_nothing(seed):
     assert bound.at(now_s) == pytest.approx(brute_force(columns, now_s), abs=50.0)
 
 
+def test_a_drift_that_wanders_within_its_limit_contradicts_nothing():
+    at_s = np.arange(0.0, 600.0, 2.0)
+    curve = 400.0 * np.abs(at_s - 599.0) ** 1.5  # 0.8 of the limit, from the newest instant back
+    columns = np.array([at_s, curve + 1e3, at_s + 0.5, curve - 1e3])
+    bound = Bound(LIMITS)
+    for column in columns.T:
+        bound.add(*column.tolist())
+    assert bound.refit(columns, 599.0)
+    least, greatest = bound.at(599.0)
+    assert least <= 0.0 <= greatest
+
+
 def test_bounds_that_cannot_all_be_true_are_reported():
     columns = facts(np.random.default_rng(1), 40)
     columns[1, 20:] += 5e6
@@ -86,9 +98,9 @@ def test_a_clock_that_may_be_slewed_is_given_no_line():
 def test_a_block_keeps_its_least_upper_and_greatest_lower_bound_along_the_drift():
     blocks = Blocks(2.0, 4)
     blocks.slope = 100.0
-    blocks.add(0.0, 50.0, 0.1, -50.0)
-    blocks.add(1.0, 120.0, 1.1, 60.0)  # 20 above the drift's line, so nearer than the first
-    blocks.add(2.5, 400.0, 2.6, 100.0)
+    blocks.add(0.0, 50.0, 0.1, -50.0, delay_ns=100)
+    blocks.add(1.0, 120.0, 1.1, 60.0, delay_ns=60)  # 20 above the drift's line, so nearer than the first
+    blocks.add(2.5, 400.0, 2.6, 100.0, delay_ns=300)
     assert blocks.columns().tolist() == [[1.0], [120.0], [1.1], [60.0]]
     assert blocks.within(2.0) == (3, 60.0)
 
@@ -96,7 +108,7 @@ def test_a_block_keeps_its_least_upper_and_greatest_lower_bound_along_the_drift(
 def test_blocks_without_exchanges_bound_nothing_and_old_ones_are_dropped():
     blocks = Blocks(2.0, 4)
     for at_s in (0.5, 6.5, 8.5):
-        blocks.add(at_s, 10.0, at_s + 0.1, -10.0)
+        blocks.add(at_s, 10.0, at_s + 0.1, -10.0, delay_ns=20)
     assert blocks.columns()[1].tolist() == [10.0, np.inf, np.inf, 10.0]
-    blocks.add(100.0, 10.0, 100.1, -10.0)
+    blocks.add(100.0, 10.0, 100.1, -10.0, delay_ns=20)
     assert blocks.columns().shape == (4, 0)

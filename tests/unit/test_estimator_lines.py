@@ -64,9 +64,9 @@ def test_a_measured_window_is_believed():
 
 def test_what_was_seen_is_forgotten():
     memory = Memory(EstimatorSettings())
-    memory.take(0, 100.0)
+    memory.take(0, 100.0, 0.0)
     memory.forget(600)
-    memory.take(0, 0.0)
+    memory.take(0, 0.0, 0.0)
     assert memory.means()[0] == pytest.approx(100 * np.exp(-1) / (1 + np.exp(-1)))
 
 
@@ -74,7 +74,7 @@ def test_u95_is_larger_until_the_clocks_have_been_watched_for_a_while():
     memory = Memory(EstimatorSettings())
     assert memory.unseasoned(600.0) == 11.0
     for _ in range(300):
-        memory.take(0, 1.0)
+        memory.take(0, 1.0, 0.0)
     assert memory.unseasoned(600.0) == 2.0
 
 
@@ -113,7 +113,7 @@ def test_a_small_step_is_told_from_a_change_of_route(moved_up, moved_down, stepp
     columns = edges(rng, 120, np.full(120, 2e6), np.full(120, -2e6))
     columns[1, 80:] += moved_up
     columns[3, 80:] += moved_down
-    watch = ShiftWatch()
-    found = [watch.stepped(columns[:, :count], 0.0) for count in range(8, 121)]
+    watch = ShiftWatch(2.0)
+    found = [watch.stepped(columns[:, :count], 0.0, 5e3) for count in range(8, 121)]
     assert any(found[:60]) is False
     assert any(blocks is not None for blocks in found) is stepped

@@ -68,6 +68,16 @@ def test_one_exchange_gives_the_offset_within_half_its_delay():
     assert estimate.boot_id == "boot-0"
 
 
+@pytest.mark.parametrize("every_s", [0.05, 3, 20, 29, 60, 900])
+def test_however_rare_exchanges_are_there_is_an_answer(every_s):
+    running = OffsetEstimator()
+    for count in range(80):
+        running.add(exchange(count * every_s, seq=count))
+        estimate = running.estimate()
+        assert estimate.lower_ns <= TRUTH <= estimate.upper_ns
+        assert abs(estimate.offset_ns - TRUTH) < 20_000
+
+
 def test_u95_is_never_more_than_what_is_certain():
     running = OffsetEstimator()
     for quarter in range(240):
@@ -201,6 +211,16 @@ def test_a_step_that_nobody_reported_contradicts_and_cuts(size):
     assert (cut.cause, cut.step_ns) == ("inconsistent", None)
     assert running.estimate().offset_ns == pytest.approx(TRUTH + size, abs=1 * MS)
     assert running.steps == 1
+
+
+def test_a_reported_step_that_comes_with_a_contradiction_is_one_cut(monkeypatch):
+    running = estimator()
+    monkeypatch.setattr(running.run, "add", lambda _constraint: 12.0)  # as if a small step were found there
+    cut = running.add(exchange(20, pi_jump=3 * S)).cut
+    assert cut.cause == "step"
+    assert cut.ambiguous_from_ns == exchange(12).origin_ns
+    assert (running.segment, running.steps) == (1, 1)
+    assert running.estimate().offset_ns == pytest.approx(TRUTH + 3 * S, abs=1 * MS)
 
 
 def test_the_stretch_before_a_cut_is_ambiguous_back_to_the_last_exchange_that_shows_the_old_offset():

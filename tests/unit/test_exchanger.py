@@ -132,3 +132,18 @@ def test_a_restarted_process_takes_over_after_a_second_and_is_no_duplicate(excha
         taken.append(isinstance(outcome, Exchange))
     assert taken == [False, False, False, True, True, True, True]
     assert not exchanger.instances.duplicated(7 * 250 * MS)
+
+
+def test_the_origin_is_raw_at_the_write_once_that_is_known(exchanger):
+    ping = exchanger.begin(reading(10), nonce(1))
+    exchanger.departed(11 * MS)
+    exchange = exchanger.finish(pong(ping), reading(12))
+    assert exchange.origin_ns - exchange.topside_realtime_minus_raw_ns == 11 * MS
+
+
+def test_a_write_before_its_ping_or_without_one_is_none(exchanger):
+    exchanger.departed(5 * MS)
+    ping = exchanger.begin(reading(10), nonce(1))
+    exchanger.departed(9 * MS)
+    exchange = exchanger.finish(pong(ping), reading(12))
+    assert exchange.origin_ns - exchange.topside_realtime_minus_raw_ns == 10 * MS

@@ -47,6 +47,8 @@ class NotedConnection:
     address = "mqtt://noted:1883"
     failure = None
     last_problem = None
+    receive_stamp = "kernel"
+    transmit_stamp = "write"
 
     def __init__(self, *_: object, will: Outgoing, **__: object) -> None:
         self.up = False
@@ -123,6 +125,27 @@ def test_info_says_who_it_is() -> None:
     info = Info.decode(bench.connection.on("info")[0])
     assert (info.vehicle, info.boot_id, info.simulated) == ("rov1", bench.clock.boot_id, True)
     assert (info.clock_synchronized, info.http_port) == (False, None)
+
+
+def test_info_is_published_again_when_stamps_turn_out_to_be_of_another_kind() -> None:
+    bench = Bench().connect()
+    bench.pass_s(1)
+    bench.connection.receive_stamp = "user"
+    bench.pass_s(1)
+    bench.pass_s(1)
+    said = [Info.decode(payload).receive_stamp for payload in bench.connection.on("info")]
+    assert said == ["kernel", "user"]
+
+
+def test_a_pong_has_room_for_the_stamp_at_the_write() -> None:
+    bench = Bench().connect()
+    bench.hear("ping/alpha", ping(3))
+    (answer,) = [message for message in bench.connection.published if "/pong/" in message.topic]
+    pong = Pong.decode(answer.payload)
+    assert answer.late is not None
+    assert int(answer.payload[answer.late.position :][:19]) == pong.transmit_ns
+    assert answer.late.plus_ns == pong.realtime_minus_raw_ns
+    assert pong.transmit_stamp == "write"
 
 
 def test_a_ping_is_answered_to_its_topside_alone() -> None:

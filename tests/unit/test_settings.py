@@ -63,6 +63,12 @@ def test_vehicles_are_repeated_as_options_and_parted_by_spaces_in_the_environmen
     assert loaded().vehicle == ("rov1", "rov3")
 
 
+def test_a_vehicle_may_come_with_an_address_for_http(loaded):
+    settings = loaded("--vehicle", "rov1=http://192.168.2.2:9150", "--vehicle", "rov2")
+    assert settings.vehicles == ("rov1", "rov2")
+    assert settings.http_urls == {"rov1": "http://192.168.2.2:9150"}
+
+
 def test_a_password_comes_from_the_environment_or_a_file_and_is_no_option(loaded, monkeypatch, alone, capsys):
     monkeypatch.setenv("TIDESYNC_PASSWORD", "sea-cucumber")
     assert loaded("--username", "rov1").secret() == "sea-cucumber"
@@ -81,6 +87,9 @@ def test_a_password_comes_from_the_environment_or_a_file_and_is_no_option(loaded
         (["topside", "--rate", "often"], ["--rate", "'often'"]),
         (["topside", "--vehicle", "a/b"], ["--vehicle", "a/b"]),
         (["topside", "--vehicle", "#"], ["'#'"]),
+        (["topside", "--vehicle", "rov1=boat"], ["--vehicle", "'boat'", "http://"]),
+        (["topside", "--vehicle", "a/b=http://boat"], ["'a/b'"]),
+        (["topside", "--vehicle", "rov1", "--vehicle", "rov1=http://b"], ["rov1", "twice", "http://b"]),
         (["topside", "--topside", "Top Side"], ["Top Side"]),
         (["topside", "--broker", "http://boat"], ["http://boat", "mqtt://"]),
         (["topside", "--broker", "boat"], ["boat"]),

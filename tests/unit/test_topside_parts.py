@@ -30,7 +30,25 @@ def test_steady_pings_keep_to_the_rate_even_when_each_is_served_late():
         now = max(now, steady.due_ns) + 3 * MS
         steady.sent(now)
         sent.append(now)
-    assert len(sent) == pytest.approx(41, abs=1)  # one at once, then four a second
+    assert len(sent) == pytest.approx(42, abs=2)  # two at once, then two pairs a second
+
+
+def test_pings_go_in_pairs_the_second_as_soon_as_the_first_is_answered():
+    steady = schedule("rov1")
+    sent = []
+    for _ in range(6):
+        sent.append(steady.due_ns)
+        steady.sent(steady.due_ns)
+    assert sent[0] == sent[1] < sent[2] == sent[3] < sent[4] == sent[5]
+    assert sent[4] - sent[2] == 500 * MS
+
+
+def test_slow_pings_stay_single_so_that_no_pair_leaves_a_long_silence():
+    slow = schedule("rov1", interval_ns=S)
+    slow.sent(0)
+    first = slow.due_ns
+    slow.sent(first)
+    assert slow.due_ns == first + S
 
 
 def test_a_fleet_is_spread_over_the_interval():
@@ -38,9 +56,10 @@ def test_a_fleet_is_spread_over_the_interval():
     for number in range(50):
         one = schedule(f"rov{number}")
         one.sent(0)
+        one.sent(0)
         phases.add(one.due_ns)
     assert len(phases) == 50
-    assert min(phases) < 50 * MS < 200 * MS < max(phases)
+    assert min(phases) < 100 * MS < 400 * MS < max(phases)
 
 
 def test_a_burst_sends_its_count_and_then_falls_back_to_the_rate():

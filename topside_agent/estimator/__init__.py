@@ -1,6 +1,7 @@
 """The estimator: from the four stamps of each exchange to the offset, its hard bound and its likely error."""
 
-from topside_agent.estimator.online import Added, Estimate, OffsetEstimator
+from topside_agent.estimator.estimate import Added, Estimate
+from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.segments import Cause, Cut
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.smooth import smooth

@@ -36,7 +36,9 @@ class Blocks:
         """Whether a bound at `at_s` begins a new block."""
         return self.index is not None and floor(at_s / self.block_s) > self.index
 
-    def add(self, upper_at_s: float, upper_ns: float, lower_at_s: float, lower_ns: float) -> None:
+    def add(
+        self, upper_at_s: float, upper_ns: float, lower_at_s: float, lower_ns: float, *, delay_ns: int
+    ) -> None:
         """Take an exchange's bounds; one that is late goes into the open block with its own times."""
         place = floor(lower_at_s / self.block_s)
         if self.index is None:
@@ -44,7 +46,7 @@ class Blocks:
         elif place > self.index:
             self._close(place)
         self._count += 1
-        self._delay = min(self._delay, upper_ns - lower_ns)
+        self._delay = min(self._delay, delay_ns)
         slope = self.slope
         if upper_ns - slope * upper_at_s < self._upper - slope * self._upper_at:
             self._upper, self._upper_at = upper_ns, upper_at_s

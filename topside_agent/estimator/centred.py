@@ -9,7 +9,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from topside_agent.estimator.lines import Floats, Integers, Windows, widest_lines
-from topside_agent.estimator.window import FEWEST_BLOCKS, expected
+from topside_agent.estimator.settings import FEWEST_BLOCKS
+from topside_agent.estimator.window import expected
 
 if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
@@ -56,8 +57,8 @@ class Centred(NamedTuple):
     offset: Floats
     variance: Floats
     slope: Floats
-    window_s: Floats
-    """The best window's length."""
+    slope_variance: Floats
+    """Expected squared error of `slope`, (ns/s)²."""
     inside: Floats
     """1 where the best window has as much on either side, 0 where it lies on one side only."""
 
@@ -97,13 +98,19 @@ def _rung(blocks: Windows, index: int, span: int, steepest: float) -> Rung:
     return Rung(index, span, starts + span - 1, slope, middle)
 
 
-def disagreements(rung: Rung, first: int, block_s: float) -> tuple[Floats, Floats]:
-    """When (s) and by how much (G²/2, ns²) the windows before and after an instant disagree."""
+def _pairs(rung: Rung) -> tuple[Integers, Integers]:
+    """The places of windows that meet: where one ends, the other begins."""
     future = np.searchsorted(rung.ends, rung.ends + rung.span)
     past = np.flatnonzero(future < rung.ends.size)
     past = past[rung.ends[future[past]] == rung.ends[past] + rung.span]
-    at_s = (first + rung.ends[past] + 1) * block_s
-    return at_s, (rung.at(past, at_s) - rung.at(future[past], at_s)) ** 2 / 2
+    return past, future[past]
+
+
+def disagreements(rung: Rung, first: int, block_s: float) -> tuple[Floats, Floats]:
+    """When (s) and by how much (G²/2, ns²) the windows before and after an instant disagree."""
+    past, future = _pairs(rung)
+    at_s = (first + rung.ends[past] + 1).astype(np.float64) * block_s
+    return at_s, (rung.at(past, at_s) - rung.at(future, at_s)) ** 2 / 2
 
 
 def pooled(stretches: Sequence[tuple[Stretch, list[Rung]]], settings: EstimatorSettings) -> list[float]:
@@ -142,7 +149,15 @@ def centred(
     offset: Floats = (weights * offsets).sum(axis=0) / weights.sum(axis=0)
     span = np.array([float(rung.span) for rung in rungs])[best]
     inside = np.minimum(2 * np.minimum(nodes, blocks - nodes) / span, 1.0)
-    return Centred(at_s, offset, least, slopes[best, nodes], span * settings.block_s, inside)
+    bends = np.array([_bend(rung) for rung in rungs])[best]
+    bends = np.maximum(bends, 3 * least / (span * settings.block_s) ** 2)
+    return Centred(at_s, offset, least, slopes[best, nodes], bends, inside)
+
+
+def _bend(rung: Rung) -> float:
+    """Half the mean square by which the slopes of windows that meet differ, (ns/s)²; 0 where none do."""
+    past, future = _pairs(rung)
+    return float(np.mean((rung.slope[past] - rung.slope[future]) ** 2)) / 2 if past.size else 0.0
 
 
 def _value(rung: Rung, nodes: Integers, at_s: Floats, blocks: int) -> tuple[Floats, Floats]:

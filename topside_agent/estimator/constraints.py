@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from schemas.exchange import HTTP_METHOD
+
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
 
@@ -16,7 +18,8 @@ class Constraint(NamedTuple):
     Both hold whatever the network did (RFC 5905 §8 has their mean as offset and their difference as delay).
     `raw` tells the clocks apart: CLOCK_MONOTONIC_RAW on both sides, or realtime on both where a side's
     `realtime − raw` is not known. Realtime − RAW is `pi_difference_ns`, `topside_difference_ns` (0 on
-    realtime).
+    realtime). `alone` marks a handshake over HTTP: nothing tells of a step between two of them, so that no
+    bound is carried from one to the next.
     """
 
     origin_ns: int
@@ -29,6 +32,12 @@ class Constraint(NamedTuple):
     topside_difference_ns: int
     resolution_ns: int
     raw: bool
+    alone: bool = False
+
+    @property
+    def delay_ns(self) -> int:
+        """Round trip less the Pi's own time, ns: what the bounds leave open but for the resolution."""
+        return self.upper_ns - self.lower_ns - 2 * self.resolution_ns
 
     @property
     def realtime_offset_ns(self) -> int:
@@ -58,6 +67,7 @@ def constraint_of(exchange: Exchange) -> Constraint:
         topside,
         width,
         raw,
+        alone=exchange.method == HTTP_METHOD,
     )
 
 

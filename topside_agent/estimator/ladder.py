@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from topside_agent.estimator.lines import Floats, Integers, Lines, Windows, widest_lines
-from topside_agent.estimator.window import FEWEST_BLOCKS, SHARPNESS, Line, Memory, disagreement, expected
+from topside_agent.estimator.settings import FEWEST_BLOCKS
+from topside_agent.estimator.window import SHARPNESS, Line, Memory, disagreement, expected
 
 if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
@@ -33,7 +34,7 @@ class History:
         self._filled += 1
         self.length += 1
 
-    def ago(self, blocks: Floats) -> tuple[Floats, Floats]:
+    def ago(self, blocks: Integers) -> tuple[Floats, Floats]:
         """Each rung's offset and slope so many blocks before the newest, which must be kept still."""
         places = self._filled - 1 - blocks
         rungs = np.arange(blocks.size)
@@ -76,9 +77,10 @@ class Ladder:
         windows, known = _suffixes(columns, spans)
         lines = widest_lines(windows, self._steepest, *(self._near or ()))
         offset = lines.middle + lines.slope * end_s
+        first = int((known < FEWEST_BLOCKS).sum())
+        offset[:first] = np.nan  # hardly any block: not a line, and nothing to be measured against later
         self._history.append(offset, lines.slope)
         squared = self._measure(offset, lines.slope)
-        first = int((known < FEWEST_BLOCKS).sum())
         last = int((self._spans <= length).sum()) + 1
         if first < min(last, spans.size):
             usable = slice(first, last)
@@ -100,9 +102,9 @@ class Ladder:
             past, before = self._history.ago(np.minimum(self._spans, self._history.length - 1))
             span_s = self._spans.astype(np.float64) * self._settings.block_s
             every = disagreement(past, offset - slope * span_s, slope - before, span_s)
-            squared[:full] = every[:full]
-            for rung, value in enumerate(squared[:full].tolist()):
-                self._memory.take(rung, value)
+            for rung in np.flatnonzero(np.isfinite(every[:full])).tolist():
+                squared[rung] = every[rung]
+                self._memory.take(rung, float(every[rung]), float(slope[rung] - before[rung]))
         return squared
 
     def _average(self, end_s: float, spans: Integers, lines: Lines, squared: Floats, usable: slice) -> None:
@@ -131,7 +133,7 @@ class Ladder:
             float(weights @ lines.middle[usable] / weights.sum()),
             float(lines.slope[usable][best]),
             float(errors[best]) * doubt,
-            float(spread[best]) ** 2,
+            self._memory.slope_variance(usable.start + best, float(errors[best])),
             windows_s[best],
         )
 

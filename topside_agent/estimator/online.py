@@ -3,59 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil, floor, sqrt
 from typing import TYPE_CHECKING
 
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
+from topside_agent.estimator.estimate import Added, Estimate
 from topside_agent.estimator.run import Drift, Run
 from topside_agent.estimator.segments import Break, Cut, Seen, break_before, is_late, last_clean
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.shift import ShiftWatch
-from topside_agent.estimator.window import Memory
+from topside_agent.estimator.window import DRIFT_95, Memory
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
 
 _REMEMBERED = 512
 """Exchanges back in which a duplicate is recognised; older ones are refused for their age."""
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What became of an exchange: used, or refused with the `reason`; `cut` if it begins a new segment."""
-
-    accepted: bool
-    reason: str | None
-    cut: Cut | None
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Pi realtime − topside realtime at `measured_at_ns` (topside's realtime), all in integer ns.
-
-    [lower_ns, upper_ns] holds the offset if no message travels back in time and the clocks keep their limits;
-    `u95_ns` is the statistical 95 % half-width. `drift_ppm` is that of the RAW clocks, with its own 95 %
-    error.
-    """
-
-    measured_at_ns: int
-    offset_ns: int
-    lower_ns: int
-    upper_ns: int
-    u95_ns: int | None
-    drift_ppm: float | None
-    drift_error_ppm: float | None
-    delay_min_ns: int
-    exchanges: int
-    segment: int
-    boot_id: str | None
-    age_ns: int
-
-    @property
-    def max_error_ns(self) -> int:
-        """How far the offset can be from the truth at most."""
-        return max(self.upper_ns - self.offset_ns, self.offset_ns - self.lower_ns)
 
 
 class OffsetEstimator:
@@ -74,7 +38,7 @@ class OffsetEstimator:
         """Without `points` only cuts and bounds are kept up; the offset is then the bound's middle."""
         self.settings = settings
         self._memory = Memory(settings) if points else None
-        self._shifts = ShiftWatch()
+        self._shifts = ShiftWatch(settings.block_s)
         self.pi_clock_free = False
         self.rejected = 0
         self.steps = 0
@@ -94,7 +58,8 @@ class OffsetEstimator:
         """Take `exchange`, or refuse it with a reason; whatever it is, the next estimate is right."""
         constraint = self.constraint = constraint_of(exchange)
         key = (exchange.seq, exchange.origin_ns)
-        reason = impossible(constraint, self.settings.rate_limit_ppm * 1e-6)
+        rate_ppm = self.settings.rate_limit_ppm + (0.0 if constraint.raw else self.settings.slew_limit_ppm)
+        reason = impossible(constraint, rate_ppm * 1e-6)
         if key in self._known:
             reason = "duplicate"
         if reason is not None:
@@ -113,12 +78,13 @@ class OffsetEstimator:
             drift = run.drift() if broken.keeps_drift else None
             return self._accept(new, self._begin(new.constraint, drift), self._cut(broken, new, last))
         cut = None if broken is None else self._cut(broken, new, last)
-        if not self._may_continue(run):
+        if not self._may_continue(run, new.constraint):
             return self._accept(new, self._begin(new.constraint, run.drift()), cut)
         contradicted_s = run.add(new.constraint)
         if contradicted_s is None:
             return self._accept(new, run, cut)
-        cut = self._cut(Break("inconsistent", None, keeps_raw=False, keeps_drift=True), new, last)
+        if cut is None:
+            cut = self._cut(Break("inconsistent", None, keeps_raw=False, keeps_drift=True), new, last)
         clean = run.anchor_ns + round(contradicted_s * 1e9) + last.constraint.topside_difference_ns
         cut = replace(cut, ambiguous_from_ns=min(clean, cut.ambiguous_from_ns))
         return self._accept(new, self._begin(new.constraint, run.drift()), cut)
@@ -141,9 +107,9 @@ class OffsetEstimator:
         tolerance_ns = settings.step_min_ns + round(settings.slew_limit_ppm * 1e3 * settings.late_limit_s)
         return is_late(new, newest, self._topside_difference_before_ns, tolerance_ns)
 
-    def _may_continue(self, run: Run) -> bool:
-        """On realtime the limits depend on whether the Pi is slewed; when that changes, bounds start anew."""
-        return run.raw or run.free == self.pi_clock_free
+    def _may_continue(self, run: Run, new: Constraint) -> bool:
+        """Bounds start anew with each handshake over HTTP, and on realtime when slewing begins or ends."""
+        return not new.alone and (run.raw or run.free == self.pi_clock_free)
 
     def _begin(self, first: Constraint, drift: Drift | None = None) -> Run:
         return Run(
@@ -226,15 +192,16 @@ class OffsetEstimator:
         window_s = at_s if line is None else line.window_s
         exchanges, delay_min = run.blocks.within(window_s)
         drift = run.drift()
-        factor = self.settings.u95_factor
-        if self._memory is not None:
-            factor *= sqrt(self._memory.unseasoned(self.settings.u95_season_s))
+        memory = self._memory
+        doubt = 1.0 if memory is None else sqrt(memory.unseasoned(self.settings.u95_season_s))
         base_ns = run.offset_anchor_ns + newest.pi_difference_ns - difference_ns
         offset_ns = base_ns + round(offset)
         lower_ns, upper_ns = base_ns + floor(low - grown), base_ns + ceil(high + grown)
         u95_ns = None
         if line is not None:
-            likely = factor * sqrt(line.variance) + self._slewed(run, at_ns - newest.destination_ns)
+            likely = self.settings.u95_factor * doubt * sqrt(line.variance) + self._slewed(
+                run, at_ns - newest.destination_ns
+            )
             u95_ns = min(ceil(likely), max(upper_ns - offset_ns, offset_ns - lower_ns))
         return Estimate(
             measured_at_ns=at_ns + difference_ns,
@@ -243,7 +210,7 @@ class OffsetEstimator:
             upper_ns=upper_ns,
             u95_ns=u95_ns,
             drift_ppm=None if drift is None else drift.slope * 1e-3,
-            drift_error_ppm=None if drift is None else factor * sqrt(drift.variance) * 1e-3,
+            drift_error_ppm=None if drift is None else DRIFT_95 * doubt * sqrt(drift.variance) * 1e-3,
             delay_min_ns=round(delay_min),
             exchanges=exchanges,
             segment=self.segment,

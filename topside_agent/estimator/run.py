@@ -87,17 +87,15 @@ class Run:
             known = self.drift()
             self._drift = known if known is not None else self._drift
             self._begin_steady(facts.upper_at)
-        if self.blocks.closes_open(facts.lower_at):
-            closing = self.blocks.index
-            self.blocks.add(*facts)
-            assert closing is not None
+        closing = self.blocks.index if self.blocks.closes_open(facts.lower_at) else None
+        self.blocks.add(*facts, delay_ns=constraint.delay_ns)
+        if closing is not None:
             contradiction = self._closed_block(closing)
-        else:
-            self.blocks.add(*facts)
         self.bound.add(*facts)
         if self._steady is not None:
             self._steady.add(*facts)
-            if facts.lower_at - self._steady_since_s > _YOUNG_S:
+            replaced = self.ladder is None or self.ladder.line is not None
+            if replaced and facts.lower_at - self._steady_since_s > _YOUNG_S:
                 self._steady = None
         self.newest_s = max(self.newest_s, facts.lower_at)
         return contradiction
@@ -117,7 +115,7 @@ class Run:
             # Blocks without exchanges may follow already; they are told of by `passed` the next time.
             newest = columns.shape[1] - (self.blocks.index or 0) + closed + 1
             self.ladder.close(columns[:, :newest], end_s, passed)
-        stepped = self._shifts.stepped(columns, self.blocks.slope)
+        stepped = self._shifts.stepped(columns, self.blocks.slope, (greatest - least) / 2)
         return None if stepped is None else end_s - stepped * self.blocks.block_s
 
     def admits(self, constraint: Constraint, jumped_ns: int = 0) -> bool:

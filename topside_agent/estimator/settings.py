@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-_FEWEST_BLOCKS = 4
+FEWEST_BLOCKS = 4
 """A line through fewer has no margin worth the name."""
 
 
@@ -86,7 +86,7 @@ class EstimatorSettings(BaseModel):
         "which only new exchanges could show.",
     )
     u95_factor: float = Field(
-        default=1.3,
+        default=1.27,
         gt=0,
         le=10,
         description="u95 = this · √(expected squared error). From simulation: the errors' tails are thinner "
@@ -125,9 +125,9 @@ class EstimatorSettings(BaseModel):
     def _ladder_of_whole_blocks(self) -> Self:
         blocks = [window_s / self.block_s for window_s in self.ladder_s]
         rising = all(shorter < longer for shorter, longer in pairwise(blocks))
-        if not rising or any(count % 1 for count in blocks) or blocks[0] < _FEWEST_BLOCKS:
+        if not rising or any(count % 1 for count in blocks) or blocks[0] < FEWEST_BLOCKS:
             raise ValueError(
-                f"expected ladder_s to rise from {_FEWEST_BLOCKS} blocks on, in whole blocks of"
+                f"expected ladder_s to rise from {FEWEST_BLOCKS} blocks on, in whole blocks of"
                 f" {self.block_s:g} s (received {self.ladder_s})"
             )
         return self

@@ -26,21 +26,23 @@ class ShiftWatch:
     window across it. How far noise alone does that is learnt on the way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, block_s: float) -> None:
+        self._block_s = block_s
         self._quiet = dict.fromkeys(_BLOCKS, 0.0)
         self._seen = dict.fromkeys(_BLOCKS, 0)
 
-    def stepped(self, columns: Floats, slope: float) -> int | None:
+    def stepped(self, columns: Floats, slope: float, slope_error: float) -> int | None:
         """How many blocks back the edges began to differ, if they did; None in quiet times.
 
-        `columns` are the closed blocks of one run, `slope` its drift in ns/s.
+        `columns` are the closed blocks of one run, `slope` its drift and `slope_error` by how much that
+        can be wrong, in ns/s: an unknown drift moves both edges too.
         """
         spans = [blocks for blocks in _BLOCKS if 2 * blocks <= columns.shape[1]]
         if not spans:
             return None
         shifts = _common_shifts(columns[:, -2 * spans[-1] :], slope, spans)
         for blocks, shift in zip(spans, shifts, strict=True):
-            limit = _SPREADS * self._quiet[blocks] + _FLOOR_NS
+            limit = _SPREADS * self._quiet[blocks] + _FLOOR_NS + slope_error * blocks * self._block_s
             if shift > limit and self._seen[blocks] >= _SEASONED:
                 return 2 * blocks
         for blocks, shift in zip(spans, shifts, strict=True):

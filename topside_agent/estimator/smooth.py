@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import ceil, floor, sqrt
@@ -11,34 +12,34 @@ import numpy as np
 from schemas.exchange import Exchange
 from topside_agent.estimator.backward import backward, block_extremes
 from topside_agent.estimator.centred import Rung, Stretch, centred, fit, pooled
-from topside_agent.estimator.lines import Integers, Windows
-from topside_agent.estimator.online import Estimate, OffsetEstimator
-from topside_agent.estimator.run import Facts, Run
+from topside_agent.estimator.estimate import Estimate
+from topside_agent.estimator.lines import Floats, Integers, Windows
+from topside_agent.estimator.online import OffsetEstimator
+from topside_agent.estimator.run import Run
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.steady import Steady
-from topside_agent.estimator.track import Fed, Feed, Row, Track, in_time, make_row, make_track
+from topside_agent.estimator.track import Fed, Feed, Row, Track, in_order, in_time, make_row, make_track
+from topside_agent.estimator.window import DRIFT_95
 
 _YOUNG_S = 64.0
 """In a shorter stretch the drift from elsewhere serves better than its own."""
 
 
 @dataclass(slots=True)
-class _Seen:
-    """One exchange of a run: its bounds, and the interval that was known online (ns, the run's scale)."""
-
-    fed: Fed
-    facts: Facts
-    low: float
-    high: float
-    slope: float
-
-
-@dataclass(slots=True)
 class _Passage:
-    """One run as the online pass saw it."""
+    """One run as the online pass saw it, in plain numbers: 100 000 objects more slow Python down.
+
+    `numbers` has seven for each exchange: its bounds with their times, the interval that was known online
+    (ns, the run's scale), and the run's drift (ns/s).
+    """
 
     run: Run
-    seen: list[_Seen]
+    fed: list[Fed]
+    numbers: array[float]
+
+    def table(self) -> Floats:
+        """`numbers`, a row per exchange."""
+        return np.array(self.numbers, dtype=np.float64).reshape(-1, 7)
 
 
 class _Columns:
@@ -46,17 +47,18 @@ class _Columns:
 
     def __init__(self, passage: _Passage, settings: EstimatorSettings) -> None:
         self.run = passage.run
-        self.seen = sorted((s for s in passage.seen if not s.fed.ambiguous), key=lambda s: s.facts.lower_at)
-        facts = np.array([s.facts for s in self.seen], dtype=np.float64).reshape(-1, 4)
-        self.facts = Windows(*facts.T)
-        self.low = np.array([s.low for s in self.seen])
-        self.high = np.array([s.high for s in self.seen])
-        self.slope = np.array([s.slope for s in self.seen])
+        table = passage.table()
+        sound = np.flatnonzero([not fed.ambiguous for fed in passage.fed])
+        order = sound[np.argsort(table[sound, 2], kind="stable")]
+        self.fed = [passage.fed[index] for index in order.tolist()]
+        columns = table[order].T.copy()
+        self.facts = Windows(*columns[:4])
+        self.low, self.high, self.slope = columns[4:]
         self.place = np.floor(self.facts.lower_at / settings.block_s).astype(np.int64)
         self.offset = (self.low + self.high) / 2
-        self.variance = np.full(len(self.seen), np.nan)
+        self.variance = np.full(len(self.fed), np.nan)
         self.drift = self.slope.copy()
-        self.drift_variance = np.full(len(self.seen), np.nan)
+        self.drift_variance = np.full(len(self.fed), np.nan)
 
 
 def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = EstimatorSettings()) -> Track:  # noqa: B008
@@ -73,26 +75,27 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
         run.low, run.high = np.maximum(run.low, low), np.minimum(run.high, high)
         run.offset = np.clip(run.offset, run.low, run.high)
     rows = [pair for run in runs for pair in _rows(run, settings)]
-    rows += [pair for passage in passages for pair in _ambiguous(passage)]
+    rows += [pair for passage in passages for pair in _ambiguous(passage, settings)]
     rows.sort(key=lambda pair: in_time(pair[0]))
-    return make_track([row for _, row in rows], feed, _final(feed.estimator, runs, rows, settings))
+    return make_track([row for _, row in rows], feed, _final(feed.estimator, runs, rows))
 
 
 def _forward(exchanges: Iterable[Exchange], settings: EstimatorSettings) -> tuple[Feed, list[_Passage]]:
     """The online pass: cuts, and the interval that was known at each exchange."""
     feed = Feed(OffsetEstimator(settings, points=False))
     passages: list[_Passage] = []
-    for exchange in exchanges:
+    for exchange in in_order(exchanges):
         fed = feed.add(exchange)
         if fed is None:
             continue
         run = feed.estimator.run
         assert run is not None
         if fed.begins_run:
-            passages.append(_Passage(run, []))
+            passages.append(_Passage(run, [], array("d")))
         facts = run.relative(fed.constraint)
         low, high = run.bound.at(facts.lower_at)
-        passages[-1].seen.append(_Seen(fed, facts, low, high, run.blocks.slope))
+        passages[-1].fed.append(fed)
+        passages[-1].numbers.extend((*facts, low, high, run.blocks.slope))
     return feed, passages
 
 
@@ -106,10 +109,13 @@ def _estimate(runs: list[_Columns], settings: EstimatorSettings) -> None:
         if rungs and errors[0] > 0 and stretch.blocks.upper.size * settings.block_s >= _YOUNG_S:
             _fill_long(run, stretch, rungs, errors, settings)
         else:
-            short.append((run, stretch))
+            short.append((run, stretch, rungs))
     known = _any_drift(runs)
-    for run, stretch in short:
-        _fill_short(run, stretch, errors[0], known, settings)
+    for run, stretch, rungs in short:
+        if rungs and errors[0] > 0 and known is None:
+            _fill_long(run, stretch, rungs, errors, settings)
+        else:
+            _fill_short(run, stretch, errors[0], known, settings)
 
 
 def _any_drift(runs: list[_Columns]) -> tuple[float, float] | None:
@@ -123,7 +129,7 @@ def _any_drift(runs: list[_Columns]) -> tuple[float, float] | None:
 
 def _stretches(run: _Columns, settings: EstimatorSettings) -> list[Stretch]:
     """The run's blocks on dense grids, parted at long silences."""
-    if not run.seen:
+    if not run.fed:
         return []
     numbers, extremes = block_extremes(run.facts, run.place, run.slope)
     holes = np.flatnonzero(np.diff(numbers) > settings.gap_s / settings.block_s) + 1
@@ -158,7 +164,7 @@ def _fill_long(
     run.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
     run.variance[rows] = np.interp(at_s, nodes.at_s, nodes.variance * factors**2)
     run.drift[rows] = np.interp(at_s, nodes.at_s, nodes.slope)
-    run.drift_variance[rows] = np.interp(at_s, nodes.at_s, 3 * nodes.variance / nodes.window_s**2)
+    run.drift_variance[rows] = np.interp(at_s, nodes.at_s, nodes.slope_variance)
 
 
 def _fill_short(
@@ -179,16 +185,15 @@ def _fill_short(
     run.offset[rows] = line.offset + slope * (at_s - line.at_s)
     run.variance[rows] = line.variance * settings.u95_factor**2
     run.drift[rows] = slope
-    run.drift_variance[rows] = line.slope_variance
+    run.drift_variance[rows] = known[1] if known else np.nan
 
 
 def _rows(run: _Columns, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
     """The run's rows: realtime is added back, and what slewing may have changed on the way is allowed for."""
-    slew = settings.slew_limit_ppm * 1e-6 if run.run.raw else 0.0
-    grown = slew * np.maximum(run.high - run.facts.lower, 0.0)
+    grown = _slew(run.run, settings) * np.maximum(run.high - run.facts.lower, 0.0)
     worst = np.maximum(run.high - run.offset, run.offset - run.low) + grown
     columns = zip(
-        run.seen,
+        run.fed,
         run.offset.tolist(),
         (run.low - grown).tolist(),
         (run.high + grown).tolist(),
@@ -196,29 +201,33 @@ def _rows(run: _Columns, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
         strict=True,
     )
     return [
-        (seen.fed, _row(seen, run.run, (offset, low, high), ceil(u95)))
-        for seen, offset, low, high, u95 in columns
+        (fed, _row(fed, run.run, (offset, low, high), ceil(u95))) for fed, offset, low, high, u95 in columns
     ]
 
 
-def _ambiguous(passage: _Passage) -> list[tuple[Fed, Row]]:
+def _slew(run: Run, settings: EstimatorSettings) -> float:
+    """How fast realtime may have left what was read beside RAW: ns/ns; 0 where realtime is estimated."""
+    return settings.slew_limit_ppm * 1e-6 if run.raw else 0.0
+
+
+def _ambiguous(passage: _Passage, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
     """Rows near a cut keep what was known online."""
-    return [
-        (seen.fed, _row(seen, passage.run, ((seen.low + seen.high) / 2, seen.low, seen.high), None))
-        for seen in passage.seen
-        if seen.fed.ambiguous
-    ]
+    rows = []
+    for fed, numbers in zip(passage.fed, passage.table().tolist(), strict=True):
+        if fed.ambiguous:
+            lower, low, high = numbers[3:6]
+            grown = _slew(passage.run, settings) * max(high - lower, 0.0)
+            rows.append((fed, _row(fed, passage.run, ((low + high) / 2, low - grown, high + grown), None)))
+    return rows
 
 
-def _row(seen: _Seen, run: Run, offset_low_high: tuple[float, float, float], u95_ns: int | None) -> Row:
+def _row(fed: Fed, run: Run, offset_low_high: tuple[float, float, float], u95_ns: int | None) -> Row:
     offset, low, high = offset_low_high
-    base_ns = run.offset_anchor_ns + seen.fed.constraint.realtime_offset_ns
-    return make_row(seen.fed, (base_ns + round(offset), base_ns + floor(low), base_ns + ceil(high)), u95_ns)
+    base_ns = run.offset_anchor_ns + fed.constraint.realtime_offset_ns
+    return make_row(fed, (base_ns + round(offset), base_ns + floor(low), base_ns + ceil(high)), u95_ns)
 
 
-def _final(
-    estimator: OffsetEstimator, runs: list[_Columns], rows: list[tuple[Fed, Row]], settings: EstimatorSettings
-) -> Estimate | None:
+def _final(estimator: OffsetEstimator, runs: list[_Columns], rows: list[tuple[Fed, Row]]) -> Estimate | None:
     """The estimate at the last exchange, with what the smoothed track says there."""
     estimate = estimator.estimate()
     if estimate is None or not rows:
@@ -232,7 +241,7 @@ def _final(
         upper_ns=row.upper_ns,
         u95_ns=row.u95_ns,
     )
-    if not run.seen or not np.isfinite(run.drift_variance[-1]):
+    if not run.fed or not np.isfinite(run.drift_variance[-1]):
         return estimate
-    error = settings.u95_factor * sqrt(run.drift_variance[-1])
+    error = DRIFT_95 * sqrt(run.drift_variance[-1])
     return replace(estimate, drift_ppm=float(run.drift[-1]) * 1e-3, drift_error_ppm=error * 1e-3)

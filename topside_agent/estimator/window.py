@@ -18,9 +18,9 @@ Number = TypeVar("Number", float, Floats)
 SHARPNESS = 3
 """Estimates are averaged with the weight (squared error)^-3: the best window and its near rivals."""
 
+DRIFT_95 = 2.0
+"""Standard deviations in the drift's 95 % error."""
 _MOST_UNSEASONED = 10.0
-FEWEST_BLOCKS = 4
-"""A line through fewer blocks than this has no margin worth the name."""
 _CURVATURE = 1 / 8
 """A steady change of drift bends past and future alike, so that their disagreement G does not show it. A line
 through a parabola is off by (its slope's change from one window to the next)·W/12 (least squares) to W/16
@@ -90,22 +90,36 @@ class Memory:
         self._block_s = settings.block_s
         self._keep = float(np.exp(-settings.block_s / settings.forget_s))
         self.sums = [0.0] * len(self.windows_s)
+        self.bends = [0.0] * len(self.windows_s)
         self.counts = [0.0] * len(self.windows_s)
 
     def forget(self, blocks: int) -> None:
         """Let `blocks` blocks of time pass."""
         keep = self._keep**blocks
         self.sums = [value * keep for value in self.sums]
+        self.bends = [value * keep for value in self.bends]
         self.counts = [value * keep for value in self.counts]
 
-    def take(self, rung: int, squared: float) -> None:
-        """Count a disagreement of window `rung`."""
+    def take(self, rung: int, squared: float, bend: float) -> None:
+        """Count a disagreement (ns²) of window `rung`, and the change of slope (ns/s) that came with it."""
         self.sums[rung] += squared
+        self.bends[rung] += bend**2 / 2
         self.counts[rung] += 1.0
 
     def means(self) -> list[float]:
         """The mean disagreement of each window, 0 where none was seen."""
         return [s / n if n else 0.0 for s, n in zip(self.sums, self.counts, strict=True)]
+
+    def slope_variance(self, rung: int, squared: float) -> float:
+        """The squared error (ns²/s²) of that window's slope as the drift now.
+
+        Two windows' slopes differ by both their errors, and by as much wander as lies between a window's
+        middle and its end, twice. Where that was seen little, 3·`squared`/W² stands for it: what a line's
+        error at its end says of its slope.
+        """
+        weight = self.counts[rung] * self._block_s / self.windows_s[rung]
+        mean = self.bends[rung] / self.counts[rung] if self.counts[rung] else 0.0
+        return (mean * weight + 3 * squared / self.windows_s[rung] ** 2) / (weight + 1.0)
 
     def evidence(self) -> list[float]:
         """How many independent windows each mean stands for."""

@@ -1,0 +1,1 @@
+"""The correction of a session's tables: memory and time by the size of the table."""

@@ -1,0 +1,1 @@
+"""What an exchange costs: processor, memory, start-up, from one vehicle to a thousand."""

@@ -1,0 +1,112 @@
+"""docs/bench-cost.md and .json: all figures of a run and how to read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.peers.document import verdict_table
+from bench.peers.tables import markdown_table, number, share
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.cost.agent import Agent
+    from bench.cost.pairs import Pair
+    from bench.cost.scale import Load
+    from bench.peers.verdicts import Verdict
+
+
+class Figures(NamedTuple):
+    """Everything that a run measured."""
+
+    machine: str
+    seconds: float
+    warm_up_s: float
+    pairs: Sequence[Pair]
+    agent: Agent | None
+    loads: Sequence[Load]
+    verdicts: Sequence[Verdict]
+
+
+_INTRODUCTION = """# What an exchange costs
+
+Made by `make bench-cost` on {machine}.
+Each figure is taken over {seconds:g} s, from the kernel's own account of each process. CPU per exchange is
+everything that a process did in that time (results, batches, timers and keepalives included) divided by the
+exchanges.
+"""
+
+_PAIRS = """Ten exchanges a second through mosquitto, on the same machine in the same seconds: `tidesync
+topside` and `tidesync pi --no-http`; two smallest paho programs; and, as the floor, two smallest asyncio
+programs that talk to each other over TCP without any MQTT.
+"""
+
+_SCALE = """One `tidesync topside` and so many vehicles, which one cheap process stands in for. `made`: the
+share of the wanted exchanges that came about. Taken {warm_up:g} s after the first bursts. With few vehicles,
+what a process does once a second whatever happens is divided by few exchanges: the line through all sizes at
+one exchange a second tells the two apart.
+"""
+
+
+def document(figures: Figures) -> str:
+    """The whole page."""
+    parts = [_INTRODUCTION.format(machine=figures.machine, seconds=figures.seconds)]
+    parts += ["## What it must show\n", verdict_table(figures.verdicts) + "\n"]
+    if figures.pairs:
+        parts += ["## One vehicle\n", _PAIRS, pair_table(figures.pairs) + "\n"]
+    if figures.agent:
+        parts += ["## The vehicle's agent by itself\n", agent_table(figures.agent) + "\n"]
+    if figures.loads:
+        parts += ["## A fleet\n", _SCALE.format(warm_up=figures.warm_up_s), load_table(figures.loads) + "\n"]
+        line = line_through(figures.loads)
+        if line:
+            rest_us, exchange_us = map(number, line)
+            parts.append(
+                f"At one exchange a second: {rest_us} us a second at rest, {exchange_us} us per exchange.\n"
+            )
+    return "\n".join(parts)
+
+
+def pair_table(pairs: Sequence[Pair]) -> str:
+    head = ["", "exchanges", "CPU us, topside", "CPU us, Pi", "MB, topside", "MB, Pi"]
+    return markdown_table(head, [[pair.name, *map(number, pair[1:])] for pair in pairs])
+
+
+def agent_table(agent: Agent) -> str:
+    body = [
+        ["resident, MB", number(agent.memory_mb), "its bare imports", number(agent.bare_memory_mb)],
+        ["start to online, s", number(agent.online_s), "its bare imports", number(agent.bare_imports_s)],
+        ["", "", "bare Python", number(agent.bare_python_s)],
+    ]
+    return markdown_table(["", "agent", "beside", ""], body)
+
+
+def line_through(loads: Sequence[Load]) -> tuple[float, float] | None:
+    """Topside's CPU as (us per second at rest, us per exchange): least squares over the relative errors."""
+    points = [(load.achieved_hz, load.topside_us * load.achieved_hz) for load in loads if load.rate_hz == 1]
+    if len({rate_hz for rate_hz, _ in points}) < 2:
+        return None
+    weights = [1 / total_us**2 for _, total_us in points]
+    weight = sum(weights)
+    mean_hz = sum(w * x for w, (x, _) in zip(weights, points, strict=True)) / weight
+    mean_us = sum(w * y for w, (_, y) in zip(weights, points, strict=True)) / weight
+    spread = sum(w * (x - mean_hz) ** 2 for w, (x, _) in zip(weights, points, strict=True))
+    both = sum(w * (x - mean_hz) * (y - mean_us) for w, (x, y) in zip(weights, points, strict=True))
+    slope = both / spread
+    return mean_us - slope * mean_hz, slope
+
+
+def load_table(loads: Sequence[Load]) -> str:
+    head = ["vehicles", "each, per s", "made", "topside CPU us", "broker", "stand-in", "topside CPU", "MB"]
+    body = [
+        [
+            str(load.vehicles),
+            f"{load.rate_hz:g}",
+            share(min(load.pace, 1.0)),
+            *map(number, (load.topside_us, load.broker_us, load.fleet_us)),
+            share(load.topside_us * load.achieved_hz / 1e6),
+            number(load.topside_mb),
+        ]
+        for load in loads
+    ]
+    return markdown_table(head, body)

@@ -1,0 +1,69 @@
+"""The command: pairs, the agent by itself, fleets; the tables printed and written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from bench.cost.agent import agent
+from bench.cost.document import Figures, document
+from bench.cost.pairs import pairs
+from bench.cost.scale import Size, load
+from bench.cost.verdicts import verdicts
+from bench.peers.run import machine
+from bench.peers.tables import plain
+
+SECONDS, QUICK_SECONDS = 30.0, 8.0
+REPEATS, QUICK_REPEATS = 7, 3
+SIZES = (Size(1, 1), Size(10, 1), Size(100, 1), Size(1000, 1), Size(1, 4), Size(10, 4), Size(100, 4))
+QUICK_SIZES = (Size(1, 1), Size(100, 1), Size(1000, 1), Size(100, 4))
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Shorter, and fewer fleets.")
+@click.option("--seconds", type=click.FloatRange(1, 600), help=f"Measured each. [default: {SECONDS:g}]")
+@click.option(
+    "--warm-up", default=0.0, show_default=True, help="Seconds that a fleet's estimators age before."
+)
+@click.option("--no-fleets", is_flag=True, help="One vehicle only.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write the tables here.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures here.")
+def main(
+    *,
+    quick: bool,
+    seconds: float | None,
+    warm_up: float,
+    no_fleets: bool,
+    markdown: Path | None,
+    json_path: Path | None,
+) -> None:
+    """Measure what an exchange costs, on this machine; exits with 1 where a limit is not kept."""
+    figures = measure(
+        seconds or (QUICK_SECONDS if quick else SECONDS),
+        QUICK_REPEATS if quick else REPEATS,
+        () if no_fleets else QUICK_SIZES if quick else SIZES,
+        warm_up,
+    )
+    text = document(figures)
+    click.echo(text)
+    if markdown:
+        markdown.write_text(text, encoding="utf-8")
+    if json_path:
+        json_path.write_text(json.dumps(plain(figures), indent=1) + "\n", encoding="utf-8")
+    sys.exit(0 if all(verdict.kept for verdict in figures.verdicts) else 1)
+
+
+def measure(seconds: float, repeats: int, sizes: tuple[Size, ...], warm_up_s: float) -> Figures:
+    """Everything in turn: nothing else of ours runs while one is measured."""
+    click.echo("one vehicle", err=True)
+    both = pairs(seconds)
+    click.echo("the agent by itself", err=True)
+    alone = agent(repeats)
+    loads = []
+    for size in sizes:
+        click.echo(f"{size.vehicles} vehicles at {size.rate_hz:g}/s", err=True)
+        loads.append(load(size, seconds, warm_up_s))
+    return Figures(machine(), seconds, warm_up_s, both, alone, loads, verdicts(both, alone, loads))

@@ -1,0 +1,128 @@
+"""Ours: the real agents as processes of their own, `tidesync pi` and `tidesync topside`, through mosquitto.
+
+Two rows. The first makes each estimate anew from the exchanges of its own ten seconds, as the peers' are
+made; the second is what topside publishes, which remembers all since it started, as chrony does.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from bench.peers.contestant import Contestant, Outcome
+from bench.peers.estimates import Estimate
+from bench.peers.exchanges import Stamps
+from bench.peers.plain_paho import connected_client
+from bench.peers.processes import installed, wait_until
+from bench.peers.tables import share
+from bench.peers.turns import name_at
+from schemas.messages import ExchangeBatch, OffsetResult
+from topside_agent.estimator import OffsetEstimator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from paho.mqtt.client import Client, MQTTMessage
+
+    from bench.peers.arena import Arena
+    from bench.peers.estimates import Window
+    from schemas.exchange import Exchange
+
+RATE_HZ = 10.0
+BATCH_S = 1.6
+"""Finished exchanges are published within this."""
+
+
+class Listener:
+    """Keeps what topside publishes of the one vehicle, and what the vehicle says of its clock."""
+
+    def __init__(self, port: int) -> None:
+        self.exchanges: list[Exchange] = []
+        self.results: list[OffsetResult] = []
+        self.clock_synchronized = False
+        self._lock = threading.Lock()
+        self._client = connected_client(port)
+        self._client.on_message = self._on_message
+        self._client.subscribe(
+            [(f"tidesync/v1/vehicle/+/{what}", 1) for what in ("info", "exchange/+", "offset/+")]
+        )
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        what, payload = message.topic.split("/")[4], bytes(message.payload)
+        with self._lock:
+            if what == "exchange":
+                self.exchanges += ExchangeBatch.decode(payload).exchanges
+            elif what == "offset":
+                self.results.append(OffsetResult.decode(payload))
+            else:
+                self.clock_synchronized = json.loads(payload)["clock_synchronized"]
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def _told(kinds: Counter[str]) -> str:
+    """Where the vehicle's stamps were taken, in shares of the exchanges."""
+    return ", ".join(f"{kind} {share(count / kinds.total())}" for kind, count in kinds.most_common())
+
+
+class Ours(Contestant):
+    """The agents' sides, and a listener in this process that takes no part in any exchange."""
+
+    def missing(self) -> str | None:
+        return None if installed("mosquitto") else "mosquitto is not installed"
+
+    def serve(self, arena: Arena) -> None:
+        self._broker = arena.mosquitto_port
+        self._pi_port = arena.link("tcp", self._broker, answerer_connects=True)
+
+    def begin(self, arena: Arena) -> None:
+        self._listener = Listener(self._broker)
+        name = name_at(0.0, RATE_HZ)
+        start = arena.programs.python
+        pi_url, topside_url = (f"mqtt://127.0.0.1:{port}" for port in (self._pi_port, self._broker))
+        self.answering = [
+            start("pi", "tidesync", "-q", "pi", "--broker", pi_url, "--vehicle", name, "--no-http")
+        ]
+        self.asking = [
+            start("topside", "tidesync", "-q", "topside", "--broker", topside_url, "--rate", RATE_HZ)
+        ]
+
+    def ready(self, arena: Arena) -> None:  # noqa: ARG002 - the listener has all it needs
+        wait_until(lambda: bool(self._listener.exchanges), "ours: the first exchanges")
+
+    def outcome(self, windows: Sequence[Window]) -> Outcome:
+        self._listener.stop()
+        exchanges = sorted(self._listener.exchanges, key=lambda e: e.destination_ns)
+        parts = [[e for e in exchanges if begin <= e.destination_ns < end] for begin, end in windows]
+        anew = [estimate for part in parts for estimate in self._anew(part)]
+        live = [estimate for window in windows for estimate in self._published(window)]
+        singles = [
+            Stamps(e.origin_ns, e.receive_ns, e.transmit_ns, e.destination_ns) for part in parts for e in part
+        ]
+        kinds = Counter(f"{e.receive_stamp} and {e.transmit_stamp}" for part in parts for e in part)
+        return Outcome({"ours": anew, "ours, live": live}, singles, len(singles), _told(kinds))
+
+    def _anew(self, exchanges: Sequence[Exchange]) -> list[Estimate]:
+        estimator = OffsetEstimator()
+        estimator.pi_clock_free = not self._listener.clock_synchronized
+        for exchange in exchanges:
+            estimator.add(exchange)
+        found = estimator.estimate()
+        if found is None:
+            return []
+        delays = sorted(e.delay_ns for e in exchanges)
+        return [Estimate(found.offset_ns, found.max_error_ns, delays[len(delays) // 2], len(exchanges))]
+
+    def _published(self, window: Window) -> list[Estimate]:
+        """The last result of the window."""
+        begin_ms, end_ms = (at_ns / 1e6 for at_ns in window)
+        inside = [r for r in self._listener.results if begin_ms <= (r.measured_unix_ms or 0) < end_ms]
+        if not inside or (last := inside[-1]).offset_ms is None:
+            return []
+        numbers = (last.offset_ms, last.max_error_ms or 0.0, last.delay_min_ms or 0.0)
+        offset_ns, max_error_ns, delay_ns = (ms * 1e6 for ms in numbers)
+        return [Estimate(offset_ns, max_error_ns, delay_ns, last.exchanges)]

@@ -1,0 +1,134 @@
+"""The report in a real browser, with no network: it draws, it complains of nothing, it asks nobody."""
+
+import json
+import re
+import shutil
+import subprocess
+from urllib.parse import urlsplit
+
+import pytest
+
+from schemas.exchange import Exchange
+from tidesync.__main__ import run
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-logging=stderr",
+    "--virtual-time-budget=5000",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+]
+ITS_OWN = ("google.com", "googleapis.com")
+"""Whom Chromium asks for itself, on any page; here no name is resolved, so that nothing leaves."""
+
+S = 1_000_000_000
+NOON = 1_777_636_800 * S
+EVIL = (
+    "</script><script>console.error('injected')</script>"
+    "<img src=http://evil.invalid/x onerror=console.error('no')>"
+)
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """Opens a file with options of Chromium's; gives the DOM, the console's lines and the URLs asked for."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+
+    def open_file(path, *options):
+        log = tmp_path / "net.json"
+        command = [CHROMIUM, *FLAGS, "--host-resolver-rules=MAP * ~NOTFOUND"]
+        command += [
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--log-net-log={log}",
+            *options,
+            path.as_uri(),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+        console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        urls = set(re.findall(r'"url":"([^"]+)"', log.read_text()))
+        foreign = [url for url in urls if not (urlsplit(url).hostname or "").endswith(ITS_OWN)]
+        return (
+            done.stdout,
+            console,
+            {url for url in foreign if urlsplit(url).scheme not in {"file", "data", "blob"}},
+        )
+
+    return open_file
+
+
+@pytest.fixture
+def report(tmp_path):
+    """The report on ten minutes of two vehicles; the first one's clock is stepped, the mission is hostile."""
+    folder = tmp_path / "session_2026-05-01T12-00-00Z"
+    (folder / "time_sync").mkdir(parents=True)
+    lines = [exchange(vehicle, number).encode() for vehicle in ("rov1", "rov2") for number in range(2400)]
+    (folder / "time_sync" / "exchanges.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    (folder / "sync_metadata.json").write_text(json.dumps({"mission": EVIL, "timeSync": {}}))
+    assert run(["report", str(folder)]) == 0
+    return folder / "report.html"
+
+
+def exchange(vehicle, number):
+    """Four a second, 1 ms each way and 5 ms now and then; from the middle on rov1 is 3 s further ahead."""
+    raw = NOON - 1000 * S
+    step = 3 * S if vehicle == "rov1" and number >= 1200 else 0
+    origin = NOON + number * S // 4
+    late = 4_000_000 * (number % 7 == 0)
+    pi = origin + 1_000_000 + late - 150_000_000 + step
+    return Exchange(
+        vehicle=vehicle,
+        topside="laptop",
+        seq=number,
+        boot_id="b",
+        origin_ns=origin,
+        receive_ns=pi,
+        transmit_ns=pi,
+        destination_ns=origin + 2_000_000 + late,
+        pi_realtime_minus_raw_ns=raw + step,
+        topside_realtime_minus_raw_ns=raw,
+    )
+
+
+def test_both_pictures_are_drawn_with_no_complaint_and_no_request(report, browse):
+    dom, console, urls = browse(report, "--dump-dom", "--window-size=1280,900")
+    assert console == []
+    assert urls == set()
+    assert dom.count('class="plot-container') == 2
+    assert len(re.findall(r'class="js-line"[^>]* d="M', dom)) >= 8
+    assert "step +3.000" in dom
+    assert "The curves need JavaScript" not in re.sub(r"<script.*?</script>", "", dom, flags=re.DOTALL)
+
+
+def test_a_hostile_mission_is_shown_as_text(report, browse):
+    dom, console, urls = browse(report, "--dump-dom")
+    assert "&lt;img src=http://evil.invalid/x" in dom
+    assert "<img src=http" not in dom
+    assert console == []
+    assert urls == set()
+
+
+def test_it_prints_as_a_summary_and_a_page_a_vehicle(report, browse, tmp_path):
+    pdf = tmp_path / "report.pdf"
+    _, console, urls = browse(report, f"--print-to-pdf={pdf}", "--no-pdf-header-footer")
+    assert console == []
+    assert urls == set()
+    pages = len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes()))
+    assert pages == 3
+
+
+def test_this_test_would_see_a_request_and_a_complaint(browse, tmp_path):
+    bad = tmp_path / "bad.html"
+    bad.write_text("<html><img src='http://evil.invalid/x.png'><script>missing()</script></html>")
+    _, console, urls = browse(bad, "--dump-dom")
+    assert any("missing is not defined" in line for line in console)
+    assert any("evil.invalid" in url for url in urls)

@@ -1,0 +1,81 @@
+"""The benchmark of costs: a small fleet is counted and measured; limits fail where they are broken."""
+
+import pytest
+from brokers import MOSQUITTO
+
+from bench.cost.agent import Agent
+from bench.cost.document import Figures, document, line_through
+from bench.cost.pairs import Pair, pairs
+from bench.cost.scale import Load, Size, load
+from bench.cost.verdicts import verdicts
+
+needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
+
+THRIFTY = Agent(39.0, 37.5, 0.3, 0.28, 0.02)
+
+
+def made(vehicles, topside_us, achieved=1.0):
+    return Load(vehicles, 1.0, achieved * vehicles, topside_us, 50.0, 50.0, 60.0)
+
+
+def pair(name, pi_us):
+    return Pair(name, 100, 200.0, pi_us, 50.0, 39.0)
+
+
+@needs_mosquitto
+def test_a_small_fleet_is_answered_at_the_pace_asked_for_and_measured():
+    measured = load(Size(5, 4.0), seconds=2.0)
+    assert measured.pace == pytest.approx(1.0, abs=0.15)
+    assert 10 < measured.topside_us < 50_000
+    assert 1 < measured.broker_us < 50_000
+    assert measured.topside_mb > 20
+
+
+@needs_mosquitto
+def test_three_pairs_exchange_in_the_same_seconds():
+    found = {pair.name: pair for pair in pairs(2.0)}
+    assert set(found) == {"ours", "paho", "asyncio, no MQTT"}
+    for one in found.values():
+        assert one.exchanges == pytest.approx(20, abs=4)
+        assert min(one.topside_us, one.pi_us) > 1
+    assert found["asyncio, no MQTT"].pi_us < found["ours"].pi_us
+
+
+def test_a_thrifty_run_keeps_every_limit():
+    loads = [made(1, 900), made(100, 150), made(1000, 140)]
+    found = verdicts([pair("ours", 200), pair("paho", 250)], THRIFTY, loads)
+    assert len(found) == 6
+    assert all(verdict.kept for verdict in found)
+
+
+@pytest.mark.parametrize(
+    ("loads", "agent", "pi_us", "broken"),
+    [
+        ([made(100, 250)], THRIFTY, 200, "CPU per exchange, 100"),
+        ([made(100, 100), made(1000, 150)], THRIFTY, 200, "1000 vehicles to 100"),
+        ([made(1000, 100, achieved=0.9)], THRIFTY, 200, "not made"),
+        ([], THRIFTY._replace(memory_mb=45.0), 200, "resident memory"),
+        ([], THRIFTY._replace(online_s=0.6), 200, "start to online"),
+        ([], THRIFTY, 300, "no more than plain paho's"),
+    ],
+)
+def test_a_broken_limit_is_named(loads, agent, pi_us, broken):
+    found = verdicts([pair("ours", pi_us), pair("paho", 250)], agent, loads)
+    failed = [verdict.promise for verdict in found if not verdict.kept]
+    assert len(failed) == 1
+    assert broken in failed[0]
+
+
+def test_the_line_tells_what_is_spent_at_rest_from_what_an_exchange_costs():
+    loads = [made(vehicles, 100 + 2000 / vehicles) for vehicles in (1, 10, 100, 1000)]
+    rest_us, exchange_us = line_through(loads)
+    assert rest_us == pytest.approx(2000)
+    assert exchange_us == pytest.approx(100)
+    assert line_through(loads[:1]) is None
+
+
+def test_the_page_holds_all_parts():
+    figures = Figures("a machine", 2.0, 0.0, [pair("ours", 200)], THRIFTY, [made(1, 900), made(100, 150)], [])
+    page = document(figures)
+    for part in ("One vehicle", "by itself", "A fleet", "us a second at rest"):
+        assert part in page

@@ -1,0 +1,146 @@
+"""HTTP takes over on real sockets: while the vehicle is away from MQTT, and while the broker itself is."""
+
+import socket
+import threading
+
+import pytest
+import uvicorn
+from boats import AttentiveWitness
+from brokers import until
+from fastapi import FastAPI
+
+from broker.clock import SimulatedClock, SystemClock
+from broker.connection import Outgoing
+from broker.settings import ConnectionSettings
+from pi_agent.http import router, served_clock
+from schemas import topics
+from schemas.exchange import HTTP_METHOD, MQTT_METHOD
+from schemas.messages import ResendCommand
+
+S = 1_000_000_000
+
+
+class LoggingWitness(AttentiveWitness):
+    """Also keeps every exchange that is published."""
+
+    exchanges = ()
+
+    def connected(self):
+        super().connected()
+        self.connection.subscribe([("tidesync/v1/vehicle/+/exchange/+", 1)])
+
+    def received(self, message):
+        super().received(message)
+        letter = self._inbox.open(message)
+        if letter and letter.topic.kind is topics.EXCHANGE:
+            self.exchanges += letter.body.exchanges
+
+    def ask_again(self):
+        command = ResendCommand(request_id="again", vehicle="rov1", from_seq=0, to_seq=2**53)
+        outgoing = Outgoing("tidesync/v1/topside/topside/command", command.encode())
+        self.connection.post(lambda: self.connection.publish(outgoing))
+
+    def methods(self):
+        return {exchange.method for exchange in self.exchanges}
+
+    def by_method(self, method, after=0):
+        return [result for result in self.heard[after:] if result.method == method]
+
+
+@pytest.fixture
+def clock():
+    return SimulatedClock(SystemClock(), offset_ns=-3 * S, drift_ppm=25.0)
+
+
+@pytest.fixture
+def vehicle_url(clock):
+    """An existing FastAPI service on the vehicle that has taken the router over, with `clock`."""
+    app = FastAPI()
+    app.include_router(router)
+
+    async def own_clock():
+        return clock
+
+    app.dependency_overrides[served_clock] = own_clock
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(5)
+
+
+def running(boat, clock, url):
+    witness = LoggingWitness(ConnectionSettings(broker=boat.url), boat.clock, boat.clocks, 0.25)
+    boat.start(witness.connection)
+    assert witness.connection.wait_until_up(10)
+    topside = boat.topside(
+        vehicle=(f"rov1={url}",), holdover_after_s=1.0, handshake_interval_s=0.2, timeout_s=0.5
+    )
+    pi = boat.vehicle("rov1", clock=clock)
+    witness.until_state("rov1", "locked")
+    return witness, topside, pi
+
+
+def test_a_vehicle_without_mqtt_is_measured_over_http_until_it_is_back(boat, clock, vehicle_url):
+    witness, _, pi = running(boat, clock, vehicle_url)
+    assert witness.methods() == {MQTT_METHOD}
+    pi.stop()
+    over_http = until(lambda: witness.by_method(HTTP_METHOD), 10, "a result over HTTP")[0]
+    assert over_http.error is None
+    assert over_http.boot_id is None
+    assert abs(over_http.offset_ms + 3000) <= over_http.max_error_ms + 1
+    until(
+        lambda: any(result.state == "locked" for result in witness.by_method(HTTP_METHOD)),
+        10,
+        "locked over HTTP",
+    )
+
+    boat.vehicle("rov1", clock=clock)
+    heard = len(witness.heard)
+    until(lambda: witness.by_method(MQTT_METHOD, heard), 10, "MQTT again")
+    until(lambda: witness.last("rov1").state == "locked", 10, "locked again")
+    until(lambda: witness.methods() == {MQTT_METHOD, HTTP_METHOD}, 5, "both kinds published")
+    seqs = [exchange.seq for exchange in witness.exchanges]
+    assert seqs == list(range(len(seqs)))
+    assert witness.wrong == []
+
+
+def test_what_http_measured_while_the_broker_was_away_is_published_when_it_is_back(
+    broker, boat, clock, vehicle_url
+):
+    witness, topside, _ = running(boat, clock, vehicle_url)
+    heard = len(witness.heard)
+    broker.kill()
+    until(lambda: not witness.connection.up, 5, "the loss noticed")
+    until(lambda: topside._measurements["rov1"].backlog.waiting >= 3, 15, "three handshakes")
+    broker.start()
+    until(lambda: witness.by_method(MQTT_METHOD, heard), 15, "MQTT again")
+    until(lambda: witness.last("rov1").state == "locked", 10, "locked again")
+    until(lambda: not topside._measurements["rov1"].backlog.waiting, 5, "the backlog published")
+    witness.ask_again()  # it may have come before the witness was there
+    until(lambda: HTTP_METHOD in witness.methods(), 5, "what was made over HTTP")
+
+    over_http = [exchange for exchange in witness.exchanges if exchange.method == HTTP_METHOD]
+    assert len(over_http) >= 3
+    for exchange in over_http:
+        difference_ns = exchange.topside_realtime_minus_raw_ns
+        assert clock.realtime_at(exchange.destination_ns - difference_ns) >= exchange.transmit_ns
+        assert clock.realtime_at(exchange.origin_ns - difference_ns) <= (
+            exchange.receive_ns + exchange.resolution_ns
+        )
+    assert witness.wrong == []
+
+
+def test_an_address_that_answers_nothing_is_said_and_mqtt_is_untouched(mosquitto_boat, clock):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    witness, _, pi = running(mosquitto_boat, clock, url)
+    pi.stop()
+    until(lambda: witness.last("rov1").error == "network_error", 10, "the error said")
+    assert witness.last("rov1").method == MQTT_METHOD
+    assert witness.last("rov1").state == "holdover"
+    mosquitto_boat.vehicle("rov1", clock=clock)
+    until(lambda: witness.last("rov1").state == "locked", 10, "locked again")
+    assert witness.last("rov1").error is None

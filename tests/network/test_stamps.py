@@ -1,0 +1,232 @@
+"""Stamps through real brokers: which kinds agents use, where they fall back; bounds hold the truth."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from boats import Boat
+from brokers import RunningBroker, until
+
+from broker import connection as connection_module
+from broker.client import PlainClient
+from broker.clock import SimulatedClock, SystemClock
+from broker.connection import Connection
+from broker.embedded import free_port
+from broker.settings import ConnectionSettings
+from broker.stamping_socket import StampingSocket
+from schemas.messages import ExchangeBatch, Info
+from topside_agent.estimator.constraints import constraint_of
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are Linux's")
+
+S = 1_000_000_000
+
+
+class Ear:
+    """Keeps infos and exchanges."""
+
+    def __init__(self, url, **settings):
+        self.infos = []
+        self.exchanges = []
+        self.connection = Connection(
+            ConnectionSettings(broker=url, **settings), self, SystemClock(), name="ear"
+        )
+
+    def start(self):
+        self.connection.start()
+        assert self.connection.wait_until_up(10)
+
+    def stop(self):
+        self.connection.stop()
+
+    def connected(self):
+        self.connection.subscribe(
+            [("tidesync/v1/vehicle/+/info", 1), ("tidesync/v1/vehicle/+/exchange/+", 1)]
+        )
+
+    def disconnected(self, _reason):
+        pass
+
+    def tick(self, _now):
+        return 1.0
+
+    def received(self, message):
+        if message.topic.endswith("/info"):
+            self.infos.append(Info.decode(message.payload))
+        else:
+            self.exchanges += ExchangeBatch.decode(message.payload).exchanges
+
+
+def kinds(exchanges):
+    return {(exchange.receive_stamp, exchange.transmit_stamp) for exchange in exchanges}
+
+
+def measured(boat, count=24, clock=None, **settings):
+    """An ear that has heard `count` exchanges of rov1."""
+    ear = boat.start(Ear(boat.url, **boat.connection))
+    boat.vehicle("rov1", clock or SystemClock())
+    boat.topside(rate=20, **settings)
+    until(lambda: len(ear.exchanges) >= count, 20, f"{count} exchanges")
+    return ear
+
+
+def test_agents_stamp_arrivals_in_the_kernel_and_departures_at_the_write(boat):
+    ear = measured(boat)
+    assert kinds(ear.exchanges) <= {("kernel", "write"), ("kernel_inexact", "write")}
+    assert ("kernel", "write") in kinds(ear.exchanges)
+    assert ear.infos[-1].receive_stamp == "kernel"
+
+
+def test_topsides_origin_is_the_write_and_its_destination_the_arrival(mosquitto_boat):
+    """One clock: what lies between topside's stamps and the vehicle's is the broker's work alone."""
+    ear = measured(mosquitto_boat, clock=SystemClock())
+    assert all(exchange.receive_ns >= exchange.origin_ns for exchange in ear.exchanges)
+    assert all(exchange.destination_ns >= exchange.transmit_ns for exchange in ear.exchanges)
+
+
+def test_with_a_paho_that_has_no_place_for_the_hooks_all_is_stamped_in_user_space(
+    mosquitto_boat, monkeypatch
+):
+    monkeypatch.setattr(connection_module, "client_class", lambda: PlainClient)
+    ear = measured(mosquitto_boat)
+    assert kinds(ear.exchanges) == {("user", "user")}
+    assert ear.infos[-1].receive_stamp == "user"
+
+
+def test_refused_kernel_stamps_are_said_in_one_line_and_in_info(mosquitto_boat, monkeypatch, caplog):
+    monkeypatch.setattr(StampingSocket, "_ask_for_stamps", lambda _: "the system refuses them: no")
+    with caplog.at_level("INFO"):
+        ear = measured(mosquitto_boat)
+    assert kinds(ear.exchanges) == {("user", "write")}
+    assert ear.infos[-1].receive_stamp == "user"
+    said = [record.getMessage() for record in caplog.records if "user space" in record.getMessage()]
+    assert len(said) == 3  # one for each connection
+    assert said[0] == "arrivals are stamped in user space: the system refuses them: no"
+
+
+def test_kernel_stamps_that_never_come_are_noticed(mosquitto_boat, monkeypatch, caplog):
+    monkeypatch.setattr("broker.stamping_socket._RX_SOFTWARE", 0)  # promised, but never taken
+    with caplog.at_level("INFO"):
+        ear = measured(mosquitto_boat)
+    assert kinds(ear.exchanges) == {("user", "write")}
+    assert "arrivals are stamped in user space: the kernel's stamps do not come" in caplog.text
+
+
+_REFUSED = """
+import ctypes, platform, struct, sys
+number = {"x86_64": 54, "aarch64": 208}[platform.machine()]
+steps = [(0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 32), (0x15, 0, 1, 37), (0x06, 0, 0, 0x00050001),
+         (0x06, 0, 0, 0x7FFF0000)]  # setsockopt with optname 37: EPERM
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+libc = ctypes.CDLL(None, use_errno=True)
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0, ctypes.get_errno()
+from tidesync.__main__ import main
+sys.argv[1:] = ["pi", "--vehicle", "rov1", "--no-http", "--broker", sys.argv[1]]
+main()
+"""
+
+
+def test_under_a_seccomp_profile_that_refuses_the_option_the_agent_falls_back(mosquitto_boat):
+    ear = mosquitto_boat.start(Ear(mosquitto_boat.url))
+    process = subprocess.Popen(
+        [sys.executable, "-c", _REFUSED, mosquitto_boat.url], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        mosquitto_boat.topside()
+        until(lambda: len(ear.exchanges) >= 8, 20, "exchanges")
+    finally:
+        process.terminate()
+        _, said = process.communicate(timeout=10)
+    assert kinds(ear.exchanges) == {("user", "write")}, said
+    assert ear.infos[-1].receive_stamp == "user"
+    assert said.count("stamped in user space: the system refuses them") == 1
+
+
+# TLS and WebSocket
+
+
+@pytest.fixture
+def carriers(tmp_path):
+    """URLs of one mosquitto by carrier, and the certificate that verifies it."""
+    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+    wanted = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    named = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(
+        ["openssl", "req", "-x509", *wanted, *named, "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    ports = {scheme: free_port("127.0.0.1") for scheme in ("mqtts", "ws", "wss")}
+    tls = f"certfile {certificate}\nkeyfile {key}\n"
+    lines = ["allow_anonymous true\n"]
+    for scheme, port in ports.items():
+        web = "protocol websockets\n" if scheme.startswith("ws") else ""
+        lines.append(f"listener {port}\n{web}{tls if scheme != 'ws' else ''}")
+    running = RunningBroker("mosquitto", tmp_path, "".join(lines))
+    running.start()
+    urls = {scheme: f"{scheme}://localhost:{port}" for scheme, port in ports.items()}
+    yield urls | {"mqtt": running.url}, certificate
+    running.stop()
+
+
+@pytest.mark.parametrize("scheme", ["mqtts", "ws", "wss"])
+def test_stamps_are_carried_by(scheme, carriers):
+    urls, certificate = carriers
+    with ExitStack() as stack:
+        boat = Boat(urls[scheme], stack, **({"ca_file": certificate} if scheme != "ws" else {}))
+        clock = SimulatedClock(SystemClock(), offset_ns=3 * S, drift_ppm=40.0)
+        ear = measured(boat, clock=clock)
+        assert kinds(ear.exchanges) <= {("kernel", "write"), ("kernel_inexact", "write")}
+        assert ("kernel", "write") in kinds(ear.exchanges)
+        assert contradictions(ear.exchanges, clock) == []
+
+
+# The truth
+
+
+def contradictions(exchanges, clock):
+    """Exchanges whose bounds do not hold what the simulated clock truly showed."""
+    return [exchange for exchange in exchanges if not holds(constraint_of(exchange), clock)]
+
+
+def holds(facts, clock):
+    upper_true = clock.raw_at(facts.origin_ns) - facts.origin_ns
+    lower_true = clock.raw_at(facts.destination_ns) - facts.destination_ns
+    return facts.lower_ns <= lower_true and upper_true <= facts.upper_ns
+
+
+def hog():
+    while True:
+        sum(range(10_000))
+
+
+@contextmanager
+def hogs(count):
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=hog, daemon=True) for _ in range(count)]
+    for process in processes:
+        process.start()
+    try:
+        yield
+        assert all(process.is_alive() for process in processes)
+    finally:
+        for process in processes:
+            process.kill()
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_no_bound_ever_excludes_the_truth_on_a_loaded_machine(mosquitto_boat, monkeypatch, plain):
+    if plain:
+        monkeypatch.setattr(connection_module, "client_class", lambda: PlainClient)
+    clock = SimulatedClock(SystemClock(), offset_ns=-42 * S, drift_ppm=-80.0)
+    with hogs(os.cpu_count() or 1):
+        ear = measured(mosquitto_boat, 150, clock, burst=50)
+        mosquitto_boat.vehicle("rov2", clock)  # two vehicles: messages queue behind each other
+        time.sleep(1)
+        until(lambda: len(ear.exchanges) >= 300, 30, "exchanges of both")
+    assert contradictions(ear.exchanges, clock) == []

@@ -1,0 +1,155 @@
+"""Steps: which rows lie before, which after, and which nobody can tell."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tracks import MS, START, S, raw_of, row, stepped
+
+from topside_agent.correction.limits import Limits
+from topside_agent.correction.table import Corrector
+from topside_agent.correction.timeline import AMBIGUOUS, HOLDOVER, OK, OUTSIDE, timeline
+
+LIMITS = Limits()
+EVERY = np.arange(1, 199, 0.05)
+
+
+def pi_of(truth, instants):
+    return [START + round(at * S) + round(truth(at)) for at in instants]
+
+
+def correct(rows, pi, *, batch=1_000, raw=True):
+    corrector = Corrector(timeline(rows, raw_of(rows) if raw else {}, LIMITS))
+    batches = [pi[start : start + batch] for start in range(0, len(pi), batch)]
+    if corrector.passes > 1:
+        for each in batches:
+            corrector.note(each)
+    parts = [corrector.answer(each) for each in batches]
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def wrong(instants, topside, error, state):
+    """How many answers are farther from the truth than they say."""
+    true = START + np.rint(np.asarray(instants) * S).astype(np.int64)
+    answered = state <= HOLDOVER
+    return int((np.abs(topside - true)[answered] > error[answered]).sum())
+
+
+@pytest.mark.parametrize("batch", [1, 7, 100_000])
+@pytest.mark.parametrize(
+    "step_ns", [-3 * S, -60 * S, -500 * S, -5 * MS, 5 * MS, 3 * S, 50 * 365 * 86_400 * S]
+)
+def test_rows_recorded_without_a_hole_are_all_answered_but_at_the_step(step_ns, batch):
+    rows, truth = stepped(step_ns)
+    topside, error, state = correct(rows, pi_of(truth, EVERY), batch=batch)
+    assert wrong(EVERY, topside, error, state) == 0
+    near = np.abs(EVERY - 100) < 0.8
+    assert (state[~near] == OK).all()
+    assert AMBIGUOUS in state[near]
+
+
+def test_steps_that_follow_each_other_are_told_apart_by_the_falls_they_leave():
+    """The second fall alone might be either step's; with the first one it can only be the second's."""
+
+    def truth(second):
+        return -sum(size * S for at, size in ((100, 3), (102, 2)) if second >= at)
+
+    rows = [row(at, truth(at), int(at >= 100) + int(at >= 102)) for at in np.arange(0, 200, 0.25) + 0.01]
+    topside, error, state = correct(rows, pi_of(truth, EVERY))
+    assert wrong(EVERY, topside, error, state) == 0
+    near = (np.abs(EVERY - 100) < 0.8) | (np.abs(EVERY - 102) < 0.8)
+    assert (state[~near] == OK).all()
+
+
+def test_a_fall_that_two_steps_may_have_left_decides_for_neither():
+    """A hole hides one of the two falls: which one is left?"""
+
+    def truth(second):
+        return -sum(3 * S for at in (100, 102) if second >= at)
+
+    rows = [row(at, truth(at), int(at >= 100) + int(at >= 102)) for at in np.arange(0, 200, 0.25) + 0.01]
+    for begin, end in ((98.5, 101.8), (101, 104.8), (97, 101), (101, 106)):
+        instants = EVERY[(begin > EVERY) | (end < EVERY)]
+        found = correct(rows, pi_of(truth, instants))
+        assert wrong(instants, *found) == 0
+
+
+def test_the_last_exchange_before_a_step_is_not_relied_on():
+    """The clock may have been stepped while its answer was on the way."""
+    rows, _ = stepped(3 * S)
+    last = max(each.pi_unix_ns for each in rows if each.segment == 0)
+    _, _, state = correct(rows, [last - S, last - S // 10, last])
+    assert state.tolist() == [OK, AMBIGUOUS, AMBIGUOUS]
+
+
+def test_a_hole_that_hides_the_fall_leaves_the_repeated_times_ambiguous():
+    """No row tells on which side of the step it lies: the Pi's time seems to go on."""
+    rows, truth = stepped(-3 * S)
+    instants = EVERY[(EVERY < 98) | (EVERY > 101.5)]
+    topside, error, state = correct(rows, pi_of(truth, instants))
+    assert wrong(instants, topside, error, state) == 0
+    repeated = (instants > 97.2) & (instants < 102.8)
+    assert set(state[repeated]) == {AMBIGUOUS}
+    assert (state[(instants < 96.5) | (instants > 103.5)] == OK).all()
+
+
+def test_rows_out_of_order_decide_nothing():
+    rows, truth = stepped(-3 * S)
+    pi = pi_of(truth, EVERY)
+    pi[50], pi[51] = pi[51], pi[50]
+    topside, error, state = correct(rows, pi)
+    repeated = (EVERY > 97.5) & (EVERY < 102.5)
+    assert set(state[repeated]) == {AMBIGUOUS}
+    swapped = EVERY.copy()
+    swapped[[50, 51]] = swapped[[51, 50]]
+    assert wrong(swapped, topside, error, state) == 0
+
+
+def test_rows_sorted_by_the_pis_time_decide_nothing():
+    rows, truth = stepped(-3 * S)
+    pi = np.array(pi_of(truth, EVERY))
+    order = np.argsort(pi, kind="stable")
+    topside, error, state = correct(rows, pi[order].tolist())
+    assert wrong(EVERY[order], topside, error, state) == 0
+    assert AMBIGUOUS in state
+
+
+def test_times_that_never_existed_have_no_answer():
+    rows, _ = stepped(3 * S)
+    _, _, state = correct(rows, [START + round(at * S) for at in (101, 101.5, 102)])
+    assert set(state) <= {AMBIGUOUS, OUTSIDE}
+
+
+def test_a_step_of_topsides_own_clock_repeats_nothing_of_the_pis():
+    before = [row(at, 0) for at in np.arange(0, 100, 0.25)]
+    after = [row(at - 3, 3 * S, 1) for at in np.arange(100, 200, 0.25)]
+    raw = {each.topside_unix_ns: each.pi_unix_ns - START for each in after} | raw_of(before)
+    corrector = Corrector(timeline([*before, *after], raw, LIMITS))
+    pi = [START + round(at * S) for at in (50, 99.9, 150)]
+    corrector.note(pi)
+    found = corrector.answer(pi)
+    assert found.state.tolist() == [OK, AMBIGUOUS, OK]
+    assert (found.topside_ns[[0, 2]] - START).tolist() == [50 * S, 147 * S]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.sampled_from([-40.0, -7.0, -3.0, -1.0, -0.01, 0.01, 2.0, 9.0]), min_size=1, max_size=4),
+    st.lists(st.floats(0, 200), max_size=4),
+    st.integers(1, 20),
+)
+def test_no_answer_is_ever_wrong_whatever_the_steps_and_holes(steps, holes, tenths):
+    at_s = np.cumsum([37.3] * len(steps))
+
+    def truth(second):
+        return 20e-6 * second * S + sum(
+            step * S for at, step in zip(at_s, steps, strict=True) if second >= at
+        )
+
+    instants = np.arange(0, 200, 0.25) + 0.01
+    rows = [row(at, truth(at), int((at_s <= at).sum())) for at in instants]
+    recorded = np.arange(1, 199, tenths / 10)
+    for begin in holes:
+        recorded = recorded[(recorded < begin) | (recorded > begin + 5)]
+    found = correct(rows, pi_of(truth, recorded), batch=37)
+    assert wrong(recorded, *found) == 0

@@ -1,0 +1,44 @@
+"""Results go out between exchanges, and a few ms later at the latest."""
+
+from __future__ import annotations
+
+from topside_agent.lull import PATIENCE_NS, Lull
+
+MS = 1_000_000
+
+
+def test_with_no_ping_under_way_a_result_goes_out_at_once_and_once() -> None:
+    lull = Lull()
+    lull.wait("rov1", 0)
+    assert lull.released(0) == ["rov1"]
+    assert lull.released(0) == []
+    assert lull.due_ns is None
+
+
+def test_a_result_waits_for_the_pong_that_is_under_way() -> None:
+    lull = Lull()
+    lull.sent("rov2", 0)
+    lull.wait("rov1", MS)
+    assert lull.released(MS) == []
+    assert lull.holds("rov1")
+    lull.answered("rov2")
+    assert lull.released(2 * MS) == ["rov1"]
+    assert not lull.holds("rov1")
+
+
+def test_a_ping_that_is_not_answered_soon_is_waited_for_no_longer() -> None:
+    lull = Lull()
+    lull.sent("rov2", 0)
+    lull.wait("rov1", 4 * MS)
+    assert lull.released(PATIENCE_NS) == ["rov1"]
+
+
+def test_pings_without_a_pause_hold_a_result_back_for_a_few_ms_at_most() -> None:
+    lull = Lull()
+    lull.wait("rov1", 0)
+    for now_ns in range(0, PATIENCE_NS, MS):
+        lull.sent(f"busy{now_ns}", now_ns)
+        assert lull.released(now_ns) == []
+        lull.wait("rov1", now_ns)
+    assert lull.due_ns == PATIENCE_NS
+    assert lull.released(PATIENCE_NS) == ["rov1"]

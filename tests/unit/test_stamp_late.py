@@ -1,0 +1,207 @@
+"""A late stamp stands in its packet as it was at the send of the first byte, whatever becomes of the rest."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from broker import client as client_module
+from broker.client import PlainClient, StampingClient, client_class
+from broker.late_stamp import WIDTH, LatePacket, LateStamp, with_room
+from broker.stamping_socket import StampingSocket
+from schemas.messages import Ping, Pong
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NS = 1_777_636_800_123_456_789
+PONG = Pong(
+    seq=1,
+    nonce="9f1c000000000000",
+    receive_ns=NS,
+    transmit_ns=NS + 5,
+    realtime_minus_raw_ns=7,
+    boot_id='"transmit_ns":1',
+    instance_id="i",
+    receive_stamp="kernel",
+    transmit_stamp="write",
+    resolution_ns=1,
+    previous_transmit_ns=3,
+)
+
+
+@pytest.mark.parametrize("number", [0, 7, 10**18 - 1, NS, 2**63 - 1])
+def test_room_is_nineteen_characters_and_the_message_still_says_the_same(number: int) -> None:
+    pong = PONG.model_copy(update={"transmit_ns": number, "boot_id": "b"})
+    payload, position = with_room(pong.encode(), "transmit_ns")
+    assert int(payload[position : position + WIDTH]) == number
+    assert Pong.decode(payload) == pong
+
+
+def test_the_key_is_not_taken_for_another_one_nor_found_in_a_string() -> None:
+    payload, position = with_room(PONG.encode(), "transmit_ns")
+    assert int(payload[position : position + WIDTH]) == NS + 5
+    assert Pong.decode(payload) == PONG
+
+
+def test_a_message_without_the_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="transmit_ns"):
+        with_room(Ping(seq=1, nonce="9f1c000000000000", origin_ns=1).encode(), "transmit_ns")
+
+
+class Ticks:
+    """RAW that counts its readings."""
+
+    def __init__(self, start: int = 100) -> None:
+        self.now = start
+
+    def __call__(self) -> int:
+        self.now += 1
+        return self.now
+
+
+def packet(raw_ns: Ticks, plus_ns: int = 0) -> tuple[LatePacket, LateStamp]:
+    stamp = LateStamp(1, plus_ns)
+    return LatePacket(b"head<" + b"0" * WIDTH + b">", 5, stamp, raw_ns), stamp
+
+
+def test_the_first_slice_stamps_in_place_padded_with_spaces() -> None:
+    late, stamp = packet(Ticks(), plus_ns=1000)
+    assert stamp.raw_ns is None
+    assert late[0:] == b"head<" + b"%19d" % 1101 + b">"
+    assert len(late) == 25
+    assert stamp.raw_ns == 101
+
+
+def test_the_rest_of_a_packet_sent_in_part_keeps_the_stamp_of_its_first_byte() -> None:
+    raw_ns = Ticks()
+    late, stamp = packet(raw_ns)
+    sent = late[0:][:8]
+    sent += late[8:][:9]
+    sent += late[17:]
+    assert sent == b"head<" + b"%19d" % 101 + b">"
+    assert (stamp.raw_ns, raw_ns.now) == (101, 101)
+
+
+def test_a_packet_that_could_not_be_sent_at_all_is_stamped_when_it_is() -> None:
+    late, stamp = packet(Ticks())
+    assert late[0:] != late[0:]
+    assert stamp.raw_ns == 102
+
+
+def test_a_number_that_has_no_room_leaves_the_earlier_one() -> None:
+    late, stamp = packet(Ticks(), plus_ns=10**19)
+    assert late[0:] == b"head<" + b"0" * WIDTH + b">"
+    assert stamp.raw_ns is None
+
+
+class Wired:
+    """A stamping client on one end of a socket pair, and what arrives at the other."""
+
+    def __init__(self) -> None:
+        near, self.far = socket.socketpair()
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        self.far.setblocking(False)
+
+        class OnThisSocket(StampingClient):
+            def _create_socket_connection(self) -> socket.socket:
+                self._tcp = StampingSocket.adopt(near)
+                return self._tcp
+
+        self.client = OnThisSocket(CallbackAPIVersion.VERSION2)
+        self.client.connect("nowhere")
+        self.raw_ns = Ticks()
+        self.arrived()
+
+    def publish(self, plus_ns: int = 0, size: int = 0) -> LateStamp:
+        payload, position = with_room(json.dumps({"t": 5, "x": "x" * size}).replace(" ", "").encode(), "t")
+        stamp = LateStamp(position, plus_ns)
+        self.client.publish_late("topic", payload, stamp, self.raw_ns)
+        return stamp
+
+    def arrived(self) -> bytes:
+        parts = []
+        while True:
+            try:
+                parts.append(self.far.recv(65536))
+            except BlockingIOError:
+                return b"".join(parts)
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.far.close()
+
+
+@pytest.fixture
+def wired() -> Iterator[Wired]:
+    made = Wired()
+    yield made
+    made.close()
+
+
+def test_paho_writes_the_stamp_that_is_handed_back(wired: Wired) -> None:
+    stamp = wired.publish(plus_ns=4)
+    assert stamp.raw_ns == 101
+    assert b'{"t":%19d,' % 105 in wired.arrived()
+
+
+def test_packets_that_queue_up_are_each_stamped_when_their_first_byte_goes(wired: Wired) -> None:
+    stamps = [wired.publish(size=3000) for _ in range(20)]
+    waiting = [stamp for stamp in stamps if stamp.raw_ns is None]
+    assert waiting
+    before_ns = wired.raw_ns.now
+    arrived = wired.arrived()
+    while wired.client.want_write():
+        wired.client.loop_write()
+        arrived += wired.arrived()
+    assert all(stamp.raw_ns is not None and stamp.raw_ns >= before_ns for stamp in waiting)
+    for stamp in stamps:
+        assert b'{"t":%19d,' % (stamp.raw_ns or 0) in arrived
+    assert [stamp.raw_ns for stamp in stamps] == sorted(stamp.raw_ns or 0 for stamp in stamps)
+
+
+def test_an_ordinary_message_passes_as_it_is(wired: Wired) -> None:
+    wired.publish()
+    wired.arrived()
+    wired.client.publish("topic", b'{"t":                  5}')
+    assert wired.arrived().endswith(b'{"t":                  5}')
+
+
+def test_the_plain_client_sends_the_earlier_stamp_and_hands_none_back() -> None:
+    sent = []
+    client = PlainClient(CallbackAPIVersion.VERSION2)
+    client.publish = lambda topic, payload: sent.append((topic, payload))  # type: ignore[method-assign,assignment,misc]
+    stamp = LateStamp(0, 0)
+    client.publish_late("topic", b"5", stamp, Ticks())
+    assert (sent, stamp.raw_ns, client.stamps_writes) == ([("topic", b"5")], None, False)
+
+
+@pytest.fixture
+def unrehearsed() -> Iterator[None]:
+    client_class.cache_clear()
+    yield
+    client_class.cache_clear()
+
+
+@pytest.mark.usefixtures("unrehearsed")
+def test_this_paho_has_place_for_the_hooks() -> None:
+    assert client_class() is StampingClient
+
+
+@pytest.mark.usefixtures("unrehearsed")
+@pytest.mark.parametrize("hook", ["_packet_queue", "_create_socket_connection"])
+def test_a_paho_without_a_hook_gets_the_plain_client_and_one_line_says_so(
+    hook: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(client_module, "StampingClient", StampingClient)
+    monkeypatch.delattr(StampingClient, hook)
+    if hook == "_create_socket_connection":  # as if paho never called it
+        monkeypatch.setattr(StampingClient, "_create_socket", lambda _: socket.socketpair()[0])
+    with caplog.at_level("INFO"):
+        assert client_class() is PlainClient
+        assert client_class() is PlainClient
+    assert len([record for record in caplog.records if "user space" in record.getMessage()]) == 1

@@ -1,0 +1,70 @@
+"""Times, spans and errors as people read them; errors are rounded up, never down."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from schemas.instants import utc_from_ns
+
+_S = 1_000_000_000
+_DAY_NS = 86_400 * _S
+_NB: Final = "\N{NO-BREAK SPACE}"
+"""A number stays with its unit at the end of a line."""
+
+
+def clock_time(unix_ns: int, *, near_ns: int | None = None, decimals: int = 0) -> str:
+    """`12:00:03` in UTC, cut; with the date unless it is that of `near_ns`."""
+    instant = utc_from_ns(unix_ns)
+    text = f"{instant:%H:%M:%S}"
+    if decimals:
+        text += f".{instant.microsecond:06d}"[: decimals + 1]
+    same_day = near_ns is not None and unix_ns // _DAY_NS == near_ns // _DAY_NS
+    return text if same_day else f"{instant:%Y-%m-%d} {text}"
+
+
+def span(ns: float) -> str:
+    """`0.3 s`, `12 s`, `5 min 3 s`, `1 h 12 min`."""
+    tenths = round(ns / 1e8)
+    if tenths < 100:  # noqa: PLR2004 - below ten seconds a tenth counts
+        return f"{max(tenths, 1) / 10:g}{_NB}s" if ns > 0 else f"0{_NB}s"
+    minutes, rest = divmod(round(ns / _S), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    if hours:
+        return f"{hours}{_NB}h {minutes_left}{_NB}min"
+    return f"{minutes}{_NB}min {rest}{_NB}s" if minutes else f"{rest}{_NB}s"
+
+
+def error(ns: float) -> str:
+    """`0.31 µs`, `0.42 ms`, `3.1 s`: two figures, rounded up."""
+    size, unit = _unit(ns, small_ns=10_000)
+    value = ns / size
+    if value <= 0:
+        return f"0{_NB}ms"
+    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    up = math.ceil(round(value / step, 6)) * step
+    return f"{up:.{max(0, -round(math.log10(step)))}f}{_NB}{unit}"
+
+
+def signed(ns: float) -> str:
+    """`+3.000 s`, `−12.345 ms`, `+40 µs`: for offsets and steps."""
+    size, unit = _unit(abs(ns), small_ns=1_000_000)
+    decimals = 0 if unit == "µs" else 3
+    return f"{'−' if ns < 0 else '+'}{abs(ns) / size:,.{decimals}f}{_NB}{unit}"
+
+
+def milliseconds(ns: float, decimals: int = 3) -> str:
+    """`−1,234.567 ms`."""
+    return f"{ns / 1e6:,.{decimals}f}".replace("-", "−") + f"{_NB}ms"
+
+
+def count(number: int, one: str, many: str) -> str:
+    """`1 step`, `1,200 steps`."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _unit(ns: float, *, small_ns: float) -> tuple[float, str]:
+    """The unit for a size of `ns`, and how many ns it has; microseconds below `small_ns`."""
+    if ns >= _S:
+        return 1e9, "s"
+    return (1e3, "µs") if ns < small_ns else (1e6, "ms")

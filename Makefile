@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock bench-estimators bench-peers bench-cost clean
+.PHONY: help setup demo test check format lock bench-estimators bench-peers bench-cost soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,6 +36,9 @@ bench-peers: .venv/.bench ## The whole measurement beside the real peers (half a
 bench-cost: .venv/.bench ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/bench-cost.md --json docs/bench-cost.json $(ARGS)
+
+soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 200 times: is all there?
+	$(BIN)/python -m bench.soak_recorder $(ARGS)
 
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \

@@ -61,6 +61,16 @@ class DriftModel(_ConsumerPart):
     end_offset_ms: Milliseconds
 
 
+class TrackEnd(Message):
+    """The first or the last sound row of a vehicle's smoothed track."""
+
+    at: UtcInstant
+    """Topside's realtime."""
+    offset_ms: Milliseconds
+    max_error_ms: Annotated[Milliseconds, Field(ge=0)]
+    segment: Annotated[int, Field(ge=0)]
+
+
 class VehicleBlock(Message):
     """What a session knows of one vehicle; `result` is the payload of its retained result as it came."""
 
@@ -74,6 +84,11 @@ class VehicleBlock(Message):
     last_exchange_at: UtcInstant | None
     result: OffsetResult | None
     drift_model: DriftModel | None = None
+    """Null also where the clock was stepped: no straight line is right on both sides."""
+    start: TrackEnd | None = None
+    end: TrackEnd | None = None
+    """Both of the smoothed track at the stop; between them lie `segments` stretches without a step."""
+    segments: Annotated[int, Field(ge=0)] | None = None
 
 
 class SessionFiles(Message):

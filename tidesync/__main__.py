@@ -20,7 +20,7 @@ COMMANDS = {
     "pi": "Run the vehicle's agent: answer pings, serve GET /api/sync/time.",
     "topside": "Run the surface agent: measure every vehicle, publish the results.",
     "record": "Run the recorder: write sessions below a folder.",
-    "session": "Start and stop the recording of a session.",
+    "session": "Start, stop and list the recording of sessions.",
     "handshake": "Ask a vehicle over HTTP, once, how its clock stands.",
     "estimate": "Compute offset and drift again from recorded exchanges.",
     "correct": "Correct a session's own timestamps, in files beside them.",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from boats import Boat
 from brokers import MOSQUITTO, RunningBroker
+from recording import FakeTopside, Operator, Place
 
 
 def pytest_collection_modifyitems(items):
@@ -58,3 +59,24 @@ def mosquitto_with_accounts(tmp_path):
     running.start()
     yield running.url
     running.stop()
+
+
+@pytest.fixture
+def place(mosquitto, tmp_path):
+    made = Place(mosquitto, tmp_path / "root")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def topside(mosquitto):
+    fake = FakeTopside(mosquitto.url)
+    yield fake
+    fake.connection.stop()
+
+
+@pytest.fixture
+def operator(mosquitto):
+    made = Operator(mosquitto.url)
+    yield made
+    made.connection.stop()

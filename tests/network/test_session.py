@@ -28,6 +28,13 @@ def exchanges_in(folder):
     return [Exchange.decode(line) for line in lines]
 
 
+def is_whole_since(folder, since_ns):
+    recorded = exchanges_in(folder)
+    seqs = {entry.seq for entry in recorded}
+    newest_ns = max(entry.origin_ns for entry in recorded)
+    return newest_ns > since_ns and len(seqs) == max(seqs) - min(seqs) + 1
+
+
 def bounds_hold_the_truth(exchange, clock, base):
     """Both facts of an exchange: transmit − destination ≤ offset ≤ receive − origin."""
     difference_ns = exchange.topside_realtime_minus_raw_ns
@@ -56,7 +63,9 @@ def test_a_session_with_every_part_restarted_has_each_exchange_once_and_none_wro
     broker.kill()
     broker.start()
     witness.until_state("rov1", "locked", 5, len(witness.heard))
-    topside.stop()
+    since_ns = boat.clock.realtime_ns()
+    until(lambda: is_whole_since(tmp_path / started.path, since_ns), 10, "what the broker held, sent again")
+    topside.stop()  # with it goes its memory, the only place that still had them
     restarted_ns = boat.clock.realtime_ns()
     boat.topside(holdover_after_s=1.0)
     witness.until_state("rov1", "locked", 5, len(witness.heard))

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from schemas import topics
-from schemas.messages import OffsetResult, Ping, Pong
+from schemas.messages import OffsetResult, Ping, Pong, SessionState, StartCommand
 from tidesync.__main__ import cli
 
 ROOT = Path(__file__).parents[2]
@@ -58,3 +58,5 @@ def test_the_payloads_of_the_topics_page_are_valid():
     ping, pong = re.findall(r"\{.*?\}", blocks[1], re.DOTALL)
     Ping.decode(ping)
     Pong.decode(pong)
+    start, state = blocks[2].split("\n", 1)
+    assert StartCommand.decode(start).request_id == SessionState.decode(state).request_id

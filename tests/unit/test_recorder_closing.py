@@ -1,12 +1,13 @@
 """The end of a session: the consumer's drift model and offsets.csv from a smoothed track."""
 
-from types import SimpleNamespace
-
 import pytest
-from test_recorder_session import exchange
+from test_recorder_session import EPOCH_S, S, exchange
 
+from topside_agent.estimator import Row, Track
 from topside_agent.recorder import closing
+from topside_agent.recorder.ending import Summary
 from topside_agent.recorder.journal import lines_of
+from topside_agent.recorder.order import in_order
 
 MS = 1_000_000
 MINUTE_NS = 60_000_000_000
@@ -15,6 +16,8 @@ HEADER = "vehicle,topside,topside_unix_ns,pi_unix_ns,offset_ns,lower_ns,upper_ns
 
 def row(minute, offset_ms, **changes):
     values = {
+        "vehicle": "rov1",
+        "topside": "topside",
         "topside_unix_ns": 1_777_636_800_000_000_001 + round(minute * MINUTE_NS),
         "pi_unix_ns": 1_777_636_800_000_000_001 + round(minute * MINUTE_NS + offset_ms * MS),
         "offset_ns": round(offset_ms * MS),
@@ -24,7 +27,7 @@ def row(minute, offset_ms, **changes):
         "segment": 0,
         "state": "ok",
     }
-    return SimpleNamespace(**values | changes)
+    return Row(**values | changes)
 
 
 def test_the_drift_model_is_a_line_from_the_first_sound_row_to_the_last():
@@ -47,6 +50,15 @@ def test_no_line_is_drawn_through_too_little_or_across_a_step(rows):
     assert closing.drift_model(rows) is None
 
 
+def test_start_and_end_are_told_across_a_step_too():
+    rows = [row(0, 9, state="ambiguous"), row(1, -150), row(2, 2850, segment=1), row(3, 2851, segment=1)]
+    told = closing.summary(rows)
+    assert (told.drift_model, told.segments) == (None, 2)
+    assert (told.start.offset_ms, told.start.segment) == (-150.0, 0)
+    assert (told.end.offset_ms, told.end.segment, told.end.max_error_ms) == (2851.0, 1, 5e-6)
+    assert closing.summary([]) == Summary(None, None, None, 0)
+
+
 def test_the_table_has_every_row_in_integers_and_absent_is_empty():
     lines = closing.table(
         {("rov1", "topside"): [row(0, -150)], ("rov2", "b"): [row(0, 7, u95_ns=0)]}
@@ -66,12 +78,12 @@ def test_a_close_writes_the_table_and_a_model_by_the_topside_that_stands(tmp_pat
 
     def smooth(listed):
         sign = 1 if listed[0].topside == "topside" else -1
-        return [row(0, 1 * sign), row(1, 2 * sign)]
+        return Track([row(0, 1 * sign), row(1, 2 * sign)], [], None, 2, 0)
 
-    monkeypatch.setattr(closing, "_smoother", lambda: smooth)
+    monkeypatch.setattr(closing, "smooth", smooth)
     ended = closing.close(path, path.with_name("offsets.csv"), {"rov1": "other"}, 5)
     assert (ended.stopped_ns, ended.offsets) == (5, "time_sync/offsets.csv")
-    assert ended.drift_models["rov1"].end_offset_ms == -2.0
+    assert ended.summaries["rov1"].drift_model.end_offset_ms == -2.0
     assert len((path.with_name("offsets.csv")).read_text().splitlines()) == 5
 
 
@@ -82,7 +94,44 @@ def test_a_smoother_that_fails_does_not_keep_a_session_from_ending(tmp_path, mon
     def smooth(_listed):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(closing, "_smoother", lambda: smooth)
+    monkeypatch.setattr(closing, "smooth", smooth)
     ended = closing.close(path, path.with_name("offsets.csv"), {}, 5)
-    assert (ended.offsets, dict(ended.drift_models)) == (None, {})
+    assert (ended.offsets, dict(ended.summaries)) == (None, {})
     assert "no track could be computed" in caplog.text
+
+
+def finished(seq, raw_s, realtime_s=None):
+    """At topside's RAW and realtime, the latter differing from the former by what its clock was set to."""
+    one = exchange(seq, raw_s)
+    set_by_ns = 0 if realtime_s is None else round((realtime_s - raw_s) * S)
+    moved = {name: getattr(one, name) + set_by_ns for name in ("origin_ns", "destination_ns")}
+    return one.model_copy(update=moved | {"topside_realtime_minus_raw_ns": EPOCH_S * S + set_by_ns})
+
+
+def seqs(exchanges):
+    return [one.seq for one in exchanges]
+
+
+def test_what_was_sent_again_stands_where_it_was_finished():
+    late = [finished(seq, seq) for seq in (0, 1, 5, 6, 3, 2, 4, 7)]
+    assert seqs(in_order(late)) == list(range(8))
+
+
+@pytest.mark.parametrize("set_by_s", [-3600, -2, 2, 3600])
+def test_a_setting_of_topsides_clock_changes_no_order_even_of_what_came_late(set_by_s):
+    before, after = [finished(seq, seq) for seq in range(4)], [finished(4, 4, 4 + set_by_s)]
+    back = [finished(5, 5), finished(6, 6)]
+    assert seqs(in_order([*before[:2], *after, *back, before[3], before[2]])) == list(range(7))
+
+
+def test_a_boot_of_topsides_computer_begins_after_all_that_was_before():
+    before = [finished(seq, 1000 + seq) for seq in (0, 2, 1)]
+    rebooted = [finished(seq, 5 + seq, 2000 + seq) for seq in (0, 2, 1)]
+    assert [one.origin_ns for one in in_order(before + rebooted)] == sorted(
+        one.origin_ns for one in before + rebooted
+    )
+
+
+def test_without_raw_the_realtime_decides():
+    listed = [finished(seq, seq).model_copy(update={"topside_realtime_minus_raw_ns": None}) for seq in (1, 0)]
+    assert seqs(in_order(listed)) == [0, 1]

@@ -11,9 +11,10 @@ from schemas.messages import Event, StartCommand
 from schemas.metadata import RESERVED_SENSORS
 from topside_agent.recorder import desk
 from topside_agent.recorder.directory import Directory
+from topside_agent.recorder.ending import Closing
 from topside_agent.recorder.errors import RefusedError
 from topside_agent.recorder.recording import Recording
-from topside_agent.recorder.session import Closing, Session
+from topside_agent.recorder.session import Session
 
 S = 1_000_000_000
 EPOCH_S = 1_777_636_800

@@ -1,41 +1,39 @@
-"""`tidesync session start|stop`: tell a recorder, wait for its answer, say where it records or why not."""
+"""`tidesync session start|stop|list`: tell a recorder and wait for its answer, or say what is known."""
 
 from __future__ import annotations
 
-import logging
+import json
 import secrets
-import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 from pydantic import ValidationError
 
-from broker.clock import Reading, SystemClock
-from broker.connection import Connection, Incoming, Outgoing
-from broker.inbox import Inbox
 from broker.settings import ConnectionSettings
-from schemas import topics
 from schemas.base import first_fault
+from schemas.instants import iso_utc
 from schemas.messages import SessionState, StartCommand, StopCommand
 from schemas.names import session_name
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.session_client import ask, known_sessions
 from tidesync.settings import with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_CONNECT_S = 3.0
+_SILENT_S = 15
+"""Any recorder that runs has raised the alarm by then."""
 _TIMEOUT = click.FloatRange(0.1, 3600)
 
 
 @click.group("session")
 def command() -> None:
-    """Start and stop the recording of a session; `tidesync record` does the recording."""
+    """Start, stop and list sessions; `tidesync record` does the recording."""
 
 
 def _common(function: Callable[..., int]) -> Callable[..., int]:
-    as_json = click.option("--json", "as_json", is_flag=True, help="Print the recorder's answer as JSON.")
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     return as_json(with_settings(ConnectionSettings)(function))
 
 
@@ -68,7 +66,7 @@ def start(
         asked = StartCommand.model_validate(wanted)
     except ValidationError as error:
         raise SettingsError(f"--sensor: {first_fault(error)}") from error
-    state = _ask(settings, name, asked, timeout)
+    state = ask(settings, name, asked, timeout)
     _tell(state, as_json=as_json)
     return 0
 
@@ -79,9 +77,56 @@ def start(
 @_common
 def stop(settings: ConnectionSettings, *, name: str, timeout: float, as_json: bool) -> int:
     """End the recording of session NAME; its track is computed and written first."""
-    state = _ask(settings, session_name(name), StopCommand(request_id=secrets.token_hex(8)), timeout)
+    state = ask(settings, session_name(name), StopCommand(request_id=secrets.token_hex(8)), timeout)
     _tell(state, as_json=as_json)
     return 0
+
+
+@command.command("list")
+@_common
+def list_(settings: ConnectionSettings, *, as_json: bool) -> int:
+    """List the sessions that the broker knows of, and how each stands."""
+    states = known_sessions(settings)
+    if as_json:
+        document = {"sessions": [state.model_dump(mode="json") for state in states]}
+        click.echo(json.dumps(document, indent=2))
+    elif states:
+        click.echo(_listing(states, datetime.now(UTC)))
+    else:
+        click.echo(f"no session is known at broker {settings.address}")
+    return 0
+
+
+def _listing(states: Sequence[SessionState], now: datetime) -> str:
+    """One line a session in columns, and below it what is wrong with it."""
+    heads = ("SESSION", "STATE", "EXCHANGES", "LAST EXCHANGE", "SENSORS", "PATH")
+    rows = [_columns(state) for state in states]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, heads, widths)).rstrip()]
+    for state, row in zip(states, rows, strict=True):
+        lines.append("  ".join(map(str.ljust, row, widths)).rstrip())
+        lines += [f"    {sentence}" for sentence in _complaints(state, now)]
+    return "\n".join(lines)
+
+
+def _columns(state: SessionState) -> tuple[str, ...]:
+    last = iso_utc(state.last_exchange_at) if state.last_exchange_at else "none"
+    return (state.session, state.state, str(state.exchanges), last, _whom(state), state.path or "-")
+
+
+def _complaints(state: SessionState, now: datetime) -> list[str]:
+    """Alarm and error, each once; and silence that nobody has reported: a killed recorder cannot."""
+    told = list(dict.fromkeys(sentence for sentence in (state.error, state.alarm) if sentence))
+    if told or state.state != "recording" or state.last_exchange_at is None:
+        return told
+    silent_s = (now - state.last_exchange_at).total_seconds()
+    if silent_s <= _SILENT_S:
+        return []
+    return [f"nothing was told of it for {silent_s:.0f} s by this computer's clock; does its recorder run?"]
+
+
+def _whom(state: SessionState) -> str:
+    return ", ".join(f"{sensor}={vehicle}" for sensor, vehicle in state.sensors.items()) or "every vehicle"
 
 
 def _sensors(pairs: Sequence[str]) -> dict[str, str]:
@@ -107,67 +152,7 @@ def _tell(state: SessionState, *, as_json: bool) -> None:
             f"session {state.session}: {state.error}; the recorder holds it in memory and keeps trying"
         )
     if not as_json:
-        whom = ", ".join(f"{sensor}={vehicle}" for sensor, vehicle in state.sensors.items())
         click.echo(
-            f"{state.state} session {state.session} ({whom or 'every vehicle'}):"
+            f"{state.state} session {state.session} ({_whom(state)}):"
             f" {state.exchanges} exchanges, in {state.path} below the recorder's root"
         )
-
-
-def _ask(
-    settings: ConnectionSettings, session: str, asked: StartCommand | StopCommand, timeout_s: float
-) -> SessionState:
-    logging.getLogger("broker").setLevel(logging.ERROR)  # one line tells it all, and it is ours
-    asker = _Asker(settings, session, asked)
-    asker.connection.start()
-    try:
-        if not asker.connection.wait_until_up(min(timeout_s, _CONNECT_S)):
-            reason = asker.connection.last_problem or f"broker {settings.address}: no answer"
-            raise asker.connection.failure or NotSoError(reason)
-        answer = asker.wait(timeout_s)
-    finally:
-        asker.connection.stop()
-    if answer is None:
-        raise NotSoError(
-            f"no recorder answered within {timeout_s:g} s at broker {settings.address};"
-            " is `tidesync record` running there, and may this account command it?"
-        )
-    return answer
-
-
-class _Asker:
-    """Publishes one command at every connect (it is the same request to the recorder), keeps its answer."""
-
-    def __init__(self, settings: ConnectionSettings, session: str, asked: StartCommand | StopCommand) -> None:
-        self._asked = asked
-        self._inbox = Inbox(settings.topic_root)
-        self._answers = topics.subscription(settings.topic_root, topics.SESSION_STATE, session=session)
-        self._topic = topics.build(settings.topic_root, topics.SESSION_COMMAND, session=session)
-        self._answered = threading.Event()
-        self._answer: SessionState | None = None
-        self.connection = Connection(settings, self, SystemClock(), name="tidesync-session")
-
-    def wait(self, timeout_s: float) -> SessionState | None:
-        """The answer, or None when it does not come in time."""
-        self._answered.wait(timeout_s)
-        return self._answer
-
-    def connected(self) -> None:
-        """Listen first, then ask: a broker takes them in this order."""
-        self.connection.subscribe([(self._answers, 1)])
-        self.connection.publish(Outgoing(self._topic, self._asked.encode(), topics.SESSION_COMMAND.qos))
-
-    def disconnected(self, reason: str) -> None:
-        """The connection comes back by itself, and asks again."""
-
-    def received(self, message: Incoming) -> None:
-        """A state of the session; only the one that answers this request counts."""
-        letter = self._inbox.open(message)
-        state = letter.body if letter else None
-        if isinstance(state, SessionState) and state.request_id == self._asked.request_id:
-            self._answer = state
-            self._answered.set()
-
-    def tick(self, now: Reading) -> float:  # noqa: ARG002 - the connection's signature
-        """Nothing is ever due."""
-        return 1.0

@@ -17,16 +17,13 @@ from topside_agent.recorder import desk, files
 from topside_agent.recorder.closing import close
 from topside_agent.recorder.directory import Directory
 from topside_agent.recorder.errors import RefusedError
-from topside_agent.recorder.live import LiveSession
 from topside_agent.recorder.outbox import Outbox
-from topside_agent.recorder.recording import FILE_NAME, FOLDER
-from topside_agent.recorder.store import load_recording
+from topside_agent.recorder.sessions import Sessions
 
 if TYPE_CHECKING:
     from broker.errors import BrokerError
-    from schemas.messages import SessionState
-    from topside_agent.recorder.recording import Recording
-    from topside_agent.recorder.session import Closing
+    from topside_agent.recorder.ending import Closing
+    from topside_agent.recorder.live import LiveSession
     from topside_agent.recorder.settings import RecorderSettings
 
 _log = logging.getLogger(__name__)
@@ -44,8 +41,7 @@ class RecorderAgent:
         self._clock = clock
         self._inbox = Inbox(settings.topic_root)
         self._directory = Directory()
-        self._sessions: dict[str, LiveSession] = {}
-        self._ended: dict[str, SessionState] = {}
+        self._sessions = Sessions(settings)
         self._claim: int | None = None
         self._connection = Connection(
             settings, self, clock, name=f"tidesync-recorder-{settings.name}", persistent=True
@@ -63,12 +59,12 @@ class RecorderAgent:
         """Take up what was being recorded, connect; UnusableRootError when the root cannot be written."""
         self._claim = files.claim_root(self._settings.root)
         _log.info("recording below %s", self._settings.root.resolve())
-        self._recover()
+        self._sessions.recover(read(self._clock))
         self._connection.start()
 
     def stop(self) -> None:
-        """Write what there is and end; sessions stay as they are, the next start goes on with them."""
-        self._connection.post(self._flush)
+        """Write what there is, say that nobody records, and end; the next start goes on with the sessions."""
+        self._connection.post(self._leave)
         self._connection.stop([])
         claim, self._claim = self._claim, None
         if claim is not None:
@@ -83,7 +79,7 @@ class RecorderAgent:
     def connected(self) -> None:
         """Subscribe, and tell how every session stands."""
         self._subscribe(anew=True)
-        for live in self._sessions.values():
+        for live in self._sessions:
             live.session.hurry()
             live.published = None
             self._publish_state(live)
@@ -106,12 +102,11 @@ class RecorderAgent:
 
     def tick(self, now: Reading) -> float:
         """Give each session its turn; returns the seconds until the next."""
-        for name, live in list(self._sessions.items()):
+        for live in self._sessions:
             if live.next_turn_ns <= now.raw_ns:
                 self._turn(live, now)
-            if live.finished(now):
-                del self._sessions[name]
-        due_ns = min((live.next_turn_ns for live in self._sessions.values()), default=None)
+        self._sessions.drop_finished(now)
+        due_ns = self._sessions.next_turn_ns()
         return _IDLE_S if due_ns is None else max(0.0, (due_ns - self._clock.raw_ns()) / 1e9)
 
     # What messages do
@@ -119,19 +114,19 @@ class RecorderAgent:
     def _concerns_us(self, topic: str) -> bool:
         levels = topic.removeprefix(f"{self._settings.topic_root}/{topics.VERSION}/").split("/")
         measurement = len(levels) > _KIND_LEVEL and levels[_KIND_LEVEL] in {"exchange", "event"}
-        return not measurement or bool(self._wanting(levels[_KIND_LEVEL - 1]))
+        return not measurement or bool(self._sessions.wanting(levels[_KIND_LEVEL - 1]))
 
     def _handle(self, letter: Letter) -> None:
         body, now, stored = letter.body, letter.incoming.received, letter.incoming.retain
         if isinstance(body, messages.ExchangeBatch):
-            for live in self._wanting(letter.topic.vehicle or ""):
+            for live in self._sessions.wanting(letter.topic.vehicle or ""):
                 live.batch(body.exchanges, body.batch, now)
         elif isinstance(body, messages.OffsetResult):
             self._directory.note_result(body)
-            for live in self._wanting(body.vehicle):
+            for live in self._sessions.wanting(body.vehicle):
                 live.result(body, now, stored=stored)
         elif isinstance(body, messages.Event):
-            for live in self._wanting(body.vehicle):
+            for live in self._sessions.wanting(body.vehicle):
                 live.event(body, now)
         elif letter.topic.kind is topics.TOPSIDE_STATUS:
             self._directory.note_status(letter.topic.topside or "", online=body == "online")
@@ -152,12 +147,12 @@ class RecorderAgent:
 
     def _start(self, name: str, command: messages.StartCommand, now: Reading) -> None:
         live = self._sessions.get(name)
-        if live and live.phase != "stopped":
+        if live:
             desk.check_same(live.recording, command)
             live.answer(command.request_id)
         else:
             asked = desk.recording_of(name, command, self._settings.name, utc_from_ns(now.realtime_ns))
-            live = self._open(asked, now)
+            live = self._sessions.open(asked, now)
             for result in self._directory.results:
                 if live.wants(result.vehicle):
                     live.result(result, now, stored=True)
@@ -167,10 +162,11 @@ class RecorderAgent:
         self._publish_state(live)
 
     def _stop(self, name: str, request_id: str, now: Reading) -> None:
-        live, ended = self._sessions.get(name), self._ended.get(name)
-        if live and live.phase != "stopped":
+        live, ended = self._sessions.get(name), self._sessions.ended(name)
+        if live:
+            if live.phase == "recording":  # else it is asked again
+                self._burst(live)
             live.stop(request_id, now)
-            self._burst(live)
         elif ended:
             self._outbox.state(ended.model_copy(update={"request_id": request_id}))
         else:
@@ -224,43 +220,17 @@ class RecorderAgent:
             live.store.folder,
         )
 
-    def _open(self, recording: Recording, now: Reading) -> LiveSession:
-        folder = files.safe_folder(self._settings.root, recording.path)
-        live = LiveSession(recording, folder, self._settings, now)
-        self._sessions[recording.session] = live
-        whom = ", ".join(recording.vehicles) or "every vehicle"
-        _log.info(
-            "recording session %s: %s, in %s (%d exchanges are there already)",
-            recording.session,
-            whom,
-            folder,
-            live.session.exchanges,
-        )
-        return live
-
-    def _recover(self) -> None:
-        """Go on with what was being recorded when this recorder was killed or stopped."""
-        for path in sorted(self._settings.root.glob(f"*/session_*/{FOLDER}/{FILE_NAME}")):
-            recording = load_recording(path)
-            if recording is None or recording.recorder != self._settings.name:
-                continue
-            try:
-                self._open(recording, read(self._clock))
-            except RefusedError as error:
-                _log.warning("session %s is not gone on with: %s", recording.session, error)
-
-    def _flush(self) -> None:
-        for live in self._sessions.values():
+    def _leave(self) -> None:
+        """The last that is said of what is recorded: without it the states would look as if it went on."""
+        for live in self._sessions:
             live.turn(read(self._clock))
+            if live.active:
+                self._outbox.state(desk.left_alone(live.state))
 
     # To the broker
 
-    def _wanting(self, vehicle: str) -> list[LiveSession]:
-        return [live for live in self._sessions.values() if live.wants(vehicle)]
-
     def _subscribe(self, *, anew: bool = False) -> None:
-        active = [live.recording for live in self._sessions.values() if live.active]
-        self._outbox.subscribe(active, anew=anew)
+        self._outbox.subscribe(self._sessions.active, anew=anew)
 
     def _burst(self, live: LiveSession) -> None:
         self._outbox.burst(self._directory.measured_by(live.recording.vehicles))
@@ -270,4 +240,4 @@ class RecorderAgent:
         if self._outbox.state(state):
             live.published = state
         if live.phase == "stopped":
-            self._ended[state.session] = state
+            self._sessions.note_ended(state)

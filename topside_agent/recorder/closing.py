@@ -3,58 +3,29 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 import logging
 from collections import defaultdict
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
-from schemas.metadata import DriftModel
+from schemas.instants import utc_from_ns
+from schemas.metadata import DriftModel, TrackEnd
+from topside_agent.estimator import Row, smooth
 from topside_agent.recorder import files
+from topside_agent.recorder.ending import Closing, Summary
 from topside_agent.recorder.journal import Stream, decode_exchanges
-from topside_agent.recorder.session import Closing
+from topside_agent.recorder.order import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from schemas.exchange import Exchange
 
 _log = logging.getLogger(__name__)
 
-COLUMNS = (
-    "vehicle",
-    "topside",
-    "topside_unix_ns",
-    "pi_unix_ns",
-    "offset_ns",
-    "lower_ns",
-    "upper_ns",
-    "u95_ns",
-    "segment",
-    "state",
-)
+COLUMNS = Row._fields
 _MINUTE_NS = 60_000_000_000
-
-
-class Row(Protocol):
-    """A row of the estimator's track: how the vehicle's clock stood at an exchange's destination."""
-
-    @property
-    def topside_unix_ns(self) -> int:
-        """Topside's realtime."""
-
-    @property
-    def offset_ns(self) -> int:
-        """Pi − topside."""
-
-    @property
-    def segment(self) -> int:
-        """Changes where the clock was stepped, suspended or rebooted."""
-
-    @property
-    def state(self) -> Literal["ok", "holdover", "ambiguous", "outside"]:
-        """Whether the row can be trusted."""
 
 
 def close(exchanges: Path, offsets: Path, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
@@ -86,6 +57,13 @@ def drift_model(rows: Sequence[Row]) -> DriftModel | None:
     )
 
 
+def summary(rows: Sequence[Row]) -> Summary:
+    """How a track begins and ends; across a step too, where no straight line can say it."""
+    sound = [row for row in rows if row.state == "ok"]
+    start, end = (_end(sound[0]), _end(sound[-1])) if sound else (None, None)
+    return Summary(drift_model(rows), start, end, len({row.segment for row in rows}))
+
+
 def table(tracks: Mapping[Stream, Sequence[Row]]) -> bytes:
     """`offsets.csv`: every row of every track; absent is empty, never 0."""
     text = io.StringIO()
@@ -99,38 +77,30 @@ def table(tracks: Mapping[Stream, Sequence[Row]]) -> bytes:
 
 
 def _close(exchanges: Path, offsets: Path, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
-    smooth = _smoother()
     by_stream = _by_stream(files.read(exchanges) or b"")
-    if smooth is None or not by_stream:
+    if not by_stream:
         return Closing(stopped_ns, {}, None)
-    tracks = {stream: smooth(listed) for stream, listed in by_stream.items()}
+    tracks = {stream: smooth(in_order(listed)).rows for stream, listed in by_stream.items()}
     files.replace(offsets, table(tracks))
-    models = {
-        vehicle: model
+    summaries = {
+        vehicle: summary(rows)
         for (vehicle, topside), rows in tracks.items()
-        if topsides.get(vehicle, topside) == topside and (model := drift_model(rows))
+        if topsides.get(vehicle, topside) == topside
     }
-    return Closing(stopped_ns, models, f"{offsets.parent.name}/{offsets.name}")
+    return Closing(stopped_ns, summaries, f"{offsets.parent.name}/{offsets.name}")
 
 
 def _by_stream(content: bytes) -> dict[Stream, list[Exchange]]:
     by_stream: dict[Stream, list[Exchange]] = defaultdict(list)
     for exchange in decode_exchanges(content)[0]:
         by_stream[exchange.vehicle, exchange.topside].append(exchange)
-    for listed in by_stream.values():
-        listed.sort(key=lambda exchange: exchange.destination_ns)
     return by_stream
 
 
-def _smoother() -> Callable[[Sequence[Exchange]], Sequence[Row]] | None:
-    """The estimator's smoother: it needs numpy, which a recorder alone need not have."""
-    try:
-        estimator = importlib.import_module("topside_agent.estimator")
-    except ModuleNotFoundError as error:
-        _log.warning(
-            "%s is not installed: offsets.csv is left out; `tidesync estimate` can make it", error.name
-        )
-        return None
-    if not hasattr(estimator, "smooth"):
-        return None
-    return lambda exchanges: list(estimator.smooth(exchanges, estimator.EstimatorSettings()).rows)
+def _end(row: Row) -> TrackEnd:
+    return TrackEnd(
+        at=utc_from_ns(row.topside_unix_ns),
+        offset_ms=row.offset_ns / 1e6,
+        max_error_ms=max(row.upper_ns - row.offset_ns, row.offset_ns - row.lower_ns) / 1e6,
+        segment=row.segment,
+    )

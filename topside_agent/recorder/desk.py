@@ -62,6 +62,11 @@ def refusal(session: str, request_id: str | None, reason: str) -> SessionState:
     )
 
 
+def left_alone(state: SessionState) -> SessionState:
+    """The state of a session whose recorder ends before it: nothing is recorded until the next start."""
+    return state.model_copy(update={"alarm": "the recorder was stopped: nothing is recorded"})
+
+
 def asker_of(payload: bytes, session: str, reason: str) -> SessionState | None:
     """The refusal of a command that is not valid, if it says at least whom to answer."""
     try:

@@ -80,8 +80,11 @@ def read(path: Path) -> bytes | None:
         return None
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Have `path` hold `content`: readers see the old or the new, and so does who looks after a power cut."""
+def replace(path: Path, content: bytes, *, instead_of: bytes | None = None) -> bool:
+    """Have `path` hold `content`: readers see the old or the new, and so does who looks after a power cut.
+
+    False, and nothing done, if the file no longer holds `instead_of`: another program has written meanwhile.
+    """
     new = path.with_name(f".{path.name}.new")
     try:
         descriptor = os.open(new, _WRITE, 0o666)
@@ -92,12 +95,16 @@ def replace(path: Path, content: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if instead_of is not None and read(path) != instead_of:
+            new.unlink()
+            return False
         new.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             new.unlink()
         raise
     _sync_folder(path.parent)
+    return True
 
 
 def set_aside(path: Path, now: datetime) -> Path:

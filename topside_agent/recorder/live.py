@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult, ResendCommand, SessionState
-from topside_agent.recorder.session import Closing, Session
+from topside_agent.recorder.ending import Closing
+from topside_agent.recorder.session import Session
 from topside_agent.recorder.store import SessionStore
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class LiveSession:
         self._settings = settings
         self._stop_ns = self._news_ns = self._stopped_ns = now.raw_ns
         self._heard_since_stop: set[str] = set()
+        self._newest_at_stop: dict[str, int] = {}
         self._resume(now)
         if recording.stop_request_id:
             self.stop(recording.stop_request_id, now)
@@ -85,6 +87,7 @@ class LiveSession:
         if self.phase == "recording":
             self.phase = "stopping"
             self._stop_ns = self._news_ns = self.next_turn_ns = now.raw_ns
+            self._newest_at_stop = self.session.newest
             self.session.hurry()
 
     def batch(self, exchanges: Sequence[Exchange], batch: int, now: Reading) -> None:
@@ -96,7 +99,7 @@ class LiveSession:
         if taken.exchanges:
             self._news_ns = now.raw_ns
         if self.phase == "stopping":
-            self._heard_since_stop.update(exchange.vehicle for exchange in exchanges)
+            self._note_heard(exchanges)
             self.next_turn_ns = now.raw_ns
 
     def event(self, event: Event, now: Reading) -> None:
@@ -147,6 +150,14 @@ class LiveSession:
         self.store.add([], self.session.end(now))
         self.phase = "smoothing"
         return True
+
+    def _note_heard(self, exchanges: Sequence[Exchange]) -> None:
+        """Whose newest exchanges are here: what was only sent again says nothing of the last ones."""
+        self._heard_since_stop.update(
+            exchange.vehicle
+            for exchange in exchanges
+            if exchange.destination_ns > self._newest_at_stop.get(exchange.vehicle, 0)
+        )
 
     def _last_are_here(self, now: Reading) -> bool:
         heard = self.session.heard_within(round(self._settings.alarm_s * 1e9), now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from schemas.metadata import (
     SessionBlock,
     iso_ms,
 )
+from topside_agent.recorder import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ class Part:
 def parse(content: bytes) -> Document:
     """The document in a file's content, keys in their order; NotMetadataError says what is wrong."""
     try:
-        document = json.loads(content.decode("utf-8-sig"))
+        document = json_text.loads(content.decode("utf-8-sig"))
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise NotMetadataError(f"not JSON: {error}") from error
     if not isinstance(document, dict):
@@ -49,11 +49,8 @@ def parse(content: bytes) -> Document:
 
 
 def render(document: Document) -> bytes:
-    """The file's content, laid out as the consumer does."""
-    try:
-        return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-    except UnicodeEncodeError:  # half a surrogate pair in somebody's key: JSON can say it in ASCII alone
-        return (json.dumps(document, indent=2) + "\n").encode()
+    """The file's content, laid out as the consumer does; what others wrote in it keeps its characters."""
+    return (json_text.dumps(document) + "\n").encode()
 
 
 def merge(existing: Document | None, part: Part, now: datetime) -> Document | None:
@@ -117,7 +114,7 @@ def _entry(found: object, entry: SensorTimeSync) -> Document:
 
 def _same(one: Document, other: Document) -> bool:
     """Whether the two say the same, keys' order included, so that 1 and 1.0 are told apart too."""
-    return json.dumps(one) == json.dumps(other)
+    return json_text.dumps(one) == json_text.dumps(other)
 
 
 def _json(model: Message) -> Document:

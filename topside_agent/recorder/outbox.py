@@ -57,9 +57,13 @@ class Outbox:
         return self._connection.publish(Outgoing(topic, state.encode(), kind.qos, retain))
 
     def _filters(self, recordings: Iterable[Recording]) -> set[Filter]:
-        """Results and statuses at QoS 0: only the newest counts, and none may queue up while we are away."""
+        """Commands, results and statuses at QoS 0: none may queue up for us while we are away.
+
+        An old result says nothing, and an old order would begin a recording hours after it was given; who
+        gives one repeats it until it is answered.
+        """
         filters = {
-            (topics.subscription(self._root, topics.SESSION_COMMAND), 1),
+            (topics.subscription(self._root, topics.SESSION_COMMAND), 0),
             (topics.subscription(self._root, topics.TOPSIDE_STATUS), 0),
             (topics.subscription(self._root, topics.OFFSET), 0),
         }

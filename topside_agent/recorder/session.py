@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from schemas.instants import utc_from_ns
 from schemas.messages import SessionState
-from schemas.metadata import DriftModel, SessionBlock, SessionFiles, VehicleBlock, sensor_entry
+from schemas.metadata import SessionBlock, SessionFiles, VehicleBlock, sensor_entry
 from topside_agent.recorder.events import EventLine, Gap, Identity, identity
 from topside_agent.recorder.holes import SeqWatch
 from topside_agent.recorder.journal import Known, Stream
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from broker.clock import Reading
     from schemas.exchange import Exchange
     from schemas.messages import Event, OffsetResult
+    from topside_agent.recorder.ending import Closing, Summary
     from topside_agent.recorder.holes import Lost
     from topside_agent.recorder.recording import Recording
 
@@ -30,15 +31,6 @@ class Taken:
 
     exchanges: list[Exchange]
     events: list[EventLine]
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """What the end of a session adds: the smoothed track's summary by vehicle, and whether it was written."""
-
-    stopped_ns: int
-    drift_models: Mapping[str, DriftModel]
-    offsets: str | None
 
 
 class Session:
@@ -65,6 +57,13 @@ class Session:
     def topsides(self) -> dict[str, str]:
         """Whose result stands, by vehicle."""
         return {vehicle: log.topside for vehicle, log in self._vehicles.items() if log.topside}
+
+    @property
+    def newest(self) -> dict[str, int]:
+        """Topside's realtime (ns) at the newest exchange of each vehicle that has one."""
+        return {
+            vehicle: log.last_exchange_ns for vehicle, log in self._vehicles.items() if log.last_exchange_ns
+        }
 
     def heard_within(self, span_ns: int, now: Reading) -> set[str]:
         """The vehicles of which something was recorded in the last `span_ns`."""
@@ -168,7 +167,7 @@ class Session:
 
     def _block(self) -> SessionBlock:
         closing = self.closing
-        drifts = closing.drift_models if closing else {}
+        summaries = closing.summaries if closing else {}
         stamped = self.recording.sensors.get("inWater") or next(iter(self._vehicles), None)
         return SessionBlock(
             session=self.recording.session,
@@ -183,14 +182,14 @@ class Session:
                 events="time_sync/events.jsonl",
                 offsets=closing.offsets if closing else None,
             ),
-            drift_model=drifts.get(stamped) if stamped else None,
+            drift_model=ends.drift_model if (ends := summaries.get(stamped or "")) else None,
             vehicles={
-                vehicle: self._vehicle_block(log, drifts.get(vehicle))
+                vehicle: self._vehicle_block(log, summaries.get(vehicle))
                 for vehicle, log in self._vehicles.items()
             },
         )
 
-    def _vehicle_block(self, log: VehicleLog, drift_model: DriftModel | None) -> VehicleBlock:
+    def _vehicle_block(self, log: VehicleLog, summary: Summary | None) -> VehicleBlock:
         return VehicleBlock(
             topside=log.topside,
             exchanges=log.exchanges,
@@ -198,7 +197,10 @@ class Session:
             events=log.events,
             last_exchange_at=None if log.last_exchange_ns is None else utc_from_ns(log.last_exchange_ns),
             result=log.result,
-            drift_model=drift_model,
+            drift_model=summary.drift_model if summary else None,
+            start=summary.start if summary else None,
+            end=summary.end if summary else None,
+            segments=summary.segments if summary else None,
         )
 
     def _take_one(self, exchange: Exchange, batch: int | None, now: Reading, taken: Taken) -> None:

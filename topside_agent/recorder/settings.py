@@ -23,7 +23,7 @@ class RecorderSettings(ConnectionSettings):
         1.0, ge=0.1, le=60, description="Seconds between writes of sync_metadata.json, at least"
     )
     alarm_s: float = Field(
-        10.0, ge=0.5, le=3600, description="Seconds without an exchange of a vehicle until the alarm"
+        8.0, ge=0.5, le=3600, description="Seconds without an exchange of a vehicle until the alarm"
     )
     stop_wait_s: float = Field(
         1.0, ge=0, le=30, description="Seconds to wait for the last exchanges at a stop"

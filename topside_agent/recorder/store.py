@@ -127,17 +127,17 @@ class SessionStore:
 
     def _write_metadata(self, part: Part, now_ns: int) -> None:
         try:
-            existing = self._read_metadata(now_ns)
+            content = files.read(self._metadata_path)
+            existing = None if content is None else self._parse_metadata(content, now_ns)
         except _HalfWrittenError:
             return
         merged = metadata.merge(existing, part, utc_from_ns(now_ns))
-        if merged is not None:
+        if merged is not None and existing is not None:
+            files.replace(self._metadata_path, metadata.render(merged), instead_of=content)
+        elif merged is not None:
             files.replace(self._metadata_path, metadata.render(merged))
 
-    def _read_metadata(self, now_ns: int) -> metadata.Document | None:
-        content = files.read(self._metadata_path)
-        if content is None:
-            return None
+    def _parse_metadata(self, content: bytes, now_ns: int) -> metadata.Document | None:
         try:
             return metadata.parse(content)
         except metadata.NotMetadataError as error:

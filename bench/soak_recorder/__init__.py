@@ -1,0 +1,1 @@
+"""A session whose recorder is killed again and again: what is written against what was measured."""

@@ -1,0 +1,117 @@
+"""What a soak found: every figure, and which of them are failures."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bench.soak_recorder.complete import MetadataWatch, count_lines
+from bench.soak_recorder.sea import REBOOTED, STEPPED, VEHICLES, Sea, identity, is_true
+from schemas.metadata import BLOCK_KEY, FILE_NAME
+from topside_agent.recorder.journal import decode_exchanges
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from schemas.exchange import Exchange
+
+
+@dataclass
+class Verdict:
+    """Figures in the order in which they are printed; `failures` is empty when all is well."""
+
+    figures: dict[str, int | float] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    def note(
+        self, name: str, value: float, *, wanted: float | None = None, at_least: float | None = None
+    ) -> None:
+        self.figures[name] = value
+        if wanted is not None and value != wanted:
+            self.failures.append(f"{name}: {value}, not {wanted}")
+        if at_least is not None and value < at_least:
+            self.failures.append(f"{name}: {value}, fewer than {at_least}")
+
+
+def judge_exchanges(verdict: Verdict, folder: Path, sea: Sea, window_ns: tuple[int, int]) -> None:
+    """The journal against topside's own memory and what the ear heard; each line against the truth.
+
+    `window_ns`: topside's realtime from the answer to `start` to the sending of `stop`.
+    """
+    recorded, faults = decode_exchanges((folder / "time_sync" / "exchanges.jsonl").read_bytes())
+    finished = {identity(exchange): exchange for exchange in sea.finished()}
+    there = {identity(exchange): exchange for exchange in recorded}
+    for vehicle in VEHICLES:
+        seqs = sorted(exchange.seq for exchange in finished.values() if exchange.vehicle == vehicle)
+        verdict.note(f"{vehicle} finished by topside", len(seqs), at_least=1)
+        if seqs != list(range(len(seqs))):
+            verdict.failures.append(f"topside's memory of {vehicle} has holes of its own")
+    verdict.note("finished within the session", _within(finished, window_ns), at_least=1)
+    verdict.note("heard by the ear within it", _within(sea.ear.heard, window_ns), at_least=1)
+    verdict.note("lines in exchanges.jsonl", len(recorded), at_least=1)
+    verdict.note("lines that are no exchange", faults, wanted=0)
+    verdict.note("missing of those finished", _missing(finished, there, window_ns), wanted=0)
+    verdict.note("missing of those heard", _missing(sea.ear.heard, there, window_ns), wanted=0)
+    verdict.note("holes in what is recorded", _holes(recorded), wanted=0)
+    verdict.note("recorded twice", len(recorded) - len(there), wanted=0)
+    verdict.note(
+        "other than topside's own", sum(finished.get(key) != one for key, one in there.items()), wanted=0
+    )
+    verdict.note("bounds that miss the truth", sum(not is_true(one, sea.truth) for one in recorded), wanted=0)
+
+
+def judge_metadata(verdict: Verdict, watch: MetadataWatch) -> None:
+    """Every version that was seen, and the last."""
+    verdict.note("metadata read", watch.reads, at_least=1)
+    verdict.note("versions seen", watch.versions, at_least=1)
+    verdict.note("kills within a write of it", watch.torn)
+    verdict.note("versions not complete", len(watch.faults), wanted=0)
+    verdict.failures += watch.faults[:5]
+    block: dict[str, Any] = json.loads((watch.folder / FILE_NAME).read_bytes())["timeSync"][BLOCK_KEY]
+    lines = count_lines(watch.folder / "time_sync" / "exchanges.jsonl")
+    claimed = sum(vehicle["exchanges"] for vehicle in block["vehicles"].values())
+    verdict.note("exchanges by the metadata", claimed, wanted=lines)
+    verdict.note("missing by the metadata", sum(v["missing"] for v in block["vehicles"].values()), wanted=0)
+    verdict.note(
+        "rows of offsets.csv", count_lines(watch.folder / "time_sync" / "offsets.csv") - 1, at_least=1
+    )
+    if block["state"] != "stopped":
+        verdict.failures.append(f"the metadata says {block['state']}")
+    left = [
+        path.name for path in watch.folder.iterdir() if path.name.startswith((".sync", "sync_metadata.un"))
+    ]
+    if left:
+        verdict.failures.append(f"left behind: {left}")
+
+
+def judge_events(verdict: Verdict, folder: Path) -> None:
+    """One step, one reboot, and nothing given up as lost."""
+    lines = (folder / "time_sync" / "events.jsonl").read_bytes().splitlines()
+    kinds = Counter((event["kind"], event["vehicle"]) for event in map(json.loads, lines))
+    verdict.note("steps of the stepped clock", kinds["step", STEPPED], wanted=1)
+    verdict.note("reboots of the rebooted one", kinds["reboot", REBOOTED], wanted=1)
+    verdict.note("gaps", sum(count for (kind, _), count in kinds.items() if kind == "gap"), wanted=0)
+
+
+def _within(exchanges: dict[tuple[str, int, int], Exchange], window_ns: tuple[int, int]) -> int:
+    return sum(window_ns[0] <= exchange.destination_ns <= window_ns[1] for exchange in exchanges.values())
+
+
+def _missing(
+    wanted: dict[tuple[str, int, int], Exchange],
+    there: dict[tuple[str, int, int], Exchange],
+    window_ns: tuple[int, int],
+) -> int:
+    lost = {key: exchange for key, exchange in wanted.items() if key not in there}
+    return _within(lost, window_ns)
+
+
+def _holes(recorded: list[Exchange]) -> int:
+    """Numbers skipped between the first and the last of each vehicle: topside counts without a break."""
+    skipped = 0
+    for vehicle in VEHICLES:
+        seqs = {exchange.seq for exchange in recorded if exchange.vehicle == vehicle}
+        skipped += max(seqs) - min(seqs) + 1 - len(seqs) if seqs else 0
+    return skipped

@@ -1,0 +1,97 @@
+"""What a recorder says of its sessions: alarms, what is listed, and which orders it takes."""
+
+import threading
+import time
+
+from brokers import until
+from recording import assert_complete, start, states, stop
+
+from topside_agent.recorder.settings import RecorderSettings
+
+
+def test_with_no_vehicle_and_no_topside_the_metadata_says_so_at_once_and_the_alarm_comes(place, operator):
+    place.record("--alarm-s", "8")
+    until(lambda: "connected to broker" in place.log(), 15, "the recorder's connection")
+    operator.say(
+        "s1",
+        request_id="r",
+        action="start",
+        mission="reef-42",
+        sensors={"inWater": "rov1", "surface": "rov2", "other": "rov3"},
+    )
+    operator.answer("r")
+    begun = time.monotonic()
+    for sensor in ("inWater", "surface", "other"):
+        entry = place.metadata()["timeSync"][sensor]
+        assert (entry["method"], entry["offsetMs"], entry["error"]) == ("unsynced", None, "timeout")
+    until(lambda: operator.states[-1].alarm, 10, "the alarm")
+    assert time.monotonic() - begun < 10
+    assert (operator.states[-1].state, operator.states[-1].exchanges) == ("recording", 0)
+    assert "nothing recorded of rov1, rov2, rov3 for more than 8 s" in place.log()
+
+
+def test_the_alarm_comes_within_ten_seconds_by_default():
+    fields = RecorderSettings.model_fields
+    assert fields["alarm_s"].default + 2 * fields["update_s"].default <= 10
+
+
+def test_a_start_that_nobody_waits_for_any_more_begins_nothing(place, operator):
+    place.record()
+    assert start(place)[0] == 0  # so that the broker has a session for this recorder
+    assert stop(place)[0] == 0
+    place.kill()
+    operator.say("late", request_id="late", action="start", mission="reef-42", sensors={})
+    place.record()
+    until(lambda: place.log().count("connected to broker") == 2, 15, "the recorder again")
+    assert start(place)[0] == 0
+    assert not place.folder("late").exists()
+
+
+def test_a_recorder_that_is_stopped_says_so_and_one_that_is_started_takes_it_back(place, topside):
+    place.record()
+    assert states(place) == {}
+    code, out, _ = place.session("list", "--broker", place.broker.url)
+    assert (code, out.count("\n"), "no session is known" in out) == (0, 1, True)
+    assert start(place, "--sensor", "inWater=rov1")[0] == 0
+    until(place.recorded, 10, "exchanges")
+    assert states(place)["s1"]["alarm"] is None
+    assert place.stop() == 0
+    state = states(place)["s1"]
+    assert (state["state"], state["alarm"]) == ("recording", "the recorder was stopped: nothing is recorded")
+    code, out, _ = place.session("list", "--broker", place.broker.url)
+    assert "the recorder was stopped" in out
+    assert "inWater=rov1" in out
+    place.record()
+    until(lambda: states(place)["s1"]["alarm"] is None, 15, "the alarm taken back")
+    assert stop(place)[0] == 0
+    assert_complete(place, topside)
+    assert states(place)["s1"]["state"] == "stopped"
+
+
+def test_a_list_without_a_broker_is_one_line_and_exit_code_1(place):
+    place.broker.stop()
+    code, out, err = place.session("list", "--json", "--broker", place.broker.url)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "connection refused" in err
+
+
+def test_a_command_is_repeated_until_a_recorder_that_is_just_starting_answers(place):
+    outcome = []
+    arguments = (
+        "start",
+        "--mission",
+        "reef-42",
+        "--name",
+        "s1",
+        "--timeout",
+        "20",
+        "--broker",
+        place.broker.url,
+    )
+    asking = threading.Thread(target=lambda: outcome.append(place.session(*arguments)))
+    asking.start()
+    time.sleep(2)
+    place.record()
+    asking.join()
+    assert outcome[0][0] == 0
+    assert isinstance(place.metadata()["timeSync"]["tidesync"], dict)

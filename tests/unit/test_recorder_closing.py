@@ -4,10 +4,10 @@ import pytest
 from test_recorder_session import EPOCH_S, S, exchange
 
 from topside_agent.estimator import Row, Track
+from topside_agent.estimator.order import in_order
 from topside_agent.recorder import closing
 from topside_agent.recorder.ending import Summary
 from topside_agent.recorder.journal import lines_of
-from topside_agent.recorder.order import in_order
 
 MS = 1_000_000
 MINUTE_NS = 60_000_000_000

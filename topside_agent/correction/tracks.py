@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from topside_agent.correction.errors import NothingMeasuredError, UnusableFileError
 from topside_agent.estimator import EstimatorSettings, Track, smooth
-from topside_agent.estimator.track import in_order
+from topside_agent.estimator.order import in_order
 from topside_agent.recorder.closing import table
 from topside_agent.recorder.files import replace
 from topside_agent.recorder.journal import Stream, decode_exchanges

@@ -15,10 +15,11 @@ from topside_agent.estimator.centred import Rung, Stretch, centred, fit, pooled
 from topside_agent.estimator.estimate import Estimate
 from topside_agent.estimator.lines import Floats, Integers, Windows
 from topside_agent.estimator.online import OffsetEstimator
+from topside_agent.estimator.order import in_order
 from topside_agent.estimator.run import Run
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.steady import Steady
-from topside_agent.estimator.track import Fed, Feed, Row, Track, in_order, in_time, make_row, make_track
+from topside_agent.estimator.track import Fed, Feed, Row, Track, in_time, make_row, make_track
 from topside_agent.estimator.window import DRIFT_95
 
 _YOUNG_S = 64.0

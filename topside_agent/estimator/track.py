@@ -10,12 +10,12 @@ from schemas.exchange import Exchange
 from topside_agent.estimator.constraints import Constraint
 from topside_agent.estimator.estimate import Added, Estimate
 from topside_agent.estimator.online import OffsetEstimator
+from topside_agent.estimator.order import in_order
 from topside_agent.estimator.segments import Cause
 from topside_agent.estimator.settings import EstimatorSettings
 
 State = Literal["ok", "holdover", "ambiguous", "outside"]
 
-_BOOTED_NS = 60_000_000_000
 _SHORTEST_NS = 8_000_000_000
 """Of a segment shorter than this no drift is told."""
 
@@ -136,27 +136,6 @@ def online(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
         for fed, estimate in sorted(pairs, key=lambda pair: in_time(pair[0]))
     ]
     return make_track(rows, feed, estimator.estimate())
-
-
-def in_order(exchanges: Iterable[Exchange]) -> list[Exchange]:
-    """The exchanges by the time at which they were made; a log may have late ones at its end.
-
-    Topside's RAW clock gives the order, since realtime may have been set back. Where RAW is more than a
-    minute behind although realtime is ahead, topside has booted and RAW counts anew.
-    """
-    begun_ns = newest_raw_ns = newest_ns = 0
-    keyed: list[tuple[int, Exchange]] = []
-    for exchange in exchanges:
-        difference_ns = exchange.topside_realtime_minus_raw_ns or 0
-        raw_ns = exchange.destination_ns - difference_ns
-        behind = raw_ns < newest_raw_ns - _BOOTED_NS and exchange.destination_ns > newest_ns
-        if behind or not keyed:
-            begun_ns, newest_raw_ns = difference_ns, raw_ns
-        newest_raw_ns, newest_ns = max(newest_raw_ns, raw_ns), max(newest_ns, exchange.destination_ns)
-        known = exchange.topside_realtime_minus_raw_ns is not None
-        keyed.append((raw_ns + begun_ns if known else exchange.destination_ns, exchange))
-    keyed.sort(key=lambda pair: pair[0])
-    return [exchange for _, exchange in keyed]
 
 
 def in_time(fed: Fed) -> tuple[int, int]:

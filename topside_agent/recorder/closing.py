@@ -14,7 +14,6 @@ from topside_agent.estimator import Row, smooth
 from topside_agent.recorder import files
 from topside_agent.recorder.ending import Closing, Summary
 from topside_agent.recorder.journal import Stream, decode_exchanges
-from topside_agent.recorder.order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,7 +79,7 @@ def _close(exchanges: Path, offsets: Path, topsides: Mapping[str, str], stopped_
     by_stream = _by_stream(files.read(exchanges) or b"")
     if not by_stream:
         return Closing(stopped_ns, {}, None)
-    tracks = {stream: smooth(in_order(listed)).rows for stream, listed in by_stream.items()}
+    tracks = {stream: smooth(listed).rows for stream, listed in by_stream.items()}
     files.replace(offsets, table(tracks))
     summaries = {
         vehicle: summary(rows)

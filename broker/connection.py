@@ -44,6 +44,10 @@ _CONNECT_TIMEOUT_S = 5.0
 _CONNACK_TIMEOUT_S = 10.0
 _MAX_WAIT_S = 0.5
 _REPEAT_LOG_S = 60.0
+_STEADY_NS = 5_000_000_000
+"""A connection that has stood this long is no sign of trouble when it ends."""
+_SUSPICIOUS = 3
+"""Shorter ones in a row: a broker throws out the one of two programs that share an account."""
 _UNSTAMPED_MOST = 8
 """Messages in a row without a usable kernel stamp until they are no longer expected."""
 _REFUSED_CREDENTIALS = {"Bad user name or password", "Not authorized"}
@@ -125,6 +129,7 @@ class Connection:
         self._backoff = Backoff()
         self._established = False
         self._refusals: list[str] = []
+        self._short_lived = 0
         self._logged_at_ns: dict[str, int] = {}
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
         self._client = self._make_client(name, will, persistent=persistent)
@@ -237,8 +242,15 @@ class Connection:
             return
         if not self._client.tune():
             self._say(logging.WARNING, "the system keeps Nagle's algorithm on: expect delays of 40 ms")
+        opened_ns = self._clock.raw_ns()
         reason = self._serve()
         was_up = self._up.is_set()
+        if self._clock.raw_ns() - opened_ns > _STEADY_NS:
+            self._backoff.reset()
+            self._logged_at_ns.clear()
+            self._short_lived = 0
+        elif was_up:
+            self._short_lived += 1
         self._up.clear()
         if was_up and not self._stopping.is_set():
             self._guarded(lambda: self._owner.disconnected(reason))
@@ -248,6 +260,8 @@ class Connection:
         if refusal in _REFUSED_CREDENTIALS and not self._established:
             self.failure = CredentialsError(self.address, self._settings.account, refusal.lower())
             return
+        if self._short_lived >= _SUSPICIOUS and self._settings.account:
+            reason += f" again and again (does another program use account {self._settings.account!r}?)"
         self._retry_later(refusal or reason)
 
     def _retry_later(self, reason: str) -> None:
@@ -335,9 +349,7 @@ class Connection:
         if self._established:
             self.reconnects += 1
         self._established = True
-        self._backoff.reset()
         self.last_problem = None
-        self._logged_at_ns.clear()
         self._up.set()
         _log.info("connected to broker %s", self.address)
         self._kernel_stamps, self._unstamped = None, 0

@@ -29,6 +29,14 @@ COMMANDS = {
 }
 """Each lives in `tidesync.commands.<name>` as `command`, and is imported only when it is run."""
 
+_EXTRAS = {
+    **dict.fromkeys(("fastapi", "uvicorn"), "pi"),
+    **dict.fromkeys(("numpy", "plotly", "rich"), "topside"),
+    **dict.fromkeys(("pyarrow", "mcap"), "export"),
+    "amqtt": "broker",
+}
+"""Which extra of the distribution brings a module."""
+
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -76,6 +84,9 @@ def run(arguments: list[str]) -> int:
         result = cli.main(arguments, prog_name="tidesync", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; say nothing more
         return 1
@@ -89,7 +100,8 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed here: install tidesync[all], or the extra for this role"
+        extra = _EXTRAS.get((error.name or "").partition(".")[0], "all")
+        return f"{error.name} is not installed here; it comes with tidesync[{extra}]"
     return str(error)
 
 

@@ -57,20 +57,18 @@ def with_settings(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Call
     return decorate
 
 
-def explicitly_set(name: str) -> bool:
-    """Whether the running command's setting `name` came from anywhere but its default."""
-    return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT
-
-
 def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any]) -> BaseModel:
     _refuse_unknown_variables()
     values = {name: value for name, value in given.items() if value is not None and value != ()}
-    values |= _secrets_from_environment(model)
+    if context.get_parameter_source("password_file") is not ParameterSource.COMMANDLINE:  # options win
+        values |= _secrets_from_environment(model)
     try:
         return model.model_validate(values)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         name = str(fault["loc"][0]) if fault["loc"] else ""
+        if fault["type"] == "missing":
+            raise SettingsError(f"{_source(context, name)} is required") from error
         reason = fault["msg"].removeprefix("Value error, ")
         named = fault["type"] == "value_error" or name == "password"  # our own sentences name the value
         received = "" if named or isinstance(fault["input"], dict) else f" (received {fault['input']!r})"
@@ -100,7 +98,17 @@ def _read_file(path: Path, command: str) -> dict[str, Any]:
             _refuse_unknown_keys(str(path), {key: value}, frozenset().union(*known.values()))
     flat = {key: value for key, value in content.items() if not isinstance(value, dict)}
     own: dict[str, Any] = content.get(command, {})
-    return flat | own
+    mine = {key: value for key, value in flat.items() if key in known.get(command, ())} | own
+    return {key: _listed(value) if key in _repeatable(command) else value for key, value in mine.items()}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _repeatable(command: str) -> frozenset[str]:
+    fields = _model(command).model_fields if command in MODELS else {}
+    return frozenset(name for name, field in fields.items() if tuple in _kinds(field))
 
 
 def _refuse_unknown_keys(where: str, values: Mapping[str, Any], known: frozenset[str]) -> None:
@@ -121,12 +129,13 @@ def _refuse_unknown_variables() -> None:
 
 
 def _known_keys() -> dict[str, frozenset[str]]:
-    keys = {}
-    for command, place in MODELS.items():
-        module, _, name = place.partition(":")
-        model: type[BaseModel] = getattr(importlib.import_module(module), name)
-        keys[command] = frozenset(_option_names(model))
-    return keys
+    return {command: frozenset(_option_names(_model(command))) for command in MODELS}
+
+
+def _model(command: str) -> type[BaseModel]:
+    module, _, name = MODELS[command].partition(":")
+    model: type[BaseModel] = getattr(importlib.import_module(module), name)
+    return model
 
 
 def _option_names(model: type[BaseModel]) -> list[str]:

@@ -273,14 +273,11 @@ class TopsideAgent:
         if self._logged.get(result.vehicle) == (result.state, result.error):
             return
         self._logged[result.vehicle] = (result.state, result.error)
-        _log.info(
-            "%s is %s: offset %s ms, max error %s ms%s",
-            result.vehicle,
-            result.state,
-            result.offset_ms,
-            result.max_error_ms,
-            f", {result.error}" if result.error else "",
+        found = (
+            "" if result.offset_ms is None else f": {result.offset_ms} ms, max error {result.max_error_ms} ms"
         )
+        why = f" ({result.error})" if result.error else ""
+        _log.info("%s is %s%s%s", result.vehicle, result.state, found, why)
 
     def _add(self, vehicle: str) -> Measurement:
         measurement = Measurement(vehicle, self._settings, resolution_ns=self._clock.resolution_ns)

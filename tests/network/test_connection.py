@@ -259,3 +259,11 @@ def test_tls_is_verified_with_the_ca_file(secured, connect):
     assert "certificate not accepted" in problem(connect(f"mqtts://localhost:{port}", **account))
     wrong_name = connect(f"mqtts://127.0.0.1:{port}", ca_file=certificate, **account)
     assert "certificate not accepted" in problem(wrong_name)
+
+
+def test_two_programs_of_one_account_are_told_what_is_wrong_and_slow_down(secured, connect, caplog):
+    (port, _), _ = secured
+    with caplog.at_level(logging.WARNING):
+        pair = [connect(f"mqtt://127.0.0.1:{port}", username="rov1", password="right") for _ in range(2)]
+        until(lambda: "does another program use account 'rov1'?" in caplog.text, 20, "the hint")
+    assert max(connection.reconnects for connection in pair) < 40

@@ -30,7 +30,10 @@ def test_a_command_of_the_readme_has_those_options(line):
         name = arguments.pop(0)
         command = command.get_command(context, name)
         assert command is not None, name
-    command.make_context(command.name, arguments, parent=context)  # refuses options it does not know
+    try:
+        command.make_context(command.name, arguments, parent=context)  # refuses options it does not know
+    except click.BadParameter as error:
+        assert "does not exist" in error.message  # noqa: PT017 - a session of the reader's
 
 
 @pytest.mark.parametrize("target", re.findall(r"^\$ make (\S+)$", README, re.MULTILINE))

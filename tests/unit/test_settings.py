@@ -5,7 +5,7 @@ import pytest
 
 import tidesync.commands.topside
 from tidesync.__main__ import COMMANDS, run
-from tidesync.settings import with_settings
+from tidesync.settings import file_defaults, with_settings
 from topside_agent.settings import TopsideSettings
 
 
@@ -67,6 +67,30 @@ def test_a_vehicle_may_come_with_an_address_for_http(loaded):
     settings = loaded("--vehicle", "rov1=http://192.168.2.2:9150", "--vehicle", "rov2")
     assert settings.vehicles == ("rov1", "rov2")
     assert settings.http_urls == {"rov1": "http://192.168.2.2:9150"}
+
+
+def test_a_password_file_given_as_an_option_wins_over_the_environment(loaded, monkeypatch, alone):
+    (alone / "secret").write_text("of the operator\n")
+    monkeypatch.setenv("TIDESYNC_PASSWORD", "of the laptop")
+    assert loaded("--username", "operator", "--password-file", "secret").secret() == "of the operator"
+    (alone / "tidesync.toml").write_text('password_file = "secret"\n')
+    assert loaded("--username", "laptop").secret() == "of the laptop"
+
+
+def test_a_key_of_the_file_holds_only_where_it_is_a_setting(alone):
+    (alone / "tidesync.toml").write_text('name = "boat"\nvehicle = "rov1"\n')
+    assert file_defaults("record") == {"name": "boat"}
+    assert file_defaults("topside") == {"vehicle": ["rov1"]}
+    assert file_defaults("pi") == {"vehicle": "rov1"}
+    assert file_defaults("session") == file_defaults("estimate") == {}
+
+
+@pytest.mark.parametrize("arguments", [[], ["session"]])
+def test_no_command_at_all_shows_the_help_as_it_is(arguments, capsys):
+    assert run(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Usage: tidesync")
+    assert said.count("\n") > 5
 
 
 def test_a_password_comes_from_the_environment_or_a_file_and_is_no_option(loaded, monkeypatch, alone, capsys):

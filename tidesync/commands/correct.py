@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,9 +156,14 @@ class Report:
         if self.failed:
             raise NotSoError("; ".join(self.failed))
         if not self.outcomes:
-            raise NotSoError(f"{self.session}: there is no table to correct")
+            raise NotSoError(
+                f"{self.session}: there is no table to correct; those in the sensors' folders "
+                "(in-water_…/, surface_…/) are found, others are named with --csv"
+            )
         if not any(outcome.corrected for outcome in self.outcomes):
-            raise NotSoError("no row could be corrected: none was taken while the clocks were measured")
+            malformed = sum(outcome.malformed for outcome in self.outcomes)
+            why = f"{malformed} timestamps could not be read" if malformed else "none was taken in time"
+            raise NotSoError(f"no row could be corrected while the clocks were measured: {why}")
         return 0
 
     def tell(self, *, as_json: bool) -> None:
@@ -184,7 +190,7 @@ class Report:
         }
 
     def _tell(self, outcome: Outcome) -> None:
-        worst = f"; max error {outcome.max_error_ns / 1e6:.3f} ms" if outcome.corrected else ""
+        worst = f"; max error {ceil(outcome.max_error_ns / 1e3) / 1e3} ms" if outcome.corrected else ""
         counts = ", ".join(f"{number} {state}" for state, number in outcome.counts.items() if number)
         malformed = f", {outcome.malformed} malformed" if outcome.malformed else ""
         click.echo(
@@ -193,7 +199,7 @@ class Report:
         )
         for line, value in outcome.shown:
             click.echo(
-                f"{outcome.path}, row {line}: {value!r} is no timestamp; kept without an answer", err=True
+                f"{outcome.path}, line {line}: {value!r} is no timestamp; kept without an answer", err=True
             )
 
 

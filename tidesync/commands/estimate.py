@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Stream = tuple[str, str]
 """A vehicle and the topside that measured it."""
 
+_MOST_SHOWN = 20
+"""Malformed lines that are shown; all are counted."""
+
 
 @dataclass
 class _Read:
@@ -81,7 +84,8 @@ def _read(lines: Iterable[bytes], vehicle: str | None) -> _Read:
             exchange = Exchange.decode(line)
         except InvalidMessageError as error:
             read.malformed += 1
-            click.echo(f"line {number}: {error}", err=True)
+            if read.malformed <= _MOST_SHOWN:
+                click.echo(f"line {number}: {error}", err=True)
             continue
         if vehicle in {None, exchange.vehicle}:
             read.streams[exchange.vehicle, exchange.topside].append(exchange)
@@ -156,9 +160,10 @@ def _lines(stream: Stream, track: Track) -> Iterator[str]:
     yield "  segments"
     for segment in track.segments:
         drift = "drift unknown" if segment.drift_ppm is None else f"{segment.drift_ppm:+.4f} ppm"
+        begun = "" if segment.cause == "start" else f", after: {segment.cause}"
+        yield f"    {iso_from_ns(segment.from_ns)} to {iso_from_ns(segment.to_ns)}{begun}"
         yield (
-            f"    {iso_from_ns(segment.from_ns)} to {iso_from_ns(segment.to_ns)}  {segment.cause:12}"
-            f"  {segment.offset_ns / 1e6:+.6f} ms at its start, {drift},"
+            f"      {segment.offset_ns / 1e6:+.6f} ms at its start, {drift},"
             f" at most off by {segment.max_error_ns / 1e6:.6f} ms"
         )
 

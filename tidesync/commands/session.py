@@ -156,3 +156,5 @@ def _tell(state: SessionState, *, as_json: bool) -> None:
             f"{state.state} session {state.session} ({_whom(state)}):"
             f" {state.exchanges} exchanges, in {state.path} below the recorder's root"
         )
+        if state.alarm:
+            click.echo(f"warning: {state.alarm}", err=True)

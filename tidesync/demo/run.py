@@ -131,7 +131,7 @@ class Demo:
             while (left_s := end - time.monotonic()) > 0:
                 live.update(self._table(witness, f"{left_s:.0f} s to go"))
                 time.sleep(min(_REFRESH_S, left_s))
-            live.update(self._table(witness, f"{witness.results} results, {len(witness.wrong)} wrong"))
+            live.update(self._table(witness, ""))
 
     def _table(self, witness: Witness, caption: str) -> Any:
         drifts = {vehicle: clock.drift_ppm for vehicle, clock in self._vehicles.items()}

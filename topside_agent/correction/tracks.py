@@ -49,7 +49,9 @@ def measure(session: Path, settings: EstimatorSettings) -> dict[Stream, Measured
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise NothingMeasuredError(f"{path} is not there: nothing was measured in this session") from error
+        raise NothingMeasuredError(
+            f"{path} is not there: nothing was measured in this session, or it is none"
+        ) from error
     except OSError as error:
         raise UnusableFileError(path, error.strerror or str(error)) from error
     exchanges, faults = decode_exchanges(content)

@@ -132,7 +132,9 @@ class Session:
         """The recording ends: what is missing is lost, what is silent has been so until now."""
         gaps = self._gaps({stream: watch.end() for stream, watch in self._watches.items()}, now)
         outages = [outage for log in self._vehicles.values() for outage in log.end_silence(now)]
-        self.alarm = None
+        nothing = [vehicle for vehicle, log in self._vehicles.items() if not log.exchanges]
+        whom = f" of {', '.join(nothing)}" if nothing else ""
+        self.alarm = f"nothing was recorded{whom}" if nothing or not self._vehicles else None
         return gaps + [outage for outage in outages if self._note_event(outage, now)]
 
     def state(self, problem: str | None) -> SessionState:

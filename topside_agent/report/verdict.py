@@ -56,7 +56,7 @@ def verdict(stretches: Sequence[Stretch]) -> Verdict:
     first_ns, last_ns = stretches[0].from_ns, stretches[-1].to_ns
     worst_ns = max(stretch.error_ns or 0 for stretch in covered)
     others = [stretch for stretch in stretches if stretch.kind != covered[0].kind]
-    apart = f", apart from {count(len(others), 'stretch', 'stretches')} below" if others else ""
+    apart = f", apart from {count(len(others), 'stretch', 'stretches')} listed" if others else ""
     headline = (
         f"every timestamp between {clock_time(first_ns)} and {clock_time(last_ns, near_ns=first_ns)} UTC"
         f" can be put on the laptop's clock to within {error(worst_ns)}{apart}."

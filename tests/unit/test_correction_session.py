@@ -166,7 +166,7 @@ def test_malformed_rows_are_named_with_file_line_and_value(session, capsys):
     table.write_text(TABLE + "yesterday,1\n")
     assert correct(session, "--sensor", "inWater=rov1") == 0
     captured = capsys.readouterr()
-    assert f"{table}, row 10: 'yesterday' is no timestamp" in captured.err
+    assert f"{table}, line 10: 'yesterday' is no timestamp" in captured.err
     assert "8 ok, 1 malformed" in captured.out
 
 

@@ -121,7 +121,7 @@ def test_the_verdict_says_in_plain_words_what_holds_and_what_does_not():
     assert found.grade == "yes"
     assert found.headline == (
         "every timestamp between 2026-05-01 12:00:03 and 12:41:10 UTC can be put on the laptop's clock"
-        f" to within 0.55{NB}ms, apart from 1 stretch below."
+        f" to within 0.55{NB}ms, apart from 1 stretch listed."
     )
     assert found.exceptions == [
         f"12{NB}s around 12:20:00 are uncertain because the Pi's clock was stepped by +3.000{NB}s."

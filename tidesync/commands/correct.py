@@ -197,9 +197,10 @@ class Report:
             f"{_short(outcome.output, self.session)}: {outcome.rows} rows of {outcome.vehicle}:"
             f" {counts or '0 ok'}{malformed}{worst}"
         )
+        unit = "row" if outcome.path.suffix == ".parquet" else "line"
         for line, value in outcome.shown:
             click.echo(
-                f"{outcome.path}, line {line}: {value!r} is no timestamp; kept without an answer", err=True
+                f"{outcome.path}, {unit} {line}: {value!r} is no timestamp; kept without an answer", err=True
             )
 
 

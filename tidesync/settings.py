@@ -36,6 +36,7 @@ MODELS = {
     "topside": "topside_agent.settings:TopsideSettings",
     "record": "topside_agent.recorder.settings:RecorderSettings",
     "session": "broker.settings:ConnectionSettings",
+    "status": "broker.settings:ConnectionSettings",
 }
 """The settings of each command, imported only to tell a known key from an unknown one."""
 

@@ -15,6 +15,7 @@ from schemas.base import first_fault
 from schemas.instants import iso_utc
 from schemas.messages import SessionState, StartCommand, StopCommand
 from schemas.names import session_name
+from tidesync.columns import in_columns
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.session_client import ask, known_sessions
 from tidesync.settings import with_settings
@@ -91,22 +92,17 @@ def list_(settings: ConnectionSettings, *, as_json: bool) -> int:
         document = {"sessions": [state.model_dump(mode="json") for state in states]}
         click.echo(json.dumps(document, indent=2))
     elif states:
-        click.echo(_listing(states, datetime.now(UTC)))
+        click.echo(listing(states, datetime.now(UTC)))
     else:
         click.echo(f"no session is known at broker {settings.address}")
     return 0
 
 
-def _listing(states: Sequence[SessionState], now: datetime) -> str:
+def listing(states: Sequence[SessionState], now: datetime) -> str:
     """One line a session in columns, and below it what is wrong with it."""
     heads = ("SESSION", "STATE", "EXCHANGES", "LAST EXCHANGE", "SENSORS", "PATH")
-    rows = [_columns(state) for state in states]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, heads, widths)).rstrip()]
-    for state, row in zip(states, rows, strict=True):
-        lines.append("  ".join(map(str.ljust, row, widths)).rstrip())
-        lines += [f"    {sentence}" for sentence in _complaints(state, now)]
-    return "\n".join(lines)
+    complaints = [_complaints(state, now) for state in states]
+    return in_columns(heads, [_columns(state) for state in states], complaints)
 
 
 def _columns(state: SessionState) -> tuple[str, ...]:

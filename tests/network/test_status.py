@@ -1,0 +1,68 @@
+"""`tidesync status`: what every vehicle and session is at, from what the broker has retained."""
+
+import json
+import subprocess
+import sys
+
+from brokers import until
+
+from broker.embedded import free_port
+from schemas.messages import StartCommand
+
+S = 1_000_000_000
+
+
+def status(url, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tidesync", "status", "--broker", url, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_vehicles_and_sessions_are_shown_with_their_alarms(mosquitto_boat, tmp_path):
+    boat = mosquitto_boat
+    witness = boat.witness()
+    boat.topside()
+    boat.vehicle("rov1", offset_ns=-3 * S)
+    boat.recorder(tmp_path)
+    witness.until_state("rov1", "locked")
+    command = StartCommand(request_id="r", mission="reef-42", sensors={"inWater": "rov77"})
+
+    def alarmed():
+        witness.command("dive-1", command)
+        return witness.wait_for_session(lambda state: state.alarm is not None, 1.0)
+
+    until(alarmed, 20, "the alarm of a vehicle that is not there")
+    document = json.loads(status(boat.url, "--json").stdout)
+    (vehicle,) = document["vehicles"]
+    assert (vehicle["vehicle"], vehicle["state"]) == ("rov1", "locked")
+    assert abs(vehicle["offset_ms"] + 3000) < 1
+    (session,) = document["sessions"]
+    assert "rov77" in session["alarm"]
+
+    shown = status(boat.url).stdout
+    assert "rov1" in shown
+    assert "locked" in shown
+    assert "nothing recorded of rov77" in shown
+    assert "OLD" not in shown
+
+
+def test_a_result_that_nobody_renews_is_called_old(mosquitto_boat):
+    witness = mosquitto_boat.witness()
+    topside = mosquitto_boat.topside()
+    mosquitto_boat.vehicle("rov1", offset_ns=-3 * S)
+    witness.until_state("rov1", "locked")
+    topside.stop()
+    until(lambda: "OLD" in status(mosquitto_boat.url).stdout, 15, "the age said")
+
+
+def test_nothing_known_is_said_and_no_broker_is_exit_one(mosquitto):
+    nothing = status(mosquitto.url)
+    assert nothing.returncode == 0
+    assert "no vehicle is known" in nothing.stdout
+    away = status(f"mqtt://127.0.0.1:{free_port('127.0.0.1')}")
+    assert away.returncode == 1
+    assert away.stderr.count("\n") == 1

@@ -1,0 +1,103 @@
+"""Commands that connect, hear what there is, and end: the connection, and what a broker has retained."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from broker.clock import Reading, SystemClock
+from broker.connection import Connection, Incoming
+from broker.inbox import Inbox, Letter
+from schemas import topics
+from tidesync.errors import NotSoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from broker.settings import ConnectionSettings
+    from schemas.topics import TopicKind
+
+_CONNECT_S = 3.0
+_QUIET_S = 0.5
+"""A broker sends what it has retained at once; when nothing else has come for so long, that was all."""
+_LONGEST_S = 5.0
+
+
+def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> list[Letter]:
+    """The newest message of every topic of these kinds that the broker has retained, by topic."""
+    listener = _Listener(settings, kinds)
+    with connected(listener.connection, settings, _LONGEST_S):
+        return listener.wait()
+
+
+@contextmanager
+def connected(connection: Connection, settings: ConnectionSettings, timeout_s: float) -> Iterator[None]:
+    """Keep `connection` up meanwhile; NotSoError or its failure when the broker cannot be had in time."""
+    logging.getLogger("broker").setLevel(logging.ERROR)  # one line tells it all, and it is ours
+    connection.start()
+    try:
+        if not connection.wait_until_up(min(timeout_s, _CONNECT_S)):
+            reason = connection.last_problem or f"broker {settings.address}: no answer"
+            raise connection.failure or NotSoError(reason)
+        yield
+    finally:
+        connection.stop()
+
+
+class Client:
+    """A connection of its own, on which topics are heard."""
+
+    def __init__(self, settings: ConnectionSettings, name: str, filters: Sequence[str]) -> None:
+        self._inbox = Inbox(settings.topic_root)
+        self._filters = [(topic, 1) for topic in filters]
+        self.connection = Connection(settings, self, SystemClock(), name=name)
+
+    def connected(self) -> None:
+        """Listen."""
+        self.connection.subscribe(self._filters)
+
+    def disconnected(self, reason: str) -> None:
+        """The connection comes back by itself, and asks again."""
+
+    def received(self, message: Incoming) -> None:
+        """One message."""
+        letter = self._inbox.open(message)
+        if letter:
+            self.heard(letter)
+
+    def heard(self, letter: Letter) -> None:
+        """What the message is for."""
+        raise NotImplementedError
+
+    def tick(self, now: Reading) -> float:  # noqa: ARG002 - the connection's signature
+        """Nothing is ever due."""
+        return 1.0
+
+
+class _Listener(Client):
+    """Keeps the newest message of each topic."""
+
+    def __init__(self, settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> None:
+        self._kinds = kinds
+        self._changed = threading.Condition()
+        self._newest: dict[str, Letter] = {}
+        filters = [topics.subscription(settings.topic_root, kind) for kind in kinds]
+        super().__init__(settings, "tidesync-reader", filters)
+
+    def wait(self) -> list[Letter]:
+        """Everything, once no other topic has come for a while."""
+        with self._changed:
+            before = -1
+            while len(self._newest) > before:
+                before = len(self._newest)
+                self._changed.wait_for(lambda: len(self._newest) > before, _QUIET_S)  # noqa: B023 - called here
+            return [letter for _, letter in sorted(self._newest.items())]
+
+    def heard(self, letter: Letter) -> None:
+        """The newest of its topic; a broker may send what others asked for."""
+        if letter.topic.kind in self._kinds:
+            with self._changed:
+                self._newest[letter.incoming.topic] = letter
+                self._changed.notify_all()

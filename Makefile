@@ -26,7 +26,7 @@ format: .venv/.dev ## Put the code in order
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format .
 
-bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (an hour); into docs/
+bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (a quarter of an hour); into docs/
 	$(BIN)/python -m bench.estimators --markdown docs/bench-estimators.md --json docs/bench-estimators.json $(ARGS)
 
 bench-peers: .venv/.bench ## The whole measurement beside the real peers (half an hour; QUICK=1: 3 min); into docs/

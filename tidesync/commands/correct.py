@@ -15,6 +15,7 @@ import click
 
 from schemas.names import vehicle_name
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.sensors import sensor_vehicles
 from topside_agent.correction import session as sessions
 from topside_agent.correction.errors import CorrectionError, NoTimestampError, UnknownVehicleError
 from topside_agent.correction.limits import MAX_ERROR_MS, limits_of
@@ -81,7 +82,9 @@ def command(
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
     known = sessions.known_of(session)
-    asked = Asked(_sensors(sensors), files, None if vehicle is None else vehicle_name(vehicle), column, unit)
+    asked = Asked(
+        sensor_vehicles(sensors), files, None if vehicle is None else vehicle_name(vehicle), column, unit
+    )
     settings = EstimatorSettings()
     try:
         measured = measure(session, settings)
@@ -102,18 +105,6 @@ def command(
     _correct([job for job in todo.jobs if job.vehicle in timelines], timelines, report, given=files)
     report.tell(as_json=as_json)
     return report.verdict()
-
-
-def _sensors(pairs: Sequence[str]) -> dict[str, str]:
-    sensors: dict[str, str] = {}
-    for pair in pairs:
-        sensor, equals, vehicle = pair.partition("=")
-        if not (sensor and equals and vehicle):
-            raise SettingsError(f"--sensor: expected SENSOR=VEHICLE, as inWater=rov1 (received {pair!r})")
-        if sensor in sensors:
-            raise SettingsError(f"--sensor: {sensor} is given twice (received {pair!r})")
-        sensors[sensor] = vehicle_name(vehicle)
-    return sensors
 
 
 def _correct(

@@ -17,6 +17,7 @@ from schemas.messages import SessionState, StartCommand, StopCommand
 from schemas.names import session_name
 from tidesync.columns import in_columns
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.sensors import sensor_vehicles
 from tidesync.session_client import ask, known_sessions
 from tidesync.settings import with_settings
 
@@ -62,7 +63,7 @@ def start(
     """Begin to record a session."""
     name = session_name(name or f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}")
     request_id = secrets.token_hex(8)
-    wanted = {"request_id": request_id, "mission": session_name(mission), "sensors": _sensors(sensors)}
+    wanted = {"request_id": request_id, "mission": session_name(mission), "sensors": sensor_vehicles(sensors)}
     try:
         asked = StartCommand.model_validate(wanted)
     except ValidationError as error:
@@ -123,18 +124,6 @@ def _complaints(state: SessionState, now: datetime) -> list[str]:
 
 def _whom(state: SessionState) -> str:
     return ", ".join(f"{sensor}={vehicle}" for sensor, vehicle in state.sensors.items()) or "every vehicle"
-
-
-def _sensors(pairs: Sequence[str]) -> dict[str, str]:
-    sensors: dict[str, str] = {}
-    for pair in pairs:
-        sensor, equals, vehicle = pair.partition("=")
-        if not (sensor and equals and vehicle):
-            raise SettingsError(f"--sensor: expected SENSOR=VEHICLE, as inWater=rov1 (received {pair!r})")
-        if sensor in sensors:
-            raise SettingsError(f"--sensor: {sensor} is given twice (received {pair!r})")
-        sensors[sensor] = vehicle
-    return sensors
 
 
 def _tell(state: SessionState, *, as_json: bool) -> None:

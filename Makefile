@@ -43,10 +43,10 @@ soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 20
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" $(ARGS) \
-		--extra pi --extra topside --extra broker pyproject.toml requirements/build.in -o requirements/run.lock
+		--extra pi --extra topside --extra dashboard --extra broker pyproject.toml requirements/build.in -o requirements/run.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" $(ARGS) -c requirements/run.lock \
-		--extra pi --extra topside --extra export --extra broker --group dev pyproject.toml requirements/build.in \
+		--extra pi --extra topside --extra dashboard --extra export --extra broker --group dev pyproject.toml requirements/build.in \
 		-o requirements/dev.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" $(ARGS) -c requirements/run.lock \

@@ -34,6 +34,9 @@ _EXTRAS = {
     **dict.fromkeys(("fastapi", "uvicorn"), "pi"),
     **dict.fromkeys(("numpy", "plotly", "rich"), "topside"),
     **dict.fromkeys(("pyarrow", "mcap"), "export"),
+    "prometheus_client": "topside",
+    "websockets": "dashboard",
+    "cryptography": "broker",
     "amqtt": "broker",
 }
 """Which extra of the distribution brings a module."""

@@ -33,7 +33,7 @@ class SecuredBroker(RunningBroker):
         self.config = folder / "config"
         self.secrets = folder / PASSWORDS
         for made in (self.config, self.secrets, folder / "data"):
-            made.mkdir()
+            made.mkdir(exist_ok=True)
 
     def add(self, role, name, *more):
         """Make an account; gives the settings to connect with."""

@@ -8,7 +8,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from broker.accounts.permissions import Permissions, permissions
 from broker.errors import BrokerError
-from schemas.base import first_fault
 from schemas.instants import UtcInstant
 from schemas.names import Root, account_name
 from schemas.topics import Role
@@ -63,7 +62,9 @@ class Book(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise AccountsError(first_fault(error)) from error
+            fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            where = ".".join(str(part) for part in fault["loc"])  # and not what: it may be a password
+            raise AccountsError(f"{where + ': ' if where else ''}{fault['msg']}") from None
 
     def encode(self) -> str:
         """As `accounts.json` holds it."""

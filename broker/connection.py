@@ -15,9 +15,10 @@ from paho.mqtt.client import WebsocketConnectionError
 
 from broker.arrivals import Arrivals
 from broker.clock import read
-from broker.errors import BrokerError, BrokerUnreachableError, connect_reason
+from broker.errors import BrokerError, BrokerUnreachableError, CertificateFileError, connect_error
 from broker.make_client import authenticate, make_client
 from broker.seldom import Seldom
+from broker.tls import expiry_notices
 from broker.traffic import Incoming, Outgoing, Owner
 from broker.trials import Trials
 from broker.waiting import Waiting
@@ -60,7 +61,7 @@ class Connection:
     ) -> None:
         self.address = settings.address
         self.failure: BrokerError | None = None
-        self.last_problem: str | None = None
+        self.problem: BrokerError | None = None
         self._settings = settings
         self._owner = owner
         self._clock = clock
@@ -90,6 +91,11 @@ class Connection:
     def reconnects(self) -> int:
         """How often the broker has accepted it again."""
         return self._trials.reconnects
+
+    @property
+    def last_problem(self) -> str | None:
+        """Why the last attempt failed, while none has worked since; `problem` is the error itself."""
+        return str(self.problem) if self.problem else None
 
     @property
     def receive_stamp(self) -> StampKind:
@@ -160,7 +166,10 @@ class Connection:
             authenticate(self._client, self._settings)
             self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except (OSError, ValueError, WebsocketConnectionError) as error:
-            self._retry_later(connect_reason(error, tls=self.address.tls))
+            self._retry_later(connect_error(self.address, error))
+            return
+        except CertificateFileError as error:  # it was good at the start: somebody is just renewing it
+            self._retry_later(error)
             return
         if not self._client.tune():
             self._say.warning("the system keeps Nagle's algorithm on: expect delays of 40 ms")
@@ -177,13 +186,15 @@ class Connection:
         verdict = self._trials.verdict(reason)
         if isinstance(verdict, BrokerError):
             self.failure = verdict
+        elif alert := None if was_up else self._client.alert:
+            self._retry_later(connect_error(self.address, alert))
         else:
-            self._retry_later(verdict)
+            self._retry_later(BrokerUnreachableError(self.address, verdict))
 
-    def _retry_later(self, reason: str) -> None:
-        self.last_problem = str(BrokerUnreachableError(self.address, reason))
+    def _retry_later(self, problem: BrokerError) -> None:
+        self.problem = problem
         wait_s = self._trials.wait_s()
-        self._say.warning(f"{self.last_problem}; trying again")
+        self._say.warning(f"{problem}; trying again")
         until_ns = self._clock.raw_ns() + round(wait_s * 1e9)
         while not self._stopping.is_set() and (left_ns := until_ns - self._clock.raw_ns()) > 0:
             self._wakeup.pause(min(self._work(), left_ns / 1e9))
@@ -225,9 +236,11 @@ class Connection:
             self._trials.refused(str(reason))
             return
         self._trials.accepted()
-        self.last_problem = None
+        self.problem = None
         self._up.set()
         _log.info("connected to broker %s", self.address)
+        for notice in expiry_notices(self._client.peer_certificate(), self._settings):
+            self._say.warning(notice)
         self._arrivals.begin()
         self._guarded(self._owner.connected)
 

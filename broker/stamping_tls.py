@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from broker.stamps import KernelStamp
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from broker.stamping_socket import StampingSocket
 
 _HEADER = 5
@@ -29,6 +31,7 @@ class StampingTls:
         self._header = b""
         self._left = 0
         self._unsent = b""
+        self.alert: ssl.SSLError | None = None
         try:
             self._handshake()
         except BaseException:
@@ -46,6 +49,9 @@ class StampingTls:
                 self._pull()
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
+            except ssl.SSLError as error:
+                self.alert = error
+                raise
 
     def send(self, data: bytes | bytearray) -> int:
         """Encrypt and send; BlockingIOError, with nothing taken, while earlier ciphertext is unsent."""
@@ -65,6 +71,10 @@ class StampingTls:
         self._unsent += self._out.read()
         while self._unsent:
             self._unsent = self._unsent[self._tcp.send(self._unsent) :]
+
+    def peer_certificate(self) -> Mapping[str, Any] | None:
+        """The peer's certificate, as `SSLSocket.getpeercert` gives it."""
+        return self._tls.getpeercert()
 
     def pending(self) -> int:
         """Bytes that may be had although the socket is not readable."""

@@ -10,9 +10,10 @@ from typing import Any, get_args
 import click
 
 from broker.accounts.book import Account, AccountsError, Book, UnknownAccountError
-from broker.accounts.folder import AccountFolder, write_new
+from broker.accounts.folder import AccountFolder
 from broker.accounts.hashing import UnusablePasswordError, checked, hashed, new_password
 from broker.accounts.settings import AccountSettings
+from broker.private_files import PrivateFile, write_new
 from schemas.instants import iso_utc
 from schemas.names import account_name
 from schemas.topics import Role
@@ -130,7 +131,7 @@ def _with_root(book: Book, settings: AccountSettings) -> Book:
 
 def _write_password(path: Path, password: str) -> None:
     try:
-        write_new(path, f"{password}\n".encode())
+        write_new(path, PrivateFile(f"{password}\n".encode()))
     except FileExistsError as error:
         raise SettingsError(f"--password-out {path} is there already, and is not overwritten") from error
     except OSError as error:

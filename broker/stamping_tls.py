@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _HEADER = 5
 """Bytes in front of every TLS record: type, version, and in the last two its length."""
+_VERDICT_S = 0.25
+"""Only a server that gives no tickets costs this much, once a connect."""
 
 
 class StampingTls:
@@ -112,6 +115,25 @@ class StampingTls:
                 self._pull()
             else:
                 self.flush()
+                self._hear_verdict()
+                return
+
+    def _hear_verdict(self) -> None:
+        """Wait a moment for what a TLS 1.3 server says of our certificate: tickets for later, or an alert.
+
+        It says so only now, and hangs up after an alert. What we had sent meanwhile would be answered with a
+        reset, which takes the alert with it.
+        """
+        if self._tls.version() != "TLSv1.3":
+            return
+        while select.select([self._tcp], [], [], _VERDICT_S)[0]:
+            self._pull()
+            try:
+                self._tls.read(1)  # gives nothing: no server of ours speaks first
+            except ssl.SSLWantReadError:
+                if not self._header and not self._left:  # a whole record, and no alert
+                    return
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return
 
     def _pull(self) -> None:

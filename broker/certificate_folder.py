@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broker.authority import Authority, Host, Signed, host_of
@@ -11,7 +12,6 @@ from broker.private_files import PrivateFile, broker_owner, make_folder, replace
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from pathlib import Path
 
 AUTHORITY = "ca"
 SERVER = "server"
@@ -40,12 +40,12 @@ class CertificateFolder:
         """
         try:
             if renew and host is None and not accounts:
-                host = host_of(self._read(SERVER).certificate)
+                host = host_of(self._path(SERVER, "crt").read_bytes())
             for name in ([SERVER] if host else []) + list(accounts):
                 self._refuse_present(name, renew=renew)
             return self._write(self._signed(host, accounts, ends, now))
         except OSError as error:
-            raise CertificatesError(unusable(self.path, error)) from error
+            raise CertificatesError(unusable(Path(error.filename or self.path), error)) from error
         except ValueError as error:
             raise CertificatesError(f"{self._path(SERVER, 'crt')}: {error}") from error
 

@@ -213,9 +213,8 @@ def test_a_certificate_that_the_broker_refuses_is_said(asking, tmp_path, own, da
     signed = signer.client("viewer", later(days))
     (tmp_path / "own.crt").write_bytes(signed.certificate)
     (tmp_path / "own.key").write_bytes(signed.key)
-    code, said = status(
-        asking, "viewer", "--cert-file", tmp_path / "own.crt", "--key-file", tmp_path / "own.key"
-    )
+    given = ("--cert-file", tmp_path / "own.crt", "--key-file", tmp_path / "own.key")
+    code, said = status(asking, "viewer", *given)
     assert code == 2
     assert_said_once(said, "our certificate is not accepted", words)
 

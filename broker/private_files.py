@@ -70,13 +70,20 @@ def make_folder(folder: Path, mode: int) -> None:
         give(folder, broker_owner(folder), mode)
 
 
+def folder_owner(folder: Path) -> Owner | None:
+    """Whom root gives files in somebody else's `folder` to."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return None
+    status = folder.stat()
+    return (status.st_uid, status.st_gid) if status.st_uid else None
+
+
 def broker_owner(folder: Path) -> Owner | None:
     """Whom root gives files in `folder` to, so that the broker can read them: its owner, else mosquitto."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
-    status = folder.stat()
-    if status.st_uid:
-        return status.st_uid, status.st_gid
+    if owner := folder_owner(folder):
+        return owner
     try:
         user = pwd.getpwnam(_BROKERS_USER)
     except KeyError:

@@ -24,6 +24,7 @@ from broker.backoff import Backoff
 from broker.client import client_class
 from broker.clock import Clock, Reading, read
 from broker.errors import BrokerError, BrokerUnreachableError, CredentialsError, connect_reason
+from broker.loop import Loop
 from broker.stamps import ArrivalStamper
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ _log = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S = 5.0
 _CONNACK_TIMEOUT_S = 10.0
+_CONNECT_PATIENCE_S = 120.0
+"""A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
 _MAX_WAIT_S = 0.5
 _REPEAT_LOG_S = 60.0
 _STEADY_NS = 5_000_000_000
@@ -112,6 +115,7 @@ class Connection:
         self.failure: BrokerError | None = None
         self.reconnects = 0
         self.last_problem: str | None = None
+        self.loop = Loop("the network thread")
         self._settings = settings
         self._owner = owner
         self._clock = clock
@@ -140,6 +144,13 @@ class Connection:
     def up(self) -> bool:
         """Whether the broker has accepted the connection and it stands."""
         return self._up.is_set()
+
+    @property
+    def standing(self) -> str:
+        """How the connection stands, in words."""
+        if self.up:
+            return f"connected to broker {self.address}"
+        return f"waiting for the broker: {self.last_problem or f'connecting to {self.address}'}"
 
     @property
     def receive_stamp(self) -> StampKind:
@@ -235,8 +246,9 @@ class Connection:
 
     def _connect_once(self) -> None:
         try:
-            self._authenticate()
-            self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
+            with self.loop.patience(_CONNECT_PATIENCE_S):
+                self._authenticate()
+                self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except (OSError, ValueError, WebsocketConnectionError) as error:
             self._retry_later(connect_reason(error, tls=self.address.tls))
             return
@@ -307,6 +319,7 @@ class Connection:
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns how long the wait may be, in seconds."""
+        self.loop.turns += 1
         while self._posted:
             self._guarded(self._posted.popleft())
         wait_s = _MAX_WAIT_S

@@ -83,7 +83,8 @@ class PiAgent:
     @property
     def loops(self) -> tuple[Loop, ...]:
         """What must come round for it to be alive."""
-        return (self._connection.loop, self._watcher.loop)
+        http = self._http.loops if self._http else ()
+        return (self._connection.loop, self._watcher.loop, *http)
 
     @property
     def standing(self) -> str:

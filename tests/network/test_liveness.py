@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
+from contextlib import suppress
 
 import pytest
 from brokers import until
@@ -141,3 +143,46 @@ def test_systemd_is_told_that_the_agent_is_ready_before_its_broker_is_there(tmp_
         process.send_signal(signal.SIGTERM)
         until(lambda: manager.recv(1000).startswith(b"STOPPING=1"), 5, "STOPPING=1")
         assert process.wait(3) == 0
+
+
+def test_blueos_gets_its_answers_within_a_second_without_a_broker(run):
+    port = free_port("127.0.0.1")
+    http = ["--http-host", "127.0.0.1", "--http-port", str(port)]
+    run(["pi", "--vehicle", "rov1", "--broker", "mqtt://192.0.2.1", *http])  # nobody is there, nor refuses
+
+    def answer(path):
+        with (
+            suppress(OSError),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1.0) as reply,
+        ):
+            return reply.read()
+        return None
+
+    until(lambda: answer("/"), 20, "the page")
+    for _ in range(10):
+        assert b"<title>Tidesync</title>" in answer("/")
+        assert b'"name":"Tidesync"' in answer("/register_service")
+
+
+def test_an_agent_whose_http_service_hangs_ends_itself(mosquitto, tmp_path, run):
+    fault = """
+from pi_agent import page
+import pi_agent.http_service
+def stuck(health): threading.Event().wait()
+pi_agent.http_service.page = stuck
+"""
+    port = free_port("127.0.0.1")
+    process = run(
+        ["pi", "--vehicle", "rov1", "--broker", mosquitto.url, "--http-port", str(port)],
+        _IMPATIENT.format(fault=fault),
+    )
+
+    def answers(path):
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1.0):
+            return True
+        return False
+
+    until(lambda: answers("/health"), 20, "HTTP")
+    assert not answers("/")
+    assert process.wait(20) == 1
+    assert "the HTTP service has been stuck" in (tmp_path / "log").read_text()

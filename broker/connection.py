@@ -16,6 +16,7 @@ from paho.mqtt.client import WebsocketConnectionError
 from broker.arrivals import Arrivals
 from broker.clock import read
 from broker.errors import BrokerError, BrokerUnreachableError, CertificateFileError, connect_error
+from broker.loop import Loop
 from broker.make_client import authenticate, make_client
 from broker.seldom import Seldom
 from broker.tls import expiry_notices
@@ -39,6 +40,8 @@ __all__ = ["Connection", "Incoming", "Outgoing", "Owner"]
 _log = logging.getLogger(__name__)
 
 _CONNACK_TIMEOUT_NS = 10_000_000_000
+_CONNECT_PATIENCE_S = 120.0
+"""A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
 _MAX_WAIT_S = 0.5
 
 
@@ -62,6 +65,7 @@ class Connection:
         self.address = settings.address
         self.failure: BrokerError | None = None
         self.problem: BrokerError | None = None
+        self.loop = Loop("the network thread")
         self._settings = settings
         self._owner = owner
         self._clock = clock
@@ -96,6 +100,13 @@ class Connection:
     def last_problem(self) -> str | None:
         """Why the last attempt failed, while none has worked since; `problem` is the error itself."""
         return str(self.problem) if self.problem else None
+
+    @property
+    def standing(self) -> str:
+        """How the connection stands, in words."""
+        if self.up:
+            return f"connected to broker {self.address}"
+        return f"waiting for the broker: {self.last_problem or f'connecting to {self.address}'}"
 
     @property
     def receive_stamp(self) -> StampKind:
@@ -163,8 +174,9 @@ class Connection:
 
     def _connect_once(self) -> None:
         try:
-            authenticate(self._client, self._settings)
-            self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
+            with self.loop.patience(_CONNECT_PATIENCE_S):
+                authenticate(self._client, self._settings)
+                self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except (OSError, ValueError, WebsocketConnectionError) as error:
             self._retry_later(connect_error(self.address, error))
             return
@@ -216,6 +228,7 @@ class Connection:
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns how long the wait may be, in seconds."""
+        self.loop.turns += 1
         while self._posted:
             self._guarded(self._posted.popleft())
         wait_s = _MAX_WAIT_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr, model_validator
@@ -63,6 +64,14 @@ class ConnectionSettings(BaseModel):
         if self.password_file is not None:
             return self.password_file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
         return None
+
+
+class AgentSettings(ConnectionSettings):
+    """What every long-running agent has besides."""
+
+    heartbeat_file: Path | None = Field(
+        None, description="File stamped each second while the agent's loops come round; best below /run"
+    )
 
 
 class EmbeddedBrokerSettings(BaseModel):

@@ -6,7 +6,7 @@ import click
 
 from broker.clock import SystemClock
 from tidesync.errors import SettingsError
-from tidesync.lifecycle import run_until_stopped
+from tidesync.lifecycle import run_agent
 from tidesync.settings import with_settings
 from topside_agent.recorder.agent import RecorderAgent
 from topside_agent.recorder.errors import UnusableRootError
@@ -18,6 +18,6 @@ from topside_agent.recorder.settings import RecorderSettings
 def command(settings: RecorderSettings) -> int:
     """Record every session that `tidesync session start` begins, below --root."""
     try:
-        return run_until_stopped(RecorderAgent(settings, SystemClock()))
+        return run_agent(RecorderAgent(settings, SystemClock()), settings.heartbeat_file)
     except UnusableRootError as error:
         raise SettingsError(f"--root: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from broker.clock import SystemClock
-from tidesync.lifecycle import run_until_stopped
+from tidesync.lifecycle import run_agent
 from tidesync.settings import with_settings
 from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings
@@ -15,4 +15,4 @@ from topside_agent.settings import TopsideSettings
 @with_settings(TopsideSettings)
 def command(settings: TopsideSettings) -> int:
     """Measure every vehicle that is online, or those given, and publish the results."""
-    return run_until_stopped(TopsideAgent(settings, SystemClock()))
+    return run_agent(TopsideAgent(settings, SystemClock()), settings.heartbeat_file)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Header, Response
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from broker.clock import Clock
+from broker.exposition import exposition, make_registry
 from broker.version import VERSION
 from pi_agent.health import Health, HealthSource
 from pi_agent.http import router, served_clock
+from pi_agent.metrics import pi_families
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Tidesync</title>
 <h1>Tidesync, vehicle agent</h1>
-<p>Version {version}. <a href="api/sync/time">The time here</a>, <a href="health">how it is doing</a>.</p>
+<p>Version {version}. <a href="api/sync/time">The time here</a>, <a href="health">how it is doing</a>,
+the same <a href="metrics">for Prometheus</a>.</p>
 </html>
 """
 
@@ -38,6 +43,13 @@ def make_app(clock: Clock, source: HealthSource) -> FastAPI:
     @app.get("/health")
     async def health() -> Health:
         return source.health()
+
+    registry = make_registry(lambda: pi_families(source.health()))
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics(accept: Annotated[str | None, Header()] = None) -> Response:
+        text, media_type = exposition(registry, accept)
+        return Response(text, media_type=media_type)
 
     return app
 

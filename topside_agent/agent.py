@@ -11,7 +11,9 @@ from broker.clock import Clock, Reading, read
 from broker.connection import Connection, Incoming, Outgoing
 from broker.inbox import Inbox, Letter
 from broker.late_stamp import LateStamp, with_room
+from broker.metrics import counts_of
 from schemas import messages, topics
+from topside_agent.counts import TopsideCounts
 from topside_agent.handshaker import Handshaker
 from topside_agent.lull import Lull
 from topside_agent.measurement import Measurement
@@ -87,6 +89,15 @@ class TopsideAgent:
     def wait_until_finished(self, timeout_s: float) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
+
+    def counts(self) -> TopsideCounts:
+        """How it stands now; any thread may ask."""
+        now_raw_ns = self._clock.raw_ns()
+        return TopsideCounts(
+            self._settings.topside,
+            counts_of("topside", self._connection, self._inbox.dropped),
+            [measurement.standing(now_raw_ns) for measurement in list(self._measurements.values())],
+        )
 
     # Owner of the connection: called in the network thread
 

@@ -99,4 +99,4 @@ def _result(families: Families, result: OffsetResult, labels: dict[str, str]) ->
 
 
 def _over(value: float | None, per_base_unit: float) -> float | None:
-    return None if value is None else value / per_base_unit
+    return None if value is None else round(value / per_base_unit, 15)

@@ -34,6 +34,11 @@ def topside_name(name: str) -> str:
     return _agent_name("topside", name)
 
 
+def account_name(name: str) -> str:
+    """`name` if it may name an account at the broker, else InvalidNameError: a vehicle's is the vehicle's."""
+    return _agent_name("broker account", name)
+
+
 def session_name(name: str) -> str:
     """`name` if it may name a session or a mission, else InvalidNameError."""
     if not _SESSION.fullmatch(name) or ".." in name:

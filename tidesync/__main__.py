@@ -16,7 +16,7 @@ from tidesync.settings import file_defaults
 
 COMMANDS = {
     "demo": "Run everything here: two simulated vehicles, measured and recorded.",
-    "broker": "Run the embedded broker, on loopback.",
+    "broker": "Run the embedded broker, on loopback; make accounts and certificates for mosquitto.",
     "pi": "Run the vehicle's agent: answer pings, serve GET /api/sync/time.",
     "topside": "Run the surface agent: measure every vehicle, publish the results.",
     "record": "Run the recorder: write sessions below a folder.",

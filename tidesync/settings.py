@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
 MODELS = {
-    "broker": "broker.settings:EmbeddedBrokerSettings",
+    "broker": "tidesync.broker_settings:BrokerSettings",
     "demo": "tidesync.demo.settings:DemoSettings",
     "pi": "pi_agent.settings:PiSettings",
     "topside": "topside_agent.settings:TopsideSettings",

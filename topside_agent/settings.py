@@ -72,6 +72,15 @@ class TopsideSettings(MetricsSettings, ConnectionSettings):
         2.0, ge=0.2, le=3600, description="Seconds between handshakes over HTTP with a vehicle out of reach"
     )
 
+    homeassistant_discovery: bool = Field(
+        default=False, description="Have Home Assistant find each vehicle by itself, as a device"
+    )
+    homeassistant_prefix: str = Field(
+        "homeassistant",
+        pattern=r"^[^+#\s\x00]{1,100}$",
+        description="Home Assistant's discovery prefix",
+    )
+
     @field_validator("vehicle")
     @classmethod
     def _each_once(cls, choices: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import uvicorn
-from fastapi import FastAPI, Header, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
@@ -47,8 +45,8 @@ def make_app(clock: Clock, source: HealthSource) -> FastAPI:
     registry = make_registry(lambda: pi_families(source.health()))
 
     @app.get("/metrics", response_class=PlainTextResponse)
-    async def metrics(accept: Annotated[str | None, Header()] = None) -> Response:
-        text, media_type = exposition(registry, accept)
+    async def metrics(request: Request) -> Response:
+        text, media_type = exposition(registry, request.headers.get("accept"))
         return Response(text, media_type=media_type)
 
     return app

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse
 
 from broker.clock import Clock
-from broker.exposition import exposition, make_registry
+from broker.metrics_router import metrics_router
 from broker.version import VERSION
 from pi_agent.health import Health, HealthSource
 from pi_agent.http import router, served_clock
@@ -28,6 +28,7 @@ def make_app(clock: Clock, source: HealthSource) -> FastAPI:
     app = FastAPI(title="Tidesync vehicle agent", version=VERSION, docs_url=None, redoc_url=None)
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"])
     app.include_router(router)
+    app.include_router(metrics_router(lambda: pi_families(source.health())))
 
     async def own_clock() -> Clock:
         return clock
@@ -41,13 +42,6 @@ def make_app(clock: Clock, source: HealthSource) -> FastAPI:
     @app.get("/health")
     async def health() -> Health:
         return source.health()
-
-    registry = make_registry(lambda: pi_families(source.health()))
-
-    @app.get("/metrics", response_class=PlainTextResponse)
-    async def metrics(request: Request) -> Response:
-        text, media_type = exposition(registry, request.headers.get("accept"))
-        return Response(text, media_type=media_type)
 
     return app
 

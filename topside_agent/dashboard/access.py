@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COOKIE = "tidesync_dashboard"
 MOST_BODY_BYTES = 64 * 1024
+WEBSOCKET = "WEBSOCKET"
 _SAFE = frozenset({"GET", "HEAD"})
 _OPEN = frozenset({"/", "/health", "/register_service", "/api/login", "/favicon.ico"})
 """What anybody may have who reaches the port: nothing of it tells of the fleet."""
@@ -87,6 +88,8 @@ class Gate:
             return Refusal(
                 403, "forbidden", f"a page of {origin[:100]!r} may not command; see --allowed-host"
             )
+        if asker.method == WEBSOCKET:
+            return None
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return Refusal(415, "not_json", "send JSON, with Content-Type: application/json")
         length = headers.get("content-length", "")

@@ -198,7 +198,7 @@ class Fleet:
 
     def _make_room(self, entries: dict[str, Hearsay] | dict[tuple[str, str], Track], most: int) -> None:
         while len(entries) >= most:
-            quietest = min(entries, key=lambda key: entries[key].heard_raw_ns)  # type: ignore[index]
+            quietest = min(entries, key=lambda key: entries[key].heard_raw_ns)
             del entries[quietest]  # type: ignore[arg-type]
             self._removed()
 

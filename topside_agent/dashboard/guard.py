@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 
-from topside_agent.dashboard.access import Asker, Gate, Refusal
+from topside_agent.dashboard.access import WEBSOCKET, Asker, Gate, Refusal
 from topside_agent.dashboard.views import ProblemView
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Guard:
 
 def _asker(scope: Scope) -> Asker:
     headers = {name: value for name, value in Headers(scope=scope).items()}  # noqa: C416 - the last one counts
-    return Asker(scope.get("method", "WEBSOCKET"), scope["path"], headers)
+    return Asker(scope.get("method", WEBSOCKET), scope["path"], headers)
 
 
 def _refused(refusal: Refusal) -> JSONResponse:

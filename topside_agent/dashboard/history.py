@@ -1,4 +1,4 @@
-"""A vehicle's last hours, pure and bounded: ten minutes by the second, before that the worst of ten seconds."""
+"""A vehicle's last hours, pure and bounded: ten minutes by the second, hours by the worst of ten seconds."""
 
 from __future__ import annotations
 

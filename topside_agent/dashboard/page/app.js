@@ -37,6 +37,7 @@ class Login {
       "form",
       { class: "card login", onsubmit: (event) => this.send(event) },
       element("h1", {}, "Log in"),
+      element("input", { class: "aside", type: "text", autocomplete: "username", value: "tidesync", tabindex: "-1", "aria-hidden": "true", readonly: true }),
       element("label", { for: "token" }, "The dashboard's token"),
       this.input,
       element("button", { class: "button strong", type: "submit" }, "Show me the fleet"),
@@ -88,9 +89,8 @@ function trouble() {
     return `The dashboard's server has not answered for ${duration(silent)}. What stands here is old. Trying again …`;
   }
   if (!fleet.broker.connected) return `No broker: ${fleet.broker.problem}. What stands here is old. Trying again …`;
-  const quiet = fleet.brokerSilent_s();
-  const measured = [...fleet.vehicles.values()].some((row) => row.topside !== null);
-  if (measured && quiet !== null && quiet > fleet.about.fresh_s)
+  const quiet = fleet.quiet_s();
+  if (quiet !== null)
     return `Nothing has come from the broker for ${duration(quiet)}: is it, or the topside, still there?`;
   return null;
 }
@@ -116,4 +116,4 @@ function linkWords(live, wrong) {
 window.addEventListener("hashchange", route);
 route();
 stream.start();
-setInterval(draw, 500);
+setInterval(draw, 250);

@@ -160,9 +160,9 @@ class Row {
     }
     mark(this.node, "fresh", fresh);
     say(this.name, row.vehicle);
-    say(this.by, row.topside === null ? "" : `by ${row.topside}${row.simulated ? " · simulated" : ""}`);
+    say(this.by, row.topside === null ? "" : `by ${row.topside}`);
     this.pill.draw(state);
-    say(this.since, fresh ? `for ${row.state_for_at_least ? "at least " : ""}${duration(fleet.age(row, row.state_for_s))}` : "");
+    say(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(fleet.age(row, row.state_for_s))}` : "");
     say(this.remark, fleet.remark(row));
     say(this.offset, offset(row.offset_ms, row.max_error_ms));
     say(this.error, milliseconds(row.max_error_ms));
@@ -170,8 +170,8 @@ class Row {
     say(this.seen, ago(fleet.age(row, row.last_seen_s)));
     say(this.steps, count(row.steps));
     const event = row.last_event;
-    say(this.step, event ? `${event.kind} ${plain(event.step_ms / 1000, 3)} s, ${ago(fleet.age(row, event.age_s))}` : "");
-    say(this.recording, row.recording.join(", ") || "–");
+    say(this.step, event ? `${plain(event.step_ms / 1000, 3)} s, ${ago(fleet.age(row, event.age_s))}` : "");
+    say(this.recording, row.recording.map(unbroken).join(", ") || "–");
     mark(this.recording, "on", row.recording.length > 0 && fleet.connected());
     show(this.action, fleet.mayCommand());
     this.button.disabled = !fleet.connected() || row.topside === null;
@@ -210,6 +210,9 @@ export class Pill {
     this.node.replaceChildren(icon(state === "unmeasured" ? "none" : state), this.word);
   }
 }
+
+// A session's name is read as one word.
+const unbroken = (name) => name.replaceAll("-", "\u2011");
 
 function cell(label, unit, name, ...values) {
   const shown = unit ? `${label}, ${unit}` : label;

@@ -3,20 +3,31 @@
 const GAP_MS = 15000;
 const MOST_SHAPES = 80;
 const NARROW_PX = 640;
+const OFFSET = [0.46, 0.94];
+const DELAY = [0.235, 0.38];
+const DRIFT = [0, 0.155];
+
+// The style sheet for maps that Plotly would write into the page, which the page's policy forbids; it leaves that
+// out when an element of this id is there. We draw no maps.
+const MAP_STYLE = "ce8d464691048653ffe3a57c6c18ab566e8366f186677868cf724621a857b4fe";
+const SHORTEST_MS = 60000;
 
 let script = null;
 
 export function plotly() {
   script ??= new Promise((resolve, reject) => {
+    const stub = document.createElement("meta");
+    stub.id = MAP_STYLE;
     const tag = document.createElement("script");
     tag.src = "page/plotly.min.js";
     tag.onload = () => resolve(window.Plotly);
     tag.onerror = () => {
       script = null;
       tag.remove();
+      stub.remove();
       reject(new Error("the plotting script cannot be loaded"));
     };
-    document.head.append(tag);
+    document.head.append(stub, tag);
   });
   return script;
 }
@@ -24,7 +35,8 @@ export function plotly() {
 export function draw(Plotly, node, history, choice) {
   const look = colours();
   const until = history.now();
-  const from = until - choice.span_ms;
+  const first = history.columns.at_unix_ms[0] ?? until;
+  const from = Math.max(until - choice.span_ms, Math.min(first, until - SHORTEST_MS));
   const runs = runsOf(history.columns, from - choice.span_ms * 0.05);
   const narrow = node.clientWidth < NARROW_PX;
   return Plotly.react(node, traces(runs, look), layout(runs, history, { from, until, narrow, choice, look }), {
@@ -112,15 +124,15 @@ function push(x, y, at, value) {
 }
 
 function layout(runs, history, { from, until, narrow, choice, look }) {
-  const axis = (title, domain, more = {}) => ({
-    title: { text: title, standoff: 8, font: { size: 13 } }, domain, gridcolor: look.line, zeroline: false, automargin: true,
+  const axis = (domain, more = {}) => ({
+    domain, gridcolor: look.line, zeroline: false, automargin: true,
     tickformat: ",.4~f", nticks: 5, tickfont: { color: look.faint }, fixedrange: narrow, ...more,
   });
   const [low, high] = choice.fit === "now" ? nearNow(runs) : [null, null];
   return {
     uirevision: `${choice.span_ms}-${choice.fit}`,
     height: narrow ? 560 : 620,
-    margin: { l: narrow ? 12 : 20, r: 12, t: 14, b: 36 },
+    margin: { l: narrow ? 8 : 12, r: 12, t: 34, b: 32 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: look.font, size: 13, color: look.ink },
     showlegend: false, hovermode: "x unified", dragmode: narrow ? false : "zoom",
@@ -129,10 +141,15 @@ function layout(runs, history, { from, until, narrow, choice, look }) {
       type: "date", range: [from, until], gridcolor: look.line, anchor: "y3", tickfont: { color: look.faint },
       hoverformat: "%H:%M:%S UTC", tickformat: choice.span_ms > 600000 ? "%H:%M" : "%H:%M:%S", nticks: narrow ? 4 : 9, fixedrange: narrow,
     },
-    yaxis: axis("offset, ms", [0.44, 1], low === null ? {} : { range: [low, high] }),
-    yaxis2: axis("delay, ms", [0.24, 0.4], { rangemode: "tozero", nticks: 3 }),
-    yaxis3: axis("drift, ppm", [0, 0.18], { nticks: 4 }),
-    shapes: [...shades(runs, look), ...marks(history.incidents, from, look)].slice(-MOST_SHAPES),
+    yaxis: axis(OFFSET, low === null ? {} : { range: [low, high] }),
+    yaxis2: axis(DELAY, { rangemode: "tozero", nticks: 3 }),
+    yaxis3: axis(DRIFT, { nticks: 4 }),
+    annotations: [
+      heading("Offset inside its bound, ms", OFFSET, look),
+      heading("Delay, ms", DELAY, look),
+      heading("Drift, ppm", DRIFT, look),
+    ],
+    shapes: [...shades(runs, look), ...marks(history.incidents, (from + until) / 2, from, look)].slice(-MOST_SHAPES),
   };
 }
 
@@ -166,12 +183,20 @@ const shade = (from, until, colour) => ({
   type: "rect", xref: "x", yref: "paper", x0: from, x1: until, y0: 0, y1: 1, fillcolor: colour, opacity: 0.14, line: { width: 0 }, layer: "below",
 });
 
-function marks(incidents, from, look) {
+const heading = (text, domain, look) => ({
+  text, xref: "paper", yref: "paper", x: 0, y: domain[1], xanchor: "left", yanchor: "bottom", yshift: 4, showarrow: false,
+  font: { size: 13, color: look.faint },
+});
+
+function marks(incidents, middle, from, look) {
   return incidents
     .filter((incident) => incident.at_unix_ms >= from && incident.kind !== "state")
     .map((incident) => ({
       type: "line", xref: "x", yref: "paper", x0: incident.at_unix_ms, x1: incident.at_unix_ms, y0: 0, y1: 1,
       line: { color: look.event, width: 1.5, dash: "dot" },
-      label: { text: incident.text, textposition: "end", textangle: -90, yanchor: "top", font: { size: 11, color: look.event }, padding: 4 },
+      label: {
+        text: incident.text, textposition: "end", textangle: 0, yanchor: "bottom", padding: 2,
+        xanchor: incident.at_unix_ms > middle ? "right" : "left", font: { size: 12, color: look.event },
+      },
     }));
 }

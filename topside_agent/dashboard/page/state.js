@@ -1,5 +1,7 @@
 // What is known, and what may be said of it now: no word for a state unless the number behind it is current.
 
+const QUIET = 0.8;
+
 export const WORDS = {
   locked: "locked",
   acquiring: "acquiring",
@@ -66,13 +68,22 @@ export class Fleet {
     return this.stream.alive() && this.broker !== null && this.broker.connected;
   }
 
-  brokerSilent_s() {
-    return this.broker === null ? null : this.age({ at: this.brokerAt }, this.broker.silent_s);
+  // For how long nothing at all has come although a topside ought to be telling; else null. A broker that is frozen,
+  // or out of reach, keeps its connection for a while.
+  quiet_s() {
+    const silent = this.broker === null ? null : this.age({ at: this.brokerAt }, this.broker.silent_s);
+    const telling = (row) => row.result_age_s !== null && row.topside_online !== false;
+    if (silent === null || silent < QUIET * this.about.fresh_s) return null;
+    return [...this.vehicles.values()].some(telling) ? silent : null;
+  }
+
+  current() {
+    return this.connected() && this.quiet_s() === null;
   }
 
   fresh(row) {
     const age = this.age(row, row.result_age_s);
-    return this.connected() && age !== null && age <= this.about.fresh_s;
+    return this.current() && age !== null && age <= this.about.fresh_s;
   }
 
   state(row) {

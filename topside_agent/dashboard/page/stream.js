@@ -17,6 +17,7 @@ export class Stream {
     this.source = null;
     this.heardAt = null;
     this.openedAt = 0;
+    this.startedAt = performance.now();
     this.least = Infinity;
     this.ahead = Date.now() - performance.now();
     this.distrusted = true;
@@ -36,7 +37,7 @@ export class Stream {
 
   // Whether what is shown may be taken for current, and else for how long it has not been so.
   silent_s() {
-    if (this.heardAt === null) return (performance.now() - this.openedAt) / 1000;
+    if (this.heardAt === null) return (performance.now() - this.startedAt) / 1000;
     return (performance.now() - this.heardAt) / 1000;
   }
 

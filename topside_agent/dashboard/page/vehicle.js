@@ -16,7 +16,7 @@ const FITS = [
   ["now", "Near now"],
   ["all", "All of it"],
 ];
-const TILES = ["Offset", "Max error", "95 % within", "Drift", "Delay", "Last seen", "Exchanges", "Rejected", "Steps", "Pi’s clock"];
+const TILES = ["Offset", "Max error", "95 % within", "Drift", "Delay", "Last seen", "Exchanges", "Rejected", "Steps", "Vehicle’s clock"];
 const SHOWN = 50;
 
 export class VehicleView {
@@ -111,7 +111,7 @@ export class VehicleView {
     this.pill.draw(this.fleet.state(row));
     this.numbers.dataset.fresh = fresh;
     this.graph.dataset.fresh = fresh;
-    say(this.since, fresh ? `for ${row.state_for_at_least ? "at least " : ""}${duration(this.fleet.age(row, row.state_for_s))}` : "");
+    say(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(this.fleet.age(row, row.state_for_s))}` : "");
     say(this.remark, this.fleet.remark(row));
     this.button.disabled = !this.fleet.connected() || row.topside === null;
     const unit = (text, name) => (text === "–" ? text : `${text} ${name}`);
@@ -119,13 +119,13 @@ export class VehicleView {
       Offset: unit(offset(row.offset_ms, row.max_error_ms), "ms"),
       "Max error": row.max_error_ms === null ? "–" : `± ${milliseconds(row.max_error_ms)} ms`,
       "95 % within": row.u95_ms === null ? "–" : `± ${milliseconds(row.u95_ms)} ms`,
-      Drift: row.drift_ppm === null ? "–" : `${plain(row.drift_ppm, 2)} ± ${milliseconds(row.drift_error_ppm)} ppm`,
+      Drift: row.drift_ppm === null ? "–" : `${plain(row.drift_ppm, 1)}${row.drift_error_ppm === null ? "" : ` ± ${plain(row.drift_error_ppm, 1).replace("+", "")}`} ppm`,
       Delay: unit(milliseconds(row.delay_min_ms), "ms"),
       "Last seen": ago(this.fleet.age(row, row.last_seen_s)),
       Exchanges: count(row.exchanges),
       Rejected: count(row.rejected),
       Steps: count(row.steps),
-      "Pi’s clock": row.clock_synchronized === null ? "–" : row.clock_synchronized ? "set by NTP" : "runs free",
+      "Vehicle’s clock": row.simulated ? "simulated" : row.clock_synchronized === null ? "–" : row.clock_synchronized ? "set by NTP" : "runs free",
     };
     for (const name of TILES) say(this.tiles[name], values[name]);
   }

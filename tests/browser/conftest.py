@@ -1,4 +1,4 @@
-"""Fixtures: a real browser, a fleet on a real broker, the dashboard below a prefix that it does not know of."""
+"""Fixtures: a real browser, a fleet on a real broker, the dashboard below a prefix it knows nothing of."""
 
 import re
 import shutil
@@ -72,7 +72,7 @@ def proxy(dashboard):
 
 
 class Visit:
-    """A page of the dashboard behind the proxy; at the end it has complained of nothing and asked nobody else."""
+    """A page of the dashboard behind the proxy, that may complain of nothing and ask nobody else."""
 
     def __init__(self, page, base):
         self.page = page

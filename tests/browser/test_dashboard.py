@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, behind a prefix it knows nothing of: live, honest when it is not, harmless."""
+"""The dashboard in a real browser, below a prefix it knows nothing of: live, honest when not, harmless."""
 
 import json
 import re
@@ -309,7 +309,7 @@ def test_a_token_is_asked_for_once_and_holds_below_the_prefix(broker, visit, tmp
             expect(visited.row("rov1").locator(".pill")).to_have_text("locked")
             page.reload()
             expect(visited.row("rov1").locator(".pill")).to_have_text("locked")
-                    visited.check()
+            visited.check()
     finally:
         running.stop()
 

@@ -1,5 +1,6 @@
 """The dashboard's HTTP interface, with messages put in by hand: what is answered, refused, and promised."""
 
+import asyncio
 import json
 import re
 
@@ -10,11 +11,12 @@ from fastapi.testclient import TestClient
 from openapi_spec_validator import validate
 
 from broker.clock import SystemClock
+from topside_agent.dashboard import stream
 from topside_agent.dashboard.api import served
 from topside_agent.dashboard.app import make_app
 from topside_agent.dashboard.assets import FOLDER
 from topside_agent.dashboard.settings import DashboardSettings
-from topside_agent.dashboard.stream import Feed
+from topside_agent.dashboard.stream import EventStream, Feed
 from topside_agent.dashboard.subscriber import Subscriber
 
 TOKEN = "a token long enough"
@@ -335,3 +337,37 @@ def test_a_page_begins_anew_when_something_was_forgotten(bench, feed):
 def test_a_line_break_in_a_peers_words_does_not_break_the_stream(bench, feed):
     bench.hear(incoming(info(version="1\n\ndata: {}\r\n\u2028" + EVIL)))
     assert news(feed)["vehicles"][0]["version"].endswith(EVIL)
+
+
+class Counted:
+    streams = 0
+
+
+def test_a_page_that_takes_nothing_is_let_go(feed, monkeypatch):
+    monkeypatch.setattr(stream, "_STUCK_S", 0.05)
+    counted, sent = Counted(), []
+
+    async def send(message):
+        sent.append(message["type"])
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()  # its window is shut
+
+    async def receive():
+        await asyncio.Event().wait()
+
+    async def page():
+        async with asyncio.timeout(10):
+            await EventStream(feed, counted)({"type": "http"}, receive, send)
+
+    asyncio.run(page())
+    assert sent == ["http.response.start", "http.response.body"]
+    assert counted.streams == 0
+
+
+def test_a_slow_page_is_told_the_newest_and_nothing_is_kept_for_it(bench, feed):
+    news(feed)
+    for number in range(1000):
+        bench.hear(incoming(result("rov1", offset_ms=float(number))))
+    told = news(feed)
+    assert [row["offset_ms"] for row in told["vehicles"]] == [999.0]
+    assert news(feed) is None

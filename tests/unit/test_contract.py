@@ -290,6 +290,20 @@ def test_every_openapi_document_is_one_by_the_official_meta_schema(path):
     validate(json.loads(path.read_text(encoding="utf-8")))
 
 
+def test_the_dashboards_service_is_published_for_programs():
+    document = json.loads((PUBLISHED / "dashboard.openapi.json").read_text(encoding="utf-8"))
+    for method, path in (
+        ("get", "/api/vehicles"),
+        ("get", "/api/sessions"),
+        ("post", "/api/sessions"),
+        ("post", "/api/sessions/{session}/stop"),
+        ("get", "/metrics"),
+    ):
+        assert method in document["paths"][path]
+    vehicle = document["components"]["schemas"]["VehicleView"]["properties"]
+    assert vehicle["max_error_ms"]["description"] == "How wrong `offset_ms` can be at the most, ms."
+
+
 def test_the_vehicles_service_is_published_with_all_that_it_serves():
     document = json.loads((PUBLISHED / "vehicle.openapi.json").read_text(encoding="utf-8"))
     assert {"/api/sync/time", "/health", "/metrics", "/"} <= set(document["paths"])

@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock bench-estimators bench-peers bench-cost soak-recorder clean
+.PHONY: help setup demo test check format schemas lock bench-estimators bench-peers bench-cost soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,14 +17,18 @@ demo: .venv/.run ## Two simulated vehicles, measured and recorded on the embedde
 test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
 	$(BIN)/python -m pytest $(ARGS)
 
-check: .venv/.dev ## Format, lint, types
+check: .venv/.dev ## Format, lint, types, and whether the published contract is what the code says
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tidesync.contract --check
 
 format: .venv/.dev ## Put the code in order
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format .
+
+schemas: .venv/.dev ## Write the published contract anew, from the code, into schemas/published/
+	$(BIN)/python -m tidesync.contract
 
 bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (a quarter of an hour); into docs/
 	$(BIN)/python -m bench.estimators --markdown docs/bench-estimators.md --json docs/bench-estimators.json $(ARGS)
@@ -73,5 +77,12 @@ clean: ## Remove what was built
 	@$(INSTALL) --require-hashes -r requirements/bench.lock
 	@touch $@
 
+# The official schema of AsyncAPI documents is to be had as a package of npm alone; without it one test is skipped.
+tests/node_modules/.made: tests/package.json tests/package-lock.json
+	@if command -v npm >/dev/null; then \
+		npm ci --prefix tests --ignore-scripts --no-audit --no-fund --silent && touch $@ \
+			|| echo "npm could not fetch AsyncAPI's schema: its test is skipped"; \
+	else echo "npm is not installed: the test of the AsyncAPI document is skipped"; fi
+
 # The tests of the live benchmarks run the real peers, briefly.
-test: .venv/.bench
+test: .venv/.bench tests/node_modules/.made

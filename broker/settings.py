@@ -74,6 +74,17 @@ class AgentSettings(ConnectionSettings):
     )
 
 
+class MetricsSettings(BaseModel):
+    """Where Prometheus finds an agent that serves no HTTP otherwise."""
+
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="TCP port of /metrics, for Prometheus; 0 takes a free one"
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, max_length=255, description="Address to serve /metrics on"
+    )
+
+
 class EmbeddedBrokerSettings(BaseModel):
     """Where the embedded broker listens: loopback only, see `broker.embedded`."""
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "topside": "Run the surface agent: measure every vehicle, publish the results.",
     "record": "Run the recorder: write sessions below a folder.",
     "session": "Start, stop and list the recording of sessions.",
+    "dashboard": "Serve a page that shows the fleet live, with buttons, and an interface for programs.",
     "status": "Show how every vehicle's clock stands, and what is being recorded.",
     "handshake": "Ask a vehicle over HTTP, once, how its clock stands.",
     "estimate": "Compute offset and drift again from recorded exchanges.",

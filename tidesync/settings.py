@@ -37,6 +37,10 @@ MODELS = {
     "record": "topside_agent.recorder.settings:RecorderSettings",
     "session": "broker.settings:ConnectionSettings",
     "status": "broker.settings:ConnectionSettings",
+    "watch": "broker.settings:ConnectionSettings",
+    "wait": "broker.settings:ConnectionSettings",
+    "forget": "tidesync.forgetting:ForgetSettings",
+    "doctor": "tidesync.doctor.settings:DoctorSettings",
 }
 """The settings of each command, imported only to tell a known key from an unknown one."""
 

@@ -118,6 +118,8 @@ class TopsideAgent:
         """One message: pongs first, they are in a hurry."""
         letter = self._inbox.open(message)
         if letter is None:
+            if not message.payload:
+                self._on_cleared(message.topic)
             return
         kind = letter.topic.kind
         if kind is topics.PONG:
@@ -176,6 +178,29 @@ class TopsideAgent:
         measurement = self._measurements.get(vehicle) or self._add(vehicle)
         measurement.appeared(self._clock.raw_ns())
         self._wake_at(measurement)
+
+    def _on_cleared(self, name: str) -> None:
+        """A status was cleared (`tidesync forget`): drop the vehicle, unless it answers or was named."""
+        try:
+            topic = topics.parse(self._settings.topic_root, name)
+        except topics.InvalidTopicError:
+            return
+        measurement = self._measurements.get(topic.vehicle or "")
+        if topic.kind is not topics.STATUS or measurement is None or topic.vehicle in self._settings.vehicles:
+            return
+        if measurement.needs_handshake(self._clock.raw_ns(), since_raw_ns=0):  # it has long been silent
+            self._forget(measurement)
+
+    def _forget(self, measurement: Measurement) -> None:
+        vehicle = measurement.vehicle
+        self._publish_batches(measurement)
+        self._lull.forget(vehicle)
+        del self._measurements[vehicle]
+        self._infos.pop(vehicle, None)
+        self._logged.pop(vehicle, None)
+        self._wakes.pop(vehicle, None)
+        self._departures.pop(vehicle, None)
+        _log.info("%s is forgotten: its status was cleared", vehicle)
 
     def _on_info(self, letter: Letter) -> None:
         vehicle, info = letter.topic.vehicle, letter.body

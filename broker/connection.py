@@ -112,6 +112,10 @@ class Connection:
         self.failure: BrokerError | None = None
         self.reconnects = 0
         self.last_problem: str | None = None
+        self.unstamped_because: str | None = None
+        """Why arrivals are stamped in user space, once that is known."""
+        self.nodelay: bool | None = None
+        """Whether Nagle's algorithm is off on our socket, as the system says; None before a connect."""
         self._settings = settings
         self._owner = owner
         self._clock = clock
@@ -122,6 +126,7 @@ class Connection:
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
+        self._rivals = self._shared_name(name, persistent=persistent)
         self._stopping = threading.Event()
         self._finished = threading.Event()
         self._up = threading.Event()
@@ -218,6 +223,13 @@ class Connection:
             client.ws_set_options(path=self.address.path)
         return client
 
+    def _shared_name(self, name: str, *, persistent: bool) -> str | None:
+        """By what a broker would take another program for this one, and throw one of the two out."""
+        account = self._settings.account
+        if account:
+            return f"account {account!r}"
+        return f"the name {name!r}; each needs one of its own" if persistent else None
+
     def _authenticate(self) -> None:
         """Read secrets and certificates anew, so that a renewed file is taken at the next connect."""
         if self._settings.account:
@@ -240,7 +252,8 @@ class Connection:
         except (OSError, ValueError, WebsocketConnectionError) as error:
             self._retry_later(connect_reason(error, tls=self.address.tls))
             return
-        if not self._client.tune():
+        self.nodelay = self._client.tune()
+        if not self.nodelay:
             self._say(logging.WARNING, "the system keeps Nagle's algorithm on: expect delays of 40 ms")
         opened_ns = self._clock.raw_ns()
         reason = self._serve()
@@ -260,8 +273,8 @@ class Connection:
         if refusal in _REFUSED_CREDENTIALS and not self._established:
             self.failure = CredentialsError(self.address, self._settings.account, refusal.lower())
             return
-        if self._short_lived >= _SUSPICIOUS and self._settings.account:
-            reason += f" again and again (does another program use account {self._settings.account!r}?)"
+        if self._short_lived >= _SUSPICIOUS and self._rivals:
+            reason += f" again and again (does another program use {self._rivals}?)"
         self._retry_later(refusal or reason)
 
     def _retry_later(self, reason: str) -> None:
@@ -369,7 +382,7 @@ class Connection:
     def _note_stamp(self, stamp: StampKind) -> None:
         """Learn whether the kernel's stamps come and can be used; say once that they do not."""
         if stamp != "user":
-            self._kernel_stamps, self._unstamped = True, 0
+            self._kernel_stamps, self._unstamped, self.unstamped_because = True, 0, None
             return
         self._unstamped += 1
         refused = self._client.unstamped_because
@@ -377,6 +390,7 @@ class Connection:
             return
         self._kernel_stamps = False
         why = refused or "the kernel's stamps do not come, or contradict its clock"
+        self.unstamped_because = why
         self._say(logging.INFO, f"arrivals are stamped in user space: {why}")
 
     def _guarded(self, work: Callable[[], object]) -> None:

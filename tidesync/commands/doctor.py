@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red", "skipped": "bright_black"}
 _NARROWEST, _WIDEST = 60, 110
-_CHECK_WIDTH = 22
+_CHECK_WIDTH = 21
+_TEXT_AT = 2 + 7 + 2 + _CHECK_WIDTH + 2
 
 
 @click.command("doctor")
@@ -49,27 +50,26 @@ def command(settings: DoctorSettings, *, as_json: bool) -> int:
 
 def _print_group(group: str, findings: Sequence[Finding]) -> None:
     click.secho(f"\n{group}", bold=True)
-    width = max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((100, 24)).columns))
+    width = max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((100, 24)).columns)) - _TEXT_AT
     for finding in findings:
-        verdict = click.style(
-            f"{finding.verdict:<7}", fg=_COLOURS[finding.verdict], bold=finding.verdict != "ok"
-        )
-        indent = 11
-        body = f"{finding.check:<{_CHECK_WIDTH}} {finding.found}"
-        lines = textwrap.wrap(
-            body, width - indent, subsequent_indent=" " * (_CHECK_WIDTH + 1), break_long_words=False
-        )
-        click.echo(f"  {verdict}  {lines[0]}")
-        for line in lines[1:]:
-            click.echo(" " * indent + line)
-        if finding.advice:
-            arrow = textwrap.wrap(finding.advice, width - indent - _CHECK_WIDTH - 3, break_long_words=False)
-            for mark, line in zip(["→ ", *["  "] * len(arrow)], arrow, strict=False):
-                click.echo(" " * (indent + _CHECK_WIDTH + 1) + mark + line)
+        colour, strong = _COLOURS[finding.verdict], finding.verdict in {"warn", "FAIL"}
+        verdict = click.style(f"{finding.verdict:<7}", fg=colour, bold=strong)
+        first, *more = _wrapped(finding.found, width)
+        click.echo(f"  {verdict}  {finding.check:<{_CHECK_WIDTH}}  {first}")
+        more += [
+            f"{'→ ' if not n else '  '}{line}"
+            for n, line in enumerate(_wrapped(finding.advice or "", width - 2))
+        ]
+        for line in more:
+            click.echo(" " * _TEXT_AT + line)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _verdict(findings: Sequence[Finding]) -> str:
-    counts = Counter(finding.verdict for finding in findings)
+    counts = Counter[str](finding.verdict for finding in findings)
     worst = next((verdict for verdict in ("FAIL", "warn") if counts[verdict]), "ok")
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _COLOURS if counts[verdict])
     return click.style(f"{len(findings)} checks: {told}", fg=_COLOURS[worst], bold=True)

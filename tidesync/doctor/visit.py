@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 VERSION_TOPIC = "$SYS/broker/version"
 _CONNECT_S = 5.0
-_LISTEN_S = 2.2
-"""Two results of every topside that measures."""
-_BURSTS = 16
-_BURST_S = 0.1
+_LISTEN_S = 1.2
+"""Every topside that measures publishes a result meanwhile."""
+_BURSTS = 30
+_ANSWER_S = 0.3
+_PAUSE_S = 0.015
+"""From the last packet to the next request. Linux delays an acknowledgement only in a lively conversation."""
 
 
 @dataclass(slots=True)
@@ -86,22 +88,32 @@ class _Visitor:
         self._arrivals_ns: list[int] = []
         self._asked_ns = 0
         self._done = threading.Event()
+        self._changed = threading.Condition()
         self.connection = Connection(settings, self, self._clock, name="tidesync-doctor")
 
     def look_around(self) -> None:
         """Listen for results, and have what is retained sent again and again: those are the bursts."""
-        self._done.wait(_LISTEN_S - _BURSTS * _BURST_S)
+        self._done.wait(_LISTEN_S)
         for _ in range(_BURSTS):
-            self._arrivals_ns = []
-            self.connection.post(self._ask)
-            self._done.wait(_BURST_S)
-            if self._arrivals_ns:
-                first, last = self._arrivals_ns[0], self._arrivals_ns[-1]
-                self.seen.bursts.append(Burst((first - self._asked_ns) / 1e6, (last - self._asked_ns) / 1e6))
+            burst = self._burst()
+            if burst is None:
+                break  # nothing is retained
+            self.seen.bursts.append(burst)
         self.seen.letters = [letter for _, letter in sorted(self._newest.items())]
         self.seen.nodelay = self.connection.nodelay
         self.seen.receive_stamp = self.connection.receive_stamp
         self.seen.unstamped_because = self.connection.unstamped_because
+
+    def _burst(self) -> Burst | None:
+        with self._changed:
+            self._arrivals_ns = []
+            self.connection.post(self._ask)
+            most_s = _ANSWER_S + 2 * self.seen.round_trip_ms / 1000
+            if not self._changed.wait_for(lambda: self._arrivals_ns, most_s):
+                return None
+        self._done.wait(_PAUSE_S)
+        first, last = self._arrivals_ns[0], self._arrivals_ns[-1]
+        return Burst((first - self._asked_ns) / 1e6, (last - self._asked_ns) / 1e6)
 
     def connected(self) -> None:
         """Listen to everything of ours, and to the broker's own version."""
@@ -118,7 +130,9 @@ class _Visitor:
             self.seen.version = message.payload[:100].decode(errors="replace")
             return
         if message.retain:
-            self._arrivals_ns.append(message.received.raw_ns)
+            with self._changed:
+                self._arrivals_ns.append(message.received.raw_ns)
+                self._changed.notify_all()
         try:
             topic = topics.parse(self._root, message.topic)
             letter = Letter(topic, topic.kind.decode(message.payload), message)

@@ -228,7 +228,7 @@ class Connection:
         account = self._settings.account
         if account:
             return f"account {account!r}"
-        return f"the name {name!r}; each needs one of its own" if persistent else None
+        return f"the name {name!r}" if persistent else None
 
     def _authenticate(self) -> None:
         """Read secrets and certificates anew, so that a renewed file is taken at the next connect."""
@@ -274,7 +274,7 @@ class Connection:
             self.failure = CredentialsError(self.address, self._settings.account, refusal.lower())
             return
         if self._short_lived >= _SUSPICIOUS and self._rivals:
-            reason += f" again and again (does another program use {self._rivals}?)"
+            reason += f" again and again (does another program use {self._rivals}? Each needs its own)"
         self._retry_later(refusal or reason)
 
     def _retry_later(self, reason: str) -> None:

@@ -43,6 +43,12 @@ def known_sessions(settings: ConnectionSettings) -> list[SessionState]:
     ]  # that answers one asker, and is no session
 
 
+def known_vehicles(settings: ConnectionSettings) -> list[str]:
+    """The vehicles that the broker has retained anything of."""
+    letters = retained(settings, [topics.STATUS, topics.INFO, topics.OFFSET])
+    return sorted({letter.topic.vehicle for letter in letters if letter.topic.vehicle})
+
+
 class _Asker(Client):
     """Repeats one command until it is answered (it is the same request to the recorder), keeps the answer.
 

@@ -13,6 +13,7 @@ from schemas import topics
 from schemas.messages import Event, OffsetResult
 from tidesync.figures import span
 from tidesync.fleet import Fleet
+from tidesync.keys import unseen_interrupt
 from tidesync.watch.lines import clock_of, plain_line
 from tidesync.watch.listener import BrokerChange, Listener
 from tidesync.watch.view import Scene, draw
@@ -30,7 +31,7 @@ _REMEMBERED = 100
 def show(listener: Listener, ended: threading.Event) -> None:
     """Draw until `ended`; on the terminal's other screen, so that a change of size leaves nothing behind."""
     console, stage = Console(), Stage(listener)
-    with Live(console=console, screen=True, auto_refresh=False, redirect_stderr=False) as live:
+    with unseen_interrupt(), Live(console=console, screen=True, auto_refresh=False) as live:
         while not ended.is_set():
             if listener.failure:
                 raise listener.failure

@@ -67,6 +67,11 @@ class PlainClient(Client):
         pending = getattr(self.socket(), "pending", None)
         return pending() if pending else 0
 
+    @property
+    def unacknowledged(self) -> bool:
+        """Whether something that was published has not reached the broker for certain."""
+        return self.want_write() or bool(self._out_messages)
+
     def flush(self) -> None:
         """Send what the socket would not take before."""
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 from brokers import MOSQUITTO, until
 
-from broker import connection as connection_module
+from broker import make_client as make_client_module
 from broker.client import PlainClient
 from broker.clock import SystemClock
 from broker.connection import Connection, Outgoing
@@ -109,7 +109,7 @@ def test_a_system_that_keeps_nagles_algorithm_on_is_complained_of(mosquitto, con
 
 @pytest.mark.parametrize("scheme", ["mqtt", "ws"])
 def test_the_plain_client_turns_it_off_too(connect, monkeypatch, scheme):
-    monkeypatch.setattr(connection_module, "client_class", lambda: PlainClient)
+    monkeypatch.setattr(make_client_module, "client_class", lambda: PlainClient)
     embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=0, websocket_port=0))
     embedded.start()
     connection = connect(embedded.url if scheme == "mqtt" else embedded.websocket_url)

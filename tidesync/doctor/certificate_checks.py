@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _CHECK = "TLS certificate"
 _TIMEOUT_S = 5.0
 _SOON_DAYS = 30
-_RENEW = "renew it: with one of our own making, `tidesync broker make-certs`"
+_RENEW = "renew it: with one of our own making, `tidesync broker make-certs --renew`"
 
 
 def certificate_check(settings: ConnectionSettings, now: datetime) -> Finding:

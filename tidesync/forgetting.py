@@ -42,7 +42,7 @@ def discovery_topic(prefix: str, vehicle: str) -> str:
 
 def presence(root: str, vehicle: str, kept: Mapping[str, bytes], now: Reading) -> str | None:
     """Why the vehicle is still about, or None when it may be forgotten."""
-    for name, payload in kept.items():
+    for name, payload in sorted(kept.items(), reverse=True):  # its status before its results
         topic = _parsed(root, name)
         if topic is None:
             continue

@@ -78,10 +78,12 @@ def _likely(result: OffsetResult) -> str:
 def _drift(result: OffsetResult) -> str:
     if result.drift_ppm is None:
         return "-"
-    per_day_s = abs(result.drift_ppm) * _S_PER_DAY_AT_1_PPM
-    verb = "gains" if result.drift_ppm > 0 else "loses"
     error = "" if result.drift_error_ppm is None else f" ± {result.drift_error_ppm:.2f}"
-    return f"{result.drift_ppm:+.2f} ppm{error} (the vehicle {verb} {per_day_s:.3f} s a day)"
+    told = f"{result.drift_ppm:+.2f} ppm{error}"
+    if abs(result.drift_ppm) <= (result.drift_error_ppm or 0.0):
+        return told  # its sign is not known
+    per_day_s = abs(result.drift_ppm) * _S_PER_DAY_AT_1_PPM
+    return f"{told} (the vehicle {'gains' if result.drift_ppm > 0 else 'loses'} {per_day_s:.3f} s a day)"
 
 
 def _unit(value: float | None, decimals: int, unit: str) -> str:

@@ -11,8 +11,9 @@ import pytest
 from broker.clock import SLEW_LIMIT_PPM
 from broker.errors import CredentialsError
 from broker.settings import ConnectionSettings
+from broker.version import VERSION
 from schemas.instants import utc_from_ns
-from schemas.messages import OffsetResult
+from schemas.messages import Info, OffsetResult
 from tidesync.doctor import (
     broker_checks,
     certificate_checks,
@@ -151,8 +152,30 @@ def test_a_vehicle_is_told_with_what_is_wrong(given, verdict, words):
     assert words in finding.found
 
 
-def test_an_agent_of_another_version_is_warned_of():
-    assert fleet_checks.agent_version("rov1", "99.0").verdict == "warn"
+@pytest.mark.parametrize(
+    ("version", "receive_stamp", "verdict", "words"),
+    [
+        (VERSION, "kernel", "ok", "as here"),
+        ("99.0", "kernel", "warn", "99.0"),
+        (VERSION, "user", "warn", "user space"),
+    ],
+)
+def test_an_agent_of_another_version_or_without_kernel_stamps_is_warned_of(
+    version, receive_stamp, verdict, words
+):
+    info = Info(
+        vehicle="rov1",
+        version=version,
+        boot_id="b",
+        instance_id="i",
+        started_at=NOW,
+        receive_stamp=receive_stamp,
+        clock_synchronized=False,
+        http_port=None,
+    )
+    finding = fleet_checks.agent("rov1", info)
+    assert finding.verdict == verdict
+    assert words in finding.found
 
 
 def test_a_message_of_another_schema_fails_and_names_the_topic():

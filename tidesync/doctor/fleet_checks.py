@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from broker.clock import Reading
+    from schemas.messages import Info
     from tidesync.doctor.finding import Finding
     from tidesync.doctor.visit import Seen
     from tidesync.fleet import Row
@@ -48,7 +49,7 @@ def fleet_checks(seen: Seen, now: Reading) -> Iterator[Finding]:
     for row in rows:
         yield vehicle(row)
         if row.info:
-            yield agent_version(row.vehicle, row.info.version)
+            yield agent(row.vehicle, row.info)
     yield from unreadable(seen)
     yield clocks_agree(seen)
 
@@ -67,11 +68,7 @@ def vehicle(row: Row) -> Finding:
     check, result = f"vehicle {row.vehicle}", row.result
     status = row.status or "of unknown status"
     if result is None:
-        return warn(
-            check,
-            f"{status}, measured by nobody",
-            "does `tidesync topside` run, and is the vehicle among those it was told?",
-        )
+        return warn(check, f"{status}, measured by nobody", _unmeasured(row))
     told = f"{status}, {result.state} by {result.topside}"
     if row.old:
         return warn(
@@ -94,12 +91,24 @@ def vehicle(row: Row) -> Finding:
     )
 
 
-def agent_version(name: str, version: str) -> Finding:
-    """Whether a vehicle's agent is of our version."""
+def _unmeasured(row: Row) -> str:
+    if row.status == "online":
+        return "does `tidesync topside` run, and is the vehicle among those it was told?"
+    return f"switch it on; `tidesync forget {row.vehicle}` if it is no more"
+
+
+def agent(name: str, info: Info) -> Finding:
+    """What a vehicle's agent says of itself: its version, and where it stamps."""
     check = f"agent of {name}"
-    if version == VERSION:
-        return ok(check, f"version {version}, as here")
-    return warn(check, f"version {version}, here it is {VERSION}", "install one version everywhere")
+    if info.version != VERSION:
+        return warn(check, f"version {info.version}, here it is {VERSION}", "install one version everywhere")
+    if info.receive_stamp == "user":
+        return warn(
+            check,
+            "it stamps arrivals in user space: results are right, with a wider bound",
+            "its log, or `tidesync doctor` there, says why: no Linux, a container's seccomp profile, a proxy",
+        )
+    return ok(check, f"version {info.version}, as here; arrivals stamped by the kernel")
 
 
 def unreadable(seen: Seen) -> Iterator[Finding]:

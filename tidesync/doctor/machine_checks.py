@@ -98,7 +98,9 @@ def disk(root: Path | None) -> Finding:
             os.fsync(probe.fileno())
     except OSError as error:
         return fail(
-            check, f"{there}: {error.strerror}", "choose a folder of this user's, on a disk with room"
+            check,
+            f"{root} cannot be written: {error.strerror}",
+            "choose a folder of this user's, on a disk with room",
         )
     free_bytes = shutil.disk_usage(there).free
     hours = free_bytes / _HOUR_BYTES

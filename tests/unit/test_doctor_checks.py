@@ -23,6 +23,7 @@ from tidesync.doctor import (
     machine_checks,
 )
 from tidesync.doctor.bursts import Burst, judged
+from tidesync.doctor.clock_checks import Daemon
 from tidesync.doctor.rehearsal import Outcome
 from tidesync.doctor.rehearsal import judged as exchange_judged
 from tidesync.doctor.settings import DoctorSettings
@@ -31,6 +32,7 @@ from tidesync.fleet import Row
 
 SETTINGS = ConnectionSettings(broker="mqtt://boat:1883", username="operator")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
+CHRONYD = Daemon("chronyd")
 
 
 def result(**fields):
@@ -197,7 +199,7 @@ def chrony_conf(folder, text):
 
 def test_chronys_default_is_faster_than_an_exchange_allows(tmp_path):
     path = chrony_conf(tmp_path, "pool pool.ntp.org iburst\n# maxslewrate 100\n")
-    finding = clock_checks.chrony_slew(["chronyd"], [tmp_path / "absent", path])
+    finding = clock_checks.chrony_slew([CHRONYD], [tmp_path / "absent", path])
     assert finding.verdict == "warn"
     assert "83,333 ppm" in finding.found
     assert "maxslewrate 400" in finding.advice
@@ -205,9 +207,9 @@ def test_chronys_default_is_faster_than_an_exchange_allows(tmp_path):
 
 def test_a_limited_chrony_is_well_and_none_is_not_looked_at(tmp_path):
     path = chrony_conf(tmp_path, "maxslewrate 400\n")
-    assert clock_checks.chrony_slew(["chronyd"], [path]).verdict == "ok"
+    assert clock_checks.chrony_slew([CHRONYD], [path]).verdict == "ok"
     assert clock_checks.chrony_slew([], [path]).verdict == "skipped"
-    assert clock_checks.chrony_slew(["chronyd"], []).verdict == "skipped"
+    assert clock_checks.chrony_slew([CHRONYD], []).verdict == "skipped"
 
 
 def test_chronys_folders_are_read_too_and_the_last_word_counts(tmp_path):
@@ -226,16 +228,36 @@ def test_a_chrony_configuration_that_includes_itself_ends(tmp_path):
 
 
 def test_two_masters_of_one_clock_are_warned_of():
-    assert clock_checks.steering(["chronyd", "systemd-timesyncd"], synchronized=True).verdict == "warn"
-    assert clock_checks.steering(["chronyd", "ptp4l"], synchronized=True).verdict == "ok"
+    timesyncd, ptp4l = Daemon("systemd-timesyncd"), Daemon("ptp4l")
+    assert clock_checks.steering([CHRONYD, timesyncd], synchronized=True).verdict == "warn"
+    assert clock_checks.steering([CHRONYD, ptp4l], synchronized=True).verdict == "ok"
     assert clock_checks.steering([], synchronized=False).verdict == "ok"
 
 
-def test_running_daemons_are_found_by_name(tmp_path):
-    for number, name in (("12", "chronyd"), ("13", "systemd-timesyn"), ("14", "bash")):
-        (tmp_path / number).mkdir()
-        (tmp_path / number / "comm").write_text(f"{name}\n")
-    assert clock_checks.running_daemons(tmp_path) == ["chronyd", "systemd-timesyncd"]
+def test_running_daemons_are_found_by_name_but_no_chronyd_that_leaves_the_clock_alone(tmp_path):
+    for number, name, option in [
+        ("12", "chronyd", "-x"),
+        ("13", "systemd-timesyn", "-"),
+        ("14", "bash", "-i"),
+    ]:
+        process(tmp_path / number, name, option)
+    assert [daemon.name for daemon in clock_checks.running_daemons(tmp_path)] == ["systemd-timesyncd"]
+    process(tmp_path / "15", "chronyd", "-n")
+    assert clock_checks.running_daemons(tmp_path)[0] == Daemon("chronyd", ("-n", ""))
+
+
+def process(folder, name, *arguments):
+    folder.mkdir()
+    (folder / "comm").write_text(f"{name}\n")
+    (folder / "cmdline").write_text("\0".join([name, *arguments, ""]))
+
+
+def test_the_configuration_that_chronyd_was_given_is_read(tmp_path):
+    named, usual = tmp_path / "boat.conf", chrony_conf(tmp_path, "maxslewrate 400\n")
+    named.write_text("maxslewrate 1000\n")
+    finding = clock_checks.chrony_slew([Daemon("chronyd", ("-f", str(named), ""))], [usual])
+    assert finding.verdict == "warn"
+    assert str(named) in finding.found
 
 
 @pytest.mark.parametrize(("year", "verdict"), [(1970, "FAIL"), (2021, "FAIL"), (2026, "ok"), (2106, "FAIL")])

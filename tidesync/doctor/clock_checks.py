@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,24 +46,32 @@ def clock_checks() -> Iterator[Finding]:
     yield wall_clock(datetime.now(UTC))
 
 
-def running_daemons(proc: Path) -> list[str]:
-    """The programs running here that steer a clock."""
-    found = set()
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A program that runs here and steers a clock."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+
+
+def running_daemons(proc: Path) -> list[Daemon]:
+    """Those that are known; a chronyd told to leave the clock alone (`-x`) is none."""
+    found = {}
     for path in proc.glob("[0-9]*/comm"):
         try:
-            name = path.read_text(encoding="ascii", errors="replace").strip()
+            name = _DAEMONS.get(path.read_text(encoding="ascii", errors="replace").strip())
+            words = path.with_name("cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
         except OSError:  # it has ended meanwhile
             continue
-        if name in _DAEMONS:
-            found.add(_DAEMONS[name])
-    return sorted(found)
+        if name and not (name == "chronyd" and "-x" in words):
+            found[name] = Daemon(name, tuple(words[1:]))
+    return [found[name] for name in sorted(found)]
 
 
-def steering(daemons: Sequence[str], *, synchronized: bool) -> Finding:
+def steering(daemons: Sequence[Daemon], *, synchronized: bool) -> Finding:
     """What steers the wall clock, if anything: both are fine, two masters are not."""
-    check, told = "NTP", ", ".join(daemons) or "no daemon that is known"
-    masters = [name for name in daemons if name in _ONE_CLOCK]
-    if len(masters) > 1:
+    check, told = "NTP", ", ".join(daemon.name for daemon in daemons) or "no daemon that is known"
+    if sum(daemon.name in _ONE_CLOCK for daemon in daemons) > 1:
         return warn(check, f"{told} run side by side", "two of them pull one clock to and fro: keep one")
     if synchronized:
         return ok(check, f"the kernel calls the clock synchronized; running: {told}")
@@ -73,20 +82,27 @@ def steering(daemons: Sequence[str], *, synchronized: bool) -> Finding:
     )
 
 
-def chrony_slew(daemons: Sequence[str], configurations: Sequence[Path]) -> Finding:
+def chrony_slew(daemons: Sequence[Daemon], configurations: Sequence[Path]) -> Finding:
     """Whether chronyd may slew faster than an exchange's bound allows for."""
     check = "chrony's slewing"
-    if "chronyd" not in daemons:
-        return skipped(check, "chronyd does not run here")
-    for path in configurations:
+    chronyd = next((daemon for daemon in daemons if daemon.name == "chronyd"), None)
+    if chronyd is None:
+        return skipped(check, "no chronyd steers this clock")
+    for path in [_named(chronyd), *configurations]:
         try:
-            rate_ppm = chrony.max_slew_ppm(path)
+            if path:
+                return _judged_slew(path, chrony.max_slew_ppm(path))
         except FileNotFoundError:
             continue
         except OSError as error:
             return skipped(check, f"{path}: {error.strerror}", "run it as a user who may read that file")
-        return _judged_slew(path, rate_ppm)
     return skipped(check, "its configuration is in none of the usual places", "set `maxslewrate 400` there")
+
+
+def _named(chronyd: Daemon) -> Path | None:
+    """The configuration that its command line names."""
+    given = chronyd.arguments
+    return Path(given[given.index("-f") + 1]) if "-f" in given[:-1] else None
 
 
 def _judged_slew(path: Path, rate_ppm: float) -> Finding:

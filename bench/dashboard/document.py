@@ -50,9 +50,9 @@ _INTRODUCTION = """# What the dashboard costs
 
 Made by `make bench-dashboard` on {machine}.
 {vehicles} vehicles tell {rate:g} results a second each, for {seconds:g} s after {warm_up:g} s of warming up.
-One `tidesync dashboard` hears them through mosquitto; one Chromium shows the fleet in one page and a vehicle's
-curves in another. Heaps are what is left after a collection. Processor is a share of one core; Chromium draws
-in software here.
+One `tidesync dashboard` hears them through mosquitto; one Chromium shows the fleet in one page and the
+curves of a vehicle in another. Heaps are what is left after a collection. Processor is a share of one core;
+Chromium draws in software here.
 
 ## What it must show
 

@@ -1,4 +1,4 @@
-"""`python -m bench.dashboard.pictures`: the dashboard on a laptop and a phone, from a live demo, into docs/."""
+"""`python -m bench.dashboard.pictures`: the dashboard as a laptop and a phone show it, live, into docs/."""
 
 from __future__ import annotations
 

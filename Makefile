@@ -1,6 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format schemas lock bench-estimators bench-peers bench-cost soak-recorder clean
+.PHONY: help setup demo test check format schemas lock bench-estimators bench-peers bench-cost bench-dashboard
+.PHONY: pictures soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -40,6 +41,13 @@ bench-peers: .venv/.bench ## The whole measurement beside the real peers (half a
 bench-cost: .venv/.bench ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/bench-cost.md --json docs/bench-cost.json $(ARGS)
+
+bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (6 min; QUICK=1: 1 min); into docs/
+	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \
+		--markdown docs/bench-dashboard.md --json docs/bench-dashboard.json $(ARGS)
+
+pictures: .venv/.dev ## The dashboard's pictures in docs/, from a live demo (2 min)
+	$(BIN)/python -m bench.dashboard.pictures
 
 soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 200 times: is all there?
 	$(BIN)/python -m bench.soak_recorder $(ARGS)

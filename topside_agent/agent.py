@@ -220,27 +220,6 @@ class TopsideAgent:
             place.forget(vehicle)
         self._departures.pop(vehicle, None)
 
-    def _on_cleared(self, name: str) -> None:
-        """A status was cleared (`tidesync forget`): drop the vehicle, unless it answers or was named."""
-        try:
-            topic = topics.parse(self._settings.topic_root, name)
-        except topics.InvalidTopicError:
-            return
-        vehicle, measurement = topic.vehicle, self._roster.get(topic.vehicle)
-        if topic.kind is not topics.STATUS or vehicle is None or vehicle in self._settings.vehicles:
-            return
-        if measurement is None:  # it was forgotten before this process began
-            self._forget(vehicle)
-        elif measurement.needs_handshake(self._clock.raw_ns(), since_raw_ns=0):  # it has long been silent
-            self._publisher.batches(measurement)
-            self._forget(vehicle)
-            _log.info("%s is forgotten: its status was cleared", vehicle)
-
-    def _forget(self, vehicle: str) -> None:
-        for place in (self._publisher, self._lull, self._agenda, self._roster):
-            place.forget(vehicle)
-        self._departures.pop(vehicle, None)
-
     def _on_info(self, letter: Letter) -> None:
         vehicle, info = letter.topic.vehicle, letter.body
         assert vehicle

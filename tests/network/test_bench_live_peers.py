@@ -21,6 +21,7 @@ from bench.peers.document import document
 from bench.peers.estimates import Estimate, Window, least_delay_of, mean_of, median_of, windowed
 from bench.peers.exchanges import Log, Stamps, read
 from bench.peers.expected import expected
+from bench.peers.floor import KNOWN, floor_us
 from bench.peers.laws import JITTER, LONG_WAY, NONE, SHORT_WAY, Law
 from bench.peers.match import Plan, Played, Side, play
 from bench.peers.ours import Ours
@@ -28,6 +29,8 @@ from bench.peers.processes import NotReadyError, Programs, free_port, free_udp_p
 from bench.peers.proxy import Line, Route, exact_loop
 from bench.peers.run import main, make_figures
 from bench.peers.score import scores
+from bench.peers.tried import TRIED
+from bench.peers.tried import main as tried
 from bench.peers.turns import name_at, raw_ns, turns
 from bench.peers.verdicts import verdicts
 
@@ -269,6 +272,21 @@ def test_simulated_delays_give_the_figures_that_statistics_ask_for():
     jittered = {row.row: row for row in expected(JITTER, JITTER, estimates=150, live_runs=0)}
     assert jittered["ours"].error.value < jittered["least delay"].error.value / 2
     assert jittered["ours, afterwards"].stated.value < jittered["least delay"].stated.value
+
+
+def test_who_knows_less_of_the_delays_can_reach_less():
+    floors = [floor_us(LONG_WAY, SHORT_WAY, KNOWN[what], 100, samples=20_000) for what in KNOWN]
+    wholly, _, one_sigma, least_delay = floors
+    assert wholly < one_sigma < least_delay
+    four_times = floor_us(LONG_WAY, SHORT_WAY, KNOWN["each way's law, wholly"], 400, samples=20_000)
+    assert four_times == pytest.approx(wholly / 2)
+
+
+def test_what_was_tried_is_told_for_every_law():
+    result = CliRunner().invoke(tried, ["--windows=20"])
+    assert result.exit_code == 0, result.output
+    told = [line.split("|")[1].strip() for line in result.output.splitlines()]
+    assert told[2:] == list(TRIED)
 
 
 def test_a_quantile_of_few_estimates_is_not_told():

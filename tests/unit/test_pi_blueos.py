@@ -32,10 +32,12 @@ HEALTH = Health(
     broker_connected=True,
     broker_problem=None,
     uptime_s=12.5,
+    reconnects=0,
     pings_answered=3,
     messages_dropped={},
     last_ping_topside="laptop",
     last_ping_age_s=0.2,
+    clock_changes={},
     clock_synchronized=False,
     simulated=False,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr, model_validator
@@ -63,6 +64,25 @@ class ConnectionSettings(BaseModel):
         if self.password_file is not None:
             return self.password_file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
         return None
+
+
+class AgentSettings(ConnectionSettings):
+    """What every long-running agent has besides."""
+
+    heartbeat_file: Path | None = Field(
+        None, description="File stamped each second while the agent's loops come round; best below /run"
+    )
+
+
+class MetricsSettings(BaseModel):
+    """Where Prometheus finds an agent that serves no HTTP otherwise."""
+
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="TCP port of /metrics, for Prometheus; 0 takes a free one"
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, max_length=255, description="Address to serve /metrics on"
+    )
 
 
 class EmbeddedBrokerSettings(BaseModel):

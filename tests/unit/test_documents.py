@@ -15,7 +15,7 @@ from tidesync.__main__ import cli
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TOPICS_PAGE = (ROOT / "docs" / "topics.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^\$ (?:\S*/)?tidesync (.*)$", README, re.MULTILINE)
+COMMANDS = re.findall(r"^\$ (?:sudo )?(?:\S*/)?tidesync (.*)$", README, re.MULTILINE)
 
 
 def test_the_readme_shows_commands():

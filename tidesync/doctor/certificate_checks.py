@@ -7,11 +7,13 @@ import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from broker.tls import client_context
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
 if TYPE_CHECKING:
     from broker.settings import ConnectionSettings
-    from tidesync.doctor.finding import Finding
+    from broker.tls import client_context
+from tidesync.doctor.finding import Finding
 
 _CHECK = "TLS certificate"
 _TIMEOUT_S = 5.0
@@ -40,7 +42,7 @@ def judged(ends_at: datetime, now: datetime) -> Finding:
 
 
 def _ends_at(settings: ConnectionSettings) -> datetime:
-    context = ssl.create_default_context(cafile=settings.ca_file)
+    context = client_context(settings)
     host, port = settings.address.host, settings.address.port
     with (
         socket.create_connection((host, port), _TIMEOUT_S) as tcp,

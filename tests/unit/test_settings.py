@@ -174,3 +174,12 @@ def test_every_commands_help_is_there(capsys):
     for name in COMMANDS:
         assert run([name, "--help"]) == 0
         assert "Usage: tidesync" in capsys.readouterr().out
+
+
+def test_a_file_in_a_folder_that_may_not_be_looked_into_is_one_line(capsys, monkeypatch, tmp_path):
+    def refuse(self, **_options):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.stat", refuse)
+    assert run(["topside", "--password-file", str(tmp_path / "password")]) == 2
+    assert capsys.readouterr().err == f"tidesync: {tmp_path / 'password'}: permission denied\n"

@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock bench-estimators bench-peers bench-cost soak-recorder clean
+.PHONY: help setup demo test check format lock bench-estimators bench-peers bench-cost bench-footprint blueos-extension soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,6 +36,21 @@ bench-peers: .venv/.bench ## The whole measurement beside the real peers (half a
 bench-cost: .venv/.bench ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/bench-cost.md --json docs/bench-cost.json $(ARGS)
+
+bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/
+	$(BIN)/python -m bench.footprint --markdown docs/bench-footprint.md --json docs/bench-footprint.json $(ARGS)
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+PLATFORM ?= linux/arm64
+
+blueos-extension: ## The BlueOS extension as an offline .tar (PLATFORM=linux/arm/v7 for a Pi 3; needs Docker's buildx)
+	mkdir -p dist
+	docker buildx build --load --platform $(PLATFORM) --target pi --tag tidesync-pi:blueos .
+	docker buildx build --load --platform $(PLATFORM) --build-arg PI_IMAGE=tidesync-pi:blueos \
+		--build-arg VERSION=$(VERSION) $(if $(WEBSITE),--build-arg WEBSITE=$(WEBSITE)) \
+		--tag tidesync-blueos:$(VERSION) deploy/blueos
+	docker save --output dist/tidesync-blueos-$(VERSION)-$(subst /,-,$(PLATFORM)).tar tidesync-blueos:$(VERSION)
+	@ls -l dist/tidesync-blueos-$(VERSION)-$(subst /,-,$(PLATFORM)).tar
 
 soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 200 times: is all there?
 	$(BIN)/python -m bench.soak_recorder $(ARGS)

@@ -9,10 +9,12 @@ from fastapi.responses import HTMLResponse
 
 from broker.clock import Clock
 from broker.loop import Loop
+from broker.metrics_router import metrics_router
 from broker.version import VERSION
 from pi_agent import blueos
 from pi_agent.health import Health, HealthSource
 from pi_agent.http import router, served_clock
+from pi_agent.metrics import pi_families
 from pi_agent.page import page
 
 
@@ -22,6 +24,7 @@ def make_app(clock: Clock, source: HealthSource) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"])
     app.include_router(router)
     app.include_router(blueos.router)
+    app.include_router(metrics_router(lambda: pi_families(source.health())))
 
     async def own_clock() -> Clock:
         return clock

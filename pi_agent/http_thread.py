@@ -113,7 +113,9 @@ def open_listener(settings: PiSettings) -> socket.socket | None:
 
 
 def _missing_library() -> str:
-    missing = [name for name in ("fastapi", "uvicorn") if importlib.util.find_spec(name) is None]
+    missing = [
+        name for name in ("fastapi", "uvicorn", "prometheus_client") if importlib.util.find_spec(name) is None
+    ]
     return f"{' and '.join(missing)} not installed: install tidesync[pi]" if missing else ""
 
 

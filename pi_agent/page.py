@@ -15,7 +15,8 @@ _PAGE = """<!doctype html>
 dt {{ float: left; clear: left; width: 9rem; color: #555 }} dd {{ margin: 0 0 .3rem 9rem }}</style></head>
 <body><h1>Tidesync, vehicle agent</h1>
 <dl>{rows}</dl>
-<p>Version {version}. <a href="api/sync/time">The time here</a>, <a href="health">how it is doing</a>.</p>
+<p>Version {version}. <a href="api/sync/time">The time here</a>, <a href="health">how it is doing</a>,
+the same <a href="metrics">for Prometheus</a>.</p>
 </body></html>
 """
 

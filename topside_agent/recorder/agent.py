@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from broker.clock import Clock, Reading, read
 from broker.connection import Connection, Incoming
 from broker.inbox import Inbox, Letter
+from broker.metrics import counts_of
 from schemas import messages, topics
 from schemas.base import InvalidMessageError
 from schemas.instants import utc_from_ns
 from topside_agent.recorder import desk, files
 from topside_agent.recorder.closing import close
+from topside_agent.recorder.counts import RecorderCounts
 from topside_agent.recorder.directory import Directory
 from topside_agent.recorder.errors import RefusedError
 from topside_agent.recorder.outbox import Outbox
@@ -87,6 +89,16 @@ class RecorderAgent:
     def wait_until_finished(self, timeout_s: float) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
+
+    def counts(self) -> RecorderCounts:
+        """How it stands now; any thread may ask."""
+        now = read(self._clock)
+        return RecorderCounts(
+            self._settings.name,
+            counts_of("recorder", self._connection, self._inbox.dropped),
+            files.free_bytes(self._settings.root),
+            [live.standing(now) for live in self._sessions],
+        )
 
     # Owner of the connection: called in the network thread
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from broker.errors import BrokerError
+    from broker.loop import Loop
     from broker.metrics import AgentCounts
     from schemas.messages import StartCommand, StopCommand
     from topside_agent.dashboard.settings import DashboardSettings
@@ -60,6 +61,16 @@ class Subscriber:
     def failure(self) -> BrokerError | None:
         """Why the connection has ended for good, once it has."""
         return self._connection.failure
+
+    @property
+    def loop(self) -> Loop:
+        """The network thread's, for the watchdog."""
+        return self._connection.loop
+
+    @property
+    def standing(self) -> str:
+        """How it stands with the broker, in words."""
+        return self._connection.standing
 
     def start(self) -> None:
         """Begin connecting; returns at once."""

@@ -141,7 +141,7 @@ def test_too_few_bursts_are_no_verdict():
     ("given", "verdict", "words"),
     [
         (row(), "ok", "locked by laptop"),
-        (row(age_s=90), "warn", "1 min 30 s ago"),
+        (row(age_s=90), "warn", "not renewed for 1 min 30 s"),
         (row(error="duplicate_vehicle"), "warn", "duplicate_vehicle"),
         (row(state="acquiring"), "warn", "acquiring"),
         (row(delay_min_ms=41.0), "warn", "41 ms"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from tidesync.errors import NotSoError, SettingsError
 from tidesync.sensors import sensor_vehicles
 from tidesync.session_client import ask, known_sessions, known_vehicles
 from tidesync.settings import with_settings
+from topside_agent.session_request import new_request_id, session_name_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,8 +61,8 @@ def start(
     as_json: bool,
 ) -> int:
     """Begin to record a session."""
-    name = session_name(name or f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}")
-    request_id = secrets.token_hex(8)
+    name = session_name(name or session_name_at(datetime.now(UTC)))
+    request_id = new_request_id()
     wanted = {"request_id": request_id, "mission": session_name(mission), "sensors": sensor_vehicles(sensors)}
     try:
         asked = StartCommand.model_validate(wanted)
@@ -95,7 +95,7 @@ def _strangers(settings: ConnectionSettings, asked: StartCommand) -> list[str]:
 def stop(settings: ConnectionSettings, *, name: str | None, timeout: float, as_json: bool) -> int:
     """End the recording of session NAME, or of the only one that is recorded; its track is written first."""
     name = session_name(name) if name else _only_one(settings)
-    state = ask(settings, name, StopCommand(request_id=secrets.token_hex(8)), timeout)
+    state = ask(settings, name, StopCommand(request_id=new_request_id()), timeout)
     _tell(state, as_json=as_json)
     return 0
 

@@ -268,9 +268,9 @@ def test_the_date_must_be_possible(year, verdict):
 # Certificates
 
 
-@pytest.mark.parametrize(("days", "verdict"), [(400, "ok"), (29, "warn"), (1, "warn")])
+@pytest.mark.parametrize(("days", "verdict"), [(400, "ok"), (29, "warn"), (1, "warn"), (-1, "FAIL")])
 def test_a_certificate_that_ends_soon_is_warned_of(days, verdict):
-    assert certificate_checks.judged(NOW + timedelta(days=days), NOW).verdict == verdict
+    assert certificate_checks.judged("ours", NOW + timedelta(days=days), NOW).verdict == verdict
 
 
 # This computer

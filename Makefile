@@ -1,6 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock bench-estimators bench-peers bench-cost bench-dashboard pictures soak-recorder clean
+.PHONY: help setup demo test check format schemas lock lock-images bench-estimators bench-peers bench-cost
+.PHONY: bench-dashboard pictures soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,14 +18,18 @@ demo: .venv/.run ## Two simulated vehicles, measured and recorded on the embedde
 test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
 	$(BIN)/python -m pytest $(ARGS)
 
-check: .venv/.dev ## Format, lint, types
+check: .venv/.dev ## Format, lint, types, and whether the published contract is what the code says
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tidesync.contract --check
 
 format: .venv/.dev ## Put the code in order
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format .
+
+schemas: .venv/.dev ## Write the published contract anew, from the code, into schemas/published/
+	$(BIN)/python -m tidesync.contract
 
 bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (a quarter of an hour); into docs/
 	$(BIN)/python -m bench.estimators --markdown docs/bench-estimators.md --json docs/bench-estimators.json $(ARGS)
@@ -47,17 +52,24 @@ pictures: .venv/.dev ## The dashboard's pictures in docs/, from a live demo (2 m
 soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 200 times: is all there?
 	$(BIN)/python -m bench.soak_recorder $(ARGS)
 
+COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock"
+
 lock: ## Pin the dependencies anew (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--custom-compile-command "make lock" $(ARGS) \
-		--extra pi --extra topside --extra dashboard --extra broker pyproject.toml requirements/build.in -o requirements/run.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--custom-compile-command "make lock" $(ARGS) -c requirements/run.lock \
-		--extra pi --extra topside --extra dashboard --extra export --extra broker --group dev pyproject.toml requirements/build.in \
-		-o requirements/dev.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--custom-compile-command "make lock" $(ARGS) -c requirements/run.lock \
-		--group bench pyproject.toml -o requirements/bench.lock
+	$(COMPILE) $(ARGS) --extra pi --extra topside --extra dashboard --extra broker \
+		pyproject.toml requirements/build.in -o requirements/run.lock
+	$(COMPILE) $(ARGS) -c requirements/run.lock \
+		--extra pi --extra topside --extra dashboard --extra export --extra broker --group dev \
+		pyproject.toml requirements/build.in -o requirements/dev.lock
+	$(COMPILE) $(ARGS) -c requirements/run.lock --group bench pyproject.toml -o requirements/bench.lock
+	$(MAKE) lock-images
+
+lock-images: ## Pin what each container image holds, as run.lock has it
+	$(COMPILE) $(ARGS) -c requirements/run.lock requirements/build.in -o requirements/build.lock
+	for role in pi topside dashboard; do \
+		$(COMPILE) $(ARGS) -c requirements/run.lock --extra $$role pyproject.toml -o requirements/$$role.lock || exit 1; \
+	done
+	$(COMPILE) $(ARGS) -c requirements/run.lock pyproject.toml requirements/accounts.in -o requirements/accounts.lock
 
 clean: ## Remove what was built
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -80,5 +92,12 @@ clean: ## Remove what was built
 	@$(INSTALL) --require-hashes -r requirements/bench.lock
 	@touch $@
 
+# The official schema of AsyncAPI documents is to be had as a package of npm alone; without it one test is skipped.
+tests/node_modules/.made: tests/package.json tests/package-lock.json
+	@if command -v npm >/dev/null; then \
+		npm ci --prefix tests --ignore-scripts --no-audit --no-fund --silent && touch $@ \
+			|| echo "npm could not fetch AsyncAPI's schema: its test is skipped"; \
+	else echo "npm is not installed: the test of the AsyncAPI document is skipped"; fi
+
 # The tests of the live benchmarks run the real peers, briefly.
-test: .venv/.bench
+test: .venv/.bench tests/node_modules/.made

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
 MODELS = {
-    "broker": "broker.settings:EmbeddedBrokerSettings",
+    "broker": "tidesync.broker_settings:BrokerSettings",
     "demo": "tidesync.demo.settings:DemoSettings",
     "pi": "pi_agent.settings:PiSettings",
     "topside": "topside_agent.settings:TopsideSettings",
@@ -38,6 +38,10 @@ MODELS = {
     "session": "broker.settings:ConnectionSettings",
     "dashboard": "topside_agent.dashboard.settings:DashboardSettings",
     "status": "broker.settings:ConnectionSettings",
+    "watch": "broker.settings:ConnectionSettings",
+    "wait": "broker.settings:ConnectionSettings",
+    "forget": "tidesync.forgetting:ForgetSettings",
+    "doctor": "tidesync.doctor.settings:DoctorSettings",
 }
 """The settings of each command, imported only to tell a known key from an unknown one."""
 

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 import secrets
 from typing import TYPE_CHECKING
 
 from broker.clock import Clock, Reading, read
-from broker.connection import Connection, Incoming, Outgoing
+from broker.connection import Connection, Incoming
 from broker.inbox import Inbox, Letter
-from broker.late_stamp import LateStamp, with_room
+from broker.metrics import counts_of
 from schemas import messages, topics
+from topside_agent.agenda import Agenda
+from topside_agent.counts import TopsideCounts
 from topside_agent.handshaker import Handshaker
+from topside_agent.homeassistant import HomeAssistant
 from topside_agent.lull import Lull
-from topside_agent.measurement import Measurement
+from topside_agent.outbox import Outbox
+from topside_agent.publisher import Publisher
+from topside_agent.roster import Roster
 
 if TYPE_CHECKING:
     from broker.errors import BrokerError
-    from schemas.messages import ErrorWord, OffsetResult, State
+    from broker.late_stamp import LateStamp
+    from broker.loop import Loop
     from topside_agent.exchanger import Reason
     from topside_agent.http_get import Got
+    from topside_agent.measurement import Measurement
     from topside_agent.settings import TopsideSettings
 
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
 _NEVER_NS = 2**63
-_MOST_VEHICLES = 10_000
-"""Names come from the network; a flood of them must not fill the memory."""
 
 _SENTENCES: dict[Reason, str] = {
     "unknown_nonce": "it answers no ping that is outstanding (late, replayed or forged)",
@@ -46,22 +50,20 @@ class TopsideAgent:
         self._settings = settings
         self._clock = clock
         self._inbox = Inbox(settings.topic_root)
-        self._measurements: dict[str, Measurement] = {}
-        self._infos: dict[str, messages.Info] = {}
-        self._logged: dict[str, tuple[State, ErrorWord | None]] = {}
-        self._due: list[tuple[int, str]] = []
-        self._wakes: dict[str, int] = {}
+        self._roster = Roster(settings, resolution_ns=clock.resolution_ns)
+        self._agenda = Agenda()
         self._departures: dict[str, LateStamp] = {}
         self._lull = Lull()
+        self._outbox = Outbox(settings.topic_root, settings.topside)
         self._connection = Connection(
             settings,
             self,
             clock,
             name=f"tidesync-topside-{settings.topside}",
-            will=self._status("offline"),
+            will=self._outbox.status("offline"),
         )
-        for vehicle in settings.vehicles:
-            self._add(vehicle)
+        self._publisher = Publisher(self._outbox, self._connection.publish)
+        self._homeassistant = HomeAssistant(settings, self._connection.publish)
         self._handshakers = [self._handshaker(*pair) for pair in settings.http_urls.items()]
 
     # Service
@@ -70,6 +72,16 @@ class TopsideAgent:
     def failure(self) -> BrokerError | None:
         """Why it ended by itself, once it has."""
         return self._connection.failure
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """What must come round for it to be alive."""
+        return (self._connection.loop,)
+
+    @property
+    def standing(self) -> str:
+        """How it stands with the broker, in words."""
+        return self._connection.standing
 
     def start(self) -> None:
         """Connect and begin, in the network thread."""
@@ -82,42 +94,52 @@ class TopsideAgent:
         for handshaker in self._handshakers:
             handshaker.stop()
         self._connection.post(self._flush)
-        self._connection.stop([self._status("offline")])
+        self._connection.stop([self._outbox.status("offline")])
 
     def wait_until_finished(self, timeout_s: float) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
+
+    def counts(self) -> TopsideCounts:
+        """How it stands now; any thread may ask."""
+        now_raw_ns = self._clock.raw_ns()
+        return TopsideCounts(
+            self._settings.topside,
+            counts_of("topside", self._connection, self._inbox.dropped),
+            [measurement.standing(now_raw_ns) for measurement in list(self._roster)],
+        )
 
     # Owner of the connection: called in the network thread
 
     def connected(self) -> None:
         """Subscribe, announce, measure those that have been waiting."""
         root, topside = self._settings.topic_root, self._settings.topside
+        ours = [(topics.PONG, {"topside": topside}), (topics.TOPSIDE_COMMAND, {"topside": topside})]
+        theirs: list[tuple[topics.TopicKind, dict[str, str]]] = [
+            (kind, {}) for kind in (topics.STATUS, topics.INFO, topics.EVENT)
+        ]
         self._connection.subscribe(
-            [
-                (topics.subscription(root, topics.PONG, topside=topside), 0),
-                (topics.subscription(root, topics.STATUS), 1),
-                (topics.subscription(root, topics.INFO), 1),
-                (topics.subscription(root, topics.EVENT), 1),
-                (topics.subscription(root, topics.TOPSIDE_COMMAND, topside=topside), 1),
-            ]
+            [(topics.subscription(root, kind, **names), kind.qos) for kind, names in ours + theirs]
         )
-        self._connection.publish(self._status("online"))
+        self._connection.publish(self._outbox.status("online"))
         now_raw_ns = self._clock.raw_ns()
-        for measurement in self._measurements.values():
+        for measurement in self._roster:
             measurement.appeared(now_raw_ns)
             self._wake_at(measurement)
+        self._homeassistant.connected(measurement.vehicle for measurement in self._roster)
 
     def disconnected(self, reason: str) -> None:
         """Pings under way will not be answered."""
         _log.warning("lost the broker (%s); results age until it is back", reason)
-        for measurement in self._measurements.values():
+        for measurement in self._roster:
             measurement.exchanger.give_up()
 
     def received(self, message: Incoming) -> None:
         """One message: pongs first, they are in a hurry."""
         letter = self._inbox.open(message)
         if letter is None:
+            if not message.payload:
+                self._on_cleared(message.topic)
             return
         kind = letter.topic.kind
         if kind is topics.PONG:
@@ -135,15 +157,13 @@ class TopsideAgent:
         """Do what is due; returns the seconds until something is."""
         if not self._connection.up:
             return _IDLE_S
-        while self._due and self._due[0][0] <= now.raw_ns:
-            due_ns, vehicle = heapq.heappop(self._due)
-            if self._wakes.get(vehicle) == due_ns:  # else a nearer one has replaced it
-                del self._wakes[vehicle]
-                self._serve(self._measurements[vehicle], now)
-                self._wake_at(self._measurements[vehicle])
+        while vehicle := self._agenda.pop(now.raw_ns):
+            measurement = self._roster[vehicle]
+            self._serve(measurement, now)
+            self._wake_at(measurement)
         now_raw_ns = self._clock.raw_ns()
         self._publish_released(now_raw_ns)
-        due_ns = min(self._due[0][0] if self._due else _NEVER_NS, self._lull.due_ns or _NEVER_NS)
+        due_ns = min(self._agenda.due_ns, self._lull.due_ns or _NEVER_NS)
         return min(_IDLE_S, (due_ns - now_raw_ns) / 1e9)
 
     # What messages do
@@ -151,7 +171,7 @@ class TopsideAgent:
     def _on_pong(self, letter: Letter) -> None:
         pong, topic = letter.body, letter.topic
         assert isinstance(pong, messages.Pong)
-        measurement = self._measurements.get(topic.vehicle or "")
+        measurement = self._roster.get(topic.vehicle)
         if topic.topside != self._settings.topside or letter.incoming.retain or measurement is None:
             self._inbox.drop("unexpected", "nobody asked for this pong", letter.incoming)
             return
@@ -162,7 +182,7 @@ class TopsideAgent:
         if refused:
             self._inbox.drop(refused.reason, _SENTENCES[refused.reason], letter.incoming)
         now_raw_ns = self._clock.raw_ns()
-        follows = measurement.exchange_due_ns <= now_raw_ns  # the second ping of a pair
+        follows = measurement.exchange_due_ns <= now_raw_ns  # a train is under way
         if not measurement.exchanger.waiting and not follows:
             self._lull.answered(measurement.vehicle)
         self._publish_soon(measurement, now_raw_ns)
@@ -171,24 +191,44 @@ class TopsideAgent:
     def _on_status(self, letter: Letter) -> None:
         vehicle = letter.topic.vehicle
         assert vehicle
-        if letter.body != "online" or not self._wanted(vehicle):
+        measurement = self._roster.online(vehicle) if letter.body == "online" else None
+        if measurement:
+            measurement.appeared(self._clock.raw_ns())
+            self._wake_at(measurement)
+            self._homeassistant.announce(vehicle)
+
+    def _on_cleared(self, name: str) -> None:
+        """A status was cleared (`tidesync forget`): drop the vehicle, unless it answers or was named."""
+        try:
+            topic = topics.parse(self._settings.topic_root, name)
+        except topics.InvalidTopicError:
             return
-        measurement = self._measurements.get(vehicle) or self._add(vehicle)
-        measurement.appeared(self._clock.raw_ns())
-        self._wake_at(measurement)
+        vehicle, measurement = topic.vehicle, self._roster.get(topic.vehicle)
+        if topic.kind is not topics.STATUS or vehicle is None or vehicle in self._settings.vehicles:
+            return
+        if measurement is None:  # it was forgotten before this process began
+            self._forget(vehicle)
+        elif measurement.needs_handshake(self._clock.raw_ns(), since_raw_ns=0):  # it has long been silent
+            self._publisher.batches(measurement)
+            self._forget(vehicle)
+            _log.info("%s is forgotten: its status was cleared", vehicle)
+
+    def _forget(self, vehicle: str) -> None:
+        """Home Assistant first: it would stumble over a result that is empty."""
+        self._homeassistant.forget(vehicle)
+        for place in (self._publisher, self._lull, self._agenda, self._roster):
+            place.forget(vehicle)
+        self._departures.pop(vehicle, None)
 
     def _on_info(self, letter: Letter) -> None:
         vehicle, info = letter.topic.vehicle, letter.body
         assert vehicle
         assert isinstance(info, messages.Info)
-        if vehicle in self._measurements:
-            self._measurements[vehicle].informed(info)
-        if len(self._infos) < _MOST_VEHICLES:
-            self._infos[vehicle] = info
+        self._roster.informed(vehicle, info)
 
     def _on_event(self, letter: Letter) -> None:
         """A clock was stepped or the vehicle slept: look at once."""
-        event, measurement = letter.body, self._measurements.get(letter.topic.vehicle or "")
+        event, measurement = letter.body, self._roster.get(letter.topic.vehicle)
         assert isinstance(event, messages.Event)
         if measurement:
             _log.info("%s reports a %s of %.3f ms", letter.topic.vehicle, event.kind, event.step_ms)
@@ -198,20 +238,19 @@ class TopsideAgent:
     def _on_command(self, letter: Letter) -> None:
         command = letter.body
         assert isinstance(command, messages.BurstCommand | messages.ResendCommand)
-        measurement = self._measurements.get(command.vehicle)
+        measurement = self._roster.get(command.vehicle)
         if measurement is None:
             self._inbox.drop("command", f"{command.vehicle!r} is not measured here", letter.incoming)
         elif isinstance(command, messages.BurstCommand):
             measurement.burst(self._clock.raw_ns())
             self._wake_at(measurement)
         else:
-            for payload in measurement.backlog.again(command.from_seq, command.to_seq):
-                self._send(topics.EXCHANGE, payload, command.vehicle)
+            self._publisher.again(measurement, command.from_seq, command.to_seq)
 
     # Over HTTP, while MQTT does not reach a vehicle
 
     def _handshaker(self, vehicle: str, url: str) -> Handshaker:
-        measurement = self._measurements[vehicle]
+        measurement = self._roster[vehicle]
         return Handshaker(
             url,
             self._clock,
@@ -223,7 +262,7 @@ class TopsideAgent:
     def _on_handshake(self, measurement: Measurement, got: Got) -> None:
         measurement.handshake(got)
         if self._connection.up:  # else the backlog keeps it until the broker is back
-            self._publish_result(measurement, read(self._clock))
+            self._publisher.result(measurement, read(self._clock))
             self._wake_at(measurement)
 
     # What is due
@@ -234,10 +273,10 @@ class TopsideAgent:
         sent = read(self._clock)
         ping = measurement.ping(sent, nonce)
         if ping:
-            payload, position = with_room(ping.encode(), "origin_ns")
-            late = LateStamp(position, sent.realtime_minus_raw_ns)
-            self._departures[measurement.vehicle] = late
-            self._send(topics.PING, payload, measurement.vehicle, late)
+            message = self._outbox.ping(measurement.vehicle, ping, sent)
+            if message.late is not None:
+                self._departures[measurement.vehicle] = message.late
+            self._connection.publish(message)
             self._lull.sent(measurement.vehicle, sent.raw_ns)
         self._publish_soon(measurement, sent.raw_ns)
 
@@ -247,66 +286,16 @@ class TopsideAgent:
 
     def _publish_released(self, now_raw_ns: int) -> None:
         for vehicle in self._lull.released(now_raw_ns):
-            measurement = self._measurements[vehicle]
-            self._publish_result(measurement, read(self._clock))
+            measurement = self._roster[vehicle]
+            self._publisher.result(measurement, read(self._clock))
             self._wake_at(measurement)
 
-    def _publish_result(self, measurement: Measurement, now: Reading) -> None:
-        result = measurement.publish(now)
-        if result is None:
-            return
-        self._log_change(result)
-        self._send(topics.OFFSET, result.encode(), measurement.vehicle)
-        self._publish_batches(measurement)
-
-    def _publish_batches(self, measurement: Measurement) -> None:
-        while payload := measurement.backlog.next_batch():
-            if not self._send(topics.EXCHANGE, payload, measurement.vehicle):
-                return
-            measurement.backlog.published()
-
     def _flush(self) -> None:
-        for measurement in self._measurements.values():
-            self._publish_batches(measurement)
-
-    def _log_change(self, result: OffsetResult) -> None:
-        if self._logged.get(result.vehicle) == (result.state, result.error):
-            return
-        self._logged[result.vehicle] = (result.state, result.error)
-        found = (
-            "" if result.offset_ms is None else f": {result.offset_ms} ms, max error {result.max_error_ms} ms"
-        )
-        why = f" ({result.error})" if result.error else ""
-        _log.info("%s is %s%s%s", result.vehicle, result.state, found, why)
-
-    def _add(self, vehicle: str) -> Measurement:
-        measurement = Measurement(vehicle, self._settings, resolution_ns=self._clock.resolution_ns)
-        self._measurements[vehicle] = measurement
-        if vehicle in self._infos:
-            measurement.informed(self._infos[vehicle])
-        self._wake_at(measurement)
-        return measurement
-
-    def _wanted(self, vehicle: str) -> bool:
-        if self._settings.vehicle:
-            return vehicle in self._measurements
-        return vehicle in self._measurements or len(self._measurements) < _MOST_VEHICLES
+        for measurement in self._roster:
+            self._publisher.batches(measurement)
 
     def _wake_at(self, measurement: Measurement) -> None:
         """Have the measurement served when it is next due; one standing entry a vehicle, the nearest."""
         waits = self._lull.holds(measurement.vehicle)  # then `released` names it, and only exchanges are due
         due_ns = measurement.exchange_due_ns if waits else measurement.next_due_ns()
-        standing_ns = self._wakes.get(measurement.vehicle)
-        if standing_ns is None or due_ns < standing_ns:
-            self._wakes[measurement.vehicle] = due_ns
-            heapq.heappush(self._due, (due_ns, measurement.vehicle))
-
-    def _send(
-        self, kind: topics.TopicKind, payload: bytes, vehicle: str, late: LateStamp | None = None
-    ) -> bool:
-        topic = topics.build(self._settings.topic_root, kind, vehicle=vehicle, topside=self._settings.topside)
-        return self._connection.publish(Outgoing(topic, payload, kind.qos, kind.retain, late))
-
-    def _status(self, word: str) -> Outgoing:
-        topic = topics.build(self._settings.topic_root, topics.TOPSIDE_STATUS, topside=self._settings.topside)
-        return Outgoing(topic, word.encode(), retain=True)
+        self._agenda.wake(measurement.vehicle, due_ns)

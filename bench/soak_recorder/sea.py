@@ -105,7 +105,7 @@ class Sea:
 
     def finished(self) -> Iterator[Exchange]:
         """Every exchange that topside has finished, from its own memory; to be called after `stop`."""
-        for measurement in self._topside._measurements.values():  # noqa: SLF001 - its own count, not ours
+        for measurement in self._topside._roster:  # noqa: SLF001 - its own count, not ours
             for payload in measurement.backlog.again(0, _FOREVER):
                 yield from ExchangeBatch.decode(payload).exchanges
 

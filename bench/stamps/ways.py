@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker import connection
+from broker import make_client
 from broker.client import PlainClient, client_class
 from broker.clock import Reading, SystemClock, read
 from broker.connection import Connection, Incoming, Outgoing
@@ -83,7 +83,7 @@ def hog() -> None:
 
 def use_client(way: str) -> None:
     """Have connections that are made from now on use the client of `way`."""
-    vars(connection)["client_class"] = (lambda: PlainClient) if way == "plain" else client_class
+    vars(make_client)["client_class"] = (lambda: PlainClient) if way == "plain" else client_class
 
 
 def sample(origin_ns: int, pong: Pong, destination_ns: int) -> Sample:

@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 from brokers import MOSQUITTO, until
 
-from broker import connection as connection_module
+from broker import make_client as make_client_module
 from broker.client import PlainClient
 from broker.clock import SystemClock
 from broker.connection import Connection, Outgoing
@@ -109,7 +109,7 @@ def test_a_system_that_keeps_nagles_algorithm_on_is_complained_of(mosquitto, con
 
 @pytest.mark.parametrize("scheme", ["mqtt", "ws"])
 def test_the_plain_client_turns_it_off_too(connect, monkeypatch, scheme):
-    monkeypatch.setattr(connection_module, "client_class", lambda: PlainClient)
+    monkeypatch.setattr(make_client_module, "client_class", lambda: PlainClient)
     embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=0, websocket_port=0))
     embedded.start()
     connection = connect(embedded.url if scheme == "mqtt" else embedded.websocket_url)
@@ -215,12 +215,13 @@ def secured(tmp_path):
         check=True,
         capture_output=True,
     )
+    (tmp_path / "acl").touch()
     ports = free_port("127.0.0.1"), free_port("127.0.0.1")
     config = tmp_path / "mosquitto.conf"
     config.write_text(
         _production_config()
         .replace("listener 1883", f"listener {ports[0]} 127.0.0.1")
-        .replace("/mosquitto/config/passwords", str(passwords))
+        .replace("/mosquitto/config/", f"{tmp_path}/")
         .replace("/mosquitto/data/", f"{tmp_path}/")
         + f"\nuser root\nlistener {ports[1]} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n"
     )

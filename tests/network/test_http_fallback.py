@@ -114,11 +114,11 @@ def test_what_http_measured_while_the_broker_was_away_is_published_when_it_is_ba
     heard = len(witness.heard)
     broker.kill()
     until(lambda: not witness.connection.up, 5, "the loss noticed")
-    until(lambda: topside._measurements["rov1"].backlog.waiting >= 3, 15, "three handshakes")
+    until(lambda: topside._roster["rov1"].backlog.waiting >= 3, 15, "three handshakes")
     broker.start()
     until(lambda: witness.by_method(MQTT_METHOD, heard), 15, "MQTT again")
     until(lambda: witness.last("rov1").state == "locked", 10, "locked again")
-    until(lambda: not topside._measurements["rov1"].backlog.waiting, 5, "the backlog published")
+    until(lambda: not topside._roster["rov1"].backlog.waiting, 5, "the backlog published")
     witness.ask_again()  # it may have come before the witness was there
     until(lambda: HTTP_METHOD in witness.methods(), 5, "what was made over HTTP")
 

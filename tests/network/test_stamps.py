@@ -11,7 +11,7 @@ import pytest
 from boats import Boat
 from brokers import RunningBroker, until
 
-from broker import connection as connection_module
+from broker import make_client as make_client_module
 from broker.client import PlainClient
 from broker.clock import SimulatedClock, SystemClock
 from broker.connection import Connection
@@ -91,7 +91,7 @@ def test_topsides_origin_is_the_write_and_its_destination_the_arrival(mosquitto_
 def test_with_a_paho_that_has_no_place_for_the_hooks_all_is_stamped_in_user_space(
     mosquitto_boat, monkeypatch
 ):
-    monkeypatch.setattr(connection_module, "client_class", lambda: PlainClient)
+    monkeypatch.setattr(make_client_module, "client_class", lambda: PlainClient)
     ear = measured(mosquitto_boat)
     assert kinds(ear.exchanges) == {("user", "user")}
     assert ear.infos[-1].receive_stamp == "user"
@@ -222,7 +222,7 @@ def hogs(count):
 @pytest.mark.parametrize("plain", [False, True])
 def test_no_bound_ever_excludes_the_truth_on_a_loaded_machine(mosquitto_boat, monkeypatch, plain):
     if plain:
-        monkeypatch.setattr(connection_module, "client_class", lambda: PlainClient)
+        monkeypatch.setattr(make_client_module, "client_class", lambda: PlainClient)
     clock = SimulatedClock(SystemClock(), offset_ns=-42 * S, drift_ppm=-80.0)
     with hogs(os.cpu_count() or 1):
         ear = measured(mosquitto_boat, 150, clock, burst=50)

@@ -25,6 +25,7 @@ from tidesync.demo.settings import DemoSettings, demo_clock
 from tidesync.demo.table import demo_table
 from tidesync.demo.witness import Witness
 from tidesync.errors import NotSoError
+from tidesync.keys import unseen_interrupt
 from topside_agent.agent import TopsideAgent
 from topside_agent.recorder.agent import RecorderAgent
 from topside_agent.recorder.settings import RecorderSettings
@@ -147,7 +148,7 @@ class Demo:
 
     def _show(self, witness: Witness) -> None:
         end = math.inf if self._page else time.monotonic() + self._settings.duration
-        with Live(console=self._console, refresh_per_second=4, transient=False) as live:
+        with unseen_interrupt(), Live(console=self._console, refresh_per_second=4) as live:
             with contextlib.suppress(KeyboardInterrupt) if self._page else contextlib.nullcontext():
                 while (left_s := end - time.monotonic()) > 0:
                     live.update(

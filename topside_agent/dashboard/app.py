@@ -9,6 +9,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from broker.metrics import agent_families
+from broker.metrics_router import metrics_router
 from broker.version import VERSION
 from topside_agent.dashboard import api, assets
 from topside_agent.dashboard.access import Gate
@@ -59,7 +61,8 @@ def make_app(
         fresh_s=settings.fresh_s,
     )
     app.state.served = Served(subscriber, Desk(subscriber, settings.may_command), gate, about)
-    for router in (api.router, assets.router, *routers):
+    metrics = metrics_router(lambda: agent_families(subscriber.counts()))
+    for router in (api.router, assets.router, metrics, *routers):
         app.include_router(router)
     app.add_exception_handler(NotDoneError, _not_done)
     app.add_exception_handler(RequestValidationError, _invalid)

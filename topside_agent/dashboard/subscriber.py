@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from broker.clock import Clock, Reading, read
 from broker.connection import Connection, Incoming, Outgoing
 from broker.inbox import Inbox
+from broker.metrics import counts_of
 from schemas import topics
 from schemas.messages import BurstCommand, SessionState
 from schemas.topics import InvalidTopicError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from broker.errors import BrokerError
+    from broker.metrics import AgentCounts
     from schemas.messages import StartCommand, StopCommand
     from topside_agent.dashboard.settings import DashboardSettings
 
@@ -75,6 +77,10 @@ class Subscriber:
     def up(self) -> bool:
         """Whether the broker is there."""
         return self._connection.up
+
+    def counts(self) -> AgentCounts:
+        """What it has counted so far."""
+        return counts_of("dashboard", self._connection, self._inbox.dropped)
 
     def now(self) -> Reading:
         """The dashboard's clocks."""

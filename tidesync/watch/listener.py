@@ -35,7 +35,7 @@ class BrokerChange:
 
 
 class Listener(Client):
-    """Hears vehicles, topsides and sessions, or those vehicles alone that are named, while it is listening."""
+    """Hears vehicles, topsides and sessions, or the vehicles named alone, while it is listening."""
 
     def __init__(self, settings: ConnectionSettings, name: str, vehicles: Sequence[str] = ()) -> None:
         self._heard: queue.SimpleQueue[Letter | BrokerChange] = queue.SimpleQueue()

@@ -1,6 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lock lock-images bench-estimators bench-peers bench-cost soak-recorder clean
+.PHONY: help setup demo test check format schemas lock lock-images bench-estimators bench-peers bench-cost
+.PHONY: bench-dashboard pictures soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,14 +18,18 @@ demo: .venv/.run ## Two simulated vehicles, measured and recorded on the embedde
 test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
 	$(BIN)/python -m pytest $(ARGS)
 
-check: .venv/.dev ## Format, lint, types
+check: .venv/.dev ## Format, lint, types, and whether the published contract is what the code says
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tidesync.contract --check
 
 format: .venv/.dev ## Put the code in order
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format .
+
+schemas: .venv/.dev ## Write the published contract anew, from the code, into schemas/published/
+	$(BIN)/python -m tidesync.contract
 
 bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (a quarter of an hour); into docs/
 	$(BIN)/python -m bench.estimators --markdown docs/bench-estimators.md --json docs/bench-estimators.json $(ARGS)
@@ -36,6 +41,13 @@ bench-peers: .venv/.bench ## The whole measurement beside the real peers (half a
 bench-cost: .venv/.bench ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/bench-cost.md --json docs/bench-cost.json $(ARGS)
+
+bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (6 min; QUICK=1: 1 min); into docs/
+	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \
+		--markdown docs/bench-dashboard.md --json docs/bench-dashboard.json $(ARGS)
+
+pictures: .venv/.dev ## The dashboard's pictures in docs/, from a live demo (2 min)
+	$(BIN)/python -m bench.dashboard.pictures
 
 soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 200 times: is all there?
 	$(BIN)/python -m bench.soak_recorder $(ARGS)
@@ -80,5 +92,12 @@ clean: ## Remove what was built
 	@$(INSTALL) --require-hashes -r requirements/bench.lock
 	@touch $@
 
+# The official schema of AsyncAPI documents is to be had as a package of npm alone; without it one test is skipped.
+tests/node_modules/.made: tests/package.json tests/package-lock.json
+	@if command -v npm >/dev/null; then \
+		npm ci --prefix tests --ignore-scripts --no-audit --no-fund --silent && touch $@ \
+			|| echo "npm could not fetch AsyncAPI's schema: its test is skipped"; \
+	else echo "npm is not installed: the test of the AsyncAPI document is skipped"; fi
+
 # The tests of the live benchmarks run the real peers, briefly.
-test: .venv/.bench
+test: .venv/.bench tests/node_modules/.made

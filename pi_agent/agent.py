@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from broker.clock import Clock, Reading
     from broker.connection import Incoming
     from broker.errors import BrokerError
+    from broker.loop import Loop
     from pi_agent.presence import Announcement
     from pi_agent.settings import PiSettings
     from pi_agent.watch import ClockChange
@@ -61,6 +62,7 @@ class PiAgent:
         self._events: deque[Outgoing] = deque(maxlen=_MOST_EVENTS)
         self._unanswered: Counter[str] = Counter()
         self._answered = 0
+        self._clock_changes = Counter(step=0, suspend=0)
         self._last_ping: tuple[str, int] | None = None
         self._synchronized = self._real and clock_synchronized()
         self._sync_checked_ns = self._started.raw_ns
@@ -78,6 +80,17 @@ class PiAgent:
     def failure(self) -> BrokerError | None:
         """Why it ended by itself, once it has."""
         return self._connection.failure
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """What must come round for it to be alive."""
+        http = self._http.loops if self._http else ()
+        return (self._connection.loop, self._watcher.loop, *http)
+
+    @property
+    def standing(self) -> str:
+        """How it stands with the broker, in words."""
+        return self._connection.standing
 
     def start(self) -> None:
         """Take the HTTP port (HttpUnavailableError when it cannot be had), then begin; returns at once."""
@@ -122,10 +135,12 @@ class PiAgent:
             broker_connected=self._connection.up,
             broker_problem=self._connection.last_problem,
             uptime_s=(now_ns - self._started.raw_ns) / 1e9,
+            reconnects=self._connection.reconnects,
             pings_answered=self._answered,
             messages_dropped=dict(self._intake.dropped + Counter(self._unanswered)),
             last_ping_topside=last[0] if last else None,
             last_ping_age_s=(now_ns - last[1]) / 1e9 if last else None,
+            clock_changes=dict(self._clock_changes),
             clock_synchronized=self._synchronized,
             simulated=not self._real,
         )
@@ -233,5 +248,6 @@ class PiAgent:
 
     def _clock_changed(self, change: ClockChange) -> None:
         _log.warning("the clock: %s, moved by %+.3f ms", change.kind, change.moved_ns / 1e6)
+        self._clock_changes[change.kind] += 1
         event = self._outbox.event(change)
         self._connection.post(lambda: self._publish_event(event))

@@ -22,11 +22,15 @@ class Health(BaseModel):
     broker_problem: str | None
     """Why there is no connection, while there is none."""
     uptime_s: float
+    reconnects: int
+    """Times the connection to the broker came back."""
     pings_answered: int
     messages_dropped: dict[str, int]
     """By reason: `invalid`, `flood`, `retained`, `stepped`, …"""
     last_ping_topside: Topside | None
     last_ping_age_s: float | None
+    clock_changes: dict[str, int]
+    """By kind: `step`, `suspend`."""
     clock_synchronized: bool
     simulated: bool
 

@@ -31,13 +31,21 @@ class Exchange(Message):
     topside: Topside
     method: Annotated[str, Field(min_length=1, max_length=64)] = MQTT_METHOD
     seq: Annotated[int, Field(ge=0, le=2**53)]
+    """Topside's process counts the exchanges it has finished, from 0, without holes."""
     boot_id: Identifier | None
+    """The Pi's."""
     origin_ns: Nanoseconds
+    """Topside's realtime when it asked, ns since the Unix epoch."""
     receive_ns: Nanoseconds
+    """The Pi's realtime at the ping's arrival, never earlier than that, ns since the Unix epoch."""
     transmit_ns: Nanoseconds
+    """The Pi's realtime at the pong's departure, never later than that, ns since the Unix epoch."""
     destination_ns: Nanoseconds
+    """Topside's realtime at the pong's arrival, ns since the Unix epoch."""
     pi_realtime_minus_raw_ns: NanosecondsDifference | None
+    """What the Pi's two stamps are more than its CLOCK_MONOTONIC_RAW, ns; null: only realtime is known."""
     topside_realtime_minus_raw_ns: NanosecondsDifference | None
+    """The same of topside's two."""
     receive_stamp: StampKind | None = None
     transmit_stamp: StampKind | None = None
     resolution_ns: Annotated[int, Field(ge=0, le=10**9)] = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, PlainSerializer, WithJsonSchema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,5 +39,6 @@ UtcInstant = Annotated[
     AwareDatetime,
     AfterValidator(_to_utc),
     PlainSerializer(iso_utc, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": r"([Zz]|[+-]\d\d:?\d\d)$"}),
 ]
-"""A point in time; in JSON an ISO 8601 string with Z."""
+"""A point in time: ISO 8601 with a time zone, which is Z in all that we write."""

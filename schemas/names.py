@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 from schemas.base import SchemasError
 
@@ -34,6 +34,11 @@ def topside_name(name: str) -> str:
     return _agent_name("topside", name)
 
 
+def account_name(name: str) -> str:
+    """`name` if it may name an account at the broker, else InvalidNameError: a vehicle's is the vehicle's."""
+    return _agent_name("broker account", name)
+
+
 def session_name(name: str) -> str:
     """`name` if it may name a session or a mission, else InvalidNameError."""
     if not _SESSION.fullmatch(name) or ".." in name:
@@ -56,7 +61,13 @@ def _agent_name(kind: str, name: str) -> str:
     return name
 
 
-Vehicle = Annotated[str, AfterValidator(vehicle_name)]
-Topside = Annotated[str, AfterValidator(topside_name)]
-Session = Annotated[str, AfterValidator(session_name)]
+_AGENT_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^{_AGENT.pattern}$"})
+_SESSION_SCHEMA = WithJsonSchema({"type": "string", "pattern": rf"^(?!.*\.\.){_SESSION.pattern}$"})
+
+Vehicle = Annotated[str, AfterValidator(vehicle_name), _AGENT_SCHEMA]
+"""A vehicle's name."""
+Topside = Annotated[str, AfterValidator(topside_name), _AGENT_SCHEMA]
+"""A surface station's name."""
+Session = Annotated[str, AfterValidator(session_name), _SESSION_SCHEMA]
+"""The name of a session or a mission."""
 Root = Annotated[str, AfterValidator(root_name)]

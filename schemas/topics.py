@@ -1,4 +1,4 @@
-"""The one topic table: sender, QoS, retain flag and payload of each topic; built and parsed here alone."""
+"""The one topic table: who sends and reads each, QoS, retain flag, payload. Made and parsed here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from schemas.base import MAX_MESSAGE_BYTES, InvalidMessageError, Message, Schema
 from schemas.names import InvalidNameError, root_name, session_name, topside_name, vehicle_name
 
 VERSION = "v1"
-Sender = Literal["vehicle", "topside", "recorder", "operator"]
+Role = Literal["vehicle", "topside", "recorder", "dashboard", "operator"]
+"""Who speaks at the broker: each has accounts of its own, and they may do what the table says."""
 
 _VALIDATORS: Mapping[str, Callable[[str], str]] = {
     "vehicle": vehicle_name,
@@ -33,11 +34,15 @@ class InvalidTopicError(SchemasError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TopicKind:
-    """A row of the table. `payload` is None where plain text (`online`, `offline`) goes."""
+    """A row of the table. `payload` is None where plain text (`online`, `offline`) goes.
+
+    A vehicle's or topside's name in the template is its own where it is a sender or reader itself.
+    """
 
     name: str
     template: str
-    senders: tuple[Sender, ...]
+    senders: tuple[Role, ...]
+    readers: tuple[Role, ...]
     payload: type[Message] | TypeAdapter[Message] | None
     qos: Literal[0, 1] = 1
     retain: bool = False
@@ -69,29 +74,91 @@ def _decode_union(name: str, adapter: TypeAdapter[Message], payload: bytes) -> M
         raise InvalidMessageError(name, first_fault(error)) from error
 
 
-STATUS = TopicKind("status", "vehicle/{vehicle}/status", ("vehicle",), None, retain=True, will=True)
-INFO = TopicKind("info", "vehicle/{vehicle}/info", ("vehicle",), messages.Info, retain=True)
-EVENT = TopicKind("event", "vehicle/{vehicle}/event", ("vehicle",), messages.Event)
-PING = TopicKind("ping", "vehicle/{vehicle}/ping/{topside}", ("topside",), messages.Ping, qos=0)
-PONG = TopicKind("pong", "vehicle/{vehicle}/pong/{topside}", ("vehicle",), messages.Pong, qos=0)
-EXCHANGE = TopicKind("exchange", "vehicle/{vehicle}/exchange/{topside}", ("topside",), messages.ExchangeBatch)
+STATUS = TopicKind(
+    "status",
+    "vehicle/{vehicle}/status",
+    senders=("vehicle",),
+    readers=("vehicle", "topside", "dashboard", "operator"),
+    payload=None,
+    retain=True,
+    will=True,
+)
+INFO = TopicKind(
+    "info",
+    "vehicle/{vehicle}/info",
+    senders=("vehicle",),
+    readers=("vehicle", "topside", "dashboard", "operator"),
+    payload=messages.Info,
+    retain=True,
+)
+EVENT = TopicKind(
+    "event",
+    "vehicle/{vehicle}/event",
+    senders=("vehicle",),
+    readers=("topside", "recorder", "dashboard", "operator"),
+    payload=messages.Event,
+)
+PING = TopicKind(
+    "ping",
+    "vehicle/{vehicle}/ping/{topside}",
+    senders=("topside",),
+    readers=("vehicle",),
+    payload=messages.Ping,
+    qos=0,
+)
+PONG = TopicKind(
+    "pong",
+    "vehicle/{vehicle}/pong/{topside}",
+    senders=("vehicle",),
+    readers=("topside",),
+    payload=messages.Pong,
+    qos=0,
+)
+EXCHANGE = TopicKind(
+    "exchange",
+    "vehicle/{vehicle}/exchange/{topside}",
+    senders=("topside",),
+    readers=("recorder", "dashboard", "operator"),
+    payload=messages.ExchangeBatch,
+)
 OFFSET = TopicKind(
-    "offset", "vehicle/{vehicle}/offset/{topside}", ("topside",), messages.OffsetResult, retain=True
+    "offset",
+    "vehicle/{vehicle}/offset/{topside}",
+    senders=("topside",),
+    readers=("recorder", "dashboard", "operator"),
+    payload=messages.OffsetResult,
+    retain=True,
 )
 TOPSIDE_STATUS = TopicKind(
-    "topside_status", "topside/{topside}/status", ("topside",), None, retain=True, will=True
+    "topside_status",
+    "topside/{topside}/status",
+    senders=("topside",),
+    readers=("recorder", "dashboard", "operator"),
+    payload=None,
+    retain=True,
+    will=True,
 )
 TOPSIDE_COMMAND = TopicKind(
     "topside_command",
     "topside/{topside}/command",
-    ("operator", "recorder"),
-    TypeAdapter(messages.TopsideCommand),
+    senders=("operator", "recorder"),
+    readers=("topside",),
+    payload=TypeAdapter(messages.TopsideCommand),
 )
 SESSION_COMMAND = TopicKind(
-    "session_command", "session/{session}/command", ("operator",), TypeAdapter(messages.SessionCommand)
+    "session_command",
+    "session/{session}/command",
+    senders=("operator",),
+    readers=("recorder",),
+    payload=TypeAdapter(messages.SessionCommand),
 )
 SESSION_STATE = TopicKind(
-    "session_state", "session/{session}/state", ("recorder",), messages.SessionState, retain=True
+    "session_state",
+    "session/{session}/state",
+    senders=("recorder",),
+    readers=("dashboard", "operator"),
+    payload=messages.SessionState,
+    retain=True,
 )
 
 TOPICS: tuple[TopicKind, ...] = (

@@ -16,12 +16,17 @@ from tidesync.settings import file_defaults
 
 COMMANDS = {
     "demo": "Run everything here: two simulated vehicles, measured and recorded.",
-    "broker": "Run the embedded broker, on loopback.",
+    "broker": "Run the embedded broker, on loopback; make accounts and certificates for mosquitto.",
     "pi": "Run the vehicle's agent: answer pings, serve GET /api/sync/time.",
     "topside": "Run the surface agent: measure every vehicle, publish the results.",
     "record": "Run the recorder: write sessions below a folder.",
     "session": "Start, stop and list the recording of sessions.",
+    "dashboard": "Serve a page that shows the fleet live, with buttons, and an interface for programs.",
     "status": "Show how every vehicle's clock stands, and what is being recorded.",
+    "watch": "Show results, states and events as they come.",
+    "wait": "Wait until a vehicle is measured well enough; for scripts.",
+    "forget": "Clear what the broker has retained of a vehicle.",
+    "doctor": "Look at what usually goes wrong, and say what to do about it.",
     "handshake": "Ask a vehicle over HTTP, once, how its clock stands.",
     "estimate": "Compute offset and drift again from recorded exchanges.",
     "correct": "Correct a session's own timestamps, in files beside them.",
@@ -49,13 +54,27 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"tidesync.commands.{cmd_name}").command
+        try:
+            command = importlib.import_module(f"tidesync.commands.{cmd_name}").command
+        except ModuleNotFoundError as error:
+            return _without_extra(cmd_name, error)
         assert isinstance(command, click.Command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _without_extra(name: str, missing: ModuleNotFoundError) -> click.Command:
+    """What stands for a command that cannot be imported here: its help is there, to run it is the error."""
+
+    def refuse(**_settings: object) -> None:
+        raise missing
+
+    about = f"{COMMANDS[name]}\n\nIt cannot run: {_sentence(missing)}. With that, its options are shown too."
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, help=about, callback=refuse, context_settings=anything)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

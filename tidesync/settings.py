@@ -30,13 +30,18 @@ if TYPE_CHECKING:
 PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
 MODELS = {
-    "broker": "broker.settings:EmbeddedBrokerSettings",
+    "broker": "tidesync.broker_settings:BrokerSettings",
     "demo": "tidesync.demo.settings:DemoSettings",
     "pi": "pi_agent.settings:PiSettings",
     "topside": "topside_agent.settings:TopsideSettings",
     "record": "topside_agent.recorder.settings:RecorderSettings",
     "session": "broker.settings:ConnectionSettings",
+    "dashboard": "topside_agent.dashboard.settings:DashboardSettings",
     "status": "broker.settings:ConnectionSettings",
+    "watch": "broker.settings:ConnectionSettings",
+    "wait": "broker.settings:ConnectionSettings",
+    "forget": "tidesync.forgetting:ForgetSettings",
+    "doctor": "tidesync.doctor.settings:DoctorSettings",
 }
 """The settings of each command, imported only to tell a known key from an unknown one."""
 
@@ -61,8 +66,7 @@ def with_settings(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Call
 def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any]) -> BaseModel:
     _refuse_unknown_variables()
     values = {name: value for name, value in given.items() if value is not None and value != ()}
-    if context.get_parameter_source("password_file") is not ParameterSource.COMMANDLINE:  # options win
-        values |= _secrets_from_environment(model)
+    values |= _secrets_from_environment(context, model)
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -71,7 +75,9 @@ def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any])
         if fault["type"] == "missing":
             raise SettingsError(f"{_source(context, name)} is required") from error
         reason = fault["msg"].removeprefix("Value error, ")
-        named = fault["type"] == "value_error" or name == "password"  # our own sentences name the value
+        named = fault["type"] == "value_error" or name in _secret_names(
+            model
+        )  # our own sentences name the value
         received = "" if named or isinstance(fault["input"], dict) else f" (received {fault['input']!r})"
         raise SettingsError(f"{_source(context, name)}: {reason}{received}") from error
 
@@ -122,10 +128,10 @@ def _refuse_unknown_variables() -> None:
     names = [name for name in os.environ if name.startswith(PREFIX)]
     if not names:
         return
-    known = frozenset().union(*_known_keys().values())
+    known = frozenset().union(*_known_keys().values(), *map(_secret_names, map(_model, MODELS)))
     for name in names:
         key = name.removeprefix(PREFIX).lower()
-        if key not in known and key != "password":
+        if key not in known:
             raise SettingsError(f"unknown setting: environment variable {name}")
 
 
@@ -166,16 +172,23 @@ def _kinds(field: FieldInfo) -> set[object]:
     return {get_origin(part) or part for part in parts}
 
 
-def _secrets_from_environment(model: type[BaseModel]) -> dict[str, str]:
-    secrets = [name for name, field in model.model_fields.items() if _is_secret(field)]
+def _secret_names(model: type[BaseModel]) -> list[str]:
+    return [name for name, field in model.model_fields.items() if _is_secret(field)]
+
+
+def _secrets_from_environment(context: click.Context, model: type[BaseModel]) -> dict[str, str]:
+    """The secrets that are variables; `--password-file`, given as an option, wins over TIDESYNC_PASSWORD."""
     return {
-        name: os.environ[variable] for name in secrets if (variable := PREFIX + name.upper()) in os.environ
+        name: os.environ[variable]
+        for name in _secret_names(model)
+        if (variable := PREFIX + name.upper()) in os.environ
+        and context.get_parameter_source(f"{name}_file") is not ParameterSource.COMMANDLINE
     }
 
 
 def _source(context: click.Context, name: str) -> str:
     source = context.get_parameter_source(name) if name else None
-    if source is ParameterSource.ENVIRONMENT or name == "password":
+    if source is ParameterSource.ENVIRONMENT or (name and source is None):  # no option: a secret
         return PREFIX + name.upper()
     if source is ParameterSource.DEFAULT_MAP:
         return f"{FILE_NAME}: {name}"

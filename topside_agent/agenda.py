@@ -30,6 +30,10 @@ class Agenda:
                 return vehicle
         return None
 
+    def forget(self, vehicle: str) -> None:
+        """Name `vehicle` no more."""
+        self._standing.pop(vehicle, None)
+
     @property
     def due_ns(self) -> int:
         """When `pop` has something to name at the earliest; far off when there is nothing."""

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from broker.clock import Clock, Reading, read
 from broker.connection import Connection, Incoming
 from broker.inbox import Inbox, Letter
+from broker.metrics import counts_of
 from schemas import messages, topics
 from topside_agent.agenda import Agenda
+from topside_agent.counts import TopsideCounts
 from topside_agent.handshaker import Handshaker
+from topside_agent.homeassistant import HomeAssistant
 from topside_agent.lull import Lull
 from topside_agent.outbox import Outbox
 from topside_agent.publisher import Publisher
@@ -20,6 +23,7 @@ from topside_agent.roster import Roster
 if TYPE_CHECKING:
     from broker.errors import BrokerError
     from broker.late_stamp import LateStamp
+    from broker.loop import Loop
     from topside_agent.exchanger import Reason
     from topside_agent.http_get import Got
     from topside_agent.measurement import Measurement
@@ -59,6 +63,7 @@ class TopsideAgent:
             will=self._outbox.status("offline"),
         )
         self._publisher = Publisher(self._outbox, self._connection.publish)
+        self._homeassistant = HomeAssistant(settings, self._connection.publish)
         self._handshakers = [self._handshaker(*pair) for pair in settings.http_urls.items()]
 
     # Service
@@ -67,6 +72,16 @@ class TopsideAgent:
     def failure(self) -> BrokerError | None:
         """Why it ended by itself, once it has."""
         return self._connection.failure
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """What must come round for it to be alive."""
+        return (self._connection.loop,)
+
+    @property
+    def standing(self) -> str:
+        """How it stands with the broker, in words."""
+        return self._connection.standing
 
     def start(self) -> None:
         """Connect and begin, in the network thread."""
@@ -85,6 +100,15 @@ class TopsideAgent:
         """Whether it has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
 
+    def counts(self) -> TopsideCounts:
+        """How it stands now; any thread may ask."""
+        now_raw_ns = self._clock.raw_ns()
+        return TopsideCounts(
+            self._settings.topside,
+            counts_of("topside", self._connection, self._inbox.dropped),
+            [measurement.standing(now_raw_ns) for measurement in list(self._roster)],
+        )
+
     # Owner of the connection: called in the network thread
 
     def connected(self) -> None:
@@ -102,6 +126,7 @@ class TopsideAgent:
         for measurement in self._roster:
             measurement.appeared(now_raw_ns)
             self._wake_at(measurement)
+        self._homeassistant.connected(measurement.vehicle for measurement in self._roster)
 
     def disconnected(self, reason: str) -> None:
         """Pings under way will not be answered."""
@@ -113,6 +138,8 @@ class TopsideAgent:
         """One message: pongs first, they are in a hurry."""
         letter = self._inbox.open(message)
         if letter is None:
+            if not message.payload:
+                self._on_cleared(message.topic)
             return
         kind = letter.topic.kind
         if kind is topics.PONG:
@@ -155,7 +182,7 @@ class TopsideAgent:
         if refused:
             self._inbox.drop(refused.reason, _SENTENCES[refused.reason], letter.incoming)
         now_raw_ns = self._clock.raw_ns()
-        follows = measurement.exchange_due_ns <= now_raw_ns  # the second ping of a pair
+        follows = measurement.exchange_due_ns <= now_raw_ns  # a train is under way
         if not measurement.exchanger.waiting and not follows:
             self._lull.answered(measurement.vehicle)
         self._publish_soon(measurement, now_raw_ns)
@@ -168,6 +195,30 @@ class TopsideAgent:
         if measurement:
             measurement.appeared(self._clock.raw_ns())
             self._wake_at(measurement)
+            self._homeassistant.announce(vehicle)
+
+    def _on_cleared(self, name: str) -> None:
+        """A status was cleared (`tidesync forget`): drop the vehicle, unless it answers or was named."""
+        try:
+            topic = topics.parse(self._settings.topic_root, name)
+        except topics.InvalidTopicError:
+            return
+        vehicle, measurement = topic.vehicle, self._roster.get(topic.vehicle)
+        if topic.kind is not topics.STATUS or vehicle is None or vehicle in self._settings.vehicles:
+            return
+        if measurement is None:  # it was forgotten before this process began
+            self._forget(vehicle)
+        elif measurement.needs_handshake(self._clock.raw_ns(), since_raw_ns=0):  # it has long been silent
+            self._publisher.batches(measurement)
+            self._forget(vehicle)
+            _log.info("%s is forgotten: its status was cleared", vehicle)
+
+    def _forget(self, vehicle: str) -> None:
+        """Home Assistant first: it would stumble over a result that is empty."""
+        self._homeassistant.forget(vehicle)
+        for place in (self._publisher, self._lull, self._agenda, self._roster):
+            place.forget(vehicle)
+        self._departures.pop(vehicle, None)
 
     def _on_info(self, letter: Letter) -> None:
         vehicle, info = letter.topic.vehicle, letter.body

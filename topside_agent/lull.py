@@ -25,6 +25,11 @@ class Lull:
         """Note that `vehicle` has answered."""
         self._sent_ns.pop(vehicle, None)
 
+    def forget(self, vehicle: str) -> None:
+        """Name `vehicle` no more."""
+        self._sent_ns.pop(vehicle, None)
+        self._waiting_until_ns.pop(vehicle, None)
+
     def wait(self, vehicle: str, now_ns: int) -> None:
         """Have `vehicle` named by `released` once its result may go out."""
         self._waiting_until_ns.setdefault(vehicle, now_ns + PATIENCE_NS)

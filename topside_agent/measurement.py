@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from schemas.exchange import HTTP_METHOD, MQTT_METHOD, Exchange
 from topside_agent.backlog import Backlog
+from topside_agent.counts import Counts, Standing
 from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
 from topside_agent.exchanger import Exchanger, Refused
 from topside_agent.fallback import Fallback
@@ -46,6 +47,7 @@ class Measurement:
         )
         self.estimator = OffsetEstimator(estimator or EstimatorSettings())
         self.fallback = Fallback(estimator or EstimatorSettings())
+        self.counts = Counts()
         self._settings = settings
         self._resolution_ns = resolution_ns
         self._schedule = Schedule(
@@ -61,6 +63,7 @@ class Measurement:
         self._last_state: State | None = None
         self._last_exchange_raw_ns: int | None = None
         self._published_raw_ns: int | None = None
+        self._result: OffsetResult | None = None
 
     def next_due_ns(self) -> int:
         """Topside's RAW at which `expire`, `ping` or `publish` may next have something to do."""
@@ -106,6 +109,7 @@ class Measurement:
         if isinstance(outcome, Exchange):
             self._take(outcome, received.raw_ns)
             return None
+        self.counts.rejected[outcome.reason] += 1
         if outcome.ours and outcome.reason != "repeated":
             self._refused += 1
             self._error = "invalid_pi_time" if outcome.reason == "invalid_pi_time" else self._error
@@ -118,6 +122,9 @@ class Measurement:
             self._since_cut = 0
         if added.accepted:
             self._since_cut += 1
+            self.counts.accepted(exchange.delay_ns)
+        else:
+            self.counts.rejected[added.reason or "other"] += 1
         self._changed |= added.cut is not None or self._on_http
         self._last_exchange_raw_ns = now_raw_ns
         self._error = None
@@ -166,7 +173,22 @@ class Measurement:
         self._last_state = state
         self._published_raw_ns = now.raw_ns
         self._changed = False
-        return result_of(self.vehicle, estimate, progress, self._settings)
+        self._result = result_of(self.vehicle, estimate, progress, self._settings)
+        return self._result
+
+    def standing(self, now_raw_ns: int) -> Standing:
+        """How it stands at topside's RAW `now_raw_ns`; other threads may ask."""
+        newest_ns, result, published_ns = self._newest_raw_ns, self._result, self._published_raw_ns or 0
+        return Standing(
+            vehicle=self.vehicle,
+            exchanges=self.exchanger.seq,
+            timeouts=self.exchanger.timeouts,
+            rejected=dict(self.counts.rejected),
+            delays=self.counts.delays,
+            last_exchange_age_s=None if newest_ns is None else max(0, now_raw_ns - newest_ns) / 1e9,
+            result=result,
+            current=now_raw_ns - published_ns <= _overdue_ns(self._settings),
+        )
 
     @property
     def _something_to_say(self) -> bool:
@@ -223,3 +245,8 @@ class Measurement:
         if self._published_raw_ns is None:
             return 0
         return self._published_raw_ns + round(self._settings.publish_interval_s * 1e9)
+
+
+def _overdue_ns(settings: TopsideSettings) -> int:
+    """A result that has not been followed by another for so long is no longer what holds."""
+    return round((2 * settings.publish_interval_s + 1) * 1e9)

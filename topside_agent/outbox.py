@@ -36,6 +36,10 @@ class Outbox:
         """How a vehicle's clock stands."""
         return self._outgoing(topics.OFFSET, result.vehicle, result.encode())
 
+    def no_result(self, vehicle: str) -> Outgoing:
+        """What clears the retained result of a vehicle."""
+        return self._outgoing(topics.OFFSET, vehicle, b"")
+
     def batch(self, vehicle: str, payload: bytes) -> Outgoing:
         """Finished exchanges, encoded already."""
         return self._outgoing(topics.EXCHANGE, vehicle, payload)

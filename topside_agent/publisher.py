@@ -46,6 +46,11 @@ class Publisher:
         for payload in measurement.backlog.again(from_seq, to_seq):
             self._send(self._outbox.batch(measurement.vehicle, payload))
 
+    def forget(self, vehicle: str) -> None:
+        """Have the broker retain no result of `vehicle`."""
+        self._logged.pop(vehicle, None)
+        self._send(self._outbox.no_result(vehicle))
+
     def _log_change(self, result: OffsetResult) -> None:
         if self._logged.get(result.vehicle) == (result.state, result.error):
             return

@@ -45,6 +45,11 @@ class Roster:
         full = len(self._measurements) >= _MOST_VEHICLES
         return known if known or self._settings.vehicle or full else self._add(vehicle)
 
+    def forget(self, vehicle: str) -> None:
+        """Measure `vehicle` no more, until it says again that it is online."""
+        self._measurements.pop(vehicle, None)
+        self._infos.pop(vehicle, None)
+
     def informed(self, vehicle: str, info: Info) -> None:
         """Take in what a vehicle says of itself."""
         if vehicle in self._measurements:

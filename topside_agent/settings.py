@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
-from broker.settings import ConnectionSettings
+from broker.settings import AgentSettings, MetricsSettings
 from schemas.names import Topside, vehicle_name
 from topside_agent.http_get import parse_url
 
@@ -28,7 +28,7 @@ VehicleChoice = Annotated[str, AfterValidator(_checked)]
 """`rov1`, or `rov1=http://192.168.2.2:9150` to fall back on that address."""
 
 
-class TopsideSettings(ConnectionSettings):
+class TopsideSettings(MetricsSettings, AgentSettings):
     """Whom to measure, how often, and when a result counts as what."""
 
     topside: Topside = Field("topside", description="This surface station's name in topics")
@@ -70,6 +70,15 @@ class TopsideSettings(ConnectionSettings):
     )
     handshake_interval_s: float = Field(
         2.0, ge=0.2, le=3600, description="Seconds between handshakes over HTTP with a vehicle out of reach"
+    )
+
+    homeassistant_discovery: bool = Field(
+        default=False, description="Have Home Assistant find each vehicle by itself, as a device"
+    )
+    homeassistant_prefix: str = Field(
+        "homeassistant",
+        pattern=r"^[^+#\s\x00]{1,100}$",
+        description="Home Assistant's discovery prefix",
     )
 
     @field_validator("vehicle")

@@ -48,7 +48,7 @@ class RunningBroker:
         self._process.wait()
 
     def stop(self):
-        if self._process.poll() is None:
+        if self._process and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(10)
 

@@ -38,10 +38,12 @@ class Source:
             broker_connected=False,
             broker_problem="connection refused",
             uptime_s=12.5,
+            reconnects=0,
             pings_answered=0,
             messages_dropped={},
             last_ping_topside=None,
             last_ping_age_s=None,
+            clock_changes={"step": 2, "suspend": 0},
             clock_synchronized=False,
             simulated=True,
         )
@@ -123,6 +125,15 @@ def test_health_is_200_without_a_broker_and_says_so(client: TestClient) -> None:
     state = reply.json()
     assert (state["vehicle"], state["broker_connected"], state["last_ping_age_s"]) == ("rov1", False, None)
     assert (state["uptime_s"], state["broker_problem"]) == (12.5, "connection refused")
+
+
+def test_prometheus_finds_the_same_beside_it(client: TestClient) -> None:
+    reply = client.get("/metrics")
+    assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert "tidesync_broker_connected 0.0" in reply.text
+    assert 'tidesync_clock_changes_total{kind="step",vehicle="rov1"} 2.0' in reply.text
+    assert "tidesync_last_ping_age_seconds" not in reply.text
+    assert 'href="metrics"' in client.get("/").text
 
 
 @pytest.fixture

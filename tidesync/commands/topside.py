@@ -5,9 +5,11 @@ from __future__ import annotations
 import click
 
 from broker.clock import SystemClock
-from tidesync.lifecycle import run_until_stopped
+from tidesync.lifecycle import run_agent
+from tidesync.metrics_server import metrics_served
 from tidesync.settings import with_settings
 from topside_agent.agent import TopsideAgent
+from topside_agent.metrics import topside_families
 from topside_agent.settings import TopsideSettings
 
 
@@ -15,4 +17,6 @@ from topside_agent.settings import TopsideSettings
 @with_settings(TopsideSettings)
 def command(settings: TopsideSettings) -> int:
     """Measure every vehicle that is online, or those given, and publish the results."""
-    return run_until_stopped(TopsideAgent(settings, SystemClock()))
+    agent = TopsideAgent(settings, SystemClock())
+    with metrics_served(settings, lambda: topside_families(agent.counts())):
+        return run_agent(agent, settings.heartbeat_file)

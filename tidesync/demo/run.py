@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
 import time
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from tidesync.demo.settings import DemoSettings, demo_clock
 from tidesync.demo.table import demo_table
 from tidesync.demo.witness import Witness
 from tidesync.errors import NotSoError
+from tidesync.keys import unseen_interrupt
 from topside_agent.agent import TopsideAgent
 from topside_agent.recorder.agent import RecorderAgent
 from topside_agent.recorder.settings import RecorderSettings
@@ -60,6 +62,7 @@ class Demo:
         self._session = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
         self._root = settings.root or platformdirs.user_data_path("tidesync") / f"demo-{self._session}"
         self._vehicles: dict[str, SimulatedClock] = {}
+        self._page: str | None = None
 
     def run(self) -> Outcome:
         """Run for the time set; errors of settings and brokers are raised."""
@@ -69,6 +72,9 @@ class Demo:
             witness = self._start_witness(stack, url)
             for service in self._services(url):
                 _start(stack, service)
+            if self._settings.dashboard:
+                self._page = self._start_dashboard(stack, url)
+                self._console.print(f"Dashboard: {self._page}\n", highlight=False, soft_wrap=True)
             state = self._start_session(witness)
             self._show(witness)
             stopped = self._stop_session(witness) or state
@@ -100,6 +106,21 @@ class Demo:
         for vehicle, clock in self._vehicles.items():
             yield PiAgent(PiSettings(broker=url, vehicle=vehicle, no_http=True), clock)
 
+    def _start_dashboard(self, stack: contextlib.ExitStack, url: str) -> str:
+        """Serve it, on another port when its own is taken; returns where."""
+        from topside_agent.dashboard.agent import DashboardAgent  # noqa: PLC0415 - FastAPI takes half a second
+        from topside_agent.dashboard.errors import AddressUnusableError  # noqa: PLC0415
+        from topside_agent.dashboard.settings import DashboardSettings  # noqa: PLC0415
+
+        settings = DashboardSettings(broker=url, port=self._settings.dashboard_port)
+        try:
+            agent = DashboardAgent(settings, self._clock)
+            _start(stack, agent)
+        except AddressUnusableError:
+            agent = DashboardAgent(settings.model_copy(update={"port": 0}), self._clock)
+            _start(stack, agent)
+        return agent.url
+
     def _start_session(self, witness: Witness) -> SessionState:
         sensors = {f"sensor{n}": vehicle for n, vehicle in enumerate(self._vehicles, start=1)}
         sensors["inWater"] = next(iter(self._vehicles))
@@ -126,11 +147,14 @@ class Demo:
         )
 
     def _show(self, witness: Witness) -> None:
-        end = time.monotonic() + self._settings.duration
-        with Live(console=self._console, refresh_per_second=4, transient=False) as live:
-            while (left_s := end - time.monotonic()) > 0:
-                live.update(self._table(witness, f"{left_s:.0f} s to go"))
-                time.sleep(min(_REFRESH_S, left_s))
+        end = math.inf if self._page else time.monotonic() + self._settings.duration
+        with unseen_interrupt(), Live(console=self._console, refresh_per_second=4) as live:
+            with contextlib.suppress(KeyboardInterrupt) if self._page else contextlib.nullcontext():
+                while (left_s := end - time.monotonic()) > 0:
+                    live.update(
+                        self._table(witness, "Ctrl-C ends" if self._page else f"{left_s:.0f} s to go")
+                    )
+                    time.sleep(min(_REFRESH_S, left_s))
             live.update(self._table(witness, ""))
 
     def _table(self, witness: Witness, caption: str) -> Any:

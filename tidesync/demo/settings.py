@@ -18,6 +18,10 @@ class DemoSettings(BaseModel):
     duration: float = Field(15.0, ge=3, le=86_400, description="Seconds to run")
     vehicles: int = Field(2, ge=1, le=100, description="Simulated vehicles, named rov1, rov2, …")
     broker: BrokerUrl | None = Field(None, description="Use this broker, not an embedded one")
+    dashboard: bool = Field(default=False, description="Serve the dashboard too, and run until Ctrl-C")
+    dashboard_port: int = Field(
+        8780, ge=0, le=65535, description="Its port; another one when this is taken, 0 takes a free one"
+    )
     root: Path | None = Field(None, description="Recorder's folder; else a new one in the data folder")
 
 

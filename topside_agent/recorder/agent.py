@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from broker.clock import Clock, Reading, read
 from broker.connection import Connection, Incoming
 from broker.inbox import Inbox, Letter
+from broker.metrics import counts_of
 from schemas import messages, topics
 from schemas.base import InvalidMessageError
 from schemas.instants import utc_from_ns
 from topside_agent.recorder import desk, files
 from topside_agent.recorder.closing import close
+from topside_agent.recorder.counts import RecorderCounts
 from topside_agent.recorder.directory import Directory
 from topside_agent.recorder.errors import RefusedError
 from topside_agent.recorder.outbox import Outbox
@@ -22,6 +24,7 @@ from topside_agent.recorder.sessions import Sessions
 
 if TYPE_CHECKING:
     from broker.errors import BrokerError
+    from broker.loop import Loop
     from topside_agent.recorder.ending import Closing
     from topside_agent.recorder.live import LiveSession
     from topside_agent.recorder.settings import RecorderSettings
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
+_DISK_PATIENCE_S = 60.0
+"""Files are written in the network thread, and a memory card can hold a write back for half a minute."""
 _KIND_LEVEL = 2
 """In `vehicle/{vehicle}/exchange/{topside}`."""
 
@@ -46,6 +51,7 @@ class RecorderAgent:
         self._connection = Connection(
             settings, self, clock, name=f"tidesync-recorder-{settings.name}", persistent=True
         )
+        self._connection.loop.patience_s = _DISK_PATIENCE_S
         self._outbox = Outbox(self._connection, settings.topic_root)
 
     # Service
@@ -54,6 +60,16 @@ class RecorderAgent:
     def failure(self) -> BrokerError | None:
         """Why it ended by itself, once it has."""
         return self._connection.failure
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """What must come round for it to be alive."""
+        return (self._connection.loop,)
+
+    @property
+    def standing(self) -> str:
+        """How it stands with the broker, in words."""
+        return self._connection.standing
 
     def start(self) -> None:
         """Take up what was being recorded, connect; UnusableRootError when the root cannot be written."""
@@ -73,6 +89,16 @@ class RecorderAgent:
     def wait_until_finished(self, timeout_s: float) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
+
+    def counts(self) -> RecorderCounts:
+        """How it stands now; any thread may ask."""
+        now = read(self._clock)
+        return RecorderCounts(
+            self._settings.name,
+            counts_of("recorder", self._connection, self._inbox.dropped),
+            files.free_bytes(self._settings.root),
+            [live.standing(now) for live in self._sessions],
+        )
 
     # Owner of the connection: called in the network thread
 

@@ -51,7 +51,8 @@ class Outage(Message):
 
 
 EventLine = Event | Reboot | Gap | Outage
-_LINE: TypeAdapter[EventLine] = TypeAdapter(Annotated[EventLine, Field(discriminator="kind")])
+LINE: TypeAdapter[EventLine] = TypeAdapter(Annotated[EventLine, Field(discriminator="kind")])
+"""Takes a line of `events.jsonl`."""
 
 Identity = tuple[str | int, ...]
 
@@ -70,7 +71,7 @@ def identity(line: EventLine) -> Identity:
 def decode_line(line: bytes) -> EventLine | None:
     """The event in a line, or None where it is none of ours: other tools may append theirs."""
     try:
-        return _LINE.validate_json(line)
+        return LINE.validate_json(line)
     except ValidationError:
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -34,6 +35,14 @@ def claim_root(root: Path) -> int | None:
         if error.errno != errno.ENOSPC:  # a full disk heals, and is told when a session is written
             raise UnusableRootError(f"{root} cannot be written: {error.strerror}") from error
     return _lock(root)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """How much may still be written there; None when the disk cannot be asked."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
 
 
 def _lock(root: Path) -> int | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult, ResendCommand, SessionState
+from topside_agent.recorder.counts import SessionStanding
 from topside_agent.recorder.ending import Closing
 from topside_agent.recorder.session import Session
 from topside_agent.recorder.store import SessionStore
@@ -67,6 +68,17 @@ class LiveSession:
     def state(self) -> SessionState:
         """The state to publish now."""
         return self.session.state(self.store.problem)
+
+    def standing(self, now: Reading) -> SessionStanding:
+        """How the recording stands; other threads may ask."""
+        return SessionStanding(
+            session=self.recording.session,
+            recording=self.active,
+            alarm=(self.store.problem or self.session.alarm) is not None,
+            waiting=self.store.waiting,
+            write_errors=self.store.write_errors,
+            vehicles=self.session.standings(now),
+        )
 
     def wants(self, vehicle: str) -> bool:
         """Whether messages about `vehicle` concern this session."""

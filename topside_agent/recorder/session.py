@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from schemas.instants import utc_from_ns
 from schemas.messages import SessionState
 from schemas.metadata import SessionBlock, SessionFiles, VehicleBlock, sensor_entry
+from topside_agent.recorder.counts import VehicleStanding
 from topside_agent.recorder.events import EventLine, Gap, Identity, identity
 from topside_agent.recorder.holes import SeqWatch
 from topside_agent.recorder.journal import Known, Stream
@@ -153,6 +154,21 @@ class Session:
             error=problem,
         )
 
+    def standings(self, now: Reading) -> list[VehicleStanding]:
+        """How each vehicle's recording stands; other threads may ask."""
+        return [
+            VehicleStanding(
+                vehicle=vehicle,
+                exchanges=log.exchanges,
+                missing=self._missing(vehicle),
+                lost=log.lost,
+                gaps=log.gaps,
+                age_s=max(0, now.raw_ns - log.heard_ns) / 1e9,
+                lag_s=None if (newest := log.last_exchange_ns) is None else (now.realtime_ns - newest) / 1e9,
+            )
+            for vehicle, log in list(self._vehicles.items())
+        ]
+
     def part(self) -> Part:
         """What we have to say in `sync_metadata.json`."""
         entries = {
@@ -195,7 +211,7 @@ class Session:
         return VehicleBlock(
             topside=log.topside,
             exchanges=log.exchanges,
-            missing=sum(watch.missing for stream, watch in self._watches.items() if stream[0] == log.vehicle),
+            missing=self._missing(log.vehicle),
             events=log.events,
             last_exchange_at=None if log.last_exchange_ns is None else utc_from_ns(log.last_exchange_ns),
             result=log.result,
@@ -204,6 +220,10 @@ class Session:
             end=summary.end if summary else None,
             segments=summary.segments if summary else None,
         )
+
+    def _missing(self, vehicle: str) -> int:
+        watches = list(self._watches.items())
+        return sum(watch.missing for stream, watch in watches if stream[0] == vehicle)
 
     def _take_one(self, exchange: Exchange, batch: int | None, now: Reading, taken: Taken) -> None:
         stream = (exchange.vehicle, exchange.topside)
@@ -238,7 +258,11 @@ class Session:
         if name in self._event_ids:
             return False
         self._event_ids.add(name)
-        self._log(event.vehicle, now).events += 1
+        log = self._log(event.vehicle, now)
+        log.events += 1
+        if isinstance(event, Gap):
+            log.gaps += 1
+            log.lost += event.to_seq - event.from_seq + 1
         return True
 
     def _log(self, vehicle: str, now: Reading) -> VehicleLog:

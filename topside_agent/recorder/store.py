@@ -35,6 +35,7 @@ class SessionStore:
     def __init__(self, folder: Path, memory_exchanges: int) -> None:
         self.folder = folder
         self.problem: str | None = None
+        self.write_errors = 0
         self.exchanges_path = folder / recording.FOLDER / "exchanges.jsonl"
         self.offsets_path = folder / recording.FOLDER / "offsets.csv"
         self._events_path = folder / recording.FOLDER / "events.jsonl"
@@ -51,6 +52,11 @@ class SessionStore:
     def full(self) -> bool:
         """Whether the memory holds as much as it may; what comes now must be asked for again later."""
         return len(self._exchanges) >= self._memory_exchanges
+
+    @property
+    def waiting(self) -> int:
+        """Lines that the disk has not taken yet."""
+        return len(self._exchanges) + len(self._events)
 
     def load(self) -> tuple[list[Exchange], list[EventLine]]:
         """What an earlier life has written; a torn last line is put right first."""
@@ -152,6 +158,7 @@ class SessionStore:
         try:
             work()
         except OSError as error:
+            self.write_errors += 1
             sentence = f"cannot write {error.filename or self.folder}: {error.strerror}"
             self.problem = self.problem or sentence
             if self._said is None:

@@ -31,6 +31,9 @@ class VehicleLog:
     """The newest of them that has an offset: what the consumer is given."""
     exchanges: int = 0
     events: int = 0
+    gaps: int = 0
+    lost: int = 0
+    """Exchanges in those gaps."""
     last_exchange_ns: int | None = None
     """Topside's realtime at the destination of the newest exchange."""
     silent_since_ns: int | None = None

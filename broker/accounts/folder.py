@@ -1,0 +1,85 @@
+"""The folder that the broker reads its accounts from: `accounts.json`, and what is made of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from broker.accounts.book import AccountsError, Book
+from broker.accounts.texts import texts
+from broker.private_files import PrivateFile, broker_owner, make_folder, replace_all, unusable
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+SOURCE = "accounts.json"
+_MODE = 0o750
+
+
+class AccountFolder:
+    """Reads and changes the accounts below one folder; one change at a time, whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+
+    def read(self) -> Book | None:
+        """The accounts, or None where there are none yet; AccountsError when they cannot be read."""
+        path = self.path / SOURCE
+        try:
+            return Book.decode(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except AccountsError as error:
+            raise AccountsError(f"{path}: {error}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise AccountsError(unusable(path, error)) from error
+
+    def change(self, change: Callable[[Book | None], Book]) -> Book:
+        """Write what `change` makes of the accounts; nobody else changes them meanwhile."""
+        try:
+            make_folder(self.path, _MODE)
+            with _locked(self.path):
+                before = self.read()
+                if before is None:
+                    self._refuse_foreign()
+                book = change(before)
+                self._write(book)
+        except OSError as error:
+            raise AccountsError(unusable(self.path, error)) from error
+        return book
+
+    def _write(self, book: Book) -> None:
+        """The source last: a revoked account is not gone from it before it is gone from the others."""
+        owner = broker_owner(self.path)
+        contents = texts(book) | {SOURCE: book.encode()}
+        replace_all(self.path, {name: PrivateFile(text.encode(), owner) for name, text in contents.items()})
+
+    def _refuse_foreign(self) -> None:
+        """Files of somebody's own making are not overwritten."""
+        for name in texts(Book()):
+            if (self.path / name).exists():
+                raise AccountsError(
+                    f"{self.path / name} is not of our making ({SOURCE} is not beside it): move it away"
+                    " and add its accounts again, or take another --folder"
+                )
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Wait for another change to end; a file system without locks goes without."""
+    if sys.platform == "win32":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,78 @@
+"""The broker's own files, pure: mosquitto's passwords and ACL, NATS's permissions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from broker.accounts.book import Account, Book
+
+_ACL_HEAD = """\
+# Made by `tidesync broker`: change accounts with it, not here.
+# Literal entries for each account: a `pattern` would hold for every user, whatever its role.
+"""
+_NATS_HEAD = """\
+# Made by `tidesync broker`: change accounts with it, not here. `include` this in nats-server's configuration.
+# NATS hashes passwords in a way of its own: write nats-passwords.conf beside this file, with a line for each
+#   PASSWORD_name: "$2a$11$…"    as `nats server passwd` prints it for the account's password
+# NATS does not bind client ids to users, as mosquitto does with use_username_as_clientid.
+include nats-passwords.conf
+"""
+_NATS_SESSIONS = "$MQTT.>"
+"""What a subscriber at QoS 1 needs besides its topics: NATS delivers to it there."""
+
+
+def texts(book: Book) -> dict[str, str]:
+    """Each file's name and content."""
+    return {"passwords": passwords(book), "acl": acl(book), "nats.conf": nats(book)}
+
+
+def passwords(book: Book) -> str:
+    """What mosquitto calls password_file."""
+    return "".join(f"{account.name}:{account.password}\n" for account in book.accounts)
+
+
+def acl(book: Book) -> str:
+    """What mosquitto calls acl_file; what it does not allow is denied."""
+    return _ACL_HEAD + "".join(_acl_of(account, book.topic_root) for account in book.accounts)
+
+
+def _acl_of(account: Account, root: str) -> str:
+    allowed = account.permissions(root)
+    lines = [f"# {account.role}", f"user {account.name}"]
+    lines += [f"topic write {topic}" for topic in allowed.publish]
+    lines += [f"topic read {topic}" for topic in allowed.subscribe]
+    return "\n" + "\n".join(lines) + "\n"
+
+
+def nats(book: Book) -> str:
+    """NATS's `authorization` block, for its MQTT listener."""
+    users = "".join(_nats_user(account, book.topic_root) for account in book.accounts)
+    return f"{_NATS_HEAD}authorization {{\n  users = [\n{users}  ]\n}}\n"
+
+
+def _nats_user(account: Account, root: str) -> str:
+    allowed = account.permissions(root)
+    return (
+        f"    {{ # {account.role}\n"
+        f'      user: "{account.name}", password: $PASSWORD_{account.name}\n'
+        '      allowed_connection_types: ["MQTT"]\n'
+        "      permissions {\n"
+        f"        publish {{ {_allowed(allowed.publish)} }}\n"
+        f"        subscribe {{ {_allowed(allowed.subscribe, _NATS_SESSIONS)} }}\n"
+        "      }\n"
+        "    }\n"
+    )
+
+
+def _subject(topic_filter: str) -> str:
+    """NATS's subject for an MQTT filter; no level of ours has a dot, which would be written `//`."""
+    return topic_filter.replace("/", ".").replace("+", "*")
+
+
+def _allowed(filters: Iterable[str], *subjects: str) -> str:
+    """What is allowed and nothing else: NATS takes an empty list for no limit at all."""
+    listed = ", ".join(f'"{subject}"' for subject in [*map(_subject, filters), *subjects])
+    return f"allow: [{listed}]" if listed else 'deny: [">"]'

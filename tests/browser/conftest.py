@@ -1,0 +1,120 @@
+"""Fixtures: a real browser, a fleet on a real broker, the dashboard below a prefix it knows nothing of."""
+
+import re
+import shutil
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "network"))  # its boats and brokers sail here too
+
+from boats import Boat
+from brokers import MOSQUITTO, RunningBroker
+from dashboard_process import Dashboard
+from playwright.sync_api import expect, sync_playwright
+from prefix_proxy import PREFIX, PrefixProxy
+
+expect.set_options(timeout=15_000)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def broker(tmp_path):
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    running = RunningBroker("mosquitto", tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def boat(broker):
+    with ExitStack() as stack:
+        yield Boat(broker.url, stack)
+
+
+@pytest.fixture
+def dashboard(broker, tmp_path):
+    running = Dashboard(broker.url, tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def proxy(dashboard):
+    with PrefixProxy(dashboard.port) as running:
+        yield running
+
+
+class Visit:
+    """A page of the dashboard behind the proxy, that may complain of nothing and ask nobody else."""
+
+    def __init__(self, page, base):
+        self.page = page
+        self.base = base
+        self.complaints = []
+        self.requests = []
+        self.expected = ()
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def open(self, view=""):
+        self.page.goto(f"{self.base}{view}", wait_until="domcontentloaded")
+        return self.page
+
+    def row(self, vehicle):
+        return self.page.locator(f'tr[data-vehicle="{vehicle}"]')
+
+    def check(self):
+        assert self.complaints == []
+        assert self.requests
+        for url in self.requests:
+            parts = urlsplit(url)
+            assert parts.scheme in {"data", "blob"} or parts.netloc == urlsplit(self.base).netloc, url
+            assert parts.scheme in {"data", "blob"} or parts.path.startswith(PREFIX), url
+
+    def _note(self, message):
+        """A server that is away is the browser's own complaint, and cannot be kept from it."""
+        failed = re.match(r"Failed to load resource: (net::ERR_\w+|.* status of (\d+))", message.text)
+        if failed is None or failed[2] not in {None, "502", *self.expected}:
+            self.complaints.append(f"{message.type}: {message.text}")
+
+
+@pytest.fixture
+def visit(chromium, proxy):
+    with ExitStack() as stack:
+
+        def begin(base=proxy.url, **options):
+            context = chromium.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
+            stack.callback(context.close)
+            context.set_default_timeout(15_000)
+            return Visit(context.new_page(), base)
+
+        yield begin

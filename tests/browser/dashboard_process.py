@@ -1,0 +1,50 @@
+"""The dashboard in a process of its own, which can be killed, frozen and started again on its port."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from contextlib import suppress
+
+from brokers import until
+
+from broker.embedded import free_port
+
+
+class Dashboard:
+    def __init__(self, broker_url, folder, *options, **environment):
+        self.port = free_port("127.0.0.1")
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self._command = ["dashboard", "--broker", broker_url, "--port", str(self.port), *options]
+        self._environment = os.environ | environment
+        self._log = folder / "dashboard.log"
+        self._process = None
+
+    def start(self):
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tidesync", *self._command],
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+            )
+        until(self._serves, 20, "the dashboard serving")
+
+    def send(self, number):
+        self._process.send_signal(number)
+
+    def kill(self):
+        self.send(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self):
+        if self._process.poll() is None:
+            self.send(signal.SIGCONT)
+            self._process.terminate()
+            self._process.wait(10)
+
+    def _serves(self):
+        with suppress(OSError), urllib.request.urlopen(f"{self.url}health", timeout=0.5) as answer:
+            return answer.status == 200
+        return False

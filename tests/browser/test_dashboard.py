@@ -1,0 +1,321 @@
+"""The dashboard in a real browser, below a prefix it knows nothing of: live, honest when not, harmless."""
+
+import json
+import re
+import signal
+import time
+from contextlib import contextmanager
+
+import paho.mqtt.client as mqtt
+import pytest
+from brokers import until
+from dashboard_process import Dashboard
+from paho.mqtt.enums import CallbackAPIVersion
+from playwright.sync_api import expect
+from prefix_proxy import PrefixProxy
+
+from broker.clock import Step
+
+pytestmark = pytest.mark.browser
+
+S = 1_000_000_000
+SAID_S = 3.0
+"""What is dead is said to be so within this."""
+EVIL = "<script>console.error('injected')</script><img src=x onerror=console.error('injected')>"
+
+
+@contextmanager
+def at_most(seconds):
+    """What is inside may take so long, and a little for the browser to be asked."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began <= seconds + 0.3
+
+
+@pytest.fixture
+def fleet(boat):
+    """Two vehicles that are measured: one drifts."""
+    boat.topside()
+    boat.vehicle("rov1", offset_ns=-3 * S, drift_ppm=80.0)
+    boat.vehicle("rov2", offset_ns=42 * S)
+    return boat
+
+
+@pytest.fixture
+def live(fleet, visit):  # noqa: ARG001 - it must sail
+    """A page that shows both vehicles locked."""
+    visited = visit()
+    visited.open()
+    for vehicle in ("rov1", "rov2"):
+        expect(visited.row(vehicle).locator(".pill")).to_have_text("locked")
+    return visited
+
+
+def test_the_table_fills_from_a_live_fleet_and_its_numbers_move(live):
+    page = live.page
+    expect(page.locator("#link-text")).to_have_text("live")
+    expect(page.locator(".verdict")).to_have_text("The timing of all 2 vehicles can be trusted")
+    offset = live.row("rov1").locator(".c-offset .value")
+    expect(offset).to_have_text(re.compile(r"^−(3,000\.\d{3}|2,999\.\d{3})$"))
+    expect(live.row("rov2").locator(".c-offset .value")).to_have_text(
+        re.compile(r"^\+(42,000|41,999)\.\d{3}$")
+    )
+    before = offset.inner_text()
+    expect(offset).not_to_have_text(before)
+    expect(page.locator("#alarm")).to_be_hidden()
+    live.check()
+
+
+def test_a_vehicles_page_draws_its_curves_and_tells_its_steps(boat, visit):
+    boat.topside()
+    boat.vehicle("rov1", offset_ns=-3 * S, steps=(Step(7.0, 2 * S),))
+    visited = visit()
+    page = visited.open()
+    visited.row("rov1").locator(".name").click()
+    expect(page.locator("h1")).to_contain_text("rov1")
+    expect(page.locator('.graph .js-fill[d^="M"]')).not_to_have_count(0)
+    expect(page.locator('.graph .js-line[d^="M"]')).to_have_count(3)  # offset, delay, drift
+    expect(page.locator(".incidents li[data-kind=step]")).to_contain_text("clock stepped +2.000 s")
+    page.get_by_role("button", name="All of it").click()
+    page.get_by_role("button", name="3 h").click()
+    expect(page.locator(".graph .shape-label").first).to_contain_text("clock stepped")
+    page.get_by_role("link", name="All vehicles").click()
+    expect(visited.row("rov1")).to_be_visible()
+    visited.check()
+
+
+def test_a_broker_that_dies_is_said_within_three_seconds_and_its_return_too(live, broker):
+    page = live.page
+    broker.kill()
+    with at_most(SAID_S):
+        expect(page.locator("#alarm")).to_contain_text("No broker")
+        expect(live.row("rov1").locator(".pill")).to_have_text("no news")
+    expect(page.locator(".pill[data-state=locked]")).to_have_count(0)
+    expect(live.row("rov1")).to_have_attribute("data-fresh", "false")
+    expect(page.locator(".verdict")).to_have_text("No vehicle’s timing can be trusted now")
+    broker.start()
+    expect(live.row("rov1").locator(".pill")).to_have_text("locked", timeout=20_000)
+    expect(page.locator("#alarm")).to_be_hidden()
+    live.check()
+
+
+def test_a_broker_that_freezes_is_said_within_three_seconds(live, broker):
+    broker._process.send_signal(signal.SIGSTOP)
+    try:
+        with at_most(SAID_S):
+            expect(live.page.locator("#alarm")).to_be_visible()
+            expect(live.row("rov2").locator(".pill")).to_have_text("no news")
+    finally:
+        broker._process.send_signal(signal.SIGCONT)
+    expect(live.row("rov2").locator(".pill")).to_have_text("locked", timeout=20_000)
+    live.check()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_a_dead_server_is_said_within_three_seconds_and_its_return_too(live, dashboard, how):
+    dashboard.send(how)
+    with at_most(SAID_S):
+        expect(live.page.locator("#alarm")).to_contain_text("server has not answered")
+        expect(live.row("rov1").locator(".pill")).to_have_text("no news")
+    expect(live.page.locator(".pill[data-state=locked]")).to_have_count(0)
+    if how == signal.SIGKILL:
+        dashboard.kill()
+        dashboard.start()
+    else:
+        dashboard.send(signal.SIGCONT)
+    expect(live.row("rov1").locator(".pill")).to_have_text("locked", timeout=20_000)
+    expect(live.page.locator("#alarm")).to_be_hidden()
+    live.check()
+
+
+def test_a_vehicle_that_goes_silent_is_in_holdover_and_a_dead_topside_no_news(boat, visit):
+    topside = boat.topside(holdover_after_s=1.0)
+    vehicle = boat.vehicle("rov1")
+    visited = visit()
+    visited.open()
+    pill = visited.row("rov1").locator(".pill")
+    expect(pill).to_have_text("locked")
+    vehicle.stop()
+    expect(pill).to_have_text("holdover")
+    expect(visited.page.locator(".verdict")).to_contain_text("cannot be trusted")
+    topside.stop()
+    expect(pill).to_have_text("no news")
+    expect(visited.row("rov1").locator(".remark")).to_contain_text("is offline")
+    visited.check()
+
+
+def test_a_session_started_and_stopped_with_the_buttons_is_on_disk(fleet, visit, tmp_path):
+    fleet.recorder(tmp_path / "dives")
+    visited = visit()
+    page = visited.open()
+    expect(visited.row("rov1").locator(".pill")).to_have_text("locked")
+    page.get_by_label("Mission").fill("reef-42")
+    page.get_by_label("Vehicle", exact=True).fill("rov1")
+    page.get_by_role("button", name="Start recording").click()
+    entry = page.locator(".sessions li")
+    expect(entry.locator(".badge")).to_have_text("recording")
+    expect(entry.locator(".facts")).to_contain_text("inWater=rov1")
+    name = entry.get_attribute("data-session")
+    expect(visited.row("rov1").locator(".recording")).to_have_text(name.replace("-", "\u2011"))
+    expect(visited.row("rov2").locator(".recording")).to_have_text("–")
+    expect(entry.locator(".facts")).to_contain_text(re.compile(r"[1-9]\d+ exchanges"))
+    entry.get_by_role("button", name="Stop").click()
+    expect(entry.locator(".badge")).to_have_text("stopped")
+    folder = tmp_path / "dives" / "reef-42" / f"session_{name}"
+    metadata = json.loads((folder / "sync_metadata.json").read_text())
+    assert metadata["timeSync"]["inWater"]["offsetMs"] == pytest.approx(-3000, abs=5)
+    assert (folder / "time_sync" / "exchanges.jsonl").read_bytes().count(b"\n") > 10
+    assert (folder / "time_sync" / "offsets.csv").is_file()
+    visited.check()
+
+
+def test_without_a_recorder_the_button_says_so(live):
+    live.expected = {"504"}
+    page = live.page
+    page.get_by_label("Mission").fill("reef-42")
+    page.get_by_role("button", name="Start recording").click()
+    expect(page.locator(".start .fault")).to_contain_text("no recorder answered within 5 s")
+    live.check()
+
+
+def test_measure_now_makes_a_burst(live):
+    visited = live
+    page = visited.page
+    visited.row("rov1").get_by_role("button", name="Measure now").click()
+    expect(page.locator(".toast")).to_have_text("Told topside to measure rov1 now.")
+    visited.check()
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_never_scrolls_sideways(visit, scheme):
+    visited = visit(
+        viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True, is_mobile=True
+    )
+    page = visited.open()
+    expect(visited.row("rov1").locator(".pill")).to_have_text("locked")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    visited.row("rov1").locator(".name").click()
+    expect(page.locator('.graph .js-line[d^="M"]')).not_to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    visited.check()
+
+
+def publish(url, messages):
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", int(url.rpartition(":")[2]))
+    client.loop_start()
+    for topic, payload in messages:
+        client.publish(f"tidesync/v1/{topic}", payload, 1, retain=True).wait_for_publish(5)
+    client.loop_stop()
+    client.disconnect()
+
+
+def hostile(live_result):
+    """What a hostile peer gets past a broker: markup wherever text goes, a megabyte, names that are none."""
+    result = live_result | {"vehicle": "rov9", "method": EVIL, "boot_id": EVIL}
+    info = {
+        "schema_version": 1,
+        "vehicle": "rov9",
+        "version": EVIL,
+        "boot_id": "b",
+        "instance_id": "i",
+        "started_at": "2026-05-01T12:00:00Z",
+        "receive_stamp": "user",
+        "clock_synchronized": False,
+        "http_port": None,
+    }
+    session = {
+        "schema_version": 1,
+        "session": "evil",
+        "request_id": None,
+        "state": "recording",
+        "path": EVIL,
+        "mission": EVIL,
+        "sensors": {EVIL: EVIL},
+        "exchanges": 1,
+        "last_exchange_at": None,
+        "alarm": EVIL,
+        "error": "x" * 100_000,
+    }
+    yield "vehicle/rov9/offset/topside", json.dumps(result)
+    yield "vehicle/rov9/info", json.dumps(info)
+    yield "session/evil/state", json.dumps(session)
+    yield "vehicle/rov8/info", json.dumps(info | {"vehicle": "rov8", "version": "y" * 1_000_000})
+    yield "vehicle/rov1/info", "[" * 1_000_000
+    yield f"vehicle/{EVIL.replace('/', '')}/status", "online"
+    yield "vehicle/rov7/status", EVIL
+
+
+def test_markup_and_megabytes_of_a_hostile_peer_do_no_harm(live, broker, fleet):
+    live.expected = {"422"}  # a vehicle of that name is asked for
+    page = live.page
+    last = fleet.witness().until_state("rov1", "locked")
+    publish(broker.url, hostile(json.loads(last.encode())))
+    expect(live.row("rov9")).to_be_visible()
+    entry = page.locator(".sessions li[data-session=evil]")
+    expect(entry.locator(".session-name")).to_contain_text("<script>")
+    expect(entry.locator(".fault")).to_contain_text("<img src=x")
+    assert page.locator("main script, main img").count() == 0
+    assert page.locator("tbody tr").count() == 3
+    assert len(page.content()) < 200_000
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    page.goto(f"{live.base}#/vehicle/{'%3Cscript%3E'}/x")
+    expect(page.locator("h1")).to_contain_text("<script>")
+    page.goto(f"{live.base}#/vehicle/rov1/topside")
+    expect(page.locator(".pill")).to_have_text("locked")
+    live.check()
+
+
+def test_an_empty_fleet_says_how_to_begin(visit, broker):
+    visited = visit()
+    page = visited.open()
+    expect(page.locator(".empty")).to_contain_text("tidesync topside")
+    expect(page.locator(".empty")).to_contain_text(broker.url)
+    visited.check()
+
+
+@pytest.mark.usefixtures("fleet")
+def test_read_only_there_are_no_buttons(broker, visit, tmp_path):
+    running = Dashboard(broker.url, tmp_path, "--read-only")
+    running.start()
+    try:
+        with PrefixProxy(running.port) as proxy:
+            visited = visit(proxy.url)
+            page = visited.open()
+            expect(visited.row("rov1").locator(".pill")).to_have_text("locked")
+            for button in ("Measure now", "Start recording"):
+                expect(page.get_by_role("button", name=button)).to_have_count(0)
+            visited.check()
+    finally:
+        running.stop()
+
+
+@pytest.mark.usefixtures("fleet")
+def test_a_token_is_asked_for_once_and_holds_below_the_prefix(broker, visit, tmp_path):
+    running = Dashboard(broker.url, tmp_path, TIDESYNC_TOKEN="a token long enough")
+    running.start()
+    try:
+        with PrefixProxy(running.port) as proxy:
+            visited = visit(proxy.url)
+            visited.expected = {"401"}
+            page = visited.open()
+            field = page.get_by_label("The dashboard's token")
+            field.fill("something else")
+            page.get_by_role("button", name="Show me the fleet").click()
+            expect(page.locator(".fault")).to_have_text("that is not the token")
+            field.fill("a token long enough")
+            page.get_by_role("button", name="Show me the fleet").click()
+            expect(visited.row("rov1").locator(".pill")).to_have_text("locked")
+            page.reload()
+            expect(visited.row("rov1").locator(".pill")).to_have_text("locked")
+            visited.check()
+    finally:
+        running.stop()
+
+
+def test_this_test_would_see_a_request_elsewhere_and_a_complaint(live):
+    live.page.evaluate("const image = new Image(); image.src = 'http://evil.invalid/x.png'")
+    until(lambda: live.page.evaluate("1") and len(live.complaints) > 0, 10, "the complaint of the policy")
+    with pytest.raises(AssertionError):
+        live.check()

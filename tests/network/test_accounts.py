@@ -1,0 +1,323 @@
+"""Accounts and ACL on a real mosquitto: every role can do its work, and nothing of anyone else's."""
+
+import json
+import shutil
+from contextlib import ExitStack
+
+import pytest
+from boats import Boat
+from brokers import MOSQUITTO, until
+from intruder import ROOT, Intruder, WitnessOfAll
+from secured import SecuredBroker, tidesync
+
+from broker.settings import ConnectionSettings
+from topside_agent.recorder.agent import RecorderAgent
+from topside_agent.recorder.settings import RecorderSettings
+
+S = 1_000_000_000
+ACCOUNTS = {
+    "rov1": "vehicle",
+    "rov2": "vehicle",
+    "laptop": "topside",
+    "tablet": "topside",
+    "recorder": "recorder",
+    "viewer": "dashboard",
+    "operator": "operator",
+}
+OF_A_VEHICLE = [
+    "status",
+    "info",
+    "event",
+    *(
+        f"{kind}/{topside}"
+        for kind in ("ping", "pong", "exchange", "offset")
+        for topside in ("laptop", "tablet")
+    ),
+]
+EVERY_TOPIC = {
+    *(f"vehicle/{vehicle}/{rest}" for vehicle in ("rov1", "rov2") for rest in OF_A_VEHICLE),
+    *(f"topside/{topside}/{rest}" for topside in ("laptop", "tablet") for rest in ("status", "command")),
+    "session/s1/command",
+    "session/s1/state",
+}
+VEHICLES = ("rov1", "rov2")
+TOPSIDES = ("laptop", "tablet")
+SHOWN = {
+    *(f"vehicle/{vehicle}/{rest}" for vehicle in VEHICLES for rest in ("status", "info", "event")),
+    *(
+        f"vehicle/{vehicle}/{kind}/{topside}"
+        for vehicle in VEHICLES
+        for kind in ("exchange", "offset")
+        for topside in TOPSIDES
+    ),
+    "topside/laptop/status",
+    "topside/tablet/status",
+    "session/s1/state",
+}
+# Written out by hand, not made from the topic table: what is in neither set is forbidden.
+MAY_PUBLISH = {
+    "rov2": {
+        *(f"vehicle/rov2/{rest}" for rest in ("status", "info", "event", "pong/laptop", "pong/tablet")),
+    },
+    "laptop": {
+        *(
+            f"vehicle/{vehicle}/{kind}/laptop"
+            for vehicle in VEHICLES
+            for kind in ("ping", "exchange", "offset")
+        ),
+        "topside/laptop/status",
+    },
+    "recorder": {"topside/laptop/command", "topside/tablet/command", "session/s1/state"},
+    "viewer": set(),
+    "operator": {"topside/laptop/command", "topside/tablet/command", "session/s1/command"},
+}
+MAY_READ = {
+    "rov2": {f"vehicle/rov2/{rest}" for rest in ("status", "info", "ping/laptop", "ping/tablet")},
+    "laptop": {
+        *(
+            f"vehicle/{vehicle}/{rest}"
+            for vehicle in VEHICLES
+            for rest in ("status", "info", "event", "pong/laptop")
+        ),
+        "topside/laptop/command",
+    },
+    "recorder": (SHOWN - {f"vehicle/{vehicle}/{rest}" for vehicle in VEHICLES for rest in ("status", "info")})
+    - {"session/s1/state"}
+    | {"session/s1/command"},
+    "viewer": SHOWN,
+    "operator": SHOWN,
+}
+WILDCARDS = [
+    "#",
+    "tidesync/#",
+    "tidesync/v1/vehicle/+/#",
+    "+/+/+/+/+/+",
+    "$SYS/#",
+    "$share/all/tidesync/v1/#",
+]
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory):
+    """A folder with all accounts, made once."""
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    made = SecuredBroker(tmp_path_factory.mktemp("fleet"))
+    for name, role in ACCOUNTS.items():
+        made.add(role, name)
+    return made.folder
+
+
+@pytest.fixture
+def secured(fleet, tmp_path):
+    shutil.copytree(fleet, tmp_path, dirs_exist_ok=True)
+    running = SecuredBroker(tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def boat(secured):
+    secured.start()
+    with ExitStack() as stack:
+        yield Boat(secured.url, stack)
+
+
+@pytest.fixture
+def witness(secured):
+    """One who sees everything, on a running broker that also knows the accounts."""
+    secured.add("operator", "witness")
+    with (secured.config / "acl").open("a") as acl:
+        acl.write(WitnessOfAll.ACL)
+    secured.start()
+    made = WitnessOfAll(secured.url, "witness", secured.password("witness"))
+    made.subscribe("#")
+    yield made
+    made.end()
+
+
+def enter(secured, name, **more):
+    return Intruder(secured.url, name, secured.password(name), **more)
+
+
+def ours(topics):
+    return {ROOT + topic for topic in topics}
+
+
+def test_a_boat_with_an_account_for_each_measures_and_records(secured, boat, tmp_path):
+    root = tmp_path / "dives"
+    boat.connection = secured.account("viewer")
+    witness = boat.witness()
+    boat.connection = secured.account("rov1")
+    boat.vehicle("rov1", offset_ns=-3 * S)
+    boat.connection = secured.account("rov2")
+    boat.vehicle("rov2", offset_ns=45 * S, drift_ppm=25.0)
+    boat.connection = secured.account("laptop")
+    boat.topside(topside="laptop")
+    boat.start(RecorderAgent(RecorderSettings(**secured.account("recorder"), root=root), boat.clock))
+    for vehicle in ("rov1", "rov2"):
+        witness.until_state(vehicle, "locked", 15)
+    until(lambda: witness.topside_is_online, 5, "the topside's status, read by a dashboard")
+
+    session = ("--mission", "reef-42", "--name", "s1", "--sensor", "inWater=rov1")
+    started = tidesync("session", "start", *session, *secured.options("operator"))
+    assert started.returncode == 0, started.stderr
+    written = root / "reef-42" / "session_s1" / "time_sync" / "exchanges.jsonl"
+    until(lambda: written.exists() and written.read_bytes().count(b"\n") >= 10, 20, "exchanges recorded")
+    stopped = tidesync("session", "stop", "s1", *secured.options("operator"))
+    assert stopped.returncode == 0, stopped.stderr
+    metadata = json.loads((root / "reef-42" / "session_s1" / "sync_metadata.json").read_bytes())
+    assert abs(metadata["timeSync"]["inWater"]["offsetMs"] - -3000) < 20
+
+    shown = tidesync("status", "--json", *secured.options("operator"))
+    assert shown.returncode == 0, shown.stderr
+    assert [row["vehicle"] for row in json.loads(shown.stdout)["vehicles"]] == ["rov1", "rov2"]
+    assert [row["session"] for row in json.loads(shown.stdout)["sessions"]] == ["s1"]
+    assert witness.wrong == []
+
+
+@pytest.mark.parametrize("name", MAY_PUBLISH)
+def test_an_account_publishes_what_is_its_own_and_nothing_else(secured, witness, name):
+    intruder = enter(secured, name)
+    for topic in sorted(EVERY_TOPIC):
+        intruder.publish(ROOT + topic, retain=True)
+        intruder.publish(ROOT + topic + "/more")
+    for topic in ("$SYS/broker/version", "other", "tidesync/v1", "homeassistant/sensor/rov1/config"):
+        intruder.publish(topic, retain=True)
+    assert {topic for topic, _, _ in witness.since_the_last_mark()} == ours(MAY_PUBLISH[name])
+    intruder.end()
+
+
+@pytest.mark.parametrize("name", MAY_READ)
+def test_an_account_reads_what_is_meant_for_it_and_nothing_else(secured, witness, name):
+    for topic in EVERY_TOPIC:
+        witness.publish(ROOT + topic, b"kept", retain=True)
+    intruder = enter(secured, name)
+    intruder.subscribe(*WILDCARDS, *ours(EVERY_TOPIC))
+    for topic in EVERY_TOPIC:
+        witness.publish(ROOT + topic, b"live")
+    last = ROOT + min(MAY_READ[name])
+    witness.publish(last, b"mark")
+    until(lambda: (last, b"mark", False) in intruder.heard, 10, "the mark")
+    for payload in (b"kept", b"live"):
+        assert {topic for topic, said, _ in intruder.heard if said == payload} == ours(MAY_READ[name])
+    assert {topic for topic, _, _ in intruder.heard} == ours(MAY_READ[name])
+    intruder.end()
+
+
+def test_a_will_on_anothers_status_is_never_published(secured, witness):
+    intruder = enter(secured, "rov2", will="vehicle/rov1/status")
+    if intruder.refusal is None:
+        intruder.break_off()
+    own = enter(secured, "rov2", will="vehicle/rov2/status")
+    own.break_off()
+    until(
+        lambda: (ROOT + "vehicle/rov2/status", b"intruder", False) in witness.heard, 10, "a will of its own"
+    )
+    assert {topic for topic, _, _ in witness.since_the_last_mark()} == {ROOT + "vehicle/rov2/status"}
+
+
+def test_anothers_client_id_is_not_had_by_asking_for_it(secured, witness):
+    honest = enter(secured, "rov1")
+    honest.subscribe(ROOT + "vehicle/rov1/ping/+")
+    intruder = enter(secured, "rov2", client_id="rov1")
+    intruder.subscribe(ROOT + "vehicle/rov1/ping/+")
+    witness.publish(ROOT + "vehicle/rov1/ping/laptop", b"ping")
+    until(lambda: honest.heard, 10, "the ping")
+    assert not honest.ended.is_set()
+    assert intruder.heard == []
+    stranger = Intruder(secured.url, "rov1", "wrong", client_id="rov1")
+    assert stranger.refusal is not None
+    witness.since_the_last_mark()
+    assert not honest.ended.is_set()
+    honest.end()
+    intruder.end()
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [(None, None), ("rov1", "wrong"), ("rov1", None), ("nobody", "x"), ("ROV1", "x")],
+)
+def test_who_has_no_account_is_refused(secured, username, password):
+    secured.start()
+    assert Intruder(secured.url, username, password).refusal is not None
+
+
+def test_a_revoked_account_is_out_after_a_reload_and_another_is_not(secured, witness):
+    gone, stays = enter(secured, "rov2"), enter(secured, "rov1")
+    gone.publish(ROOT + "vehicle/rov2/status", b"online", retain=True)
+    assert secured.broker("revoke", "rov2").returncode == 0
+    with (secured.config / "acl").open("a") as acl:
+        acl.write(WitnessOfAll.ACL)
+    secured.reload()
+    assert gone.ended.wait(10)
+    assert enter(secured, "rov2").refusal is not None
+    witness.since_the_last_mark()
+    stays.publish(ROOT + "vehicle/rov1/status", b"online")
+    assert witness.since_the_last_mark() == [(ROOT + "vehicle/rov1/status", b"online", False)]
+    stays.end()
+
+
+def test_a_renewed_password_is_the_only_one_that_is_taken(secured):
+    secured.start()
+    old = secured.password("rov1")
+    connected = enter(secured, "rov1")
+    assert secured.broker("add-vehicle", "rov1").returncode == 2
+    (secured.secrets / "rov1").unlink()
+    secured.add("vehicle", "rov1", "--replace")
+    secured.reload()
+    assert connected.ended.wait(10)
+    assert enter(secured, "rov1").refusal is None
+    assert Intruder(secured.url, "rov1", old).refusal is not None
+
+
+def test_only_an_operator_that_may_forget_clears_what_others_had_retained(secured, witness):
+    secured.add("operator", "cleaner", "--may-forget")
+    with (secured.config / "acl").open("a") as acl:
+        acl.write(WitnessOfAll.ACL)
+    secured.reload()
+    kept = {"vehicle/rov1/status", "vehicle/rov1/info", "vehicle/rov1/offset/laptop"}
+    foreign = {"session/s1/state", "topside/laptop/status", "vehicle/rov1/ping/laptop", "vehicle/rov1/event"}
+    for topic in kept:
+        witness.publish(ROOT + topic, b"kept", retain=True)
+    witness.since_the_last_mark()
+    for name, cleared in (("operator", set()), ("cleaner", kept)):
+        intruder = enter(secured, name)
+        for topic in EVERY_TOPIC - MAY_PUBLISH["operator"]:
+            intruder.publish(ROOT + topic, b"", retain=True)
+        seen = {topic for topic, payload, _ in witness.since_the_last_mark() if payload == b""}
+        assert seen >= ours(cleared)
+        assert not seen & ours(foreign)
+        assert bool(seen) == bool(cleared)
+        intruder.end()
+
+
+def test_a_message_of_100_mb_is_refused_by_its_header(secured, witness):
+    intruder = enter(secured, "rov1")
+    intruder.client.publish(ROOT + "vehicle/rov1/status", b"x" * 100_000_000)
+    assert intruder.ended.wait(30)
+    assert witness.since_the_last_mark() == []
+
+
+def test_a_settings_object_shows_no_password(secured):
+    settings = ConnectionSettings(**secured.account("rov1"))
+    assert settings.secret() == secured.password("rov1")
+    assert secured.password("rov1") not in repr(settings)
+
+
+def test_home_assistant_hears_of_vehicles_from_those_that_may_announce_them(secured, witness):
+    secured.add("topside", "announcer", "--homeassistant")
+    secured.add("dashboard", "house", "--homeassistant")
+    with (secured.config / "acl").open("a") as acl:
+        acl.write(WitnessOfAll.ACL)
+    secured.reload()
+    witness.since_the_last_mark()
+    house = enter(secured, "house")
+    house.subscribe("#")
+    for name in ("laptop", "house", "viewer", "announcer"):
+        intruder = house if name == "house" else enter(secured, name)
+        intruder.publish("homeassistant/device/tidesync_rov1/config", name.encode())
+        intruder.publish("homeassistant/sensor/door/config", name.encode())
+    announced = ("homeassistant/device/tidesync_rov1/config", b"announcer", False)
+    assert witness.since_the_last_mark() == [announced]
+    until(lambda: house.heard == [announced], 10, "the announcement")

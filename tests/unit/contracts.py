@@ -1,0 +1,72 @@
+"""A valid payload of every message."""
+
+from told_metrics import RESULT
+
+from schemas import topics
+from schemas.exchange import Exchange
+from schemas.instants import utc_from_ns
+from schemas.messages import Event, ExchangeBatch, Info, Ping, Pong, SessionState, StartCommand
+
+AT_NS = 1_777_636_800_000_000_000
+NONCE = "9f1c0c53a8f1d2e4"
+
+EXCHANGE = Exchange(
+    vehicle="rov1",
+    topside="laptop",
+    seq=17,
+    boot_id="boot",
+    origin_ns=AT_NS,
+    receive_ns=AT_NS,
+    transmit_ns=AT_NS + 1,
+    destination_ns=AT_NS + 2,
+    pi_realtime_minus_raw_ns=5,
+    topside_realtime_minus_raw_ns=-5,
+    receive_stamp="kernel",
+    transmit_stamp="write",
+)
+VALID = {
+    "info": Info(
+        vehicle="rov1",
+        version="1.0.0",
+        boot_id="boot",
+        instance_id="instance",
+        started_at=utc_from_ns(AT_NS),
+        receive_stamp="kernel",
+        clock_synchronized=False,
+        http_port=9150,
+    ),
+    "event": Event(
+        vehicle="rov1", kind="step", at=utc_from_ns(AT_NS), at_raw_ns=7, step_ms=3000.0, boot_id="boot"
+    ),
+    "ping": Ping(seq=17, nonce=NONCE, origin_ns=AT_NS),
+    "pong": Pong(
+        seq=17,
+        nonce=NONCE,
+        receive_ns=AT_NS,
+        transmit_ns=AT_NS,
+        realtime_minus_raw_ns=-7,
+        boot_id="boot",
+        instance_id="instance",
+        receive_stamp="kernel",
+        transmit_stamp="write",
+        resolution_ns=1,
+    ),
+    "exchange": ExchangeBatch(batch=42, exchanges=(EXCHANGE, EXCHANGE)),
+    "offset": RESULT,
+    "topside_command": topics.TOPSIDE_COMMAND.decode(
+        b'{"request_id": "r", "action": "resend", "vehicle": "rov1", "from_seq": 1, "to_seq": 2}'
+    ),
+    "session_command": StartCommand(request_id="r", mission="reef-42", sensors={"inWater": "rov1"}),
+    "session_state": SessionState(
+        session="2026-05-01T12-00-00Z",
+        request_id="r",
+        state="recording",
+        path="reef-42/session_2026-05-01T12-00-00Z",
+        mission="reef-42",
+        sensors={"inWater": "rov1"},
+        exchanges=812,
+        last_exchange_at=utc_from_ns(AT_NS),
+        alarm=None,
+        error=None,
+    ),
+}

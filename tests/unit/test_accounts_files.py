@@ -1,0 +1,306 @@
+"""Accounts as files: the one source, what is made of it, and what no fault may do to it."""
+
+import base64
+import json
+import os
+import re
+import resource
+import shutil
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from broker.accounts.book import Account, AccountsError, Book
+from broker.accounts.hashing import UnusablePasswordError, checked, hashed, new_password
+from broker.accounts.texts import acl, nats, passwords
+from schemas import topics
+from schemas.instants import utc_from_ns
+from tidesync.__main__ import run
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch, tmp_path):
+    """No settings but the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+
+
+@pytest.fixture
+def broker(tmp_path, capsys):
+    """`tidesync broker …` on a folder of its own: exit code, standard output, standard error."""
+
+    def command(*arguments):
+        code = run(["broker", *map(str, arguments), "--folder", str(tmp_path / "config")])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command
+
+
+def account(name, role, **more):
+    return Account(name=name, role=role, password=hashed("x" * 12), created_at=utc_from_ns(0), **more)
+
+
+def book(*accounts, root="tidesync"):
+    return Book(topic_root=root, accounts=accounts)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_acl_names_each_accounts_own_topics_and_holds_no_pattern():
+    text = acl(book(account("laptop", "topside"), account("rov1", "vehicle"), root="boat/sync"))
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    at = lines.index("user rov1")
+    assert lines[0] == "user laptop"
+    assert lines[at:] == [
+        "user rov1",
+        "topic write boat/sync/v1/vehicle/rov1/status",
+        "topic write boat/sync/v1/vehicle/rov1/info",
+        "topic write boat/sync/v1/vehicle/rov1/event",
+        "topic write boat/sync/v1/vehicle/rov1/pong/+",
+        "topic read boat/sync/v1/vehicle/rov1/status",
+        "topic read boat/sync/v1/vehicle/rov1/info",
+        "topic read boat/sync/v1/vehicle/rov1/ping/+",
+    ]
+    assert "topic write boat/sync/v1/vehicle/+/ping/laptop" in lines[:at]
+    assert not any(line.startswith("pattern") for line in lines)
+
+
+def test_every_topic_has_a_reader_and_a_sender():
+    assert all(kind.senders and kind.readers for kind in topics.TOPICS)
+
+
+def test_only_a_vehicle_and_who_may_forget_writes_on_a_vehicles_own_topics():
+    for role in ("topside", "recorder", "dashboard", "operator"):
+        written = account("a1", role).permissions("tidesync").publish
+        assert not any(re.search(r"/vehicle/[^/]+/(status|info|event|pong/)", topic) for topic in written)
+    cleaner = account("a1", "operator", may_forget=True).permissions("tidesync").publish
+    assert "tidesync/v1/vehicle/+/status" in cleaner
+    assert not any("ping" in topic or "pong" in topic for topic in cleaner)
+
+
+def test_nats_gets_the_same_rights_as_subjects_and_an_empty_list_denies():
+    text = nats(book(account("rov1", "vehicle"), account("viewer", "dashboard")))
+    rov1, viewer = text.split('user: "viewer"')
+    assert '"tidesync.v1.vehicle.rov1.ping.*", "$MQTT.>"' in rov1
+    assert '"tidesync.v1.vehicle.rov1.pong.*"]' in rov1
+    assert "password: $PASSWORD_rov1\n" in rov1
+    assert 'publish { deny: [">"] }' in viewer
+    assert "allow: []" not in text
+    assert text.count("{") == text.count("}")
+    assert "$7$" not in text
+
+
+def test_a_hash_is_the_one_that_mosquitto_passwd_makes(tmp_path):
+    if shutil.which("mosquitto_passwd") is None:
+        pytest.skip("mosquitto_passwd is not installed")
+    made = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", made, "rov1", "sea-urchin-42"], check=True)
+    name, _, theirs = made.read_text().strip().partition(":")
+    _, kind, iterations, salt, _ = theirs.split("$")
+    assert (name, kind, iterations) == ("rov1", "7", "101")
+    assert hashed("sea-urchin-42", base64.b64decode(salt)) == theirs
+
+
+def test_two_accounts_with_one_password_have_different_hashes():
+    assert hashed("sea-urchin-42") != hashed("sea-urchin-42")
+
+
+def test_a_made_password_is_160_bits_that_any_program_takes():
+    made = {new_password() for _ in range(50)}
+    assert len(made) == 50
+    assert all(re.fullmatch("[a-z2-7]{32}", password) for password in made)
+
+
+@pytest.mark.parametrize("password", ["", "short", "x" * 257, "twelve\tchars", "twelve\0chars"])
+def test_a_chosen_password_that_is_no_good_is_refused_and_not_repeated(password):
+    with pytest.raises(UnusablePasswordError) as refused:
+        checked(password)
+    assert not password or password not in str(refused.value)
+
+
+def test_adding_listing_and_revoking(broker, tmp_path):
+    code, out, err = broker("add-vehicle", "rov1")
+    assert code == 0
+    password = out.strip()
+    assert out == f"{password}\n"
+    assert len(password) == 32
+    assert "reload" in err
+    assert password not in err
+    assert broker("add-operator", "skipper", "--password-out", tmp_path / "skipper.password")[0] == 0
+    code, out, _ = broker("list")
+    assert code == 0
+    assert re.search(r"^rov1 +vehicle", out, re.MULTILINE)
+    assert re.search(r"^skipper +operator", out, re.MULTILINE)
+    code, _, err = broker("revoke", "rov1")
+    assert code == 0
+    assert "reload" in err
+    assert "rov1" not in (tmp_path / "config" / "acl").read_text()
+    assert "rov1" not in (tmp_path / "config" / "passwords").read_text()
+    assert broker("revoke", "rov1")[0] == 1
+
+
+def test_no_file_and_no_json_holds_a_password(broker, tmp_path):
+    _, out, _ = broker("add-vehicle", "rov1")
+    secrets = {out.strip()}
+    code, out, err = broker("add-topside", "laptop", "--json", "--password-out", tmp_path / "secret")
+    assert code == 0
+    assert json.loads(out)["password_file"] == str(tmp_path / "secret")
+    secrets.add((tmp_path / "secret").read_text().strip())
+    listed = broker("list", "--json")[1]
+    assert "$7$" not in listed
+    for secret in secrets:
+        assert secret not in out + err + listed
+        for content in contents(tmp_path / "config").values():
+            assert secret.encode() not in content
+
+
+def test_files_are_for_their_owner_alone(broker, tmp_path):
+    broker("add-vehicle", "rov1", "--password-out", tmp_path / "secret")
+    for path in (tmp_path / "secret", *(tmp_path / "config").iterdir()):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "config").stat().st_mode) == 0o750
+
+
+def test_root_leaves_the_files_to_the_folders_owner(broker, tmp_path, monkeypatch):
+    folder = tmp_path / "config"
+    folder.mkdir()
+    if os.geteuid() == 0:
+        os.chown(folder, 1883, 1884)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    owner = (folder.stat().st_uid, folder.stat().st_gid)
+    assert broker("add-vehicle", "rov1")[0] == 0
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in folder.iterdir()} == {owner}
+
+
+def test_an_account_that_is_there_is_kept_unless_it_is_to_be_replaced(broker, tmp_path):
+    broker("add-vehicle", "rov1")
+    before = contents(tmp_path / "config")
+    for arguments in (["add-vehicle", "rov1"], ["add-topside", "rov1", "--replace"]):
+        code, out, err = broker(*arguments)
+        assert (code, out) == (2, "")
+        assert "rov1" in err
+    assert contents(tmp_path / "config") == before
+    assert broker("add-vehicle", "rov1", "--replace")[0] == 0
+    assert contents(tmp_path / "config")["passwords"] != before["passwords"]
+    assert contents(tmp_path / "config")["acl"] == before["acl"]
+
+
+def test_a_password_may_be_chosen(broker, tmp_path):
+    (tmp_path / "chosen").write_text("sea-urchin-42\r\nmore\n")
+    code, out, _ = broker("add-vehicle", "rov1", "--password-file", tmp_path / "chosen")
+    assert (code, out) == (0, "")
+    _, _, _, salt, _ = (tmp_path / "config" / "passwords").read_text().split("$")
+    own = hashed("sea-urchin-42", base64.b64decode(salt))
+    assert (tmp_path / "config" / "passwords").read_text() == f"rov1:{own}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["add-vehicle", "../rov1"], "'../rov1'"),
+        (["add-vehicle", "Rov1"], "'Rov1'"),
+        (["add-recorder", "a:b"], "'a:b'"),
+        (["add-dashboard", "x\n"], "'x\\n'"),
+        (["add-topside", "laptop", "--json"], "--password-out"),
+        (["add-topside", "laptop", "--password-out", "here"], "here is there already"),
+        (["add-topside", "laptop", "--password-out", "nowhere/x"], "nowhere/x"),
+        (["add-topside", "laptop", "--password-file", "here"], "12 to 256"),
+        (["add-topside", "laptop", "--topic-root", "a/#"], "'a/#'"),
+        (["add-submarine", "x"], "add-submarine"),
+    ],
+)
+def test_wrong_usage_changes_nothing(broker, tmp_path, arguments, said):
+    (tmp_path / "here").write_text("short\n")
+    code, out, err = broker(*arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert said in err
+    assert (tmp_path / "here").read_text() == "short\n"
+    assert not (tmp_path / "config" / "accounts.json").exists()
+
+
+def test_files_of_somebody_elses_making_are_not_overwritten(broker, tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "passwords").write_text("by:hand\n")
+    code, _, err = broker("add-vehicle", "rov1")
+    assert code == 2
+    assert "passwords" in err
+    assert contents(tmp_path / "config") == {"passwords": b"by:hand\n"}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"schema_version": 2}', '{"accounts": [{"name": "rov1"}]}', "\xff"]
+)
+def test_an_unreadable_source_is_named_and_left_as_it_is(broker, tmp_path, content):
+    broker("add-vehicle", "rov1")
+    (tmp_path / "config" / "accounts.json").write_text(content, encoding="latin-1")
+    before = contents(tmp_path / "config")
+    for arguments in (["add-vehicle", "rov2"], ["revoke", "rov1"], ["list"]):
+        code, out, err = broker(*arguments)
+        assert (code, out) == (2, "")
+        assert "accounts.json" in err
+    assert contents(tmp_path / "config") == before
+
+
+def test_two_accounts_of_one_name_are_not_read():
+    twice = Book.model_construct(accounts=(account("rov1", "vehicle"), account("rov1", "topside")))
+    with pytest.raises(AccountsError, match="rov1") as refused:
+        Book.decode(twice.encode())
+    assert "$7$" not in str(refused.value)
+
+
+def test_another_root_holds_for_all_accounts_and_is_kept(broker, tmp_path):
+    broker("add-vehicle", "rov1")
+    broker("add-vehicle", "rov2", "--topic-root", "boat")
+    broker("add-vehicle", "rov3")
+    text = (tmp_path / "config" / "acl").read_text()
+    assert "tidesync/v1" not in text
+    assert text.count("boat/v1/vehicle/rov1/status") == 2
+
+
+def test_a_full_disk_loses_nothing_and_leaves_no_password_behind(broker, tmp_path):
+    for number in range(8):
+        broker("add-vehicle", f"rov{number}")
+    before = contents(tmp_path / "config")
+    command = [sys.executable, "-m", "tidesync", "broker", "add-vehicle", "rov9"]
+    done = subprocess.run(
+        [*command, "--folder", tmp_path / "config", "--password-out", tmp_path / "secret"],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("tidesync: ")
+    assert done.stderr.count("\n") == 1
+    assert contents(tmp_path / "config") == before
+    assert not (tmp_path / "secret").exists()
+
+
+def test_accounts_that_are_added_at_once_are_all_there(tmp_path):
+    command = [sys.executable, "-m", "tidesync", "broker", "add-vehicle"]
+    folder = ["--folder", str(tmp_path / "config")]
+    running = [
+        subprocess.Popen([*command, f"rov{n}", *folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for n in range(4)
+    ]
+    assert [process.wait(30) for process in running] == [0] * 4
+    assert (tmp_path / "config" / "passwords").read_text().count("rov") == 4
+
+
+def test_the_password_file_has_a_line_for_each_account():
+    text = passwords(book(account("laptop", "topside"), account("rov1", "vehicle")))
+    assert re.fullmatch(r"laptop:\$7\$101\$\S+\nrov1:\$7\$101\$\S+\n", text)
+
+
+def test_the_file_of_settings_knows_both_brokers(tmp_path):
+    (tmp_path / "tidesync.toml").write_text(
+        'topic_root = "boat"\n[broker]\nport = 1884\nfolder = "elsewhere"\n'
+    )
+    assert run(["broker", "add-vehicle", "rov1"]) == 0
+    assert "boat/v1/vehicle/rov1/status" in (tmp_path / "elsewhere" / "acl").read_text()

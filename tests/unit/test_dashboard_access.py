@@ -1,0 +1,163 @@
+"""Who may ask the dashboard for what: by host name, origin, token, and the shape of a POST."""
+
+import pytest
+
+from topside_agent.dashboard.access import COOKIE, MOST_BODY_BYTES, Asker, Gate
+
+TOKEN = "a token long enough"
+JSON = {"content-type": "application/json", "content-length": "2"}
+
+
+def asked(method="GET", path="/api/vehicles", host="localhost:8780", **headers):
+    return Asker(
+        method, path, {"host": host} | {name.replace("_", "-"): text for name, text in headers.items()}
+    )
+
+
+def refused(gate, asker):
+    refusal = gate.refuse(asker)
+    return refusal and refusal.status
+
+
+@pytest.fixture
+def gate():
+    return Gate(None, frozenset({"boat.example"}), own_name="Laptop.fritz.box")
+
+
+@pytest.fixture
+def locked():
+    return Gate(TOKEN)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:8780",
+        "LOCALHOST:1",
+        "127.0.0.1:8780",
+        "[::1]:8780",
+        "192.168.2.2",
+        "blueos.local",
+        "blueos.local.:80",
+        "boat.example",
+        "laptop",
+        "laptop.fritz.box:8780",
+        "[fe80::1%25eth0]",
+    ],
+)
+def test_names_of_this_computer_are_answered(gate, host):
+    assert gate.refuse(asked(host=host)) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8780",
+        "",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "x.local.evil.com",
+        "user@evil.example",
+        "[",
+        "evil.com#.local",
+        "boat.example.evil.com",
+    ],
+)
+def test_a_name_that_was_rebound_to_this_computer_is_refused(gate, host):
+    assert refused(gate, asked(host=host)) == 403
+
+
+def test_the_page_itself_may_command(gate):
+    own = asked("POST", "/api/sessions", origin="http://localhost:8780", **JSON)
+    assert gate.refuse(own) is None
+    behind_a_proxy = asked(
+        "POST", "/api/sessions", host="127.0.0.1:8780", origin="http://blueos.local", **JSON
+    )
+    assert gate.refuse(behind_a_proxy) is None
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "", "file://", "http://[", "http://x.local.evil.com"]
+)
+def test_a_foreign_page_may_not(gate, origin):
+    assert refused(gate, asked("POST", "/api/sessions", origin=origin, **JSON)) == 403
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; x=application/json"]
+)
+def test_what_a_foreign_form_could_send_is_refused(gate, kind):
+    assert refused(gate, asked("POST", content_type=kind, content_length="2")) == 415
+
+
+def test_json_may_say_its_character_set(gate):
+    asker = asked("POST", content_type="Application/JSON; charset=utf-8", content_length="2")
+    assert gate.refuse(asker) is None
+
+
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [("", 411), ("x", 411), ("-1", 411), ("²", 411), (str(MOST_BODY_BYTES + 1), 413), ("9" * 5000, 413)],
+)
+def test_a_body_says_its_length_and_is_short(gate, length, status):
+    assert refused(gate, asked("POST", content_type="application/json", content_length=length)) == status
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_no_other_method_slips_by(gate, method):
+    assert refused(gate, asked(method, origin="https://evil.example")) == 403
+
+
+def test_with_a_token_nothing_of_the_fleet_is_told_without_it(locked):
+    for path in (
+        "/api/vehicles",
+        "/api/events",
+        "/api/sessions",
+        "/openapi.json",
+        "/metrics",
+        "/api/login/",
+        "/page",
+    ):
+        assert refused(locked, asked(path=path)) == 401
+    for path in ("/", "/page/app.js", "/health", "/register_service"):
+        assert locked.refuse(asked(path=path)) is None
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [{"authorization": f"Bearer {TOKEN}"}, {"authorization": f"bearer  {TOKEN}"}],
+)
+def test_the_token_opens(locked, shown):
+    assert locked.refuse(asked(**shown)) is None
+
+
+def test_the_cookie_opens_and_is_not_the_token(locked):
+    cookie = locked.cookie()
+    assert TOKEN not in cookie
+    assert locked.refuse(asked(cookie=f"other=1; {COOKIE}={cookie}")) is None
+    assert Gate("another token, long").cookie() != cookie
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {},
+        {"authorization": "Bearer"},
+        {"authorization": f"Bearer {TOKEN}x"},
+        {"authorization": f"Basic {TOKEN}"},
+        {"cookie": f"{COOKIE}={TOKEN}"},
+        {"cookie": f"{COOKIE}="},
+        {"cookie": "\x00;;=;"},
+        {"authorization": "Bearer ü"},
+    ],
+)
+def test_nothing_else_does(locked, shown):
+    assert refused(locked, asked(**shown)) == 401
+
+
+def test_a_websocket_of_a_foreign_page_is_refused(gate):
+    assert refused(gate, asked("WEBSOCKET", origin="https://evil.example")) == 403
+    assert gate.refuse(asked("WEBSOCKET", origin="http://localhost:8780")) is None
+    assert gate.refuse(asked("WEBSOCKET")) is None

@@ -1,0 +1,171 @@
+"""What Prometheus is told: base units, nothing where nothing is known, and never more than is bounded."""
+
+import shutil
+import subprocess
+
+import pytest
+import told_metrics as told
+from prometheus_client.parser import text_string_to_metric_families
+
+from broker.exposition import exposition, make_registry
+from pi_agent.metrics import pi_families
+from schemas.messages import OffsetResult
+from topside_agent.measurement import Measurement
+from topside_agent.metrics import MOST_VEHICLES
+from topside_agent.recorder.metrics import MOST_SESSIONS
+from topside_agent.settings import TopsideSettings
+
+
+def samples(families):
+    """Value by (name, labels), as a scraper reads it."""
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(told.text_of(families))
+        for sample in family.samples
+    }
+
+
+def values(families, name):
+    return [value for (found, *_), value in samples(families).items() if found == name]
+
+
+def test_a_result_is_told_in_base_units():
+    families = told.topside()
+    wanted = {
+        "tidesync_offset_seconds": -0.1503,
+        "tidesync_offset_lower_seconds": -0.1507,
+        "tidesync_offset_upper_seconds": -0.1499,
+        "tidesync_max_error_seconds": 0.0004,
+        "tidesync_u95_seconds": 0.00003,
+        "tidesync_delay_min_seconds": 0.0006,
+        "tidesync_drift_ratio": -3.5e-6,
+        "tidesync_drift_error_ratio": 7.5e-7,
+        "tidesync_last_exchange_age_seconds": 0.25,
+        "tidesync_exchanges_total": 5,
+        "tidesync_steps_total": 1,
+    }
+    assert {name: values(families, name) for name in wanted} == {n: [v] for n, v in wanted.items()}
+    labels = (("topside", "laptop"), ("vehicle", "rov1"))
+    assert ("tidesync_offset_seconds", *labels) in samples(families)
+
+
+def test_one_state_is_and_the_others_are_not():
+    states = {
+        dict(labels)["state"]: value
+        for (name, *labels), value in samples(told.topside()).items()
+        if name == "tidesync_state"
+    }
+    assert states == {"acquiring": 0, "locked": 1, "holdover": 0, "stale": 0, "unsynced": 0}
+
+
+def test_what_is_not_known_is_absent_and_never_zero():
+    nothing = told.RESULT.model_copy(
+        update=dict.fromkeys(
+            (name for name in OffsetResult.model_fields if name.endswith(("_ms", "_ppm"))), None
+        )
+        | {"state": "unsynced"}
+    )
+    families = told.topside(told.standing(result=nothing, last_exchange_age_s=None))
+    names = {name for name, *_ in samples(families)}
+    assert not {
+        name for name in names if name.startswith(("tidesync_offset", "tidesync_max", "tidesync_u95"))
+    }
+    assert not names & {
+        "tidesync_drift_ratio",
+        "tidesync_last_exchange_age_seconds",
+        "tidesync_delay_min_seconds",
+    }
+    assert "tidesync_recorder_free_bytes" not in {
+        name for name, *_ in samples(told.recorder(free_bytes=None))
+    }
+    assert not values(pi_families(told.health(last_ping_age_s=None)), "tidesync_last_ping_age_seconds")
+
+
+def test_a_result_that_is_no_longer_renewed_is_not_told_nor_its_state():
+    families = told.topside(told.standing(current=False))
+    names = {name for name, *_ in samples(families)}
+    assert not names & {"tidesync_offset_seconds", "tidesync_max_error_seconds", "tidesync_state"}
+    assert "tidesync_last_exchange_age_seconds" in names
+
+
+def test_a_vehicle_that_was_never_heard_is_unsynced():
+    families = told.topside(told.standing(result=None, last_exchange_age_s=None, current=False))
+    found = {key for key, value in samples(families).items() if key[0] == "tidesync_state" and value}
+    assert [dict(labels)["state"] for _, *labels in found] == ["unsynced"]
+
+
+def test_delays_are_counted_up_to_each_bound():
+    buckets = {
+        dict(labels)["le"]: value
+        for (name, *labels), value in samples(told.topside()).items()
+        if name == "tidesync_exchange_delay_seconds_bucket"
+    }
+    assert (buckets["0.0001"], buckets["0.0002"], buckets["0.5"], buckets["+Inf"]) == (2, 3, 3, 4)
+    assert values(told.topside(), "tidesync_exchange_delay_seconds_count") == [4]
+    assert values(told.topside(), "tidesync_exchange_delay_seconds_sum") == [pytest.approx(0.700290001)]
+
+
+def test_a_flood_of_names_makes_a_bounded_number_of_series():
+    many = [told.standing(f"rov{number}") for number in range(MOST_VEHICLES + 7)]
+    families = told.topside(*many)
+    assert len(values(families, "tidesync_offset_seconds")) == MOST_VEHICLES
+    assert values(families, "tidesync_vehicles") == [MOST_VEHICLES + 7]
+    assert values(families, "tidesync_vehicles_not_shown") == [7]
+    assert samples(families)[("tidesync_offset_seconds", ("topside", "laptop"), ("vehicle", "rov0"))]
+
+    vehicles = [told.recorded(f"rov{number}") for number in range(400)]
+    sessions = [told.session(f"s{number}", vehicles) for number in range(MOST_SESSIONS + 5)]
+    families = told.recorder(*sessions)
+    assert len(values(families, "tidesync_recorder_exchanges_total")) == 500
+    assert len(values(families, "tidesync_recorder_alarm")) == MOST_SESSIONS
+    assert values(families, "tidesync_recorder_sessions") == [MOST_SESSIONS + 5]
+
+
+def test_a_session_that_has_ended_has_no_lag():
+    families = told.recorder(told.session(recording=False))
+    names = {name for name, *_ in samples(families)}
+    assert "tidesync_recorder_exchanges_total" in names
+    assert not {name for name in names if name.endswith(("lag_seconds", "age_seconds"))}
+
+
+def test_a_scraper_that_asks_for_openmetrics_gets_it():
+    registry = make_registry(told.topside)
+    text, content_type = exposition(registry, "application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    assert text.endswith(b"# EOF\n")
+    assert exposition(registry, "rubbish")[1].startswith("text/plain")
+
+
+def test_each_scrape_asks_anew():
+    asked = []
+
+    def collect():
+        asked.append(1)
+        return told.topside()
+
+    registry = make_registry(collect)
+    assert not asked
+    exposition(registry, None)
+    exposition(registry, None)
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("number", range(3), ids=["topside", "recorder", "pi"])
+def test_prometheus_finds_nothing_to_criticise_in_names_types_and_help(number):
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool (Debian's prometheus) is not installed")
+    checked = subprocess.run(
+        [promtool, "check", "metrics"],
+        input=told.all_texts()[number],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_a_measurement_that_has_not_begun_stands_at_nothing():
+    standing = Measurement("rov1", TopsideSettings(), resolution_ns=1).standing(10**12)
+    assert (standing.exchanges, standing.last_exchange_age_s, standing.result) == (0, None, None)
+    assert not standing.current

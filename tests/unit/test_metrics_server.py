@@ -1,0 +1,95 @@
+"""The server of /metrics: where it listens, what it refuses, and that it ends."""
+
+import socket
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+import told_metrics as told
+
+from broker.settings import MetricsSettings
+from tidesync.errors import SettingsError
+from tidesync.metrics_server import metrics_served
+
+
+def free_port(host="127.0.0.1"):
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+def get(port, path="/metrics"):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+        return reply.status, reply.headers["content-type"], reply.read().decode()
+
+
+def test_metrics_are_served_while_the_agent_runs_and_not_after():
+    port = free_port()
+    with metrics_served(MetricsSettings(metrics_port=port), told.topside):
+        status, content_type, text = get(port)
+        assert (status, content_type.partition(";")[0]) == (200, "text/plain")
+        assert 'tidesync_offset_seconds{topside="laptop",vehicle="rov1"} -0.1503' in text
+    assert not any(thread.name == "metrics" for thread in threading.enumerate())
+    with pytest.raises(urllib.error.URLError):
+        get(port)
+
+
+def test_without_a_port_nothing_is_opened():
+    before = threading.active_count()
+    with metrics_served(MetricsSettings(), told.topside):
+        assert threading.active_count() == before
+
+
+def test_any_other_path_is_not_found():
+    port = free_port()
+    with (
+        metrics_served(MetricsSettings(metrics_port=port), told.topside),
+        pytest.raises(urllib.error.HTTPError, match="404"),
+    ):
+        get(port, "/../../etc/passwd")
+
+
+def test_a_port_that_is_taken_is_an_error_that_names_it():
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        with (
+            pytest.raises(SettingsError, match=rf"--metrics-port.* {port}, host 127.0.0.1: address already"),
+            metrics_served(MetricsSettings(metrics_port=port), told.topside),
+        ):
+            pass
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_a_host_that_is_not_this_machine_is_an_error_that_names_it(host):
+    with (
+        pytest.raises(SettingsError, match=host),
+        metrics_served(MetricsSettings(metrics_port=0, metrics_host=host), told.topside),
+    ):
+        pass
+
+
+def test_peers_that_say_nothing_do_not_stop_it_from_ending(caplog):
+    port = free_port()
+    with metrics_served(MetricsSettings(metrics_port=port), told.topside):
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+        silent[0].sendall(b"\x16\x03\x01rubbish\r\n\r\n")
+    for peer in silent:
+        peer.close()
+    assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
+
+
+def test_a_fault_in_what_is_told_is_an_error_reply_and_the_server_goes_on():
+    port = free_port()
+    broken = True
+
+    def collect():
+        if broken:
+            raise RuntimeError("a fault of this program")
+        return told.topside()
+
+    with metrics_served(MetricsSettings(metrics_port=port), collect):
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            get(port)
+        broken = False
+        assert get(port)[0] == 200

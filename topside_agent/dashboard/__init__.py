@@ -1,0 +1,1 @@
+"""The dashboard: a page that shows the fleet as it is now, and an HTTP interface for programs."""

@@ -1,0 +1,220 @@
+// The first view: can the timing be trusted, the vehicles, and the sessions.
+
+import { post } from "./api.js";
+import { element, icon, mark, say, show } from "./dom.js";
+import { ago, count, duration, milliseconds, offset, plain } from "./format.js";
+import { SessionsView } from "./sessions.js";
+import { keyOf, MEANING, WORDS } from "./state.js";
+import { toast } from "./toast.js";
+
+const HEADS = [
+  ["Vehicle", ""],
+  ["State", ""],
+  ["Offset", "ms"],
+  ["Max error", "± ms"],
+  ["Drift", "ppm"],
+  ["Last seen", ""],
+  ["Steps", ""],
+  ["Recording", ""],
+];
+
+export class FleetView {
+  constructor(fleet) {
+    this.fleet = fleet;
+    this.rows = new Map();
+    this.verdict = element("p", { class: "verdict" });
+    this.detail = element("p", { class: "detail" });
+    this.body = element("tbody");
+    const heads = HEADS.map(([name, unit], place) =>
+      element(
+        "th",
+        { scope: "col", class: place >= 2 && place <= 4 ? "number" : "" },
+        name,
+        unit ? element("span", { class: "unit" }, unit) : null,
+      ),
+    );
+    this.actionHead = element("th", { scope: "col", class: "action" }, element("span", { class: "aside" }, "Actions"));
+    this.table = element(
+      "table",
+      { class: "fleet" },
+      element("caption", { class: "aside" }, "Vehicles: how each clock stands to topside's"),
+      element("thead", {}, element("tr", {}, ...heads, this.actionHead)),
+      this.body,
+    );
+    this.empty = element(
+      "div",
+      { class: "empty" },
+      element("h2", {}, "No vehicle yet"),
+      element("p", {}, "A vehicle appears here as soon as its agent and a topside's reach the broker:"),
+      element("pre", {}, "tidesync pi --vehicle rov1 --broker mqtt://…\ntidesync topside --broker mqtt://…"),
+      (this.emptyAt = element("p", { class: "detail" })),
+    );
+    this.sessions = new SessionsView(fleet);
+    this.node = element(
+      "div",
+      { class: "view" },
+      element("section", { class: "headline", "aria-label": "Summary" }, this.verdict, this.detail),
+      element("section", { class: "card flush", "aria-label": "Vehicles" }, this.table, this.empty),
+      this.sessions.node,
+    );
+  }
+
+  draw() {
+    const rows = this.fleet.sorted();
+    this.summarise(rows);
+    show(this.table, rows.length > 0);
+    show(this.empty, rows.length === 0);
+    say(this.emptyAt, `Listening at ${this.fleet.broker.address}.`);
+    show(this.actionHead, this.fleet.mayCommand());
+    this.place(rows);
+    this.sessions.draw();
+  }
+
+  // One element a vehicle, kept as long as it is there: only what differs is touched.
+  place(rows) {
+    const wanted = new Set(rows.map(keyOf));
+    for (const [key, row] of this.rows) {
+      if (!wanted.has(key)) {
+        row.node.remove();
+        this.rows.delete(key);
+      }
+    }
+    rows.forEach((row, at) => {
+      const key = keyOf(row);
+      if (!this.rows.has(key)) this.rows.set(key, new Row(this.fleet));
+      const shown = this.rows.get(key);
+      shown.draw(row);
+      if (this.body.children[at] !== shown.node) this.body.insertBefore(shown.node, this.body.children[at] ?? null);
+    });
+  }
+
+  summarise(rows) {
+    const states = rows.map((row) => this.fleet.state(row));
+    const good = states.filter((state) => state === "locked").length;
+    const errors = rows.filter((row) => this.fleet.state(row) === "locked").map((row) => row.max_error_ms);
+    const worst = errors.length ? Math.max(...errors) : null;
+    const bad = rows.length - good;
+    mark(this.verdict, "grade", rows.length === 0 ? "empty" : bad === 0 ? "good" : good === 0 ? "bad" : "mixed");
+    say(this.verdict, sentence(rows.length, good));
+    const counts = Object.keys(WORDS)
+      .map((word) => [word, states.filter((state) => state === word).length])
+      .filter(([word, number]) => number > 0 && word !== "locked")
+      .map(([word, number]) => `${number} ${WORDS[word]}`);
+    const bound = worst === null ? [] : [`worst max error ± ${milliseconds(worst)} ms`];
+    say(this.detail, [...bound, ...counts].join(" · "));
+    show(this.detail, bound.length + counts.length > 0);
+  }
+}
+
+function sentence(total, good) {
+  if (total === 0) return "Waiting for a vehicle";
+  if (good === total) return total === 1 ? "The vehicle’s timing can be trusted" : `The timing of all ${total} vehicles can be trusted`;
+  if (good === 0) return total === 1 ? "The vehicle’s timing cannot be trusted now" : "No vehicle’s timing can be trusted now";
+  return `The timing of ${good} of ${total} vehicles can be trusted`;
+}
+
+class Row {
+  constructor(fleet) {
+    this.fleet = fleet;
+    this.vehicle = "";
+    this.topside = null;
+    this.name = element("a", { class: "name" });
+    this.by = element("span", { class: "by" });
+    this.pill = new Pill();
+    this.since = element("span", { class: "since" });
+    this.remark = element("span", { class: "remark" });
+    this.offset = element("span", { class: "value" });
+    this.error = element("span", { class: "value" });
+    this.drift = element("span", { class: "value" });
+    this.seen = element("span", { class: "value" });
+    this.steps = element("span", { class: "value" });
+    this.step = element("span", { class: "since" });
+    this.recording = element("span", { class: "recording" });
+    this.button = element("button", { class: "button small", type: "button", onclick: () => this.measure() }, "Measure now");
+    this.action = element("td", { class: "action" }, this.button);
+    this.node = element(
+      "tr",
+      {},
+      element("th", { scope: "row", class: "c-name" }, this.name, this.by),
+      element("td", { class: "c-state" }, this.pill.node, this.since, this.remark),
+      cell("Offset", "ms", "c-offset number", this.offset),
+      cell("Max error", "± ms", "c-error number", this.error),
+      cell("Drift", "ppm", "c-drift number", this.drift),
+      cell("Last seen", "", "c-seen", this.seen),
+      cell("Steps", "", "c-steps", this.steps, this.step),
+      cell("Recording", "", "c-recording", this.recording),
+      this.action,
+    );
+  }
+
+  draw(row) {
+    const fleet = this.fleet;
+    const state = fleet.state(row);
+    const fresh = fleet.fresh(row);
+    if (this.vehicle !== row.vehicle || this.topside !== row.topside) {
+      this.vehicle = row.vehicle;
+      this.topside = row.topside;
+      const topside = row.topside === null ? "" : `/${encodeURIComponent(row.topside)}`;
+      this.name.setAttribute("href", `#/vehicle/${encodeURIComponent(row.vehicle)}${topside}`);
+      this.node.dataset.vehicle = row.vehicle;
+    }
+    mark(this.node, "fresh", fresh);
+    say(this.name, row.vehicle);
+    say(this.by, row.topside === null ? "" : `by ${row.topside}`);
+    this.pill.draw(state);
+    say(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(fleet.age(row, row.state_for_s))}` : "");
+    say(this.remark, fleet.remark(row));
+    say(this.offset, offset(row.offset_ms, row.max_error_ms));
+    say(this.error, milliseconds(row.max_error_ms));
+    say(this.drift, plain(row.drift_ppm, 1));
+    say(this.seen, ago(fleet.age(row, row.last_seen_s)));
+    say(this.steps, count(row.steps));
+    const event = row.last_event;
+    say(this.step, event ? `${plain(event.step_ms / 1000, 3)} s, ${ago(fleet.age(row, event.age_s))}` : "");
+    say(this.recording, row.recording.map(unbroken).join(", ") || "–");
+    mark(this.recording, "on", row.recording.length > 0 && fleet.connected());
+    show(this.action, fleet.mayCommand());
+    this.button.disabled = !fleet.connected() || row.topside === null;
+  }
+
+  async measure() {
+    await measureNow(this.button, this.vehicle, this.topside);
+  }
+}
+
+export async function measureNow(button, vehicle, topside) {
+  button.disabled = true;
+  try {
+    const told = await post(`api/vehicles/${encodeURIComponent(vehicle)}/measure`, { topside });
+    toast(`Told ${told.topsides.join(", ")} to measure ${vehicle} now.`);
+  } catch (fault) {
+    toast(`${vehicle}: ${fault.message}`, "wrong");
+  } finally {
+    button.disabled = false;
+  }
+}
+
+export class Pill {
+  constructor() {
+    this.word = element("span");
+    this.node = element("span", { class: "pill" });
+    this.state = null;
+  }
+
+  draw(state) {
+    if (this.state === state) return;
+    this.state = state;
+    mark(this.node, "state", state);
+    this.node.title = MEANING[state];
+    this.word.textContent = WORDS[state];
+    this.node.replaceChildren(icon(state === "unmeasured" ? "none" : state), this.word);
+  }
+}
+
+// A session's name is read as one word.
+const unbroken = (name) => name.replaceAll("-", "\u2011");
+
+function cell(label, unit, name, ...values) {
+  const shown = unit ? `${label}, ${unit}` : label;
+  return element("td", { class: name }, element("span", { class: "label", "aria-hidden": "true" }, shown), ...values);
+}

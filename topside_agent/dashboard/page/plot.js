@@ -1,0 +1,202 @@
+// The curves: offset inside its bound, delay and drift, over one axis of time; drawn by Plotly, fetched when first needed.
+
+const GAP_MS = 15000;
+const MOST_SHAPES = 80;
+const NARROW_PX = 640;
+const OFFSET = [0.46, 0.94];
+const DELAY = [0.235, 0.38];
+const DRIFT = [0, 0.155];
+
+// The style sheet for maps that Plotly would write into the page, which the page's policy forbids; it leaves that
+// out when an element of this id is there. We draw no maps.
+const MAP_STYLE = "ce8d464691048653ffe3a57c6c18ab566e8366f186677868cf724621a857b4fe";
+const SHORTEST_MS = 60000;
+
+let script = null;
+
+export function plotly() {
+  script ??= new Promise((resolve, reject) => {
+    const stub = document.createElement("meta");
+    stub.id = MAP_STYLE;
+    const tag = document.createElement("script");
+    tag.src = "page/plotly.min.js";
+    tag.onload = () => resolve(window.Plotly);
+    tag.onerror = () => {
+      script = null;
+      tag.remove();
+      stub.remove();
+      reject(new Error("the plotting script cannot be loaded"));
+    };
+    document.head.append(stub, tag);
+  });
+  return script;
+}
+
+export function draw(Plotly, node, history, choice) {
+  const look = colours();
+  const until = history.now();
+  const first = history.columns.at_unix_ms[0] ?? until;
+  const from = Math.max(until - choice.span_ms, Math.min(first, until - SHORTEST_MS));
+  const runs = runsOf(history.columns, from - choice.span_ms * 0.05);
+  const narrow = node.clientWidth < NARROW_PX;
+  return Plotly.react(node, traces(runs, look), layout(runs, history, { from, until, narrow, choice, look }), {
+    responsive: true,
+    displaylogo: false,
+    displayModeBar: narrow ? false : "hover",
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    doubleClick: "reset",
+  });
+}
+
+function colours() {
+  const style = getComputedStyle(document.documentElement);
+  const of = (name) => style.getPropertyValue(name).trim();
+  return {
+    ink: of("--ink"), faint: of("--ink-2"), line: of("--line"), card: of("--card"), offset: of("--curve"), band: of("--band"),
+    delay: of("--curve-2"), drift: of("--curve-3"), event: of("--event"), font: style.fontFamily,
+    states: Object.fromEntries(["acquiring", "holdover", "stale", "unsynced"].map((word) => [word, of(`--${word}`)])),
+  };
+}
+
+// Stretches to be joined by a line: cut at segments (a step is no slope), and where nothing was heard.
+function runsOf(columns, from) {
+  const runs = [];
+  let run = null;
+  columns.at_unix_ms.forEach((at, place) => {
+    if (at < from) return;
+    const segment = columns.segment[place];
+    if (run === null || segment !== run.segment || at - run.last > GAP_MS) {
+      run = { segment, last: at, at: [], offset: [], lower: [], upper: [], error: [], delay: [], drift: [], state: [] };
+      runs.push(run);
+    }
+    run.last = at;
+    run.at.push(at);
+    run.offset.push(columns.offset_ms[place]);
+    run.lower.push(columns.lower_ms[place]);
+    run.upper.push(columns.upper_ms[place]);
+    run.error.push(columns.max_error_ms[place]);
+    run.delay.push(columns.delay_min_ms[place]);
+    run.drift.push(columns.drift_ppm[place]);
+    run.state.push(columns.state[place]);
+  });
+  return runs;
+}
+
+function joined(runs, name) {
+  const values = [];
+  for (const run of runs) values.push(...run[name], null);
+  return values;
+}
+
+function traces(runs, look) {
+  const at = joined(runs, "at");
+  const curve = (name, column, axis, colour, unit) => ({
+    type: "scatter", mode: "lines", name, x: at, y: joined(runs, column), yaxis: axis, xaxis: "x",
+    line: { color: colour, width: 2 }, hovertemplate: `%{y:,.4~f} ${unit}`,
+  });
+  return [
+    band(runs, look),
+    { ...curve("offset", "offset", "y", look.offset, "ms"), customdata: joined(runs, "error"), hovertemplate: "%{y:,.3f} ± %{customdata:.3f} ms" },
+    curve("delay", "delay", "y2", look.delay, "ms"),
+    curve("drift", "drift", "y3", look.drift, "ppm"),
+  ];
+}
+
+function band(runs, look) {
+  const x = [];
+  const y = [];
+  for (const run of runs) {
+    const kept = run.at.map((_, place) => place).filter((place) => run.lower[place] !== null);
+    if (kept.length === 0) continue;
+    for (const place of kept) push(x, y, run.at[place], run.upper[place]);
+    for (const place of kept.reverse()) push(x, y, run.at[place], run.lower[place]);
+    push(x, y, null, null);
+  }
+  return {
+    type: "scatter", mode: "lines", name: "bound", x, y, yaxis: "y", xaxis: "x", fill: "toself", fillcolor: look.band,
+    line: { width: 0 }, hoverinfo: "skip",
+  };
+}
+
+function push(x, y, at, value) {
+  x.push(at);
+  y.push(value);
+}
+
+function layout(runs, history, { from, until, narrow, choice, look }) {
+  const axis = (domain, more = {}) => ({
+    domain, gridcolor: look.line, zeroline: false, automargin: true,
+    tickformat: ",.4~f", nticks: 5, tickfont: { color: look.faint }, fixedrange: narrow, ...more,
+  });
+  const [low, high] = choice.fit === "now" ? nearNow(runs) : [null, null];
+  return {
+    uirevision: `${choice.span_ms}-${choice.fit}`,
+    height: narrow ? 560 : 620,
+    margin: { l: narrow ? 8 : 12, r: 12, t: 34, b: 32 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: look.font, size: 13, color: look.ink },
+    showlegend: false, hovermode: "x unified", dragmode: narrow ? false : "zoom",
+    hoverlabel: { bgcolor: look.card, bordercolor: look.line, font: { color: look.ink } },
+    xaxis: {
+      type: "date", range: [from, until], gridcolor: look.line, anchor: "y3", tickfont: { color: look.faint },
+      hoverformat: "%H:%M:%S UTC", tickformat: choice.span_ms > 600000 ? "%H:%M" : "%H:%M:%S", nticks: narrow ? 4 : 9, fixedrange: narrow,
+    },
+    yaxis: axis(OFFSET, low === null ? {} : { range: [low, high] }),
+    yaxis2: axis(DELAY, { rangemode: "tozero", nticks: 3 }),
+    yaxis3: axis(DRIFT, { nticks: 4 }),
+    annotations: [
+      heading("Offset inside its bound, ms", OFFSET, look),
+      heading("Delay, ms", DELAY, look),
+      heading("Drift, ppm", DRIFT, look),
+    ],
+    shapes: [...shades(runs, look), ...marks(history.incidents, (from + until) / 2, from, look)].slice(-MOST_SHAPES),
+  };
+}
+
+// The range of the newest segment, with room for a usual bound: a step of seconds must not flatten what is now.
+function nearNow(runs) {
+  const last = runs.at(-1);
+  if (!last) return [null, null];
+  const recent = runs.filter((run) => run.segment === last.segment);
+  const offsets = recent.flatMap((run) => run.offset).filter((value) => value !== null);
+  const errors = recent.flatMap((run) => run.error).filter((value) => value !== null).sort((one, other) => one - other);
+  if (offsets.length === 0) return [null, null];
+  const room = 1.6 * (errors[Math.floor(errors.length / 2)] ?? 1);
+  return [Math.min(...offsets) - room, Math.max(...offsets) + room];
+}
+
+function shades(runs, look) {
+  const found = [];
+  for (const run of runs) {
+    let begin = 0;
+    for (let place = 1; place <= run.at.length; place += 1) {
+      if (place < run.at.length && run.state[place] === run.state[begin]) continue;
+      const colour = look.states[run.state[begin]];
+      if (colour) found.push(shade(run.at[begin], run.at[Math.min(place, run.at.length - 1)], colour));
+      begin = place;
+    }
+  }
+  return found;
+}
+
+const shade = (from, until, colour) => ({
+  type: "rect", xref: "x", yref: "paper", x0: from, x1: until, y0: 0, y1: 1, fillcolor: colour, opacity: 0.14, line: { width: 0 }, layer: "below",
+});
+
+const heading = (text, domain, look) => ({
+  text, xref: "paper", yref: "paper", x: 0, y: domain[1], xanchor: "left", yanchor: "bottom", yshift: 4, showarrow: false,
+  font: { size: 13, color: look.faint },
+});
+
+function marks(incidents, middle, from, look) {
+  return incidents
+    .filter((incident) => incident.at_unix_ms >= from && incident.kind !== "state")
+    .map((incident) => ({
+      type: "line", xref: "x", yref: "paper", x0: incident.at_unix_ms, x1: incident.at_unix_ms, y0: 0, y1: 1,
+      line: { color: look.event, width: 1.5, dash: "dot" },
+      label: {
+        text: incident.text, textposition: "end", textangle: 0, yanchor: "bottom", padding: 2,
+        xanchor: incident.at_unix_ms > middle ? "right" : "left", font: { size: 12, color: look.event },
+      },
+    }));
+}

@@ -1,0 +1,193 @@
+// What is being recorded, and the form that begins another.
+
+import { post } from "./api.js";
+import { element, mark, say, show } from "./dom.js";
+import { count, duration } from "./format.js";
+import { toast } from "./toast.js";
+
+const SHOWN = 8;
+const MISSION = "[A-Za-z0-9][A-Za-z0-9._\\-]{0,99}";
+const SENSOR = "[A-Za-z][A-Za-z0-9_\\-]{0,63}";
+const RANK = { recording: 0, failed: 1, stopped: 2 };
+
+export class SessionsView {
+  constructor(fleet) {
+    this.fleet = fleet;
+    this.entries = new Map();
+    this.list = element("ul", { class: "sessions" });
+    this.none = element("p", { class: "detail none" }, "No session yet.");
+    this.more = element("p", { class: "detail" });
+    this.form = new StartForm(fleet);
+    this.node = element(
+      "section",
+      { class: "card sessions-card", "aria-label": "Sessions" },
+      element("h2", {}, "Sessions"),
+      this.list,
+      this.none,
+      this.more,
+      this.form.node,
+    );
+  }
+
+  draw() {
+    const all = [...this.fleet.sessions.values()].sort(
+      (one, other) => RANK[one.state] - RANK[other.state] || (one.session < other.session ? 1 : -1),
+    );
+    const recording = all.filter((session) => session.state !== "stopped").length;
+    const shown = all.slice(0, Math.max(SHOWN, recording));
+    const wanted = new Set(shown.map((session) => session.session));
+    for (const [name, entry] of this.entries) {
+      if (!wanted.has(name)) {
+        entry.node.remove();
+        this.entries.delete(name);
+      }
+    }
+    shown.forEach((session, at) => {
+      if (!this.entries.has(session.session)) this.entries.set(session.session, new Entry(this.fleet));
+      const entry = this.entries.get(session.session);
+      entry.draw(session);
+      if (this.list.children[at] !== entry.node) this.list.insertBefore(entry.node, this.list.children[at] ?? null);
+    });
+    show(this.none, all.length === 0);
+    show(this.more, all.length > shown.length);
+    say(this.more, `and ${all.length - shown.length} older ones`);
+    this.form.draw();
+  }
+}
+
+class Entry {
+  constructor(fleet) {
+    this.fleet = fleet;
+    this.session = "";
+    this.badge = element("span", { class: "badge" });
+    this.name = element("strong", { class: "session-name" });
+    this.facts = element("span", { class: "facts" });
+    this.fault = element("p", { class: "fault" });
+    this.button = element("button", { class: "button small", type: "button", onclick: () => this.stop() }, "Stop");
+    this.node = element(
+      "li",
+      {},
+      element("div", { class: "session" }, this.badge, element("div", { class: "session-text" }, this.name, this.facts), this.button),
+      this.fault,
+    );
+    this.stopping = false;
+  }
+
+  draw(session) {
+    this.session = session.session;
+    this.node.dataset.session = session.session;
+    const silent = this.fleet.sessionSilent_s(session);
+    const live = this.fleet.connected() && silent === null;
+    const word = session.state === "recording" && !live ? "no news" : session.state;
+    mark(this.badge, "state", word);
+    say(this.badge, word);
+    say(this.name, `${session.mission ?? "?"} / ${session.session}`);
+    const sensors = Object.entries(session.sensors).map(([sensor, vehicle]) => `${sensor}=${vehicle}`);
+    say(this.facts, `${sensors.join(", ") || "every vehicle"} · ${count(session.exchanges)} exchanges`);
+    const faults = [session.error, session.alarm === session.error ? null : session.alarm];
+    if (silent !== null) faults.push(`nothing was told of it for ${duration(silent)}; does its recorder run?`);
+    const told = faults.filter(Boolean).join(" · ");
+    say(this.fault, told);
+    show(this.fault, told !== "");
+    show(this.button, this.fleet.mayCommand() && session.state !== "stopped");
+    this.button.disabled = this.stopping || !this.fleet.connected();
+    say(this.button, this.stopping ? "Stopping …" : "Stop");
+  }
+
+  async stop() {
+    this.stopping = true;
+    this.button.disabled = true;
+    try {
+      const told = await post(`api/sessions/${encodeURIComponent(this.session)}/stop`, {}, 100000);
+      toast(`Stopped ${told.session}: ${count(told.exchanges)} exchanges, in ${told.path}.`);
+    } catch (fault) {
+      toast(`${this.session}: ${fault.message}`, "wrong");
+    } finally {
+      this.stopping = false;
+    }
+  }
+}
+
+class StartForm {
+  constructor(fleet) {
+    this.fleet = fleet;
+    this.known = "";
+    this.mission = element("input", {
+      id: "mission", name: "mission", required: true, pattern: MISSION, maxlength: "100", autocomplete: "off",
+      placeholder: "reef-42", title: "letters, digits, '.', '_', '-'",
+    });
+    this.sensors = element("div", { class: "sensors" });
+    this.button = element("button", { class: "button strong", type: "submit" }, "Start recording");
+    this.fault = element("p", { class: "fault", role: "alert", hidden: true });
+    this.options = element("datalist", { id: "vehicles" });
+    this.node = element(
+      "form",
+      { class: "start", onsubmit: (event) => this.send(event) },
+      element("div", { class: "field" }, element("label", { for: "mission" }, "Mission"), this.mission),
+      element(
+        "div",
+        { class: "field wide" },
+        element("span", { class: "label-like" }, "Sensors, and the vehicle whose clock stamps each"),
+        this.sensors,
+        element("button", { class: "button plain", type: "button", onclick: () => this.addSensor("", "") }, "Add a sensor"),
+      ),
+      element("div", { class: "field end" }, this.button),
+      this.fault,
+      this.options,
+    );
+    this.addSensor("inWater", "");
+  }
+
+  addSensor(sensor, vehicle) {
+    const line = element(
+      "div",
+      { class: "sensor" },
+      element("input", { "aria-label": "Sensor", value: sensor, pattern: SENSOR, placeholder: "inWater", autocomplete: "off" }),
+      element("span", { class: "equals", "aria-hidden": "true" }, "="),
+      element("input", { "aria-label": "Vehicle", value: vehicle, list: "vehicles", placeholder: "every vehicle", autocomplete: "off", pattern: "[a-z0-9][a-z0-9_\\-]{0,62}" }),
+      element("button", { class: "button plain", type: "button", "aria-label": "Remove this sensor", onclick: () => line.remove() }, "×"),
+    );
+    this.sensors.append(line);
+  }
+
+  draw() {
+    show(this.node, this.fleet.mayCommand());
+    this.button.disabled = !this.fleet.connected() || this.sending === true;
+    const names = [...new Set([...this.fleet.vehicles.values()].map((row) => row.vehicle))].sort();
+    if (names.join() === this.known) return;
+    this.known = names.join();
+    this.options.replaceChildren(...names.map((name) => element("option", { value: name })));
+  }
+
+  chosen() {
+    const sensors = {};
+    for (const line of this.sensors.children) {
+      const [sensor, vehicle] = [...line.querySelectorAll("input")].map((input) => input.value.trim());
+      if (sensor && vehicle) {
+        if (sensor in sensors) throw new Error(`${sensor} is there twice.`);
+        sensors[sensor] = vehicle;
+      } else if (vehicle) throw new Error(`Which sensor does ${vehicle} stamp?`);
+    }
+    return sensors;
+  }
+
+  async send(event) {
+    event.preventDefault();
+    this.tell("");
+    this.sending = true;
+    this.button.disabled = true;
+    try {
+      const told = await post("api/sessions", { mission: this.mission.value.trim(), sensors: this.chosen() });
+      toast(`Recording ${told.session} in ${told.path}.`);
+    } catch (fault) {
+      this.tell(fault.message);
+    } finally {
+      this.sending = false;
+    }
+  }
+
+  tell(sentence) {
+    say(this.fault, sentence);
+    show(this.fault, sentence !== "");
+  }
+}

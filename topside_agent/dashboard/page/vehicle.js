@@ -1,0 +1,183 @@
+// One vehicle: its numbers now, its curves, and what happened to it.
+
+import { element, icon, say, show } from "./dom.js";
+import { measureNow, Pill } from "./fleet.js";
+import { ago, clock, count, duration, milliseconds, offset, plain } from "./format.js";
+import { History } from "./history.js";
+import { draw, plotly } from "./plot.js";
+import { keyOf } from "./state.js";
+
+const SPANS = [
+  ["5 min", 300000],
+  ["30 min", 1800000],
+  ["3 h", 10800000],
+];
+const FITS = [
+  ["now", "Near now"],
+  ["all", "All of it"],
+];
+const TILES = ["Offset", "Max error", "95 % within", "Drift", "Delay", "Last seen", "Exchanges", "Rejected", "Steps", "Vehicle’s clock"];
+const SHOWN = 50;
+
+export class VehicleView {
+  constructor(fleet, vehicle, topside) {
+    this.fleet = fleet;
+    this.vehicle = vehicle;
+    this.topside = topside;
+    this.history = new History(vehicle, topside);
+    this.choice = { span_ms: SPANS[0][1], fit: "now" };
+    this.pill = new Pill();
+    this.since = element("span", { class: "since" });
+    this.remark = element("p", { class: "remark" });
+    this.tiles = Object.fromEntries(TILES.map((name) => [name, element("dd")]));
+    this.button = element("button", { class: "button", type: "button", onclick: () => this.measure() }, "Measure now");
+    this.graph = element("div", { class: "graph" });
+    this.fault = element("p", { class: "detail" }, "Fetching the history …");
+    this.incidents = element("ol", { class: "incidents" });
+    this.quiet = element("p", { class: "detail" }, "Nothing since the dashboard began to watch.");
+    this.node = element(
+      "div",
+      { class: "view" },
+      element("nav", {}, element("a", { class: "back", href: "#/" }, icon("back"), "All vehicles")),
+      element(
+        "section",
+        { class: "vehicle-head" },
+        element("h1", {}, vehicle, element("span", { class: "by" }, topside ? `by ${topside}` : "")),
+        this.pill.node,
+        this.since,
+        this.button,
+        this.remark,
+      ),
+      (this.numbers = element("dl", { class: "tiles" }, ...TILES.map((name) => element("div", { class: "tile" }, element("dt", {}, name), this.tiles[name])))),
+      element(
+        "section",
+        { class: "card", "aria-label": "History" },
+        element("div", { class: "choices" }, this.choices("span_ms", SPANS.map(([name, value]) => [value, name]), "Time"), this.choices("fit", FITS, "Range")),
+        this.graph,
+        this.fault,
+      ),
+      element("section", { class: "card", "aria-label": "Events" }, element("h2", {}, "Events"), this.incidents, this.quiet),
+    );
+    this.fetching = false;
+    this.drawnAt = -Infinity;
+    this.listed = "";
+    this.closed = false;
+    this.scheme = window.matchMedia("(prefers-color-scheme: dark)");
+    this.recolour = () => this.plot();
+    this.scheme.addEventListener("change", this.recolour);
+    this.fetch();
+    this.timer = setInterval(() => this.fetch(), 1000);
+  }
+
+  close() {
+    this.closed = true;
+    clearInterval(this.timer);
+    this.scheme.removeEventListener("change", this.recolour);
+    if (this.graph.data) window.Plotly.purge(this.graph);
+  }
+
+  restarted() {
+    this.history.forget();
+  }
+
+  choices(name, values, label) {
+    const group = element("div", { class: "choice", role: "group", "aria-label": label });
+    for (const [value, text] of values) {
+      const button = element("button", { class: "button small", type: "button", "aria-pressed": String(this.choice[name] === value) }, text);
+      button.addEventListener("click", () => {
+        this.choice[name] = value;
+        for (const other of group.children) other.setAttribute("aria-pressed", String(other === button));
+        this.plot();
+      });
+      group.append(button);
+    }
+    return group;
+  }
+
+  row() {
+    if (this.topside !== null) return this.fleet.vehicles.get(keyOf(this)) ?? null;
+    return this.fleet.sorted().find((row) => row.vehicle === this.vehicle) ?? null;
+  }
+
+  draw() {
+    const row = this.row();
+    show(this.button, this.fleet.mayCommand() && row !== null);
+    if (row === null) {
+      this.pill.draw("unmeasured");
+      say(this.remark, "The broker knows no such vehicle.");
+      return;
+    }
+    const fresh = this.fleet.fresh(row);
+    this.pill.draw(this.fleet.state(row));
+    this.numbers.dataset.fresh = fresh;
+    this.graph.dataset.fresh = fresh;
+    say(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(this.fleet.age(row, row.state_for_s))}` : "");
+    say(this.remark, this.fleet.remark(row));
+    this.button.disabled = !this.fleet.connected() || row.topside === null;
+    const unit = (text, name) => (text === "–" ? text : `${text} ${name}`);
+    const values = {
+      Offset: unit(offset(row.offset_ms, row.max_error_ms), "ms"),
+      "Max error": row.max_error_ms === null ? "–" : `± ${milliseconds(row.max_error_ms)} ms`,
+      "95 % within": row.u95_ms === null ? "–" : `± ${milliseconds(row.u95_ms)} ms`,
+      Drift: row.drift_ppm === null ? "–" : `${plain(row.drift_ppm, 1)}${row.drift_error_ppm === null ? "" : ` ± ${plain(row.drift_error_ppm, 1).replace("+", "")}`} ppm`,
+      Delay: unit(milliseconds(row.delay_min_ms), "ms"),
+      "Last seen": ago(this.fleet.age(row, row.last_seen_s)),
+      Exchanges: count(row.exchanges),
+      Rejected: count(row.rejected),
+      Steps: count(row.steps),
+      "Vehicle’s clock": row.simulated ? "simulated" : row.clock_synchronized === null ? "–" : row.clock_synchronized ? "set by NTP" : "runs free",
+    };
+    for (const name of TILES) say(this.tiles[name], values[name]);
+  }
+
+  async fetch() {
+    if (this.fetching || document.hidden) return;
+    this.fetching = true;
+    try {
+      await this.history.update();
+      this.list();
+      await this.plot();
+    } catch (fault) {
+      if (!this.closed && this.history.columns.at_unix_ms.length === 0) this.complain(fault);
+      else await this.plot();
+    } finally {
+      this.fetching = false;
+    }
+  }
+
+  complain(fault) {
+    say(this.fault, fault.status === 404 ? "No history yet: nobody has measured it since the dashboard began to watch." : fault.message);
+    show(this.fault, true);
+  }
+
+  async plot() {
+    if (this.history.columns.at_unix_ms.length === 0) return;
+    try {
+      const Plotly = await plotly();
+      if (this.closed) return;
+      await draw(Plotly, this.graph, this.history, this.choice);
+      show(this.fault, false);
+    } catch (fault) {
+      this.complain(fault);
+    }
+  }
+
+  list() {
+    const newest = this.history.incidents.slice(-SHOWN).reverse();
+    show(this.quiet, newest.length === 0);
+    const now = newest.map((incident) => incident.at_unix_ms).join();
+    if (now === this.listed) return;
+    this.listed = now;
+    this.incidents.replaceChildren(
+      ...newest.map((incident) =>
+        element(
+          "li",
+          { "data-kind": incident.kind },
+          element("time", {}, clock(new Date(incident.at_unix_ms).toISOString())),
+          element("span", { class: "kind" }, incident.kind),
+          element("span", {}, incident.text),
+        ),
+      ),
+    );
+  }
+}

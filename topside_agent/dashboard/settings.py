@@ -1,0 +1,80 @@
+"""The dashboard's settings, each with its unit and range."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, FilePath, SecretStr
+
+from broker.settings import ConnectionSettings
+
+_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.:\[\]*-]+|[a-z][a-z0-9+.-]*:(//[A-Za-z0-9.-]*)?", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?", re.ASCII)
+
+
+def _origin(text: str) -> str:
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError(f"expected an origin, as https://cockpit.local, or * (received {text!r})")
+    return text
+
+
+def _host_name(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError(f"expected a host's name without a port, as boat.example (received {text!r})")
+    return text.lower()
+
+
+class DashboardSettings(ConnectionSettings):
+    """Where to serve the page, to whom, and whether it may command."""
+
+    keepalive_s: int = Field(
+        2, ge=2, le=120, description="MQTT keepalive, s: a dead link is noticed in 1.5 times this"
+    )
+    host: str = Field(
+        "127.0.0.1", min_length=1, max_length=255, description="Address to serve on; wider asks for a token"
+    )
+    port: int = Field(8780, ge=0, le=65535, description="TCP port to serve on; 0 takes a free one")
+    token_file: FilePath | None = Field(
+        None, description="File whose first line everybody must show; or set TIDESYNC_TOKEN"
+    )
+    token: SecretStr | None = Field(None, description="The token; from the environment or a file only")
+    operator: bool = Field(
+        default=False,
+        description="The account may command (add-operator): offer its buttons. A broker without accounts "
+        "takes commands from anyone, so there they are offered anyway",
+    )
+    read_only: bool = Field(default=False, description="Offer no buttons and take no commands")
+    fresh_s: float = Field(
+        3.0, ge=0.5, le=300, description="Seconds after which a result that nobody renews is no news"
+    )
+    allowed_host: tuple[Annotated[str, AfterValidator(_host_name)], ...] = Field(
+        (),
+        description="Also answer to this host name (repeatable); addresses, localhost, this computer's name "
+        "and names in .local are known",
+    )
+    frame_ancestor: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
+        (), description="Origin that may show the page in a frame (repeatable); * for any. Without buttons"
+    )
+
+    @property
+    def may_command(self) -> bool:
+        """Whether buttons and commands are offered."""
+        return not self.read_only and (self.operator or self.account is None)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the page."""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def token_text(self) -> str | None:
+        """The token, read now; OSError when its file cannot be read."""
+        if self.token is not None:
+            return self.token.get_secret_value()
+        if self.token_file is not None:
+            return self.token_file.read_text(encoding="utf-8").partition("\n")[0].strip()
+        return None

@@ -1,0 +1,221 @@
+"""What the dashboard's HTTP interface says and takes: the models of its OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.exchange import Identifier
+from schemas.instants import UtcInstant
+from schemas.messages import ErrorWord, SensorName, State
+from schemas.names import Session, Topside, Vehicle
+
+
+class View(BaseModel):
+    """What is answered. Absent is null, never 0. Ages are in s, by the dashboard's own clock."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Asked(BaseModel):
+    """What is asked for; unknown keys are refused, so that a misspelt one is not lost."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class LastEvent(View):
+    """The newest clock step or suspend that a vehicle has reported."""
+
+    kind: Literal["step", "suspend"]
+    step_ms: float
+    age_s: float
+
+
+class VehicleView(View):
+    """How a vehicle's clock stands to one topside's; a vehicle that two topsides measure is listed twice."""
+
+    vehicle: str
+    topside: str | None = Field(description="Who measures it; null while nobody does")
+    state: State | None = Field(
+        description="Null when there is no current result: then `last_state` is all that is known"
+    )
+    last_state: State | None = Field(description="The last state that was told, however long ago")
+    fresh: bool = Field(description="Whether the numbers are of now; else they are the last known ones")
+    error: ErrorWord | None
+    offset_ms: float | None = Field(description="Pi − topside at `measured_at`; positive: the Pi is ahead")
+    lower_ms: float | None
+    upper_ms: float | None
+    max_error_ms: float | None
+    u95_ms: float | None
+    drift_ppm: float | None
+    drift_error_ppm: float | None
+    delay_min_ms: float | None
+    exchanges: int | None
+    rejected: int | None
+    segment: int | None
+    steps: int | None
+    method: str | None
+    boot_id: str | None
+    measured_at: UtcInstant | None = Field(description="By topside's clock")
+    measured_unix_ms: int | None
+    result_age_s: float | None = Field(description="Since a result arrived; null if only a stored one did")
+    last_seen_s: float | None = Field(description="Since the vehicle last answered")
+    state_for_s: float | None = Field(description="How long `last_state` has lasted")
+    state_for_at_least: bool = Field(description="It lasted already when the dashboard began to watch")
+    online: bool | None = Field(description="The vehicle's own status, a hint; null when it has told none")
+    topside_online: bool | None
+    recording: tuple[str, ...] = Field(description="Sessions that record it")
+    last_event: LastEvent | None
+    simulated: bool | None
+    clock_synchronized: bool | None
+    version: str | None = Field(description="Of the vehicle's agent")
+
+
+class SessionView(View):
+    """A session as its recorder last told it."""
+
+    session: str
+    state: Literal["recording", "stopped", "refused", "failed"]
+    request_id: str | None
+    path: str | None = Field(description="The session's folder relative to the recorder's root")
+    mission: str | None
+    sensors: dict[str, str] = Field(description="Which vehicle's clock stamps a sensor; empty: every vehicle")
+    exchanges: int
+    last_exchange_at: UtcInstant | None
+    alarm: str | None
+    error: str | None
+    told_s: float | None = Field(description="Since its recorder told of it; a running one does every second")
+
+
+class BrokerView(View):
+    """The dashboard's connection to the broker."""
+
+    connected: bool
+    address: str
+    problem: str | None
+    silent_s: float | None = Field(description="Since anything arrived; null if nothing has yet")
+
+
+class FleetView(View):
+    """Every vehicle, and how far that can be trusted."""
+
+    broker: BrokerView
+    vehicles: tuple[VehicleView, ...]
+
+
+class SessionsView(View):
+    """Every session that the broker knows of."""
+
+    broker: BrokerView
+    sessions: tuple[SessionView, ...]
+
+
+class IncidentView(View):
+    """Something that happened to a vehicle, for people to read."""
+
+    at_unix_ms: float
+    kind: Literal["step", "suspend", "state", "reboot", "online", "offline"]
+    text: str
+
+
+class HistoryView(View):
+    """The last hours in columns of one length; instants in ms since the epoch, by the dashboard's clock."""
+
+    vehicle: str
+    topside: str
+    instance: str = Field(description="Another one: the dashboard was restarted, ask without `after`")
+    last: int = Field(description="Give this as `after` to get only what is newer")
+    now_unix_ms: float
+    at_unix_ms: list[float]
+    offset_ms: list[float | None]
+    lower_ms: list[float | None]
+    upper_ms: list[float | None]
+    max_error_ms: list[float | None]
+    drift_ppm: list[float | None]
+    delay_min_ms: list[float | None]
+    segment: list[int]
+    state: list[State]
+    incidents: list[IncidentView]
+
+
+class AboutView(View):
+    """What this dashboard is, and what may be asked of it."""
+
+    version: str
+    instance: str = Field(description="One for each start of the dashboard")
+    may_command: bool
+    fresh_s: float = Field(description="Seconds after which a result that nobody renews is no news")
+
+
+class HealthView(View):
+    """That the dashboard serves, and whether it has its broker."""
+
+    status: Literal["ok"]
+    broker_connected: bool
+
+
+Problem = Literal[
+    "invalid",
+    "unauthorized",
+    "forbidden",
+    "read_only",
+    "not_found",
+    "method_not_allowed",
+    "refused",
+    "too_large",
+    "length_required",
+    "not_json",
+    "broker_unreachable",
+    "recorder_failed",
+    "too_many",
+    "no_answer",
+]
+
+
+class ProblemView(View):
+    """Why it was not done: a word for programs, a sentence for people."""
+
+    error: Problem
+    detail: str
+
+
+class StartSession(Asked):
+    """Begin recording a session."""
+
+    mission: Session = Field(description="The folder of its sessions")
+    sensors: Annotated[dict[SensorName, Vehicle], Field(max_length=64)] = Field(
+        default={},
+        description='Which vehicle\'s clock stamps a sensor, as {"inWater": "rov1"}; empty: every vehicle',
+    )
+    session: Session | None = Field(None, description="Its name; else the time, as 2026-05-01T12-00-00Z")
+    request_id: Identifier | None = Field(
+        None, description="Give it, and `session`, to repeat a request safely: the recorder does it once"
+    )
+    timeout_s: float = Field(5.0, ge=0.1, le=60, description="Seconds to wait for the recorder's answer")
+
+
+class StopSession(Asked):
+    """End the recording of a session; its track is computed and written first."""
+
+    request_id: Identifier | None = Field(None, description="Give it to repeat a request safely")
+    timeout_s: float = Field(90.0, ge=0.1, le=300, description="Seconds to wait for the recorder's answer")
+
+
+class Measure(Asked):
+    """Measure a vehicle at once with a burst of exchanges."""
+
+    topside: Topside | None = Field(None, description="By this topside; else by all that measure it")
+
+
+class Measuring(View):
+    """Who was told. A topside does not answer: the next results show it."""
+
+    vehicle: str
+    topsides: tuple[str, ...]
+
+
+class Login(Asked):
+    """The token, once; a cookie stands for it afterwards."""
+
+    token: Annotated[str, Field(min_length=1, max_length=1024)]

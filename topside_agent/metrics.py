@@ -1,0 +1,102 @@
+"""How the vehicles stand, as topside tells it to Prometheus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from broker.metrics import agent_families
+from schemas.messages import State
+
+if TYPE_CHECKING:
+    from broker.metrics import Families
+    from schemas.messages import OffsetResult
+    from topside_agent.counts import Standing, TopsideCounts
+
+MOST_VEHICLES = 500
+"""Names come from the network; each makes some forty series. The rest is counted, not shown."""
+
+_STATES: tuple[str, ...] = get_args(State)
+
+
+def topside_families(counts: TopsideCounts) -> Families:
+    """All that a topside tells."""
+    families = agent_families(counts.agent)
+    shown = counts.vehicles[:MOST_VEHICLES]
+    families.gauge("tidesync_vehicles", "Vehicles that are measured.", len(counts.vehicles))
+    families.gauge(
+        "tidesync_vehicles_not_shown",
+        f"Measured vehicles that are left out here, because there are more than {MOST_VEHICLES}.",
+        len(counts.vehicles) - len(shown),
+    )
+    for standing in shown:
+        labels = {"vehicle": standing.vehicle, "topside": counts.topside}
+        _measurement(families, standing, labels)
+        _state(families, standing, labels)
+        if standing.result is not None and standing.current:
+            _result(families, standing.result, labels)
+    return families
+
+
+def _measurement(families: Families, standing: Standing, labels: dict[str, str]) -> None:
+    families.counter("tidesync_exchanges", "Finished exchanges.", standing.exchanges, **labels)
+    families.counter(
+        "tidesync_timeouts", "Pings that were not answered in time.", standing.timeouts, **labels
+    )
+    families.counters(
+        "tidesync_rejected",
+        "Answers and exchanges that were refused, by reason.",
+        "reason",
+        standing.rejected,
+        **labels,
+    )
+    families.histogram(
+        "tidesync_exchange_delay_seconds",
+        "Round trip less the vehicle's own time, of the exchanges in use.",
+        standing.delays,
+        **labels,
+    )
+    families.gauge(
+        "tidesync_last_exchange_age_seconds",
+        "Time since the last finished exchange; absent before the first.",
+        standing.last_exchange_age_s,
+        **labels,
+    )
+
+
+def _state(families: Families, standing: Standing, labels: dict[str, str]) -> None:
+    """Nothing to go on yet is a state too; what the last result said long ago is none."""
+    if standing.result is None or standing.current:
+        state = standing.result.state if standing.result else "unsynced"
+        families.one_of("tidesync_state", "1 for the state that is.", "state", _STATES, state, **labels)
+
+
+def _result(families: Families, result: OffsetResult, labels: dict[str, str]) -> None:
+    """The published result in base units, as long as it holds."""
+    offset = "Vehicle's clock less topside's, positive when the vehicle's is ahead"
+    for name, about, value_ms in (
+        ("offset", f"{offset}.", result.offset_ms),
+        ("offset_lower", f"{offset}: it is not below this.", result.lower_ms),
+        ("offset_upper", f"{offset}: it is not above this.", result.upper_ms),
+        ("max_error", "How wrong the offset can be at the most.", result.max_error_ms),
+        ("u95", "Statistical 95 % half-width of the offset.", result.u95_ms),
+        ("delay_min", "Least delay of the exchanges in the window in use.", result.delay_min_ms),
+    ):
+        families.gauge(f"tidesync_{name}_seconds", about, _over(value_ms, 1e3), **labels)
+    families.gauge(
+        "tidesync_drift_ratio",
+        "Rate of the offset: 1e-6 is 1 ppm; positive when the vehicle's clock runs fast.",
+        _over(result.drift_ppm, 1e6),
+        **labels,
+    )
+    families.gauge(
+        "tidesync_drift_error_ratio",
+        "Statistical 95 % half-width of the drift.",
+        _over(result.drift_error_ppm, 1e6),
+        **labels,
+    )
+    families.gauge("tidesync_window_exchanges", "Exchanges in the window in use.", result.exchanges, **labels)
+    families.counter("tidesync_steps", "Steps of the vehicle's clock or topside's.", result.steps, **labels)
+
+
+def _over(value: float | None, per_base_unit: float) -> float | None:
+    return None if value is None else round(value / per_base_unit, 15)

@@ -42,7 +42,7 @@ bench-cost: .venv/.bench ## What an exchange costs, from 1 to 1000 vehicles (QUI
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/bench-cost.md --json docs/bench-cost.json $(ARGS)
 
-bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (6 min; QUICK=1: 1 min); into docs/
+bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (17 min; QUICK=1: 1 min); into docs/
 	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \
 		--markdown docs/bench-dashboard.md --json docs/bench-dashboard.json $(ARGS)
 

@@ -8,6 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
 
 from broker.clock import Clock
+from broker.counting_server import CountingServer
 from broker.loop import Loop
 from broker.metrics_router import metrics_router
 from broker.version import VERSION
@@ -40,19 +41,6 @@ def make_app(clock: Clock, source: HealthSource) -> FastAPI:
         return source.health()
 
     return app
-
-
-class CountingServer(uvicorn.Server):
-    """Counts the turns of its event loop, ten a second, so that the watchdog sees it come round."""
-
-    def __init__(self, config: uvicorn.Config, loop: Loop) -> None:
-        super().__init__(config)
-        self._loop = loop
-
-    async def on_tick(self, counter: int) -> bool:
-        """Called by `main_loop`; whether to end."""
-        self._loop.turns += 1
-        return await super().on_tick(counter)
 
 
 def make_server(clock: Clock, source: HealthSource, loop: Loop) -> uvicorn.Server:

@@ -65,6 +65,7 @@ def arguments_of(agent, heartbeat, tmp_path, url):
         "pi": ["--vehicle", "rov1", "--no-http"],
         "topside": [],
         "record": ["--root", str(tmp_path / "root")],
+        "dashboard": ["--port", "0"],
     }
     return [agent, *own[agent], "--broker", url, "--heartbeat-file", str(heartbeat)]
 
@@ -73,7 +74,7 @@ def fresh(heartbeat):
     return complaint(heartbeat, time.monotonic_ns()) is None
 
 
-@pytest.mark.parametrize("agent", ["pi", "topside", "record"])
+@pytest.mark.parametrize("agent", ["pi", "topside", "record", "dashboard"])
 def test_an_agent_without_its_broker_is_alive_and_says_what_it_waits_for(agent, tmp_path, run):
     heartbeat = tmp_path / "heartbeat"
     url = f"mqtt://127.0.0.1:{free_port('127.0.0.1')}"

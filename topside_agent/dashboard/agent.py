@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from broker.counting_server import CountingServer
+from broker.loop import Loop
 from topside_agent.dashboard.app import make_app
 from topside_agent.dashboard.errors import AddressUnusableError, TokenNeededError
 from topside_agent.dashboard.subscriber import Subscriber
@@ -29,20 +31,16 @@ _JOIN_S = 0.6
 
 
 class DashboardAgent:
-    """Serves the page and the interface for programs until it is stopped.
-
-    `broken` says afterwards whether the web server ended although nobody stopped it.
-    """
+    """Serves the page and the interface for programs until it is stopped."""
 
     def __init__(self, settings: DashboardSettings, clock: Clock, routers: Sequence[APIRouter] = ()) -> None:
         token = _token(settings)
         self.subscriber = Subscriber(settings, clock)
         self._settings = settings
         self._listener: socket.socket | None = None
-        self.broken = False
-        self._stopping = False
         self._ended = threading.Event()
-        self._server = uvicorn.Server(
+        self._loop = Loop("the web server")
+        self._server = CountingServer(
             uvicorn.Config(
                 make_app(self.subscriber, settings, token, routers),
                 loop="asyncio",
@@ -55,7 +53,8 @@ class DashboardAgent:
                 proxy_headers=False,
                 timeout_keep_alive=15,
                 timeout_graceful_shutdown=1,
-            )
+            ),
+            self._loop,
         )
         self._thread = threading.Thread(target=self._serve, name="dashboard", daemon=True)
 
@@ -73,6 +72,16 @@ class DashboardAgent:
         """Why it ended by itself, once it has."""
         return self.subscriber.failure
 
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """What must come round for it to be alive."""
+        return (self.subscriber.loop, self._loop)
+
+    @property
+    def standing(self) -> str:
+        """How it stands with the broker, in words."""
+        return self.subscriber.standing
+
     def start(self) -> None:
         """Take the port, connect, serve; AddressUnusableError when the port cannot be had."""
         self._listener = _listen(self._settings.host, self._settings.port)
@@ -82,7 +91,6 @@ class DashboardAgent:
 
     def stop(self) -> None:
         """Let the pages go, disconnect and end."""
-        self._stopping = True
         self._server.should_exit = True
         self._server.force_exit = True  # pages hold their streams open for ever
         self.subscriber.stop()
@@ -101,7 +109,6 @@ class DashboardAgent:
             _log.exception("a fault of this program, please report it; the dashboard ends")
         finally:
             self._listener.close()
-            self.broken = not self._stopping
             self._ended.set()
 
 

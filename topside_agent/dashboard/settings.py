@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, FilePath, SecretStr
 
-from broker.settings import ConnectionSettings
+from broker.settings import AgentSettings
 
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.:\[\]*-]+|[a-z][a-z0-9+.-]*:(//[A-Za-z0-9.-]*)?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?", re.ASCII)
@@ -26,7 +26,7 @@ def _host_name(text: str) -> str:
     return text.lower()
 
 
-class DashboardSettings(ConnectionSettings):
+class DashboardSettings(AgentSettings):
     """Where to serve the page, to whom, and whether it may command."""
 
     keepalive_s: int = Field(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from broker.errors import BrokerError
+    from broker.loop import Loop
     from broker.metrics import AgentCounts
     from schemas.messages import StartCommand, StopCommand
     from topside_agent.dashboard.settings import DashboardSettings
@@ -72,6 +73,16 @@ class Subscriber:
     def wait_until_finished(self, timeout_s: float) -> bool:
         """Whether the connection has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
+
+    @property
+    def loop(self) -> Loop:
+        """The network thread's, which must come round."""
+        return self._connection.loop
+
+    @property
+    def standing(self) -> str:
+        """How it stands with the broker, in words."""
+        return self._connection.standing
 
     @property
     def up(self) -> bool:

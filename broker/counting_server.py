@@ -1,0 +1,23 @@
+"""A uvicorn server whose turns are counted, so that a watchdog sees its event loop come round."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from broker.loop import Loop
+
+
+class CountingServer(uvicorn.Server):
+    """Counts the turns of its event loop, ten a second."""
+
+    def __init__(self, config: uvicorn.Config, loop: Loop) -> None:
+        super().__init__(config)
+        self._loop = loop
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by `main_loop`; whether to end."""
+        self._loop.turns += 1
+        return await super().on_tick(counter)

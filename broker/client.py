@@ -7,7 +7,7 @@ import functools
 import logging
 import socket
 import ssl
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MessageType
@@ -17,7 +17,7 @@ from broker.stamping_socket import StampingSocket
 from broker.stamping_tls import StampingTls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from paho.mqtt.client import MQTTMessageInfo
     from paho.mqtt.enums import MQTTErrorCode
@@ -72,6 +72,16 @@ class PlainClient(Client):
         """Whether something that was published has not reached the broker for certain."""
         return self.want_write() or bool(self._out_messages)
 
+    def peer_certificate(self) -> Mapping[str, Any] | None:
+        """The broker's certificate, verified; None without TLS, or where paho hides it."""
+        decode = getattr(self.socket(), "getpeercert", None)
+        return decode() if decode else None
+
+    @property
+    def alert(self) -> ssl.SSLError | None:
+        """What TLS said at the end of the last connection, where that can be told."""
+        return None
+
     def flush(self) -> None:
         """Send what the socket would not take before."""
 
@@ -122,6 +132,15 @@ class StampingClient(PlainClient):
         """Bytes that `loop_read` would find although the socket is not readable."""
         source = self._tls or self._tcp
         return source.pending() if source else super().pending()
+
+    def peer_certificate(self) -> Mapping[str, Any] | None:
+        """The broker's certificate, verified; None without TLS."""
+        return self._tls.peer_certificate() if self._tls else super().peer_certificate()
+
+    @property
+    def alert(self) -> ssl.SSLError | None:
+        """What TLS said at the end of the last connection."""
+        return self._tls.alert if self._tls else None
 
     def flush(self) -> None:
         """Send ciphertext that the socket would not take before."""

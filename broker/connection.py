@@ -15,9 +15,11 @@ from paho.mqtt.client import WebsocketConnectionError
 
 from broker.arrivals import Arrivals
 from broker.clock import read
-from broker.errors import BrokerError, BrokerUnreachableError, connect_reason
+from broker.errors import BrokerError, BrokerUnreachableError, CertificateFileError, connect_error
+from broker.loop import Loop
 from broker.make_client import authenticate, make_client
 from broker.seldom import Seldom
+from broker.tls import expiry_notices
 from broker.traffic import Incoming, Outgoing, Owner
 from broker.trials import Trials
 from broker.waiting import Waiting
@@ -38,6 +40,8 @@ __all__ = ["Connection", "Incoming", "Outgoing", "Owner"]
 _log = logging.getLogger(__name__)
 
 _CONNACK_TIMEOUT_NS = 10_000_000_000
+_CONNECT_PATIENCE_S = 120.0
+"""A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
 _MAX_WAIT_S = 0.5
 
 
@@ -60,7 +64,8 @@ class Connection:
     ) -> None:
         self.address = settings.address
         self.failure: BrokerError | None = None
-        self.last_problem: str | None = None
+        self.problem: BrokerError | None = None
+        self.loop = Loop("the network thread")
         self._settings = settings
         self._owner = owner
         self._clock = clock
@@ -90,6 +95,18 @@ class Connection:
     def reconnects(self) -> int:
         """How often the broker has accepted it again."""
         return self._trials.reconnects
+
+    @property
+    def last_problem(self) -> str | None:
+        """Why the last attempt failed, while none has worked since; `problem` is the error itself."""
+        return str(self.problem) if self.problem else None
+
+    @property
+    def standing(self) -> str:
+        """How the connection stands, in words."""
+        if self.up:
+            return f"connected to broker {self.address}"
+        return f"waiting for the broker: {self.last_problem or f'connecting to {self.address}'}"
 
     @property
     def receive_stamp(self) -> StampKind:
@@ -157,10 +174,14 @@ class Connection:
 
     def _connect_once(self) -> None:
         try:
-            authenticate(self._client, self._settings)
-            self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
+            with self.loop.patience(_CONNECT_PATIENCE_S):
+                authenticate(self._client, self._settings)
+                self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except (OSError, ValueError, WebsocketConnectionError) as error:
-            self._retry_later(connect_reason(error, tls=self.address.tls))
+            self._retry_later(connect_error(self.address, error))
+            return
+        except CertificateFileError as error:  # it was good at the start: somebody is just renewing it
+            self._retry_later(error)
             return
         if not self._client.tune():
             self._say.warning("the system keeps Nagle's algorithm on: expect delays of 40 ms")
@@ -177,13 +198,15 @@ class Connection:
         verdict = self._trials.verdict(reason)
         if isinstance(verdict, BrokerError):
             self.failure = verdict
+        elif alert := None if was_up else self._client.alert:
+            self._retry_later(connect_error(self.address, alert))
         else:
-            self._retry_later(verdict)
+            self._retry_later(BrokerUnreachableError(self.address, verdict))
 
-    def _retry_later(self, reason: str) -> None:
-        self.last_problem = str(BrokerUnreachableError(self.address, reason))
+    def _retry_later(self, problem: BrokerError) -> None:
+        self.problem = problem
         wait_s = self._trials.wait_s()
-        self._say.warning(f"{self.last_problem}; trying again")
+        self._say.warning(f"{problem}; trying again")
         until_ns = self._clock.raw_ns() + round(wait_s * 1e9)
         while not self._stopping.is_set() and (left_ns := until_ns - self._clock.raw_ns()) > 0:
             self._wakeup.pause(min(self._work(), left_ns / 1e9))
@@ -205,6 +228,7 @@ class Connection:
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns how long the wait may be, in seconds."""
+        self.loop.turns += 1
         while self._posted:
             self._guarded(self._posted.popleft())
         wait_s = _MAX_WAIT_S
@@ -225,9 +249,11 @@ class Connection:
             self._trials.refused(str(reason))
             return
         self._trials.accepted()
-        self.last_problem = None
+        self.problem = None
         self._up.set()
         _log.info("connected to broker %s", self.address)
+        for notice in expiry_notices(self._client.peer_certificate(), self._settings):
+            self._say.warning(notice)
         self._arrivals.begin()
         self._guarded(self._owner.connected)
 

@@ -120,7 +120,8 @@ def _loopback(host: str) -> str:
     if address is None or not address.is_loopback:
         raise EmbeddedBrokerError(
             f"the embedded broker does not listen on {host!r}, only on loopback: it checks no access rights "
-            "well enough for a network. Run mosquitto there, with broker/mosquitto.conf"
+            "well enough for a network. Run mosquitto there, with broker/mosquitto.conf and the accounts that"
+            " `tidesync broker add-vehicle` and its like make"
         )
     return str(address)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from broker.address import BrokerAddress
 
 
@@ -16,7 +19,10 @@ class BrokerError(Exception):
 
     BrokerError
     ├── BrokerUnreachableError   refused, no route, time-out, DNS, TLS: may heal, is retried
+    ├── CertificateError         a certificate, the broker's or ours, is not accepted: does not heal by itself
+    ├── CertificateFileError     a certificate or key file that cannot be used
     ├── CredentialsError         wrong name or password, or not authorised: does not heal by itself
+    ├── AccountsError            broker.accounts: accounts that cannot be changed, read or written as asked
     └── EmbeddedBrokerError      the embedded broker was asked for what it must not do
     """
 
@@ -28,6 +34,23 @@ class BrokerUnreachableError(BrokerError):
         super().__init__(f"broker {address}: {reason}")
         self.address = address
         self.reason = reason
+
+
+class CertificateError(BrokerError):
+    """One end does not accept the other's certificate; agents try on: a clock or file may be set right."""
+
+    def __init__(self, address: BrokerAddress, reason: str) -> None:
+        super().__init__(f"broker {address}: {reason}")
+        self.address = address
+
+
+class CertificateFileError(BrokerError):
+    """A file that the settings name, and that holds no such thing."""
+
+    def __init__(self, setting: str, path: Path, reason: str) -> None:
+        super().__init__(f"{setting} {path}: {reason}")
+        self.setting = setting
+        self.path = path
 
 
 class CredentialsError(BrokerError):
@@ -53,14 +76,49 @@ _ERRNO_WORDS = {
 }
 
 
+_NOT_YET_VALID, _EXPIRED = 9, 10
+_OTHER_NAME = {62, 64}
+"""OpenSSL's numbers for what is wrong with a certificate (X509_V_ERR_…)."""
+_ALERTS = {
+    "CERTIFICATE_REQUIRED": "it asks for a certificate of ours (cert_file and key_file)",
+    "HANDSHAKE_FAILURE": "TLS failed; does it ask for a certificate of ours (cert_file and key_file)?",
+    "UNKNOWN_CA": "our certificate is not accepted: it is of another authority (cert_file)",
+    "CERTIFICATE_EXPIRED": "our certificate is not accepted: it has expired by its clock (cert_file)",
+    "CERTIFICATE_REVOKED": "our certificate is not accepted: it has been revoked (cert_file)",
+    "BAD_CERTIFICATE": "our certificate is not accepted (cert_file)",
+}
+"""What the broker answers a handshake with, by the end of OpenSSL's word for it."""
+
+
+def connect_error(address: BrokerAddress, error: Exception) -> BrokerError:
+    """What a failed connect, or TLS's alert after it, means."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return CertificateError(address, f"certificate not accepted: {_unverified(address, error)}")
+    if isinstance(error, ssl.SSLError):
+        for alert, sentence in _ALERTS.items():
+            if (error.reason or "").endswith(f"ALERT_{alert}"):
+                return CertificateError(address, sentence)
+    return BrokerUnreachableError(address, connect_reason(error, tls=address.tls))
+
+
+def _unverified(address: BrokerAddress, error: ssl.SSLCertVerificationError) -> str:
+    now = f"by this computer's clock ({datetime.now(UTC):%Y-%m-%d %H:%M} UTC)"
+    match error.verify_code:
+        case code if code in _OTHER_NAME:
+            return f"it is not made out to {address.host}"
+        case code if code == _EXPIRED:
+            return f"it has expired {now}; renew it, or set the clock"
+        case code if code == _NOT_YET_VALID:
+            return f"it is not valid yet {now}; set the clock"
+    return f"{error.verify_message}; is ca_file the right one?"
+
+
 def connect_reason(error: Exception, *, tls: bool) -> str:
     """A short reason, in a reader's words, for a failed connect."""
     reason = str(error) or type(error).__name__
     match error:
         case socket.gaierror():
             reason = f"host name not found (DNS: {error.strerror})"
-        case ssl.SSLCertVerificationError():
-            reason = f"TLS certificate not accepted ({error.verify_message}); is ca_file the right one?"
         case ssl.SSLError():
             reason = f"TLS failed ({error.reason or error})"
         case ConnectionResetError() if tls:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import ssl
 from typing import TYPE_CHECKING
 
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from broker.client import client_class
+from broker.tls import client_context
 
 if TYPE_CHECKING:
     from broker.client import PlainClient
@@ -21,7 +21,10 @@ _CONNECT_TIMEOUT_S = 5.0
 def make_client(
     settings: ConnectionSettings, name: str, will: Outgoing | None, *, persistent: bool
 ) -> PlainClient:
-    """An unconnected client; its id is the account where there is one, else made from `name`."""
+    """An unconnected client; its id is the account where there is one, else made from `name`.
+
+    CertificateFileError for a file that cannot be used: an agent that starts so would never connect.
+    """
     address = settings.address
     client = client_class()(
         CallbackAPIVersion.VERSION2,
@@ -38,6 +41,8 @@ def make_client(
         client.will_set(will.topic, will.payload, will.qos, will.retain)
     if address.websocket:
         client.ws_set_options(path=address.path)
+    if address.tls:
+        client.tls_set_context(client_context(settings))
     return client
 
 
@@ -45,5 +50,6 @@ def authenticate(client: PlainClient, settings: ConnectionSettings) -> None:
     """Read secrets and certificates anew, so that a renewed file is taken at the next connect."""
     if settings.account:
         client.username_pw_set(settings.account, settings.secret())
-    if settings.address.tls and client._ssl_context is None:  # noqa: SLF001 - tls_set_context raises twice
-        client.tls_set_context(ssl.create_default_context(cafile=settings.ca_file))
+    if settings.address.tls:
+        client._ssl_context = None  # noqa: SLF001 - else tls_set_context refuses another
+        client.tls_set_context(client_context(settings))

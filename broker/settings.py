@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr, model_validator
 
 from broker.address import BrokerAddress, parse_address
 from schemas.names import Root
@@ -30,10 +31,21 @@ class ConnectionSettings(BaseModel):
     password: SecretStr | None = Field(None, description="Its password; from the environment or a file only")
     password_file: FilePath | None = Field(None, description="File whose first line is the password")
     ca_file: FilePath | None = Field(None, description="CA certificate (PEM) to verify the broker with")
+    cert_file: FilePath | None = Field(
+        None, description="Own certificate (PEM), where the broker asks for one"
+    )
+    key_file: FilePath | None = Field(None, description="Its key (PEM, not encrypted)")
     topic_root: Root = Field("tidesync", description="First level(s) of every topic")
     keepalive_s: int = Field(
         5, ge=2, le=120, description="MQTT keepalive, s: a dead link is noticed in 1.5 times this"
     )
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            given, missing = ("cert_file", "key_file") if self.cert_file else ("key_file", "cert_file")
+            raise ValueError(f"{given} {self.cert_file or self.key_file} is given without {missing}")
+        return self
 
     @property
     def address(self) -> BrokerAddress:
@@ -62,6 +74,14 @@ class MetricsSettings(BaseModel):
     )
     metrics_host: str = Field(
         "127.0.0.1", min_length=1, max_length=255, description="Address to serve /metrics on"
+    )
+
+
+class AgentSettings(ConnectionSettings):
+    """What every long-running agent has besides."""
+
+    heartbeat_file: Path | None = Field(
+        None, description="File stamped each second while the agent's loops come round; best below /run"
     )
 
 

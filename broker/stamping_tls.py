@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from broker.stamps import KernelStamp
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from broker.stamping_socket import StampingSocket
 
 _HEADER = 5
 """Bytes in front of every TLS record: type, version, and in the last two its length."""
+_VERDICT_S = 0.25
+"""Only a server that gives no tickets costs this much, once a connect."""
 
 
 class StampingTls:
@@ -29,6 +34,7 @@ class StampingTls:
         self._header = b""
         self._left = 0
         self._unsent = b""
+        self.alert: ssl.SSLError | None = None
         try:
             self._handshake()
         except BaseException:
@@ -46,6 +52,9 @@ class StampingTls:
                 self._pull()
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
+            except ssl.SSLError as error:
+                self.alert = error
+                raise
 
     def send(self, data: bytes | bytearray) -> int:
         """Encrypt and send; BlockingIOError, with nothing taken, while earlier ciphertext is unsent."""
@@ -65,6 +74,10 @@ class StampingTls:
         self._unsent += self._out.read()
         while self._unsent:
             self._unsent = self._unsent[self._tcp.send(self._unsent) :]
+
+    def peer_certificate(self) -> Mapping[str, Any] | None:
+        """The peer's certificate, as `SSLSocket.getpeercert` gives it."""
+        return self._tls.getpeercert()
 
     def pending(self) -> int:
         """Bytes that may be had although the socket is not readable."""
@@ -102,6 +115,25 @@ class StampingTls:
                 self._pull()
             else:
                 self.flush()
+                self._hear_verdict()
+                return
+
+    def _hear_verdict(self) -> None:
+        """Wait a moment for what a TLS 1.3 server says of our certificate: tickets for later, or an alert.
+
+        It says so only now, and hangs up after an alert. What we had sent meanwhile would be answered with a
+        reset, which takes the alert with it.
+        """
+        if self._tls.version() != "TLSv1.3":
+            return
+        while select.select([self._tcp], [], [], _VERDICT_S)[0]:
+            self._pull()
+            try:
+                self._tls.read(1)  # gives nothing: no server of ours speaks first
+            except ssl.SSLWantReadError:
+                if not self._header and not self._left:  # a whole record, and no alert
+                    return
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return
 
     def _pull(self) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from broker.clock import Clock, Reading
     from broker.connection import Incoming
     from broker.errors import BrokerError
+    from broker.loop import Loop
     from pi_agent.presence import Announcement
     from pi_agent.settings import PiSettings
     from pi_agent.watch import ClockChange
@@ -79,6 +80,17 @@ class PiAgent:
     def failure(self) -> BrokerError | None:
         """Why it ended by itself, once it has."""
         return self._connection.failure
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """What must come round for it to be alive."""
+        http = self._http.loops if self._http else ()
+        return (self._connection.loop, self._watcher.loop, *http)
+
+    @property
+    def standing(self) -> str:
+        """How it stands with the broker, in words."""
+        return self._connection.standing
 
     def start(self) -> None:
         """Take the HTTP port (HttpUnavailableError when it cannot be had), then begin; returns at once."""

@@ -8,19 +8,14 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
 
 from broker.clock import Clock
+from broker.loop import Loop
 from broker.metrics_router import metrics_router
 from broker.version import VERSION
+from pi_agent import blueos
 from pi_agent.health import Health, HealthSource
 from pi_agent.http import router, served_clock
 from pi_agent.metrics import pi_families
-
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Tidesync</title>
-<h1>Tidesync, vehicle agent</h1>
-<p>Version {version}. <a href="api/sync/time">The time here</a>, <a href="health">how it is doing</a>,
-the same <a href="metrics">for Prometheus</a>.</p>
-</html>
-"""
+from pi_agent.page import page
 
 
 def make_app(clock: Clock, source: HealthSource) -> FastAPI:
@@ -29,6 +24,7 @@ def make_app(clock: Clock, source: HealthSource) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"])
     app.include_router(router)
     app.include_router(metrics_router(lambda: pi_families(source.health())))
+    app.include_router(blueos.router)
 
     async def own_clock() -> Clock:
         return clock
@@ -36,8 +32,8 @@ def make_app(clock: Clock, source: HealthSource) -> FastAPI:
     app.dependency_overrides[served_clock] = own_clock
 
     @app.get("/", response_class=HTMLResponse)
-    async def page() -> str:
-        return _PAGE.format(version=VERSION)
+    async def front() -> str:
+        return page(source.health())
 
     @app.get("/health")
     async def health() -> Health:
@@ -46,9 +42,22 @@ def make_app(clock: Clock, source: HealthSource) -> FastAPI:
     return app
 
 
-def make_server(clock: Clock, source: HealthSource) -> uvicorn.Server:
+class CountingServer(uvicorn.Server):
+    """Counts the turns of its event loop, ten a second, so that the watchdog sees it come round."""
+
+    def __init__(self, config: uvicorn.Config, loop: Loop) -> None:
+        super().__init__(config)
+        self._loop = loop
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by `main_loop`; whether to end."""
+        self._loop.turns += 1
+        return await super().on_tick(counter)
+
+
+def make_server(clock: Clock, source: HealthSource, loop: Loop) -> uvicorn.Server:
     """A server for the app; `run(sockets=[…])` it in a thread, set `should_exit` to end it."""
-    return uvicorn.Server(
+    return CountingServer(
         uvicorn.Config(
             make_app(clock, source),
             loop="asyncio",
@@ -60,5 +69,6 @@ def make_server(clock: Clock, source: HealthSource) -> uvicorn.Server:
             server_header=False,
             timeout_keep_alive=15,
             timeout_graceful_shutdown=1,
-        )
+        ),
+        loop,
     )

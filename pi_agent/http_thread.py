@@ -9,6 +9,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
+from broker.loop import Loop
 from pi_agent.errors import HttpUnavailableError
 
 if TYPE_CHECKING:
@@ -46,8 +47,15 @@ class HttpThread:
         self._mqtt_ready = mqtt_ready
         self._failed = failed
         self._stopping = threading.Event()
+        self._serving = False
+        self._loop = Loop("the HTTP service")
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """The loop that must come round, while there is one: without HTTP the agent still answers pings."""
+        return (self._loop,) if self._serving else ()
 
     def start(self) -> None:
         """Begin serving; returns at once."""
@@ -69,12 +77,14 @@ class HttpThread:
         try:
             from pi_agent.http_service import make_server  # noqa: PLC0415 - heavy, see the class
 
-            self._server = make_server(self._clock, self._source)
+            self._server = make_server(self._clock, self._source, self._loop)
             if not self._stopping.is_set():
+                self._serving = True
                 self._server.run(sockets=[self._listener])
         except Exception:  # noqa: BLE001 - whatever it is, pings are still answered
             _log.exception("HTTP failed; going on with MQTT alone")
         finally:
+            self._serving = False
             self._listener.close()
             if not self._stopping.is_set():
                 self._failed()

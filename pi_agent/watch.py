@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from broker.clock import read
+from broker.loop import Loop
 from pi_agent import kernel_clock
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class ClockWatcher:
         self._suspended_ns = suspended_ns
         self._notice = notice
         self._watch = ClockWatch()
+        self.loop = Loop("the clock's watch")
         self._stopping = threading.Event()
         self._wake_read, self._wake_write = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="clock-watch", daemon=True)
@@ -131,6 +133,7 @@ class ClockWatcher:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self.loop.turns += 1
             self.look()
             self.wait()
         self._wake_read.close()

@@ -50,13 +50,27 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"tidesync.commands.{cmd_name}").command
+        try:
+            command = importlib.import_module(f"tidesync.commands.{cmd_name}").command
+        except ModuleNotFoundError as error:
+            return _without_extra(cmd_name, error)
         assert isinstance(command, click.Command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _without_extra(name: str, missing: ModuleNotFoundError) -> click.Command:
+    """What stands for a command that cannot be imported here: its help is there, to run it is the error."""
+
+    def refuse(**_settings: object) -> None:
+        raise missing
+
+    about = f"{COMMANDS[name]}\n\nIt cannot run: {_sentence(missing)}. With that, its options are shown too."
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, help=about, callback=refuse, context_settings=anything)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -10,9 +10,10 @@ from typing import Any, get_args
 import click
 
 from broker.accounts.book import Account, AccountsError, Book, UnknownAccountError
-from broker.accounts.folder import AccountFolder, write_new
+from broker.accounts.folder import AccountFolder
 from broker.accounts.hashing import UnusablePasswordError, checked, hashed, new_password
 from broker.accounts.settings import AccountSettings
+from broker.private_files import PrivateFile, folder_owner, write_new
 from schemas.instants import iso_utc
 from schemas.names import account_name
 from schemas.topics import Role
@@ -29,6 +30,16 @@ _MAY = {
     "dashboard": "reads results, statuses, events and session states; publishes nothing",
     "operator": "reads as a dashboard, and commands topsides and sessions",
 }
+
+
+_MORE = {
+    "topside": {"--homeassistant": "It may announce vehicles to Home Assistant."},
+    "dashboard": {"--homeassistant": "It is Home Assistant, and reads what is announced to it."},
+    "operator": {
+        "--may-forget": "For `tidesync forget`: it may clear, and so also write, what is kept of any vehicle."
+    },
+}
+"""What some roles may be given besides."""
 
 
 def commands() -> list[click.Command]:
@@ -62,6 +73,7 @@ def _adder(role: Role) -> click.Command:
         password_file: Path | None,
         as_json: bool,
         may_forget: bool = False,
+        homeassistant: bool = False,
     ) -> int:
         account_name(name)
         if password_out and password_file:
@@ -75,6 +87,7 @@ def _adder(role: Role) -> click.Command:
             password=hashed(password),
             created_at=datetime.now(UTC),
             may_forget=may_forget,
+            homeassistant=homeassistant,
         )
         _store(settings, account, password, password_out, replace=replace)
         _tell_added(settings, account, password_out, as_json=as_json)
@@ -82,12 +95,8 @@ def _adder(role: Role) -> click.Command:
             click.echo(password)
         return 0
 
-    if role == "operator":
-        command = click.option(
-            "--may-forget",
-            is_flag=True,
-            help="For `tidesync forget`: may clear, and so write, whatever the broker retains of anyone.",
-        )(command)
+    for name, meaning in _MORE.get(role, {}).items():
+        command = click.option(name, is_flag=True, help=meaning)(command)
     article = "an" if role == "operator" else "a"
     return click.command(
         f"add-{role}",
@@ -130,7 +139,7 @@ def _with_root(book: Book, settings: AccountSettings) -> Book:
 
 def _write_password(path: Path, password: str) -> None:
     try:
-        write_new(path, f"{password}\n".encode())
+        write_new(path, PrivateFile(f"{password}\n".encode(), folder_owner(path.absolute().parent)))
     except FileExistsError as error:
         raise SettingsError(f"--password-out {path} is there already, and is not overwritten") from error
     except OSError as error:
@@ -195,7 +204,8 @@ def list_(settings: AccountSettings, *, as_json: bool) -> int:
 
 
 def _role(account: Account) -> str:
-    return account.role + (", may forget" if account.may_forget else "")
+    more = {", may forget": account.may_forget, ", Home Assistant": account.homeassistant}
+    return account.role + "".join(words for words, given in more.items() if given)
 
 
 def _described(account: Account, root: str) -> dict[str, Any]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Protocol
 
+from tidesync.errors import NotSoError
+from tidesync.watchdog import Watchdog, Watched, end_wedged
+
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import FrameType
 
     from broker.errors import BrokerError
 
-_log = logging.getLogger(__name__)
+_LOOK_S = 0.1
 
 
 class Service(Protocol):
@@ -32,7 +36,16 @@ class Service(Protocol):
         """Whether it has ended by itself within `timeout_s`."""
 
 
-def run_until_stopped(service: Service) -> int:
+class Agent(Service, Watched, Protocol):
+    """A service that says whether it is alive."""
+
+
+def run_agent(agent: Agent, heartbeat_file: Path | None) -> int:
+    """Run `agent` as `run_until_stopped` does, with a watchdog; NotSoError when it is wedged."""
+    return run_until_stopped(agent, Watchdog(agent, heartbeat_file))
+
+
+def run_until_stopped(service: Service, watchdog: Watchdog | None = None) -> int:
     """Run `service` until SIGTERM (exit code 0), SIGINT (130), or its failure, which is raised."""
     received: list[int] = []
     wanted = threading.Event()
@@ -44,12 +57,21 @@ def run_until_stopped(service: Service) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, note)
     service.start()
+    if watchdog:
+        watchdog.started()
+    stuck = None
     try:
-        while not wanted.wait(0.1):
-            if service.wait_until_finished(0):
-                break
+        while stuck is None and not wanted.wait(_LOOK_S) and not service.wait_until_finished(0):
+            stuck = watchdog.look(time.monotonic_ns()) if watchdog else None
     finally:
-        service.stop()
+        if watchdog:
+            watchdog.stopping()
+        if stuck:
+            end_wedged(service.stop, stuck)
+        else:
+            service.stop()
     if service.failure is not None:
         raise service.failure
+    if stuck or not received:
+        raise NotSoError(f"{stuck or 'its network thread ended by itself'}: ended, to be started again")
     return 130 if signal.SIGINT in received else 0

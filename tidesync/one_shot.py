@@ -39,8 +39,8 @@ def connected(connection: Connection, settings: ConnectionSettings, timeout_s: f
     connection.start()
     try:
         if not connection.wait_until_up(min(timeout_s, _CONNECT_S)):
-            reason = connection.last_problem or f"broker {settings.address}: no answer"
-            raise connection.failure or NotSoError(reason)
+            problem = connection.failure or connection.problem
+            raise problem or NotSoError(f"broker {settings.address}: no answer")
         yield
     finally:
         connection.stop()

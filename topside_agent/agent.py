@@ -23,6 +23,7 @@ from topside_agent.roster import Roster
 if TYPE_CHECKING:
     from broker.errors import BrokerError
     from broker.late_stamp import LateStamp
+    from broker.loop import Loop
     from topside_agent.exchanger import Reason
     from topside_agent.http_get import Got
     from topside_agent.measurement import Measurement
@@ -71,6 +72,16 @@ class TopsideAgent:
     def failure(self) -> BrokerError | None:
         """Why it ended by itself, once it has."""
         return self._connection.failure
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """What must come round for it to be alive."""
+        return (self._connection.loop,)
+
+    @property
+    def standing(self) -> str:
+        """How it stands with the broker, in words."""
+        return self._connection.standing
 
     def start(self) -> None:
         """Connect and begin, in the network thread."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
-from broker.settings import ConnectionSettings, MetricsSettings
+from broker.settings import AgentSettings, MetricsSettings
 from schemas.names import Topside, vehicle_name
 from topside_agent.http_get import parse_url
 
@@ -28,7 +28,7 @@ VehicleChoice = Annotated[str, AfterValidator(_checked)]
 """`rov1`, or `rov1=http://192.168.2.2:9150` to fall back on that address."""
 
 
-class TopsideSettings(MetricsSettings, ConnectionSettings):
+class TopsideSettings(MetricsSettings, AgentSettings):
     """Whom to measure, how often, and when a result counts as what."""
 
     topside: Topside = Field("topside", description="This surface station's name in topics")

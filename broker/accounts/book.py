@@ -33,10 +33,13 @@ class Account(BaseModel):
     password: str = Field(pattern=_HASH, repr=False)
     created_at: UtcInstant
     may_forget: bool = False
+    homeassistant: bool = False
 
     def permissions(self, root: str) -> Permissions:
         """What it may publish and read below `root`."""
-        return permissions(root, self.role, self.name, may_forget=self.may_forget)
+        return permissions(
+            root, self.role, self.name, may_forget=self.may_forget, homeassistant=self.homeassistant
+        )
 
 
 class Book(BaseModel):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from schemas import topics
 
 if TYPE_CHECKING:
-    from schemas.topics import Role
+    from schemas.topics import Role, TopicKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +19,29 @@ class Permissions:
     subscribe: tuple[str, ...]
 
 
-def permissions(root: str, role: Role, name: str, *, may_forget: bool = False) -> Permissions:
+_HOMEASSISTANT = "homeassistant/device/+/config"
+"""Where topsides announce vehicles to Home Assistant, and where it looks. Not ours, so not in the table."""
+
+
+def permissions(
+    root: str, role: Role, name: str, *, may_forget: bool = False, homeassistant: bool = False
+) -> Permissions:
     """The rights of the account `name`: a vehicle or topside stands in its topics under its own name alone.
 
-    `may_forget` adds what `tidesync forget` clears: every retained topic. Nobody who cannot write an empty
-    message can be kept from writing another, so such an account can speak for anyone.
+    `may_forget` adds what `tidesync forget` clears: all that is retained of vehicles. Who may publish an
+    empty message may publish any other, so such an account can speak for every vehicle. `homeassistant` lets
+    topsides announce to Home Assistant, and others read it.
     """
     own = {role: name} if role in {"vehicle", "topside"} else {}
-    sent = [kind for kind in topics.TOPICS if role in kind.senders or (may_forget and kind.retain)]
+    sent = [kind for kind in topics.TOPICS if role in kind.senders or (may_forget and _is_forgotten(kind))]
     read = [kind for kind in topics.TOPICS if role in kind.readers]
+    announces = may_forget or (homeassistant and role == "topside")
+    hears = may_forget or (homeassistant and role != "topside")
     return Permissions(
-        tuple(topics.subscription(root, kind, **own) for kind in sent),
-        tuple(topics.subscription(root, kind, **own) for kind in read),
+        (*(topics.subscription(root, kind, **own) for kind in sent), *[_HOMEASSISTANT] * announces),
+        (*(topics.subscription(root, kind, **own) for kind in read), *[_HOMEASSISTANT] * hears),
     )
+
+
+def _is_forgotten(kind: TopicKind) -> bool:
+    return kind.retain and "{vehicle}" in kind.template

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from brokers import MOSQUITTO, RunningBroker
 
+from broker.embedded import free_port
+
 CONFIGURATIONS = Path(__file__).parents[2] / "broker"
 PASSWORDS = "passwords-in-clear"
 
@@ -30,6 +32,7 @@ class SecuredBroker(RunningBroker):
     def __init__(self, folder, configuration="mosquitto.conf"):
         super().__init__("mosquitto", folder)
         self.configuration = configuration
+        self.ports = {1883: self.port}
         self.config = folder / "config"
         self.secrets = folder / PASSWORDS
         for made in (self.config, self.secrets, folder / "data"):
@@ -58,6 +61,15 @@ class SecuredBroker(RunningBroker):
         listed = json.loads(self.broker("list", "--json").stdout)
         return {account["name"]: account for account in listed["accounts"]}
 
+    def certify(self, *arguments):
+        """Make certificates where the configuration expects them."""
+        done = tidesync("broker", "make-certs", *arguments, "--folder", self.certs)
+        assert done.returncode == 0, done.stderr
+
+    @property
+    def certs(self):
+        return self.config / "certs"
+
     def reload(self):
         self._process.send_signal(signal.SIGHUP)
 
@@ -71,6 +83,29 @@ class SecuredBroker(RunningBroker):
         return [MOSQUITTO, "-c", str(path)]
 
     def _own(self, text):
-        assert "listener 1883\n" in text
-        text = text.replace("listener 1883\n", f"listener {self.port} 127.0.0.1\n")
+        for theirs, ours in self.ports.items():
+            assert f"listener {theirs}\n" in text
+            text = text.replace(f"listener {theirs}\n", f"listener {ours} 127.0.0.1\n")
         return text.replace("/mosquitto/", f"{self.folder}/")
+
+
+class EncryptedBroker(SecuredBroker):
+    """The same over TLS and inside a WebSocket; whoever connects has the authority's certificate."""
+
+    def __init__(self, folder, *, asks_for_certificates=False):
+        super().__init__(folder, "mosquitto-tls.conf")
+        self.ports = {8883: self.port, 9001: free_port("127.0.0.1")}
+        self.url = f"mqtts://localhost:{self.port}"
+        self.websocket_url = f"wss://localhost:{self.ports[9001]}"
+        self.asks_for_certificates = asks_for_certificates
+
+    def account(self, name, **more):
+        return super().account(name) | {"ca_file": self.certs / "ca.crt"} | more
+
+    def options(self, name):
+        return (*super().options(name), "--ca-file", str(self.certs / "ca.crt"))
+
+    def _own(self, text):
+        if self.asks_for_certificates:
+            text = text.replace("# cafile", "cafile").replace("# require_certificate", "require_certificate")
+        return super()._own(text)

@@ -276,7 +276,8 @@ def test_only_an_operator_that_may_forget_clears_what_others_had_retained(secure
     with (secured.config / "acl").open("a") as acl:
         acl.write(WitnessOfAll.ACL)
     secured.reload()
-    kept = {"vehicle/rov1/status", "vehicle/rov1/info", "vehicle/rov1/offset/laptop", "session/s1/state"}
+    kept = {"vehicle/rov1/status", "vehicle/rov1/info", "vehicle/rov1/offset/laptop"}
+    foreign = {"session/s1/state", "topside/laptop/status", "vehicle/rov1/ping/laptop", "vehicle/rov1/event"}
     for topic in kept:
         witness.publish(ROOT + topic, b"kept", retain=True)
     witness.since_the_last_mark()
@@ -286,6 +287,7 @@ def test_only_an_operator_that_may_forget_clears_what_others_had_retained(secure
             intruder.publish(ROOT + topic, b"", retain=True)
         seen = {topic for topic, payload, _ in witness.since_the_last_mark() if payload == b""}
         assert seen >= ours(cleared)
+        assert not seen & ours(foreign)
         assert bool(seen) == bool(cleared)
         intruder.end()
 
@@ -301,3 +303,21 @@ def test_a_settings_object_shows_no_password(secured):
     settings = ConnectionSettings(**secured.account("rov1"))
     assert settings.secret() == secured.password("rov1")
     assert secured.password("rov1") not in repr(settings)
+
+
+def test_home_assistant_hears_of_vehicles_from_those_that_may_announce_them(secured, witness):
+    secured.add("topside", "announcer", "--homeassistant")
+    secured.add("dashboard", "house", "--homeassistant")
+    with (secured.config / "acl").open("a") as acl:
+        acl.write(WitnessOfAll.ACL)
+    secured.reload()
+    witness.since_the_last_mark()
+    house = enter(secured, "house")
+    house.subscribe("#")
+    for name in ("laptop", "house", "viewer", "announcer"):
+        intruder = house if name == "house" else enter(secured, name)
+        intruder.publish("homeassistant/device/tidesync_rov1/config", name.encode())
+        intruder.publish("homeassistant/sensor/door/config", name.encode())
+    announced = ("homeassistant/device/tidesync_rov1/config", b"announcer", False)
+    assert witness.since_the_last_mark() == [announced]
+    until(lambda: house.heard == [announced], 10, "the announcement")

@@ -215,12 +215,13 @@ def secured(tmp_path):
         check=True,
         capture_output=True,
     )
+    (tmp_path / "acl").touch()
     ports = free_port("127.0.0.1"), free_port("127.0.0.1")
     config = tmp_path / "mosquitto.conf"
     config.write_text(
         _production_config()
         .replace("listener 1883", f"listener {ports[0]} 127.0.0.1")
-        .replace("/mosquitto/config/passwords", str(passwords))
+        .replace("/mosquitto/config/", f"{tmp_path}/")
         .replace("/mosquitto/data/", f"{tmp_path}/")
         + f"\nuser root\nlistener {ports[1]} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n"
     )

@@ -55,7 +55,7 @@ def test_a_bad_value_ends_with_one_line(
 def started_with(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[PiSettings, Clock]:
     made: list[tuple[PiSettings, Clock]] = []
     monkeypatch.setattr(pi, "PiAgent", lambda settings, clock: made.append((settings, clock)))
-    monkeypatch.setattr(pi, "run_until_stopped", lambda _agent: 0)
+    monkeypatch.setattr(pi, "run_agent", lambda _agent, _file: 0)
     assert run(["pi", "--vehicle", "rov1", *arguments]) == 0
     return made[0]
 

@@ -1,5 +1,7 @@
 """Settings: options over environment over file over defaults; a wrong one is one clear line and exit 2."""
 
+import sys
+
 import click
 import pytest
 
@@ -174,3 +176,22 @@ def test_every_commands_help_is_there(capsys):
     for name in COMMANDS:
         assert run([name, "--help"]) == 0
         assert "Usage: tidesync" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["topside", "--rate", "4"], ["topside"], ["session", "start", "x"]])
+def test_a_command_whose_extra_is_missing_has_a_help_and_says_what_to_install(monkeypatch, capsys, arguments):
+    command = arguments[0]
+    monkeypatch.delitem(sys.modules, f"tidesync.commands.{command}", raising=False)
+    monkeypatch.setattr("tidesync.__main__.importlib.import_module", _without_numpy)
+    assert run([command, "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"Usage: tidesync {command}" in shown
+    assert COMMANDS[command] in shown
+    assert "numpy is not installed here; it comes with tidesync[topside]" in shown
+    assert run(arguments) == 2
+    error = capsys.readouterr().err
+    assert error == "tidesync: numpy is not installed here; it comes with tidesync[topside]\n"
+
+
+def _without_numpy(name):
+    raise ModuleNotFoundError(f"No module named 'numpy' (for {name})", name="numpy")

@@ -6,6 +6,7 @@ import click
 
 from broker.settings import EmbeddedBrokerSettings
 from tidesync.broker_accounts import commands
+from tidesync.broker_certificates import make_certs
 from tidesync.lifecycle import run_until_stopped
 from tidesync.settings import with_settings
 
@@ -24,5 +25,5 @@ def command(settings: EmbeddedBrokerSettings) -> int:
     return run_until_stopped(EmbeddedBroker(settings))
 
 
-for _command in commands():
+for _command in (*commands(), make_certs):
     command.add_command(_command)

@@ -9,7 +9,7 @@ from pi_agent.agent import PiAgent
 from pi_agent.errors import PiAgentError
 from pi_agent.settings import PiSettings
 from tidesync.errors import SettingsError
-from tidesync.lifecycle import run_until_stopped
+from tidesync.lifecycle import run_agent
 from tidesync.settings import with_settings
 
 _MOST_SECONDS = 1e9
@@ -88,6 +88,6 @@ def command(
     if steps or offset_ns is not None or drift_ppm is not None:
         clock = SimulatedClock(clock, offset_ns or 0, drift_ppm or 0.0, steps)
     try:
-        return run_until_stopped(PiAgent(settings, clock))
+        return run_agent(PiAgent(settings, clock), settings.heartbeat_file)
     except PiAgentError as error:
         raise SettingsError(str(error)) from error

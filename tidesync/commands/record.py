@@ -6,7 +6,7 @@ import click
 
 from broker.clock import SystemClock
 from tidesync.errors import SettingsError
-from tidesync.lifecycle import run_until_stopped
+from tidesync.lifecycle import run_agent
 from tidesync.metrics_server import metrics_served
 from tidesync.settings import with_settings
 from topside_agent.recorder.agent import RecorderAgent
@@ -22,6 +22,6 @@ def command(settings: RecorderSettings) -> int:
     agent = RecorderAgent(settings, SystemClock())
     try:
         with metrics_served(settings, lambda: recorder_families(agent.counts())):
-            return run_until_stopped(agent)
+            return run_agent(agent, settings.heartbeat_file)
     except UnusableRootError as error:
         raise SettingsError(f"--root: {error}") from error

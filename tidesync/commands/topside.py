@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from broker.clock import SystemClock
-from tidesync.lifecycle import run_until_stopped
+from tidesync.lifecycle import run_agent
 from tidesync.metrics_server import metrics_served
 from tidesync.settings import with_settings
 from topside_agent.agent import TopsideAgent
@@ -19,4 +19,4 @@ def command(settings: TopsideSettings) -> int:
     """Measure every vehicle that is online, or those given, and publish the results."""
     agent = TopsideAgent(settings, SystemClock())
     with metrics_served(settings, lambda: topside_families(agent.counts())):
-        return run_until_stopped(agent)
+        return run_agent(agent, settings.heartbeat_file)

@@ -24,6 +24,7 @@ from topside_agent.recorder.sessions import Sessions
 
 if TYPE_CHECKING:
     from broker.errors import BrokerError
+    from broker.loop import Loop
     from topside_agent.recorder.ending import Closing
     from topside_agent.recorder.live import LiveSession
     from topside_agent.recorder.settings import RecorderSettings
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
+_DISK_PATIENCE_S = 60.0
+"""Files are written in the network thread, and a memory card can hold a write back for half a minute."""
 _KIND_LEVEL = 2
 """In `vehicle/{vehicle}/exchange/{topside}`."""
 
@@ -48,6 +51,7 @@ class RecorderAgent:
         self._connection = Connection(
             settings, self, clock, name=f"tidesync-recorder-{settings.name}", persistent=True
         )
+        self._connection.loop.patience_s = _DISK_PATIENCE_S
         self._outbox = Outbox(self._connection, settings.topic_root)
 
     # Service
@@ -56,6 +60,16 @@ class RecorderAgent:
     def failure(self) -> BrokerError | None:
         """Why it ended by itself, once it has."""
         return self._connection.failure
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """What must come round for it to be alive."""
+        return (self._connection.loop,)
+
+    @property
+    def standing(self) -> str:
+        """How it stands with the broker, in words."""
+        return self._connection.standing
 
     def start(self) -> None:
         """Take up what was being recorded, connect; UnusableRootError when the root cannot be written."""

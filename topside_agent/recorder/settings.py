@@ -7,14 +7,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from broker.settings import ConnectionSettings, MetricsSettings
+from broker.settings import AgentSettings, MetricsSettings
 from schemas.names import topside_name
 
 RecorderName = Annotated[str, AfterValidator(topside_name)]
 """Follows the rule for topsides' names; it becomes part of the MQTT client id."""
 
 
-class RecorderSettings(MetricsSettings, ConnectionSettings):
+class RecorderSettings(MetricsSettings, AgentSettings):
     """Where to write, and how patiently."""
 
     root: Path = Field(description="Folder that holds the missions' folders")

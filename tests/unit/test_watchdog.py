@@ -1,0 +1,250 @@
+"""The watchdog: a loop that stands still is found; a machine that is busy, asleep or paused is not blamed."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from broker.loop import Loop
+from tidesync.errors import NotSoError
+from tidesync.heartbeat import HeartbeatFile, complaint, main
+from tidesync.lifecycle import run_until_stopped
+from tidesync.notify import Notifier
+from tidesync.watchdog import Patience, Watchdog
+
+S = 1_000_000_000
+
+
+class FakeAgent:
+    def __init__(self, *loops):
+        self.loops = loops
+        self.standing = "waiting for the broker: it is away"
+
+
+def looks(patience, loops, times_s):
+    return [patience.look(loops, round(t * S)) for t in times_s]
+
+
+def every(step_s, until_s):
+    return [step_s * n for n in range(round(until_s / step_s) + 1)]
+
+
+def test_a_loop_without_a_turn_is_stuck_after_its_patience_and_not_before():
+    loop = Loop("the network thread")
+    verdicts = looks(Patience(), [loop], every(0.1, 11))
+    assert verdicts[:101] == [None] * 101
+    assert verdicts[102] == "the network thread has been stuck for 10 s"
+
+
+def test_a_loop_that_turns_once_within_its_patience_is_alive():
+    loop, patience = Loop("slow"), Patience()
+    for tick in range(1000):
+        loop.turns += tick % 95 == 0
+        assert patience.look([loop], tick * S // 10) is None
+
+
+def test_one_stuck_loop_is_found_beside_one_that_turns():
+    dead, alive, patience = Loop("the clock's watch"), Loop("the network thread"), Patience()
+    verdict = None
+    for half in range(22):
+        alive.turns += 1
+        verdict = patience.look([alive, dead], half * S // 2)
+    assert verdict == "the clock's watch has been stuck for 10 s"
+
+
+def test_a_pause_of_the_whole_process_is_no_fault_of_the_loop():
+    loop, patience = Loop("paused"), Patience()
+    assert looks(patience, [loop], [0, 0.1, 3600, 3600.1]) == [None] * 4
+    loop.turns += 1
+    assert patience.look([loop], 3601 * S) is None
+
+
+def test_a_starved_process_is_judged_by_the_turns_that_its_watchdog_gets():
+    loop, patience = Loop("starved"), Patience()
+    assert looks(patience, [loop], every(5, 100)) == [None] * 21  # twenty looks that count
+    assert patience.look([loop], 105 * S) == "starved has been stuck for 10 s"
+
+
+def test_what_is_known_to_take_longer_gets_its_time_and_then_the_usual():
+    loop, patience = Loop("connecting"), Patience()
+    with loop.patience(120):
+        assert looks(patience, [loop], every(0.5, 119)) == [None] * 239
+    assert loop.patience_s == 10
+    assert looks(patience, [loop], [119.5 + t for t in every(0.5, 10)]) == [None] * 21
+    assert patience.look([loop], 130 * S) is not None
+
+
+def test_a_loop_that_is_more_patient_already_keeps_its_patience():
+    loop = Loop("disk", patience_s=60)
+    with loop.patience(10):
+        assert loop.patience_s == 60
+
+
+def test_a_heartbeat_is_fresh_for_ten_seconds(tmp_path):
+    path = tmp_path / "heartbeat"
+    HeartbeatFile(path).beat(100 * S, "connected")
+    assert complaint(path, 110 * S) is None
+    assert complaint(path, 112 * S) == f"the last heartbeat in {path} is 12 s old (at most 10 s are well)"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_heartbeat_of_an_earlier_boot_is_not_fresh(tmp_path):
+    path = tmp_path / "heartbeat"
+    HeartbeatFile(path).beat(5000 * S, "connected")
+    assert "before the last boot" in complaint(path, 30 * S)
+    path.write_text(f"{5000 * S} another-boot\n")
+    assert "before the last boot" in complaint(path, 5001 * S)
+
+
+@pytest.mark.parametrize("content", ["", "soon\n", "\x00\xff"])
+def test_rubbish_is_no_heartbeat(tmp_path, content):
+    path = tmp_path / "heartbeat"
+    path.write_bytes(content.encode("latin-1"))
+    assert complaint(path, S) == f"{path} is no heartbeat file"
+
+
+def test_the_check_says_why_and_exits_with_1(tmp_path, capsys):
+    assert main([str(tmp_path / "none")]) == 1
+    assert "no heartbeat in" in capsys.readouterr().err
+    assert main([]) == 2
+
+
+def test_a_file_that_cannot_be_written_is_said_once_and_harms_nothing(tmp_path, caplog):
+    file = HeartbeatFile(tmp_path / "missing" / "heartbeat")
+    for second in range(3):
+        file.beat(second * S, "connected")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "No such file" in caplog.text
+    (tmp_path / "missing").mkdir()
+    file.beat(4 * S, "connected")
+    assert complaint(tmp_path / "missing" / "heartbeat", 4 * S) is None
+
+
+def test_a_full_disk_harms_nothing(caplog):
+    file = HeartbeatFile(Path("/dev/full/heartbeat"))
+    file._draft = Path("/dev/full")  # every write there fails with ENOSPC
+    file.beat(S, "connected")
+    assert "No space left" in caplog.text
+
+
+def test_a_live_agent_beats_once_a_second_and_a_stuck_one_not_at_all(tmp_path):
+    path, loop = tmp_path / "heartbeat", Loop("the network thread")
+    watchdog = Watchdog(FakeAgent(loop), path)
+    stamps = set()
+    for tenth in range(31):
+        loop.turns += 1
+        assert watchdog.look(tenth * S // 10 + S) is None
+        stamps.add(path.read_text().split()[0])
+    assert stamps == {"1000000000", "2000000000", "3000000000", "4000000000"}
+    verdicts = [watchdog.look(half * S // 2) for half in range(9, 50)]
+    assert verdicts[-1] is not None
+    assert complaint(path, 25 * S) is not None
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_hears_that_we_are_ready_alive_and_stopping(tmp_path, abstract):
+    address = f"@tidesync-{tmp_path.name}-{abstract}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(2)
+        manager.bind("\0" + address[1:] if abstract else address)
+        loop = Loop("the network thread")
+        agent = FakeAgent(loop)
+        watchdog = Watchdog(agent, None, Notifier(address))
+        watchdog.started()
+        assert manager.recv(500) == b"READY=1\nSTATUS=waiting for the broker: it is away"
+        watchdog.look(S)
+        assert manager.recv(500) == b"WATCHDOG=1"
+        agent.standing = "connected to\nbroker"
+        watchdog.look(2 * S)
+        assert manager.recv(500) == b"WATCHDOG=1\nSTATUS=connected to broker"
+        for half in range(5, 24):
+            watchdog.look(half * S // 2)
+            if half % 2 == 0:
+                assert manager.recv(500) == b"WATCHDOG=1"
+        watchdog.look(12 * S)  # stuck since 1 s: systemd hears no more of us
+        watchdog.stopping()
+        assert manager.recv(500) == b"STOPPING=1\nSTATUS=stopping"
+
+
+def test_a_manager_that_is_absent_or_full_does_not_hold_us_up(tmp_path):
+    Notifier("").tell("READY=1")
+    Notifier(str(tmp_path / "nobody")).tell("READY=1")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        notifier = Notifier(str(tmp_path / "notify"))
+        for _ in range(2000):  # more than its queue holds; nobody reads
+            notifier.tell("WATCHDOG=1")
+
+
+_WEDGED = """
+import logging, signal, threading
+from tidesync.lifecycle import run_agent
+from tidesync.__main__ import run
+from tidesync.logs import configure_logging
+from broker.loop import Loop
+
+class Agent:
+    failure = None
+    standing = "connected"
+    loops = (Loop("the network thread", patience_s=0.3),)
+    def start(self): threading.Thread(target=self.stuck_here, daemon=True).start()
+    def stuck_here(self):
+        {hold}
+        threading.Event().wait()
+    def stop(self): {stop}
+    def wait_until_finished(self, timeout_s): return False
+
+import click, sys
+import tidesync.__main__ as entry
+
+@click.command("pi")
+def command(): return run_agent(Agent(), None)
+
+import tidesync.commands.pi as pi
+pi.command = command
+sys.exit(run(["pi"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("hold", "stop"),
+    [
+        ("pass", "print('stopped', flush=True)"),
+        ("pass", "threading.Event().wait()"),
+        ("logging.getLogger().handlers[0].acquire()", "pass"),
+    ],
+    ids=["stops", "stop hangs", "holds the log's lock"],
+)
+def test_a_wedged_agent_says_where_its_threads_stand_and_ends_with_1(hold, stop):
+    ended = subprocess.run(
+        [sys.executable, "-c", _WEDGED.format(hold=hold, stop=stop)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "in stuck_here" in ended.stderr
+    if hold == "pass":
+        assert "CRITICAL tidesync.watchdog: the network thread has been stuck for" in ended.stderr
+        assert "tidesync: the network thread has been stuck for" in ended.stderr.splitlines()[-1]
+    assert ("stopped" in ended.stdout) == ("print" in stop)
+
+
+def test_a_network_thread_that_died_ends_the_process_with_1(monkeypatch):
+    class Dead:
+        failure = None
+
+        def start(self): ...
+
+        def stop(self): ...
+
+        def wait_until_finished(self, _timeout_s):
+            return True
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(NotSoError, match="ended by itself"):
+        run_until_stopped(Dead())

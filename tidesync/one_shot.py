@@ -35,7 +35,8 @@ def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> list[L
 @contextmanager
 def connected(connection: Connection, settings: ConnectionSettings, timeout_s: float) -> Iterator[None]:
     """Keep `connection` up meanwhile; NotSoError or its failure when the broker cannot be had in time."""
-    logging.getLogger("broker").setLevel(logging.ERROR)  # one line tells it all, and it is ours
+    log = logging.getLogger("broker")
+    before, _ = log.level, log.setLevel(logging.ERROR)  # one line tells it all, and it is ours
     connection.start()
     try:
         if not connection.wait_until_up(min(timeout_s, _CONNECT_S)):
@@ -44,6 +45,7 @@ def connected(connection: Connection, settings: ConnectionSettings, timeout_s: f
         yield
     finally:
         connection.stop()
+        log.setLevel(before)
 
 
 class Client:

@@ -1,6 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format schemas lock bench-estimators bench-peers bench-cost soak-recorder clean
+.PHONY: help setup demo test check format schemas lock lock-images bench-estimators bench-peers bench-cost
+.PHONY: bench-dashboard pictures soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -41,20 +42,34 @@ bench-cost: .venv/.bench ## What an exchange costs, from 1 to 1000 vehicles (QUI
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/bench-cost.md --json docs/bench-cost.json $(ARGS)
 
+bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (6 min; QUICK=1: 1 min); into docs/
+	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \
+		--markdown docs/bench-dashboard.md --json docs/bench-dashboard.json $(ARGS)
+
+pictures: .venv/.dev ## The dashboard's pictures in docs/, from a live demo (2 min)
+	$(BIN)/python -m bench.dashboard.pictures
+
 soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 200 times: is all there?
 	$(BIN)/python -m bench.soak_recorder $(ARGS)
 
+COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock"
+
 lock: ## Pin the dependencies anew (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--custom-compile-command "make lock" $(ARGS) \
-		--extra pi --extra topside --extra dashboard --extra broker pyproject.toml requirements/build.in -o requirements/run.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--custom-compile-command "make lock" $(ARGS) -c requirements/run.lock \
-		--extra pi --extra topside --extra dashboard --extra export --extra broker --group dev pyproject.toml requirements/build.in \
-		-o requirements/dev.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--custom-compile-command "make lock" $(ARGS) -c requirements/run.lock \
-		--group bench pyproject.toml -o requirements/bench.lock
+	$(COMPILE) $(ARGS) --extra pi --extra topside --extra dashboard --extra broker \
+		pyproject.toml requirements/build.in -o requirements/run.lock
+	$(COMPILE) $(ARGS) -c requirements/run.lock \
+		--extra pi --extra topside --extra dashboard --extra export --extra broker --group dev \
+		pyproject.toml requirements/build.in -o requirements/dev.lock
+	$(COMPILE) $(ARGS) -c requirements/run.lock --group bench pyproject.toml -o requirements/bench.lock
+	$(MAKE) lock-images
+
+lock-images: ## Pin what each container image holds, as run.lock has it
+	$(COMPILE) $(ARGS) -c requirements/run.lock requirements/build.in -o requirements/build.lock
+	for role in pi topside dashboard; do \
+		$(COMPILE) $(ARGS) -c requirements/run.lock --extra $$role pyproject.toml -o requirements/$$role.lock || exit 1; \
+	done
+	$(COMPILE) $(ARGS) -c requirements/run.lock pyproject.toml requirements/accounts.in -o requirements/accounts.lock
 
 clean: ## Remove what was built
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

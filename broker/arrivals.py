@@ -26,6 +26,8 @@ class Arrivals:
         self.observe = self._stamper.observe
         self._kernel_stamps: bool | None = None
         self._unstamped = 0
+        self.unstamped_because: str | None = None
+        """Why the kernel's stamps cannot be had, once that is known."""
 
     @property
     def stamp(self) -> StampKind:
@@ -46,7 +48,7 @@ class Arrivals:
     def _note(self, stamp: StampKind) -> None:
         """Learn whether the kernel's stamps come and can be used; say once that they do not."""
         if stamp != "user":
-            self._kernel_stamps, self._unstamped = True, 0
+            self._kernel_stamps, self._unstamped, self.unstamped_because = True, 0, None
             return
         self._unstamped += 1
         refused = self._client.unstamped_because
@@ -54,4 +56,5 @@ class Arrivals:
             return
         self._kernel_stamps = False
         why = refused or "the kernel's stamps do not come, or contradict its clock"
+        self.unstamped_because = why
         self._say.info(f"arrivals are stamped in user space: {why}")

@@ -191,14 +191,20 @@ def _tune(tcp: socket.socket, user_timeout_ms: int) -> None:
 @functools.cache
 def client_class() -> type[PlainClient]:
     """The stamping client where a rehearsal shows that its hooks work in this paho, else the plain one."""
-    try:
-        fault = _rehearse()
-    except Exception as error:  # noqa: BLE001 - whatever another paho does to private methods
-        fault = f"{type(error).__name__}: {error}"
+    fault = hooks_fault()
     if fault is None:
         return StampingClient
     _log.info("stamps are taken in user space: this paho has no place for them (%s)", fault)
     return PlainClient
+
+
+@functools.cache
+def hooks_fault() -> str | None:
+    """Why this paho has no place for stamps at its socket, or None when it has."""
+    try:
+        return _rehearse()
+    except Exception as error:  # noqa: BLE001 - whatever another paho does to private methods
+        return f"{type(error).__name__}: {error}"
 
 
 def _rehearse() -> str | None:

@@ -66,11 +66,13 @@ class Connection:
         self.failure: BrokerError | None = None
         self.problem: BrokerError | None = None
         self.loop = Loop("the network thread")
+        self.nodelay: bool | None = None
+        """Whether Nagle's algorithm is off on our socket, as the system says; None before a connect."""
         self._settings = settings
         self._owner = owner
         self._clock = clock
         self._say = Seldom(_log, clock)
-        self._trials = Trials(settings)
+        self._trials = Trials(settings, name if persistent else None)
         self._posted: deque[Callable[[], object]] = deque()
         self._wakeup = Wakeup()
         self._stopping = threading.Event()
@@ -112,6 +114,11 @@ class Connection:
     def receive_stamp(self) -> StampKind:
         """Where arrivals are stamped, as far as this connection has shown."""
         return self._arrivals.stamp
+
+    @property
+    def unstamped_because(self) -> str | None:
+        """Why arrivals are stamped in user space, once that is known."""
+        return self._arrivals.unstamped_because
 
     @property
     def transmit_stamp(self) -> StampKind:
@@ -183,7 +190,8 @@ class Connection:
         except CertificateFileError as error:  # it was good at the start: somebody is just renewing it
             self._retry_later(error)
             return
-        if not self._client.tune():
+        self.nodelay = self._client.tune()
+        if not self.nodelay:
             self._say.warning("the system keeps Nagle's algorithm on: expect delays of 40 ms")
         opened_ns = self._clock.raw_ns()
         reason = self._serve(opened_ns)

@@ -66,6 +66,14 @@ class ConnectionSettings(BaseModel):
         return None
 
 
+class AgentSettings(ConnectionSettings):
+    """What every long-running agent has besides."""
+
+    heartbeat_file: Path | None = Field(
+        None, description="File stamped each second while the agent's loops come round; best below /run"
+    )
+
+
 class MetricsSettings(BaseModel):
     """Where Prometheus finds an agent that serves no HTTP otherwise."""
 
@@ -74,14 +82,6 @@ class MetricsSettings(BaseModel):
     )
     metrics_host: str = Field(
         "127.0.0.1", min_length=1, max_length=255, description="Address to serve /metrics on"
-    )
-
-
-class AgentSettings(ConnectionSettings):
-    """What every long-running agent has besides."""
-
-    heartbeat_file: Path | None = Field(
-        None, description="File stamped each second while the agent's loops come round; best below /run"
     )
 
 

@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 _STEADY_NS = 5_000_000_000
 """A connection that has stood this long is no sign of trouble when it ends."""
 _SUSPICIOUS = 3
-"""Shorter ones in a row: a broker throws out the one of two programs that share an account."""
+"""Shorter ones in a row: a broker throws out the one of two programs that share an account or a client id."""
 _REFUSED_CREDENTIALS = {"Bad user name or password", "Not authorized"}
 
 
 class Trials:
-    """Counts one process's attempts at its broker."""
+    """Counts one process's attempts at its broker; `name` is its client id where that is a stable one."""
 
-    def __init__(self, settings: ConnectionSettings) -> None:
+    def __init__(self, settings: ConnectionSettings, name: str | None = None) -> None:
         self.reconnects = 0
         self._settings = settings
+        self._name = name
         self._backoff = Backoff()
         self._established = False
         self._refusal: str | None = None
@@ -52,8 +53,9 @@ class Trials:
         account = self._settings.account
         if refusal in _REFUSED_CREDENTIALS and not self._established:
             return CredentialsError(self._settings.address, account, refusal.lower())
-        if self._short_lived >= _SUSPICIOUS and account:
-            reason += f" again and again (does another program use account {account!r}?)"
+        shared = f"account {account!r}" if account else f"the name {self._name!r}" if self._name else None
+        if self._short_lived >= _SUSPICIOUS and shared:
+            reason += f" again and again (does another program use {shared}? Each needs its own)"
         return refusal or reason
 
     def wait_s(self) -> float:

@@ -23,8 +23,8 @@ def make_app(clock: Clock, source: HealthSource) -> FastAPI:
     app = FastAPI(title="Tidesync vehicle agent", version=VERSION, docs_url=None, redoc_url=None)
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"])
     app.include_router(router)
-    app.include_router(metrics_router(lambda: pi_families(source.health())))
     app.include_router(blueos.router)
+    app.include_router(metrics_router(lambda: pi_families(source.health())))
 
     async def own_clock() -> Clock:
         return clock

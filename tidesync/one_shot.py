@@ -36,7 +36,8 @@ def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> list[L
 def connected(connection: Connection, settings: ConnectionSettings, timeout_s: float) -> Iterator[None]:
     """Keep `connection` up meanwhile; NotSoError or its failure when the broker cannot be had in time."""
     log = logging.getLogger("broker")
-    before, _ = log.level, log.setLevel(logging.ERROR)  # one line tells it all, and it is ours
+    before = log.level
+    log.setLevel(logging.ERROR)  # one line tells it all, and it is ours
     connection.start()
     try:
         if not connection.wait_until_up(min(timeout_s, _CONNECT_S)):

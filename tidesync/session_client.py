@@ -41,6 +41,12 @@ def known_sessions(settings: ConnectionSettings) -> list[SessionState]:
     ]  # that answers one asker, and is no session
 
 
+def known_vehicles(settings: ConnectionSettings) -> list[str]:
+    """The vehicles that the broker has retained anything of."""
+    letters = retained(settings, [topics.STATUS, topics.INFO, topics.OFFSET])
+    return sorted({letter.topic.vehicle for letter in letters if letter.topic.vehicle})
+
+
 class _Asker(Client):
     """Asks until it is answered, and keeps the answer."""
 

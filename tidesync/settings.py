@@ -38,6 +38,10 @@ MODELS = {
     "session": "broker.settings:ConnectionSettings",
     "dashboard": "topside_agent.dashboard.settings:DashboardSettings",
     "status": "broker.settings:ConnectionSettings",
+    "watch": "broker.settings:ConnectionSettings",
+    "wait": "broker.settings:ConnectionSettings",
+    "forget": "tidesync.forgetting:ForgetSettings",
+    "doctor": "tidesync.doctor.settings:DoctorSettings",
 }
 """The settings of each command, imported only to tell a known key from an unknown one."""
 

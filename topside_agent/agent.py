@@ -182,7 +182,7 @@ class TopsideAgent:
         if refused:
             self._inbox.drop(refused.reason, _SENTENCES[refused.reason], letter.incoming)
         now_raw_ns = self._clock.raw_ns()
-        follows = measurement.exchange_due_ns <= now_raw_ns  # the second ping of a pair
+        follows = measurement.exchange_due_ns <= now_raw_ns  # a train is under way
         if not measurement.exchanger.waiting and not follows:
             self._lull.answered(measurement.vehicle)
         self._publish_soon(measurement, now_raw_ns)

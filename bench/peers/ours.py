@@ -1,7 +1,8 @@
 """Ours: the real agents as processes of their own, `tidesync pi` and `tidesync topside`, through mosquitto.
 
-Two rows. The first makes each estimate anew from the exchanges of its own ten seconds, as the peers' are
-made; the second is what topside publishes, which remembers all since it started, as chrony does.
+Three rows. Two make each estimate anew from the exchanges of its own ten seconds, as the peers' are made: as
+it is known at their end, and as `tidesync estimate` has it afterwards, at the instant in them where it is
+surest. The third is what topside publishes, which remembers all since it started, as chrony does.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bench.peers.processes import installed, wait_until
 from bench.peers.turns import name_at
 from bench.tables import share
 from schemas.messages import ExchangeBatch, OffsetResult
-from topside_agent.estimator import OffsetEstimator
+from topside_agent.estimator import OffsetEstimator, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,28 @@ class Listener:
         self._client.loop_stop()
 
 
+def anew(exchanges: Sequence[Exchange], *, pi_clock_free: bool) -> Estimate:
+    """What the online estimator knows at the end, given nothing but these."""
+    estimator = OffsetEstimator()
+    estimator.pi_clock_free = pi_clock_free
+    for exchange in exchanges:
+        estimator.add(exchange)
+    found = estimator.estimate()
+    assert found is not None  # at least one exchange is in
+    return Estimate(found.offset_ns, found.max_error_ns, _median_delay_ns(exchanges), len(exchanges))
+
+
+def afterwards(exchanges: Sequence[Exchange]) -> Estimate:
+    """The smoothed track where its bound is narrowest."""
+    row = min(smooth(exchanges).rows, key=lambda row: row.upper_ns - row.lower_ns)
+    worst_ns = max(row.upper_ns - row.offset_ns, row.offset_ns - row.lower_ns)
+    return Estimate(row.offset_ns, worst_ns, _median_delay_ns(exchanges), len(exchanges))
+
+
+def _median_delay_ns(exchanges: Sequence[Exchange]) -> int:
+    return sorted(e.delay_ns for e in exchanges)[len(exchanges) // 2]
+
+
 def _told(kinds: Counter[str]) -> str:
     """Where the vehicle's stamps were taken, in shares of the exchanges."""
     return ", ".join(f"{kind} {share(count / kinds.total())}" for kind, count in kinds.most_common())
@@ -98,24 +121,16 @@ class Ours(Contestant):
         self._listener.stop()
         exchanges = sorted(self._listener.exchanges, key=lambda e: e.destination_ns)
         parts = [[e for e in exchanges if begin <= e.destination_ns < end] for begin, end in windows]
-        anew = [estimate for part in parts for estimate in self._anew(part)]
+        free = not self._listener.clock_synchronized
+        then = [anew(part, pi_clock_free=free) for part in parts if part]
         live = [estimate for window in windows for estimate in self._published(window)]
         singles = [
             Stamps(e.origin_ns, e.receive_ns, e.transmit_ns, e.destination_ns) for part in parts for e in part
         ]
         kinds = Counter(f"{e.receive_stamp} and {e.transmit_stamp}" for part in parts for e in part)
-        return Outcome({"ours": anew, "ours, live": live}, singles, len(singles), _told(kinds))
-
-    def _anew(self, exchanges: Sequence[Exchange]) -> list[Estimate]:
-        estimator = OffsetEstimator()
-        estimator.pi_clock_free = not self._listener.clock_synchronized
-        for exchange in exchanges:
-            estimator.add(exchange)
-        found = estimator.estimate()
-        if found is None:
-            return []
-        delays = sorted(e.delay_ns for e in exchanges)
-        return [Estimate(found.offset_ns, found.max_error_ns, delays[len(delays) // 2], len(exchanges))]
+        later = [afterwards(part) for part in parts if part]
+        rows = {"ours": then, "ours, afterwards": later, "ours, live": live}
+        return Outcome(rows, singles, len(singles), _told(kinds))
 
     def _published(self, window: Window) -> list[Estimate]:
         """The last result of the window."""

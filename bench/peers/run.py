@@ -15,6 +15,7 @@ import click
 from bench.peers.conditions import CONDITIONS
 from bench.peers.contestants import CONTESTANTS
 from bench.peers.document import Figures, document
+from bench.peers.expected import expected
 from bench.peers.match import Plan, Played, play
 from bench.peers.processes import installed
 from bench.peers.score import scores, single
@@ -62,14 +63,16 @@ def main(
     for condition in conditions or tuple(CONDITIONS):
         click.echo(f"{condition}: {plan.measured_s:g} s", err=True)
         played[condition] = play(CONDITIONS[condition], {name: CONTESTANTS[name]() for name in names}, plan)
-    figures = make_figures(played, plan, absent)
+    figures = make_figures(played, plan, absent, simulate=not quick)
     text = document(figures)
     tell(figures, text, markdown, json_path)
     sys.exit(0 if all(verdict.kept for verdict in figures.verdicts) else 1)
 
 
-def make_figures(played: Mapping[str, Mapping[str, Played]], plan: Plan, absent: dict[str, str]) -> Figures:
-    """From what was played to what is told."""
+def make_figures(
+    played: Mapping[str, Mapping[str, Played]], plan: Plan, absent: dict[str, str], *, simulate: bool
+) -> Figures:
+    """From what was played to what is told; with `simulate` beside what delays alone let expect."""
     by_row = {
         condition: {score.row: score for name, one in everybody.items() for score in scores(name, one)}
         for condition, everybody in played.items()
@@ -78,6 +81,7 @@ def make_figures(played: Mapping[str, Mapping[str, Played]], plan: Plan, absent:
         condition: {name: row for name, one in everybody.items() if (row := single(one))}
         for condition, everybody in played.items()
     }
+    delayed = {name: CONDITIONS[name] for name in played if simulate and CONDITIONS[name].delayed}
     return Figures(
         machine(),
         _versions(),
@@ -88,6 +92,7 @@ def make_figures(played: Mapping[str, Mapping[str, Played]], plan: Plan, absent:
         by_row,
         singles,
         verdicts(by_row, singles),
+        {name: expected(of.out, of.back) for name, of in delayed.items()},
     )
 
 

@@ -6,6 +6,8 @@ from math import ceil, nan
 from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.peers.chance import NOT_KNOWN, Between, Figure, between, quantiles
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,6 +34,23 @@ class Score(NamedTuple):
     cpu_answering_us: float
     memory_asking_mb: float
     memory_answering_mb: float
+    memory: int = 1
+    """Of how many estimates' exchanges each is made: more than one for those who remember."""
+    error_between_us: Between = NOT_KNOWN
+    p95_between_us: Between = NOT_KNOWN
+    stated_between_us: Between = NOT_KNOWN
+
+    @property
+    def error(self) -> Figure:
+        return Figure(self.error_us, self.error_between_us)
+
+    @property
+    def p95(self) -> Figure:
+        return Figure(self.p95_us, self.p95_between_us)
+
+    @property
+    def stated(self) -> Figure:
+        return Figure(self.stated_us, self.stated_between_us)
 
 
 class Single(NamedTuple):
@@ -41,6 +60,16 @@ class Single(NamedTuple):
     delay_us: float
     error_us: float
     error_p99_us: float
+    delay_between_us: Between = NOT_KNOWN
+    error_p99_between_us: Between = NOT_KNOWN
+
+    @property
+    def delay(self) -> Figure:
+        return Figure(self.delay_us, self.delay_between_us)
+
+    @property
+    def error_p99(self) -> Figure:
+        return Figure(self.error_p99_us, self.error_p99_between_us)
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -55,13 +84,16 @@ def scores(contestant: str, played: Played) -> list[Score]:
 
 def _score(contestant: str, row: str, estimates: Sequence[Estimate], played: Played) -> Score:
     errors = [abs(e.error_ns) / 1e3 for e in estimates]
+    stated = [e.stated_ns / 1e3 for e in estimates]
+    memory = _memory(estimates, played)
+    tail = len(errors) >= ENOUGH_FOR_P95
     return Score(
         contestant,
         row,
         len(estimates),
         median(errors) if errors else nan,
-        quantile(errors, 0.95) if len(errors) >= ENOUGH_FOR_P95 else nan,
-        median(e.stated_ns / 1e3 for e in estimates) if errors else nan,
+        quantile(errors, 0.95) if tail else nan,
+        median(stated) if errors else nan,
         fmean(e.covered for e in estimates) if errors else nan,
         median(e.delay_ns / 1e3 for e in estimates) if errors else nan,
         median(e.exchanges for e in estimates) if errors else nan,
@@ -69,7 +101,22 @@ def _score(contestant: str, row: str, estimates: Sequence[Estimate], played: Pla
         played.answering.cpu_us,
         played.asking.memory_mb,
         played.answering.memory_mb,
+        memory,
+        between(errors, memory=memory),
+        between(errors, quantiles(0.95), memory) if tail else NOT_KNOWN,
+        between(stated, memory=memory),
     )
+
+
+def _memory(estimates: Sequence[Estimate], played: Played) -> int:
+    """What an estimate is made of, in what is exchanged from one estimate to the next."""
+    if not estimates or not played.exchanges:
+        return 1
+    return max(1, round(median(e.exchanges for e in estimates) * len(estimates) / played.exchanges))
+
+
+_IN_TURN = 10
+"""Single exchanges are resampled by so many in a row: a disturbance lasts longer than one."""
 
 
 def single(played: Played) -> Single | None:
@@ -78,4 +125,11 @@ def single(played: Played) -> Single | None:
     if not errors:
         return None
     delays = [e.delay_ns / 1e3 for e in played.singles]
-    return Single(len(errors), median(delays), median(errors), quantile(errors, 0.99))
+    return Single(
+        len(errors),
+        median(delays),
+        median(errors),
+        quantile(errors, 0.99),
+        between(delays, memory=_IN_TURN),
+        between(errors, quantiles(0.99), _IN_TURN),
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.peers.chance import NOT_KNOWN, Between, Figure, alike, ratio
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
 
     Scores = Mapping[str, Mapping[str, Score]]  # by condition, then by row
 
-OURS, OURS_LIVE, LSL, PAHO = "ours", "ours, live", "LSL", "paho-mosquitto"
+OURS, OURS_AFTERWARDS, OURS_LIVE = "ours", "ours, afterwards", "ours, live"
+ALL_OURS = (OURS, OURS_AFTERWARDS, OURS_LIVE)
+LSL, PAHO = "LSL", "paho-mosquitto"
 P95_BUSY_TO_IDLE = 2.0
 SAME_COUNT = 1.05
 """Rows made of at most so many times our exchanges are compared on the asymmetric link."""
@@ -21,15 +25,25 @@ P99_TO_PAHO_BUSY = 0.1
 
 
 class Verdict(NamedTuple):
-    """`measured` is to be at most `limit` (us, or a ratio)."""
+    """`measured` is to be at most `limit` (us, or a ratio); where each may lie by chance."""
 
     promise: str
     measured: float
     limit: float
+    measured_between: Between = NOT_KNOWN
+    limit_between: Between = NOT_KNOWN
 
     @property
     def kept(self) -> bool:
         return self.measured <= self.limit
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether another run of this length may well come to the other verdict."""
+        return alike(
+            Figure(self.measured, self.measured_between),
+            Figure(self.limit, self.limit_between),
+        )
 
 
 def verdicts(scores: Scores, singles: Mapping[str, Mapping[str, Single]]) -> list[Verdict]:
@@ -39,36 +53,38 @@ def verdicts(scores: Scores, singles: Mapping[str, Mapping[str, Single]]) -> lis
     return [verdict for verdict in found if not (isnan(verdict.measured) or isnan(verdict.limit))]
 
 
+def _of(promise: str, measured: Figure, limit: Figure) -> Verdict:
+    return Verdict(promise, measured.value, limit.value, measured.between, limit.between)
+
+
 def _against_lsl(scores: Scores) -> Iterator[Verdict]:
     for condition in ("idle", "busy"):
         rows = scores.get(condition, {})
         if OURS in rows and LSL in rows:
             ours, lsl = rows[OURS], rows[LSL]
-            yield Verdict(f"{condition}: median error no worse than LSL's, us", ours.error_us, lsl.error_us)
-            yield Verdict(
-                f"{condition}: stated error no larger than LSL's, us", ours.stated_us, lsl.stated_us
-            )
+            yield _of(f"{condition}: median error no worse than LSL's, us", ours.error, lsl.error)
+            yield _of(f"{condition}: stated error no larger than LSL's, us", ours.stated, lsl.stated)
 
 
 def _calm_when_busy(scores: Scores) -> Iterator[Verdict]:
     idle, busy = (scores.get(condition, {}).get(OURS) for condition in ("idle", "busy"))
     if idle is not None and busy is not None:
         promise = f"busy: p95 of the error at most {P95_BUSY_TO_IDLE:g} × idle, us"
-        yield Verdict(promise, busy.p95_us, P95_BUSY_TO_IDLE * idle.p95_us)
+        yield _of(promise, busy.p95, idle.p95.times(P95_BUSY_TO_IDLE))
 
 
 def _on_jitter(scores: Scores) -> Iterator[Verdict]:
     for condition in ("jitter", "asymmetric"):
         rows = scores.get(condition, {})
-        peers = [row for row in rows.values() if row.row not in {OURS, OURS_LIVE} and not isnan(row.error_us)]
-        for ours in (rows[name] for name in (OURS, OURS_LIVE) if name in rows and peers):
+        peers = [row for row in rows.values() if row.row not in ALL_OURS and not isnan(row.error_us)]
+        for ours in (rows[name] for name in ALL_OURS if name in rows and peers):
             yield _beside_the_best(condition, ours, peers)
             if condition == "asymmetric":
                 least = min(peers, key=lambda row: row.stated_us)
                 promise = (
                     f"{condition}: {ours.row}: stated error no larger than the smallest ({least.row}), us"
                 )
-                yield Verdict(promise, ours.stated_us, least.stated_us)
+                yield _of(promise, ours.stated, least.stated)
 
 
 def _beside_the_best(condition: str, ours: Score, peers: Sequence[Score]) -> Verdict:
@@ -77,12 +93,12 @@ def _beside_the_best(condition: str, ours: Score, peers: Sequence[Score]) -> Ver
     comparable = [row for row in peers if condition != "asymmetric" or row.exchanges <= most] or peers
     best = min(comparable, key=lambda row: row.error_us)
     promise = f"{condition}: {ours.row}: median error no worse than the best row's ({best.row}), us"
-    return Verdict(promise, ours.error_us, best.error_us)
+    return _of(promise, ours.error, best.error)
 
 
 def _covered(scores: Scores) -> Iterator[Verdict]:
     for condition, rows in scores.items():
-        for name in (OURS, OURS_LIVE):
+        for name in ALL_OURS:
             if name in rows:
                 yield Verdict(
                     f"{condition}: share of estimates not covered ({name})", 1 - rows[name].covered, 0.0
@@ -93,9 +109,9 @@ def _against_paho(singles: Mapping[str, Mapping[str, Single]]) -> Iterator[Verdi
     for condition, limit in DELAY_TO_PAHO.items():
         found = singles.get(condition, {})
         if OURS in found and PAHO in found:
-            ratio = found[OURS].delay_us / found[PAHO].delay_us
-            yield Verdict(f"{condition}: round trip as a share of plain paho's", ratio, limit)
+            ours, paho = found[OURS], found[PAHO]
+            promise = f"{condition}: round trip as a share of plain paho's"
+            yield _of(promise, ratio(ours.delay, paho.delay), Figure(limit))
             if condition == "busy":
-                ratio = found[OURS].error_p99_us / found[PAHO].error_p99_us
                 promise = f"{condition}: p99 of a single exchange's error as a share of plain paho's"
-                yield Verdict(promise, ratio, P99_TO_PAHO_BUSY)
+                yield _of(promise, ratio(ours.error_p99, paho.error_p99), Figure(P99_TO_PAHO_BUSY))

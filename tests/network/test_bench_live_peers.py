@@ -17,8 +17,11 @@ from click.testing import CliRunner
 from bench.peers import chrony
 from bench.peers.conditions import CONDITIONS
 from bench.peers.contestants import Chrony, Lsl, Ntplib, PlainPaho
+from bench.peers.document import document
 from bench.peers.estimates import Estimate, Window, least_delay_of, mean_of, median_of, windowed
 from bench.peers.exchanges import Log, Stamps, read
+from bench.peers.expected import expected
+from bench.peers.floor import KNOWN, floor_us
 from bench.peers.laws import JITTER, LONG_WAY, NONE, SHORT_WAY, Law
 from bench.peers.match import Plan, Played, Side, play
 from bench.peers.ours import Ours
@@ -26,6 +29,8 @@ from bench.peers.processes import NotReadyError, Programs, free_port, free_udp_p
 from bench.peers.proxy import Line, Route, exact_loop
 from bench.peers.run import main, make_figures
 from bench.peers.score import scores
+from bench.peers.tried import TRIED
+from bench.peers.tried import main as tried
 from bench.peers.turns import name_at, raw_ns, turns
 from bench.peers.verdicts import verdicts
 
@@ -228,11 +233,60 @@ def played(row, error_us, stated_us, count=20):
 )
 def test_verdicts_fail_where_a_promise_is_broken(error_us, stated_us, broken):
     both = {"ours": played("ours", error_us, stated_us), "lsl": played("LSL", 20, 80)}
-    figures = make_figures({"idle": both}, Plan(20, 10, 1, 1), {})
+    figures = make_figures({"idle": both}, Plan(20, 10, 1, 1), {}, simulate=False)
     failed = [verdict.promise for verdict in figures.verdicts if not verdict.kept]
     assert len(failed) == len(broken)
     assert all(part in promise for part, promise in zip(broken, failed, strict=True))
     assert verdicts({}, {}) == []
+
+
+def scattered(row, median_us, estimates):
+    """Errors between none and twice the median."""
+    errors = [2e3 * median_us * (number + 0.5) / estimates for number in range(estimates)]
+    found = [Estimate(error, 1e7, 1e6, 100) for error in errors]
+    return Played({row: found}, (), 100 * estimates, Side(1.0, 1.0), Side(1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("ours_us", "estimates", "told"),
+    [
+        (110, 20, "FAIL, within noise"),
+        (90, 20, "pass, within noise"),
+        (110, 2000, "FAIL"),
+        (90, 2000, "pass"),
+    ],
+)
+def test_a_verdict_that_another_run_may_turn_says_so_and_shows_the_interval(ours_us, estimates, told):
+    both = {"ours": scattered("ours", ours_us, estimates), "chrony": scattered("chrony", 100, estimates)}
+    text = document(make_figures({"jitter": both}, Plan(estimates, 10, 1, 1), {}, simulate=False))
+    line = next(line for line in text.splitlines() if "ours: median error no worse" in line)
+    assert line.split("|")[-2].strip() == told
+    assert line.count("[") == line.count("–") == 2  # both figures with their intervals
+
+
+def test_simulated_delays_give_the_figures_that_statistics_ask_for():
+    rows = {row.row: row for row in expected(Law(0.005, 0.0), Law(0.003, 0.0), estimates=3, live_runs=1)}
+    for row in rows.values():
+        assert row.error.value == pytest.approx(1000.0, abs=1.0)  # half of what is one-sided
+    assert rows["least delay"].stated.value == pytest.approx(4100.0)  # half the delay, and the loopback's
+    jittered = {row.row: row for row in expected(JITTER, JITTER, estimates=150, live_runs=0)}
+    assert jittered["ours"].error.value < jittered["least delay"].error.value / 2
+    assert jittered["ours, afterwards"].stated.value < jittered["least delay"].stated.value
+
+
+def test_who_knows_less_of_the_delays_can_reach_less():
+    floors = [floor_us(LONG_WAY, SHORT_WAY, KNOWN[what], 100, samples=20_000) for what in KNOWN]
+    wholly, _, one_sigma, least_delay = floors
+    assert wholly < one_sigma < least_delay
+    four_times = floor_us(LONG_WAY, SHORT_WAY, KNOWN["each way's law, wholly"], 400, samples=20_000)
+    assert four_times == pytest.approx(wholly / 2)
+
+
+def test_what_was_tried_is_told_for_every_law():
+    result = CliRunner().invoke(tried, ["--windows=20"])
+    assert result.exit_code == 0, result.output
+    told = [line.split("|")[1].strip() for line in result.output.splitlines()]
+    assert told[2:] == list(TRIED)
 
 
 def test_a_quantile_of_few_estimates_is_not_told():
@@ -257,6 +311,7 @@ def test_ours_and_plain_paho_are_measured_over_a_jittered_link():
     contestants = {"ours": Ours(), "paho": PlainPaho("mosquitto", 0.5)}
     results = play(CONDITIONS["asymmetric"], contestants, Plan(1, 2.0, 0.2, seed=1))
     checked(results["ours"], "ours", 30_000)
+    checked(results["ours"], "ours, afterwards", 30_000)
     checked(results["ours"], "ours, live", 30_000)
     checked(results["paho"], "paho over mosquitto, least delay", 30_000)
     for result in results.values():

@@ -1,5 +1,6 @@
 """Topside's small pure parts: schedule, backlog, published result."""
 
+import itertools
 import json
 from fractions import Fraction
 from itertools import chain
@@ -41,6 +42,36 @@ def test_pings_go_in_pairs_the_second_as_soon_as_the_first_is_answered():
         steady.sent(steady.due_ns)
     assert sent[0] == sent[1] < sent[2] == sent[3] < sent[4] == sent[5]
     assert sent[4] - sent[2] == 500 * MS
+
+
+@pytest.mark.parametrize(
+    ("interval_ms", "train", "apart_ms"),
+    [(20, 3, 60), (100, 3, 300), (166, 3, 498), (167, 2, 334), (500, 2, 1000), (501, 1, 501)],
+)
+def test_the_more_pings_the_longer_the_train_that_leaves_no_long_silence(interval_ms, train, apart_ms):
+    steady = schedule("rov1", interval_ns=interval_ms * MS)
+    sent = []
+    for _ in range(5 * train):
+        sent.append(steady.due_ns)
+        steady.sent(steady.due_ns)
+    trains = sorted(set(sent))
+    assert [sent.count(at) for at in trains] == [train] * 5
+    assert {after - before for before, after in itertools.pairwise(trains[1:])} == {apart_ms * MS}
+
+
+def test_a_burst_within_a_train_begins_the_next_train_anew():
+    steady = schedule("rov1", interval_ns=100 * MS)
+    steady.sent(0)
+    steady.start_burst(S)
+    for turn in range(8):
+        steady.sent(S + turn * 20 * MS)
+    begin = steady.due_ns
+    sent = []
+    for _ in range(3):
+        sent.append(steady.due_ns)
+        steady.sent(steady.due_ns)
+    assert sent == [begin] * 3
+    assert steady.due_ns == begin + 300 * MS
 
 
 def test_slow_pings_stay_single_so_that_no_pair_leaves_a_long_silence():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from broker.clock import SystemClock
-from tidesync.errors import SettingsError
+from tidesync.errors import NotSoError, SettingsError
 from tidesync.lifecycle import run_until_stopped
 from tidesync.settings import with_settings
 from topside_agent.dashboard.agent import DashboardAgent
@@ -18,6 +18,10 @@ from topside_agent.dashboard.settings import DashboardSettings
 def command(settings: DashboardSettings) -> int:
     """Serve a page that shows how every vehicle's clock stands, and an interface for programs."""
     try:
-        return run_until_stopped(DashboardAgent(settings, SystemClock()))
+        agent = DashboardAgent(settings, SystemClock())
+        code = run_until_stopped(agent)
     except DashboardError as error:
         raise SettingsError(str(error)) from error
+    if agent.broken:
+        raise NotSoError("the dashboard's web server has ended; the log above says why")
+    return code

@@ -17,7 +17,7 @@ from schemas.names import session_name
 from tidesync.columns import in_columns
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sensors import sensor_vehicles
-from tidesync.session_client import ask, known_sessions
+from tidesync.session_client import ask, known_sessions, known_vehicles
 from tidesync.settings import with_settings
 from topside_agent.session_request import new_request_id, session_name_at
 
@@ -70,18 +70,44 @@ def start(
         raise SettingsError(f"--sensor: {first_fault(error)}") from error
     state = ask(settings, name, asked, timeout)
     _tell(state, as_json=as_json)
+    for sentence in _strangers(settings, asked):
+        click.echo(f"warning: {sentence}", err=True)
     return 0
+
+
+def _strangers(settings: ConnectionSettings, asked: StartCommand) -> list[str]:
+    """Vehicles of a session that the broker knows nothing of: mistyped, or not switched on yet."""
+    if not asked.sensors:
+        return []
+    known = known_vehicles(settings)
+    names = ", ".join(known) or "none"
+    return [
+        f"{sensor}={vehicle}: no vehicle {vehicle} is known at the broker yet (known: {names})"
+        for sensor, vehicle in asked.sensors.items()
+        if vehicle not in known
+    ]
 
 
 @command.command("stop")
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--timeout", default=90.0, show_default=True, type=_TIMEOUT, help="Seconds to wait.")
 @_common
-def stop(settings: ConnectionSettings, *, name: str, timeout: float, as_json: bool) -> int:
-    """End the recording of session NAME; its track is computed and written first."""
-    state = ask(settings, session_name(name), StopCommand(request_id=new_request_id()), timeout)
+def stop(settings: ConnectionSettings, *, name: str | None, timeout: float, as_json: bool) -> int:
+    """End the recording of session NAME, or of the only one that is recorded; its track is written first."""
+    name = session_name(name) if name else _only_one(settings)
+    state = ask(settings, name, StopCommand(request_id=new_request_id()), timeout)
     _tell(state, as_json=as_json)
     return 0
+
+
+def _only_one(settings: ConnectionSettings) -> str:
+    """The session that is recorded; which one is meant must be clear."""
+    names = [state.session for state in known_sessions(settings) if state.state in {"recording", "failed"}]
+    if not names:
+        raise NotSoError(f"no session is being recorded, as far as broker {settings.address} knows")
+    if len(names) > 1:
+        raise SettingsError(f"name one: {', '.join(names)} are being recorded")
+    return names[0]
 
 
 @command.command("list")

@@ -4,68 +4,102 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from broker.clock import SystemClock, read
 from broker.settings import ConnectionSettings
-from schemas import topics
-from schemas.messages import OffsetResult, SessionState
+from schemas.messages import OffsetResult
+from schemas.names import vehicle_name
 from tidesync.columns import in_columns
 from tidesync.commands.session import listing
+from tidesync.errors import NotSoError
+from tidesync.figures import ago, figure
+from tidesync.fleet import KINDS, Fleet
 from tidesync.one_shot import retained
 from tidesync.settings import with_settings
+from tidesync.tracking import tracking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from schemas.base import Message
-
-_OLD_S = 5.0
-"""A topside that runs publishes every second."""
+    from tidesync.fleet import Row
 
 
 @click.command("status")
+@click.argument("vehicle", required=False)
 @with_settings(ConnectionSettings)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(settings: ConnectionSettings, *, as_json: bool) -> int:
-    """Show every vehicle's last result and every session's state, as the broker has retained them."""
-    letters = retained(settings, [topics.OFFSET, topics.SESSION_STATE])
-    results = [letter.body for letter in letters if isinstance(letter.body, OffsetResult)]
-    states = [letter.body for letter in letters if isinstance(letter.body, SessionState)]
+def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool) -> int:
+    """Show what the broker has retained of every vehicle, topside and session; of VEHICLE in full."""
+    wanted = vehicle_name(vehicle) if vehicle else None
+    fleet, now = Fleet.of(retained(settings, KINDS)), read(SystemClock())
+    rows = [row for row in fleet.rows(now) if wanted in {None, row.vehicle}]
+    if wanted and not rows:
+        raise NotSoError(f"nothing is known of vehicle {wanted} at broker {settings.address}")
     if as_json:
-        click.echo(json.dumps({"vehicles": _plain(results), "sessions": _plain(states)}))
-        return 0
-    now = datetime.now(UTC)
-    click.echo(_vehicles(results, now) if results else f"no vehicle is known at broker {settings.address}")
-    if states:
-        click.echo("\n" + listing(states, now))
+        click.echo(json.dumps(_document(fleet, rows)))
+    elif wanted:
+        click.echo("\n\n".join(tracking(row, fleet.topsides) for row in rows))
+    else:
+        click.echo(_overview(fleet, rows, settings))
     return 0
 
 
-def _plain(payloads: Sequence[Message]) -> list[object]:
-    return [json.loads(payload.encode()) for payload in payloads]
+def _document(fleet: Fleet, rows: Sequence[Row]) -> dict[str, object]:
+    return {
+        "vehicles": [_vehicle(row) for row in rows],
+        "topsides": [{"topside": name, "status": word} for name, word in sorted(fleet.topsides.items())],
+        "sessions": [_plain(state) for state in fleet.sessions.values()],
+    }
 
 
-def _vehicles(results: Sequence[OffsetResult], now: datetime) -> str:
-    heads = ("VEHICLE", "BY", "STATE", "OFFSET MS", "MAX ERROR", "U95", "DRIFT PPM", "STEPS", "MEASURED")
-    return in_columns(heads, [_columns(result, now) for result in results])
+def _vehicle(row: Row) -> dict[str, Any]:
+    """The result's keys, null where nobody measures it; then what is known beside it."""
+    result = _plain(row.result) if row.result else dict.fromkeys(OffsetResult.model_fields)
+    known = {"status": row.status, "info": _plain(row.info) if row.info else None}
+    age_s = None if row.age_s is None else round(row.age_s, 3)
+    return result | {"vehicle": row.vehicle, "measured_ago_s": age_s} | known
 
 
-def _columns(result: OffsetResult, now: datetime) -> tuple[str, ...]:
+def _plain(payload: Message) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(payload.encode())
+    return plain
+
+
+def _overview(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -> str:
+    parts = [_table(rows) if rows else f"no vehicle is known at broker {settings.address}"]
+    if fleet.topsides or rows:
+        parts.append(_topsides(fleet))
+    if fleet.sessions:
+        parts.append(listing([*fleet.sessions.values()], datetime.now(UTC)))
+    return "\n\n".join(parts)
+
+
+def _table(rows: Sequence[Row]) -> str:
+    heads = ("VEHICLE", "STATUS", "BY", "STATE", "OFFSET MS", "MAX ERROR", "U95", "DRIFT PPM", "STEPS")
+    return in_columns((*heads, "MEASURED"), [_columns(row) for row in rows])
+
+
+def _columns(row: Row) -> tuple[str, ...]:
+    known, result = (row.vehicle, row.status or "-"), row.result
+    if result is None:
+        return (*known, "nobody", "-", "-", "-", "-", "-", "-", "never")
     state = f"{result.state} ({result.error})" if result.error else result.state
-    figures = (_figure(result.offset_ms, 4), _figure(result.max_error_ms, 4), _figure(result.u95_ms, 4))
-    drift = _figure(result.drift_ppm, 2)
-    return (result.vehicle, result.topside, state, *figures, drift, str(result.steps), _age(result, now))
+    figures = (figure(result.offset_ms, 4), figure(result.max_error_ms, 4), figure(result.u95_ms, 4))
+    drift, steps = figure(result.drift_ppm, 2), str(result.steps)
+    return (*known, result.topside, state, *figures, drift, steps, _age(row))
 
 
-def _figure(value: float | None, decimals: int) -> str:
-    return "-" if value is None else f"{value:.{decimals}f}"
-
-
-def _age(result: OffsetResult, now: datetime) -> str:
+def _age(row: Row) -> str:
     """How long ago, by this computer's clock; a result that nobody renews is said to be old."""
-    if result.measured_at is None:
+    if row.age_s is None:
         return "never"
-    age_s = (now - result.measured_at).total_seconds()
-    return f"{age_s:.1f} s ago" + (": OLD, does its topside run?" if age_s > _OLD_S else "")
+    return ago(row.age_s) + (": OLD, does its topside run?" if row.old else "")
+
+
+def _topsides(fleet: Fleet) -> str:
+    told = ", ".join(f"{name} {word}" for name, word in sorted(fleet.topsides.items()))
+    return f"Topsides: {told or 'none known'}"

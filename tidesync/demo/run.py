@@ -25,6 +25,7 @@ from tidesync.demo.settings import DemoSettings, demo_clock
 from tidesync.demo.table import demo_table
 from tidesync.demo.witness import Witness
 from tidesync.errors import NotSoError
+from tidesync.keys import unseen_interrupt
 from topside_agent.agent import TopsideAgent
 from topside_agent.recorder.agent import RecorderAgent
 from topside_agent.recorder.settings import RecorderSettings
@@ -73,6 +74,7 @@ class Demo:
                 _start(stack, service)
             if self._settings.dashboard:
                 self._page = self._start_dashboard(stack, url)
+                self._console.print(f"Dashboard: {self._page}\n", highlight=False, soft_wrap=True)
             state = self._start_session(witness)
             self._show(witness)
             stopped = self._stop_session(witness) or state
@@ -146,16 +148,14 @@ class Demo:
 
     def _show(self, witness: Witness) -> None:
         end = math.inf if self._page else time.monotonic() + self._settings.duration
-        with Live(console=self._console, refresh_per_second=4, transient=False) as live:
+        with unseen_interrupt(), Live(console=self._console, refresh_per_second=4) as live:
             with contextlib.suppress(KeyboardInterrupt) if self._page else contextlib.nullcontext():
                 while (left_s := end - time.monotonic()) > 0:
-                    live.update(self._table(witness, self._page_caption or f"{left_s:.0f} s to go"))
+                    live.update(
+                        self._table(witness, "Ctrl-C ends" if self._page else f"{left_s:.0f} s to go")
+                    )
                     time.sleep(min(_REFRESH_S, left_s))
             live.update(self._table(witness, ""))
-
-    @property
-    def _page_caption(self) -> str:
-        return f"Dashboard: {self._page}  (Ctrl-C ends)" if self._page else ""
 
     def _table(self, witness: Witness, caption: str) -> Any:
         drifts = {vehicle: clock.drift_ppm for vehicle, clock in self._vehicles.items()}

@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
+from tidesync.states import STATE_STYLES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tidesync.demo.witness import Verdict
-
-_STATE_STYLES = {
-    "locked": "bold green",
-    "acquiring": "yellow",
-    "holdover": "bold yellow",
-    "stale": "bold red",
-    "unsynced": "red",
-}
 
 
 def demo_table(
@@ -44,7 +38,7 @@ def _cells(verdict: Verdict | None, true_drift_ppm: float) -> Iterable[str]:
     offset_ms, max_error_ms = result.offset_ms or 0.0, result.max_error_ms or 0.0
     colour = "green" if verdict.right else "bold red"
     return (
-        f"[{_STATE_STYLES[result.state]}]{result.state}[/]",
+        f"[{STATE_STYLES[result.state]}]{result.state}[/]",
         f"{offset_ms:,.3f}",
         f"{true_ms:,.3f}",
         f"[{colour}]{(offset_ms - true_ms) * 1000:+.1f}[/]",

@@ -29,14 +29,19 @@ _JOIN_S = 0.6
 
 
 class DashboardAgent:
-    """Serves the page and the interface for programs until it is stopped."""
+    """Serves the page and the interface for programs until it is stopped.
+
+    `broken` says afterwards whether the web server ended although nobody stopped it.
+    """
 
     def __init__(self, settings: DashboardSettings, clock: Clock, routers: Sequence[APIRouter] = ()) -> None:
         token = _token(settings)
         self.subscriber = Subscriber(settings, clock)
         self._settings = settings
         self._listener: socket.socket | None = None
-        self._broken = threading.Event()
+        self.broken = False
+        self._stopping = False
+        self._ended = threading.Event()
         self._server = uvicorn.Server(
             uvicorn.Config(
                 make_app(self.subscriber, settings, token, routers),
@@ -77,6 +82,7 @@ class DashboardAgent:
 
     def stop(self) -> None:
         """Let the pages go, disconnect and end."""
+        self._stopping = True
         self._server.should_exit = True
         self._server.force_exit = True  # pages hold their streams open for ever
         self.subscriber.stop()
@@ -85,7 +91,7 @@ class DashboardAgent:
 
     def wait_until_finished(self, timeout_s: float) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
-        return self._broken.is_set() or self.subscriber.wait_until_finished(timeout_s)
+        return self._ended.is_set() or self.subscriber.wait_until_finished(timeout_s)
 
     def _serve(self) -> None:
         assert self._listener is not None
@@ -95,7 +101,8 @@ class DashboardAgent:
             _log.exception("a fault of this program, please report it; the dashboard ends")
         finally:
             self._listener.close()
-            self._broken.set()
+            self.broken = not self._stopping
+            self._ended.set()
 
 
 def _token(settings: DashboardSettings) -> str | None:
@@ -118,7 +125,6 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
-        reason, _, _ = (error.strerror or str(error)).partition(
-            " (while"
-        )  # create_server repeats the address
+        # create_server repeats the address
+        reason, _, _ = (error.strerror or str(error)).partition(" (while")
         raise AddressUnusableError(host, port, reason.lower()) from error

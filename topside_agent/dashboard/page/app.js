@@ -88,7 +88,10 @@ function trouble() {
     if (fleet.about === null) return silent > 2 ? "The dashboard's server does not answer. Trying again …" : null;
     return `The dashboard's server has not answered for ${duration(silent)}. What stands here is old. Trying again …`;
   }
-  if (!fleet.broker.connected) return `No broker: ${fleet.broker.problem}. What stands here is old. Trying again …`;
+  if (!fleet.broker.connected) {
+    const reason = fleet.broker.problem.replace(/^broker \S+: /, "");
+    return `No broker at ${fleet.broker.address}: ${reason}. What stands here is old. Trying again …`;
+  }
   const quiet = fleet.quiet_s();
   if (quiet !== null)
     return `Nothing has come from the broker for ${duration(quiet)}: is it, or the topside, still there?`;
@@ -103,6 +106,8 @@ function draw() {
   mark(document.body, "live", live && wrong === null);
   mark(link, "state", live ? (wrong ? "quiet" : "live") : "lost");
   say(linkText, linkWords(live, wrong));
+  const title = fleet.about === null ? "Tidesync" : `${wrong ? "! " : ""}${fleet.tally()} · Tidesync`;
+  if (document.title !== title) document.title = title;
   if (fleet.about !== null || view instanceof Login) view.draw();
 }
 

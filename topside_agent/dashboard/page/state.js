@@ -91,6 +91,12 @@ export class Fleet {
     return row.last_state === null ? "unmeasured" : "none";
   }
 
+  // How many are well, for the tab of a page that is out of sight.
+  tally() {
+    const rows = [...this.vehicles.values()];
+    return `${rows.filter((row) => this.state(row) === "locked").length}/${rows.length} locked`;
+  }
+
   // Why there is no news of it, as far as that is known.
   remark(row) {
     if (this.state(row) === "unmeasured") return row.online === false ? "offline" : "no topside measures it";

@@ -1,0 +1,297 @@
+"""The compose project on real containers, and a witness that holds every result against the truth."""
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+import time
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import docker
+import pytest
+from docker.errors import NotFound
+from testcontainers.compose import DockerCompose
+
+from broker.clock import SimulatedClock, SystemClock, read
+from broker.embedded import free_port
+from broker.settings import ConnectionSettings
+from schemas import topics
+from schemas.instants import ns_from_utc
+from tidesync.demo.witness import Witness
+
+REPOSITORY = Path(__file__).parents[2]
+VEHICLES = ("rov1", "rov2")
+AGENTS = (*VEHICLES, "topside", "recorder")
+ROLES = (*AGENTS, "dashboard", "operator")
+"""Who has an account and a volume with its password."""
+INTERVAL_S = 0.25
+
+
+def until(condition, timeout_s=10.0, what="the condition"):
+    """Wait for `condition` to hold and give its value; fail when it does not in time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    pytest.fail(f"{what if isinstance(what, str) else what()} did not come about within {timeout_s:g} s")
+
+
+class Fleet:
+    """One compose project of its own name and port, from the first `up` to nothing left."""
+
+    def __init__(self, folder, *, profiles=(), services=None):
+        self.folder = folder
+        self.project = f"tidesync-test-{os.getpid()}-{free_port('127.0.0.1')}"
+        self.port, self.tls_port = free_port("127.0.0.1"), free_port("127.0.0.1")
+        self.engine = docker.from_env()
+        environment = folder / "compose.env"
+        environment.write_text(
+            f"COMPOSE_PROJECT_NAME={self.project}\n"
+            f"BROKER_PORT=127.0.0.1:{self.port}\n"
+            f"BROKER_TLS_PORT=127.0.0.1:{self.tls_port}\n"
+        )
+        self.compose = DockerCompose(
+            REPOSITORY, build=True, env_file=str(environment), profiles=list(profiles), services=services
+        )
+        self.clocks = {}
+        self.witnesses = 0
+
+    def start(self):
+        try:
+            self.compose.start()
+        except subprocess.CalledProcessError as error:
+            pytest.fail(f"docker compose up: {error.stderr.decode()}\n{self.logs()}")
+
+    def stop_containers(self):
+        """`docker compose stop`: SIGTERM to all, the broker last."""
+        self._compose("stop")
+
+    def start_containers(self):
+        self._compose("up", "--wait", "--no-build")
+
+    def stop(self):
+        self._compose("down", "--volumes", "--remove-orphans", "--timeout", "3", timeout_s=60)
+
+    @property
+    def url(self):
+        """The broker, as this machine reaches it."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    # Containers
+
+    def container(self, service):
+        return self.engine.containers.get(f"{self.project}-{service}-1")
+
+    def containers(self):
+        wanted = {"label": f"com.docker.compose.project={self.project}"}
+        return self.engine.containers.list(all=True, filters=wanted)
+
+    def state(self, service):
+        return self.container(service).attrs["State"]
+
+    def health(self, service):
+        return self.state(service)["Health"]["Status"]
+
+    def until_healthy(self, service, timeout_s=40):
+        until(lambda: self.health(service) == "healthy", timeout_s, f"{service} healthy")
+
+    def network(self):
+        return self.engine.networks.get(f"{self.project}_default")
+
+    def logs(self, *services):
+        return self._compose("logs", "--no-color", *services).stdout
+
+    # Command line
+
+    def operator(self, *arguments, timeout_s=60):
+        """What `tidesync …` prints with the operator's account, as a one-shot container."""
+        return self._compose("run", "--rm", "-T", "--no-deps", "operator", *arguments, timeout_s=timeout_s)
+
+    def run(self, service, *command):
+        """What a one-shot container of `service` prints."""
+        return self._compose("run", "--rm", "-T", "--no-deps", service, *command)
+
+    def accounts(self, *arguments):
+        """What `tidesync broker …` prints, beside the broker's configuration."""
+        return self.run("accounts", "tidesync", "broker", *arguments)
+
+    def add_account(self, kind, name):
+        """Make an account as `add-KIND NAME` does; its password. The broker knows it when this returns."""
+        password = self.accounts(f"add-{kind}", name).stdout.strip()
+        self.container("broker").kill("SIGHUP")
+        return password
+
+    def _compose(self, *arguments, timeout_s=60):
+        done = subprocess.run(
+            [*self.compose.compose_command_property, *arguments],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done
+
+    # Volumes
+
+    def files(self, service, path):
+        """Every file below `path` of a service's container, which may be stopped, by relative name."""
+        try:
+            chunks, _ = self.container(service).get_archive(path)
+        except NotFound:
+            return {}
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+            members = [member for member in archive if member.isfile()]
+            return {member.name.partition("/")[2]: archive.extractfile(member).read() for member in members}
+
+    def secrets(self):
+        """Every secret that the first `up` made, as `rov1/password`."""
+        found = self.files("accounts", "/secrets")
+        return {name: content.decode().strip() for name, content in found.items()}
+
+    # Sessions
+
+    @contextmanager
+    def session(self, name, mission="reef-42"):
+        """A session that is recorded meanwhile, and stopped at the end."""
+        self.operator("session", "start", "--mission", mission, "--name", name)
+        yield Session(self, name, mission)
+        if self.container("recorder").status == "running":
+            self.operator("session", "stop", name)
+
+    # Truth
+
+    @contextmanager
+    def witness(self):
+        """Someone who reads along, with an account of his own; a broker that dies is waited for."""
+        self.witnesses += 1
+        name = f"witness{self.witnesses}"
+        password = self.add_account("dashboard", name)
+        settings = ConnectionSettings(broker=self.url, username=name, password=password, keepalive_s=5)
+        watching = FleetWitness(settings, self)
+        watching.connection.start()
+        try:
+            until(lambda: watching.connection.wait_until_up(1), 20, "the witness's connection")
+            yield watching
+        finally:
+            watching.connection.stop()
+
+    def pretended(self, vehicle):
+        """The offset in ns and the drift in ppm that a vehicle of the project pretends."""
+        words = self.container(vehicle).attrs["Config"]["Cmd"]
+        options = dict(zip(words[1::2], words[2::2], strict=True))
+        return round(float(options["--simulate-offset-s"]) * 1e9), float(options["--simulate-drift-ppm"])
+
+
+class Session:
+    """A session's folder on the recorder's volume."""
+
+    def __init__(self, fleet, name, mission):
+        self._fleet = fleet
+        self.name = name
+        self.path = f"/data/sessions/{mission}/session_{name}"
+
+    def files(self):
+        return self._fleet.files("recorder", self.path)
+
+    def state(self):
+        """What its `sync_metadata.json` says."""
+        return json.loads(self.files()["sync_metadata.json"])["timeSync"]["tidesync"]["state"]
+
+    def exchanges(self):
+        """What is recorded, as (vehicle, seq, origin)."""
+        lines = self.files().get("time_sync/exchanges.jsonl", b"").splitlines(keepends=True)
+        rows = [json.loads(line) for line in lines if line.endswith(b"\n")]
+        return [(row["vehicle"], row["seq"], row["origin_ns"]) for row in rows]
+
+    def events(self):
+        lines = self.files().get("time_sync/events.jsonl", b"").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def assert_complete(self, published, vehicles=VEHICLES):
+        """Nothing is there twice, no number is left out, and all is there that was published meanwhile."""
+        recorded = self.exchanges()
+        assert len(set(recorded)) == len(recorded)
+        for vehicle in vehicles:
+            rows = sorted((origin, seq) for name, seq, origin in recorded if name == vehicle)
+            assert rows, f"no exchange of {vehicle} was recorded"
+            numbers = [seq for _, seq in rows]
+            holes = [
+                pair for pair in pairwise(numbers) if pair[1] not in {pair[0] + 1, 0}
+            ]  # 0: a new topside
+            assert holes == [], f"{vehicle}: numbers that do not follow each other"
+            wanted = {one for one in published if one[0] == vehicle and rows[0][0] <= one[2] <= rows[-1][0]}
+            assert wanted - set(recorded) == set()
+        assert [event for event in self.events() if event["kind"] == "gap"] == []
+
+
+class FleetWitness(Witness):
+    """Judges each result by the clock that its vehicle says it pretends, and keeps what is published."""
+
+    def __init__(self, settings, fleet):
+        super().__init__(settings, SystemClock(), fleet.clocks, INTERVAL_S)
+        self.heard = []
+        self.published = set()
+        self._fleet = fleet
+        self._instances = {}
+
+    def connected(self):
+        super().connected()
+        root = self._settings.topic_root
+        self.connection.subscribe([(topics.subscription(root, topics.INFO), 1)])
+        self.connection.subscribe([(topics.subscription(root, topics.EXCHANGE), 1)])
+
+    def received(self, message):
+        letter = self._inbox.open(message)
+        if letter is None:
+            return
+        if letter.topic.kind is topics.INFO:
+            self._follow(letter.body)
+        elif letter.topic.kind is topics.EXCHANGE:
+            self.published |= {(one.vehicle, one.seq, one.origin_ns) for one in letter.body.exchanges}
+        elif letter.topic.kind is topics.OFFSET and not message.retain:
+            self.heard.append(letter.body)
+        super().received(message)
+
+    def _follow(self, info):
+        """A vehicle's pretended clock begins anew with each of its processes."""
+        if self._instances.get(info.vehicle) == info.instance_id:
+            return
+        offset_ns, drift_ppm = self._fleet.pretended(info.vehicle) if info.simulated else (0, 0.0)
+        clock = SimulatedClock(SystemClock(), offset_ns, drift_ppm)
+        clock._start_realtime_ns = ns_from_utc(info.started_at) - offset_ns  # it is said by that clock
+        clock._start_raw_ns = clock._start_realtime_ns - read(clock.base).realtime_minus_raw_ns
+        self._instances[info.vehicle] = info.instance_id
+        self._vehicles[info.vehicle] = clock
+
+    def results_of(self, vehicle, after=0):
+        return [result for result in self.heard[after:] if result.vehicle == vehicle]
+
+    def states(self, vehicle, after=0):
+        return [result.state for result in self.results_of(vehicle, after)]
+
+    def until_state(self, vehicle, state, timeout_s=20.0, after=0):
+        """The first result of `vehicle` in `state` after the first `after` results of all."""
+
+        def found():
+            return next((one for one in self.results_of(vehicle, after) if one.state == state), None)
+
+        def what():
+            return f"{vehicle} {state} (was {self.states(vehicle, after)})"
+
+        return until(found, timeout_s, what)
+
+    def until_locked(self, vehicles=VEHICLES, timeout_s=30.0):
+        """Wait until each is locked from now on."""
+        after = len(self.heard)
+        for vehicle in vehicles:
+            self.until_state(vehicle, "locked", timeout_s, after)
+
+    def assert_never_wrong(self):
+        assert [(one.result, one.true_offset_ms) for one in self.wrong] == []

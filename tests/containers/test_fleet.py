@@ -1,0 +1,114 @@
+"""Two vehicles on a shared broker, in containers: each result is right, whatever falls out."""
+
+import time
+from datetime import UTC, datetime
+
+from fleet import AGENTS, VEHICLES, until
+
+PAUSE_S = 20
+STOP_S = 3
+
+
+def test_two_vehicles_are_measured_at_once_each_right_to_its_own_clock(fleet, witness):
+    until(lambda: all(len(witness.results_of(vehicle)) >= 10 for vehicle in VEHICLES), 30, "ten results each")
+    witness.assert_never_wrong()
+    for vehicle in VEHICLES:
+        offset_ns, _ = fleet.pretended(vehicle)
+        last = witness.results_of(vehicle)[-1]
+        assert (
+            abs(last.offset_ms - offset_ns / 1e6) < 100
+        )  # drift since the start; the witness holds the rest
+        assert last.max_error_ms < 10
+        assert last.state == "locked"
+
+
+def test_a_broker_that_is_killed_and_started_costs_no_wrong_result_and_no_recorded_exchange(fleet, witness):
+    with fleet.session("broker-killed") as session:
+        until(session.exchanges, 20, "the first recorded exchange")
+        fleet.container("broker").kill()
+        time.sleep(5)  # as long as the outage lasts
+        assert {fleet.health(agent) for agent in AGENTS} == {"healthy"}  # who waits is well
+        fleet.container("broker").start()
+        witness.until_locked()
+        until(lambda: len(session.exchanges()) > 100, 30, "exchanges after the outage")
+    session.assert_complete(witness.published)
+    witness.assert_never_wrong()
+
+
+def test_a_paused_vehicle_goes_into_holdover_and_comes_back_without_a_wrong_result(fleet, witness):
+    before = len(witness.heard)
+    fleet.container("rov1").pause()
+    try:
+        time.sleep(PAUSE_S)
+    finally:
+        fleet.container("rov1").unpause()
+    held = [result for result in witness.results_of("rov1", before) if result.state == "holdover"]
+    assert len(held) >= 0.5 * PAUSE_S
+    assert held[-1].max_error_ms > held[0].max_error_ms  # what is not measured gets less certain
+    assert set(witness.states("rov2", before)) == {"locked"}
+    witness.until_locked()
+    witness.assert_never_wrong()
+
+
+def test_a_vehicle_whose_network_is_cut_and_joined_again_is_held_over_meanwhile(fleet, witness):
+    before = len(witness.heard)
+    fleet.network().disconnect(fleet.container("rov2"))
+    try:
+        witness.until_state("rov2", "holdover", after=before)
+    finally:
+        fleet.network().connect(fleet.container("rov2"), aliases=["rov2"])
+    assert set(witness.states("rov1", before)) == {"locked"}
+    witness.until_locked()
+    witness.assert_never_wrong()
+
+
+def test_a_recorder_that_is_killed_catches_up_once_it_is_back(fleet, witness):
+    with fleet.session("recorder-killed") as session:
+        until(lambda: len(session.exchanges()) > 20, 20, "some recorded exchanges")
+        fleet.container("recorder").kill()
+        missed_from = len(witness.published)
+        until(lambda: len(witness.published) > missed_from + 50, 30, "exchanges that it misses")
+        fleet.container("recorder").start()
+        fleet.until_healthy("recorder")
+    session.assert_complete(witness.published)
+    assert len(session.exchanges()) > missed_from + 50 - 20
+
+
+def test_everything_stops_in_three_seconds_on_sigterm_and_the_session_goes_on_complete(fleet, witness):
+    with fleet.session("stopped") as session:
+        until(lambda: len(session.exchanges()) > 20, 20, "some recorded exchanges")
+        began = datetime.now(UTC)
+        fleet.stop_containers()
+        try:
+            ended = {service: fleet.state(service) for service in (*AGENTS, "broker")}
+            recorded = session.exchanges()
+            session.assert_complete(())
+            assert session.state() == "recording"  # the next start goes on with it
+        finally:
+            fleet.start_containers()
+        assert {service: state["ExitCode"] for service, state in ended.items()} == dict.fromkeys(ended, 0)
+        took = {
+            service: (moment(state["FinishedAt"]) - began).total_seconds() for service, state in ended.items()
+        }
+        assert max(took[agent] for agent in AGENTS) < STOP_S
+        assert took["broker"] - max(took[agent] for agent in AGENTS) < STOP_S
+        witness.until_locked()
+    session.assert_complete(witness.published)
+    assert set(recorded) < set(session.exchanges())
+    assert session.state() == "stopped"
+    witness.assert_never_wrong()
+
+
+def test_a_wedged_agent_is_unhealthy_and_a_live_one_well_again(fleet):
+    fleet.until_healthy("topside")
+    fleet.container("topside").kill("SIGSTOP")
+    try:
+        until(lambda: fleet.health("topside") == "unhealthy", 60, "topside unhealthy")
+    finally:
+        fleet.container("topside").kill("SIGCONT")
+    fleet.until_healthy("topside")
+
+
+def moment(text):
+    """Docker writes nanoseconds, which Python does not read."""
+    return datetime.fromisoformat(f"{text[:26].rstrip('Z')}+00:00")

@@ -1,0 +1,57 @@
+"""Profile tls: a vehicle over mqtts:// is measured like the others, and nobody is let in unverified."""
+
+import pytest
+from fleet import Fleet, until
+
+from broker.settings import ConnectionSettings
+from tidesync.one_shot import Client
+
+
+@pytest.fixture(scope="module")
+def tls_fleet(tmp_path_factory):
+    made = Fleet(tmp_path_factory.mktemp("tls"), profiles=["tls"], services=["broker", "topside", "rov3"])
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def authority(tls_fleet, tmp_path):
+    """The authority's certificate, as a vehicle gets it."""
+    path = tmp_path / "ca.crt"
+    path.write_text(tls_fleet.run("certificates", "cat", "/ca/ca.crt").stdout)
+    return path
+
+
+def test_a_vehicle_over_tls_is_measured_right_to_its_own_clock(tls_fleet):
+    with tls_fleet.witness() as witness:
+        witness.until_locked(["rov3"])
+        until(lambda: len(witness.results_of("rov3")) >= 5, 20, "five results of rov3")
+        witness.assert_never_wrong()
+    assert "on port 8883" in tls_fleet.logs("broker")
+
+
+def test_the_brokers_certificate_is_verified(tls_fleet, authority):
+    password = tls_fleet.add_account("dashboard", "looker")
+    url = f"mqtts://127.0.0.1:{tls_fleet.tls_port}"
+    known = ConnectionSettings(broker=url, username="looker", password=password, ca_file=authority)
+    stranger = known.model_copy(update={"ca_file": None})
+    assert connects(known)
+    assert not connects(stranger)
+
+
+def test_the_authoritys_key_is_out_of_the_brokers_sight(tls_fleet):
+    assert set(tls_fleet.files("broker", "/mosquitto/config/certs")) == {"server.crt", "server.key"}
+    assert tls_fleet.files("broker", "/authority") == {}
+    assert set(tls_fleet.files("rov3", "/run/authority")) == {"ca.crt"}
+
+
+def connects(settings):
+    client = Client(settings, "test", [])
+    client.connection.start()
+    try:
+        return client.connection.wait_until_up(3)
+    finally:
+        client.connection.stop()

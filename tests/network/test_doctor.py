@@ -1,0 +1,252 @@
+"""`tidesync doctor` with each fault made for real."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from brokers import MOSQUITTO, RunningBroker
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from broker.embedded import free_port
+
+S = 1_000_000_000
+
+
+def run(*arguments, program=("-m", "tidesync"), **environment):
+    return subprocess.run(
+        [sys.executable, *program, "doctor", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | environment,
+        check=False,
+    )
+
+
+def examined(*arguments, expected=0, **more):
+    """Every finding by its check; the exit code must be as expected."""
+    result = run(*arguments, "--json", **more)
+    assert result.returncode == expected, (result.stdout, result.stderr)
+    document = json.loads(result.stdout)
+    assert document["ok"] is (expected == 0)
+    return {finding["check"]: finding for finding in document["findings"]}
+
+
+def verdicts(findings):
+    return {check: finding["verdict"] for check, finding in findings.items()}
+
+
+def test_on_a_healthy_boat_nothing_fails(mosquitto_boat, tmp_path):
+    witness = mosquitto_boat.witness()
+    mosquitto_boat.topside()
+    mosquitto_boat.vehicle("rov1", offset_ns=-3 * S)
+    witness.until_state("rov1", "locked")
+    findings = examined("--broker", mosquitto_boat.url, "--root", str(tmp_path))
+    found = verdicts(findings)
+    for check in ("broker", "credentials", "connection", "our TCP_NODELAY", "broker's TCP_NODELAY"):
+        assert found[check] == "ok", findings[check]
+    for check in ("vehicle rov1", "agent of rov1", "topsides", "clocks at the surface", "sign of the offset"):
+        assert found[check] == "ok", findings[check]
+    assert "mosquitto" in findings["broker's version"]["found"]
+    assert mosquitto_boat.url in findings["sign of the offset"]["found"]
+    if sys.platform == "linux":
+        assert found["arrival stamps"] == "ok"
+
+
+def test_for_people_each_line_says_what_and_what_to_do(mosquitto):
+    result = run("--broker", mosquitto.url)
+    assert result.returncode == 0
+    assert "\x1b" not in result.stdout  # a pipe is no terminal
+    assert "  warn     topsides" in result.stdout
+    assert "→ start `tidesync topside` on the surface computer" in result.stdout
+    assert result.stderr == ""
+
+
+def test_a_broker_that_is_off_fails_and_the_sign_is_checked_all_the_same():
+    findings = examined("--broker", f"mqtt://127.0.0.1:{free_port('127.0.0.1')}", expected=1)
+    assert findings["broker"]["verdict"] == "FAIL"
+    assert "connection refused" in findings["broker"]["found"]
+    assert findings["sign of the offset"]["verdict"] == "ok"
+
+
+def test_a_wrong_password_fails_and_is_not_printed(mosquitto_with_accounts):
+    arguments = ("--broker", mosquitto_with_accounts, "--username", "rov1")
+    findings = examined(*arguments, expected=1, TIDESYNC_PASSWORD="sea-slug")
+    assert (findings["broker"]["verdict"], findings["credentials"]["verdict"]) == ("ok", "FAIL")
+    assert "not authorized" in findings["credentials"]["found"]
+    assert "sea-slug" not in json.dumps(findings)
+
+
+def test_something_else_on_the_brokers_port_fails():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        findings = examined("--broker", f"mqtt://127.0.0.1:{port}", expected=1)
+    assert findings["broker"]["verdict"] == "FAIL"
+    assert findings[f"port {port} (broker)"]["verdict"] == "FAIL"
+
+
+class NagleBroker(RunningBroker):
+    """mosquitto as it is by default."""
+
+    def _command(self):
+        command = super()._command()
+        config = self.folder / "mosquitto.conf"
+        config.write_text(config.read_text().replace("set_tcp_nodelay true", "set_tcp_nodelay false"))
+        return command
+
+
+@pytest.fixture
+def nagle_broker(tmp_path):
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    running = NagleBroker("mosquitto", tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
+def retain(broker, topic, payload):
+    port = str(broker.port)
+    subprocess.run(["mosquitto_pub", "-p", port, "-r", "-t", topic, "-m", payload], check=True, timeout=10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the delay looked for is Linux's")
+def test_a_broker_that_holds_packets_back_is_found_by_its_forty_milliseconds(nagle_broker):
+    retain(nagle_broker, "tidesync/v1/vehicle/rov1/status", "offline")
+    finding = examined("--broker", nagle_broker.url)["broker's TCP_NODELAY"]
+    assert finding["verdict"] == "warn", finding
+    assert "set_tcp_nodelay true" in finding["advice"]
+
+
+def test_a_vehicle_that_speaks_another_version_fails(mosquitto):
+    retain(mosquitto, "tidesync/v1/vehicle/rov1/info", '{"schema_version": 2}')
+    finding = examined("--broker", mosquitto.url, expected=1)["messages"]
+    assert "vehicle/rov1/info" in finding["found"]
+    assert "schema_version" in finding["found"]
+
+
+def test_a_taken_http_port_is_warned_of(mosquitto):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        port = server.getsockname()[1]
+        finding = examined("--broker", mosquitto.url, "--http-port", str(port))[f"port {port} (HTTP)"]
+    assert finding["verdict"] == "warn"
+    assert "taken" in finding["found"]
+
+
+def test_a_full_disk_fails(mosquitto, tmp_path):
+    folder = tmp_path / "full"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a tmpfs needs root")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=False)
+    if mounted.returncode:
+        pytest.skip("no tmpfs here")
+    try:
+        with (folder / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+            while ballast.write(b"\0" * 4096):
+                pass
+        finding = examined("--broker", mosquitto.url, "--root", str(folder), expected=1)["recorder's folder"]
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    assert finding["verdict"] == "FAIL"
+    assert "No space left" in finding["found"]
+
+
+_REFUSED = """
+import ctypes, platform, struct, sys
+number = {"x86_64": 54, "aarch64": 208}[platform.machine()]
+steps = [(0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 32), (0x15, 0, 1, 37), (0x06, 0, 0, 0x00050001),
+         (0x06, 0, 0, 0x7FFF0000)]  # setsockopt with optname 37: EPERM
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+libc = ctypes.CDLL(None, use_errno=True)
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0, ctypes.get_errno()
+from tidesync.__main__ import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
+def test_refused_kernel_stamps_are_said_with_the_reason(mosquitto):
+    retain(mosquitto, "tidesync/v1/vehicle/rov1/status", "offline")
+    finding = examined("--broker", mosquitto.url, program=("-c", _REFUSED))["arrival stamps"]
+    assert finding["verdict"] == "warn"
+    assert "the system refuses them: Operation not permitted" in finding["found"]
+    assert "seccomp" in finding["advice"]
+
+
+# TLS
+
+
+def certificate(folder, days):
+    """A self-signed certificate for localhost that ends in so many days; -1 has expired."""
+    chain, key, secret = folder / "server.pem", folder / "server.key", ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    ends_at = datetime.now(UTC) + timedelta(days=days)
+    builder = x509.CertificateBuilder(name, name, secret.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(ends_at - timedelta(days=500)).not_valid_after(ends_at)
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    pem = serialization.Encoding.PEM
+    chain.write_bytes(builder.sign(secret, hashes.SHA256()).public_bytes(pem))
+    form = serialization.PrivateFormat.PKCS8
+    key.write_bytes(secret.private_bytes(pem, form, serialization.NoEncryption()))
+    return chain, key
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict", "words"),
+    [(400, "ok", "good until"), (5, "warn", "days from now"), (-1, "FAIL", "expired")],
+)
+def test_a_certificate_is_judged_by_its_end(tmp_path, days, verdict, words):
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    chain, key = certificate(tmp_path, days)
+    port = free_port("127.0.0.1")
+    tls = f"listener {port}\ncertfile {chain}\nkeyfile {key}\n"
+    broker = RunningBroker("mosquitto", tmp_path, f"allow_anonymous true\n{tls}")
+    broker.start()
+    try:
+        arguments = ("--broker", f"mqtts://localhost:{port}", "--ca-file", str(chain))
+        findings = examined(*arguments, expected=int(verdict == "FAIL"))
+    finally:
+        broker.stop()
+    assert findings["TLS certificate"]["verdict"] == verdict
+    assert words in findings["TLS certificate"]["found"]
+    assert findings["broker"]["verdict"] == ("FAIL" if verdict == "FAIL" else "ok")
+
+
+# Rights
+
+
+def test_an_account_that_may_only_read_is_examined_as_well(tmp_path):
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    passwords, acl = tmp_path / "passwords", tmp_path / "acl"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "viewer", "right"], check=True)
+    acl.write_text("user viewer\ntopic read tidesync/v1/vehicle/+/status\n")
+    for path in (passwords, acl):
+        path.chmod(0o600)
+    access = (
+        f"allow_anonymous false\npassword_file {passwords}\nacl_file {acl}\nuse_username_as_clientid true\n"
+    )
+    broker = RunningBroker("mosquitto", tmp_path, access)
+    broker.start()
+    try:
+        findings = examined("--broker", broker.url, "--username", "viewer", TIDESYNC_PASSWORD="right")
+    finally:
+        broker.stop()
+    assert findings["sign of the offset"]["verdict"] == "ok"
+    assert (
+        "over a broker of our own: this account may not publish there"
+        in findings["sign of the offset"]["found"]
+    )
+    assert findings["broker's version"]["verdict"] == "skipped"
+    assert findings["connection"]["verdict"] == "ok"

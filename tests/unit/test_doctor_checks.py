@@ -1,0 +1,355 @@
+"""The doctor's checks: what was found in, the finding out."""
+
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from broker.clock import SLEW_LIMIT_PPM
+from broker.errors import CredentialsError
+from broker.settings import ConnectionSettings
+from broker.version import VERSION
+from schemas.instants import utc_from_ns
+from schemas.messages import Info, OffsetResult
+from tidesync.doctor import (
+    broker_checks,
+    certificate_checks,
+    chrony,
+    clock_checks,
+    fleet_checks,
+    machine_checks,
+)
+from tidesync.doctor.bursts import Burst, judged
+from tidesync.doctor.clock_checks import Daemon
+from tidesync.doctor.rehearsal import Outcome
+from tidesync.doctor.rehearsal import judged as exchange_judged
+from tidesync.doctor.settings import DoctorSettings
+from tidesync.doctor.visit import Seen
+from tidesync.fleet import Row
+
+SETTINGS = ConnectionSettings(broker="mqtt://boat:1883", username="operator")
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+CHRONYD = Daemon("chronyd")
+
+
+def result(**fields):
+    values = dict.fromkeys(OffsetResult.model_fields) | {
+        "schema_version": 1, "vehicle": "rov1", "topside": "laptop", "method": "mqtt_exchange_v1",
+        "state": "locked",
+        "offset_ms": -150.0, "lower_ms": -150.4, "upper_ms": -149.6, "max_error_ms": 0.4, "delay_min_ms": 0.6,
+        "exchanges": 9, "rejected": 0, "segment": 0, "steps": 0, "measured_at": utc_from_ns(0),
+    }  # fmt: skip
+    return OffsetResult(**values | fields)
+
+
+def row(age_s=0.5, **fields):
+    return Row("rov1", "laptop", result(**fields), age_s, "online", None)
+
+
+# Broker
+
+
+@pytest.mark.parametrize(
+    ("problem", "advice"),
+    [
+        ("connection refused (is it running?)", "start the broker"),
+        ("host name not found (DNS: x)", "check the name"),
+        ("timed out", "firewall"),
+        ("TLS certificate not accepted (certificate has expired); is ca_file the right one?", "--ca-file"),
+        ("Client identifier not valid", "client id"),
+        ("Server unavailable", "max_connections"),
+        ("something new", "log"),
+    ],
+)
+def test_an_unreachable_broker_fails_with_the_reason_and_what_to_do(problem, advice):
+    finding = broker_checks.reached(SETTINGS, Seen(problem=f"broker mqtt://boat:1883: {problem}"))
+    assert finding.verdict == "FAIL"
+    assert problem in finding.found
+    assert advice in finding.advice
+
+
+def test_a_refused_account_is_a_reached_broker_and_failed_credentials():
+    seen = Seen(failure=CredentialsError(SETTINGS.address, "operator", "not authorized"), problem="x")
+    assert broker_checks.reached(SETTINGS, seen).verdict == "ok"
+    finding = broker_checks.credentials(SETTINGS, seen)
+    assert finding.verdict == "FAIL"
+    assert "'operator'" in finding.found
+
+
+def test_a_lost_connection_points_at_the_other_user_of_the_account():
+    finding = broker_checks.undisturbed(SETTINGS, Seen(connect_ms=1.0, lost=["connection lost"]))
+    assert finding.verdict == "warn"
+    assert "account 'operator'" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("why", "advice"),
+    [
+        ("the system refuses them: Operation not permitted", "seccomp"),
+        ("the connection goes through a proxy library", "proxy"),
+    ],
+)
+def test_stamps_in_user_space_are_said_with_the_reason(why, advice):
+    finding = broker_checks.stamps(Seen(receive_stamp="user", unstamped_because=why))
+    assert finding.verdict == "warn"
+    assert why in finding.found
+    assert advice in finding.advice
+
+
+def test_a_paho_without_the_hooks_is_named(monkeypatch):
+    monkeypatch.setattr(broker_checks, "hooks_fault", lambda: "no CONNECT on our socket")
+    finding = broker_checks.stamps(Seen(receive_stamp="user"))
+    assert "no CONNECT on our socket" in finding.found
+    assert "paho-mqtt~=2.2" in finding.advice
+
+
+def test_a_socket_that_keeps_nagle_on_fails():
+    assert broker_checks.own_nodelay(Seen(nodelay=False)).verdict == "FAIL"
+
+
+# Bursts
+
+
+def test_bursts_held_back_for_forty_milliseconds_are_nagles():
+    held = [Burst(43.0 + n % 3, 43.0 + n % 3) for n in range(10)] + [Burst(0.2, 0.4)] * 10
+    finding = judged(held, round_trip_ms=0.2)
+    assert finding.verdict == "warn"
+    assert "10 of 20" in finding.found
+    assert "set_tcp_nodelay true" in finding.advice
+
+
+def test_a_slow_link_that_jitters_is_not_taken_for_it():
+    jitter = [Burst(80.0 + 7 * n, 85.0 + 7 * n) for n in range(20)]
+    assert judged(jitter, round_trip_ms=80.0).verdict == "ok"
+
+
+def test_one_late_burst_is_no_proof():
+    assert judged([Burst(0.2, 0.4)] * 20 + [Burst(0.2, 41.0)], 0.2).verdict == "ok"
+
+
+def test_too_few_bursts_are_no_verdict():
+    assert judged([], 0.2).verdict == "skipped"
+
+
+# Fleet
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict", "words"),
+    [
+        (row(), "ok", "locked by laptop"),
+        (row(age_s=90), "warn", "1 min 30 s ago"),
+        (row(error="duplicate_vehicle"), "warn", "duplicate_vehicle"),
+        (row(state="acquiring"), "warn", "acquiring"),
+        (row(delay_min_ms=41.0), "warn", "41 ms"),
+        (Row("rov1", None, None, None, "online", None), "warn", "nobody"),
+    ],
+)
+def test_a_vehicle_is_told_with_what_is_wrong(given, verdict, words):
+    finding = fleet_checks.vehicle(given)
+    assert finding.verdict == verdict
+    assert words in finding.found
+
+
+@pytest.mark.parametrize(
+    ("version", "receive_stamp", "verdict", "words"),
+    [
+        (VERSION, "kernel", "ok", "as here"),
+        ("99.0", "kernel", "warn", "99.0"),
+        (VERSION, "user", "warn", "user space"),
+    ],
+)
+def test_an_agent_of_another_version_or_without_kernel_stamps_is_warned_of(
+    version, receive_stamp, verdict, words
+):
+    info = Info(
+        vehicle="rov1",
+        version=version,
+        boot_id="b",
+        instance_id="i",
+        started_at=NOW,
+        receive_stamp=receive_stamp,
+        clock_synchronized=False,
+        http_port=None,
+    )
+    finding = fleet_checks.agent("rov1", info)
+    assert finding.verdict == verdict
+    assert words in finding.found
+
+
+def test_a_message_of_another_schema_fails_and_names_the_topic():
+    (finding,) = fleet_checks.unreadable(
+        Seen(unreadable={"tidesync/v1/vehicle/rov1/info": "schema_version: 2"})
+    )
+    assert finding.verdict == "FAIL"
+    assert "vehicle/rov1/info" in finding.found
+
+
+# Clocks
+
+
+def chrony_conf(folder, text):
+    path = folder / "chrony.conf"
+    path.write_text(text)
+    return path
+
+
+def test_chronys_default_is_faster_than_an_exchange_allows(tmp_path):
+    path = chrony_conf(tmp_path, "pool pool.ntp.org iburst\n# maxslewrate 100\n")
+    finding = clock_checks.chrony_slew([CHRONYD], [tmp_path / "absent", path])
+    assert finding.verdict == "warn"
+    assert "83,333 ppm" in finding.found
+    assert "maxslewrate 400" in finding.advice
+
+
+def test_a_limited_chrony_is_well_and_none_is_not_looked_at(tmp_path):
+    path = chrony_conf(tmp_path, "maxslewrate 400\n")
+    assert clock_checks.chrony_slew([CHRONYD], [path]).verdict == "ok"
+    assert clock_checks.chrony_slew([], [path]).verdict == "skipped"
+    assert clock_checks.chrony_slew([CHRONYD], []).verdict == "skipped"
+
+
+def test_chronys_folders_are_read_too_and_the_last_word_counts(tmp_path):
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "boat.conf").write_text("MaxSlewRate 400\n")
+    (tmp_path / "conf.d" / "boat.conf.bak").write_text("maxslewrate 1\n")
+    path = chrony_conf(tmp_path, f"maxslewrate 9000\nconfdir {tmp_path}/conf.d\n")
+    assert chrony.max_slew_ppm(path) == 400
+    path = chrony_conf(tmp_path, f"include {tmp_path}/conf.d/*.conf\nmaxslewrate {SLEW_LIMIT_PPM}\n")
+    assert chrony.max_slew_ppm(path) == SLEW_LIMIT_PPM
+
+
+def test_a_chrony_configuration_that_includes_itself_ends(tmp_path):
+    path = chrony_conf(tmp_path, f"include {tmp_path}/chrony.conf\n")
+    assert chrony.max_slew_ppm(path) == chrony.DEFAULT_PPM
+
+
+def test_two_masters_of_one_clock_are_warned_of():
+    timesyncd, ptp4l = Daemon("systemd-timesyncd"), Daemon("ptp4l")
+    assert clock_checks.steering([CHRONYD, timesyncd], synchronized=True).verdict == "warn"
+    assert clock_checks.steering([CHRONYD, ptp4l], synchronized=True).verdict == "ok"
+    assert clock_checks.steering([], synchronized=False).verdict == "ok"
+
+
+def test_running_daemons_are_found_by_name_but_no_chronyd_that_leaves_the_clock_alone(tmp_path):
+    for number, name, option in [
+        ("12", "chronyd", "-x"),
+        ("13", "systemd-timesyn", "-"),
+        ("14", "bash", "-i"),
+    ]:
+        process(tmp_path / number, name, option)
+    assert [daemon.name for daemon in clock_checks.running_daemons(tmp_path)] == ["systemd-timesyncd"]
+    process(tmp_path / "15", "chronyd", "-n")
+    assert clock_checks.running_daemons(tmp_path)[0] == Daemon("chronyd", ("-n", ""))
+
+
+def process(folder, name, *arguments):
+    folder.mkdir()
+    (folder / "comm").write_text(f"{name}\n")
+    (folder / "cmdline").write_text("\0".join([name, *arguments, ""]))
+
+
+def test_the_configuration_that_chronyd_was_given_is_read(tmp_path):
+    named, usual = tmp_path / "boat.conf", chrony_conf(tmp_path, "maxslewrate 400\n")
+    named.write_text("maxslewrate 1000\n")
+    finding = clock_checks.chrony_slew([Daemon("chronyd", ("-f", str(named), ""))], [usual])
+    assert finding.verdict == "warn"
+    assert str(named) in finding.found
+
+
+@pytest.mark.parametrize(("year", "verdict"), [(1970, "FAIL"), (2021, "FAIL"), (2026, "ok"), (2106, "FAIL")])
+def test_the_date_must_be_possible(year, verdict):
+    assert clock_checks.wall_clock(datetime(year, 6, 1, tzinfo=UTC)).verdict == verdict
+
+
+# Certificates
+
+
+@pytest.mark.parametrize(("days", "verdict"), [(400, "ok"), (29, "warn"), (1, "warn")])
+def test_a_certificate_that_ends_soon_is_warned_of(days, verdict):
+    assert certificate_checks.judged(NOW + timedelta(days=days), NOW).verdict == verdict
+
+
+# This computer
+
+
+def _hang_up(server):
+    server.accept()[0].close()
+
+
+def test_a_free_port_is_well_and_a_strangers_is_warned_of():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        stranger = threading.Thread(target=_hang_up, args=(server,), daemon=True)
+        stranger.start()
+        assert machine_checks.http_port(port).verdict == "warn"
+    assert machine_checks.http_port(port).verdict == "ok"
+
+
+def test_a_port_that_serves_our_endpoint_is_well():
+    class Serves(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"pi_unix_ms": 1}')
+
+        def log_message(self, *_arguments):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Serves) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        finding = machine_checks.http_port(server.server_address[1])
+    assert (finding.verdict, finding.found) == ("ok", "serves GET /api/sync/time")
+
+
+def test_the_brokers_port_matters_only_where_it_is_to_run_here():
+    assert (
+        machine_checks.broker_port(DoctorSettings(broker="mqtt://boat"), reached=False).verdict == "skipped"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = DoctorSettings(broker=f"mqtt://127.0.0.1:{server.getsockname()[1]}")
+        assert machine_checks.broker_port(here, reached=True).verdict == "ok"
+        assert machine_checks.broker_port(here, reached=False).verdict == "FAIL"
+    assert machine_checks.broker_port(here, reached=False).verdict == "ok"
+
+
+def test_a_folder_that_does_not_exist_yet_is_judged_by_the_one_it_would_stand_in(tmp_path):
+    finding = machine_checks.disk(tmp_path / "dives" / "2026")
+    assert finding.verdict in {"ok", "warn"}
+    assert f"{tmp_path}:" in finding.found
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_fails():
+    assert machine_checks.disk(Path("/proc/dives")).verdict == "FAIL"
+    assert machine_checks.disk(None).verdict == "skipped"
+
+
+@pytest.mark.parametrize(("free_bytes", "verdict"), [(50 * 10**6, "FAIL"), (10**9, "warn"), (10**11, "ok")])
+def test_little_room_is_said(tmp_path, monkeypatch, free_bytes, verdict):
+    usage = (10**12, 0, free_bytes)
+    monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda _: type("U", (), {"free": usage[2]}))
+    assert machine_checks.disk(tmp_path).verdict == verdict
+
+
+@pytest.mark.parametrize(("version", "verdict"), [("2.2.0", "ok"), ("1.6.1", "warn"), ("3.0.0", "warn")])
+def test_a_library_of_another_version_is_warned_of(monkeypatch, version, verdict):
+    monkeypatch.setattr(machine_checks.importlib.metadata, "version", lambda _: version)
+    assert machine_checks._library("paho-mqtt", (2, 2)).verdict == verdict
+
+
+# The exchange
+
+
+@pytest.mark.parametrize(
+    ("offset_ms", "verdict", "words"),
+    [(-150.0, "ok", "right"), (150.0, "FAIL", "wrong"), (-140.0, "FAIL", "the bound does not hold")],
+)
+def test_sign_and_bound_of_the_pretended_vehicle_are_judged(offset_ms, verdict, words):
+    measured = result(offset_ms=offset_ms, lower_ms=offset_ms - 1, upper_ms=offset_ms + 1)
+    finding = exchange_judged(Outcome(measured, -150.2), "somewhere")
+    assert finding.verdict == verdict
+    assert words in finding.found

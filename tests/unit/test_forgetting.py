@@ -1,0 +1,52 @@
+"""When a vehicle may be forgotten, and what is said when something is still there; pure."""
+
+import pytest
+
+from broker.clock import Reading
+from schemas.instants import utc_from_ns
+from schemas.messages import OffsetResult
+from tidesync.commands.forget import _complaint
+from tidesync.forgetting import discovery_topic, presence
+
+S = 1_000_000_000
+NOW = Reading(1000 * S, 1_777_635_800 * S, 0)
+STATUS, OFFSET = "tidesync/v1/vehicle/rov1/status", "tidesync/v1/vehicle/rov1/offset/laptop"
+
+
+def measured(state, age_s):
+    fields = dict.fromkeys(OffsetResult.model_fields) | {"schema_version": 1, "method": "mqtt_exchange_v1"}
+    counts = dict.fromkeys(("exchanges", "rejected", "segment", "steps"), 0)
+    at = utc_from_ns(NOW.realtime_ns - age_s * S)
+    named = {"vehicle": "rov1", "topside": "laptop", "state": state, "measured_at": at}
+    return OffsetResult(**fields | counts | named).encode()
+
+
+@pytest.mark.parametrize(
+    ("kept", "about"),
+    [
+        ({}, None),
+        ({STATUS: b"offline"}, None),
+        ({STATUS: b"online", OFFSET: measured("locked", 1)}, "rov1 is online"),
+        ({STATUS: b"offline", OFFSET: measured("locked", 1)}, "rov1 is being measured by laptop"),
+        ({STATUS: b"offline", OFFSET: measured("locked", 60)}, None),
+        ({STATUS: b"offline", OFFSET: measured("holdover", 1)}, None),
+        ({STATUS: b"rubbish", OFFSET: b"{"}, None),
+        ({"homeassistant/device/tidesync_rov1/config": b"online"}, None),
+    ],
+)
+def test_a_vehicle_that_is_online_or_measured_now_is_about(kept, about):
+    told = presence("tidesync", "rov1", kept, NOW)
+    assert (told is None) is (about is None)
+    assert about is None or told.startswith(about)
+
+
+def test_what_was_denied_and_what_came_back_are_told_apart():
+    denied = _complaint("rov1", None, {STATUS: b"offline"}, {STATUS: b"offline"})
+    assert "may this account clear them?" in denied
+    again = _complaint("rov1", None, {OFFSET: b"1"}, {OFFSET: b"2"})
+    assert "published again" in again
+    assert "laptop still measures rov1" in again
+
+
+def test_home_assistants_topic_is_the_devices():
+    assert discovery_topic("homeassistant", "rov1") == "homeassistant/device/tidesync_rov1/config"

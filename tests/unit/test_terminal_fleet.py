@@ -1,0 +1,283 @@
+"""What the terminal shows of a fleet: rows, ages, lines, the screen; pure."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from broker.clock import Reading
+from broker.connection import Incoming
+from broker.inbox import Letter
+from schemas import topics
+from schemas.instants import utc_from_ns
+from schemas.messages import Event, OffsetResult
+from tidesync.figures import ago, figure, span
+from tidesync.fleet import Fleet
+from tidesync.tracking import tracking
+from tidesync.waiting import Patience
+from tidesync.watch.lines import json_line, plain_line
+from tidesync.watch.view import Scene, draw
+
+S = 1_000_000_000
+NOON = 1_777_636_800 * S
+DIFFERENCE = NOON - 1000 * S
+
+
+def result(vehicle="rov1", topside="laptop", at_ns=NOON, state="locked", max_error_ms=0.42, **more):
+    return OffsetResult(
+        vehicle=vehicle,
+        topside=topside,
+        state=state,
+        offset_ms=-150.312,
+        lower_ms=-150.73,
+        upper_ms=-149.89,
+        max_error_ms=max_error_ms,
+        u95_ms=0.03,
+        drift_ppm=-3.41,
+        drift_error_ppm=0.8,
+        delay_min_ms=0.61,
+        exchanges=240,
+        rejected=2,
+        segment=0,
+        steps=0,
+        boot_id="b",
+        measured_at=utc_from_ns(at_ns),
+        measured_unix_ms=at_ns // 10**6,
+        age_s=0.0,
+        **{"error": None} | more,
+    )
+
+
+def letter(body, kind=topics.OFFSET, at_ns=NOON, *, retain=False, vehicle="rov1", topside="laptop"):
+    payload = body.encode()
+    names = {"vehicle": vehicle} if "{vehicle}" in kind.template else {}
+    names |= {"topside": topside} if "{topside}" in kind.template else {}
+    message = Incoming(topics.build("tidesync", kind, **names), payload, retain, reading(at_ns))
+    return Letter(topics.Topic(kind, **names), body, message)
+
+
+def reading(realtime_ns):
+    return Reading(realtime_ns - DIFFERENCE, DIFFERENCE, 0)
+
+
+def rows(*letters, at_ns=NOON):
+    return Fleet.of(letters).rows(reading(at_ns))
+
+
+def screen(scene, width=100, height=20):
+    console = Console(width=width, height=height, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(draw(scene, width, height))
+    return console.export_text()
+
+
+# Rows
+
+
+def test_a_vehicle_without_a_result_is_a_row_that_nobody_measures():
+    (row,) = rows(letter("online", topics.STATUS, retain=True))
+    assert (row.vehicle, row.status, row.topside, row.result, row.age_s) == (
+        "rov1",
+        "online",
+        None,
+        None,
+        None,
+    )
+    assert row.old
+
+
+def test_two_topsides_make_two_rows():
+    one, two = rows(letter(result()), letter(result(topside="ship"), topside="ship"))
+    assert (one.topside, two.topside) == ("laptop", "ship")
+
+
+def test_a_retained_result_is_as_old_as_its_instant_says():
+    (row,) = rows(letter(result(at_ns=NOON - 60 * S), retain=True))
+    assert row.age_s == pytest.approx(60)
+    assert row.old
+
+
+def test_a_live_result_is_as_old_as_it_was_heard_though_the_clocks_differ():
+    hour = 3600 * S
+    (row,) = rows(letter(result(at_ns=NOON + hour)), at_ns=NOON + 2 * S)
+    assert row.age_s == pytest.approx(2)
+    assert not row.old
+
+
+def test_a_live_result_told_again_at_a_reconnect_ages_on():
+    same = result()
+    (row,) = rows(letter(same), letter(same, at_ns=NOON + 30 * S, retain=True), at_ns=NOON + 31 * S)
+    assert row.age_s == pytest.approx(31)
+
+
+def test_since_when_a_state_holds_is_exact_only_if_the_change_was_seen():
+    first = letter(result(state="acquiring"))
+    (row,) = rows(first, at_ns=NOON + 5 * S)
+    assert (row.since_s, row.since_exact) == (pytest.approx(5), False)
+    (row,) = rows(first, letter(result(), at_ns=NOON + 3 * S), at_ns=NOON + 5 * S)
+    assert (row.since_s, row.since_exact) == (pytest.approx(2), True)
+
+
+def test_what_a_broker_repeats_is_no_news():
+    fleet = Fleet()
+    assert fleet.take(letter(result(), retain=True))
+    assert not fleet.take(letter(result(), retain=True))
+    assert fleet.take(letter(result(at_ns=NOON + S)))
+
+
+# Figures
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(4.21, "4.2 s"), (59.96, "1 min 00 s"), (192, "3 min 12 s"), (7500, "2 h 05 min"), (1e6, "11 d 13 h")],
+)
+def test_a_span_in_words(seconds, words):
+    assert span(seconds) == words
+
+
+def test_what_is_missing_is_never_zero():
+    assert figure(None, 3) == "-"
+    assert ago(None) == "never"
+    assert "ahead" in ago(-3600)
+
+
+# In full
+
+
+def test_a_vehicle_in_full_says_each_thing_in_words():
+    (row,) = rows(letter(result()), letter("online", topics.STATUS))
+    told = dict(line.split(" : ") for line in tracking(row, {"laptop": "online"}).splitlines())
+    told = {key.strip(): value for key, value in told.items()}
+    assert told["Measured by"] == "laptop, online"
+    assert told["Offset"] == "-150.3120 ms (the vehicle is behind laptop)"
+    assert told["Max error"] == "0.4200 ms (-150.7300 to -149.8900)"
+    assert told["Drift"] == "-3.41 ppm ± 0.80 (the vehicle loses 0.295 s a day)"
+
+
+def test_a_result_of_nulls_in_full_shows_no_zero():
+    nothing = dict.fromkeys(("offset_ms", "lower_ms", "upper_ms", "max_error_ms", "u95_ms", "drift_ppm"))
+    nothing |= dict.fromkeys(
+        ("drift_error_ppm", "delay_min_ms", "boot_id", "measured_at", "measured_unix_ms", "age_s")
+    )
+    bare = result(state="unsynced", error="timeout").model_copy(update=nothing)
+    (row,) = rows(letter(bare))
+    assert "0.0" not in tracking(row, {}).replace("0.0 s ago", "")
+    assert "unsynced (timeout)" in tracking(row, {})
+
+
+# Lines
+
+
+def test_a_json_line_has_the_payloads_keys_and_what_it_is():
+    line = json.loads(json_line(letter(result(), retain=True)))
+    assert (line["what"], line["retained"], line["heard_at"]) == (
+        "offset",
+        True,
+        "2026-05-01T12:00:00.000000Z",
+    )
+    assert {key: line[key] for key in OffsetResult.model_fields} == json.loads(result().encode())
+    word = json.loads(
+        json_line(replace(letter(result()), topic=topics.Topic(topics.STATUS, "rov1"), body="online"))
+    )
+    assert (word["what"], word["vehicle"], word["status"]) == ("status", "rov1", "online")
+
+
+def test_a_plain_line_names_who_and_what():
+    step = Event(vehicle="rov1", kind="step", at=utc_from_ns(NOON), at_raw_ns=0, step_ms=3000.0, boot_id="b")
+    assert plain_line(letter(step, topics.EVENT)) == "12:00:00Z rov1 stepped its clock: +3000.000 ms"
+    assert (
+        plain_line(letter(result()))
+        == "12:00:00Z rov1 by laptop: locked -150.3120 ms ± 0.4200, drift -3.41 ppm"
+    )
+
+
+# The screen
+
+
+def test_the_screen_fits_80_columns_and_shows_the_numbers():
+    shown = screen(Scene("title", None, rows(letter(result()))), width=80)
+    assert max(map(len, shown.splitlines())) <= 80
+    for word in ("rov1", "locked", "-150.312", "0.420", "-3.41"):
+        assert word in shown
+    assert "OLD" not in shown
+
+
+def test_a_result_that_nobody_renews_is_called_old_and_so_are_all_while_the_broker_is_away():
+    assert "OLD: locked" in screen(Scene("title", None, rows(letter(result()), at_ns=NOON + 9 * S)))
+    away = screen(Scene("title", "BROKER AWAY for 1 s", rows(letter(result()))))
+    assert "BROKER AWAY" in away
+    assert "OLD: locked" in away
+
+
+def test_vehicles_without_room_are_counted_with_their_trouble():
+    many = [letter(result(f"rov{n}"), vehicle=f"rov{n}") for n in range(40)]
+    many.append(letter(result("rov99", state="stale"), vehicle="rov99"))
+    shown = screen(Scene("title", None, rows(*many)), height=20)
+    assert len(shown.splitlines()) <= 20
+    assert "more, 1 of them not locked" in shown
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+@pytest.mark.parametrize("height", [3, 8, 50])
+def test_a_window_of_any_size_is_drawn(width, height):
+    scene = Scene(
+        "title", "BROKER AWAY", rows(letter(result()), letter("online", topics.STATUS)), (), ("line",) * 50
+    )
+    assert screen(scene, width, height)
+
+
+def test_markup_in_a_payload_is_shown_not_obeyed():
+    odd = letter(result(method="[bold]x[/nonsense]"))
+    assert screen(Scene("[/x] title", None, rows(odd), (), ("[/red] happened",)))
+
+
+# Waiting
+
+
+def patience(*letters, max_error_ms=1.0):
+    judge = Patience("rov1", max_error_ms)
+    return judge, [judge.take(one) for one in letters]
+
+
+def test_a_fresh_locked_result_within_the_limit_is_what_is_waited_for():
+    _, (found,) = patience(letter(result()))
+    assert found == result()
+
+
+def test_a_retained_result_never_counts_however_good():
+    judge, found = patience(letter(result(), retain=True))
+    assert found == [None]
+    assert "is not being measured" in judge.why_not()
+
+
+@pytest.mark.parametrize(
+    ("state", "max_error_ms"), [("acquiring", 0.1), ("holdover", 0.1), ("stale", 0.1), ("locked", 1.5)]
+)
+def test_another_state_or_a_larger_error_is_not_good_enough(state, max_error_ms):
+    judge, found = patience(letter(result(state=state, max_error_ms=max_error_ms)))
+    assert found == [None]
+    assert state in judge.why_not()
+    assert f"{max_error_ms:.4f} ms" in judge.why_not()
+
+
+def test_a_backlog_that_a_bridge_sends_late_is_not_fresh():
+    """An hour old, a second of results in each millisecond."""
+    hour = 3600 * S
+    late = [letter(result(at_ns=NOON - hour + n * S), at_ns=NOON + n * S // 1000) for n in range(60)]
+    judge, found = patience(*late)
+    assert set(found) == {None}
+    assert "59 min" in judge.why_not()
+
+
+def test_results_that_keep_pace_with_time_are_fresh_though_the_clocks_differ():
+    ahead = [letter(result(at_ns=NOON + 3600 * S + n * S), at_ns=NOON + n * S) for n in range(4)]
+    _, found = patience(*ahead)
+    assert found[0] is None
+    assert found[-1] is not None
+
+
+def test_another_vehicles_result_is_not_taken():
+    judge, found = patience(letter(result("rov2"), vehicle="rov2"))
+    assert found == [None]
+    assert "nothing was heard of rov1" in judge.why_not()

@@ -1,0 +1,1 @@
+"""`tidesync doctor`: one check a function, each giving findings."""

@@ -1,0 +1,54 @@
+"""How fast chronyd may slew, read from its configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONFIGURATIONS = (Path("/etc/chrony/chrony.conf"), Path("/etc/chrony.conf"))
+DEFAULT_PPM = 83_333.333
+"""chrony.conf(5), maxslewrate."""
+_DEEPEST = 8
+
+
+def max_slew_ppm(configuration: Path) -> float:
+    """The last `maxslewrate` that holds, included files and all; OSError when the file cannot be read."""
+    rate_ppm = DEFAULT_PPM
+    for directive, values in _directives(configuration, _DEEPEST):
+        if directive == "maxslewrate" and values:
+            try:
+                rate_ppm = float(values[0])
+            except ValueError:
+                continue  # chronyd does not start with that
+    return rate_ppm
+
+
+def _directives(path: Path, depth: int) -> Iterator[tuple[str, list[str]]]:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        words = line.split()
+        if not words or words[0][0] in "#%;!":
+            continue
+        directive, values = words[0].lower(), words[1:]
+        yield directive, values
+        if depth and directive in {"include", "confdir"}:
+            for included in _included(directive, values):
+                yield from _directives(included, depth - 1)
+
+
+def _included(directive: str, values: list[str]) -> list[Path]:
+    """`include` takes a pattern; `confdir` folders, whose *.conf of one name counts in the first alone."""
+    if directive == "include":
+        return [
+            path
+            for value in values[:1]
+            for path in sorted(Path("/").glob(value.lstrip("/")))
+            if path.is_file()
+        ]
+    found: dict[str, Path] = {}
+    for value in values:
+        for path in Path(value).glob("*.conf"):
+            found.setdefault(path.name, path)
+    return [found[name] for name in sorted(found)]

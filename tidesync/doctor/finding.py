@@ -1,0 +1,44 @@
+"""What a check found, in words, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Verdict = Literal["ok", "warn", "FAIL", "skipped"]
+"""`warn`: it works, but not as well as it could; `skipped`: not looked at, or of no matter here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's."""
+
+    check: str
+    verdict: Verdict
+    found: str
+    advice: str | None = None
+    """What to do about it; None where there is nothing to do."""
+
+    def document(self) -> dict[str, str | None]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+def ok(check: str, found: str) -> Finding:
+    """All is well."""
+    return Finding(check, "ok", found)
+
+
+def warn(check: str, found: str, advice: str) -> Finding:
+    """It works, but not as well as it could."""
+    return Finding(check, "warn", found, advice)
+
+
+def fail(check: str, found: str, advice: str) -> Finding:
+    """It does not work."""
+    return Finding(check, "FAIL", found, advice)
+
+
+def skipped(check: str, found: str, advice: str | None = None) -> Finding:
+    """It was not looked at; `found` says why."""
+    return Finding(check, "skipped", found, advice)

@@ -1,0 +1,146 @@
+"""The fleet: who is there, who is measured, and whether all speak the same version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broker.version import VERSION
+from schemas.messages import OffsetResult
+from tidesync.doctor.finding import fail, ok, skipped, warn
+from tidesync.figures import ago
+from tidesync.fleet import Fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from broker.clock import Reading
+    from schemas.messages import Info
+    from tidesync.doctor.finding import Finding
+    from tidesync.doctor.visit import Seen
+    from tidesync.fleet import Row
+
+_CLOCKS_DIFFER_S = 5.0
+_SLOW_MS = 35.0
+
+_ERROR_ADVICE = {
+    "timeout": "does its agent run, and may topside's account ping it?",
+    "network_error": "does its address answer over HTTP?",
+    "high_rtt": "the way over HTTP takes more than 200 ms: measure over MQTT",
+    "invalid_pi_time": "update its agent",
+    "duplicate_vehicle": "two agents have this name: rename one (`tidesync pi --vehicle NAME`)",
+    "not_authorized": "look at the broker's access list",
+}
+
+
+def fleet_checks(seen: Seen, now: Reading) -> Iterator[Finding]:
+    """Everything that is known of vehicles and topsides."""
+    if seen.connect_ms is None:
+        yield skipped("vehicles", "the broker was not reached")
+        return
+    fleet = Fleet.of(seen.letters)
+    rows = fleet.rows(now)
+    yield topsides(fleet)
+    if not rows:
+        yield warn(
+            "vehicles",
+            "none is known",
+            "start `tidesync pi` on the vehicle; may this account read its topics?",
+        )
+    for row in rows:
+        yield vehicle(row)
+        if row.info:
+            yield agent(row.vehicle, row.info)
+    yield from unreadable(seen)
+    yield clocks_agree(seen)
+
+
+def topsides(fleet: Fleet) -> Finding:
+    """Who measures."""
+    online = sorted(name for name, word in fleet.topsides.items() if word == "online")
+    if online:
+        return ok("topsides", f"online: {', '.join(online)}")
+    away = f" (offline: {', '.join(sorted(fleet.topsides))})" if fleet.topsides else ""
+    return warn("topsides", f"none is online{away}", "start `tidesync topside` on the surface computer")
+
+
+def vehicle(row: Row) -> Finding:
+    """How one vehicle stands with one topside."""
+    check, result = f"vehicle {row.vehicle}", row.result
+    status = row.status or "of unknown status"
+    if result is None:
+        return warn(check, f"{status}, measured by nobody", _unmeasured(row))
+    told = f"{status}, {result.state} by {result.topside}"
+    if row.old:
+        return warn(
+            check,
+            f"{told}, but {ago(row.age_s)}",
+            f"does topside {result.topside} run? `tidesync forget {row.vehicle}` clears what is over",
+        )
+    if result.error:
+        return warn(check, f"{told}: {result.error}", _ERROR_ADVICE[result.error])
+    if result.state != "locked":
+        return warn(check, told, "wait for it to lock; if it does not, is the vehicle on and its link up?")
+    if result.delay_min_ms is not None and result.delay_min_ms >= _SLOW_MS:
+        return warn(
+            check,
+            f"{told}, but no exchange took less than {result.delay_min_ms:.0f} ms",
+            "over a cable that is Nagle's algorithm (`set_tcp_nodelay true` at the broker), or a bridge",
+        )
+    return ok(
+        check, f"{told}, max error {result.max_error_ms:.3f} ms" if result.max_error_ms is not None else told
+    )
+
+
+def _unmeasured(row: Row) -> str:
+    if row.status == "online":
+        return "does `tidesync topside` run, and is the vehicle among those it was told?"
+    return f"switch it on; `tidesync forget {row.vehicle}` if it is no more"
+
+
+def agent(name: str, info: Info) -> Finding:
+    """What a vehicle's agent says of itself: its version, and where it stamps."""
+    check = f"agent of {name}"
+    if info.version != VERSION:
+        return warn(check, f"version {info.version}, here it is {VERSION}", "install one version everywhere")
+    if info.receive_stamp == "user":
+        return warn(
+            check,
+            "it stamps arrivals in user space: results are right, with a wider bound",
+            "its log, or `tidesync doctor` there, says why: no Linux, a container's seccomp profile, a proxy",
+        )
+    return ok(check, f"version {info.version}, as here; arrivals stamped by the kernel")
+
+
+def unreadable(seen: Seen) -> Iterator[Finding]:
+    """Messages that are not what they should be: mostly an agent of another version."""
+    for topic, reason in sorted(seen.unreadable.items())[:10]:
+        yield fail(
+            "messages", f"{topic[:120]}: {reason}", "install one version everywhere; who publishes there?"
+        )
+
+
+def clocks_agree(seen: Seen) -> Finding:
+    """Whether topsides' wall clocks agree with this computer's, by results heard live."""
+    ages = _live_ages_s(seen)
+    check = "clocks at the surface"
+    if not ages:
+        return skipped(check, "no result was heard live")
+    topside, age_s = max(ages, key=lambda pair: abs(pair[1]))
+    if abs(age_s) <= _CLOCKS_DIFFER_S:
+        return ok(check, "results are dated by a clock that agrees with this one")
+    return warn(
+        check,
+        f"what {topside} publishes is dated {ago(age_s)} by this computer's clock",
+        "set the two clocks: ages in `status` and recorded times are by them",
+    )
+
+
+def _live_ages_s(seen: Seen) -> Sequence[tuple[str, float]]:
+    return [
+        (
+            letter.body.topside,
+            letter.incoming.received.realtime_ns / 1e9 - letter.body.measured_at.timestamp(),
+        )
+        for letter in seen.letters
+        if isinstance(letter.body, OffsetResult) and letter.body.measured_at and not letter.incoming.retain
+    ]

@@ -1,0 +1,46 @@
+"""All checks, by group, in the order in which one looks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from broker.clock import SystemClock, read
+from tidesync.doctor.broker_checks import broker_checks
+from tidesync.doctor.certificate_checks import certificate_check
+from tidesync.doctor.clock_checks import clock_checks
+from tidesync.doctor.finding import skipped
+from tidesync.doctor.fleet_checks import fleet_checks
+from tidesync.doctor.machine_checks import machine_checks
+from tidesync.doctor.visit import visit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tidesync.doctor.finding import Finding
+    from tidesync.doctor.settings import DoctorSettings
+
+Group = tuple[str, "Sequence[Finding]"]
+
+
+def examine(settings: DoctorSettings) -> Iterator[Group]:
+    """The groups' names and findings, each as soon as it is known."""
+    seen = visit(settings)
+    reached = seen.connect_ms is not None
+    broker = [*broker_checks(settings, seen), certificate_check(settings, datetime.now(UTC))]
+    yield f"Broker {settings.address}", broker
+    yield "Fleet", [*fleet_checks(seen, read(SystemClock()))]
+    yield "Clocks here", [*clock_checks()]
+    yield "This computer", [*machine_checks(settings, reached=reached)]
+    yield "An exchange, end to end", [_exchange(settings, reached=reached)]
+
+
+def _exchange(settings: DoctorSettings, *, reached: bool) -> Finding:
+    try:
+        from tidesync.doctor.rehearsal import exchange_check  # noqa: PLC0415 - numpy is not on every vehicle
+    except ModuleNotFoundError as error:
+        missing = f"{error.name} is not installed here"
+        return skipped(
+            "sign of the offset", missing, "run it on the surface computer, or install tidesync[topside]"
+        )
+    return exchange_check(settings, reached=reached)

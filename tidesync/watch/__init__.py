@@ -1,0 +1,1 @@
+"""`tidesync watch`: what is heard, and how it is shown."""

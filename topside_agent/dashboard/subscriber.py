@@ -85,16 +85,6 @@ class Subscriber:
         return self._connection.wait_until_finished(timeout_s)
 
     @property
-    def loop(self) -> Loop:
-        """The network thread's, which must come round."""
-        return self._connection.loop
-
-    @property
-    def standing(self) -> str:
-        """How it stands with the broker, in words."""
-        return self._connection.standing
-
-    @property
     def up(self) -> bool:
         """Whether the broker is there."""
         return self._connection.up

@@ -66,7 +66,6 @@ def arguments_of(agent, heartbeat, tmp_path, url):
         "topside": [],
         "dashboard": ["--port", "0"],
         "record": ["--root", str(tmp_path / "root")],
-        "dashboard": ["--port", "0"],
     }
     return [agent, *own[agent], "--broker", url, "--heartbeat-file", str(heartbeat)]
 

@@ -26,7 +26,7 @@ from broker.wakeup import Wakeup
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from paho.mqtt.client import Client, MQTTMessage
+    from paho.mqtt.client import Client
     from paho.mqtt.reasoncodes import ReasonCode
 
     from broker.clock import Clock
@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 
 _CONNACK_TIMEOUT_NS = 10_000_000_000
 _MAX_WAIT_S = 0.5
+_FAULT = "a fault of this program, please report it; going on"
 
 
 class Connection:
@@ -75,7 +76,7 @@ class Connection:
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
         self._client = make_client(settings, name, will, persistent=persistent)
         self._client.on_connect = self._on_connect
-        self._client.on_message = self._on_message
+        self._client.deliver = self._deliver
         self._arrivals = Arrivals(clock, self._client, self._say)
         self._waiting = Waiting(self._client, self._wakeup)
 
@@ -128,15 +129,11 @@ class Connection:
 
     # The network thread
 
-    def publish(self, message: Outgoing) -> bool:
+    def publish(self, *messages: Outgoing) -> bool:
         """Send now, from within a callback too; false (and nothing queued) while there is no connection."""
         if not self._up.is_set():
             return False
-        if message.late is None:
-            self._client.publish(message.topic, message.payload, message.qos, message.retain)
-        else:
-            self._client.publish_late(message.topic, message.payload, message.late, self._clock.raw_ns)
-        self._client.loop_write()
+        self._client.send(messages, self._clock.raw_ns)
         return True
 
     def subscribe(self, filters: Sequence[tuple[str, int]]) -> None:
@@ -193,8 +190,7 @@ class Connection:
         while True:
             pause_s = self._work()
             if self._stopping.is_set():
-                for message in self._farewell:
-                    self.publish(message)
+                self.publish(*self._farewell)
                 self._waiting.leave(self._clock.raw_ns)
                 return "stopped"
             if self._client.socket() is None:
@@ -229,20 +225,19 @@ class Connection:
         self._up.set()
         _log.info("connected to broker %s", self.address)
         self._arrivals.begin()
+        self._client.resume()
         self._guarded(self._owner.connected)
 
-    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+    def _deliver(self, topic: str, payload: bytes, retain: bool) -> None:
         received, stamp = self._arrivals.reading()
         try:
-            topic = message.topic
-        except UnicodeDecodeError:  # a broker that lets it through breaks MQTT [1.5.3-1]
-            return
-        incoming = Incoming(topic, bytes(message.payload), message.retain, received, stamp)
-        self._guarded(lambda: self._owner.received(incoming))
+            self._owner.received(Incoming(topic, payload, retain, received, stamp))
+        except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
+            _log.exception(_FAULT)
 
     def _guarded(self, work: Callable[[], object]) -> None:
         """Run the owner's code; its fault is logged and must not end the connection."""
         try:
             work()
         except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
-            _log.exception("a fault of this program, please report it; going on")
+            _log.exception(_FAULT)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from broker.client import client_class
+from broker.rehearsal import client_class
 
 if TYPE_CHECKING:
     from broker.client import PlainClient

@@ -6,8 +6,7 @@ arrival's age, and only while realtime has kept to RAW since before the arrival.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from broker.clock import SLEW_LIMIT_PPM, earlier, machine_clock, read
 
@@ -21,8 +20,7 @@ _BLURRED_NS = 50_000
 """A reading wider than this (the thread was put aside in the middle of it) could hide a step."""
 
 
-@dataclass(frozen=True, slots=True)
-class KernelStamp:
+class KernelStamp(NamedTuple):
     """When the kernel received the last byte of what was read, or of what it had queued up with it."""
 
     realtime_ns: int

@@ -70,13 +70,13 @@ class PlainClient(Client):
         """Whether something that was published has not reached the broker for certain."""
         return self.want_write() or bool(self._out_messages)
 
+    @property
+    def wants_to_write(self) -> bool:
+        """Whether `flush` or `loop_write` has something to do once the socket is writable."""
+        return self.want_write()
+
     def flush(self) -> None:
         """Send what the socket would not take before."""
-
-    @property
-    def unsent(self) -> bool:
-        """Whether `flush` has something to do once the socket is writable."""
-        return False
 
     def _hear(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         with contextlib.suppress(UnicodeDecodeError):  # a broker that lets it through breaks MQTT [1.5.3-1]

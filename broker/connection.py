@@ -72,6 +72,9 @@ class Connection:
         self._stopping = threading.Event()
         self._finished = threading.Event()
         self._up = threading.Event()
+        self.up = False
+        """Whether the broker has accepted the connection and it stands."""
+        self._fresh = False
         self._farewell: Sequence[Outgoing] = ()
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
         self._client = make_client(settings, name, will, persistent=persistent)
@@ -81,11 +84,6 @@ class Connection:
         self._waiting = Waiting(self._client, self._wakeup)
 
     # Any thread
-
-    @property
-    def up(self) -> bool:
-        """Whether the broker has accepted the connection and it stands."""
-        return self._up.is_set()
 
     @property
     def reconnects(self) -> int:
@@ -131,7 +129,7 @@ class Connection:
 
     def publish(self, *messages: Outgoing) -> bool:
         """Send now, from within a callback too; false (and nothing queued) while there is no connection."""
-        if not self._up.is_set():
+        if not self.up:
             return False
         self._client.send(messages, self._clock.raw_ns)
         return True
@@ -149,7 +147,7 @@ class Connection:
             while not self._stopping.is_set() and self.failure is None:
                 self._connect_once()
         finally:
-            self._up.clear()
+            self._set_up(False)
             self._finished.set()
 
     def _connect_once(self) -> None:
@@ -163,8 +161,8 @@ class Connection:
             self._say.warning("the system keeps Nagle's algorithm on: expect delays of 40 ms")
         opened_ns = self._clock.raw_ns()
         reason = self._serve(opened_ns)
-        was_up = self._up.is_set()
-        self._up.clear()
+        was_up = self.up
+        self._set_up(False)
         if self._trials.ended(self._clock.raw_ns() - opened_ns, was_up=was_up):
             self._say.forget()
         if self._stopping.is_set():
@@ -203,15 +201,15 @@ class Connection:
         """Do what was posted and what is due; returns how long the wait may be, in seconds."""
         while self._posted:
             self._guarded(self._posted.popleft())
-        wait_s = _MAX_WAIT_S
-
-        def tick() -> None:
-            nonlocal wait_s
-            now = read(self._clock)
-            self._arrivals.observe(now)
-            wait_s = self._owner.tick(now)
-
-        self._guarded(tick)
+        if self._fresh:  # a message was read just now, and the clock with it
+            self._fresh = False
+        else:
+            self._arrivals.observe(read(self._clock))
+        try:
+            wait_s = self._owner.tick(self._arrivals.now)
+        except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
+            _log.exception(_FAULT)
+            return _MAX_WAIT_S
         return max(0.0, min(wait_s, _MAX_WAIT_S))
 
     def _on_connect(
@@ -222,7 +220,7 @@ class Connection:
             return
         self._trials.accepted()
         self.last_problem = None
-        self._up.set()
+        self._set_up(True)
         _log.info("connected to broker %s", self.address)
         self._arrivals.begin()
         self._client.resume()
@@ -230,10 +228,15 @@ class Connection:
 
     def _deliver(self, topic: str, payload: bytes, retain: bool) -> None:
         received, stamp = self._arrivals.reading()
+        self._fresh = True
         try:
             self._owner.received(Incoming(topic, payload, retain, received, stamp))
         except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
             _log.exception(_FAULT)
+
+    def _set_up(self, up: bool) -> None:
+        self.up = up
+        (self._up.set if up else self._up.clear)()
 
     def _guarded(self, work: Callable[[], object]) -> None:
         """Run the owner's code; its fault is logged and must not end the connection."""

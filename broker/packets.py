@@ -107,7 +107,7 @@ def publish_packet(topic: bytes, payload: bytes, *, retain: bool = False, mid: i
     """A PUBLISH packet: at QoS 1 with a `mid`, else at QoS 0; ValueError when it would be too large."""
     length = 2 + len(topic) + (2 if mid else 0) + len(payload)
     command = PUBLISH | (_QOS_1 if mid else 0) | (_RETAIN if retain else 0)
-    head = bytes((command, *_length_bytes(length))) + _NUMBER.pack(len(topic)) + topic
+    head = _fixed_header(command, length) + _NUMBER.pack(len(topic)) + topic
     return head + _NUMBER.pack(mid) + payload if mid else head + payload
 
 
@@ -121,9 +121,16 @@ def again(packet: bytes) -> bytes:
     return bytes((packet[0] | _DUP,)) + packet[1:]
 
 
-def _length_bytes(length: int) -> tuple[int, ...]:
+def _fixed_header(command: int, length: int) -> bytes:
     if length < _CONTINUED:
-        return (length,)
+        return bytes((command, length))
+    if length < _CONTINUED**2:
+        return bytes((command, length & 0x7F | _CONTINUED, length >> 7))
     if length > _MOST_LENGTH:
         raise ValueError(f"a packet of {length} bytes, more than {_MOST_LENGTH}")
-    return (length & 0x7F | _CONTINUED, *_length_bytes(length >> 7))
+    header = bytearray((command,))
+    while length >= _CONTINUED:
+        header.append(length & 0x7F | _CONTINUED)
+        length >>= 7
+    header.append(length)
+    return bytes(header)

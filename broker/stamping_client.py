@@ -138,7 +138,7 @@ class StampingClient(PlainClient):
     @property
     def unacknowledged(self) -> bool:
         """Whether something that was published has not reached the broker for certain."""
-        return bool(self._out_packet) or self.unsent or bool(self._untaken)
+        return self.wants_to_write or bool(self._untaken)
 
     def flush(self) -> None:
         """Send ciphertext or a frame that the socket would not take before."""
@@ -148,10 +148,10 @@ class StampingClient(PlainClient):
                 whole.flush()
 
     @property
-    def unsent(self) -> bool:
-        """Whether `flush` has something to do once the socket is writable."""
+    def wants_to_write(self) -> bool:
+        """Whether `flush` or `loop_write` has something to do once the socket is writable."""
         whole = self._web or self._tls
-        return whole is not None and whole.unsent
+        return bool(self._out_packet) or (whole is not None and whole.unsent)
 
     def _handle(self, packet: Packet) -> MQTTErrorCode | None:
         """Handle one packet; what is wrong, if anything is."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from broker.errors import BrokerError
 
+_LOOK_S = 1.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -28,8 +30,8 @@ class Service(Protocol):
     def stop(self) -> None:
         """Say goodbye and end, within a second."""
 
-    def wait_until_finished(self, timeout_s: float) -> bool:
-        """Whether it has ended by itself within `timeout_s`."""
+    def wait_until_finished(self, timeout_s: float | None) -> bool:
+        """Whether it has ended by itself within `timeout_s`; None waits for ever."""
 
 
 def run_until_stopped(service: Service) -> int:
@@ -43,11 +45,16 @@ def run_until_stopped(service: Service) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, note)
+
+    def watch() -> None:
+        service.wait_until_finished(None)
+        wanted.set()
+
     service.start()
+    threading.Thread(target=watch, name="end-watch", daemon=True).start()
     try:
-        while not wanted.wait(0.1):
-            if service.wait_until_finished(0):
-                break
+        while not wanted.wait(_LOOK_S):
+            pass  # some systems notice a signal only between two waits
     finally:
         service.stop()
     if service.failure is not None:

@@ -81,7 +81,7 @@ class TopsideAgent:
         self._connection.post(self._flush)
         self._connection.stop([self._outbox.status("offline")])
 
-    def wait_until_finished(self, timeout_s: float) -> bool:
+    def wait_until_finished(self, timeout_s: float | None) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,24 +60,3 @@ def test_a_closed_socket_is_an_error_and_the_next_one_is_served(way: Callable[[W
             near.close()
             with pytest.raises((OSError, ValueError)):
                 ready.wait(near, 0.0, writes=False)
-
-
-@pytest.mark.skipif(
-    sys.platform == "win32", reason="select takes small descriptors only where there are such"
-)
-def test_a_wait_for_less_than_a_millisecond_is_no_busy_loop(
-    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Poll rounds up: a wait for a time that is not here yet must not return at once again and again."""
-    ready = readiness(Wakeup())
-    asked: list[float] = []
-
-    class Noting:
-        def poll(self, wait_ms: float) -> list[tuple[int, int]]:
-            asked.append(wait_ms)
-            return []
-
-    ready.wait(pair[0], 0.0, writes=False)
-    monkeypatch.setattr(ready, "_poll", Noting())
-    ready.wait(pair[0], 0.0001, writes=False)
-    assert asked == [pytest.approx(0.1)]

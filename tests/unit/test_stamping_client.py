@@ -106,7 +106,7 @@ def test_a_topic_that_is_not_utf_8_is_dropped_but_answered(wired: Wired) -> None
 @pytest.mark.parametrize(
     "rubbish",
     [
-        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x48\x05HTTP/",  # a PUBACK of five bytes
         b"\x30\xff\xff\xff\xff\x01",
         b"\x30\x01\x00",
         b"\x40\x01\x00",

@@ -17,13 +17,14 @@ _UNSTAMPED_MOST = 8
 
 
 class Arrivals:
-    """Reads the clock as it stood when `client`'s packet arrived; call `observe` before each wait."""
+    """Reads the clock as it stood when `client`'s packet arrived."""
 
     def __init__(self, clock: Clock, client: PlainClient, say: Seldom) -> None:
         self._client = client
         self._say = say
         self._stamper = ArrivalStamper(clock)
         self.observe = self._stamper.observe
+        """To be called before each wait, unless a message has been read just now."""
         self._kernel_stamps: bool | None = None
         self._unstamped = 0
         self.unstamped_because: str | None = None
@@ -33,6 +34,11 @@ class Arrivals:
     def stamp(self) -> StampKind:
         """Where arrivals are stamped, as far as this connection has shown."""
         return "kernel" if self._kernel_stamps else "user"
+
+    @property
+    def now(self) -> Reading:
+        """The clock when it was read last."""
+        return self._stamper.now
 
     def begin(self) -> None:
         """A connection was accepted: learn anew, beginning with that packet."""

@@ -10,6 +10,7 @@ import click
 from bench.cost.agent import agent
 from bench.cost.document import Figures, document
 from bench.cost.pairs import pairs
+from bench.cost.parts import parts
 from bench.cost.scale import Size, load
 from bench.cost.verdicts import verdicts
 from bench.peers.run import machine
@@ -61,4 +62,6 @@ def measure(seconds: float, repeats: int, sizes: tuple[Size, ...], warm_up_s: fl
     for size in sizes:
         click.echo(f"{size.vehicles} vehicles at {size.rate_hz:g}/s", err=True)
         loads.append(load(size, seconds, warm_up_s))
-    return Figures(machine(), seconds, warm_up_s, both, alone, loads, verdicts(both, alone, loads))
+    click.echo("the parts", err=True)
+    every = parts()
+    return Figures(machine(), seconds, warm_up_s, both, alone, loads, every, verdicts(both, alone, loads))

@@ -182,9 +182,11 @@ def test_the_plain_client_sends_the_earlier_stamp_and_hands_none_back() -> None:
 
 @pytest.fixture
 def unrehearsed() -> Iterator[None]:
-    client_class.cache_clear()
+    for remembered in (client_class, client_module.hooks_fault):
+        remembered.cache_clear()
     yield
-    client_class.cache_clear()
+    for remembered in (client_class, client_module.hooks_fault):
+        remembered.cache_clear()
 
 
 @pytest.mark.usefixtures("unrehearsed")

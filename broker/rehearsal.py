@@ -32,7 +32,6 @@ def client_class() -> type[PlainClient]:
     return PlainClient
 
 
-@functools.cache
 def hooks_fault() -> str | None:
     """Why this paho has no place for stamps at its socket, or None when it has."""
     try:

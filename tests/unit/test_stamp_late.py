@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.client import PlainClient
 from broker.late_stamp import WIDTH, LatePacket, LateStamp, with_room
-from broker.rehearsal import client_class, hooks_fault
+from broker.rehearsal import client_class
 from broker.stamping_client import StampingClient
 from broker.stamping_socket import StampingSocket
 from broker.traffic import Outgoing
@@ -185,11 +185,9 @@ def test_the_plain_client_sends_the_earlier_stamp_and_hands_none_back() -> None:
 
 @pytest.fixture
 def unrehearsed() -> Iterator[None]:
-    for remembered in (client_class, hooks_fault):
-        remembered.cache_clear()
+    client_class.cache_clear()
     yield
-    for remembered in (client_class, hooks_fault):
-        remembered.cache_clear()
+    client_class.cache_clear()
 
 
 @pytest.mark.usefixtures("unrehearsed")

@@ -19,6 +19,7 @@ from broker.errors import BrokerError, BrokerUnreachableError, CertificateFileEr
 from broker.loop import Loop
 from broker.make_client import authenticate, make_client
 from broker.seldom import Seldom
+from broker.stamps import ArrivalStamper
 from broker.tls import expiry_notices
 from broker.traffic import Incoming, Outgoing, Owner
 from broker.trials import Trials
@@ -87,7 +88,8 @@ class Connection:
         self._client = make_client(settings, name, will, persistent=persistent)
         self._client.on_connect = self._on_connect
         self._client.deliver = self._deliver
-        self._arrivals = Arrivals(clock, self._client, self._say)
+        self._stamper = ArrivalStamper(clock)
+        self._arrivals = Arrivals(self._stamper, self._client, self._say)
         self._waiting = Waiting(self._client, self._wakeup)
 
     # Any thread
@@ -236,9 +238,9 @@ class Connection:
         if self._fresh:  # a message was read just now, and the clock with it
             self._fresh = False
         else:
-            self._arrivals.observe(read(self._clock))
+            self._stamper.observe(read(self._clock))
         try:
-            wait_s = self._owner.tick(self._arrivals.now)
+            wait_s = self._owner.tick(self._stamper.now)
         except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
             _log.exception(_FAULT)
             return _MAX_WAIT_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
@@ -79,7 +80,7 @@ class StampingClient(PlainClient):
                 packet = self._untaken.add(topic, message.payload, retain=message.retain)
             else:
                 packet = publish_packet(topic, message.payload, retain=message.retain)
-                if message.late is not None and self.stamps_writes:
+                if message.late is not None and self._tcp is not None:
                     position = len(packet) - len(message.payload) + message.late.position
                     self._write(LatePacket(packet, position, message.late, raw_ns))
                     continue
@@ -97,8 +98,8 @@ class StampingClient(PlainClient):
         """Read once, and handle every packet that this completes."""
         del max_packets
         try:
-            data = self._sock_recv(READ_AHEAD)
-        except BlockingIOError:
+            data = self._sock.recv(READ_AHEAD) if self._sock else b""
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         except OSError:
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
@@ -132,6 +133,8 @@ class StampingClient(PlainClient):
 
     def pending(self) -> int:
         """Bytes that `loop_read` would find although the socket is not readable."""
+        if self._tls is None and self._web is None and self._tcp is not None:
+            return 0  # it takes all that was read
         source = self._tls or self._tcp
         return source.pending() if source else super().pending()
 

@@ -63,7 +63,12 @@ class StampingSocket(socket.socket):
         """At most `bufsize` bytes; `flags` must be 0."""
         if flags:
             raise ValueError(f"expected no flags (received {flags})")
-        data = self._ahead or self._fetch(max(bufsize, READ_AHEAD))
+        data = self._ahead
+        if not data and self.refused:
+            data = super().recv(max(bufsize, READ_AHEAD))
+        elif not data:
+            data, ancillary, _, _ = self.recvmsg(max(bufsize, READ_AHEAD), _ANCILLARY)
+            self._stamp_ns, self._behind = _parsed(ancillary)
         self._ahead = data[bufsize:]
         return data[:bufsize]
 
@@ -80,13 +85,6 @@ class StampingSocket(socket.socket):
         if not self._stamp_ns:
             return None
         return KernelStamp(self._stamp_ns, exact=not self._ahead and self._behind == 0)
-
-    def _fetch(self, most: int) -> bytes:
-        if self.refused:
-            return super().recv(most)
-        data, ancillary, _, _ = self.recvmsg(most, _ANCILLARY)
-        self._stamp_ns, self._behind = _parsed(ancillary)
-        return data
 
 
 def _parsed(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[int, int]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from broker.clock import SLEW_LIMIT_PPM, earlier, machine_clock, read
+from broker.clock import SLEW_LIMIT_PPM, Reading, earlier, machine_clock, read
 
 if TYPE_CHECKING:
-    from broker.clock import Clock, Reading
+    from broker.clock import Clock
     from schemas.exchange import StampKind
 
 MOST_AGE_NS = 1_000_000_000
@@ -54,7 +54,11 @@ class ArrivalStamper:
         age_ns = self._age_ns(kernel, machine) if kernel else None
         if kernel is None or age_ns is None:
             return now, "user"
-        return earlier(self._clock, now, age_ns), "kernel" if kernel.exact else "kernel_inexact"
+        if now is machine:
+            received = Reading(now.raw_ns - age_ns, now.realtime_minus_raw_ns, now.width_ns)
+        else:
+            received = earlier(self._clock, now, age_ns)
+        return received, "kernel" if kernel.exact else "kernel_inexact"
 
     def _age_ns(self, kernel: KernelStamp, machine: Reading) -> int | None:
         """How long ago it arrived at least, in ns of RAW; None when that is not to be had.
@@ -62,7 +66,7 @@ class ArrivalStamper:
         Too short an age makes the receive stamp too late, which only widens the bound. So the reading's own
         error is taken off, and all the slewing that there can have been.
         """
-        age_ns = machine.realtime_ns - kernel.realtime_ns
+        age_ns = machine.raw_ns + machine.realtime_minus_raw_ns - kernel.realtime_ns
         if not -machine.width_ns <= age_ns <= MOST_AGE_NS or machine.width_ns > _BLURRED_NS:
             return None
         if machine.raw_ns - age_ns < self._steady_since_ns:

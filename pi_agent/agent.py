@@ -195,13 +195,10 @@ class PiAgent:
     def _answer(self, ping: Ping, topic: Topic, message: Incoming) -> None:
         assert topic.topside is not None
         pong_topic = self._outbox.pong_topic(topic.topside)  # before the stamp, which is to be the last thing
+        transmit_stamp = self._connection.transmit_stamp
+        now = read(self._clock)
         pong = answer(
-            ping,
-            message.received,
-            message.stamp,
-            read(self._clock),
-            self._answerer,
-            transmit_stamp=self._connection.transmit_stamp,
+            ping, message.received, message.stamp, now, self._answerer, transmit_stamp=transmit_stamp
         )
         if isinstance(pong, str):
             self._unanswered[pong] += 1

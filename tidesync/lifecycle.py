@@ -70,14 +70,18 @@ def run_until_stopped(service: Service, watchdog: Watchdog | None = None) -> int
         while stuck is None and not wanted.wait(_LOOK_S) and not service.wait_until_finished(0):
             stuck = watchdog.look(time.monotonic_ns()) if watchdog else None
     finally:
-        if watchdog:
-            watchdog.stopping()
-        if stuck:
-            end_wedged(service.stop, stuck)
-        else:
-            service.stop()
+        _end(service, watchdog, stuck)
     if service.failure is not None:
         raise service.failure
     if stuck or not received:
         raise NotSoError(f"{stuck or 'it ended by itself'}; the log above says why, or where")
     return 130 if signal.SIGINT in received else 0
+
+
+def _end(service: Service, watchdog: Watchdog | None, stuck: str | None) -> None:
+    if watchdog:
+        watchdog.stopping()
+    if stuck:
+        end_wedged(service.stop, stuck)
+    else:
+        service.stop()

@@ -22,6 +22,8 @@ class Figures(NamedTuple):
     """Everything that a run measured."""
 
     machine: str
+    load_before: float
+    """Programs that ran or wanted to on average in the minute before, none of them ours."""
     seconds: float
     warm_up_s: float
     pairs: Sequence[Pair]
@@ -36,8 +38,8 @@ _INTRODUCTION = """# What an exchange costs
 Made by `make bench-cost` on {machine}.
 Each figure is taken over {seconds:g} s, from the kernel's own account of each process. CPU per exchange is
 everything that a process did in that time (results, batches, timers and keepalives included) divided by the
-exchanges. Other programs share the machine, its processors and their caches: figures of one table can be
-compared, and ratios count. `docs/stamps.md` says what was tried.
+exchanges. Other programs share the machine, its processors and their caches (load average before this run:
+{load:.1f}): figures of one table can be compared, and ratios count. `docs/stamps.md` says what was tried.
 """
 
 _PARTS = """What the parts take when one process repeats each of them with nothing else to do: all code and
@@ -55,13 +57,14 @@ programs that talk to each other over TCP without any MQTT.
 _SCALE = """One `tidesync topside` and so many vehicles, which one cheap process stands in for. `made`: the
 share of the wanted exchanges that came about. Taken {warm_up:g} s after the first bursts. With few vehicles,
 what a process does once a second whatever happens is divided by few exchanges: the line through all sizes at
-one exchange a second tells the two apart.
+one exchange a second tells the two apart. Exchanges that were not made although topside took little of a
+processor were held up by what else ran on the machine.
 """
 
 
 def document(figures: Figures) -> str:
     """The whole page."""
-    parts = [_INTRODUCTION.format(machine=figures.machine, seconds=figures.seconds)]
+    parts = [_INTRODUCTION.format(machine=figures.machine, seconds=figures.seconds, load=figures.load_before)]
     parts += ["## What it must show\n", verdict_table(figures.verdicts) + "\n"]
     if figures.pairs:
         parts += ["## One vehicle\n", _PAIRS, pair_table(figures.pairs) + "\n"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def main(
 
 def measure(seconds: float, repeats: int, sizes: tuple[Size, ...], warm_up_s: float) -> Figures:
     """Everything in turn: nothing else of ours runs while one is measured."""
+    load_before = os.getloadavg()[0]
     click.echo("one vehicle", err=True)
     both = pairs(seconds)
     click.echo("the agent by itself", err=True)
@@ -64,4 +66,5 @@ def measure(seconds: float, repeats: int, sizes: tuple[Size, ...], warm_up_s: fl
         loads.append(load(size, seconds, warm_up_s))
     click.echo("the parts", err=True)
     every = parts()
-    return Figures(machine(), seconds, warm_up_s, both, alone, loads, every, verdicts(both, alone, loads))
+    found = verdicts(both, alone, loads)
+    return Figures(machine(), load_before, seconds, warm_up_s, both, alone, loads, every, found)

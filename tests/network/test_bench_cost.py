@@ -78,7 +78,7 @@ def test_the_line_tells_what_is_spent_at_rest_from_what_an_exchange_costs():
 def test_the_page_holds_all_parts():
     loads = [made(1, 900), made(100, 150)]
     some = [Part("decode a pong", 3.0, 1.0, 0.0), Part("poll", 2.0, 2.0, 1.0)]
-    figures = Figures("a machine", 2.0, 0.0, [pair("ours", 200)], THRIFTY, loads, some, [])
+    figures = Figures("a machine", 0.5, 2.0, 0.0, [pair("ours", 200)], THRIFTY, loads, some, [])
     page = document(figures)
     for part in ("One vehicle", "by itself", "A fleet", "us a second at rest", "Where it goes"):
         assert part in page

@@ -200,7 +200,6 @@ def test_this_paho_has_place_for_the_hooks() -> None:
     "hook",
     [
         "_create_socket_connection",
-        "_sock_recv",
         "_sock_send",
         "_packet_handle",
         "_mid_generate",

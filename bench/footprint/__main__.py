@@ -97,7 +97,7 @@ in turn; {how["seconds"]:g} s idle, then {how["seconds"]:g} s at {RATE_HZ:g} pin
 {table}
 
 The echo answers with two stamps that it takes itself, and that is all: no kernel stamps, no check of what it
-is sent, no watch of the clock, no announcement, no HTTP. *Memory* is the proportional share (PSS). *Each
+is sent, no watch of the clock, no announcement, no HTTP. *Memory* is what is resident (RSS). *Each
 ping* is processor time above the idle one, of all threads.
 
 ## On the disk

@@ -26,7 +26,7 @@ _TIMEOUT_S = 30.0
 
 
 class Footprint(NamedTuple):
-    """One run. Memory is the proportional share (PSS), processor time that of all threads."""
+    """One run. Memory is what is resident (RSS), processor time that of all threads."""
 
     online_s: float
     memory_mb: float
@@ -108,7 +108,7 @@ def _cpu_ns(pid: int) -> int:
 
 
 def _memory_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1000
-    raise ValueError(f"no Pss of process {pid}")
+    raise ValueError(f"no VmRSS of process {pid}")

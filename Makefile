@@ -57,7 +57,7 @@ blueos-extension: ## The BlueOS extension as an offline .tar (PLATFORM=linux/arm
 	docker save --output dist/tidesync-blueos-$(VERSION)-$(subst /,-,$(PLATFORM)).tar tidesync-blueos:$(VERSION)
 	@ls -l dist/tidesync-blueos-$(VERSION)-$(subst /,-,$(PLATFORM)).tar
 
-bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (6 min; QUICK=1: 1 min); into docs/
+bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (17 min; QUICK=1: 1 min); into docs/
 	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \
 		--markdown docs/bench-dashboard.md --json docs/bench-dashboard.json $(ARGS)
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from bench.dashboard.browser import Heap
 
-SERVER_GROWTH_MB = 8.0
-"""The server keeps ten minutes of every vehicle by the second, hours more coarsely: that fills at first."""
-FLEET_GROWTH_MB, VEHICLE_GROWTH_MB = 1.0, 4.0
+SERVER_GROWTH_MB = 2.0
+"""The hours before the last ten minutes, kept coarsely, still fill: 24 KB a minute for fifty vehicles."""
+FLEET_GROWTH_MB, VEHICLE_GROWTH_MB = 1.0, 2.0
 NODE_GROWTH = 500
 """Some that are gone wait for their collection; one left behind at each result would be 60 000."""
 BEHIND_S = 1.0

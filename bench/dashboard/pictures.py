@@ -40,7 +40,7 @@ def _take(browser: Browser, url: str, size: tuple[int, int], name: str, *, full:
     page.goto(url)
     page.wait_for_selector(".pill[data-state=locked]")
     if full:
-        page.wait_for_selector('.graph .js-line[d^="M"]')
+        page.wait_for_selector('.graph .js-line[d^="M"]', state="attached")
     page.wait_for_timeout(1500)
     page.screenshot(path=_DOCS / name, full_page=full)
     page.close()

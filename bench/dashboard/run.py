@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from bench.peers.processes import Program
 
 SECONDS, QUICK_SECONDS = 300.0, 40.0
-WARM_UP_S, QUICK_WARM_UP_S = 30.0, 10.0
+WARM_UP_S, QUICK_WARM_UP_S = 660.0, 10.0
+"""The ten minutes that the server and a vehicle's page keep by the second are full by then."""
 EVERY_S = 10.0
 
 

@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items):
     absent = _why_absent() if ours else None
     for item in ours:
         item.add_marker(pytest.mark.containers)
-        item.add_marker(pytest.mark.timeout(240))
+        item.add_marker(pytest.mark.timeout(480))
         if absent:
             item.add_marker(pytest.mark.skip(reason=absent))
 

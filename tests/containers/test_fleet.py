@@ -1,11 +1,11 @@
 """Two vehicles on a shared broker, in containers: each result is right, whatever falls out."""
 
 import time
-from datetime import UTC, datetime
 
 from fleet import AGENTS, VEHICLES, until
 
 PAUSE_S = 20
+CUT_S = 8
 STOP_S = 3
 
 
@@ -55,6 +55,7 @@ def test_a_vehicle_whose_network_is_cut_and_joined_again_is_held_over_meanwhile(
     fleet.network().disconnect(fleet.container("rov2"))
     try:
         witness.until_state("rov2", "holdover", after=before)
+        time.sleep(CUT_S)  # longer than a keepalive: the broker has given it up too
     finally:
         fleet.network().connect(fleet.container("rov2"), aliases=["rov2"])
     assert set(witness.states("rov1", before)) == {"locked"}
@@ -77,21 +78,16 @@ def test_a_recorder_that_is_killed_catches_up_once_it_is_back(fleet, witness):
 def test_everything_stops_in_three_seconds_on_sigterm_and_the_session_goes_on_complete(fleet, witness):
     with fleet.session("stopped") as session:
         until(lambda: len(session.exchanges()) > 20, 20, "some recorded exchanges")
-        began = datetime.now(UTC)
-        fleet.stop_containers()
+        took = fleet.stop_containers()
         try:
-            ended = {service: fleet.state(service) for service in (*AGENTS, "broker")}
+            ended = {service: fleet.state(service)["ExitCode"] for service in took}
             recorded = session.exchanges()
             session.assert_complete(())
             assert session.state() == "recording"  # the next start goes on with it
         finally:
             fleet.start_containers()
-        assert {service: state["ExitCode"] for service, state in ended.items()} == dict.fromkeys(ended, 0)
-        took = {
-            service: (moment(state["FinishedAt"]) - began).total_seconds() for service, state in ended.items()
-        }
-        assert max(took[agent] for agent in AGENTS) < STOP_S
-        assert took["broker"] - max(took[agent] for agent in AGENTS) < STOP_S
+        assert ended == dict.fromkeys((*AGENTS, "broker"), 0)
+        assert {service: seconds for service, seconds in took.items() if seconds > STOP_S} == {}
         witness.until_locked()
     session.assert_complete(witness.published)
     assert set(recorded) < set(session.exchanges())
@@ -107,8 +103,3 @@ def test_a_wedged_agent_is_unhealthy_and_a_live_one_well_again(fleet):
     finally:
         fleet.container("topside").kill("SIGCONT")
     fleet.until_healthy("topside")
-
-
-def moment(text):
-    """Docker writes nanoseconds, which Python does not read."""
-    return datetime.fromisoformat(f"{text[:26].rstrip('Z')}+00:00")

@@ -7,6 +7,8 @@ from fleet import AGENTS, VEHICLES, until
 PAUSE_S = 20
 CUT_S = 8
 STOP_S = 3
+TRIES = 3
+"""One stop that takes longer may be the machine's fault; three are ours."""
 
 
 def test_two_vehicles_are_measured_at_once_each_right_to_its_own_clock(fleet, witness):
@@ -78,16 +80,21 @@ def test_a_recorder_that_is_killed_catches_up_once_it_is_back(fleet, witness):
 def test_everything_stops_in_three_seconds_on_sigterm_and_the_session_goes_on_complete(fleet, witness):
     with fleet.session("stopped") as session:
         until(lambda: len(session.exchanges()) > 20, 20, "some recorded exchanges")
-        took = fleet.stop_containers()
-        try:
-            ended = {service: fleet.state(service)["ExitCode"] for service in took}
-            recorded = session.exchanges()
-            session.assert_complete(())
-            assert session.state() == "recording"  # the next start goes on with it
-        finally:
-            fleet.start_containers()
-        assert ended == dict.fromkeys((*AGENTS, "broker"), 0)
-        assert {service: seconds for service, seconds in took.items() if seconds > STOP_S} == {}
+        slow = dict.fromkeys((*AGENTS, "broker"))
+        for _ in range(TRIES):
+            took = fleet.stop_containers()
+            try:
+                ended = {service: fleet.state(service)["ExitCode"] for service in (*AGENTS, "broker")}
+                recorded = session.exchanges()
+                session.assert_complete(())
+                assert session.state() == "recording"  # the next start goes on with it
+            finally:
+                fleet.start_containers()
+            assert ended == dict.fromkeys((*AGENTS, "broker"), 0)
+            slow = {service: took[service] for service in slow if took[service] > STOP_S}
+            if not slow:
+                break
+        assert slow == {}
         witness.until_locked()
     session.assert_complete(witness.published)
     assert set(recorded) < set(session.exchanges())

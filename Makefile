@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: bench-dashboard pictures soak-recorder clean
+.PHONY: bench-footprint bench-dashboard pictures blueos-extension soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -41,6 +41,21 @@ bench-peers: .venv/.bench ## The whole measurement beside the real peers (half a
 bench-cost: .venv/.bench ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/bench-cost.md --json docs/bench-cost.json $(ARGS)
+
+bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/
+	$(BIN)/python -m bench.footprint --markdown docs/bench-footprint.md --json docs/bench-footprint.json $(ARGS)
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+PLATFORM ?= linux/arm64
+
+blueos-extension: ## The BlueOS extension as an offline .tar (PLATFORM=linux/arm/v7 for a Pi 3; needs Docker's buildx)
+	mkdir -p dist
+	docker buildx build --load --platform $(PLATFORM) --target pi --tag tidesync-pi:blueos .
+	docker buildx build --load --platform $(PLATFORM) --build-arg PI_IMAGE=tidesync-pi:blueos \
+		--build-arg VERSION=$(VERSION) $(if $(WEBSITE),--build-arg WEBSITE=$(WEBSITE)) \
+		--tag tidesync-blueos:$(VERSION) deploy/blueos
+	docker save --output dist/tidesync-blueos-$(VERSION)-$(subst /,-,$(PLATFORM)).tar tidesync-blueos:$(VERSION)
+	@ls -l dist/tidesync-blueos-$(VERSION)-$(subst /,-,$(PLATFORM)).tar
 
 bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (17 min; QUICK=1: 1 min); into docs/
 	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \

@@ -1,4 +1,4 @@
-"""A uvicorn server whose turns are counted, so that a watchdog sees its event loop come round."""
+"""A web server whose event loop a watchdog can see; needs uvicorn, which the roles that serve HTTP bring."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class CountingServer(uvicorn.Server):
-    """Counts the turns of its event loop, ten a second."""
+    """Counts the turns of its event loop, ten a second, so that the watchdog sees it come round."""
 
     def __init__(self, config: uvicorn.Config, loop: Loop) -> None:
         super().__init__(config)

@@ -14,6 +14,7 @@ from schemas import topics
 from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
 from tidesync.fleet import OLD_S, retained_age_s
+from topside_agent.homeassistant import discovery_topic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,11 +34,6 @@ class ForgetSettings(ConnectionSettings):
         pattern=r"^[^+#\s\x00]{1,100}$",
         description="Home Assistant's discovery prefix: what stands below it for the vehicle goes too",
     )
-
-
-def discovery_topic(prefix: str, vehicle: str) -> str:
-    """Where the vehicle is announced to Home Assistant."""
-    return f"{prefix}/device/tidesync_{vehicle}/config"
 
 
 def presence(root: str, vehicle: str, kept: Mapping[str, bytes], now: Reading) -> str | None:

@@ -73,5 +73,5 @@ def run_until_stopped(service: Service, watchdog: Watchdog | None = None) -> int
     if service.failure is not None:
         raise service.failure
     if stuck or not received:
-        raise NotSoError(f"{stuck or 'its network thread ended by itself'}: ended, to be started again")
+        raise NotSoError(f"{stuck or 'it ended by itself'}; the log above says why, or where")
     return 130 if signal.SIGINT in received else 0

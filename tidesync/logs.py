@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def configure_logging(*, verbose: bool = False, quiet: bool = False) -> None:
@@ -16,3 +21,15 @@ def configure_logging(*, verbose: bool = False, quiet: bool = False) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("amqtt", "transitions", "asyncio", "uvicorn", "passlib"):
         logging.getLogger(chatty).setLevel(logging.WARNING if verbose else logging.CRITICAL)
+
+
+@contextmanager
+def broker_log_at(level: int) -> Iterator[None]:
+    """Have the connection log nothing below `level` meanwhile: who asks once says it in a line of his own."""
+    log = logging.getLogger("broker")
+    before = log.level
+    log.setLevel(level)
+    try:
+        yield
+    finally:
+        log.setLevel(before)

@@ -12,6 +12,7 @@ from broker.connection import Connection, Incoming
 from broker.inbox import Inbox, Letter
 from schemas import topics
 from tidesync.errors import NotSoError
+from tidesync.logs import broker_log_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,15 +36,15 @@ def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> list[L
 @contextmanager
 def connected(connection: Connection, settings: ConnectionSettings, timeout_s: float) -> Iterator[None]:
     """Keep `connection` up meanwhile; NotSoError or its failure when the broker cannot be had in time."""
-    logging.getLogger("broker").setLevel(logging.ERROR)  # one line tells it all, and it is ours
-    connection.start()
-    try:
-        if not connection.wait_until_up(min(timeout_s, _CONNECT_S)):
-            problem = connection.failure or connection.problem
-            raise problem or NotSoError(f"broker {settings.address}: no answer")
-        yield
-    finally:
-        connection.stop()
+    with broker_log_at(logging.ERROR):
+        connection.start()
+        try:
+            if not connection.wait_until_up(min(timeout_s, _CONNECT_S)):
+                problem = connection.failure or connection.problem
+                raise problem or NotSoError(f"broker {settings.address}: no answer")
+            yield
+        finally:
+            connection.stop()
 
 
 class Client:

@@ -80,6 +80,8 @@ def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any])
         )  # our own sentences name the value
         received = "" if named or isinstance(fault["input"], dict) else f" (received {fault['input']!r})"
         raise SettingsError(f"{_source(context, name)}: {reason}{received}") from error
+    except OSError as error:  # a file in a folder that may not even be looked into
+        raise SettingsError(f"{error.filename}: {(error.strerror or str(error)).lower()}") from error
 
 
 def file_defaults(command: str) -> dict[str, Any]:

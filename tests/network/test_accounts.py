@@ -321,3 +321,23 @@ def test_home_assistant_hears_of_vehicles_from_those_that_may_announce_them(secu
     announced = ("homeassistant/device/tidesync_rov1/config", b"announcer", False)
     assert witness.since_the_last_mark() == [announced]
     until(lambda: house.heard == [announced], 10, "the announcement")
+
+
+def test_forget_needs_an_account_that_may_and_takes_the_device_too(secured, witness):
+    secured.add("operator", "cleaner", "--may-forget")
+    with (secured.config / "acl").open("a") as acl:
+        acl.write(WitnessOfAll.ACL)
+    secured.reload()
+    witness.since_the_last_mark()
+    witness.publish(ROOT + "vehicle/rov1/status", b"offline", retain=True)
+    witness.publish("homeassistant/device/tidesync_rov1/config", b"{}", retain=True)
+    refused = tidesync("forget", "rov1", *secured.options("operator"))
+    assert refused.returncode == 1
+    assert "--may-forget" in refused.stderr
+    done = tidesync("forget", "rov1", *secured.options("cleaner"))
+    assert done.returncode == 0, done.stderr
+    late = enter(secured, "witness", client_id="late")
+    late.subscribe("#")
+    late.publish("witness/mark")
+    until(lambda: late.heard, 10, "the mark")
+    assert [topic for topic, _, _ in late.heard] == ["witness/mark"]

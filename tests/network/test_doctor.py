@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,8 +13,14 @@ from brokers import MOSQUITTO, RunningBroker
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from secured import SecuredBroker, tidesync
 
+from broker.clock import SystemClock
 from broker.embedded import free_port
+from pi_agent.agent import PiAgent
+from pi_agent.settings import PiSettings
+from topside_agent.agent import TopsideAgent
+from topside_agent.settings import TopsideSettings
 
 S = 1_000_000_000
 
@@ -226,27 +232,57 @@ def test_a_certificate_is_judged_by_its_end(tmp_path, days, verdict, words):
 # Rights
 
 
-def test_an_account_that_may_only_read_is_examined_as_well(tmp_path):
+@pytest.fixture
+def secured(tmp_path):
+    """Our own configuration of mosquitto, and an account for each."""
     if MOSQUITTO is None:
         pytest.skip("mosquitto is not installed")
-    passwords, acl = tmp_path / "passwords", tmp_path / "acl"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "viewer", "right"], check=True)
-    acl.write_text("user viewer\ntopic read tidesync/v1/vehicle/+/status\n")
-    for path in (passwords, acl):
-        path.chmod(0o600)
-    access = (
-        f"allow_anonymous false\npassword_file {passwords}\nacl_file {acl}\nuse_username_as_clientid true\n"
-    )
-    broker = RunningBroker("mosquitto", tmp_path, access)
+    broker = SecuredBroker(tmp_path)
+    for role, name in (
+        ("vehicle", "rov1"),
+        ("topside", "laptop"),
+        ("operator", "ops"),
+        ("dashboard", "view"),
+    ):
+        broker.add(role, name, *(["--may-forget"] if role == "operator" else []))
     broker.start()
-    try:
-        findings = examined("--broker", broker.url, "--username", "viewer", TIDESYNC_PASSWORD="right")
-    finally:
-        broker.stop()
-    assert findings["sign of the offset"]["verdict"] == "ok"
-    assert (
-        "over a broker of our own: this account may not publish there"
-        in findings["sign of the offset"]["found"]
-    )
-    assert findings["broker's version"]["verdict"] == "skipped"
-    assert findings["connection"]["verdict"] == "ok"
+    yield broker
+    broker.stop()
+
+
+def test_accounts_that_read_are_enough_and_disturb_nobody(secured):
+    with ExitStack() as stack:
+        for agent in (
+            TopsideAgent(TopsideSettings(topside="laptop", **secured.account("laptop")), SystemClock()),
+            PiAgent(PiSettings(vehicle="rov1", no_http=True, **secured.account("rov1")), SystemClock()),
+        ):
+            agent.start()
+            stack.callback(agent.stop)
+        for account in ("ops", "view"):
+            waited = tidesync("wait", "--vehicle", "rov1", *secured.options(account))
+            assert waited.returncode == 0, waited.stderr
+            findings = examined(*secured.options(account))
+            found = verdicts(findings)
+            for check in ("connection", "broker's TCP_NODELAY", "vehicle rov1", "agent of rov1", "topsides"):
+                assert found[check] == "ok", findings[check]
+            sign = findings["sign of the offset"]
+            assert sign["verdict"] == "ok"
+            assert "over a broker of our own: this account may not publish there" in sign["found"]
+            assert found["broker's version"] == "skipped"
+
+
+def test_only_an_operator_that_may_forget_does(secured):
+    about = TopsideSettings(topside="laptop", **secured.account("laptop"))
+    agent = PiAgent(PiSettings(vehicle="rov1", no_http=True, **secured.account("rov1")), SystemClock())
+    topside = TopsideAgent(about, SystemClock())
+    agent.start()
+    topside.start()
+    assert tidesync("wait", "--vehicle", "rov1", *secured.options("view")).returncode == 0
+    agent.stop()
+    topside.stop()
+    denied = tidesync("forget", "rov1", "--force", *secured.options("view"))
+    assert denied.returncode == 1
+    assert "add-operator NAME --may-forget" in denied.stderr
+    done = tidesync("forget", "rov1", "--force", *secured.options("ops"))
+    assert done.returncode == 0, done.stderr
+    assert "cleared tidesync/v1/vehicle/rov1/offset/laptop" in done.stdout

@@ -64,8 +64,8 @@ def arguments_of(agent, heartbeat, tmp_path, url):
     own = {
         "pi": ["--vehicle", "rov1", "--no-http"],
         "topside": [],
-        "record": ["--root", str(tmp_path / "root")],
         "dashboard": ["--port", "0"],
+        "record": ["--root", str(tmp_path / "root")],
     }
     return [agent, *own[agent], "--broker", url, "--heartbeat-file", str(heartbeat)]
 

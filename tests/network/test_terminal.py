@@ -368,12 +368,10 @@ def test_a_boat_without_vehicles_is_watched_in_peace(mosquitto):
             until(lambda: '"connected": true' in "".join(read()), 10, "the connection")
 
 
-@pytest.mark.parametrize(
-    "command", [["watch"], ["wait", "--vehicle", "rov1"], ["forget", "rov1"], ["status"]]
-)
+@pytest.mark.parametrize("command", ["watch", "wait --vehicle rov1", "forget rov1", "status"])
 def test_a_wrong_password_is_exit_two_in_one_line(command, mosquitto_with_accounts):
     options = ("--broker", mosquitto_with_accounts, "--username", "rov1")
-    result = tidesync(*command, *options, TIDESYNC_PASSWORD="sea-slug")
+    result = tidesync(*command.split(), *options, TIDESYNC_PASSWORD="sea-slug")
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "rov1" in result.stderr

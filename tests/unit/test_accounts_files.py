@@ -173,7 +173,13 @@ def test_root_leaves_the_files_to_the_folders_owner(broker, tmp_path, monkeypatc
         os.chown(folder, 1883, 1884)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     owner = (folder.stat().st_uid, folder.stat().st_gid)
-    assert broker("add-vehicle", "rov1")[0] == 0
+    home = tmp_path / "home"
+    home.mkdir()
+    if os.geteuid() == 0 and folder.stat().st_uid == 1883:
+        os.chown(home, 1000, 1001)
+    assert broker("add-vehicle", "rov1", "--password-out", home / "password")[0] == 0
+    secret = (home / "password").stat()
+    assert (secret.st_uid, secret.st_gid) == (home.stat().st_uid, home.stat().st_gid)
     assert {(path.stat().st_uid, path.stat().st_gid) for path in folder.iterdir()} == {owner}
 
 

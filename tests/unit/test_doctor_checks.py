@@ -141,7 +141,7 @@ def test_too_few_bursts_are_no_verdict():
     ("given", "verdict", "words"),
     [
         (row(), "ok", "locked by laptop"),
-        (row(age_s=90), "warn", "1 min 30 s ago"),
+        (row(age_s=90), "warn", "not renewed for 1 min 30 s"),
         (row(error="duplicate_vehicle"), "warn", "duplicate_vehicle"),
         (row(state="acquiring"), "warn", "acquiring"),
         (row(delay_min_ms=41.0), "warn", "41 ms"),
@@ -268,9 +268,9 @@ def test_the_date_must_be_possible(year, verdict):
 # Certificates
 
 
-@pytest.mark.parametrize(("days", "verdict"), [(400, "ok"), (29, "warn"), (1, "warn")])
+@pytest.mark.parametrize(("days", "verdict"), [(400, "ok"), (29, "warn"), (1, "warn"), (-1, "FAIL")])
 def test_a_certificate_that_ends_soon_is_warned_of(days, verdict):
-    assert certificate_checks.judged(NOW + timedelta(days=days), NOW).verdict == verdict
+    assert certificate_checks.judged("ours", NOW + timedelta(days=days), NOW).verdict == verdict
 
 
 # This computer

@@ -15,7 +15,7 @@ from tidesync.__main__ import cli
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TOPICS_PAGE = (ROOT / "docs" / "topics.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^\$ (?:\S*/)?tidesync (.*)$", README, re.MULTILINE)
+COMMANDS = re.findall(r"^\$ (?:sudo )?(?:\S*/)?tidesync (.*)$", README, re.MULTILINE)
 
 
 def test_the_readme_shows_commands():
@@ -46,10 +46,16 @@ def test_a_link_of_the_readme_leads_to_a_file(link):
     assert (ROOT / link).is_file()
 
 
+def test_the_topics_page_shows_no_row_that_the_table_has_not():
+    shown = re.findall(r"^\| `((?:vehicle|topside|session)/[^`]*)` \|", TOPICS_PAGE, re.MULTILINE)
+    assert shown == [kind.template for kind in topics.TOPICS]
+
+
 @pytest.mark.parametrize("kind", topics.TOPICS, ids=lambda kind: kind.name)
 def test_the_topics_page_shows_each_row_of_the_table(kind):
     row = next(line for line in TOPICS_PAGE.splitlines() if line.startswith(f"| `{kind.template}` |"))
-    _, _, _, qos, _, _ = row.split("|")
+    _, _, senders, qos, _, _ = row.split("|")
+    assert {word.strip().replace("Pi", "vehicle") for word in senders.split(",")} == set(kind.senders)
     shown = [word.strip() for word in qos.split(",")]
     expected = [str(kind.qos)] + ["retained"] * kind.retain + ["will"] * kind.will
     assert shown == expected

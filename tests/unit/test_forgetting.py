@@ -6,7 +6,7 @@ from broker.clock import Reading
 from schemas.instants import utc_from_ns
 from schemas.messages import OffsetResult
 from tidesync.commands.forget import _complaint
-from tidesync.forgetting import discovery_topic, presence
+from tidesync.forgetting import presence
 
 S = 1_000_000_000
 NOW = Reading(1000 * S, 1_777_635_800 * S, 0)
@@ -46,7 +46,3 @@ def test_what_was_denied_and_what_came_back_are_told_apart():
     again = _complaint("rov1", None, {OFFSET: b"1"}, {OFFSET: b"2"})
     assert "published again" in again
     assert "laptop still measures rov1" in again
-
-
-def test_home_assistants_topic_is_the_devices():
-    assert discovery_topic("homeassistant", "rov1") == "homeassistant/device/tidesync_rov1/config"

@@ -178,6 +178,15 @@ def test_every_commands_help_is_there(capsys):
         assert "Usage: tidesync" in capsys.readouterr().out
 
 
+def test_a_file_in_a_folder_that_may_not_be_looked_into_is_one_line(capsys, monkeypatch, tmp_path):
+    def refuse(self, **_options):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.stat", refuse)
+    assert run(["topside", "--password-file", str(tmp_path / "password")]) == 2
+    assert capsys.readouterr().err == f"tidesync: {tmp_path / 'password'}: permission denied\n"
+
+
 @pytest.mark.parametrize("arguments", [["topside", "--rate", "4"], ["topside"], ["session", "start", "x"]])
 def test_a_command_whose_extra_is_missing_has_a_help_and_says_what_to_install(monkeypatch, capsys, arguments):
     command = arguments[0]

@@ -1,6 +1,7 @@
 """What the terminal shows of a fleet: rows, ages, lines, the screen; pure."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -201,6 +202,18 @@ def test_the_screen_fits_80_columns_and_shows_the_numbers():
     for word in ("rov1", "locked", "-150.312", "0.420", "-3.41"):
         assert word in shown
     assert "OLD" not in shown
+
+
+@pytest.mark.parametrize("width", [44, 64, 80, 104, 160])
+def test_no_number_is_cut_whatever_the_width_and_the_names(width):
+    name = "a-vehicle-with-a-very-long-name-indeed"
+    long = result(name, state="unsynced", error="duplicate_vehicle").model_copy(
+        update={"offset_ms": -987654.321, "max_error_ms": 12.345}
+    )
+    shown = screen(Scene("title", None, rows(letter(long, vehicle=name))), width=width)
+    assert "-987,654.321" in shown
+    assert "12.345" in shown
+    assert re.search(r"(?<!\d)3 s(?!\w)|0 s", shown)
 
 
 def test_a_result_that_nobody_renews_is_called_old_and_so_are_all_while_the_broker_is_away():

@@ -81,8 +81,7 @@ def _wait(
     problem: str | None = f"broker {settings.address}: no answer"
     clock, listener = SystemClock(), Listener(settings, "tidesync-wait", [*patiences])
     until_ns = clock.raw_ns() + round(timeout_s * 1e9)
-    listener.connection.start()
-    try:
+    with listener.listening():
         while len(found) < len(patiences) and (left_ns := until_ns - clock.raw_ns()) > 0:
             if listener.failure:
                 raise listener.failure
@@ -91,8 +90,6 @@ def _wait(
                 problem = heard.problem
             elif heard is not None and heard.topic.vehicle in patiences:
                 _note(found, heard, patiences[heard.topic.vehicle].take(heard))
-    finally:
-        listener.close()
     return found, problem
 
 

@@ -38,16 +38,13 @@ def command(settings: ConnectionSettings, *, vehicles: Sequence[str], as_json: b
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: ended.set())
     listener = Listener(settings, "tidesync-watch", [vehicle_name(name) for name in vehicles])
-    listener.connection.start()
-    try:
+    with listener.listening():
         if as_json or not sys.stdout.isatty():
             _lines(listener, ended, as_json=as_json)
         else:
             from tidesync.watch.screen import show  # noqa: PLC0415 - rich is not everywhere
 
             show(listener, ended)
-    finally:
-        listener.close()
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from broker.client import hooks_fault
-from broker.errors import CredentialsError
+from broker.errors import CertificateFileError, CredentialsError
 from tidesync.doctor import bursts
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
@@ -50,10 +50,11 @@ def reached(settings: ConnectionSettings, seen: Seen) -> Finding:
         return ok("broker", f"{settings.address} answers, within {seen.connect_ms:.0f} ms")
     if isinstance(seen.failure, CredentialsError):
         return ok("broker", f"{settings.address} answers")
-    problem = (seen.problem or "no answer").removeprefix(f"broker {settings.address}: ")
-    advice = next(
-        (advice for words, advice in _ADVICE.items() if words in problem), "look at the broker's log"
-    )
+    if isinstance(seen.failure, CertificateFileError):
+        return fail("broker", str(seen.failure), "name a file that holds it, in PEM")
+    whole = str(seen.failure or seen.problem or "no answer")
+    problem = whole.removeprefix(f"broker {settings.address}: ")
+    advice = next((advice for words, advice in _ADVICE.items() if words in problem), "look at its log")
     return fail("broker", f"{settings.address}: {problem}", advice)
 
 

@@ -1,53 +1,65 @@
-"""The broker's TLS certificate: verified as an agent would, and how long it is good for."""
+"""Certificates: the broker's, verified as an agent would, and our own; how long they hold."""
 
 from __future__ import annotations
 
 import socket
 import ssl
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from broker.certificates import WARN_BEFORE, end_of, end_of_file
+from broker.errors import CertificateFileError
+from broker.tls import client_context
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from broker.settings import ConnectionSettings
     from tidesync.doctor.finding import Finding
 
-_CHECK = "TLS certificate"
+_BROKERS, _OURS = "TLS certificate", "our certificate"
 _TIMEOUT_S = 5.0
-_SOON_DAYS = 30
 _RENEW = "renew it: with one of our own making, `tidesync broker make-certs --renew`"
 
 
-def certificate_check(settings: ConnectionSettings, now: datetime) -> Finding:
-    """Until when the broker's certificate is good, or why it is not accepted."""
+def certificate_checks(settings: ConnectionSettings, now: datetime) -> Iterator[Finding]:
+    """Until when the broker's is good, or why it is not accepted; the same of ours, if there is one."""
     if not settings.address.tls:
-        return skipped(_CHECK, "the connection is not encrypted")
-    try:
-        ends_at = _ends_at(settings)
-    except ssl.SSLCertVerificationError as error:
-        return fail(_CHECK, f"not accepted: {error.verify_message}", _advice(error.verify_message))
-    except OSError as error:
-        return skipped(_CHECK, f"it was not shown: {error}")
-    return judged(ends_at, now)
+        yield skipped(_BROKERS, "the connection is not encrypted")
+        return
+    yield _brokers(settings, now)
+    if settings.cert_file:
+        yield judged(_OURS, end_of_file(settings.cert_file), now)
 
 
-def judged(ends_at: datetime, now: datetime) -> Finding:
-    """Whether a certificate that is accepted now will be for a while."""
-    days = (ends_at - now).total_seconds() / 86_400
-    told = f"good until {ends_at:%Y-%m-%d %H:%M}Z, {days:.0f} days from now"
-    return warn(_CHECK, told, _RENEW) if days < _SOON_DAYS else ok(_CHECK, told)
+def judged(check: str, ends_at: datetime | None, now: datetime) -> Finding:
+    """Whether a certificate will hold for a while."""
+    if ends_at is None:
+        return skipped(check, "it does not say until when it is good")
+    told = (
+        f"good until {ends_at:%Y-%m-%d %H:%M}Z, {(ends_at - now).total_seconds() / 86_400:.0f} days from now"
+    )
+    if ends_at <= now:
+        return fail(check, f"it ended on {ends_at:%Y-%m-%d}", f"{_RENEW}; or is this computer's date wrong?")
+    return warn(check, told, _RENEW) if ends_at - now <= WARN_BEFORE else ok(check, told)
 
 
-def _ends_at(settings: ConnectionSettings) -> datetime:
-    context = ssl.create_default_context(cafile=settings.ca_file)
+def _brokers(settings: ConnectionSettings, now: datetime) -> Finding:
     host, port = settings.address.host, settings.address.port
-    with (
-        socket.create_connection((host, port), _TIMEOUT_S) as tcp,
-        context.wrap_socket(tcp, server_hostname=host) as tls,
-    ):
-        shown = tls.getpeercert() or {}
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
+    try:
+        context = client_context(settings)
+        with (
+            socket.create_connection((host, port), _TIMEOUT_S) as tcp,
+            context.wrap_socket(tcp, server_hostname=host) as tls,
+        ):
+            return judged(_BROKERS, end_of(tls.getpeercert() or {}), now)
+    except CertificateFileError as error:
+        return fail(_BROKERS, str(error), "name files that hold a certificate and its key, in PEM")
+    except ssl.SSLCertVerificationError as error:
+        return fail(_BROKERS, f"not accepted: {error.verify_message}", _advice(error.verify_message))
+    except OSError as error:
+        return skipped(_BROKERS, f"it was not shown: {error}")
 
 
 def _advice(message: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from broker.version import VERSION
 from schemas.messages import OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
-from tidesync.figures import ago
+from tidesync.figures import ago, span
 from tidesync.fleet import Fleet
 
 if TYPE_CHECKING:
@@ -71,11 +71,9 @@ def vehicle(row: Row) -> Finding:
         return warn(check, f"{status}, measured by nobody", _unmeasured(row))
     told = f"{status}, {result.state} by {result.topside}"
     if row.old:
-        return warn(
-            check,
-            f"{told}, but {ago(row.age_s)}",
-            f"does topside {result.topside} run? `tidesync forget {row.vehicle}` clears what is over",
-        )
+        renewed = "" if row.age_s is None else f" for {span(row.age_s)}"
+        advice = f"does topside {result.topside} run? `tidesync forget {row.vehicle}` clears what is over"
+        return warn(check, f"{told}, but not renewed{renewed}", advice)
     if result.error:
         return warn(check, f"{told}: {result.error}", _ERROR_ADVICE[result.error])
     if result.state != "locked":

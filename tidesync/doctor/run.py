@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from broker.clock import SystemClock, read
 from tidesync.doctor.broker_checks import broker_checks
-from tidesync.doctor.certificate_checks import certificate_check
+from tidesync.doctor.certificate_checks import certificate_checks
 from tidesync.doctor.clock_checks import clock_checks
 from tidesync.doctor.finding import skipped
 from tidesync.doctor.fleet_checks import fleet_checks
@@ -27,7 +27,7 @@ def examine(settings: DoctorSettings) -> Iterator[Group]:
     """The groups' names and findings, each as soon as it is known."""
     seen = visit(settings)
     reached = seen.connect_ms is not None
-    broker = [*broker_checks(settings, seen), certificate_check(settings, datetime.now(UTC))]
+    broker = [*broker_checks(settings, seen), *certificate_checks(settings, datetime.now(UTC))]
     yield f"Broker {settings.address}", broker
     yield "Fleet", [*fleet_checks(seen, read(SystemClock()))]
     yield "Clocks here", [*clock_checks()]

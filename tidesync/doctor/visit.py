@@ -16,6 +16,7 @@ from schemas import topics
 from schemas.base import InvalidMessageError
 from tidesync.doctor.bursts import Burst
 from tidesync.fleet import KINDS
+from tidesync.logs import broker_log_at
 
 if TYPE_CHECKING:
     from broker.errors import BrokerError
@@ -53,19 +54,19 @@ class Seen:
 
 def visit(settings: ConnectionSettings) -> Seen:
     """Connect, look around for a few seconds, leave."""
-    logging.getLogger("broker").setLevel(logging.CRITICAL)  # the findings say it
     visitor = _Visitor(settings)
     seen, started_ns = visitor.seen, time.monotonic_ns()
-    visitor.connection.start()
-    try:
-        if _is_up(visitor.connection, _CONNECT_S):
-            seen.connect_ms = (time.monotonic_ns() - started_ns) / 1e6
-            seen.round_trip_ms = _tcp_ms(settings)
-            visitor.look_around()
-        else:
-            seen.problem = visitor.connection.last_problem or f"broker {settings.address}: no answer"
-    finally:
-        visitor.connection.stop()
+    with broker_log_at(logging.CRITICAL):  # the findings say it
+        visitor.connection.start()
+        try:
+            if _is_up(visitor.connection, _CONNECT_S):
+                seen.connect_ms = (time.monotonic_ns() - started_ns) / 1e6
+                seen.round_trip_ms = _tcp_ms(settings)
+                visitor.look_around()
+            else:
+                seen.problem = visitor.connection.last_problem or f"broker {settings.address}: no answer"
+        finally:
+            visitor.connection.stop()
     seen.failure = visitor.connection.failure
     return seen
 

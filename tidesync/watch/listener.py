@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import queue
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas import topics
 from tidesync.fleet import KINDS
+from tidesync.logs import broker_log_at
 from tidesync.one_shot import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from broker.clock import Reading
     from broker.errors import BrokerError
@@ -33,10 +35,9 @@ class BrokerChange:
 
 
 class Listener(Client):
-    """Hears vehicles, topsides and sessions, or those vehicles alone that are named, until it is closed."""
+    """Hears vehicles, topsides and sessions, or the vehicles named alone, while it is listening."""
 
     def __init__(self, settings: ConnectionSettings, name: str, vehicles: Sequence[str] = ()) -> None:
-        logging.getLogger("broker").setLevel(logging.ERROR)  # what it would say is in the queue
         self._heard: queue.SimpleQueue[Letter | BrokerChange] = queue.SimpleQueue()
         self._said: str | None = None
         super().__init__(settings, name, _filters(settings.topic_root, vehicles))
@@ -53,9 +54,15 @@ class Listener(Client):
         except queue.Empty:
             return None
 
-    def close(self) -> None:
-        """End the connection."""
-        self.connection.stop()
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Keep the connection meanwhile."""
+        with broker_log_at(logging.ERROR):  # what it would say is in the queue
+            self.connection.start()
+            try:
+                yield
+            finally:
+                self.connection.stop()
 
     def connected(self) -> None:
         """Listen, and say so."""

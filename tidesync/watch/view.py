@@ -10,7 +10,6 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from tidesync.figures import span
 from tidesync.states import STATE_STYLES
 
 if TYPE_CHECKING:
@@ -25,7 +24,34 @@ _HEAD_LINES = 6
 """Title, blank, two lines of headings and their rule, and the last line."""
 _WIDE = 104
 """From this width on there is room for the columns beyond the essential ones."""
+_AT_LEAST = 3
+_NARROW = 64
+"""Below this only the most important are shown."""
 _GREY = "dim"
+_HEADS = {
+    "vehicle": ("vehicle", False),
+    "by": ("by", False),
+    "state": ("state", False),
+    "offset": ("offset\nms", True),
+    "max": ("max\n± ms", True),
+    "likely": ("likely\n± ms", True),
+    "drift": ("drift\nppm", True),
+    "steps": ("steps", True),
+    "delay": ("delay\nms", True),
+    "exchanges": ("exch.", True),
+    "since": ("since", True),
+    "heard": ("heard", True),
+}
+"""Each column's heading, and whether it stands to the right."""
+_FIGURES = {
+    "offset": ",.3f",
+    "max": ",.3f",
+    "likely": ",.3f",
+    "drift": "+.2f",
+    "steps": "d",
+    "delay": ".3f",
+    "exchanges": "d",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +75,7 @@ def draw(scene: Scene, width: int, height: int) -> RenderableType:
     parts: list[RenderableType] = [Text(scene.title, no_wrap=True, overflow="ellipsis")]
     if scene.away:
         parts.append(Text(f" {scene.away} ", style="bold reverse", no_wrap=True, overflow="ellipsis"))
-    parts.append(
-        _table(scene, shown, wide=width >= _WIDE) if scene.rows else Text("\nno vehicle is known yet")
-    )
+    parts.append(_table(scene, shown, width) if scene.rows else Text("\nno vehicle is known yet"))
     if len(shown) < len(scene.rows):
         parts.append(_hidden(scene.rows[len(shown) :]))
     if scene.sessions:
@@ -64,67 +88,84 @@ def draw(scene: Scene, width: int, height: int) -> RenderableType:
     return Group(*parts)
 
 
-def _table(scene: Scene, rows: Sequence[Row], *, wide: bool) -> Table:
+def _table(scene: Scene, rows: Sequence[Row], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    several = len({row.vehicle for row in scene.rows}) < len(scene.rows)
-    table.add_column("vehicle", no_wrap=True, overflow="ellipsis")
-    if several or wide:
-        table.add_column("by", no_wrap=True, overflow="ellipsis")
-    table.add_column("state", no_wrap=True, min_width=13)
-    heads = ["offset\nms", "max\n± ms", *(["likely\n± ms"] if wide else []), "drift\nppm", "steps"]
-    heads += ["delay\nms", "exch."] if wide else []
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("since", justify="right", no_wrap=True)
-    table.add_column("heard", justify="right", no_wrap=True)
+    shown = _columns(scene, width)
+    for name in shown:
+        head, right = _HEADS[name]
+        # What may be cut is a name; a number that has lost its end would be another number.
+        table.add_column(head, justify="right" if right else "left", no_wrap=right)
     for row in rows:
         grey = row.old or scene.away is not None
-        by = [row.topside or "nobody"] if several or wide else []
-        cells: list[str | Text] = [row.vehicle, *by, _state(row, grey=grey)]
-        cells += [*_figures(row.result, wide=wide), *_times(row)]
-        table.add_row(*cells, style=_GREY if grey else None)
+        cells = _cells(row, grey=grey)
+        table.add_row(*(cells[name] for name in shown), style=_GREY if grey else None)
     return table
+
+
+def _columns(scene: Scene, width: int) -> list[str]:
+    """The columns that `width` has room for."""
+    left_out = set() if width >= _WIDE else {"likely", "delay", "exchanges"}
+    several = len({row.vehicle for row in scene.rows}) < len(scene.rows)
+    if width < _WIDE and not several:
+        left_out.add("by")
+    if width < _NARROW:
+        left_out |= {"drift", "steps", "since"}
+    return [name for name in _HEADS if name not in left_out]
+
+
+def _cells(row: Row, *, grey: bool) -> dict[str, str | Text]:
+    since = "" if row.since_s is None else ("" if row.since_exact else "> ") + _short(row.since_s)
+    return {
+        "vehicle": _name(row.vehicle),
+        "by": _name(row.topside or "nobody"),
+        "state": _state(row, grey=grey),
+        **dict.fromkeys(_FIGURES, ""),
+        **(_figures(row.result) if row.result else {}),
+        "since": since,
+        "heard": "never" if row.age_s is None else _short(row.age_s),
+    }
+
+
+def _name(name: str) -> Text:
+    return Text(name, no_wrap=True, overflow="ellipsis")
 
 
 def _state(row: Row, *, grey: bool) -> Text:
     """The word; a state that nobody renews is never shown as if it held."""
     if row.result is None:
-        return Text(f"not measured{'' if row.status == 'online' else ', offline'}")
+        return _name("not measured" if row.status == "online" else row.status or "not measured")
     word = row.result.state
     if grey:
-        return Text(f"OLD: {word}")
+        return _name(f"OLD: {word}")
     error = f" {row.result.error}" if row.result.error else ""
-    return Text(word + error, style=STATE_STYLES[word])
+    return Text(word + error, style=STATE_STYLES[word], no_wrap=True, overflow="ellipsis")
 
 
-def _figures(result: OffsetResult | None, *, wide: bool) -> list[str]:
-    if result is None:
-        return [""] * (7 if wide else 4)
-    likely = [_number(result.u95_ms, ",.3f")] if wide else []
-    more = [_number(result.delay_min_ms, ".3f"), str(result.exchanges)] if wide else []
-    offset, most = _number(result.offset_ms, ",.3f"), _number(result.max_error_ms, ",.3f")
-    return [offset, most, *likely, _number(result.drift_ppm, "+.2f"), str(result.steps), *more]
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
-
-
-def _times(row: Row) -> list[str]:
-    since = "" if row.since_s is None else ("" if row.since_exact else "> ") + _short(row.since_s)
-    return [since, "never" if row.age_s is None else _short(row.age_s)]
+def _figures(result: OffsetResult) -> dict[str, str | Text]:
+    values = {
+        "offset": result.offset_ms,
+        "max": result.max_error_ms,
+        "likely": result.u95_ms,
+        "drift": result.drift_ppm,
+        "delay": result.delay_min_ms,
+        "steps": result.steps,
+        "exchanges": result.exchanges,
+    }
+    return {name: "" if value is None else format(value, _FIGURES[name]) for name, value in values.items()}
 
 
 def _short(seconds: float) -> str:
-    return f"{max(0.0, seconds):.0f} s" if abs(seconds) < 100 else span(seconds)  # noqa: PLR2004 - three digits
+    """`95 s`, `12 min`, `3 h`, `4 d`: at least three of each but seconds."""
+    for unit_s, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= _AT_LEAST * unit_s:
+            return f"{seconds // unit_s:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
 
 
 def _hidden(rows: Sequence[Row]) -> Text:
     bad = sum(row.old or row.result is None or row.result.state != "locked" for row in rows)
-    trouble = f", {bad} of them not locked" if bad else ", all locked"
-    return Text(
-        f"… and {len(rows)} more{trouble}: make the window taller, or choose with --vehicle", style="bold"
-    )
+    told = f"… and {len(rows)} more, {bad or 'none'} of them not locked (a taller window, or --vehicle)"
+    return Text(told, style="bold", no_wrap=True, overflow="ellipsis")
 
 
 def _sessions(sessions: Sequence[SessionState]) -> Text:

@@ -31,7 +31,7 @@ _JOIN_S = 0.6
 
 
 class DashboardAgent:
-    """Serves the page and the interface for programs until it is stopped."""
+    """Serves the page and the interface for programs until it is stopped; ends when its web server does."""
 
     def __init__(self, settings: DashboardSettings, clock: Clock, routers: Sequence[APIRouter] = ()) -> None:
         token = _token(settings)

@@ -62,6 +62,16 @@ class Subscriber:
         """Why the connection has ended for good, once it has."""
         return self._connection.failure
 
+    @property
+    def loop(self) -> Loop:
+        """The network thread's, for the watchdog."""
+        return self._connection.loop
+
+    @property
+    def standing(self) -> str:
+        """How it stands with the broker, in words."""
+        return self._connection.standing
+
     def start(self) -> None:
         """Begin connecting; returns at once."""
         self._connection.start()
@@ -73,16 +83,6 @@ class Subscriber:
     def wait_until_finished(self, timeout_s: float) -> bool:
         """Whether the connection has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
-
-    @property
-    def loop(self) -> Loop:
-        """The network thread's, which must come round."""
-        return self._connection.loop
-
-    @property
-    def standing(self) -> str:
-        """How it stands with the broker, in words."""
-        return self._connection.standing
 
     @property
     def up(self) -> bool:

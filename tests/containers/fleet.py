@@ -24,8 +24,8 @@ from tidesync.demo.witness import Witness
 
 REPOSITORY = Path(__file__).parents[2]
 VEHICLES = ("rov1", "rov2")
-AGENTS = (*VEHICLES, "topside", "recorder")
-ROLES = (*AGENTS, "dashboard", "operator")
+AGENTS = (*VEHICLES, "topside", "recorder", "dashboard")
+ROLES = (*AGENTS, "operator")
 """Who has an account and a volume with its password."""
 INTERVAL_S = 0.25
 
@@ -47,13 +47,14 @@ class Fleet:
     def __init__(self, folder, *, profiles=(), services=None):
         self.folder = folder
         self.project = f"tidesync-test-{os.getpid()}-{free_port('127.0.0.1')}"
-        self.port, self.tls_port = free_port("127.0.0.1"), free_port("127.0.0.1")
+        self.port, self.tls_port, self.page_port = (free_port("127.0.0.1") for _ in range(3))
         self.engine = docker.from_env()
         environment = folder / "compose.env"
         environment.write_text(
             f"COMPOSE_PROJECT_NAME={self.project}\n"
             f"BROKER_PORT=127.0.0.1:{self.port}\n"
             f"BROKER_TLS_PORT=127.0.0.1:{self.tls_port}\n"
+            f"DASHBOARD_PORT=127.0.0.1:{self.page_port}\n"
         )
         self.compose = DockerCompose(
             REPOSITORY, build=True, env_file=str(environment), profiles=list(profiles), services=services
@@ -159,7 +160,7 @@ class Fleet:
             return {member.name.partition("/")[2]: archive.extractfile(member).read() for member in members}
 
     def secrets(self):
-        """Every secret that the first `up` made, as `rov1/password`."""
+        """Every secret that the first `up` made, by its place, as `rov1/password`."""
         found = self.files("accounts", "/secrets")
         return {name: content.decode().strip() for name, content in found.items()}
 

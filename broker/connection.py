@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from paho.mqtt.client import WebsocketConnectionError
 
-from broker.arrivals import Arrivals
+from broker.client.arrivals import Arrivals
+from broker.client.make import authenticate, make_client
+from broker.client.stamps import ArrivalStamper
+from broker.client.traffic import Incoming, Outgoing, Owner
+from broker.client.waiting import Waiting
+from broker.client.wakeup import Wakeup
 from broker.clock import read
 from broker.errors import BrokerError, BrokerUnreachableError, CertificateFileError, connect_error
 from broker.loop import Loop
-from broker.make_client import authenticate, make_client
 from broker.seldom import Seldom
-from broker.stamps import ArrivalStamper
-from broker.tls import expiry_notices
-from broker.traffic import Incoming, Outgoing, Owner
+from broker.tls.context import expiry_notices
 from broker.trials import Trials
-from broker.waiting import Waiting
-from broker.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
 MODELS = {
-    "broker": "tidesync.broker_settings:BrokerSettings",
+    "broker": "tidesync.broker_commands.settings:BrokerSettings",
     "demo": "tidesync.demo.settings:DemoSettings",
     "pi": "pi_agent.settings:PiSettings",
     "topside": "topside_agent.settings:TopsideSettings",
@@ -40,7 +40,7 @@ MODELS = {
     "status": "broker.settings:ConnectionSettings",
     "watch": "broker.settings:ConnectionSettings",
     "wait": "broker.settings:ConnectionSettings",
-    "forget": "tidesync.forgetting:ForgetSettings",
+    "forget": "tidesync.fleet.forgetting:ForgetSettings",
     "doctor": "tidesync.doctor.settings:DoctorSettings",
 }
 """The settings of each command, imported only to tell a known key from an unknown one."""

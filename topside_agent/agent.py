@@ -21,8 +21,8 @@ from topside_agent.publisher import Publisher
 from topside_agent.roster import Roster
 
 if TYPE_CHECKING:
+    from broker.client.late_stamp import LateStamp
     from broker.errors import BrokerError
-    from broker.late_stamp import LateStamp
     from broker.loop import Loop
     from topside_agent.exchanger import Reason
     from topside_agent.http_get import Got

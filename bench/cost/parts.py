@@ -14,12 +14,12 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.cost.stand_in import AGE_S, exchanges_at
+from broker.client.packets import PacketReader, publish_packet, read_publish
+from broker.client.stamping_socket import READ_AHEAD, StampingSocket
+from broker.client.stamps import ArrivalStamper, KernelStamp
+from broker.client.traffic import Incoming
 from broker.clock import SystemClock, read
 from broker.inbox import Inbox
-from broker.packets import PacketReader, publish_packet, read_publish
-from broker.stamping_socket import READ_AHEAD, StampingSocket
-from broker.stamps import ArrivalStamper, KernelStamp
-from broker.traffic import Incoming
 from pi_agent.outbox import Outbox as PiOutbox
 from pi_agent.responder import Answerer, answer
 from schemas.messages import Ping, Pong

@@ -10,11 +10,11 @@ from boats import Boat
 from brokers import MOSQUITTO, until
 from secured import EncryptedBroker, tidesync
 
-from broker.authority import Authority, Host, Signed
 from broker.clock import SystemClock
 from broker.connection import Connection
 from broker.errors import CertificateError
 from broker.settings import ConnectionSettings
+from broker.tls.authority import Authority, Host, Signed
 
 S = 1_000_000_000
 ACCOUNTS = {"rov1": "vehicle", "laptop": "topside", "recorder": "recorder", "viewer": "dashboard"}

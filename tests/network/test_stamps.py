@@ -11,13 +11,13 @@ import pytest
 from boats import Boat
 from brokers import RunningBroker, until
 
-from broker import make_client as make_client_module
-from broker.client import PlainClient
+from broker.client import make as make_client_module
+from broker.client.plain import PlainClient
+from broker.client.stamping_socket import StampingSocket
 from broker.clock import SimulatedClock, SystemClock
 from broker.connection import Connection
 from broker.embedded import free_port
 from broker.settings import ConnectionSettings
-from broker.stamping_socket import StampingSocket
 from schemas.messages import ExchangeBatch, Info
 from topside_agent.estimator.constraints import constraint_of
 
@@ -113,7 +113,7 @@ def test_kernel_stamps_that_never_come_are_noticed(mosquitto_boat, monkeypatch, 
         "_RX_SOFTWARE",
         "_SOFTWARE",
     ):  # promised, but never taken, nor told if others have them taken
-        monkeypatch.setattr(f"broker.stamping_socket.{flag}", 0)
+        monkeypatch.setattr(f"broker.client.stamping_socket.{flag}", 0)
     with caplog.at_level("INFO"):
         ear = measured(mosquitto_boat)
     assert kinds(ear.exchanges) == {("user", "write")}

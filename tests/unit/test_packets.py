@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.packets import (
+from broker.client.packets import (
     MalformedPacketError,
     Packet,
     PacketReader,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.readiness import READABLE, WOKEN, WRITABLE, Readiness, Selecting, readiness
-from broker.wakeup import Wakeup
+from broker.client.readiness import READABLE, WOKEN, WRITABLE, Readiness, Selecting, readiness
+from broker.client.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

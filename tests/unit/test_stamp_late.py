@@ -10,12 +10,12 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker.client import PlainClient
-from broker.late_stamp import WIDTH, LatePacket, LateStamp, with_room
-from broker.rehearsal import client_class
-from broker.stamping_client import StampingClient
-from broker.stamping_socket import StampingSocket
-from broker.traffic import Outgoing
+from broker.client.late_stamp import WIDTH, LatePacket, LateStamp, with_room
+from broker.client.plain import PlainClient
+from broker.client.rehearsal import client_class
+from broker.client.stamping import StampingClient
+from broker.client.stamping_socket import StampingSocket
+from broker.client.traffic import Outgoing
 from schemas.messages import Ping, Pong
 
 if TYPE_CHECKING:

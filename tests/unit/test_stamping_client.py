@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker.packets import PacketReader, publish_packet, read_publish
-from broker.stamping_client import StampingClient
-from broker.stamping_socket import StampingSocket
-from broker.stamps import KernelStamp
-from broker.traffic import Outgoing
-from broker.unacknowledged import MOST
-from broker.whole_frames import WholeFrames
+from broker.client.packets import PacketReader, publish_packet, read_publish
+from broker.client.stamping import StampingClient
+from broker.client.stamping_socket import StampingSocket
+from broker.client.stamps import KernelStamp
+from broker.client.traffic import Outgoing
+from broker.client.unacknowledged import MOST
+from broker.client.whole_frames import WholeFrames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

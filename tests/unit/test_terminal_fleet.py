@@ -12,10 +12,10 @@ from broker.inbox import Letter
 from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, OffsetResult
-from tidesync.figures import ago, figure, span
-from tidesync.fleet import Fleet
-from tidesync.tracking import tracking
-from tidesync.waiting import Patience
+from tidesync.fleet.rows import Fleet
+from tidesync.fleet.tracking import tracking
+from tidesync.fleet.waiting import Patience
+from tidesync.terminal.figures import ago, figure, span
 from tidesync.watch.lines import json_line, plain_line
 from tidesync.watch.view import Scene, draw
 

@@ -7,8 +7,8 @@ from itertools import count, cycle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.packets import PacketReader, read_publish
-from broker.unacknowledged import MOST, Unacknowledged
+from broker.client.packets import PacketReader, read_publish
+from broker.client.unacknowledged import MOST, Unacknowledged
 
 
 def told(packet: bytes | None) -> tuple[int, bytes]:

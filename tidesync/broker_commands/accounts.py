@@ -17,9 +17,9 @@ from broker.private_files import PrivateFile, folder_owner, write_new
 from schemas.instants import iso_utc
 from schemas.names import account_name
 from schemas.topics import Role
-from tidesync.columns import in_columns
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.settings import with_settings
+from tidesync.terminal.columns import in_columns
 
 _RELOAD = "have the broker read it: `sudo systemctl reload mosquitto`, or send it SIGHUP"
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

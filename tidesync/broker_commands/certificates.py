@@ -16,7 +16,7 @@ from tidesync.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from broker.authority import Host
+    from broker.tls.authority import Host
 
 _DEFAULT_DAYS = 10 * 365
 _MOST_DAYS = 25 * 365
@@ -66,7 +66,7 @@ def make_certs(
     Every program needs the authority's certificate (--ca-file ca.crt), and none its key: who has ca.key can
     pretend to be the broker.
     """
-    from broker.certificate_folder import CertificateFolder  # noqa: PLC0415 - accounts need no cryptography
+    from broker.tls.folder import CertificateFolder  # noqa: PLC0415 - accounts need no cryptography
 
     host = _host(names, addresses)
     accounts = _accounts(clients)
@@ -85,7 +85,7 @@ def make_certs(
 
 
 def _host(names: Sequence[str], addresses: Sequence[str]) -> Host | None:
-    from broker.authority import Host, InvalidHostError  # noqa: PLC0415 - see make_certs
+    from broker.tls.authority import Host, InvalidHostError  # noqa: PLC0415 - see make_certs
 
     try:
         return Host(tuple(names), tuple(addresses)) if names or addresses else None
@@ -94,7 +94,7 @@ def _host(names: Sequence[str], addresses: Sequence[str]) -> Host | None:
 
 
 def _accounts(clients: Sequence[str]) -> list[str]:
-    from broker.certificate_folder import RESERVED  # noqa: PLC0415 - see make_certs
+    from broker.tls.folder import RESERVED  # noqa: PLC0415 - see make_certs
 
     for client in clients:
         if account_name(client) in RESERVED:

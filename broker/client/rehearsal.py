@@ -8,11 +8,11 @@ import socket
 
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker.client import PlainClient
-from broker.late_stamp import LateStamp
-from broker.stamping_client import StampingClient
-from broker.stamping_socket import StampingSocket
-from broker.traffic import Outgoing
+from broker.client.late_stamp import LateStamp
+from broker.client.plain import PlainClient
+from broker.client.stamping import StampingClient
+from broker.client.stamping_socket import StampingSocket
+from broker.client.traffic import Outgoing
 
 _log = logging.getLogger(__name__)
 

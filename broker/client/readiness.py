@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike
 
-    from broker.wakeup import Wakeup
+    from broker.client.wakeup import Wakeup
 
 READABLE, WRITABLE, WOKEN = 1, 2, 4
 

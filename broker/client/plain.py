@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from paho.mqtt.client import MQTTMessage
 
-    from broker.stamps import KernelStamp
-    from broker.traffic import Outgoing
+    from broker.client.stamps import KernelStamp
+    from broker.client.traffic import Outgoing
 
 
 class PlainClient(Client):

@@ -13,9 +13,8 @@ from paho.mqtt.client import MQTTMessageInfo
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.exception import MQTTException
 
-from broker.client import PlainClient, tune
-from broker.late_stamp import LatePacket
-from broker.packets import (
+from broker.client.late_stamp import LatePacket
+from broker.client.packets import (
     KIND,
     PUBACK,
     PUBLISH,
@@ -26,10 +25,11 @@ from broker.packets import (
     read_puback,
     read_publish,
 )
-from broker.stamping_socket import READ_AHEAD, StampingSocket
-from broker.stamping_tls import StampingTls
-from broker.unacknowledged import Unacknowledged
-from broker.whole_frames import WholeFrames
+from broker.client.plain import PlainClient, tune
+from broker.client.stamping_socket import READ_AHEAD, StampingSocket
+from broker.client.stamping_tls import StampingTls
+from broker.client.unacknowledged import Unacknowledged
+from broker.client.whole_frames import WholeFrames
 
 if TYPE_CHECKING:
     import ssl
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from paho.mqtt.client import SocketLike
 
-    from broker.packets import Packet
-    from broker.stamps import KernelStamp
-    from broker.traffic import Outgoing
+    from broker.client.packets import Packet
+    from broker.client.stamps import KernelStamp
+    from broker.client.traffic import Outgoing
 
 _QOS_2 = 0x04
 _MALFORMED = (MalformedPacketError, MQTTException, struct.error, IndexError, ValueError)

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from broker.stamping_tls import StampingTls
+    from broker.client.stamping_tls import StampingTls
 
 
 class Frames(Protocol):

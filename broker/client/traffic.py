@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from broker.client.late_stamp import LateStamp
     from broker.clock import Reading
-    from broker.late_stamp import LateStamp
     from schemas.exchange import StampKind
 
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from tidesync.errors import NotSoError
-from tidesync.watchdog import Watchdog, Watched, end_wedged
+from tidesync.running.watchdog import Watchdog, Watched, end_wedged
 
 if TYPE_CHECKING:
     from pathlib import Path

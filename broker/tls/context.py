@@ -6,8 +6,8 @@ import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from broker.certificates import end_of, end_of_file, expiry_notice
 from broker.errors import CertificateFileError
+from broker.tls.ends import end_of, end_of_file, expiry_notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from schemas.instants import ns_from_utc
 from schemas.messages import OffsetResult
-from tidesync.figures import figure, span
+from tidesync.terminal.figures import figure, span
 
 if TYPE_CHECKING:
     from broker.clock import Reading

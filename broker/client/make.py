@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from broker.rehearsal import client_class
-from broker.tls import client_context
+from broker.client.rehearsal import client_class
+from broker.tls.context import client_context
 
 if TYPE_CHECKING:
-    from broker.client import PlainClient
+    from broker.client.plain import PlainClient
+    from broker.client.traffic import Outgoing
     from broker.settings import ConnectionSettings
-    from broker.traffic import Outgoing
 
 _CONNECT_TIMEOUT_S = 5.0
 

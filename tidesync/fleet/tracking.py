@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas.instants import iso_utc
-from tidesync.figures import ago, figure
+from tidesync.terminal.figures import ago, figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from schemas.messages import Info, OffsetResult
-    from tidesync.fleet import Row
+    from tidesync.fleet.rows import Row
 
 _S_PER_DAY_AT_1_PPM = 0.0864
 

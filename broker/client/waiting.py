@@ -5,13 +5,13 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from broker.readiness import READABLE, WOKEN, WRITABLE, readiness
+from broker.client.readiness import READABLE, WOKEN, WRITABLE, readiness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from broker.client import PlainClient
-    from broker.wakeup import Wakeup
+    from broker.client.plain import PlainClient
+    from broker.client.wakeup import Wakeup
 
 _FAREWELL_NS = 400_000_000
 _KEEP_ALIVE_S = 0.25

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from broker.packets import again, publish_packet
+from broker.client.packets import again, publish_packet
 
 if TYPE_CHECKING:
     from collections.abc import Callable

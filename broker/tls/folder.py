@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broker.authority import Authority, Host, Signed, host_of
 from broker.errors import BrokerError
 from broker.private_files import PrivateFile, broker_owner, make_folder, replace_all, unusable
+from broker.tls.authority import Authority, Host, Signed, host_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

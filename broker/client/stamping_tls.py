@@ -7,12 +7,12 @@ import select
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from broker.stamps import KernelStamp
+from broker.client.stamps import KernelStamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from broker.stamping_socket import StampingSocket
+    from broker.client.stamping_socket import StampingSocket
 
 _HEADER = 5
 """Bytes in front of every TLS record: type, version, and in the last two its length."""

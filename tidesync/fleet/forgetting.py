@@ -13,7 +13,7 @@ from broker.settings import ConnectionSettings
 from schemas import topics
 from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
-from tidesync.fleet import OLD_S, retained_age_s
+from tidesync.fleet.rows import OLD_S, retained_age_s
 from topside_agent.homeassistant import discovery_topic
 
 if TYPE_CHECKING:

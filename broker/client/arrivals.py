@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from broker.client import PlainClient
+    from broker.client.plain import PlainClient
+    from broker.client.stamps import ArrivalStamper
     from broker.clock import Reading
     from broker.seldom import Seldom
-    from broker.stamps import ArrivalStamper
     from schemas.exchange import StampKind
 
 _UNSTAMPED_MOST = 8

@@ -8,7 +8,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING
 
-from broker.stamps import KernelStamp
+from broker.client.stamps import KernelStamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from tidesync.heartbeat import HeartbeatFile
-from tidesync.notify import Notifier
+from tidesync.running.notify import Notifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

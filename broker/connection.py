@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import WebsocketConnectionError
 
-from broker.client.arrivals import Arrivals
 from broker.client.make import authenticate, make_client
-from broker.client.stamps import ArrivalStamper
 from broker.client.traffic import Incoming, Outgoing, Owner
 from broker.client.waiting import Waiting
 from broker.client.wakeup import Wakeup
-from broker.clock import read
 from broker.errors import BrokerError, BrokerUnreachableError, CertificateFileError, connect_error
 from broker.loop import Loop
+from broker.owners_turn import OwnersTurn
 from broker.seldom import Seldom
 from broker.tls.context import expiry_notices
 from broker.trials import Trials
@@ -43,8 +40,6 @@ _log = logging.getLogger(__name__)
 _CONNACK_TIMEOUT_NS = 10_000_000_000
 _CONNECT_PATIENCE_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
-_MAX_WAIT_S = 0.5
-_FAULT = "a fault of this program, please report it; going on"
 
 
 class Connection:
@@ -75,21 +70,18 @@ class Connection:
         self._clock = clock
         self._say = Seldom(_log, clock)
         self._trials = Trials(settings, name if persistent else None)
-        self._posted: deque[Callable[[], object]] = deque()
         self._wakeup = Wakeup()
         self._stopping = threading.Event()
         self._finished = threading.Event()
         self._up = threading.Event()
         self.up = False
         """Whether the broker has accepted the connection and it stands."""
-        self._fresh = False
         self._farewell: Sequence[Outgoing] = ()
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
         self._client = make_client(settings, name, will, persistent=persistent)
         self._client.on_connect = self._on_connect
-        self._client.deliver = self._deliver
-        self._stamper = ArrivalStamper(clock)
-        self._arrivals = Arrivals(self._stamper, self._client, self._say)
+        self._turn = OwnersTurn(owner, clock, self._client, self._say)
+        self._client.deliver = self._turn.deliver
         self._waiting = Waiting(self._client, self._wakeup)
 
     # Any thread
@@ -114,12 +106,12 @@ class Connection:
     @property
     def receive_stamp(self) -> StampKind:
         """Where arrivals are stamped, as far as this connection has shown."""
-        return self._arrivals.stamp
+        return self._turn.arrivals.stamp
 
     @property
     def unstamped_because(self) -> str | None:
         """Why arrivals are stamped in user space, once that is known."""
-        return self._arrivals.unstamped_because
+        return self._turn.arrivals.unstamped_because
 
     @property
     def transmit_stamp(self) -> StampKind:
@@ -140,7 +132,7 @@ class Connection:
 
     def post(self, work: Callable[[], object]) -> None:
         """Have `work` called in the network thread."""
-        self._posted.append(work)
+        self._turn.post(work)
         self._wakeup.wake()
 
     def stop(self, farewell: Sequence[Outgoing] = (), timeout_s: float = 0.8) -> None:
@@ -199,7 +191,7 @@ class Connection:
         if self._stopping.is_set():
             return
         if was_up:
-            self._guarded(lambda: self._owner.disconnected(reason))
+            self._turn.call(lambda: self._owner.disconnected(reason))
         verdict = self._trials.verdict(reason)
         if isinstance(verdict, BrokerError):
             self.failure = verdict
@@ -233,18 +225,7 @@ class Connection:
     def _work(self) -> float:
         """Do what was posted and what is due; returns how long the wait may be, in seconds."""
         self.loop.turns += 1
-        while self._posted:
-            self._guarded(self._posted.popleft())
-        if self._fresh:  # a message was read just now, and the clock with it
-            self._fresh = False
-        else:
-            self._stamper.observe(read(self._clock))
-        try:
-            wait_s = self._owner.tick(self._stamper.now)
-        except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
-            _log.exception(_FAULT)
-            return _MAX_WAIT_S
-        return max(0.0, min(wait_s, _MAX_WAIT_S))
+        return self._turn.take()
 
     def _on_connect(
         self, _client: Client, _: object, _flags: object, reason: ReasonCode, *_rest: object
@@ -258,25 +239,10 @@ class Connection:
         _log.info("connected to broker %s", self.address)
         for notice in expiry_notices(self._client.peer_certificate(), self._settings):
             self._say.warning(notice)
-        self._arrivals.begin()
+        self._turn.arrivals.begin()
         self._client.resume()
-        self._guarded(self._owner.connected)
-
-    def _deliver(self, topic: str, payload: bytes, retain: bool) -> None:
-        received, stamp = self._arrivals.reading()
-        self._fresh = True
-        try:
-            self._owner.received(Incoming(topic, payload, retain, received, stamp))
-        except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
-            _log.exception(_FAULT)
+        self._turn.call(self._owner.connected)
 
     def _set_up(self, up: bool) -> None:
         self.up = up
         (self._up.set if up else self._up.clear)()
-
-    def _guarded(self, work: Callable[[], object]) -> None:
-        """Run the owner's code; its fault is logged and must not end the connection."""
-        try:
-            work()
-        except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
-            _log.exception(_FAULT)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import tarfile
 import time
@@ -22,6 +23,7 @@ from schemas import topics
 from schemas.instants import ns_from_utc
 from tidesync.demo.witness import Witness
 
+PROJECT = "tidesync-test"
 REPOSITORY = Path(__file__).parents[2]
 VEHICLES = ("rov1", "rov2")
 AGENTS = (*VEHICLES, "topside", "recorder", "dashboard")
@@ -41,14 +43,34 @@ def until(condition, timeout_s=10.0, what="the condition"):
     pytest.fail(f"{what if isinstance(what, str) else what()} did not come about within {timeout_s:g} s")
 
 
+def sweep(engine):
+    """Remove what runs left behind that were killed before they could clean up."""
+
+    def orphaned(labels):
+        project = (labels or {}).get("com.docker.compose.project", "")
+        found = re.fullmatch(rf"{PROJECT}-(\d+)-\d+", project)
+        return bool(found) and not Path(f"/proc/{found[1]}").exists()
+
+    for container in engine.containers.list(all=True):
+        if orphaned(container.labels):
+            container.remove(force=True, v=True)
+    for volume in engine.volumes.list():
+        if orphaned(volume.attrs["Labels"]):
+            volume.remove()
+    for network in engine.networks.list():
+        if orphaned(network.attrs["Labels"]):
+            network.remove()
+
+
 class Fleet:
     """One compose project of its own name and port, from the first `up` to nothing left."""
 
     def __init__(self, folder, *, profiles=(), services=None):
         self.folder = folder
-        self.project = f"tidesync-test-{os.getpid()}-{free_port('127.0.0.1')}"
+        self.project = f"{PROJECT}-{os.getpid()}-{free_port('127.0.0.1')}"
         self.port, self.tls_port, self.page_port = (free_port("127.0.0.1") for _ in range(3))
         self.engine = docker.from_env()
+        sweep(self.engine)
         environment = folder / "compose.env"
         environment.write_text(
             f"COMPOSE_PROJECT_NAME={self.project}\n"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broker.stamps import ArrivalStamper
-
 if TYPE_CHECKING:
     from broker.client import PlainClient
-    from broker.clock import Clock, Reading
+    from broker.clock import Reading
     from broker.seldom import Seldom
+    from broker.stamps import ArrivalStamper
     from schemas.exchange import StampKind
 
 _UNSTAMPED_MOST = 8
@@ -17,13 +16,12 @@ _UNSTAMPED_MOST = 8
 
 
 class Arrivals:
-    """Reads the clock as it stood when `client`'s packet arrived; call `observe` before each wait."""
+    """Reads the clock as it stood when `client`'s packet arrived."""
 
-    def __init__(self, clock: Clock, client: PlainClient, say: Seldom) -> None:
+    def __init__(self, stamper: ArrivalStamper, client: PlainClient, say: Seldom) -> None:
         self._client = client
         self._say = say
-        self._stamper = ArrivalStamper(clock)
-        self.observe = self._stamper.observe
+        self._stamper = stamper
         self._kernel_stamps: bool | None = None
         self._unstamped = 0
         self.unstamped_because: str | None = None
@@ -42,7 +40,8 @@ class Arrivals:
     def reading(self) -> tuple[Reading, StampKind]:
         """The clock at the arrival of the packet that is being handled, and how that is known."""
         received, stamp = self._stamper.arrived(self._client.arrival())
-        self._note(stamp)
+        if stamp == "user" or not self._kernel_stamps or self._unstamped:
+            self._note(stamp)
         return received, stamp
 
     def _note(self, stamp: StampKind) -> None:

@@ -19,6 +19,7 @@ from broker.errors import BrokerError, BrokerUnreachableError, CertificateFileEr
 from broker.loop import Loop
 from broker.make_client import authenticate, make_client
 from broker.seldom import Seldom
+from broker.stamps import ArrivalStamper
 from broker.tls import expiry_notices
 from broker.traffic import Incoming, Outgoing, Owner
 from broker.trials import Trials
@@ -28,7 +29,7 @@ from broker.wakeup import Wakeup
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from paho.mqtt.client import Client, MQTTMessage
+    from paho.mqtt.client import Client
     from paho.mqtt.reasoncodes import ReasonCode
 
     from broker.clock import Clock
@@ -43,6 +44,7 @@ _CONNACK_TIMEOUT_NS = 10_000_000_000
 _CONNECT_PATIENCE_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
 _MAX_WAIT_S = 0.5
+_FAULT = "a fault of this program, please report it; going on"
 
 
 class Connection:
@@ -78,20 +80,19 @@ class Connection:
         self._stopping = threading.Event()
         self._finished = threading.Event()
         self._up = threading.Event()
+        self.up = False
+        """Whether the broker has accepted the connection and it stands."""
+        self._fresh = False
         self._farewell: Sequence[Outgoing] = ()
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
         self._client = make_client(settings, name, will, persistent=persistent)
         self._client.on_connect = self._on_connect
-        self._client.on_message = self._on_message
-        self._arrivals = Arrivals(clock, self._client, self._say)
+        self._client.deliver = self._deliver
+        self._stamper = ArrivalStamper(clock)
+        self._arrivals = Arrivals(self._stamper, self._client, self._say)
         self._waiting = Waiting(self._client, self._wakeup)
 
     # Any thread
-
-    @property
-    def up(self) -> bool:
-        """Whether the broker has accepted the connection and it stands."""
-        return self._up.is_set()
 
     @property
     def reconnects(self) -> int:
@@ -152,15 +153,11 @@ class Connection:
 
     # The network thread
 
-    def publish(self, message: Outgoing) -> bool:
+    def publish(self, *messages: Outgoing) -> bool:
         """Send now, from within a callback too; false (and nothing queued) while there is no connection."""
-        if not self._up.is_set():
+        if not self.up:
             return False
-        if message.late is None:
-            self._client.publish(message.topic, message.payload, message.qos, message.retain)
-        else:
-            self._client.publish_late(message.topic, message.payload, message.late, self._clock.raw_ns)
-        self._client.loop_write()
+        self._client.send(messages, self._clock.raw_ns)
         return True
 
     def subscribe(self, filters: Sequence[tuple[str, int]]) -> None:
@@ -176,7 +173,7 @@ class Connection:
             while not self._stopping.is_set() and self.failure is None:
                 self._connect_once()
         finally:
-            self._up.clear()
+            self._set_up(False)
             self._finished.set()
 
     def _connect_once(self) -> None:
@@ -195,8 +192,8 @@ class Connection:
             self._say.warning("the system keeps Nagle's algorithm on: expect delays of 40 ms")
         opened_ns = self._clock.raw_ns()
         reason = self._serve(opened_ns)
-        was_up = self._up.is_set()
-        self._up.clear()
+        was_up = self.up
+        self._set_up(False)
         if self._trials.ended(self._clock.raw_ns() - opened_ns, was_up=was_up):
             self._say.forget()
         if self._stopping.is_set():
@@ -224,8 +221,7 @@ class Connection:
         while True:
             pause_s = self._work()
             if self._stopping.is_set():
-                for message in self._farewell:
-                    self.publish(message)
+                self.publish(*self._farewell)
                 self._waiting.leave(self._clock.raw_ns)
                 return "stopped"
             if self._client.socket() is None:
@@ -239,15 +235,15 @@ class Connection:
         self.loop.turns += 1
         while self._posted:
             self._guarded(self._posted.popleft())
-        wait_s = _MAX_WAIT_S
-
-        def tick() -> None:
-            nonlocal wait_s
-            now = read(self._clock)
-            self._arrivals.observe(now)
-            wait_s = self._owner.tick(now)
-
-        self._guarded(tick)
+        if self._fresh:  # a message was read just now, and the clock with it
+            self._fresh = False
+        else:
+            self._stamper.observe(read(self._clock))
+        try:
+            wait_s = self._owner.tick(self._stamper.now)
+        except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
+            _log.exception(_FAULT)
+            return _MAX_WAIT_S
         return max(0.0, min(wait_s, _MAX_WAIT_S))
 
     def _on_connect(
@@ -258,25 +254,29 @@ class Connection:
             return
         self._trials.accepted()
         self.problem = None
-        self._up.set()
+        self._set_up(True)
         _log.info("connected to broker %s", self.address)
         for notice in expiry_notices(self._client.peer_certificate(), self._settings):
             self._say.warning(notice)
         self._arrivals.begin()
+        self._client.resume()
         self._guarded(self._owner.connected)
 
-    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+    def _deliver(self, topic: str, payload: bytes, retain: bool) -> None:
         received, stamp = self._arrivals.reading()
+        self._fresh = True
         try:
-            topic = message.topic
-        except UnicodeDecodeError:  # a broker that lets it through breaks MQTT [1.5.3-1]
-            return
-        incoming = Incoming(topic, bytes(message.payload), message.retain, received, stamp)
-        self._guarded(lambda: self._owner.received(incoming))
+            self._owner.received(Incoming(topic, payload, retain, received, stamp))
+        except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
+            _log.exception(_FAULT)
+
+    def _set_up(self, up: bool) -> None:
+        self.up = up
+        (self._up.set if up else self._up.clear)()
 
     def _guarded(self, work: Callable[[], object]) -> None:
         """Run the owner's code; its fault is logged and must not end the connection."""
         try:
             work()
         except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
-            _log.exception("a fault of this program, please report it; going on")
+            _log.exception(_FAULT)

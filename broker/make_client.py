@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from broker.client import client_class
+from broker.rehearsal import client_class
 from broker.tls import client_context
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ _RX_SOFTWARE = 1 << 3
 _SOFTWARE = 1 << 4
 _TCP_INQ = 36
 
+_SOCKET, _TCP = socket.SOL_SOCKET, socket.IPPROTO_TCP
 _TIMESPEC = struct.Struct("@ll")
 _INQ = struct.Struct("@i")
 _ANCILLARY = (
@@ -62,10 +63,14 @@ class StampingSocket(socket.socket):
         """At most `bufsize` bytes; `flags` must be 0."""
         if flags:
             raise ValueError(f"expected no flags (received {flags})")
-        if not self._ahead:
-            self._ahead = self._fetch(max(bufsize, READ_AHEAD))
-        data, self._ahead = self._ahead[:bufsize], self._ahead[bufsize:]
-        return data
+        data = self._ahead
+        if not data and self.refused:
+            data = super().recv(max(bufsize, READ_AHEAD))
+        elif not data:
+            data, ancillary, _, _ = self.recvmsg(max(bufsize, READ_AHEAD), _ANCILLARY)
+            self._stamp_ns, self._behind = _parsed(ancillary)
+        self._ahead = data[bufsize:]
+        return data[:bufsize]
 
     def pending(self) -> int:
         """Bytes that `recv` gives although the kernel may have none."""
@@ -81,21 +86,14 @@ class StampingSocket(socket.socket):
             return None
         return KernelStamp(self._stamp_ns, exact=not self._ahead and self._behind == 0)
 
-    def _fetch(self, most: int) -> bytes:
-        if self.refused:
-            return super().recv(most)
-        data, ancillary, _, _ = self.recvmsg(most, _ANCILLARY)
-        self._stamp_ns, self._behind = _parsed(ancillary)
-        return data
-
 
 def _parsed(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[int, int]:
     """The stamp (ns of realtime, 0 when there is none) and how many bytes are queued behind (else 1)."""
     stamp_ns, behind = 0, 1
     for level, kind, content in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPING and len(content) >= _TIMESPEC.size:
+        if kind == _SO_TIMESTAMPING and level == _SOCKET and len(content) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(content)
             stamp_ns = seconds * 1_000_000_000 + nanoseconds
-        elif level == socket.IPPROTO_TCP and kind == _TCP_INQ and len(content) >= _INQ.size:
+        elif kind == _TCP_INQ and level == _TCP and len(content) >= _INQ.size:
             (behind,) = _INQ.unpack_from(content)
     return stamp_ns, behind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from broker.clock import Reading
@@ -22,8 +22,7 @@ class Outgoing:
     late: LateStamp | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A message that arrived, and the clock as it stood then; `stamp` says how that is known."""
 
     topic: str

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import select
+from time import monotonic
 from typing import TYPE_CHECKING
+
+from broker.readiness import READABLE, WOKEN, WRITABLE, readiness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from paho.mqtt.client import SocketLike
 
     from broker.client import PlainClient
     from broker.wakeup import Wakeup
 
 _FAREWELL_NS = 400_000_000
+_KEEP_ALIVE_S = 0.25
+"""Between two looks whether the connection needs a sign of life, or has been silent for too long."""
 
 
 class Waiting:
@@ -22,11 +24,16 @@ class Waiting:
     def __init__(self, client: PlainClient, wakeup: Wakeup) -> None:
         self._client = client
         self._wakeup = wakeup
+        self._ready = readiness(wakeup)
+        self._look_at_s = 0.0
 
     def turn(self, pause_s: float) -> None:
         """Wait so long at most; then read and write what there is, and keep the connection alive."""
         self._wait(pause_s)
-        self._client.loop_misc()
+        now_s = monotonic()
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + _KEEP_ALIVE_S
+            self._client.loop_misc()
 
     def leave(self, raw_ns: Callable[[], int]) -> None:
         """Give what was published a moment to be acknowledged, then disconnect."""
@@ -37,21 +44,19 @@ class Waiting:
         client.loop_write()
 
     def _wait(self, pause_s: float) -> None:
-        tcp = self._client.socket()
+        client = self._client
+        tcp = client.socket()
         if tcp is None:
             return
-        if self._client.pending():  # it has read more than was asked for
-            pause_s = 0
-        readers: list[SocketLike | Wakeup] = [tcp, self._wakeup]
-        writers = [tcp] if self._client.want_write() or self._client.unsent else []
+        has_more = client.pending()  # it has read more than was asked for
         try:
-            readable, writable, _ = select.select(readers, writers, [], pause_s)
+            ready = self._ready.wait(tcp, 0.0 if has_more else pause_s, writes=client.wants_to_write)
         except (OSError, ValueError):  # closed meanwhile; the next turn says so
             return
-        if self._wakeup in readable:
+        if ready & WOKEN:
             self._wakeup.drain()
-        if writable:
-            self._client.flush()
-            self._client.loop_write()
-        if tcp in readable or pause_s == 0:
-            self._client.loop_read()
+        if ready & WRITABLE:
+            client.flush()
+            client.loop_write()
+        if ready & READABLE or has_more:
+            client.loop_read()

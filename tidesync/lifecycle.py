@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from broker.errors import BrokerError
 
-_LOOK_S = 0.1
+_LOOK_S = 0.5
 
 
 class Service(Protocol):
@@ -32,8 +32,8 @@ class Service(Protocol):
     def stop(self) -> None:
         """Say goodbye and end, within a second."""
 
-    def wait_until_finished(self, timeout_s: float) -> bool:
-        """Whether it has ended by itself within `timeout_s`."""
+    def wait_until_finished(self, timeout_s: float | None) -> bool:
+        """Whether it has ended by itself within `timeout_s`; None waits for ever."""
 
 
 class Agent(Service, Watched, Protocol):
@@ -56,7 +56,13 @@ def run_until_stopped(service: Service, watchdog: Watchdog | None = None) -> int
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, note)
+
+    def watch() -> None:
+        if service.wait_until_finished(None):
+            wanted.set()
+
     service.start()
+    threading.Thread(target=watch, name="end-watch", daemon=True).start()
     if watchdog:
         watchdog.started()
     stuck = None
@@ -64,14 +70,18 @@ def run_until_stopped(service: Service, watchdog: Watchdog | None = None) -> int
         while stuck is None and not wanted.wait(_LOOK_S) and not service.wait_until_finished(0):
             stuck = watchdog.look(time.monotonic_ns()) if watchdog else None
     finally:
-        if watchdog:
-            watchdog.stopping()
-        if stuck:
-            end_wedged(service.stop, stuck)
-        else:
-            service.stop()
+        _end(service, watchdog, stuck)
     if service.failure is not None:
         raise service.failure
     if stuck or not received:
         raise NotSoError(f"{stuck or 'it ended by itself'}; the log above says why, or where")
     return 130 if signal.SIGINT in received else 0
+
+
+def _end(service: Service, watchdog: Watchdog | None, stuck: str | None) -> None:
+    if watchdog:
+        watchdog.stopping()
+    if stuck:
+        end_wedged(service.stop, stuck)
+    else:
+        service.stop()

@@ -13,10 +13,11 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from broker import make_client
-from broker.client import PlainClient, client_class
+from broker.client import PlainClient
 from broker.clock import Reading, SystemClock, read
 from broker.connection import Connection, Incoming, Outgoing
 from broker.late_stamp import LateStamp, with_room
+from broker.rehearsal import client_class
 from broker.settings import ConnectionSettings
 from pi_agent.agent import PiAgent
 from pi_agent.responder import Answerer, answer

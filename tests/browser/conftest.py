@@ -86,7 +86,8 @@ class Visit:
         page.on("request", lambda request: self.requests.append(request.url))
 
     def open(self, view=""):
-        self.page.goto(f"{self.base}{view}", wait_until="domcontentloaded")
+        answer = self.page.goto(f"{self.base}{view}", wait_until="domcontentloaded")
+        assert answer.ok, f"{answer.status} {answer.text()}"
         return self.page
 
     def row(self, vehicle):

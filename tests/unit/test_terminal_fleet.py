@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -179,7 +178,7 @@ def test_a_json_line_has_the_payloads_keys_and_what_it_is():
     )
     assert {key: line[key] for key in OffsetResult.model_fields} == json.loads(result().encode())
     word = json.loads(
-        json_line(replace(letter(result()), topic=topics.Topic(topics.STATUS, "rov1"), body="online"))
+        json_line(letter(result())._replace(topic=topics.Topic(topics.STATUS, "rov1"), body="online"))
     )
     assert (word["what"], word["vehicle"], word["status"]) == ("status", "rov1", "online")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broker.client import hooks_fault
 from broker.errors import CertificateFileError, CredentialsError
+from broker.rehearsal import hooks_fault
 from tidesync.doctor import bursts
 from tidesync.doctor.finding import fail, ok, skipped, warn
 

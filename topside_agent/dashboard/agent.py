@@ -97,7 +97,7 @@ class DashboardAgent:
         if self._thread.is_alive():
             self._thread.join(_JOIN_S)
 
-    def wait_until_finished(self, timeout_s: float) -> bool:
+    def wait_until_finished(self, timeout_s: float | None) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
         return self._ended.is_set() or self.subscriber.wait_until_finished(timeout_s)
 

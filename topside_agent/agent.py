@@ -55,13 +55,8 @@ class TopsideAgent:
         self._departures: dict[str, LateStamp] = {}
         self._lull = Lull()
         self._outbox = Outbox(settings.topic_root, settings.topside)
-        self._connection = Connection(
-            settings,
-            self,
-            clock,
-            name=f"tidesync-topside-{settings.topside}",
-            will=self._outbox.status("offline"),
-        )
+        name, will = f"tidesync-topside-{settings.topside}", self._outbox.status("offline")
+        self._connection = Connection(settings, self, clock, name=name, will=will)
         self._publisher = Publisher(self._outbox, self._connection.publish)
         self._homeassistant = HomeAssistant(settings, self._connection.publish)
         self._handshakers = [self._handshaker(*pair) for pair in settings.http_urls.items()]

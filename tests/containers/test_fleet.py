@@ -1,7 +1,10 @@
 """Two vehicles on a shared broker, in containers: each result is right, whatever falls out."""
 
+import os
+import signal
 import time
 
+import pytest
 from fleet import AGENTS, VEHICLES, until
 
 PAUSE_S = 20
@@ -95,6 +98,20 @@ def test_everything_stops_in_three_seconds_on_sigterm_and_the_session_goes_on_co
     session.assert_complete(witness.published)
     assert set(recorded) < set(session.exchanges())
     assert session.state() == "stopped"
+    witness.assert_never_wrong()
+
+
+@pytest.mark.parametrize("service", ["broker", "rov1"])
+def test_what_dies_is_started_again(fleet, witness, service):
+    """Also after the broker was told to read its accounts anew, as the witness has done."""
+    container = fleet.container(service)
+    before = container.attrs["RestartCount"]
+    try:
+        os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
+    except PermissionError:
+        pytest.skip("who runs the tests may not kill a container's process")
+    until(lambda: fleet.container(service).attrs["RestartCount"] > before, 20, f"{service} started again")
+    witness.until_locked()
     witness.assert_never_wrong()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import signal
 import threading
 import time
@@ -47,35 +49,36 @@ def run_agent(agent: Agent, heartbeat_file: Path | None) -> int:
 
 def run_until_stopped(service: Service, watchdog: Watchdog | None = None) -> int:
     """Run `service` until SIGTERM (exit code 0), SIGINT (130), or its failure, which is raised."""
-    received: list[int] = []
-    wanted = threading.Event()
+    heard: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # unlike an Event, safe in a signal handler
 
     def note(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        wanted.set()
+        heard.put(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, note)
 
     def watch() -> None:
         if service.wait_until_finished(None):
-            wanted.set()
+            heard.put(None)
 
     service.start()
     threading.Thread(target=watch, name="end-watch", daemon=True).start()
     if watchdog:
         watchdog.started()
-    stuck = None
+    stuck = received = None
     try:
-        while stuck is None and not wanted.wait(_LOOK_S) and not service.wait_until_finished(0):
+        while stuck is None and not service.wait_until_finished(0):
+            with contextlib.suppress(queue.Empty):
+                received = heard.get(timeout=_LOOK_S)
+                break
             stuck = watchdog.look(time.monotonic_ns()) if watchdog else None
     finally:
         _end(service, watchdog, stuck)
     if service.failure is not None:
         raise service.failure
-    if stuck or not received:
+    if stuck or received is None:
         raise NotSoError(f"{stuck or 'it ended by itself'}; the log above says why, or where")
-    return 130 if signal.SIGINT in received else 0
+    return 130 if received == signal.SIGINT else 0
 
 
 def _end(service: Service, watchdog: Watchdog | None, stuck: str | None) -> None:

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 import pytest
 from boats import Boat
 from brokers import MOSQUITTO, until
+from command_line import tidesync
 from intruder import ROOT, Intruder, WitnessOfAll
-from secured import SecuredBroker, tidesync
+from secured import SecuredBroker
 
 from broker.settings import ConnectionSettings
 from topside_agent.recorder.agent import RecorderAgent

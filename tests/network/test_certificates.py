@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from boats import Boat
 from brokers import MOSQUITTO, until
-from secured import EncryptedBroker, tidesync
+from command_line import tidesync
+from secured import EncryptedBroker
 
 from broker.clock import SystemClock
 from broker.connection import Connection

@@ -55,7 +55,9 @@ class DashboardSettings(AgentSettings):
         "and names in .local are known",
     )
     frame_ancestor: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
-        (), description="Origin that may show the page in a frame (repeatable); * for any. Without buttons"
+        ("file:", "http://*.local:*", "http://192.168.2.2:*"),
+        description="Origin that may show the page in a frame (repeatable), without buttons; * for any site. "
+        "Else Cockpit: on the desktop, and on vehicles at their usual addresses",
     )
 
     @property

@@ -124,5 +124,5 @@ def test_the_address_of_the_socket_carries_what_opens_it():
     assert locked.get("/api/cockpit").status_code == 401
     found = locked.get("/api/cockpit", headers={"authorization": f"Bearer {TOKEN}"}).json()["websocket"]
     assert TOKEN not in found
-    with locked.websocket_connect(f"/{found}") as socket:
+    with locked.websocket_connect(f"ws://192.168.2.2:8780/{found}") as socket:
         assert socket.receive_text() == "tidesync-broker-connected=false"

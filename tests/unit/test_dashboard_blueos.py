@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from broker.clock import SystemClock
 from broker.version import VERSION
+from topside_agent.dashboard.access import Asker
 from topside_agent.dashboard.app import make_app
 from topside_agent.dashboard.assets import FOLDER
 from topside_agent.dashboard.settings import DashboardSettings
@@ -118,11 +119,17 @@ def test_cockpit_on_the_desktop_and_on_a_vehicle_may_frame_the_page_without_a_se
     assert "x-frame-options" not in client().get("/").headers
 
 
+def test_framing_can_be_kept_to_its_own_origin():
+    policy = client(frame_ancestor=("self",)).get("/").headers["content-security-policy"]
+    assert policy.endswith("frame-ancestors 'self'")
+
+
 def test_the_address_of_the_socket_carries_what_opens_it():
     assert client().get("/api/cockpit").json() == {"websocket": "cockpit"}
     locked = client(TOKEN)
     assert locked.get("/api/cockpit").status_code == 401
     found = locked.get("/api/cockpit", headers={"authorization": f"Bearer {TOKEN}"}).json()["websocket"]
     assert TOKEN not in found
-    with locked.websocket_connect(f"ws://192.168.2.2:8780/{found}") as socket:
-        assert socket.receive_text() == "tidesync-broker-connected=false"
+    token = found.removeprefix("cockpit?token=")
+    asker = Asker("WEBSOCKET", "/cockpit", {"host": "192.168.2.2:8780"}, token)
+    assert locked.app.state.served.gate.refuse(asker) is None

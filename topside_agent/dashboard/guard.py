@@ -71,7 +71,7 @@ def _refused(refusal: Refusal) -> JSONResponse:
 
 
 def _security_headers(frame_ancestors: Sequence[str]) -> dict[str, str]:
-    ancestors = " ".join(["'self'", *frame_ancestors])
+    ancestors = " ".join(["'self'", *(one for one in frame_ancestors if one != "self")])
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
         f"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"

@@ -125,6 +125,12 @@ def test_what_is_absent_is_not_told_and_so_is_never_nought(scene):
     }
 
 
+def test_nothing_is_told_that_a_peer_can_word_since_cockpit_runs_it(scene):
+    scene.hear("rov1", method="alert(1)", boot_id="alert(1)", error="timeout")
+    word = r'("[a-z0-9_-]+"|[a-z_]+|-?\d+(\.\d+)?(e-\d+)?)'
+    assert [line for line in scene.look(0) if not re.fullmatch(rf"tidesync-[a-z0-9-]+={word}", line)] == []
+
+
 def test_names_come_out_of_cockpit_as_they_are(scene):
     scene.hear("rov_1--b_", topside="boat__2")
     scene.hear("rov_1--b_", topside="other")

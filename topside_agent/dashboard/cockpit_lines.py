@@ -11,6 +11,10 @@ number. Number("") is 0, so an absent value is not sent at all; nor is NaN, whic
 
 Cockpit keeps the last value of a variable for ever. So nothing here is only withheld: the state says
 `unknown`, the age goes on growing, and a name whose vehicle is gone is told off with a last `unknown`.
+
+Cockpit's expressions put a value's text into JavaScript and run it (`evaluateDataLakeExpression` in
+src/libs/actions/data-lake-transformations.ts). So nothing is told that a peer can word as it likes: names are
+checked, all other words are ours.
 """
 
 from __future__ import annotations

@@ -35,12 +35,6 @@ class Account(BaseModel):
     may_forget: bool = False
     homeassistant: bool = False
 
-    def permissions(self, root: str) -> Permissions:
-        """What it may publish and read below `root`."""
-        return permissions(
-            root, self.role, self.name, may_forget=self.may_forget, homeassistant=self.homeassistant
-        )
-
 
 class Book(BaseModel):
     """All accounts of one broker, below one topic root."""
@@ -76,6 +70,17 @@ class Book(BaseModel):
     def find(self, name: str) -> Account | None:
         """The account of that name."""
         return next((account for account in self.accounts if account.name == name), None)
+
+    def permissions(self, account: Account) -> Permissions:
+        """What one of these accounts may publish and read."""
+        return permissions(
+            self.topic_root,
+            account.role,
+            account.name,
+            topsides=[one.name for one in self.accounts if one.role == "topside"],
+            may_forget=account.may_forget,
+            homeassistant=account.homeassistant,
+        )
 
     def added(self, account: Account, *, replace: bool = False) -> Self:
         """With `account`; one of its name must be of its role, and to be replaced."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from schemas import topics
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from schemas.topics import Role, TopicKind
 
 
@@ -24,9 +26,18 @@ _HOMEASSISTANT = "homeassistant/device/+/config"
 
 
 def permissions(
-    root: str, role: Role, name: str, *, may_forget: bool = False, homeassistant: bool = False
+    root: str,
+    role: Role,
+    name: str,
+    *,
+    topsides: Sequence[str],
+    may_forget: bool = False,
+    homeassistant: bool = False,
 ) -> Permissions:
     """The rights of the account `name`: a vehicle or topside stands in its topics under its own name alone.
+
+    A vehicle answers `topsides`, and nobody else: who may write `pong/+` may have the broker keep a message
+    for every name that it can think of.
 
     `may_forget` adds what `tidesync forget` clears: all that is retained of vehicles. Who may publish an
     empty message may publish any other, so such an account can speak for every vehicle. `homeassistant` lets
@@ -38,9 +49,19 @@ def permissions(
     announces = may_forget or (homeassistant and role == "topside")
     hears = may_forget or (homeassistant and role != "topside")
     return Permissions(
-        (*(topics.subscription(root, kind, **own) for kind in sent), *[_HOMEASSISTANT] * announces),
+        (*_sent(root, sent, own, topsides), *[_HOMEASSISTANT] * announces),
         (*(topics.subscription(root, kind, **own) for kind in read), *[_HOMEASSISTANT] * hears),
     )
+
+
+def _sent(
+    root: str, kinds: Sequence[TopicKind], own: dict[str, str], topsides: Sequence[str]
+) -> Iterator[str]:
+    for kind in kinds:
+        if kind is topics.PONG:
+            yield from (topics.subscription(root, kind, **own, topside=topside) for topside in topsides)
+        else:
+            yield topics.subscription(root, kind, **own)
 
 
 def _is_forgotten(kind: TopicKind) -> bool:

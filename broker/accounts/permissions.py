@@ -43,7 +43,7 @@ def permissions(
     empty message may publish any other, so such an account can speak for every vehicle. `homeassistant` lets
     topsides announce to Home Assistant, and others read it.
     """
-    own = {role: name} if role in {"vehicle", "topside"} else {}
+    own: dict[str, str] = {role: name} if role in {"vehicle", "topside"} else {}
     sent = [kind for kind in topics.TOPICS if role in kind.senders or (may_forget and _is_forgotten(kind))]
     read = [kind for kind in topics.TOPICS if role in kind.readers]
     announces = may_forget or (homeassistant and role == "topside")

@@ -1,6 +1,7 @@
-"""The compose project under attack: honest vehicles are measured and recorded meanwhile, and all is judged."""
+"""The compose project under attack: honest vehicles are measured meanwhile, and every row is judged."""
 
 import json
+import os
 import platform
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from deadline import until
 from fleet import Fleet, FleetWitness
 from intruder import Intruder, WitnessOfAll
-from raw_mqtt import RawClient
+from raw_mqtt import CONNACK, RawClient, connect
 
 from broker.settings import ConnectionSettings
 
@@ -116,13 +117,16 @@ class Siege:
         script = f'set -e; {adding}; printf "%s" "{entry}" >> /mosquitto/config/acl'
         printed = self.fleet.run("accounts", "sh", "-c", script).stdout.split()
         self.passwords |= dict(zip(ACCOUNTS, printed, strict=True))
-        self.fleet.container("broker").kill("SIGHUP")
+        self.fleet.container("broker").restart(timeout=3)
         until(lambda: self.is_let_in("watcher"), 10, "the new accounts")
 
     def is_let_in(self, name):
-        intruder = Intruder(self.fleet.url, name, self.passwords[name])
-        intruder.end()
-        return intruder.refusal is None
+        try:
+            with RawClient(self.address) as client:
+                client.send(connect(name, name, self.passwords.get(name, "x")))
+                return client.wait_for(CONNACK, 3) and client.refusal == 0
+        except OSError:
+            return False
 
     # Who attacks
 
@@ -150,7 +154,7 @@ class Siege:
 
     @contextmanager
     def attack(self, what, by, *, vehicles=HONEST, flood=False):
-        """Measure and judge one row; the honest `vehicles` must be right throughout, and locked in the end."""
+        """Measure and judge one row: `vehicles` must be right throughout, and locked in the end."""
         row = Row(what, by)
         first, began = len(self.judge.judged), time.monotonic()
         before = self._take()
@@ -163,9 +167,8 @@ class Siege:
         between = [mb for at, mb, _ in self._samples if before[0] <= at <= after[0]]
         row.memory_mb = [before[1], max([*between, before[1], after[1]]), after[1]]
         self.judge.until_locked(vehicles, 45)
-        self._judge(
-            row, [one for one in self.judge.judged[first:] if one.result.vehicle in vehicles], vehicles
-        )
+        judged = [one for one in self.judge.judged[first:] if one.result.vehicle in vehicles]
+        self._judge(row, judged, vehicles)
         self.rows.append(row)
 
     def _judge(self, row, judged, vehicles):
@@ -188,15 +191,20 @@ class Siege:
         return json.loads(self.fleet.container(vehicle).exec_run(["python", "-c", asked]).output)
 
     def figures(self):
+        """Everything that the document is made from."""
         return {
-            "machine": f"{platform.system()} {platform.release()}",
+            "machine": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores",
             "rows": [asdict(row) for row in self.rows],
         }
 
+    def sample(self):
+        """Have the broker's memory looked at now."""
+        self._samples.append(self._take())
+
     def _sample(self):
         while self._sampling.wait(0):
-            self._samples.append(self._take())
-            time.sleep(0.5)
+            self.sample()
+            time.sleep(0.25)
 
     def _take(self):
         """Now, the broker's memory in MB without the page cache, and its CPU time in ns."""

@@ -5,8 +5,6 @@
 
 import json
 import os
-import select
-import socket
 import ssl
 import time
 from contextlib import ExitStack
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from deadline import until
+from fleet import Session
 from impostor import Impostor, StrictBroker
 from intruder import ROOT
 from raw_mqtt import (
@@ -47,6 +46,29 @@ STOLEN = "rov2's password"
 WITH = {"expired": "an expired", "foreign": "somebody else's"}
 HUNDRED_MB = 100_000_000
 LARGE = bytes(131_000)
+SILENT = """
+import socket, sys, time
+
+def ended(one):
+    one.settimeout(0)
+    try:
+        return one.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+opened = [socket.create_connection(("broker", 1883), 10) for _ in range(int(sys.argv[1]))]
+time.sleep(3)
+standing = sum(not ended(one) for one in opened)
+late = socket.create_connection(("broker", 1883), 10)
+try:
+    late.sendall(bytes.fromhex("100c00044d5154540402003c0000"))
+    answered = bool(late.recv(4))
+except OSError:
+    answered = False
+print(standing, int(answered))
+"""
 LONG_AGO = datetime(2021, 1, 1, tzinfo=UTC)
 
 OF_ROV1 = [
@@ -88,7 +110,7 @@ def slow(siege):
 
 
 @pytest.fixture
-def stolen(siege, slow):
+def stolen(siege, slow):  # noqa: ARG001 - it has begun by then
     """rov2's password is in other hands, and rov2 itself is away."""
     if siege.fleet.container("rov2").status == "running":
         siege.fleet.container("rov2").stop(timeout=3)
@@ -145,12 +167,16 @@ def pour(client, size):
     return sent
 
 
-def has_ended(open_socket):
-    readable, _, _ = select.select([open_socket], [], [], 0)
-    try:
-        return bool(readable) and open_socket.recv(1) == b""
-    except OSError:
-        return True
+def silent(siege, count):
+    """Open so many connections that say nothing, for some seconds: how many the broker leaves standing.
+
+    From a container: the engine's proxy on the way from this machine would hold on to each.
+    """
+    done = siege.fleet.container("recorder").exec_run(["python", "-c", SILENT, str(count)])
+    assert done.exit_code == 0, done.output
+    standing, answered = map(int, done.output.split())
+    assert not answered, "one more was let in"
+    return standing
 
 
 def flood_pings(flooder, rate_hz, seconds):
@@ -372,13 +398,10 @@ def test_500_connections_of_one_account_are_one(siege, stolen):
 
 
 def test_connections_that_say_nothing_are_counted(siege):
-    with siege.attack("open 600 connections and say nothing", "no password") as row, ExitStack() as stack:
-        opened = [stack.enter_context(socket.create_connection(siege.address, 10)) for _ in range(600)]
-        until(lambda: sum(map(has_ended, opened)) >= 90, 20, "connections refused")
-        standing = 600 - sum(map(has_ended, opened))
+    with siege.attack("open 600 connections and say nothing", "no password") as row:
+        standing = silent(siege, 600)
         assert 400 <= standing <= 500
-        assert siege.judge.connection.up
-        row.bounded(f"{standing} stood beside the fleet's, {600 - standing} were closed at once")
+        row.bounded(f"{standing} stood beside the fleet's, the rest was closed: nobody new got in meanwhile")
     until(lambda: siege.is_let_in("operator"), 10, "room for the next")
 
 
@@ -424,12 +447,13 @@ def test_what_is_never_released_is_not_kept_without_end(siege, stolen):
             intruder.send(PING)
             intruder.wait_for(PINGRESP, 20)
             received = intruder.answers.count(PUBREC)
-        row.bounded(f"{received} were received; what waits for its release is limited to 64 MiB a client")
+            siege.sample()
+        row.bounded(f"{received} were received; 100 are kept in flight, and 64 MiB wait behind them")
 
 
 def test_only_countable_messages_are_retained_for_a_vehicle(siege, stolen):
     with siege.attack(
-        "have 1000 messages of 100 KB retained under names of its own", STOLEN, flood=True
+        "have 1000 messages of 100 KB retained, under names of its own", STOLEN, flood=True
     ) as row:
         kept_before = retained(siege)
         with siege.raw(stolen) as intruder:
@@ -440,6 +464,7 @@ def test_only_countable_messages_are_retained_for_a_vehicle(siege, stolen):
                 intruder.send(publish(f"{ROOT}vehicle/rov2/{rest}", LARGE, retain=True))
             intruder.send(PING)
             assert intruder.wait_for(PINGRESP, 30)
+            siege.sample()
             kept = retained(siege) - kept_before
             for rest in ("event", "pong/topside"):
                 intruder.send(publish(f"{ROOT}vehicle/rov2/{rest}", b"", retain=True))
@@ -447,18 +472,26 @@ def test_only_countable_messages_are_retained_for_a_vehicle(siege, stolen):
         row.bounded("4 topics are its own, and one more for each topside: 2 were kept, nothing else")
 
 
-def test_subscriptions_without_end_end_the_subscriber(siege, stolen):
-    with siege.attack("subscribe to filters 64 KB long, without end", STOLEN, flood=True) as row:
-        with siege.raw(stolen) as intruder:
-            granted = 0
-            for number in range(3000):
-                if not intruder.send(subscribe([f"{number}/{side}{'x' * 65_000}" for side in "ab"])):
-                    break
-                granted = 2 * intruder.answers.count(SUBACK)
+@pytest.mark.parametrize("clean", [True, False])
+def test_subscriptions_without_end_end_the_subscriber(siege, stolen, clean):
+    what = "subscribe to filters 64 KB long, without end" + (", in a session that stays" if not clean else "")
+    with siege.attack(what, STOLEN, flood=True) as row:
+        with siege.raw(stolen, clean=clean) as intruder:
+            granted = subscribe_without_end(siege, intruder)
             assert intruder.closed.wait(10)
-        row.bounded(
-            f"thrown out after {granted}: the broker's heap is limited to 256 MiB, not only by the system"
-        )
+        siege.judge.until_locked(["rov1", "rov3"])  # while the broker has nothing left to give
+        row.bounded(f"thrown out after {granted}: the broker's heap is limited to 256 MiB")
+    siege.raw(stolen, clean=True).close()
+
+
+def subscribe_without_end(siege, intruder):
+    """How many filters were granted until the broker had enough, of 6000."""
+    for number in range(3000):
+        if not intruder.send(subscribe([f"{number}/{side}{'x' * 65_000}" for side in "ab"])):
+            break
+        if number % 50 == 0:
+            siege.sample()
+    return 2 * intruder.answers.count(SUBACK)
 
 
 def test_packets_that_break_the_protocol_end_their_connection(siege, stolen):
@@ -499,7 +532,7 @@ def test_two_that_have_one_password_harm_each_other_alone(siege, rov2_back):
         assert [one for one in siege.judge.judged[first:] if not one.right] == []
         again = siege.health("rov2")["reconnects"] - before
         row.bounded(
-            f"they end each other ({again} times): rov2 has gaps, nobody else; rov2's results stay right"
+            f"they end each other ({again} times): gaps for rov2 and nobody else, no wrong result of it"
         )
 
 
@@ -512,7 +545,17 @@ def test_who_connects_slowly_is_ended(siege, slow):
         row.bounded(f"ended: {took}")
 
 
-def test_the_session_that_was_recorded_meanwhile_is_complete(siege, rov2_back):
+def test_after_a_reload_the_system_counts_connections(siege):
+    siege.fleet.container("broker").kill("SIGHUP")
+    what = "open 1100 connections and say nothing, after mosquitto was told to reload"
+    with siege.attack(what, "no password") as row:
+        standing = silent(siege, 1100)
+        assert 900 <= standing <= 1024
+        row.bounded(f"mosquitto forgets its own limit then: {standing} stood, as many as it may open files")
+    until(lambda: siege.is_let_in("operator"), 10, "room for the next")
+
+
+def test_the_session_that_was_recorded_meanwhile_is_complete(siege, rov2_back):  # noqa: ARG001 - its last exchanges too
     siege.fleet.operator("session", "stop", "siege")
     session = Session(siege.fleet, "siege", "siege")
     session.assert_complete(siege.judge.published, ("rov1", "rov2", "rov3"))

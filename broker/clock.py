@@ -10,8 +10,12 @@ import os
 import time
 import uuid
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SLEW_LIMIT_PPM = 500
 """The fastest that Linux slews realtime (adjtimex: MAXFREQ, and adjtime's fixed rate)."""
@@ -39,8 +43,7 @@ class Clock(Protocol):
         """Nanoseconds that nobody can step or slew; stops in suspend."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """RAW at an instant, and how far realtime stood ahead of it then.
 
     `width_ns` is the gap between the two raw readings that bracket the realtime one, and the clocks' own
@@ -69,20 +72,20 @@ def read(clock: Clock) -> Reading:
     So the reading is taken as early as the call can: late enough for a receive stamp, which must not be
     earlier than the arrival, and early enough for a transmit stamp, which must not be later than the send.
     """
-    first_raw = clock.raw_ns()
-    best = _bracket(clock)
-    for _ in range(_READ_ATTEMPTS - 1):
-        if best.width_ns <= _NARROW_NS:
-            break
-        best = min(best, _bracket(clock), key=lambda reading: reading.width_ns)
-    return Reading(first_raw, best.realtime_minus_raw_ns, best.width_ns)
-
-
-def _bracket(clock: Clock) -> Reading:
-    before = clock.raw_ns()
-    realtime = clock.realtime_ns()
-    after = clock.raw_ns()
-    return Reading(before, realtime - (before + after) // 2, after - before + clock.resolution_ns)
+    raw_ns, realtime_ns = clock.raw_ns, clock.realtime_ns
+    first = raw_ns()
+    realtime = realtime_ns()
+    after = raw_ns()
+    width, difference = after - first, realtime - (first + after) // 2
+    attempts = 1
+    while width > _NARROW_NS and attempts < _READ_ATTEMPTS:
+        before = raw_ns()
+        realtime = realtime_ns()
+        after = raw_ns()
+        if after - before < width:
+            width, difference = after - before, realtime - (before + after) // 2
+        attempts += 1
+    return Reading(first, difference, width + clock.resolution_ns)
 
 
 def machine_boot_id() -> str:
@@ -93,23 +96,22 @@ def machine_boot_id() -> str:
         return str(uuid.uuid4())
 
 
+def _raw_clock() -> Callable[[], int]:
+    raw_id = getattr(time, "CLOCK_MONOTONIC_RAW", None)
+    return time.perf_counter_ns if raw_id is None else partial(time.clock_gettime_ns, raw_id)
+
+
 class SystemClock:
-    """This machine's clocks."""
+    """This machine's clocks, read with no Python in between: an exchange reads them a dozen times."""
+
+    realtime_ns = staticmethod(time.time_ns)
+    """CLOCK_REALTIME."""
+    raw_ns = staticmethod(_raw_clock())
+    """CLOCK_MONOTONIC_RAW where the system has it, else the performance counter."""
 
     def __init__(self) -> None:
         self.boot_id = machine_boot_id()
-        self._raw_id = getattr(time, "CLOCK_MONOTONIC_RAW", None)
         self.resolution_ns = self._resolution_ns()
-
-    def realtime_ns(self) -> int:
-        """CLOCK_REALTIME."""
-        return time.time_ns()
-
-    def raw_ns(self) -> int:
-        """CLOCK_MONOTONIC_RAW where the system has it, else the performance counter."""
-        if self._raw_id is None:
-            return time.perf_counter_ns()
-        return time.clock_gettime_ns(self._raw_id)
 
     def _resolution_ns(self) -> int:
         steps_s = (time.get_clock_info("time").resolution, time.get_clock_info("perf_counter").resolution)

@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import WebsocketConnectionError
 
-from broker.arrivals import Arrivals
-from broker.clock import read
+from broker.client.make import authenticate, make_client
+from broker.client.traffic import Incoming, Outgoing, Owner
+from broker.client.waiting import Waiting
+from broker.client.wakeup import Wakeup
 from broker.errors import BrokerError, BrokerUnreachableError, CertificateFileError, connect_error
 from broker.loop import Loop
-from broker.make_client import authenticate, make_client
+from broker.owners_turn import OwnersTurn
 from broker.seldom import Seldom
-from broker.tls import expiry_notices
-from broker.traffic import Incoming, Outgoing, Owner
+from broker.tls.context import expiry_notices
 from broker.trials import Trials
-from broker.waiting import Waiting
-from broker.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from paho.mqtt.client import Client, MQTTMessage
+    from paho.mqtt.client import Client
     from paho.mqtt.reasoncodes import ReasonCode
 
     from broker.clock import Clock
@@ -42,7 +40,6 @@ _log = logging.getLogger(__name__)
 _CONNACK_TIMEOUT_NS = 10_000_000_000
 _CONNECT_PATIENCE_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
-_MAX_WAIT_S = 0.5
 
 
 class Connection:
@@ -73,25 +70,21 @@ class Connection:
         self._clock = clock
         self._say = Seldom(_log, clock)
         self._trials = Trials(settings, name if persistent else None)
-        self._posted: deque[Callable[[], object]] = deque()
         self._wakeup = Wakeup()
         self._stopping = threading.Event()
         self._finished = threading.Event()
         self._up = threading.Event()
+        self.up = False
+        """Whether the broker has accepted the connection and it stands."""
         self._farewell: Sequence[Outgoing] = ()
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
         self._client = make_client(settings, name, will, persistent=persistent)
         self._client.on_connect = self._on_connect
-        self._client.on_message = self._on_message
-        self._arrivals = Arrivals(clock, self._client, self._say)
+        self._turn = OwnersTurn(owner, clock, self._client, self._say)
+        self._client.deliver = self._turn.deliver
         self._waiting = Waiting(self._client, self._wakeup)
 
     # Any thread
-
-    @property
-    def up(self) -> bool:
-        """Whether the broker has accepted the connection and it stands."""
-        return self._up.is_set()
 
     @property
     def reconnects(self) -> int:
@@ -113,12 +106,12 @@ class Connection:
     @property
     def receive_stamp(self) -> StampKind:
         """Where arrivals are stamped, as far as this connection has shown."""
-        return self._arrivals.stamp
+        return self._turn.arrivals.stamp
 
     @property
     def unstamped_because(self) -> str | None:
         """Why arrivals are stamped in user space, once that is known."""
-        return self._arrivals.unstamped_because
+        return self._turn.arrivals.unstamped_because
 
     @property
     def transmit_stamp(self) -> StampKind:
@@ -139,7 +132,7 @@ class Connection:
 
     def post(self, work: Callable[[], object]) -> None:
         """Have `work` called in the network thread."""
-        self._posted.append(work)
+        self._turn.post(work)
         self._wakeup.wake()
 
     def stop(self, farewell: Sequence[Outgoing] = (), timeout_s: float = 0.8) -> None:
@@ -152,15 +145,11 @@ class Connection:
 
     # The network thread
 
-    def publish(self, message: Outgoing) -> bool:
+    def publish(self, *messages: Outgoing) -> bool:
         """Send now, from within a callback too; false (and nothing queued) while there is no connection."""
-        if not self._up.is_set():
+        if not self.up:
             return False
-        if message.late is None:
-            self._client.publish(message.topic, message.payload, message.qos, message.retain)
-        else:
-            self._client.publish_late(message.topic, message.payload, message.late, self._clock.raw_ns)
-        self._client.loop_write()
+        self._client.send(messages, self._clock.raw_ns)
         return True
 
     def subscribe(self, filters: Sequence[tuple[str, int]]) -> None:
@@ -176,7 +165,7 @@ class Connection:
             while not self._stopping.is_set() and self.failure is None:
                 self._connect_once()
         finally:
-            self._up.clear()
+            self._set_up(False)
             self._finished.set()
 
     def _connect_once(self) -> None:
@@ -195,14 +184,14 @@ class Connection:
             self._say.warning("the system keeps Nagle's algorithm on: expect delays of 40 ms")
         opened_ns = self._clock.raw_ns()
         reason = self._serve(opened_ns)
-        was_up = self._up.is_set()
-        self._up.clear()
+        was_up = self.up
+        self._set_up(False)
         if self._trials.ended(self._clock.raw_ns() - opened_ns, was_up=was_up):
             self._say.forget()
         if self._stopping.is_set():
             return
         if was_up:
-            self._guarded(lambda: self._owner.disconnected(reason))
+            self._turn.call(lambda: self._owner.disconnected(reason))
         verdict = self._trials.verdict(reason)
         if isinstance(verdict, BrokerError):
             self.failure = verdict
@@ -224,8 +213,7 @@ class Connection:
         while True:
             pause_s = self._work()
             if self._stopping.is_set():
-                for message in self._farewell:
-                    self.publish(message)
+                self.publish(*self._farewell)
                 self._waiting.leave(self._clock.raw_ns)
                 return "stopped"
             if self._client.socket() is None:
@@ -237,18 +225,7 @@ class Connection:
     def _work(self) -> float:
         """Do what was posted and what is due; returns how long the wait may be, in seconds."""
         self.loop.turns += 1
-        while self._posted:
-            self._guarded(self._posted.popleft())
-        wait_s = _MAX_WAIT_S
-
-        def tick() -> None:
-            nonlocal wait_s
-            now = read(self._clock)
-            self._arrivals.observe(now)
-            wait_s = self._owner.tick(now)
-
-        self._guarded(tick)
-        return max(0.0, min(wait_s, _MAX_WAIT_S))
+        return self._turn.take()
 
     def _on_connect(
         self, _client: Client, _: object, _flags: object, reason: ReasonCode, *_rest: object
@@ -258,25 +235,14 @@ class Connection:
             return
         self._trials.accepted()
         self.problem = None
-        self._up.set()
+        self._set_up(True)
         _log.info("connected to broker %s", self.address)
         for notice in expiry_notices(self._client.peer_certificate(), self._settings):
             self._say.warning(notice)
-        self._arrivals.begin()
-        self._guarded(self._owner.connected)
+        self._turn.arrivals.begin()
+        self._client.resume()
+        self._turn.call(self._owner.connected)
 
-    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        received, stamp = self._arrivals.reading()
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:  # a broker that lets it through breaks MQTT [1.5.3-1]
-            return
-        incoming = Incoming(topic, bytes(message.payload), message.retain, received, stamp)
-        self._guarded(lambda: self._owner.received(incoming))
-
-    def _guarded(self, work: Callable[[], object]) -> None:
-        """Run the owner's code; its fault is logged and must not end the connection."""
-        try:
-            work()
-        except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
-            _log.exception("a fault of this program, please report it; going on")
+    def _set_up(self, up: bool) -> None:
+        self.up = up
+        (self._up.set if up else self._up.clear)()

@@ -72,7 +72,7 @@ class EmbeddedBroker:
         if self._thread.is_alive():
             self._thread.join(2.0)
 
-    def wait_until_finished(self, timeout_s: float) -> bool:
+    def wait_until_finished(self, timeout_s: float | None) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
         if not self._settled.is_set():
             return False

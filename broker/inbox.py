@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from schemas import topics
 from schemas.base import InvalidMessageError, Message
@@ -21,8 +20,7 @@ _MOST_PEERS = 1000
 """Topics remembered for the once-a-minute rule; names come from the network, so they are bounded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """A message that is what its topic promises; `body` is the word where a status is plain text."""
 
     topic: Topic

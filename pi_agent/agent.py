@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 _MOST_EVENTS = 100
 """Kept while the broker is away, the newest: a clock that steps more often than that says nothing with it."""
 _SYNC_CHECK_NS = 5_000_000_000
-_TICK_S = 0.5
+_TICK_NS = 500_000_000
 _ONLINE_WAIT_S = 1.0
 """How long HTTP waits for MQTT to be up, so as not to slow it down."""
 
@@ -66,6 +66,7 @@ class PiAgent:
         self._last_ping: tuple[str, int] | None = None
         self._synchronized = self._real and clock_synchronized()
         self._sync_checked_ns = self._started.raw_ns
+        self._tick_due_ns = 0
         self._receive_stamp: StampKind = "user"
         self._http: HttpThread | None = None
         self._http_port: int | None = None
@@ -118,7 +119,7 @@ class PiAgent:
         if self._http is not None:
             self._http.join()
 
-    def wait_until_finished(self, timeout_s: float) -> bool:
+    def wait_until_finished(self, timeout_s: float | None) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
 
@@ -170,31 +171,34 @@ class PiAgent:
             return
         if isinstance(letter.body, Ping):
             self._answer(letter.body, letter.topic, message)
-        elif isinstance(letter.body, Info):
+            return
+        self._tick_due_ns = 0  # what it calls for is announced at once
+        if isinstance(letter.body, Info):
             self._heard_info(letter.body, message.received.raw_ns)
         elif letter.topic.kind is topics.STATUS:
             self._presence.heard_status(str(letter.body), message.received.raw_ns)
 
     def tick(self, now: Reading) -> float:
         """Announce again what is due; look now and then whether NTP steers the clock."""
+        left_ns = self._tick_due_ns - now.raw_ns
+        if left_ns > 0:
+            return left_ns / 1e9
+        self._tick_due_ns = now.raw_ns + _TICK_NS
         if self._connection.up:
             self._check_synchronized(now.raw_ns)
             if self._connection.receive_stamp != self._receive_stamp:
                 self._announce("info")
             for what in self._presence.due(now.raw_ns):
                 self._announce(what)
-        return _TICK_S
+        return _TICK_NS / 1e9
 
     def _answer(self, ping: Ping, topic: Topic, message: Incoming) -> None:
         assert topic.topside is not None
         pong_topic = self._outbox.pong_topic(topic.topside)  # before the stamp, which is to be the last thing
+        transmit_stamp = self._connection.transmit_stamp
+        now = read(self._clock)
         pong = answer(
-            ping,
-            message.received,
-            message.stamp,
-            read(self._clock),
-            self._answerer,
-            transmit_stamp=self._connection.transmit_stamp,
+            ping, message.received, message.stamp, now, self._answerer, transmit_stamp=transmit_stamp
         )
         if isinstance(pong, str):
             self._unanswered[pong] += 1

@@ -14,6 +14,9 @@ _TFD_TIMER_CANCEL_ON_SET = 2
 _NEVER_S = 2 ** (8 * ctypes.sizeof(ctypes.c_long) - 1) - 1
 """The last second that the C library can name; on 32-bit systems it comes in 2038."""
 _READ_ATTEMPTS = 4
+_NARROW_NS = 1_000_000
+"""Little beside the sleeps that count; two clocks are read within a microsecond."""
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 
 _libc = None if sys.platform == "win32" else ctypes.CDLL(None, use_errno=True)
 
@@ -65,15 +68,19 @@ class ClockSetTimer:
 def suspended_ns() -> int:
     """How long the machine has slept since it booted: BOOTTIME − MONOTONIC, ns; 0 where that is not known.
 
-    Read between two interrupts of this thread it can only come out too small, so the largest of a few counts.
+    A thread that is put aside between the two makes it come out too small, so what took long is read again.
     """
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)
-    if boottime is None:
+    if _BOOTTIME is None:
         return 0
-    return max(
-        time.clock_gettime_ns(boottime) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        for _ in range(_READ_ATTEMPTS)
-    )
+    read_ns, slept_ns = time.clock_gettime_ns, 0
+    for _ in range(_READ_ATTEMPTS):
+        before_ns = read_ns(time.CLOCK_MONOTONIC)
+        boot_ns = read_ns(_BOOTTIME)
+        after_ns = read_ns(time.CLOCK_MONOTONIC)
+        slept_ns = max(slept_ns, boot_ns - after_ns)
+        if after_ns - before_ns < _NARROW_NS:
+            break
+    return slept_ns
 
 
 def clock_synchronized() -> bool:

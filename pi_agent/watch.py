@@ -99,6 +99,7 @@ class ClockWatcher:
         self.loop = Loop("the clock's watch")
         self._stopping = threading.Event()
         self._wake_read, self._wake_write = socket.socketpair()
+        self._sources = [source.fileno() for source in (self._wake_read, notice) if source is not None]
         self._thread = threading.Thread(target=self._run, name="clock-watch", daemon=True)
 
     def start(self) -> None:
@@ -124,11 +125,8 @@ class ClockWatcher:
 
     def wait(self) -> None:
         """Wait until it is time for the next look."""
-        sources: list[socket.socket | SetNotice] = [self._wake_read]
-        if self._notice is not None:
-            sources.append(self._notice)
-        readable, _, _ = select.select(sources, [], [], POLL_S)
-        if self._notice is not None and self._notice in readable:
+        readable, _, _ = select.select(self._sources, [], [], POLL_S)
+        if self._notice is not None and self._notice.fileno() in readable:
             self._notice.acknowledge()
 
     def _run(self) -> None:

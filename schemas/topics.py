@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +15,8 @@ from schemas.base import MAX_MESSAGE_BYTES, InvalidMessageError, Message, Schema
 from schemas.names import InvalidNameError, root_name, session_name, topside_name, vehicle_name
 
 VERSION = "v1"
+_REMEMBERED = 4096
+"""Topics built and parsed that are not looked at again; names come from the network, so they are bounded."""
 Role = Literal["vehicle", "topside", "recorder", "dashboard", "operator"]
 """Who speaks at the broker: each has accounts of its own, and they may do what the table says."""
 
@@ -32,7 +35,7 @@ class InvalidTopicError(SchemasError, ValueError):
         self.topic = topic
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TopicKind:
     """A row of the table. `payload` is None where plain text (`online`, `offline`) goes.
 
@@ -186,6 +189,7 @@ class Topic:
     session: str | None = None
 
 
+@lru_cache(_REMEMBERED)
 def build(root: str, kind: TopicKind, **names: str) -> str:
     """The topic of `kind` with its names filled in; InvalidNameError on one that may not stand there."""
     filled = {key: _VALIDATORS[key](name) for key, name in names.items()}
@@ -201,6 +205,12 @@ def subscription(root: str, kind: TopicKind, **names: str) -> str:
     return f"{root_name(root)}/{VERSION}/{'/'.join(levels)}"
 
 
+def blueos_mirror(topside: str | None = None) -> str:
+    """Where a topside's mirror for BlueOS goes, or the filter for all. Not ours, so not in the table."""
+    return f"blueos/ext/tidesync-{topside_name(topside)}/json" if topside else "blueos/ext/+/json"
+
+
+@lru_cache(_REMEMBERED)
 def parse(root: str, topic: str) -> Topic:
     """The inverse of `build`; InvalidTopicError when it is none of ours or carries a forbidden name."""
     prefix = f"{root}/{VERSION}/"

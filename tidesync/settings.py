@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
 MODELS = {
-    "broker": "tidesync.broker_settings:BrokerSettings",
+    "broker": "tidesync.broker_commands.settings:BrokerSettings",
     "demo": "tidesync.demo.settings:DemoSettings",
     "pi": "pi_agent.settings:PiSettings",
     "topside": "topside_agent.settings:TopsideSettings",
@@ -40,7 +40,7 @@ MODELS = {
     "status": "broker.settings:ConnectionSettings",
     "watch": "broker.settings:ConnectionSettings",
     "wait": "broker.settings:ConnectionSettings",
-    "forget": "tidesync.forgetting:ForgetSettings",
+    "forget": "tidesync.fleet.forgetting:ForgetSettings",
     "doctor": "tidesync.doctor.settings:DoctorSettings",
 }
 """The settings of each command, imported only to tell a known key from an unknown one."""
@@ -155,7 +155,8 @@ def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Calla
     flag = f"--{name.replace('_', '-')}"
     kinds = _kinds(field)
     default = field.get_default(call_default_factory=True)
-    shown = "" if default in (None, False, ()) or field.is_required() else f"  [default: {default}]"
+    text = " ".join(map(str, default)) if isinstance(default, tuple) else default
+    shown = "" if default in (None, False, ()) or field.is_required() else f"  [default: {text}]"
     extras: dict[str, Any] = {"help": (field.description or "") + shown, "envvar": PREFIX + name.upper()}
     if bool in kinds:
         return click.option(flag, name, is_flag=True, default=None, **extras)

@@ -12,17 +12,18 @@ from broker.inbox import Inbox, Letter
 from broker.metrics import counts_of
 from schemas import messages, topics
 from topside_agent.agenda import Agenda
+from topside_agent.blueos_mirror import BlueosMirror
 from topside_agent.counts import TopsideCounts
 from topside_agent.handshaker import Handshaker
 from topside_agent.homeassistant import HomeAssistant
-from topside_agent.lull import Lull
+from topside_agent.lull import FEW, GATHER_NS, Lull
 from topside_agent.outbox import Outbox
 from topside_agent.publisher import Publisher
 from topside_agent.roster import Roster
 
 if TYPE_CHECKING:
+    from broker.client.late_stamp import LateStamp
     from broker.errors import BrokerError
-    from broker.late_stamp import LateStamp
     from broker.loop import Loop
     from topside_agent.exchanger import Reason
     from topside_agent.http_get import Got
@@ -55,14 +56,10 @@ class TopsideAgent:
         self._departures: dict[str, LateStamp] = {}
         self._lull = Lull()
         self._outbox = Outbox(settings.topic_root, settings.topside)
-        self._connection = Connection(
-            settings,
-            self,
-            clock,
-            name=f"tidesync-topside-{settings.topside}",
-            will=self._outbox.status("offline"),
-        )
-        self._publisher = Publisher(self._outbox, self._connection.publish)
+        name, will = f"tidesync-topside-{settings.topside}", self._outbox.status("offline")
+        self._connection = Connection(settings, self, clock, name=name, will=will)
+        mirror = BlueosMirror(settings.topside, wanted=settings.blueos_mirror)
+        self._publisher = Publisher(self._outbox, self._connection.publish, mirror)
         self._homeassistant = HomeAssistant(settings, self._connection.publish)
         self._handshakers = [self._handshaker(*pair) for pair in settings.http_urls.items()]
 
@@ -96,7 +93,7 @@ class TopsideAgent:
         self._connection.post(self._flush)
         self._connection.stop([self._outbox.status("offline")])
 
-    def wait_until_finished(self, timeout_s: float) -> bool:
+    def wait_until_finished(self, timeout_s: float | None) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
 
@@ -161,10 +158,9 @@ class TopsideAgent:
             measurement = self._roster[vehicle]
             self._serve(measurement, now)
             self._wake_at(measurement)
-        now_raw_ns = self._clock.raw_ns()
-        self._publish_released(now_raw_ns)
+        self._publish_released(now)
         due_ns = min(self._agenda.due_ns, self._lull.due_ns or _NEVER_NS)
-        return min(_IDLE_S, (due_ns - now_raw_ns) / 1e9)
+        return min(_IDLE_S, (due_ns - self._clock.raw_ns()) / 1e9)
 
     # What messages do
 
@@ -186,7 +182,7 @@ class TopsideAgent:
         if not measurement.exchanger.waiting and not follows:
             self._lull.answered(measurement.vehicle)
         self._publish_soon(measurement, now_raw_ns)
-        self._wake_at(measurement)
+        self._wake_at(measurement)  # the turn of the loop ends with a `tick`, which publishes
 
     def _on_status(self, letter: Letter) -> None:
         vehicle = letter.topic.vehicle
@@ -209,7 +205,7 @@ class TopsideAgent:
         if measurement is None:  # it was forgotten before this process began
             self._forget(vehicle)
         elif measurement.needs_handshake(self._clock.raw_ns(), since_raw_ns=0):  # it has long been silent
-            self._publisher.batches(measurement)
+            self._publisher.batches([measurement])
             self._forget(vehicle)
             _log.info("%s is forgotten: its status was cleared", vehicle)
 
@@ -262,37 +258,40 @@ class TopsideAgent:
     def _on_handshake(self, measurement: Measurement, got: Got) -> None:
         measurement.handshake(got)
         if self._connection.up:  # else the backlog keeps it until the broker is back
-            self._publisher.result(measurement, read(self._clock))
+            self._publisher.results([measurement], read(self._clock))
             self._wake_at(measurement)
 
     # What is due
 
     def _serve(self, measurement: Measurement, now: Reading) -> None:
         measurement.expire(now.raw_ns)
-        nonce = secrets.token_hex(8)
-        sent = read(self._clock)
-        ping = measurement.ping(sent, nonce)
-        if ping:
+        if measurement.ping_is_due(now.raw_ns):
+            self._ping(measurement)
+        self._publish_soon(measurement, now.raw_ns)
+
+    def _ping(self, measurement: Measurement) -> None:
+        nonce, sent = secrets.token_hex(8), read(self._clock)
+        if ping := measurement.ping(sent, nonce):
             message = self._outbox.ping(measurement.vehicle, ping, sent)
             if message.late is not None:
                 self._departures[measurement.vehicle] = message.late
             self._connection.publish(message)
             self._lull.sent(measurement.vehicle, sent.raw_ns)
-        self._publish_soon(measurement, sent.raw_ns)
 
     def _publish_soon(self, measurement: Measurement, now_raw_ns: int) -> None:
-        self._lull.wait(measurement.vehicle, now_raw_ns)
-        self._publish_released(now_raw_ns)
+        if measurement.has_news(now_raw_ns):
+            self._lull.wait(measurement.vehicle, now_raw_ns, GATHER_NS if len(self._roster) > FEW else 0)
 
-    def _publish_released(self, now_raw_ns: int) -> None:
-        for vehicle in self._lull.released(now_raw_ns):
-            measurement = self._roster[vehicle]
-            self._publisher.result(measurement, read(self._clock))
-            self._wake_at(measurement)
+    def _publish_released(self, now: Reading) -> None:
+        released = [self._roster[vehicle] for vehicle in self._lull.released(now.raw_ns)]
+        if released:
+            self._publisher.results(released, now)
+            for measurement in released:
+                self._wake_at(measurement)
 
     def _flush(self) -> None:
-        for measurement in self._roster:
-            self._publisher.batches(measurement)
+        if self._connection.up:
+            self._publisher.batches(self._roster)
 
     def _wake_at(self, measurement: Measurement) -> None:
         """Have the measurement served when it is next due; one standing entry a vehicle, the nearest."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from broker.clock import Reading
@@ -70,8 +70,7 @@ class Exchanger:
         """Take `raw_ns`, topside's RAW at the socket write, for the outstanding ping's origin."""
         outstanding = self._outstanding
         if outstanding and raw_ns > outstanding.sent.raw_ns:
-            sent = replace(outstanding.sent, raw_ns=raw_ns)
-            self._outstanding = replace(outstanding, sent=sent)
+            self._outstanding = _Outstanding(outstanding.ping, outstanding.sent._replace(raw_ns=raw_ns))
 
     def give_up(self) -> None:
         """Forget the outstanding ping: its pong will not come (the connection ended)."""

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _KEPT_ACROSS = {"step", "topside_step"}
 """Cuts that leave the RAW clocks as they were."""
-
-_NEVER_NS = 2**63
+_CURRENT = {"locked", "acquiring"}
+"""States that end when no exchange comes."""
 
 
 class Measurement:
@@ -62,14 +62,16 @@ class Measurement:
         self._changed = False
         self._last_state: State | None = None
         self._last_exchange_raw_ns: int | None = None
-        self._published_raw_ns: int | None = None
         self._result: OffsetResult | None = None
+        self._publish_due_ns = 0
+        self._publish_interval_ns = round(settings.publish_interval_s * 1e9)
+        self._silence_ns = round(settings.holdover_after_s * 1e9)
 
     def next_due_ns(self) -> int:
         """Topside's RAW at which `expire`, `ping` or `publish` may next have something to do."""
         if not self._something_to_say:
             return self.exchange_due_ns
-        return min(self.exchange_due_ns, self._publish_due_ns(), self._holdover_ns())
+        return min(self.exchange_due_ns, self._look_due_ns())
 
     @property
     def exchange_due_ns(self) -> int:
@@ -96,9 +98,13 @@ class Measurement:
         if self.exchanger.expire(now_raw_ns) and not self.fallback.asked:
             self._error = "timeout"
 
+    def ping_is_due(self, now_raw_ns: int) -> bool:
+        """Whether it is time for the next ping."""
+        return not self.exchanger.waiting and now_raw_ns >= self._schedule.due_ns
+
     def ping(self, now: Reading, nonce: str) -> Ping | None:
         """The ping that is due now, if one is."""
-        if self.exchanger.waiting or now.raw_ns < self._schedule.due_ns:
+        if not self.ping_is_due(now.raw_ns):
             return None
         self._schedule.sent(now.raw_ns)
         return self.exchanger.begin(now, nonce)
@@ -162,23 +168,23 @@ class Measurement:
 
     def publish(self, now: Reading) -> OffsetResult | None:
         """The result to publish now: once an interval, and at every change of state."""
-        if not self._something_to_say or not self._worth_a_look(now.raw_ns):
+        if not self.has_news(now.raw_ns):
             return None
         estimate = self._estimate(now)
         progress = self._progress(now.raw_ns)
         state = state_of(estimate, progress, self._settings)
-        due = self._changed or now.raw_ns >= self._publish_due_ns()
+        due = self._changed or now.raw_ns >= self._publish_due_ns
         if state == self._last_state and not due:
             return None
         self._last_state = state
-        self._published_raw_ns = now.raw_ns
+        self._publish_due_ns = now.raw_ns + self._publish_interval_ns
         self._changed = False
         self._result = result_of(self.vehicle, estimate, progress, self._settings)
         return self._result
 
     def standing(self, now_raw_ns: int) -> Standing:
         """How it stands at topside's RAW `now_raw_ns`; other threads may ask."""
-        newest_ns, result, published_ns = self._newest_raw_ns, self._result, self._published_raw_ns or 0
+        newest_ns, published_ns = self._newest_raw_ns, self._publish_due_ns - self._publish_interval_ns
         return Standing(
             vehicle=self.vehicle,
             exchanges=self.exchanger.seq,
@@ -186,7 +192,7 @@ class Measurement:
             rejected=dict(self.counts.rejected),
             delays=self.counts.delays,
             last_exchange_age_s=None if newest_ns is None else max(0, now_raw_ns - newest_ns) / 1e9,
-            result=result,
+            result=self._result,
             current=now_raw_ns - published_ns <= _overdue_ns(self._settings),
         )
 
@@ -203,20 +209,18 @@ class Measurement:
     def _newest_raw_ns(self) -> int | None:
         return self.fallback.last_raw_ns if self._on_http else self._last_exchange_raw_ns
 
-    @property
-    def _silence_ns(self) -> int:
-        return round(self._settings.holdover_after_s * 1e9)
+    def has_news(self, now_raw_ns: int) -> bool:
+        """Whether `publish` may have a result: a locked vehicle that answers is not looked at every time."""
+        if self._last_state == "locked" and not self._changed and now_raw_ns < self._look_due_ns():
+            return False
+        return self._something_to_say
 
-    def _worth_a_look(self, now_raw_ns: int) -> bool:
-        """Whether the state may have changed: a locked vehicle that answers is not looked at every time."""
-        due_ns = min(self._publish_due_ns(), self._holdover_ns())
-        return self._last_state != "locked" or self._changed or now_raw_ns >= due_ns
-
-    def _holdover_ns(self) -> int:
-        """When `locked` or `acquiring` ends if no exchange comes; far off when it has ended already."""
-        if self._newest_raw_ns is None or self._last_state not in {"locked", "acquiring"}:
-            return _NEVER_NS
-        return self._newest_raw_ns + self._silence_ns
+    def _look_due_ns(self) -> int:
+        """When a result is due, or `locked` or `acquiring` ends if no exchange comes."""
+        newest_ns = self._newest_raw_ns
+        if newest_ns is None or self._last_state not in _CURRENT:
+            return self._publish_due_ns
+        return min(self._publish_due_ns, newest_ns + self._silence_ns)
 
     def _estimate(self, now: Reading) -> Estimate | None:
         """At the last exchange while they come; carried forward to now once they do not."""
@@ -240,11 +244,6 @@ class Measurement:
             steps=self.estimator.steps,
             error="duplicate_vehicle" if duplicated else self._error,
         )
-
-    def _publish_due_ns(self) -> int:
-        if self._published_raw_ns is None:
-            return 0
-        return self._published_raw_ns + round(self._settings.publish_interval_s * 1e9)
 
 
 def _overdue_ns(settings: TopsideSettings) -> int:

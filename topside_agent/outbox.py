@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from broker.client.late_stamp import LateStamp, with_room
 from broker.connection import Outgoing
-from broker.late_stamp import LateStamp, with_room
 from schemas import topics
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from broker.clock import Reading
     from broker.connection import Outgoing
     from schemas.messages import ErrorWord, OffsetResult, State
+    from topside_agent.blueos_mirror import BlueosMirror
     from topside_agent.measurement import Measurement
     from topside_agent.outbox import Outbox
 
@@ -18,28 +19,32 @@ _log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """`send` returns whether a message is on its way; what is not stays in its backlog."""
+    """To be used while connected: what `send` takes reaches the broker, if over a later connection."""
 
-    def __init__(self, outbox: Outbox, send: Callable[[Outgoing], bool]) -> None:
+    def __init__(self, outbox: Outbox, send: Callable[..., bool], mirror: BlueosMirror) -> None:
         self._outbox = outbox
         self._send = send
+        self._mirror = mirror
         self._logged: dict[str, tuple[State, ErrorWord | None]] = {}
 
-    def result(self, measurement: Measurement, now: Reading) -> None:
-        """Publish what the measurement has to say at `now`, if that is worth a message."""
-        result = measurement.publish(now)
-        if result is None:
-            return
-        self._log_change(result)
-        self._send(self._outbox.result(result))
-        self.batches(measurement)
+    def results(self, measurements: Iterable[Measurement], now: Reading) -> None:
+        """Publish, in one write, what the measurements have to say at `now` that is worth a message."""
+        messages: list[Outgoing] = []
+        for measurement in measurements:
+            result = measurement.publish(now)
+            if result is not None:
+                self._log_change(result)
+                messages.append(self._outbox.result(result))
+                messages += self._batches(measurement)
+                messages += self._mirror.due(result, now)
+        if messages:
+            self._send(*messages)
 
-    def batches(self, measurement: Measurement) -> None:
+    def batches(self, measurements: Iterable[Measurement]) -> None:
         """Publish the exchanges that are finished."""
-        while payload := measurement.backlog.next_batch():
-            if not self._send(self._outbox.batch(measurement.vehicle, payload)):
-                return
-            measurement.backlog.published()
+        messages = [message for measurement in measurements for message in self._batches(measurement)]
+        if messages:
+            self._send(*messages)
 
     def again(self, measurement: Measurement, from_seq: int, to_seq: int) -> None:
         """Publish what is still kept of those exchanges once more."""
@@ -49,7 +54,14 @@ class Publisher:
     def forget(self, vehicle: str) -> None:
         """Have the broker retain no result of `vehicle`."""
         self._logged.pop(vehicle, None)
+        self._mirror.forget(vehicle)
         self._send(self._outbox.no_result(vehicle))
+
+    def _batches(self, measurement: Measurement) -> Iterator[Outgoing]:
+        backlog = measurement.backlog
+        while payload := backlog.next_batch():
+            yield self._outbox.batch(measurement.vehicle, payload)
+            backlog.published()
 
     def _log_change(self, result: OffsetResult) -> None:
         if self._logged.get(result.vehicle) == (result.state, result.error):

@@ -35,6 +35,10 @@ class Roster:
         """Every measurement."""
         return iter(self._measurements.values())
 
+    def __len__(self) -> int:
+        """How many are measured."""
+        return len(self._measurements)
+
     def get(self, vehicle: str | None) -> Measurement | None:
         """The measurement of `vehicle`, if it is measured."""
         return self._measurements.get(vehicle or "")

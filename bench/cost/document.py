@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.cost.stand_in import AGE_S
 from bench.peers.document import verdict_table
 from bench.tables import markdown_table, number, share
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from bench.cost.agent import Agent
     from bench.cost.pairs import Pair
+    from bench.cost.parts import Part
     from bench.cost.scale import Load
     from bench.peers.verdicts import Verdict
 
@@ -20,11 +22,14 @@ class Figures(NamedTuple):
     """Everything that a run measured."""
 
     machine: str
+    load_before: float
+    """Programs that ran or wanted to on average in the minute before, none of them ours."""
     seconds: float
     warm_up_s: float
     pairs: Sequence[Pair]
     agent: Agent | None
     loads: Sequence[Load]
+    parts: Sequence[Part]
     verdicts: Sequence[Verdict]
 
 
@@ -33,7 +38,15 @@ _INTRODUCTION = """# What an exchange costs
 Made by `make bench-cost` on {machine}.
 Each figure is taken over {seconds:g} s, from the kernel's own account of each process. CPU per exchange is
 everything that a process did in that time (results, batches, timers and keepalives included) divided by the
-exchanges.
+exchanges. Other programs share the machine, its processors and their caches (load average before this run:
+{load:.1f}): figures of one table can be compared, and ratios count. `docs/stamps.md` says what was tried.
+"""
+
+_PARTS = """What the parts take when one process repeats each of them with nothing else to do: all code and
+data are in the processor's caches then. `times`: how often a part comes in an exchange on each side, at one
+exchange a second, with an estimator that is {age_min:g} minutes old. The sums are what an exchange cannot go
+below; what an agent takes above that is finding cold caches at each wake-up, the kernel's waking, and the
+rest of its loop.
 """
 
 _PAIRS = """Ten exchanges a second through mosquitto, on the same machine in the same seconds: `tidesync
@@ -44,13 +57,14 @@ programs that talk to each other over TCP without any MQTT.
 _SCALE = """One `tidesync topside` and so many vehicles, which one cheap process stands in for. `made`: the
 share of the wanted exchanges that came about. Taken {warm_up:g} s after the first bursts. With few vehicles,
 what a process does once a second whatever happens is divided by few exchanges: the line through all sizes at
-one exchange a second tells the two apart.
+one exchange a second tells the two apart. Exchanges that were not made although topside took little of a
+processor were held up by what else ran on the machine.
 """
 
 
 def document(figures: Figures) -> str:
     """The whole page."""
-    parts = [_INTRODUCTION.format(machine=figures.machine, seconds=figures.seconds)]
+    parts = [_INTRODUCTION.format(machine=figures.machine, seconds=figures.seconds, load=figures.load_before)]
     parts += ["## What it must show\n", verdict_table(figures.verdicts) + "\n"]
     if figures.pairs:
         parts += ["## One vehicle\n", _PAIRS, pair_table(figures.pairs) + "\n"]
@@ -64,7 +78,21 @@ def document(figures: Figures) -> str:
             parts.append(
                 f"At one exchange a second: {rest_us} us a second at rest, {exchange_us} us per exchange.\n"
             )
+    if figures.parts:
+        told = _PARTS.format(age_min=AGE_S / 60)
+        parts += ["## Where it goes\n", told, part_table(figures.parts) + "\n"]
     return "\n".join(parts)
+
+
+def part_table(parts: Sequence[Part]) -> str:
+    body = [
+        [part.name, number(part.us), *(f"{times:g}" if times else "" for times in (part.topside, part.pi))]
+        for part in parts
+    ]
+    sums = [sum(part.us * part.topside for part in parts), sum(part.us * part.pi for part in parts)]
+    return markdown_table(
+        ["", "CPU us", "times, topside", "times, Pi"], [*body, ["sum, us", "", *map(number, sums)]]
+    )
 
 
 def pair_table(pairs: Sequence[Pair]) -> str:

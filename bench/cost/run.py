@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 from bench.cost.agent import agent
 from bench.cost.document import Figures, document
 from bench.cost.pairs import pairs
+from bench.cost.parts import parts
 from bench.cost.scale import Size, load
 from bench.cost.verdicts import verdicts
 from bench.peers.run import machine
@@ -53,6 +55,7 @@ def main(
 
 def measure(seconds: float, repeats: int, sizes: tuple[Size, ...], warm_up_s: float) -> Figures:
     """Everything in turn: nothing else of ours runs while one is measured."""
+    load_before = os.getloadavg()[0]
     click.echo("one vehicle", err=True)
     both = pairs(seconds)
     click.echo("the agent by itself", err=True)
@@ -61,4 +64,7 @@ def measure(seconds: float, repeats: int, sizes: tuple[Size, ...], warm_up_s: fl
     for size in sizes:
         click.echo(f"{size.vehicles} vehicles at {size.rate_hz:g}/s", err=True)
         loads.append(load(size, seconds, warm_up_s))
-    return Figures(machine(), seconds, warm_up_s, both, alone, loads, verdicts(both, alone, loads))
+    click.echo("the parts", err=True)
+    every = parts()
+    found = verdicts(both, alone, loads)
+    return Figures(machine(), load_before, seconds, warm_up_s, both, alone, loads, every, found)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from playwright.sync_api import sync_playwright
 
-from bench.peers.processes import NotReadyError, installed
+from bench.peers.processes import NotReadyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, CDPSession, Page
 
+PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -54,12 +56,11 @@ class Watcher:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, without a network."""
-    program = installed("chromium")
-    if program is None:
+    """Chromium, driven by Playwright, without a network."""
+    if PROGRAM is None:
         raise NotReadyError("Chromium is not installed")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=PROGRAM, args=FLAGS)
         try:
             yield browser
         finally:

@@ -62,7 +62,8 @@ Growth is from the median of the first quarter to the median of the last.
 _OVER_TIME = """
 ## Over time
 
-`oldest`: the age of the oldest of all vehicles' newest results, as the server told it.
+`oldest`: the age of the oldest of all vehicles' newest results, as the server told it. The vehicle page's
+heap is a saw: Plotly remembers how large 10 000 texts are, some 4 MB, and begins anew.
 """
 
 

@@ -12,11 +12,12 @@ from typing import NamedTuple, Protocol
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker import make_client
-from broker.client import PlainClient, client_class
+from broker.client import make as make_client
+from broker.client.late_stamp import LateStamp, with_room
+from broker.client.plain import PlainClient
+from broker.client.rehearsal import client_class
 from broker.clock import Reading, SystemClock, read
 from broker.connection import Connection, Incoming, Outgoing
-from broker.late_stamp import LateStamp, with_room
 from broker.settings import ConnectionSettings
 from pi_agent.agent import PiAgent
 from pi_agent.responder import Answerer, answer

@@ -34,6 +34,7 @@ class Account(BaseModel):
     created_at: UtcInstant
     may_forget: bool = False
     homeassistant: bool = False
+    blueos_mirror: bool = False
 
 
 class Book(BaseModel):
@@ -80,6 +81,7 @@ class Book(BaseModel):
             topsides=[one.name for one in self.accounts if one.role == "topside"],
             may_forget=account.may_forget,
             homeassistant=account.homeassistant,
+            blueos_mirror=account.blueos_mirror,
         )
 
     def added(self, account: Account, *, replace: bool = False) -> Self:

@@ -1,7 +1,6 @@
 """Fixtures: a real browser, a fleet on a real broker, the dashboard below a prefix it knows nothing of."""
 
 import re
-import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,43 +11,29 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "network"))  # its boats and brokers sail here too
 
 from boats import Boat
-from brokers import MOSQUITTO, RunningBroker
 from dashboard_process import Dashboard
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from prefix_proxy import PREFIX, PrefixProxy
+from running import mosquitto_in, running
+
+from bench.dashboard.browser import PROGRAM
+from bench.dashboard.browser import chromium as started
 
 expect.set_options(timeout=15_000)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
 
 
 @pytest.fixture(scope="session")
 def chromium():
-    if CHROMIUM is None:
+    if PROGRAM is None:
         pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with started() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def broker(tmp_path):
-    if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed")
-    running = RunningBroker("mosquitto", tmp_path)
-    running.start()
-    yield running
-    running.stop()
+    with running(mosquitto_in(tmp_path)) as started_broker:
+        yield started_broker
 
 
 @pytest.fixture
@@ -86,7 +71,8 @@ class Visit:
         page.on("request", lambda request: self.requests.append(request.url))
 
     def open(self, view=""):
-        self.page.goto(f"{self.base}{view}", wait_until="domcontentloaded")
+        answer = self.page.goto(f"{self.base}{view}", wait_until="domcontentloaded")
+        assert answer.ok, f"{answer.status} {answer.text()}"
         return self.page
 
     def row(self, vehicle):

@@ -37,7 +37,7 @@ class PrefixProxy:
             if request is None:
                 return
             try:
-                upstream = socket.create_connection(("127.0.0.1", self._upstream), 2)
+                upstream = socket.create_connection(("127.0.0.1", self._upstream), 10)
             except OSError:
                 client.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 return

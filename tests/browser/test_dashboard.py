@@ -19,6 +19,7 @@ from broker.clock import Step
 pytestmark = pytest.mark.browser
 
 S = 1_000_000_000
+LONG_VEHICLE = "v" * 63
 SAID_S = 3.0
 """What is dead is said to be so within this."""
 EVIL = "<script>console.error('injected')</script><img src=x onerror=console.error('injected')>"
@@ -240,6 +241,10 @@ def hostile(live_result):
     }
     yield "vehicle/rov9/offset/topside", json.dumps(result)
     yield "vehicle/rov9/info", json.dumps(info)
+    long = {"vehicle": LONG_VEHICLE, "topside": "t" * 63}
+    yield f"vehicle/{LONG_VEHICLE}/offset/{'t' * 63}", json.dumps(result | long)
+    recording = session | {"session": "s" * 100, "sensors": {"inWater": LONG_VEHICLE}}
+    yield f"session/{'s' * 100}/state", json.dumps(recording)
     yield "session/evil/state", json.dumps(session)
     yield "vehicle/rov8/info", json.dumps(info | {"vehicle": "rov8", "version": "y" * 1_000_000})
     yield "vehicle/rov1/info", "[" * 1_000_000
@@ -257,9 +262,12 @@ def test_markup_and_megabytes_of_a_hostile_peer_do_no_harm(live, broker, fleet):
     expect(entry.locator(".session-name")).to_contain_text("<script>")
     expect(entry.locator(".fault")).to_contain_text("<img src=x")
     assert page.locator("main script, main img").count() == 0
-    assert page.locator("tbody tr").count() == 3
+    expect(page.locator("tbody tr")).to_have_count(4)
     assert len(page.content()) < 200_000
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    expect(live.row(LONG_VEHICLE).locator(".recording")).to_contain_text("s" * 100)
+    for width in (1280, 1024, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.goto(f"{live.base}#/vehicle/{'%3Cscript%3E'}/x")
     expect(page.locator("h1")).to_contain_text("<script>")
     page.goto(f"{live.base}#/vehicle/rov1/topside")

@@ -2,31 +2,19 @@
 
 import json
 import re
-import shutil
 import subprocess
 from urllib.parse import urlsplit
 
 import pytest
 
+from bench.dashboard.browser import FLAGS as QUIET
+from bench.dashboard.browser import PROGRAM
 from schemas.exchange import Exchange
 from tidesync.__main__ import run
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--virtual-time-budget=5000",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-]
+FLAGS = (*QUIET, "--headless", "--enable-logging=stderr", "--virtual-time-budget=5000")
 ITS_OWN = ("google.com", "googleapis.com")
 """Whom Chromium asks for itself, on any page; here no name is resolved, so that nothing leaves."""
 
@@ -41,12 +29,12 @@ EVIL = (
 @pytest.fixture
 def browse(tmp_path):
     """Opens a file with options of Chromium's; gives the DOM, the console's lines and the URLs asked for."""
-    if CHROMIUM is None:
+    if PROGRAM is None:
         pytest.skip("Chromium is not installed")
 
     def open_file(path, *options):
         log = tmp_path / "net.json"
-        command = [CHROMIUM, *FLAGS, "--host-resolver-rules=MAP * ~NOTFOUND"]
+        command = [PROGRAM, *FLAGS, "--host-resolver-rules=MAP * ~NOTFOUND"]
         command += [
             f"--user-data-dir={tmp_path / 'profile'}",
             f"--log-net-log={log}",

@@ -2,9 +2,13 @@
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
+import docker
 import pytest
+from fleet import Fleet
+from images import read_images
 
 DOCKERFILE = Path(__file__).parents[2] / "Dockerfile"
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # the fixtures clean up themselves
@@ -12,12 +16,12 @@ os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # the fixtures cl
 
 def _why_absent():
     """Why no container can be run here, or None."""
-    import docker  # noqa: PLC0415 - only where it is needed
-
     try:
         docker.from_env(timeout=10).ping()
     except docker.errors.DockerException as error:
         return f"no Docker engine answers here ({str(error)[:200]})"
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
+        return "docker compose is not installed"
     return None
 
 
@@ -34,10 +38,8 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def images(fleet, tmp_path_factory):
     """Our images, as the compose project has built them, by target."""
-    from images import read_images  # noqa: PLC0415
-
     base = next(line for line in DOCKERFILE.read_text().splitlines() if line.startswith("ARG PYTHON_IMAGE="))
-    names = [f"tidesync-{target}" for target in ("pi", "topside", "recorder", "accounts")]
+    names = [f"tidesync-{target}" for target in ("pi", "topside", "recorder", "dashboard", "accounts")]
     found = read_images(fleet.engine, names, base.partition("=")[2], tmp_path_factory.mktemp("images"))
     return {name.removeprefix("tidesync-"): image for name, image in found.items()}
 
@@ -48,7 +50,7 @@ def locked():
 
     def names(role):
         lock = (DOCKERFILE.parent / "requirements" / f"{role}.lock").read_text()
-        return set(re.findall(r"^([a-z0-9-]+)==[^ ]+ \\$", lock, re.MULTILINE))
+        return set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
 
     return names
 
@@ -56,8 +58,6 @@ def locked():
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory):
     """The compose project as a fresh clone's `docker compose up --build` makes it."""
-    from fleet import Fleet  # noqa: PLC0415 - testcontainers asks for an engine when it is imported
-
     made = Fleet(tmp_path_factory.mktemp("fleet"))
     try:
         made.start()

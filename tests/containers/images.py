@@ -1,5 +1,6 @@
 """Images as `docker save` writes them: what each adds to its base, and its configuration."""
 
+import functools
 import io
 import json
 import subprocess
@@ -7,7 +8,7 @@ import tarfile
 
 
 class Image:
-    """What an image adds to its base, read once and held in memory: our own layers are small."""
+    """What an image adds to its base, read when a test asks for it, and held in memory."""
 
     def __init__(self, engine, name, base, layers):
         found, beneath = engine.images.get(name), engine.images.get(base)
@@ -22,11 +23,7 @@ class Image:
 
     def files(self):
         """Path and content of every file in its own layers."""
-        for layer in self._layers:
-            with tarfile.open(fileobj=io.BytesIO(layer())) as archive:
-                for member in archive:
-                    if member.isfile():
-                        yield member.name, archive.extractfile(member).read()
+        return [file for layer in self._layers for file in layer()]
 
     def paths(self):
         return sorted(path for path, _ in self.files())
@@ -40,7 +37,12 @@ def read_images(engine, names, base, folder):
     manifest = json.loads(archive.extractfile("manifest.json").read())
     layers = {tag.removesuffix(":latest"): one["Layers"] for one in manifest for tag in one["RepoTags"]}
 
+    @functools.cache  # images share layers
+    def files(layer):
+        with tarfile.open(fileobj=io.BytesIO(archive.extractfile(layer).read())) as content:
+            return [(one.name, content.extractfile(one).read()) for one in content if one.isfile()]
+
     def reader(layer):
-        return lambda: archive.extractfile(layer).read()
+        return lambda: files(layer)
 
     return {name: Image(engine, name, base, [reader(layer) for layer in layers[name]]) for name in names}

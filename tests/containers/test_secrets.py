@@ -54,9 +54,9 @@ def test_no_password_is_readable_in_the_brokers_configuration(fleet, secrets):
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_an_agent_sees_its_own_password_and_no_other(fleet, secrets, agent):
+def test_an_agent_sees_its_own_secrets_and_no_other(fleet, secrets, agent):
     told = {content.decode().strip() for content in fleet.files(agent, "/run/secrets").values()}
-    assert told == {secrets[f"{agent}/password"]}
+    assert told == {secret for name, secret in secrets.items() if name.startswith(f"{agent}/")}
     assert fleet.files(agent, "/mosquitto") == {}
 
 

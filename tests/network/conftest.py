@@ -2,12 +2,14 @@
 
 import subprocess
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 from boats import Boat
-from brokers import MOSQUITTO, RunningBroker
+from brokers import RunningBroker
 from recording import FakeTopside, Operator, Place
+from running import mosquitto_in, need_mosquitto, running
 
 
 def pytest_collection_modifyitems(items):
@@ -18,22 +20,15 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(params=["amqtt", "mosquitto"])
 def broker(request, tmp_path):
-    if request.param == "mosquitto" and MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed")
-    running = RunningBroker(request.param, tmp_path)
-    running.start()
-    yield running
-    running.stop()
+    kinds = {"amqtt": partial(RunningBroker, "amqtt"), "mosquitto": mosquitto_in}
+    with running(kinds[request.param](tmp_path)) as started:
+        yield started
 
 
 @pytest.fixture
 def mosquitto(tmp_path):
-    if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed")
-    running = RunningBroker("mosquitto", tmp_path)
-    running.start()
-    yield running
-    running.stop()
+    with running(mosquitto_in(tmp_path)) as started:
+        yield started
 
 
 @pytest.fixture
@@ -51,14 +46,12 @@ def mosquitto_boat(mosquitto):
 @pytest.fixture
 def mosquitto_with_accounts(tmp_path):
     """The URL of a mosquitto that knows the account rov1, password `right`."""
-    if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed")
+    need_mosquitto()
     passwords = tmp_path / "passwords"
     subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "rov1", "right"], check=True)
-    running = RunningBroker("mosquitto", tmp_path, f"allow_anonymous false\npassword_file {passwords}\n")
-    running.start()
-    yield running.url
-    running.stop()
+    access = f"allow_anonymous false\npassword_file {passwords}\n"
+    with running(mosquitto_in(tmp_path, access)) as started:
+        yield started.url
 
 
 @pytest.fixture

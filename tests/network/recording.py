@@ -7,6 +7,7 @@ import sys
 import threading
 
 from brokers import until
+from results import offset_result
 
 from broker.clock import SystemClock
 from broker.connection import Connection, Outgoing
@@ -14,7 +15,7 @@ from broker.settings import ConnectionSettings
 from schemas import topics
 from schemas.exchange import Exchange
 from schemas.instants import utc_from_ns
-from schemas.messages import Event, OffsetResult, ResendCommand, SessionState
+from schemas.messages import Event, ResendCommand, SessionState
 from topside_agent.backlog import Backlog
 
 ROOT = "tidesync"
@@ -93,10 +94,10 @@ class FakeTopside:
         self._backlog.add(exchange, self.clock.raw_ns())
 
     def _result(self):
-        return OffsetResult(
+        at_ns = self.clock.realtime_ns()
+        return offset_result(
             vehicle=self.vehicle,
             topside="fake",
-            state="locked",
             offset_ms=-150.25,
             lower_ms=-150.5,
             upper_ms=-150.0,
@@ -107,13 +108,8 @@ class FakeTopside:
             delay_min_ms=0.5,
             exchanges=5,
             rejected=0,
-            segment=0,
-            steps=0,
-            boot_id="boot",
-            measured_at=utc_from_ns(self.clock.realtime_ns()),
-            measured_unix_ms=self.clock.realtime_ns() // 10**6,
-            age_s=0.0,
-            error=None,
+            measured_at=utc_from_ns(at_ns),
+            measured_unix_ms=at_ns // 10**6,
         )
 
     def _send_batch(self, payload):

@@ -1,29 +1,16 @@
 """A mosquitto with our own configuration, and the accounts that `tidesync broker add-…` makes for it."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 from brokers import MOSQUITTO, RunningBroker
+from command_line import tidesync
 
 from broker.embedded import free_port
 
 CONFIGURATIONS = Path(__file__).parents[2] / "broker"
 PASSWORDS = "passwords-in-clear"
-
-
-def tidesync(*arguments, timeout_s=30, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "tidesync", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        env=os.environ | environment,
-        check=False,
-    )
 
 
 class SecuredBroker(RunningBroker):

@@ -6,6 +6,7 @@ from brokers import MOSQUITTO
 from bench.cost.agent import Agent
 from bench.cost.document import Figures, document, line_through
 from bench.cost.pairs import Pair, pairs
+from bench.cost.parts import Part, parts
 from bench.cost.scale import Load, Size, load
 from bench.cost.verdicts import verdicts
 
@@ -75,7 +76,18 @@ def test_the_line_tells_what_is_spent_at_rest_from_what_an_exchange_costs():
 
 
 def test_the_page_holds_all_parts():
-    figures = Figures("a machine", 2.0, 0.0, [pair("ours", 200)], THRIFTY, [made(1, 900), made(100, 150)], [])
+    loads = [made(1, 900), made(100, 150)]
+    some = [Part("decode a pong", 3.0, 1.0, 0.0), Part("poll", 2.0, 2.0, 1.0)]
+    figures = Figures("a machine", 0.5, 2.0, 0.0, [pair("ours", 200)], THRIFTY, loads, some, [])
     page = document(figures)
-    for part in ("One vehicle", "by itself", "A fleet", "us a second at rest"):
+    for part in ("One vehicle", "by itself", "A fleet", "us a second at rest", "Where it goes"):
         assert part in page
+    sums = next(line for line in page.splitlines() if "sum, us" in line)
+    assert [cell.strip() for cell in sums.split("|")[3:5]] == ["7", "2"]
+
+
+def test_every_part_is_measured_and_the_vehicles_are_the_least_of_it():
+    found = parts()
+    assert all(0 < part.us < 50_000 for part in found)
+    assert any("decode a pong" in part.name for part in found)
+    assert sum(part.us * part.pi for part in found) < sum(part.us * part.topside for part in found)

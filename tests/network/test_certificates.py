@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from boats import Boat
 from brokers import MOSQUITTO, until
-from secured import EncryptedBroker, tidesync
+from command_line import tidesync
+from secured import EncryptedBroker
 
-from broker.authority import Authority, Host, Signed
 from broker.clock import SystemClock
 from broker.connection import Connection
 from broker.errors import CertificateError
 from broker.settings import ConnectionSettings
+from broker.tls.authority import Authority, Host, Signed
 
 S = 1_000_000_000
 ACCOUNTS = {"rov1": "vehicle", "laptop": "topside", "recorder": "recorder", "viewer": "dashboard"}

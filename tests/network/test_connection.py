@@ -8,8 +8,8 @@ from importlib.resources import files
 import pytest
 from brokers import MOSQUITTO, until
 
-from broker import make_client as make_client_module
-from broker.client import PlainClient
+from broker.client import make as make_client_module
+from broker.client.plain import PlainClient
 from broker.clock import SystemClock
 from broker.connection import Connection, Outgoing
 from broker.embedded import EmbeddedBroker, free_port

@@ -10,10 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from brokers import MOSQUITTO, RunningBroker
+from command_line import tidesync
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from secured import SecuredBroker, tidesync
+from refused_stamps import WITHOUT_STAMPS
+from running import mosquitto_in, running
+from secured import SecuredBroker
 
 from broker.clock import SystemClock
 from broker.embedded import free_port
@@ -25,20 +28,9 @@ from topside_agent.settings import TopsideSettings
 S = 1_000_000_000
 
 
-def run(*arguments, program=("-m", "tidesync"), **environment):
-    return subprocess.run(
-        [sys.executable, *program, "doctor", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=os.environ | environment,
-        check=False,
-    )
-
-
 def examined(*arguments, expected=0, **more):
     """Every finding by its check; the exit code must be as expected."""
-    result = run(*arguments, "--json", **more)
+    result = tidesync("doctor", *arguments, "--json", **more)
     assert result.returncode == expected, (result.stdout, result.stderr)
     document = json.loads(result.stdout)
     assert document["ok"] is (expected == 0)
@@ -67,7 +59,7 @@ def test_on_a_healthy_boat_nothing_fails(mosquitto_boat, tmp_path):
 
 
 def test_for_people_each_line_says_what_and_what_to_do(mosquitto):
-    result = run("--broker", mosquitto.url)
+    result = tidesync("doctor", "--broker", mosquitto.url)
     assert result.returncode == 0
     assert "\x1b" not in result.stdout  # a pipe is no terminal
     assert "  warn     topsides" in result.stdout
@@ -110,12 +102,8 @@ class NagleBroker(RunningBroker):
 
 @pytest.fixture
 def nagle_broker(tmp_path):
-    if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed")
-    running = NagleBroker("mosquitto", tmp_path)
-    running.start()
-    yield running
-    running.stop()
+    with running(mosquitto_in(tmp_path, kind=NagleBroker)) as broker:
+        yield broker
 
 
 def retain(broker, topic, payload):
@@ -166,24 +154,10 @@ def test_a_full_disk_fails(mosquitto, tmp_path):
     assert "No space left" in finding["found"]
 
 
-_REFUSED = """
-import ctypes, platform, struct, sys
-number = {"x86_64": 54, "aarch64": 208}[platform.machine()]
-steps = [(0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 32), (0x15, 0, 1, 37), (0x06, 0, 0, 0x00050001),
-         (0x06, 0, 0, 0x7FFF0000)]  # setsockopt with optname 37: EPERM
-code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
-libc = ctypes.CDLL(None, use_errno=True)
-program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
-assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0, ctypes.get_errno()
-from tidesync.__main__ import main
-main()
-"""
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
 def test_refused_kernel_stamps_are_said_with_the_reason(mosquitto):
     retain(mosquitto, "tidesync/v1/vehicle/rov1/status", "offline")
-    finding = examined("--broker", mosquitto.url, program=("-c", _REFUSED))["arrival stamps"]
+    finding = examined("--broker", mosquitto.url, program=WITHOUT_STAMPS)["arrival stamps"]
     assert finding["verdict"] == "warn"
     assert "the system refuses them: Operation not permitted" in finding["found"]
     assert "seccomp" in finding["advice"]

@@ -15,7 +15,7 @@ from brokers import until
 
 from broker.embedded import free_port
 from schemas.messages import StartCommand
-from tidesync.metrics_server import metrics_served
+from tidesync.running.metrics_server import metrics_served
 from topside_agent.metrics import topside_families
 from topside_agent.recorder.metrics import recorder_families
 from topside_agent.settings import TopsideSettings

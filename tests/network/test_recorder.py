@@ -1,11 +1,10 @@
 """The recorder with a real broker: whatever is killed in the middle, nothing is missing or there twice."""
 
 import json
-import subprocess
-import sys
 import time
 
 from brokers import until
+from command_line import tidesync
 from recording import Place, assert_complete, start, stop
 
 from schemas.messages import BurstCommand, ResendCommand
@@ -149,9 +148,6 @@ def test_nobody_who_records_is_said_in_one_line(mosquitto, tmp_path):
 
 def test_a_root_that_cannot_be_written_is_wrong_usage(mosquitto, tmp_path):
     (tmp_path / "file").write_text("")
-    command = [sys.executable, "-m", "tidesync", "record", "--root", str(tmp_path / "file" / "root")]
-    done = subprocess.run(
-        [*command, "--broker", mosquitto.url], capture_output=True, text=True, timeout=30, check=False
-    )
+    done = tidesync("record", "--root", tmp_path / "file" / "root", "--broker", mosquitto.url)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert str(tmp_path / "file" / "root") in done.stderr

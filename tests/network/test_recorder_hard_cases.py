@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
 
 import pytest
 from brokers import until
+from command_line import tidesync
 from recording import Place, assert_complete, start, states, stop
 
 FOREIGN = {"method": "ntp_handshake_v1", "offsetMs": -151, "uncertaintyMs": 4, "error": None}
@@ -105,10 +105,8 @@ def test_a_consumer_that_rewrites_the_file_all_the_time_takes_nothing_of_ours(pl
 def test_a_second_recorder_on_the_same_root_says_who_has_it(place):
     place.record()
     until(lambda: "connected to broker" in place.log(), 15, "the first recorder")
-    command = [sys.executable, "-m", "tidesync", "record", "--name", "second", "--root", str(place.root)]
-    done = subprocess.run(
-        [*command, "--broker", place.broker.url], capture_output=True, text=True, timeout=30, check=False
-    )
+    second = ("record", "--name", "second", "--root", place.root)
+    done = tidesync(*second, "--broker", place.broker.url)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert f"{place.root} is in use by another recorder" in done.stderr
 

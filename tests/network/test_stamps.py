@@ -10,14 +10,15 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from boats import Boat
 from brokers import RunningBroker, until
+from refused_stamps import WITHOUT_STAMPS
 
-from broker import make_client as make_client_module
-from broker.client import PlainClient
+from broker.client import make as make_client_module
+from broker.client.plain import PlainClient
+from broker.client.stamping_socket import StampingSocket
 from broker.clock import SimulatedClock, SystemClock
 from broker.connection import Connection
 from broker.embedded import free_port
 from broker.settings import ConnectionSettings
-from broker.stamping_socket import StampingSocket
 from schemas.messages import ExchangeBatch, Info
 from topside_agent.estimator.constraints import constraint_of
 
@@ -109,32 +110,32 @@ def test_refused_kernel_stamps_are_said_in_one_line_and_in_info(mosquitto_boat, 
 
 
 def test_kernel_stamps_that_never_come_are_noticed(mosquitto_boat, monkeypatch, caplog):
-    monkeypatch.setattr("broker.stamping_socket._RX_SOFTWARE", 0)  # promised, but never taken
+    for flag in (
+        "_RX_SOFTWARE",
+        "_SOFTWARE",
+    ):  # promised, but never taken, nor told if others have them taken
+        monkeypatch.setattr(f"broker.client.stamping_socket.{flag}", 0)
     with caplog.at_level("INFO"):
         ear = measured(mosquitto_boat)
     assert kinds(ear.exchanges) == {("user", "write")}
     assert "arrivals are stamped in user space: the kernel's stamps do not come" in caplog.text
 
 
-_REFUSED = """
-import ctypes, platform, struct, sys
-number = {"x86_64": 54, "aarch64": 208}[platform.machine()]
-steps = [(0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 32), (0x15, 0, 1, 37), (0x06, 0, 0, 0x00050001),
-         (0x06, 0, 0, 0x7FFF0000)]  # setsockopt with optname 37: EPERM
-code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
-libc = ctypes.CDLL(None, use_errno=True)
-program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
-assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0, ctypes.get_errno()
-from tidesync.__main__ import main
-sys.argv[1:] = ["pi", "--vehicle", "rov1", "--no-http", "--broker", sys.argv[1]]
-main()
-"""
-
-
 def test_under_a_seccomp_profile_that_refuses_the_option_the_agent_falls_back(mosquitto_boat):
     ear = mosquitto_boat.start(Ear(mosquitto_boat.url))
     process = subprocess.Popen(
-        [sys.executable, "-c", _REFUSED, mosquitto_boat.url], stderr=subprocess.PIPE, text=True
+        [
+            sys.executable,
+            *WITHOUT_STAMPS,
+            "pi",
+            "--vehicle",
+            "rov1",
+            "--no-http",
+            "--broker",
+            mosquitto_boat.url,
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         mosquitto_boat.topside()

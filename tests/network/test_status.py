@@ -1,10 +1,9 @@
 """`tidesync status`: what every vehicle and session is at, from what the broker has retained."""
 
 import json
-import subprocess
-import sys
 
 from brokers import until
+from command_line import tidesync
 
 from broker.embedded import free_port
 from schemas.messages import StartCommand
@@ -13,13 +12,7 @@ S = 1_000_000_000
 
 
 def status(url, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tidesync", "status", "--broker", url, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    return tidesync("status", "--broker", url, *arguments)
 
 
 def test_vehicles_and_sessions_are_shown_with_their_alarms(mosquitto_boat, tmp_path):

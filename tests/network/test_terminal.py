@@ -18,23 +18,13 @@ from pathlib import Path
 import pytest
 from boats import Boat
 from brokers import MOSQUITTO, RunningBroker, until
+from command_line import tidesync
 from recording import start
 
 from broker.embedded import free_port
 
 S = 1_000_000_000
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-def tidesync(*arguments, timeout_s=60, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "tidesync", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        env=os.environ | environment,
-        check=False,
-    )
 
 
 def publish(broker, topic, payload, *more):

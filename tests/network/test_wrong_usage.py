@@ -1,7 +1,6 @@
 """Whole programs, wrongly used: one clear line and an exit code; the demo, rightly used."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -9,19 +8,9 @@ import sys
 
 import pytest
 from brokers import until
+from command_line import tidesync
 
 from broker.embedded import free_port
-
-
-def tidesync(*arguments, timeout_s=20, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "tidesync", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        env=os.environ | environment,
-        check=False,
-    )
 
 
 def complaint(result):

@@ -1,5 +1,7 @@
 """Messages as a dashboard hears them, at an instant that the test chooses."""
 
+from results import offset_result
+
 from broker.clock import Reading
 from broker.connection import Incoming
 from broker.inbox import Inbox
@@ -13,28 +15,17 @@ AHEAD = 1_777_636_800 * S
 LONG_AGO = 100 * S
 
 
-def result(vehicle="rov1", topside="laptop", measured_ns=None, **fields):
-    values = {
-        "state": "locked",
+def result(vehicle="rov1", topside="laptop", measured_ns=None, **changes):
+    at = None if measured_ns is None else utc_from_ns(AHEAD + measured_ns)
+    ours = {
         "offset_ms": -150.3,
         "lower_ms": -150.7,
         "upper_ms": -149.9,
-        "max_error_ms": 0.42,
-        "u95_ms": 0.03,
         "drift_ppm": -3.4,
-        "drift_error_ppm": 0.8,
         "delay_min_ms": 0.6,
-        "exchanges": 240,
-        "rejected": 2,
-        "segment": 0,
-        "steps": 0,
-        "boot_id": "b",
-        "measured_at": None if measured_ns is None else utc_from_ns(AHEAD + measured_ns),
-        "measured_unix_ms": None,
-        "age_s": 0.0,
-        "error": None,
     }
-    return OffsetResult(vehicle=vehicle, topside=topside, **(values | fields))
+    when = {"measured_at": at, "measured_unix_ms": None}
+    return offset_result(vehicle=vehicle, topside=topside, **ours | when | changes)
 
 
 def info(vehicle="rov1", **fields):

@@ -7,12 +7,12 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from broker.authority import VALID_FROM, Authority, Host, InvalidHostError, Signed, host_of
-from broker.certificate_folder import CertificateFolder, CertificatesError
-from broker.certificates import end_of, end_of_file, expiry_notice
 from broker.errors import CertificateFileError
 from broker.settings import ConnectionSettings
-from broker.tls import client_context, expiry_notices
+from broker.tls.authority import VALID_FROM, Authority, Host, InvalidHostError, Signed, host_of
+from broker.tls.context import client_context, expiry_notices
+from broker.tls.ends import end_of, end_of_file, expiry_notice
+from broker.tls.folder import CertificateFolder, CertificatesError
 from tidesync.__main__ import run
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -28,7 +28,7 @@ from tidesync.doctor.rehearsal import Outcome
 from tidesync.doctor.rehearsal import judged as exchange_judged
 from tidesync.doctor.settings import DoctorSettings
 from tidesync.doctor.visit import Seen
-from tidesync.fleet import Row
+from tidesync.fleet.rows import Row
 
 SETTINGS = ConnectionSettings(broker="mqtt://boat:1883", username="operator")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

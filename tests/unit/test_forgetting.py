@@ -6,7 +6,7 @@ from broker.clock import Reading
 from schemas.instants import utc_from_ns
 from schemas.messages import OffsetResult
 from tidesync.commands.forget import _complaint
-from tidesync.forgetting import presence
+from tidesync.fleet.forgetting import presence
 
 S = 1_000_000_000
 NOW = Reading(1000 * S, 1_777_635_800 * S, 0)

@@ -42,3 +42,23 @@ def test_pings_without_a_pause_hold_a_result_back_for_a_few_ms_at_most() -> None
         lull.wait("rov1", now_ns)
     assert lull.due_ns == PATIENCE_NS
     assert lull.released(PATIENCE_NS) == ["rov1"]
+
+
+def test_those_that_are_gathered_go_out_together_once_the_first_has_waited() -> None:
+    lull = Lull()
+    lull.wait("rov1", 0, 50 * MS)
+    lull.wait("rov2", 49 * MS, 50 * MS)
+    assert lull.due_ns == 50 * MS
+    assert lull.released(49 * MS) == []
+    assert lull.released(50 * MS) == ["rov1", "rov2"]
+
+
+def test_gathered_results_too_wait_for_a_pong_but_no_longer_than_others() -> None:
+    lull = Lull()
+    lull.wait("rov1", 0, 50 * MS)
+    lull.sent("rov2", 48 * MS)
+    assert lull.released(50 * MS) == []
+    lull.sent("rov3", 52 * MS)
+    assert lull.due_ns == 55 * MS
+    assert lull.released(54 * MS) == []
+    assert lull.released(55 * MS) == ["rov1"]

@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from results import offset_result
 
-from schemas.messages import OffsetResult
 from schemas.metadata import DriftModel, SessionBlock, SessionFiles, iso_ms, sensor_entry
 from topside_agent.recorder.metadata import NotMetadataError, Part, block_of, merge, parse, render
 
@@ -16,29 +16,13 @@ DRIFT = DriftModel(start_offset_ms=-150.0, drift_rate_ms_per_min=-0.2, end_offse
 
 
 def result(**changes):
-    values = {
-        "vehicle": "rov1",
+    ours = {
         "topside": "topside",
-        "state": "locked",
-        "offset_ms": -150.312,
-        "lower_ms": -150.73,
-        "upper_ms": -149.89,
         "max_error_ms": 0.422,
-        "u95_ms": 0.03,
-        "drift_ppm": -3.41,
-        "drift_error_ppm": 0.8,
-        "delay_min_ms": 0.61,
-        "exchanges": 240,
-        "rejected": 2,
-        "segment": 0,
-        "steps": 0,
-        "boot_id": "boot",
         "measured_at": NOW,
         "measured_unix_ms": 1777636801123,
-        "age_s": 0.0,
-        "error": None,
     }
-    return OffsetResult(**values | changes)
+    return offset_result(**ours | changes)
 
 
 def nothing(error=None):

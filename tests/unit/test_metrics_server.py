@@ -10,7 +10,7 @@ import told_metrics as told
 
 from broker.settings import MetricsSettings
 from tidesync.errors import SettingsError
-from tidesync.metrics_server import metrics_served
+from tidesync.running.metrics_server import metrics_served
 
 
 def free_port(host="127.0.0.1"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from broker.client.stamps import MOST_AGE_NS, ArrivalStamper, KernelStamp
 from broker.clock import Reading, SimulatedClock, earlier, machine_clock, read
-from broker.stamps import MOST_AGE_NS, ArrivalStamper, KernelStamp
 
 US = 1_000
 MS = 1_000_000

@@ -7,12 +7,15 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker import client as client_module
-from broker.client import PlainClient, StampingClient, client_class
-from broker.late_stamp import WIDTH, LatePacket, LateStamp, with_room
-from broker.stamping_socket import StampingSocket
+from broker.client.late_stamp import WIDTH, LatePacket, LateStamp, with_room
+from broker.client.plain import PlainClient
+from broker.client.rehearsal import client_class
+from broker.client.stamping import StampingClient
+from broker.client.stamping_socket import StampingSocket
+from broker.client.traffic import Outgoing
 from schemas.messages import Ping, Pong
 
 if TYPE_CHECKING:
@@ -120,7 +123,7 @@ class Wired:
     def publish(self, plus_ns: int = 0, size: int = 0) -> LateStamp:
         payload, position = with_room(json.dumps({"t": 5, "x": "x" * size}).replace(" ", "").encode(), "t")
         stamp = LateStamp(position, plus_ns)
-        self.client.publish_late("topic", payload, stamp, self.raw_ns)
+        self.client.send([Outgoing("topic", payload, 0, late=stamp)], self.raw_ns)
         return stamp
 
     def arrived(self) -> bytes:
@@ -167,17 +170,17 @@ def test_packets_that_queue_up_are_each_stamped_when_their_first_byte_goes(wired
 def test_an_ordinary_message_passes_as_it_is(wired: Wired) -> None:
     wired.publish()
     wired.arrived()
-    wired.client.publish("topic", b'{"t":                  5}')
+    wired.client.send([Outgoing("topic", b'{"t":                  5}', 0)], wired.raw_ns)
     assert wired.arrived().endswith(b'{"t":                  5}')
 
 
 def test_the_plain_client_sends_the_earlier_stamp_and_hands_none_back() -> None:
     sent = []
     client = PlainClient(CallbackAPIVersion.VERSION2)
-    client.publish = lambda topic, payload: sent.append((topic, payload))  # type: ignore[method-assign,assignment,misc]
+    client.publish = lambda *message: sent.append(message)  # type: ignore[method-assign,assignment,misc]
     stamp = LateStamp(0, 0)
-    client.publish_late("topic", b"5", stamp, Ticks())
-    assert (sent, stamp.raw_ns, client.stamps_writes) == ([("topic", b"5")], None, False)
+    client.send([Outgoing("topic", b"5", 0, late=stamp)], Ticks())
+    assert (sent, stamp.raw_ns, client.stamps_writes) == ([("topic", b"5", 0, False)], None, False)
 
 
 @pytest.fixture
@@ -193,14 +196,23 @@ def test_this_paho_has_place_for_the_hooks() -> None:
 
 
 @pytest.mark.usefixtures("unrehearsed")
-@pytest.mark.parametrize("hook", ["_packet_queue", "_create_socket_connection"])
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "_create_socket_connection",
+        "_sock_send",
+        "_packet_handle",
+        "_mid_generate",
+        "_loop_rc_handle",
+    ],
+)
 def test_a_paho_without_a_hook_gets_the_plain_client_and_one_line_says_so(
     hook: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(client_module, "StampingClient", StampingClient)
-    monkeypatch.delattr(StampingClient, hook)
     if hook == "_create_socket_connection":  # as if paho never called it
         monkeypatch.setattr(StampingClient, "_create_socket", lambda _: socket.socketpair()[0])
+    else:
+        monkeypatch.delattr(Client, hook)
     with caplog.at_level("INFO"):
         assert client_class() is PlainClient
         assert client_class() is PlainClient

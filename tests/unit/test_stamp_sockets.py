@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.stamping_socket import READ_AHEAD, StampingSocket
-from broker.stamping_tls import StampingTls
+from broker.client.stamping_socket import READ_AHEAD, StampingSocket
+from broker.client.stamping_tls import StampingTls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ def test_of_two_messages_read_late_the_first_is_inexact_and_neither_stamp_is_ear
 ) -> None:
     near, far = pair
     if not read_ahead:
-        monkeypatch.setattr("broker.stamping_socket.READ_AHEAD", 1)
+        monkeypatch.setattr("broker.client.stamping_socket.READ_AHEAD", 1)
     sent_ns = []
     for message in (b"one", b"two"):
         sent_ns.append(time.time_ns())

@@ -2,9 +2,9 @@
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
+from results import offset_result
 from rich.console import Console
 
 from broker.clock import Reading
@@ -13,10 +13,10 @@ from broker.inbox import Letter
 from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, OffsetResult
-from tidesync.figures import ago, figure, span
-from tidesync.fleet import Fleet
-from tidesync.tracking import tracking
-from tidesync.waiting import Patience
+from tidesync.fleet.rows import Fleet
+from tidesync.fleet.tracking import tracking
+from tidesync.fleet.waiting import Patience
+from tidesync.terminal.figures import ago, figure, span
 from tidesync.watch.lines import json_line, plain_line
 from tidesync.watch.view import Scene, draw
 
@@ -25,29 +25,9 @@ NOON = 1_777_636_800 * S
 DIFFERENCE = NOON - 1000 * S
 
 
-def result(vehicle="rov1", topside="laptop", at_ns=NOON, state="locked", max_error_ms=0.42, **more):
-    return OffsetResult(
-        vehicle=vehicle,
-        topside=topside,
-        state=state,
-        offset_ms=-150.312,
-        lower_ms=-150.73,
-        upper_ms=-149.89,
-        max_error_ms=max_error_ms,
-        u95_ms=0.03,
-        drift_ppm=-3.41,
-        drift_error_ppm=0.8,
-        delay_min_ms=0.61,
-        exchanges=240,
-        rejected=2,
-        segment=0,
-        steps=0,
-        boot_id="b",
-        measured_at=utc_from_ns(at_ns),
-        measured_unix_ms=at_ns // 10**6,
-        age_s=0.0,
-        **{"error": None} | more,
-    )
+def result(vehicle="rov1", topside="laptop", at_ns=NOON, **changes):
+    when = {"measured_at": utc_from_ns(at_ns), "measured_unix_ms": at_ns // 10**6}
+    return offset_result(vehicle=vehicle, topside=topside, **when | changes)
 
 
 def letter(body, kind=topics.OFFSET, at_ns=NOON, *, retain=False, vehicle="rov1", topside="laptop"):
@@ -179,7 +159,7 @@ def test_a_json_line_has_the_payloads_keys_and_what_it_is():
     )
     assert {key: line[key] for key in OffsetResult.model_fields} == json.loads(result().encode())
     word = json.loads(
-        json_line(replace(letter(result()), topic=topics.Topic(topics.STATUS, "rov1"), body="online"))
+        json_line(letter(result())._replace(topic=topics.Topic(topics.STATUS, "rov1"), body="online"))
     )
     assert (word["what"], word["vehicle"], word["status"]) == ("status", "rov1", "online")
 

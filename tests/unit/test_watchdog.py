@@ -11,9 +11,9 @@ import pytest
 from broker.loop import Loop
 from tidesync.errors import NotSoError
 from tidesync.heartbeat import HeartbeatFile, complaint, main
-from tidesync.lifecycle import run_until_stopped
-from tidesync.notify import Notifier
-from tidesync.watchdog import Patience, Watchdog
+from tidesync.running.lifecycle import run_until_stopped
+from tidesync.running.notify import Notifier
+from tidesync.running.watchdog import Patience, Watchdog
 
 S = 1_000_000_000
 
@@ -181,7 +181,7 @@ def test_a_manager_that_is_absent_or_full_does_not_hold_us_up(tmp_path):
 
 _WEDGED = """
 import logging, signal, threading
-from tidesync.lifecycle import run_agent
+from tidesync.running.lifecycle import run_agent
 from tidesync.__main__ import run
 from tidesync.logs import configure_logging
 from broker.loop import Loop
@@ -229,7 +229,7 @@ def test_a_wedged_agent_says_where_its_threads_stand_and_ends_with_1(hold, stop)
     assert ended.returncode == 1
     assert "in stuck_here" in ended.stderr
     if hold == "pass":
-        assert "CRITICAL tidesync.watchdog: the network thread has been stuck for" in ended.stderr
+        assert "CRITICAL tidesync.running.watchdog: the network thread has been stuck for" in ended.stderr
         assert "tidesync: the network thread has been stuck for" in ended.stderr.splitlines()[-1]
     assert ("stopped" in ended.stdout) == ("print" in stop)
 

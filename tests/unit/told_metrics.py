@@ -1,37 +1,26 @@
 """Everything that each agent can tell Prometheus, from counts in which nothing is missing."""
 
+from results import offset_result
+
 from broker.exposition import exposition, make_registry
 from broker.metrics import AgentCounts
 from pi_agent.health import Health
 from pi_agent.metrics import pi_families
-from schemas.instants import utc_from_ns
-from schemas.messages import OffsetResult
 from topside_agent.counts import Counts, Standing, TopsideCounts
 from topside_agent.metrics import topside_families
 from topside_agent.recorder.counts import RecorderCounts, SessionStanding, VehicleStanding
 from topside_agent.recorder.metrics import recorder_families
 
-RESULT = OffsetResult(
-    vehicle="rov1",
-    topside="laptop",
-    state="locked",
+RESULT = offset_result(
     offset_ms=-150.3,
     lower_ms=-150.7,
     upper_ms=-149.9,
     max_error_ms=0.4,
-    u95_ms=0.03,
     drift_ppm=-3.5,
     drift_error_ppm=0.75,
     delay_min_ms=0.6,
-    exchanges=240,
-    rejected=2,
     segment=1,
     steps=1,
-    boot_id="boot",
-    measured_at=utc_from_ns(1_777_636_800_000_000_000),
-    measured_unix_ms=1_777_636_800_000,
-    age_s=0.0,
-    error=None,
 )
 
 

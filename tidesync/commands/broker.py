@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from broker.settings import EmbeddedBrokerSettings
-from tidesync.broker_accounts import commands
-from tidesync.broker_certificates import make_certs
-from tidesync.lifecycle import run_until_stopped
+from tidesync.broker_commands.accounts import commands
+from tidesync.broker_commands.certificates import make_certs
+from tidesync.running.lifecycle import run_until_stopped
 from tidesync.settings import with_settings
 
 

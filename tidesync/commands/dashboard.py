@@ -6,7 +6,7 @@ import click
 
 from broker.clock import SystemClock
 from tidesync.errors import SettingsError
-from tidesync.lifecycle import run_agent
+from tidesync.running.lifecycle import run_agent
 from tidesync.settings import with_settings
 from topside_agent.dashboard.agent import DashboardAgent
 from topside_agent.dashboard.errors import DashboardError

@@ -11,7 +11,7 @@ import click
 from broker.clock import SystemClock, read
 from schemas.names import vehicle_name
 from tidesync.errors import NotSoError
-from tidesync.forgetting import ForgetSettings, Sweep, presence
+from tidesync.fleet.forgetting import ForgetSettings, Sweep, presence
 from tidesync.one_shot import connected
 from tidesync.settings import with_settings
 

@@ -9,7 +9,7 @@ from pi_agent.agent import PiAgent
 from pi_agent.errors import PiAgentError
 from pi_agent.settings import PiSettings
 from tidesync.errors import SettingsError
-from tidesync.lifecycle import run_agent
+from tidesync.running.lifecycle import run_agent
 from tidesync.settings import with_settings
 
 _MOST_SECONDS = 1e9

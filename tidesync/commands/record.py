@@ -6,8 +6,8 @@ import click
 
 from broker.clock import SystemClock
 from tidesync.errors import SettingsError
-from tidesync.lifecycle import run_agent
-from tidesync.metrics_server import metrics_served
+from tidesync.running.lifecycle import run_agent
+from tidesync.running.metrics_server import metrics_served
 from tidesync.settings import with_settings
 from topside_agent.recorder.agent import RecorderAgent
 from topside_agent.recorder.errors import UnusableRootError

@@ -14,11 +14,11 @@ from schemas.base import first_fault
 from schemas.instants import iso_utc
 from schemas.messages import SessionState, StartCommand, StopCommand
 from schemas.names import session_name
-from tidesync.columns import in_columns
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sensors import sensor_vehicles
 from tidesync.session_client import ask, known_sessions, known_vehicles
 from tidesync.settings import with_settings
+from tidesync.terminal.columns import in_columns
 from topside_agent.session_request import new_request_id, session_name_at
 
 if TYPE_CHECKING:

@@ -12,20 +12,20 @@ from broker.clock import SystemClock, read
 from broker.settings import ConnectionSettings
 from schemas.messages import OffsetResult
 from schemas.names import vehicle_name
-from tidesync.columns import in_columns
 from tidesync.commands.session import listing
 from tidesync.errors import NotSoError
-from tidesync.figures import ago, figure
-from tidesync.fleet import KINDS, Fleet
+from tidesync.fleet.rows import KINDS, Fleet
+from tidesync.fleet.tracking import tracking
 from tidesync.one_shot import retained
 from tidesync.settings import with_settings
-from tidesync.tracking import tracking
+from tidesync.terminal.columns import in_columns
+from tidesync.terminal.figures import ago, figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from schemas.base import Message
-    from tidesync.fleet import Row
+    from tidesync.fleet.rows import Row
 
 
 @click.command("status")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from broker.clock import SystemClock
-from tidesync.lifecycle import run_agent
-from tidesync.metrics_server import metrics_served
+from tidesync.running.lifecycle import run_agent
+from tidesync.running.metrics_server import metrics_served
 from tidesync.settings import with_settings
 from topside_agent.agent import TopsideAgent
 from topside_agent.metrics import topside_families

@@ -12,8 +12,8 @@ from broker.settings import ConnectionSettings
 from schemas.messages import OffsetResult
 from schemas.names import vehicle_name
 from tidesync.errors import NotSoError
+from tidesync.fleet.waiting import Patience
 from tidesync.settings import with_settings
-from tidesync.waiting import Patience
 from tidesync.watch.listener import BrokerChange, Listener
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import click
 from broker.clock import SystemClock
 from broker.settings import ConnectionSettings
 from schemas.names import vehicle_name
-from tidesync.fleet import Fleet
+from tidesync.fleet.rows import Fleet
 from tidesync.settings import with_settings
 from tidesync.watch.lines import json_broker_line, json_line, plain_broker_line, plain_line
 from tidesync.watch.listener import BrokerChange, Listener

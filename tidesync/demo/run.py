@@ -25,7 +25,7 @@ from tidesync.demo.settings import DemoSettings, demo_clock
 from tidesync.demo.table import demo_table
 from tidesync.demo.witness import Witness
 from tidesync.errors import NotSoError
-from tidesync.keys import unseen_interrupt
+from tidesync.terminal.keys import unseen_interrupt
 from topside_agent.agent import TopsideAgent
 from topside_agent.recorder.agent import RecorderAgent
 from topside_agent.recorder.settings import RecorderSettings
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from schemas.messages import SessionState
-    from tidesync.lifecycle import Service
+    from tidesync.running.lifecycle import Service
 
 _CONNECT_S = 10.0
 _ANSWER_S = 5.0

@@ -6,9 +6,9 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from broker.certificates import WARN_BEFORE, end_of, end_of_file
 from broker.errors import CertificateFileError
-from broker.tls import client_context
+from broker.tls.context import client_context
+from broker.tls.ends import WARN_BEFORE, end_of, end_of_file
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
 if TYPE_CHECKING:

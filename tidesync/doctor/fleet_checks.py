@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from broker.version import VERSION
 from schemas.messages import OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
-from tidesync.figures import ago, span
-from tidesync.fleet import Fleet
+from tidesync.fleet.rows import Fleet
+from tidesync.terminal.figures import ago, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from schemas.messages import Info
     from tidesync.doctor.finding import Finding
     from tidesync.doctor.visit import Seen
-    from tidesync.fleet import Row
+    from tidesync.fleet.rows import Row
 
 _CLOCKS_DIFFER_S = 5.0
 _SLOW_MS = 35.0

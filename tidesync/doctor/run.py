@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from tidesync.doctor.finding import skipped
 from tidesync.doctor.fleet_checks import fleet_checks
 from tidesync.doctor.machine_checks import machine_checks
 from tidesync.doctor.visit import visit
+from tidesync.logs import broker_log_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,4 +45,5 @@ def _exchange(settings: DoctorSettings, *, reached: bool) -> Finding:
         return skipped(
             "sign of the offset", missing, "run it on the surface computer, or install tidesync[topside]"
         )
-    return exchange_check(settings, reached=reached)
+    with broker_log_at(logging.CRITICAL):  # the finding says it, our own broker's start included
+        return exchange_check(settings, reached=reached)

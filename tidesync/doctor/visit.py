@@ -15,7 +15,7 @@ from broker.inbox import Letter
 from schemas import topics
 from schemas.base import InvalidMessageError
 from tidesync.doctor.bursts import Burst
-from tidesync.fleet import KINDS
+from tidesync.fleet.rows import KINDS
 from tidesync.logs import broker_log_at
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from schemas.instants import iso_from_ns
 from schemas.messages import Event, Info, OffsetResult, SessionState
-from tidesync.figures import figure
+from tidesync.terminal.figures import figure
 
 if TYPE_CHECKING:
     from broker.inbox import Letter

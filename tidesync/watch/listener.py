@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas import topics
-from tidesync.fleet import KINDS
+from tidesync.fleet.rows import KINDS
 from tidesync.logs import broker_log_at
 from tidesync.one_shot import Client
 

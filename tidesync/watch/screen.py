@@ -11,9 +11,9 @@ from rich.live import Live
 from broker.clock import SystemClock, read
 from schemas import topics
 from schemas.messages import Event, OffsetResult
-from tidesync.figures import span
-from tidesync.fleet import Fleet
-from tidesync.keys import unseen_interrupt
+from tidesync.fleet.rows import Fleet
+from tidesync.terminal.figures import span
+from tidesync.terminal.keys import unseen_interrupt
 from tidesync.watch.lines import clock_of, plain_line
 from tidesync.watch.listener import BrokerChange, Listener
 from tidesync.watch.view import Scene, draw

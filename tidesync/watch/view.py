@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from tidesync.states import STATE_STYLES
+from tidesync.terminal.states import STATE_STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from schemas.messages import OffsetResult, SessionState
-    from tidesync.fleet import Row
+    from tidesync.fleet.rows import Row
 
 _HEAD_LINES = 6
 """Title, blank, two lines of headings and their rule, and the last line."""

@@ -75,7 +75,7 @@ class Desk:
 
     def _check(self) -> None:
         if not self.may_command:
-            sentence = "this dashboard only shows: it runs with --read-only, or without an operator's account"
+            sentence = "this dashboard only shows: start it with an operator's account and --operator"
             raise NotDoneError(403, "read_only", sentence)
         if not self.subscriber.up:
             raise self._no_broker()

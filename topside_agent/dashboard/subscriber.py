@@ -80,7 +80,7 @@ class Subscriber:
         """Disconnect and end."""
         self._connection.stop()
 
-    def wait_until_finished(self, timeout_s: float) -> bool:
+    def wait_until_finished(self, timeout_s: float | None) -> bool:
         """Whether the connection has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
 

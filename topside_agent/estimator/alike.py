@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from topside_agent.estimator.window import SHARPNESS
 
-_FEWEST = 16
+FEWEST = 16
 """Of fewer exchanges only the shortest delays are used: two directions could differ and not show it."""
 _ALIKE = 1.5
 """Standard deviations by which the spreads of alike delays may differ: there half is believed."""
@@ -27,12 +27,13 @@ def middle(above: Sequence[float], below: Sequence[float]) -> float:
     shortest alone count.
     """
     edges = (above[0] - below[0]) / 2
-    if len(above) < _FEWEST:
+    if len(above) < FEWEST:
         return edges
-    unlike, weights, moved = 0.0, 0.0, 0.0
+    doubt, weights, moved = 0.0, 0.0, 0.0
     k = 1
     while 4 * k <= len(above):
-        unlike = max(unlike, _unlike(above, below, 2 * k))
+        apart, squared = unlike(above, below, 2 * k)
+        doubt = max(doubt, apart**2 / squared if squared else 0.0)
         variance = k * _spacing(above, below, max(2 * k, _LEAST_SPREAD))
         if not variance:
             return edges  # a resolution too coarse to tell
@@ -40,17 +41,21 @@ def middle(above: Sequence[float], below: Sequence[float]) -> float:
         weights += weight
         moved += weight * ((above[k - 1] - below[k - 1]) / 2 - edges)
         k *= 2
-    return edges + moved / weights / (1.0 + (unlike / _ALIKE**2) ** _GATE)
+    return edges + moved / weights * believed(doubt)
 
 
-def _unlike(above: Sequence[float], below: Sequence[float], count: int) -> float:
-    """The squared difference of both spreads, in squared standard deviations.
+def believed(doubt: float) -> float:
+    """How far both ways are taken for alike, 1 to 0; `doubt` is their difference in squared deviations."""
+    return 1.0 / (1.0 + (doubt / _ALIKE**2) ** _GATE)
+
+
+def unlike(above: Sequence[float], below: Sequence[float], count: int) -> tuple[float, float]:
+    """How much farther the shortest `count` delays out spread than those back (ns); its variance if alike.
 
     A spread over `count` delays is a sum of count − 1 spacings, each as uncertain as it is long (Rényi).
     """
     out, back = above[count - 1] - above[0], below[count - 1] - below[0]
-    squared = out**2 + back**2
-    return (out - back) ** 2 * (count - 1) / squared if squared else 0.0
+    return out - back, (out**2 + back**2) / (count - 1)
 
 
 def _spacing(above: Sequence[float], below: Sequence[float], count: int) -> float:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
 
 
+_GONE = 2**40
+"""Stands for a block that no window holds."""
+
+
 class History:
     """The lines of the last windows: for every block's end, each window's offset (ns) and slope (ns/s)."""
 
@@ -41,6 +45,49 @@ class History:
         return self._columns[0, rungs, places], self._columns[1, rungs, places]
 
 
+class Fits:
+    """Each window's line, kept while it stays the one with the greatest margin.
+
+    It does while the blocks that it rests on are in the window and the new block lies outside of its margin:
+    what a line does not touch does not hold it, and the margin is a concave function of the slope.
+    """
+
+    def __init__(self, steepest: float) -> None:
+        self._steepest = steepest
+        self._lines: Lines | None = None
+
+    def close(
+        self, columns: Floats, spans: Integers, passed: int, near: tuple[Floats, Floats] | None
+    ) -> Lines:
+        """The lines of the last `spans` blocks, `passed` blocks after the call before.
+
+        `oldest` counts back from the newest block here. The arrays are the caller's until the next call.
+        """
+        stale = np.arange(spans.size) if passed != 1 else self._stale(columns[:, -1], spans)
+        if self._lines is None:
+            empty = np.empty((3, spans.size))
+            self._lines = Lines(empty[0], empty[1], empty[2], np.empty(spans.size, np.int64))
+        if stale.size:
+            windows = _suffixes(columns, spans[stale])
+            begin = () if near is None else (near[0][stale], near[1][stale])
+            new = widest_lines(windows, self._steepest, *begin)
+            back = np.where(new.oldest < 0, _GONE, windows.upper.shape[1] - 1 - new.oldest)
+            for kept, value in zip(self._lines, new._replace(oldest=back), strict=True):
+                kept[stale] = value
+        return self._lines
+
+    def _stale(self, newest: Floats, spans: Integers) -> Integers:
+        """Which lines rest on a block that has left the window, or are touched by the newest one."""
+        if self._lines is None:
+            return np.arange(spans.size)
+        slope, middle, margin, oldest = self._lines
+        oldest += 1
+        upper_at, upper, lower_at, lower = newest
+        high, low = middle + margin / 2, middle - margin / 2
+        touched = (upper - slope * upper_at < high) | (lower - slope * lower_at > low)
+        return np.flatnonzero(touched | (oldest >= spans))
+
+
 class Ladder:
     """One run's windows. `close` is called with every closed block, `line` is the answer until the next."""
 
@@ -57,6 +104,7 @@ class Ladder:
     def _restart(self) -> None:
         self._history = History(self._spans.size, int(self._spans[-1]) + 1)
         self._near: tuple[Floats, Floats] | None = None
+        self._fits = Fits(self._steepest)
 
     def close(self, columns: Floats, end_s: float, passed: int) -> None:
         """Take the closed blocks, the newest ending at `end_s` and `passed` blocks after the one before.
@@ -74,8 +122,8 @@ class Ladder:
             self._history.append(np.full(self._spans.size, np.nan), np.full(self._spans.size, np.nan))
             return
         spans = np.minimum(self._spans, min(length, columns.shape[1]))
-        windows, known = _suffixes(columns, spans)
-        lines = widest_lines(windows, self._steepest, *(self._near or ()))
+        known = np.isfinite(columns[1, ::-1]).cumsum()[spans - 1]
+        lines = self._fits.close(columns, spans, passed, self._near)
         offset = lines.middle + lines.slope * end_s
         first = int((known < FEWEST_BLOCKS).sum())
         offset[:first] = np.nan  # hardly any block: not a line, and nothing to be measured against later
@@ -84,7 +132,7 @@ class Ladder:
         last = int((self._spans <= length).sum()) + 1
         if first < min(last, spans.size):
             usable = slice(first, last)
-            every = lines._replace(middle=offset)
+            every = lines._replace(slope=lines.slope.copy(), middle=offset)
             self._average(end_s, spans[usable], every, squared, usable)
 
     def _carry(self, blocks: int) -> None:
@@ -138,12 +186,11 @@ class Ladder:
         )
 
 
-def _suffixes(columns: Floats, spans: Integers) -> tuple[Windows, Integers]:
-    """The last blocks as one row for each span, the blocks before it emptied; and how many bound anything."""
+def _suffixes(columns: Floats, spans: Integers) -> Windows:
+    """The last blocks as one row for each of the rising `spans`, the blocks before it emptied."""
     widest = int(spans[-1])
-    upper_at, upper, lower_at, lower = (
-        np.broadcast_to(column, (spans.size, widest)) for column in columns[:, -widest:]
-    )
-    inside = np.arange(widest) >= widest - spans[:, None]
-    windows = Windows(upper_at, np.where(inside, upper, inf), lower_at, np.where(inside, lower, -inf))
-    return windows, np.isfinite(windows.upper).sum(axis=1)
+    every = np.empty((4, spans.size, widest))
+    every[:] = columns[:, None, -widest:]
+    outside = np.arange(widest) < widest - spans[:, None]
+    every[1][outside], every[3][outside] = inf, -inf
+    return Windows(*every)

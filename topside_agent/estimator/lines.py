@@ -29,21 +29,21 @@ class Windows(NamedTuple):
 class Lines(NamedTuple):
     """One line a row: `slope` in ns/s, `middle` in ns at time 0.
 
-    `margin` in ns is what lies between the bounds on both sides along the line.
+    `margin` in ns is what lies between the bounds on both sides along the line. The line rests on blocks of
+    its window: `oldest` is the place of the first of them, −1 where the greatest margin was not found.
     """
 
     slope: Floats
     middle: Floats
     margin: Floats
+    oldest: Integers
 
 
-class _Tangent(NamedTuple):
-    """The margin as a function of the slope is concave: its value and derivative at one slope a row."""
-
-    slope: Floats
-    margin: Floats
-    rise: Floats
-    middle: Floats
+_SLOPE, _MARGIN, _RISE, _MIDDLE, _OLDEST = range(5)
+"""The margin as a function of the slope is concave. A tangent is a column: the margin's value and derivative
+at one slope, the middle there, and the place of the older of the two blocks that it touches. All stand in one
+array, because numpy takes a microsecond for each call whatever its size.
+"""
 
 
 def widest_lines(
@@ -58,63 +58,61 @@ def widest_lines(
     """
     rows = windows.upper.shape[0]
     left, right = _bracket(windows, steepest, near, within)
-    found = _flat_ends(left, right)
-    todo = np.flatnonzero((left.rise > 0) & (right.rise < 0))
-    left, right = _take(left, todo), _take(right, todo)
+    found = np.where(
+        left[_MARGIN] >= right[_MARGIN], left, right
+    )  # where the margin does not turn in between
+    found[_OLDEST] = -1
+    todo = np.flatnonzero((left[_RISE] > 0) & (right[_RISE] < 0))
+    left, right = left[:, todo], right[:, todo]
     for _ in range(_MOST_TURNS):
         if not todo.size:
             break
         part = windows if todo.size == rows else Windows(*(column[todo] for column in windows))
-        ahead = (right.margin - left.margin + left.rise * left.slope - right.rise * right.slope) / (
-            left.rise - right.rise
-        )
+        ahead = (
+            right[_MARGIN] - left[_MARGIN] + left[_RISE] * left[_SLOPE] - right[_RISE] * right[_SLOPE]
+        ) / (left[_RISE] - right[_RISE])
         new = _touch(part, ahead)
-        for kept, value in zip(found, new, strict=True):
-            kept[todo] = value
-        open_ = left.margin + left.rise * (ahead - left.slope) - new.margin > _CLOSE_NS
-        rising = new.rise > 0
-        left, right = _choose(rising, new, left), _choose(rising, right, new)
-        todo, left, right = todo[open_], _take(left, open_), _take(right, open_)
-    return Lines(found.slope, found.middle, found.margin)
+        found[:, todo] = new
+        found[_OLDEST, todo] = np.minimum(np.minimum(left[_OLDEST], right[_OLDEST]), new[_OLDEST])
+        open_ = left[_MARGIN] + left[_RISE] * (ahead - left[_SLOPE]) - new[_MARGIN] > _CLOSE_NS
+        left_over = np.count_nonzero(open_)
+        if not left_over:
+            break
+        rising = new[_RISE] > 0
+        left, right = np.where(rising, new, left), np.where(rising, right, new)
+        if left_over < todo.size:
+            todo, left, right = todo[open_], left[:, open_], right[:, open_]
+    return Lines(found[_SLOPE], found[_MIDDLE], found[_MARGIN], found[_OLDEST].astype(np.int64))
 
 
 def _bracket(
     windows: Windows, steepest: float, near: Floats | None, within: Floats | float
-) -> tuple[_Tangent, _Tangent]:
+) -> tuple[Floats, Floats]:
     """A rising tangent and a falling one; at ±steepest one may still fall or rise: that end is best."""
     rows = windows.upper.shape[0]
     if near is None:
         return _touch(windows, np.full(rows, -steepest)), _touch(windows, np.full(rows, steepest))
     left = _touch(windows, np.maximum(near - within, -steepest))
     right = _touch(windows, np.minimum(near + within, steepest))
-    wrong = np.flatnonzero((left.rise <= 0) | (right.rise >= 0))
+    wrong = np.flatnonzero((left[_RISE] <= 0) | (right[_RISE] >= 0))
     if wrong.size:
         part = Windows(*(column[wrong] for column in windows))
         for side, end in ((left, -steepest), (right, steepest)):
-            for kept, value in zip(side, _touch(part, np.full(wrong.size, end)), strict=True):
-                kept[wrong] = value
+            side[:, wrong] = _touch(part, np.full(wrong.size, end))
     return left, right
 
 
-def _flat_ends(left: _Tangent, right: _Tangent) -> _Tangent:
-    """The better end of each row's bracket: the answer where the margin does not turn in between."""
-    return _choose(left.margin >= right.margin, left, right)
-
-
-def _touch(windows: Windows, slope: Floats) -> _Tangent:
+def _touch(windows: Windows, slope: Floats) -> Floats:
     """Where lines of these slopes touch the bounds."""
-    each = np.arange(slope.size)
-    above = windows.upper - slope[:, None] * windows.upper_at
-    below = windows.lower - slope[:, None] * windows.lower_at
+    each, steep = np.arange(slope.size), slope[:, None]
+    above = windows.upper - steep * windows.upper_at
+    below = windows.lower - steep * windows.lower_at
     i, j = above.argmin(axis=1), below.argmax(axis=1)
     high, low = above[each, i], below[each, j]
-    rise = windows.lower_at[each, j] - windows.upper_at[each, i]
-    return _Tangent(slope, high - low, rise, (high + np.maximum(low, _NOWHERE)) / 2)
-
-
-def _choose(which: NDArray[np.bool_], yes: _Tangent, no: _Tangent) -> _Tangent:
-    return _Tangent(*(np.where(which, a, b) for a, b in zip(yes, no, strict=True)))
-
-
-def _take(tangent: _Tangent, rows: Integers | NDArray[np.bool_]) -> _Tangent:
-    return _Tangent(*(column[rows] for column in tangent))
+    tangent = np.empty((5, slope.size))
+    tangent[_SLOPE] = slope
+    tangent[_MARGIN] = high - low
+    tangent[_RISE] = windows.lower_at[each, j] - windows.upper_at[each, i]
+    tangent[_MIDDLE] = (high + np.maximum(low, _NOWHERE)) / 2
+    tangent[_OLDEST] = np.minimum(i, j)
+    return tangent

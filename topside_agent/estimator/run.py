@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from topside_agent.estimator.blocks import Blocks
 from topside_agent.estimator.bound import Bound, Limits
+from topside_agent.estimator.cells import Cells
 from topside_agent.estimator.ladder import Ladder
 from topside_agent.estimator.steady import Steady
 from topside_agent.estimator.window import SHARPNESS, Line
@@ -62,6 +63,7 @@ class Run:
         self.bound = Bound(Limits(rate_ppm * 1e3, settings.wander_limit * 1e9, lines=not slewed))
         self.blocks = Blocks(settings.block_s, round(settings.ladder_s[-1] / settings.block_s))
         self.ladder = Ladder(settings, memory) if memory is not None else None
+        self._cells = Cells(settings) if memory is not None else None
         self._settings, self._memory, self._shifts = settings, memory, shifts
         self._drift = drift
         self._closed: int | None = None
@@ -92,6 +94,8 @@ class Run:
         if closing is not None:
             contradiction = self._closed_block(closing)
         self.bound.add(*facts)
+        if self._cells is not None and self.ladder is not None:
+            self._cells.add(facts, self.ladder.line)
         if self._steady is not None:
             self._steady.add(*facts)
             replaced = self.ladder is None or self.ladder.line is not None
@@ -132,6 +136,8 @@ class Run:
             lines.append(self._steady.line(at_s, self._memory.shortest()))
         elif self.ladder.line is not None:
             lines = [self.ladder.line]
+        if self._cells is not None and self._cells.line is not None and self.ladder.line is not None:
+            lines.append(self._cells.line)
         return _averaged(lines, at_s, self._settings.wander_holdover * 1e9)
 
     def drift(self) -> Drift | None:

@@ -12,7 +12,6 @@ from broker.connection import Connection, Incoming
 from broker.inbox import Inbox, Letter
 from broker.metrics import counts_of
 from schemas import messages, topics
-from schemas.base import InvalidMessageError
 from schemas.instants import utc_from_ns
 from topside_agent.recorder import desk, files
 from topside_agent.recorder.closing import close
@@ -34,8 +33,6 @@ _log = logging.getLogger(__name__)
 _IDLE_S = 0.5
 _DISK_PATIENCE_S = 60.0
 """Files are written in the network thread, and a memory card can hold a write back for half a minute."""
-_KIND_LEVEL = 2
-"""In `vehicle/{vehicle}/exchange/{topside}`."""
 
 
 class RecorderAgent:
@@ -86,7 +83,7 @@ class RecorderAgent:
         if claim is not None:
             os.close(claim)
 
-    def wait_until_finished(self, timeout_s: float) -> bool:
+    def wait_until_finished(self, timeout_s: float | None) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
 
@@ -116,11 +113,13 @@ class RecorderAgent:
 
     def received(self, message: Incoming) -> None:
         """One message; measurements of vehicles in no session are not even decoded."""
-        if not self._concerns_us(message.topic):
+        vehicle = desk.measured_vehicle(self._settings.topic_root, message.topic)
+        if vehicle is not None and not self._sessions.wanting(vehicle):
             return
         letter = self._inbox.open(message)
         if letter is None:
-            self._answer_invalid(message)
+            if answer := desk.answer_to_invalid(self._settings.topic_root, message):
+                self._outbox.state(answer)
         elif strange := desk.strangers(letter):
             self._inbox.drop("name", f"{strange} of its names are not the topic's", message)
         else:
@@ -136,11 +135,6 @@ class RecorderAgent:
         return _IDLE_S if due_ns is None else max(0.0, (due_ns - self._clock.raw_ns()) / 1e9)
 
     # What messages do
-
-    def _concerns_us(self, topic: str) -> bool:
-        levels = topic.removeprefix(f"{self._settings.topic_root}/{topics.VERSION}/").split("/")
-        measurement = len(levels) > _KIND_LEVEL and levels[_KIND_LEVEL] in {"exchange", "event"}
-        return not measurement or bool(self._sessions.wanting(levels[_KIND_LEVEL - 1]))
 
     def _handle(self, letter: Letter) -> None:
         body, now, stored = letter.body, letter.incoming.received, letter.incoming.retain
@@ -198,19 +192,6 @@ class RecorderAgent:
         else:
             raise RefusedError(f"recorder {self._settings.name!r} is not recording a session {name}")
 
-    def _answer_invalid(self, message: Incoming) -> None:
-        """Say why to who sent a session command that cannot be taken."""
-        try:
-            topic = topics.parse(self._settings.topic_root, message.topic)
-            if topic.kind is topics.SESSION_COMMAND and not message.retain:
-                topic.kind.decode(message.payload)
-        except topics.InvalidTopicError:
-            return
-        except InvalidMessageError as error:
-            answer = desk.asker_of(message.payload, topic.session or "", str(error))
-            if answer:
-                self._outbox.state(answer)
-
     # What is due
 
     def _turn(self, live: LiveSession, now: Reading) -> None:
@@ -239,12 +220,8 @@ class RecorderAgent:
     def _closed(self, live: LiveSession, closing: Closing) -> None:
         live.closed(closing, read(self._clock))
         self._publish_state(live)
-        _log.info(
-            "session %s stopped: %d exchanges in %s",
-            live.recording.session,
-            live.session.exchanges,
-            live.store.folder,
-        )
+        name, exchanges = live.recording.session, live.session.exchanges
+        _log.info("session %s stopped: %d exchanges in %s", name, exchanges, live.store.folder)
 
     def _leave(self) -> None:
         """The last that is said of what is recorded: without it the states would look as if it went on."""

@@ -1,4 +1,4 @@
-"""Session commands, pure: what a start asks for, why it is refused, and how that is answered."""
+"""What reaches a recorder, pure: whom it concerns, what a start asks for, and how a refusal is answered."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from schemas import topics
+from schemas.base import InvalidMessageError
 from schemas.messages import Event, ExchangeBatch, OffsetResult, SessionState, StartCommand
 from schemas.metadata import RESERVED_SENSORS
 from topside_agent.recorder.errors import RefusedError
@@ -15,7 +17,11 @@ from topside_agent.recorder.recording import Recording
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from broker.connection import Incoming
     from broker.inbox import Letter
+
+_KIND_LEVEL = 2
+"""In `vehicle/{vehicle}/exchange/{topside}`."""
 
 
 def recording_of(session: str, command: StartCommand, recorder: str, now: datetime) -> Recording:
@@ -67,6 +73,19 @@ def left_alone(state: SessionState) -> SessionState:
     return state.model_copy(update={"alarm": "the recorder was stopped: nothing is recorded"})
 
 
+def answer_to_invalid(root: str, message: Incoming) -> SessionState | None:
+    """What to say to who sent a session command that cannot be taken, if it is one and says who asks."""
+    try:
+        topic = topics.parse(root, message.topic)
+        if topic.kind is topics.SESSION_COMMAND and not message.retain:
+            topic.kind.decode(message.payload)
+    except topics.InvalidTopicError:
+        return None
+    except InvalidMessageError as error:
+        return asker_of(message.payload, topic.session or "", str(error))
+    return None
+
+
 def asker_of(payload: bytes, session: str, reason: str) -> SessionState | None:
     """The refusal of a command that is not valid, if it says at least whom to answer."""
     try:
@@ -78,6 +97,13 @@ def asker_of(payload: bytes, session: str, reason: str) -> SessionState | None:
         return refusal(session, request_id, reason) if request_id else None
     except ValidationError:
         return None
+
+
+def measured_vehicle(root: str, topic: str) -> str | None:
+    """Whose measurement a topic brings, without decoding anything; None if it brings something else."""
+    levels = topic.removeprefix(f"{root}/{topics.VERSION}/").split("/")
+    measurement = len(levels) > _KIND_LEVEL and levels[_KIND_LEVEL] in {"exchange", "event"}
+    return levels[_KIND_LEVEL - 1] if measurement else None
 
 
 def strangers(letter: Letter) -> int:

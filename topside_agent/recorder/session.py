@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from schemas.instants import utc_from_ns
 from schemas.messages import SessionState
-from schemas.metadata import SessionBlock, SessionFiles, VehicleBlock, sensor_entry
+from topside_agent.recorder.block import part_of
 from topside_agent.recorder.counts import VehicleStanding
 from topside_agent.recorder.events import EventLine, Gap, Identity, identity
 from topside_agent.recorder.holes import SeqWatch
 from topside_agent.recorder.journal import Known, Stream
-from topside_agent.recorder.metadata import Part
 from topside_agent.recorder.vehicle import VehicleLog
 
 if TYPE_CHECKING:
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
     from broker.clock import Reading
     from schemas.exchange import Exchange
     from schemas.messages import Event, OffsetResult
-    from topside_agent.recorder.ending import Closing, Summary
+    from topside_agent.recorder.ending import Closing
     from topside_agent.recorder.holes import Lost
+    from topside_agent.recorder.metadata import Part
     from topside_agent.recorder.recording import Recording
 
 
@@ -171,55 +171,13 @@ class Session:
 
     def part(self) -> Part:
         """What we have to say in `sync_metadata.json`."""
-        entries = {
-            sensor: sensor_entry(log.measured or log.result)
-            for sensor, vehicle in self.recording.sensors.items()
-            if (log := self._vehicles.get(vehicle))
-        }
-        return Part(self.recording.mission, self._block(), entries)
+        missing = {vehicle: self._missing(vehicle) for vehicle in self._vehicles}
+        return part_of(self.recording, self._vehicles, missing, closing=self.closing, alarm=self.alarm)
 
     def _answered(self, problem: str | None) -> str:
         """The command that the state answers: to a stop there is no answer before the end, good or bad."""
         stop = self.recording.stop_request_id
         return stop if stop and (self.closing or problem) else self.recording.request_id
-
-    def _block(self) -> SessionBlock:
-        closing = self.closing
-        summaries = closing.summaries if closing else {}
-        stamped = self.recording.sensors.get("inWater") or next(iter(self._vehicles), None)
-        return SessionBlock(
-            session=self.recording.session,
-            recorder=self.recording.recorder,
-            state="stopped" if closing else "recording",
-            started_at=self.recording.started_at,
-            stopped_at=utc_from_ns(closing.stopped_ns) if closing else None,
-            sensors=dict(self.recording.sensors),
-            alarm=self.alarm,
-            files=SessionFiles(
-                exchanges="time_sync/exchanges.jsonl",
-                events="time_sync/events.jsonl",
-                offsets=closing.offsets if closing else None,
-            ),
-            drift_model=ends.drift_model if (ends := summaries.get(stamped or "")) else None,
-            vehicles={
-                vehicle: self._vehicle_block(log, summaries.get(vehicle))
-                for vehicle, log in self._vehicles.items()
-            },
-        )
-
-    def _vehicle_block(self, log: VehicleLog, summary: Summary | None) -> VehicleBlock:
-        return VehicleBlock(
-            topside=log.topside,
-            exchanges=log.exchanges,
-            missing=self._missing(log.vehicle),
-            events=log.events,
-            last_exchange_at=None if log.last_exchange_ns is None else utc_from_ns(log.last_exchange_ns),
-            result=log.result,
-            drift_model=summary.drift_model if summary else None,
-            start=summary.start if summary else None,
-            end=summary.end if summary else None,
-            segments=summary.segments if summary else None,
-        )
 
     def _missing(self, vehicle: str) -> int:
         watches = list(self._watches.items())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from schemas.exchange import HTTP_METHOD
+from topside_agent.report.layout import VERMILION, Json, axis, layout
 from topside_agent.report.series import (
     Curve,
     Floats,
@@ -18,7 +19,6 @@ from topside_agent.report.series import (
     thinned,
     unbroken,
 )
-from topside_agent.report.units import signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,25 +27,12 @@ if TYPE_CHECKING:
     from topside_agent.estimator import Row, Track
     from topside_agent.report.coverage import Stretch
 
-Json = dict[str, Any]
-
-# Okabe and Ito's colours, which the colour-blind can tell apart; dashes and labels say it a second time.
-_BLUE, _SKY, _VERMILION, _GREEN, _GREY = "#0072B2", "rgba(86,180,233,0.35)", "#D55E00", "#009E73", "#6b7280"
-_TITLES = (
-    "Offset, ms: Pi's clock − laptop's clock",
-    "The same, less a straight line in each segment, ms. The truth lies within the band: the hard bound",
-    "Drift of the Pi's clock against the laptop's, ppm",
-    "Delay of the exchanges, ms: the least (line) and the greatest (dotted) at a time",
-)
+_BLUE, _SKY, _GREEN = "#0072B2", "rgba(86,180,233,0.35)", "#009E73"
 _UNITS = ("ms", "ms", "ppm", "ms")
 _EDGE: Json = {"width": 0.4}
 _DOTTED: Json = {"width": 1, "dash": "dot"}
 _FEW = 400
 """Exchanges up to this many are shown each as a dot."""
-_HEIGHT = 860
-_GAP = 0.075
-_NEAREST = 0.09
-"""Labels nearer to each other than this share of the width would overlap: the lesser one is left out."""
 
 
 def figure(
@@ -68,7 +55,7 @@ def figure(
         _line(drift, 3, "drift", colour=_GREEN),
         *_delay(exchanges),
     ]
-    return {"data": data, "layout": _layout(stretches, drift)}
+    return {"data": data, "layout": layout(stretches, drift)}
 
 
 def _thin(at_ns: Integers, values: Floats, parts: Sequence[slice]) -> Curve:
@@ -134,7 +121,7 @@ def _delay(exchanges: Sequence[Exchange]) -> list[Json]:
     least, greatest = (joined([pair[side] for pair in edges]) for side in (0, 1))
     return [
         _line(least, 4, "least", scale=1e-6),
-        _line(greatest, 4, "greatest", scale=1e-6, colour=_VERMILION, line=_DOTTED),
+        _line(greatest, 4, "greatest", scale=1e-6, colour=VERMILION, line=_DOTTED),
     ]
 
 
@@ -158,109 +145,7 @@ def _line(
         "name": name,
         "x": [instant / 1e6 for instant in curve.at_ns.tolist()],  # Plotly's dates: ms since the epoch
         "y": values,
-        "yaxis": _axis("y", row),
+        "yaxis": axis("y", row),
         "line": {"color": colour, "width": 1.5} | (line or {}),
         "hovertemplate": f"%{{y:.3f}} {_UNITS[row - 1]}",
     }
-
-
-def _layout(stretches: Sequence[Stretch], drift: Curve) -> Json:
-    height = (1 - 3 * _GAP) / len(_TITLES)
-    layout: Json = {
-        "height": _HEIGHT,
-        "margin": {"l": 64, "r": 16, "t": 44, "b": 40},
-        "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#111827"},
-        "paper_bgcolor": "white",
-        "plot_bgcolor": "white",
-        "showlegend": False,
-        "hovermode": "x unified",
-        "xaxis": {"type": "date", "anchor": "y4", "title": {"text": "UTC, laptop's clock"}, **_grid()},
-        "shapes": [_shape(stretch) for stretch in stretches if stretch.kind in {"gap", "uncertain"}],
-        "annotations": [],
-    }
-    for row, title in enumerate(_TITLES, start=1):
-        top = 1 - (row - 1) * (height + _GAP)
-        layout[_axis("yaxis", row)] = {
-            "domain": [max(top - height, 0), top],
-            "anchor": "x",
-            "tickformat": ",~g" if row != 1 else ",",
-            **_grid(),
-        }
-        layout["annotations"].append(_text(title, 0, top, "left"))
-    layout["yaxis4"]["rangemode"] = "tozero"
-    layout["yaxis3"]["range"] = _drift_range(drift)
-    layout["annotations"] += _labels(stretches)
-    return layout
-
-
-def _drift_range(drift: Curve) -> list[float] | None:
-    """At least 1 ppm high, so that a quiet crystal does not look restless."""
-    values = drift.values[np.isfinite(drift.values)]
-    if not values.size:
-        return None
-    middle = float(values.max() + values.min()) / 2
-    half = max(float(values.max() - values.min()) * 0.6, 0.5)
-    return [round(middle - half, 6), round(middle + half, 6)]
-
-
-def _shape(stretch: Stretch) -> Json:
-    """A line where the clocks broke, a grey band where nothing was measured."""
-    x0, x1 = stretch.from_ns / 1e6, stretch.to_ns / 1e6
-    common: Json = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
-    if stretch.kind == "gap":
-        return common | {"type": "rect", "x0": x0, "x1": x1, "fillcolor": "#e5e7eb", "line": {"width": 0}}
-    line = {"color": _VERMILION, "width": 1.5, "dash": "dash"}
-    return common | {"type": "rect", "x0": x0, "x1": x1, "fillcolor": "rgba(213,94,0,0.2)", "line": line}
-
-
-def _labels(stretches: Sequence[Stretch]) -> list[Json]:
-    """A word above each break and gap; where they crowd, breaks before gaps and long before short."""
-    others = [stretch for stretch in stretches if stretch.kind in {"gap", "uncertain"}]
-    others.sort(key=lambda stretch: (stretch.kind == "gap", -stretch.span_ns))
-    width_ns = stretches[-1].to_ns - stretches[0].from_ns if stretches else 0
-    shown: list[Stretch] = []
-    for stretch in others:
-        if all(abs(_middle(stretch) - _middle(other)) > _NEAREST * width_ns for other in shown):
-            shown.append(stretch)
-    return [
-        _text(_word(stretch), _middle(stretch) / 1e6, 1, "center")
-        | {"xref": "x", "yshift": 18, "font": {"size": 11, "color": _colour(stretch)}}
-        for stretch in shown
-    ]
-
-
-def _middle(stretch: Stretch) -> float:
-    return (stretch.from_ns + stretch.to_ns) / 2
-
-
-def _word(stretch: Stretch) -> str:
-    if stretch.kind == "gap":
-        return "gap"
-    word = {"method": "HTTP/MQTT", "topside_step": "laptop's step", "inconsistent": "jump"}
-    jump = f" {signed(stretch.jump_ns or 0)}" if stretch.cause in {"step", "inconsistent"} else ""
-    return word.get(stretch.cause or "", str(stretch.cause)) + jump
-
-
-def _colour(stretch: Stretch) -> str:
-    return _GREY if stretch.kind == "gap" else _VERMILION
-
-
-def _text(text: str, x: float, y: float, anchor: str) -> Json:
-    return {
-        "text": text,
-        "x": x,
-        "y": y,
-        "xref": "paper",
-        "yref": "paper",
-        "xanchor": anchor,
-        "yanchor": "bottom",
-        "showarrow": False,
-    }
-
-
-def _grid() -> Json:
-    return {"gridcolor": "#e5e7eb", "zeroline": False, "linecolor": "#9ca3af", "showline": True}
-
-
-def _axis(name: str, row: int) -> str:
-    return name if row == 1 else f"{name}{row}"

@@ -170,7 +170,7 @@ class Row {
     say(this.seen, ago(fleet.age(row, row.last_seen_s)));
     say(this.steps, count(row.steps));
     const event = row.last_event;
-    say(this.step, event ? `${plain(event.step_ms / 1000, 3)} s, ${ago(fleet.age(row, event.age_s))}` : "");
+    say(this.step, event ? `${together(`${plain(event.step_ms / 1000, 3)} s`)}, ${together(ago(fleet.age(row, event.age_s)))}` : "");
     say(this.recording, row.recording.map(unbroken).join(", ") || "–");
     mark(this.recording, "on", row.recording.length > 0 && fleet.connected());
     show(this.action, fleet.mayCommand());
@@ -210,6 +210,8 @@ export class Pill {
     this.node.replaceChildren(icon(state === "unmeasured" ? "none" : state), this.word);
   }
 }
+
+const together = (text) => text.replaceAll(" ", "\u00a0");
 
 // A session's name is read as one word.
 const unbroken = (name) => name.replaceAll("-", "\u2011");

@@ -1,0 +1,136 @@
+"""MQTT 3.1.1 packets as bytes, pure: cut out of what a connection brings, and made to be sent."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+PUBLISH, PUBACK = 0x30, 0x40
+KIND = 0xF0
+_RETAIN, _QOS, _QOS_1, _DUP = 0x01, 0x06, 0x02, 0x08
+_CONTINUED = 0x80
+_MOST_LENGTH_BYTES = 4
+_MOST_LENGTH = 128**_MOST_LENGTH_BYTES - 1
+_NUMBER = struct.Struct("!H")
+
+
+class MalformedPacketError(Exception):
+    """Bytes that are not MQTT; a connection that brings them must end (MQTT 4.8)."""
+
+
+class Packet(NamedTuple):
+    """A whole packet; `last` when the read that completed it brought no byte beyond it."""
+
+    command: int
+    body: bytes
+    last: bool
+
+
+class Publish(NamedTuple):
+    """A message from the broker; `mid` is 0 at QoS 0, which needs no answer."""
+
+    topic: bytes
+    payload: bytes
+    qos: int
+    retain: bool
+    mid: int
+
+
+class PacketReader:
+    """Keeps what is left of one read until the next ones complete it."""
+
+    def __init__(self) -> None:
+        self._begun = bytearray()
+        self._wanted = 0
+
+    def feed(self, data: bytes) -> list[Packet]:
+        """The packets that `data` completes; MalformedPacketError when a length has more than four bytes."""
+        if self._begun:
+            self._begun += data
+            if len(self._begun) < self._wanted:
+                return []
+            data, self._begun = bytes(self._begun), bytearray()
+        packets = []
+        begin, end = 0, len(data)
+        while begin < end:
+            start, stop = _span(data, begin)
+            if stop > end:
+                self._begun += data[begin:]
+                self._wanted = stop - begin
+                break
+            packets.append(Packet(data[begin], data[start:stop], stop == end))
+            begin = stop
+        return packets
+
+
+def _span(data: bytes, begin: int) -> tuple[int, int]:
+    """Where the body of the packet at `begin` starts and stops; beyond the data while its length is cut."""
+    length, shift, place = 0, 0, begin + 1
+    while place < len(data):
+        byte = data[place]
+        length |= (byte & 0x7F) << shift
+        place += 1
+        if not byte & _CONTINUED:
+            return place, place + length
+        shift += 7
+        if place - begin > _MOST_LENGTH_BYTES:
+            raise MalformedPacketError(f"a length of more than four bytes: {data[begin:place]!r}")
+    return place, place + 1
+
+
+def read_publish(packet: Packet) -> Publish:
+    """What a PUBLISH packet says; MalformedPacketError when its parts do not fit into it."""
+    command, body, _ = packet
+    try:
+        start = 2 + _NUMBER.unpack_from(body)[0]
+        topic, qos, mid = body[2:start], (command & _QOS) >> 1, 0
+        if qos:
+            (mid,) = _NUMBER.unpack_from(body, start)
+            start += 2
+    except struct.error as error:
+        raise MalformedPacketError(f"a PUBLISH of {len(body)} bytes: {body[:40]!r}") from error
+    if start > len(body):
+        raise MalformedPacketError(f"a PUBLISH of {len(body)} bytes: {body[:40]!r}")
+    return Publish(topic, body[start:], qos, bool(command & _RETAIN), mid)
+
+
+def read_puback(packet: Packet) -> int:
+    """Which message the broker has taken; MalformedPacketError when it does not say."""
+    try:
+        (mid,) = _NUMBER.unpack(packet.body)
+    except struct.error as error:
+        raise MalformedPacketError(f"a PUBACK of {len(packet.body)} bytes: {packet.body[:40]!r}") from error
+    return int(mid)
+
+
+def publish_packet(topic: bytes, payload: bytes, *, retain: bool = False, mid: int = 0) -> bytes:
+    """A PUBLISH packet: at QoS 1 with a `mid`, else at QoS 0; ValueError when it would be too large."""
+    length = 2 + len(topic) + (2 if mid else 0) + len(payload)
+    command = PUBLISH | (_QOS_1 if mid else 0) | (_RETAIN if retain else 0)
+    head = _fixed_header(command, length) + _NUMBER.pack(len(topic)) + topic
+    return head + _NUMBER.pack(mid) + payload if mid else head + payload
+
+
+def puback_packet(mid: int) -> bytes:
+    """A PUBACK packet."""
+    return bytes((PUBACK, 2)) + _NUMBER.pack(mid)
+
+
+def again(packet: bytes) -> bytes:
+    """The PUBLISH packet marked as one that may have been received before."""
+    return bytes((packet[0] | _DUP,)) + packet[1:]
+
+
+def _fixed_header(command: int, length: int) -> bytes:
+    if length < _CONTINUED:
+        return bytes((command, length))
+    if length < _CONTINUED**2:
+        return bytes((command, length & 0x7F | _CONTINUED, length >> 7))
+    if length > _MOST_LENGTH:
+        raise ValueError(f"a packet of {length} bytes, more than {_MOST_LENGTH}")
+    header = bytearray((command,))
+    while length >= _CONTINUED:
+        header.append(length & 0x7F | _CONTINUED)
+        length >>= 7
+    header.append(length)
+    return bytes(header)

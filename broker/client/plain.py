@@ -1,0 +1,101 @@
+"""paho's client through its public methods alone, as the connection uses it; stamps in user space."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from paho.mqtt.client import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from paho.mqtt.client import MQTTMessage
+
+    from broker.client.stamps import KernelStamp
+    from broker.client.traffic import Outgoing
+
+
+class PlainClient(Client):
+    """`deliver` is given each message's topic, payload and retain flag."""
+
+    user_timeout_ms = 0
+    deliver: Callable[[str, bytes, bool], None]
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.on_message = self._hear
+
+    @property
+    def stamps_writes(self) -> bool:
+        """Whether a late stamp is taken at the socket write."""
+        return False
+
+    def tune(self) -> bool:
+        """Tune the TCP socket beneath; whether Nagle's algorithm is off, as the system itself says."""
+        open_socket = self.socket()
+        if open_socket is None:
+            return False
+        with socket.fromfd(open_socket.fileno(), socket.AF_INET, socket.SOCK_STREAM) as tcp:
+            tune(tcp, self.user_timeout_ms)
+            return tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+    def send(self, messages: Sequence[Outgoing], raw_ns: Callable[[], int]) -> None:
+        """Publish at once; late stamps are read off `raw_ns` at the socket write where that is stamped."""
+        del raw_ns
+        for message in messages:
+            self.publish(message.topic, message.payload, message.qos, message.retain)
+        self.loop_write()
+
+    def resume(self) -> None:
+        """The broker has accepted the connection: send first what it did not take over the one before."""
+
+    def arrival(self) -> KernelStamp | None:
+        """When the kernel received the packet that is being handled, if it said so."""
+        return None
+
+    @property
+    def unstamped_because(self) -> str | None:
+        """Why the kernel is not asked for stamps."""
+        return "paho's socket is not ours"
+
+    def pending(self) -> int:
+        """Bytes that `loop_read` would find although the socket is not readable."""
+        pending = getattr(self.socket(), "pending", None)
+        return pending() if pending else 0
+
+    @property
+    def unacknowledged(self) -> bool:
+        """Whether something that was published has not reached the broker for certain."""
+        return self.want_write() or bool(self._out_messages)
+
+    def peer_certificate(self) -> Mapping[str, Any] | None:
+        """The broker's certificate, verified; None without TLS, or where paho hides it."""
+        decode = getattr(self.socket(), "getpeercert", None)
+        return decode() if decode else None
+
+    @property
+    def alert(self) -> ssl.SSLError | None:
+        """What TLS said at the end of the last connection, where that can be told."""
+        return None
+
+    @property
+    def wants_to_write(self) -> bool:
+        """Whether `flush` or `loop_write` has something to do once the socket is writable."""
+        return self.want_write()
+
+    def flush(self) -> None:
+        """Send what the socket would not take before."""
+
+    def _hear(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        with contextlib.suppress(UnicodeDecodeError):  # a broker that lets it through breaks MQTT [1.5.3-1]
+            self.deliver(message.topic, bytes(message.payload), message.retain)
+
+
+def tune(tcp: socket.socket, user_timeout_ms: int) -> None:
+    """Turn Nagle's algorithm off, and have the kernel give a silent peer up after so long."""
+    tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if user_timeout_ms and hasattr(socket, "TCP_USER_TIMEOUT"):
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, user_timeout_ms)

@@ -1,0 +1,244 @@
+"""paho's client with stamps at its socket: packets are read and written here, the rest of MQTT is paho's."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+from paho.mqtt.client import MQTTMessageInfo
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.exception import MQTTException
+
+from broker.client.late_stamp import LatePacket
+from broker.client.packets import (
+    KIND,
+    PUBACK,
+    PUBLISH,
+    MalformedPacketError,
+    PacketReader,
+    puback_packet,
+    publish_packet,
+    read_puback,
+    read_publish,
+)
+from broker.client.plain import PlainClient, tune
+from broker.client.stamping_socket import READ_AHEAD, StampingSocket
+from broker.client.stamping_tls import StampingTls
+from broker.client.unacknowledged import Unacknowledged
+from broker.client.whole_frames import WholeFrames
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping, Sequence
+
+    from paho.mqtt.client import SocketLike
+
+    from broker.client.packets import Packet
+    from broker.client.stamps import KernelStamp
+    from broker.client.traffic import Outgoing
+
+_QOS_2 = 0x04
+_MALFORMED = (MalformedPacketError, MQTTException, struct.error, IndexError, ValueError)
+
+
+class StampingClient(PlainClient):
+    """Hangs on paho 2.2's private methods: its loop and its publishing cost more than an exchange.
+
+    `_packet_write` slices each queued packet right before `send`, which is when a late stamp enters one that
+    could not be written at once.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._tcp: StampingSocket | None = None
+        self._tls: StampingTls | None = None
+        self._web: WholeFrames | None = None
+        self._reader = PacketReader()
+        self._last_of_read = True
+        self._untaken = Unacknowledged(self._mid_generate)
+        self._nobody = MQTTMessageInfo(0)
+
+    @property
+    def stamps_writes(self) -> bool:
+        """Whether a late stamp is taken at the socket write.
+
+        Not on a socket that is not ours: Python's SSLSocket can have sent a part when it asks to be called
+        again.
+        """
+        return self._tcp is not None
+
+    def send(self, messages: Sequence[Outgoing], raw_ns: Callable[[], int]) -> None:
+        """Publish at once, in one write; a late stamp is read off `raw_ns` at that write."""
+        packets = []
+        for message in messages:
+            topic = message.topic.encode()
+            if message.qos:
+                packet = self._untaken.add(topic, message.payload, retain=message.retain)
+            else:
+                packet = publish_packet(topic, message.payload, retain=message.retain)
+                if message.late is not None and self._tcp is not None:
+                    position = len(packet) - len(message.payload) + message.late.position
+                    self._write(LatePacket(packet, position, message.late, raw_ns))
+                    continue
+            if packet is not None:
+                packets.append(packet)
+        if packets:
+            self._write(packets[0] if len(packets) == 1 else b"".join(packets))
+
+    def resume(self) -> None:
+        """The broker has accepted the connection: send first what it did not take over the one before."""
+        for packet in self._untaken.again():
+            self._write(packet)
+
+    def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
+        """Read once, and handle every packet that this completes."""
+        del max_packets
+        try:
+            data = self._sock.recv(READ_AHEAD) if self._sock else b""
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        except OSError:
+            return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+        if not data:
+            return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+        self._last_bytes_received = monotonic()
+        try:
+            for packet in self._reader.feed(data):
+                failed = self._handle(packet)
+                if failed:
+                    return self._loop_rc_handle(failed)
+                if self._sock is None:  # lost while answering
+                    break
+        except _MALFORMED:
+            return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def arrival(self) -> KernelStamp | None:
+        """When the kernel received the packet that is being handled, if it said so.
+
+        A read has the stamp of its last byte: too late for the packets that ended before.
+        """
+        source = self._tls or self._tcp
+        stamp = source.arrival() if source else None
+        return stamp if stamp is None or self._last_of_read else stamp._replace(exact=False)
+
+    @property
+    def unstamped_because(self) -> str | None:
+        """Why the kernel is not asked for stamps, or None when it is."""
+        return self._tcp.refused if self._tcp else "the connection goes through a proxy library"
+
+    def pending(self) -> int:
+        """Bytes that `loop_read` would find although the socket is not readable."""
+        if self._tls is None and self._web is None and self._tcp is not None:
+            return 0  # it takes all that was read
+        source = self._tls or self._tcp
+        return source.pending() if source else super().pending()
+
+    def peer_certificate(self) -> Mapping[str, Any] | None:
+        """The broker's certificate, verified; None without TLS."""
+        return self._tls.peer_certificate() if self._tls else super().peer_certificate()
+
+    @property
+    def alert(self) -> ssl.SSLError | None:
+        """What TLS said at the end of the last connection."""
+        return self._tls.alert if self._tls else None
+
+    @property
+    def unacknowledged(self) -> bool:
+        """Whether something that was published has not reached the broker for certain."""
+        return self.wants_to_write or bool(self._untaken)
+
+    def flush(self) -> None:
+        """Send ciphertext or a frame that the socket would not take before."""
+        whole = self._web or self._tls
+        if whole:
+            with contextlib.suppress(OSError):  # a connection that is lost shows at the next read
+                whole.flush()
+
+    @property
+    def wants_to_write(self) -> bool:
+        """Whether `flush` or `loop_write` has something to do once the socket is writable."""
+        whole = self._web or self._tls
+        return bool(self._out_packet) or (whole is not None and whole.unsent)
+
+    def _handle(self, packet: Packet) -> MQTTErrorCode | None:
+        """Handle one packet; what is wrong, if anything is."""
+        self._last_of_read = packet.last
+        kind = packet.command & KIND
+        if kind == PUBLISH and not packet.command & _QOS_2:
+            published = read_publish(packet)
+            topic = _text(published.topic)
+            if topic is not None:
+                self.deliver(topic, published.payload, published.retain)
+            if published.mid:
+                self._write(puback_packet(published.mid))
+            return None
+        if kind == PUBACK:
+            following = self._untaken.taken(read_puback(packet))
+            if following is not None:
+                self._write(following)
+            return None
+        self._in_packet["command"] = packet.command
+        self._in_packet["remaining_length"] = len(packet.body)
+        self._in_packet["packet"] = bytearray(packet.body)
+        return self._packet_handle()
+
+    def _write(self, packet: bytes | LatePacket) -> None:
+        """Write now, behind what waits already; what the socket does not take goes with paho's next write."""
+        sent = 0
+        if not self._out_packet:
+            try:
+                sent = self._sock_send(packet[0:])
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+                return
+            self._last_msg_out = monotonic()
+        if sent < len(packet) and self._sock is not None:
+            self._out_packet.append(
+                {
+                    "command": packet[0],
+                    "mid": 0,
+                    "qos": 0,
+                    "pos": sent,
+                    "to_process": len(packet) - sent,
+                    "packet": packet,
+                    "info": self._nobody,
+                }
+            )
+
+    def _create_socket_connection(self) -> socket.socket:
+        self._tcp = self._tls = self._web = None
+        self._reader = PacketReader()
+        tcp = super()._create_socket_connection()
+        tune(tcp, self.user_timeout_ms)
+        if type(tcp) is not socket.socket:
+            return tcp
+        self._tcp = StampingSocket.adopt(tcp)
+        return self._tcp
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        if self._tcp is None or self._ssl_context is None:
+            return super()._ssl_wrap_socket(tcp_sock)
+        self._tls = StampingTls(self._tcp, self._ssl_context, self._host)
+        return cast("ssl.SSLSocket", self._tls)  # paho asks no more of it than that has
+
+    def _create_socket(self) -> SocketLike:
+        made = super()._create_socket()
+        if self._tcp is None or not hasattr(made, "_sendbuffer"):
+            return made
+        self._web = WholeFrames(cast("Any", made), self._tls)
+        return self._web
+
+
+def _text(topic: bytes) -> str | None:
+    """None for what is not UTF-8: a broker that lets it through breaks MQTT [1.5.3-1]."""
+    try:
+        return topic.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,143 @@
+"""Packets cut out of a stream, wherever its reads end, and made as brokers expect them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.client.packets import (
+    MalformedPacketError,
+    Packet,
+    PacketReader,
+    again,
+    puback_packet,
+    publish_packet,
+    read_puback,
+    read_publish,
+)
+
+TOPIC = st.text(min_size=1, max_size=40).map(str.encode)
+PAYLOAD = st.binary(max_size=300)
+MID = st.integers(0, 65535)
+
+
+def packet(command: int, body: bytes, *, padded: bool = False) -> bytes:
+    """A packet whose length may be written with more bytes than it needs."""
+    length, header = len(body), bytearray((command,))
+    while True:
+        more = length >= 128 or padded
+        header.append((length & 0x7F) | (0x80 if more else 0))
+        length, padded = length >> 7, False
+        if not more:
+            return bytes(header) + body
+
+
+PACKETS = st.lists(
+    st.builds(packet, st.integers(0, 255), st.binary(max_size=400), padded=st.booleans()),
+    min_size=1,
+    max_size=12,
+)
+
+
+def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    return [data[begin:end] for begin, end in pairwise(places)]
+
+
+@given(PACKETS, st.lists(st.integers(0, 10_000), max_size=30))
+def test_packets_come_out_as_they_went_in_wherever_the_reads_end(sent: list[bytes], cuts: list[int]) -> None:
+    reader = PacketReader()
+    found = [found for piece in pieces(b"".join(sent), cuts) for found in reader.feed(piece)]
+    assert [(one.command, one.body) for one in found] == [whole(one) for one in sent]
+
+
+def whole(sent: bytes) -> tuple[int, bytes]:
+    place = 1
+    while sent[place] & 0x80:
+        place += 1
+    return sent[0], sent[place + 1 :]
+
+
+def test_packets_come_out_byte_by_byte_too() -> None:
+    sent = publish_packet(b"a/b", b"x" * 200) + puback_packet(7)
+    reader = PacketReader()
+    found = [one for byte in sent for one in reader.feed(bytes((byte,)))]
+    assert [one.command for one in found] == [0x30, 0x40]
+    assert all(one.last for one in found)
+
+
+def test_only_the_packet_that_ends_its_read_is_the_last_of_it() -> None:
+    one = publish_packet(b"t", b"1")
+    reader = PacketReader()
+    assert [found.last for found in reader.feed(one * 3)] == [False, False, True]
+    assert [found.last for found in reader.feed(one + one[:2])] == [False]
+    assert [found.last for found in reader.feed(one[2:])] == [True]
+
+
+@given(PACKETS, st.binary(min_size=1, max_size=3))
+def test_a_length_of_five_bytes_ends_the_connection(sent: list[bytes], rest: bytes) -> None:
+    reader = PacketReader()
+    with pytest.raises(MalformedPacketError):
+        reader.feed(b"".join(sent) + b"\x30\xff\xff\xff\xff" + rest)
+
+
+def test_the_greatest_length_is_waited_for() -> None:
+    reader = PacketReader()
+    assert reader.feed(b"\x30\xff\xff\xff\x7f" + bytes(1000)) == []
+    assert reader.feed(bytes(1000)) == []
+
+
+@given(st.lists(st.binary(min_size=1, max_size=60), max_size=20))
+def test_rubbish_is_packets_or_malformed_and_nothing_else(reads: list[bytes]) -> None:
+    reader = PacketReader()
+    try:
+        for data in reads:
+            for found in reader.feed(data):
+                read_publish(found)
+    except MalformedPacketError:
+        pass
+
+
+@given(TOPIC, PAYLOAD, st.booleans(), MID)
+def test_a_publish_reads_as_it_was_made(topic: bytes, payload: bytes, retain: bool, mid: int) -> None:
+    (found,) = PacketReader().feed(publish_packet(topic, payload, retain=retain, mid=mid))
+    published = read_publish(found)
+    assert published == (topic, payload, 1 if mid else 0, retain, mid)
+
+
+@pytest.mark.parametrize("size", [0, 100, 127, 128, 16_383, 16_384, 200_000])
+def test_lengths_around_every_limit_are_written_right(size: int) -> None:
+    made = publish_packet(b"t", bytes(size))
+    (found,) = PacketReader().feed(made)
+    assert len(found.body) == size + 3
+    assert len(made) - len(found.body) == (2 if size + 3 < 128 else 3 if size + 3 < 16_384 else 4)
+
+
+def test_a_packet_larger_than_mqtt_allows_is_refused_with_its_size() -> None:
+    class Huge(bytes):
+        def __len__(self) -> int:
+            return 2**28
+
+    with pytest.raises(ValueError, match="268435459 bytes"):
+        publish_packet(b"t", Huge())
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00", b"\x00\x05ab", b"\x00\x01t"])
+def test_a_publish_whose_parts_do_not_fit_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedPacketError, match=f"{len(body)} bytes"):
+        read_publish(Packet(0x32, body, last=True))
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00", b"\x00\x01\x00"])
+def test_a_puback_of_another_length_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedPacketError):
+        read_puback(Packet(0x40, body, last=True))
+
+
+def test_a_packet_that_is_sent_again_says_so() -> None:
+    made = publish_packet(b"t", b"x", mid=9)
+    assert again(made)[0] == made[0] | 0x08
+    assert again(made)[1:] == made[1:]

@@ -1,0 +1,217 @@
+"""The stamping client on a socket pair: what it reads, answers, sends again, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from broker.client.packets import PacketReader, publish_packet, read_publish
+from broker.client.stamping import StampingClient
+from broker.client.stamping_socket import StampingSocket
+from broker.client.stamps import KernelStamp
+from broker.client.traffic import Outgoing
+from broker.client.unacknowledged import MOST
+from broker.client.whole_frames import WholeFrames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNACK, PINGRESP = b"\x20\x02\x00\x00", b"\xd0\x00"
+
+
+class Wired:
+    """A client on one end of a socket pair; the broker's end speaks bytes."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, bytes, bool]] = []
+        self.stamps: list[KernelStamp | None] = []
+        wired = self
+
+        class OnThisSocket(StampingClient):
+            def _create_socket_connection(self) -> socket.socket:
+                self._reader = PacketReader()
+                near, wired.far = socket.socketpair()
+                wired.far.setblocking(False)
+                self._tcp = StampingSocket.adopt(near)
+                return self._tcp
+
+        self.client = OnThisSocket(CallbackAPIVersion.VERSION2, client_id="wired")
+        self.client.deliver = self._deliver
+        self.connect()
+
+    def _deliver(self, topic: str, payload: bytes, retain: bool) -> None:
+        self.heard.append((topic, payload, retain))
+        self.stamps.append(self.client.arrival())
+
+    def connect(self) -> None:
+        self.client.connect("nowhere")
+        assert self.sent().startswith(b"\x10")
+        self.say(CONNACK)
+        assert self.client.is_connected()
+
+    def say(self, data: bytes) -> None:
+        """Have the client read what the broker says."""
+        self.far.send(data)
+        self.client.loop_read()
+
+    def sent(self) -> bytes:
+        parts = []
+        while True:
+            try:
+                parts.append(self.far.recv(1 << 20))
+            except BlockingIOError:
+                return b"".join(parts)
+
+    def publish(self, *payloads: bytes, qos: int = 1) -> None:
+        self.client.send([Outgoing("t", payload, qos) for payload in payloads], lambda: 7)
+
+    def payloads(self) -> list[bytes]:
+        return [read_publish(packet).payload for packet in PacketReader().feed(self.sent())]
+
+
+@pytest.fixture
+def wired() -> Iterator[Wired]:
+    made = Wired()
+    yield made
+    made.client.disconnect()
+    made.far.close()
+
+
+def test_several_messages_of_one_read_are_delivered_in_order_and_qos_1_is_answered(wired: Wired) -> None:
+    wired.say(publish_packet(b"a", b"1") + publish_packet(b"b", b"2", retain=True, mid=513) + PINGRESP)
+    assert wired.heard == [("a", b"1", False), ("b", b"2", True)]
+    assert wired.sent() == b"\x40\x02\x02\x01"
+
+
+def test_of_several_messages_in_one_read_only_the_last_can_be_exact(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StampingSocket, "arrival", lambda _: KernelStamp(5, exact=True))
+    one = publish_packet(b"a", b"1")
+    wired.say(one * 2 + one[:3])
+    wired.say(one[3:])
+    assert wired.stamps == [KernelStamp(5, exact=False)] * 2 + [KernelStamp(5, exact=True)]
+
+
+def test_a_topic_that_is_not_utf_8_is_dropped_but_answered(wired: Wired) -> None:
+    wired.say(publish_packet(b"\xff", b"1", mid=3) + publish_packet(b"a", b"2"))
+    assert wired.heard == [("a", b"2", False)]
+    assert wired.sent() == b"\x40\x02\x00\x03"
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"\x48\x05HTTP/",  # a PUBACK of five bytes
+        b"\x30\xff\xff\xff\xff\x01",
+        b"\x30\x01\x00",
+        b"\x40\x01\x00",
+        b"\x36\x05\x00\x01t\x00\x01",  # QoS 3
+        b"\x90\x00",  # an empty SUBACK
+        b"\xf0\x00",
+    ],
+)
+def test_what_is_not_mqtt_ends_the_connection(wired: Wired, rubbish: bytes) -> None:
+    wired.say(rubbish)
+    assert wired.client.socket() is None
+    assert wired.heard == []
+
+
+def test_a_message_at_qos_2_takes_pahos_way(wired: Wired) -> None:
+    made = publish_packet(b"a", b"1", mid=3)
+    wired.say(bytes((0x34,)) + made[1:])
+    assert wired.sent() == b"\x50\x02\x00\x03"
+    wired.say(b"\x62\x02\x00\x03")
+    assert wired.heard == [("a", b"1", False)]
+
+
+def test_messages_given_together_go_out_in_one_write(wired: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[bytes] = []
+    monkeypatch.setattr(wired.client, "_sock_send", lambda data: writes.append(bytes(data)) or len(data))
+    wired.publish(b"1", b"2", b"3")
+    assert len(writes) == 1
+    assert [read_publish(packet).payload for packet in PacketReader().feed(writes[0])] == [b"1", b"2", b"3"]
+
+
+def test_what_the_broker_has_not_taken_goes_out_first_over_the_next_connection(wired: Wired) -> None:
+    wired.publish(b"1", b"2", b"3")
+    taken = read_publish(PacketReader().feed(wired.sent())[1]).mid
+    wired.say(b"\x40\x02" + taken.to_bytes(2, "big"))
+    assert wired.client.unacknowledged
+    wired.far.close()
+    wired.client.loop_read()
+    assert wired.client.socket() is None
+    wired.publish(b"4")  # lost meanwhile: kept as well
+    wired.connect()
+    wired.client.resume()
+    assert wired.payloads() == [b"1", b"3", b"4"]
+
+
+def test_a_broker_that_does_not_take_anything_is_not_buried(wired: Wired) -> None:
+    wired.publish(*(b"%d" % number for number in range(MOST + 5)))
+    packets = PacketReader().feed(wired.sent())
+    assert len(packets) == MOST
+    wired.say(b"\x40\x02" + read_publish(packets[0]).mid.to_bytes(2, "big"))
+    assert wired.payloads() == [b"%d" % MOST]
+
+
+def test_what_the_socket_does_not_take_at_once_follows_in_order_and_whole(wired: Wired) -> None:
+    sent = [bytes((number,)) * 50_000 for number in range(1, 30)]
+    for payload in sent:
+        wired.publish(payload, qos=0)
+    assert wired.client.wants_to_write
+    arrived = wired.sent()
+    while wired.client.wants_to_write:
+        wired.client.loop_write()
+        arrived += wired.sent()
+    assert [read_publish(packet).payload for packet in PacketReader().feed(arrived)] == sent
+
+
+class Frames:
+    """Stands in for paho's wrapper: takes so many bytes, then none."""
+
+    def __init__(self) -> None:
+        self._sendbuffer = bytearray()
+        self.room = 0
+        self.arrived = b""
+        self.recv = self.fileno = self.setblocking = self.close = lambda *_: None
+
+    def send(self, data: bytes) -> int:
+        if not self._sendbuffer:
+            self._sendbuffer += b"<" + data + b">"
+        if not self.room:
+            raise BlockingIOError
+        taken, self._sendbuffer = self._sendbuffer[: self.room], self._sendbuffer[self.room :]
+        self.room -= len(taken)
+        self.arrived += bytes(taken)
+        return 0 if self._sendbuffer else len(data)
+
+
+def test_a_frame_that_is_taken_in_part_is_finished_before_the_next_begins() -> None:
+    frames = Frames()
+    whole = WholeFrames(frames, None)  # type: ignore[arg-type]
+    frames.room = 2
+    assert whole.send(b"one") == 3
+    assert whole.unsent
+    with pytest.raises(BlockingIOError):
+        whole.send(b"two")
+    frames.room = 100
+    whole.flush()
+    assert not whole.unsent
+    assert whole.send(b"two") == 3
+    assert frames.arrived == b"<one><two>"
+
+
+def test_a_frame_that_finds_no_room_at_all_is_taken_and_goes_out_once_there_is() -> None:
+    frames = Frames()
+    whole = WholeFrames(frames, None)  # type: ignore[arg-type]
+    assert whole.send(b"one") == 3
+    assert whole.unsent
+    frames.room = 100
+    with contextlib.suppress(BlockingIOError):
+        whole.flush()
+    assert frames.arrived == b"<one>"

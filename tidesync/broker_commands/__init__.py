@@ -1,0 +1,1 @@
+"""What `tidesync broker` can do besides running one: accounts and certificates."""

@@ -1,0 +1,1 @@
+"""A long-running command: start and stop, whether it is alive, /metrics."""

@@ -34,8 +34,8 @@ from raw_mqtt import (
 from siege import Siege, certificate_files
 
 from bench.attacks.document import rows_of
-from broker.authority import Authority, Host, Signed
 from broker.settings import ConnectionSettings
+from broker.tls.authority import Authority, Host, Signed
 from schemas.messages import Ping
 from tidesync.one_shot import Client
 

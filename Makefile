@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: bench-footprint bench-dashboard pictures blueos-extension soak-recorder clean
+.PHONY: attacks bench-footprint bench-dashboard pictures blueos-extension soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -56,6 +56,10 @@ blueos-extension: ## The BlueOS extension as an offline .tar (PLATFORM=linux/arm
 		--tag tidesync-blueos:$(VERSION) deploy/blueos
 	docker save --output dist/tidesync-blueos-$(VERSION)-$(subst /,-,$(PLATFORM)).tar tidesync-blueos:$(VERSION)
 	@ls -l dist/tidesync-blueos-$(VERSION)-$(subst /,-,$(PLATFORM)).tar
+
+attacks: .venv/.dev ## Attack a broker in a container while vehicles are measured (4 min; needs Docker); into docs/
+	ATTACKS_JSON=docs/attacks.json $(BIN)/python -m pytest -x tests/containers/test_attacks.py $(ARGS)
+	$(BIN)/python -m bench.attacks docs/attacks.json docs/security.md
 
 bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (17 min; QUICK=1: 1 min); into docs/
 	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \

@@ -36,17 +36,6 @@ class Account(BaseModel):
     homeassistant: bool = False
     blueos_mirror: bool = False
 
-    def permissions(self, root: str) -> Permissions:
-        """What it may publish and read below `root`."""
-        return permissions(
-            root,
-            self.role,
-            self.name,
-            may_forget=self.may_forget,
-            homeassistant=self.homeassistant,
-            blueos_mirror=self.blueos_mirror,
-        )
-
 
 class Book(BaseModel):
     """All accounts of one broker, below one topic root."""
@@ -82,6 +71,18 @@ class Book(BaseModel):
     def find(self, name: str) -> Account | None:
         """The account of that name."""
         return next((account for account in self.accounts if account.name == name), None)
+
+    def permissions(self, account: Account) -> Permissions:
+        """What one of these accounts may publish and read."""
+        return permissions(
+            self.topic_root,
+            account.role,
+            account.name,
+            topsides=[one.name for one in self.accounts if one.role == "topside"],
+            may_forget=account.may_forget,
+            homeassistant=account.homeassistant,
+            blueos_mirror=account.blueos_mirror,
+        )
 
     def added(self, account: Account, *, replace: bool = False) -> Self:
         """With `account`; one of its name must be of its role, and to be replaced."""

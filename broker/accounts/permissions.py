@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from schemas import topics
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from schemas.topics import Role, TopicKind
 
 
@@ -28,18 +30,22 @@ def permissions(
     role: Role,
     name: str,
     *,
+    topsides: Sequence[str],
     may_forget: bool = False,
     homeassistant: bool = False,
     blueos_mirror: bool = False,
 ) -> Permissions:
     """The rights of the account `name`: a vehicle or topside stands in its topics under its own name alone.
 
+    A vehicle answers `topsides`, and nobody else: who may write `pong/+` may have the broker keep a message
+    for every name that it can think of.
+
     `may_forget` adds what `tidesync forget` clears: all that is retained of vehicles. Who may publish an
     empty message may publish any other, so such an account can speak for every vehicle. `homeassistant` lets
     topsides announce to Home Assistant, and others read it; `blueos_mirror` lets a topside publish its own
     flat results for BlueOS, and others read them.
     """
-    own = {role: name} if role in {"vehicle", "topside"} else {}
+    own: dict[str, str] = {role: name} if role in {"vehicle", "topside"} else {}
     sent = [kind for kind in topics.TOPICS if role in kind.senders or (may_forget and _is_forgotten(kind))]
     read = [kind for kind in topics.TOPICS if role in kind.readers]
     announces = may_forget or (homeassistant and role == "topside")
@@ -47,7 +53,7 @@ def permissions(
     mirrors, mirrored = blueos_mirror and role == "topside", blueos_mirror and role != "topside"
     return Permissions(
         (
-            *(topics.subscription(root, kind, **own) for kind in sent),
+            *_sent(root, sent, own, topsides),
             *[_HOMEASSISTANT] * announces,
             *[topics.blueos_mirror(name)] * mirrors,
         ),
@@ -57,6 +63,16 @@ def permissions(
             *[topics.blueos_mirror()] * mirrored,
         ),
     )
+
+
+def _sent(
+    root: str, kinds: Sequence[TopicKind], own: dict[str, str], topsides: Sequence[str]
+) -> Iterator[str]:
+    for kind in kinds:
+        if kind is topics.PONG:
+            yield from (topics.subscription(root, kind, **own, topside=topside) for topside in topsides)
+        else:
+            yield topics.subscription(root, kind, **own)
 
 
 def _is_forgotten(kind: TopicKind) -> bool:

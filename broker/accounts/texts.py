@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from broker.accounts.book import Account, Book
+    from broker.accounts.permissions import Permissions
 
 _ACL_HEAD = """\
 # Made by `tidesync broker`: change accounts with it, not here.
@@ -36,11 +37,10 @@ def passwords(book: Book) -> str:
 
 def acl(book: Book) -> str:
     """What mosquitto calls acl_file; what it does not allow is denied."""
-    return _ACL_HEAD + "".join(_acl_of(account, book.topic_root) for account in book.accounts)
+    return _ACL_HEAD + "".join(_acl_of(account, book.permissions(account)) for account in book.accounts)
 
 
-def _acl_of(account: Account, root: str) -> str:
-    allowed = account.permissions(root)
+def _acl_of(account: Account, allowed: Permissions) -> str:
     lines = [f"# {account.role}", f"user {account.name}"]
     lines += [f"topic write {topic}" for topic in allowed.publish]
     lines += [f"topic read {topic}" for topic in allowed.subscribe]
@@ -49,12 +49,11 @@ def _acl_of(account: Account, root: str) -> str:
 
 def nats(book: Book) -> str:
     """NATS's `authorization` block, for its MQTT listener."""
-    users = "".join(_nats_user(account, book.topic_root) for account in book.accounts)
+    users = "".join(_nats_user(account, book.permissions(account)) for account in book.accounts)
     return f"{_NATS_HEAD}authorization {{\n  users = [\n{users}  ]\n}}\n"
 
 
-def _nats_user(account: Account, root: str) -> str:
-    allowed = account.permissions(root)
+def _nats_user(account: Account, allowed: Permissions) -> str:
     return (
         f"    {{ # {account.role}\n"
         f'      user: "{account.name}", password: $PASSWORD_{account.name}\n'

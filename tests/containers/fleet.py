@@ -13,6 +13,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from deadline import until
 from docker.errors import NotFound
 from testcontainers.compose import DockerCompose
 
@@ -30,17 +31,6 @@ AGENTS = (*VEHICLES, "topside", "recorder", "dashboard")
 ROLES = (*AGENTS, "operator")
 """Who has an account and a volume with its password."""
 INTERVAL_S = 0.25
-
-
-def until(condition, timeout_s=10.0, what="the condition"):
-    """Wait for `condition` to hold and give its value; fail when it does not in time."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    pytest.fail(f"{what if isinstance(what, str) else what()} did not come about within {timeout_s:g} s")
 
 
 def sweep(engine):

@@ -5,25 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 
-import pytest
+from deadline import until
 
 from broker.embedded import free_port
 
+__all__ = ["MOSQUITTO", "RunningBroker", "until"]
+
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-
-
-def until(condition, timeout_s=10.0, what="the condition"):
-    """Wait for `condition` to hold and give its value; fail when it does not in time."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    pytest.fail(f"{what} did not come about within {timeout_s:g} s")
 
 
 class RunningBroker:

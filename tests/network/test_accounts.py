@@ -183,7 +183,9 @@ def test_an_account_publishes_what_is_its_own_and_nothing_else(secured, witness,
     for topic in sorted(EVERY_TOPIC):
         intruder.publish(ROOT + topic, retain=True)
         intruder.publish(ROOT + topic + "/more")
-    for topic in ("$SYS/broker/version", "other", "tidesync/v1", "homeassistant/sensor/rov1/config"):
+    stranger = f"{ROOT}vehicle/{name}/pong/stranger"  # no topside of that name has an account
+    foreign = ("$SYS/broker/version", "other", "tidesync/v1", "homeassistant/sensor/rov1/config")
+    for topic in (stranger, *foreign):
         intruder.publish(topic, retain=True)
     assert {topic for topic, _, _ in witness.since_the_last_mark()} == ours(MAY_PUBLISH[name])
     intruder.end()

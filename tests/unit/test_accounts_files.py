@@ -47,6 +47,10 @@ def book(*accounts, root="tidesync"):
     return Book(topic_root=root, accounts=accounts)
 
 
+def rights(one, *others):
+    return book(one, *others).permissions(one)
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -61,7 +65,7 @@ def test_the_acl_names_each_accounts_own_topics_and_holds_no_pattern():
         "topic write boat/sync/v1/vehicle/rov1/status",
         "topic write boat/sync/v1/vehicle/rov1/info",
         "topic write boat/sync/v1/vehicle/rov1/event",
-        "topic write boat/sync/v1/vehicle/rov1/pong/+",
+        "topic write boat/sync/v1/vehicle/rov1/pong/laptop",
         "topic read boat/sync/v1/vehicle/rov1/status",
         "topic read boat/sync/v1/vehicle/rov1/info",
         "topic read boat/sync/v1/vehicle/rov1/ping/+",
@@ -76,18 +80,30 @@ def test_every_topic_has_a_reader_and_a_sender():
 
 def test_only_a_vehicle_and_who_may_forget_writes_on_a_vehicles_own_topics():
     for role in ("topside", "recorder", "dashboard", "operator"):
-        written = account("a1", role).permissions("tidesync").publish
+        written = rights(account("a1", role)).publish
         assert not any(re.search(r"/vehicle/[^/]+/(status|info|event|pong/)", topic) for topic in written)
-    cleaner = account("a1", "operator", may_forget=True).permissions("tidesync").publish
+    cleaner = rights(account("a1", "operator", may_forget=True)).publish
     assert "tidesync/v1/vehicle/+/status" in cleaner
     assert not any("ping" in topic or "pong" in topic for topic in cleaner)
 
 
+def test_a_vehicle_writes_on_topics_that_can_be_counted_one_more_for_each_topside():
+    rov1 = account("rov1", "vehicle")
+    alone, with_two = rights(rov1), rights(rov1, account("laptop", "topside"), account("tablet", "topside"))
+    assert set(with_two.publish) - set(alone.publish) == {
+        "tidesync/v1/vehicle/rov1/pong/laptop",
+        "tidesync/v1/vehicle/rov1/pong/tablet",
+    }
+    assert not any("+" in topic or "#" in topic for topic in with_two.publish)
+
+
 def test_nats_gets_the_same_rights_as_subjects_and_an_empty_list_denies():
-    text = nats(book(account("rov1", "vehicle"), account("viewer", "dashboard")))
+    text = nats(
+        book(account("laptop", "topside"), account("rov1", "vehicle"), account("viewer", "dashboard"))
+    )
     rov1, viewer = text.split('user: "viewer"')
     assert '"tidesync.v1.vehicle.rov1.ping.*", "$MQTT.>"' in rov1
-    assert '"tidesync.v1.vehicle.rov1.pong.*"]' in rov1
+    assert '"tidesync.v1.vehicle.rov1.pong.laptop"]' in rov1
     assert "password: $PASSWORD_rov1\n" in rov1
     assert 'publish { deny: [">"] }' in viewer
     assert "allow: []" not in text

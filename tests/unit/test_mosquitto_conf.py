@@ -41,7 +41,12 @@ def test_nobody_gets_in_without_a_password_and_rights(name):
 def test_what_a_client_may_cost_is_bounded(name):
     bounded = {line.split()[0] for line in global_part(name)}
     assert {"message_size_limit", "max_packet_size", "max_queued_messages", "max_queued_bytes"} <= bounded
-    assert {"max_inflight_messages", "max_keepalive", "persistent_client_expiration"} <= bounded
+    assert {
+        "max_inflight_messages",
+        "max_keepalive",
+        "persistent_client_expiration",
+        "memory_limit",
+    } <= bounded
 
 
 @pytest.mark.parametrize("name", FILES)

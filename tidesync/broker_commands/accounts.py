@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -20,6 +20,9 @@ from schemas.topics import Role
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.settings import with_settings
 from tidesync.terminal.columns import in_columns
+
+if TYPE_CHECKING:
+    from broker.accounts.permissions import Permissions
 
 _RELOAD = "have the broker read it: `sudo systemctl reload mosquitto`, or send it SIGHUP"
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -201,7 +204,7 @@ def list_(settings: AccountSettings, *, as_json: bool) -> int:
     """List the accounts, and with --json what each may publish and read."""
     book = AccountFolder(settings.folder).read() or Book()
     if as_json:
-        accounts = [_described(account, book.topic_root) for account in book.accounts]
+        accounts = [_described(account, book.permissions(account)) for account in book.accounts]
         click.echo(json.dumps({"topic_root": book.topic_root, "accounts": accounts}, indent=2))
     elif book.accounts:
         rows = [(account.name, _role(account), iso_utc(account.created_at)) for account in book.accounts]
@@ -220,8 +223,7 @@ def _role(account: Account) -> str:
     return account.role + "".join(words for words, given in more.items() if given)
 
 
-def _described(account: Account, root: str) -> dict[str, Any]:
-    allowed = account.permissions(root)
+def _described(account: Account, allowed: Permissions) -> dict[str, Any]:
     return account.model_dump(mode="json", exclude={"password"}) | {
         "publish": allowed.publish,
         "subscribe": allowed.subscribe,

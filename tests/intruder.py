@@ -4,7 +4,7 @@ import socket
 import threading
 from urllib.parse import urlsplit
 
-from brokers import until
+from deadline import until
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 

@@ -205,6 +205,11 @@ def subscription(root: str, kind: TopicKind, **names: str) -> str:
     return f"{root_name(root)}/{VERSION}/{'/'.join(levels)}"
 
 
+def blueos_mirror(topside: str | None = None) -> str:
+    """Where a topside's mirror for BlueOS goes, or the filter for all. Not ours, so not in the table."""
+    return f"blueos/ext/tidesync-{topside_name(topside)}/json" if topside else "blueos/ext/+/json"
+
+
 @lru_cache(_REMEMBERED)
 def parse(root: str, topic: str) -> Topic:
     """The inverse of `build`; InvalidTopicError when it is none of ours or carries a forbidden name."""

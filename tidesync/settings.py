@@ -155,7 +155,8 @@ def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Calla
     flag = f"--{name.replace('_', '-')}"
     kinds = _kinds(field)
     default = field.get_default(call_default_factory=True)
-    shown = "" if default in (None, False, ()) or field.is_required() else f"  [default: {default}]"
+    text = " ".join(map(str, default)) if isinstance(default, tuple) else default
+    shown = "" if default in (None, False, ()) or field.is_required() else f"  [default: {text}]"
     extras: dict[str, Any] = {"help": (field.description or "") + shown, "envvar": PREFIX + name.upper()}
     if bool in kinds:
         return click.option(flag, name, is_flag=True, default=None, **extras)

@@ -12,6 +12,7 @@ from broker.inbox import Inbox, Letter
 from broker.metrics import counts_of
 from schemas import messages, topics
 from topside_agent.agenda import Agenda
+from topside_agent.blueos_mirror import BlueosMirror
 from topside_agent.counts import TopsideCounts
 from topside_agent.handshaker import Handshaker
 from topside_agent.homeassistant import HomeAssistant
@@ -57,7 +58,8 @@ class TopsideAgent:
         self._outbox = Outbox(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._outbox.status("offline")
         self._connection = Connection(settings, self, clock, name=name, will=will)
-        self._publisher = Publisher(self._outbox, self._connection.publish)
+        mirror = BlueosMirror(settings.topside, wanted=settings.blueos_mirror)
+        self._publisher = Publisher(self._outbox, self._connection.publish, mirror)
         self._homeassistant = HomeAssistant(settings, self._connection.publish)
         self._handshakers = [self._handshaker(*pair) for pair in settings.http_urls.items()]
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from broker.clock import Reading
     from broker.connection import Outgoing
     from schemas.messages import ErrorWord, OffsetResult, State
+    from topside_agent.blueos_mirror import BlueosMirror
     from topside_agent.measurement import Measurement
     from topside_agent.outbox import Outbox
 
@@ -20,9 +21,10 @@ _log = logging.getLogger(__name__)
 class Publisher:
     """To be used while connected: what `send` takes reaches the broker, if over a later connection."""
 
-    def __init__(self, outbox: Outbox, send: Callable[..., bool]) -> None:
+    def __init__(self, outbox: Outbox, send: Callable[..., bool], mirror: BlueosMirror) -> None:
         self._outbox = outbox
         self._send = send
+        self._mirror = mirror
         self._logged: dict[str, tuple[State, ErrorWord | None]] = {}
 
     def results(self, measurements: Iterable[Measurement], now: Reading) -> None:
@@ -34,6 +36,7 @@ class Publisher:
                 self._log_change(result)
                 messages.append(self._outbox.result(result))
                 messages += self._batches(measurement)
+                messages += self._mirror.due(result, now)
         if messages:
             self._send(*messages)
 
@@ -51,6 +54,7 @@ class Publisher:
     def forget(self, vehicle: str) -> None:
         """Have the broker retain no result of `vehicle`."""
         self._logged.pop(vehicle, None)
+        self._mirror.forget(vehicle)
         self._send(self._outbox.no_result(vehicle))
 
     def _batches(self, measurement: Measurement) -> Iterator[Outgoing]:

@@ -80,6 +80,11 @@ class TopsideSettings(MetricsSettings, AgentSettings):
         pattern=r"^[^+#\s\x00]{1,100}$",
         description="Home Assistant's discovery prefix",
     )
+    blueos_mirror: bool = Field(
+        default=False,
+        description="Each second publish the newest results as one flat message too, for BlueOS's "
+        "telemetry: blueos/ext/tidesync-TOPSIDE/json",
+    )
 
     @field_validator("vehicle")
     @classmethod

@@ -34,11 +34,17 @@ class Account(BaseModel):
     created_at: UtcInstant
     may_forget: bool = False
     homeassistant: bool = False
+    blueos_mirror: bool = False
 
     def permissions(self, root: str) -> Permissions:
         """What it may publish and read below `root`."""
         return permissions(
-            root, self.role, self.name, may_forget=self.may_forget, homeassistant=self.homeassistant
+            root,
+            self.role,
+            self.name,
+            may_forget=self.may_forget,
+            homeassistant=self.homeassistant,
+            blueos_mirror=self.blueos_mirror,
         )
 
 

@@ -24,22 +24,38 @@ _HOMEASSISTANT = "homeassistant/device/+/config"
 
 
 def permissions(
-    root: str, role: Role, name: str, *, may_forget: bool = False, homeassistant: bool = False
+    root: str,
+    role: Role,
+    name: str,
+    *,
+    may_forget: bool = False,
+    homeassistant: bool = False,
+    blueos_mirror: bool = False,
 ) -> Permissions:
     """The rights of the account `name`: a vehicle or topside stands in its topics under its own name alone.
 
     `may_forget` adds what `tidesync forget` clears: all that is retained of vehicles. Who may publish an
     empty message may publish any other, so such an account can speak for every vehicle. `homeassistant` lets
-    topsides announce to Home Assistant, and others read it.
+    topsides announce to Home Assistant, and others read it; `blueos_mirror` lets a topside publish its own
+    flat results for BlueOS, and others read them.
     """
     own = {role: name} if role in {"vehicle", "topside"} else {}
     sent = [kind for kind in topics.TOPICS if role in kind.senders or (may_forget and _is_forgotten(kind))]
     read = [kind for kind in topics.TOPICS if role in kind.readers]
     announces = may_forget or (homeassistant and role == "topside")
     hears = may_forget or (homeassistant and role != "topside")
+    mirrors, mirrored = blueos_mirror and role == "topside", blueos_mirror and role != "topside"
     return Permissions(
-        (*(topics.subscription(root, kind, **own) for kind in sent), *[_HOMEASSISTANT] * announces),
-        (*(topics.subscription(root, kind, **own) for kind in read), *[_HOMEASSISTANT] * hears),
+        (
+            *(topics.subscription(root, kind, **own) for kind in sent),
+            *[_HOMEASSISTANT] * announces,
+            *[topics.blueos_mirror(name)] * mirrors,
+        ),
+        (
+            *(topics.subscription(root, kind, **own) for kind in read),
+            *[_HOMEASSISTANT] * hears,
+            *[topics.blueos_mirror()] * mirrored,
+        ),
     )
 
 

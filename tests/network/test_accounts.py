@@ -324,6 +324,24 @@ def test_home_assistant_hears_of_vehicles_from_those_that_may_announce_them(secu
     until(lambda: house.heard == [announced], 10, "the announcement")
 
 
+def test_a_topside_mirrors_for_blueos_under_its_own_name_alone_and_only_if_it_may(secured, witness):
+    secured.add("topside", "mirror", "--blueos-mirror")
+    secured.add("dashboard", "telegraf", "--blueos-mirror")
+    with (secured.config / "acl").open("a") as acl:
+        acl.write(WitnessOfAll.ACL)
+    secured.reload()
+    witness.since_the_last_mark()
+    telegraf = enter(secured, "telegraf")
+    telegraf.subscribe("#")
+    for name in ("laptop", "telegraf", "viewer", "mirror"):
+        intruder = telegraf if name == "telegraf" else enter(secured, name)
+        for slug in ("tidesync-laptop", "tidesync-mirror", "site-steward"):
+            intruder.publish(f"blueos/ext/{slug}/json", name.encode())
+    mirrored = ("blueos/ext/tidesync-mirror/json", b"mirror", False)
+    assert witness.since_the_last_mark() == [mirrored]
+    until(lambda: telegraf.heard == [mirrored], 10, "the mirror")
+
+
 def test_forget_needs_an_account_that_may_and_takes_the_device_too(secured, witness):
     secured.add("operator", "cleaner", "--may-forget")
     with (secured.config / "acl").open("a") as acl:

@@ -161,3 +161,81 @@ def test_a_websocket_of_a_foreign_page_is_refused(gate):
     assert refused(gate, asked("WEBSOCKET", origin="https://evil.example")) == 403
     assert gate.refuse(asked("WEBSOCKET", origin="http://localhost:8780")) is None
     assert gate.refuse(asked("WEBSOCKET")) is None
+
+
+def listening(path="/cockpit", token=None, **headers):
+    given = {"host": "127.0.0.1:8780"} | headers
+    return Asker("WEBSOCKET", path, given, token)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "file://",
+        "http://localhost:5173",
+        "http://127.0.0.1:8780",
+        "http://192.168.2.2",
+        "http://[fe80::1]:49153",
+        "http://100.64.3.1",
+        "http://blueos.local:49153",
+        "https://boat.example",
+    ],
+)
+def test_a_page_from_near_by_may_listen(gate, origin):
+    assert gate.refuse(listening(origin=origin)) is None
+
+
+def test_a_program_may_listen(gate):
+    assert gate.refuse(listening()) is None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "http://8.8.8.8",
+        "http://[2606:4700::1111]",
+        "null",
+        "",
+        "file://evil.example",
+        "http://x.local.evil.com",
+    ],
+)
+def test_a_page_of_the_internet_may_not_listen_to_this_computer(gate, origin):
+    assert refused(gate, listening(origin=origin)) == 403
+
+
+def test_only_the_socket_that_tells_is_for_desktop_applications(gate):
+    assert refused(gate, listening("/another", origin="file://")) == 403
+
+
+def test_where_there_is_a_token_a_page_listens_with_the_one_for_reading_whoever_it_is_of(locked):
+    reading = locked.reading_token()
+    assert locked.refuse(listening(token=reading, origin="https://cockpit.example")) is None
+    assert refused(locked, listening(origin="file://")) == 401
+    assert refused(locked, listening(token="wrong", origin="file://")) == 401
+    assert refused(locked, listening(token="", origin="file://")) == 401
+    assert refused(locked, listening(token="ü", origin="file://")) == 401
+
+
+def test_the_token_for_reading_opens_nothing_else(locked):
+    reading = locked.reading_token()
+    assert reading != TOKEN
+    assert refused(locked, listening("/another", token=reading)) == 401
+    assert refused(locked, asked(authorization=f"Bearer {reading}")) == 401
+    assert refused(locked, asked(cookie=f"{COOKIE}={reading}")) == 401
+
+
+def test_the_token_itself_stays_out_of_addresses(locked):
+    assert refused(locked, listening(token=TOKEN)) == 401
+    assert locked.refuse(listening(authorization=f"Bearer {TOKEN}")) is None
+
+
+def test_another_site_does_not_listen_with_the_cookie_of_this_one(locked):
+    cookie = f"{COOKIE}={locked.cookie()}"
+    assert refused(locked, listening(cookie=cookie, origin="https://evil.example")) == 403
+    assert locked.refuse(listening(cookie=cookie, origin="http://127.0.0.1:8780")) is None
+
+
+def test_the_socket_too_is_refused_under_a_name_that_was_rebound(gate):
+    assert refused(gate, listening(host="evil.example", origin="file://")) == 403

@@ -33,8 +33,14 @@ _MAY = {
 
 
 _MORE = {
-    "topside": {"--homeassistant": "It may announce vehicles to Home Assistant."},
-    "dashboard": {"--homeassistant": "It is Home Assistant, and reads what is announced to it."},
+    "topside": {
+        "--homeassistant": "It may announce vehicles to Home Assistant.",
+        "--blueos-mirror": "It may publish its results for BlueOS's telemetry too.",
+    },
+    "dashboard": {
+        "--homeassistant": "It is Home Assistant, and reads what is announced to it.",
+        "--blueos-mirror": "It is BlueOS's telemetry, and reads what extensions publish for it.",
+    },
     "operator": {
         "--may-forget": "For `tidesync forget`: it may clear, and so also write, what is kept of any vehicle."
     },
@@ -74,6 +80,7 @@ def _adder(role: Role) -> click.Command:
         as_json: bool,
         may_forget: bool = False,
         homeassistant: bool = False,
+        blueos_mirror: bool = False,
     ) -> int:
         account_name(name)
         if password_out and password_file:
@@ -88,6 +95,7 @@ def _adder(role: Role) -> click.Command:
             created_at=datetime.now(UTC),
             may_forget=may_forget,
             homeassistant=homeassistant,
+            blueos_mirror=blueos_mirror,
         )
         _store(settings, account, password, password_out, replace=replace)
         _tell_added(settings, account, password_out, as_json=as_json)
@@ -204,7 +212,11 @@ def list_(settings: AccountSettings, *, as_json: bool) -> int:
 
 
 def _role(account: Account) -> str:
-    more = {", may forget": account.may_forget, ", Home Assistant": account.homeassistant}
+    more = {
+        ", may forget": account.may_forget,
+        ", Home Assistant": account.homeassistant,
+        ", BlueOS": account.blueos_mirror,
+    }
     return account.role + "".join(words for words, given in more.items() if given)
 
 

@@ -20,9 +20,13 @@ COOKIE = "tidesync_dashboard"
 MOST_BODY_BYTES = 64 * 1024
 WEBSOCKET = "WEBSOCKET"
 _SAFE = frozenset({"GET", "HEAD"})
-_OPEN = frozenset({"/", "/health", "/register_service", "/api/login", "/favicon.ico"})
+_OPEN = frozenset({"/", "/health", "/register_service", "/cockpit_extras.json", "/api/login", "/favicon.ico"})
 """What anybody may have who reaches the port: nothing of it tells of the fleet."""
 _OPEN_BELOW = "/page/"
+TELLING = "/cockpit"
+"""The WebSocket that only tells."""
+_DESKTOP = "file://"
+"""The origin of a desktop application's own pages, as Cockpit's; a browser calls that of files `null`."""
 
 
 class Refusal(NamedTuple):
@@ -40,6 +44,8 @@ class Asker:
     method: str
     path: str
     headers: Mapping[str, str]
+    token: str | None = None
+    """As a WebSocket's address carries it: a page cannot give it headers."""
 
 
 class Gate:
@@ -63,6 +69,8 @@ class Gate:
             return Refusal(
                 403, "forbidden", f"{host[:100]!r} is no name of this computer; see --allowed-host"
             )
+        if asker.method == WEBSOCKET:
+            return self._refuse_socket(asker)
         if asker.method not in _SAFE and (refusal := self._refuse_change(asker)):
             return refusal
         if self._open(asker.path) or self._shows_token(asker.headers):
@@ -71,15 +79,42 @@ class Gate:
             401, "unauthorized", "the dashboard's token is needed: Authorization: Bearer …, or log in"
         )
 
+    def _refuse_socket(self, asker: Asker) -> Refusal | None:
+        """A page opens a WebSocket without asking us first, so without a token only pages from near by may.
+
+        They come from a name that we answer to, from an address that is not the internet's, or, where nothing
+        but telling goes on, from a desktop application. The token in the address needs no such trust.
+        """
+        own = asker.path == TELLING
+        if own and self._shows_reading_token(asker.token):
+            return None
+        origin = asker.headers.get("origin")
+        if origin is not None and not (own and origin == _DESKTOP) and not self._near(_host_of(origin)):
+            return Refusal(403, "forbidden", f"a page of {origin[:100]!r} may not listen; see --allowed-host")
+        if self._token is None or self._shows_token(asker.headers):
+            return None
+        return Refusal(401, "unauthorized", "the token of /api/cockpit is needed: ?token=…")
+
     def admits(self, token: str) -> bool:
         """Whether this is the token."""
         return self._token is not None and hmac.compare_digest(token.encode(), self._token.encode())
 
     def cookie(self) -> str | None:
         """What stands for the token in a browser; it lasts as long as the token does."""
+        return self._derived(b"tidesync dashboard")
+
+    def reading_token(self) -> str | None:
+        """What opens the WebSocket that tells and nothing else: Cockpit keeps it in its settings."""
+        return self._derived(b"tidesync cockpit")
+
+    def _derived(self, purpose: bytes) -> str | None:
         if self._token is None:
             return None
-        return hmac.new(self._token.encode(), b"tidesync dashboard", hashlib.sha256).hexdigest()
+        return hmac.new(self._token.encode(), purpose, hashlib.sha256).hexdigest()
+
+    def _shows_reading_token(self, given: str | None) -> bool:
+        expected = self.reading_token()
+        return bool(given and expected) and hmac.compare_digest(given.encode(), expected.encode())  # type: ignore[union-attr]
 
     def _refuse_change(self, asker: Asker) -> Refusal | None:
         headers = asker.headers
@@ -88,8 +123,6 @@ class Gate:
             return Refusal(
                 403, "forbidden", f"a page of {origin[:100]!r} may not command; see --allowed-host"
             )
-        if asker.method == WEBSOCKET:
-            return None
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return Refusal(415, "not_json", "send JSON, with Content-Type: application/json")
         length = headers.get("content-length", "")
@@ -112,6 +145,14 @@ class Gate:
         except CookieError:
             return False
         return bool(morsel and expected) and hmac.compare_digest(morsel.value.encode(), expected.encode())  # type: ignore[union-attr]
+
+    def _near(self, host: str | None) -> bool:
+        if host is None:
+            return False
+        try:
+            return not ipaddress.ip_address(host.partition("%")[0]).is_global
+        except ValueError:
+            return self._known(host)
 
     def _known(self, host: str | None) -> bool:
         """An address needs no DNS, and nobody outside can have a name in .local: neither can be rebound."""

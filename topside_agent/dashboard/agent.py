@@ -12,6 +12,7 @@ import uvicorn
 from broker.counting_server import CountingServer
 from broker.loop import Loop
 from topside_agent.dashboard.app import make_app
+from topside_agent.dashboard.cockpit import LOOK_S
 from topside_agent.dashboard.errors import AddressUnusableError, TokenNeededError
 from topside_agent.dashboard.subscriber import Subscriber
 
@@ -39,13 +40,18 @@ class DashboardAgent:
         self._settings = settings
         self._listener: socket.socket | None = None
         self._ended = threading.Event()
+        self._app = make_app(self.subscriber, settings, token, routers)
         self._loop = Loop("the web server")
         self._server = CountingServer(
             uvicorn.Config(
-                make_app(self.subscriber, settings, token, routers),
+                self._app,
                 loop="asyncio",
                 http="h11",
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=1024,
+                ws_ping_interval=5,
+                ws_ping_timeout=5,
+                ws_per_message_deflate=False,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -90,10 +96,12 @@ class DashboardAgent:
         _log.info("dashboard at %s", self.url)
 
     def stop(self) -> None:
-        """Let the pages go, disconnect and end."""
+        """Disconnect, have Cockpit told so, let the pages go and end."""
+        self.subscriber.stop()
+        if self._app.state.served.sockets:
+            self._ended.wait(2 * LOOK_S)
         self._server.should_exit = True
         self._server.force_exit = True  # pages hold their streams open for ever
-        self.subscriber.stop()
         if self._thread.is_alive():
             self._thread.join(_JOIN_S)
 

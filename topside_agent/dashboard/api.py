@@ -66,6 +66,7 @@ class Served:
         self.gate = gate
         self.about = about
         self.streams = 0
+        self.sockets = 0
 
 
 async def served(request: Request) -> Served:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from broker.metrics import agent_families
 from broker.metrics_router import metrics_router
 from broker.version import VERSION
-from topside_agent.dashboard import api, assets
+from topside_agent.dashboard import api, assets, blueos, cockpit
 from topside_agent.dashboard.access import Gate
 from topside_agent.dashboard.api import Served
 from topside_agent.dashboard.commands import Desk, NotDoneError
@@ -62,7 +62,7 @@ def make_app(
     )
     app.state.served = Served(subscriber, Desk(subscriber, settings.may_command), gate, about)
     metrics = metrics_router(lambda: agent_families(subscriber.counts()))
-    for router in (api.router, assets.router, metrics, *routers):
+    for router in (api.router, cockpit.router, blueos.router, assets.router, metrics, *routers):
         app.include_router(router)
     app.add_exception_handler(NotDoneError, _not_done)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -53,7 +54,15 @@ class Guard:
 
 def _asker(scope: Scope) -> Asker:
     headers = {name: value for name, value in Headers(scope=scope).items()}  # noqa: C416 - the last one counts
-    return Asker(scope.get("method", WEBSOCKET), scope["path"], headers)
+    token = _taken_token(scope) if scope["type"] == WEBSOCKET.lower() else None
+    return Asker(scope.get("method", WEBSOCKET), scope["path"], headers, token)
+
+
+def _taken_token(scope: Scope) -> str | None:
+    """The token in the address, which is taken out of it so that no log shows it."""
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=10)
+    scope["query_string"] = urlencode([pair for pair in pairs if pair[0] != "token"]).encode()
+    return next((value for name, value in pairs if name == "token"), None)
 
 
 def _refused(refusal: Refusal) -> JSONResponse:
@@ -62,7 +71,7 @@ def _refused(refusal: Refusal) -> JSONResponse:
 
 
 def _security_headers(frame_ancestors: Sequence[str]) -> dict[str, str]:
-    ancestors = " ".join(["'self'", *frame_ancestors])
+    ancestors = " ".join(["'self'", *(one for one in frame_ancestors if one != "self")])
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
         f"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, FilePath, SecretStr
 
 from broker.settings import AgentSettings
 
-_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.:\[\]*-]+|[a-z][a-z0-9+.-]*:(//[A-Za-z0-9.-]*)?", re.ASCII)
+_ORIGIN = re.compile(r"\*|self|https?://[A-Za-z0-9.:\[\]*-]+|[a-z][a-z0-9+.-]*:(//[A-Za-z0-9.-]*)?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?", re.ASCII)
 
 
@@ -55,7 +55,9 @@ class DashboardSettings(AgentSettings):
         "and names in .local are known",
     )
     frame_ancestor: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
-        (), description="Origin that may show the page in a frame (repeatable); * for any. Without buttons"
+        ("file:", "http://*.local:*", "http://192.168.2.2:*"),
+        description="Origin that may show the page in a frame, without buttons (repeatable); * for any site, "
+        "self for none but its own. The default is Cockpit on the desktop and on vehicles",
     )
 
     @property

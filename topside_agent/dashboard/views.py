@@ -148,6 +148,12 @@ class AboutView(View):
     fresh_s: float = Field(description="Seconds after which a result that nobody renews is no news")
 
 
+class CockpitView(View):
+    """Where Cockpit's data lake is fed from."""
+
+    websocket: str = Field(description="Address of the WebSocket, relative to the page's; with its token")
+
+
 class HealthView(View):
     """That the dashboard serves, and whether it has its broker."""
 

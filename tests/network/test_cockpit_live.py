@@ -1,0 +1,221 @@
+"""Cockpit's WebSocket on a real broker with live vehicles, and the mirror for BlueOS's telemetry."""
+
+import json
+import time
+from contextlib import ExitStack
+
+import httpx
+import pytest
+from brokers import until
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from broker.clock import SystemClock
+from broker.connection import Connection
+from broker.settings import ConnectionSettings
+from topside_agent.dashboard.agent import DashboardAgent
+from topside_agent.dashboard.cockpit import MOST_SOCKETS
+from topside_agent.dashboard.settings import DashboardSettings
+
+TOKEN = "a token long enough"
+
+
+class Cockpit:
+    """Keeps the last value of every variable, as the data lake does, and when each line came."""
+
+    def __init__(self, url, path="cockpit", origin="file://"):
+        self.socket = connect(
+            url.replace("http", "ws") + path, origin=origin, open_timeout=10, proxy=None, compression=None
+        )
+        self.data = {}
+        self.lines = []
+
+    def read(self, timeout_s=0.05):
+        """Take what has come; whether anything has."""
+        try:
+            while True:
+                line = self.socket.recv(timeout_s)
+                name, _, value = line.partition("=")
+                self.lines.append((time.monotonic(), name))
+                self.data[name.removeprefix("tidesync-")] = value
+        except TimeoutError:
+            return self.data
+
+    def until(self, condition, timeout_s, what):
+        return until(lambda: condition(self.read()), timeout_s, what)
+
+    def until_state(self, vehicle, state, timeout_s=15):
+        self.until(lambda data: data.get(f"{vehicle}-state") == state, timeout_s, f"{vehicle} {state}")
+
+
+@pytest.fixture
+def serve():
+    with ExitStack() as stack:
+
+        def begin(url, **settings):
+            agent = DashboardAgent(DashboardSettings(broker=url, port=0, **settings), SystemClock())
+            agent.start()
+            stack.callback(agent.stop)
+            return agent
+
+        yield begin
+
+
+@pytest.fixture
+def open_cockpit():
+    with ExitStack() as stack:
+
+        def begin(*arguments, **options):
+            cockpit = Cockpit(*arguments, **options)
+            stack.callback(cockpit.socket.close)
+            return cockpit
+
+        yield begin
+
+
+def test_cockpit_sees_live_vehicles_and_the_broker_go_and_come_back(
+    mosquitto, mosquitto_boat, serve, open_cockpit
+):
+    mosquitto_boat.topside()
+    mosquitto_boat.vehicle("rov1", offset_ns=-3_000_000_000)
+    mosquitto_boat.vehicle("rov2", offset_ns=70_000_000)
+    cockpit = open_cockpit(serve(mosquitto.url).url)
+    cockpit.until_state("rov1", "locked")
+    cockpit.until_state("rov2", "locked")
+    assert float(cockpit.data["rov1-offset-ms"]) == pytest.approx(-3000, abs=5)
+    assert float(cockpit.data["rov2-offset-ms"]) == pytest.approx(70, abs=5)
+    assert float(cockpit.data["rov1-max-error-ms"]) < 10
+    assert float(cockpit.data["rov1-age-s"]) < 3
+
+    mosquitto.kill()
+    killed = time.monotonic()
+    cockpit.until(lambda data: {data["rov1-state"], data["rov2-state"]} == {"unknown"}, 3, "unknown")
+    told = cockpit.data["broker-connected"]
+    assert (told, time.monotonic() - killed < 3) == ("false", True)
+    cockpit.until(lambda data: float(data["rov1-age-s"]) > 3, 10, "the age going on")
+    assert not any(name.endswith("-ms") for at, name in cockpit.lines if at > killed + 0.5)
+
+    mosquitto.start()
+    cockpit.until_state("rov1", "locked", 20)
+    assert cockpit.data["broker-connected"] == "true"
+
+
+def test_a_topside_that_falls_silent_is_told_within_four_seconds(mosquitto_boat, serve, open_cockpit):
+    topside = mosquitto_boat.topside()
+    mosquitto_boat.vehicle("rov1")
+    cockpit = open_cockpit(serve(mosquitto_boat.url).url)
+    cockpit.until_state("rov1", "locked")
+    topside.stop()
+    cockpit.until_state("rov1", "unknown", 4)
+    assert cockpit.data["broker-connected"] == "true"
+
+
+def test_each_value_comes_about_once_a_second(mosquitto_boat, serve, open_cockpit):
+    mosquitto_boat.topside()
+    mosquitto_boat.vehicle("rov1")
+    cockpit = open_cockpit(serve(mosquitto_boat.url).url)
+    cockpit.until_state("rov1", "locked")
+    began = time.monotonic()
+    cockpit.until(lambda _: time.monotonic() - began > 5, 10, "five seconds")
+    beats = [at for at, name in cockpit.lines if name == "tidesync-heartbeat-unix-s" and at > began]
+    assert 3 <= len(beats) <= 7
+
+
+def test_a_dashboard_that_ends_says_so_first(mosquitto_boat, serve, open_cockpit):
+    mosquitto_boat.topside()
+    mosquitto_boat.vehicle("rov1")
+    agent = serve(mosquitto_boat.url)
+    cockpit = open_cockpit(agent.url)
+    cockpit.until_state("rov1", "locked")
+    agent.stop()
+    with pytest.raises(ConnectionClosed):
+        cockpit.until(lambda _: False, 5, "the end")
+    assert (cockpit.data["rov1-state"], cockpit.data["broker-connected"]) == ("unknown", "false")
+
+
+def test_who_says_anything_is_let_go_and_nothing_comes_of_it(mosquitto, serve, open_cockpit):
+    cockpit = open_cockpit(serve(mosquitto.url).url)
+    cockpit.socket.send("tidesync-rov1-offset-ms=0")
+    with pytest.raises(ConnectionClosed) as caught:
+        cockpit.until(lambda _: False, 5, "the end")
+    assert caught.value.rcvd.code == 1008
+
+
+def test_more_clients_than_it_serves_are_asked_to_come_later_and_room_is_made_again(
+    mosquitto, serve, open_cockpit
+):
+    agent = serve(mosquitto.url)
+    there = [open_cockpit(agent.url) for _ in range(MOST_SOCKETS)]
+    until(lambda: all(cockpit.read() for cockpit in there), 10, "all are told")
+    with pytest.raises(ConnectionClosed) as caught:
+        open_cockpit(agent.url).until(lambda _: False, 5, "the end")
+    assert caught.value.rcvd.code == 1013
+    there[0].socket.close()
+    until(lambda: agent._app.state.served.sockets < MOST_SOCKETS, 5, "room")
+    open_cockpit(agent.url).until(lambda data: data, 5, "a line")
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+def test_a_page_of_the_internet_does_not_get_in(mosquitto, serve, open_cockpit, origin):
+    with pytest.raises(InvalidStatus) as caught:
+        open_cockpit(serve(mosquitto.url).url, origin=origin)
+    assert caught.value.response.status_code == 403
+
+
+def test_with_a_token_the_address_must_carry_the_one_for_reading(mosquitto, serve, open_cockpit, caplog):
+    caplog.set_level("INFO")  # at DEBUG websockets tells all; `tidesync -v` keeps uvicorn's logger above that
+    url = serve(mosquitto.url, token=TOKEN).url
+    for path in ("cockpit", f"cockpit?token={TOKEN}"):
+        with pytest.raises(InvalidStatus):
+            open_cockpit(url, path)
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    path = httpx.get(f"{url}api/cockpit", headers=headers, trust_env=False).json()["websocket"]
+    open_cockpit(url, path, origin="https://cockpit.example").until(lambda data: data, 5, "a line")
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
+    assert ours
+    assert not any(secret in said for secret in (TOKEN, path.partition("=")[2]) for said in ours)
+
+
+class Telegraf:
+    """Reads what extensions publish."""
+
+    def __init__(self, url):
+        self.heard = []
+        self.retained = []
+        self.connection = Connection(ConnectionSettings(broker=url), self, SystemClock(), name="telegraf")
+
+    def connected(self):
+        self.connection.subscribe([("blueos/ext/+/json", 0)])
+
+    def disconnected(self, reason):
+        pass
+
+    def received(self, message):
+        self.heard.append((time.monotonic(), message.topic, json.loads(message.payload)))
+        self.retained.append(message.retain)
+
+    def tick(self, now):  # noqa: ARG002 - the connection's signature
+        return 1.0
+
+
+def test_the_mirror_tells_of_every_vehicle_at_most_once_a_second_and_keeps_nothing(mosquitto_boat):
+    telegraf = Telegraf(mosquitto_boat.url)
+    mosquitto_boat.start(telegraf.connection)
+    mosquitto_boat.topside(blueos_mirror=True, topside="laptop")
+    for name in ("rov1", "rov2"):
+        mosquitto_boat.vehicle(name, offset_ns=-3_000_000_000)
+
+    def both_locked():
+        return telegraf.heard and all(telegraf.heard[-1][2].get(f"rov{n}_locked") for n in (1, 2))
+
+    until(both_locked, 15, "both locked")
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > 4, 10, "four seconds")
+    later = [(topic, told) for at, topic, told in telegraf.heard if at > began]
+    assert {topic for topic, _ in later} == {"blueos/ext/tidesync-laptop/json"}
+    assert 3 <= len(later) <= 5
+    assert later[-1][1]["rov2_offset_ms"] == pytest.approx(-3000, abs=5)
+    late = Telegraf(mosquitto_boat.url)
+    mosquitto_boat.start(late.connection)
+    until(lambda: late.retained, 10, "the next message")
+    assert not late.retained[0]

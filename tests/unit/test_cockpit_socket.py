@@ -1,0 +1,52 @@
+"""The WebSocket for Cockpit, with a client that takes nothing: it is let go, and nothing piles up for it."""
+
+import asyncio
+
+from dashboards import incoming, result
+from starlette.websockets import WebSocket
+
+from broker.clock import SystemClock
+from topside_agent.dashboard import cockpit
+from topside_agent.dashboard.app import make_app
+from topside_agent.dashboard.settings import DashboardSettings
+from topside_agent.dashboard.subscriber import Subscriber
+
+
+class Client:
+    """Takes `most` messages, then none."""
+
+    def __init__(self, app, most):
+        self.most = most
+        self.taken = []
+        scope = {"type": "websocket", "app": app, "path": "/cockpit", "headers": [], "query_string": b""}
+        self.socket = WebSocket(scope, self._receive, self._send)
+        self._opened = False
+
+    async def _receive(self):
+        if not self._opened:
+            self._opened = True
+            return {"type": "websocket.connect"}
+        return await asyncio.Future()
+
+    async def _send(self, message):
+        if len(self.taken) >= self.most:
+            await asyncio.Future()
+        self.taken.append(message)
+
+
+def test_who_takes_nothing_is_let_go(monkeypatch):
+    monkeypatch.setattr(cockpit, "_STUCK_S", 0.05)
+    settings = DashboardSettings()
+    subscriber = Subscriber(settings, SystemClock())
+    app = make_app(subscriber, settings)
+    for n in range(50):
+        subscriber.received(incoming(result(f"rov{n}")))
+
+    async def serve():
+        client = Client(app, most=5)
+        await asyncio.wait_for(cockpit.lines(client.socket), 5)
+        return client
+
+    client = asyncio.run(serve())
+    assert len(client.taken) == 5
+    assert app.state.served.sockets == 0

@@ -1,0 +1,135 @@
+"""The dashboard as BlueOS and Cockpit find it: the shapes that they read, open to them without a token."""
+
+import base64
+from typing import Any
+
+from fastapi.testclient import TestClient
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from broker.clock import SystemClock
+from broker.version import VERSION
+from topside_agent.dashboard.access import Asker
+from topside_agent.dashboard.app import make_app
+from topside_agent.dashboard.assets import FOLDER
+from topside_agent.dashboard.settings import DashboardSettings
+from topside_agent.dashboard.subscriber import Subscriber
+
+TOKEN = "a token long enough"
+
+
+class Widget(BaseModel):
+    """`ExternalWidgetSetupInfoSchema` of Cockpit, src/libs/blueos/schemas.ts at aa40c07, as it comes in."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: str
+    iframe_url: str
+    icon_url: str | None = None
+    iframe_icon: str | None = None
+    collapsible_container_name: str | None = None
+    version: str | None = None
+    start_collapsed: bool | None = None
+    use_extension_path_as_base_url: bool | None = None
+    content_zoom: float | None = None
+    scale_content_with_widget: bool | None = None
+
+    @model_validator(mode="after")
+    def _has_an_icon(self):
+        assert self.icon_url is not None or self.iframe_icon is not None
+        return self
+
+
+class Extras(BaseModel):
+    """`ExtrasJsonSchema` of the same file."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    target_cockpit_api_version: str
+    target_system: str
+    widgets: list[Widget] = []
+    actions: list[Any] = []
+    joystick_suggestions: list[Any] | None = None
+
+
+class Metadata(BaseModel):
+    """`ServiceMetadata` of BlueOS, core/services/helper/main.py at 8e16119."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: str
+    description: str
+    icon: str
+    company: str
+    version: str
+    webpage: str
+    api: str
+    route: str | None = None
+    new_page: bool | None = None
+    extra_query: str | None = None
+    avoid_iframes: bool | None = None
+    sanitized_name: str | None = None
+    works_in_relative_paths: bool | None = None
+    extras: dict[str, str] | None = None
+
+
+def client(token=None, **settings):
+    made = DashboardSettings(**settings)
+    return TestClient(
+        make_app(Subscriber(made, SystemClock()), made, token), base_url="http://192.168.2.2:8780"
+    )
+
+
+def metadata(served):
+    return Metadata.model_validate_json(served.get("/register_service").content)
+
+
+def test_blueos_learns_who_it_is_and_where_cockpit_finds_its_widget():
+    found = metadata(client(TOKEN))
+    assert found.version == VERSION
+    assert found.works_in_relative_paths
+    assert found.extras == {"cockpit": "/cockpit_extras.json"}
+
+
+def test_cockpit_is_offered_the_page_below_blueos_own_path():
+    served = client(TOKEN)
+    answer = served.get(metadata(served).extras["cockpit"])
+    extras = Extras.model_validate_json(answer.content)
+    (widget,) = extras.widgets
+    assert widget.iframe_url == "/extensionv2/tidesyncdashboard/"  # BlueOS: the name's letters and digits
+    assert extras.actions == []
+    kind, _, data = widget.iframe_icon.partition(";base64,")
+    assert kind == "data:image/svg+xml"
+    assert base64.b64decode(data) == (FOLDER / "icon.svg").read_bytes()
+
+
+def test_a_cockpit_of_any_origin_may_read_the_offer_and_nothing_else():
+    served = client()
+    origin = {"origin": "file://"}
+    headers = served.get("/cockpit_extras.json", headers=origin).headers
+    assert headers["access-control-allow-origin"] == "*"
+    assert headers["cross-origin-resource-policy"] == "cross-origin"
+    others = ("/api/vehicles", "/register_service", "/")
+    assert not any("access-control-allow-origin" in served.get(p, headers=origin).headers for p in others)
+
+
+def test_cockpit_on_the_desktop_and_on_a_vehicle_may_frame_the_page_without_a_setting():
+    policy = client().get("/").headers["content-security-policy"]
+    ancestors = policy.rpartition("frame-ancestors ")[2].split()
+    assert ancestors == ["'self'", "file:", "http://*.local:*", "http://192.168.2.2:*"]
+    assert "x-frame-options" not in client().get("/").headers
+
+
+def test_framing_can_be_kept_to_its_own_origin():
+    policy = client(frame_ancestor=("self",)).get("/").headers["content-security-policy"]
+    assert policy.endswith("frame-ancestors 'self'")
+
+
+def test_the_address_of_the_socket_carries_what_opens_it():
+    assert client().get("/api/cockpit").json() == {"websocket": "cockpit"}
+    locked = client(TOKEN)
+    assert locked.get("/api/cockpit").status_code == 401
+    found = locked.get("/api/cockpit", headers={"authorization": f"Bearer {TOKEN}"}).json()["websocket"]
+    assert TOKEN not in found
+    token = found.removeprefix("cockpit?token=")
+    asker = Asker("WEBSOCKET", "/cockpit", {"host": "192.168.2.2:8780"}, token)
+    assert locked.app.state.served.gate.refuse(asker) is None

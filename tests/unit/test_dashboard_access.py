@@ -76,10 +76,13 @@ def test_the_page_itself_may_command(gate):
         "POST", "/api/sessions", host="127.0.0.1:8780", origin="http://blueos.local", **JSON
     )
     assert gate.refuse(behind_a_proxy) is None
+    by_address = asked("POST", "/api/sessions", host="8.8.8.8:8780", origin="http://8.8.8.8:8780", **JSON)
+    assert gate.refuse(by_address) is None
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "", "file://", "http://[", "http://x.local.evil.com"]
+    "origin",
+    ["https://evil.example", "http://8.8.8.8", "null", "", "file://", "http://[", "http://x.local.evil.com"],
 )
 def test_a_foreign_page_may_not(gate, origin):
     assert refused(gate, asked("POST", "/api/sessions", origin=origin, **JSON)) == 403

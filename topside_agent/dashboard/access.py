@@ -118,8 +118,8 @@ class Gate:
 
     def _refuse_change(self, asker: Asker) -> Refusal | None:
         headers = asker.headers
-        origin = headers.get("origin")
-        if origin is not None and not self._known(_host_of(origin)):
+        origin, host = headers.get("origin"), _host_of(f"//{headers.get('host', '')}")
+        if origin is not None and not (self._near(_host_of(origin)) or _host_of(origin) == host):
             return Refusal(
                 403, "forbidden", f"a page of {origin[:100]!r} may not command; see --allowed-host"
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from typing import TYPE_CHECKING
 
 from broker.clock import Clock, Reading, read
@@ -11,18 +10,16 @@ from broker.connection import Connection, Incoming
 from broker.inbox import Inbox, Letter
 from broker.metrics import counts_of
 from schemas import messages, topics
-from topside_agent.agenda import Agenda
 from topside_agent.blueos_mirror import BlueosMirror
 from topside_agent.counts import TopsideCounts
 from topside_agent.handshaker import Handshaker
 from topside_agent.homeassistant import HomeAssistant
-from topside_agent.lull import FEW, GATHER_NS, Lull
 from topside_agent.outbox import Outbox
 from topside_agent.publisher import Publisher
 from topside_agent.roster import Roster
+from topside_agent.turns import Turns
 
 if TYPE_CHECKING:
-    from broker.client.late_stamp import LateStamp
     from broker.errors import BrokerError
     from broker.loop import Loop
     from topside_agent.exchanger import Reason
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
-_NEVER_NS = 2**63
 
 _SENTENCES: dict[Reason, str] = {
     "unknown_nonce": "it answers no ping that is outstanding (late, replayed or forged)",
@@ -52,14 +48,12 @@ class TopsideAgent:
         self._clock = clock
         self._inbox = Inbox(settings.topic_root)
         self._roster = Roster(settings, resolution_ns=clock.resolution_ns)
-        self._agenda = Agenda()
-        self._departures: dict[str, LateStamp] = {}
-        self._lull = Lull()
         self._outbox = Outbox(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._outbox.status("offline")
         self._connection = Connection(settings, self, clock, name=name, will=will)
         mirror = BlueosMirror(settings.topside, wanted=settings.blueos_mirror)
         self._publisher = Publisher(self._outbox, self._connection.publish, mirror)
+        self._turns = Turns(self._roster, self._outbox, self._publisher, self._connection.publish, clock)
         self._homeassistant = HomeAssistant(settings, self._connection.publish)
         self._handshakers = [self._handshaker(*pair) for pair in settings.http_urls.items()]
 
@@ -122,7 +116,7 @@ class TopsideAgent:
         now_raw_ns = self._clock.raw_ns()
         for measurement in self._roster:
             measurement.appeared(now_raw_ns)
-            self._wake_at(measurement)
+            self._turns.wake(measurement)
         self._homeassistant.connected(measurement.vehicle for measurement in self._roster)
 
     def disconnected(self, reason: str) -> None:
@@ -154,13 +148,7 @@ class TopsideAgent:
         """Do what is due; returns the seconds until something is."""
         if not self._connection.up:
             return _IDLE_S
-        while vehicle := self._agenda.pop(now.raw_ns):
-            measurement = self._roster[vehicle]
-            self._serve(measurement, now)
-            self._wake_at(measurement)
-        self._publish_released(now)
-        due_ns = min(self._agenda.due_ns, self._lull.due_ns or _NEVER_NS)
-        return min(_IDLE_S, (due_ns - self._clock.raw_ns()) / 1e9)
+        return min(_IDLE_S, (self._turns.take(now) - self._clock.raw_ns()) / 1e9)
 
     # What messages do
 
@@ -171,18 +159,11 @@ class TopsideAgent:
         if topic.topside != self._settings.topside or letter.incoming.retain or measurement is None:
             self._inbox.drop("unexpected", "nobody asked for this pong", letter.incoming)
             return
-        late = self._departures.get(measurement.vehicle)
-        if late is not None and late.raw_ns is not None:
-            measurement.exchanger.departed(late.raw_ns)
+        self._turns.departed(measurement)
         refused = measurement.pong(pong, letter.incoming.received)
         if refused:
             self._inbox.drop(refused.reason, _SENTENCES[refused.reason], letter.incoming)
-        now_raw_ns = self._clock.raw_ns()
-        follows = measurement.exchange_due_ns <= now_raw_ns  # a train is under way
-        if not measurement.exchanger.waiting and not follows:
-            self._lull.answered(measurement.vehicle)
-        self._publish_soon(measurement, now_raw_ns)
-        self._wake_at(measurement)  # the turn of the loop ends with a `tick`, which publishes
+        self._turns.answered(measurement)
 
     def _on_status(self, letter: Letter) -> None:
         vehicle = letter.topic.vehicle
@@ -190,7 +171,7 @@ class TopsideAgent:
         measurement = self._roster.online(vehicle) if letter.body == "online" else None
         if measurement:
             measurement.appeared(self._clock.raw_ns())
-            self._wake_at(measurement)
+            self._turns.wake(measurement)
             self._homeassistant.announce(vehicle)
 
     def _on_cleared(self, name: str) -> None:
@@ -212,9 +193,8 @@ class TopsideAgent:
     def _forget(self, vehicle: str) -> None:
         """Home Assistant first: it would stumble over a result that is empty."""
         self._homeassistant.forget(vehicle)
-        for place in (self._publisher, self._lull, self._agenda, self._roster):
+        for place in (self._publisher, self._turns, self._roster):
             place.forget(vehicle)
-        self._departures.pop(vehicle, None)
 
     def _on_info(self, letter: Letter) -> None:
         vehicle, info = letter.topic.vehicle, letter.body
@@ -229,7 +209,7 @@ class TopsideAgent:
         if measurement:
             _log.info("%s reports a %s of %.3f ms", letter.topic.vehicle, event.kind, event.step_ms)
             measurement.burst(self._clock.raw_ns())
-            self._wake_at(measurement)
+            self._turns.wake(measurement)
 
     def _on_command(self, letter: Letter) -> None:
         command = letter.body
@@ -239,7 +219,7 @@ class TopsideAgent:
             self._inbox.drop("command", f"{command.vehicle!r} is not measured here", letter.incoming)
         elif isinstance(command, messages.BurstCommand):
             measurement.burst(self._clock.raw_ns())
-            self._wake_at(measurement)
+            self._turns.wake(measurement)
         else:
             self._publisher.again(measurement, command.from_seq, command.to_seq)
 
@@ -259,42 +239,10 @@ class TopsideAgent:
         measurement.handshake(got)
         if self._connection.up:  # else the backlog keeps it until the broker is back
             self._publisher.results([measurement], read(self._clock))
-            self._wake_at(measurement)
+            self._turns.wake(measurement)
 
-    # What is due
-
-    def _serve(self, measurement: Measurement, now: Reading) -> None:
-        measurement.expire(now.raw_ns)
-        if measurement.ping_is_due(now.raw_ns):
-            self._ping(measurement)
-        self._publish_soon(measurement, now.raw_ns)
-
-    def _ping(self, measurement: Measurement) -> None:
-        nonce, sent = secrets.token_hex(8), read(self._clock)
-        if ping := measurement.ping(sent, nonce):
-            message = self._outbox.ping(measurement.vehicle, ping, sent)
-            if message.late is not None:
-                self._departures[measurement.vehicle] = message.late
-            self._connection.publish(message)
-            self._lull.sent(measurement.vehicle, sent.raw_ns)
-
-    def _publish_soon(self, measurement: Measurement, now_raw_ns: int) -> None:
-        if measurement.has_news(now_raw_ns):
-            self._lull.wait(measurement.vehicle, now_raw_ns, GATHER_NS if len(self._roster) > FEW else 0)
-
-    def _publish_released(self, now: Reading) -> None:
-        released = [self._roster[vehicle] for vehicle in self._lull.released(now.raw_ns)]
-        if released:
-            self._publisher.results(released, now)
-            for measurement in released:
-                self._wake_at(measurement)
+    # The end
 
     def _flush(self) -> None:
         if self._connection.up:
             self._publisher.batches(self._roster)
-
-    def _wake_at(self, measurement: Measurement) -> None:
-        """Have the measurement served when it is next due; one standing entry a vehicle, the nearest."""
-        waits = self._lull.holds(measurement.vehicle)  # then `released` names it, and only exchanges are due
-        due_ns = measurement.exchange_due_ns if waits else measurement.next_due_ns()
-        self._agenda.wake(measurement.vehicle, due_ns)

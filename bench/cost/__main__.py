@@ -1,4 +1,4 @@
-"""python -m bench.cost"""
+"""`python -m bench.cost`: what an exchange costs, measured and written down."""
 
 from bench.cost.run import main
 

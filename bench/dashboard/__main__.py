@@ -1,4 +1,4 @@
-"""python -m bench.dashboard"""
+"""`python -m bench.dashboard`: what the dashboard costs, measured and written down."""
 
 from bench.dashboard.run import main
 

@@ -1,4 +1,4 @@
-"""python -m bench.estimators"""
+"""`python -m bench.estimators`: the estimator beside its peers on simulated traces."""
 
 from bench.estimators.run import main
 

@@ -1,4 +1,4 @@
-"""python -m bench.peers"""
+"""`python -m bench.peers`: the whole measurement beside the real peers."""
 
 from bench.peers.run import main
 

@@ -5,8 +5,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from conftest import CHROMIUM, FLAGS
 from playwright.sync_api import expect
+
+from bench.dashboard.browser import FLAGS, PROGRAM
 
 pytestmark = pytest.mark.browser
 
@@ -23,7 +24,7 @@ def stand_in(chromium, dashboard, tmp_path):
         def begin(*, application):
             # Electron's pages are of origin file://, a browser's files of none: this flag is the difference.
             flags = [*FLAGS, *["--allow-file-access-from-files"] * application]
-            browser = chromium.browser_type.launch(executable_path=CHROMIUM, args=flags)
+            browser = chromium.browser_type.launch(executable_path=PROGRAM, args=flags)
             stack.callback(browser.close)
             page = browser.new_page()
             page.goto(path.as_uri(), wait_until="domcontentloaded")

@@ -69,21 +69,24 @@ class Newest:
 
     def touch(self, span: int, slope: float) -> tuple[Tangent, float, float]:
         """The tangent at `slope` of the window of the last `span` blocks; the margin and the middle there."""
-        if span <= _FEW:
-            upper_at, upper, lower_at, lower = (row[-span:] for row in self._few)
-            above = [ns - slope * at for at, ns in zip(upper_at, upper, strict=True)]
-            below = [ns - slope * at for at, ns in zip(lower_at, lower, strict=True)]
-            high, low = min(above), max(below)
-            i, j = above.index(high), below.index(low)
-            ends = upper_at[i], upper[i], lower_at[j], lower[j]
-        else:
-            part = self._columns[:, -span:]
-            many_above, many_below = part[1] - slope * part[0], part[3] - slope * part[2]
-            i, j = int(many_above.argmin()), int(many_below.argmax())
-            high, low = float(many_above[i]), float(many_below[j])
-            ends = float(part[0, i]), float(part[1, i]), float(part[2, j]), float(part[3, j])
-        oldest = self.number - span + 1 + min(i, j)
-        return (ends[2] - ends[0], ends[1] - ends[3], oldest), high - low, (high + low) / 2
+        if span > _FEW:
+            return self._touch_many(span, slope)
+        upper_at, upper, lower_at, lower = self._few
+        places = slice(-span, None)
+        above = [ns - slope * at for at, ns in zip(upper_at[places], upper[places])]
+        below = [ns - slope * at for at, ns in zip(lower_at[places], lower[places])]
+        high, low = min(above), max(below)
+        i, j = above.index(high) - span, below.index(low) - span
+        rise, open_ = lower_at[j] - upper_at[i], upper[i] - lower[j]
+        return (rise, open_, self.number + 1 + min(i, j)), high - low, (high + low) / 2
+
+    def _touch_many(self, span: int, slope: float) -> tuple[Tangent, float, float]:
+        upper_at, upper, lower_at, lower = self._columns[:, -span:]
+        above, below = upper - slope * upper_at, lower - slope * lower_at
+        i, j = int(above.argmin()), int(below.argmax())
+        high, low = float(above[i]), float(below[j])
+        rise, open_ = float(lower_at[j] - upper_at[i]), float(upper[i] - lower[j])
+        return (rise, open_, self.number - span + 1 + min(i, j)), high - low, (high + low) / 2
 
 
 class Fits:

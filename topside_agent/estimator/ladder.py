@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from math import isfinite, nan
+from math import inf, isfinite, nan
 from operator import mul
 from typing import TYPE_CHECKING
 
@@ -105,8 +105,8 @@ class Ladder:
             return 0, []
         full = bisect_right(self._spans, length)
         spans = [min(span, most) for span in self._spans[: full + 1]]
-        if columns.shape[1] >= spans[-1] and np.isfinite(columns[1, -spans[0] :]).all():
-            return 0, spans
+        if inf not in columns[1, -spans[0] :].tolist():
+            return 0, spans  # as nearly always
         known = np.isfinite(columns[1, ::-1]).cumsum()[np.array(spans) - 1]
         return int((known < FEWEST_BLOCKS).sum()), spans
 

@@ -17,8 +17,8 @@ _FEW = 64
 """Up to so many blocks plain Python is quicker than numpy, whose every call takes a microsecond."""
 
 Tangent = tuple[float, float, int]
-"""Of the margin, a concave function of the slope: by how much it rises (ns for each ns/s), what it is at slope
-0 (ns), and the number of the older of its two blocks.
+"""Of the margin, a concave function of the slope: by how much it rises (ns for each ns/s), what it is at
+slope 0 (ns), and the number of the older of its two blocks.
 
 Any upper and any lower bound of a window make a tangent that the margin is nowhere above, whatever other
 blocks come. So a window's tangents serve until their blocks leave it, and serve every longer window as well.
@@ -40,8 +40,10 @@ class Fit:
     right: Tangent | None
 
     def holds(self, first: int, newest: Sequence[float]) -> bool:
-        """Whether it is the best still: its blocks are in the window, which begins with block `first`, and
-        the `newest` block lies outside of its margin.
+        """Whether it is the best still.
+
+        It is while its blocks are in the window, which begins with block `first`, and the `newest` block lies
+        outside of its margin.
         """
         if self.left is None or self.right is None or self.left[2] < first or self.right[2] < first:
             return False
@@ -73,8 +75,8 @@ class Newest:
             return self._touch_many(span, slope)
         upper_at, upper, lower_at, lower = self._few
         places = slice(-span, None)
-        above = [ns - slope * at for at, ns in zip(upper_at[places], upper[places])]
-        below = [ns - slope * at for at, ns in zip(lower_at[places], lower[places])]
+        above = [ns - slope * at for at, ns in zip(upper_at[places], upper[places], strict=True)]
+        below = [ns - slope * at for at, ns in zip(lower_at[places], lower[places], strict=True)]
         high, low = min(above), max(below)
         i, j = above.index(high) - span, below.index(low) - span
         rise, open_ = lower_at[j] - upper_at[i], upper[i] - lower[j]
@@ -98,7 +100,7 @@ class Fits:
         self._number = 0
 
     def close(self, columns: Floats, spans: Sequence[int], begin: int, passed: int) -> list[Fit]:
-        """The fits over the last `spans` (rising) of the closed blocks, `passed` blocks after the call before.
+        """The fits over the last `spans` (rising) of the closed blocks, `passed` blocks after the last call.
 
         They are the ladder's rungs from `begin` on; each holds a few blocks with exchanges at least.
         """
@@ -111,35 +113,34 @@ class Fits:
         for rung, span in enumerate(spans, begin):
             fit = self._fits[rung]
             if fit is None or passed != 1 or not fit.holds(self._number - span + 1, block):
-                fit = self._fits[rung] = self._anew(newest, span, fit, shorter)
+                left, right = _usable(fit, shorter, self._number - span + 1)
+                fit = self._fits[rung] = self._anew(newest, span, left, right)
             found.append(fit)
             shorter = fit
         return found
 
-    def _anew(self, newest: Newest, span: int, old: Fit | None, shorter: Fit | None) -> Fit:
+    def _anew(self, newest: Newest, span: int, left: Tangent | None, right: Tangent | None) -> Fit:
+        """Search from these tangents, or from the steepest slopes: the margin may end at one of those."""
+        if left is None:
+            left, margin, middle = newest.touch(span, -self._steepest)
+            if left[0] <= 0:
+                return Fit(-self._steepest, middle, margin, None, None)
+        if right is None:
+            right, margin, middle = newest.touch(span, self._steepest)
+            if right[0] >= 0:
+                return Fit(self._steepest, middle, margin, None, None)
+        return self._between(newest, span, left, right)
+
+    def _between(self, newest: Newest, span: int, left: Tangent, right: Tangent) -> Fit:
         """The greatest margin, where a rising and a falling tangent meet: each turn replaces one of them.
 
         The cutting-plane method in one dimension. Harrison and Newman, TICSync, ICRA 2011; Geng et al.,
         Huygens, NSDI 2018.
         """
-        steepest, first = self._steepest, newest.number - span + 1
-        left = right = None
-        for known in (old, shorter):
-            if known is not None:
-                left = left or _within(known.left, first)
-                right = right or _within(known.right, first)
-        if left is None:
-            left, margin, middle = newest.touch(span, -steepest)
-            if left[0] <= 0:
-                return Fit(-steepest, middle, margin, None, None)
-        if right is None:
-            right, margin, middle = newest.touch(span, steepest)
-            if right[0] >= 0:
-                return Fit(steepest, middle, margin, None, None)
+        steepest = self._steepest
         for _ in range(_MOST_TURNS):
             slope = (right[1] - left[1]) / (left[0] - right[0])
-            if abs(slope) > steepest:  # the tangents come from elsewhere
-                slope = steepest if slope > 0 else -steepest
+            slope = min(max(slope, -steepest), steepest)  # old tangents may meet beyond
             tangent, margin, middle = newest.touch(span, slope)
             if abs(slope) == steepest and tangent[0] * slope >= 0:
                 return Fit(slope, middle, margin, None, None)
@@ -152,5 +153,14 @@ class Fits:
         return Fit(slope, middle, margin, left, right)
 
 
-def _within(tangent: Tangent | None, first: int) -> Tangent | None:
-    return tangent if tangent is not None and tangent[2] >= first else None
+def _usable(old: Fit | None, shorter: Fit | None, first: int) -> tuple[Tangent | None, Tangent | None]:
+    """A rising and a falling tangent that are known of the window from block `first` on, or of a shorter."""
+    left = right = None
+    for fit in (old, shorter):
+        if fit is None:
+            continue
+        if left is None and fit.left is not None and fit.left[2] >= first:
+            left = fit.left
+        if right is None and fit.right is not None and fit.right[2] >= first:
+            right = fit.right
+    return left, right

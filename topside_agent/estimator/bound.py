@@ -32,7 +32,7 @@ class Point(NamedTuple):
 
 
 class Side(NamedTuple):
-    """All upper or all lower bounds: ns at their times (s), their ages (s), `eased` (ns) by the wander since."""
+    """All upper or all lower bounds (ns) at their times (s); their ages (s); `eased` by the wander since."""
 
     at_s: Floats
     ns: Floats

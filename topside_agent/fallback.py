@@ -10,7 +10,6 @@ between them the wall clock may have moved by 1.4 ms.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
@@ -22,14 +21,13 @@ if TYPE_CHECKING:
 
 
 class Fallback:
-    """`last_raw_ns` is topside's RAW at the end of the newest handshake that gave an offset, if any did."""
+    """A vehicle's handshakes since MQTT last reached it."""
 
     def __init__(self, settings: EstimatorSettings) -> None:
         # Realtime against RAW: what is carried forward may be slewed, on top of the drift.
         rate_ppm = min(settings.rate_limit_ppm + settings.slew_limit_ppm, 10_000)
         self._settings = settings.model_copy(update={"rate_limit_ppm": rate_ppm})
         self._newest: OffsetEstimator | None = None
-        self.last_raw_ns: int | None = None
         self.exchanges = 0
         """In a row, since MQTT last reached the vehicle."""
         self.asked = False
@@ -45,11 +43,10 @@ class Fallback:
         """A handshake gave no offset."""
         self.asked, self.error = True, error
 
-    def add(self, exchange: Exchange, at_raw_ns: int) -> None:
-        """A handshake gave this exchange, which ended at topside's RAW `at_raw_ns`."""
+    def add(self, exchange: Exchange) -> None:
+        """A handshake gave this exchange."""
         self.asked, self.error = True, None
         self.exchanges += 1
-        self.last_raw_ns = at_raw_ns
         # With the Pi's realtime in the place of its RAW clock, a step of topside's own changes nothing.
         self._newest = OffsetEstimator(self._settings, points=False)
         self._newest.add(exchange.model_copy(update={"pi_realtime_minus_raw_ns": 0}))
@@ -62,4 +59,4 @@ class Fallback:
             found = self._newest.estimate()
         else:
             found = self._newest.estimate(now.raw_ns, now.realtime_minus_raw_ns)
-        return found and replace(found, segment=segment)
+        return found and found._replace(segment=segment)

@@ -62,6 +62,8 @@ class Measurement:
         self._changed = False
         self._last_state: State | None = None
         self._last_exchange_raw_ns: int | None = None
+        self._newest_raw_ns: int | None = None
+        """The same, or when the newest handshake was made that has been needed since."""
         self._result: OffsetResult | None = None
         self._publish_due_ns = 0
         self._publish_interval_ns = round(settings.publish_interval_s * 1e9)
@@ -132,7 +134,7 @@ class Measurement:
         else:
             self.counts.rejected[added.reason or "other"] += 1
         self._changed |= added.cut is not None or self._on_http
-        self._last_exchange_raw_ns = now_raw_ns
+        self._last_exchange_raw_ns = self._newest_raw_ns = now_raw_ns
         self._error = None
         self.fallback.rest()
 
@@ -164,7 +166,8 @@ class Measurement:
             return
         self.exchanger.seq += 1
         self.backlog.add(exchange, at_raw_ns)
-        self.fallback.add(exchange, at_raw_ns)
+        self.fallback.add(exchange)
+        self._newest_raw_ns = at_raw_ns
 
     def publish(self, now: Reading) -> OffsetResult | None:
         """The result to publish now: once an interval, and at every change of state."""
@@ -204,10 +207,6 @@ class Measurement:
     def _on_http(self) -> bool:
         """Whether the newest exchange was made over HTTP."""
         return self.fallback.exchanges > 0
-
-    @property
-    def _newest_raw_ns(self) -> int | None:
-        return self.fallback.last_raw_ns if self._on_http else self._last_exchange_raw_ns
 
     def has_news(self, now_raw_ns: int) -> bool:
         """Whether `publish` may have a result: a locked vehicle that answers is not looked at every time."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.exchange import MQTT_METHOD
 from schemas.instants import utc_from_ns
@@ -21,8 +20,7 @@ _EXACT_NS = 2**52
 """Below this (52 days) a count of ns is told exactly by a float of ms with six decimals."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What is known of a vehicle's measurement beside the estimate."""
 
     since_cut: int

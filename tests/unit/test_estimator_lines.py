@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from topside_agent.estimator.ladder import Fits
 from topside_agent.estimator.lines import Windows, widest_lines
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.shift import ShiftWatch
@@ -31,15 +30,6 @@ def test_no_slope_has_a_greater_margin():
         best = max(margin(row, slope) for slope in np.linspace(0, 36e3, 3001))
         assert lines.margin[index] >= best - 1e-3
         assert margin(row, lines.slope[index]) == pytest.approx(lines.margin[index])
-
-
-def test_beginning_near_the_answer_changes_nothing():
-    many = windows(np.random.default_rng(2), 20, 30)
-    cold = widest_lines(many, 200e3)
-    warm = widest_lines(many, 200e3, cold.slope + 5.0, 10.0)
-    wrong = widest_lines(many, 200e3, cold.slope + 5_000.0, 10.0)
-    assert warm.margin == pytest.approx(cold.margin, abs=0.05)
-    assert wrong.margin == pytest.approx(cold.margin, abs=0.05)
 
 
 def test_a_margin_that_never_turns_ends_at_the_steepest_slope():
@@ -118,33 +108,3 @@ def test_a_small_step_is_told_from_a_change_of_route(moved_up, moved_down, stepp
     found = [watch.stepped(columns[:, :count], 0.0, 5e3) for count in range(8, 121)]
     assert any(found[:60]) is False
     assert any(blocks is not None for blocks in found) is stepped
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_line_that_is_kept_is_the_one_that_would_be_found_anew(seed):
-    rng = np.random.default_rng(seed)
-    spans = np.array([4, 6, 8, 16, 30])
-    blocks = np.array([column[0] for column in windows(rng, 1, 120)])
-    blocks[1, rng.integers(0, 120, 6)] = np.inf  # some blocks without exchanges
-    blocks[3, np.isinf(blocks[1])] = -np.inf
-    kept = Fits(200e3)
-    for end in range(30, 121):
-        passed = 3 if end == 60 else 1  # a silence: nothing is kept across it
-        lines = kept.close(blocks[:, :end], spans, passed, None)
-        anew = Fits(200e3).close(blocks[:, :end], spans, passed, None)
-        assert lines.margin == pytest.approx(anew.margin, abs=0.05)
-        for index, span in enumerate(spans):
-            row = blocks[:, end - span : end]
-            assert margin(row, lines.slope[index]) == pytest.approx(lines.margin[index], abs=0.05)
-
-
-def test_a_line_is_found_anew_once_a_block_that_it_rests_on_leaves_its_window():
-    at = np.arange(12) * 2.0
-    upper = np.full(12, 100.0)
-    upper[2] = 10.0  # the one that holds the line down
-    blocks = np.array([at, upper, at, np.full(12, -100.0)])
-    kept = Fits(200e3)
-    spans = np.array([6])
-    margins = [kept.close(blocks[:, :end], spans, 1, None).margin[0] for end in range(6, 13)]
-    assert margins[0] < 200
-    assert margins[-1] == pytest.approx(200.0)

@@ -25,6 +25,8 @@ class Blocks:
         """The open block's place on the grid: it covers [index·block_s, (index + 1)·block_s)."""
         self._filled = 0
         self._columns: Floats = np.empty((6, 2 * size))
+        self._closed: tuple[int, int, float] | None = None
+        """What `within` found of the closed blocks, until another one is closed."""
         self._clear()
 
     def _clear(self) -> None:
@@ -63,6 +65,7 @@ class Blocks:
                 at_s = empty * self.block_s
                 self._append(at_s, inf, at_s, -inf, 0, inf)
         self.index = place
+        self._closed = None
         self._clear()
 
     def _append(self, *column: float) -> None:
@@ -78,6 +81,9 @@ class Blocks:
 
     def within(self, window_s: float) -> tuple[int, float]:
         """How many exchanges the last `window_s` and the open block hold, and their least delay in ns."""
-        since = max(self._filled - ceil(window_s / self.block_s), 0)
-        counts, delays = self._columns[4:, since : self._filled]
-        return self._count + int(counts.sum()), min(self._delay, float(delays.min(initial=inf)))
+        blocks = ceil(window_s / self.block_s)
+        if self._closed is None or self._closed[0] != blocks:
+            counts, delays = self._columns[4:, max(self._filled - blocks, 0) : self._filled]
+            self._closed = blocks, int(counts.sum()), float(delays.min(initial=inf))
+        _, count, delay = self._closed
+        return self._count + count, min(self._delay, delay)

@@ -31,6 +31,23 @@ class Point(NamedTuple):
     ns: float
 
 
+class Side(NamedTuple):
+    """All upper or all lower bounds (ns) at their times (s); their ages (s); `eased` by the wander since."""
+
+    at_s: Floats
+    ns: Floats
+    ages: Floats
+    eased: Floats
+
+    def point(self, place: int) -> Point:
+        """One of the bounds."""
+        return Point(float(self.at_s[place]), float(self.ns[place]))
+
+    def turned(self) -> Side:
+        """Upside down."""
+        return Side(self.at_s, -self.ns, self.ages, -self.eased)
+
+
 class Ceiling:
     """The greatest offset that nothing contradicts. Turned upside down it is the least: see `Bound`.
 
@@ -90,34 +107,25 @@ class Ceiling:
         if ns <= self._held.ns + self._slope * later_s and (self._opposite is None or later_s >= 0):
             self._held = Point(at_s, ns)
 
-    def refit(
-        self, upper_at_s: Floats, upper: Floats, lower_at_s: Floats, lower: Floats, now_s: float
-    ) -> bool:
+    def refit(self, side: Side, opposite: Side, now_s: float) -> bool:
         """Find the pair whose ceiling at `now_s` is lowest; False when the bounds contradict each other.
 
         Newton's method from above on the concave margin over the drift: each step's tangent is a pair.
         """
-        if not (self._limits.lines and upper.size):
-            return True
-        # An empty block's time may lie ahead; with a bound of infinity it is never chosen.
-        ages, opposite_ages = np.abs(now_s - upper_at_s), np.abs(now_s - lower_at_s)
-        eased = upper + self._limits.wander * ages * np.sqrt(ages)
-        opposite = lower - self._limits.wander * opposite_ages * np.sqrt(opposite_ages)
         drift = self._carried(now_s)[1]
         while True:
-            carried, low = eased + drift * ages, opposite + drift * opposite_ages
+            carried, low = side.eased + drift * side.ages, opposite.eased + drift * opposite.ages
             i, j = int(carried.argmin()), int(low.argmax())
             if carried[i] - low[j] >= -_ROUNDING_NS:
                 self._slope = drift
                 return True
-            run_s = float(opposite_ages[j] - ages[i])
+            run_s = float(opposite.ages[j] - side.ages[i])
             if run_s <= 0:
                 return False
-            drift = float(eased[i] - opposite[j]) / run_s
+            drift = float(side.eased[i] - opposite.eased[j]) / run_s
             if drift < -self._limits.rate:
                 return False
-            self._held = Point(float(upper_at_s[i]), float(upper[i]))
-            self._opposite = Point(float(lower_at_s[j]), float(lower[j]))
+            self._held, self._opposite = side.point(i), opposite.point(j)
 
 
 class Bound:
@@ -149,6 +157,15 @@ class Bound:
     def refit(self, columns: Floats, now_s: float) -> bool:
         """Tighten from the closed blocks, all of them older than `now_s`; False when they contradict."""
         upper_at, upper, lower_at, lower = columns
-        return self._upper.refit(upper_at, upper, lower_at, lower, now_s) and self._lower.refit(
-            lower_at, -lower, upper_at, -upper, now_s
+        if not (self.limits.lines and upper.size):
+            return True
+        above = _side(upper_at, upper, self.limits.wander, now_s)
+        below = _side(lower_at, lower, -self.limits.wander, now_s)
+        return self._upper.refit(above, below, now_s) and self._lower.refit(
+            below.turned(), above.turned(), now_s
         )
+
+
+def _side(at_s: Floats, ns: Floats, wander: float, now_s: float) -> Side:
+    ages = np.abs(now_s - at_s)  # an empty block's time may lie ahead; being infinite it is never chosen
+    return Side(at_s, ns, ages, ns + wander * ages * np.sqrt(ages))

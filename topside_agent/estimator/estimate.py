@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from topside_agent.estimator.segments import Cut
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(NamedTuple):
     """What became of an exchange: used, or refused with the `reason`; `cut` if it begins a new segment."""
 
     accepted: bool
@@ -18,8 +16,7 @@ class Added:
     cut: Cut | None
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """Pi realtime − topside realtime at `measured_at_ns` (topside's realtime), all in integer ns.
 
     [lower_ns, upper_ns] holds the offset if no message travels back in time and the clocks keep their limits;

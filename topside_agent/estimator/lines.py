@@ -29,39 +29,33 @@ class Windows(NamedTuple):
 class Lines(NamedTuple):
     """One line a row: `slope` in ns/s, `middle` in ns at time 0.
 
-    `margin` in ns is what lies between the bounds on both sides along the line. The line rests on blocks of
-    its window: `oldest` is the place of the first of them, −1 where the greatest margin was not found.
+    `margin` in ns is what lies between the bounds on both sides along the line.
     """
 
     slope: Floats
     middle: Floats
     margin: Floats
-    oldest: Integers
 
 
-_SLOPE, _MARGIN, _RISE, _MIDDLE, _OLDEST = range(5)
+_SLOPE, _MARGIN, _RISE, _MIDDLE = range(4)
 """The margin as a function of the slope is concave. A tangent is a column: the margin's value and derivative
-at one slope, the middle there, and the place of the older of the two blocks that it touches. All stand in one
-array, because numpy takes a microsecond for each call whatever its size.
+at one slope, and the middle there. All stand in one array, because numpy takes a microsecond for each call
+whatever its size.
 """
 
 
-def widest_lines(
-    windows: Windows, steepest: float, near: Floats | None = None, within: Floats | float = 0.0
-) -> Lines:
+def widest_lines(windows: Windows, steepest: float) -> Lines:
     """The max-margin line of each row, its slope within ±`steepest` ns/s.
 
     The greatest margin lies where a rising and a falling tangent meet; each turn replaces one of them (the
-    cutting-plane method in one dimension). Where the slope is known to be `near` some value, beginning
-    `within` that much of it saves turns. Harrison and Newman, TICSync, ICRA 2011; Geng et al., Huygens, NSDI
-    2018.
+    cutting-plane method in one dimension). At ±`steepest` one may still fall or rise: that end is best.
+    Harrison and Newman, TICSync, ICRA 2011; Geng et al., Huygens, NSDI 2018.
     """
     rows = windows.upper.shape[0]
-    left, right = _bracket(windows, steepest, near, within)
+    left, right = (_touch(windows, np.full(rows, end)) for end in (-steepest, steepest))
     found = np.where(
         left[_MARGIN] >= right[_MARGIN], left, right
     )  # where the margin does not turn in between
-    found[_OLDEST] = -1
     todo = np.flatnonzero((left[_RISE] > 0) & (right[_RISE] < 0))
     left, right = left[:, todo], right[:, todo]
     for _ in range(_MOST_TURNS):
@@ -73,7 +67,6 @@ def widest_lines(
         ) / (left[_RISE] - right[_RISE])
         new = _touch(part, ahead)
         found[:, todo] = new
-        found[_OLDEST, todo] = np.minimum(np.minimum(left[_OLDEST], right[_OLDEST]), new[_OLDEST])
         open_ = left[_MARGIN] + left[_RISE] * (ahead - left[_SLOPE]) - new[_MARGIN] > _CLOSE_NS
         left_over = np.count_nonzero(open_)
         if not left_over:
@@ -82,24 +75,7 @@ def widest_lines(
         left, right = np.where(rising, new, left), np.where(rising, right, new)
         if left_over < todo.size:
             todo, left, right = todo[open_], left[:, open_], right[:, open_]
-    return Lines(found[_SLOPE], found[_MIDDLE], found[_MARGIN], found[_OLDEST].astype(np.int64))
-
-
-def _bracket(
-    windows: Windows, steepest: float, near: Floats | None, within: Floats | float
-) -> tuple[Floats, Floats]:
-    """A rising tangent and a falling one; at ±steepest one may still fall or rise: that end is best."""
-    rows = windows.upper.shape[0]
-    if near is None:
-        return _touch(windows, np.full(rows, -steepest)), _touch(windows, np.full(rows, steepest))
-    left = _touch(windows, np.maximum(near - within, -steepest))
-    right = _touch(windows, np.minimum(near + within, steepest))
-    wrong = np.flatnonzero((left[_RISE] <= 0) | (right[_RISE] >= 0))
-    if wrong.size:
-        part = Windows(*(column[wrong] for column in windows))
-        for side, end in ((left, -steepest), (right, steepest)):
-            side[:, wrong] = _touch(part, np.full(wrong.size, end))
-    return left, right
+    return Lines(found[_SLOPE], found[_MIDDLE], found[_MARGIN])
 
 
 def _touch(windows: Windows, slope: Floats) -> Floats:
@@ -109,10 +85,9 @@ def _touch(windows: Windows, slope: Floats) -> Floats:
     below = windows.lower - steep * windows.lower_at
     i, j = above.argmin(axis=1), below.argmax(axis=1)
     high, low = above[each, i], below[each, j]
-    tangent = np.empty((5, slope.size))
+    tangent = np.empty((4, slope.size))
     tangent[_SLOPE] = slope
     tangent[_MARGIN] = high - low
     tangent[_RISE] = windows.lower_at[each, j] - windows.upper_at[each, i]
     tangent[_MIDDLE] = (high + np.maximum(low, _NOWHERE)) / 2
-    tangent[_OLDEST] = np.minimum(i, j)
     return tangent

@@ -186,7 +186,7 @@ class OffsetEstimator:
     def _estimate(self, run: Run, newest: Constraint, at_ns: int, difference_ns: int) -> Estimate:
         at_s = run.seconds(at_ns)
         low, high = run.bound.at(at_s)
-        grown = self._slewed_since(run, newest, at_ns)
+        grown = self._slewed_since(run, newest, at_ns, high)
         line = run.point(at_s)
         offset = (low + high) / 2 if line is None else min(max(line.offset, low), high)
         window_s = at_s if line is None else line.window_s
@@ -218,12 +218,14 @@ class OffsetEstimator:
             age_ns=max(at_ns - newest.destination_ns, 0),
         )
 
-    def _slewed_since(self, run: Run, newest: Constraint, at_ns: int) -> float:
+    def _slewed_since(self, run: Run, newest: Constraint, at_ns: int, high: float) -> float:
         """How far (ns) the Pi's realtime may have been slewed since it last read realtime − RAW.
 
-        It read it at the transmit stamp, which is no further back than the upper bound makes it.
+        It read it at the transmit stamp, which is no further back than the upper bound makes it; `high` is
+        that bound at `at_ns`.
         """
-        high = run.bound.at(run.seconds(newest.destination_ns))[1]
+        if at_ns != newest.destination_ns:
+            high = run.bound.at(run.seconds(newest.destination_ns))[1]
         way_back_ns = max(high + run.offset_anchor_ns - newest.lower_ns, 0.0)
         return self._slewed(run, max(at_ns - newest.destination_ns, 0) + way_back_ns)
 

@@ -160,6 +160,9 @@ class Run:
 
 def _averaged(lines: list[Line], at_s: float, wander: float) -> Line:
     """The lines carried to `at_s` and averaged there as windows are; drift and errors are the best one's."""
+    if len(lines) == 1:  # as nearly always
+        (line,) = lines
+        return line._replace(at_s=at_s, offset=line.at(at_s), variance=line.variance_at(at_s, wander))
     errors = [line.variance_at(at_s, wander) for line in lines]
     least = min(errors)
     best = lines[errors.index(least)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
+from math import inf
+from typing import TYPE_CHECKING
 
-from topside_agent.estimator.lines import Floats
+if TYPE_CHECKING:
+    from topside_agent.estimator.lines import Floats
 
 _BLOCKS = (4, 8, 16)
 """Blocks on either side of the moment that is tested."""
@@ -53,17 +55,17 @@ class ShiftWatch:
 
 def _common_shifts(columns: Floats, slope: float, spans: list[int]) -> list[float]:
     """For each span the lesser of both edges' moves (ns), 0 where they went different ways or are unknown."""
-    upper_at, upper, lower_at, lower = columns
-    starts = [0, *(upper.size - blocks for blocks in reversed(spans))]
-    with np.errstate(invalid="ignore"):
-        high = np.minimum.reduceat(upper - slope * upper_at, starts)[::-1].tolist()
-        low = np.maximum.reduceat(lower - slope * lower_at, starts)[::-1].tolist()
+    upper_at, upper, lower_at, lower = columns.tolist()  # so few are quicker done in Python than in numpy
+    high = [ns - slope * at for at, ns in zip(upper_at, upper, strict=True)]
+    low = [ns - slope * at for at, ns in zip(lower_at, lower, strict=True)]
     shifts = []
-    newer_high, newer_low = high[0], low[0]
-    for older_high, older_low in zip(high[1:], low[1:], strict=True):
+    newer_high, newer_low = min(high[-spans[0] :]), max(low[-spans[0] :])
+    for blocks in spans:
+        before = slice(-2 * blocks, -blocks)
+        older_high, older_low = min(high[before]), max(low[before])
         up, down = newer_high - older_high, newer_low - older_low
         less, more = sorted((abs(up), abs(down)))
-        alike = up * down > 0 and more < np.inf and less >= more * _ALIKE
+        alike = up * down > 0 and more < inf and less >= more * _ALIKE
         shifts.append(less if alike else 0.0)
         newer_high, newer_low = min(newer_high, older_high), max(newer_low, older_low)
     return shifts

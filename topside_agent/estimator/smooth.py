@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, floor, sqrt
 
 import numpy as np
@@ -234,8 +234,7 @@ def _final(estimator: OffsetEstimator, runs: list[_Columns], rows: list[tuple[Fe
     if estimate is None or not rows:
         return None
     row, run = rows[-1][1], runs[-1]
-    estimate = replace(
-        estimate,
+    estimate = estimate._replace(
         measured_at_ns=row.topside_unix_ns,
         offset_ns=row.offset_ns,
         lower_ns=row.lower_ns,
@@ -245,4 +244,4 @@ def _final(estimator: OffsetEstimator, runs: list[_Columns], rows: list[tuple[Fe
     if not run.fed or not np.isfinite(run.drift_variance[-1]):
         return estimate
     error = DRIFT_95 * sqrt(run.drift_variance[-1])
-    return replace(estimate, drift_ppm=float(run.drift[-1]) * 1e-3, drift_error_ppm=error * 1e-3)
+    return estimate._replace(drift_ppm=float(run.drift[-1]) * 1e-3, drift_error_ppm=error * 1e-3)

@@ -57,10 +57,10 @@ def test_it_is_silent_unless_it_is_wanted():
 
 def test_a_topside_may_mirror_under_its_own_name_alone_and_only_if_it_is_allowed():
     own = "blueos/ext/tidesync-boat/json"
-    assert own not in permissions("tidesync", "topside", "boat").publish
-    allowed = permissions("tidesync", "topside", "boat", blueos_mirror=True)
+    assert own not in permissions("tidesync", "topside", "boat", topsides=[]).publish
+    allowed = permissions("tidesync", "topside", "boat", topsides=[], blueos_mirror=True)
     assert [topic for topic in allowed.publish if topic.startswith("blueos")] == [own]
     assert not any(topic.startswith("blueos") for topic in allowed.subscribe)
-    reader = permissions("tidesync", "dashboard", "telegraf", blueos_mirror=True)
+    reader = permissions("tidesync", "dashboard", "telegraf", topsides=[], blueos_mirror=True)
     assert reader.publish == ()
     assert "blueos/ext/+/json" in reader.subscribe

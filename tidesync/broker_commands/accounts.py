@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from broker.accounts.permissions import Permissions
 
 _RELOAD = "have the broker read it: `sudo systemctl reload mosquitto`, or send it SIGHUP"
-"""Who is revoked is thrown out at once. mosquitto 2.0.21 then forgets max_connections until it is restarted."""
+"""Who is revoked is thrown out at once. mosquitto 2.0.21 forgets max_connections at a reload."""
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _MAY = {
     "vehicle": "answers pings and says its own status, info and events",

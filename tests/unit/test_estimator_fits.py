@@ -105,6 +105,19 @@ def test_a_line_is_found_anew_once_a_block_that_it_rests_on_leaves_its_window():
     assert margins[-1] == pytest.approx(200.0)
 
 
+def test_a_window_left_out_of_a_turn_does_not_overlook_the_block_that_came_then():
+    at = np.arange(10) * 2.0
+    upper = np.full(10, 1e7)
+    upper[6:8] = 100.0  # the line rests on these two
+    blocks = np.array([at, upper, at + 0.5, -upper])
+    blocks[1, 8] = -100.0  # and this one lies within its margin
+    fits = Fits(STEEPEST)
+    fits.close(blocks[:, :8], [4, 6], 0, 1)
+    fits.close(blocks[:, :9], [6], 1, 1)
+    found = fits.close(blocks[:, :10], [4, 6], 0, 1)[0]
+    assert found.margin == pytest.approx(margin(blocks[:, 6:10], found.slope))
+
+
 def test_most_lines_are_kept_as_they_are():
     blocks = blocks_of(np.random.default_rng(7), 400)
     fits, kept, before = Fits(STEEPEST), 0, [None] * len(SPANS)

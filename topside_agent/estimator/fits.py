@@ -109,6 +109,7 @@ class Fits:
             return []
         newest = Newest(columns, self._number)
         self._fits += [None] * (begin + len(spans) - len(self._fits))
+        self._fits[:begin] = [None] * begin  # they miss this block: what they rest on may not hold
         block, shorter, found = newest.block, None, []
         for rung, span in enumerate(spans, begin):
             fit = self._fits[rung]

@@ -9,7 +9,7 @@ from pydantic import Field
 from schemas.base import Message, Nanoseconds, NanosecondsDifference
 from schemas.exchange import MQTT_METHOD, Exchange, Identifier, StampKind
 from schemas.instants import UtcInstant
-from schemas.names import Session, Topside, Vehicle
+from schemas.names import Mission, Session, Topside, Vehicle
 
 Version = Literal[1]
 """Of the message; a new one means that keys have changed, not that some were added."""
@@ -131,7 +131,7 @@ class StartCommand(Message):
 
     request_id: Identifier
     action: Literal["start"] = "start"
-    mission: Session
+    mission: Mission
     sensors: Annotated[dict[SensorName, Vehicle], Field(max_length=64)]
     """Vehicle by sensor; none means every vehicle."""
 

@@ -40,10 +40,19 @@ def account_name(name: str) -> str:
 
 
 def session_name(name: str) -> str:
-    """`name` if it may name a session or a mission, else InvalidNameError."""
+    """`name` if it may name a session, else InvalidNameError."""
+    return _folder_name("session", name)
+
+
+def mission_name(name: str) -> str:
+    """`name` if it may name a mission, else InvalidNameError."""
+    return _folder_name("mission", name)
+
+
+def _folder_name(kind: str, name: str) -> str:
     if not _SESSION.fullmatch(name) or ".." in name:
         rule = "a letter or digit, then at most 99 of letters, digits, '.', '_', '-', and no '..'"
-        raise InvalidNameError("session", name, rule)
+        raise InvalidNameError(kind, name, rule)
     return name
 
 
@@ -69,5 +78,7 @@ Vehicle = Annotated[str, AfterValidator(vehicle_name), _AGENT_SCHEMA]
 Topside = Annotated[str, AfterValidator(topside_name), _AGENT_SCHEMA]
 """A surface station's name."""
 Session = Annotated[str, AfterValidator(session_name), _SESSION_SCHEMA]
-"""The name of a session or a mission."""
+"""The name of a session."""
+Mission = Annotated[str, AfterValidator(mission_name), _SESSION_SCHEMA]
+"""The name of a mission."""
 Root = Annotated[str, AfterValidator(root_name)]

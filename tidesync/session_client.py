@@ -12,6 +12,8 @@ from tidesync.one_shot import Client, connected, retained
 from topside_agent.session_request import SessionRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from broker.clock import Reading
     from broker.inbox import Letter
     from broker.settings import ConnectionSettings
@@ -30,6 +32,17 @@ def ask(
             " is `tidesync record` running there, and may this account command it?"
         )
     return answer
+
+
+def begin(
+    settings: ConnectionSettings, names: Sequence[str], asked: StartCommand, timeout_s: float
+) -> SessionState:
+    """The answer for the first of `names` that no other session has."""
+    for name in names:
+        state = ask(settings, name, asked, timeout_s)
+        if state.state != "refused" or name not in {known.session for known in known_sessions(settings)}:
+            break
+    return state
 
 
 def known_sessions(settings: ConnectionSettings) -> list[SessionState]:

@@ -10,14 +10,34 @@ from schemas import topics
 from schemas.messages import SessionState, StartCommand, StopCommand
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
 REPEAT_NS = 2_000_000_000
+_MOST_NAMES = 5
 
 
 def session_name_at(now: datetime) -> str:
     """What a session is called when nobody says otherwise: the time, in UTC."""
     return f"{now:%Y-%m-%dT%H-%M-%SZ}"
+
+
+def session_names_at(now: datetime) -> Iterator[str]:
+    """What to call a session that nobody named; a later one when the ones before it are taken."""
+    name = session_name_at(now)
+    yield name
+    for number in range(2, _MOST_NAMES + 1):
+        yield f"{name}-{number}"
+
+
+def strangers(sensors: Mapping[str, str], known: Collection[str]) -> list[str]:
+    """Vehicles of a session that the broker knows nothing of: mistyped, or not switched on yet."""
+    names = ", ".join(sorted(known)) or "none"
+    return [
+        f"{sensor}={vehicle}: no vehicle {vehicle} is known at the broker yet (known: {names})"
+        for sensor, vehicle in sensors.items()
+        if vehicle not in known
+    ]
 
 
 def new_request_id() -> str:

@@ -170,6 +170,20 @@ def test_a_session_started_and_stopped_with_the_buttons_is_on_disk(fleet, visit,
     visited.check()
 
 
+def test_a_session_of_a_vehicle_that_nobody_knows_is_warned_of(fleet, visit, tmp_path):
+    fleet.recorder(tmp_path / "dives")
+    visited = visit()
+    page = visited.open()
+    expect(visited.row("rov2").locator(".pill")).to_have_text("locked")
+    page.get_by_label("Mission").fill("reef-42")
+    page.get_by_label("Vehicle", exact=True).fill("rov9")
+    page.get_by_role("button", name="Start recording").click()
+    expect(page.locator(".toast.wrong")).to_have_text(
+        "inWater=rov9: no vehicle rov9 is known at the broker yet (known: rov1, rov2)"
+    )
+    visited.check()
+
+
 def test_without_a_recorder_the_button_says_so(live):
     live.expected = {"504"}
     page = live.page
@@ -327,3 +341,19 @@ def test_this_test_would_see_a_request_elsewhere_and_a_complaint(live):
     until(lambda: live.page.evaluate("1") and len(live.complaints) > 0, 10, "the complaint of the policy")
     with pytest.raises(AssertionError):
         live.check()
+
+
+@pytest.mark.usefixtures("fleet")
+def test_before_the_server_has_spoken_the_page_claims_nothing_and_offers_nothing(visit):
+    visited = visit()
+    visited.page.route("**/api/events", lambda _: None)  # held back
+    page = visited.open()
+    expect(page.locator("#waiting")).to_have_text("Connecting …")
+    expect(page.locator("#waiting")).to_be_visible()
+    for claim in ("No session yet", "No vehicle"):
+        expect(page.get_by_text(claim).locator("visible=true")).to_have_count(0)
+    expect(page.get_by_role("button")).to_have_count(0)
+    page.unroute("**/api/events")
+    expect(visited.row("rov1").locator(".pill")).to_have_text("locked")
+    expect(page.locator("#waiting")).to_be_hidden()
+    expect(page.get_by_role("button", name="Start recording")).to_be_visible()

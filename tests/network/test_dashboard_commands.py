@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -11,10 +12,12 @@ from brokers import until
 
 from broker.clock import SystemClock
 from broker.embedded import free_port
+from topside_agent.dashboard import commands
 from topside_agent.dashboard.agent import DashboardAgent
 from topside_agent.dashboard.errors import AddressUnusableError
 from topside_agent.dashboard.settings import DashboardSettings
 from topside_agent.dashboard.stream import MOST_CLIENTS
+from topside_agent.session_request import session_names_at
 
 
 @pytest.fixture
@@ -200,3 +203,30 @@ def test_prometheus_is_told_whether_the_dashboard_has_its_broker(connected):
     text = connected.get("metrics").text
     assert 'tidesync_build_info{role="dashboard",' in text
     assert "tidesync_broker_connected 1.0" in text
+
+
+def test_a_session_that_nobody_named_gets_another_name_when_its_own_is_taken(
+    connected, mosquitto_boat, tmp_path, monkeypatch
+):
+    mosquitto_boat.recorder(tmp_path)
+    then = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    monkeypatch.setattr(commands, "session_names_at", lambda _: session_names_at(then))
+    answers = [
+        connected.post("api/sessions", json={"mission": mission}) for mission in ("one", "two", "three")
+    ]
+    names = ["2026-05-01T12-00-00Z", "2026-05-01T12-00-00Z-2", "2026-05-01T12-00-00Z-3"]
+    assert [answer.json()["session"] for answer in answers] == names
+    named = connected.post("api/sessions", json={"mission": "two", "session": names[0]})
+    assert (named.status_code, named.json()["error"]) == (409, "refused")
+
+
+def test_a_vehicle_that_nobody_has_heard_of_is_warned_of_and_recorded(connected, mosquitto_boat, tmp_path):
+    mosquitto_boat.recorder(tmp_path)
+    mosquitto_boat.vehicle("rov1")
+    until(lambda: row(connected, "rov1"), 10, "rov1")
+    asked = {"mission": "m", "sensors": {"inWater": "rov1", "surface": "rov9"}}
+    answer = connected.post("api/sessions", json=asked)
+    assert answer.status_code == 201
+    assert answer.json()["warnings"] == [
+        "surface=rov9: no vehicle rov9 is known at the broker yet (known: rov1)"
+    ]

@@ -2,11 +2,16 @@
 
 import threading
 import time
+from datetime import UTC, datetime
 
 from brokers import until
 from recording import assert_complete, start, states, stop
 
+from broker.settings import ConnectionSettings
+from schemas.messages import StartCommand
+from tidesync.session_client import ask, begin
 from topside_agent.recorder.settings import RecorderSettings
+from topside_agent.session_request import session_names_at
 
 
 def test_with_no_vehicle_and_no_topside_the_metadata_says_so_at_once_and_the_alarm_comes(place, operator):
@@ -95,3 +100,37 @@ def test_a_command_is_repeated_until_a_recorder_that_is_just_starting_answers(pl
     asking.join()
     assert outcome[0][0] == 0
     assert isinstance(place.metadata()["timeSync"]["tidesync"], dict)
+
+
+def test_a_session_of_a_silent_vehicle_is_told_of_again_so_that_its_recorder_looks_alive(place, operator):
+    place.record("--update-s", "60")
+    assert start(place, "--sensor", "inWater=rov1")[0] == 0
+    until(lambda: len(operator.states) > 1, 15, "the state again")
+    assert operator.states[-1] == operator.states[-2]
+    assert (operator.states[-1].state, operator.states[-1].exchanges) == ("recording", 0)
+
+
+def test_a_session_that_nobody_named_gets_another_name_when_its_own_is_taken(place):
+    place.record()
+    taken, free = list(session_names_at(datetime(2026, 5, 1, 12, tzinfo=UTC)))[:2]
+    settings = ConnectionSettings(broker=place.broker.url)
+    until(lambda: "connected to broker" in place.log(), 15, "the recorder's connection")
+    first = ask(settings, taken, StartCommand(request_id="a", mission="one", sensors={}), 5)
+    second = begin(settings, [taken, free], StartCommand(request_id="b", mission="two", sensors={}), 5)
+    assert (first.state, second.state, second.session) == ("recording", "recording", free)
+    named = begin(settings, [taken], StartCommand(request_id="c", mission="two", sensors={}), 5)
+    assert (named.state, named.session) == ("refused", taken)
+
+
+def test_a_start_that_is_refused_for_another_reason_is_asked_once(place):
+    place.record()
+    until(lambda: "connected to broker" in place.log(), 15, "the recorder's connection")
+    asked = StartCommand(request_id="a", mission="one", sensors={"markers": "rov1"})
+    state = begin(ConnectionSettings(broker=place.broker.url), ["s1", "s1-2"], asked, 5)
+    assert (state.state, state.session) == ("refused", "s1")
+
+
+def test_a_mission_that_is_no_name_is_called_a_mission(place):
+    code, out, err = place.session("start", "--mission", "../x", "--broker", place.broker.url)
+    assert (code, out) == (2, "")
+    assert "'../x' is not a mission name" in err

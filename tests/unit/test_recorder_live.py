@@ -37,3 +37,10 @@ def test_a_stop_that_is_asked_for_again_waits_no_longer(live):
     live.stop("r2", at(3.9))
     live.batch([exchange(1, 1.3), exchange(2, 1.6), exchange(4, 3)], 1, at(4))
     assert live.turn(at(4.1)).smooth
+
+
+def test_a_recording_that_nothing_happens_in_is_told_of_again_every_five_seconds(live):
+    live.note_published(live.state, at(10).raw_ns)
+    assert [second for second in range(10, 17) if live.untold(at(second))] == [15, 16]
+    live.note_published(live.state, at(16).raw_ns)
+    assert not live.untold(at(20))

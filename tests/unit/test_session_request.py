@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from dashboards import S, session
 
 from schemas.messages import StopCommand
-from topside_agent.session_request import SessionRequest, session_name_at
+from schemas.names import session_name
+from topside_agent.session_request import SessionRequest, session_name_at, session_names_at, strangers
 
 
 def request():
@@ -42,3 +43,16 @@ def test_another_request_or_session_is_no_answer():
 
 def test_a_session_is_called_by_the_time_it_begins():
     assert session_name_at(datetime(2026, 5, 1, 12, 0, 7, tzinfo=UTC)) == "2026-05-01T12-00-07Z"
+
+
+def test_a_name_that_is_taken_is_followed_by_a_few_others():
+    names = list(session_names_at(datetime(2026, 5, 1, 12, 0, 7, tzinfo=UTC)))
+    assert names == ["2026-05-01T12-00-07Z", *(f"2026-05-01T12-00-07Z-{number}" for number in (2, 3, 4, 5))]
+    assert [session_name(name) for name in names] == names
+
+
+def test_a_vehicle_that_nobody_has_heard_of_is_named_with_those_that_are_known():
+    assert strangers({"inWater": "rov1", "surface": "rov9"}, {"rov2", "rov1"}) == [
+        "surface=rov9: no vehicle rov9 is known at the broker yet (known: rov1, rov2)"
+    ]
+    assert strangers({}, set()) == []

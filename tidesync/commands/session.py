@@ -13,13 +13,13 @@ from broker.settings import ConnectionSettings
 from schemas.base import first_fault
 from schemas.instants import iso_utc
 from schemas.messages import SessionState, StartCommand, StopCommand
-from schemas.names import session_name
+from schemas.names import mission_name, session_name
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sensors import sensor_vehicles
-from tidesync.session_client import ask, known_sessions, known_vehicles
+from tidesync.session_client import ask, begin, known_sessions, known_vehicles
 from tidesync.settings import with_settings
 from tidesync.terminal.columns import in_columns
-from topside_agent.session_request import new_request_id, session_name_at
+from topside_agent.session_request import new_request_id, session_names_at, strangers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,14 +61,14 @@ def start(
     as_json: bool,
 ) -> int:
     """Begin to record a session."""
-    name = session_name(name or session_name_at(datetime.now(UTC)))
+    names = [session_name(name)] if name else [*session_names_at(datetime.now(UTC))]
     request_id = new_request_id()
-    wanted = {"request_id": request_id, "mission": session_name(mission), "sensors": sensor_vehicles(sensors)}
+    wanted = {"request_id": request_id, "mission": mission_name(mission), "sensors": sensor_vehicles(sensors)}
     try:
         asked = StartCommand.model_validate(wanted)
     except ValidationError as error:
         raise SettingsError(f"--sensor: {first_fault(error)}") from error
-    state = ask(settings, name, asked, timeout)
+    state = begin(settings, names, asked, timeout)
     _tell(state, as_json=as_json)
     for sentence in _strangers(settings, asked):
         click.echo(f"warning: {sentence}", err=True)
@@ -76,16 +76,7 @@ def start(
 
 
 def _strangers(settings: ConnectionSettings, asked: StartCommand) -> list[str]:
-    """Vehicles of a session that the broker knows nothing of: mistyped, or not switched on yet."""
-    if not asked.sensors:
-        return []
-    known = known_vehicles(settings)
-    names = ", ".join(known) or "none"
-    return [
-        f"{sensor}={vehicle}: no vehicle {vehicle} is known at the broker yet (known: {names})"
-        for sensor, vehicle in asked.sensors.items()
-        if vehicle not in known
-    ]
+    return strangers(asked.sensors, known_vehicles(settings)) if asked.sensors else []
 
 
 @command.command("stop")

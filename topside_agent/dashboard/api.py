@@ -25,6 +25,7 @@ from topside_agent.dashboard.views import (
     ProblemView,
     SessionsView,
     SessionView,
+    StartedView,
     StartSession,
     StopSession,
 )
@@ -155,7 +156,7 @@ async def sessions(here: Here) -> SessionsView:
 
 
 @router.post("/api/sessions", status_code=201, tags=["sessions"], responses=_ANSWERED)
-async def start_session(asked: StartSession, here: Here, response: Response) -> SessionView:
+async def start_session(asked: StartSession, here: Here, response: Response) -> StartedView:
     """Begin to record a session; answered when a recorder records it. The folder is `path` below its root."""
     view = await here.desk.start(asked)
     response.headers["location"] = f"sessions/{view.session}"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from schemas.messages import SessionState, StartCommand, StopCommand
 from topside_agent.dashboard.sessions import session_view
-from topside_agent.dashboard.views import Measure, Measuring, Problem, ProblemView, SessionView
-from topside_agent.session_request import new_request_id, session_name_at
+from topside_agent.dashboard.views import Measure, Measuring, Problem, ProblemView, SessionView, StartedView
+from topside_agent.session_request import new_request_id, session_names_at, strangers
 
 if TYPE_CHECKING:
     from topside_agent.dashboard.subscriber import Subscriber
@@ -33,13 +33,19 @@ class Desk:
     subscriber: Subscriber
     may_command: bool
 
-    async def start(self, asked: StartSession) -> SessionView:
+    async def start(self, asked: StartSession) -> StartedView:
         """Begin a session; the recorder's answer."""
-        name = asked.session or session_name_at(datetime.now(UTC))
+        names = [asked.session] if asked.session else [*session_names_at(datetime.now(UTC))]
         command = StartCommand(
             request_id=asked.request_id or new_request_id(), mission=asked.mission, sensors=asked.sensors
         )
-        return await self._ask(name, command, asked.timeout_s)
+        for name in names[:-1]:
+            try:
+                return self._started(await self._ask(name, command, asked.timeout_s), asked)
+            except NotDoneError as error:
+                if error.view.error != "refused" or not self._taken(name):
+                    raise
+        return self._started(await self._ask(names[-1], command, asked.timeout_s), asked)
 
     async def stop(self, session: str, asked: StopSession) -> SessionView:
         """End a session; the recorder's answer."""
@@ -61,6 +67,16 @@ class Desk:
             raise NotDoneError(409, "refused", f"{vehicle!r} is not measured by {who}")
         self.subscriber.measure(vehicle, there)
         return Measuring(vehicle=vehicle, topsides=tuple(there))
+
+    def _taken(self, session: str) -> bool:
+        with self.subscriber.lock:
+            known = list(self.subscriber.fleet.sessions(self.subscriber.now().raw_ns))
+        return any(view.session == session for view in known)
+
+    def _started(self, view: SessionView, asked: StartSession) -> StartedView:
+        with self.subscriber.lock:
+            known = self.subscriber.fleet.vehicles()
+        return StartedView(**view.model_dump(), warnings=tuple(strangers(asked.sensors, known)))
 
     async def _ask(self, session: str, command: StartCommand | StopCommand, timeout_s: float) -> SessionView:
         self._check()

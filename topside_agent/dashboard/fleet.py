@@ -92,6 +92,10 @@ class Fleet:
         """Every session that has changed since version `after`."""
         return self._sessions.views(now_raw_ns, after)
 
+    def vehicles(self) -> set[str]:
+        """Every vehicle that has been heard of."""
+        return {*self._said, *(vehicle for vehicle, _ in self._tracks)}
+
     def knows(self, vehicle: str) -> bool:
         """Whether the vehicle has been heard of."""
         return vehicle in self._said or bool(self.topsides_of(vehicle))

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
 from schemas.messages import ErrorWord, SensorName, State
-from schemas.names import Session, Topside, Vehicle
+from schemas.names import Mission, Session, Topside, Vehicle
 
 
 class View(BaseModel):
@@ -85,7 +85,15 @@ class SessionView(View):
     last_exchange_at: UtcInstant | None
     alarm: str | None
     error: str | None
-    told_s: float | None = Field(description="Since its recorder told of it; a running one does every second")
+    told_s: float | None = Field(
+        description="Since its recorder told of it; a running one does at least every 5 s"
+    )
+
+
+class StartedView(SessionView):
+    """A session that has just begun."""
+
+    warnings: tuple[str, ...] = Field(description="What is odd about the request; it is recorded anyway")
 
 
 class BrokerView(View):
@@ -189,12 +197,15 @@ class ProblemView(View):
 class StartSession(Asked):
     """Begin recording a session."""
 
-    mission: Session = Field(description="The folder of its sessions")
+    mission: Mission = Field(description="The folder of its sessions")
     sensors: Annotated[dict[SensorName, Vehicle], Field(max_length=64)] = Field(
         default={},
         description='Which vehicle\'s clock stamps a sensor, as {"inWater": "rov1"}; empty: every vehicle',
     )
-    session: Session | None = Field(None, description="Its name; else the time, as 2026-05-01T12-00-00Z")
+    session: Session | None = Field(
+        None,
+        description="Its name; else the time, as 2026-05-01T12-00-00Z; -2 is added when that is taken",
+    )
     request_id: Identifier | None = Field(
         None, description="Give it, and `session`, to repeat a request safely: the recorder does it once"
     )

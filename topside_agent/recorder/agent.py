@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
+_LONGEST_WAIT_S = 1.0
+"""Turns may be a minute apart; whether a state must be told again is looked at this often."""
 _DISK_PATIENCE_S = 60.0
 """Files are written in the network thread, and a memory card can hold a write back for half a minute."""
 
@@ -130,9 +132,13 @@ class RecorderAgent:
         for live in self._sessions:
             if live.next_turn_ns <= now.raw_ns:
                 self._turn(live, now)
+            elif live.untold(now):
+                self._publish_state(live)
         self._sessions.drop_finished(now)
         due_ns = self._sessions.next_turn_ns()
-        return _IDLE_S if due_ns is None else max(0.0, (due_ns - self._clock.raw_ns()) / 1e9)
+        if due_ns is None:
+            return _IDLE_S
+        return min(_LONGEST_WAIT_S, max(0.0, (due_ns - self._clock.raw_ns()) / 1e9))
 
     # What messages do
 
@@ -203,7 +209,7 @@ class RecorderAgent:
             self._outbox.command(topside, command)
         if due.smooth:
             self._smooth(live)
-        if live.state != live.published:
+        if live.state != live.published or live.untold(now):
             self._publish_state(live)
 
     def _smooth(self, live: LiveSession) -> None:
@@ -241,6 +247,6 @@ class RecorderAgent:
     def _publish_state(self, live: LiveSession) -> None:
         state = live.state
         if self._outbox.state(state):
-            live.published = state
+            live.note_published(state, self._clock.raw_ns())
         if live.phase == "stopped":
             self._sessions.note_ended(state)

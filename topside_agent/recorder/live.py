@@ -28,6 +28,9 @@ LINGER_NS = 5_000_000_000
 LONGEST_STOP_NS = 60_000_000_000
 """Exchanges that are coming back hold up a stop, but not longer."""
 
+TELL_NS = 5_000_000_000
+"""A state is told this often even when nothing changes: without it a recorder looks dead."""
+
 Phase = Literal["recording", "stopping", "smoothing", "stopped"]
 
 
@@ -50,6 +53,7 @@ class LiveSession:
         self.store = SessionStore(folder, settings.memory_exchanges)
         self.session = Session(recording, now)
         self.published: SessionState | None = None
+        self._published_ns = now.raw_ns
         self.next_turn_ns = now.raw_ns
         self._settings = settings
         self._stop_ns = self._news_ns = self._stopped_ns = now.raw_ns
@@ -68,6 +72,14 @@ class LiveSession:
     def state(self) -> SessionState:
         """The state to publish now."""
         return self.session.state(self.store.problem)
+
+    def note_published(self, state: SessionState, now_raw_ns: int) -> None:
+        """The broker has been given `state`."""
+        self.published, self._published_ns = state, now_raw_ns
+
+    def untold(self, now: Reading) -> bool:
+        """Whether nothing was told of the recording for so long that its recorder would look dead."""
+        return self.phase != "stopped" and now.raw_ns - self._published_ns >= TELL_NS
 
     def standing(self, now: Reading) -> SessionStanding:
         """How the recording stands; other threads may ask."""

@@ -9,6 +9,7 @@ import { Stream } from "./stream.js";
 import { VehicleView } from "./vehicle.js";
 
 const main = document.getElementById("main");
+const waiting = document.getElementById("waiting");
 const alarm = document.getElementById("alarm");
 const link = document.getElementById("link");
 const linkText = document.getElementById("link-text");
@@ -108,6 +109,10 @@ function draw() {
   say(linkText, linkWords(live, wrong));
   const title = fleet.about === null ? "Tidesync" : `${wrong ? "! " : ""}${fleet.tally()} · Tidesync`;
   if (document.title !== title) document.title = title;
+  // Until the server has spoken nothing is known, not even that there is no vehicle, nor what may be commanded.
+  const unknown = fleet.about === null && !(view instanceof Login);
+  show(waiting, unknown);
+  mark(document.body, "waiting", unknown);
   if (fleet.about !== null || view instanceof Login) view.draw();
 }
 

@@ -179,6 +179,7 @@ class StartForm {
     try {
       const told = await post("api/sessions", { mission: this.mission.value.trim(), sensors: this.chosen() });
       toast(`Recording ${told.session} in ${told.path}.`);
+      for (const warning of told.warnings) toast(warning, "wrong");
     } catch (fault) {
       this.tell(fault.message);
     } finally {

@@ -127,7 +127,14 @@ def _repeatable(command: str) -> frozenset[str]:
 def _refuse_unknown_keys(where: str, values: Mapping[str, Any], known: frozenset[str]) -> None:
     for key, value in values.items():
         if key not in known:
-            raise SettingsError(f"{where}: unknown setting {key} = {value!r}{_did_you_mean(key, known)}")
+            received = "" if _may_be_secret(key) else f" = {value!r}"
+            raise SettingsError(f"{where}: unknown setting {key}{received}{_did_you_mean(key, known)}")
+
+
+def _may_be_secret(key: str) -> bool:
+    """Whether it is a secret's name, or nearly: secrets are no keys of the file, and are never printed."""
+    secret = {name for command in MODELS for name in _secret_names(_model(command))}
+    return bool(difflib.get_close_matches(key.lower(), secret, 1))
 
 
 def _did_you_mean(key: str, known: Iterable[str], form: str = "{}") -> str:

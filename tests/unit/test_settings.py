@@ -238,3 +238,12 @@ def test_an_account_of_another_name_is_warned_of(caplog, account, warned):
     assert [r.getMessage() for r in caplog.records] == warned * [
         "account 'rov2' but vehicle 'rov1': accounts made by `tidesync broker` speak for their own name only"
     ]
+
+
+@pytest.mark.parametrize("key", ["password", "pasword"])
+def test_a_password_in_the_file_is_refused_and_not_repeated(alone, capsys, key):
+    (alone / "tidesync.toml").write_text(f'{key} = "sea-slug"\n')
+    assert run(["topside"]) == 2
+    error = capsys.readouterr().err
+    assert f"unknown setting {key}; did you mean password_file?" in error
+    assert "sea-slug" not in error

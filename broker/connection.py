@@ -16,7 +16,13 @@ from broker.client.make import authenticate, make_client
 from broker.client.traffic import Incoming, Outgoing, Owner
 from broker.client.waiting import Waiting
 from broker.client.wakeup import Wakeup
-from broker.errors import BrokerError, BrokerUnreachableError, CertificateFileError, connect_error
+from broker.errors import (
+    BrokerError,
+    BrokerUnreachableError,
+    CertificateFileError,
+    PasswordFileError,
+    connect_error,
+)
 from broker.loop import Loop
 from broker.owners_turn import OwnersTurn
 from broker.seldom import Seldom
@@ -174,9 +180,12 @@ class Connection:
                 authenticate(self._client, self._settings)
                 self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except (OSError, ValueError, WebsocketConnectionError) as error:
-            self._retry_later(connect_error(self.address, error))
+            self._retry_later(connect_error(self.address, error, ca_file=self._settings.ca_file))
             return
-        except CertificateFileError as error:  # it was good at the start: somebody is just renewing it
+        except (
+            CertificateFileError,
+            PasswordFileError,
+        ) as error:  # it was good at the start: somebody is just renewing it
             self._retry_later(error)
             return
         self.nodelay = self._client.tune()

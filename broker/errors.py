@@ -21,6 +21,7 @@ class BrokerError(Exception):
     ├── BrokerUnreachableError   refused, no route, time-out, DNS, TLS: may heal, is retried
     ├── CertificateError         a certificate, the broker's or ours, is not accepted: does not heal by itself
     ├── CertificateFileError     a certificate or key file that cannot be used
+    ├── PasswordFileError        a password file that cannot be read
     ├── CredentialsError         wrong name or password, or not authorised: does not heal by itself
     ├── AccountsError            broker.accounts: accounts that cannot be changed, read or written as asked
     └── EmbeddedBrokerError      the embedded broker was asked for what it must not do
@@ -50,6 +51,14 @@ class CertificateFileError(BrokerError):
     def __init__(self, setting: str, path: Path, reason: str) -> None:
         super().__init__(f"{setting} {path}: {reason}")
         self.setting = setting
+        self.path = path
+
+
+class PasswordFileError(BrokerError):
+    """The password file cannot be read, or holds no text."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"password_file {path}: {reason}")
         self.path = path
 
 
@@ -90,10 +99,10 @@ _ALERTS = {
 """What the broker answers a handshake with, by the end of OpenSSL's word for it."""
 
 
-def connect_error(address: BrokerAddress, error: Exception) -> BrokerError:
+def connect_error(address: BrokerAddress, error: Exception, *, ca_file: Path | None = None) -> BrokerError:
     """What a failed connect, or TLS's alert after it, means."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return CertificateError(address, f"certificate not accepted: {_unverified(address, error)}")
+        return CertificateError(address, f"certificate not accepted: {_unverified(address, error, ca_file)}")
     if isinstance(error, ssl.SSLError):
         for alert, sentence in _ALERTS.items():
             if (error.reason or "").endswith(f"ALERT_{alert}"):
@@ -101,7 +110,7 @@ def connect_error(address: BrokerAddress, error: Exception) -> BrokerError:
     return BrokerUnreachableError(address, connect_reason(error, tls=address.tls))
 
 
-def _unverified(address: BrokerAddress, error: ssl.SSLCertVerificationError) -> str:
+def _unverified(address: BrokerAddress, error: ssl.SSLCertVerificationError, ca_file: Path | None) -> str:
     now = f"by this computer's clock ({datetime.now(UTC):%Y-%m-%d %H:%M} UTC)"
     match error.verify_code:
         case code if code in _OTHER_NAME:
@@ -110,7 +119,8 @@ def _unverified(address: BrokerAddress, error: ssl.SSLCertVerificationError) -> 
             return f"it has expired {now}; renew it, or set the clock"
         case code if code == _NOT_YET_VALID:
             return f"it is not valid yet {now}; set the clock"
-    return f"{error.verify_message}; is ca_file the right one?"
+    advice = "is ca_file the right one?" if ca_file else "no ca_file is given: name the CA's certificate"
+    return f"{error.verify_message}; {advice}"
 
 
 def connect_reason(error: Exception, *, tls: bool) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr, model_validator
 
 from broker.address import BrokerAddress, parse_address
+from broker.errors import PasswordFileError
 from schemas.names import Root
 
 
@@ -58,12 +59,22 @@ class ConnectionSettings(BaseModel):
         return self.username or self.address.username
 
     def secret(self) -> str | None:
-        """The password, read now; OSError when its file cannot be read."""
+        """The password, read now; PasswordFileError when its file cannot be read."""
         if self.password is not None:
             return self.password.get_secret_value()
         if self.password_file is not None:
-            return self.password_file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+            return _first_line(self.password_file)
         return None
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except UnicodeDecodeError:  # its own sentence would repeat a piece of the secret
+        reason = "it is no text in UTF-8"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    raise PasswordFileError(path, reason)
 
 
 class AgentSettings(ConnectionSettings):

@@ -52,11 +52,19 @@ class Trials:
         refusal, self._refusal = self._refusal, None
         account = self._settings.account
         if refusal in _REFUSED_CREDENTIALS and not self._established:
-            return CredentialsError(self._settings.address, account, refusal.lower())
+            return CredentialsError(
+                self._settings.address, account, refusal.lower() + self._without_password()
+            )
         shared = f"account {account!r}" if account else f"the name {self._name!r}" if self._name else None
         if self._short_lived >= _SUSPICIOUS and shared:
             reason += f" again and again (does another program use {shared}? Each needs its own)"
         return refusal or reason
+
+    def _without_password(self) -> str:
+        settings = self._settings
+        if not settings.account or settings.password is not None or settings.password_file is not None:
+            return ""
+        return "; no password was given (TIDESYNC_PASSWORD or --password-file)"
 
     def wait_s(self) -> float:
         """Seconds to wait before the next attempt."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from broker.clock import Reading, SystemClock
 from broker.connection import Connection, Incoming
+from broker.errors import CertificateError, CertificateFileError, PasswordFileError
 from broker.inbox import Inbox, Letter
 from schemas import topics
 from tidesync.errors import NotSoError
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from schemas.topics import TopicKind
 
 _CONNECT_S = 3.0
+_LOOK_S = 0.05
+_HOPELESS = (CertificateError, CertificateFileError, PasswordFileError)
+"""An agent tries on, as a clock or a file may be set right; who asks once is told at once."""
 _QUIET_S = 0.5
 """A broker sends what it has retained at once; when nothing else has come for so long, that was all."""
 _LONGEST_S = 5.0
@@ -39,12 +44,22 @@ def connected(connection: Connection, settings: ConnectionSettings, timeout_s: f
     with broker_log_at(logging.ERROR):
         connection.start()
         try:
-            if not connection.wait_until_up(min(timeout_s, _CONNECT_S)):
+            if not _is_up(connection, min(timeout_s, _CONNECT_S)):
                 problem = connection.failure or connection.problem
                 raise problem or NotSoError(f"broker {settings.address}: no answer")
             yield
         finally:
             connection.stop()
+
+
+def _is_up(connection: Connection, timeout_s: float) -> bool:
+    """Whether it comes in time; what waiting does not mend ends the waiting."""
+    until_s = time.monotonic() + timeout_s
+    while not connection.wait_until_up(_LOOK_S):
+        hopeless = connection.failure or isinstance(connection.problem, _HOPELESS)
+        if hopeless or time.monotonic() >= until_s:
+            return False
+    return True
 
 
 class Client:

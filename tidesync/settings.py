@@ -7,6 +7,7 @@ In the file, keys at the top hold for every command and a table (`[pi]`) for its
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import os
@@ -23,7 +24,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from tidesync.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pydantic.fields import FieldInfo
 
@@ -102,7 +103,10 @@ def _read_file(path: Path, command: str) -> dict[str, Any]:
     known = _known_keys()
     for key, value in content.items():
         if isinstance(value, dict):
-            _refuse_unknown_keys(f"{path} [{key}]", value, known.get(key, frozenset()))
+            if key not in known:
+                guess = _did_you_mean(key, known, "[{}]")
+                raise SettingsError(f"{path}: no command takes settings from [{key}]{guess}")
+            _refuse_unknown_keys(f"{path} [{key}]", value, known[key])
         else:
             _refuse_unknown_keys(str(path), {key: value}, frozenset().union(*known.values()))
     flat = {key: value for key, value in content.items() if not isinstance(value, dict)}
@@ -123,7 +127,19 @@ def _repeatable(command: str) -> frozenset[str]:
 def _refuse_unknown_keys(where: str, values: Mapping[str, Any], known: frozenset[str]) -> None:
     for key, value in values.items():
         if key not in known:
-            raise SettingsError(f"{where}: unknown setting {key} = {value!r}")
+            received = "" if _may_be_secret(key) else f" = {value!r}"
+            raise SettingsError(f"{where}: unknown setting {key}{received}{_did_you_mean(key, known)}")
+
+
+def _may_be_secret(key: str) -> bool:
+    """Whether it is a secret's name, or nearly: secrets are no keys of the file, and are never printed."""
+    secret = {name for command in MODELS for name in _secret_names(_model(command))}
+    return bool(difflib.get_close_matches(key.lower(), secret, 1))
+
+
+def _did_you_mean(key: str, known: Iterable[str], form: str = "{}") -> str:
+    close = difflib.get_close_matches(key, sorted(known), 1)
+    return f"; did you mean {form.format(close[0])}?" if close else ""
 
 
 def _refuse_unknown_variables() -> None:
@@ -134,7 +150,13 @@ def _refuse_unknown_variables() -> None:
     for name in names:
         key = name.removeprefix(PREFIX).lower()
         if key not in known:
-            raise SettingsError(f"unknown setting: environment variable {name}")
+            raise SettingsError(
+                f"unknown setting: environment variable {name}{_did_you_mean(name, map(_variable, known))}"
+            )
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.upper()
 
 
 def _known_keys() -> dict[str, frozenset[str]]:

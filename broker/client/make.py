@@ -23,7 +23,8 @@ def make_client(
 ) -> PlainClient:
     """An unconnected client; its id is the account where there is one, else made from `name`.
 
-    CertificateFileError for a file that cannot be used: an agent that starts so would never connect.
+    CertificateFileError or PasswordFileError for a file that cannot be used: an agent that starts so would
+    never connect.
     """
     address = settings.address
     client = client_class()(
@@ -41,6 +42,8 @@ def make_client(
         client.will_set(will.topic, will.payload, will.qos, will.retain)
     if address.websocket:
         client.ws_set_options(path=address.path)
+    if settings.account:
+        settings.secret()
     if address.tls:
         client.tls_set_context(client_context(settings))
     return client

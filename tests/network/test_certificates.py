@@ -123,7 +123,9 @@ def test_the_systems_own_authorities_do_not_verify_a_boats_broker(encrypted):
     options = encrypted.options("viewer")[:-2]
     done = tidesync("-q", "status", *options)
     assert done.returncode == 2
-    assert_said_once(done.stderr, encrypted.url, "certificate not accepted", "ca_file")
+    assert_said_once(
+        done.stderr, encrypted.url, "certificate not accepted", "no ca_file is given: name the CA"
+    )
 
 
 def test_a_foreign_authority_is_said(encrypted, tmp_path):

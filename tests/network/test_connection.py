@@ -3,6 +3,7 @@
 import logging
 import socket
 import subprocess
+import time
 from importlib.resources import files
 
 import pytest
@@ -13,8 +14,9 @@ from broker.client.plain import PlainClient
 from broker.clock import SystemClock
 from broker.connection import Connection, Outgoing
 from broker.embedded import EmbeddedBroker, free_port
-from broker.errors import CredentialsError
+from broker.errors import CertificateError, CredentialsError, PasswordFileError
 from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
+from tidesync import one_shot
 
 
 class Quiet:
@@ -268,3 +270,31 @@ def test_two_programs_of_one_account_are_told_what_is_wrong_and_slow_down(secure
         pair = [connect(f"mqtt://127.0.0.1:{port}", username="rov1", password="right") for _ in range(2)]
         until(lambda: "does another program use account 'rov1'?" in caplog.text, 20, "the hint")
     assert max(connection.reconnects for connection in pair) < 40
+
+
+def test_a_renewed_password_file_that_cannot_be_read_is_waited_for(secured, connect, tmp_path):
+    (port, _), _ = secured
+    file = tmp_path / "secret"
+    file.write_text("right\n")
+    connection = connect(f"mqtt://127.0.0.1:{port}", username="rov1", password_file=file)
+    assert connection.wait_until_up(5)
+    file.write_bytes(b"\xff")
+    connection.post(lambda: connection._client.socket().shutdown(socket.SHUT_RDWR))
+    until(lambda: isinstance(connection.problem, PasswordFileError), 10, "the problem")
+    file.write_text("right\n")
+    assert connection.wait_until_up(10)
+
+
+def test_who_asks_once_is_told_at_once_what_waiting_does_not_mend(secured, monkeypatch):
+    monkeypatch.setattr(one_shot, "_CONNECT_S", 60)
+    (port, tls_port), _ = secured
+    for url, error in (
+        (f"mqtt://127.0.0.1:{port}", CredentialsError),
+        (f"mqtts://localhost:{tls_port}", CertificateError),
+    ):
+        settings = ConnectionSettings(broker=url, username="rov1", password="wrong")
+        connection = Connection(settings, Quiet(), SystemClock(), name="test")
+        begun_s = time.monotonic()
+        with pytest.raises(error), one_shot.connected(connection, settings, 60):
+            pass
+        assert time.monotonic() - begun_s < 20

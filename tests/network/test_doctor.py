@@ -79,6 +79,9 @@ def test_a_wrong_password_fails_and_is_not_printed(mosquitto_with_accounts):
     findings = examined(*arguments, expected=1, TIDESYNC_PASSWORD="sea-slug")
     assert (findings["broker"]["verdict"], findings["credentials"]["verdict"]) == ("ok", "FAIL")
     assert "not authorized" in findings["credentials"]["found"]
+    assert [check for check, found in findings.items() if found["verdict"] == "FAIL"] == ["credentials"]
+    assert "does not let us in" in findings["vehicles"]["found"]
+    assert "does not let us in" in findings["sign of the offset"]["found"]
     assert "sea-slug" not in json.dumps(findings)
 
 

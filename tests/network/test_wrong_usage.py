@@ -114,3 +114,19 @@ def test_the_demo_runs_on_a_broker_that_is_given(mosquitto, tmp_path):
     result = tidesync("demo", "--broker", mosquitto.url, *arguments, timeout_s=60)
     assert result.returncode == 0, result.stderr
     assert [row["vehicle"] for row in json.loads(result.stdout)["vehicles"]] == ["rov1", "rov2", "rov3"]
+
+
+@pytest.mark.parametrize(
+    ("command", "warned"),
+    [
+        (["pi", "--vehicle", "rov1", "--no-http"], False),
+        (["pi", "--vehicle", "rov2", "--no-http"], True),
+        (["topside"], True),
+    ],
+)
+def test_an_agent_whose_account_has_another_name_says_so_at_the_start(
+    command, warned, mosquitto_with_accounts
+):
+    url = mosquitto_with_accounts
+    result = tidesync(*command, "--broker", url, "--username", "rov1", TIDESYNC_PASSWORD="sea-slug")
+    assert ("speak for their own name only" in result.stderr) is warned

@@ -6,7 +6,9 @@ import click
 import pytest
 
 import tidesync.commands.topside
+from broker.errors import PasswordFileError
 from tidesync.__main__ import COMMANDS, run
+from tidesync.running.other_name import warn_of_other_name
 from tidesync.settings import file_defaults, with_settings
 from topside_agent.settings import TopsideSettings
 
@@ -124,6 +126,8 @@ def test_a_password_comes_from_the_environment_or_a_file_and_is_no_option(loaded
         (["topside", "--ca-file", "/nowhere/ca.pem"], ["--ca-file", "/nowhere/ca.pem"]),
         (["topside", "--no-such-option"], ["--no-such-option"]),
         (["no-such-command"], ["no-such-command"]),
+        (["stauts"], ["'stauts'", "did you mean 'status'?"]),
+        (["session", "strat"], ["'strat'", "'start'"]),
         (["pi"], ["--vehicle"]),
         (["pi", "--vehicle", "rov1", "--simulate-step", "soon"], ["--simulate-step", "soon"]),
         (["record"], ["--root"]),
@@ -153,15 +157,16 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(capsys):
 def test_an_unknown_variable_is_an_error(monkeypatch, capsys):
     monkeypatch.setenv("TIDESYNC_RAET", "4")
     assert run(["topside"]) == 2
-    assert "TIDESYNC_RAET" in capsys.readouterr().err
+    assert "TIDESYNC_RAET; did you mean TIDESYNC_RATE?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("raet = 4\n", "raet"),
+        ("raet = 4\n", "raet = 4; did you mean rate?"),
         ("[topside]\nhttp_port = 9150\n", "http_port"),
-        ("[submarine]\nrate = 1\n", "rate"),
+        ("[submarine]\nrate = 1\n", "no command takes settings from [submarine]\n"),
+        ("[recorder]\nroot = 1\n", "[recorder]; did you mean [record]?"),
         ("rate = \n", "tidesync.toml"),
         ("rate = 0\n", "tidesync.toml: rate"),
     ],
@@ -204,3 +209,41 @@ def test_a_command_whose_extra_is_missing_has_a_help_and_says_what_to_install(mo
 
 def _without_numpy(name):
     raise ModuleNotFoundError(f"No module named 'numpy' (for {name})", name="numpy")
+
+
+@pytest.mark.parametrize("command", [["pi", "--vehicle", "rov1", "--no-http"], ["topside"], ["status"]])
+def test_an_unreadable_password_file_is_named_and_the_broker_is_not(alone, capsys, command):
+    (alone / "secret").write_bytes(b"sea-urchin\xff\n")
+    arguments = ["--broker", "mqtt://boat.invalid", "--username", "rov1", "--password-file", "secret"]
+    assert run([*command, *arguments]) == 2
+    complaint = capsys.readouterr().err.splitlines()[-1]
+    assert complaint == "tidesync: password_file secret: it is no text in UTF-8"
+
+
+def test_a_password_file_of_another_user_is_said(alone, monkeypatch):
+    (alone / "secret").write_text("sea-urchin\n")
+    settings = TopsideSettings(username="rov1", password_file=alone / "secret")
+
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied", "secret")
+
+    monkeypatch.setattr("pathlib.Path.read_text", denied)
+    with pytest.raises(PasswordFileError, match=r"password_file .*secret: Permission denied$"):
+        settings.secret()
+
+
+@pytest.mark.parametrize(("account", "warned"), [("rov1", False), ("rov2", True), (None, False)])
+def test_an_account_of_another_name_is_warned_of(caplog, account, warned):
+    warn_of_other_name(account, "vehicle", "rov1")
+    assert [r.getMessage() for r in caplog.records] == warned * [
+        "account 'rov2' but vehicle 'rov1': accounts made by `tidesync broker` speak for their own name only"
+    ]
+
+
+@pytest.mark.parametrize("key", ["password", "pasword"])
+def test_a_password_in_the_file_is_refused_and_not_repeated(alone, capsys, key):
+    (alone / "tidesync.toml").write_text(f'{key} = "sea-slug"\n')
+    assert run(["topside"]) == 2
+    error = capsys.readouterr().err
+    assert f"unknown setting {key}; did you mean password_file?" in error
+    assert "sea-slug" not in error

@@ -1,5 +1,7 @@
 """Attempts at a broker: what heals, what does not, and what is hinted at."""
 
+import pytest
+
 from broker.errors import CredentialsError
 from broker.settings import ConnectionSettings
 from broker.trials import Trials
@@ -51,3 +53,11 @@ def test_only_later_acceptances_are_reconnects():
     assert tried.reconnects == 0
     tried.accepted()
     assert tried.reconnects == 1
+
+
+@pytest.mark.parametrize(("password", "hinted"), [(None, True), ("sea-slug", False), ("", False)])
+def test_a_refused_account_without_a_password_is_told_that_none_was_given(password, hinted):
+    tried = Trials(ConnectionSettings(broker="mqtt://boat:1883", username="rov1", password=password))
+    tried.refused("Not authorized")
+    said = str(tried.verdict("connection lost"))
+    assert ("no password was given (TIDESYNC_PASSWORD or --password-file)" in said) is hinted

@@ -10,6 +10,7 @@ from pi_agent.errors import PiAgentError
 from pi_agent.settings import PiSettings
 from tidesync.errors import SettingsError
 from tidesync.running.lifecycle import run_agent
+from tidesync.running.other_name import warn_of_other_name
 from tidesync.settings import with_settings
 
 _MOST_SECONDS = 1e9
@@ -84,6 +85,7 @@ def command(
     steps: tuple[Step, ...],
 ) -> int:
     """Run the agent until SIGTERM or SIGINT."""
+    warn_of_other_name(settings.account, "vehicle", settings.vehicle)
     clock: Clock = SystemClock()
     if steps or offset_ns is not None or drift_ppm is not None:
         clock = SimulatedClock(clock, offset_ns or 0, drift_ppm or 0.0, steps)

@@ -7,6 +7,7 @@ import click
 from broker.clock import SystemClock
 from tidesync.running.lifecycle import run_agent
 from tidesync.running.metrics_server import metrics_served
+from tidesync.running.other_name import warn_of_other_name
 from tidesync.settings import with_settings
 from topside_agent.agent import TopsideAgent
 from topside_agent.metrics import topside_families
@@ -17,6 +18,7 @@ from topside_agent.settings import TopsideSettings
 @with_settings(TopsideSettings)
 def command(settings: TopsideSettings) -> int:
     """Measure every vehicle that is online, or those given, and publish the results."""
+    warn_of_other_name(settings.account, "topside", settings.topside)
     agent = TopsideAgent(settings, SystemClock())
     with metrics_served(settings, lambda: topside_families(agent.counts())):
         return run_agent(agent, settings.heartbeat_file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from broker.errors import CredentialsError
 from broker.version import VERSION
 from schemas.messages import OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
@@ -35,7 +36,9 @@ _ERROR_ADVICE = {
 def fleet_checks(seen: Seen, now: Reading) -> Iterator[Finding]:
     """Everything that is known of vehicles and topsides."""
     if seen.connect_ms is None:
-        yield skipped("vehicles", "the broker was not reached")
+        refused = isinstance(seen.failure, CredentialsError)
+        why = "the broker does not let us in" if refused else "the broker was not reached"
+        yield skipped("vehicles", why)
         return
     fleet = Fleet.of(seen.letters)
     rows = fleet.rows(now)

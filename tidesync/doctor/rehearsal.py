@@ -46,12 +46,13 @@ class Outcome:
     true_ms: float
 
 
-def exchange_check(settings: ConnectionSettings, *, reached: bool) -> Finding:
+def exchange_check(settings: ConnectionSettings, *, reached: bool, refused: bool = False) -> Finding:
     """Measure the pretended vehicle at the broker, or beside it where this account may not."""
     outcome = rehearse(settings) if reached else None
     if outcome:
         return judged(outcome, f"over {settings.address}")
-    why = "this account may not publish there" if reached else "the broker is away"
+    away = "the broker does not let us in" if refused else "the broker is away"
+    why = "this account may not publish there" if reached else away
     try:
         from broker.embedded import EmbeddedBroker  # noqa: PLC0415 - amqtt is not everywhere
     except ModuleNotFoundError as error:

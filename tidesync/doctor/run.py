@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from broker.clock import SystemClock, read
+from broker.errors import CredentialsError
 from tidesync.doctor.broker_checks import broker_checks
 from tidesync.doctor.certificate_checks import certificate_checks
 from tidesync.doctor.clock_checks import clock_checks
@@ -28,16 +29,17 @@ Group = tuple[str, "Sequence[Finding]"]
 def examine(settings: DoctorSettings) -> Iterator[Group]:
     """The groups' names and findings, each as soon as it is known."""
     seen = visit(settings)
-    reached = seen.connect_ms is not None
+    let_in = seen.connect_ms is not None
+    refused = isinstance(seen.failure, CredentialsError)
     broker = [*broker_checks(settings, seen), *certificate_checks(settings, datetime.now(UTC))]
     yield f"Broker {settings.address}", broker
     yield "Fleet", [*fleet_checks(seen, read(SystemClock()))]
     yield "Clocks here", [*clock_checks()]
-    yield "This computer", [*machine_checks(settings, reached=reached)]
-    yield "An exchange, end to end", [_exchange(settings, reached=reached)]
+    yield "This computer", [*machine_checks(settings, reached=let_in or refused)]
+    yield "An exchange, end to end", [_exchange(settings, reached=let_in, refused=refused)]
 
 
-def _exchange(settings: DoctorSettings, *, reached: bool) -> Finding:
+def _exchange(settings: DoctorSettings, *, reached: bool, refused: bool) -> Finding:
     try:
         from tidesync.doctor.rehearsal import exchange_check  # noqa: PLC0415 - numpy is not on every vehicle
     except ModuleNotFoundError as error:
@@ -46,4 +48,4 @@ def _exchange(settings: DoctorSettings, *, reached: bool) -> Finding:
             "sign of the offset", missing, "run it on the surface computer, or install tidesync[topside]"
         )
     with broker_log_at(logging.CRITICAL):  # the finding says it, our own broker's start included
-        return exchange_check(settings, reached=reached)
+        return exchange_check(settings, reached=reached, refused=refused)

@@ -50,6 +50,7 @@ def test_the_authoritys_key_is_out_of_the_brokers_sight(tls_fleet):
 
 def test_a_command_without_the_profile_leaves_the_broker_its_tls(tls_fleet):
     broker = tls_fleet.container("broker").id
+    tls_fleet.run("accounts", "make-certificates", "10.0.0.7")
     certificate = tls_fleet.files("broker", "/mosquitto/config/certs")
     assert "rov3" in tls_fleet.unprofiled("run", "--rm", "-T", "operator", "status").stdout
     assert tls_fleet.container("broker").id == broker

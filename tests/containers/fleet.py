@@ -28,7 +28,7 @@ PROJECT = "tidesync-test"
 REPOSITORY = Path(__file__).parents[2]
 VEHICLES = ("rov1", "rov2")
 AGENTS = (*VEHICLES, "topside", "recorder", "dashboard")
-ROLES = (*AGENTS, "operator")
+ROLES = (*AGENTS, "rov3", "operator")
 """Who has an account and a volume with its password."""
 INTERVAL_S = 0.25
 
@@ -147,16 +147,24 @@ class Fleet:
         self.container("broker").exec_run(["sh", "-c", "kill -HUP 1"])
         return password
 
+    def unprofiled(self, *arguments):
+        """`docker compose …` as one types it who does not repeat the profiles of `up`."""
+        environment = str(self.folder / "compose.env")
+        return self._finished(["docker", "compose", "--env-file", environment, *arguments])
+
     def _compose(self, *arguments, timeout_s=60):
+        return self._finished([*self.compose.compose_command_property, *arguments], timeout_s)
+
+    def _finished(self, command, timeout_s=60):
         done = subprocess.run(
-            [*self.compose.compose_command_property, *arguments],
+            command,
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
             timeout=timeout_s,
             check=False,
         )
-        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
         return done
 
     # Volumes

@@ -22,7 +22,7 @@ class StrictBroker:
     def __init__(self, fleet):
         self.port = free_port("127.0.0.1")
         self.address = ("127.0.0.1", self.port)
-        authority = fleet.files("certificates", "/ca")["ca.crt"]
+        authority = fleet.files("accounts", "/ca")["ca.crt"]
         self.container = fleet.engine.containers.create(
             "eclipse-mosquitto:2",
             ["mosquitto", "-c", f"{HOME}/strict.conf"],

@@ -128,7 +128,7 @@ def rov2_back(siege):
 
 @pytest.fixture(scope="module")
 def authority(siege):
-    made = siege.fleet.files("certificates", "/authority")
+    made = siege.fleet.files("accounts", "/authority")
     (siege.folder / "ca.crt").write_bytes(made["ca.crt"])
     return Authority.load(Signed(made["ca.crt"], made["ca.key"]))
 

@@ -21,7 +21,7 @@ def tls_fleet(tmp_path_factory):
 def authority(tls_fleet, tmp_path):
     """The authority's certificate, as a vehicle gets it."""
     path = tmp_path / "ca.crt"
-    path.write_text(tls_fleet.run("certificates", "cat", "/ca/ca.crt").stdout)
+    path.write_text(tls_fleet.run("accounts", "cat", "/ca/ca.crt").stdout)
     return path
 
 
@@ -46,6 +46,18 @@ def test_the_authoritys_key_is_out_of_the_brokers_sight(tls_fleet):
     assert set(tls_fleet.files("broker", "/mosquitto/config/certs")) == {"server.crt", "server.key"}
     assert tls_fleet.files("broker", "/authority") == {}
     assert set(tls_fleet.files("rov3", "/run/authority")) == {"ca.crt"}
+
+
+def test_a_command_without_the_profile_leaves_the_broker_its_tls(tls_fleet):
+    broker = tls_fleet.container("broker").id
+    tls_fleet.run("accounts", "make-certificates", "10.0.0.7")
+    certificate = tls_fleet.files("broker", "/mosquitto/config/certs")
+    assert "rov3" in tls_fleet.unprofiled("run", "--rm", "-T", "operator", "status").stdout
+    assert tls_fleet.container("broker").id == broker
+    assert tls_fleet.files("broker", "/mosquitto/config/certs") == certificate
+    tls_fleet.unprofiled("restart", "broker")
+    with tls_fleet.witness() as witness:
+        witness.until_locked(["rov3"])
 
 
 def connects(settings):

@@ -22,7 +22,7 @@ from bench.dashboard.browser import chromium as started
 expect.set_options(timeout=15_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: its event loop runs in this thread, and no other may then
 def chromium():
     if PROGRAM is None:
         pytest.skip("Chromium is not installed")

@@ -7,15 +7,11 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-if TYPE_CHECKING:
-    pass
 
 VALID_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 """Long ago: a Pi without a battery clock starts in the past, and must be able to say so over TLS."""

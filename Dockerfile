@@ -16,6 +16,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv tools && tools/bin/python -m pip install --quiet --require-hashes -r requirements/build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
+COPY runtime runtime
 COPY broker broker
 COPY pi_agent pi_agent
 COPY topside_agent topside_agent
@@ -62,7 +63,7 @@ ENTRYPOINT ["tidesync"]
 FROM runtime AS agent
 ENV TIDESYNC_HEARTBEAT_FILE=/tmp/heartbeat
 HEALTHCHECK --interval=15s --timeout=10s --start-period=30s --retries=2 \
-    CMD ["python", "-m", "tidesync.heartbeat", "/tmp/heartbeat"]
+    CMD ["python", "-m", "runtime.heartbeat", "/tmp/heartbeat"]
 
 FROM agent AS pi
 COPY --from=install-pi /opt/tidesync /opt/tidesync
@@ -93,6 +94,6 @@ RUN install -d -o 1883 -g 1883 -m 0750 /mosquitto/config && install -d -o 1883 -
     && install -d -o 1883 -g 1883 /ca \
     && for name in rov1 rov2 rov3 topside recorder dashboard operator; do \
         install -d -o 1883 -g 10001 -m 0750 /secrets/$name; done
-COPY containers/ /usr/local/bin/
+COPY deploy/compose/ /usr/local/bin/
 USER 1883:1883
 CMD ["broker", "list"]

@@ -22,28 +22,28 @@ check: .venv/.dev ## Format, lint, types, and whether the published contract is 
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m tidesync.contract --check
+	$(BIN)/python -m tools.contract --check
 
 format: .venv/.dev ## Put the code in order
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format .
 
 schemas: .venv/.dev ## Write the published contract anew, from the code, into schemas/published/
-	$(BIN)/python -m tidesync.contract
+	$(BIN)/python -m tools.contract
 
 bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (a quarter of an hour); into docs/
-	$(BIN)/python -m bench.estimators --markdown docs/bench-estimators.md --json docs/bench-estimators.json $(ARGS)
+	$(BIN)/python -m bench.estimators --markdown docs/lab/bench-estimators.md --json bench/results/bench-estimators.json $(ARGS)
 
 bench-peers: .venv/.bench ## The whole measurement beside the real peers (half an hour; QUICK=1: 3 min); into docs/
 	$(BIN)/python -m bench.peers $(if $(QUICK),--quick) \
-		--markdown docs/bench-peers.md --json docs/bench-peers.json $(ARGS)
+		--markdown docs/lab/bench-peers.md --json bench/results/bench-peers.json $(ARGS)
 
 bench-cost: .venv/.bench ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
-		--markdown docs/bench-cost.md --json docs/bench-cost.json $(ARGS)
+		--markdown docs/lab/bench-cost.md --json bench/results/bench-cost.json $(ARGS)
 
 bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/
-	$(BIN)/python -m bench.footprint --markdown docs/bench-footprint.md --json docs/bench-footprint.json $(ARGS)
+	$(BIN)/python -m bench.footprint --markdown docs/lab/bench-footprint.md --json bench/results/bench-footprint.json $(ARGS)
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PLATFORM ?= linux/arm64
@@ -58,12 +58,12 @@ blueos-extension: ## The BlueOS extension as an offline .tar (PLATFORM=linux/arm
 	@ls -l dist/tidesync-blueos-$(VERSION)-$(subst /,-,$(PLATFORM)).tar
 
 attacks: .venv/.dev ## Attack a broker in a container while vehicles are measured (4 min; needs Docker); into docs/
-	ATTACKS_JSON=docs/attacks.json $(BIN)/python -m pytest -x tests/containers/test_attacks.py $(ARGS)
-	$(BIN)/python -m bench.attacks docs/attacks.json docs/security.md
+	ATTACKS_JSON=bench/results/attacks.json $(BIN)/python -m pytest -x tests/containers/test_attacks.py $(ARGS)
+	$(BIN)/python -m bench.attacks bench/results/attacks.json docs/security.md
 
 bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (17 min; QUICK=1: 1 min); into docs/
 	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \
-		--markdown docs/bench-dashboard.md --json docs/bench-dashboard.json $(ARGS)
+		--markdown docs/lab/bench-dashboard.md --json bench/results/bench-dashboard.json $(ARGS)
 
 pictures: .venv/.dev ## The dashboard's pictures in docs/, from a live demo (2 min)
 	$(BIN)/python -m bench.dashboard.pictures

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from paho.mqtt.client import WebsocketConnectionError
 
+from broker.callback_runner import CallbackRunner
 from broker.client.make import authenticate, make_client
+from broker.client.socket_loop import SocketLoop
 from broker.client.traffic import Incoming, Outgoing, Owner
-from broker.client.waiting import Waiting
 from broker.client.wakeup import Wakeup
 from broker.errors import (
     BrokerError,
@@ -23,11 +24,10 @@ from broker.errors import (
     PasswordFileError,
     connect_error,
 )
-from broker.loop import Loop
-from broker.owners_turn import OwnersTurn
-from broker.seldom import Seldom
+from broker.reconnect import ReconnectPolicy
 from broker.tls.context import expiry_notices
-from broker.trials import Trials
+from runtime.loop import Loop
+from runtime.rate_limited_log import RateLimitedLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client
     from paho.mqtt.reasoncodes import ReasonCode
 
-    from broker.clock import Clock
     from broker.settings import ConnectionSettings
+    from runtime.clock import Clock
     from schemas.exchange import StampKind
 
 __all__ = ["Connection", "Incoming", "Outgoing", "Owner"]
@@ -74,8 +74,8 @@ class Connection:
         self._settings = settings
         self._owner = owner
         self._clock = clock
-        self._say = Seldom(_log, clock)
-        self._trials = Trials(settings, name if persistent else None)
+        self._say = RateLimitedLog(_log, clock)
+        self._trials = ReconnectPolicy(settings, name if persistent else None)
         self._wakeup = Wakeup()
         self._stopping = threading.Event()
         self._finished = threading.Event()
@@ -86,9 +86,9 @@ class Connection:
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
         self._client = make_client(settings, name, will, persistent=persistent)
         self._client.on_connect = self._on_connect
-        self._turn = OwnersTurn(owner, clock, self._client, self._say)
+        self._turn = CallbackRunner(owner, clock, self._client, self._say)
         self._client.deliver = self._turn.deliver
-        self._waiting = Waiting(self._client, self._wakeup)
+        self._waiting = SocketLoop(self._client, self._wakeup)
 
     # Any thread
 

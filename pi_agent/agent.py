@@ -6,28 +6,28 @@ import logging
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from broker.clock import SystemClock, process_instance_id, read
 from broker.connection import Connection, Outgoing
-from broker.version import VERSION
 from pi_agent.health import Health
 from pi_agent.http_thread import HttpThread, open_listener
 from pi_agent.intake import Intake
-from pi_agent.kernel_clock import clock_synchronized
 from pi_agent.outbox import Outbox
 from pi_agent.presence import Presence
 from pi_agent.responder import Answerer, answer
-from pi_agent.watch import ClockWatcher, watch_machine
+from runtime.clock import SystemClock, process_instance_id, read
+from runtime.clock_watch import ClockWatcher, watch_machine
+from runtime.kernel_clock import clock_synchronized
+from runtime.version import VERSION
 from schemas import topics
 from schemas.messages import Info, Ping
 
 if TYPE_CHECKING:
-    from broker.clock import Clock, Reading
     from broker.connection import Incoming
     from broker.errors import BrokerError
-    from broker.loop import Loop
     from pi_agent.presence import Announcement
     from pi_agent.settings import PiSettings
-    from pi_agent.watch import ClockChange
+    from runtime.clock import Clock, Reading
+    from runtime.clock_watch import ClockChange
+    from runtime.loop import Loop
     from schemas.exchange import StampKind
     from schemas.topics import Topic
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from broker.blueos import ServiceMetadata
-from broker.version import VERSION
+from runtime.version import VERSION
+from schemas.service import ServiceMetadata
 
 router = APIRouter(tags=["blueos"])
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from broker.clock import Clock, SystemClock
-from broker.version import VERSION
+from runtime.clock import Clock, SystemClock
+from runtime.version import VERSION
 from schemas.instants import utc_from_ns
 
 

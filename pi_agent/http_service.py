@@ -7,16 +7,16 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
 
-from broker.clock import Clock
-from broker.counting_server import CountingServer
-from broker.loop import Loop
-from broker.metrics_router import metrics_router
-from broker.version import VERSION
 from pi_agent import blueos
 from pi_agent.health import Health, HealthSource
 from pi_agent.http import router, served_clock
 from pi_agent.metrics import pi_families
 from pi_agent.page import page
+from runtime.clock import Clock
+from runtime.counting_server import CountingServer
+from runtime.loop import Loop
+from runtime.metrics_router import metrics_router
+from runtime.version import VERSION
 
 
 def make_app(clock: Clock, source: HealthSource) -> FastAPI:

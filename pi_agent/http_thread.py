@@ -9,17 +9,17 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-from broker.loop import Loop
 from pi_agent.errors import HttpUnavailableError
+from runtime.loop import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import uvicorn
 
-    from broker.clock import Clock
     from pi_agent.health import HealthSource
     from pi_agent.settings import PiSettings
+    from runtime.clock import Clock
 
 _log = logging.getLogger(__name__)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broker.metrics import AgentCounts, agent_families
+from runtime.metrics import AgentCounts, agent_families
 
 if TYPE_CHECKING:
-    from broker.metrics import Families
     from pi_agent.health import Health
+    from runtime.metrics import Families
 
 
 def pi_families(health: Health) -> Families:

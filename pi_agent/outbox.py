@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broker.client.late_stamp import LateStamp, with_room
+from broker.client.one_step import OneStepTimestamp, with_room
 from broker.connection import Outgoing
-from broker.version import VERSION
+from runtime.version import VERSION
 from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, Info
 
 if TYPE_CHECKING:
     from pi_agent.responder import Answerer
-    from pi_agent.watch import ClockChange
+    from runtime.clock_watch import ClockChange
     from schemas.exchange import StampKind
     from schemas.messages import Pong, Status
     from schemas.topics import TopicKind
@@ -69,7 +69,7 @@ class Outbox:
     def pong(self, topic: str, pong: Pong) -> Outgoing:
         """The answer, with its transmit stamp to be taken at the socket write."""
         payload, position = with_room(pong.encode(), "transmit_ns")
-        late = LateStamp(position, pong.realtime_minus_raw_ns)
+        late = OneStepTimestamp(position, pong.realtime_minus_raw_ns)
         return Outgoing(topic, payload, topics.PONG.qos, late=late)
 
     def _outgoing(self, kind: TopicKind, payload: bytes) -> Outgoing:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from schemas.messages import Pong
 
 if TYPE_CHECKING:
-    from broker.clock import Reading
+    from runtime.clock import Reading
     from schemas.exchange import StampKind
     from schemas.messages import Ping
 

@@ -4,9 +4,10 @@ import socket
 import threading
 from urllib.parse import urlsplit
 
-from deadline import until
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.deadline import until
 
 ROOT = "tidesync/v1/"
 MARK = "witness/mark"

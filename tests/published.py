@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jsonschema
 
-from tidesync.contract.json_schema import file_name, message_name
+from tools.contract.json_schema import file_name, message_name
 
 PUBLISHED = Path(__file__).parents[1] / "schemas" / "published"
 

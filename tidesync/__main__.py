@@ -9,10 +9,10 @@ import sys
 import click
 
 from broker.errors import BrokerError, BrokerUnreachableError
-from broker.version import VERSION
+from runtime.logs import configure_logging
+from runtime.version import VERSION
 from schemas.base import SchemasError
 from tidesync.errors import CommandError, NotSoError
-from tidesync.logs import configure_logging
 from tidesync.settings import file_defaults
 
 COMMANDS = {
@@ -34,7 +34,7 @@ COMMANDS = {
     "report": "Write a page that says whether a session's timing can be trusted.",
     "export": "Write a session's clock offsets as CSV, Parquet, MCAP or for pyxdf.",
 }
-"""Each lives in `tidesync.commands.<name>` as `command`, and is imported only when it is run."""
+"""Each lives in `tidesync.cli.<name>` as `command`, and is imported only when it is run."""
 
 _EXTRAS = {
     **dict.fromkeys(("fastapi", "uvicorn"), "pi"),
@@ -56,7 +56,7 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         try:
-            command = importlib.import_module(f"tidesync.commands.{cmd_name}").command
+            command = importlib.import_module(f"tidesync.cli.{cmd_name}").command
         except ModuleNotFoundError as error:
             return _without_extra(cmd_name, error)
         assert isinstance(command, click.Command)

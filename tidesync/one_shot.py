@@ -8,13 +8,13 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from broker.clock import Reading, SystemClock
 from broker.connection import Connection, Incoming
 from broker.errors import CertificateError, CertificateFileError, PasswordFileError
 from broker.inbox import Inbox, Letter
+from runtime.clock import Reading, SystemClock
+from runtime.logs import broker_log_at
 from schemas import topics
 from tidesync.errors import NotSoError
-from tidesync.logs import broker_log_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
 MODELS = {
-    "broker": "tidesync.broker_commands.settings:BrokerSettings",
+    "broker": "tidesync.cli.broker_settings:BrokerSettings",
     "demo": "tidesync.demo.settings:DemoSettings",
     "pi": "pi_agent.settings:PiSettings",
     "topside": "topside_agent.settings:TopsideSettings",
-    "record": "topside_agent.recorder.settings:RecorderSettings",
+    "record": "tidesync.sessions.recorder.settings:RecorderSettings",
     "session": "broker.settings:ConnectionSettings",
-    "dashboard": "topside_agent.dashboard.settings:DashboardSettings",
+    "dashboard": "tidesync.dashboard.settings:DashboardSettings",
     "status": "broker.settings:ConnectionSettings",
     "watch": "broker.settings:ConnectionSettings",
     "wait": "broker.settings:ConnectionSettings",

@@ -5,26 +5,26 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from broker.clock import Clock, Reading, read
 from broker.connection import Connection, Incoming
 from broker.inbox import Inbox, Letter
-from broker.metrics import counts_of
+from runtime.clock import Clock, Reading, read
+from runtime.metrics import counts_of
 from schemas import messages, topics
-from topside_agent.blueos_mirror import BlueosMirror
-from topside_agent.counts import TopsideCounts
-from topside_agent.handshaker import Handshaker
-from topside_agent.homeassistant import HomeAssistant
-from topside_agent.outbox import Outbox
-from topside_agent.publisher import Publisher
-from topside_agent.roster import Roster
-from topside_agent.turns import Turns
+from topside_agent.http_fallback.handshaker import Handshaker
+from topside_agent.integrations.blueos_mirror import BlueosMirror
+from topside_agent.integrations.homeassistant import HomeAssistant
+from topside_agent.measuring.counts import TopsideCounts
+from topside_agent.measuring.outbox import Outbox
+from topside_agent.measuring.publisher import Publisher
+from topside_agent.measuring.scheduler import Scheduler
+from topside_agent.measuring.vehicles import Vehicles
 
 if TYPE_CHECKING:
     from broker.errors import BrokerError
-    from broker.loop import Loop
-    from topside_agent.exchanger import Reason
-    from topside_agent.http_get import Got
-    from topside_agent.measurement import Measurement
+    from runtime.loop import Loop
+    from topside_agent.http_fallback.http_get import TimedResponse
+    from topside_agent.measuring.exchanger import Reason
+    from topside_agent.measuring.measurement import Measurement
     from topside_agent.settings import TopsideSettings
 
 _log = logging.getLogger(__name__)
@@ -47,13 +47,13 @@ class TopsideAgent:
         self._settings = settings
         self._clock = clock
         self._inbox = Inbox(settings.topic_root)
-        self._roster = Roster(settings, resolution_ns=clock.resolution_ns)
+        self._roster = Vehicles(settings, resolution_ns=clock.resolution_ns)
         self._outbox = Outbox(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._outbox.status("offline")
         self._connection = Connection(settings, self, clock, name=name, will=will)
         mirror = BlueosMirror(settings.topside, wanted=settings.blueos_mirror)
         self._publisher = Publisher(self._outbox, self._connection.publish, mirror)
-        self._turns = Turns(self._roster, self._outbox, self._publisher, self._connection.publish, clock)
+        self._turns = Scheduler(self._roster, self._outbox, self._publisher, self._connection.publish, clock)
         self._homeassistant = HomeAssistant(settings, self._connection.publish)
         self._handshakers = [self._handshaker(*pair) for pair in settings.http_urls.items()]
 
@@ -235,7 +235,7 @@ class TopsideAgent:
             done=lambda got: self._connection.post(lambda: self._on_handshake(measurement, got)),
         )
 
-    def _on_handshake(self, measurement: Measurement, got: Got) -> None:
+    def _on_handshake(self, measurement: Measurement, got: TimedResponse) -> None:
         measurement.handshake(got)
         if self._connection.up:  # else the backlog keeps it until the broker is back
             self._publisher.results([measurement], read(self._clock))

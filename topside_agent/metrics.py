@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from broker.metrics import agent_families
+from runtime.metrics import agent_families
 from schemas.messages import State
 
 if TYPE_CHECKING:
-    from broker.metrics import Families
+    from runtime.metrics import Families
     from schemas.messages import OffsetResult
-    from topside_agent.counts import Standing, TopsideCounts
+    from topside_agent.measuring.counts import Snapshot, TopsideCounts
 
 MOST_VEHICLES = 500
 """Names come from the network; each makes some forty series. The rest is counted, not shown."""
@@ -37,7 +37,7 @@ def topside_families(counts: TopsideCounts) -> Families:
     return families
 
 
-def _measurement(families: Families, standing: Standing, labels: dict[str, str]) -> None:
+def _measurement(families: Families, standing: Snapshot, labels: dict[str, str]) -> None:
     families.counter("tidesync_exchanges", "Finished exchanges.", standing.exchanges, **labels)
     families.counter(
         "tidesync_timeouts", "Pings that were not answered in time.", standing.timeouts, **labels
@@ -63,7 +63,7 @@ def _measurement(families: Families, standing: Standing, labels: dict[str, str])
     )
 
 
-def _state(families: Families, standing: Standing, labels: dict[str, str]) -> None:
+def _state(families: Families, standing: Snapshot, labels: dict[str, str]) -> None:
     """Nothing to go on yet is a state too; what the last result said long ago is none."""
     if standing.result is None or standing.current:
         state = standing.result.state if standing.result else "unsynced"

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from broker.settings import AgentSettings, MetricsSettings
 from schemas.names import Topside, vehicle_name
-from topside_agent.http_get import parse_url
+from topside_agent.http_fallback.http_get import parse_url
 
 
 def _split(choice: str) -> tuple[str, str | None]:

@@ -10,17 +10,17 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.peers.arena import Arena
 from bench.peers.conditions import CONDITIONS
 from bench.peers.plain_paho import connected_client, subscribe
 from bench.peers.processes import NotReadyError, Programs
+from bench.peers.setup import Arena
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
 
 _SETTLE_S = 4.0
 _TIMEOUT_S = 15.0
-_IMPORTS = "import tidesync.__main__, tidesync.commands.pi"
+_IMPORTS = "import tidesync.__main__, tidesync.cli.pi"
 _LEAVE = "import os; os._exit(0)"
 """Without the interpreter's clearing up, which is no part of a start."""
 

@@ -1,4 +1,4 @@
-"""docs/bench-cost.md and .json: all figures of a run and how to read them."""
+"""docs/lab/bench-cost.md and .json: all figures of a run and how to read them."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.peers.interleaving import raw_ns
 from bench.peers.plain_paho import connected_client
 from bench.peers.processes import exit_on_terminate
-from bench.peers.turns import raw_ns
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage

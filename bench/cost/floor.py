@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from bench.peers.exchanges import Log, Stamps
+from bench.peers.interleaving import raw_ns
 from bench.peers.processes import LOOPBACK, exit_on_terminate
-from bench.peers.turns import raw_ns
 
 _QUESTION = struct.Struct("<q")
 _ANSWER = struct.Struct("<qqq")

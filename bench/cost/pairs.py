@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.peers.condition_run import Plan, play
 from bench.peers.conditions import CONDITIONS
 from bench.peers.contestant import Outcome
 from bench.peers.contestants import RATE_HZ, Filed, PlainPaho
 from bench.peers.estimates import least_delay_of, windowed
-from bench.peers.match import Plan, play
 from bench.peers.ours import Ours
 from bench.peers.processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.peers.arena import Arena
     from bench.peers.estimates import Window
+    from bench.peers.setup import Arena
 
 OURS, PAHO, FLOOR = "ours", "paho", "asyncio, no MQTT"
 _WARM_UP_S = 4.0

@@ -18,16 +18,16 @@ from broker.client.packets import PacketReader, publish_packet, read_publish
 from broker.client.stamping_socket import READ_AHEAD, StampingSocket
 from broker.client.stamps import ArrivalStamper, KernelStamp
 from broker.client.traffic import Incoming
-from broker.clock import SystemClock, read
 from broker.inbox import Inbox
 from pi_agent.outbox import Outbox as PiOutbox
 from pi_agent.responder import Answerer, answer
+from runtime.clock import SystemClock, read
 from schemas.messages import Ping, Pong
-from topside_agent.backlog import Backlog
 from topside_agent.estimator import EstimatorSettings, OffsetEstimator
-from topside_agent.exchanger import Exchanger
-from topside_agent.outbox import Outbox
-from topside_agent.result import Progress, result_of
+from topside_agent.measuring.backlog import Backlog
+from topside_agent.measuring.exchanger import Exchanger
+from topside_agent.measuring.outbox import Outbox
+from topside_agent.measuring.result import Progress, result_of
 from topside_agent.settings import TopsideSettings
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.cost.fleet import answered, new_counter
-from bench.peers.arena import Arena
 from bench.peers.conditions import CONDITIONS
 from bench.peers.processes import Programs
+from bench.peers.setup import Arena
 
 if TYPE_CHECKING:
     from bench.peers.processes import Program

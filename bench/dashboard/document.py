@@ -1,4 +1,4 @@
-"""docs/bench-dashboard.md and .json: the figures over time, and whether memory stays flat."""
+"""docs/lab/bench-dashboard.md and .json: the figures over time, and whether memory stays flat."""
 
 from __future__ import annotations
 

@@ -14,10 +14,10 @@ import click
 
 from bench.dashboard.browser import Watcher, chromium, cpu_s
 from bench.dashboard.document import Figures, Sample, document, verdicts
-from bench.peers.arena import Arena
 from bench.peers.conditions import CONDITIONS
 from bench.peers.processes import Programs, free_port, wait_until_listening
 from bench.peers.run import machine
+from bench.peers.setup import Arena
 from bench.tables import tell
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""docs/bench-estimators.md and .json: all figures of a run, how they were made and how to read them."""
+"""docs/lab/bench-estimators.md and .json: all figures of a run, how they were made and how to read them."""
 
 from __future__ import annotations
 

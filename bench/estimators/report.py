@@ -1,4 +1,4 @@
-"""The tables as Markdown: what docs/bench-estimators.md holds and what is printed."""
+"""The tables as Markdown: what docs/lab/bench-estimators.md holds and what is printed."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from bench.footprint.disk import install
 from bench.footprint.process import RATE_HZ, Asker, Footprint, run
 from bench.tables import markdown_table, number, plain, tell
 from broker.embedded import free_port
-from broker.version import VERSION
+from runtime.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.peers.arena import Arena
     from bench.peers.estimates import Estimate, Window
     from bench.peers.exchanges import Stamps
     from bench.peers.processes import Program
+    from bench.peers.setup import Arena
 
 
 class Outcome(NamedTuple):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from bench.peers.arena import Arena
+    from bench.peers.setup import Arena
 
 RATE_HZ = 10.0
 HANDSHAKE_HZ = 1.0

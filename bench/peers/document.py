@@ -1,4 +1,4 @@
-"""docs/bench-peers.md and .json: the one table of a run, how it was made and how to read it."""
+"""docs/lab/bench-peers.md and .json: the one table of a run, how it was made and how to read it."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.peers.exchanges import Log, Stamps
+from bench.peers.interleaving import turns
 from bench.peers.processes import LOOPBACK, exit_on_terminate
-from bench.peers.turns import turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.peers.interleaving import turns
 from bench.peers.processes import LOOPBACK, exit_on_terminate
-from bench.peers.turns import turns
 
 _TIMEOUT_S = 5.0
 _CONFIGURATION = """[ports]

@@ -9,8 +9,8 @@ from pathlib import Path
 import ntplib
 
 from bench.peers.exchanges import Log, Stamps
+from bench.peers.interleaving import turns
 from bench.peers.processes import LOOPBACK, exit_on_terminate
-from bench.peers.turns import turns
 
 _TIMEOUT_S = 1.0
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from bench.peers.contestant import Contestant, Outcome
 from bench.peers.estimates import Estimate
 from bench.peers.exchanges import Stamps
+from bench.peers.interleaving import name_at
 from bench.peers.plain_paho import connected_client
 from bench.peers.processes import installed, wait_until
-from bench.peers.turns import name_at
 from bench.tables import share
 from schemas.messages import ExchangeBatch, OffsetResult
 from topside_agent.estimator import OffsetEstimator, smooth
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from paho.mqtt.client import Client, MQTTMessage
 
-    from bench.peers.arena import Arena
     from bench.peers.estimates import Window
+    from bench.peers.setup import Arena
     from schemas.exchange import Exchange
 
 RATE_HZ = 10.0

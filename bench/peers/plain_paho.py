@@ -17,8 +17,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.peers.exchanges import Log, Stamps
+from bench.peers.interleaving import turns
 from bench.peers.processes import LOOPBACK, exit_on_terminate
-from bench.peers.turns import turns
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage, SocketLike

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.peers.condition_run import Plan, Played, play
 from bench.peers.conditions import CONDITIONS
 from bench.peers.contestants import CONTESTANTS
 from bench.peers.document import Figures, document
 from bench.peers.expected import expected
-from bench.peers.match import Plan, Played, play
 from bench.peers.processes import installed
 from bench.peers.score import scores, single
 from bench.peers.verdicts import verdicts

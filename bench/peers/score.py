@@ -11,8 +11,8 @@ from bench.peers.chance import NOT_KNOWN, Between, Figure, between, quantiles
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.peers.condition_run import Played
     from bench.peers.estimates import Estimate
-    from bench.peers.match import Played
 
 ENOUGH_FOR_P95 = 20
 """Of fewer estimates the 95th percentile is but the worst."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.tables import markdown_table, number
-from topside_agent.estimator.alike import middle
+from topside_agent.estimator.symmetric import middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable

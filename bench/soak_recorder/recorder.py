@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from bench.soak_recorder.sea import REBOOTED, STEPPED
+from bench.soak_recorder.setup import REBOOTED, STEPPED
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from bench.soak_recorder.complete import MetadataWatch, make_theirs
 from bench.soak_recorder.mosquitto import Mosquitto
 from bench.soak_recorder.plan import AGAIN_AT, BROKER_AT, REBOOT_AT, Plan
 from bench.soak_recorder.recorder import RecorderProcess
-from bench.soak_recorder.sea import Sea
+from bench.soak_recorder.setup import Simulation
 from bench.soak_recorder.verdict import Verdict, judge_events, judge_exchanges, judge_metadata
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Soak:
         self._plan = plan
         self._say = say
         self._mosquitto = Mosquitto(folder)
-        self._sea = Sea(self._mosquitto.url, plan)
+        self._sea = Simulation(self._mosquitto.url, plan)
         self._recorder = RecorderProcess(self._mosquitto.url, folder, plan)
         self._watch = MetadataWatch(self._recorder.folder)
 

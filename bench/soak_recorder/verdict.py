@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.soak_recorder.complete import MetadataWatch, count_lines
-from bench.soak_recorder.sea import REBOOTED, STEPPED, VEHICLES, Sea, identity, is_true
+from bench.soak_recorder.setup import REBOOTED, STEPPED, VEHICLES, Simulation, identity, is_true
 from schemas.metadata import BLOCK_KEY, FILE_NAME
-from topside_agent.recorder.journal import decode_exchanges
+from tidesync.sessions.recorder.journal import decode_exchanges
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ class Verdict:
             self.failures.append(f"{name}: {value}, fewer than {at_least}")
 
 
-def judge_exchanges(verdict: Verdict, folder: Path, sea: Sea, window_ns: tuple[int, int]) -> None:
+def judge_exchanges(verdict: Verdict, folder: Path, sea: Simulation, window_ns: tuple[int, int]) -> None:
     """The journal against topside's own memory and what the ear heard; each line against the truth.
 
     `window_ns`: topside's realtime from the answer to `start` to the sending of `stop`.

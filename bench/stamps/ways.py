@@ -13,15 +13,15 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.client import make as make_client
-from broker.client.late_stamp import LateStamp, with_room
+from broker.client.one_step import OneStepTimestamp, with_room
+from broker.client.paho_compat import client_class
 from broker.client.plain import PlainClient
-from broker.client.rehearsal import client_class
-from broker.clock import Reading, SystemClock, read
 from broker.connection import Connection, Incoming, Outgoing
 from broker.settings import ConnectionSettings
 from pi_agent.agent import PiAgent
 from pi_agent.responder import Answerer, answer
 from pi_agent.settings import PiSettings
+from runtime.clock import Reading, SystemClock, read
 from schemas.messages import Ping, Pong
 
 WAYS = {
@@ -105,7 +105,7 @@ class OurAsker:
         self._way = way
         self._done = threading.Event()
         self._answer: Incoming | None = None
-        self._sent: tuple[Reading, LateStamp] | None = None
+        self._sent: tuple[Reading, OneStepTimestamp] | None = None
         self._connection = Connection(ConnectionSettings(broker=url), self, self._clock, name=f"asker-{way}")
         self._connection.start()
         self._connection.wait_until_up(10)
@@ -136,7 +136,7 @@ class OurAsker:
         begun = read(self._clock)
         ping = Ping(seq=1, nonce=secrets.token_hex(8), origin_ns=begun.realtime_ns)
         payload, position = with_room(ping.encode(), "origin_ns")
-        late = LateStamp(position, begun.realtime_minus_raw_ns)
+        late = OneStepTimestamp(position, begun.realtime_minus_raw_ns)
         self._sent = begun, late
         self._connection.publish(Outgoing(f"{BASE}/{self._way}/ping/asker", payload, 0, late=late))
 

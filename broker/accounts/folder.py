@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from broker.accounts.book import AccountsError, Book
 from broker.accounts.texts import texts
-from broker.private_files import PrivateFile, broker_owner, make_folder, replace_all, unusable
+from runtime.private_files import PrivateFile, broker_owner, make_folder, replace_all, unusable
 
 if sys.platform != "win32":
     import fcntl

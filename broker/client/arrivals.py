@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from broker.client.plain import PlainClient
     from broker.client.stamps import ArrivalStamper
-    from broker.clock import Reading
-    from broker.seldom import Seldom
+    from runtime.clock import Reading
+    from runtime.rate_limited_log import RateLimitedLog
     from schemas.exchange import StampKind
 
 _UNSTAMPED_MOST = 8
@@ -18,7 +18,7 @@ _UNSTAMPED_MOST = 8
 class Arrivals:
     """Reads the clock as it stood when `client`'s packet arrived."""
 
-    def __init__(self, stamper: ArrivalStamper, client: PlainClient, say: Seldom) -> None:
+    def __init__(self, stamper: ArrivalStamper, client: PlainClient, say: RateLimitedLog) -> None:
         self._client = client
         self._say = say
         self._stamper = stamper

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from broker.client.rehearsal import client_class
+from broker.client.paho_compat import client_class
 from broker.tls.context import client_context
 
 if TYPE_CHECKING:

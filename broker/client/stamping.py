@@ -13,7 +13,8 @@ from paho.mqtt.client import MQTTMessageInfo
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.exception import MQTTException
 
-from broker.client.late_stamp import LatePacket
+from broker.client.inflight import InflightQueue
+from broker.client.one_step import LatePacket
 from broker.client.packets import (
     KIND,
     PUBACK,
@@ -28,8 +29,7 @@ from broker.client.packets import (
 from broker.client.plain import PlainClient, tune
 from broker.client.stamping_socket import READ_AHEAD, StampingSocket
 from broker.client.stamping_tls import StampingTls
-from broker.client.unacknowledged import Unacknowledged
-from broker.client.whole_frames import WholeFrames
+from broker.client.websocket_framer import WebSocketFramer
 
 if TYPE_CHECKING:
     import ssl
@@ -56,10 +56,10 @@ class StampingClient(PlainClient):
         super().__init__(*arguments, **named)
         self._tcp: StampingSocket | None = None
         self._tls: StampingTls | None = None
-        self._web: WholeFrames | None = None
+        self._web: WebSocketFramer | None = None
         self._reader = PacketReader()
         self._last_of_read = True
-        self._untaken = Unacknowledged(self._mid_generate)
+        self._untaken = InflightQueue(self._mid_generate)
         self._nobody = MQTTMessageInfo(0)
 
     @property
@@ -232,7 +232,7 @@ class StampingClient(PlainClient):
         made = super()._create_socket()
         if self._tcp is None or not hasattr(made, "_sendbuffer"):
             return made
-        self._web = WholeFrames(cast("Any", made), self._tls)
+        self._web = WebSocketFramer(cast("Any", made), self._tls)
         return self._web
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from broker.clock import SLEW_LIMIT_PPM, Reading, earlier, machine_clock, read
+from runtime.clock import SLEW_LIMIT_PPM, Reading, earlier, machine_clock, read
 
 if TYPE_CHECKING:
-    from broker.clock import Clock
+    from runtime.clock import Clock
     from schemas.exchange import StampKind
 
 MOST_AGE_NS = 1_000_000_000

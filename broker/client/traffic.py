@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from broker.client.late_stamp import LateStamp
-    from broker.clock import Reading
+    from broker.client.one_step import OneStepTimestamp
+    from runtime.clock import Reading
     from schemas.exchange import StampKind
 
 
@@ -19,7 +19,7 @@ class Outgoing:
     payload: bytes
     qos: int = 1
     retain: bool = False
-    late: LateStamp | None = field(default=None, compare=False)
+    late: OneStepTimestamp | None = field(default=None, compare=False)
 
 
 class Incoming(NamedTuple):

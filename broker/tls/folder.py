@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broker.errors import BrokerError
-from broker.private_files import PrivateFile, broker_owner, make_folder, replace_all, unusable
 from broker.tls.authority import Authority, Host, Signed, host_of
+from runtime.private_files import PrivateFile, broker_owner, make_folder, replace_all, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

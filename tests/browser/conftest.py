@@ -1,23 +1,18 @@
 """Fixtures: a real browser, a fleet on a real broker, the dashboard below a prefix it knows nothing of."""
 
 import re
-import sys
 from contextlib import ExitStack
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "network"))  # its boats and brokers sail here too
-
-from boats import Boat
-from dashboard_process import Dashboard
 from playwright.sync_api import expect
-from prefix_proxy import PREFIX, PrefixProxy
-from running import mosquitto_in, running
 
 from bench.dashboard.browser import PROGRAM
 from bench.dashboard.browser import chromium as started
+from tests.browser.dashboard_process import Dashboard
+from tests.browser.prefix_proxy import PREFIX, PrefixProxy
+from tests.network.boats import Boat
+from tests.network.running import mosquitto_in, running
 
 expect.set_options(timeout=15_000)
 

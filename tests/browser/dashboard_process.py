@@ -7,9 +7,8 @@ import sys
 import urllib.request
 from contextlib import suppress
 
-from brokers import until
-
 from broker.embedded import free_port
+from tests.network.brokers import until
 
 
 class Dashboard:

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 import paho.mqtt.client as mqtt
 import pytest
-from brokers import until
-from dashboard_process import Dashboard
 from paho.mqtt.enums import CallbackAPIVersion
 from playwright.sync_api import expect
-from prefix_proxy import PrefixProxy
 
-from broker.clock import Step
+from runtime.clock import Step
+from tests.browser.dashboard_process import Dashboard
+from tests.browser.prefix_proxy import PrefixProxy
+from tests.network.brokers import until
 
 pytestmark = pytest.mark.browser
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import docker
 import pytest
-from fleet import Fleet
-from images import read_images
+
+from tests.containers.fleet import Fleet
+from tests.containers.images import read_images
 
 DOCKERFILE = Path(__file__).parents[2] / "Dockerfile"
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # the fixtures clean up themselves

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import docker
 import pytest
-from deadline import until
 from docker.errors import NotFound
 from testcontainers.compose import DockerCompose
 
-from broker.clock import SimulatedClock, SystemClock, read
 from broker.embedded import free_port
 from broker.settings import ConnectionSettings
+from runtime.clock import SimulatedClock, SystemClock, read
 from schemas import topics
 from schemas.instants import ns_from_utc
-from tidesync.demo.witness import Witness
+from tests.deadline import until
+from tidesync.demo.checker import Checker
 
 PROJECT = "tidesync-test"
 REPOSITORY = Path(__file__).parents[2]
@@ -260,7 +260,7 @@ class Session:
         assert [event for event in self.events() if event["kind"] == "gap"] == []
 
 
-class FleetWitness(Witness):
+class FleetWitness(Checker):
     """Judges each result by the clock that its vehicle says it pretends, and keeps what is published."""
 
     def __init__(self, settings, fleet):

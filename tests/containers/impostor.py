@@ -8,9 +8,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from deadline import until
-
 from broker.embedded import free_port
+from tests.deadline import until
 
 CONFIGURATION = Path(__file__).parents[2] / "broker" / "mosquitto-tls.conf"
 HOME = "/tmp"

@@ -12,11 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from deadline import until
-from fleet import Session
-from impostor import Impostor, StrictBroker
-from intruder import ROOT
-from raw_mqtt import (
+
+from bench.attacks.document import rows_of
+from broker.settings import ConnectionSettings
+from broker.tls.authority import Authority, Host, Signed
+from schemas.messages import Ping
+from tests.containers.attack_bench import AttackBench, certificate_files
+from tests.containers.fleet import Session
+from tests.containers.impostor import Impostor, StrictBroker
+from tests.containers.raw_mqtt import (
     CONNACK,
     PING,
     PINGRESP,
@@ -31,12 +35,8 @@ from raw_mqtt import (
     subscribe,
     text,
 )
-from siege import Siege, certificate_files
-
-from bench.attacks.document import rows_of
-from broker.settings import ConnectionSettings
-from broker.tls.authority import Authority, Host, Signed
-from schemas.messages import Ping
+from tests.deadline import until
+from tests.intruder import ROOT
 from tidesync.one_shot import Client
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
@@ -92,7 +92,7 @@ WILDCARDS = ["#", "+/#", "tidesync/v1/vehicle/+/ping/+", "+/+/+/+/+/+", "$share/
 
 @pytest.fixture(scope="module")
 def siege(tmp_path_factory):
-    made = Siege(tmp_path_factory.mktemp("siege"))
+    made = AttackBench(tmp_path_factory.mktemp("siege"))
     try:
         made.begin()
         yield made

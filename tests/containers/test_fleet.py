@@ -5,7 +5,8 @@ import signal
 import time
 
 import pytest
-from fleet import AGENTS, VEHICLES, until
+
+from tests.containers.fleet import AGENTS, VEHICLES, until
 
 PAUSE_S = 20
 CUT_S = 8

@@ -1,7 +1,8 @@
 """Each container may do what its work needs, and no more."""
 
 import pytest
-from fleet import AGENTS
+
+from tests.containers.fleet import AGENTS
 
 RUNNING = (*AGENTS, "broker")
 
@@ -29,6 +30,6 @@ def test_a_container_does_not_run_as_root(fleet, service):
 @pytest.mark.parametrize("agent", AGENTS)
 def test_an_agent_can_write_its_heartbeat_and_nothing_that_lasts(fleet, agent):
     run = fleet.container(agent).exec_run
-    assert run(["python", "-m", "tidesync.heartbeat", "/tmp/heartbeat"]).exit_code == 0
+    assert run(["python", "-m", "runtime.heartbeat", "/tmp/heartbeat"]).exit_code == 0
     for path in ("/here", "/opt/tidesync/here", "/run/secrets/tidesync/here"):
         assert run(["python", "-c", f"open({path!r}, 'w')"]).exit_code == 1

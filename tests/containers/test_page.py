@@ -5,7 +5,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from fleet import VEHICLES, until
+
+from tests.containers.fleet import VEHICLES, until
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from fleet import AGENTS, ROLES
+
+from tests.containers.fleet import AGENTS, ROLES
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 """Profile tls: a vehicle over mqtts:// is measured like the others, and nobody is let in unverified."""
 
 import pytest
-from fleet import Fleet, until
 
 from broker.settings import ConnectionSettings
+from tests.containers.fleet import Fleet, until
 from tidesync.one_shot import Client
 
 

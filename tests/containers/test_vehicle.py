@@ -6,8 +6,9 @@ import time
 import uuid
 
 import pytest
-from fleet import REPOSITORY, until
 from testcontainers.core.container import DockerContainer
+
+from tests.containers.fleet import REPOSITORY, until
 
 DOCUMENT = REPOSITORY / "docs" / "containers.md"
 

@@ -1,16 +1,15 @@
 """A boat: agents with known clocks on one broker, and a witness that holds every result against the truth."""
 
-from brokers import until
-
-from broker.clock import SimulatedClock, SystemClock
 from broker.settings import ConnectionSettings
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
+from runtime.clock import SimulatedClock, SystemClock
 from schemas import topics
-from tidesync.demo.witness import Witness
+from tests.network.brokers import until
+from tidesync.demo.checker import Checker
+from tidesync.sessions.recorder.agent import RecorderAgent
+from tidesync.sessions.recorder.settings import RecorderSettings
 from topside_agent.agent import TopsideAgent
-from topside_agent.recorder.agent import RecorderAgent
-from topside_agent.recorder.settings import RecorderSettings
 from topside_agent.settings import TopsideSettings
 
 
@@ -51,7 +50,7 @@ class Boat:
         return service
 
 
-class AttentiveWitness(Witness):
+class AttentiveWitness(Checker):
     """Also keeps every result, the last retained one and every event."""
 
     def __init__(self, *arguments):

@@ -7,9 +7,8 @@ import subprocess
 import sys
 from contextlib import suppress
 
-from deadline import until
-
 from broker.embedded import free_port
+from tests.deadline import until
 
 __all__ = ["MOSQUITTO", "RunningBroker", "until"]
 

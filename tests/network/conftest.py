@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from boats import Boat
-from brokers import RunningBroker
-from recording import FakeTopside, Operator, Place
-from running import mosquitto_in, need_mosquitto, running
+
+from tests.network.boats import Boat
+from tests.network.brokers import RunningBroker
+from tests.network.recording import FakeTopside, Operator, Place
+from tests.network.running import mosquitto_in, need_mosquitto, running
 
 
 def pytest_collection_modifyitems(items):

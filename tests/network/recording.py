@@ -6,17 +6,16 @@ import subprocess
 import sys
 import threading
 
-from brokers import until
-from results import offset_result
-
-from broker.clock import SystemClock
 from broker.connection import Connection, Outgoing
 from broker.settings import ConnectionSettings
+from runtime.clock import SystemClock
 from schemas import topics
 from schemas.exchange import Exchange
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, ResendCommand, SessionState
-from topside_agent.backlog import Backlog
+from tests.network.brokers import until
+from tests.results import offset_result
+from topside_agent.measuring.backlog import Backlog
 
 ROOT = "tidesync"
 S = 1_000_000_000

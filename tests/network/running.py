@@ -3,7 +3,8 @@
 from contextlib import contextmanager
 
 import pytest
-from brokers import MOSQUITTO, RunningBroker
+
+from tests.network.brokers import MOSQUITTO, RunningBroker
 
 
 @contextmanager

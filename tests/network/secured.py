@@ -4,10 +4,9 @@ import json
 import signal
 from pathlib import Path
 
-from brokers import MOSQUITTO, RunningBroker
-from command_line import tidesync
-
 from broker.embedded import free_port
+from tests.command_line import tidesync
+from tests.network.brokers import MOSQUITTO, RunningBroker
 
 CONFIGURATIONS = Path(__file__).parents[2] / "broker"
 PASSWORDS = "passwords-in-clear"

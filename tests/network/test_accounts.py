@@ -5,15 +5,15 @@ import shutil
 from contextlib import ExitStack
 
 import pytest
-from boats import Boat
-from brokers import MOSQUITTO, until
-from command_line import tidesync
-from intruder import ROOT, Intruder, WitnessOfAll
-from secured import SecuredBroker
 
 from broker.settings import ConnectionSettings
-from topside_agent.recorder.agent import RecorderAgent
-from topside_agent.recorder.settings import RecorderSettings
+from tests.command_line import tidesync
+from tests.intruder import ROOT, Intruder, WitnessOfAll
+from tests.network.boats import Boat
+from tests.network.brokers import MOSQUITTO, until
+from tests.network.secured import SecuredBroker
+from tidesync.sessions.recorder.agent import RecorderAgent
+from tidesync.sessions.recorder.settings import RecorderSettings
 
 S = 1_000_000_000
 ACCOUNTS = {

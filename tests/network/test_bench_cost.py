@@ -1,7 +1,6 @@
 """The benchmark of costs: a small fleet is counted and measured; limits fail where they are broken."""
 
 import pytest
-from brokers import MOSQUITTO
 
 from bench.cost.agent import Agent
 from bench.cost.document import Figures, document, line_through
@@ -9,6 +8,7 @@ from bench.cost.pairs import Pair, pairs
 from bench.cost.parts import Part, parts
 from bench.cost.scale import Load, Size, load
 from bench.cost.verdicts import verdicts
+from tests.network.brokers import MOSQUITTO
 
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 

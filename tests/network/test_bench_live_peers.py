@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from brokers import MOSQUITTO, until
 from click.testing import CliRunner
 
 from bench.peers import chrony
+from bench.peers.condition_run import Plan, Played, Side, play
 from bench.peers.conditions import CONDITIONS
 from bench.peers.contestants import Chrony, Lsl, Ntplib, PlainPaho
 from bench.peers.document import document
@@ -22,8 +22,8 @@ from bench.peers.estimates import Estimate, Window, least_delay_of, mean_of, med
 from bench.peers.exchanges import Log, Stamps, read
 from bench.peers.expected import expected
 from bench.peers.floor import KNOWN, floor_us
+from bench.peers.interleaving import name_at, raw_ns, turns
 from bench.peers.laws import JITTER, LONG_WAY, NONE, SHORT_WAY, Law
-from bench.peers.match import Plan, Played, Side, play
 from bench.peers.ours import Ours
 from bench.peers.processes import NotReadyError, Programs, free_port, free_udp_port, wait_until_listening
 from bench.peers.proxy import Line, Route, exact_loop
@@ -31,8 +31,8 @@ from bench.peers.run import main, make_figures
 from bench.peers.score import scores
 from bench.peers.tried import TRIED
 from bench.peers.tried import main as tried
-from bench.peers.turns import name_at, raw_ns, turns
 from bench.peers.verdicts import verdicts
+from tests.network.brokers import MOSQUITTO, until
 
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 needs_chrony = pytest.mark.skipif(chrony.missing() is not None, reason=f"chrony: {chrony.missing()}")

@@ -6,15 +6,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from boats import Boat
-from brokers import MOSQUITTO, RunningBroker, until
 
-from broker.clock import SystemClock
 from broker.connection import Connection, Outgoing
 from broker.settings import ConnectionSettings
+from runtime.clock import SystemClock
 from schemas.messages import BurstCommand, OffsetResult, StartCommand
+from tests.network.boats import Boat
+from tests.network.brokers import MOSQUITTO, RunningBroker, until
 
-BRIDGE = Path(__file__).parents[2] / "deploy" / "mosquitto-bridge.conf"
+BRIDGE = Path(__file__).parents[2] / "deploy" / "bridge" / "mosquitto-bridge.conf"
 
 
 class Listener:

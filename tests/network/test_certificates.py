@@ -6,16 +6,16 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from boats import Boat
-from brokers import MOSQUITTO, until
-from command_line import tidesync
-from secured import EncryptedBroker
 
-from broker.clock import SystemClock
 from broker.connection import Connection
 from broker.errors import CertificateError
 from broker.settings import ConnectionSettings
 from broker.tls.authority import Authority, Host, Signed
+from runtime.clock import SystemClock
+from tests.command_line import tidesync
+from tests.network.boats import Boat
+from tests.network.brokers import MOSQUITTO, until
+from tests.network.secured import EncryptedBroker
 
 S = 1_000_000_000
 ACCOUNTS = {"rov1": "vehicle", "laptop": "topside", "recorder": "recorder", "viewer": "dashboard"}

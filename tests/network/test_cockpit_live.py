@@ -6,16 +6,16 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
-from brokers import until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from broker.clock import SystemClock
 from broker.connection import Connection
 from broker.settings import ConnectionSettings
-from topside_agent.dashboard.agent import DashboardAgent
-from topside_agent.dashboard.cockpit import MOST_SOCKETS
-from topside_agent.dashboard.settings import DashboardSettings
+from runtime.clock import SystemClock
+from tests.network.brokers import until
+from tidesync.dashboard.agent import DashboardAgent
+from tidesync.dashboard.cockpit import MOST_SOCKETS
+from tidesync.dashboard.settings import DashboardSettings
 
 TOKEN = "a token long enough"
 

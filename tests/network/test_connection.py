@@ -7,15 +7,15 @@ import time
 from importlib.resources import files
 
 import pytest
-from brokers import MOSQUITTO, until
 
 from broker.client import make as make_client_module
 from broker.client.plain import PlainClient
-from broker.clock import SystemClock
 from broker.connection import Connection, Outgoing
 from broker.embedded import EmbeddedBroker, free_port
 from broker.errors import CertificateError, CredentialsError, PasswordFileError
 from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
+from runtime.clock import SystemClock
+from tests.network.brokers import MOSQUITTO, until
 from tidesync import one_shot
 
 

@@ -4,14 +4,13 @@ import csv
 import json
 from collections import Counter
 
-from brokers import until
-from published import PUBLISHED, validator, validator_of
-
-from broker.clock import Step, SystemClock
 from broker.connection import Connection, Outgoing
 from broker.settings import ConnectionSettings
+from runtime.clock import Step, SystemClock
 from schemas import topics
 from schemas.messages import BurstCommand, StartCommand, StopCommand
+from tests.network.brokers import until
+from tests.published import PUBLISHED, validator, validator_of
 
 S = 1_000_000_000
 

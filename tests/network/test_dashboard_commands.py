@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from brokers import until
 
-from broker.clock import SystemClock
 from broker.embedded import free_port
-from topside_agent.dashboard import commands
-from topside_agent.dashboard.agent import DashboardAgent
-from topside_agent.dashboard.errors import AddressUnusableError
-from topside_agent.dashboard.settings import DashboardSettings
-from topside_agent.dashboard.stream import MOST_CLIENTS
-from topside_agent.session_request import session_names_at
+from runtime.clock import SystemClock
+from tests.network.brokers import until
+from tidesync.dashboard import commands
+from tidesync.dashboard.agent import DashboardAgent
+from tidesync.dashboard.errors import AddressUnusableError
+from tidesync.dashboard.settings import DashboardSettings
+from tidesync.dashboard.stream import MOST_CLIENTS
+from tidesync.sessions.request import session_names_at
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import urllib.request
 from contextlib import suppress
 
 import pytest
-from brokers import until
 
 from broker.embedded import free_port
+from tests.network.brokers import until
 
 
 def vehicles(port):

@@ -9,19 +9,19 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from brokers import MOSQUITTO, RunningBroker
-from command_line import tidesync
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from refused_stamps import WITHOUT_STAMPS
-from running import mosquitto_in, running
-from secured import SecuredBroker
 
-from broker.clock import SystemClock
 from broker.embedded import free_port
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
+from runtime.clock import SystemClock
+from tests.command_line import tidesync
+from tests.network.brokers import MOSQUITTO, RunningBroker
+from tests.network.refused_stamps import WITHOUT_STAMPS
+from tests.network.running import mosquitto_in, running
+from tests.network.secured import SecuredBroker
 from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings
 

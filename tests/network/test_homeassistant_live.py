@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from brokers import until
 
-from broker.clock import SystemClock
 from broker.connection import Connection, Outgoing
 from broker.settings import ConnectionSettings
+from runtime.clock import SystemClock
+from tests.network.brokers import until
 
 CONFIG = "homeassistant/device/tidesync_rov1/config"
 STATUS = "tidesync/v1/vehicle/rov1/status"

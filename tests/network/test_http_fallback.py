@@ -5,17 +5,17 @@ import threading
 
 import pytest
 import uvicorn
-from boats import AttentiveWitness
-from brokers import until
 from fastapi import FastAPI
 
-from broker.clock import SimulatedClock, SystemClock
 from broker.connection import Outgoing
 from broker.settings import ConnectionSettings
 from pi_agent.http import router, served_clock
+from runtime.clock import SimulatedClock, SystemClock
 from schemas import topics
 from schemas.exchange import HTTP_METHOD, MQTT_METHOD
 from schemas.messages import ResendCommand
+from tests.network.boats import AttentiveWitness
+from tests.network.brokers import until
 
 S = 1_000_000_000
 

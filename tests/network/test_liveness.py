@@ -10,15 +10,15 @@ import urllib.request
 from contextlib import suppress
 
 import pytest
-from brokers import until
 
 from broker.embedded import free_port
-from tidesync.heartbeat import complaint
+from runtime.heartbeat import complaint
+from tests.network.brokers import until
 
 _IMPATIENT = """
 import sys, threading, time
-import broker.loop
-broker.loop.Loop.__init__.__defaults__ = (3.0,)
+import runtime.loop
+runtime.loop.Loop.__init__.__defaults__ = (3.0,)
 {fault}
 from tidesync.__main__ import run
 sys.exit(run(sys.argv[1:]))
@@ -80,7 +80,7 @@ def test_an_agent_without_its_broker_is_alive_and_says_what_it_waits_for(agent, 
     url = f"mqtt://127.0.0.1:{free_port('127.0.0.1')}"
     process = run(arguments_of(agent, heartbeat, tmp_path, url))
     until(lambda: heartbeat.exists() and "waiting for the broker" in heartbeat.read_text(), 15, "a heartbeat")
-    check = [sys.executable, "-m", "tidesync.heartbeat", heartbeat]
+    check = [sys.executable, "-m", "runtime.heartbeat", heartbeat]
     assert subprocess.run(check, check=False).returncode == 0
     first = heartbeat.read_text()
     until(lambda: heartbeat.read_text() != first, 5, "the next heartbeat")

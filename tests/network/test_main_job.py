@@ -1,9 +1,9 @@
 """The main job on real brokers, embedded amqtt and mosquitto, with the truth known."""
 
 import pytest
-from brokers import until
 
-from broker.clock import Step
+from runtime.clock import Step
+from tests.network.brokers import until
 
 S = 1_000_000_000
 

@@ -7,10 +7,10 @@ import urllib.error
 import urllib.request
 
 import pytest
-from brokers import until
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker.embedded import free_port
+from tests.network.brokers import until
 
 S = 1_000_000_000
 
@@ -112,7 +112,7 @@ def test_an_agent_with_metrics_ends_within_two_seconds(mosquitto, agents):
 def test_a_vehicle_without_http_never_loads_what_metrics_need(mosquitto):
     program = f"""
 import sys
-from broker.clock import SystemClock
+from runtime.clock import SystemClock
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 agent = PiAgent(PiSettings(vehicle="rov1", broker={mosquitto.url!r}, no_http=True), SystemClock())

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from brokers import MOSQUITTO, RunningBroker, until
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.embedded import free_port
 from schemas.messages import Event, Info, Pong
+from tests.network.brokers import MOSQUITTO, RunningBroker, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

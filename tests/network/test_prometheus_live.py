@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from brokers import until
 
 from broker.embedded import free_port
+from runtime.metrics_server import metrics_served
 from schemas.messages import StartCommand
-from tidesync.running.metrics_server import metrics_served
+from tests.network.brokers import until
+from tidesync.sessions.recorder.metrics import recorder_families
 from topside_agent.metrics import topside_families
-from topside_agent.recorder.metrics import recorder_families
 from topside_agent.settings import TopsideSettings
 
-DOCS = Path(__file__).parents[2] / "docs"
+DEPLOY = Path(__file__).parents[2] / "deploy"
 S = 1_000_000_000
 MAY_BE_EMPTY = {"tidesync_rejected_total"}
 """A counter by reason begins with the first of its reason."""
@@ -41,7 +41,7 @@ def prometheus(tmp_path):
             for name, target in ports.items()
         ]
         globals_ = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-        alerts = str(DOCS / "prometheus" / "alerts.yml")
+        alerts = str(DEPLOY / "prometheus" / "alerts.yml")
         config.write_text(
             yaml.safe_dump({"global": globals_, "rule_files": [alerts], "scrape_configs": jobs})
         )
@@ -111,7 +111,7 @@ def test_every_panel_of_the_dashboard_shows_something_and_no_alert_fires(
 
 
 def panel_expressions():
-    dashboard = json.loads((DOCS / "grafana" / "tidesync.json").read_text(encoding="utf-8"))
+    dashboard = json.loads((DEPLOY / "grafana" / "tidesync.json").read_text(encoding="utf-8"))
     for panel in dashboard["panels"]:
         for target in panel["targets"]:
             expression = target["expr"].replace("$__rate_interval", "1m").replace("$__range", "1m")

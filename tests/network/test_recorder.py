@@ -3,11 +3,10 @@
 import json
 import time
 
-from brokers import until
-from command_line import tidesync
-from recording import Place, assert_complete, start, stop
-
 from schemas.messages import BurstCommand, ResendCommand
+from tests.command_line import tidesync
+from tests.network.brokers import until
+from tests.network.recording import Place, assert_complete, start, stop
 
 
 def test_a_session_from_start_to_stop(place, topside):

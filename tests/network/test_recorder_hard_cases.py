@@ -8,9 +8,10 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from brokers import until
-from command_line import tidesync
-from recording import Place, assert_complete, start, states, stop
+
+from tests.command_line import tidesync
+from tests.network.brokers import until
+from tests.network.recording import Place, assert_complete, start, states, stop
 
 FOREIGN = {"method": "ntp_handshake_v1", "offsetMs": -151, "uncertaintyMs": 4, "error": None}
 

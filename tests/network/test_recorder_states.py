@@ -4,14 +4,13 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from brokers import until
-from recording import assert_complete, start, states, stop
-
 from broker.settings import ConnectionSettings
 from schemas.messages import StartCommand
-from tidesync.session_client import ask, begin
-from topside_agent.recorder.settings import RecorderSettings
-from topside_agent.session_request import session_names_at
+from tests.network.brokers import until
+from tests.network.recording import assert_complete, start, states, stop
+from tidesync.sessions.client import ask, begin
+from tidesync.sessions.recorder.settings import RecorderSettings
+from tidesync.sessions.request import session_names_at
 
 
 def test_with_no_vehicle_and_no_topside_the_metadata_says_so_at_once_and_the_alarm_comes(place, operator):

@@ -2,11 +2,10 @@
 
 import json
 
-from brokers import until
-
-from broker.clock import Reading, read
+from runtime.clock import Reading, read
 from schemas.exchange import Exchange
 from schemas.messages import StartCommand, StopCommand
+from tests.network.brokers import until
 
 S = 1_000_000_000
 NAME = "2026-05-01T12-00-00Z"

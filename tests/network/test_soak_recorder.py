@@ -1,10 +1,10 @@
 """A short soak: the same as `make soak-recorder`, with fewer kills in less time."""
 
 import pytest
-from brokers import MOSQUITTO
 
 from bench.soak_recorder.plan import Plan
 from bench.soak_recorder.run import Soak
+from tests.network.brokers import MOSQUITTO
 
 
 @pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")

@@ -8,18 +8,18 @@ import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from boats import Boat
-from brokers import RunningBroker, until
-from refused_stamps import WITHOUT_STAMPS
 
 from broker.client import make as make_client_module
 from broker.client.plain import PlainClient
 from broker.client.stamping_socket import StampingSocket
-from broker.clock import SimulatedClock, SystemClock
 from broker.connection import Connection
 from broker.embedded import free_port
 from broker.settings import ConnectionSettings
+from runtime.clock import SimulatedClock, SystemClock
 from schemas.messages import ExchangeBatch, Info
+from tests.network.boats import Boat
+from tests.network.brokers import RunningBroker, until
+from tests.network.refused_stamps import WITHOUT_STAMPS
 from topside_agent.estimator.constraints import constraint_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are Linux's")
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps a
 S = 1_000_000_000
 
 
-class Ear:
+class Recorder:
     """Keeps infos and exchanges."""
 
     def __init__(self, url, **settings):
@@ -68,7 +68,7 @@ def kinds(exchanges):
 
 def measured(boat, count=24, clock=None, **settings):
     """An ear that has heard `count` exchanges of rov1."""
-    ear = boat.start(Ear(boat.url, **boat.connection))
+    ear = boat.start(Recorder(boat.url, **boat.connection))
     boat.vehicle("rov1", clock or SystemClock())
     boat.topside(rate=20, **settings)
     until(lambda: len(ear.exchanges) >= count, 20, f"{count} exchanges")
@@ -122,7 +122,7 @@ def test_kernel_stamps_that_never_come_are_noticed(mosquitto_boat, monkeypatch, 
 
 
 def test_under_a_seccomp_profile_that_refuses_the_option_the_agent_falls_back(mosquitto_boat):
-    ear = mosquitto_boat.start(Ear(mosquitto_boat.url))
+    ear = mosquitto_boat.start(Recorder(mosquitto_boat.url))
     process = subprocess.Popen(
         [
             sys.executable,

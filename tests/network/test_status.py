@@ -2,11 +2,10 @@
 
 import json
 
-from brokers import until
-from command_line import tidesync
-
 from broker.embedded import free_port
 from schemas.messages import StartCommand
+from tests.command_line import tidesync
+from tests.network.brokers import until
 
 S = 1_000_000_000
 

@@ -16,12 +16,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from boats import Boat
-from brokers import MOSQUITTO, RunningBroker, until
-from command_line import tidesync
-from recording import start
 
 from broker.embedded import free_port
+from tests.command_line import tidesync
+from tests.network.boats import Boat
+from tests.network.brokers import MOSQUITTO, RunningBroker, until
+from tests.network.recording import start
 
 S = 1_000_000_000
 DOCS = Path(__file__).parents[2] / "docs"

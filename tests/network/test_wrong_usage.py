@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from brokers import until
-from command_line import tidesync
 
 from broker.embedded import free_port
+from tests.command_line import tidesync
+from tests.network.brokers import until
 
 
 def complaint(result):

@@ -1,9 +1,9 @@
 """Both agents over a simulated link, a test a fault: no result is ever wrong by more than it says."""
 
 import pytest
-from sea import MS, Link, S, Sea, jitter
 
-from broker.clock import Step, read
+from runtime.clock import Step, read
+from tests.simulation.simulated import MS, Link, S, Simulation, jitter
 from topside_agent.settings import TopsideSettings
 
 JITTERY = Link(out_ns=jitter(1, 0.5), back_ns=jitter(1, 0.5))
@@ -24,14 +24,14 @@ def wrong(published):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_result_holds_the_truth(fault):
-    sea = Sea(FAULTS[fault], simulated={"offset_ns": -1_234_567_000, "drift_ppm": 30.0})
+    sea = Simulation(FAULTS[fault], simulated={"offset_ns": -1_234_567_000, "drift_ppm": 30.0})
     published = sea.run(60)
     assert len(published) >= 55
     assert wrong(published) == []
 
 
 def test_a_quiet_link_is_locked_within_two_seconds_and_near_the_truth():
-    published = Sea(Link(), simulated={"offset_ns": 42 * S, "drift_ppm": -35.0}).run(30)
+    published = Simulation(Link(), simulated={"offset_ns": 42 * S, "drift_ppm": -35.0}).run(30)
     locked = next(entry for entry in published if entry.result.state == "locked")
     assert locked.at_s < 2
     assert published[-1].error_ms < 0.01
@@ -39,14 +39,14 @@ def test_a_quiet_link_is_locked_within_two_seconds_and_near_the_truth():
 
 
 def test_clocks_decades_apart_lose_no_precision():
-    sea = Sea(Link(), simulated={"offset_ns": -1_776_999_000 * S, "drift_ppm": 18.0})
+    sea = Simulation(Link(), simulated={"offset_ns": -1_776_999_000 * S, "drift_ppm": 18.0})
     published = sea.run(30)
     assert wrong(published) == []
     assert published[-1].error_ms < 0.01
 
 
 def test_a_step_is_in_the_next_result_and_counted():
-    sea = Sea(JITTERY, simulated={"drift_ppm": 18.0, "steps": (Step(20.1, 3 * S),)})
+    sea = Simulation(JITTERY, simulated={"drift_ppm": 18.0, "steps": (Step(20.1, 3 * S),)})
     published = sea.run(30)
     assert wrong(published) == []
     first = next(entry for entry in published if entry.result.steps)
@@ -56,7 +56,7 @@ def test_a_step_is_in_the_next_result_and_counted():
 
 
 def test_a_reboot_is_a_new_segment_and_the_old_offset_is_gone():
-    sea = Sea(JITTERY, simulated={"offset_ns": 5 * S})
+    sea = Simulation(JITTERY, simulated={"offset_ns": 5 * S})
     sea.at(20.1, lambda: sea.boot(offset_ns=700 * S, drift_ppm=-60.0))
     published = sea.run(40)
     rebooted = [entry for entry in published if entry.result.boot_id == sea.vehicle.boot_id]
@@ -67,7 +67,7 @@ def test_a_reboot_is_a_new_segment_and_the_old_offset_is_gone():
 
 def test_an_outage_is_held_over_with_a_growing_error_and_then_stale():
     settings = TopsideSettings(stale_after_s=20)
-    sea = Sea(
+    sea = Simulation(
         Link(out_ns=jitter(1, 0.5), back_ns=jitter(1, 0.5), down=((30, 60),)),
         settings=settings,
         simulated={"drift_ppm": 18.0},
@@ -88,7 +88,7 @@ def test_an_outage_is_held_over_with_a_growing_error_and_then_stale():
 
 
 def test_a_step_of_topsides_own_clock_moves_the_offset_at_once():
-    sea = Sea(JITTERY, simulated={"offset_ns": 2 * S})
+    sea = Simulation(JITTERY, simulated={"offset_ns": 2 * S})
 
     def step():
         sea.clock.difference_ns += 5 * S
@@ -102,7 +102,7 @@ def test_a_step_of_topsides_own_clock_moves_the_offset_at_once():
 
 
 def test_a_vehicle_that_never_answers_is_unsynced_and_says_why():
-    sea = Sea(Link(lost=1.0))
+    sea = Simulation(Link(lost=1.0))
     sea.run(10)
     result = sea.measurement.publish(_later(sea))
     assert result.state == "unsynced"
@@ -116,6 +116,6 @@ def _later(sea):
 
 
 def test_the_rate_is_kept_when_answers_are_slow():
-    sea = Sea(Link(out_ns=lambda _: 60 * MS, back_ns=lambda _: 60 * MS))
+    sea = Simulation(Link(out_ns=lambda _: 60 * MS, back_ns=lambda _: 60 * MS))
     sea.run(20)
     assert sea.measurement.estimator.exchanges_total == pytest.approx(16 + 4 * 18, abs=6)

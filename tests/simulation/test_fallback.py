@@ -4,21 +4,21 @@ import json
 from itertools import pairwise
 
 import pytest
-from sea import MS, Link, S, Sea, jitter
 
-from broker.clock import Step, read
+from runtime.clock import Step, read
 from schemas.exchange import HTTP_METHOD, MQTT_METHOD
 from schemas.instants import utc_from_ns
 from schemas.messages import ExchangeBatch
+from tests.simulation.simulated import MS, Link, S, Simulation, jitter
 from topside_agent.estimator import smooth
-from topside_agent.http_get import Answer, Failure, Got
+from topside_agent.http_fallback.http_get import Answer, Failure, TimedResponse
 from topside_agent.settings import TopsideSettings
 
 AWAY = (20, 60)
 EVERY_S = 2.0
 
 
-class HarbourSea(Sea):
+class HarbourSea(Simulation):
     """The vehicle also answers over HTTP, for as long as `http_down` does not say otherwise."""
 
     http_down = ()
@@ -42,7 +42,7 @@ class HarbourSea(Sea):
         outcome = Failure("network_error", "") if down else self._answer_http()
         self._push(
             self.clock.now_ns + round(self.delay(self.random)),
-            lambda: self._take_http(Got(outcome, sent, read(self.clock))),
+            lambda: self._take_http(TimedResponse(outcome, sent, read(self.clock))),
         )
 
     def _answer_http(self):

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from test_fallback import MS, sail
+from tests.simulation.test_fallback import MS, sail
 
 from bench.estimators.traces import make_trace
-from broker.clock import Step
+from runtime.clock import Step
+from tidesync.sessions.report.coverage import coverage
+from tidesync.sessions.report.verdict import verdict
 from topside_agent.estimator import EstimatorSettings, smooth
-from topside_agent.report.coverage import coverage
-from topside_agent.report.verdict import verdict
 
 S = 1_000_000_000
 FAMILIES = (
@@ -90,7 +90,7 @@ def test_what_is_promised_while_there_was_http_alone_holds_across_a_step_that_no
 
 
 def test_a_promise_that_is_too_narrow_would_be_seen(monkeypatch):
-    monkeypatch.setattr("topside_agent.report.coverage.max_error_ns", lambda _row: 1_000)
+    monkeypatch.setattr("tidesync.sessions.report.coverage.max_error_ns", lambda _row: 1_000)
     trace = make_trace("lognormal", seed=1, duration_s=900)
     assert broken_promises(trace.truth_at, trace.exchanges)
 

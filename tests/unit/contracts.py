@@ -1,11 +1,10 @@
 """A valid payload of every message."""
 
-from told_metrics import RESULT
-
 from schemas import topics
 from schemas.exchange import Exchange
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, ExchangeBatch, Info, Ping, Pong, SessionState, StartCommand
+from tests.unit.metric_examples import RESULT
 
 AT_NS = 1_777_636_800_000_000_000
 NONCE = "9f1c0c53a8f1d2e4"

@@ -1,13 +1,12 @@
 """Messages as a dashboard hears them, at an instant that the test chooses."""
 
-from results import offset_result
-
-from broker.clock import Reading
 from broker.connection import Incoming
 from broker.inbox import Inbox
+from runtime.clock import Reading
 from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, Info, OffsetResult, SessionState
+from tests.results import offset_result
 
 S = 1_000_000_000
 AHEAD = 1_777_636_800 * S

@@ -8,7 +8,7 @@ import pytest
 from bench.attacks.document import BEGIN, END, replaced, rows_of
 
 DOCS = Path(__file__).parents[2] / "docs"
-FIGURES = json.loads((DOCS / "attacks.json").read_text(encoding="utf-8"))
+FIGURES = json.loads((DOCS.parent / "bench" / "results" / "attacks.json").read_text(encoding="utf-8"))
 DOCUMENT = (DOCS / "security.md").read_text(encoding="utf-8")
 
 

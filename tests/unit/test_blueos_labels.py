@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.version import VERSION
 from pi_agent.settings import PiSettings
+from runtime.version import VERSION
 
 FILE = Path(__file__).parents[2] / "deploy" / "blueos" / "Dockerfile"
 

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from dashboards import S, reading, result
 
 from broker.accounts.permissions import permissions
-from topside_agent.blueos_mirror import BlueosMirror
+from tests.unit.dashboards import S, reading, result
+from topside_agent.integrations.blueos_mirror import BlueosMirror
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import re
 from itertools import permutations
 
 import pytest
-from dashboards import LONG_AGO, S, letter, result, status_letter
 
 from schemas import topics
 from schemas.topics import Topic
-from topside_agent.dashboard.cockpit_lines import KEYS, Telling, values
-from topside_agent.dashboard.fleet import Fleet
+from tests.unit.dashboards import LONG_AGO, S, letter, result, status_letter
+from tidesync.dashboard.cockpit_lines import KEYS, Telling, values
+from tidesync.dashboard.fleet import Fleet
 
 NOON = 1_777_636_800.4
 

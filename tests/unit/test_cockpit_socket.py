@@ -2,14 +2,14 @@
 
 import asyncio
 
-from dashboards import incoming, result
 from starlette.websockets import WebSocket
 
-from broker.clock import SystemClock
-from topside_agent.dashboard import cockpit
-from topside_agent.dashboard.app import make_app
-from topside_agent.dashboard.settings import DashboardSettings
-from topside_agent.dashboard.subscriber import Subscriber
+from runtime.clock import SystemClock
+from tests.unit.dashboards import incoming, result
+from tidesync.dashboard import cockpit
+from tidesync.dashboard.app import make_app
+from tidesync.dashboard.settings import DashboardSettings
+from tidesync.dashboard.subscriber import Subscriber
 
 
 class Client:

@@ -5,22 +5,22 @@ import json
 import re
 from pathlib import Path
 
-import contracts
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
-from published import PUBLISHED, schema, validator, validator_of
 
 from schemas import topics
 from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
-from tidesync.contract import __main__ as tool
-from tidesync.contract.asyncapi import address
-from tidesync.contract.descriptions import of_fields, of_type
-from tidesync.contract.json_schema import message_name
+from tests.published import PUBLISHED, schema, validator, validator_of
+from tests.unit import contracts
+from tidesync.sessions.recorder.closing import table
+from tidesync.sessions.recorder.events import decode_line
+from tools.contract import __main__ as tool
+from tools.contract.asyncapi import address
+from tools.contract.descriptions import of_fields, of_type
+from tools.contract.json_schema import message_name
 from topside_agent.estimator import Row
-from topside_agent.recorder.closing import table
-from topside_agent.recorder.events import decode_line
 
 SCHEMAS = sorted(path.name for path in PUBLISHED.glob("*.schema.json"))
 ASYNCAPI = json.loads((PUBLISHED / "asyncapi.json").read_text(encoding="utf-8"))

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tracks import START, S, raw_of, stepped
 
 from schemas.instants import iso_from_ns
-from topside_agent.correction import csv_file
-from topside_agent.correction.csv_file import correct_csv
-from topside_agent.correction.errors import NoTimestampError, UnusableFileError
-from topside_agent.correction.limits import Limits
-from topside_agent.correction.output import is_output, output_of
-from topside_agent.correction.records import fields_of, records
-from topside_agent.correction.table import Job
-from topside_agent.correction.timeline import timeline
+from tests.unit.tracks import START, S, raw_of, stepped
+from tidesync.sessions.correction import csv_file
+from tidesync.sessions.correction.csv_file import correct_csv
+from tidesync.sessions.correction.errors import NoTimestampError, UnusableFileError
+from tidesync.sessions.correction.limits import Limits
+from tidesync.sessions.correction.output import is_output, output_of
+from tidesync.sessions.correction.records import fields_of, records
+from tidesync.sessions.correction.table import Job
+from tidesync.sessions.correction.timeline import timeline
 
 ROWS, TRUTH = stepped(3 * S)
 TIMELINE = timeline(ROWS, raw_of(ROWS), Limits())
@@ -155,7 +155,7 @@ def test_utf_16_is_named(path):
 
 @pytest.mark.parametrize("opening", [b'"', b"x"])
 def test_a_record_without_an_end_names_its_line_and_fills_no_memory(path, opening, monkeypatch):
-    monkeypatch.setattr("topside_agent.correction.records.LONGEST", 1_000)
+    monkeypatch.setattr("tidesync.sessions.correction.records.LONGEST", 1_000)
     body = (opening + b"y" * 40 + (b"\n" if opening == b'"' else b"")) * 1
     content = b"timestamp\n" + body + (b"z\n" if opening == b'"' else b"z") * 2_000
     with pytest.raises(UnusableFileError, match="line 2: "):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tracks import MS, START, S, raw_of, row, stepped
 
-from topside_agent.correction.limits import Limits
-from topside_agent.correction.table import Corrector
-from topside_agent.correction.timeline import AMBIGUOUS, HOLDOVER, OK, OUTSIDE, timeline
+from tests.unit.tracks import MS, START, S, raw_of, row, stepped
+from tidesync.sessions.correction.limits import Limits
+from tidesync.sessions.correction.table import Corrector
+from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, OK, OUTSIDE, timeline
 
 LIMITS = Limits()
 EVERY = np.arange(1, 199, 0.05)

@@ -3,14 +3,14 @@
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
-from tracks import START, S, raw_of, stepped
 
-from topside_agent.correction.errors import NoTimestampError, UnusableFileError
-from topside_agent.correction.limits import Limits
-from topside_agent.correction.output import output_of
-from topside_agent.correction.session import correct
-from topside_agent.correction.table import Job
-from topside_agent.correction.timeline import timeline
+from tests.unit.tracks import START, S, raw_of, stepped
+from tidesync.sessions.correction.errors import NoTimestampError, UnusableFileError
+from tidesync.sessions.correction.limits import Limits
+from tidesync.sessions.correction.output import output_of
+from tidesync.sessions.correction.session import correct
+from tidesync.sessions.correction.table import Job
+from tidesync.sessions.correction.timeline import timeline
 
 ROWS, TRUTH = stepped(-3 * S)
 TIMELINE = timeline(ROWS, raw_of(ROWS), Limits())

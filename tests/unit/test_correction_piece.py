@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tracks import HALF_NS, MS, START, S, row
 
-from topside_agent.correction.limits import Limits
-from topside_agent.correction.timeline import AMBIGUOUS, HOLDOVER, OK, OUTSIDE, timeline
+from tests.unit.tracks import HALF_NS, MS, START, S, row
+from tidesync.sessions.correction.limits import Limits
+from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, OK, OUTSIDE, timeline
 
 LIMITS = Limits()
 SLEWED = Limits(slew=500e-6)

@@ -4,15 +4,15 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from test_recorder_session import EPOCH_S, at, exchange, recording
+from tests.unit.test_recorder_session import EPOCH_S, at, exchange, recording
 
 from schemas.instants import iso_from_ns
 from tidesync.__main__ import run
-from topside_agent.correction.limits import slewed_sides
+from tidesync.sessions.correction.limits import slewed_sides
+from tidesync.sessions.recorder.journal import lines_of
+from tidesync.sessions.recorder.metadata import merge, render
+from tidesync.sessions.recorder.session import Session
 from topside_agent.estimator import EstimatorSettings
-from topside_agent.recorder.journal import lines_of
-from topside_agent.recorder.metadata import merge, render
-from topside_agent.recorder.session import Session
 
 S = 1_000_000_000
 SETTINGS = EstimatorSettings()

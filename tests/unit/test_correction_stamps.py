@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topside_agent.correction.stamps import (
+from tidesync.sessions.correction.stamps import (
     EARLIEST_NS,
     LATEST_NS,
     UNITS,

@@ -2,14 +2,14 @@
 
 import pytest
 
-from topside_agent.dashboard.access import COOKIE, MOST_BODY_BYTES, Asker, Gate
+from tidesync.dashboard.access import COOKIE, MOST_BODY_BYTES, AccessPolicy, RequestInfo
 
 TOKEN = "a token long enough"
 JSON = {"content-type": "application/json", "content-length": "2"}
 
 
 def asked(method="GET", path="/api/vehicles", host="localhost:8780", **headers):
-    return Asker(
+    return RequestInfo(
         method, path, {"host": host} | {name.replace("_", "-"): text for name, text in headers.items()}
     )
 
@@ -21,12 +21,12 @@ def refused(gate, asker):
 
 @pytest.fixture
 def gate():
-    return Gate(None, frozenset({"boat.example"}), own_name="Laptop.fritz.box")
+    return AccessPolicy(None, frozenset({"boat.example"}), own_name="Laptop.fritz.box")
 
 
 @pytest.fixture
 def locked():
-    return Gate(TOKEN)
+    return AccessPolicy(TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_the_cookie_opens_and_is_not_the_token(locked):
     cookie = locked.cookie()
     assert TOKEN not in cookie
     assert locked.refuse(asked(cookie=f"other=1; {COOKIE}={cookie}")) is None
-    assert Gate("another token, long").cookie() != cookie
+    assert AccessPolicy("another token, long").cookie() != cookie
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_websocket_of_a_foreign_page_is_refused(gate):
 
 def listening(path="/cockpit", token=None, **headers):
     given = {"host": "127.0.0.1:8780"} | headers
-    return Asker("WEBSOCKET", path, given, token)
+    return RequestInfo("WEBSOCKET", path, given, token)
 
 
 @pytest.mark.parametrize(

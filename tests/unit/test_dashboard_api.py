@@ -5,19 +5,19 @@ import json
 import re
 
 import pytest
-from dashboards import LONG_AGO, incoming, info, result, session, status
 from fastapi import APIRouter
 from fastapi.testclient import TestClient
 from openapi_spec_validator import validate
 
-from broker.clock import SystemClock
-from topside_agent.dashboard import stream
-from topside_agent.dashboard.api import served
-from topside_agent.dashboard.app import make_app
-from topside_agent.dashboard.assets import FOLDER
-from topside_agent.dashboard.settings import DashboardSettings
-from topside_agent.dashboard.stream import EventStream, Feed
-from topside_agent.dashboard.subscriber import Subscriber
+from runtime.clock import SystemClock
+from tests.unit.dashboards import LONG_AGO, incoming, info, result, session, status
+from tidesync.dashboard import stream
+from tidesync.dashboard.api import served
+from tidesync.dashboard.app import make_app
+from tidesync.dashboard.assets import FOLDER
+from tidesync.dashboard.settings import DashboardSettings
+from tidesync.dashboard.stream import EventStream, Feed
+from tidesync.dashboard.subscriber import Subscriber
 
 TOKEN = "a token long enough"
 EVIL = "<script>alert(1)</script>"

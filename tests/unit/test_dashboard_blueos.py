@@ -6,13 +6,13 @@ from typing import Any
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from broker.clock import SystemClock
-from broker.version import VERSION
-from topside_agent.dashboard.access import Asker
-from topside_agent.dashboard.app import make_app
-from topside_agent.dashboard.assets import FOLDER
-from topside_agent.dashboard.settings import DashboardSettings
-from topside_agent.dashboard.subscriber import Subscriber
+from runtime.clock import SystemClock
+from runtime.version import VERSION
+from tidesync.dashboard.access import RequestInfo
+from tidesync.dashboard.app import make_app
+from tidesync.dashboard.assets import FOLDER
+from tidesync.dashboard.settings import DashboardSettings
+from tidesync.dashboard.subscriber import Subscriber
 
 TOKEN = "a token long enough"
 
@@ -131,5 +131,5 @@ def test_the_address_of_the_socket_carries_what_opens_it():
     found = locked.get("/api/cockpit", headers={"authorization": f"Bearer {TOKEN}"}).json()["websocket"]
     assert TOKEN not in found
     token = found.removeprefix("cockpit?token=")
-    asker = Asker("WEBSOCKET", "/cockpit", {"host": "192.168.2.2:8780"}, token)
+    asker = RequestInfo("WEBSOCKET", "/cockpit", {"host": "192.168.2.2:8780"}, token)
     assert locked.app.state.served.gate.refuse(asker) is None

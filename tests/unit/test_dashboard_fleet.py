@@ -1,14 +1,14 @@
 """What the dashboard knows of the fleet: never more certain, never more current than what it heard."""
 
 import pytest
-from dashboards import AHEAD, LONG_AGO, S, event, info, letter, result, session, status_letter
 
 from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.topics import Topic
-from topside_agent.dashboard import fleet as fleets
-from topside_agent.dashboard.fleet import Fleet
-from topside_agent.dashboard.sessions import MOST_SESSIONS
+from tests.unit.dashboards import AHEAD, LONG_AGO, S, event, info, letter, result, session, status_letter
+from tidesync.dashboard import fleet as fleets
+from tidesync.dashboard.fleet import Fleet
+from tidesync.dashboard.sessions import MOST_SESSIONS
 
 
 @pytest.fixture

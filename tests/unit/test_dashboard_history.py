@@ -2,10 +2,9 @@
 
 from math import isnan
 
-from dashboards import result
-
-from topside_agent.dashboard.history import COARSE_POINTS, FINE_POINTS, MOST_INCIDENTS, History
-from topside_agent.dashboard.ring import Ring
+from tests.unit.dashboards import result
+from tidesync.dashboard.history import COARSE_POINTS, FINE_POINTS, MOST_INCIDENTS, History
+from tidesync.dashboard.ring import Ring
 
 
 def filled(seconds, per_second=1, **fields):

@@ -3,11 +3,11 @@
 import pytest
 from pydantic import ValidationError
 
-from broker.clock import SystemClock
+from runtime.clock import SystemClock
 from tidesync.__main__ import run
-from topside_agent.dashboard.agent import DashboardAgent
-from topside_agent.dashboard.errors import TokenNeededError
-from topside_agent.dashboard.settings import DashboardSettings
+from tidesync.dashboard.agent import DashboardAgent
+from tidesync.dashboard.errors import TokenNeededError
+from tidesync.dashboard.settings import DashboardSettings
 
 SECRET = "sea-slug-sea-slug"
 

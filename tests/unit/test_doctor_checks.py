@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from broker.clock import SLEW_LIMIT_PPM
 from broker.errors import CredentialsError
 from broker.settings import ConnectionSettings
-from broker.version import VERSION
+from runtime.clock import SLEW_LIMIT_PPM
+from runtime.version import VERSION
 from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
 from tidesync.doctor import (
@@ -24,8 +24,8 @@ from tidesync.doctor import (
 )
 from tidesync.doctor.bursts import Burst, judged
 from tidesync.doctor.clock_checks import Daemon
-from tidesync.doctor.rehearsal import Outcome
-from tidesync.doctor.rehearsal import judged as exchange_judged
+from tidesync.doctor.self_test import Outcome
+from tidesync.doctor.self_test import judged as exchange_judged
 from tidesync.doctor.settings import DoctorSettings
 from tidesync.doctor.visit import Seen
 from tidesync.fleet.rows import Row

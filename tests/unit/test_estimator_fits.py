@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topside_agent.estimator.fits import Fits
-from topside_agent.estimator.ladder import History
 from topside_agent.estimator.lines import Windows, widest_lines
+from topside_agent.estimator.window_set import History
 
 STEEPEST = 200e3
 SPANS = [4, 6, 8, 16, 30]

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from topside_agent.estimator.known_drift import KnownDriftFit
 from topside_agent.estimator.lines import Windows, widest_lines
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.shift import ShiftWatch
-from topside_agent.estimator.steady import Steady
-from topside_agent.estimator.window import Line, Memory, disagreement, expected
+from topside_agent.estimator.step_detector import ShiftWatch
+from topside_agent.estimator.window import Line, WindowErrors, disagreement, expected
 
 
 def windows(rng, rows, blocks, drift=18e3):
@@ -54,7 +54,7 @@ def test_a_measured_window_is_believed():
 
 
 def test_what_was_seen_is_forgotten():
-    memory = Memory(EstimatorSettings())
+    memory = WindowErrors(EstimatorSettings())
     memory.take(0, 100.0, 0.0)
     memory.forget(600)
     memory.take(0, 0.0, 0.0)
@@ -62,7 +62,7 @@ def test_what_was_seen_is_forgotten():
 
 
 def test_u95_is_larger_until_the_clocks_have_been_watched_for_a_while():
-    memory = Memory(EstimatorSettings())
+    memory = WindowErrors(EstimatorSettings())
     assert memory.unseasoned(600.0) == 11.0
     for _ in range(300):
         memory.take(0, 1.0, 0.0)
@@ -77,7 +77,7 @@ def test_a_carried_line_is_the_less_sure_the_further():
 
 
 def test_along_a_known_drift_the_middle_needs_no_window():
-    steady = Steady(18e3, 0.0)
+    steady = KnownDriftFit(18e3, 0.0)
     for at_s in (0.0, 1.0, 2.0):
         steady.add(at_s, 18e3 * at_s + 1e6, at_s + 0.1, 18e3 * (at_s + 0.1) - 1e6)
     assert steady.line(2.1, None).offset == pytest.approx(18e3 * 2.1)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from broker.clock import Reading
+from runtime.clock import Reading
 from schemas.exchange import Exchange
 from schemas.messages import Pong
-from topside_agent.exchanger import Exchanger, Refused
+from topside_agent.measuring.exchanger import Exchanger, Refused
 
 MS = 1_000_000
 D = 1_700_000_000 * 10**9  # topside's realtime − raw

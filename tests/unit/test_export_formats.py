@@ -10,15 +10,15 @@ import pytest
 from mcap.reader import make_reader
 from pyarrow import parquet
 from pyxdf.pyxdf import _clock_sync
-from test_correction_session import log
-from tracks import MS, S, row, stepped
+from tests.unit.test_correction_session import log
 
+from tests.unit.tracks import MS, S, row, stepped
 from tidesync.__main__ import run
-from topside_agent.export.binary import write_mcap, write_parquet
-from topside_agent.export.meaning import FIELDS, NOTES
-from topside_agent.export.text import write_csv, write_xdf_offsets
-from topside_agent.recorder.closing import COLUMNS
-from topside_agent.recorder.journal import lines_of
+from tidesync.sessions.export.binary import write_mcap, write_parquet
+from tidesync.sessions.export.meaning import FIELDS, NOTES
+from tidesync.sessions.export.text import write_csv, write_xdf_offsets
+from tidesync.sessions.recorder.closing import COLUMNS
+from tidesync.sessions.recorder.journal import lines_of
 
 ROWS, TRUTH = stepped(3 * S)
 MARKED = row(300, 0, 2, state="ambiguous")._replace(u95_ns=None)

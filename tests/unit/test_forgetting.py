@@ -2,10 +2,10 @@
 
 import pytest
 
-from broker.clock import Reading
+from runtime.clock import Reading
 from schemas.instants import utc_from_ns
 from schemas.messages import OffsetResult
-from tidesync.commands.forget import _complaint
+from tidesync.cli.forget import _complaint
 from tidesync.fleet.forgetting import presence
 
 S = 1_000_000_000

@@ -9,12 +9,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from broker.clock import Reading, SystemClock
+from runtime.clock import Reading, SystemClock
 from schemas.metadata import SensorTimeSync
 from tidesync.__main__ import run
-from topside_agent import http_get
-from topside_agent.handshake import judge, of_got
-from topside_agent.http_get import Answer, Failure, Got, InvalidUrlError, get, parse_url
+from topside_agent.http_fallback import http_get
+from topside_agent.http_fallback.handshake import from_response, judge
+from topside_agent.http_fallback.http_get import (
+    Answer,
+    Failure,
+    InvalidUrlError,
+    TimedResponse,
+    get,
+    parse_url,
+)
 
 MS = 1_000_000
 T1 = 1_777_636_800_000 * MS
@@ -128,8 +135,8 @@ def test_the_exchange_holds_the_pis_stamp_and_admits_what_http_does_not_tell():
 
 
 def test_a_step_of_this_computers_clock_meanwhile_does_not_count_as_round_trip():
-    got = Got(Failure("timeout", ""), Reading(1000, 0, 0), Reading(3000, 10**12, 0))
-    assert of_got(got).rtt_ns == 2000
+    got = TimedResponse(Failure("timeout", ""), Reading(1000, 0, 0), Reading(3000, 10**12, 0))
+    assert from_response(got).rtt_ns == 2000
 
 
 @pytest.mark.parametrize(
@@ -212,7 +219,7 @@ def pi_now(ahead_ns=0):
 
 
 def asked(url, timeout_s=5.0):
-    return of_got(get(parse_url(url), SystemClock(), timeout_s))
+    return from_response(get(parse_url(url), SystemClock(), timeout_s))
 
 
 def test_a_good_answer_over_a_socket_holds_the_truth(capsys):

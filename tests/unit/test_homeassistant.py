@@ -5,11 +5,11 @@ import re
 
 import jsonschema
 import pytest
-from told_metrics import RESULT
 
 from schemas import topics
 from schemas.messages import OffsetResult
-from topside_agent.homeassistant import HomeAssistant, discovery
+from tests.unit.metric_examples import RESULT
+from topside_agent.integrations.homeassistant import HomeAssistant, discovery
 from topside_agent.settings import TopsideSettings
 
 SETTINGS = TopsideSettings(topside="laptop", homeassistant_discovery=True)

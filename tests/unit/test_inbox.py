@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from broker.clock import Reading
 from broker.connection import Incoming
 from broker.inbox import Inbox
+from runtime.clock import Reading
 
 S = 1_000_000_000
 

@@ -4,10 +4,10 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from results import offset_result
 
 from schemas.metadata import DriftModel, SessionBlock, SessionFiles, iso_ms, sensor_entry
-from topside_agent.recorder.metadata import NotMetadataError, Part, block_of, merge, parse, render
+from tests.results import offset_result
+from tidesync.sessions.recorder.metadata import NotMetadataError, Part, block_of, merge, parse, render
 
 STARTED = datetime(2026, 5, 1, 12, 0, 0, 999_999, tzinfo=UTC)
 NOW = datetime(2026, 5, 1, 12, 0, 1, 123_999, tzinfo=UTC)

@@ -4,15 +4,15 @@ import shutil
 import subprocess
 
 import pytest
-import told_metrics as told
+from tests.unit import metric_examples as examples
 from prometheus_client.parser import text_string_to_metric_families
 
-from broker.exposition import exposition, make_registry
 from pi_agent.metrics import pi_families
+from runtime.exposition import exposition, make_registry
 from schemas.messages import OffsetResult
-from topside_agent.measurement import Measurement
+from tidesync.sessions.recorder.metrics import MOST_SESSIONS
+from topside_agent.measuring.measurement import Measurement
 from topside_agent.metrics import MOST_VEHICLES
-from topside_agent.recorder.metrics import MOST_SESSIONS
 from topside_agent.settings import TopsideSettings
 
 
@@ -20,7 +20,7 @@ def samples(families):
     """Value by (name, labels), as a scraper reads it."""
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(told.text_of(families))
+        for family in text_string_to_metric_families(examples.text_of(families))
         for sample in family.samples
     }
 
@@ -30,7 +30,7 @@ def values(families, name):
 
 
 def test_a_result_is_told_in_base_units():
-    families = told.topside()
+    families = examples.topside()
     wanted = {
         "tidesync_offset_seconds": -0.1503,
         "tidesync_offset_lower_seconds": -0.1507,
@@ -52,20 +52,20 @@ def test_a_result_is_told_in_base_units():
 def test_one_state_is_and_the_others_are_not():
     states = {
         dict(labels)["state"]: value
-        for (name, *labels), value in samples(told.topside()).items()
+        for (name, *labels), value in samples(examples.topside()).items()
         if name == "tidesync_state"
     }
     assert states == {"acquiring": 0, "locked": 1, "holdover": 0, "stale": 0, "unsynced": 0}
 
 
 def test_what_is_not_known_is_absent_and_never_zero():
-    nothing = told.RESULT.model_copy(
+    nothing = examples.RESULT.model_copy(
         update=dict.fromkeys(
             (name for name in OffsetResult.model_fields if name.endswith(("_ms", "_ppm"))), None
         )
         | {"state": "unsynced"}
     )
-    families = told.topside(told.standing(result=nothing, last_exchange_age_s=None))
+    families = examples.topside(examples.standing(result=nothing, last_exchange_age_s=None))
     names = {name for name, *_ in samples(families)}
     assert not {
         name for name in names if name.startswith(("tidesync_offset", "tidesync_max", "tidesync_u95"))
@@ -76,20 +76,20 @@ def test_what_is_not_known_is_absent_and_never_zero():
         "tidesync_delay_min_seconds",
     }
     assert "tidesync_recorder_free_bytes" not in {
-        name for name, *_ in samples(told.recorder(free_bytes=None))
+        name for name, *_ in samples(examples.recorder(free_bytes=None))
     }
-    assert not values(pi_families(told.health(last_ping_age_s=None)), "tidesync_last_ping_age_seconds")
+    assert not values(pi_families(examples.health(last_ping_age_s=None)), "tidesync_last_ping_age_seconds")
 
 
 def test_a_result_that_is_no_longer_renewed_is_not_told_nor_its_state():
-    families = told.topside(told.standing(current=False))
+    families = examples.topside(examples.standing(current=False))
     names = {name for name, *_ in samples(families)}
     assert not names & {"tidesync_offset_seconds", "tidesync_max_error_seconds", "tidesync_state"}
     assert "tidesync_last_exchange_age_seconds" in names
 
 
 def test_a_vehicle_that_was_never_heard_is_unsynced():
-    families = told.topside(told.standing(result=None, last_exchange_age_s=None, current=False))
+    families = examples.topside(examples.standing(result=None, last_exchange_age_s=None, current=False))
     found = {key for key, value in samples(families).items() if key[0] == "tidesync_state" and value}
     assert [dict(labels)["state"] for _, *labels in found] == ["unsynced"]
 
@@ -97,39 +97,39 @@ def test_a_vehicle_that_was_never_heard_is_unsynced():
 def test_delays_are_counted_up_to_each_bound():
     buckets = {
         dict(labels)["le"]: value
-        for (name, *labels), value in samples(told.topside()).items()
+        for (name, *labels), value in samples(examples.topside()).items()
         if name == "tidesync_exchange_delay_seconds_bucket"
     }
     assert (buckets["0.0001"], buckets["0.0002"], buckets["0.5"], buckets["+Inf"]) == (2, 3, 3, 4)
-    assert values(told.topside(), "tidesync_exchange_delay_seconds_count") == [4]
-    assert values(told.topside(), "tidesync_exchange_delay_seconds_sum") == [pytest.approx(0.700290001)]
+    assert values(examples.topside(), "tidesync_exchange_delay_seconds_count") == [4]
+    assert values(examples.topside(), "tidesync_exchange_delay_seconds_sum") == [pytest.approx(0.700290001)]
 
 
 def test_a_flood_of_names_makes_a_bounded_number_of_series():
-    many = [told.standing(f"rov{number}") for number in range(MOST_VEHICLES + 7)]
-    families = told.topside(*many)
+    many = [examples.standing(f"rov{number}") for number in range(MOST_VEHICLES + 7)]
+    families = examples.topside(*many)
     assert len(values(families, "tidesync_offset_seconds")) == MOST_VEHICLES
     assert values(families, "tidesync_vehicles") == [MOST_VEHICLES + 7]
     assert values(families, "tidesync_vehicles_not_shown") == [7]
     assert samples(families)[("tidesync_offset_seconds", ("topside", "laptop"), ("vehicle", "rov0"))]
 
-    vehicles = [told.recorded(f"rov{number}") for number in range(400)]
-    sessions = [told.session(f"s{number}", vehicles) for number in range(MOST_SESSIONS + 5)]
-    families = told.recorder(*sessions)
+    vehicles = [examples.recorded(f"rov{number}") for number in range(400)]
+    sessions = [examples.session(f"s{number}", vehicles) for number in range(MOST_SESSIONS + 5)]
+    families = examples.recorder(*sessions)
     assert len(values(families, "tidesync_recorder_exchanges_total")) == 500
     assert len(values(families, "tidesync_recorder_alarm")) == MOST_SESSIONS
     assert values(families, "tidesync_recorder_sessions") == [MOST_SESSIONS + 5]
 
 
 def test_a_session_that_has_ended_has_no_lag():
-    families = told.recorder(told.session(recording=False))
+    families = examples.recorder(examples.session(recording=False))
     names = {name for name, *_ in samples(families)}
     assert "tidesync_recorder_exchanges_total" in names
     assert not {name for name in names if name.endswith(("lag_seconds", "age_seconds"))}
 
 
 def test_a_scraper_that_asks_for_openmetrics_gets_it():
-    registry = make_registry(told.topside)
+    registry = make_registry(examples.topside)
     text, content_type = exposition(registry, "application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
     assert text.endswith(b"# EOF\n")
@@ -141,7 +141,7 @@ def test_each_scrape_asks_anew():
 
     def collect():
         asked.append(1)
-        return told.topside()
+        return examples.topside()
 
     registry = make_registry(collect)
     assert not asked
@@ -157,7 +157,7 @@ def test_prometheus_finds_nothing_to_criticise_in_names_types_and_help(number):
         pytest.skip("promtool (Debian's prometheus) is not installed")
     checked = subprocess.run(
         [promtool, "check", "metrics"],
-        input=told.all_texts()[number],
+        input=examples.all_texts()[number],
         capture_output=True,
         text=True,
         check=False,

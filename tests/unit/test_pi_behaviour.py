@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.clock import Reading, SimulatedClock, Step, read
 from broker.connection import Incoming, Outgoing
 from pi_agent import agent as agent_module
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
-from pi_agent.watch import ClockChange
+from runtime.clock import Reading, SimulatedClock, Step, read
+from runtime.clock_watch import ClockChange
 from schemas.messages import Event, Info, Pong
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from broker.clock import SystemClock
-from broker.version import VERSION
 from pi_agent.health import Health
 from pi_agent.http_service import make_app
 from pi_agent.page import page
+from runtime.clock import SystemClock
+from runtime.version import VERSION
 
 # BlueOS: core/services/helper/main.py, ServiceMetadata (its optional keys with their types), and the docs'
 # "Web Interface (HTTP Server)"; mdi names: pictogrammers.com/library/mdi.

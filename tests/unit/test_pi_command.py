@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.clock import Clock, SimulatedClock, Step, SystemClock
+from runtime.clock import Clock, SimulatedClock, Step, SystemClock
 from tidesync.__main__ import run
-from tidesync.commands import pi
+from tidesync.cli import pi
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +88,6 @@ def test_a_port_that_is_set_anywhere_is_wanted(monkeypatch: pytest.MonkeyPatch, 
 
 def test_the_agent_starts_without_loading_the_web_libraries() -> None:
     heavy = {"fastapi", "uvicorn", "numpy", "asyncio"}
-    script = f"import sys, tidesync.commands.pi; print({heavy} & set(sys.modules))"
+    script = f"import sys, tidesync.cli.pi; print({heavy} & set(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "set()"

@@ -12,13 +12,13 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from broker.clock import SimulatedClock, SystemClock
 from pi_agent.errors import HttpUnavailableError
 from pi_agent.health import Health
 from pi_agent.http import router, time_reply
 from pi_agent.http_service import make_app
 from pi_agent.http_thread import open_listener
 from pi_agent.settings import PiSettings
+from runtime.clock import SimulatedClock, SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

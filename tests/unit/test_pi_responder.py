@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from broker.clock import Reading, SimulatedClock, Step, read
 from pi_agent.responder import Answerer, answer
+from runtime.clock import Reading, SimulatedClock, Step, read
 from schemas.messages import Ping, Pong
 
 PING = Ping(seq=17, nonce="9f1c000000000000", origin_ns=1_777_636_800_123_456_789)

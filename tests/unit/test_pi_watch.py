@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from broker.clock import Reading, SimulatedClock, Step, SystemClock
-from pi_agent import kernel_clock
-from pi_agent.watch import ClockChange, ClockWatch, ClockWatcher, watch_machine
+from runtime import kernel_clock
+from runtime.clock import Reading, SimulatedClock, Step, SystemClock
+from runtime.clock_watch import ClockChange, ClockWatch, ClockWatcher, watch_machine
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -175,7 +175,7 @@ class Notice:
 
 
 def test_a_notice_ends_the_wait_and_is_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pi_agent.watch.POLL_S", 60.0)  # the test's own time limit would end it
+    monkeypatch.setattr("runtime.clock_watch.POLL_S", 60.0)  # the test's own time limit would end it
     notice = Notice()
     watcher = ClockWatcher(FastBase(), lambda _: None, notice=notice)
     watcher.wait()
@@ -184,7 +184,7 @@ def test_a_notice_ends_the_wait_and_is_acknowledged(monkeypatch: pytest.MonkeyPa
 
 
 def test_stopping_ends_the_wait_and_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pi_agent.watch.POLL_S", 60.0)
+    monkeypatch.setattr("runtime.clock_watch.POLL_S", 60.0)
     watcher = watch_machine(SystemClock(), lambda _: None)
     watcher.start()
     watcher.stop()

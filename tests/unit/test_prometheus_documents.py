@@ -8,14 +8,14 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import told_metrics as told
+from tests.unit import metric_examples as examples
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parents[2]
-ALERTS = ROOT / "docs" / "prometheus" / "alerts.yml"
+ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 ALERTS_TEST = Path(__file__).with_name("alerts_test.yml")
-DASHBOARD = json.loads((ROOT / "docs" / "grafana" / "tidesync.json").read_text(encoding="utf-8"))
+DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "tidesync.json").read_text(encoding="utf-8"))
 METRICS_PAGE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 RULES = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 TARGETS = [(panel["title"], target) for panel in DASHBOARD["panels"] for target in panel["targets"]]
@@ -24,7 +24,7 @@ BUILT_IN = {"__rate_interval", "__range", "__interval"}
 
 LABELS = {
     sample.name: set(sample.labels)
-    for text in told.all_texts()
+    for text in examples.all_texts()
     for family in text_string_to_metric_families(text)
     for sample in family.samples
 } | {"up": {"job", "instance"}}
@@ -141,11 +141,13 @@ def test_the_shape_refuses_what_grafana_would():
 
 
 def test_the_page_about_metrics_names_every_family_and_no_other():
-    families = {family.name for text in told.all_texts() for family in text_string_to_metric_families(text)}
+    families = {
+        family.name for text in examples.all_texts() for family in text_string_to_metric_families(text)
+    }
     told_of = set(re.findall(r"^\| `(tidesync_\w+)`", METRICS_PAGE, re.MULTILINE))
     types = {
         family.name: family.type
-        for text in told.all_texts()
+        for text in examples.all_texts()
         for family in text_string_to_metric_families(text)
     }
     expected = {f"{name}_total" if types[name] == "counter" else name for name in families}

@@ -3,14 +3,14 @@
 import json
 
 import pytest
-from test_metadata_merge import NOW, part
-from test_recorder_session import at, recording
+from tests.unit.test_metadata_merge import NOW, part
+from tests.unit.test_recorder_session import at, recording
 
 from schemas.metadata import FILE_NAME
-from topside_agent.recorder import files, json_text
-from topside_agent.recorder.metadata import NotMetadataError, merge, parse, render
-from topside_agent.recorder.session import Session
-from topside_agent.recorder.store import SessionStore
+from tidesync.sessions.recorder import files, json_text
+from tidesync.sessions.recorder.metadata import NotMetadataError, merge, parse, render
+from tidesync.sessions.recorder.session import Session
+from tidesync.sessions.recorder.store import SessionStore
 
 FUSION = r"""{
     "status": "complete",

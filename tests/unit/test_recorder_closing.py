@@ -1,13 +1,13 @@
 """The end of a session: the consumer's drift model and offsets.csv from a smoothed track."""
 
 import pytest
-from test_recorder_session import EPOCH_S, S, exchange
+from tests.unit.test_recorder_session import EPOCH_S, S, exchange
 
+from tidesync.sessions.recorder import closing
+from tidesync.sessions.recorder.ending import Summary
+from tidesync.sessions.recorder.journal import lines_of
 from topside_agent.estimator import Row, Track
 from topside_agent.estimator.order import in_order
-from topside_agent.recorder import closing
-from topside_agent.recorder.ending import Summary
-from topside_agent.recorder.journal import lines_of
 
 MS = 1_000_000
 MINUTE_NS = 60_000_000_000

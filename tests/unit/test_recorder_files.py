@@ -5,14 +5,14 @@ import json
 import os
 
 import pytest
-from test_recorder_session import at, exchange, recording, step
+from tests.unit.test_recorder_session import at, exchange, recording, step
 
 from schemas.instants import utc_from_ns
-from topside_agent.recorder import files
-from topside_agent.recorder.errors import RefusedError, UnusableRootError
-from topside_agent.recorder.journal import decode_exchanges, is_exchange, lines_of
-from topside_agent.recorder.session import Session
-from topside_agent.recorder.store import SessionStore
+from tidesync.sessions.recorder import files
+from tidesync.sessions.recorder.errors import RefusedError, UnusableRootError
+from tidesync.sessions.recorder.journal import decode_exchanges, is_exchange, lines_of
+from tidesync.sessions.recorder.session import Session
+from tidesync.sessions.recorder.store import SessionStore
 
 LINES = [exchange(seq, seq) for seq in range(3)]
 NOW = at(100)

@@ -1,10 +1,10 @@
 """A session that is being recorded, from messages to files, with the time told: above all, its end."""
 
 import pytest
-from test_recorder_session import at, exchange, recording
+from tests.unit.test_recorder_session import at, exchange, recording
 
-from topside_agent.recorder.live import LiveSession
-from topside_agent.recorder.settings import RecorderSettings
+from tidesync.sessions.recorder.live import LiveSession
+from tidesync.sessions.recorder.settings import RecorderSettings
 
 
 @pytest.fixture

@@ -3,18 +3,18 @@
 from datetime import UTC, datetime
 
 import pytest
-from test_metadata_merge import nothing, result
+from tests.unit.test_metadata_merge import nothing, result
 
-from broker.clock import Reading
+from runtime.clock import Reading
 from schemas.exchange import Exchange
 from schemas.messages import Event, StartCommand
 from schemas.metadata import RESERVED_SENSORS
-from topside_agent.recorder import desk
-from topside_agent.recorder.directory import Directory
-from topside_agent.recorder.ending import Closing
-from topside_agent.recorder.errors import RefusedError
-from topside_agent.recorder.recording import Recording
-from topside_agent.recorder.session import Session
+from tidesync.sessions.recorder import command_rules as desk
+from tidesync.sessions.recorder.directory import Directory
+from tidesync.sessions.recorder.ending import Closing
+from tidesync.sessions.recorder.errors import RefusedError
+from tidesync.sessions.recorder.recording import Recording
+from tidesync.sessions.recorder.session import Session
 
 S = 1_000_000_000
 EPOCH_S = 1_777_636_800

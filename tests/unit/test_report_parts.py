@@ -7,21 +7,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
-from test_recorder_session import exchange
+from tests.unit.test_recorder_session import exchange
 
 from schemas.exchange import HTTP_METHOD
 from tidesync.__main__ import run
+from tidesync.sessions.recorder.journal import lines_of
+from tidesync.sessions.report import units
+from tidesync.sessions.report.build import build
+from tidesync.sessions.report.coverage import Stretch, coverage
+from tidesync.sessions.report.figures import figure
+from tidesync.sessions.report.numbers import numbers
+from tidesync.sessions.report.page import Section, page
+from tidesync.sessions.report.series import Curve, envelope, joined, slopes_ppm, thinned, unbroken
+from tidesync.sessions.report.session import load
+from tidesync.sessions.report.verdict import outside, verdict
 from topside_agent.estimator import EstimatorSettings, Row, Segment, Track
-from topside_agent.recorder.journal import lines_of
-from topside_agent.report import units
-from topside_agent.report.build import build
-from topside_agent.report.coverage import Stretch, coverage
-from topside_agent.report.figures import figure
-from topside_agent.report.numbers import numbers
-from topside_agent.report.page import Section, page
-from topside_agent.report.series import Curve, envelope, joined, slopes_ppm, thinned, unbroken
-from topside_agent.report.session import load
-from topside_agent.report.verdict import outside, verdict
 
 US = 1_000
 MS = 1_000_000

@@ -2,11 +2,10 @@
 
 from datetime import UTC, datetime
 
-from dashboards import S, session
-
 from schemas.messages import StopCommand
 from schemas.names import session_name
-from topside_agent.session_request import SessionRequest, session_name_at, session_names_at, strangers
+from tests.unit.dashboards import S, session
+from tidesync.sessions.request import SessionRequest, session_name_at, session_names_at, strangers
 
 
 def request():

@@ -5,10 +5,10 @@ import sys
 import click
 import pytest
 
-import tidesync.commands.topside
+import tidesync.cli.topside
+from broker.account_name import warn_of_other_name
 from broker.errors import PasswordFileError
 from tidesync.__main__ import COMMANDS, run
-from tidesync.running.other_name import warn_of_other_name
 from tidesync.settings import file_defaults, with_settings
 from topside_agent.settings import TopsideSettings
 
@@ -32,7 +32,7 @@ def loaded(monkeypatch):
     def command(settings):
         seen.append(settings)
 
-    monkeypatch.setattr(tidesync.commands.topside, "command", command)
+    monkeypatch.setattr(tidesync.cli.topside, "command", command)
 
     def load(*arguments):
         code = run(["topside", *arguments])
@@ -195,7 +195,7 @@ def test_a_file_in_a_folder_that_may_not_be_looked_into_is_one_line(capsys, monk
 @pytest.mark.parametrize("arguments", [["topside", "--rate", "4"], ["topside"], ["session", "start", "x"]])
 def test_a_command_whose_extra_is_missing_has_a_help_and_says_what_to_install(monkeypatch, capsys, arguments):
     command = arguments[0]
-    monkeypatch.delitem(sys.modules, f"tidesync.commands.{command}", raising=False)
+    monkeypatch.delitem(sys.modules, f"tidesync.cli.{command}", raising=False)
     monkeypatch.setattr("tidesync.__main__.importlib.import_module", _without_numpy)
     assert run([command, "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broker.client.stamps import MOST_AGE_NS, ArrivalStamper, KernelStamp
-from broker.clock import Reading, SimulatedClock, earlier, machine_clock, read
+from runtime.clock import Reading, SimulatedClock, earlier, machine_clock, read
 
 US = 1_000
 MS = 1_000_000

@@ -10,9 +10,9 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker.client.late_stamp import WIDTH, LatePacket, LateStamp, with_room
+from broker.client.one_step import WIDTH, LatePacket, OneStepTimestamp, with_room
+from broker.client.paho_compat import client_class
 from broker.client.plain import PlainClient
-from broker.client.rehearsal import client_class
 from broker.client.stamping import StampingClient
 from broker.client.stamping_socket import StampingSocket
 from broker.client.traffic import Outgoing
@@ -67,8 +67,8 @@ class Ticks:
         return self.now
 
 
-def packet(raw_ns: Ticks, plus_ns: int = 0) -> tuple[LatePacket, LateStamp]:
-    stamp = LateStamp(1, plus_ns)
+def packet(raw_ns: Ticks, plus_ns: int = 0) -> tuple[LatePacket, OneStepTimestamp]:
+    stamp = OneStepTimestamp(1, plus_ns)
     return LatePacket(b"head<" + b"0" * WIDTH + b">", 5, stamp, raw_ns), stamp
 
 
@@ -120,9 +120,9 @@ class Wired:
         self.raw_ns = Ticks()
         self.arrived()
 
-    def publish(self, plus_ns: int = 0, size: int = 0) -> LateStamp:
+    def publish(self, plus_ns: int = 0, size: int = 0) -> OneStepTimestamp:
         payload, position = with_room(json.dumps({"t": 5, "x": "x" * size}).replace(" ", "").encode(), "t")
-        stamp = LateStamp(position, plus_ns)
+        stamp = OneStepTimestamp(position, plus_ns)
         self.client.send([Outgoing("topic", payload, 0, late=stamp)], self.raw_ns)
         return stamp
 
@@ -178,7 +178,7 @@ def test_the_plain_client_sends_the_earlier_stamp_and_hands_none_back() -> None:
     sent = []
     client = PlainClient(CallbackAPIVersion.VERSION2)
     client.publish = lambda *message: sent.append(message)  # type: ignore[method-assign,assignment,misc]
-    stamp = LateStamp(0, 0)
+    stamp = OneStepTimestamp(0, 0)
     client.send([Outgoing("topic", b"5", 0, late=stamp)], Ticks())
     assert (sent, stamp.raw_ns, client.stamps_writes) == ([("topic", b"5", 0, False)], None, False)
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from broker.client.inflight import MOST
 from broker.client.packets import PacketReader, publish_packet, read_publish
 from broker.client.stamping import StampingClient
 from broker.client.stamping_socket import StampingSocket
 from broker.client.stamps import KernelStamp
 from broker.client.traffic import Outgoing
-from broker.client.unacknowledged import MOST
-from broker.client.whole_frames import WholeFrames
+from broker.client.websocket_framer import WebSocketFramer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -193,7 +193,7 @@ class Frames:
 
 def test_a_frame_that_is_taken_in_part_is_finished_before_the_next_begins() -> None:
     frames = Frames()
-    whole = WholeFrames(frames, None)  # type: ignore[arg-type]
+    whole = WebSocketFramer(frames, None)  # type: ignore[arg-type]
     frames.room = 2
     assert whole.send(b"one") == 3
     assert whole.unsent
@@ -208,7 +208,7 @@ def test_a_frame_that_is_taken_in_part_is_finished_before_the_next_begins() -> N
 
 def test_a_frame_that_finds_no_room_at_all_is_taken_and_goes_out_once_there_is() -> None:
     frames = Frames()
-    whole = WholeFrames(frames, None)  # type: ignore[arg-type]
+    whole = WebSocketFramer(frames, None)  # type: ignore[arg-type]
     assert whole.send(b"one") == 3
     assert whole.unsent
     frames.room = 100

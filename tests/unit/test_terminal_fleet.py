@@ -4,21 +4,21 @@ import json
 import re
 
 import pytest
-from results import offset_result
 from rich.console import Console
 
-from broker.clock import Reading
 from broker.connection import Incoming
 from broker.inbox import Letter
+from runtime.clock import Reading
 from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, OffsetResult
+from tests.results import offset_result
 from tidesync.fleet.rows import Fleet
 from tidesync.fleet.tracking import tracking
 from tidesync.fleet.waiting import Patience
 from tidesync.terminal.figures import ago, figure, span
-from tidesync.watch.lines import json_line, plain_line
-from tidesync.watch.view import Scene, draw
+from tidesync.terminal.lines import json_line, plain_line
+from tidesync.terminal.view import Scene, draw
 
 S = 1_000_000_000
 NOON = 1_777_636_800 * S

@@ -9,10 +9,10 @@ import pytest
 
 from schemas.exchange import Exchange
 from schemas.messages import ExchangeBatch
-from topside_agent.backlog import Backlog
 from topside_agent.estimator import Estimate
-from topside_agent.result import Progress, ceil_ms, floor_ms, result_of
-from topside_agent.schedule import Schedule
+from topside_agent.measuring.backlog import Backlog
+from topside_agent.measuring.result import Progress, ceil_ms, floor_ms, result_of
+from topside_agent.measuring.schedule import Schedule
 from topside_agent.settings import TopsideSettings
 
 MS = 1_000_000

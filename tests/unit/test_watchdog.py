@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from broker.loop import Loop
+from runtime.heartbeat import HeartbeatFile, complaint, main
+from runtime.lifecycle import run_until_stopped
+from runtime.loop import Loop
+from runtime.notify import Notifier
+from runtime.watchdog import Patience, Watchdog
 from tidesync.errors import NotSoError
-from tidesync.heartbeat import HeartbeatFile, complaint, main
-from tidesync.running.lifecycle import run_until_stopped
-from tidesync.running.notify import Notifier
-from tidesync.running.watchdog import Patience, Watchdog
 
 S = 1_000_000_000
 
@@ -181,10 +181,10 @@ def test_a_manager_that_is_absent_or_full_does_not_hold_us_up(tmp_path):
 
 _WEDGED = """
 import logging, signal, threading
-from tidesync.running.lifecycle import run_agent
+from runtime.lifecycle import run_agent
 from tidesync.__main__ import run
-from tidesync.logs import configure_logging
-from broker.loop import Loop
+from runtime.logs import configure_logging
+from runtime.loop import Loop
 
 class Agent:
     failure = None
@@ -203,7 +203,7 @@ import tidesync.__main__ as entry
 @click.command("pi")
 def command(): return run_agent(Agent(), None)
 
-import tidesync.commands.pi as pi
+import tidesync.cli.pi as pi
 pi.command = command
 sys.exit(run(["pi"]))
 """
@@ -229,7 +229,7 @@ def test_a_wedged_agent_says_where_its_threads_stand_and_ends_with_1(hold, stop)
     assert ended.returncode == 1
     assert "in stuck_here" in ended.stderr
     if hold == "pass":
-        assert "CRITICAL tidesync.running.watchdog: the network thread has been stuck for" in ended.stderr
+        assert "CRITICAL runtime.watchdog: the network thread has been stuck for" in ended.stderr
         assert "tidesync: the network thread has been stuck for" in ended.stderr.splitlines()[-1]
     assert ("stopped" in ended.stdout) == ("print" in stop)
 

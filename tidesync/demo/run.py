@@ -14,28 +14,28 @@ import platformdirs
 from rich.console import Console
 from rich.live import Live
 
-from broker.clock import SimulatedClock, SystemClock
 from broker.embedded import EmbeddedBroker
 from broker.errors import BrokerUnreachableError
 from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
+from runtime.clock import SimulatedClock, SystemClock
 from schemas.messages import StartCommand, StopCommand
+from tidesync.demo.checker import Checker
 from tidesync.demo.settings import DemoSettings, demo_clock
 from tidesync.demo.table import demo_table
-from tidesync.demo.witness import Witness
 from tidesync.errors import NotSoError
+from tidesync.sessions.recorder.agent import RecorderAgent
+from tidesync.sessions.recorder.settings import RecorderSettings
 from tidesync.terminal.keys import unseen_interrupt
 from topside_agent.agent import TopsideAgent
-from topside_agent.recorder.agent import RecorderAgent
-from topside_agent.recorder.settings import RecorderSettings
 from topside_agent.settings import TopsideSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runtime.lifecycle import Service
     from schemas.messages import SessionState
-    from tidesync.running.lifecycle import Service
 
 _CONNECT_S = 10.0
 _ANSWER_S = 5.0
@@ -89,9 +89,9 @@ class Demo:
         numbers = range(1, self._settings.vehicles + 1)
         return {f"rov{n}": demo_clock(n, self._clock, self._settings.duration) for n in numbers}
 
-    def _start_witness(self, stack: contextlib.ExitStack, url: str) -> Witness:
+    def _start_witness(self, stack: contextlib.ExitStack, url: str) -> Checker:
         interval_s = 1 / TopsideSettings.model_fields["rate"].default
-        witness = Witness(ConnectionSettings(broker=url), self._clock, self._vehicles, interval_s)
+        witness = Checker(ConnectionSettings(broker=url), self._clock, self._vehicles, interval_s)
         stack.callback(witness.connection.stop)
         witness.connection.start()
         if not witness.connection.wait_until_up(_CONNECT_S):
@@ -108,9 +108,9 @@ class Demo:
 
     def _start_dashboard(self, stack: contextlib.ExitStack, url: str) -> str:
         """Serve it, on another port when its own is taken; returns where."""
-        from topside_agent.dashboard.agent import DashboardAgent  # noqa: PLC0415 - FastAPI takes half a second
-        from topside_agent.dashboard.errors import AddressUnusableError  # noqa: PLC0415
-        from topside_agent.dashboard.settings import DashboardSettings  # noqa: PLC0415
+        from tidesync.dashboard.agent import DashboardAgent  # noqa: PLC0415 - FastAPI takes half a second
+        from tidesync.dashboard.errors import AddressUnusableError  # noqa: PLC0415
+        from tidesync.dashboard.settings import DashboardSettings  # noqa: PLC0415
 
         settings = DashboardSettings(broker=url, port=self._settings.dashboard_port)
         try:
@@ -121,7 +121,7 @@ class Demo:
             _start(stack, agent)
         return agent.url
 
-    def _start_session(self, witness: Witness) -> SessionState:
+    def _start_session(self, witness: Checker) -> SessionState:
         sensors = {f"sensor{n}": vehicle for n, vehicle in enumerate(self._vehicles, start=1)}
         sensors["inWater"] = next(iter(self._vehicles))
         request_id = secrets.token_hex(8)
@@ -139,14 +139,14 @@ class Demo:
             raise NotSoError(f"the recorder does not record: {state.error}")
         return state
 
-    def _stop_session(self, witness: Witness) -> SessionState | None:
+    def _stop_session(self, witness: Checker) -> SessionState | None:
         request_id = secrets.token_hex(8)
         witness.command(self._session, StopCommand(request_id=request_id))
         return witness.wait_for_session(
             lambda state: state.request_id == request_id and state.state != "recording", _ANSWER_S
         )
 
-    def _show(self, witness: Witness) -> None:
+    def _show(self, witness: Checker) -> None:
         end = math.inf if self._page else time.monotonic() + self._settings.duration
         with unseen_interrupt(), Live(console=self._console, refresh_per_second=4) as live:
             with contextlib.suppress(KeyboardInterrupt) if self._page else contextlib.nullcontext():
@@ -157,11 +157,11 @@ class Demo:
                     time.sleep(min(_REFRESH_S, left_s))
             live.update(self._table(witness, ""))
 
-    def _table(self, witness: Witness, caption: str) -> Any:
+    def _table(self, witness: Checker, caption: str) -> Any:
         drifts = {vehicle: clock.drift_ppm for vehicle, clock in self._vehicles.items()}
         return demo_table(witness.latest, drifts, "Vehicle clocks, Pi − topside", caption)
 
-    def _outcome(self, witness: Witness, state: SessionState) -> Outcome:
+    def _outcome(self, witness: Checker, state: SessionState) -> Outcome:
         rows = [self._row(witness, vehicle) for vehicle in self._vehicles]
         complaints = [
             f"{bad.result.vehicle}: the truth {bad.true_offset_ms:.4f} ms lay outside "
@@ -177,7 +177,7 @@ class Demo:
         document = {"ok": not complaints, "session": str(folder), "vehicles": rows}
         return Outcome(document, complaints, witness.results)
 
-    def _row(self, witness: Witness, vehicle: str) -> dict[str, Any]:
+    def _row(self, witness: Checker, vehicle: str) -> dict[str, Any]:
         verdict = witness.latest.get(vehicle)
         result = verdict.result if verdict else None
         return {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from broker.clock import Clock, SimulatedClock, Step
 from broker.settings import BrokerUrl
+from runtime.clock import Clock, SimulatedClock, Step
 
 
 class DemoSettings(BaseModel):

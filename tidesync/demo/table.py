@@ -12,7 +12,7 @@ from tidesync.terminal.states import STATE_STYLES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tidesync.demo.witness import Verdict
+    from tidesync.demo.checker import Verdict
 
 
 def demo_table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broker.client.rehearsal import hooks_fault
+from broker.client.paho_compat import hooks_fault
 from broker.errors import CertificateFileError, CredentialsError
 from tidesync.doctor import bursts
 from tidesync.doctor.finding import fail, ok, skipped, warn

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broker.clock import SLEW_LIMIT_PPM, SystemClock, read
-from pi_agent.kernel_clock import clock_synchronized
+from runtime.clock import SLEW_LIMIT_PPM, SystemClock, read
+from runtime.kernel_clock import clock_synchronized
 from tidesync.doctor import chrony
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from broker.clock import Clock
+    from runtime.clock import Clock
     from tidesync.doctor.finding import Finding
 
 _DAEMONS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from broker.errors import CredentialsError
-from broker.version import VERSION
+from runtime.version import VERSION
 from schemas.messages import OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.fleet.rows import Fleet
@@ -14,7 +14,7 @@ from tidesync.terminal.figures import ago, span
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from broker.clock import Reading
+    from runtime.clock import Reading
     from schemas.messages import Info
     from tidesync.doctor.finding import Finding
     from tidesync.doctor.visit import Seen

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broker.version import VERSION
+from runtime.version import VERSION
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from broker.clock import SystemClock, read
 from broker.errors import CredentialsError
+from runtime.clock import SystemClock, read
+from runtime.logs import broker_log_at
 from tidesync.doctor.broker_checks import broker_checks
 from tidesync.doctor.certificate_checks import certificate_checks
 from tidesync.doctor.clock_checks import clock_checks
@@ -15,7 +16,6 @@ from tidesync.doctor.finding import skipped
 from tidesync.doctor.fleet_checks import fleet_checks
 from tidesync.doctor.machine_checks import machine_checks
 from tidesync.doctor.visit import visit
-from tidesync.logs import broker_log_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ def examine(settings: DoctorSettings) -> Iterator[Group]:
 
 def _exchange(settings: DoctorSettings, *, reached: bool, refused: bool) -> Finding:
     try:
-        from tidesync.doctor.rehearsal import exchange_check  # noqa: PLC0415 - numpy is not on every vehicle
+        from tidesync.doctor.self_test import exchange_check  # noqa: PLC0415 - numpy is not on every vehicle
     except ModuleNotFoundError as error:
         missing = f"{error.name} is not installed here"
         return skipped(

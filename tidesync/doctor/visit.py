@@ -9,14 +9,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from broker.clock import Reading, SystemClock
 from broker.connection import Connection, Incoming
 from broker.inbox import Letter
+from runtime.clock import Reading, SystemClock
+from runtime.logs import broker_log_at
 from schemas import topics
 from schemas.base import InvalidMessageError
 from tidesync.doctor.bursts import Burst
 from tidesync.fleet.rows import KINDS
-from tidesync.logs import broker_log_at
 
 if TYPE_CHECKING:
     from broker.errors import BrokerError

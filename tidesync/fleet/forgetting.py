@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from broker.clock import SystemClock
 from broker.connection import Connection, Incoming, Outgoing
 from broker.settings import ConnectionSettings
+from runtime.clock import SystemClock
 from schemas import topics
 from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
 from tidesync.fleet.rows import OLD_S, retained_age_s
-from topside_agent.homeassistant import discovery_topic
+from topside_agent.integrations.homeassistant import discovery_topic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from broker.clock import Reading
+    from runtime.clock import Reading
 
 _QUIET_S = 0.5
 _KINDS = tuple(kind for kind in topics.TOPICS if kind.retain and "{vehicle}" in kind.template)

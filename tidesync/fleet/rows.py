@@ -12,8 +12,8 @@ from schemas.messages import Event, Info, OffsetResult, SessionState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from broker.clock import Reading
     from broker.inbox import Letter
+    from runtime.clock import Reading
     from schemas.topics import TopicKind
 
 OLD_S = 3.5

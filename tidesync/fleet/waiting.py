@@ -10,8 +10,8 @@ from schemas.messages import OffsetResult
 from tidesync.terminal.figures import figure, span
 
 if TYPE_CHECKING:
-    from broker.clock import Reading
     from broker.inbox import Letter
+    from runtime.clock import Reading
 
 FRESH_S = 5.0
 """A result measured within so long by this computer's clock is fresh."""

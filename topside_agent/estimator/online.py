@@ -12,8 +12,8 @@ from topside_agent.estimator.estimate import Added, Estimate
 from topside_agent.estimator.run import Drift, Run
 from topside_agent.estimator.segments import Break, Cut, Seen, break_before, is_late, last_clean
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.shift import ShiftWatch
-from topside_agent.estimator.window import DRIFT_95, Memory
+from topside_agent.estimator.step_detector import ShiftWatch
+from topside_agent.estimator.window import DRIFT_95, WindowErrors
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
@@ -37,7 +37,7 @@ class OffsetEstimator:
     ) -> None:
         """Without `points` only cuts and bounds are kept up; the offset is then the bound's middle."""
         self.settings = settings
-        self._memory = Memory(settings) if points else None
+        self._memory = WindowErrors(settings) if points else None
         self._shifts = ShiftWatch(settings.block_s)
         self.pi_clock_free = False
         self.rejected = 0

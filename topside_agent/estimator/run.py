@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from topside_agent.estimator.blocks import Blocks
 from topside_agent.estimator.bound import Bound, Limits
-from topside_agent.estimator.cells import Cells
-from topside_agent.estimator.ladder import Ladder
-from topside_agent.estimator.steady import Steady
+from topside_agent.estimator.known_drift import KnownDriftFit
+from topside_agent.estimator.midpoints import Cells
 from topside_agent.estimator.window import SHARPNESS, Line
+from topside_agent.estimator.window_set import Ladder
 
 if TYPE_CHECKING:
     from topside_agent.estimator.constraints import Constraint
     from topside_agent.estimator.settings import EstimatorSettings
-    from topside_agent.estimator.shift import ShiftWatch
-    from topside_agent.estimator.window import Memory
+    from topside_agent.estimator.step_detector import ShiftWatch
+    from topside_agent.estimator.window import WindowErrors
 
 _YOUNG_S = 64.0
 """Beyond this age a window's own drift is better than the one from before."""
@@ -49,7 +49,7 @@ class Run:
         settings: EstimatorSettings,
         *,
         pi_clock_free: bool,
-        memory: Memory | None,
+        memory: WindowErrors | None,
         shifts: ShiftWatch,
         drift: Drift | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class Run:
 
     def _begin_steady(self, at_s: float) -> None:
         unknown = Drift(0.0, (self._settings.rate_limit_ppm * 1e3 / 2) ** 2)
-        self._steady: Steady | None = Steady(*(self._drift or unknown))
+        self._steady: KnownDriftFit | None = KnownDriftFit(*(self._drift or unknown))
         self._steady_since_s = at_s
 
     def seconds(self, at_ns: int) -> float:

@@ -11,14 +11,14 @@ import numpy as np
 
 from schemas.exchange import Exchange
 from topside_agent.estimator.backward import backward, block_extremes
-from topside_agent.estimator.centred import Rung, Stretch, centred, fit, pooled
 from topside_agent.estimator.estimate import Estimate
+from topside_agent.estimator.known_drift import KnownDriftFit
 from topside_agent.estimator.lines import Floats, Integers, Windows
 from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.order import in_order
 from topside_agent.estimator.run import Run
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.steady import Steady
+from topside_agent.estimator.smoother_windows import Rung, Stretch, centred, fit, pooled
 from topside_agent.estimator.track import Fed, Feed, Row, Track, in_time, make_row, make_track
 from topside_agent.estimator.window import DRIFT_95
 
@@ -179,7 +179,7 @@ def _fill_short(
     rows = _inside(run, stretch)
     at_s = run.facts.lower_at[rows]
     slope = known[0] if known else float(run.slope[rows][-1])
-    steady = Steady(slope, known[1] if known else (settings.rate_limit_ppm * 1e3 / 2) ** 2)
+    steady = KnownDriftFit(slope, known[1] if known else (settings.rate_limit_ppm * 1e3 / 2) ** 2)
     for facts in zip(*(column[rows].tolist() for column in run.facts), strict=True):
         steady.add(*facts)
     line = steady.line(float(at_s[-1]), (settings.ladder_s[0], shortest) if shortest else None)

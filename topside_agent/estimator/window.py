@@ -80,7 +80,7 @@ def expected(
     return errors
 
 
-class Memory:
+class WindowErrors:
     """The windows' measured errors, exponentially forgotten. It outlives segments: the network stays."""
 
     def __init__(self, settings: EstimatorSettings) -> None:
@@ -123,10 +123,10 @@ class Memory:
         """How many independent windows each mean stands for."""
         return [n * self._block_s / w for n, w in zip(self.counts, self.windows_s, strict=True)]
 
-    def unseasoned(self, season_s: float) -> float:
-        """How much larger u95² must be while the clocks have not been watched for `season_s` yet."""
+    def unseasoned(self, warmup_s: float) -> float:
+        """How much larger u95² must be while the clocks have not been watched for `warmup_s` yet."""
         watched_s = self.counts[0] * self._block_s
-        return 1.0 + min((season_s / max(watched_s, 1.0)) ** 2, _MOST_UNSEASONED)
+        return 1.0 + min((warmup_s / max(watched_s, 1.0)) ** 2, _MOST_UNSEASONED)
 
     def shortest(self) -> tuple[float, float] | None:
         """The shortest window's length (s) and mean squared error (ns²), once that has been measured."""

@@ -1,0 +1,71 @@
+"""A transmit stamp that enters its packet at the last moment: nineteen characters overwritten in place."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, SupportsIndex, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WIDTH = 19
+"""As many digits as the largest 64-bit number has; shorter ones get spaces in front, which JSON allows."""
+
+
+@dataclass(slots=True)
+class OneStepTimestamp:
+    """The number at `position` of a payload, to become RAW + `plus_ns` when the packet goes to the socket."""
+
+    position: int
+    plus_ns: int
+    raw_ns: int | None = None
+    """RAW just before the packet's first byte was handed over; None until then, or if nobody stamped it."""
+
+
+def with_room(payload: bytes, key: str) -> tuple[bytes, int]:
+    """`payload` with the number of its JSON `key` padded to nineteen characters, and where it stands.
+
+    What stands there meanwhile is right as well, only earlier: a packet that nobody stamps tells no lie.
+    """
+    found = _pattern(key).search(payload)
+    if found is None:
+        raise ValueError(f"no number {key!r} to be stamped in {payload[:80]!r}")
+    start, end = found.span(1)
+    return payload[:start] + payload[start:end].rjust(WIDTH) + payload[end:], start
+
+
+@functools.cache
+def _pattern(key: str) -> re.Pattern[bytes]:
+    return re.compile(rb'"%b":(\d+)' % re.escape(key.encode()))
+
+
+class LatePacket(bytearray):
+    """An MQTT packet that paho slices right before each `send`; the slice from its first byte stamps it.
+
+    A packet that could not be sent is sliced from 0 again on a later turn and stamped then; one that was
+    sent in part is sliced further on and keeps its stamp. So the stamp is never later than the departure.
+    """
+
+    def __init__(
+        self, packet: bytes | bytearray, position: int, stamp: OneStepTimestamp, raw_ns: Callable[[], int]
+    ):
+        super().__init__(packet)
+        self._field = slice(position, position + WIDTH)
+        self._stamp = stamp
+        self._raw_ns = raw_ns
+
+    @overload
+    def __getitem__(self, key: SupportsIndex, /) -> int: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> bytearray: ...
+    def __getitem__(self, key: SupportsIndex | slice, /) -> int | bytearray:
+        """The bytes asked for, stamped first when they begin with the packet's first."""
+        if type(key) is slice and key.start == 0:
+            raw_ns = self._raw_ns()
+            number = b"%19d" % (raw_ns + self._stamp.plus_ns)
+            if len(number) == WIDTH:  # else the length of the packet would be wrong
+                self[self._field] = number
+                self._stamp.raw_ns = raw_ns
+        return bytearray.__getitem__(self, key)  # allocates nothing that could set the garbage collector off

@@ -1,0 +1,71 @@
+"""What becomes of a connection that failed, pure: try again after a while, or give up for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broker.backoff import Backoff
+from broker.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from broker.settings import ConnectionSettings
+
+_STEADY_NS = 5_000_000_000
+"""A connection that has stood this long is no sign of trouble when it ends."""
+_SUSPICIOUS = 3
+"""Shorter ones in a row: a broker throws out the one of two programs that share an account or a client id."""
+_REFUSED_CREDENTIALS = {"Bad user name or password", "Not authorized"}
+
+
+class ReconnectPolicy:
+    """Counts one process's attempts at its broker; `name` is its client id where that is a stable one."""
+
+    def __init__(self, settings: ConnectionSettings, name: str | None = None) -> None:
+        self.reconnects = 0
+        self._settings = settings
+        self._name = name
+        self._backoff = Backoff()
+        self._established = False
+        self._refusal: str | None = None
+        self._short_lived = 0
+
+    def refused(self, reason: str) -> None:
+        """The broker answered no."""
+        self._refusal = reason
+
+    def accepted(self) -> None:
+        """The broker answered yes."""
+        self.reconnects += self._established
+        self._established = True
+
+    def ended(self, lasted_ns: int, *, was_up: bool) -> bool:
+        """Note the end of a connection; whether it had stood long enough to forget the trouble before it."""
+        if lasted_ns > _STEADY_NS:
+            self._backoff.reset()
+            self._short_lived = 0
+            return True
+        self._short_lived += was_up
+        return False
+
+    def verdict(self, reason: str) -> CredentialsError | str:
+        """Why to try again, or the failure that does not heal; `reason` is why the connection ended."""
+        refusal, self._refusal = self._refusal, None
+        account = self._settings.account
+        if refusal in _REFUSED_CREDENTIALS and not self._established:
+            return CredentialsError(
+                self._settings.address, account, refusal.lower() + self._without_password()
+            )
+        shared = f"account {account!r}" if account else f"the name {self._name!r}" if self._name else None
+        if self._short_lived >= _SUSPICIOUS and shared:
+            reason += f" again and again (does another program use {shared}? Each needs its own)"
+        return refusal or reason
+
+    def _without_password(self) -> str:
+        settings = self._settings
+        if not settings.account or settings.password is not None or settings.password_file is not None:
+            return ""
+        return "; no password was given (TIDESYNC_PASSWORD or --password-file)"
+
+    def wait_s(self) -> float:
+        """Seconds to wait before the next attempt."""
+        return self._backoff.next_s()

@@ -1,0 +1,1 @@
+"""The tests, by what they need: nothing, simulated time, a broker, containers, a browser."""

@@ -1,0 +1,1 @@
+"""The compose project and the images, on a real engine."""

@@ -1,0 +1,222 @@
+"""The compose project under attack: honest vehicles are measured meanwhile, and every row is judged."""
+
+import json
+import os
+import platform
+import threading
+import time
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from broker.settings import ConnectionSettings
+from tests.containers.fleet import Fleet, FleetWitness
+from tests.containers.raw_mqtt import CONNACK, RawClient, connect
+from tests.deadline import until
+from tests.intruder import Intruder, WitnessOfAll
+
+ACCOUNTS = {"watcher": "dashboard", "viewer": "dashboard", "tablet": "topside", "witness": "operator"}
+"""Made besides those of the project: of these, `witness` may read and write everything."""
+HONEST = ("rov1", "rov3")
+"""Vehicles that are there all the time; rov2 is away while somebody else has its password."""
+
+
+@dataclass
+class Row:
+    """One attack, and what came of it."""
+
+    attack: str
+    by: str
+    verdict: str = ""
+    told: str = ""
+    memory_mb: list[float] = field(default_factory=list)
+    """The broker's: before, at most, after."""
+    cpu_percent: float = 0.0
+    """The broker's, of one core."""
+    seconds: float = 0.0
+    results: int = 0
+    worst_error_ms: float = 0.0
+    worst_bound_ms: float = 0.0
+    states: dict[str, int] = field(default_factory=dict)
+    """Of the honest vehicles' results."""
+
+    def refused(self, told):
+        self.verdict, self.told = "refused", told
+
+    def bounded(self, told):
+        self.verdict, self.told = "bounded", told
+
+
+class Judge(FleetWitness):
+    """Keeps each result with the truth at its instant."""
+
+    def __init__(self, settings, fleet):
+        super().__init__(settings, fleet)
+        self.judged = []
+
+    def _judge(self, result, clock, message):
+        before = self.results
+        super()._judge(result, clock, message)
+        if self.results > before:
+            self.judged.append(self.latest[result.vehicle])
+
+
+class AttackBench:
+    """One compose project with profile tls, a session that is recorded, and everybody's password."""
+
+    def __init__(self, folder):
+        self.fleet = Fleet(
+            folder, profiles=["tls"], services=["broker", "rov1", "rov2", "rov3", "topside", "recorder"]
+        )
+        self.folder = folder
+        self.rows = []
+        self.passwords = {}
+        self._samples = []
+        self._sampling = threading.Event()
+
+    @property
+    def address(self):
+        return ("127.0.0.1", self.fleet.port)
+
+    @property
+    def tls_address(self):
+        return ("127.0.0.1", self.fleet.tls_port)
+
+    def begin(self):
+        self.fleet.start()
+        self.passwords = {
+            name.removesuffix("/password"): secret for name, secret in self.fleet.secrets().items()
+        }
+        self._add_accounts()
+        settings = ConnectionSettings(
+            broker=self.fleet.url, username="watcher", password=self.passwords["watcher"], keepalive_s=5
+        )
+        self.judge = Judge(settings, self.fleet)
+        self.judge.connection.start()
+        self.witness = WitnessOfAll(self.fleet.url, "witness", self.passwords["witness"])
+        self.witness.subscribe("#", "$SYS/#")
+        self.judge.until_locked(["rov1", "rov2", "rov3"], 60)
+        self.fleet.operator("session", "start", "--mission", "siege", "--name", "siege")
+        self.broker_began = self.broker_start()
+        self._sampling.set()
+        threading.Thread(target=self._sample, daemon=True).start()
+
+    def end(self):
+        self._sampling.clear()
+        if hasattr(self, "judge"):
+            self.judge.connection.stop()
+        if hasattr(self, "witness"):
+            self.witness.end()
+        self.fleet.stop()
+
+    def _add_accounts(self):
+        """In one container: each takes seconds to start."""
+        adding = "; ".join(f"tidesync broker add-{role} {name}" for name, role in ACCOUNTS.items())
+        entry = WitnessOfAll.ACL.replace("$", "\\$") + "topic readwrite \\$SYS/#\n"
+        script = f'set -e; {adding}; printf "%s" "{entry}" >> /mosquitto/config/acl'
+        printed = self.fleet.run("accounts", "sh", "-c", script).stdout.split()
+        self.passwords |= dict(zip(ACCOUNTS, printed, strict=True))
+        self.fleet.container("broker").restart(timeout=3)
+        until(lambda: self.is_let_in("watcher"), 10, "the new accounts")
+
+    def is_let_in(self, name):
+        try:
+            with RawClient(self.address) as client:
+                client.send(connect(name, name, self.passwords.get(name, "x")))
+                return client.wait_for(CONNACK, 3) and client.refusal == 0
+        except OSError:
+            return False
+
+    # Who attacks
+
+    def enter(self, name, **more):
+        return Intruder(self.fleet.url, name, self.passwords[name], **more)
+
+    def raw(self, name, **more):
+        return RawClient(self.address).log_in(name, self.passwords[name], **more)
+
+    # What came of it
+
+    def arrived(self, payload):
+        """The topics on which a message with this payload got through since this was last asked."""
+        return sorted({topic for topic, said, _ in self.witness.since_the_last_mark() if said == payload})
+
+    @contextmanager
+    def unwatched(self):
+        """The witness of all does not listen: it would be one more who has to read a flood."""
+        self.witness.client.unsubscribe("#")
+        try:
+            yield
+        finally:
+            self.witness.heard.clear()
+            self.witness.subscribe("#")
+
+    @contextmanager
+    def attack(self, what, by, *, vehicles=HONEST, flood=False):
+        """Measure and judge one row: `vehicles` must be right throughout, and locked in the end."""
+        row = Row(what, by)
+        first, began = len(self.judge.judged), time.monotonic()
+        before = self._take()
+        with self.unwatched() if flood else nullcontext():
+            yield row
+        assert row.verdict, "an attack without a verdict"
+        after = self._take()
+        row.seconds = time.monotonic() - began
+        row.cpu_percent = 100 * (after[2] - before[2]) / 1e9 / (after[0] - before[0])
+        between = [mb for at, mb, _ in self._samples if before[0] <= at <= after[0]]
+        row.memory_mb = [before[1], max([*between, before[1], after[1]]), after[1]]
+        self.judge.until_locked(vehicles, 45)
+        judged = [one for one in self.judge.judged[first:] if one.result.vehicle in vehicles]
+        self._judge(row, judged, vehicles)
+        self.rows.append(row)
+
+    def _judge(self, row, judged, vehicles):
+        assert [(one.result, one.true_offset_ms) for one in judged if not one.right] == []
+        assert {one.result.vehicle for one in judged} == set(vehicles)
+        assert self.broker_start() == self.broker_began, "the broker died of it"
+        row.results = len(judged)
+        row.worst_error_ms = max(abs(one.result.offset_ms - one.true_offset_ms) for one in judged)
+        row.worst_bound_ms = max(one.result.max_error_ms for one in judged)
+        for one in judged:
+            row.states[one.result.state] = row.states.get(one.result.state, 0) + 1
+        assert set(row.states) <= {"locked", "holdover", "acquiring"}, row.states
+
+    def broker_start(self):
+        return self.fleet.container("broker").attrs["State"]["StartedAt"]
+
+    def health(self, vehicle):
+        """What a vehicle's agent tells of itself."""
+        asked = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9150/health').read().decode())"
+        return json.loads(self.fleet.container(vehicle).exec_run(["python", "-c", asked]).output)
+
+    def figures(self):
+        """Everything that the document is made from."""
+        return {
+            "machine": f"{platform.system()} {platform.release()}, {os.cpu_count()} cores",
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+    def sample(self):
+        """Have the broker's memory looked at now."""
+        self._samples.append(self._take())
+
+    def _sample(self):
+        while self._sampling.wait(0):
+            self.sample()
+            time.sleep(0.25)
+
+    def _take(self):
+        """Now, the broker's memory in MB without the page cache, and its CPU time in ns."""
+        told = self.fleet.engine.api.stats(self.fleet.container("broker").id, stream=False, one_shot=True)
+        memory = told["memory_stats"]
+        cached = memory["stats"].get("inactive_file", memory["stats"].get("total_inactive_file", 0))
+        used = told["cpu_stats"]["cpu_usage"]["total_usage"]
+        return time.monotonic(), (memory["usage"] - cached) / 1e6, used
+
+
+def certificate_files(folder, name, signed):
+    """A certificate and its key as files."""
+    paths = Path(folder) / f"{name}.crt", Path(folder) / f"{name}.key"
+    for path, content in zip(paths, (signed.certificate, signed.key), strict=True):
+        path.write_bytes(content)
+    return paths

@@ -1,0 +1,1 @@
+"""Time is a number: agents and estimator against a known truth."""

@@ -1,0 +1,90 @@
+"""Everything that each agent can tell Prometheus, from counts in which nothing is missing."""
+
+from pi_agent.health import Health
+from pi_agent.metrics import pi_families
+from runtime.exposition import exposition, make_registry
+from runtime.metrics import AgentCounts
+from tests.results import offset_result
+from tidesync.sessions.recorder.counts import RecorderCounts, SessionStanding, VehicleStanding
+from tidesync.sessions.recorder.metrics import recorder_families
+from topside_agent.measuring.counts import Counts, Snapshot, TopsideCounts
+from topside_agent.metrics import topside_families
+
+RESULT = offset_result(
+    offset_ms=-150.3,
+    lower_ms=-150.7,
+    upper_ms=-149.9,
+    max_error_ms=0.4,
+    drift_ppm=-3.5,
+    drift_error_ppm=0.75,
+    delay_min_ms=0.6,
+    segment=1,
+    steps=1,
+)
+
+
+def agent(role="topside"):
+    return AgentCounts(role, broker_connected=True, reconnects=3, dropped={"invalid": 2, "topic": 1})
+
+
+def standing(vehicle="rov1", **changes):
+    counts = Counts()
+    for delay_ns in (90_000, 100_000, 100_001, 700_000_000):
+        counts.accepted(delay_ns)
+    told = {
+        "vehicle": vehicle,
+        "exchanges": 5,
+        "timeouts": 1,
+        "rejected": {"repeated": 2},
+        "delays": counts.delays,
+        "last_exchange_age_s": 0.25,
+        "result": RESULT,
+        "current": True,
+    }
+    return Snapshot(**told | changes)
+
+
+def topside(*standings):
+    return topside_families(TopsideCounts("laptop", agent(), standings or (standing(),)))
+
+
+def health(**changes):
+    told = {
+        "vehicle": "rov1",
+        "version": "1.0.0",
+        "broker": "mqtt://localhost:1883",
+        "broker_connected": True,
+        "broker_problem": None,
+        "uptime_s": 12.5,
+        "reconnects": 0,
+        "pings_answered": 7,
+        "messages_dropped": {"flood": 3},
+        "last_ping_topside": "laptop",
+        "last_ping_age_s": 0.25,
+        "clock_changes": {"step": 1, "suspend": 0},
+        "clock_synchronized": False,
+        "simulated": True,
+    }
+    return Health(**told | changes)
+
+
+def recorded(vehicle="rov1", **changes):
+    told = {"exchanges": 100, "missing": 4, "lost": 3, "gaps": 1, "age_s": 0.5, "lag_s": 0.75}
+    return VehicleStanding(vehicle, **told | changes)
+
+
+def session(name="s1", vehicles=None, **changes):
+    told = {"recording": True, "alarm": False, "waiting": 0, "write_errors": 2}
+    return SessionStanding(name, vehicles=vehicles or [recorded()], **told | changes)
+
+
+def recorder(*sessions, free_bytes=10**9):
+    return recorder_families(RecorderCounts("main", agent("recorder"), free_bytes, sessions or (session(),)))
+
+
+def text_of(families):
+    return exposition(make_registry(lambda: families), None)[0].decode()
+
+
+def all_texts():
+    return [text_of(topside()), text_of(recorder()), text_of(pi_families(health()))]

@@ -1,1 +1,0 @@
-"""What `tidesync broker` can do besides running one: accounts and certificates."""

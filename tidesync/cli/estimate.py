@@ -1,0 +1,175 @@
+"""`tidesync estimate FILE`: offset and drift computed again from recorded exchanges."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from schemas.base import InvalidMessageError
+from schemas.exchange import Exchange
+from schemas.instants import iso_from_ns
+from schemas.names import vehicle_name
+from tidesync.errors import NotSoError, SettingsError
+from tidesync.sessions.recorder import files
+from tidesync.sessions.recorder.closing import table
+from topside_agent.estimator import Estimate, Segment, Track, online, smooth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+Stream = tuple[str, str]
+"""A vehicle and the topside that measured it."""
+
+_MOST_SHOWN = 20
+"""Malformed lines that are shown; all are counted."""
+
+
+@dataclass
+class _Read:
+    """What a file held: its exchanges by stream, in the file's order, and how many lines were no exchange."""
+
+    streams: dict[Stream, list[Exchange]] = field(default_factory=lambda: defaultdict(list))
+    malformed: int = 0
+
+
+@click.command("estimate")
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--track",
+    metavar="OUT.csv",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the offset at every exchange.",
+)
+@click.option(
+    "--online",
+    "as_online",
+    is_flag=True,
+    help="What was knowable at each instant; else what is known afterwards, from both sides.",
+)
+@click.option("--vehicle", metavar="V", help="This vehicle only.")
+def command(*, file: str, as_json: bool, track: Path | None, as_online: bool, vehicle: str | None) -> None:
+    """Compute offset and drift again from recorded exchanges.
+
+    FILE is a session's exchanges.jsonl, one exchange a line; - reads standard input.
+    """
+    wanted = vehicle_name(vehicle) if vehicle is not None else None
+    with click.open_file(file, "rb") as lines:
+        read = _read(lines, wanted)
+    estimate = online if as_online else smooth
+    tracks = {stream: estimate(exchanges) for stream, exchanges in sorted(read.streams.items())}
+    usable = {stream: found for stream, found in tracks.items() if found.rows}
+    if not usable:
+        whose = f" of vehicle {wanted}" if wanted else ""
+        raise NotSoError(f"no usable exchange{whose} in {file} ({read.malformed} malformed lines)")
+    if track is not None:
+        _write(track, usable)
+    click.echo(_document(usable) if as_json else "\n\n".join(_summary(*item) for item in usable.items()))
+    if read.malformed:
+        click.echo(f"{read.malformed} malformed lines were skipped", err=True)
+
+
+def _read(lines: Iterable[bytes], vehicle: str | None) -> _Read:
+    """Decode line by line; a line that cannot be taken is reported at once, with its number and value."""
+    read = _Read()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            exchange = Exchange.decode(line)
+        except InvalidMessageError as error:
+            read.malformed += 1
+            if read.malformed <= _MOST_SHOWN:
+                click.echo(f"line {number}: {error}", err=True)
+            continue
+        if vehicle in {None, exchange.vehicle}:
+            read.streams[exchange.vehicle, exchange.topside].append(exchange)
+    return read
+
+
+def _write(path: Path, tracks: Mapping[Stream, Track]) -> None:
+    try:
+        files.replace(path, table({stream: track.rows for stream, track in tracks.items()}))
+    except OSError as error:
+        raise SettingsError(f"--track {path}: {error.strerror}") from error
+
+
+def _document(tracks: Mapping[Stream, Track]) -> str:
+    vehicles = [_entry(*stream, track) for stream, track in tracks.items()]
+    return json.dumps({"vehicles": vehicles}, indent=2)
+
+
+def _entry(vehicle: str, topside: str, track: Track) -> dict[str, Any]:
+    final = _final(track)
+    return {
+        "vehicle": vehicle,
+        "topside": topside,
+        "at": iso_from_ns(final.measured_at_ns),
+        "offset_ms": _ms(final.offset_ns),
+        "max_error_ms": _ms(final.max_error_ns),
+        "lower_ms": _ms(final.lower_ns),
+        "upper_ms": _ms(final.upper_ns),
+        "u95_ms": _ms(final.u95_ns),
+        "drift_ppm": final.drift_ppm,
+        "drift_error_ppm": final.drift_error_ppm,
+        "exchanges": track.exchanges,
+        "rejected": track.rejected,
+        "segments": [_segment(segment) for segment in track.segments],
+    }
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    return {
+        "from": iso_from_ns(segment.from_ns),
+        "to": iso_from_ns(segment.to_ns),
+        "offset_ms": _ms(segment.offset_ns),
+        "drift_ppm": segment.drift_ppm,
+        "max_error_ms": _ms(segment.max_error_ns),
+        "cause": segment.cause,
+    }
+
+
+def _final(track: Track) -> Estimate:
+    assert track.final is not None, "a track with rows has an estimate"
+    return track.final
+
+
+def _ms(ns: int | None) -> float | None:
+    return None if ns is None else ns / 1e6
+
+
+def _summary(stream: Stream, track: Track) -> str:
+    return "\n".join(_lines(stream, track))
+
+
+def _lines(stream: Stream, track: Track) -> Iterator[str]:
+    final = _final(track)
+    vehicle, topside = stream
+    yield f"{vehicle}, measured by {topside}: {track.exchanges} exchanges used, {track.rejected} refused"
+    yield f"  at              {iso_from_ns(final.measured_at_ns)} (topside's clock)"
+    yield f"  Pi - topside    {final.offset_ns / 1e6:+.6f} ms"
+    yield f"  at most off by  {final.max_error_ns / 1e6:.6f} ms"
+    likely = "unknown" if final.u95_ns is None else f"{final.u95_ns / 1e6:.6f} ms (95 %)"
+    yield f"  likely within   {likely}"
+    yield f"  drift           {_drift(final)}"
+    yield "  segments"
+    for segment in track.segments:
+        drift = "drift unknown" if segment.drift_ppm is None else f"{segment.drift_ppm:+.4f} ppm"
+        begun = "" if segment.cause == "start" else f", after: {segment.cause}"
+        yield f"    {iso_from_ns(segment.from_ns)} to {iso_from_ns(segment.to_ns)}{begun}"
+        yield (
+            f"      {segment.offset_ns / 1e6:+.6f} ms at its start, {drift},"
+            f" at most off by {segment.max_error_ns / 1e6:.6f} ms"
+        )
+
+
+def _drift(final: Estimate) -> str:
+    if final.drift_ppm is None:
+        return "unknown"
+    error = "" if final.drift_error_ppm is None else f" ± {final.drift_error_ppm:.4f}"
+    return f"{final.drift_ppm:+.4f}{error} ppm"

@@ -1,0 +1,63 @@
+"""`tidesync export`: a session's smoothed track in a format that other tools read."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from tidesync.errors import NotSoError, SettingsError
+from tidesync.sessions.correction.errors import CorrectionError
+from tidesync.sessions.correction.output import replacing
+from tidesync.sessions.correction.tracks import FOLDER, measure
+from tidesync.sessions.export.binary import write_mcap, write_parquet
+from tidesync.sessions.export.text import write_csv, write_xdf_offsets
+from topside_agent.estimator import EstimatorSettings
+
+_FORMATS = {
+    "csv": ("track.csv", write_csv),
+    "parquet": ("track.parquet", write_parquet),
+    "xdf-offsets": ("track.xdf-offsets.json", write_xdf_offsets),
+    "mcap": ("track.mcap", write_mcap),
+}
+"""The file's name in `time_sync/`, and who writes it."""
+
+
+@click.command("export")
+@click.argument("session", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--format", "kind", required=True, type=click.Choice(list(_FORMATS)), help="What to write.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="Where to  [default: time_sync/track.… in SESSION]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(*, session: Path, kind: str, output: Path | None, as_json: bool) -> int:
+    """Compute SESSION's smoothed clock offsets from its exchanges, and write them.
+
+    offset = Pi − topside; each file says so, and what its errors mean. xdf-offsets has LSL's sign, which is
+    the opposite.
+    """
+    if not session.is_dir():
+        raise SettingsError(f"SESSION: there is no folder {session}")
+    name, write = _FORMATS[kind]
+    path = output or session / FOLDER / name
+    try:
+        measured = measure(session, EstimatorSettings())
+        tracks = {stream: each.track.rows for stream, each in measured.items()}
+        with replacing(path) as file:
+            write(tracks, file)
+    except CorrectionError as error:
+        raise NotSoError(str(error)) from error
+    except OSError as error:
+        raise NotSoError(f"{path}: {error.strerror or error}; nothing was written") from error
+    counts = Counter(row.state for rows in tracks.values() for row in rows)
+    if as_json:
+        document = {"session": str(session), "format": kind, "output": str(path), "rows": dict(counts)}
+        click.echo(json.dumps(document))
+    else:
+        click.echo(f"{path}: {sum(counts.values())} rows of {', '.join(v for v, _ in tracks)}")
+    return 0

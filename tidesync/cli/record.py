@@ -1,0 +1,27 @@
+"""`tidesync record`: the recorder in the foreground."""
+
+from __future__ import annotations
+
+import click
+
+from runtime.clock import SystemClock
+from runtime.lifecycle import run_agent
+from runtime.metrics_server import metrics_served
+from tidesync.errors import SettingsError
+from tidesync.sessions.recorder.agent import RecorderAgent
+from tidesync.sessions.recorder.errors import UnusableRootError
+from tidesync.sessions.recorder.metrics import recorder_families
+from tidesync.sessions.recorder.settings import RecorderSettings
+from tidesync.settings import with_settings
+
+
+@click.command("record")
+@with_settings(RecorderSettings)
+def command(settings: RecorderSettings) -> int:
+    """Record every session that `tidesync session start` begins, below --root."""
+    agent = RecorderAgent(settings, SystemClock())
+    try:
+        with metrics_served(settings, lambda: recorder_families(agent.counts())):
+            return run_agent(agent, settings.heartbeat_file)
+    except UnusableRootError as error:
+        raise SettingsError(f"--root: {error}") from error

@@ -1,0 +1,42 @@
+"""`tidesync report SESSION`: one page that says whether a session's timing can be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from plotly.offline import get_plotlyjs
+
+from tidesync.errors import NotSoError, SettingsError
+from tidesync.sessions.recorder import files
+from tidesync.sessions.report.build import build
+from tidesync.sessions.report.session import NotASessionError, load
+
+_SESSION = click.Path(path_type=Path)
+_OUTPUT = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("report")
+@click.argument("session", type=_SESSION)
+@click.option(
+    "--output", type=_OUTPUT, metavar="FILE", help="Where to write it  [default: SESSION/report.html]"
+)
+def command(session: Path, output: Path | None) -> int:
+    """Write an HTML page on the timing of the session in folder SESSION.
+
+    It holds everything it needs: it opens without a network, and can be printed or sent by mail.
+    """
+    if not session.is_dir():
+        raise SettingsError(f"SESSION: there is no folder {str(session)!r}")
+    target = output or session / "report.html"
+    try:
+        report = build(load(session), get_plotlyjs())
+        files.replace(target, report.html.encode("utf-8", "replace"))
+    except NotASessionError as error:
+        raise NotSoError(str(error)) from error
+    except OSError as error:
+        raise NotSoError(f"{error.filename or target}: {error.strerror}") from error
+    for line in report.lines:
+        click.echo(line)
+    click.echo(f"Report: {target}")
+    return 0

@@ -1,0 +1,162 @@
+"""`tidesync session start|stop|list`: tell a recorder and wait for its answer, or say what is known."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+from pydantic import ValidationError
+
+from broker.settings import ConnectionSettings
+from schemas.base import first_fault
+from schemas.instants import iso_utc
+from schemas.messages import SessionState, StartCommand, StopCommand
+from schemas.names import mission_name, session_name
+from tidesync.errors import NotSoError, SettingsError
+from tidesync.sessions.client import ask, begin, known_sessions, known_vehicles
+from tidesync.sessions.request import new_request_id, session_names_at, strangers
+from tidesync.sessions.sensors import sensor_vehicles
+from tidesync.settings import with_settings
+from tidesync.terminal.columns import in_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_SILENT_S = 15
+"""Any recorder that runs has raised the alarm by then."""
+_TIMEOUT = click.FloatRange(0.1, 3600)
+
+
+@click.group("session")
+def command() -> None:
+    """Start, stop and list sessions; `tidesync record` does the recording."""
+
+
+def _common(function: Callable[..., int]) -> Callable[..., int]:
+    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    return as_json(with_settings(ConnectionSettings)(function))
+
+
+@command.command("start")
+@click.option("--mission", required=True, metavar="M", help="Mission: the folder of its sessions.")
+@click.option("--name", metavar="N", help="Session's name  [default: the time, as 2026-05-01T12-00-00Z]")
+@click.option(
+    "--sensor",
+    "sensors",
+    multiple=True,
+    metavar="SENSOR=VEHICLE",
+    help="Which vehicle's clock stamps a sensor, as inWater=rov1 (repeatable); else every vehicle.",
+)
+@click.option("--timeout", default=5.0, show_default=True, type=_TIMEOUT, help="Seconds to wait.")
+@_common
+def start(
+    settings: ConnectionSettings,
+    *,
+    mission: str,
+    name: str | None,
+    sensors: Sequence[str],
+    timeout: float,
+    as_json: bool,
+) -> int:
+    """Begin to record a session."""
+    names = [session_name(name)] if name else [*session_names_at(datetime.now(UTC))]
+    request_id = new_request_id()
+    wanted = {"request_id": request_id, "mission": mission_name(mission), "sensors": sensor_vehicles(sensors)}
+    try:
+        asked = StartCommand.model_validate(wanted)
+    except ValidationError as error:
+        raise SettingsError(f"--sensor: {first_fault(error)}") from error
+    state = begin(settings, names, asked, timeout)
+    _tell(state, as_json=as_json)
+    for sentence in _strangers(settings, asked):
+        click.echo(f"warning: {sentence}", err=True)
+    return 0
+
+
+def _strangers(settings: ConnectionSettings, asked: StartCommand) -> list[str]:
+    return strangers(asked.sensors, known_vehicles(settings)) if asked.sensors else []
+
+
+@command.command("stop")
+@click.argument("name", required=False)
+@click.option("--timeout", default=90.0, show_default=True, type=_TIMEOUT, help="Seconds to wait.")
+@_common
+def stop(settings: ConnectionSettings, *, name: str | None, timeout: float, as_json: bool) -> int:
+    """End the recording of session NAME, or of the only one that is recorded; its track is written first."""
+    name = session_name(name) if name else _only_one(settings)
+    state = ask(settings, name, StopCommand(request_id=new_request_id()), timeout)
+    _tell(state, as_json=as_json)
+    return 0
+
+
+def _only_one(settings: ConnectionSettings) -> str:
+    """The session that is recorded; which one is meant must be clear."""
+    names = [state.session for state in known_sessions(settings) if state.state in {"recording", "failed"}]
+    if not names:
+        raise NotSoError(f"no session is being recorded, as far as broker {settings.address} knows")
+    if len(names) > 1:
+        raise SettingsError(f"name one: {', '.join(names)} are being recorded")
+    return names[0]
+
+
+@command.command("list")
+@_common
+def list_(settings: ConnectionSettings, *, as_json: bool) -> int:
+    """List the sessions that the broker knows of, and how each stands."""
+    states = known_sessions(settings)
+    if as_json:
+        document = {"sessions": [state.model_dump(mode="json") for state in states]}
+        click.echo(json.dumps(document, indent=2))
+    elif states:
+        click.echo(listing(states, datetime.now(UTC)))
+    else:
+        click.echo(f"no session is known at broker {settings.address}")
+    return 0
+
+
+def listing(states: Sequence[SessionState], now: datetime) -> str:
+    """One line a session in columns, and below it what is wrong with it."""
+    heads = ("SESSION", "STATE", "EXCHANGES", "LAST EXCHANGE", "SENSORS", "PATH")
+    complaints = [_complaints(state, now) for state in states]
+    return in_columns(heads, [_columns(state) for state in states], complaints)
+
+
+def _columns(state: SessionState) -> tuple[str, ...]:
+    last = iso_utc(state.last_exchange_at) if state.last_exchange_at else "none"
+    return (state.session, state.state, str(state.exchanges), last, _whom(state), state.path or "-")
+
+
+def _complaints(state: SessionState, now: datetime) -> list[str]:
+    """Alarm and error, each once; and silence that nobody has reported: a killed recorder cannot."""
+    told = list(dict.fromkeys(sentence for sentence in (state.error, state.alarm) if sentence))
+    if told or state.state != "recording" or state.last_exchange_at is None:
+        return told
+    silent_s = (now - state.last_exchange_at).total_seconds()
+    if silent_s <= _SILENT_S:
+        return []
+    return [f"nothing was told of it for {silent_s:.0f} s by this computer's clock; does its recorder run?"]
+
+
+def _whom(state: SessionState) -> str:
+    return ", ".join(f"{sensor}={vehicle}" for sensor, vehicle in state.sensors.items()) or "every vehicle"
+
+
+def _tell(state: SessionState, *, as_json: bool) -> None:
+    """Print the answer; NotSoError when it is not what was asked for."""
+    if as_json:
+        click.echo(state.encode())
+    if state.state == "refused":
+        raise NotSoError(f"session {state.session} is refused: {state.error}")
+    if state.state == "failed":
+        raise NotSoError(
+            f"session {state.session}: {state.error}; the recorder holds it in memory and keeps trying"
+        )
+    if not as_json:
+        click.echo(
+            f"{state.state} session {state.session} ({_whom(state)}):"
+            f" {state.exchanges} exchanges, in {state.path} below the recorder's root"
+        )
+        if state.alarm:
+            click.echo(f"warning: {state.alarm}", err=True)

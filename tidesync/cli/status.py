@@ -1,0 +1,105 @@
+"""`tidesync status`: how every vehicle's clock stands and what is being recorded, once."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from broker.settings import ConnectionSettings
+from runtime.clock import SystemClock, read
+from schemas.messages import OffsetResult
+from schemas.names import vehicle_name
+from tidesync.cli.session import listing
+from tidesync.errors import NotSoError
+from tidesync.fleet.rows import KINDS, Fleet
+from tidesync.fleet.tracking import tracking
+from tidesync.one_shot import retained
+from tidesync.settings import with_settings
+from tidesync.terminal.columns import in_columns
+from tidesync.terminal.figures import ago, figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from schemas.base import Message
+    from tidesync.fleet.rows import Row
+
+
+@click.command("status")
+@click.argument("vehicle", required=False)
+@with_settings(ConnectionSettings)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool) -> int:
+    """Show what the broker has retained of every vehicle, topside and session; of VEHICLE in full."""
+    wanted = vehicle_name(vehicle) if vehicle else None
+    fleet, now = Fleet.of(retained(settings, KINDS)), read(SystemClock())
+    rows = [row for row in fleet.rows(now) if wanted in {None, row.vehicle}]
+    if wanted and not rows:
+        raise NotSoError(f"nothing is known of vehicle {wanted} at broker {settings.address}")
+    if as_json:
+        click.echo(json.dumps(_document(fleet, rows)))
+    elif wanted:
+        click.echo("\n\n".join(tracking(row, fleet.topsides) for row in rows))
+    else:
+        click.echo(_overview(fleet, rows, settings))
+    return 0
+
+
+def _document(fleet: Fleet, rows: Sequence[Row]) -> dict[str, object]:
+    return {
+        "vehicles": [_vehicle(row) for row in rows],
+        "topsides": [{"topside": name, "status": word} for name, word in sorted(fleet.topsides.items())],
+        "sessions": [_plain(state) for state in fleet.sessions.values()],
+    }
+
+
+def _vehicle(row: Row) -> dict[str, Any]:
+    """The result's keys, null where nobody measures it; then what is known beside it."""
+    result = _plain(row.result) if row.result else dict.fromkeys(OffsetResult.model_fields)
+    known = {"status": row.status, "info": _plain(row.info) if row.info else None}
+    age_s = None if row.age_s is None else round(row.age_s, 3)
+    return result | {"vehicle": row.vehicle, "measured_ago_s": age_s} | known
+
+
+def _plain(payload: Message) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(payload.encode())
+    return plain
+
+
+def _overview(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -> str:
+    parts = [_table(rows) if rows else f"no vehicle is known at broker {settings.address}"]
+    if fleet.topsides or rows:
+        parts.append(_topsides(fleet))
+    if fleet.sessions:
+        parts.append(listing([*fleet.sessions.values()], datetime.now(UTC)))
+    return "\n\n".join(parts)
+
+
+def _table(rows: Sequence[Row]) -> str:
+    heads = ("VEHICLE", "STATUS", "BY", "STATE", "OFFSET MS", "MAX ERROR", "U95", "DRIFT PPM", "STEPS")
+    return in_columns((*heads, "MEASURED"), [_columns(row) for row in rows])
+
+
+def _columns(row: Row) -> tuple[str, ...]:
+    known, result = (row.vehicle, row.status or "-"), row.result
+    if result is None:
+        return (*known, "nobody", "-", "-", "-", "-", "-", "-", "never")
+    state = f"{result.state} ({result.error})" if result.error else result.state
+    figures = (figure(result.offset_ms, 4), figure(result.max_error_ms, 4), figure(result.u95_ms, 4))
+    drift, steps = figure(result.drift_ppm, 2), str(result.steps)
+    return (*known, result.topside, state, *figures, drift, steps, _age(row))
+
+
+def _age(row: Row) -> str:
+    """How long ago, by this computer's clock; a result that nobody renews is said to be old."""
+    if row.age_s is None:
+        return "never"
+    return ago(row.age_s) + (": OLD, does its topside run?" if row.old else "")
+
+
+def _topsides(fleet: Fleet) -> str:
+    told = ", ".join(f"{name} {word}" for name, word in sorted(fleet.topsides.items()))
+    return f"Topsides: {told or 'none known'}"

@@ -1,0 +1,24 @@
+"""`tidesync topside`: the surface agent in the foreground."""
+
+from __future__ import annotations
+
+import click
+
+from broker.account_name import warn_of_other_name
+from runtime.clock import SystemClock
+from runtime.lifecycle import run_agent
+from runtime.metrics_server import metrics_served
+from tidesync.settings import with_settings
+from topside_agent.agent import TopsideAgent
+from topside_agent.metrics import topside_families
+from topside_agent.settings import TopsideSettings
+
+
+@click.command("topside")
+@with_settings(TopsideSettings)
+def command(settings: TopsideSettings) -> int:
+    """Measure every vehicle that is online, or those given, and publish the results."""
+    warn_of_other_name(settings.account, "topside", settings.topside)
+    agent = TopsideAgent(settings, SystemClock())
+    with metrics_served(settings, lambda: topside_families(agent.counts())):
+        return run_agent(agent, settings.heartbeat_file)

@@ -1,0 +1,62 @@
+"""`tidesync watch`: results, states and events as they come: a live table, plain lines, or JSON Lines."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from broker.settings import ConnectionSettings
+from runtime.clock import SystemClock
+from schemas.names import vehicle_name
+from tidesync.fleet.rows import Fleet
+from tidesync.settings import with_settings
+from tidesync.terminal.lines import json_broker_line, json_line, plain_broker_line, plain_line
+from tidesync.terminal.listener import BrokerChange, Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_WAIT_S = 0.5
+
+
+@click.command("watch")
+@click.option(
+    "--vehicle", "vehicles", multiple=True, metavar="V", help="Watch this vehicle only (repeatable)."
+)
+@with_settings(ConnectionSettings)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines: one object for each thing heard.")
+def command(settings: ConnectionSettings, *, vehicles: Sequence[str], as_json: bool) -> int:
+    """Show results, states and events as they come, until interrupted.
+
+    A live table in a terminal; a line each when the output goes elsewhere. A broker that is away is said at
+    once and waited for.
+    """
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: ended.set())
+    listener = Listener(settings, "tidesync-watch", [vehicle_name(name) for name in vehicles])
+    with listener.listening():
+        if as_json or not sys.stdout.isatty():
+            _lines(listener, ended, as_json=as_json)
+        else:
+            from tidesync.terminal.screen import show  # noqa: PLC0415 - rich is not everywhere
+
+            show(listener, ended)
+    return 0
+
+
+def _lines(listener: Listener, ended: threading.Event, *, as_json: bool) -> None:
+    fleet, clock = Fleet(), SystemClock()
+    while not ended.is_set():
+        if listener.failure:
+            raise listener.failure
+        heard = listener.next(_WAIT_S)
+        if isinstance(heard, BrokerChange):
+            at_ns, address = clock.realtime_ns(), listener.connection.address
+            line = json_broker_line(heard, at_ns) if as_json else plain_broker_line(heard, address, at_ns)
+            print(line, flush=True)
+        elif heard is not None and fleet.take(heard):
+            print(json_line(heard) if as_json else plain_line(heard), flush=True)

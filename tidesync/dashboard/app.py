@@ -1,0 +1,94 @@
+"""The dashboard's FastAPI app, put together; other routers can be added to it."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from runtime.metrics import agent_families
+from runtime.metrics_router import metrics_router
+from runtime.version import VERSION
+from tidesync.dashboard import api, assets, blueos, cockpit
+from tidesync.dashboard.access import AccessPolicy
+from tidesync.dashboard.api import Served
+from tidesync.dashboard.commands import CommandService, NotDoneError
+from tidesync.dashboard.guard import Guard, problem
+from tidesync.dashboard.views import AboutView, Problem, ProblemView
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastapi import APIRouter
+    from starlette.responses import Response
+
+    from tidesync.dashboard.settings import DashboardSettings
+    from tidesync.dashboard.subscriber import Subscriber
+
+_ABOUT = """How far each vehicle's clock is from the surface computer's, live, and the recording of sessions.
+
+Offsets are Pi − topside in ms, positive when the Pi is ahead. Absent is null, never 0. A POST is JSON, with
+`Content-Type: application/json`, even where nothing need be said (`{}`). Where a token is set, send
+`Authorization: Bearer …`.
+"""
+_WORDS: dict[int, Problem] = {404: "not_found", 405: "method_not_allowed"}
+
+
+def make_app(
+    subscriber: Subscriber,
+    settings: DashboardSettings,
+    token: str | None = None,
+    routers: Sequence[APIRouter] = (),
+) -> FastAPI:
+    """The app. `routers` are served beside ours, behind the same gate; `api.served` gives them the fleet."""
+    app = FastAPI(
+        title="Tidesync dashboard",
+        version=VERSION,
+        description=_ABOUT,
+        docs_url=None,  # its scripts would come from a CDN
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would not know the prefix that a proxy serves us under
+        responses=api.PROBLEMS,
+    )
+    gate = AccessPolicy(token, frozenset(settings.allowed_host))
+    about = AboutView(
+        version=VERSION,
+        instance=secrets.token_hex(8),
+        may_command=settings.may_command,
+        fresh_s=settings.fresh_s,
+    )
+    app.state.served = Served(subscriber, CommandService(subscriber, settings.may_command), gate, about)
+    metrics = metrics_router(lambda: agent_families(subscriber.counts()))
+    for router in (api.router, cockpit.router, blueos.router, assets.router, metrics, *routers):
+        app.include_router(router)
+    app.add_exception_handler(NotDoneError, _not_done)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Guard, gate=gate, frame_ancestors=settings.frame_ancestor)
+    return app
+
+
+async def _not_done(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, NotDoneError)
+    return problem(error.status, error.view)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return problem(422, ProblemView(error="invalid", detail=_first_fault(error.errors()[0])))
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    word = _WORDS.get(error.status_code, "invalid")
+    return problem(error.status_code, ProblemView(error=word, detail=str(error.detail)))
+
+
+def _first_fault(fault: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in fault["loc"] if part not in {"body", "path", "query"})
+    received = repr(fault.get("input"))
+    shown = received if len(received) <= 80 else received[:77] + "…"  # noqa: PLR2004 - a sentence, not a dump
+    return f"{where + ': ' if where else ''}{fault['msg']} (received {shown})"

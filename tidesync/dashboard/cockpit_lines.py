@@ -1,0 +1,155 @@
+"""The fleet as variables of Cockpit's data lake, pure: rows and the time in, lines out.
+
+Cockpit 1.18 and later, bluerobotics/cockpit at aa40c07: `parseAndInjectMessage` in
+src/libs/generic-websocket.ts takes one `name=value` a message. The variable is `external/` and the name, of
+which `machinizeString` (src/libs/utils.ts) leaves small letters, digits and single hyphens: names here are
+that already. The first value that ever comes fixes the type (`guessedTypeFromString` in
+src/libs/utils-data-lake.ts): true and false are boolean, what JavaScript's Number() takes is a number, all
+else and what stands in quotes is a string; a string's value comes in quotes where it could look like a
+number. Number("") is 0, so an absent value is not sent at all; nor is NaN, which would empty Plotter's axis
+(src/components/widgets/Plotter.vue) and, as a first value, make a string of the variable.
+
+Cockpit keeps the last value of a variable for ever. So nothing here is only withheld: the state says
+`unknown`, the age goes on growing, and a name whose vehicle is gone is told off with a last `unknown`.
+
+Cockpit's expressions put a value's text into JavaScript and run it (`evaluateDataLakeExpression` in
+src/libs/actions/data-lake-transformations.ts). So nothing is told that a peer can word as it likes: names are
+checked, all other words are ours.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tidesync.dashboard.views import VehicleView
+
+CONNECTED = "tidesync-broker-connected"
+HEARTBEAT = "tidesync-heartbeat-unix-s"
+UNKNOWN = "unknown"
+"""Instead of a state: there is no current result."""
+AMBIGUOUS = "ambiguous"
+"""Instead of a state: several clocks are meant by this name."""
+NUMBERS = {
+    "offset-ms": "offset_ms",
+    "max-error-ms": "max_error_ms",
+    "lower-ms": "lower_ms",
+    "upper-ms": "upper_ms",
+    "drift-ppm": "drift_ppm",
+    "delay-min-ms": "delay_min_ms",
+    "steps": "steps",
+}
+"""What is told only while it is of now."""
+KEYS = (*NUMBERS, "state", "age-s", "topside", "error")
+BEAT_S = 1.0
+
+
+def values(
+    rows: Sequence[VehicleView], *, connected: bool, unix_s: float, topside: str | None = None
+) -> dict[str, str]:
+    """Every variable's text, in the order in which to tell it; with `topside` as that one alone measures.
+
+    A vehicle's plain names are of the one topside that measures it now. Where several do, or where two
+    vehicles' names become the same here, the plain state is `ambiguous` and there are no plain numbers;
+    each topside has names of its own, `tidesync-rov1-by-boat-…`, from when a second one is heard of.
+    """
+    told = {CONNECTED: _boolean(connected), HEARTBEAT: f"{unix_s:.0f}"}
+    for prefix, meant in _named(rows, topside).items():
+        told |= _told_of(prefix, meant, connected=connected)
+    return told
+
+
+class Telling:
+    """What one client has been told, and what it is to be told next; nothing is queued."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+        self._beat_s = -math.inf
+
+    def news(self, current: Mapping[str, str], now_s: float) -> Iterator[str]:
+        """The lines that are due: what has changed, once a second; all that has at once when a state has."""
+        gone = {name: UNKNOWN for name in self._told if _is_state(name) and name not in current}
+        told = {**gone, **current}
+        urgent = any(self._told.get(name) != text for name, text in told.items() if _is_urgent(name))
+        if not urgent and now_s - self._beat_s < BEAT_S:
+            return
+        self._beat_s = now_s
+        before, self._told = self._told, dict(current)
+        for name, text in told.items():
+            if before.get(name) != text:
+                yield f"{name}={text}"
+
+
+def _named(rows: Sequence[VehicleView], topside: str | None) -> dict[str, list[VehicleView]]:
+    """What each name means: one row, if it is to be told what it says."""
+    vehicles: defaultdict[str, list[VehicleView]] = defaultdict(list)
+    for row in rows:
+        if topside is None or row.topside in {topside, None}:
+            vehicles[row.vehicle].append(row)
+    named: defaultdict[str, list[VehicleView]] = defaultdict(list)
+    for vehicle, measured in vehicles.items():
+        prefix = f"tidesync-{_machinized(vehicle)}"
+        named[prefix] += measured
+        if len(measured) > 1:
+            for row in measured:
+                named[f"{prefix}-by-{_machinized(row.topside or '')}"].append(row)
+    return named
+
+
+def _told_of(prefix: str, meant: Sequence[VehicleView], *, connected: bool) -> dict[str, str]:
+    fresh = [row for row in meant if connected and row.fresh]
+    if len({row.vehicle for row in meant}) > 1 or len(fresh) > 1:
+        return {f"{prefix}-state": AMBIGUOUS}
+    if fresh:
+        return _current(prefix, fresh[0])
+    return {f"{prefix}-state": UNKNOWN} | _age(prefix, min(meant, key=_age_s))
+
+
+def _current(prefix: str, row: VehicleView) -> dict[str, str]:
+    """A state that is bad news comes before the rest, one that is good after it."""
+    numbers = {
+        f"{prefix}-{key}": text
+        for key, field in NUMBERS.items()
+        if (text := _number(getattr(row, field), 4)) is not None
+    }
+    words = {f"{prefix}-topside": f'"{row.topside}"', f"{prefix}-error": row.error or "none"}
+    state = {f"{prefix}-state": row.state or UNKNOWN}
+    rest = numbers | _age(prefix, row) | words
+    return rest | state if row.state == "locked" else state | rest
+
+
+def _age(prefix: str, row: VehicleView) -> dict[str, str]:
+    text = _number(row.last_seen_s, 1)
+    return {} if text is None else {f"{prefix}-age-s": text}
+
+
+def _age_s(row: VehicleView) -> float:
+    return math.inf if row.last_seen_s is None else row.last_seen_s
+
+
+def _number(value: float | None, digits: int) -> str | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return repr(round(value, digits))
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _machinized(name: str) -> str:
+    """As Cockpit's `machinizeString` has it."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _is_state(name: str) -> bool:
+    return name.endswith("-state")
+
+
+def _is_urgent(name: str) -> bool:
+    return name == CONNECTED or _is_state(name)

@@ -1,0 +1,122 @@
+"""Commands over HTTP: what is asked of recorders and topsides, and their answers in HTTP's words."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from schemas.messages import SessionState, StartCommand, StopCommand
+from tidesync.dashboard.sessions import session_view
+from tidesync.dashboard.views import Measure, Measuring, Problem, ProblemView, SessionView, StartedView
+from tidesync.sessions.request import new_request_id, session_names_at, strangers
+
+if TYPE_CHECKING:
+    from tidesync.dashboard.subscriber import Subscriber
+    from tidesync.dashboard.views import StartSession, StopSession
+
+
+class NotDoneError(Exception):
+    """A command that came to nothing: its status, the word and the sentence of the answer."""
+
+    def __init__(self, status: int, error: Problem, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.view = ProblemView(error=error, detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandService:
+    """Takes commands, while this dashboard may give any."""
+
+    subscriber: Subscriber
+    may_command: bool
+
+    async def start(self, asked: StartSession) -> StartedView:
+        """Begin a session; the recorder's answer."""
+        names = [asked.session] if asked.session else [*session_names_at(datetime.now(UTC))]
+        command = StartCommand(
+            request_id=asked.request_id or new_request_id(), mission=asked.mission, sensors=asked.sensors
+        )
+        for name in names[:-1]:
+            try:
+                return self._started(await self._ask(name, command, asked.timeout_s), asked)
+            except NotDoneError as error:
+                if error.view.error != "refused" or not self._taken(name):
+                    raise
+        return self._started(await self._ask(names[-1], command, asked.timeout_s), asked)
+
+    async def stop(self, session: str, asked: StopSession) -> SessionView:
+        """End a session; the recorder's answer."""
+        command = StopCommand(request_id=asked.request_id or new_request_id())
+        return await self._ask(session, command, asked.timeout_s)
+
+    def measure(self, vehicle: str, asked: Measure) -> Measuring:
+        """Have a vehicle measured now; nobody answers that."""
+        self._check()
+        with self.subscriber.lock:
+            fleet = self.subscriber.fleet
+            if not fleet.knows(vehicle):
+                raise NotDoneError(404, "not_found", f"no vehicle {vehicle!r} has been heard of")
+            measuring = fleet.topsides_of(vehicle)
+            named = [asked.topside] if asked.topside else measuring
+            there = [name for name in named if name in measuring and fleet.topside_online(name) is not False]
+        if not there:
+            who = f"topside {asked.topside!r}" if asked.topside else "any topside that is online"
+            raise NotDoneError(409, "refused", f"{vehicle!r} is not measured by {who}")
+        self.subscriber.measure(vehicle, there)
+        return Measuring(vehicle=vehicle, topsides=tuple(there))
+
+    def _taken(self, session: str) -> bool:
+        with self.subscriber.lock:
+            known = list(self.subscriber.fleet.sessions(self.subscriber.now().raw_ns))
+        return any(view.session == session for view in known)
+
+    def _started(self, view: SessionView, asked: StartSession) -> StartedView:
+        with self.subscriber.lock:
+            known = self.subscriber.fleet.vehicles()
+        return StartedView(**view.model_dump(), warnings=tuple(strangers(asked.sensors, known)))
+
+    async def _ask(self, session: str, command: StartCommand | StopCommand, timeout_s: float) -> SessionView:
+        self._check()
+        pending = self.subscriber.ask(session, command)
+        try:
+            state = await asyncio.wait_for(asyncio.wrap_future(pending), timeout_s)
+        except TimeoutError:
+            raise self._no_answer(timeout_s) from None
+        finally:
+            pending.cancel()
+        return _told(state)
+
+    def _check(self) -> None:
+        if not self.may_command:
+            sentence = "this dashboard only shows: start it with an operator's account and --operator"
+            raise NotDoneError(403, "read_only", sentence)
+        if not self.subscriber.up:
+            raise self._no_broker()
+
+    def _no_broker(self) -> NotDoneError:
+        view = self.subscriber.broker_view()
+        return NotDoneError(503, "broker_unreachable", view.problem or f"broker {view.address} is not there")
+
+    def _no_answer(self, timeout_s: float) -> NotDoneError:
+        if not self.subscriber.up:
+            return self._no_broker()
+        return NotDoneError(
+            504,
+            "no_answer",
+            f"no recorder answered within {timeout_s:g} s;"
+            " is `tidesync record` running, and may this account command it?",
+        )
+
+
+def _told(state: SessionState) -> SessionView:
+    if state.state == "refused":
+        raise NotDoneError(409, "refused", state.error or "the recorder refuses")
+    if state.state == "failed":
+        reason = (
+            f"{state.error or 'nothing can be written'}; the recorder holds it in memory and keeps trying"
+        )
+        raise NotDoneError(503, "recorder_failed", reason)
+    return session_view(state, 0.0)

@@ -1,0 +1,181 @@
+"""The dashboard's one connection: what it hears goes to the fleet, what it is asked goes out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from broker.connection import Connection, Incoming, Outgoing
+from broker.inbox import Inbox
+from runtime.clock import Clock, Reading, read
+from runtime.metrics import counts_of
+from schemas import topics
+from schemas.messages import BurstCommand, SessionState
+from schemas.topics import InvalidTopicError
+from tidesync.dashboard.fleet import Fleet
+from tidesync.dashboard.views import BrokerView
+from tidesync.sessions.request import SessionRequest, new_request_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from broker.errors import BrokerError
+    from runtime.loop import Loop
+    from runtime.metrics import AgentCounts
+    from schemas.messages import StartCommand, StopCommand
+    from tidesync.dashboard.settings import DashboardSettings
+
+_log = logging.getLogger(__name__)
+
+_HEARD = (
+    topics.STATUS,
+    topics.INFO,
+    topics.EVENT,
+    topics.OFFSET,
+    topics.TOPSIDE_STATUS,
+    topics.SESSION_STATE,
+)
+_TICK_S = 0.2
+Answer = Future[SessionState]
+
+
+class Subscriber:
+    """Hears everything; other threads look at `fleet` while they hold `lock`."""
+
+    def __init__(self, settings: DashboardSettings, clock: Clock) -> None:
+        self.lock = threading.Lock()
+        self.fleet = Fleet(settings.fresh_s)
+        self._root = settings.topic_root
+        self._clock = clock
+        self._inbox = Inbox(settings.topic_root)
+        self._requests: dict[Answer, SessionRequest] = {}
+        self._heard_raw_ns: int | None = None
+        self._connection = Connection(settings, self, clock, name="tidesync-dashboard")
+
+    # Any thread
+
+    @property
+    def failure(self) -> BrokerError | None:
+        """Why the connection has ended for good, once it has."""
+        return self._connection.failure
+
+    @property
+    def loop(self) -> Loop:
+        """The network thread's, for the watchdog."""
+        return self._connection.loop
+
+    @property
+    def standing(self) -> str:
+        """How it stands with the broker, in words."""
+        return self._connection.standing
+
+    def start(self) -> None:
+        """Begin connecting; returns at once."""
+        self._connection.start()
+
+    def stop(self) -> None:
+        """Disconnect and end."""
+        self._connection.stop()
+
+    def wait_until_finished(self, timeout_s: float | None) -> bool:
+        """Whether the connection has ended by itself within `timeout_s`."""
+        return self._connection.wait_until_finished(timeout_s)
+
+    @property
+    def up(self) -> bool:
+        """Whether the broker is there."""
+        return self._connection.up
+
+    def counts(self) -> AgentCounts:
+        """What it has counted so far."""
+        return counts_of("dashboard", self._connection, self._inbox.dropped)
+
+    def now(self) -> Reading:
+        """The dashboard's clocks."""
+        return read(self._clock)
+
+    def broker_view(self) -> BrokerView:
+        """How the connection stands."""
+        heard = self._heard_raw_ns
+        silent_s = None if heard is None else max(0, self._clock.raw_ns() - heard) / 1e9
+        return BrokerView(
+            connected=self.up,
+            address=str(self._connection.address),
+            problem=None if self.up else self._connection.last_problem or "not connected yet",
+            silent_s=silent_s,
+        )
+
+    def ask(self, session: str, asked: StartCommand | StopCommand) -> Answer:
+        """Tell the recorders; the answer comes when one answers. Cancel it to give up."""
+        answer: Answer = Future()
+        request = SessionRequest(self._root, session, asked)
+        self._connection.post(lambda: self._begin(answer, request))
+        return answer
+
+    def measure(self, vehicle: str, named: Sequence[str]) -> None:
+        """Have these topsides measure `vehicle` at once."""
+        command = BurstCommand(request_id=new_request_id(), vehicle=vehicle).encode()
+        for topside in named:
+            topic = topics.build(self._root, topics.TOPSIDE_COMMAND, topside=topside)
+            message = Outgoing(topic, command, topics.TOPSIDE_COMMAND.qos)
+            self._connection.post(lambda message=message: self._connection.publish(message))  # type: ignore[misc]
+
+    # Owner of the connection: called in the network thread
+
+    def connected(self) -> None:
+        """Listen, and ask anew what is still open."""
+        self._connection.subscribe([(topics.subscription(self._root, kind), 1) for kind in _HEARD])
+        for request in self._requests.values():
+            request.hurry()
+
+    def disconnected(self, reason: str) -> None:
+        """The page says so; the connection comes back by itself."""
+        _log.warning("lost the broker (%s)", reason)
+
+    def received(self, message: Incoming) -> None:
+        """One message."""
+        self._heard_raw_ns = message.received.raw_ns
+        if not message.payload:
+            self._cleared(message.topic)
+            return
+        letter = self._inbox.open(message)
+        if letter is None:
+            return
+        if isinstance(letter.body, SessionState):
+            self._answered(letter.body)
+        with self.lock:
+            taken = self.fleet.hear(letter)
+        if not taken:
+            self._inbox.drop("name", "its names are not the topic's", message)
+
+    def tick(self, now: Reading) -> float:
+        """Say what is due; drop what nobody waits for."""
+        for answer in [answer for answer in self._requests if answer.done()]:
+            del self._requests[answer]
+        if self.up:
+            for message in self._due(now.raw_ns):
+                self._connection.publish(message)
+        return _TICK_S
+
+    def _begin(self, answer: Answer, request: SessionRequest) -> None:
+        self._requests[answer] = request
+
+    def _due(self, now_raw_ns: int) -> Iterator[Outgoing]:
+        for request in self._requests.values():
+            if message := request.due(now_raw_ns):
+                yield message
+
+    def _answered(self, state: SessionState) -> None:
+        for answer, request in self._requests.items():
+            if request.heard(state):
+                with suppress(InvalidStateError):  # whoever asked has given up meanwhile
+                    answer.set_result(state)
+
+    def _cleared(self, topic: str) -> None:
+        with suppress(InvalidTopicError):
+            parsed = topics.parse(self._root, topic)
+            with self.lock:
+                self.fleet.forget(parsed)

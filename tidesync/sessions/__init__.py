@@ -1,0 +1,1 @@
+"""Recorded sessions: writing them, correcting their data, reporting on them, exporting them."""

@@ -1,0 +1,62 @@
+"""CSV with its meaning in comments, and the clock-offset pairs of XDF as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, BinaryIO
+
+from tidesync.sessions.export.meaning import ERROR, FIELDS, NOTES, Tracks, rows_of
+
+if TYPE_CHECKING:
+    from topside_agent.estimator import Row
+
+XDF_SIGN = (
+    "LSL's sign, the opposite of ours: offset_s = topside - Pi, to be added to the Pi's timestamps;"
+    " time_s is the Pi's clock when it held"
+)
+_PRECISION = "seconds since the Unix epoch; a 64-bit float holds them to 0.24 us"
+
+
+def write_csv(tracks: Tracks, stream: BinaryIO) -> None:
+    """The track as `offsets.csv` has it, after comment lines that begin with `#`."""
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
+    for name, note in NOTES.items():
+        text.write(f"# {name}: {note}\n")
+    for name, note in FIELDS.items():
+        text.write(f"# {name}: {note}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(FIELDS)
+    for row in rows_of(tracks):
+        writer.writerow(["" if value is None else value for value in row])
+    text.detach()
+
+
+def write_xdf_offsets(tracks: Tracks, stream: BinaryIO) -> None:
+    """For each track what pyxdf calls `clock_times` and `clock_values`, s, with the max error beside.
+
+    Rows near a clock step are left out: they would be fitted as if they were sound.
+    """
+    document = {
+        "format": "xdf-offsets",
+        "sign": XDF_SIGN,
+        "error": f"max_error_s bounds each offset; {ERROR}",
+        "units": _PRECISION,
+        "streams": [
+            {"vehicle": vehicle, "topside": topside, **_pairs([r for r in rows if r.state == "ok"])}
+            for (vehicle, topside), rows in tracks.items()
+        ],
+    }
+    stream.write(json.dumps(document).encode() + b"\n")
+
+
+def _pairs(rows: list[Row]) -> dict[str, list[float] | list[int]]:
+    return {
+        "clock_times": [row.pi_unix_ns / 1e9 for row in rows],
+        "clock_values": [-row.offset_ns / 1e9 for row in rows],
+        "max_error_s": [
+            max(row.upper_ns - row.offset_ns, row.offset_ns - row.lower_ns) / 1e9 for row in rows
+        ],
+        "segments": [row.segment for row in rows],
+    }

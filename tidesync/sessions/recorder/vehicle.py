@@ -1,0 +1,91 @@
+"""What a session knows of one vehicle, pure: counts, silence, boots, and the result that stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from schemas.instants import ns_from_utc, utc_from_ns
+from tidesync.sessions.recorder.events import Outage, Reboot
+
+if TYPE_CHECKING:
+    from runtime.clock import Reading
+    from schemas.exchange import Exchange
+    from schemas.messages import OffsetResult
+
+CURRENT_NS = 5_000_000_000
+"""A retained result older than this, by its own stamp, says nothing about now."""
+
+
+@dataclass(slots=True)
+class VehicleLog:
+    """`heard_ns` is the recorder's RAW when an exchange was last recorded, at first the session's start."""
+
+    vehicle: str
+    heard_ns: int
+    topside: str | None = None
+    """The first that had a result: its results stand, of all others only exchanges are kept."""
+    result: OffsetResult | None = None
+    """The newest of that topside."""
+    measured: OffsetResult | None = None
+    """The newest of them that has an offset: what the consumer is given."""
+    exchanges: int = 0
+    events: int = 0
+    gaps: int = 0
+    lost: int = 0
+    """Exchanges in those gaps."""
+    last_exchange_ns: int | None = None
+    """Topside's realtime at the destination of the newest exchange."""
+    silent_since_ns: int | None = None
+    """The recorder's realtime from which on nothing was recorded, once that is an alarm."""
+    _boots: set[str] = field(default_factory=set)
+
+    def note_exchange(self, exchange: Exchange, now: Reading) -> list[Reboot | Outage]:
+        """Take note of a new exchange; returns the events that it shows."""
+        events: list[Reboot | Outage] = [*self.end_silence(now), *self._reboot(exchange)]
+        self.exchanges += 1
+        self.heard_ns = now.raw_ns
+        self.last_exchange_ns = max(self.last_exchange_ns or 0, exchange.destination_ns)
+        return events
+
+    def note_silence(self, now: Reading, alarm_ns: int) -> bool:
+        """Whether the vehicle has been silent for longer than `alarm_ns`."""
+        silence_ns = now.raw_ns - self.heard_ns
+        if silence_ns > alarm_ns and self.silent_since_ns is None:
+            self.silent_since_ns = now.realtime_ns - silence_ns
+        return self.silent_since_ns is not None
+
+    def end_silence(self, now: Reading) -> list[Outage]:
+        """The outage that ends now, if there is one."""
+        since_ns, self.silent_since_ns = self.silent_since_ns, None
+        if since_ns is None:
+            return []
+        return [Outage(vehicle=self.vehicle, at=utc_from_ns(since_ns), until=utc_from_ns(now.realtime_ns))]
+
+    def note_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
+        """Take a result if it may stand; whether it is the first with an offset.
+
+        `stored`: it was retained by the broker or kept by us, and may be old.
+        """
+        if (stored and not _current(result, now)) or self.topside not in {None, result.topside}:
+            return False
+        first = self.measured is None and result.offset_ms is not None
+        self.result = result
+        if result.offset_ms is not None:
+            self.topside, self.measured = result.topside, result
+        return first
+
+    def _reboot(self, exchange: Exchange) -> list[Reboot]:
+        boot_id, others = exchange.boot_id, bool(self._boots)
+        if boot_id is None or boot_id in self._boots:
+            return []
+        self._boots.add(boot_id)
+        if not others or exchange.destination_ns < (self.last_exchange_ns or 0):
+            return []  # the first, or sent again from an earlier boot
+        return [Reboot(vehicle=self.vehicle, at=utc_from_ns(exchange.destination_ns), boot_id=boot_id)]
+
+
+def _current(result: OffsetResult, now: Reading) -> bool:
+    if result.measured_at is None:
+        return False
+    return abs(now.realtime_ns - ns_from_utc(result.measured_at)) <= CURRENT_NS

@@ -1,0 +1,129 @@
+"""From a session to its page: every vehicle's verdict, picture and numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from runtime.version import VERSION
+from schemas.instants import iso_utc, ns_from_utc
+from tidesync.sessions.report.coverage import coverage
+from tidesync.sessions.report.figures import figure
+from tidesync.sessions.report.numbers import numbers
+from tidesync.sessions.report.page import Section, page
+from tidesync.sessions.report.units import clock_time, count, signed, span
+from tidesync.sessions.report.verdict import NOTHING, outside, verdict
+from topside_agent.estimator import EstimatorSettings
+
+if TYPE_CHECKING:
+    from tidesync.sessions.recorder.events import EventLine
+    from tidesync.sessions.report.session import Measured, Session
+
+_MOST_EVENTS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The page, and its verdict by vehicle as one line each."""
+
+    html: str
+    lines: list[str]
+
+
+def build(session: Session, script: str) -> Report:
+    """The report on `session`; `script` is Plotly's."""
+    several = Counter(one.vehicle for one in session.measured)
+    sections = [_section(one, session, named=several[one.vehicle] > 1) for one in session.measured]
+    sections += [Section(vehicle, NOTHING.grade, NOTHING.headline) for vehicle in session.unmeasured]
+    if not sections:
+        sections = [Section("The session", NOTHING.grade, NOTHING.headline)]
+    title = f"Timing of session {session.name.removeprefix('session_')}"
+    html = page(title, _facts(session), _notes(session), sections, script)
+    return Report(html, [f"{section.title}: {section.headline}" for section in sections])
+
+
+def _section(one: Measured, session: Session, *, named: bool) -> Section:
+    by_instant = {exchange.destination_ns: exchange for exchange in one.exchanges}
+    track = one.track
+    stretches = coverage(track, by_instant, EstimatorSettings())
+    title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
+    events = [event for event in session.events if event.vehicle == one.vehicle]
+    found = verdict(stretches)
+    if found.error_ns is None:
+        return Section(title, found.grade, found.headline, events=_events(events)[:_MOST_EVENTS])
+    ends = outside(
+        stretches[0].from_ns,
+        stretches[-1].to_ns,
+        _instant(session, "started_at"),
+        _instant(session, "stopped_at"),
+    )
+    return Section(
+        title,
+        found.grade,
+        found.headline,
+        [*found.exceptions, *ends],
+        figure(track, one.exchanges, by_instant, stretches),
+        numbers(track, one.exchanges, stretches, events, _stated_ms(session, one.vehicle)),
+        _events(events)[:_MOST_EVENTS],
+        max(len(events) - _MOST_EVENTS, 0),
+    )
+
+
+def _facts(session: Session) -> list[tuple[str, str]]:
+    facts = [("Mission", session.mission or "not known")]
+    sensors = session.block.get("sensors")
+    if isinstance(sensors, dict) and sensors:
+        facts.append(("Sensors", ", ".join(f"{sensor} on {vehicle}" for sensor, vehicle in sensors.items())))
+    for key, label in (("started_at", "Started"), ("stopped_at", "Stopped")):
+        unix_ns = _instant(session, key)
+        if unix_ns is not None:
+            facts.append((label, f"{clock_time(unix_ns)} UTC"))
+    return [*facts, ("Made by", f"tidesync {VERSION}, from time_sync/exchanges.jsonl")]
+
+
+def _notes(session: Session) -> list[str]:
+    notes = list(session.faults)
+    if session.block.get("state") == "recording":
+        notes.append("The session had not been stopped when this report was made: it may be incomplete.")
+    if session.block.get("alarm"):
+        notes.append(f"The recorder's alarm: {session.block['alarm']}.")
+    return notes
+
+
+def _stated_ms(session: Session, vehicle: str) -> dict[str, float]:
+    """The one offset for the whole session that the consumer reads, for each sensor of `vehicle`."""
+    sensors = session.block.get("sensors")
+    owners: dict[str, Any] = sensors if isinstance(sensors, dict) else {}
+    return {
+        sensor: float(entry["offsetMs"])
+        for sensor, entry in session.entries.items()
+        if owners.get(sensor) == vehicle and isinstance(entry["offsetMs"], int | float)
+    }
+
+
+def _instant(session: Session, key: str) -> int | None:
+    try:
+        return ns_from_utc(datetime.fromisoformat(str(session.block.get(key))))
+    except (ValueError, TypeError):
+        return None
+
+
+def _events(events: list[EventLine]) -> list[tuple[str, str]]:
+    ordered = sorted(events, key=lambda event: event.at)
+    return [(iso_utc(event.at)[:23].replace("T", " "), _said(event)) for event in ordered]
+
+
+def _said(event: EventLine) -> str:
+    """An event in words; `at` is the clock of whoever saw it: the Pi's for steps and suspends."""
+    if event.kind == "reboot":
+        return "the Pi restarted"
+    if event.kind == "outage":
+        return f"nothing recorded for {span(ns_from_utc(event.until) - ns_from_utc(event.at))}"
+    if event.kind == "gap":
+        lost = count(event.to_seq - event.from_seq + 1, "exchange", "exchanges")
+        return f"{lost} lost on the way to the recorder"
+    if event.kind == "step":
+        return f"the Pi's clock was stepped by {signed(event.step_ms * 1e6)} (at the Pi's own time)"
+    return f"the Pi slept for {span(abs(event.step_ms) * 1e6)} (at the Pi's own time)"

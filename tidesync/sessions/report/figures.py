@@ -1,0 +1,151 @@
+"""What Plotly draws for one vehicle, as plain data: offset, bound, drift and delay over one axis of time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.exchange import HTTP_METHOD
+from tidesync.sessions.report.layout import VERMILION, Json, axis, layout
+from tidesync.sessions.report.series import (
+    Curve,
+    Floats,
+    Integers,
+    envelope,
+    joined,
+    share,
+    slopes_ppm,
+    thinned,
+    unbroken,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from schemas.exchange import Exchange
+    from tidesync.sessions.report.coverage import Stretch
+    from topside_agent.estimator import Row, Track
+
+_BLUE, _SKY, _GREEN = "#0072B2", "rgba(86,180,233,0.35)", "#009E73"
+_UNITS = ("ms", "ms", "ppm", "ms")
+_EDGE: Json = {"width": 0.4}
+_DOTTED: Json = {"width": 1, "dash": "dot"}
+_FEW = 400
+"""Exchanges up to this many are shown each as a dot."""
+
+
+def figure(
+    track: Track,
+    exchanges: Sequence[Exchange],
+    by_instant: Mapping[int, Exchange],
+    stretches: Sequence[Stretch],
+) -> Json:
+    """`data` and `layout` for `Plotly.newPlot`."""
+    rows = [row for row in track.rows if row.state == "ok"]
+    at_ns, segment = _column(rows, "topside_unix_ns"), _column(rows, "segment")
+    parts = unbroken(at_ns, segment)
+    offset = _column(rows, "offset_ns").astype(np.float64)
+    less_line = offset - _straight(at_ns, offset, segment)
+    drift = _drift(rows, at_ns, by_instant, parts)
+    data = [
+        _line(_thin(at_ns, offset, parts), 1, "offset", scale=1e-6),
+        *_bound(rows, at_ns, less_line - offset, parts),
+        _line(_thin(at_ns, less_line, parts), 2, "offset less its line", scale=1e-6),
+        _line(drift, 3, "drift", colour=_GREEN),
+        *_delay(exchanges),
+    ]
+    return {"data": data, "layout": layout(stretches, drift)}
+
+
+def _thin(at_ns: Integers, values: Floats, parts: Sequence[slice]) -> Curve:
+    return joined([thinned(at_ns[part], values[part], share(part, at_ns)) for part in parts])
+
+
+def _bound(rows: Sequence[Row], at_ns: Integers, shift: Floats, parts: Sequence[slice]) -> list[Json]:
+    """The band and its edges, all moved by `shift`; a polygon for each unbroken part."""
+    lower = _column(rows, "lower_ns") + shift
+    upper = _column(rows, "upper_ns") + shift
+    least = [envelope(at_ns[part], lower[part], share(part, at_ns))[0] for part in parts]
+    greatest = [envelope(at_ns[part], upper[part], share(part, at_ns))[1] for part in parts]
+    around = [
+        Curve(np.concatenate([up.at_ns, down.at_ns[::-1]]), np.concatenate([up.values, down.values[::-1]]))
+        for up, down in zip(greatest, least, strict=True)
+    ]
+    area = _line(joined(around), 2, "hard bound", scale=1e-6, line={"width": 0})
+    return [
+        area | {"fill": "toself", "fillcolor": _SKY, "hoverinfo": "skip", "hovertemplate": None},
+        _line(joined(least), 2, "least possible", scale=1e-6, line=_EDGE),
+        _line(joined(greatest), 2, "greatest possible", scale=1e-6, line=_EDGE),
+    ]
+
+
+def _straight(at_ns: Integers, offset: Floats, segment: Integers) -> Floats:
+    """The chord of each segment at its rows, ns."""
+    line = np.empty_like(offset)
+    for number in np.unique(segment):
+        places = np.flatnonzero(segment == number)
+        first, last = places[0], places[-1]
+        since = (at_ns[places] - at_ns[first]).astype(np.float64)
+        slope = (offset[last] - offset[first]) / since[-1] if since[-1] > 0 else 0.0
+        line[places] = offset[first] + slope * since
+    return line
+
+
+def _drift(
+    rows: Sequence[Row], at_ns: Integers, by_instant: Mapping[int, Exchange], parts: Sequence[slice]
+) -> Curve:
+    """d(offset)/dt of the RAW clocks where both are known, part by part; handshakes are too coarse for it."""
+    raw = [row.offset_ns - _difference_ns(by_instant[row.topside_unix_ns]) for row in rows]
+    # Relative to the first: RAW clocks may be decades apart, which leaves a float no room for nanoseconds.
+    relative = np.array([each - raw[0] for each in raw], dtype=np.float64)
+    known = [part for part in parts if by_instant[rows[part.start].topside_unix_ns].method != HTTP_METHOD]
+    slopes = [slopes_ppm(at_ns[part], relative[part]) for part in known]
+    return joined([slope for slope in slopes if slope.at_ns.size])
+
+
+def _difference_ns(exchange: Exchange) -> int:
+    """What turns an offset of realtime into one of RAW; nothing where RAW is not known."""
+    pi, topside = exchange.pi_realtime_minus_raw_ns, exchange.topside_realtime_minus_raw_ns
+    return 0 if pi is None or topside is None else pi - topside
+
+
+def _delay(exchanges: Sequence[Exchange]) -> list[Json]:
+    at_ns = _column(exchanges, "destination_ns")
+    delay = np.maximum(_column(exchanges, "delay_ns"), 0).astype(np.float64)
+    if at_ns.size <= _FEW:
+        dots = _line(Curve(at_ns, delay), 4, "delay", scale=1e-6)
+        return [dots | {"mode": "markers", "marker": {"size": 4, "color": _BLUE}}]
+    parts = unbroken(at_ns, np.zeros_like(at_ns))
+    edges = [envelope(at_ns[part], delay[part], share(part, at_ns) // 2) for part in parts]
+    least, greatest = (joined([pair[side] for pair in edges]) for side in (0, 1))
+    return [
+        _line(least, 4, "least", scale=1e-6),
+        _line(greatest, 4, "greatest", scale=1e-6, colour=VERMILION, line=_DOTTED),
+    ]
+
+
+def _column(rows: Sequence[Row] | Sequence[Exchange], name: str) -> Integers:
+    return np.array([getattr(row, name) for row in rows], dtype=np.int64)
+
+
+def _line(
+    curve: Curve,
+    row: int,
+    name: str,
+    *,
+    scale: float = 1.0,
+    colour: str = _BLUE,
+    line: Json | None = None,
+) -> Json:
+    values = [None if np.isnan(value) else round(value * scale, 6) for value in curve.values.tolist()]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": [instant / 1e6 for instant in curve.at_ns.tolist()],  # Plotly's dates: ms since the epoch
+        "y": values,
+        "yaxis": axis("y", row),
+        "line": {"color": colour, "width": 1.5} | (line or {}),
+        "hovertemplate": f"%{{y:.3f}} {_UNITS[row - 1]}",
+    }

@@ -1,0 +1,135 @@
+"""Where the report's curves stand, as plain data for Plotly: panels, titles, and what breaks the clocks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tidesync.sessions.report.units import signed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidesync.sessions.report.coverage import Stretch
+    from tidesync.sessions.report.series import Curve
+
+Json = dict[str, Any]
+
+# Okabe and Ito's colours, which the colour-blind can tell apart; dashes and labels say it a second time.
+VERMILION = "#D55E00"
+_GREY = "#6b7280"
+_TITLES = (
+    "Offset, ms: Pi's clock − laptop's clock",
+    "The same, less a straight line in each segment, ms. The truth lies within the band: the hard bound",
+    "Drift of the Pi's clock against the laptop's, ppm",
+    "Delay of the exchanges, ms: the least (line) and the greatest (dotted) at a time",
+)
+_HEIGHT = 860
+_GAP = 0.075
+_NEAREST = 0.09
+"""Labels nearer to each other than this share of the width would overlap: the lesser one is left out."""
+
+
+def layout(stretches: Sequence[Stretch], drift: Curve) -> Json:
+    """Four panels over one axis of time, with every break and gap of the clocks marked."""
+    height = (1 - 3 * _GAP) / len(_TITLES)
+    panels: Json = {
+        "height": _HEIGHT,
+        "margin": {"l": 64, "r": 16, "t": 44, "b": 40},
+        "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#111827"},
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "showlegend": False,
+        "hovermode": "x unified",
+        "xaxis": {"type": "date", "anchor": "y4", "title": {"text": "UTC, laptop's clock"}, **_grid()},
+        "shapes": [_shape(stretch) for stretch in stretches if stretch.kind in {"gap", "uncertain"}],
+        "annotations": [],
+    }
+    for row, title in enumerate(_TITLES, start=1):
+        top = 1 - (row - 1) * (height + _GAP)
+        panels[axis("yaxis", row)] = {
+            "domain": [max(top - height, 0), top],
+            "anchor": "x",
+            "tickformat": ",~g" if row != 1 else ",",
+            **_grid(),
+        }
+        panels["annotations"].append(_text(title, 0, top, "left"))
+    panels["yaxis4"]["rangemode"] = "tozero"
+    panels["yaxis3"]["range"] = _drift_range(drift)
+    panels["annotations"] += _labels(stretches)
+    return panels
+
+
+def _drift_range(drift: Curve) -> list[float] | None:
+    """At least 1 ppm high, so that a quiet crystal does not look restless."""
+    values = drift.values[np.isfinite(drift.values)]
+    if not values.size:
+        return None
+    middle = float(values.max() + values.min()) / 2
+    half = max(float(values.max() - values.min()) * 0.6, 0.5)
+    return [round(middle - half, 6), round(middle + half, 6)]
+
+
+def _shape(stretch: Stretch) -> Json:
+    """A line where the clocks broke, a grey band where nothing was measured."""
+    x0, x1 = stretch.from_ns / 1e6, stretch.to_ns / 1e6
+    common: Json = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+    if stretch.kind == "gap":
+        return common | {"type": "rect", "x0": x0, "x1": x1, "fillcolor": "#e5e7eb", "line": {"width": 0}}
+    line = {"color": VERMILION, "width": 1.5, "dash": "dash"}
+    return common | {"type": "rect", "x0": x0, "x1": x1, "fillcolor": "rgba(213,94,0,0.2)", "line": line}
+
+
+def _labels(stretches: Sequence[Stretch]) -> list[Json]:
+    """A word above each break and gap; where they crowd, breaks before gaps and long before short."""
+    others = [stretch for stretch in stretches if stretch.kind in {"gap", "uncertain"}]
+    others.sort(key=lambda stretch: (stretch.kind == "gap", -stretch.span_ns))
+    width_ns = stretches[-1].to_ns - stretches[0].from_ns if stretches else 0
+    shown: list[Stretch] = []
+    for stretch in others:
+        if all(abs(_middle(stretch) - _middle(other)) > _NEAREST * width_ns for other in shown):
+            shown.append(stretch)
+    return [
+        _text(_word(stretch), _middle(stretch) / 1e6, 1, "center")
+        | {"xref": "x", "yshift": 18, "font": {"size": 11, "color": _colour(stretch)}}
+        for stretch in shown
+    ]
+
+
+def _middle(stretch: Stretch) -> float:
+    return (stretch.from_ns + stretch.to_ns) / 2
+
+
+def _word(stretch: Stretch) -> str:
+    if stretch.kind == "gap":
+        return "gap"
+    word = {"method": "HTTP/MQTT", "topside_step": "laptop's step", "inconsistent": "jump"}
+    jump = f" {signed(stretch.jump_ns or 0)}" if stretch.cause in {"step", "inconsistent"} else ""
+    return word.get(stretch.cause or "", str(stretch.cause)) + jump
+
+
+def _colour(stretch: Stretch) -> str:
+    return _GREY if stretch.kind == "gap" else VERMILION
+
+
+def _text(text: str, x: float, y: float, anchor: str) -> Json:
+    return {
+        "text": text,
+        "x": x,
+        "y": y,
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": anchor,
+        "yanchor": "bottom",
+        "showarrow": False,
+    }
+
+
+def _grid() -> Json:
+    return {"gridcolor": "#e5e7eb", "zeroline": False, "linecolor": "#9ca3af", "showline": True}
+
+
+def axis(name: str, row: int) -> str:
+    """What Plotly calls the axis of a panel, counted from 1."""
+    return name if row == 1 else f"{name}{row}"

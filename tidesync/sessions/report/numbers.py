@@ -1,0 +1,127 @@
+"""The numbers of one vehicle's track, pure: labels and values for a table."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.exchange import HTTP_METHOD
+from tidesync.sessions.report.coverage import max_error_ns
+from tidesync.sessions.report.units import count, error, milliseconds, signed, span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from schemas.exchange import Exchange
+    from tidesync.sessions.recorder.events import EventLine
+    from tidesync.sessions.report.coverage import Stretch
+    from topside_agent.estimator import Row, Track
+
+Numbers = list[tuple[str, str]]
+
+
+def numbers(
+    track: Track,
+    exchanges: Sequence[Exchange],
+    stretches: Sequence[Stretch],
+    events: Sequence[EventLine],
+    stated_ms: Mapping[str, float],
+) -> Numbers:
+    """What is worth knowing in figures; `stated_ms` are single offsets that the metadata gives, by sensor."""
+    sound = [row for row in track.rows if row.state == "ok"]
+    if not sound:
+        return [("Exchanges", f"{len(exchanges):,}")]
+    return [
+        *_exchanges(track, exchanges, events),
+        *_offsets(sound),
+        *_errors(sound),
+        *_delays(exchanges),
+        *_breaks(stretches),
+        *_constants(sound, stated_ms),
+    ]
+
+
+def _exchanges(track: Track, exchanges: Sequence[Exchange], events: Sequence[EventLine]) -> Numbers:
+    over_http = sum(exchange.method == HTTP_METHOD for exchange in exchanges)
+    http = f", {over_http:,} of them over HTTP" if over_http else ""
+    lost = sum(event.to_seq - event.from_seq + 1 for event in events if event.kind == "gap")
+    return [
+        ("Exchanges", f"{track.exchanges:,} used, {track.rejected:,} refused{http}"),
+        ("Exchanges lost on the way to the recorder", f"{lost:,}"),
+    ]
+
+
+def _offsets(sound: Sequence[Row]) -> Numbers:
+    first, last = sound[0], sound[-1]
+    return [
+        ("Measured for", span(last.topside_unix_ns - first.topside_unix_ns)),
+        ("Offset at the beginning (Pi − laptop)", milliseconds(first.offset_ns)),
+        ("Offset at the end", milliseconds(last.offset_ns)),
+        ("Mean drift in the longest segment", _drift(sound)),
+    ]
+
+
+def _drift(sound: Sequence[Row]) -> str:
+    """The slope between the ends of the longest segment; what both may likely be off by is its error."""
+    segments = {row.segment: row for row in sound}
+    ends = [(next(row for row in sound if row.segment == number), last) for number, last in segments.items()]
+    first, last = max(ends, key=lambda pair: pair[1].topside_unix_ns - pair[0].topside_unix_ns)
+    span_ns = last.topside_unix_ns - first.topside_unix_ns
+    if span_ns <= 0:
+        return "not known"
+    drift_ppm = (last.offset_ns - first.offset_ns) / span_ns * 1e6
+    error_ppm = (_likely_ns(first) + _likely_ns(last)) / span_ns * 1e6
+    decimals = min(max(0, 1 - math.floor(math.log10(max(error_ppm, 1e-4)))), 4)
+    return f"{drift_ppm:+.{decimals}f} ± {error_ppm:.{decimals}f} ppm".replace("-", "−")
+
+
+def _likely_ns(row: Row) -> int:
+    """The likely error, which is never more than the greatest possible."""
+    return max_error_ns(row) if row.u95_ns is None else min(row.u95_ns, max_error_ns(row))
+
+
+def _errors(sound: Sequence[Row]) -> Numbers:
+    errors = np.array([max_error_ns(row) for row in sound], dtype=np.float64)
+    median, most, worst = np.quantile(errors, (0.5, 0.95, 1.0)).tolist()
+    likely = float(np.median([_likely_ns(row) for row in sound]))
+    return [
+        ("Max error: half of the time, 95 % of it, worst", ", ".join(map(error, (median, most, worst)))),
+        ("Likely error (u95), half of the time", error(likely)),
+    ]
+
+
+def _delays(exchanges: Sequence[Exchange]) -> Numbers:
+    delays = np.array([exchange.delay_ns for exchange in exchanges], dtype=np.float64)
+    figures = np.maximum(np.quantile(delays, (0.0, 0.5, 0.95, 1.0)), 0.0)
+    return [
+        (
+            "Delay: least, half, 95 %, greatest",
+            ", ".join(milliseconds(figure, 2) for figure in figures.tolist()),
+        )
+    ]
+
+
+def _breaks(stretches: Sequence[Stretch]) -> Numbers:
+    cuts = [stretch.cause for stretch in stretches if stretch.kind == "uncertain"]
+    silent = sum(stretch.span_ns for stretch in stretches if stretch.kind == "gap")
+    steps = count(sum(cause in {"step", "inconsistent"} for cause in cuts), "step", "steps")
+    reboots = count(cuts.count("reboot"), "reboot", "reboots")
+    suspends = count(cuts.count("suspend"), "suspend", "suspends")
+    return [
+        ("Breaks of the Pi's clock", f"{steps}, {reboots}, {suspends}"),
+        ("Time without measurement", span(silent)),
+    ]
+
+
+def _constants(sound: Sequence[Row], stated_ms: Mapping[str, float]) -> Numbers:
+    """How wrong one offset for the whole session is: why timestamps are corrected row by row."""
+    offsets = np.array([row.offset_ns for row in sound], dtype=np.float64)
+    return [
+        (
+            f"The single offset of sensor {sensor} ({signed(stated * 1e6)}) is wrong by up to",
+            error(float(np.abs(offsets - stated * 1e6).max())),
+        )
+        for sensor, stated in stated_ms.items()
+    ]

@@ -1,1 +1,0 @@
-"""`tidesync watch`: what is heard, and how it is shown."""

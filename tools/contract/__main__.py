@@ -1,0 +1,64 @@
+"""Writes the contract below `schemas/published/`, or with `--check` names the files that are not current."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tools.contract import json_schema, openapi
+from tools.contract.asyncapi import asyncapi
+from tools.contract.table_schema import offsets_csv
+
+FOLDER = Path(__file__).parents[2] / "schemas" / "published"
+
+
+def contract() -> dict[str, str]:
+    """The content of every file, by name."""
+    documents: dict[str, dict[str, Any]] = {
+        **json_schema.schemas(),
+        "offsets.csv.table-schema.json": offsets_csv(),
+        "asyncapi.json": asyncapi(),
+        **openapi.documents(),
+    }
+    return {
+        name: json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        for name, document in documents.items()
+    }
+
+
+def stale(folder: Path) -> list[str]:
+    """The files in `folder` that are missing, not current, or too many."""
+    wanted = contract()
+    here = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
+    return sorted(name for name in wanted.keys() | here.keys() if wanted.get(name) != here.get(name))
+
+
+def write(folder: Path) -> None:
+    """Have `folder` hold the contract and no other JSON."""
+    folder.mkdir(exist_ok=True)
+    wanted = contract()
+    for path in folder.glob("*.json"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, content in wanted.items():
+        (folder / name).write_text(content, encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or check."""
+    if arguments not in ([], ["--check"]):
+        print("usage: python -m tools.contract [--check]", file=sys.stderr)
+        return 2
+    if not arguments:
+        write(FOLDER)
+        return 0
+    faults = stale(FOLDER)
+    for name in faults:
+        print(f"schemas/published/{name} is not what the code says: run `make schemas`", file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The handshake over HTTP, for a vehicle that MQTT does not reach."""

@@ -1,0 +1,1 @@
+"""Results in the form that other programs read: Home Assistant, BlueOS."""

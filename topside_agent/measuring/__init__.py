@@ -1,0 +1,1 @@
+"""Exchanges with each vehicle: when to ask, what came back, what to publish."""

@@ -1,0 +1,71 @@
+"""What topside counts of its vehicles, for who asks from another thread."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runtime.metrics import Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runtime.metrics import AgentCounts
+    from schemas.messages import OffsetResult
+
+DELAY_BOUNDS_NS = tuple(
+    round(factor * decade) for decade in (10**5, 10**6, 10**7, 10**8) for factor in (1, 2, 5)
+)
+"""0.1 ms (a wire) to 0.5 s (a bad acoustic or satellite link), three to a decade."""
+
+
+class Counts:
+    """One vehicle's; written by the network thread alone, read by any.
+
+    Each number is read whole; two that are read one after the other may be an exchange apart.
+    """
+
+    def __init__(self) -> None:
+        self.rejected: Counter[str] = Counter()
+        """Answers that made no exchange, and exchanges that the estimator refused, by reason."""
+        self._delays = [0] * (len(DELAY_BOUNDS_NS) + 1)
+        self._delays_ns = 0
+
+    def accepted(self, delay_ns: int) -> None:
+        """One more exchange is in use."""
+        self._delays[bisect_left(DELAY_BOUNDS_NS, delay_ns)] += 1
+        self._delays_ns += delay_ns
+
+    @property
+    def delays(self) -> Histogram:
+        """How the delays of the exchanges in use are spread, in seconds."""
+        bounds_s = [bound / 1e9 for bound in DELAY_BOUNDS_NS]
+        return Histogram(bounds_s, tuple(self._delays), self._delays_ns / 1e9)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How one vehicle's measurement stands at one moment."""
+
+    vehicle: str
+    exchanges: int
+    """Finished since the agent began to measure it."""
+    timeouts: int
+    rejected: Mapping[str, int]
+    delays: Histogram
+    last_exchange_age_s: float | None
+    result: OffsetResult | None
+    """The last one published; None before the first."""
+    current: bool
+    """Whether `result` still holds: it is published anew while the broker can be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopsideCounts:
+    """How a topside stands."""
+
+    topside: str
+    agent: AgentCounts
+    vehicles: Sequence[Snapshot]

@@ -1,0 +1,69 @@
+"""The vehicles that are measured, pure: those that the settings name, else all that say they are online."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from topside_agent.measuring.measurement import Measurement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from schemas.messages import Info
+    from topside_agent.settings import TopsideSettings
+
+_MOST_VEHICLES = 10_000
+"""Names come from the network; a flood of them must not fill the memory."""
+
+
+class Vehicles:
+    """One measurement for each vehicle; what a vehicle says of itself is kept for when it appears."""
+
+    def __init__(self, settings: TopsideSettings, *, resolution_ns: int) -> None:
+        self._settings = settings
+        self._resolution_ns = resolution_ns
+        self._measurements: dict[str, Measurement] = {}
+        self._infos: dict[str, Info] = {}
+        for vehicle in settings.vehicles:
+            self._add(vehicle)
+
+    def __getitem__(self, vehicle: str) -> Measurement:
+        """The measurement of one that is measured."""
+        return self._measurements[vehicle]
+
+    def __iter__(self) -> Iterator[Measurement]:
+        """Every measurement."""
+        return iter(self._measurements.values())
+
+    def __len__(self) -> int:
+        """How many are measured."""
+        return len(self._measurements)
+
+    def get(self, vehicle: str | None) -> Measurement | None:
+        """The measurement of `vehicle`, if it is measured."""
+        return self._measurements.get(vehicle or "")
+
+    def online(self, vehicle: str) -> Measurement | None:
+        """The measurement of a vehicle that says it is online, from now on if it is wanted."""
+        known = self._measurements.get(vehicle)
+        full = len(self._measurements) >= _MOST_VEHICLES
+        return known if known or self._settings.vehicle or full else self._add(vehicle)
+
+    def forget(self, vehicle: str) -> None:
+        """Measure `vehicle` no more, until it says again that it is online."""
+        self._measurements.pop(vehicle, None)
+        self._infos.pop(vehicle, None)
+
+    def informed(self, vehicle: str, info: Info) -> None:
+        """Take in what a vehicle says of itself."""
+        if vehicle in self._measurements:
+            self._measurements[vehicle].informed(info)
+        if len(self._infos) < _MOST_VEHICLES:
+            self._infos[vehicle] = info
+
+    def _add(self, vehicle: str) -> Measurement:
+        measurement = Measurement(vehicle, self._settings, resolution_ns=self._resolution_ns)
+        self._measurements[vehicle] = measurement
+        if vehicle in self._infos:
+            measurement.informed(self._infos[vehicle])
+        return measurement

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.simulation.test_fallback import MS, sail
 
 from bench.estimators.traces import make_trace
 from runtime.clock import Step
+from tests.simulation.test_fallback import MS, sail
 from tidesync.sessions.report.coverage import coverage
 from tidesync.sessions.report.verdict import verdict
 from topside_agent.estimator import EstimatorSettings, smooth

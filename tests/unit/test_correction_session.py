@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from tests.unit.test_recorder_session import EPOCH_S, at, exchange, recording
 
 from schemas.instants import iso_from_ns
+from tests.unit.test_recorder_session import EPOCH_S, at, exchange, recording
 from tidesync.__main__ import run
 from tidesync.sessions.correction.limits import slewed_sides
 from tidesync.sessions.recorder.journal import lines_of

@@ -10,8 +10,8 @@ import pytest
 from mcap.reader import make_reader
 from pyarrow import parquet
 from pyxdf.pyxdf import _clock_sync
-from tests.unit.test_correction_session import log
 
+from tests.unit.test_correction_session import log
 from tests.unit.tracks import MS, S, row, stepped
 from tidesync.__main__ import run
 from tidesync.sessions.export.binary import write_mcap, write_parquet

@@ -4,12 +4,12 @@ import shutil
 import subprocess
 
 import pytest
-from tests.unit import metric_examples as examples
 from prometheus_client.parser import text_string_to_metric_families
 
 from pi_agent.metrics import pi_families
 from runtime.exposition import exposition, make_registry
 from schemas.messages import OffsetResult
+from tests.unit import metric_examples as examples
 from tidesync.sessions.recorder.metrics import MOST_SESSIONS
 from topside_agent.measuring.measurement import Measurement
 from topside_agent.metrics import MOST_VEHICLES

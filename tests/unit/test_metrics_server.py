@@ -6,10 +6,10 @@ import urllib.error
 import urllib.request
 
 import pytest
-from tests.unit import metric_examples as examples
 
 from broker.settings import MetricsSettings
 from runtime.metrics_server import metrics_served
+from tests.unit import metric_examples as examples
 from tidesync.errors import SettingsError
 
 

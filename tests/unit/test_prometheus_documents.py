@@ -8,9 +8,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from tests.unit import metric_examples as examples
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.unit import metric_examples as examples
 
 ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from tests.unit.test_metadata_merge import NOW, part
-from tests.unit.test_recorder_session import at, recording
 
 from schemas.metadata import FILE_NAME
+from tests.unit.test_metadata_merge import NOW, part
+from tests.unit.test_recorder_session import at, recording
 from tidesync.sessions.recorder import files, json_text
 from tidesync.sessions.recorder.metadata import NotMetadataError, merge, parse, render
 from tidesync.sessions.recorder.session import Session

@@ -1,8 +1,8 @@
 """The end of a session: the consumer's drift model and offsets.csv from a smoothed track."""
 
 import pytest
-from tests.unit.test_recorder_session import EPOCH_S, S, exchange
 
+from tests.unit.test_recorder_session import EPOCH_S, S, exchange
 from tidesync.sessions.recorder import closing
 from tidesync.sessions.recorder.ending import Summary
 from tidesync.sessions.recorder.journal import lines_of

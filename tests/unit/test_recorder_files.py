@@ -5,9 +5,9 @@ import json
 import os
 
 import pytest
-from tests.unit.test_recorder_session import at, exchange, recording, step
 
 from schemas.instants import utc_from_ns
+from tests.unit.test_recorder_session import at, exchange, recording, step
 from tidesync.sessions.recorder import files
 from tidesync.sessions.recorder.errors import RefusedError, UnusableRootError
 from tidesync.sessions.recorder.journal import decode_exchanges, is_exchange, lines_of

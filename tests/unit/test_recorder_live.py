@@ -1,8 +1,8 @@
 """A session that is being recorded, from messages to files, with the time told: above all, its end."""
 
 import pytest
-from tests.unit.test_recorder_session import at, exchange, recording
 
+from tests.unit.test_recorder_session import at, exchange, recording
 from tidesync.sessions.recorder.live import LiveSession
 from tidesync.sessions.recorder.settings import RecorderSettings
 

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
-from tests.unit.test_metadata_merge import nothing, result
 
 from runtime.clock import Reading
 from schemas.exchange import Exchange
 from schemas.messages import Event, StartCommand
 from schemas.metadata import RESERVED_SENSORS
+from tests.unit.test_metadata_merge import nothing, result
 from tidesync.sessions.recorder import command_rules as desk
 from tidesync.sessions.recorder.directory import Directory
 from tidesync.sessions.recorder.ending import Closing

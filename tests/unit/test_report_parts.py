@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
-from tests.unit.test_recorder_session import exchange
 
 from schemas.exchange import HTTP_METHOD
+from tests.unit.test_recorder_session import exchange
 from tidesync.__main__ import run
 from tidesync.sessions.recorder.journal import lines_of
 from tidesync.sessions.report import units

@@ -3,12 +3,12 @@
 import random
 
 from schemas.exchange import Exchange
-from tidesync.sessions.recorder.journal import Known
 from tidesync.sessions.recorder.missing import (
     ASK_AGAIN_NS,
     FIRST_ASK_NS,
     LARGEST_REQUEST,
     MOST_ASKED,
+    Known,
     SeqWatch,
 )
 

@@ -1,7 +1,5 @@
 """The benchmark's traces keep their promises; otherwise its tables mean nothing."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format schemas lock lock-images bench-estimators bench-peers bench-cost
+.PHONY: help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
 .PHONY: attacks bench-footprint bench-dashboard pictures blueos-extension soak-recorder clean
 
 PYTHON ?= python3
@@ -18,6 +18,12 @@ demo: .venv/.run ## Two simulated vehicles, measured and recorded on the embedde
 test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
 	$(BIN)/python -m pytest $(ARGS)
 
+test-fast: .venv/.dev ## The unit tests and the simulation, with two workers and fewer seeds (a minute)
+	$(BIN)/python -m pytest -n 2 -m "not long" tests/unit tests/simulation $(ARGS)
+
+test-long: .venv/.dev ## The same with every seed
+	TEST_LONG=1 $(BIN)/python -m pytest -n 2 tests/unit tests/simulation $(ARGS)
+
 check: .venv/.dev ## Format, lint, types, and whether the published contract is what the code says
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -28,21 +34,21 @@ format: .venv/.dev ## Put the code in order
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format .
 
-schemas: .venv/.dev ## Write the published contract anew, from the code, into schemas/published/
+schemas: .venv/.dev ## Write the published contract, from the code, into schemas/published/
 	$(BIN)/python -m tools.contract
 
-bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (a quarter of an hour); into docs/
+bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (a quarter of an hour); into docs/lab/
 	$(BIN)/python -m bench.estimators --markdown docs/lab/bench-estimators.md --json bench/results/bench-estimators.json $(ARGS)
 
-bench-peers: .venv/.bench ## The whole measurement beside the real peers (half an hour; QUICK=1: 3 min); into docs/
+bench-peers: .venv/.bench ## The whole measurement beside the real peers (half an hour; QUICK=1: 3 min); into docs/lab/
 	$(BIN)/python -m bench.peers $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-peers.md --json bench/results/bench-peers.json $(ARGS)
 
-bench-cost: .venv/.bench ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/
+bench-cost: .venv/.bench ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/lab/
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-cost.md --json bench/results/bench-cost.json $(ARGS)
 
-bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/
+bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/lab/
 	$(BIN)/python -m bench.footprint --markdown docs/lab/bench-footprint.md --json bench/results/bench-footprint.json $(ARGS)
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -61,7 +67,7 @@ attacks: .venv/.dev ## Attack a broker in a container while vehicles are measure
 	ATTACKS_JSON=bench/results/attacks.json $(BIN)/python -m pytest -x tests/containers/test_attacks.py $(ARGS)
 	$(BIN)/python -m bench.attacks bench/results/attacks.json docs/security.md
 
-bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (17 min; QUICK=1: 1 min); into docs/
+bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (17 min; QUICK=1: 1 min); into docs/lab/
 	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-dashboard.md --json bench/results/bench-dashboard.json $(ARGS)
 
@@ -74,7 +80,7 @@ soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 20
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"
 
-lock: ## Pin the dependencies anew (needs uv)
+lock: ## Pin the newest allowed dependencies (needs uv)
 	$(COMPILE) $(ARGS) --extra pi --extra topside --extra dashboard --extra broker \
 		pyproject.toml requirements/build.in -o requirements/run.lock
 	$(COMPILE) $(ARGS) -c requirements/run.lock \

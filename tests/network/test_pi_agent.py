@@ -1,7 +1,5 @@
 """`tidesync pi` as a process of its own, with a real mosquitto."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import signal
@@ -11,7 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
@@ -21,9 +19,6 @@ from broker.embedded import free_port
 from schemas.messages import Event, Info, Pong
 from tests.network.brokers import MOSQUITTO, RunningBroker, until
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 BASE = "tidesync/v1/vehicle/rov1"
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 class Listener:
     """A topside's ear and mouth: keeps what arrives, in order."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port):
         self.heard: list[MQTTMessage] = []
         self._subscribed = False
         self._client = Client(CallbackAPIVersion.VERSION2)
@@ -42,29 +37,29 @@ class Listener:
         self._client.loop_start()
         until(lambda: self._subscribed, what="the listener's subscription")
 
-    def say(self, level: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> None:
+    def say(self, level, payload, *, qos=0, retain=False):
         self._client.publish(f"{BASE}/{level}", payload, qos, retain)
 
-    def on(self, level: str) -> list[bytes]:
+    def on(self, level):
         return [message.payload for message in list(self.heard) if message.topic == f"{BASE}/{level}"]
 
-    def wait_for(self, level: str, count: int = 1) -> list[bytes]:
+    def wait_for(self, level, count=1):
         return until(lambda: len(found := self.on(level)) >= count and found, what=f"{count} on {level}")
 
-    def close(self) -> None:
+    def close(self):
         self._client.disconnect()
         self._client.loop_stop()
 
 
 @pytest.fixture
-def listener(mosquitto: RunningBroker) -> Iterator[Listener]:
+def listener(mosquitto):
     ear = Listener(mosquitto.port)
     yield ear
     ear.close()
 
 
 @contextmanager
-def pi(port: int, *options: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def pi(port, *options, folder):
     command = [sys.executable, "-m", "tidesync", "pi", "--vehicle", "rov1"]
     process = subprocess.Popen(
         [*command, "--broker", f"mqtt://127.0.0.1:{port}", *options],
@@ -80,11 +75,11 @@ def pi(port: int, *options: str, folder: Path) -> Iterator[subprocess.Popen[str]
         process.communicate()
 
 
-def ping(seq: int) -> bytes:
+def ping(seq):
     return json.dumps({"v": 1, "seq": seq, "nonce": f"{seq:016x}", "origin_ns": time.time_ns()}).encode()
 
 
-def get(port: int, path: str) -> dict[str, Any]:
+def get(port, path):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)
@@ -98,9 +93,7 @@ def get(port: int, path: str) -> dict[str, Any]:
     return content
 
 
-def test_pings_are_answered_from_the_simulated_clock(
-    mosquitto: RunningBroker, listener: Listener, tmp_path: Path
-) -> None:
+def test_pings_are_answered_from_the_simulated_clock(mosquitto, listener, tmp_path):
     with pi(mosquitto.port, "--no-http", "--simulate-offset-s", "2.5", folder=tmp_path):
         listener.wait_for("status")
         for seq in range(20):
@@ -118,9 +111,7 @@ def test_pings_are_answered_from_the_simulated_clock(
         assert (info.simulated, info.http_port) == (True, None)
 
 
-def test_sigterm_leaves_a_retained_offline_and_exit_code_0_within_a_second(
-    mosquitto: RunningBroker, listener: Listener, tmp_path: Path
-) -> None:
+def test_sigterm_leaves_a_retained_offline_and_exit_code_0_within_a_second(mosquitto, listener, tmp_path):
     port = free_port("127.0.0.1")
     with pi(mosquitto.port, "--http-port", str(port), "--http-host", "127.0.0.1", folder=tmp_path) as process:
         listener.wait_for("status")
@@ -133,16 +124,14 @@ def test_sigterm_leaves_a_retained_offline_and_exit_code_0_within_a_second(
     late.close()
 
 
-def test_a_killed_agent_is_offline_by_its_will(
-    mosquitto: RunningBroker, listener: Listener, tmp_path: Path
-) -> None:
+def test_a_killed_agent_is_offline_by_its_will(mosquitto, listener, tmp_path):
     with pi(mosquitto.port, "--no-http", folder=tmp_path) as process:
         listener.wait_for("status")
         process.kill()
         assert listener.wait_for("status", 2) == [b"online", b"offline"]
 
 
-def test_a_port_that_is_taken_ends_with_one_line_and_exit_code_2(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_ends_with_one_line_and_exit_code_2(tmp_path):
     with socket.create_server(("0.0.0.0", 0)) as holder:
         port = holder.getsockname()[1]
         with pi(free_port("127.0.0.1"), "--http-port", str(port), folder=tmp_path) as process:
@@ -153,7 +142,7 @@ def test_a_port_that_is_taken_ends_with_one_line_and_exit_code_2(tmp_path: Path)
 
 
 @pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
-def test_http_and_mqtt_each_go_on_without_the_other(tmp_path: Path) -> None:
+def test_http_and_mqtt_each_go_on_without_the_other(tmp_path):
     broker, port = RunningBroker("mosquitto", tmp_path), free_port("127.0.0.1")
     with pi(broker.port, "--http-port", str(port), "--http-host", "127.0.0.1", folder=tmp_path):
         state = until(lambda: get(port, "/health"), what="HTTP")
@@ -172,7 +161,7 @@ def test_http_and_mqtt_each_go_on_without_the_other(tmp_path: Path) -> None:
         until(lambda: not get(port, "/health")["broker_connected"], what="the loss of the broker")
 
 
-def test_rubbish_does_no_harm(mosquitto: RunningBroker, listener: Listener, tmp_path: Path) -> None:
+def test_rubbish_does_no_harm(mosquitto, listener, tmp_path):
     with pi(mosquitto.port, "--no-http", folder=tmp_path) as process:
         listener.wait_for("status")
         for rubbish in (b"", b"\x00\xff", b"[" * 10_000, b"{}", b"null", b'{"v":1e999}', b"x" * 200_000):
@@ -185,16 +174,14 @@ def test_rubbish_does_no_harm(mosquitto: RunningBroker, listener: Listener, tmp_
         assert process.poll() is None
 
 
-def test_an_offline_by_somebody_else_is_contradicted(
-    mosquitto: RunningBroker, listener: Listener, tmp_path: Path
-) -> None:
+def test_an_offline_by_somebody_else_is_contradicted(mosquitto, listener, tmp_path):
     with pi(mosquitto.port, "--no-http", folder=tmp_path):
         listener.wait_for("status")
         listener.say("status", b"offline", qos=1, retain=True)
         assert listener.wait_for("status", 3) == [b"online", b"offline", b"online"]
 
 
-def test_a_simulated_step_is_an_event(mosquitto: RunningBroker, listener: Listener, tmp_path: Path) -> None:
+def test_a_simulated_step_is_an_event(mosquitto, listener, tmp_path):
     with pi(mosquitto.port, "--no-http", "--simulate-step", "1:-3", folder=tmp_path):
         event = Event.decode(listener.wait_for("event")[0])
         assert (event.kind, event.step_ms) == ("step", pytest.approx(-3000, abs=0.2))

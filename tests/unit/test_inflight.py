@@ -1,7 +1,5 @@
 """QoS 1 messages: kept until they are taken, sent again in order, never too many under way."""
 
-from __future__ import annotations
-
 from itertools import count, cycle
 
 from hypothesis import given
@@ -11,14 +9,14 @@ from broker.client.inflight import MOST, InflightQueue
 from broker.client.packets import PacketReader, read_publish
 
 
-def told(packet: bytes | None) -> tuple[int, bytes]:
+def told(packet):
     assert packet is not None
     (found,) = PacketReader().feed(packet)
     published = read_publish(found)
     return published.mid, published.payload
 
 
-def test_what_is_not_taken_is_sent_again_in_order_and_says_so() -> None:
+def test_what_is_not_taken_is_sent_again_in_order_and_says_so():
     untaken = InflightQueue(count(1).__next__)
     for number in range(3):
         untaken.add(b"t", b"%d" % number, retain=True)
@@ -29,13 +27,13 @@ def test_what_is_not_taken_is_sent_again_in_order_and_says_so() -> None:
     assert len(untaken) == 2
 
 
-def test_an_answer_to_nothing_is_no_harm() -> None:
+def test_an_answer_to_nothing_is_no_harm():
     untaken = InflightQueue(count(1).__next__)
     assert untaken.taken(77) is None
     assert len(untaken) == 0
 
 
-def test_beyond_the_limit_messages_wait_in_line_until_one_is_taken() -> None:
+def test_beyond_the_limit_messages_wait_in_line_until_one_is_taken():
     untaken = InflightQueue(count(1).__next__)
     for number in range(MOST):
         assert untaken.add(b"t", b"%d" % number, retain=False)
@@ -47,7 +45,7 @@ def test_beyond_the_limit_messages_wait_in_line_until_one_is_taken() -> None:
     assert untaken.taken(3) is None
 
 
-def test_an_id_that_is_under_way_is_not_given_twice() -> None:
+def test_an_id_that_is_under_way_is_not_given_twice():
     untaken = InflightQueue(cycle([1, 2, 3]).__next__)
     assert told(untaken.add(b"t", b"a", retain=False))[0] == 1
     assert told(untaken.add(b"t", b"b", retain=False))[0] == 2
@@ -57,7 +55,7 @@ def test_an_id_that_is_under_way_is_not_given_twice() -> None:
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(1, 20)), max_size=60))
-def test_every_message_is_taken_once_or_still_kept(steps: list[int | None]) -> None:
+def test_every_message_is_taken_once_or_still_kept(steps):
     """None publishes, a number is an answer; nothing is lost or told twice."""
     untaken = InflightQueue(cycle(range(1, 3000)).__next__)
     under_way: dict[int, bytes] = {}

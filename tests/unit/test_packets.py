@@ -1,7 +1,5 @@
 """Packets cut out of a stream, wherever its reads end, and made as brokers expect them."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest
@@ -24,7 +22,7 @@ PAYLOAD = st.binary(max_size=300)
 MID = st.integers(0, 65535)
 
 
-def packet(command: int, body: bytes, *, padded: bool = False) -> bytes:
+def packet(command, body, *, padded=False):
     """A packet whose length may be written with more bytes than it needs."""
     length, header = len(body), bytearray((command,))
     while True:
@@ -42,26 +40,26 @@ PACKETS = st.lists(
 )
 
 
-def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
+def pieces(data, cuts):
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     return [data[begin:end] for begin, end in pairwise(places)]
 
 
 @given(PACKETS, st.lists(st.integers(0, 10_000), max_size=30))
-def test_packets_come_out_as_they_went_in_wherever_the_reads_end(sent: list[bytes], cuts: list[int]) -> None:
+def test_packets_come_out_as_they_went_in_wherever_the_reads_end(sent, cuts):
     reader = PacketReader()
     found = [found for piece in pieces(b"".join(sent), cuts) for found in reader.feed(piece)]
     assert [(one.command, one.body) for one in found] == [whole(one) for one in sent]
 
 
-def whole(sent: bytes) -> tuple[int, bytes]:
+def whole(sent):
     place = 1
     while sent[place] & 0x80:
         place += 1
     return sent[0], sent[place + 1 :]
 
 
-def test_packets_come_out_byte_by_byte_too() -> None:
+def test_packets_come_out_byte_by_byte_too():
     sent = publish_packet(b"a/b", b"x" * 200) + puback_packet(7)
     reader = PacketReader()
     found = [one for byte in sent for one in reader.feed(bytes((byte,)))]
@@ -69,7 +67,7 @@ def test_packets_come_out_byte_by_byte_too() -> None:
     assert all(one.last for one in found)
 
 
-def test_only_the_packet_that_ends_its_read_is_the_last_of_it() -> None:
+def test_only_the_packet_that_ends_its_read_is_the_last_of_it():
     one = publish_packet(b"t", b"1")
     reader = PacketReader()
     assert [found.last for found in reader.feed(one * 3)] == [False, False, True]
@@ -78,20 +76,20 @@ def test_only_the_packet_that_ends_its_read_is_the_last_of_it() -> None:
 
 
 @given(PACKETS, st.binary(min_size=1, max_size=3))
-def test_a_length_of_five_bytes_ends_the_connection(sent: list[bytes], rest: bytes) -> None:
+def test_a_length_of_five_bytes_ends_the_connection(sent, rest):
     reader = PacketReader()
     with pytest.raises(MalformedPacketError):
         reader.feed(b"".join(sent) + b"\x30\xff\xff\xff\xff" + rest)
 
 
-def test_the_greatest_length_is_waited_for() -> None:
+def test_the_greatest_length_is_waited_for():
     reader = PacketReader()
     assert reader.feed(b"\x30\xff\xff\xff\x7f" + bytes(1000)) == []
     assert reader.feed(bytes(1000)) == []
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=20))
-def test_rubbish_is_packets_or_malformed_and_nothing_else(reads: list[bytes]) -> None:
+def test_rubbish_is_packets_or_malformed_and_nothing_else(reads):
     reader = PacketReader()
     try:
         for data in reads:
@@ -102,23 +100,23 @@ def test_rubbish_is_packets_or_malformed_and_nothing_else(reads: list[bytes]) ->
 
 
 @given(TOPIC, PAYLOAD, st.booleans(), MID)
-def test_a_publish_reads_as_it_was_made(topic: bytes, payload: bytes, retain: bool, mid: int) -> None:
+def test_a_publish_reads_as_it_was_made(topic, payload, retain, mid):
     (found,) = PacketReader().feed(publish_packet(topic, payload, retain=retain, mid=mid))
     published = read_publish(found)
     assert published == (topic, payload, 1 if mid else 0, retain, mid)
 
 
 @pytest.mark.parametrize("size", [0, 100, 127, 128, 16_383, 16_384, 200_000])
-def test_lengths_around_every_limit_are_written_right(size: int) -> None:
+def test_lengths_around_every_limit_are_written_right(size):
     made = publish_packet(b"t", bytes(size))
     (found,) = PacketReader().feed(made)
     assert len(found.body) == size + 3
     assert len(made) - len(found.body) == (2 if size + 3 < 128 else 3 if size + 3 < 16_384 else 4)
 
 
-def test_a_packet_larger_than_mqtt_allows_is_refused_with_its_size() -> None:
+def test_a_packet_larger_than_mqtt_allows_is_refused_with_its_size():
     class Huge(bytes):
-        def __len__(self) -> int:
+        def __len__(self):
             return 2**28
 
     with pytest.raises(ValueError, match="268435459 bytes"):
@@ -126,18 +124,18 @@ def test_a_packet_larger_than_mqtt_allows_is_refused_with_its_size() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"\x00", b"\x00\x05ab", b"\x00\x01t"])
-def test_a_publish_whose_parts_do_not_fit_is_malformed(body: bytes) -> None:
+def test_a_publish_whose_parts_do_not_fit_is_malformed(body):
     with pytest.raises(MalformedPacketError, match=f"{len(body)} bytes"):
         read_publish(Packet(0x32, body, last=True))
 
 
 @pytest.mark.parametrize("body", [b"", b"\x00", b"\x00\x01\x00"])
-def test_a_puback_of_another_length_is_malformed(body: bytes) -> None:
+def test_a_puback_of_another_length_is_malformed(body):
     with pytest.raises(MalformedPacketError):
         read_puback(Packet(0x40, body, last=True))
 
 
-def test_a_packet_that_is_sent_again_says_so() -> None:
+def test_a_packet_that_is_sent_again_says_so():
     made = publish_packet(b"t", b"x", mid=9)
     assert again(made)[0] == made[0] | 0x08
     assert again(made)[1:] == made[1:]

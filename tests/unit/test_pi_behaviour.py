@@ -1,10 +1,7 @@
 """The agent's behaviour on its connection, with the connection replaced by one that only notes."""
 
-from __future__ import annotations
-
 import json
 import logging
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,9 +12,6 @@ from pi_agent.settings import PiSettings
 from runtime.clock import Reading, SimulatedClock, Step, read
 from runtime.clock_watch import ClockChange
 from schemas.messages import Event, Info, Pong
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 BASE = "tidesync/v1/vehicle/rov1"
 S = 1_000_000_000
@@ -30,14 +24,14 @@ class HandClock:
     boot_id = "hand"
     resolution_ns = 1
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.now_ns = 7 * S
 
-    def raw_ns(self) -> int:
+    def raw_ns(self):
         self.now_ns += 50
         return self.now_ns
 
-    def realtime_ns(self) -> int:
+    def realtime_ns(self):
         return AHEAD_NS + self.raw_ns()
 
 
@@ -51,64 +45,64 @@ class NotedConnection:
     receive_stamp = "kernel"
     transmit_stamp = "write"
 
-    def __init__(self, *_: object, will: Outgoing, **__: object) -> None:
+    def __init__(self, *_, will, **__):
         self.up = False
         self.will = will
         self.published: list[Outgoing] = []
         self.subscribed: list[tuple[str, int]] = []
 
-    def publish(self, message: Outgoing) -> bool:
+    def publish(self, message):
         if self.up:
             self.published.append(message)
         return self.up
 
-    def subscribe(self, filters: Sequence[tuple[str, int]]) -> None:
+    def subscribe(self, filters):
         self.subscribed += filters
 
-    def post(self, work: Callable[[], None]) -> None:
+    def post(self, work):
         work()
 
-    def on(self, level: str) -> list[bytes]:
+    def on(self, level):
         return [message.payload for message in self.published if message.topic == f"{BASE}/{level}"]
 
 
 class Bench:
     """An agent, its noted connection, and the base clock that the test moves."""
 
-    def __init__(self, *steps: Step) -> None:
+    def __init__(self, *steps):
         self.base = HandClock()
         self.clock = SimulatedClock(self.base, 2 * S, steps=steps)
         self.agent = PiAgent(PiSettings(vehicle="rov1"), self.clock)
         self.connection: NotedConnection = self.agent._connection  # type: ignore[assignment]
 
-    def connect(self) -> Bench:
+    def connect(self):
         self.connection.up = True
         self.agent.connected()
         return self
 
-    def hear(self, level: str, payload: bytes, *, retain: bool = False) -> None:
+    def hear(self, level, payload, *, retain=False):
         self.agent.received(Incoming(f"{BASE}/{level}", payload, retain, read(self.clock)))
 
-    def pass_s(self, seconds: float) -> None:
+    def pass_s(self, seconds):
         self.base.now_ns += round(seconds * S)
         self.agent.tick(read(self.clock))
 
 
 @pytest.fixture(autouse=True)
-def noted(monkeypatch: pytest.MonkeyPatch) -> None:
+def noted(monkeypatch):
     monkeypatch.setattr(agent_module, "Connection", NotedConnection)
 
 
-def ping(seq: int = 17) -> bytes:
+def ping(seq=17):
     return json.dumps({"v": 1, "seq": seq, "nonce": f"{seq:016x}", "origin_ns": 5}).encode()
 
 
-def other_info(bench: Bench) -> bytes:
+def other_info(bench):
     own = Info.decode(bench.connection.on("info")[0])
     return own.model_copy(update={"instance_id": "other-42", "boot_id": "elsewhere"}).encode()
 
 
-def test_on_every_connect_it_subscribes_and_announces() -> None:
+def test_on_every_connect_it_subscribes_and_announces():
     bench = Bench().connect()
     bench.connect()
     assert bench.connection.subscribed == 2 * [
@@ -121,14 +115,14 @@ def test_on_every_connect_it_subscribes_and_announces() -> None:
     assert bench.connection.will == Outgoing(f"{BASE}/status", b"offline", 1, retain=True)
 
 
-def test_info_says_who_it_is() -> None:
+def test_info_says_who_it_is():
     bench = Bench().connect()
     info = Info.decode(bench.connection.on("info")[0])
     assert (info.vehicle, info.boot_id, info.simulated) == ("rov1", bench.clock.boot_id, True)
     assert (info.clock_synchronized, info.http_port) == (False, None)
 
 
-def test_info_is_published_again_when_stamps_turn_out_to_be_of_another_kind() -> None:
+def test_info_is_published_again_when_stamps_turn_out_to_be_of_another_kind():
     bench = Bench().connect()
     bench.pass_s(1)
     bench.connection.receive_stamp = "user"
@@ -138,7 +132,7 @@ def test_info_is_published_again_when_stamps_turn_out_to_be_of_another_kind() ->
     assert said == ["kernel", "user"]
 
 
-def test_a_pong_has_room_for_the_stamp_at_the_write() -> None:
+def test_a_pong_has_room_for_the_stamp_at_the_write():
     bench = Bench().connect()
     bench.hear("ping/alpha", ping(3))
     (answer,) = [message for message in bench.connection.published if "/pong/" in message.topic]
@@ -149,7 +143,7 @@ def test_a_pong_has_room_for_the_stamp_at_the_write() -> None:
     assert pong.transmit_stamp == "write"
 
 
-def test_a_ping_is_answered_to_its_topside_alone() -> None:
+def test_a_ping_is_answered_to_its_topside_alone():
     bench = Bench().connect()
     bench.hear("ping/alpha", ping(3))
     (answer,) = [message for message in bench.connection.published if "/pong/" in message.topic]
@@ -161,7 +155,7 @@ def test_a_ping_is_answered_to_its_topside_alone() -> None:
     assert bench.agent.health().pings_answered == 1
 
 
-def test_a_retained_ping_is_an_old_message() -> None:
+def test_a_retained_ping_is_an_old_message():
     bench = Bench().connect()
     bench.hear("ping/alpha", ping(), retain=True)
     assert bench.connection.on("pong/alpha") == []
@@ -172,7 +166,7 @@ def test_a_retained_ping_is_an_old_message() -> None:
     "payload",
     [b"", b"rubbish", b"\xff\xfe", b"{}", b"[]", b'{"v":1,"seq":-1}', ping().replace(b"17", b'"17"')],
 )
-def test_rubbish_is_counted_and_the_next_ping_answered(payload: bytes) -> None:
+def test_rubbish_is_counted_and_the_next_ping_answered(payload):
     bench = Bench().connect()
     bench.hear("ping/alpha", payload)
     bench.hear("ping/UPPER", ping())
@@ -181,7 +175,7 @@ def test_rubbish_is_counted_and_the_next_ping_answered(payload: bytes) -> None:
     assert bench.agent.health().messages_dropped == {"invalid": 1, "topic": 1}
 
 
-def test_a_flood_is_cut_and_a_burst_every_10_ms_is_not() -> None:
+def test_a_flood_is_cut_and_a_burst_every_10_ms_is_not():
     bench = Bench().connect()
     for seq in range(500):
         bench.base.now_ns += S // 100
@@ -194,8 +188,8 @@ def test_a_flood_is_cut_and_a_burst_every_10_ms_is_not() -> None:
 
 
 def test_a_flood_under_ever_new_names_is_one_line_a_reason_in_the_log(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+    caplog,
+):
     bench = Bench().connect()
     for number in range(2000):
         bench.hear(f"ping/t{number}", b"rubbish" if number > 64 else ping())
@@ -207,7 +201,7 @@ def test_a_flood_under_ever_new_names_is_one_line_a_reason_in_the_log(
     }
 
 
-def test_a_step_between_receive_and_transmit_is_counted_and_not_answered() -> None:
+def test_a_step_between_receive_and_transmit_is_counted_and_not_answered():
     bench = Bench(Step(1.0, 3 * S)).connect()
     received = read(bench.clock)
     bench.base.now_ns += 2 * S
@@ -216,11 +210,11 @@ def test_a_step_between_receive_and_transmit_is_counted_and_not_answered() -> No
     assert bench.agent.health().messages_dropped == {"stepped": 1}
 
 
-def change(step_ns: int, at_s: int = 9) -> ClockChange:
+def change(step_ns, at_s=9):
     return ClockChange("step", Reading(at_s * S, AHEAD_NS, 100), step_ns)
 
 
-def test_a_step_is_published_dated_and_measured() -> None:
+def test_a_step_is_published_dated_and_measured():
     bench = Bench().connect()
     bench.agent._clock_changed(change(-3 * S))
     (payload,) = bench.connection.on("event")
@@ -230,7 +224,7 @@ def test_a_step_is_published_dated_and_measured() -> None:
     assert event.boot_id == bench.clock.boot_id
 
 
-def test_steps_while_the_broker_is_away_are_told_when_it_is_back_the_newest_hundred_in_order() -> None:
+def test_steps_while_the_broker_is_away_are_told_when_it_is_back_the_newest_hundred_in_order():
     bench = Bench()
     for number in range(150):
         bench.agent._clock_changed(change(S, at_s=number))
@@ -242,7 +236,7 @@ def test_steps_while_the_broker_is_away_are_told_when_it_is_back_the_newest_hund
     assert len(bench.connection.on("event")) == 100
 
 
-def test_offline_on_its_own_status_is_contradicted() -> None:
+def test_offline_on_its_own_status_is_contradicted():
     bench = Bench().connect()
     bench.pass_s(10)
     bench.hear("status", b"offline")
@@ -255,7 +249,7 @@ def test_offline_on_its_own_status_is_contradicted() -> None:
     assert len(bench.connection.on("status")) == 3
 
 
-def test_an_offline_that_the_broker_had_kept_is_old_news() -> None:
+def test_an_offline_that_the_broker_had_kept_is_old_news():
     bench = Bench().connect()
     bench.hear("status", b"offline", retain=True)
     bench.pass_s(60)
@@ -264,8 +258,8 @@ def test_an_offline_that_the_broker_had_kept_is_old_news() -> None:
 
 
 def test_a_live_namesake_is_warned_of_by_name_and_pings_are_still_answered(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+    caplog,
+):
     bench = Bench().connect()
     bench.pass_s(90)
     with caplog.at_level(logging.WARNING):
@@ -281,7 +275,7 @@ def test_a_live_namesake_is_warned_of_by_name_and_pings_are_still_answered(
     assert len(bench.connection.on("pong/alpha")) == 1
 
 
-def test_a_predecessors_retained_info_is_no_namesake(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_predecessors_retained_info_is_no_namesake(caplog):
     bench = Bench().connect()
     bench.hear("info", other_info(bench), retain=True)
     bench.hear("info", bench.connection.on("info")[0])
@@ -290,7 +284,7 @@ def test_a_predecessors_retained_info_is_no_namesake(caplog: pytest.LogCaptureFi
     assert len(bench.connection.on("info")) == 1
 
 
-def test_info_is_published_again_when_ntp_begins_to_steer_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_info_is_published_again_when_ntp_begins_to_steer_the_clock(monkeypatch):
     monkeypatch.setattr(agent_module, "SystemClock", SimulatedClock)  # takes it for the machine's own
     steered = False
     monkeypatch.setattr(agent_module, "clock_synchronized", lambda: steered)

@@ -1,25 +1,18 @@
 """`tidesync pi` refuses what it cannot use: exit code 2, one line that names the option and the value."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
+from pi_agent.settings import PiSettings
 from runtime.clock import Clock, SimulatedClock, Step, SystemClock
 from tidesync.__main__ import run
 from tidesync.cli import pi
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pi_agent.settings import PiSettings
-
 
 @pytest.fixture(autouse=True)
-def no_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_settings_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
@@ -42,9 +35,7 @@ def no_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["--vehicle", "rov1", "--simulate-step", "1:"], "''"),
     ],
 )
-def test_a_bad_value_ends_with_one_line(
-    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bad_value_ends_with_one_line(arguments, named, capsys):
     assert run(["pi", *arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -52,7 +43,7 @@ def test_a_bad_value_ends_with_one_line(
     assert named in captured.err
 
 
-def started_with(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[PiSettings, Clock]:
+def started_with(arguments, monkeypatch):
     made: list[tuple[PiSettings, Clock]] = []
     monkeypatch.setattr(pi, "PiAgent", lambda settings, clock: made.append((settings, clock)))
     monkeypatch.setattr(pi, "run_agent", lambda _agent, _file: 0)
@@ -60,13 +51,13 @@ def started_with(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple
     return made[0]
 
 
-def test_without_simulation_it_answers_from_this_machines_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_simulation_it_answers_from_this_machines_clock(monkeypatch):
     settings, clock = started_with([], monkeypatch)
     assert isinstance(clock, SystemClock)
     assert (settings.vehicle, settings.http_port, settings.http_port_wanted) == ("rov1", 9150, False)
 
 
-def test_each_simulate_option_reaches_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_simulate_option_reaches_the_clock(monkeypatch):
     arguments = ["--simulate-offset-s", "-2.5", "--simulate-drift-ppm", "20"]
     arguments += ["--simulate-step", "30:3.0", "--simulate-step", "60:-0.001"]
     _, clock = started_with(arguments, monkeypatch)
@@ -75,18 +66,18 @@ def test_each_simulate_option_reaches_the_clock(monkeypatch: pytest.MonkeyPatch)
     assert clock.steps == (Step(30.0, 3_000_000_000), Step(60.0, -1_000_000))
 
 
-def test_an_offset_of_nought_is_a_simulated_clock_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_offset_of_nought_is_a_simulated_clock_too(monkeypatch):
     _, clock = started_with(["--simulate-offset-s", "0"], monkeypatch)
     assert isinstance(clock, SimulatedClock)
 
 
-def test_a_port_that_is_set_anywhere_is_wanted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_port_that_is_set_anywhere_is_wanted(monkeypatch, tmp_path):
     (tmp_path / "tidesync.toml").write_text("[pi]\nhttp_port = 9150\n", encoding="utf-8")
     settings, _ = started_with([], monkeypatch)
     assert settings.http_port_wanted
 
 
-def test_the_agent_starts_without_loading_the_web_libraries() -> None:
+def test_the_agent_starts_without_loading_the_web_libraries():
     heavy = {"fastapi", "uvicorn", "numpy", "asyncio"}
     script = f"import sys, tidesync.cli.pi; print({heavy} & set(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -1,12 +1,9 @@
 """`GET /api/sync/time` is what the consumer reads, in our app and in anybody's."""
 
-from __future__ import annotations
-
 import logging
 import socket
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import pytest
 from fastapi import FastAPI
@@ -20,9 +17,6 @@ from pi_agent.http_thread import open_listener
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, SystemClock
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 S = 1_000_000_000
 KEYS = {"pi_iso": str, "pi_unix_ms": int, "container_version": str, "schema_version": int}
 
@@ -30,7 +24,7 @@ KEYS = {"pi_iso": str, "pi_unix_ms": int, "container_version": str, "schema_vers
 class Source:
     """Says that all is well but the broker."""
 
-    def health(self) -> Health:
+    def health(self):
         return Health(
             vehicle="rov1",
             version="1.0.0",
@@ -50,11 +44,11 @@ class Source:
 
 
 @pytest.fixture
-def client() -> TestClient:
+def client():
     return TestClient(make_app(SimulatedClock(SystemClock(), offset_ns=1000 * S), Source()))
 
 
-def test_the_reply_has_exactly_the_consumers_keys_and_types(client: TestClient) -> None:
+def test_the_reply_has_exactly_the_consumers_keys_and_types(client):
     reply = client.get("/api/sync/time")
     assert reply.status_code == 200
     assert {key: type(value) for key, value in reply.json().items()} == KEYS
@@ -62,33 +56,33 @@ def test_the_reply_has_exactly_the_consumers_keys_and_types(client: TestClient) 
     assert reply.headers["cache-control"] == "no-store"
 
 
-def test_the_instant_is_iso_8601_with_microseconds_and_a_zero_offset(client: TestClient) -> None:
+def test_the_instant_is_iso_8601_with_microseconds_and_a_zero_offset(client):
     text = client.get("/api/sync/time").json()["pi_iso"]
     assert datetime.fromisoformat(text).isoformat(timespec="microseconds") == text
     assert text.endswith("+00:00")
     assert len(text) == len("2026-05-01T12:00:00.123456+00:00")
 
 
-def test_whole_seconds_keep_their_six_decimals() -> None:
+def test_whole_seconds_keep_their_six_decimals():
     assert time_reply(1_777_636_800 * S).pi_iso == "2026-05-01T12:00:00.000000+00:00"
 
 
 @pytest.mark.parametrize("realtime_ns", [1_777_636_800_999_999_999, 1_777_636_800_000_000_000, 5])
-def test_both_instants_are_one_reading_cut_to_their_units(realtime_ns: int) -> None:
+def test_both_instants_are_one_reading_cut_to_their_units(realtime_ns):
     reply = time_reply(realtime_ns)
     assert reply.pi_unix_ms == realtime_ns // 1_000_000
     microseconds = round(datetime.fromisoformat(reply.pi_iso).timestamp() * 1e6)
     assert microseconds == realtime_ns // 1000
 
 
-def test_our_app_serves_the_agents_clock(client: TestClient) -> None:
+def test_our_app_serves_the_agents_clock(client):
     before_ns = time.time_ns()
     pi_unix_ms = client.get("/api/sync/time").json()["pi_unix_ms"]
     after_ns = time.time_ns()
     assert before_ns // 1_000_000 <= pi_unix_ms - 1_000_000 <= after_ns // 1_000_000 + 1
 
 
-def test_a_foreign_app_takes_the_router_in_one_line_and_serves_the_system_clock() -> None:
+def test_a_foreign_app_takes_the_router_in_one_line_and_serves_the_system_clock():
     app = FastAPI()
     app.include_router(router)
     before_ms = time.time_ns() // 1_000_000
@@ -99,27 +93,27 @@ def test_a_foreign_app_takes_the_router_in_one_line_and_serves_the_system_clock(
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/api/sync/time"])
-def test_a_page_of_any_origin_may_read_it(client: TestClient, path: str) -> None:
+def test_a_page_of_any_origin_may_read_it(client, path):
     reply = client.get(path, headers={"Origin": "http://cockpit.example"})
     assert reply.status_code == 200
     assert reply.headers["access-control-allow-origin"] == "*"
 
 
-def test_a_preflight_is_granted(client: TestClient) -> None:
+def test_a_preflight_is_granted(client):
     asked = {"Origin": "http://cockpit.example", "Access-Control-Request-Method": "GET"}
     reply = client.options("/api/sync/time", headers=asked)
     assert reply.status_code == 200
     assert reply.headers["access-control-allow-origin"] == "*"
 
 
-def test_the_front_page_leads_to_the_rest(client: TestClient) -> None:
+def test_the_front_page_leads_to_the_rest(client):
     page = client.get("/")
     assert page.headers["content-type"].startswith("text/html")
     assert 'href="api/sync/time"' in page.text
     assert 'href="health"' in page.text
 
 
-def test_health_is_200_without_a_broker_and_says_so(client: TestClient) -> None:
+def test_health_is_200_without_a_broker_and_says_so(client):
     reply = client.get("/health")
     assert reply.status_code == 200
     state = reply.json()
@@ -127,7 +121,7 @@ def test_health_is_200_without_a_broker_and_says_so(client: TestClient) -> None:
     assert (state["uptime_s"], state["broker_problem"]) == (12.5, "connection refused")
 
 
-def test_prometheus_finds_the_same_beside_it(client: TestClient) -> None:
+def test_prometheus_finds_the_same_beside_it(client):
     reply = client.get("/metrics")
     assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert "tidesync_broker_connected 0.0" in reply.text
@@ -137,21 +131,21 @@ def test_prometheus_finds_the_same_beside_it(client: TestClient) -> None:
 
 
 @pytest.fixture
-def taken_port() -> Iterator[int]:
+def taken_port():
     with socket.create_server(("127.0.0.1", 0)) as holder:
         yield holder.getsockname()[1]
 
 
-def settings(**given: object) -> PiSettings:
+def settings(**given):
     return PiSettings.model_validate({"vehicle": "rov1", "http_host": "127.0.0.1", **given})
 
 
-def test_a_port_that_was_asked_for_and_is_taken_is_an_error_that_names_it(taken_port: int) -> None:
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error_that_names_it(taken_port):
     with pytest.raises(HttpUnavailableError, match=rf"port {taken_port} .*taken"):
         open_listener(settings(http_port=taken_port))
 
 
-def test_the_default_port_taken_is_a_warning(taken_port: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_default_port_taken_is_a_warning(taken_port, caplog):
     as_default = PiSettings.model_construct(
         {"vehicle"}, vehicle="rov1", http_host="127.0.0.1", http_port=taken_port
     )
@@ -161,9 +155,7 @@ def test_the_default_port_taken_is_a_warning(taken_port: int, caplog: pytest.Log
     assert "MQTT alone" in caplog.text
 
 
-def test_without_fastapi_mqtt_does_alone_unless_a_port_was_asked_for(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_fastapi_mqtt_does_alone_unless_a_port_was_asked_for(monkeypatch, caplog):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "fastapi" else name)
     assert open_listener(settings()) is None
     assert "fastapi not installed" in caplog.text
@@ -171,10 +163,10 @@ def test_without_fastapi_mqtt_does_alone_unless_a_port_was_asked_for(
         open_listener(settings(http_port=9151))
 
 
-def test_a_host_that_is_not_this_machine_is_an_error_that_names_it() -> None:
+def test_a_host_that_is_not_this_machine_is_an_error_that_names_it():
     with pytest.raises(HttpUnavailableError, match=r"host 192\.0\.2\.1\): cannot assign requested address"):
         open_listener(settings(http_host="192.0.2.1"))
 
 
-def test_no_http_opens_nothing() -> None:
+def test_no_http_opens_nothing():
     assert open_listener(settings(no_http=True)) is None

@@ -1,35 +1,33 @@
 """A flood of messages costs bounded work, and a normal burst passes whole."""
 
-from __future__ import annotations
-
 from pi_agent.limits import MOST_TOPICS, PER_TOPIC_HZ, TOTAL_HZ, Limits
 
 MS = 1_000_000
 S = 1_000_000_000
 
 
-def admitted(limits: Limits, topic: str, *, every_ns: int, for_ns: int) -> int:
+def admitted(limits, topic, *, every_ns, for_ns):
     return sum(limits.admit(topic, now_ns) for now_ns in range(0, for_ns, every_ns))
 
 
-def test_a_ping_every_10_ms_always_passes() -> None:
+def test_a_ping_every_10_ms_always_passes():
     assert admitted(Limits(0), "ping/a", every_ns=10 * MS, for_ns=60 * S) == 6000
 
 
-def test_a_hundred_pings_at_once_pass_after_a_pause() -> None:
+def test_a_hundred_pings_at_once_pass_after_a_pause():
     limits = Limits(0)
     assert all(limits.admit("ping/a", 0) for _ in range(100))
     assert not limits.admit("ping/a", 0)
     assert all(limits.admit("ping/a", S) for _ in range(100))
 
 
-def test_a_flood_from_one_topside_is_cut_to_its_share() -> None:
+def test_a_flood_from_one_topside_is_cut_to_its_share():
     passed = admitted(Limits(0), "ping/mad", every_ns=MS // 10, for_ns=10 * S)
     assert passed <= PER_TOPIC_HZ * 10.5 + 1
     assert passed >= PER_TOPIC_HZ * 10
 
 
-def test_one_mad_topside_does_not_silence_another() -> None:
+def test_one_mad_topside_does_not_silence_another():
     limits = Limits(0)
     passed = 0
     for now_ns in range(0, 10 * S, MS // 10):
@@ -39,7 +37,7 @@ def test_one_mad_topside_does_not_silence_another() -> None:
     assert passed == 1000
 
 
-def test_a_flood_under_ever_new_names_is_bounded_and_silences_nobody_who_was_there_before() -> None:
+def test_a_flood_under_ever_new_names_is_bounded_and_silences_nobody_who_was_there_before():
     limits = Limits(0)
     strangers = friends = 0
     for number in range(100_000):
@@ -52,7 +50,7 @@ def test_a_flood_under_ever_new_names_is_bounded_and_silences_nobody_who_was_the
     assert len(limits._topics) <= MOST_TOPICS
 
 
-def test_a_place_that_nobody_used_for_a_minute_is_free_again() -> None:
+def test_a_place_that_nobody_used_for_a_minute_is_free_again():
     limits = Limits(0)
     for number in range(MOST_TOPICS):
         assert limits.admit(f"ping/{number}", number)
@@ -61,7 +59,7 @@ def test_a_place_that_nobody_used_for_a_minute_is_free_again() -> None:
     assert not limits.admit("ping/newer", 60 * S)
 
 
-def test_all_topics_together_have_a_share() -> None:
+def test_all_topics_together_have_a_share():
     limits = Limits(0)
     passed = sum(limits.admit(f"ping/{n % 50}", n * MS // 10) for n in range(100_000))
     assert TOTAL_HZ * 10 <= passed <= TOTAL_HZ * 10.5 + 1

@@ -1,7 +1,5 @@
 """A pong lets RAW be recovered exactly, covers its own reading error, and is refused across a step."""
 
-from __future__ import annotations
-
 import pytest
 
 from pi_agent.responder import Answerer, answer
@@ -21,25 +19,25 @@ class HandClock:
     boot_id = "hand"
     resolution_ns = 1
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.now_ns = 7 * S
 
-    def raw_ns(self) -> int:
+    def raw_ns(self):
         self.now_ns += 50
         return self.now_ns
 
-    def realtime_ns(self) -> int:
+    def realtime_ns(self):
         self.now_ns += 50
         return BASE_REALTIME_NS + self.now_ns
 
 
-def pong_between(received: Reading, transmit: Reading) -> Pong:
+def pong_between(received, transmit):
     pong = answer(PING, received, "kernel", transmit, ANSWERER)
     assert isinstance(pong, Pong)
     return pong
 
 
-def test_subtracting_the_difference_gives_both_raw_readings_back_exactly() -> None:
+def test_subtracting_the_difference_gives_both_raw_readings_back_exactly():
     received = Reading(5_000_000_000_001, 1_777_000_000_123_456_789, 90)
     transmit = Reading(5_000_000_100_003, 1_777_000_000_123_456_839, 110)
     pong = pong_between(received, transmit)
@@ -48,7 +46,7 @@ def test_subtracting_the_difference_gives_both_raw_readings_back_exactly() -> No
     assert pong.transmit_ns == transmit.realtime_ns
 
 
-def test_the_pong_carries_the_pings_nonce_and_seq_and_the_stamps_kinds() -> None:
+def test_the_pong_carries_the_pings_nonce_and_seq_and_the_stamps_kinds():
     reading = Reading(S, S, 100)
     pong = pong_between(reading, reading)
     assert (pong.seq, pong.nonce) == (17, "9f1c000000000000")
@@ -57,7 +55,7 @@ def test_the_pong_carries_the_pings_nonce_and_seq_and_the_stamps_kinds() -> None
     assert (pong.previous_nonce, pong.previous_transmit_ns) == (None, None)
 
 
-def test_the_resolution_holds_the_clocks_step_and_both_brackets() -> None:
+def test_the_resolution_holds_the_clocks_step_and_both_brackets():
     answerer = Answerer("boot", "instance", resolution_ns=1000)
     pong = answer(PING, Reading(S, S, 90), "user", Reading(S + 5, S, 110), answerer)
     assert isinstance(pong, Pong)
@@ -65,7 +63,7 @@ def test_the_resolution_holds_the_clocks_step_and_both_brackets() -> None:
 
 
 @pytest.mark.parametrize("step_ns", [3 * S, -3 * S, MS, -MS, 10_000])
-def test_a_step_between_the_two_stamps_gets_no_answer(step_ns: int) -> None:
+def test_a_step_between_the_two_stamps_gets_no_answer(step_ns):
     base = HandClock()
     clock = SimulatedClock(base, offset_ns=2 * S, drift_ppm=20, steps=(Step(1.0, step_ns),))
     base.now_ns += S - 50_000
@@ -74,7 +72,7 @@ def test_a_step_between_the_two_stamps_gets_no_answer(step_ns: int) -> None:
     assert answer(PING, received, "user", read(clock), ANSWERER) == "stepped"
 
 
-def test_a_step_before_the_ping_is_no_hindrance() -> None:
+def test_a_step_before_the_ping_is_no_hindrance():
     base = HandClock()
     clock = SimulatedClock(base, steps=(Step(1.0, 3 * S),))
     base.now_ns += S
@@ -85,11 +83,11 @@ def test_a_step_before_the_ping_is_no_hindrance() -> None:
 
 
 @pytest.mark.parametrize("slewed_ns", [500, -500])
-def test_the_fastest_slewing_is_answered(slewed_ns: int) -> None:
+def test_the_fastest_slewing_is_answered(slewed_ns):
     pong = pong_between(Reading(S, 9 * S, 0), Reading(S + MS, 9 * S + slewed_ns, 0))
     assert pong.realtime_minus_raw_ns == 9 * S + slewed_ns
 
 
-def test_a_clock_before_1970_gets_no_answer() -> None:
+def test_a_clock_before_1970_gets_no_answer():
     before = Reading(5 * S, -6 * S, 100)
     assert answer(PING, before, "user", before, ANSWERER) == "unrepresentable"

@@ -1,7 +1,5 @@
 """The clock's watch tells steps and suspends from slewing, dates and measures them, invents none."""
 
-from __future__ import annotations
-
 import errno
 import os
 import socket
@@ -19,7 +17,7 @@ AHEAD_NS = 1_777_636_800_000_000_000
 POLL_NS = 200 * MS
 
 
-def after(last: Reading, moved_ns: int, *, elapsed_ns: int = POLL_NS, width_ns: int = 100) -> Reading:
+def after(last, moved_ns, *, elapsed_ns=POLL_NS, width_ns=100):
     return Reading(last.raw_ns + elapsed_ns, last.realtime_minus_raw_ns + moved_ns, width_ns)
 
 
@@ -27,35 +25,33 @@ START = Reading(10 * S, AHEAD_NS, 100)
 
 
 @pytest.fixture
-def watch() -> ClockWatch:
+def watch():
     begun = ClockWatch()
     assert begun.observe(START, 0) is None
     return begun
 
 
 @pytest.mark.parametrize("step_ns", [3 * S, -3 * S, MS, -MS])
-def test_a_step_is_measured_with_its_sign_and_dated_by_the_reading_that_shows_it(
-    watch: ClockWatch, step_ns: int
-) -> None:
+def test_a_step_is_measured_with_its_sign_and_dated_by_the_reading_that_shows_it(watch, step_ns):
     seen = after(START, step_ns)
     assert watch.observe(seen, 0) == ClockChange("step", seen, step_ns)
 
 
-def test_a_step_is_told_once(watch: ClockWatch) -> None:
+def test_a_step_is_told_once(watch):
     seen = after(START, 3 * S)
     watch.observe(seen, 0)
     assert watch.observe(after(seen, 0), 0) is None
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_an_hour_of_the_fastest_slewing_is_no_step(watch: ClockWatch, sign: int) -> None:
+def test_an_hour_of_the_fastest_slewing_is_no_step(watch, sign):
     reading = START
     for _ in range(5 * 3600):
         reading = after(reading, sign * POLL_NS * 500 // 1_000_000)
         assert watch.observe(reading, 0) is None
 
 
-def test_a_step_in_the_midst_of_slewing_is_told_apart_from_it(watch: ClockWatch) -> None:
+def test_a_step_in_the_midst_of_slewing_is_told_apart_from_it(watch):
     reading = START
     for _ in range(10):
         reading = after(reading, 100_000)
@@ -65,11 +61,11 @@ def test_a_step_in_the_midst_of_slewing_is_told_apart_from_it(watch: ClockWatch)
     assert change.moved_ns == MS + 100_000
 
 
-def test_what_slewing_could_have_done_is_not_called_a_step(watch: ClockWatch) -> None:
+def test_what_slewing_could_have_done_is_not_called_a_step(watch):
     assert watch.observe(after(START, 100_100), 0) is None
 
 
-def test_a_step_hidden_by_a_blurred_reading_is_told_by_the_next_sharp_one(watch: ClockWatch) -> None:
+def test_a_step_hidden_by_a_blurred_reading_is_told_by_the_next_sharp_one(watch):
     blurred = after(START, MS, width_ns=5 * MS)
     assert watch.observe(blurred, 0) is None
     change = watch.observe(after(blurred, 0), 0)
@@ -77,7 +73,7 @@ def test_a_step_hidden_by_a_blurred_reading_is_told_by_the_next_sharp_one(watch:
     assert (change.kind, change.moved_ns) == ("step", MS)
 
 
-def test_a_clock_that_is_never_sharp_is_watched_all_the_same() -> None:
+def test_a_clock_that_is_never_sharp_is_watched_all_the_same():
     watch = ClockWatch()
     reading = Reading(S, AHEAD_NS, MS)
     watch.observe(reading, 0)
@@ -89,23 +85,23 @@ def test_a_clock_that_is_never_sharp_is_watched_all_the_same() -> None:
     assert change.moved_ns == 3 * S
 
 
-def test_time_asleep_is_a_suspend_that_takes_the_wall_clocks_move_along(watch: ClockWatch) -> None:
+def test_time_asleep_is_a_suspend_that_takes_the_wall_clocks_move_along(watch):
     seen = after(START, 60 * S)
     assert watch.observe(seen, 60 * S) == ClockChange("suspend", seen, 60 * S)
     assert watch.observe(after(seen, 0), 60 * S) is None
 
 
-def test_a_suspend_during_which_the_wall_clock_stood_still_is_a_suspend_too(watch: ClockWatch) -> None:
+def test_a_suspend_during_which_the_wall_clock_stood_still_is_a_suspend_too(watch):
     change = watch.observe(after(START, 0), 60 * S)
     assert change is not None
     assert (change.kind, change.moved_ns) == ("suspend", 0)
 
 
-def test_a_busy_processor_between_two_clock_reads_is_no_suspend(watch: ClockWatch) -> None:
+def test_a_busy_processor_between_two_clock_reads_is_no_suspend(watch):
     assert watch.observe(after(START, 0), 5 * MS) is None
 
 
-def test_time_asleep_before_the_watch_began_is_no_news() -> None:
+def test_time_asleep_before_the_watch_began_is_no_news():
     watch = ClockWatch()
     assert watch.observe(START, 3600 * S) is None
     assert watch.observe(after(START, 0), 3600 * S) is None
@@ -117,19 +113,19 @@ class FastBase:
     boot_id = "base"
     resolution_ns = 1
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.now_ns = 5 * S
 
-    def raw_ns(self) -> int:
+    def raw_ns(self):
         self.now_ns += 20
         return self.now_ns
 
-    def realtime_ns(self) -> int:
+    def realtime_ns(self):
         self.now_ns += 20
         return AHEAD_NS + self.now_ns
 
 
-def test_the_watcher_reports_each_step_of_a_simulated_clock_and_nothing_else() -> None:
+def test_the_watcher_reports_each_step_of_a_simulated_clock_and_nothing_else():
     base = FastBase()
     steps = (Step(1.0, 3 * S), Step(2.0, -3 * S), Step(3.0, MS), Step(4.0, -MS))
     seen: list[ClockChange] = []
@@ -141,7 +137,7 @@ def test_the_watcher_reports_each_step_of_a_simulated_clock_and_nothing_else() -
     assert [change.moved_ns for change in seen] == pytest.approx([step.step_ns for step in steps], abs=100)
 
 
-def test_a_suspend_between_its_two_sources_is_looked_at_again_and_told_once() -> None:
+def test_a_suspend_between_its_two_sources_is_looked_at_again_and_told_once():
     base = FastBase()
     asleep = iter([0, 0, 0, 60 * S, 60 * S, 60 * S, 60 * S, 60 * S])
     seen: list[ClockChange] = []
@@ -156,25 +152,25 @@ def test_a_suspend_between_its_two_sources_is_looked_at_again_and_told_once() ->
 class Notice:
     """Stands in for the kernel's timer: readable at once, as after the clock was set."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.ours, self.theirs = socket.socketpair()
         self.theirs.send(b"\0")
         self.acknowledged = 0
 
-    def fileno(self) -> int:
+    def fileno(self):
         return self.ours.fileno()
 
-    def acknowledge(self) -> bool:
+    def acknowledge(self):
         self.ours.recv(1)
         self.acknowledged += 1
         return True
 
-    def close(self) -> None:
+    def close(self):
         self.ours.close()
         self.theirs.close()
 
 
-def test_a_notice_ends_the_wait_and_is_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notice_ends_the_wait_and_is_acknowledged(monkeypatch):
     monkeypatch.setattr("runtime.clock_watch.POLL_S", 60.0)  # the test's own time limit would end it
     notice = Notice()
     watcher = ClockWatcher(FastBase(), lambda _: None, notice=notice)
@@ -183,7 +179,7 @@ def test_a_notice_ends_the_wait_and_is_acknowledged(monkeypatch: pytest.MonkeyPa
     notice.close()
 
 
-def test_stopping_ends_the_wait_and_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_ends_the_wait_and_the_thread(monkeypatch):
     monkeypatch.setattr("runtime.clock_watch.POLL_S", 60.0)
     watcher = watch_machine(SystemClock(), lambda _: None)
     watcher.start()
@@ -195,7 +191,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="timerfd is Linux's")
 
 
 @linux
-def test_the_kernels_timer_is_silent_while_nobody_sets_the_clock() -> None:
+def test_the_kernels_timer_is_silent_while_nobody_sets_the_clock():
     timer = kernel_clock.ClockSetTimer()
     try:
         assert timer.acknowledge() is False
@@ -205,15 +201,15 @@ def test_the_kernels_timer_is_silent_while_nobody_sets_the_clock() -> None:
 
 @linux
 def test_a_cancelled_timer_means_that_the_clock_was_set_and_is_armed_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    monkeypatch,
+):
     timer = kernel_clock.ClockSetTimer()
     armed: list[int] = []
 
-    def cancelled(_fd: int, _size: int) -> bytes:
+    def cancelled(_fd, _size):
         raise OSError(errno.ECANCELED, "cancelled")
 
-    def arm_cancelled(fd: int) -> None:
+    def arm_cancelled(fd):
         armed.append(fd)
         raise OSError(errno.ECANCELED, "set once more")
 
@@ -227,8 +223,8 @@ def test_a_cancelled_timer_means_that_the_clock_was_set_and_is_armed_again(
 
 
 @linux
-def test_a_timer_that_cannot_be_had_leaves_the_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused() -> int:
+def test_a_timer_that_cannot_be_had_leaves_the_poll(monkeypatch):
+    def refused():
         raise OSError(errno.EMFILE, "too many open files")
 
     monkeypatch.setattr(kernel_clock, "_timerfd_create", refused)
@@ -239,23 +235,23 @@ def test_a_timer_that_cannot_be_had_leaves_the_poll(monkeypatch: pytest.MonkeyPa
 
 
 @linux
-def test_this_machine_says_how_long_it_slept_and_whether_ntp_steers_it() -> None:
+def test_this_machine_says_how_long_it_slept_and_whether_ntp_steers_it():
     once, again = kernel_clock.suspended_ns(), kernel_clock.suspended_ns()
     assert abs(again - once) < 10 * MS
     assert once > -MS
     assert kernel_clock.clock_synchronized() in {True, False}
 
 
-def test_a_system_that_cannot_be_asked_may_be_steered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_cannot_be_asked_may_be_steered(monkeypatch):
     monkeypatch.setattr(kernel_clock, "_libc", None)
     assert kernel_clock.clock_synchronized() is True
 
 
 @pytest.mark.parametrize(("status", "synchronized"), [(0x0040, False), (0x2041, False), (0x2001, True)])
-def test_sta_unsync_decides(monkeypatch: pytest.MonkeyPatch, status: int, synchronized: bool) -> None:
+def test_sta_unsync_decides(monkeypatch, status, synchronized):
     class Libc:
         @staticmethod
-        def adjtimex(state: object) -> int:
+        def adjtimex(state):
             state._obj.status = status  # type: ignore[attr-defined]
             return 0
 

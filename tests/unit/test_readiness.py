@@ -1,32 +1,24 @@
 """Readiness: what a wait on a socket and a wake-up says, by poll and by select alike."""
 
-from __future__ import annotations
-
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.client.readiness import READABLE, WOKEN, WRITABLE, Readiness, Selecting, readiness
+from broker.client.readiness import READABLE, WOKEN, WRITABLE, Selecting, readiness
 from broker.client.wakeup import Wakeup
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 WAYS = [Selecting, readiness]
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+def pair():
     near, far = socket.socketpair()
     with near, far:
         yield near, far
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_it_tells_what_can_be_read_and_written_and_who_woke_it(
-    way: Callable[[Wakeup], Readiness], pair: tuple[socket.socket, socket.socket]
-) -> None:
+def test_it_tells_what_can_be_read_and_written_and_who_woke_it(way, pair):
     near, far = pair
     wakeup = Wakeup()
     ready = way(wakeup)
@@ -41,16 +33,14 @@ def test_it_tells_what_can_be_read_and_written_and_who_woke_it(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_end_of_a_connection_is_readable(
-    way: Callable[[Wakeup], Readiness], pair: tuple[socket.socket, socket.socket]
-) -> None:
+def test_the_end_of_a_connection_is_readable(way, pair):
     near, far = pair
     far.close()
     assert way(Wakeup()).wait(near, 5.0, writes=False) & READABLE
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_closed_socket_is_an_error_and_the_next_one_is_served(way: Callable[[Wakeup], Readiness]) -> None:
+def test_a_closed_socket_is_an_error_and_the_next_one_is_served(way):
     ready = way(Wakeup())
     for _ in range(2):
         near, far = socket.socketpair()

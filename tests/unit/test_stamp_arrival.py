@@ -1,7 +1,5 @@
 """A kernel stamp becomes a reading that is never before the arrival, or is not used at all."""
 
-from __future__ import annotations
-
 import pytest
 
 from broker.client.stamps import MOST_AGE_NS, ArrivalStamper, KernelStamp
@@ -19,40 +17,40 @@ class HandClock:
     boot_id = "hand"
     resolution_ns = 1
 
-    def __init__(self, look_ns: int = 50) -> None:
+    def __init__(self, look_ns=50):
         self.now_ns = 7 * S
         self.ahead_ns = AHEAD_NS
         self.look_ns = look_ns
 
-    def raw_ns(self) -> int:
+    def raw_ns(self):
         self.now_ns += self.look_ns
         return self.now_ns
 
-    def realtime_ns(self) -> int:
+    def realtime_ns(self):
         return self.ahead_ns + self.raw_ns()
 
 
 class Bench:
     """A stamper on a clock moved by hand, and what the kernel would stamp."""
 
-    def __init__(self, clock: HandClock | None = None) -> None:
+    def __init__(self, clock=None):
         self.clock = clock or HandClock()
         self.stamper = ArrivalStamper(self.clock)
 
-    def arrival(self, *, exact: bool = True, shifted_ns: int = 0) -> KernelStamp:
+    def arrival(self, *, exact=True, shifted_ns=0):
         self.arrived_raw_ns = self.clock.now_ns
         return KernelStamp(self.clock.ahead_ns + self.clock.now_ns + shifted_ns, exact)
 
-    def observe(self) -> None:
+    def observe(self):
         self.stamper.observe(read(self.clock))
 
-    def wait(self, ns: int) -> None:
+    def wait(self, ns):
         self.clock.now_ns += ns
 
 
 @pytest.mark.parametrize("age_ns", [0, 10 * US, MS, 900 * MS])
 @pytest.mark.parametrize("look_ns", [0, 1, 50, 5 * US])
-def test_the_stamp_is_the_arrivals_and_never_earlier(age_ns: int, look_ns: int) -> None:
+def test_the_stamp_is_the_arrivals_and_never_earlier(age_ns, look_ns):
     bench = Bench(HandClock(look_ns))
     bench.observe()
     arrival = bench.arrival()
@@ -65,7 +63,7 @@ def test_the_stamp_is_the_arrivals_and_never_earlier(age_ns: int, look_ns: int) 
 
 @pytest.mark.parametrize("slew_ppm", [-500, 500])
 @pytest.mark.parametrize("age_ns", [20 * US, 900 * MS])
-def test_a_clock_slewed_at_its_fastest_makes_it_no_earlier(age_ns: int, slew_ppm: int) -> None:
+def test_a_clock_slewed_at_its_fastest_makes_it_no_earlier(age_ns, slew_ppm):
     bench = Bench()
     bench.wait(MS)
     arrival = bench.arrival()
@@ -76,7 +74,7 @@ def test_a_clock_slewed_at_its_fastest_makes_it_no_earlier(age_ns: int, slew_ppm
     assert 0 <= reading.raw_ns - bench.arrived_raw_ns <= age_ns // 990 + 400
 
 
-def test_with_bytes_queued_behind_it_is_called_inexact() -> None:
+def test_with_bytes_queued_behind_it_is_called_inexact():
     bench = Bench()
     arrival = bench.arrival(exact=False)
     bench.wait(MS)
@@ -84,7 +82,7 @@ def test_with_bytes_queued_behind_it_is_called_inexact() -> None:
 
 
 @pytest.mark.parametrize("step_ns", [-3 * S, -2 * MS, 2 * MS, 3 * S])
-def test_a_step_between_arrival_and_reading_makes_it_a_user_space_stamp(step_ns: int) -> None:
+def test_a_step_between_arrival_and_reading_makes_it_a_user_space_stamp(step_ns):
     bench = Bench()
     bench.wait(100 * MS)
     bench.observe()
@@ -96,7 +94,7 @@ def test_a_step_between_arrival_and_reading_makes_it_a_user_space_stamp(step_ns:
     assert reading.raw_ns > bench.arrived_raw_ns + MS
 
 
-def test_a_step_that_was_seen_before_the_reading_still_counts_for_what_arrived_before_it() -> None:
+def test_a_step_that_was_seen_before_the_reading_still_counts_for_what_arrived_before_it():
     bench = Bench()
     arrival = bench.arrival()
     bench.wait(MS)
@@ -110,14 +108,14 @@ def test_a_step_that_was_seen_before_the_reading_still_counts_for_what_arrived_b
 
 
 @pytest.mark.parametrize("shifted_ns", [10 * US, S, -MOST_AGE_NS - MS, -AHEAD_NS])
-def test_a_stamp_from_the_future_or_too_old_is_not_believed(shifted_ns: int) -> None:
+def test_a_stamp_from_the_future_or_too_old_is_not_believed(shifted_ns):
     bench = Bench()
     bench.wait(5 * S)
     bench.observe()
     assert bench.stamper.arrived(bench.arrival(shifted_ns=shifted_ns))[1] == "user"
 
 
-def test_a_reading_wide_enough_to_hide_a_step_is_no_ground_for_a_conversion() -> None:
+def test_a_reading_wide_enough_to_hide_a_step_is_no_ground_for_a_conversion():
     bench = Bench()
     arrival = bench.arrival()
     bench.clock.look_ns = 100 * US
@@ -126,7 +124,7 @@ def test_a_reading_wide_enough_to_hide_a_step_is_no_ground_for_a_conversion() ->
     assert bench.stamper.arrived(bench.arrival())[1] == "kernel"
 
 
-def test_without_a_kernel_stamp_the_clock_now_is_the_stamp() -> None:
+def test_without_a_kernel_stamp_the_clock_now_is_the_stamp():
     bench = Bench()
     before_ns = bench.clock.now_ns
     reading, kind = bench.stamper.arrived(None)
@@ -136,7 +134,7 @@ def test_without_a_kernel_stamp_the_clock_now_is_the_stamp() -> None:
 
 @pytest.mark.parametrize("drift_ppm", [-500.0, -35.0, 0.0, 18.0, 500.0])
 @pytest.mark.parametrize("age_ns", [0, 37 * US, 900 * MS])
-def test_a_simulated_clock_takes_the_age_at_its_own_rate(age_ns: int, drift_ppm: float) -> None:
+def test_a_simulated_clock_takes_the_age_at_its_own_rate(age_ns, drift_ppm):
     base = HandClock()
     clock = SimulatedClock(SimulatedClock(base, offset_ns=-3 * S, drift_ppm=drift_ppm), drift_ppm=drift_ppm)
     base.now_ns += 3600 * S
@@ -149,10 +147,10 @@ def test_a_simulated_clock_takes_the_age_at_its_own_rate(age_ns: int, drift_ppm:
     assert 0 <= reading.raw_ns - true_ns <= age_ns // 1900 + 3 * US
 
 
-def test_the_kernels_clock_is_the_one_beneath_all_simulated_ones() -> None:
+def test_the_kernels_clock_is_the_one_beneath_all_simulated_ones():
     base = HandClock()
     assert machine_clock(SimulatedClock(SimulatedClock(base))) is base
 
 
-def test_taking_a_reading_back_leaves_the_difference_as_it_was_read() -> None:
+def test_taking_a_reading_back_leaves_the_difference_as_it_was_read():
     assert earlier(HandClock(), Reading(5 * S, 9, 100), MS) == Reading(5 * S - MS, 9, 100)

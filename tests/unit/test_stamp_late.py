@@ -1,10 +1,7 @@
 """A late stamp stands in its packet as it was at the send of the first byte, whatever becomes of the rest."""
 
-from __future__ import annotations
-
 import json
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
 from paho.mqtt.client import Client
@@ -17,9 +14,6 @@ from broker.client.stamping import StampingClient
 from broker.client.stamping_socket import StampingSocket
 from broker.client.traffic import Outgoing
 from schemas.messages import Ping, Pong
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NS = 1_777_636_800_123_456_789
 PONG = Pong(
@@ -38,20 +32,20 @@ PONG = Pong(
 
 
 @pytest.mark.parametrize("number", [0, 7, 10**18 - 1, NS, 2**63 - 1])
-def test_room_is_nineteen_characters_and_the_message_still_says_the_same(number: int) -> None:
+def test_room_is_nineteen_characters_and_the_message_still_says_the_same(number):
     pong = PONG.model_copy(update={"transmit_ns": number, "boot_id": "b"})
     payload, position = with_room(pong.encode(), "transmit_ns")
     assert int(payload[position : position + WIDTH]) == number
     assert Pong.decode(payload) == pong
 
 
-def test_the_key_is_not_taken_for_another_one_nor_found_in_a_string() -> None:
+def test_the_key_is_not_taken_for_another_one_nor_found_in_a_string():
     payload, position = with_room(PONG.encode(), "transmit_ns")
     assert int(payload[position : position + WIDTH]) == NS + 5
     assert Pong.decode(payload) == PONG
 
 
-def test_a_message_without_the_number_is_refused() -> None:
+def test_a_message_without_the_number_is_refused():
     with pytest.raises(ValueError, match="transmit_ns"):
         with_room(Ping(seq=1, nonce="9f1c000000000000", origin_ns=1).encode(), "transmit_ns")
 
@@ -59,20 +53,20 @@ def test_a_message_without_the_number_is_refused() -> None:
 class Ticks:
     """RAW that counts its readings."""
 
-    def __init__(self, start: int = 100) -> None:
+    def __init__(self, start=100):
         self.now = start
 
-    def __call__(self) -> int:
+    def __call__(self):
         self.now += 1
         return self.now
 
 
-def packet(raw_ns: Ticks, plus_ns: int = 0) -> tuple[LatePacket, OneStepTimestamp]:
+def packet(raw_ns, plus_ns=0):
     stamp = OneStepTimestamp(1, plus_ns)
     return LatePacket(b"head<" + b"0" * WIDTH + b">", 5, stamp, raw_ns), stamp
 
 
-def test_the_first_slice_stamps_in_place_padded_with_spaces() -> None:
+def test_the_first_slice_stamps_in_place_padded_with_spaces():
     late, stamp = packet(Ticks(), plus_ns=1000)
     assert stamp.raw_ns is None
     assert late[0:] == b"head<" + b"%19d" % 1101 + b">"
@@ -80,7 +74,7 @@ def test_the_first_slice_stamps_in_place_padded_with_spaces() -> None:
     assert stamp.raw_ns == 101
 
 
-def test_the_rest_of_a_packet_sent_in_part_keeps_the_stamp_of_its_first_byte() -> None:
+def test_the_rest_of_a_packet_sent_in_part_keeps_the_stamp_of_its_first_byte():
     raw_ns = Ticks()
     late, stamp = packet(raw_ns)
     sent = late[0:][:8]
@@ -90,13 +84,13 @@ def test_the_rest_of_a_packet_sent_in_part_keeps_the_stamp_of_its_first_byte() -
     assert (stamp.raw_ns, raw_ns.now) == (101, 101)
 
 
-def test_a_packet_that_could_not_be_sent_at_all_is_stamped_when_it_is() -> None:
+def test_a_packet_that_could_not_be_sent_at_all_is_stamped_when_it_is():
     late, stamp = packet(Ticks())
     assert late[0:] != late[0:]
     assert stamp.raw_ns == 102
 
 
-def test_a_number_that_has_no_room_leaves_the_earlier_one() -> None:
+def test_a_number_that_has_no_room_leaves_the_earlier_one():
     late, stamp = packet(Ticks(), plus_ns=10**19)
     assert late[0:] == b"head<" + b"0" * WIDTH + b">"
     assert stamp.raw_ns is None
@@ -105,13 +99,13 @@ def test_a_number_that_has_no_room_leaves_the_earlier_one() -> None:
 class Wired:
     """A stamping client on one end of a socket pair, and what arrives at the other."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         near, self.far = socket.socketpair()
         near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
         self.far.setblocking(False)
 
         class OnThisSocket(StampingClient):
-            def _create_socket_connection(self) -> socket.socket:
+            def _create_socket_connection(self):
                 self._tcp = StampingSocket.adopt(near)
                 return self._tcp
 
@@ -120,13 +114,13 @@ class Wired:
         self.raw_ns = Ticks()
         self.arrived()
 
-    def publish(self, plus_ns: int = 0, size: int = 0) -> OneStepTimestamp:
+    def publish(self, plus_ns=0, size=0):
         payload, position = with_room(json.dumps({"t": 5, "x": "x" * size}).replace(" ", "").encode(), "t")
         stamp = OneStepTimestamp(position, plus_ns)
         self.client.send([Outgoing("topic", payload, 0, late=stamp)], self.raw_ns)
         return stamp
 
-    def arrived(self) -> bytes:
+    def arrived(self):
         parts = []
         while True:
             try:
@@ -134,25 +128,25 @@ class Wired:
             except BlockingIOError:
                 return b"".join(parts)
 
-    def close(self) -> None:
+    def close(self):
         self.client.disconnect()
         self.far.close()
 
 
 @pytest.fixture
-def wired() -> Iterator[Wired]:
+def wired():
     made = Wired()
     yield made
     made.close()
 
 
-def test_paho_writes_the_stamp_that_is_handed_back(wired: Wired) -> None:
+def test_paho_writes_the_stamp_that_is_handed_back(wired):
     stamp = wired.publish(plus_ns=4)
     assert stamp.raw_ns == 101
     assert b'{"t":%19d,' % 105 in wired.arrived()
 
 
-def test_packets_that_queue_up_are_each_stamped_when_their_first_byte_goes(wired: Wired) -> None:
+def test_packets_that_queue_up_are_each_stamped_when_their_first_byte_goes(wired):
     stamps = [wired.publish(size=3000) for _ in range(20)]
     waiting = [stamp for stamp in stamps if stamp.raw_ns is None]
     assert waiting
@@ -167,14 +161,14 @@ def test_packets_that_queue_up_are_each_stamped_when_their_first_byte_goes(wired
     assert [stamp.raw_ns for stamp in stamps] == sorted(stamp.raw_ns or 0 for stamp in stamps)
 
 
-def test_an_ordinary_message_passes_as_it_is(wired: Wired) -> None:
+def test_an_ordinary_message_passes_as_it_is(wired):
     wired.publish()
     wired.arrived()
     wired.client.send([Outgoing("topic", b'{"t":                  5}', 0)], wired.raw_ns)
     assert wired.arrived().endswith(b'{"t":                  5}')
 
 
-def test_the_plain_client_sends_the_earlier_stamp_and_hands_none_back() -> None:
+def test_the_plain_client_sends_the_earlier_stamp_and_hands_none_back():
     sent = []
     client = PlainClient(CallbackAPIVersion.VERSION2)
     client.publish = lambda *message: sent.append(message)  # type: ignore[method-assign,assignment,misc]
@@ -184,14 +178,14 @@ def test_the_plain_client_sends_the_earlier_stamp_and_hands_none_back() -> None:
 
 
 @pytest.fixture
-def unrehearsed() -> Iterator[None]:
+def unrehearsed():
     client_class.cache_clear()
     yield
     client_class.cache_clear()
 
 
 @pytest.mark.usefixtures("unrehearsed")
-def test_this_paho_has_place_for_the_hooks() -> None:
+def test_this_paho_has_place_for_the_hooks():
     assert client_class() is StampingClient
 
 
@@ -206,9 +200,7 @@ def test_this_paho_has_place_for_the_hooks() -> None:
         "_loop_rc_handle",
     ],
 )
-def test_a_paho_without_a_hook_gets_the_plain_client_and_one_line_says_so(
-    hook: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_paho_without_a_hook_gets_the_plain_client_and_one_line_says_so(hook, monkeypatch, caplog):
     if hook == "_create_socket_connection":  # as if paho never called it
         monkeypatch.setattr(StampingClient, "_create_socket", lambda _: socket.socketpair()[0])
     else:

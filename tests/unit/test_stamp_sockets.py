@@ -1,7 +1,5 @@
 """The kernel's stamps on real loopback TCP: whose they are, in which direction they err, where they end."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import shutil
@@ -11,21 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 
 from broker.client.stamping_socket import READ_AHEAD, StampingSocket
 from broker.client.stamping_tls import StampingTls
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 linux = pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are Linux's")
 
 
-def tcp_pair() -> tuple[socket.socket, socket.socket]:
+def tcp_pair():
     with socket.create_server(("127.0.0.1", 0)) as server:
         near = socket.create_connection(server.getsockname(), 5)
         far, _ = server.accept()
@@ -35,7 +28,7 @@ def tcp_pair() -> tuple[socket.socket, socket.socket]:
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[StampingSocket, socket.socket]]:
+def pair():
     plain, far = tcp_pair()
     near = StampingSocket.adopt(plain)
     with near, far:
@@ -43,7 +36,7 @@ def pair() -> Iterator[tuple[StampingSocket, socket.socket]]:
         yield near, far
 
 
-def awake(near: StampingSocket, far: socket.socket) -> None:
+def awake(near, far):
     """The kernel begins to stamp a moment after it was asked for the first time."""
     for _ in range(200):
         far.send(b"?")
@@ -53,13 +46,13 @@ def awake(near: StampingSocket, far: socket.socket) -> None:
         time.sleep(0.005)
 
 
-def queued(near: socket.socket, count: int) -> None:
+def queued(near, count):
     """Wait until `count` bytes have arrived."""
     while len(near.recvmsg(count, 0, socket.MSG_PEEK)[0]) < count:
         time.sleep(0.001)
 
 
-def arrived_ns(near: StampingSocket | StampingTls) -> int:
+def arrived_ns(near):
     stamp = near.arrival()
     assert stamp is not None
     return stamp.realtime_ns
@@ -67,8 +60,8 @@ def arrived_ns(near: StampingSocket | StampingTls) -> int:
 
 @linux
 def test_the_stamp_is_the_arrivals_however_late_it_is_read(
-    pair: tuple[StampingSocket, socket.socket],
-) -> None:
+    pair,
+):
     near, far = pair
     before_ns = time.time_ns()
     far.send(b"ping")
@@ -85,8 +78,8 @@ def test_the_stamp_is_the_arrivals_however_late_it_is_read(
 @linux
 @pytest.mark.parametrize("read_ahead", [True, False])
 def test_of_two_messages_read_late_the_first_is_inexact_and_neither_stamp_is_early(
-    pair: tuple[StampingSocket, socket.socket], read_ahead: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    pair, read_ahead, monkeypatch
+):
     near, far = pair
     if not read_ahead:
         monkeypatch.setattr("broker.client.stamping_socket.READ_AHEAD", 1)
@@ -109,8 +102,8 @@ def test_of_two_messages_read_late_the_first_is_inexact_and_neither_stamp_is_ear
 
 @linux
 def test_a_message_in_two_segments_has_the_stamp_of_the_one_that_completes_it(
-    pair: tuple[StampingSocket, socket.socket],
-) -> None:
+    pair,
+):
     near, far = pair
     far.send(b"one")
     assert near.recv(3) == b"one"
@@ -122,9 +115,7 @@ def test_a_message_in_two_segments_has_the_stamp_of_the_one_that_completes_it(
 
 
 @linux
-def test_a_read_that_brings_no_stamp_does_not_keep_the_one_before(
-    pair: tuple[StampingSocket, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_read_that_brings_no_stamp_does_not_keep_the_one_before(pair, monkeypatch):
     near, _ = pair
     assert near.arrival() is not None
     monkeypatch.setattr(StampingSocket, "recvmsg", lambda *_: (b"x", [], 0, None))
@@ -132,7 +123,7 @@ def test_a_read_that_brings_no_stamp_does_not_keep_the_one_before(
     assert near.arrival() is None
 
 
-def test_what_was_read_ahead_is_pending(pair: tuple[StampingSocket, socket.socket]) -> None:
+def test_what_was_read_ahead_is_pending(pair):
     near, far = pair
     far.send(b"x" * 10)
     queued(near, 10)
@@ -142,8 +133,8 @@ def test_what_was_read_ahead_is_pending(pair: tuple[StampingSocket, socket.socke
     assert near.pending() == 0
 
 
-def test_a_kernel_that_refuses_leaves_an_ordinary_socket_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+def test_a_kernel_that_refuses_leaves_an_ordinary_socket_and_says_so(monkeypatch):
+    def refuse(*_):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     plain, far = tcp_pair()
@@ -157,7 +148,7 @@ def test_a_kernel_that_refuses_leaves_an_ordinary_socket_and_says_so(monkeypatch
         assert "not permitted" in near.refused or "has none" in near.refused
 
 
-def test_the_connections_time_out_is_kept_and_its_end_is_seen() -> None:
+def test_the_connections_time_out_is_kept_and_its_end_is_seen():
     plain, far = tcp_pair()
     near = StampingSocket.adopt(plain)
     with near:
@@ -174,7 +165,7 @@ def test_the_connections_time_out_is_kept_and_its_end_is_seen() -> None:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def certificate(tmp_path_factory):
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     folder = tmp_path_factory.mktemp("tls")
@@ -192,16 +183,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 class TlsPair:
     """A stamping TLS client and a server in a thread, handshake done; `far` is the server's end."""
 
-    def __init__(
-        self, certificate: tuple[Path, Path], *, host: str = "localhost", trust: bool = True
-    ) -> None:
+    def __init__(self, certificate, *, host="localhost", trust=True):
         plain, far = tcp_pair()
         self.tcp = StampingSocket.adopt(plain)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*certificate)
         accepted: list[ssl.SSLSocket] = []
 
-        def accept() -> None:
+        def accept():
             with contextlib.suppress(OSError):
                 accepted.append(context.wrap_socket(far, server_side=True))
 
@@ -215,7 +204,7 @@ class TlsPair:
         self.far = accepted[0]
         self.far.settimeout(5)
 
-    def awake(self) -> TlsPair:
+    def awake(self):
         for _ in range(200):
             self.far.send(b"?")
             assert self.near.recv(1) == b"?"
@@ -226,7 +215,7 @@ class TlsPair:
 
 
 @linux
-def test_tls_records_carry_the_stamp_of_their_own_arrival(certificate: tuple[Path, Path]) -> None:
+def test_tls_records_carry_the_stamp_of_their_own_arrival(certificate):
     tls = TlsPair(certificate).awake()
     sent_ns = time.time_ns()
     tls.far.send(b"one")
@@ -244,7 +233,7 @@ def test_tls_records_carry_the_stamp_of_their_own_arrival(certificate: tuple[Pat
 
 
 @linux
-def test_of_two_tls_records_read_late_the_first_is_inexact(certificate: tuple[Path, Path]) -> None:
+def test_of_two_tls_records_read_late_the_first_is_inexact(certificate):
     tls = TlsPair(certificate).awake()
     tls.far.send(b"one")
     time.sleep(0.01)
@@ -262,7 +251,7 @@ def test_of_two_tls_records_read_late_the_first_is_inexact(certificate: tuple[Pa
     assert second.realtime_ns >= second_ns
 
 
-def test_tls_carries_much_in_both_directions_and_sees_the_end(certificate: tuple[Path, Path]) -> None:
+def test_tls_carries_much_in_both_directions_and_sees_the_end(certificate):
     tls = TlsPair(certificate)
     sent = bytes(range(256)) * 400
     tls.near.send(sent)
@@ -279,7 +268,7 @@ def test_tls_carries_much_in_both_directions_and_sees_the_end(certificate: tuple
     assert tls.near.recv(1) == b""
 
 
-def test_a_full_tls_socket_takes_a_packet_whole_or_not_at_all(certificate: tuple[Path, Path]) -> None:
+def test_a_full_tls_socket_takes_a_packet_whole_or_not_at_all(certificate):
     tls = TlsPair(certificate)
     tls.near.setblocking(False)
     taken = 0
@@ -297,14 +286,12 @@ def test_a_full_tls_socket_takes_a_packet_whole_or_not_at_all(certificate: tuple
 
 
 @pytest.mark.parametrize(("host", "trust"), [("example.org", True), ("localhost", False)])
-def test_a_certificate_of_another_name_or_of_nobody_is_refused(
-    certificate: tuple[Path, Path], host: str, trust: bool
-) -> None:
+def test_a_certificate_of_another_name_or_of_nobody_is_refused(certificate, host, trust):
     with pytest.raises(ssl.SSLCertVerificationError):
         TlsPair(certificate, host=host, trust=trust)
 
 
-def test_a_server_that_speaks_no_tls_is_noticed_at_its_first_words() -> None:
+def test_a_server_that_speaks_no_tls_is_noticed_at_its_first_words():
     plain, far = tcp_pair()
     far.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     with far, pytest.raises(ssl.SSLError):

@@ -1,10 +1,7 @@
 """The stamping client on a socket pair: what it reads, answers, sends again, and how it ends."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
@@ -17,22 +14,19 @@ from broker.client.stamps import KernelStamp
 from broker.client.traffic import Outgoing
 from broker.client.websocket_framer import WebSocketFramer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 CONNACK, PINGRESP = b"\x20\x02\x00\x00", b"\xd0\x00"
 
 
 class Wired:
     """A client on one end of a socket pair; the broker's end speaks bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.heard: list[tuple[str, bytes, bool]] = []
         self.stamps: list[KernelStamp | None] = []
         wired = self
 
         class OnThisSocket(StampingClient):
-            def _create_socket_connection(self) -> socket.socket:
+            def _create_socket_connection(self):
                 self._reader = PacketReader()
                 near, wired.far = socket.socketpair()
                 wired.far.setblocking(False)
@@ -43,22 +37,22 @@ class Wired:
         self.client.deliver = self._deliver
         self.connect()
 
-    def _deliver(self, topic: str, payload: bytes, retain: bool) -> None:
+    def _deliver(self, topic, payload, retain):
         self.heard.append((topic, payload, retain))
         self.stamps.append(self.client.arrival())
 
-    def connect(self) -> None:
+    def connect(self):
         self.client.connect("nowhere")
         assert self.sent().startswith(b"\x10")
         self.say(CONNACK)
         assert self.client.is_connected()
 
-    def say(self, data: bytes) -> None:
+    def say(self, data):
         """Have the client read what the broker says."""
         self.far.send(data)
         self.client.loop_read()
 
-    def sent(self) -> bytes:
+    def sent(self):
         parts = []
         while True:
             try:
@@ -66,30 +60,28 @@ class Wired:
             except BlockingIOError:
                 return b"".join(parts)
 
-    def publish(self, *payloads: bytes, qos: int = 1) -> None:
+    def publish(self, *payloads, qos=1):
         self.client.send([Outgoing("t", payload, qos) for payload in payloads], lambda: 7)
 
-    def payloads(self) -> list[bytes]:
+    def payloads(self):
         return [read_publish(packet).payload for packet in PacketReader().feed(self.sent())]
 
 
 @pytest.fixture
-def wired() -> Iterator[Wired]:
+def wired():
     made = Wired()
     yield made
     made.client.disconnect()
     made.far.close()
 
 
-def test_several_messages_of_one_read_are_delivered_in_order_and_qos_1_is_answered(wired: Wired) -> None:
+def test_several_messages_of_one_read_are_delivered_in_order_and_qos_1_is_answered(wired):
     wired.say(publish_packet(b"a", b"1") + publish_packet(b"b", b"2", retain=True, mid=513) + PINGRESP)
     assert wired.heard == [("a", b"1", False), ("b", b"2", True)]
     assert wired.sent() == b"\x40\x02\x02\x01"
 
 
-def test_of_several_messages_in_one_read_only_the_last_can_be_exact(
-    wired: Wired, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_several_messages_in_one_read_only_the_last_can_be_exact(wired, monkeypatch):
     monkeypatch.setattr(StampingSocket, "arrival", lambda _: KernelStamp(5, exact=True))
     one = publish_packet(b"a", b"1")
     wired.say(one * 2 + one[:3])
@@ -97,7 +89,7 @@ def test_of_several_messages_in_one_read_only_the_last_can_be_exact(
     assert wired.stamps == [KernelStamp(5, exact=False)] * 2 + [KernelStamp(5, exact=True)]
 
 
-def test_a_topic_that_is_not_utf_8_is_dropped_but_answered(wired: Wired) -> None:
+def test_a_topic_that_is_not_utf_8_is_dropped_but_answered(wired):
     wired.say(publish_packet(b"\xff", b"1", mid=3) + publish_packet(b"a", b"2"))
     assert wired.heard == [("a", b"2", False)]
     assert wired.sent() == b"\x40\x02\x00\x03"
@@ -115,13 +107,13 @@ def test_a_topic_that_is_not_utf_8_is_dropped_but_answered(wired: Wired) -> None
         b"\xf0\x00",
     ],
 )
-def test_what_is_not_mqtt_ends_the_connection(wired: Wired, rubbish: bytes) -> None:
+def test_what_is_not_mqtt_ends_the_connection(wired, rubbish):
     wired.say(rubbish)
     assert wired.client.socket() is None
     assert wired.heard == []
 
 
-def test_a_message_at_qos_2_takes_pahos_way(wired: Wired) -> None:
+def test_a_message_at_qos_2_takes_pahos_way(wired):
     made = publish_packet(b"a", b"1", mid=3)
     wired.say(bytes((0x34,)) + made[1:])
     assert wired.sent() == b"\x50\x02\x00\x03"
@@ -129,7 +121,7 @@ def test_a_message_at_qos_2_takes_pahos_way(wired: Wired) -> None:
     assert wired.heard == [("a", b"1", False)]
 
 
-def test_messages_given_together_go_out_in_one_write(wired: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_given_together_go_out_in_one_write(wired, monkeypatch):
     writes: list[bytes] = []
     monkeypatch.setattr(wired.client, "_sock_send", lambda data: writes.append(bytes(data)) or len(data))
     wired.publish(b"1", b"2", b"3")
@@ -137,7 +129,7 @@ def test_messages_given_together_go_out_in_one_write(wired: Wired, monkeypatch: 
     assert [read_publish(packet).payload for packet in PacketReader().feed(writes[0])] == [b"1", b"2", b"3"]
 
 
-def test_what_the_broker_has_not_taken_goes_out_first_over_the_next_connection(wired: Wired) -> None:
+def test_what_the_broker_has_not_taken_goes_out_first_over_the_next_connection(wired):
     wired.publish(b"1", b"2", b"3")
     taken = read_publish(PacketReader().feed(wired.sent())[1]).mid
     wired.say(b"\x40\x02" + taken.to_bytes(2, "big"))
@@ -151,7 +143,7 @@ def test_what_the_broker_has_not_taken_goes_out_first_over_the_next_connection(w
     assert wired.payloads() == [b"1", b"3", b"4"]
 
 
-def test_a_broker_that_does_not_take_anything_is_not_buried(wired: Wired) -> None:
+def test_a_broker_that_does_not_take_anything_is_not_buried(wired):
     wired.publish(*(b"%d" % number for number in range(MOST + 5)))
     packets = PacketReader().feed(wired.sent())
     assert len(packets) == MOST
@@ -159,7 +151,7 @@ def test_a_broker_that_does_not_take_anything_is_not_buried(wired: Wired) -> Non
     assert wired.payloads() == [b"%d" % MOST]
 
 
-def test_what_the_socket_does_not_take_at_once_follows_in_order_and_whole(wired: Wired) -> None:
+def test_what_the_socket_does_not_take_at_once_follows_in_order_and_whole(wired):
     sent = [bytes((number,)) * 50_000 for number in range(1, 30)]
     for payload in sent:
         wired.publish(payload, qos=0)
@@ -174,13 +166,13 @@ def test_what_the_socket_does_not_take_at_once_follows_in_order_and_whole(wired:
 class Frames:
     """Stands in for paho's wrapper: takes so many bytes, then none."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self._sendbuffer = bytearray()
         self.room = 0
         self.arrived = b""
         self.recv = self.fileno = self.setblocking = self.close = lambda *_: None
 
-    def send(self, data: bytes) -> int:
+    def send(self, data):
         if not self._sendbuffer:
             self._sendbuffer += b"<" + data + b">"
         if not self.room:
@@ -191,7 +183,7 @@ class Frames:
         return 0 if self._sendbuffer else len(data)
 
 
-def test_a_frame_that_is_taken_in_part_is_finished_before_the_next_begins() -> None:
+def test_a_frame_that_is_taken_in_part_is_finished_before_the_next_begins():
     frames = Frames()
     whole = WebSocketFramer(frames, None)  # type: ignore[arg-type]
     frames.room = 2
@@ -206,7 +198,7 @@ def test_a_frame_that_is_taken_in_part_is_finished_before_the_next_begins() -> N
     assert frames.arrived == b"<one><two>"
 
 
-def test_a_frame_that_finds_no_room_at_all_is_taken_and_goes_out_once_there_is() -> None:
+def test_a_frame_that_finds_no_room_at_all_is_taken_and_goes_out_once_there_is():
     frames = Frames()
     whole = WebSocketFramer(frames, None)  # type: ignore[arg-type]
     assert whole.send(b"one") == 3

@@ -3,6 +3,11 @@
 import os
 
 import pytest
+from hypothesis import settings
+
+import tests.effort  # noqa: F401 - registers the profile
+
+settings.load_profile("tidesync")
 
 
 @pytest.hookimpl(wrapper=True)

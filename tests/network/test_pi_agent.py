@@ -1,7 +1,5 @@
 """`tidesync pi` as a process of its own, with a real mosquitto."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import signal
@@ -11,7 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
@@ -20,9 +18,6 @@ from paho.mqtt.enums import CallbackAPIVersion
 from broker.embedded import free_port
 from schemas.messages import Event, Info, Pong
 from tests.network.brokers import MOSQUITTO, RunningBroker, until
-
-if TYPE_CHECKING:
-    pass
 
 BASE = "tidesync/v1/vehicle/rov1"
 ROOT = Path(__file__).parents[2]

@@ -1,7 +1,5 @@
 """The peers are who they claim to be: exact on a noise-free path, and reacting as their sources do."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

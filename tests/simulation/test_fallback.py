@@ -9,6 +9,7 @@ from runtime.clock import Step, read
 from schemas.exchange import HTTP_METHOD, MQTT_METHOD
 from schemas.instants import utc_from_ns
 from schemas.messages import ExchangeBatch
+from tests.effort import tries
 from tests.simulation.simulated import MS, Link, S, Simulation, jitter
 from topside_agent.estimator import smooth
 from topside_agent.http_fallback.http_get import Answer, Failure, TimedResponse
@@ -101,7 +102,7 @@ def test_eight_handshakes_in_a_row_are_locked_fewer_are_acquiring():
 
 
 @pytest.mark.parametrize("step_ns", [MS // 2, 2 * MS, -5 * MS, 50 * MS, -3 * S])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(tries(3)))
 def test_a_step_that_nobody_could_report_makes_no_result_wrong(step_ns, seed):
     sea = sail(seed, simulated={"steps": (Step(40.5, step_ns),)})
     published = sea.run(80)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.effort import tries
 from tests.unit.tracks import MS, START, S, raw_of, row, stepped
 from tidesync.sessions.correction.limits import Limits
 from tidesync.sessions.correction.table import Corrector
@@ -132,7 +133,7 @@ def test_a_step_of_topsides_own_clock_repeats_nothing_of_the_pis():
     assert (found.topside_ns[[0, 2]] - START).tolist() == [50 * S, 147 * S]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150))
 @given(
     st.lists(st.sampled_from([-40.0, -7.0, -3.0, -1.0, -0.01, 0.01, 2.0, 9.0]), min_size=1, max_size=4),
     st.lists(st.floats(0, 200), max_size=4),

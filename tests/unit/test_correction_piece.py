@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.effort import tries
 from tests.unit.tracks import HALF_NS, MS, START, S, row
 from tidesync.sessions.correction.limits import Limits
 from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, OK, OUTSIDE, timeline
@@ -113,7 +114,7 @@ def test_what_slewing_can_do_inside_a_short_gap_is_in_the_error():
 FREQUENCIES = st.lists(st.floats(-180e-6, 180e-6), min_size=8, max_size=8)
 
 
-@settings(max_examples=200)
+@settings(max_examples=tries(200))
 @given(FREQUENCIES, st.lists(st.floats(0, 70), min_size=2, max_size=12, unique=True), st.data())
 def test_whatever_the_clock_does_within_its_rate_the_truth_is_within_the_error(frequencies, measured, data):
     """The wander is given as much as any frequency within the rate can use up; the cone must hold alone."""
@@ -136,7 +137,7 @@ def test_whatever_the_clock_does_within_its_rate_the_truth_is_within_the_error(f
     assert (np.abs(found.topside_ns - true)[given_answer] <= found.max_error_ns[given_answer]).all()
 
 
-@settings(max_examples=200)
+@settings(max_examples=tries(200))
 @given(
     st.floats(-100e-6, 100e-6),
     st.floats(-1, 1),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.effort import tries
 from topside_agent.estimator.blocks import Blocks
 from topside_agent.estimator.bound import Bound, Limits
 
@@ -31,7 +32,7 @@ def brute_force(columns, now_s):
     return low[possible].min(), high[possible].max()
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(tries(5)))
 def test_refit_finds_the_extremes_of_all_lines_that_contradict_nothing(seed):
     columns = facts(np.random.default_rng(seed), 40)
     now_s = columns[2].max()

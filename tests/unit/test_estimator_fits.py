@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.effort import tries
 from topside_agent.estimator.fits import Fits
 from topside_agent.estimator.lines import Windows, widest_lines
 from topside_agent.estimator.window_set import History
@@ -38,7 +39,7 @@ def greatest_margin(window):
     return max(margin(window, slope) for slope in slopes if abs(slope) <= STEEPEST)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(tries(6)))
 @pytest.mark.parametrize("drift", [18e3, -60e3])
 def test_no_line_has_a_greater_margin_than_the_one_kept(seed, drift):
     rng = np.random.default_rng(seed)
@@ -51,7 +52,7 @@ def test_no_line_has_a_greater_margin_than_the_one_kept(seed, drift):
             assert fit.margin >= greatest_margin(window) - 0.02
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(tries(4)))
 def test_long_windows_and_silences_end_where_all_windows_at_once_do(seed):
     rng = np.random.default_rng(seed)
     blocks = blocks_of(rng, 400, empty=0.2)
@@ -68,7 +69,7 @@ def test_long_windows_and_silences_end_where_all_windows_at_once_do(seed):
             assert fit.slope == pytest.approx(anew.slope[0], abs=0.05)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60))
 @given(
     st.lists(
         st.tuples(*[st.integers(0, 10**6)] * 2, st.integers(-20, 20), st.integers(0, 9)),

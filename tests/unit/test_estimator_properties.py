@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.exchange import Exchange
+from tests.effort import tries
 from topside_agent.estimator import OffsetEstimator, online, smooth
 
 S = 1_000_000_000
@@ -128,13 +129,13 @@ def check_online(heard, *, free):
             assert estimate.lower_ns <= estimate.offset_ns <= estimate.upper_ns
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=tries(50), derandomize=True)
 @given(passages(ANY_DRIFT, NO_STEP), OFFSETS)
 def test_the_bound_covers_whatever_steady_drift_delays_loss_and_order_do(passing, offset_ns):
     check_online(recorded(passing, offset_ns, steady=True), free=True)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=tries(50), derandomize=True)
 @given(passages(ANY_DRIFT, NO_STEP), OFFSETS)
 def test_without_raw_the_bound_covers_a_drift_that_jumps_about_within_its_limit(passing, offset_ns):
     unknown = {"pi_realtime_minus_raw_ns": None}
@@ -142,7 +143,7 @@ def test_without_raw_the_bound_covers_a_drift_that_jumps_about_within_its_limit(
     check_online([(exchange.model_copy(update=unknown), truth) for exchange, truth in heard], free=False)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=tries(50), derandomize=True)
 @given(passages(ANY_DRIFT, STEPS), OFFSETS)
 def test_the_bound_covers_across_reported_steps(passing, offset_ns):
     in_order = [
@@ -162,7 +163,7 @@ def test_the_bound_covers_across_reported_steps(passing, offset_ns):
     check_online(recorded(in_order, offset_ns, steady=True), free=False)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=tries(30), derandomize=True)
 @given(passages(ANY_DRIFT, NO_STEP), OFFSETS)
 def test_what_is_known_afterwards_lies_within_what_was_known_and_covers(passing, offset_ns):
     heard = recorded(passing, offset_ns, steady=True)

@@ -1,7 +1,5 @@
 """QoS 1 messages: kept until they are taken, sent again in order, never too many under way."""
 
-from __future__ import annotations
-
 from itertools import count, cycle
 
 from hypothesis import given

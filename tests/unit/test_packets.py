@@ -1,7 +1,5 @@
 """Packets cut out of a stream, wherever its reads end, and made as brokers expect them."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest

@@ -1,10 +1,7 @@
 """The agent's behaviour on its connection, with the connection replaced by one that only notes."""
 
-from __future__ import annotations
-
 import json
 import logging
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,9 +12,6 @@ from pi_agent.settings import PiSettings
 from runtime.clock import Reading, SimulatedClock, Step, read
 from runtime.clock_watch import ClockChange
 from schemas.messages import Event, Info, Pong
-
-if TYPE_CHECKING:
-    pass
 
 BASE = "tidesync/v1/vehicle/rov1"
 S = 1_000_000_000

@@ -1,19 +1,14 @@
 """`tidesync pi` refuses what it cannot use: exit code 2, one line that names the option and the value."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
+from pi_agent.settings import PiSettings
 from runtime.clock import Clock, SimulatedClock, Step, SystemClock
 from tidesync.__main__ import run
 from tidesync.cli import pi
-
-if TYPE_CHECKING:
-    from pi_agent.settings import PiSettings
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,9 @@
 """`GET /api/sync/time` is what the consumer reads, in our app and in anybody's."""
 
-from __future__ import annotations
-
 import logging
 import socket
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import pytest
 from fastapi import FastAPI
@@ -19,9 +16,6 @@ from pi_agent.http_service import make_app
 from pi_agent.http_thread import open_listener
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, SystemClock
-
-if TYPE_CHECKING:
-    pass
 
 S = 1_000_000_000
 KEYS = {"pi_iso": str, "pi_unix_ms": int, "container_version": str, "schema_version": int}

@@ -1,7 +1,5 @@
 """A flood of messages costs bounded work, and a normal burst passes whole."""
 
-from __future__ import annotations
-
 from pi_agent.limits import MOST_TOPICS, PER_TOPIC_HZ, TOTAL_HZ, Limits
 
 MS = 1_000_000

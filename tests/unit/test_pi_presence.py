@@ -1,7 +1,5 @@
 """The agent contradicts whoever says it is gone, and two namesakes never shout without end."""
 
-from __future__ import annotations
-
 import pytest
 
 from pi_agent.presence import NAMESAKE_PAUSE_NS, STATUS_PAUSE_NS, Presence

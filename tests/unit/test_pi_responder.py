@@ -1,7 +1,5 @@
 """A pong lets RAW be recovered exactly, covers its own reading error, and is refused across a step."""
 
-from __future__ import annotations
-
 import pytest
 
 from pi_agent.responder import Answerer, answer

@@ -1,7 +1,5 @@
 """The clock's watch tells steps and suspends from slewing, dates and measures them, invents none."""
 
-from __future__ import annotations
-
 import errno
 import os
 import socket

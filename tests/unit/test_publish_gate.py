@@ -1,7 +1,5 @@
 """Results go out between exchanges, and a few ms later at the latest."""
 
-from __future__ import annotations
-
 from topside_agent.measuring.publish_gate import PATIENCE_NS, PublishGate
 
 MS = 1_000_000

@@ -1,17 +1,11 @@
 """Readiness: what a wait on a socket and a wake-up says, by poll and by select alike."""
 
-from __future__ import annotations
-
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
 
 from broker.client.readiness import READABLE, WOKEN, WRITABLE, Selecting, readiness
 from broker.client.wakeup import Wakeup
-
-if TYPE_CHECKING:
-    pass
 
 WAYS = [Selecting, readiness]
 

@@ -7,8 +7,10 @@ import pytest
 from schemas.metadata import FILE_NAME
 from tests.unit.test_metadata_merge import NOW, part
 from tests.unit.test_recorder_session import at, recording
-from tidesync.sessions.recorder import files, json_text
-from tidesync.sessions.recorder.metadata import NotMetadataError, merge, parse, render
+from tidesync.sessions import document as json_text
+from tidesync.sessions import files
+from tidesync.sessions.document import NotMetadataError, parse, render
+from tidesync.sessions.recorder.metadata import merge
 from tidesync.sessions.recorder.session import Session
 from tidesync.sessions.recorder.store import SessionStore
 

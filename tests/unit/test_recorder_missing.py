@@ -3,12 +3,13 @@
 import random
 
 from schemas.exchange import Exchange
-from tidesync.sessions.recorder.journal import Known
+from tests.effort import tries
 from tidesync.sessions.recorder.missing import (
     ASK_AGAIN_NS,
     FIRST_ASK_NS,
     LARGEST_REQUEST,
     MOST_ASKED,
+    Known,
     SeqWatch,
 )
 
@@ -184,7 +185,7 @@ def test_the_end_loses_what_is_missing_once():
 
 
 def test_whatever_the_network_loses_repeats_and_restarts_everything_arrives_in_the_end():
-    for seed in range(30):
+    for seed in range(tries(30)):
         _one_life(random.Random(seed))
 
 

@@ -1,7 +1,5 @@
 """A kernel stamp becomes a reading that is never before the arrival, or is not used at all."""
 
-from __future__ import annotations
-
 import pytest
 
 from broker.client.stamps import MOST_AGE_NS, ArrivalStamper, KernelStamp

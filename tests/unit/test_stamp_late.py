@@ -1,10 +1,7 @@
 """A late stamp stands in its packet as it was at the send of the first byte, whatever becomes of the rest."""
 
-from __future__ import annotations
-
 import json
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
 from paho.mqtt.client import Client
@@ -17,9 +14,6 @@ from broker.client.stamping import StampingClient
 from broker.client.stamping_socket import StampingSocket
 from broker.client.traffic import Outgoing
 from schemas.messages import Ping, Pong
-
-if TYPE_CHECKING:
-    pass
 
 NS = 1_777_636_800_123_456_789
 PONG = Pong(

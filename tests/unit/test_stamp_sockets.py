@@ -1,7 +1,5 @@
 """The kernel's stamps on real loopback TCP: whose they are, in which direction they err, where they end."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import shutil
@@ -11,15 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 
 from broker.client.stamping_socket import READ_AHEAD, StampingSocket
 from broker.client.stamping_tls import StampingTls
-
-if TYPE_CHECKING:
-    pass
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are Linux's")
 

@@ -1,10 +1,7 @@
 """The stamping client on a socket pair: what it reads, answers, sends again, and how it ends."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
@@ -16,9 +13,6 @@ from broker.client.stamping_socket import StampingSocket
 from broker.client.stamps import KernelStamp
 from broker.client.traffic import Outgoing
 from broker.client.websocket_framer import WebSocketFramer
-
-if TYPE_CHECKING:
-    pass
 
 CONNACK, PINGRESP = b"\x20\x02\x00\x00", b"\xd0\x00"
 

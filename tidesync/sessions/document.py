@@ -1,4 +1,4 @@
-"""JSON that keeps what others wrote as they wrote it: numbers and strings keep their characters.
+"""`sync_metadata.json` as a document, pure: numbers and strings of others keep the characters they had.
 
 Python alone would cut 0.10000000000000000001, turn 1e400 into what is no JSON, and refuse long integers.
 """
@@ -8,6 +8,42 @@ from __future__ import annotations
 import json
 from json import decoder, scanner
 from typing import Any
+
+from schemas.metadata import BLOCK_KEY
+
+Document = dict[str, Any]
+
+
+class NotMetadataError(ValueError):
+    """The file's content is no JSON object in UTF-8."""
+
+
+def parse(content: bytes) -> Document:
+    """The document in a file's content, keys in their order; NotMetadataError says what is wrong."""
+    try:
+        document = loads(content.decode("utf-8-sig"))
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise NotMetadataError(f"not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise NotMetadataError(f"expected an object (received {type(document).__name__})")
+    return document
+
+
+def render(document: Document) -> bytes:
+    """The file's content, laid out as the consumer does; what others wrote in it keeps its characters."""
+    return (dumps(document) + "\n").encode()
+
+
+def same(one: Document, other: Document) -> bool:
+    """Whether both have the same characters, keys' order included: 1 differs from 1.0."""
+    return dumps(one) == dumps(other)
+
+
+def block_of(document: Document | None) -> Document:
+    """Our block in a document, or an empty one."""
+    time_sync = (document or {}).get("timeSync")
+    block = time_sync.get(BLOCK_KEY) if isinstance(time_sync, dict) else None
+    return block if isinstance(block, dict) else {}
 
 
 class WrittenStr(str):

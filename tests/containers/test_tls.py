@@ -4,7 +4,7 @@ import pytest
 
 from broker.settings import ConnectionSettings
 from tests.containers.fleet import Fleet, until
-from tidesync.one_shot import Client
+from tidesync.client import Client
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from schemas import topics
 from schemas.messages import SessionState, StartCommand, StopCommand
+from tidesync.client import Client, connected, retained
 from tidesync.errors import NotSoError
-from tidesync.one_shot import Client, connected, retained
 from tidesync.sessions.request import SessionRequest
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from time import perf_counter
 
 from bench.estimators.traces import Trace, make_trace
 from schemas.instants import iso_from_ns
-from tidesync.sessions.recorder.journal import lines_of
+from tidesync.sessions.journal import lines_of
 
 FAMILY = "step_back_3s_reported"
 DURATION_S = 3600.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.soak_recorder.complete import MetadataWatch, count_lines
 from bench.soak_recorder.setup import REBOOTED, STEPPED, VEHICLES, Simulation, identity, is_true
 from schemas.metadata import BLOCK_KEY, FILE_NAME
-from tidesync.sessions.recorder.journal import decode_exchanges
+from tidesync.sessions.journal import read_journal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,8 @@ def judge_exchanges(verdict: Verdict, folder: Path, sea: Simulation, window_ns: 
 
     `window_ns`: topside's realtime from the answer to `start` to the sending of `stop`.
     """
-    recorded, faults = decode_exchanges((folder / "time_sync" / "exchanges.jsonl").read_bytes())
+    journal = read_journal((folder / "time_sync" / "exchanges.jsonl").read_bytes().split(b"\n"))
+    recorded = journal.exchanges
     finished = {identity(exchange): exchange for exchange in sea.finished()}
     there = {identity(exchange): exchange for exchange in recorded}
     for vehicle in VEHICLES:
@@ -51,7 +52,7 @@ def judge_exchanges(verdict: Verdict, folder: Path, sea: Simulation, window_ns: 
     verdict.note("finished within the session", _within(finished, window_ns), at_least=1)
     verdict.note("heard by the ear within it", _within(sea.ear.heard, window_ns), at_least=1)
     verdict.note("lines in exchanges.jsonl", len(recorded), at_least=1)
-    verdict.note("lines that are no exchange", faults, wanted=0)
+    verdict.note("lines that are no exchange", journal.malformed, wanted=0)
     verdict.note("missing of those finished", _missing(finished, there, window_ns), wanted=0)
     verdict.note("missing of those heard", _missing(sea.ear.heard, there, window_ns), wanted=0)
     verdict.note("holes in what is recorded", _holes(recorded), wanted=0)

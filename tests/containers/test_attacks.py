@@ -38,7 +38,7 @@ from tests.containers.raw_mqtt import (
 )
 from tests.deadline import until
 from tests.intruder import ROOT
-from tidesync.one_shot import Client
+from tidesync.client import Client
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
 OUTPUT = os.environ.get("ATTACKS_JSON")

@@ -5,7 +5,7 @@ import pytest
 from broker.settings import ConnectionSettings
 from tests.containers.fleet import Fleet
 from tests.deadline import until
-from tidesync.one_shot import Client
+from tidesync.client import Client
 
 
 @pytest.fixture(scope="module")

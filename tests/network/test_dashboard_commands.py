@@ -17,7 +17,7 @@ from tidesync.dashboard.agent import DashboardAgent
 from tidesync.dashboard.errors import AddressUnusableError
 from tidesync.dashboard.settings import DashboardSettings
 from tidesync.dashboard.stream import MOST_CLIENTS
-from tidesync.sessions.request import session_names_at
+from tidesync.sessions.names import session_names_at
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from schemas.messages import StartCommand
 from tests.deadline import until
 from tests.network.recording import assert_complete, start, states, stop
 from tidesync.sessions.client import ask, begin
+from tidesync.sessions.names import session_names_at
 from tidesync.sessions.recorder.settings import RecorderSettings
-from tidesync.sessions.request import session_names_at
 
 
 def test_with_no_vehicle_and_no_topside_the_metadata_says_so_at_once_and_the_alarm_comes(place, operator):
@@ -111,7 +111,7 @@ def test_a_session_of_a_silent_vehicle_is_told_of_again_so_that_its_recorder_loo
 
 def test_a_session_that_nobody_named_gets_another_name_when_its_own_is_taken(place):
     place.record()
-    taken, free = list(session_names_at(datetime(2026, 5, 1, 12, tzinfo=UTC)))[:2]
+    taken, free = session_names_at(datetime(2026, 5, 1, 12, tzinfo=UTC))[:2]
     settings = ConnectionSettings(broker=place.broker.url)
     until(lambda: "connected to broker" in place.log(), 15, "the recorder's connection")
     first = ask(settings, taken, StartCommand(request_id="a", mission="one", sensors={}), 5)

@@ -12,7 +12,7 @@ from bench.estimators.delays import exponential
 from bench.estimators.families import FAMILIES, Family
 from schemas.instants import iso_from_ns, ns_from_utc
 from tidesync.__main__ import run
-from tidesync.sessions.recorder.journal import lines_of
+from tidesync.sessions.journal import lines_of
 
 S = 1_000_000_000
 DURATION_S = 600.0

@@ -14,8 +14,8 @@ from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
 from tests.published import PUBLISHED, schema, validator, validator_of
 from tests.unit import contracts
-from tidesync.sessions.recorder.closing import table
-from tidesync.sessions.recorder.events import decode_line
+from tidesync.sessions.events import decode_line
+from tidesync.sessions.folder import offsets_table as table
 from tools.contract import __main__ as tool
 from tools.contract.asyncapi import address
 from tools.contract.descriptions import of_fields, of_type

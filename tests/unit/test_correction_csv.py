@@ -15,12 +15,12 @@ from schemas.instants import iso_from_ns
 from tests.unit.tracks import START, S, raw_of, stepped
 from tidesync.sessions.correction import csv_file
 from tidesync.sessions.correction.csv_file import correct_csv
-from tidesync.sessions.correction.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.correction.limits import Limits
 from tidesync.sessions.correction.output import is_output, output_of
 from tidesync.sessions.correction.records import fields_of, records
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.correction.timeline import timeline
+from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 ROWS, TRUTH = stepped(3 * S)
 TIMELINE = timeline(ROWS, raw_of(ROWS), Limits())

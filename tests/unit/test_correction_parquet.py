@@ -5,12 +5,12 @@ import pytest
 from pyarrow import parquet
 
 from tests.unit.tracks import START, S, raw_of, stepped
-from tidesync.sessions.correction.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.correction.limits import Limits
 from tidesync.sessions.correction.output import output_of
 from tidesync.sessions.correction.session import correct
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.correction.timeline import timeline
+from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 ROWS, TRUTH = stepped(-3 * S)
 TIMELINE = timeline(ROWS, raw_of(ROWS), Limits())

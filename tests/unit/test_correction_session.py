@@ -9,8 +9,9 @@ from schemas.instants import iso_from_ns
 from tests.unit.test_recorder_session import EPOCH_S, at, exchange, recording
 from tidesync.__main__ import run
 from tidesync.sessions.correction.limits import slewed_sides
-from tidesync.sessions.recorder.journal import lines_of
-from tidesync.sessions.recorder.metadata import merge, render
+from tidesync.sessions.document import render
+from tidesync.sessions.journal import lines_of
+from tidesync.sessions.recorder.metadata import merge
 from tidesync.sessions.recorder.session import Session
 from topside_agent.estimator import EstimatorSettings
 

@@ -17,8 +17,8 @@ from tidesync.__main__ import run
 from tidesync.sessions.export.binary import write_mcap, write_parquet
 from tidesync.sessions.export.meaning import FIELDS, NOTES
 from tidesync.sessions.export.text import write_csv, write_xdf_offsets
-from tidesync.sessions.recorder.closing import COLUMNS
-from tidesync.sessions.recorder.journal import lines_of
+from tidesync.sessions.folder import OFFSET_COLUMNS
+from tidesync.sessions.journal import lines_of
 
 ROWS, TRUTH = stepped(3 * S)
 MARKED = row(300, 0, 2, state="ambiguous")._replace(u95_ns=None)
@@ -43,7 +43,7 @@ def written(write):
 
 
 def test_the_fields_are_those_of_offsets_csv():
-    assert tuple(FIELDS) == COLUMNS
+    assert tuple(FIELDS) == OFFSET_COLUMNS
 
 
 def test_csv_says_what_it_means_before_its_header():

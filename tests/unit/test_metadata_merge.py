@@ -7,7 +7,8 @@ import pytest
 
 from schemas.metadata import DriftModel, SessionBlock, SessionFiles, iso_ms, sensor_entry
 from tests.results import offset_result
-from tidesync.sessions.recorder.metadata import NotMetadataError, Part, block_of, merge, parse, render
+from tidesync.sessions.document import NotMetadataError, block_of, parse, render
+from tidesync.sessions.recorder.metadata import Part, merge
 
 STARTED = datetime(2026, 5, 1, 12, 0, 0, 999_999, tzinfo=UTC)
 NOW = datetime(2026, 5, 1, 12, 0, 1, 123_999, tzinfo=UTC)

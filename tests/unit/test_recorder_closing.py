@@ -3,9 +3,11 @@
 import pytest
 
 from tests.unit.test_recorder_session import EPOCH_S, S, exchange
+from tidesync.sessions import folder
+from tidesync.sessions.folder import SessionFolder, offsets_table
+from tidesync.sessions.journal import lines_of
 from tidesync.sessions.recorder import closing
 from tidesync.sessions.recorder.ending import Summary
-from tidesync.sessions.recorder.journal import lines_of
 from topside_agent.estimator import Row, Track
 from topside_agent.estimator.order import in_order
 
@@ -60,7 +62,7 @@ def test_start_and_end_are_told_across_a_step_too():
 
 
 def test_the_table_has_every_row_in_integers_and_absent_is_empty():
-    lines = closing.table(
+    lines = offsets_table(
         {("rov1", "topside"): [row(0, -150)], ("rov2", "b"): [row(0, 7, u95_ns=0)]}
     ).decode()
     assert lines.splitlines() == [
@@ -76,26 +78,27 @@ def test_a_close_writes_the_table_and_a_model_by_the_topside_that_stands(tmp_pat
     both = [exchange(0, 0), exchange(0, 0, topside="other")]
     path.write_bytes(lines_of(both) + b'{"torn')
 
-    def smooth(listed):
+    def smooth(listed, _settings):
         sign = 1 if listed[0].topside == "topside" else -1
         return Track([row(0, 1 * sign), row(1, 2 * sign)], [], None, 2, 0)
 
-    monkeypatch.setattr(closing, "smooth", smooth)
-    ended = closing.close(path, path.with_name("offsets.csv"), {"rov1": "other"}, 5)
+    monkeypatch.setattr(folder, "smooth", smooth)
+    ended = closing.close(SessionFolder(tmp_path), {"rov1": "other"}, 5)
     assert (ended.stopped_ns, ended.offsets) == (5, "time_sync/offsets.csv")
     assert ended.summaries["rov1"].drift_model.end_offset_ms == -2.0
     assert len((path.with_name("offsets.csv")).read_text().splitlines()) == 5
 
 
 def test_a_smoother_that_fails_does_not_keep_a_session_from_ending(tmp_path, monkeypatch, caplog):
-    path = tmp_path / "exchanges.jsonl"
+    path = tmp_path / "time_sync" / "exchanges.jsonl"
+    path.parent.mkdir()
     path.write_bytes(lines_of([exchange(0, 0)]))
 
-    def smooth(_listed):
+    def smooth(_listed, _settings):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(closing, "smooth", smooth)
-    ended = closing.close(path, path.with_name("offsets.csv"), {}, 5)
+    monkeypatch.setattr(folder, "smooth", smooth)
+    ended = closing.close(SessionFolder(tmp_path), {}, 5)
     assert (ended.offsets, dict(ended.summaries)) == (None, {})
     assert "no track could be computed" in caplog.text
 

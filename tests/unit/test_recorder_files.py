@@ -8,9 +8,9 @@ import pytest
 
 from schemas.instants import utc_from_ns
 from tests.unit.test_recorder_session import at, exchange, recording, step
-from tidesync.sessions.recorder import files
-from tidesync.sessions.recorder.errors import RefusedError, UnusableRootError
-from tidesync.sessions.recorder.journal import decode_exchanges, is_exchange, lines_of
+from tidesync.sessions import files
+from tidesync.sessions.errors import RefusedError, UnusableRootError
+from tidesync.sessions.journal import is_exchange, lines_of, read_journal
 from tidesync.sessions.recorder.session import Session
 from tidesync.sessions.recorder.store import SessionStore
 
@@ -36,7 +36,8 @@ def part():
 
 
 def recorded(path):
-    return decode_exchanges(path.read_bytes())
+    journal = read_journal(path.read_bytes().split(b"\n"))
+    return journal.exchanges, journal.malformed
 
 
 def fail_writes(monkeypatch, after_bytes=0):
@@ -107,11 +108,11 @@ def test_what_a_full_disk_does_not_take_is_held_in_memory_and_written_later(stor
         for second in (101, 102, 103):
             store.turn(part(), recording(), at(second).realtime_ns)
         assert "No space left on device" in store.problem
-    assert not store.exchanges_path.exists() or recorded(store.exchanges_path) == ([], 0)
+    assert not store.folder.exchanges_path.exists() or recorded(store.folder.exchanges_path) == ([], 0)
     store.turn(part(), recording(), at(104).realtime_ns)
     assert store.problem is None
-    assert recorded(store.exchanges_path) == (LINES, 0)
-    assert (store.folder / "time_sync" / "events.jsonl").read_bytes() == step().encode() + b"\n"
+    assert recorded(store.folder.exchanges_path) == (LINES, 0)
+    assert store.folder.events_path.read_bytes() == step().encode() + b"\n"
     assert len([record for record in caplog.records if "No space" in record.getMessage()]) == 1
 
 
@@ -128,21 +129,21 @@ def test_the_memory_is_bounded(tmp_path):
 
 def test_a_restart_finds_what_was_written_and_puts_the_last_line_right(store):
     store.add(LINES, [step()])
-    with store.exchanges_path.open("ab") as journal:
+    with store.folder.exchanges_path.open("ab") as journal:
         journal.write(b'{"vehicle": "ro')
-    again = SessionStore(store.folder, 100)
+    again = SessionStore(store.folder.path, 100)
     assert again.load() == (LINES, [step()])
-    assert recorded(store.exchanges_path) == (LINES, 0)
+    assert recorded(store.folder.exchanges_path) == (LINES, 0)
 
 
 def test_metadata_that_cannot_be_parsed_is_kept_aside_and_reported(store, caplog):
-    path = store.folder / "sync_metadata.json"
+    path = store.folder.metadata_path
     path.write_bytes(b'{"fusion": tr')
     written_ns = path.stat().st_mtime_ns
     store.turn(part(), recording(), written_ns + 500_000_000)
     assert path.read_bytes() == b'{"fusion": tr'  # it may be half written
     store.turn(part(), recording(), written_ns + 2_000_000_000)
-    (aside,) = store.folder.glob("sync_metadata.unreadable-*.json")
+    (aside,) = store.folder.path.glob("sync_metadata.unreadable-*.json")
     assert aside.read_bytes() == b'{"fusion": tr'
     assert f"{utc_from_ns(written_ns + 2_000_000_000):%Y-%m-%dT%H-%M-%S}" in aside.name
     assert json.loads(path.read_bytes())["mission"] == "reef-42"
@@ -150,7 +151,7 @@ def test_metadata_that_cannot_be_parsed_is_kept_aside_and_reported(store, caplog
 
 
 def test_a_recording_that_has_ended_is_not_gone_on_with(store):
-    path = store.folder / "time_sync" / "recording.json"
+    path = store.folder.recording_path
     assert path.exists()
     store.forget()
     store.turn(part(), None, NOW.realtime_ns)

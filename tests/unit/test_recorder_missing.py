@@ -4,12 +4,12 @@ import random
 
 from schemas.exchange import Exchange
 from tests.effort import tries
-from tidesync.sessions.recorder.journal import Known
 from tidesync.sessions.recorder.missing import (
     ASK_AGAIN_NS,
     FIRST_ASK_NS,
     LARGEST_REQUEST,
     MOST_ASKED,
+    Known,
     SeqWatch,
 )
 

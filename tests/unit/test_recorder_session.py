@@ -9,10 +9,10 @@ from schemas.exchange import Exchange
 from schemas.messages import Event, StartCommand
 from schemas.metadata import RESERVED_SENSORS
 from tests.unit.test_metadata_merge import nothing, result
+from tidesync.sessions.errors import RefusedError
 from tidesync.sessions.recorder import command_rules as desk
 from tidesync.sessions.recorder.directory import Directory
 from tidesync.sessions.recorder.ending import Closing
-from tidesync.sessions.recorder.errors import RefusedError
 from tidesync.sessions.recorder.recording import Recording
 from tidesync.sessions.recorder.session import Session
 

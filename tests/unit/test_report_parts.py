@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 from schemas.exchange import HTTP_METHOD
 from tests.unit.test_recorder_session import exchange
 from tidesync.__main__ import run
-from tidesync.sessions.recorder.journal import lines_of
+from tidesync.sessions.journal import lines_of
 from tidesync.sessions.report import units
 from tidesync.sessions.report.build import build
 from tidesync.sessions.report.coverage import Stretch, coverage

@@ -16,12 +16,12 @@ import click
 from schemas.names import vehicle_name
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.correction import session as sessions
-from tidesync.sessions.correction.errors import CorrectionError, NoTimestampError, UnknownVehicleError
 from tidesync.sessions.correction.limits import MAX_ERROR_MS, limits_of
 from tidesync.sessions.correction.plan import Asked, plan
 from tidesync.sessions.correction.stamps import UNITS
-from tidesync.sessions.correction.tracks import measure, write_offsets
-from tidesync.sessions.sensors import sensor_vehicles
+from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError
+from tidesync.sessions.folder import SessionFolder
+from tidesync.sessions.names import sensor_vehicles
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
@@ -87,12 +87,14 @@ def command(
     )
     settings = EstimatorSettings()
     try:
-        measured = measure(session, settings)
+        folder = SessionFolder(session)
+        measured = folder.measure(settings)
         todo = plan(session, known, asked, [name for name, _ in measured])
-        report = Report(session, write_offsets(session, measured), todo.skipped)
+        folder.write_offsets({stream: each.track.rows for stream, each in measured.items()})
+        report = Report(session, folder.offsets_path, todo.skipped)
     except UnknownVehicleError as error:
         raise SettingsError(str(error)) from error
-    except (CorrectionError, OSError) as error:
+    except (SessionError, OSError) as error:
         raise NotSoError(str(error)) from error
     timelines = {}
     for name in dict.fromkeys(job.vehicle for job in todo.jobs):
@@ -100,7 +102,7 @@ def command(
             each = sessions.measured_of(measured, name, known)
             limits = limits_of(settings, each.exchanges, slew_ppm=slew_limit_ppm, max_error_ms=max_error_ms)
             timelines[name] = sessions.timeline_of(each, limits)
-        except CorrectionError as error:
+        except SessionError as error:
             report.failed.append(str(error))
     _correct([job for job in todo.jobs if job.vehicle in timelines], timelines, report, given=files)
     report.tell(as_json=as_json)
@@ -117,7 +119,7 @@ def _correct(
                 report.outcomes.append(sessions.correct(job, timelines[job.vehicle], progress))
             except NoTimestampError as error:
                 (report.failed if job.path in given else report.left).append(str(error))
-            except CorrectionError as error:
+            except SessionError as error:
                 report.failed.append(str(error))
 
 

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from schemas.base import InvalidMessageError
-from schemas.exchange import Exchange
 from schemas.instants import iso_from_ns
 from schemas.names import vehicle_name
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.recorder import files
-from tidesync.sessions.recorder.closing import table
+from tidesync.sessions import files
+from tidesync.sessions.folder import offsets_table
+from tidesync.sessions.journal import Stream, read_journal
 from topside_agent.estimator import Estimate, Segment, Track, online, smooth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-Stream = tuple[str, str]
-"""A vehicle and the topside that measured it."""
-
-_MOST_SHOWN = 20
-"""Malformed lines that are shown; all are counted."""
-
-
-@dataclass
-class _Read:
-    """What a file held: its exchanges by stream, in the file's order, and how many lines were no exchange."""
-
-    streams: dict[Stream, list[Exchange]] = field(default_factory=lambda: defaultdict(list))
-    malformed: int = 0
+    from collections.abc import Iterator, Mapping
 
 
 @click.command("estimate")
@@ -60,41 +43,29 @@ def command(*, file: str, as_json: bool, track: Path | None, as_online: bool, ve
     """
     wanted = vehicle_name(vehicle) if vehicle is not None else None
     with click.open_file(file, "rb") as lines:
-        read = _read(lines, wanted)
+        journal = read_journal(lines)
+    for fault in journal.faults:
+        click.echo(fault, err=True)
     estimate = online if as_online else smooth
-    tracks = {stream: estimate(exchanges) for stream, exchanges in sorted(read.streams.items())}
+    tracks = {
+        stream: estimate(exchanges)
+        for stream, exchanges in journal.by_stream().items()
+        if wanted in {None, stream[0]}
+    }
     usable = {stream: found for stream, found in tracks.items() if found.rows}
     if not usable:
         whose = f" of vehicle {wanted}" if wanted else ""
-        raise NotSoError(f"no usable exchange{whose} in {file} ({read.malformed} malformed lines)")
+        raise NotSoError(f"no usable exchange{whose} in {file} ({journal.malformed} malformed lines)")
     if track is not None:
         _write(track, usable)
     click.echo(_document(usable) if as_json else "\n\n".join(_summary(*item) for item in usable.items()))
-    if read.malformed:
-        click.echo(f"{read.malformed} malformed lines were skipped", err=True)
-
-
-def _read(lines: Iterable[bytes], vehicle: str | None) -> _Read:
-    """Decode line by line; a line that cannot be taken is reported at once, with its number and value."""
-    read = _Read()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            exchange = Exchange.decode(line)
-        except InvalidMessageError as error:
-            read.malformed += 1
-            if read.malformed <= _MOST_SHOWN:
-                click.echo(f"line {number}: {error}", err=True)
-            continue
-        if vehicle in {None, exchange.vehicle}:
-            read.streams[exchange.vehicle, exchange.topside].append(exchange)
-    return read
+    if journal.malformed:
+        click.echo(f"{journal.malformed} malformed lines were skipped", err=True)
 
 
 def _write(path: Path, tracks: Mapping[Stream, Track]) -> None:
     try:
-        files.replace(path, table({stream: track.rows for stream, track in tracks.items()}))
+        files.replace(path, offsets_table({stream: track.rows for stream, track in tracks.items()}))
     except OSError as error:
         raise SettingsError(f"--track {path}: {error.strerror}") from error
 

@@ -9,12 +9,11 @@ from pathlib import Path
 import click
 
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.correction.errors import CorrectionError
 from tidesync.sessions.correction.output import replacing
-from tidesync.sessions.correction.tracks import FOLDER, measure
+from tidesync.sessions.errors import SessionError
 from tidesync.sessions.export.binary import write_mcap, write_parquet
 from tidesync.sessions.export.text import write_csv, write_xdf_offsets
-from topside_agent.estimator import EstimatorSettings
+from tidesync.sessions.folder import SessionFolder
 
 _FORMATS = {
     "csv": ("track.csv", write_csv),
@@ -44,13 +43,14 @@ def command(*, session: Path, kind: str, output: Path | None, as_json: bool) -> 
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
     name, write = _FORMATS[kind]
-    path = output or session / FOLDER / name
+    folder = SessionFolder(session)
+    path = output or folder.time_sync_path / name
     try:
-        measured = measure(session, EstimatorSettings())
+        measured = folder.measure()
         tracks = {stream: each.track.rows for stream, each in measured.items()}
         with replacing(path) as file:
             write(tracks, file)
-    except CorrectionError as error:
+    except SessionError as error:
         raise NotSoError(str(error)) from error
     except OSError as error:
         raise NotSoError(f"{path}: {error.strerror or error}; nothing was written") from error

@@ -8,8 +8,8 @@ from runtime.clock import SystemClock
 from runtime.lifecycle import run_agent
 from runtime.metrics_server import metrics_served
 from tidesync.errors import SettingsError
+from tidesync.sessions.errors import UnusableRootError
 from tidesync.sessions.recorder.agent import RecorderAgent
-from tidesync.sessions.recorder.errors import UnusableRootError
 from tidesync.sessions.recorder.metrics import recorder_families
 from tidesync.sessions.recorder.settings import RecorderSettings
 from tidesync.settings import with_settings

@@ -8,9 +8,10 @@ import click
 from plotly.offline import get_plotlyjs
 
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.recorder import files
+from tidesync.sessions import files
+from tidesync.sessions.errors import NotASessionError
 from tidesync.sessions.report.build import build
-from tidesync.sessions.report.session import NotASessionError, load
+from tidesync.sessions.report.session import load
 
 _SESSION = click.Path(path_type=Path)
 _OUTPUT = click.Path(dir_okay=False, path_type=Path)

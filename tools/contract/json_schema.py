@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from schemas import messages, topics
 from schemas.exchange import Exchange
 from schemas.metadata import DriftModel, SensorTimeSync, SessionBlock
-from tidesync.sessions.recorder.events import LINE
+from tidesync.sessions.events import LINE
 from tools.contract.descriptions import of_fields
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
-from tidesync.sessions.correction.errors import UnusableFileError
 from tidesync.sessions.correction.outcome import Outcome
 from tidesync.sessions.correction.output import output_of, replacing
 from tidesync.sessions.correction.records import Header, Record, read_header, records
 from tidesync.sessions.correction.stamps import StampReader, StampWriter, milliseconds_up
 from tidesync.sessions.correction.table import COLUMNS, Corrector, Job, Progress
 from tidesync.sessions.correction.timeline import HOLDOVER, STATES
+from tidesync.sessions.errors import UnusableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tidesync.sessions.correction.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.correction.outcome import Outcome
 from tidesync.sessions.correction.output import output_of, replacing
 from tidesync.sessions.correction.stamps import EARLIEST_NS, LATEST_NS, NS_OF_UNIT, StampReader
 from tidesync.sessions.correction.table import COLUMNS, Corrector, Job, Progress
 from tidesync.sessions.correction.timeline import HOLDOVER, STATES
+from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tidesync.sessions.correction.errors import UnknownVehicleError
 from tidesync.sessions.correction.output import is_output
 from tidesync.sessions.correction.session import sensors_of, tables_of
 from tidesync.sessions.correction.table import Job
+from tidesync.sessions.errors import UnknownVehicleError
 
 if TYPE_CHECKING:
     from pathlib import Path

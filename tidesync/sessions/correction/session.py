@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.metadata import CONSUMER_SENSORS, FILE_NAME
+from schemas.metadata import CONSUMER_SENSORS
 from tidesync.sessions.correction.csv_file import correct_csv
-from tidesync.sessions.correction.errors import NothingMeasuredError, UnusableFileError
 from tidesync.sessions.correction.limits import Limits
 from tidesync.sessions.correction.output import is_output
 from tidesync.sessions.correction.parquet_file import correct_parquet
 from tidesync.sessions.correction.table import Job, Progress
 from tidesync.sessions.correction.timeline import Timeline, timeline
-from tidesync.sessions.recorder.files import read
-from tidesync.sessions.recorder.metadata import NotMetadataError, block_of, parse
+from tidesync.sessions.document import NotMetadataError, block_of
+from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
+from tidesync.sessions.folder import SessionFolder
 
 if TYPE_CHECKING:
     from tidesync.sessions.correction.outcome import Outcome
-    from tidesync.sessions.correction.tracks import Measured
-    from tidesync.sessions.recorder.journal import Stream
+    from tidesync.sessions.folder import Measured
+    from tidesync.sessions.journal import Stream
 
 _log = logging.getLogger(__name__)
 
@@ -45,12 +45,11 @@ class Known:
 
 def known_of(session: Path) -> Known:
     """What `sync_metadata.json` says; nothing, and a warning, where it cannot be read."""
-    path = session / FILE_NAME
+    folder = SessionFolder(session)
     try:
-        content = read(path)
-        document = parse(content) if content is not None else {}
+        document = folder.read_metadata() or {}
     except (OSError, NotMetadataError) as error:
-        _log.warning("%s cannot be read, sensors have to be given: %s", path, error)
+        _log.warning("%s cannot be read, sensors have to be given: %s", folder.metadata_path, error)
         return Known()
     block = block_of(document)
     vehicles = _mapping(block.get("vehicles"))

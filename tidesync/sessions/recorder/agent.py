@@ -13,12 +13,12 @@ from runtime.clock import Clock, Reading, read
 from runtime.metrics import counts_of
 from schemas import messages, topics
 from schemas.instants import utc_from_ns
+from tidesync.sessions import files
+from tidesync.sessions.errors import RefusedError
 from tidesync.sessions.recorder import command_rules as desk
-from tidesync.sessions.recorder import files
 from tidesync.sessions.recorder.closing import close
 from tidesync.sessions.recorder.counts import RecorderCounts
 from tidesync.sessions.recorder.directory import Directory
-from tidesync.sessions.recorder.errors import RefusedError
 from tidesync.sessions.recorder.outbox import Outbox
 from tidesync.sessions.recorder.sessions import Sessions
 
@@ -219,7 +219,7 @@ class RecorderAgent:
         store, topsides, stopped_ns = live.store, live.session.topsides, self._clock.realtime_ns()
 
         def work() -> None:
-            closing = close(store.exchanges_path, store.offsets_path, topsides, stopped_ns)
+            closing = close(store.folder, topsides, stopped_ns)
             self._connection.post(lambda: self._closed(live, closing))
 
         threading.Thread(target=work, name=f"smooth-{live.recording.session}", daemon=True).start()
@@ -228,7 +228,7 @@ class RecorderAgent:
         live.closed(closing, read(self._clock))
         self._publish_state(live)
         name, exchanges = live.recording.session, live.session.exchanges
-        _log.info("session %s stopped: %d exchanges in %s", name, exchanges, live.store.folder)
+        _log.info("session %s stopped: %d exchanges in %s", name, exchanges, live.store.folder.path)
 
     def _leave(self) -> None:
         """The last that is said of what is recorded: without it the states would look as if it went on."""

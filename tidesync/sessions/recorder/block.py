@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from schemas.instants import utc_from_ns
 from schemas.metadata import SessionBlock, SessionFiles, VehicleBlock, sensor_entry
+from tidesync.sessions.folder import EVENTS, EXCHANGES, TIME_SYNC
 from tidesync.sessions.recorder.metadata import Part
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def _block(
         sensors=dict(recording.sensors),
         alarm=alarm,
         files=SessionFiles(
-            exchanges="time_sync/exchanges.jsonl",
-            events="time_sync/events.jsonl",
+            exchanges=f"{TIME_SYNC}/{EXCHANGES}",
+            events=f"{TIME_SYNC}/{EVENTS}",
             offsets=closing.offsets if closing else None,
         ),
         drift_model=ends.drift_model if (ends := summaries.get(stamped or "")) else None,

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from schemas.instants import utc_from_ns
 from schemas.metadata import DriftModel, TrackEnd
-from tidesync.sessions.recorder import files
+from tidesync.sessions.errors import NothingMeasuredError
+from tidesync.sessions.folder import OFFSETS, TIME_SYNC
 from tidesync.sessions.recorder.ending import Closing, Summary
-from tidesync.sessions.recorder.journal import Stream, decode_exchanges
-from topside_agent.estimator import Row, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-    from schemas.exchange import Exchange
+    from tidesync.sessions.folder import SessionFolder
+    from topside_agent.estimator import Row
 
 _log = logging.getLogger(__name__)
 
-COLUMNS = Row._fields
 _MINUTE_NS = 60_000_000_000
 
 
-def close(exchanges: Path, offsets: Path, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
-    """Compute what a session's end adds; if that fails, the session is complete all the same."""
+def close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
+    """Smooth the session's tracks and write them; if that fails, log it: the exchanges are complete."""
     try:
-        return _close(exchanges, offsets, topsides, stopped_ns)
+        return _close(folder, topsides, stopped_ns)
     except Exception:  # noqa: BLE001 - what was measured is safe in exchanges.jsonl, and the stop must end
-        _log.exception("no track could be computed from %s; its exchanges are complete", exchanges)
+        _log.exception("no track could be computed from %s; its exchanges are complete", folder.path)
         return Closing(stopped_ns, {}, None)
 
 
@@ -63,37 +58,19 @@ def summary(rows: Sequence[Row]) -> Summary:
     return Summary(drift_model(rows), start, end, len({row.segment for row in rows}))
 
 
-def table(tracks: Mapping[Stream, Sequence[Row]]) -> bytes:
-    """`offsets.csv`: every row of every track; absent is empty, never 0."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for stream, rows in tracks.items():
-        for row in rows:
-            values = (getattr(row, column) for column in COLUMNS[2:])
-            writer.writerow([*stream, *("" if value is None else value for value in values)])
-    return text.getvalue().encode()
-
-
-def _close(exchanges: Path, offsets: Path, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
-    by_stream = _by_stream(files.read(exchanges) or b"")
-    if not by_stream:
+def _close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
+    try:
+        measured = folder.measure()
+    except NothingMeasuredError:
         return Closing(stopped_ns, {}, None)
-    tracks = {stream: smooth(listed).rows for stream, listed in by_stream.items()}
-    files.replace(offsets, table(tracks))
+    tracks = {stream: each.track.rows for stream, each in measured.items()}
+    folder.write_offsets(tracks)
     summaries = {
         vehicle: summary(rows)
         for (vehicle, topside), rows in tracks.items()
         if topsides.get(vehicle, topside) == topside
     }
-    return Closing(stopped_ns, summaries, f"{offsets.parent.name}/{offsets.name}")
-
-
-def _by_stream(content: bytes) -> dict[Stream, list[Exchange]]:
-    by_stream: dict[Stream, list[Exchange]] = defaultdict(list)
-    for exchange in decode_exchanges(content)[0]:
-        by_stream[exchange.vehicle, exchange.topside].append(exchange)
-    return by_stream
+    return Closing(stopped_ns, summaries, f"{TIME_SYNC}/{OFFSETS}")
 
 
 def _end(row: Row) -> TrackEnd:

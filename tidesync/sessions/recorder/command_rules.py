@@ -11,7 +11,7 @@ from schemas import topics
 from schemas.base import InvalidMessageError
 from schemas.messages import Event, ExchangeBatch, OffsetResult, SessionState, StartCommand
 from schemas.metadata import RESERVED_SENSORS
-from tidesync.sessions.recorder.errors import RefusedError
+from tidesync.sessions.errors import RefusedError
 from tidesync.sessions.recorder.recording import Recording
 
 if TYPE_CHECKING:

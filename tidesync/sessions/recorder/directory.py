@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from schemas.messages import OffsetResult
-    from tidesync.sessions.recorder.journal import Stream
+    from tidesync.sessions.journal import Stream
 
 _MOST = 10_000
 """Names come from the network; a flood of them must not fill the memory."""

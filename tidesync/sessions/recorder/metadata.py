@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from schemas.metadata import (
     BLOCK_KEY,
@@ -13,19 +13,13 @@ from schemas.metadata import (
     SessionBlock,
     iso_ms,
 )
-from tidesync.sessions.recorder import json_text
+from tidesync.sessions.document import Document, block_of, same
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from schemas.base import Message
-
-Document = dict[str, Any]
-
-
-class NotMetadataError(ValueError):
-    """The file's content is no JSON object in UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +31,6 @@ class Part:
     entries: Mapping[str, SensorTimeSync] = field(default_factory=dict)
 
 
-def parse(content: bytes) -> Document:
-    """The document in a file's content, keys in their order; NotMetadataError says what is wrong."""
-    try:
-        document = json_text.loads(content.decode("utf-8-sig"))
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise NotMetadataError(f"not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise NotMetadataError(f"expected an object (received {type(document).__name__})")
-    return document
-
-
-def render(document: Document) -> bytes:
-    """The file's content, laid out as the consumer does; what others wrote in it keeps its characters."""
-    return (json_text.dumps(document) + "\n").encode()
-
-
 def merge(existing: Document | None, part: Part, now: datetime) -> Document | None:
     """`existing` with our part in it, or None when there is nothing to write.
 
@@ -61,17 +39,10 @@ def merge(existing: Document | None, part: Part, now: datetime) -> Document | No
     merged = dict(existing or {})
     merged |= {key: value for key, value in _required(part, now).items() if merged.get(key) is None}
     merged["timeSync"] = _time_sync(merged["timeSync"], part)
-    if existing is not None and _same(merged, existing):
+    if existing is not None and same(merged, existing):
         return None
     merged["updatedAt"] = iso_ms(now)
     return merged
-
-
-def block_of(document: Document | None) -> Document:
-    """Our block as it stands in a document, or an empty one."""
-    time_sync = (document or {}).get("timeSync")
-    block = time_sync.get(BLOCK_KEY) if isinstance(time_sync, dict) else None
-    return block if isinstance(block, dict) else {}
 
 
 def _required(part: Part, now: datetime) -> Document:
@@ -110,11 +81,6 @@ def _entry(found: object, entry: SensorTimeSync) -> Document:
     if entry.offset_ms is None and existing.get("offsetMs") is not None:
         return existing
     return existing | _json(entry)
-
-
-def _same(one: Document, other: Document) -> bool:
-    """Whether the two say the same, keys' order included, so that 1 and 1.0 are told apart too."""
-    return json_text.dumps(one) == json_text.dumps(other)
 
 
 def _json(model: Message) -> Document:

@@ -6,12 +6,15 @@ skipped is a loss on the way, and a lower number with a newer origin is a new pr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
+    from tidesync.sessions.journal import Stream
 
+_SEQ_BITS = 54
+"""schemas.exchange allows `seq` up to and with 2^53."""
 FIRST_ASK_NS = 500_000_000
 """Topside may be about to publish what it could not while the network was away."""
 ASK_AGAIN_NS = 2_000_000_000
@@ -183,3 +186,27 @@ def _newer_by_raw(exchange: Exchange, newest: Exchange) -> bool:
     if ours is None or theirs is None:
         return exchange.origin_ns > newest.origin_ns
     return exchange.origin_ns - ours > newest.origin_ns - theirs
+
+
+@dataclass(slots=True)
+class Known:
+    """Which exchanges are recorded, as one integer each.
+
+    `seq` starts again with each topside process; the origin tells its exchanges from the earlier ones.
+    """
+
+    _by_stream: dict[Stream, set[int]] = field(default_factory=dict)
+
+    def __contains__(self, exchange: Exchange) -> bool:
+        return _key(exchange) in self._by_stream.get((exchange.vehicle, exchange.topside), ())
+
+    def add(self, exchange: Exchange) -> bool:
+        """Remember it; whether it was new."""
+        keys = self._by_stream.setdefault((exchange.vehicle, exchange.topside), set())
+        before = len(keys)
+        keys.add(_key(exchange))
+        return len(keys) > before
+
+
+def _key(exchange: Exchange) -> int:
+    return exchange.origin_ns << _SEQ_BITS | exchange.seq

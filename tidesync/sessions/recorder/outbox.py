@@ -13,7 +13,7 @@ from schemas.messages import BurstCommand, SessionState
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tidesync.sessions.recorder.journal import Stream
+    from tidesync.sessions.journal import Stream
     from tidesync.sessions.recorder.recording import Recording
 
 Filter = tuple[str, int]

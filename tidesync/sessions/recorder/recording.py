@@ -10,9 +10,6 @@ from schemas.instants import UtcInstant
 from schemas.messages import SensorName, Version
 from schemas.names import Session, Topside, Vehicle
 
-FILE_NAME = "recording.json"
-FOLDER = "time_sync"
-
 
 class Recording(Message):
     """What was asked for, and how far it is. The file stands as long as the session is recorded."""

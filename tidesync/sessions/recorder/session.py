@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from schemas.instants import utc_from_ns
 from schemas.messages import SessionState
+from tidesync.sessions.events import EventLine, Gap, Identity, identity
 from tidesync.sessions.recorder.block import part_of
 from tidesync.sessions.recorder.counts import VehicleStanding
-from tidesync.sessions.recorder.events import EventLine, Gap, Identity, identity
-from tidesync.sessions.recorder.journal import Known, Stream
-from tidesync.sessions.recorder.missing import SeqWatch
+from tidesync.sessions.recorder.missing import Known, SeqWatch
 from tidesync.sessions.recorder.vehicle import VehicleLog
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.exchange import Exchange
     from schemas.messages import Event, OffsetResult
+    from tidesync.sessions.journal import Stream
     from tidesync.sessions.recorder.ending import Closing
     from tidesync.sessions.recorder.metadata import Part
     from tidesync.sessions.recorder.missing import Lost

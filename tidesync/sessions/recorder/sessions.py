@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from tidesync.sessions.recorder import files
-from tidesync.sessions.recorder.errors import RefusedError
+from tidesync.sessions import files
+from tidesync.sessions.errors import RefusedError
+from tidesync.sessions.folder import RECORDING, TIME_SYNC
 from tidesync.sessions.recorder.live import LiveSession
-from tidesync.sessions.recorder.recording import FILE_NAME, FOLDER
 from tidesync.sessions.recorder.store import load_recording
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Sessions:
 
     def recover(self, now: Reading) -> None:
         """Go on with what was being recorded when this recorder was killed or stopped."""
-        for path in sorted(self._settings.root.glob(f"*/session_*/{FOLDER}/{FILE_NAME}")):
+        for path in sorted(self._settings.root.glob(f"*/session_*/{TIME_SYNC}/{RECORDING}")):
             recording = load_recording(path)
             if recording is None or recording.recorder != self._settings.name:
                 continue

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from schemas import metadata as shape
 from schemas.base import InvalidMessageError
 from schemas.exchange import Exchange
 from schemas.instants import utc_from_ns
-from tidesync.sessions.recorder import files, metadata, recording
-from tidesync.sessions.recorder.events import EventLine, decode_line, is_event
-from tidesync.sessions.recorder.journal import decode_exchanges, is_exchange, lines_of
+from tidesync.sessions import files
+from tidesync.sessions.document import Document, NotMetadataError, block_of, parse, render
+from tidesync.sessions.events import EventLine, is_event
+from tidesync.sessions.folder import SessionFolder
+from tidesync.sessions.journal import Journal, is_exchange, lines_of
+from tidesync.sessions.recorder.metadata import merge
 from tidesync.sessions.recorder.recording import Recording
 
 if TYPE_CHECKING:
@@ -33,14 +35,9 @@ class SessionStore:
     """
 
     def __init__(self, folder: Path, memory_exchanges: int) -> None:
-        self.folder = folder
+        self.folder = SessionFolder(folder)
         self.problem: str | None = None
         self.write_errors = 0
-        self.exchanges_path = folder / recording.FOLDER / "exchanges.jsonl"
-        self.offsets_path = folder / recording.FOLDER / "offsets.csv"
-        self._events_path = folder / recording.FOLDER / "events.jsonl"
-        self._metadata_path = folder / shape.FILE_NAME
-        self._recording_path = folder / recording.FOLDER / recording.FILE_NAME
         self._memory_exchanges = memory_exchanges
         self._exchanges: list[Exchange] = []
         self._events: list[EventLine] = []
@@ -61,18 +58,21 @@ class SessionStore:
     def load(self) -> tuple[list[Exchange], list[EventLine]]:
         """What an earlier life has written; a torn last line is put right first."""
         self._attempt(self._repair)
-        exchanges, faults = decode_exchanges(_content(self.exchanges_path))
-        if faults:
-            _log.warning("%s: %d lines are no exchanges, left as they are", self.exchanges_path, faults)
-        lines = _content(self._events_path).split(b"\n")
-        return exchanges, [event for line in lines if line.strip() and (event := decode_line(line))]
+        journal, events = Journal(), list[EventLine]()
+        try:
+            journal = self.folder.read_exchanges() or journal
+            events = self.folder.read_events()
+        except OSError as error:
+            _log.warning("%s cannot be read: %s", error.filename, error.strerror)
+        if journal.malformed:
+            _log.warning("%s: %s; they stay as they are", self.folder.path, journal.complaint)
+        return journal.exchanges, events
 
-    def load_block(self) -> metadata.Document:
+    def load_block(self) -> Document:
         """Our block in the metadata file, or an empty one."""
         try:
-            content = files.read(self._metadata_path)
-            return metadata.block_of(metadata.parse(content)) if content is not None else {}
-        except (OSError, metadata.NotMetadataError):
+            return block_of(self.folder.read_metadata())
+        except (OSError, NotMetadataError):
             return {}
 
     def add(self, exchanges: Sequence[Exchange], events: Sequence[EventLine]) -> None:
@@ -88,7 +88,7 @@ class SessionStore:
         `saved` is what a restart goes on with; None once there is nothing to go on with.
         """
         self.problem = None
-        self._attempt(lambda: files.make_folder(self.exchanges_path.parent))
+        self._attempt(lambda: files.make_folder(self.folder.time_sync_path))
         if saved:
             self._attempt(lambda: self._save(saved))
         self._attempt(self._append)
@@ -96,23 +96,26 @@ class SessionStore:
         self._attempt(lambda: self._write_metadata(part, now_ns))
         if self._said and not self.problem:
             self._said = None
-            _log.info("%s can be written again; nothing is held back", self.folder)
+            _log.info("%s can be written again; nothing is held back", self.folder.path)
 
     def forget(self) -> None:
         """The recording has ended: do not go on with it after a restart."""
-        self._attempt(lambda: files.remove(self._recording_path))
+        self._attempt(lambda: files.remove(self.folder.recording_path))
 
     def _repair(self) -> None:
-        for path, is_whole in ((self.exchanges_path, is_exchange), (self._events_path, is_event)):
+        for path, is_whole in (
+            (self.folder.exchanges_path, is_exchange),
+            (self.folder.events_path, is_event),
+        ):
             if path.exists():
                 self._append_lines(path, b"", is_whole)
 
     def _append(self) -> None:
         if self._exchanges:
-            self._append_lines(self.exchanges_path, lines_of(self._exchanges), is_exchange)
+            self._append_lines(self.folder.exchanges_path, lines_of(self._exchanges), is_exchange)
             self._exchanges.clear()
         if self._events:
-            self._append_lines(self._events_path, lines_of(self._events), is_event)
+            self._append_lines(self.folder.events_path, lines_of(self._events), is_event)
             self._events.clear()
 
     def _append_lines(self, path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> None:
@@ -127,31 +130,31 @@ class SessionStore:
             self._unsynced.discard(path)
 
     def _save(self, saved: Recording) -> None:
-        if saved != self._saved or not self._recording_path.exists():
-            files.replace(self._recording_path, saved.encode())
+        if saved != self._saved or not self.folder.recording_path.exists():
+            files.replace(self.folder.recording_path, saved.encode())
             self._saved = saved
 
     def _write_metadata(self, part: Part, now_ns: int) -> None:
         try:
-            content = files.read(self._metadata_path)
+            content = files.read(self.folder.metadata_path)
             existing = None if content is None else self._parse_metadata(content, now_ns)
         except _HalfWrittenError:
             return
-        merged = metadata.merge(existing, part, utc_from_ns(now_ns))
+        merged = merge(existing, part, utc_from_ns(now_ns))
         if merged is not None and existing is not None:
-            files.replace(self._metadata_path, metadata.render(merged), instead_of=content)
+            files.replace(self.folder.metadata_path, render(merged), instead_of=content)
         elif merged is not None:
-            files.replace(self._metadata_path, metadata.render(merged))
+            files.replace(self.folder.metadata_path, render(merged))
 
-    def _parse_metadata(self, content: bytes, now_ns: int) -> metadata.Document | None:
+    def _parse_metadata(self, content: bytes, now_ns: int) -> Document | None:
         try:
-            return metadata.parse(content)
-        except metadata.NotMetadataError as error:
-            age_ns = now_ns - self._metadata_path.stat().st_mtime_ns
+            return parse(content)
+        except NotMetadataError as error:
+            age_ns = now_ns - self.folder.metadata_path.stat().st_mtime_ns
             if 0 <= age_ns < _BEING_WRITTEN_NS:
                 raise _HalfWrittenError from error
-            aside = files.set_aside(self._metadata_path, utc_from_ns(now_ns))
-            _log.warning("%s: %s; kept as %s and begun anew", self._metadata_path, error, aside.name)
+            aside = files.set_aside(self.folder.metadata_path, utc_from_ns(now_ns))
+            _log.warning("%s: %s; kept as %s and begun anew", self.folder.metadata_path, error, aside.name)
             return None
 
     def _attempt(self, work: Callable[[], None]) -> None:
@@ -159,7 +162,7 @@ class SessionStore:
             work()
         except OSError as error:
             self.write_errors += 1
-            sentence = f"cannot write {error.filename or self.folder}: {error.strerror}"
+            sentence = f"cannot write {error.filename or self.folder.path}: {error.strerror}"
             self.problem = self.problem or sentence
             if self._said is None:
                 _log.warning("%s; recording goes on in memory", sentence)
@@ -168,14 +171,6 @@ class SessionStore:
 
 class _HalfWrittenError(Exception):
     """Another program is writing the metadata just now."""
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return files.read(path) or b""
-    except OSError as error:
-        _log.warning("%s cannot be read: %s", path, error.strerror)
-        return b""
 
 
 def load_recording(path: Path) -> Recording | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from schemas.instants import ns_from_utc, utc_from_ns
-from tidesync.sessions.recorder.events import Outage, Reboot
+from tidesync.sessions.events import Outage, Reboot
 
 if TYPE_CHECKING:
     from runtime.clock import Reading

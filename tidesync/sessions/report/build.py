@@ -18,8 +18,9 @@ from tidesync.sessions.report.verdict import NOTHING, outside, verdict
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
-    from tidesync.sessions.recorder.events import EventLine
-    from tidesync.sessions.report.session import Measured, Session
+    from tidesync.sessions.events import EventLine
+    from tidesync.sessions.folder import Measured
+    from tidesync.sessions.report.session import Session
 
 _MOST_EVENTS = 40
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from schemas.exchange import Exchange
-    from tidesync.sessions.recorder.events import EventLine
+    from tidesync.sessions.events import EventLine
     from tidesync.sessions.report.coverage import Stretch
     from topside_agent.estimator import Row, Track
 

@@ -69,9 +69,9 @@ def unbroken(at_ns: Integers, segment: Integers) -> list[slice]:
 
 
 def share(part: slice, whole: Integers) -> int:
-    """How many bins a part of a curve gets, by its time."""
-    spans = [(whole[piece][-1] - whole[piece][0]) for piece in (part, slice(None))]
-    return max(8, int(BINS * spans[0] / max(spans[1], 1)))
+    """How many bins a part of a curve gets, by its time; a clock set back takes no time away."""
+    forward = np.maximum(np.diff(whole), 0)
+    return max(8, int(BINS * forward[part.start : part.stop - 1].sum() / max(forward.sum(), 1)))
 
 
 def joined(parts: Sequence[Curve]) -> Curve:

@@ -5,31 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from schemas.metadata import FILE_NAME
-from tidesync.sessions.recorder import files, metadata
-from tidesync.sessions.recorder.events import EventLine, decode_line
-from tidesync.sessions.recorder.journal import Stream, decode_exchanges
-from topside_agent.estimator import Track, smooth
+from tidesync.sessions.document import Document, NotMetadataError, block_of
+from tidesync.sessions.errors import NotASessionError
+from tidesync.sessions.folder import EXCHANGES, METADATA, TIME_SYNC, Measured, SessionFolder, measure
+from tidesync.sessions.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from schemas.exchange import Exchange
-
-
-class NotASessionError(Exception):
-    """A folder without anything of a session; the sentence names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one topside measured of one vehicle: exchanges by topside's realtime, their smoothed track."""
-
-    vehicle: str
-    topside: str
-    exchanges: list[Exchange]
-    track: Track
+    from tidesync.sessions.events import EventLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,58 +34,49 @@ class Session:
     """What could not be read, in words."""
 
 
-def load(folder: Path) -> Session:
-    """Read the session in `folder`; NotASessionError where there is none, OSError where it cannot be read."""
-    exchanges = files.read(folder / "time_sync" / "exchanges.jsonl")
-    content = files.read(folder / FILE_NAME)
-    if exchanges is None and content is None:
+def load(path: Path) -> Session:
+    """Read the session in `path`; NotASessionError where there is none, OSError where it cannot be read."""
+    folder = SessionFolder(path)
+    journal, faults = folder.read_exchanges(), list[str]()
+    if journal is None and not folder.metadata_path.exists():
         raise NotASessionError(
-            f"{folder} is no session's folder: neither {FILE_NAME} nor time_sync/exchanges.jsonl is there"
+            f"{path} is no session's folder: neither {METADATA} nor {TIME_SYNC}/{EXCHANGES} is there"
         )
-    faults: list[str] = []
-    document = _document(content, faults)
-    block = metadata.block_of(document)
-    measured = _measured(exchanges or b"", _standing(block), faults)
-    lines = (files.read(folder / "time_sync" / "events.jsonl") or b"").split(b"\n")
+    document = _document(folder, faults)
+    block = block_of(document)
+    measured = _measured(journal or Journal(), _standing(block), faults)
     mission = document.get("mission")
     return Session(
-        name=folder.resolve().name,
+        name=path.resolve().name,
         mission=mission if isinstance(mission, str) else None,
         block=block,
         entries=_entries(document),
         measured=measured,
-        events=[event for line in lines if line.strip() and (event := decode_line(line))],
+        events=folder.read_events(),
         unmeasured=_unmeasured(block, {one.vehicle for one in measured}),
         faults=faults,
     )
 
 
-def _document(content: bytes | None, faults: list[str]) -> dict[str, Any]:
-    if content is None:
-        faults.append(f"{FILE_NAME} is missing: which sensor belongs to which vehicle is not known.")
-        return {}
+def _document(folder: SessionFolder, faults: list[str]) -> Document:
     try:
-        return metadata.parse(content)
-    except metadata.NotMetadataError as error:
-        faults.append(f"{FILE_NAME} cannot be read ({error}).")
+        document = folder.read_metadata()
+    except NotMetadataError as error:
+        faults.append(f"{METADATA} cannot be read ({error}).")
         return {}
+    if document is None:
+        faults.append(f"{METADATA} is missing: which sensor belongs to which vehicle is not known.")
+    return document or {}
 
 
-def _measured(content: bytes, standing: dict[str, str], faults: list[str]) -> list[Measured]:
+def _measured(journal: Journal, standing: dict[str, str], faults: list[str]) -> list[Measured]:
     """One for each vehicle and topside; the topside whose result stands in the metadata comes first."""
-    exchanges, bad = decode_exchanges(content)
-    if bad:
-        faults.append(f"{bad} of {bad + len(exchanges)} lines of exchanges.jsonl are no exchanges, left out.")
-    by_stream: dict[Stream, list[Exchange]] = {}
-    for exchange in exchanges:
-        by_stream.setdefault((exchange.vehicle, exchange.topside), []).append(exchange)
-    order = sorted(by_stream, key=lambda stream: (stream[0], standing.get(stream[0]) != stream[1], stream[1]))
-    return [_smoothed(*stream, by_stream[stream]) for stream in order]
-
-
-def _smoothed(vehicle: str, topside: str, exchanges: list[Exchange]) -> Measured:
-    ordered = sorted(exchanges, key=lambda exchange: exchange.destination_ns)
-    return Measured(vehicle, topside, ordered, smooth(exchanges))
+    if journal.malformed:
+        faults.append(f"{journal.complaint}, left out.")
+    return sorted(
+        measure(journal).values(),
+        key=lambda one: (one.vehicle, standing.get(one.vehicle) != one.topside, one.topside),
+    )
 
 
 def _standing(block: dict[str, Any]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tidesync.sessions.recorder.errors import RefusedError, UnusableRootError
+from tidesync.sessions.errors import RefusedError, UnusableRootError
 
 if sys.platform != "win32":
     import fcntl

@@ -1,0 +1,55 @@
+"""What goes wrong with sessions; each sentence names the file, and where it can the line and the value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class SessionError(Exception):
+    """Base of this package's errors.
+
+    SessionError
+    ├── NotASessionError       a folder without any file of a session
+    ├── NothingMeasuredError   no exchange of a vehicle that is asked for
+    ├── UnknownVehicleError    it is not known by whose clock a table was stamped
+    ├── UnusableFileError      a file that cannot be read, understood or written
+    │   └── NoTimestampError   a table without the column that is asked for
+    ├── UnusableRootError      the recorder's root cannot be written, or another recorder has it
+    └── RefusedError           the recorder refuses a command: the answer `refused`
+    """
+
+
+class NotASessionError(SessionError):
+    """A folder without any file of a session."""
+
+
+class NothingMeasuredError(SessionError):
+    """There is nothing to estimate or correct by."""
+
+
+class UnknownVehicleError(SessionError):
+    """Wrong usage: a table cannot be corrected unless its vehicle is given."""
+
+
+class UnusableFileError(SessionError):
+    """`path` cannot be read, understood or written; nothing was written for it."""
+
+    def __init__(self, path: Path, reason: str, line: int | None = None) -> None:
+        super().__init__(f"{path}{'' if line is None else f', line {line}'}: {reason}")
+        self.path = path
+        self.line = line
+
+
+class NoTimestampError(UnusableFileError):
+    """`path` is a table, but has no such column."""
+
+
+class UnusableRootError(SessionError):
+    """The recorder's root folder cannot be used."""
+
+
+class RefusedError(SessionError):
+    """The recorder refuses a session command; the sentence is the answer's `error`."""

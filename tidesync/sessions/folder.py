@@ -1,0 +1,152 @@
+"""A session's folder: the one reader and writer of its files, and the smoothed tracks of what they hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schemas.metadata import FILE_NAME
+from tidesync.sessions import document, files
+from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
+from tidesync.sessions.events import EventLine, decode_line
+from tidesync.sessions.journal import Journal, Stream, read_journal
+from topside_agent.estimator import EstimatorSettings, Row, Track, smooth
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from schemas.exchange import Exchange
+
+_log = logging.getLogger(__name__)
+
+METADATA = FILE_NAME
+TIME_SYNC = "time_sync"
+EXCHANGES = "exchanges.jsonl"
+EVENTS = "events.jsonl"
+OFFSETS = "offsets.csv"
+RECORDING = "recording.json"
+
+OFFSET_COLUMNS = Row._fields
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one topside measured of one vehicle."""
+
+    vehicle: str
+    topside: str
+    exchanges: Sequence[Exchange]
+    """In the order in which topside finished them."""
+    track: Track
+
+    def topside_raw_ns(self) -> dict[int, int]:
+        """Topside's RAW clock at each destination stamp, where it is known."""
+        return {
+            exchange.destination_ns: exchange.destination_ns - exchange.topside_realtime_minus_raw_ns
+            for exchange in self.exchanges
+            if exchange.topside_realtime_minus_raw_ns is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFolder:
+    """The files below `path`. Reading raises OSError; absent is None."""
+
+    path: Path
+
+    @property
+    def metadata_path(self) -> Path:
+        """The consumer's `sync_metadata.json`."""
+        return self.path / METADATA
+
+    @property
+    def time_sync_path(self) -> Path:
+        """The folder of everything else."""
+        return self.path / TIME_SYNC
+
+    @property
+    def exchanges_path(self) -> Path:
+        """Every exchange, a line each, append-only: the source of truth."""
+        return self.time_sync_path / EXCHANGES
+
+    @property
+    def events_path(self) -> Path:
+        """Steps, suspends, reboots, outages, gaps; a line each, append-only."""
+        return self.time_sync_path / EVENTS
+
+    @property
+    def offsets_path(self) -> Path:
+        """The smoothed tracks."""
+        return self.time_sync_path / OFFSETS
+
+    @property
+    def recording_path(self) -> Path:
+        """What is being recorded; there only until the session has stopped."""
+        return self.time_sync_path / RECORDING
+
+    def read_exchanges(self) -> Journal | None:
+        """Every exchange recorded, in the order of the file, and which lines are malformed."""
+        try:
+            with self.exchanges_path.open("rb") as lines:
+                return read_journal(lines)
+        except FileNotFoundError:
+            return None
+
+    def read_events(self) -> list[EventLine]:
+        """The events recorded; other tools' lines are left out."""
+        lines = (files.read(self.events_path) or b"").split(b"\n")
+        return [event for line in lines if line.strip() and (event := decode_line(line))]
+
+    def read_metadata(self) -> document.Document | None:
+        """The consumer's document; NotMetadataError where it is none."""
+        content = files.read(self.metadata_path)
+        return None if content is None else document.parse(content)
+
+    def measure(self, settings: EstimatorSettings = EstimatorSettings()) -> dict[Stream, Measured]:  # noqa: B008
+        """The smoothed track of every stream; NothingMeasuredError if there is none."""
+        try:
+            journal = self.read_exchanges()
+        except OSError as error:
+            raise UnusableFileError(self.exchanges_path, error.strerror or str(error)) from error
+        if journal is None:
+            raise NothingMeasuredError(
+                f"{self.exchanges_path} is missing: nothing was measured, or this is no session's folder"
+            )
+        if journal.malformed:
+            _log.warning("%s: %s", self.path, journal.complaint)
+        measured = measure(journal, settings)
+        if not measured:
+            raise NothingMeasuredError(f"{self.exchanges_path} holds no exchange: nothing was measured")
+        return measured
+
+    def write_offsets(self, tracks: Mapping[Stream, Sequence[Row]]) -> None:
+        """Replace `offsets.csv` by the rows of `tracks`."""
+        try:
+            files.replace(self.offsets_path, offsets_table(tracks))
+        except OSError as error:
+            reason = f"{error.strerror or error}; it was not written"
+            raise UnusableFileError(self.offsets_path, reason) from error
+
+
+def measure(journal: Journal, settings: EstimatorSettings = EstimatorSettings()) -> dict[Stream, Measured]:  # noqa: B008
+    """Smooth every stream of a journal, by the streams' names."""
+    return {
+        stream: Measured(*stream, exchanges, smooth(exchanges, settings))
+        for stream, exchanges in journal.by_stream().items()
+    }
+
+
+def offsets_table(tracks: Mapping[Stream, Sequence[Row]]) -> bytes:
+    """`offsets.csv`: every row of every track; absent is empty, never 0."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(OFFSET_COLUMNS)
+    for stream, rows in tracks.items():
+        for row in rows:
+            values = (getattr(row, column) for column in OFFSET_COLUMNS[2:])
+            writer.writerow([*stream, *("" if value is None else value for value in values)])
+    return text.getvalue().encode()

@@ -1,0 +1,76 @@
+"""Lines of `exchanges.jsonl`, pure: what a whole line is, and the exchanges of each stream in their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from schemas.base import InvalidMessageError, Message
+from schemas.exchange import Exchange
+from topside_agent.estimator.order import in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Stream = tuple[str, str]
+"""(vehicle, topside): whose exchanges share one count of `seq`."""
+
+MOST_NAMED = 20
+"""Malformed lines that are named; all are counted."""
+
+
+@dataclass(slots=True)
+class Journal:
+    """A journal's content; malformed lines stay in the file."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    """In the order of the file."""
+    malformed: int = 0
+    faults: list[str] = field(default_factory=list)
+    """The first malformed lines, each with its number and what is wrong with it."""
+
+    @property
+    def complaint(self) -> str:
+        """How many lines are malformed, and what is wrong with the first."""
+        lines = self.malformed + len(self.exchanges)
+        return f"{self.malformed} of {lines} lines of exchanges.jsonl are no exchanges ({self.faults[0]})"
+
+    def by_stream(self) -> dict[Stream, list[Exchange]]:
+        """Each stream's exchanges, by name, in the order in which topside finished them.
+
+        That is by `seq` within the life of one topside process, whatever its wall clock was set to and
+        however late a line was written.
+        """
+        streams: dict[Stream, list[Exchange]] = {}
+        for exchange in self.exchanges:
+            streams.setdefault((exchange.vehicle, exchange.topside), []).append(exchange)
+        return {stream: in_order(listed) for stream, listed in sorted(streams.items())}
+
+
+def read_journal(lines: Iterable[bytes]) -> Journal:
+    """Decode line by line; empty lines are skipped, malformed ones counted."""
+    journal = Journal()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            journal.exchanges.append(Exchange.decode(line))
+        except InvalidMessageError as error:
+            journal.malformed += 1
+            if journal.malformed <= MOST_NAMED:
+                journal.faults.append(f"line {number}: {error}")
+    return journal
+
+
+def lines_of(messages: Iterable[Message]) -> bytes:
+    """Each message's JSON and a newline: to be appended in one write."""
+    return b"".join(message.encode() + b"\n" for message in messages)
+
+
+def is_exchange(line: bytes) -> bool:
+    """Whether a line is a whole exchange, so that at most its newline is missing."""
+    try:
+        Exchange.decode(line)
+    except InvalidMessageError:
+        return False
+    return True

@@ -32,7 +32,8 @@ from bench.peers.score import scores
 from bench.peers.tried import TRIED
 from bench.peers.tried import main as tried
 from bench.peers.verdicts import verdicts
-from tests.network.brokers import MOSQUITTO, until
+from tests.deadline import delay, until
+from tests.network.brokers import MOSQUITTO
 
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 needs_chrony = pytest.mark.skipif(chrony.missing() is not None, reason=f"chrony: {chrony.missing()}")
@@ -294,12 +295,14 @@ def test_a_quantile_of_few_estimates_is_not_told():
     assert scores("ours", played("ours", 1, 2, count=20))[0].p95_us == 1.0
 
 
-def checked(result, row, most_us, *, covered=True):
-    """Estimates came, none is further off than the loopback can make it, and their bounds hold."""
+def checked(result, row, most_us, *, promises_bound=True):
+    """Estimates came, none is further off than the loopback can make it, and the bounds promised hold."""
     estimates = result.rows[row]
     assert len(estimates) == 1
     assert abs(estimates[0].error_ns) / 1e3 <= most_us
-    assert estimates[0].covered or not covered
+    assert estimates[0].stated_ns > 0
+    if promises_bound:
+        assert estimates[0].covered
     assert result.exchanges > 0
     for side in (result.asking, result.answering):
         assert 1 < side.cpu_us < 100_000
@@ -327,7 +330,7 @@ def test_chrony_and_ntplib_are_measured_directly():
     contestants = {"chrony": Chrony(), "ntplib": Ntplib(0.5)}
     results = play(CONDITIONS["idle"], contestants, Plan(1, 1.5, 3.0, seed=1))
     checked(results["ntplib"], "ntplib, least delay", 5_000)
-    checked(results["chrony"], "chrony", 5_000, covered=False)
+    checked(results["chrony"], "chrony", 5_000, promises_bound=False)
 
 
 def test_a_log_is_full_although_its_program_is_told_to_stop_while_it_writes(tmp_path):
@@ -339,7 +342,7 @@ def test_a_log_is_full_although_its_program_is_told_to_stop_while_it_writes(tmp_
         ask = ("ask", port, 200, 0.5, 30, tmp_path / "log.txt")
         programs.python("ask", "bench.cost.floor", *ask)
         until((tmp_path / "log.txt").exists, 10, "the first exchange")
-        time.sleep(0.2)
+        delay(0.2)  # exchanges at 200 Hz, of which the program writes when it is stopped
         assert answering.alive
     assert len(read(tmp_path / "log.txt")) > 20
 

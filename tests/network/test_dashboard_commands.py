@@ -11,7 +11,7 @@ import pytest
 
 from broker.embedded import free_port
 from runtime.clock import SystemClock
-from tests.network.brokers import until
+from tests.deadline import until
 from tidesync.dashboard import commands
 from tidesync.dashboard.agent import DashboardAgent
 from tidesync.dashboard.errors import AddressUnusableError

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from broker.settings import ConnectionSettings
 from schemas.messages import StartCommand
-from tests.network.brokers import until
+from tests.deadline import until
 from tests.network.recording import assert_complete, start, states, stop
 from tidesync.sessions.client import ask, begin
 from tidesync.sessions.names import session_names_at
@@ -79,7 +79,7 @@ def test_a_list_without_a_broker_is_one_line_and_exit_code_1(place):
     assert "connection refused" in err
 
 
-def test_a_command_is_repeated_until_a_recorder_that_is_just_starting_answers(place):
+def test_a_command_is_repeated_until_a_recorder_that_is_just_starting_answers(place, operator):
     outcome = []
     arguments = (
         "start",
@@ -94,7 +94,7 @@ def test_a_command_is_repeated_until_a_recorder_that_is_just_starting_answers(pl
     )
     asking = threading.Thread(target=lambda: outcome.append(place.session(*arguments)))
     asking.start()
-    time.sleep(2)
+    until(lambda: len(operator.commands) >= 2, 15, "the command again")
     place.record()
     asking.join()
     assert outcome[0][0] == 0

@@ -144,8 +144,8 @@ class SessionStore:
         try:
             return parse(content)
         except NotMetadataError as error:
-            age_ns = now_ns - path.stat().st_mtime_ns
-            if 0 <= age_ns < _BEING_WRITTEN_NS:
+            age_ns = now_ns - path.stat().st_mtime_ns  # negative: written since `now_ns` was read
+            if abs(age_ns) < _BEING_WRITTEN_NS:
                 raise _HalfWrittenError from error
             aside = files.set_aside(path, utc_from_ns(now_ns))
             _log.warning("%s: %s; kept as %s and replaced by a new one", path, error, aside.name)

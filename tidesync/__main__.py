@@ -27,7 +27,7 @@ COMMANDS = {
     "watch": "Show results, states and events as they come.",
     "wait": "Wait until a vehicle is measured well enough; for scripts.",
     "forget": "Clear what the broker has retained of a vehicle.",
-    "doctor": "Look at what usually goes wrong, and say what to do about it.",
+    "doctor": "Check for what usually goes wrong, and advise.",
     "handshake": "Ask a vehicle over HTTP, once, how its clock stands.",
     "estimate": "Compute offset and drift again from recorded exchanges.",
     "correct": "Correct a session's own timestamps, in files beside them.",

@@ -44,7 +44,7 @@ def connected(connection: Connection, settings: ConnectionSettings, timeout_s: f
     with broker_log_at(logging.ERROR):
         connection.start()
         try:
-            if not _is_up(connection, min(timeout_s, _CONNECT_S)):
+            if not is_up(connection, min(timeout_s, _CONNECT_S)):
                 problem = connection.failure or connection.problem
                 raise problem or NotSoError(f"broker {settings.address}: no answer")
             yield
@@ -52,7 +52,7 @@ def connected(connection: Connection, settings: ConnectionSettings, timeout_s: f
             connection.stop()
 
 
-def _is_up(connection: Connection, timeout_s: float) -> bool:
+def is_up(connection: Connection, timeout_s: float) -> bool:
     """Whether the connection comes up in time; an error of `_HOPELESS` ends the wait."""
     until_s = time.monotonic() + timeout_s
     while not connection.wait_until_up(_LOOK_S):

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from runtime.clock import Step
 from tests.browser.dashboard_process import Dashboard
 from tests.browser.prefix_proxy import PrefixProxy
-from tests.network.brokers import until
+from tests.deadline import until
 
 pytestmark = pytest.mark.browser
 

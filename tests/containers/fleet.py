@@ -267,6 +267,7 @@ class FleetWitness(Checker):
         super().__init__(settings, SystemClock(), fleet.clocks, INTERVAL_S)
         self.heard = []
         self.published = set()
+        self.statuses = {}
         self._fleet = fleet
         self._instances = {}
         self._clocks = {}
@@ -274,14 +275,16 @@ class FleetWitness(Checker):
     def connected(self):
         super().connected()
         root = self._settings.topic_root
-        self.connection.subscribe([(topics.subscription(root, topics.INFO), 1)])
-        self.connection.subscribe([(topics.subscription(root, topics.EXCHANGE), 1)])
+        kinds = (topics.INFO, topics.EXCHANGE, topics.STATUS)
+        self.connection.subscribe([(topics.subscription(root, kind), 1) for kind in kinds])
 
     def received(self, message):
         letter = self._inbox.open(message)
         if letter is None:
             return
-        if letter.topic.kind is topics.INFO:
+        if letter.topic.kind is topics.STATUS:
+            self.statuses[letter.topic.vehicle] = letter.body
+        elif letter.topic.kind is topics.INFO:
             self._follow(letter.body)
         elif letter.topic.kind is topics.EXCHANGE:
             self.published |= {(one.vehicle, one.seq, one.origin_ns) for one in letter.body.exchanges}

@@ -3,7 +3,8 @@
 import pytest
 
 from broker.settings import ConnectionSettings
-from tests.containers.fleet import Fleet, until
+from tests.containers.fleet import Fleet
+from tests.deadline import until
 from tidesync.client import Client
 
 

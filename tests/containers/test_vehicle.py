@@ -8,7 +8,8 @@ import uuid
 import pytest
 from testcontainers.core.container import DockerContainer
 
-from tests.containers.fleet import REPOSITORY, until
+from tests.containers.fleet import REPOSITORY
+from tests.deadline import until
 
 DOCUMENT = REPOSITORY / "docs" / "containers.md"
 

@@ -5,7 +5,7 @@ from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, SystemClock
 from schemas import topics
-from tests.network.brokers import until
+from tests.deadline import until
 from tidesync.demo.checker import Checker
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings

@@ -13,7 +13,7 @@ from schemas import topics
 from schemas.exchange import Exchange
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, ResendCommand, SessionState
-from tests.network.brokers import until
+from tests.deadline import until
 from tests.results import offset_result
 from topside_agent.measuring.backlog import Backlog
 
@@ -183,18 +183,22 @@ class Operator:
 
     def __init__(self, url):
         self.states = []
+        self.commands = []
         self.connection = Connection(ConnectionSettings(broker=url), self, SystemClock(), name="operator")
         self.connection.start()
         assert self.connection.wait_until_up(10)
 
     def connected(self):
-        self.connection.subscribe([("tidesync/v1/session/+/state", 1)])
+        self.connection.subscribe([(f"tidesync/v1/session/+/{kind}", 1) for kind in ("state", "command")])
 
     def disconnected(self, reason):
         pass
 
     def received(self, message):
-        self.states.append(SessionState.decode(message.payload))
+        if message.topic.endswith("/state"):
+            self.states.append(SessionState.decode(message.payload))
+        else:
+            self.commands.append(message.payload)
 
     def tick(self, now):  # noqa: ARG002 - the connection's signature
         return 1.0

@@ -8,9 +8,10 @@ import pytest
 
 from broker.settings import ConnectionSettings
 from tests.command_line import tidesync
+from tests.deadline import until
 from tests.intruder import ROOT, Intruder, WitnessOfAll
 from tests.network.boats import Boat
-from tests.network.brokers import MOSQUITTO, until
+from tests.network.brokers import MOSQUITTO
 from tests.network.secured import SecuredBroker
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings

@@ -13,8 +13,9 @@ from broker.settings import ConnectionSettings
 from broker.tls.authority import Authority, Host, Signed
 from runtime.clock import SystemClock
 from tests.command_line import tidesync
+from tests.deadline import until
 from tests.network.boats import Boat
-from tests.network.brokers import MOSQUITTO, until
+from tests.network.brokers import MOSQUITTO
 from tests.network.secured import EncryptedBroker
 
 S = 1_000_000_000

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 from broker.connection import Connection
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
-from tests.network.brokers import until
+from tests.deadline import until
 from tidesync.dashboard.agent import DashboardAgent
 from tidesync.dashboard.cockpit import MOST_SOCKETS
 from tidesync.dashboard.settings import DashboardSettings

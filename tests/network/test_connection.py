@@ -15,7 +15,8 @@ from broker.embedded import EmbeddedBroker, free_port
 from broker.errors import CertificateError, CredentialsError, PasswordFileError
 from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
 from runtime.clock import SystemClock
-from tests.network.brokers import MOSQUITTO, until
+from tests.deadline import until
+from tests.network.brokers import MOSQUITTO
 from tidesync import client
 
 

@@ -9,7 +9,7 @@ from broker.settings import ConnectionSettings
 from runtime.clock import Step, SystemClock
 from schemas import topics
 from schemas.messages import BurstCommand, StartCommand, StopCommand
-from tests.network.brokers import until
+from tests.deadline import until
 from tests.published import PUBLISHED, validator, validator_of
 
 S = 1_000_000_000

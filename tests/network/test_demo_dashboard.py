@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from broker.embedded import free_port
-from tests.network.brokers import until
+from tests.deadline import until
 
 
 def vehicles(port):

@@ -7,7 +7,7 @@ import pytest
 from broker.connection import Connection, Outgoing
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
-from tests.network.brokers import until
+from tests.deadline import until
 
 CONFIG = "homeassistant/device/tidesync_rov1/config"
 STATUS = "tidesync/v1/vehicle/rov1/status"

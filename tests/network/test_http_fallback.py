@@ -14,8 +14,8 @@ from runtime.clock import SimulatedClock, SystemClock
 from schemas import topics
 from schemas.exchange import HTTP_METHOD, MQTT_METHOD
 from schemas.messages import ResendCommand
+from tests.deadline import until
 from tests.network.boats import AttentiveWitness
-from tests.network.brokers import until
 
 S = 1_000_000_000
 

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.clock import Step
-from tests.network.brokers import until
+from tests.deadline import until
 
 S = 1_000_000_000
 

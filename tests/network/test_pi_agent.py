@@ -17,7 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.embedded import free_port
 from schemas.messages import Event, Info, Pong
-from tests.network.brokers import MOSQUITTO, RunningBroker, until
+from tests.deadline import until
+from tests.network.brokers import MOSQUITTO, RunningBroker
 
 BASE = "tidesync/v1/vehicle/rov1"
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ import yaml
 from broker.embedded import free_port
 from runtime.metrics_server import metrics_served
 from schemas.messages import StartCommand
-from tests.network.brokers import until
+from tests.deadline import until
 from tidesync.sessions.recorder.metrics import recorder_families
 from topside_agent.metrics import topside_families
 from topside_agent.settings import TopsideSettings

@@ -1,6 +1,6 @@
 """Whatever is restarted in the middle heals within five seconds, with no wrong result."""
 
-from tests.network.brokers import until
+from tests.deadline import until
 
 S = 1_000_000_000
 HEALED_S = 5.0

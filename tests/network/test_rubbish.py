@@ -8,7 +8,7 @@ import pytest
 
 from broker.connection import Outgoing
 from schemas import topics
-from tests.network.brokers import until
+from tests.deadline import until
 
 S = 1_000_000_000
 GOOD_NUMBERS = {"v": 1, "seq": 0, "nonce": "0" * 16, "origin_ns": 0}

@@ -5,7 +5,7 @@ import json
 from runtime.clock import Reading, read
 from schemas.exchange import Exchange
 from schemas.messages import StartCommand, StopCommand
-from tests.network.brokers import until
+from tests.deadline import until
 
 S = 1_000_000_000
 NAME = "2026-05-01T12-00-00Z"

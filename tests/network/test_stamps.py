@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -17,8 +16,9 @@ from broker.embedded import free_port
 from broker.settings import ConnectionSettings
 from runtime.clock import SimulatedClock, SystemClock
 from schemas.messages import ExchangeBatch, Info
+from tests.deadline import until
 from tests.network.boats import Boat
-from tests.network.brokers import RunningBroker, until
+from tests.network.brokers import RunningBroker
 from tests.network.refused_stamps import WITHOUT_STAMPS
 from topside_agent.estimator.constraints import constraint_of
 
@@ -228,6 +228,6 @@ def test_no_bound_ever_excludes_the_truth_on_a_loaded_machine(mosquitto_boat, mo
     with hogs(os.cpu_count() or 1):
         ear = measured(mosquitto_boat, 150, clock, burst=50)
         mosquitto_boat.vehicle("rov2", clock)  # two vehicles: messages queue behind each other
-        time.sleep(1)
-        until(lambda: len(ear.exchanges) >= 300, 30, "exchanges of both")
+        until(lambda: {one.vehicle for one in ear.exchanges} == {"rov1", "rov2"}, 30, "exchanges of both")
+        until(lambda: len(ear.exchanges) >= 300, 30, "300 exchanges")
     assert contradictions(ear.exchanges, clock) == []

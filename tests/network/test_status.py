@@ -5,7 +5,7 @@ import json
 from broker.embedded import free_port
 from schemas.messages import StartCommand
 from tests.command_line import tidesync
-from tests.network.brokers import until
+from tests.deadline import until
 
 S = 1_000_000_000
 

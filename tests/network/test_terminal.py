@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import termios
-import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -19,8 +18,9 @@ import pytest
 
 from broker.embedded import free_port
 from tests.command_line import tidesync
+from tests.deadline import stays, until
 from tests.network.boats import Boat
-from tests.network.brokers import MOSQUITTO, RunningBroker, until
+from tests.network.brokers import MOSQUITTO, RunningBroker
 from tests.network.recording import start
 
 S = 1_000_000_000
@@ -253,8 +253,11 @@ def test_forget_refuses_a_vehicle_that_is_about_and_clears_one_that_is_gone(meas
         "homeassistant/device/tidesync_rov1/config",
         *(f"tidesync/v1/vehicle/rov1/{rest}" for rest in ("info", "offset/topside", "status")),
     ]
-    time.sleep(1.2)  # topside publishes once a second: it must have dropped the vehicle
-    assert json.loads(tidesync("status", "--json", "--broker", measured.url).stdout)["vehicles"] == []
+
+    def listed():
+        return json.loads(tidesync("status", "--json", "--broker", measured.url).stdout)["vehicles"]
+
+    stays(lambda: listed() == [], 1.5, "the absence of rov1")  # topside publishes once a second
     measured.vehicle("rov1", offset_ns=-3 * S)
     measured.witness_.until_state("rov1", "locked", 10, len(measured.witness_.heard))
 

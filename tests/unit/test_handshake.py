@@ -11,6 +11,7 @@ import pytest
 
 from runtime.clock import Reading, SystemClock
 from schemas.metadata import SensorTimeSync
+from tests.deadline import delay
 from tidesync.__main__ import run
 from topside_agent.http_fallback import http_get
 from topside_agent.http_fallback.handshake import from_response, judge
@@ -245,7 +246,7 @@ def test_a_good_answer_over_a_socket_holds_the_truth(capsys):
         (lambda h: answer(h, b"<html></html>", Content_Type="text/html"), "unsynced", "network_error"),
         (lambda h: answer(h, {"pi_iso": "2026-05-01T12:00:00Z"}), "unsynced", "invalid_pi_time"),
         (lambda h: answer(h, {"pi_unix_ms": 1}), "unsynced", "invalid_pi_time"),
-        (lambda h: (time.sleep(0.3), answer(h, pi_now())), "ntp_handshake_v1", "high_rtt"),
+        (lambda h: (delay(0.3), answer(h, pi_now())), "ntp_handshake_v1", "high_rtt"),
         (lambda h: answer(h, b" " * 10**6), "unsynced", "network_error"),
         (lambda h: h.wfile.write(b"SSH-2.0-OpenSSH\r\n"), "unsynced", "network_error"),
         (lambda h: h.connection.shutdown(socket.SHUT_RDWR), "unsynced", "network_error"),

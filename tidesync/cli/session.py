@@ -15,9 +15,8 @@ from schemas.instants import iso_utc
 from schemas.messages import SessionState, StartCommand, StopCommand
 from schemas.names import mission_name, session_name
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.client import ask, begin, known_sessions, known_vehicles
-from tidesync.sessions.request import new_request_id, session_names_at, strangers
-from tidesync.sessions.sensors import sensor_vehicles
+from tidesync.sessions.client import ask, begin, known_sessions, known_vehicles, new_request_id
+from tidesync.sessions.names import sensor_vehicles, session_names_at, unknown_vehicles
 from tidesync.settings import with_settings
 from tidesync.terminal.columns import in_columns
 
@@ -61,7 +60,7 @@ def start(
     as_json: bool,
 ) -> int:
     """Begin to record a session."""
-    names = [session_name(name)] if name else [*session_names_at(datetime.now(UTC))]
+    names = [session_name(name)] if name else session_names_at(datetime.now(UTC))
     request_id = new_request_id()
     wanted = {"request_id": request_id, "mission": mission_name(mission), "sensors": sensor_vehicles(sensors)}
     try:
@@ -70,13 +69,13 @@ def start(
         raise SettingsError(f"--sensor: {first_fault(error)}") from error
     state = begin(settings, names, asked, timeout)
     _tell(state, as_json=as_json)
-    for sentence in _strangers(settings, asked):
+    for sentence in _unknown_vehicles(settings, asked):
         click.echo(f"warning: {sentence}", err=True)
     return 0
 
 
-def _strangers(settings: ConnectionSettings, asked: StartCommand) -> list[str]:
-    return strangers(asked.sensors, known_vehicles(settings)) if asked.sensors else []
+def _unknown_vehicles(settings: ConnectionSettings, asked: StartCommand) -> list[str]:
+    return unknown_vehicles(asked.sensors, known_vehicles(settings)) if asked.sensors else []
 
 
 @command.command("stop")

@@ -50,7 +50,7 @@ class TopsideSettings(MetricsSettings, AgentSettings):
         8,
         ge=2,
         le=1000,
-        description="Exchanges since the last clock step or reboot until `locked`: fewer hardly tell the drift",
+        description="Exchanges since a reboot or clock fault until `locked`: fewer leave the drift vague",
     )
     holdover_after_s: float = Field(
         3.0, ge=0.1, le=3600, description="Seconds without an exchange until the state is `holdover`"

@@ -18,8 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class Handshaker:
-    """Handshakes with a vehicle while they are needed, in a thread of its own: no broker that hangs delays
-    it.
+    """Handshakes with a vehicle while they are needed, in a thread that no broker can delay.
 
     `needed` is called with topside's RAW now and at the beginning, `done` with each response, both in the
     thread that calls `look`.

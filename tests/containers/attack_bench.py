@@ -54,9 +54,9 @@ class ResultChecker(FleetChecker):
         super().__init__(settings, fleet)
         self.checkerd = []
 
-    def _judge(self, result, clock, message):
+    def _check(self, result, clock, message):
         before = self.results
-        super()._judge(result, clock, message)
+        super()._check(result, clock, message)
         if self.results > before:
             self.checkerd.append(self.latest[result.vehicle])
 
@@ -166,10 +166,10 @@ class AttackBench:
         row.memory_mb = [before[1], max([*between, before[1], after[1]]), after[1]]
         self.checker.until_locked(vehicles, 45)
         checked = [one for one in self.checker.checked[first:] if one.result.vehicle in vehicles]
-        self._judge(row, checked, vehicles)
+        self._check(row, checked, vehicles)
         self.rows.append(row)
 
-    def _judge(self, row, checked, vehicles):
+    def _check(self, row, checked, vehicles):
         assert [(one.result, one.true_offset_ms) for one in checked if not one.right] == []
         assert {one.result.vehicle for one in checked} == set(vehicles)
         assert self.broker_start() == self.broker_began, "the broker died of it"

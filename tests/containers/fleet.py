@@ -303,9 +303,9 @@ class FleetChecker(Checker):
         self._instances[info.vehicle] = info.instance_id
         self._vehicles[info.vehicle] = self._clocks[info.boot_id] = clock
 
-    def _judge(self, result, clock, message):
+    def _check(self, result, clock, message):
         """By the clock that was measured: the last result of one that has ended may come late."""
-        super()._judge(result, self._clocks.get(result.boot_id, clock), message)
+        super()._check(result, self._clocks.get(result.boot_id, clock), message)
 
     def results_of(self, vehicle, after=0):
         return [result for result in self.heard[after:] if result.vehicle == vehicle]

@@ -12,7 +12,7 @@ from broker.settings import ConnectionSettings
 from pi_agent.http import router, served_clock
 from runtime.clock import SimulatedClock, SystemClock
 from schemas import topics
-from schemas.exchange import HTTP_METHOD, MQTT_METHOD
+from schemas.exchange import HTTP, MQTT
 from schemas.messages import ResendCommand
 from tests.deadline import until
 from tests.network.boats import AttentiveChecker
@@ -85,23 +85,23 @@ def running(boat, clock, url):
 
 def test_a_vehicle_without_mqtt_is_measured_over_http_until_it_is_back(boat, clock, vehicle_url):
     checker, _, pi = running(boat, clock, vehicle_url)
-    assert checker.methods() == {MQTT_METHOD}
+    assert checker.methods() == {MQTT.name}
     pi.stop()
-    over_http = until(lambda: checker.by_method(HTTP_METHOD), 10, "a result over HTTP")[0]
+    over_http = until(lambda: checker.by_method(HTTP.name), 10, "a result over HTTP")[0]
     assert over_http.error is None
     assert over_http.boot_id is None
     assert abs(over_http.offset_ms + 3000) <= over_http.max_error_ms + 1
     until(
-        lambda: any(result.state == "locked" for result in checker.by_method(HTTP_METHOD)),
+        lambda: any(result.state == "locked" for result in checker.by_method(HTTP.name)),
         10,
         "locked over HTTP",
     )
 
     boat.vehicle("rov1", clock=clock)
     heard = len(checker.heard)
-    until(lambda: checker.by_method(MQTT_METHOD, heard), 10, "MQTT again")
+    until(lambda: checker.by_method(MQTT.name, heard), 10, "MQTT again")
     until(lambda: checker.last("rov1").state == "locked", 10, "locked again")
-    until(lambda: checker.methods() == {MQTT_METHOD, HTTP_METHOD}, 5, "both kinds published")
+    until(lambda: checker.methods() == {MQTT.name, HTTP.name}, 5, "both kinds published")
     seqs = [exchange.seq for exchange in checker.exchanges]
     assert seqs == list(range(len(seqs)))
     assert checker.wrong == []
@@ -116,13 +116,13 @@ def test_what_http_measured_while_the_broker_was_away_is_published_when_it_is_ba
     until(lambda: not checker.connection.up, 5, "the loss noticed")
     until(lambda: topside._roster["rov1"].backlog.waiting >= 3, 15, "three handshakes")
     broker.start()
-    until(lambda: checker.by_method(MQTT_METHOD, heard), 15, "MQTT again")
+    until(lambda: checker.by_method(MQTT.name, heard), 15, "MQTT again")
     until(lambda: checker.last("rov1").state == "locked", 10, "locked again")
     until(lambda: not topside._roster["rov1"].backlog.waiting, 5, "the backlog published")
     checker.ask_again()  # it may have come before the checker was there
-    until(lambda: HTTP_METHOD in checker.methods(), 5, "what was made over HTTP")
+    until(lambda: HTTP.name in checker.methods(), 5, "what was made over HTTP")
 
-    over_http = [exchange for exchange in checker.exchanges if exchange.method == HTTP_METHOD]
+    over_http = [exchange for exchange in checker.exchanges if exchange.method == HTTP.name]
     assert len(over_http) >= 3
     for exchange in over_http:
         difference_ns = exchange.topside_realtime_minus_raw_ns
@@ -139,7 +139,7 @@ def test_an_address_that_answers_nothing_is_said_and_mqtt_is_untouched(mosquitto
     checker, _, pi = running(mosquitto_boat, clock, url)
     pi.stop()
     until(lambda: checker.last("rov1").error == "network_error", 10, "the error said")
-    assert checker.last("rov1").method == MQTT_METHOD
+    assert checker.last("rov1").method == MQTT.name
     assert checker.last("rov1").state == "holdover"
     mosquitto_boat.vehicle("rov1", clock=clock)
     until(lambda: checker.last("rov1").state == "locked", 10, "locked again")

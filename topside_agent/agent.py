@@ -14,8 +14,8 @@ from topside_agent.http_fallback.handshaker import Handshaker
 from topside_agent.http_fallback.http_get import get_then
 from topside_agent.integrations.blueos_mirror import BlueosMirror
 from topside_agent.integrations.homeassistant import HomeAssistant
+from topside_agent.measuring.actions import Drop
 from topside_agent.measuring.counts import TopsideCounts
-from topside_agent.measuring.measurement import Drop
 from topside_agent.measuring.publisher import MessageBuilder, Publisher
 from topside_agent.measuring.scheduler import Scheduler
 from topside_agent.measuring.vehicles import Vehicles
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from broker.errors import BrokerError
     from runtime.loop import Loop
     from topside_agent.http_fallback.http_get import Get, TimedResponse
+    from topside_agent.measuring.actions import Action
     from topside_agent.measuring.exchanger import Reason
-    from topside_agent.measuring.measurement import Action, Measurement
+    from topside_agent.measuring.measurement import Measurement
     from topside_agent.settings import TopsideSettings
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ from itertools import count
 
 from pi_agent.responder import Answerer, answer
 from runtime.clock import Reading, SimulatedClock, read
-from topside_agent.measuring.measurement import Measurement, PublishResult, SendPing
+from topside_agent.measuring.actions import PublishResult, SendPing
+from topside_agent.measuring.measurement import Measurement
 from topside_agent.settings import TopsideSettings
 
 MS = 1_000_000

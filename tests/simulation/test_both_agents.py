@@ -4,7 +4,7 @@ import pytest
 
 from runtime.clock import Step, read
 from tests.simulation.simulated import MS, Link, S, Simulation, jitter
-from topside_agent.measuring.measurement import PublishResult
+from topside_agent.measuring.actions import PublishResult
 from topside_agent.settings import TopsideSettings
 
 JITTERY = Link(out_ns=jitter(1, 0.5), back_ns=jitter(1, 0.5))

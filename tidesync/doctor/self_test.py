@@ -21,7 +21,8 @@ from schemas.base import InvalidMessageError
 from schemas.instants import ns_from_utc
 from schemas.messages import Ping, Pong
 from tidesync.doctor.finding import fail, ok, skipped
-from topside_agent.measuring.measurement import Drop, Measurement, PublishResult, SendPing
+from topside_agent.measuring.actions import Drop, PublishResult, SendPing
+from topside_agent.measuring.measurement import Measurement
 from topside_agent.settings import TopsideSettings
 
 if TYPE_CHECKING:

@@ -29,20 +29,20 @@ class Fallback:
         self._newest: OffsetEstimator | None = None
         self.exchanges = 0
         """In a row, since MQTT last reached the vehicle."""
-        self.asked = False
+        self.tried = False
         """Whether a handshake was made since then."""
 
     def reset(self) -> None:
         """MQTT has reached the vehicle."""
-        self.exchanges, self.asked = 0, False
+        self.exchanges, self.tried = 0, False
 
     def failed(self) -> None:
         """A handshake gave no offset."""
-        self.asked = True
+        self.tried = True
 
     def add(self, exchange: Exchange) -> None:
         """A handshake gave this exchange."""
-        self.asked = True
+        self.tried = True
         self.exchanges += 1
         # With the Pi's realtime in the place of its RAW clock, a step of topside's own changes nothing.
         self._newest = OffsetEstimator(self._settings, points=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runtime.clock import Reading
-from schemas.exchange import Exchange
+from schemas.exchange import MQTT, Exchange, Method
 from schemas.messages import Ping, Pong
 
 Reason = Literal["unknown_nonce", "repeated", "other_instance", "clock_stepped", "invalid_pi_time"]
@@ -83,11 +83,14 @@ class Exchanger:
     that a recorder can take a gap in `seq` for a loss.
     """
 
-    def __init__(self, vehicle: str, topside: str, *, timeout_ns: int, resolution_ns: int) -> None:
+    def __init__(
+        self, vehicle: str, topside: str, *, method: Method = MQTT, timeout_ns: int, resolution_ns: int
+    ) -> None:
         self.instances = Instances()
         self.timeouts = 0
         self._vehicle = vehicle
         self._topside = topside
+        self._method = method
         self._timeout_ns = timeout_ns
         self._resolution_ns = resolution_ns
         self.seq = 0
@@ -171,6 +174,7 @@ class Exchanger:
         return Exchange(
             vehicle=self._vehicle,
             topside=self._topside,
+            method=self._method.name,
             seq=self.seq,
             boot_id=pong.boot_id,
             origin_ns=origin_ns,

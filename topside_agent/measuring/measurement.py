@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from runtime.clock import Reading
-from schemas.exchange import HTTP_METHOD, MQTT_METHOD, Exchange
-from schemas.messages import OffsetResult, Ping
+from schemas.exchange import MQTT, Exchange, method_named
 from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
 from topside_agent.http_fallback.fallback import Fallback
 from topside_agent.http_fallback.handshake import from_response
+from topside_agent.measuring.actions import (
+    Action,
+    Drop,
+    PublishBatch,
+    PublishResult,
+    ResultDue,
+    SendPing,
+    SetTimer,
+    Settled,
+)
 from topside_agent.measuring.backlog import Backlog
 from topside_agent.measuring.counts import Counts, Snapshot
-from topside_agent.measuring.exchanger import Exchanger, Reason, Refused
+from topside_agent.measuring.exchanger import Exchanger, Refused
 from topside_agent.measuring.result import Progress, result_of, state_of
 from topside_agent.measuring.timing import PingSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from schemas.messages import ErrorWord, Info, Pong, State
+    from runtime.clock import Reading
+    from schemas.messages import ErrorWord, Info, OffsetResult, Pong, State
     from topside_agent.http_fallback.http_get import TimedResponse
     from topside_agent.settings import TopsideSettings
 
@@ -28,48 +37,6 @@ _KEPT_ACROSS = {"step", "topside_step"}
 """Cuts that leave the RAW clocks as they were."""
 _CURRENT = {"locked", "acquiring"}
 """States that end when no exchange comes."""
-
-
-class SendPing(NamedTuple):
-    """Send `ping` now; `sent` is the reading that it was made from."""
-
-    ping: Ping
-    sent: Reading
-
-
-class Settled(NamedTuple):
-    """No ping is under way, and none follows at once."""
-
-
-class ResultDue(NamedTuple):
-    """Call `publish` as soon as a message disturbs no exchange."""
-
-
-class PublishResult(NamedTuple):
-    """Publish a result, retained."""
-
-    result: OffsetResult
-
-
-class PublishBatch(NamedTuple):
-    """Publish finished exchanges, an encoded `ExchangeBatch`."""
-
-    payload: bytes
-
-
-class Drop(NamedTuple):
-    """The pong made no exchange: count it."""
-
-    reason: Reason
-
-
-class SetTimer(NamedTuple):
-    """Call `timer` at topside's RAW `due_ns`, instead of at any time set before."""
-
-    due_ns: int
-
-
-Action = SendPing | Settled | ResultDue | PublishResult | PublishBatch | Drop | SetTimer
 
 
 def _random_nonce() -> str:
@@ -100,6 +67,7 @@ class Measurement:
         self._exchanger = Exchanger(
             vehicle,
             settings.topside,
+            method=MQTT,
             timeout_ns=round(settings.timeout_s * 1e9),
             resolution_ns=resolution_ns,
         )
@@ -119,7 +87,10 @@ class Measurement:
         self._result_due = False
         """Whether `publish` has been asked for and not been called yet."""
         self._last_state: State | None = None
-        self._last_ping_exchange_raw_ns: int | None = None
+        self._method = MQTT
+        """Of the newest exchange."""
+        self._last_reached_raw_ns: int | None = None
+        """When the newest exchange finished that was not standalone."""
         self._newest_raw_ns: int | None = None
         """When the newest exchange of any method finished."""
         self._result: OffsetResult | None = None
@@ -132,7 +103,7 @@ class Measurement:
     def timer(self, now: Reading) -> list[Action]:
         """The time that was set is over: give up a ping, send the next one, or have a result published."""
         actions: list[Action] = []
-        if self._exchanger.expire(now.raw_ns) and not self._fallback.asked:
+        if self._exchanger.expire(now.raw_ns) and not self._fallback.tried:
             self._error = "timeout"
         if not self._exchanger.waiting and now.raw_ns >= self._schedule.due_ns:
             self._schedule.sent(now.raw_ns)
@@ -163,7 +134,7 @@ class Measurement:
 
     def appeared(self, now_raw_ns: int) -> list[Action]:
         """The vehicle is online: a burst, unless it has been answering all along."""
-        last_ns = self._last_ping_exchange_raw_ns
+        last_ns = self._last_reached_raw_ns
         if last_ns is None or now_raw_ns - last_ns > self._silence_ns:
             self._exchanger.give_up()
             self._schedule.start_burst(now_raw_ns)
@@ -203,7 +174,7 @@ class Measurement:
 
     def needs_handshake(self, now_raw_ns: int, since_raw_ns: int = 0) -> bool:
         """Whether MQTT has not reached the vehicle for the holdover time, nor since `since_raw_ns`."""
-        last_ns = max(self._last_ping_exchange_raw_ns or 0, since_raw_ns)
+        last_ns = max(self._last_reached_raw_ns or 0, since_raw_ns)
         return now_raw_ns - last_ns >= self._silence_ns
 
     def snapshot(self, now_raw_ns: int) -> Snapshot:
@@ -223,8 +194,21 @@ class Measurement:
     # Exchanges
 
     def _take(self, exchange: Exchange, now_raw_ns: int) -> None:
+        """A finished exchange of any method, at topside's RAW `now_raw_ns`."""
         self._backlog.add(exchange, now_raw_ns)
+        method = method_named(exchange.method)
+        self._changed |= method.standalone != self._method.standalone
+        self._method, self._error, self._newest_raw_ns = method, None, now_raw_ns
+        if method.standalone:
+            self._fallback.add(exchange)
+        else:
+            self._fallback.reset()
+            self._estimate_with(exchange)
+            self._last_reached_raw_ns = now_raw_ns
+
+    def _estimate_with(self, exchange: Exchange) -> None:
         added = self._estimator.add(exchange)
+        self._changed |= added.cut is not None
         if added.cut and added.cut.cause not in _KEPT_ACROSS:
             self._since_cut = 0
         if added.accepted:
@@ -232,10 +216,6 @@ class Measurement:
             self._counts.accepted(exchange.delay_ns)
         else:
             self._counts.rejected[added.reason or "other"] += 1
-        self._changed |= added.cut is not None or self._on_http
-        self._last_ping_exchange_raw_ns = self._newest_raw_ns = now_raw_ns
-        self._error = None
-        self._fallback.reset()
 
     def _refuse(self, refused: Refused) -> None:
         self._counts.rejected[refused.reason] += 1
@@ -245,7 +225,7 @@ class Measurement:
 
     def _take_handshake(self, response: TimedResponse) -> None:
         handshake = from_response(response)
-        self._changed |= handshake.error != self._error or not self._on_http
+        self._changed |= handshake.error != self._error or not self._method.standalone
         self._error = handshake.error
         exchange = handshake.exchange(
             self.vehicle,
@@ -258,14 +238,7 @@ class Measurement:
             self._fallback.failed()
             return
         self._exchanger.take_seq()
-        self._backlog.add(exchange, response.received.raw_ns)
-        self._fallback.add(exchange)
-        self._newest_raw_ns = response.received.raw_ns
-
-    @property
-    def _on_http(self) -> bool:
-        """Whether the newest exchange was made over HTTP."""
-        return self._fallback.exchanges > 0
+        self._take(exchange, response.received.raw_ns)
 
     # Results
 
@@ -288,7 +261,7 @@ class Measurement:
         if last_ns is None:
             return None
         current = now.raw_ns - last_ns < self._silence_ns
-        if self._on_http:
+        if self._method.standalone:
             return self._fallback.estimate(None if current else now, self._estimator.segment)
         if current:
             return self._estimator.estimate()
@@ -297,8 +270,8 @@ class Measurement:
     def _progress(self, now_raw_ns: int) -> Progress:
         duplicated = self._exchanger.instances.duplicated(now_raw_ns)
         return Progress(
-            method=HTTP_METHOD if self._on_http else MQTT_METHOD,
-            since_cut=self._fallback.exchanges if self._on_http else self._since_cut,
+            method=self._method.name,
+            since_cut=self._fallback.exchanges if self._method.standalone else self._since_cut,
             rejected=self._estimator.rejected + self._refused,
             segment=self._estimator.segment,
             steps=self._estimator.steps,

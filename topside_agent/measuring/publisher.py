@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from broker.client.one_step import OneStepTimestamp, with_room
 from broker.connection import Outgoing
 from schemas import topics
-from topside_agent.measuring.measurement import PublishBatch, PublishResult
+from topside_agent.measuring.actions import PublishBatch, PublishResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.messages import ErrorWord, OffsetResult, Ping, State, Status
     from topside_agent.integrations.blueos_mirror import BlueosMirror
-    from topside_agent.measuring.measurement import Action
+    from topside_agent.measuring.actions import Action
 
 _log = logging.getLogger(__name__)
 

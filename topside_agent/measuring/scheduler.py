@@ -6,7 +6,7 @@ import heapq
 from typing import TYPE_CHECKING
 
 from runtime.clock import read
-from topside_agent.measuring.measurement import ResultDue, SendPing, SetTimer, Settled
+from topside_agent.measuring.actions import ResultDue, SendPing, SetTimer, Settled
 from topside_agent.measuring.timing import FEW, GATHER_NS, PublishGate
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from broker.client.one_step import OneStepTimestamp
     from runtime.clock import Clock, Reading
-    from topside_agent.measuring.measurement import Action
+    from topside_agent.measuring.actions import Action
     from topside_agent.measuring.publisher import Publisher
     from topside_agent.measuring.vehicles import Vehicles
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from schemas.base import INT64
-from schemas.exchange import HTTP_METHOD, Exchange
+from schemas.exchange import HTTP, Exchange
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.metadata import UNSYNCED, SensorTimeSync
 from topside_agent.http_fallback.http_get import Answer, Failure, TimedResponse
@@ -68,13 +68,13 @@ class Handshake:
         """
         measured_at = utc_from_ns(self.t4_ns)
         if self.pi is None or self.error is not None:
-            method = HTTP_METHOD if self.error == "high_rtt" else UNSYNCED
+            method = HTTP.name if self.error == "high_rtt" else UNSYNCED
             return SensorTimeSync(
                 method=method, offset_ms=None, uncertainty_ms=None, measured_at=measured_at, error=self.error
             )
         twice_offset_ns = 2 * self.pi.realtime_ns - self.t1_ns - self.t4_ns
         return SensorTimeSync(
-            method=HTTP_METHOD,
+            method=HTTP.name,
             offset_ms=round(twice_offset_ns / 2 / _MS, 3),
             uncertainty_ms=math.ceil((self.rtt_ns / 2 + self.pi.unit_ns) / _US) / 1000,
             measured_at=measured_at,
@@ -94,7 +94,7 @@ class Handshake:
         return Exchange(
             vehicle=vehicle,
             topside=topside,
-            method=HTTP_METHOD,
+            method=HTTP.name,
             seq=seq,
             boot_id=None,
             origin_ns=self.t1_ns,

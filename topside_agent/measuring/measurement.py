@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.exchange import HTTP_METHOD, MQTT_METHOD, Exchange
+from schemas.exchange import HTTP, MQTT, Exchange
 from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
 from topside_agent.http_fallback.fallback import Fallback
 from topside_agent.http_fallback.handshake import from_response
@@ -236,7 +236,7 @@ class Measurement:
     def _progress(self, now_raw_ns: int) -> Progress:
         duplicated = self.exchanger.instances.duplicated(now_raw_ns)
         return Progress(
-            method=HTTP_METHOD if self._on_http else MQTT_METHOD,
+            method=HTTP.name if self._on_http else MQTT.name,
             since_cut=self.fallback.exchanges if self._on_http else self._since_cut,
             rejected=self.estimator.rejected + self._refused,
             segment=self.estimator.segment,

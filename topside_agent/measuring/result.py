@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.exchange import MQTT_METHOD
+from schemas.exchange import MQTT
 from schemas.instants import utc_from_ns
 from schemas.messages import ErrorWord, OffsetResult, State
 
@@ -29,7 +29,7 @@ class Progress(NamedTuple):
     segment: int
     steps: int
     error: ErrorWord | None
-    method: str = MQTT_METHOD
+    method: str = MQTT.name
     """How the exchanges that the estimate stands on were made."""
 
 

@@ -1,4 +1,4 @@
-"""A boat: agents with known clocks on one broker, and a witness that holds every result against the truth."""
+"""A boat: agents with known clocks on one broker, and a checker that holds every result against the truth."""
 
 import threading
 
@@ -41,11 +41,11 @@ class Boat:
     def _settings(self):
         return {"broker": self.url} | self.connection
 
-    def witness(self):
-        witness = AttentiveWitness(ConnectionSettings(**self._settings), self.clock, self.clocks, 0.25)
-        self.start(witness.connection)
-        assert witness.connection.wait_until_up(10)
-        return witness
+    def checker(self):
+        checker = AttentiveChecker(ConnectionSettings(**self._settings), self.clock, self.clocks, 0.25)
+        self.start(checker.connection)
+        assert checker.connection.wait_until_up(10)
+        return checker
 
     def start(self, service):
         service.start()
@@ -53,7 +53,7 @@ class Boat:
         return service
 
 
-class AttentiveWitness(Checker):
+class AttentiveChecker(Checker):
     """Also keeps every result, the last retained one and every event."""
 
     def __init__(self, *arguments):

@@ -23,7 +23,7 @@ def number(value: float | None) -> str:
 
 
 def share(value: float, decimals: int = 1) -> str:
-    """In per cent; all of them is told apart from nearly all."""
+    """In per cent; 100 % means all of them."""
     if isnan(value):
         return "–"
     nearly_all = 100 - 10.0**-decimals

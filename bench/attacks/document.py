@@ -42,11 +42,11 @@ def rows_of(text: str) -> list[tuple[str, str, str]]:
     """Attack, with what, and verdict of each row of the document `text`."""
     made = text.partition(BEGIN)[2].partition(END)[0]
     lines = [line for line in made.splitlines() if line.startswith("| ")][2:]
-    return [(attack, by, verdict) for attack, by, verdict, *_ in map(_cells, lines)]
+    return [(attack, by, verdict) for attack, by, verdict, *_ in map(_columns, lines)]
 
 
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+def _columns(line: str) -> list[str]:
+    return [text.strip() for text in line.strip().strip("|").split("|")]
 
 
 def _line(row: Mapping[str, Any]) -> list[str]:
@@ -55,7 +55,7 @@ def _line(row: Mapping[str, Any]) -> list[str]:
         row["attack"],
         row["by"],
         row["verdict"],
-        row["told"],
+        row["outcome"],
         ", ".join(f"{mb:.0f}" for mb in row["memory_mb"]),
         f"{row['cpu_percent']:.0f} %",
         states,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.peers.conditions import CONDITIONS
 from bench.peers.plain_paho import connected_client, subscribe
 from bench.peers.processes import NotReadyError, Programs
-from bench.peers.setup import Arena
+from bench.peers.setup import Setup
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
@@ -60,9 +60,9 @@ class _Status:
 def agent(repeats: int) -> Agent:
     """Start it several times beside bare programs."""
     with tempfile.TemporaryDirectory(prefix="bench-cost-") as made, Programs(Path(made)) as programs:
-        arena = Arena(programs, CONDITIONS["idle"], seconds=0, seed=0)
-        port = arena.mosquitto_port
-        arena.open_links()
+        setup = Setup(programs, CONDITIONS["idle"], seconds=0, seed=0)
+        port = setup.mosquitto_port
+        setup.open_links()
         status = _Status(port)
         try:
             runs = [_run(programs, status, port) for _ in range(repeats)]

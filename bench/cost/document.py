@@ -79,8 +79,8 @@ def document(figures: Figures) -> str:
                 f"At one exchange a second: {rest_us} us a second at rest, {exchange_us} us per exchange.\n"
             )
     if figures.parts:
-        told = _PARTS.format(age_min=AGE_S / 60)
-        parts += ["## Where it goes\n", told, part_table(figures.parts) + "\n"]
+        text = _PARTS.format(age_min=AGE_S / 60)
+        parts += ["## Where it goes\n", text, part_table(figures.parts) + "\n"]
     return "\n".join(parts)
 
 

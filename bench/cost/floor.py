@@ -29,7 +29,7 @@ class _Answerer(asyncio.Protocol):
         self._transport.write(_ANSWER.pack(origin_ns, receive_ns, time.time_ns()))
 
 
-class _Asker(asyncio.Protocol):
+class _Inlet(asyncio.Protocol):
     def __init__(self, log: Log) -> None:
         self._log = log
 
@@ -50,7 +50,7 @@ async def ask(port: int, rate_hz: float, place: float, seconds: float, results: 
     interval_ns = round(1e9 / rate_hz)
     end_ns = raw_ns() + round(seconds * 1e9)
     with Log(results) as log:
-        transport, _ = await asyncio.get_running_loop().create_connection(lambda: _Asker(log), LOOPBACK, port)
+        transport, _ = await asyncio.get_running_loop().create_connection(lambda: _Inlet(log), LOOPBACK, port)
         while (now_ns := raw_ns()) < end_ns:
             due_ns = (now_ns // interval_ns + 1) * interval_ns + round(place * interval_ns)
             await asyncio.sleep((due_ns - now_ns) / 1e9)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.peers.estimates import Window
-    from bench.peers.setup import Arena
+    from bench.peers.setup import Setup
 
 OURS, PAHO, FLOOR = "ours", "paho", "asyncio, no MQTT"
 _WARM_UP_S = 4.0
@@ -39,14 +39,14 @@ class Floor(Filed):
     def __init__(self) -> None:
         super().__init__("floor")
 
-    def serve(self, arena: Arena) -> None:
+    def serve(self, setup: Setup) -> None:
         self._port = free_port()
-        self.answering = [arena.programs.python("floor-answer", "bench.cost.floor", "answer", self._port)]
-        arena.expect(self._port, "the floor")
+        self.answering = [setup.programs.python("floor-answer", "bench.cost.floor", "answer", self._port)]
+        setup.expect(self._port, "the floor")
 
-    def begin(self, arena: Arena) -> None:
-        ask = ("ask", self._port, RATE_HZ, 0.5, arena.seconds, self._results(arena))
-        self.asking = [arena.programs.python("floor-ask", "bench.cost.floor", *ask)]
+    def begin(self, setup: Setup) -> None:
+        ask = ("ask", self._port, RATE_HZ, 0.5, setup.seconds, self._results(setup))
+        self.asking = [setup.programs.python("floor-ask", "bench.cost.floor", *ask)]
 
     def outcome(self, windows: Sequence[Window]) -> Outcome:
         singles = self._singles(windows)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.cost.fleet import answered, new_counter
 from bench.peers.conditions import CONDITIONS
 from bench.peers.processes import Programs
-from bench.peers.setup import Arena
+from bench.peers.setup import Setup
 
 if TYPE_CHECKING:
     from bench.peers.processes import Program
@@ -53,17 +53,17 @@ class Load(NamedTuple):
 def load(size: Size, seconds: float, warm_up_s: float = 0.0) -> Load:
     """Start broker, fleet and topside; measure for so long, `warm_up_s` after the first bursts."""
     with tempfile.TemporaryDirectory(prefix="bench-cost-") as made, Programs(Path(made)) as programs:
-        arena = Arena(programs, CONDITIONS["idle"], seconds, seed=0)
-        port = arena.mosquitto_port
-        arena.open_links()
-        counter = new_counter(arena.folder / "answered")
+        setup = Setup(programs, CONDITIONS["idle"], seconds, seed=0)
+        port = setup.mosquitto_port
+        setup.open_links()
+        counter = new_counter(setup.folder / "answered")
         fleet = programs.python("fleet", "bench.cost.fleet", port, size.vehicles, counter)
         options = ("--broker", f"mqtt://127.0.0.1:{port}", "--rate", size.rate_hz, "--burst", _FEWEST_BURST)
         topside = programs.python("topside", "tidesync", "-q", "topside", *options)
         _wait_until_steady(counter, size)
         time.sleep(warm_up_s)
-        measured = _measured((topside, arena.broker, fleet), counter, size, seconds)
-        arena.check()
+        measured = _measured((topside, setup.broker, fleet), counter, size, seconds)
+        setup.check()
         return measured
 
 

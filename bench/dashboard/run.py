@@ -17,7 +17,7 @@ from bench.dashboard.document import Figures, Sample, document, verdicts
 from bench.peers.conditions import CONDITIONS
 from bench.peers.processes import Programs, free_port, wait_until_listening
 from bench.peers.run import machine
-from bench.peers.setup import Arena
+from bench.peers.setup import Setup
 from bench.tables import tell
 
 if TYPE_CHECKING:
@@ -57,16 +57,16 @@ def main(*, quick: bool, vehicles: int, rate: float, markdown: Path | None, json
 def measure(plan: Plan) -> Figures:
     """Start everything, let it warm up, then look every ten seconds."""
     with tempfile.TemporaryDirectory(prefix="bench-dashboard-") as made, Programs(Path(made)) as programs:
-        arena = Arena(programs, CONDITIONS["idle"], plan.seconds, seed=0)
-        broker, port = arena.mosquitto_port, free_port()
-        arena.open_links()
+        setup = Setup(programs, CONDITIONS["idle"], plan.seconds, seed=0)
+        broker, port = setup.mosquitto_port, free_port()
+        setup.open_links()
         options = ("--broker", f"mqtt://127.0.0.1:{broker}", "--port", port)
         server = programs.python("dashboard", "tidesync", "-q", "dashboard", *options)
         programs.python("chatter", "bench.dashboard.chatter", broker, plan.vehicles, plan.rate_hz)
         wait_until_listening(port, "dashboard")
         with chromium() as browser:
             samples = _samples(browser, server, f"http://127.0.0.1:{port}/", plan)
-        arena.check()
+        setup.check()
     return Figures(machine(), *plan, samples, verdicts(samples))
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.footprint.disk import install
-from bench.footprint.process import RATE_HZ, Asker, Footprint, run
+from bench.footprint.process import RATE_HZ, Footprint, Requester, run
 from bench.tables import markdown_table, number, plain, tell
 from broker.embedded import free_port
 from runtime.version import VERSION
@@ -117,11 +117,11 @@ def main(rounds: int, seconds: float, markdown: Path | None, json_path: Path | N
     """Measure, print, write."""
     runs: dict[str, list[Footprint]] = {}
     with _mosquitto() as port:
-        asker = Asker(port)
+        requester = Requester(port)
         for _ in range(rounds):
             for name, command in _commands(port).items():
-                runs.setdefault(name, []).append(run(command, asker, seconds))
-        asker.stop()
+                runs.setdefault(name, []).append(run(command, requester, seconds))
+        requester.stop()
     found = {name: _medians(several) for name, several in runs.items()}
     disk = install()
     how: dict[str, object] = {

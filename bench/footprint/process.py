@@ -35,7 +35,7 @@ class Footprint(NamedTuple):
     pings: int
 
 
-class Asker:
+class Requester:
     """Asks like topside does, but only counts the answers."""
 
     def __init__(self, port: int) -> None:
@@ -74,22 +74,22 @@ class Asker:
             self.pongs += 1
 
 
-def run(command: Sequence[str], asker: Asker, seconds: float) -> Footprint:
+def run(command: Sequence[str], requester: Requester, seconds: float) -> Footprint:
     """Start `command`, measure it idle and asked, end it."""
-    asker.forget()
+    requester.forget()
     begun = time.monotonic()
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
-            while asker.status.get(timeout=_TIMEOUT_S) != "online":
+            while requester.status.get(timeout=_TIMEOUT_S) != "online":
                 pass
             online_s = time.monotonic() - begun
             time.sleep(_SETTLE_S)
             idle = _cpu_share(process.pid, lambda: time.sleep(seconds))
             memory_mb = _memory_mb(process.pid)
-            asker.pongs = 0
-            busy = _cpu_share(process.pid, lambda: asker.ping(seconds))
+            requester.pongs = 0
+            busy = _cpu_share(process.pid, lambda: requester.ping(seconds))
             time.sleep(0.2)
-            pings = asker.pongs
+            pings = requester.pongs
             ping_us = (busy - idle) * 1e6 / (pings / seconds) if pings else float("nan")
         finally:
             process.terminate()

@@ -1,4 +1,4 @@
-"""What chance alone does to a figure: bootstrap intervals, and whether two figures can be told apart."""
+"""What chance alone does to a figure: bootstrap intervals, and whether two figures can be distinguished."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def difference(one: Figure, other: Figure) -> Between:
     return Between(apart - below, apart + above)
 
 
-def alike(one: Figure, other: Figure) -> bool:
+def indistinguishable(one: Figure, other: Figure) -> bool:
     """Whether chance alone can have put them apart; a figure without an interval is taken as certain."""
     certain = [
         figure if not isnan(figure.between.low) else Figure(figure.value, Between(figure.value, figure.value))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.peers.estimates import Estimate, Window
 from bench.peers.ours import BATCH_S
 from bench.peers.processes import Programs
-from bench.peers.setup import Arena, lsl_environment
+from bench.peers.setup import Setup, lsl_environment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -71,13 +71,13 @@ def play(condition: Condition, contestants: Mapping[str, Contestant], plan: Plan
         folder = Path(made)
         seconds = plan.measured_s + plan.warm_up_s + _SETTLE_S
         with Programs(folder, lsl_environment(folder)) as programs:
-            arena = Arena(programs, condition, seconds, plan.seed)
-            _bring_up(arena, contestants.values())
+            setup = Setup(programs, condition, seconds, plan.seed)
+            _bring_up(setup, contestants.values())
             time.sleep(plan.warm_up_s)
             before = {name: _used(contestant) for name, contestant in contestants.items()}
             windows = _measure(contestants.values(), plan)
             after = {name: _used(contestant) for name, contestant in contestants.items()}
-            arena.check()
+            setup.check()
             time.sleep(BATCH_S)
         return {
             name: _played(contestant.outcome(windows), before[name], after[name])
@@ -85,16 +85,16 @@ def play(condition: Condition, contestants: Mapping[str, Contestant], plan: Plan
         }
 
 
-def _bring_up(arena: Arena, contestants: Collection[Contestant]) -> None:
+def _bring_up(setup: Setup, contestants: Collection[Contestant]) -> None:
     for contestant in contestants:
-        contestant.serve(arena)
-    arena.open_links()
+        contestant.serve(setup)
+    setup.open_links()
     for contestant in contestants:
-        contestant.begin(arena)
+        contestant.begin(setup)
     for contestant in contestants:
-        contestant.ready(arena)
-    arena.start_hogs()
-    arena.check()
+        contestant.ready(setup)
+    setup.start_hogs()
+    setup.check()
 
 
 def _measure(contestants: Collection[Contestant], plan: Plan) -> list[Window]:

@@ -1,4 +1,4 @@
-"""What a contestant is: two sides on an arena, and the estimates that its rows of the table are made of."""
+"""What a contestant is: two sides on an setup, and the estimates that its rows of the table are made of."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bench.peers.estimates import Estimate, Window
     from bench.peers.exchanges import Stamps
     from bench.peers.processes import Program
-    from bench.peers.setup import Arena
+    from bench.peers.setup import Setup
 
 
 class Outcome(NamedTuple):
@@ -36,14 +36,14 @@ class Contestant(ABC):
         return None
 
     @abstractmethod
-    def serve(self, arena: Arena) -> None:
-        """Start what listens, and ask the arena for links to it."""
+    def serve(self, setup: Setup) -> None:
+        """Start what listens, and ask the setup for links to it."""
 
     @abstractmethod
-    def begin(self, arena: Arena) -> None:
+    def begin(self, setup: Setup) -> None:
         """The links are open: start what connects."""
 
-    def ready(self, arena: Arena) -> None:  # noqa: B027 - most need not wait
+    def ready(self, setup: Setup) -> None:  # noqa: B027 - most need not wait
         """Return once exchanges may be expected."""
 
     def window_ended(self, at_ns: int) -> None:  # noqa: B027 - most leave their results in a file

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from bench.peers.setup import Arena
+    from bench.peers.setup import Setup
 
 RATE_HZ = 10.0
 HANDSHAKE_HZ = 1.0
@@ -33,11 +33,11 @@ class Filed(Contestant):
         super().__init__()
         self._name = name
 
-    def _results(self, arena: Arena) -> Path:
-        self._file = arena.folder / f"{self._name}.txt"
+    def _results(self, setup: Setup) -> Path:
+        self._file = setup.folder / f"{self._name}.txt"
         return self._file
 
-    def ready(self, arena: Arena) -> None:  # noqa: ARG002 - its file tells
+    def ready(self, setup: Setup) -> None:  # noqa: ARG002 - its file tells
         wait_until(self._file.exists, f"the first exchange of {self._name}")
 
     def _singles(self, windows: Sequence[Window]) -> Sequence[exchanges.Stamps]:
@@ -58,19 +58,19 @@ class PlainPaho(Filed):
             return "mosquitto is not installed"
         return None
 
-    def serve(self, arena: Arena) -> None:
+    def serve(self, setup: Setup) -> None:
         if self._broker == "mosquitto":
-            self._port = arena.mosquitto_port
+            self._port = setup.mosquitto_port
         else:
             self._port = free_port()
             command = [sys.executable, "-m", "tidesync", "-q", "broker", "--port", str(self._port)]
-            arena.programs.start("amqtt", command)
-            arena.expect(self._port, "amqtt")
-        self._far_port = arena.link("tcp", self._port, answerer_connects=True)
+            setup.programs.start("amqtt", command)
+            setup.expect(self._port, "amqtt")
+        self._far_port = setup.link("tcp", self._port, answerer_connects=True)
 
-    def begin(self, arena: Arena) -> None:
-        start, module = arena.programs.python, "bench.peers.plain_paho"
-        ask = ("ask", self._port, RATE_HZ, self._place, arena.seconds, self._results(arena))
+    def begin(self, setup: Setup) -> None:
+        start, module = setup.programs.python, "bench.peers.plain_paho"
+        ask = ("ask", self._port, RATE_HZ, self._place, setup.seconds, self._results(setup))
         self.answering = [start(f"{self._name}-answer", module, "answer", self._far_port)]
         self.asking = [start(f"{self._name}-ask", module, *ask)]
 
@@ -91,17 +91,17 @@ class Handshake(Filed):
         self._unit = unit
         self._place = place
 
-    def serve(self, arena: Arena) -> None:
+    def serve(self, setup: Setup) -> None:
         self._port = free_port()
-        program = arena.programs.python(f"{self._name}-answer", "bench.peers.handshake", "answer", self._port)
+        program = setup.programs.python(f"{self._name}-answer", "bench.peers.handshake", "answer", self._port)
         self.answering = [program]
-        arena.expect(self._port, self._name)
-        self._near_port = arena.link("tcp", self._port)
+        setup.expect(self._port, self._name)
+        self._near_port = setup.link("tcp", self._port)
 
-    def begin(self, arena: Arena) -> None:
-        ask = ("ask", self._near_port, self._unit, HANDSHAKE_HZ, self._place, arena.seconds)
+    def begin(self, setup: Setup) -> None:
+        ask = ("ask", self._near_port, self._unit, HANDSHAKE_HZ, self._place, setup.seconds)
         self.asking = [
-            arena.programs.python(f"{self._name}-ask", "bench.peers.handshake", *ask, self._results(arena))
+            setup.programs.python(f"{self._name}-ask", "bench.peers.handshake", *ask, self._results(setup))
         ]
 
     def outcome(self, windows: Sequence[Window]) -> Outcome:
@@ -125,18 +125,18 @@ class Lsl(Contestant):
     def missing(self) -> str | None:
         return None if importlib.util.find_spec("pylsl") else "pylsl is not installed"
 
-    def serve(self, arena: Arena) -> None:
-        self._description = arena.folder / "outlet.xml"
-        self.answering = [arena.programs.python("lsl-answer", "bench.peers.lsl", "answer", self._description)]
+    def serve(self, setup: Setup) -> None:
+        self._description = setup.folder / "outlet.xml"
+        self.answering = [setup.programs.python("lsl-answer", "bench.peers.lsl", "answer", self._description)]
         wait_until(self._description.exists, "LSL's outlet")
-        self._port = arena.link("udp", lsl.service_port(self._description))
+        self._port = setup.link("udp", lsl.service_port(self._description))
 
-    def begin(self, arena: Arena) -> None:
-        self._file = arena.folder / "lsl.txt"
-        ask = ("ask", self._description, self._port, LSL_HZ, arena.seconds, self._file)
-        self.asking = [arena.programs.python("lsl-ask", "bench.peers.lsl", *ask)]
+    def begin(self, setup: Setup) -> None:
+        self._file = setup.folder / "lsl.txt"
+        ask = ("ask", self._description, self._port, LSL_HZ, setup.seconds, self._file)
+        self.asking = [setup.programs.python("lsl-ask", "bench.peers.lsl", *ask)]
 
-    def ready(self, arena: Arena) -> None:  # noqa: ARG002 - its file tells
+    def ready(self, setup: Setup) -> None:  # noqa: ARG002 - its file tells
         wait_until(self._file.exists, "LSL's first correction")
 
     def outcome(self, windows: Sequence[Window]) -> Outcome:
@@ -163,15 +163,15 @@ class Ntplib(Filed):
             return "ntplib is not installed"
         return chrony.missing()
 
-    def serve(self, arena: Arena) -> None:
+    def serve(self, setup: Setup) -> None:
         port = free_udp_port()
-        command = chrony.server_command(arena.folder / "chrony-for-ntplib", port)
-        self.answering = [arena.programs.start("chronyd-for-ntplib", command)]
-        self._port = arena.link("udp", port)
+        command = chrony.server_command(setup.folder / "chrony-for-ntplib", port)
+        self.answering = [setup.programs.start("chronyd-for-ntplib", command)]
+        self._port = setup.link("udp", port)
 
-    def begin(self, arena: Arena) -> None:
-        ask = (self._port, RATE_HZ, self._place, arena.seconds, self._results(arena))
-        self.asking = [arena.programs.python("ntplib", "bench.peers.ntp_client", *ask)]
+    def begin(self, setup: Setup) -> None:
+        ask = (self._port, RATE_HZ, self._place, setup.seconds, self._results(setup))
+        self.asking = [setup.programs.python("ntplib", "bench.peers.ntp_client", *ask)]
 
     def outcome(self, windows: Sequence[Window]) -> Outcome:
         singles = self._singles(windows)
@@ -189,15 +189,15 @@ class Chrony(Contestant):
     def missing(self) -> str | None:
         return chrony.missing()
 
-    def serve(self, arena: Arena) -> None:
-        self._folder = arena.folder / "chrony"
+    def serve(self, setup: Setup) -> None:
+        self._folder = setup.folder / "chrony"
         port = free_udp_port()
-        self.answering = [arena.programs.start("chronyd", chrony.server_command(self._folder, port))]
-        self._port = arena.link("udp", port)
+        self.answering = [setup.programs.start("chronyd", chrony.server_command(self._folder, port))]
+        self._port = setup.link("udp", port)
 
-    def begin(self, arena: Arena) -> None:
+    def begin(self, setup: Setup) -> None:
         command = chrony.client_command(self._folder, self._port, free_udp_port())
-        self.asking = [arena.programs.start("chronyd-client", command)]
+        self.asking = [setup.programs.start("chronyd-client", command)]
 
     def window_ended(self, at_ns: int) -> None:
         self._readings.append(chrony.ask(self._folder, at_ns))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bench.peers.chance import Figure
 from bench.peers.conditions import CONDITIONS
-from bench.peers.expected import expected_table, told
+from bench.peers.expected import expected_table, with_interval
 from bench.tables import markdown_table, number, share
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ _INTRODUCTION = """# The measurement against its peers
 Made by `make bench-peers` on {machine}
 ({versions}).
 
-All run at the same time on the same machine, taking turns within each tenth of a second, so that all see the
+All run at the same time on the same machine, interleaved within each tenth of a second, so that all see the
 same scheduler and the same disturbances. Both sides of each read one clock: the true offset is 0, and an
 estimate is its own error. {estimates} estimates a condition, each over {seconds:g} s.
 
 - **ours**: `tidesync pi` and `tidesync topside` through mosquitto, 10 exchanges a second; each estimate made
-  anew from its own {seconds:g} s, as it is known at their end. **ours, afterwards**: the same exchanges as
+  from the exchanges of its own {seconds:g} s, as it is known at their end. **ours, afterwards**: the same as
   `tidesync estimate` has them, at the instant in the {seconds:g} s where it is surest (least delay, too, is
   dated by its one exchange). **ours, live** is what topside publishes: it remembers all since its start.
 - **handshake**: the original's single GET of `/api/sync/time`, in whole ms; and with ns on both sides.
@@ -89,11 +89,11 @@ def document(figures: Figures) -> str:
     )
     parts = [introduction]
     if figures.absent:
-        told = "; ".join(f"{name}: {why}" for name, why in figures.absent.items())
-        parts.append(f"Absent from this run: {told}.\n")
+        listed = "; ".join(f"{name}: {why}" for name, why in figures.absent.items())
+        parts.append(f"Absent from this run: {listed}.\n")
     if figures.stamps:
-        told = "; ".join(f"{condition}: {kinds}" for condition, kinds in figures.stamps.items())
-        parts.append(f"The vehicle's receive and transmit stamps in ours: {told}.\n")
+        listed = "; ".join(f"{condition}: {kinds}" for condition, kinds in figures.stamps.items())
+        parts.append(f"The vehicle's receive and transmit stamps in ours: {listed}.\n")
     parts += ["## Median error ± stated error, us\n", summary_table(figures.scores) + "\n"]
     if figures.verdicts:
         parts += ["## What it must show\n", verdict_table(figures.verdicts) + "\n", _ON_CHANCE]
@@ -133,7 +133,7 @@ def score_table(rows: Sequence[Score]) -> str:
     body = [
         [
             row.row,
-            *map(told, (row.error, row.p95)),
+            *map(with_interval, (row.error, row.p95)),
             number(row.stated_us),
             share(row.covered),
             *map(number, (row.delay_us, row.exchanges, row.estimates)),
@@ -153,7 +153,7 @@ def single_table(singles: Mapping[str, Mapping[str, Single]]) -> str:
             condition,
             str(row.exchanges),
             *map(number, (row.delay_us, row.error_us)),
-            told(row.error_p99),
+            with_interval(row.error_p99),
         ]
         for condition, rows in singles.items()
         for name, row in rows.items()
@@ -165,8 +165,8 @@ def verdict_table(verdicts: Sequence[Verdict]) -> str:
     body = [
         [
             v.promise,
-            told(Figure(v.measured, v.measured_between)),
-            told(Figure(v.limit, v.limit_between)),
+            with_interval(Figure(v.measured, v.measured_between)),
+            with_interval(Figure(v.limit, v.limit_between)),
             ("pass" if v.kept else "FAIL") + (", within noise" if v.within_noise else ""),
         ]
         for v in verdicts

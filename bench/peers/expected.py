@@ -16,7 +16,7 @@ from bench.peers.conditions import CONDITIONS
 from bench.peers.estimates import ESTIMATORS, Estimate, least_delay_of
 from bench.peers.exchanges import Stamps
 from bench.peers.laws import Law
-from bench.peers.ours import afterwards, anew
+from bench.peers.ours import afterwards, from_window
 from bench.tables import markdown_table, number
 from schemas.exchange import Exchange
 
@@ -73,13 +73,13 @@ def expected(out: Law, back: Law, estimates: int = ESTIMATES, live_runs: int = L
     found["chrony (a model of it)"] = [_chrony(out, back, rng) for _ in range(estimates)]
     if live_runs:
         live = (_exchanges(out, back, LIVE_S, RATE_HZ, rng) for _ in range(live_runs))
-        found["ours, live"] = [anew(exchanges, pi_clock_free=True) for exchanges in live]
+        found["ours, live"] = [from_window(exchanges, pi_clock_free=True) for exchanges in live]
     return [_row(name, of) for name, of in found.items()]
 
 
 def _of_one_window(out: Law, back: Law, rng: random.Random) -> Iterator[tuple[str, Estimate]]:
     exchanges = _exchanges(out, back, SECONDS, RATE_HZ, rng)
-    yield "ours", anew(exchanges, pi_clock_free=True)
+    yield "ours", from_window(exchanges, pi_clock_free=True)
     yield "ours, afterwards", afterwards(exchanges)
     stamps = [Stamps(e.origin_ns, e.receive_ns, e.transmit_ns, e.destination_ns) for e in exchanges]
     yield from ((name, estimate(stamps)) for name, estimate in ESTIMATORS.items())
@@ -135,12 +135,13 @@ def _figure(values: Sequence[float], statistic: Callable[..., np.ndarray]) -> Fi
 def expected_table(rows: Sequence[Expected]) -> str:
     head = ["", "median error", "p95", "stated", "runs"]
     body = [
-        [row.row, *map(told, (row.error, row.p95)), number(row.stated.value), str(row.runs)] for row in rows
+        [row.row, *map(with_interval, (row.error, row.p95)), number(row.stated.value), str(row.runs)]
+        for row in rows
     ]
     return markdown_table(head, body)
 
 
-def told(figure: Figure) -> str:
+def with_interval(figure: Figure) -> str:
     """The figure and its interval."""
     low, high = map(number, figure.between)
     return f"{number(figure.value)} [{low}–{high}]" if low != "–" else number(figure.value)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.peers.exchanges import Log, Stamps
-from bench.peers.interleaving import turns
+from bench.peers.interleaving import slots
 from bench.peers.processes import LOOPBACK, exit_on_terminate
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def main() -> None:
         answer(int(port))
     else:
         unit, rate_hz, place, seconds, results = rest
-        ask(int(port), unit, turns(float(rate_hz), float(place), float(seconds)), Path(results))
+        ask(int(port), unit, slots(float(rate_hz), float(place), float(seconds)), Path(results))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whose turn it is: asking processes stand on one grid of the machine's RAW clock, each at its place."""
+"""Time slots: requesting processes share one grid of the machine's RAW clock, each at its own phase."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def raw_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
 
 
-def turns(rate_hz: float, place: float, seconds: float) -> Iterator[int]:
-    """Wait for each turn of `rate_hz`, `place` (0 to 1) into the interval; ends after `seconds`."""
+def slots(rate_hz: float, place: float, seconds: float) -> Iterator[int]:
+    """Wait for each slot of `rate_hz`, `place` (0 to 1) into the interval; ends after `seconds`."""
     interval_ns = round(1e9 / rate_hz)
     phase_ns = round(place * interval_ns)
     end_ns = raw_ns() + round(seconds * 1e9)

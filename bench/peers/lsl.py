@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.peers.interleaving import turns
+from bench.peers.interleaving import slots
 from bench.peers.processes import LOOPBACK, exit_on_terminate
 
 _TIMEOUT_S = 5.0
@@ -70,7 +70,7 @@ def _redirected(xml: str, port: int) -> bytes:
     return re.sub(r"<v4service_port>\d+<", f"<v4service_port>{port}<", xml).encode()
 
 
-class _Asker:
+class _Inlet:
     """liblsl's time_correction_ex, which pylsl leaves out: it alone tells the uncertainty."""
 
     def __init__(self, description: Path, port: int) -> None:
@@ -102,11 +102,11 @@ class _Asker:
 
 def ask(description: Path, port: int, rate_hz: float, seconds: float, results: Path) -> None:
     """Read the correction that stands, in turn; leave what was read in `results`."""
-    asker = _Asker(description, port)
+    requester = _Inlet(description, port)
     done: list[Correction] = []
     try:
-        for _ in turns(rate_hz, 0.99, seconds):
-            correction = asker.ask()
+        for _ in slots(rate_hz, 0.99, seconds):
+            correction = requester.ask()
             if correction:
                 done.append(correction)
                 results.touch()

@@ -9,7 +9,7 @@ from pathlib import Path
 import ntplib
 
 from bench.peers.exchanges import Log, Stamps
-from bench.peers.interleaving import turns
+from bench.peers.interleaving import slots
 from bench.peers.processes import LOOPBACK, exit_on_terminate
 
 _TIMEOUT_S = 1.0
@@ -19,10 +19,10 @@ def ask(port: int, rate_hz: float, place: float, seconds: float, results: Path) 
     """Its stamps are floats of seconds since 1900: half a microsecond is the finest that they tell."""
     client = ntplib.NTPClient()
     with Log(results) as log:
-        for _ in turns(rate_hz, place, seconds):
+        for _ in slots(rate_hz, place, seconds):
             with suppress(ntplib.NTPException):  # no answer in time
-                told = client.request(LOOPBACK, version=4, port=port, timeout=_TIMEOUT_S)
-                stamps = (told.orig_time, told.recv_time, told.tx_time, told.dest_time)
+                reply = client.request(LOOPBACK, version=4, port=port, timeout=_TIMEOUT_S)
+                stamps = (reply.orig_time, reply.recv_time, reply.tx_time, reply.dest_time)
                 log.add(Stamps(*(round(stamp * 1e9) for stamp in stamps)))
 
 

@@ -1,6 +1,6 @@
 """Ours: the real agents as processes of their own, `tidesync pi` and `tidesync topside`, through mosquitto.
 
-Three rows. Two make each estimate anew from the exchanges of its own ten seconds, as the peers' are made: as
+Three rows. Two make each estimate from the exchanges of its own ten seconds, as the peers' are made: as
 it is known at their end, and as `tidesync estimate` has it afterwards, at the instant in them where it is
 surest. The third is what topside publishes, which remembers all since it started, as chrony does.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
 
     from bench.peers.estimates import Window
-    from bench.peers.setup import Arena
+    from bench.peers.setup import Setup
     from schemas.exchange import Exchange
 
 RATE_HZ = 10.0
@@ -65,7 +65,7 @@ class Listener:
         self._client.loop_stop()
 
 
-def anew(exchanges: Sequence[Exchange], *, pi_clock_free: bool) -> Estimate:
+def from_window(exchanges: Sequence[Exchange], *, pi_clock_free: bool) -> Estimate:
     """What the online estimator knows at the end, given nothing but these."""
     estimator = OffsetEstimator()
     estimator.pi_clock_free = pi_clock_free
@@ -98,14 +98,14 @@ class Ours(Contestant):
     def missing(self) -> str | None:
         return None if installed("mosquitto") else "mosquitto is not installed"
 
-    def serve(self, arena: Arena) -> None:
-        self._broker = arena.mosquitto_port
-        self._pi_port = arena.link("tcp", self._broker, answerer_connects=True)
+    def serve(self, setup: Setup) -> None:
+        self._broker = setup.mosquitto_port
+        self._pi_port = setup.link("tcp", self._broker, answerer_connects=True)
 
-    def begin(self, arena: Arena) -> None:
+    def begin(self, setup: Setup) -> None:
         self._listener = Listener(self._broker)
         name = name_at(0.0, RATE_HZ)
-        start = arena.programs.python
+        start = setup.programs.python
         pi_url, topside_url = (f"mqtt://127.0.0.1:{port}" for port in (self._pi_port, self._broker))
         self.answering = [
             start("pi", "tidesync", "-q", "pi", "--broker", pi_url, "--vehicle", name, "--no-http")
@@ -114,7 +114,7 @@ class Ours(Contestant):
             start("topside", "tidesync", "-q", "topside", "--broker", topside_url, "--rate", RATE_HZ)
         ]
 
-    def ready(self, arena: Arena) -> None:  # noqa: ARG002 - the listener has all it needs
+    def ready(self, setup: Setup) -> None:  # noqa: ARG002 - the listener has all it needs
         wait_until(lambda: bool(self._listener.exchanges), "ours: the first exchanges")
 
     def outcome(self, windows: Sequence[Window]) -> Outcome:
@@ -122,7 +122,7 @@ class Ours(Contestant):
         exchanges = sorted(self._listener.exchanges, key=lambda e: e.destination_ns)
         parts = [[e for e in exchanges if begin <= e.destination_ns < end] for begin, end in windows]
         free = not self._listener.clock_synchronized
-        then = [anew(part, pi_clock_free=free) for part in parts if part]
+        then = [from_window(part, pi_clock_free=free) for part in parts if part]
         live = [estimate for window in windows for estimate in self._published(window)]
         singles = [
             Stamps(e.origin_ns, e.receive_ns, e.transmit_ns, e.destination_ns) for part in parts for e in part

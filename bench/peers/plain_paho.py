@@ -17,7 +17,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.peers.exchanges import Log, Stamps
-from bench.peers.interleaving import turns
+from bench.peers.interleaving import slots
 from bench.peers.processes import LOOPBACK, exit_on_terminate
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def ask(port: int, rate_hz: float, place: float, seconds: float, results: Path) 
         client = connected_client(port)
         client.on_message = on_message
         subscribe(client, PONG)
-        for _ in turns(rate_hz, place, seconds):
+        for _ in slots(rate_hz, place, seconds):
             client.publish(PING, _QUESTION.pack(time.time_ns()))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 65536
 _MOST_CLIENTS = 64
-"""UDP clients told apart; one that was silent longest gives its place."""
+"""UDP clients kept; the one silent longest gives its place."""
 
 Kind = Literal["tcp", "udp"]
 

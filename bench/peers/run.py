@@ -72,7 +72,7 @@ def main(
 def make_figures(
     played: Mapping[str, Mapping[str, Played]], plan: Plan, absent: dict[str, str], *, simulate: bool
 ) -> Figures:
-    """From what was played to what is told; with `simulate` beside what delays alone let expect."""
+    """From what was played to what is reply; with `simulate` beside what delays alone let expect."""
     by_row = {
         condition: {score.row: score for name, one in everybody.items() for score in scores(name, one)}
         for condition, everybody in played.items()
@@ -118,6 +118,6 @@ def _versions() -> dict[str, str]:
     for program, option, word in (("mosquitto", "-h", 2), ("chronyd", "--version", 3)):
         path = installed(program)
         if path:
-            told = subprocess.run([path, option], capture_output=True, text=True, check=False).stdout.split()
-            found[program] = told[word] if len(told) > word else "?"
+            reply = subprocess.run([path, option], capture_output=True, text=True, check=False).stdout.split()
+            found[program] = reply[word] if len(reply) > word else "?"
     return found

@@ -1,4 +1,4 @@
-"""One condition's ground: its programs, its ports, its proxies; contestants meet on it."""
+"""What one condition runs on: programs, ports and proxies, shared by all contestants."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def lsl_environment(folder: Path) -> Mapping[str, str]:
     return {"LSLAPICFG": str(settings)}
 
 
-class Arena:
+class Setup:
     """Every program is started here, for at most `seconds`, and stopped with `programs`."""
 
     def __init__(self, programs: Programs, condition: Condition, seconds: float, seed: int) -> None:

@@ -88,7 +88,7 @@ def shaped(rank: int) -> Estimator:
     return lambda out, back: (end(out) - end(back)) / 2
 
 
-def alike(out: Floats, back: Floats) -> Floats:
+def symmetric(out: Floats, back: Floats) -> Floats:
     """What topside_agent uses."""
     rows = zip(np.sort(out, axis=1).tolist(), np.sort(back, axis=1).tolist(), strict=True)
     return np.array([middle(*row) for row in rows])
@@ -101,7 +101,7 @@ def _order(delays: Floats, rank: int) -> Floats:
 
 TRIED: dict[str, Estimator] = {
     "shortest each way": shortest,
-    "**alike (in use)**": alike,
+    "**symmetric (in use)**": symmetric,
     "least delay": least_delay,
     "5 % quantiles": quantile(0.05),
     "10 % quantiles": quantile(0.1),

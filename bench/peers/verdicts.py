@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.peers.chance import NOT_KNOWN, Between, Figure, alike, ratio
+from bench.peers.chance import NOT_KNOWN, Between, Figure, indistinguishable, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
     @property
     def within_noise(self) -> bool:
         """Whether another run of this length may well come to the other verdict."""
-        return alike(
+        return indistinguishable(
             Figure(self.measured, self.measured_between),
             Figure(self.limit, self.limit_between),
         )

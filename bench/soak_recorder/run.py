@@ -11,7 +11,7 @@ from bench.soak_recorder.mosquitto import Mosquitto
 from bench.soak_recorder.plan import AGAIN_AT, BROKER_AT, REBOOT_AT, Plan
 from bench.soak_recorder.recorder import RecorderProcess
 from bench.soak_recorder.setup import Simulation
-from bench.soak_recorder.verdict import Verdict, judge_events, judge_exchanges, judge_metadata
+from bench.soak_recorder.verdict import Verdict, check_exchanges, judge_events, judge_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ class Soak:
         verdict.note("seconds", self._plan.seconds)
         verdict.note("kills", self._recorder.kills, wanted=self._plan.kills + 1)  # and one with the broker
         judge_metadata(verdict, self._watch)
-        judge_exchanges(verdict, self._recorder.folder, self._sea, window_ns)
+        check_exchanges(verdict, self._recorder.folder, self._sea, window_ns)
         judge_events(verdict, self._recorder.folder)
         verdict.note("faults in the recorder's log", self._recorder.log.count("Traceback"), wanted=0)
         return verdict

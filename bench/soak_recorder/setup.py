@@ -1,4 +1,4 @@
-"""Two vehicles with known clocks, the topside that measures them, and an ear that hears all it publishes."""
+"""Two vehicles with known clocks, the topside that measures them, and a recorder of all it publishes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Recorder:
         self.heard: dict[tuple[str, int, int], Exchange] = {}
         self._filter = topics.subscription(ROOT, topics.EXCHANGE)
         self.connection = Connection(
-            ConnectionSettings(broker=url), self, clock, name="soak-ear", persistent=True
+            ConnectionSettings(broker=url), self, clock, name="soak-recorder", persistent=True
         )
 
     def connected(self) -> None:
@@ -59,7 +59,7 @@ class Simulation:
         self.clock = SystemClock()
         self.truth: dict[str, SimulatedClock] = {}
         """Every clock that a vehicle had, by boot id."""
-        self.ear = Recorder(url, self.clock)
+        self.recorder = Recorder(url, self.clock)
         self._url = url
         measured = TopsideSettings(
             broker=url,
@@ -73,9 +73,9 @@ class Simulation:
         self._plan = plan
 
     def start(self) -> None:
-        self.ear.connection.start()
+        self.recorder.connection.start()
         self._topside.start()
-        if not self.ear.connection.wait_until_up(10):
+        if not self.recorder.connection.wait_until_up(10):
             raise TimeoutError("no connection to the broker")
         self._boot(REBOOTED, offset_ns=42 * S, drift_ppm=-35.0)
 
@@ -95,19 +95,19 @@ class Simulation:
         for vehicle in VEHICLES:
             command = ResendCommand(request_id=vehicle, vehicle=vehicle, from_seq=0, to_seq=_FOREVER)
             outgoing = Outgoing(topic, command.encode())
-            self.ear.connection.post(partial(self.ear.connection.publish, outgoing))
+            self.recorder.connection.post(partial(self.recorder.connection.publish, outgoing))
 
     def stop(self) -> None:
         for vehicle in self._vehicles.values():
             vehicle.stop()
         self._topside.stop()
-        self.ear.connection.stop()
+        self.recorder.connection.stop()
 
     def finished(self) -> Iterator[Exchange]:
         """Every exchange that topside has finished, from its own memory; to be called after `stop`."""
-        for measurement in self._topside._roster:  # noqa: SLF001 - its own count, not ours
-            for payload in measurement.backlog.again(0, _FOREVER):
-                yield from ExchangeBatch.decode(payload).exchanges
+        for measurement in self._topside._vehicles:  # noqa: SLF001 - its own count, not ours
+            for batch in measurement.resend(0, _FOREVER):
+                yield from ExchangeBatch.decode(batch.payload).exchanges
 
     def _boot(self, vehicle: str, *, offset_ns: int, drift_ppm: float, steps: tuple[Step, ...] = ()) -> None:
         clock = SimulatedClock(self.clock, offset_ns=offset_ns, drift_ppm=drift_ppm, steps=steps)

@@ -35,14 +35,16 @@ class Verdict:
             self.failures.append(f"{name}: {value}, fewer than {at_least}")
 
 
-def judge_exchanges(verdict: Verdict, folder: Path, sea: Simulation, window_ns: tuple[int, int]) -> None:
-    """The journal against topside's own memory and what the ear heard; each line against the truth.
+def check_exchanges(
+    verdict: Verdict, folder: Path, simulation: Simulation, window_ns: tuple[int, int]
+) -> None:
+    """The journal against topside's own memory and what the recorder heard; each line against the truth.
 
     `window_ns`: topside's realtime from the answer to `start` to the sending of `stop`.
     """
     journal = read_journal((folder / "time_sync" / "exchanges.jsonl").read_bytes().split(b"\n"))
     recorded = journal.exchanges
-    finished = {identity(exchange): exchange for exchange in sea.finished()}
+    finished = {identity(exchange): exchange for exchange in simulation.finished()}
     there = {identity(exchange): exchange for exchange in recorded}
     for vehicle in VEHICLES:
         seqs = sorted(exchange.seq for exchange in finished.values() if exchange.vehicle == vehicle)
@@ -50,17 +52,19 @@ def judge_exchanges(verdict: Verdict, folder: Path, sea: Simulation, window_ns: 
         if seqs != list(range(len(seqs))):
             verdict.failures.append(f"topside's memory of {vehicle} has holes of its own")
     verdict.note("finished within the session", _within(finished, window_ns), at_least=1)
-    verdict.note("heard by the ear within it", _within(sea.ear.heard, window_ns), at_least=1)
+    verdict.note("heard within it", _within(simulation.recorder.heard, window_ns), at_least=1)
     verdict.note("lines in exchanges.jsonl", len(recorded), at_least=1)
     verdict.note("lines that are no exchange", journal.malformed, wanted=0)
     verdict.note("missing of those finished", _missing(finished, there, window_ns), wanted=0)
-    verdict.note("missing of those heard", _missing(sea.ear.heard, there, window_ns), wanted=0)
+    verdict.note("missing of those heard", _missing(simulation.recorder.heard, there, window_ns), wanted=0)
     verdict.note("holes in what is recorded", _holes(recorded), wanted=0)
     verdict.note("recorded twice", len(recorded) - len(there), wanted=0)
     verdict.note(
         "other than topside's own", sum(finished.get(key) != one for key, one in there.items()), wanted=0
     )
-    verdict.note("bounds that miss the truth", sum(not is_true(one, sea.truth) for one in recorded), wanted=0)
+    verdict.note(
+        "bounds that miss the truth", sum(not is_true(one, simulation.truth) for one in recorded), wanted=0
+    )
 
 
 def judge_metadata(verdict: Verdict, watch: MetadataWatch) -> None:

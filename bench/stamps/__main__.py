@@ -1,4 +1,4 @@
-"""`python -m bench.stamps`: exchanges through mosquitto, the ways of stamping taking turns."""
+"""`python -m bench.stamps`: exchanges through mosquitto, the ways of stamping interleaved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.stamps.transmit import transmit_stamps
-from bench.stamps.ways import WAYS, Asker, Sample, answer_pings, ask, hog
+from bench.stamps.ways import WAYS, Requester, Sample, answer_pings, ask, hog
 from broker.embedded import free_port
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def main() -> None:
     arguments = _arguments()
     if arguments.transmit:
         for hogs in arguments.hogs:
-            _print_transmit(hogs, arguments.turns)
+            _print_transmit(hogs, arguments.exchanges)
         return
     if arguments.others_first:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
@@ -49,11 +49,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--hogs", type=int, nargs="+", default=[0, 2], help="busy processes, a condition each"
     )
-    parser.add_argument("--turns", type=int, default=400, help="exchanges of each way")
-    parser.add_argument("--interval-s", type=float, default=0.02, help="pause before each turn")
+    parser.add_argument("--exchanges", type=int, default=400, help="exchanges of each way")
+    parser.add_argument("--interval-s", type=float, default=0.02, help="pause before each exchange")
     parser.add_argument("--pairs", action="store_true", help="a second exchange right behind each")
     parser.add_argument(
-        "--others-first", action="store_true", help="broker and asker come before the hogs (SCHED_RR; root)"
+        "--others-first",
+        action="store_true",
+        help="broker and requester come before the hogs (SCHED_RR; root)",
     )
     parser.add_argument("--transmit", action="store_true", help="the kernel's transmit stamps instead")
     return parser.parse_args()
@@ -63,28 +65,28 @@ def measure(arguments: argparse.Namespace, url: str, hogs: int) -> dict[str, dic
     with ExitStack() as stack:
         for way in arguments.ways:
             stack.enter_context(background(answer_pings, url, way))
-        askers = {way: ask(url, way) for way in arguments.ways}
+        requesters = {way: ask(url, way) for way in arguments.ways}
         time.sleep(3)
         for _ in range(hogs):
             stack.enter_context(background(hog))
         time.sleep(1)
-        singles, seconds = turns(askers, arguments)
+        singles, seconds = slots(requesters, arguments)
     found = {way: summary(samples) for way, samples in singles.items()}
     if arguments.pairs:
         found |= {f"{way}, second of a pair": summary(samples) for way, samples in seconds.items()}
     return found
 
 
-def turns(
-    askers: dict[str, Asker], arguments: argparse.Namespace
+def slots(
+    requesters: dict[str, Requester], arguments: argparse.Namespace
 ) -> tuple[dict[str, list[Sample]], dict[str, list[Sample]]]:
-    firsts: dict[str, list[Sample]] = {way: [] for way in askers}
-    seconds: dict[str, list[Sample]] = {way: [] for way in askers}
-    for _ in range(arguments.turns):
-        for way, asker in askers.items():
+    firsts: dict[str, list[Sample]] = {way: [] for way in requesters}
+    seconds: dict[str, list[Sample]] = {way: [] for way in requesters}
+    for _ in range(arguments.exchanges):
+        for way, requester in requesters.items():
             time.sleep(arguments.interval_s)
             for kept in (firsts, seconds)[: 1 + arguments.pairs]:
-                taken = asker.exchange()
+                taken = requester.exchange()
                 if taken:
                     kept[way].append(taken)
     return firsts, seconds

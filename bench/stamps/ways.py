@@ -1,4 +1,4 @@
-"""The ways of stamping that take turns: who asks, who answers, and with which client."""
+"""The ways of stamping that are interleaved: who asks, who answers, and with which client."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Sample(NamedTuple):
     delay_ns: int
 
 
-class Asker(Protocol):
+class Requester(Protocol):
     def exchange(self) -> Sample | None: ...
 
 
-def ask(url: str, way: str) -> Asker:
+def ask(url: str, way: str) -> Requester:
     return PahoAsker(url) if way == "paho" else OurAsker(url, way)
 
 
@@ -106,12 +106,14 @@ class OurAsker:
         self._done = threading.Event()
         self._answer: Incoming | None = None
         self._sent: tuple[Reading, OneStepTimestamp] | None = None
-        self._connection = Connection(ConnectionSettings(broker=url), self, self._clock, name=f"asker-{way}")
+        self._connection = Connection(
+            ConnectionSettings(broker=url), self, self._clock, name=f"requester-{way}"
+        )
         self._connection.start()
         self._connection.wait_until_up(10)
 
     def connected(self) -> None:
-        self._connection.subscribe([(f"{BASE}/{self._way}/pong/asker", 0)])
+        self._connection.subscribe([(f"{BASE}/{self._way}/pong/requester", 0)])
 
     def disconnected(self, reason: str) -> None:
         raise SystemExit(reason)
@@ -138,7 +140,7 @@ class OurAsker:
         payload, position = with_room(ping.encode(), "origin_ns")
         late = OneStepTimestamp(position, begun.realtime_minus_raw_ns)
         self._sent = begun, late
-        self._connection.publish(Outgoing(f"{BASE}/{self._way}/ping/asker", payload, 0, late=late))
+        self._connection.publish(Outgoing(f"{BASE}/{self._way}/ping/requester", payload, 0, late=late))
 
 
 class PahoAsker:
@@ -149,7 +151,7 @@ class PahoAsker:
         self._done = threading.Event()
         self._received_ns = 0
         self._payload = b""
-        self._client = paho(f"{BASE}/paho/pong/asker")
+        self._client = paho(f"{BASE}/paho/pong/requester")
         self._client.on_message = self._on_message
         self._client.connect("127.0.0.1", port_of(url))
         self._client.loop_start()
@@ -163,7 +165,7 @@ class PahoAsker:
         self._done.clear()
         begun = read(self._clock)
         ping = Ping(seq=1, nonce=secrets.token_hex(8), origin_ns=begun.realtime_ns)
-        self._client.publish(f"{BASE}/paho/ping/asker", ping.encode())
+        self._client.publish(f"{BASE}/paho/ping/requester", ping.encode())
         if not self._done.wait(WAIT_S):
             return None
         return sample(begun.raw_ns, Pong.decode(self._payload), self._received_ns)
@@ -172,13 +174,13 @@ class PahoAsker:
 def answer_with_paho(url: str) -> None:
     clock = SystemClock()
     answerer = Answerer(clock.boot_id, "paho", clock.resolution_ns)
-    client = paho(f"{BASE}/paho/ping/asker")
+    client = paho(f"{BASE}/paho/ping/requester")
 
     def on_message(_client: Client, _userdata: object, message: MQTTMessage) -> None:
         received = read(clock)
         pong = answer(Ping.decode(bytes(message.payload)), received, "user", read(clock), answerer)
         if isinstance(pong, Pong):
-            client.publish(f"{BASE}/paho/pong/asker", pong.encode())
+            client.publish(f"{BASE}/paho/pong/requester", pong.encode())
 
     client.on_message = on_message
     client.connect("127.0.0.1", port_of(url))

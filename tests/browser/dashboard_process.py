@@ -8,7 +8,7 @@ import urllib.request
 from contextlib import suppress
 
 from broker.embedded import free_port
-from tests.network.brokers import until
+from tests.deadline import until
 
 
 class Dashboard:

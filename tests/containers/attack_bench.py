@@ -1,4 +1,4 @@
-"""The compose project under attack: honest vehicles are measured meanwhile, and every row is judged."""
+"""The compose project under attack: honest vehicles are measured meanwhile, and every row is checked."""
 
 import json
 import os
@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from broker.settings import ConnectionSettings
-from tests.containers.fleet import Fleet, FleetWitness
+from tests.containers.fleet import Fleet, FleetChecker
 from tests.containers.raw_mqtt import CONNACK, RawClient, connect
 from tests.deadline import until
-from tests.intruder import Intruder, WitnessOfAll
+from tests.intruder import Intruder, TopicReader
 
-ACCOUNTS = {"watcher": "dashboard", "viewer": "dashboard", "tablet": "topside", "witness": "operator"}
-"""Made besides those of the project: of these, `witness` may read and write everything."""
+ACCOUNTS = {"watcher": "dashboard", "viewer": "dashboard", "tablet": "topside", "checker": "operator"}
+"""Made besides those of the project: of these, `checker` may read and write everything."""
 HONEST = ("rov1", "rov3")
 """Vehicles that are there all the time; rov2 is away while somebody else has its password."""
 
@@ -28,7 +28,7 @@ class Row:
     attack: str
     by: str
     verdict: str = ""
-    told: str = ""
+    outcome: str = ""
     memory_mb: list[float] = field(default_factory=list)
     """The broker's: before, at most, after."""
     cpu_percent: float = 0.0
@@ -40,25 +40,25 @@ class Row:
     states: dict[str, int] = field(default_factory=dict)
     """Of the honest vehicles' results."""
 
-    def refused(self, told):
-        self.verdict, self.told = "refused", told
+    def refused(self, outcome):
+        self.verdict, self.outcome = "refused", outcome
 
-    def bounded(self, told):
-        self.verdict, self.told = "bounded", told
+    def bounded(self, outcome):
+        self.verdict, self.outcome = "bounded", outcome
 
 
-class Judge(FleetWitness):
+class ResultChecker(FleetChecker):
     """Keeps each result with the truth at its instant."""
 
     def __init__(self, settings, fleet):
         super().__init__(settings, fleet)
-        self.judged = []
+        self.checkerd = []
 
-    def _judge(self, result, clock, message):
+    def _check(self, result, clock, message):
         before = self.results
-        super()._judge(result, clock, message)
+        super()._check(result, clock, message)
         if self.results > before:
-            self.judged.append(self.latest[result.vehicle])
+            self.checkerd.append(self.latest[result.vehicle])
 
 
 class AttackBench:
@@ -72,7 +72,7 @@ class AttackBench:
         self.rows = []
         self.passwords = {}
         self._samples = []
-        self._sampling = threading.Event()
+        self._ended = threading.Event()
 
     @property
     def address(self):
@@ -91,28 +91,27 @@ class AttackBench:
         settings = ConnectionSettings(
             broker=self.fleet.url, username="watcher", password=self.passwords["watcher"], keepalive_s=5
         )
-        self.judge = Judge(settings, self.fleet)
-        self.judge.connection.start()
-        self.witness = WitnessOfAll(self.fleet.url, "witness", self.passwords["witness"])
-        self.witness.subscribe("#", "$SYS/#")
-        self.judge.until_locked(["rov1", "rov2", "rov3"], 60)
-        self.fleet.operator("session", "start", "--mission", "siege", "--name", "siege")
+        self.checker = ResultChecker(settings, self.fleet)
+        self.checker.connection.start()
+        self.everything = TopicReader(self.fleet.url, "checker", self.passwords["checker"])
+        self.everything.subscribe("#", "$SYS/#")
+        self.checker.until_locked(["rov1", "rov2", "rov3"], 60)
+        self.fleet.operator("session", "start", "--mission", "attacked", "--name", "attacked")
         self.broker_began = self.broker_start()
-        self._sampling.set()
         threading.Thread(target=self._sample, daemon=True).start()
 
     def end(self):
-        self._sampling.clear()
-        if hasattr(self, "judge"):
-            self.judge.connection.stop()
-        if hasattr(self, "witness"):
-            self.witness.end()
+        self._ended.set()
+        if hasattr(self, "checker"):
+            self.checker.connection.stop()
+        if hasattr(self, "everything"):
+            self.everything.end()
         self.fleet.stop()
 
     def _add_accounts(self):
         """In one container: each takes seconds to start."""
         adding = "; ".join(f"tidesync broker add-{role} {name}" for name, role in ACCOUNTS.items())
-        entry = WitnessOfAll.ACL.replace("$", "\\$") + "topic readwrite \\$SYS/#\n"
+        entry = TopicReader.ACL.replace("$", "\\$") + "topic readwrite \\$SYS/#\n"
         script = f'set -e; {adding}; printf "%s" "{entry}" >> /mosquitto/config/acl'
         printed = self.fleet.run("accounts", "sh", "-c", script).stdout.split()
         self.passwords |= dict(zip(ACCOUNTS, printed, strict=True))
@@ -138,24 +137,24 @@ class AttackBench:
     # What came of it
 
     def arrived(self, payload):
-        """The topics on which a message with this payload got through since this was last asked."""
-        return sorted({topic for topic, said, _ in self.witness.since_the_last_mark() if said == payload})
+        """The topics on which a message with this payload got through since the last call."""
+        return sorted({topic for topic, said, _ in self.everything.since_the_last_mark() if said == payload})
 
     @contextmanager
     def unwatched(self):
-        """The witness of all does not listen: it would be one more who has to read a flood."""
-        self.witness.client.unsubscribe("#")
+        """The checker of all does not listen: it would be one more who has to read a flood."""
+        self.everything.client.unsubscribe("#")
         try:
             yield
         finally:
-            self.witness.heard.clear()
-            self.witness.subscribe("#")
+            self.everything.heard.clear()
+            self.everything.subscribe("#")
 
     @contextmanager
     def attack(self, what, by, *, vehicles=HONEST, flood=False):
-        """Measure and judge one row: `vehicles` must be right throughout, and locked in the end."""
+        """Measure and check one row: `vehicles` must be right throughout, and locked in the end."""
         row = Row(what, by)
-        first, began = len(self.judge.judged), time.monotonic()
+        first, began = len(self.checker.checked), time.monotonic()
         before = self._take()
         with self.unwatched() if flood else nullcontext():
             yield row
@@ -165,19 +164,19 @@ class AttackBench:
         row.cpu_percent = 100 * (after[2] - before[2]) / 1e9 / (after[0] - before[0])
         between = [mb for at, mb, _ in self._samples if before[0] <= at <= after[0]]
         row.memory_mb = [before[1], max([*between, before[1], after[1]]), after[1]]
-        self.judge.until_locked(vehicles, 45)
-        judged = [one for one in self.judge.judged[first:] if one.result.vehicle in vehicles]
-        self._judge(row, judged, vehicles)
+        self.checker.until_locked(vehicles, 45)
+        checked = [one for one in self.checker.checked[first:] if one.result.vehicle in vehicles]
+        self._check(row, checked, vehicles)
         self.rows.append(row)
 
-    def _judge(self, row, judged, vehicles):
-        assert [(one.result, one.true_offset_ms) for one in judged if not one.right] == []
-        assert {one.result.vehicle for one in judged} == set(vehicles)
+    def _check(self, row, checked, vehicles):
+        assert [(one.result, one.true_offset_ms) for one in checked if not one.right] == []
+        assert {one.result.vehicle for one in checked} == set(vehicles)
         assert self.broker_start() == self.broker_began, "the broker died of it"
-        row.results = len(judged)
-        row.worst_error_ms = max(abs(one.result.offset_ms - one.true_offset_ms) for one in judged)
-        row.worst_bound_ms = max(one.result.max_error_ms for one in judged)
-        for one in judged:
+        row.results = len(checked)
+        row.worst_error_ms = max(abs(one.result.offset_ms - one.true_offset_ms) for one in checked)
+        row.worst_bound_ms = max(one.result.max_error_ms for one in checked)
+        for one in checked:
             row.states[one.result.state] = row.states.get(one.result.state, 0) + 1
         assert set(row.states) <= {"locked", "holdover", "acquiring"}, row.states
 
@@ -185,7 +184,7 @@ class AttackBench:
         return self.fleet.container("broker").attrs["State"]["StartedAt"]
 
     def health(self, vehicle):
-        """What a vehicle's agent tells of itself."""
+        """What a vehicle's agent reports of itself."""
         asked = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9150/health').read().decode())"
         return json.loads(self.fleet.container(vehicle).exec_run(["python", "-c", asked]).output)
 
@@ -197,20 +196,20 @@ class AttackBench:
         }
 
     def sample(self):
-        """Have the broker's memory looked at now."""
+        """Take the broker's memory into account now; MB."""
         self._samples.append(self._take())
+        return self._samples[-1][1]
 
     def _sample(self):
-        while self._sampling.wait(0):
+        while not self._ended.wait(0.25):
             self.sample()
-            time.sleep(0.25)
 
     def _take(self):
         """Now, the broker's memory in MB without the page cache, and its CPU time in ns."""
-        told = self.fleet.engine.api.stats(self.fleet.container("broker").id, stream=False, one_shot=True)
-        memory = told["memory_stats"]
+        stats = self.fleet.engine.api.stats(self.fleet.container("broker").id, stream=False, one_shot=True)
+        memory = stats["memory_stats"]
         cached = memory["stats"].get("inactive_file", memory["stats"].get("total_inactive_file", 0))
-        used = told["cpu_stats"]["cpu_usage"]["total_usage"]
+        used = stats["cpu_stats"]["cpu_usage"]["total_usage"]
         return time.monotonic(), (memory["usage"] - cached) / 1e6, used
 
 

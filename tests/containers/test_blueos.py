@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadline import until
+
 ROOT = Path(__file__).parents[2]
 DOCKER = shutil.which("docker")
 IMAGE = "tidesync-blueos:test"
@@ -23,16 +25,6 @@ def docker(*arguments, check=True):
     return subprocess.run(
         [DOCKER, *arguments], check=check, capture_output=True, text=True, timeout=600, cwd=ROOT
     ).stdout.strip()
-
-
-def until(condition, timeout_s, what):
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.1)
-    pytest.fail(f"{what} did not come about within {timeout_s:g} s")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.containers.fleet import VEHICLES, until
+from tests.containers.fleet import VEHICLES
+from tests.deadline import until
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from contextlib import suppress
 from broker.embedded import free_port
 from tests.deadline import until
 
-__all__ = ["MOSQUITTO", "RunningBroker", "until"]
-
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 

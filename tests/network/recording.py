@@ -13,7 +13,7 @@ from schemas import topics
 from schemas.exchange import Exchange
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, ResendCommand, SessionState
-from tests.network.brokers import until
+from tests.deadline import until
 from tests.results import offset_result
 from topside_agent.measuring.backlog import Backlog
 
@@ -49,7 +49,7 @@ class FakeTopside:
         command = topics.TOPSIDE_COMMAND.decode(message.payload)
         self.commands.append(command)
         if isinstance(command, ResendCommand):
-            for payload in self._backlog.again(command.from_seq, command.to_seq):
+            for payload in self._backlog.resend(command.from_seq, command.to_seq):
                 self._send_batch(payload)
 
     def tick(self, now):
@@ -59,10 +59,10 @@ class FakeTopside:
         self._due_ns = now.raw_ns + S // 10
         for _ in range(5):
             self._finish()
-        while payload := self._backlog.next_batch():
-            if not self.deaf.is_set() and not self._send_batch(payload):
-                break
-            self._backlog.published()
+        if self.connection.up:
+            for payload in self._backlog.take_batches():
+                if not self.deaf.is_set():
+                    self._send_batch(payload)
         self._send(topics.OFFSET, self._result().encode(), vehicle=self.vehicle, topside="fake")
         return 0.1
 
@@ -183,18 +183,22 @@ class Operator:
 
     def __init__(self, url):
         self.states = []
+        self.commands = []
         self.connection = Connection(ConnectionSettings(broker=url), self, SystemClock(), name="operator")
         self.connection.start()
         assert self.connection.wait_until_up(10)
 
     def connected(self):
-        self.connection.subscribe([("tidesync/v1/session/+/state", 1)])
+        self.connection.subscribe([(f"tidesync/v1/session/+/{kind}", 1) for kind in ("state", "command")])
 
     def disconnected(self, reason):
         pass
 
     def received(self, message):
-        self.states.append(SessionState.decode(message.payload))
+        if message.topic.endswith("/state"):
+            self.states.append(SessionState.decode(message.payload))
+        else:
+            self.commands.append(message.payload)
 
     def tick(self, now):  # noqa: ARG002 - the connection's signature
         return 1.0

@@ -7,17 +7,17 @@ import pytest
 from bench.footprint import __main__ as page
 from bench.footprint import process
 from bench.footprint.disk import Installed
-from bench.footprint.process import Asker, Footprint
+from bench.footprint.process import Footprint, Requester
 
 
 @pytest.mark.parametrize("name", ["tidesync pi --no-http", "the smallest paho echo"])
 def test_a_program_is_measured_idle_and_asked(mosquitto, monkeypatch, name):
     monkeypatch.setattr(process, "_SETTLE_S", 0.5)
-    asker = Asker(mosquitto.port)
+    requester = Requester(mosquitto.port)
     command = page._commands(mosquitto.port)[name]
     assert command[0] == sys.executable
-    found = process.run(command, asker, seconds=1.0)
-    asker.stop()
+    found = process.run(command, requester, seconds=1.0)
+    requester.stop()
     assert found.pings >= 0.8 * process.RATE_HZ
     assert found.memory_mb > 5
     assert found.online_s > 0

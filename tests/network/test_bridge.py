@@ -11,8 +11,9 @@ from broker.connection import Connection, Outgoing
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
 from schemas.messages import BurstCommand, OffsetResult, StartCommand
+from tests.deadline import until
 from tests.network.boats import Boat
-from tests.network.brokers import MOSQUITTO, RunningBroker, until
+from tests.network.brokers import MOSQUITTO, RunningBroker
 
 BRIDGE = Path(__file__).parents[2] / "deploy" / "bridge" / "mosquitto-bridge.conf"
 

@@ -15,8 +15,9 @@ from broker.embedded import EmbeddedBroker, free_port
 from broker.errors import CertificateError, CredentialsError, PasswordFileError
 from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
 from runtime.clock import SystemClock
-from tests.network.brokers import MOSQUITTO, until
-from tidesync import one_shot
+from tests.deadline import until
+from tests.network.brokers import MOSQUITTO
+from tidesync import client
 
 
 class Quiet:
@@ -285,8 +286,8 @@ def test_a_renewed_password_file_that_cannot_be_read_is_waited_for(secured, conn
     assert connection.wait_until_up(10)
 
 
-def test_who_asks_once_is_told_at_once_what_waiting_does_not_mend(secured, monkeypatch):
-    monkeypatch.setattr(one_shot, "_CONNECT_S", 60)
+def test_a_command_reports_at_once_what_waiting_does_not_mend(secured, monkeypatch):
+    monkeypatch.setattr(client, "_CONNECT_S", 60)
     (port, tls_port), _ = secured
     for url, error in (
         (f"mqtt://127.0.0.1:{port}", CredentialsError),
@@ -295,6 +296,6 @@ def test_who_asks_once_is_told_at_once_what_waiting_does_not_mend(secured, monke
         settings = ConnectionSettings(broker=url, username="rov1", password="wrong")
         connection = Connection(settings, Quiet(), SystemClock(), name="test")
         begun_s = time.monotonic()
-        with pytest.raises(error), one_shot.connected(connection, settings, 60):
+        with pytest.raises(error), client.connected(connection, settings, 60):
             pass
         assert time.monotonic() - begun_s < 20

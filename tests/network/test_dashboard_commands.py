@@ -11,13 +11,13 @@ import pytest
 
 from broker.embedded import free_port
 from runtime.clock import SystemClock
-from tests.network.brokers import until
+from tests.deadline import until
 from tidesync.dashboard import commands
 from tidesync.dashboard.agent import DashboardAgent
 from tidesync.dashboard.errors import AddressUnusableError
 from tidesync.dashboard.settings import DashboardSettings
 from tidesync.dashboard.stream import MOST_CLIENTS
-from tidesync.sessions.request import session_names_at
+from tidesync.sessions.names import session_names_at
 
 
 @pytest.fixture

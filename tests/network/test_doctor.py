@@ -42,10 +42,10 @@ def verdicts(findings):
 
 
 def test_on_a_healthy_boat_nothing_fails(mosquitto_boat, tmp_path):
-    witness = mosquitto_boat.witness()
+    recorder = mosquitto_boat.checker()
     mosquitto_boat.topside()
     mosquitto_boat.vehicle("rov1", offset_ns=-3 * S)
-    witness.until_state("rov1", "locked")
+    recorder.until_state("rov1", "locked")
     findings = examined("--broker", mosquitto_boat.url, "--root", str(tmp_path))
     found = verdicts(findings)
     for check in ("broker", "credentials", "connection", "our TCP_NODELAY", "broker's TCP_NODELAY"):

@@ -13,7 +13,7 @@ import pytest
 
 from broker.embedded import free_port
 from runtime.heartbeat import complaint
-from tests.network.brokers import until
+from tests.deadline import until
 
 _IMPATIENT = """
 import sys, threading, time

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker.embedded import free_port
-from tests.network.brokers import until
+from tests.deadline import until
 
 S = 1_000_000_000
 

@@ -5,7 +5,7 @@ import time
 
 from schemas.messages import BurstCommand, ResendCommand
 from tests.command_line import tidesync
-from tests.network.brokers import until
+from tests.deadline import until
 from tests.network.recording import Place, assert_complete, start, stop
 
 

@@ -4,13 +4,12 @@ import json
 import os
 import subprocess
 import threading
-import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from tests.command_line import tidesync
-from tests.network.brokers import until
+from tests.deadline import until
 from tests.network.recording import Place, assert_complete, start, states, stop
 
 FOREIGN = {"method": "ntp_handshake_v1", "offsetMs": -151, "uncertaintyMs": 4, "error": None}
@@ -85,12 +84,14 @@ def test_a_consumer_that_rewrites_the_file_all_the_time_takes_nothing_of_ours(pl
     consumer = Consumer(place.folder())
     consumer.start()
     returned = 0
-    while consumer.writes < 50:
-        time.sleep(0.02)
-        try:
+
+    def rewritten():
+        nonlocal returned
+        with suppress(ValueError):  # the consumer is in the middle of a write
             returned += "tidesync" in place.metadata()["timeSync"]
-        except ValueError:
-            continue  # the consumer is in the middle of a write
+        return consumer.writes >= 50
+
+    until(rewritten, 60, "50 writes of the consumer")
     consumer.done.set()
     consumer.join()
     assert returned > 10

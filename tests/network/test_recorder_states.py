@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from broker.settings import ConnectionSettings
 from schemas.messages import StartCommand
-from tests.network.brokers import until
+from tests.deadline import until
 from tests.network.recording import assert_complete, start, states, stop
 from tidesync.sessions.client import ask, begin
+from tidesync.sessions.names import session_names_at
 from tidesync.sessions.recorder.settings import RecorderSettings
-from tidesync.sessions.request import session_names_at
 
 
 def test_with_no_vehicle_and_no_topside_the_metadata_says_so_at_once_and_the_alarm_comes(place, operator):
@@ -79,7 +79,7 @@ def test_a_list_without_a_broker_is_one_line_and_exit_code_1(place):
     assert "connection refused" in err
 
 
-def test_a_command_is_repeated_until_a_recorder_that_is_just_starting_answers(place):
+def test_a_command_is_repeated_until_a_recorder_that_is_just_starting_answers(place, operator):
     outcome = []
     arguments = (
         "start",
@@ -94,7 +94,7 @@ def test_a_command_is_repeated_until_a_recorder_that_is_just_starting_answers(pl
     )
     asking = threading.Thread(target=lambda: outcome.append(place.session(*arguments)))
     asking.start()
-    time.sleep(2)
+    until(lambda: len(operator.commands) >= 2, 15, "the command again")
     place.record()
     asking.join()
     assert outcome[0][0] == 0
@@ -111,7 +111,7 @@ def test_a_session_of_a_silent_vehicle_is_told_of_again_so_that_its_recorder_loo
 
 def test_a_session_that_nobody_named_gets_another_name_when_its_own_is_taken(place):
     place.record()
-    taken, free = list(session_names_at(datetime(2026, 5, 1, 12, tzinfo=UTC)))[:2]
+    taken, free = session_names_at(datetime(2026, 5, 1, 12, tzinfo=UTC))[:2]
     settings = ConnectionSettings(broker=place.broker.url)
     until(lambda: "connected to broker" in place.log(), 15, "the recorder's connection")
     first = ask(settings, taken, StartCommand(request_id="a", mission="one", sensors={}), 5)

@@ -10,7 +10,7 @@ import pytest
 
 from broker.embedded import free_port
 from tests.command_line import tidesync
-from tests.network.brokers import until
+from tests.deadline import until
 
 
 def complaint(result):

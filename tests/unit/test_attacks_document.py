@@ -1,4 +1,4 @@
-"""The attack table: what a run says is in the document, and can be read back from it."""
+"""The attack table: what a run found is in the document, and can be read back from it."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_every_row_of_the_run_is_read_back_with_its_verdict():
 def test_every_attack_was_refused_or_bounded_while_others_were_measured():
     for row in FIGURES["rows"]:
         assert row["verdict"] in {"refused", "bounded"}
-        assert row["told"]
+        assert row["outcome"]
         assert row["results"] > 0
         assert row["worst_error_ms"] <= row["worst_bound_ms"]
 

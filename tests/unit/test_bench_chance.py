@@ -5,7 +5,16 @@ from math import isnan
 import numpy as np
 import pytest
 
-from bench.peers.chance import NOT_KNOWN, Between, Figure, alike, between, difference, quantiles, ratio
+from bench.peers.chance import (
+    NOT_KNOWN,
+    Between,
+    Figure,
+    between,
+    difference,
+    indistinguishable,
+    quantiles,
+    ratio,
+)
 
 
 def test_an_interval_holds_the_true_median_in_about_95_of_100_runs():
@@ -45,7 +54,7 @@ def test_the_difference_of_two_figures_is_as_unsure_as_both():
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "told_apart"),
+    ("one", "other", "distinct"),
     [
         (Figure(10.0, Between(8.0, 12.0)), Figure(11.0, Between(9.0, 13.0)), False),
         (Figure(10.0, Between(9.0, 11.0)), Figure(20.0, Between(18.0, 22.0)), True),
@@ -55,5 +64,5 @@ def test_the_difference_of_two_figures_is_as_unsure_as_both():
         (Figure(10.0), Figure(11.0), True),
     ],
 )
-def test_figures_are_alike_when_chance_can_have_put_them_apart(one, other, told_apart):
-    assert alike(one, other) is not told_apart
+def test_figures_are_alike_when_chance_can_have_put_them_apart(one, other, distinct):
+    assert indistinguishable(one, other) is not distinct

@@ -7,8 +7,7 @@ import pytest
 from schemas.metadata import FILE_NAME
 from tests.unit.test_metadata_merge import NOW, part
 from tests.unit.test_recorder_session import at, recording
-from tidesync.sessions import document as json_text
-from tidesync.sessions import files
+from tidesync.sessions import document, files
 from tidesync.sessions.document import NotMetadataError, parse, render
 from tidesync.sessions.recorder.metadata import merge
 from tidesync.sessions.recorder.session import Session
@@ -53,12 +52,12 @@ def adopt(folder, content):
 def test_everything_of_the_consumers_keeps_its_characters_and_order(tmp_path, layout):
     before = consumers(layout)
     after = adopt(tmp_path / "session_s1", before.encode())
-    found, kept = json_text.loads(after), json_text.loads(before)
+    found, kept = document.loads(after), document.loads(before)
     for key in ("schemaVersion", "mission", "operator", "fusion", "sensors"):
-        assert json_text.dumps(found[key]) == json_text.dumps(kept[key])
+        assert document.dumps(found[key]) == document.dumps(kept[key])
     assert [key for key in found if key in kept] == list(kept)
     theirs = {key: value for key, value in kept["timeSync"].items() if key not in {"inWater", "tidesync"}}
-    assert json_text.dumps({key: found["timeSync"][key] for key in theirs}) == json_text.dumps(theirs)
+    assert document.dumps({key: found["timeSync"][key] for key in theirs}) == document.dumps(theirs)
     assert found["timeSync"]["tidesync"]["session"] == "s1"
 
 
@@ -94,24 +93,33 @@ def test_a_file_broken_by_hand_is_kept_beside_a_new_one(tmp_path, broken, caplog
         "1E400",
         "0.10000000000000000001",
         "9" * 5000,
-        '"\\u00e9\\ud800/\\/"',
+        '"\\u00e9\\ud800/\\/\\"\\\\"',
+        '{\n  "\\u00e9\\"": 1,\n  "é": {}\n}',
         '"é"',
         "null",
     ],
 )
 def test_a_value_is_written_as_it_was_read(text):
-    assert json_text.dumps(json_text.loads(text)) == text
+    assert document.dumps(document.loads(text)) == text
 
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "{} {}", '"\n"', "01", "'a'", '{"a": 1,}', "\ufeff{}"])
 def test_what_is_no_json_is_refused(text):
     with pytest.raises(ValueError):
-        json_text.loads(text)
+        document.loads(text)
+
+
+def test_nesting_that_could_not_be_written_again_is_refused():
+    deep = "[" * 190 + "]" * 190
+    assert "".join(document.dumps(document.loads(deep)).split()) == deep
+    for levels in (1000, 100_000):
+        with pytest.raises(RecursionError):
+            document.loads("[" * levels + "]" * levels)
 
 
 def test_the_same_document_reads_back_the_same_in_any_json_reader():
-    document = {"a": [1, 2.5, None, True, {}, []], "é\ud800": "ü\ud800", "n": {"b": -150.25}}
-    assert json.loads(json_text.dumps(document).encode()) == document
+    values = {"a": [1, 2.5, None, True, {}, []], "é\ud800": "ü\ud800", "n": {"b": -150.25}}
+    assert json.loads(document.dumps(values).encode()) == values
 
 
 def test_every_version_that_we_write_is_strict_json():

@@ -14,6 +14,7 @@ import pytest
 
 from broker.client.stamping_socket import READ_AHEAD, StampingSocket
 from broker.client.stamping_tls import StampingTls
+from tests.deadline import delay, until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are Linux's")
 
@@ -38,18 +39,18 @@ def pair():
 
 def awake(near, far):
     """The kernel begins to stamp a moment after it was asked for the first time."""
-    for _ in range(200):
+
+    def stamped():
         far.send(b"?")
         near.recv(1)
-        if near.arrival() is not None or near.refused:
-            return
-        time.sleep(0.005)
+        return near.arrival() is not None or near.refused
+
+    until(stamped, 10, "a stamp of the kernel's")
 
 
 def queued(near, count):
     """Wait until `count` bytes have arrived."""
-    while len(near.recvmsg(count, 0, socket.MSG_PEEK)[0]) < count:
-        time.sleep(0.001)
+    until(lambda: len(near.recvmsg(count, 0, socket.MSG_PEEK)[0]) >= count, 10, f"{count} bytes")
 
 
 def arrived_ns(near):
@@ -67,7 +68,7 @@ def test_the_stamp_is_the_arrivals_however_late_it_is_read(
     far.send(b"ping")
     queued(near, 4)
     after_ns = time.time_ns()
-    time.sleep(0.02)
+    delay(0.02)
     assert near.recv(100) == b"ping"
     stamp = near.arrival()
     assert stamp is not None
@@ -87,7 +88,7 @@ def test_of_two_messages_read_late_the_first_is_inexact_and_neither_stamp_is_ear
     for message in (b"one", b"two"):
         sent_ns.append(time.time_ns())
         far.send(message)
-        time.sleep(0.01)
+        delay(0.01)
     queued(near, 6)
     assert near.recv(3) == b"one"
     first = near.arrival()
@@ -107,7 +108,7 @@ def test_a_message_in_two_segments_has_the_stamp_of_the_one_that_completes_it(
     near, far = pair
     far.send(b"one")
     assert near.recv(3) == b"one"
-    time.sleep(0.01)
+    delay(0.01)
     completed_ns = time.time_ns()
     far.send(b"two")
     assert near.recv(3) == b"two"
@@ -205,12 +206,12 @@ class TlsPair:
         self.far.settimeout(5)
 
     def awake(self):
-        for _ in range(200):
+        def stamped():
             self.far.send(b"?")
             assert self.near.recv(1) == b"?"
-            if self.near.arrival() is not None:
-                break
-            time.sleep(0.005)
+            return self.near.arrival() is not None
+
+        until(stamped, 10, "a stamp of the kernel's")
         return self
 
 
@@ -221,7 +222,7 @@ def test_tls_records_carry_the_stamp_of_their_own_arrival(certificate):
     tls.far.send(b"one")
     queued(tls.tcp, 5)
     after_ns = time.time_ns()
-    time.sleep(0.02)
+    delay(0.02)
     assert tls.near.recv(2) == b"on"
     part = tls.near.arrival()
     assert tls.near.recv(2) == b"e"
@@ -236,10 +237,10 @@ def test_tls_records_carry_the_stamp_of_their_own_arrival(certificate):
 def test_of_two_tls_records_read_late_the_first_is_inexact(certificate):
     tls = TlsPair(certificate).awake()
     tls.far.send(b"one")
-    time.sleep(0.01)
+    delay(0.01)
     second_ns = time.time_ns()
     tls.far.send(b"two")
-    time.sleep(0.01)
+    delay(0.01)
     assert tls.near.recv(3) == b"one"
     first = tls.near.arrival()
     assert tls.near.pending()

@@ -21,7 +21,7 @@ from tidesync.sessions.correction.session import Options, measured_of, plan, rea
 from tidesync.sessions.correction.stamps import UNITS
 from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError
 from tidesync.sessions.folder import SessionFolder
-from tidesync.sessions.sensors import sensor_vehicles
+from tidesync.sessions.names import sensor_vehicles
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:

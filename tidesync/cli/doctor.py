@@ -1,21 +1,32 @@
-"""`tidesync doctor`: what usually goes wrong, looked at one by one, each with what to do about it."""
+"""`tidesync doctor`: checks for the usual faults, each with advice."""
 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import textwrap
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from tidesync.doctor.run import examine
+from broker.errors import CredentialsError
+from runtime.clock import SystemClock, read
+from runtime.logs import broker_log_at
+from tidesync.doctor.broker_checks import broker_checks
+from tidesync.doctor.certificate_checks import certificate_checks
+from tidesync.doctor.clock_checks import clock_checks
+from tidesync.doctor.finding import skipped
+from tidesync.doctor.fleet_checks import fleet_checks
+from tidesync.doctor.machine_checks import machine_checks
+from tidesync.doctor.observations import observe
 from tidesync.doctor.settings import DoctorSettings
 from tidesync.settings import with_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tidesync.doctor.finding import Finding
 
@@ -29,13 +40,13 @@ _TEXT_AT = 2 + 7 + 2 + _CHECK_WIDTH + 2
 @with_settings(DoctorSettings)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(settings: DoctorSettings, *, as_json: bool) -> int:
-    """Look at the broker, the fleet, the clocks and this computer; say what to do about what is wrong.
+    """Check the broker, the fleet, the clocks and this computer, and advise on what is wrong.
 
-    Exit code 1 if anything fails. Give it an account that no agent uses: a broker that binds clients to
-    accounts throws out the older of two.
+    Exit code 1 if any check fails. Give it an account that no agent uses: a broker that binds clients to
+    accounts disconnects the older of two.
     """
     findings: list[Finding] = []
-    for group, found in examine(settings):
+    for group, found in _examine(settings):
         findings += found
         if not as_json:
             _print_group(group, found)
@@ -46,6 +57,31 @@ def command(settings: DoctorSettings, *, as_json: bool) -> int:
     else:
         click.echo("\n" + _verdict(findings))
     return 1 if failed else 0
+
+
+def _examine(settings: DoctorSettings) -> Iterator[tuple[str, Sequence[Finding]]]:
+    """The groups' names and findings, each as soon as it is known."""
+    seen = observe(settings)
+    let_in = seen.connect_ms is not None
+    refused = isinstance(seen.failure, CredentialsError)
+    broker = [*broker_checks(settings, seen), *certificate_checks(settings, datetime.now(UTC))]
+    yield f"Broker {settings.address}", broker
+    yield "Fleet", [*fleet_checks(seen, read(SystemClock()))]
+    yield "Clocks here", [*clock_checks()]
+    yield "This computer", [*machine_checks(settings, reached=let_in or refused)]
+    yield "An exchange, end to end", [_self_test(settings, reached=let_in, refused=refused)]
+
+
+def _self_test(settings: DoctorSettings, *, reached: bool, refused: bool) -> Finding:
+    try:
+        from tidesync.doctor.self_test import exchange_check  # noqa: PLC0415 - numpy is not on every vehicle
+    except ModuleNotFoundError as error:
+        missing = f"{error.name} is not installed here"
+        return skipped(
+            "sign of the offset", missing, "run it on the surface computer, or install tidesync[topside]"
+        )
+    with broker_log_at(logging.CRITICAL):  # the finding reports it, the start of our own broker included
+        return exchange_check(settings, reached=reached, refused=refused)
 
 
 def _print_group(group: str, findings: Sequence[Finding]) -> None:
@@ -71,5 +107,5 @@ def _wrapped(text: str, width: int) -> list[str]:
 def _verdict(findings: Sequence[Finding]) -> str:
     counts = Counter[str](finding.verdict for finding in findings)
     worst = next((verdict for verdict in ("FAIL", "warn") if counts[verdict]), "ok")
-    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _COLOURS if counts[verdict])
-    return click.style(f"{len(findings)} checks: {told}", fg=_COLOURS[worst], bold=True)
+    summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _COLOURS if counts[verdict])
+    return click.style(f"{len(findings)} checks: {summary}", fg=_COLOURS[worst], bold=True)

@@ -10,9 +10,9 @@ import click
 
 from runtime.clock import SystemClock, read
 from schemas.names import vehicle_name
+from tidesync.client import connected
 from tidesync.errors import NotSoError
 from tidesync.fleet.forgetting import ForgetSettings, Sweep, presence
-from tidesync.one_shot import connected
 from tidesync.settings import with_settings
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from runtime.clock import SystemClock, read
 from schemas.messages import OffsetResult
 from schemas.names import vehicle_name
 from tidesync.cli.session import listing
+from tidesync.client import retained
 from tidesync.errors import NotSoError
 from tidesync.fleet.rows import KINDS, Fleet
 from tidesync.fleet.tracking import tracking
-from tidesync.one_shot import retained
 from tidesync.settings import with_settings
 from tidesync.terminal.columns import in_columns
 from tidesync.terminal.figures import ago, figure

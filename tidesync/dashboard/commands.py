@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from schemas.messages import SessionState, StartCommand, StopCommand
 from tidesync.dashboard.sessions import session_view
 from tidesync.dashboard.views import Measure, Measuring, Problem, ProblemView, SessionView, StartedView
-from tidesync.sessions.request import new_request_id, session_names_at, strangers
+from tidesync.sessions.client import new_request_id
+from tidesync.sessions.names import session_names_at, unknown_vehicles
 
 if TYPE_CHECKING:
     from tidesync.dashboard.subscriber import Subscriber
@@ -35,7 +36,7 @@ class CommandService:
 
     async def start(self, asked: StartSession) -> StartedView:
         """Begin a session; the recorder's answer."""
-        names = [asked.session] if asked.session else [*session_names_at(datetime.now(UTC))]
+        names = [asked.session] if asked.session else session_names_at(datetime.now(UTC))
         command = StartCommand(
             request_id=asked.request_id or new_request_id(), mission=asked.mission, sensors=asked.sensors
         )
@@ -76,7 +77,7 @@ class CommandService:
     def _started(self, view: SessionView, asked: StartSession) -> StartedView:
         with self.subscriber.lock:
             known = self.subscriber.fleet.vehicles()
-        return StartedView(**view.model_dump(), warnings=tuple(strangers(asked.sensors, known)))
+        return StartedView(**view.model_dump(), warnings=tuple(unknown_vehicles(asked.sensors, known)))
 
     async def _ask(self, session: str, command: StartCommand | StopCommand, timeout_s: float) -> SessionView:
         self._check()

@@ -17,7 +17,7 @@ from schemas.messages import BurstCommand, SessionState
 from schemas.topics import InvalidTopicError
 from tidesync.dashboard.fleet import Fleet
 from tidesync.dashboard.views import BrokerView
-from tidesync.sessions.request import SessionRequest, new_request_id
+from tidesync.sessions.client import SessionRequest, new_request_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -129,7 +129,7 @@ class Subscriber:
         """Listen, and ask anew what is still open."""
         self._connection.subscribe([(topics.subscription(self._root, kind), 1) for kind in _HEARD])
         for request in self._requests.values():
-            request.hurry()
+            request.repeat_now()
 
     def disconnected(self, reason: str) -> None:
         """The page says so; the connection comes back by itself."""

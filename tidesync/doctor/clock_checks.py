@@ -1,4 +1,4 @@
-"""This computer's clocks: what steers the wall clock, how fine RAW is, whether the date can be."""
+"""Checks of this computer's clocks: NTP, chrony's slew rate, resolution of RAW, the date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from runtime.clock import SLEW_LIMIT_PPM, SystemClock, read
 from runtime.kernel_clock import clock_synchronized
-from tidesync.doctor import chrony
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
 if TYPE_CHECKING:
@@ -33,29 +32,33 @@ _ONE_CLOCK = {"chronyd", "systemd-timesyncd", "ntpd", "ntpsec", "openntpd", "phc
 _FIRST_YEAR, _LAST_YEAR = 2026, 2100
 _COARSE_NS = 100_000
 _SLOW_SOURCES = {"jiffies", "acpi_pm", "hpet", "refined-jiffies"}
-_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+_CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+_CHRONY_CONFIGURATIONS = (Path("/etc/chrony/chrony.conf"), Path("/etc/chrony.conf"))
+CHRONY_DEFAULT_PPM = 83_333.333
+"""chrony.conf(5), maxslewrate."""
+_MOST_INCLUDES = 8
 
 
 def clock_checks() -> Iterator[Finding]:
-    """All of this computer's clocks."""
+    """Every check of this computer's clocks."""
     daemons = running_daemons(Path("/proc"))
-    yield steering(daemons, synchronized=clock_synchronized())
-    yield chrony_slew(daemons, chrony.CONFIGURATIONS)
+    yield ntp(daemons, synchronized=clock_synchronized())
+    yield chrony_slew(daemons, _CHRONY_CONFIGURATIONS)
     yield raw_clock(SystemClock())
-    yield clock_source(_SOURCE)
+    yield clock_source(_CLOCK_SOURCE)
     yield wall_clock(datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """A program that runs here and steers a clock."""
+    """A running program that disciplines a clock."""
 
     name: str
     arguments: tuple[str, ...] = ()
 
 
 def running_daemons(proc: Path) -> list[Daemon]:
-    """Those that are known; a chronyd told to leave the clock alone (`-x`) is none."""
+    """The known ones that run; not a chronyd that leaves the clock alone (`-x`)."""
     found = {}
     for path in proc.glob("[0-9]*/comm"):
         try:
@@ -68,17 +71,17 @@ def running_daemons(proc: Path) -> list[Daemon]:
     return [found[name] for name in sorted(found)]
 
 
-def steering(daemons: Sequence[Daemon], *, synchronized: bool) -> Finding:
-    """What steers the wall clock, if anything: both are fine, two masters are not."""
-    check, told = "NTP", ", ".join(daemon.name for daemon in daemons) or "no daemon that is known"
+def ntp(daemons: Sequence[Daemon], *, synchronized: bool) -> Finding:
+    """What disciplines the wall clock, if anything. Either is fine; two daemons at once are not."""
+    check, running = "NTP", ", ".join(daemon.name for daemon in daemons) or "no known daemon"
     if sum(daemon.name in _ONE_CLOCK for daemon in daemons) > 1:
-        return warn(check, f"{told} run side by side", "two of them pull one clock to and fro: keep one")
+        return warn(check, f"{running} run at the same time", "they work against each other: keep one")
     if synchronized:
-        return ok(check, f"the kernel calls the clock synchronized; running: {told}")
+        return ok(check, f"the kernel reports the clock as synchronized; running: {running}")
     return ok(
         check,
-        f"the clock runs free (the kernel says unsynchronized; running: {told}): right for measuring,"
-        " as the offset is between the two clocks, not to UTC",
+        f"the clock is free-running (the kernel reports unsynchronized; running: {running}): fine for"
+        " measuring, as the offset is between the two clocks, not to UTC",
     )
 
 
@@ -87,77 +90,117 @@ def chrony_slew(daemons: Sequence[Daemon], configurations: Sequence[Path]) -> Fi
     check = "chrony's slewing"
     chronyd = next((daemon for daemon in daemons if daemon.name == "chronyd"), None)
     if chronyd is None:
-        return skipped(check, "no chronyd steers this clock")
-    for path in [_named(chronyd), *configurations]:
+        return skipped(check, "no chronyd disciplines this clock")
+    for path in [_configuration_of(chronyd), *configurations]:
         try:
             if path:
-                return _judged_slew(path, chrony.max_slew_ppm(path))
+                return _slew_rate(path, max_slew_ppm(path))
         except FileNotFoundError:
             continue
         except OSError as error:
             return skipped(check, f"{path}: {error.strerror}", "run it as a user who may read that file")
-    return skipped(check, "its configuration is in none of the usual places", "set `maxslewrate 400` there")
+    return skipped(check, "its configuration is not in the usual places", "set `maxslewrate 400` there")
 
 
-def _named(chronyd: Daemon) -> Path | None:
-    """The configuration that its command line names."""
+def _configuration_of(chronyd: Daemon) -> Path | None:
+    """The configuration named on its command line."""
     given = chronyd.arguments
     return Path(given[given.index("-f") + 1]) if "-f" in given[:-1] else None
 
 
-def _judged_slew(path: Path, rate_ppm: float) -> Finding:
+def _slew_rate(path: Path, rate_ppm: float) -> Finding:
     check = "chrony's slewing"
     if rate_ppm <= SLEW_LIMIT_PPM:
         return ok(check, f"maxslewrate {rate_ppm:g} ppm in {path}")
     return warn(
         check,
-        f"may slew by {rate_ppm:,.0f} ppm ({path}), more than {SLEW_LIMIT_PPM}: while it does,"
-        " that looks like a step, and exchanges are refused",
-        f"add `maxslewrate 400` to {path} (room is left for the crystal's own error), then restart chrony",
+        f"may slew by {rate_ppm:,.0f} ppm ({path}), more than {SLEW_LIMIT_PPM}: such a slew"
+        " is taken for a step, and exchanges are rejected",
+        f"add `maxslewrate 400` to {path} (which leaves room for the crystal's error), then restart chrony",
     )
 
 
+def max_slew_ppm(configuration: Path) -> float:
+    """The `maxslewrate` in force, included files considered; OSError when the file cannot be read."""
+    rate_ppm = CHRONY_DEFAULT_PPM
+    for directive, values in _chrony_directives(configuration, _MOST_INCLUDES):
+        if directive == "maxslewrate" and values:
+            try:
+                rate_ppm = float(values[0])
+            except ValueError:
+                continue  # chronyd does not start with such a line
+    return rate_ppm
+
+
+def _chrony_directives(path: Path, depth: int) -> Iterator[tuple[str, list[str]]]:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        words = line.split()
+        if not words or words[0][0] in "#%;!":
+            continue
+        directive, values = words[0].lower(), words[1:]
+        yield directive, values
+        if depth and directive in {"include", "confdir"}:
+            for included in _included(directive, values):
+                yield from _chrony_directives(included, depth - 1)
+
+
+def _included(directive: str, values: list[str]) -> list[Path]:
+    """`include` takes a pattern; `confdir` folders: of *.conf with one name, the first folder's counts."""
+    if directive == "include":
+        return [
+            path
+            for value in values[:1]
+            for path in sorted(Path("/").glob(value.lstrip("/")))
+            if path.is_file()
+        ]
+    found: dict[str, Path] = {}
+    for value in values:
+        for path in Path(value).glob("*.conf"):
+            found.setdefault(path.name, path)
+    return [found[name] for name in sorted(found)]
+
+
 def raw_clock(clock: Clock) -> Finding:
-    """Whether there is a clock that nobody can slew, and how fine it is."""
+    """Whether there is a clock that cannot be slewed, and its resolution."""
     check, resolution_ns = "RAW clock", clock.resolution_ns
     if not hasattr(time, "CLOCK_MONOTONIC_RAW"):
         return warn(
             check,
             f"this system has no CLOCK_MONOTONIC_RAW; its counter's resolution is {resolution_ns} ns",
-            "results are right, with a wider bound; Linux has it",
+            "results are correct, with a wider bound; Linux has this clock",
         )
     width_ns = min(read(clock).width_ns for _ in range(5))
     if max(resolution_ns, width_ns) > _COARSE_NS:
         return warn(
             check,
-            f"it is read to {max(resolution_ns, width_ns) / 1000:.0f} µs only",
-            "the bound is widened by that; see the clock source",
+            f"it can be read to {max(resolution_ns, width_ns) / 1000:.0f} µs only",
+            "the bound is wider by that; see the clock source",
         )
     return ok(check, f"resolution {resolution_ns} ns, read beside the wall clock within {width_ns} ns")
 
 
 def clock_source(path: Path) -> Finding:
-    """What the kernel counts with."""
+    """The kernel's clock source."""
     try:
         name = path.read_text(encoding="ascii").strip()
     except OSError:
-        return skipped("clock source", "this system does not tell")
+        return skipped("clock source", "this system does not report it")
     if name in _SLOW_SOURCES:
         return warn(
             "clock source",
             f"{name}: slow to read, or coarse",
-            "see whether the kernel has given up tsc (`dmesg | grep clocksource`)",
+            "check whether the kernel has rejected tsc (`dmesg | grep clocksource`)",
         )
     return ok("clock source", name)
 
 
 def wall_clock(now: datetime) -> Finding:
-    """Whether the date can be: without a battery clock it is the day of the last shutdown, or 1970."""
-    told = f"{now:%Y-%m-%d %H:%M:%S}Z"
+    """Whether the date is plausible; without a battery-backed clock it is the last shutdown's, or 1970."""
+    shown = f"{now:%Y-%m-%d %H:%M:%S}Z"
     if _FIRST_YEAR <= now.year < _LAST_YEAR:
-        return ok("wall clock", told)
+        return ok("wall clock", shown)
     return fail(
         "wall clock",
-        f"{told} cannot be",
+        f"{shown} is impossible",
         "set it (`sudo date -u -s '2026-05-01 12:00'`): sessions and recordings would carry that date",
     )

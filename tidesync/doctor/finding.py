@@ -1,4 +1,4 @@
-"""What a check found, in words, and what to do about it."""
+"""A finding: the verdict of one check, the sentence that says why, and advice."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 Verdict = Literal["ok", "warn", "FAIL", "skipped"]
-"""`warn`: it works, but not as well as it could; `skipped`: not looked at, or of no matter here."""
+"""`warn`: it works, but not as well as it could; `skipped`: not checked, or not relevant here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's."""
+    """One line of `tidesync doctor`."""
 
     check: str
     verdict: Verdict
@@ -20,7 +20,7 @@ class Finding:
     """What to do about it; None where there is nothing to do."""
 
     def document(self) -> dict[str, str | None]:
-        """As JSON has it."""
+        """The finding as a JSON object."""
         return asdict(self)
 
 
@@ -40,5 +40,5 @@ def fail(check: str, found: str, advice: str) -> Finding:
 
 
 def skipped(check: str, found: str, advice: str | None = None) -> Finding:
-    """It was not looked at; `found` says why."""
+    """It was not checked; `found` says why."""
     return Finding(check, "skipped", found, advice)

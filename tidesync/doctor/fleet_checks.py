@@ -1,4 +1,4 @@
-"""The fleet: who is there, who is measured, and whether all speak the same version."""
+"""Checks of the fleet: topsides, vehicles and their results, versions of the agents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.messages import Info
     from tidesync.doctor.finding import Finding
-    from tidesync.doctor.visit import Seen
+    from tidesync.doctor.observations import Observations
     from tidesync.fleet.rows import Row
 
 _CLOCKS_DIFFER_S = 5.0
@@ -26,15 +26,15 @@ _SLOW_MS = 35.0
 _ERROR_ADVICE = {
     "timeout": "does its agent run, and may topside's account ping it?",
     "network_error": "does its address answer over HTTP?",
-    "high_rtt": "the way over HTTP takes more than 200 ms: measure over MQTT",
+    "high_rtt": "the HTTP round trip takes more than 200 ms: measure over MQTT",
     "invalid_pi_time": "update its agent",
     "duplicate_vehicle": "two agents have this name: rename one (`tidesync pi --vehicle NAME`)",
     "not_authorized": "look at the broker's access list",
 }
 
 
-def fleet_checks(seen: Seen, now: Reading) -> Iterator[Finding]:
-    """Everything that is known of vehicles and topsides."""
+def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
+    """Every check of vehicles and topsides."""
     if seen.connect_ms is None:
         refused = isinstance(seen.failure, CredentialsError)
         why = "the broker does not let us in" if refused else "the broker was not reached"
@@ -58,7 +58,7 @@ def fleet_checks(seen: Seen, now: Reading) -> Iterator[Finding]:
 
 
 def topsides(fleet: Fleet) -> Finding:
-    """Who measures."""
+    """Whether any topside is online."""
     online = sorted(name for name, word in fleet.topsides.items() if word == "online")
     if online:
         return ok("topsides", f"online: {', '.join(online)}")
@@ -67,65 +67,64 @@ def topsides(fleet: Fleet) -> Finding:
 
 
 def vehicle(row: Row) -> Finding:
-    """How one vehicle stands with one topside."""
+    """The state of one vehicle, as one topside measures it."""
     check, result = f"vehicle {row.vehicle}", row.result
     status = row.status or "of unknown status"
     if result is None:
         return warn(check, f"{status}, measured by nobody", _unmeasured(row))
-    told = f"{status}, {result.state} by {result.topside}"
+    state = f"{status}, {result.state} by {result.topside}"
     if row.old:
         renewed = "" if row.age_s is None else f" for {span(row.age_s)}"
-        advice = f"does topside {result.topside} run? `tidesync forget {row.vehicle}` clears what is over"
-        return warn(check, f"{told}, but not renewed{renewed}", advice)
+        advice = f"does topside {result.topside} run? `tidesync forget {row.vehicle}` clears its old results"
+        return warn(check, f"{state}, but not renewed{renewed}", advice)
     if result.error:
-        return warn(check, f"{told}: {result.error}", _ERROR_ADVICE[result.error])
+        return warn(check, f"{state}: {result.error}", _ERROR_ADVICE[result.error])
     if result.state != "locked":
-        return warn(check, told, "wait for it to lock; if it does not, is the vehicle on and its link up?")
+        return warn(check, state, "wait for it to lock; if it does not, is the vehicle on and its link up?")
     if result.delay_min_ms is not None and result.delay_min_ms >= _SLOW_MS:
         return warn(
             check,
-            f"{told}, but no exchange took less than {result.delay_min_ms:.0f} ms",
+            f"{state}, but no exchange took less than {result.delay_min_ms:.0f} ms",
             "over a cable that is Nagle's algorithm (`set_tcp_nodelay true` at the broker), or a bridge",
         )
-    return ok(
-        check, f"{told}, max error {result.max_error_ms:.3f} ms" if result.max_error_ms is not None else told
-    )
+    bound = "" if result.max_error_ms is None else f", max error {result.max_error_ms:.3f} ms"
+    return ok(check, state + bound)
 
 
 def _unmeasured(row: Row) -> str:
     if row.status == "online":
-        return "does `tidesync topside` run, and is the vehicle among those it was told?"
-    return f"switch it on; `tidesync forget {row.vehicle}` if it is no more"
+        return "does `tidesync topside` run, and is the vehicle among those it was given (--vehicle)?"
+    return f"switch it on; `tidesync forget {row.vehicle}` if it is gone for good"
 
 
 def agent(name: str, info: Info) -> Finding:
-    """What a vehicle's agent says of itself: its version, and where it stamps."""
+    """The version of a vehicle's agent, and where it stamps arrivals."""
     check = f"agent of {name}"
     if info.version != VERSION:
         return warn(check, f"version {info.version}, here it is {VERSION}", "install one version everywhere")
     if info.receive_stamp == "user":
         return warn(
             check,
-            "it stamps arrivals in user space: results are right, with a wider bound",
-            "its log, or `tidesync doctor` there, says why: no Linux, a container's seccomp profile, a proxy",
+            "it stamps arrivals in user space: results are correct, with a wider bound",
+            "its log, or `tidesync doctor` there, says why: another system, seccomp profile, a proxy",
         )
     return ok(check, f"version {info.version}, as here; arrivals stamped by the kernel")
 
 
-def unreadable(seen: Seen) -> Iterator[Finding]:
-    """Messages that are not what they should be: mostly an agent of another version."""
+def unreadable(seen: Observations) -> Iterator[Finding]:
+    """Messages that cannot be decoded: usually from an agent of another version."""
     for topic, reason in sorted(seen.unreadable.items())[:10]:
         yield fail(
             "messages", f"{topic[:120]}: {reason}", "install one version everywhere; who publishes there?"
         )
 
 
-def clocks_agree(seen: Seen) -> Finding:
-    """Whether topsides' wall clocks agree with this computer's, by results heard live."""
+def clocks_agree(seen: Observations) -> Finding:
+    """Whether topsides' wall clocks agree with this computer's, by results received live."""
     ages = _live_ages_s(seen)
     check = "clocks at the surface"
     if not ages:
-        return skipped(check, "no result was heard live")
+        return skipped(check, "no result was received live")
     topside, age_s = max(ages, key=lambda pair: abs(pair[1]))
     if abs(age_s) <= _CLOCKS_DIFFER_S:
         return ok(check, "results are dated by a clock that agrees with this one")
@@ -136,7 +135,7 @@ def clocks_agree(seen: Seen) -> Finding:
     )
 
 
-def _live_ages_s(seen: Seen) -> Sequence[tuple[str, float]]:
+def _live_ages_s(seen: Observations) -> Sequence[tuple[str, float]]:
     return [
         (
             letter.body.topside,

@@ -1,4 +1,4 @@
-"""This computer: ports, disk, versions."""
+"""Checks of this computer: ports, disk, versions."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _LITTLE_BYTES, _TOO_LITTLE_BYTES = 2 * 10**9, 100 * 10**6
 _HOUR_BYTES = 4 * 3600 * 470
 """One vehicle for an hour, at four exchanges a second and the usual length of a line."""
 _LIBRARIES = {"paho-mqtt": (2, 2), "pydantic": (2, 10)}
-"""What is needed at the least; with another major or minor version of paho the stamps may be lost."""
+"""The least version needed; with another major version of paho, stamps may be taken in user space."""
 
 
 def machine_checks(settings: DoctorSettings, *, reached: bool) -> Iterator[Finding]:
-    """All of this computer but its clocks."""
+    """Every check of this computer except its clocks."""
     yield http_port(settings.http_port)
     yield broker_port(settings, reached=reached)
     yield disk(settings.root)
@@ -38,17 +38,17 @@ def machine_checks(settings: DoctorSettings, *, reached: bool) -> Iterator[Findi
 
 
 def http_port(port: int) -> Finding:
-    """Whether the Pi agent's port is free, or who answers on it."""
+    """Whether the Pi agent's port is free; if not, what answers on it."""
     check = f"port {port} (HTTP)"
     if _free(port):
         return ok(check, "free, for an agent that would serve GET /api/sync/time here")
-    told = _who_answers(port)
-    if told:
-        return ok(check, told)
+    server = _server_on(port)
+    if server:
+        return ok(check, server)
     return warn(
         check,
         "taken by another program, which does not serve GET /api/sync/time",
-        "`tidesync pi` goes on with MQTT alone; give it another with --http-port, or mount our router there",
+        "`tidesync pi` then uses MQTT alone; give it another --http-port, or mount our router there",
     )
 
 
@@ -60,7 +60,7 @@ def _free(port: int) -> bool:
         return False
 
 
-def _who_answers(port: int) -> str | None:
+def _server_on(port: int) -> str | None:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/sync/time", timeout=2) as reply:
             return "serves GET /api/sync/time" if b'"pi_unix_ms"' in reply.read(4096) else None
@@ -69,7 +69,7 @@ def _who_answers(port: int) -> str | None:
 
 
 def broker_port(settings: DoctorSettings, *, reached: bool) -> Finding:
-    """Where the broker is to be on this computer and is not: whether its port is free for it."""
+    """Where the broker should run on this computer and does not: whether its port is free."""
     address = settings.address
     check = f"port {address.port} (broker)"
     if address.host not in _LOOPBACK:
@@ -80,7 +80,7 @@ def broker_port(settings: DoctorSettings, *, reached: bool) -> Finding:
         return ok(check, "free, for a broker that would be started here")
     return fail(
         check,
-        "taken by a program that is no broker which lets us in",
+        "taken by a program that is not a broker, or does not accept us",
         f"see `ss -ltnp 'sport = {address.port}'`",
     )
 
@@ -100,22 +100,22 @@ def disk(root: Path | None) -> Finding:
         return fail(
             check,
             f"{root} cannot be written: {error.strerror}",
-            "choose a folder of this user's, on a disk with room",
+            "choose a folder that this user may write, on a disk with room",
         )
     free_bytes = shutil.disk_usage(there).free
     hours = free_bytes / _HOUR_BYTES
-    told = f"{there}: {free_bytes / 1e9:.1f} GB free, some {hours:,.0f} hours of one vehicle"
+    room = f"{there}: {free_bytes / 1e9:.1f} GB free, some {hours:,.0f} hours of one vehicle"
     if free_bytes < _TOO_LITTLE_BYTES:
         return fail(
-            check, told, "make room, or choose another disk: a full one is recorded on from memory only"
+            check, room, "make room, or choose another disk: on a full one, a session is kept in memory only"
         )
     if free_bytes < _LITTLE_BYTES:
-        return warn(check, told, "make room before the dive")
-    return ok(check, told)
+        return warn(check, room, "make room before the dive")
+    return ok(check, room)
 
 
 def versions() -> Iterator[Finding]:
-    """Ours, and the libraries' that it matters for."""
+    """Our version, and those of the libraries for which it matters."""
     yield ok(
         "tidesync", f"{VERSION}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
     )

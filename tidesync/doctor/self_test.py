@@ -1,7 +1,7 @@
-"""An exchange from end to end: a pretended vehicle, whose offset is known, is measured over a real broker.
+"""The self test: a simulated vehicle, whose offset is known, is measured over a real broker.
 
-One connection plays both parts, on a topic that a burst for a topside of no such name would take: nobody else
-listens there. So one account is enough, if it may publish and read it.
+One connection plays both sides, on the command topic of a topside that does not exist: nobody else
+subscribes to it. So one account is enough, if it may publish and read that topic.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from schemas.base import InvalidMessageError
 from schemas.instants import ns_from_utc
 from schemas.messages import Ping, Pong
 from tidesync.doctor.finding import fail, ok, skipped
+from topside_agent.measuring.actions import Drop, PublishResult, SendPing
 from topside_agent.measuring.measurement import Measurement
 from topside_agent.settings import TopsideSettings
 
@@ -28,80 +29,82 @@ if TYPE_CHECKING:
     from schemas.messages import OffsetResult
     from tidesync.doctor.finding import Finding
 
-PRETENDED_MS = -1234.567
-"""Behind, so that a wrong sign shows."""
+SIMULATED_OFFSET_MS = -1234.567
+"""Negative, so that a wrong sign shows."""
 _DRIFT_PPM = 18.0
 _EXCHANGES = 16
 _ECHO_S = 1.0
 _LONGEST_S = 5.0
 _CHECK = "sign of the offset"
-_ADVICE = "a fault of this program, or of a library's version: please report it with `tidesync doctor --json`"
+_ADVICE = "a fault of this program or of a library's version: please report it with `tidesync doctor --json`"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was measured, and the truth at the same instant."""
+    """What was measured, and the true offset at the same instant."""
 
     result: OffsetResult
     true_ms: float
 
 
 def exchange_check(settings: ConnectionSettings, *, reached: bool, refused: bool = False) -> Finding:
-    """Measure the pretended vehicle at the broker, or beside it where this account may not."""
-    outcome = rehearse(settings) if reached else None
+    """Measure the simulated vehicle over the broker, or over our own where this account may not publish."""
+    outcome = run_self_test(settings) if reached else None
     if outcome:
-        return judged(outcome, f"over {settings.address}")
-    away = "the broker does not let us in" if refused else "the broker is away"
+        return offset_sign(outcome, f"over {settings.address}")
+    away = "the broker does not let us in" if refused else "the broker cannot be reached"
     why = "this account may not publish there" if reached else away
     try:
         from broker.embedded import EmbeddedBroker  # noqa: PLC0415 - amqtt is not everywhere
     except ModuleNotFoundError as error:
         return skipped(
-            _CHECK, f"{why}, and {error.name} is not installed for one of our own", "install tidesync[broker]"
+            _CHECK,
+            f"{why}, and {error.name} is not installed for an embedded one",
+            "install tidesync[broker]",
         )
     embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=0))
     embedded.start()
     try:
-        outcome = rehearse(ConnectionSettings(broker=embedded.url))
+        outcome = run_self_test(ConnectionSettings(broker=embedded.url))
     finally:
         embedded.stop()
     if outcome is None:
-        return fail(_CHECK, "no exchange came about over a broker of our own", _ADVICE)
-    return judged(outcome, f"over a broker of our own: {why}")
+        return fail(_CHECK, "no exchange over a broker of our own", _ADVICE)
+    return offset_sign(outcome, f"over a broker of our own: {why}")
 
 
-def judged(outcome: Outcome, where: str) -> Finding:
-    """Whether the result has the sign of the truth, and its bound holds it."""
+def offset_sign(outcome: Outcome, where: str) -> Finding:
+    """Whether the result has the sign of the true offset, and its bound contains it."""
     result, true_ms = outcome.result, outcome.true_ms
     if result.offset_ms is None or result.lower_ms is None or result.upper_ms is None:
         return fail(_CHECK, f"{_EXCHANGES} exchanges gave no offset: {result.state} ({where})", _ADVICE)
     measured = f"{result.offset_ms:.3f} ± {result.max_error_ms:.3f} ms"
-    told = f"pretended {true_ms:.3f} ms, measured {measured} ({where})"
+    detail = f"simulated {true_ms:.3f} ms, measured {measured} ({where})"
     if result.offset_ms * true_ms < 0:
-        return fail(_CHECK, f"wrong: {told}", _ADVICE)
+        return fail(_CHECK, f"wrong: {detail}", _ADVICE)
     if not result.lower_ms <= true_ms <= result.upper_ms:
-        return fail(_CHECK, f"the bound does not hold the truth: {told}", _ADVICE)
-    return ok(_CHECK, f"right: {told}")
+        return fail(_CHECK, f"the bound does not contain the truth: {detail}", _ADVICE)
+    return ok(_CHECK, f"right: {detail}")
 
 
-def rehearse(settings: ConnectionSettings) -> Outcome | None:
+def run_self_test(settings: ConnectionSettings) -> Outcome | None:
     """The outcome; None when what is published does not come back."""
-    play = _Play(settings)
-    play.connection.start()
+    test = _SelfTest(settings)
+    test.connection.start()
     try:
-        if not play.connection.wait_until_up(_LONGEST_S) or not play.echoed.wait(_ECHO_S):
+        if not test.connection.wait_until_up(_LONGEST_S) or not test.echoed.wait(_ECHO_S):
             return None
-        play.done.wait(_LONGEST_S)
-        return play.outcome()
+        test.done.wait(_LONGEST_S)
+        return test.outcome()
     finally:
-        play.connection.stop()
+        test.connection.stop()
 
 
-class _Play:
+class _SelfTest:
     def __init__(self, settings: ConnectionSettings) -> None:
         self.echoed, self.done = threading.Event(), threading.Event()
         self._clock = SystemClock()
-        self._vehicle = SimulatedClock(self._clock, round(PRETENDED_MS * 1e6), _DRIFT_PPM)
+        self._vehicle = SimulatedClock(self._clock, round(SIMULATED_OFFSET_MS * 1e6), _DRIFT_PPM)
         self._answerer = Answerer(self._vehicle.boot_id, process_instance_id(), self._clock.resolution_ns)
         self._measurement = Measurement(
             "doctor", TopsideSettings(topside="doctor"), resolution_ns=self._clock.resolution_ns
@@ -112,9 +115,10 @@ class _Play:
         self.connection = Connection(settings, self, self._clock, name="tidesync-doctor")
 
     def outcome(self) -> Outcome | None:
-        """The result, and the truth at its instant."""
+        """The result, and the true offset at its instant."""
         now = read(self._clock)
-        result = self._measurement.publish(now)
+        actions = self._measurement.publish(now)
+        result = next((action.result for action in actions if isinstance(action, PublishResult)), None)
         if result is None or result.measured_at is None:
             return None
         at_raw_ns = ns_from_utc(result.measured_at) - now.realtime_minus_raw_ns
@@ -122,15 +126,15 @@ class _Play:
         return Outcome(result, true_ns / 1e6)
 
     def connected(self) -> None:
-        """Both parts listen; topside begins with a burst."""
+        """Subscribe for both sides; topside begins with a burst."""
         self.connection.subscribe([(self._topic, 0)])
         self._measurement.appeared(self._clock.raw_ns())
 
     def disconnected(self, reason: str) -> None:
-        """Without an echo in time there is no outcome."""
+        """Nothing to do: without an echo in time there is no outcome."""
 
     def received(self, message: Incoming) -> None:
-        """A ping is answered by the vehicle's part, a pong is taken by topside's."""
+        """The vehicle's side answers a ping, topside's takes a pong."""
         if message.topic != self._topic:
             return
         self.echoed.set()
@@ -141,13 +145,12 @@ class _Play:
                 self._answer(Ping.decode(message.payload))
 
     def tick(self, now: Reading) -> float:
-        """Ask when it is due."""
+        """Send a ping when one is due."""
         if not self.connection.up or self.done.is_set():
             return 0.1
-        self._measurement.expire(now.raw_ns)
-        ping = self._measurement.ping(read(self._clock), secrets.token_hex(8))
-        if ping:
-            self.connection.publish(Outgoing(self._topic, ping.encode(), 0))
+        for action in self._measurement.timer(now):
+            if isinstance(action, SendPing):
+                self.connection.publish(Outgoing(self._topic, action.ping.encode(), 0))
         return 0.005
 
     def _answer(self, ping: Ping) -> None:
@@ -157,7 +160,7 @@ class _Play:
             self.connection.publish(Outgoing(self._topic, pong.encode(), 0))
 
     def _take(self, pong: Pong, received: Reading) -> None:
-        if self._measurement.pong(pong, received) is None:
-            self._exchanges += 1
+        dropped = any(isinstance(action, Drop) for action in self._measurement.pong(pong, received))
+        self._exchanges += not dropped
         if self._exchanges >= _EXCHANGES:
             self.done.set()

@@ -1,4 +1,4 @@
-"""The doctor's settings: the connection's, and what an agent on this machine would be given."""
+"""The doctor's settings: the connection's, and the folder and the port of agents on this computer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from broker.settings import ConnectionSettings
 
 
 class DoctorSettings(ConnectionSettings):
-    """How to reach the broker, and which folder and port to look at."""
+    """How to reach the broker, and which folder and port to check."""
 
-    root: Path | None = Field(None, description="Recorder's folder to look at")
-    http_port: int = Field(9150, ge=1, le=65535, description="The Pi agent's HTTP port to look at")
+    root: Path | None = Field(None, description="Recorder's folder to check")
+    http_port: int = Field(9150, ge=1, le=65535, description="The Pi agent's HTTP port to check")

@@ -1,15 +1,16 @@
-"""Who asks a recorder for something, and which sessions are known."""
+"""Commands to recorders: sent again until they are answered, because no broker should keep them."""
 
 from __future__ import annotations
 
+import secrets
 import threading
 from typing import TYPE_CHECKING
 
+from broker.connection import Outgoing
 from schemas import topics
 from schemas.messages import SessionState, StartCommand, StopCommand
+from tidesync.client import Client, connected, retained
 from tidesync.errors import NotSoError
-from tidesync.one_shot import Client, connected, retained
-from tidesync.sessions.request import SessionRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,14 +19,52 @@ if TYPE_CHECKING:
     from broker.settings import ConnectionSettings
     from runtime.clock import Reading
 
+REPEAT_NS = 2_000_000_000
+_TICK_S = 0.2
+
+
+def new_request_id() -> str:
+    """Marks a command and its answer."""
+    return secrets.token_hex(8)
+
+
+class SessionRequest:
+    """One command and its answer, pure. A recorder executes a repeated request once."""
+
+    def __init__(self, root: str, session: str, command: StartCommand | StopCommand) -> None:
+        self.session = session
+        self.answer: SessionState | None = None
+        self._command = command
+        topic = topics.build(root, topics.SESSION_COMMAND, session=session)
+        self._message = Outgoing(topic, command.encode(), topics.SESSION_COMMAND.qos)
+        self._due_ns = 0
+
+    def repeat_now(self) -> None:
+        """The connection is new: send the command at once."""
+        self._due_ns = 0
+
+    def due(self, now_raw_ns: int) -> Outgoing | None:
+        """The command, when it is time to send it (again)."""
+        if self.answer is not None or now_raw_ns < self._due_ns:
+            return None
+        self._due_ns = now_raw_ns + REPEAT_NS
+        return self._message
+
+    def heard(self, state: SessionState) -> bool:
+        """Whether `state` is the answer; if so, keep it."""
+        if state.session != self.session or state.request_id != self._command.request_id:
+            return False
+        self.answer = state
+        return True
+
 
 def ask(
-    settings: ConnectionSettings, session: str, asked: StartCommand | StopCommand, timeout_s: float
+    settings: ConnectionSettings, session: str, command: StartCommand | StopCommand, timeout_s: float
 ) -> SessionState:
     """The recorder's answer; NotSoError when there is none in time or no broker."""
-    asker = _Asker(settings, session, asked)
-    with connected(asker.connection, settings, timeout_s):
-        answer = asker.wait(timeout_s)
+    client = _SessionClient(settings, session, command)
+    with connected(client.connection, settings, timeout_s):
+        answer = client.wait(timeout_s)
     if answer is None:
         raise NotSoError(
             f"no recorder answered within {timeout_s:g} s at broker {settings.address};"
@@ -35,36 +74,36 @@ def ask(
 
 
 def begin(
-    settings: ConnectionSettings, names: Sequence[str], asked: StartCommand, timeout_s: float
+    settings: ConnectionSettings, names: Sequence[str], command: StartCommand, timeout_s: float
 ) -> SessionState:
     """The answer for the first of `names` that no other session has."""
     for name in names:
-        state = ask(settings, name, asked, timeout_s)
+        state = ask(settings, name, command, timeout_s)
         if state.state != "refused" or name not in {known.session for known in known_sessions(settings)}:
             break
     return state
 
 
 def known_sessions(settings: ConnectionSettings) -> list[SessionState]:
-    """The newest state of every session that the broker has retained, by name."""
+    """The retained state of every session, by name; a refusal answers one client, and is no session."""
     letters = retained(settings, [topics.SESSION_STATE])
     states = [letter.body for letter in letters if isinstance(letter.body, SessionState)]
-    return [
-        state for state in states if state.state != "refused"
-    ]  # that answers one asker, and is no session
+    return [state for state in states if state.state != "refused"]
 
 
 def known_vehicles(settings: ConnectionSettings) -> list[str]:
-    """The vehicles that the broker has retained anything of."""
+    """The vehicles of which the broker has retained anything."""
     letters = retained(settings, [topics.STATUS, topics.INFO, topics.OFFSET])
     return sorted({letter.topic.vehicle for letter in letters if letter.topic.vehicle})
 
 
-class _Asker(Client):
-    """Asks until it is answered, and keeps the answer."""
+class _SessionClient(Client):
+    """Sends one command until it is answered."""
 
-    def __init__(self, settings: ConnectionSettings, session: str, asked: StartCommand | StopCommand) -> None:
-        self._request = SessionRequest(settings.topic_root, session, asked)
+    def __init__(
+        self, settings: ConnectionSettings, session: str, command: StartCommand | StopCommand
+    ) -> None:
+        self._request = SessionRequest(settings.topic_root, session, command)
         self._answered = threading.Event()
         states = topics.subscription(settings.topic_root, topics.SESSION_STATE, session=session)
         super().__init__(settings, "tidesync-session", [states])
@@ -75,9 +114,9 @@ class _Asker(Client):
         return self._request.answer
 
     def connected(self) -> None:
-        """Listen first, then ask: a broker takes them in this order."""
+        """Subscribe first, then send: a broker takes them in this order."""
         super().connected()
-        self._request.hurry()
+        self._request.repeat_now()
 
     def heard(self, letter: Letter) -> None:
         """Only the state that answers this request counts."""
@@ -85,7 +124,7 @@ class _Asker(Client):
             self._answered.set()
 
     def tick(self, now: Reading) -> float:
-        """Ask, and ask again."""
+        """Send the command when it is due."""
         if self.connection.up and (message := self._request.due(now.raw_ns)):
             self.connection.publish(message)
-        return 0.2
+        return _TICK_S

@@ -1,21 +1,46 @@
-"""`sync_metadata.json` as a document, pure: numbers and strings of others keep the characters they had.
+"""`sync_metadata.json` as a document, pure: strings and numbers of others keep the characters they had.
 
-Python alone would cut 0.10000000000000000001, turn 1e400 into what is no JSON, and refuse long integers.
+Python alone would cut 0.10000000000000000001, turn 1e400 into what is no JSON, refuse long integers, and lose
+how a string was escaped. So each scalar carries its source text, and writing puts the source text back.
 """
 
 from __future__ import annotations
 
 import json
-from json import decoder, scanner
+import re
 from typing import Any
 
 from schemas.metadata import BLOCK_KEY
 
 Document = dict[str, Any]
 
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+"""A string in valid JSON."""
+_DEEPEST = 200
+"""Levels of nesting that are accepted, so that what was read can be written."""
+
 
 class NotMetadataError(ValueError):
     """The file's content is no JSON object in UTF-8."""
+
+
+class SourceStr(str):
+    """A string and its source text, quotes and escapes included."""
+
+    __slots__ = ("source",)
+    source: str
+
+
+class SourceInt(int):
+    """An integer and its digits."""
+
+    source: str
+
+
+class SourceFloat(float):
+    """A number, or the nearest that Python has, and its source text."""
+
+    source: str
 
 
 def parse(content: bytes) -> Document:
@@ -30,7 +55,7 @@ def parse(content: bytes) -> Document:
 
 
 def render(document: Document) -> bytes:
-    """The file's content, laid out as the consumer does; what others wrote in it keeps its characters."""
+    """The file's content, laid out as the consumer does."""
     return (dumps(document) + "\n").encode()
 
 
@@ -46,91 +71,75 @@ def block_of(document: Document | None) -> Document:
     return block if isinstance(block, dict) else {}
 
 
-class WrittenStr(str):
-    """A string and how it was written, escapes and quotes included."""
-
-    __slots__ = ("text",)
-    text: str
-
-
-class WrittenInt(int):
-    """An integer and its digits."""
-
-    text: str
-
-
-class WrittenFloat(float):
-    """A number, or the nearest that Python has, and how it was written."""
-
-    text: str
-
-
-class _Decoder(json.JSONDecoder):
-    """Strict: NaN and Infinity, which the consumer could not read either, are refused."""
-
-    def __init__(self) -> None:
-        super().__init__(parse_float=_float, parse_int=_int, parse_constant=_refuse)
-        self.parse_string = _string
-        self.scan_once = scanner.py_make_scanner(self)  # type: ignore[attr-defined]  # C's knows no parse_string
-
-
 def loads(text: str) -> Any:
-    """The value in `text`; ValueError (or RecursionError) where it is no JSON."""
-    return _Decoder().decode(text)
+    """The value in `text`; ValueError (or RecursionError) where it is no JSON.
+
+    NaN and Infinity, which the consumer could not read either, are refused.
+    """
+    json.loads(text, parse_int=_int, parse_constant=_refuse)  # its errors name places in `text` itself
+    sources = _STRING.sub(lambda found: json.dumps(found[0]), text)
+    return _with_sources(json.loads(sources, parse_float=_float, parse_int=_int), _DEEPEST)
 
 
-def dumps(value: Any, indent: str = "") -> str:
-    """`value` laid out with two spaces a level, as the consumer does."""
-    inner = indent + "  "
-    if isinstance(value, dict) and value:
-        members = (f"{inner}{_quoted(key)}: {dumps(entry, inner)}" for key, entry in value.items())
-        return "{\n" + ",\n".join(members) + f"\n{indent}}}"
-    if isinstance(value, list) and value:
-        return "[\n" + ",\n".join(inner + dumps(entry, inner) for entry in value) + f"\n{indent}]"
-    return _scalar(value)
+def dumps(value: Any) -> str:
+    """`value` laid out with two spaces a level; what was read keeps its source text."""
+    return _STRING.sub(lambda found: str(json.loads(found[0])), json.dumps(_sources(value), indent=2))
 
 
-def _scalar(value: Any) -> str:
-    if isinstance(value, WrittenStr | WrittenInt | WrittenFloat):
-        return value.text
-    if isinstance(value, str):
-        return _quoted(value)
-    return json.dumps(value, allow_nan=False)
+def _with_sources(value: Any, levels: int) -> Any:
+    """The value whose strings are `value`'s source texts."""
+    if not levels:
+        raise RecursionError(f"nested more than {_DEEPEST} levels deep")
+    if isinstance(value, dict):
+        return {_str(key): _with_sources(entry, levels - 1) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_with_sources(entry, levels - 1) for entry in value]
+    return _str(value) if isinstance(value, str) else value
+
+
+def _sources(value: Any) -> Any:
+    """`value` with each scalar and key replaced by its source text."""
+    if isinstance(value, dict):
+        return {_source(key): _sources(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_sources(entry) for entry in value]
+    return _source(value)
+
+
+def _source(value: Any) -> str:
+    if isinstance(value, SourceStr | SourceInt | SourceFloat):
+        return value.source
+    return _quoted(value) if isinstance(value, str) else json.dumps(value, allow_nan=False)
 
 
 def _quoted(text: str) -> str:
-    """In plain characters; half a surrogate pair can be said in ASCII alone."""
+    """In plain characters; half a surrogate pair can be written in ASCII alone."""
     plain = json.dumps(text, ensure_ascii=False)
-    return plain if _encodable(plain) else json.dumps(text)
-
-
-def _encodable(text: str) -> bool:
     try:
-        text.encode()
+        plain.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return json.dumps(text)
+    return plain
 
 
-def _string(text: str, begin: int, strict: bool) -> tuple[str, int]:
-    value, end = decoder.scanstring(text, begin, strict)  # type: ignore[attr-defined]
-    written = WrittenStr(value)
-    written.text = text[begin - 1 : end]
-    return written, end
+def _str(source: str) -> SourceStr:
+    value = SourceStr(json.loads(source))
+    value.source = source
+    return value
 
 
 def _int(digits: str) -> int | float:
     try:
-        value = WrittenInt(digits)
+        value = SourceInt(digits)
     except ValueError:  # more digits than Python likes to convert
         return _float(digits)
-    value.text = digits
+    value.source = digits
     return value
 
 
 def _float(digits: str) -> float:
-    value = WrittenFloat(digits)
-    value.text = digits
+    value = SourceFloat(digits)
+    value.source = digits
     return value
 
 

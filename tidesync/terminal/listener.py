@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from runtime.logs import broker_log_at
 from schemas import topics
+from tidesync.client import Client
 from tidesync.fleet.rows import KINDS
-from tidesync.one_shot import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Commands that connect, hear what there is, and end: the connection, and what a broker has retained."""
+"""A command's connection to the broker, and what the broker has retained."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 _CONNECT_S = 3.0
 _LOOK_S = 0.05
 _HOPELESS = (CertificateError, CertificateFileError, PasswordFileError)
-"""An agent tries on, as a clock or a file may be set right; who asks once is told at once."""
+"""A command does not wait for these. An agent does: a clock or a file may be corrected meanwhile."""
 _QUIET_S = 0.5
-"""A broker sends what it has retained at once; when nothing else has come for so long, that was all."""
+"""A broker sends its retained messages at once; after a silence of this length, all have come."""
 _LONGEST_S = 5.0
 
 
 def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> list[Letter]:
-    """The newest message of every topic of these kinds that the broker has retained, by topic."""
+    """The retained message of every topic of these kinds, sorted by topic."""
     listener = _Listener(settings, kinds)
     with connected(listener.connection, settings, _LONGEST_S):
         return listener.wait()
@@ -40,11 +40,11 @@ def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> list[L
 
 @contextmanager
 def connected(connection: Connection, settings: ConnectionSettings, timeout_s: float) -> Iterator[None]:
-    """Keep `connection` up meanwhile; NotSoError or its failure when the broker cannot be had in time."""
+    """Keep `connection` up in the block; its failure, or NotSoError, if it is not up in time."""
     with broker_log_at(logging.ERROR):
         connection.start()
         try:
-            if not _is_up(connection, min(timeout_s, _CONNECT_S)):
+            if not is_up(connection, min(timeout_s, _CONNECT_S)):
                 problem = connection.failure or connection.problem
                 raise problem or NotSoError(f"broker {settings.address}: no answer")
             yield
@@ -52,8 +52,8 @@ def connected(connection: Connection, settings: ConnectionSettings, timeout_s: f
             connection.stop()
 
 
-def _is_up(connection: Connection, timeout_s: float) -> bool:
-    """Whether it comes in time; what waiting does not mend ends the waiting."""
+def is_up(connection: Connection, timeout_s: float) -> bool:
+    """Whether the connection comes up in time; an error of `_HOPELESS` ends the wait."""
     until_s = time.monotonic() + timeout_s
     while not connection.wait_until_up(_LOOK_S):
         hopeless = connection.failure or isinstance(connection.problem, _HOPELESS)
@@ -63,7 +63,7 @@ def _is_up(connection: Connection, timeout_s: float) -> bool:
 
 
 class Client:
-    """A connection of its own, on which topics are heard."""
+    """Subscribes to topics over a connection of its own; subclasses implement `heard`."""
 
     def __init__(self, settings: ConnectionSettings, name: str, filters: Sequence[str]) -> None:
         self._inbox = Inbox(settings.topic_root)
@@ -71,24 +71,24 @@ class Client:
         self.connection = Connection(settings, self, SystemClock(), name=name)
 
     def connected(self) -> None:
-        """Listen."""
+        """Subscribe."""
         self.connection.subscribe(self._filters)
 
     def disconnected(self, reason: str) -> None:
-        """The connection comes back by itself, and asks again."""
+        """Nothing to do: the connection reconnects and subscribes again."""
 
     def received(self, message: Incoming) -> None:
-        """One message."""
+        """Decode a message and pass it on; others are dropped."""
         letter = self._inbox.open(message)
         if letter:
             self.heard(letter)
 
     def heard(self, letter: Letter) -> None:
-        """What the message is for."""
+        """Handle a decoded message."""
         raise NotImplementedError
 
     def tick(self, now: Reading) -> float:  # noqa: ARG002 - the connection's signature
-        """Nothing is ever due."""
+        """Nothing is due."""
         return 1.0
 
 
@@ -103,7 +103,7 @@ class _Listener(Client):
         super().__init__(settings, "tidesync-reader", filters)
 
     def wait(self) -> list[Letter]:
-        """Everything, once no other topic has come for a while."""
+        """All messages, once no further topic has arrived for a while."""
         with self._changed:
             before = -1
             while len(self._newest) > before:
@@ -112,7 +112,7 @@ class _Listener(Client):
             return [letter for _, letter in sorted(self._newest.items())]
 
     def heard(self, letter: Letter) -> None:
-        """The newest of its topic; a broker may send what others asked for."""
+        """Keep the newest of each topic, of the kinds asked for alone."""
         if letter.topic.kind in self._kinds:
             with self._changed:
                 self._newest[letter.incoming.topic] = letter

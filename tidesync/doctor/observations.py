@@ -1,4 +1,4 @@
-"""The doctor's visit at the broker: one connection, and what is seen over it."""
+"""What one connection to the broker shows: the input of the checks of broker and fleet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runtime.clock import Reading, SystemClock
 from runtime.logs import broker_log_at
 from schemas import topics
 from schemas.base import InvalidMessageError
-from tidesync.doctor.bursts import Burst
+from tidesync.client import is_up
 from tidesync.fleet.rows import KINDS
 
 if TYPE_CHECKING:
@@ -25,22 +25,31 @@ if TYPE_CHECKING:
 VERSION_TOPIC = "$SYS/broker/version"
 _CONNECT_S = 3.0
 _LISTEN_S = 1.2
-"""Every topside that measures publishes a result meanwhile."""
+"""Longer than the period of results, so that each topside's is received live."""
 _BURSTS = 30
 _ANSWER_S = 0.3
 _PAUSE_S = 0.015
-"""From the last packet to the next request. Linux delays an acknowledgement only in a lively conversation."""
+"""From the last packet to the next request. Linux delays acknowledgements in a busy exchange only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """A request that the broker answers with several packets at once."""
+
+    first_ms: float
+    last_ms: float
+    """From the request to the arrival of the first and the last packet."""
 
 
 @dataclass(slots=True)
-class Seen:
-    """What the visit brought; None and empty where there was no connection."""
+class Observations:
+    """What was observed; None and empty where there was no connection."""
 
     failure: BrokerError | None = None
     problem: str | None = None
     connect_ms: float | None = None
     round_trip_ms: float = 0.0
-    """The least that one packet takes there and back, as the TCP connect shows."""
+    """The least round trip of one packet: the time of a TCP connect."""
     nodelay: bool | None = None
     receive_stamp: str | None = None
     unstamped_because: str | None = None
@@ -48,36 +57,27 @@ class Seen:
     version: str | None = None
     letters: list[Letter] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
-    """Topics of ours with a payload that is not what it should be, and why."""
+    """Our topics whose payload cannot be decoded, and why."""
     bursts: list[Burst] = field(default_factory=list)
 
 
-def visit(settings: ConnectionSettings) -> Seen:
-    """Connect, look around for a few seconds, leave."""
-    visitor = _Visitor(settings)
-    seen, started_ns = visitor.seen, time.monotonic_ns()
-    with broker_log_at(logging.CRITICAL):  # the findings say it
-        visitor.connection.start()
+def observe(settings: ConnectionSettings) -> Observations:
+    """Connect, observe for a few seconds, disconnect."""
+    observer = _Observer(settings)
+    seen, started_ns = observer.seen, time.monotonic_ns()
+    with broker_log_at(logging.CRITICAL):  # the findings report it
+        observer.connection.start()
         try:
-            if _is_up(visitor.connection, _CONNECT_S):
+            if is_up(observer.connection, _CONNECT_S):
                 seen.connect_ms = (time.monotonic_ns() - started_ns) / 1e6
                 seen.round_trip_ms = _tcp_ms(settings)
-                visitor.look_around()
+                observer.observe()
             else:
-                seen.problem = visitor.connection.last_problem or f"broker {settings.address}: no answer"
+                seen.problem = observer.connection.last_problem or f"broker {settings.address}: no answer"
         finally:
-            visitor.connection.stop()
-    seen.failure = visitor.connection.failure
+            observer.connection.stop()
+    seen.failure = observer.connection.failure
     return seen
-
-
-def _is_up(connection: Connection, timeout_s: float) -> bool:
-    """Whether the connection comes in time; a refused account ends the waiting."""
-    until_s = time.monotonic() + timeout_s
-    while time.monotonic() < until_s and not connection.wait_until_finished(0):
-        if connection.wait_until_up(0.05):
-            return True
-    return False
 
 
 def _tcp_ms(settings: ConnectionSettings) -> float:
@@ -89,20 +89,20 @@ def _tcp_ms(settings: ConnectionSettings) -> float:
         return 0.0
 
 
-class _Visitor:
+class _Observer:
     def __init__(self, settings: ConnectionSettings) -> None:
-        self.seen = Seen()
+        self.seen = Observations()
         self._root = settings.topic_root
         self._clock = SystemClock()
         self._newest: dict[str, Letter] = {}
         self._arrivals_ns: list[int] = []
-        self._asked_ns = 0
+        self._subscribed_ns = 0
         self._done = threading.Event()
         self._changed = threading.Condition()
         self.connection = Connection(settings, self, self._clock, name="tidesync-doctor")
 
-    def look_around(self) -> None:
-        """Listen for results, and have what is retained sent again and again: those are the bursts."""
+    def observe(self) -> None:
+        """Receive live results; then have the retained messages sent repeatedly: each time is a burst."""
         self._done.wait(_LISTEN_S)
         for _ in range(_BURSTS):
             burst = self._burst()
@@ -117,25 +117,25 @@ class _Visitor:
     def _burst(self) -> Burst | None:
         with self._changed:
             self._arrivals_ns = []
-            self.connection.post(self._ask)
+            self.connection.post(self._subscribe)
             most_s = _ANSWER_S + 2 * self.seen.round_trip_ms / 1000
             if not self._changed.wait_for(lambda: self._arrivals_ns, most_s):
                 return None
         self._done.wait(_PAUSE_S)
         first, last = self._arrivals_ns[0], self._arrivals_ns[-1]
-        return Burst((first - self._asked_ns) / 1e6, (last - self._asked_ns) / 1e6)
+        return Burst((first - self._subscribed_ns) / 1e6, (last - self._subscribed_ns) / 1e6)
 
     def connected(self) -> None:
-        """Listen to everything of ours, and to the broker's own version."""
-        self._ask()
+        """Subscribe to all topics of ours, and to the broker's version."""
+        self._subscribe()
         self.connection.subscribe([(VERSION_TOPIC, 0)])
 
     def disconnected(self, reason: str) -> None:
-        """Somebody threw us out, or the broker went."""
+        """The broker ended the connection, or is gone."""
         self.seen.lost.append(reason)
 
     def received(self, message: Incoming) -> None:
-        """Keep the newest of each topic; a result heard live counts for more than a retained one."""
+        """Keep the newest of each topic; a result received live replaces a retained one."""
         if message.topic == VERSION_TOPIC:
             self.seen.version = message.payload[:100].decode(errors="replace")
             return
@@ -157,9 +157,9 @@ class _Visitor:
             self._newest[message.topic] = letter
 
     def tick(self, now: Reading) -> float:  # noqa: ARG002 - the connection's signature
-        """Nothing is ever due."""
+        """Nothing is due."""
         return 1.0
 
-    def _ask(self) -> None:
-        self._asked_ns = self._clock.raw_ns()
+    def _subscribe(self) -> None:
+        self._subscribed_ns = self._clock.raw_ns()
         self.connection.subscribe([(topics.subscription(self._root, kind), 0) for kind in KINDS])

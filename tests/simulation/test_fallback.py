@@ -13,6 +13,7 @@ from tests.effort import tries
 from tests.simulation.simulated import MS, Link, S, Simulation, jitter
 from topside_agent.estimator import smooth
 from topside_agent.http_fallback.http_get import Answer, Failure, TimedResponse
+from topside_agent.measuring.actions import PublishResult
 from topside_agent.settings import TopsideSettings
 
 AWAY = (20, 60)
@@ -58,8 +59,8 @@ class HarbourSea(Simulation):
 
     def exchanges(self):
         """Everything finished, in the order in which it would be recorded."""
-        payloads = self.measurement.backlog.again(0, 2**53)
-        return [exchange for payload in payloads for exchange in ExchangeBatch.decode(payload).exchanges]
+        batches = self.measurement.resend(0, 2**53)
+        return [each for batch in batches for each in ExchangeBatch.decode(batch.payload).exchanges]
 
 
 def sail(seed=1, link=None, **changes):
@@ -156,18 +157,18 @@ def test_a_vehicle_that_only_answers_over_http_is_measured():
 
 def test_neither_way_is_unsynced_with_http_having_the_last_word():
     sea = sail(link=Link(lost=1.0), http_down=((0, 99),))
-    said = []
+    seen = []
     publish = sea.measurement.publish
 
     def spy(now):
-        result = publish(now)
-        said.extend([result] if result else [])
-        return result
+        actions = publish(now)
+        seen.extend(action.result for action in actions if isinstance(action, PublishResult))
+        return actions
 
     sea.measurement.publish = spy
     sea.run(20)
-    assert {result.state for result in said} == {"unsynced"}
-    assert [result.error for result in said][-5:] == ["network_error"] * 5
+    assert {result.state for result in seen} == {"unsynced"}
+    assert [result.error for result in seen][-5:] == ["network_error"] * 5
 
 
 def test_no_handshake_is_made_while_mqtt_reaches_the_vehicle():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from schemas.events import EventLine
 from schemas.instants import utc_from_ns
 from tidesync.sessions import files
 from tidesync.sessions.document import Document, NotMetadataError, block_of, parse, render
-from tidesync.sessions.events import EventLine, is_event
 from tidesync.sessions.folder import SessionFolder
-from tidesync.sessions.journal import Journal, is_exchange, lines_of
+from tidesync.sessions.journal import Journal, is_event, is_exchange, lines_of
 from tidesync.sessions.recorder.metadata import merge
 
 if TYPE_CHECKING:

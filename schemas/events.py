@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from schemas.base import Message, Nanoseconds
 from schemas.exchange import Identifier
@@ -66,16 +66,3 @@ def identity(line: EventLine) -> Identity:
     if isinstance(line, Gap):
         return (line.kind, line.vehicle, line.topside, line.run, line.from_seq, line.to_seq)
     return (line.kind, line.vehicle, str(line.at))
-
-
-def decode_line(line: bytes) -> EventLine | None:
-    """The event in a line, or None where it is none of ours: other tools may append theirs."""
-    try:
-        return LINE.validate_json(line)
-    except ValidationError:
-        return None
-
-
-def is_event(line: bytes) -> bool:
-    """Whether a line is a whole event, so that at most its newline is missing."""
-    return decode_line(line) is not None

@@ -159,7 +159,7 @@ class SessionStore:
             sentence = f"cannot write {error.filename or self.folder.path}: {error.strerror}"
             self.problem = self.problem or sentence
             if self._logged is None:
-                _log.warning("%s; recording goes on in memory", sentence)
+                _log.warning("%s; exchanges are held in memory", sentence)
             self._logged = self._logged or sentence
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from tidesync.terminal.states import STATE_STYLES
+from tidesync.terminal.view import STATE_STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

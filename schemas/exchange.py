@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -13,8 +14,32 @@ StampKind = Literal["kernel", "kernel_inexact", "user", "write", "http"]
 """Where a stamp was taken: by the kernel on arrival, the same with bytes queued behind (an upper limit),
 in user space, at the socket write, or read from the HTTP endpoint's answer."""
 
-MQTT_METHOD = "mqtt_exchange_v1"
-HTTP_METHOD = "ntp_handshake_v1"
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How an exchange is made. Code asks for these properties, never for the name.
+
+    `name` is what messages and files carry. A `standalone` exchange carries nothing over to the next one: the
+    method reports neither boot id nor RAW clock of the Pi, so a step between two exchanges would go unseen.
+    `resolution_ns` is the finest resolution of its stamps (each exchange states its own), `stamps` are the
+    kinds of stamp it can carry.
+    """
+
+    name: str
+    standalone: bool = False
+    resolution_ns: int = 1
+    stamps: tuple[StampKind, ...] = ("kernel", "kernel_inexact", "user", "write")
+
+
+MQTT = Method("mqtt_exchange_v1")
+HTTP = Method("ntp_handshake_v1", standalone=True, resolution_ns=1000, stamps=("http",))
+METHODS = {method.name: method for method in (MQTT, HTTP)}
+
+
+def method_named(name: str) -> Method:
+    """The method that a message or file names; a name that is not known gets the properties of `MQTT`."""
+    return METHODS.get(name) or Method(name)
+
 
 Identifier = Annotated[str, Field(min_length=1, max_length=128)]
 """A boot id, instance id or request id."""
@@ -29,7 +54,7 @@ class Exchange(Message):
 
     vehicle: Vehicle
     topside: Topside
-    method: Annotated[str, Field(min_length=1, max_length=64)] = MQTT_METHOD
+    method: Annotated[str, Field(min_length=1, max_length=64)] = MQTT.name
     seq: Annotated[int, Field(ge=0, le=2**53)]
     """Topside's process counts the exchanges it has finished, from 0, without holes."""
     boot_id: Identifier | None

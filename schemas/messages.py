@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.base import Message, Nanoseconds, NanosecondsDifference
-from schemas.exchange import MQTT_METHOD, Exchange, Identifier, StampKind
+from schemas.exchange import MQTT, Exchange, Identifier, StampKind
 from schemas.instants import UtcInstant
 from schemas.names import Mission, Session, Topside, Vehicle
 
@@ -178,7 +178,7 @@ class OffsetResult(Message):
     schema_version: Version = 1
     vehicle: Vehicle
     topside: Topside
-    method: str = MQTT_METHOD
+    method: str = MQTT.name
     """How the newest exchange was made: `mqtt_exchange_v1`, or `ntp_handshake_v1` over HTTP."""
     state: State
     """`acquiring`: too few exchanges, or too wide a bound. `holdover`: no exchange for 3 s. `stale`: max

@@ -1,4 +1,4 @@
-"""A client that tries what it may not, and a witness that sees whatever the broker lets through."""
+"""A client that tries what it may not, and a checker that sees whatever the broker lets through."""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.deadline import until
 
 ROOT = "tidesync/v1/"
-MARK = "witness/mark"
+MARK = "checker/mark"
 
 
 class Intruder:
@@ -69,10 +69,10 @@ class Intruder:
         self._answered.set()
 
 
-class WitnessOfAll(Intruder):
+class TopicReader(Intruder):
     """May read and write everything, by an entry of the test's own."""
 
-    ACL = "\nuser witness\ntopic readwrite #\n"
+    ACL = "\nuser checker\ntopic readwrite #\n"
 
     def since_the_last_mark(self):
         """What was let through since this was called last: a mark comes after all that was before it."""

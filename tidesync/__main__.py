@@ -1,4 +1,4 @@
-"""The entry point: finds the command, runs it, turns every expected error into one line and an exit code."""
+"""The entry point: runs a command, and turns every expected error into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ COMMANDS = {
     "record": "Run the recorder: write sessions below a folder.",
     "session": "Start, stop and list the recording of sessions.",
     "dashboard": "Serve a page that shows the fleet live, with buttons, and an interface for programs.",
-    "status": "Show how every vehicle's clock stands, and what is being recorded.",
-    "watch": "Show results, states and events as they come.",
+    "status": "Show the state of every vehicle's clock, and what is being recorded.",
+    "watch": "Show results, states and events as they arrive.",
     "wait": "Wait until a vehicle is measured well enough; for scripts.",
     "forget": "Clear what the broker has retained of a vehicle.",
     "doctor": "Check for what usually goes wrong, and advise.",
-    "handshake": "Ask a vehicle over HTTP, once, how its clock stands.",
-    "estimate": "Compute offset and drift again from recorded exchanges.",
+    "handshake": "Measure a vehicle's clock once, over HTTP.",
+    "estimate": "Compute offset and drift again, from recorded exchanges.",
     "correct": "Correct a session's own timestamps, in files beside them.",
-    "report": "Write a page that says whether a session's timing can be trusted.",
+    "report": "Write a page that shows whether a session's timing can be trusted.",
     "export": "Write a session's clock offsets as CSV, Parquet, MCAP or for pyxdf.",
 }
-"""Each lives in `tidesync.cli.<name>` as `command`, and is imported only when it is run."""
+"""Each is `command` in `tidesync.cli.<name>`, imported only when it runs."""
 
 _EXTRAS = {
     **dict.fromkeys(("fastapi", "uvicorn"), "pi"),
-    **dict.fromkeys(("numpy", "plotly", "rich"), "topside"),
+    **dict.fromkeys(("jinja2", "numpy", "plotly", "rich"), "topside"),
     **dict.fromkeys(("pyarrow", "mcap"), "export"),
     "prometheus_client": "topside",
-    "websockets": "dashboard",
+    **dict.fromkeys(("sse_starlette", "websockets"), "dashboard"),
     "cryptography": "broker",
     "amqtt": "broker",
 }
-"""Which extra of the distribution brings a module."""
+"""The extra of the distribution that installs a module."""
 
 
 class _Commands(click.Group):
@@ -77,12 +77,12 @@ class _Commands(click.Group):
 
 
 def _without_extra(name: str, missing: ModuleNotFoundError) -> click.Command:
-    """What stands for a command that cannot be imported here: its help is there, to run it is the error."""
+    """In place of a command that cannot be imported here: it has its help, and fails when run."""
 
     def refuse(**_settings: object) -> None:
         raise missing
 
-    about = f"{COMMANDS[name]}\n\nIt cannot run: {_sentence(missing)}. With that, its options are shown too."
+    about = f"{COMMANDS[name]}\n\nIt cannot run: {_sentence(missing)}. Then its options are shown too."
     anything = {"ignore_unknown_options": True, "allow_extra_args": True}
     return click.Command(name, help=about, callback=refuse, context_settings=anything)
 
@@ -111,7 +111,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run `arguments`; returns the exit code, after printing at most one line about what went wrong.
 
-    0: done. 1: the thing asked for is not so. 2: wrong usage, settings or credentials. 130: interrupted.
+    0: done. 1: what was asked for is not the case. 2: wrong usage, settings or credentials. 130: interrupted.
     """
     try:
         result = cli.main(arguments, prog_name="tidesync", standalone_mode=False)
@@ -121,7 +121,7 @@ def run(arguments: list[str]) -> int:
         click.echo(error.format_message(), err=True)
         return 2
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; say nothing more
+        sys.stderr.close()  # the reader of our output is gone
         return 1
     except (click.ClickException, CommandError, BrokerError, SchemasError, ModuleNotFoundError) as error:
         click.echo(f"tidesync: {' '.join(_sentence(error).split())}", err=True)

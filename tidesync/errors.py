@@ -1,4 +1,4 @@
-"""The command line's own errors; `tidesync.__main__` turns them into one line and an exit code."""
+"""Errors of commands; `tidesync.__main__` turns them into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class CommandError(Exception):
 
     CommandError
     ├── SettingsError   an option, variable or file that cannot be used: exit 2
-    └── NotSoError      the thing asked for is not so: exit 1
+    └── NotSoError      what was asked for is not the case: exit 1
     """
 
 
@@ -17,4 +17,4 @@ class SettingsError(CommandError):
 
 
 class NotSoError(CommandError):
-    """What was asked for is not so, or could not be reached."""
+    """What was asked for is not the case, or the broker could not be reached."""

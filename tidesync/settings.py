@@ -1,8 +1,8 @@
 """Settings from options, then `TIDESYNC_…` variables, then `tidesync.toml`, then defaults.
 
 A command's settings are one frozen pydantic model. Its fields become options, variables and keys of the file,
-all with the same name; click decides which source wins and remembers it, so that a complaint can name it.
-In the file, keys at the top hold for every command and a table (`[pi]`) for its command alone.
+all with the same name; click decides which source wins and remembers it, so that an error can name it.
+In the file, keys at the top apply to every command and a table (`[pi]`) to its command alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
 MODELS = {
-    "broker": "tidesync.cli.broker_settings:BrokerSettings",
+    "broker": "tidesync.cli.broker:BrokerSettings",
     "demo": "tidesync.demo.settings:DemoSettings",
     "pi": "pi_agent.settings:PiSettings",
     "topside": "topside_agent.settings:TopsideSettings",
@@ -44,7 +44,7 @@ MODELS = {
     "forget": "tidesync.fleet.forgetting:ForgetSettings",
     "doctor": "tidesync.doctor.settings:DoctorSettings",
 }
-"""The settings of each command, imported only to tell a known key from an unknown one."""
+"""The settings of each command, imported only to check keys of the file and variables."""
 
 
 def with_settings(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -81,12 +81,12 @@ def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any])
         )  # our own sentences name the value
         received = "" if named or isinstance(fault["input"], dict) else f" (received {fault['input']!r})"
         raise SettingsError(f"{_source(context, name)}: {reason}{received}") from error
-    except OSError as error:  # a file in a folder that may not even be looked into
+    except OSError as error:  # a file in a folder that may not be searched
         raise SettingsError(f"{error.filename}: {(error.strerror or str(error)).lower()}") from error
 
 
 def file_defaults(command: str) -> dict[str, Any]:
-    """What `tidesync.toml` says for `command`: the working folder's file over the user's own."""
+    """The values of `tidesync.toml` for `command`: the working folder's file over the user's own."""
     values: dict[str, Any] = {}
     for folder in (platformdirs.user_config_path("tidesync"), Path.cwd()):
         values |= _read_file(folder / FILE_NAME, command)
@@ -132,7 +132,7 @@ def _refuse_unknown_keys(where: str, values: Mapping[str, Any], known: frozenset
 
 
 def _may_be_secret(key: str) -> bool:
-    """Whether it is a secret's name, or nearly: secrets are no keys of the file, and are never printed."""
+    """Whether it is a secret's name, or nearly: the file cannot hold secrets, and they are never printed."""
     secret = {name for command in MODELS for name in _secret_names(_model(command))}
     return bool(difflib.get_close_matches(key.lower(), secret, 1))
 
@@ -202,7 +202,7 @@ def _secret_names(model: type[BaseModel]) -> list[str]:
 
 
 def _secrets_from_environment(context: click.Context, model: type[BaseModel]) -> dict[str, str]:
-    """The secrets that are variables; `--password-file`, given as an option, wins over TIDESYNC_PASSWORD."""
+    """Secrets from variables; `--password-file`, given as an option, wins over TIDESYNC_PASSWORD."""
     return {
         name: os.environ[variable]
         for name in _secret_names(model)

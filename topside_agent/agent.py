@@ -1,4 +1,4 @@
-"""The topside agent's shell: messages in, measurements asked, pings, results and batches out."""
+"""The topside agent's shell: hands messages and timers to the measurements, and performs their actions."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from runtime.clock import Clock, Reading, read
 from runtime.metrics import counts_of
 from schemas import messages, topics
 from topside_agent.http_fallback.handshaker import Handshaker
+from topside_agent.http_fallback.http_get import get_then
 from topside_agent.integrations.blueos_mirror import BlueosMirror
 from topside_agent.integrations.homeassistant import HomeAssistant
+from topside_agent.measuring.actions import Drop
 from topside_agent.measuring.counts import TopsideCounts
-from topside_agent.measuring.outbox import Outbox
-from topside_agent.measuring.publisher import Publisher
+from topside_agent.measuring.publisher import MessageBuilder, Publisher
 from topside_agent.measuring.scheduler import Scheduler
 from topside_agent.measuring.vehicles import Vehicles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from broker.errors import BrokerError
     from runtime.loop import Loop
-    from topside_agent.http_fallback.http_get import TimedResponse
+    from topside_agent.http_fallback.http_get import Get, TimedResponse
+    from topside_agent.measuring.actions import Action
     from topside_agent.measuring.exchanger import Reason
     from topside_agent.measuring.measurement import Measurement
     from topside_agent.settings import TopsideSettings
@@ -31,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
 
-_SENTENCES: dict[Reason, str] = {
+_DROPPED_BECAUSE: dict[Reason, str] = {
     "unknown_nonce": "it answers no ping that is outstanding (late, replayed or forged)",
     "repeated": "its ping was answered or given up already",
     "other_instance": "a second process answers to this vehicle's name",
@@ -41,21 +45,31 @@ _SENTENCES: dict[Reason, str] = {
 
 
 class TopsideAgent:
-    """Measures every vehicle that is online (or those it was told), and publishes what it finds."""
+    """Measures every vehicle that is online (or those that are named), and publishes the results.
 
-    def __init__(self, settings: TopsideSettings, clock: Clock) -> None:
+    `connect` and `get` make the connection and the HTTP requests; a simulation brings its own.
+    """
+
+    def __init__(
+        self,
+        settings: TopsideSettings,
+        clock: Clock,
+        *,
+        connect: Callable[..., Connection] = Connection,
+        get: Get = get_then,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._inbox = Inbox(settings.topic_root)
-        self._roster = Vehicles(settings, resolution_ns=clock.resolution_ns)
-        self._outbox = Outbox(settings.topic_root, settings.topside)
-        name, will = f"tidesync-topside-{settings.topside}", self._outbox.status("offline")
-        self._connection = Connection(settings, self, clock, name=name, will=will)
+        self._vehicles = Vehicles(settings, resolution_ns=clock.resolution_ns)
+        self._builder = MessageBuilder(settings.topic_root, settings.topside)
+        name, will = f"tidesync-topside-{settings.topside}", self._builder.status("offline")
+        self._connection = connect(settings, self, clock, name=name, will=will)
         mirror = BlueosMirror(settings.topside, wanted=settings.blueos_mirror)
-        self._publisher = Publisher(self._outbox, self._connection.publish, mirror)
-        self._turns = Scheduler(self._roster, self._outbox, self._publisher, self._connection.publish, clock)
+        self._publisher = Publisher(self._builder, self._connection.publish, mirror)
+        self._scheduler = Scheduler(self._vehicles, self._publisher, clock)
         self._homeassistant = HomeAssistant(settings, self._connection.publish)
-        self._handshakers = [self._handshaker(*pair) for pair in settings.http_urls.items()]
+        self.handshakers = [self._handshaker(*pair, get) for pair in settings.http_urls.items()]
 
     # Service
 
@@ -77,33 +91,33 @@ class TopsideAgent:
     def start(self) -> None:
         """Connect and begin, in the network thread."""
         self._connection.start()
-        for handshaker in self._handshakers:
+        for handshaker in self.handshakers:
             handshaker.start()
 
     def stop(self) -> None:
         """Publish what is finished, say offline, end."""
-        for handshaker in self._handshakers:
+        for handshaker in self.handshakers:
             handshaker.stop()
         self._connection.post(self._flush)
-        self._connection.stop([self._outbox.status("offline")])
+        self._connection.stop([self._builder.status("offline")])
 
     def wait_until_finished(self, timeout_s: float | None) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
         return self._connection.wait_until_finished(timeout_s)
 
     def counts(self) -> TopsideCounts:
-        """How it stands now; any thread may ask."""
+        """Snapshot for other threads."""
         now_raw_ns = self._clock.raw_ns()
         return TopsideCounts(
             self._settings.topside,
             counts_of("topside", self._connection, self._inbox.dropped),
-            [measurement.standing(now_raw_ns) for measurement in list(self._roster)],
+            [measurement.snapshot(now_raw_ns) for measurement in list(self._vehicles)],
         )
 
     # Owner of the connection: called in the network thread
 
     def connected(self) -> None:
-        """Subscribe, announce, measure those that have been waiting."""
+        """Subscribe, announce, and measure the known vehicles."""
         root, topside = self._settings.topic_root, self._settings.topside
         ours = [(topics.PONG, {"topside": topside}), (topics.TOPSIDE_COMMAND, {"topside": topside})]
         theirs: list[tuple[topics.TopicKind, dict[str, str]]] = [
@@ -112,21 +126,19 @@ class TopsideAgent:
         self._connection.subscribe(
             [(topics.subscription(root, kind, **names), kind.qos) for kind, names in ours + theirs]
         )
-        self._connection.publish(self._outbox.status("online"))
-        now_raw_ns = self._clock.raw_ns()
-        for measurement in self._roster:
-            measurement.appeared(now_raw_ns)
-            self._turns.wake(measurement)
-        self._homeassistant.connected(measurement.vehicle for measurement in self._roster)
+        self._connection.publish(self._builder.status("online"))
+        for measurement in self._vehicles:
+            self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
+        self._homeassistant.connected(measurement.vehicle for measurement in self._vehicles)
 
     def disconnected(self, reason: str) -> None:
         """Pings under way will not be answered."""
         _log.warning("lost the broker (%s); results age until it is back", reason)
-        for measurement in self._roster:
-            measurement.exchanger.give_up()
+        for measurement in self._vehicles:
+            measurement.disconnected()
 
     def received(self, message: Incoming) -> None:
-        """One message: pongs first, they are in a hurry."""
+        """One message; pongs are tried first, since time matters to them."""
         letter = self._inbox.open(message)
         if letter is None:
             if not message.payload:
@@ -148,30 +160,30 @@ class TopsideAgent:
         """Do what is due; returns the seconds until something is."""
         if not self._connection.up:
             return _IDLE_S
-        return min(_IDLE_S, (self._turns.take(now) - self._clock.raw_ns()) / 1e9)
+        return min(_IDLE_S, (self._scheduler.serve(now) - self._clock.raw_ns()) / 1e9)
 
     # What messages do
 
     def _on_pong(self, letter: Letter) -> None:
         pong, topic = letter.body, letter.topic
         assert isinstance(pong, messages.Pong)
-        measurement = self._roster.get(topic.vehicle)
+        measurement = self._vehicles.get(topic.vehicle)
         if topic.topside != self._settings.topside or letter.incoming.retain or measurement is None:
-            self._inbox.drop("unexpected", "nobody asked for this pong", letter.incoming)
+            self._inbox.drop("unexpected", "it answers no ping of this topside", letter.incoming)
             return
-        self._turns.departed(measurement)
-        refused = measurement.pong(pong, letter.incoming.received)
-        if refused:
-            self._inbox.drop(refused.reason, _SENTENCES[refused.reason], letter.incoming)
-        self._turns.answered(measurement)
+        departed_ns = self._scheduler.departed_ns(measurement.vehicle)
+        actions = measurement.pong(pong, letter.incoming.received, departed_ns)
+        for action in actions:
+            if isinstance(action, Drop):
+                self._inbox.drop(action.reason, _DROPPED_BECAUSE[action.reason], letter.incoming)
+        self._perform(measurement, actions)
 
     def _on_status(self, letter: Letter) -> None:
         vehicle = letter.topic.vehicle
         assert vehicle
-        measurement = self._roster.online(vehicle) if letter.body == "online" else None
+        measurement = self._vehicles.online(vehicle) if letter.body == "online" else None
         if measurement:
-            measurement.appeared(self._clock.raw_ns())
-            self._turns.wake(measurement)
+            self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
             self._homeassistant.announce(vehicle)
 
     def _on_cleared(self, name: str) -> None:
@@ -180,69 +192,73 @@ class TopsideAgent:
             topic = topics.parse(self._settings.topic_root, name)
         except topics.InvalidTopicError:
             return
-        vehicle, measurement = topic.vehicle, self._roster.get(topic.vehicle)
+        vehicle, measurement = topic.vehicle, self._vehicles.get(topic.vehicle)
         if topic.kind is not topics.STATUS or vehicle is None or vehicle in self._settings.vehicles:
             return
         if measurement is None:  # it was forgotten before this process began
             self._forget(vehicle)
-        elif measurement.needs_handshake(self._clock.raw_ns(), since_raw_ns=0):  # it has long been silent
-            self._publisher.batches([measurement])
+        elif measurement.needs_handshake(self._clock.raw_ns()):  # it has long been silent
+            self._publish(measurement, measurement.flush())
             self._forget(vehicle)
             _log.info("%s is forgotten: its status was cleared", vehicle)
 
     def _forget(self, vehicle: str) -> None:
-        """Home Assistant first: it would stumble over a result that is empty."""
+        """Home Assistant first: an empty result would be an error to it."""
         self._homeassistant.forget(vehicle)
-        for place in (self._publisher, self._turns, self._roster):
+        for place in (self._publisher, self._scheduler, self._vehicles):
             place.forget(vehicle)
 
     def _on_info(self, letter: Letter) -> None:
         vehicle, info = letter.topic.vehicle, letter.body
         assert vehicle
         assert isinstance(info, messages.Info)
-        self._roster.informed(vehicle, info)
+        self._vehicles.informed(vehicle, info)
 
     def _on_event(self, letter: Letter) -> None:
         """A clock was stepped or the vehicle slept: look at once."""
-        event, measurement = letter.body, self._roster.get(letter.topic.vehicle)
+        event, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
         assert isinstance(event, messages.Event)
         if measurement:
             _log.info("%s reports a %s of %.3f ms", letter.topic.vehicle, event.kind, event.step_ms)
-            measurement.burst(self._clock.raw_ns())
-            self._turns.wake(measurement)
+            self._perform(measurement, measurement.burst(self._clock.raw_ns()))
 
     def _on_command(self, letter: Letter) -> None:
         command = letter.body
         assert isinstance(command, messages.BurstCommand | messages.ResendCommand)
-        measurement = self._roster.get(command.vehicle)
+        measurement = self._vehicles.get(command.vehicle)
         if measurement is None:
             self._inbox.drop("command", f"{command.vehicle!r} is not measured here", letter.incoming)
         elif isinstance(command, messages.BurstCommand):
-            measurement.burst(self._clock.raw_ns())
-            self._turns.wake(measurement)
+            self._perform(measurement, measurement.burst(self._clock.raw_ns()))
         else:
-            self._publisher.again(measurement, command.from_seq, command.to_seq)
+            for batch in measurement.resend(command.from_seq, command.to_seq):
+                self._publish(measurement, [batch])
 
     # Over HTTP, while MQTT does not reach a vehicle
 
-    def _handshaker(self, vehicle: str, url: str) -> Handshaker:
-        measurement = self._roster[vehicle]
+    def _handshaker(self, vehicle: str, url: str, get: Get) -> Handshaker:
+        measurement = self._vehicles[vehicle]
         return Handshaker(
             url,
             self._clock,
             self._settings.handshake_interval_s,
             needed=measurement.needs_handshake,
-            done=lambda got: self._connection.post(lambda: self._on_handshake(measurement, got)),
+            done=lambda response: self._connection.post(lambda: self._on_handshake(measurement, response)),
+            get=get,
         )
 
-    def _on_handshake(self, measurement: Measurement, got: TimedResponse) -> None:
-        measurement.handshake(got)
-        if self._connection.up:  # else the backlog keeps it until the broker is back
-            self._publisher.results([measurement], read(self._clock))
-            self._turns.wake(measurement)
+    def _on_handshake(self, measurement: Measurement, response: TimedResponse) -> None:
+        self._perform(measurement, measurement.handshake(response))
 
-    # The end
+    # What measurements return
+
+    def _perform(self, measurement: Measurement, actions: Iterable[Action]) -> None:
+        self._scheduler.perform(measurement.vehicle, actions)
+
+    def _publish(self, measurement: Measurement, actions: Iterable[Action]) -> None:
+        self._publisher.publish({measurement.vehicle: actions}, read(self._clock))
 
     def _flush(self) -> None:
         if self._connection.up:
-            self._publisher.batches(self._roster)
+            for measurement in self._vehicles:
+                self._publish(measurement, measurement.flush())

@@ -1,4 +1,4 @@
-"""How the vehicles stand, as topside tells it to Prometheus."""
+"""Topside's metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATES: tuple[str, ...] = get_args(State)
 
 
 def topside_families(counts: TopsideCounts) -> Families:
-    """All that a topside tells."""
+    """All metrics of a topside."""
     families = agent_families(counts.agent)
     shown = counts.vehicles[:MOST_VEHICLES]
     families.gauge("tidesync_vehicles", "Vehicles that are measured.", len(counts.vehicles))
@@ -28,45 +28,45 @@ def topside_families(counts: TopsideCounts) -> Families:
         f"Measured vehicles that are left out here, because there are more than {MOST_VEHICLES}.",
         len(counts.vehicles) - len(shown),
     )
-    for standing in shown:
-        labels = {"vehicle": standing.vehicle, "topside": counts.topside}
-        _measurement(families, standing, labels)
-        _state(families, standing, labels)
-        if standing.result is not None and standing.current:
-            _result(families, standing.result, labels)
+    for snapshot in shown:
+        labels = {"vehicle": snapshot.vehicle, "topside": counts.topside}
+        _measurement(families, snapshot, labels)
+        _state(families, snapshot, labels)
+        if snapshot.result is not None and snapshot.current:
+            _result(families, snapshot.result, labels)
     return families
 
 
-def _measurement(families: Families, standing: Snapshot, labels: dict[str, str]) -> None:
-    families.counter("tidesync_exchanges", "Finished exchanges.", standing.exchanges, **labels)
+def _measurement(families: Families, snapshot: Snapshot, labels: dict[str, str]) -> None:
+    families.counter("tidesync_exchanges", "Finished exchanges.", snapshot.exchanges, **labels)
     families.counter(
-        "tidesync_timeouts", "Pings that were not answered in time.", standing.timeouts, **labels
+        "tidesync_timeouts", "Pings that were not answered in time.", snapshot.timeouts, **labels
     )
     families.counters(
         "tidesync_rejected",
         "Answers and exchanges that were refused, by reason.",
         "reason",
-        standing.rejected,
+        snapshot.rejected,
         **labels,
     )
     families.histogram(
         "tidesync_exchange_delay_seconds",
         "Round trip less the vehicle's own time, of the exchanges in use.",
-        standing.delays,
+        snapshot.delays,
         **labels,
     )
     families.gauge(
         "tidesync_last_exchange_age_seconds",
         "Time since the last finished exchange; absent before the first.",
-        standing.last_exchange_age_s,
+        snapshot.last_exchange_age_s,
         **labels,
     )
 
 
-def _state(families: Families, standing: Snapshot, labels: dict[str, str]) -> None:
-    """Nothing to go on yet is a state too; what the last result said long ago is none."""
-    if standing.result is None or standing.current:
-        state = standing.result.state if standing.result else "unsynced"
+def _state(families: Families, snapshot: Snapshot, labels: dict[str, str]) -> None:
+    """No result yet is a state too; an old result's is not."""
+    if snapshot.result is None or snapshot.current:
+        state = snapshot.result.state if snapshot.result else "unsynced"
         families.one_of("tidesync_state", "1 for the state that is.", "state", _STATES, state, **labels)
 
 

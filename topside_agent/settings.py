@@ -29,7 +29,7 @@ VehicleChoice = Annotated[str, AfterValidator(_checked)]
 
 
 class TopsideSettings(MetricsSettings, AgentSettings):
-    """Whom to measure, how often, and when a result counts as what."""
+    """Which vehicles to measure, how often, and when a result is in which state."""
 
     topside: Topside = Field("topside", description="This surface station's name in topics")
     vehicle: tuple[VehicleChoice, ...] = Field(
@@ -45,6 +45,12 @@ class TopsideSettings(MetricsSettings, AgentSettings):
     )
     max_error_ms: float = Field(
         10.0, gt=0, le=10_000, description="`locked` asks for a max error below this, ms; else `acquiring`"
+    )
+    lock_exchanges: int = Field(
+        8,
+        ge=2,
+        le=1000,
+        description="Exchanges since a reboot or clock fault until `locked`: fewer leave the drift vague",
     )
     holdover_after_s: float = Field(
         3.0, ge=0.1, le=3600, description="Seconds without an exchange until the state is `holdover`"
@@ -73,7 +79,7 @@ class TopsideSettings(MetricsSettings, AgentSettings):
     )
 
     homeassistant_discovery: bool = Field(
-        default=False, description="Have Home Assistant find each vehicle by itself, as a device"
+        default=False, description="Have Home Assistant discover each vehicle as a device"
     )
     homeassistant_prefix: str = Field(
         "homeassistant",

@@ -26,7 +26,7 @@ from schemas.messages import Ping, Pong
 from topside_agent.estimator import EstimatorSettings, OffsetEstimator
 from topside_agent.measuring.backlog import Backlog
 from topside_agent.measuring.exchanger import Exchanger
-from topside_agent.measuring.outbox import Outbox
+from topside_agent.measuring.publisher import MessageBuilder
 from topside_agent.measuring.result import Progress, result_of
 from topside_agent.settings import TopsideSettings
 
@@ -97,7 +97,7 @@ def _messages() -> Iterator[Part]:
     clock = SystemClock()
     now = read(clock)
     answerer = Answerer("boot", "instance", 1)
-    inbox, outbox = Inbox("tidesync"), Outbox("tidesync", "topside")
+    inbox, builder = Inbox("tidesync"), MessageBuilder("tidesync", "topside")
     pi_outbox = PiOutbox("tidesync", "rov1", answerer, now.realtime_ns, simulated=False)
     ping = Ping(seq=1, nonce=_NONCE, origin_ns=now.realtime_ns)
     pong = answer(ping, now, "kernel", now, answerer, transmit_stamp="write")
@@ -115,7 +115,7 @@ def _messages() -> Iterator[Part]:
         assert isinstance(made, Pong)
         pi_outbox.pong(pi_outbox.pong_topic("topside"), made)
 
-    yield Part("topside: encode a ping", _us(lambda: outbox.ping("rov1", ping, now)), 1.0, 0.0)
+    yield Part("topside: encode a ping", _us(lambda: builder.ping("rov1", ping, now)), 1.0, 0.0)
     yield Part("Pi: decode a ping", _us(lambda: inbox.open(asked)), 0.0, 1.0)
     yield Part("Pi: make and encode a pong", _us(answered), 0.0, 1.0)
     yield Part("topside: decode a pong", _us(lambda: inbox.open(heard)), 1.0, 0.0)
@@ -127,15 +127,14 @@ def _estimator() -> Iterator[Part]:
     made = exchanges_at(1.0, AGE_S)
     inside_us, closing_us = _aged(estimator, made)
     progress = Progress(since_cut=100, rejected=0, segment=0, steps=0, error=None)
-    settings, outbox = TopsideSettings(), Outbox("tidesync", "topside")
+    settings, builder = TopsideSettings(), MessageBuilder("tidesync", "topside")
 
     def batched() -> None:
         backlog.add(made[-1], 0)
-        backlog.next_batch()
-        backlog.published()
+        list(backlog.take_batches())
 
     def published() -> None:
-        outbox.result(result_of("rov1", estimator.estimate(), progress, settings))
+        builder.result(result_of("rov1", estimator.estimate(), progress, settings))
 
     yield Part("topside: encode the exchange, batch it", _us(batched), 1.0, 0.0)
     yield Part("topside: estimate, within a block of 2 s", inside_us, 0.5, 0.0)

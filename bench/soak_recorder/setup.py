@@ -105,9 +105,9 @@ class Simulation:
 
     def finished(self) -> Iterator[Exchange]:
         """Every exchange that topside has finished, from its own memory; to be called after `stop`."""
-        for measurement in self._topside._roster:  # noqa: SLF001 - its own count, not ours
-            for payload in measurement.backlog.again(0, _FOREVER):
-                yield from ExchangeBatch.decode(payload).exchanges
+        for measurement in self._topside._vehicles:  # noqa: SLF001 - its own count, not ours
+            for batch in measurement.resend(0, _FOREVER):
+                yield from ExchangeBatch.decode(batch.payload).exchanges
 
     def _boot(self, vehicle: str, *, offset_ns: int, drift_ppm: float, steps: tuple[Step, ...] = ()) -> None:
         clock = SimulatedClock(self.clock, offset_ns=offset_ns, drift_ppm=drift_ppm, steps=steps)

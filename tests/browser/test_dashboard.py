@@ -269,7 +269,7 @@ def hostile(live_result):
 def test_markup_and_megabytes_of_a_hostile_peer_do_no_harm(live, broker, fleet):
     live.expected = {"422"}  # a vehicle of that name is asked for
     page = live.page
-    last = fleet.witness().until_state("rov1", "locked")
+    last = fleet.checker().until_state("rov1", "locked")
     publish(broker.url, hostile(json.loads(last.encode())))
     expect(live.row("rov9")).to_be_visible()
     entry = page.locator(".sessions li[data-session=evil]")

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from broker.settings import ConnectionSettings
-from tests.containers.fleet import Fleet, FleetWitness
+from tests.containers.fleet import Fleet, FleetChecker
 from tests.containers.raw_mqtt import CONNACK, RawClient, connect
 from tests.deadline import until
-from tests.intruder import Intruder, WitnessOfAll
+from tests.intruder import Intruder, TopicReader
 
-ACCOUNTS = {"watcher": "dashboard", "viewer": "dashboard", "tablet": "topside", "witness": "operator"}
-"""Made besides those of the project: of these, `witness` may read and write everything."""
+ACCOUNTS = {"watcher": "dashboard", "viewer": "dashboard", "tablet": "topside", "checker": "operator"}
+"""Made besides those of the project: of these, `checker` may read and write everything."""
 HONEST = ("rov1", "rov3")
 """Vehicles that are there all the time; rov2 is away while somebody else has its password."""
 
@@ -47,16 +47,16 @@ class Row:
         self.verdict, self.outcome = "bounded", outcome
 
 
-class ResultChecker(FleetWitness):
+class ResultChecker(FleetChecker):
     """Keeps each result with the truth at its instant."""
 
     def __init__(self, settings, fleet):
         super().__init__(settings, fleet)
         self.checkerd = []
 
-    def _judge(self, result, clock, message):
+    def _check(self, result, clock, message):
         before = self.results
-        super()._judge(result, clock, message)
+        super()._check(result, clock, message)
         if self.results > before:
             self.checkerd.append(self.latest[result.vehicle])
 
@@ -93,7 +93,7 @@ class AttackBench:
         )
         self.checker = ResultChecker(settings, self.fleet)
         self.checker.connection.start()
-        self.everything = WitnessOfAll(self.fleet.url, "witness", self.passwords["witness"])
+        self.everything = TopicReader(self.fleet.url, "checker", self.passwords["checker"])
         self.everything.subscribe("#", "$SYS/#")
         self.checker.until_locked(["rov1", "rov2", "rov3"], 60)
         self.fleet.operator("session", "start", "--mission", "attacked", "--name", "attacked")
@@ -111,7 +111,7 @@ class AttackBench:
     def _add_accounts(self):
         """In one container: each takes seconds to start."""
         adding = "; ".join(f"tidesync broker add-{role} {name}" for name, role in ACCOUNTS.items())
-        entry = WitnessOfAll.ACL.replace("$", "\\$") + "topic readwrite \\$SYS/#\n"
+        entry = TopicReader.ACL.replace("$", "\\$") + "topic readwrite \\$SYS/#\n"
         script = f'set -e; {adding}; printf "%s" "{entry}" >> /mosquitto/config/acl'
         printed = self.fleet.run("accounts", "sh", "-c", script).stdout.split()
         self.passwords |= dict(zip(ACCOUNTS, printed, strict=True))
@@ -142,7 +142,7 @@ class AttackBench:
 
     @contextmanager
     def unwatched(self):
-        """The witness of all does not listen: it would be one more who has to read a flood."""
+        """The checker of all does not listen: it would be one more who has to read a flood."""
         self.everything.client.unsubscribe("#")
         try:
             yield
@@ -166,10 +166,10 @@ class AttackBench:
         row.memory_mb = [before[1], max([*between, before[1], after[1]]), after[1]]
         self.checker.until_locked(vehicles, 45)
         checked = [one for one in self.checker.checked[first:] if one.result.vehicle in vehicles]
-        self._judge(row, checked, vehicles)
+        self._check(row, checked, vehicles)
         self.rows.append(row)
 
-    def _judge(self, row, checked, vehicles):
+    def _check(self, row, checked, vehicles):
         assert [(one.result, one.true_offset_ms) for one in checked if not one.right] == []
         assert {one.result.vehicle for one in checked} == set(vehicles)
         assert self.broker_start() == self.broker_began, "the broker died of it"

@@ -1,4 +1,4 @@
-"""Fixtures: the engine, our images, the compose project, and a witness in it."""
+"""Fixtures: the engine, our images, the compose project, and a checker in it."""
 
 import os
 import re
@@ -68,8 +68,8 @@ def fleet(tmp_path_factory):
 
 
 @pytest.fixture
-def witness(fleet):
+def checker(fleet):
     """Someone who reads along; every vehicle is locked when the test begins."""
-    with fleet.witness() as watching:
+    with fleet.checker() as watching:
         watching.until_locked()
         yield watching

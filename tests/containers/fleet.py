@@ -1,4 +1,4 @@
-"""The compose project on real containers, and a witness that holds every result against the truth."""
+"""The compose project on real containers, and a checker that holds every result against the truth."""
 
 import io
 import json
@@ -72,7 +72,7 @@ class Fleet:
             REPOSITORY, build=True, env_file=str(environment), profiles=list(profiles), services=services
         )
         self.clocks = {}
-        self.witnesses = 0
+        self.checkers = 0
 
     def start(self):
         try:
@@ -85,9 +85,9 @@ class Fleet:
         began = time.time()
         self._compose("stop")
         wanted = {"label": f"com.docker.compose.project={self.project}", "event": ["kill", "die"]}
-        told = self.engine.events(since=began, until=time.time(), filters=wanted, decode=True)
+        listed = self.engine.events(since=began, until=time.time(), filters=wanted, decode=True)
         moments = {}
-        for event in told:
+        for event in listed:
             service = event["Actor"]["Attributes"]["com.docker.compose.service"]
             moments.setdefault(service, []).append(event["timeNano"])
         return {service: (max(at) - min(at)) / 1e9 for service, at in moments.items()}
@@ -197,16 +197,16 @@ class Fleet:
     # Truth
 
     @contextmanager
-    def witness(self):
+    def checker(self):
         """Someone who reads along, with an account of his own; a broker that dies is waited for."""
-        self.witnesses += 1
-        name = f"witness{self.witnesses}"
+        self.checkers += 1
+        name = f"checker{self.checkers}"
         password = self.add_account("dashboard", name)
         settings = ConnectionSettings(broker=self.url, username=name, password=password, keepalive_s=5)
-        watching = FleetWitness(settings, self)
+        watching = FleetChecker(settings, self)
         watching.connection.start()
         try:
-            until(lambda: watching.connection.wait_until_up(1), 20, "the witness's connection")
+            until(lambda: watching.connection.wait_until_up(1), 20, "the checker's connection")
             yield watching
         finally:
             watching.connection.stop()
@@ -260,7 +260,7 @@ class Session:
         assert [event for event in self.events() if event["kind"] == "gap"] == []
 
 
-class FleetWitness(Checker):
+class FleetChecker(Checker):
     """Judges each result by the clock that its vehicle says it pretends, and keeps what is published."""
 
     def __init__(self, settings, fleet):
@@ -293,7 +293,7 @@ class FleetWitness(Checker):
         super().received(message)
 
     def _follow(self, info):
-        """A vehicle's pretended clock begins anew with each of its processes."""
+        """A vehicle's simulated clock starts with each of its processes."""
         if self._instances.get(info.vehicle) == info.instance_id:
             return
         offset_ns, drift_ppm = self._fleet.pretended(info.vehicle) if info.simulated else (0, 0.0)
@@ -303,9 +303,9 @@ class FleetWitness(Checker):
         self._instances[info.vehicle] = info.instance_id
         self._vehicles[info.vehicle] = self._clocks[info.boot_id] = clock
 
-    def _judge(self, result, clock, message):
+    def _check(self, result, clock, message):
         """By the clock that was measured: the last result of one that has ended may come late."""
-        super()._judge(result, self._clocks.get(result.boot_id, clock), message)
+        super()._check(result, self._clocks.get(result.boot_id, clock), message)
 
     def results_of(self, vehicle, after=0):
         return [result for result in self.heard[after:] if result.vehicle == vehicle]

@@ -56,10 +56,10 @@ class StrictBroker:
 
 
 class Impostor:
-    """A server with a certificate of its own; `said` is what it was told by who believed it."""
+    """A server with a certificate of its own; `received` is what a client sent it."""
 
     def __init__(self, certificate, key):
-        self.said = b""
+        self.received = b""
         self.greeted = 0
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate, key)
@@ -82,7 +82,7 @@ class Impostor:
             self.greeted += 1
             plain.settimeout(3)
             with suppress(OSError), self._context.wrap_socket(plain, server_side=True) as secure:
-                self.said += secure.recv(1000)
+                self.received += secure.recv(1000)
 
 
 def _archive(files):

@@ -50,7 +50,7 @@ PING = packet(0xC0, b"")
 
 
 class RawClient:
-    """A connection that speaks only as it is told; `answers` are the kinds of packets that came back."""
+    """A connection that sends only what a test says; `answers` are the kinds of packets that came back."""
 
     def __init__(self, address, wrap=None):
         plain = socket.create_connection(address, 10)

@@ -1,6 +1,6 @@
 """The attack table of docs/security.md, on a broker in a container, while honest vehicles are measured.
 
-`make attacks` writes the document anew from such a run; here it must tell of the same rows and verdicts.
+`make attacks` writes the document from such a run; here it must show the same rows and verdicts.
 """
 
 import json
@@ -206,7 +206,7 @@ def flood_pings(flooder, rate_hz, seconds):
 
 
 def retained(bench):
-    """The topics under which the broker keeps a message; the witness must not be listening."""
+    """The topics under which the broker keeps a message; the checker must not be listening."""
     bench.everything.heard.clear()
     bench.everything.subscribe("#")
     kept = {topic for topic, _, retain in bench.everything.since_the_last_mark() if retain}
@@ -360,7 +360,7 @@ def test_an_impostor_of_the_broker_hears_no_password(bench, authority, kind):
             assert "certificate" in client.connection.last_problem
             assert not client.connection.up
             client.connection.stop()
-            assert impostor.said == b""
+            assert impostor.received == b""
         row.refused("no word was said to it, so no password either")
 
 

@@ -14,35 +14,35 @@ TRIES = 3
 """One stop that takes longer may be the machine's fault; three are ours."""
 
 
-def test_two_vehicles_are_measured_at_once_each_right_to_its_own_clock(fleet, witness):
-    until(lambda: all(len(witness.results_of(vehicle)) >= 10 for vehicle in VEHICLES), 30, "ten results each")
-    witness.assert_never_wrong()
+def test_two_vehicles_are_measured_at_once_each_right_to_its_own_clock(fleet, checker):
+    until(lambda: all(len(checker.results_of(vehicle)) >= 10 for vehicle in VEHICLES), 30, "ten results each")
+    checker.assert_never_wrong()
     for vehicle in VEHICLES:
         offset_ns, _ = fleet.pretended(vehicle)
-        last = witness.results_of(vehicle)[-1]
-        assert abs(last.offset_ms - offset_ns / 1e6) < 100  # it drifts; the witness holds the rest
+        last = checker.results_of(vehicle)[-1]
+        assert abs(last.offset_ms - offset_ns / 1e6) < 100  # it drifts; the checker holds the rest
         assert last.max_error_ms < 10
         assert last.state == "locked"
 
 
-def test_a_broker_that_is_killed_and_started_costs_no_wrong_result_and_no_recorded_exchange(fleet, witness):
+def test_a_broker_that_is_killed_and_started_costs_no_wrong_result_and_no_recorded_exchange(fleet, checker):
     with fleet.session("broker-killed") as session:
         until(session.exchanges, 20, "the first recorded exchange")
         fleet.container("broker").kill()
         stays(lambda: {fleet.health(agent) for agent in AGENTS} == {"healthy"}, 5, "health without a broker")
         fleet.container("broker").start()
-        witness.until_locked()
+        checker.until_locked()
         until(lambda: len(session.exchanges()) > 100, 30, "exchanges after the outage")
-    session.assert_complete(witness.published)
-    witness.assert_never_wrong()
+    session.assert_complete(checker.published)
+    checker.assert_never_wrong()
 
 
-def test_a_paused_vehicle_goes_into_holdover_and_comes_back_without_a_wrong_result(fleet, witness):
-    before = len(witness.heard)
+def test_a_paused_vehicle_goes_into_holdover_and_comes_back_without_a_wrong_result(fleet, checker):
+    before = len(checker.heard)
     fleet.container("rov1").pause()
 
     def held():
-        return [result for result in witness.results_of("rov1", before) if result.state == "holdover"]
+        return [result for result in checker.results_of("rov1", before) if result.state == "holdover"]
 
     try:
         until(lambda: len(held()) >= HELD_RESULTS, 60, f"{HELD_RESULTS} results in holdover")
@@ -50,37 +50,37 @@ def test_a_paused_vehicle_goes_into_holdover_and_comes_back_without_a_wrong_resu
         fleet.container("rov1").unpause()
     held = held()
     assert held[-1].max_error_ms > held[0].max_error_ms  # what is not measured gets less certain
-    assert set(witness.states("rov2", before)) == {"locked"}
-    witness.until_locked()
-    witness.assert_never_wrong()
+    assert set(checker.states("rov2", before)) == {"locked"}
+    checker.until_locked()
+    checker.assert_never_wrong()
 
 
-def test_a_vehicle_whose_network_is_cut_and_joined_again_is_held_over_meanwhile(fleet, witness):
-    before = len(witness.heard)
+def test_a_vehicle_whose_network_is_cut_and_joined_again_is_held_over_meanwhile(fleet, checker):
+    before = len(checker.heard)
     fleet.network().disconnect(fleet.container("rov2"))
     try:
-        witness.until_state("rov2", "holdover", after=before)
-        until(lambda: witness.statuses.get("rov2") == "offline", 30, "the will of rov2")
+        checker.until_state("rov2", "holdover", after=before)
+        until(lambda: checker.statuses.get("rov2") == "offline", 30, "the will of rov2")
     finally:
         fleet.network().connect(fleet.container("rov2"), aliases=["rov2"])
-    assert set(witness.states("rov1", before)) == {"locked"}
-    witness.until_locked()
-    witness.assert_never_wrong()
+    assert set(checker.states("rov1", before)) == {"locked"}
+    checker.until_locked()
+    checker.assert_never_wrong()
 
 
-def test_a_recorder_that_is_killed_catches_up_once_it_is_back(fleet, witness):
+def test_a_recorder_that_is_killed_catches_up_once_it_is_back(fleet, checker):
     with fleet.session("recorder-killed") as session:
         until(lambda: len(session.exchanges()) > 20, 20, "some recorded exchanges")
         fleet.container("recorder").kill()
-        missed_from = len(witness.published)
-        until(lambda: len(witness.published) > missed_from + 50, 30, "exchanges that it misses")
+        missed_from = len(checker.published)
+        until(lambda: len(checker.published) > missed_from + 50, 30, "exchanges that it misses")
         fleet.container("recorder").start()
         fleet.until_healthy("recorder")
-    session.assert_complete(witness.published)
+    session.assert_complete(checker.published)
     assert len(session.exchanges()) > missed_from + 50 - 20
 
 
-def test_everything_stops_in_three_seconds_on_sigterm_and_the_session_goes_on_complete(fleet, witness):
+def test_everything_stops_in_three_seconds_on_sigterm_and_the_session_goes_on_complete(fleet, checker):
     with fleet.session("stopped") as session:
         until(lambda: len(session.exchanges()) > 20, 20, "some recorded exchanges")
         for _ in range(TRIES):
@@ -96,16 +96,16 @@ def test_everything_stops_in_three_seconds_on_sigterm_and_the_session_goes_on_co
             if max(took.values()) < STOP_S:
                 break
         assert {service: seconds for service, seconds in took.items() if seconds >= STOP_S} == {}
-        witness.until_locked()
-    session.assert_complete(witness.published)
+        checker.until_locked()
+    session.assert_complete(checker.published)
     assert set(recorded) < set(session.exchanges())
     assert session.state() == "stopped"
-    witness.assert_never_wrong()
+    checker.assert_never_wrong()
 
 
 @pytest.mark.parametrize("service", ["broker", "rov1"])
-def test_what_dies_is_started_again(fleet, witness, service):
-    """Also after the broker was told to read its accounts anew, as the witness has done."""
+def test_what_dies_is_started_again(fleet, checker, service):
+    """Also after the broker has reloaded its accounts, as the checker made it do."""
     container = fleet.container(service)
     before = container.attrs["RestartCount"]
     try:
@@ -113,8 +113,8 @@ def test_what_dies_is_started_again(fleet, witness, service):
     except PermissionError:
         pytest.skip("who runs the tests may not kill a container's process")
     until(lambda: fleet.container(service).attrs["RestartCount"] > before, 20, f"{service} started again")
-    witness.until_locked()
-    witness.assert_never_wrong()
+    checker.until_locked()
+    checker.assert_never_wrong()
 
 
 def test_a_wedged_agent_is_unhealthy_and_a_live_one_well_again(fleet):

@@ -16,8 +16,8 @@ def secrets(fleet):
     return found
 
 
-def assert_none_in(told, secrets):
-    assert [name for name, secret in secrets.items() if secret in told] == []
+def assert_none_in(text, secrets):
+    assert [name for name, secret in secrets.items() if secret in text] == []
 
 
 def test_no_password_is_in_docker_inspect(fleet, secrets):
@@ -56,8 +56,8 @@ def test_no_password_is_readable_in_the_brokers_configuration(fleet, secrets):
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_an_agent_sees_its_own_secrets_and_no_other(fleet, secrets, agent):
-    told = {content.decode().strip() for content in fleet.files(agent, "/run/secrets").values()}
-    assert told == {secret for name, secret in secrets.items() if name.startswith(f"{agent}/")}
+    held = {content.decode().strip() for content in fleet.files(agent, "/run/secrets").values()}
+    assert held == {secret for name, secret in secrets.items() if name.startswith(f"{agent}/")}
     assert fleet.files(agent, "/mosquitto") == {}
 
 

@@ -27,10 +27,10 @@ def authority(tls_fleet, tmp_path):
 
 
 def test_a_vehicle_over_tls_is_measured_right_to_its_own_clock(tls_fleet):
-    with tls_fleet.witness() as witness:
-        witness.until_locked(["rov3"])
-        until(lambda: len(witness.results_of("rov3")) >= 5, 20, "five results of rov3")
-        witness.assert_never_wrong()
+    with tls_fleet.checker() as checker:
+        checker.until_locked(["rov3"])
+        until(lambda: len(checker.results_of("rov3")) >= 5, 20, "five results of rov3")
+        checker.assert_never_wrong()
     assert "on port 8883" in tls_fleet.logs("broker")
 
 
@@ -57,8 +57,8 @@ def test_a_command_without_the_profile_leaves_the_broker_its_tls(tls_fleet):
     assert tls_fleet.container("broker").id == broker
     assert tls_fleet.files("broker", "/mosquitto/config/certs") == certificate
     tls_fleet.unprofiled("restart", "broker")
-    with tls_fleet.witness() as witness:
-        witness.until_locked(["rov3"])
+    with tls_fleet.checker() as checker:
+        checker.until_locked(["rov3"])
 
 
 def connects(settings):

@@ -28,7 +28,7 @@ def lone_pi(fleet):  # noqa: ARG001 - it builds the image
 
 
 def test_the_documented_command_joins_a_real_vehicle_to_the_broker(
-    fleet, witness, documented_command, tmp_path
+    fleet, checker, documented_command, tmp_path
 ):
     """It is run as it stands, but for the broker's address, the container's name, and a user of its own."""
     secret = tmp_path / "rov4.password"
@@ -43,10 +43,10 @@ def test_the_documented_command_joins_a_real_vehicle_to_the_broker(
         command = command.replace(documented, here)
     try:
         subprocess.run(["bash", "-euc", command], cwd=tmp_path, check=True, capture_output=True, timeout=60)
-        witness.until_locked(["rov4"])
-        until(lambda: len(witness.results_of("rov4")) >= 5, 20, "five results of rov4")
-        witness.assert_never_wrong()
-        assert abs(witness.results_of("rov4")[-1].offset_ms) < 5  # one machine, one clock
+        checker.until_locked(["rov4"])
+        until(lambda: len(checker.results_of("rov4")) >= 5, 20, "five results of rov4")
+        checker.assert_never_wrong()
+        assert abs(checker.results_of("rov4")[-1].offset_ms) < 5  # one machine, one clock
     finally:
         subprocess.run(["docker", "rm", "--force", name], check=False, capture_output=True, timeout=60)
 

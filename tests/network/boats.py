@@ -1,5 +1,8 @@
-"""A boat: agents with known clocks on one broker, and a witness that holds every result against the truth."""
+"""A boat: agents with known clocks on one broker, and a checker that holds every result against the truth."""
 
+import threading
+
+from broker.connection import Outgoing
 from broker.settings import ConnectionSettings
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
@@ -38,11 +41,11 @@ class Boat:
     def _settings(self):
         return {"broker": self.url} | self.connection
 
-    def witness(self):
-        witness = AttentiveWitness(ConnectionSettings(**self._settings), self.clock, self.clocks, 0.25)
-        self.start(witness.connection)
-        assert witness.connection.wait_until_up(10)
-        return witness
+    def checker(self):
+        checker = AttentiveChecker(ConnectionSettings(**self._settings), self.clock, self.clocks, 0.25)
+        self.start(checker.connection)
+        assert checker.connection.wait_until_up(10)
+        return checker
 
     def start(self, service):
         service.start()
@@ -50,7 +53,7 @@ class Boat:
         return service
 
 
-class AttentiveWitness(Checker):
+class AttentiveChecker(Checker):
     """Also keeps every result, the last retained one and every event."""
 
     def __init__(self, *arguments):
@@ -58,11 +61,13 @@ class AttentiveWitness(Checker):
         self.heard = []
         self.retained = {}
         self.events = []
+        self.session = None
+        self._session_changed = threading.Condition()
         self.topside_is_online = False
 
     def connected(self):
         super().connected()
-        filters = ("vehicle/+/event", "topside/+/status")
+        filters = ("vehicle/+/event", "topside/+/status", "session/+/state")
         self.connection.subscribe([(f"tidesync/v1/{rest}", 1) for rest in filters])
 
     def received(self, message):
@@ -70,12 +75,28 @@ class AttentiveWitness(Checker):
         super().received(message)
         if letter and letter.topic.kind is topics.EVENT:
             self.events.append(letter.body)
+        if letter and letter.topic.kind is topics.SESSION_STATE:
+            with self._session_changed:
+                self.session = letter.body
+                self._session_changed.notify_all()
         if letter and letter.topic.kind is topics.TOPSIDE_STATUS:
             self.topside_is_online = letter.body == "online"
         if letter and letter.topic.kind is topics.OFFSET:
             self.heard.append(letter.body)
             if message.retain:
                 self.retained[letter.topic.vehicle] = letter.body
+
+    def command(self, session, command):
+        """Command the recorder, as an operator would."""
+        topic = topics.build("tidesync", topics.SESSION_COMMAND, session=session)
+        self.connection.post(lambda: self.connection.publish(Outgoing(topic, command.encode())))
+
+    def wait_for_session(self, fits, timeout_s):
+        """The recorder's state once it `fits`, or None after `timeout_s`."""
+        with self._session_changed:
+            return self._session_changed.wait_for(
+                lambda: self.session and fits(self.session) and self.session, timeout_s
+            )
 
     def states(self, vehicle):
         """The states that `vehicle` went through, in order, without repetition."""

@@ -49,7 +49,7 @@ class FakeTopside:
         command = topics.TOPSIDE_COMMAND.decode(message.payload)
         self.commands.append(command)
         if isinstance(command, ResendCommand):
-            for payload in self._backlog.again(command.from_seq, command.to_seq):
+            for payload in self._backlog.resend(command.from_seq, command.to_seq):
                 self._send_batch(payload)
 
     def tick(self, now):
@@ -59,10 +59,10 @@ class FakeTopside:
         self._due_ns = now.raw_ns + S // 10
         for _ in range(5):
             self._finish()
-        while payload := self._backlog.next_batch():
-            if not self.deaf.is_set() and not self._send_batch(payload):
-                break
-            self._backlog.published()
+        if self.connection.up:
+            for payload in self._backlog.take_batches():
+                if not self.deaf.is_set():
+                    self._send_batch(payload)
         self._send(topics.OFFSET, self._result().encode(), vehicle=self.vehicle, topside="fake")
         return 0.1
 

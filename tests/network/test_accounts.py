@@ -9,7 +9,7 @@ import pytest
 from broker.settings import ConnectionSettings
 from tests.command_line import tidesync
 from tests.deadline import until
-from tests.intruder import ROOT, Intruder, WitnessOfAll
+from tests.intruder import ROOT, Intruder, TopicReader
 from tests.network.boats import Boat
 from tests.network.brokers import MOSQUITTO
 from tests.network.secured import SecuredBroker
@@ -126,13 +126,13 @@ def boat(secured):
 
 
 @pytest.fixture
-def witness(secured):
+def checker(secured):
     """One who sees everything, on a running broker that also knows the accounts."""
-    secured.add("operator", "witness")
+    secured.add("operator", "checker")
     with (secured.config / "acl").open("a") as acl:
-        acl.write(WitnessOfAll.ACL)
+        acl.write(TopicReader.ACL)
     secured.start()
-    made = WitnessOfAll(secured.url, "witness", secured.password("witness"))
+    made = TopicReader(secured.url, "checker", secured.password("checker"))
     made.subscribe("#")
     yield made
     made.end()
@@ -149,7 +149,7 @@ def ours(topics):
 def test_a_boat_with_an_account_for_each_measures_and_records(secured, boat, tmp_path):
     root = tmp_path / "dives"
     boat.connection = secured.account("viewer")
-    witness = boat.witness()
+    checker = boat.checker()
     boat.connection = secured.account("rov1")
     boat.vehicle("rov1", offset_ns=-3 * S)
     boat.connection = secured.account("rov2")
@@ -158,8 +158,8 @@ def test_a_boat_with_an_account_for_each_measures_and_records(secured, boat, tmp
     boat.topside(topside="laptop")
     boat.start(RecorderAgent(RecorderSettings(**secured.account("recorder"), root=root), boat.clock))
     for vehicle in ("rov1", "rov2"):
-        witness.until_state(vehicle, "locked", 15)
-    until(lambda: witness.topside_is_online, 5, "the topside's status, read by a dashboard")
+        checker.until_state(vehicle, "locked", 15)
+    until(lambda: checker.topside_is_online, 5, "the topside's status, read by a dashboard")
 
     session = ("--mission", "reef-42", "--name", "s1", "--sensor", "inWater=rov1")
     started = tidesync("session", "start", *session, *secured.options("operator"))
@@ -175,11 +175,11 @@ def test_a_boat_with_an_account_for_each_measures_and_records(secured, boat, tmp
     assert shown.returncode == 0, shown.stderr
     assert [row["vehicle"] for row in json.loads(shown.stdout)["vehicles"]] == ["rov1", "rov2"]
     assert [row["session"] for row in json.loads(shown.stdout)["sessions"]] == ["s1"]
-    assert witness.wrong == []
+    assert checker.wrong == []
 
 
 @pytest.mark.parametrize("name", MAY_PUBLISH)
-def test_an_account_publishes_what_is_its_own_and_nothing_else(secured, witness, name):
+def test_an_account_publishes_what_is_its_own_and_nothing_else(secured, checker, name):
     intruder = enter(secured, name)
     for topic in sorted(EVERY_TOPIC):
         intruder.publish(ROOT + topic, retain=True)
@@ -188,20 +188,20 @@ def test_an_account_publishes_what_is_its_own_and_nothing_else(secured, witness,
     foreign = ("$SYS/broker/version", "other", "tidesync/v1", "homeassistant/sensor/rov1/config")
     for topic in (stranger, *foreign):
         intruder.publish(topic, retain=True)
-    assert {topic for topic, _, _ in witness.since_the_last_mark()} == ours(MAY_PUBLISH[name])
+    assert {topic for topic, _, _ in checker.since_the_last_mark()} == ours(MAY_PUBLISH[name])
     intruder.end()
 
 
 @pytest.mark.parametrize("name", MAY_READ)
-def test_an_account_reads_what_is_meant_for_it_and_nothing_else(secured, witness, name):
+def test_an_account_reads_what_is_meant_for_it_and_nothing_else(secured, checker, name):
     for topic in EVERY_TOPIC:
-        witness.publish(ROOT + topic, b"kept", retain=True)
+        checker.publish(ROOT + topic, b"kept", retain=True)
     intruder = enter(secured, name)
     intruder.subscribe(*WILDCARDS, *ours(EVERY_TOPIC))
     for topic in EVERY_TOPIC:
-        witness.publish(ROOT + topic, b"live")
+        checker.publish(ROOT + topic, b"live")
     last = ROOT + min(MAY_READ[name])
-    witness.publish(last, b"mark")
+    checker.publish(last, b"mark")
     until(lambda: (last, b"mark", False) in intruder.heard, 10, "the mark")
     for payload in (b"kept", b"live"):
         assert {topic for topic, said, _ in intruder.heard if said == payload} == ours(MAY_READ[name])
@@ -209,30 +209,30 @@ def test_an_account_reads_what_is_meant_for_it_and_nothing_else(secured, witness
     intruder.end()
 
 
-def test_a_will_on_anothers_status_is_never_published(secured, witness):
+def test_a_will_on_anothers_status_is_never_published(secured, checker):
     intruder = enter(secured, "rov2", will="vehicle/rov1/status")
     if intruder.refusal is None:
         intruder.break_off()
     own = enter(secured, "rov2", will="vehicle/rov2/status")
     own.break_off()
     until(
-        lambda: (ROOT + "vehicle/rov2/status", b"intruder", False) in witness.heard, 10, "a will of its own"
+        lambda: (ROOT + "vehicle/rov2/status", b"intruder", False) in checker.heard, 10, "a will of its own"
     )
-    assert {topic for topic, _, _ in witness.since_the_last_mark()} == {ROOT + "vehicle/rov2/status"}
+    assert {topic for topic, _, _ in checker.since_the_last_mark()} == {ROOT + "vehicle/rov2/status"}
 
 
-def test_anothers_client_id_is_not_had_by_asking_for_it(secured, witness):
+def test_anothers_client_id_is_not_had_by_asking_for_it(secured, checker):
     honest = enter(secured, "rov1")
     honest.subscribe(ROOT + "vehicle/rov1/ping/+")
     intruder = enter(secured, "rov2", client_id="rov1")
     intruder.subscribe(ROOT + "vehicle/rov1/ping/+")
-    witness.publish(ROOT + "vehicle/rov1/ping/laptop", b"ping")
+    checker.publish(ROOT + "vehicle/rov1/ping/laptop", b"ping")
     until(lambda: honest.heard, 10, "the ping")
     assert not honest.ended.is_set()
     assert intruder.heard == []
     stranger = Intruder(secured.url, "rov1", "wrong", client_id="rov1")
     assert stranger.refusal is not None
-    witness.since_the_last_mark()
+    checker.since_the_last_mark()
     assert not honest.ended.is_set()
     honest.end()
     intruder.end()
@@ -247,18 +247,18 @@ def test_who_has_no_account_is_refused(secured, username, password):
     assert Intruder(secured.url, username, password).refusal is not None
 
 
-def test_a_revoked_account_is_out_after_a_reload_and_another_is_not(secured, witness):
+def test_a_revoked_account_is_out_after_a_reload_and_another_is_not(secured, checker):
     gone, stays = enter(secured, "rov2"), enter(secured, "rov1")
     gone.publish(ROOT + "vehicle/rov2/status", b"online", retain=True)
     assert secured.broker("revoke", "rov2").returncode == 0
     with (secured.config / "acl").open("a") as acl:
-        acl.write(WitnessOfAll.ACL)
+        acl.write(TopicReader.ACL)
     secured.reload()
     assert gone.ended.wait(10)
     assert enter(secured, "rov2").refusal is not None
-    witness.since_the_last_mark()
+    checker.since_the_last_mark()
     stays.publish(ROOT + "vehicle/rov1/status", b"online")
-    assert witness.since_the_last_mark() == [(ROOT + "vehicle/rov1/status", b"online", False)]
+    assert checker.since_the_last_mark() == [(ROOT + "vehicle/rov1/status", b"online", False)]
     stays.end()
 
 
@@ -275,32 +275,32 @@ def test_a_renewed_password_is_the_only_one_that_is_taken(secured):
     assert Intruder(secured.url, "rov1", old).refusal is not None
 
 
-def test_only_an_operator_that_may_forget_clears_what_others_had_retained(secured, witness):
+def test_only_an_operator_that_may_forget_clears_what_others_had_retained(secured, checker):
     secured.add("operator", "cleaner", "--may-forget")
     with (secured.config / "acl").open("a") as acl:
-        acl.write(WitnessOfAll.ACL)
+        acl.write(TopicReader.ACL)
     secured.reload()
     kept = {"vehicle/rov1/status", "vehicle/rov1/info", "vehicle/rov1/offset/laptop"}
     foreign = {"session/s1/state", "topside/laptop/status", "vehicle/rov1/ping/laptop", "vehicle/rov1/event"}
     for topic in kept:
-        witness.publish(ROOT + topic, b"kept", retain=True)
-    witness.since_the_last_mark()
+        checker.publish(ROOT + topic, b"kept", retain=True)
+    checker.since_the_last_mark()
     for name, cleared in (("operator", set()), ("cleaner", kept)):
         intruder = enter(secured, name)
         for topic in EVERY_TOPIC - MAY_PUBLISH["operator"]:
             intruder.publish(ROOT + topic, b"", retain=True)
-        seen = {topic for topic, payload, _ in witness.since_the_last_mark() if payload == b""}
+        seen = {topic for topic, payload, _ in checker.since_the_last_mark() if payload == b""}
         assert seen >= ours(cleared)
         assert not seen & ours(foreign)
         assert bool(seen) == bool(cleared)
         intruder.end()
 
 
-def test_a_message_of_100_mb_is_refused_by_its_header(secured, witness):
+def test_a_message_of_100_mb_is_refused_by_its_header(secured, checker):
     intruder = enter(secured, "rov1")
     intruder.client.publish(ROOT + "vehicle/rov1/status", b"x" * 100_000_000)
     assert intruder.ended.wait(30)
-    assert witness.since_the_last_mark() == []
+    assert checker.since_the_last_mark() == []
 
 
 def test_a_settings_object_shows_no_password(secured):
@@ -309,13 +309,13 @@ def test_a_settings_object_shows_no_password(secured):
     assert secured.password("rov1") not in repr(settings)
 
 
-def test_home_assistant_hears_of_vehicles_from_those_that_may_announce_them(secured, witness):
+def test_home_assistant_hears_of_vehicles_from_those_that_may_announce_them(secured, checker):
     secured.add("topside", "announcer", "--homeassistant")
     secured.add("dashboard", "house", "--homeassistant")
     with (secured.config / "acl").open("a") as acl:
-        acl.write(WitnessOfAll.ACL)
+        acl.write(TopicReader.ACL)
     secured.reload()
-    witness.since_the_last_mark()
+    checker.since_the_last_mark()
     house = enter(secured, "house")
     house.subscribe("#")
     for name in ("laptop", "house", "viewer", "announcer"):
@@ -323,17 +323,17 @@ def test_home_assistant_hears_of_vehicles_from_those_that_may_announce_them(secu
         intruder.publish("homeassistant/device/tidesync_rov1/config", name.encode())
         intruder.publish("homeassistant/sensor/door/config", name.encode())
     announced = ("homeassistant/device/tidesync_rov1/config", b"announcer", False)
-    assert witness.since_the_last_mark() == [announced]
+    assert checker.since_the_last_mark() == [announced]
     until(lambda: house.heard == [announced], 10, "the announcement")
 
 
-def test_a_topside_mirrors_for_blueos_under_its_own_name_alone_and_only_if_it_may(secured, witness):
+def test_a_topside_mirrors_for_blueos_under_its_own_name_alone_and_only_if_it_may(secured, checker):
     secured.add("topside", "mirror", "--blueos-mirror")
     secured.add("dashboard", "telegraf", "--blueos-mirror")
     with (secured.config / "acl").open("a") as acl:
-        acl.write(WitnessOfAll.ACL)
+        acl.write(TopicReader.ACL)
     secured.reload()
-    witness.since_the_last_mark()
+    checker.since_the_last_mark()
     telegraf = enter(secured, "telegraf")
     telegraf.subscribe("#")
     for name in ("laptop", "telegraf", "viewer", "mirror"):
@@ -341,25 +341,25 @@ def test_a_topside_mirrors_for_blueos_under_its_own_name_alone_and_only_if_it_ma
         for slug in ("tidesync-laptop", "tidesync-mirror", "site-steward"):
             intruder.publish(f"blueos/ext/{slug}/json", name.encode())
     mirrored = ("blueos/ext/tidesync-mirror/json", b"mirror", False)
-    assert witness.since_the_last_mark() == [mirrored]
+    assert checker.since_the_last_mark() == [mirrored]
     until(lambda: telegraf.heard == [mirrored], 10, "the mirror")
 
 
-def test_forget_needs_an_account_that_may_and_takes_the_device_too(secured, witness):
+def test_forget_needs_an_account_that_may_and_takes_the_device_too(secured, checker):
     secured.add("operator", "cleaner", "--may-forget")
     with (secured.config / "acl").open("a") as acl:
-        acl.write(WitnessOfAll.ACL)
+        acl.write(TopicReader.ACL)
     secured.reload()
-    witness.since_the_last_mark()
-    witness.publish(ROOT + "vehicle/rov1/status", b"offline", retain=True)
-    witness.publish("homeassistant/device/tidesync_rov1/config", b"{}", retain=True)
+    checker.since_the_last_mark()
+    checker.publish(ROOT + "vehicle/rov1/status", b"offline", retain=True)
+    checker.publish("homeassistant/device/tidesync_rov1/config", b"{}", retain=True)
     refused = tidesync("forget", "rov1", *secured.options("operator"))
     assert refused.returncode == 1
     assert "--may-forget" in refused.stderr
     done = tidesync("forget", "rov1", *secured.options("cleaner"))
     assert done.returncode == 0, done.stderr
-    late = enter(secured, "witness", client_id="late")
+    late = enter(secured, "checker", client_id="late")
     late.subscribe("#")
-    late.publish("witness/mark")
+    late.publish("checker/mark")
     until(lambda: late.heard, 10, "the mark")
-    assert [topic for topic, _, _ in late.heard] == ["witness/mark"]
+    assert [topic for topic, _, _ in late.heard] == ["checker/mark"]

@@ -107,13 +107,13 @@ def test_every_kind_of_program_works_over_tls_and_websocket(encrypted):
     with ExitStack() as stack:
         boat = Boat(encrypted.url, stack)
         boat.connection = encrypted.account("viewer", broker=encrypted.websocket_url)
-        witness = boat.witness()
+        checker = boat.checker()
         boat.connection = encrypted.account("rov1", broker=encrypted.websocket_url)
         boat.vehicle("rov1", offset_ns=-3 * S)
         boat.connection = encrypted.account("laptop")
         boat.topside(topside="laptop")
-        witness.until_state("rov1", "locked", 15)
-        assert witness.wrong == []
+        checker.until_state("rov1", "locked", 15)
+        assert checker.wrong == []
     encrypted.add("operator", "operator")
     encrypted.reload()
     for url in (encrypted.url, encrypted.websocket_url):

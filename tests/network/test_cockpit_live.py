@@ -90,8 +90,8 @@ def test_cockpit_sees_live_vehicles_and_the_broker_go_and_come_back(
     mosquitto.kill()
     killed = time.monotonic()
     cockpit.until(lambda data: {data["rov1-state"], data["rov2-state"]} == {"unknown"}, 3, "unknown")
-    told = cockpit.data["broker-connected"]
-    assert (told, time.monotonic() - killed < 3) == ("false", True)
+    connected = cockpit.data["broker-connected"]
+    assert (connected, time.monotonic() - killed < 3) == ("false", True)
     cockpit.until(lambda data: float(data["rov1-age-s"]) > 3, 10, "the age going on")
     assert not any(name.endswith("-ms") for at, name in cockpit.lines if at > killed + 0.5)
 
@@ -146,7 +146,7 @@ def test_more_clients_than_it_serves_are_asked_to_come_later_and_room_is_made_ag
 ):
     agent = serve(mosquitto.url)
     there = [open_cockpit(agent.url) for _ in range(MOST_SOCKETS)]
-    until(lambda: all(cockpit.read() for cockpit in there), 10, "all are told")
+    until(lambda: all(cockpit.read() for cockpit in there), 10, "all have heard")
     with pytest.raises(ConnectionClosed) as caught:
         open_cockpit(agent.url).until(lambda _: False, 5, "the end")
     assert caught.value.rcvd.code == 1013
@@ -212,7 +212,7 @@ def test_the_mirror_tells_of_every_vehicle_at_most_once_a_second_and_keeps_nothi
     until(both_locked, 15, "both locked")
     began = time.monotonic()
     until(lambda: time.monotonic() - began > 4, 10, "four seconds")
-    later = [(topic, told) for at, topic, told in telegraf.heard if at > began]
+    later = [(topic, body) for at, topic, body in telegraf.heard if at > began]
     assert {topic for topic, _ in later} == {"blueos/ext/tidesync-laptop/json"}
     assert 3 <= len(later) <= 5
     assert later[-1][1]["rov2_offset_ms"] == pytest.approx(-3000, abs=5)

@@ -51,16 +51,16 @@ def test_every_message_and_file_of_a_session_is_what_is_published(mosquitto_boat
     wire = Wire(boat.url)
     boat.start(wire.connection)
     assert wire.connection.wait_until_up(10)
-    witness = boat.witness()
+    checker = boat.checker()
     boat.topside()
     vehicle = boat.vehicle("rov1", offset_ns=-3 * S, steps=(Step(after_s=4, step_ns=S),))
     boat.recorder(tmp_path)
-    witness.until_state("rov1", "locked")
+    checker.until_state("rov1", "locked")
 
     start = StartCommand(request_id="start", mission="reef-42", sensors={"inWater": "rov1"})
 
     def answered(request_id):
-        return witness.wait_for_session(lambda state: state.request_id == request_id, 0.5)
+        return checker.wait_for_session(lambda state: state.request_id == request_id, 0.5)
 
     def started():
         wire.say(topics.SESSION_COMMAND, start, session="s1")

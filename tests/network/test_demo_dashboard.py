@@ -45,7 +45,7 @@ def test_it_shows_the_fleet_until_ctrl_c_and_then_its_verdict(demo):
     until(lambda: time.monotonic() - began > 5, 10, "more than the demo's usual length")
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    told, said = process.communicate(timeout=20)
-    assert process.returncode == 0, said
-    assert json.loads(told)["ok"] is True
-    assert f"http://127.0.0.1:{port}/" in said
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)["ok"] is True
+    assert f"http://127.0.0.1:{port}/" in stderr

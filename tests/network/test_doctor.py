@@ -42,7 +42,7 @@ def verdicts(findings):
 
 
 def test_on_a_healthy_boat_nothing_fails(mosquitto_boat, tmp_path):
-    recorder = mosquitto_boat.witness()
+    recorder = mosquitto_boat.checker()
     mosquitto_boat.topside()
     mosquitto_boat.vehicle("rov1", offset_ns=-3 * S)
     recorder.until_state("rov1", "locked")

@@ -69,10 +69,10 @@ def boat(mosquitto_boat):
 
 
 def test_a_vehicle_appears_and_is_gone_once_it_is_forgotten(boat):
-    witness = boat.witness()
+    checker = boat.checker()
     boat.topside(homeassistant_discovery=True, holdover_after_s=0.5)
     vehicle = boat.vehicle("rov1", offset_ns=-3_000_000_000)
-    witness.until_state("rov1", "locked")
+    checker.until_state("rov1", "locked")
     document = json.loads(retained(boat.url, CONFIG))
     assert document["state_topic"] == OFFSET
     assert json.loads(retained(boat.url, OFFSET))["state"] == "locked"
@@ -82,58 +82,58 @@ def test_a_vehicle_appears_and_is_gone_once_it_is_forgotten(boat):
 
     vehicle.stop()
     assert retained(boat.url, STATUS) == b"offline"
-    witness.until_state("rov1", "holdover")
+    checker.until_state("rov1", "holdover")
     clear(boat.url, STATUS)
     retained(boat.url, CONFIG, there=False)
     retained(boat.url, OFFSET, there=False)
 
-    heard = len(witness.heard)
+    heard = len(checker.heard)
     boat.vehicle("rov1", offset_ns=-3_000_000_000)  # it comes back as a new one
-    witness.until_state("rov1", "locked", after=heard)
+    checker.until_state("rov1", "locked", after=heard)
     assert retained(boat.url, CONFIG)
 
 
 def test_a_vehicle_forgotten_after_topside_was_restarted_is_gone_too(boat):
-    witness = boat.witness()
+    checker = boat.checker()
     topside = boat.topside(homeassistant_discovery=True)
     vehicle = boat.vehicle("rov1")
-    witness.until_state("rov1", "locked")
+    checker.until_state("rov1", "locked")
     assert retained(boat.url, CONFIG)
     vehicle.stop()
     topside.stop()
     boat.topside(homeassistant_discovery=True)
-    until(lambda: witness.topside_is_online, 10, "the new topside")
+    until(lambda: checker.topside_is_online, 10, "the new topside")
     clear(boat.url, STATUS)
     retained(boat.url, CONFIG, there=False)
     retained(boat.url, OFFSET, there=False)
 
 
 def test_a_vehicle_that_the_settings_name_stays(boat):
-    witness = boat.witness()
+    checker = boat.checker()
     boat.topside(homeassistant_discovery=True, vehicle=("rov1",), holdover_after_s=0.5)
     vehicle = boat.vehicle("rov1")
-    witness.until_state("rov1", "locked")
+    checker.until_state("rov1", "locked")
     vehicle.stop()
-    witness.until_state("rov1", "holdover")
+    checker.until_state("rov1", "holdover")
     clear(boat.url, STATUS)
-    heard = len(witness.heard)
-    until(lambda: len(witness.heard) > heard + 1, 10, "its results to go on")
+    heard = len(checker.heard)
+    until(lambda: len(checker.heard) > heard + 1, 10, "its results to go on")
     assert retained(boat.url, CONFIG)
 
 
 def test_without_the_setting_nothing_is_published_there(boat):
-    witness = boat.witness()
+    checker = boat.checker()
     boat.topside()
     boat.vehicle("rov1")
-    witness.until_state("rov1", "locked")
+    checker.until_state("rov1", "locked")
     retained(boat.url, CONFIG, there=False)
 
 
 def test_a_broker_that_lost_what_it_had_retained_is_told_again(boat, mosquitto):
-    witness = boat.witness()
+    checker = boat.checker()
     boat.topside(homeassistant_discovery=True)
     boat.vehicle("rov1")
-    witness.until_state("rov1", "locked")
+    checker.until_state("rov1", "locked")
     mosquitto.kill()
     mosquitto.start()
     assert retained(boat.url, CONFIG)

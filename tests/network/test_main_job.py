@@ -9,68 +9,68 @@ S = 1_000_000_000
 
 
 def test_two_vehicles_are_measured_each_against_its_own_truth(boat):
-    witness = boat.witness()
+    checker = boat.checker()
     boat.vehicle("rov1", offset_ns=-1_234_567_000, drift_ppm=18.0)
     boat.vehicle("rov2", offset_ns=42 * S, drift_ppm=-35.0)
     boat.topside()
     for vehicle in ("rov1", "rov2"):
-        witness.until_state(vehicle, "locked")
-    until(lambda: witness.results >= 30, 20, "thirty results")
+        checker.until_state(vehicle, "locked")
+    until(lambda: checker.results >= 30, 20, "thirty results")
 
-    assert witness.wrong == []
+    assert checker.wrong == []
     for vehicle, clock in boat.clocks.items():
-        verdict = witness.latest[vehicle]
+        verdict = checker.latest[vehicle]
         assert abs(verdict.result.offset_ms - verdict.true_offset_ms) < 1
         if verdict.result.drift_ppm is not None:  # not yet known after a few seconds
             # The error is a 95 % figure; twice it is certain enough for a test.
             assert abs(verdict.result.drift_ppm - clock.drift_ppm) <= 2 * verdict.result.drift_error_ppm
-        states = witness.states(vehicle)
+        states = checker.states(vehicle)
         assert [state for state in states if state != "unsynced"][:2] == ["acquiring", "locked"]
 
 
 def test_a_vehicle_that_appears_is_locked_within_two_seconds(boat):
-    witness = boat.witness()
+    checker = boat.checker()
     boat.topside()
-    until(lambda: witness.topside_is_online, 10, "topside online")
+    until(lambda: checker.topside_is_online, 10, "topside online")
     boat.vehicle("rov1", offset_ns=5 * S)
-    witness.until_state("rov1", "locked", timeout_s=2.0)
+    checker.until_state("rov1", "locked", timeout_s=2.0)
 
 
 def test_the_state_walks_to_stale_when_a_vehicle_stops_and_back_when_it_returns(boat):
-    witness = boat.witness()
+    checker = boat.checker()
     boat.topside(holdover_after_s=1.0, stale_after_s=3.0, timeout_s=0.5)
     pi = boat.vehicle("rov1", offset_ns=-7 * S, drift_ppm=20.0)
-    witness.until_state("rov1", "locked")
+    checker.until_state("rov1", "locked")
     pi.stop()
-    held = witness.until_state("rov1", "holdover")
-    stale = witness.until_state("rov1", "stale")
-    heard = len(witness.heard)
+    held = checker.until_state("rov1", "holdover")
+    stale = checker.until_state("rov1", "stale")
+    heard = len(checker.heard)
     boat.vehicle("rov1", clock=boat.clocks["rov1"])
-    witness.until_state("rov1", "locked", after=heard, timeout_s=5)
+    checker.until_state("rov1", "locked", after=heard, timeout_s=5)
 
-    walk = [state for state in witness.states("rov1") if state != "unsynced"]
+    walk = [state for state in checker.states("rov1") if state != "unsynced"]
     assert walk[:5] in (
         ["acquiring", "locked", "holdover", "stale", "locked"],
         ["acquiring", "locked", "holdover", "stale", "acquiring"],
     )
     assert held.age_s >= 1.0
     assert stale.max_error_ms > held.max_error_ms
-    assert witness.wrong == []
+    assert checker.wrong == []
 
 
 def test_a_step_of_three_seconds_is_right_in_the_next_result_and_said(boat):
-    witness = boat.witness()
+    checker = boat.checker()
     boat.topside()
     boat.vehicle("rov1", offset_ns=2 * S, drift_ppm=10.0, steps=(Step(4.0, 3 * S),))
-    locked = witness.until_state("rov1", "locked")
+    locked = checker.until_state("rov1", "locked")
     assert locked.steps == 0
 
-    stepped = until(lambda: next((r for r in witness.heard if r.steps), None), 10, "a result after the step")
+    stepped = until(lambda: next((r for r in checker.heard if r.steps), None), 10, "a result after the step")
     assert stepped.offset_ms == pytest.approx(5000, abs=2)
     assert stepped.segment == locked.segment + 1
     assert stepped.state == "locked"  # the RAW clocks did not move: nothing has to be learnt again
-    event = until(lambda: witness.events, 5, "the event")[0]
+    event = until(lambda: checker.events, 5, "the event")[0]
     assert event.kind == "step"
     assert event.step_ms == pytest.approx(3000, abs=1)
-    until(lambda: witness.results >= 12, 15, "results after the step")
-    assert witness.wrong == []
+    until(lambda: checker.results >= 12, 15, "results after the step")
+    assert checker.wrong == []

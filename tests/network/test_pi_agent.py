@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Listener:
-    """A topside's ear and mouth: keeps what arrives, in order."""
+    """A topside's subscriber: keeps what arrives, in order."""
 
     def __init__(self, port):
         self.heard: list[MQTTMessage] = []
@@ -54,9 +54,9 @@ class Listener:
 
 @pytest.fixture
 def listener(mosquitto):
-    ear = Listener(mosquitto.port)
-    yield ear
-    ear.close()
+    listener = Listener(mosquitto.port)
+    yield listener
+    listener.close()
 
 
 @contextmanager
@@ -151,13 +151,13 @@ def test_http_and_mqtt_each_go_on_without_the_other(tmp_path):
         assert "refused" in state["broker_problem"]
         assert get(port, "/api/sync/time").keys() >= {"pi_iso", "pi_unix_ms"}
         broker.start()
-        ear = Listener(broker.port)
-        assert ear.wait_for("status") == [b"online"]
-        assert Info.decode(ear.wait_for("info")[0]).http_port == port
-        ear.say("ping/topside", ping(1))
-        ear.wait_for("pong/topside")
+        listener = Listener(broker.port)
+        assert listener.wait_for("status") == [b"online"]
+        assert Info.decode(listener.wait_for("info")[0]).http_port == port
+        listener.say("ping/topside", ping(1))
+        listener.wait_for("pong/topside")
         assert get(port, "/health")["last_ping_topside"] == "topside"
-        ear.close()
+        listener.close()
         broker.kill()
         until(lambda: not get(port, "/health")["broker_connected"], what="the loss of the broker")
 

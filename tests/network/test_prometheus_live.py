@@ -76,15 +76,15 @@ def test_every_panel_of_the_dashboard_shows_something_and_no_alert_fires(
     mosquitto_boat, tmp_path, prometheus
 ):
     boat = mosquitto_boat
-    witness = boat.witness()
+    checker = boat.checker()
     topside, recorder = boat.topside(), boat.recorder(tmp_path / "root")
     boat.vehicle("rov1", offset_ns=-3 * S, drift_ppm=20.0)
-    witness.until_state("rov1", "locked")
+    checker.until_state("rov1", "locked")
     command = StartCommand(request_id="r", mission="reef-42", sensors={"inWater": "rov1"})
 
     def recording():
-        witness.command("dive-1", command)
-        return witness.wait_for_session(lambda state: state.exchanges > 0, 1.0)
+        checker.command("dive-1", command)
+        return checker.wait_for_session(lambda state: state.exchanges > 0, 1.0)
 
     until(recording, 15, "the recording")
     ports = {"topside": free_port("127.0.0.1"), "record": free_port("127.0.0.1")}

@@ -7,70 +7,70 @@ HEALED_S = 5.0
 
 
 def running(boat):
-    witness = boat.witness()
+    checker = boat.checker()
     topside = boat.topside(holdover_after_s=1.0)
     pi = boat.vehicle("rov1", offset_ns=-3 * S, drift_ppm=25.0)
-    witness.until_state("rov1", "locked")
-    return witness, topside, pi
+    checker.until_state("rov1", "locked")
+    return checker, topside, pi
 
 
 def test_a_vehicles_agent_that_is_restarted_goes_on_where_it_was(boat):
-    witness, _, pi = running(boat)
+    checker, _, pi = running(boat)
     pi.stop()
-    heard = len(witness.heard)
+    heard = len(checker.heard)
     boat.vehicle("rov1", clock=boat.clocks["rov1"])
-    again = witness.until_state("rov1", "locked", HEALED_S, heard)
+    again = checker.until_state("rov1", "locked", HEALED_S, heard)
     assert again.segment == 0  # its RAW clock never stopped
     assert again.error is None
-    assert witness.wrong == []
+    assert checker.wrong == []
 
 
 def test_a_vehicle_that_is_rebooted_is_a_new_segment(boat):
-    witness, _, pi = running(boat)
-    first = witness.last("rov1")
+    checker, _, pi = running(boat)
+    first = checker.last("rov1")
     pi.stop()
-    heard = len(witness.heard)
+    heard = len(checker.heard)
     boat.vehicle("rov1", offset_ns=900 * S, drift_ppm=-40.0)
     again = until(
-        lambda: next((r for r in witness.heard[heard:] if r.boot_id != first.boot_id), None), HEALED_S
+        lambda: next((r for r in checker.heard[heard:] if r.boot_id != first.boot_id), None), HEALED_S
     )
     assert again.segment > first.segment
-    locked = witness.until_state("rov1", "locked", HEALED_S, len(witness.heard))
+    locked = checker.until_state("rov1", "locked", HEALED_S, len(checker.heard))
     assert abs(locked.offset_ms - 900_000) < 2
-    assert [bad for bad in witness.wrong if bad.result.boot_id != first.boot_id] == []
+    assert [bad for bad in checker.wrong if bad.result.boot_id != first.boot_id] == []
 
 
 def test_a_topside_that_is_restarted_measures_anew(boat):
-    witness, topside, _ = running(boat)
+    checker, topside, _ = running(boat)
     topside.stop()
-    heard = len(witness.heard)
+    heard = len(checker.heard)
     boat.topside(holdover_after_s=1.0)
-    witness.until_state("rov1", "locked", HEALED_S, heard)
-    assert witness.wrong == []
+    checker.until_state("rov1", "locked", HEALED_S, heard)
+    assert checker.wrong == []
 
 
 def test_a_broker_that_is_killed_and_started_heals_with_no_wrong_result(broker, boat):
-    witness, _, _ = running(boat)
+    checker, _, _ = running(boat)
     broker.kill()
-    until(lambda: not witness.connection.up, 5, "the loss noticed")
-    heard = len(witness.heard)
+    until(lambda: not checker.connection.up, 5, "the loss noticed")
+    heard = len(checker.heard)
     broker.start()
-    witness.until_state("rov1", "locked", HEALED_S, heard)
-    results = len(witness.heard)
-    until(lambda: len(witness.heard) >= results + 3, 10, "results going on")
-    assert witness.wrong == []
-    instants = [result.measured_at for result in witness.heard if result.vehicle == "rov1"]
+    checker.until_state("rov1", "locked", HEALED_S, heard)
+    results = len(checker.heard)
+    until(lambda: len(checker.heard) >= results + 3, 10, "results going on")
+    assert checker.wrong == []
+    instants = [result.measured_at for result in checker.heard if result.vehicle == "rov1"]
     assert instants == sorted(instants)  # nothing old is published again
 
 
 def test_a_dashboard_that_connects_later_gets_the_last_result_at_once(broker, boat):
-    witness, _, _ = running(boat)
-    late = boat.witness()
+    checker, _, _ = running(boat)
+    late = boat.checker()
     result = until(lambda: late.retained.get("rov1"), 2, "the retained result")
     assert result.state == "locked"
-    before = witness.last("rov1").measured_at
+    before = checker.last("rov1").measured_at
     broker.kill()
     broker.start()
-    witness.until_state("rov1", "locked", HEALED_S, len(witness.heard))
-    after = boat.witness()
+    checker.until_state("rov1", "locked", HEALED_S, len(checker.heard))
+    after = boat.checker()
     assert until(lambda: after.retained.get("rov1"), 2, "the result announced again").measured_at > before

@@ -35,23 +35,23 @@ def every_topic():
 
 
 def test_rubbish_on_every_topic_moves_no_result_and_stops_nothing(boat, caplog):
-    witness = boat.witness()
+    checker = boat.checker()
     boat.topside()
     boat.vehicle("rov1", offset_ns=-3 * S, drift_ppm=25.0)
-    witness.until_state("rov1", "locked")
-    before = witness.last("rov1")
+    checker.until_state("rov1", "locked")
+    before = checker.last("rov1")
     with caplog.at_level(logging.WARNING):
         for topic in every_topic():
             for payload in RUBBISH:
-                witness.connection.post(
-                    lambda topic=topic, payload=payload: witness.connection.publish(Outgoing(topic, payload))
+                checker.connection.post(
+                    lambda topic=topic, payload=payload: checker.connection.publish(Outgoing(topic, payload))
                 )
-        heard = len(witness.heard)
-        until(lambda: len(witness.heard) >= heard + 4, 20, "results going on")
-    after = witness.last("rov1")
+        heard = len(checker.heard)
+        until(lambda: len(checker.heard) >= heard + 4, 20, "results going on")
+    after = checker.last("rov1")
     assert after.state == "locked"
     assert after.segment == before.segment
-    assert witness.wrong == []
+    assert checker.wrong == []
     said = [record.getMessage() for record in caplog.records if record.name == "broker.inbox"]
     assert said, "nothing was said"
     for agent_topic in ("ping", "pong"):
@@ -78,62 +78,62 @@ def pong(nonce, **changes):
 
 
 def test_replayed_and_forged_pongs_move_no_result(mosquitto_boat):
-    witness = mosquitto_boat.witness()
+    checker = mosquitto_boat.checker()
     replayed = []
-    witness.connection.post(
-        lambda: witness.connection.subscribe([("tidesync/v1/vehicle/rov1/pong/topside", 0)])
+    checker.connection.post(
+        lambda: checker.connection.subscribe([("tidesync/v1/vehicle/rov1/pong/topside", 0)])
     )
-    inherited = witness.received
+    inherited = checker.received
 
     def received(message):
         inherited(message)
         if "/pong/" in message.topic and len(replayed) < 50:
             replayed.append(message.payload)
 
-    witness.received = received
+    checker.received = received
     mosquitto_boat.topside()
     mosquitto_boat.vehicle("rov1", offset_ns=-3 * S, drift_ppm=25.0)
-    witness.until_state("rov1", "locked")
+    checker.until_state("rov1", "locked")
     until(lambda: len(replayed) >= 10, 10, "pongs to replay")
     forged = [pong(secrets.token_hex(8)) for _ in range(50)]
     topic = "tidesync/v1/vehicle/rov1/pong/topside"
     for payload in replayed[:50] + forged:
-        witness.connection.post(
-            lambda payload=payload: witness.connection.publish(Outgoing(topic, payload, 0))
+        checker.connection.post(
+            lambda payload=payload: checker.connection.publish(Outgoing(topic, payload, 0))
         )
-    heard = len(witness.heard)
-    until(lambda: len(witness.heard) >= heard + 4, 20, "results going on")
-    assert witness.wrong == []
-    assert witness.last("rov1").segment == 0
-    assert witness.last("rov1").error is None
-    assert witness.last("rov1").boot_id != "forged"
+    heard = len(checker.heard)
+    until(lambda: len(checker.heard) >= heard + 4, 20, "results going on")
+    assert checker.wrong == []
+    assert checker.last("rov1").segment == 0
+    assert checker.last("rov1").error is None
+    assert checker.last("rov1").boot_id != "forged"
 
 
 def test_two_vehicles_of_one_name_are_reported_and_not_averaged(boat):
-    witness = boat.witness()
+    checker = boat.checker()
     boat.topside()
     boat.vehicle("rov1", offset_ns=-3 * S, drift_ppm=25.0)
     first = boat.clocks["rov1"]
-    locked = witness.until_state("rov1", "locked")
+    locked = checker.until_state("rov1", "locked")
     boat.vehicle("rov1", offset_ns=500 * S, drift_ppm=-90.0)
     boat.clocks["rov1"] = first
     reported = until(
-        lambda: next((r for r in witness.heard if r.error == "duplicate_vehicle"), None), 5, "the report"
+        lambda: next((r for r in checker.heard if r.error == "duplicate_vehicle"), None), 5, "the report"
     )
     assert reported.boot_id == locked.boot_id
-    heard = len(witness.heard)
-    until(lambda: len(witness.heard) >= heard + 5, 20, "results going on")
-    assert [r for r in witness.heard if r.boot_id not in {None, first.boot_id}] == []
-    offsets = [r.offset_ms for r in witness.heard if r.offset_ms is not None]
+    heard = len(checker.heard)
+    until(lambda: len(checker.heard) >= heard + 5, 20, "results going on")
+    assert [r for r in checker.heard if r.boot_id not in {None, first.boot_id}] == []
+    offsets = [r.offset_ms for r in checker.heard if r.offset_ms is not None]
     assert max(offsets) - min(offsets) < 5
 
 
 def test_the_second_vehicle_of_a_name_takes_over_when_the_first_is_gone(boat):
-    witness = boat.witness()
+    checker = boat.checker()
     boat.topside()
     first = boat.vehicle("rov1", offset_ns=-3 * S)
-    witness.until_state("rov1", "locked")
+    checker.until_state("rov1", "locked")
     boat.vehicle("rov1", offset_ns=500 * S)
-    until(lambda: any(r.error == "duplicate_vehicle" for r in witness.heard), 5, "the report")
+    until(lambda: any(r.error == "duplicate_vehicle" for r in checker.heard), 5, "the report")
     first.stop()
-    until(lambda: witness.last("rov1").offset_ms == pytest.approx(500_000, abs=50), 6, "the second measured")
+    until(lambda: checker.last("rov1").offset_ms == pytest.approx(500_000, abs=50), 6, "the second measured")

@@ -11,13 +11,13 @@ S = 1_000_000_000
 NAME = "2026-05-01T12-00-00Z"
 
 
-def tell(witness, action, **fields):
+def tell(checker, action, **fields):
     command = (StartCommand if action == "start" else StopCommand)(request_id=action, **fields)
     wanted = "recording" if action == "start" else "stopped"
 
     def answered():
-        witness.command(NAME, command)
-        return witness.wait_for_session(lambda s: s.request_id == action and s.state == wanted, 1.0)
+        checker.command(NAME, command)
+        return checker.wait_for_session(lambda s: s.request_id == action and s.state == wanted, 1.0)
 
     return until(answered, 20, f"the answer to {action}")
 
@@ -48,28 +48,28 @@ def bounds_hold_the_truth(exchange, clock, base):
 
 
 def test_a_session_with_every_part_restarted_has_each_exchange_once_and_none_wrong(broker, boat, tmp_path):
-    witness = boat.witness()
+    checker = boat.checker()
     topside = boat.topside(holdover_after_s=1.0)
     pi = boat.vehicle("rov1", offset_ns=-3 * S, drift_ppm=25.0)
     clock = boat.clocks["rov1"]
     boat.recorder(tmp_path)
-    witness.until_state("rov1", "locked")
-    started = tell(witness, "start", mission="reef-42", sensors={"inWater": "rov1"})
+    checker.until_state("rov1", "locked")
+    started = tell(checker, "start", mission="reef-42", sensors={"inWater": "rov1"})
 
     pi.stop()
     boat.vehicle("rov1", clock=clock)
-    witness.until_state("rov1", "locked", 5, len(witness.heard))
+    checker.until_state("rov1", "locked", 5, len(checker.heard))
     broker.kill()
     broker.start()
-    witness.until_state("rov1", "locked", 5, len(witness.heard))
+    checker.until_state("rov1", "locked", 5, len(checker.heard))
     since_ns = boat.clock.realtime_ns()
     until(lambda: is_whole_since(tmp_path / started.path, since_ns), 10, "what the broker held, sent again")
     topside.stop()  # with it goes its memory, the only place that still had them
     restarted_ns = boat.clock.realtime_ns()
     boat.topside(holdover_after_s=1.0)
-    witness.until_state("rov1", "locked", 5, len(witness.heard))
+    checker.until_state("rov1", "locked", 5, len(checker.heard))
     until(lambda: len(exchanges_in(tmp_path / started.path)) >= 60, 30, "sixty exchanges recorded")
-    stopped = tell(witness, "stop")
+    stopped = tell(checker, "stop")
 
     recorded = exchanges_in(tmp_path / stopped.path)
     identities = [(entry.topside, entry.seq, entry.origin_ns) for entry in recorded]
@@ -81,7 +81,7 @@ def test_a_session_with_every_part_restarted_has_each_exchange_once_and_none_wro
     assert after == list(range(len(after)))
     base = read(boat.clock)
     assert [entry for entry in recorded if not bounds_hold_the_truth(entry, clock, base)] == []
-    assert witness.wrong == []
+    assert checker.wrong == []
 
     metadata = json.loads((tmp_path / stopped.path / "sync_metadata.json").read_text(encoding="utf-8"))
     entry = metadata["timeSync"]["inWater"]

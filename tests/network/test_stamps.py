@@ -34,7 +34,7 @@ class Recorder:
         self.infos = []
         self.exchanges = []
         self.connection = Connection(
-            ConnectionSettings(broker=url, **settings), self, SystemClock(), name="ear"
+            ConnectionSettings(broker=url, **settings), self, SystemClock(), name="recorder"
         )
 
     def start(self):
@@ -67,43 +67,43 @@ def kinds(exchanges):
 
 
 def measured(boat, count=24, clock=None, **settings):
-    """An ear that has heard `count` exchanges of rov1."""
-    ear = boat.start(Recorder(boat.url, **boat.connection))
+    """A recorder that has heard `count` exchanges of rov1."""
+    recorder = boat.start(Recorder(boat.url, **boat.connection))
     boat.vehicle("rov1", clock or SystemClock())
     boat.topside(rate=20, **settings)
-    until(lambda: len(ear.exchanges) >= count, 20, f"{count} exchanges")
-    return ear
+    until(lambda: len(recorder.exchanges) >= count, 20, f"{count} exchanges")
+    return recorder
 
 
 def test_agents_stamp_arrivals_in_the_kernel_and_departures_at_the_write(boat):
-    ear = measured(boat)
-    assert kinds(ear.exchanges) <= {("kernel", "write"), ("kernel_inexact", "write")}
-    assert ("kernel", "write") in kinds(ear.exchanges)
-    assert ear.infos[-1].receive_stamp == "kernel"
+    recorder = measured(boat)
+    assert kinds(recorder.exchanges) <= {("kernel", "write"), ("kernel_inexact", "write")}
+    assert ("kernel", "write") in kinds(recorder.exchanges)
+    assert recorder.infos[-1].receive_stamp == "kernel"
 
 
 def test_topsides_origin_is_the_write_and_its_destination_the_arrival(mosquitto_boat):
     """One clock: what lies between topside's stamps and the vehicle's is the broker's work alone."""
-    ear = measured(mosquitto_boat, clock=SystemClock())
-    assert all(exchange.receive_ns >= exchange.origin_ns for exchange in ear.exchanges)
-    assert all(exchange.destination_ns >= exchange.transmit_ns for exchange in ear.exchanges)
+    recorder = measured(mosquitto_boat, clock=SystemClock())
+    assert all(exchange.receive_ns >= exchange.origin_ns for exchange in recorder.exchanges)
+    assert all(exchange.destination_ns >= exchange.transmit_ns for exchange in recorder.exchanges)
 
 
 def test_with_a_paho_that_has_no_place_for_the_hooks_all_is_stamped_in_user_space(
     mosquitto_boat, monkeypatch
 ):
     monkeypatch.setattr(make_client_module, "client_class", lambda: PlainClient)
-    ear = measured(mosquitto_boat)
-    assert kinds(ear.exchanges) == {("user", "user")}
-    assert ear.infos[-1].receive_stamp == "user"
+    recorder = measured(mosquitto_boat)
+    assert kinds(recorder.exchanges) == {("user", "user")}
+    assert recorder.infos[-1].receive_stamp == "user"
 
 
 def test_refused_kernel_stamps_are_said_in_one_line_and_in_info(mosquitto_boat, monkeypatch, caplog):
     monkeypatch.setattr(StampingSocket, "_ask_for_stamps", lambda _: "the system refuses them: no")
     with caplog.at_level("INFO"):
-        ear = measured(mosquitto_boat)
-    assert kinds(ear.exchanges) == {("user", "write")}
-    assert ear.infos[-1].receive_stamp == "user"
+        recorder = measured(mosquitto_boat)
+    assert kinds(recorder.exchanges) == {("user", "write")}
+    assert recorder.infos[-1].receive_stamp == "user"
     said = [record.getMessage() for record in caplog.records if "user space" in record.getMessage()]
     assert len(said) == 3  # one for each connection
     assert said[0] == "arrivals are stamped in user space: the system refuses them: no"
@@ -113,16 +113,16 @@ def test_kernel_stamps_that_never_come_are_noticed(mosquitto_boat, monkeypatch, 
     for flag in (
         "_RX_SOFTWARE",
         "_SOFTWARE",
-    ):  # promised, but never taken, nor told if others have them taken
+    ):  # promised, but never taken, nor reported if others have them taken
         monkeypatch.setattr(f"broker.client.stamping_socket.{flag}", 0)
     with caplog.at_level("INFO"):
-        ear = measured(mosquitto_boat)
-    assert kinds(ear.exchanges) == {("user", "write")}
+        recorder = measured(mosquitto_boat)
+    assert kinds(recorder.exchanges) == {("user", "write")}
     assert "arrivals are stamped in user space: the kernel's stamps do not come" in caplog.text
 
 
 def test_under_a_seccomp_profile_that_refuses_the_option_the_agent_falls_back(mosquitto_boat):
-    ear = mosquitto_boat.start(Recorder(mosquitto_boat.url))
+    recorder = mosquitto_boat.start(Recorder(mosquitto_boat.url))
     process = subprocess.Popen(
         [
             sys.executable,
@@ -139,12 +139,12 @@ def test_under_a_seccomp_profile_that_refuses_the_option_the_agent_falls_back(mo
     )
     try:
         mosquitto_boat.topside()
-        until(lambda: len(ear.exchanges) >= 8, 20, "exchanges")
+        until(lambda: len(recorder.exchanges) >= 8, 20, "exchanges")
     finally:
         process.terminate()
         _, said = process.communicate(timeout=10)
-    assert kinds(ear.exchanges) == {("user", "write")}, said
-    assert ear.infos[-1].receive_stamp == "user"
+    assert kinds(recorder.exchanges) == {("user", "write")}, said
+    assert recorder.infos[-1].receive_stamp == "user"
     assert said.count("stamped in user space: the system refuses them") == 1
 
 
@@ -181,10 +181,10 @@ def test_stamps_are_carried_by(scheme, carriers):
     with ExitStack() as stack:
         boat = Boat(urls[scheme], stack, **({"ca_file": certificate} if scheme != "ws" else {}))
         clock = SimulatedClock(SystemClock(), offset_ns=3 * S, drift_ppm=40.0)
-        ear = measured(boat, clock=clock)
-        assert kinds(ear.exchanges) <= {("kernel", "write"), ("kernel_inexact", "write")}
-        assert ("kernel", "write") in kinds(ear.exchanges)
-        assert contradictions(ear.exchanges, clock) == []
+        recorder = measured(boat, clock=clock)
+        assert kinds(recorder.exchanges) <= {("kernel", "write"), ("kernel_inexact", "write")}
+        assert ("kernel", "write") in kinds(recorder.exchanges)
+        assert contradictions(recorder.exchanges, clock) == []
 
 
 # The truth
@@ -226,8 +226,10 @@ def test_no_bound_ever_excludes_the_truth_on_a_loaded_machine(mosquitto_boat, mo
         monkeypatch.setattr(make_client_module, "client_class", lambda: PlainClient)
     clock = SimulatedClock(SystemClock(), offset_ns=-42 * S, drift_ppm=-80.0)
     with hogs(os.cpu_count() or 1):
-        ear = measured(mosquitto_boat, 150, clock, burst=50)
+        recorder = measured(mosquitto_boat, 150, clock, burst=50)
         mosquitto_boat.vehicle("rov2", clock)  # two vehicles: messages queue behind each other
-        until(lambda: {one.vehicle for one in ear.exchanges} == {"rov1", "rov2"}, 30, "exchanges of both")
-        until(lambda: len(ear.exchanges) >= 300, 30, "300 exchanges")
-    assert contradictions(ear.exchanges, clock) == []
+        until(
+            lambda: {one.vehicle for one in recorder.exchanges} == {"rov1", "rov2"}, 30, "exchanges of both"
+        )
+        until(lambda: len(recorder.exchanges) >= 300, 30, "300 exchanges")
+    assert contradictions(recorder.exchanges, clock) == []

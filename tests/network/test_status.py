@@ -16,16 +16,16 @@ def status(url, *arguments):
 
 def test_vehicles_and_sessions_are_shown_with_their_alarms(mosquitto_boat, tmp_path):
     boat = mosquitto_boat
-    witness = boat.witness()
+    checker = boat.checker()
     boat.topside()
     boat.vehicle("rov1", offset_ns=-3 * S)
     boat.recorder(tmp_path)
-    witness.until_state("rov1", "locked")
+    checker.until_state("rov1", "locked")
     command = StartCommand(request_id="r", mission="reef-42", sensors={"inWater": "rov77"})
 
     def alarmed():
-        witness.command("dive-1", command)
-        return witness.wait_for_session(lambda state: state.alarm is not None, 1.0)
+        checker.command("dive-1", command)
+        return checker.wait_for_session(lambda state: state.alarm is not None, 1.0)
 
     until(alarmed, 20, "the alarm of a vehicle that is not there")
     document = json.loads(status(boat.url, "--json").stdout)
@@ -43,10 +43,10 @@ def test_vehicles_and_sessions_are_shown_with_their_alarms(mosquitto_boat, tmp_p
 
 
 def test_a_result_that_nobody_renews_is_called_old(mosquitto_boat):
-    witness = mosquitto_boat.witness()
+    checker = mosquitto_boat.checker()
     topside = mosquitto_boat.topside()
     mosquitto_boat.vehicle("rov1", offset_ns=-3 * S)
-    witness.until_state("rov1", "locked")
+    checker.until_state("rov1", "locked")
     topside.stop()
     until(lambda: "OLD" in status(mosquitto_boat.url).stdout, 15, "the age said")
 

@@ -36,10 +36,10 @@ def publish(broker, topic, payload, *more):
 def measured(mosquitto_boat):
     """A boat whose rov1 is locked."""
     boat = mosquitto_boat
-    boat.witness_ = boat.witness()
+    boat.checker_ = boat.checker()
     boat.topside_ = boat.topside()
     boat.pi_ = boat.vehicle("rov1", offset_ns=-3 * S)
-    boat.witness_.until_state("rov1", "locked")
+    boat.checker_.until_state("rov1", "locked")
     return boat
 
 
@@ -66,9 +66,9 @@ def test_status_knows_vehicles_without_a_result_and_the_topsides(measured, mosqu
 
 
 def test_status_of_one_vehicle_is_told_key_by_key_and_an_unknown_one_is_exit_one(measured):
-    told = tidesync("status", "rov1", "--broker", measured.url).stdout
-    assert re.search(r"^Offset +: -\d+\.\d{4} ms \(the vehicle is behind topside\)$", told, re.MULTILINE)
-    assert re.search(r"^Agent +: ", told, re.MULTILINE)
+    output = tidesync("status", "rov1", "--broker", measured.url).stdout
+    assert re.search(r"^Offset +: -\d+\.\d{4} ms \(the vehicle is behind topside\)$", output, re.MULTILINE)
+    assert re.search(r"^Agent +: ", output, re.MULTILINE)
     unknown = tidesync("status", "rov9", "--broker", measured.url)
     assert unknown.returncode == 1
     assert "rov9" in unknown.stderr
@@ -259,7 +259,7 @@ def test_forget_refuses_a_vehicle_that_is_about_and_clears_one_that_is_gone(meas
 
     stays(lambda: listed() == [], 1.5, "the absence of rov1")  # topside publishes once a second
     measured.vehicle("rov1", offset_ns=-3 * S)
-    measured.witness_.until_state("rov1", "locked", 10, len(measured.witness_.heard))
+    measured.checker_.until_state("rov1", "locked", 10, len(measured.checker_.heard))
 
 
 def test_forget_by_force_says_what_came_back(measured):

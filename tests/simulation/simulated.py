@@ -7,6 +7,7 @@ from itertools import count
 
 from pi_agent.responder import Answerer, answer
 from runtime.clock import Reading, SimulatedClock, read
+from topside_agent.measuring.actions import PublishResult, SendPing
 from topside_agent.measuring.measurement import Measurement
 from topside_agent.settings import TopsideSettings
 
@@ -94,7 +95,7 @@ class Simulation:
         self.measurement.appeared(self.clock.now_ns)
         end_ns = self.start_ns + round(seconds * S)
         while True:
-            due_ns = max(self.clock.now_ns, self.measurement.next_due_ns())
+            due_ns = max(self.clock.now_ns, self.measurement._due_ns())
             queued_ns = self._queue[0][0] if self._queue else 2**63
             now_ns = min(due_ns, queued_ns)
             if now_ns > end_ns:
@@ -106,10 +107,9 @@ class Simulation:
                 self._serve()
 
     def _serve(self):
-        self.measurement.expire(self.clock.now_ns)
-        ping = self.measurement.ping(read(self.clock), f"{self.random.getrandbits(64):016x}")
-        if ping:
-            self._send(self.link.out_ns, lambda: self._answer(ping))
+        for action in self.measurement.timer(read(self.clock)):
+            if isinstance(action, SendPing):
+                self._send(self.link.out_ns, lambda ping=action.ping: self._answer(ping))
         self._publish()
 
     def _answer(self, ping):
@@ -134,7 +134,8 @@ class Simulation:
 
     def _publish(self):
         now = read(self.clock)
-        result = self.measurement.publish(now)
+        actions = self.measurement.publish(now)
+        result = next((action.result for action in actions if isinstance(action, PublishResult)), None)
         if result is None or result.measured_at is None:
             return
         at_raw_ns = round(result.measured_at.timestamp() * 1_000_000) * 1000 - self.clock.difference_ns

@@ -4,6 +4,7 @@ import pytest
 
 from runtime.clock import Step, read
 from tests.simulation.simulated import MS, Link, S, Simulation, jitter
+from topside_agent.measuring.actions import PublishResult
 from topside_agent.settings import TopsideSettings
 
 JITTERY = Link(out_ns=jitter(1, 0.5), back_ns=jitter(1, 0.5))
@@ -104,7 +105,7 @@ def test_a_step_of_topsides_own_clock_moves_the_offset_at_once():
 def test_a_vehicle_that_never_answers_is_unsynced_and_says_why():
     sea = Simulation(Link(lost=1.0))
     sea.run(10)
-    result = sea.measurement.publish(_later(sea))
+    result = next(a.result for a in sea.measurement.publish(_later(sea)) if isinstance(a, PublishResult))
     assert result.state == "unsynced"
     assert result.error == "timeout"
     assert result.offset_ms is None
@@ -118,4 +119,4 @@ def _later(sea):
 def test_the_rate_is_kept_when_answers_are_slow():
     sea = Simulation(Link(out_ns=lambda _: 60 * MS, back_ns=lambda _: 60 * MS))
     sea.run(20)
-    assert sea.measurement.estimator.exchanges_total == pytest.approx(16 + 4 * 18, abs=6)
+    assert sea.measurement.snapshot(0).exchanges == pytest.approx(16 + 4 * 18, abs=6)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from schemas.exchange import HTTP_METHOD, Exchange
+from schemas.exchange import HTTP, Exchange
 from tests.effort import tries
 from topside_agent.estimator import online, smooth
 
@@ -30,7 +30,7 @@ def handshakes(seed, step_ns):
         exchange = Exchange(
             vehicle="rov1",
             topside="laptop",
-            method=HTTP_METHOD,
+            method=HTTP.name,
             seq=number,
             boot_id=None,
             origin_ns=START_NS + round(sent_s * S),

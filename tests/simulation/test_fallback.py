@@ -6,13 +6,14 @@ from itertools import pairwise
 import pytest
 
 from runtime.clock import Step, read
-from schemas.exchange import HTTP_METHOD, MQTT_METHOD
+from schemas.exchange import HTTP, MQTT
 from schemas.instants import utc_from_ns
 from schemas.messages import ExchangeBatch
 from tests.effort import tries
 from tests.simulation.simulated import MS, Link, S, Simulation, jitter
 from topside_agent.estimator import smooth
 from topside_agent.http_fallback.http_get import Answer, Failure, TimedResponse
+from topside_agent.measuring.actions import PublishResult
 from topside_agent.settings import TopsideSettings
 
 AWAY = (20, 60)
@@ -58,8 +59,8 @@ class HarbourSea(Simulation):
 
     def exchanges(self):
         """Everything finished, in the order in which it would be recorded."""
-        payloads = self.measurement.backlog.again(0, 2**53)
-        return [exchange for payload in payloads for exchange in ExchangeBatch.decode(payload).exchanges]
+        batches = self.measurement.resend(0, 2**53)
+        return [each for batch in batches for each in ExchangeBatch.decode(batch.payload).exchanges]
 
 
 def sail(seed=1, link=None, **changes):
@@ -84,17 +85,17 @@ def test_http_takes_over_and_hands_back_and_every_result_holds_the_truth(unit_ns
     sea = sail(unit_ns=unit_ns)
     published = sea.run(80)
     assert wrong(published) == []
-    over_http = by_method(published, HTTP_METHOD)
+    over_http = by_method(published, HTTP.name)
     assert {entry.result.error for entry in over_http} == {None}
     assert 20 + 3 <= over_http[0].at_s < 20 + 3 + 3 * EVERY_S
     assert 59 < over_http[-1].at_s < 61
-    assert published[-1].result.method == MQTT_METHOD
+    assert published[-1].result.method == MQTT.name
     assert published[-1].result.state == "locked"
     assert published[-1].result.max_error_ms < min(entry.result.max_error_ms for entry in over_http)
 
 
 def test_eight_handshakes_in_a_row_are_locked_fewer_are_acquiring():
-    published = by_method(sail(delay=staticmethod(lambda _: MS)).run(60), HTTP_METHOD)
+    published = by_method(sail(delay=staticmethod(lambda _: MS)).run(60), HTTP.name)
     states = list(dict.fromkeys(entry.result.state for entry in published))
     assert states == ["acquiring", "locked"]
     first_locked = next(entry for entry in published if entry.result.state == "locked")
@@ -107,7 +108,7 @@ def test_a_step_that_nobody_could_report_makes_no_result_wrong(step_ns, seed):
     sea = sail(seed, simulated={"steps": (Step(40.5, step_ns),)})
     published = sea.run(80)
     assert wrong(published) == []
-    assert published[-1].result.method == MQTT_METHOD
+    assert published[-1].result.method == MQTT.name
 
 
 def test_a_reboot_that_nobody_could_report_makes_no_result_wrong():
@@ -132,7 +133,7 @@ def test_a_step_of_the_laptops_own_clock_between_handshakes_makes_no_result_wron
     sea.at(40.5, step)
     sea.at(41.5, sea._publish)
     published = sea.run(50)
-    over_http = [entry for entry in by_method(published, HTTP_METHOD) if entry.at_s > 43]
+    over_http = [entry for entry in by_method(published, HTTP.name) if entry.at_s > 43]
     assert over_http
     assert wrong(over_http) == []
 
@@ -142,38 +143,38 @@ def test_what_fails_over_http_too_is_said_and_the_offset_is_carried_forward():
     published = sea.run(58)
     assert wrong(published) == []
     last = published[-1].result
-    assert (last.error, last.method) == ("network_error", HTTP_METHOD)
+    assert (last.error, last.method) == ("network_error", HTTP.name)
     assert last.state in {"holdover", "stale"}
     assert last.age_s > 15
 
 
 def test_a_vehicle_that_only_answers_over_http_is_measured():
     published = sail(link=Link(lost=1.0)).run(40)
-    assert {entry.result.method for entry in published} == {HTTP_METHOD}
+    assert {entry.result.method for entry in published} == {HTTP.name}
     assert wrong(published) == []
     assert published[-1].result.state in {"acquiring", "locked"}
 
 
 def test_neither_way_is_unsynced_with_http_having_the_last_word():
     sea = sail(link=Link(lost=1.0), http_down=((0, 99),))
-    said = []
+    seen = []
     publish = sea.measurement.publish
 
     def spy(now):
-        result = publish(now)
-        said.extend([result] if result else [])
-        return result
+        actions = publish(now)
+        seen.extend(action.result for action in actions if isinstance(action, PublishResult))
+        return actions
 
     sea.measurement.publish = spy
     sea.run(20)
-    assert {result.state for result in said} == {"unsynced"}
-    assert [result.error for result in said][-5:] == ["network_error"] * 5
+    assert {result.state for result in seen} == {"unsynced"}
+    assert [result.error for result in seen][-5:] == ["network_error"] * 5
 
 
 def test_no_handshake_is_made_while_mqtt_reaches_the_vehicle():
     sea = sail(link=Link())
     sea.run(20)
-    assert {exchange.method for exchange in sea.exchanges()} == {MQTT_METHOD}
+    assert {exchange.method for exchange in sea.exchanges()} == {MQTT.name}
 
 
 def test_a_handshake_that_ends_after_mqtt_is_back_is_left_out():
@@ -182,7 +183,7 @@ def test_a_handshake_that_ends_after_mqtt_is_back_is_left_out():
     sea.run(80)
     methods = [exchange.method for exchange in sea.exchanges()]
     changes = [pair for pair in pairwise(methods) if pair[0] != pair[1]]
-    assert changes == [(MQTT_METHOD, HTTP_METHOD), (HTTP_METHOD, MQTT_METHOD)]
+    assert changes == [(MQTT.name, HTTP.name), (HTTP.name, MQTT.name)]
 
 
 def test_the_log_counts_both_kinds_in_one_row_and_its_smoothed_track_is_right():
@@ -190,9 +191,9 @@ def test_the_log_counts_both_kinds_in_one_row_and_its_smoothed_track_is_right():
     sea.run(80)
     exchanges = sea.exchanges()
     assert [exchange.seq for exchange in exchanges] == list(range(len(exchanges)))
-    assert {exchange.method for exchange in exchanges} == {MQTT_METHOD, HTTP_METHOD}
+    assert {exchange.method for exchange in exchanges} == {MQTT.name, HTTP.name}
     assert all(
-        exchange.pi_realtime_minus_raw_ns is None for exchange in exchanges if exchange.method == HTTP_METHOD
+        exchange.pi_realtime_minus_raw_ns is None for exchange in exchanges if exchange.method == HTTP.name
     )
     for row in smooth(exchanges).rows:
         raw_ns = row.topside_unix_ns - sea.clock.difference_ns

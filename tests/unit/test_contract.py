@@ -39,10 +39,10 @@ def test_a_file_that_is_old_missing_or_too_many_is_named(tmp_path, monkeypatch, 
     (tmp_path / "asyncapi.json").unlink()
     (tmp_path / "of-old.schema.json").write_text("{}")
     assert tool.main(["--check"]) == 1
-    said = capsys.readouterr().err
+    error = capsys.readouterr().err
     for name in ("ping.schema.json", "asyncapi.json", "of-old.schema.json"):
-        assert f"schemas/published/{name} is not what the code says: run `make schemas`" in said
-    assert said.count("\n") == 3
+        assert f"schemas/published/{name} is out of date: run `make schemas`" in error
+    assert error.count("\n") == 3
     assert tool.main([]) == 0
     assert tool.main(["--check"]) == 0
     assert not (tmp_path / "of-old.schema.json").exists()
@@ -184,10 +184,10 @@ def test_the_readers_need_not_guess_units_and_signs():
 
 
 def test_a_docstring_below_a_field_or_its_type_is_its_description():
-    said = of_fields(OffsetResult)
-    assert said["exchanges"] == "Exchanges in the window in use."
+    described = of_fields(OffsetResult)
+    assert described["exchanges"] == "Exchanges in the window in use."
     assert (
-        said["error"]
+        described["error"]
         == of_type("ErrorWord")
         == "Why there is no good result: the consumer's words, then ours."
     )

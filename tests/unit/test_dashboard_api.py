@@ -336,14 +336,15 @@ class Counted:
 
 def test_a_line_break_in_a_peers_words_does_not_break_the_stream(bench, feed):
     bench.hear(incoming(info(version="1\n\ndata: {}\r\n\u2028" + EVIL)))
-    taken = []
+    taken, complete = [], asyncio.Event()
 
     async def send(message):
         taken.append(message.get("body", b""))
+        if len(taken) == 3:
+            complete.set()
 
     async def receive():
-        while len(taken) < 3:
-            await asyncio.sleep(0)
+        await complete.wait()
         return {"type": "http.disconnect"}
 
     asyncio.run(EventStream(feed, Counted())({"type": "http", "method": "GET"}, receive, send))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.exchange import Exchange
+from schemas.exchange import HTTP, MQTT, Exchange, Method, method_named
 from topside_agent.estimator.constraints import constraint_of, impossible
 
 PI_1970 = 3_600_000_000_000
@@ -65,3 +65,11 @@ def test_clocks_decades_apart_lose_no_nanosecond():
 )
 def test_stamps_that_no_clocks_can_have_given_are_told_apart(changes, reason):
     assert impossible(constraint_of(exchange(**changes)), rate_limit=0.0) == reason
+
+
+@pytest.mark.parametrize(
+    ("method", "standalone"), [(MQTT, False), (HTTP, True), (Method("chrony_v4"), False)]
+)
+def test_whether_an_exchange_is_standalone_is_its_methods_property(method, standalone):
+    assert method_named(method.name) == method
+    assert constraint_of(exchange(method=method.name)).standalone == standalone

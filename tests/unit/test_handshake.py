@@ -14,7 +14,7 @@ from schemas.metadata import SensorTimeSync
 from tests.deadline import delay
 from tidesync.__main__ import run
 from topside_agent.http_fallback import http_get
-from topside_agent.http_fallback.handshake import from_response, judge
+from topside_agent.http_fallback.handshake import from_response, parse_response
 from topside_agent.http_fallback.http_get import (
     Answer,
     Failure,
@@ -41,15 +41,15 @@ def reply(**changes):
 
 def verdict(body, rtt_ms=10, status=200):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return judge(Answer(status, content), T1, T1 + round(rtt_ms * MS))
+    return parse_response(Answer(status, content), T1, T1 + round(rtt_ms * MS))
 
 
-def told(body, **changes):
+def entry_of(body, **changes):
     return json.loads(verdict(body, **changes).entry().model_dump_json(by_alias=True))
 
 
 def test_offset_is_pi_minus_the_middle_with_the_microseconds_of_pi_iso():
-    assert told(reply()) == {
+    assert entry_of(reply()) == {
         "method": "ntp_handshake_v1",
         "offsetMs": 118.456,  # 123.456 − (0 + 10/2)
         "uncertaintyMs": 5.001,  # 10/2, and the microsecond to which the stamp was cut
@@ -62,7 +62,7 @@ def test_offset_is_pi_minus_the_middle_with_the_microseconds_of_pi_iso():
     "iso", ["2026-05-01T12:00:00Z", "2026-05-01T12:00:00.123Z", "soon", "2026-05-01T14:00:00.123456+00:00"]
 )
 def test_without_microseconds_that_agree_whole_milliseconds_are_used_and_widen_the_uncertainty(iso):
-    entry = told(reply(pi_iso=iso))
+    entry = entry_of(reply(pi_iso=iso))
     assert (entry["offsetMs"], entry["uncertaintyMs"]) == (118.0, 6.0)
 
 
@@ -75,7 +75,7 @@ def test_the_truth_lies_within_the_uncertainty_whatever_the_way_took(fraction, w
     true_ms += fraction / 1000
     seconds, micros = divmod(stamp_us, 10**6)
     iso = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + (f".{micros:06d}Z" if fine else "Z")
-    entry = told(reply(pi_iso=iso, pi_unix_ms=stamp_us // 1000), rtt_ms=rtt_ms)
+    entry = entry_of(reply(pi_iso=iso, pi_unix_ms=stamp_us // 1000), rtt_ms=rtt_ms)
     assert abs(entry["offsetMs"] - true_ms) <= entry["uncertaintyMs"] + 1e-6
 
 
@@ -102,7 +102,7 @@ def test_the_truth_lies_within_the_uncertainty_whatever_the_way_took(fraction, w
     ],
 )
 def test_a_bad_answer_is_unsynced_with_the_consumers_word(body, error):
-    entry = told(body)
+    entry = entry_of(body)
     assert (entry["method"], entry["error"]) == ("unsynced", error)
     assert entry["offsetMs"] is None
     assert entry["uncertaintyMs"] is None
@@ -110,18 +110,18 @@ def test_a_bad_answer_is_unsynced_with_the_consumers_word(body, error):
 
 @pytest.mark.parametrize("status", [301, 404, 500, 503])
 def test_a_status_that_is_not_ok_is_a_network_error(status):
-    assert told(reply(), status=status)["error"] == "network_error"
+    assert entry_of(reply(), status=status)["error"] == "network_error"
 
 
 @pytest.mark.parametrize(("rtt_ms", "error"), [(200, None), (200.001, "high_rtt"), (300, "high_rtt")])
 def test_a_round_trip_over_200_ms_gives_no_offset_and_keeps_the_method(rtt_ms, error):
-    entry = told(reply(), rtt_ms=rtt_ms)
+    entry = entry_of(reply(), rtt_ms=rtt_ms)
     assert (entry["method"], entry["error"]) == ("ntp_handshake_v1", error)
     assert (entry["offsetMs"] is None) == (error is not None)
 
 
 def test_a_bad_answer_that_was_slow_as_well_is_called_bad_as_the_consumer_does():
-    assert told(reply(pi_iso=None), rtt_ms=300)["error"] == "invalid_pi_time"
+    assert entry_of(reply(pi_iso=None), rtt_ms=300)["error"] == "invalid_pi_time"
 
 
 def test_the_exchange_holds_the_pis_stamp_and_admits_what_http_does_not_tell():

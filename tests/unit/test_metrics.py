@@ -166,6 +166,6 @@ def test_prometheus_finds_nothing_to_criticise_in_names_types_and_help(number):
 
 
 def test_a_measurement_that_has_not_begun_stands_at_nothing():
-    standing = Measurement("rov1", TopsideSettings(), resolution_ns=1).standing(10**12)
-    assert (standing.exchanges, standing.last_exchange_age_s, standing.result) == (0, None, None)
-    assert not standing.current
+    snapshot = Measurement("rov1", TopsideSettings(), resolution_ns=1).snapshot(10**12)
+    assert (snapshot.exchanges, snapshot.last_exchange_age_s, snapshot.result) == (0, None, None)
+    assert not snapshot.current

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
-from schemas.exchange import HTTP_METHOD
+from schemas.exchange import HTTP
 from tests.unit.test_recorder_session import exchange
 from tidesync.__main__ import run
 from tidesync.sessions.journal import lines_of
@@ -56,7 +56,7 @@ def exchanges_of(rows, *, over_http=()):
         changes = {"destination_ns": one.topside_unix_ns, "origin_ns": one.topside_unix_ns - 2 * MS}
         changes |= {"receive_ns": pi_ns, "transmit_ns": pi_ns}
         if number in over_http:
-            changes |= {"method": HTTP_METHOD, "pi_realtime_minus_raw_ns": None}
+            changes |= {"method": HTTP.name, "pi_realtime_minus_raw_ns": None}
         found.append(exchange(number, 0).model_copy(update=changes))
     return {one.destination_ns: one for one in found}
 

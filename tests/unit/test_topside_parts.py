@@ -1,4 +1,4 @@
-"""Topside's small pure parts: schedule, backlog, published result."""
+"""Topside's small pure parts: ping schedule, deadlines, publish gate, backlog, published result."""
 
 import itertools
 import json
@@ -12,7 +12,8 @@ from schemas.messages import ExchangeBatch
 from topside_agent.estimator import Estimate
 from topside_agent.measuring.backlog import Backlog
 from topside_agent.measuring.result import Progress, ceil_ms, floor_ms, result_of
-from topside_agent.measuring.schedule import Schedule
+from topside_agent.measuring.scheduler import DeadlineQueue
+from topside_agent.measuring.timing import GATE_NS, PingSchedule, PublishGate
 from topside_agent.settings import TopsideSettings
 
 MS = 1_000_000
@@ -20,7 +21,7 @@ S = 1_000_000_000
 
 
 def schedule(name, **changes):
-    return Schedule(name, **{"interval_ns": 250 * MS, "burst": 8, "burst_interval_ns": 20 * MS} | changes)
+    return PingSchedule(name, **{"interval_ns": 250 * MS, "burst": 8, "burst_interval_ns": 20 * MS} | changes)
 
 
 def test_steady_pings_keep_to_the_rate_even_when_each_is_served_late():
@@ -59,7 +60,7 @@ def test_the_more_pings_the_longer_the_train_that_leaves_no_long_silence(interva
     assert {after - before for before, after in itertools.pairwise(trains[1:])} == {apart_ms * MS}
 
 
-def test_a_burst_within_a_train_begins_the_next_train_anew():
+def test_a_burst_within_a_train_begins_a_new_train():
     steady = schedule("rov1", interval_ns=100 * MS)
     steady.sent(0)
     steady.start_burst(S)
@@ -104,6 +105,89 @@ def test_a_burst_sends_its_count_and_then_falls_back_to_the_rate():
     assert sent[8] - sent[7] > 20 * MS
 
 
+def test_a_vehicle_is_returned_when_it_is_due_and_once():
+    deadlines = DeadlineQueue()
+    deadlines.set("rov1", 10)
+    assert deadlines.pop(9) is None
+    assert deadlines.due_ns == 10
+    assert deadlines.pop(10) == "rov1"
+    assert deadlines.pop(99) is None
+
+
+@pytest.mark.parametrize("times", [(30, 20), (20, 30), (20, 30, 20), (30, 30)])
+def test_a_deadline_replaces_the_one_before(times):
+    deadlines = DeadlineQueue()
+    for due_ns in times:
+        deadlines.set("rov1", due_ns)
+    assert deadlines.due_ns == times[-1]
+    assert deadlines.pop(times[-1] - 1) is None
+    assert deadlines.pop(99) == "rov1"
+    assert deadlines.pop(99) is None
+
+
+def test_vehicles_are_returned_in_the_order_of_their_deadlines():
+    deadlines = DeadlineQueue()
+    for vehicle, due_ns in (("b", 20), ("a", 30), ("c", 10), ("d", 15)):
+        deadlines.set(vehicle, due_ns)
+    deadlines.forget("d")
+    assert [deadlines.pop(99) for _ in range(4)] == ["c", "b", "a", None]
+
+
+def test_with_no_ping_under_way_a_result_goes_out_at_once_and_once():
+    publish_gate = PublishGate()
+    publish_gate.wait("rov1", 0)
+    assert publish_gate.released(0) == ["rov1"]
+    assert publish_gate.released(0) == []
+    assert publish_gate.due_ns is None
+
+
+def test_a_result_waits_for_the_pong_that_is_under_way():
+    publish_gate = PublishGate()
+    publish_gate.sent("rov2", 0)
+    publish_gate.wait("rov1", MS)
+    assert publish_gate.released(MS) == []
+    publish_gate.settled("rov2")
+    assert publish_gate.released(2 * MS) == ["rov1"]
+
+
+def test_a_ping_that_is_not_answered_soon_holds_nothing_back():
+    publish_gate = PublishGate()
+    publish_gate.sent("rov2", 0)
+    publish_gate.wait("rov1", 4 * MS)
+    assert publish_gate.released(GATE_NS) == ["rov1"]
+
+
+def test_pings_without_a_pause_hold_a_result_back_for_a_few_ms_at_most():
+    publish_gate = PublishGate()
+    publish_gate.wait("rov1", 0)
+    for now_ns in range(0, GATE_NS, MS):
+        publish_gate.sent(f"busy{now_ns}", now_ns)
+        assert publish_gate.released(now_ns) == []
+        publish_gate.wait("rov1", now_ns)
+    assert publish_gate.due_ns == GATE_NS
+    assert publish_gate.released(GATE_NS) == ["rov1"]
+
+
+def test_those_that_are_gathered_go_out_together_once_the_first_has_waited():
+    publish_gate = PublishGate()
+    publish_gate.wait("rov1", 0, 50 * MS)
+    publish_gate.wait("rov2", 49 * MS, 50 * MS)
+    assert publish_gate.due_ns == 50 * MS
+    assert publish_gate.released(49 * MS) == []
+    assert publish_gate.released(50 * MS) == ["rov1", "rov2"]
+
+
+def test_gathered_results_too_wait_for_a_pong_but_no_longer_than_others():
+    publish_gate = PublishGate()
+    publish_gate.wait("rov1", 0, 50 * MS)
+    publish_gate.sent("rov2", 48 * MS)
+    assert publish_gate.released(50 * MS) == []
+    publish_gate.sent("rov3", 52 * MS)
+    assert publish_gate.due_ns == 55 * MS
+    assert publish_gate.released(54 * MS) == []
+    assert publish_gate.released(55 * MS) == ["rov1"]
+
+
 def exchange(seq):
     return Exchange(
         vehicle="rov1",
@@ -127,38 +211,37 @@ def test_every_exchange_is_batched_once_and_in_order():
     backlog = Backlog(1800 * S)
     for seq in range(250):
         backlog.add(exchange(seq), seq * S)
-    batches = []
-    while payload := backlog.next_batch():
-        batches.append(seqs(payload))
-        backlog.published()
+    batches = [seqs(payload) for payload in backlog.take_batches()]
     assert [len(batch) for batch in batches] == [100, 100, 50]
     assert list(chain(*batches)) == list(range(250))
+    assert list(backlog.take_batches()) == []
+    backlog.add(exchange(250), 250 * S)
+    assert [seqs(payload) for payload in backlog.take_batches()] == [[250]]
 
 
-def test_a_batch_that_could_not_be_sent_is_given_again():
-    backlog = Backlog(1800 * S)
-    backlog.add(exchange(0), 0)
-    assert backlog.next_batch() == backlog.next_batch()
-    backlog.add(exchange(1), 1)
-    assert seqs(backlog.next_batch()) == [0, 1]
-
-
-def test_what_is_asked_for_again_is_sent_again_as_far_as_it_is_held():
+def test_what_was_not_published_before_it_was_too_old_is_left_out():
     backlog = Backlog(100 * S)
     for seq in range(300):
         backlog.add(exchange(seq), seq * S)
-    again = [seq for payload in backlog.again(150, 1000) for seq in seqs(payload)]
+    assert [seq for payload in backlog.take_batches() for seq in seqs(payload)] == list(range(199, 300))
+
+
+def test_what_is_requested_again_is_sent_again_as_far_as_it_is_held():
+    backlog = Backlog(100 * S)
+    for seq in range(300):
+        backlog.add(exchange(seq), seq * S)
+    again = [seq for payload in backlog.resend(150, 1000) for seq in seqs(payload)]
     assert again == list(range(199, 300))
 
 
-def test_batches_are_numbered_without_holes():
+def test_batches_are_numbered_without_gaps_resent_ones_too():
     backlog = Backlog(1800 * S)
     numbers = []
     for seq in range(3):
         backlog.add(exchange(seq), 0)
-        numbers.append(json.loads(backlog.next_batch())["batch"])
-        backlog.published()
-    assert numbers == [0, 1, 2]
+        payloads = (*backlog.take_batches(), *backlog.resend(seq, seq))
+        numbers += [json.loads(payload)["batch"] for payload in payloads]
+    assert numbers == [0, 1, 2, 3, 4, 5]
 
 
 def estimate(**changes):

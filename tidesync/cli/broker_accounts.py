@@ -25,18 +25,16 @@ if TYPE_CHECKING:
     from broker.accounts.permissions import Permissions
 
 _RELOAD = "have the broker read it: `sudo systemctl reload mosquitto`, or send it SIGHUP"
-"""Who is revoked is thrown out at once. mosquitto 2.0.21 forgets max_connections at a reload."""
+"""A reload disconnects a revoked account at once. mosquitto 2.0.21 forgets max_connections at a reload."""
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-_MAY = {
-    "vehicle": "answers pings and says its own status, info and events",
+_RIGHTS = {
+    "vehicle": "answers pings and publishes its own status, info and events",
     "topside": "pings every vehicle and publishes its own results",
     "recorder": "records sessions, and asks topsides to send again",
     "dashboard": "reads results, statuses, events and session states; publishes nothing",
     "operator": "reads as a dashboard, and commands topsides and sessions",
 }
-
-
-_MORE = {
+_OPTIONAL_RIGHTS = {
     "topside": {
         "--homeassistant": "It may announce vehicles to Home Assistant.",
         "--blueos-mirror": "It may publish its results for BlueOS's telemetry too.",
@@ -46,14 +44,14 @@ _MORE = {
         "--blueos-mirror": "It is BlueOS's telemetry, and reads what extensions publish for it.",
     },
     "operator": {
-        "--may-forget": "For `tidesync forget`: it may clear, and so also write, what is kept of any vehicle."
+        "--may-forget": "For `tidesync forget`: it may clear, and so write, what is retained of any vehicle."
     },
 }
-"""What some roles may be given besides."""
+"""Rights that an account may be given besides those of its role."""
 
 
 def commands() -> list[click.Command]:
-    """What `tidesync broker` has for accounts."""
+    """The subcommands of `tidesync broker` for accounts."""
     return [*map(_adder, get_args(Role)), revoke, list_]
 
 
@@ -102,17 +100,17 @@ def _adder(role: Role) -> click.Command:
             blueos_mirror=blueos_mirror,
         )
         _store(settings, account, password, password_out, replace=replace)
-        _tell_added(settings, account, password_out, as_json=as_json)
+        _report_added(settings, account, password_out, as_json=as_json)
         if not (password_out or password_file):
             click.echo(password)
         return 0
 
-    for name, meaning in _MORE.get(role, {}).items():
+    for name, meaning in _OPTIONAL_RIGHTS.get(role, {}).items():
         command = click.option(name, is_flag=True, help=meaning)(command)
     article = "an" if role == "operator" else "a"
     return click.command(
         f"add-{role}",
-        help=f"Make the account of {article} {role}: it {_MAY[role]}.",
+        help=f"Make the account of {article} {role}: it {_RIGHTS[role]}.",
         short_help=f"Make the account of {article} {role}.",
     )(command)
 
@@ -127,7 +125,7 @@ def _read_password(path: Path) -> str:
 def _store(
     settings: AccountSettings, account: Account, password: str, password_out: Path | None, *, replace: bool
 ) -> None:
-    """The password first, the account then: one whose password is lost would be of no use."""
+    """Write the password, then the account: an account whose password is lost is of no use."""
 
     def add(before: Book | None) -> Book:
         book = _with_root(before or Book(), settings).added(account, replace=replace)
@@ -158,7 +156,7 @@ def _write_password(path: Path, password: str) -> None:
         raise SettingsError(f"--password-out {path}: {error.strerror}") from error
 
 
-def _tell_added(
+def _report_added(
     settings: AccountSettings, account: Account, password_out: Path | None, *, as_json: bool
 ) -> None:
     where = f"; its password is in {password_out}" if password_out else ""
@@ -181,18 +179,18 @@ def _plain(account: Account, folder: Path, password_out: Path | None) -> dict[st
 @with_settings(AccountSettings)
 @_AS_JSON
 def revoke(settings: AccountSettings, *, name: str, as_json: bool) -> int:
-    """Take the account NAME away."""
+    """Revoke the account NAME."""
     folder = AccountFolder(settings.folder)
     try:
-        (folder.read() or Book()).without(name)  # nothing is made where there is nothing
+        (folder.read() or Book()).without(name)  # creates no file where there is none
         folder.change(lambda before: _with_root(before or Book(), settings).without(name))
     except UnknownAccountError as error:
         raise NotSoError(f"{settings.folder}: {error}") from error
     if as_json:
         click.echo(json.dumps({"name": name, "folder": str(settings.folder)}))
     click.echo(
-        f"{name} is out of {settings.folder}; now {_RELOAD}, which ends its connection too. What the broker"
-        " has retained of it stays",
+        f"{name} is removed from {settings.folder}; now {_RELOAD}, which also ends its connection. What the"
+        " broker has retained of it stays",
         err=True,
     )
     return 0

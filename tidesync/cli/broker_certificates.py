@@ -40,16 +40,16 @@ _MOST_DAYS = 25 * 365
     default="/mosquitto/config/certs",
     show_default=True,
     metavar="DIR",
-    help="Where they are kept.",
+    help="The folder of the certificates.",
 )
 @click.option(
     "--days",
     type=click.IntRange(1, _MOST_DAYS),
     default=_DEFAULT_DAYS,
     show_default=True,
-    help="Days until they end.",
+    help="Days until they expire.",
 )
-@click.option("--renew", is_flag=True, help="Renew what is there, with the authority that is there.")
+@click.option("--renew", is_flag=True, help="Renew the existing certificates, with the existing authority.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def make_certs(
     *,
@@ -61,17 +61,17 @@ def make_certs(
     renew: bool,
     as_json: bool,
 ) -> int:
-    """Make an authority, and the broker's certificate for the names and addresses it is reached at.
+    """Make an authority, and the broker's certificate for its names and addresses.
 
-    Every program needs the authority's certificate (--ca-file ca.crt), and none its key: who has ca.key can
-    pretend to be the broker.
+    Every program needs the authority's certificate (--ca-file ca.crt), and none its key: whoever has ca.key
+    can impersonate the broker.
     """
-    from broker.tls.folder import CertificateFolder  # noqa: PLC0415 - accounts need no cryptography
+    from broker.tls.folder import CertificateFolder  # noqa: PLC0415 - accounts do not need cryptography
 
     host = _host(names, addresses)
     accounts = _accounts(clients)
     if not (host or accounts or renew):
-        raise SettingsError("name what the broker is reached at: --name laptop.local --address 192.168.2.1")
+        raise SettingsError("give the broker's names or addresses: --name laptop.local --address 192.168.2.1")
     now = datetime.now(UTC)
     ends = now + timedelta(days=days)
     written = CertificateFolder(folder).make(host, accounts, ends, now, renew=renew)
@@ -80,7 +80,7 @@ def make_certs(
     else:
         for path in written:
             click.echo(path)
-    click.echo(f"good until {ends:%Y-%m-%d}; the broker takes a new one at its next start", err=True)
+    click.echo(f"valid until {ends:%Y-%m-%d}; the broker reads a new one at its next start", err=True)
     return 0
 
 

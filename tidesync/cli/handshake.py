@@ -14,7 +14,7 @@ from topside_agent.http_fallback.http_get import InvalidUrlError, get, parse_url
 @click.argument("url")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with the consumer's keys.")
 def command(url: str, *, as_json: bool) -> int:
-    """Ask the vehicle at URL (as http://192.168.2.2:9150) for its time once, and say how its clock stands.
+    """Ask the vehicle at URL (such as http://192.168.2.2:9150) for its time once, and print the offset.
 
     Exit code 1 when that gives no offset.
     """

@@ -1,4 +1,4 @@
-"""`tidesync session start|stop|list`: tell a recorder and wait for its answer, or say what is known."""
+"""`tidesync session start|stop|list`: command a recorder and wait for its answer, or list the sessions."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _SILENT_S = 15
-"""Any recorder that runs has raised the alarm by then."""
+"""A recorder that runs has raised the alarm by then."""
 _TIMEOUT = click.FloatRange(0.1, 3600)
 
 
 @click.group("session")
 def command() -> None:
-    """Start, stop and list sessions; `tidesync record` does the recording."""
+    """Start, stop and list sessions, which `tidesync record` records."""
 
 
 def _common(function: Callable[..., int]) -> Callable[..., int]:
@@ -59,7 +59,7 @@ def start(
     timeout: float,
     as_json: bool,
 ) -> int:
-    """Begin to record a session."""
+    """Start recording a session."""
     names = [session_name(name)] if name else session_names_at(datetime.now(UTC))
     request_id = new_request_id()
     wanted = {"request_id": request_id, "mission": mission_name(mission), "sensors": sensor_vehicles(sensors)}
@@ -68,7 +68,7 @@ def start(
     except ValidationError as error:
         raise SettingsError(f"--sensor: {first_fault(error)}") from error
     state = begin(settings, names, asked, timeout)
-    _tell(state, as_json=as_json)
+    _print_answer(state, as_json=as_json)
     for sentence in _unknown_vehicles(settings, asked):
         click.echo(f"warning: {sentence}", err=True)
     return 0
@@ -83,15 +83,15 @@ def _unknown_vehicles(settings: ConnectionSettings, asked: StartCommand) -> list
 @click.option("--timeout", default=90.0, show_default=True, type=_TIMEOUT, help="Seconds to wait.")
 @_common
 def stop(settings: ConnectionSettings, *, name: str | None, timeout: float, as_json: bool) -> int:
-    """End the recording of session NAME, or of the only one that is recorded; its track is written first."""
+    """Stop recording session NAME, or the only one that is being recorded; its track is written first."""
     name = session_name(name) if name else _only_one(settings)
     state = ask(settings, name, StopCommand(request_id=new_request_id()), timeout)
-    _tell(state, as_json=as_json)
+    _print_answer(state, as_json=as_json)
     return 0
 
 
 def _only_one(settings: ConnectionSettings) -> str:
-    """The session that is recorded; which one is meant must be clear."""
+    """The session that is being recorded; an error if there are several."""
     names = [state.session for state in known_sessions(settings) if state.state in {"recording", "failed"}]
     if not names:
         raise NotSoError(f"no session is being recorded, as far as broker {settings.address} knows")
@@ -103,7 +103,7 @@ def _only_one(settings: ConnectionSettings) -> str:
 @command.command("list")
 @_common
 def list_(settings: ConnectionSettings, *, as_json: bool) -> int:
-    """List the sessions that the broker knows of, and how each stands."""
+    """List the sessions that the broker knows, and the state of each."""
     states = known_sessions(settings)
     if as_json:
         document = {"sessions": [state.model_dump(mode="json") for state in states]}
@@ -116,7 +116,7 @@ def list_(settings: ConnectionSettings, *, as_json: bool) -> int:
 
 
 def listing(states: Sequence[SessionState], now: datetime) -> str:
-    """One line a session in columns, and below it what is wrong with it."""
+    """A line for each session, in columns; below it, what is wrong with it."""
     heads = ("SESSION", "STATE", "EXCHANGES", "LAST EXCHANGE", "SENSORS", "PATH")
     complaints = [_complaints(state, now) for state in states]
     return in_columns(heads, [_columns(state) for state in states], complaints)
@@ -124,25 +124,27 @@ def listing(states: Sequence[SessionState], now: datetime) -> str:
 
 def _columns(state: SessionState) -> tuple[str, ...]:
     last = iso_utc(state.last_exchange_at) if state.last_exchange_at else "none"
-    return (state.session, state.state, str(state.exchanges), last, _whom(state), state.path or "-")
+    return (state.session, state.state, str(state.exchanges), last, _sensors(state), state.path or "-")
 
 
 def _complaints(state: SessionState, now: datetime) -> list[str]:
-    """Alarm and error, each once; and silence that nobody has reported: a killed recorder cannot."""
-    told = list(dict.fromkeys(sentence for sentence in (state.error, state.alarm) if sentence))
-    if told or state.state != "recording" or state.last_exchange_at is None:
-        return told
+    """Alarm and error, each once; else a silence, which a killed recorder cannot report."""
+    reported = list(dict.fromkeys(sentence for sentence in (state.error, state.alarm) if sentence))
+    if reported or state.state != "recording" or state.last_exchange_at is None:
+        return reported
     silent_s = (now - state.last_exchange_at).total_seconds()
     if silent_s <= _SILENT_S:
         return []
-    return [f"nothing was told of it for {silent_s:.0f} s by this computer's clock; does its recorder run?"]
+    return [
+        f"nothing was reported of it for {silent_s:.0f} s by this computer's clock; does its recorder run?"
+    ]
 
 
-def _whom(state: SessionState) -> str:
+def _sensors(state: SessionState) -> str:
     return ", ".join(f"{sensor}={vehicle}" for sensor, vehicle in state.sensors.items()) or "every vehicle"
 
 
-def _tell(state: SessionState, *, as_json: bool) -> None:
+def _print_answer(state: SessionState, *, as_json: bool) -> None:
     """Print the answer; NotSoError when it is not what was asked for."""
     if as_json:
         click.echo(state.encode())
@@ -154,7 +156,7 @@ def _tell(state: SessionState, *, as_json: bool) -> None:
         )
     if not as_json:
         click.echo(
-            f"{state.state} session {state.session} ({_whom(state)}):"
+            f"{state.state} session {state.session} ({_sensors(state)}):"
             f" {state.exchanges} exchanges, in {state.path} below the recorder's root"
         )
         if state.alarm:

@@ -1,18 +1,19 @@
-"""The demo itself: starts every part, lets it run, stops it, and gives the verdict."""
+"""The demo: starts every part, shows the live table, stops all, and gives the verdict."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
+from rich import box
 from rich.console import Console
 from rich.live import Live
+from rich.table import Table
 
 from broker.embedded import EmbeddedBroker
 from broker.errors import BrokerUnreachableError
@@ -23,19 +24,21 @@ from runtime.clock import SimulatedClock, SystemClock
 from schemas.messages import StartCommand, StopCommand
 from tidesync.demo.checker import Checker
 from tidesync.demo.settings import DemoSettings, demo_clock
-from tidesync.demo.table import demo_table
 from tidesync.errors import NotSoError
+from tidesync.sessions.client import ask, new_request_id
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings
 from tidesync.terminal.screen import unseen_interrupt
+from tidesync.terminal.view import STATE_STYLES
 from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from runtime.lifecycle import Service
     from schemas.messages import SessionState
+    from tidesync.demo.checker import Verdict
 
 _CONNECT_S = 10.0
 _ANSWER_S = 5.0
@@ -45,7 +48,7 @@ MISSION = "demo"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the demo found: the JSON document, and what went against it in words."""
+    """The JSON document of the demo, and in words what was wrong."""
 
     document: dict[str, Any]
     complaints: list[str]
@@ -53,7 +56,7 @@ class Outcome:
 
 
 class Demo:
-    """Every part in this process, joined by real MQTT connections."""
+    """Every part in this process, over real MQTT connections."""
 
     def __init__(self, settings: DemoSettings, console: Console) -> None:
         self._settings = settings
@@ -65,20 +68,20 @@ class Demo:
         self._page: str | None = None
 
     def run(self) -> Outcome:
-        """Run for the time set; errors of settings and brokers are raised."""
+        """Run for the duration set; raises errors of settings and brokers."""
         with contextlib.ExitStack() as stack:
             url = self._settings.broker or self._start_broker(stack)
             self._vehicles = self._clocks()
-            witness = self._start_witness(stack, url)
+            checker = self._start_checker(stack, url)
             for service in self._services(url):
                 _start(stack, service)
             if self._settings.dashboard:
                 self._page = self._start_dashboard(stack, url)
                 self._console.print(f"Dashboard: {self._page}\n", highlight=False, soft_wrap=True)
-            state = self._start_session(witness)
-            self._show(witness)
-            stopped = self._stop_session(witness) or state
-            return self._outcome(witness, stopped)
+            state = self._start_session(url)
+            self._show(checker)
+            stopped = self._stop_session(url) or state
+            return self._outcome(checker, stopped)
 
     def _start_broker(self, stack: contextlib.ExitStack) -> str:
         embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=0))
@@ -89,16 +92,16 @@ class Demo:
         numbers = range(1, self._settings.vehicles + 1)
         return {f"rov{n}": demo_clock(n, self._clock, self._settings.duration) for n in numbers}
 
-    def _start_witness(self, stack: contextlib.ExitStack, url: str) -> Checker:
+    def _start_checker(self, stack: contextlib.ExitStack, url: str) -> Checker:
         interval_s = 1 / TopsideSettings.model_fields["rate"].default
-        witness = Checker(ConnectionSettings(broker=url), self._clock, self._vehicles, interval_s)
-        stack.callback(witness.connection.stop)
-        witness.connection.start()
-        if not witness.connection.wait_until_up(_CONNECT_S):
-            raise witness.connection.failure or BrokerUnreachableError(
-                witness.connection.address, f"no connection within {_CONNECT_S:g} s"
+        checker = Checker(ConnectionSettings(broker=url), self._clock, self._vehicles, interval_s)
+        stack.callback(checker.connection.stop)
+        checker.connection.start()
+        if not checker.connection.wait_until_up(_CONNECT_S):
+            raise checker.connection.failure or BrokerUnreachableError(
+                checker.connection.address, f"no connection within {_CONNECT_S:g} s"
             )
-        return witness
+        return checker
 
     def _services(self, url: str) -> Iterator[Service]:
         yield RecorderAgent(RecorderSettings(broker=url, root=self._root, name="demo"), self._clock)
@@ -107,7 +110,7 @@ class Demo:
             yield PiAgent(PiSettings(broker=url, vehicle=vehicle, no_http=True), clock)
 
     def _start_dashboard(self, stack: contextlib.ExitStack, url: str) -> str:
-        """Serve it, on another port when its own is taken; returns where."""
+        """Serve the dashboard, on another port when its own is taken; returns its URL."""
         from tidesync.dashboard.agent import DashboardAgent  # noqa: PLC0415 - FastAPI takes half a second
         from tidesync.dashboard.settings import AddressUnusableError, DashboardSettings  # noqa: PLC0415
 
@@ -120,52 +123,42 @@ class Demo:
             _start(stack, agent)
         return agent.url
 
-    def _start_session(self, witness: Checker) -> SessionState:
+    def _start_session(self, url: str) -> SessionState:
         sensors = {f"sensor{n}": vehicle for n, vehicle in enumerate(self._vehicles, start=1)}
         sensors["inWater"] = next(iter(self._vehicles))
-        request_id = secrets.token_hex(8)
-        deadline = time.monotonic() + _ANSWER_S
-        while time.monotonic() < deadline:  # the recorder may not have subscribed yet
-            witness.command(
-                self._session, StartCommand(request_id=request_id, mission=MISSION, sensors=sensors)
-            )
-            state = witness.wait_for_session(lambda state: state.request_id == request_id, 0.5)
-            if state:
-                break
-        else:
-            raise NotSoError(f"the recorder did not answer within {_ANSWER_S:g} s")
+        start = StartCommand(request_id=new_request_id(), mission=MISSION, sensors=sensors)
+        state = ask(ConnectionSettings(broker=url), self._session, start, _ANSWER_S)
         if state.state != "recording":
             raise NotSoError(f"the recorder does not record: {state.error}")
         return state
 
-    def _stop_session(self, witness: Checker) -> SessionState | None:
-        request_id = secrets.token_hex(8)
-        witness.command(self._session, StopCommand(request_id=request_id))
-        return witness.wait_for_session(
-            lambda state: state.request_id == request_id and state.state != "recording", _ANSWER_S
-        )
+    def _stop_session(self, url: str) -> SessionState | None:
+        stop = StopCommand(request_id=new_request_id())
+        with contextlib.suppress(NotSoError):
+            return ask(ConnectionSettings(broker=url), self._session, stop, _ANSWER_S)
+        return None
 
-    def _show(self, witness: Checker) -> None:
+    def _show(self, checker: Checker) -> None:
         end = math.inf if self._page else time.monotonic() + self._settings.duration
         with unseen_interrupt(), Live(console=self._console, refresh_per_second=4) as live:
             with contextlib.suppress(KeyboardInterrupt) if self._page else contextlib.nullcontext():
                 while (left_s := end - time.monotonic()) > 0:
                     live.update(
-                        self._table(witness, "Ctrl-C ends" if self._page else f"{left_s:.0f} s to go")
+                        self._table(checker, "Ctrl-C ends" if self._page else f"{left_s:.0f} s to go")
                     )
                     time.sleep(min(_REFRESH_S, left_s))
-            live.update(self._table(witness, ""))
+            live.update(self._table(checker, ""))
 
-    def _table(self, witness: Checker, caption: str) -> Any:
+    def _table(self, checker: Checker, caption: str) -> Table:
         drifts = {vehicle: clock.drift_ppm for vehicle, clock in self._vehicles.items()}
-        return demo_table(witness.latest, drifts, "Vehicle clocks, Pi − topside", caption)
+        return _live_table(checker.latest, drifts, "Vehicle clocks, Pi − topside", caption)
 
-    def _outcome(self, witness: Checker, state: SessionState) -> Outcome:
-        rows = [self._row(witness, vehicle) for vehicle in self._vehicles]
+    def _outcome(self, checker: Checker, state: SessionState) -> Outcome:
+        rows = [self._row(checker, vehicle) for vehicle in self._vehicles]
         complaints = [
-            f"{bad.result.vehicle}: the truth {bad.true_offset_ms:.4f} ms lay outside "
+            f"{bad.result.vehicle}: the truth {bad.true_offset_ms:.4f} ms was outside "
             f"{bad.result.lower_ms} … {bad.result.upper_ms} ms at {bad.result.measured_at}"
-            for bad in witness.wrong
+            for bad in checker.wrong
         ]
         complaints += [f"{row['vehicle']} is {row['state']}" for row in rows if row["state"] != "locked"]
         folder = self._root / (state.path or "")
@@ -174,10 +167,10 @@ class Demo:
         if not (folder / "sync_metadata.json").is_file():
             complaints.append(f"{folder} holds no sync_metadata.json")
         document = {"ok": not complaints, "session": str(folder), "vehicles": rows}
-        return Outcome(document, complaints, witness.results)
+        return Outcome(document, complaints, checker.results)
 
-    def _row(self, witness: Checker, vehicle: str) -> dict[str, Any]:
-        verdict = witness.latest.get(vehicle)
+    def _row(self, checker: Checker, vehicle: str) -> dict[str, Any]:
+        verdict = checker.latest.get(vehicle)
         result = verdict.result if verdict else None
         return {
             "vehicle": vehicle,
@@ -195,3 +188,37 @@ class Demo:
 def _start(stack: contextlib.ExitStack, service: Service) -> None:
     service.start()
     stack.callback(service.stop)
+
+
+def _live_table(
+    latest: Mapping[str, Verdict], true_drifts_ppm: Mapping[str, float], title: str, caption: str
+) -> Table:
+    """One row a vehicle, offsets in ms, errors in µs, drifts in ppm; it fits 80 columns."""
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    table.box, table.padding = box.SIMPLE_HEAD, (0, 1, 0, 0)
+    table.add_column("vehicle", no_wrap=True)
+    table.add_column("state", no_wrap=True, min_width=9)
+    for heading in ("offset\nms", "true\nms", "error\nµs", "max\n± µs", "drift\nppm", "true\nppm"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("steps", justify="right", no_wrap=True)
+    for vehicle, true_drift_ppm in true_drifts_ppm.items():
+        table.add_row(vehicle, *_columns(latest.get(vehicle), true_drift_ppm))
+    return table
+
+
+def _columns(verdict: Verdict | None, true_drift_ppm: float) -> Iterable[str]:
+    if verdict is None or verdict.true_offset_ms is None:
+        return ("[dim]waiting[/]", "", "", "", "", "", f"{true_drift_ppm:+.1f}", "")
+    result, true_ms = verdict.result, verdict.true_offset_ms
+    offset_ms, max_error_ms = result.offset_ms or 0.0, result.max_error_ms or 0.0
+    colour = "green" if verdict.right else "bold red"
+    return (
+        f"[{STATE_STYLES[result.state]}]{result.state}[/]",
+        f"{offset_ms:,.3f}",
+        f"{true_ms:,.3f}",
+        f"[{colour}]{(offset_ms - true_ms) * 1000:+.1f}[/]",
+        f"{max_error_ms * 1000:.0f}",
+        "" if result.drift_ppm is None else f"{result.drift_ppm:+.1f}",
+        f"{true_drift_ppm:+.1f}",
+        str(result.steps),
+    )

@@ -1,4 +1,4 @@
-"""The demo's settings, and the clocks that its vehicles have."""
+"""The demo's settings, and its vehicles' simulated clocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runtime.clock import Clock, SimulatedClock, Step
 
 
 class DemoSettings(BaseModel):
-    """How long, how many, where."""
+    """The demo's duration, vehicles, broker, dashboard and folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,7 +26,7 @@ class DemoSettings(BaseModel):
 
 
 def demo_clock(number: int, base: Clock, duration_s: float) -> SimulatedClock:
-    """The clock of vehicle `number` (from 1): each off and drifting its own way, every second one steps.
+    """The clock of vehicle `number` (from 1): each has its own offset and drift; every second one steps.
 
     The first two are −1.234567 s with +18 ppm, and +42 s with −35 ppm and a step of 3 s midway.
     """

@@ -21,6 +21,7 @@ from schemas.base import InvalidMessageError
 from schemas.instants import ns_from_utc
 from schemas.messages import Ping, Pong
 from tidesync.doctor.finding import fail, ok, skipped
+from topside_agent.measuring.actions import Drop, PublishResult, SendPing
 from topside_agent.measuring.measurement import Measurement
 from topside_agent.settings import TopsideSettings
 
@@ -116,7 +117,8 @@ class _SelfTest:
     def outcome(self) -> Outcome | None:
         """The result, and the true offset at its instant."""
         now = read(self._clock)
-        result = self._measurement.publish(now)
+        actions = self._measurement.publish(now)
+        result = next((action.result for action in actions if isinstance(action, PublishResult)), None)
         if result is None or result.measured_at is None:
             return None
         at_raw_ns = ns_from_utc(result.measured_at) - now.realtime_minus_raw_ns
@@ -146,10 +148,9 @@ class _SelfTest:
         """Send a ping when one is due."""
         if not self.connection.up or self.done.is_set():
             return 0.1
-        self._measurement.expire(now.raw_ns)
-        ping = self._measurement.ping(read(self._clock), secrets.token_hex(8))
-        if ping:
-            self.connection.publish(Outgoing(self._topic, ping.encode(), 0))
+        for action in self._measurement.timer(now):
+            if isinstance(action, SendPing):
+                self.connection.publish(Outgoing(self._topic, action.ping.encode(), 0))
         return 0.005
 
     def _answer(self, ping: Ping) -> None:
@@ -159,7 +160,7 @@ class _SelfTest:
             self.connection.publish(Outgoing(self._topic, pong.encode(), 0))
 
     def _take(self, pong: Pong, received: Reading) -> None:
-        if self._measurement.pong(pong, received) is None:
-            self._exchanges += 1
+        dropped = any(isinstance(action, Drop) for action in self._measurement.pong(pong, received))
+        self._exchanges += not dropped
         if self._exchanges >= _EXCHANGES:
             self.done.set()

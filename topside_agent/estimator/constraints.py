@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.exchange import HTTP_METHOD
+from schemas.exchange import method_named
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
@@ -18,8 +18,8 @@ class Constraint(NamedTuple):
     Both hold whatever the network did (RFC 5905 §8 has their mean as offset and their difference as delay).
     `raw` tells the clocks apart: CLOCK_MONOTONIC_RAW on both sides, or realtime on both where a side's
     `realtime − raw` is not known. Realtime − RAW is `pi_difference_ns`, `topside_difference_ns` (0 on
-    realtime). `alone` marks a handshake over HTTP: nothing tells of a step between two of them, so that no
-    bound is carried from one to the next.
+    realtime). `standalone` exchanges (a property of their method, see `schemas.exchange.Method`) do not show
+    a step between two of them, so no bound is carried from one to the next.
     """
 
     origin_ns: int
@@ -32,7 +32,7 @@ class Constraint(NamedTuple):
     topside_difference_ns: int
     resolution_ns: int
     raw: bool
-    alone: bool = False
+    standalone: bool = False
 
     @property
     def delay_ns(self) -> int:
@@ -67,7 +67,7 @@ def constraint_of(exchange: Exchange) -> Constraint:
         topside,
         width,
         raw,
-        alone=exchange.method == HTTP_METHOD,
+        standalone=method_named(exchange.method).standalone,
     )
 
 

@@ -108,8 +108,8 @@ class OffsetEstimator:
         return is_late(new, newest, self._topside_difference_before_ns, tolerance_ns)
 
     def _may_continue(self, run: Run, new: Constraint) -> bool:
-        """Bounds start anew with each handshake over HTTP, and on realtime when slewing begins or ends."""
-        return not new.alone and (run.raw or run.free == self.pi_clock_free)
+        """Bounds start again with each standalone exchange, and on realtime when slewing begins or ends."""
+        return not new.standalone and (run.raw or run.free == self.pi_clock_free)
 
     def _begin(self, first: Constraint, drift: Drift | None = None) -> Run:
         return Run(

@@ -1,11 +1,11 @@
-"""What a vehicle's handshakes over HTTP say while MQTT cannot reach it, pure.
+"""The offset from a vehicle's handshakes over HTTP while MQTT cannot reach it, pure.
 
-They have an estimator of their own, and only the newest one counts. HTTP tells neither the Pi's RAW clock nor
-its boot id. Were the vehicle's last `realtime − raw` used to bring its stamp to RAW, then a step, a slew or a
-reboot since then, which nobody could have reported, would put a false bound among the true ones. And among
-handshakes alone, a step smaller than the round trip contradicts nothing, so that an older one would be false
-as well. The newest stands on nothing but itself. What an older one could add is little: in the two seconds
-between them the wall clock may have moved by 1.4 ms.
+They have an estimator of their own, and only the newest one counts. HTTP reports neither the Pi's RAW clock
+nor its boot id. If the vehicle's last `realtime − raw` were used to bring its stamp to RAW, then a step, a
+slew or a reboot since then, which nobody could have reported, would give a false bound. And among handshakes
+alone, a step smaller than the round trip contradicts nothing, so that an older one could be false as well.
+The newest depends on nothing else. An older one could add little: in the two seconds between them the wall
+clock may have moved by 1.4 ms.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
 if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.exchange import Exchange
-    from schemas.messages import ErrorWord
 
 
 class Fallback:
@@ -30,22 +29,20 @@ class Fallback:
         self._newest: OffsetEstimator | None = None
         self.exchanges = 0
         """In a row, since MQTT last reached the vehicle."""
-        self.asked = False
+        self.tried = False
         """Whether a handshake was made since then."""
-        self.error: ErrorWord | None = None
-        """Of the newest handshake."""
 
-    def rest(self) -> None:
+    def reset(self) -> None:
         """MQTT has reached the vehicle."""
-        self.exchanges, self.asked, self.error = 0, False, None
+        self.exchanges, self.tried = 0, False
 
-    def failed(self, error: ErrorWord | None) -> None:
+    def failed(self) -> None:
         """A handshake gave no offset."""
-        self.asked, self.error = True, error
+        self.tried = True
 
     def add(self, exchange: Exchange) -> None:
         """A handshake gave this exchange."""
-        self.asked, self.error = True, None
+        self.tried = True
         self.exchanges += 1
         # With the Pi's realtime in the place of its RAW clock, a step of topside's own changes nothing.
         self._newest = OffsetEstimator(self._settings, points=False)

@@ -1,4 +1,4 @@
-"""The consumer's handshake over HTTP, pure: what an answer between two instants says of the Pi's clock."""
+"""The consumer's handshake over HTTP, pure: the Pi's clock from a response between two instants."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from schemas.base import INT64
-from schemas.exchange import HTTP_METHOD, Exchange
+from schemas.exchange import HTTP, Exchange
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.metadata import UNSYNCED, SensorTimeSync
 from topside_agent.http_fallback.http_get import Answer, Failure, TimedResponse
@@ -30,7 +30,7 @@ _OK = range(200, 300)
 
 @dataclass(frozen=True, slots=True)
 class PiTime:
-    """The Pi's realtime: it stood somewhere in [realtime_ns, realtime_ns + unit_ns)."""
+    """The Pi's realtime: somewhere in [realtime_ns, realtime_ns + unit_ns)."""
 
     realtime_ns: int
     unit_ns: int
@@ -68,13 +68,13 @@ class Handshake:
         """
         measured_at = utc_from_ns(self.t4_ns)
         if self.pi is None or self.error is not None:
-            method = HTTP_METHOD if self.error == "high_rtt" else UNSYNCED
+            method = HTTP.name if self.error == "high_rtt" else UNSYNCED
             return SensorTimeSync(
                 method=method, offset_ms=None, uncertainty_ms=None, measured_at=measured_at, error=self.error
             )
         twice_offset_ns = 2 * self.pi.realtime_ns - self.t1_ns - self.t4_ns
         return SensorTimeSync(
-            method=HTTP_METHOD,
+            method=HTTP.name,
             offset_ms=round(twice_offset_ns / 2 / _MS, 3),
             uncertainty_ms=math.ceil((self.rtt_ns / 2 + self.pi.unit_ns) / _US) / 1000,
             measured_at=measured_at,
@@ -86,7 +86,7 @@ class Handshake:
     ) -> Exchange | None:
         """The handshake as an exchange, or None where it gives no offset.
 
-        The Pi's RAW clock and boot id are not told over HTTP: null. `topside_difference_ns` is topside's
+        HTTP reports neither the Pi's RAW clock nor its boot id: null. `topside_difference_ns` is topside's
         realtime − RAW, `resolution_ns` what its stamps may be off by.
         """
         if self.pi is None or self.error is not None:
@@ -94,7 +94,7 @@ class Handshake:
         return Exchange(
             vehicle=vehicle,
             topside=topside,
-            method=HTTP_METHOD,
+            method=HTTP.name,
             seq=seq,
             boot_id=None,
             origin_ns=self.t1_ns,
@@ -109,14 +109,14 @@ class Handshake:
         )
 
 
-def from_response(got: TimedResponse) -> Handshake:
-    """The handshake that a GET makes; T1 is told on the same footing as T4, should realtime have moved."""
-    t1_ns = got.sent.raw_ns + got.received.realtime_minus_raw_ns
-    return judge(got.outcome, t1_ns, got.received.realtime_ns)
+def from_response(response: TimedResponse) -> Handshake:
+    """The handshake that a GET makes; T1 uses the realtime − RAW of T4, in case realtime has moved."""
+    t1_ns = response.sent.raw_ns + response.received.realtime_minus_raw_ns
+    return parse_response(response.outcome, t1_ns, response.received.realtime_ns)
 
 
-def judge(answer: Answer | Failure, t1_ns: int, t4_ns: int) -> Handshake:
-    """What `answer` says, by the consumer's rules; T1 and T4 are topside's realtime, ns."""
+def parse_response(answer: Answer | Failure, t1_ns: int, t4_ns: int) -> Handshake:
+    """The handshake that `answer` makes, by the consumer's rules; T1 and T4 are topside's realtime, ns."""
     if isinstance(answer, Failure):
         return Handshake(t1_ns, t4_ns, None, answer.error, answer.detail)
     if answer.status not in _OK:

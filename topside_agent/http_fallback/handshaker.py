@@ -1,4 +1,4 @@
-"""The shell of the HTTP fallback: a thread for each vehicle that has an address."""
+"""The shell of the HTTP fallback: a thread for each vehicle with a URL."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from topside_agent.http_fallback.http_get import TimedResponse, get, parse_url
+from topside_agent.http_fallback.http_get import get_then, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtime.clock import Clock
+    from topside_agent.http_fallback.http_get import Get, TimedResponse
 
 _log = logging.getLogger(__name__)
 
 
 class Handshaker:
-    """Asks `needed` once an interval; a thread of its own, so that no broker that hangs delays it.
+    """Handshakes with a vehicle while they are needed, in a thread that no broker can delay.
 
-    `needed` is given topside's RAW now and the RAW of the beginning; `done` is called in this thread too.
+    `needed` is called with topside's RAW now and at the beginning, `done` with each response, both in the
+    thread that calls `look`.
     """
 
     def __init__(
@@ -30,38 +32,46 @@ class Handshaker:
         *,
         needed: Callable[[int, int], bool],
         done: Callable[[TimedResponse], None],
+        get: Get = get_then,
     ) -> None:
-        self._url = url
+        self.url = url
+        self.interval_s = interval_s
         self._address = parse_url(url)
         self._clock = clock
-        self._interval_s = interval_s
         self._needed = needed
         self._done = done
-        self._asking = False
+        self._get = get
+        self._began_ns = clock.raw_ns()
+        self._active = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"handshakes-{url}", daemon=True)
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Begin to look once an interval; returns at once."""
         self._thread.start()
 
     def stop(self) -> None:
         """Begin no further handshake; does not wait for one under way."""
         self._stopping.set()
 
-    def _run(self) -> None:
-        began_ns = self._clock.raw_ns()
-        while not self._stopping.wait(self._interval_s):
-            needed = self._needed(self._clock.raw_ns(), began_ns)
-            self._say(needed)
-            if needed:
-                got = get(self._address, self._clock)
-                if not self._stopping.is_set():
-                    self._done(got)
+    def look(self) -> None:
+        """Begin a handshake if one is needed now."""
+        needed = self._needed(self._clock.raw_ns(), self._began_ns)
+        self._log_change(needed)
+        if needed:
+            self._get(self._address, self._clock, self._finished)
 
-    def _say(self, needed: bool) -> None:
-        if needed and not self._asking:
-            _log.warning("MQTT does not reach the vehicle; asking %s instead", self._url)
-        elif self._asking and not needed:
-            _log.info("MQTT reaches the vehicle again; %s is not asked any more", self._url)
-        self._asking = needed
+    def _finished(self, response: TimedResponse) -> None:
+        if not self._stopping.is_set():
+            self._done(response)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self.interval_s):
+            self.look()
+
+    def _log_change(self, needed: bool) -> None:
+        if needed and not self._active:
+            _log.warning("MQTT does not reach the vehicle; measuring over %s instead", self.url)
+        elif self._active and not needed:
+            _log.info("MQTT reaches the vehicle again; stopped measuring over %s", self.url)
+        self._active = needed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -61,8 +62,8 @@ class Failure:
 class TimedResponse:
     """The outcome of one GET between two readings of this computer's clock.
 
-    `sent` is read before the request leaves on a connection that stands already, `received` after the whole
-    answer is here: so the server's stamp was taken between them.
+    `sent` is read before the request leaves on an open connection, `received` after the whole response has
+    arrived: so the server's stamp was taken between them.
     """
 
     outcome: Answer | Failure
@@ -97,6 +98,15 @@ def get(url: SyncUrl, clock: Clock, timeout_s: float = TIMEOUT_S) -> TimedRespon
     return attempt.run(timeout_s)
 
 
+Get = Callable[[SyncUrl, Clock, Callable[[TimedResponse], None]], None]
+"""Begins a GET; the response goes to the last argument."""
+
+
+def get_then(url: SyncUrl, clock: Clock, done: Callable[[TimedResponse], None]) -> None:
+    """GET the time and pass the response to `done`, in this thread."""
+    done(get(url, clock))
+
+
 class _Attempt:
     """A GET in a thread of its own: no time-out of a socket bounds a name lookup or bytes that drip."""
 
@@ -106,30 +116,30 @@ class _Attempt:
         self._path = url.path
         self._clock = clock
         self._sent = self._began = read(clock)
-        self._got: TimedResponse | None = None
+        self._response: TimedResponse | None = None
         self._done = threading.Event()
 
     def run(self, timeout_s: float) -> TimedResponse:
         threading.Thread(target=self._work, name="handshake", daemon=True).start()
         self._done.wait(timeout_s)
-        got = self._got
-        if got is not None:
-            return got
+        response = self._response
+        if response is not None:
+            return response
         self._abort()
         return self._failed("timeout", f"no whole answer within {timeout_s:g} s")
 
     def _work(self) -> None:
         try:
-            self._got = self._ask()
+            self._response = self._request()
         except TimeoutError:
-            self._got = self._failed("timeout", "no answer in time")
+            self._response = self._failed("timeout", "no answer in time")
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self._got = self._failed("network_error", str(error) or type(error).__name__)
+            self._response = self._failed("network_error", str(error) or type(error).__name__)
         finally:
             self._connection.close()
             self._done.set()
 
-    def _ask(self) -> TimedResponse:
+    def _request(self) -> TimedResponse:
         self._connection.connect()
         self._sent = read(self._clock)
         self._connection.request("GET", self._path, headers=_HEADERS)

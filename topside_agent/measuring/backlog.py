@@ -1,4 +1,4 @@
-"""Finished exchanges kept in memory, pure: the batches to publish, and what a recorder asks for again."""
+"""Finished exchanges kept in memory, pure: batches to publish, and to publish again on request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Kept(NamedTuple):
 
 
 class Backlog:
-    """One vehicle's exchanges of the last `keep_ns`, encoded once; new ones wait to be published."""
+    """One vehicle's exchanges of the last `keep_ns`, encoded once, and how many of them are unpublished."""
 
     def __init__(self, keep_ns: int) -> None:
         self._keep_ns = keep_ns
@@ -41,25 +41,20 @@ class Backlog:
             self._kept.popleft()
         self._waiting = min(self._waiting, len(self._kept))
 
-    def next_batch(self) -> bytes | None:
-        """The oldest unpublished exchanges as one `ExchangeBatch`; call `published` once it is sent."""
-        if not self._waiting:
-            return None
-        first = len(self._kept) - self._waiting
-        return self._encode([self._kept[i] for i in range(first, first + min(self._waiting, MAX_BATCH))])
+    def take_batches(self) -> Iterator[bytes]:
+        """What was not published yet, as encoded `ExchangeBatch`es; it counts as published."""
+        while self._waiting:
+            first, count = len(self._kept) - self._waiting, min(self._waiting, MAX_BATCH)
+            yield self._encode([self._kept[i] for i in range(first, first + count)])
+            self._waiting -= count
 
-    def published(self) -> None:
-        """The batch that `next_batch` gave is on its way."""
-        self._waiting -= min(self._waiting, MAX_BATCH)
-        self._batch += 1
-
-    def again(self, from_seq: int, to_seq: int) -> Iterator[bytes]:
+    def resend(self, from_seq: int, to_seq: int) -> Iterator[bytes]:
         """Batches of what is still held of `from_seq` to `to_seq`, both included."""
         wanted = [kept for kept in self._kept if from_seq <= kept.seq <= to_seq]
         for start in range(0, len(wanted), MAX_BATCH):
             yield self._encode(wanted[start : start + MAX_BATCH])
-            self._batch += 1
 
     def _encode(self, kept: Sequence[_Kept]) -> bytes:
         lines = b",".join(entry.line for entry in kept)
-        return b'{"schema_version":1,"batch":%d,"exchanges":[%b]}' % (self._batch, lines)
+        number, self._batch = self._batch, self._batch + 1
+        return b'{"schema_version":1,"batch":%d,"exchanges":[%b]}' % (number, lines)

@@ -1,4 +1,4 @@
-"""What topside counts of its vehicles, for who asks from another thread."""
+"""What topside counts of its vehicles, and snapshots of it for other threads."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How one vehicle's measurement stands at one moment."""
+    """One vehicle's measurement at one moment."""
 
     vehicle: str
     exchanges: int
@@ -59,12 +59,12 @@ class Snapshot:
     result: OffsetResult | None
     """The last one published; None before the first."""
     current: bool
-    """Whether `result` still holds: it is published anew while the broker can be had."""
+    """Whether `result` still holds: it is published again while the broker is connected."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopsideCounts:
-    """How a topside stands."""
+    """A topside and its vehicles at one moment."""
 
     topside: str
     agent: AgentCounts

@@ -1,4 +1,4 @@
-"""One vehicle's exchanges, pure: which ping is outstanding, and what a pong that arrives makes of it."""
+"""One vehicle's exchanges, pure: which ping is outstanding, and whether a pong completes an exchange."""
 
 from __future__ import annotations
 
@@ -6,19 +6,65 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runtime.clock import Reading
-from schemas.exchange import Exchange
+from schemas.exchange import MQTT, Exchange, Method
 from schemas.messages import Ping, Pong
-from topside_agent.measuring.instances import Instances
 
 Reason = Literal["unknown_nonce", "repeated", "other_instance", "clock_stepped", "invalid_pi_time"]
-"""Why a pong made no exchange: it answers nothing we asked (late, replayed, foreign); it answers what was
-answered already; another process of the same name sent it; our wall clock was stepped in between; its stamps
-contradict each other or ours."""
+"""Why a pong made no exchange: it answers no outstanding ping (late, replayed, foreign); its ping was
+answered or given up already; another process of the same name sent it; topside's wall clock was stepped in
+between; its stamps contradict each other or the ping."""
+
+QUIET_NS = 1_000_000_000
+"""A process that has not answered for this long has ended: four pings at the default rate."""
+
+REMEMBER_NS = 10_000_000_000
+"""Two processes are reported for this long after both were last heard."""
+
+
+class Instances:
+    """Admits the pongs of one process at a time: tells a restart from two vehicles with one name.
+
+    A second process takes over when the first has fallen silent (a restart). While both answer, the first
+    stays and the name is `duplicated`: the two clocks must never be averaged.
+    """
+
+    def __init__(self) -> None:
+        self._incumbent: str | None = None
+        self._incumbent_heard_ns = 0
+        self._other_heard_ns: int | None = None
+        self._both_heard_ns: int | None = None
+
+    @property
+    def undecided(self) -> bool:
+        """Whether another process has answered since the admitted one last did."""
+        return self._other_heard_ns is not None
+
+    def admit(self, instance_id: str, now_raw_ns: int) -> bool:
+        """Whether a pong of `instance_id`, arriving at topside's RAW `now_raw_ns`, may be used."""
+        if self._incumbent in {None, instance_id}:
+            if self._other_heard_ns is not None:
+                self._both_heard_ns = now_raw_ns
+            self._take(instance_id, now_raw_ns)
+            return True
+        if now_raw_ns - self._incumbent_heard_ns >= QUIET_NS:
+            self._take(instance_id, now_raw_ns)
+            return True
+        self._other_heard_ns = now_raw_ns
+        return False
+
+    def duplicated(self, now_raw_ns: int) -> bool:
+        """Whether two live processes answer to this name."""
+        return self._both_heard_ns is not None and now_raw_ns - self._both_heard_ns < REMEMBER_NS
+
+    def _take(self, instance_id: str, now_raw_ns: int) -> None:
+        self._incumbent = instance_id
+        self._incumbent_heard_ns = now_raw_ns
+        self._other_heard_ns = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A pong that makes no exchange. `ours` tells whether it answered a ping of ours at all."""
+    """A pong that makes no exchange; `ours`: it answered a ping of ours."""
 
     reason: Reason
     ours: bool
@@ -33,19 +79,22 @@ class _Outstanding:
 class Exchanger:
     """Pairs pings and pongs by nonce, one outstanding at a time.
 
-    `seq` counts finished exchanges without holes: a ping that is given up leaves its number to the next, so
-    that a recorder can take a hole in `seq` for a loss.
+    `seq` counts finished exchanges without a gap: a ping that is given up leaves its number to the next, so
+    that a recorder can take a gap in `seq` for a loss.
     """
 
-    def __init__(self, vehicle: str, topside: str, *, timeout_ns: int, resolution_ns: int) -> None:
+    def __init__(
+        self, vehicle: str, topside: str, *, method: Method = MQTT, timeout_ns: int, resolution_ns: int
+    ) -> None:
         self.instances = Instances()
         self.timeouts = 0
         self._vehicle = vehicle
         self._topside = topside
+        self._method = method
         self._timeout_ns = timeout_ns
         self._resolution_ns = resolution_ns
         self.seq = 0
-        """The number of the next exchange to finish; one made over HTTP takes its turn too."""
+        """The number of the next exchange to finish, whatever its method."""
         self._outstanding: _Outstanding | None = None
         self._previous_nonce: str | None = None
 
@@ -71,6 +120,11 @@ class Exchanger:
         outstanding = self._outstanding
         if outstanding and raw_ns > outstanding.sent.raw_ns:
             self._outstanding = _Outstanding(outstanding.ping, outstanding.sent._replace(raw_ns=raw_ns))
+
+    def take_seq(self) -> int:
+        """The number of an exchange that finished without a ping (over HTTP)."""
+        self.seq += 1
+        return self.seq - 1
 
     def give_up(self) -> None:
         """Forget the outstanding ping: its pong will not come (the connection ended)."""
@@ -103,7 +157,7 @@ class Exchanger:
         return exchange
 
     def _refuse_unexpected(self, pong: Pong, received: Reading) -> Refused:
-        """Count; a second answer to a fresh ping also shows whether a namesake is alive."""
+        """Why not; a second answer to a fresh ping also shows whether a namesake is alive."""
         if pong.nonce == self._previous_nonce:
             self.instances.admit(pong.instance_id, received.raw_ns)
             return Refused("repeated", ours=True)
@@ -120,6 +174,7 @@ class Exchanger:
         return Exchange(
             vehicle=self._vehicle,
             topside=self._topside,
+            method=self._method.name,
             seq=self.seq,
             boot_id=pong.boot_id,
             origin_ns=origin_ns,

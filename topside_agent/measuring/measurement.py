@@ -1,22 +1,35 @@
-"""One vehicle as topside measures it, pure: exchanger, schedule, estimator and backlog put together."""
+"""One vehicle's measurement, pure: a message or a timer in, a list of actions out."""
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
-from schemas.exchange import HTTP_METHOD, MQTT_METHOD, Exchange
+from schemas.exchange import MQTT, Exchange, method_named
 from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
 from topside_agent.http_fallback.fallback import Fallback
 from topside_agent.http_fallback.handshake import from_response
+from topside_agent.measuring.actions import (
+    Action,
+    Drop,
+    PublishBatch,
+    PublishResult,
+    ResultDue,
+    SendPing,
+    SetTimer,
+    Settled,
+)
 from topside_agent.measuring.backlog import Backlog
 from topside_agent.measuring.counts import Counts, Snapshot
 from topside_agent.measuring.exchanger import Exchanger, Refused
 from topside_agent.measuring.result import Progress, result_of, state_of
-from topside_agent.measuring.schedule import Schedule
+from topside_agent.measuring.timing import PingSchedule
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from runtime.clock import Reading
-    from schemas.messages import ErrorWord, Info, OffsetResult, Ping, Pong, State
+    from schemas.messages import ErrorWord, Info, OffsetResult, Pong, State
     from topside_agent.http_fallback.http_get import TimedResponse
     from topside_agent.settings import TopsideSettings
 
@@ -26,8 +39,16 @@ _CURRENT = {"locked", "acquiring"}
 """States that end when no exchange comes."""
 
 
+def _random_nonce() -> str:
+    return secrets.token_hex(8)
+
+
 class Measurement:
-    """Takes time and messages as arguments; what to send and publish are its return values."""
+    """Schedule, exchanger, estimators and backlog of one vehicle.
+
+    Whoever calls a method that returns actions performs them, in their order, before the next call. Time
+    comes in as an argument: RAW and `Reading` are topside's.
+    """
 
     def __init__(
         self,
@@ -35,22 +56,25 @@ class Measurement:
         settings: TopsideSettings,
         *,
         resolution_ns: int,
-        estimator: EstimatorSettings | None = None,
+        make_nonce: Callable[[], str] = _random_nonce,
     ) -> None:
+        estimator_settings = EstimatorSettings()
         self.vehicle = vehicle
-        self.backlog = Backlog(round(settings.backlog_s * 1e9))
-        self.exchanger = Exchanger(
+        self._settings = settings
+        self._resolution_ns = resolution_ns
+        self._make_nonce = make_nonce
+        self._backlog = Backlog(round(settings.backlog_s * 1e9))
+        self._exchanger = Exchanger(
             vehicle,
             settings.topside,
+            method=MQTT,
             timeout_ns=round(settings.timeout_s * 1e9),
             resolution_ns=resolution_ns,
         )
-        self.estimator = OffsetEstimator(estimator or EstimatorSettings())
-        self.fallback = Fallback(estimator or EstimatorSettings())
-        self.counts = Counts()
-        self._settings = settings
-        self._resolution_ns = resolution_ns
-        self._schedule = Schedule(
+        self._estimator = OffsetEstimator(estimator_settings)
+        self._fallback = Fallback(estimator_settings)
+        self._counts = Counts()
+        self._schedule = PingSchedule(
             vehicle,
             interval_ns=round(1e9 / settings.rate),
             burst=settings.burst,
@@ -60,124 +84,170 @@ class Measurement:
         self._since_cut = 0
         self._error: ErrorWord | None = None
         self._changed = False
+        self._result_due = False
+        """Whether `publish` has been asked for and not been called yet."""
         self._last_state: State | None = None
-        self._last_exchange_raw_ns: int | None = None
+        self._method = MQTT
+        """Of the newest exchange."""
+        self._last_reached_raw_ns: int | None = None
+        """When the newest exchange finished that was not standalone."""
         self._newest_raw_ns: int | None = None
-        """The same, or when the newest handshake was made that has been needed since."""
+        """When the newest exchange of any method finished."""
         self._result: OffsetResult | None = None
         self._publish_due_ns = 0
         self._publish_interval_ns = round(settings.publish_interval_s * 1e9)
         self._silence_ns = round(settings.holdover_after_s * 1e9)
 
-    def next_due_ns(self) -> int:
-        """Topside's RAW at which `expire`, `ping` or `publish` may next have something to do."""
-        if not self._something_to_say:
-            return self.exchange_due_ns
-        return min(self.exchange_due_ns, self._look_due_ns())
+    # In: what happens, out: what to do
 
-    @property
-    def exchange_due_ns(self) -> int:
-        """Topside's RAW at which `expire` or `ping` may next have something to do."""
-        return self.exchanger.expires_ns if self.exchanger.waiting else self._schedule.due_ns
-
-    def burst(self, now_raw_ns: int) -> None:
-        """Measure at once, several times."""
-        self._schedule.start_burst(now_raw_ns)
-
-    def appeared(self, now_raw_ns: int) -> None:
-        """The vehicle says that it is there: a burst, unless it has been answering all along."""
-        last_ns = self._last_exchange_raw_ns
-        if last_ns is None or now_raw_ns - last_ns > self._settings.holdover_after_s * 1e9:
-            self.exchanger.give_up()
-            self.burst(now_raw_ns)
-
-    def informed(self, info: Info) -> None:
-        """Take what the vehicle says of its clock."""
-        self.estimator.pi_clock_free = not info.clock_synchronized
-
-    def expire(self, now_raw_ns: int) -> None:
-        """Give up a ping whose time is over."""
-        if self.exchanger.expire(now_raw_ns) and not self.fallback.asked:
+    def timer(self, now: Reading) -> list[Action]:
+        """The time that was set is over: give up a ping, send the next one, or have a result published."""
+        actions: list[Action] = []
+        if self._exchanger.expire(now.raw_ns) and not self._fallback.tried:
             self._error = "timeout"
+        if not self._exchanger.waiting and now.raw_ns >= self._schedule.due_ns:
+            self._schedule.sent(now.raw_ns)
+            actions.append(SendPing(self._exchanger.begin(now, self._make_nonce()), now))
+        return self._and_next(actions, now.raw_ns)
 
-    def ping_is_due(self, now_raw_ns: int) -> bool:
-        """Whether it is time for the next ping."""
-        return not self.exchanger.waiting and now_raw_ns >= self._schedule.due_ns
-
-    def ping(self, now: Reading, nonce: str) -> Ping | None:
-        """The ping that is due now, if one is."""
-        if not self.ping_is_due(now.raw_ns):
-            return None
-        self._schedule.sent(now.raw_ns)
-        return self.exchanger.begin(now, nonce)
-
-    def pong(self, pong: Pong, received: Reading) -> Refused | None:
-        """Take an answer: it ends in the estimate and the backlog, or is refused."""
-        outcome = self.exchanger.finish(pong, received)
+    def pong(self, pong: Pong, received: Reading, departed_raw_ns: int | None = None) -> list[Action]:
+        """An answer came; `departed_raw_ns` is RAW at the socket write of the last ping, if known."""
+        actions: list[Action] = []
+        if departed_raw_ns is not None:
+            self._exchanger.departed(departed_raw_ns)
+        outcome = self._exchanger.finish(pong, received)
         if isinstance(outcome, Exchange):
             self._take(outcome, received.raw_ns)
-            return None
-        self.counts.rejected[outcome.reason] += 1
-        if outcome.ours and outcome.reason != "repeated":
-            self._refused += 1
-            self._error = "invalid_pi_time" if outcome.reason == "invalid_pi_time" else self._error
-        return outcome
+        else:
+            self._refuse(outcome)
+            actions.append(Drop(outcome.reason))
+        if not self._exchanger.waiting and self._schedule.due_ns > received.raw_ns:
+            actions.append(Settled())
+        return self._and_next(actions, received.raw_ns)
+
+    def handshake(self, response: TimedResponse) -> list[Action]:
+        """A handshake over HTTP ended; its outcome is left out if MQTT has reached the vehicle meanwhile."""
+        now_raw_ns = response.received.raw_ns
+        if self.needs_handshake(now_raw_ns) and not response.received.stepped_since(response.sent):
+            self._take_handshake(response)
+        return self._and_next([], now_raw_ns)
+
+    def appeared(self, now_raw_ns: int) -> list[Action]:
+        """The vehicle is online: a burst, unless it has been answering all along."""
+        last_ns = self._last_reached_raw_ns
+        if last_ns is None or now_raw_ns - last_ns > self._silence_ns:
+            self._exchanger.give_up()
+            self._schedule.start_burst(now_raw_ns)
+        return self._and_next([], now_raw_ns)
+
+    def burst(self, now_raw_ns: int) -> list[Action]:
+        """Measure at once, several times."""
+        self._schedule.start_burst(now_raw_ns)
+        return self._and_next([], now_raw_ns)
+
+    def disconnected(self) -> None:
+        """The connection was lost: the ping under way will not be answered."""
+        self._exchanger.give_up()
+
+    def informed(self, info: Info) -> None:
+        """The vehicle described its clock."""
+        self._estimator.pi_clock_free = not info.clock_synchronized
+
+    def publish(self, now: Reading) -> list[Action]:
+        """What to publish now: a result once an interval and at every change of state, and batches."""
+        self._result_due = False
+        actions: list[Action] = []
+        if result := self._next_result(now):
+            actions += [PublishResult(result), *self.flush()]
+        actions.append(SetTimer(self._due_ns()))
+        return actions
+
+    def flush(self) -> list[Action]:
+        """Batches of all that is finished and was not published yet."""
+        return [PublishBatch(payload) for payload in self._backlog.take_batches()]
+
+    def resend(self, from_seq: int, to_seq: int) -> Iterator[PublishBatch]:
+        """Batches of what is still held of `from_seq` to `to_seq`, both included."""
+        return map(PublishBatch, self._backlog.resend(from_seq, to_seq))
+
+    # State, for any thread
+
+    def needs_handshake(self, now_raw_ns: int, since_raw_ns: int = 0) -> bool:
+        """Whether MQTT has not reached the vehicle for the holdover time, nor since `since_raw_ns`."""
+        last_ns = max(self._last_reached_raw_ns or 0, since_raw_ns)
+        return now_raw_ns - last_ns >= self._silence_ns
+
+    def snapshot(self, now_raw_ns: int) -> Snapshot:
+        """Its state at topside's RAW `now_raw_ns`."""
+        newest_ns, published_ns = self._newest_raw_ns, self._publish_due_ns - self._publish_interval_ns
+        return Snapshot(
+            vehicle=self.vehicle,
+            exchanges=self._exchanger.seq,
+            timeouts=self._exchanger.timeouts,
+            rejected=dict(self._counts.rejected),
+            delays=self._counts.delays,
+            last_exchange_age_s=None if newest_ns is None else max(0, now_raw_ns - newest_ns) / 1e9,
+            result=self._result,
+            current=now_raw_ns - published_ns <= _overdue_ns(self._settings),
+        )
+
+    # Exchanges
 
     def _take(self, exchange: Exchange, now_raw_ns: int) -> None:
-        self.backlog.add(exchange, now_raw_ns)
-        added = self.estimator.add(exchange)
+        """A finished exchange of any method, at topside's RAW `now_raw_ns`."""
+        self._backlog.add(exchange, now_raw_ns)
+        method = method_named(exchange.method)
+        self._changed |= method.standalone != self._method.standalone
+        self._method, self._error, self._newest_raw_ns = method, None, now_raw_ns
+        if method.standalone:
+            self._fallback.add(exchange)
+        else:
+            self._fallback.reset()
+            self._estimate_with(exchange)
+            self._last_reached_raw_ns = now_raw_ns
+
+    def _estimate_with(self, exchange: Exchange) -> None:
+        added = self._estimator.add(exchange)
+        self._changed |= added.cut is not None
         if added.cut and added.cut.cause not in _KEPT_ACROSS:
             self._since_cut = 0
         if added.accepted:
             self._since_cut += 1
-            self.counts.accepted(exchange.delay_ns)
+            self._counts.accepted(exchange.delay_ns)
         else:
-            self.counts.rejected[added.reason or "other"] += 1
-        self._changed |= added.cut is not None or self._on_http
-        self._last_exchange_raw_ns = self._newest_raw_ns = now_raw_ns
-        self._error = None
-        self.fallback.rest()
+            self._counts.rejected[added.reason or "other"] += 1
 
-    def needs_handshake(self, now_raw_ns: int, since_raw_ns: int) -> bool:
-        """Whether MQTT has not reached the vehicle for the holdover time, nor since `since_raw_ns`.
+    def _refuse(self, refused: Refused) -> None:
+        self._counts.rejected[refused.reason] += 1
+        if refused.ours and refused.reason != "repeated":
+            self._refused += 1
+            self._error = "invalid_pi_time" if refused.reason == "invalid_pi_time" else self._error
 
-        Other threads may ask: it reads one number.
-        """
-        last_ns = max(self._last_exchange_raw_ns or 0, since_raw_ns)
-        return now_raw_ns - last_ns >= self._silence_ns
-
-    def handshake(self, got: TimedResponse) -> None:
-        """Take a handshake's outcome, unless MQTT has reached the vehicle again before it ended."""
-        at_raw_ns, difference_ns = got.received.raw_ns, got.received.realtime_minus_raw_ns
-        if not self.needs_handshake(at_raw_ns, since_raw_ns=0) or got.received.stepped_since(got.sent):
-            return
-        handshake = from_response(got)
+    def _take_handshake(self, response: TimedResponse) -> None:
+        handshake = from_response(response)
+        self._changed |= handshake.error != self._error or not self._method.standalone
+        self._error = handshake.error
         exchange = handshake.exchange(
             self.vehicle,
             self._settings.topside,
-            seq=self.exchanger.seq,
-            topside_difference_ns=difference_ns,
-            resolution_ns=self._resolution_ns + got.sent.width_ns + got.received.width_ns,
+            seq=self._exchanger.seq,
+            topside_difference_ns=response.received.realtime_minus_raw_ns,
+            resolution_ns=self._resolution_ns + response.sent.width_ns + response.received.width_ns,
         )
-        self._changed |= handshake.error != self._error or not self._on_http
-        self._error = handshake.error
         if exchange is None:
-            self.fallback.failed(handshake.error)
+            self._fallback.failed()
             return
-        self.exchanger.seq += 1
-        self.backlog.add(exchange, at_raw_ns)
-        self.fallback.add(exchange)
-        self._newest_raw_ns = at_raw_ns
+        self._exchanger.take_seq()
+        self._take(exchange, response.received.raw_ns)
 
-    def publish(self, now: Reading) -> OffsetResult | None:
-        """The result to publish now: once an interval, and at every change of state."""
-        if not self.has_news(now.raw_ns):
+    # Results
+
+    def _next_result(self, now: Reading) -> OffsetResult | None:
+        if not self._has_news(now.raw_ns):
             return None
-        estimate = self._estimate(now)
-        progress = self._progress(now.raw_ns)
+        estimate, progress = self._estimate(now), self._progress(now.raw_ns)
         state = state_of(estimate, progress, self._settings)
-        due = self._changed or now.raw_ns >= self._publish_due_ns
-        if state == self._last_state and not due:
+        if state == self._last_state and not self._changed and now.raw_ns < self._publish_due_ns:
             return None
         self._last_state = state
         self._publish_due_ns = now.raw_ns + self._publish_interval_ns
@@ -185,34 +255,54 @@ class Measurement:
         self._result = result_of(self.vehicle, estimate, progress, self._settings)
         return self._result
 
-    def standing(self, now_raw_ns: int) -> Snapshot:
-        """How it stands at topside's RAW `now_raw_ns`; other threads may ask."""
-        newest_ns, published_ns = self._newest_raw_ns, self._publish_due_ns - self._publish_interval_ns
-        return Snapshot(
-            vehicle=self.vehicle,
-            exchanges=self.exchanger.seq,
-            timeouts=self.exchanger.timeouts,
-            rejected=dict(self.counts.rejected),
-            delays=self.counts.delays,
-            last_exchange_age_s=None if newest_ns is None else max(0, now_raw_ns - newest_ns) / 1e9,
-            result=self._result,
-            current=now_raw_ns - published_ns <= _overdue_ns(self._settings),
+    def _estimate(self, now: Reading) -> Estimate | None:
+        """At the last exchange while they come; carried forward to now once they do not."""
+        last_ns = self._newest_raw_ns
+        if last_ns is None:
+            return None
+        current = now.raw_ns - last_ns < self._silence_ns
+        if self._method.standalone:
+            return self._fallback.estimate(None if current else now, self._estimator.segment)
+        if current:
+            return self._estimator.estimate()
+        return self._estimator.estimate(now.raw_ns, now.realtime_minus_raw_ns)
+
+    def _progress(self, now_raw_ns: int) -> Progress:
+        duplicated = self._exchanger.instances.duplicated(now_raw_ns)
+        return Progress(
+            method=self._method.name,
+            since_cut=self._fallback.exchanges if self._method.standalone else self._since_cut,
+            rejected=self._estimator.rejected + self._refused,
+            segment=self._estimator.segment,
+            steps=self._estimator.steps,
+            error="duplicate_vehicle" if duplicated else self._error,
         )
 
+    # When something is due
+
+    def _and_next(self, actions: list[Action], now_raw_ns: int) -> list[Action]:
+        if not self._result_due and self._has_news(now_raw_ns):
+            self._result_due = True
+            actions.append(ResultDue())
+        actions.append(SetTimer(self._due_ns()))
+        return actions
+
+    def _due_ns(self) -> int:
+        """When a ping is due or given up, or a result due that was not asked for yet."""
+        ping_ns = self._exchanger.expires_ns if self._exchanger.waiting else self._schedule.due_ns
+        if self._result_due or not self._anything_known:
+            return ping_ns
+        return min(ping_ns, self._look_due_ns())
+
     @property
-    def _something_to_say(self) -> bool:
+    def _anything_known(self) -> bool:
         return self._newest_raw_ns is not None or self._error is not None
 
-    @property
-    def _on_http(self) -> bool:
-        """Whether the newest exchange was made over HTTP."""
-        return self.fallback.exchanges > 0
-
-    def has_news(self, now_raw_ns: int) -> bool:
-        """Whether `publish` may have a result: a locked vehicle that answers is not looked at every time."""
+    def _has_news(self, now_raw_ns: int) -> bool:
+        """Whether there may be a result to publish; while locked, that is computed once an interval."""
         if self._last_state == "locked" and not self._changed and now_raw_ns < self._look_due_ns():
             return False
-        return self._something_to_say
+        return self._anything_known
 
     def _look_due_ns(self) -> int:
         """When a result is due, or `locked` or `acquiring` ends if no exchange comes."""
@@ -221,30 +311,7 @@ class Measurement:
             return self._publish_due_ns
         return min(self._publish_due_ns, newest_ns + self._silence_ns)
 
-    def _estimate(self, now: Reading) -> Estimate | None:
-        """At the last exchange while they come; carried forward to now once they do not."""
-        last_ns = self._newest_raw_ns
-        if last_ns is None:
-            return None
-        current = now.raw_ns - last_ns < self._silence_ns
-        if self._on_http:
-            return self.fallback.estimate(None if current else now, self.estimator.segment)
-        if current:
-            return self.estimator.estimate()
-        return self.estimator.estimate(now.raw_ns, now.realtime_minus_raw_ns)
-
-    def _progress(self, now_raw_ns: int) -> Progress:
-        duplicated = self.exchanger.instances.duplicated(now_raw_ns)
-        return Progress(
-            method=HTTP_METHOD if self._on_http else MQTT_METHOD,
-            since_cut=self.fallback.exchanges if self._on_http else self._since_cut,
-            rejected=self.estimator.rejected + self._refused,
-            segment=self.estimator.segment,
-            steps=self.estimator.steps,
-            error="duplicate_vehicle" if duplicated else self._error,
-        )
-
 
 def _overdue_ns(settings: TopsideSettings) -> int:
-    """A result that has not been followed by another for so long is no longer what holds."""
+    """A result that no other has followed for so long counts as stale."""
     return round((2 * settings.publish_interval_s + 1) * 1e9)

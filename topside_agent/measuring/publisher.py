@@ -1,74 +1,114 @@
-"""Publishes vehicles' results and batches, and logs what changes in them."""
+"""What topside publishes: its messages made ready and sent, and changes of the results logged."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+from broker.client.one_step import OneStepTimestamp, with_room
+from broker.connection import Outgoing
+from schemas import topics
+from topside_agent.measuring.actions import PublishBatch, PublishResult
 
-    from broker.connection import Outgoing
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
     from runtime.clock import Reading
-    from schemas.messages import ErrorWord, OffsetResult, State
+    from schemas.messages import ErrorWord, OffsetResult, Ping, State, Status
     from topside_agent.integrations.blueos_mirror import BlueosMirror
-    from topside_agent.measuring.measurement import Measurement
-    from topside_agent.measuring.outbox import Outbox
+    from topside_agent.measuring.actions import Action
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBuilder:
+    """Makes one topside's messages."""
+
+    root: str
+    topside: str
+
+    def status(self, word: Status) -> Outgoing:
+        """Whether this topside is online."""
+        kind = topics.TOPSIDE_STATUS
+        topic = topics.build(self.root, kind, topside=self.topside)
+        return Outgoing(topic, word.encode(), kind.qos, kind.retain)
+
+    def ping(self, vehicle: str, ping: Ping, sent: Reading) -> Outgoing:
+        """A ping whose origin is to be stamped at the socket write."""
+        payload, position = with_room(ping.encode(), "origin_ns")
+        departure = OneStepTimestamp(position, sent.realtime_minus_raw_ns)
+        return self._outgoing(topics.PING, vehicle, payload, departure)
+
+    def result(self, result: OffsetResult) -> Outgoing:
+        """A vehicle's result."""
+        return self._outgoing(topics.OFFSET, result.vehicle, result.encode())
+
+    def no_result(self, vehicle: str) -> Outgoing:
+        """Clears the retained result of a vehicle."""
+        return self._outgoing(topics.OFFSET, vehicle, b"")
+
+    def batch(self, vehicle: str, payload: bytes) -> Outgoing:
+        """Finished exchanges, encoded already."""
+        return self._outgoing(topics.EXCHANGE, vehicle, payload)
+
+    def _outgoing(
+        self, kind: topics.TopicKind, vehicle: str, payload: bytes, late: OneStepTimestamp | None = None
+    ) -> Outgoing:
+        topic = topics.build(self.root, kind, vehicle=vehicle, topside=self.topside)
+        return Outgoing(topic, payload, kind.qos, kind.retain, late)
 
 
 class Publisher:
     """To be used while connected: what `send` takes reaches the broker, if over a later connection."""
 
-    def __init__(self, outbox: Outbox, send: Callable[..., bool], mirror: BlueosMirror) -> None:
-        self._outbox = outbox
+    def __init__(self, builder: MessageBuilder, send: Callable[..., bool], mirror: BlueosMirror) -> None:
+        self._builder = builder
         self._send = send
         self._mirror = mirror
         self._logged: dict[str, tuple[State, ErrorWord | None]] = {}
 
-    def results(self, measurements: Iterable[Measurement], now: Reading) -> None:
-        """Publish, in one write, what the measurements have to say at `now` that is worth a message."""
-        messages: list[Outgoing] = []
-        for measurement in measurements:
-            result = measurement.publish(now)
-            if result is not None:
-                self._log_change(result)
-                messages.append(self._outbox.result(result))
-                messages += self._batches(measurement)
-                messages += self._mirror.due(result, now)
+    def ping(self, vehicle: str, ping: Ping, sent: Reading) -> OneStepTimestamp | None:
+        """Send a ping; the time stamp that its write will fill in."""
+        message = self._builder.ping(vehicle, ping, sent)
+        self._send(message)
+        return message.late
+
+    def publish(self, actions: Mapping[str, Iterable[Action]], now: Reading) -> None:
+        """Publish, in one write, the results and batches among the actions of each vehicle."""
+        messages = [
+            message
+            for vehicle, each in actions.items()
+            for action in each
+            for message in self._messages(vehicle, action, now)
+        ]
         if messages:
             self._send(*messages)
-
-    def batches(self, measurements: Iterable[Measurement]) -> None:
-        """Publish the exchanges that are finished."""
-        messages = [message for measurement in measurements for message in self._batches(measurement)]
-        if messages:
-            self._send(*messages)
-
-    def again(self, measurement: Measurement, from_seq: int, to_seq: int) -> None:
-        """Publish what is still kept of those exchanges once more."""
-        for payload in measurement.backlog.again(from_seq, to_seq):
-            self._send(self._outbox.batch(measurement.vehicle, payload))
 
     def forget(self, vehicle: str) -> None:
-        """Have the broker retain no result of `vehicle`."""
+        """Clear the retained result of `vehicle`."""
         self._logged.pop(vehicle, None)
         self._mirror.forget(vehicle)
-        self._send(self._outbox.no_result(vehicle))
+        self._send(self._builder.no_result(vehicle))
 
-    def _batches(self, measurement: Measurement) -> Iterator[Outgoing]:
-        backlog = measurement.backlog
-        while payload := backlog.next_batch():
-            yield self._outbox.batch(measurement.vehicle, payload)
-            backlog.published()
+    def _messages(self, vehicle: str, action: Action, now: Reading) -> Iterator[Outgoing]:
+        match action:
+            case PublishResult(result):
+                self._log_change(result)
+                yield self._builder.result(result)
+                yield from self._mirror.due(result, now)
+            case PublishBatch(payload):
+                yield self._builder.batch(vehicle, payload)
+            case _:
+                pass
 
     def _log_change(self, result: OffsetResult) -> None:
         if self._logged.get(result.vehicle) == (result.state, result.error):
             return
         self._logged[result.vehicle] = (result.state, result.error)
-        found = (
+        offset = (
             "" if result.offset_ms is None else f": {result.offset_ms} ms, max error {result.max_error_ms} ms"
         )
-        why = f" ({result.error})" if result.error else ""
-        _log.info("%s is %s%s%s", result.vehicle, result.state, found, why)
+        reason = f" ({result.error})" if result.error else ""
+        _log.info("%s is %s%s%s", result.vehicle, result.state, offset, reason)

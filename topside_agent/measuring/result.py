@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.exchange import MQTT_METHOD
+from schemas.exchange import MQTT
 from schemas.instants import utc_from_ns
 from schemas.messages import ErrorWord, OffsetResult, State
 
@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from topside_agent.estimator import Estimate
     from topside_agent.settings import TopsideSettings
 
-LOCK_EXCHANGES = 8
-"""Fewer since the last cut are not called locked: the drift is hardly known."""
-
 _EXACT_NS = 2**52
-"""Below this (52 days) a count of ns is told exactly by a float of ms with six decimals."""
+"""Below this (52 days) a count of ns is exact as a float of ms with six decimals."""
 
 
 class Progress(NamedTuple):
@@ -29,19 +26,19 @@ class Progress(NamedTuple):
     segment: int
     steps: int
     error: ErrorWord | None
-    method: str = MQTT_METHOD
-    """How the exchanges that the estimate stands on were made."""
+    method: str = MQTT.name
+    """How the exchanges that the estimate rests on were made."""
 
 
 def state_of(estimate: Estimate | None, progress: Progress, settings: TopsideSettings) -> State:
-    """The state that `design` names, from the age and the max error of the estimate."""
+    """The state in a word, from the age and the max error of the estimate."""
     if estimate is None:
         return "unsynced"
     age_s, max_error_ms = estimate.age_ns / 1e9, estimate.max_error_ns / 1e6
     if age_s >= settings.holdover_after_s:
         too_old = age_s >= settings.stale_after_s or max_error_ms > settings.stale_error_ms
         return "stale" if too_old else "holdover"
-    if progress.since_cut < LOCK_EXCHANGES or max_error_ms > settings.max_error_ms:
+    if progress.since_cut < settings.lock_exchanges or max_error_ms > settings.max_error_ms:
         return "acquiring"
     return "locked"
 
@@ -49,7 +46,7 @@ def state_of(estimate: Estimate | None, progress: Progress, settings: TopsideSet
 def result_of(
     vehicle: str, estimate: Estimate | None, progress: Progress, settings: TopsideSettings
 ) -> OffsetResult:
-    """The payload of the retained result; nulls where there is nothing to go on."""
+    """The payload of the retained result; null where nothing is known."""
     state = state_of(estimate, progress, settings)
     if estimate is None:
         return OffsetResult(

@@ -1,100 +1,112 @@
-"""What is due of each vehicle in its turn: a ping, an exchange that is given up, a result to publish."""
+"""Serves each vehicle when it is due, and performs the actions that its measurement returns."""
 
 from __future__ import annotations
 
-import secrets
+import heapq
 from typing import TYPE_CHECKING
 
 from runtime.clock import read
-from topside_agent.measuring.deadline_queue import DeadlineQueue
-from topside_agent.measuring.publish_gate import FEW, GATHER_NS, PublishGate
+from topside_agent.measuring.actions import ResultDue, SendPing, SetTimer, Settled
+from topside_agent.measuring.timing import FEW, GATHER_NS, PublishGate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from broker.client.one_step import OneStepTimestamp
     from runtime.clock import Clock, Reading
-    from topside_agent.measuring.measurement import Measurement
-    from topside_agent.measuring.outbox import Outbox
+    from topside_agent.measuring.actions import Action
     from topside_agent.measuring.publisher import Publisher
     from topside_agent.measuring.vehicles import Vehicles
 
 _NEVER_NS = 2**63
 
 
-class Scheduler:
-    """Serves the vehicles of a roster when each is due, in the network thread."""
+class DeadlineQueue:
+    """Which vehicle is to be served when: one deadline for each, on topside's RAW clock, in ns."""
 
-    def __init__(
-        self, roster: Vehicles, outbox: Outbox, publisher: Publisher, send: Callable[..., bool], clock: Clock
-    ) -> None:
-        self._roster = roster
-        self._outbox = outbox
-        self._publisher = publisher
-        self._send = send
-        self._clock = clock
-        self._agenda = DeadlineQueue()
-        self._lull = PublishGate()
-        self._departures: dict[str, OneStepTimestamp] = {}
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, str]] = []
+        self._due_ns: dict[str, int] = {}
 
-    def take(self, now: Reading) -> int:
-        """Do what is due; returns when something is next, on RAW."""
-        while vehicle := self._agenda.pop(now.raw_ns):
-            measurement = self._roster[vehicle]
-            self._serve(measurement, now)
-            self.wake(measurement)
-        self._publish_released(now)
-        return min(self._agenda.due_ns, self._lull.due_ns or _NEVER_NS)
+    def set(self, vehicle: str, due_ns: int) -> None:
+        """Have `pop` return `vehicle` at `due_ns`, instead of any earlier deadline of it."""
+        if self._due_ns.get(vehicle) != due_ns:
+            self._due_ns[vehicle] = due_ns
+            heapq.heappush(self._heap, (due_ns, vehicle))
 
-    def wake(self, measurement: Measurement) -> None:
-        """Have it served when it is next due; one standing entry a vehicle, the nearest."""
-        waits = self._lull.holds(measurement.vehicle)  # then `released` names it, and only exchanges are due
-        due_ns = measurement.exchange_due_ns if waits else measurement.next_due_ns()
-        self._agenda.wake(measurement.vehicle, due_ns)
-
-    def departed(self, measurement: Measurement) -> None:
-        """Tell it when its last ping left, if that was stamped late."""
-        late = self._departures.get(measurement.vehicle)
-        if late is not None and late.raw_ns is not None:
-            measurement.exchanger.departed(late.raw_ns)
-
-    def answered(self, measurement: Measurement) -> None:
-        """A pong has been taken; the turn of the loop ends with `take`, which publishes."""
-        now_raw_ns = self._clock.raw_ns()
-        follows = measurement.exchange_due_ns <= now_raw_ns  # a train is under way
-        if not measurement.exchanger.waiting and not follows:
-            self._lull.answered(measurement.vehicle)
-        self._publish_soon(measurement, now_raw_ns)
-        self.wake(measurement)
+    def pop(self, now_ns: int) -> str | None:
+        """A vehicle whose deadline is not after `now_ns`; it is returned once."""
+        if self.due_ns > now_ns:
+            return None
+        _, vehicle = heapq.heappop(self._heap)
+        del self._due_ns[vehicle]
+        return vehicle
 
     def forget(self, vehicle: str) -> None:
-        """Nothing of it is due any more."""
-        self._lull.forget(vehicle)
-        self._agenda.forget(vehicle)
+        """Drop the deadline of `vehicle`."""
+        self._due_ns.pop(vehicle, None)
+
+    @property
+    def due_ns(self) -> int:
+        """The nearest deadline; far off when there is none."""
+        while self._heap and self._due_ns.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)  # it was set again or forgotten
+        return self._heap[0][0] if self._heap else _NEVER_NS
+
+
+class Scheduler:
+    """Between the measurements, which decide, and the publisher, which sends."""
+
+    def __init__(self, vehicles: Vehicles, publisher: Publisher, clock: Clock) -> None:
+        self._vehicles = vehicles
+        self._publisher = publisher
+        self._clock = clock
+        self._deadlines = DeadlineQueue()
+        self._publish_gate = PublishGate()
+        self._departures: dict[str, OneStepTimestamp] = {}
+
+    def serve(self, now: Reading) -> int:
+        """Do what is due; returns when something is next, on RAW."""
+        while vehicle := self._deadlines.pop(now.raw_ns):
+            self.perform(vehicle, self._vehicles[vehicle].timer(read(self._clock)))
+        if released := self._publish_gate.released(now.raw_ns):
+            self._publish(released, now)
+        return min(self._deadlines.due_ns, self._publish_gate.due_ns or _NEVER_NS)
+
+    def perform(self, vehicle: str, actions: Iterable[Action]) -> None:
+        """Perform those actions of `vehicle`'s measurement that concern pings and times."""
+        for action in actions:
+            match action:
+                case SetTimer(due_ns):
+                    self._deadlines.set(vehicle, due_ns)
+                case SendPing():
+                    self._ping(vehicle, action)
+                case Settled():
+                    self._publish_gate.settled(vehicle)
+                case ResultDue():
+                    gather_ns = GATHER_NS if len(self._vehicles) > FEW else 0
+                    self._publish_gate.wait(vehicle, self._clock.raw_ns(), gather_ns)
+                case _:
+                    pass
+
+    def departed_ns(self, vehicle: str) -> int | None:
+        """RAW at the socket write of the last ping to `vehicle`, if its stamp was taken there."""
+        departure = self._departures.get(vehicle)
+        return None if departure is None else departure.raw_ns
+
+    def forget(self, vehicle: str) -> None:
+        """Serve `vehicle` no more."""
+        self._publish_gate.forget(vehicle)
+        self._deadlines.forget(vehicle)
         self._departures.pop(vehicle, None)
 
-    def _serve(self, measurement: Measurement, now: Reading) -> None:
-        measurement.expire(now.raw_ns)
-        if measurement.ping_is_due(now.raw_ns):
-            self._ping(measurement)
-        self._publish_soon(measurement, now.raw_ns)
+    def _ping(self, vehicle: str, action: SendPing) -> None:
+        if departure := self._publisher.ping(vehicle, action.ping, action.sent):
+            self._departures[vehicle] = departure
+        self._publish_gate.sent(vehicle, action.sent.raw_ns)
 
-    def _ping(self, measurement: Measurement) -> None:
-        nonce, sent = secrets.token_hex(8), read(self._clock)
-        if ping := measurement.ping(sent, nonce):
-            message = self._outbox.ping(measurement.vehicle, ping, sent)
-            if message.late is not None:
-                self._departures[measurement.vehicle] = message.late
-            self._send(message)
-            self._lull.sent(measurement.vehicle, sent.raw_ns)
-
-    def _publish_soon(self, measurement: Measurement, now_raw_ns: int) -> None:
-        if measurement.has_news(now_raw_ns):
-            self._lull.wait(measurement.vehicle, now_raw_ns, GATHER_NS if len(self._roster) > FEW else 0)
-
-    def _publish_released(self, now: Reading) -> None:
-        released = [self._roster[vehicle] for vehicle in self._lull.released(now.raw_ns)]
-        if released:
-            self._publisher.results(released, now)
-            for measurement in released:
-                self.wake(measurement)
+    def _publish(self, vehicles: list[str], now: Reading) -> None:
+        actions = {vehicle: self._vehicles[vehicle].publish(now) for vehicle in vehicles}
+        self._publisher.publish(actions, now)
+        for vehicle, each in actions.items():
+            self.perform(vehicle, each)

@@ -1,4 +1,4 @@
-"""The vehicles that are measured, pure: those that the settings name, else all that say they are online."""
+"""The vehicles that are measured, pure: those that the settings name, else all that are online."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_VEHICLES = 10_000
 
 
 class Vehicles:
-    """One measurement for each vehicle; what a vehicle says of itself is kept for when it appears."""
+    """One measurement for each vehicle; a vehicle's info is kept until it appears."""
 
     def __init__(self, settings: TopsideSettings, *, resolution_ns: int) -> None:
         self._settings = settings
@@ -28,7 +28,7 @@ class Vehicles:
             self._add(vehicle)
 
     def __getitem__(self, vehicle: str) -> Measurement:
-        """The measurement of one that is measured."""
+        """The measurement of a vehicle that is measured."""
         return self._measurements[vehicle]
 
     def __iter__(self) -> Iterator[Measurement]:
@@ -44,18 +44,18 @@ class Vehicles:
         return self._measurements.get(vehicle or "")
 
     def online(self, vehicle: str) -> Measurement | None:
-        """The measurement of a vehicle that says it is online, from now on if it is wanted."""
+        """The measurement of a vehicle that is online, begun now if it is wanted."""
         known = self._measurements.get(vehicle)
         full = len(self._measurements) >= _MOST_VEHICLES
         return known if known or self._settings.vehicle or full else self._add(vehicle)
 
     def forget(self, vehicle: str) -> None:
-        """Measure `vehicle` no more, until it says again that it is online."""
+        """Measure `vehicle` no more, until it is online again."""
         self._measurements.pop(vehicle, None)
         self._infos.pop(vehicle, None)
 
     def informed(self, vehicle: str, info: Info) -> None:
-        """Take in what a vehicle says of itself."""
+        """Take in a vehicle's info."""
         if vehicle in self._measurements:
             self._measurements[vehicle].informed(info)
         if len(self._infos) < _MOST_VEHICLES:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Literal
 
-from schemas.exchange import HTTP_METHOD
+from schemas.exchange import HTTP
 from topside_agent.estimator import Cause
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _measured(row: Row, by_instant: Mapping[int, Exchange]) -> Kind:
 
 
 def _over_http(row: Row, by_instant: Mapping[int, Exchange]) -> bool:
-    return by_instant[row.topside_unix_ns].method == HTTP_METHOD
+    return by_instant[row.topside_unix_ns].method == HTTP.name
 
 
 def _without_raw(row: Row, by_instant: Mapping[int, Exchange]) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas.exchange import HTTP_METHOD
+from schemas.exchange import HTTP
 from tidesync.sessions.report.layout import VERMILION, Json, axis, layout
 from tidesync.sessions.report.series import (
     Curve,
@@ -99,7 +99,7 @@ def _drift(
     raw = [row.offset_ns - _difference_ns(by_instant[row.topside_unix_ns]) for row in rows]
     # Relative to the first: RAW clocks may be decades apart, which leaves a float no room for nanoseconds.
     relative = np.array([each - raw[0] for each in raw], dtype=np.float64)
-    known = [part for part in parts if by_instant[rows[part.start].topside_unix_ns].method != HTTP_METHOD]
+    known = [part for part in parts if by_instant[rows[part.start].topside_unix_ns].method != HTTP.name]
     slopes = [slopes_ppm(at_ns[part], relative[part]) for part in known]
     return joined([slope for slope in slopes if slope.at_ns.size])
 

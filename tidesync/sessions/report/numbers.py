@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas.exchange import HTTP_METHOD
+from schemas.exchange import HTTP
 from tidesync.sessions.report.coverage import max_error_ns
 from tidesync.sessions.report.units import count, error, milliseconds, signed, span
 
@@ -44,7 +44,7 @@ def numbers(
 
 
 def _exchanges(track: Track, exchanges: Sequence[Exchange], events: Sequence[EventLine]) -> Numbers:
-    over_http = sum(exchange.method == HTTP_METHOD for exchange in exchanges)
+    over_http = sum(exchange.method == HTTP.name for exchange in exchanges)
     http = f", {over_http:,} of them over HTTP" if over_http else ""
     lost = sum(event.to_seq - event.from_seq + 1 for event in events if event.kind == "gap")
     return [

@@ -1,0 +1,112 @@
+"""When a vehicle's next ping is due and when results may go out, pure; times are topside's RAW, in ns."""
+
+from __future__ import annotations
+
+import zlib
+
+_TRAINS: tuple[tuple[int, int], ...] = ((3, 500_000_000), (2, 1_000_000_000))
+"""Pings in a train, and how far apart (ns) trains may be for it.
+
+The pings of a train see one state of the network: three at a time where that still leaves two trains a
+second, two where it leaves one.
+"""
+
+GATE_NS = 5_000_000
+"""How long a result waits for an exchange to end, and how long a ping counts as under way."""
+FEW = 8
+GATHER_NS = 50_000_000
+"""How long results of more than `FEW` vehicles are gathered first: one write for many costs little more."""
+
+
+class PingSchedule:
+    """Due times of one vehicle's pings: at once in a burst, else steadily, spread over the second.
+
+    Steady pings are due on a grid whose phase comes from the vehicle's name, so that a fleet's pings are
+    spread over the interval and two topsides measure a vehicle at the same rate without meeting each time.
+    They go in trains, each ping as soon as the one before is answered: the first wakes broker and vehicle,
+    the others find them awake (measured in `docs/stamps.md`).
+    """
+
+    def __init__(self, name: str, *, interval_ns: int, burst: int, burst_interval_ns: int) -> None:
+        self._train = next((count for count, apart_ns in _TRAINS if count * interval_ns <= apart_ns), 1)
+        self._interval_ns = self._train * interval_ns
+        self._phase_ns = zlib.crc32(name.encode()) % self._interval_ns
+        self._burst = burst
+        self._burst_interval_ns = min(burst_interval_ns, interval_ns)
+        self._left = 0
+        self._sent_of_train = 0
+        self.due_ns = 0
+
+    def start_burst(self, now_raw_ns: int) -> None:
+        """Measure at once, several times."""
+        self._left = self._burst
+        self.due_ns = now_raw_ns
+
+    def sent(self, now_raw_ns: int) -> None:
+        """Set the next due time after a ping at `now_raw_ns`."""
+        in_burst = self._left > 0
+        self._left = max(0, self._left - 1)
+        self._sent_of_train = 0 if in_burst else self._sent_of_train + 1
+        if self._left:
+            self.due_ns = now_raw_ns + self._burst_interval_ns
+        elif 0 < self._sent_of_train < self._train:
+            self.due_ns = now_raw_ns
+        else:
+            self._sent_of_train = 0
+            self.due_ns = self._next_on_grid(now_raw_ns)
+
+    def _next_on_grid(self, now_raw_ns: int) -> int:
+        intervals = (now_raw_ns - self._phase_ns) // self._interval_ns + 1
+        return intervals * self._interval_ns + self._phase_ns
+
+
+class PublishGate:
+    """Holds results back while a ping is under way, so that the broker's next work is its pong.
+
+    A result waits `GATE_NS` at the most. Times never decrease.
+    """
+
+    def __init__(self) -> None:
+        self._sent_ns: dict[str, int] = {}  # both in the order of their times
+        self._waiting_from_ns: dict[str, int] = {}
+
+    def sent(self, vehicle: str, now_ns: int) -> None:
+        """Note a ping to `vehicle`."""
+        self._sent_ns.pop(vehicle, None)
+        self._sent_ns[vehicle] = now_ns
+
+    def settled(self, vehicle: str) -> None:
+        """Note that no ping to `vehicle` is under way."""
+        self._sent_ns.pop(vehicle, None)
+
+    def forget(self, vehicle: str) -> None:
+        """Drop what is known of `vehicle`."""
+        self._sent_ns.pop(vehicle, None)
+        self._waiting_from_ns.pop(vehicle, None)
+
+    def wait(self, vehicle: str, now_ns: int, gather_ns: int = 0) -> None:
+        """Have `released` return `vehicle` once its result may go out, in `gather_ns` at the earliest."""
+        self._waiting_from_ns.setdefault(vehicle, now_ns + gather_ns)
+
+    @property
+    def due_ns(self) -> int | None:
+        """When `released` has something to return at the latest; None while no result waits."""
+        for from_ns in self._waiting_from_ns.values():
+            return from_ns + GATE_NS if self._sent_ns else from_ns
+        return None
+
+    def released(self, now_ns: int) -> list[str]:
+        """The vehicles whose results may go out now, all that wait together; each is returned once."""
+        if not self._waiting_from_ns:
+            return []
+        while self._sent_ns:
+            vehicle, sent_ns = next(iter(self._sent_ns.items()))
+            if now_ns - sent_ns < GATE_NS:
+                break
+            del self._sent_ns[vehicle]
+        due_ns = self.due_ns
+        if due_ns is None or due_ns > now_ns:
+            return []
+        free = list(self._waiting_from_ns)
+        self._waiting_from_ns.clear()
+        return free

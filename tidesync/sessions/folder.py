@@ -8,11 +8,11 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from schemas.events import EventLine
 from schemas.metadata import FILE_NAME
 from tidesync.sessions import document, files
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
-from tidesync.sessions.events import EventLine, decode_line
-from tidesync.sessions.journal import Journal, Stream, read_journal
+from tidesync.sessions.journal import Journal, Stream, decode_event, read_journal
 from topside_agent.estimator import EstimatorSettings, Row, Track, smooth
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class SessionFolder:
     def read_events(self) -> list[EventLine]:
         """The events recorded; other tools' lines are left out."""
         lines = (files.read(self.events_path) or b"").split(b"\n")
-        return [event for line in lines if line.strip() and (event := decode_line(line))]
+        return [event for line in lines if line.strip() and (event := decode_event(line))]
 
     def read_metadata(self) -> document.Document | None:
         """The consumer's document; NotMetadataError where it is none."""

@@ -1,11 +1,14 @@
-"""Lines of `exchanges.jsonl`, pure: what a whole line is, and the exchanges of each stream in their order."""
+"""Lines of `exchanges.jsonl` and `events.jsonl`, pure: decoded, each stream's exchanges in their order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from schemas.base import InvalidMessageError, Message
+from schemas.events import LINE, EventLine
 from schemas.exchange import Exchange
 from topside_agent.estimator.order import in_order
 
@@ -74,3 +77,16 @@ def is_exchange(line: bytes) -> bool:
     except InvalidMessageError:
         return False
     return True
+
+
+def decode_event(line: bytes) -> EventLine | None:
+    """The event in a line, or None where it is none of ours: other tools may append theirs."""
+    try:
+        return LINE.validate_json(line)
+    except ValidationError:
+        return None
+
+
+def is_event(line: bytes) -> bool:
+    """Whether a line is a whole event, so that at most its newline is missing."""
+    return decode_event(line) is not None

@@ -13,8 +13,8 @@ from broker.agent import MqttAgent
 from runtime.counting_server import CountingServer
 from runtime.loop import Loop
 from tidesync.dashboard.app import make_app
-from tidesync.dashboard.cockpit import LOOK_S
-from tidesync.dashboard.errors import AddressUnusableError, TokenNeededError
+from tidesync.dashboard.cockpit import POLL_S
+from tidesync.dashboard.settings import AddressUnusableError
 from tidesync.dashboard.subscriber import Subscriber
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-SHORTEST_TOKEN = 16
 _JOIN_S = 0.6
 
 
@@ -35,7 +34,7 @@ class DashboardAgent(MqttAgent):
     """Serves the page and the interface for programs until it is stopped; ends when its web server does."""
 
     def __init__(self, settings: DashboardSettings, clock: Clock, routers: Sequence[APIRouter] = ()) -> None:
-        token = _token(settings)
+        token = settings.usable_token()
         self.subscriber = Subscriber(settings, clock)
         self._connection = self.subscriber.connection
         self._settings = settings
@@ -90,7 +89,7 @@ class DashboardAgent(MqttAgent):
         """Disconnect, have Cockpit told so, let the pages go and end."""
         self._connection.stop()
         if self._app.state.served.sockets:
-            self._ended.wait(2 * LOOK_S)
+            self._ended.wait(2 * POLL_S)
         self._server.should_exit = True
         self._server.force_exit = True  # pages hold their streams open for ever
         if self._thread.is_alive():
@@ -109,21 +108,6 @@ class DashboardAgent(MqttAgent):
         finally:
             self._listener.close()
             self._ended.set()
-
-
-def _token(settings: DashboardSettings) -> str | None:
-    """The token to ask for; TokenNeededError when the dashboard would be open to others without one."""
-    try:
-        token = settings.token_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TokenNeededError(f"token_file {settings.token_file}: {error}") from error
-    if token is None and not settings.loopback:
-        raise TokenNeededError(
-            f"on {settings.host!r} others can reach the dashboard: give it a --token-file or TIDESYNC_TOKEN"
-        )
-    if token is not None and len(token) < SHORTEST_TOKEN:
-        raise TokenNeededError(f"the token has {len(token)} characters; at least {SHORTEST_TOKEN} are needed")
-    return token
 
 
 def _listen(host: str, port: int) -> socket.socket:

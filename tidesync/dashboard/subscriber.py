@@ -1,4 +1,4 @@
-"""The dashboard's one connection: what it hears goes to the fleet, what it is asked goes out."""
+"""The dashboard's one connection: letters go to the fleet's model, commands go out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from runtime.metrics import counts_of
 from schemas import topics
 from schemas.messages import BurstCommand, SessionState
 from schemas.topics import InvalidTopicError
-from tidesync.dashboard.fleet import Fleet
 from tidesync.dashboard.views import BrokerView
+from tidesync.fleet.model import KINDS, Fleet
 from tidesync.sessions.client import SessionRequest, new_request_id
 
 if TYPE_CHECKING:
@@ -28,24 +28,18 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_HEARD = (
-    topics.STATUS,
-    topics.INFO,
-    topics.EVENT,
-    topics.OFFSET,
-    topics.TOPSIDE_STATUS,
-    topics.SESSION_STATE,
-)
+MOST_NAMES = 300
+"""Each vehicle has a history of 130 KB."""
 _TICK_S = 0.2
 Answer = Future[SessionState]
 
 
 class Subscriber:
-    """Hears everything; other threads look at `fleet` while they hold `lock`."""
+    """Subscribes to everything; other threads read `fleet` while they hold `lock`."""
 
     def __init__(self, settings: DashboardSettings, clock: Clock) -> None:
         self.lock = threading.Lock()
-        self.fleet = Fleet(settings.fresh_s)
+        self.fleet = Fleet(settings.fresh_s, most=MOST_NAMES, histories=True)
         self._root = settings.topic_root
         self._clock = clock
         self._inbox = Inbox(settings.topic_root)
@@ -80,7 +74,7 @@ class Subscriber:
         )
 
     def ask(self, session: str, asked: StartCommand | StopCommand) -> Answer:
-        """Tell the recorders; the answer comes when one answers. Cancel it to give up."""
+        """Send a command to the recorders; the future is done when one answers. Cancel it to give up."""
         answer: Answer = Future()
         request = SessionRequest(self._root, session, asked)
         self.connection.post(lambda: self._begin(answer, request))
@@ -97,13 +91,15 @@ class Subscriber:
     # Owner of the connection: called in the network thread
 
     def connected(self) -> None:
-        """Listen, and ask anew what is still open."""
-        self.connection.subscribe([(topics.subscription(self._root, kind), 1) for kind in _HEARD])
+        """Subscribe, and repeat the requests that are still open."""
+        self.connection.subscribe(
+            [(topics.subscription(self._root, kind), 1) for kind in (*KINDS, topics.EVENT)]
+        )
         for request in self._requests.values():
             request.repeat_now()
 
     def disconnected(self, reason: str) -> None:
-        """The page says so; the connection comes back by itself."""
+        """The page shows it; the connection reconnects."""
         _log.warning("lost the broker (%s)", reason)
 
     def received(self, message: Incoming) -> None:
@@ -118,12 +114,12 @@ class Subscriber:
         if isinstance(letter.body, SessionState):
             self._answered(letter.body)
         with self.lock:
-            taken = self.fleet.hear(letter)
-        if not taken:
+            taken = self.fleet.take(letter)
+        if taken == "mismatched":
             self._inbox.drop("name", "its names are not the topic's", message)
 
     def tick(self, now: Reading) -> float:
-        """Say what is due; drop what nobody waits for."""
+        """Publish what is due; drop requests whose client has gone."""
         for answer in [answer for answer in self._requests if answer.done()]:
             del self._requests[answer]
         if self.up:
@@ -142,7 +138,7 @@ class Subscriber:
     def _answered(self, state: SessionState) -> None:
         for answer, request in self._requests.items():
             if request.heard(state):
-                with suppress(InvalidStateError):  # whoever asked has given up meanwhile
+                with suppress(InvalidStateError):  # the client has given up meanwhile
                     answer.set_result(state)
 
     def _cleared(self, topic: str) -> None:

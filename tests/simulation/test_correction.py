@@ -1,4 +1,4 @@
-"""A session's rows corrected by the whole command, against the simulated instants at which they were taken."""
+"""A session's rows corrected by the whole command, compared with the simulated instants of the rows."""
 
 import csv
 from datetime import datetime

@@ -153,7 +153,7 @@ def test_what_another_program_overwrote_is_written_again():
     assert block_of(healed)["session"] == "2026-05-01T12-00-00Z"
 
 
-def test_a_measurement_whoever_made_it_is_not_replaced_by_none():
+def test_a_measurement_whoever_made_it_is_not_replaced_by_null():
     theirs = {"method": "ntp_handshake_v1", "offsetMs": -151, "uncertaintyMs": 4, "error": None}
     document = merge({"timeSync": {"inWater": theirs}}, update(sensor_entry(nothing("timeout"))), NOW)
     assert document["timeSync"]["inWater"] == theirs

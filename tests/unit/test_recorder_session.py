@@ -222,7 +222,7 @@ def test_a_start_of_what_is_recorded_otherwise_is_refused(change):
         recording().check_same(asked.model_copy(update=change))
 
 
-def test_an_invalid_command_is_answered_if_it_says_whom_to_answer():
+def test_an_invalid_command_is_answered_if_it_has_a_request_id():
     payload = b'{"request_id": "r7", "action": "start", "mission": "../x"}'
     refused = command_rules.refusal_of_payload(payload, "s1", "why")
     assert (refused.state, refused.request_id, refused.error) == ("refused", "r7", "why")

@@ -100,7 +100,7 @@ def _vehicle(families: Families, session: SessionCounts, counts: VehicleCounts) 
         )
         families.gauge(
             "tidesync_recorder_lag_seconds",
-            "How far the newest recorded exchange lies back, by the recorder's wall clock.",
+            "Age of the newest recorded exchange, by the recorder's wall clock.",
             counts.lag_s,
             **labels,
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from schemas.events import EventLine, Gap, Identity, identity
 from schemas.instants import utc_from_ns
 from schemas.messages import SessionState
-from tidesync.sessions.events import EventLine, Gap, Identity, identity
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
 from tidesync.sessions.recorder.missing import RecordedExchanges, SequenceWatch
 from tidesync.sessions.recorder.vehicle_log import VehicleLog

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from schemas.events import EventLine
 from schemas.instants import utc_from_ns
 from tidesync.sessions import files
 from tidesync.sessions.document import Document, NotMetadataError, block_of, parse, render
-from tidesync.sessions.events import EventLine, is_event
 from tidesync.sessions.folder import SessionFolder
-from tidesync.sessions.journal import Journal, is_exchange, lines_of
+from tidesync.sessions.journal import Journal, is_event, is_exchange, lines_of
 from tidesync.sessions.recorder.metadata import merge
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class SessionStore:
             sentence = f"cannot write {error.filename or self.folder.path}: {error.strerror}"
             self.problem = self.problem or sentence
             if self._logged is None:
-                _log.warning("%s; recording goes on in memory", sentence)
+                _log.warning("%s; exchanges are held in memory", sentence)
             self._logged = self._logged or sentence
 
 

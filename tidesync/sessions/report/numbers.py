@@ -14,8 +14,8 @@ from tidesync.sessions.report.units import count, duration, error, milliseconds,
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from schemas.events import EventLine
     from schemas.exchange import Exchange
-    from tidesync.sessions.events import EventLine
     from tidesync.sessions.report.coverage import Interval
     from topside_agent.estimator import Row, Track
 

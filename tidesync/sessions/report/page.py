@@ -20,7 +20,7 @@ from tidesync.sessions.report.verdict import NOTHING, outside, verdict
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
-    from tidesync.sessions.events import EventLine
+    from schemas.events import EventLine
     from tidesync.sessions.folder import Measured
     from tidesync.sessions.report.numbers import Numbers
     from tidesync.sessions.report.session import RecordedSession

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tidesync.sessions.events import EventLine
+    from schemas.events import EventLine
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from tidesync.sessions import document, files
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
 from tidesync.sessions.journal import Journal, Stream, decode_event, read_journal
 from topside_agent.estimator import EstimatorSettings, Row, Track, smooth
+from topside_agent.estimator.order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +41,8 @@ class Measured:
     vehicle: str
     topside: str
     exchanges: Sequence[Exchange]
-    """In the order in which topside finished them."""
+    """In the order in which topside finished them: by `seq` within the life of one topside process, whatever
+    its wall clock was set to and however late a line was written."""
     track: Track
 
     def topside_raw_ns(self) -> dict[int, int]:
@@ -135,7 +137,7 @@ class SessionFolder:
 def measure(journal: Journal, settings: EstimatorSettings = EstimatorSettings()) -> dict[Stream, Measured]:  # noqa: B008
     """Smooth every stream of a journal, by the streams' names."""
     return {
-        stream: Measured(*stream, exchanges, smooth(exchanges, settings))
+        stream: Measured(*stream, in_order(exchanges), smooth(exchanges, settings))
         for stream, exchanges in journal.by_stream().items()
     }
 

@@ -137,9 +137,9 @@ def test_a_pong_has_room_for_the_stamp_at_the_write():
     bench.hear("ping/alpha", ping(3))
     (answer,) = [message for message in bench.connection.published if "/pong/" in message.topic]
     pong = Pong.decode(answer.payload)
-    assert answer.late is not None
-    assert int(answer.payload[answer.late.position :][:19]) == pong.transmit_ns
-    assert answer.late.plus_ns == pong.realtime_minus_raw_ns
+    assert answer.one_step is not None
+    assert int(answer.payload[answer.one_step.position :][:19]) == pong.transmit_ns
+    assert answer.one_step.plus_ns == pong.realtime_minus_raw_ns
     assert pong.transmit_stamp == "write"
 
 

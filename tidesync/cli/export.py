@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from runtime.files import replacing
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.correction.output import replacing
 from tidesync.sessions.errors import SessionError
 from tidesync.sessions.export.binary import write_mcap, write_parquet
 from tidesync.sessions.export.text import write_csv, write_xdf_offsets

@@ -36,9 +36,13 @@ def test_a_stream_replaces_the_file_and_keeps_its_mode(path):
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_an_exception_in_the_block_leaves_the_old_file(path, error):
-    with pytest.raises(error), replacing(path) as stream:
-        stream.write(b"half")
-        raise error
+    def write_half():
+        with replacing(path) as stream:
+            stream.write(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert (path.read_bytes(), names(path.parent)) == (b"old", ["table.csv"])
 
 

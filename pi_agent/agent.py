@@ -21,6 +21,8 @@ from schemas import topics
 from schemas.messages import Info, Ping
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from broker.connection import Incoming
     from broker.errors import BrokerError
     from pi_agent.presence import Announcement
@@ -42,9 +44,19 @@ _ONLINE_WAIT_S = 1.0
 
 
 class PiAgent:
-    """Runs in the connection's network thread; HTTP and the clock's watch have threads of their own."""
+    """Runs in the connection's network thread; HTTP and the clock's watch have threads of their own.
 
-    def __init__(self, settings: PiSettings, clock: Clock) -> None:
+    `connect` and `watch` make the connection and the clock's watch; a simulation brings its own.
+    """
+
+    def __init__(
+        self,
+        settings: PiSettings,
+        clock: Clock,
+        *,
+        connect: Callable[..., Connection] = Connection,
+        watch: Callable[[Clock, Callable[[ClockChange], None]], ClockWatcher] | None = None,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._real = isinstance(clock, SystemClock)
@@ -70,8 +82,9 @@ class PiAgent:
         self._receive_stamp: StampKind = "user"
         self._http: HttpThread | None = None
         self._http_port: int | None = None
-        self._watcher = (watch_machine if self._real else ClockWatcher)(clock, self._clock_changed)
-        self._connection = Connection(
+        watch = watch or (watch_machine if self._real else ClockWatcher)
+        self.watcher = watch(clock, self._clock_changed)
+        self._connection = connect(
             settings, self, clock, name=f"tidesync-pi-{settings.vehicle}", will=self._outbox.status("offline")
         )
 
@@ -86,7 +99,7 @@ class PiAgent:
     def loops(self) -> tuple[Loop, ...]:
         """What must come round for it to be alive."""
         http = self._http.loops if self._http else ()
-        return (self._connection.loop, self._watcher.loop, *http)
+        return (self._connection.loop, self.watcher.loop, *http)
 
     @property
     def standing(self) -> str:
@@ -106,7 +119,7 @@ class PiAgent:
                 failed=lambda: self._connection.post(self._http_failed),
             )
         self._connection.start()
-        self._watcher.start()
+        self.watcher.start()
         if self._http is not None:
             self._http.start()
 
@@ -115,7 +128,7 @@ class PiAgent:
         if self._http is not None:
             self._http.request_stop()
         self._connection.stop(farewell=[self._outbox.status("offline")])
-        self._watcher.stop()
+        self.watcher.stop()
         if self._http is not None:
             self._http.join()
 

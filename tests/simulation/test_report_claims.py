@@ -6,12 +6,11 @@ import pytest
 from bench.estimators.traces import make_trace
 from runtime.clock import Step
 from tests.effort import tries
-from tests.simulation.test_fallback import MS, sail
+from tests.simulation.test_fallback import MS, S, harbour
 from tidesync.sessions.report.coverage import coverage
 from tidesync.sessions.report.verdict import verdict
 from topside_agent.estimator import EstimatorSettings, smooth
 
-S = 1_000_000_000
 FAMILIES = (
     "clean",
     "lognormal",
@@ -46,8 +45,8 @@ def broken_promises(truth_at, exchanges):
             continue
         instants = np.linspace(stretch.from_ns, stretch.to_ns, 2000).astype(np.int64)
         instants = np.clip(instants, stretch.from_ns, stretch.to_ns)
-        told = np.interp(instants - at_ns[0], at_ns - at_ns[0], offset_ns)
-        off = np.abs(told - (truth_at(instants) - first_ns))
+        claimed = np.interp(instants - at_ns[0], at_ns - at_ns[0], offset_ns)
+        off = np.abs(claimed - (truth_at(instants) - first_ns))
         found += [
             (stretch.kind, (at - at_ns[0]) / S, error)
             for at, error in zip(instants.tolist(), off.tolist(), strict=True)
@@ -80,14 +79,14 @@ def test_what_is_promised_for_a_gap_of_five_minutes_holds(family):
 @pytest.mark.parametrize("step_ns", [0, 2 * MS, -5 * MS, 50 * MS])
 @pytest.mark.parametrize("seed", range(tries(5)))
 def test_what_is_promised_while_there_was_http_alone_holds_across_a_step_that_nobody_saw(step_ns, seed):
-    sea = sail(seed, simulated={"steps": (Step(40.5, step_ns),)})
-    sea.run(80)
+    simulation = harbour(seed, simulated={"steps": (Step(40.5, step_ns),)})
+    simulation.run(80)
 
     def truth_at(instants):
-        raw_ns = (instants - sea.clock.difference_ns).tolist()
-        return np.array([round(sea._true_ms(each) * MS) for each in raw_ns])
+        raw_ns = (instants - simulation.clock.difference_ns).tolist()
+        return np.array([round(simulation.true_ms(each) * MS) for each in raw_ns])
 
-    assert broken_promises(truth_at, sea.exchanges()) == []
+    assert broken_promises(truth_at, simulation.exchanges()) == []
 
 
 def test_a_promise_that_is_too_narrow_would_be_seen(monkeypatch):

@@ -4,7 +4,7 @@
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 
-# ---- what is needed to build, and stays behind ----
+# ---- build stages, not part of any image ----
 
 FROM ${PYTHON_IMAGE} AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
@@ -23,7 +23,7 @@ COPY topside_agent topside_agent
 COPY tidesync tidesync
 RUN tools/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-# The base's pip fills an environment that has none itself. Dependencies first: they change seldom.
+# The base's pip installs into an environment without pip. Dependencies first: they change rarely.
 FROM builder AS empty
 RUN python -m venv --without-pip /opt/tidesync
 ENV INSTALL="python -m pip --python /opt/tidesync/bin/python install --quiet"
@@ -49,9 +49,9 @@ RUN --mount=type=cache,target=/root/.cache/pip ${INSTALL} --require-hashes -r ac
 RUN --mount=from=wheel,source=/build/dist,target=dist ${INSTALL} --no-deps --no-index dist/*.whl
 
 
-# ---- what runs ----
+# ---- images ----
 
-# Root owns everything but /tmp, so that `--read-only --tmpfs /tmp` is all an agent asks for.
+# Root owns everything but /tmp, so that an agent needs only `--read-only --tmpfs /tmp`.
 FROM ${PYTHON_IMAGE} AS runtime
 RUN groupadd --gid 10001 tidesync \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin tidesync
@@ -59,7 +59,7 @@ ENV PATH=/opt/tidesync/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 10001:10001
 ENTRYPOINT ["tidesync"]
 
-# An agent touches this file while it is well, also while it waits for its broker; a wedged one lets it grow old.
+# A healthy agent touches this file, also while it waits for its broker; a stuck one does not.
 FROM runtime AS agent
 ENV TIDESYNC_HEARTBEAT_FILE=/tmp/heartbeat
 HEALTHCHECK --interval=15s --timeout=10s --start-period=30s --retries=2 \
@@ -86,7 +86,7 @@ COPY --from=install-dashboard /opt/tidesync /opt/tidesync
 EXPOSE 8780
 CMD ["dashboard"]
 
-# Keeps mosquitto's accounts; runs as the official image's mosquitto, whose files it writes.
+# Manages mosquitto's accounts; runs as the official image's user mosquitto, since it writes that user's files.
 FROM runtime AS accounts
 COPY --from=install-accounts /opt/tidesync /opt/tidesync
 USER root

@@ -40,11 +40,11 @@ schemas: .venv/.dev ## Write the published contract, from the code, into schemas
 bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (a quarter of an hour); into docs/lab/
 	$(BIN)/python -m bench.estimators --markdown docs/lab/bench-estimators.md --json bench/results/bench-estimators.json $(ARGS)
 
-bench-peers: .venv/.bench ## The whole measurement beside the real peers (half an hour; QUICK=1: 3 min); into docs/lab/
+bench-peers: .venv/.dev ## The whole measurement beside the real peers (half an hour; QUICK=1: 3 min); into docs/lab/
 	$(BIN)/python -m bench.peers $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-peers.md --json bench/results/bench-peers.json $(ARGS)
 
-bench-cost: .venv/.bench ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/lab/
+bench-cost: .venv/.dev ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/lab/
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-cost.md --json bench/results/bench-cost.json $(ARGS)
 
@@ -67,7 +67,7 @@ attacks: .venv/.dev ## Attack a broker in a container while vehicles are measure
 	ATTACKS_JSON=bench/results/attacks.json $(BIN)/python -m pytest -x tests/containers/test_attacks.py $(ARGS)
 	$(BIN)/python -m bench.attacks bench/results/attacks.json docs/security.md
 
-bench-dashboard: .venv/.bench ## The dashboard with 50 vehicles at 4 results a second (17 min; QUICK=1: 1 min); into docs/lab/
+bench-dashboard: .venv/.dev ## The dashboard with 50 vehicles at 4 results a second (17 min; QUICK=1: 1 min); into docs/lab/
 	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-dashboard.md --json bench/results/bench-dashboard.json $(ARGS)
 
@@ -84,9 +84,8 @@ lock: ## Pin the newest allowed dependencies (needs uv)
 	$(COMPILE) $(ARGS) --extra pi --extra topside --extra dashboard --extra broker \
 		pyproject.toml requirements/build.in -o requirements/run.lock
 	$(COMPILE) $(ARGS) -c requirements/run.lock \
-		--extra pi --extra topside --extra dashboard --extra export --extra broker --group dev \
+		--extra pi --extra topside --extra dashboard --extra export --extra broker --group dev --group bench \
 		pyproject.toml requirements/build.in -o requirements/dev.lock
-	$(COMPILE) $(ARGS) -c requirements/run.lock --group bench pyproject.toml -o requirements/bench.lock
 	$(MAKE) lock-images
 
 lock-images: ## Pin what each container image holds, as run.lock has it
@@ -102,7 +101,7 @@ clean: ## Remove what was built
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-# The stamps are newer than the lock and pyproject.toml when .venv holds what they ask for.
+# A stamp file that is newer than the lock and pyproject.toml: .venv is up to date.
 .venv/.run: requirements/run.lock pyproject.toml | .venv/bin/python
 	@echo "Setting up .venv (once) …"
 	@$(INSTALL) --require-hashes -r requirements/run.lock
@@ -113,16 +112,11 @@ clean: ## Remove what was built
 	@$(INSTALL) --require-hashes -r requirements/dev.lock
 	@touch $@
 
-.venv/.bench: requirements/bench.lock .venv/.run
-	@$(INSTALL) --require-hashes -r requirements/bench.lock
-	@touch $@
-
-# The official schema of AsyncAPI documents is to be had as a package of npm alone; without it one test is skipped.
+# The official schema of AsyncAPI documents exists as a package of npm only; without it one test is skipped.
 tests/node_modules/.made: tests/package.json tests/package-lock.json
 	@if command -v npm >/dev/null; then \
 		npm ci --prefix tests --ignore-scripts --no-audit --no-fund --silent && touch $@ \
 			|| echo "npm could not fetch AsyncAPI's schema: its test is skipped"; \
 	else echo "npm is not installed: the test of the AsyncAPI document is skipped"; fi
 
-# The tests of the live benchmarks run the real peers, briefly.
-test: .venv/.bench tests/node_modules/.made
+test: tests/node_modules/.made

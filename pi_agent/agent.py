@@ -6,6 +6,7 @@ import logging
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
+from broker.agent import MqttAgent
 from broker.connection import Connection, Outgoing
 from pi_agent.health import Health
 from pi_agent.http_thread import HttpThread, open_listener
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broker.connection import Incoming
-    from broker.errors import BrokerError
+    from broker.interface import Connect
     from pi_agent.presence import Announcement
     from pi_agent.settings import PiSettings
     from runtime.clock import Clock, Reading
@@ -43,7 +44,7 @@ _ONLINE_WAIT_S = 1.0
 """How long HTTP waits for MQTT to be up, so as not to slow it down."""
 
 
-class PiAgent:
+class PiAgent(MqttAgent):
     """Runs in the connection's network thread; HTTP and the clock's watch have threads of their own.
 
     `connect` and `watch` make the connection and the clock's watch; a simulation brings its own.
@@ -54,7 +55,7 @@ class PiAgent:
         settings: PiSettings,
         clock: Clock,
         *,
-        connect: Callable[..., Connection] = Connection,
+        connect: Connect = Connection,
         watch: Callable[[Clock, Callable[[ClockChange], None]], ClockWatcher] | None = None,
     ) -> None:
         self._settings = settings
@@ -91,20 +92,10 @@ class PiAgent:
     # Service: the main thread
 
     @property
-    def failure(self) -> BrokerError | None:
-        """Why it ended by itself, once it has."""
-        return self._connection.failure
-
-    @property
     def loops(self) -> tuple[Loop, ...]:
-        """What must come round for it to be alive."""
+        """The loops that the watchdog watches."""
         http = self._http.loops if self._http else ()
-        return (self._connection.loop, self.watcher.loop, *http)
-
-    @property
-    def standing(self) -> str:
-        """How it stands with the broker, in words."""
-        return self._connection.standing
+        return (*super().loops, self.watcher.loop, *http)
 
     def start(self) -> None:
         """Take the HTTP port (HttpUnavailableError when it cannot be had), then begin; returns at once."""
@@ -131,10 +122,6 @@ class PiAgent:
         self.watcher.stop()
         if self._http is not None:
             self._http.join()
-
-    def wait_until_finished(self, timeout_s: float | None) -> bool:
-        """Whether it has ended by itself within `timeout_s`."""
-        return self._connection.wait_until_finished(timeout_s)
 
     # HealthSource: the HTTP thread
 

@@ -1,7 +1,7 @@
 """`python -m bench.correction [MB …]`: peak memory and time of `tidesync correct`, one process per size.
 
 The session is a simulated hour at 4 exchanges a second with a step of −3 s in its middle, so that each table
-is read twice. Sizes are those of the input in MB; the peak is the process's own (ru_maxrss), track included.
+is read twice. Sizes are those of the input in MB; the peak is the process's (ru_maxrss), track included.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m bench.soak_recorder`: prints every figure; exit code 1 when one is not as it must be."""
+"""`python -m bench.soak_recorder`: prints every figure; exit code 1 when one is not as required."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.soak_recorder.plan import Plan
 from bench.soak_recorder.run import Soak
+from bench.soak_recorder.setup import Plan
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
         print(f"{name:32} {value:12g}")
     for failure in verdict.failures:
         print(f"FAILED {failure}")
-    print("failed" if verdict.failures else "all is there")
+    print("failed" if verdict.failures else "complete")
     return 1 if verdict.failures else 0
 
 

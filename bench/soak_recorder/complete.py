@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.soak_recorder.recorder import MISSION, SENSORS, SESSION
+from bench.soak_recorder.processes import MISSION, SENSORS, SESSION
 from schemas.base import InvalidMessageError
 from schemas.metadata import BLOCK_KEY, FILE_NAME, SensorTimeSync, SessionBlock
 
@@ -52,7 +52,7 @@ def make_theirs(folder: Path) -> None:
 
 @dataclass
 class MetadataWatch:
-    """Reads the file again and again; `faults` says what was not complete."""
+    """Reads the file again and again; `faults` names what was not complete."""
 
     folder: Path
     reads: int = 0
@@ -85,7 +85,7 @@ class MetadataWatch:
         return self.folder / f".{FILE_NAME}.new"
 
     def look(self) -> None:
-        """Judge the file as it is now, if it has changed."""
+        """Check the file as it is now, if it has changed."""
         self.reads += 1
         content = (self.folder / FILE_NAME).read_bytes()
         if content == self._last:
@@ -129,7 +129,7 @@ def _shape_fault(document: dict[str, Any]) -> str | None:
     if missing:
         return f"without {', '.join(missing)}"
     if json.dumps({key: document.get(key) for key in THEIRS}) != json.dumps(THEIRS):
-        return "the consumer's keys are changed"
+        return "keys of the consumer were changed"
     for sensor in SENSORS:
         entry = document["timeSync"][sensor]
         SensorTimeSync.decode(json.dumps(entry))

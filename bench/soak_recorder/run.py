@@ -7,11 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 from bench.soak_recorder.complete import MetadataWatch, make_theirs
-from bench.soak_recorder.mosquitto import Mosquitto
-from bench.soak_recorder.plan import AGAIN_AT, BROKER_AT, REBOOT_AT, Plan
-from bench.soak_recorder.recorder import RecorderProcess
-from bench.soak_recorder.setup import Simulation
-from bench.soak_recorder.verdict import Verdict, check_exchanges, judge_events, judge_metadata
+from bench.soak_recorder.processes import Mosquitto, RecorderProcess
+from bench.soak_recorder.setup import AGAIN_AT, BROKER_AT, REBOOT_AT, Plan, Simulation
+from bench.soak_recorder.verdict import Verdict, check_events, check_exchanges, check_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +27,7 @@ class Soak:
         self._plan = plan
         self._say = say
         self._mosquitto = Mosquitto(folder)
-        self._sea = Simulation(self._mosquitto.url, plan)
+        self._simulation = Simulation(self._mosquitto.url, plan)
         self._recorder = RecorderProcess(self._mosquitto.url, folder, plan)
         self._watch = MetadataWatch(self._recorder.folder)
 
@@ -41,14 +39,14 @@ class Soak:
             stack.callback(self._recorder.stop)
             make_theirs(self._recorder.folder)
             self._recorder.start()
-            stack.callback(self._sea.stop)
-            self._sea.start()
+            stack.callback(self._simulation.stop)
+            self._simulation.start()
             self._recorder.wait_until_connected()
             window_ns = self._session()
-        return self._judge(window_ns)
+        return self._verdict(window_ns)
 
     def _session(self) -> tuple[int, int]:
-        self._sea.begin_clock_with_step()
+        self._simulation.begin_clock_with_step()
         state = self._recorder.begin_session()
         began_ns = time.time_ns()
         self._say(f"recording in {state['path']}")
@@ -62,8 +60,11 @@ class Soak:
         """Look at the metadata all the time; do what is planned when its moment has come."""
         seconds, begun = self._plan.seconds, time.monotonic()
         planned = [(moment, self._kill) for moment in self._plan.kill_moments_s()]
-        planned += [(REBOOT_AT * seconds, self._sea.reboot), (BROKER_AT * seconds, self._restart_broker)]
-        planned += [(again * seconds, self._sea.ask_again) for again in AGAIN_AT]
+        planned += [
+            (REBOOT_AT * seconds, self._simulation.reboot),
+            (BROKER_AT * seconds, self._restart_broker),
+        ]
+        planned += [(again * seconds, self._simulation.ask_again) for again in AGAIN_AT]
         planned += [(seconds, lambda: None)]
         for moment, work in sorted(planned, key=lambda each: each[0]):
             while (left := begun + moment - time.monotonic()) > 0:
@@ -93,12 +94,12 @@ class Soak:
         self._mosquitto.restart()
         self._recorder.start()
 
-    def _judge(self, window_ns: tuple[int, int]) -> Verdict:
+    def _verdict(self, window_ns: tuple[int, int]) -> Verdict:
         verdict = Verdict()
         verdict.note("seconds", self._plan.seconds)
         verdict.note("kills", self._recorder.kills, wanted=self._plan.kills + 1)  # and one with the broker
-        judge_metadata(verdict, self._watch)
-        check_exchanges(verdict, self._recorder.folder, self._sea, window_ns)
-        judge_events(verdict, self._recorder.folder)
+        check_metadata(verdict, self._watch)
+        check_exchanges(verdict, self._recorder.folder, self._simulation, window_ns)
+        check_events(verdict, self._recorder.folder)
         verdict.note("faults in the recorder's log", self._recorder.log.count("Traceback"), wanted=0)
         return verdict

@@ -1,11 +1,12 @@
-"""Two vehicles with known clocks, the topside that measures them, and a recorder of all it publishes."""
+"""What a soak does and when; vehicles with known clocks, their topside, and a subscriber to all exchanges."""
 
 from __future__ import annotations
 
+import random
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.soak_recorder.plan import STEP_AT, STEP_S, Plan
 from broker.connection import Connection, Incoming, Outgoing
 from broker.settings import ConnectionSettings
 from pi_agent.agent import PiAgent
@@ -27,8 +28,34 @@ VEHICLES = (STEPPED, REBOOTED)
 _FOREVER = 2**53
 _TOPSIDE = "topside"
 
+STEP_S = 3
+REBOOT_AT, STEP_AT, BROKER_AT = 0.4, 0.5, 0.6
+"""As parts of the session: rov2 reboots, rov1's clock is stepped, the broker and the recorder are killed."""
+AGAIN_AT = (0.3, 0.7, 0.95)
+"""Topside sends again all that it holds, as if another recorder had asked for it."""
 
-class Recorder:
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A session of `seconds`, in which the recorder is killed `kills` times."""
+
+    kills: int = 200
+    seconds: float = 600.0
+    seed: int = 1
+    rate: float = 10.0
+    """Exchanges a second with each vehicle."""
+    publish_s: float = 0.1
+    update_s: float = 0.1
+    """Between topside's batches, and between the recorder's writes: as often as may be, so that kills fall
+    into them."""
+
+    def kill_moments_s(self) -> list[float]:
+        """Uniform over the session: many fall into a start, some into the next write, some long after it."""
+        chance = random.Random(self.seed)
+        return sorted(chance.uniform(0.0, self.seconds) for _ in range(self.kills))
+
+
+class Subscriber:
     """Subscribes to every exchange; nobody kills it."""
 
     def __init__(self, url: str, clock: SystemClock) -> None:
@@ -59,7 +86,7 @@ class Simulation:
         self.clock = SystemClock()
         self.truth: dict[str, SimulatedClock] = {}
         """Every clock that a vehicle had, by boot id."""
-        self.recorder = Recorder(url, self.clock)
+        self.subscriber = Subscriber(url, self.clock)
         self._url = url
         measured = TopsideSettings(
             broker=url,
@@ -73,9 +100,9 @@ class Simulation:
         self._plan = plan
 
     def start(self) -> None:
-        self.recorder.connection.start()
+        self.subscriber.connection.start()
         self._topside.start()
-        if not self.recorder.connection.wait_until_up(10):
+        if not self.subscriber.connection.wait_until_up(10):
             raise TimeoutError("no connection to the broker")
         self._boot(REBOOTED, offset_ns=42 * S, drift_ppm=-35.0)
 
@@ -85,7 +112,7 @@ class Simulation:
         self._boot(STEPPED, offset_ns=-1_234_567_000, drift_ppm=18.0, steps=(step,))
 
     def reboot(self) -> None:
-        """As a Pi without a battery clock: another time, another boot id."""
+        """As a Pi without a battery clock: a different time, a different boot id."""
         self._vehicles[REBOOTED].stop()
         self._boot(REBOOTED, offset_ns=-900 * S, drift_ppm=21.0)
 
@@ -95,13 +122,13 @@ class Simulation:
         for vehicle in VEHICLES:
             command = ResendCommand(request_id=vehicle, vehicle=vehicle, from_seq=0, to_seq=_FOREVER)
             outgoing = Outgoing(topic, command.encode())
-            self.recorder.connection.post(partial(self.recorder.connection.publish, outgoing))
+            self.subscriber.connection.post(partial(self.subscriber.connection.publish, outgoing))
 
     def stop(self) -> None:
         for vehicle in self._vehicles.values():
             vehicle.stop()
         self._topside.stop()
-        self.recorder.connection.stop()
+        self.subscriber.connection.stop()
 
     def finished(self) -> Iterator[Exchange]:
         """Every exchange that topside has finished, from its own memory; to be called after `stop`."""

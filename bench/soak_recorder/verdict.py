@@ -50,14 +50,14 @@ def check_exchanges(
         seqs = sorted(exchange.seq for exchange in finished.values() if exchange.vehicle == vehicle)
         verdict.note(f"{vehicle} finished by topside", len(seqs), at_least=1)
         if seqs != list(range(len(seqs))):
-            verdict.failures.append(f"topside's memory of {vehicle} has holes of its own")
+            verdict.failures.append(f"topside's memory of {vehicle} has gaps of its own")
     verdict.note("finished within the session", _within(finished, window_ns), at_least=1)
-    verdict.note("heard within it", _within(simulation.recorder.heard, window_ns), at_least=1)
+    verdict.note("heard within it", _within(simulation.subscriber.heard, window_ns), at_least=1)
     verdict.note("lines in exchanges.jsonl", len(recorded), at_least=1)
     verdict.note("lines that are no exchange", journal.malformed, wanted=0)
     verdict.note("missing of those finished", _missing(finished, there, window_ns), wanted=0)
-    verdict.note("missing of those heard", _missing(simulation.recorder.heard, there, window_ns), wanted=0)
-    verdict.note("holes in what is recorded", _holes(recorded), wanted=0)
+    verdict.note("missing of those heard", _missing(simulation.subscriber.heard, there, window_ns), wanted=0)
+    verdict.note("skipped in what is recorded", _skipped(recorded), wanted=0)
     verdict.note("recorded twice", len(recorded) - len(there), wanted=0)
     verdict.note(
         "other than topside's own", sum(finished.get(key) != one for key, one in there.items()), wanted=0
@@ -67,7 +67,7 @@ def check_exchanges(
     )
 
 
-def judge_metadata(verdict: Verdict, watch: MetadataWatch) -> None:
+def check_metadata(verdict: Verdict, watch: MetadataWatch) -> None:
     """Every version that was seen, and the last."""
     verdict.note("metadata read", watch.reads, at_least=1)
     verdict.note("versions seen", watch.versions, at_least=1)
@@ -83,7 +83,7 @@ def judge_metadata(verdict: Verdict, watch: MetadataWatch) -> None:
         "rows of offsets.csv", count_lines(watch.folder / "time_sync" / "offsets.csv") - 1, at_least=1
     )
     if block["state"] != "stopped":
-        verdict.failures.append(f"the metadata says {block['state']}")
+        verdict.failures.append(f"the metadata's state is {block['state']}")
     left = [
         path.name for path in watch.folder.iterdir() if path.name.startswith((".sync", "sync_metadata.un"))
     ]
@@ -91,7 +91,7 @@ def judge_metadata(verdict: Verdict, watch: MetadataWatch) -> None:
         verdict.failures.append(f"left behind: {left}")
 
 
-def judge_events(verdict: Verdict, folder: Path) -> None:
+def check_events(verdict: Verdict, folder: Path) -> None:
     """One step, one reboot, and nothing given up as lost."""
     lines = (folder / "time_sync" / "events.jsonl").read_bytes().splitlines()
     kinds = Counter((event["kind"], event["vehicle"]) for event in map(json.loads, lines))
@@ -113,7 +113,7 @@ def _missing(
     return _within(lost, window_ns)
 
 
-def _holes(recorded: list[Exchange]) -> int:
+def _skipped(recorded: list[Exchange]) -> int:
     """Numbers skipped between the first and the last of each vehicle: topside counts without a break."""
     skipped = 0
     for vehicle in VEHICLES:

@@ -29,7 +29,7 @@ class FakeTopside:
         self.clock = SystemClock()
         self.finished = []
         self.commands = []
-        self.deaf = threading.Event()
+        self.muted = threading.Event()
         self._backlog = Backlog(1800 * S)
         self._due_ns = 0
         self.connection = Connection(
@@ -53,7 +53,7 @@ class FakeTopside:
                 self._send_batch(payload)
 
     def tick(self, now):
-        """Five exchanges and a result ten times a second; while deaf they are finished but not published."""
+        """Five exchanges and a result ten times a second; while muted they are finished but not published."""
         if now.raw_ns < self._due_ns:
             return (self._due_ns - now.raw_ns) / 1e9
         self._due_ns = now.raw_ns + S // 10
@@ -61,7 +61,7 @@ class FakeTopside:
             self._finish()
         if self.connection.up:
             for payload in self._backlog.take_batches():
-                if not self.deaf.is_set():
+                if not self.muted.is_set():
                     self._send_batch(payload)
         self._send(topics.OFFSET, self._result().encode(), vehicle=self.vehicle, topside="fake")
         return 0.1
@@ -179,7 +179,7 @@ class Place:
 
 
 class Operator:
-    """Publishes session commands as bytes, on any topic, and keeps every state that is said."""
+    """Publishes session commands as bytes, on any topic, and keeps every state that is published."""
 
     def __init__(self, url):
         self.states = []
@@ -226,7 +226,7 @@ def stop(place, *more):
 
 
 def assert_complete(place, topside):
-    """From the first that was recorded to the last, each that topside finished stands there once."""
+    """From the first that was recorded to the last, each that topside finished is recorded once."""
     recorded = place.recorded()
     keys = [(one.seq, one.origin_ns) for one in recorded]
     assert len(set(keys)) == len(keys)

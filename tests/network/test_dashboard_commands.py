@@ -14,8 +14,7 @@ from runtime.clock import SystemClock
 from tests.deadline import until
 from tidesync.dashboard import commands
 from tidesync.dashboard.agent import DashboardAgent
-from tidesync.dashboard.errors import AddressUnusableError
-from tidesync.dashboard.settings import DashboardSettings
+from tidesync.dashboard.settings import AddressUnusableError, DashboardSettings
 from tidesync.dashboard.stream import MOST_CLIENTS
 from tidesync.sessions.names import session_names_at
 

@@ -38,7 +38,7 @@ def test_a_session_from_start_to_stop(place, topside):
     until(lambda: not recording.exists(), 5, "the end of the recording noted")
 
 
-def test_a_recorder_killed_in_the_middle_goes_on_with_nothing_missing_and_nothing_twice(place, topside):
+def test_a_recorder_killed_in_the_middle_resumes_with_nothing_missing_and_nothing_twice(place, topside):
     place.record()
     assert start(place)[0] == 0
     for _ in range(3):
@@ -62,10 +62,10 @@ def test_what_was_lost_on_the_way_is_asked_for_and_sent_again(place, topside):
     place.record()
     assert start(place, "--sensor", "inWater=rov1")[0] == 0
     until(place.recorded, 10, "exchanges")
-    topside.deaf.set()
+    topside.muted.set()
     before = len(topside.finished)
     until(lambda: len(topside.finished) > before + 20, 10, "exchanges that nobody hears")
-    topside.deaf.clear()
+    topside.muted.clear()
     until(lambda: any(isinstance(command, ResendCommand) for command in topside.commands), 15, "a request")
     assert stop(place)[0] == 0
     assert_complete(place, topside)
@@ -133,7 +133,7 @@ def test_what_cannot_be_done_is_refused_with_a_reason(place, tmp_path):
     assert place.session("start", "--mission", "m", "--sensor", "inWater", *url)[0] == 2
 
 
-def test_nobody_who_records_is_said_in_one_line(mosquitto, tmp_path):
+def test_a_missing_recorder_is_reported_in_one_line(mosquitto, tmp_path):
     place = Place(mosquitto, tmp_path / "root")
     begin = ("start", "--mission", "m", "--timeout", "0.5", "--broker")
     code, _, err = place.session(*begin, mosquitto.url)

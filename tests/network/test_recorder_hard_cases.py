@@ -78,7 +78,7 @@ def read_only(disk):
     subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
 
 
-def test_a_consumer_that_rewrites_the_file_all_the_time_takes_nothing_of_ours(place, topside):
+def test_a_consumer_that_rewrites_the_file_all_the_time_overwrites_nothing_of_ours(place, topside):
     place.record("--update-s", "0.1")
     assert start(place, "--sensor", "inWater=rov1")[0] == 0
     consumer = Consumer(place.folder())
@@ -137,7 +137,7 @@ def test_two_recorders_with_roots_of_their_own_each_have_everything(place, topsi
 
 
 @pytest.mark.parametrize("trouble", [filled, read_only])
-def test_a_disk_that_takes_nothing_is_told_and_nothing_is_lost_once_it_does_again(
+def test_a_disk_that_takes_nothing_is_reported_and_nothing_is_lost_once_it_does_again(
     mosquitto, small_disk, topside, trouble
 ):
     sentence = "No space left on device" if trouble is filled else "Read-only file system"

@@ -1,4 +1,4 @@
-"""What a recorder says of its sessions: alarms, what is listed, and which orders it takes."""
+"""What a recorder publishes of its sessions: alarms, what is listed, and which commands it executes."""
 
 import threading
 import time
@@ -101,7 +101,9 @@ def test_a_command_is_repeated_until_a_recorder_that_is_just_starting_answers(pl
     assert isinstance(place.metadata()["timeSync"]["tidesync"], dict)
 
 
-def test_a_session_of_a_silent_vehicle_is_told_of_again_so_that_its_recorder_looks_alive(place, operator):
+def test_the_state_of_a_silent_vehicles_session_is_published_again_so_that_its_recorder_looks_alive(
+    place, operator
+):
     place.record("--update-s", "60")
     assert start(place, "--sensor", "inWater=rov1")[0] == 0
     until(lambda: len(operator.states) > 1, 15, "the state again")

@@ -74,7 +74,7 @@ def test_a_session_with_every_part_restarted_has_each_exchange_once_and_none_wro
     recorded = exchanges_in(tmp_path / stopped.path)
     identities = [(entry.topside, entry.seq, entry.origin_ns) for entry in recorded]
     assert len(set(identities)) == len(identities) == stopped.exchanges
-    # What was sent again stands where it arrived; but of neither run of topside is a number missing.
+    # What was sent again is written where it arrived; but of neither process of topside is a number missing.
     before = sorted(entry.seq for entry in recorded if entry.origin_ns < restarted_ns)
     after = sorted(entry.seq for entry in recorded if entry.origin_ns >= restarted_ns)
     assert before == list(range(before[0], before[0] + len(before)))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.soak_recorder.plan import Plan
 from bench.soak_recorder.run import Soak
+from bench.soak_recorder.setup import Plan
 from tests.network.brokers import MOSQUITTO
 
 

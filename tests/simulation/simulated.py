@@ -201,7 +201,7 @@ class Simulation:
         return [message.body for message in self._messages(topics.STATUS, None, vehicle)]
 
     def true_ms(self, at_raw_ns, vehicle="rov1", boot_id=None):
-        """The vehicle's offset at an instant of topside's RAW clock, by the clock of that boot, or of then."""
+        """The vehicle's offset at an instant of topside's RAW clock, by that boot's clock or the one then."""
         boots = [boot for boot in self.boots if boot.name == vehicle]
         if boot_id is None:
             boots = [boot for boot in boots if boot.booted_ns <= at_raw_ns] or boots[:1]

@@ -1,6 +1,6 @@
 """A simulated MQTT broker and the links to it: delay, loss, duplication, reordering, outages, a restart.
 
-QoS, retained messages, wills and subscriptions are as in MQTT 3.1.1, with clean sessions. A message of QoS 0
+QoS, retained messages, wills and subscriptions follow MQTT 3.1.1, with clean sessions. A message of QoS 0
 may be lost, doubled or overtaken; those of QoS 1 arrive in their order, perhaps late or twice, and those that
 were under way when a connection ended are sent again over the next one, as the client does.
 """
@@ -26,7 +26,7 @@ LEAST_TURN_S = 1e-6
 
 @dataclass
 class Link:
-    """One-way delays in ns from and to the broker, drawn for each message; `lost` and `doubled` are shares."""
+    """One-way delays in ns from and to the broker, drawn per message; `lost`, `doubled` are shares."""
 
     to_ns: object = lambda _: 1_000_000
     from_ns: object = lambda _: 1_000_000
@@ -68,9 +68,9 @@ class SimulatedBroker:
         self.others = []
         """(topic, payload, retain) of topics that are not ours."""
 
-    def connection(self, machine, link, _settings, owner, clock, **options):
+    def connection(self, machine, link, _settings, callbacks, clock, **options):
         """What an agent gets in place of a connection."""
-        made = SimulatedConnection(self, machine, link, owner, clock, **options)
+        made = SimulatedConnection(self, machine, link, callbacks, clock, **options)
         self.connections.append(made)
         return made
 
@@ -113,7 +113,7 @@ class SimulatedBroker:
 
 
 class SimulatedConnection:
-    """Serves its owner as `broker.connection.Connection` does, without a thread."""
+    """Serves an agent as `broker.connection.Connection` does, without a thread."""
 
     address = "mqtt://simulated:1883"
     failure = last_problem = problem = None
@@ -121,7 +121,7 @@ class SimulatedConnection:
     receive_stamp = "kernel"
     transmit_stamp = "write"
 
-    def __init__(self, broker, machine, link, owner, clock, *, name, will=None, persistent=False):
+    def __init__(self, broker, machine, link, callbacks, clock, *, name, will=None, persistent=False):
         assert not persistent
         self.broker, self.machine, self.link = broker, machine, link
         self.simulation = broker.simulation
@@ -129,7 +129,7 @@ class SimulatedConnection:
         self.up = False
         self.connects = 0
         self.loop = Loop("the simulation")
-        self._owner, self._clock = owner, clock
+        self._callbacks, self._clock = callbacks, clock
         self._filters = {}
         self._posted = deque()
         self._unacknowledged = {}
@@ -145,10 +145,8 @@ class SimulatedConnection:
         return max(0, self.connects - 1)
 
     @property
-    def standing(self):
+    def status_text(self):
         return "connected" if self.up else "waiting"
-
-    status_text = standing
 
     def start(self):
         self.simulation.after(0, self._connect)
@@ -193,7 +191,7 @@ class SimulatedConnection:
         self._filters.clear()
         if will and self.will:
             self.broker.publish(self.will.topic, self.will.payload, self.will.qos, retain=self.will.retain)
-        self.machine.do(lambda: self._owner.disconnected(reason))
+        self.machine.do(lambda: self._callbacks.disconnected(reason))
         self._retry()
 
     def vanish(self):
@@ -208,13 +206,13 @@ class SimulatedConnection:
     # Under way
 
     def carry_in(self, topic, payload, qos, *, retain):
-        """From the broker to the owner."""
+        """From the broker to the agent."""
 
         def arrive():
             if self._stopped:
                 return
             message = Incoming(topic, payload, retain, read(self._clock), self.receive_stamp)
-            self._owner.received(message)
+            self._callbacks.received(message)
             self._turn()
 
         self._carry("in", self.link.from_ns, qos, lambda: self.machine.do(arrive))
@@ -267,18 +265,19 @@ class SimulatedConnection:
         self._backoff.reset()
         for number, message in list(self._unacknowledged.items()):
             self._send(*message, number=number)
-        self._owner.connected()
+        self._callbacks.connected()
         self._turn()
 
     def _retry(self):
         self.simulation.after(self._backoff.next_s(), self._connect)
 
     def _stamped(self, message):
-        if message.late is None:
+        stamp = message.one_step
+        if stamp is None:
             return message.payload
-        return bytes(LatePacket(message.payload, message.late.position, message.late, self._clock.raw_ns)[0:])
+        return bytes(LatePacket(message.payload, stamp.position, stamp, self._clock.raw_ns)[0:])
 
-    # The owner's turns
+    # The network thread
 
     def _wake(self):
         self.machine.do(self._turn)
@@ -289,7 +288,7 @@ class SimulatedConnection:
             return
         while self._posted:
             self._posted.popleft()()
-        wait_s = max(LEAST_TURN_S, min(self._owner.tick(read(self._clock)), 0.5))
+        wait_s = max(LEAST_TURN_S, min(self._callbacks.tick(read(self._clock)), 0.5))
         self._next_turn += 1
         turn = self._next_turn
         self.simulation.after(wait_s + 1e-9, lambda: self._wake() if turn == self._next_turn else None)

@@ -1,4 +1,4 @@
-"""A session's rows corrected by the whole command, against the simulated truth of when each was taken."""
+"""A session's rows corrected by the whole command, compared with the simulated instants of the rows."""
 
 import csv
 from datetime import datetime
@@ -106,13 +106,13 @@ def test_rows_are_within_their_error_and_nearly_all_within_a_fifth_of_a_millisec
         "decades",
     ],
 )
-def test_in_any_condition_no_row_is_off_by_more_than_it_says(name, tmp_path):
+def test_no_row_is_off_by_more_than_its_error_in_any_family(name, tmp_path):
     _, given, error, claimed = dive(tmp_path, name, seed=7).correct()
     assert (error[given] <= claimed[given]).all()
-    assert given.mean() > (0.6 if fault == "step_in_an_outage" else 0.95)5
+    assert given.mean() > 0.85
 
 
-def test_beyond_what_was_measured_the_error_grows_and_then_there_is_no_answer(tmp_path):
+def test_beyond_the_measured_time_the_error_grows_until_there_is_no_topside_instant(tmp_path):
     instants = np.arange(0.0, DURATION_S + 3_000, 5.0)
     states, given, error, claimed = dive(tmp_path, "clean", instants=instants).correct()
     after = instants > DURATION_S

@@ -5,8 +5,9 @@ from pi_agent.metrics import pi_families
 from runtime.exposition import exposition, make_registry
 from runtime.metrics import AgentCounts
 from tests.results import offset_result
-from tidesync.sessions.recorder.counts import RecorderCounts, SessionStanding, VehicleStanding
-from tidesync.sessions.recorder.metrics import recorder_families
+from tidesync.sessions.recorder.metrics import RecorderCounts, recorder_families
+from tidesync.sessions.recorder.session_recorder import SessionCounts
+from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 from topside_agent.measuring.counts import Counts, Snapshot, TopsideCounts
 from topside_agent.metrics import topside_families
 
@@ -70,12 +71,12 @@ def health(**changes):
 
 def recorded(vehicle="rov1", **changes):
     told = {"exchanges": 100, "missing": 4, "lost": 3, "gaps": 1, "age_s": 0.5, "lag_s": 0.75}
-    return VehicleStanding(vehicle, **told | changes)
+    return VehicleCounts(vehicle, **told | changes)
 
 
 def session(name="s1", vehicles=None, **changes):
     told = {"recording": True, "alarm": False, "waiting": 0, "write_errors": 2}
-    return SessionStanding(name, vehicles=vehicles or [recorded()], **told | changes)
+    return SessionCounts(name, vehicles=vehicles or [recorded()], **told | changes)
 
 
 def recorder(*sessions, free_bytes=10**9):

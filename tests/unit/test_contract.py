@@ -14,8 +14,8 @@ from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
 from tests.published import PUBLISHED, schema, validator, validator_of
 from tests.unit import contracts
-from tidesync.sessions.events import decode_line
 from tidesync.sessions.folder import offsets_table as table
+from tidesync.sessions.journal import decode_event
 from tools.contract import __main__ as tool
 from tools.contract.asyncapi import address
 from tools.contract.descriptions import of_fields, of_type
@@ -39,10 +39,10 @@ def test_a_file_that_is_old_missing_or_too_many_is_named(tmp_path, monkeypatch, 
     (tmp_path / "asyncapi.json").unlink()
     (tmp_path / "of-old.schema.json").write_text("{}")
     assert tool.main(["--check"]) == 1
-    said = capsys.readouterr().err
+    error = capsys.readouterr().err
     for name in ("ping.schema.json", "asyncapi.json", "of-old.schema.json"):
-        assert f"schemas/published/{name} is not what the code says: run `make schemas`" in said
-    assert said.count("\n") == 3
+        assert f"schemas/published/{name} is out of date: run `make schemas`" in error
+    assert error.count("\n") == 3
     assert tool.main([]) == 0
     assert tool.main(["--check"]) == 0
     assert not (tmp_path / "of-old.schema.json").exists()
@@ -169,7 +169,7 @@ def test_a_line_of_each_file_is_taken_and_another_is_not():
         "before_origin_ns": 7,
     }
     for line in (gap, {**gap, "kind": "other"}, {**gap, "to_seq": None}, {"kind": "gap"}):
-        assert events.is_valid(line) == (decode_line(json.dumps(line).encode()) is not None)
+        assert events.is_valid(line) == (decode_event(json.dumps(line).encode()) is not None)
 
 
 def test_the_readers_need_not_guess_units_and_signs():
@@ -184,10 +184,10 @@ def test_the_readers_need_not_guess_units_and_signs():
 
 
 def test_a_docstring_below_a_field_or_its_type_is_its_description():
-    said = of_fields(OffsetResult)
-    assert said["exchanges"] == "Exchanges in the window in use."
+    described = of_fields(OffsetResult)
+    assert described["exchanges"] == "Exchanges in the window in use."
     assert (
-        said["error"]
+        described["error"]
         == of_type("ErrorWord")
         == "Why there is no good result: the consumer's words, then ours."
     )

@@ -1,4 +1,4 @@
-"""A CSV keeps every byte that it had; three fields come after each record."""
+"""A CSV keeps every byte; three fields follow each record."""
 
 import csv
 import errno
@@ -13,17 +13,15 @@ from hypothesis import strategies as st
 
 from schemas.instants import iso_from_ns
 from tests.unit.tracks import START, S, raw_of, stepped
-from tidesync.sessions.correction import csv_file
-from tidesync.sessions.correction.csv_file import correct_csv
-from tidesync.sessions.correction.limits import Limits
-from tidesync.sessions.correction.output import is_output, output_of
-from tidesync.sessions.correction.records import fields_of, records
+from tidesync.sessions.correction.clock_limits import ClockLimits
+from tidesync.sessions.correction.csv_table import fields_of, records
+from tidesync.sessions.correction.driver import correct, is_output, output_of
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.correction.timeline import timeline
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 ROWS, TRUTH = stepped(3 * S)
-TIMELINE = timeline(ROWS, raw_of(ROWS), Limits())
+TIMELINE = timeline(ROWS, raw_of(ROWS), ClockLimits())
 NEW = b"timestamp_topside,time_max_error_ms,time_state"
 
 
@@ -31,10 +29,10 @@ def pi_iso(second):
     return iso_from_ns(START + round(second * S) + round(TRUTH(second)))
 
 
-def correct(path, content, **job):
+def corrected(path, content, **job):
     path.write_bytes(content)
-    outcome = correct_csv(Job(path, "rov1", **job), TIMELINE, lambda _: None)
-    return outcome, output_of(path).read_bytes()
+    result = correct(Job(path, "rov1", **job), TIMELINE, lambda _: None)
+    return result, output_of(path).read_bytes()
 
 
 @pytest.fixture
@@ -45,14 +43,14 @@ def path(tmp_path):
 def test_the_consumers_rows_get_their_topside_time(path):
     rows = [f"{pi_iso(at)},A1,free,{at},20.5,12.1" for at in (1, 2, 150)]
     text = "timestamp,sensor_id,mode,value,TempC,Vin\n" + "\n".join(rows) + "\n"
-    outcome, written = correct(path, text.encode())
+    result, written = corrected(path, text.encode())
     lines = list(csv.DictReader(io.StringIO(written.decode())))
     for line, at in zip(lines, (1, 2, 150), strict=True):
         true = f"2026-05-01T12:{at // 60:02d}:{at % 60:02d}"
         assert line["timestamp_topside"][:19] in {true, iso_from_ns(START + at * S - S)[:19]}
         assert 0.4 < float(line["time_max_error_ms"]) < 0.5
         assert line["time_state"] == "ok"
-    assert (outcome.rows, outcome.corrected, outcome.malformed) == (3, 3, 0)
+    assert (result.rows, result.corrected, result.malformed) == (3, 3, 0)
     assert path.read_bytes() == text.encode()
 
 
@@ -71,10 +69,10 @@ def test_every_byte_passes_through(path, ending, bom, delimiter):
         delimiter.join([b"1", stamp, b"2", b"3"]),
         delimiter.join([b"last", stamp, b"without a line end"]),
     ]
-    outcome, written = correct(path, bom + ending.join(records_))
-    answer = written.rsplit(delimiter, 3)[1:]
-    assert answer[2] == b"ok"
-    tail = delimiter + delimiter.join(answer)
+    result, written = corrected(path, bom + ending.join(records_))
+    added = written.rsplit(delimiter, 3)[1:]
+    assert added[2] == b"ok"
+    tail = delimiter + delimiter.join(added)
     none = delimiter * 3
     expected = [
         records_[0] + delimiter + NEW.replace(b",", delimiter),
@@ -87,116 +85,127 @@ def test_every_byte_passes_through(path, ending, bom, delimiter):
         records_[7] + tail,
     ]
     assert written == bom + ending.join(expected)
-    assert (outcome.malformed, outcome.shown[0]) == (2, (5, "never"))
+    assert (result.malformed, result.shown[0]) == (2, (5, "never"))
 
 
 def test_a_second_run_gives_the_same_bytes(path):
     content = f"timestamp\n{pi_iso(3)}\n{pi_iso(101)}\nx\n".encode()
-    first = correct(path, content)[1]
-    assert correct(path, content)[1] == first
+    first = corrected(path, content)[1]
+    assert corrected(path, content)[1] == first
     assert sorted(each.name for each in path.parent.iterdir()) == ["session.csv", "session.topside.csv"]
 
 
 @pytest.mark.parametrize(
     ("unit", "scale", "digits"), [("s", S, 6), ("ms", 10**6, 3), ("us", 10**3, 0), ("ns", 1, 0)]
 )
-@pytest.mark.parametrize("told", [True, False])
-def test_unix_counts_are_answered_in_kind(path, unit, scale, digits, told):
+@pytest.mark.parametrize("recognised", [True, False])
+def test_unix_counts_are_written_in_the_columns_unit(path, unit, scale, digits, recognised):
     at = [START + second * S + round(TRUTH(second)) for second in (10, 20)]
     column = "".join(f"{value / scale:.6f}\n" if unit == "s" else f"{value // scale}\n" for value in at)
-    _, written = correct(path, f"t\n{column}".encode(), column="t", unit=unit if told else None)
-    answers = [line.split(",")[1] for line in written.decode().splitlines()[1:]]
-    for answer, second in zip(answers, (10, 20), strict=True):
-        assert len(answer.partition(".")[2]) == digits
-        assert abs(float(answer) * scale - START - second * S) < max(scale if unit != "s" else 0, 2_000)
+    _, written = corrected(path, f"t\n{column}".encode(), column="t", unit=None if recognised else unit)
+    found = [line.split(",")[1] for line in written.decode().splitlines()[1:]]
+    for text, second in zip(found, (10, 20), strict=True):
+        assert len(text.partition(".")[2]) == digits
+        assert abs(float(text) * scale - START - second * S) < max(scale if unit != "s" else 0, 2_000)
 
 
-def test_the_error_covers_what_is_cut_from_the_answer(path):
-    _, written = correct(path, f"timestamp\n{pi_iso(5)}\n".encode())
+def test_the_error_includes_the_rounding_of_the_instant(path):
+    _, written = corrected(path, f"timestamp\n{pi_iso(5)}\n".encode())
     stamp = np.array([START + 5 * S + round(TRUTH(5))])
-    bound = TIMELINE.answer(stamp, np.array([0]), np.array([1])).max_error_ns[0]
+    bound = TIMELINE.correct(stamp, np.array([0]), np.array([1])).max_error_ns[0]
     assert float(written.split(b",")[-2]) * 1e6 >= bound + 500
 
 
-def test_rows_without_an_answer_say_why(path):
+def test_rows_without_a_topside_instant_have_a_state_that_says_why(path):
     beyond = iso_from_ns(START - 10_000 * S)
-    outcome, written = correct(path, f"timestamp\n{pi_iso(100)}\n{beyond}\n".encode())
+    result, written = corrected(path, f"timestamp\n{pi_iso(100)}\n{beyond}\n".encode())
     assert [line.split(b",")[1:] for line in written.splitlines()[1:]] == [
         [b"", b"", b"ambiguous"],
         [b"", b"", b"outside"],
     ]
-    assert outcome.counts == {"ok": 0, "holdover": 0, "ambiguous": 1, "outside": 1}
-    assert outcome.document()["max_error_ms"] is None
+    assert result.counts == {"ok": 0, "holdover": 0, "ambiguous": 1, "outside": 1}
+    assert result.document()["max_error_ms"] is None
 
 
 def test_a_torn_last_row_is_kept_as_it_is(path):
     content = f'timestamp,note\n{pi_iso(3)},a\n{pi_iso(4)},"torn'.encode()
-    outcome, written = correct(path, content)
+    result, written = corrected(path, content)
     assert written.endswith(f'{pi_iso(4)},"torn'.encode())
-    assert (outcome.malformed, outcome.counts["ok"]) == (1, 1)
+    assert (result.malformed, result.counts["ok"]) == (1, 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"time,value\n1,2\n", b"\x00\x01\x02\n"])
 def test_a_table_without_the_column_says_so(path, content):
     with pytest.raises(NoTimestampError, match=r"session.csv.*there is no"):
-        correct(path, content)
+        corrected(path, content)
     assert not output_of(path).exists()
 
 
-def test_what_was_corrected_before_is_refused(path):
+def test_a_table_that_was_corrected_before_is_refused(path):
     with pytest.raises(UnusableFileError, match="column time_state already"):
-        correct(path, b"timestamp,time_state\n")
+        corrected(path, b"timestamp,time_state\n")
 
 
 def test_utf_16_is_named(path):
     with pytest.raises(UnusableFileError, match="UTF-16"):
-        correct(path, "timestamp\n1\n".encode("utf-16"))
+        corrected(path, "timestamp\n1\n".encode("utf-16"))
 
 
 @pytest.mark.parametrize("opening", [b'"', b"x"])
 def test_a_record_without_an_end_names_its_line_and_fills_no_memory(path, opening, monkeypatch):
-    monkeypatch.setattr("tidesync.sessions.correction.records.LONGEST", 1_000)
+    monkeypatch.setattr("tidesync.sessions.correction.csv_table.MAX_RECORD_BYTES", 1_000)
     body = (opening + b"y" * 40 + (b"\n" if opening == b'"' else b"")) * 1
     content = b"timestamp\n" + body + (b"z\n" if opening == b'"' else b"z") * 2_000
     with pytest.raises(UnusableFileError, match="line 2: "):
-        correct(path, content)
+        corrected(path, content)
     assert not output_of(path).exists()
 
 
 def test_a_full_disk_leaves_the_old_output_and_nothing_else(path, monkeypatch):
     content = f"timestamp\n{pi_iso(3)}\n".encode()
-    first = correct(path, content)[1]
+    first = corrected(path, content)[1]
 
     def full(_descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        correct_csv(Job(path, "rov1"), TIMELINE, lambda _: None)
+    with pytest.raises(UnusableFileError, match="No space left"):
+        correct(Job(path, "rov1"), TIMELINE, lambda _: None)
     assert output_of(path).read_bytes() == first
     assert sorted(each.name for each in path.parent.iterdir()) == ["session.csv", "session.topside.csv"]
 
 
-def test_a_file_that_grows_meanwhile_is_taken_as_the_first_reading_saw_it(path, monkeypatch):
+def test_rows_that_are_appended_after_the_first_pass_are_left_out(path):
     path.write_text(f"timestamp\n{pi_iso(3)}\n")
-    real = csv_file._note
 
-    def grow(*arguments):
-        seen = real(*arguments)
+    def grow(_):
         with path.open("a") as more:
             more.write(f"{pi_iso(4)}\n")
-        return seen
 
-    monkeypatch.setattr(csv_file, "_note", grow)
-    assert correct_csv(Job(path, "rov1"), TIMELINE, lambda _: None).rows == 1
+    assert correct(Job(path, "rov1"), TIMELINE, grow).rows == 1
+    assert output_of(path).read_text().count("\n") == 2
+    assert correct(Job(path, "rov1"), TIMELINE, lambda _: None).rows == 3
 
 
 def test_progress_adds_up_to_what_is_read(path):
     path.write_text("timestamp\n" + f"{pi_iso(3)}\n" * 10_000)
-    told = []
-    correct_csv(Job(path, "rov1"), TIMELINE, told.append)
-    assert sum(told) == 2 * (path.stat().st_size - len("timestamp\n"))
-    assert len(told) > 2
+    reported = []
+    correct(Job(path, "rov1"), TIMELINE, reported.append)
+    assert sum(reported) == 2 * (path.stat().st_size - len("timestamp\n"))
+    assert len(reported) > 2
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".txt", ".CSV"])
+def test_other_suffixes_of_delimited_text_are_read_as_csv(tmp_path, suffix):
+    path = tmp_path / f"sonar{suffix}"
+    assert corrected(path, f"timestamp\tdepth\n{pi_iso(3)}\t1\n".encode())[0].counts["ok"] == 1
+
+
+def test_an_unknown_suffix_is_named_with_the_known_ones(tmp_path):
+    path = tmp_path / "sonar.xlsx"
+    with pytest.raises(UnusableFileError, match=r"suffix '\.xlsx' \(known: \.csv, \.parquet, "):
+        corrected(path, b"timestamp\n")
+    assert not output_of(path).exists()
 
 
 @pytest.mark.parametrize(("name", "output"), [("a.csv", "a.topside.csv"), ("b.c.CSV", "b.c.topside.CSV")])

@@ -1,4 +1,4 @@
-"""Steps: which rows lie before, which after, and which nobody can tell."""
+"""Steps: which rows are before, which after, and which are ambiguous."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from tests.effort import tries
 from tests.unit.tracks import MS, START, S, raw_of, row, stepped
-from tidesync.sessions.correction.limits import Limits
-from tidesync.sessions.correction.table import Corrector
+from tidesync.sessions.correction.clock_limits import ClockLimits
+from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, OK, OUTSIDE, timeline
 
-LIMITS = Limits()
+LIMITS = ClockLimits()
 EVERY = np.arange(1, 199, 0.05)
 
 
@@ -20,27 +20,27 @@ def pi_of(truth, instants):
 
 
 def correct(rows, pi, *, batch=1_000, raw=True):
-    corrector = Corrector(timeline(rows, raw_of(rows) if raw else {}, LIMITS))
+    corrector = RowCorrector(timeline(rows, raw_of(rows) if raw else {}, LIMITS))
     batches = [pi[start : start + batch] for start in range(0, len(pi), batch)]
     if corrector.passes > 1:
         for each in batches:
             corrector.note(each)
-    parts = [corrector.answer(each) for each in batches]
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+    found = [corrector.correct(each) for each in batches]
+    return tuple(np.concatenate(column) for column in zip(*found, strict=True))
 
 
 def wrong(instants, topside, error, state):
-    """How many answers are farther from the truth than they say."""
+    """How many topside instants are farther from the truth than their error."""
     true = START + np.rint(np.asarray(instants) * S).astype(np.int64)
-    answered = state <= HOLDOVER
-    return int((np.abs(topside - true)[answered] > error[answered]).sum())
+    corrected = state <= HOLDOVER
+    return int((np.abs(topside - true)[corrected] > error[corrected]).sum())
 
 
 @pytest.mark.parametrize("batch", [1, 7, 100_000])
 @pytest.mark.parametrize(
     "step_ns", [-3 * S, -60 * S, -500 * S, -5 * MS, 5 * MS, 3 * S, 50 * 365 * 86_400 * S]
 )
-def test_rows_recorded_without_a_hole_are_all_answered_but_at_the_step(step_ns, batch):
+def test_rows_recorded_without_a_gap_are_all_corrected_but_near_the_step(step_ns, batch):
     rows, truth = stepped(step_ns)
     topside, error, state = correct(rows, pi_of(truth, EVERY), batch=batch)
     assert wrong(EVERY, topside, error, state) == 0
@@ -49,8 +49,8 @@ def test_rows_recorded_without_a_hole_are_all_answered_but_at_the_step(step_ns, 
     assert AMBIGUOUS in state[near]
 
 
-def test_steps_that_follow_each_other_are_told_apart_by_the_falls_they_leave():
-    """The second fall alone might be either step's; with the first one it can only be the second's."""
+def test_steps_that_follow_each_other_are_distinguished_by_the_jumps_back_that_they_leave():
+    """The second jump alone might be either step's; with the first one it can only be the second's."""
 
     def truth(second):
         return -sum(size * S for at, size in ((100, 3), (102, 2)) if second >= at)
@@ -62,8 +62,8 @@ def test_steps_that_follow_each_other_are_told_apart_by_the_falls_they_leave():
     assert (state[~near] == OK).all()
 
 
-def test_a_fall_that_two_steps_may_have_left_decides_for_neither():
-    """A hole hides one of the two falls: which one is left?"""
+def test_a_jump_back_that_two_steps_may_have_left_decides_for_neither():
+    """A gap hides one of the two jumps: which one is left?"""
 
     def truth(second):
         return -sum(3 * S for at in (100, 102) if second >= at)
@@ -75,16 +75,16 @@ def test_a_fall_that_two_steps_may_have_left_decides_for_neither():
         assert wrong(instants, *found) == 0
 
 
-def test_the_last_exchange_before_a_step_is_not_relied_on():
-    """The clock may have been stepped while its answer was on the way."""
+def test_the_last_exchange_before_a_step_is_not_used():
+    """The clock may have been stepped before its pong arrived."""
     rows, _ = stepped(3 * S)
     last = max(each.pi_unix_ns for each in rows if each.segment == 0)
     _, _, state = correct(rows, [last - S, last - S // 10, last])
     assert state.tolist() == [OK, AMBIGUOUS, AMBIGUOUS]
 
 
-def test_a_hole_that_hides_the_fall_leaves_the_repeated_times_ambiguous():
-    """No row tells on which side of the step it lies: the Pi's time seems to go on."""
+def test_a_gap_that_hides_the_jump_back_leaves_the_repeated_times_ambiguous():
+    """No row shows on which side of the step it is: the Pi's time seems to continue."""
     rows, truth = stepped(-3 * S)
     instants = EVERY[(EVERY < 98) | (EVERY > 101.5)]
     topside, error, state = correct(rows, pi_of(truth, instants))
@@ -115,7 +115,7 @@ def test_rows_sorted_by_the_pis_time_decide_nothing():
     assert AMBIGUOUS in state
 
 
-def test_times_that_never_existed_have_no_answer():
+def test_times_that_a_step_skipped_have_no_topside_instant():
     rows, _ = stepped(3 * S)
     _, _, state = correct(rows, [START + round(at * S) for at in (101, 101.5, 102)])
     assert set(state) <= {AMBIGUOUS, OUTSIDE}
@@ -125,10 +125,10 @@ def test_a_step_of_topsides_own_clock_repeats_nothing_of_the_pis():
     before = [row(at, 0) for at in np.arange(0, 100, 0.25)]
     after = [row(at - 3, 3 * S, 1) for at in np.arange(100, 200, 0.25)]
     raw = {each.topside_unix_ns: each.pi_unix_ns - START for each in after} | raw_of(before)
-    corrector = Corrector(timeline([*before, *after], raw, LIMITS))
+    corrector = RowCorrector(timeline([*before, *after], raw, LIMITS))
     pi = [START + round(at * S) for at in (50, 99.9, 150)]
     corrector.note(pi)
-    found = corrector.answer(pi)
+    found = corrector.correct(pi)
     assert found.state.tolist() == [OK, AMBIGUOUS, OK]
     assert (found.topside_ns[[0, 2]] - START).tolist() == [50 * S, 147 * S]
 
@@ -139,7 +139,7 @@ def test_a_step_of_topsides_own_clock_repeats_nothing_of_the_pis():
     st.lists(st.floats(0, 200), max_size=4),
     st.integers(1, 20),
 )
-def test_no_answer_is_ever_wrong_whatever_the_steps_and_holes(steps, holes, tenths):
+def test_no_topside_instant_is_wrong_whatever_the_steps_and_gaps(steps, gaps, tenths):
     at_s = np.cumsum([37.3] * len(steps))
 
     def truth(second):
@@ -150,7 +150,7 @@ def test_no_answer_is_ever_wrong_whatever_the_steps_and_holes(steps, holes, tent
     instants = np.arange(0, 200, 0.25) + 0.01
     rows = [row(at, truth(at), int((at_s <= at).sum())) for at in instants]
     recorded = np.arange(1, 199, tenths / 10)
-    for begin in holes:
+    for begin in gaps:
         recorded = recorded[(recorded < begin) | (recorded > begin + 5)]
     found = correct(rows, pi_of(truth, recorded), batch=37)
     assert wrong(recorded, *found) == 0

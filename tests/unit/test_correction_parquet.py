@@ -1,19 +1,18 @@
-"""A Parquet table keeps its columns, whatever kind its timestamps are."""
+"""A Parquet table keeps its columns, of whatever type its timestamps are."""
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from tests.unit.tracks import START, S, raw_of, stepped
-from tidesync.sessions.correction.limits import Limits
-from tidesync.sessions.correction.output import output_of
-from tidesync.sessions.correction.session import correct
+from tidesync.sessions.correction.clock_limits import ClockLimits
+from tidesync.sessions.correction.driver import correct, output_of
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.correction.timeline import timeline
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 ROWS, TRUTH = stepped(-3 * S)
-TIMELINE = timeline(ROWS, raw_of(ROWS), Limits())
+TIMELINE = timeline(ROWS, raw_of(ROWS), ClockLimits())
 SECONDS = [1, 2, 100, 150]
 PI = [START + at * S + round(TRUTH(at)) for at in SECONDS]
 
@@ -42,7 +41,7 @@ def test_each_kind_of_column_is_corrected_and_kept(tmp_path, stamps):
     path = tmp_path / "log.parquet"
     write(path, stamps, row_group_size=2, compression="zstd")
     table = parquet.read_table(path)
-    outcome = correct(Job(path, "rov1"), TIMELINE, lambda _: None)
+    result = correct(Job(path, "rov1"), TIMELINE, lambda _: None)
     found = parquet.read_table(output_of(path))
     kept = found.select(table.column_names)
     assert kept.schema == table.schema
@@ -53,7 +52,7 @@ def test_each_kind_of_column_is_corrected_and_kept(tmp_path, stamps):
     assert [None if ns is None else round((ns - START) / S, 5) for ns in topside] == [1, 2, None, 150, None]
     errors = found["time_max_error_ms"].to_pylist()
     assert [error is None for error in errors] == [False, False, True, False, True]
-    assert (outcome.rows, outcome.malformed, outcome.shown[0][0]) == (5, 1, 5)
+    assert (result.rows, result.malformed, result.shown[0][0]) == (5, 1, 5)
     first = output_of(path).read_bytes()
     correct(Job(path, "rov1"), TIMELINE, lambda _: None)
     assert output_of(path).read_bytes() == first
@@ -71,9 +70,9 @@ def test_what_holds_no_timestamps_is_named(tmp_path):
 def test_progress_adds_up_to_what_is_read(tmp_path):
     path = tmp_path / "log.parquet"
     write(path, pa.array(PI))
-    told = []
-    correct(Job(path, "rov1"), TIMELINE, told.append)
-    assert sum(told) == pytest.approx(2 * path.stat().st_size, abs=4)
+    reported = []
+    correct(Job(path, "rov1"), TIMELINE, reported.append)
+    assert sum(reported) == pytest.approx(2 * path.stat().st_size, abs=4)
 
 
 def test_what_is_no_parquet_is_named(tmp_path):

@@ -8,11 +8,11 @@ import pytest
 from schemas.instants import iso_from_ns
 from tests.unit.test_recorder_session import EPOCH_S, at, exchange, recording
 from tidesync.__main__ import run
-from tidesync.sessions.correction.limits import slewed_sides
+from tidesync.sessions.correction.clock_limits import slewed_sides
 from tidesync.sessions.document import render
 from tidesync.sessions.journal import lines_of
 from tidesync.sessions.recorder.metadata import merge
-from tidesync.sessions.recorder.session import Session
+from tidesync.sessions.recorder.session_log import SessionLog
 from topside_agent.estimator import EstimatorSettings
 
 S = 1_000_000_000
@@ -59,7 +59,8 @@ def test_the_metadata_of_a_session_that_we_recorded_is_enough(session, capsys):
 
 
 def test_metadata_as_the_recorder_writes_it_is_understood(session):
-    document = merge(None, Session(recording(), at(0)).part(), datetime(2026, 5, 1, tzinfo=UTC))
+    update = SessionLog(recording(), at(0)).metadata_update()
+    document = merge(None, update, datetime(2026, 5, 1, tzinfo=UTC))
     (session / "sync_metadata.json").write_bytes(render(document))
     assert correct(session) == 0
     assert outputs(session) == ["in-water_7/session.topside.csv"]

@@ -46,7 +46,7 @@ def test_what_is_written_is_recognised_and_read_to_the_nanosecond(text, rest_ns)
     assert read(text) == NOON + rest_ns
 
 
-def test_a_clock_that_begins_in_1970_is_told_by_what_was_measured():
+def test_a_clock_that_begins_in_1970_is_recognised_by_what_was_measured():
     assert read("5000", near=4_900 * 10**9) == 5_000 * 10**9
     assert read("5000000", near=4_900 * 10**9) == 5_000 * 10**9
 
@@ -83,7 +83,7 @@ def test_the_first_instant_decides_what_the_column_is():
     assert reader.read("1777636800123") is None  # as seconds it is far beyond 2116
 
 
-def test_a_unit_that_is_told_is_not_guessed():
+def test_a_given_unit_is_not_guessed():
     assert read("1777636800", unit="ms") == 1_777_636_800_000_000
     assert read("2026-05-01T12:00:00Z", unit="s") is None
     assert read("1777636800", unit="iso") is None

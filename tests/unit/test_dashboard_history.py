@@ -3,12 +3,11 @@
 from math import isnan
 
 from tests.unit.dashboards import result
-from tidesync.dashboard.history import COARSE_POINTS, FINE_POINTS, MOST_INCIDENTS, History
-from tidesync.dashboard.ring import Ring
+from tidesync.fleet.history import COARSE_POINTS, FINE_POINTS, MOST_INCIDENTS, ResultHistory, Ring
 
 
 def filled(seconds, per_second=1, **fields):
-    history = History()
+    history = ResultHistory()
     for number in range(seconds * per_second):
         history.result(result(offset_ms=float(number), **fields), number / per_second)
     return history
@@ -30,7 +29,7 @@ def test_it_is_bounded_after_a_day_of_four_results_a_second():
     assert points[-1].raw_s - points[0].raw_s > 9000
 
 
-def test_points_are_in_order_and_none_is_told_twice():
+def test_points_are_in_order_and_none_is_given_twice():
     points = list(filled(3000).points())
     assert [point.seq for point in points] == sorted({point.seq for point in points})
     assert [point.raw_s for point in points] == sorted({point.raw_s for point in points})
@@ -41,7 +40,7 @@ def test_four_results_a_second_are_thinned_to_one():
 
 
 def test_a_change_of_state_is_kept_however_near():
-    history = History()
+    history = ResultHistory()
     history.result(result(state="locked"), 10.0)
     history.result(result(state="holdover"), 10.1)
     history.result(result(state="holdover"), 10.2)
@@ -49,7 +48,7 @@ def test_a_change_of_state_is_kept_however_near():
 
 
 def test_the_worst_of_ten_seconds_is_what_is_kept_of_them():
-    history = History()
+    history = ResultHistory()
     for number in range(FINE_POINTS + 100):
         history.result(result(max_error_ms=7.0 if number == 15 else 0.5), float(number))
     old = [point for point in history.points() if point.raw_s < 90]
@@ -57,7 +56,7 @@ def test_the_worst_of_ten_seconds_is_what_is_kept_of_them():
 
 
 def test_nothing_to_go_on_is_worse_than_any_error_and_never_zero():
-    history = History()
+    history = ResultHistory()
     for number in range(FINE_POINTS + 100):
         unsynced = number == 15
         nothing = dict.fromkeys(("offset_ms", "lower_ms", "upper_ms", "max_error_ms"))
@@ -67,7 +66,7 @@ def test_nothing_to_go_on_is_worse_than_any_error_and_never_zero():
     assert isnan(point.offset_ms)
 
 
-def test_only_what_is_newer_is_told_when_asked_so():
+def test_only_what_is_newer_is_given_on_request():
     history = filled(2000)
     before = history.seq
     history.result(result(offset_ms=5.0), 2001.0)
@@ -78,7 +77,7 @@ def test_only_what_is_newer_is_told_when_asked_so():
 
 
 def test_incidents_are_bounded():
-    history = History()
+    history = ResultHistory()
     for number in range(3 * MOST_INCIDENTS):
         history.incident("state", str(number), float(number))
     assert len(history.incidents()) == MOST_INCIDENTS

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from schemas.metadata import FILE_NAME
-from tests.unit.test_metadata_merge import NOW, part
+from tests.unit.test_metadata_merge import NOW, update
 from tests.unit.test_recorder_session import at, recording
 from tidesync.sessions import document, files
 from tidesync.sessions.document import NotMetadataError, parse, render
 from tidesync.sessions.recorder.metadata import merge
-from tidesync.sessions.recorder.session import Session
+from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.store import SessionStore
 
 FUSION = r"""{
@@ -39,11 +39,11 @@ def consumers(time_sync):
 
 
 def adopt(folder, content):
-    """The folder's metadata as text after the recorder's first turn."""
+    """The folder's metadata as text after the recorder's first write."""
     folder.mkdir(parents=True)
     (folder / FILE_NAME).write_bytes(content)
     store = SessionStore(folder, 100)
-    store.turn(Session(recording(), at(0)).part(), recording(), at(10**6).realtime_ns)
+    store.write(SessionLog(recording(), at(0)).metadata_update(), recording(), at(10**6).realtime_ns)
     assert store.problem is None
     return (folder / FILE_NAME).read_text()
 
@@ -123,7 +123,7 @@ def test_the_same_document_reads_back_the_same_in_any_json_reader():
 
 
 def test_every_version_that_we_write_is_strict_json():
-    merged = merge(parse(consumers(NEWER).encode()), part(), NOW)
+    merged = merge(parse(consumers(NEWER).encode()), update(), NOW)
     assert parse(render(merged)) == merged
     with pytest.raises(NotMetadataError, match="NaN is no JSON"):
         parse(b'{"a": NaN}')

@@ -7,7 +7,6 @@ from tidesync.sessions import folder
 from tidesync.sessions.folder import SessionFolder, offsets_table
 from tidesync.sessions.journal import lines_of
 from tidesync.sessions.recorder import closing
-from tidesync.sessions.recorder.ending import Summary
 from topside_agent.estimator import Row, Track
 from topside_agent.estimator.order import in_order
 
@@ -52,13 +51,13 @@ def test_no_line_is_drawn_through_too_little_or_across_a_step(rows):
     assert closing.drift_model(rows) is None
 
 
-def test_start_and_end_are_told_across_a_step_too():
+def test_start_and_end_are_reported_across_a_step_too():
     rows = [row(0, 9, state="ambiguous"), row(1, -150), row(2, 2850, segment=1), row(3, 2851, segment=1)]
-    told = closing.summary(rows)
-    assert (told.drift_model, told.segments) == (None, 2)
-    assert (told.start.offset_ms, told.start.segment) == (-150.0, 0)
-    assert (told.end.offset_ms, told.end.segment, told.end.max_error_ms) == (2851.0, 1, 5e-6)
-    assert closing.summary([]) == Summary(None, None, None, 0)
+    found = closing.summary(rows)
+    assert (found.drift_model, found.segments) == (None, 2)
+    assert (found.start.offset_ms, found.start.segment) == (-150.0, 0)
+    assert (found.end.offset_ms, found.end.segment, found.end.max_error_ms) == (2851.0, 1, 5e-6)
+    assert closing.summary([]) == closing.Summary(None, None, None, 0)
 
 
 def test_the_table_has_every_row_in_integers_and_absent_is_empty():
@@ -72,7 +71,7 @@ def test_the_table_has_every_row_in_integers_and_absent_is_empty():
     ]
 
 
-def test_a_close_writes_the_table_and_a_model_by_the_topside_that_stands(tmp_path, monkeypatch):
+def test_a_close_writes_the_table_and_a_model_by_the_topside_in_use(tmp_path, monkeypatch):
     path = tmp_path / "time_sync" / "exchanges.jsonl"
     path.parent.mkdir()
     both = [exchange(0, 0), exchange(0, 0, topside="other")]
@@ -115,7 +114,7 @@ def seqs(exchanges):
     return [one.seq for one in exchanges]
 
 
-def test_what_was_sent_again_stands_where_it_was_finished():
+def test_what_was_sent_again_is_placed_where_it_was_finished():
     late = [finished(seq, seq) for seq in (0, 1, 5, 6, 3, 2, 4, 7)]
     assert seqs(in_order(late)) == list(range(8))
 

@@ -11,7 +11,8 @@ from tests.unit.test_recorder_session import at, exchange, recording, step
 from tidesync.sessions import files
 from tidesync.sessions.errors import RefusedError, UnusableRootError
 from tidesync.sessions.journal import is_exchange, lines_of, read_journal
-from tidesync.sessions.recorder.session import Session
+from tidesync.sessions.recorder import sessions
+from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.store import SessionStore
 
 LINES = [exchange(seq, seq) for seq in range(3)]
@@ -26,13 +27,13 @@ def journal(tmp_path):
 @pytest.fixture
 def store(tmp_path):
     made = SessionStore(tmp_path / "m" / "session_s1", 100)
-    made.turn(part(), recording(), NOW.realtime_ns)
+    made.write(update(), recording(), NOW.realtime_ns)
     assert made.problem is None
     return made
 
 
-def part():
-    return Session(recording(), at(0)).part()
+def update():
+    return SessionLog(recording(), at(0)).metadata_update()
 
 
 def recorded(path):
@@ -106,10 +107,10 @@ def test_what_a_full_disk_does_not_take_is_held_in_memory_and_written_later(stor
         assert "No space left on device" in store.problem
         store.add(LINES[1:], [])
         for second in (101, 102, 103):
-            store.turn(part(), recording(), at(second).realtime_ns)
+            store.write(update(), recording(), at(second).realtime_ns)
         assert "No space left on device" in store.problem
     assert not store.folder.exchanges_path.exists() or recorded(store.folder.exchanges_path) == ([], 0)
-    store.turn(part(), recording(), at(104).realtime_ns)
+    store.write(update(), recording(), at(104).realtime_ns)
     assert store.problem is None
     assert recorded(store.folder.exchanges_path) == (LINES, 0)
     assert store.folder.events_path.read_bytes() == step().encode() + b"\n"
@@ -119,7 +120,7 @@ def test_what_a_full_disk_does_not_take_is_held_in_memory_and_written_later(stor
 def test_the_memory_is_bounded(tmp_path):
     (tmp_path / "m").write_text("a file where a folder should be")
     store = SessionStore(tmp_path / "m" / "session_s1", 2)
-    store.turn(part(), recording(), NOW.realtime_ns)
+    store.write(update(), recording(), NOW.realtime_ns)
     assert store.problem
     store.add(LINES[:1], [])
     assert not store.full
@@ -140,9 +141,10 @@ def test_metadata_that_cannot_be_parsed_is_kept_aside_and_reported(store, caplog
     path = store.folder.metadata_path
     path.write_bytes(b'{"fusion": tr')
     written_ns = path.stat().st_mtime_ns
-    store.turn(part(), recording(), written_ns + 500_000_000)
-    assert path.read_bytes() == b'{"fusion": tr'  # it may be half written
-    store.turn(part(), recording(), written_ns + 2_000_000_000)
+    for age_ns in (-500_000_000, 500_000_000):
+        store.write(update(), recording(), written_ns + age_ns)
+        assert path.read_bytes() == b'{"fusion": tr'  # it may be half written
+    store.write(update(), recording(), written_ns + 2_000_000_000)
     (aside,) = store.folder.path.glob("sync_metadata.unreadable-*.json")
     assert aside.read_bytes() == b'{"fusion": tr'
     assert f"{utc_from_ns(written_ns + 2_000_000_000):%Y-%m-%dT%H-%M-%S}" in aside.name
@@ -150,11 +152,11 @@ def test_metadata_that_cannot_be_parsed_is_kept_aside_and_reported(store, caplog
     assert any(aside.name in record.getMessage() for record in caplog.records)
 
 
-def test_a_recording_that_has_ended_is_not_gone_on_with(store):
+def test_a_recording_that_has_ended_is_not_resumed(store):
     path = store.folder.recording_path
     assert path.exists()
     store.forget()
-    store.turn(part(), None, NOW.realtime_ns)
+    store.write(update(), None, NOW.realtime_ns)
     assert not path.exists()
 
 
@@ -166,28 +168,28 @@ def test_a_link_that_leads_outside_of_the_root_is_refused(tmp_path, level):
     link.parent.mkdir(parents=True)
     link.symlink_to(outside)
     with pytest.raises(RefusedError, match="leads outside"):
-        files.safe_folder(root, "m/session_s1")
+        sessions.safe_folder(root, "m/session_s1")
     assert list(outside.iterdir()) == []
 
 
 def test_a_file_in_the_way_is_refused_and_a_root_behind_a_link_is_none_of_that(tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "root")
-    assert files.safe_folder(tmp_path / "link", "m/session_s1") == tmp_path / "root" / "m" / "session_s1"
+    assert sessions.safe_folder(tmp_path / "link", "m/session_s1") == tmp_path / "root" / "m" / "session_s1"
     (tmp_path / "root" / "m").write_text("")
     with pytest.raises(RefusedError, match="not a folder"):
-        files.safe_folder(tmp_path / "root", "m/session_s1")
+        sessions.safe_folder(tmp_path / "root", "m/session_s1")
 
 
 def test_a_root_belongs_to_one_recorder(tmp_path):
-    claim = files.claim_root(tmp_path / "new" / "root")
+    claim = sessions.claim_root(tmp_path / "new" / "root")
     with pytest.raises(UnusableRootError, match="in use by another recorder"):
-        files.claim_root(tmp_path / "new" / "root")
+        sessions.claim_root(tmp_path / "new" / "root")
     os.close(claim)
-    os.close(files.claim_root(tmp_path / "new" / "root"))
+    os.close(sessions.claim_root(tmp_path / "new" / "root"))
 
 
 def test_a_root_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UnusableRootError, match=str(tmp_path / "file")):
-        files.claim_root(tmp_path / "file" / "below")
+        sessions.claim_root(tmp_path / "file" / "below")

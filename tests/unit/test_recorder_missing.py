@@ -1,16 +1,16 @@
-"""Holes in seq: what is asked for again, when it is lost, and when a lower number is a new process."""
+"""Missing seq: what is requested again, when it is lost, and when a lower number is a new process."""
 
 import random
 
 from schemas.exchange import Exchange
 from tests.effort import tries
 from tidesync.sessions.recorder.missing import (
-    ASK_AGAIN_NS,
-    FIRST_ASK_NS,
+    FIRST_REQUEST_NS,
     LARGEST_REQUEST,
-    MOST_ASKED,
-    Known,
-    SeqWatch,
+    MOST_REPEATS,
+    REPEAT_REQUEST_NS,
+    RecordedExchanges,
+    SequenceWatch,
 )
 
 S = 1_000_000_000
@@ -37,8 +37,8 @@ class Listener:
     """A watch and the identities it has been shown."""
 
     def __init__(self):
-        self.watch = SeqWatch()
-        self.known = Known()
+        self.watch = SequenceWatch()
+        self.known = RecordedExchanges()
         self.lost = []
 
     def hear(self, *exchanges, now_ns=0, batch=None):
@@ -60,26 +60,26 @@ def test_an_unbroken_count_asks_for_nothing_wherever_it_begins():
     assert not listener.watch.waiting
 
 
-def test_a_hole_is_asked_for_with_both_ends_included_but_not_at_once():
+def test_a_missing_range_is_asked_for_with_both_ends_included_but_not_at_once():
     listener = heard(3, 4, 8)
     assert listener.watch.missing == 3
-    assert listener.watch.requests(FIRST_ASK_NS - 1) == []
-    assert listener.watch.requests(FIRST_ASK_NS) == [(5, 7)]
+    assert listener.watch.requests(FIRST_REQUEST_NS - 1) == []
+    assert listener.watch.requests(FIRST_REQUEST_NS) == [(5, 7)]
 
 
 def test_what_was_asked_for_is_not_asked_for_again_while_the_answer_may_be_under_way():
     listener = heard(0, 4)
     assert listener.watch.requests(1 * S) == [(1, 3)]
-    assert listener.watch.requests(1 * S + ASK_AGAIN_NS - 1) == []
-    assert listener.watch.requests(1 * S + ASK_AGAIN_NS) == [(1, 3)]
+    assert listener.watch.requests(1 * S + REPEAT_REQUEST_NS - 1) == []
+    assert listener.watch.requests(1 * S + REPEAT_REQUEST_NS) == [(1, 3)]
 
 
-def test_what_comes_back_fills_the_hole_and_the_rest_is_asked_for_again():
+def test_what_comes_back_is_no_longer_missing_and_the_rest_is_asked_for_again():
     listener = heard(0, 6)
     assert listener.watch.requests(1 * S) == [(1, 5)]
     listener.hear(exchange(3, 3), now_ns=1 * S)
     assert listener.watch.missing == 4
-    assert listener.watch.requests(1 * S + ASK_AGAIN_NS) == [(4, 5), (1, 2)]
+    assert listener.watch.requests(1 * S + REPEAT_REQUEST_NS) == [(4, 5), (1, 2)]
     listener.hear(*(exchange(seq, seq) for seq in (1, 2, 4, 5)))
     assert listener.watch.missing == 0
     assert listener.watch.requests(99 * S) == []
@@ -95,35 +95,35 @@ def test_a_long_outage_comes_back_in_portions_the_newest_first():
     assert listener.watch.requests(1 * S) == [(first - LARGEST_REQUEST, first - 1)]
 
 
-def test_what_a_topside_that_answers_does_not_have_is_lost_and_told_once():
+def test_what_a_topside_that_answers_does_not_have_is_lost_and_returned_once():
     listener = heard(0, 5)
-    for turn in range(1, MOST_ASKED + 2):
-        assert listener.watch.lost() == []
-        now_ns = turn * ASK_AGAIN_NS
+    for turn in range(1, MOST_REPEATS + 2):
+        assert listener.watch.give_up() == []
+        now_ns = turn * REPEAT_REQUEST_NS
         assert listener.watch.requests(now_ns) == [(1, 4)]
         listener.hear(exchange(5 + turn, 5 + turn), now_ns=now_ns + 1)
-    (lost,) = listener.watch.lost()
+    (lost,) = listener.watch.give_up()
     assert (lost.run, lost.first, lost.last, lost.before_origin_ns) == (0, 1, 4, exchange(5, 5).origin_ns)
-    assert listener.watch.lost() == []
+    assert listener.watch.give_up() == []
     assert listener.watch.requests(999 * S) == []
     assert listener.watch.missing == 4
 
 
 def test_a_topside_that_is_silent_has_not_refused():
     listener = heard(0, 5)
-    for turn in range(1, 20 * MOST_ASKED):
-        assert listener.watch.requests(turn * ASK_AGAIN_NS) == [(1, 4)]
-        assert listener.watch.lost() == []
+    for turn in range(1, 20 * MOST_REPEATS):
+        assert listener.watch.requests(turn * REPEAT_REQUEST_NS) == [(1, 4)]
+        assert listener.watch.give_up() == []
 
 
 def test_a_connection_that_was_lost_has_not_refused_either():
     listener = heard(0, 5)
-    for turn in range(1, 20 * MOST_ASKED):
-        assert listener.watch.requests(turn * ASK_AGAIN_NS) == [(1, 4)]
-        listener.hear(exchange(5 + turn, 5 + turn), now_ns=turn * ASK_AGAIN_NS + 1)
-        if turn % MOST_ASKED == 0:
-            listener.watch.hurry()
-        assert listener.watch.lost() == []
+    for turn in range(1, 20 * MOST_REPEATS):
+        assert listener.watch.requests(turn * REPEAT_REQUEST_NS) == [(1, 4)]
+        listener.hear(exchange(5 + turn, 5 + turn), now_ns=turn * REPEAT_REQUEST_NS + 1)
+        if turn % MOST_REPEATS == 0:
+            listener.watch.request_all()
+        assert listener.watch.give_up() == []
 
 
 def test_a_lower_number_with_a_newer_origin_is_a_new_process_counted_from_0():
@@ -143,7 +143,7 @@ def test_a_restart_behind_an_unbroken_count_loses_nothing():
     assert listener.watch.missing == 0
 
 
-def test_a_restart_with_a_rebooted_topside_is_noticed_although_raw_begins_anew():
+def test_a_restart_with_a_rebooted_topside_is_noticed_although_raw_starts_again():
     listener = heard(*range(5, 12))
     rebooted_ns = BOOT + 3600 * S
     listener.hear(exchange(0, 3700, raw_offset_ns=rebooted_ns))
@@ -208,6 +208,6 @@ def _one_life(source):
             if source.random() < 0.2:
                 arriving += source.sample(process, min(3, len(process)))  # somebody else has asked
             listener.hear(*arriving, now_ns=now_ns)
-            assert listener.watch.lost() == []
+            assert listener.watch.give_up() == []
         finished += process
     assert [one for one in finished if one not in listener.known] == []

@@ -1,4 +1,4 @@
-"""One session, without files or broker: what is new, what is an alarm, what is said of it."""
+"""What one session has recorded, without files or broker: what is new, what is an alarm, what is reported."""
 
 from datetime import UTC, datetime
 
@@ -10,11 +10,11 @@ from schemas.messages import Event, StartCommand
 from schemas.metadata import RESERVED_SENSORS
 from tests.unit.test_metadata_merge import nothing, result
 from tidesync.sessions.errors import RefusedError
-from tidesync.sessions.recorder import command_rules as desk
-from tidesync.sessions.recorder.directory import Directory
-from tidesync.sessions.recorder.ending import Closing
+from tidesync.sessions.recorder import command_rules
+from tidesync.sessions.recorder.closing import Closing
+from tidesync.sessions.recorder.outbox import TopsideDirectory
 from tidesync.sessions.recorder.recording import Recording
-from tidesync.sessions.recorder.session import Session
+from tidesync.sessions.recorder.session_log import SessionLog
 
 S = 1_000_000_000
 EPOCH_S = 1_777_636_800
@@ -65,7 +65,7 @@ def measured(second, **changes):
 
 
 def test_an_exchange_is_recorded_once_however_often_it_comes():
-    session = Session(recording(), at(0))
+    session = SessionLog(recording(), at(0))
     first = [exchange(0, 0.1), exchange(1, 0.2)]
     assert session.take(first, 0, at(1)).exchanges == first
     assert session.take(first, 0, at(1)).exchanges == []
@@ -74,49 +74,49 @@ def test_an_exchange_is_recorded_once_however_often_it_comes():
 
 def test_a_restarted_recorder_knows_what_it_has():
     before = [exchange(seq, seq) for seq in range(5)]
-    session = Session(recording(), at(10))
-    assert session.replay(before, [step()], at(10)) == []
+    session = SessionLog(recording(), at(10))
+    assert session.restore(before, [step()], at(10)) == []
     assert session.take(before, 0, at(11)).exchanges == []
     assert not session.take_event(step(), at(11))
     assert session.exchanges == 5
 
 
 def test_an_equal_seq_of_a_restarted_topside_is_another_exchange():
-    session = Session(recording(), at(0))
+    session = SessionLog(recording(), at(0))
     session.take([exchange(0, 0.1)], 0, at(1))
     assert session.take([exchange(0, 60)], 0, at(61)).exchanges == [exchange(0, 60)]
 
 
 def test_two_topsides_of_one_vehicle_are_counted_apart():
-    session = Session(recording(), at(0))
+    session = SessionLog(recording(), at(0))
     session.take([exchange(0, 0.1), exchange(0, 0.1, topside="other")], 0, at(1))
     session.take([exchange(1, 1.1), exchange(5, 1.1, topside="other")], 1, at(2))
     assert session.requests(at(3)) == [(("rov1", "other"), 1, 4)]
 
 
 def test_a_reboot_is_an_event_once_and_what_is_sent_again_is_none():
-    session = Session(recording(), at(0))
+    session = SessionLog(recording(), at(0))
     assert session.take([exchange(5, 5, boot_id="b")], 0, at(5)).events == []
     assert session.take([exchange(3, 3, boot_id="a")], 1, at(5)).events == []
     (reboot,) = session.take([exchange(6, 6, boot_id="c"), exchange(7, 7, boot_id="c")], 2, at(7)).events
     assert (reboot.kind, reboot.boot_id) == ("reboot", "c")
 
 
-def test_a_reboot_that_a_kill_left_unwritten_is_written_by_the_next_life():
-    session = Session(recording(), at(10))
+def test_a_reboot_that_a_kill_left_unwritten_is_written_by_the_next_process():
+    session = SessionLog(recording(), at(10))
     exchanges = [exchange(0, 0, boot_id="a"), exchange(1, 1, boot_id="b")]
-    assert [event.kind for event in session.replay(exchanges, [], at(10))] == ["reboot"]
+    assert [event.kind for event in session.restore(exchanges, [], at(10))] == ["reboot"]
 
 
 def test_an_event_of_the_vehicle_is_taken_once():
-    session = Session(recording(), at(0))
+    session = SessionLog(recording(), at(0))
     assert session.take_event(step(), at(1))
     assert not session.take_event(step(), at(2))
     assert session.take_event(step(at_raw_ns=6), at(2))
 
 
 def test_a_topsides_restart_makes_a_gap_of_what_was_missing():
-    session = Session(recording(), at(0))
+    session = SessionLog(recording(), at(0))
     session.take([exchange(0, 0), exchange(4, 1)], 0, at(1))
     (gap,) = session.take([exchange(0, 60)], 0, at(60)).events
     assert (gap.kind, gap.run, gap.from_seq, gap.to_seq) == ("gap", 0, 1, 3)
@@ -124,74 +124,74 @@ def test_a_topsides_restart_makes_a_gap_of_what_was_missing():
 
 
 def test_nothing_recorded_for_the_limit_is_an_alarm_and_then_an_outage():
-    session = Session(recording(), at(0))
+    session = SessionLog(recording(), at(0))
     session.take([exchange(0, 0)], 0, at(1))
-    assert session.turn(at(11), alarm_s=10) == []
+    assert session.update(at(11), alarm_s=10) == []
     assert session.alarm is None
-    session.turn(at(11.5), alarm_s=10)
+    session.update(at(11.5), alarm_s=10)
     assert session.alarm == "nothing recorded of rov1 for more than 10 s"
     assert session.state(None).alarm == session.alarm
     (outage,) = session.take([exchange(1, 30)], 1, at(31)).events
     assert (outage.kind, outage.at, outage.until) == ("outage", instant(1), instant(31))
-    session.turn(at(32), alarm_s=10)
+    session.update(at(32), alarm_s=10)
     assert session.alarm is None
 
 
 def test_a_vehicle_that_never_came_is_an_alarm_too():
-    session = Session(recording(sensors={"inWater": "rov1", "surface": "rov2"}), at(0))
+    session = SessionLog(recording(sensors={"inWater": "rov1", "surface": "rov2"}), at(0))
     session.take([exchange(0, 5)], 0, at(5))
-    session.turn(at(11), alarm_s=10)
+    session.update(at(11), alarm_s=10)
     assert session.alarm == "nothing recorded of rov2 for more than 10 s"
 
 
 def test_a_session_of_every_vehicle_alarms_when_there_is_none():
-    session = Session(recording(sensors={}), at(0))
-    session.turn(at(11), alarm_s=10)
+    session = SessionLog(recording(sensors={}), at(0))
+    session.update(at(11), alarm_s=10)
     assert session.alarm == "nothing recorded for more than 10 s"
-    assert session.part().entries == {}
+    assert session.metadata_update().entries == {}
 
 
 def test_what_is_missing_at_the_end_is_a_gap():
-    session = Session(recording(), at(0))
+    session = SessionLog(recording(), at(0))
     session.take([exchange(0, 0), exchange(2, 1)], 0, at(1))
     assert [event.kind for event in session.end(at(2))] == ["gap"]
     assert not session.waiting
 
 
 def test_an_old_retained_result_is_not_current():
-    session = Session(recording(), at(100))
+    session = SessionLog(recording(), at(100))
     assert not session.take_result(measured(10), at(100), stored=True)
-    assert session.part().entries["inWater"].method == "unsynced"
+    assert session.metadata_update().entries["inWater"].method == "unsynced"
     assert session.take_result(measured(99), at(100), stored=True)
-    assert session.part().entries["inWater"].offset_ms == -150.312
+    assert session.metadata_update().entries["inWater"].offset_ms == -150.312
 
 
 def test_a_result_that_comes_live_counts_even_if_the_clocks_disagree():
-    session = Session(recording(), at(100))
+    session = SessionLog(recording(), at(100))
     assert session.take_result(measured(-5000), at(100), stored=False)
 
 
-def test_the_first_topside_that_answered_stands_and_the_exchanges_of_all_are_kept():
-    session = Session(recording(), at(0))
+def test_the_result_of_the_first_topside_that_answered_is_used_and_the_exchanges_of_all_are_kept():
+    session = SessionLog(recording(), at(0))
     session.take_result(nothing("timeout").model_copy(update={"topside": "mute"}), at(0), stored=False)
     session.take_result(measured(1), at(1), stored=False)
     session.take_result(measured(2, topside="other", offset_ms=7.0), at(2), stored=False)
     assert session.topsides == {"rov1": "topside"}
-    assert session.part().entries["inWater"].offset_ms == -150.312
+    assert session.metadata_update().entries["inWater"].offset_ms == -150.312
     assert session.take([exchange(0, 1, topside="other")], 0, at(2)).exchanges
 
 
-def test_a_result_without_an_offset_does_not_take_the_last_one_away_but_is_told():
-    session = Session(recording(), at(0))
+def test_a_result_without_an_offset_does_not_replace_the_last_one_but_is_reported():
+    session = SessionLog(recording(), at(0))
     session.take_result(measured(1), at(1), stored=False)
     session.take_result(nothing("timeout"), at(2), stored=False)
-    part = session.part()
-    assert part.entries["inWater"].offset_ms == -150.312
-    assert part.block.vehicles["rov1"].result.state == "unsynced"
+    update = session.metadata_update()
+    assert update.entries["inWater"].offset_ms == -150.312
+    assert update.block.vehicles["rov1"].result.state == "unsynced"
 
 
-def test_the_state_says_what_was_asked_for_and_how_it_stands():
-    session = Session(recording(), at(0))
+def test_the_state_has_what_was_asked_for_and_what_is_recorded():
+    session = SessionLog(recording(), at(0))
     session.take([exchange(0, 1)], 0, at(1))
     state = session.state(None)
     assert (state.state, state.path, state.request_id) == ("recording", "reef-42/session_s1", "r1")
@@ -200,7 +200,7 @@ def test_the_state_says_what_was_asked_for_and_how_it_stands():
 
 
 def test_a_stop_is_answered_when_everything_is_written_or_cannot_be():
-    session = Session(recording(stop_request_id="r2"), at(0))
+    session = SessionLog(recording(stop_request_id="r2"), at(0))
     assert (session.state(None).state, session.state(None).request_id) == ("recording", "r1")
     assert session.state("full").request_id == "r2"
     session.closing = Closing(at(9).realtime_ns, {}, None)
@@ -211,26 +211,27 @@ def test_a_stop_is_answered_when_everything_is_written_or_cannot_be():
 def test_a_sensor_cannot_have_the_name_of_a_key_of_time_sync(sensor):
     command = StartCommand(request_id="r", mission="m", sensors={sensor: "rov1"})
     with pytest.raises(RefusedError, match=sensor):
-        desk.recording_of("s1", command, "main", instant(0))
+        Recording.from_command("s1", command, "main", instant(0))
 
 
 @pytest.mark.parametrize("change", [{"mission": "other"}, {"sensors": {"inWater": "rov2"}}])
 def test_a_start_of_what_is_recorded_otherwise_is_refused(change):
     asked = StartCommand(request_id="r", mission="reef-42", sensors={"inWater": "rov1"})
-    desk.check_same(recording(), asked)
+    recording().check_same(asked)
     with pytest.raises(RefusedError):
-        desk.check_same(recording(), asked.model_copy(update=change))
+        recording().check_same(asked.model_copy(update=change))
 
 
-def test_an_invalid_command_is_answered_if_it_says_whom_to_answer():
-    refused = desk.asker_of(b'{"request_id": "r7", "action": "start", "mission": "../x"}', "s1", "why")
+def test_an_invalid_command_is_answered_if_it_has_a_request_id():
+    payload = b'{"request_id": "r7", "action": "start", "mission": "../x"}'
+    refused = command_rules.refusal_of_payload(payload, "s1", "why")
     assert (refused.state, refused.request_id, refused.error) == ("refused", "r7", "why")
     for payload in (b"", b"[]", b"{}", b'{"request_id": 5}', b'{"request_id": ""}', b"\xff"):
-        assert desk.asker_of(payload, "s1", "why") is None
+        assert command_rules.refusal_of_payload(payload, "s1", "why") is None
 
 
 def test_bursts_go_to_the_topsides_that_measure_a_vehicle_and_else_to_all_that_are_there():
-    directory = Directory()
+    directory = TopsideDirectory()
     directory.note_result(result())
     directory.note_result(result(topside="gone"))
     directory.note_status("gone", online=False)

@@ -92,9 +92,9 @@ def test_a_key_of_the_file_holds_only_where_it_is_a_setting(alone):
 @pytest.mark.parametrize("arguments", [[], ["session"]])
 def test_no_command_at_all_shows_the_help_as_it_is(arguments, capsys):
     assert run(arguments) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("Usage: tidesync")
-    assert said.count("\n") > 5
+    message = capsys.readouterr().err
+    assert message.startswith("Usage: tidesync")
+    assert message.count("\n") > 5
 
 
 def test_a_password_comes_from_the_environment_or_a_file_and_is_no_option(loaded, monkeypatch, alone, capsys):
@@ -109,7 +109,7 @@ def test_a_password_comes_from_the_environment_or_a_file_and_is_no_option(loaded
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["topside", "--rate", "0"], ["--rate", "0"]),
         (["topside", "--rate", "often"], ["--rate", "'often'"]),
@@ -138,12 +138,12 @@ def test_a_password_comes_from_the_environment_or_a_file_and_is_no_option(loaded
         (["broker", "--host", "0.0.0.0"], ["0.0.0.0", "loopback", "mosquitto"]),
     ],
 )
-def test_wrong_usage_is_one_clear_line_and_exit_two(arguments, said, capsys):
+def test_wrong_usage_is_one_clear_line_and_exit_two(arguments, message, capsys):
     assert run(arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("tidesync: ")
     assert error.count("\n") == 1
-    for words in said:
+    for words in message:
         assert words in error
 
 
@@ -161,7 +161,7 @@ def test_an_unknown_variable_is_an_error(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("raet = 4\n", "raet = 4; did you mean rate?"),
         ("[topside]\nhttp_port = 9150\n", "http_port"),
@@ -171,10 +171,10 @@ def test_an_unknown_variable_is_an_error(monkeypatch, capsys):
         ("rate = 0\n", "tidesync.toml: rate"),
     ],
 )
-def test_a_wrong_file_is_an_error_that_names_it(alone, capsys, content, said):
+def test_a_wrong_file_is_an_error_that_names_it(alone, capsys, content, message):
     (alone / "tidesync.toml").write_text(content)
     assert run(["topside"]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_every_commands_help_is_there(capsys):

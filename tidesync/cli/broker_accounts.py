@@ -18,8 +18,8 @@ from schemas.instants import iso_utc
 from schemas.names import account_name
 from schemas.topics import Role
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.figures import in_columns
 from tidesync.settings import with_settings
-from tidesync.terminal.columns import in_columns
 
 if TYPE_CHECKING:
     from broker.accounts.permissions import Permissions

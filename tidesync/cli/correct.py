@@ -1,4 +1,4 @@
-"""`tidesync correct`: put a session's own timestamps right, in files beside the originals."""
+"""`tidesync correct`: correct a session's own timestamps, in files beside the originals."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import click
 
 from schemas.names import vehicle_name
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.correction import session as sessions
-from tidesync.sessions.correction.limits import MAX_ERROR_MS, limits_of
-from tidesync.sessions.correction.plan import Asked, plan
+from tidesync.sessions.correction.clock_limits import MAX_ERROR_MS, limits_of
+from tidesync.sessions.correction.driver import correct, total_bytes
+from tidesync.sessions.correction.session import Options, measured_of, plan, read_metadata, timeline_of
 from tidesync.sessions.correction.stamps import UNITS
 from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError
 from tidesync.sessions.folder import SessionFolder
@@ -25,8 +25,8 @@ from tidesync.sessions.names import sensor_vehicles
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
-    from tidesync.sessions.correction.outcome import Outcome
-    from tidesync.sessions.correction.table import Job, Progress
+    from tidesync.sessions.correction.driver import CorrectedTable, Progress
+    from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.timeline import Timeline
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -81,46 +81,44 @@ def command(
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
-    known = sessions.known_of(session)
-    asked = Asked(
-        sensor_vehicles(sensors), files, None if vehicle is None else vehicle_name(vehicle), column, unit
-    )
-    settings = EstimatorSettings()
+    folder, settings = SessionFolder(session), EstimatorSettings()
+    metadata = read_metadata(folder)
+    owner = None if vehicle is None else vehicle_name(vehicle)
+    options = Options(sensor_vehicles(sensors), files, owner, column, unit)
     try:
-        folder = SessionFolder(session)
         measured = folder.measure(settings)
-        todo = plan(session, known, asked, [name for name, _ in measured])
+        planned = plan(session, metadata, options, [name for name, _ in measured])
         folder.write_offsets({stream: each.track.rows for stream, each in measured.items()})
-        report = Report(session, folder.offsets_path, todo.skipped)
+        results = Results(session, folder.offsets_path, planned.skipped)
     except UnknownVehicleError as error:
         raise SettingsError(str(error)) from error
     except (SessionError, OSError) as error:
         raise NotSoError(str(error)) from error
     timelines = {}
-    for name in dict.fromkeys(job.vehicle for job in todo.jobs):
+    for name in dict.fromkeys(job.vehicle for job in planned.jobs):
         try:
-            each = sessions.measured_of(measured, name, known)
+            each = measured_of(measured, name, metadata)
             limits = limits_of(settings, each.exchanges, slew_ppm=slew_limit_ppm, max_error_ms=max_error_ms)
-            timelines[name] = sessions.timeline_of(each, limits)
+            timelines[name] = timeline_of(each, limits)
         except SessionError as error:
-            report.failed.append(str(error))
-    _correct([job for job in todo.jobs if job.vehicle in timelines], timelines, report, given=files)
-    report.tell(as_json=as_json)
-    return report.verdict()
+            results.failed.append(str(error))
+    _correct([job for job in planned.jobs if job.vehicle in timelines], timelines, results, named=files)
+    results.show(as_json=as_json)
+    return results.exit_code()
 
 
 def _correct(
-    jobs: Sequence[Job], timelines: Mapping[str, Timeline], report: Report, *, given: Sequence[Path]
+    jobs: Sequence[Job], timelines: Mapping[str, Timeline], results: Results, *, named: Sequence[Path]
 ) -> None:
-    """Correct every table, with a bar where a person watches."""
-    with _progress(sessions.total_bytes(jobs, timelines)) as progress:
+    """Correct every table, with a progress bar in a terminal."""
+    with _progress(total_bytes(jobs, timelines)) as progress:
         for job in jobs:
             try:
-                report.outcomes.append(sessions.correct(job, timelines[job.vehicle], progress))
+                results.tables.append(correct(job, timelines[job.vehicle], progress))
             except NoTimestampError as error:
-                (report.failed if job.path in given else report.left).append(str(error))
+                (results.failed if job.path in named else results.left).append(str(error))
             except SessionError as error:
-                report.failed.append(str(error))
+                results.failed.append(str(error))
 
 
 @contextmanager
@@ -133,68 +131,66 @@ def _progress(length: int) -> Iterator[Progress]:
 
 
 @dataclass
-class Report:
-    """What was done, for people and for programs."""
+class Results:
+    """What was corrected and what was not, for people and for programs."""
 
     session: Path
     offsets: Path
     skipped: Mapping[str, str]
-    outcomes: list[Outcome] = field(default_factory=list)
+    tables: list[CorrectedTable] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     """Tables in sensors' folders that have no timestamp column."""
     failed: list[str] = field(default_factory=list)
 
-    def verdict(self) -> int:
-        """The exit code; NotSoError says what went wrong."""
+    def exit_code(self) -> int:
+        """0; NotSoError where a table failed or no row was corrected."""
         if self.failed:
             raise NotSoError("; ".join(self.failed))
-        if not self.outcomes:
+        if not self.tables:
             raise NotSoError(
                 f"{self.session}: there is no table to correct; those in the sensors' folders "
                 "(in-water_…/, surface_…/) are found, others are named with --csv"
             )
-        if not any(outcome.corrected for outcome in self.outcomes):
-            malformed = sum(outcome.malformed for outcome in self.outcomes)
+        if not any(table.corrected for table in self.tables):
+            malformed = sum(table.malformed for table in self.tables)
             why = f"{malformed} timestamps could not be read" if malformed else "none was taken in time"
             raise NotSoError(f"no row could be corrected while the clocks were measured: {why}")
         return 0
 
-    def tell(self, *, as_json: bool) -> None:
+    def show(self, *, as_json: bool) -> None:
         """Print one JSON document, or a line for each table."""
         if as_json:
             click.echo(json.dumps(self.document()))
             return
-        for outcome in self.outcomes:
-            self._tell(outcome)
+        for table in self.tables:
+            self._show(table)
         for sensor, reason in self.skipped.items():
             click.echo(f"{sensor}: left as it is: {reason}")
         for line in self.left:
             click.echo(f"{line}; left as it is")
 
     def document(self) -> dict[str, Any]:
-        """Everything, with the keys of the tables' own columns where they mean the same."""
+        """All results; keys are those of the tables' columns where they mean the same."""
         return {
             "session": str(self.session),
             "offsets": str(self.offsets),
-            "files": [outcome.document() for outcome in self.outcomes],
+            "files": [table.document() for table in self.tables],
             "skipped": [{"sensor": sensor, "reason": reason} for sensor, reason in self.skipped.items()],
             "left": self.left,
             "failed": self.failed,
         }
 
-    def _tell(self, outcome: Outcome) -> None:
-        worst = f"; max error {ceil(outcome.max_error_ns / 1e3) / 1e3} ms" if outcome.corrected else ""
-        counts = ", ".join(f"{number} {state}" for state, number in outcome.counts.items() if number)
-        malformed = f", {outcome.malformed} malformed" if outcome.malformed else ""
+    def _show(self, table: CorrectedTable) -> None:
+        worst = f"; max error {ceil(table.max_error_ns / 1e3) / 1e3} ms" if table.corrected else ""
+        counts = ", ".join(f"{number} {state}" for state, number in table.counts.items() if number)
+        malformed = f", {table.malformed} malformed" if table.malformed else ""
         click.echo(
-            f"{_short(outcome.output, self.session)}: {outcome.rows} rows of {outcome.vehicle}:"
+            f"{_short(table.output, self.session)}: {table.rows} rows of {table.vehicle}:"
             f" {counts or '0 ok'}{malformed}{worst}"
         )
-        unit = "row" if outcome.path.suffix == ".parquet" else "line"
-        for line, value in outcome.shown:
-            click.echo(
-                f"{outcome.path}, {unit} {line}: {value!r} is no timestamp; kept without an answer", err=True
-            )
+        for place, value in table.shown:
+            row = f"{table.path}, {table.place} {place}"
+            click.echo(f"{row}: {value!r} is no timestamp; kept without a correction", err=True)
 
 
 def _short(path: Path, session: Path) -> Path:

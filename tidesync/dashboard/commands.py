@@ -1,4 +1,4 @@
-"""Commands over HTTP: what is asked of recorders and topsides, and their answers in HTTP's words."""
+"""Commands over HTTP: requests to recorders and topsides, and their answers as HTTP's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from schemas.messages import SessionState, StartCommand, StopCommand
-from tidesync.dashboard.sessions import session_view
+from tidesync.dashboard.presentation import session_view
 from tidesync.dashboard.views import Measure, Measuring, Problem, ProblemView, SessionView, StartedView
 from tidesync.sessions.client import new_request_id
 from tidesync.sessions.names import session_names_at, unknown_vehicles
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class NotDoneError(Exception):
-    """A command that came to nothing: its status, the word and the sentence of the answer."""
+    """A command that was not done: the status, the word and the sentence of the answer."""
 
     def __init__(self, status: int, error: Problem, detail: str) -> None:
         super().__init__(detail)
@@ -29,7 +29,7 @@ class NotDoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CommandService:
-    """Takes commands, while this dashboard may give any."""
+    """Takes commands, if this dashboard may command."""
 
     subscriber: Subscriber
     may_command: bool
@@ -54,15 +54,15 @@ class CommandService:
         return await self._ask(session, command, asked.timeout_s)
 
     def measure(self, vehicle: str, asked: Measure) -> Measuring:
-        """Have a vehicle measured now; nobody answers that."""
+        """Have a vehicle measured now; topsides do not answer that."""
         self._check()
         with self.subscriber.lock:
             fleet = self.subscriber.fleet
-            if not fleet.knows(vehicle):
+            if vehicle not in fleet.vehicles():
                 raise NotDoneError(404, "not_found", f"no vehicle {vehicle!r} has been heard of")
             measuring = fleet.topsides_of(vehicle)
             named = [asked.topside] if asked.topside else measuring
-            there = [name for name in named if name in measuring and fleet.topside_online(name) is not False]
+            there = [name for name in named if name in measuring and fleet.topsides.get(name) != "offline"]
         if not there:
             who = f"topside {asked.topside!r}" if asked.topside else "any topside that is online"
             raise NotDoneError(409, "refused", f"{vehicle!r} is not measured by {who}")
@@ -71,8 +71,7 @@ class CommandService:
 
     def _taken(self, session: str) -> bool:
         with self.subscriber.lock:
-            known = list(self.subscriber.fleet.sessions(self.subscriber.now().raw_ns))
-        return any(view.session == session for view in known)
+            return self.subscriber.fleet.session(session) is not None
 
     def _started(self, view: SessionView, asked: StartSession) -> StartedView:
         with self.subscriber.lock:
@@ -88,7 +87,7 @@ class CommandService:
             raise self._no_answer(timeout_s) from None
         finally:
             pending.cancel()
-        return _told(state)
+        return _answer(state)
 
     def _check(self) -> None:
         if not self.may_command:
@@ -112,7 +111,7 @@ class CommandService:
         )
 
 
-def _told(state: SessionState) -> SessionView:
+def _answer(state: SessionState) -> SessionView:
     if state.state == "refused":
         raise NotDoneError(409, "refused", state.error or "the recorder refuses")
     if state.state == "failed":

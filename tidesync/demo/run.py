@@ -28,8 +28,8 @@ from tidesync.errors import NotSoError
 from tidesync.sessions.client import ask, new_request_id
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings
-from tidesync.terminal.keys import unseen_interrupt
-from tidesync.terminal.states import STATE_STYLES
+from tidesync.terminal.screen import unseen_interrupt
+from tidesync.terminal.view import STATE_STYLES
 from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings
 
@@ -112,8 +112,7 @@ class Demo:
     def _start_dashboard(self, stack: contextlib.ExitStack, url: str) -> str:
         """Serve the dashboard, on another port when its own is taken; returns its URL."""
         from tidesync.dashboard.agent import DashboardAgent  # noqa: PLC0415 - FastAPI takes half a second
-        from tidesync.dashboard.errors import AddressUnusableError  # noqa: PLC0415
-        from tidesync.dashboard.settings import DashboardSettings  # noqa: PLC0415
+        from tidesync.dashboard.settings import AddressUnusableError, DashboardSettings  # noqa: PLC0415
 
         settings = DashboardSettings(broker=url, port=self._settings.dashboard_port)
         try:

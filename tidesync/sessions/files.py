@@ -1,76 +1,19 @@
-"""Files that survive a kill: atomic replace, append with repair, and a root that belongs to one recorder."""
+"""Files that survive a kill: atomic replace, and append with repair."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import shutil
-import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from tidesync.sessions.errors import RefusedError, UnusableRootError
-
-if sys.platform != "win32":
-    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
 _BLOCK_BYTES = 64 * 1024
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-
-
-def claim_root(root: Path) -> int | None:
-    """Make `root` ours until the returned descriptor is closed; UnusableRootError says why it cannot be."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except OSError as error:
-        if error.errno != errno.ENOSPC:  # a full disk heals, and is told when a session is written
-            raise UnusableRootError(f"{root} cannot be written: {error.strerror}") from error
-    return _lock(root)
-
-
-def free_bytes(folder: Path) -> int | None:
-    """How much may still be written there; None when the disk cannot be asked."""
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return None
-
-
-def _lock(root: Path) -> int | None:
-    """Keep other recorders out: two would write every exchange twice."""
-    if sys.platform == "win32":
-        return None
-    descriptor = os.open(root, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise UnusableRootError(f"{root} is in use by another recorder") from error
-    except OSError:  # a file system without locks
-        pass
-    return descriptor
-
-
-def safe_folder(root: Path, path: str) -> Path:
-    """The folder `path` below `root`; RefusedError when a link leads elsewhere or something is in the way."""
-    home = root.resolve()
-    folder = home
-    for level in (*path.split("/"), "time_sync"):
-        folder /= level
-        if not folder.resolve().is_relative_to(home):
-            raise RefusedError(f"{folder} leads outside of {root}")
-        if folder.exists() and not folder.is_dir():
-            raise RefusedError(f"{folder} is not a folder")
-    return folder.parent
 
 
 def make_folder(folder: Path) -> None:

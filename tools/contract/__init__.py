@@ -1,1 +1,1 @@
-"""The published contract, made from the code: JSON Schemas, AsyncAPI, OpenAPI, and a table's schema."""
+"""Generates the published contract from the code: JSON Schemas, AsyncAPI, OpenAPI, a table schema."""

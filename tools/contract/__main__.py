@@ -1,4 +1,4 @@
-"""Writes the contract below `schemas/published/`, or with `--check` names the files that are not current."""
+"""Writes the contract to `schemas/published/`; with `--check` names the files that are out of date."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def contract() -> dict[str, str]:
 
 
 def stale(folder: Path) -> list[str]:
-    """The files in `folder` that are missing, not current, or too many."""
+    """The files in `folder` that are missing, out of date, or too many."""
     wanted = contract()
     here = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
     return sorted(name for name in wanted.keys() | here.keys() if wanted.get(name) != here.get(name))
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
         return 0
     faults = stale(FOLDER)
     for name in faults:
-        print(f"schemas/published/{name} is not what the code says: run `make schemas`", file=sys.stderr)
+        print(f"schemas/published/{name} is out of date: run `make schemas`", file=sys.stderr)
     return 1 if faults else 0
 
 

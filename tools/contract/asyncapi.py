@@ -22,16 +22,16 @@ _BINDING = "0.2.0"
 _ROLES: dict[Role, str] = {
     "vehicle": "The agent on a vehicle, one for each.",
     "topside": "The agent at the surface: measures every vehicle.",
-    "recorder": "Writes sessions. Its session at the broker persists, so that nothing is missed.",
+    "recorder": "Writes sessions. Its MQTT session is persistent, so that it misses nothing.",
     "dashboard": "Reads, and shows.",
-    "operator": "Reads, and tells topsides and recorders what to do.",
+    "operator": "Reads, and commands topsides and recorders.",
 }
 _ABOUT = f"""\
 How far vehicles' clocks are from the surface computer's, over MQTT 3.1.1.
 
-Operations are named by who does them: `vehicle.pong.send` is the vehicle's. The first level of every topic,
-`{ROOT}`, is the setting `topic_root`. No payload is larger than {MAX_MESSAGE_BYTES} bytes. Receivers refuse
-what is not exactly so, count it and go on; keys that they do not know they ignore. Absent is null, never 0.\
+Operations are named by role: `vehicle.pong.send` is the vehicle's. The first level of every topic,
+`{ROOT}`, is the setting `topic_root`. No payload is larger than {MAX_MESSAGE_BYTES} bytes. Receivers drop
+and count invalid messages; they ignore unknown keys. Absent is null, never 0.\
 """
 
 
@@ -126,9 +126,9 @@ def _message(kind: TopicKind) -> Document:
 
 
 def _parameter(name: str) -> Document:
-    said = of_type(name.capitalize()) or ""
+    meaning = of_type(name.capitalize()) or ""
     rule = {
         "session": "Letters, digits, '.', '_' and '-', at most 100, no '..'.",
     }.get(name, "Small letters, digits, '_' and '-', at most 63.")
     example = {"vehicle": "rov1", "topside": "laptop", "session": "2026-05-01T12-00-00Z"}[name]
-    return {"description": f"{said} {rule}", "examples": [example]}
+    return {"description": f"{meaning} {rule}", "examples": [example]}

@@ -1,4 +1,4 @@
-"""What the docstrings below fields and types say, as descriptions: Python itself does not keep them."""
+"""Descriptions of fields and types, from the docstrings below them, which Python itself does not keep."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TYPES = ("schemas.base", "schemas.exchange", "schemas.instants", "schemas.messa
 
 
 def of_fields(model: type[BaseModel]) -> dict[str, str]:
-    """What is said of each field: below it, or else below the type that it is declared with."""
+    """The description of each field: from below it, or else from below its type."""
     found: dict[str, str] = {}
     for ancestor in reversed(model.__mro__):
         if issubclass(ancestor, BaseModel) and ancestor is not BaseModel:
@@ -28,7 +28,7 @@ def of_fields(model: type[BaseModel]) -> dict[str, str]:
 
 
 def of_type(name: str) -> str | None:
-    """What is said of a type such as `Nanoseconds`."""
+    """The description of a type such as `Nanoseconds`."""
     return _of_types().get(name)
 
 
@@ -37,9 +37,9 @@ def _of_own_fields(model: type[BaseModel]) -> dict[str, str]:
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(definition, ast.ClassDef)
     found = {}
-    for statement, said in _with_docstrings(definition.body):
+    for statement, docstring in _with_docstrings(definition.body):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            text = said or _of_annotation(statement.annotation)
+            text = docstring or _of_annotation(statement.annotation)
             if text:
                 found[statement.target.id] = text
     return found
@@ -47,19 +47,19 @@ def _of_own_fields(model: type[BaseModel]) -> dict[str, str]:
 
 def _of_annotation(annotation: ast.expr) -> str | None:
     names = [node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)]
-    said = [text for name in names if (text := of_type(name))]
-    return said[0] if len(said) == 1 else None  # a dict of two such types is described by neither
+    texts = [text for name in names if (text := of_type(name))]
+    return texts[0] if len(texts) == 1 else None  # a dict of two such types is described by neither
 
 
 @functools.cache
 def _of_types() -> dict[str, str]:
     return {
-        target.id: said
+        target.id: docstring
         for name in _TYPES
-        for statement, said in _with_docstrings(
+        for statement, docstring in _with_docstrings(
             ast.parse(inspect.getsource(importlib.import_module(name))).body
         )
-        if said and isinstance(statement, ast.Assign)
+        if docstring and isinstance(statement, ast.Assign)
         for target in statement.targets
         if isinstance(target, ast.Name)
     }
@@ -67,8 +67,8 @@ def _of_types() -> dict[str, str]:
 
 def _with_docstrings(body: Sequence[ast.stmt]) -> Iterator[tuple[ast.stmt, str | None]]:
     for statement, following in zip(body, [*body[1:], None], strict=True):
-        said = None
+        docstring = None
         if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
             text = following.value.value
-            said = " ".join(inspect.cleandoc(text).split()) if isinstance(text, str) else None
-        yield statement, said
+            docstring = " ".join(inspect.cleandoc(text).split()) if isinstance(text, str) else None
+        yield statement, docstring

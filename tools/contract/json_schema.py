@@ -8,9 +8,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from schemas import messages, topics
+from schemas.events import LINE
 from schemas.exchange import Exchange
 from schemas.metadata import DriftModel, SensorTimeSync, SessionBlock
-from tidesync.sessions.events import LINE
 from tools.contract.descriptions import of_fields
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ Document = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _UNIONS = {
-    "topside_command": "What a topside is told.",
-    "session_command": "What a recorder is told about the session in the topic.",
+    "topside_command": "A command to a topside.",
+    "session_command": "A command to the recorder, about the session in the topic.",
 }
 _FILES: dict[str, tuple[TypeAdapter[Any], str]] = {
     "exchange_line": (TypeAdapter(Exchange), "A line of time_sync/exchanges.jsonl."),
@@ -33,7 +33,7 @@ _FILES: dict[str, tuple[TypeAdapter[Any], str]] = {
         "A line of time_sync/events.jsonl: what happened to a clock or to the recording.",
     ),
 }
-_STATUS = "Whether an agent is there, in plain text; a hint: judge freshness by the stamps in messages."
+_STATUS = "Whether an agent is online, in plain text; a hint: freshness comes from the stamps in messages."
 
 
 def file_name(name: str) -> str:
@@ -60,12 +60,12 @@ def of_kind(kind: TopicKind) -> Document:
 
 
 def message_name(kind: TopicKind) -> str:
-    """What a topic's message is called; both statuses are the same."""
+    """The name of a topic's message; both statuses are the same message."""
     return "status" if kind.payload is None else kind.name
 
 
 def sync_metadata() -> Document:
-    """The consumer's file as we leave it: its keys, and ours below `timeSync.tidesync`; others' are kept."""
+    """The consumer's file as we write it: its keys, and ours below `timeSync.tidesync`; others are kept."""
     parts = {
         name: _generated(TypeAdapter(model))
         for name, model in {"sensor": SensorTimeSync, "drift": DriftModel, "block": SessionBlock}.items()
@@ -119,7 +119,7 @@ def sync_metadata() -> Document:
 
 
 class _Described(GenerateJsonSchema):
-    """Descriptions from docstrings, no titles that only repeat a key, no keys that we refuse."""
+    """Adds descriptions from docstrings; omits titles that repeat a key, and keys that receivers refuse."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
@@ -134,7 +134,7 @@ class _Described(GenerateJsonSchema):
         return made
 
     def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> dict[str, Any]:
-        """Its tag must be there, although each part alone would do without; OpenAPI's own keyword goes."""
+        """Require the tag, which each part alone does not; drop the keyword that is OpenAPI's own."""
         made = super().tagged_union_schema(schema)
         made.pop("discriminator", None)
         return made | {"type": "object", "required": [schema["discriminator"]]}
@@ -153,8 +153,8 @@ def _kinds() -> dict[str, TopicKind]:
 def _file_line(name: str) -> Document:
     adapter, about = _FILES[name]
     made = _generated(adapter)
-    said = f"{about} {made.get('description', '')}".strip()
-    return _headed(name, {**made, "description": said})
+    description = f"{about} {made.get('description', '')}".strip()
+    return _headed(name, {**made, "description": description})
 
 
 def _generated(adapter: TypeAdapter[Any]) -> Document:

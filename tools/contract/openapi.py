@@ -24,7 +24,7 @@ Document = dict[str, Any]
 
 
 def _vehicle() -> FastAPI:
-    return make_vehicle(SystemClock(), _Nobody())
+    return make_vehicle(SystemClock(), _NoAgent())
 
 
 def _dashboard() -> FastAPI:
@@ -36,7 +36,7 @@ _SERVICES: dict[str, Callable[[], FastAPI]] = {
     "vehicle.openapi.json": _vehicle,
     "dashboard.openapi.json": _dashboard,
 }
-"""By file name; each is made, but not run."""
+"""By file name; each app is made, but not run."""
 _MODELS: tuple[type[BaseModel], ...] = (Health, TimeReply)
 """Models whose fields are described by the docstrings below them."""
 _UNITS = ("_ns", "_ms", "_ppm", "_s")
@@ -48,18 +48,18 @@ def documents() -> dict[str, Document]:
 
 
 def _described(document: Document) -> Document:
-    """With the version of the interface, not of the software, and with what the docstrings say."""
+    """Add the version of the interface, not of the software, and descriptions from docstrings."""
     document["info"]["version"] = "1.0.0"
-    said = {model.__name__: of_fields(model) for model in _MODELS}
+    described = {model.__name__: of_fields(model) for model in _MODELS}
     of_result = {key: text for key, text in of_fields(OffsetResult).items() if key.endswith(_UNITS)}
     for name, schema in document["components"]["schemas"].items():
         for key, field in schema.get("properties", {}).items():
-            text = said.get(name, of_result).get(key)  # keys mean the same as in the result
+            text = described.get(name, of_result).get(key)  # keys mean the same as in the result
             if text:
                 field.setdefault("description", text)
     return document
 
 
-class _Nobody:
+class _NoAgent:
     def health(self) -> Health:
         raise NotImplementedError  # the document is made without asking

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from topside_agent.estimator import Row
 
-_SAID = {
+_DESCRIPTIONS = {
     "vehicle": "The vehicle's name.",
     "topside": "The surface station's name.",
     "topside_unix_ns": "Topside's realtime at the exchange's destination, ns since the Unix epoch.",
@@ -16,7 +16,7 @@ _SAID = {
     "lower_ns": "The true offset is not below this, ns.",
     "upper_ns": "The true offset is not above this, ns.",
     "u95_ns": "Statistical 95 % half-width of offset_ns, ns; empty where it is not known.",
-    "segment": "Counts the stretches without a clock step, suspend or reboot, from 0.",
+    "segment": "Number of the segment: without a clock step, suspend or reboot; from 0.",
     "state": "`ambiguous`: so near to a cut that it may belong to either side.",
 }
 
@@ -42,6 +42,6 @@ def _field(name: str, kind: Any) -> dict[str, Any]:
     return {
         "name": name,
         "type": "integer" if bare is int else "string",
-        "description": _SAID[name],
+        "description": _DESCRIPTIONS[name],
         "constraints": constraints,
     }

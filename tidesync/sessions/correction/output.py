@@ -1,4 +1,4 @@
-"""Output files: named beside their input, and there only when they are whole."""
+"""An output file that is there only when it is whole."""
 
 from __future__ import annotations
 
@@ -10,18 +10,6 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-_MARK = ".topside"
-
-
-def output_of(path: Path) -> Path:
-    """`NAME.topside.csv` for `NAME.csv`."""
-    return path.with_name(f"{path.stem}{_MARK}{path.suffix}")
-
-
-def is_output(path: Path) -> bool:
-    """Whether `path` is named as an output of ours: never an input."""
-    return path.stem.endswith(_MARK)
 
 
 @contextmanager

@@ -1,62 +1,79 @@
-"""A session folder: whose clock stamped which of its tables, and their correction one after the other."""
+"""A session to correct: its tables, the vehicle whose clock stamped each, and that vehicle's timeline."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.metadata import CONSUMER_SENSORS
-from tidesync.sessions.correction.csv_file import correct_csv
-from tidesync.sessions.correction.limits import Limits
-from tidesync.sessions.correction.output import is_output
-from tidesync.sessions.correction.parquet_file import correct_parquet
-from tidesync.sessions.correction.table import Job, Progress
+from tidesync.sessions.correction.driver import FORMATS, is_output
+from tidesync.sessions.correction.table import Job
 from tidesync.sessions.correction.timeline import Timeline, timeline
 from tidesync.sessions.document import NotMetadataError, block_of
-from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
-from tidesync.sessions.folder import SessionFolder
+from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError
 
 if TYPE_CHECKING:
-    from tidesync.sessions.correction.outcome import Outcome
-    from tidesync.sessions.folder import Measured
+    from tidesync.sessions.correction.clock_limits import ClockLimits
+    from tidesync.sessions.folder import Measured, SessionFolder
     from tidesync.sessions.journal import Stream
 
 _log = logging.getLogger(__name__)
 
 FOLDERS = {"inWater": "in-water", "surface": "surface"}
 """The consumer's folder of a sensor is this and `_<id>`; of others the sensor's own name."""
-SUFFIXES = (".csv", ".parquet")
+
+_ONLY_WITH_CSV = {".tsv", ".txt"}
+"""Text in a sensor's folder need not be a table: corrected only where `--csv` names it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What a session's metadata says."""
+class Metadata:
+    """What the metadata of a session has for its correction."""
 
     sensors: Mapping[str, str] = field(default_factory=dict)
     """Sensor to vehicle."""
     topsides: Mapping[str, str] = field(default_factory=dict)
-    """Vehicle to the topside whose result stands in `timeSync`."""
+    """Vehicle to the topside whose result is in `timeSync`."""
     directories: Mapping[str, str] = field(default_factory=dict)
-    """Sensor to the name of its folder, where it is told."""
+    """Sensor to the name of its folder, where it has one."""
 
 
-def known_of(session: Path) -> Known:
-    """What `sync_metadata.json` says; nothing, and a warning, where it cannot be read."""
-    folder = SessionFolder(session)
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of the command."""
+
+    sensors: Mapping[str, str]
+    """Sensor to vehicle."""
+    files: Sequence[Path]
+    vehicle: str | None
+    column: str
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Tables to correct, and sensors that are not corrected, each with the reason."""
+
+    jobs: Sequence[Job]
+    skipped: Mapping[str, str]
+
+
+def read_metadata(folder: SessionFolder) -> Metadata:
+    """The metadata of `folder`; empty, with a warning, where it cannot be read."""
     try:
         document = folder.read_metadata() or {}
     except (OSError, NotMetadataError) as error:
-        _log.warning("%s cannot be read, sensors have to be given: %s", folder.metadata_path, error)
-        return Known()
+        _log.warning("%s cannot be read, give sensors with --sensor: %s", folder.metadata_path, error)
+        return Metadata()
     block = block_of(document)
     vehicles = _mapping(block.get("vehicles"))
     topsides = {name: _mapping(entry).get("topside") for name, entry in vehicles.items()}
     sensors = _mapping(document.get("sensors"))
     directories = {name: _mapping(entry).get("directory") for name, entry in sensors.items()}
-    return Known(_texts(_mapping(block.get("sensors"))), _texts(topsides), _texts(directories))
+    return Metadata(_texts(_mapping(block.get("sensors"))), _texts(topsides), _texts(directories))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -67,8 +84,36 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
-def tables_of(session: Path, sensor: str, directories: Mapping[str, str]) -> list[Path]:
-    """The tables in a sensor's folders, outputs of ours left out."""
+def plan(session: Path, metadata: Metadata, options: Options, measured: Sequence[str]) -> Plan:
+    """The plan for the folder `session`, in which the vehicles `measured` have tracks."""
+    vehicles = {**metadata.sensors, **options.sensors}
+    found = _tables(session, metadata)
+    jobs = {
+        path.resolve(): Job(path, vehicles[sensor], options.column, options.unit)
+        for sensor, paths in found.items()
+        if sensor in vehicles
+        for path in paths
+    }
+    for path in options.files:
+        if is_output(path):
+            raise UnknownVehicleError(f"--csv {path}: it is an output of a correction, not an input")
+        if path.resolve() not in jobs:
+            vehicle = _vehicle(path, vehicles, options, measured)
+            jobs[path.resolve()] = Job(path, vehicle, options.column, options.unit)
+    skipped = {sensor: _why_not(sensor) for sensor in found if sensor not in vehicles}
+    skipped |= {sensor: "has no table in this session" for sensor in options.sensors if sensor not in found}
+    return Plan(list(jobs.values()), skipped)
+
+
+def _tables(session: Path, metadata: Metadata) -> dict[str, list[Path]]:
+    """The tables of every sensor that has any."""
+    named = sorted({*CONSUMER_SENSORS, *metadata.sensors, *metadata.directories})
+    found = {sensor: _tables_of(session, sensor, metadata.directories) for sensor in named}
+    return {sensor: paths for sensor, paths in found.items() if paths}
+
+
+def _tables_of(session: Path, sensor: str, directories: Mapping[str, str]) -> list[Path]:
+    """The tables in a sensor's folders; our own outputs are left out."""
     names = {Path(directories[sensor].replace("\\", "/")).name} if sensor in directories else set()
     prefix = f"{FOLDERS.get(sensor, sensor)}_"
     folders = [
@@ -80,25 +125,37 @@ def tables_of(session: Path, sensor: str, directories: Mapping[str, str]) -> lis
 
 
 def _is_table(path: Path) -> bool:
+    searched = FORMATS.keys() - _ONLY_WITH_CSV
     hidden = path.name.startswith(".")
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not hidden and not is_output(path)
+    return path.suffix.lower() in searched and path.is_file() and not hidden and not is_output(path)
 
 
-def sensors_of(session: Path, known: Known) -> list[str]:
-    """Every sensor that the session may have tables of."""
-    named = {*CONSUMER_SENSORS, *known.sensors, *known.directories}
-    return [sensor for sensor in sorted(named) if tables_of(session, sensor, known.directories)]
+def _vehicle(path: Path, vehicles: Mapping[str, str], options: Options, measured: Sequence[str]) -> str:
+    """The vehicle of a table that is in none of the sensors' folders."""
+    if options.vehicle is not None:
+        return options.vehicle
+    for choice in (sorted(set(vehicles.values())), sorted(set(measured))):
+        if len(choice) == 1:
+            return choice[0]
+    among = ", ".join(sorted(set(measured)))
+    raise UnknownVehicleError(f"--csv {path}: say with --vehicle whose clock stamped it: {among}")
 
 
-def measured_of(measured: Mapping[Stream, Measured], vehicle: str, known: Known) -> Measured:
-    """A vehicle's track: of the topside that the metadata names, else of the one with most exchanges."""
+def _why_not(sensor: str) -> str:
+    if sensor == "surface":
+        return "is taken to be stamped by topside; if a vehicle stamped it: --sensor surface=VEHICLE"
+    return f"no vehicle is known for it: --sensor {sensor}=VEHICLE"
+
+
+def measured_of(measured: Mapping[Stream, Measured], vehicle: str, metadata: Metadata) -> Measured:
+    """A vehicle's track: by the topside in the metadata, else by the one with most exchanges."""
     of_vehicle = {topside: each for (name, topside), each in measured.items() if name == vehicle}
     if not of_vehicle:
         others = ", ".join(sorted({name for name, _ in measured}))
         raise NothingMeasuredError(
             f"vehicle {vehicle!r} was not measured in this session; these were: {others}"
         )
-    topside = known.topsides.get(vehicle, "")
+    topside = metadata.topsides.get(vehicle, "")
     if topside not in of_vehicle:
         topside = max(sorted(of_vehicle), key=lambda name: len(of_vehicle[name].track.rows))
     if len(of_vehicle) > 1:
@@ -106,31 +163,9 @@ def measured_of(measured: Mapping[Stream, Measured], vehicle: str, known: Known)
     return of_vehicle[topside]
 
 
-def timeline_of(measured: Measured, limits: Limits) -> Timeline:
-    """The vehicle's timeline; NothingMeasuredError where no exchange can be relied on."""
+def timeline_of(measured: Measured, limits: ClockLimits) -> Timeline:
+    """The vehicle's timeline; NothingMeasuredError where every exchange is ambiguous or refused."""
     made = timeline(measured.track.rows, measured.topside_raw_ns(), limits)
-    if not made.spans:
+    if not made.segments:
         raise NothingMeasuredError("no exchange of this session can be relied on")
     return made
-
-
-def correct(job: Job, made: Timeline, progress: Progress) -> Outcome:
-    """Correct one table; UnusableFileError names what is wrong with it."""
-    work: Callable[[Job, Timeline, Progress], Outcome]
-    work = correct_parquet if job.path.suffix.lower() == ".parquet" else correct_csv
-    try:
-        return work(job, made, progress)
-    except OSError as error:
-        raise UnusableFileError(job.path, f"{error.strerror or error}; its output was not written") from error
-
-
-def total_bytes(jobs: Iterable[Job], timelines: Mapping[str, Timeline]) -> int:
-    """How many bytes all corrections will read."""
-    return sum(_size(job.path) * (2 if timelines[job.vehicle].cuts else 1) for job in jobs)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

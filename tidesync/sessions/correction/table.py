@@ -1,64 +1,75 @@
-"""What every kind of table file shares: the columns that are added, how one is read, and whom to tell."""
+"""What a table format provides to the driver: rows' timestamps, and an output with three more columns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from tidesync.sessions.correction.order import RowOrder
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tidesync.sessions.correction.timeline import Answers, Timeline
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 COLUMNS = ("timestamp_topside", "time_max_error_ms", "time_state")
-
-Progress = Callable[[int], None]
-"""Called with how many more bytes of the input have been read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A file to correct: by which vehicle's clock it was stamped, and which column, in what unit."""
+    """A table to correct: the vehicle whose clock stamped it, the column and its unit."""
 
     path: Path
     vehicle: str
     column: str = "timestamp"
     unit: str | None = None
-    """One of stamps.UNITS, None where it is to be recognised."""
+    """One of stamps.UNITS; None: recognised."""
 
 
-class Corrector:
-    """Answers a file's rows, batch by batch in their order, malformed ones left out.
+class Batch(NamedTuple):
+    """Consecutive rows of a table."""
 
-    Where the vehicle's clock was cut, the whole file has to be seen in `note` before the first `answer`.
-    """
+    rows: Any
+    """In the format's own form, for `Write`."""
+    stamps: list[int | None]
+    """Unix ns of each row's timestamp; None where it cannot be read."""
+    malformed: list[tuple[int, str]]
+    """Place (see `Table.place`) and value of each row that should have a timestamp and has none."""
+    size: int
+    """Bytes of the input."""
 
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-        self._order = RowOrder(timeline)
-        self._answered = 0
+
+class Correction(NamedTuple):
+    """What is added to one row; `state` alone where no topside instant can be given."""
+
+    topside_ns: int | None
+    max_error_ns: int | None
+    state: str
+
+
+Write = Callable[[Any, Sequence[Correction | None]], None]
+"""Writes a batch's `rows`, each with its correction; None for a row without a timestamp."""
+
+
+class Table(Protocol):
+    """An open table. The driver scans it if it needs two passes, then reads its rows while it writes them."""
 
     @property
-    def passes(self) -> int:
-        """How often the file has to be read."""
-        return 2 if self._timeline.cuts else 1
+    def columns(self) -> Sequence[str]:
+        """The names of its columns."""
 
-    def note(self, stamps: list[int | None]) -> None:
-        """Take rows' Pi timestamps on the first reading."""
-        self._order.note(_array(stamps))
+    @property
+    def place(self) -> str:
+        """What `Batch.malformed` counts: `line` or `row`."""
 
-    def answer(self, stamps: list[int | None]) -> Answers:
-        """The next rows' answers, without the malformed ones."""
-        pi_ns = _array(stamps)
-        allowed = self._order.allowed(self._answered, pi_ns.size)
-        self._answered += pi_ns.size
-        return self._timeline.answer(pi_ns, *allowed)
+    def scan(self) -> Iterator[Batch]:
+        """All rows' timestamps; `Batch.rows` is not used."""
+
+    def read(self) -> Iterator[Batch]:
+        """All rows; after a scan those that the scan saw, although the file may have grown since."""
+
+    def output(self, stream: BinaryIO) -> AbstractContextManager[Write]:
+        """A table with the same columns and COLUMNS after them, on `stream`; opened before `read` begins."""
 
 
-def _array(stamps: list[int | None]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    return np.array([stamp for stamp in stamps if stamp is not None], dtype=np.int64)
+OpenTable = Callable[[Job, int], AbstractContextManager[Table]]
+"""Opens the table of a job; a number is taken in the unit that brings it nearest to the given Unix ns.
+
+UnusableFileError where the file is no such table, NoTimestampError where it does not have the job's column.
+"""

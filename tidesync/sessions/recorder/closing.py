@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.instants import utc_from_ns
 from schemas.metadata import DriftModel, TrackEnd
 from tidesync.sessions.errors import NothingMeasuredError
 from tidesync.sessions.folder import OFFSETS, TIME_SYNC
-from tidesync.sessions.recorder.ending import Closing, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,8 +22,30 @@ _log = logging.getLogger(__name__)
 _MINUTE_NS = 60_000_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A vehicle's smoothed track in short; all of it is in `offsets.csv`."""
+
+    drift_model: DriftModel | None
+    start: TrackEnd | None
+    end: TrackEnd | None
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What the end of a session adds: a summary by vehicle, and the file of the tracks, if it was written."""
+
+    stopped_ns: int
+    summaries: Mapping[str, Summary]
+    offsets: str | None
+
+
 def close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
-    """Smooth the session's tracks and write them; if that fails, log it: the exchanges are complete."""
+    """Smooth the session's tracks and write them; `topsides`: whose track to summarise, by vehicle.
+
+    If that fails, it is logged, and the session ends without them: its exchanges are complete.
+    """
     try:
         return _close(folder, topsides, stopped_ns)
     except Exception:  # noqa: BLE001 - what was measured is safe in exchanges.jsonl, and the stop must end
@@ -32,7 +54,7 @@ def close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) -
 
 
 def drift_model(rows: Sequence[Row]) -> DriftModel | None:
-    """One straight line from the first row to the last, or None where the clock was stepped or too few are.
+    """One straight line from the first row to the last, or None across a clock step or with too few rows.
 
     The consumer's model knows no steps: a line across one would be wrong everywhere.
     """
@@ -43,16 +65,16 @@ def drift_model(rows: Sequence[Row]) -> DriftModel | None:
     span_ns = last.topside_unix_ns - first.topside_unix_ns
     if span_ns <= 0:
         return None
-    moved_ms = (last.offset_ns - first.offset_ns) / 1e6
+    change_ms = (last.offset_ns - first.offset_ns) / 1e6
     return DriftModel(
         start_offset_ms=first.offset_ns / 1e6,
-        drift_rate_ms_per_min=moved_ms * _MINUTE_NS / span_ns,
+        drift_rate_ms_per_min=change_ms * _MINUTE_NS / span_ns,
         end_offset_ms=last.offset_ns / 1e6,
     )
 
 
 def summary(rows: Sequence[Row]) -> Summary:
-    """How a track begins and ends; across a step too, where no straight line can say it."""
+    """How a track begins and ends; across a step too, where there is no drift model."""
     sound = [row for row in rows if row.state == "ok"]
     start, end = (_end(sound[0]), _end(sound[-1])) if sound else (None, None)
     return Summary(drift_model(rows), start, end, len({row.segment for row in rows}))

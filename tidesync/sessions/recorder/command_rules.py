@@ -1,4 +1,4 @@
-"""What reaches a recorder, pure: whom it concerns, what a start asks for, and how a refusal is answered."""
+"""Rules for what reaches a recorder, pure: which vehicle it concerns, and how commands are refused."""
 
 from __future__ import annotations
 
@@ -9,14 +9,9 @@ from pydantic import ValidationError
 
 from schemas import topics
 from schemas.base import InvalidMessageError
-from schemas.messages import Event, ExchangeBatch, OffsetResult, SessionState, StartCommand
-from schemas.metadata import RESERVED_SENSORS
-from tidesync.sessions.errors import RefusedError
-from tidesync.sessions.recorder.recording import Recording
+from schemas.messages import Event, ExchangeBatch, OffsetResult, SessionState
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from broker.connection import Incoming
     from broker.inbox import Letter
 
@@ -24,36 +19,8 @@ _KIND_LEVEL = 2
 """In `vehicle/{vehicle}/exchange/{topside}`."""
 
 
-def recording_of(session: str, command: StartCommand, recorder: str, now: datetime) -> Recording:
-    """What `command` asks to be recorded; RefusedError when a sensor's name means something else."""
-    for sensor in command.sensors:
-        if sensor in RESERVED_SENSORS:
-            raise RefusedError(f"{sensor!r} cannot name a sensor: it is a key of timeSync")
-    return Recording(
-        session=session,
-        mission=command.mission,
-        recorder=recorder,
-        sensors=command.sensors,
-        started_at=now,
-        request_id=command.request_id,
-    )
-
-
-def check_same(recording: Recording, command: StartCommand) -> None:
-    """A start of what is being recorded already changes nothing; RefusedError if it asks for more."""
-    if recording.stop_request_id:
-        raise RefusedError(f"session {recording.session} is being stopped; start it again afterwards")
-    if command.mission != recording.mission:
-        raise RefusedError(f"session {recording.session} is being recorded in mission {recording.mission!r}")
-    if command.sensors != recording.sensors:
-        raise RefusedError(
-            f"session {recording.session} is being recorded with sensors {recording.sensors},"
-            f" not {command.sensors}"
-        )
-
-
 def refusal(session: str, request_id: str | None, reason: str) -> SessionState:
-    """The answer to a command that is not done."""
+    """The answer to a command that is not executed."""
     return SessionState(
         session=session,
         request_id=request_id,
@@ -68,13 +35,8 @@ def refusal(session: str, request_id: str | None, reason: str) -> SessionState:
     )
 
 
-def left_alone(state: SessionState) -> SessionState:
-    """The state of a session whose recorder ends before it: nothing is recorded until the next start."""
-    return state.model_copy(update={"alarm": "the recorder was stopped: nothing is recorded"})
-
-
-def answer_to_invalid(root: str, message: Incoming) -> SessionState | None:
-    """What to say to who sent a session command that cannot be taken, if it is one and says who asks."""
+def refusal_of_invalid(root: str, message: Incoming) -> SessionState | None:
+    """The answer to an invalid session command; None if `message` is none, or has no request id."""
     try:
         topic = topics.parse(root, message.topic)
         if topic.kind is topics.SESSION_COMMAND and not message.retain:
@@ -82,12 +44,12 @@ def answer_to_invalid(root: str, message: Incoming) -> SessionState | None:
     except topics.InvalidTopicError:
         return None
     except InvalidMessageError as error:
-        return asker_of(message.payload, topic.session or "", str(error))
+        return refusal_of_payload(message.payload, topic.session or "", str(error))
     return None
 
 
-def asker_of(payload: bytes, session: str, reason: str) -> SessionState | None:
-    """The refusal of a command that is not valid, if it says at least whom to answer."""
+def refusal_of_payload(payload: bytes, session: str, reason: str) -> SessionState | None:
+    """The refusal of an invalid command, if its request id can be read."""
     try:
         document = json.loads(payload)
     except (ValueError, RecursionError):
@@ -99,15 +61,20 @@ def asker_of(payload: bytes, session: str, reason: str) -> SessionState | None:
         return None
 
 
+def suspended(state: SessionState) -> SessionState:
+    """The last state that a recorder publishes of a session that it will resume at its next start."""
+    return state.model_copy(update={"alarm": "the recorder was stopped: nothing is recorded"})
+
+
 def measured_vehicle(root: str, topic: str) -> str | None:
-    """Whose measurement a topic brings, without decoding anything; None if it brings something else."""
+    """The vehicle of an exchange's or event's topic, without decoding anything; None for other topics."""
     levels = topic.removeprefix(f"{root}/{topics.VERSION}/").split("/")
     measurement = len(levels) > _KIND_LEVEL and levels[_KIND_LEVEL] in {"exchange", "event"}
     return levels[_KIND_LEVEL - 1] if measurement else None
 
 
-def strangers(letter: Letter) -> int:
-    """How many entries of a message carry another name than its topic."""
+def foreign_entries(letter: Letter) -> int:
+    """How many entries of a message name another vehicle or topside than its topic."""
     body, here = letter.body, (letter.topic.vehicle, letter.topic.topside)
     if isinstance(body, ExchangeBatch):
         return sum((exchange.vehicle, exchange.topside) != here for exchange in body.exchanges)

@@ -1,55 +1,126 @@
-"""`sync_metadata.json`, pure: what is there and what is ours, merged so that nobody else's key is lost."""
+"""The recorder's part of `sync_metadata.json`, pure: made from a session, and merged without losing a key."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from schemas.instants import utc_from_ns
 from schemas.metadata import (
     BLOCK_KEY,
     CONSUMER_SENSORS,
     SCHEMA_VERSION,
     SensorTimeSync,
     SessionBlock,
+    SessionFiles,
+    VehicleBlock,
     iso_ms,
+    sensor_entry,
 )
 from tidesync.sessions.document import Document, block_of, same
+from tidesync.sessions.folder import EVENTS, EXCHANGES, TIME_SYNC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from schemas.base import Message
+    from tidesync.sessions.recorder.closing import Closing, Summary
+    from tidesync.sessions.recorder.recording import Recording
+    from tidesync.sessions.recorder.vehicle_log import VehicleLog
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What we have to say about a session."""
+class MetadataUpdate:
+    """What the recorder writes about a session: its block, and the sensors' entries."""
 
     mission: str
     block: SessionBlock
     entries: Mapping[str, SensorTimeSync] = field(default_factory=dict)
 
 
-def merge(existing: Document | None, part: Part, now: datetime) -> Document | None:
+def update_of(
+    recording: Recording,
+    logs: Mapping[str, VehicleLog],
+    missing: Mapping[str, int],
+    *,
+    closing: Closing | None,
+    alarm: str | None,
+) -> MetadataUpdate:
+    """The update now; `logs` and the exchanges `missing` by vehicle, `closing` once the session has ended."""
+    entries = {
+        sensor: sensor_entry(log.measured or log.result)
+        for sensor, vehicle in recording.sensors.items()
+        if (log := logs.get(vehicle))
+    }
+    return MetadataUpdate(recording.mission, _block(recording, logs, missing, closing, alarm), entries)
+
+
+def merge(existing: Document | None, update: MetadataUpdate, now: datetime) -> Document | None:
     """`existing` with our part in it, or None when there is nothing to write.
 
-    Keys that we do not know stay as they are, in their order; `updatedAt` moves only with something else.
+    Unknown keys stay as they are, in their order; `updatedAt` moves only with something else.
     """
     merged = dict(existing or {})
-    merged |= {key: value for key, value in _required(part, now).items() if merged.get(key) is None}
-    merged["timeSync"] = _time_sync(merged["timeSync"], part)
+    merged |= {key: value for key, value in _required(update, now).items() if merged.get(key) is None}
+    merged["timeSync"] = _time_sync(merged["timeSync"], update)
     if existing is not None and same(merged, existing):
         return None
     merged["updatedAt"] = iso_ms(now)
     return merged
 
 
-def _required(part: Part, now: datetime) -> Document:
+def _block(
+    recording: Recording,
+    logs: Mapping[str, VehicleLog],
+    missing: Mapping[str, int],
+    closing: Closing | None,
+    alarm: str | None,
+) -> SessionBlock:
+    summaries = closing.summaries if closing else {}
+    in_water = recording.sensors.get("inWater") or next(iter(logs), "")
+    summary = summaries.get(in_water)
+    return SessionBlock(
+        session=recording.session,
+        recorder=recording.recorder,
+        state="stopped" if closing else "recording",
+        started_at=recording.started_at,
+        stopped_at=utc_from_ns(closing.stopped_ns) if closing else None,
+        sensors=dict(recording.sensors),
+        alarm=alarm,
+        files=SessionFiles(
+            exchanges=f"{TIME_SYNC}/{EXCHANGES}",
+            events=f"{TIME_SYNC}/{EVENTS}",
+            offsets=closing.offsets if closing else None,
+        ),
+        drift_model=summary.drift_model if summary else None,
+        vehicles={
+            vehicle: _vehicle_block(log, missing[vehicle], summaries.get(vehicle))
+            for vehicle, log in logs.items()
+        },
+    )
+
+
+def _vehicle_block(log: VehicleLog, missing: int, summary: Summary | None) -> VehicleBlock:
+    return VehicleBlock(
+        topside=log.topside,
+        exchanges=log.exchanges,
+        missing=missing,
+        events=log.events,
+        last_exchange_at=None if log.last_exchange_ns is None else utc_from_ns(log.last_exchange_ns),
+        result=log.result,
+        drift_model=summary.drift_model if summary else None,
+        start=summary.start if summary else None,
+        end=summary.end if summary else None,
+        segments=summary.segments if summary else None,
+    )
+
+
+def _required(update: MetadataUpdate, now: datetime) -> Document:
     return {
         "schemaVersion": SCHEMA_VERSION,
-        "mission": part.mission,
-        "unifiedSessionTimestamp": part.block.session,
+        "mission": update.mission,
+        "unifiedSessionTimestamp": update.block.session,
         "createdAt": iso_ms(now),
         "updatedAt": iso_ms(now),
         "sensors": dict.fromkeys(CONSUMER_SENSORS),
@@ -57,16 +128,16 @@ def _required(part: Part, now: datetime) -> Document:
     }
 
 
-def _time_sync(found: object, part: Part) -> Document:
+def _time_sync(found: object, update: MetadataUpdate) -> Document:
     existing: Document = found if isinstance(found, dict) else {}
     merged = dict.fromkeys(CONSUMER_SENSORS) | {"markers": [], "driftModel": None}
     merged = dict(existing) | {key: value for key, value in merged.items() if key not in existing}
-    for sensor, entry in part.entries.items():
+    for sensor, entry in update.entries.items():
         merged[sensor] = _entry(merged.get(sensor), entry)
-    block, ours = block_of({"timeSync": existing}), _json(part.block)
+    block, ours = block_of({"timeSync": existing}), _json(update.block)
     before = block.get("drift_model")
     if ours["drift_model"] is None:
-        ours["drift_model"] = before  # of an earlier stop: still what we wrote
+        ours["drift_model"] = before  # of an earlier stop
     elif merged["driftModel"] in (None, before):
         merged["driftModel"] = ours["drift_model"]
     merged[BLOCK_KEY] = block | ours
@@ -76,7 +147,7 @@ def _time_sync(found: object, part: Part) -> Document:
 
 
 def _entry(found: object, entry: SensorTimeSync) -> Document:
-    """Ours over what is there; but a measurement, whoever made it, is not replaced by none."""
+    """Ours over the existing one; but a measurement, whoever made it, is not replaced by none."""
     existing: Document = found if isinstance(found, dict) else {}
     if entry.offset_ms is None and existing.get("offsetMs") is not None:
         return existing

@@ -1,22 +1,37 @@
-"""What the recorder has on disk and what it misses, as it tells Prometheus."""
+"""A recorder's counts, and what Prometheus shows of them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runtime.metrics import agent_families
 
 if TYPE_CHECKING:
-    from runtime.metrics import Families
-    from tidesync.sessions.recorder.counts import RecorderCounts, SessionStanding, VehicleStanding
+    from collections.abc import Sequence
+
+    from runtime.metrics import AgentCounts, Families
+    from tidesync.sessions.recorder.session_recorder import SessionCounts
+    from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 
 MOST_SESSIONS = 20
 MOST_VEHICLES = 500
 """In all sessions together; names come from the network."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecorderCounts:
+    """A recorder at an instant."""
+
+    name: str
+    agent: AgentCounts
+    free_bytes: int | None
+    """Where it writes; None when the disk cannot be asked."""
+    sessions: Sequence[SessionCounts]
+
+
 def recorder_families(counts: RecorderCounts) -> Families:
-    """All that a recorder tells."""
+    """All families of a recorder."""
     families = agent_families(counts.agent)
     families.gauge(
         "tidesync_recorder_free_bytes", "Free space where sessions are written.", counts.free_bytes
@@ -35,57 +50,57 @@ def recorder_families(counts: RecorderCounts) -> Families:
     return families
 
 
-def _session(families: Families, standing: SessionStanding) -> None:
-    session = standing.session
+def _session(families: Families, counts: SessionCounts) -> None:
+    session = counts.session
     families.gauge(
         "tidesync_recorder_recording",
         "Whether the session's exchanges are being recorded.",
-        float(standing.recording),
+        float(counts.recording),
         session=session,
     )
     families.gauge(
         "tidesync_recorder_alarm",
         "Whether something is wrong with the recording: its state says what.",
-        float(standing.alarm),
+        float(counts.alarm),
         session=session,
     )
     families.gauge(
         "tidesync_recorder_waiting_lines",
         "Exchanges and events in memory that the disk has not taken yet.",
-        standing.waiting,
+        counts.waiting,
         session=session,
     )
     families.counter(
         "tidesync_recorder_write_errors",
         "Times the disk refused.",
-        standing.write_errors,
+        counts.write_errors,
         session=session,
     )
 
 
-def _vehicle(families: Families, session: SessionStanding, standing: VehicleStanding) -> None:
-    labels = {"session": session.session, "vehicle": standing.vehicle}
-    families.counter("tidesync_recorder_exchanges", "Exchanges recorded.", standing.exchanges, **labels)
+def _vehicle(families: Families, session: SessionCounts, counts: VehicleCounts) -> None:
+    labels = {"session": session.session, "vehicle": counts.vehicle}
+    families.counter("tidesync_recorder_exchanges", "Exchanges recorded.", counts.exchanges, **labels)
     families.gauge(
         "tidesync_recorder_missing_exchanges",
         "Exchanges known to be missing; most of them come when they are asked for.",
-        standing.missing,
+        counts.missing,
         **labels,
     )
     families.counter(
-        "tidesync_recorder_lost_exchanges", "Exchanges given up for good.", standing.lost, **labels
+        "tidesync_recorder_lost_exchanges", "Exchanges given up for good.", counts.lost, **labels
     )
-    families.counter("tidesync_recorder_gaps", "Stretches of lost exchanges.", standing.gaps, **labels)
+    families.counter("tidesync_recorder_gaps", "Ranges of lost exchanges.", counts.gaps, **labels)
     if session.recording:
         families.gauge(
             "tidesync_recorder_last_exchange_age_seconds",
             "Time since an exchange was last recorded, else since the recording began.",
-            standing.age_s,
+            counts.age_s,
             **labels,
         )
         families.gauge(
             "tidesync_recorder_lag_seconds",
-            "How far the newest recorded exchange lies back, by the recorder's wall clock.",
-            standing.lag_s,
+            "Age of the newest recorded exchange, by the recorder's wall clock.",
+            counts.lag_s,
             **labels,
         )

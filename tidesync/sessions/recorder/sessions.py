@@ -1,22 +1,30 @@
-"""The sessions of one recorder: opened, found again after a kill, and dropped once they are written."""
+"""A recorder's root folder, and the sessions recorded below it: opened, resumed, and dropped once written."""
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import shutil
+import sys
+import tempfile
 from typing import TYPE_CHECKING
 
-from tidesync.sessions import files
-from tidesync.sessions.errors import RefusedError
+from schemas.base import InvalidMessageError
+from tidesync.sessions.errors import RefusedError, UnusableRootError
 from tidesync.sessions.folder import RECORDING, TIME_SYNC
-from tidesync.sessions.recorder.live import LiveSession
-from tidesync.sessions.recorder.store import load_recording
+from tidesync.sessions.recorder.recording import Recording
+from tidesync.sessions.recorder.session_recorder import SessionRecorder
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from runtime.clock import Reading
     from schemas.messages import SessionState
-    from tidesync.sessions.recorder.recording import Recording
     from tidesync.sessions.recorder.settings import RecorderSettings
 
 _log = logging.getLogger(__name__)
@@ -30,56 +38,56 @@ class Sessions:
 
     def __init__(self, settings: RecorderSettings) -> None:
         self._settings = settings
-        self._live: dict[str, LiveSession] = {}
+        self._sessions: dict[str, SessionRecorder] = {}
         self._ended: dict[str, SessionState] = {}
 
-    def __iter__(self) -> Iterator[LiveSession]:
-        return iter(list(self._live.values()))
+    def __iter__(self) -> Iterator[SessionRecorder]:
+        return iter(list(self._sessions.values()))
 
-    def get(self, session: str) -> LiveSession | None:
+    def get(self, session: str) -> SessionRecorder | None:
         """The session while it is recorded; None once it has stopped."""
-        live = self._live.get(session)
-        return live if live and live.phase != "stopped" else None
+        found = self._sessions.get(session)
+        return found if found and found.phase != "stopped" else None
 
     def ended(self, session: str) -> SessionState | None:
-        """The last state of a session that this recorder has stopped since it was started."""
+        """The last state of a session that this process has stopped."""
         return self._ended.get(session)
 
-    def wanting(self, vehicle: str) -> list[LiveSession]:
+    def including(self, vehicle: str) -> list[SessionRecorder]:
         """The sessions that record `vehicle`."""
-        return [live for live in self._live.values() if live.wants(vehicle)]
+        return [session for session in self._sessions.values() if session.includes(vehicle)]
 
     @property
     def active(self) -> list[Recording]:
         """What is recorded now."""
-        return [live.recording for live in self._live.values() if live.active]
+        return [session.recording for session in self._sessions.values() if session.active]
 
-    def open(self, recording: Recording, now: Reading) -> LiveSession:
-        """Begin, or go on, to record; RefusedError when the folder cannot be used."""
-        folder = files.safe_folder(self._settings.root, recording.path)
-        live = self._live[recording.session] = LiveSession(recording, folder, self._settings, now)
+    def open(self, recording: Recording, now: Reading) -> SessionRecorder:
+        """Begin or resume a recording; RefusedError when the folder cannot be used."""
+        folder = safe_folder(self._settings.root, recording.path)
+        session = SessionRecorder(recording, folder, self._settings, now)
+        self._sessions[recording.session] = session
         _log.info(
             "recording session %s: %s, in %s (%d exchanges are there already)",
             recording.session,
             ", ".join(recording.vehicles) or "every vehicle",
             folder,
-            live.session.exchanges,
+            session.log.exchanges,
         )
-        return live
+        return session
 
     def recover(self, now: Reading) -> None:
-        """Go on with what was being recorded when this recorder was killed or stopped."""
+        """Resume what was being recorded when this recorder was killed or stopped."""
         for path in sorted(self._settings.root.glob(f"*/session_*/{TIME_SYNC}/{RECORDING}")):
-            recording = load_recording(path)
-            if recording is None or recording.recorder != self._settings.name:
-                continue
             try:
-                self.open(recording, now)
-            except RefusedError as error:
-                _log.warning("session %s is not gone on with: %s", recording.session, error)
+                recording = Recording.decode(path.read_bytes())
+                if recording.recorder == self._settings.name:
+                    self.open(recording, now)
+            except (OSError, InvalidMessageError, RefusedError) as error:
+                _log.warning("%s: %s; this session is not resumed", path, error)
 
     def note_ended(self, state: SessionState) -> None:
-        """Remember how a session ended, for who asks again to stop it."""
+        """Remember how a session ended, to answer a repeated stop."""
         self._ended.pop(state.session, None)
         self._ended[state.session] = state
         if len(self._ended) > _MOST_ENDED:
@@ -87,10 +95,58 @@ class Sessions:
 
     def drop_finished(self, now: Reading) -> None:
         """Forget the sessions with nothing left to do."""
-        for name, live in list(self._live.items()):
-            if live.finished(now):
-                del self._live[name]
+        for name, session in list(self._sessions.items()):
+            if session.finished(now):
+                del self._sessions[name]
 
-    def next_turn_ns(self) -> int | None:
+    def next_update_ns(self) -> int | None:
         """When the next session is due, by the recorder's RAW; None while there is none."""
-        return min((live.next_turn_ns for live in self._live.values()), default=None)
+        return min((session.next_update_ns for session in self._sessions.values()), default=None)
+
+
+def claim_root(root: Path) -> int | None:
+    """Claim `root` until the returned descriptor is closed; UnusableRootError says why it cannot."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        if error.errno != errno.ENOSPC:  # a full disk may have space later; each session reports it
+            raise UnusableRootError(f"{root} cannot be written: {error.strerror}") from error
+    return _lock(root)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """How much may still be written there; None when the disk cannot be asked."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def safe_folder(root: Path, path: str) -> Path:
+    """The folder `path` below `root`; RefusedError when a link leads elsewhere or a file is in the way."""
+    home = root.resolve()
+    folder = home
+    for level in (*path.split("/"), TIME_SYNC):
+        folder /= level
+        if not folder.resolve().is_relative_to(home):
+            raise RefusedError(f"{folder} leads outside of {root}")
+        if folder.exists() and not folder.is_dir():
+            raise RefusedError(f"{folder} is not a folder")
+    return folder.parent
+
+
+def _lock(root: Path) -> int | None:
+    """Keep other recorders out: two would write every exchange twice."""
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise UnusableRootError(f"{root} is in use by another recorder") from error
+    except OSError:  # a file system without locks
+        pass
+    return descriptor

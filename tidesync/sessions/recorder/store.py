@@ -1,26 +1,25 @@
-"""A session's folder: lines that wait until the disk takes them, the metadata, and what is wrong with it."""
+"""Writes a session's folder: lines wait in memory until the disk takes them, the metadata is merged."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
 
-from schemas.base import InvalidMessageError
-from schemas.exchange import Exchange
+from schemas.events import EventLine
 from schemas.instants import utc_from_ns
 from tidesync.sessions import files
 from tidesync.sessions.document import Document, NotMetadataError, block_of, parse, render
-from tidesync.sessions.events import EventLine, is_event
 from tidesync.sessions.folder import SessionFolder
-from tidesync.sessions.journal import Journal, is_exchange, lines_of
+from tidesync.sessions.journal import Journal, is_event, is_exchange, lines_of
 from tidesync.sessions.recorder.metadata import merge
-from tidesync.sessions.recorder.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tidesync.sessions.recorder.metadata import Part
+    from schemas.exchange import Exchange
+    from tidesync.sessions.recorder.metadata import MetadataUpdate
+    from tidesync.sessions.recorder.recording import Recording
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ _BEING_WRITTEN_NS = 1_000_000_000
 class SessionStore:
     """Writes one session; a disk that is full or away raises nothing.
 
-    `problem` tells of it, what could not be written waits in memory, and each turn tries again.
+    `problem` names it, what could not be written waits in memory, and each `write` tries again.
     """
 
     def __init__(self, folder: Path, memory_exchanges: int) -> None:
@@ -43,11 +42,11 @@ class SessionStore:
         self._events: list[EventLine] = []
         self._unsynced: set[Path] = set()
         self._saved: Recording | None = None
-        self._said: str | None = None
+        self._logged: str | None = None
 
     @property
     def full(self) -> bool:
-        """Whether the memory holds as much as it may; what comes now must be asked for again later."""
+        """Whether the memory holds as much as it may; later exchanges must be requested again."""
         return len(self._exchanges) >= self._memory_exchanges
 
     @property
@@ -56,7 +55,7 @@ class SessionStore:
         return len(self._exchanges) + len(self._events)
 
     def load(self) -> tuple[list[Exchange], list[EventLine]]:
-        """What an earlier life has written; a torn last line is put right first."""
+        """What an earlier process has written; a torn last line is repaired first."""
         self._attempt(self._repair)
         journal, events = Journal(), list[EventLine]()
         try:
@@ -82,31 +81,26 @@ class SessionStore:
         if self.problem is None:
             self._attempt(self._append)
 
-    def turn(self, part: Part, saved: Recording | None, now_ns: int) -> None:
-        """Once a second: append what waits, write the metadata if it does not say `part`, sync.
-
-        `saved` is what a restart goes on with; None once there is nothing to go on with.
-        """
+    def write(self, update: MetadataUpdate, recording: Recording | None, now_ns: int) -> None:
+        """Append what waits, save `recording` for a restart (None: nothing to resume), merge the metadata."""
         self.problem = None
         self._attempt(lambda: files.make_folder(self.folder.time_sync_path))
-        if saved:
-            self._attempt(lambda: self._save(saved))
+        if recording:
+            self._attempt(lambda: self._save(recording))
         self._attempt(self._append)
         self._attempt(self._sync)
-        self._attempt(lambda: self._write_metadata(part, now_ns))
-        if self._said and not self.problem:
-            self._said = None
+        self._attempt(lambda: self._write_metadata(update, now_ns))
+        if self._logged and not self.problem:
+            self._logged = None
             _log.info("%s can be written again; nothing is held back", self.folder.path)
 
     def forget(self) -> None:
-        """The recording has ended: do not go on with it after a restart."""
+        """The recording has ended: a restart does not resume it."""
         self._attempt(lambda: files.remove(self.folder.recording_path))
 
     def _repair(self) -> None:
-        for path, is_whole in (
-            (self.folder.exchanges_path, is_exchange),
-            (self.folder.events_path, is_event),
-        ):
+        journals = ((self.folder.exchanges_path, is_exchange), (self.folder.events_path, is_event))
+        for path, is_whole in journals:
             if path.exists():
                 self._append_lines(path, b"", is_whole)
 
@@ -129,32 +123,32 @@ class SessionStore:
             files.sync(path)
             self._unsynced.discard(path)
 
-    def _save(self, saved: Recording) -> None:
-        if saved != self._saved or not self.folder.recording_path.exists():
-            files.replace(self.folder.recording_path, saved.encode())
-            self._saved = saved
+    def _save(self, recording: Recording) -> None:
+        if recording != self._saved or not self.folder.recording_path.exists():
+            files.replace(self.folder.recording_path, recording.encode())
+            self._saved = recording
 
-    def _write_metadata(self, part: Part, now_ns: int) -> None:
+    def _write_metadata(self, update: MetadataUpdate, now_ns: int) -> None:
+        path = self.folder.metadata_path
         try:
-            content = files.read(self.folder.metadata_path)
+            content = files.read(path)
             existing = None if content is None else self._parse_metadata(content, now_ns)
         except _HalfWrittenError:
             return
-        merged = merge(existing, part, utc_from_ns(now_ns))
-        if merged is not None and existing is not None:
-            files.replace(self.folder.metadata_path, render(merged), instead_of=content)
-        elif merged is not None:
-            files.replace(self.folder.metadata_path, render(merged))
+        merged = merge(existing, update, utc_from_ns(now_ns))
+        if merged is not None:
+            files.replace(path, render(merged), instead_of=None if existing is None else content)
 
     def _parse_metadata(self, content: bytes, now_ns: int) -> Document | None:
+        path = self.folder.metadata_path
         try:
             return parse(content)
         except NotMetadataError as error:
-            age_ns = now_ns - self.folder.metadata_path.stat().st_mtime_ns
-            if 0 <= age_ns < _BEING_WRITTEN_NS:
+            age_ns = now_ns - path.stat().st_mtime_ns  # negative: written since `now_ns` was read
+            if abs(age_ns) < _BEING_WRITTEN_NS:
                 raise _HalfWrittenError from error
-            aside = files.set_aside(self.folder.metadata_path, utc_from_ns(now_ns))
-            _log.warning("%s: %s; kept as %s and begun anew", self.folder.metadata_path, error, aside.name)
+            aside = files.set_aside(path, utc_from_ns(now_ns))
+            _log.warning("%s: %s; kept as %s and replaced by a new one", path, error, aside.name)
             return None
 
     def _attempt(self, work: Callable[[], None]) -> None:
@@ -164,19 +158,10 @@ class SessionStore:
             self.write_errors += 1
             sentence = f"cannot write {error.filename or self.folder.path}: {error.strerror}"
             self.problem = self.problem or sentence
-            if self._said is None:
-                _log.warning("%s; recording goes on in memory", sentence)
-            self._said = self._said or sentence
+            if self._logged is None:
+                _log.warning("%s; exchanges are held in memory", sentence)
+            self._logged = self._logged or sentence
 
 
 class _HalfWrittenError(Exception):
     """Another program is writing the metadata just now."""
-
-
-def load_recording(path: Path) -> Recording | None:
-    """The recording that a `recording.json` tells of, or None after saying what is wrong with it."""
-    try:
-        return Recording.decode(path.read_bytes())
-    except (OSError, InvalidMessageError) as error:
-        _log.warning("%s: %s; this session is not gone on with", path, error)
-        return None

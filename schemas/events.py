@@ -1,10 +1,10 @@
-"""Lines of `events.jsonl`: the Pi's own events, and what the recorder finds out by itself."""
+"""Lines of `events.jsonl`: the Pi's own events, and those that the recorder detects."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from schemas.base import Message, Nanoseconds
 from schemas.exchange import Identifier
@@ -24,13 +24,13 @@ class Reboot(Message):
 
 
 class Gap(Message):
-    """Exchanges that topside finished and nobody can have any more; both ends are included."""
+    """Exchanges that topside finished and that are lost for good; both ends are included."""
 
     schema_version: Version = 1
     vehicle: Vehicle
     kind: Literal["gap"] = "gap"
     at: UtcInstant
-    """When it was given up, by the recorder's clock."""
+    """When they were given up, by the recorder's clock."""
     topside: Topside
     run: Annotated[int, Field(ge=0)]
     """Which of the topside's processes of this session, counted from 0: each counts its own `seq`."""
@@ -52,7 +52,7 @@ class Outage(Message):
 
 EventLine = Event | Reboot | Gap | Outage
 LINE: TypeAdapter[EventLine] = TypeAdapter(Annotated[EventLine, Field(discriminator="kind")])
-"""Takes a line of `events.jsonl`."""
+"""Validates a line of `events.jsonl`."""
 
 Identity = tuple[str | int, ...]
 
@@ -66,16 +66,3 @@ def identity(line: EventLine) -> Identity:
     if isinstance(line, Gap):
         return (line.kind, line.vehicle, line.topside, line.run, line.from_seq, line.to_seq)
     return (line.kind, line.vehicle, str(line.at))
-
-
-def decode_line(line: bytes) -> EventLine | None:
-    """The event in a line, or None where it is none of ours: other tools may append theirs."""
-    try:
-        return LINE.validate_json(line)
-    except ValidationError:
-        return None
-
-
-def is_event(line: bytes) -> bool:
-    """Whether a line is a whole event, so that at most its newline is missing."""
-    return decode_line(line) is not None

@@ -1,12 +1,12 @@
-"""What a session knows of one vehicle, pure: counts, silence, boots, and the result that stands."""
+"""What a session knows of one vehicle, pure: counts, silence, boots, and the result in use."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from schemas.events import Outage, Reboot
 from schemas.instants import ns_from_utc, utc_from_ns
-from tidesync.sessions.events import Outage, Reboot
 
 if TYPE_CHECKING:
     from runtime.clock import Reading
@@ -17,6 +17,25 @@ CURRENT_NS = 5_000_000_000
 """A retained result older than this, by its own stamp, says nothing about now."""
 
 
+@dataclass(frozen=True, slots=True)
+class VehicleCounts:
+    """One vehicle in one session, for metrics."""
+
+    vehicle: str
+    exchanges: int
+    """Recorded, by earlier recorder processes too."""
+    missing: int
+    """Not recorded yet, lost ones of topside's present process included."""
+    lost: int
+    """Given up for good."""
+    gaps: int
+    """Ranges of lost ones."""
+    age_s: float
+    """Since an exchange was last recorded, else since this process began the session."""
+    lag_s: float | None
+    """Age of the newest recorded exchange, by this computer's wall clock."""
+
+
 @dataclass(slots=True)
 class VehicleLog:
     """`heard_ns` is the recorder's RAW when an exchange was last recorded, at first the session's start."""
@@ -24,11 +43,11 @@ class VehicleLog:
     vehicle: str
     heard_ns: int
     topside: str | None = None
-    """The first that had a result: its results stand, of all others only exchanges are kept."""
+    """The first that had an offset: its results are used, of others only the exchanges are kept."""
     result: OffsetResult | None = None
     """The newest of that topside."""
     measured: OffsetResult | None = None
-    """The newest of them that has an offset: what the consumer is given."""
+    """The newest of them that has an offset: the consumer's entry is made from it."""
     exchanges: int = 0
     events: int = 0
     gaps: int = 0
@@ -37,11 +56,11 @@ class VehicleLog:
     last_exchange_ns: int | None = None
     """Topside's realtime at the destination of the newest exchange."""
     silent_since_ns: int | None = None
-    """The recorder's realtime from which on nothing was recorded, once that is an alarm."""
+    """The recorder's realtime since which nothing was recorded, once that is an alarm."""
     _boots: set[str] = field(default_factory=set)
 
     def note_exchange(self, exchange: Exchange, now: Reading) -> list[Reboot | Outage]:
-        """Take note of a new exchange; returns the events that it shows."""
+        """Count a new exchange; returns the events that follow from it."""
         events: list[Reboot | Outage] = [*self.end_silence(now), *self._reboot(exchange)]
         self.exchanges += 1
         self.heard_ns = now.raw_ns
@@ -63,9 +82,9 @@ class VehicleLog:
         return [Outage(vehicle=self.vehicle, at=utc_from_ns(since_ns), until=utc_from_ns(now.realtime_ns))]
 
     def note_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
-        """Take a result if it may stand; whether it is the first with an offset.
+        """Use a result if it may be used; returns whether it is the first with an offset.
 
-        `stored`: it was retained by the broker or kept by us, and may be old.
+        `stored`: it was retained by the broker, and may be old.
         """
         if (stored and not _current(result, now)) or self.topside not in {None, result.topside}:
             return False
@@ -74,6 +93,19 @@ class VehicleLog:
         if result.offset_ms is not None:
             self.topside, self.measured = result.topside, result
         return first
+
+    def counts(self, missing: int, now: Reading) -> VehicleCounts:
+        """The counts now, with the number of exchanges `missing`."""
+        newest_ns = self.last_exchange_ns
+        return VehicleCounts(
+            vehicle=self.vehicle,
+            exchanges=self.exchanges,
+            missing=missing,
+            lost=self.lost,
+            gaps=self.gaps,
+            age_s=max(0, now.raw_ns - self.heard_ns) / 1e9,
+            lag_s=None if newest_ns is None else (now.realtime_ns - newest_ns) / 1e9,
+        )
 
     def _reboot(self, exchange: Exchange) -> list[Reboot]:
         boot_id, others = exchange.boot_id, bool(self._boots)

@@ -1,4 +1,4 @@
-"""What the clocks may do between two measurements, and how wrong an answer may be to be given at all."""
+"""How fast the clocks may run apart between two measurements, and the greatest error of a correction."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ if TYPE_CHECKING:
 MAX_ERROR_MS = 25.0
 """The consumer's own tolerance between matched rows."""
 
-_STILL_PPM = 1.0
-"""A wall clock that nobody slews keeps its distance from RAW but for rounding far below this."""
+_FREE_RUNNING_PPM = 1.0
+"""The distance of a free-running wall clock from RAW changes far less."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ClockLimits:
     """Rates as fractions (1e-6 is 1 ppm), times in s, errors in ns."""
 
     rate: float = 200e-6
-    """ρ: no two RAW clocks run apart faster."""
+    """ρ: the greatest drift of two RAW clocks."""
     wander: float = 5e-7
     """κ, s^-1/2: within Δt the offset of two RAW clocks leaves its tangent by at most κ·Δt^1.5 seconds."""
     slew: float = 0.0
-    """How fast both wall clocks together may be slewed."""
+    """The greatest slew of both wall clocks together."""
     gap_s: float = 30.0
-    """Between two measurements farther apart than this, an answer is held over."""
+    """Between two measurements farther apart than this, a correction is a holdover."""
     max_error_ns: int = 25_000_000
-    """A larger error is no answer: `outside`."""
+    """A row with a larger error is `outside`."""
 
 
 def limits_of(
     settings: EstimatorSettings, exchanges: Sequence[Exchange], *, slew_ppm: float | None, max_error_ms: float
-) -> Limits:
-    """The limits for one vehicle's log; `slew_ppm` None lets the log say which wall clocks were slewed."""
+) -> ClockLimits:
+    """The limits for one vehicle's exchanges, which show what was slewed where `slew_ppm` is None."""
     if slew_ppm is None:
         slew_ppm = settings.slew_limit_ppm * slewed_sides(exchanges, settings)
-    return Limits(
+    return ClockLimits(
         rate=settings.rate_limit_ppm * 1e-6,
         wander=settings.wander_limit,
         slew=slew_ppm * 1e-6,
@@ -52,10 +52,10 @@ def limits_of(
 
 
 def slewed_sides(exchanges: Sequence[Exchange], settings: EstimatorSettings) -> int:
-    """How many of the two wall clocks (0 to 2) were slewed, or may have been, while the log was written.
+    """How many of the two wall clocks (0 to 2) were slewed, or may have been, while they were measured.
 
-    Each exchange tells realtime − RAW of both sides. Where that stays put from one exchange to the next,
-    steps apart, nothing disciplines that clock. Where it is null nobody knows, and both count.
+    Each exchange has realtime − RAW of both sides. Where that is constant except for steps, nothing
+    disciplines the clock. Where it is null both count as slewed.
     """
     if any(e.pi_realtime_minus_raw_ns is None or e.topside_realtime_minus_raw_ns is None for e in exchanges):
         return 2
@@ -65,13 +65,13 @@ def slewed_sides(exchanges: Sequence[Exchange], settings: EstimatorSettings) -> 
 
 
 def _moves(readings: Sequence[tuple[int, int, int]], step_ns: int) -> bool:
-    """Whether the distance creeps: summed over the log, so that a slow slew is not lost in each reading."""
-    crept, elapsed, resolution = 0, 0, 0
+    """Whether the distance changes; summed, so that a slow slew stands out from each reading's resolution."""
+    drifted, elapsed, resolution = 0, 0, 0
     for (before_ns, before, _), (now_ns, now, width) in pairwise(readings):
         resolution = max(resolution, width)
         if abs(now - before) < step_ns and now_ns > before_ns:
-            crept += now - before
+            drifted += now - before
             elapsed += now_ns - before_ns
-            if abs(crept) > 2 * resolution + elapsed * _STILL_PPM * 1e-6:
+            if abs(drifted) > 2 * resolution + elapsed * _FREE_RUNNING_PPM * 1e-6:
                 return True
     return False

@@ -1,22 +1,23 @@
-"""One unbroken piece of the track: the topside instant of a Pi timestamp, and how wrong it can be.
+"""One segment of a track, inverted: the topside instant of a Pi timestamp, and the bound of its error.
 
 Signs and units: offset θ = Pi − topside in ns, so `topside = t − θ`; times are Unix ns as int64, errors ns.
 
-Between two measured instants T₀ and T₁, a seconds after the one, b before the other, g = a + b:
+At τ, a seconds after the measured instant T₀ and b before the next one T₁, with g = a + b:
 
-- Two RAW clocks leave their tangent at τ by at most κ·Δt^1.5. Taking both ends' distance from the tangent
-  at τ, weighted b/g and a/g, the tangent itself drops out: θ(τ) is off the chord by at most
+- The offset of two RAW clocks leaves its tangent at τ by at most κ·Δt^1.5. In the sum of both ends'
+  distances from that tangent, weighted b/g and a/g, the tangent cancels: θ(τ) is off the chord by at most
   κ·(b·a^1.5 + a·b^1.5)/g.
 - A wall clock slewed by at most s is off its own chord by at most 2·s·a·b/g.
-- A step too small to be called one lies between the two: what the chord moves by beyond ρ·g is added whole.
-- Nothing leaves the cone of slope ρ + s from either end.
+- A step below the threshold of detection may lie between the two: what the chord moves by beyond ρ·g is
+  added in full.
+- The offset stays within the cone of slope ρ + s from either end.
 
-So the bound is the chord of [lower, upper] widened by the first three, cut by the cone. Beyond an end the
-cone holds, and with s = 0 also the extreme tangents: with θ known D seconds further in, the drift at the
-end is at most (upper(end) − lower(in))/D + κ·√D.
+So the bound is the chord of [lower, upper] widened by the first three and limited by the cone. Beyond an end
+the cone holds, and with s = 0 also the extreme tangents: where θ is known D seconds further in, the drift at
+the end is at most (upper(end) − lower(in))/D + κ·√D.
 
-The truth solves τ + θ(τ) = t, the answer t − θ̂(τ̂); they differ by e = |θ(τ) − θ̂|. The bound is known at
-τ̂, and θ moves by (ρ + s)·e from there to τ: e ≤ E + (ρ + s)·e, hence e ≤ E/(1 − ρ − s).
+The true instant solves τ + θ(τ) = t, the corrected one is t − θ̂(τ̂); they differ by e = |θ(τ) − θ̂|. The bound
+E is known at τ̂, and θ moves by at most (ρ + s)·e from there to τ: e ≤ E + (ρ + s)·e, so e ≤ E/(1 − ρ − s).
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from tidesync.sessions.correction.limits import Limits
+    from tidesync.sessions.correction.clock_limits import ClockLimits
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-_DRIFT_SPAN_S = 60.0
-"""Beyond an end the offset is carried on along its mean slope over so long."""
+_SLOPE_S = 60.0
+"""Beyond an end the offset is extrapolated along its mean slope over this time."""
 _LONGEST_HOLDOVER_S = 1e8
 
 
-class Answer(NamedTuple):
-    """Topside instants, what each is off by at most, and whether it was held over."""
+class Instants(NamedTuple):
+    """Topside instants, the bound of each one's error, and whether it is a holdover."""
 
     topside_ns: Integers
     max_error_ns: Floats
@@ -47,49 +48,49 @@ class Answer(NamedTuple):
 
 
 class Knots(NamedTuple):
-    """The piece's measured instants, oldest first; Pi time rises strictly. There is at least one."""
+    """The segment's measured instants, at least one, oldest first; Pi time rises strictly."""
 
     topside_ns: Integers
     offset_ns: Integers
     lower_ns: Integers
     upper_ns: Integers
     held: Flags
-    """Rows that the estimator itself had held over."""
+    """Rows that are a holdover of the estimator's."""
 
     @property
     def pi_ns(self) -> Integers:
-        """What the Pi's clock showed."""
+        """The Pi's clock at these instants."""
         return self.topside_ns + self.offset_ns
 
 
-class Piece:
-    """Answers for Pi timestamps within [first_ns, last_ns], and on both sides of it with a growing error."""
+class Interpolation:
+    """Corrects Pi timestamps within [first_ns, last_ns], and on both sides of it with a growing error."""
 
-    def __init__(self, knots: Knots, limits: Limits) -> None:
+    def __init__(self, knots: Knots, limits: ClockLimits) -> None:
         self._knots, self._limits = knots, limits
         self._pi = knots.pi_ns
         self.first_ns, self.last_ns = int(self._pi[0]), int(self._pi[-1])
-        self.before = _Edge(knots, limits, forward=False)
-        self.after = _Edge(knots, limits, forward=True)
+        self.before = Extrapolation(knots, limits, forward=False)
+        self.after = Extrapolation(knots, limits, forward=True)
 
-    def answer(self, pi_ns: Integers) -> Answer:
+    def instants(self, pi_ns: Integers) -> Instants:
         """The topside instants of `pi_ns`."""
         topside, error, held = self._between(pi_ns)
         for edge, beyond in ((self.before, pi_ns < self.first_ns), (self.after, pi_ns > self.last_ns)):
             if beyond.any():
-                topside[beyond], error[beyond] = edge.answer(pi_ns[beyond])
+                topside[beyond], error[beyond] = edge.instants(pi_ns[beyond])
                 held[beyond] = True
-        return Answer(topside, error, held)
+        return Instants(topside, error, held)
 
-    def _between(self, pi_ns: Integers) -> Answer:
+    def _between(self, pi_ns: Integers) -> Instants:
         knots, limits = self._knots, self._limits
         left = np.clip(np.searchsorted(self._pi, pi_ns, side="right") - 1, 0, max(self._pi.size - 2, 0))
         right = np.minimum(left + 1, self._pi.size - 1)
         share = (pi_ns - self._pi[left]) / np.maximum(self._pi[right] - self._pi[left], 1)
         share = np.clip(share, 0.0, 1.0)
         moved = (knots.offset_ns[right] - knots.offset_ns[left]).astype(np.float64)
-        carried = np.rint(share * moved)
-        topside = pi_ns - knots.offset_ns[left] - carried.astype(np.int64)
+        moved_here = np.rint(share * moved)
+        topside = pi_ns - knots.offset_ns[left] - moved_here.astype(np.int64)
         gap = (knots.topside_ns[right] - knots.topside_ns[left]) * 1e-9
         since, until = share * gap, (1 - share) * gap
         jump = np.maximum(np.abs(moved) - limits.rate * gap * 1e9, 0.0)
@@ -100,17 +101,17 @@ class Piece:
             at_left = sign * (bound[left] - knots.offset_ns[left]).astype(np.float64)
             at_right = sign * (bound[right] - knots.offset_ns[right]).astype(np.float64)
             reach = (1 - share) * at_left + share * at_right + pad
-            reach = np.minimum(reach, at_left - sign * carried + cone * since + jump)
-            reach = np.minimum(reach, at_right + sign * (moved - carried) + cone * until + jump)
+            reach = np.minimum(reach, at_left - sign * moved_here + cone * since + jump)
+            reach = np.minimum(reach, at_right + sign * (moved - moved_here) + cone * until + jump)
             error = np.maximum(error, reach)
         held = knots.held[left] | knots.held[right] | (gap > limits.gap_s)
-        return Answer(topside, _of_the_instant(error, limits), held)
+        return Instants(topside, _of_the_instant(error, limits), held)
 
 
-class _Edge:
-    """An end of a piece, and what lies beyond; `forward` is after the last knot, else before the first."""
+class Extrapolation:
+    """Corrects beyond one end of a segment: after its last knot (`forward`) or before its first."""
 
-    def __init__(self, knots: Knots, limits: Limits, *, forward: bool) -> None:
+    def __init__(self, knots: Knots, limits: ClockLimits, *, forward: bool) -> None:
         inward = slice(None, None, -1) if forward else slice(None)
         topside, offset, lower, upper = (column[inward] for column in knots[:4])
         self._limits, self._sign = limits, 1 if forward else -1
@@ -119,18 +120,18 @@ class _Edge:
         depth_s = np.abs(topside[1:] - topside[0]) * 1e-9
         self._fastest = _extreme(upper[0] - lower[1:], depth_s, limits)
         self._slowest = -_extreme(upper[1:] - lower[0], depth_s, limits)
-        inner = int(np.searchsorted(depth_s, _DRIFT_SPAN_S, side="right"))
+        inner = int(np.searchsorted(depth_s, _SLOPE_S, side="right"))
         drift = float(offset[0] - offset[inner]) / (depth_s[inner - 1] * 1e9) if inner else 0.0
         self._drift = min(max(drift, self._slowest), self._fastest)
 
-    def answer(self, pi_ns: Integers) -> tuple[Integers, Floats]:
-        """The topside instants of `pi_ns`, all of which lie beyond this end."""
+    def instants(self, pi_ns: Integers) -> tuple[Integers, Floats]:
+        """Topside instants and errors of `pi_ns`, all beyond this end."""
         away = np.abs(pi_ns - (self._topside + self._offset)) / (1 + self._sign * self._drift)
         moved = np.rint(self._drift * away).astype(np.int64)
         return pi_ns - self._offset - moved, self.error(away * 1e-9)
 
     def error(self, away_s: Floats) -> Floats:
-        """What an answer `away_s` beyond the end is off by at most, in ns."""
+        """The bound of the error `away_s` beyond the end, in ns."""
         cone = self._limits.rate + self._limits.slew
         slack = self._limits.wander * np.sqrt(away_s) if self._limits.slew == 0 else np.inf
         faster = np.minimum(cone, self._fastest + slack) - self._drift
@@ -141,28 +142,28 @@ class _Edge:
     def reach_s(self, max_error_ns: float) -> float:
         """How far beyond the end the error stays within the limit; the error only grows."""
         low, high = 0.0, _LONGEST_HOLDOVER_S
-        while high - low > 1e-6:  # noqa: PLR2004 - s: a microsecond more or less is never seen
+        while high - low > 1e-6:  # noqa: PLR2004 - s, below what matters
             middle = (low + high) / 2
             low, high = (middle, high) if self.error(np.array(middle)) <= max_error_ns else (low, middle)
         return low
 
 
-def _extreme(rise_ns: Integers, depth_s: Floats, limits: Limits) -> float:
+def _extreme(rise_ns: Integers, depth_s: Floats, limits: ClockLimits) -> float:
     """The greatest outward drift at an end (a fraction), from how far the offset may have risen to it."""
-    if limits.slew > 0:  # the past says nothing of what slewing will do
+    if limits.slew > 0:  # past offsets bound no future slew
         return limits.rate + limits.slew
     deep = depth_s > 0
     drifts = rise_ns[deep] * 1e-9 / depth_s[deep] + limits.wander * np.sqrt(depth_s[deep])
     return min(float(drifts.min(initial=limits.rate)), limits.rate)
 
 
-def _off_chord(since_s: Floats, until_s: Floats, limits: Limits) -> Floats:
+def _off_chord(since_s: Floats, until_s: Floats, limits: ClockLimits) -> Floats:
     """How far the offset may be off the straight line between two measured instants, in s."""
     gap = np.maximum(since_s + until_s, 1e-9)
     both = since_s * until_s / gap
     return both * (limits.wander * (np.sqrt(since_s) + np.sqrt(until_s)) + 2 * limits.slew)
 
 
-def _of_the_instant(error_ns: Floats, limits: Limits) -> Floats:
-    """From the offset's error at the answer to the answer's own; a nanosecond for each rounding."""
+def _of_the_instant(error_ns: Floats, limits: ClockLimits) -> Floats:
+    """From the error of the offset to that of the instant, with a nanosecond for each of two roundings."""
     return np.ceil(error_ns / (1 - limits.rate - limits.slew)) + 2

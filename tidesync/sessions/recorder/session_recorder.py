@@ -1,0 +1,247 @@
+"""One session from start to end: joins its log and its folder, and decides what the agent has to do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from schemas.base import InvalidMessageError
+from schemas.messages import OffsetResult, ResendCommand, SessionState
+from tidesync.sessions.recorder.session_log import SessionLog
+from tidesync.sessions.recorder.store import SessionStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from runtime.clock import Reading
+    from schemas.exchange import Exchange
+    from schemas.messages import Event
+    from tidesync.sessions.recorder.closing import Closing
+    from tidesync.sessions.recorder.recording import Recording
+    from tidesync.sessions.recorder.settings import RecorderSettings
+    from tidesync.sessions.recorder.vehicle_log import VehicleCounts
+
+LINGER_NS = 5_000_000_000
+"""After a stop the consumer may write the metadata from an older reading; until then ours is put back."""
+LONGEST_STOP_NS = 60_000_000_000
+"""Exchanges that are coming back delay a stop up to this."""
+
+REPUBLISH_NS = 5_000_000_000
+"""An unchanged state is published this often: without it a recorder looks dead."""
+
+Phase = Literal["recording", "stopping", "smoothing", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCounts:
+    """One session, for metrics."""
+
+    session: str
+    recording: bool
+    """Whether exchanges are still taken."""
+    alarm: bool
+    waiting: int
+    """Lines that the disk has not taken yet."""
+    write_errors: int
+    vehicles: Sequence[VehicleCounts]
+
+
+@dataclass(slots=True)
+class Actions:
+    """What the agent has to do after an update."""
+
+    resend: list[tuple[str, ResendCommand]] = field(default_factory=list)
+    """To which topside."""
+    smooth: bool = False
+    """The recording is complete: compute the track, then call `close`."""
+
+
+class SessionRecorder:
+    """Called in the network thread alone."""
+
+    def __init__(self, recording: Recording, folder: Path, settings: RecorderSettings, now: Reading) -> None:
+        self.recording = recording
+        self.phase: Phase = "recording"
+        self.store = SessionStore(folder, settings.memory_exchanges)
+        self.log = SessionLog(recording, now)
+        self.published: SessionState | None = None
+        self.next_update_ns = now.raw_ns
+        self._published_ns = now.raw_ns
+        self._settings = settings
+        self._stop_ns = self._recorded_ns = self._stopped_ns = now.raw_ns
+        self._heard_since_stop: set[str] = set()
+        self._newest_at_stop_ns: dict[str, int] = {}
+        self._resume(now)
+        if recording.stop_request_id:
+            self.stop(recording.stop_request_id, now)
+
+    @property
+    def active(self) -> bool:
+        """Whether exchanges are still taken."""
+        return self.phase in {"recording", "stopping"}
+
+    @property
+    def state(self) -> SessionState:
+        """The state to publish now."""
+        return self.log.state(self.store.problem)
+
+    def note_published(self, state: SessionState, now_raw_ns: int) -> None:
+        """The broker has `state`."""
+        self.published, self._published_ns = state, now_raw_ns
+
+    def republish_due(self, now: Reading) -> bool:
+        """Whether no state was published for so long that the recorder would look dead."""
+        return self.phase != "stopped" and now.raw_ns - self._published_ns >= REPUBLISH_NS
+
+    def counts(self, now: Reading) -> SessionCounts:
+        """The counts now; any thread may ask."""
+        return SessionCounts(
+            session=self.recording.session,
+            recording=self.active,
+            alarm=(self.store.problem or self.log.alarm) is not None,
+            waiting=self.store.waiting,
+            write_errors=self.store.write_errors,
+            vehicles=self.log.counts(now),
+        )
+
+    def includes(self, vehicle: str) -> bool:
+        """Whether messages about `vehicle` concern this session."""
+        return self.active and self.recording.includes(vehicle)
+
+    def finished(self, now: Reading) -> bool:
+        """Whether nothing is left to do."""
+        done = self.phase == "stopped" and self.published == self.state and self.store.problem is None
+        return done and now.raw_ns - self._stopped_ns > LINGER_NS
+
+    def answer(self, request_id: str) -> None:
+        """The next state published answers `request_id`."""
+        self._record(**{"stop_request_id" if self.phase == "stopped" else "request_id": request_id})
+
+    def stop(self, request_id: str, now: Reading) -> None:
+        """Begin to stop: ask for what is missing, wait a little for the last exchanges."""
+        self._record(stop_request_id=request_id)
+        if self.phase == "recording":
+            self.phase = "stopping"
+            self._stop_ns = self._recorded_ns = self.next_update_ns = now.raw_ns
+            self._newest_at_stop_ns = self.log.newest_ns
+            self.log.request_all()
+
+    def take_batch(self, exchanges: Sequence[Exchange], batch: int, now: Reading) -> None:
+        """Record a batch, unless the memory is full: then its exchanges are missing, and requested later."""
+        if self.store.full:
+            return
+        new = self.log.take(exchanges, batch, now)
+        self.store.add(new.exchanges, new.events)
+        if new.exchanges:
+            self._recorded_ns = now.raw_ns
+        if self.phase == "stopping":
+            self._note_heard(exchanges)
+            self.next_update_ns = now.raw_ns
+
+    def take_event(self, event: Event, now: Reading) -> None:
+        """Record a vehicle's event."""
+        if self.log.take_event(event, now):
+            self.store.add([], [event])
+
+    def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> None:
+        """Take a result; a vehicle's first is written at once."""
+        if self.log.take_result(result, now, stored=stored):
+            self.next_update_ns = now.raw_ns
+        if self.log.topsides != self.recording.topsides:
+            self._record(topsides=self.log.topsides)
+
+    def update(self, now: Reading) -> Actions:
+        """What is due about once a second: alarm, missing exchanges, files."""
+        self.next_update_ns = now.raw_ns + round(self._settings.update_s * 1e9)
+        actions = Actions()
+        if self.active:
+            self.store.add([], self.log.update(now, self._settings.alarm_s))
+            actions.resend = self._resend(now)
+        if self.phase == "stopping":
+            actions.smooth = self._try_to_complete(now)
+        if self._ended:
+            self.store.forget()
+        self._write(now)
+        return actions
+
+    def close(self, closing: Closing, now: Reading) -> None:
+        """The track is computed and written, or could not be: write the last metadata."""
+        self.log.closing = closing
+        self.phase = "stopped"
+        self._stopped_ns = now.raw_ns
+        self._write(now)
+
+    @property
+    def _ended(self) -> bool:
+        """Whether the end is published, so that a restart need not resume the session."""
+        return self.phase == "stopped" and self.published == self.state
+
+    def _write(self, now: Reading) -> None:
+        recording = None if self._ended else self.recording
+        self.store.write(self.log.metadata_update(), recording, now.realtime_ns)
+
+    def _try_to_complete(self, now: Reading) -> bool:
+        """End the recording when the last exchanges are on the disk, or will not come any more."""
+        if not self._last_are_recorded(now) and now.raw_ns < self._deadline_ns():
+            self.next_update_ns = min(self.next_update_ns, self._deadline_ns())
+            return False
+        self._write(now)
+        if self.store.problem:
+            return False
+        self.store.add([], self.log.end(now))
+        self.phase = "smoothing"
+        return True
+
+    def _note_heard(self, exchanges: Sequence[Exchange]) -> None:
+        """The vehicles whose newest exchanges have come; one that was sent again is not the newest."""
+        self._heard_since_stop.update(
+            exchange.vehicle
+            for exchange in exchanges
+            if exchange.destination_ns > self._newest_at_stop_ns.get(exchange.vehicle, 0)
+        )
+
+    def _last_are_recorded(self, now: Reading) -> bool:
+        heard = self.log.heard_within(round(self._settings.alarm_s * 1e9), now)
+        return heard <= self._heard_since_stop and not self.log.waiting
+
+    def _deadline_ns(self) -> int:
+        wait_ns = round(self._settings.stop_wait_s * 1e9)
+        if not self.log.waiting:
+            return self._stop_ns + wait_ns
+        return min(max(self._stop_ns, self._recorded_ns) + wait_ns, self._stop_ns + LONGEST_STOP_NS)
+
+    def _resend(self, now: Reading) -> list[tuple[str, ResendCommand]]:
+        return [
+            (
+                topside,
+                ResendCommand(
+                    request_id=f"{self.recording.recorder}-{vehicle}-{first}-{now.raw_ns}",
+                    vehicle=vehicle,
+                    from_seq=first,
+                    to_seq=last,
+                ),
+            )
+            for (vehicle, topside), first, last in self.log.requests(now)
+        ]
+
+    def _record(self, **changes: object) -> None:
+        self.recording = self.log.recording = self.recording.model_copy(update=changes)
+
+    def _resume(self, now: Reading) -> None:
+        exchanges, events = self.store.load()
+        self.store.add([], self.log.restore(exchanges, events, now))
+        vehicles = self.store.load_block().get("vehicles")
+        for block in vehicles.values() if isinstance(vehicles, dict) else ():
+            result = _result_in(block)
+            if result and self.recording.includes(result.vehicle):
+                self.log.restore_result(result, now)
+
+
+def _result_in(block: object) -> OffsetResult | None:
+    found = block.get("result") if isinstance(block, dict) else None
+    try:
+        return OffsetResult.decode(json.dumps(found))
+    except InvalidMessageError:
+        return None

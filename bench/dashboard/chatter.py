@@ -1,4 +1,4 @@
-"""`python -m bench.dashboard.chatter PORT COUNT RATE`: results of many vehicles, as a topside publishes them."""
+"""`python -m bench.dashboard.chatter PORT COUNT RATE`: results of many vehicles, as of a topside."""
 
 from __future__ import annotations
 

@@ -164,7 +164,9 @@ def test_a_page_of_the_internet_does_not_get_in(mosquitto, serve, open_cockpit, 
 
 def test_with_a_token_the_address_must_carry_the_one_for_reading(mosquitto, serve, open_cockpit, caplog):
     caplog.set_level("INFO", logger="uvicorn")  # which other tests may have silenced
-    caplog.set_level("INFO")  # at DEBUG websockets logs everything; `tidesync -v` keeps uvicorn's logger above that
+    caplog.set_level(
+        "INFO"
+    )  # at DEBUG websockets logs everything; `tidesync -v` keeps uvicorn's logger above that
     url = serve(mosquitto.url, token=TOKEN).url
     for path in ("cockpit", f"cockpit?token={TOKEN}"):
         with pytest.raises(InvalidStatus):

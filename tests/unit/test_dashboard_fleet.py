@@ -76,6 +76,19 @@ def test_a_stored_result_newer_than_what_was_known_is_current(fleet):
     assert only(fleet, LONG_AGO + 60 * S).fresh
 
 
+def test_a_stored_result_newer_than_what_was_known_but_old_is_not_current(fleet):
+    fleet.take(letter(result(measured_ns=LONG_AGO), LONG_AGO))
+    fleet.take(letter(result(measured_ns=LONG_AGO + 10 * S), LONG_AGO + 60 * S, stored=True))
+    row = only(fleet, LONG_AGO + 60 * S)
+    assert (row.fresh, row.result_age_s) == (False, pytest.approx(50.0))
+
+
+def test_histories_are_kept_only_where_they_are_wanted():
+    fleet = Fleet()
+    fleet.take(letter(result()))
+    assert fleet.history("rov1", "laptop") is None
+
+
 def test_a_stored_result_of_a_clock_in_the_future_was_not_seen_in_the_future(fleet):
     fleet.take(letter(result(measured_ns=LONG_AGO + 3600 * S), stored=True))
     assert only(fleet).last_seen_s == 0.0

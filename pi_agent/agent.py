@@ -6,6 +6,7 @@ import logging
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
+from broker.agent import MqttAgent
 from broker.connection import Connection, Outgoing
 from pi_agent.health import Health
 from pi_agent.http_thread import HttpThread, open_listener
@@ -21,8 +22,10 @@ from schemas import topics
 from schemas.messages import Info, Ping
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from broker.connection import Incoming
-    from broker.errors import BrokerError
+    from broker.interface import Connect
     from pi_agent.presence import Announcement
     from pi_agent.settings import PiSettings
     from runtime.clock import Clock, Reading
@@ -41,10 +44,20 @@ _ONLINE_WAIT_S = 1.0
 """How long HTTP waits for MQTT to be up, so as not to slow it down."""
 
 
-class PiAgent:
-    """Runs in the connection's network thread; HTTP and the clock's watch have threads of their own."""
+class PiAgent(MqttAgent):
+    """Runs in the connection's network thread; HTTP and the clock's watch have threads of their own.
 
-    def __init__(self, settings: PiSettings, clock: Clock) -> None:
+    `connect` and `watch` make the connection and the clock's watch; a simulation brings its own.
+    """
+
+    def __init__(
+        self,
+        settings: PiSettings,
+        clock: Clock,
+        *,
+        connect: Connect = Connection,
+        watch: Callable[[Clock, Callable[[ClockChange], None]], ClockWatcher] | None = None,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._real = isinstance(clock, SystemClock)
@@ -70,28 +83,19 @@ class PiAgent:
         self._receive_stamp: StampKind = "user"
         self._http: HttpThread | None = None
         self._http_port: int | None = None
-        self._watcher = (watch_machine if self._real else ClockWatcher)(clock, self._clock_changed)
-        self._connection = Connection(
+        watch = watch or (watch_machine if self._real else ClockWatcher)
+        self.watcher = watch(clock, self._clock_changed)
+        self._connection = connect(
             settings, self, clock, name=f"tidesync-pi-{settings.vehicle}", will=self._outbox.status("offline")
         )
 
     # Service: the main thread
 
     @property
-    def failure(self) -> BrokerError | None:
-        """Why it ended by itself, once it has."""
-        return self._connection.failure
-
-    @property
     def loops(self) -> tuple[Loop, ...]:
-        """What must come round for it to be alive."""
+        """The loops that the watchdog watches."""
         http = self._http.loops if self._http else ()
-        return (self._connection.loop, self._watcher.loop, *http)
-
-    @property
-    def standing(self) -> str:
-        """How it stands with the broker, in words."""
-        return self._connection.standing
+        return (*super().loops, self.watcher.loop, *http)
 
     def start(self) -> None:
         """Take the HTTP port (HttpUnavailableError when it cannot be had), then begin; returns at once."""
@@ -106,7 +110,7 @@ class PiAgent:
                 failed=lambda: self._connection.post(self._http_failed),
             )
         self._connection.start()
-        self._watcher.start()
+        self.watcher.start()
         if self._http is not None:
             self._http.start()
 
@@ -115,13 +119,9 @@ class PiAgent:
         if self._http is not None:
             self._http.request_stop()
         self._connection.stop(farewell=[self._outbox.status("offline")])
-        self._watcher.stop()
+        self.watcher.stop()
         if self._http is not None:
             self._http.join()
-
-    def wait_until_finished(self, timeout_s: float | None) -> bool:
-        """Whether it has ended by itself within `timeout_s`."""
-        return self._connection.wait_until_finished(timeout_s)
 
     # HealthSource: the HTTP thread
 

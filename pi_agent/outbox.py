@@ -69,8 +69,8 @@ class Outbox:
     def pong(self, topic: str, pong: Pong) -> Outgoing:
         """The answer, with its transmit stamp to be taken at the socket write."""
         payload, position = with_room(pong.encode(), "transmit_ns")
-        late = OneStepTimestamp(position, pong.realtime_minus_raw_ns)
-        return Outgoing(topic, payload, topics.PONG.qos, late=late)
+        stamp = OneStepTimestamp(position, pong.realtime_minus_raw_ns)
+        return Outgoing(topic, payload, topics.PONG.qos, one_step=stamp)
 
     def _outgoing(self, kind: TopicKind, payload: bytes) -> Outgoing:
         topic = topics.build(self.root, kind, vehicle=self.vehicle)

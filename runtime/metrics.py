@@ -10,7 +10,7 @@ from runtime.version import VERSION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from broker.connection import Connection
+    from broker.interface import MqttConnection
 
 Kind = Literal["counter", "gauge", "histogram"]
 Role = Literal["pi", "topside", "recorder", "dashboard"]
@@ -98,7 +98,7 @@ class AgentCounts:
     """Messages by the reason for which they were dropped; the reasons are words of the program."""
 
 
-def counts_of(role: Role, connection: Connection, dropped: Mapping[str, int]) -> AgentCounts:
+def counts_of(role: Role, connection: MqttConnection, dropped: Mapping[str, int]) -> AgentCounts:
     """What is known of an agent with that connection; `dropped` is copied, its owner counts on."""
     return AgentCounts(role, connection.up, connection.reconnects, dict(dropped))
 

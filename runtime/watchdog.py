@@ -33,8 +33,8 @@ class Watched(Protocol):
         """What must come round for it to be alive."""
 
     @property
-    def standing(self) -> str:
-        """How it stands with the broker, in words."""
+    def status_text(self) -> str:
+        """The state of the connection to the broker, in words."""
 
 
 class Patience:
@@ -76,16 +76,16 @@ class Watchdog:
 
     def started(self) -> None:
         """The agent works: whoever waits for it may go on."""
-        self._notifier.tell("READY=1", status=self._agent.standing)
+        self._notifier.tell("READY=1", status=self._agent.status_text)
 
     def look(self, now_ns: int) -> str | None:
         """What is stuck, in a sentence, or None; `now_ns` is of CLOCK_MONOTONIC. Beats once a second."""
         stuck = self._patience.look(self._agent.loops, now_ns)
         if stuck is None and now_ns >= self._beat_due_ns:
             self._beat_due_ns = now_ns + _BEAT_NS
-            self._notifier.tell("WATCHDOG=1", status=self._agent.standing)
+            self._notifier.tell("WATCHDOG=1", status=self._agent.status_text)
             if self._file:
-                self._file.beat(now_ns, self._agent.standing)
+                self._file.beat(now_ns, self._agent.status_text)
         return stuck
 
     def stopping(self) -> None:

@@ -17,8 +17,8 @@ from bench.cost.stand_in import AGE_S, exchanges_at
 from broker.client.packets import PacketReader, publish_packet, read_publish
 from broker.client.stamping_socket import READ_AHEAD, StampingSocket
 from broker.client.stamps import ArrivalStamper, KernelStamp
-from broker.client.traffic import Incoming
 from broker.inbox import Inbox
+from broker.interface import Incoming
 from pi_agent.outbox import Outbox as PiOutbox
 from pi_agent.responder import Answerer, answer
 from runtime.clock import SystemClock, read

@@ -21,7 +21,7 @@ S = 1_000_000_000
 class FakeAgent:
     def __init__(self, *loops):
         self.loops = loops
-        self.standing = "waiting for the broker: it is away"
+        self.status_text = "waiting for the broker: it is away"
 
 
 def looks(patience, loops, times_s):
@@ -157,7 +157,7 @@ def test_systemd_hears_that_we_are_ready_alive_and_stopping(tmp_path, abstract):
         assert manager.recv(500) == b"READY=1\nSTATUS=waiting for the broker: it is away"
         watchdog.look(S)
         assert manager.recv(500) == b"WATCHDOG=1"
-        agent.standing = "connected to\nbroker"
+        agent.status_text = "connected to\nbroker"
         watchdog.look(2 * S)
         assert manager.recv(500) == b"WATCHDOG=1\nSTATUS=connected to broker"
         for half in range(5, 24):
@@ -188,7 +188,7 @@ from runtime.loop import Loop
 
 class Agent:
     failure = None
-    standing = "connected"
+    status_text = "connected"
     loops = (Loop("the network thread", patience_s=0.3),)
     def start(self): threading.Thread(target=self.stuck_here, daemon=True).start()
     def stuck_here(self):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from broker.agent import MqttAgent
 from runtime.counting_server import CountingServer
 from runtime.loop import Loop
 from tidesync.dashboard.app import make_app
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
-    from broker.errors import BrokerError
     from runtime.clock import Clock
     from tidesync.dashboard.settings import DashboardSettings
 
@@ -30,12 +30,13 @@ _log = logging.getLogger(__name__)
 _JOIN_S = 0.6
 
 
-class DashboardAgent:
+class DashboardAgent(MqttAgent):
     """Serves the page and the interface for programs until it is stopped; ends when its web server does."""
 
     def __init__(self, settings: DashboardSettings, clock: Clock, routers: Sequence[APIRouter] = ()) -> None:
         token = settings.usable_token()
         self.subscriber = Subscriber(settings, clock)
+        self._connection = self.subscriber.connection
         self._settings = settings
         self._listener: socket.socket | None = None
         self._ended = threading.Event()
@@ -73,30 +74,20 @@ class DashboardAgent:
         return f"http://{shown}:{port}/"
 
     @property
-    def failure(self) -> BrokerError | None:
-        """Why it ended by itself, once it has."""
-        return self.subscriber.failure
-
-    @property
     def loops(self) -> tuple[Loop, ...]:
-        """What must come round for it to be alive."""
-        return (self.subscriber.loop, self._loop)
-
-    @property
-    def standing(self) -> str:
-        """How it stands with the broker, in words."""
-        return self.subscriber.standing
+        """The loops that the watchdog watches."""
+        return (*super().loops, self._loop)
 
     def start(self) -> None:
         """Take the port, connect, serve; AddressUnusableError when the port cannot be had."""
         self._listener = _listen(self._settings.host, self._settings.port)
-        self.subscriber.start()
+        self._connection.start()
         self._thread.start()
         _log.info("dashboard at %s", self.url)
 
     def stop(self) -> None:
         """Disconnect, have Cockpit told so, let the pages go and end."""
-        self.subscriber.stop()
+        self._connection.stop()
         if self._app.state.served.sockets:
             self._ended.wait(2 * POLL_S)
         self._server.should_exit = True
@@ -106,7 +97,7 @@ class DashboardAgent:
 
     def wait_until_finished(self, timeout_s: float | None) -> bool:
         """Whether it has ended by itself within `timeout_s`."""
-        return self._ended.is_set() or self.subscriber.wait_until_finished(timeout_s)
+        return self._ended.is_set() or super().wait_until_finished(timeout_s)
 
     def _serve(self) -> None:
         assert self._listener is not None

@@ -22,8 +22,6 @@ from tidesync.sessions.client import SessionRequest, new_request_id
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from broker.errors import BrokerError
-    from runtime.loop import Loop
     from runtime.metrics import AgentCounts
     from schemas.messages import StartCommand, StopCommand
     from tidesync.dashboard.settings import DashboardSettings
@@ -47,45 +45,18 @@ class Subscriber:
         self._inbox = Inbox(settings.topic_root)
         self._requests: dict[Answer, SessionRequest] = {}
         self._heard_raw_ns: int | None = None
-        self._connection = Connection(settings, self, clock, name="tidesync-dashboard")
+        self.connection = Connection(settings, self, clock, name="tidesync-dashboard")
 
     # Any thread
 
     @property
-    def failure(self) -> BrokerError | None:
-        """Why the connection has ended for good, once it has."""
-        return self._connection.failure
-
-    @property
-    def loop(self) -> Loop:
-        """The network thread's, for the watchdog."""
-        return self._connection.loop
-
-    @property
-    def standing(self) -> str:
-        """The state of the connection, in words."""
-        return self._connection.standing
-
-    def start(self) -> None:
-        """Begin connecting; returns at once."""
-        self._connection.start()
-
-    def stop(self) -> None:
-        """Disconnect and end."""
-        self._connection.stop()
-
-    def wait_until_finished(self, timeout_s: float | None) -> bool:
-        """Whether the connection has ended by itself within `timeout_s`."""
-        return self._connection.wait_until_finished(timeout_s)
-
-    @property
     def up(self) -> bool:
         """Whether the broker is there."""
-        return self._connection.up
+        return self.connection.up
 
     def counts(self) -> AgentCounts:
         """What it has counted so far."""
-        return counts_of("dashboard", self._connection, self._inbox.dropped)
+        return counts_of("dashboard", self.connection, self._inbox.dropped)
 
     def now(self) -> Reading:
         """The dashboard's clocks."""
@@ -97,8 +68,8 @@ class Subscriber:
         silent_s = None if heard is None else max(0, self._clock.raw_ns() - heard) / 1e9
         return BrokerView(
             connected=self.up,
-            address=str(self._connection.address),
-            problem=None if self.up else self._connection.last_problem or "not connected yet",
+            address=str(self.connection.address),
+            problem=None if self.up else self.connection.last_problem or "not connected yet",
             silent_s=silent_s,
         )
 
@@ -106,7 +77,7 @@ class Subscriber:
         """Send a command to the recorders; the future is done when one answers. Cancel it to give up."""
         answer: Answer = Future()
         request = SessionRequest(self._root, session, asked)
-        self._connection.post(lambda: self._begin(answer, request))
+        self.connection.post(lambda: self._begin(answer, request))
         return answer
 
     def measure(self, vehicle: str, named: Sequence[str]) -> None:
@@ -115,13 +86,13 @@ class Subscriber:
         for topside in named:
             topic = topics.build(self._root, topics.TOPSIDE_COMMAND, topside=topside)
             message = Outgoing(topic, command, topics.TOPSIDE_COMMAND.qos)
-            self._connection.post(lambda message=message: self._connection.publish(message))  # type: ignore[misc]
+            self.connection.post(lambda message=message: self.connection.publish(message))  # type: ignore[misc]
 
     # Owner of the connection: called in the network thread
 
     def connected(self) -> None:
         """Subscribe, and repeat the requests that are still open."""
-        self._connection.subscribe(
+        self.connection.subscribe(
             [(topics.subscription(self._root, kind), 1) for kind in (*KINDS, topics.EVENT)]
         )
         for request in self._requests.values():
@@ -153,7 +124,7 @@ class Subscriber:
             del self._requests[answer]
         if self.up:
             for message in self._due(now.raw_ns):
-                self._connection.publish(message)
+                self.connection.publish(message)
         return _TICK_S
 
     def _begin(self, answer: Answer, request: SessionRequest) -> None:

@@ -7,6 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from broker.agent import MqttAgent
 from broker.connection import Connection, Incoming
 from broker.inbox import Inbox, Letter
 from runtime.clock import Clock, Reading, read
@@ -22,8 +23,6 @@ from tidesync.sessions.recorder.recording import Recording
 from tidesync.sessions.recorder.sessions import Sessions, claim_root, free_bytes
 
 if TYPE_CHECKING:
-    from broker.errors import BrokerError
-    from runtime.loop import Loop
     from tidesync.sessions.recorder.closing import Closing
     from tidesync.sessions.recorder.session_recorder import SessionRecorder
     from tidesync.sessions.recorder.settings import RecorderSettings
@@ -37,7 +36,7 @@ _DISK_PATIENCE_S = 60.0
 """Files are written in the network thread, and a memory card can hold a write back for half a minute."""
 
 
-class RecorderAgent:
+class RecorderAgent(MqttAgent):
     """Records every session that is started, and resumes those that it was killed in."""
 
     def __init__(self, settings: RecorderSettings, clock: Clock) -> None:
@@ -55,21 +54,6 @@ class RecorderAgent:
 
     # Service
 
-    @property
-    def failure(self) -> BrokerError | None:
-        """Why it ended by itself, once it has."""
-        return self._connection.failure
-
-    @property
-    def loops(self) -> tuple[Loop, ...]:
-        """What must come round for it to be alive."""
-        return (self._connection.loop,)
-
-    @property
-    def standing(self) -> str:
-        """How it stands with the broker, in words."""
-        return self._connection.standing
-
     def start(self) -> None:
         """Resume what was being recorded, connect; UnusableRootError when the root cannot be written."""
         self._claim = claim_root(self._settings.root)
@@ -84,10 +68,6 @@ class RecorderAgent:
         claim, self._claim = self._claim, None
         if claim is not None:
             os.close(claim)
-
-    def wait_until_finished(self, timeout_s: float | None) -> bool:
-        """Whether it has ended by itself within `timeout_s`."""
-        return self._connection.wait_until_finished(timeout_s)
 
     def counts(self) -> RecorderCounts:
         """The counts now; any thread may ask."""

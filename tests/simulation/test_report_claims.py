@@ -80,14 +80,14 @@ def test_the_error_of_a_gap_of_five_minutes_holds(family):
 @pytest.mark.parametrize("step_ns", [0, 2 * MS, -5 * MS, 50 * MS])
 @pytest.mark.parametrize("seed", range(tries(5)))
 def test_the_error_over_http_alone_holds_across_an_undetected_step(step_ns, seed):
-    sea = sail(seed, simulated={"steps": (Step(40.5, step_ns),)})
-    sea.run(80)
+    simulation = sail(seed, simulated={"steps": (Step(40.5, step_ns),)})
+    simulation.run(80)
 
     def truth_at(instants):
-        raw_ns = (instants - sea.clock.difference_ns).tolist()
-        return np.array([round(sea._true_ms(each) * MS) for each in raw_ns])
+        raw_ns = (instants - simulation.clock.difference_ns).tolist()
+        return np.array([round(simulation._true_ms(each) * MS) for each in raw_ns])
 
-    assert broken_promises(truth_at, sea.exchanges()) == []
+    assert broken_promises(truth_at, simulation.exchanges()) == []
 
 
 def test_an_error_that_is_too_small_would_be_found(monkeypatch):

@@ -6,12 +6,11 @@ import pytest
 from bench.estimators.traces import make_trace
 from runtime.clock import Step
 from tests.effort import tries
-from tests.simulation.test_fallback import MS, sail
+from tests.simulation.test_fallback import MS, S, harbour
 from tidesync.sessions.report.coverage import coverage
 from tidesync.sessions.report.verdict import verdict
 from topside_agent.estimator import EstimatorSettings, smooth
 
-S = 1_000_000_000
 FAMILIES = (
     "clean",
     "lognormal",
@@ -80,12 +79,12 @@ def test_the_error_of_a_gap_of_five_minutes_holds(family):
 @pytest.mark.parametrize("step_ns", [0, 2 * MS, -5 * MS, 50 * MS])
 @pytest.mark.parametrize("seed", range(tries(5)))
 def test_the_error_over_http_alone_holds_across_an_undetected_step(step_ns, seed):
-    simulation = sail(seed, simulated={"steps": (Step(40.5, step_ns),)})
+    simulation = harbour(seed, simulated={"steps": (Step(40.5, step_ns),)})
     simulation.run(80)
 
     def truth_at(instants):
         raw_ns = (instants - simulation.clock.difference_ns).tolist()
-        return np.array([round(simulation._true_ms(each) * MS) for each in raw_ns])
+        return np.array([round(simulation.true_ms(each) * MS) for each in raw_ns])
 
     assert broken_promises(truth_at, simulation.exchanges()) == []
 

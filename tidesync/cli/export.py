@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from runtime.files import replacing
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.correction.output import replacing
 from tidesync.sessions.errors import SessionError
 from tidesync.sessions.export.formats import FORMATS
 from tidesync.sessions.folder import SessionFolder

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 from plotly.offline import get_plotlyjs
 
+from runtime.files import replace
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions import files
 from tidesync.sessions.errors import NotASessionError
 from tidesync.sessions.report.page import report_on
 from tidesync.sessions.report.session import load
@@ -32,7 +32,7 @@ def command(session: Path, output: Path | None) -> int:
     target = output or session / "report.html"
     try:
         report = report_on(load(session), get_plotlyjs())
-        files.replace(target, report.html.encode("utf-8", "replace"))
+        replace(target, report.html.encode("utf-8", "replace"))
     except NotASessionError as error:
         raise NotSoError(str(error)) from error
     except OSError as error:

@@ -7,6 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Literal
 
 from schemas.exchange import method_named
+from schemas.metadata import CONSUMER_TOLERANCE_MS
 from tidesync.sessions.report.units import clock_time, count, duration, error, signed
 from topside_agent.estimator import Cause
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 GAP_NS = 10_000_000_000
 """A longer silence is a gap, as in the recorder's alarm; a shorter one widens the error."""
 
-TOLERANCE_NS = 25_000_000
-"""The consumer matches rows within this."""
+_TOLERANCE_NS = CONSUMER_TOLERANCE_MS * 1e6
 _MOST_UNCERTAIN = 0.05
 """The share of the time that may be uncertain or beyond the tolerance in a session that can be trusted."""
 _MOST_LISTED = 12
@@ -197,7 +197,7 @@ def _grade(intervals: Sequence[Interval]) -> Grade:
     good = sum(
         interval.duration_ns
         for interval in intervals
-        if interval.error_ns is not None and interval.error_ns <= TOLERANCE_NS
+        if interval.error_ns is not None and interval.error_ns <= _TOLERANCE_NS
     )
     if good >= total * (1 - _MOST_UNCERTAIN) and good > 0:
         return "yes"

@@ -9,7 +9,6 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-from pi_agent.errors import HttpUnavailableError
 from runtime.loop import Loop
 
 if TYPE_CHECKING:
@@ -26,11 +25,29 @@ _log = logging.getLogger(__name__)
 _JOIN_S = 0.3
 
 
+class PiAgentError(Exception):
+    """Base of this package's errors.
+
+    PiAgentError
+    └── HttpUnavailableError   HTTP cannot be served where the settings want it
+    """
+
+
+class HttpUnavailableError(PiAgentError):
+    """HTTP cannot be served on the wanted port."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(f"HTTP port {port} (host {host}): {reason}")
+        self.host = host
+        self.port = port
+        self.reason = reason
+
+
 class HttpThread:
     """Serves on `listener` from a thread of its own.
 
     It waits for `mqtt_ready` before it imports FastAPI, which takes most of a second of processor time on a
-    Pi: the agent is online by then. Whoever asks earlier waits in the listener's queue.
+    Pi: the agent is online by then. Earlier requests wait in the listener's queue.
     """
 
     def __init__(
@@ -54,7 +71,7 @@ class HttpThread:
 
     @property
     def loops(self) -> tuple[Loop, ...]:
-        """The loop that must come round, while there is one: without HTTP the agent still answers pings."""
+        """The loop that the watchdog watches while HTTP is served; without it pings are still answered."""
         return (self._loop,) if self._serving else ()
 
     def start(self) -> None:
@@ -82,7 +99,7 @@ class HttpThread:
                 self._serving = True
                 self._server.run(sockets=[self._listener])
         except Exception:  # noqa: BLE001 - whatever it is, pings are still answered
-            _log.exception("HTTP failed; going on with MQTT alone")
+            _log.exception("HTTP failed; continuing with MQTT alone")
         finally:
             self._serving = False
             self._listener.close()
@@ -91,9 +108,9 @@ class HttpThread:
 
 
 def open_listener(settings: PiSettings) -> socket.socket | None:
-    """A socket that listens where `settings` want HTTP; None, after a warning, when MQTT must do alone.
+    """A socket that listens where `settings` want HTTP; None, after a warning, for MQTT alone.
 
-    HttpUnavailableError when the port was set and cannot be had, or the host is none of this machine.
+    HttpUnavailableError when a port that was set cannot be had, or the host is not one of this machine.
     """
     if settings.no_http:
         return None
@@ -105,10 +122,10 @@ def open_listener(settings: PiSettings) -> socket.socket | None:
             if error.errno != errno.EADDRINUSE:
                 raise HttpUnavailableError(settings.http_host, settings.http_port, _words(error)) from error
             reason = "taken by another program"
-    fault = HttpUnavailableError(settings.http_host, settings.http_port, reason)
+    unavailable = HttpUnavailableError(settings.http_host, settings.http_port, reason)
     if settings.http_port_wanted:
-        raise fault
-    _log.warning("%s; going on with MQTT alone", fault)
+        raise unavailable
+    _log.warning("%s; continuing with MQTT alone", unavailable)
     return None
 
 

@@ -1,7 +1,7 @@
 """Everything that each agent can tell Prometheus, from counts in which nothing is missing."""
 
 from pi_agent.health import Health
-from pi_agent.metrics import pi_families
+from pi_agent.http_service import pi_families
 from runtime.exposition import exposition, make_registry
 from runtime.metrics import AgentCounts
 from tests.results import offset_result

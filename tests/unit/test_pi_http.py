@@ -9,11 +9,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from pi_agent.errors import HttpUnavailableError
 from pi_agent.health import Health
 from pi_agent.http import router, time_reply
 from pi_agent.http_service import make_app
-from pi_agent.http_thread import open_listener
+from pi_agent.http_thread import HttpUnavailableError, open_listener
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, SystemClock
 

@@ -6,7 +6,7 @@ import click
 
 from broker.account_name import warn_of_other_name
 from pi_agent.agent import PiAgent
-from pi_agent.errors import PiAgentError
+from pi_agent.http_thread import PiAgentError
 from pi_agent.settings import PiSettings
 from runtime.clock import Clock, SimulatedClock, Step, SystemClock
 from runtime.lifecycle import run_agent

@@ -63,14 +63,11 @@ class Fleet:
 
     def take(self, letter: Letter) -> Taken:
         """Take one letter. Brokers repeat what they retain, and messages of QoS 1."""
-        topic, body = letter.topic, letter.body
-        if not isinstance(body, str):
-            names = {level: getattr(body, level, None) for level in ("vehicle", "topside", "session")}
-            if any(name is not None and name != getattr(topic, level) for level, name in names.items()):
-                return "mismatched"
-        received, retained = letter.incoming.received, letter.incoming.retain
+        if _mismatched(letter):
+            return "mismatched"
+        topic, received, retained = letter.topic, letter.incoming.received, letter.incoming.retain
         new = False
-        match body:
+        match letter.body:
             case OffsetResult() as result:
                 new = self._result(result, received, retained=retained)
             case Event() as event:
@@ -240,3 +237,9 @@ class Fleet:
     def _changed(self) -> int:
         self.version += 1
         return self.version
+
+
+def _mismatched(letter: Letter) -> bool:
+    levels = ("vehicle", "topside", "session")
+    named = {level: getattr(letter.body, level) for level in levels if hasattr(letter.body, level)}
+    return any(name != getattr(letter.topic, level) for level, name in named.items())

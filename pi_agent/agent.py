@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pi_agent.settings import PiSettings
     from runtime.clock import Clock, Reading
     from runtime.clock_watch import ClockChange
-    from runtime.loop import Loop
+    from runtime.watchdog import Loop
     from schemas.exchange import StampKind
     from schemas.topics import Topic
 

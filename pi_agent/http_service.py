@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
@@ -13,10 +12,9 @@ from pi_agent.http import router, served_clock
 from pi_agent.metrics import pi_families
 from pi_agent.page import page
 from runtime.clock import Clock
-from runtime.counting_server import CountingServer
-from runtime.loop import Loop
-from runtime.metrics_router import metrics_router
 from runtime.version import VERSION
+from runtime.watchdog import Loop
+from runtime.web_server import WatchedServer, make_server, metrics_router
 
 
 def make_app(clock: Clock, source: HealthSource) -> FastAPI:
@@ -43,20 +41,6 @@ def make_app(clock: Clock, source: HealthSource) -> FastAPI:
     return app
 
 
-def make_server(clock: Clock, source: HealthSource, loop: Loop) -> uvicorn.Server:
-    """A server for the app; `run(sockets=[…])` it in a thread, set `should_exit` to end it."""
-    return CountingServer(
-        uvicorn.Config(
-            make_app(clock, source),
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=15,
-            timeout_graceful_shutdown=1,
-        ),
-        loop,
-    )
+def http_server(clock: Clock, source: HealthSource, loop: Loop) -> WatchedServer:
+    """A server for the app."""
+    return make_server(make_app(clock, source), loop, ws="none")

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from pi_agent.errors import HttpUnavailableError
-from runtime.loop import Loop
+from runtime.watchdog import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,9 +75,9 @@ class HttpThread:
     def _run(self) -> None:
         self._mqtt_ready()
         try:
-            from pi_agent.http_service import make_server  # noqa: PLC0415 - heavy, see the class
+            from pi_agent.http_service import http_server  # noqa: PLC0415 - heavy, see the class
 
-            self._server = make_server(self._clock, self._source, self._loop)
+            self._server = http_server(self._clock, self._source, self._loop)
             if not self._stopping.is_set():
                 self._serving = True
                 self._server.run(sockets=[self._listener])

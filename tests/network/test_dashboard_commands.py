@@ -199,7 +199,7 @@ def test_stopping_does_not_wait_for_open_pages(serve, mosquitto):
         assert agent.wait_until_finished(5)
 
 
-def test_prometheus_is_told_whether_the_dashboard_has_its_broker(connected):
+def test_prometheus_learns_whether_the_dashboard_has_its_broker(connected):
     text = connected.get("metrics").text
     assert 'tidesync_build_info{role="dashboard",' in text
     assert "tidesync_broker_connected 1.0" in text

@@ -177,6 +177,10 @@ class SimulatedConnection:
             if granted is not None:
                 self.carry_in(topic, payload, min(qos, granted), retain=True)
 
+    def unsubscribe(self, filters):
+        for topic in filters:
+            self._filters.pop(topic, None)
+
     # What happens to it
 
     def granted(self, topic):

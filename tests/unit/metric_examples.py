@@ -1,7 +1,7 @@
 """Everything that each agent can tell Prometheus, from counts in which nothing is missing."""
 
 from pi_agent.health import Health
-from pi_agent.metrics import pi_families
+from pi_agent.http_service import pi_families
 from runtime.metrics import AgentCounts, exposition, make_registry
 from tests.results import offset_result
 from tidesync.sessions.recorder.metrics import RecorderCounts, recorder_families

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pi_agent.metrics import pi_families
+from pi_agent.http_service import pi_families
 from runtime.metrics import exposition, make_registry
 from schemas.messages import OffsetResult
 from tests.unit import metric_examples as examples

@@ -13,13 +13,12 @@ from tests.unit.test_recorder_session import exchange
 from tidesync.__main__ import run
 from tidesync.sessions.journal import lines_of
 from tidesync.sessions.report import units
-from tidesync.sessions.report.coverage import Interval, coverage
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
 from tidesync.sessions.report.page import Section, render, report_on
 from tidesync.sessions.report.series import Curve, continuous, envelope, joined, slopes_ppm, thinned
 from tidesync.sessions.report.session import load
-from tidesync.sessions.report.verdict import outside, verdict
+from tidesync.sessions.report.verdict import Interval, coverage, outside, verdict
 from topside_agent.estimator import EstimatorSettings, Row, Segment, Track
 
 US = 1_000

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from schemas.metadata import CONSUMER_TOLERANCE_MS
 from schemas.names import vehicle_name
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.correction.clock_limits import MAX_ERROR_MS, limits_of
+from tidesync.sessions.correction.clock_limits import limits_of
 from tidesync.sessions.correction.driver import correct, total_bytes
 from tidesync.sessions.correction.session import Options, measured_of, plan, read_metadata, timeline_of
 from tidesync.sessions.correction.stamps import UNITS
@@ -50,7 +51,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--unit", type=click.Choice(UNITS), help="How it is written  [default: recognised]")
 @click.option(
     "--max-error-ms",
-    default=MAX_ERROR_MS,
+    default=CONSUMER_TOLERANCE_MS,
     show_default=True,
     type=click.FloatRange(0, 1e6, min_open=True),
     help="Rows that may be wrong by more are marked `outside`.",

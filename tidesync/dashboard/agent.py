@@ -1,4 +1,4 @@
-"""The dashboard's shell: its port, its connection, and the thread that serves."""
+"""The dashboard's agent: its port, its connection, and the thread of its web server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _JOIN_S = 0.6
 
 
 class DashboardAgent(MqttAgent):
-    """Serves the page and the interface for programs until it is stopped; ends when its web server does."""
+    """Serves the page and the interface for programs until `stop`; ends when its web server does."""
 
     def __init__(self, settings: DashboardSettings, clock: Clock, routers: Sequence[APIRouter] = ()) -> None:
         token = settings.usable_token()
@@ -64,19 +64,19 @@ class DashboardAgent(MqttAgent):
         return (*super().loops, self._loop)
 
     def start(self) -> None:
-        """Take the port, connect, serve; ListenError if the port is not free."""
+        """Listen, connect, serve; ListenError if it cannot listen."""
         self._listener = open_listener("--port", self._settings.host, self._settings.port)
         self._connection.start()
         self._thread.start()
         _log.info("dashboard at %s", self.url)
 
     def stop(self) -> None:
-        """Disconnect, have Cockpit told so, let the pages go and end."""
+        """Disconnect, wait until Cockpit has been notified, close the pages and end."""
         self._connection.stop()
         if self._app.state.served.sockets:
             self._ended.wait(2 * POLL_S)
         self._server.should_exit = True
-        self._server.force_exit = True  # pages hold their streams open for ever
+        self._server.force_exit = True  # pages never close their streams
         if self._thread.is_alive():
             self._thread.join(_JOIN_S)
 
@@ -88,7 +88,7 @@ class DashboardAgent(MqttAgent):
         assert self._listener is not None
         try:
             self._server.run(sockets=[self._listener])
-        except Exception:  # noqa: BLE001 - whatever it is, the process ends instead of standing there deaf
+        except Exception:  # noqa: BLE001 - the process must not keep running without a server
             _log.exception("a fault of this program, please report it; the dashboard ends")
         finally:
             self._listener.close()

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.exchange import HTTP
-from tidesync.sessions.report.coverage import max_error_ns
 from tidesync.sessions.report.units import count, duration, error, milliseconds, signed
+from tidesync.sessions.report.verdict import max_error_ns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from schemas.events import EventLine
     from schemas.exchange import Exchange
-    from tidesync.sessions.report.coverage import Interval
+    from tidesync.sessions.report.verdict import Interval
     from topside_agent.estimator import Row, Track
 
 Numbers = list[tuple[str, str]]

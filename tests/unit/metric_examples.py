@@ -2,8 +2,7 @@
 
 from pi_agent.health import Health
 from pi_agent.http_service import pi_families
-from runtime.exposition import exposition, make_registry
-from runtime.metrics import AgentCounts
+from runtime.metrics import AgentCounts, exposition, make_registry
 from tests.results import offset_result
 from tidesync.sessions.recorder.metrics import RecorderCounts, recorder_families
 from tidesync.sessions.recorder.session_recorder import SessionCounts

@@ -18,7 +18,7 @@ SERVER_GROWTH_MB = 2.0
 """The hours before the last ten minutes, kept coarsely, still fill: 24 KB a minute for fifty vehicles."""
 FLEET_GROWTH_MB, VEHICLE_GROWTH_MB = 1.0, 2.0
 NODE_GROWTH = 500
-"""Some that are gone wait for their collection; one left behind at each result would be 60 000."""
+"""Some removed nodes wait for their collection; one leaked at each result would be 60 000."""
 BEHIND_S = 1.0
 
 

@@ -17,8 +17,8 @@ from tests.deadline import until
 
 _IMPATIENT = """
 import sys, threading, time
-import runtime.loop
-runtime.loop.Loop.__init__.__defaults__ = (3.0,)
+import runtime.watchdog
+runtime.watchdog.Loop.__init__.__defaults__ = (3.0,)
 {fault}
 from tidesync.__main__ import run
 sys.exit(run(sys.argv[1:]))

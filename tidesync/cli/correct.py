@@ -26,7 +26,7 @@ from tidesync.sessions.names import sensor_vehicles
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
-    from tidesync.sessions.correction.driver import CorrectedTable, Progress
+    from tidesync.sessions.correction.driver import CorrectedTable, ProgressCallback
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.timeline import Timeline
 
@@ -90,7 +90,7 @@ def command(
         measured = folder.measure(settings)
         planned = plan(session, metadata, options, [name for name, _ in measured])
         folder.write_offsets({stream: each.track.rows for stream, each in measured.items()})
-        results = Results(session, folder.offsets_path, planned.skipped)
+        results = CorrectionResults(session, folder.offsets_path, planned.skipped)
     except UnknownVehicleError as error:
         raise SettingsError(str(error)) from error
     except (SessionError, OSError) as error:
@@ -109,7 +109,11 @@ def command(
 
 
 def _correct(
-    jobs: Sequence[Job], timelines: Mapping[str, Timeline], results: Results, *, named: Sequence[Path]
+    jobs: Sequence[Job],
+    timelines: Mapping[str, Timeline],
+    results: CorrectionResults,
+    *,
+    named: Sequence[Path],
 ) -> None:
     """Correct every table, with a progress bar in a terminal."""
     with _progress(total_bytes(jobs, timelines)) as progress:
@@ -123,7 +127,7 @@ def _correct(
 
 
 @contextmanager
-def _progress(length: int) -> Iterator[Progress]:
+def _progress(length: int) -> Iterator[ProgressCallback]:
     if not sys.stderr.isatty():
         yield lambda _more: None
         return
@@ -132,7 +136,7 @@ def _progress(length: int) -> Iterator[Progress]:
 
 
 @dataclass
-class Results:
+class CorrectionResults:
     """What was corrected and what was not, for people and for programs."""
 
     session: Path

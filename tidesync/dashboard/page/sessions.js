@@ -77,7 +77,7 @@ class Entry {
     this.node.dataset.session = session.session;
     const silent = this.fleet.sessionSilent_s(session);
     const live = this.fleet.connected() && silent === null;
-    const word = session.state === "recording" && !live ? "silent" : session.state;
+    const word = session.state === "recording" && !live ? "unknown" : session.state;
     mark(this.badge, "state", word);
     setText(this.badge, word);
     setText(this.name, `${session.mission ?? "?"} / ${session.session}`);
@@ -143,7 +143,7 @@ class StartForm {
       { class: "sensor" },
       element("input", { "aria-label": "Sensor", value: sensor, pattern: SENSOR, placeholder: "inWater", autocomplete: "off" }),
       element("span", { class: "equals", "aria-hidden": "true" }, "="),
-      element("input", { "aria-label": "Vehicle", value: vehicle, list: "vehicles", placeholder: "every vehicle", autocomplete: "off", pattern: "[a-z0-9][a-z0-9_\\-]{0,62}" }),
+      element("input", { "aria-label": "Vehicle", value: vehicle, list: "vehicles", placeholder: "all", autocomplete: "off", pattern: "[a-z0-9][a-z0-9_\\-]{0,62}" }),
       element("button", { class: "button plain", type: "button", "aria-label": "Remove this sensor", onclick: () => line.remove() }, "×"),
     );
     this.sensors.append(line);

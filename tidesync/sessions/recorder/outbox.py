@@ -33,7 +33,7 @@ class TopsideDirectory:
 
     @property
     def results(self) -> Iterable[OffsetResult]:
-        """The newest result of each stream; its own stamp tells its age."""
+        """The newest result of each stream; its own stamp shows its age."""
         return self._results.values()
 
     def note_result(self, result: OffsetResult) -> None:

@@ -26,7 +26,7 @@ _MOST_UNCERTAIN = 0.05
 _MOST_LISTED = 12
 
 Grade = Literal["yes", "partly", "no"]
-Kind = Literal["covered", "http", "gap", "uncertain"]
+IntervalKind = Literal["covered", "http", "gap", "uncertain"]
 CutCause = Cause | Literal["method"]
 """Why a track was cut; `method`: measuring changed from MQTT to HTTP or back."""
 
@@ -40,7 +40,7 @@ class Interval:
     a cut in it; `error_ns` is None, `cause` is the cut's, and `jump_ns` the change of the offset.
     """
 
-    kind: Kind
+    kind: IntervalKind
     from_ns: int
     to_ns: int
     error_ns: int | None
@@ -108,7 +108,7 @@ def _between(
     if bare:  # the whole difference may be a step, which could not be detected
         error_ns += abs(row.offset_ns - before.offset_ns)
     error_ns += _bend_ns(duration_ns, settings, bare=bare)
-    kind: Kind = "gap" if duration_ns > GAP_NS else _measured(row, by_instant)
+    kind: IntervalKind = "gap" if duration_ns > GAP_NS else _measured(row, by_instant)
     return Interval(kind, before.topside_unix_ns, row.topside_unix_ns, error_ns)
 
 
@@ -125,7 +125,7 @@ def _bend_ns(duration_ns: int, settings: EstimatorSettings, *, bare: bool) -> in
     return ceil(bend_s * 1e9)
 
 
-def _measured(row: Row, by_instant: Mapping[int, Exchange]) -> Kind:
+def _measured(row: Row, by_instant: Mapping[int, Exchange]) -> IntervalKind:
     return "http" if _standalone(row, by_instant) else "covered"
 
 

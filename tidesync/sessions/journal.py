@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from schemas.base import InvalidMessageError, Message
 from schemas.exchange import Exchange
-from topside_agent.estimator.order import in_order
+from topside_agent.estimator import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

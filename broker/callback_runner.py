@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from broker.client.arrivals import Arrivals
 from broker.client.stamps import ArrivalStamper
-from broker.client.traffic import Incoming
+from broker.interface import Incoming
 from runtime.clock import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broker.client.plain import PlainClient
-    from broker.client.traffic import Owner
+    from broker.interface import Callbacks
     from runtime.clock import Clock
-    from runtime.rate_limited_log import RateLimitedLog
+    from runtime.logs import RateLimitedLog
 
 _log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ _FAULT = "a fault of this program, please report it; going on"
 class CallbackRunner:
     """Calls the owner's code, with a reading of the clock; its faults are logged."""
 
-    def __init__(self, owner: Owner, clock: Clock, client: PlainClient, say: RateLimitedLog) -> None:
-        self._owner = owner
+    def __init__(self, callbacks: Callbacks, clock: Clock, client: PlainClient, say: RateLimitedLog) -> None:
+        self._callbacks = callbacks
         self._clock = clock
         self._posted: deque[Callable[[], object]] = deque()
         self._stamper = ArrivalStamper(clock)
@@ -49,7 +49,7 @@ class CallbackRunner:
         else:
             self._stamper.observe(read(self._clock))
         try:
-            wait_s = self._owner.tick(self._stamper.now)
+            wait_s = self._callbacks.tick(self._stamper.now)
         except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
             _log.exception(_FAULT)
             return _MAX_WAIT_S
@@ -60,7 +60,7 @@ class CallbackRunner:
         received, stamp = self.arrivals.reading()
         self._fresh = True
         try:
-            self._owner.received(Incoming(topic, payload, retain, received, stamp))
+            self._callbacks.received(Incoming(topic, payload, retain, received, stamp))
         except Exception:  # noqa: BLE001 - whatever it is, the connection goes on
             _log.exception(_FAULT)
 

@@ -15,7 +15,6 @@ from paho.mqtt.client import WebsocketConnectionError
 from broker.callback_runner import CallbackRunner
 from broker.client.make import authenticate, make_client
 from broker.client.socket_loop import SocketLoop
-from broker.client.traffic import Incoming, Outgoing, Owner
 from broker.client.wakeup import Wakeup
 from broker.errors import (
     BrokerError,
@@ -24,10 +23,11 @@ from broker.errors import (
     PasswordFileError,
     connect_error,
 )
+from broker.interface import Callbacks, Incoming, Outgoing
 from broker.reconnect import ReconnectPolicy
 from broker.tls.context import expiry_notices
-from runtime.loop import Loop
-from runtime.rate_limited_log import RateLimitedLog
+from runtime.logs import RateLimitedLog
+from runtime.watchdog import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from runtime.clock import Clock
     from schemas.exchange import StampKind
 
-__all__ = ["Connection", "Incoming", "Outgoing", "Owner"]
+__all__ = ["Callbacks", "Connection", "Incoming", "Outgoing"]
 
 _log = logging.getLogger(__name__)
 
 _CONNACK_TIMEOUT_NS = 10_000_000_000
-_CONNECT_PATIENCE_S = 120.0
+_CONNECT_LIMIT_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
 
 
@@ -58,7 +58,7 @@ class Connection:
     def __init__(
         self,
         settings: ConnectionSettings,
-        owner: Owner,
+        callbacks: Callbacks,
         clock: Clock,
         *,
         name: str,
@@ -72,7 +72,7 @@ class Connection:
         self.nodelay: bool | None = None
         """Whether Nagle's algorithm is off on our socket, as the system says; None before a connect."""
         self._settings = settings
-        self._owner = owner
+        self._callbacks = callbacks
         self._clock = clock
         self._say = RateLimitedLog(_log, clock)
         self._trials = ReconnectPolicy(settings, name if persistent else None)
@@ -81,12 +81,12 @@ class Connection:
         self._finished = threading.Event()
         self._up = threading.Event()
         self.up = False
-        """Whether the broker has accepted the connection and it stands."""
+        """Whether the broker has accepted the connection, and it has not ended since."""
         self._farewell: Sequence[Outgoing] = ()
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
         self._client = make_client(settings, name, will, persistent=persistent)
         self._client.on_connect = self._on_connect
-        self._turn = CallbackRunner(owner, clock, self._client, self._say)
+        self._turn = CallbackRunner(callbacks, clock, self._client, self._say)
         self._client.deliver = self._turn.deliver
         self._waiting = SocketLoop(self._client, self._wakeup)
 
@@ -103,8 +103,8 @@ class Connection:
         return str(self.problem) if self.problem else None
 
     @property
-    def standing(self) -> str:
-        """How the connection stands, in words."""
+    def status_text(self) -> str:
+        """The state of the connection, in words."""
         if self.up:
             return f"connected to broker {self.address}"
         return f"waiting for the broker: {self.last_problem or f'connecting to {self.address}'}"
@@ -121,7 +121,7 @@ class Connection:
 
     @property
     def transmit_stamp(self) -> StampKind:
-        """Where a late stamp is taken."""
+        """Where a one-step timestamp is taken."""
         return "write" if self._client.stamps_writes else "user"
 
     def start(self) -> None:
@@ -176,7 +176,7 @@ class Connection:
 
     def _connect_once(self) -> None:
         try:
-            with self.loop.patience(_CONNECT_PATIENCE_S):
+            with self.loop.allowing(_CONNECT_LIMIT_S):
                 authenticate(self._client, self._settings)
                 self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except (OSError, ValueError, WebsocketConnectionError) as error:
@@ -200,7 +200,7 @@ class Connection:
         if self._stopping.is_set():
             return
         if was_up:
-            self._turn.call(lambda: self._owner.disconnected(reason))
+            self._turn.call(lambda: self._callbacks.disconnected(reason))
         verdict = self._trials.verdict(reason)
         if isinstance(verdict, BrokerError):
             self.failure = verdict
@@ -233,7 +233,7 @@ class Connection:
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns how long the wait may be, in seconds."""
-        self.loop.turns += 1
+        self.loop.iterations += 1
         return self._turn.take()
 
     def _on_connect(
@@ -250,7 +250,7 @@ class Connection:
             self._say.warning(notice)
         self._turn.arrivals.begin()
         self._client.resume()
-        self._turn.call(self._owner.connected)
+        self._turn.call(self._callbacks.connected)
 
     def _set_up(self, up: bool) -> None:
         self.up = up

@@ -24,10 +24,10 @@ class HeartbeatFile:
         self._draft = path.with_name(f".{path.name}.new")
         self._refused = False
 
-    def beat(self, now_ns: int, standing: str) -> None:
-        """Stamp it with `now_ns` of CLOCK_MONOTONIC; `standing` is for people."""
+    def beat(self, now_ns: int, status_text: str) -> None:
+        """Stamp it with `now_ns` of CLOCK_MONOTONIC; `status_text` is for people."""
         try:
-            self._draft.write_text(f"{now_ns} {_boot_id()}\n{standing}\n", encoding="utf-8")
+            self._draft.write_text(f"{now_ns} {_boot_id()}\n{status_text}\n", encoding="utf-8")
             self._draft.replace(self._path)
         except OSError as error:
             if not self._refused:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from broker.agent import MqttAgent, agent_counts
 from broker.connection import Connection, Incoming
 from broker.inbox import Inbox, Letter
 from runtime.clock import Clock, Reading, read
-from runtime.metrics import counts_of
 from schemas import messages, topics
 from topside_agent.http_fallback.handshaker import Handshaker
 from topside_agent.http_fallback.http_get import get_then
@@ -21,10 +21,9 @@ from topside_agent.measuring.scheduler import Scheduler
 from topside_agent.measuring.vehicles import Vehicles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from broker.errors import BrokerError
-    from runtime.loop import Loop
+    from broker.interface import Connect
     from topside_agent.http_fallback.http_get import Get, TimedResponse
     from topside_agent.measuring.actions import Action
     from topside_agent.measuring.exchanger import Reason
@@ -44,7 +43,7 @@ _DROPPED_BECAUSE: dict[Reason, str] = {
 }
 
 
-class TopsideAgent:
+class TopsideAgent(MqttAgent):
     """Measures every vehicle that is online (or those that are named), and publishes the results.
 
     `connect` and `get` make the connection and the HTTP requests; a simulation brings its own.
@@ -55,7 +54,7 @@ class TopsideAgent:
         settings: TopsideSettings,
         clock: Clock,
         *,
-        connect: Callable[..., Connection] = Connection,
+        connect: Connect = Connection,
         get: Get = get_then,
     ) -> None:
         self._settings = settings
@@ -65,28 +64,13 @@ class TopsideAgent:
         self._builder = MessageBuilder(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)
-        mirror = BlueosMirror(settings.topside, wanted=settings.blueos_mirror)
+        mirror = BlueosMirror(settings.topside, enabled=settings.blueos_mirror)
         self._publisher = Publisher(self._builder, self._connection.publish, mirror)
         self._scheduler = Scheduler(self._vehicles, self._publisher, clock)
         self._homeassistant = HomeAssistant(settings, self._connection.publish)
         self.handshakers = [self._handshaker(*pair, get) for pair in settings.http_urls.items()]
 
     # Service
-
-    @property
-    def failure(self) -> BrokerError | None:
-        """Why it ended by itself, once it has."""
-        return self._connection.failure
-
-    @property
-    def loops(self) -> tuple[Loop, ...]:
-        """What must come round for it to be alive."""
-        return (self._connection.loop,)
-
-    @property
-    def standing(self) -> str:
-        """How it stands with the broker, in words."""
-        return self._connection.standing
 
     def start(self) -> None:
         """Connect and begin, in the network thread."""
@@ -101,16 +85,12 @@ class TopsideAgent:
         self._connection.post(self._flush)
         self._connection.stop([self._builder.status("offline")])
 
-    def wait_until_finished(self, timeout_s: float | None) -> bool:
-        """Whether it has ended by itself within `timeout_s`."""
-        return self._connection.wait_until_finished(timeout_s)
-
     def counts(self) -> TopsideCounts:
         """Snapshot for other threads."""
         now_raw_ns = self._clock.raw_ns()
         return TopsideCounts(
             self._settings.topside,
-            counts_of("topside", self._connection, self._inbox.dropped),
+            agent_counts("topside", self._connection, self._inbox.dropped),
             [measurement.snapshot(now_raw_ns) for measurement in list(self._vehicles)],
         )
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, field_validator
 
 from broker.settings import AgentSettings, MetricsSettings
+from schemas.metadata import CONSUMER_TOLERANCE_MS
 from schemas.names import Topside, vehicle_name
 from topside_agent.http_fallback.http_get import parse_url
 
@@ -35,7 +36,7 @@ class TopsideSettings(MetricsSettings, AgentSettings):
     vehicle: tuple[VehicleChoice, ...] = Field(
         (),
         description="Measure this vehicle only (repeatable); else all online. As rov1=http://HOST:9150 it is "
-        "asked there over HTTP while MQTT does not reach it",
+        "measured over HTTP while MQTT does not reach it",
     )
     rate: float = Field(4.0, ge=0.05, le=50, description="Exchanges a second with each vehicle")
     burst: int = Field(16, ge=8, le=200, description="Exchanges in a burst, when a vehicle appears")
@@ -56,7 +57,7 @@ class TopsideSettings(MetricsSettings, AgentSettings):
         3.0, ge=0.1, le=3600, description="Seconds without an exchange until the state is `holdover`"
     )
     stale_error_ms: float = Field(
-        25.0,
+        CONSUMER_TOLERANCE_MS,
         gt=0,
         le=100_000,
         description="`stale` once the max error has grown above this, ms: the consumer's limit",
@@ -75,7 +76,10 @@ class TopsideSettings(MetricsSettings, AgentSettings):
         description="Seconds of finished exchanges kept for recorders that missed them",
     )
     handshake_interval_s: float = Field(
-        2.0, ge=0.2, le=3600, description="Seconds between handshakes over HTTP with a vehicle out of reach"
+        2.0,
+        ge=0.2,
+        le=3600,
+        description="Seconds between handshakes over HTTP with a vehicle that MQTT does not reach",
     )
 
     homeassistant_discovery: bool = Field(
@@ -105,10 +109,10 @@ class TopsideSettings(MetricsSettings, AgentSettings):
 
     @property
     def vehicles(self) -> tuple[str, ...]:
-        """The names of the vehicles to measure; none means all that are online."""
+        """The names of the vehicles to measure; empty means all that are online."""
         return tuple(_split(choice)[0] for choice in self.vehicle)
 
     @property
     def http_urls(self) -> dict[str, str]:
-        """Where a vehicle can be asked over HTTP, by name."""
+        """The URLs for HTTP, by vehicle."""
         return {name: url for name, url in map(_split, self.vehicle) if url is not None}

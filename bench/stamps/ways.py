@@ -130,17 +130,17 @@ class OurAsker:
         self._connection.post(self._ask)
         if not self._done.wait(WAIT_S) or self._answer is None or self._sent is None:
             return None
-        begun, late = self._sent
-        origin_ns = late.raw_ns or begun.raw_ns
+        begun, stamp = self._sent
+        origin_ns = stamp.raw_ns or begun.raw_ns
         return sample(origin_ns, Pong.decode(self._answer.payload), self._answer.received.raw_ns)
 
     def _ask(self) -> None:
         begun = read(self._clock)
         ping = Ping(seq=1, nonce=secrets.token_hex(8), origin_ns=begun.realtime_ns)
         payload, position = with_room(ping.encode(), "origin_ns")
-        late = OneStepTimestamp(position, begun.realtime_minus_raw_ns)
-        self._sent = begun, late
-        self._connection.publish(Outgoing(f"{BASE}/{self._way}/ping/requester", payload, 0, late=late))
+        stamp = OneStepTimestamp(position, begun.realtime_minus_raw_ns)
+        self._sent = begun, stamp
+        self._connection.publish(Outgoing(f"{BASE}/{self._way}/ping/requester", payload, 0, one_step=stamp))
 
 
 class PahoAsker:

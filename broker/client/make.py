@@ -12,7 +12,7 @@ from broker.tls.context import client_context
 
 if TYPE_CHECKING:
     from broker.client.plain import PlainClient
-    from broker.client.traffic import Outgoing
+    from broker.interface import Outgoing
     from broker.settings import ConnectionSettings
 
 _CONNECT_TIMEOUT_S = 5.0

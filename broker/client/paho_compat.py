@@ -12,7 +12,7 @@ from broker.client.one_step import OneStepTimestamp
 from broker.client.plain import PlainClient
 from broker.client.stamping import StampingClient
 from broker.client.stamping_socket import StampingSocket
-from broker.client.traffic import Outgoing
+from broker.interface import Outgoing
 
 _log = logging.getLogger(__name__)
 
@@ -61,9 +61,9 @@ def _rehearse() -> str | None:
         client.loop_read()
         if not client.is_connected():
             return "a CONNACK is not handed to it"
-        late = OneStepTimestamp(1, plus_ns=1)
-        client.send([Outgoing("t", b"<%19d>" % 0, 0, late=late)], lambda: 7)
-        if late.raw_ns is None or not far.recv(_READ).endswith(b"<%19d>" % (7 + 1)):
+        stamp = OneStepTimestamp(1, plus_ns=1)
+        client.send([Outgoing("t", b"<%19d>" % 0, 0, one_step=stamp)], lambda: 7)
+        if stamp.raw_ns is None or not far.recv(_READ).endswith(b"<%19d>" % (7 + 1)):
             return "a packet is not stamped at its write"
         far.send(_AT_QOS_1)
         client.loop_read()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
     from broker.client.stamps import KernelStamp
-    from broker.client.traffic import Outgoing
+    from broker.interface import Outgoing
 
 
 class PlainClient(Client):

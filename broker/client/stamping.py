@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from broker.client.packets import Packet
     from broker.client.stamps import KernelStamp
-    from broker.client.traffic import Outgoing
+    from broker.interface import Outgoing
 
 _QOS_2 = 0x04
 _MALFORMED = (MalformedPacketError, MQTTException, struct.error, IndexError, ValueError)
@@ -80,9 +80,9 @@ class StampingClient(PlainClient):
                 packet = self._untaken.add(topic, message.payload, retain=message.retain)
             else:
                 packet = publish_packet(topic, message.payload, retain=message.retain)
-                if message.late is not None and self._tcp is not None:
-                    position = len(packet) - len(message.payload) + message.late.position
-                    self._write(LatePacket(packet, position, message.late, raw_ns))
+                if message.one_step is not None and self._tcp is not None:
+                    position = len(packet) - len(message.payload) + message.one_step.position
+                    self._write(LatePacket(packet, position, message.one_step, raw_ns))
                     continue
             if packet is not None:
                 packets.append(packet)

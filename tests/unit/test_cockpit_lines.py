@@ -8,9 +8,10 @@ import pytest
 
 from schemas import topics
 from schemas.topics import Topic
-from tests.unit.dashboards import LONG_AGO, S, letter, result, status_letter
-from tidesync.dashboard.cockpit_lines import KEYS, Telling, values
-from tidesync.dashboard.fleet import Fleet
+from tests.unit.dashboards import LONG_AGO, S, letter, reading, result, status_letter
+from tidesync.dashboard.cockpit_lines import KEYS, ChangedLines, values
+from tidesync.dashboard.presentation import vehicle_view
+from tidesync.fleet.model import Fleet
 
 NOON = 1_777_636_800.4
 
@@ -61,21 +62,21 @@ class Scene:
 
     def __init__(self, topside=None):
         self.fleet = Fleet()
-        self.telling = Telling()
+        self.changed = ChangedLines()
         self.lake = Lake()
         self.connected = True
         self.now_ns = LONG_AGO
         self.topside = topside
 
     def hear(self, *arguments, **fields):
-        self.fleet.hear(letter(result(*arguments, **fields), self.now_ns))
+        self.fleet.take(letter(result(*arguments, **fields), self.now_ns))
 
     def look(self, after_s=1.0):
-        """What is told `after_s` later."""
+        """What is sent `after_s` later."""
         self.now_ns += round(after_s * S)
-        rows = list(self.fleet.rows(self.now_ns))
+        rows = [vehicle_view(row) for row in self.fleet.rows(reading(self.now_ns))]
         current = values(rows, connected=self.connected, unix_s=NOON, topside=self.topside)
-        lines = list(self.telling.news(current, self.now_ns / S))
+        lines = list(self.changed.due(current, self.now_ns / S))
         for line in lines:
             self.lake.take(line)
         return lines
@@ -112,7 +113,7 @@ def test_cockpit_makes_numbers_of_numbers_and_words_of_words(scene):
     assert all(math.isfinite(value) for value in scene.lake.data.values() if isinstance(value, float))
 
 
-def test_what_is_absent_is_not_told_and_so_is_never_nought(scene):
+def test_what_is_absent_is_not_sent_and_so_is_never_zero(scene):
     absent = {"offset_ms": None, "lower_ms": None, "upper_ms": None, "max_error_ms": None, "drift_ppm": None}
     scene.hear(state="unsynced", error="timeout", delay_min_ms=None, age_s=None, **absent)
     lines = scene.look(0)
@@ -125,7 +126,7 @@ def test_what_is_absent_is_not_told_and_so_is_never_nought(scene):
     }
 
 
-def test_nothing_is_told_that_a_peer_can_word_since_cockpit_runs_it(scene):
+def test_no_text_that_a_peer_can_choose_is_sent_since_cockpit_runs_it(scene):
     scene.hear("rov1", method="alert(1)", boot_id="alert(1)", error="timeout")
     word = r'("[a-z0-9_-]+"|[a-z_]+|-?\d+(\.\d+)?(e-\d+)?)'
     assert [line for line in scene.look(0) if not re.fullmatch(rf"tidesync-[a-z0-9-]+={word}", line)] == []
@@ -144,7 +145,7 @@ def test_no_value_of_one_vehicle_has_the_name_of_anothers():
         assert not one.endswith(f"-{other}")
 
 
-def test_a_lost_broker_is_told_at_once_and_the_age_goes_on(scene):
+def test_a_lost_broker_is_reported_at_once_and_the_age_grows_on(scene):
     scene.hear(measured_ns=LONG_AGO)
     scene.look(0)
     assert scene["rov1-state"] == "locked"
@@ -156,7 +157,7 @@ def test_a_lost_broker_is_told_at_once_and_the_age_goes_on(scene):
     assert (scene["rov1-state"], scene["rov1-age-s"]) == ("unknown", pytest.approx(10.2, abs=0.1))
 
 
-def test_a_result_that_nobody_renews_is_unknown(scene):
+def test_a_result_that_is_not_renewed_is_unknown(scene):
     scene.hear()
     scene.look(0)
     scene.look(3.1)
@@ -166,8 +167,8 @@ def test_a_result_that_nobody_renews_is_unknown(scene):
     assert scene["rov1-offset-ms"] == -149.0
 
 
-def test_a_stored_result_is_unknown_until_a_live_one_comes(scene):
-    scene.fleet.hear(letter(result(measured_ns=LONG_AGO - 60 * S), LONG_AGO, stored=True))
+def test_a_retained_result_is_unknown_until_a_live_one_comes(scene):
+    scene.fleet.take(letter(result(measured_ns=LONG_AGO - 60 * S), LONG_AGO, retained=True))
     lines = scene.look(0)
     assert [line for line in lines if "rov1" in line] == [
         "tidesync-rov1-state=unknown",
@@ -176,11 +177,11 @@ def test_a_stored_result_is_unknown_until_a_live_one_comes(scene):
 
 
 def test_a_vehicle_that_nobody_measures_is_unknown(scene):
-    scene.fleet.hear(status_letter("online", vehicle="rov1"))
+    scene.fleet.take(status_letter("online", vehicle="rov1"))
     assert [line for line in scene.look(0) if "rov1" in line] == ["tidesync-rov1-state=unknown"]
 
 
-def test_a_vehicle_that_is_forgotten_is_told_off_once(scene):
+def test_a_vehicle_that_is_forgotten_is_unknown_once(scene):
     scene.hear()
     scene.look(0)
     scene.fleet.forget(Topic(topics.OFFSET, vehicle="rov1", topside="laptop"))
@@ -199,10 +200,10 @@ def test_values_come_once_a_second_and_only_when_they_change_but_a_state_at_once
     assert "tidesync-rov1-state=holdover" in scene.look(0.25)
 
 
-def test_another_client_is_told_everything_anew(scene):
+def test_another_client_gets_everything(scene):
     scene.hear()
     first = scene.look(0)
-    scene.telling = Telling()
+    scene.changed = ChangedLines()
     assert scene.look(0) == first
 
 
@@ -254,7 +255,7 @@ def test_a_vehicle_that_is_called_like_a_topsides_measurement_of_another_is_ambi
     assert scene["rov1-by-a-offset-ms"] is None
 
 
-def test_the_state_alone_is_told_of_what_has_a_bad_one_before_the_numbers(scene):
+def test_a_bad_state_is_sent_before_the_numbers(scene):
     scene.hear(state="stale", max_error_ms=40.0)
     lines = [line for line in scene.look(0) if "rov1" in line]
     assert lines[0] == "tidesync-rov1-state=stale"

@@ -1,4 +1,4 @@
-"""The WebSocket for Cockpit, with a client that takes nothing: it is let go, and nothing piles up for it."""
+"""The WebSocket for Cockpit, with a client that takes nothing: it is disconnected, nothing is queued."""
 
 import asyncio
 
@@ -34,8 +34,8 @@ class Client:
         self.taken.append(message)
 
 
-def test_who_takes_nothing_is_let_go(monkeypatch):
-    monkeypatch.setattr(cockpit, "_STUCK_S", 0.05)
+def test_a_client_that_takes_nothing_is_disconnected(monkeypatch):
+    monkeypatch.setattr(cockpit, "_SEND_TIMEOUT_S", 0.05)
     settings = DashboardSettings()
     subscriber = Subscriber(settings, SystemClock())
     app = make_app(subscriber, settings)

@@ -14,8 +14,8 @@ from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
 from tests.published import PUBLISHED, schema, validator, validator_of
 from tests.unit import contracts
-from tidesync.sessions.events import decode_line
 from tidesync.sessions.folder import offsets_table as table
+from tidesync.sessions.journal import decode_event
 from tools.contract import __main__ as tool
 from tools.contract.asyncapi import address
 from tools.contract.descriptions import of_fields, of_type
@@ -169,7 +169,7 @@ def test_a_line_of_each_file_is_taken_and_another_is_not():
         "before_origin_ns": 7,
     }
     for line in (gap, {**gap, "kind": "other"}, {**gap, "to_seq": None}, {"kind": "gap"}):
-        assert events.is_valid(line) == (decode_line(json.dumps(line).encode()) is not None)
+        assert events.is_valid(line) == (decode_event(json.dumps(line).encode()) is not None)
 
 
 def test_the_readers_need_not_guess_units_and_signs():

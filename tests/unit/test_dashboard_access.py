@@ -14,13 +14,13 @@ def asked(method="GET", path="/api/vehicles", host="localhost:8780", **headers):
     )
 
 
-def refused(gate, asker):
-    refusal = gate.refuse(asker)
+def refused(policy, request):
+    refusal = policy.refuse(request)
     return refusal and refusal.status
 
 
 @pytest.fixture
-def gate():
+def policy():
     return AccessPolicy(None, frozenset({"boat.example"}), own_name="Laptop.fritz.box")
 
 
@@ -46,8 +46,8 @@ def locked():
         "[fe80::1%25eth0]",
     ],
 )
-def test_names_of_this_computer_are_answered(gate, host):
-    assert gate.refuse(asked(host=host)) is None
+def test_names_of_this_computer_are_answered(policy, host):
+    assert policy.refuse(asked(host=host)) is None
 
 
 @pytest.mark.parametrize(
@@ -65,55 +65,55 @@ def test_names_of_this_computer_are_answered(gate, host):
         "boat.example.evil.com",
     ],
 )
-def test_a_name_that_was_rebound_to_this_computer_is_refused(gate, host):
-    assert refused(gate, asked(host=host)) == 403
+def test_a_name_that_was_rebound_to_this_computer_is_refused(policy, host):
+    assert refused(policy, asked(host=host)) == 403
 
 
-def test_the_page_itself_may_command(gate):
+def test_the_page_itself_may_command(policy):
     own = asked("POST", "/api/sessions", origin="http://localhost:8780", **JSON)
-    assert gate.refuse(own) is None
+    assert policy.refuse(own) is None
     behind_a_proxy = asked(
         "POST", "/api/sessions", host="127.0.0.1:8780", origin="http://blueos.local", **JSON
     )
-    assert gate.refuse(behind_a_proxy) is None
+    assert policy.refuse(behind_a_proxy) is None
     by_address = asked("POST", "/api/sessions", host="8.8.8.8:8780", origin="http://8.8.8.8:8780", **JSON)
-    assert gate.refuse(by_address) is None
+    assert policy.refuse(by_address) is None
 
 
 @pytest.mark.parametrize(
     "origin",
     ["https://evil.example", "http://8.8.8.8", "null", "", "file://", "http://[", "http://x.local.evil.com"],
 )
-def test_a_foreign_page_may_not(gate, origin):
-    assert refused(gate, asked("POST", "/api/sessions", origin=origin, **JSON)) == 403
+def test_a_foreign_page_may_not(policy, origin):
+    assert refused(policy, asked("POST", "/api/sessions", origin=origin, **JSON)) == 403
 
 
 @pytest.mark.parametrize(
     "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; x=application/json"]
 )
-def test_what_a_foreign_form_could_send_is_refused(gate, kind):
-    assert refused(gate, asked("POST", content_type=kind, content_length="2")) == 415
+def test_what_a_foreign_form_could_send_is_refused(policy, kind):
+    assert refused(policy, asked("POST", content_type=kind, content_length="2")) == 415
 
 
-def test_json_may_say_its_character_set(gate):
-    asker = asked("POST", content_type="Application/JSON; charset=utf-8", content_length="2")
-    assert gate.refuse(asker) is None
+def test_json_may_say_its_character_set(policy):
+    request = asked("POST", content_type="Application/JSON; charset=utf-8", content_length="2")
+    assert policy.refuse(request) is None
 
 
 @pytest.mark.parametrize(
     ("length", "status"),
     [("", 411), ("x", 411), ("-1", 411), ("²", 411), (str(MOST_BODY_BYTES + 1), 413), ("9" * 5000, 413)],
 )
-def test_a_body_says_its_length_and_is_short(gate, length, status):
-    assert refused(gate, asked("POST", content_type="application/json", content_length=length)) == status
+def test_a_body_says_its_length_and_is_short(policy, length, status):
+    assert refused(policy, asked("POST", content_type="application/json", content_length=length)) == status
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_no_other_method_slips_by(gate, method):
-    assert refused(gate, asked(method, origin="https://evil.example")) == 403
+def test_no_other_method_slips_by(policy, method):
+    assert refused(policy, asked(method, origin="https://evil.example")) == 403
 
 
-def test_with_a_token_nothing_of_the_fleet_is_told_without_it(locked):
+def test_with_a_token_nothing_of_the_fleet_is_shown_without_it(locked):
     for path in (
         "/api/vehicles",
         "/api/events",
@@ -160,10 +160,10 @@ def test_nothing_else_does(locked, shown):
     assert refused(locked, asked(**shown)) == 401
 
 
-def test_a_websocket_of_a_foreign_page_is_refused(gate):
-    assert refused(gate, asked("WEBSOCKET", origin="https://evil.example")) == 403
-    assert gate.refuse(asked("WEBSOCKET", origin="http://localhost:8780")) is None
-    assert gate.refuse(asked("WEBSOCKET")) is None
+def test_a_websocket_of_a_foreign_page_is_refused(policy):
+    assert refused(policy, asked("WEBSOCKET", origin="https://evil.example")) == 403
+    assert policy.refuse(asked("WEBSOCKET", origin="http://localhost:8780")) is None
+    assert policy.refuse(asked("WEBSOCKET")) is None
 
 
 def listening(path="/cockpit", token=None, **headers):
@@ -184,12 +184,12 @@ def listening(path="/cockpit", token=None, **headers):
         "https://boat.example",
     ],
 )
-def test_a_page_from_near_by_may_listen(gate, origin):
-    assert gate.refuse(listening(origin=origin)) is None
+def test_a_page_from_near_by_may_listen(policy, origin):
+    assert policy.refuse(listening(origin=origin)) is None
 
 
-def test_a_program_may_listen(gate):
-    assert gate.refuse(listening()) is None
+def test_a_program_may_listen(policy):
+    assert policy.refuse(listening()) is None
 
 
 @pytest.mark.parametrize(
@@ -204,12 +204,12 @@ def test_a_program_may_listen(gate):
         "http://x.local.evil.com",
     ],
 )
-def test_a_page_of_the_internet_may_not_listen_to_this_computer(gate, origin):
-    assert refused(gate, listening(origin=origin)) == 403
+def test_a_page_of_the_internet_may_not_listen_to_this_computer(policy, origin):
+    assert refused(policy, listening(origin=origin)) == 403
 
 
-def test_only_the_socket_that_tells_is_for_desktop_applications(gate):
-    assert refused(gate, listening("/another", origin="file://")) == 403
+def test_only_the_socket_for_cockpit_is_for_desktop_applications(policy):
+    assert refused(policy, listening("/another", origin="file://")) == 403
 
 
 def test_where_there_is_a_token_a_page_listens_with_the_one_for_reading_whoever_it_is_of(locked):
@@ -240,5 +240,5 @@ def test_another_site_does_not_listen_with_the_cookie_of_this_one(locked):
     assert locked.refuse(listening(cookie=cookie, origin="http://127.0.0.1:8780")) is None
 
 
-def test_the_socket_too_is_refused_under_a_name_that_was_rebound(gate):
-    assert refused(gate, listening(host="evil.example", origin="file://")) == 403
+def test_the_socket_too_is_refused_under_a_name_that_was_rebound(policy):
+    assert refused(policy, listening(host="evil.example", origin="file://")) == 403

@@ -131,5 +131,5 @@ def test_the_address_of_the_socket_carries_what_opens_it():
     found = locked.get("/api/cockpit", headers={"authorization": f"Bearer {TOKEN}"}).json()["websocket"]
     assert TOKEN not in found
     token = found.removeprefix("cockpit?token=")
-    asker = RequestInfo("WEBSOCKET", "/cockpit", {"host": "192.168.2.2:8780"}, token)
-    assert locked.app.state.served.gate.refuse(asker) is None
+    request = RequestInfo("WEBSOCKET", "/cockpit", {"host": "192.168.2.2:8780"}, token)
+    assert locked.app.state.served.policy.refuse(request) is None

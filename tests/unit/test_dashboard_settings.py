@@ -6,8 +6,7 @@ from pydantic import ValidationError
 from runtime.clock import SystemClock
 from tidesync.__main__ import run
 from tidesync.dashboard.agent import DashboardAgent
-from tidesync.dashboard.errors import TokenNeededError
-from tidesync.dashboard.settings import DashboardSettings
+from tidesync.dashboard.settings import DashboardSettings, TokenNeededError
 
 SECRET = "sea-slug-sea-slug"
 

@@ -26,7 +26,7 @@ from tidesync.doctor.clock_checks import Daemon
 from tidesync.doctor.observations import Burst, Observations
 from tidesync.doctor.self_test import Outcome, offset_sign
 from tidesync.doctor.settings import DoctorSettings
-from tidesync.fleet.rows import Row
+from tidesync.fleet.vehicle import FRESH_S, Row
 
 SETTINGS = ConnectionSettings(broker="mqtt://boat:1883", username="operator")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -44,7 +44,8 @@ def result(**fields):
 
 
 def row(age_s=0.5, **fields):
-    return Row("rov1", "laptop", result(**fields), age_s, "online", None)
+    fresh = age_s is not None and age_s <= FRESH_S
+    return Row("rov1", "laptop", result(**fields), age_s, fresh=fresh, status="online")
 
 
 # Broker
@@ -143,7 +144,7 @@ def test_too_few_bursts_are_no_verdict():
         (row(error="duplicate_vehicle"), "warn", "duplicate_vehicle"),
         (row(state="acquiring"), "warn", "acquiring"),
         (row(delay_min_ms=41.0), "warn", "41 ms"),
-        (Row("rov1", None, None, None, "online", None), "warn", "nobody"),
+        (Row("rov1", status="online"), "warn", "nobody"),
     ],
 )
 def test_a_vehicle_is_shown_with_what_is_wrong(given, verdict, words):

@@ -41,9 +41,24 @@ def test_a_make_target_of_the_readme_is_there(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)h][^)]*)\)", README))
-def test_a_link_of_the_readme_leads_to_a_file(link):
-    assert (ROOT / link).is_file()
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def anchors(path):
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_resolves(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    for link in links:
+        if not re.match(r"[a-z]+:", link):
+            file, _, anchor = link.partition("#")
+            target = page.parent / file if file else page
+            assert target.is_file(), link
+            assert not anchor or anchor in anchors(target), link
 
 
 def test_the_topics_page_shows_no_row_that_the_table_has_not():

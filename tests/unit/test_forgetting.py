@@ -22,7 +22,7 @@ def measured(state, age_s):
 
 
 @pytest.mark.parametrize(
-    ("kept", "about"),
+    ("retained", "expected"),
     [
         ({}, None),
         ({STATUS: b"offline"}, None),
@@ -34,13 +34,13 @@ def measured(state, age_s):
         ({"homeassistant/device/tidesync_rov1/config": b"online"}, None),
     ],
 )
-def test_a_vehicle_that_is_online_or_measured_now_is_about(kept, about):
-    told = presence("tidesync", "rov1", kept, NOW)
-    assert (told is None) is (about is None)
-    assert about is None or told.startswith(about)
+def test_a_vehicle_that_is_online_or_measured_now_is_not_forgotten(retained, expected):
+    reason = presence("tidesync", "rov1", retained, NOW)
+    assert (reason is None) is (expected is None)
+    assert expected is None or reason.startswith(expected)
 
 
-def test_what_was_denied_and_what_came_back_are_told_apart():
+def test_what_was_denied_and_what_came_back_are_distinguished():
     denied = _complaint("rov1", None, {STATUS: b"offline"}, {STATUS: b"offline"})
     assert "may this account clear them?" in denied
     again = _complaint("rov1", None, {OFFSET: b"1"}, {OFFSET: b"2"})

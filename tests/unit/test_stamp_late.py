@@ -12,7 +12,7 @@ from broker.client.paho_compat import client_class
 from broker.client.plain import PlainClient
 from broker.client.stamping import StampingClient
 from broker.client.stamping_socket import StampingSocket
-from broker.client.traffic import Outgoing
+from broker.interface import Outgoing
 from schemas.messages import Ping, Pong
 
 NS = 1_777_636_800_123_456_789
@@ -117,7 +117,7 @@ class Wired:
     def publish(self, plus_ns=0, size=0):
         payload, position = with_room(json.dumps({"t": 5, "x": "x" * size}).replace(" ", "").encode(), "t")
         stamp = OneStepTimestamp(position, plus_ns)
-        self.client.send([Outgoing("topic", payload, 0, late=stamp)], self.raw_ns)
+        self.client.send([Outgoing("topic", payload, 0, one_step=stamp)], self.raw_ns)
         return stamp
 
     def arrived(self):
@@ -173,7 +173,7 @@ def test_the_plain_client_sends_the_earlier_stamp_and_hands_none_back():
     client = PlainClient(CallbackAPIVersion.VERSION2)
     client.publish = lambda *message: sent.append(message)  # type: ignore[method-assign,assignment,misc]
     stamp = OneStepTimestamp(0, 0)
-    client.send([Outgoing("topic", b"5", 0, late=stamp)], Ticks())
+    client.send([Outgoing("topic", b"5", 0, one_step=stamp)], Ticks())
     assert (sent, stamp.raw_ns, client.stamps_writes) == ([("topic", b"5", 0, False)], None, False)
 
 

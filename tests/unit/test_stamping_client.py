@@ -11,8 +11,8 @@ from broker.client.packets import PacketReader, publish_packet, read_publish
 from broker.client.stamping import StampingClient
 from broker.client.stamping_socket import StampingSocket
 from broker.client.stamps import KernelStamp
-from broker.client.traffic import Outgoing
 from broker.client.websocket_framer import WebSocketFramer
+from broker.interface import Outgoing
 
 CONNACK, PINGRESP = b"\x20\x02\x00\x00", b"\xd0\x00"
 

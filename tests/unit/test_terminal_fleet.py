@@ -13,12 +13,13 @@ from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, OffsetResult
 from tests.results import offset_result
-from tidesync.fleet.rows import Fleet
-from tidesync.fleet.tracking import tracking
-from tidesync.fleet.waiting import Patience
-from tidesync.terminal.figures import ago, figure, span
-from tidesync.terminal.lines import json_line, plain_line
-from tidesync.terminal.view import Scene, draw
+from tidesync.dashboard.settings import DashboardSettings
+from tidesync.figures import ago, figure, span
+from tidesync.fleet.model import Fleet
+from tidesync.fleet.vehicle import FRESH_S
+from tidesync.fleet.waiting import WaitCondition
+from tidesync.terminal.text import json_line, plain_line, tracking
+from tidesync.terminal.view import View, draw
 
 S = 1_000_000_000
 NOON = 1_777_636_800 * S
@@ -46,9 +47,9 @@ def rows(*letters, at_ns=NOON):
     return Fleet.of(letters).rows(reading(at_ns))
 
 
-def screen(scene, width=100, height=20):
+def screen(view, width=100, height=20):
     console = Console(width=width, height=height, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    console.print(draw(scene, width, height))
+    console.print(draw(view, width, height))
     return console.export_text()
 
 
@@ -64,7 +65,7 @@ def test_a_vehicle_without_a_result_is_a_row_that_nobody_measures():
         None,
         None,
     )
-    assert row.old
+    assert not row.fresh
 
 
 def test_two_topsides_make_two_rows():
@@ -75,17 +76,17 @@ def test_two_topsides_make_two_rows():
 def test_a_retained_result_is_as_old_as_its_instant_says():
     (row,) = rows(letter(result(at_ns=NOON - 60 * S), retain=True))
     assert row.age_s == pytest.approx(60)
-    assert row.old
+    assert not row.fresh
 
 
 def test_a_live_result_is_as_old_as_it_was_heard_though_the_clocks_differ():
     hour = 3600 * S
     (row,) = rows(letter(result(at_ns=NOON + hour)), at_ns=NOON + 2 * S)
     assert row.age_s == pytest.approx(2)
-    assert not row.old
+    assert row.fresh
 
 
-def test_a_live_result_told_again_at_a_reconnect_ages_on():
+def test_a_live_result_repeated_at_a_reconnect_ages_on():
     same = result()
     (row,) = rows(letter(same), letter(same, at_ns=NOON + 30 * S, retain=True), at_ns=NOON + 31 * S)
     assert row.age_s == pytest.approx(31)
@@ -99,11 +100,40 @@ def test_since_when_a_state_holds_is_exact_only_if_the_change_was_seen():
     assert (row.since_s, row.since_exact) == (pytest.approx(2), True)
 
 
-def test_what_a_broker_repeats_is_no_news():
+def test_what_a_broker_repeats_is_not_new():
     fleet = Fleet()
-    assert fleet.take(letter(result(), retain=True))
-    assert not fleet.take(letter(result(), retain=True))
-    assert fleet.take(letter(result(at_ns=NOON + S)))
+    assert fleet.take(letter(result(), retain=True)) == "new"
+    assert fleet.take(letter(result(), retain=True)) == "repeated"
+    assert fleet.take(letter(result(at_ns=NOON + S))) == "new"
+
+
+def test_a_retained_result_is_fresh_up_to_the_same_age_as_a_live_one():
+    for age_s, fresh in ((FRESH_S, True), (FRESH_S + 0.1, False)):
+        measured_ns = NOON - round(age_s * S)
+        (retained,) = rows(letter(result(at_ns=measured_ns), retain=True))
+        (live,) = rows(letter(result(), at_ns=measured_ns))
+        assert (retained.fresh, live.fresh, DashboardSettings().fresh_s) == (fresh, fresh, FRESH_S)
+
+
+def test_a_retained_result_of_the_future_is_not_fresh():
+    (row,) = rows(letter(result(at_ns=NOON + 60 * S), retain=True))
+    assert (row.age_s, row.fresh) == (pytest.approx(-60), False)
+
+
+def test_names_without_end_take_no_memory_without_end():
+    fleet = Fleet(most=10)
+    for number in range(100):
+        name = f"rov{number}"
+        fleet.take(letter(result(name, topside=name), vehicle=name, topside=name))
+        fleet.take(letter("online", topics.STATUS, vehicle=name))
+        fleet.take(letter("online", topics.TOPSIDE_STATUS, topside=name))
+    assert len(fleet.rows(reading(NOON))) <= 20
+    assert len(fleet.topsides) == 10
+
+
+def test_all_that_a_broker_retains_is_shown_however_much():
+    many = [letter(result(f"rov{n}"), vehicle=f"rov{n}") for n in range(2500)]
+    assert len(rows(*many)) == 2500
 
 
 # Figures
@@ -127,13 +157,14 @@ def test_what_is_missing_is_never_zero():
 
 
 def test_a_vehicle_in_full_says_each_thing_in_words():
-    (row,) = rows(letter(result()), letter("online", topics.STATUS))
-    told = dict(line.split(" : ") for line in tracking(row, {"laptop": "online"}).splitlines())
-    told = {key.strip(): value for key, value in told.items()}
-    assert told["Measured by"] == "laptop, online"
-    assert told["Offset"] == "-150.3120 ms (the vehicle is behind laptop)"
-    assert told["Max error"] == "0.4200 ms (-150.7300 to -149.8900)"
-    assert told["Drift"] == "-3.41 ppm ± 0.80 (the vehicle loses 0.295 s a day)"
+    topside = letter("online", topics.TOPSIDE_STATUS)
+    (row,) = rows(letter(result()), letter("online", topics.STATUS), topside)
+    shown = dict(line.split(" : ") for line in tracking(row).splitlines())
+    shown = {key.strip(): value for key, value in shown.items()}
+    assert shown["Measured by"] == "laptop, online"
+    assert shown["Offset"] == "-150.3120 ms (the vehicle is behind laptop)"
+    assert shown["Max error"] == "0.4200 ms (-150.7300 to -149.8900)"
+    assert shown["Drift"] == "-3.41 ppm ± 0.80 (the vehicle loses 0.295 s a day)"
 
 
 def test_a_result_of_nulls_in_full_shows_no_zero():
@@ -143,8 +174,8 @@ def test_a_result_of_nulls_in_full_shows_no_zero():
     )
     bare = result(state="unsynced", error="timeout").model_copy(update=nothing)
     (row,) = rows(letter(bare))
-    assert "0.0" not in tracking(row, {}).replace("0.0 s ago", "")
-    assert "unsynced (timeout)" in tracking(row, {})
+    assert "0.0" not in tracking(row).replace("0.0 s ago", "")
+    assert "unsynced (timeout)" in tracking(row)
 
 
 # Lines
@@ -177,7 +208,7 @@ def test_a_plain_line_names_who_and_what():
 
 
 def test_the_screen_fits_80_columns_and_shows_the_numbers():
-    shown = screen(Scene("title", None, rows(letter(result()))), width=80)
+    shown = screen(View("title", None, rows(letter(result()))), width=80)
     assert max(map(len, shown.splitlines())) <= 80
     for word in ("rov1", "locked", "-150.312", "0.420", "-3.41"):
         assert word in shown
@@ -190,15 +221,15 @@ def test_no_number_is_cut_whatever_the_width_and_the_names(width):
     long = result(name, state="unsynced", error="duplicate_vehicle").model_copy(
         update={"offset_ms": -987654.321, "max_error_ms": 12.345}
     )
-    shown = screen(Scene("title", None, rows(letter(long, vehicle=name))), width=width)
+    shown = screen(View("title", None, rows(letter(long, vehicle=name))), width=width)
     assert "-987,654.321" in shown
     assert "12.345" in shown
     assert re.search(r"(?<!\d)3 s(?!\w)|0 s", shown)
 
 
 def test_a_result_that_nobody_renews_is_called_old_and_so_are_all_while_the_broker_is_away():
-    assert "OLD: locked" in screen(Scene("title", None, rows(letter(result()), at_ns=NOON + 9 * S)))
-    away = screen(Scene("title", "BROKER AWAY for 1 s", rows(letter(result()))))
+    assert "OLD: locked" in screen(View("title", None, rows(letter(result()), at_ns=NOON + 9 * S)))
+    away = screen(View("title", "BROKER AWAY for 1 s", rows(letter(result()))))
     assert "BROKER AWAY" in away
     assert "OLD: locked" in away
 
@@ -206,7 +237,7 @@ def test_a_result_that_nobody_renews_is_called_old_and_so_are_all_while_the_brok
 def test_vehicles_without_room_are_counted_with_their_trouble():
     many = [letter(result(f"rov{n}"), vehicle=f"rov{n}") for n in range(40)]
     many.append(letter(result("rov99", state="stale"), vehicle="rov99"))
-    shown = screen(Scene("title", None, rows(*many)), height=20)
+    shown = screen(View("title", None, rows(*many)), height=20)
     assert len(shown.splitlines()) <= 20
     assert "more, 1 of them not locked" in shown
 
@@ -214,63 +245,63 @@ def test_vehicles_without_room_are_counted_with_their_trouble():
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
 @pytest.mark.parametrize("height", [3, 8, 50])
 def test_a_window_of_any_size_is_drawn(width, height):
-    scene = Scene(
+    view = View(
         "title", "BROKER AWAY", rows(letter(result()), letter("online", topics.STATUS)), (), ("line",) * 50
     )
-    assert screen(scene, width, height)
+    assert screen(view, width, height)
 
 
 def test_markup_in_a_payload_is_shown_not_obeyed():
     odd = letter(result(method="[bold]x[/nonsense]"))
-    assert screen(Scene("[/x] title", None, rows(odd), (), ("[/red] happened",)))
+    assert screen(View("[/x] title", None, rows(odd), (), ("[/red] happened",)))
 
 
 # Waiting
 
 
-def patience(*letters, max_error_ms=1.0):
-    judge = Patience("rov1", max_error_ms)
-    return judge, [judge.take(one) for one in letters]
+def waited(*letters, max_error_ms=1.0):
+    condition = WaitCondition("rov1", max_error_ms)
+    return condition, [condition.take(one) for one in letters]
 
 
 def test_a_fresh_locked_result_within_the_limit_is_what_is_waited_for():
-    _, (found,) = patience(letter(result()))
+    _, (found,) = waited(letter(result()))
     assert found == result()
 
 
 def test_a_retained_result_never_counts_however_good():
-    judge, found = patience(letter(result(), retain=True))
+    condition, found = waited(letter(result(), retain=True))
     assert found == [None]
-    assert "is not being measured" in judge.why_not()
+    assert "is not being measured" in condition.why_not()
 
 
 @pytest.mark.parametrize(
     ("state", "max_error_ms"), [("acquiring", 0.1), ("holdover", 0.1), ("stale", 0.1), ("locked", 1.5)]
 )
 def test_another_state_or_a_larger_error_is_not_good_enough(state, max_error_ms):
-    judge, found = patience(letter(result(state=state, max_error_ms=max_error_ms)))
+    condition, found = waited(letter(result(state=state, max_error_ms=max_error_ms)))
     assert found == [None]
-    assert state in judge.why_not()
-    assert f"{max_error_ms:.4f} ms" in judge.why_not()
+    assert state in condition.why_not()
+    assert f"{max_error_ms:.4f} ms" in condition.why_not()
 
 
 def test_a_backlog_that_a_bridge_sends_late_is_not_fresh():
     """An hour old, a second of results in each millisecond."""
     hour = 3600 * S
     late = [letter(result(at_ns=NOON - hour + n * S), at_ns=NOON + n * S // 1000) for n in range(60)]
-    judge, found = patience(*late)
+    condition, found = waited(*late)
     assert set(found) == {None}
-    assert "59 min" in judge.why_not()
+    assert "59 min" in condition.why_not()
 
 
 def test_results_that_keep_pace_with_time_are_fresh_though_the_clocks_differ():
     ahead = [letter(result(at_ns=NOON + 3600 * S + n * S), at_ns=NOON + n * S) for n in range(4)]
-    _, found = patience(*ahead)
+    _, found = waited(*ahead)
     assert found[0] is None
     assert found[-1] is not None
 
 
 def test_another_vehicles_result_is_not_taken():
-    judge, found = patience(letter(result("rov2"), vehicle="rov2"))
+    condition, found = waited(letter(result("rov2"), vehicle="rov2"))
     assert found == [None]
-    assert "nothing was heard of rov1" in judge.why_not()
+    assert "nothing was heard of rov1" in condition.why_not()

@@ -13,13 +13,13 @@ from broker.accounts.book import Account, AccountsError, Book, UnknownAccountErr
 from broker.accounts.folder import AccountFolder
 from broker.accounts.hashing import UnusablePasswordError, checked, hashed, new_password
 from broker.accounts.settings import AccountSettings
-from runtime.private_files import PrivateFile, folder_owner, write_new
+from runtime.files import PrivateFile, folder_owner, write_new
 from schemas.instants import iso_utc
 from schemas.names import account_name
 from schemas.topics import Role
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.figures import in_columns
 from tidesync.settings import with_settings
-from tidesync.terminal.columns import in_columns
 
 if TYPE_CHECKING:
     from broker.accounts.permissions import Permissions

@@ -1,4 +1,4 @@
-"""`tidesync forget`: clear what the broker has retained of a vehicle, and look whether it is gone."""
+"""`tidesync forget`: clear what the broker retains of a vehicle, and check that it is gone."""
 
 from __future__ import annotations
 
@@ -12,69 +12,69 @@ from runtime.clock import SystemClock, read
 from schemas.names import vehicle_name
 from tidesync.client import connected
 from tidesync.errors import NotSoError
-from tidesync.fleet.forgetting import ForgetSettings, Sweep, presence
+from tidesync.fleet.forgetting import ForgetSettings, RetainedMessages, presence
 from tidesync.settings import with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SETTLE_S = 1.5
-"""A topside that goes on measuring publishes again within a second."""
+"""A topside that still measures publishes again within a second."""
 _CONNECT_S = 5.0
 
 
 @click.command("forget")
 @click.argument("vehicle")
-@click.option("--force", is_flag=True, help="Even while the vehicle is online or being measured.")
+@click.option("--force", is_flag=True, help="Clear it even while the vehicle is online or being measured.")
 @with_settings(ForgetSettings)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(settings: ForgetSettings, *, vehicle: str, force: bool, as_json: bool) -> int:
     """Clear VEHICLE's retained status, info and results, and its device in Home Assistant.
 
-    Exit code 1 when the vehicle is still about, or when something is still there afterwards.
+    Exit code 1 when the vehicle is online or being measured, or when something is still there afterwards.
     """
-    sweep = Sweep(settings, vehicle_name(vehicle))
-    with connected(sweep.connection, settings, _CONNECT_S):
-        kept = sweep.kept()
-        about = presence(settings.topic_root, vehicle, kept, read(SystemClock()))
-        if about and not force:
-            raise NotSoError(f"{about}, or forget it with --force")
-        sweep.clear([*kept])
-        if kept:
+    messages = RetainedMessages(settings, vehicle_name(vehicle))
+    with connected(messages.connection, settings, _CONNECT_S):
+        before = messages.read()
+        present = presence(settings.topic_root, vehicle, before, read(SystemClock()))
+        if present and not force:
+            raise NotSoError(f"{present}, or forget it with --force")
+        messages.clear([*before])
+        if before:
             time.sleep(_SETTLE_S)
-        left = sweep.kept()
-    cleared = [topic for topic in kept if topic not in left]
+        left = messages.read()
+    cleared = [topic for topic in before if topic not in left]
     if as_json:
         click.echo(json.dumps({"vehicle": vehicle, "cleared": cleared, "left": [*left]}))
-    elif not kept:
+    elif not before:
         click.echo(f"nothing is retained of {vehicle} at broker {settings.address}")
     for topic in () if as_json else cleared:
         click.echo(f"cleared {topic}")
     if left:
-        raise NotSoError(_complaint(vehicle, about, kept, left))
+        raise NotSoError(_complaint(vehicle, present, before, left))
     return 0
 
 
 def _complaint(
-    vehicle: str, about: str | None, before: Mapping[str, bytes], left: Mapping[str, bytes]
+    vehicle: str, present: str | None, before: Mapping[str, bytes], left: Mapping[str, bytes]
 ) -> str:
     same = [topic for topic, payload in left.items() if before.get(topic) == payload]
-    anew = [topic for topic in left if topic not in same]
+    again = [topic for topic in left if topic not in same]
     parts = []
     if same:
         parts.append(
             f"still there: {', '.join(same)}; may this account clear them?"
             " (`tidesync broker add-operator NAME --may-forget` makes one that may)"
         )
-    if anew:
-        parts.append(f"published again: {', '.join(anew)}; {about or _who(anew, vehicle)}")
+    if again:
+        parts.append(f"published again: {', '.join(again)}; {present or _publisher(again, vehicle)}")
     return "; ".join(parts)
 
 
-def _who(topics: list[str], vehicle: str) -> str:
+def _publisher(topics: list[str], vehicle: str) -> str:
     topsides = [topic.rpartition("/")[2] for topic in topics if "/offset/" in topic]
     if topsides:
         return (
-            f"{', '.join(topsides)} still measures {vehicle}: end it there, or restart it without --vehicle"
+            f"{', '.join(topsides)} still measures {vehicle}: stop it there, or restart it without --vehicle"
         )
     return f"{vehicle}'s agent runs: stop it first"

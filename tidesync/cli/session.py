@@ -15,10 +15,10 @@ from schemas.instants import iso_utc
 from schemas.messages import SessionState, StartCommand, StopCommand
 from schemas.names import mission_name, session_name
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.figures import in_columns
 from tidesync.sessions.client import ask, begin, known_sessions, known_vehicles, new_request_id
 from tidesync.sessions.names import sensor_vehicles, session_names_at, unknown_vehicles
 from tidesync.settings import with_settings
-from tidesync.terminal.columns import in_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

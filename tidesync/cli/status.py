@@ -1,4 +1,4 @@
-"""`tidesync status`: how every vehicle's clock stands and what is being recorded, once."""
+"""`tidesync status`: every vehicle's newest result, and the sessions, once."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from schemas.names import vehicle_name
 from tidesync.cli.session import listing
 from tidesync.client import retained
 from tidesync.errors import NotSoError
-from tidesync.fleet.rows import KINDS, Fleet
-from tidesync.fleet.tracking import tracking
+from tidesync.figures import figure, in_columns
+from tidesync.fleet.model import KINDS, Fleet
 from tidesync.settings import with_settings
-from tidesync.terminal.columns import in_columns
-from tidesync.terminal.figures import ago, figure
+from tidesync.terminal.text import age_of, state_of, tracking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from schemas.base import Message
-    from tidesync.fleet.rows import Row
+    from tidesync.fleet.vehicle import Row
 
 
 @click.command("status")
@@ -42,7 +41,7 @@ def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool)
     if as_json:
         click.echo(json.dumps(_document(fleet, rows)))
     elif wanted:
-        click.echo("\n\n".join(tracking(row, fleet.topsides) for row in rows))
+        click.echo("\n\n".join(tracking(row) for row in rows))
     else:
         click.echo(_overview(fleet, rows, settings))
     return 0
@@ -51,13 +50,13 @@ def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool)
 def _document(fleet: Fleet, rows: Sequence[Row]) -> dict[str, object]:
     return {
         "vehicles": [_vehicle(row) for row in rows],
-        "topsides": [{"topside": name, "status": word} for name, word in sorted(fleet.topsides.items())],
-        "sessions": [_plain(state) for state in fleet.sessions.values()],
+        "topsides": [{"topside": name, "status": status} for name, status in sorted(fleet.topsides.items())],
+        "sessions": [_plain(entry.state) for entry in fleet.sessions()],
     }
 
 
 def _vehicle(row: Row) -> dict[str, Any]:
-    """The result's keys, null where nobody measures it; then what is known beside it."""
+    """The result's keys, null where nobody measures it; then what else is known."""
     result = _plain(row.result) if row.result else dict.fromkeys(OffsetResult.model_fields)
     known = {"status": row.status, "info": _plain(row.info) if row.info else None}
     age_s = None if row.age_s is None else round(row.age_s, 3)
@@ -73,13 +72,13 @@ def _overview(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -
     parts = [_table(rows) if rows else f"no vehicle is known at broker {settings.address}"]
     if fleet.topsides or rows:
         parts.append(_topsides(fleet))
-    if fleet.sessions:
-        parts.append(listing([*fleet.sessions.values()], datetime.now(UTC)))
+    if states := [entry.state for entry in fleet.sessions()]:
+        parts.append(listing(states, datetime.now(UTC)))
     return "\n\n".join(parts)
 
 
 def _table(rows: Sequence[Row]) -> str:
-    heads = ("VEHICLE", "STATUS", "BY", "STATE", "OFFSET MS", "MAX ERROR", "U95", "DRIFT PPM", "STEPS")
+    heads = ("VEHICLE", "STATUS", "BY", "STATE", "OFFSET MS", "MAX ERROR", "95 % ERROR", "DRIFT PPM", "STEPS")
     return in_columns((*heads, "MEASURED"), [_columns(row) for row in rows])
 
 
@@ -87,19 +86,11 @@ def _columns(row: Row) -> tuple[str, ...]:
     known, result = (row.vehicle, row.status or "-"), row.result
     if result is None:
         return (*known, "nobody", "-", "-", "-", "-", "-", "-", "never")
-    state = f"{result.state} ({result.error})" if result.error else result.state
     figures = (figure(result.offset_ms, 4), figure(result.max_error_ms, 4), figure(result.u95_ms, 4))
     drift, steps = figure(result.drift_ppm, 2), str(result.steps)
-    return (*known, result.topside, state, *figures, drift, steps, _age(row))
-
-
-def _age(row: Row) -> str:
-    """How long ago, by this computer's clock; a result that nobody renews is said to be old."""
-    if row.age_s is None:
-        return "never"
-    return ago(row.age_s) + (": OLD, does its topside run?" if row.old else "")
+    return (*known, result.topside, state_of(result), *figures, drift, steps, age_of(row))
 
 
 def _topsides(fleet: Fleet) -> str:
-    told = ", ".join(f"{name} {word}" for name, word in sorted(fleet.topsides.items()))
-    return f"Topsides: {told or 'none known'}"
+    statuses = ", ".join(f"{name} {status}" for name, status in sorted(fleet.topsides.items()))
+    return f"Topsides: {statuses or 'none known'}"

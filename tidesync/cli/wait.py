@@ -1,4 +1,4 @@
-"""`tidesync wait`: exit 0 once vehicles are measured well enough, 1 when they are not in time."""
+"""`tidesync wait`: exit 0 once vehicles are measured well enough, 1 if they are not in time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtime.clock import SystemClock
 from schemas.messages import OffsetResult
 from schemas.names import vehicle_name
 from tidesync.errors import NotSoError
-from tidesync.fleet.waiting import Patience
+from tidesync.fleet.waiting import WaitCondition
 from tidesync.settings import with_settings
 from tidesync.terminal.listener import BrokerChange, Listener
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "--max-error-ms",
     type=click.FloatRange(0, min_open=True),
     metavar="MS",
-    help="Wait until the max error is no larger; else `locked` is enough.",
+    help="Wait until the max error is no larger; by default `locked` is enough.",
 )
 @click.option(
     "--timeout", default=30.0, show_default=True, type=click.FloatRange(0.1, 86_400), help="Seconds."
@@ -52,12 +52,12 @@ def command(
 ) -> int:
     """Wait until every vehicle named is locked, within its max error, by a result made just now.
 
-    Exit code 0 then; 1 with a sentence that says why not, when the time is over.
+    Exit code 0 then; 1 at the timeout, with the reason in one sentence.
     """
-    patiences = {vehicle_name(name): Patience(name, max_error_ms) for name in vehicles}
-    found, problem = _wait(settings, patiences, timeout)
-    missing = [patience for vehicle, patience in patiences.items() if vehicle not in found]
-    sentence = problem or "; ".join(patience.why_not() for patience in missing)
+    conditions = {vehicle_name(name): WaitCondition(name, max_error_ms) for name in vehicles}
+    found, problem = _wait(settings, conditions, timeout)
+    missing = [condition for vehicle, condition in conditions.items() if vehicle not in found]
+    sentence = problem or "; ".join(condition.why_not() for condition in missing)
     if as_json:
         results = [json.loads(result.encode()) for result in found.values()]
         click.echo(
@@ -74,27 +74,27 @@ def command(
 
 
 def _wait(
-    settings: ConnectionSettings, patiences: dict[str, Patience], timeout_s: float
+    settings: ConnectionSettings, conditions: dict[str, WaitCondition], timeout_s: float
 ) -> tuple[dict[str, OffsetResult], str | None]:
-    """The results waited for, by vehicle, and why the broker is away if it is."""
+    """The results that fulfil the conditions, by vehicle, and why the broker is away if it is."""
     found: dict[str, OffsetResult] = {}
     problem: str | None = f"broker {settings.address}: no answer"
-    clock, listener = SystemClock(), Listener(settings, "tidesync-wait", [*patiences])
+    clock, listener = SystemClock(), Listener(settings, "tidesync-wait", [*conditions])
     until_ns = clock.raw_ns() + round(timeout_s * 1e9)
     with listener.listening():
-        while len(found) < len(patiences) and (left_ns := until_ns - clock.raw_ns()) > 0:
+        while len(found) < len(conditions) and (left_ns := until_ns - clock.raw_ns()) > 0:
             if listener.failure:
                 raise listener.failure
             heard = listener.next(min(0.2, left_ns / 1e9))
             if isinstance(heard, BrokerChange):
                 problem = heard.problem
-            elif heard is not None and heard.topic.vehicle in patiences:
-                _note(found, heard, patiences[heard.topic.vehicle].take(heard))
+            elif heard is not None and heard.topic.vehicle in conditions:
+                _note(found, heard, conditions[heard.topic.vehicle].take(heard))
     return found, problem
 
 
 def _note(found: dict[str, OffsetResult], letter: Letter, good: OffsetResult | None) -> None:
-    """All must be good at the end: one that was is dropped again when its topside says otherwise."""
+    """All must be good at the end: one that was is dropped if its topside publishes a worse one."""
     vehicle = letter.topic.vehicle or ""
     if good:
         found[vehicle] = good

@@ -12,10 +12,10 @@ import click
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
 from schemas.names import vehicle_name
-from tidesync.fleet.rows import Fleet
+from tidesync.fleet.model import Fleet
 from tidesync.settings import with_settings
-from tidesync.terminal.lines import json_broker_line, json_line, plain_broker_line, plain_line
 from tidesync.terminal.listener import BrokerChange, Listener
+from tidesync.terminal.text import json_broker_line, json_line, plain_broker_line, plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +28,12 @@ _WAIT_S = 0.5
     "--vehicle", "vehicles", multiple=True, metavar="V", help="Watch this vehicle only (repeatable)."
 )
 @with_settings(ConnectionSettings)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines: one object for each thing heard.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines: one object for each message.")
 def command(settings: ConnectionSettings, *, vehicles: Sequence[str], as_json: bool) -> int:
     """Show results, states and events as they come, until interrupted.
 
-    A live table in a terminal; a line each when the output goes elsewhere. A broker that is away is said at
-    once and waited for.
+    A live table in a terminal; one line each when the output goes elsewhere. A broker that is away is
+    reported at once and waited for.
     """
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: ended.set())
@@ -58,5 +58,5 @@ def _lines(listener: Listener, ended: threading.Event, *, as_json: bool) -> None
             at_ns, address = clock.realtime_ns(), listener.connection.address
             line = json_broker_line(heard, at_ns) if as_json else plain_broker_line(heard, address, at_ns)
             print(line, flush=True)
-        elif heard is not None and fleet.take(heard):
+        elif heard is not None and fleet.take(heard) == "new":
             print(json_line(heard) if as_json else plain_line(heard), flush=True)

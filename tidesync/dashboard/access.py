@@ -1,4 +1,4 @@
-"""Who may ask for what, pure: host names, origins, the token, and what a POST must look like."""
+"""Who may ask for what: host names, origins, the token, the form of a POST; as middleware."""
 
 from __future__ import annotations
 
@@ -9,24 +9,31 @@ import socket
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+
+from tidesync.dashboard.views import Problem, ProblemView
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from tidesync.dashboard.views import Problem
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "tidesync_dashboard"
 MOST_BODY_BYTES = 64 * 1024
 WEBSOCKET = "WEBSOCKET"
 _SAFE = frozenset({"GET", "HEAD"})
-_OPEN = frozenset({"/", "/health", "/register_service", "/cockpit_extras.json", "/api/login", "/favicon.ico"})
-"""What anybody may have who reaches the port: nothing of it tells of the fleet."""
-_OPEN_BELOW = "/page/"
-TELLING = "/cockpit"
-"""The WebSocket that only tells."""
+_PUBLIC = frozenset(
+    {"/", "/health", "/register_service", "/cockpit_extras.json", "/api/login", "/favicon.ico"}
+)
+"""Served without the token: none of it shows anything of the fleet."""
+_PUBLIC_BELOW = "/page/"
+COCKPIT_PATH = "/cockpit"
+"""The WebSocket for Cockpit, which only sends."""
 _DESKTOP = "file://"
-"""The origin of a desktop application's own pages, as Cockpit's; a browser calls that of files `null`."""
+"""The origin of a desktop application's own pages, such as Cockpit's; a browser gives `null` for files."""
 
 
 class Refusal(NamedTuple):
@@ -39,20 +46,21 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """What of a request decides; header names are in small letters."""
+    """What decides about a request; header names are in lower case."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     token: str | None = None
-    """As a WebSocket's address carries it: a page cannot give it headers."""
+    """From a WebSocket's address: a page cannot give it headers."""
 
 
 class AccessPolicy:
-    """Decides on each request. Without a token everybody who gets here may ask: then it is loopback alone.
+    """Decides about each request, pure. Without a token every client may ask: then it is loopback alone.
 
-    A foreign page in the operator's browser could reach even loopback. It cannot send JSON without asking us
-    first (which we never grant), cannot name a host of its own (DNS rebinding), and is named by its Origin.
+    A foreign page in the operator's browser can reach even loopback. It cannot send JSON without a preflight
+    request (which is never granted), cannot use a host name of its own (DNS rebinding), and is known by its
+    Origin.
     """
 
     def __init__(
@@ -62,62 +70,53 @@ class AccessPolicy:
         own = (own_name or socket.gethostname()).lower()
         self._names = allowed_hosts | {"localhost", own, own.partition(".")[0]}
 
-    def refuse(self, asker: RequestInfo) -> Refusal | None:
+    def refuse(self, request: RequestInfo) -> Refusal | None:
         """Why not, or None."""
-        host = asker.headers.get("host", "")
+        host = request.headers.get("host", "")
         if not self._known(_host_of(f"//{host}")):
             return Refusal(
                 403, "forbidden", f"{host[:100]!r} is no name of this computer; see --allowed-host"
             )
-        if asker.method == WEBSOCKET:
-            return self._refuse_socket(asker)
-        if asker.method not in _SAFE and (refusal := self._refuse_change(asker)):
+        if request.method == WEBSOCKET:
+            return self._refuse_socket(request)
+        if request.method not in _SAFE and (refusal := self._refuse_change(request.headers)):
             return refusal
-        if self._open(asker.path) or self._shows_token(asker.headers):
+        if self._public(request.path) or self._shows_token(request.headers):
             return None
         return Refusal(
             401, "unauthorized", "the dashboard's token is needed: Authorization: Bearer …, or log in"
         )
-
-    def _refuse_socket(self, asker: RequestInfo) -> Refusal | None:
-        """A page opens a WebSocket without asking us first, so without a token only pages from near by may.
-
-        They come from a name that we answer to, from an address that is not the internet's, or, where nothing
-        but telling goes on, from a desktop application. The token in the address needs no such trust.
-        """
-        own = asker.path == TELLING
-        if own and self._shows_reading_token(asker.token):
-            return None
-        origin = asker.headers.get("origin")
-        if origin is not None and not (own and origin == _DESKTOP) and not self._near(_host_of(origin)):
-            return Refusal(403, "forbidden", f"a page of {origin[:100]!r} may not listen; see --allowed-host")
-        if self._token is None or self._shows_token(asker.headers):
-            return None
-        return Refusal(401, "unauthorized", "the token of /api/cockpit is needed: ?token=…")
 
     def admits(self, token: str) -> bool:
         """Whether this is the token."""
         return self._token is not None and hmac.compare_digest(token.encode(), self._token.encode())
 
     def cookie(self) -> str | None:
-        """What stands for the token in a browser; it lasts as long as the token does."""
+        """What a browser keeps instead of the token; it is valid as long as the token is."""
         return self._derived(b"tidesync dashboard")
 
     def reading_token(self) -> str | None:
-        """What opens the WebSocket that tells and nothing else: Cockpit keeps it in its settings."""
+        """What opens Cockpit's WebSocket and nothing else: Cockpit keeps it in its settings."""
         return self._derived(b"tidesync cockpit")
 
-    def _derived(self, purpose: bytes) -> str | None:
-        if self._token is None:
+    def _refuse_socket(self, request: RequestInfo) -> Refusal | None:
+        """A page opens a WebSocket without a preflight request, so without a token only near pages may.
+
+        Near are pages of a name of this computer, of an address that is not the internet's, and, for the
+        WebSocket that only sends, of a desktop application. With the token in the address any page may.
+        """
+        cockpit = request.path == COCKPIT_PATH
+        if cockpit and self._shows_reading_token(request.token):
             return None
-        return hmac.new(self._token.encode(), purpose, hashlib.sha256).hexdigest()
+        origin = request.headers.get("origin")
+        desktop = cockpit and origin == _DESKTOP
+        if origin is not None and not desktop and not self._near(_host_of(origin)):
+            return Refusal(403, "forbidden", f"a page of {origin[:100]!r} may not listen; see --allowed-host")
+        if self._token is None or self._shows_token(request.headers):
+            return None
+        return Refusal(401, "unauthorized", "the token of /api/cockpit is needed: ?token=…")
 
-    def _shows_reading_token(self, given: str | None) -> bool:
-        expected = self.reading_token()
-        return bool(given and expected) and hmac.compare_digest(given.encode(), expected.encode())  # type: ignore[union-attr]
-
-    def _refuse_change(self, asker: RequestInfo) -> Refusal | None:
-        headers = asker.headers
+    def _refuse_change(self, headers: Mapping[str, str]) -> Refusal | None:
         origin, host = headers.get("origin"), _host_of(f"//{headers.get('host', '')}")
         if origin is not None and not (self._near(_host_of(origin)) or _host_of(origin) == host):
             return Refusal(
@@ -132,19 +131,26 @@ class AccessPolicy:
             return Refusal(413, "too_large", f"{length[:20]} bytes, more than {MOST_BODY_BYTES}")
         return None
 
-    def _open(self, path: str) -> bool:
-        return self._token is None or path in _OPEN or path.startswith(_OPEN_BELOW)
+    def _derived(self, purpose: bytes) -> str | None:
+        if self._token is None:
+            return None
+        return hmac.new(self._token.encode(), purpose, hashlib.sha256).hexdigest()
+
+    def _public(self, path: str) -> bool:
+        return self._token is None or path in _PUBLIC or path.startswith(_PUBLIC_BELOW)
+
+    def _shows_reading_token(self, given: str | None) -> bool:
+        return _same(given, self.reading_token())
 
     def _shows_token(self, headers: Mapping[str, str]) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.admits(given.strip()):
             return True
-        expected = self.cookie()
         try:
             morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
         except CookieError:
             return False
-        return bool(morsel and expected) and hmac.compare_digest(morsel.value.encode(), expected.encode())  # type: ignore[union-attr]
+        return _same(morsel.value if morsel else None, self.cookie())
 
     def _near(self, host: str | None) -> bool:
         if host is None:
@@ -155,7 +161,7 @@ class AccessPolicy:
             return self._known(host)
 
     def _known(self, host: str | None) -> bool:
-        """An address needs no DNS, and nobody outside can have a name in .local: neither can be rebound."""
+        """An address needs no DNS, and no outsider can own a name in .local: neither can be rebound."""
         if host is None:
             return False
         try:
@@ -165,9 +171,78 @@ class AccessPolicy:
         return True
 
 
+class AccessMiddleware:
+    """ASGI middleware around all that is served, other routers included; adds the security headers."""
+
+    def __init__(self, app: ASGIApp, policy: AccessPolicy, frame_ancestors: Sequence[str] = ()) -> None:
+        self._app = app
+        self._policy = policy
+        self._headers = _security_headers(frame_ancestors)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = self._policy.refuse(_request_info(scope))
+        if refusal is None:
+            await self._app(scope, receive, send_with_headers)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal.error})
+        else:
+            headers = {"www-authenticate": "Bearer"} if refusal.status == 401 else None  # noqa: PLR2004
+            answer = problem(refusal.status, ProblemView(error=refusal.error, detail=refusal.detail), headers)
+            await answer(scope, receive, send_with_headers)
+
+
+def problem(status: int, view: ProblemView, headers: dict[str, str] | None = None) -> JSONResponse:
+    """A problem as an answer."""
+    return JSONResponse(view.model_dump(), status, headers)
+
+
+def _request_info(scope: Scope) -> RequestInfo:
+    headers = {name: value for name, value in Headers(scope=scope).items()}  # noqa: C416 - the last one counts
+    token = _taken_token(scope) if scope["type"] == WEBSOCKET.lower() else None
+    return RequestInfo(scope.get("method", WEBSOCKET), scope["path"], headers, token)
+
+
+def _taken_token(scope: Scope) -> str | None:
+    """The token in the address; it is removed there, so that no log shows it."""
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=10)
+    scope["query_string"] = urlencode([pair for pair in pairs if pair[0] != "token"]).encode()
+    return next((value for name, value in pairs if name == "token"), None)
+
+
+def _security_headers(frame_ancestors: Sequence[str]) -> dict[str, str]:
+    ancestors = " ".join(["'self'", *(one for one in frame_ancestors if one != "self")])
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+        f"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
+    )
+    return {
+        "content-security-policy": policy,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "no-store",
+    }
+
+
 def _host_of(url: str) -> str | None:
     try:
         host = urlsplit(url).hostname
     except ValueError:
         return None
     return host.rstrip(".") if host else None
+
+
+def _same(given: str | None, expected: str | None) -> bool:
+    return bool(given and expected and hmac.compare_digest(given.encode(), expected.encode()))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from math import isnan
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from schemas.names import Session, Topside, Vehicle
-from tidesync.dashboard import history as histories
 from tidesync.dashboard.access import COOKIE, AccessPolicy
 from tidesync.dashboard.commands import CommandService, NotDoneError
+from tidesync.dashboard.presentation import history_view, session_view, vehicle_view
 from tidesync.dashboard.stream import MOST_CLIENTS, EventStream, Feed
 from tidesync.dashboard.subscriber import Subscriber
 from tidesync.dashboard.views import (
@@ -18,7 +17,6 @@ from tidesync.dashboard.views import (
     FleetView,
     HealthView,
     HistoryView,
-    IncidentView,
     Login,
     Measure,
     Measuring,
@@ -29,10 +27,6 @@ from tidesync.dashboard.views import (
     StartSession,
     StopSession,
 )
-
-if TYPE_CHECKING:
-    from runtime.clock import Reading
-    from tidesync.dashboard.history import History, Point
 
 Responses = dict[int | str, dict[str, Any]]
 _COMMAND_PROBLEMS: Responses = {
@@ -62,18 +56,18 @@ class Served:
     """What the routes work with; the app carries it as `app.state.served`."""
 
     def __init__(
-        self, subscriber: Subscriber, desk: CommandService, gate: AccessPolicy, about: AboutView
+        self, subscriber: Subscriber, commands: CommandService, policy: AccessPolicy, about: AboutView
     ) -> None:
         self.subscriber = subscriber
-        self.desk = desk
-        self.gate = gate
+        self.commands = commands
+        self.policy = policy
         self.about = about
         self.streams = 0
         self.sockets = 0
 
 
 async def served(request: Request) -> Served:
-    """The dependency through which routes, those of added routers too, reach the fleet and the desk."""
+    """The dependency through which routes, those of added routers too, reach the fleet and its commands."""
     return cast("Served", request.app.state.served)
 
 
@@ -93,10 +87,10 @@ async def about(here: Here) -> AboutView:
 
 
 @router.post("/api/login", status_code=204, tags=["dashboard"])
-async def login(asked: Login, here: Here, response: Response) -> None:
+async def login(body: Login, here: Here, response: Response) -> None:
     """Exchange the token for a cookie that only this page sends; programs use `Authorization: Bearer`."""
-    cookie = here.gate.cookie()
-    if not here.gate.admits(asked.token) or cookie is None:
+    cookie = here.policy.cookie()
+    if not here.policy.admits(body.token) or cookie is None:
         raise NotDoneError(401, "unauthorized", "that is not the token")
     # Without a path of its own the cookie holds for /…/api, below whatever prefix a proxy serves us.
     response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", path=None)
@@ -104,12 +98,11 @@ async def login(asked: Login, here: Here, response: Response) -> None:
 
 @router.get("/api/vehicles", tags=["vehicles"])
 async def vehicles(here: Here) -> FleetView:
-    """Every vehicle as it stands now, sorted by name."""
+    """Every vehicle now, sorted by name."""
     subscriber = here.subscriber
     with subscriber.lock:
-        rows = list(subscriber.fleet.rows(subscriber.now().raw_ns))
-    rows.sort(key=lambda row: (row.vehicle, row.topside or ""))
-    return FleetView(broker=subscriber.broker_view(), vehicles=tuple(rows))
+        rows = subscriber.fleet.rows(subscriber.now())
+    return FleetView(broker=subscriber.broker_view(), vehicles=tuple(map(vehicle_view, rows)))
 
 
 @router.get("/api/vehicles/{vehicle}/history", tags=["vehicles"], responses=_NOT_FOUND)
@@ -131,7 +124,7 @@ async def history(
             raise NotDoneError(
                 404, "not_found", f"no result of {vehicle!r} by {named or 'any topside'} is known"
             )
-        return _history_view(
+        return history_view(
             kept, after, subscriber.now(), vehicle=vehicle, topside=named, instance=here.about.instance
         )
 
@@ -142,9 +135,9 @@ async def history(
     tags=["vehicles"],
     responses=_COMMAND_PROBLEMS | _NOT_FOUND,
 )
-async def measure(vehicle: Vehicle, asked: Measure, here: Here) -> Measuring:
+async def measure(vehicle: Vehicle, body: Measure, here: Here) -> Measuring:
     """Measure a vehicle now, with a burst of exchanges."""
-    return here.desk.measure(vehicle, asked)
+    return here.commands.measure(vehicle, body)
 
 
 @router.get("/api/sessions", tags=["sessions"])
@@ -152,15 +145,16 @@ async def sessions(here: Here) -> SessionsView:
     """Every session that the broker knows of, the newest name first."""
     subscriber = here.subscriber
     with subscriber.lock:
-        known = list(subscriber.fleet.sessions(subscriber.now().raw_ns))
-    known.sort(key=lambda session: session.session, reverse=True)
-    return SessionsView(broker=subscriber.broker_view(), sessions=tuple(known))
+        now, entries = subscriber.now(), list(subscriber.fleet.sessions())
+    entries.sort(key=lambda entry: entry.state.session, reverse=True)
+    views = tuple(session_view(entry.state, entry.age_s(now)) for entry in entries)
+    return SessionsView(broker=subscriber.broker_view(), sessions=views)
 
 
 @router.post("/api/sessions", status_code=201, tags=["sessions"], responses=_ANSWERED)
-async def start_session(asked: StartSession, here: Here, response: Response) -> StartedView:
+async def start_session(body: StartSession, here: Here, response: Response) -> StartedView:
     """Begin to record a session; answered when a recorder records it. The folder is `path` below its root."""
-    view = await here.desk.start(asked)
+    view = await here.commands.start(body)
     response.headers["location"] = f"sessions/{view.session}"
     return view
 
@@ -170,16 +164,16 @@ async def session(session: Session, here: Here) -> SessionView:
     """One session."""
     subscriber = here.subscriber
     with subscriber.lock:
-        for view in subscriber.fleet.sessions(subscriber.now().raw_ns):
-            if view.session == session:
-                return view
-    raise NotDoneError(404, "not_found", f"no session {session!r} is known")
+        now, entry = subscriber.now(), subscriber.fleet.session(session)
+    if entry is None:
+        raise NotDoneError(404, "not_found", f"no session {session!r} is known")
+    return session_view(entry.state, entry.age_s(now))
 
 
 @router.post("/api/sessions/{session}/stop", tags=["sessions"], responses=_ANSWERED)
-async def stop_session(session: Session, asked: StopSession, here: Here) -> SessionView:
+async def stop_session(session: Session, body: StopSession, here: Here) -> SessionView:
     """End the recording of a session; answered when its files are written."""
-    return await here.desk.stop(session, asked)
+    return await here.commands.stop(session, body)
 
 
 @router.get(
@@ -191,46 +185,9 @@ async def stop_session(session: Session, asked: StopSession, here: Here) -> Sess
 async def events(here: Here) -> Response:
     """Server-sent events: first everything, then what has changed, at most four times a second.
 
-    Each message is JSON: `now_s` (the dashboard's monotonic clock), `anew` (forget what you had), `broker`,
-    `vehicles` and `sessions` as in the lists. One comes each second even when nothing has changed.
+    Each message is JSON: `now_s` (the dashboard's monotonic clock), `anew` (discard what you have), `broker`,
+    `vehicles` and `sessions` as in the lists. One is sent each second even when nothing has changed.
     """
     if here.streams >= MOST_CLIENTS:
         raise NotDoneError(503, "too_many", f"{MOST_CLIENTS} pages are being served already")
     return EventStream(Feed(here.subscriber, here.about), here)
-
-
-def _history_view(
-    kept: History, after: int, now: Reading, *, vehicle: str, topside: str, instance: str
-) -> HistoryView:
-    ahead_ms = now.realtime_minus_raw_ns / 1e6
-    points = list(kept.points(after))
-    incidents = [
-        IncidentView(at_unix_ms=_unix_ms(one.raw_s, ahead_ms), kind=one.kind, text=one.text)
-        for one in kept.incidents(after)
-    ]
-    return HistoryView(
-        vehicle=vehicle,
-        topside=topside,
-        instance=instance,
-        last=kept.seq,
-        now_unix_ms=round(now.realtime_ns / 1e6, 1),
-        at_unix_ms=[_unix_ms(point.raw_s, ahead_ms) for point in points],
-        offset_ms=_column(points, "offset_ms"),
-        lower_ms=_column(points, "lower_ms"),
-        upper_ms=_column(points, "upper_ms"),
-        max_error_ms=_column(points, "max_error_ms"),
-        drift_ppm=_column(points, "drift_ppm"),
-        delay_min_ms=_column(points, "delay_ms"),
-        segment=[int(point.segment) for point in points],
-        state=[histories.STATES[int(point.state)] for point in points],
-        incidents=incidents,
-    )
-
-
-def _column(points: list[Point], name: str) -> list[float | None]:
-    values = (getattr(point, name) for point in points)
-    return [None if isnan(value) else value for value in values]
-
-
-def _unix_ms(raw_s: float, ahead_ms: float) -> float:
-    return round(raw_s * 1e3 + ahead_ms, 1)

@@ -1,4 +1,4 @@
-"""The dashboard's FastAPI app, put together; other routers can be added to it."""
+"""The dashboard's FastAPI app; other routers can be added to it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from runtime.metrics import agent_families
-from runtime.metrics_router import metrics_router
 from runtime.version import VERSION
-from tidesync.dashboard import api, assets, blueos, cockpit
-from tidesync.dashboard.access import AccessPolicy
+from runtime.web_server import metrics_router
+from tidesync.dashboard import api, assets, cockpit
+from tidesync.dashboard.access import AccessMiddleware, AccessPolicy, problem
 from tidesync.dashboard.api import Served
 from tidesync.dashboard.commands import CommandService, NotDoneError
-from tidesync.dashboard.guard import Guard, problem
 from tidesync.dashboard.views import AboutView, Problem, ProblemView
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 _ABOUT = """How far each vehicle's clock is from the surface computer's, live, and the recording of sessions.
 
 Offsets are Pi − topside in ms, positive when the Pi is ahead. Absent is null, never 0. A POST is JSON, with
-`Content-Type: application/json`, even where nothing need be said (`{}`). Where a token is set, send
+`Content-Type: application/json`, even where no value is needed (`{}`). Where a token is set, send
 `Authorization: Bearer …`.
 """
 _WORDS: dict[int, Problem] = {404: "not_found", 405: "method_not_allowed"}
@@ -43,7 +42,7 @@ def make_app(
     token: str | None = None,
     routers: Sequence[APIRouter] = (),
 ) -> FastAPI:
-    """The app. `routers` are served beside ours, behind the same gate; `api.served` gives them the fleet."""
+    """The app. `routers` are served beside ours, under the same policy; `api.served` gives them the fleet."""
     app = FastAPI(
         title="Tidesync dashboard",
         version=VERSION,
@@ -53,21 +52,22 @@ def make_app(
         redirect_slashes=False,  # a redirect would not know the prefix that a proxy serves us under
         responses=api.PROBLEMS,
     )
-    gate = AccessPolicy(token, frozenset(settings.allowed_host))
+    policy = AccessPolicy(token, frozenset(settings.allowed_host))
     about = AboutView(
         version=VERSION,
         instance=secrets.token_hex(8),
         may_command=settings.may_command,
         fresh_s=settings.fresh_s,
     )
-    app.state.served = Served(subscriber, CommandService(subscriber, settings.may_command), gate, about)
+    app.state.served = Served(subscriber, CommandService(subscriber, settings.may_command), policy, about)
     metrics = metrics_router(lambda: agent_families(subscriber.counts()))
-    for router in (api.router, cockpit.router, blueos.router, assets.router, metrics, *routers):
+    for router in (api.router, cockpit.router, cockpit.metadata_router, assets.router, metrics, *routers):
         app.include_router(router)
+    app.mount("/page", assets.PageFiles())
     app.add_exception_handler(NotDoneError, _not_done)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_middleware(Guard, gate=gate, frame_ancestors=settings.frame_ancestor)
+    app.add_middleware(AccessMiddleware, policy=policy, frame_ancestors=settings.frame_ancestor)
     return app
 
 

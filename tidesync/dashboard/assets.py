@@ -1,55 +1,61 @@
-"""The page's files: our own beside this module, and Plotly's script from its Python package, packed once."""
+"""The page's files: our own beside this module, and Plotly's script from its package, compressed once."""
 
 from __future__ import annotations
 
 import gzip
 import importlib.util
+import mimetypes
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+
+if TYPE_CHECKING:
+    from starlette.responses import Response as StarletteResponse
 
 FOLDER = Path(__file__).parent / "page"
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_FILES = {path.name: path for path in sorted(FOLDER.iterdir()) if path.suffix in _TYPES}
-_FRESH = {"cache-control": "no-cache"}
+_REVALIDATE = {"cache-control": "no-cache"}
 """The browser keeps them, and asks whether they are still the same."""
+mimetypes.add_type("text/javascript", ".js")  # Windows' registry may have another, and browsers refuse it
 
 router = APIRouter(include_in_schema=False)
+
+
+class PageFiles(StaticFiles):
+    """The files of `page/`."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=FOLDER)
+
+    def file_response(self, *arguments: Any, **options: Any) -> StarletteResponse:
+        """The file, or that it is unchanged."""
+        response = super().file_response(*arguments, **options)
+        response.headers.update(_REVALIDATE)
+        return response
 
 
 @router.get("/")
 async def index() -> Response:
     """The page."""
-    return _file(_FILES["index.html"])
+    return FileResponse(FOLDER / "index.html", headers=_REVALIDATE)
 
 
 @router.get("/favicon.ico")
 async def icon() -> Response:
-    """For browsers that ask for it of themselves."""
-    return _file(_FILES["icon.svg"])
+    """For browsers that ask for it by default."""
+    return FileResponse(FOLDER / "icon.svg", headers=_REVALIDATE)
 
 
 @router.get("/page/plotly.min.js")
 def plotly(accept_encoding: Annotated[str, Header()] = "") -> Response:
-    """Plotly's script: 4.7 MB, a third of it when packed."""
+    """Plotly's script: 4.7 MB, a third of it when compressed."""
     if "gzip" not in accept_encoding:
-        return FileResponse(_plotly_path(), media_type="text/javascript", headers=_FRESH)
+        return FileResponse(_plotly_path(), media_type="text/javascript", headers=_REVALIDATE)
     headers = {"content-encoding": "gzip", "vary": "accept-encoding", "cache-control": "max-age=3600"}
-    return Response(_packed_plotly(), media_type="text/javascript", headers=headers)
-
-
-@router.get("/page/{name}")
-async def file(name: str) -> Response:
-    """One of the page's own files."""
-    path = _FILES.get(name)
-    return Response(status_code=404) if path is None else _file(path)
-
-
-def _file(path: Path) -> Response:
-    return FileResponse(path, media_type=_TYPES[path.suffix], headers=_FRESH)
+    return Response(_compressed_plotly(), media_type="text/javascript", headers=headers)
 
 
 def _plotly_path() -> Path:
@@ -61,5 +67,5 @@ def _plotly_path() -> Path:
 
 
 @cache
-def _packed_plotly() -> bytes:
+def _compressed_plotly() -> bytes:
     return gzip.compress(_plotly_path().read_bytes(), 6, mtime=0)

@@ -1,21 +1,35 @@
-"""The WebSocket that feeds Cockpit's data lake: it only tells, queues nothing, lets go of who is too slow.
+"""What BlueOS and Cockpit ask of the dashboard: its metadata, the widget, and the WebSocket with the values.
 
-Cockpit opens it again two seconds after it was closed (`scheduleReconnect` in src/libs/generic-websocket.ts
-of bluerobotics/cockpit), and knows nothing of what it missed: so each connection is told everything first.
+BlueOS lists services by `/register_service`. Cockpit asks BlueOS for them, and each that names
+`extras.cockpit` for that file below its path (`getExtrasJsonFromBlueOsService` and `getWidgetsFromBlueOS` in
+bluerobotics/cockpit, src/libs/blueos.ts; `ExtrasJsonSchema` in src/libs/blueos/schemas.ts; it converts keys
+to camel case first). The widget's path is given whole, because `useExtensionPathAsBaseUrl` is only known to
+Cockpit 1.18 and later, and the icon as data, because a desktop Cockpit has no address to resolve a path
+with.
+
+Cockpit reconnects the WebSocket two seconds after it was closed (`scheduleReconnect` in
+src/libs/generic-websocket.ts) and does not know what it missed, so each connection begins with every value.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, cast
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Query, Response, WebSocket, WebSocketDisconnect
+from pydantic import BaseModel, ConfigDict
 
+from runtime.version import VERSION
 from schemas.names import Topside
-from tidesync.dashboard.access import TELLING
+from schemas.service import ServiceMetadata
+from tidesync.dashboard.access import COCKPIT_PATH
 from tidesync.dashboard.api import Here
-from tidesync.dashboard.cockpit_lines import Telling, values
+from tidesync.dashboard.assets import FOLDER
+from tidesync.dashboard.cockpit_lines import ChangedLines, values
+from tidesync.dashboard.presentation import vehicle_view
 from tidesync.dashboard.views import CockpitView
 
 if TYPE_CHECKING:
@@ -23,66 +37,134 @@ if TYPE_CHECKING:
 
     from tidesync.dashboard.api import Served
 
-LOOK_S = 0.25
+EXTRAS_PATH = "/cockpit_extras.json"
+POLL_S = 0.25
 MOST_SOCKETS = 8
-_STUCK_S = 10.0
+_SEND_TIMEOUT_S = 10.0
 _POLICY, _TRY_LATER = 1008, 1013
+METADATA = ServiceMetadata(
+    name="Tidesync dashboard",
+    description="Shows whether the timing of each vehicle can be trusted.",
+    icon="mdi-clock-check-outline",
+    company="The Tidesync developers",
+    version=VERSION,
+    webpage="",
+    api="/openapi.json",
+    new_page=False,
+    works_in_relative_paths=True,
+    extras={"cockpit": EXTRAS_PATH},
+)
 
+metadata_router = APIRouter(tags=["blueos"])
 router = APIRouter()
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class CockpitWidget(_Strict):
+    """A page that Cockpit shows in a frame."""
+
+    name: str
+    iframe_url: str
+    """Below the vehicle's address."""
+    iframe_icon: str
+    collapsible_container_name: str | None = None
+    """Title of the container that it can be folded into."""
+    start_collapsed: bool = False
+    version: str
+
+
+class CockpitExtras(_Strict):
+    """What an extension offers to Cockpit."""
+
+    target_system: Literal["Cockpit"] = "Cockpit"
+    target_cockpit_api_version: str = "1.0.0"
+    widgets: tuple[CockpitWidget, ...]
+    actions: tuple[()] = ()
+    """None: a viewer in Cockpit may not command through it."""
+
+
+@metadata_router.get("/register_service", include_in_schema=False)
+async def register_service() -> ServiceMetadata:
+    """The service's metadata."""
+    return METADATA
+
+
+@metadata_router.get(EXTRAS_PATH)
+async def cockpit_extras(response: Response) -> CockpitExtras:
+    """What Cockpit may offer to its user: this page as a widget. Needs no token, and any site may read it."""
+    response.headers["access-control-allow-origin"] = "*"
+    response.headers["cross-origin-resource-policy"] = "cross-origin"
+    widget = CockpitWidget(
+        name="Tidesync",
+        iframe_url=f"{METADATA.extension_path}/",
+        iframe_icon=_icon(),
+        collapsible_container_name="Tidesync",
+        version=VERSION,
+    )
+    return CockpitExtras(widgets=(widget,))
 
 
 @router.get("/api/cockpit", tags=["cockpit"])
 async def cockpit(here: Here) -> CockpitView:
     """Where to point Cockpit's *Generic WebSocket connections*.
 
-    It tells a variable in each message, as `tidesync-rov1-offset-ms=-150.3`. Its token, where there is one,
-    opens that and nothing else.
+    Each message is one variable, as `tidesync-rov1-offset-ms=-150.3`. Its token, where there is one, opens
+    that and nothing else.
     """
-    token = here.gate.reading_token()
-    return CockpitView(websocket=TELLING[1:] + (f"?token={token}" if token else ""))
+    token = here.policy.reading_token()
+    return CockpitView(websocket=COCKPIT_PATH[1:] + (f"?token={token}" if token else ""))
 
 
-@router.websocket(TELLING)
+@router.websocket(COCKPIT_PATH)
 async def lines(
     socket: WebSocket,
     topside: Annotated[Topside | None, Query(description="Only what this topside measures")] = None,
 ) -> None:
-    """One `name=value` a message."""
+    """One `name=value` a message. A client that sends anything, or takes nothing, is disconnected."""
     served = cast("Served", socket.app.state.served)
     await socket.accept()
     if served.sockets >= MOST_SOCKETS:
-        await socket.close(_TRY_LATER, f"{MOST_SOCKETS} are being served already")
+        await socket.close(_TRY_LATER, f"{MOST_SOCKETS} clients are served already")
         return
     served.sockets += 1
-    telling = asyncio.create_task(_tell(socket, served, topside))
-    hearing = asyncio.create_task(socket.receive())
+    sending = asyncio.create_task(_send(socket, served, topside))
+    receiving = asyncio.create_task(socket.receive())
     try:
-        await asyncio.wait({telling, hearing}, return_when=asyncio.FIRST_COMPLETED)
-        if hearing.done() and hearing.result()["type"] == "websocket.receive":
-            await socket.close(_POLICY, "this only tells")
-        elif telling.done():
+        await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
+        if receiving.done() and receiving.result()["type"] == "websocket.receive":
+            await socket.close(_POLICY, "this WebSocket only sends")
+        elif sending.done():
             with suppress(WebSocketDisconnect, TimeoutError):
-                telling.result()
+                sending.result()
     finally:
-        for task in (telling, hearing):
+        for task in (sending, receiving):
             task.cancel()
-        await asyncio.gather(telling, hearing, return_exceptions=True)
+        await asyncio.gather(sending, receiving, return_exceptions=True)
         served.sockets -= 1
 
 
-async def _tell(socket: WebSocket, served: Served, topside: str | None) -> None:
-    telling = Telling()
+async def _send(socket: WebSocket, served: Served, topside: str | None) -> None:
+    changed = ChangedLines()
     while True:
-        async with asyncio.timeout(_STUCK_S):
-            for line in _news(telling, served, topside):
+        async with asyncio.timeout(_SEND_TIMEOUT_S):
+            for line in _due(changed, served, topside):
                 await socket.send_text(line)
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(POLL_S)
 
 
-def _news(telling: Telling, served: Served, topside: str | None) -> Iterable[str]:
+def _due(changed: ChangedLines, served: Served, topside: str | None) -> Iterable[str]:
     subscriber = served.subscriber
     now = subscriber.now()
     with subscriber.lock:
-        rows = list(subscriber.fleet.rows(now.raw_ns))
+        rows = [vehicle_view(row) for row in subscriber.fleet.rows(now)]
     current = values(rows, connected=subscriber.up, unix_s=now.realtime_ns / 1e9, topside=topside)
-    return telling.news(current, now.raw_ns / 1e9)
+    return changed.due(current, now.raw_ns / 1e9)
+
+
+@cache
+def _icon() -> str:
+    data = base64.b64encode((FOLDER / "icon.svg").read_bytes()).decode()
+    return f"data:image/svg+xml;base64,{data}"

@@ -3,18 +3,18 @@
 Cockpit 1.18 and later, bluerobotics/cockpit at aa40c07: `parseAndInjectMessage` in
 src/libs/generic-websocket.ts takes one `name=value` a message. The variable is `external/` and the name, of
 which `machinizeString` (src/libs/utils.ts) leaves small letters, digits and single hyphens: names here are
-that already. The first value that ever comes fixes the type (`guessedTypeFromString` in
+that already. The first value of a variable sets its type (`guessedTypeFromString` in
 src/libs/utils-data-lake.ts): true and false are boolean, what JavaScript's Number() takes is a number, all
-else and what stands in quotes is a string; a string's value comes in quotes where it could look like a
-number. Number("") is 0, so an absent value is not sent at all; nor is NaN, which would empty Plotter's axis
+else and what is in quotes is a string; a string that could look like a number is sent in quotes. Number("")
+is 0, so an absent value is not sent at all; nor is NaN, which would empty Plotter's axis
 (src/components/widgets/Plotter.vue) and, as a first value, make a string of the variable.
 
-Cockpit keeps the last value of a variable for ever. So nothing here is only withheld: the state says
-`unknown`, the age goes on growing, and a name whose vehicle is gone is told off with a last `unknown`.
+Cockpit keeps the last value of a variable for ever. So it is not enough to send nothing: the state becomes
+`unknown`, the age goes on growing, and a vehicle that is forgotten gets a last `unknown`.
 
 Cockpit's expressions put a value's text into JavaScript and run it (`evaluateDataLakeExpression` in
-src/libs/actions/data-lake-transformations.ts). So nothing is told that a peer can word as it likes: names are
-checked, all other words are ours.
+src/libs/actions/data-lake-transformations.ts). So no text that a peer can choose is sent: names are
+validated, all other words are ours.
 """
 
 from __future__ import annotations
@@ -44,49 +44,49 @@ NUMBERS = {
     "delay-min-ms": "delay_min_ms",
     "steps": "steps",
 }
-"""What is told only while it is of now."""
+"""Sent only while the result is current."""
 KEYS = (*NUMBERS, "state", "age-s", "topside", "error")
-BEAT_S = 1.0
+HEARTBEAT_S = 1.0
 
 
 def values(
     rows: Sequence[VehicleView], *, connected: bool, unix_s: float, topside: str | None = None
 ) -> dict[str, str]:
-    """Every variable's text, in the order in which to tell it; with `topside` as that one alone measures.
+    """Every variable's text, in the order in which to send it; with `topside` as that one alone measures.
 
     A vehicle's plain names are of the one topside that measures it now. Where several do, or where two
     vehicles' names become the same here, the plain state is `ambiguous` and there are no plain numbers;
-    each topside has names of its own, `tidesync-rov1-by-boat-…`, from when a second one is heard of.
+    each topside has names of its own, `tidesync-rov1-by-boat-…`, from when a second one is known.
     """
-    told = {CONNECTED: _boolean(connected), HEARTBEAT: f"{unix_s:.0f}"}
+    texts = {CONNECTED: _boolean(connected), HEARTBEAT: f"{unix_s:.0f}"}
     for prefix, meant in _named(rows, topside).items():
-        told |= _told_of(prefix, meant, connected=connected)
-    return told
+        texts |= _texts(prefix, meant, connected=connected)
+    return texts
 
 
-class Telling:
-    """What one client has been told, and what it is to be told next; nothing is queued."""
+class ChangedLines:
+    """The lines that one client lacks; nothing is queued."""
 
     def __init__(self) -> None:
-        self._told: dict[str, str] = {}
-        self._beat_s = -math.inf
+        self._sent: dict[str, str] = {}
+        self._heartbeat_s = -math.inf
 
-    def news(self, current: Mapping[str, str], now_s: float) -> Iterator[str]:
-        """The lines that are due: what has changed, once a second; all that has at once when a state has."""
-        gone = {name: UNKNOWN for name in self._told if _is_state(name) and name not in current}
-        told = {**gone, **current}
-        urgent = any(self._told.get(name) != text for name, text in told.items() if _is_urgent(name))
-        if not urgent and now_s - self._beat_s < BEAT_S:
+    def due(self, current: Mapping[str, str], now_s: float) -> Iterator[str]:
+        """What has changed, once a second; at once if a state or the connection has."""
+        gone = {name: UNKNOWN for name in self._sent if _is_state(name) and name not in current}
+        lines = {**gone, **current}
+        urgent = any(self._sent.get(name) != text for name, text in lines.items() if _is_urgent(name))
+        if not urgent and now_s - self._heartbeat_s < HEARTBEAT_S:
             return
-        self._beat_s = now_s
-        before, self._told = self._told, dict(current)
-        for name, text in told.items():
+        self._heartbeat_s = now_s
+        before, self._sent = self._sent, dict(current)
+        for name, text in lines.items():
             if before.get(name) != text:
                 yield f"{name}={text}"
 
 
 def _named(rows: Sequence[VehicleView], topside: str | None) -> dict[str, list[VehicleView]]:
-    """What each name means: one row, if it is to be told what it says."""
+    """The rows that each name stands for: of more than one, no numbers are sent."""
     vehicles: defaultdict[str, list[VehicleView]] = defaultdict(list)
     for row in rows:
         if topside is None or row.topside in {topside, None}:
@@ -101,7 +101,7 @@ def _named(rows: Sequence[VehicleView], topside: str | None) -> dict[str, list[V
     return named
 
 
-def _told_of(prefix: str, meant: Sequence[VehicleView], *, connected: bool) -> dict[str, str]:
+def _texts(prefix: str, meant: Sequence[VehicleView], *, connected: bool) -> dict[str, str]:
     fresh = [row for row in meant if connected and row.fresh]
     if len({row.vehicle for row in meant}) > 1 or len(fresh) > 1:
         return {f"{prefix}-state": AMBIGUOUS}
@@ -111,7 +111,7 @@ def _told_of(prefix: str, meant: Sequence[VehicleView], *, connected: bool) -> d
 
 
 def _current(prefix: str, row: VehicleView) -> dict[str, str]:
-    """A state that is bad news comes before the rest, one that is good after it."""
+    """A bad state is sent before the numbers, a good one after them."""
     numbers = {
         f"{prefix}-{key}": text
         for key, field in NUMBERS.items()

@@ -1,4 +1,4 @@
-"""Commands over HTTP: what is asked of recorders and topsides, and their answers in HTTP's words."""
+"""Commands over HTTP: requests to recorders and topsides, and their answers as HTTP's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from schemas.messages import SessionState, StartCommand, StopCommand
-from tidesync.dashboard.sessions import session_view
+from tidesync.dashboard.presentation import session_view
 from tidesync.dashboard.views import Measure, Measuring, Problem, ProblemView, SessionView, StartedView
 from tidesync.sessions.client import new_request_id
 from tidesync.sessions.names import session_names_at, unknown_vehicles
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class NotDoneError(Exception):
-    """A command that came to nothing: its status, the word and the sentence of the answer."""
+    """A command that was not done: the status, the word and the sentence of the answer."""
 
     def __init__(self, status: int, error: Problem, detail: str) -> None:
         super().__init__(detail)
@@ -29,70 +29,69 @@ class NotDoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CommandService:
-    """Takes commands, while this dashboard may give any."""
+    """Takes commands, if this dashboard may command."""
 
     subscriber: Subscriber
     may_command: bool
 
-    async def start(self, asked: StartSession) -> StartedView:
+    async def start(self, body: StartSession) -> StartedView:
         """Begin a session; the recorder's answer."""
-        names = [asked.session] if asked.session else session_names_at(datetime.now(UTC))
+        names = [body.session] if body.session else session_names_at(datetime.now(UTC))
         command = StartCommand(
-            request_id=asked.request_id or new_request_id(), mission=asked.mission, sensors=asked.sensors
+            request_id=body.request_id or new_request_id(), mission=body.mission, sensors=body.sensors
         )
         for name in names[:-1]:
             try:
-                return self._started(await self._ask(name, command, asked.timeout_s), asked)
+                return self._started(await self._send(name, command, body.timeout_s), body)
             except NotDoneError as error:
                 if error.view.error != "refused" or not self._taken(name):
                     raise
-        return self._started(await self._ask(names[-1], command, asked.timeout_s), asked)
+        return self._started(await self._send(names[-1], command, body.timeout_s), body)
 
-    async def stop(self, session: str, asked: StopSession) -> SessionView:
+    async def stop(self, session: str, body: StopSession) -> SessionView:
         """End a session; the recorder's answer."""
-        command = StopCommand(request_id=asked.request_id or new_request_id())
-        return await self._ask(session, command, asked.timeout_s)
+        command = StopCommand(request_id=body.request_id or new_request_id())
+        return await self._send(session, command, body.timeout_s)
 
-    def measure(self, vehicle: str, asked: Measure) -> Measuring:
-        """Have a vehicle measured now; nobody answers that."""
+    def measure(self, vehicle: str, body: Measure) -> Measuring:
+        """Have a vehicle measured now; topsides do not answer that."""
         self._check()
         with self.subscriber.lock:
             fleet = self.subscriber.fleet
-            if not fleet.knows(vehicle):
+            if vehicle not in fleet.vehicles():
                 raise NotDoneError(404, "not_found", f"no vehicle {vehicle!r} has been heard of")
             measuring = fleet.topsides_of(vehicle)
-            named = [asked.topside] if asked.topside else measuring
-            there = [name for name in named if name in measuring and fleet.topside_online(name) is not False]
+            named = [body.topside] if body.topside else measuring
+            there = [name for name in named if name in measuring and fleet.topsides.get(name) != "offline"]
         if not there:
-            who = f"topside {asked.topside!r}" if asked.topside else "any topside that is online"
+            who = f"topside {body.topside!r}" if body.topside else "any topside that is online"
             raise NotDoneError(409, "refused", f"{vehicle!r} is not measured by {who}")
         self.subscriber.measure(vehicle, there)
         return Measuring(vehicle=vehicle, topsides=tuple(there))
 
     def _taken(self, session: str) -> bool:
         with self.subscriber.lock:
-            known = list(self.subscriber.fleet.sessions(self.subscriber.now().raw_ns))
-        return any(view.session == session for view in known)
+            return self.subscriber.fleet.session(session) is not None
 
-    def _started(self, view: SessionView, asked: StartSession) -> StartedView:
+    def _started(self, view: SessionView, body: StartSession) -> StartedView:
         with self.subscriber.lock:
             known = self.subscriber.fleet.vehicles()
-        return StartedView(**view.model_dump(), warnings=tuple(unknown_vehicles(asked.sensors, known)))
+        return StartedView(**view.model_dump(), warnings=tuple(unknown_vehicles(body.sensors, known)))
 
-    async def _ask(self, session: str, command: StartCommand | StopCommand, timeout_s: float) -> SessionView:
+    async def _send(self, session: str, command: StartCommand | StopCommand, timeout_s: float) -> SessionView:
         self._check()
-        pending = self.subscriber.ask(session, command)
+        answer = self.subscriber.send(session, command)
         try:
-            state = await asyncio.wait_for(asyncio.wrap_future(pending), timeout_s)
+            state = await asyncio.wait_for(asyncio.wrap_future(answer), timeout_s)
         except TimeoutError:
             raise self._no_answer(timeout_s) from None
         finally:
-            pending.cancel()
-        return _told(state)
+            answer.cancel()
+        return _answer(state)
 
     def _check(self) -> None:
         if not self.may_command:
-            sentence = "this dashboard only shows: start it with an operator's account and --operator"
+            sentence = "this dashboard takes no commands: start it with an operator's account and --operator"
             raise NotDoneError(403, "read_only", sentence)
         if not self.subscriber.up:
             raise self._no_broker()
@@ -112,7 +111,7 @@ class CommandService:
         )
 
 
-def _told(state: SessionState) -> SessionView:
+def _answer(state: SessionState) -> SessionView:
     if state.state == "refused":
         raise NotDoneError(409, "refused", state.error or "the recorder refuses")
     if state.state == "failed":

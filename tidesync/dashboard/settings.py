@@ -1,4 +1,8 @@
-"""The dashboard's settings, each with its unit and range."""
+"""The dashboard's settings, each with its unit and range, and what can be wrong with them.
+
+DashboardError
+└── TokenNeededError   it would serve more than this machine without a usable token
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, FilePath, SecretStr
 
 from broker.settings import AgentSettings
+from tidesync.fleet.vehicle import FRESH_S
 
+SHORTEST_TOKEN = 16
 _ORIGIN = re.compile(r"\*|self|https?://[A-Za-z0-9.:\[\]*-]+|[a-z][a-z0-9+.-]*:(//[A-Za-z0-9.-]*)?", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?", re.ASCII)
 
@@ -26,6 +32,14 @@ def _host_name(text: str) -> str:
     return text.lower()
 
 
+class DashboardError(Exception):
+    """Base of this package's errors."""
+
+
+class TokenNeededError(DashboardError):
+    """Anyone who reaches the dashboard could read and command; the sentence never repeats the token."""
+
+
 class DashboardSettings(AgentSettings):
     """Where to serve the page, to whom, and whether it may command."""
 
@@ -37,7 +51,7 @@ class DashboardSettings(AgentSettings):
     )
     port: int = Field(8780, ge=0, le=65535, description="TCP port to serve on; 0 takes a free one")
     token_file: FilePath | None = Field(
-        None, description="File whose first line everybody must show; or set TIDESYNC_TOKEN"
+        None, description="File whose first line every client must show; or set TIDESYNC_TOKEN"
     )
     token: SecretStr | None = Field(None, description="The token; from the environment or a file only")
     operator: bool = Field(
@@ -47,7 +61,7 @@ class DashboardSettings(AgentSettings):
     )
     read_only: bool = Field(default=False, description="Offer no buttons and take no commands")
     fresh_s: float = Field(
-        3.0, ge=0.5, le=300, description="Seconds after which a result that nobody renews is no news"
+        FRESH_S, ge=0.5, le=300, description="Seconds after which a result that is not renewed counts as old"
     )
     allowed_host: tuple[Annotated[str, AfterValidator(_host_name)], ...] = Field(
         (),
@@ -73,8 +87,23 @@ class DashboardSettings(AgentSettings):
         except ValueError:
             return False
 
-    def token_text(self) -> str | None:
-        """The token, read now; OSError when its file cannot be read."""
+    def usable_token(self) -> str | None:
+        """The token to ask for, read now; TokenNeededError if others could use the dashboard without one."""
+        try:
+            token = self._token_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise TokenNeededError(f"token_file {self.token_file}: {error}") from error
+        if token is None and not self.loopback:
+            raise TokenNeededError(
+                f"on {self.host!r} others can reach the dashboard: give it a --token-file or TIDESYNC_TOKEN"
+            )
+        if token is not None and len(token) < SHORTEST_TOKEN:
+            raise TokenNeededError(
+                f"the token has {len(token)} characters; at least {SHORTEST_TOKEN} are needed"
+            )
+        return token
+
+    def _token_text(self) -> str | None:
         if self.token is not None:
             return self.token.get_secret_value()
         if self.token_file is not None:

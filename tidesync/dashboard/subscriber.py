@@ -1,4 +1,4 @@
-"""The dashboard's one connection: what it hears goes to the fleet, what it is asked goes out."""
+"""The dashboard's one connection: letters go to the fleet's model, commands go out."""
 
 from __future__ import annotations
 
@@ -8,135 +8,102 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from broker.agent import agent_counts
 from broker.connection import Connection, Incoming, Outgoing
 from broker.inbox import Inbox
 from runtime.clock import Clock, Reading, read
-from runtime.metrics import counts_of
 from schemas import topics
 from schemas.messages import BurstCommand, SessionState
 from schemas.topics import InvalidTopicError
-from tidesync.dashboard.fleet import Fleet
 from tidesync.dashboard.views import BrokerView
+from tidesync.fleet.model import KINDS, Fleet
 from tidesync.sessions.client import SessionRequest, new_request_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from broker.errors import BrokerError
-    from runtime.loop import Loop
     from runtime.metrics import AgentCounts
     from schemas.messages import StartCommand, StopCommand
     from tidesync.dashboard.settings import DashboardSettings
 
 _log = logging.getLogger(__name__)
 
-_HEARD = (
-    topics.STATUS,
-    topics.INFO,
-    topics.EVENT,
-    topics.OFFSET,
-    topics.TOPSIDE_STATUS,
-    topics.SESSION_STATE,
-)
+MOST_NAMES = 300
+"""Each vehicle has a history of 130 KB."""
 _TICK_S = 0.2
 Answer = Future[SessionState]
 
 
 class Subscriber:
-    """Hears everything; other threads look at `fleet` while they hold `lock`."""
+    """Subscribes to everything; other threads read `fleet` while they hold `lock`."""
 
     def __init__(self, settings: DashboardSettings, clock: Clock) -> None:
         self.lock = threading.Lock()
-        self.fleet = Fleet(settings.fresh_s)
+        self.fleet = Fleet(settings.fresh_s, most=MOST_NAMES, histories=True)
         self._root = settings.topic_root
         self._clock = clock
         self._inbox = Inbox(settings.topic_root)
         self._requests: dict[Answer, SessionRequest] = {}
         self._heard_raw_ns: int | None = None
-        self._connection = Connection(settings, self, clock, name="tidesync-dashboard")
+        self.connection = Connection(settings, self, clock, name="tidesync-dashboard")
 
     # Any thread
 
     @property
-    def failure(self) -> BrokerError | None:
-        """Why the connection has ended for good, once it has."""
-        return self._connection.failure
-
-    @property
-    def loop(self) -> Loop:
-        """The network thread's, for the watchdog."""
-        return self._connection.loop
-
-    @property
-    def standing(self) -> str:
-        """How it stands with the broker, in words."""
-        return self._connection.standing
-
-    def start(self) -> None:
-        """Begin connecting; returns at once."""
-        self._connection.start()
-
-    def stop(self) -> None:
-        """Disconnect and end."""
-        self._connection.stop()
-
-    def wait_until_finished(self, timeout_s: float | None) -> bool:
-        """Whether the connection has ended by itself within `timeout_s`."""
-        return self._connection.wait_until_finished(timeout_s)
-
-    @property
     def up(self) -> bool:
         """Whether the broker is there."""
-        return self._connection.up
+        return self.connection.up
 
     def counts(self) -> AgentCounts:
-        """What it has counted so far."""
-        return counts_of("dashboard", self._connection, self._inbox.dropped)
+        """Its counters."""
+        return agent_counts("dashboard", self.connection, self._inbox.dropped)
 
     def now(self) -> Reading:
         """The dashboard's clocks."""
         return read(self._clock)
 
     def broker_view(self) -> BrokerView:
-        """How the connection stands."""
+        """The state of the connection."""
         heard = self._heard_raw_ns
         silent_s = None if heard is None else max(0, self._clock.raw_ns() - heard) / 1e9
         return BrokerView(
             connected=self.up,
-            address=str(self._connection.address),
-            problem=None if self.up else self._connection.last_problem or "not connected yet",
+            address=str(self.connection.address),
+            problem=None if self.up else self.connection.last_problem or "not connected yet",
             silent_s=silent_s,
         )
 
-    def ask(self, session: str, asked: StartCommand | StopCommand) -> Answer:
-        """Tell the recorders; the answer comes when one answers. Cancel it to give up."""
+    def send(self, session: str, command: StartCommand | StopCommand) -> Answer:
+        """Send a command to the recorders; the future is done when one answers. Cancel it to give up."""
         answer: Answer = Future()
-        request = SessionRequest(self._root, session, asked)
-        self._connection.post(lambda: self._begin(answer, request))
+        request = SessionRequest(self._root, session, command)
+        self.connection.post(lambda: self._begin(answer, request))
         return answer
 
-    def measure(self, vehicle: str, named: Sequence[str]) -> None:
+    def measure(self, vehicle: str, by: Sequence[str]) -> None:
         """Have these topsides measure `vehicle` at once."""
         command = BurstCommand(request_id=new_request_id(), vehicle=vehicle).encode()
-        for topside in named:
+        for topside in by:
             topic = topics.build(self._root, topics.TOPSIDE_COMMAND, topside=topside)
             message = Outgoing(topic, command, topics.TOPSIDE_COMMAND.qos)
-            self._connection.post(lambda message=message: self._connection.publish(message))  # type: ignore[misc]
+            self.connection.post(lambda message=message: self.connection.publish(message))  # type: ignore[misc]
 
     # Owner of the connection: called in the network thread
 
     def connected(self) -> None:
-        """Listen, and ask anew what is still open."""
-        self._connection.subscribe([(topics.subscription(self._root, kind), 1) for kind in _HEARD])
+        """Subscribe, and repeat the requests that are still open."""
+        self.connection.subscribe(
+            [(topics.subscription(self._root, kind), 1) for kind in (*KINDS, topics.EVENT)]
+        )
         for request in self._requests.values():
             request.repeat_now()
 
     def disconnected(self, reason: str) -> None:
-        """The page says so; the connection comes back by itself."""
+        """The page shows it; the connection reconnects."""
         _log.warning("lost the broker (%s)", reason)
 
     def received(self, message: Incoming) -> None:
-        """One message."""
+        """Handle a message; an empty one clears what was retained."""
         self._heard_raw_ns = message.received.raw_ns
         if not message.payload:
             self._cleared(message.topic)
@@ -147,17 +114,17 @@ class Subscriber:
         if isinstance(letter.body, SessionState):
             self._answered(letter.body)
         with self.lock:
-            taken = self.fleet.hear(letter)
-        if not taken:
+            taken = self.fleet.take(letter)
+        if taken == "mismatched":
             self._inbox.drop("name", "its names are not the topic's", message)
 
     def tick(self, now: Reading) -> float:
-        """Say what is due; drop what nobody waits for."""
+        """Publish what is due; drop requests whose client has gone."""
         for answer in [answer for answer in self._requests if answer.done()]:
             del self._requests[answer]
         if self.up:
             for message in self._due(now.raw_ns):
-                self._connection.publish(message)
+                self.connection.publish(message)
         return _TICK_S
 
     def _begin(self, answer: Answer, request: SessionRequest) -> None:
@@ -171,7 +138,7 @@ class Subscriber:
     def _answered(self, state: SessionState) -> None:
         for answer, request in self._requests.items():
             if request.heard(state):
-                with suppress(InvalidStateError):  # whoever asked has given up meanwhile
+                with suppress(InvalidStateError):  # the client has given up meanwhile
                     answer.set_result(state)
 
     def _cleared(self, topic: str) -> None:

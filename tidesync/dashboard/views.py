@@ -1,4 +1,4 @@
-"""What the dashboard's HTTP interface says and takes: the models of its OpenAPI document."""
+"""What the dashboard's HTTP interface answers and takes: the models of its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from schemas.names import Mission, Session, Topside, Vehicle
 
 
 class View(BaseModel):
-    """What is answered. Absent is null, never 0. Ages are in s, by the dashboard's own clock."""
+    """An answer. Absent is null, never 0. Ages are in s, by the dashboard's own clock."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class Asked(BaseModel):
-    """What is asked for; unknown keys are refused, so that a misspelt one is not lost."""
+class RequestBody(BaseModel):
+    """A request; unknown keys are refused, so that a misspelt one is not ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -33,15 +33,15 @@ class LastEvent(View):
 
 
 class VehicleView(View):
-    """How a vehicle's clock stands to one topside's; a vehicle that two topsides measure is listed twice."""
+    """A vehicle as one topside measures it; a vehicle that two topsides measure is listed twice."""
 
     vehicle: str
-    topside: str | None = Field(description="Who measures it; null while nobody does")
+    topside: str | None = Field(description="The topside that measures it; null if none does")
     state: State | None = Field(
-        description="Null when there is no current result: then `last_state` is all that is known"
+        description="Null when there is no current result: then only `last_state` is known"
     )
-    last_state: State | None = Field(description="The last state that was told, however long ago")
-    fresh: bool = Field(description="Whether the numbers are of now; else they are the last known ones")
+    last_state: State | None = Field(description="The last state that was reported, however long ago")
+    fresh: bool = Field(description="Whether the numbers are current; else they are the last known ones")
     error: ErrorWord | None
     offset_ms: float | None = Field(description="Pi − topside at `measured_at`; positive: the Pi is ahead")
     lower_ms: float | None
@@ -59,11 +59,13 @@ class VehicleView(View):
     boot_id: str | None
     measured_at: UtcInstant | None = Field(description="By topside's clock")
     measured_unix_ms: int | None
-    result_age_s: float | None = Field(description="Since a result arrived; null if only a stored one did")
+    result_age_s: float | None = Field(
+        description="Since the result arrived; null if only a retained one did"
+    )
     last_seen_s: float | None = Field(description="Since the vehicle last answered")
     state_for_s: float | None = Field(description="How long `last_state` has lasted")
-    state_for_at_least: bool = Field(description="It lasted already when the dashboard began to watch")
-    online: bool | None = Field(description="The vehicle's own status, a hint; null when it has told none")
+    state_for_at_least: bool = Field(description="`last_state` was there already when the dashboard started")
+    online: bool | None = Field(description="The vehicle's own status, a hint; null if it has reported none")
     topside_online: bool | None
     recording: tuple[str, ...] = Field(description="Sessions that record it")
     last_event: LastEvent | None
@@ -73,7 +75,7 @@ class VehicleView(View):
 
 
 class SessionView(View):
-    """A session as its recorder last told it."""
+    """A session as its recorder last reported it."""
 
     session: str
     state: Literal["recording", "stopped", "refused", "failed"]
@@ -86,14 +88,14 @@ class SessionView(View):
     alarm: str | None
     error: str | None
     told_s: float | None = Field(
-        description="Since its recorder told of it; a running one does at least every 5 s"
+        description="Since its recorder reported it; a running one does so at least every 5 s"
     )
 
 
 class StartedView(SessionView):
     """A session that has just begun."""
 
-    warnings: tuple[str, ...] = Field(description="What is odd about the request; it is recorded anyway")
+    warnings: tuple[str, ...] = Field(description="What is unusual about the request; it is recorded anyway")
 
 
 class BrokerView(View):
@@ -106,7 +108,7 @@ class BrokerView(View):
 
 
 class FleetView(View):
-    """Every vehicle, and how far that can be trusted."""
+    """Every vehicle, and the connection that it was heard over."""
 
     broker: BrokerView
     vehicles: tuple[VehicleView, ...]
@@ -132,7 +134,7 @@ class HistoryView(View):
 
     vehicle: str
     topside: str
-    instance: str = Field(description="Another one: the dashboard was restarted, ask without `after`")
+    instance: str = Field(description="If it differs, the dashboard was restarted: ask without `after`")
     last: int = Field(description="Give this as `after` to get only what is newer")
     now_unix_ms: float
     at_unix_ms: list[float]
@@ -148,12 +150,12 @@ class HistoryView(View):
 
 
 class AboutView(View):
-    """What this dashboard is, and what may be asked of it."""
+    """What this dashboard is, and whether it takes commands."""
 
     version: str
     instance: str = Field(description="One for each start of the dashboard")
     may_command: bool
-    fresh_s: float = Field(description="Seconds after which a result that nobody renews is no news")
+    fresh_s: float = Field(description="Seconds after which a result that is not renewed counts as old")
 
 
 class CockpitView(View):
@@ -163,7 +165,7 @@ class CockpitView(View):
 
 
 class HealthView(View):
-    """That the dashboard serves, and whether it has its broker."""
+    """Whether the dashboard serves, and whether it has its broker."""
 
     status: Literal["ok"]
     broker_connected: bool
@@ -194,7 +196,7 @@ class ProblemView(View):
     detail: str
 
 
-class StartSession(Asked):
+class StartSession(RequestBody):
     """Begin recording a session."""
 
     mission: Mission = Field(description="The folder of its sessions")
@@ -212,27 +214,27 @@ class StartSession(Asked):
     timeout_s: float = Field(5.0, ge=0.1, le=60, description="Seconds to wait for the recorder's answer")
 
 
-class StopSession(Asked):
+class StopSession(RequestBody):
     """End the recording of a session; its track is computed and written first."""
 
     request_id: Identifier | None = Field(None, description="Give it to repeat a request safely")
     timeout_s: float = Field(90.0, ge=0.1, le=300, description="Seconds to wait for the recorder's answer")
 
 
-class Measure(Asked):
+class Measure(RequestBody):
     """Measure a vehicle at once with a burst of exchanges."""
 
     topside: Topside | None = Field(None, description="By this topside; else by all that measure it")
 
 
 class Measuring(View):
-    """Who was told. A topside does not answer: the next results show it."""
+    """The topsides that were asked. They do not answer: the next results show it."""
 
     vehicle: str
     topsides: tuple[str, ...]
 
 
-class Login(Asked):
-    """The token, once; a cookie stands for it afterwards."""
+class Login(RequestBody):
+    """The token, once; the browser keeps a cookie instead."""
 
     token: Annotated[str, Field(min_length=1, max_length=1024)]

@@ -21,6 +21,7 @@ from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, SystemClock
+from runtime.errors import ListenError
 from schemas.messages import StartCommand, StopCommand
 from tidesync.demo.checker import Checker
 from tidesync.demo.settings import DemoSettings, demo_clock
@@ -28,8 +29,8 @@ from tidesync.errors import NotSoError
 from tidesync.sessions.client import ask, new_request_id
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings
-from tidesync.terminal.keys import unseen_interrupt
-from tidesync.terminal.states import STATE_STYLES
+from tidesync.terminal.screen import unseen_interrupt
+from tidesync.terminal.view import STATE_STYLES
 from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings
 
@@ -77,7 +78,6 @@ class Demo:
                 _start(stack, service)
             if self._settings.dashboard:
                 self._page = self._start_dashboard(stack, url)
-                self._console.print(f"Dashboard: {self._page}\n", highlight=False, soft_wrap=True)
             state = self._start_session(url)
             self._show(checker)
             stopped = self._stop_session(url) or state
@@ -112,14 +112,13 @@ class Demo:
     def _start_dashboard(self, stack: contextlib.ExitStack, url: str) -> str:
         """Serve the dashboard, on another port when its own is taken; returns its URL."""
         from tidesync.dashboard.agent import DashboardAgent  # noqa: PLC0415 - FastAPI takes half a second
-        from tidesync.dashboard.errors import AddressUnusableError  # noqa: PLC0415
         from tidesync.dashboard.settings import DashboardSettings  # noqa: PLC0415
 
         settings = DashboardSettings(broker=url, port=self._settings.dashboard_port)
         try:
             agent = DashboardAgent(settings, self._clock)
             _start(stack, agent)
-        except AddressUnusableError:
+        except ListenError:
             agent = DashboardAgent(settings.model_copy(update={"port": 0}), self._clock)
             _start(stack, agent)
         return agent.url
@@ -143,6 +142,8 @@ class Demo:
         end = math.inf if self._page else time.monotonic() + self._settings.duration
         with unseen_interrupt(), Live(console=self._console, refresh_per_second=4) as live:
             with contextlib.suppress(KeyboardInterrupt) if self._page else contextlib.nullcontext():
+                if self._page:  # from here on Ctrl-C ends with the verdict
+                    self._console.print(f"Dashboard: {self._page}\n", highlight=False, soft_wrap=True)
                 while (left_s := end - time.monotonic()) > 0:
                     live.update(
                         self._table(checker, "Ctrl-C ends" if self._page else f"{left_s:.0f} s to go")

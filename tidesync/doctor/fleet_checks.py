@@ -8,8 +8,8 @@ from broker.errors import CredentialsError
 from runtime.version import VERSION
 from schemas.messages import OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
-from tidesync.fleet.rows import Fleet
-from tidesync.terminal.figures import ago, span
+from tidesync.figures import ago, span
+from tidesync.fleet.model import Fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from schemas.messages import Info
     from tidesync.doctor.finding import Finding
     from tidesync.doctor.observations import Observations
-    from tidesync.fleet.rows import Row
+    from tidesync.fleet.vehicle import Row
 
 _CLOCKS_DIFFER_S = 5.0
 _SLOW_MS = 35.0
@@ -73,8 +73,8 @@ def vehicle(row: Row) -> Finding:
     if result is None:
         return warn(check, f"{status}, measured by nobody", _unmeasured(row))
     state = f"{status}, {result.state} by {result.topside}"
-    if row.old:
-        renewed = "" if row.age_s is None else f" for {span(row.age_s)}"
+    if not row.fresh:
+        renewed = f" for {span(row.age_s)}" if row.age_s and row.age_s > 0 else ""
         advice = f"does topside {result.topside} run? `tidesync forget {row.vehicle}` clears its old results"
         return warn(check, f"{state}, but not renewed{renewed}", advice)
     if result.error:

@@ -16,7 +16,7 @@ from runtime.logs import broker_log_at
 from schemas import topics
 from schemas.base import InvalidMessageError
 from tidesync.client import is_up
-from tidesync.fleet.rows import KINDS
+from tidesync.fleet.model import KINDS
 
 if TYPE_CHECKING:
     from broker.errors import BrokerError

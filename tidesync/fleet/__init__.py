@@ -1,1 +1,1 @@
-"""What the broker says of the fleet: rows, one vehicle in full, waiting for it, forgetting it."""
+"""The one model of what was heard of vehicles, topsides and sessions; waiting and forgetting."""

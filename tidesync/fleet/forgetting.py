@@ -1,4 +1,4 @@
-"""What a broker retains of a vehicle: found, judged whether it may go, cleared, and looked for again."""
+"""What a broker retains of a vehicle: list it, check that the vehicle may be forgotten, clear it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runtime.clock import SystemClock
 from schemas import topics
 from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
-from tidesync.fleet.rows import OLD_S, retained_age_s
+from tidesync.fleet.vehicle import FRESH_S, measured_age_s
 from topside_agent.integrations.homeassistant import discovery_topic
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ class ForgetSettings(ConnectionSettings):
     homeassistant_prefix: str = Field(
         "homeassistant",
         pattern=r"^[^+#\s\x00]{1,100}$",
-        description="Home Assistant's discovery prefix: what stands below it for the vehicle goes too",
+        description="Home Assistant's discovery prefix: the vehicle's device below it is cleared too",
     )
 
 
-def presence(root: str, vehicle: str, kept: Mapping[str, bytes], now: Reading) -> str | None:
-    """Why the vehicle is still about, or None when it may be forgotten."""
-    for name, payload in sorted(kept.items(), reverse=True):  # its status before its results
+def presence(root: str, vehicle: str, retained: Mapping[str, bytes], now: Reading) -> str | None:
+    """Why the vehicle is still present, or None when it may be forgotten."""
+    for name, payload in sorted(retained.items(), reverse=True):  # its status before its results
         topic = _parsed(root, name)
         if topic is None:
             continue
@@ -61,56 +61,56 @@ def _measured_now(payload: bytes, now: Reading) -> bool:
         result = OffsetResult.decode(payload)
     except InvalidMessageError:
         return False
-    age_s = retained_age_s(result, now)
-    return result.state in _MEASURED and age_s is not None and abs(age_s) <= OLD_S
+    age_s = measured_age_s(result, now)
+    return result.state in _MEASURED and age_s is not None and abs(age_s) <= FRESH_S
 
 
-class Sweep:
-    """A connection that sees what is retained of one vehicle, rubbish included, and can clear it."""
+class RetainedMessages:
+    """Lists what the broker retains of one vehicle, invalid messages included, and clears it."""
 
     def __init__(self, settings: ForgetSettings, vehicle: str) -> None:
         self._filters = [
             topics.subscription(settings.topic_root, kind, vehicle=vehicle) for kind in _KINDS
         ] + [discovery_topic(settings.homeassistant_prefix, vehicle)]
         self._changed = threading.Condition()
-        self._kept: dict[str, bytes] = {}
+        self._retained: dict[str, bytes] = {}
         self._heard = 0
         self.connection = Connection(settings, self, SystemClock(), name="tidesync-forget")
 
-    def kept(self) -> dict[str, bytes]:
-        """What the broker has retained now, by topic: it is asked anew."""
+    def read(self) -> dict[str, bytes]:
+        """What the broker retains now, by topic: a new subscription makes it send all of it."""
         with self._changed:
-            self._kept = {}
+            self._retained = {}
         self.connection.post(lambda: self.connection.subscribe([(topic, 1) for topic in self._filters]))
         with self._changed:
             before = -1
             while self._heard > before:
                 before = self._heard
                 self._changed.wait_for(lambda: self._heard > before, _QUIET_S)  # noqa: B023 - called here
-            return dict(sorted(self._kept.items()))
+            return dict(sorted(self._retained.items()))
 
     def clear(self, names: list[str]) -> None:
-        """Ask the broker to forget these, the status first: by it topsides learn that they are to drop it."""
+        """Clear these topics, the status first: by it topsides learn to drop the vehicle."""
         ordered = sorted(names, key=lambda name: not name.endswith("/status"))
         messages = [Outgoing(name, b"", 1, retain=True) for name in ordered]
         self.connection.post(lambda: [self.connection.publish(message) for message in messages])
 
     def connected(self) -> None:
-        """Nothing yet: `kept` asks."""
+        """Nothing to do: `read` subscribes."""
 
     def disconnected(self, reason: str) -> None:
-        """The connection comes back by itself."""
+        """Nothing to do: the connection reconnects."""
 
     def received(self, message: Incoming) -> None:
-        """Note what is retained; a result published meanwhile is the next thing retained."""
+        """Note what is retained; a result published meanwhile replaces the retained one."""
         with self._changed:
             if message.payload:
-                self._kept[message.topic] = message.payload
+                self._retained[message.topic] = message.payload
             else:
-                self._kept.pop(message.topic, None)
+                self._retained.pop(message.topic, None)
             self._heard += message.retain
             self._changed.notify_all()
 
     def tick(self, now: Reading) -> float:  # noqa: ARG002 - the connection's signature
-        """Nothing is ever due."""
+        """Nothing is due."""
         return 1.0

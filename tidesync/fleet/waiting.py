@@ -1,4 +1,4 @@
-"""Whether a vehicle is measured well enough now, pure: only fresh results count, and why not is said."""
+"""Whether a vehicle is measured well enough now, pure; only fresh results count. If not, why."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 from schemas.instants import ns_from_utc
 from schemas.messages import OffsetResult
-from tidesync.terminal.figures import figure, span
+from tidesync.figures import figure, span
+from tidesync.fleet.vehicle import FRESH_S
 
 if TYPE_CHECKING:
     from broker.inbox import Letter
     from runtime.clock import Reading
 
-FRESH_S = 5.0
-"""A result measured within so long by this computer's clock is fresh."""
 _PACE_S = 2.0
-"""Where the clocks differ, results must come for so long at the pace of time: a backlog comes faster."""
+"""Where the two clocks differ, results must keep pace with time for this long: a backlog arrives faster."""
 _PACE_ERROR = 0.5
 
 
@@ -27,8 +26,8 @@ class _Start:
 
 
 @dataclass(slots=True)
-class Patience:
-    """Takes what is heard of one vehicle until a result is fresh, locked and good enough."""
+class WaitCondition:
+    """One vehicle: locked, within `max_error_ms` if given, by a result heard live and measured just now."""
 
     vehicle: str
     max_error_ms: float | None
@@ -40,7 +39,7 @@ class Patience:
     _starts: dict[str, _Start] = field(default_factory=dict)
 
     def take(self, letter: Letter) -> OffsetResult | None:
-        """The result, if it is what is waited for."""
+        """The result, if it fulfils the condition."""
         if letter.topic.vehicle != self.vehicle:
             return None
         if not isinstance(letter.body, OffsetResult):
@@ -52,17 +51,17 @@ class Patience:
         return result if fresh and self._good(result) else None
 
     def why_not(self) -> str:
-        """One sentence: what is missing."""
+        """What is missing, in one sentence."""
         if self.last is None:
             known = f" (its status is {self.status})" if self.status else ""
             return f"nothing was heard of {self.vehicle}'s clock{known}; is it measured by a topside?"
         if not self._heard_live:
-            return f"{self.vehicle} is not being measured: {self._told()} is old ({self._age()})"
+            return f"{self.vehicle} is not being measured: {self._quality()} is old ({self._age()})"
         if not self._current:
-            return f"{self.vehicle} is {self._told()}, but {self._age()} by this computer's clock"
+            return f"{self.vehicle} is {self._quality()}, but {self._age()} by this computer's clock"
         if self.last.state == "locked" and self.max_error_ms is not None:
-            return f"{self.vehicle} is {self._told()}, more than {self.max_error_ms:g} ms"
-        return f"{self.vehicle} is {self._told()}"
+            return f"{self.vehicle} is {self._quality()}, more than {self.max_error_ms:g} ms"
+        return f"{self.vehicle} is {self._quality()}"
 
     def _good(self, result: OffsetResult) -> bool:
         if result.state != "locked" or result.max_error_ms is None:
@@ -88,7 +87,7 @@ class Patience:
     def _current(self) -> bool:
         return self._paced or (self._last_age_s is not None and abs(self._last_age_s) <= FRESH_S)
 
-    def _told(self) -> str:
+    def _quality(self) -> str:
         assert self.last is not None
         error = f" ({self.last.error})" if self.last.error else ""
         return f"{self.last.state}{error} with a max error of {figure(self.last.max_error_ms, 4)} ms"

@@ -8,12 +8,13 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runtime.files import read, replace
+from schemas.events import EventLine
 from schemas.metadata import FILE_NAME
-from tidesync.sessions import document, files
+from tidesync.sessions import document
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
-from tidesync.sessions.events import EventLine, decode_line
-from tidesync.sessions.journal import Journal, Stream, read_journal
-from topside_agent.estimator import EstimatorSettings, Row, Track, smooth
+from tidesync.sessions.journal import Journal, Stream, decode_event, read_journal
+from topside_agent.estimator import EstimatorSettings, Row, Track, in_order, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +41,8 @@ class Measured:
     vehicle: str
     topside: str
     exchanges: Sequence[Exchange]
-    """In the order in which topside finished them."""
+    """In the order in which topside finished them: by `seq` within one topside process, independent of clock
+    steps and of the order of the lines."""
     track: Track
 
     def topside_raw_ns(self) -> dict[int, int]:
@@ -98,12 +100,12 @@ class SessionFolder:
 
     def read_events(self) -> list[EventLine]:
         """The events recorded; other tools' lines are left out."""
-        lines = (files.read(self.events_path) or b"").split(b"\n")
-        return [event for line in lines if line.strip() and (event := decode_line(line))]
+        lines = (read(self.events_path) or b"").split(b"\n")
+        return [event for line in lines if line.strip() and (event := decode_event(line))]
 
     def read_metadata(self) -> document.Document | None:
         """The consumer's document; NotMetadataError where it is none."""
-        content = files.read(self.metadata_path)
+        content = read(self.metadata_path)
         return None if content is None else document.parse(content)
 
     def measure(self, settings: EstimatorSettings = EstimatorSettings()) -> dict[Stream, Measured]:  # noqa: B008
@@ -126,7 +128,7 @@ class SessionFolder:
     def write_offsets(self, tracks: Mapping[Stream, Sequence[Row]]) -> None:
         """Replace `offsets.csv` by the rows of `tracks`."""
         try:
-            files.replace(self.offsets_path, offsets_table(tracks))
+            replace(self.offsets_path, offsets_table(tracks))
         except OSError as error:
             reason = f"{error.strerror or error}; it was not written"
             raise UnusableFileError(self.offsets_path, reason) from error
@@ -135,7 +137,7 @@ class SessionFolder:
 def measure(journal: Journal, settings: EstimatorSettings = EstimatorSettings()) -> dict[Stream, Measured]:  # noqa: B008
     """Smooth every stream of a journal, by the streams' names."""
     return {
-        stream: Measured(*stream, exchanges, smooth(exchanges, settings))
+        stream: Measured(*stream, in_order(exchanges), smooth(exchanges, settings))
         for stream, exchanges in journal.by_stream().items()
     }
 

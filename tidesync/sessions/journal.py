@@ -1,13 +1,15 @@
-"""Lines of `exchanges.jsonl`, pure: what a whole line is, and the exchanges of each stream in their order."""
+"""Lines of `exchanges.jsonl` and `events.jsonl`, pure: written, recognised as whole, decoded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from schemas.base import InvalidMessageError, Message
+from schemas.events import LINE, EventLine
 from schemas.exchange import Exchange
-from topside_agent.estimator import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,15 +38,11 @@ class Journal:
         return f"{self.malformed} of {lines} lines of exchanges.jsonl are no exchanges ({self.faults[0]})"
 
     def by_stream(self) -> dict[Stream, list[Exchange]]:
-        """Each stream's exchanges, by name, in the order in which topside finished them.
-
-        That is by `seq` within the life of one topside process, whatever its wall clock was set to and
-        however late a line was written.
-        """
+        """Each stream's exchanges in the order of the file, by the streams' names."""
         streams: dict[Stream, list[Exchange]] = {}
         for exchange in self.exchanges:
             streams.setdefault((exchange.vehicle, exchange.topside), []).append(exchange)
-        return {stream: in_order(listed) for stream, listed in sorted(streams.items())}
+        return dict(sorted(streams.items()))
 
 
 def read_journal(lines: Iterable[bytes]) -> Journal:
@@ -74,3 +72,16 @@ def is_exchange(line: bytes) -> bool:
     except InvalidMessageError:
         return False
     return True
+
+
+def decode_event(line: bytes) -> EventLine | None:
+    """The event in a line, or None where it is none of ours: other tools may append theirs."""
+    try:
+        return LINE.validate_json(line)
+    except ValidationError:
+        return None
+
+
+def is_event(line: bytes) -> bool:
+    """Whether a line is a whole event, so that at most its newline is missing."""
+    return decode_event(line) is not None

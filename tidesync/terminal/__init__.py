@@ -1,1 +1,1 @@
-"""How things look in a terminal: tables, numbers, states, keys."""
+"""What `tidesync watch` and `status` show: the live screen, lines of text, the connection behind them."""

@@ -1,4 +1,4 @@
-"""The connection of those who watch: every letter and every change of the connection, in one queue."""
+"""A connection whose letters and changes of state arrive in one queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runtime.logs import broker_log_at
 from schemas import topics
 from tidesync.client import Client
-from tidesync.fleet.rows import KINDS
+from tidesync.fleet.model import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BrokerChange:
-    """The connection came, or is away: `problem` says why, in words."""
+    """The connection was made, or was lost for the reason in `problem`."""
 
     problem: str | None
 
@@ -35,11 +35,11 @@ class BrokerChange:
 
 
 class Listener(Client):
-    """Hears vehicles, topsides and sessions, or the vehicles named alone, while it is listening."""
+    """Subscribes to vehicles, topsides and sessions; of vehicles, to the ones named if any are."""
 
     def __init__(self, settings: ConnectionSettings, name: str, vehicles: Sequence[str] = ()) -> None:
-        self._heard: queue.SimpleQueue[Letter | BrokerChange] = queue.SimpleQueue()
-        self._said: str | None = None
+        self._queue: queue.SimpleQueue[Letter | BrokerChange] = queue.SimpleQueue()
+        self._problem: str | None = None
         super().__init__(settings, name, _filters(settings.topic_root, vehicles))
 
     @property
@@ -48,16 +48,16 @@ class Listener(Client):
         return self.connection.failure
 
     def next(self, timeout_s: float) -> Letter | BrokerChange | None:
-        """What is next, or None when nothing comes in time."""
+        """The next of the queue, or None when nothing arrives in time."""
         try:
-            return self._heard.get(timeout=max(0.0, timeout_s))
+            return self._queue.get(timeout=max(0.0, timeout_s))
         except queue.Empty:
             return None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Keep the connection meanwhile."""
-        with broker_log_at(logging.ERROR):  # what it would say is in the queue
+        """Keep the connection for the block."""
+        with broker_log_at(logging.ERROR):  # the queue has the rest
             self.connection.start()
             try:
                 yield
@@ -65,29 +65,29 @@ class Listener(Client):
                 self.connection.stop()
 
     def connected(self) -> None:
-        """Listen, and say so."""
+        """Subscribe, and report it."""
         super().connected()
-        self._say(None)
+        self._report(None)
 
     def disconnected(self, reason: str) -> None:
-        """Say so at once; the connection comes back by itself."""
-        self._say(f"broker {self.connection.address}: {reason}")
+        """Report it at once; the connection reconnects."""
+        self._report(f"broker {self.connection.address}: {reason}")
 
     def heard(self, letter: Letter) -> None:
         """Pass it on."""
-        self._heard.put(letter)
+        self._queue.put(letter)
 
     def tick(self, now: Reading) -> float:  # noqa: ARG002 - the connection's signature
-        """Say why there is no connection, when that is new."""
+        """Report why there is no connection, if that is new."""
         if self.connection.last_problem and not self.connection.up:
-            self._say(self.connection.last_problem)
+            self._report(self.connection.last_problem)
         return 0.2
 
-    def _say(self, problem: str | None) -> None:
-        """Once a change: a broker that stays away is said for the first reason, not for each attempt's."""
-        if problem is None or self._said is None:
-            self._heard.put(BrokerChange(problem))
-        self._said = problem
+    def _report(self, problem: str | None) -> None:
+        """Once for each change: of a broker that stays away, the first reason and not each attempt's."""
+        if problem is None or self._problem is None:
+            self._queue.put(BrokerChange(problem))
+        self._problem = problem
 
 
 def _filters(root: str, vehicles: Sequence[str]) -> list[str]:

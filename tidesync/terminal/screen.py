@@ -1,8 +1,10 @@
-"""The live screen's loop: takes what is heard, draws, and gives the terminal back whatever happens."""
+"""The live screen's loop: takes letters, draws, and restores the terminal however it ends."""
 
 from __future__ import annotations
 
+import sys
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,49 +13,68 @@ from rich.live import Live
 from runtime.clock import SystemClock, read
 from schemas import topics
 from schemas.messages import Event, OffsetResult
-from tidesync.fleet.rows import Fleet
-from tidesync.terminal.figures import span
-from tidesync.terminal.keys import unseen_interrupt
-from tidesync.terminal.lines import clock_of, plain_line
+from tidesync.figures import span
+from tidesync.fleet.model import Fleet
 from tidesync.terminal.listener import BrokerChange, Listener
-from tidesync.terminal.view import Scene, draw
+from tidesync.terminal.text import clock_of, plain_line
+from tidesync.terminal.view import View, draw
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterator, Mapping
 
     from broker.inbox import Letter
     from runtime.clock import Reading
 
 _REFRESH_S = 0.25
-_REMEMBERED = 100
+_MOST_LINES = 100
 
 
 def show(listener: Listener, ended: threading.Event) -> None:
-    """Draw until `ended`; on the terminal's other screen, so that a change of size leaves nothing behind."""
-    console, stage = Console(), Stage(listener)
+    """Draw until `ended`; in the alternate screen, so that a change of size leaves nothing behind."""
+    console, screen = Console(), Screen(listener)
     with unseen_interrupt(), Live(console=console, screen=True, auto_refresh=False) as live:
         while not ended.is_set():
             if listener.failure:
                 raise listener.failure
-            stage.gather(_REFRESH_S)
+            screen.gather(_REFRESH_S)
             size = console.size
-            live.update(draw(stage.scene(), size.width, size.height), refresh=True)
+            live.update(draw(screen.view(), size.width, size.height), refresh=True)
 
 
-class Stage:
+@contextmanager
+def unseen_interrupt() -> Iterator[None]:
+    """Keep the terminal from printing `^C`: where it wraps, the table would be drawn once more below."""
+    try:
+        import termios  # noqa: PLC0415 - not on Windows
+
+        before = termios.tcgetattr(sys.stdin)
+    except (ImportError, OSError, ValueError, termios.error):  # no terminal
+        yield
+        return
+    local_modes = 3
+    quiet = [*before]
+    quiet[local_modes] = before[local_modes] & ~termios.ECHOCTL
+    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+class Screen:
     """What the screen shows, from what was heard."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._clock = SystemClock()
         self._fleet = Fleet()
-        self._states: dict[tuple[str, str], str] = {}
-        self._happened: deque[str] = deque(maxlen=_REMEMBERED)
-        self._away: str | None = "connecting"
-        self._away_since_ns = self._clock.raw_ns()
+        self._lines: deque[str] = deque(maxlen=_MOST_LINES)
+        self._problem: str | None = "connecting"
+        self._problem_since_ns = self._clock.raw_ns()
 
     def gather(self, seconds: float) -> None:
-        """Take what comes within `seconds`; a change of the connection is shown at once."""
+        """Take what arrives within `seconds`; return at once when the connection changes."""
         until_ns = self._clock.raw_ns() + round(seconds * 1e9)
         while (left_ns := until_ns - self._clock.raw_ns()) > 0:
             heard = self._listener.next(left_ns / 1e9)
@@ -63,47 +84,47 @@ class Stage:
             if heard is not None:
                 self._take(heard)
 
-    def scene(self) -> Scene:
-        """What there is to be seen now."""
+    def view(self) -> View:
+        """What to draw now."""
         now = read(self._clock)
-        sessions = [state for state in self._fleet.sessions.values() if state.state != "stopped"]
         where = f"{self._listener.connection.address}   {clock_of(now.realtime_ns)}"
-        return Scene(
+        return View(
             f"Vehicle clocks, Pi − topside   {where}",
-            self._told_away(now),
+            self._away(now),
             self._fleet.rows(now),
-            sessions,
-            tuple(self._happened),
+            [entry.state for entry in self._fleet.sessions() if entry.state.state != "stopped"],
+            tuple(self._lines),
         )
 
-    def _told_away(self, now: Reading) -> str | None:
-        if self._away is None:
+    def _away(self, now: Reading) -> str | None:
+        if self._problem is None:
             return None
-        since_s = (now.raw_ns - self._away_since_ns) / 1e9
-        if self._away == "connecting":
+        since_s = (now.raw_ns - self._problem_since_ns) / 1e9
+        if self._problem == "connecting":
             return f"connecting to {self._listener.connection.address}, {since_s:.0f} s"
-        return f"BROKER AWAY for {span(since_s)}: {self._away}; numbers are old"
+        return f"BROKER AWAY for {span(since_s)}: {self._problem}; numbers are old"
 
     def _changed(self, change: BrokerChange) -> None:
-        self._away, self._away_since_ns = change.problem, self._clock.raw_ns()
-        word = "broker away" if change.problem else "connected to the broker"
-        self._happened.append(f"{clock_of(self._clock.realtime_ns())} {word}")
+        self._problem, self._problem_since_ns = change.problem, self._clock.raw_ns()
+        text = "broker away" if change.problem else "connected to the broker"
+        self._lines.append(f"{clock_of(self._clock.realtime_ns())} {text}")
 
     def _take(self, letter: Letter) -> None:
-        new = self._fleet.take(letter)
+        before = self._fleet.results()
+        new = self._fleet.take(letter) == "new"
         if isinstance(letter.body, OffsetResult):
-            self._note_state(letter, letter.body)
-        elif new and not letter.incoming.retain and self._worth_a_line(letter):
-            self._happened.append(plain_line(letter))
+            self._note_change(before, letter)
+        elif new and not letter.incoming.retain and _worth_a_line(letter):
+            self._lines.append(plain_line(letter))
 
-    def _worth_a_line(self, letter: Letter) -> bool:
-        kinds = (topics.STATUS, topics.TOPSIDE_STATUS)
-        return isinstance(letter.body, Event) or letter.topic.kind in kinds
-
-    def _note_state(self, letter: Letter, result: OffsetResult) -> None:
-        key = (result.vehicle, result.topside)
-        before, self._states[key] = self._states.get(key), result.state
-        if before not in {None, result.state}:
+    def _note_change(self, results: Mapping[tuple[str, str], OffsetResult], letter: Letter) -> None:
+        key = (letter.topic.vehicle or "", letter.topic.topside or "")
+        before, result = results.get(key), self._fleet.results().get(key)
+        if before and result and before.state != result.state:
             at = clock_of(letter.incoming.received.realtime_ns)
-            why = f" ({result.error})" if result.error else ""
-            self._happened.append(f"{at} {result.vehicle}: {before} → {result.state}{why}")
+            reason = f" ({result.error})" if result.error else ""
+            self._lines.append(f"{at} {result.vehicle}: {before.state} → {result.state}{reason}")
+
+
+def _worth_a_line(letter: Letter) -> bool:
+    return isinstance(letter.body, Event) or letter.topic.kind in (topics.STATUS, topics.TOPSIDE_STATUS)

@@ -1,4 +1,4 @@
-"""The live screen: one row a vehicle, aged as it is looked at, and below it what happened last."""
+"""The live screen: one row for each vehicle and topside, with its age, and below it the newest events."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from tidesync.terminal.states import STATE_STYLES
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
 
     from schemas.messages import OffsetResult, SessionState
-    from tidesync.fleet.rows import Row
+    from tidesync.fleet.vehicle import Row
 
+STATE_STYLES = {
+    "locked": "bold green",
+    "acquiring": "yellow",
+    "holdover": "bold yellow",
+    "stale": "bold red",
+    "unsynced": "red",
+}
+"""A state's colour in a terminal; the word is always beside it."""
 _HEAD_LINES = 6
 """Title, blank, two lines of headings and their rule, and the last line."""
 _WIDE = 104
@@ -33,20 +39,20 @@ _HEADS = {
     "by": ("by", False),
     "state": ("state", False),
     "offset": ("offset\nms", True),
-    "max": ("max\n± ms", True),
-    "likely": ("likely\n± ms", True),
+    "max": ("max error\n± ms", True),
+    "u95": ("95 % error\n± ms", True),
     "drift": ("drift\nppm", True),
     "steps": ("steps", True),
-    "delay": ("delay\nms", True),
+    "delay": ("min delay\nms", True),
     "exchanges": ("exch.", True),
     "since": ("since", True),
     "heard": ("heard", True),
 }
-"""Each column's heading, and whether it stands to the right."""
+"""Each column's heading, and whether it is right-aligned."""
 _FIGURES = {
     "offset": ",.3f",
     "max": ",.3f",
-    "likely": ",.3f",
+    "u95": ",.3f",
     "drift": "+.2f",
     "steps": "d",
     "delay": ".3f",
@@ -55,57 +61,55 @@ _FIGURES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What there is to be seen at one moment."""
+class View:
+    """What the screen shows at one moment."""
 
     title: str
     away: str | None
     """Why the broker is away, and since when; None while it is there."""
     rows: Sequence[Row]
     sessions: Sequence[SessionState] = ()
-    happened: Sequence[str] = field(default=())
-    """Events and changes of state, the newest last."""
+    lines: Sequence[str] = field(default=())
+    """Of events and changes of state, the newest last."""
 
 
-def draw(scene: Scene, width: int, height: int) -> RenderableType:
-    """The screen of `width` × `height` characters; what has no room is counted, not cut off in silence."""
-    room = max(1, height - _HEAD_LINES - (1 if scene.away else 0) - (1 if scene.sessions else 0))
-    shown = scene.rows if len(scene.rows) <= room else scene.rows[: room - 1]
-    left = room - len(shown) - (1 if len(shown) < len(scene.rows) else 0)
-    parts: list[RenderableType] = [Text(scene.title, no_wrap=True, overflow="ellipsis")]
-    if scene.away:
-        parts.append(Text(f" {scene.away} ", style="bold reverse", no_wrap=True, overflow="ellipsis"))
-    parts.append(_table(scene, shown, width) if scene.rows else Text("\nno vehicle is known yet"))
-    if len(shown) < len(scene.rows):
-        parts.append(_hidden(scene.rows[len(shown) :]))
-    if scene.sessions:
-        parts.append(_sessions(scene.sessions))
+def draw(view: View, width: int, height: int) -> RenderableType:
+    """The screen of `width` × `height` characters; rows without room are counted, never just left out."""
+    room = max(1, height - _HEAD_LINES - (1 if view.away else 0) - (1 if view.sessions else 0))
+    shown = view.rows if len(view.rows) <= room else view.rows[: room - 1]
+    left = room - len(shown) - (1 if len(shown) < len(view.rows) else 0)
+    parts: list[RenderableType] = [Text(view.title, no_wrap=True, overflow="ellipsis")]
+    if view.away:
+        parts.append(Text(f" {view.away} ", style="bold reverse", no_wrap=True, overflow="ellipsis"))
+    parts.append(_table(view, shown, width) if view.rows else Text("\nno vehicle is known yet"))
+    if len(shown) < len(view.rows):
+        parts.append(_hidden(view.rows[len(shown) :]))
+    if view.sessions:
+        parts.append(_sessions(view.sessions))
     parts += [
-        Text(line, style=_GREY, no_wrap=True, overflow="ellipsis")
-        for line in scene.happened[-left:]
-        if left > 0
+        Text(line, style=_GREY, no_wrap=True, overflow="ellipsis") for line in view.lines[-left:] if left > 0
     ]
     return Group(*parts)
 
 
-def _table(scene: Scene, rows: Sequence[Row], width: int) -> Table:
+def _table(view: View, rows: Sequence[Row], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    shown = _columns(scene, width)
+    shown = _columns(view, width)
     for name in shown:
         head, right = _HEADS[name]
         # What may be cut is a name; a number that has lost its end would be another number.
         table.add_column(head, justify="right" if right else "left", no_wrap=right)
     for row in rows:
-        grey = row.old or scene.away is not None
+        grey = not row.fresh or view.away is not None
         cells = _cells(row, grey=grey)
         table.add_row(*(cells[name] for name in shown), style=_GREY if grey else None)
     return table
 
 
-def _columns(scene: Scene, width: int) -> list[str]:
+def _columns(view: View, width: int) -> list[str]:
     """The columns that `width` has room for."""
-    left_out = set() if width >= _WIDE else {"likely", "delay", "exchanges"}
-    several = len({row.vehicle for row in scene.rows}) < len(scene.rows)
+    left_out = set() if width >= _WIDE else {"u95", "delay", "exchanges"}
+    several = len({row.vehicle for row in view.rows}) < len(view.rows)
     if width < _WIDE and not several:
         left_out.add("by")
     if width < _NARROW:
@@ -131,7 +135,7 @@ def _name(name: str) -> Text:
 
 
 def _state(row: Row, *, grey: bool) -> Text:
-    """The word; a state that nobody renews is never shown as if it held."""
+    """The word; a state that is not renewed is never shown as the present one."""
     if row.result is None:
         return _name("not measured" if row.status == "online" else row.status or "not measured")
     word = row.result.state
@@ -145,7 +149,7 @@ def _figures(result: OffsetResult) -> dict[str, str | Text]:
     values = {
         "offset": result.offset_ms,
         "max": result.max_error_ms,
-        "likely": result.u95_ms,
+        "u95": result.u95_ms,
         "drift": result.drift_ppm,
         "delay": result.delay_min_ms,
         "steps": result.steps,
@@ -163,18 +167,21 @@ def _short(seconds: float) -> str:
 
 
 def _hidden(rows: Sequence[Row]) -> Text:
-    bad = sum(row.old or row.result is None or row.result.state != "locked" for row in rows)
-    told = f"… and {len(rows)} more, {bad or 'none'} of them not locked (a taller window, or --vehicle)"
-    return Text(told, style="bold", no_wrap=True, overflow="ellipsis")
+    bad = sum(not row.fresh or row.result is None or row.result.state != "locked" for row in rows)
+    text = f"… and {len(rows)} more, {bad or 'none'} of them not locked (a taller window, or --vehicle)"
+    return Text(text, style="bold", no_wrap=True, overflow="ellipsis")
 
 
 def _sessions(sessions: Sequence[SessionState]) -> Text:
-    told = [
+    words = [
         f"{state.session} {state.state}"
         + (f": {state.error or state.alarm}" if state.error or state.alarm else "")
         for state in sessions
     ]
     trouble = any(state.error or state.alarm for state in sessions)
     return Text(
-        "Sessions: " + "; ".join(told), style="bold red" if trouble else "", no_wrap=True, overflow="ellipsis"
+        "Sessions: " + "; ".join(words),
+        style="bold red" if trouble else "",
+        no_wrap=True,
+        overflow="ellipsis",
     )

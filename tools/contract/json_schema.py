@@ -8,9 +8,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from schemas import messages, topics
+from schemas.events import LINE
 from schemas.exchange import Exchange
 from schemas.metadata import DriftModel, SensorTimeSync, SessionBlock
-from tidesync.sessions.events import LINE
 from tools.contract.descriptions import of_fields
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ DRIFT_95 = 2.0
 """Standard deviations in the drift's 95 % error."""
 _MOST_WARMUP = 10.0
 _CURVATURE = 1 / 8
-"""A steady change of drift bends past and future equally, so that their disagreement G does not show it. A line
+"""A steady change of drift bends past and future equally, so their disagreement G does not show it. A line
 through a parabola is off by (its slope's change from one window to the next)·W/12 (least squares) to W/16
 (greatest margin) at its end; a little more than either is charged.
 """

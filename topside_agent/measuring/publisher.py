@@ -54,10 +54,10 @@ class MessageBuilder:
         return self._outgoing(topics.EXCHANGE, vehicle, payload)
 
     def _outgoing(
-        self, kind: topics.TopicKind, vehicle: str, payload: bytes, late: OneStepTimestamp | None = None
+        self, kind: topics.TopicKind, vehicle: str, payload: bytes, stamp: OneStepTimestamp | None = None
     ) -> Outgoing:
         topic = topics.build(self.root, kind, vehicle=vehicle, topside=self.topside)
-        return Outgoing(topic, payload, kind.qos, kind.retain, late)
+        return Outgoing(topic, payload, kind.qos, kind.retain, stamp)
 
 
 class Publisher:
@@ -73,7 +73,7 @@ class Publisher:
         """Send a ping; the time stamp that its write will fill in."""
         message = self._builder.ping(vehicle, ping, sent)
         self._send(message)
-        return message.late
+        return message.one_step
 
     def publish(self, actions: Mapping[str, Iterable[Action]], now: Reading) -> None:
         """Publish, in one write, the results and batches among the actions of each vehicle."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from schemas.events import EventLine, Gap, Identity, identity
 from schemas.instants import utc_from_ns
 from schemas.messages import SessionState
-from tidesync.sessions.events import EventLine, Gap, Identity, identity
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
 from tidesync.sessions.recorder.missing import RecordedExchanges, SequenceWatch
 from tidesync.sessions.recorder.vehicle_log import VehicleLog
@@ -91,7 +91,7 @@ class SessionLog:
         self._log(result.vehicle, now).note_result(result, now, stored=False)
 
     def take(self, exchanges: Sequence[Exchange], batch: int | None, now: Reading) -> NewLines:
-        """Take a batch; duplicates are recognised, whoever has asked for them."""
+        """Take a batch; duplicates are recognised, also those that another recorder has requested."""
         new = NewLines()
         for exchange in exchanges:
             self._take_one(exchange, batch, now, new)

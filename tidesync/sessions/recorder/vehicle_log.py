@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from schemas.events import Outage, Reboot
 from schemas.instants import ns_from_utc, utc_from_ns
-from tidesync.sessions.events import Outage, Reboot
 
 if TYPE_CHECKING:
     from runtime.clock import Reading

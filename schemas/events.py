@@ -1,0 +1,68 @@
+"""Lines of `events.jsonl`: the Pi's own events, and those that the recorder detects."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from schemas.base import Message, Nanoseconds
+from schemas.exchange import Identifier
+from schemas.instants import UtcInstant
+from schemas.messages import Event, Seq, Version
+from schemas.names import Topside, Vehicle
+
+
+class Reboot(Message):
+    """A vehicle's boot id changed; `at` is topside's realtime of the first exchange after it."""
+
+    schema_version: Version = 1
+    vehicle: Vehicle
+    kind: Literal["reboot"] = "reboot"
+    at: UtcInstant
+    boot_id: Identifier
+
+
+class Gap(Message):
+    """Exchanges that topside finished and that are lost for good; both ends are included."""
+
+    schema_version: Version = 1
+    vehicle: Vehicle
+    kind: Literal["gap"] = "gap"
+    at: UtcInstant
+    """When they were given up, by the recorder's clock."""
+    topside: Topside
+    run: Annotated[int, Field(ge=0)]
+    """Which of the topside's processes of this session, counted from 0: each counts its own `seq`."""
+    from_seq: Seq
+    to_seq: Seq
+    before_origin_ns: Nanoseconds
+    """Origin of the exchange that showed the gap: they were finished before it."""
+
+
+class Outage(Message):
+    """Nothing was recorded of a vehicle from `at` to `until`, by the recorder's clock."""
+
+    schema_version: Version = 1
+    vehicle: Vehicle
+    kind: Literal["outage"] = "outage"
+    at: UtcInstant
+    until: UtcInstant
+
+
+EventLine = Event | Reboot | Gap | Outage
+LINE: TypeAdapter[EventLine] = TypeAdapter(Annotated[EventLine, Field(discriminator="kind")])
+"""Validates a line of `events.jsonl`."""
+
+Identity = tuple[str | int, ...]
+
+
+def identity(line: EventLine) -> Identity:
+    """Identifies an event; a redelivered one has the same identity."""
+    if isinstance(line, Event):
+        return (line.kind, line.vehicle, line.at_raw_ns, line.boot_id)
+    if isinstance(line, Reboot):
+        return (line.kind, line.vehicle, line.boot_id)
+    if isinstance(line, Gap):
+        return (line.kind, line.vehicle, line.topside, line.run, line.from_seq, line.to_seq)
+    return (line.kind, line.vehicle, str(line.at))

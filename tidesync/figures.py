@@ -1,0 +1,48 @@
+"""Numbers, ages and tables as plain text, for terminals and for grep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+
+
+def figure(value: float | None, decimals: int, unit: str = "") -> str:
+    """`value` with this many decimals and its unit, or `-`: what is missing is never 0."""
+    return "-" if value is None else f"{value:.{decimals}f} {unit}".rstrip()
+
+
+def span(seconds: float) -> str:
+    """`4.2 s`, `3 min 12 s`, `2 h 05 min`, `12 d 03 h`."""
+    whole = round(seconds)
+    if whole < _MINUTE_S:
+        return f"{seconds:.1f} s"
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S} min {whole % _MINUTE_S:02d} s"
+    if whole < _DAY_S:
+        return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S:02d} min"
+    return f"{whole // _DAY_S} d {whole % _DAY_S // _HOUR_S:02d} h"
+
+
+def ago(seconds: float | None) -> str:
+    """How long ago, in words; an instant in the future by this computer's clock is called so."""
+    if seconds is None:
+        return "never"
+    if seconds < -1:
+        return f"{span(-seconds)} ahead of this clock"
+    return f"{span(max(0.0, seconds))} ago"
+
+
+def in_columns(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[Sequence[str]] = ()
+) -> str:
+    """`heads` and `rows` in columns, left-aligned; the lines of `below` are indented under their row."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, heads, widths)).rstrip()]
+    for row, remarks in zip(rows, below or [()] * len(rows), strict=True):
+        lines.append("  ".join(map(str.ljust, row, widths)).rstrip())
+        lines += [f"    {remark}" for remark in remarks]
+    return "\n".join(lines)

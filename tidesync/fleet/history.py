@@ -1,0 +1,165 @@
+"""A vehicle's last hours, pure and bounded: ten minutes by the second, hours by the worst of ten seconds."""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from dataclasses import dataclass
+from math import nan
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from schemas.messages import OffsetResult, State
+
+FINE_S, FINE_POINTS = 0.9, 600
+"""A little below a second, so that a topside's jitter does not drop every second result."""
+COARSE_S, COARSE_POINTS = 10.0, 1080
+MOST_INCIDENTS = 200
+STATES: tuple[State, ...] = ("acquiring", "locked", "holdover", "stale", "unsynced")
+IncidentKind = Literal["step", "suspend", "state", "reboot", "online", "offline"]
+
+
+class Point(NamedTuple):
+    """One result; all are doubles, nan where there is no value. `raw_s` is this computer's RAW clock."""
+
+    seq: float
+    raw_s: float
+    offset_ms: float
+    lower_ms: float
+    upper_ms: float
+    max_error_ms: float
+    drift_ppm: float
+    delay_ms: float
+    segment: float
+    state: float
+
+    @classmethod
+    def of(cls, seq: int, result: OffsetResult, raw_s: float) -> Point:
+        """The point of `result`, received at `raw_s`."""
+        return cls(
+            seq,
+            raw_s,
+            _or_nan(result.offset_ms),
+            _or_nan(result.lower_ms),
+            _or_nan(result.upper_ms),
+            _or_nan(result.max_error_ms),
+            _or_nan(result.drift_ppm),
+            _or_nan(result.delay_min_ms),
+            result.segment,
+            STATES.index(result.state),
+        )
+
+    def worse_than(self, other: Point) -> bool:
+        """Whether to keep this one, when only one of both can be kept."""
+        mine, theirs = self.max_error_ms, other.max_error_ms
+        return mine >= theirs or mine != mine  # noqa: PLR0124 - nan: no bound at all is the worst
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An event of a vehicle, dated by this computer's RAW clock; `text` is for people."""
+
+    seq: int
+    raw_s: float
+    kind: IncidentKind
+    text: str
+
+
+class Ring:
+    """At most `capacity` rows of `width` doubles; the newest replace the oldest.
+
+    Memory is allocated until the ring is full, then never again.
+    """
+
+    def __init__(self, width: int, capacity: int) -> None:
+        self._width = width
+        self._capacity = capacity
+        self._values = array("d")
+        self._oldest = 0
+        """Index of the oldest row, once the ring is full."""
+
+    def __len__(self) -> int:
+        return len(self._values) // self._width
+
+    def append(self, row: Sequence[float]) -> None:
+        """Add a row; the oldest is dropped when the ring is full."""
+        if len(self) < self._capacity:
+            self._values.extend(row)
+            return
+        at = self._oldest * self._width
+        self._values[at : at + self._width] = array("d", row)
+        self._oldest = (self._oldest + 1) % self._capacity
+
+    def __iter__(self) -> Iterator[tuple[float, ...]]:
+        """From the oldest to the newest."""
+        for place in range(len(self)):
+            at = (self._oldest + place) % len(self) * self._width
+            yield tuple(self._values[at : at + self._width])
+
+    def first(self) -> tuple[float, ...] | None:
+        """The oldest row."""
+        return next(iter(self), None)
+
+
+class ResultHistory:
+    """Results and incidents of one vehicle as one topside measures it; `seq` numbers both."""
+
+    def __init__(self) -> None:
+        self._fine = Ring(len(Point._fields), FINE_POINTS)
+        self._coarse = Ring(len(Point._fields), COARSE_POINTS)
+        self._incidents: deque[Incident] = deque(maxlen=MOST_INCIDENTS)
+        self._last: Point | None = None
+        self._worst: Point | None = None
+        self.seq = 0
+
+    def result(self, result: OffsetResult, raw_s: float) -> None:
+        """Keep a result, unless it is too near to the last one and of the same state and segment."""
+        point = Point.of(self.seq + 1, result, raw_s)
+        last = self._last
+        if (
+            last
+            and raw_s - last.raw_s < FINE_S
+            and (point.state, point.segment) == (last.state, last.segment)
+        ):
+            return
+        self.seq += 1
+        self._last = point
+        self._fine.append(point)
+        self._decimate(point)
+
+    def incident(self, kind: IncidentKind, text: str, raw_s: float) -> None:
+        """Keep an incident."""
+        self.seq += 1
+        self._incidents.append(Incident(self.seq, raw_s, kind, text))
+
+    def points(self, after: int = 0) -> Iterator[Point]:
+        """Those later than `after`, in order; coarse ones only for the time before the fine ones."""
+        begins = self._fine.first()
+        for row in self._coarse:
+            point = Point(*row)
+            if begins is not None and after < point.seq < begins[0]:
+                yield point
+        for row in self._fine:
+            point = Point(*row)
+            if point.seq > after:
+                yield point
+
+    def incidents(self, after: int = 0) -> list[Incident]:
+        """Those later than `after`, in order."""
+        return [incident for incident in self._incidents if incident.seq > after]
+
+    def _decimate(self, point: Point) -> None:
+        worst = self._worst
+        if worst is None:
+            self._worst = point
+        elif point.raw_s // COARSE_S != worst.raw_s // COARSE_S or point.segment != worst.segment:
+            self._coarse.append(worst)
+            self._worst = point
+        elif point.worse_than(worst):
+            self._worst = point
+
+
+def _or_nan(value: float | None) -> float:
+    return nan if value is None else value

@@ -1,0 +1,153 @@
+"""What is known of one vehicle, pure: what it reports of itself, one topside's results, and both as a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schemas.instants import ns_from_utc
+from tidesync.fleet.history import ResultHistory
+
+if TYPE_CHECKING:
+    from runtime.clock import Reading
+    from schemas.messages import Event, Info, OffsetResult
+
+FRESH_S = 3.0
+"""The age up to which a result is fresh: a topside publishes every second, so an older one is not renewed."""
+
+
+@dataclass(slots=True)
+class VehicleInfo:
+    """What a vehicle reports of itself, whichever topside measures it."""
+
+    status: str | None = None
+    info: Info | None = None
+    event: Event | None = None
+    event_raw_ns: int = 0
+    version: int = 0
+    heard_raw_ns: int = 0
+
+
+@dataclass(slots=True)
+class Results:
+    """The newest result of one vehicle by one topside; instants are of this computer's RAW clock."""
+
+    result: OffsetResult
+    history: ResultHistory | None
+    heard_raw_ns: int
+    current_raw_ns: int | None
+    """Of when the result is: of its arrival; or of `measured_at`, if retained."""
+    since_raw_ns: int
+    since_exact: bool = False
+    live: bool = False
+    """Whether a result was heard live, or a retained one replaced an older one."""
+    seen_raw_ns: int | None = None
+    version: int = 0
+
+    @classmethod
+    def first(cls, result: OffsetResult, received: Reading, *, retained: bool, keep_history: bool) -> Results:
+        """From the first result that was heard."""
+        history = ResultHistory() if keep_history else None
+        current_raw_ns = _measured_raw_ns(result, received) if retained else received.raw_ns
+        first = cls(result, history, received.raw_ns, current_raw_ns, received.raw_ns, live=not retained)
+        first._note_seen(result, received, retained=retained)
+        if history and not retained:
+            history.result(result, received.raw_ns / 1e9)
+        return first
+
+    def take(self, result: OffsetResult, received: Reading, *, retained: bool) -> bool:
+        """Take a later result; false for a retained one that is not newer, as brokers repeat it."""
+        before = self.result
+        if retained and not _newer(result, before):
+            return False
+        if before.state != result.state:
+            self.since_raw_ns, self.since_exact = received.raw_ns, True
+        self.result, self.heard_raw_ns = result, received.raw_ns
+        self.current_raw_ns, self.live = received.raw_ns, True
+        if retained and (measured_raw_ns := _measured_raw_ns(result, received)) is not None:
+            self.current_raw_ns = min(received.raw_ns, measured_raw_ns)
+        self._note_seen(result, received, retained=retained)
+        self._note(before, result, received.raw_ns / 1e9)
+        return True
+
+    def _note_seen(self, result: OffsetResult, received: Reading, *, retained: bool) -> None:
+        """`age_s` before the arrival; of a retained result, before `measured_at` if that is earlier."""
+        measured_raw_ns = _measured_raw_ns(result, received)
+        if result.age_s is None or measured_raw_ns is None:
+            return
+        at_raw_ns = min(received.raw_ns, measured_raw_ns) if retained else received.raw_ns
+        self.seen_raw_ns = at_raw_ns - round(result.age_s * 1e9)
+
+    def row(self, vehicle: str, topside: str, now: Reading, fresh_s: float) -> Row:
+        """The part of the row that results give."""
+        age_s = since_s(self.current_raw_ns, now)
+        return Row(
+            vehicle,
+            topside,
+            self.result,
+            age_s,
+            fresh=age_s is not None and abs(age_s) <= fresh_s,
+            live=self.live,
+            since_s=since_s(self.since_raw_ns, now),
+            since_exact=self.since_exact,
+            last_seen_s=since_s(self.seen_raw_ns, now),
+        )
+
+    def _note(self, before: OffsetResult, result: OffsetResult, raw_s: float) -> None:
+        if self.history is None:
+            return
+        self.history.result(result, raw_s)
+        if before.state != result.state:
+            reason = f" ({result.error})" if result.error else ""
+            self.history.incident("state", f"{before.state} → {result.state}{reason}", raw_s)
+        if before.boot_id and result.boot_id and before.boot_id != result.boot_id:
+            self.history.incident("reboot", "the vehicle's computer was restarted", raw_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A vehicle as one topside measures it at one moment; or, with no topside, as it is known otherwise."""
+
+    vehicle: str
+    topside: str | None = None
+    result: OffsetResult | None = None
+    age_s: float | None = None
+    """Of the result; None where nothing was ever measured."""
+    fresh: bool = False
+    live: bool = False
+    """Whether a result was heard live; else all that is known is what the broker had retained."""
+    since_s: float | None = None
+    """How long the state has lasted, as far as it was watched."""
+    since_exact: bool = False
+    """Whether the change to this state was seen; else `since_s` is only how long it was watched."""
+    last_seen_s: float | None = None
+    """Since the vehicle last answered."""
+    status: str | None = None
+    info: Info | None = None
+    event: Event | None = None
+    event_age_s: float | None = None
+    topside_status: str | None = None
+    recording: tuple[str, ...] = ()
+    """The sessions that record it."""
+
+
+def _newer(result: OffsetResult, before: OffsetResult) -> bool:
+    if before.measured_at is None or result.measured_at is None:
+        return False
+    return result.measured_at > before.measured_at
+
+
+def _measured_raw_ns(result: OffsetResult, received: Reading) -> int | None:
+    if result.measured_at is None:
+        return None
+    return ns_from_utc(result.measured_at) - received.realtime_minus_raw_ns
+
+
+def measured_age_s(result: OffsetResult, now: Reading) -> float | None:
+    """Seconds since `measured_at` by this computer's clock; None where nothing was ever measured."""
+    return since_s(_measured_raw_ns(result, now), now)
+
+
+def since_s(at_raw_ns: int | None, now: Reading) -> float | None:
+    """Seconds from an instant of the RAW clock to `now`."""
+    return None if at_raw_ns is None else (now.raw_ns - at_raw_ns) / 1e9

@@ -1,0 +1,46 @@
+"""The clock-offset pairs of XDF as JSON: what pyxdf calls `clock_times` and `clock_values`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, BinaryIO
+
+from tidesync.sessions.export.fields import ERROR, Tracks
+
+if TYPE_CHECKING:
+    from topside_agent.estimator import Row
+
+XDF_SIGN = (
+    "LSL's sign, the opposite of ours: offset_s = topside - Pi, to be added to the Pi's timestamps;"
+    " time_s is the Pi's clock when it held"
+)
+_PRECISION = "seconds since the Unix epoch; a 64-bit float holds them to 0.24 us"
+
+
+def write_xdf_offsets(tracks: Tracks, stream: BinaryIO) -> None:
+    """Write the pairs of each track, s, with the max error of each.
+
+    Ambiguous rows are left out: a fit would take them for valid ones.
+    """
+    document = {
+        "format": "xdf-offsets",
+        "sign": XDF_SIGN,
+        "error": f"max_error_s bounds each offset; {ERROR}",
+        "units": _PRECISION,
+        "streams": [
+            {"vehicle": vehicle, "topside": topside, **_pairs([r for r in rows if r.state == "ok"])}
+            for (vehicle, topside), rows in tracks.items()
+        ],
+    }
+    stream.write(json.dumps(document).encode() + b"\n")
+
+
+def _pairs(rows: list[Row]) -> dict[str, list[float] | list[int]]:
+    return {
+        "clock_times": [row.pi_unix_ns / 1e9 for row in rows],
+        "clock_values": [-row.offset_ns / 1e9 for row in rows],
+        "max_error_s": [
+            max(row.upper_ns - row.offset_ns, row.offset_ns - row.lower_ns) / 1e9 for row in rows
+        ],
+        "segments": [row.segment for row in rows],
+    }

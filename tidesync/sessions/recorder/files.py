@@ -1,0 +1,94 @@
+"""A session's files: appended with repair, renamed or removed so that a power cut keeps the change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from runtime.files import SAFE_FLAGS, sync_folder, write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+_BLOCK_BYTES = 64 * 1024
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | SAFE_FLAGS
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those above it, so that they survive a power cut."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        for level in (folder.parent, folder.parent.parent, folder.parent.parent.parent):
+            sync_folder(level)
+
+
+def set_aside(path: Path, now: datetime) -> Path:
+    """Rename a file that cannot be used to a dated name beside it; returns the name."""
+    aside = path.with_name(f"{path.stem}.unreadable-{now:%Y-%m-%dT%H-%M-%S.%fZ}{path.suffix}")
+    path.rename(aside)
+    sync_folder(path.parent)
+    return aside
+
+
+def append(path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> int:
+    """Append whole lines, all or (OSError) none of them; returns how many torn bytes were kept aside.
+
+    A last line that a kill or a full disk has torn (it is not whole) is moved to `<name>.torn` first.
+    """
+    descriptor = os.open(path, _APPEND, 0o666)
+    try:
+        size, missing_newline, torn = _repair(descriptor, path, is_whole)
+        try:
+            write_all(descriptor, missing_newline + lines)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+    return torn
+
+
+def sync(path: Path) -> None:
+    """Have what was appended survive a power cut."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _repair(descriptor: int, path: Path, is_whole: Callable[[bytes], bool]) -> tuple[int, bytes, int]:
+    """The size to append at, a newline if only that is missing, and how many bytes were torn."""
+    size = os.fstat(descriptor).st_size
+    last = _last_line(descriptor, size)
+    if not last:
+        return size, b"", 0
+    if is_whole(last):
+        return size, b"\n", 0
+    with path.with_name(f"{path.name}.torn").open("ab") as aside:
+        aside.write(last + b"\n")
+        aside.flush()
+        os.fsync(aside.fileno())
+    os.ftruncate(descriptor, size - len(last))
+    return size - len(last), b"", len(last)
+
+
+def _last_line(descriptor: int, size: int) -> bytes:
+    """The bytes after the last newline."""
+    tail = b""
+    while size > 0 and b"\n" not in tail:
+        start = max(0, size - _BLOCK_BYTES)
+        os.lseek(descriptor, start, os.SEEK_SET)
+        tail = os.read(descriptor, size - start) + tail
+        size = start
+    return tail.rpartition(b"\n")[2]

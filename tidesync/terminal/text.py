@@ -1,0 +1,154 @@
+"""What was heard as text: one line for people and for grep, one JSON object, one vehicle key by key."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from schemas.instants import iso_from_ns, iso_utc
+from schemas.messages import Event, Info, OffsetResult, SessionState
+from tidesync.figures import ago, figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from broker.inbox import Letter
+    from tidesync.fleet.vehicle import Row
+    from tidesync.terminal.listener import BrokerChange
+
+_S_PER_DAY_AT_1_PPM = 0.0864
+
+
+def json_line(letter: Letter) -> str:
+    """One object: `what` (the topic's name in the table), `heard_at`, `retained`, then the payload's keys."""
+    topic, message = letter.topic, letter.incoming
+    heard_at = iso_from_ns(message.received.realtime_ns)
+    line = {"what": topic.kind.name, "heard_at": heard_at, "retained": message.retain}
+    if isinstance(letter.body, str):
+        where = {"vehicle": topic.vehicle} if topic.vehicle else {"topside": topic.topside}
+        return json.dumps(line | where | {"status": letter.body})
+    return json.dumps(line | json.loads(letter.body.encode()))
+
+
+def json_broker_line(change: BrokerChange, at_ns: int) -> str:
+    """The object for a connection made or lost."""
+    line = {"what": "broker", "heard_at": iso_from_ns(at_ns), "connected": change.connected}
+    return json.dumps(line | {"error": change.problem})
+
+
+def plain_line(letter: Letter) -> str:
+    """`12:00:00Z rov1 locked …`: the time of its arrival, then the vehicle and what it reports."""
+    at = clock_of(letter.incoming.received.realtime_ns)
+    retained = " (retained)" if letter.incoming.retain else ""
+    return f"{at} {_sentence(letter)}{retained}"
+
+
+def plain_broker_line(change: BrokerChange, address: object, at_ns: int) -> str:
+    """The line for a connection made or lost."""
+    text = f"connected to broker {address}" if change.connected else f"BROKER AWAY: {change.problem}"
+    return f"{clock_of(at_ns)} {text}"
+
+
+def clock_of(unix_ns: int) -> str:
+    """`12:00:00Z`."""
+    return f"{iso_from_ns(unix_ns)[11:19]}Z"
+
+
+def tracking(row: Row) -> str:
+    """One vehicle in full, in lines of `key : value`, in the manner of `chronyc tracking`."""
+    pairs = list(_pairs(row))
+    width = max(len(key) for key, _ in pairs)
+    return "\n".join(f"{key:<{width}} : {value}" for key, value in pairs)
+
+
+def state_of(result: OffsetResult) -> str:
+    """The state, and the error where there is one."""
+    return f"{result.state} ({result.error})" if result.error else result.state
+
+
+def age_of(row: Row) -> str:
+    """How long ago the result was measured; one that is not renewed is called old."""
+    return ago(row.age_s) + ("" if row.fresh or row.age_s is None else ": OLD, does its topside run?")
+
+
+def _sentence(letter: Letter) -> str:
+    topic, body = letter.topic, letter.body
+    if isinstance(body, OffsetResult):
+        return f"{body.vehicle} by {body.topside}: {_result(body)}"
+    if isinstance(body, Event):
+        moved = "stepped its clock" if body.kind == "step" else "was suspended"
+        return f"{topic.vehicle} {moved}: {body.step_ms:+.3f} ms"
+    if isinstance(body, SessionState):
+        alarm = body.error or body.alarm
+        return f"session {body.session} {body.state}: {body.exchanges} exchanges" + (
+            f"; {alarm}" * bool(alarm)
+        )
+    if isinstance(body, Info):
+        return f"{topic.vehicle} runs agent {body.version}, arrivals stamped: {body.receive_stamp}"
+    return f"{topic.vehicle or f'topside {topic.topside}'} is {body}"
+
+
+def _result(result: OffsetResult) -> str:
+    if result.offset_ms is None:
+        return state_of(result)
+    drift = f", drift {result.drift_ppm:+.2f} ppm" if result.drift_ppm is not None else ""
+    return f"{state_of(result)} {result.offset_ms:.4f} ms ± {figure(result.max_error_ms, 4)}{drift}"
+
+
+def _pairs(row: Row) -> Iterator[tuple[str, str]]:
+    yield "Vehicle", f"{row.vehicle}, {row.status or 'status unknown'}"
+    if row.result is None:
+        yield "Measured by", "nobody; is `tidesync topside` running?"
+    else:
+        yield "Measured by", f"{row.topside}, {row.topside_status or 'status unknown'}"
+        yield from _result_pairs(row.result, row)
+    if row.info:
+        yield from _info_pairs(row.info)
+
+
+def _result_pairs(result: OffsetResult, row: Row) -> Iterator[tuple[str, str]]:
+    yield "State", state_of(result)
+    yield "Offset", _offset(result)
+    yield "Max error", _max_error(result)
+    yield "95 % error (u95)", figure(result.u95_ms, 4, "ms")
+    yield "Drift", _drift(result)
+    yield "Min delay", figure(result.delay_min_ms, 4, "ms")
+    yield "Exchanges", f"{result.exchanges} in use, {result.rejected} rejected"
+    yield "Steps", f"{result.steps}, now in segment {result.segment}"
+    yield "Measured at", iso_utc(result.measured_at) if result.measured_at else "never"
+    yield "Age", age_of(row)
+    yield "Last exchange", "-" if result.age_s is None else f"{result.age_s:.3f} s before that"
+    yield "Method", result.method
+
+
+def _info_pairs(info: Info) -> Iterator[tuple[str, str]]:
+    simulated = ", on a simulated clock" if info.simulated else ""
+    yield "Agent", f"{info.version}, since {iso_utc(info.started_at)}{simulated}"
+    yield "Boot", info.boot_id
+    yield "Vehicle's clock", "may be steered (NTP)" if info.clock_synchronized else "runs free"
+    yield "Arrivals stamped", "by the kernel" if info.receive_stamp == "kernel" else "in user space"
+    yield "HTTP", f"port {info.http_port}" if info.http_port else "not served"
+
+
+def _offset(result: OffsetResult) -> str:
+    if not result.offset_ms:
+        return figure(result.offset_ms, 4, "ms")
+    where = "ahead of" if result.offset_ms > 0 else "behind"
+    return f"{result.offset_ms:.4f} ms (the vehicle is {where} {result.topside})"
+
+
+def _max_error(result: OffsetResult) -> str:
+    if result.max_error_ms is None:
+        return "-"
+    return f"{result.max_error_ms:.4f} ms ({figure(result.lower_ms, 4)} to {figure(result.upper_ms, 4)})"
+
+
+def _drift(result: OffsetResult) -> str:
+    if result.drift_ppm is None:
+        return "-"
+    error = "" if result.drift_error_ppm is None else f" ± {result.drift_error_ppm:.2f}"
+    text = f"{result.drift_ppm:+.2f} ppm{error}"
+    if abs(result.drift_ppm) <= (result.drift_error_ppm or 0.0):
+        return text  # its sign is not known
+    per_day_s = abs(result.drift_ppm) * _S_PER_DAY_AT_1_PPM
+    return f"{text} (the vehicle {'gains' if result.drift_ppm > 0 else 'loses'} {per_day_s:.3f} s a day)"

@@ -179,7 +179,7 @@ class Connection:
             with self.loop.patience(_CONNECT_PATIENCE_S):
                 authenticate(self._client, self._settings)
                 self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
-        except (OSError, ValueError, WebsocketConnectionError) as error:
+        except (OSError, ValueError, LookupError, WebsocketConnectionError) as error:
             self._retry_later(connect_error(self.address, error, ca_file=self._settings.ca_file))
             return
         except (

@@ -220,6 +220,7 @@ class StampingClient(PlainClient):
         if type(tcp) is not socket.socket:
             return tcp
         self._tcp = StampingSocket.adopt(tcp)
+        self._tcp.limit_handshake(self.connect_timeout)
         return self._tcp
 
     def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:

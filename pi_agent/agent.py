@@ -22,7 +22,10 @@ from schemas import topics
 from schemas.messages import Info, Ping
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from broker.connection import Incoming
+    from broker.interface import Connect
     from pi_agent.presence import Announcement
     from pi_agent.settings import PiSettings
     from runtime.clock import Clock, Reading
@@ -42,9 +45,19 @@ _ONLINE_WAIT_S = 1.0
 
 
 class PiAgent(MqttAgent):
-    """Runs in the connection's network thread; HTTP and the clock's watch have threads of their own."""
+    """Runs in the connection's network thread; HTTP and the clock's watch have threads of their own.
 
-    def __init__(self, settings: PiSettings, clock: Clock) -> None:
+    `connect` and `watch` make the connection and the clock's watch; a simulation brings its own.
+    """
+
+    def __init__(
+        self,
+        settings: PiSettings,
+        clock: Clock,
+        *,
+        connect: Connect = Connection,
+        watch: Callable[[Clock, Callable[[ClockChange], None]], ClockWatcher] | None = None,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._real = isinstance(clock, SystemClock)
@@ -70,8 +83,9 @@ class PiAgent(MqttAgent):
         self._receive_stamp: StampKind = "user"
         self._http: HttpThread | None = None
         self._http_port: int | None = None
-        self._watcher = (watch_machine if self._real else ClockWatcher)(clock, self._clock_changed)
-        self._connection = Connection(
+        watch = watch or (watch_machine if self._real else ClockWatcher)
+        self.watcher = watch(clock, self._clock_changed)
+        self._connection = connect(
             settings, self, clock, name=f"tidesync-pi-{settings.vehicle}", will=self._outbox.status("offline")
         )
 
@@ -81,7 +95,7 @@ class PiAgent(MqttAgent):
     def loops(self) -> tuple[Loop, ...]:
         """The loops that the watchdog watches."""
         http = self._http.loops if self._http else ()
-        return (*super().loops, self._watcher.loop, *http)
+        return (*super().loops, self.watcher.loop, *http)
 
     def start(self) -> None:
         """Take the HTTP port (HttpUnavailableError when it cannot be had), then begin; returns at once."""
@@ -96,7 +110,7 @@ class PiAgent(MqttAgent):
                 failed=lambda: self._connection.post(self._http_failed),
             )
         self._connection.start()
-        self._watcher.start()
+        self.watcher.start()
         if self._http is not None:
             self._http.start()
 
@@ -105,7 +119,7 @@ class PiAgent(MqttAgent):
         if self._http is not None:
             self._http.request_stop()
         self._connection.stop(farewell=[self._outbox.status("offline")])
-        self._watcher.stop()
+        self.watcher.stop()
         if self._http is not None:
             self._http.join()
 

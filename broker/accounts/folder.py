@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from broker.accounts.book import AccountsError, Book
 from broker.accounts.texts import texts
-from runtime.private_files import PrivateFile, broker_owner, make_folder, replace_all, unusable
+from runtime.files import PrivateFile, broker_owner, make_private_folder, replace_all, unusable
 
 if sys.platform != "win32":
     import fcntl
@@ -43,7 +43,7 @@ class AccountFolder:
     def change(self, change: Callable[[Book | None], Book]) -> Book:
         """Write what `change` makes of the accounts; nobody else changes them meanwhile."""
         try:
-            make_folder(self.path, _MODE)
+            make_private_folder(self.path, _MODE)
             with _locked(self.path):
                 before = self.read()
                 if before is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from broker.errors import BrokerError
 from broker.tls.authority import Authority, Host, Signed, host_of
-from runtime.private_files import PrivateFile, broker_owner, make_folder, replace_all, unusable
+from runtime.files import PrivateFile, broker_owner, make_private_folder, replace_all, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ class CertificateFolder:
 
     def _write(self, signed: dict[str, Signed]) -> list[Path]:
         """The broker may read its own key; the authority's and the accounts' are for who made them."""
-        make_folder(self.path, _FOLDER_MODE)
+        make_private_folder(self.path, _FOLDER_MODE)
         owner = broker_owner(self.path)
         files = {}
         for name, one in signed.items():

@@ -1,4 +1,4 @@
-"""The report in a real browser, with no network: it draws, it complains of nothing, it asks nobody."""
+"""The report in a real browser without a network: figures, no console message, no request."""
 
 import json
 import re
@@ -16,11 +16,11 @@ pytestmark = pytest.mark.browser
 
 FLAGS = (*QUIET, "--headless", "--enable-logging=stderr", "--virtual-time-budget=5000")
 ITS_OWN = ("google.com", "googleapis.com")
-"""Whom Chromium asks for itself, on any page; here no name is resolved, so that nothing leaves."""
+"""Hosts that Chromium itself contacts on any page; no name is resolved here, so no request leaves."""
 
 S = 1_000_000_000
 NOON = 1_777_636_800 * S
-EVIL = (
+HOSTILE = (
     "</script><script>console.error('injected')</script>"
     "<img src=http://evil.invalid/x onerror=console.error('no')>"
 )
@@ -28,7 +28,7 @@ EVIL = (
 
 @pytest.fixture
 def browse(tmp_path):
-    """Opens a file with options of Chromium's; gives the DOM, the console's lines and the URLs asked for."""
+    """Opens a file with options of Chromium; returns the DOM, the console's lines and the requested URLs."""
     if PROGRAM is None:
         pytest.skip("Chromium is not installed")
 
@@ -61,7 +61,7 @@ def report(tmp_path):
     (folder / "time_sync").mkdir(parents=True)
     lines = [exchange(vehicle, number).encode() for vehicle in ("rov1", "rov2") for number in range(2400)]
     (folder / "time_sync" / "exchanges.jsonl").write_bytes(b"\n".join(lines) + b"\n")
-    (folder / "sync_metadata.json").write_text(json.dumps({"mission": EVIL, "timeSync": {}}))
+    (folder / "sync_metadata.json").write_text(json.dumps({"mission": HOSTILE, "timeSync": {}}))
     assert run(["report", str(folder)]) == 0
     return folder / "report.html"
 
@@ -87,7 +87,7 @@ def exchange(vehicle, number):
     )
 
 
-def test_both_pictures_are_drawn_with_no_complaint_and_no_request(report, browse):
+def test_both_figures_are_drawn_without_a_console_message_or_request(report, browse):
     dom, console, urls = browse(report, "--dump-dom", "--window-size=1280,900")
     assert console == []
     assert urls == set()
@@ -114,7 +114,7 @@ def test_it_prints_as_a_summary_and_a_page_a_vehicle(report, browse, tmp_path):
     assert pages == 3
 
 
-def test_this_test_would_see_a_request_and_a_complaint(browse, tmp_path):
+def test_a_request_and_a_console_message_would_be_found(browse, tmp_path):
     bad = tmp_path / "bad.html"
     bad.write_text("<html><img src='http://evil.invalid/x.png'><script>missing()</script></html>")
     _, console, urls = browse(bad, "--dump-dom")

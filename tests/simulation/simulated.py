@@ -1,45 +1,26 @@
-"""Both agents' cores joined in memory over a simulated link: time is a number, and nothing sleeps."""
+"""The real agents of both sides in memory, over one simulated broker: nothing runs but the loop of
+`Simulation`.
+
+Each agent has a machine with a clock of its own and a link to the broker. What the agents' threads do in a
+process (ticks, looks at the clock, handshakes over HTTP) are events here, like the arrival of a message.
+"""
 
 import heapq
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
-from pi_agent.responder import Answerer, answer
-from runtime.clock import Reading, SimulatedClock, read
-from topside_agent.measuring.actions import PublishResult, SendPing
-from topside_agent.measuring.measurement import Measurement
+from runtime.clock import Reading
+from schemas import topics
+from schemas.instants import ns_from_utc
+from schemas.messages import ExchangeBatch
+from tests.simulation.simulated_broker import Link, SimulatedBroker
+from tests.simulation.simulated_machines import MS, BaseClock, Http, Machine, S, Vehicle
+from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings
 
-MS = 1_000_000
-S = 1_000_000_000
-
-
-@dataclass
-class BaseClock:
-    """Topside's clock: it shows what the simulation says."""
-
-    now_ns: int = 1_000 * S
-    difference_ns: int = 1_777_000_000 * S
-    boot_id: str = "topside"
-    resolution_ns: int = 1
-
-    def raw_ns(self):
-        return self.now_ns
-
-    def realtime_ns(self):
-        return self.now_ns + self.difference_ns
-
-
-@dataclass
-class Link:
-    """One-way delays in ns, drawn anew for each message; `lost` and `doubled` are shares."""
-
-    out_ns: object = lambda _: MS
-    back_ns: object = lambda _: MS
-    lost: float = 0.0
-    doubled: float = 0.0
-    down: tuple = ()  # (from_s, to_s) of the simulation
+ROOT = "tidesync"
 
 
 @dataclass
@@ -63,98 +44,213 @@ class Published:
         return abs(self.result.offset_ms - self.true_ms)
 
 
-@dataclass
 class Simulation:
-    """A vehicle and a topside; `run` gives what topside publishes."""
+    """`rov1` on `link`, a topside beside the broker, and what they publish; more of both can be added."""
 
-    link: Link
-    seed: int = 1
-    settings: TopsideSettings = field(default_factory=TopsideSettings)
-    simulated: dict = field(default_factory=dict)
-
-    def __post_init__(self):
+    def __init__(self, link=None, *, seed=1, settings=None, simulated=None, http=None):
+        self.random = random.Random(seed)
         self.clock = BaseClock()
         self.start_ns = self.clock.now_ns
-        self.random = random.Random(self.seed)
-        self.measurement = Measurement("rov1", self.settings, resolution_ns=1)
-        self.published = []
-        self._queue = []
-        self._order = count()
-        self.boot(**self.simulated)
+        self._queue, self._order = [], count()
+        self.broker = SimulatedBroker(self)
+        self.http = http or Http()
+        self.vehicles = {}
+        self.boots = []
+        self.topsides = {}
+        self.settings = settings or TopsideSettings()
+        self.add_topside(self.settings)
+        if link is not None:
+            self.add_vehicle("rov1", link, **(simulated or {}))
 
-    def boot(self, **simulated):
-        """(Re)start the vehicle with a clock of its own."""
-        self.vehicle = SimulatedClock(self.clock, **simulated)
-        self.answerer = Answerer(self.vehicle.boot_id, f"instance-{self.vehicle.boot_id}", 1)
+    # Who takes part
+
+    def add_vehicle(self, name, link, **simulated):
+        """Power a vehicle on, if under a name that was on before with a new clock and boot id."""
+        vehicle = self.vehicles[name] = Vehicle(self, name, link, **simulated)
+        self.boots.append(vehicle)
+        return vehicle
+
+    def add_topside(self, settings, link=None):
+        machine = Machine(self, self.clock)
+        link = link or Link.instant()
+        agent = TopsideAgent(
+            settings,
+            self.clock,
+            connect=partial(self.broker.connection, machine, link),
+            get=partial(self.http.get, self),
+        )
+        agent.simulated = self.broker.connections[-1]
+        agent.simulated.start()
+        for handshaker in agent.handshakers:
+            machine.every(handshaker.interval_s, handshaker.look)
+        self.topsides[settings.topside] = agent
+        return agent
+
+    @property
+    def topside(self):
+        return self.topsides[self.settings.topside]
+
+    @property
+    def vehicle(self):
+        return self.vehicles["rov1"].clock
+
+    # What happens to them
+
+    def reboot(self, after_s, *, off_s=0.0, name="rov1", **simulated):
+        """Cut the power, and give it back `off_s` later; nobody says goodbye."""
+
+        def power_off():
+            self.vehicles[name].machine.on = False
+            self.vehicles[name].off_ns = self.clock.now_ns
+            self.vehicles[name].connection.vanish()
+            self.after(off_s, lambda: self.add_vehicle(name, self.vehicles[name].link, **simulated))
+
+        self.at(after_s, power_off)
+
+    def suspend(self, after_s, for_s, name="rov1"):
+        """Have the vehicle's machine sleep."""
+
+        def sleep():
+            vehicle, now_ns = self.vehicles[name], self.clock.now_ns
+            vehicle.machine.asleep_until_ns = now_ns + round(for_s * S)
+            vehicle.clock.sleeps.append((now_ns, vehicle.machine.asleep_until_ns))
+            vehicle.connection.stall(for_s)
+
+        self.at(after_s, sleep)
+
+    def step_topside(self, after_s, step_ns):
+        """Step the wall clock of the topsides' machine."""
+
+        def step():
+            self.clock.difference_ns += step_ns
+
+        self.at(after_s, step)
+
+    def command(self, after_s, message, topside="topside"):
+        """Have an operator send `message` to a topside."""
+        topic = topics.build(ROOT, topics.TOPSIDE_COMMAND, topside=topside)
+        self.at(after_s, lambda: self.broker.publish(topic, message.encode(), 1, retain=False))
+
+    # Time
+
+    @property
+    def now_s(self):
+        return (self.clock.now_ns - self.start_ns) / S
 
     def at(self, after_s, action):
         """Have `action` happen `after_s` seconds from the start."""
-        self._push(self.start_ns + round(after_s * S), action)
+        self.push(self.start_ns + round(after_s * S), action)
+
+    def after(self, seconds, action):
+        """Have `action` happen `seconds` from now."""
+        self.push(self.clock.now_ns + round(seconds * S), action)
+
+    def push(self, at_ns, action):
+        heapq.heappush(self._queue, (at_ns, next(self._order), action))
 
     def run(self, seconds):
-        self.measurement.appeared(self.clock.now_ns)
+        """Let it be `seconds` from the start; the measured results so far."""
         end_ns = self.start_ns + round(seconds * S)
-        while True:
-            due_ns = max(self.clock.now_ns, self.measurement._due_ns())
-            queued_ns = self._queue[0][0] if self._queue else 2**63
-            now_ns = min(due_ns, queued_ns)
-            if now_ns > end_ns:
-                return self.published
-            self.clock.now_ns = now_ns
-            if queued_ns <= now_ns:
-                heapq.heappop(self._queue)[2]()
-            else:
-                self._serve()
+        while self._queue[0][0] <= end_ns:
+            at_ns, _, action = heapq.heappop(self._queue)
+            self.clock.now_ns = at_ns
+            action()
+        self.clock.now_ns = end_ns
+        return self.published()
 
-    def _serve(self):
-        for action in self.measurement.timer(read(self.clock)):
-            if isinstance(action, SendPing):
-                self._send(self.link.out_ns, lambda ping=action.ping: self._answer(ping))
-        self._publish()
+    # What they published
 
-    def _answer(self, ping):
-        received = read(self.vehicle)
-        pong = answer(ping, received, "user", read(self.vehicle), self.answerer)
-        if not isinstance(pong, str):
-            self._send(self.link.back_ns, lambda: self._take(pong))
+    def published(self, topside="topside", vehicle="rov1"):
+        """The results that tell an offset, each beside the truth."""
+        return [
+            self._beside_truth(message)
+            for message in self._messages(topics.OFFSET, topside, vehicle)
+            if message.body.measured_at is not None
+        ]
 
-    def _take(self, pong):
-        self.measurement.pong(pong, read(self.clock))
-        self._publish()
+    def results(self, topside="topside", vehicle="rov1"):
+        """Every result."""
+        return [message.body for message in self._messages(topics.OFFSET, topside, vehicle)]
 
-    def _send(self, delay_ns, arrive):
-        since_s = (self.clock.now_ns - self.start_ns) / S
-        if (
-            any(start <= since_s < end for start, end in self.link.down)
-            or self.random.random() < self.link.lost
-        ):
-            return
-        for _ in range(2 if self.random.random() < self.link.doubled else 1):
-            self._push(self.clock.now_ns + round(delay_ns(self.random)), arrive)
+    def batches(self, topside="topside", vehicle="rov1"):
+        """Every batch of exchanges, as (seconds, batch)."""
+        return [(m.at_s, m.body) for m in self._messages(topics.EXCHANGE, topside, vehicle)]
 
-    def _publish(self):
-        now = read(self.clock)
-        actions = self.measurement.publish(now)
-        result = next((action.result for action in actions if isinstance(action, PublishResult)), None)
-        if result is None or result.measured_at is None:
-            return
-        at_raw_ns = round(result.measured_at.timestamp() * 1_000_000) * 1000 - self.clock.difference_ns
-        self.published.append(
-            Published(
-                (self.clock.now_ns - self.start_ns) / S,
-                result,
-                self._true_ms(at_raw_ns),
-                self._true_ms(at_raw_ns - round(S / self.settings.rate)),
-            )
-        )
+    def exchanges(self, topside="topside", vehicle="rov1"):
+        """Every exchange that was published, in the order in which a recorder would write it."""
+        unique = {
+            exchange.seq: exchange
+            for _, batch in self.batches(topside, vehicle)
+            for exchange in batch.exchanges
+        }
+        return list(unique.values())
 
-    def _true_ms(self, raw_ns):
-        return self.vehicle.true_offset_ns(Reading(raw_ns, self.clock.difference_ns, 0)) / 1e6
+    def finished(self, vehicle="rov1"):
+        """Every exchange that the topside still holds, published or not."""
+        measurement = self.topside._vehicles[vehicle]
+        return [
+            exchange
+            for batch in measurement.resend(0, 2**53)
+            for exchange in ExchangeBatch.decode(batch.payload).exchanges
+        ]
 
-    def _push(self, at_ns, action):
-        heapq.heappush(self._queue, (at_ns, next(self._order), action))
+    def events(self, vehicle="rov1"):
+        return [(message.at_s, message.body) for message in self._messages(topics.EVENT, None, vehicle)]
+
+    def status(self, vehicle="rov1"):
+        return [message.body for message in self._messages(topics.STATUS, None, vehicle)]
+
+    def true_ms(self, at_raw_ns, vehicle="rov1", boot_id=None):
+        """The vehicle's offset at an instant of topside's RAW clock, by that boot's clock or the one then."""
+        boots = [boot for boot in self.boots if boot.name == vehicle]
+        if boot_id is None:
+            boots = [boot for boot in boots if boot.booted_ns <= at_raw_ns] or boots[:1]
+        else:
+            boots = [boot for boot in boots if boot.clock.boot_id == boot_id]
+        return boots[-1].clock.true_offset_ns(Reading(at_raw_ns, self.clock.difference_ns, 0)) / 1e6
+
+    def stamp_ns(self, at_raw_ns, vehicle="rov1"):
+        """What the vehicle stamps a row with then; None while it is off or asleep."""
+        boots = [b for b in self.boots if b.name == vehicle and b.booted_ns <= at_raw_ns < b.off_ns]
+        if not boots or any(start <= at_raw_ns < end for start, end in boots[-1].clock.sleeps):
+            return None
+        return boots[-1].clock.realtime_at(at_raw_ns)
+
+    def _messages(self, kind, topside, vehicle):
+        return [
+            message
+            for message in self.broker.log
+            if message.topic.kind is kind
+            and message.topic.vehicle == vehicle
+            and message.topic.topside == topside
+            and message.body is not None
+        ]
+
+    def _beside_truth(self, message):
+        result = message.body
+        at_raw_ns = ns_from_utc(result.measured_at) - message.difference_ns
+        before_ns = at_raw_ns - round(S / self.settings.rate)
+        truths = []
+        for raw_ns in (at_raw_ns, before_ns):
+            clock_ms = self.true_ms(raw_ns, result.vehicle, result.boot_id)
+            truths.append(clock_ms + (self.clock.difference_ns - message.difference_ns) / 1e6)
+        return Published(message.at_s, result, *truths)
 
 
 def jitter(least_ms, mean_ms):
     """A delay of `least_ms` and an exponential rest."""
     return lambda source: least_ms * MS + source.expovariate(1 / (mean_ms * MS))
+
+
+def wrong(published):
+    """Those whose bound does not hold the truth."""
+    return [entry for entry in published if not entry.right]
+
+
+def walk(published):
+    """The states in their order, without repetition."""
+    states = []
+    for entry in published:
+        if states[-1:] != [entry.result.state]:
+            states.append(entry.result.state)
+    return states

@@ -1,34 +1,53 @@
-"""Both agents over a simulated link, a test a fault: no result is ever wrong by more than it says."""
+"""The real agents over a simulated broker, a test a fault: no result is ever wrong by more than it says."""
+
+from itertools import pairwise
 
 import pytest
 
-from runtime.clock import Step, read
-from tests.simulation.simulated import MS, Link, S, Simulation, jitter
-from topside_agent.measuring.actions import PublishResult
+from runtime.clock import Step
+from schemas.messages import BurstCommand, ResendCommand
+from tests.simulation.simulated import Simulation, jitter, walk, wrong
+from tests.simulation.simulated_broker import Link
+from tests.simulation.simulated_machines import MS, S
 from topside_agent.settings import TopsideSettings
 
-JITTERY = Link(out_ns=jitter(1, 0.5), back_ns=jitter(1, 0.5))
+
+def jittery(**changes):
+    return Link(to_ns=jitter(1, 0.5), from_ns=jitter(1, 0.5), **changes)
+
+
 FAULTS = {
     "quiet": Link(),
-    "jitter": JITTERY,
-    "asymmetric_delay": Link(out_ns=jitter(1, 0.1), back_ns=jitter(9, 8)),
-    "loss": Link(out_ns=jitter(1, 0.5), back_ns=jitter(1, 0.5), lost=0.2),
-    "duplicates": Link(out_ns=jitter(1, 5), back_ns=jitter(1, 5), doubled=0.5),
-    "reorder": Link(out_ns=jitter(1, 300), back_ns=jitter(1, 300), doubled=0.3),
-    "outage": Link(out_ns=jitter(1, 0.5), back_ns=jitter(1, 0.5), down=((20, 35),)),
+    "jitter": jittery(),
+    "asymmetric_delay": Link(from_ns=jitter(1, 0.1), to_ns=jitter(9, 8)),
+    "loss": jittery(lost=0.2),
+    "duplicates": Link(to_ns=jitter(1, 5), from_ns=jitter(1, 5), doubled=0.5),
+    "reorder": Link(to_ns=jitter(1, 300), from_ns=jitter(1, 300), doubled=0.3),
+    "outage": jittery(down=((20, 35),)),
+    "short_outages": jittery(down=((20, 23), (30, 36), (40, 40.4))),
 }
-
-
-def wrong(published):
-    return [entry for entry in published if not entry.right]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_result_holds_the_truth(fault):
-    sea = Simulation(FAULTS[fault], simulated={"offset_ns": -1_234_567_000, "drift_ppm": 30.0})
-    published = sea.run(60)
+    simulation = Simulation(FAULTS[fault], simulated={"offset_ns": -1_234_567_000, "drift_ppm": 30.0})
+    published = simulation.run(60)
     assert len(published) >= 55
     assert wrong(published) == []
+    assert published[-1].result.state in {"locked", "acquiring"}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_finished_exchange_is_published_and_numbered_without_a_gap(fault):
+    simulation = Simulation(FAULTS[fault])
+    simulation.run(60)
+    simulation.topside.stop()
+    simulation.run(61)
+    published = simulation.exchanges()
+    assert published == simulation.finished()
+    assert [exchange.seq for exchange in published] == list(range(len(published)))
+    numbers = [batch.batch for _, batch in simulation.batches()]
+    assert numbers == list(range(len(numbers)))
 
 
 def test_a_quiet_link_is_locked_within_two_seconds_and_near_the_truth():
@@ -40,15 +59,15 @@ def test_a_quiet_link_is_locked_within_two_seconds_and_near_the_truth():
 
 
 def test_clocks_decades_apart_lose_no_precision():
-    sea = Simulation(Link(), simulated={"offset_ns": -1_776_999_000 * S, "drift_ppm": 18.0})
-    published = sea.run(30)
+    simulation = Simulation(Link(), simulated={"offset_ns": -1_776_999_000 * S, "drift_ppm": 18.0})
+    published = simulation.run(30)
     assert wrong(published) == []
     assert published[-1].error_ms < 0.01
 
 
 def test_a_step_is_in_the_next_result_and_counted():
-    sea = Simulation(JITTERY, simulated={"drift_ppm": 18.0, "steps": (Step(20.1, 3 * S),)})
-    published = sea.run(30)
+    simulation = Simulation(jittery(), simulated={"drift_ppm": 18.0, "steps": (Step(20.1, 3 * S),)})
+    published = simulation.run(30)
     assert wrong(published) == []
     first = next(entry for entry in published if entry.result.steps)
     assert first.at_s < 20.1 + 0.3
@@ -56,46 +75,127 @@ def test_a_step_is_in_the_next_result_and_counted():
     assert published[-1].result.segment == 1
 
 
+def test_a_step_is_reported_by_the_vehicle_and_answered_with_a_burst():
+    simulation = Simulation(jittery(), simulated={"steps": (Step(20.1, -3 * S),)})
+    simulation.run(30)
+    ((at_s, event),) = simulation.events()
+    assert 20.1 <= at_s < 20.4
+    assert (event.kind, event.step_ms) == ("step", -3000.0)
+    after = [exchange for exchange in simulation.exchanges() if _at_s(simulation, exchange) > at_s]
+    assert sum(_at_s(simulation, exchange) < at_s + 0.5 for exchange in after) >= 16
+
+
+def test_a_suspend_is_reported_as_one_and_no_result_is_wrong():
+    simulation = Simulation(jittery(), simulated={"drift_ppm": 18.0})
+    simulation.suspend(20, 5)
+    simulation.suspend(40, 30)
+    published = simulation.run(90)
+    assert [event.kind for _, event in simulation.events()] == ["suspend", "suspend"]
+    assert wrong([entry for entry in published if not _in_silence(entry, ((20, 25), (40, 70)))]) == []
+    assert published[-1].result.state == "locked"
+
+
+def _in_silence(entry, silences):
+    """A bound that is carried forward cannot know that the clock was set meanwhile."""
+    return any(start <= entry.at_s < end + 3 for start, end in silences) and entry.result.age_s > 0
+
+
 def test_a_reboot_is_a_new_segment_and_the_old_offset_is_gone():
-    sea = Simulation(JITTERY, simulated={"offset_ns": 5 * S})
-    sea.at(20.1, lambda: sea.boot(offset_ns=700 * S, drift_ppm=-60.0))
-    published = sea.run(40)
-    rebooted = [entry for entry in published if entry.result.boot_id == sea.vehicle.boot_id]
-    assert wrong(rebooted) == []
+    simulation = Simulation(jittery(), simulated={"offset_ns": 5 * S})
+    simulation.reboot(20.1, offset_ns=700 * S, drift_ppm=-60.0)
+    published = simulation.run(40)
+    rebooted = [entry for entry in published if entry.result.boot_id == simulation.vehicle.boot_id]
+    assert wrong(published) == []
     assert {entry.result.segment for entry in rebooted} == {1}
+    assert rebooted[0].at_s < 20.1 + 3
     assert rebooted[-1].result.state == "locked"
 
 
+@pytest.mark.parametrize("off_s", [0.0, 2.0, 20.0])
+def test_a_will_that_comes_after_the_reboot_is_contradicted(off_s):
+    simulation = Simulation(jittery())
+    simulation.reboot(20, off_s=off_s)
+    simulation.run(50)
+    assert simulation.status().count("offline") == 1
+    assert simulation.status()[-1] == "online"
+    assert simulation.broker.retained["tidesync/v1/vehicle/rov1/status"][0] == b"online"
+    assert simulation.published()[-1].result.state == "locked"
+
+
 def test_an_outage_is_held_over_with_a_growing_error_and_then_stale():
-    settings = TopsideSettings(stale_after_s=20)
-    sea = Simulation(
-        Link(out_ns=jitter(1, 0.5), back_ns=jitter(1, 0.5), down=((30, 60),)),
-        settings=settings,
+    simulation = Simulation(
+        jittery(down=((30, 60),)),
+        settings=TopsideSettings(stale_after_s=20),
         simulated={"drift_ppm": 18.0},
     )
-    published = sea.run(70)
+    published = simulation.run(70)
     assert wrong(published) == []
     held = [entry for entry in published if entry.result.state == "holdover"]
     errors = [entry.result.max_error_ms for entry in held]
     assert len(held) >= 10
     assert errors == sorted(errors)
     assert errors[-1] > errors[0]
-    walk = []
-    for entry in published:
-        if walk[-1:] != [entry.result.state]:
-            walk.append(entry.result.state)
-    assert walk == ["acquiring", "locked", "holdover", "stale", "locked"]
-    assert {entry.result.error for entry in held} == {"timeout"} or held[0].result.error is None
+    assert walk(published) == ["acquiring", "locked", "holdover", "stale", "locked"]
+    assert {entry.result.error for entry in held if entry.at_s > 33} == {"timeout"}
+
+
+def test_what_happened_to_the_clock_in_an_outage_is_reported_after_it():
+    simulation = Simulation(
+        jittery(down=((20, 40),)), simulated={"steps": (Step(30.1, 2 * S), Step(35.1, -S))}
+    )
+    published = simulation.run(60)
+    events = simulation.events()
+    assert [event.step_ms for _, event in events] == [2000.0, -1000.0]
+    assert all(40 <= at_s < 44 for at_s, _ in events)
+    assert wrong([entry for entry in published if entry.at_s < 30 or entry.at_s > 44]) == []
+    assert published[-1].result.state == "locked"
+
+
+def test_results_that_the_topside_could_not_publish_come_after_its_outage():
+    simulation = Simulation(settings=TopsideSettings(topside="elsewhere"))
+    simulation.add_vehicle("rov1", jittery(), drift_ppm=20.0)
+    simulation.add_topside(TopsideSettings(), jittery(down=((20, 40),)))
+    published = simulation.run(60)
+    assert wrong(published) == []
+    assert published[-1].result.state == "locked"
+    simulation.topsides["topside"].stop()
+    simulation.run(61)
+    seqs = [exchange.seq for exchange in simulation.exchanges()]
+    assert seqs == list(range(len(seqs)))
+    assert len(wrong(simulation.published("elsewhere"))) == 0
+
+
+@pytest.mark.parametrize("keeps_retained", [True, False])
+def test_a_restart_of_the_broker_leaves_everything_as_it_was(keeps_retained):
+    simulation = Simulation(jittery(), simulated={"drift_ppm": 20.0})
+    simulation.broker.restart(20, off_s=2, keeps_retained=keeps_retained)
+    published = simulation.run(50)
+    assert wrong(published) == []
+    assert published[-1].result.state == "locked"
+    seqs = [exchange.seq for exchange in simulation.exchanges()]
+    assert seqs == list(range(len(seqs)))
+    assert _retained(simulation, "vehicle/rov1/status") == b"online"
+    assert _retained(simulation, "topside/topside/status") == b"online"
+    assert b'"state":"locked"' in _retained(simulation, "vehicle/rov1/offset/topside")
+    assert _retained(simulation, "vehicle/rov1/info") is not None
+
+
+def test_an_orderly_stop_publishes_what_is_finished_and_says_offline():
+    simulation = Simulation(jittery())
+    simulation.run(20)
+    simulation.topside.stop()
+    simulation.vehicles["rov1"].agent.stop()
+    simulation.run(30)
+    assert _retained(simulation, "topside/topside/status") == b"offline"
+    assert _retained(simulation, "vehicle/rov1/status") == b"offline"
+    assert simulation.exchanges() == simulation.finished()
+    assert simulation.status() == ["online", "offline"]
 
 
 def test_a_step_of_topsides_own_clock_moves_the_offset_at_once():
-    sea = Simulation(JITTERY, simulated={"offset_ns": 2 * S})
-
-    def step():
-        sea.clock.difference_ns += 5 * S
-
-    sea.at(20.1, step)
-    published = sea.run(30)
+    simulation = Simulation(jittery(), simulated={"offset_ns": 2 * S})
+    simulation.step_topside(20.1, 5 * S)
+    published = simulation.run(30)
     after = [entry for entry in published if entry.at_s > 20.6]
     assert wrong(after) == []
     assert after[-1].result.offset_ms == pytest.approx(-3000, abs=2)
@@ -103,20 +203,126 @@ def test_a_step_of_topsides_own_clock_moves_the_offset_at_once():
 
 
 def test_a_vehicle_that_never_answers_is_unsynced_and_says_why():
-    sea = Simulation(Link(lost=1.0))
-    sea.run(10)
-    result = next(a.result for a in sea.measurement.publish(_later(sea)) if isinstance(a, PublishResult))
-    assert result.state == "unsynced"
-    assert result.error == "timeout"
-    assert result.offset_ms is None
-
-
-def _later(sea):
-    sea.clock.now_ns += 2 * S
-    return read(sea.clock)
+    simulation = Simulation(jittery(lost=1.0))
+    simulation.run(12)
+    (last,) = {result.state: result for result in simulation.results()}.values()
+    assert last.state == "unsynced"
+    assert last.error == "timeout"
+    assert last.offset_ms is None
+    assert simulation.published() == []
 
 
 def test_the_rate_is_kept_when_answers_are_slow():
-    sea = Simulation(Link(out_ns=lambda _: 60 * MS, back_ns=lambda _: 60 * MS))
-    sea.run(20)
-    assert sea.measurement.snapshot(0).exchanges == pytest.approx(16 + 4 * 18, abs=6)
+    simulation = Simulation(Link(to_ns=lambda _: 60 * MS, from_ns=lambda _: 60 * MS))
+    simulation.run(20)
+    assert simulation.topside.counts().vehicles[0].exchanges == pytest.approx(16 + 4 * 18, abs=6)
+
+
+def test_a_resend_brings_what_is_asked_for_once_more():
+    simulation = Simulation(jittery())
+    simulation.command(20, ResendCommand(request_id="a", vehicle="rov1", from_seq=3, to_seq=40))
+    simulation.command(21, ResendCommand(request_id="b", vehicle="rov9", from_seq=0, to_seq=9))
+    simulation.run(25)
+    (again,) = [batch for at_s, batch in simulation.batches() if batch.exchanges[0].seq == 3 and at_s >= 20]
+    assert [exchange.seq for exchange in again.exchanges] == list(range(3, 41))
+    assert simulation.topside.counts().agent.dropped == {"command": 1}
+
+
+def test_a_burst_is_measured_at_once():
+    simulation = Simulation(jittery())
+    simulation.command(20, BurstCommand(request_id="a", vehicle="rov1"))
+    simulation.run(25)
+    times = [_at_s(simulation, exchange) for exchange in simulation.exchanges()]
+    assert sum(20 <= at_s < 20.5 for at_s in times) >= 16
+
+
+def test_a_vehicle_is_forgotten_when_its_status_is_cleared_and_it_is_silent():
+    simulation = Simulation(
+        jittery(), settings=TopsideSettings(homeassistant_discovery=True, blueos_mirror=True)
+    )
+    clear = lambda: simulation.broker.publish("tidesync/v1/vehicle/rov1/status", b"", 1, retain=True)  # noqa: E731
+    simulation.at(10, clear)  # it answers: nothing happens
+    simulation.run(15)
+    assert _retained(simulation, "vehicle/rov1/offset/topside")
+    discovery = "homeassistant/device/tidesync_rov1/config"
+    assert discovery in simulation.broker.retained
+    simulation.vehicles["rov1"].agent.stop()
+    simulation.at(30, clear)
+    simulation.run(40)
+    assert _retained(simulation, "vehicle/rov1/offset/topside") is None
+    assert discovery not in simulation.broker.retained
+    assert simulation.exchanges() != []
+    assert simulation.topside.counts().vehicles == []
+    simulation.add_vehicle("rov1", jittery())
+    simulation.run(50)
+    assert simulation.published()[-1].result.state == "locked"
+    assert discovery in simulation.broker.retained
+
+
+def test_home_assistant_and_blueos_get_their_messages():
+    simulation = Simulation(
+        jittery(), settings=TopsideSettings(homeassistant_discovery=True, blueos_mirror=True)
+    )
+    simulation.broker.restart(20)
+    simulation.run(40)
+    others = [topic for topic, _, _ in simulation.broker.others]
+    assert others.count("homeassistant/device/tidesync_rov1/config") == 2  # once a connection
+    assert 35 <= others.count("blueos/ext/tidesync-topside/json") <= 41
+    assert "homeassistant/device/tidesync_rov1/config" in simulation.broker.retained
+    assert "blueos/ext/tidesync-topside/json" not in simulation.broker.retained
+
+
+def test_a_fleet_of_mixed_faults_is_measured_by_two_topsides_and_no_result_is_wrong():
+    simulation = Simulation(settings=TopsideSettings(topside="one"))
+    simulation.add_topside(TopsideSettings(topside="two"), jittery(down=((50, 52),)))
+    for number, link in enumerate([*FAULTS.values(), jittery(), jittery()]):
+        simulation.add_vehicle(f"rov{number}", link, offset_ns=number * S, drift_ppm=10.0 * number - 40)
+    simulation.reboot(30, off_s=2, name="rov9", offset_ns=-5 * S)
+    simulation.broker.restart(40, off_s=1)
+    simulation.run(70)
+    for topside in ("one", "two"):
+        for number in range(10):
+            published = simulation.published(topside, f"rov{number}")
+            assert len(published) > 50
+            assert wrong(published) == []
+            assert "locked" in walk(published[-10:]) or number == 5  # whose delays are above 0.3 s
+
+
+def test_two_vehicles_of_one_name_are_never_averaged_and_are_reported():
+    simulation = Simulation(jittery(), simulated={"offset_ns": S})
+    first = simulation.vehicle
+    simulation.at(20, lambda: simulation.add_vehicle("rov1", jittery(), offset_ns=-S))
+    published = simulation.run(60)
+    assert "duplicate_vehicle" in {entry.result.error for entry in published if entry.at_s > 21}
+    assert {entry.result.boot_id for entry in published} == {first.boot_id}
+    assert wrong(published) == []
+
+
+def test_the_same_seed_gives_the_same_messages():
+    def messages(seed):
+        simulation = Simulation(FAULTS["reorder"], seed=seed, simulated={"boot_id": "one"})
+        simulation.run(20)
+        return [(m.at_s, m.topic) for m in simulation.broker.log]
+
+    assert messages(1) == messages(1)
+    assert messages(1) != messages(2)
+
+
+def test_the_steady_pings_of_a_fleet_never_pile_up():
+    simulation = Simulation()
+    for number in range(20):
+        simulation.add_vehicle(f"rov{number}", Link())
+    simulation.run(30)
+    pings = [m.at_s for m in simulation.broker.log if m.topic.kind.name == "ping" and m.at_s > 10]
+    assert len(pings) == pytest.approx(20 * 4 * 20, rel=0.05)
+    gaps = [after - before for before, after in pairwise(sorted(pings))]
+    assert max(gaps) < 0.1
+
+
+def _retained(simulation, level):
+    return simulation.broker.retained.get(f"tidesync/v1/{level}", (None,))[0]
+
+
+def _at_s(simulation, exchange):
+    raw_ns = exchange.destination_ns - exchange.topside_realtime_minus_raw_ns
+    return (raw_ns - simulation.start_ns) / S

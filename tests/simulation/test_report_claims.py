@@ -1,4 +1,4 @@
-"""What the report promises, against a truth that is known: between the rows, in gaps, and around breaks."""
+"""The errors in the report against the simulated truth: between rows, in gaps, around cuts."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,11 @@ import pytest
 from bench.estimators.traces import make_trace
 from runtime.clock import Step
 from tests.effort import tries
-from tests.simulation.test_fallback import MS, sail
+from tests.simulation.test_fallback import MS, S, harbour
 from tidesync.sessions.report.coverage import coverage
 from tidesync.sessions.report.verdict import verdict
 from topside_agent.estimator import EstimatorSettings, smooth
 
-S = 1_000_000_000
 FAMILIES = (
     "clean",
     "lognormal",
@@ -28,7 +27,7 @@ FAMILIES = (
 
 
 def promised(exchanges):
-    """The stretches of the smoothed track, the sound rows' instants and offsets."""
+    """The intervals of the smoothed track, the valid rows' instants and offsets."""
     by_instant = {exchange.destination_ns: exchange for exchange in exchanges}
     track = smooth(exchanges)
     rows = [row for row in track.rows if row.state == "ok"]
@@ -38,69 +37,69 @@ def promised(exchanges):
 
 
 def broken_promises(truth_at, exchanges):
-    """(stretch, s, ns): where the straight line between rows is off by more than the stretch says."""
-    stretches, at_ns, offset_ns, first_ns = promised(exchanges)
+    """(kind, s, ns): where the straight line between rows is off by more than the interval's error."""
+    intervals, at_ns, offset_ns, first_ns = promised(exchanges)
     found = []
-    for stretch in stretches:
-        if stretch.error_ns is None or stretch.span_ns == 0:
+    for interval in intervals:
+        if interval.error_ns is None or interval.duration_ns == 0:
             continue
-        instants = np.linspace(stretch.from_ns, stretch.to_ns, 2000).astype(np.int64)
-        instants = np.clip(instants, stretch.from_ns, stretch.to_ns)
-        told = np.interp(instants - at_ns[0], at_ns - at_ns[0], offset_ns)
-        off = np.abs(told - (truth_at(instants) - first_ns))
+        instants = np.linspace(interval.from_ns, interval.to_ns, 2000).astype(np.int64)
+        instants = np.clip(instants, interval.from_ns, interval.to_ns)
+        interpolated = np.interp(instants - at_ns[0], at_ns - at_ns[0], offset_ns)
+        off = np.abs(interpolated - (truth_at(instants) - first_ns))
         found += [
-            (stretch.kind, (at - at_ns[0]) / S, error)
+            (interval.kind, (at - at_ns[0]) / S, error)
             for at, error in zip(instants.tolist(), off.tolist(), strict=True)
-            if error > stretch.error_ns
+            if error > interval.error_ns
         ]
     return found
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("seed", range(1, 1 + tries(2)))
-def test_no_timestamp_of_a_covered_stretch_is_off_by_more_than_was_promised(family, seed):
+def test_no_timestamp_of_a_covered_interval_is_off_by_more_than_its_error(family, seed):
     trace = make_trace(family, seed=seed, duration_s=900)
     assert broken_promises(trace.truth_at, trace.exchanges) == []
 
 
 @pytest.mark.parametrize("family", ["clean", "wander", "cold_dunk"])
-def test_what_is_promised_for_a_gap_of_five_minutes_holds(family):
+def test_the_error_of_a_gap_of_five_minutes_holds(family):
     trace = make_trace(family, seed=3, duration_s=1500)
     kept = [
         exchange
         for exchange, at_s in zip(trace.exchanges, trace.at_s.tolist(), strict=True)
         if not 600 < at_s < 900
     ]
-    stretches = promised(kept)[0]
-    assert [stretch.kind for stretch in stretches] == ["covered", "gap", "covered"]
-    assert stretches[1].error_ns < 10_000_000
+    intervals = promised(kept)[0]
+    assert [interval.kind for interval in intervals] == ["covered", "gap", "covered"]
+    assert intervals[1].error_ns < 10_000_000
     assert broken_promises(trace.truth_at, kept) == []
 
 
 @pytest.mark.parametrize("step_ns", [0, 2 * MS, -5 * MS, 50 * MS])
 @pytest.mark.parametrize("seed", range(tries(5)))
-def test_what_is_promised_while_there_was_http_alone_holds_across_a_step_that_nobody_saw(step_ns, seed):
-    sea = sail(seed, simulated={"steps": (Step(40.5, step_ns),)})
-    sea.run(80)
+def test_the_error_over_http_alone_holds_across_an_undetected_step(step_ns, seed):
+    simulation = harbour(seed, simulated={"steps": (Step(40.5, step_ns),)})
+    simulation.run(80)
 
     def truth_at(instants):
-        raw_ns = (instants - sea.clock.difference_ns).tolist()
-        return np.array([round(sea._true_ms(each) * MS) for each in raw_ns])
+        raw_ns = (instants - simulation.clock.difference_ns).tolist()
+        return np.array([round(simulation.true_ms(each) * MS) for each in raw_ns])
 
-    assert broken_promises(truth_at, sea.exchanges()) == []
+    assert broken_promises(truth_at, simulation.exchanges()) == []
 
 
-def test_a_promise_that_is_too_narrow_would_be_seen(monkeypatch):
+def test_an_error_that_is_too_small_would_be_found(monkeypatch):
     monkeypatch.setattr("tidesync.sessions.report.coverage.max_error_ns", lambda _row: 1_000)
     trace = make_trace("lognormal", seed=1, duration_s=900)
     assert broken_promises(trace.truth_at, trace.exchanges)
 
 
 @pytest.mark.parametrize("family", ["step_50ms_reported", "step_3s_unreported", "reboot", "suspend"])
-def test_a_break_of_the_clock_is_in_an_uncertain_stretch_with_its_cause(family):
+def test_a_cut_is_in_an_uncertain_interval_with_its_cause(family):
     trace = make_trace(family, seed=1, duration_s=900)
-    stretches = promised(trace.exchanges)[0]
-    (cut,) = [stretch for stretch in stretches if stretch.kind == "uncertain"]
+    intervals = promised(trace.exchanges)[0]
+    (cut,) = [interval for interval in intervals if interval.kind == "uncertain"]
     causes = {"step_50ms_reported": "step", "step_3s_unreported": "inconsistent"}
     assert cut.cause == causes.get(family, family)
-    assert verdict(stretches).grade in {"yes", "partly"}
+    assert verdict(intervals).grade in {"yes", "partly"}

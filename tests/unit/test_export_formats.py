@@ -1,4 +1,4 @@
-"""Each exported file is read back by the library that others read it with, and says its sign."""
+"""Each exported file is read back by the library that its users have, and states its sign."""
 
 import csv
 import io
@@ -14,9 +14,8 @@ from pyxdf.pyxdf import _clock_sync
 from tests.unit.test_correction_session import log
 from tests.unit.tracks import MS, S, row, stepped
 from tidesync.__main__ import run
-from tidesync.sessions.export.binary import write_mcap, write_parquet
-from tidesync.sessions.export.meaning import FIELDS, NOTES
-from tidesync.sessions.export.text import write_csv, write_xdf_offsets
+from tidesync.sessions.export.fields import FIELDS, NOTES
+from tidesync.sessions.export.formats import FORMATS
 from tidesync.sessions.folder import OFFSET_COLUMNS
 from tidesync.sessions.journal import lines_of
 
@@ -36,9 +35,9 @@ def session(tmp_path):
     return tmp_path
 
 
-def written(write):
+def written(kind):
     stream = io.BytesIO()
-    write(TRACKS, stream)
+    FORMATS[kind].write(TRACKS, stream)
     return stream.getvalue()
 
 
@@ -46,8 +45,8 @@ def test_the_fields_are_those_of_offsets_csv():
     assert tuple(FIELDS) == OFFSET_COLUMNS
 
 
-def test_csv_says_what_it_means_before_its_header():
-    lines = written(write_csv).decode().splitlines()
+def test_csv_states_its_meaning_before_its_header():
+    lines = written("csv").decode().splitlines()
     comments = [line for line in lines if line.startswith("#")]
     assert comments[0] == "# sign: " + NOTES["sign"]
     assert any("no message travels back in time" in line for line in comments)
@@ -58,7 +57,7 @@ def test_csv_says_what_it_means_before_its_header():
 
 
 def test_parquet_reads_back_with_its_meaning():
-    table = parquet.read_table(io.BytesIO(written(write_parquet)))
+    table = parquet.read_table(io.BytesIO(written("parquet")))
     assert table.to_pylist() == ALL
     assert table.schema.metadata[b"sign"].decode() == NOTES["sign"]
     assert table.schema.metadata[b"error"].decode() == NOTES["error"]
@@ -66,7 +65,7 @@ def test_parquet_reads_back_with_its_meaning():
 
 
 def test_mcap_reads_back_with_a_channel_for_each_vehicle():
-    reader = make_reader(io.BytesIO(written(write_mcap)))
+    reader = make_reader(io.BytesIO(written("mcap")))
     messages = list(reader.iter_messages())
     found = [json.loads(message.data) for _, _, message in messages]
     key = "topside_unix_ns"
@@ -81,8 +80,8 @@ def test_mcap_reads_back_with_a_channel_for_each_vehicle():
     }
 
 
-def test_the_pairs_bring_the_pis_stamps_to_topside_through_pyxdf():
-    document = json.loads(written(write_xdf_offsets))
+def test_pyxdf_corrects_the_pis_stamps_to_topside_by_the_pairs():
+    document = json.loads(written("xdf-offsets"))
     assert "added to the Pi's timestamps" in document["sign"]
     pairs = document["streams"][0]
     assert len(pairs["clock_times"]) == len(ROWS)  # the ambiguous row is left out
@@ -121,7 +120,9 @@ def test_the_command_writes_each_format_twice_the_same(session, kind, name, caps
     assert elsewhere.read_bytes() == first
 
 
-def test_what_cannot_be_written_or_was_not_measured_is_said(session, tmp_path, capsys):
+def test_an_output_that_cannot_be_written_and_a_session_without_exchanges_are_errors(
+    session, tmp_path, capsys
+):
     nowhere = str(tmp_path / "no" / "where.csv")
     assert run(["export", str(session), "--format", "csv", "--output", nowhere]) == 1
     assert "No such file or directory; nothing was written" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The agent's behaviour on its connection, with the connection replaced by one that only notes."""
+"""The agent's behaviour on its connection, over a connection that only notes."""
 
 import json
 import logging
@@ -72,8 +72,8 @@ class Bench:
     def __init__(self, *steps):
         self.base = HandClock()
         self.clock = SimulatedClock(self.base, 2 * S, steps=steps)
-        self.agent = PiAgent(PiSettings(vehicle="rov1"), self.clock)
-        self.connection: NotedConnection = self.agent._connection  # type: ignore[assignment]
+        self.agent = PiAgent(PiSettings(vehicle="rov1"), self.clock, connect=NotedConnection)
+        self.connection: NotedConnection = self.agent._connection
 
     def connect(self):
         self.connection.up = True
@@ -86,11 +86,6 @@ class Bench:
     def pass_s(self, seconds):
         self.base.now_ns += round(seconds * S)
         self.agent.tick(read(self.clock))
-
-
-@pytest.fixture(autouse=True)
-def noted(monkeypatch):
-    monkeypatch.setattr(agent_module, "Connection", NotedConnection)
 
 
 def ping(seq=17):
@@ -128,8 +123,8 @@ def test_info_is_published_again_when_stamps_turn_out_to_be_of_another_kind():
     bench.connection.receive_stamp = "user"
     bench.pass_s(1)
     bench.pass_s(1)
-    said = [Info.decode(payload).receive_stamp for payload in bench.connection.on("info")]
-    assert said == ["kernel", "user"]
+    kinds = [Info.decode(payload).receive_stamp for payload in bench.connection.on("info")]
+    assert kinds == ["kernel", "user"]
 
 
 def test_a_pong_has_room_for_the_stamp_at_the_write():
@@ -224,14 +219,14 @@ def test_a_step_is_published_dated_and_measured():
     assert event.boot_id == bench.clock.boot_id
 
 
-def test_steps_while_the_broker_is_away_are_told_when_it_is_back_the_newest_hundred_in_order():
+def test_steps_while_the_broker_is_away_are_reported_when_it_is_back_the_newest_hundred_in_order():
     bench = Bench()
     for number in range(150):
         bench.agent._clock_changed(change(S, at_s=number))
     assert bench.connection.published == []
     bench.connect()
-    told = [Event.decode(payload).at_raw_ns // S for payload in bench.connection.on("event")]
-    assert told == list(range(50, 150))
+    steps = [Event.decode(payload).at_raw_ns // S for payload in bench.connection.on("event")]
+    assert steps == list(range(50, 150))
     bench.connect()
     assert len(bench.connection.on("event")) == 100
 

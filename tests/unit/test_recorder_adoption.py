@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+from runtime.files import replace
 from schemas.metadata import FILE_NAME
 from tests.unit.test_metadata_merge import NOW, update
 from tests.unit.test_recorder_session import at, recording
-from tidesync.sessions import document, files
+from tidesync.sessions import document
 from tidesync.sessions.document import NotMetadataError, parse, render
 from tidesync.sessions.recorder.metadata import merge
 from tidesync.sessions.recorder.session_log import SessionLog
@@ -135,7 +136,7 @@ def test_what_another_program_writes_just_before_ours_is_not_overwritten(tmp_pat
     path = folder / FILE_NAME
     read_by_us = path.read_bytes()
     path.write_bytes(b'{"theirs": 1}')
-    assert not files.replace(path, b"ours", instead_of=read_by_us)
+    assert not replace(path, b"ours", instead_of=read_by_us)
     assert path.read_bytes() == b'{"theirs": 1}'
     assert [entry.name for entry in folder.iterdir() if entry.name.endswith(".new")] == []
-    assert files.replace(path, b"ours", instead_of=b'{"theirs": 1}')
+    assert replace(path, b"ours", instead_of=b'{"theirs": 1}')

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from runtime.files import replace
 from schemas.instants import utc_from_ns
 from tests.unit.test_recorder_session import at, exchange, recording, step
 from tidesync.sessions import files
@@ -87,15 +88,15 @@ def test_a_disk_that_fills_up_within_a_line_leaves_whole_lines(journal, monkeypa
 
 def test_the_metadata_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "sync_metadata.json"
-    files.replace(path, b"old")
+    replace(path, b"old")
     path.chmod(0o640)
     with monkeypatch.context() as full:
         fail_writes(full, 2)
         with pytest.raises(OSError, match="No space"):
-            files.replace(path, b"new content")
+            replace(path, b"new content")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["sync_metadata.json"]
-    files.replace(path, b"new")
+    replace(path, b"new")
     assert path.read_bytes() == b"new"
     assert path.stat().st_mode & 0o777 == 0o640
 

@@ -1,4 +1,4 @@
-"""The report's pure parts: what is trusted and to how much, its words, its curves; and the command."""
+"""The report's pure parts: intervals and their errors, the verdict's words, the curves; and the command."""
 
 import json
 import math
@@ -13,12 +13,11 @@ from tests.unit.test_recorder_session import exchange
 from tidesync.__main__ import run
 from tidesync.sessions.journal import lines_of
 from tidesync.sessions.report import units
-from tidesync.sessions.report.build import build
-from tidesync.sessions.report.coverage import Stretch, coverage
+from tidesync.sessions.report.coverage import Interval, coverage
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
-from tidesync.sessions.report.page import Section, page
-from tidesync.sessions.report.series import Curve, envelope, joined, slopes_ppm, thinned, unbroken
+from tidesync.sessions.report.page import Section, render, report_on
+from tidesync.sessions.report.series import Curve, continuous, envelope, joined, slopes_ppm, thinned
 from tidesync.sessions.report.session import load
 from tidesync.sessions.report.verdict import outside, verdict
 from topside_agent.estimator import EstimatorSettings, Row, Segment, Track
@@ -61,15 +60,15 @@ def exchanges_of(rows, *, over_http=()):
     return {one.destination_ns: one for one in found}
 
 
-def stretches_of(rows, *causes, over_http=()):
+def intervals_of(rows, *causes, over_http=()):
     by_instant = exchanges_of(rows, over_http=over_http)
     track = track_of(rows, *causes)
     return coverage(track, by_instant, EstimatorSettings())
 
 
-def test_a_track_without_a_break_is_one_covered_stretch_with_its_worst_error():
+def test_a_track_without_a_cut_is_one_covered_interval_with_its_greatest_error():
     rows = [row(second / 4, error_us=900 if second == 77 else 300) for second in range(400)]
-    (only,) = stretches_of(rows)
+    (only,) = intervals_of(rows)
     assert (only.kind, only.from_ns, only.to_ns) == (
         "covered",
         rows[0].topside_unix_ns,
@@ -80,40 +79,40 @@ def test_a_track_without_a_break_is_one_covered_stretch_with_its_worst_error():
 
 def test_a_silence_is_a_gap_whose_error_allows_for_the_wander_on_the_way():
     rows = [row(0), row(1), row(301), row(302)]
-    kinds = stretches_of(rows)
-    assert [stretch.kind for stretch in kinds] == ["covered", "gap", "covered"]
+    kinds = intervals_of(rows)
+    assert [interval.kind for interval in kinds] == ["covered", "gap", "covered"]
     wander_ns = 5e-7 * 150**1.5 * 1e9
     assert kinds[1].error_ns == pytest.approx(300 * US + wander_ns, rel=1e-3)
     assert kinds[0].error_ns < 301 * US
 
 
 def test_without_raw_clocks_slews_and_steps_between_two_rows_are_allowed_for():
-    (only,) = stretches_of([row(0, -150, error_us=1000), row(2, -150.2, error_us=1000)], over_http=(0, 1))
+    (only,) = intervals_of([row(0, -150, error_us=1000), row(2, -150.2, error_us=1000)], over_http=(0, 1))
     own, slewed, between = MS, 700e-6 * S, 0.2 * MS
     assert only.error_ns == pytest.approx(own + slewed + between, rel=0.01)
 
 
-def test_a_step_is_uncertain_from_the_last_sound_row_before_to_the_first_after():
+def test_a_step_is_uncertain_from_the_last_valid_row_before_it_to_the_first_after_it():
     rows = [row(0), row(1), row(2, state="ambiguous")]
     rows += [row(3, 2850, segment=1, state="ambiguous"), row(4, 2850, segment=1)]
-    before, cut, after = stretches_of(rows, "step")
+    before, cut, after = intervals_of(rows, "step")
     assert (cut.kind, cut.cause, cut.jump_ns, cut.error_ns) == ("uncertain", "step", 3 * S, None)
     assert (cut.from_ns, cut.to_ns) == (NOON + S, NOON + 4 * S)
     assert (before.to_ns, after.from_ns) == (cut.from_ns, cut.to_ns)
 
 
-def test_a_change_between_mqtt_and_http_is_told_as_such():
+def test_a_change_between_mqtt_and_http_is_reported_as_such():
     rows = [row(0), row(1), row(3, segment=1), row(5, segment=1)]
-    stretches = stretches_of(rows, "start", over_http=(2, 3))
-    assert [stretch.kind for stretch in stretches] == ["covered", "uncertain", "http"]
-    assert stretches[1].cause == "method"
+    intervals = intervals_of(rows, "start", over_http=(2, 3))
+    assert [interval.kind for interval in intervals] == ["covered", "uncertain", "http"]
+    assert intervals[1].cause == "method"
 
 
 def covered(from_s, to_s, error_ms=0.55):
-    return Stretch("covered", NOON + round(from_s * S), NOON + round(to_s * S), round(error_ms * MS))
+    return Interval("covered", NOON + round(from_s * S), NOON + round(to_s * S), round(error_ms * MS))
 
 
-STEP = Stretch("uncertain", NOON + 1200 * S, NOON + 1212 * S, None, "step", 3 * S)
+STEP = Interval("uncertain", NOON + 1200 * S, NOON + 1212 * S, None, "step", 3 * S)
 
 
 def test_the_verdict_says_in_plain_words_what_holds_and_what_does_not():
@@ -121,32 +120,32 @@ def test_the_verdict_says_in_plain_words_what_holds_and_what_does_not():
     assert found.grade == "yes"
     assert found.headline == (
         "every timestamp between 2026-05-01 12:00:03 and 12:41:10 UTC can be put on the laptop's clock"
-        f" to within 0.55{NB}ms, apart from 1 stretch listed."
+        f" to within 0.55{NB}ms, apart from 1 interval listed."
     )
     assert found.exceptions == [
         f"12{NB}s around 12:20:00 are uncertain because the Pi's clock was stepped by +3.000{NB}s."
     ]
 
 
-def test_a_gap_is_told_with_its_own_error():
-    gap = Stretch("gap", NOON + 60 * S, NOON + 360 * S, 1_234_567)
-    (said,) = verdict([covered(0, 60), gap, covered(360, 400)]).exceptions
-    assert said.startswith(f"For 5{NB}min 0{NB}s from 12:01:00 nothing was measured")
-    assert f"1.3{NB}ms" in said
+def test_a_gap_is_reported_with_its_own_error():
+    gap = Interval("gap", NOON + 60 * S, NOON + 360 * S, 1_234_567)
+    (shown,) = verdict([covered(0, 60), gap, covered(360, 400)]).exceptions
+    assert shown.startswith(f"For 5{NB}min 0{NB}s from 12:01:00 nothing was measured")
+    assert f"1.3{NB}ms" in shown
 
 
-def test_what_http_alone_measured_does_not_blur_the_rest():
-    over_http = Stretch("http", NOON + 60 * S, NOON + 180 * S, 44 * MS)
+def test_what_http_alone_measured_does_not_widen_the_rest():
+    over_http = Interval("http", NOON + 60 * S, NOON + 180 * S, 44 * MS)
     found = verdict([covered(0, 60), over_http, covered(180, 4000)])
     assert f"within 0.55{NB}ms" in found.headline
-    (said,) = found.exceptions
-    assert said.startswith(f"For 2{NB}min 0{NB}s from 12:01:00 the vehicle answered over HTTP alone")
-    assert said.endswith(f"good to within 44{NB}ms.")
+    (shown,) = found.exceptions
+    assert shown.startswith(f"For 2{NB}min 0{NB}s from 12:01:00 the vehicle answered over HTTP alone")
+    assert shown.endswith(f"good to within 44{NB}ms.")
     assert f"within 44{NB}ms" in verdict([over_http]).headline
 
 
 @pytest.mark.parametrize(
-    ("stretches", "grade"),
+    ("intervals", "grade"),
     [
         ([covered(0, 100)], "yes"),
         ([covered(0, 100, 25)], "yes"),
@@ -159,44 +158,44 @@ def test_what_http_alone_measured_does_not_blur_the_rest():
         ([covered(0, 0)], "no"),
     ],
 )
-def test_the_grade_follows_the_time_that_is_good_to_within_the_consumers_tolerance(stretches, grade):
-    assert verdict(stretches).grade == grade
+def test_the_grade_follows_the_time_that_is_good_to_within_the_consumers_tolerance(intervals, grade):
+    assert verdict(intervals).grade == grade
 
 
-def test_of_very_many_breaks_the_longest_are_listed_and_the_rest_is_counted():
+def test_of_many_cuts_the_longest_are_listed_and_the_rest_is_counted():
     listed = [covered(0, 1)]
     for number in range(40):
         start = 10 + 10 * number
         listed += [
-            Stretch("uncertain", NOON + start * S, NOON + (start + 1 + number % 7) * S, None, "step", MS)
+            Interval("uncertain", NOON + start * S, NOON + (start + 1 + number % 7) * S, None, "step", MS)
         ]
     found = verdict([*listed, covered(500, 501)]).exceptions
     assert len(found) == 13
-    assert "28 shorter stretches more" in found[-1]
+    assert "28 shorter intervals more" in found[-1]
     assert any(sentence.startswith(f"7{NB}s") for sentence in found)
 
 
-def test_what_of_the_session_lies_outside_is_said():
+def test_the_ends_of_the_session_that_were_not_measured_are_reported():
     first, last = NOON, NOON + 60 * S
     assert outside(first, last, first - S, last + S) == []
     assert outside(first, last, None, None) == []
-    said = outside(first, last, first - 12 * S, last + 125 * S)
-    assert f"first 12{NB}s" in said[0]
-    assert f"last 2{NB}min 5{NB}s" in said[1]
+    shown = outside(first, last, first - 12 * S, last + 125 * S)
+    assert f"first 12{NB}s" in shown[0]
+    assert f"last 2{NB}min 5{NB}s" in shown[1]
 
 
 @pytest.mark.parametrize(
-    ("ns", "said"),
+    ("ns", "shown"),
     [
         (0, "0 ms"), (310, "0.31 µs"), (9_999, "10.0 µs"), (10_000, "0.010 ms"), (421_000, "0.43 ms"),
         (550_000, "0.55 ms"), (12_000_001, "13 ms"), (123_000_000, "130 ms"), (3_010_000_000, "3.1 s"),
     ],
 )  # fmt: skip
-def test_an_error_is_rounded_up_to_two_figures(ns, said):
-    assert units.error(ns).replace(NB, " ") == said
+def test_an_error_is_rounded_up_to_two_figures(ns, shown):
+    assert units.error(ns).replace(NB, " ") == shown
 
 
-def test_no_error_is_ever_told_smaller_than_it_is():
+def test_no_error_is_shown_smaller_than_it_is():
     scale = {"µs": 1e3, "ms": 1e6, "s": 1e9}
     for ns in np.geomspace(1, 1e13, 3001).tolist():
         value, unit = units.error(ns).split(NB)
@@ -205,11 +204,11 @@ def test_no_error_is_ever_told_smaller_than_it_is():
 
 
 @pytest.mark.parametrize(
-    ("ns", "said"),
+    ("ns", "shown"),
     [(3 * S, "+3.000 s"), (-12_345_678, "−12.346 ms"), (40_000, "+40 µs"), (-5000 * S, "−5,000.000 s")],
 )
-def test_a_step_is_told_with_its_sign(ns, said):
-    assert units.signed(ns).replace(NB, " ") == said
+def test_a_step_is_shown_with_its_sign(ns, shown):
+    assert units.signed(ns).replace(NB, " ") == shown
 
 
 def test_times_of_another_day_have_their_date():
@@ -232,14 +231,14 @@ def test_thinning_hides_no_extreme_and_keeps_the_ends():
     assert np.all(least.values <= greatest.values)
 
 
-def test_no_line_is_drawn_across_a_gap_a_break_or_a_clock_set_back():
+def test_no_line_is_drawn_across_a_gap_a_cut_or_a_clock_set_back():
     at_ns = NOON + np.array([0, 1, 100, 101, 102, 50, 51], dtype=np.int64) * S
     segment = np.array([0, 0, 0, 0, 1, 1, 1])
-    parts = unbroken(at_ns, segment)
+    parts = continuous(at_ns, segment)
     assert [(part.start, part.stop) for part in parts] == [(0, 2), (2, 4), (4, 5), (5, 7)]
     curve = joined([Curve(at_ns[part], np.ones(part.stop - part.start)) for part in parts])
     assert np.isnan(curve.values).tolist() == [bool(c == "x") for c in "..x..x.x.."]
-    assert unbroken(at_ns[:0], segment[:0]) == []
+    assert continuous(at_ns[:0], segment[:0]) == []
     assert joined([]).at_ns.size == 0
 
 
@@ -258,7 +257,7 @@ def long_rows():
 def test_the_figure_of_a_long_session_is_small_and_shows_the_widest_bound():
     rows = long_rows()
     by_instant = exchanges_of(rows)
-    made = figure(track_of(rows, "step"), list(by_instant.values()), by_instant, stretches_of(rows, "step"))
+    made = figure(track_of(rows, "step"), list(by_instant.values()), by_instant, intervals_of(rows, "step"))
     text = json.dumps(made, allow_nan=False)
     assert len(text) < 600_000
     lower = next(trace for trace in made["data"] if trace["name"] == "least possible")
@@ -269,35 +268,43 @@ def test_the_figure_of_a_long_session_is_small_and_shows_the_widest_bound():
     assert any("step" in note["text"] for note in made["layout"]["annotations"])
 
 
-def test_a_laptop_whose_clock_was_set_back_is_drawn_all_the_same():
+def test_a_laptop_whose_clock_was_set_back_is_drawn_too():
     rows = [row(n / 4) for n in range(4000)] + [row(900 + n / 4, 99_850, segment=1) for n in range(4000)]
     by_instant = exchanges_of(rows)
     ordered = sorted(by_instant.values(), key=lambda one: one.destination_ns)
-    stretches = stretches_of(rows, "topside_step")
-    made = figure(track_of(rows, "topside_step"), ordered, by_instant, stretches)
+    intervals = intervals_of(rows, "topside_step")
+    made = figure(track_of(rows, "topside_step"), ordered, by_instant, intervals)
     offset = next(trace for trace in made["data"] if trace["name"] == "offset")
     assert {value for value in offset["y"] if value is not None} == {-150.0, 99_850.0}
-    (cut,) = [stretch for stretch in stretches if stretch.kind == "uncertain"]
-    assert (cut.span_ns, cut.jump_ns) == (0, 100 * S)
+    (cut,) = [interval for interval in intervals if interval.kind == "uncertain"]
+    assert (cut.duration_ns, cut.jump_ns) == (0, 100 * S)
 
 
-def test_the_numbers_say_how_wrong_one_offset_for_all_is():
+def test_the_numbers_include_the_error_of_one_offset_for_the_whole_session():
     rows = [row(0, -150.0), row(60, -151.0), row(120, -152.0)]
     by_instant = exchanges_of(rows)
-    told = dict(
-        numbers(track_of(rows), list(by_instant.values()), stretches_of(rows), [], {"inWater": -150.25})
+    shown = dict(
+        numbers(track_of(rows), list(by_instant.values()), intervals_of(rows), [], {"inWater": -150.25})
     )
-    label = next(label for label in told if "inWater" in label)
-    assert told[label].replace(NB, " ") == "1.8 ms"
-    assert told["Mean drift in the longest segment"].startswith("−16.7 ± ")
+    label = next(label for label in shown if "inWater" in label)
+    assert shown[label].replace(NB, " ") == "1.8 ms"
+    assert shown["Mean drift in the longest segment"].startswith("−16.7 ± ")
 
 
-EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 
 
-def test_names_do_no_harm_anywhere_on_the_page():
-    hostile = Section(EVIL, "yes", EVIL, [EVIL], {"data": [{"name": EVIL}]}, [(EVIL, EVIL)], [(EVIL, EVIL)])
-    html = page(EVIL, [(EVIL, EVIL)], [EVIL], [hostile], "/* plotly */")
+def test_names_are_escaped_everywhere_on_the_page():
+    hostile = Section(
+        HOSTILE,
+        "yes",
+        HOSTILE,
+        [HOSTILE],
+        {"data": [{"name": HOSTILE}]},
+        [(HOSTILE, HOSTILE)],
+        [(HOSTILE, HOSTILE)],
+    )
+    html = render(HOSTILE, [(HOSTILE, HOSTILE)], [HOSTILE], [hostile], "/* plotly */")
     assert "<script>alert" not in html
     assert "<img" not in html
     assert html.count("<script") == 3
@@ -350,10 +357,10 @@ def measured_lines(count=60):
 
 
 def test_the_report_is_one_file_with_the_verdict_and_the_script_inside(tmp_path, capsys):
-    folder = session_in(tmp_path, mission=EVIL, exchanges=measured_lines())
+    folder = session_in(tmp_path, mission=HOSTILE, exchanges=measured_lines())
     assert run(["report", str(folder)]) == 0
-    said = capsys.readouterr().out
-    assert "every timestamp between 2026-05-01 12:00:00 and 12:00:14 UTC" in said
+    shown = capsys.readouterr().out
+    assert "every timestamp between 2026-05-01 12:00:00 and 12:00:14 UTC" in shown
     html = (folder / "report.html").read_text(encoding="utf-8")
     assert "every timestamp between 2026-05-01 12:00:00 and 12:00:14 UTC" in html
     assert "plotly.js v" in html
@@ -363,7 +370,7 @@ def test_the_report_is_one_file_with_the_verdict_and_the_script_inside(tmp_path,
     assert "http" not in ours.replace("http-equiv", "")
 
 
-def test_the_report_goes_where_it_is_told_and_the_same_data_gives_the_same_bytes(tmp_path):
+def test_output_sets_the_reports_path_and_the_same_data_gives_the_same_bytes(tmp_path):
     folder = session_in(tmp_path, exchanges=measured_lines())
     for name in ("a.html", "b.html"):
         assert run(["report", str(folder), "--output", str(tmp_path / name)]) == 0
@@ -378,18 +385,18 @@ def test_a_session_without_measurement_is_reported_as_one_that_cannot_be_trusted
     assert "cannot be trusted" in (folder / "report.html").read_text(encoding="utf-8")
 
 
-def test_torn_lines_and_a_broken_metadata_file_are_said_and_the_rest_is_reported(tmp_path):
+def test_torn_lines_and_a_broken_metadata_file_are_noted_and_the_rest_is_reported(tmp_path):
     folder = session_in(tmp_path, exchanges=measured_lines() + b'{"torn')
     (folder / "sync_metadata.json").write_text("{")
     session = load(folder)
     assert len(session.faults) == 2
-    html = build(session, "").html
+    html = report_on(session, "").html
     assert "1 of 61 lines" in html
     assert "sync_metadata.json cannot be read" in html
     assert "can be trusted" in html
 
 
-def test_events_are_told_in_words(tmp_path):
+def test_events_are_shown_in_words(tmp_path):
     folder = session_in(tmp_path, exchanges=measured_lines())
     at = "2026-05-01T12:00:05.000000Z"
     step = {"vehicle": "rov1", "kind": "step", "at": at, "at_raw_ns": 1, "step_ms": 3000.0, "boot_id": "b"}
@@ -397,16 +404,16 @@ def test_events_are_told_in_words(tmp_path):
     other = {"vehicle": "rov2", "kind": "reboot", "at": at, "boot_id": "c"}
     lines = "".join(json.dumps({"schema_version": 1} | event) + "\n" for event in (step, outage, other))
     (folder / "time_sync" / "events.jsonl").write_text(lines + "not ours\n")
-    html = build(load(folder), "").html.replace(NB, " ")
+    html = report_on(load(folder), "").html.replace(NB, " ")
     assert "stepped by +3.000 s" in html
     assert "nothing recorded for 12 s" in html
     assert "restarted" not in html  # rov2 is in no section of this session
 
 
-def test_a_second_topside_has_a_section_of_its_own_after_the_one_that_stands(tmp_path):
+def test_a_second_topside_has_a_section_of_its_own_after_the_one_in_the_metadata(tmp_path):
     both = measured_lines() + measured_lines().replace(b'"topside":"topside"', b'"topside":"another"')
     folder = session_in(tmp_path, exchanges=both, block={"vehicles": {"rov1": {"topside": "topside"}}})
-    lines = build(load(folder), "").lines
+    lines = report_on(load(folder), "").lines
     assert [line.partition(":")[0] for line in lines] == [
         "rov1, as topside measured it",
         "rov1, as another measured it",
@@ -425,6 +432,6 @@ def test_a_gap_event_counts_what_was_lost():
     rows = [row(0), row(1)]
     by_instant = exchanges_of(rows)
     lost = [SimpleNamespace(kind="gap", from_seq=3, to_seq=7)]
-    told = dict(numbers(track_of(rows), list(by_instant.values()), stretches_of(rows), lost, {}))
-    assert told["Exchanges lost on the way to the recorder"] == "5"
-    assert not math.isnan(float(told["Exchanges"].split()[0]))
+    shown = dict(numbers(track_of(rows), list(by_instant.values()), intervals_of(rows), lost, {}))
+    assert shown["Exchanges lost on the way to the recorder"] == "5"
+    assert not math.isnan(float(shown["Exchanges"].split()[0]))

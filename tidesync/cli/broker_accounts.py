@@ -13,7 +13,7 @@ from broker.accounts.book import Account, AccountsError, Book, UnknownAccountErr
 from broker.accounts.folder import AccountFolder
 from broker.accounts.hashing import UnusablePasswordError, checked, hashed, new_password
 from broker.accounts.settings import AccountSettings
-from runtime.private_files import PrivateFile, folder_owner, write_new
+from runtime.files import PrivateFile, folder_owner, write_new
 from schemas.instants import iso_utc
 from schemas.names import account_name
 from schemas.topics import Role

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runtime.files import replace
 from schemas.instants import iso_from_ns
 from schemas.names import vehicle_name
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions import files
 from tidesync.sessions.folder import offsets_table
 from tidesync.sessions.journal import Stream, read_journal
 from topside_agent.estimator import Estimate, Segment, Track, online, smooth
@@ -65,7 +65,7 @@ def command(*, file: str, as_json: bool, track: Path | None, as_online: bool, ve
 
 def _write(path: Path, tracks: Mapping[Stream, Track]) -> None:
     try:
-        files.replace(path, offsets_table({stream: track.rows for stream, track in tracks.items()}))
+        replace(path, offsets_table({stream: track.rows for stream, track in tracks.items()}))
     except OSError as error:
         raise SettingsError(f"--track {path}: {error.strerror}") from error
 

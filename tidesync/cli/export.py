@@ -8,48 +8,38 @@ from pathlib import Path
 
 import click
 
+from runtime.files import replacing
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.correction.output import replacing
 from tidesync.sessions.errors import SessionError
-from tidesync.sessions.export.binary import write_mcap, write_parquet
-from tidesync.sessions.export.text import write_csv, write_xdf_offsets
+from tidesync.sessions.export.formats import FORMATS
 from tidesync.sessions.folder import SessionFolder
-
-_FORMATS = {
-    "csv": ("track.csv", write_csv),
-    "parquet": ("track.parquet", write_parquet),
-    "xdf-offsets": ("track.xdf-offsets.json", write_xdf_offsets),
-    "mcap": ("track.mcap", write_mcap),
-}
-"""The file's name in `time_sync/`, and who writes it."""
 
 
 @click.command("export")
 @click.argument("session", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--format", "kind", required=True, type=click.Choice(list(_FORMATS)), help="What to write.")
+@click.option("--format", "kind", required=True, type=click.Choice(list(FORMATS)), help="What to write.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PATH",
-    help="Where to  [default: time_sync/track.… in SESSION]",
+    help="Where to write it  [default: time_sync/track.… in SESSION]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(*, session: Path, kind: str, output: Path | None, as_json: bool) -> int:
     """Compute SESSION's smoothed clock offsets from its exchanges, and write them.
 
-    offset = Pi − topside; each file says so, and what its errors mean. xdf-offsets has LSL's sign, which is
-    the opposite.
+    offset = Pi − topside; each file states this and the meaning of its errors. xdf-offsets has LSL's sign,
+    which is the opposite.
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
-    name, write = _FORMATS[kind]
-    folder = SessionFolder(session)
-    path = output or folder.time_sync_path / name
+    chosen, folder = FORMATS[kind], SessionFolder(session)
+    path = output or folder.time_sync_path / chosen.file_name
     try:
         measured = folder.measure()
         tracks = {stream: each.track.rows for stream, each in measured.items()}
         with replacing(path) as file:
-            write(tracks, file)
+            chosen.write(tracks, file)
     except SessionError as error:
         raise NotSoError(str(error)) from error
     except OSError as error:

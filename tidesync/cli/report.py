@@ -1,4 +1,4 @@
-"""`tidesync report SESSION`: one page that says whether a session's timing can be trusted."""
+"""`tidesync report SESSION`: a page on whether a session's timing can be trusted."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 from plotly.offline import get_plotlyjs
 
+from runtime.files import replace
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions import files
 from tidesync.sessions.errors import NotASessionError
-from tidesync.sessions.report.build import build
+from tidesync.sessions.report.page import report_on
 from tidesync.sessions.report.session import load
 
 _SESSION = click.Path(path_type=Path)
@@ -25,14 +25,14 @@ _OUTPUT = click.Path(dir_okay=False, path_type=Path)
 def command(session: Path, output: Path | None) -> int:
     """Write an HTML page on the timing of the session in folder SESSION.
 
-    It holds everything it needs: it opens without a network, and can be printed or sent by mail.
+    The page is one file: it opens without a network, and can be printed or mailed.
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {str(session)!r}")
     target = output or session / "report.html"
     try:
-        report = build(load(session), get_plotlyjs())
-        files.replace(target, report.html.encode("utf-8", "replace"))
+        report = report_on(load(session), get_plotlyjs())
+        replace(target, report.html.encode("utf-8", "replace"))
     except NotASessionError as error:
         raise NotSoError(str(error)) from error
     except OSError as error:

@@ -77,7 +77,6 @@ class Demo:
                 _start(stack, service)
             if self._settings.dashboard:
                 self._page = self._start_dashboard(stack, url)
-                self._console.print(f"Dashboard: {self._page}\n", highlight=False, soft_wrap=True)
             state = self._start_session(url)
             self._show(checker)
             stopped = self._stop_session(url) or state
@@ -142,6 +141,8 @@ class Demo:
         end = math.inf if self._page else time.monotonic() + self._settings.duration
         with unseen_interrupt(), Live(console=self._console, refresh_per_second=4) as live:
             with contextlib.suppress(KeyboardInterrupt) if self._page else contextlib.nullcontext():
+                if self._page:  # from here on Ctrl-C ends with the verdict
+                    self._console.print(f"Dashboard: {self._page}\n", highlight=False, soft_wrap=True)
                 while (left_s := end - time.monotonic()) > 0:
                     live.update(
                         self._table(checker, "Ctrl-C ends" if self._page else f"{left_s:.0f} s to go")

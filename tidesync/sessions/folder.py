@@ -8,9 +8,10 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runtime.files import read, replace
 from schemas.events import EventLine
 from schemas.metadata import FILE_NAME
-from tidesync.sessions import document, files
+from tidesync.sessions import document
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
 from tidesync.sessions.journal import Journal, Stream, decode_event, read_journal
 from topside_agent.estimator import EstimatorSettings, Row, Track, smooth
@@ -100,12 +101,12 @@ class SessionFolder:
 
     def read_events(self) -> list[EventLine]:
         """The events recorded; other tools' lines are left out."""
-        lines = (files.read(self.events_path) or b"").split(b"\n")
+        lines = (read(self.events_path) or b"").split(b"\n")
         return [event for line in lines if line.strip() and (event := decode_event(line))]
 
     def read_metadata(self) -> document.Document | None:
         """The consumer's document; NotMetadataError where it is none."""
-        content = files.read(self.metadata_path)
+        content = read(self.metadata_path)
         return None if content is None else document.parse(content)
 
     def measure(self, settings: EstimatorSettings = EstimatorSettings()) -> dict[Stream, Measured]:  # noqa: B008
@@ -128,7 +129,7 @@ class SessionFolder:
     def write_offsets(self, tracks: Mapping[Stream, Sequence[Row]]) -> None:
         """Replace `offsets.csv` by the rows of `tracks`."""
         try:
-            files.replace(self.offsets_path, offsets_table(tracks))
+            replace(self.offsets_path, offsets_table(tracks))
         except OSError as error:
             reason = f"{error.strerror or error}; it was not written"
             raise UnusableFileError(self.offsets_path, reason) from error

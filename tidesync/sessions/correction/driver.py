@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runtime.files import replacing
 from tidesync.sessions.correction.csv_table import open_csv
 from tidesync.sessions.correction.order import RowCorrector
-from tidesync.sessions.correction.output import replacing
 from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.correction.table import COLUMNS, Correction
 from tidesync.sessions.correction.timeline import HOLDOVER, STATES

@@ -1,1 +1,1 @@
-"""Writes a session's clock offsets for other tools; each file says its sign and what its errors mean."""
+"""`tidesync export`: a session's clock offsets for other tools; each file states its sign and its errors."""

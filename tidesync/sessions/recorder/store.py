@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from runtime.files import read, replace
 from schemas.events import EventLine
 from schemas.instants import utc_from_ns
 from tidesync.sessions import files
@@ -125,19 +126,19 @@ class SessionStore:
 
     def _save(self, recording: Recording) -> None:
         if recording != self._saved or not self.folder.recording_path.exists():
-            files.replace(self.folder.recording_path, recording.encode())
+            replace(self.folder.recording_path, recording.encode())
             self._saved = recording
 
     def _write_metadata(self, update: MetadataUpdate, now_ns: int) -> None:
         path = self.folder.metadata_path
         try:
-            content = files.read(path)
+            content = read(path)
             existing = None if content is None else self._parse_metadata(content, now_ns)
         except _HalfWrittenError:
             return
         merged = merge(existing, update, utc_from_ns(now_ns))
         if merged is not None:
-            files.replace(path, render(merged), instead_of=None if existing is None else content)
+            replace(path, render(merged), instead_of=None if existing is None else content)
 
     def _parse_metadata(self, content: bytes, now_ns: int) -> Document | None:
         path = self.folder.metadata_path

@@ -1,1 +1,1 @@
-"""`tidesync report`: one page that says whether a session's timing can be trusted, and to how much."""
+"""`tidesync report`: a page on whether a session's timing can be trusted, and within what error."""

@@ -1,4 +1,4 @@
-"""What Plotly draws for one vehicle, as plain data: offset, bound, drift and delay over one axis of time."""
+"""The figure of one vehicle, as plain data for Plotly: offset, bound, drift and delay over one time axis."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas.exchange import HTTP
+from schemas.exchange import method_named
 from tidesync.sessions.report.layout import VERMILION, Json, axis, layout
 from tidesync.sessions.report.series import (
     Curve,
     Floats,
     Integers,
+    bins_of,
+    continuous,
     envelope,
     joined,
-    share,
     slopes_ppm,
     thinned,
-    unbroken,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from schemas.exchange import Exchange
-    from tidesync.sessions.report.coverage import Stretch
+    from tidesync.sessions.report.coverage import Interval
     from topside_agent.estimator import Row, Track
 
 _BLUE, _SKY, _GREEN = "#0072B2", "rgba(86,180,233,0.35)", "#009E73"
@@ -32,42 +32,42 @@ _UNITS = ("ms", "ms", "ppm", "ms")
 _EDGE: Json = {"width": 0.4}
 _DOTTED: Json = {"width": 1, "dash": "dot"}
 _FEW = 400
-"""Exchanges up to this many are shown each as a dot."""
+"""Up to this many exchanges are each shown as a dot."""
 
 
 def figure(
     track: Track,
     exchanges: Sequence[Exchange],
     by_instant: Mapping[int, Exchange],
-    stretches: Sequence[Stretch],
+    intervals: Sequence[Interval],
 ) -> Json:
     """`data` and `layout` for `Plotly.newPlot`."""
     rows = [row for row in track.rows if row.state == "ok"]
     at_ns, segment = _column(rows, "topside_unix_ns"), _column(rows, "segment")
-    parts = unbroken(at_ns, segment)
+    runs = continuous(at_ns, segment)
     offset = _column(rows, "offset_ns").astype(np.float64)
     less_line = offset - _straight(at_ns, offset, segment)
-    drift = _drift(rows, at_ns, by_instant, parts)
+    drift = _drift(rows, at_ns, by_instant, runs)
     data = [
-        _line(_thin(at_ns, offset, parts), 1, "offset", scale=1e-6),
-        *_bound(rows, at_ns, less_line - offset, parts),
-        _line(_thin(at_ns, less_line, parts), 2, "offset less its line", scale=1e-6),
+        _line(_thin(at_ns, offset, runs), 1, "offset", scale=1e-6),
+        *_bound(rows, at_ns, less_line - offset, runs),
+        _line(_thin(at_ns, less_line, runs), 2, "offset less its line", scale=1e-6),
         _line(drift, 3, "drift", colour=_GREEN),
         *_delay(exchanges),
     ]
-    return {"data": data, "layout": layout(stretches, drift)}
+    return {"data": data, "layout": layout(intervals, drift)}
 
 
-def _thin(at_ns: Integers, values: Floats, parts: Sequence[slice]) -> Curve:
-    return joined([thinned(at_ns[part], values[part], share(part, at_ns)) for part in parts])
+def _thin(at_ns: Integers, values: Floats, runs: Sequence[slice]) -> Curve:
+    return joined([thinned(at_ns[run], values[run], bins_of(run, at_ns)) for run in runs])
 
 
-def _bound(rows: Sequence[Row], at_ns: Integers, shift: Floats, parts: Sequence[slice]) -> list[Json]:
-    """The band and its edges, all moved by `shift`; a polygon for each unbroken part."""
+def _bound(rows: Sequence[Row], at_ns: Integers, shift: Floats, runs: Sequence[slice]) -> list[Json]:
+    """The band and its edges, all moved by `shift`; a polygon for each continuous run."""
     lower = _column(rows, "lower_ns") + shift
     upper = _column(rows, "upper_ns") + shift
-    least = [envelope(at_ns[part], lower[part], share(part, at_ns))[0] for part in parts]
-    greatest = [envelope(at_ns[part], upper[part], share(part, at_ns))[1] for part in parts]
+    least = [envelope(at_ns[run], lower[run], bins_of(run, at_ns))[0] for run in runs]
+    greatest = [envelope(at_ns[run], upper[run], bins_of(run, at_ns))[1] for run in runs]
     around = [
         Curve(np.concatenate([up.at_ns, down.at_ns[::-1]]), np.concatenate([up.values, down.values[::-1]]))
         for up, down in zip(greatest, least, strict=True)
@@ -93,19 +93,23 @@ def _straight(at_ns: Integers, offset: Floats, segment: Integers) -> Floats:
 
 
 def _drift(
-    rows: Sequence[Row], at_ns: Integers, by_instant: Mapping[int, Exchange], parts: Sequence[slice]
+    rows: Sequence[Row], at_ns: Integers, by_instant: Mapping[int, Exchange], runs: Sequence[slice]
 ) -> Curve:
-    """d(offset)/dt of the RAW clocks where both are known, part by part; handshakes are too coarse for it."""
+    """d(offset)/dt of the RAW clocks where both are known, run by run; handshakes are too coarse for it."""
     raw = [row.offset_ns - _difference_ns(by_instant[row.topside_unix_ns]) for row in rows]
     # Relative to the first: RAW clocks may be decades apart, which leaves a float no room for nanoseconds.
     relative = np.array([each - raw[0] for each in raw], dtype=np.float64)
-    known = [part for part in parts if by_instant[rows[part.start].topside_unix_ns].method != HTTP.name]
-    slopes = [slopes_ppm(at_ns[part], relative[part]) for part in known]
+    methods = [method_named(by_instant[rows[run.start].topside_unix_ns].method) for run in runs]
+    slopes = [
+        slopes_ppm(at_ns[run], relative[run])
+        for run, method in zip(runs, methods, strict=True)
+        if not method.standalone
+    ]
     return joined([slope for slope in slopes if slope.at_ns.size])
 
 
 def _difference_ns(exchange: Exchange) -> int:
-    """What turns an offset of realtime into one of RAW; nothing where RAW is not known."""
+    """What an offset of realtime exceeds that of RAW by; 0 where RAW is not known."""
     pi, topside = exchange.pi_realtime_minus_raw_ns, exchange.topside_realtime_minus_raw_ns
     return 0 if pi is None or topside is None else pi - topside
 
@@ -116,8 +120,8 @@ def _delay(exchanges: Sequence[Exchange]) -> list[Json]:
     if at_ns.size <= _FEW:
         dots = _line(Curve(at_ns, delay), 4, "delay", scale=1e-6)
         return [dots | {"mode": "markers", "marker": {"size": 4, "color": _BLUE}}]
-    parts = unbroken(at_ns, np.zeros_like(at_ns))
-    edges = [envelope(at_ns[part], delay[part], share(part, at_ns) // 2) for part in parts]
+    runs = continuous(at_ns, np.zeros_like(at_ns))
+    edges = [envelope(at_ns[run], delay[run], bins_of(run, at_ns) // 2) for run in runs]
     least, greatest = (joined([pair[side] for pair in edges]) for side in (0, 1))
     return [
         _line(least, 4, "least", scale=1e-6),

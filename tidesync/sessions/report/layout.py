@@ -1,4 +1,4 @@
-"""Where the report's curves stand, as plain data for Plotly: panels, titles, and what breaks the clocks."""
+"""The layout of the report's figure, as plain data for Plotly: panels, titles, marks of cuts and gaps."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tidesync.sessions.report.units import signed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidesync.sessions.report.coverage import Stretch
+    from tidesync.sessions.report.coverage import Interval
     from tidesync.sessions.report.series import Curve
 
 Json = dict[str, Any]
 
-# Okabe and Ito's colours, which the colour-blind can tell apart; dashes and labels say it a second time.
+# Okabe and Ito's colours, which colour-blind readers can distinguish; dashes and labels repeat the meaning.
 VERMILION = "#D55E00"
 _GREY = "#6b7280"
 _TITLES = (
@@ -28,11 +28,11 @@ _TITLES = (
 _HEIGHT = 860
 _GAP = 0.075
 _NEAREST = 0.09
-"""Labels nearer to each other than this share of the width would overlap: the lesser one is left out."""
+"""Labels nearer to each other than this share of the width would overlap: the less important is left out."""
 
 
-def layout(stretches: Sequence[Stretch], drift: Curve) -> Json:
-    """Four panels over one axis of time, with every break and gap of the clocks marked."""
+def layout(intervals: Sequence[Interval], drift: Curve) -> Json:
+    """Four panels over one axis of time, with every cut and gap marked."""
     height = (1 - 3 * _GAP) / len(_TITLES)
     panels: Json = {
         "height": _HEIGHT,
@@ -43,7 +43,7 @@ def layout(stretches: Sequence[Stretch], drift: Curve) -> Json:
         "showlegend": False,
         "hovermode": "x unified",
         "xaxis": {"type": "date", "anchor": "y4", "title": {"text": "UTC, laptop's clock"}, **_grid()},
-        "shapes": [_shape(stretch) for stretch in stretches if stretch.kind in {"gap", "uncertain"}],
+        "shapes": [_shape(interval) for interval in intervals if interval.kind in {"gap", "uncertain"}],
         "annotations": [],
     }
     for row, title in enumerate(_TITLES, start=1):
@@ -57,12 +57,12 @@ def layout(stretches: Sequence[Stretch], drift: Curve) -> Json:
         panels["annotations"].append(_text(title, 0, top, "left"))
     panels["yaxis4"]["rangemode"] = "tozero"
     panels["yaxis3"]["range"] = _drift_range(drift)
-    panels["annotations"] += _labels(stretches)
+    panels["annotations"] += _labels(intervals)
     return panels
 
 
 def _drift_range(drift: Curve) -> list[float] | None:
-    """At least 1 ppm high, so that a quiet crystal does not look restless."""
+    """At least 1 ppm high, so that a stable crystal looks stable."""
     values = drift.values[np.isfinite(drift.values)]
     if not values.size:
         return None
@@ -71,46 +71,46 @@ def _drift_range(drift: Curve) -> list[float] | None:
     return [round(middle - half, 6), round(middle + half, 6)]
 
 
-def _shape(stretch: Stretch) -> Json:
-    """A line where the clocks broke, a grey band where nothing was measured."""
-    x0, x1 = stretch.from_ns / 1e6, stretch.to_ns / 1e6
+def _shape(interval: Interval) -> Json:
+    """A dashed band where the clocks were cut, a grey one where nothing was measured."""
+    x0, x1 = interval.from_ns / 1e6, interval.to_ns / 1e6
     common: Json = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
-    if stretch.kind == "gap":
+    if interval.kind == "gap":
         return common | {"type": "rect", "x0": x0, "x1": x1, "fillcolor": "#e5e7eb", "line": {"width": 0}}
     line = {"color": VERMILION, "width": 1.5, "dash": "dash"}
     return common | {"type": "rect", "x0": x0, "x1": x1, "fillcolor": "rgba(213,94,0,0.2)", "line": line}
 
 
-def _labels(stretches: Sequence[Stretch]) -> list[Json]:
-    """A word above each break and gap; where they crowd, breaks before gaps and long before short."""
-    others = [stretch for stretch in stretches if stretch.kind in {"gap", "uncertain"}]
-    others.sort(key=lambda stretch: (stretch.kind == "gap", -stretch.span_ns))
-    width_ns = stretches[-1].to_ns - stretches[0].from_ns if stretches else 0
-    shown: list[Stretch] = []
-    for stretch in others:
-        if all(abs(_middle(stretch) - _middle(other)) > _NEAREST * width_ns for other in shown):
-            shown.append(stretch)
+def _labels(intervals: Sequence[Interval]) -> list[Json]:
+    """A word above each cut and gap; where they would overlap, cuts before gaps and long before short."""
+    others = [interval for interval in intervals if interval.kind in {"gap", "uncertain"}]
+    others.sort(key=lambda interval: (interval.kind == "gap", -interval.duration_ns))
+    width_ns = intervals[-1].to_ns - intervals[0].from_ns if intervals else 0
+    shown: list[Interval] = []
+    for interval in others:
+        if all(abs(_middle(interval) - _middle(other)) > _NEAREST * width_ns for other in shown):
+            shown.append(interval)
     return [
-        _text(_word(stretch), _middle(stretch) / 1e6, 1, "center")
-        | {"xref": "x", "yshift": 18, "font": {"size": 11, "color": _colour(stretch)}}
-        for stretch in shown
+        _text(_word(interval), _middle(interval) / 1e6, 1, "center")
+        | {"xref": "x", "yshift": 18, "font": {"size": 11, "color": _colour(interval)}}
+        for interval in shown
     ]
 
 
-def _middle(stretch: Stretch) -> float:
-    return (stretch.from_ns + stretch.to_ns) / 2
+def _middle(interval: Interval) -> float:
+    return (interval.from_ns + interval.to_ns) / 2
 
 
-def _word(stretch: Stretch) -> str:
-    if stretch.kind == "gap":
+def _word(interval: Interval) -> str:
+    if interval.kind == "gap":
         return "gap"
     word = {"method": "HTTP/MQTT", "topside_step": "laptop's step", "inconsistent": "jump"}
-    jump = f" {signed(stretch.jump_ns or 0)}" if stretch.cause in {"step", "inconsistent"} else ""
-    return word.get(stretch.cause or "", str(stretch.cause)) + jump
+    jump = f" {signed(interval.jump_ns or 0)}" if interval.cause in {"step", "inconsistent"} else ""
+    return word.get(interval.cause or "", str(interval.cause)) + jump
 
 
-def _colour(stretch: Stretch) -> str:
-    return _GREY if stretch.kind == "gap" else VERMILION
+def _colour(interval: Interval) -> str:
+    return _GREY if interval.kind == "gap" else VERMILION
 
 
 def _text(text: str, x: float, y: float, anchor: str) -> Json:
@@ -131,5 +131,5 @@ def _grid() -> Json:
 
 
 def axis(name: str, row: int) -> str:
-    """What Plotly calls the axis of a panel, counted from 1."""
+    """Plotly's name of the axis of a panel, counted from 1."""
     return name if row == 1 else f"{name}{row}"

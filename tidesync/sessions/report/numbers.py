@@ -1,4 +1,4 @@
-"""The numbers of one vehicle's track, pure: labels and values for a table."""
+"""The numbers of one vehicle's track, pure: labels and values of a table."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from schemas.exchange import HTTP
 from tidesync.sessions.report.coverage import max_error_ns
-from tidesync.sessions.report.units import count, error, milliseconds, signed, span
+from tidesync.sessions.report.units import count, duration, error, milliseconds, signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from schemas.events import EventLine
     from schemas.exchange import Exchange
-    from tidesync.sessions.report.coverage import Stretch
+    from tidesync.sessions.report.coverage import Interval
     from topside_agent.estimator import Row, Track
 
 Numbers = list[tuple[str, str]]
@@ -25,21 +25,21 @@ Numbers = list[tuple[str, str]]
 def numbers(
     track: Track,
     exchanges: Sequence[Exchange],
-    stretches: Sequence[Stretch],
+    intervals: Sequence[Interval],
     events: Sequence[EventLine],
     stated_ms: Mapping[str, float],
 ) -> Numbers:
-    """What is worth knowing in figures; `stated_ms` are single offsets that the metadata gives, by sensor."""
-    sound = [row for row in track.rows if row.state == "ok"]
-    if not sound:
+    """The numbers worth knowing; `stated_ms` are the single offsets in the metadata, by sensor."""
+    valid = [row for row in track.rows if row.state == "ok"]
+    if not valid:
         return [("Exchanges", f"{len(exchanges):,}")]
     return [
         *_exchanges(track, exchanges, events),
-        *_offsets(sound),
-        *_errors(sound),
+        *_offsets(valid),
+        *_errors(valid),
         *_delays(exchanges),
-        *_breaks(stretches),
-        *_constants(sound, stated_ms),
+        *_breaks(intervals),
+        *_constants(valid, stated_ms),
     ]
 
 
@@ -53,39 +53,39 @@ def _exchanges(track: Track, exchanges: Sequence[Exchange], events: Sequence[Eve
     ]
 
 
-def _offsets(sound: Sequence[Row]) -> Numbers:
-    first, last = sound[0], sound[-1]
+def _offsets(valid: Sequence[Row]) -> Numbers:
+    first, last = valid[0], valid[-1]
     return [
-        ("Measured for", span(last.topside_unix_ns - first.topside_unix_ns)),
+        ("Measured for", duration(last.topside_unix_ns - first.topside_unix_ns)),
         ("Offset at the beginning (Pi − laptop)", milliseconds(first.offset_ns)),
         ("Offset at the end", milliseconds(last.offset_ns)),
-        ("Mean drift in the longest segment", _drift(sound)),
+        ("Mean drift in the longest segment", _drift(valid)),
     ]
 
 
-def _drift(sound: Sequence[Row]) -> str:
-    """The slope between the ends of the longest segment; what both may likely be off by is its error."""
-    segments = {row.segment: row for row in sound}
-    ends = [(next(row for row in sound if row.segment == number), last) for number, last in segments.items()]
+def _drift(valid: Sequence[Row]) -> str:
+    """The slope between the ends of the longest segment, with the likely error of both ends."""
+    segments = {row.segment: row for row in valid}
+    ends = [(next(row for row in valid if row.segment == number), last) for number, last in segments.items()]
     first, last = max(ends, key=lambda pair: pair[1].topside_unix_ns - pair[0].topside_unix_ns)
-    span_ns = last.topside_unix_ns - first.topside_unix_ns
-    if span_ns <= 0:
+    duration_ns = last.topside_unix_ns - first.topside_unix_ns
+    if duration_ns <= 0:
         return "not known"
-    drift_ppm = (last.offset_ns - first.offset_ns) / span_ns * 1e6
-    error_ppm = (_likely_ns(first) + _likely_ns(last)) / span_ns * 1e6
+    drift_ppm = (last.offset_ns - first.offset_ns) / duration_ns * 1e6
+    error_ppm = (_likely_ns(first) + _likely_ns(last)) / duration_ns * 1e6
     decimals = min(max(0, 1 - math.floor(math.log10(max(error_ppm, 1e-4)))), 4)
     return f"{drift_ppm:+.{decimals}f} ± {error_ppm:.{decimals}f} ppm".replace("-", "−")
 
 
 def _likely_ns(row: Row) -> int:
-    """The likely error, which is never more than the greatest possible."""
+    """The likely error, at most the max error."""
     return max_error_ns(row) if row.u95_ns is None else min(row.u95_ns, max_error_ns(row))
 
 
-def _errors(sound: Sequence[Row]) -> Numbers:
-    errors = np.array([max_error_ns(row) for row in sound], dtype=np.float64)
+def _errors(valid: Sequence[Row]) -> Numbers:
+    errors = np.array([max_error_ns(row) for row in valid], dtype=np.float64)
     median, most, worst = np.quantile(errors, (0.5, 0.95, 1.0)).tolist()
-    likely = float(np.median([_likely_ns(row) for row in sound]))
+    likely = float(np.median([_likely_ns(row) for row in valid]))
     return [
         ("Max error: half of the time, 95 % of it, worst", ", ".join(map(error, (median, most, worst)))),
         ("Likely error (u95), half of the time", error(likely)),
@@ -103,21 +103,21 @@ def _delays(exchanges: Sequence[Exchange]) -> Numbers:
     ]
 
 
-def _breaks(stretches: Sequence[Stretch]) -> Numbers:
-    cuts = [stretch.cause for stretch in stretches if stretch.kind == "uncertain"]
-    silent = sum(stretch.span_ns for stretch in stretches if stretch.kind == "gap")
+def _breaks(intervals: Sequence[Interval]) -> Numbers:
+    cuts = [interval.cause for interval in intervals if interval.kind == "uncertain"]
+    silent = sum(interval.duration_ns for interval in intervals if interval.kind == "gap")
     steps = count(sum(cause in {"step", "inconsistent"} for cause in cuts), "step", "steps")
     reboots = count(cuts.count("reboot"), "reboot", "reboots")
     suspends = count(cuts.count("suspend"), "suspend", "suspends")
     return [
         ("Breaks of the Pi's clock", f"{steps}, {reboots}, {suspends}"),
-        ("Time without measurement", span(silent)),
+        ("Time without measurement", duration(silent)),
     ]
 
 
-def _constants(sound: Sequence[Row], stated_ms: Mapping[str, float]) -> Numbers:
-    """How wrong one offset for the whole session is: why timestamps are corrected row by row."""
-    offsets = np.array([row.offset_ns for row in sound], dtype=np.float64)
+def _constants(valid: Sequence[Row], stated_ms: Mapping[str, float]) -> Numbers:
+    """The error of one offset for the whole session, which is why timestamps are corrected row by row."""
+    offsets = np.array([row.offset_ns for row in valid], dtype=np.float64)
     return [
         (
             f"The single offset of sensor {sensor} ({signed(stated * 1e6)}) is wrong by up to",

@@ -1,28 +1,51 @@
-"""The page itself: HTML that holds everything it needs, and escapes whatever did not come from us."""
+"""A recorded session's page: every vehicle's verdict, figure, numbers and events, rendered as HTML."""
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from runtime.version import VERSION
+from schemas.instants import iso_utc, ns_from_utc
+from tidesync.sessions.report.coverage import coverage
+from tidesync.sessions.report.figures import figure
+from tidesync.sessions.report.numbers import numbers
+from tidesync.sessions.report.units import clock_time, count, duration, signed
+from tidesync.sessions.report.verdict import NOTHING, outside, verdict
+from topside_agent.estimator import EstimatorSettings
+
+if TYPE_CHECKING:
+    from schemas.events import EventLine
+    from tidesync.sessions.folder import Measured
     from tidesync.sessions.report.numbers import Numbers
+    from tidesync.sessions.report.session import RecordedSession
     from tidesync.sessions.report.verdict import Grade
 
-_MARKS: dict[Grade, tuple[str, str]] = {
+_GRADES: Mapping[Grade, tuple[str, str]] = {
     "yes": ("✓", "can be trusted"),
     "partly": ("◐", "can be trusted in part"),
     "no": ("✗", "cannot be trusted"),
 }
+_MOST_EVENTS = 40
+
+_TEMPLATES = Environment(
+    loader=PackageLoader(__package__),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One vehicle: its verdict in words, its picture (Plotly's data and layout) and its numbers."""
+    """One vehicle: its verdict in words, its figure (Plotly's data and layout), its numbers and events."""
 
     title: str
     grade: Grade
@@ -34,159 +57,115 @@ class Section:
     more_events: int = 0
 
 
-def page(title: str, facts: Numbers, notes: Sequence[str], sections: Sequence[Section], script: str) -> str:
-    """The whole document; `script` is Plotly's, which is trusted."""
-    bodies = "\n".join(_section(section, place) for place, section in enumerate(sections))
-    summary = "\n".join(_summary(section) for section in sections)
-    figures = [section.figure for section in sections]
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
-style-src 'unsafe-inline'; img-src data: blob:">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<style>{_CSS}</style>
-</head>
-<body>
-<header>
-<h1>{escape(title)}</h1>
-{_table(facts, "facts")}
-</header>
-<main>
-<h2>Can this session's timing be trusted?</h2>
-{summary}
-{_list(notes, "notes")}
-{_USE}
-{bodies}
-</main>
-<footer>{_FOOTER}</footer>
-<script type="application/json" id="figures">{_embedded(figures)}</script>
-<script>{script}</script>
-<script>{_DRAW}</script>
-</body>
-</html>
-"""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The page, and each vehicle's verdict as one line."""
+
+    html: str
+    lines: list[str]
 
 
-def _summary(section: Section) -> str:
-    mark, words = _MARKS[section.grade]
-    return f"""<section class="verdict {section.grade}">
-<p><span class="mark" aria-hidden="true">{mark}</span> <b>{escape(section.title)}</b> {words}:
-{escape(section.headline)}</p>
-{_list(section.exceptions, "exceptions")}
-</section>"""
+def report_on(session: RecordedSession, plotly: str) -> Report:
+    """The report on `session`; `plotly` is the script of that name."""
+    several = Counter(one.vehicle for one in session.measured)
+    sections = [_section(one, session, named=several[one.vehicle] > 1) for one in session.measured]
+    sections += [Section(vehicle, NOTHING.grade, NOTHING.headline) for vehicle in session.unmeasured]
+    if not sections:
+        sections = [Section("The session", NOTHING.grade, NOTHING.headline)]
+    title = f"Timing of session {session.name.removeprefix('session_')}"
+    html = render(title, _facts(session), _notes(session), sections, plotly)
+    return Report(html, [f"{section.title}: {section.headline}" for section in sections])
 
 
-def _section(section: Section, place: int) -> str:
-    if section.figure is None and not section.events:
-        return ""  # the summary has said it all
-    picture = ""
-    if section.figure is not None:
-        label = f"Offset, bound, drift and delay of {escape(section.title)}"
-        picture = (
-            f'<div class="figure" id="figure-{place}" role="img" aria-label="{label}">'
-            "<noscript>The curves need JavaScript.</noscript></div>"
-        )
-    return f"""<section class="vehicle">
-<h2>{escape(section.title)}</h2>
-{picture}
-<div class="tables">
-{_table(section.numbers, "numbers")}
-{_events(section)}
-</div>
-</section>"""
+def render(title: str, facts: Numbers, notes: Sequence[str], sections: Sequence[Section], plotly: str) -> str:
+    """The whole document. Everything is escaped but `plotly`."""
+    return _TEMPLATES.get_template("report.html").render(
+        title=title,
+        facts=facts,
+        notes=notes,
+        sections=sections,
+        grades=_GRADES,
+        figures=[section.figure for section in sections if section.figure is not None],
+        plotly=plotly,
+    )
 
 
-def _events(section: Section) -> str:
-    if not section.events:
-        return ""
-    more = f"<p>{section.more_events:,} more in events.jsonl.</p>" if section.more_events else ""
-    return f"<div><h3>Events</h3>{_table(list(section.events), 'events')}{more}</div>"
+def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section:
+    by_instant = {exchange.destination_ns: exchange for exchange in one.exchanges}
+    track = one.track
+    intervals = coverage(track, by_instant, EstimatorSettings())
+    title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
+    events = [event for event in session.events if event.vehicle == one.vehicle]
+    found = verdict(intervals)
+    if found.error_ns is None:
+        return Section(title, found.grade, found.headline, events=_events(events)[:_MOST_EVENTS])
+    started_ns, stopped_ns = _instant(session, "started_at"), _instant(session, "stopped_at")
+    ends = outside(intervals[0].from_ns, intervals[-1].to_ns, started_ns, stopped_ns)
+    return Section(
+        title,
+        found.grade,
+        found.headline,
+        [*found.exceptions, *ends],
+        figure(track, one.exchanges, by_instant, intervals),
+        numbers(track, one.exchanges, intervals, events, _stated_ms(session, one.vehicle)),
+        _events(events)[:_MOST_EVENTS],
+        max(len(events) - _MOST_EVENTS, 0),
+    )
 
 
-def _table(rows: Numbers, kind: str) -> str:
-    if not rows:
-        return ""
-    lines = "".join(f'<tr><th scope="row">{escape(a)}</th><td>{escape(b)}</td></tr>\n' for a, b in rows)
-    return f'<table class="{kind}">\n{lines}</table>'
+def _facts(session: RecordedSession) -> Numbers:
+    facts = [("Mission", session.mission or "not known")]
+    sensors = session.block.get("sensors")
+    if isinstance(sensors, dict) and sensors:
+        facts.append(("Sensors", ", ".join(f"{sensor} on {vehicle}" for sensor, vehicle in sensors.items())))
+    for key, label in (("started_at", "Started"), ("stopped_at", "Stopped")):
+        unix_ns = _instant(session, key)
+        if unix_ns is not None:
+            facts.append((label, f"{clock_time(unix_ns)} UTC"))
+    return [*facts, ("Made by", f"tidesync {VERSION}, from time_sync/exchanges.jsonl")]
 
 
-def _list(sentences: Sequence[str], kind: str) -> str:
-    if not sentences:
-        return ""
-    return f'<ul class="{kind}">{"".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)}</ul>'
+def _notes(session: RecordedSession) -> list[str]:
+    notes = list(session.faults)
+    if session.block.get("state") == "recording":
+        notes.append("The session had not been stopped when this report was made: it may be incomplete.")
+    if session.block.get("alarm"):
+        notes.append(f"The recorder's alarm: {session.block['alarm']}.")
+    return notes
 
 
-def _embedded(value: object) -> str:
-    """JSON inside a script element: no `<` that could end it."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+def _stated_ms(session: RecordedSession, vehicle: str) -> dict[str, float]:
+    """The one offset for the whole session that the consumer reads, for each sensor of `vehicle`."""
+    sensors = session.block.get("sensors")
+    owners: dict[str, Any] = sensors if isinstance(sensors, dict) else {}
+    return {
+        sensor: float(entry["offsetMs"])
+        for sensor, entry in session.entries.items()
+        if owners.get(sensor) == vehicle and isinstance(entry["offsetMs"], int | float)
+    }
 
 
-_USE = """<p>Offsets are the Pi's clock minus the laptop's: a sample that the Pi stamped <i>t</i> was taken at
-<i>t</i> − offset on the laptop's clock. <code>tidesync correct</code> does that row by row, and writes beside
-each row how wrong it can be.</p>"""
+def _instant(session: RecordedSession, key: str) -> int | None:
+    try:
+        return ns_from_utc(datetime.fromisoformat(str(session.block.get(key))))
+    except (ValueError, TypeError):
+        return None
 
-_FOOTER = """<p><b>What the numbers rest on.</b> The <i>max error</i> holds if no message travels back in time
-and the two clocks keep within their stated limits (200 ppm of drift); it needs no assumption about the
-network. The <i>likely error</i> (u95) is right 19 times in 20 if both directions of the path share their
-smallest delay. No method can see a fixed difference between the two directions: the max error covers it, the
-likely error does not. Neither knows how long a sensor took from its measurement to its stamp.</p>"""
 
-_CSS = """
-:root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; color: #111827;
-  background: #fff; max-width: 1080px; margin: 0 auto; padding: 20px 24px 40px; overflow-wrap: anywhere; }
-h1 { font-size: 24px; margin: 0 0 8px; }
-h2 { font-size: 19px; margin: 28px 0 8px; }
-h3 { font-size: 15px; margin: 0 0 4px; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th { text-align: left; font-weight: normal; color: #4b5563; padding: 2px 20px 2px 0; vertical-align: top; }
-td { padding: 2px 0; vertical-align: top; }
-.numbers th, .numbers td, .events th, .events td { border-bottom: 1px solid #e5e7eb; }
-.events th { white-space: nowrap; }
-.verdict { border-left: 6px solid; padding: 8px 14px; margin: 10px 0; background: #f9fafb; }
-.verdict p { margin: 0; }
-.verdict ul { margin: 6px 0 0; padding-left: 40px; }
-.mark { font-size: 18px; font-weight: bold; }
-.yes { border-color: #009e73; } .partly { border-color: #e69f00; border-left-style: dashed; }
-.no { border-color: #d55e00; border-left-style: double; }
-.notes { color: #92400e; }
-.figure { min-height: 860px; }
-.tables { display: flex; flex-wrap: wrap; gap: 16px 48px; margin-top: 12px; }
-footer { margin-top: 32px; border-top: 1px solid #e5e7eb; color: #4b5563; font-size: 13px; }
-code { background: #f3f4f6; padding: 0 4px; }
-@page { size: A4; margin: 14mm; }
-@media print {
-  body { font-size: 10.5pt; max-width: none; padding: 0; }
-  .vehicle { break-before: page; }
-  .verdict, .figure, table, tr, footer { break-inside: avoid; }
-  .verdict { background: none; }
-  .figure { min-height: 0; }
-  .tables { display: block; font-size: 9.5pt; }
-  .tables th, .tables td { padding-top: 0; padding-bottom: 0; }
-  .tables h3 { margin-top: 10px; }
-  .modebar { display: none !important; }
-}
-"""
+def _events(events: Sequence[EventLine]) -> list[tuple[str, str]]:
+    ordered = sorted(events, key=lambda event: event.at)
+    return [(iso_utc(event.at)[:23].replace("T", " "), _in_words(event)) for event in ordered]
 
-_DRAW = """
-(() => {
-  const figures = JSON.parse(document.getElementById("figures").textContent);
-  const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
-  const drawn = [];
-  figures.forEach((figure, place) => {
-    if (figure === null) return;
-    const element = document.getElementById("figure-" + place);
-    element.textContent = "";
-    drawn.push(element);
-    Plotly.newPlot(element, figure.data, figure.layout, config);
-  });
-  const sized = (size) => drawn.forEach((element) => Plotly.relayout(element, size));
-  // A page of A4 holds the picture and the numbers under it.
-  window.addEventListener("beforeprint", () => sized({ width: 680, height: 540, autosize: false }));
-  window.addEventListener("afterprint", () => sized({ width: null, height: 860, autosize: true }));
-})();
-"""
+
+def _in_words(event: EventLine) -> str:
+    """An event's sentence; steps and suspends are dated by the Pi's clock, the others by topside's."""
+    if event.kind == "reboot":
+        return "the Pi restarted"
+    if event.kind == "outage":
+        return f"nothing recorded for {duration(ns_from_utc(event.until) - ns_from_utc(event.at))}"
+    if event.kind == "gap":
+        lost = count(event.to_seq - event.from_seq + 1, "exchange", "exchanges")
+        return f"{lost} lost on the way to the recorder"
+    if event.kind == "step":
+        return f"the Pi's clock was stepped by {signed(event.step_ms * 1e6)} (at the Pi's own time)"
+    return f"the Pi slept for {duration(abs(event.step_ms) * 1e6)} (at the Pi's own time)"

@@ -1,4 +1,4 @@
-"""Curves thinned for plotting so that no extreme is hidden, pure."""
+"""Curves thinned for plotting without losing an extreme, pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 BINS = 600
-"""About as many as a page has dots to show; a curve then has at most four times as many points."""
+"""About as many as a page has dots; a curve then has at most four times as many points."""
 
 
 class Curve(NamedTuple):
-    """Instants in ns and values, NaN where a line must break."""
+    """Instants in ns and values, NaN where the line is interrupted."""
 
     at_ns: Integers
     values: Floats
@@ -31,7 +31,7 @@ NOTHING = Curve(np.empty(0, dtype=np.int64), np.empty(0))
 
 
 def thinned(at_ns: Integers, values: Floats, bins: int = BINS) -> Curve:
-    """The same shape with few points: of each bin the first, the least, the greatest and the last."""
+    """The same shape with fewer points: of each bin the first, the least, the greatest and the last."""
     if at_ns.size <= 4 * bins:
         return Curve(at_ns, values)
     kept = [
@@ -49,18 +49,18 @@ def thinned(at_ns: Integers, values: Floats, bins: int = BINS) -> Curve:
 
 
 def envelope(at_ns: Integers, values: Floats, bins: int = BINS) -> tuple[Curve, Curve]:
-    """The least and the greatest of each bin, at its middle; where they are few, the values themselves."""
+    """The least and the greatest of each bin, at its middle; few values are returned as they are."""
     if at_ns.size <= bins:
         return Curve(at_ns, values), Curve(at_ns, values)
-    parts = list(_bins(at_ns, bins))
-    middles = np.array([(at_ns[begin] + at_ns[end - 1]) // 2 for begin, end in parts], dtype=np.int64)
-    least = np.array([values[begin:end].min() for begin, end in parts])
-    greatest = np.array([values[begin:end].max() for begin, end in parts])
+    ranges = _bins(at_ns, bins)
+    middles = np.array([(at_ns[begin] + at_ns[end - 1]) // 2 for begin, end in ranges], dtype=np.int64)
+    least = np.array([values[begin:end].min() for begin, end in ranges])
+    greatest = np.array([values[begin:end].max() for begin, end in ranges])
     return Curve(middles, least), Curve(middles, greatest)
 
 
-def unbroken(at_ns: Integers, segment: Integers) -> list[slice]:
-    """The places between which a line may be drawn: one segment, time going on, no gap."""
+def continuous(at_ns: Integers, segment: Integers) -> list[slice]:
+    """The runs through which a line may be drawn: one segment, increasing time, no gap."""
     if not at_ns.size:
         return []
     waits = np.diff(at_ns)
@@ -68,25 +68,25 @@ def unbroken(at_ns: Integers, segment: Integers) -> list[slice]:
     return [slice(begin, end) for begin, end in pairwise([0, *ends.tolist(), at_ns.size])]
 
 
-def share(part: slice, whole: Integers) -> int:
-    """How many bins a part of a curve gets, by its time; a clock set back takes no time away."""
+def bins_of(run: slice, whole: Integers) -> int:
+    """How many bins a run of a curve gets, by its duration; a clock set back subtracts nothing."""
     forward = np.maximum(np.diff(whole), 0)
-    return max(8, int(BINS * forward[part.start : part.stop - 1].sum() / max(forward.sum(), 1)))
+    return max(8, int(BINS * forward[run.start : run.stop - 1].sum() / max(forward.sum(), 1)))
 
 
-def joined(parts: Sequence[Curve]) -> Curve:
-    """One curve with a break between each two of `parts`."""
-    if not parts:
+def joined(runs: Sequence[Curve]) -> Curve:
+    """One curve, interrupted between each two of `runs`."""
+    if not runs:
         return NOTHING
-    at_ns = [each for part in parts for each in (part.at_ns, part.at_ns[-1:])]
-    values = [each for part in parts for each in (part.values, np.array([np.nan]))]
+    at_ns = [each for run in runs for each in (run.at_ns, run.at_ns[-1:])]
+    values = [each for run in runs for each in (run.values, np.array([np.nan]))]
     return Curve(np.concatenate(at_ns)[:-1], np.concatenate(values)[:-1])
 
 
 def slopes_ppm(at_ns: Integers, values: Floats) -> Curve:
-    """The slope of one unbroken piece, ppm, each over a window that suits its length (8 to 300 s).
+    """The slope of one continuous run, ppm, over a window that depends on its length (8 to 300 s).
 
-    `values` are ns; nothing for a piece shorter than a window.
+    `values` are ns; nothing for a run shorter than a window.
     """
     if at_ns.size < 2:  # noqa: PLR2004 - a slope needs two
         return NOTHING

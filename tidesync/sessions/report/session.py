@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """Everything the report is made from; `unmeasured` are vehicles asked for of which there is nothing."""
+class RecordedSession:
+    """What a report is made from; `unmeasured` are vehicles of the session without an exchange."""
 
     name: str
     mission: str | None
@@ -34,7 +34,7 @@ class Session:
     """What could not be read, in words."""
 
 
-def load(path: Path) -> Session:
+def load(path: Path) -> RecordedSession:
     """Read the session in `path`; NotASessionError where there is none, OSError where it cannot be read."""
     folder = SessionFolder(path)
     journal, faults = folder.read_exchanges(), list[str]()
@@ -44,9 +44,9 @@ def load(path: Path) -> Session:
         )
     document = _document(folder, faults)
     block = block_of(document)
-    measured = _measured(journal or Journal(), _standing(block), faults)
+    measured = _measured(journal or Journal(), _topsides(block), faults)
     mission = document.get("mission")
-    return Session(
+    return RecordedSession(
         name=path.resolve().name,
         mission=mission if isinstance(mission, str) else None,
         block=block,
@@ -69,17 +69,17 @@ def _document(folder: SessionFolder, faults: list[str]) -> Document:
     return document or {}
 
 
-def _measured(journal: Journal, standing: dict[str, str], faults: list[str]) -> list[Measured]:
-    """One for each vehicle and topside; the topside whose result stands in the metadata comes first."""
+def _measured(journal: Journal, topsides: dict[str, str], faults: list[str]) -> list[Measured]:
+    """One for each vehicle and topside; of a vehicle's topsides the one in the metadata comes first."""
     if journal.malformed:
         faults.append(f"{journal.complaint}, left out.")
     return sorted(
         measure(journal).values(),
-        key=lambda one: (one.vehicle, standing.get(one.vehicle) != one.topside, one.topside),
+        key=lambda one: (one.vehicle, topsides.get(one.vehicle) != one.topside, one.topside),
     )
 
 
-def _standing(block: dict[str, Any]) -> dict[str, str]:
+def _topsides(block: dict[str, Any]) -> dict[str, str]:
     vehicles = block.get("vehicles")
     if not isinstance(vehicles, dict):
         return {}
@@ -94,5 +94,5 @@ def _entries(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _unmeasured(block: dict[str, Any], measured: set[str]) -> list[str]:
     sensors = block.get("sensors")
-    asked = set(map(str, sensors.values())) if isinstance(sensors, dict) else set()
-    return sorted((asked | set(_standing(block))) - measured)
+    wanted = set(map(str, sensors.values())) if isinstance(sensors, dict) else set()
+    return sorted((wanted | set(_topsides(block))) - measured)

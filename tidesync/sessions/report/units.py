@@ -1,4 +1,4 @@
-"""Times, spans and errors as people read them; errors are rounded up, never down."""
+"""Times, durations and errors as people read them; errors are rounded up, never down."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NB: Final = "\N{NO-BREAK SPACE}"
 
 
 def clock_time(unix_ns: int, *, near_ns: int | None = None, decimals: int = 0) -> str:
-    """`12:00:03` in UTC, cut; with the date unless it is that of `near_ns`."""
+    """`12:00:03` in UTC, truncated; with the date unless it is that of `near_ns`."""
     instant = utc_from_ns(unix_ns)
     text = f"{instant:%H:%M:%S}"
     if decimals:
@@ -23,7 +23,7 @@ def clock_time(unix_ns: int, *, near_ns: int | None = None, decimals: int = 0) -
     return text if same_day else f"{instant:%Y-%m-%d} {text}"
 
 
-def span(ns: float) -> str:
+def duration(ns: float) -> str:
     """`0.3 s`, `12 s`, `5 min 3 s`, `1 h 12 min`."""
     tenths = round(ns / 1e8)
     if tenths < 100:  # noqa: PLR2004 - below ten seconds a tenth counts

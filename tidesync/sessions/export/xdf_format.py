@@ -1,13 +1,11 @@
-"""CSV with its meaning in comments, and the clock-offset pairs of XDF as JSON."""
+"""The clock-offset pairs of XDF as JSON: what pyxdf calls `clock_times` and `clock_values`."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import TYPE_CHECKING, BinaryIO
 
-from tidesync.sessions.export.meaning import ERROR, FIELDS, NOTES, Tracks, rows_of
+from tidesync.sessions.export.fields import ERROR, Tracks
 
 if TYPE_CHECKING:
     from topside_agent.estimator import Row
@@ -19,24 +17,10 @@ XDF_SIGN = (
 _PRECISION = "seconds since the Unix epoch; a 64-bit float holds them to 0.24 us"
 
 
-def write_csv(tracks: Tracks, stream: BinaryIO) -> None:
-    """The track as `offsets.csv` has it, after comment lines that begin with `#`."""
-    text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
-    for name, note in NOTES.items():
-        text.write(f"# {name}: {note}\n")
-    for name, note in FIELDS.items():
-        text.write(f"# {name}: {note}\n")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FIELDS)
-    for row in rows_of(tracks):
-        writer.writerow(["" if value is None else value for value in row])
-    text.detach()
-
-
 def write_xdf_offsets(tracks: Tracks, stream: BinaryIO) -> None:
-    """For each track what pyxdf calls `clock_times` and `clock_values`, s, with the max error beside.
+    """Write the pairs of each track, s, with the max error of each.
 
-    Rows near a clock step are left out: they would be fitted as if they were sound.
+    Ambiguous rows are left out: a fit would take them for valid ones.
     """
     document = {
         "format": "xdf-offsets",

@@ -1,4 +1,4 @@
-"""What every exported file says about itself: sign, units, and what the errors mean."""
+"""The fields of an exported track, and what every exported file states about them: sign, units, errors."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ FIELDS: Mapping[str, str] = {
     "segment": "changes where a clock was stepped, suspended or rebooted",
     "state": STATES,
 }
+TEXT_FIELDS = frozenset({"vehicle", "topside", "state"})
+"""The others are integers; `u95_ns` may be absent."""
 NOTES: Mapping[str, str] = {"sign": SIGN, "error": ERROR, "state": STATES}
 
 Tracks = Mapping[tuple[str, str], Sequence[Row]]

@@ -1,0 +1,187 @@
+"""Files that are written completely or not at all, with the owner and the mode that their readers need."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+if sys.platform != "win32":
+    import pwd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+Owner = tuple[int, int]
+"""User and group, by number."""
+SAFE_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""Do not follow a link, do not leave the file open in child processes, do not translate newlines."""
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | SAFE_FLAGS
+_PRIVATE = 0o600
+_BROKER_USER = "mosquitto"
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateFile:
+    """What to write; without an owner the file belongs to the user who writes it."""
+
+    content: bytes
+    owner: Owner | None = None
+    mode: int = _PRIVATE
+
+
+def read(path: Path) -> bytes | None:
+    """The file's content, or None if there is no such file."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def replace(path: Path, content: bytes, *, instead_of: bytes | None = None) -> bool:
+    """Write `content` to `path`; readers see the old content or the new, also after a power cut.
+
+    Returns False, and writes nothing, if the file does not hold `instead_of`: another program has changed it.
+    """
+    with _temporary(path) as new:
+        with _open_like(new, path) as descriptor:
+            write_all(descriptor, content)
+            os.fsync(descriptor)
+        if instead_of is not None and read(path) != instead_of:
+            return False
+        new.replace(path)
+    sync_folder(path.parent)
+    return True
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a stream that replaces `path` when the block ends; an exception leaves `path` as it is."""
+    with _temporary(path) as new:
+        with _open_like(new, path) as descriptor, os.fdopen(descriptor, "wb", closefd=False) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(descriptor)
+        new.replace(path)
+    sync_folder(path.parent)
+
+
+def replace_all(folder: Path, files: Mapping[str, PrivateFile]) -> None:
+    """Replace files in `folder`, all written before the first is renamed: a full disk changes nothing.
+
+    They are renamed in the order of `files`, so that the last one can serve as the marker of a complete set.
+    """
+    with contextlib.ExitStack() as stack:
+        new = {name: stack.enter_context(_temporary(folder / name)) for name in files}
+        for name, file in files.items():
+            write_new(new[name], file)
+        for name in files:
+            new[name].replace(folder / name)
+    sync_folder(folder)
+
+
+def write_new(path: Path, file: PrivateFile) -> None:
+    """Write a file that must not exist yet, and sync it; a failure leaves no file."""
+    with _open(path, _PRIVATE) as descriptor:
+        try:
+            write_all(descriptor, file.content)
+            give(descriptor, file.owner, file.mode)  # by descriptor: another file may have taken the name
+            os.fsync(descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write the whole of `content`, in several calls where the system takes only a part."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in `folder` survive a power cut, on systems that can sync a folder."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def make_private_folder(folder: Path, mode: int) -> None:
+    """Make `folder`, owned by the broker's user, if it does not exist."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        give(folder, broker_owner(folder), mode)
+
+
+def folder_owner(folder: Path) -> Owner | None:
+    """The owner that root gives to new files in another user's `folder`."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return None
+    status = folder.stat()
+    return (status.st_uid, status.st_gid) if status.st_uid else None
+
+
+def broker_owner(folder: Path) -> Owner | None:
+    """The owner that root gives to files the broker reads: the folder's owner, else the user mosquitto."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return None
+    if owner := folder_owner(folder):
+        return owner
+    try:
+        user = pwd.getpwnam(_BROKER_USER)
+    except KeyError:
+        return None
+    return user.pw_uid, user.pw_gid
+
+
+def give(file: Path | int, owner: Owner | None, mode: int) -> None:
+    """Set the mode of a path or open file, and its owner if one is given."""
+    if sys.platform != "win32":
+        os.chmod(file, mode)  # noqa: PTH101 - of a descriptor
+        if owner:
+            os.chown(file, *owner)
+
+
+def unusable(path: Path, error: Exception) -> str:
+    """The sentence about a file or folder that cannot be read or written."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    hint = "; run it as root or as the folder's owner" if isinstance(error, PermissionError) else ""
+    return f"{path}: {reason}{hint}"
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A free name beside `path`, whose file is removed unless it was renamed."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    try:
+        yield new
+    finally:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+
+
+@contextmanager
+def _open(path: Path, mode: int) -> Iterator[int]:
+    descriptor = os.open(path, _NEW, mode)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _open_like(new: Path, existing: Path) -> Iterator[int]:
+    """Open the file `new` with the mode of `existing`, or the user's default mode if that does not exist."""
+    with _open(new, 0o666) as descriptor:
+        with contextlib.suppress(FileNotFoundError):
+            new.chmod(existing.stat().st_mode & 0o777)
+        yield descriptor

@@ -1,0 +1,129 @@
+"""What the simulated agents run on: clocks, machines that sleep or lose power, the vehicles' HTTP service."""
+
+import json
+from dataclasses import dataclass, field
+from functools import partial
+
+from pi_agent.agent import PiAgent
+from pi_agent.http import time_reply
+from pi_agent.settings import PiSettings
+from runtime.clock import SimulatedClock, read
+from runtime.clock_watch import POLL_S, ClockWatcher
+from topside_agent.http_fallback.http_get import Answer, Failure, TimedResponse
+
+MS = 1_000_000
+S = 1_000_000_000
+
+
+@dataclass
+class BaseClock:
+    """The clock of the topsides' machine: it shows what the simulation says."""
+
+    now_ns: int = 1_000 * S
+    difference_ns: int = 1_777_000_000 * S
+    boot_id: str = "topside"
+    resolution_ns: int = 1
+
+    def raw_ns(self):
+        return self.now_ns
+
+    def realtime_ns(self):
+        return self.now_ns + self.difference_ns
+
+
+@dataclass
+class VehicleClock(SimulatedClock):
+    """A simulated clock whose machine can sleep: RAW stops meanwhile, realtime does not."""
+
+    sleeps: list = field(default_factory=list)  # (from, to) of the base's RAW
+
+    def slept_ns(self, base_raw_ns):
+        return sum(max(0, min(base_raw_ns, end) - start) for start, end in self.sleeps)
+
+    def suspended_ns(self):
+        return self.slept_ns(self.base.raw_ns())
+
+    def raw_at(self, base_raw_ns):
+        return super().raw_at(base_raw_ns - self.slept_ns(base_raw_ns))
+
+    def realtime_at(self, base_raw_ns):
+        return super().realtime_at(base_raw_ns) + self.slept_ns(base_raw_ns)
+
+
+class Machine:
+    """What an agent runs on; one that sleeps or is off does nothing."""
+
+    def __init__(self, simulation, clock):
+        self.simulation, self.clock = simulation, clock
+        self.on = True
+        self.asleep_until_ns = 0
+
+    def do(self, action):
+        """Act now, or on waking; never once the power is off."""
+        if not self.on:
+            return
+        if self.asleep_until_ns > self.simulation.clock.now_ns:
+            self.simulation.push(self.asleep_until_ns, lambda: self.do(action))
+        else:
+            action()
+
+    def every(self, seconds, action):
+        """Act again and again."""
+
+        def act():
+            action()
+            self.simulation.after(seconds, lambda: self.do(act))
+
+        self.simulation.after(seconds, lambda: self.do(act))
+
+
+class Vehicle:
+    """A vehicle from power-on to power-off."""
+
+    def __init__(self, simulation, name, link, **simulated):
+        self.name, self.link = name, link
+        self.clock = VehicleClock(simulation.clock, **simulated)
+        self.machine = Machine(simulation, self.clock)
+        self.booted_ns = simulation.clock.now_ns
+        self.off_ns = float("inf")
+        self.agent = PiAgent(
+            PiSettings(vehicle=name, no_http=True),
+            self.clock,
+            connect=partial(simulation.broker.connection, self.machine, link),
+            watch=partial(ClockWatcher, suspended_ns=self.clock.suspended_ns),
+        )
+        self.connection = simulation.broker.connections[-1]
+        self.connection.start()
+        self.machine.every(POLL_S, self.agent.watcher.look)
+
+
+@dataclass
+class Http:
+    """The vehicles' GET /api/sync/time: `http://NAME:9150`, whatever happens to their links."""
+
+    delay_ns: object = lambda _: MS
+    unit_ns: int = 1000
+    down: tuple = ()  # (from_s, to_s) of the simulation
+
+    def get(self, simulation, url, clock, done):
+        sent = read(clock)
+
+        def finish(outcome):
+            done(TimedResponse(outcome, sent, read(clock)))
+
+        def serve():
+            outcome = self._outcome(simulation, url.host)
+            simulation.after(self.delay_ns(simulation.random) / S, lambda: finish(outcome))
+
+        simulation.after(self.delay_ns(simulation.random) / S, serve)
+
+    def _outcome(self, simulation, host):
+        vehicle = simulation.vehicles.get(host)
+        away = any(start <= simulation.now_s < end for start, end in self.down)
+        if away or vehicle is None or not vehicle.machine.on:
+            return Failure("network_error", "")
+        reply = time_reply(vehicle.clock.realtime_ns() // self.unit_ns * self.unit_ns)
+        body = reply.model_dump()
+        if self.unit_ns >= MS:
+            body["pi_iso"] = body["pi_iso"].partition(".")[0] + "+00:00"
+        return Answer(200, json.dumps(body).encode())

@@ -1,0 +1,78 @@
+"""Files that are written completely or not at all."""
+
+import os
+import sys
+
+import pytest
+
+from runtime.files import PrivateFile, replace, replace_all, replacing, write_new
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links of POSIX")
+
+
+@pytest.fixture
+def path(tmp_path):
+    made = tmp_path / "table.csv"
+    made.write_bytes(b"old")
+    made.chmod(0o640)
+    return made
+
+
+def names(folder):
+    return sorted(file.name for file in folder.iterdir())
+
+
+def mode(path):
+    return path.stat().st_mode & 0o777
+
+
+def test_a_stream_replaces_the_file_and_keeps_its_mode(path):
+    with replacing(path) as stream:
+        stream.write(b"new ")
+        assert path.read_bytes() == b"old"
+        stream.write(b"content")
+    assert (path.read_bytes(), mode(path), names(path.parent)) == (b"new content", 0o640, ["table.csv"])
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_an_exception_in_the_block_leaves_the_old_file(path, error):
+    def write_half():
+        with replacing(path) as stream:
+            stream.write(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert (path.read_bytes(), names(path.parent)) == (b"old", ["table.csv"])
+
+
+def test_replace_keeps_the_mode_of_the_file(path):
+    assert replace(path, b"new")
+    assert (path.read_bytes(), mode(path)) == (b"new", 0o640)
+
+
+def test_a_temporary_file_of_a_killed_process_does_not_matter(path, tmp_path):
+    (tmp_path / ".table.csv.new").symlink_to(tmp_path / "elsewhere")
+    assert replace(path, b"new")
+    assert (path.read_bytes(), names(tmp_path)) == (b"new", ["table.csv"])
+
+
+def test_several_files_are_replaced_together_or_not_at_all(path, tmp_path, monkeypatch):
+    synced = []
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", lambda descriptor: synced.append(descriptor) or len(synced) < 2 or fail())
+        with pytest.raises(OSError, match="full"):
+            replace_all(tmp_path, {"table.csv": PrivateFile(b"new"), "b": PrivateFile(b"b")})
+    assert (path.read_bytes(), names(tmp_path)) == (b"old", ["table.csv"])
+    replace_all(tmp_path, {"table.csv": PrivateFile(b"new"), "b": PrivateFile(b"b", mode=0o644)})
+    assert (path.read_bytes(), mode(path), mode(tmp_path / "b")) == (b"new", 0o600, 0o644)
+
+
+def fail():
+    raise OSError("full")
+
+
+def test_a_new_file_must_not_exist_yet(path):
+    with pytest.raises(FileExistsError):
+        write_new(path, PrivateFile(b"new"))
+    assert path.read_bytes() == b"old"

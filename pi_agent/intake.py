@@ -11,8 +11,8 @@ from pi_agent.limits import Limits
 from schemas import topics
 
 if TYPE_CHECKING:
-    from broker.connection import Incoming
     from broker.inbox import Letter
+    from broker.interface import Incoming
 
 _log = logging.getLogger(__name__)
 

@@ -6,8 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from broker.agent import MqttAgent
-from broker.connection import Connection, Incoming
+from broker.connection import Connection
 from broker.inbox import Inbox, Letter
+from broker.interface import Incoming
 from runtime.clock import Clock, Reading, read
 from runtime.metrics import counts_of
 from schemas import messages, topics

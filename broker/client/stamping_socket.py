@@ -52,7 +52,7 @@ class StampingSocket(socket.socket):
     def limit_handshake(self, seconds: float) -> None:
         """Until `setblocking(False)`, reads may take this long in total; TimeoutError after it.
 
-        A time-out for each read alone would let a peer that sends a byte now and then hold the caller for ever.
+        A time-out for each read alone lets a peer that sends a byte now and then hold the caller for ever.
         """
         self._deadline_s = monotonic() + seconds
 

@@ -12,9 +12,10 @@ import pytest
 
 from broker.client import make as make_client_module
 from broker.client.plain import PlainClient
-from broker.connection import Connection, Outgoing
+from broker.connection import Connection
 from broker.embedded import EmbeddedBroker, free_port
 from broker.errors import CertificateError, CredentialsError, PasswordFileError
+from broker.interface import Outgoing
 from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
 from runtime.clock import SystemClock
 from tests.deadline import until

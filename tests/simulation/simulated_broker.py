@@ -9,9 +9,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from broker.backoff import Backoff
 from broker.client.one_step import LatePacket
-from broker.connection import Incoming
+from broker.interface import Incoming
+from broker.reconnect import Backoff
 from runtime.clock import read
 from runtime.loop import Loop
 from schemas import topics

@@ -8,8 +8,9 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from broker.connection import Connection, Incoming, Outgoing
+from broker.connection import Connection
 from broker.inbox import Inbox
+from broker.interface import Incoming, Outgoing
 from runtime.clock import Clock, Reading, read
 from runtime.metrics import counts_of
 from schemas import topics

@@ -15,14 +15,17 @@ setup: .venv/.dev ## Build .venv with everything for work on the code
 demo: .venv/.run ## Two simulated vehicles, measured and recorded on the embedded broker
 	@$(BIN)/python -m tidesync demo $(ARGS)
 
+# Two workers: most tests wait for programs most of the time. A folder or module that shares fixtures stays together.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+
 test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
-test-fast: .venv/.dev ## The unit tests and the simulation, with two workers and fewer seeds (a minute)
-	$(BIN)/python -m pytest -n 2 -m "not long" tests/unit tests/simulation $(ARGS)
+test-fast: .venv/.dev ## The unit tests and the simulation, with two workers and fewer seeds (under a minute)
+	TEST_EFFORT=fast $(PYTEST) tests/unit tests/simulation $(ARGS)
 
-test-long: .venv/.dev ## The same with every seed
-	TEST_LONG=1 $(BIN)/python -m pytest -n 2 tests/unit tests/simulation $(ARGS)
+test-long: .venv/.dev ## The same with ten times the seeds of `make test`
+	TEST_EFFORT=long $(PYTEST) --timeout 1200 tests/unit tests/simulation $(ARGS)
 
 check: .venv/.dev ## Format, lint, types, and whether the published contract is what the code says
 	$(BIN)/ruff format --check .

@@ -21,8 +21,8 @@ from broker.interface import Callbacks, Incoming, Outgoing
 from broker.reconnect import ReconnectPolicy
 from broker.tls.context import expiry_notices
 from runtime.clock import read
-from runtime.loop import Loop
-from runtime.rate_limited_log import RateLimitedLog
+from runtime.logs import RateLimitedLog
+from runtime.watchdog import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _CONNACK_TIMEOUT_NS = 10_000_000_000
-_CONNECT_PATIENCE_S = 120.0
+_CONNECT_LIMIT_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
 _CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError)
 """LookupError for what paho makes of a WebSocket answer that it cannot parse."""
@@ -173,7 +173,7 @@ class Connection:
 
     def _connect_once(self) -> None:
         try:
-            with self.loop.patience(_CONNECT_PATIENCE_S):
+            with self.loop.allowing(_CONNECT_LIMIT_S):
                 authenticate(self._client, self._settings)
                 self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except _CONNECT_ERRORS as error:
@@ -227,7 +227,7 @@ class Connection:
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns the longest wait, in seconds."""
-        self.loop.turns += 1
+        self.loop.iterations += 1
         return self._runner.take()
 
     def _on_connect(

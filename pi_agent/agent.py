@@ -1,4 +1,4 @@
-"""The vehicle's agent: answers pings, tells what happens to its clock, says who it is."""
+"""The vehicle's agent: answers pings, reports what happens to its clock, announces itself."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from broker.agent import MqttAgent
 from broker.connection import Connection
 from broker.interface import Outgoing
 from pi_agent.health import Health
-from pi_agent.http_thread import HttpThread, open_listener
-from pi_agent.intake import Intake
-from pi_agent.outbox import Outbox
-from pi_agent.presence import Presence
+from pi_agent.http_thread import HttpThread, http_listener
+from pi_agent.incoming import MessageFilter
+from pi_agent.messages import AnnouncementPolicy, MessageBuilder
 from pi_agent.responder import Answerer, answer
 from runtime.clock import SystemClock, process_instance_id, read
 from runtime.clock_watch import ClockWatcher, watch_machine
@@ -26,18 +25,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broker.interface import Connect, Incoming
-    from pi_agent.presence import Announcement
+    from pi_agent.messages import Announcement
     from pi_agent.settings import PiSettings
     from runtime.clock import Clock, Reading
     from runtime.clock_watch import ClockChange
-    from runtime.loop import Loop
+    from runtime.watchdog import Loop
     from schemas.exchange import StampKind
     from schemas.topics import Topic
 
 _log = logging.getLogger(__name__)
 
 _MOST_EVENTS = 100
-"""Kept while the broker is away, the newest: a clock that steps more often than that says nothing with it."""
+"""The newest are kept while the broker is away; of a clock that steps more often, no more need be known."""
 _SYNC_CHECK_NS = 5_000_000_000
 _TICK_NS = 500_000_000
 _ONLINE_WAIT_S = 1.0
@@ -63,15 +62,15 @@ class PiAgent(MqttAgent):
         self._real = isinstance(clock, SystemClock)
         self._started = read(clock)
         self._answerer = Answerer(clock.boot_id, process_instance_id(), clock.resolution_ns)
-        self._outbox = Outbox(
+        self._builder = MessageBuilder(
             settings.topic_root,
             settings.vehicle,
             self._answerer,
             self._started.realtime_ns,
             simulated=not self._real,
         )
-        self._intake = Intake(settings.topic_root, settings.vehicle, self._started.raw_ns)
-        self._presence = Presence(self._answerer.instance_id)
+        self._filter = MessageFilter(settings.topic_root, settings.vehicle, self._started.raw_ns)
+        self._announcements = AnnouncementPolicy(self._answerer.instance_id)
         self._events: deque[Outgoing] = deque(maxlen=_MOST_EVENTS)
         self._unanswered: Counter[str] = Counter()
         self._answered = 0
@@ -85,9 +84,8 @@ class PiAgent(MqttAgent):
         self._http_port: int | None = None
         watch = watch or (watch_machine if self._real else ClockWatcher)
         self.watcher = watch(clock, self._clock_changed)
-        self._connection = connect(
-            settings, self, clock, name=f"tidesync-pi-{settings.vehicle}", will=self._outbox.status("offline")
-        )
+        name, will = f"tidesync-pi-{settings.vehicle}", self._builder.status("offline")
+        self._connection = connect(settings, self, clock, name=name, will=will)
 
     # Service: the main thread
 
@@ -98,8 +96,8 @@ class PiAgent(MqttAgent):
         return (*super().loops, self.watcher.loop, *http)
 
     def start(self) -> None:
-        """Take the HTTP port (HttpUnavailableError when it cannot be had), then begin; returns at once."""
-        listener = open_listener(self._settings)
+        """Take the HTTP port (ListenError if it cannot be used), then begin; returns at once."""
+        listener = http_listener(self._settings)
         if listener is not None:
             self._http_port = self._settings.http_port
             self._http = HttpThread(
@@ -118,7 +116,7 @@ class PiAgent(MqttAgent):
         """Say offline and end, within a second."""
         if self._http is not None:
             self._http.request_stop()
-        self._connection.stop(farewell=[self._outbox.status("offline")])
+        self._connection.stop(farewell=[self._builder.status("offline")])
         self.watcher.stop()
         if self._http is not None:
             self._http.join()
@@ -126,7 +124,7 @@ class PiAgent(MqttAgent):
     # HealthSource: the HTTP thread
 
     def health(self) -> Health:
-        """How the agent is doing now."""
+        """Its state now."""
         now_ns = self._clock.raw_ns()
         last = self._last_ping
         return Health(
@@ -138,7 +136,7 @@ class PiAgent(MqttAgent):
             uptime_s=(now_ns - self._started.raw_ns) / 1e9,
             reconnects=self._connection.reconnects,
             pings_answered=self._answered,
-            messages_dropped=dict(self._intake.dropped + Counter(self._unanswered)),
+            messages_dropped=dict(self._filter.dropped + Counter(self._unanswered)),
             last_ping_topside=last[0] if last else None,
             last_ping_age_s=(now_ns - last[1]) / 1e9 if last else None,
             clock_changes=dict(self._clock_changes),
@@ -149,7 +147,7 @@ class PiAgent(MqttAgent):
     # Owner: the network thread
 
     def connected(self) -> None:
-        """Subscribe, announce, and tell what happened to the clock while the broker was away."""
+        """Subscribe, announce, and publish the clock events of the time without a broker."""
         root, vehicle = self._settings.topic_root, self._settings.vehicle
         kinds = (topics.PING, topics.STATUS, topics.INFO)
         self._connection.subscribe(
@@ -165,21 +163,21 @@ class PiAgent(MqttAgent):
         _log.warning("no longer connected to broker %s: %s", self._connection.address, reason)
 
     def received(self, message: Incoming) -> None:
-        """Answer a ping; note what others say on our own status and info."""
-        letter = self._intake.open(message)
+        """Answer a ping; take in what others publish as our status and info."""
+        letter = self._filter.open(message)
         if letter is None:
             return
         if isinstance(letter.body, Ping):
             self._answer(letter.body, letter.topic, message)
             return
-        self._tick_due_ns = 0  # what it calls for is announced at once
+        self._tick_due_ns = 0  # an announcement that it makes due goes out at once
         if isinstance(letter.body, Info):
             self._heard_info(letter.body, message.received.raw_ns)
         elif letter.topic.kind is topics.STATUS:
-            self._presence.heard_status(str(letter.body), message.received.raw_ns)
+            self._announcements.heard_status(str(letter.body), message.received.raw_ns)
 
     def tick(self, now: Reading) -> float:
-        """Announce again what is due; look now and then whether NTP steers the clock."""
+        """Announce again what is due; check now and then whether NTP steers the clock."""
         left_ns = self._tick_due_ns - now.raw_ns
         if left_ns > 0:
             return left_ns / 1e9
@@ -188,13 +186,13 @@ class PiAgent(MqttAgent):
             self._check_synchronized(now.raw_ns)
             if self._connection.receive_stamp != self._receive_stamp:
                 self._announce("info")
-            for what in self._presence.due(now.raw_ns):
+            for what in self._announcements.due(now.raw_ns):
                 self._announce(what)
         return _TICK_NS / 1e9
 
     def _answer(self, ping: Ping, topic: Topic, message: Incoming) -> None:
         assert topic.topside is not None
-        pong_topic = self._outbox.pong_topic(topic.topside)  # before the stamp, which is to be the last thing
+        pong_topic = self._builder.pong_topic(topic.topside)  # before the stamp, which comes last
         transmit_stamp = self._connection.transmit_stamp
         now = read(self._clock)
         pong = answer(
@@ -203,12 +201,12 @@ class PiAgent(MqttAgent):
         if isinstance(pong, str):
             self._unanswered[pong] += 1
             _log.debug("no answer to ping %d of %s: %s", ping.seq, topic.topside, pong)
-        elif self._connection.publish(self._outbox.pong(pong_topic, pong)):
+        elif self._connection.publish(self._builder.pong(pong_topic, pong)):
             self._answered += 1
             self._last_ping = (topic.topside, message.received.raw_ns)
 
     def _heard_info(self, info: Info, now_ns: int) -> None:
-        if self._presence.heard_info(info, now_ns):
+        if self._announcements.heard_info(info, now_ns):
             _log.warning(
                 "another agent is called %s: instance %s (boot %s); this is %s (boot %s); rename one of them",
                 self._settings.vehicle,
@@ -233,16 +231,16 @@ class PiAgent(MqttAgent):
 
     def _announce(self, what: Announcement) -> None:
         if what == "status":
-            message = self._outbox.status("online")
+            message = self._builder.status("online")
         else:
             self._receive_stamp = self._connection.receive_stamp
-            message = self._outbox.info(
+            message = self._builder.info(
                 receive_stamp=self._receive_stamp,
                 clock_synchronized=self._synchronized,
                 http_port=self._http_port,
             )
         if self._connection.publish(message):
-            self._presence.announced(what, self._clock.raw_ns())
+            self._announcements.announced(what, self._clock.raw_ns())
 
     def _publish_event(self, event: Outgoing) -> None:
         if not self._connection.publish(event):
@@ -253,5 +251,5 @@ class PiAgent(MqttAgent):
     def _clock_changed(self, change: ClockChange) -> None:
         _log.warning("the clock: %s, moved by %+.3f ms", change.kind, change.moved_ns / 1e6)
         self._clock_changes[change.kind] += 1
-        event = self._outbox.event(change)
+        event = self._builder.event(change)
         self._connection.post(lambda: self._publish_event(event))

@@ -1,4 +1,4 @@
-"""How the vehicle's agent is doing: what `/health` answers."""
+"""The state of the vehicle's agent: what `/health` answers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Health(BaseModel):
 
 
 class HealthSource(Protocol):
-    """Whatever can be asked how it is doing, from any thread."""
+    """Gives its state to any thread."""
 
     def health(self) -> Health:
         """The state now."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import importlib.util
 import logging
 import socket
 import threading
 from typing import TYPE_CHECKING
 
-from pi_agent.errors import HttpUnavailableError
-from runtime.loop import Loop
+from runtime.errors import ListenError
+from runtime.listener import open_listener
+from runtime.watchdog import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _JOIN_S = 0.3
+_SETTING = "--http-port"
 
 
 class HttpThread:
     """Serves on `listener` from a thread of its own.
 
     It waits for `mqtt_ready` before it imports FastAPI, which takes most of a second of processor time on a
-    Pi: the agent is online by then. Whoever asks earlier waits in the listener's queue.
+    Pi: the agent is online by then. Earlier requests wait in the listener's queue.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class HttpThread:
 
     @property
     def loops(self) -> tuple[Loop, ...]:
-        """The loop that must come round, while there is one: without HTTP the agent still answers pings."""
+        """The loop that the watchdog watches while HTTP is served; without it pings are still answered."""
         return (self._loop,) if self._serving else ()
 
     def start(self) -> None:
@@ -75,14 +76,14 @@ class HttpThread:
     def _run(self) -> None:
         self._mqtt_ready()
         try:
-            from pi_agent.http_service import make_server  # noqa: PLC0415 - heavy, see the class
+            from pi_agent.http_service import http_server  # noqa: PLC0415 - heavy, see the class
 
-            self._server = make_server(self._clock, self._source, self._loop)
+            self._server = http_server(self._clock, self._source, self._loop)
             if not self._stopping.is_set():
                 self._serving = True
                 self._server.run(sockets=[self._listener])
         except Exception:  # noqa: BLE001 - whatever it is, pings are still answered
-            _log.exception("HTTP failed; going on with MQTT alone")
+            _log.exception("HTTP failed; continuing with MQTT alone")
         finally:
             self._serving = False
             self._listener.close()
@@ -90,25 +91,25 @@ class HttpThread:
                 self._failed()
 
 
-def open_listener(settings: PiSettings) -> socket.socket | None:
-    """A socket that listens where `settings` want HTTP; None, after a warning, when MQTT must do alone.
+def http_listener(settings: PiSettings) -> socket.socket | None:
+    """A socket that listens where `settings` want HTTP; None, after a warning, for MQTT alone.
 
-    HttpUnavailableError when the port was set and cannot be had, or the host is none of this machine.
+    ListenError when a port that was set cannot be used, or the host is not one of this machine.
     """
     if settings.no_http:
         return None
-    reason = _missing_library()
-    if not reason:
+    missing = _missing_library()
+    unavailable = ListenError(_SETTING, settings.http_host, settings.http_port, missing)
+    if not missing:
         try:
-            return _listen(settings.http_host, settings.http_port)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise HttpUnavailableError(settings.http_host, settings.http_port, _words(error)) from error
-            reason = "taken by another program"
-    fault = HttpUnavailableError(settings.http_host, settings.http_port, reason)
+            return open_listener(_SETTING, settings.http_host, settings.http_port)
+        except ListenError as error:
+            if not error.in_use:
+                raise
+            unavailable = error
     if settings.http_port_wanted:
-        raise fault
-    _log.warning("%s; going on with MQTT alone", fault)
+        raise unavailable
+    _log.warning("%s; continuing with MQTT alone", unavailable)
     return None
 
 
@@ -117,13 +118,3 @@ def _missing_library() -> str:
         name for name in ("fastapi", "uvicorn", "prometheus_client") if importlib.util.find_spec(name) is None
     ]
     return f"{' and '.join(missing)} not installed: install tidesync[pi]" if missing else ""
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=128)
-
-
-def _words(error: OSError) -> str:
-    reason, _, _ = (error.strerror or str(error)).partition(" (while")  # create_server repeats the address
-    return reason.lower()

@@ -1,4 +1,4 @@
-"""A ping and two readings of the clock in, a pong out: or why there is none."""
+"""A ping and two readings of the clock in, a pong out, or why there is none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ hold for both. `unrepresentable`: a stamp before 1970, or readings more than a s
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """What every pong of one agent's life says alike."""
+    """What is the same in every pong of one process."""
 
     boot_id: str
     instance_id: str

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from runtime import kernel_clock
 from runtime.clock import read
-from runtime.loop import Loop
+from runtime.watchdog import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +131,7 @@ class ClockWatcher:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self.loop.turns += 1
+            self.loop.iterations += 1
             self.look()
             self.wait()
         self._wake_read.close()

@@ -58,7 +58,7 @@ Identity = tuple[str | int, ...]
 
 
 def identity(line: EventLine) -> Identity:
-    """What tells two events apart; a redelivered one has the same."""
+    """Identifies an event; a redelivered one has the same identity."""
     if isinstance(line, Event):
         return (line.kind, line.vehicle, line.at_raw_ns, line.boot_id)
     if isinstance(line, Reboot):

@@ -18,6 +18,8 @@ SCHEMA_VERSION = 1
 UNSYNCED = "unsynced"
 BLOCK_KEY = "tidesync"
 CONSUMER_SENSORS = ("inWater", "surface")
+CONSUMER_TOLERANCE_MS = 25.0
+"""The consumer pairs readings that are at most this far apart."""
 RESERVED_SENSORS = frozenset(
     {"markers", "driftModel", BLOCK_KEY, "method", "offsetMs", "uncertaintyMs", "measuredAt", "error"}
 )

@@ -10,6 +10,17 @@ import tests.effort  # noqa: F401 - registers the profile
 settings.load_profile("tidesync")
 
 
+ONE_WORKER = {"browser", "containers"}
+"""Folders whose tests share what is dear: one worker takes all of such a folder, or a module of another."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        folder = item.path.parent.name
+        group = folder if folder in ONE_WORKER else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):  # noqa: ARG001 - pytest names them
     report = yield

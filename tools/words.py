@@ -116,6 +116,8 @@ FILES = {
 }
 """Modules that were merged or renamed."""
 
+_JSON_KEYS = re.compile(r"\btold_s\b|(?<=[\"`.])anew\b")
+"""Keys of the dashboard's interface, which stay."""
 _TEXT = re.compile(rf"(?<![a-z])({'|'.join(map(re.escape, TEXT))})(?![a-z])", re.IGNORECASE)
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _JAVASCRIPT_NAME = re.compile(
@@ -150,7 +152,7 @@ def check(path: str, text: str) -> Iterator[Found]:
 
 def _in_text(path: str, text: str) -> Iterator[Found]:
     for number, line in enumerate(text.splitlines(), start=1):
-        for match in _TEXT.finditer(line):
+        for match in _TEXT.finditer(_JSON_KEYS.sub("", line)):
             yield Found(path, number, match[0], TEXT[match[0].lower()])
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from broker.agent import MqttAgent
+from broker.agent import MqttAgent, agent_counts
 from broker.connection import Connection
 from broker.inbox import Inbox, Letter
 from broker.interface import Incoming
 from runtime.clock import Clock, Reading, read
-from runtime.metrics import counts_of
 from schemas import messages, topics
 from topside_agent.http_fallback.handshaker import Handshaker
 from topside_agent.http_fallback.http_get import get_then
@@ -92,7 +91,7 @@ class TopsideAgent(MqttAgent):
         now_raw_ns = self._clock.raw_ns()
         return TopsideCounts(
             self._settings.topside,
-            counts_of("topside", self._connection, self._inbox.dropped),
+            agent_counts("topside", self._connection, self._inbox.dropped),
             [measurement.snapshot(now_raw_ns) for measurement in list(self._vehicles)],
         )
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, field_validator
 
 from broker.settings import AgentSettings, MetricsSettings
+from schemas.metadata import CONSUMER_TOLERANCE_MS
 from schemas.names import Topside, vehicle_name
 from topside_agent.http_fallback.http_get import parse_url
 
@@ -56,7 +57,7 @@ class TopsideSettings(MetricsSettings, AgentSettings):
         3.0, ge=0.1, le=3600, description="Seconds without an exchange until the state is `holdover`"
     )
     stale_error_ms: float = Field(
-        25.0,
+        CONSUMER_TOLERANCE_MS,
         gt=0,
         le=100_000,
         description="`stale` once the max error has grown above this, ms: the consumer's limit",

@@ -14,6 +14,7 @@ from time import perf_counter
 
 from bench.estimators.traces import Trace, make_trace
 from schemas.instants import iso_from_ns
+from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.journal import lines_of
 
 FAMILY = "step_back_3s_reported"
@@ -35,8 +36,8 @@ def main(sizes_mb: list[int]) -> None:
 
 
 def make_session(session: Path, trace: Trace, size: int) -> None:
-    (session / "time_sync").mkdir()
-    (session / "time_sync" / "exchanges.jsonl").write_bytes(lines_of(trace.exchanges))
+    SessionFolder(session).time_sync_path.mkdir()
+    SessionFolder(session).exchanges_path.write_bytes(lines_of(trace.exchanges))
     table = session / "in-water_1" / "session.csv"
     table.parent.mkdir()
     row = ",A1,freerun,1.234567,20.12,12.05\n"

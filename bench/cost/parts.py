@@ -19,7 +19,7 @@ from broker.client.stamping_socket import READ_AHEAD, StampingSocket
 from broker.client.stamps import ArrivalStamper, KernelStamp
 from broker.inbox import Inbox
 from broker.interface import Incoming
-from pi_agent.outbox import Outbox as PiOutbox
+from pi_agent.messages import MessageBuilder as PiMessageBuilder
 from pi_agent.responder import Answerer, answer
 from runtime.clock import SystemClock, read
 from schemas.messages import Ping, Pong
@@ -98,7 +98,7 @@ def _messages() -> Iterator[Part]:
     now = read(clock)
     answerer = Answerer("boot", "instance", 1)
     inbox, builder = Inbox("tidesync"), MessageBuilder("tidesync", "topside")
-    pi_outbox = PiOutbox("tidesync", "rov1", answerer, now.realtime_ns, simulated=False)
+    pi_builder = PiMessageBuilder("tidesync", "rov1", answerer, now.realtime_ns, simulated=False)
     ping = Ping(seq=1, nonce=_NONCE, origin_ns=now.realtime_ns)
     pong = answer(ping, now, "kernel", now, answerer, transmit_stamp="write")
     assert isinstance(pong, Pong)
@@ -113,7 +113,7 @@ def _messages() -> Iterator[Part]:
     def answered() -> None:
         made = answer(ping, now, "kernel", now, answerer, transmit_stamp="write")
         assert isinstance(made, Pong)
-        pi_outbox.pong(pi_outbox.pong_topic("topside"), made)
+        pi_builder.pong(pi_builder.pong_topic("topside"), made)
 
     yield Part("topside: encode a ping", _us(lambda: builder.ping("rov1", ping, now)), 1.0, 0.0)
     yield Part("Pi: decode a ping", _us(lambda: inbox.open(asked)), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""`python -m bench.dashboard.chatter PORT COUNT RATE`: results of many vehicles, as a topside tells them."""
+"""`python -m bench.dashboard.chatter PORT COUNT RATE`: results of many vehicles, as of a topside."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def main() -> None:
     port, count, rate = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     client = connected_client(port)
     client.publish("tidesync/v1/topside/bench/status", "online", qos=1, retain=True)
-    chance, began_s, told = random.Random(1), time.monotonic(), 0
+    chance, began_s, sent = random.Random(1), time.monotonic(), 0
     while True:
-        number = told % count
+        number = sent % count
         payload = json.dumps(result(number, chance, began_s))
         client.publish(f"tidesync/v1/vehicle/rov{number:02d}/offset/bench", payload, qos=1, retain=True)
-        told += 1
-        time.sleep(max(0.0, began_s + told / (count * rate) - time.monotonic()))
+        sent += 1
+        time.sleep(max(0.0, began_s + sent / (count * rate) - time.monotonic()))
 
 
 if __name__ == "__main__":

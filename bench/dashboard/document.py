@@ -18,7 +18,7 @@ SERVER_GROWTH_MB = 2.0
 """The hours before the last ten minutes, kept coarsely, still fill: 24 KB a minute for fifty vehicles."""
 FLEET_GROWTH_MB, VEHICLE_GROWTH_MB = 1.0, 2.0
 NODE_GROWTH = 500
-"""Some that are gone wait for their collection; one left behind at each result would be 60 000."""
+"""Some removed nodes wait for their collection; one leaked at each result would be 60 000."""
 BEHIND_S = 1.0
 
 
@@ -49,8 +49,8 @@ class Figures(NamedTuple):
 _INTRODUCTION = """# What the dashboard costs
 
 Made by `make bench-dashboard` on {machine}.
-{vehicles} vehicles tell {rate:g} results a second each, for {seconds:g} s after {warm_up:g} s of warming up.
-One `tidesync dashboard` hears them through mosquitto; one Chromium shows the fleet in one page and the
+{vehicles} vehicles have {rate:g} results a second each, for {seconds:g} s after {warm_up:g} s of warming up.
+One `tidesync dashboard` receives them through mosquitto; one Chromium shows the fleet in one page and the
 curves of a vehicle in another. Heaps are what is left after a collection. Processor is a share of one core;
 Chromium draws in software here.
 
@@ -62,8 +62,8 @@ Growth is from the median of the first quarter to the median of the last.
 _OVER_TIME = """
 ## Over time
 
-`oldest`: the age of the oldest of all vehicles' newest results, as the server told it. The vehicle page's
-heap is a saw: Plotly remembers how large 10 000 texts are, some 4 MB, and begins anew.
+`oldest`: the age of the oldest of all vehicles' newest results, as the server reports it. The vehicle page's
+heap rises and falls: Plotly caches the sizes of 10 000 texts, some 4 MB, then clears the cache.
 """
 
 

@@ -32,7 +32,7 @@ EVERY_S = 10.0
 
 
 class Plan(NamedTuple):
-    """How many vehicles, how often each tells its result, for how long."""
+    """How many vehicles, how often each has a result, for how long."""
 
     vehicles: int
     rate_hz: float
@@ -55,7 +55,7 @@ def main(*, quick: bool, vehicles: int, rate: float, markdown: Path | None, json
 
 
 def measure(plan: Plan) -> Figures:
-    """Start everything, let it warm up, then look every ten seconds."""
+    """Start everything, let it warm up, then measure every ten seconds."""
     with tempfile.TemporaryDirectory(prefix="bench-dashboard-") as made, Programs(Path(made)) as programs:
         setup = Setup(programs, CONDITIONS["idle"], plan.seconds, seed=0)
         broker, port = setup.mosquitto_port, free_port()

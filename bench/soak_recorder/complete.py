@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench.soak_recorder.processes import MISSION, SENSORS, SESSION
 from schemas.base import InvalidMessageError
-from schemas.metadata import BLOCK_KEY, FILE_NAME, SensorTimeSync, SessionBlock
+from schemas.metadata import BLOCK_KEY, SensorTimeSync, SessionBlock
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tidesync.sessions.folder import SessionFolder
 
 _KEYS = (
     "schemaVersion",
@@ -43,18 +45,18 @@ THEIRS: dict[str, Any] = {
 """Keys of the consumer's and of nobody's, there before we come."""
 
 
-def make_theirs(folder: Path) -> None:
+def make_theirs(folder: SessionFolder) -> None:
     """A session folder as the consumer has it before ours is started."""
-    folder.mkdir(parents=True)
+    folder.path.mkdir(parents=True)
     document = {"schemaVersion": 1, "mission": MISSION, "unifiedSessionTimestamp": SESSION, **THEIRS}
-    (folder / FILE_NAME).write_text(json.dumps(document, indent=2))
+    folder.metadata_path.write_text(json.dumps(document, indent=2))
 
 
 @dataclass
 class MetadataWatch:
     """Reads the file again and again; `faults` names what was not complete."""
 
-    folder: Path
+    folder: SessionFolder
     reads: int = 0
     torn: int = 0
     versions: int = 0
@@ -75,19 +77,20 @@ class MetadataWatch:
 
     def wait_for_append(self, timeout_s: float) -> None:
         """Return when the journal has just grown, if it does in time."""
-        journal = self.folder / "time_sync" / "exchanges.jsonl"
+        journal = self.folder.exchanges_path
         size, deadline = journal.stat().st_size, time.monotonic() + timeout_s
         while journal.stat().st_size == size and time.monotonic() < deadline:
             pass
 
     @property
     def _new(self) -> Path:
-        return self.folder / f".{FILE_NAME}.new"
+        path = self.folder.metadata_path
+        return path.with_name(f".{path.name}.new")
 
     def look(self) -> None:
         """Check the file as it is now, if it has changed."""
         self.reads += 1
-        content = (self.folder / FILE_NAME).read_bytes()
+        content = self.folder.metadata_path.read_bytes()
         if content == self._last:
             return
         self._last = content
@@ -111,7 +114,7 @@ class MetadataWatch:
 
     def _unfounded(self, block: SessionBlock) -> str | None:
         claimed = sum(vehicle.exchanges for vehicle in block.vehicles.values())
-        there = count_lines(self.folder / block.files.exchanges)
+        there = count_lines(self.folder.path / block.files.exchanges)
         return f"claims {claimed} exchanges of {there}" if claimed > there else None
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.soak_recorder.setup import REBOOTED, STEPPED
 from broker.embedded import free_port
+from tidesync.sessions.folder import SessionFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +75,7 @@ class RecorderProcess:
     """`tidesync record`, killed and started again."""
 
     def __init__(self, url: str, folder: Path, plan: Plan) -> None:
-        self.folder = folder / "root" / MISSION / f"session_{SESSION}"
+        self.folder = SessionFolder(folder / "root" / MISSION / f"session_{SESSION}")
         self.kills = 0
         self._url = url
         self._log_path = folder / "recorder.log"

@@ -146,7 +146,7 @@ class Simulation:
 
 
 def identity(exchange: Exchange) -> tuple[str, int, int]:
-    """What tells two exchanges of our one topside apart."""
+    """Identifies an exchange of the only topside."""
     return exchange.vehicle, exchange.seq, exchange.origin_ns
 
 

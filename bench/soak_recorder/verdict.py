@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench.soak_recorder.complete import MetadataWatch, count_lines
 from bench.soak_recorder.setup import REBOOTED, STEPPED, VEHICLES, Simulation, identity, is_true
-from schemas.metadata import BLOCK_KEY, FILE_NAME
-from tidesync.sessions.journal import read_journal
+from schemas.metadata import BLOCK_KEY
+from tidesync.sessions.journal import Journal
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from schemas.exchange import Exchange
+    from tidesync.sessions.folder import SessionFolder
 
 
 @dataclass
@@ -36,13 +35,13 @@ class Verdict:
 
 
 def check_exchanges(
-    verdict: Verdict, folder: Path, simulation: Simulation, window_ns: tuple[int, int]
+    verdict: Verdict, folder: SessionFolder, simulation: Simulation, window_ns: tuple[int, int]
 ) -> None:
     """The journal against topside's own memory and what the recorder heard; each line against the truth.
 
     `window_ns`: topside's realtime from the answer to `start` to the sending of `stop`.
     """
-    journal = read_journal((folder / "time_sync" / "exchanges.jsonl").read_bytes().split(b"\n"))
+    journal = folder.read_exchanges() or Journal()
     recorded = journal.exchanges
     finished = {identity(exchange): exchange for exchange in simulation.finished()}
     there = {identity(exchange): exchange for exchange in recorded}
@@ -74,27 +73,23 @@ def check_metadata(verdict: Verdict, watch: MetadataWatch) -> None:
     verdict.note("kills within a write of it", watch.torn)
     verdict.note("versions not complete", len(watch.faults), wanted=0)
     verdict.failures += watch.faults[:5]
-    block: dict[str, Any] = json.loads((watch.folder / FILE_NAME).read_bytes())["timeSync"][BLOCK_KEY]
-    lines = count_lines(watch.folder / "time_sync" / "exchanges.jsonl")
+    block: dict[str, Any] = json.loads(watch.folder.metadata_path.read_bytes())["timeSync"][BLOCK_KEY]
+    lines = count_lines(watch.folder.exchanges_path)
     claimed = sum(vehicle["exchanges"] for vehicle in block["vehicles"].values())
     verdict.note("exchanges by the metadata", claimed, wanted=lines)
     verdict.note("missing by the metadata", sum(v["missing"] for v in block["vehicles"].values()), wanted=0)
-    verdict.note(
-        "rows of offsets.csv", count_lines(watch.folder / "time_sync" / "offsets.csv") - 1, at_least=1
-    )
+    verdict.note("rows of offsets.csv", count_lines(watch.folder.offsets_path) - 1, at_least=1)
     if block["state"] != "stopped":
         verdict.failures.append(f"the metadata's state is {block['state']}")
-    left = [
-        path.name for path in watch.folder.iterdir() if path.name.startswith((".sync", "sync_metadata.un"))
-    ]
+    names = (path.name for path in watch.folder.path.iterdir())
+    left = [name for name in names if name.startswith((".sync", "sync_metadata.un"))]
     if left:
         verdict.failures.append(f"left behind: {left}")
 
 
-def check_events(verdict: Verdict, folder: Path) -> None:
+def check_events(verdict: Verdict, folder: SessionFolder) -> None:
     """One step, one reboot, and nothing given up as lost."""
-    lines = (folder / "time_sync" / "events.jsonl").read_bytes().splitlines()
-    kinds = Counter((event["kind"], event["vehicle"]) for event in map(json.loads, lines))
+    kinds = Counter((event.kind, event.vehicle) for event in folder.read_events())
     verdict.note("steps of the stepped clock", kinds["step", STEPPED], wanted=1)
     verdict.note("reboots of the rebooted one", kinds["reboot", REBOOTED], wanted=1)
     verdict.note("gaps", sum(count for (kind, _), count in kinds.items() if kind == "gap"), wanted=0)

@@ -13,7 +13,7 @@ from runtime.clock import SLEW_LIMIT_PPM, Reading, earlier, machine_clock, read
 if TYPE_CHECKING:
     from broker.client.plain import PlainClient
     from runtime.clock import Clock
-    from runtime.rate_limited_log import RateLimitedLog
+    from runtime.logs import RateLimitedLog
     from schemas.exchange import StampKind
 
 MOST_AGE_NS = 1_000_000_000

@@ -100,7 +100,7 @@ def test_cockpit_sees_live_vehicles_and_the_broker_go_and_come_back(
     assert cockpit.data["broker-connected"] == "true"
 
 
-def test_a_topside_that_falls_silent_is_told_within_four_seconds(mosquitto_boat, serve, open_cockpit):
+def test_a_topside_that_falls_silent_is_reported_within_four_seconds(mosquitto_boat, serve, open_cockpit):
     topside = mosquitto_boat.topside()
     mosquitto_boat.vehicle("rov1")
     cockpit = open_cockpit(serve(mosquitto_boat.url).url)
@@ -164,7 +164,9 @@ def test_a_page_of_the_internet_does_not_get_in(mosquitto, serve, open_cockpit, 
 
 def test_with_a_token_the_address_must_carry_the_one_for_reading(mosquitto, serve, open_cockpit, caplog):
     caplog.set_level("INFO", logger="uvicorn")  # which other tests may have silenced
-    caplog.set_level("INFO")  # at DEBUG websockets tells all; `tidesync -v` keeps uvicorn's logger above that
+    caplog.set_level(
+        "INFO"
+    )  # at DEBUG websockets logs everything; `tidesync -v` keeps uvicorn's logger above that
     url = serve(mosquitto.url, token=TOKEN).url
     for path in ("cockpit", f"cockpit?token={TOKEN}"):
         with pytest.raises(InvalidStatus):
@@ -172,9 +174,9 @@ def test_with_a_token_the_address_must_carry_the_one_for_reading(mosquitto, serv
     headers = {"authorization": f"Bearer {TOKEN}"}
     path = httpx.get(f"{url}api/cockpit", headers=headers, trust_env=False).json()["websocket"]
     open_cockpit(url, path, origin="https://cockpit.example").until(lambda data: data, 5, "a line")
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
-    assert ours
-    assert not any(secret in said for secret in (TOKEN, path.partition("=")[2]) for said in ours)
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
+    assert logged
+    assert not any(secret in line for secret in (TOKEN, path.partition("=")[2]) for line in logged)
 
 
 class Telegraf:

@@ -11,10 +11,11 @@ import pytest
 
 from broker.embedded import free_port
 from runtime.clock import SystemClock
+from runtime.errors import ListenError
 from tests.deadline import until
 from tidesync.dashboard import commands
 from tidesync.dashboard.agent import DashboardAgent
-from tidesync.dashboard.settings import AddressUnusableError, DashboardSettings
+from tidesync.dashboard.settings import DashboardSettings
 from tidesync.dashboard.stream import MOST_CLIENTS
 from tidesync.sessions.names import session_names_at
 
@@ -141,7 +142,7 @@ def test_a_taken_port_is_said_before_anything_else(mosquitto):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         agent = DashboardAgent(DashboardSettings(broker=mosquitto.url, port=port), SystemClock())
-        with pytest.raises(AddressUnusableError, match=str(port)):
+        with pytest.raises(ListenError, match=str(port)):
             agent.start()
 
 
@@ -198,7 +199,7 @@ def test_stopping_does_not_wait_for_open_pages(serve, mosquitto):
         assert agent.wait_until_finished(5)
 
 
-def test_prometheus_is_told_whether_the_dashboard_has_its_broker(connected):
+def test_prometheus_learns_whether_the_dashboard_has_its_broker(connected):
     text = connected.get("metrics").text
     assert 'tidesync_build_info{role="dashboard",' in text
     assert "tidesync_broker_connected 1.0" in text

@@ -17,8 +17,8 @@ from tests.deadline import until
 
 _IMPATIENT = """
 import sys, threading, time
-import runtime.loop
-runtime.loop.Loop.__init__.__defaults__ = (3.0,)
+import runtime.watchdog
+runtime.watchdog.Loop.__init__.__defaults__ = (3.0,)
 {fault}
 from tidesync.__main__ import run
 sys.exit(run(sys.argv[1:]))
@@ -167,7 +167,6 @@ def test_blueos_gets_its_answers_within_a_second_without_a_broker(run):
 
 def test_an_agent_whose_http_service_hangs_ends_itself(mosquitto, tmp_path, run):
     fault = """
-from pi_agent import page
 import pi_agent.http_service
 def stuck(health): threading.Event().wait()
 pi_agent.http_service.page = stuck

@@ -65,7 +65,7 @@ def test_status_knows_vehicles_without_a_result_and_the_topsides(measured, mosqu
     assert re.search(r"rov2 +offline +nobody", shown)
 
 
-def test_status_of_one_vehicle_is_told_key_by_key_and_an_unknown_one_is_exit_one(measured):
+def test_status_of_one_vehicle_is_shown_key_by_key_and_an_unknown_one_is_exit_one(measured):
     output = tidesync("status", "rov1", "--broker", measured.url).stdout
     assert re.search(r"^Offset +: -\d+\.\d{4} ms \(the vehicle is behind topside\)$", output, re.MULTILINE)
     assert re.search(r"^Agent +: ", output, re.MULTILINE)
@@ -119,10 +119,10 @@ def test_watch_into_a_pipe_writes_plain_lines_of_the_vehicle_asked_for(measured,
         until(lambda: sum("locked" in line for line in read()) >= 2, 15, "two results")
         process.terminate()
         assert process.wait(5) == 0
-        said = "".join(read())
-    assert "\x1b" not in said
-    assert "rov1 by topside: locked" in said
-    assert "rov2" not in said
+        output = "".join(read())
+    assert "\x1b" not in output
+    assert "rov1 by topside: locked" in output
+    assert "rov2" not in output
 
 
 def test_watch_without_a_broker_says_so_at_once_and_waits():
@@ -300,8 +300,8 @@ def test_stop_without_a_name_takes_the_only_session(place):
     place.record()
     assert start(place)[0] == 0
     until(lambda: len(place.recorded()) > 5, 15, "exchanges")
-    code, said, _ = place.session("stop", "--broker", place.broker.url)
-    assert (code, "stopped session s1" in said) == (0, True)
+    code, output, _ = place.session("stop", "--broker", place.broker.url)
+    assert (code, "stopped session s1" in output) == (0, True)
     code, _, complaint = place.session("stop", "--broker", place.broker.url)
     assert (code, "no session is being recorded" in complaint) == (1, True)
 
@@ -324,7 +324,7 @@ def test_a_start_warns_of_a_vehicle_that_nobody_knows(place, topside):
     assert "deck" not in complaint
 
 
-def test_two_recorders_of_one_name_are_told(place):
+def test_two_recorders_of_one_name_are_reported(place):
     place.record()
     rival = type(place)(place.broker, place.root.parent / "other", "rival.log").record()
     try:

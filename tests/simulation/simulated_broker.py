@@ -13,7 +13,7 @@ from broker.client.one_step import LatePacket
 from broker.interface import Incoming
 from broker.reconnect import Backoff
 from runtime.clock import read
-from runtime.loop import Loop
+from runtime.watchdog import Loop
 from schemas import topics
 
 S = 1_000_000_000
@@ -176,6 +176,10 @@ class SimulatedConnection:
             granted = max((g for f, g in filters if _matches(f, topic)), default=None)
             if granted is not None:
                 self.carry_in(topic, payload, min(qos, granted), retain=True)
+
+    def unsubscribe(self, filters):
+        for topic in filters:
+            self._filters.pop(topic, None)
 
     # What happens to it
 

@@ -67,11 +67,13 @@ _PLACES = {
 }
 
 
-def incoming(message, at_ns=LONG_AGO, *, stored=False, **names):
+def incoming(message, at_ns=LONG_AGO, *, retained=False, **names):
     """`message` as it arrives at RAW `at_ns`; `names` are the topic's, where they are not the message's."""
     kind, levels = _PLACES[type(message)]
     own = {level: getattr(message, level) for level in levels}
-    return Incoming(topics.build("tidesync", kind, **(own | names)), message.encode(), stored, reading(at_ns))
+    return Incoming(
+        topics.build("tidesync", kind, **(own | names)), message.encode(), retained, reading(at_ns)
+    )
 
 
 def status(word, at_ns=LONG_AGO, **names):

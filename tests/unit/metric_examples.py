@@ -1,9 +1,8 @@
 """Everything that each agent can tell Prometheus, from counts in which nothing is missing."""
 
 from pi_agent.health import Health
-from pi_agent.metrics import pi_families
-from runtime.exposition import exposition, make_registry
-from runtime.metrics import AgentCounts
+from pi_agent.http_service import pi_families
+from runtime.metrics import AgentCounts, exposition, make_registry
 from tests.results import offset_result
 from tidesync.sessions.recorder.metrics import RecorderCounts, recorder_families
 from tidesync.sessions.recorder.session_recorder import SessionCounts

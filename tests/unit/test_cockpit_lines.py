@@ -167,8 +167,8 @@ def test_a_result_that_is_not_renewed_is_unknown(scene):
     assert scene["rov1-offset-ms"] == -149.0
 
 
-def test_a_stored_result_is_unknown_until_a_live_one_comes(scene):
-    scene.fleet.take(letter(result(measured_ns=LONG_AGO - 60 * S), LONG_AGO, stored=True))
+def test_a_retained_result_is_unknown_until_a_live_one_comes(scene):
+    scene.fleet.take(letter(result(measured_ns=LONG_AGO - 60 * S), LONG_AGO, retained=True))
     lines = scene.look(0)
     assert [line for line in lines if "rov1" in line] == [
         "tidesync-rov1-state=unknown",

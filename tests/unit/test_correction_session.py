@@ -1,4 +1,4 @@
-"""`tidesync correct`: whose clock stamped what, what is left alone, and how it ends."""
+"""`tidesync correct`: whose clock stamped each table, tables that are left as they are, exit codes."""
 
 import json
 from datetime import UTC, datetime
@@ -48,7 +48,7 @@ def write_metadata(session, vehicles, **changes):
     (session / "sync_metadata.json").write_text(json.dumps(document))
 
 
-def test_the_metadata_of_a_session_that_we_recorded_is_enough(session, capsys):
+def test_the_metadata_of_a_session_of_ours_suffices(session, capsys):
     write_metadata(session, {"inWater": "rov1"})
     assert correct(session) == 0
     assert outputs(session) == ["in-water_7/session.topside.csv"]
@@ -58,7 +58,7 @@ def test_the_metadata_of_a_session_that_we_recorded_is_enough(session, capsys):
     assert "surface: left as it is: is taken to be stamped by topside" in out
 
 
-def test_metadata_as_the_recorder_writes_it_is_understood(session):
+def test_metadata_of_the_recorder_is_read(session):
     update = SessionLog(recording(), at(0)).metadata_update()
     document = merge(None, update, datetime(2026, 5, 1, tzinfo=UTC))
     (session / "sync_metadata.json").write_bytes(render(document))
@@ -66,7 +66,7 @@ def test_metadata_as_the_recorder_writes_it_is_understood(session):
     assert outputs(session) == ["in-water_7/session.topside.csv"]
 
 
-def test_the_option_says_it_for_other_sessions_and_wins(session, capsys):
+def test_the_option_serves_other_sessions_and_overrides_the_metadata(session, capsys):
     assert correct(session, "--sensor", "inWater=rov1", "--sensor", "surface=rov1", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert [each["ok"] for each in document["files"]] == [8, 8]
@@ -129,7 +129,7 @@ def test_a_track_that_cannot_be_written_is_named(session, capsys):
     assert "offsets.csv: Is a directory; it was not written" in capsys.readouterr().err
 
 
-def test_broken_metadata_is_no_reason_to_give_up(session):
+def test_a_session_with_broken_metadata_is_corrected(session):
     (session / "sync_metadata.json").write_text("{torn")
     assert correct(session, "--sensor", "inWater=rov1") == 0
 
@@ -207,7 +207,7 @@ def test_the_limit_on_the_error_marks_rows(session):
 
 
 def moved(exchanges, **rates):
-    """With realtime − RAW of a side creeping by so many ppm."""
+    """With realtime − RAW of a side drifting by `rates` in ppm."""
     start = exchanges[0].destination_ns
     return [
         each.model_copy(
@@ -220,7 +220,7 @@ def moved(exchanges, **rates):
     ]
 
 
-def test_the_log_tells_which_clocks_are_slewed():
+def test_the_exchanges_show_which_clocks_are_slewed():
     assert slewed_sides(log(), SETTINGS) == 0
     assert slewed_sides(moved(log(), pi_realtime_minus_raw_ns=5), SETTINGS) == 1
     both = moved(log(), pi_realtime_minus_raw_ns=5, topside_realtime_minus_raw_ns=-5)

@@ -1,4 +1,4 @@
-"""Timestamps as text: recognised, read exactly, written in kind."""
+"""Timestamps as text: recognised, read exactly, written in the same form."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

@@ -1,4 +1,4 @@
-"""`tidesync estimate`: what it prints, writes, refuses, and with which exit code."""
+"""`tidesync estimate`: its output, its files, what it refuses, its exit codes."""
 
 import csv
 import json

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pi_agent.metrics import pi_families
-from runtime.exposition import exposition, make_registry
+from pi_agent.http_service import pi_families
+from runtime.metrics import exposition, make_registry
 from schemas.messages import OffsetResult
 from tests.unit import metric_examples as examples
 from tidesync.sessions.recorder.metrics import MOST_SESSIONS

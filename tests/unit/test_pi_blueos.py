@@ -6,8 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pi_agent.health import Health
-from pi_agent.http_service import make_app
-from pi_agent.page import page
+from pi_agent.http_service import make_app, page
 from runtime.clock import SystemClock
 from runtime.version import VERSION
 

@@ -9,10 +9,9 @@ import pytest
 from runtime.files import replace
 from schemas.instants import utc_from_ns
 from tests.unit.test_recorder_session import at, exchange, recording, step
-from tidesync.sessions import files
 from tidesync.sessions.errors import RefusedError, UnusableRootError
 from tidesync.sessions.journal import is_exchange, lines_of, read_journal
-from tidesync.sessions.recorder import sessions
+from tidesync.sessions.recorder import files, sessions
 from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.store import SessionStore
 

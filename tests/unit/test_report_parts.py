@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,13 +14,12 @@ from tests.unit.test_recorder_session import exchange
 from tidesync.__main__ import run
 from tidesync.sessions.journal import lines_of
 from tidesync.sessions.report import units
-from tidesync.sessions.report.coverage import Interval, coverage
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
 from tidesync.sessions.report.page import Section, render, report_on
 from tidesync.sessions.report.series import Curve, continuous, envelope, joined, slopes_ppm, thinned
 from tidesync.sessions.report.session import load
-from tidesync.sessions.report.verdict import outside, verdict
+from tidesync.sessions.report.verdict import Interval, coverage, outside, verdict
 from topside_agent.estimator import EstimatorSettings, Row, Segment, Track
 
 US = 1_000
@@ -426,6 +426,19 @@ def test_a_folder_that_is_no_session_and_an_output_that_cannot_be_written_are_no
     folder = session_in(tmp_path, exchanges=measured_lines())
     assert run(["report", str(folder), "--output", str(tmp_path / "nowhere" / "a.html")]) == 1
     assert run(["report", str(tmp_path / "nowhere")]) == 2
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "plotly"])
+def test_without_what_the_page_is_made_with_the_command_names_the_extra(
+    tmp_path, monkeypatch, capsys, missing
+):
+    for name in ("tidesync.cli.report", "tidesync.sessions.report.page"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == missing]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert run(["report", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.endswith("is not installed here; it comes with tidesync[topside]\n")
 
 
 def test_a_gap_event_counts_what_was_lost():

@@ -13,8 +13,10 @@ from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, OffsetResult
 from tests.results import offset_result
+from tidesync.dashboard.settings import DashboardSettings
 from tidesync.figures import ago, figure, span
 from tidesync.fleet.model import Fleet
+from tidesync.fleet.vehicle import FRESH_S
 from tidesync.fleet.waiting import WaitCondition
 from tidesync.terminal.text import json_line, plain_line, tracking
 from tidesync.terminal.view import View, draw
@@ -103,6 +105,35 @@ def test_what_a_broker_repeats_is_not_new():
     assert fleet.take(letter(result(), retain=True)) == "new"
     assert fleet.take(letter(result(), retain=True)) == "repeated"
     assert fleet.take(letter(result(at_ns=NOON + S))) == "new"
+
+
+def test_a_retained_result_is_fresh_up_to_the_same_age_as_a_live_one():
+    for age_s, fresh in ((FRESH_S, True), (FRESH_S + 0.1, False)):
+        measured_ns = NOON - round(age_s * S)
+        (retained,) = rows(letter(result(at_ns=measured_ns), retain=True))
+        (live,) = rows(letter(result(), at_ns=measured_ns))
+        assert (retained.fresh, live.fresh, DashboardSettings().fresh_s) == (fresh, fresh, FRESH_S)
+
+
+def test_a_retained_result_of_the_future_is_not_fresh():
+    (row,) = rows(letter(result(at_ns=NOON + 60 * S), retain=True))
+    assert (row.age_s, row.fresh) == (pytest.approx(-60), False)
+
+
+def test_names_without_end_take_no_memory_without_end():
+    fleet = Fleet(most=10)
+    for number in range(100):
+        name = f"rov{number}"
+        fleet.take(letter(result(name, topside=name), vehicle=name, topside=name))
+        fleet.take(letter("online", topics.STATUS, vehicle=name))
+        fleet.take(letter("online", topics.TOPSIDE_STATUS, topside=name))
+    assert len(fleet.rows(reading(NOON))) <= 20
+    assert len(fleet.topsides) == 10
+
+
+def test_all_that_a_broker_retains_is_shown_however_much():
+    many = [letter(result(f"rov{n}"), vehicle=f"rov{n}") for n in range(2500)]
+    assert len(rows(*many)) == 2500
 
 
 # Figures

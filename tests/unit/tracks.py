@@ -1,4 +1,4 @@
-"""Tracks made by hand from a known truth, for the tests of correction and export."""
+"""Synthetic tracks with a known truth, for the tests of correction and export."""
 
 from topside_agent.estimator import Row
 
@@ -6,7 +6,7 @@ S = 1_000_000_000
 MS = 1_000_000
 START = 1_777_636_800 * S
 HALF_NS = 400_000
-"""Each row's interval reaches so far on either side of its offset."""
+"""Half the width of each row's bounds."""
 
 
 def row(at_s, offset_ns, segment=0, *, state="ok", half_ns=HALF_NS):
@@ -17,7 +17,7 @@ def row(at_s, offset_ns, segment=0, *, state="ok", half_ns=HALF_NS):
 
 
 def stepped(step_ns, *, at_s=100.0, until_s=200.0, every_s=0.25, drift=40e-6):
-    """(rows, truth): a clock that drifts and is stepped once at `at_s`; truth gives the offset in ns."""
+    """(rows, truth): a clock that drifts and is stepped once at `at_s`; truth returns the offset in ns."""
 
     def truth(second):
         return -150 * MS + drift * second * S + (step_ns if second >= at_s else 0)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from schemas.metadata import CONSUMER_TOLERANCE_MS
 from schemas.names import vehicle_name
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.correction.clock_limits import MAX_ERROR_MS, limits_of
+from tidesync.sessions.correction.clock_limits import limits_of
 from tidesync.sessions.correction.driver import correct, total_bytes
 from tidesync.sessions.correction.session import Options, measured_of, plan, read_metadata, timeline_of
 from tidesync.sessions.correction.stamps import UNITS
@@ -25,7 +26,7 @@ from tidesync.sessions.names import sensor_vehicles
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
-    from tidesync.sessions.correction.driver import CorrectedTable, Progress
+    from tidesync.sessions.correction.driver import CorrectedTable, ProgressCallback
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.timeline import Timeline
 
@@ -50,7 +51,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--unit", type=click.Choice(UNITS), help="How it is written  [default: recognised]")
 @click.option(
     "--max-error-ms",
-    default=MAX_ERROR_MS,
+    default=CONSUMER_TOLERANCE_MS,
     show_default=True,
     type=click.FloatRange(0, 1e6, min_open=True),
     help="Rows that may be wrong by more are marked `outside`.",
@@ -89,7 +90,7 @@ def command(
         measured = folder.measure(settings)
         planned = plan(session, metadata, options, [name for name, _ in measured])
         folder.write_offsets({stream: each.track.rows for stream, each in measured.items()})
-        results = Results(session, folder.offsets_path, planned.skipped)
+        results = CorrectionResults(session, folder.offsets_path, planned.skipped)
     except UnknownVehicleError as error:
         raise SettingsError(str(error)) from error
     except (SessionError, OSError) as error:
@@ -108,7 +109,11 @@ def command(
 
 
 def _correct(
-    jobs: Sequence[Job], timelines: Mapping[str, Timeline], results: Results, *, named: Sequence[Path]
+    jobs: Sequence[Job],
+    timelines: Mapping[str, Timeline],
+    results: CorrectionResults,
+    *,
+    named: Sequence[Path],
 ) -> None:
     """Correct every table, with a progress bar in a terminal."""
     with _progress(total_bytes(jobs, timelines)) as progress:
@@ -122,7 +127,7 @@ def _correct(
 
 
 @contextmanager
-def _progress(length: int) -> Iterator[Progress]:
+def _progress(length: int) -> Iterator[ProgressCallback]:
     if not sys.stderr.isatty():
         yield lambda _more: None
         return
@@ -131,7 +136,7 @@ def _progress(length: int) -> Iterator[Progress]:
 
 
 @dataclass
-class Results:
+class CorrectionResults:
     """What was corrected and what was not, for people and for programs."""
 
     session: Path

@@ -122,12 +122,12 @@ def _lines(stream: Stream, track: Track) -> Iterator[str]:
     final = _final(track)
     vehicle, topside = stream
     yield f"{vehicle}, measured by {topside}: {track.exchanges} exchanges used, {track.rejected} refused"
-    yield f"  at              {iso_from_ns(final.measured_at_ns)} (topside's clock)"
-    yield f"  Pi - topside    {final.offset_ns / 1e6:+.6f} ms"
-    yield f"  at most off by  {final.max_error_ns / 1e6:.6f} ms"
-    likely = "unknown" if final.u95_ns is None else f"{final.u95_ns / 1e6:.6f} ms (95 %)"
-    yield f"  likely within   {likely}"
-    yield f"  drift           {_drift(final)}"
+    yield f"  at                {iso_from_ns(final.measured_at_ns)} (topside's clock)"
+    yield f"  Pi - topside      {final.offset_ns / 1e6:+.6f} ms"
+    yield f"  max error         {final.max_error_ns / 1e6:.6f} ms"
+    u95 = "unknown" if final.u95_ns is None else f"{final.u95_ns / 1e6:.6f} ms"
+    yield f"  95 % error (u95)  {u95}"
+    yield f"  drift             {_drift(final)}"
     yield "  segments"
     for segment in track.segments:
         drift = "drift unknown" if segment.drift_ppm is None else f"{segment.drift_ppm:+.4f} ppm"
@@ -135,7 +135,7 @@ def _lines(stream: Stream, track: Track) -> Iterator[str]:
         yield f"    {iso_from_ns(segment.from_ns)} to {iso_from_ns(segment.to_ns)}{begun}"
         yield (
             f"      {segment.offset_ns / 1e6:+.6f} ms at its start, {drift},"
-            f" at most off by {segment.max_error_ns / 1e6:.6f} ms"
+            f" max error {segment.max_error_ns / 1e6:.6f} ms"
         )
 
 

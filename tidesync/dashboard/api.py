@@ -87,10 +87,10 @@ async def about(here: Here) -> AboutView:
 
 
 @router.post("/api/login", status_code=204, tags=["dashboard"])
-async def login(asked: Login, here: Here, response: Response) -> None:
+async def login(body: Login, here: Here, response: Response) -> None:
     """Exchange the token for a cookie that only this page sends; programs use `Authorization: Bearer`."""
     cookie = here.policy.cookie()
-    if not here.policy.admits(asked.token) or cookie is None:
+    if not here.policy.admits(body.token) or cookie is None:
         raise NotDoneError(401, "unauthorized", "that is not the token")
     # Without a path of its own the cookie holds for /…/api, below whatever prefix a proxy serves us.
     response.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", path=None)
@@ -135,9 +135,9 @@ async def history(
     tags=["vehicles"],
     responses=_COMMAND_PROBLEMS | _NOT_FOUND,
 )
-async def measure(vehicle: Vehicle, asked: Measure, here: Here) -> Measuring:
+async def measure(vehicle: Vehicle, body: Measure, here: Here) -> Measuring:
     """Measure a vehicle now, with a burst of exchanges."""
-    return here.commands.measure(vehicle, asked)
+    return here.commands.measure(vehicle, body)
 
 
 @router.get("/api/sessions", tags=["sessions"])
@@ -152,9 +152,9 @@ async def sessions(here: Here) -> SessionsView:
 
 
 @router.post("/api/sessions", status_code=201, tags=["sessions"], responses=_ANSWERED)
-async def start_session(asked: StartSession, here: Here, response: Response) -> StartedView:
+async def start_session(body: StartSession, here: Here, response: Response) -> StartedView:
     """Begin to record a session; answered when a recorder records it. The folder is `path` below its root."""
-    view = await here.commands.start(asked)
+    view = await here.commands.start(body)
     response.headers["location"] = f"sessions/{view.session}"
     return view
 
@@ -171,9 +171,9 @@ async def session(session: Session, here: Here) -> SessionView:
 
 
 @router.post("/api/sessions/{session}/stop", tags=["sessions"], responses=_ANSWERED)
-async def stop_session(session: Session, asked: StopSession, here: Here) -> SessionView:
+async def stop_session(session: Session, body: StopSession, here: Here) -> SessionView:
     """End the recording of a session; answered when its files are written."""
-    return await here.commands.stop(session, asked)
+    return await here.commands.stop(session, body)
 
 
 @router.get(

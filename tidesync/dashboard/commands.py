@@ -34,26 +34,26 @@ class CommandService:
     subscriber: Subscriber
     may_command: bool
 
-    async def start(self, asked: StartSession) -> StartedView:
+    async def start(self, body: StartSession) -> StartedView:
         """Begin a session; the recorder's answer."""
-        names = [asked.session] if asked.session else session_names_at(datetime.now(UTC))
+        names = [body.session] if body.session else session_names_at(datetime.now(UTC))
         command = StartCommand(
-            request_id=asked.request_id or new_request_id(), mission=asked.mission, sensors=asked.sensors
+            request_id=body.request_id or new_request_id(), mission=body.mission, sensors=body.sensors
         )
         for name in names[:-1]:
             try:
-                return self._started(await self._ask(name, command, asked.timeout_s), asked)
+                return self._started(await self._send(name, command, body.timeout_s), body)
             except NotDoneError as error:
                 if error.view.error != "refused" or not self._taken(name):
                     raise
-        return self._started(await self._ask(names[-1], command, asked.timeout_s), asked)
+        return self._started(await self._send(names[-1], command, body.timeout_s), body)
 
-    async def stop(self, session: str, asked: StopSession) -> SessionView:
+    async def stop(self, session: str, body: StopSession) -> SessionView:
         """End a session; the recorder's answer."""
-        command = StopCommand(request_id=asked.request_id or new_request_id())
-        return await self._ask(session, command, asked.timeout_s)
+        command = StopCommand(request_id=body.request_id or new_request_id())
+        return await self._send(session, command, body.timeout_s)
 
-    def measure(self, vehicle: str, asked: Measure) -> Measuring:
+    def measure(self, vehicle: str, body: Measure) -> Measuring:
         """Have a vehicle measured now; topsides do not answer that."""
         self._check()
         with self.subscriber.lock:
@@ -61,10 +61,10 @@ class CommandService:
             if vehicle not in fleet.vehicles():
                 raise NotDoneError(404, "not_found", f"no vehicle {vehicle!r} has been heard of")
             measuring = fleet.topsides_of(vehicle)
-            named = [asked.topside] if asked.topside else measuring
+            named = [body.topside] if body.topside else measuring
             there = [name for name in named if name in measuring and fleet.topsides.get(name) != "offline"]
         if not there:
-            who = f"topside {asked.topside!r}" if asked.topside else "any topside that is online"
+            who = f"topside {body.topside!r}" if body.topside else "any topside that is online"
             raise NotDoneError(409, "refused", f"{vehicle!r} is not measured by {who}")
         self.subscriber.measure(vehicle, there)
         return Measuring(vehicle=vehicle, topsides=tuple(there))
@@ -73,25 +73,25 @@ class CommandService:
         with self.subscriber.lock:
             return self.subscriber.fleet.session(session) is not None
 
-    def _started(self, view: SessionView, asked: StartSession) -> StartedView:
+    def _started(self, view: SessionView, body: StartSession) -> StartedView:
         with self.subscriber.lock:
             known = self.subscriber.fleet.vehicles()
-        return StartedView(**view.model_dump(), warnings=tuple(unknown_vehicles(asked.sensors, known)))
+        return StartedView(**view.model_dump(), warnings=tuple(unknown_vehicles(body.sensors, known)))
 
-    async def _ask(self, session: str, command: StartCommand | StopCommand, timeout_s: float) -> SessionView:
+    async def _send(self, session: str, command: StartCommand | StopCommand, timeout_s: float) -> SessionView:
         self._check()
-        pending = self.subscriber.ask(session, command)
+        answer = self.subscriber.send(session, command)
         try:
-            state = await asyncio.wait_for(asyncio.wrap_future(pending), timeout_s)
+            state = await asyncio.wait_for(asyncio.wrap_future(answer), timeout_s)
         except TimeoutError:
             raise self._no_answer(timeout_s) from None
         finally:
-            pending.cancel()
+            answer.cancel()
         return _answer(state)
 
     def _check(self) -> None:
         if not self.may_command:
-            sentence = "this dashboard only shows: start it with an operator's account and --operator"
+            sentence = "this dashboard takes no commands: start it with an operator's account and --operator"
             raise NotDoneError(403, "read_only", sentence)
         if not self.subscriber.up:
             raise self._no_broker()

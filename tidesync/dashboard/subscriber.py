@@ -8,11 +8,11 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from broker.agent import agent_counts
 from broker.connection import Connection
 from broker.inbox import Inbox
 from broker.interface import Incoming, Outgoing
 from runtime.clock import Clock, Reading, read
-from runtime.metrics import counts_of
 from schemas import topics
 from schemas.messages import BurstCommand, SessionState
 from schemas.topics import InvalidTopicError
@@ -56,15 +56,15 @@ class Subscriber:
         return self.connection.up
 
     def counts(self) -> AgentCounts:
-        """What it has counted so far."""
-        return counts_of("dashboard", self.connection, self._inbox.dropped)
+        """Its counters."""
+        return agent_counts("dashboard", self.connection, self._inbox.dropped)
 
     def now(self) -> Reading:
         """The dashboard's clocks."""
         return read(self._clock)
 
     def broker_view(self) -> BrokerView:
-        """How the connection stands."""
+        """The state of the connection."""
         heard = self._heard_raw_ns
         silent_s = None if heard is None else max(0, self._clock.raw_ns() - heard) / 1e9
         return BrokerView(
@@ -74,17 +74,17 @@ class Subscriber:
             silent_s=silent_s,
         )
 
-    def ask(self, session: str, asked: StartCommand | StopCommand) -> Answer:
+    def send(self, session: str, command: StartCommand | StopCommand) -> Answer:
         """Send a command to the recorders; the future is done when one answers. Cancel it to give up."""
         answer: Answer = Future()
-        request = SessionRequest(self._root, session, asked)
+        request = SessionRequest(self._root, session, command)
         self.connection.post(lambda: self._begin(answer, request))
         return answer
 
-    def measure(self, vehicle: str, named: Sequence[str]) -> None:
+    def measure(self, vehicle: str, by: Sequence[str]) -> None:
         """Have these topsides measure `vehicle` at once."""
         command = BurstCommand(request_id=new_request_id(), vehicle=vehicle).encode()
-        for topside in named:
+        for topside in by:
             topic = topics.build(self._root, topics.TOPSIDE_COMMAND, topside=topside)
             message = Outgoing(topic, command, topics.TOPSIDE_COMMAND.qos)
             self.connection.post(lambda message=message: self.connection.publish(message))  # type: ignore[misc]
@@ -104,7 +104,7 @@ class Subscriber:
         _log.warning("lost the broker (%s)", reason)
 
     def received(self, message: Incoming) -> None:
-        """One message."""
+        """Handle a message; an empty one clears what was retained."""
         self._heard_raw_ns = message.received.raw_ns
         if not message.payload:
             self._cleared(message.topic)

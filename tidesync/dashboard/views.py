@@ -59,7 +59,9 @@ class VehicleView(View):
     boot_id: str | None
     measured_at: UtcInstant | None = Field(description="By topside's clock")
     measured_unix_ms: int | None
-    result_age_s: float | None = Field(description="Since a result arrived; null if only a stored one did")
+    result_age_s: float | None = Field(
+        description="Since the result arrived; null if only a retained one did"
+    )
     last_seen_s: float | None = Field(description="Since the vehicle last answered")
     state_for_s: float | None = Field(description="How long `last_state` has lasted")
     state_for_at_least: bool = Field(description="`last_state` was there already when the dashboard started")

@@ -1,4 +1,4 @@
-"""What a broker retains of a vehicle: list it, tell whether the vehicle may be forgotten, clear it."""
+"""What a broker retains of a vehicle: list it, check that the vehicle may be forgotten, clear it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong with sessions; each sentence names the file, and where it can the line and the value."""
+"""Errors of sessions; each sentence names the file, and if possible the line and the value."""
 
 from __future__ import annotations
 

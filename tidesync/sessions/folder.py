@@ -42,8 +42,8 @@ class Measured:
     vehicle: str
     topside: str
     exchanges: Sequence[Exchange]
-    """In the order in which topside finished them: by `seq` within the life of one topside process, whatever
-    its wall clock was set to and however late a line was written."""
+    """In the order in which topside finished them: by `seq` within one topside process, independent of clock
+    steps and of the order of the lines."""
     track: Track
 
     def topside_raw_ns(self) -> dict[int, int]:

@@ -21,7 +21,7 @@ from tidesync.terminal.view import View, draw
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from broker.inbox import Letter
     from runtime.clock import Reading
@@ -69,7 +69,6 @@ class Screen:
         self._listener = listener
         self._clock = SystemClock()
         self._fleet = Fleet()
-        self._states: dict[tuple[str, str], str] = {}
         self._lines: deque[str] = deque(maxlen=_MOST_LINES)
         self._problem: str | None = "connecting"
         self._problem_since_ns = self._clock.raw_ns()
@@ -111,19 +110,20 @@ class Screen:
         self._lines.append(f"{clock_of(self._clock.realtime_ns())} {text}")
 
     def _take(self, letter: Letter) -> None:
+        before = self._fleet.results()
         new = self._fleet.take(letter) == "new"
         if isinstance(letter.body, OffsetResult):
-            self._note_state(letter, letter.body)
+            self._note_change(before, letter)
         elif new and not letter.incoming.retain and _worth_a_line(letter):
             self._lines.append(plain_line(letter))
 
-    def _note_state(self, letter: Letter, result: OffsetResult) -> None:
-        key = (result.vehicle, result.topside)
-        before, self._states[key] = self._states.get(key), result.state
-        if before not in {None, result.state}:
+    def _note_change(self, results: Mapping[tuple[str, str], OffsetResult], letter: Letter) -> None:
+        key = (letter.topic.vehicle or "", letter.topic.topside or "")
+        before, result = results.get(key), self._fleet.results().get(key)
+        if before and result and before.state != result.state:
             at = clock_of(letter.incoming.received.realtime_ns)
             reason = f" ({result.error})" if result.error else ""
-            self._lines.append(f"{at} {result.vehicle}: {before} → {result.state}{reason}")
+            self._lines.append(f"{at} {result.vehicle}: {before.state} → {result.state}{reason}")
 
 
 def _worth_a_line(letter: Letter) -> bool:

@@ -1,4 +1,4 @@
-// Asking the server: JSON both ways, its own sentence when it does not do it. Every address is relative.
+// Requests to the server: JSON both ways, its own sentence when it refuses. Every address is relative.
 
 export class Refused extends Error {
   constructor(status, word, sentence) {
@@ -8,8 +8,8 @@ export class Refused extends Error {
   }
 }
 
-async function fetched(path, options, patience_ms) {
-  const signal = AbortSignal.timeout(patience_ms);
+async function fetched(path, options, timeout_ms) {
+  const signal = AbortSignal.timeout(timeout_ms);
   let answer;
   try {
     answer = await fetch(path, { ...options, signal, credentials: "same-origin", cache: "no-store" });
@@ -22,11 +22,11 @@ async function fetched(path, options, patience_ms) {
   throw new Refused(answer.status, body?.error ?? "unknown", body?.detail ?? `The server answered ${answer.status}.`);
 }
 
-export const get = (path, patience_ms = 5000) => fetched(path, {}, patience_ms);
+export const get = (path, timeout_ms = 5000) => fetched(path, {}, timeout_ms);
 
-export const post = (path, body, patience_ms = 10000) =>
+export const post = (path, body, timeout_ms = 10000) =>
   fetched(
     path,
     { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) },
-    patience_ms,
+    timeout_ms,
   );

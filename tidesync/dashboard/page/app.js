@@ -1,7 +1,7 @@
-// The page: one stream, one view at a time, and the alarm above them all.
+// The page: one stream, one view at a time, and the alarm above it.
 
 import { post } from "./api.js";
-import { element, mark, say, show } from "./dom.js";
+import { element, mark, setText, show } from "./dom.js";
 import { FleetView } from "./fleet.js";
 import { duration } from "./format.js";
 import { Fleet } from "./state.js";
@@ -15,10 +15,10 @@ const link = document.getElementById("link");
 const linkText = document.getElementById("link-text");
 
 const stream = new Stream("api/events", {
-  news(news) {
-    if (instance !== null && news.about && news.about.instance !== instance) view?.restarted?.();
-    if (news.about) instance = news.about.instance;
-    fleet.take(news);
+  received(update) {
+    if (instance !== null && update.about && update.about.instance !== instance) view?.restarted?.();
+    if (update.about) instance = update.about.instance;
+    fleet.take(update);
     if (view instanceof Login) route();
     draw();
   },
@@ -41,7 +41,7 @@ class Login {
       element("input", { class: "aside", type: "text", autocomplete: "username", value: "tidesync", tabindex: "-1", "aria-hidden": "true", readonly: true }),
       element("label", { for: "token" }, "The dashboard's token"),
       this.input,
-      element("button", { class: "button strong", type: "submit" }, "Show me the fleet"),
+      element("button", { class: "button strong", type: "submit" }, "Log in"),
       this.fault,
     );
     this.node = form;
@@ -53,7 +53,7 @@ class Login {
       await post("api/login", { token: this.input.value });
       stream.open();
     } catch (fault) {
-      say(this.fault, fault.message);
+      setText(this.fault, fault.message);
     }
   }
 
@@ -82,34 +82,34 @@ function open(next) {
   window.scrollTo(0, 0);
 }
 
-// What is wrong with everything, worst first; null when nothing is.
+// What concerns everything that is shown, worst first; null if nothing.
 function trouble() {
   const silent = stream.silent_s();
   if (!stream.alive()) {
     if (fleet.about === null) return silent > 2 ? "The dashboard's server does not answer. Trying again …" : null;
-    return `The dashboard's server has not answered for ${duration(silent)}. What stands here is old. Trying again …`;
+    return `The dashboard's server has not answered for ${duration(silent)}. What is shown is old. Trying again …`;
   }
   if (!fleet.broker.connected) {
     const reason = fleet.broker.problem.replace(/^broker \S+: /, "");
-    return `No broker at ${fleet.broker.address}: ${reason}. What stands here is old. Trying again …`;
+    return `No broker at ${fleet.broker.address}: ${reason}. What is shown is old. Trying again …`;
   }
   const quiet = fleet.quiet_s();
   if (quiet !== null)
-    return `Nothing has come from the broker for ${duration(quiet)}: is it, or the topside, still there?`;
+    return `Nothing has arrived from the broker for ${duration(quiet)}: do it and the topside still run?`;
   return null;
 }
 
 function draw() {
   const wrong = trouble();
   show(alarm, wrong !== null);
-  say(alarm, wrong ?? "");
+  setText(alarm, wrong ?? "");
   const live = stream.alive() && fleet.broker.connected;
   mark(document.body, "live", live && wrong === null);
   mark(link, "state", live ? (wrong ? "quiet" : "live") : "lost");
-  say(linkText, linkWords(live, wrong));
+  setText(linkText, linkWords(live, wrong));
   const title = fleet.about === null ? "Tidesync" : `${wrong ? "! " : ""}${fleet.tally()} · Tidesync`;
   if (document.title !== title) document.title = title;
-  // Until the server has spoken nothing is known, not even that there is no vehicle, nor what may be commanded.
+  // Before the server's first message nothing is known: neither the vehicles, nor whether commands are allowed.
   const unknown = fleet.about === null && !(view instanceof Login);
   show(waiting, unknown);
   mark(document.body, "waiting", unknown);
@@ -120,7 +120,7 @@ function linkWords(live, wrong) {
   if (fleet.about === null) return "connecting …";
   if (!stream.alive()) return "server lost";
   if (!live) return "broker lost";
-  return wrong ? "no news" : "live";
+  return wrong ? "silent" : "live";
 }
 
 window.addEventListener("hashchange", route);

@@ -1,4 +1,4 @@
-// Elements made and changed with text alone: nothing that came over the network is ever read as HTML.
+// Elements, made and changed with text alone: nothing that came over the network is ever parsed as HTML.
 
 export function element(tag, options = {}, ...children) {
   const made = document.createElement(tag);
@@ -12,8 +12,8 @@ export function element(tag, options = {}, ...children) {
   return made;
 }
 
-// Touching the page only where it differs keeps a fleet of fifty cheap.
-export function say(node, text) {
+// Changing the page only where it differs keeps a fleet of fifty cheap.
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
@@ -34,4 +34,15 @@ export function icon(name) {
   use.setAttribute("href", `#i-${name}`);
   svg.append(use);
   return svg;
+}
+
+const MOST_TOASTS = 3;
+
+// A short message at the foot of the page: done, or why not.
+export function toast(text, kind = "done") {
+  const place = document.getElementById("toasts");
+  const note = element("p", { class: `toast ${kind}` }, text);
+  place.append(note);
+  while (place.children.length > MOST_TOASTS) place.firstChild.remove();
+  setTimeout(() => note.remove(), kind === "done" ? 4000 : 10000);
 }

@@ -1,11 +1,10 @@
 // The first view: can the timing be trusted, the vehicles, and the sessions.
 
 import { post } from "./api.js";
-import { element, icon, mark, say, show } from "./dom.js";
+import { element, icon, mark, setText, show, toast } from "./dom.js";
 import { ago, count, duration, milliseconds, offset, plain } from "./format.js";
 import { SessionsView } from "./sessions.js";
 import { keyOf, MEANING, WORDS } from "./state.js";
-import { toast } from "./toast.js";
 
 const HEADS = [
   ["Vehicle", ""],
@@ -37,7 +36,7 @@ export class FleetView {
     this.table = element(
       "table",
       { class: "fleet" },
-      element("caption", { class: "aside" }, "Vehicles: how each clock stands to topside's"),
+      element("caption", { class: "aside" }, "Vehicles: each clock's offset to topside's"),
       element("thead", {}, element("tr", {}, ...heads, this.actionHead)),
       this.body,
     );
@@ -45,7 +44,7 @@ export class FleetView {
       "div",
       { class: "empty" },
       element("h2", {}, "No vehicle yet"),
-      element("p", {}, "A vehicle appears here as soon as its agent and a topside's reach the broker:"),
+      element("p", {}, "A vehicle appears here once its agent and a topside have reached the broker:"),
       element("pre", {}, "tidesync pi --vehicle rov1 --broker mqtt://…\ntidesync topside --broker mqtt://…"),
       (this.emptyAt = element("p", { class: "detail" })),
     );
@@ -64,13 +63,13 @@ export class FleetView {
     this.summarise(rows);
     show(this.table, rows.length > 0);
     show(this.empty, rows.length === 0);
-    say(this.emptyAt, `Listening at ${this.fleet.broker.address}.`);
+    setText(this.emptyAt, `Listening at ${this.fleet.broker.address}.`);
     show(this.actionHead, this.fleet.mayCommand());
     this.place(rows);
     this.sessions.draw();
   }
 
-  // One element a vehicle, kept as long as it is there: only what differs is touched.
+  // One element for each row, kept while the row is there: only what differs is changed.
   place(rows) {
     const wanted = new Set(rows.map(keyOf));
     for (const [key, row] of this.rows) {
@@ -95,13 +94,13 @@ export class FleetView {
     const worst = errors.length ? Math.max(...errors) : null;
     const bad = rows.length - good;
     mark(this.verdict, "grade", rows.length === 0 ? "empty" : bad === 0 ? "good" : good === 0 ? "bad" : "mixed");
-    say(this.verdict, sentence(rows.length, good));
+    setText(this.verdict, sentence(rows.length, good));
     const counts = Object.keys(WORDS)
       .map((word) => [word, states.filter((state) => state === word).length])
       .filter(([word, number]) => number > 0 && word !== "locked")
       .map(([word, number]) => `${number} ${WORDS[word]}`);
     const bound = worst === null ? [] : [`worst max error ± ${milliseconds(worst)} ms`];
-    say(this.detail, [...bound, ...counts].join(" · "));
+    setText(this.detail, [...bound, ...counts].join(" · "));
     show(this.detail, bound.length + counts.length > 0);
   }
 }
@@ -159,19 +158,19 @@ class Row {
       this.node.dataset.vehicle = row.vehicle;
     }
     mark(this.node, "fresh", fresh);
-    say(this.name, row.vehicle);
-    say(this.by, row.topside === null ? "" : `by ${row.topside}`);
+    setText(this.name, row.vehicle);
+    setText(this.by, row.topside === null ? "" : `by ${row.topside}`);
     this.pill.draw(state);
-    say(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(fleet.age(row, row.state_for_s))}` : "");
-    say(this.remark, fleet.remark(row));
-    say(this.offset, offset(row.offset_ms, row.max_error_ms));
-    say(this.error, milliseconds(row.max_error_ms));
-    say(this.drift, plain(row.drift_ppm, 1));
-    say(this.seen, ago(fleet.age(row, row.last_seen_s)));
-    say(this.steps, count(row.steps));
+    setText(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(fleet.age(row, row.state_for_s))}` : "");
+    setText(this.remark, fleet.remark(row));
+    setText(this.offset, offset(row.offset_ms, row.max_error_ms));
+    setText(this.error, milliseconds(row.max_error_ms));
+    setText(this.drift, plain(row.drift_ppm, 1));
+    setText(this.seen, ago(fleet.age(row, row.last_seen_s)));
+    setText(this.steps, count(row.steps));
     const event = row.last_event;
-    say(this.step, event ? `${together(`${plain(event.step_ms / 1000, 3)} s`)}, ${together(ago(fleet.age(row, event.age_s)))}` : "");
-    say(this.recording, row.recording.map(unbroken).join(", ") || "–");
+    setText(this.step, event ? `${together(`${plain(event.step_ms / 1000, 3)} s`)}, ${together(ago(fleet.age(row, event.age_s)))}` : "");
+    setText(this.recording, row.recording.map(unbroken).join(", ") || "–");
     mark(this.recording, "on", row.recording.length > 0 && fleet.connected());
     show(this.action, fleet.mayCommand());
     this.button.disabled = !fleet.connected() || row.topside === null;
@@ -185,8 +184,8 @@ class Row {
 export async function measureNow(button, vehicle, topside) {
   button.disabled = true;
   try {
-    const told = await post(`api/vehicles/${encodeURIComponent(vehicle)}/measure`, { topside });
-    toast(`Told ${told.topsides.join(", ")} to measure ${vehicle} now.`);
+    const answer = await post(`api/vehicles/${encodeURIComponent(vehicle)}/measure`, { topside });
+    toast(`Asked ${answer.topsides.join(", ")} to measure ${vehicle} now.`);
   } catch (fault) {
     toast(`${vehicle}: ${fault.message}`, "wrong");
   } finally {
@@ -213,7 +212,7 @@ export class Pill {
 
 const together = (text) => text.replaceAll(" ", "\u00a0");
 
-// A session's name is read as one word.
+// A session's name does not break at its hyphens.
 const unbroken = (name) => name.replaceAll("-", "\u2011");
 
 function cell(label, unit, name, ...values) {

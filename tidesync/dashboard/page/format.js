@@ -1,4 +1,4 @@
-// Numbers and ages as people read them; what is absent is a dash, never a zero.
+// Numbers and ages as text; what is absent is a dash, never a zero.
 
 const NOTHING = "–";
 const MINUS = "−";
@@ -13,7 +13,7 @@ function grouped(value, decimals) {
   return (value < 0 && Number(text.replaceAll(",", "")) !== 0 ? MINUS : "") + text;
 }
 
-// An offset in ms, with as many decimals as its error allows to be meant.
+// An offset in ms, with the decimals that its max error leaves significant.
 export function offset(value, error) {
   if (absent(value)) return NOTHING;
   const decimals = absent(error) || error < 10 ? 3 : error < 100 ? 1 : 0;

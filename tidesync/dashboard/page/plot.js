@@ -1,4 +1,4 @@
-// The curves: offset inside its bound, delay and drift, over one axis of time; drawn by Plotly, fetched when first needed.
+// The curves: offset inside its bound, min delay and drift, over one axis of time; by Plotly, loaded when first needed.
 
 const GAP_MS = 15000;
 const MOST_SHAPES = 80;
@@ -58,7 +58,7 @@ function colours() {
   };
 }
 
-// Stretches to be joined by a line: cut at segments (a step is no slope), and where nothing was heard.
+// Runs of points to be joined by a line: cut at segments (a step is no slope), and where nothing was heard.
 function runsOf(columns, from) {
   const runs = [];
   let run = null;
@@ -97,7 +97,7 @@ function traces(runs, look) {
   return [
     band(runs, look),
     { ...curve("offset", "offset", "y", look.offset, "ms"), customdata: joined(runs, "error"), hovertemplate: "%{y:,.3f} ± %{customdata:.3f} ms" },
-    curve("delay", "delay", "y2", look.delay, "ms"),
+    curve("min delay", "delay", "y2", look.delay, "ms"),
     curve("drift", "drift", "y3", look.drift, "ppm"),
   ];
 }
@@ -146,14 +146,14 @@ function layout(runs, history, { from, until, narrow, choice, look }) {
     yaxis3: axis(DRIFT, { nticks: 4 }),
     annotations: [
       heading("Offset inside its bound, ms", OFFSET, look),
-      heading("Delay, ms", DELAY, look),
+      heading("Min delay, ms", DELAY, look),
       heading("Drift, ppm", DRIFT, look),
     ],
     shapes: [...shades(runs, look), ...marks(history.incidents, (from + until) / 2, from, look)].slice(-MOST_SHAPES),
   };
 }
 
-// The range of the newest segment, with room for a usual bound: a step of seconds must not flatten what is now.
+// The range of the newest segment, with room for its median bound: a step of seconds must not flatten the present.
 function nearNow(runs) {
   const last = runs.at(-1);
   if (!last) return [null, null];

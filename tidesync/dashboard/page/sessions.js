@@ -1,9 +1,8 @@
-// What is being recorded, and the form that begins another.
+// The sessions, and the form that starts another.
 
 import { post } from "./api.js";
-import { element, mark, say, show } from "./dom.js";
+import { element, mark, setText, show, toast } from "./dom.js";
 import { count, duration } from "./format.js";
-import { toast } from "./toast.js";
 
 const SHOWN = 8;
 const MISSION = "[A-Za-z0-9][A-Za-z0-9._\\-]{0,99}";
@@ -50,7 +49,7 @@ export class SessionsView {
     });
     show(this.none, all.length === 0);
     show(this.more, all.length > shown.length);
-    say(this.more, `and ${all.length - shown.length} older ones`);
+    setText(this.more, `and ${all.length - shown.length} older ones`);
     this.form.draw();
   }
 }
@@ -78,28 +77,28 @@ class Entry {
     this.node.dataset.session = session.session;
     const silent = this.fleet.sessionSilent_s(session);
     const live = this.fleet.connected() && silent === null;
-    const word = session.state === "recording" && !live ? "no news" : session.state;
+    const word = session.state === "recording" && !live ? "unknown" : session.state;
     mark(this.badge, "state", word);
-    say(this.badge, word);
-    say(this.name, `${session.mission ?? "?"} / ${session.session}`);
+    setText(this.badge, word);
+    setText(this.name, `${session.mission ?? "?"} / ${session.session}`);
     const sensors = Object.entries(session.sensors).map(([sensor, vehicle]) => `${sensor}=${vehicle}`);
-    say(this.facts, `${sensors.join(", ") || "every vehicle"} · ${count(session.exchanges)} exchanges`);
+    setText(this.facts, `${sensors.join(", ") || "every vehicle"} · ${count(session.exchanges)} exchanges`);
     const faults = [session.error, session.alarm === session.error ? null : session.alarm];
-    if (silent !== null) faults.push(`nothing was told of it for ${duration(silent)}; does its recorder run?`);
-    const told = faults.filter(Boolean).join(" · ");
-    say(this.fault, told);
-    show(this.fault, told !== "");
+    if (silent !== null) faults.push(`its recorder has reported nothing for ${duration(silent)}; does it run?`);
+    const text = faults.filter(Boolean).join(" · ");
+    setText(this.fault, text);
+    show(this.fault, text !== "");
     show(this.button, this.fleet.mayCommand() && session.state !== "stopped");
     this.button.disabled = this.stopping || !this.fleet.connected();
-    say(this.button, this.stopping ? "Stopping …" : "Stop");
+    setText(this.button, this.stopping ? "Stopping …" : "Stop");
   }
 
   async stop() {
     this.stopping = true;
     this.button.disabled = true;
     try {
-      const told = await post(`api/sessions/${encodeURIComponent(this.session)}/stop`, {}, 100000);
-      toast(`Stopped ${told.session}: ${count(told.exchanges)} exchanges, in ${told.path}.`);
+      const stopped = await post(`api/sessions/${encodeURIComponent(this.session)}/stop`, {}, 100000);
+      toast(`Stopped ${stopped.session}: ${count(stopped.exchanges)} exchanges, in ${stopped.path}.`);
     } catch (fault) {
       toast(`${this.session}: ${fault.message}`, "wrong");
     } finally {
@@ -144,7 +143,7 @@ class StartForm {
       { class: "sensor" },
       element("input", { "aria-label": "Sensor", value: sensor, pattern: SENSOR, placeholder: "inWater", autocomplete: "off" }),
       element("span", { class: "equals", "aria-hidden": "true" }, "="),
-      element("input", { "aria-label": "Vehicle", value: vehicle, list: "vehicles", placeholder: "every vehicle", autocomplete: "off", pattern: "[a-z0-9][a-z0-9_\\-]{0,62}" }),
+      element("input", { "aria-label": "Vehicle", value: vehicle, list: "vehicles", placeholder: "all", autocomplete: "off", pattern: "[a-z0-9][a-z0-9_\\-]{0,62}" }),
       element("button", { class: "button plain", type: "button", "aria-label": "Remove this sensor", onclick: () => line.remove() }, "×"),
     );
     this.sensors.append(line);
@@ -173,22 +172,22 @@ class StartForm {
 
   async send(event) {
     event.preventDefault();
-    this.tell("");
+    this.complain("");
     this.sending = true;
     this.button.disabled = true;
     try {
-      const told = await post("api/sessions", { mission: this.mission.value.trim(), sensors: this.chosen() });
-      toast(`Recording ${told.session} in ${told.path}.`);
-      for (const warning of told.warnings) toast(warning, "wrong");
+      const started = await post("api/sessions", { mission: this.mission.value.trim(), sensors: this.chosen() });
+      toast(`Recording ${started.session} in ${started.path}.`);
+      for (const warning of started.warnings) toast(warning, "wrong");
     } catch (fault) {
-      this.tell(fault.message);
+      this.complain(fault.message);
     } finally {
       this.sending = false;
     }
   }
 
-  tell(sentence) {
-    say(this.fault, sentence);
+  complain(sentence) {
+    setText(this.fault, sentence);
     show(this.fault, sentence !== "");
   }
 }

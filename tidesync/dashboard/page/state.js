@@ -1,6 +1,7 @@
-// What is known, and what may be said of it now: no word for a state unless the number behind it is current.
+// What is known of the fleet, and what the page shows of it: a state only while its result is current.
 
-const QUIET = 0.8;
+const QUIET = 0.8; // of the age up to which a result is fresh
+const SILENT_S = 15; // a running recorder reports at least every 5 s
 
 export const WORDS = {
   locked: "locked",
@@ -8,17 +9,17 @@ export const WORDS = {
   holdover: "holdover",
   stale: "stale",
   unsynced: "unsynced",
-  none: "no news",
+  none: "old",
   unmeasured: "not measured",
 };
 
 export const MEANING = {
-  locked: "measured now; the error is within its limit",
+  locked: "measured now; the max error is within its limit",
   acquiring: "being measured, not yet well enough",
-  holdover: "no answers now: the last offset is carried forward and its error grows",
-  stale: "its error has grown too large to be used",
-  unsynced: "there is nothing to go on",
-  none: "nobody tells how it stands now; the numbers are the last known ones",
+  holdover: "no answers now: the last offset is extrapolated and its max error grows",
+  stale: "the max error is too large to be used",
+  unsynced: "no offset can be estimated",
+  none: "no current result; the numbers are the last known ones",
   unmeasured: "no topside measures it",
 };
 
@@ -26,7 +27,7 @@ const ERRORS = {
   timeout: "no answer in time",
   network_error: "not reachable",
   high_rtt: "round trip too long",
-  invalid_pi_time: "its clock makes no sense",
+  invalid_pi_time: "its time is not valid",
   duplicate_vehicle: "two vehicles use this name",
   not_authorized: "not authorised",
 };
@@ -41,40 +42,40 @@ export class Fleet {
     this.about = null;
   }
 
-  take(news) {
-    if (news.anew) {
+  take(update) {
+    if (update.anew) {
       this.vehicles.clear();
       this.sessions.clear();
-      this.about = news.about;
+      this.about = update.about;
     }
-    this.broker = news.broker;
-    this.brokerAt = news.now_s;
-    for (const row of news.vehicles) this.vehicles.set(keyOf(row), { ...row, at: news.now_s });
-    for (const session of news.sessions) this.sessions.set(session.session, { ...session, at: news.now_s });
+    this.broker = update.broker;
+    this.brokerAt = update.now_s;
+    for (const row of update.vehicles) this.vehicles.set(keyOf(row), { ...row, at: update.now_s });
+    for (const session of update.sessions) this.sessions.set(session.session, { ...session, at: update.now_s });
   }
 
   sorted() {
     return [...this.vehicles.entries()].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, row]) => row);
   }
 
-  // An age that was told in a message, as it is now.
-  age(row, told) {
-    if (told === null || told === undefined) return null;
+  // An age that was in a message, as it is now.
+  age(row, then) {
+    if (then === null || then === undefined) return null;
     const now = this.stream.now_s();
-    return now === null ? told : told + Math.max(0, now - row.at);
+    return now === null ? then : then + Math.max(0, now - row.at);
   }
 
   connected() {
     return this.stream.alive() && this.broker !== null && this.broker.connected;
   }
 
-  // For how long nothing at all has come although a topside ought to be telling; else null. A broker that is frozen,
+  // For how long nothing at all has arrived although a topside should publish; else null. A broker that is frozen,
   // or out of reach, keeps its connection for a while.
   quiet_s() {
     const silent = this.broker === null ? null : this.age({ at: this.brokerAt }, this.broker.silent_s);
-    const telling = (row) => row.result_age_s !== null && row.topside_online !== false;
+    const publishing = (row) => row.result_age_s !== null && row.topside_online !== false;
     if (silent === null || silent < QUIET * this.about.fresh_s) return null;
-    return [...this.vehicles.values()].some(telling) ? silent : null;
+    return [...this.vehicles.values()].some(publishing) ? silent : null;
   }
 
   current() {
@@ -91,13 +92,13 @@ export class Fleet {
     return row.last_state === null ? "unmeasured" : "none";
   }
 
-  // How many are well, for the tab of a page that is out of sight.
+  // How many are locked, for the tab of a page in the background.
   tally() {
     const rows = [...this.vehicles.values()];
     return `${rows.filter((row) => this.state(row) === "locked").length}/${rows.length} locked`;
   }
 
-  // Why there is no news of it, as far as that is known.
+  // Why it is not locked or not current, as far as that is known.
   remark(row) {
     if (this.state(row) === "unmeasured") return row.online === false ? "offline" : "no topside measures it";
     if (!this.stream.alive()) return "this page has lost its server";
@@ -109,10 +110,10 @@ export class Fleet {
     return "";
   }
 
-  // A recorder that was killed cannot say so; its session just stops moving.
+  // A recorder that was killed cannot report it; its session just stops changing.
   sessionSilent_s(session) {
-    const told = this.age(session, session.told_s);
-    return session.state === "recording" && told !== null && told > 15 ? told : null;
+    const age = this.age(session, session.told_s);
+    return session.state === "recording" && age !== null && age > SILENT_S ? age : null;
   }
 
   mayCommand() {
@@ -123,10 +124,10 @@ export class Fleet {
 export const keyOf = (row) => `${row.vehicle}/${row.topside ?? ""}`;
 
 function shortly(seconds) {
-  return seconds === null ? "as long as this page has watched" : `${Math.floor(seconds)} s`;
+  return seconds === null ? "as long as this page is open" : `${Math.floor(seconds)} s`;
 }
 
-// A page of somebody else's around this one could lead a hand to a button.
+// A foreign page around this one could trick a user into a click on a button.
 function framedByAnother() {
   if (window.top === window.self) return false;
   try {

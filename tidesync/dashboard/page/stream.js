@@ -1,8 +1,8 @@
-// The live stream, watched: how old each message is, whether the server still speaks, coming back by itself.
+// The live stream: how old each message is, whether the server still answers; it reconnects.
 //
-// Ages are never taken from the browser's wall clock. The server says its own monotonic time in each message; the
-// least difference to ours that has been seen is a message that was not held up, and one that was is older by
-// what it exceeds that. A page that slept is told apart from one that was awake by the wall clock's jump.
+// Ages never use the browser's wall clock. Each message has the server's monotonic time. The least difference to
+// ours is that of a message without delay; another message is older by what it exceeds that. A jump of the wall
+// clock against the monotonic one shows that the page slept.
 
 const SILENT_MS = 2500;
 const AGAIN_MS = 1000;
@@ -10,9 +10,9 @@ const LATE_MS = 10000;
 const SLEPT_MS = 1500;
 
 export class Stream {
-  constructor(path, { news, unauthorized }) {
+  constructor(path, { received, unauthorized }) {
     this.path = path;
-    this.news = news;
+    this.received = received;
     this.unauthorized = unauthorized;
     this.source = null;
     this.heardAt = null;
@@ -35,7 +35,7 @@ export class Stream {
     return this.least === Infinity ? null : (performance.now() - this.least) / 1000;
   }
 
-  // Whether what is shown may be taken for current, and else for how long it has not been so.
+  // For how long nothing has arrived.
   silent_s() {
     if (this.heardAt === null) return (performance.now() - this.startedAt) / 1000;
     return (performance.now() - this.heardAt) / 1000;
@@ -61,18 +61,18 @@ export class Stream {
     };
   }
 
-  hear(news) {
+  hear(update) {
     const at = performance.now();
-    const difference = at - news.now_s * 1000;
+    const difference = at - update.now_s * 1000;
     this.least = Math.min(this.least, difference);
     const late = difference - this.least;
     if (late > LATE_MS) {
-      this.open(); // what comes is old, and there is more of it: begin anew
+      this.open(); // a backlog of old messages: reconnect
       return;
     }
     this.heardAt = at - late;
     this.distrusted = false;
-    this.news(news);
+    this.received(update);
   }
 
   watch() {
@@ -88,7 +88,7 @@ export class Stream {
       const answer = await fetch("api/about", { cache: "no-store", signal: AbortSignal.timeout(2000) });
       if (answer.status === 401) this.unauthorized();
     } catch {
-      // it is not there; the stream keeps trying
+      // no server; the stream keeps trying
     }
   }
 }

@@ -1,9 +1,9 @@
-// One vehicle: its numbers now, its curves, and what happened to it.
+// One vehicle: its numbers now, its curves and its events.
 
-import { element, icon, say, show } from "./dom.js";
+import { get } from "./api.js";
+import { element, icon, setText, show } from "./dom.js";
 import { measureNow, Pill } from "./fleet.js";
 import { ago, clock, count, duration, milliseconds, offset, plain } from "./format.js";
-import { History } from "./history.js";
 import { draw, plotly } from "./plot.js";
 import { keyOf } from "./state.js";
 
@@ -16,8 +16,13 @@ const FITS = [
   ["now", "Near now"],
   ["all", "All of it"],
 ];
-const TILES = ["Offset", "Max error", "95 % within", "Drift", "Delay", "Last seen", "Exchanges", "Rejected", "Steps", "Vehicle’s clock"];
+const TILES = ["Offset", "Max error", "95 % error (u95)", "Drift", "Min delay", "Last seen", "Exchanges", "Rejected", "Steps", "Vehicle’s clock"];
 const SHOWN = 50;
+const COLUMNS = [
+  "at_unix_ms", "offset_ms", "lower_ms", "upper_ms", "max_error_ms", "drift_ppm", "delay_min_ms", "segment", "state",
+];
+const REFETCH_MS = 300000;
+const MOST_INCIDENTS = 200;
 
 export class VehicleView {
   constructor(fleet, vehicle, topside) {
@@ -34,7 +39,7 @@ export class VehicleView {
     this.graph = element("div", { class: "graph" });
     this.fault = element("p", { class: "detail" }, "Fetching the history …");
     this.incidents = element("ol", { class: "incidents" });
-    this.quiet = element("p", { class: "detail" }, "Nothing since the dashboard began to watch.");
+    this.quiet = element("p", { class: "detail" }, "None since the dashboard started.");
     this.node = element(
       "div",
       { class: "view" },
@@ -104,30 +109,30 @@ export class VehicleView {
     show(this.button, this.fleet.mayCommand() && row !== null);
     if (row === null) {
       this.pill.draw("unmeasured");
-      say(this.remark, "The broker knows no such vehicle.");
+      setText(this.remark, "No vehicle of this name is known.");
       return;
     }
     const fresh = this.fleet.fresh(row);
     this.pill.draw(this.fleet.state(row));
     this.numbers.dataset.fresh = fresh;
     this.graph.dataset.fresh = fresh;
-    say(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(this.fleet.age(row, row.state_for_s))}` : "");
-    say(this.remark, this.fleet.remark(row));
+    setText(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(this.fleet.age(row, row.state_for_s))}` : "");
+    setText(this.remark, this.fleet.remark(row));
     this.button.disabled = !this.fleet.connected() || row.topside === null;
     const unit = (text, name) => (text === "–" ? text : `${text} ${name}`);
     const values = {
       Offset: unit(offset(row.offset_ms, row.max_error_ms), "ms"),
       "Max error": row.max_error_ms === null ? "–" : `± ${milliseconds(row.max_error_ms)} ms`,
-      "95 % within": row.u95_ms === null ? "–" : `± ${milliseconds(row.u95_ms)} ms`,
+      "95 % error (u95)": row.u95_ms === null ? "–" : `± ${milliseconds(row.u95_ms)} ms`,
       Drift: row.drift_ppm === null ? "–" : `${plain(row.drift_ppm, 1)}${row.drift_error_ppm === null ? "" : ` ± ${plain(row.drift_error_ppm, 1).replace("+", "")}`} ppm`,
-      Delay: unit(milliseconds(row.delay_min_ms), "ms"),
+      "Min delay": unit(milliseconds(row.delay_min_ms), "ms"),
       "Last seen": ago(this.fleet.age(row, row.last_seen_s)),
       Exchanges: count(row.exchanges),
       Rejected: count(row.rejected),
       Steps: count(row.steps),
-      "Vehicle’s clock": row.simulated ? "simulated" : row.clock_synchronized === null ? "–" : row.clock_synchronized ? "set by NTP" : "runs free",
+      "Vehicle’s clock": row.simulated ? "simulated" : row.clock_synchronized === null ? "–" : row.clock_synchronized ? "steered by NTP" : "runs free",
     };
-    for (const name of TILES) say(this.tiles[name], values[name]);
+    for (const name of TILES) setText(this.tiles[name], values[name]);
   }
 
   async fetch() {
@@ -146,7 +151,7 @@ export class VehicleView {
   }
 
   complain(fault) {
-    say(this.fault, fault.status === 404 ? "No history yet: nobody has measured it since the dashboard began to watch." : fault.message);
+    setText(this.fault, fault.status === 404 ? "No history yet: it was not measured since the dashboard started." : fault.message);
     show(this.fault, true);
   }
 
@@ -165,9 +170,9 @@ export class VehicleView {
   list() {
     const newest = this.history.incidents.slice(-SHOWN).reverse();
     show(this.quiet, newest.length === 0);
-    const now = newest.map((incident) => incident.at_unix_ms).join();
-    if (now === this.listed) return;
-    this.listed = now;
+    const wanted = newest.map((incident) => incident.at_unix_ms).join();
+    if (wanted === this.listed) return;
+    this.listed = wanted;
     this.incidents.replaceChildren(
       ...newest.map((incident) =>
         element(
@@ -179,5 +184,52 @@ export class VehicleView {
         ),
       ),
     );
+  }
+}
+
+// The last hours, fetched once and then added to; fetched again now and then, so it is bounded as at the server.
+class History {
+  constructor(vehicle, topside) {
+    this.path = `api/vehicles/${encodeURIComponent(vehicle)}/history`;
+    this.topside = topside;
+    this.forget();
+  }
+
+  forget() {
+    this.last = 0;
+    this.instance = null;
+    this.fetchedAt = null;
+    this.wholeAt = -Infinity;
+    this.now_unix_ms = null;
+    this.incidents = [];
+    this.columns = Object.fromEntries(COLUMNS.map((name) => [name, []]));
+  }
+
+  // The server's wall clock now, from its last answer.
+  now() {
+    return this.now_unix_ms === null ? Date.now() : this.now_unix_ms + performance.now() - this.fetchedAt;
+  }
+
+  async update() {
+    const whole = performance.now() - this.wholeAt > REFETCH_MS;
+    const asked = new URLSearchParams({ after: whole ? 0 : this.last });
+    if (this.topside) asked.set("topside", this.topside);
+    const answer = await get(`${this.path}?${asked}`);
+    if (this.instance !== null && answer.instance !== this.instance && !whole) {
+      this.forget();
+      return this.update();
+    }
+    if (whole) {
+      this.forget();
+      this.wholeAt = performance.now();
+    }
+    this.instance = answer.instance;
+    this.last = answer.last;
+    this.now_unix_ms = answer.now_unix_ms;
+    this.fetchedAt = performance.now();
+    for (const name of COLUMNS) this.columns[name].push(...answer[name]);
+    this.incidents.push(...answer.incidents);
+    this.incidents.splice(0, this.incidents.length - MOST_INCIDENTS);
+    return answer.at_unix_ms.length > 0 || answer.incidents.length > 0;
   }
 }

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from schemas.metadata import CONSUMER_TOLERANCE_MS
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from schemas.exchange import Exchange
-
-MAX_ERROR_MS = 25.0
-"""The consumer's own tolerance between matched rows."""
 
 _FREE_RUNNING_PPM = 1.0
 """The distance of a free-running wall clock from RAW changes far less."""
@@ -32,7 +30,7 @@ class ClockLimits:
     """The greatest slew of both wall clocks together."""
     gap_s: float = 30.0
     """Between two measurements farther apart than this, a correction is a holdover."""
-    max_error_ns: int = 25_000_000
+    max_error_ns: int = round(CONSUMER_TOLERANCE_MS * 1e6)
     """A row with a larger error is `outside`."""
 
 

@@ -33,7 +33,7 @@ FORMATS: Mapping[str, OpenTable] = {
 }
 """What opens the tables with a suffix."""
 
-Progress = Callable[[int], None]
+ProgressCallback = Callable[[int], None]
 """Called with the number of bytes read since the last call."""
 
 _OUTPUT = ".topside"
@@ -116,7 +116,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def correct(job: Job, timeline: Timeline, progress: Progress) -> CorrectedTable:
+def correct(job: Job, timeline: Timeline, progress: ProgressCallback) -> CorrectedTable:
     """Write `NAME.topside.csv` beside `job.path`; UnusableFileError, and nothing is written."""
     suffix = job.path.suffix.lower()
     if suffix not in FORMATS:
@@ -139,7 +139,9 @@ def _refuse_output(job: Job, table: Table) -> None:
         raise UnusableFileError(job.path, reason)
 
 
-def _correct(table: Table, corrector: RowCorrector, result: CorrectedTable, progress: Progress) -> None:
+def _correct(
+    table: Table, corrector: RowCorrector, result: CorrectedTable, progress: ProgressCallback
+) -> None:
     if corrector.passes > 1:
         for batch in table.scan():
             corrector.note(batch.stamps)

@@ -1,4 +1,4 @@
-"""Timestamps as text: ISO 8601, or a count of Unix seconds, ms, µs or ns; read exactly, written in kind."""
+"""Timestamps as text: ISO 8601, or Unix seconds, ms, µs or ns; read exactly, written in the same form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ISO = "iso"
 UNITS = (ISO, *NS_OF_UNIT)
 
 EARLIEST_NS, LATEST_NS = -(2**61), 2**62
-"""1896 to 2116: what lies beyond is no timestamp, and differences fit 64 bits."""
+"""1896 to 2116: values outside are no timestamps, and differences fit 64 bits."""
 
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:[.,](\d+))?\s?(Z|z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
@@ -28,19 +28,19 @@ _MOST_DIGITS = 20
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a column writes its instants; `fine` when it shows more than microseconds."""
+    """The form of a column's timestamps; `fine` if they have more digits than microseconds."""
 
     unit: str
     fine: bool = False
 
     @property
     def step_ns(self) -> int:
-        """What is written is rounded to so many ns."""
+        """Written timestamps are rounded to a multiple of this."""
         return 1 if self.fine else 1_000
 
 
 class StampReader:
-    """Reads one column. `unit` is one of UNITS, or None: recognised at the first value that is an instant.
+    """Reads one column. `unit` is one of UNITS, or None: recognised at the first value that is a timestamp.
 
     A number is taken in the unit that brings it nearest to `near_ns`, an instant of the same clock. ISO
     without a zone is UTC.
@@ -52,7 +52,7 @@ class StampReader:
         self.form: Form | None = None
 
     def read(self, text: str) -> int | None:
-        """Unix ns, or None where `text` is no instant of the column's kind."""
+        """Unix ns, or None where `text` is no timestamp of the column's form."""
         text = text.strip()
         if len(text) > _LONGEST:
             return None
@@ -77,7 +77,7 @@ class StampReader:
         if not found:
             return None
         whole, fraction, zone = found[1], found[2] or "", (found[3] or "Z").upper()
-        if self._second[0] != whole + zone:  # neighbours share their second
+        if self._second[0] != whole + zone:  # consecutive rows often share their second
             try:
                 self._second = whole + zone, ns_from_utc(datetime.fromisoformat(whole + zone))
             except ValueError:
@@ -86,7 +86,7 @@ class StampReader:
 
 
 class StampWriter:
-    """Writes corrected instants in the column's own kind, to the microsecond or the nanosecond."""
+    """Writes instants in the column's own form, to the microsecond or the nanosecond."""
 
     def __init__(self, form: Form) -> None:
         self._form = form
@@ -115,7 +115,7 @@ class StampWriter:
 
 
 def _count(text: str, unit: str) -> int | None:
-    """A decimal number of `unit` in ns, exactly; what is finer than a nanosecond is cut."""
+    """A decimal number of `unit` in ns, exact; digits finer than a nanosecond are dropped."""
     if not _NUMBER.fullmatch(text):
         return None
     try:

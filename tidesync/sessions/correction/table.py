@@ -69,7 +69,7 @@ class Table(Protocol):
 
 
 OpenTable = Callable[[Job, int], AbstractContextManager[Table]]
-"""Opens the table of a job; a number is taken in the unit that brings it nearest to the given Unix ns.
+"""Opens the table of a job; numbers are taken in the unit that brings them nearest to the given Unix ns.
 
 UnusableFileError where the file is no such table, NoTimestampError where it does not have the job's column.
 """

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from broker.agent import MqttAgent
+from broker.agent import MqttAgent, agent_counts
 from broker.connection import Connection
 from broker.inbox import Inbox, Letter
 from broker.interface import Incoming
 from runtime.clock import Clock, Reading, read
-from runtime.metrics import counts_of
 from schemas import messages, topics
 from schemas.instants import utc_from_ns
 from tidesync.sessions.errors import RefusedError
@@ -24,36 +24,54 @@ from tidesync.sessions.recorder.recording import Recording
 from tidesync.sessions.recorder.sessions import Sessions, claim_root, free_bytes
 
 if TYPE_CHECKING:
+    from broker.interface import Connect
     from tidesync.sessions.recorder.closing import Closing
     from tidesync.sessions.recorder.session_recorder import SessionRecorder
     from tidesync.sessions.recorder.settings import RecorderSettings
+
+Background = Callable[[Callable[[], None], str], None]
+"""Runs work under a name."""
 
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
 _LONGEST_WAIT_S = 1.0
 """Updates may be a minute apart; whether a state must be published again is checked this often."""
-_DISK_PATIENCE_S = 60.0
+_DISK_LIMIT_S = 60.0
 """Files are written in the network thread, and a memory card can hold a write back for half a minute."""
 
 
-class RecorderAgent(MqttAgent):
-    """Records every session that is started, and resumes those that it was killed in."""
+def in_thread(work: Callable[[], None], name: str) -> None:
+    """Run `work` in a thread of its own."""
+    threading.Thread(target=work, name=name, daemon=True).start()
 
-    def __init__(self, settings: RecorderSettings, clock: Clock) -> None:
+
+class RecorderAgent(MqttAgent):
+    """Records every session that is started, and resumes those that it was killed in.
+
+    `connect` makes the connection, `background` runs what takes long; a simulation brings its own.
+    """
+
+    def __init__(
+        self,
+        settings: RecorderSettings,
+        clock: Clock,
+        *,
+        connect: Connect = Connection,
+        background: Background = in_thread,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._inbox = Inbox(settings.topic_root)
         self._topsides = TopsideDirectory()
         self._sessions = Sessions(settings)
         self._claim: int | None = None
-        self._connection = Connection(
+        self._background = background
+        self._connection = connect(
             settings, self, clock, name=f"tidesync-recorder-{settings.name}", persistent=True
         )
-        self._connection.loop.patience_s = _DISK_PATIENCE_S
+        self._connection.loop.limit_s = _DISK_LIMIT_S
         self._outbox = Outbox(self._connection, settings.topic_root)
-
-    # Service
 
     def start(self) -> None:
         """Resume what was being recorded, connect; UnusableRootError when the root cannot be written."""
@@ -75,7 +93,7 @@ class RecorderAgent(MqttAgent):
         now = read(self._clock)
         return RecorderCounts(
             self._settings.name,
-            counts_of("recorder", self._connection, self._inbox.dropped),
+            agent_counts("recorder", self._connection, self._inbox.dropped),
             free_bytes(self._settings.root),
             [session.counts(now) for session in self._sessions],
         )
@@ -201,7 +219,7 @@ class RecorderAgent(MqttAgent):
             self._publish_state(session)
 
     def _smooth(self, session: SessionRecorder) -> None:
-        """Compute the track in a thread of its own: it may take longer than the broker waits for a client."""
+        """Compute the track in the background: it may take longer than the broker waits for a client."""
         self._outbox.subscribe(self._sessions.active)
         folder, topsides, stopped_ns = session.store.folder, session.log.topsides, self._clock.realtime_ns()
 
@@ -209,7 +227,7 @@ class RecorderAgent(MqttAgent):
             closing = close(folder, topsides, stopped_ns)
             self._connection.post(lambda: self._close(session, closing))
 
-        threading.Thread(target=work, name=f"smooth-{session.recording.session}", daemon=True).start()
+        self._background(work, f"smooth-{session.recording.session}")
 
     def _close(self, session: SessionRecorder, closing: Closing) -> None:
         session.close(closing, read(self._clock))

@@ -147,7 +147,7 @@ def _time_sync(found: object, update: MetadataUpdate) -> Document:
 
 
 def _entry(found: object, entry: SensorTimeSync) -> Document:
-    """Ours over the existing one; but a measurement, whoever made it, is not replaced by none."""
+    """Our keys over the existing ones; but no null replaces a measurement, also not one of the consumer."""
     existing: Document = found if isinstance(found, dict) else {}
     if entry.offset_ms is None and existing.get("offsetMs") is not None:
         return existing

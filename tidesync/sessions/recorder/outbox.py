@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from broker.connection import Connection
 from broker.interface import Outgoing
 from schemas import topics
 from schemas.base import Message
@@ -14,6 +13,7 @@ from schemas.messages import BurstCommand, SessionState
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from broker.interface import MqttConnection
     from schemas.messages import OffsetResult
     from tidesync.sessions.journal import Stream
     from tidesync.sessions.recorder.recording import Recording
@@ -33,7 +33,7 @@ class TopsideDirectory:
 
     @property
     def results(self) -> Iterable[OffsetResult]:
-        """The newest result of each stream; its own stamp tells its age."""
+        """The newest result of each stream; its own stamp shows its age."""
         return self._results.values()
 
     def note_result(self, result: OffsetResult) -> None:
@@ -61,7 +61,7 @@ class TopsideDirectory:
 class Outbox:
     """Sends over one connection, below one topic root."""
 
-    def __init__(self, connection: Connection, root: str) -> None:
+    def __init__(self, connection: MqttConnection, root: str) -> None:
         self._connection = connection
         self._root = root
         self._subscribed: set[Filter] = set()

@@ -91,7 +91,7 @@ class SessionLog:
         self._log(result.vehicle, now).note_result(result, now, stored=False)
 
     def take(self, exchanges: Sequence[Exchange], batch: int | None, now: Reading) -> NewLines:
-        """Take a batch; duplicates are recognised, whoever has asked for them."""
+        """Take a batch; duplicates are recognised, also those that another recorder has requested."""
         new = NewLines()
         for exchange in exchanges:
             self._take_one(exchange, batch, now, new)

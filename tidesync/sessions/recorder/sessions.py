@@ -68,7 +68,7 @@ class Sessions:
         session = SessionRecorder(recording, folder, self._settings, now)
         self._sessions[recording.session] = session
         _log.info(
-            "recording session %s: %s, in %s (%d exchanges are there already)",
+            "recording session %s: %s, in %s (%d exchanges recorded so far)",
             recording.session,
             ", ".join(recording.vehicles) or "every vehicle",
             folder,

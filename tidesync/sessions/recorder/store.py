@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from runtime.files import read, replace
 from schemas.events import EventLine
 from schemas.instants import utc_from_ns
-from tidesync.sessions import files
 from tidesync.sessions.document import Document, NotMetadataError, block_of, parse, render
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.journal import Journal, is_event, is_exchange, lines_of
+from tidesync.sessions.recorder import files
 from tidesync.sessions.recorder.metadata import merge
 
 if TYPE_CHECKING:

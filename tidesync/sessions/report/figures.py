@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from schemas.exchange import Exchange
-    from tidesync.sessions.report.coverage import Interval
+    from tidesync.sessions.report.verdict import Interval
     from topside_agent.estimator import Row, Track
 
 _BLUE, _SKY, _GREEN = "#0072B2", "rgba(86,180,233,0.35)", "#009E73"

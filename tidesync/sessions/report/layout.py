@@ -11,8 +11,8 @@ from tidesync.sessions.report.units import signed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidesync.sessions.report.coverage import Interval
     from tidesync.sessions.report.series import Curve
+    from tidesync.sessions.report.verdict import Interval
 
 Json = dict[str, Any]
 

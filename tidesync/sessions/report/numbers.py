@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.exchange import HTTP
-from tidesync.sessions.report.coverage import max_error_ns
 from tidesync.sessions.report.units import count, duration, error, milliseconds, signed
+from tidesync.sessions.report.verdict import max_error_ns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from schemas.events import EventLine
     from schemas.exchange import Exchange
-    from tidesync.sessions.report.coverage import Interval
+    from tidesync.sessions.report.verdict import Interval
     from topside_agent.estimator import Row, Track
 
 Numbers = list[tuple[str, str]]
@@ -64,7 +64,7 @@ def _offsets(valid: Sequence[Row]) -> Numbers:
 
 
 def _drift(valid: Sequence[Row]) -> str:
-    """The slope between the ends of the longest segment, with the likely error of both ends."""
+    """The slope between the ends of the longest segment, with the 95 % error of both ends."""
     segments = {row.segment: row for row in valid}
     ends = [(next(row for row in valid if row.segment == number), last) for number, last in segments.items()]
     first, last = max(ends, key=lambda pair: pair[1].topside_unix_ns - pair[0].topside_unix_ns)
@@ -72,23 +72,23 @@ def _drift(valid: Sequence[Row]) -> str:
     if duration_ns <= 0:
         return "not known"
     drift_ppm = (last.offset_ns - first.offset_ns) / duration_ns * 1e6
-    error_ppm = (_likely_ns(first) + _likely_ns(last)) / duration_ns * 1e6
+    error_ppm = (_error_95_ns(first) + _error_95_ns(last)) / duration_ns * 1e6
     decimals = min(max(0, 1 - math.floor(math.log10(max(error_ppm, 1e-4)))), 4)
     return f"{drift_ppm:+.{decimals}f} ± {error_ppm:.{decimals}f} ppm".replace("-", "−")
 
 
-def _likely_ns(row: Row) -> int:
-    """The likely error, at most the max error."""
+def _error_95_ns(row: Row) -> int:
+    """The 95 % error, at most the max error."""
     return max_error_ns(row) if row.u95_ns is None else min(row.u95_ns, max_error_ns(row))
 
 
 def _errors(valid: Sequence[Row]) -> Numbers:
     errors = np.array([max_error_ns(row) for row in valid], dtype=np.float64)
     median, most, worst = np.quantile(errors, (0.5, 0.95, 1.0)).tolist()
-    likely = float(np.median([_likely_ns(row) for row in valid]))
+    error_95 = float(np.median([_error_95_ns(row) for row in valid]))
     return [
         ("Max error: half of the time, 95 % of it, worst", ", ".join(map(error, (median, most, worst)))),
-        ("Likely error (u95), half of the time", error(likely)),
+        ("95 % error (u95), half of the time", error(error_95)),
     ]
 
 

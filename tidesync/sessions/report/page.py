@@ -12,11 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from runtime.version import VERSION
 from schemas.instants import iso_utc, ns_from_utc
-from tidesync.sessions.report.coverage import coverage
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
 from tidesync.sessions.report.units import clock_time, count, duration, signed
-from tidesync.sessions.report.verdict import NOTHING, outside, verdict
+from tidesync.sessions.report.verdict import NOTHING, coverage, outside, verdict
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tidesync.sessions.report.coverage import GAP_NS
+from tidesync.sessions.report.verdict import GAP_NS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A recorded session as the report reads it: smoothed tracks, events, what the metadata says."""
+"""A recorded session as the report reads it: smoothed tracks, events, metadata."""
 
 from __future__ import annotations
 

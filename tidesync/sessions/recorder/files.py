@@ -84,7 +84,7 @@ def _repair(descriptor: int, path: Path, is_whole: Callable[[bytes], bool]) -> t
 
 
 def _last_line(descriptor: int, size: int) -> bytes:
-    """What stands after the last newline."""
+    """The bytes after the last newline."""
     tail = b""
     while size > 0 and b"\n" not in tail:
         start = max(0, size - _BLOCK_BYTES)

@@ -1,4 +1,4 @@
-"""What the dashboard knows of the fleet: never more certain, never more current than what it heard."""
+"""What the model knows of the fleet: never more certain, never more current than what was heard."""
 
 import pytest
 
@@ -50,34 +50,47 @@ def test_a_live_result_is_fresh_for_three_seconds_and_no_longer(fleet):
     assert late.result_age_s == pytest.approx(3.0)
 
 
-def test_a_stored_result_is_not_current_until_a_live_one_comes(fleet):
-    fleet.take(letter(result(measured_ns=LONG_AGO - 60 * S), stored=True))
-    stored = only(fleet)
-    assert (stored.fresh, stored.state, stored.last_state, stored.result_age_s) == (
+def test_a_retained_result_is_not_current_until_a_live_one_comes(fleet):
+    fleet.take(letter(result(measured_ns=LONG_AGO - 60 * S), retained=True))
+    retained = only(fleet)
+    assert (retained.fresh, retained.state, retained.last_state, retained.result_age_s) == (
         False,
         None,
         "locked",
         None,
     )
-    assert stored.last_seen_s == pytest.approx(60.0)
+    assert retained.last_seen_s == pytest.approx(60.0)
     fleet.take(letter(result(measured_ns=LONG_AGO), LONG_AGO))
     assert only(fleet).state == "locked"
 
 
-def test_a_stored_result_that_a_broker_repeats_after_a_reconnect_renews_nothing(fleet):
+def test_a_retained_result_that_a_broker_repeats_after_a_reconnect_renews_nothing(fleet):
     fleet.take(letter(result(measured_ns=LONG_AGO), LONG_AGO))
-    fleet.take(letter(result(measured_ns=LONG_AGO), LONG_AGO + 60 * S, stored=True))
+    fleet.take(letter(result(measured_ns=LONG_AGO), LONG_AGO + 60 * S, retained=True))
     assert not only(fleet, LONG_AGO + 60 * S).fresh
 
 
-def test_a_stored_result_newer_than_what_was_known_is_current(fleet):
+def test_a_retained_result_newer_than_what_was_known_is_current(fleet):
     fleet.take(letter(result(measured_ns=LONG_AGO), LONG_AGO))
-    fleet.take(letter(result(measured_ns=LONG_AGO + 59 * S), LONG_AGO + 60 * S, stored=True))
+    fleet.take(letter(result(measured_ns=LONG_AGO + 59 * S), LONG_AGO + 60 * S, retained=True))
     assert only(fleet, LONG_AGO + 60 * S).fresh
 
 
-def test_a_stored_result_of_a_clock_in_the_future_was_not_seen_in_the_future(fleet):
-    fleet.take(letter(result(measured_ns=LONG_AGO + 3600 * S), stored=True))
+def test_a_retained_result_newer_than_what_was_known_but_old_is_not_current(fleet):
+    fleet.take(letter(result(measured_ns=LONG_AGO), LONG_AGO))
+    fleet.take(letter(result(measured_ns=LONG_AGO + 10 * S), LONG_AGO + 60 * S, retained=True))
+    row = only(fleet, LONG_AGO + 60 * S)
+    assert (row.fresh, row.result_age_s) == (False, pytest.approx(50.0))
+
+
+def test_histories_are_kept_only_where_they_are_wanted():
+    fleet = Fleet()
+    fleet.take(letter(result()))
+    assert fleet.history("rov1", "laptop") is None
+
+
+def test_a_retained_result_of_a_clock_in_the_future_was_not_seen_in_the_future(fleet):
+    fleet.take(letter(result(measured_ns=LONG_AGO + 3600 * S), retained=True))
     assert only(fleet).last_seen_s == 0.0
     assert not only(fleet).fresh
 
@@ -182,9 +195,9 @@ def test_a_refusal_is_no_session(fleet):
     assert sessions(fleet) == []
 
 
-def test_a_stored_session_is_as_old_as_its_last_exchange(fleet):
+def test_a_retained_session_is_as_old_as_its_last_exchange(fleet):
     last = utc_from_ns(AHEAD + LONG_AGO - 90 * S)
-    fleet.take(letter(session(last_exchange_at=last), stored=True))
+    fleet.take(letter(session(last_exchange_at=last), retained=True))
     (view,) = sessions(fleet)
     assert view.told_s == pytest.approx(90.0)
     fleet.take(letter(session(last_exchange_at=last), LONG_AGO))

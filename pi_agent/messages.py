@@ -1,0 +1,129 @@
+"""What the vehicle's agent publishes: its messages made ready to send, and when to announce itself again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from broker.client.one_step import OneStepTimestamp, with_room
+from broker.interface import Outgoing
+from runtime.version import VERSION
+from schemas import topics
+from schemas.instants import utc_from_ns
+from schemas.messages import Event, Info
+
+if TYPE_CHECKING:
+    from pi_agent.responder import Answerer
+    from runtime.clock_watch import ClockChange
+    from schemas.exchange import StampKind
+    from schemas.messages import Pong, Status
+    from schemas.topics import TopicKind
+
+
+Announcement = Literal["status", "info"]
+
+STATUS_PAUSE_NS = 3_000_000_000
+"""Between two `online` that answer an `offline`: two namesakes must not flood the broker."""
+NAMESAKE_PAUSE_NS = 60_000_000_000
+"""Between two answers to a namesake's info, and two warnings about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBuilder:
+    """Makes one vehicle's messages."""
+
+    root: str
+    vehicle: str
+    answerer: Answerer
+    started_ns: int
+    """The Pi's realtime when the agent started, ns since the Unix epoch."""
+    simulated: bool
+
+    def status(self, word: Status) -> Outgoing:
+        """Whether the agent is online."""
+        return self._outgoing(topics.STATUS, word.encode())
+
+    def info(self, *, receive_stamp: StampKind, clock_synchronized: bool, http_port: int | None) -> Outgoing:
+        """Describes the agent."""
+        info = Info(
+            vehicle=self.vehicle,
+            version=VERSION,
+            boot_id=self.answerer.boot_id,
+            instance_id=self.answerer.instance_id,
+            started_at=utc_from_ns(self.started_ns),
+            receive_stamp=receive_stamp,
+            clock_synchronized=clock_synchronized,
+            http_port=http_port,
+            simulated=self.simulated,
+        )
+        return self._outgoing(topics.INFO, info.encode())
+
+    def event(self, change: ClockChange) -> Outgoing:
+        """A step or suspend of the clock, dated by the first reading after it."""
+        event = Event(
+            vehicle=self.vehicle,
+            kind=change.kind,
+            at=utc_from_ns(change.seen.realtime_ns),
+            at_raw_ns=change.seen.raw_ns,
+            step_ms=change.moved_ns / 1e6,
+            boot_id=self.answerer.boot_id,
+        )
+        return self._outgoing(topics.EVENT, event.encode())
+
+    def pong_topic(self, topside: str) -> str:
+        """Where the answers to `topside` go."""
+        return topics.build(self.root, topics.PONG, vehicle=self.vehicle, topside=topside)
+
+    def pong(self, topic: str, pong: Pong) -> Outgoing:
+        """The answer, with its transmit stamp to be taken at the socket write."""
+        payload, position = with_room(pong.encode(), "transmit_ns")
+        stamp = OneStepTimestamp(position, pong.realtime_minus_raw_ns)
+        return Outgoing(topic, payload, topics.PONG.qos, one_step=stamp)
+
+    def _outgoing(self, kind: TopicKind, payload: bytes) -> Outgoing:
+        topic = topics.build(self.root, kind, vehicle=self.vehicle)
+        return Outgoing(topic, payload, kind.qos, kind.retain)
+
+
+class AnnouncementPolicy:
+    """Decides when to announce again: after an `offline` on the vehicle's own status, and to a namesake.
+
+    Two live agents of one name each answer the other's info with their own, once a minute, and so keep
+    knowing of each other. Retained messages do not count: they may be a predecessor's. Nor does `started_at`:
+    a Pi without a battery clock does not know when it started.
+    """
+
+    def __init__(self, instance_id: str) -> None:
+        self._instance_id = instance_id
+        self._published_at_ns: dict[Announcement, int] = {}
+        self._due_at_ns: dict[Announcement, int] = {}
+        self._warned_at_ns: int | None = None
+
+    def announced(self, what: Announcement, now_ns: int) -> None:
+        """Note that `what` was published at RAW `now_ns`."""
+        self._published_at_ns[what] = now_ns
+        self._due_at_ns.pop(what, None)
+
+    def due(self, now_ns: int) -> list[Announcement]:
+        """What to publish again at RAW `now_ns`."""
+        return [what for what, due_ns in self._due_at_ns.items() if due_ns <= now_ns]
+
+    def heard_status(self, word: str, now_ns: int) -> None:
+        """Take in a live status: a namesake's farewell, or the will of an earlier connection of ours."""
+        if word == "offline":
+            self._schedule("status", now_ns, STATUS_PAUSE_NS)
+
+    def heard_info(self, info: Info, now_ns: int) -> bool:
+        """Take in a live info; whether to warn of a namesake now."""
+        if info.instance_id == self._instance_id:
+            return False
+        self._schedule("info", now_ns, NAMESAKE_PAUSE_NS)
+        if self._warned_at_ns is not None and now_ns - self._warned_at_ns < NAMESAKE_PAUSE_NS:
+            return False
+        self._warned_at_ns = now_ns
+        return True
+
+    def _schedule(self, what: Announcement, now_ns: int, pause_ns: int) -> None:
+        published_ns = self._published_at_ns.get(what)
+        due_ns = now_ns if published_ns is None else max(now_ns, published_ns + pause_ns)
+        self._due_at_ns.setdefault(what, due_ns)

@@ -65,7 +65,7 @@ class TopsideAgent(MqttAgent):
         self._builder = MessageBuilder(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)
-        mirror = BlueosMirror(settings.topside, wanted=settings.blueos_mirror)
+        mirror = BlueosMirror(settings.topside, enabled=settings.blueos_mirror)
         self._publisher = Publisher(self._builder, self._connection.publish, mirror)
         self._scheduler = Scheduler(self._vehicles, self._publisher, clock)
         self._homeassistant = HomeAssistant(settings, self._connection.publish)

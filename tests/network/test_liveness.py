@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from broker.embedded import free_port
-from runtime.heartbeat import complaint
+from runtime.heartbeat import problem
 from tests.deadline import until
 
 _IMPATIENT = """
@@ -71,7 +71,7 @@ def arguments_of(agent, heartbeat, tmp_path, url):
 
 
 def fresh(heartbeat):
-    return complaint(heartbeat, time.monotonic_ns()) is None
+    return problem(heartbeat, time.monotonic_ns()) is None
 
 
 @pytest.mark.parametrize("agent", ["pi", "topside", "record", "dashboard"])

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runtime.metrics import AgentCounts
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from broker.errors import BrokerError
     from broker.interface import MqttConnection
-    from runtime.loop import Loop
+    from runtime.metrics import Role
+    from runtime.watchdog import Loop
 
 
 class MqttAgent:
@@ -33,3 +38,8 @@ class MqttAgent:
     def wait_until_finished(self, timeout_s: float | None) -> bool:
         """Whether it has ended by itself within `timeout_s`; None waits for ever."""
         return self._connection.wait_until_finished(timeout_s)
+
+
+def agent_counts(role: Role, connection: MqttConnection, dropped: Mapping[str, int]) -> AgentCounts:
+    """The counts of an agent with this connection; `dropped` is copied, its owner continues to count."""
+    return AgentCounts(role, connection.up, connection.reconnects, dict(dropped))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from broker.client.plain import PlainClient
     from broker.interface import Callbacks
     from runtime.clock import Clock
-    from runtime.rate_limited_log import RateLimitedLog
+    from runtime.logs import RateLimitedLog
 
 _log = logging.getLogger(__name__)
 

@@ -26,8 +26,8 @@ from broker.errors import (
 from broker.interface import Callbacks, Incoming, Outgoing
 from broker.reconnect import ReconnectPolicy
 from broker.tls.context import expiry_notices
-from runtime.loop import Loop
-from runtime.rate_limited_log import RateLimitedLog
+from runtime.logs import RateLimitedLog
+from runtime.watchdog import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ __all__ = ["Callbacks", "Connection", "Incoming", "Outgoing"]
 _log = logging.getLogger(__name__)
 
 _CONNACK_TIMEOUT_NS = 10_000_000_000
-_CONNECT_PATIENCE_S = 120.0
+_CONNECT_LIMIT_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
 
 
@@ -176,7 +176,7 @@ class Connection:
 
     def _connect_once(self) -> None:
         try:
-            with self.loop.patience(_CONNECT_PATIENCE_S):
+            with self.loop.allowing(_CONNECT_LIMIT_S):
                 authenticate(self._client, self._settings)
                 self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except (OSError, ValueError, WebsocketConnectionError) as error:
@@ -233,7 +233,7 @@ class Connection:
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns how long the wait may be, in seconds."""
-        self.loop.turns += 1
+        self.loop.iterations += 1
         return self._turn.take()
 
     def _on_connect(

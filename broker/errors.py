@@ -8,13 +8,15 @@ import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from runtime.errors import TidesyncError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from broker.address import BrokerAddress
 
 
-class BrokerError(Exception):
+class BrokerError(TidesyncError):
     """Base of this package's errors.
 
     BrokerError
@@ -30,6 +32,8 @@ class BrokerError(Exception):
 
 class BrokerUnreachableError(BrokerError):
     """The broker cannot be reached now; trying again may help."""
+
+    exit_code = 1
 
     def __init__(self, address: BrokerAddress, reason: str) -> None:
         super().__init__(f"broker {address}: {reason}")

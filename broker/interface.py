@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from broker.errors import BrokerError
     from broker.settings import ConnectionSettings
     from runtime.clock import Clock, Reading
-    from runtime.loop import Loop
+    from runtime.watchdog import Loop
     from schemas.exchange import StampKind
 
 

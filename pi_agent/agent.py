@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from broker.agent import MqttAgent
 from broker.connection import Connection, Outgoing
 from pi_agent.health import Health
-from pi_agent.http_thread import HttpThread, open_listener
+from pi_agent.http_thread import HttpThread, http_listener
 from pi_agent.incoming import MessageFilter
 from pi_agent.messages import AnnouncementPolicy, MessageBuilder
 from pi_agent.responder import Answerer, answer
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pi_agent.settings import PiSettings
     from runtime.clock import Clock, Reading
     from runtime.clock_watch import ClockChange
-    from runtime.loop import Loop
+    from runtime.watchdog import Loop
     from schemas.exchange import StampKind
     from schemas.topics import Topic
 
@@ -96,8 +96,8 @@ class PiAgent(MqttAgent):
         return (*super().loops, self.watcher.loop, *http)
 
     def start(self) -> None:
-        """Take the HTTP port (HttpUnavailableError when it cannot be had), then begin; returns at once."""
-        listener = open_listener(self._settings)
+        """Take the HTTP port (ListenError if it cannot be used), then begin; returns at once."""
+        listener = http_listener(self._settings)
         if listener is not None:
             self._http_port = self._settings.http_port
             self._http = HttpThread(

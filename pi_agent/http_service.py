@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from html import escape
 
-import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
@@ -12,11 +11,10 @@ from fastapi.responses import HTMLResponse
 from pi_agent.health import Health, HealthSource
 from pi_agent.http import router, served_clock
 from runtime.clock import Clock
-from runtime.counting_server import CountingServer
-from runtime.loop import Loop
 from runtime.metrics import AgentCounts, Families, agent_families
-from runtime.metrics_router import metrics_router
 from runtime.version import VERSION
+from runtime.watchdog import Loop
+from runtime.web_server import WatchedServer, make_server, metrics_router
 from schemas.service import ServiceMetadata
 
 _registration = APIRouter(tags=["blueos"])
@@ -58,23 +56,9 @@ def make_app(clock: Clock, source: HealthSource) -> FastAPI:
     return app
 
 
-def make_server(clock: Clock, source: HealthSource, loop: Loop) -> uvicorn.Server:
-    """A server for the app; `run(sockets=[…])` it in a thread, set `should_exit` to end it."""
-    return CountingServer(
-        uvicorn.Config(
-            make_app(clock, source),
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=15,
-            timeout_graceful_shutdown=1,
-        ),
-        loop,
-    )
+def http_server(clock: Clock, source: HealthSource, loop: Loop) -> WatchedServer:
+    """A server for the app."""
+    return make_server(make_app(clock, source), loop, ws="none")
 
 
 @_registration.get("/register_service", include_in_schema=False, response_model_exclude_defaults=True)

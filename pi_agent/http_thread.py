@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import importlib.util
 import logging
 import socket
 import threading
 from typing import TYPE_CHECKING
 
-from runtime.loop import Loop
+from runtime.errors import ListenError
+from runtime.listener import open_listener
+from runtime.watchdog import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,24 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _JOIN_S = 0.3
-
-
-class PiAgentError(Exception):
-    """Base of this package's errors.
-
-    PiAgentError
-    └── HttpUnavailableError   HTTP cannot be served where the settings want it
-    """
-
-
-class HttpUnavailableError(PiAgentError):
-    """HTTP cannot be served on the wanted port."""
-
-    def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(f"HTTP port {port} (host {host}): {reason}")
-        self.host = host
-        self.port = port
-        self.reason = reason
+_SETTING = "--http-port"
 
 
 class HttpThread:
@@ -92,9 +76,9 @@ class HttpThread:
     def _run(self) -> None:
         self._mqtt_ready()
         try:
-            from pi_agent.http_service import make_server  # noqa: PLC0415 - heavy, see the class
+            from pi_agent.http_service import http_server  # noqa: PLC0415 - heavy, see the class
 
-            self._server = make_server(self._clock, self._source, self._loop)
+            self._server = http_server(self._clock, self._source, self._loop)
             if not self._stopping.is_set():
                 self._serving = True
                 self._server.run(sockets=[self._listener])
@@ -107,22 +91,22 @@ class HttpThread:
                 self._failed()
 
 
-def open_listener(settings: PiSettings) -> socket.socket | None:
+def http_listener(settings: PiSettings) -> socket.socket | None:
     """A socket that listens where `settings` want HTTP; None, after a warning, for MQTT alone.
 
-    HttpUnavailableError when a port that was set cannot be had, or the host is not one of this machine.
+    ListenError when a port that was set cannot be used, or the host is not one of this machine.
     """
     if settings.no_http:
         return None
-    reason = _missing_library()
-    if not reason:
+    missing = _missing_library()
+    unavailable = ListenError(_SETTING, settings.http_host, settings.http_port, missing)
+    if not missing:
         try:
-            return _listen(settings.http_host, settings.http_port)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise HttpUnavailableError(settings.http_host, settings.http_port, _words(error)) from error
-            reason = "taken by another program"
-    unavailable = HttpUnavailableError(settings.http_host, settings.http_port, reason)
+            return open_listener(_SETTING, settings.http_host, settings.http_port)
+        except ListenError as error:
+            if not error.in_use:
+                raise
+            unavailable = error
     if settings.http_port_wanted:
         raise unavailable
     _log.warning("%s; continuing with MQTT alone", unavailable)
@@ -134,13 +118,3 @@ def _missing_library() -> str:
         name for name in ("fastapi", "uvicorn", "prometheus_client") if importlib.util.find_spec(name) is None
     ]
     return f"{' and '.join(missing)} not installed: install tidesync[pi]" if missing else ""
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=128)
-
-
-def _words(error: OSError) -> str:
-    reason, _, _ = (error.strerror or str(error)).partition(" (while")  # create_server repeats the address
-    return reason.lower()

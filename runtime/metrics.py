@@ -1,23 +1,23 @@
-"""What an agent counts, as families of samples: plain values, made when somebody asks for them."""
+"""Metrics for Prometheus. prometheus_client is loaded where metrics are served, not with this module."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from runtime.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from broker.interface import MqttConnection
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.core import Metric
 
-Kind = Literal["counter", "gauge", "histogram"]
 Role = Literal["pi", "topside", "recorder", "dashboard"]
 
 
-@dataclass(frozen=True, slots=True)
-class Histogram:
+class Distribution(NamedTuple):
     """How many values were at most each of `bounds`, and how many were above the last; sum in base units."""
 
     bounds: Sequence[float]
@@ -26,70 +26,79 @@ class Histogram:
     total: float
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One value, told apart from its family's others by its labels."""
-
-    labels: tuple[str, ...]
-    value: float | Histogram
-
-
-@dataclass(slots=True)
-class Family:
-    """Samples of one name; `labels` are the names of theirs."""
-
-    kind: Kind
-    name: str
-    about: str
-    labels: tuple[str, ...]
-    samples: list[Sample] = field(default_factory=list)
-
-
 class Families:
-    """Families in the making. A value of None makes no sample: missing never becomes 0."""
+    """prometheus_client's metric families. A value of None makes no sample: missing never becomes 0."""
 
     def __init__(self) -> None:
-        self._families: dict[str, Family] = {}
+        self._families: dict[str, Metric] = {}
 
-    def __iter__(self) -> Iterator[Family]:
+    def __iter__(self) -> Iterator[Metric]:
         return iter(self._families.values())
 
     def counter(self, name: str, about: str, value: float | None, **labels: str) -> None:
         """A number that only grows, until its process ends; `name` without `_total`."""
-        self._add("counter", name, about, value, labels)
+        if value is not None:
+            self._family(name, about, "counter").add_sample(f"{name}_total", labels, value)
 
     def gauge(self, name: str, about: str, value: float | None, **labels: str) -> None:
         """A number that goes up and down; a truth is 1 or 0."""
-        self._add("gauge", name, about, value, labels)
+        if value is not None:
+            self._family(name, about, "gauge").add_sample(name, labels, value)
 
-    def histogram(self, name: str, about: str, value: Histogram, **labels: str) -> None:
-        """How values are spread."""
-        self._add("histogram", name, about, value, labels)
+    def histogram(self, name: str, about: str, values: Distribution, **labels: str) -> None:
+        """The distribution of values."""
+        family = self._family(name, about, "histogram")
+        bounds = [*(repr(float(bound)) for bound in values.bounds), "+Inf"]
+        cumulative = list(accumulate(values.counts))
+        for bound, count in zip(bounds, cumulative, strict=True):
+            family.add_sample(f"{name}_bucket", {**labels, "le": bound}, count)
+        family.add_sample(f"{name}_count", labels, cumulative[-1])
+        family.add_sample(f"{name}_sum", labels, values.total)
 
     def counters(self, name: str, about: str, label: str, values: Mapping[str, int], **labels: str) -> None:
-        """One counter for each key of `values`, which stands in `label`."""
+        """One counter for each key of `values`, with the key as the value of `label`."""
         for key, value in sorted(values.items()):
             self.counter(name, about, value, **labels, **{label: key})
 
     def one_of(
         self, name: str, about: str, label: str, words: Sequence[str], is_: str, **labels: str
     ) -> None:
-        """A gauge for each word that could be: 1 for the one that is, 0 for the others."""
+        """A gauge for each possible word: 1 for the one that is, 0 for the others."""
         for word in words:
             self.gauge(name, about, float(word == is_), **labels, **{label: word})
 
-    def _add(
-        self, kind: Kind, name: str, about: str, value: float | Histogram | None, labels: Mapping[str, str]
-    ) -> None:
-        if value is None:
-            return
-        family = self._families.setdefault(name, Family(kind, name, about, tuple(labels)))
-        family.samples.append(Sample(tuple(labels.values()), value))
+    def _family(self, name: str, about: str, kind: str) -> Metric:
+        from prometheus_client.core import Metric  # noqa: PLC0415 - see the module
+
+        if name not in self._families:
+            self._families[name] = Metric(name, about, kind)
+        return self._families[name]
+
+
+def make_registry(collect: Callable[[], Families]) -> CollectorRegistry:
+    """A separate registry, which calls `collect` at each scrape."""
+    from prometheus_client import CollectorRegistry  # noqa: PLC0415 - see the module
+
+    class OnDemand:
+        def collect(self) -> Iterable[Metric]:
+            return collect()
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(OnDemand())
+    return registry
+
+
+def exposition(registry: CollectorRegistry, accept: str | None) -> tuple[bytes, str]:
+    """The text and its content type, in the format that an `Accept` header asks for."""
+    from prometheus_client.exposition import choose_encoder  # noqa: PLC0415 - see the module
+
+    encode, content_type = choose_encoder(accept or "")
+    return encode(registry), content_type
 
 
 @dataclass(frozen=True, slots=True)
 class AgentCounts:
-    """What every agent knows of itself."""
+    """What every agent counts of itself."""
 
     role: Role
     broker_connected: bool
@@ -98,13 +107,8 @@ class AgentCounts:
     """Messages by the reason for which they were dropped; the reasons are words of the program."""
 
 
-def counts_of(role: Role, connection: MqttConnection, dropped: Mapping[str, int]) -> AgentCounts:
-    """What is known of an agent with that connection; `dropped` is copied, its owner counts on."""
-    return AgentCounts(role, connection.up, connection.reconnects, dict(dropped))
-
-
 def agent_families(counts: AgentCounts) -> Families:
-    """What all agents tell."""
+    """The metrics that all agents have."""
     families = Families()
     families.gauge(
         "tidesync_build_info",

@@ -6,35 +6,36 @@ import contextlib
 import logging
 import socket
 import threading
-from socketserver import TCPServer, ThreadingMixIn
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from tidesync.errors import SettingsError
+from runtime.listener import open_listener, url_of
+from runtime.metrics import make_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from broker.settings import MetricsSettings
-    from runtime.metrics import Family
+    from runtime.metrics import Families
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE_S = 5.0
-_AT_ONCE = 4
-"""Requests; more are hung up on, so that no peer can take the measurement's processor time."""
+_REQUEST_TIMEOUT_S = 5.0
+_MAX_REQUESTS = 4
+"""At the same time; others are disconnected, so that no peer can take the measurement's processor time."""
 _POLL_S = 0.1
 
 
 @contextlib.contextmanager
-def metrics_served(settings: MetricsSettings, collect: Callable[[], Iterable[Family]]) -> Iterator[None]:
-    """Serve what `collect` gives meanwhile, if a port is set; SettingsError when it cannot be had."""
-    if settings.metrics_port is None:
+def metrics_served(host: str, port: int | None, collect: Callable[[], Families]) -> Iterator[None]:
+    """Serve what `collect` returns during the block, if there is a port; ListenError if it is not free."""
+    if port is None:
         yield
         return
-    server = _listen(settings.metrics_host, settings.metrics_port)
+    listener = open_listener("--metrics-port", host, port)
+    server = _Server(listener)
     server.set_app(_app(collect))
-    _log.info("metrics at http://%s:%d/metrics", _bracketed(settings.metrics_host), server.server_port)
+    _log.info("metrics at %smetrics", url_of(listener, host))
     thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), name="metrics", daemon=True)
     thread.start()
     try:
@@ -45,10 +46,8 @@ def metrics_served(settings: MetricsSettings, collect: Callable[[], Iterable[Fam
         server.server_close()
 
 
-def _app(collect: Callable[[], Iterable[Family]]) -> Any:
-    from prometheus_client import make_wsgi_app  # noqa: PLC0415 - needed only where somebody asks for it
-
-    from runtime.exposition import make_registry  # noqa: PLC0415
+def _app(collect: Callable[[], Families]) -> Any:
+    from prometheus_client import make_wsgi_app  # noqa: PLC0415 - loaded only where metrics are served
 
     metrics = make_wsgi_app(make_registry(collect))
 
@@ -56,30 +55,28 @@ def _app(collect: Callable[[], Iterable[Family]]) -> Any:
         if environ["PATH_INFO"] in {"/", "/metrics"}:
             return metrics(environ, start_response)
         start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
-        return [b"/metrics is all there is\n"]
+        return [b"there is only /metrics\n"]
 
     return app
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = _PATIENCE_S
+    timeout = _REQUEST_TIMEOUT_S
 
     def log_message(self, *_: object) -> None:
-        """A scrape is no news."""
+        """Scrapes are not logged."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, host: str, port: int) -> None:
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._slots = threading.BoundedSemaphore(_AT_ONCE)
-        super().__init__((host, port), _Handler)
-
-    def server_bind(self) -> None:
-        """Without HTTPServer's look-up of the host's name: a boat may have no name server that answers."""
-        TCPServer.server_bind(self)
+    def __init__(self, listener: socket.socket) -> None:
+        self._slots = threading.BoundedSemaphore(_MAX_REQUESTS)
+        super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        # without HTTPServer.server_bind, which looks up the host's name: a boat may have no name server
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
         self.setup_environ()
 
@@ -96,22 +93,5 @@ class _Server(ThreadingMixIn, WSGIServer):
             self._slots.release()
 
     def handle_error(self, _request: Any, client_address: Any) -> None:
-        """A peer that hangs up or says nothing is its own affair."""
+        """Faults of peers are no faults of ours."""
         _log.debug("a request for metrics from %s failed", client_address, exc_info=True)
-
-
-def _listen(host: str, port: int) -> _Server:
-    try:
-        return _Server(host, port)
-    except OSError as error:
-        raise SettingsError(
-            f"--metrics-port: cannot serve on port {port}, host {host}: {_words(error)}"
-        ) from error
-
-
-def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

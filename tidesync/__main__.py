@@ -8,11 +8,10 @@ import sys
 
 import click
 
-from broker.errors import BrokerError, BrokerUnreachableError
+from runtime.errors import TidesyncError
 from runtime.logs import configure_logging
 from runtime.version import VERSION
 from schemas.base import SchemasError
-from tidesync.errors import CommandError, NotSoError
 from tidesync.settings import file_defaults
 
 COMMANDS = {
@@ -123,9 +122,9 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output is gone
         return 1
-    except (click.ClickException, CommandError, BrokerError, SchemasError, ModuleNotFoundError) as error:
+    except (click.ClickException, TidesyncError, SchemasError, ModuleNotFoundError) as error:
         click.echo(f"tidesync: {' '.join(_sentence(error).split())}", err=True)
-        return 1 if isinstance(error, NotSoError | BrokerUnreachableError) else 2
+        return error.exit_code if isinstance(error, TidesyncError) else 2
     return result if isinstance(result, int) else 0
 
 

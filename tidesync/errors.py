@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from runtime.errors import TidesyncError
 
-class CommandError(Exception):
+
+class CommandError(TidesyncError):
     """Base of this package's errors.
 
     CommandError
@@ -18,3 +20,5 @@ class SettingsError(CommandError):
 
 class NotSoError(CommandError):
     """What was asked for is not the case, or the broker could not be reached."""
+
+    exit_code = 1

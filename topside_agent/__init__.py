@@ -1,1 +1,1 @@
-"""The agents at the surface: one measures and publishes, one records sessions and corrects their data."""
+"""The agent at the surface: measures the vehicles' clocks and publishes results."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from broker.agent import MqttAgent
+from broker.agent import MqttAgent, agent_counts
 from broker.connection import Connection, Incoming
 from broker.inbox import Inbox, Letter
 from runtime.clock import Clock, Reading, read
-from runtime.metrics import counts_of
 from schemas import messages, topics
 from topside_agent.http_fallback.handshaker import Handshaker
 from topside_agent.http_fallback.http_get import get_then
@@ -65,7 +64,7 @@ class TopsideAgent(MqttAgent):
         self._builder = MessageBuilder(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)
-        mirror = BlueosMirror(settings.topside, wanted=settings.blueos_mirror)
+        mirror = BlueosMirror(settings.topside, enabled=settings.blueos_mirror)
         self._publisher = Publisher(self._builder, self._connection.publish, mirror)
         self._scheduler = Scheduler(self._vehicles, self._publisher, clock)
         self._homeassistant = HomeAssistant(settings, self._connection.publish)
@@ -91,7 +90,7 @@ class TopsideAgent(MqttAgent):
         now_raw_ns = self._clock.raw_ns()
         return TopsideCounts(
             self._settings.topside,
-            counts_of("topside", self._connection, self._inbox.dropped),
+            agent_counts("topside", self._connection, self._inbox.dropped),
             [measurement.snapshot(now_raw_ns) for measurement in list(self._vehicles)],
         )
 

@@ -36,7 +36,7 @@ class TopsideSettings(MetricsSettings, AgentSettings):
     vehicle: tuple[VehicleChoice, ...] = Field(
         (),
         description="Measure this vehicle only (repeatable); else all online. As rov1=http://HOST:9150 it is "
-        "asked there over HTTP while MQTT does not reach it",
+        "measured over HTTP while MQTT does not reach it",
     )
     rate: float = Field(4.0, ge=0.05, le=50, description="Exchanges a second with each vehicle")
     burst: int = Field(16, ge=8, le=200, description="Exchanges in a burst, when a vehicle appears")
@@ -76,7 +76,10 @@ class TopsideSettings(MetricsSettings, AgentSettings):
         description="Seconds of finished exchanges kept for recorders that missed them",
     )
     handshake_interval_s: float = Field(
-        2.0, ge=0.2, le=3600, description="Seconds between handshakes over HTTP with a vehicle out of reach"
+        2.0,
+        ge=0.2,
+        le=3600,
+        description="Seconds between handshakes over HTTP with a vehicle that MQTT does not reach",
     )
 
     homeassistant_discovery: bool = Field(
@@ -106,10 +109,10 @@ class TopsideSettings(MetricsSettings, AgentSettings):
 
     @property
     def vehicles(self) -> tuple[str, ...]:
-        """The names of the vehicles to measure; none means all that are online."""
+        """The names of the vehicles to measure; empty means all that are online."""
         return tuple(_split(choice)[0] for choice in self.vehicle)
 
     @property
     def http_urls(self) -> dict[str, str]:
-        """Where a vehicle can be asked over HTTP, by name."""
+        """The URLs for HTTP, by vehicle."""
         return {name: url for name, url in map(_split, self.vehicle) if url is not None}

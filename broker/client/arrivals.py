@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from broker.client.plain import PlainClient
     from broker.client.stamps import ArrivalStamper
     from runtime.clock import Reading
-    from runtime.rate_limited_log import RateLimitedLog
+    from runtime.logs import RateLimitedLog
     from schemas.exchange import StampKind
 
 _UNSTAMPED_MOST = 8

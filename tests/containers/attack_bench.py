@@ -52,13 +52,13 @@ class ResultChecker(FleetChecker):
 
     def __init__(self, settings, fleet):
         super().__init__(settings, fleet)
-        self.checkerd = []
+        self.checked = []
 
     def _check(self, result, clock, message):
         before = self.results
         super()._check(result, clock, message)
         if self.results > before:
-            self.checkerd.append(self.latest[result.vehicle])
+            self.checked.append(self.latest[result.vehicle])
 
 
 class AttackBench:

@@ -184,6 +184,7 @@ class Operator:
     def __init__(self, url):
         self.states = []
         self.commands = []
+        self._heard = threading.Condition()
         self.connection = Connection(ConnectionSettings(broker=url), self, SystemClock(), name="operator")
         self.connection.start()
         assert self.connection.wait_until_up(10)
@@ -196,7 +197,9 @@ class Operator:
 
     def received(self, message):
         if message.topic.endswith("/state"):
-            self.states.append(SessionState.decode(message.payload))
+            with self._heard:
+                self.states.append(SessionState.decode(message.payload))
+                self._heard.notify_all()
         else:
             self.commands.append(message.payload)
 
@@ -207,12 +210,18 @@ class Operator:
         outgoing = Outgoing(f"tidesync/v1/session/{session}/command", json.dumps(command).encode())
         self.connection.post(lambda: self.connection.publish(outgoing))
 
-    def answer(self, request_id):
-        return until(
-            lambda: next((state for state in self.states if state.request_id == request_id), None),
-            5,
-            f"the answer to {request_id}",
-        )
+    def ask(self, session, request_id, **command):
+        """The answer to a command that is repeated, as clients do: a recorder may not have subscribed yet."""
+
+        def answer():
+            return next((state for state in self.states if state.request_id == request_id), None)
+
+        def answer_within_a_second():
+            self.say(session, request_id=request_id, **command)
+            with self._heard:
+                return self._heard.wait_for(answer, 1)
+
+        return until(answer_within_a_second, 15, f"the answer to {request_id}")
 
 
 def start(place, *more):

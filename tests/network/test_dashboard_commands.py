@@ -11,10 +11,11 @@ import pytest
 
 from broker.embedded import free_port
 from runtime.clock import SystemClock
+from runtime.errors import ListenError
 from tests.deadline import until
 from tidesync.dashboard import commands
 from tidesync.dashboard.agent import DashboardAgent
-from tidesync.dashboard.settings import AddressUnusableError, DashboardSettings
+from tidesync.dashboard.settings import DashboardSettings
 from tidesync.dashboard.stream import MOST_CLIENTS
 from tidesync.sessions.names import session_names_at
 
@@ -141,7 +142,7 @@ def test_a_taken_port_is_said_before_anything_else(mosquitto):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         agent = DashboardAgent(DashboardSettings(broker=mosquitto.url, port=port), SystemClock())
-        with pytest.raises(AddressUnusableError, match=str(port)):
+        with pytest.raises(ListenError, match=str(port)):
             agent.start()
 
 

@@ -12,13 +12,13 @@ from contextlib import suppress
 import pytest
 
 from broker.embedded import free_port
-from runtime.heartbeat import complaint
+from runtime.heartbeat import problem
 from tests.deadline import until
 
 _IMPATIENT = """
 import sys, threading, time
-import runtime.loop
-runtime.loop.Loop.__init__.__defaults__ = (3.0,)
+import runtime.watchdog
+runtime.watchdog.Loop.__init__.__defaults__ = (3.0,)
 {fault}
 from tidesync.__main__ import run
 sys.exit(run(sys.argv[1:]))
@@ -71,7 +71,7 @@ def arguments_of(agent, heartbeat, tmp_path, url):
 
 
 def fresh(heartbeat):
-    return complaint(heartbeat, time.monotonic_ns()) is None
+    return problem(heartbeat, time.monotonic_ns()) is None
 
 
 @pytest.mark.parametrize("agent", ["pi", "topside", "record", "dashboard"])

@@ -18,7 +18,6 @@ from schemas.messages import StartCommand
 from tests.deadline import until
 from tidesync.sessions.recorder.metrics import recorder_families
 from topside_agent.metrics import topside_families
-from topside_agent.settings import TopsideSettings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 S = 1_000_000_000
@@ -93,8 +92,8 @@ def test_every_panel_of_the_dashboard_shows_something_and_no_alert_fires(
         "record": lambda: recorder_families(recorder.counts()),
     }
     with (
-        metrics_served(TopsideSettings(metrics_port=ports["topside"]), served["topside"]),
-        metrics_served(TopsideSettings(metrics_port=ports["record"]), served["record"]),
+        metrics_served("127.0.0.1", ports["topside"], served["topside"]),
+        metrics_served("127.0.0.1", ports["record"], served["record"]),
     ):
         query = prometheus(**ports)
         until(lambda: len(query("count_over_time(up[1m]) >= 4")) == 2, 40, "four scrapes of both")

@@ -212,16 +212,14 @@ def test_no_name_from_the_network_leaves_the_root(place, operator, tmp_path):
     until(lambda: "connected to broker" in place.log(), 15, "the recorder's connection")
     before = sorted(path for path in tmp_path.rglob("*") if path.name != "mosquitto.log")
     for number, mission in enumerate([*MISSIONS, "link"]):
-        operator.say("s1", request_id=f"m{number}", action="start", mission=mission, sensors={})
-        state = operator.answer(f"m{number}")
+        state = operator.ask("s1", f"m{number}", action="start", mission=mission, sensors={})
         assert (state.state, bool(state.error)) == ("refused", True)
     for sensors in ({"../x": "rov1"}, {"inWater": "../rov1"}, {"markers": "rov1"}):
-        operator.say("s1", request_id=str(sensors), action="start", mission="m", sensors=sensors)
-        assert operator.answer(str(sensors)).state == "refused"
+        state = operator.ask("s1", str(sensors), action="start", mission="m", sensors=sensors)
+        assert state.state == "refused"
     for session in SESSIONS:
         operator.say(session, request_id="s", action="start", mission="m", sensors={})
-    operator.say("s2", request_id="last", action="stop")
-    assert operator.answer("last").state == "refused"
+    assert operator.ask("s2", "last", action="stop").state == "refused"
     assert "is not a session name" in place.log()
     assert "Traceback" not in place.log()
     assert sorted(path for path in tmp_path.rglob("*") if path.name != "mosquitto.log") == before

@@ -16,14 +16,8 @@ from tidesync.sessions.recorder.settings import RecorderSettings
 def test_with_no_vehicle_and_no_topside_the_metadata_says_so_at_once_and_the_alarm_comes(place, operator):
     place.record("--alarm-s", "8")
     until(lambda: "connected to broker" in place.log(), 15, "the recorder's connection")
-    operator.say(
-        "s1",
-        request_id="r",
-        action="start",
-        mission="reef-42",
-        sensors={"inWater": "rov1", "surface": "rov2", "other": "rov3"},
-    )
-    operator.answer("r")
+    sensors = {"inWater": "rov1", "surface": "rov2", "other": "rov3"}
+    operator.ask("s1", "r", action="start", mission="reef-42", sensors=sensors)
     begun = time.monotonic()
     for sensor in ("inWater", "surface", "other"):
         entry = place.metadata()["timeSync"][sensor]

@@ -47,7 +47,7 @@ class Published:
 class Simulation:
     """`rov1` on `link`, a topside beside the broker, and what they publish; more of both can be added."""
 
-    def __init__(self, link=None, *, seed=1, settings=None, simulated=None, http=None):
+    def __init__(self, link=None, *, seed=1, settings=None, simulated=None, http=None, topside_link=None):
         self.random = random.Random(seed)
         self.clock = BaseClock()
         self.start_ns = self.clock.now_ns
@@ -58,7 +58,7 @@ class Simulation:
         self.boots = []
         self.topsides = {}
         self.settings = settings or TopsideSettings()
-        self.add_topside(self.settings)
+        self.add_topside(self.settings, topside_link)
         if link is not None:
             self.add_vehicle("rov1", link, **(simulated or {}))
 
@@ -199,6 +199,10 @@ class Simulation:
 
     def status(self, vehicle="rov1"):
         return [message.body for message in self._messages(topics.STATUS, None, vehicle)]
+
+    def measured_s(self, result):
+        """When the result holds, in seconds from the start."""
+        return (ns_from_utc(result.measured_at) - self.clock.difference_ns - self.start_ns) / S
 
     def true_ms(self, at_raw_ns, vehicle="rov1", boot_id=None):
         """The vehicle's offset at an instant of topside's RAW clock, by that boot's clock or the one then."""

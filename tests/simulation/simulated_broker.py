@@ -13,7 +13,7 @@ from broker.backoff import Backoff
 from broker.client.one_step import LatePacket
 from broker.connection import Incoming
 from runtime.clock import read
-from runtime.loop import Loop
+from runtime.watchdog import Loop
 from schemas import topics
 
 S = 1_000_000_000

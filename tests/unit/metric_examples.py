@@ -1,9 +1,8 @@
-"""Everything that each agent can tell Prometheus, from counts in which nothing is missing."""
+"""Every metric of each agent, from counts in which nothing is missing."""
 
 from pi_agent.health import Health
 from pi_agent.http_service import pi_families
-from runtime.exposition import exposition, make_registry
-from runtime.metrics import AgentCounts
+from runtime.metrics import AgentCounts, exposition, make_registry
 from tests.results import offset_result
 from tidesync.sessions.recorder.metrics import RecorderCounts, recorder_families
 from tidesync.sessions.recorder.session_recorder import SessionCounts
@@ -28,11 +27,11 @@ def agent(role="topside"):
     return AgentCounts(role, broker_connected=True, reconnects=3, dropped={"invalid": 2, "topic": 1})
 
 
-def standing(vehicle="rov1", **changes):
+def snapshot(vehicle="rov1", **changes):
     counts = Counts()
     for delay_ns in (90_000, 100_000, 100_001, 700_000_000):
         counts.accepted(delay_ns)
-    told = {
+    values = {
         "vehicle": vehicle,
         "exchanges": 5,
         "timeouts": 1,
@@ -42,15 +41,15 @@ def standing(vehicle="rov1", **changes):
         "result": RESULT,
         "current": True,
     }
-    return Snapshot(**told | changes)
+    return Snapshot(**values | changes)
 
 
-def topside(*standings):
-    return topside_families(TopsideCounts("laptop", agent(), standings or (standing(),)))
+def topside(*snapshots):
+    return topside_families(TopsideCounts("laptop", agent(), snapshots or (snapshot(),)))
 
 
 def health(**changes):
-    told = {
+    values = {
         "vehicle": "rov1",
         "version": "1.0.0",
         "broker": "mqtt://localhost:1883",
@@ -66,17 +65,17 @@ def health(**changes):
         "clock_synchronized": False,
         "simulated": True,
     }
-    return Health(**told | changes)
+    return Health(**values | changes)
 
 
 def recorded(vehicle="rov1", **changes):
-    told = {"exchanges": 100, "missing": 4, "lost": 3, "gaps": 1, "age_s": 0.5, "lag_s": 0.75}
-    return VehicleCounts(vehicle, **told | changes)
+    values = {"exchanges": 100, "missing": 4, "lost": 3, "gaps": 1, "age_s": 0.5, "lag_s": 0.75}
+    return VehicleCounts(vehicle, **values | changes)
 
 
 def session(name="s1", vehicles=None, **changes):
-    told = {"recording": True, "alarm": False, "waiting": 0, "write_errors": 2}
-    return SessionCounts(name, vehicles=vehicles or [recorded()], **told | changes)
+    values = {"recording": True, "alarm": False, "waiting": 0, "write_errors": 2}
+    return SessionCounts(name, vehicles=vehicles or [recorded()], **values | changes)
 
 
 def recorder(*sessions, free_bytes=10**9):

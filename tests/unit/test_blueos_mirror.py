@@ -11,7 +11,7 @@ from topside_agent.integrations.blueos_mirror import BlueosMirror
 
 @pytest.fixture
 def mirror():
-    return BlueosMirror("boat", wanted=True)
+    return BlueosMirror("boat", enabled=True)
 
 
 def test_it_is_flat_and_each_key_says_its_vehicle_and_unit(mirror):
@@ -31,10 +31,10 @@ def test_it_is_flat_and_each_key_says_its_vehicle_and_unit(mirror):
     }
 
 
-def test_what_is_absent_is_null_and_never_nought(mirror):
+def test_what_is_absent_is_null_and_never_zero(mirror):
     (message,) = mirror.due(result(state="unsynced", offset_ms=None, age_s=None), reading(0))
-    told = json.loads(message.payload)
-    assert (told["rov1_offset_ms"], told["rov1_age_s"], told["rov1_locked"]) == (None, None, 0)
+    values = json.loads(message.payload)
+    assert (values["rov1_offset_ms"], values["rov1_age_s"], values["rov1_locked"]) == (None, None, 0)
 
 
 def test_it_goes_out_once_in_a_second_with_the_newest_of_every_vehicle(mirror):
@@ -51,8 +51,8 @@ def test_a_vehicle_that_is_forgotten_is_left_out(mirror):
     assert {key.partition("_")[0] for key in json.loads(message.payload)} == {"rov2"}
 
 
-def test_it_is_silent_unless_it_is_wanted():
-    assert BlueosMirror("boat", wanted=False).due(result(), reading(0)) == []
+def test_it_is_silent_unless_it_is_enabled():
+    assert BlueosMirror("boat", enabled=False).due(result(), reading(0)) == []
 
 
 def test_a_topside_may_mirror_under_its_own_name_alone_and_only_if_it_is_allowed():

@@ -52,7 +52,7 @@ def test_a_pong_completes_the_exchange_and_every_raw_stamp_is_recovered_exactly(
     assert exchange.resolution_ns == 50 + 1 + 100
 
 
-def test_seq_counts_finished_exchanges_without_holes(exchanger):
+def test_seq_counts_finished_exchanges_without_gaps(exchanger):
     seqs = []
     for turn in range(4):
         ping = exchanger.begin(reading(turn * 5000), nonce(turn))
@@ -102,7 +102,7 @@ def test_a_pi_that_answers_before_it_received_is_refused(exchanger):
     assert exchanger.finish(pong(ping, receive_ms=9, transmit_ms=8), reading(1)).reason == "invalid_pi_time"
 
 
-def test_a_second_live_process_of_the_same_name_is_told_from_a_restart(exchanger):
+def test_a_second_live_process_of_the_same_name_is_not_taken_for_a_restart(exchanger):
     for turn in range(8):
         now = turn * 250
         ping = exchanger.begin(reading(now), nonce(turn))

@@ -136,8 +136,8 @@ def test_the_exchange_holds_the_pis_stamp_and_admits_what_http_does_not_tell():
 
 
 def test_a_step_of_this_computers_clock_meanwhile_does_not_count_as_round_trip():
-    got = TimedResponse(Failure("timeout", ""), Reading(1000, 0, 0), Reading(3000, 10**12, 0))
-    assert from_response(got).rtt_ns == 2000
+    response = TimedResponse(Failure("timeout", ""), Reading(1000, 0, 0), Reading(3000, 10**12, 0))
+    assert from_response(response).rtt_ns == 2000
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def test_what_could_not_be_sent_is_announced_later():
     assert len(sent) == 1
 
 
-def test_nothing_is_announced_or_cleared_unless_it_is_wanted():
+def test_nothing_is_announced_or_cleared_unless_it_is_enabled():
     sent = []
     announcer = HomeAssistant(TopsideSettings(), lambda message: sent.append(message) or True)
     announcer.connected(["rov1"])

@@ -1,4 +1,4 @@
-"""What Prometheus is told: base units, nothing where nothing is known, and never more than is bounded."""
+"""Metrics: base units, nothing where nothing is known, and a bounded number of series."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pi_agent.http_service import pi_families
-from runtime.exposition import exposition, make_registry
+from runtime.metrics import exposition, make_registry
 from schemas.messages import OffsetResult
 from tests.unit import metric_examples as examples
 from tidesync.sessions.recorder.metrics import MOST_SESSIONS
@@ -29,7 +29,7 @@ def values(families, name):
     return [value for (found, *_), value in samples(families).items() if found == name]
 
 
-def test_a_result_is_told_in_base_units():
+def test_a_result_is_exposed_in_base_units():
     families = examples.topside()
     wanted = {
         "tidesync_offset_seconds": -0.1503,
@@ -65,7 +65,7 @@ def test_what_is_not_known_is_absent_and_never_zero():
         )
         | {"state": "unsynced"}
     )
-    families = examples.topside(examples.standing(result=nothing, last_exchange_age_s=None))
+    families = examples.topside(examples.snapshot(result=nothing, last_exchange_age_s=None))
     names = {name for name, *_ in samples(families)}
     assert not {
         name for name in names if name.startswith(("tidesync_offset", "tidesync_max", "tidesync_u95"))
@@ -81,15 +81,15 @@ def test_what_is_not_known_is_absent_and_never_zero():
     assert not values(pi_families(examples.health(last_ping_age_s=None)), "tidesync_last_ping_age_seconds")
 
 
-def test_a_result_that_is_no_longer_renewed_is_not_told_nor_its_state():
-    families = examples.topside(examples.standing(current=False))
+def test_a_result_that_is_no_longer_renewed_is_not_exposed_nor_its_state():
+    families = examples.topside(examples.snapshot(current=False))
     names = {name for name, *_ in samples(families)}
     assert not names & {"tidesync_offset_seconds", "tidesync_max_error_seconds", "tidesync_state"}
     assert "tidesync_last_exchange_age_seconds" in names
 
 
 def test_a_vehicle_that_was_never_heard_is_unsynced():
-    families = examples.topside(examples.standing(result=None, last_exchange_age_s=None, current=False))
+    families = examples.topside(examples.snapshot(result=None, last_exchange_age_s=None, current=False))
     found = {key for key, value in samples(families).items() if key[0] == "tidesync_state" and value}
     assert [dict(labels)["state"] for _, *labels in found] == ["unsynced"]
 
@@ -106,7 +106,7 @@ def test_delays_are_counted_up_to_each_bound():
 
 
 def test_a_flood_of_names_makes_a_bounded_number_of_series():
-    many = [examples.standing(f"rov{number}") for number in range(MOST_VEHICLES + 7)]
+    many = [examples.snapshot(f"rov{number}") for number in range(MOST_VEHICLES + 7)]
     families = examples.topside(*many)
     assert len(values(families, "tidesync_offset_seconds")) == MOST_VEHICLES
     assert values(families, "tidesync_vehicles") == [MOST_VEHICLES + 7]
@@ -136,7 +136,7 @@ def test_a_scraper_that_asks_for_openmetrics_gets_it():
     assert exposition(registry, "rubbish")[1].startswith("text/plain")
 
 
-def test_each_scrape_asks_anew():
+def test_each_scrape_collects_again():
     asked = []
 
     def collect():
@@ -151,7 +151,7 @@ def test_each_scrape_asks_anew():
 
 
 @pytest.mark.parametrize("number", range(3), ids=["topside", "recorder", "pi"])
-def test_prometheus_finds_nothing_to_criticise_in_names_types_and_help(number):
+def test_prometheus_accepts_all_names_types_and_help(number):
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool (Debian's prometheus) is not installed")

@@ -7,16 +7,18 @@ import urllib.request
 
 import pytest
 
-from broker.settings import MetricsSettings
+from runtime.errors import ListenError
 from runtime.metrics_server import metrics_served
 from tests.unit import metric_examples as examples
-from tidesync.errors import SettingsError
 
 
 def free_port(host="127.0.0.1"):
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return probe.getsockname()[1]
+
+
+HOST = "127.0.0.1"
 
 
 def get(port, path="/metrics"):
@@ -26,7 +28,7 @@ def get(port, path="/metrics"):
 
 def test_metrics_are_served_while_the_agent_runs_and_not_after():
     port = free_port()
-    with metrics_served(MetricsSettings(metrics_port=port), examples.topside):
+    with metrics_served(HOST, port, examples.topside):
         status, content_type, text = get(port)
         assert (status, content_type.partition(";")[0]) == (200, "text/plain")
         assert 'tidesync_offset_seconds{topside="laptop",vehicle="rov1"} -0.1503' in text
@@ -37,14 +39,14 @@ def test_metrics_are_served_while_the_agent_runs_and_not_after():
 
 def test_without_a_port_nothing_is_opened():
     before = threading.active_count()
-    with metrics_served(MetricsSettings(), examples.topside):
+    with metrics_served(HOST, None, examples.topside):
         assert threading.active_count() == before
 
 
 def test_any_other_path_is_not_found():
     port = free_port()
     with (
-        metrics_served(MetricsSettings(metrics_port=port), examples.topside),
+        metrics_served(HOST, port, examples.topside),
         pytest.raises(urllib.error.HTTPError, match="404"),
     ):
         get(port, "/../../etc/passwd")
@@ -54,8 +56,8 @@ def test_a_port_that_is_taken_is_an_error_that_names_it():
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         with (
-            pytest.raises(SettingsError, match=rf"--metrics-port.* {port}, host 127.0.0.1: address already"),
-            metrics_served(MetricsSettings(metrics_port=port), examples.topside),
+            pytest.raises(ListenError, match=rf"--metrics-port.* {port}, host 127.0.0.1: address already"),
+            metrics_served(HOST, port, examples.topside),
         ):
             pass
 
@@ -63,15 +65,15 @@ def test_a_port_that_is_taken_is_an_error_that_names_it():
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 def test_a_host_that_is_not_this_machine_is_an_error_that_names_it(host):
     with (
-        pytest.raises(SettingsError, match=host),
-        metrics_served(MetricsSettings(metrics_port=0, metrics_host=host), examples.topside),
+        pytest.raises(ListenError, match=host),
+        metrics_served(host, 0, examples.topside),
     ):
         pass
 
 
 def test_peers_that_say_nothing_do_not_stop_it_from_ending(caplog):
     port = free_port()
-    with metrics_served(MetricsSettings(metrics_port=port), examples.topside):
+    with metrics_served(HOST, port, examples.topside):
         silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
         silent[0].sendall(b"\x16\x03\x01rubbish\r\n\r\n")
     for peer in silent:
@@ -88,7 +90,7 @@ def test_a_fault_in_what_is_told_is_an_error_reply_and_the_server_goes_on():
             raise RuntimeError("a fault of this program")
         return examples.topside()
 
-    with metrics_served(MetricsSettings(metrics_port=port), collect):
+    with metrics_served(HOST, port, collect):
         with pytest.raises(urllib.error.HTTPError, match="500"):
             get(port)
         broken = False

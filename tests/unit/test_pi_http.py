@@ -12,9 +12,10 @@ from fastapi.testclient import TestClient
 from pi_agent.health import Health
 from pi_agent.http import router, time_reply
 from pi_agent.http_service import make_app
-from pi_agent.http_thread import HttpUnavailableError, open_listener
+from pi_agent.http_thread import http_listener
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, SystemClock
+from runtime.errors import ListenError
 
 S = 1_000_000_000
 KEYS = {"pi_iso": str, "pi_unix_ms": int, "container_version": str, "schema_version": int}
@@ -140,8 +141,8 @@ def settings(**given):
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error_that_names_it(taken_port):
-    with pytest.raises(HttpUnavailableError, match=rf"port {taken_port} .*taken"):
-        open_listener(settings(http_port=taken_port))
+    with pytest.raises(ListenError, match=rf"--http-port.* port {taken_port}, .*address already in use"):
+        http_listener(settings(http_port=taken_port))
 
 
 def test_the_default_port_taken_is_a_warning(taken_port, caplog):
@@ -149,23 +150,23 @@ def test_the_default_port_taken_is_a_warning(taken_port, caplog):
         {"vehicle"}, vehicle="rov1", http_host="127.0.0.1", http_port=taken_port
     )
     with caplog.at_level(logging.WARNING):
-        assert open_listener(as_default) is None
+        assert http_listener(as_default) is None
     assert str(taken_port) in caplog.text
     assert "MQTT alone" in caplog.text
 
 
 def test_without_fastapi_mqtt_does_alone_unless_a_port_was_asked_for(monkeypatch, caplog):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "fastapi" else name)
-    assert open_listener(settings()) is None
+    assert http_listener(settings()) is None
     assert "fastapi not installed" in caplog.text
-    with pytest.raises(HttpUnavailableError, match="fastapi not installed"):
-        open_listener(settings(http_port=9151))
+    with pytest.raises(ListenError, match="fastapi not installed"):
+        http_listener(settings(http_port=9151))
 
 
 def test_a_host_that_is_not_this_machine_is_an_error_that_names_it():
-    with pytest.raises(HttpUnavailableError, match=r"host 192\.0\.2\.1\): cannot assign requested address"):
-        open_listener(settings(http_host="192.0.2.1"))
+    with pytest.raises(ListenError, match=r"host 192\.0\.2\.1: cannot assign requested address"):
+        http_listener(settings(http_host="192.0.2.1"))
 
 
 def test_no_http_opens_nothing():
-    assert open_listener(settings(no_http=True)) is None
+    assert http_listener(settings(no_http=True)) is None

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.heartbeat import HeartbeatFile, complaint, main
+from runtime.errors import AgentEndedError
+from runtime.heartbeat import HeartbeatFile, main, problem
 from runtime.lifecycle import run_until_stopped
-from runtime.loop import Loop
-from runtime.notify import Notifier
-from runtime.watchdog import Patience, Watchdog
-from tidesync.errors import NotSoError
+from runtime.watchdog import Loop, Notifier, StallDetector, Watchdog
 
 S = 1_000_000_000
 
@@ -24,86 +22,86 @@ class FakeAgent:
         self.status_text = "waiting for the broker: it is away"
 
 
-def looks(patience, loops, times_s):
-    return [patience.look(loops, round(t * S)) for t in times_s]
+def looks(detector, loops, times_s):
+    return [detector.check(loops, round(t * S)) for t in times_s]
 
 
 def every(step_s, until_s):
     return [step_s * n for n in range(round(until_s / step_s) + 1)]
 
 
-def test_a_loop_without_a_turn_is_stuck_after_its_patience_and_not_before():
+def test_a_loop_without_an_iteration_is_stuck_after_its_limit_and_not_before():
     loop = Loop("the network thread")
-    verdicts = looks(Patience(), [loop], every(0.1, 11))
+    verdicts = looks(StallDetector(), [loop], every(0.1, 11))
     assert verdicts[:101] == [None] * 101
     assert verdicts[102] == "the network thread has been stuck for 10 s"
 
 
-def test_a_loop_that_turns_once_within_its_patience_is_alive():
-    loop, patience = Loop("slow"), Patience()
+def test_a_loop_that_iterates_once_within_its_limit_is_alive():
+    loop, detector = Loop("slow"), StallDetector()
     for tick in range(1000):
-        loop.turns += tick % 95 == 0
-        assert patience.look([loop], tick * S // 10) is None
+        loop.iterations += tick % 95 == 0
+        assert detector.check([loop], tick * S // 10) is None
 
 
-def test_one_stuck_loop_is_found_beside_one_that_turns():
-    dead, alive, patience = Loop("the clock's watch"), Loop("the network thread"), Patience()
+def test_one_stuck_loop_is_found_beside_one_that_iterates():
+    dead, alive, detector = Loop("the clock watch"), Loop("the network thread"), StallDetector()
     verdict = None
     for half in range(22):
-        alive.turns += 1
-        verdict = patience.look([alive, dead], half * S // 2)
-    assert verdict == "the clock's watch has been stuck for 10 s"
+        alive.iterations += 1
+        verdict = detector.check([alive, dead], half * S // 2)
+    assert verdict == "the clock watch has been stuck for 10 s"
 
 
 def test_a_pause_of_the_whole_process_is_no_fault_of_the_loop():
-    loop, patience = Loop("paused"), Patience()
-    assert looks(patience, [loop], [0, 0.1, 3600, 3600.1]) == [None] * 4
-    loop.turns += 1
-    assert patience.look([loop], 3601 * S) is None
+    loop, detector = Loop("paused"), StallDetector()
+    assert looks(detector, [loop], [0, 0.1, 3600, 3600.1]) == [None] * 4
+    loop.iterations += 1
+    assert detector.check([loop], 3601 * S) is None
 
 
-def test_a_starved_process_is_judged_by_the_turns_that_its_watchdog_gets():
-    loop, patience = Loop("starved"), Patience()
-    assert looks(patience, [loop], every(5, 100)) == [None] * 21  # twenty looks that count
-    assert patience.look([loop], 105 * S) == "starved has been stuck for 10 s"
+def test_a_starved_process_is_measured_by_how_often_its_watchdog_runs():
+    loop, detector = Loop("starved"), StallDetector()
+    assert looks(detector, [loop], every(5, 100)) == [None] * 21  # twenty looks that count
+    assert detector.check([loop], 105 * S) == "starved has been stuck for 10 s"
 
 
 def test_what_is_known_to_take_longer_gets_its_time_and_then_the_usual():
-    loop, patience = Loop("connecting"), Patience()
-    with loop.patience(120):
-        assert looks(patience, [loop], every(0.5, 119)) == [None] * 239
-    assert loop.patience_s == 10
-    assert looks(patience, [loop], [119.5 + t for t in every(0.5, 10)]) == [None] * 21
-    assert patience.look([loop], 130 * S) is not None
+    loop, detector = Loop("connecting"), StallDetector()
+    with loop.allowing(120):
+        assert looks(detector, [loop], every(0.5, 119)) == [None] * 239
+    assert loop.limit_s == 10
+    assert looks(detector, [loop], [119.5 + t for t in every(0.5, 10)]) == [None] * 21
+    assert detector.check([loop], 130 * S) is not None
 
 
-def test_a_loop_that_is_more_patient_already_keeps_its_patience():
-    loop = Loop("disk", patience_s=60)
-    with loop.patience(10):
-        assert loop.patience_s == 60
+def test_a_loop_with_a_longer_limit_keeps_it():
+    loop = Loop("disk", limit_s=60)
+    with loop.allowing(10):
+        assert loop.limit_s == 60
 
 
 def test_a_heartbeat_is_fresh_for_ten_seconds(tmp_path):
     path = tmp_path / "heartbeat"
     HeartbeatFile(path).beat(100 * S, "connected")
-    assert complaint(path, 110 * S) is None
-    assert complaint(path, 112 * S) == f"the last heartbeat in {path} is 12 s old (at most 10 s are well)"
+    assert problem(path, 110 * S) is None
+    assert problem(path, 112 * S) == f"the last heartbeat in {path} is 12 s old (the limit is 10 s)"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_heartbeat_of_an_earlier_boot_is_not_fresh(tmp_path):
     path = tmp_path / "heartbeat"
     HeartbeatFile(path).beat(5000 * S, "connected")
-    assert "before the last boot" in complaint(path, 30 * S)
+    assert "before the last boot" in problem(path, 30 * S)
     path.write_text(f"{5000 * S} another-boot\n")
-    assert "before the last boot" in complaint(path, 5001 * S)
+    assert "before the last boot" in problem(path, 5001 * S)
 
 
 @pytest.mark.parametrize("content", ["", "soon\n", "\x00\xff"])
 def test_rubbish_is_no_heartbeat(tmp_path, content):
     path = tmp_path / "heartbeat"
     path.write_bytes(content.encode("latin-1"))
-    assert complaint(path, S) == f"{path} is no heartbeat file"
+    assert problem(path, S) == f"{path} is not a heartbeat file"
 
 
 def test_the_check_says_why_and_exits_with_1(tmp_path, capsys):
@@ -112,7 +110,7 @@ def test_the_check_says_why_and_exits_with_1(tmp_path, capsys):
     assert main([]) == 2
 
 
-def test_a_file_that_cannot_be_written_is_said_once_and_harms_nothing(tmp_path, caplog):
+def test_a_file_that_cannot_be_written_is_reported_once(tmp_path, caplog):
     file = HeartbeatFile(tmp_path / "missing" / "heartbeat")
     for second in range(3):
         file.beat(second * S, "connected")
@@ -120,12 +118,12 @@ def test_a_file_that_cannot_be_written_is_said_once_and_harms_nothing(tmp_path, 
     assert "No such file" in caplog.text
     (tmp_path / "missing").mkdir()
     file.beat(4 * S, "connected")
-    assert complaint(tmp_path / "missing" / "heartbeat", 4 * S) is None
+    assert problem(tmp_path / "missing" / "heartbeat", 4 * S) is None
 
 
-def test_a_full_disk_harms_nothing(caplog):
+def test_a_full_disk_is_reported(caplog):
     file = HeartbeatFile(Path("/dev/full/heartbeat"))
-    file._draft = Path("/dev/full")  # every write there fails with ENOSPC
+    file._new = Path("/dev/full")  # every write there fails with ENOSPC
     file.beat(S, "connected")
     assert "No space left" in caplog.text
 
@@ -135,13 +133,13 @@ def test_a_live_agent_beats_once_a_second_and_a_stuck_one_not_at_all(tmp_path):
     watchdog = Watchdog(FakeAgent(loop), path)
     stamps = set()
     for tenth in range(31):
-        loop.turns += 1
-        assert watchdog.look(tenth * S // 10 + S) is None
+        loop.iterations += 1
+        assert watchdog.check(tenth * S // 10 + S) is None
         stamps.add(path.read_text().split()[0])
     assert stamps == {"1000000000", "2000000000", "3000000000", "4000000000"}
-    verdicts = [watchdog.look(half * S // 2) for half in range(9, 50)]
+    verdicts = [watchdog.check(half * S // 2) for half in range(9, 50)]
     assert verdicts[-1] is not None
-    assert complaint(path, 25 * S) is not None
+    assert problem(path, 25 * S) is not None
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -155,28 +153,28 @@ def test_systemd_hears_that_we_are_ready_alive_and_stopping(tmp_path, abstract):
         watchdog = Watchdog(agent, None, Notifier(address))
         watchdog.started()
         assert manager.recv(500) == b"READY=1\nSTATUS=waiting for the broker: it is away"
-        watchdog.look(S)
+        watchdog.check(S)
         assert manager.recv(500) == b"WATCHDOG=1"
         agent.status_text = "connected to\nbroker"
-        watchdog.look(2 * S)
+        watchdog.check(2 * S)
         assert manager.recv(500) == b"WATCHDOG=1\nSTATUS=connected to broker"
         for half in range(5, 24):
-            watchdog.look(half * S // 2)
+            watchdog.check(half * S // 2)
             if half % 2 == 0:
                 assert manager.recv(500) == b"WATCHDOG=1"
-        watchdog.look(12 * S)  # stuck since 1 s: systemd hears no more of us
+        watchdog.check(12 * S)  # stuck since 1 s: systemd hears no more of us
         watchdog.stopping()
         assert manager.recv(500) == b"STOPPING=1\nSTATUS=stopping"
 
 
 def test_a_manager_that_is_absent_or_full_does_not_hold_us_up(tmp_path):
-    Notifier("").tell("READY=1")
-    Notifier(str(tmp_path / "nobody")).tell("READY=1")
+    Notifier("").notify("READY=1")
+    Notifier(str(tmp_path / "nobody")).notify("READY=1")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         notifier = Notifier(str(tmp_path / "notify"))
         for _ in range(2000):  # more than its queue holds; nobody reads
-            notifier.tell("WATCHDOG=1")
+            notifier.notify("WATCHDOG=1")
 
 
 _WEDGED = """
@@ -184,12 +182,12 @@ import logging, signal, threading
 from runtime.lifecycle import run_agent
 from tidesync.__main__ import run
 from runtime.logs import configure_logging
-from runtime.loop import Loop
+from runtime.watchdog import Loop
 
 class Agent:
     failure = None
     status_text = "connected"
-    loops = (Loop("the network thread", patience_s=0.3),)
+    loops = (Loop("the network thread", limit_s=0.3),)
     def start(self): threading.Thread(target=self.stuck_here, daemon=True).start()
     def stuck_here(self):
         {hold}
@@ -218,7 +216,7 @@ sys.exit(run(["pi"]))
     ],
     ids=["stops", "stop hangs", "holds the log's lock"],
 )
-def test_a_wedged_agent_says_where_its_threads_stand_and_ends_with_1(hold, stop):
+def test_a_stuck_agent_logs_the_stacks_of_its_threads_and_ends_with_1(hold, stop):
     ended = subprocess.run(
         [sys.executable, "-c", _WEDGED.format(hold=hold, stop=stop)],
         capture_output=True,
@@ -246,5 +244,5 @@ def test_a_network_thread_that_died_ends_the_process_with_1(monkeypatch):
             return True
 
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    with pytest.raises(NotSoError, match="ended by itself"):
+    with pytest.raises(AgentEndedError, match="ended by itself"):
         run_until_stopped(Dead())

@@ -6,11 +6,9 @@ import click
 
 from broker.account_name import warn_of_other_name
 from pi_agent.agent import PiAgent
-from pi_agent.http_thread import PiAgentError
 from pi_agent.settings import PiSettings
 from runtime.clock import Clock, SimulatedClock, Step, SystemClock
 from runtime.lifecycle import run_agent
-from tidesync.errors import SettingsError
 from tidesync.settings import with_settings
 
 _MOST_SECONDS = 1e9
@@ -89,7 +87,4 @@ def command(
     clock: Clock = SystemClock()
     if steps or offset_ns is not None or drift_ppm is not None:
         clock = SimulatedClock(clock, offset_ns or 0, drift_ppm or 0.0, steps)
-    try:
-        return run_agent(PiAgent(settings, clock), settings.heartbeat_file)
-    except PiAgentError as error:
-        raise SettingsError(str(error)) from error
+    return run_agent(PiAgent(settings, clock), settings.heartbeat_file)

@@ -21,7 +21,9 @@ def command(settings: RecorderSettings) -> int:
     """Record every session that `tidesync session start` begins, below --root."""
     agent = RecorderAgent(settings, SystemClock())
     try:
-        with metrics_served(settings, lambda: recorder_families(agent.counts())):
+        with metrics_served(
+            settings.metrics_host, settings.metrics_port, lambda: recorder_families(agent.counts())
+        ):
             return run_agent(agent, settings.heartbeat_file)
     except UnusableRootError as error:
         raise SettingsError(f"--root: {error}") from error

@@ -20,5 +20,7 @@ def command(settings: TopsideSettings) -> int:
     """Measure every vehicle that is online, or those given, and publish the results."""
     warn_of_other_name(settings.account, "topside", settings.topside)
     agent = TopsideAgent(settings, SystemClock())
-    with metrics_served(settings, lambda: topside_families(agent.counts())):
+    with metrics_served(
+        settings.metrics_host, settings.metrics_port, lambda: topside_families(agent.counts())
+    ):
         return run_agent(agent, settings.heartbeat_file)

@@ -7,14 +7,12 @@ import socket
 import threading
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from broker.agent import MqttAgent
-from runtime.counting_server import CountingServer
-from runtime.loop import Loop
+from runtime.listener import open_listener, url_of
+from runtime.watchdog import Loop
+from runtime.web_server import make_server
 from tidesync.dashboard.app import make_app
 from tidesync.dashboard.cockpit import POLL_S
-from tidesync.dashboard.settings import AddressUnusableError
 from tidesync.dashboard.subscriber import Subscriber
 
 if TYPE_CHECKING:
@@ -42,25 +40,15 @@ class DashboardAgent(MqttAgent):
         self._ended = threading.Event()
         self._app = make_app(self.subscriber, settings, token, routers)
         self._loop = Loop("the web server")
-        self._server = CountingServer(
-            uvicorn.Config(
-                self._app,
-                loop="asyncio",
-                http="h11",
-                ws="websockets-sansio",
-                ws_max_size=1024,
-                ws_ping_interval=5,
-                ws_ping_timeout=5,
-                ws_per_message_deflate=False,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=15,
-                timeout_graceful_shutdown=1,
-            ),
+        self._server = make_server(
+            self._app,
             self._loop,
+            ws="websockets-sansio",
+            ws_max_size=1024,
+            ws_ping_interval=5,
+            ws_ping_timeout=5,
+            ws_per_message_deflate=False,
+            proxy_headers=False,
         )
         self._thread = threading.Thread(target=self._serve, name="dashboard", daemon=True)
 
@@ -68,10 +56,7 @@ class DashboardAgent(MqttAgent):
     def url(self) -> str:
         """Where the page is, once started."""
         assert self._listener is not None
-        port = self._listener.getsockname()[1]
-        host = self._settings.host
-        shown = f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{port}/"
+        return url_of(self._listener, self._settings.host)
 
     @property
     def loops(self) -> tuple[Loop, ...]:
@@ -79,8 +64,8 @@ class DashboardAgent(MqttAgent):
         return (*super().loops, self._loop)
 
     def start(self) -> None:
-        """Listen, connect, serve; AddressUnusableError if it cannot listen."""
-        self._listener = _listen(self._settings.host, self._settings.port)
+        """Listen, connect, serve; ListenError if it cannot listen."""
+        self._listener = open_listener("--port", self._settings.host, self._settings.port)
         self._connection.start()
         self._thread.start()
         _log.info("dashboard at %s", self.url)
@@ -108,13 +93,3 @@ class DashboardAgent(MqttAgent):
         finally:
             self._listener.close()
             self._ended.set()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=128)
-    except OSError as error:
-        # create_server repeats the address
-        reason, _, _ = (error.strerror or str(error)).partition(" (while")
-        raise AddressUnusableError(host, port, reason.lower()) from error

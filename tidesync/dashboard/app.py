@@ -10,8 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from runtime.metrics import agent_families
-from runtime.metrics_router import metrics_router
 from runtime.version import VERSION
+from runtime.web_server import metrics_router
 from tidesync.dashboard import api, assets, cockpit
 from tidesync.dashboard.access import AccessMiddleware, AccessPolicy, problem
 from tidesync.dashboard.api import Served

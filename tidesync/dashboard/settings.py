@@ -1,8 +1,7 @@
 """The dashboard's settings, each with its unit and range, and what can be wrong with them.
 
 DashboardError
-├── AddressUnusableError  its port is taken, or the host is none of this machine
-└── TokenNeededError      it would serve more than this machine without a usable token
+└── TokenNeededError   it would serve more than this machine without a usable token
 """
 
 from __future__ import annotations
@@ -35,15 +34,6 @@ def _host_name(text: str) -> str:
 
 class DashboardError(Exception):
     """Base of this package's errors."""
-
-
-class AddressUnusableError(DashboardError):
-    """The dashboard cannot listen at its address."""
-
-    def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(f"the dashboard cannot listen on {host!r}, port {port}: {reason}")
-        self.host = host
-        self.port = port
 
 
 class TokenNeededError(DashboardError):

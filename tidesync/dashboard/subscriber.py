@@ -8,10 +8,10 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from broker.agent import agent_counts
 from broker.connection import Connection, Incoming, Outgoing
 from broker.inbox import Inbox
 from runtime.clock import Clock, Reading, read
-from runtime.metrics import counts_of
 from schemas import topics
 from schemas.messages import BurstCommand, SessionState
 from schemas.topics import InvalidTopicError
@@ -56,7 +56,7 @@ class Subscriber:
 
     def counts(self) -> AgentCounts:
         """Its counters."""
-        return counts_of("dashboard", self.connection, self._inbox.dropped)
+        return agent_counts("dashboard", self.connection, self._inbox.dropped)
 
     def now(self) -> Reading:
         """The dashboard's clocks."""

@@ -21,6 +21,7 @@ from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, SystemClock
+from runtime.errors import ListenError
 from schemas.messages import StartCommand, StopCommand
 from tidesync.demo.checker import Checker
 from tidesync.demo.settings import DemoSettings, demo_clock
@@ -111,13 +112,13 @@ class Demo:
     def _start_dashboard(self, stack: contextlib.ExitStack, url: str) -> str:
         """Serve the dashboard, on another port when its own is taken; returns its URL."""
         from tidesync.dashboard.agent import DashboardAgent  # noqa: PLC0415 - FastAPI takes half a second
-        from tidesync.dashboard.settings import AddressUnusableError, DashboardSettings  # noqa: PLC0415
+        from tidesync.dashboard.settings import DashboardSettings  # noqa: PLC0415
 
         settings = DashboardSettings(broker=url, port=self._settings.dashboard_port)
         try:
             agent = DashboardAgent(settings, self._clock)
             _start(stack, agent)
-        except AddressUnusableError:
+        except ListenError:
             agent = DashboardAgent(settings.model_copy(update={"port": 0}), self._clock)
             _start(stack, agent)
         return agent.url

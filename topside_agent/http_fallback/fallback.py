@@ -53,7 +53,7 @@ class Fallback:
         if self._newest is None:
             return None
         if now is None:
-            found = self._newest.estimate()
+            estimate = self._newest.estimate()
         else:
-            found = self._newest.estimate(now.raw_ns, now.realtime_minus_raw_ns)
-        return found and found._replace(segment=segment)
+            estimate = self._newest.estimate(now.raw_ns, now.realtime_minus_raw_ns)
+        return estimate and estimate._replace(segment=segment)

@@ -34,7 +34,7 @@ class InvalidUrlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SyncUrl:
-    """Where a vehicle serves its time."""
+    """The URL where a vehicle serves its time, in parts."""
 
     secure: bool
     host: str
@@ -44,7 +44,7 @@ class SyncUrl:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said, whatever it is."""
+    """The server's response, whatever it is."""
 
     status: int
     body: bytes
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why there is no answer: the consumer's word, and a sentence for people."""
+    """Why there is no response: the consumer's word, and a sentence for people."""
 
     error: Literal["timeout", "network_error"]
     detail: str
@@ -81,7 +81,7 @@ def parse_url(url: str) -> SyncUrl:
     if parts.scheme not in {"http", "https"}:
         raise InvalidUrlError(url, "it must begin with http:// or https://")
     if not parts.hostname or not url.isascii() or not url.isprintable() or " " in url:
-        raise InvalidUrlError(url, "no host that can be asked")
+        raise InvalidUrlError(url, "no valid host")
     if parts.username is not None or parts.password is not None:
         raise InvalidUrlError(f"{parts.scheme}://…@{parts.hostname}", "it must hold no user or password")
     if parts.query or parts.fragment:

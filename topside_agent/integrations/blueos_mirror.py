@@ -2,8 +2,8 @@
 
 The convention is that of the Site Stack extension (vshie/blueos-site-stack, README "Topic conventions"):
 its Telegraf reads `blueos/ext/<slug>/json` into the measurement `blueos_ext_json`, where each key is a
-field and what is null is left out. It stamps what arrives with its own clock, so nothing is retained: a
-result of last week would be stored as one of now. Cockpit reads no MQTT.
+field and null is left out. It stamps what arrives with its own clock, so nothing is retained: a result of
+last week would be stored as a current one. Cockpit reads no MQTT.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _SECOND_NS = 1_000_000_000
 
 
 class BlueosMirror:
-    """Keeps each vehicle's newest result; a forgotten one is no longer in the message."""
+    """Keeps each vehicle's newest result; a forgotten vehicle is left out of the message."""
 
-    def __init__(self, topside: str, *, wanted: bool) -> None:
+    def __init__(self, topside: str, *, enabled: bool) -> None:
         self._topic = blueos_mirror(topside)
-        self._wanted = wanted
+        self._enabled = enabled
         self._results: dict[str, OffsetResult] = {}
         self._second: int | None = None
 
     def due(self, result: OffsetResult, now: Reading) -> list[Outgoing]:
-        """Take a result; the message, if none went out in this second yet."""
-        if not self._wanted:
+        """Take a result; the message, if this second had none yet."""
+        if not self._enabled:
             return []
         self._results[result.vehicle] = result
         second = now.raw_ns // _SECOND_NS

@@ -1,8 +1,8 @@
-"""Vehicles as devices of Home Assistant: what is retained so that it finds them by itself (opt-in).
+"""Vehicles as devices of Home Assistant: retained messages by which it discovers them (opt-in).
 
 "Device discovery payload" in https://www.home-assistant.io/integrations/mqtt/, of Home Assistant 2024.11 and
-later. A null in a result is rendered as `None`, which it shows as unknown; a result that is no longer renewed
-expires, and so does one that was retained long ago.
+later. A null in a result is rendered as `None`, which it shows as unknown; a result that is not renewed
+expires, and so does an old retained one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SENSORS: dict[str, dict[str, Any]] = {
 
 
 class HomeAssistant:
-    """Announces each vehicle once a connection, and takes it back when it is forgotten."""
+    """Announces each vehicle once a connection, and withdraws it when it is forgotten."""
 
     def __init__(self, settings: TopsideSettings, send: Callable[[Outgoing], bool]) -> None:
         self._settings = settings
@@ -55,15 +55,15 @@ class HomeAssistant:
         self._announced: set[str] = set()
 
     def connected(self, vehicles: Iterable[str]) -> None:
-        """Announce all: the broker may have been started without what it had retained."""
+        """Announce all: the broker may have restarted without its retained messages."""
         self._announced.clear()
         for vehicle in vehicles:
             self.announce(vehicle)
 
     def announce(self, vehicle: str) -> None:
-        """Have Home Assistant show `vehicle`, if that is wanted."""
-        wanted = self._settings.homeassistant_discovery and vehicle not in self._announced
-        if wanted and self._send(discovery(vehicle, self._settings)):
+        """Have Home Assistant show `vehicle`, if that is enabled."""
+        due = self._settings.homeassistant_discovery and vehicle not in self._announced
+        if due and self._send(discovery(vehicle, self._settings)):
             self._announced.add(vehicle)
 
     def forget(self, vehicle: str) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runtime.metrics import Histogram
+from runtime.metrics import Distribution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,10 +39,10 @@ class Counts:
         self._delays_ns += delay_ns
 
     @property
-    def delays(self) -> Histogram:
+    def delays(self) -> Distribution:
         """How the delays of the exchanges in use are spread, in seconds."""
         bounds_s = [bound / 1e9 for bound in DELAY_BOUNDS_NS]
-        return Histogram(bounds_s, tuple(self._delays), self._delays_ns / 1e9)
+        return Distribution(bounds_s, tuple(self._delays), self._delays_ns / 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Snapshot:
     """Finished since the agent began to measure it."""
     timeouts: int
     rejected: Mapping[str, int]
-    delays: Histogram
+    delays: Distribution
     last_exchange_age_s: float | None
     result: OffsetResult | None
     """The last one published; None before the first."""

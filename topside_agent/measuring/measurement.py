@@ -23,20 +23,18 @@ from topside_agent.measuring.backlog import Backlog
 from topside_agent.measuring.counts import Counts, Snapshot
 from topside_agent.measuring.exchanger import Exchanger, Refused
 from topside_agent.measuring.result import Progress, result_of, state_of
-from topside_agent.measuring.timing import PingSchedule
+from topside_agent.measuring.timing import PingSchedule, ResultSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from runtime.clock import Reading
-    from schemas.messages import ErrorWord, Info, OffsetResult, Pong, State
+    from schemas.messages import ErrorWord, Info, OffsetResult, Pong
     from topside_agent.http_fallback.http_get import TimedResponse
     from topside_agent.settings import TopsideSettings
 
 _KEPT_ACROSS = {"step", "topside_step"}
 """Cuts that leave the RAW clocks as they were."""
-_CURRENT = {"locked", "acquiring"}
-"""States that end when no exchange comes."""
 
 
 def _random_nonce() -> str:
@@ -83,20 +81,15 @@ class Measurement:
         self._refused = 0
         self._since_cut = 0
         self._error: ErrorWord | None = None
-        self._changed = False
-        self._result_due = False
-        """Whether `publish` has been asked for and not been called yet."""
-        self._last_state: State | None = None
         self._method = MQTT
         """Of the newest exchange."""
         self._last_reached_raw_ns: int | None = None
         """When the newest exchange finished that was not standalone."""
-        self._newest_raw_ns: int | None = None
-        """When the newest exchange of any method finished."""
         self._result: OffsetResult | None = None
-        self._publish_due_ns = 0
-        self._publish_interval_ns = round(settings.publish_interval_s * 1e9)
-        self._silence_ns = round(settings.holdover_after_s * 1e9)
+        self._results = ResultSchedule(
+            interval_ns=round(settings.publish_interval_s * 1e9),
+            silence_ns=round(settings.holdover_after_s * 1e9),
+        )
 
     # In: what happens, out: what to do
 
@@ -135,7 +128,7 @@ class Measurement:
     def appeared(self, now_raw_ns: int) -> list[Action]:
         """The vehicle is online: a burst, unless it has been answering all along."""
         last_ns = self._last_reached_raw_ns
-        if last_ns is None or now_raw_ns - last_ns > self._silence_ns:
+        if last_ns is None or now_raw_ns - last_ns > self._results.silence_ns:
             self._exchanger.give_up()
             self._schedule.start_burst(now_raw_ns)
         return self._and_next([], now_raw_ns)
@@ -155,9 +148,8 @@ class Measurement:
 
     def publish(self, now: Reading) -> list[Action]:
         """What to publish now: a result once an interval and at every change of state, and batches."""
-        self._result_due = False
         actions: list[Action] = []
-        if result := self._next_result(now):
+        if self._results.begin(now.raw_ns) and self._anything_known and (result := self._next_result(now)):
             actions += [PublishResult(result), *self.flush()]
         actions.append(SetTimer(self._due_ns()))
         return actions
@@ -175,11 +167,11 @@ class Measurement:
     def needs_handshake(self, now_raw_ns: int, since_raw_ns: int = 0) -> bool:
         """Whether MQTT has not reached the vehicle for the holdover time, nor since `since_raw_ns`."""
         last_ns = max(self._last_reached_raw_ns or 0, since_raw_ns)
-        return now_raw_ns - last_ns >= self._silence_ns
+        return now_raw_ns - last_ns >= self._results.silence_ns
 
     def snapshot(self, now_raw_ns: int) -> Snapshot:
         """Its state at topside's RAW `now_raw_ns`."""
-        newest_ns, published_ns = self._newest_raw_ns, self._publish_due_ns - self._publish_interval_ns
+        newest_ns = self._results.newest_ns
         return Snapshot(
             vehicle=self.vehicle,
             exchanges=self._exchanger.seq,
@@ -188,7 +180,7 @@ class Measurement:
             delays=self._counts.delays,
             last_exchange_age_s=None if newest_ns is None else max(0, now_raw_ns - newest_ns) / 1e9,
             result=self._result,
-            current=now_raw_ns - published_ns <= _overdue_ns(self._settings),
+            current=now_raw_ns - self._results.published_ns <= _overdue_ns(self._settings),
         )
 
     # Exchanges
@@ -197,8 +189,8 @@ class Measurement:
         """A finished exchange of any method, at topside's RAW `now_raw_ns`."""
         self._backlog.add(exchange, now_raw_ns)
         method = method_named(exchange.method)
-        self._changed |= method.standalone != self._method.standalone
-        self._method, self._error, self._newest_raw_ns = method, None, now_raw_ns
+        self._results.changed |= method.standalone != self._method.standalone
+        self._method, self._error, self._results.newest_ns = method, None, now_raw_ns
         if method.standalone:
             self._fallback.add(exchange)
         else:
@@ -208,7 +200,7 @@ class Measurement:
 
     def _estimate_with(self, exchange: Exchange) -> None:
         added = self._estimator.add(exchange)
-        self._changed |= added.cut is not None
+        self._results.changed |= added.cut is not None
         if added.cut and added.cut.cause not in _KEPT_ACROSS:
             self._since_cut = 0
         if added.accepted:
@@ -225,7 +217,7 @@ class Measurement:
 
     def _take_handshake(self, response: TimedResponse) -> None:
         handshake = from_response(response)
-        self._changed |= handshake.error != self._error or not self._method.standalone
+        self._results.changed |= handshake.error != self._error or not self._method.standalone
         self._error = handshake.error
         exchange = handshake.exchange(
             self.vehicle,
@@ -243,24 +235,18 @@ class Measurement:
     # Results
 
     def _next_result(self, now: Reading) -> OffsetResult | None:
-        if not self._has_news(now.raw_ns):
-            return None
         estimate, progress = self._estimate(now), self._progress(now.raw_ns)
-        state = state_of(estimate, progress, self._settings)
-        if state == self._last_state and not self._changed and now.raw_ns < self._publish_due_ns:
+        if not self._results.publish(state_of(estimate, progress, self._settings), now.raw_ns):
             return None
-        self._last_state = state
-        self._publish_due_ns = now.raw_ns + self._publish_interval_ns
-        self._changed = False
         self._result = result_of(self.vehicle, estimate, progress, self._settings)
         return self._result
 
     def _estimate(self, now: Reading) -> Estimate | None:
         """At the last exchange while they come; carried forward to now once they do not."""
-        last_ns = self._newest_raw_ns
+        last_ns = self._results.newest_ns
         if last_ns is None:
             return None
-        current = now.raw_ns - last_ns < self._silence_ns
+        current = now.raw_ns - last_ns < self._results.silence_ns
         if self._method.standalone:
             return self._fallback.estimate(None if current else now, self._estimator.segment)
         if current:
@@ -281,35 +267,20 @@ class Measurement:
     # When something is due
 
     def _and_next(self, actions: list[Action], now_raw_ns: int) -> list[Action]:
-        if not self._result_due and self._has_news(now_raw_ns):
-            self._result_due = True
+        if self._anything_known and self._results.request(now_raw_ns):
             actions.append(ResultDue())
         actions.append(SetTimer(self._due_ns()))
         return actions
 
     def _due_ns(self) -> int:
-        """When a ping is due or given up, or a result due that was not asked for yet."""
+        """When a ping is due or given up, or the next result is."""
         ping_ns = self._exchanger.expires_ns if self._exchanger.waiting else self._schedule.due_ns
-        if self._result_due or not self._anything_known:
-            return ping_ns
-        return min(ping_ns, self._look_due_ns())
+        result_ns = self._results.next_ns if self._anything_known else None
+        return ping_ns if result_ns is None else min(ping_ns, result_ns)
 
     @property
     def _anything_known(self) -> bool:
-        return self._newest_raw_ns is not None or self._error is not None
-
-    def _has_news(self, now_raw_ns: int) -> bool:
-        """Whether there may be a result to publish; while locked, that is computed once an interval."""
-        if self._last_state == "locked" and not self._changed and now_raw_ns < self._look_due_ns():
-            return False
-        return self._anything_known
-
-    def _look_due_ns(self) -> int:
-        """When a result is due, or `locked` or `acquiring` ends if no exchange comes."""
-        newest_ns = self._newest_raw_ns
-        if newest_ns is None or self._last_state not in _CURRENT:
-            return self._publish_due_ns
-        return min(self._publish_due_ns, newest_ns + self._silence_ns)
+        return self._results.newest_ns is not None or self._error is not None
 
 
 def _overdue_ns(settings: TopsideSettings) -> int:

@@ -1,8 +1,12 @@
-"""When a vehicle's next ping is due and when results may go out, pure; times are topside's RAW, in ns."""
+"""When pings and results are due, and when results may go out, pure; times are topside's RAW, in ns."""
 
 from __future__ import annotations
 
 import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from schemas.messages import State
 
 _TRAINS: tuple[tuple[int, int], ...] = ((3, 500_000_000), (2, 1_000_000_000))
 """Pings in a train, and how far apart (ns) trains may be for it.
@@ -10,6 +14,9 @@ _TRAINS: tuple[tuple[int, int], ...] = ((3, 500_000_000), (2, 1_000_000_000))
 The pings of a train see one state of the network: three at a time where that still leaves two trains a
 second, two where it leaves one.
 """
+
+_CURRENT = {"locked", "acquiring"}
+"""States that end when no exchange comes."""
 
 GATE_NS = 5_000_000
 """How long a result waits for an exchange to end, and how long a ping counts as under way."""
@@ -58,6 +65,61 @@ class PingSchedule:
     def _next_on_grid(self, now_raw_ns: int) -> int:
         intervals = (now_raw_ns - self._phase_ns) // self._interval_ns + 1
         return intervals * self._interval_ns + self._phase_ns
+
+
+class ResultSchedule:
+    """When one vehicle's result is due: once an interval, and at every change of its state."""
+
+    def __init__(self, *, interval_ns: int, silence_ns: int) -> None:
+        self.silence_ns = silence_ns
+        """Without an exchange for so long, `locked` and `acquiring` end."""
+        self.newest_ns: int | None = None
+        """When the newest exchange finished."""
+        self.changed = False
+        """Whether the next result is due at once."""
+        self._interval_ns = interval_ns
+        self._state: State | None = None
+        self._due_ns = 0
+        self._requested = False
+
+    @property
+    def published_ns(self) -> int:
+        """When a result was published last; not after 0 before the first."""
+        return self._due_ns - self._interval_ns
+
+    def request(self, now_ns: int) -> bool:
+        """Whether `publish` is to be called now; true once until `begin`.
+
+        While `locked`, a result is computed once an interval, unless something changed.
+        """
+        if self._requested or (self._state == "locked" and not self.changed and now_ns < self._look_ns()):
+            return False
+        self._requested = True
+        return True
+
+    @property
+    def next_ns(self) -> int | None:
+        """When to call `request` again; None after it returned true."""
+        return None if self._requested else self._look_ns()
+
+    def begin(self, now_ns: int) -> bool:
+        """A result may be published: whether it is worth computing."""
+        self._requested = False
+        return self._state != "locked" or self.changed or now_ns >= self._look_ns()
+
+    def publish(self, state: State, now_ns: int) -> bool:
+        """Whether a result of `state` is due; it counts as published."""
+        if state == self._state and not self.changed and now_ns < self._due_ns:
+            return False
+        self._state, self.changed = state, False
+        self._due_ns = now_ns + self._interval_ns
+        return True
+
+    def _look_ns(self) -> int:
+        """When a result is due, or `locked` or `acquiring` ends if no exchange comes."""
+        if self.newest_ns is None or self._state not in _CURRENT:
+            return self._due_ns
+        return min(self._due_ns, self.newest_ns + self.silence_ns)
 
 
 class PublishGate:

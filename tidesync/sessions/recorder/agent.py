@@ -8,11 +8,10 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from broker.agent import MqttAgent
+from broker.agent import MqttAgent, agent_counts
 from broker.connection import Connection, Incoming
 from broker.inbox import Inbox, Letter
 from runtime.clock import Clock, Reading, read
-from runtime.metrics import counts_of
 from schemas import messages, topics
 from schemas.instants import utc_from_ns
 from tidesync.sessions.errors import RefusedError
@@ -37,7 +36,7 @@ _log = logging.getLogger(__name__)
 _IDLE_S = 0.5
 _LONGEST_WAIT_S = 1.0
 """Updates may be a minute apart; whether a state must be published again is checked this often."""
-_DISK_PATIENCE_S = 60.0
+_DISK_LIMIT_S = 60.0
 """Files are written in the network thread, and a memory card can hold a write back for half a minute."""
 
 
@@ -70,7 +69,7 @@ class RecorderAgent(MqttAgent):
         self._connection = connect(
             settings, self, clock, name=f"tidesync-recorder-{settings.name}", persistent=True
         )
-        self._connection.loop.patience_s = _DISK_PATIENCE_S
+        self._connection.loop.limit_s = _DISK_LIMIT_S
         self._outbox = Outbox(self._connection, settings.topic_root)
 
     def start(self) -> None:
@@ -93,7 +92,7 @@ class RecorderAgent(MqttAgent):
         now = read(self._clock)
         return RecorderCounts(
             self._settings.name,
-            counts_of("recorder", self._connection, self._inbox.dropped),
+            agent_counts("recorder", self._connection, self._inbox.dropped),
             free_bytes(self._settings.root),
             [session.counts(now) for session in self._sessions],
         )

@@ -131,7 +131,7 @@ def test_the_watcher_reports_each_step_of_a_simulated_clock_and_nothing_else():
     seen: list[ClockChange] = []
     watcher = ClockWatcher(SimulatedClock(base, 2 * S, 200.0, steps), seen.append)
     for _ in range(30):
-        watcher.look()
+        watcher.check()
         base.now_ns += POLL_NS
     assert [change.kind for change in seen] == ["step"] * 4
     assert [change.moved_ns for change in seen] == pytest.approx([step.step_ns for step in steps], abs=100)
@@ -144,7 +144,7 @@ def test_a_suspend_between_its_two_sources_is_looked_at_again_and_told_once():
     clock = SimulatedClock(base, steps=(Step(0.1, 60 * S),))
     watcher = ClockWatcher(clock, seen.append, suspended_ns=lambda: next(asleep))
     for _ in range(4):
-        watcher.look()
+        watcher.check()
         base.now_ns += POLL_NS
     assert [(change.kind, round(change.moved_ns / S)) for change in seen] == [("suspend", 60)]
 

@@ -1,0 +1,70 @@
+"""What the agents that serve HTTP share. Needs FastAPI and uvicorn, which their extras install."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from fastapi import APIRouter, Request, Response
+
+from runtime.metrics import exposition, make_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
+
+    from runtime.metrics import Families
+    from runtime.watchdog import Loop
+
+_TEXT: dict[str, Any] = {
+    "description": "Prometheus' text format",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
+
+
+class WatchedServer(uvicorn.Server):
+    """A server whose event loop the watchdog sees: it counts ten iterations a second."""
+
+    def __init__(self, config: uvicorn.Config, loop: Loop) -> None:
+        super().__init__(config)
+        self._loop = loop
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by `main_loop`; whether to end."""
+        self._loop.iterations += 1
+        return await super().on_tick(counter)
+
+
+def make_server(app: FastAPI, loop: Loop, **options: Any) -> WatchedServer:
+    """A server for `app`; `run(sockets=[…])` it in a thread, set `should_exit` to end it.
+
+    `options` are uvicorn's, in addition to those that all our servers have.
+    """
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http="h11",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=1,
+        **options,
+    )
+    return WatchedServer(config, loop)
+
+
+def metrics_router(collect: Callable[[], Families]) -> APIRouter:
+    """`GET /metrics` for a FastAPI app; `collect` is called at each scrape."""
+    router = APIRouter(tags=["metrics"])
+    registry = make_registry(collect)
+
+    @router.get("/metrics", response_class=Response, responses={200: _TEXT})
+    async def metrics(request: Request) -> Response:
+        """What this agent counts, for Prometheus."""
+        text, media_type = exposition(registry, request.headers.get("accept"))
+        return Response(text, media_type=media_type)
+
+    return router

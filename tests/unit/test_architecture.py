@@ -1,0 +1,108 @@
+"""The rooms of ARCHITECTURE.md: imports run one way, without circles;
+modules are short and open with a docstring."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = {"schemas": 0, "runtime": 1, "broker": 2, "pi_agent": 3, "topside_agent": 3, "tidesync": 4}
+LONGEST = 300
+
+
+def files(*folders):
+    return sorted(
+        path
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+        if "node_modules" not in path.parts
+    )
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(path, modules):
+    """Every module that a file imports anywhere: at its top, in a function, for type checking only."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in modules else node.module for name in names}
+    return found
+
+
+PRODUCT = {module_name(path): path for path in files(*LAYERS)}
+IMPORTS = {module: imported(path, PRODUCT) for module, path in PRODUCT.items()}
+
+
+def room(module):
+    return module.partition(".")[0]
+
+
+def may_import(importer, module):
+    """Whether the module is outside, in the same room, or in a room of a lower layer."""
+    layer, theirs = LAYERS[room(importer)], LAYERS.get(room(module), -1)
+    return room(importer) == room(module) or theirs < layer
+
+
+def test_imports_run_down_from_room_to_room():
+    upward = [
+        f"{one} → {other}"
+        for one, all_of_it in IMPORTS.items()
+        for other in all_of_it
+        if not may_import(one, other)
+    ]
+    assert sorted(upward) == []
+
+
+def test_the_product_imports_nothing_of_tools_benchmarks_and_tests():
+    apart = {"tools", "bench", "tests"}
+    assert [
+        f"{one} → {other}"
+        for one, all_of_it in IMPORTS.items()
+        for other in all_of_it
+        if room(other) in apart
+    ] == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    within = {
+        module: {other for other in all_of_it if other in PRODUCT and other != module}
+        for module, all_of_it in IMPORTS.items()
+    }
+    try:
+        TopologicalSorter(within).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("folder", [*LAYERS, "tools", "bench"])
+def test_no_module_is_longer_than_300_lines(folder):
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in files(folder)
+    }
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
+
+
+@pytest.mark.parametrize("folder", [*LAYERS, "tools", "bench", "tests"])
+def test_every_file_opens_with_a_docstring(folder):
+    without = [
+        str(path.relative_to(ROOT))
+        for path in files(folder)
+        if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert without == []
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_every_package_is_marked_as_typed(package):
+    assert (ROOT / package / "py.typed").is_file()

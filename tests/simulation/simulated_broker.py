@@ -9,9 +9,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from broker.backoff import Backoff
-from broker.client.one_step import LatePacket
-from broker.connection import Incoming
+from broker.client.one_step import OneStepPacket
+from broker.interface import Incoming
+from broker.reconnect import Backoff
 from runtime.clock import read
 from runtime.watchdog import Loop
 from schemas import topics
@@ -279,7 +279,7 @@ class SimulatedConnection:
         stamp = message.one_step
         if stamp is None:
             return message.payload
-        return bytes(LatePacket(message.payload, stamp.position, stamp, self._clock.raw_ns)[0:])
+        return bytes(OneStepPacket(message.payload, stamp.position, stamp, self._clock.raw_ns)[0:])
 
     # The network thread
 

@@ -108,7 +108,7 @@ def test_a_number_that_is_none_is_refused(number):
         OffsetResult.decode(document)
 
 
-def test_a_late_stamp_padded_with_spaces_is_a_number():
+def test_a_one_step_timestamp_padded_with_spaces_is_a_number():
     padded = b'{"v":1,"seq":1,"nonce":"9f1c000000000000","origin_ns":                  1}'
     assert Ping.decode(padded).origin_ns == 1
 

@@ -62,5 +62,5 @@ def test_a_port_without_permission_is_an_error_that_says_so(monkeypatch):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(socket, "create_server", refused)
-    with pytest.raises(ListenError, match="port 80, host 127.0.0.1: permission denied"):
+    with pytest.raises(ListenError, match=r"port 80, host 127\.0\.0\.1: permission denied"):
         open_listener("--port", "127.0.0.1", 80)

@@ -197,6 +197,9 @@ class Simulation:
     def events(self, vehicle="rov1"):
         return [(message.at_s, message.body) for message in self._messages(topics.EVENT, None, vehicle)]
 
+    def infos(self, vehicle="rov1"):
+        return [message.body for message in self._messages(topics.INFO, None, vehicle)]
+
     def status(self, vehicle="rov1"):
         return [message.body for message in self._messages(topics.STATUS, None, vehicle)]
 

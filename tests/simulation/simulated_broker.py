@@ -48,6 +48,8 @@ class Logged(NamedTuple):
     """A message as it came to the broker."""
 
     at_s: float
+    name: str
+    payload: bytes
     topic: topics.Topic
     body: object
     """Decoded; None of what clears a retained message."""
@@ -75,7 +77,12 @@ class SimulatedBroker:
         return made
 
     def publish(self, topic, payload, qos, *, retain):
+        """A message arrived."""
         self._note(topic, payload, retain)
+        self.forge(topic, payload, qos, retain=retain)
+
+    def forge(self, topic, payload, qos=0, *, retain=False):
+        """The same, of one that is not to be in the log."""
         if retain and payload:
             self.retained[topic] = (payload, qos)
         elif retain:
@@ -109,7 +116,7 @@ class SimulatedBroker:
             return
         body = parsed.kind.decode(payload) if payload else None
         at_s, difference_ns = self.simulation.now_s, self.simulation.clock.difference_ns
-        self.log.append(Logged(at_s, parsed, body, retain, difference_ns))
+        self.log.append(Logged(at_s, topic, payload, parsed, body, retain, difference_ns))
 
 
 class SimulatedConnection:

@@ -33,9 +33,10 @@ class BaseClock:
 
 @dataclass
 class VehicleClock(SimulatedClock):
-    """A simulated clock whose machine can sleep: RAW stops meanwhile, realtime does not."""
+    """A simulated clock that NTP may slew, and whose machine can sleep: RAW stops then, realtime does not."""
 
     sleeps: list = field(default_factory=list)  # (from, to) of the base's RAW
+    slews: tuple = ()  # (from_s, to_s, ppm), seconds from power-on
 
     def slept_ns(self, base_raw_ns):
         return sum(max(0, min(base_raw_ns, end) - start) for start, end in self.sleeps)
@@ -47,7 +48,11 @@ class VehicleClock(SimulatedClock):
         return super().raw_at(base_raw_ns - self.slept_ns(base_raw_ns))
 
     def realtime_at(self, base_raw_ns):
-        return super().realtime_at(base_raw_ns) + self.slept_ns(base_raw_ns)
+        return super().realtime_at(base_raw_ns) + self.slept_ns(base_raw_ns) + self.slewed_ns(base_raw_ns)
+
+    def slewed_ns(self, base_raw_ns):
+        on_s = (base_raw_ns - self._start_raw_ns) / S
+        return sum(round(max(0, min(on_s, end) - start) * ppm * 1000) for start, end, ppm in self.slews)
 
 
 class Machine:
@@ -91,6 +96,7 @@ class Vehicle:
             self.clock,
             connect=partial(simulation.broker.connection, self.machine, link),
             watch=partial(ClockWatcher, suspended_ns=self.clock.suspended_ns),
+            synchronized=lambda: bool(self.clock.slews),
         )
         self.connection = simulation.broker.connections[-1]
         self.connection.start()

@@ -11,7 +11,7 @@ from schemas.base import InvalidMessageError, Message
 from schemas.topics import InvalidTopicError, Topic
 
 if TYPE_CHECKING:
-    from broker.connection import Incoming
+    from broker.interface import Incoming
 
 _log = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -10,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, Sec
 from broker.address import BrokerAddress, parse_address
 from broker.errors import PasswordFileError
 from schemas.names import Root
+
+_log = logging.getLogger(__name__)
 
 
 def _checked_url(url: str) -> str:
@@ -104,3 +107,14 @@ class EmbeddedBrokerSettings(BaseModel):
     host: str = Field("127.0.0.1", description="Loopback address to listen on")
     port: int = Field(1883, ge=0, le=65535, description="TCP port; 0 takes a free one")
     websocket_port: int | None = Field(None, ge=0, le=65535, description="WebSocket port; 0 takes a free one")
+
+
+def warn_of_other_name(account: str | None, role: str, name: str) -> None:
+    """Say so once; no error, as another broker's accounts may be allowed it."""
+    if account and account != name:
+        _log.warning(
+            "account %r but %s %r: accounts made by `tidesync broker` speak for their own name only",
+            account,
+            role,
+            name,
+        )

@@ -7,7 +7,8 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from broker.agent import MqttAgent
-from broker.connection import Connection, Outgoing
+from broker.connection import Connection
+from broker.interface import Outgoing
 from pi_agent.health import Health
 from pi_agent.http_thread import HttpThread, http_listener
 from pi_agent.incoming import MessageFilter
@@ -23,8 +24,7 @@ from schemas.messages import Info, Ping
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from broker.connection import Incoming
-    from broker.interface import Connect
+    from broker.interface import Connect, Incoming
     from pi_agent.messages import Announcement
     from pi_agent.settings import PiSettings
     from runtime.clock import Clock, Reading

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from broker.client.one_step import OneStepTimestamp, with_room
-from broker.connection import Outgoing
+from broker.interface import Outgoing
 from runtime.version import VERSION
 from schemas import topics
 from schemas.instants import utc_from_ns

@@ -1,1 +1,1 @@
-"""A long-running command: start and stop, whether it is alive, /metrics."""
+"""What every long-running process needs: clocks, lifecycle, watchdog, logs, /metrics, files."""

@@ -1,7 +1,7 @@
-"""Clocks: this machine's, a simulated one, and the reading that ties realtime to raw.
+"""Clocks: the machine's, a simulated one, and the reading that relates realtime to RAW.
 
-Realtime is what sensors are stamped with; it can be stepped and slewed. RAW (CLOCK_MONOTONIC_RAW) is what
-nobody can step or slew. The two are never subtracted from each other but through a `Reading`.
+Sensors stamp with realtime, which can be stepped and slewed. RAW (CLOCK_MONOTONIC_RAW) cannot be. The two
+are subtracted from each other only in a `Reading`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SLEW_LIMIT_PPM = 500
-"""The fastest that Linux slews realtime (adjtimex: MAXFREQ, and adjtime's fixed rate)."""
+"""The largest rate at which Linux slews realtime (adjtimex: MAXFREQ, and adjtime's fixed rate)."""
 
 _READ_ATTEMPTS = 4
 _NARROW_NS = 1_000
-"""A bracket this narrow is good enough; two clock reads back to back take some 100 ns."""
+"""A bracket as narrow as this is not repeated; two successive clock reads take some 100 ns."""
 
 
 class Clock(Protocol):
@@ -30,7 +30,7 @@ class Clock(Protocol):
 
     @property
     def boot_id(self) -> str:
-        """Changes when RAW starts anew."""
+        """Changes when RAW restarts."""
 
     @property
     def resolution_ns(self) -> int:
@@ -40,13 +40,13 @@ class Clock(Protocol):
         """Nanoseconds since the Unix epoch; can be stepped and slewed."""
 
     def raw_ns(self) -> int:
-        """Nanoseconds that nobody can step or slew; stops in suspend."""
+        """Nanoseconds that cannot be stepped or slewed; stops during suspend."""
 
 
 class Reading(NamedTuple):
-    """RAW at an instant, and how far realtime stood ahead of it then.
+    """RAW at an instant, and realtime minus RAW at that instant.
 
-    `width_ns` is the gap between the two raw readings that bracket the realtime one, and the clocks' own
+    `width_ns` is the time between the two RAW readings that bracket the realtime one, plus the clocks'
     resolution: the difference is known to half of it.
     """
 
@@ -56,21 +56,21 @@ class Reading(NamedTuple):
 
     @property
     def realtime_ns(self) -> int:
-        """RAW plus the difference: what is published, so that a subtraction recovers RAW exactly."""
+        """RAW plus the difference, which is published: a subtraction recovers RAW exactly."""
         return self.raw_ns + self.realtime_minus_raw_ns
 
     def stepped_since(self, earlier: Reading) -> bool:
-        """Whether realtime moved against RAW since `earlier` by more than slewing and the widths allow."""
+        """Whether realtime minus RAW changed since `earlier` by more than slewing and the widths allow."""
         moved = abs(self.realtime_minus_raw_ns - earlier.realtime_minus_raw_ns)
         slewed = abs(self.raw_ns - earlier.raw_ns) * SLEW_LIMIT_PPM // 1_000_000
         return moved > slewed + self.width_ns + earlier.width_ns
 
 
 def read(clock: Clock) -> Reading:
-    """Read RAW, realtime, RAW: the narrowest of a few brackets, dated by the first RAW reading of all.
+    """Read RAW, realtime, RAW: the narrowest of up to four brackets, dated by the very first RAW reading.
 
-    So the reading is taken as early as the call can: late enough for a receive stamp, which must not be
-    earlier than the arrival, and early enough for a transmit stamp, which must not be later than the send.
+    So the reading is as early as the call allows: not before the arrival, as a receive timestamp must be, and
+    before the send, as a transmit timestamp must be.
     """
     raw_ns, realtime_ns = clock.raw_ns, clock.realtime_ns
     first = raw_ns()
@@ -89,7 +89,7 @@ def read(clock: Clock) -> Reading:
 
 
 def machine_boot_id() -> str:
-    """Linux's boot id; elsewhere one per process, so that a restart is taken for a reboot."""
+    """Linux's boot id; elsewhere one per process, so that a restart counts as a reboot."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -102,12 +102,12 @@ def _raw_clock() -> Callable[[], int]:
 
 
 class SystemClock:
-    """This machine's clocks, read with no Python in between: an exchange reads them a dozen times."""
+    """This machine's clocks, read without a Python function between: an exchange reads them a dozen times."""
 
     realtime_ns = staticmethod(time.time_ns)
     """CLOCK_REALTIME."""
     raw_ns = staticmethod(_raw_clock())
-    """CLOCK_MONOTONIC_RAW where the system has it, else the performance counter."""
+    """CLOCK_MONOTONIC_RAW if the system has it, else the performance counter."""
 
     def __init__(self) -> None:
         self.boot_id = machine_boot_id()
@@ -128,10 +128,10 @@ class Step:
 
 @dataclass
 class SimulatedClock:
-    """A vehicle's clock made from another: off by an offset, drifting, stepped at given moments.
+    """A clock derived from another, with an offset, a drift and steps.
 
-    Its RAW runs `drift_ppm` fast against the base's RAW; at the start its realtime is `offset_ns` ahead of
-    the base's. It boots when it is made, so it has a boot id of its own.
+    Its RAW is `drift_ppm` fast against the base's RAW; at the start its realtime is `offset_ns` ahead of the
+    base's. It has its own boot id: it boots when it is created.
     """
 
     base: Clock
@@ -148,7 +148,7 @@ class SimulatedClock:
         self.resolution_ns = self.base.resolution_ns
 
     def raw_ns(self) -> int:
-        """RAW, counted from the base's at the start."""
+        """RAW; equal to the base's at the start."""
         return self.raw_at(self.base.raw_ns())
 
     def realtime_ns(self) -> int:
@@ -156,12 +156,12 @@ class SimulatedClock:
         return self.realtime_at(self.base.raw_ns())
 
     def raw_at(self, base_raw_ns: int) -> int:
-        """What RAW shows when the base's RAW shows `base_raw_ns`."""
+        """RAW when the base's RAW is `base_raw_ns`."""
         elapsed = base_raw_ns - self._start_raw_ns
         return base_raw_ns + elapsed * self._drift_ppt // 10**12
 
     def realtime_at(self, base_raw_ns: int) -> int:
-        """What realtime shows when the base's RAW shows `base_raw_ns`: the truth to compare with."""
+        """Realtime when the base's RAW is `base_raw_ns`: the truth that tests compare with."""
         elapsed_s = (base_raw_ns - self._start_raw_ns) / 1e9
         stepped = sum(step.step_ns for step in self.steps if step.after_s <= elapsed_s)
         return (
@@ -172,25 +172,25 @@ class SimulatedClock:
         )
 
     def elapsed_ns(self, base_ns: int) -> int:
-        """How far RAW moves while the base's moves by `base_ns`, rounded down."""
+        """The time on RAW while the base's RAW advances by `base_ns`, rounded down."""
         return base_ns + base_ns * self._drift_ppt // 10**12
 
     def true_offset_ns(self, base: Reading) -> int:
-        """The offset that a perfect measurement would give at the base's reading `base`, in ns."""
+        """The true offset to the base clock at its reading `base`, in ns."""
         return self.realtime_at(base.raw_ns) - base.realtime_ns
 
 
 def machine_clock(clock: Clock) -> Clock:
-    """The clock that the kernel stamps with: what a simulated clock is made from, else `clock` itself."""
+    """The clock that the kernel stamps with: the base of a simulated clock, else `clock` itself."""
     while isinstance(clock, SimulatedClock):
         clock = clock.base
     return clock
 
 
 def earlier(clock: Clock, reading: Reading, machine_ns: int) -> Reading:
-    """`reading` of `clock` taken back by `machine_ns` of the machine's RAW, rounded to the later side.
+    """`reading` of `clock`, moved back by `machine_ns` of the machine's RAW, rounded to the later side.
 
-    The difference stays as it was read: RAW is what is dated.
+    Only RAW is moved: the difference stays as it was read.
     """
     return Reading(
         reading.raw_ns - _elapsed_ns(clock, machine_ns), reading.realtime_minus_raw_ns, reading.width_ns
@@ -204,5 +204,5 @@ def _elapsed_ns(clock: Clock, machine_ns: int) -> int:
 
 
 def process_instance_id() -> str:
-    """An id for this process's life, so that peers notice a restart and a namesake."""
+    """An id of this process, by which peers notice a restart, or two processes of one name."""
     return f"{os.getpid()}-{uuid.uuid4().hex[:12]}"

@@ -1,7 +1,7 @@
-"""The heartbeat file of a live agent, and `python -m runtime.heartbeat FILE`, which says if it is fresh.
+"""The heartbeat file of a live agent, and `python -m runtime.heartbeat FILE`, which checks that it is fresh.
 
-The stamp is CLOCK_MONOTONIC, which neither a step of the clock nor a suspend makes old, and the boot that it
-belongs to. Exit code 0: fresh. 1: not so, and why on standard error. Only the standard library is loaded.
+The stamp is CLOCK_MONOTONIC, which does not change with a clock step or a suspend, and the boot id. Exit
+code 0: fresh. 1: not fresh, with the reason on standard error. Only the standard library is loaded.
 """
 
 from __future__ import annotations
@@ -17,28 +17,32 @@ _log = logging.getLogger(__name__)
 
 
 class HeartbeatFile:
-    """The file as its agent sees it; one that cannot be written is said once, and harms nothing."""
+    """The file, for its agent. If it cannot be written, that is logged once, and the agent continues."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._draft = path.with_name(f".{path.name}.new")
-        self._refused = False
+        self._new = path.with_name(f".{path.name}.new")
+        self._failed = False
 
     def beat(self, now_ns: int, status_text: str) -> None:
-        """Stamp it with `now_ns` of CLOCK_MONOTONIC; `status_text` is for people."""
+        """Write `now_ns` of CLOCK_MONOTONIC; `status_text` is for people."""
         try:
-            self._draft.write_text(f"{now_ns} {_boot_id()}\n{status_text}\n", encoding="utf-8")
-            self._draft.replace(self._path)
+            self._new.write_text(f"{now_ns} {_boot_id()}\n{status_text}\n", encoding="utf-8")
+            self._new.replace(self._path)
         except OSError as error:
-            if not self._refused:
-                _log.warning("cannot write the heartbeat file %s (%s); going on", self._path, error.strerror)
-            self._refused = True
+            if not self._failed:
+                _log.warning(
+                    "cannot write the heartbeat file %s (%s); continuing without it",
+                    self._path,
+                    error.strerror,
+                )
+            self._failed = True
         else:
-            self._refused = False
+            self._failed = False
 
 
-def complaint(path: Path, now_ns: int) -> str | None:
-    """Why the agent that stamps `path` is not alive, or None when it is; `now_ns` is of CLOCK_MONOTONIC."""
+def problem(path: Path, now_ns: int) -> str | None:
+    """Why the agent that stamps `path` is not alive, or None if it is; `now_ns` is CLOCK_MONOTONIC."""
     try:
         first, _, _ = path.read_text(encoding="utf-8").partition("\n")
         stamp, _, boot_id = first.partition(" ")
@@ -46,11 +50,11 @@ def complaint(path: Path, now_ns: int) -> str | None:
     except OSError as error:
         return f"no heartbeat in {path}: {error.strerror}"
     except ValueError:
-        return f"{path} is no heartbeat file"
+        return f"{path} is not a heartbeat file"
     if boot_id != _boot_id() or age_s < 0:
         return f"the heartbeat in {path} is from before the last boot"
     if age_s > FRESH_S:
-        return f"the last heartbeat in {path} is {age_s:.0f} s old (at most {FRESH_S:g} s are well)"
+        return f"the last heartbeat in {path} is {age_s:.0f} s old (the limit is {FRESH_S:g} s)"
     return None
 
 
@@ -62,11 +66,11 @@ def _boot_id() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Check the file named; returns the exit code."""
+    """Check the given file; returns the exit code."""
     if len(arguments) != 1:
         print("usage: python -m runtime.heartbeat FILE", file=sys.stderr)
         return 2
-    reason = complaint(Path(arguments[0]), time.monotonic_ns())
+    reason = problem(Path(arguments[0]), time.monotonic_ns())
     if reason:
         print(reason, file=sys.stderr)
     return 1 if reason else 0

@@ -1,4 +1,4 @@
-"""What the operating system knows of its clock: that it was set, how long it slept, whether NTP steers it."""
+"""What the operating system reports of its clock: that it was set, time in suspend, whether NTP steers it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _STA_UNSYNC = 0x0040
 _TFD_TIMER_ABSTIME = 1
 _TFD_TIMER_CANCEL_ON_SET = 2
 _NEVER_S = 2 ** (8 * ctypes.sizeof(ctypes.c_long) - 1) - 1
-"""The last second that the C library can name; on 32-bit systems it comes in 2038."""
+"""The largest second of the C library's time; in 2038 on 32-bit systems."""
 _READ_ATTEMPTS = 4
 _NARROW_NS = 1_000_000
-"""Little beside the sleeps that count; two clocks are read within a microsecond."""
+"""Small against the suspends that count; two clocks are read within a microsecond."""
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
 
 _libc = None if sys.platform == "win32" else ctypes.CDLL(None, use_errno=True)
 
 
 class ClockSetTimer:
-    """Becomes readable as soon as realtime is set, by a step or a resume; OSError where there is no timerfd.
+    """Becomes readable when realtime is set, by a step or a resume; OSError on a system without timerfd.
 
-    It is a timer that is never due, but cancelled by the kernel when the clock is set: timerfd_create(2),
+    A timer that is never due, which the kernel cancels when the clock is set: timerfd_create(2),
     TFD_TIMER_CANCEL_ON_SET. Slewing does not cancel it.
     """
 
@@ -37,7 +37,7 @@ class ClockSetTimer:
             raise
 
     def fileno(self) -> int:
-        """What to select on."""
+        """For `select`."""
         return self._fd
 
     def acknowledge(self) -> bool:
@@ -51,42 +51,42 @@ class ClockSetTimer:
                 raise
             self._arm()
             return True
-        return False  # it was due after all: it stays silent from now on, and the poll remains
+        return False  # it was due after all: it reports nothing from now on, and polling remains
 
     def close(self) -> None:
-        """Give the timer back."""
+        """Release the timer."""
         os.close(self._fd)
 
     def _arm(self) -> None:
         try:
             _timerfd_arm(self._fd)
         except OSError as error:
-            if error.errno != errno.ECANCELED:  # set once more meanwhile: armed all the same
+            if error.errno != errno.ECANCELED:  # set again in between: the timer is armed all the same
                 raise
 
 
 def suspended_ns() -> int:
-    """How long the machine has slept since it booted: BOOTTIME − MONOTONIC, ns; 0 where that is not known.
+    """The time in suspend since boot: BOOTTIME − MONOTONIC, ns; 0 if the system does not report it.
 
-    A thread that is put aside between the two makes it come out too small, so what took long is read again.
+    A thread that is preempted between the two readings makes the result too small: a slow one is repeated.
     """
     if _BOOTTIME is None:
         return 0
-    read_ns, slept_ns = time.clock_gettime_ns, 0
+    read_ns, suspended_ns = time.clock_gettime_ns, 0
     for _ in range(_READ_ATTEMPTS):
         before_ns = read_ns(time.CLOCK_MONOTONIC)
         boot_ns = read_ns(_BOOTTIME)
         after_ns = read_ns(time.CLOCK_MONOTONIC)
-        slept_ns = max(slept_ns, boot_ns - after_ns)
+        suspended_ns = max(suspended_ns, boot_ns - after_ns)
         if after_ns - before_ns < _NARROW_NS:
             break
-    return slept_ns
+    return suspended_ns
 
 
 def clock_synchronized() -> bool:
-    """Whether something may be steering realtime: the kernel's STA_UNSYNC is clear, adjtimex(2).
+    """Whether NTP or the like may be steering realtime: the kernel's STA_UNSYNC is clear, adjtimex(2).
 
-    True also where the system cannot be asked: only a certain no may narrow topside's bound.
+    True also if the system does not report it: only a certain no may narrow topside's bound.
     """
     ask = getattr(_libc, "adjtimex", None) or getattr(_libc, "ntp_adjtime", None)
     if ask is None:
@@ -98,7 +98,7 @@ def clock_synchronized() -> bool:
 
 
 class _Timex(ctypes.Structure):
-    """The beginning of `struct timex`, which Linux and the BSDs share, with room for the rest."""
+    """The start of `struct timex`, equal on Linux and the BSDs, with room for the rest."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),

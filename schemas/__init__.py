@@ -1,1 +1,1 @@
-"""The contract between the parts: topics, messages and file formats, with no sockets, files or clocks."""
+"""The contract between the parts: topics, messages and file formats. No sockets, files or clocks."""

@@ -1,4 +1,4 @@
-"""What every message has in common: frozen, strict, and refused rather than repaired."""
+"""The base of every message: frozen, decoded strictly, refused rather than repaired."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 INT64 = 2**63 - 1
 
 Nanoseconds = Annotated[int, Field(ge=0, le=INT64)]
-"""A clock's reading: integer nanoseconds since its epoch."""
+"""The reading of a clock: integer nanoseconds since its epoch."""
 
 NanosecondsDifference = Annotated[int, Field(ge=-INT64, le=INT64)]
 """The signed difference of two clocks' readings, in integer nanoseconds."""
 
 MAX_MESSAGE_BYTES = 128 * 1024
-"""The largest payload that is decoded at all; a full batch of 100 exchanges is about 45 KiB."""
+"""The largest payload that is decoded; a full batch of 100 exchanges is about 45 KiB."""
 
 
 class SchemasError(Exception):
@@ -24,12 +24,12 @@ class SchemasError(Exception):
     SchemasError
     ├── InvalidNameError     a vehicle, topside or session name (schemas.names)
     ├── InvalidTopicError    a topic that is not in the table (schemas.topics)
-    └── InvalidMessageError  a payload that is not what its topic promises
+    └── InvalidMessageError  a payload that does not match the model of its topic
     """
 
 
 class InvalidMessageError(SchemasError):
-    """A payload that cannot be taken: not UTF-8, not JSON, too large, or not the promised shape."""
+    """A payload that cannot be decoded: not UTF-8, not JSON, too large, or not as the model requires."""
 
     def __init__(self, model: str, reason: str) -> None:
         super().__init__(f"not a valid {model}: {reason}")
@@ -40,21 +40,21 @@ class InvalidMessageError(SchemasError):
 class Message(BaseModel):
     """A frozen value decoded strictly: no type is coerced, NaN and infinity are refused.
 
-    Unknown keys are ignored, so that a newer peer can add one within the same schema version.
+    Unknown keys are ignored, so that a key can be added or dropped within the same schema version.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
     @classmethod
     def decode(cls, payload: bytes | str) -> Self:
-        """The message in `payload`, or InvalidMessageError with the first fault and the value received."""
+        """The message in `payload`, or InvalidMessageError with the first error and the value received."""
         if len(payload) > MAX_MESSAGE_BYTES:
             raise InvalidMessageError(cls.__name__, f"{len(payload)} bytes, more than {MAX_MESSAGE_BYTES}")
         try:
-            # As `model_validate_json` and, below, `model_dump_json` do, less their many options.
+            # like `model_validate_json` and, below, `model_dump_json`, without the cost of their options
             message: Self = cls.__pydantic_validator__.validate_json(payload)
         except ValidationError as error:
-            raise InvalidMessageError(cls.__name__, first_fault(error)) from error
+            raise InvalidMessageError(cls.__name__, first_error(error)) from error
         return message
 
     def encode(self) -> bytes:
@@ -62,11 +62,11 @@ class Message(BaseModel):
         return self.__pydantic_serializer__.to_json(self)
 
 
-def first_fault(error: ValidationError) -> str:
-    """One line for the first of pydantic's complaints: where, what, and the value (shortened)."""
-    fault = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in fault["loc"])
-    received = repr(fault["input"])
+def first_error(error: ValidationError) -> str:
+    """One line for the first of pydantic's errors: where, what, and the value (shortened)."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    received = repr(first["input"])
     if len(received) > 80:  # noqa: PLR2004 - a log line, not a dump
         received = received[:77] + "…"
-    return f"{where + ': ' if where else ''}{fault['msg']} (received {received})"
+    return f"{where + ': ' if where else ''}{first['msg']} (received {received})"

@@ -12,7 +12,7 @@ from schemas.names import Topside, Vehicle
 
 StampKind = Literal["kernel", "kernel_inexact", "user", "write", "http"]
 """Where a stamp was taken: by the kernel on arrival, the same with bytes queued behind (an upper limit),
-in user space, at the socket write, or read from the HTTP endpoint's answer."""
+in user space, at the socket write, or read from the HTTP response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ Identifier = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class Exchange(Message):
-    """Four stamps in realtime (RFC 5905 §8: T1 to T4) and what recovers the RAW clocks from them.
+    """Four timestamps in realtime (RFC 5905 §8: T1 to T4), and the differences that give the RAW clocks.
 
     `stamp − realtime_minus_raw` of the same side is that side's CLOCK_MONOTONIC_RAW reading, exactly. Where a
     difference is null (another tool's log) only realtime is known. `boot_id` is the Pi's.
@@ -56,11 +56,11 @@ class Exchange(Message):
     topside: Topside
     method: Annotated[str, Field(min_length=1, max_length=64)] = MQTT.name
     seq: Annotated[int, Field(ge=0, le=2**53)]
-    """Topside's process counts the exchanges it has finished, from 0, without holes."""
+    """Topside's process counts the exchanges it has finished, from 0, without gaps."""
     boot_id: Identifier | None
     """The Pi's."""
     origin_ns: Nanoseconds
-    """Topside's realtime when it asked, ns since the Unix epoch."""
+    """Topside's realtime when it sent the ping, ns since the Unix epoch."""
     receive_ns: Nanoseconds
     """The Pi's realtime at the ping's arrival, never earlier than that, ns since the Unix epoch."""
     transmit_ns: Nanoseconds
@@ -68,13 +68,13 @@ class Exchange(Message):
     destination_ns: Nanoseconds
     """Topside's realtime at the pong's arrival, ns since the Unix epoch."""
     pi_realtime_minus_raw_ns: NanosecondsDifference | None
-    """What the Pi's two stamps are more than its CLOCK_MONOTONIC_RAW, ns; null: only realtime is known."""
+    """The Pi's two timestamps less its CLOCK_MONOTONIC_RAW, ns; null: only realtime is known."""
     topside_realtime_minus_raw_ns: NanosecondsDifference | None
-    """The same of topside's two."""
+    """Topside's two timestamps less its CLOCK_MONOTONIC_RAW, ns."""
     receive_stamp: StampKind | None = None
     transmit_stamp: StampKind | None = None
     resolution_ns: Annotated[int, Field(ge=0, le=10**9)] = 1
-    """Widens both bounds: the coarser clock's step plus how far apart realtime and raw were read."""
+    """Widens both bounds, ns: the coarser clock's step plus the time between reading realtime and raw."""
 
     @property
     def delay_ns(self) -> int:

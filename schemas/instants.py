@@ -1,4 +1,4 @@
-"""Instants as people read them: ISO 8601 UTC made from integer nanoseconds, and back."""
+"""Instants as ISO 8601 UTC, converted from and to integer nanoseconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def utc_from_ns(unix_ns: int) -> datetime:
-    """The UTC datetime `unix_ns` nanoseconds after the Unix epoch, cut to whole microseconds."""
+    """The UTC datetime `unix_ns` nanoseconds after the Unix epoch, truncated to whole microseconds."""
     return _EPOCH + timedelta(microseconds=unix_ns // 1000)
 
 
@@ -41,4 +41,4 @@ UtcInstant = Annotated[
     PlainSerializer(iso_utc, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": r"([Zz]|[+-]\d\d:?\d\d)$"}),
 ]
-"""A point in time: ISO 8601 with a time zone, which is Z in all that we write."""
+"""An instant: ISO 8601 with a time zone; always written with Z."""

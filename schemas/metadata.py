@@ -1,4 +1,4 @@
-"""What we write into the consumer's `sync_metadata.json`: its own keys, and our block `timeSync.tidesync`."""
+"""Our part of the consumer's `sync_metadata.json`: its own keys, and the block `timeSync.tidesync`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ UNSYNCED = "unsynced"
 BLOCK_KEY = "tidesync"
 CONSUMER_SENSORS = ("inWater", "surface")
 CONSUMER_TOLERANCE_MS = 25.0
-"""The consumer pairs readings that are at most this far apart."""
+"""The consumer's tolerance: it pairs readings whose timestamps differ by at most this, ms."""
 RESERVED_SENSORS = frozenset(
     {"markers", "driftModel", BLOCK_KEY, "method", "offsetMs", "uncertaintyMs", "measuredAt", "error"}
 )
-"""Keys that mean something else in `timeSync` (the last five in its older layout): no sensor's name."""
+"""Keys with another meaning in `timeSync` (the last five in its older layout): not for sensors."""
 
 
 def iso_ms(instant: datetime) -> str:
-    """`2026-05-01T12:00:00.000Z`, as JavaScript writes an instant: three decimals, cut, and Z."""
+    """`2026-05-01T12:00:00.000Z`, as JavaScript writes an instant: three decimals, truncated, and Z."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -37,7 +37,7 @@ MillisecondInstant = Annotated[
 
 
 class _ConsumerPart(Message):
-    """Keys in the consumer's camelCase."""
+    """Keys in camelCase, as the consumer's."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
@@ -49,13 +49,13 @@ class SensorTimeSync(_ConsumerPart):
     offset_ms: Milliseconds | None
     """Pi − topside, positive when the Pi is ahead."""
     uncertainty_ms: Annotated[Milliseconds, Field(ge=0)] | None
-    """Our `max_error_ms`: how wrong the offset can be at the most."""
+    """Our `max_error_ms`: the largest possible error of the offset."""
     measured_at: MillisecondInstant | None
     error: ErrorWord | None
 
 
 class DriftModel(_ConsumerPart):
-    """`timeSync.driftModel`: the offset over the session as one straight line."""
+    """`timeSync.driftModel`: the offset over the session as a straight line."""
 
     type: Literal["linear"] = "linear"
     start_offset_ms: Milliseconds
@@ -64,7 +64,7 @@ class DriftModel(_ConsumerPart):
 
 
 class TrackEnd(Message):
-    """The first or the last sound row of a vehicle's smoothed track."""
+    """The first or the last valid row of a vehicle's smoothed track."""
 
     at: UtcInstant
     """Topside's realtime."""
@@ -74,27 +74,27 @@ class TrackEnd(Message):
 
 
 class VehicleBlock(Message):
-    """What a session knows of one vehicle; `result` is the payload of its retained result as it came."""
+    """A session's data about one vehicle; `result` is the payload of its retained result, unchanged."""
 
     topside: Topside | None
-    """Whose result stands in `timeSync`: the first that had one. Exchanges of all are kept."""
+    """The topside whose result is in `timeSync`: the first with a result. Exchanges of all are kept."""
     exchanges: Annotated[int, Field(ge=0)]
     """Exchanges recorded, of all topsides."""
     missing: Annotated[int, Field(ge=0)]
-    """Exchanges known to be lost or still asked for."""
+    """Exchanges that are lost, or still requested."""
     events: Annotated[int, Field(ge=0)]
     last_exchange_at: UtcInstant | None
     result: OffsetResult | None
     drift_model: DriftModel | None = None
-    """Null also where the clock was stepped: no straight line is right on both sides."""
+    """Null also if the clock was stepped: no straight line fits both sides of a step."""
     start: TrackEnd | None = None
     end: TrackEnd | None = None
-    """Both of the smoothed track at the stop; between them lie `segments` stretches without a step."""
+    """`start` and `end` are of the smoothed track at the stop, which has `segments` segments."""
     segments: Annotated[int, Field(ge=0)] | None = None
 
 
 class SessionFiles(Message):
-    """Where the session's own files are, relative to its folder; null while not written."""
+    """Our files in the session's folder, relative to it; null if not written."""
 
     exchanges: str
     events: str
@@ -102,7 +102,7 @@ class SessionFiles(Message):
 
 
 class SessionBlock(Message):
-    """`timeSync.tidesync`: everything of ours that is not one of the consumer's keys."""
+    """`timeSync.tidesync`: all our data that the consumer has no key for."""
 
     schema_version: Version = 1
     session: Session
@@ -114,12 +114,12 @@ class SessionBlock(Message):
     alarm: str | None
     files: SessionFiles
     drift_model: DriftModel | None
-    """What we wrote to `timeSync.driftModel`: tells ours from one that the consumer has put there."""
+    """What we wrote to `timeSync.driftModel`: another value there is the consumer's."""
     vehicles: dict[Vehicle, VehicleBlock]
 
 
 def sensor_entry(result: OffsetResult | None) -> SensorTimeSync:
-    """The consumer's entry for a result; `unsynced` with an error word where there is no offset."""
+    """The consumer's entry for a result; `unsynced` with an error word if there is no offset."""
     if result is None or result.offset_ms is None:
         word = result.error if result else None
         return SensorTimeSync(

@@ -1,4 +1,4 @@
-"""The names that stand in topics and paths, validated so that none can smuggle a separator or wildcard."""
+"""The names in topics and paths, validated so that none can contain a separator or wildcard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROOT = re.compile(r"[A-Za-z0-9_-]{1,63}(/[A-Za-z0-9_-]{1,63}){0,7}", re.ASCII)
 
 
 class InvalidNameError(SchemasError, ValueError):
-    """A name that may not stand in a topic or a path."""
+    """A name that is not allowed in a topic or a path."""
 
     def __init__(self, kind: str, name: str, rule: str) -> None:
         shown = repr(name if len(name) <= 80 else name[:77] + "…")  # noqa: PLR2004 - a log line
@@ -35,7 +35,7 @@ def topside_name(name: str) -> str:
 
 
 def account_name(name: str) -> str:
-    """`name` if it may name an account at the broker, else InvalidNameError: a vehicle's is the vehicle's."""
+    """`name` if it may name an account at the broker, else InvalidNameError."""
     return _agent_name("broker account", name)
 
 
@@ -59,13 +59,13 @@ def _folder_name(kind: str, name: str) -> str:
 def root_name(name: str) -> str:
     """`name` if it may be the topics' root: one to eight levels of letters, digits, `_` and `-`."""
     if not _ROOT.fullmatch(name):
-        raise InvalidNameError("topic root", name, "levels of letters, digits, '_' and '-', parted by '/'")
+        raise InvalidNameError("topic root", name, "levels of letters, digits, '_' and '-', separated by '/'")
     return name
 
 
 def _agent_name(kind: str, name: str) -> str:
     if not _AGENT.fullmatch(name):
-        rule = "a small letter or digit, then at most 62 of small letters, digits, '_', '-'"
+        rule = "a lowercase letter or digit, then at most 62 of lowercase letters, digits, '_', '-'"
         raise InvalidNameError(kind, name, rule)
     return name
 

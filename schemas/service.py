@@ -1,8 +1,8 @@
-"""What BlueOS asks a web service: who it is, for its menu, its list of services, and for Cockpit.
+"""The description of a web service that BlueOS requests, for its menu, its list of services, and Cockpit.
 
 BlueOS: docs "Development › Extensions › Web Interface (HTTP Server)", and `ServiceMetadata` of its Helper
-(core/services/helper/main.py), which asks each port for `/` and then for `/register_service`, with a second's
-patience.
+(core/services/helper/main.py), which requests `/` and then `/register_service` from each port, with a
+time-out of 1 s.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ServiceMetadata(BaseModel):
-    """BlueOS's own keys; all but the last three are required."""
+    """BlueOS's own keys; all but the last three are required there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,9 +29,9 @@ class ServiceMetadata(BaseModel):
     works_in_relative_paths: bool
     """BlueOS may show the page below `extension_path`."""
     extras: dict[str, str] = {}
-    """`cockpit`: where below that path `cockpit_extras.json` is."""
+    """`cockpit`: the path of `cockpit_extras.json` below `extension_path`."""
 
     @property
     def extension_path(self) -> str:
-        """Where BlueOS's web server has the page, as its Helper makes it from the name."""
+        """The page's path at BlueOS's web server, which its Helper makes from the name."""
         return f"/extensionv2/{re.sub(r'[^a-z0-9]', '', self.name.lower())}"

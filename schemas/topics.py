@@ -1,4 +1,4 @@
-"""The one topic table: who sends and reads each, QoS, retain flag, payload. Made and parsed here."""
+"""The topic table: senders, readers, QoS, retain flag and payload of each topic; building and parsing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Literal, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from schemas import messages
-from schemas.base import MAX_MESSAGE_BYTES, InvalidMessageError, Message, SchemasError, first_fault
+from schemas.base import MAX_MESSAGE_BYTES, InvalidMessageError, Message, SchemasError, first_error
 from schemas.names import InvalidNameError, root_name, session_name, topside_name, vehicle_name
 
 VERSION = "v1"
-_REMEMBERED = 4096
-"""Topics built and parsed that are not looked at again; names come from the network, so they are bounded."""
+_CACHE_SIZE = 4096
+"""Size of the caches of built and parsed topics; names come from the network, so it is bounded."""
 Role = Literal["vehicle", "topside", "recorder", "dashboard", "operator"]
-"""Who speaks at the broker: each has accounts of its own, and they may do what the table says."""
+"""The kinds of client at the broker: each has its own accounts, with the rights that the table gives."""
 
 _VALIDATORS: Mapping[str, Callable[[str], str]] = {
     "vehicle": vehicle_name,
@@ -28,7 +28,7 @@ _VALIDATORS: Mapping[str, Callable[[str], str]] = {
 
 
 class InvalidTopicError(SchemasError, ValueError):
-    """A topic that is not one of ours."""
+    """A topic that is not in the table, or carries an invalid name."""
 
     def __init__(self, topic: str, reason: str) -> None:
         super().__init__(f"{topic[:200]!r} is not a Tidesync topic: {reason}")
@@ -37,9 +37,9 @@ class InvalidTopicError(SchemasError, ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TopicKind:
-    """A row of the table. `payload` is None where plain text (`online`, `offline`) goes.
+    """A row of the table. `payload` is None where it is plain text (`online`, `offline`).
 
-    A vehicle's or topside's name in the template is its own where it is a sender or reader itself.
+    A vehicle or topside that sends or reads may do so only under its own name in the template.
     """
 
     name: str
@@ -74,7 +74,7 @@ def _decode_union(name: str, adapter: TypeAdapter[Message], payload: bytes) -> M
     try:
         return adapter.validate_json(payload)
     except ValidationError as error:
-        raise InvalidMessageError(name, first_fault(error)) from error
+        raise InvalidMessageError(name, first_error(error)) from error
 
 
 STATUS = TopicKind(
@@ -181,7 +181,7 @@ TOPICS: tuple[TopicKind, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A parsed topic: which row of the table, and the names that stand in it."""
+    """A parsed topic: its row of the table, and the names in it."""
 
     kind: TopicKind
     vehicle: str | None = None
@@ -189,15 +189,15 @@ class Topic:
     session: str | None = None
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHE_SIZE)
 def build(root: str, kind: TopicKind, **names: str) -> str:
-    """The topic of `kind` with its names filled in; InvalidNameError on one that may not stand there."""
+    """The topic of `kind` with its names filled in; InvalidNameError for an invalid one."""
     filled = {key: _VALIDATORS[key](name) for key, name in names.items()}
     return f"{root_name(root)}/{VERSION}/{kind.template.format(**filled)}"
 
 
 def subscription(root: str, kind: TopicKind, **names: str) -> str:
-    """The filter for topics of `kind`: `+` for each name that is not given."""
+    """The topic filter for topics of `kind`: `+` for each name that is not given."""
     wanted = {key: _VALIDATORS[key](name) for key, name in names.items()}
     levels = [
         wanted.get(level[1:-1], "+") if level.startswith("{") else level for level in kind.template.split("/")
@@ -206,13 +206,13 @@ def subscription(root: str, kind: TopicKind, **names: str) -> str:
 
 
 def blueos_mirror(topside: str | None = None) -> str:
-    """Where a topside's mirror for BlueOS goes, or the filter for all. Not ours, so not in the table."""
+    """The topic of a topside's mirror for BlueOS, or the filter for all; BlueOS's, so not in the table."""
     return f"blueos/ext/tidesync-{topside_name(topside)}/json" if topside else "blueos/ext/+/json"
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHE_SIZE)
 def parse(root: str, topic: str) -> Topic:
-    """The inverse of `build`; InvalidTopicError when it is none of ours or carries a forbidden name."""
+    """The inverse of `build`; InvalidTopicError if it is not in the table or has an invalid name."""
     prefix = f"{root}/{VERSION}/"
     if not topic.startswith(prefix):
         raise InvalidTopicError(topic, f"it does not begin with {prefix!r}")

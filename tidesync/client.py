@@ -8,9 +8,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from broker.connection import Connection, Incoming
+from broker.connection import Connection
 from broker.errors import CertificateError, CertificateFileError, PasswordFileError
 from broker.inbox import Inbox, Letter
+from broker.interface import Incoming
 from runtime.clock import Reading, SystemClock
 from runtime.logs import broker_log_at
 from schemas import topics

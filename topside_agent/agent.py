@@ -6,8 +6,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from broker.agent import MqttAgent, agent_counts
-from broker.connection import Connection, Incoming
+from broker.connection import Connection
 from broker.inbox import Inbox, Letter
+from broker.interface import Incoming
 from runtime.clock import Clock, Reading, read
 from schemas import messages, topics
 from topside_agent.http_fallback.handshaker import Handshaker

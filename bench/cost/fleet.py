@@ -25,7 +25,7 @@ _COUNT = struct.Struct("<q")
 _PONG = (
     '{"v":1,"seq":%d,"nonce":"%s","receive_ns":%d,"transmit_ns":%d,"realtime_minus_raw_ns":%d,'
     '"boot_id":"bench","instance_id":"bench","receive_stamp":"user","transmit_stamp":"user",'
-    '"resolution_ns":1,"previous_nonce":null,"previous_transmit_ns":null}'
+    '"resolution_ns":1}'
 )
 
 

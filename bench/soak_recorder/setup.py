@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from broker.connection import Connection, Incoming, Outgoing
+from broker.connection import Connection
+from broker.interface import Incoming, Outgoing
 from broker.settings import ConnectionSettings
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings

@@ -13,10 +13,11 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from broker.client import make as make_client
+from broker.client.make import client_class
 from broker.client.one_step import OneStepTimestamp, with_room
-from broker.client.paho_compat import client_class
 from broker.client.plain import PlainClient
-from broker.connection import Connection, Incoming, Outgoing
+from broker.connection import Connection
+from broker.interface import Incoming, Outgoing
 from broker.settings import ConnectionSettings
 from pi_agent.agent import PiAgent
 from pi_agent.responder import Answerer, answer

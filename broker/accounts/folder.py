@@ -5,21 +5,35 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from broker.accounts.book import AccountsError, Book
 from broker.accounts.texts import texts
 from runtime.files import PrivateFile, broker_owner, make_private_folder, replace_all, unusable
+from schemas.names import Root
 
 if sys.platform != "win32":
     import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 SOURCE = "accounts.json"
 _MODE = 0o750
+
+
+class AccountSettings(BaseModel):
+    """The production broker's folder, and below which root its accounts may speak."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path = Field(Path("/mosquitto/config"), description="Folder that the broker reads")
+    topic_root: Root | None = Field(
+        None, description="First level(s) of every topic  [default: the accounts' own, else tidesync]"
+    )
 
 
 class AccountFolder:

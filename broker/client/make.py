@@ -1,21 +1,37 @@
-"""A client made from the settings: who it is, its will, its secrets."""
+"""A client made from the settings; which class it has, a self-test of the stamping client decides."""
 
 from __future__ import annotations
 
+import functools
+import logging
+import os
 import secrets
+import socket
 from typing import TYPE_CHECKING
 
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from broker.client.paho_compat import client_class
+from broker.client.one_step import OneStepPacket, OneStepTimestamp
+from broker.client.paho_compat import VERSION, contract_fault, renew_tls_context
+from broker.client.plain import PlainClient
+from broker.client.stamping import StampingClient
+from broker.interface import Outgoing
 from broker.tls.context import client_context
 
 if TYPE_CHECKING:
-    from broker.client.plain import PlainClient
-    from broker.interface import Outgoing
+    from collections.abc import Iterator
+
     from broker.settings import ConnectionSettings
 
+_log = logging.getLogger(__name__)
+
+FORCE_PLAIN = "_TIDESYNC_PLAIN_CLIENT"
+"""Environment variable that forces the plain client: an internal switch, for tests of the fallback."""
 _CONNECT_TIMEOUT_S = 5.0
+_READ = 4096
+_CONNACK = b"\x20\x02\x00\x00"
+_AT_QOS_1 = b"\x32\x06\x00\x01t\x00\x07!"
+_PUBACK = b"\x40\x02\x00\x07"
 
 
 def make_client(
@@ -50,9 +66,67 @@ def make_client(
 
 
 def authenticate(client: PlainClient, settings: ConnectionSettings) -> None:
-    """Read secrets and certificates anew, so that a renewed file is taken at the next connect."""
+    """Read secrets and certificates again, so that a renewed file is used at the next connect."""
     if settings.account:
         client.username_pw_set(settings.account, settings.secret())
     if settings.address.tls:
-        client._ssl_context = None  # noqa: SLF001 - else tls_set_context refuses another
-        client.tls_set_context(client_context(settings))
+        renew_tls_context(client, client_context(settings))
+
+
+@functools.cache
+def client_class() -> type[PlainClient]:
+    """The stamping client where this paho is as tested, else the plain one."""
+    fault = f"{FORCE_PLAIN} is set" if os.environ.get(FORCE_PLAIN) else hooks_fault()
+    if fault is None:
+        return StampingClient
+    _log.info("stamps are taken in user space: %s", fault)
+    return PlainClient
+
+
+def hooks_fault() -> str | None:
+    """Why the stamping client cannot be used with this paho, in a sentence; None when it can."""
+    fault = contract_fault()
+    if fault is None:
+        try:
+            fault = next(_self_test(), None)
+        except Exception as error:  # noqa: BLE001 - another paho may raise anything
+            fault = f"paho {VERSION} failed the self-test: {type(error).__name__}: {error}"
+    return fault
+
+
+def _self_test() -> Iterator[str]:
+    """Connect, stamp, receive and end in memory, within a millisecond; yields what paho does differently."""
+    near, far = socket.socketpair()
+
+    class InMemory(StampingClient):
+        def open_tcp(self) -> socket.socket:
+            return near
+
+    received: list[bytes] = []
+    client = InMemory(CallbackAPIVersion.VERSION2, client_id="self-test")
+    client.deliver = lambda _topic, payload, _retain: received.append(payload)
+    with near, far:
+        far.settimeout(1.0)
+        client.connect("self-test.invalid")
+        if not client.stamps_writes or not far.recv(_READ).startswith(b"\x10"):
+            yield f"paho {VERSION} does not connect through Client._create_socket_connection"
+        far.send(_CONNACK)
+        client.loop_read()
+        if not client.is_connected():
+            yield f"paho {VERSION} does not take a CONNACK from Client._in_packet by Client._packet_handle"
+        stamp = OneStepTimestamp(1, plus_ns=1)
+        client.send([Outgoing("t", b"<%19d>" % 0, 0, one_step=stamp)], lambda: 7)
+        if stamp.raw_ns is None or not far.recv(_READ).endswith(b"<%19d>" % (7 + 1)):
+            yield f"with paho {VERSION} a packet is not stamped at its write"
+        queued = OneStepTimestamp(0, plus_ns=1)
+        client.queue_packet(OneStepPacket(b"%19d>" % 0, 0, queued, lambda: 8), sent=0)
+        client.loop_write()
+        if queued.raw_ns is None or far.recv(_READ) != b"%19d>" % (8 + 1):
+            yield f"paho {VERSION} does not slice packets of Client._out_packet in Client._packet_write"
+        far.send(_AT_QOS_1)
+        client.loop_read()
+        if received != [b"!"] or far.recv(_READ) != _PUBACK:
+            yield f"with paho {VERSION} a packet is not read from our socket, or not answered"
+    client.loop_read()
+    if client.socket() is not None:
+        yield f"paho {VERSION} does not close the socket in Client._loop_rc_handle"

@@ -41,7 +41,7 @@ def _pattern(key: str) -> re.Pattern[bytes]:
     return re.compile(rb'"%b":(\d+)' % re.escape(key.encode()))
 
 
-class LatePacket(bytearray):
+class OneStepPacket(bytearray):
     """An MQTT packet that paho slices right before each `send`; the slice from its first byte stamps it.
 
     A packet that could not be sent is sliced from 0 again on a later turn and stamped then; one that was

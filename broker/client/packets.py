@@ -1,9 +1,13 @@
-"""MQTT 3.1.1 packets as bytes, pure: cut out of what a connection brings, and made to be sent."""
+"""MQTT 3.1.1 packets as bytes, pure: parsed, made, and kept until the broker acknowledges them."""
 
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PUBLISH, PUBACK = 0x30, 0x40
 KIND = 0xF0
@@ -12,6 +16,8 @@ _CONTINUED = 0x80
 _MOST_LENGTH_BYTES = 4
 _MOST_LENGTH = 128**_MOST_LENGTH_BYTES - 1
 _NUMBER = struct.Struct("!H")
+MOST_INFLIGHT = 1000
+"""Under way at a time; more wait in line, so that a broker that lags is not buried."""
 
 
 class MalformedPacketError(Exception):
@@ -116,7 +122,7 @@ def puback_packet(mid: int) -> bytes:
     return bytes((PUBACK, 2)) + _NUMBER.pack(mid)
 
 
-def again(packet: bytes) -> bytes:
+def duplicate(packet: bytes) -> bytes:
     """The PUBLISH packet marked as one that may have been received before."""
     return bytes((packet[0] | _DUP,)) + packet[1:]
 
@@ -134,3 +140,41 @@ def _fixed_header(command: int, length: int) -> bytes:
         length >>= 7
     header.append(length)
     return bytes(header)
+
+
+class InflightQueue:
+    """Messages in the order in which they were published; `next_mid` gives the ids that packets bear."""
+
+    def __init__(self, next_mid: Callable[[], int]) -> None:
+        self._next_mid = next_mid
+        self._under_way: dict[int, bytes] = {}
+        self._waiting: deque[tuple[bytes, bytes, bool]] = deque()
+
+    def __len__(self) -> int:
+        """How many the broker has not taken."""
+        return len(self._under_way) + len(self._waiting)
+
+    def add(self, topic: bytes, payload: bytes, *, retain: bool) -> bytes | None:
+        """Keep a message; its packet, if that is to be sent now."""
+        if len(self._under_way) >= MOST_INFLIGHT:
+            self._waiting.append((topic, payload, retain))
+            return None
+        return self._begin(topic, payload, retain=retain)
+
+    def taken(self, mid: int) -> bytes | None:
+        """The broker has taken `mid`; the packet that is to be sent now in its stead, if one waits."""
+        if self._under_way.pop(mid, None) is None or not self._waiting:
+            return None
+        topic, payload, retain = self._waiting.popleft()
+        return self._begin(topic, payload, retain=retain)
+
+    def again(self) -> list[bytes]:
+        """What was under way when a connection ended, to be sent first over the next one."""
+        return [duplicate(packet) for packet in self._under_way.values()]
+
+    def _begin(self, topic: bytes, payload: bytes, *, retain: bool) -> bytes:
+        mid = self._next_mid()
+        while mid in self._under_way:
+            mid = self._next_mid()
+        packet = self._under_way[mid] = publish_packet(topic, payload, retain=retain, mid=mid)
+        return packet

@@ -1,73 +1,223 @@
-"""Which client to take: the stamping one where a rehearsal shows that its hooks work in this paho."""
+"""Every private name of paho that this package uses, each with its reason; no other module touches one.
+
+They were tested with the versions in `TESTED`. With another version, or where `contract_fault` or the
+self-test of `broker.client.make` finds a change, the plain client is used, which needs `_ssl_context` alone.
+"""
 
 from __future__ import annotations
 
-import functools
-import logging
-import socket
+import contextlib
+import inspect
+import ssl
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from paho.mqtt.enums import CallbackAPIVersion
+import paho.mqtt
+from paho.mqtt.client import Client, MQTTMessageInfo
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from broker.client.one_step import OneStepTimestamp
-from broker.client.plain import PlainClient
-from broker.client.stamping import StampingClient
-from broker.client.stamping_socket import StampingSocket
-from broker.interface import Outgoing
+from broker.client.plain import PlainClient, tune
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import socket
 
-_READ = 4096
-_CONNACK = b"\x20\x02\x00\x00"
-_AT_QOS_1 = b"\x32\x06\x00\x01t\x00\x07!"
-_PUBACK = b"\x40\x02\x00\x07"
+    from paho.mqtt.client import SocketLike
 
+    from broker.client.one_step import OneStepPacket
+    from broker.client.stamping_tls import StampingTls
 
-@functools.cache
-def client_class() -> type[PlainClient]:
-    """The stamping client where its hooks work, else the plain one."""
-    fault = hooks_fault()
-    if fault is None:
-        return StampingClient
-    _log.info("stamps are taken in user space: this paho has no place for them (%s)", fault)
-    return PlainClient
+VERSION: str = paho.mqtt.__version__
+TESTED = ("2.2",)
+"""Minor versions whose private names were tested; keep `paho-mqtt` in pyproject.toml in step."""
 
 
-def hooks_fault() -> str | None:
-    """Why this paho has no place for stamps at its socket, or None when it has."""
-    try:
-        return _rehearse()
-    except Exception as error:  # noqa: BLE001 - whatever another paho does to private methods
-        return f"{type(error).__name__}: {error}"
+class PrivateName(NamedTuple):
+    """A private name of `paho.mqtt.client.Client`: what it must look like, and why it is needed."""
+
+    name: str
+    expected: str
+    """The parameters of a method, the type of an attribute."""
+    reason: str
 
 
-def _rehearse() -> str | None:
-    """What fails of: connect on our socket, stamp a packet late, receive. In memory, within a millisecond."""
-    near, far = socket.socketpair()
+METHODS = (
+    PrivateName("_create_socket_connection", "(self)", "the kernel must stamp from the first byte on"),
+    PrivateName("_ssl_wrap_socket", "(self, tcp_sock)", "Python's SSLSocket loses the kernel's stamps"),
+    PrivateName("_create_socket", "(self)", "a WebSocket frame must be taken whole, or not at all"),
+    PrivateName("_packet_handle", "(self)", "paho handles every packet but PUBLISH and PUBACK"),
+    PrivateName("_packet_write", "(self)", "a queued packet gets its one-step timestamp in its last slice"),
+    PrivateName("_loop_rc_handle", "(self, rc)", "only paho can end a connection in its own state"),
+    PrivateName("_mid_generate", "(self)", "packet identifiers are shared with paho's SUBSCRIBE"),
+)
+ATTRIBUTES = (
+    PrivateName("_in_packet", "dict", "the packet that `_packet_handle` handles"),
+    PrivateName("_out_packet", "deque", "packets must keep their order behind those that wait"),
+    PrivateName("_last_bytes_received", "float", "paho's keepalive must know of the bytes read here"),
+    PrivateName("_ssl_context", "NoneType", "renewed certificates need a new context"),
+)
 
-    class Rehearsal(StampingClient):
-        def _create_socket_connection(self) -> socket.socket:
-            self._tcp = StampingSocket.adopt(near)
-            return self._tcp
 
-    heard: list[bytes] = []
-    client = Rehearsal(CallbackAPIVersion.VERSION2, client_id="rehearsal")
-    client.deliver = lambda _topic, payload, _retain: heard.append(payload)
-    with far:
-        far.settimeout(1.0)
-        client.connect("rehearsal.invalid")
-        if not far.recv(_READ).startswith(b"\x10"):
-            return "no CONNECT on our socket"
-        far.send(_CONNACK)
-        client.loop_read()
-        if not client.is_connected():
-            return "a CONNACK is not handed to it"
-        stamp = OneStepTimestamp(1, plus_ns=1)
-        client.send([Outgoing("t", b"<%19d>" % 0, 0, one_step=stamp)], lambda: 7)
-        if stamp.raw_ns is None or not far.recv(_READ).endswith(b"<%19d>" % (7 + 1)):
-            return "a packet is not stamped at its write"
-        far.send(_AT_QOS_1)
-        client.loop_read()
-        if heard != [b"!"] or far.recv(_READ) != _PUBACK:
-            return "a packet is not read from our socket, or not answered"
-    client.loop_read()
-    return None if client.socket() is None else "the end of a connection is not noticed"
+def contract_fault() -> str | None:
+    """What this paho changed of the names above, in a sentence; None when it is as tested."""
+    if ".".join(VERSION.split(".")[:2]) not in TESTED:
+        return f"paho {VERSION} was not tested, only {', '.join(f'{version}.x' for version in TESTED)}"
+    client = Client(CallbackAPIVersion.VERSION2)
+    for name, expected, reason in METHODS:
+        method = getattr(Client, name, None)
+        if method is None:
+            return f"paho {VERSION} has no Client.{name} any more ({reason})"
+        found = f"({', '.join(inspect.signature(method).parameters)})"
+        if found != expected:
+            return f"paho {VERSION} changed Client.{name} from {expected} to {found} ({reason})"
+    for name, expected, reason in ATTRIBUTES:
+        if not hasattr(client, name):
+            return f"paho {VERSION} has no Client.{name} any more ({reason})"
+        found = type(getattr(client, name)).__name__
+        if found != expected:
+            return f"paho {VERSION} changed Client.{name} from {expected} to {found} ({reason})"
+    return None
+
+
+def renew_tls_context(client: Client, context: ssl.SSLContext) -> None:
+    """Use `context` from the next connect on; paho's own method refuses a second one."""
+    client._ssl_context = None  # noqa: SLF001
+    client.tls_set_context(context)
+
+
+class WebSocketFrames(Protocol):
+    """paho's wrapper: `send` frames its data, or continues the frame before while a part of it is left."""
+
+    _sendbuffer: bytearray
+    """What is left of a frame; no public method tells."""
+
+    def recv(self, length: int) -> bytes:
+        """Up to `length` bytes of one frame."""
+
+    def send(self, data: bytes | bytearray) -> int:
+        """Bytes taken, 0 while a part of a frame is left."""
+
+    def fileno(self) -> int:
+        """The socket's."""
+
+    def setblocking(self, flag: bool) -> None:
+        """As on the socket."""
+
+    def close(self) -> None:
+        """Close the socket."""
+
+
+class WebSocketFramer:
+    """What paho asks of a socket; a frame that the socket would not take yet is `unsent` until `flush`."""
+
+    def __init__(self, frames: WebSocketFrames, tls: StampingTls | None) -> None:
+        self._frames = frames
+        self._tls = tls
+        self.recv = frames.recv
+        self.fileno = frames.fileno
+        self.setblocking = frames.setblocking
+        self.close = frames.close
+
+    def send(self, data: bytes | bytearray) -> int:
+        """Frame and send; BlockingIOError, with nothing taken, while an earlier frame is unsent."""
+        self.flush()
+        with contextlib.suppress(BlockingIOError):
+            self._frames.send(data)
+        return len(data)
+
+    @property
+    def unsent(self) -> bool:
+        """Whether a frame waits for the socket to be writable."""
+        return bool(self._frames._sendbuffer) or (self._tls is not None and self._tls.unsent)  # noqa: SLF001
+
+    def flush(self) -> None:
+        """Send what is left of a frame; BlockingIOError when not all of it could be."""
+        while self._frames._sendbuffer:  # noqa: SLF001
+            self._frames.send(b"")
+        if self._tls:
+            self._tls.flush()
+
+
+class PahoHooks(PlainClient):
+    """paho's client with its private names behind methods; the stamping client builds on these alone."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._no_info = MQTTMessageInfo(0)
+
+    # What a subclass may replace
+
+    def open_tcp(self) -> socket.socket:
+        """Connect to the broker and tune the socket, which is no `socket.socket` behind a proxy library."""
+        tcp = super()._create_socket_connection()
+        tune(tcp, self.user_timeout_ms)
+        return tcp
+
+    def adopt_tcp(self, tcp: socket.socket) -> socket.socket:
+        """The socket to use in place of `tcp`."""
+        return tcp
+
+    def adopt_tls(self, context: ssl.SSLContext) -> StampingTls | None:
+        """TLS over the adopted socket; None leaves it to paho."""
+        del context
+        return None
+
+    def adopt_websocket(self, frames: WebSocketFrames) -> WebSocketFramer | None:
+        """The framer over paho's wrapper; None leaves it to paho."""
+        del frames
+        return None
+
+    # What a subclass calls
+
+    def handle_packet(self, command: int, body: bytes) -> MQTTErrorCode:
+        """Have paho handle a packet."""
+        self._in_packet["command"] = command
+        self._in_packet["remaining_length"] = len(body)
+        self._in_packet["packet"] = bytearray(body)
+        return self._packet_handle()
+
+    def note_bytes_received(self) -> None:
+        """Tell paho's keepalive that the broker is alive."""
+        self._last_bytes_received = monotonic()
+
+    def end_connection(self, code: MQTTErrorCode) -> MQTTErrorCode:
+        """Close the socket, and call back as paho does."""
+        return self._loop_rc_handle(code)
+
+    def next_mid(self) -> int:
+        """An unused packet identifier."""
+        return self._mid_generate()
+
+    @property
+    def queued(self) -> bool:
+        """Whether packets wait for the socket to be writable."""
+        return bool(self._out_packet)
+
+    def queue_packet(self, packet: bytes | OneStepPacket, sent: int) -> None:
+        """Have paho's `loop_write` send `packet` from byte `sent` on, sliced right before each send."""
+        self._out_packet.append(
+            {
+                "command": packet[0],
+                "mid": 0,
+                "qos": 0,
+                "pos": sent,
+                "to_process": len(packet) - sent,
+                "packet": packet,
+                "info": self._no_info,
+            }
+        )
+
+    # What paho calls
+
+    def _create_socket_connection(self) -> socket.socket:
+        return self.adopt_tcp(self.open_tcp())
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        tls = self.adopt_tls(self._ssl_context) if self._ssl_context else None
+        if tls is None:
+            return super()._ssl_wrap_socket(tcp_sock)
+        return cast("ssl.SSLSocket", tls)  # paho asks no more of it than that has
+
+    def _create_socket(self) -> SocketLike:
+        made = super()._create_socket()
+        framer = self.adopt_websocket(cast("Any", made)) if hasattr(made, "_sendbuffer") else None
+        return framer or made

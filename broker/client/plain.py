@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import Client
@@ -12,7 +13,7 @@ from paho.mqtt.client import Client
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from paho.mqtt.client import MQTTMessage
+    from paho.mqtt.client import MQTTMessage, MQTTMessageInfo
 
     from broker.client.stamps import KernelStamp
     from broker.interface import Outgoing
@@ -26,11 +27,12 @@ class PlainClient(Client):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.on_message = self._hear
+        self._published: deque[MQTTMessageInfo] = deque()
+        self.on_message = self._message_arrived
 
     @property
     def stamps_writes(self) -> bool:
-        """Whether a late stamp is taken at the socket write."""
+        """Whether a one-step timestamp is taken at the socket write."""
         return False
 
     def tune(self) -> bool:
@@ -43,10 +45,13 @@ class PlainClient(Client):
             return tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
     def send(self, messages: Sequence[Outgoing], raw_ns: Callable[[], int]) -> None:
-        """Publish at once; late stamps are read off `raw_ns` at the socket write where that is stamped."""
+        """Publish at once; where writes are stamped, `raw_ns` is read for one-step timestamps."""
         del raw_ns
         for message in messages:
-            self.publish(message.topic, message.payload, message.qos, message.retain)
+            info = self.publish(message.topic, message.payload, message.qos, message.retain)
+            if message.qos:
+                self._drop_acknowledged()
+                self._published.append(info)
         self.loop_write()
 
     def resume(self) -> None:
@@ -69,7 +74,8 @@ class PlainClient(Client):
     @property
     def unacknowledged(self) -> bool:
         """Whether something that was published has not reached the broker for certain."""
-        return self.want_write() or bool(self._out_messages)
+        self._drop_acknowledged()
+        return self.want_write() or bool(self._published)
 
     def peer_certificate(self) -> Mapping[str, Any] | None:
         """The broker's certificate, verified; None without TLS, or where paho hides it."""
@@ -89,13 +95,25 @@ class PlainClient(Client):
     def flush(self) -> None:
         """Send what the socket would not take before."""
 
-    def _hear(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+    def _drop_acknowledged(self) -> None:
+        """Asked of paho's infos: `on_publish` would wait for ever when publishing from within a callback."""
+        while self._published and _acknowledged(self._published[0]):
+            self._published.popleft()
+
+    def _message_arrived(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         with contextlib.suppress(UnicodeDecodeError):  # a broker that lets it through breaks MQTT [1.5.3-1]
             self.deliver(message.topic, bytes(message.payload), message.retain)
 
 
+def _acknowledged(info: MQTTMessageInfo) -> bool:
+    try:
+        return info.is_published()
+    except (RuntimeError, ValueError):  # it was not sent, and nobody waits for it
+        return True
+
+
 def tune(tcp: socket.socket, user_timeout_ms: int) -> None:
-    """Turn Nagle's algorithm off, and have the kernel give a silent peer up after so long."""
+    """Turn Nagle's algorithm off, and have the kernel give up a silent peer after `user_timeout_ms`."""
     tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if user_timeout_ms and hasattr(socket, "TCP_USER_TIMEOUT"):
         tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, user_timeout_ms)

@@ -6,19 +6,17 @@ import contextlib
 import socket
 import ssl
 import struct
-from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from paho.mqtt.client import MQTTMessageInfo
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.exception import MQTTException
 
-from broker.client.inflight import InflightQueue
-from broker.client.one_step import LatePacket
+from broker.client.one_step import OneStepPacket
 from broker.client.packets import (
     KIND,
     PUBACK,
     PUBLISH,
+    InflightQueue,
     MalformedPacketError,
     PacketReader,
     puback_packet,
@@ -26,18 +24,15 @@ from broker.client.packets import (
     read_puback,
     read_publish,
 )
-from broker.client.plain import PlainClient, tune
+from broker.client.paho_compat import PahoHooks, WebSocketFramer
 from broker.client.stamping_socket import READ_AHEAD, StampingSocket
 from broker.client.stamping_tls import StampingTls
-from broker.client.websocket_framer import WebSocketFramer
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Mapping, Sequence
 
-    from paho.mqtt.client import SocketLike
-
     from broker.client.packets import Packet
+    from broker.client.paho_compat import WebSocketFrames
     from broker.client.stamps import KernelStamp
     from broker.interface import Outgoing
 
@@ -45,12 +40,8 @@ _QOS_2 = 0x04
 _MALFORMED = (MalformedPacketError, MQTTException, struct.error, IndexError, ValueError)
 
 
-class StampingClient(PlainClient):
-    """Hangs on paho 2.2's private methods: its loop and its publishing cost more than an exchange.
-
-    `_packet_write` slices each queued packet right before `send`, which is when a late stamp enters one that
-    could not be written at once.
-    """
+class StampingClient(PahoHooks):
+    """Reads and writes PUBLISH and PUBACK itself: paho's loop and publishing cost more than an exchange."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -59,12 +50,11 @@ class StampingClient(PlainClient):
         self._web: WebSocketFramer | None = None
         self._reader = PacketReader()
         self._last_of_read = True
-        self._untaken = InflightQueue(self._mid_generate)
-        self._nobody = MQTTMessageInfo(0)
+        self._inflight = InflightQueue(self.next_mid)
 
     @property
     def stamps_writes(self) -> bool:
-        """Whether a late stamp is taken at the socket write.
+        """Whether a one-step timestamp is taken at the socket write.
 
         Not on a socket that is not ours: Python's SSLSocket can have sent a part when it asks to be called
         again.
@@ -72,17 +62,17 @@ class StampingClient(PlainClient):
         return self._tcp is not None
 
     def send(self, messages: Sequence[Outgoing], raw_ns: Callable[[], int]) -> None:
-        """Publish at once, in one write; a late stamp is read off `raw_ns` at that write."""
+        """Publish at once, in one write; a one-step timestamp is read off `raw_ns` at that write."""
         packets = []
         for message in messages:
             topic = message.topic.encode()
             if message.qos:
-                packet = self._untaken.add(topic, message.payload, retain=message.retain)
+                packet = self._inflight.add(topic, message.payload, retain=message.retain)
             else:
                 packet = publish_packet(topic, message.payload, retain=message.retain)
                 if message.one_step is not None and self._tcp is not None:
                     position = len(packet) - len(message.payload) + message.one_step.position
-                    self._write(LatePacket(packet, position, message.one_step, raw_ns))
+                    self._write(OneStepPacket(packet, position, message.one_step, raw_ns))
                     continue
             if packet is not None:
                 packets.append(packet)
@@ -91,30 +81,31 @@ class StampingClient(PlainClient):
 
     def resume(self) -> None:
         """The broker has accepted the connection: send first what it did not take over the one before."""
-        for packet in self._untaken.again():
+        for packet in self._inflight.again():
             self._write(packet)
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         """Read once, and handle every packet that this completes."""
         del max_packets
+        stream = self.socket()
         try:
-            data = self._sock.recv(READ_AHEAD) if self._sock else b""
+            data = stream.recv(READ_AHEAD) if stream else b""
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         except OSError:
-            return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+            return self.end_connection(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         if not data:
-            return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        self._last_bytes_received = monotonic()
+            return self.end_connection(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+        self.note_bytes_received()
         try:
             for packet in self._reader.feed(data):
                 failed = self._handle(packet)
                 if failed:
-                    return self._loop_rc_handle(failed)
-                if self._sock is None:  # lost while answering
+                    return self.end_connection(failed)
+                if self.socket() is None:  # lost while answering
                     break
         except _MALFORMED:
-            return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_PROTOCOL)
+            return self.end_connection(MQTTErrorCode.MQTT_ERR_PROTOCOL)
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def arrival(self) -> KernelStamp | None:
@@ -150,7 +141,7 @@ class StampingClient(PlainClient):
     @property
     def unacknowledged(self) -> bool:
         """Whether something that was published has not reached the broker for certain."""
-        return self.wants_to_write or bool(self._untaken)
+        return self.wants_to_write or bool(self._inflight)
 
     def flush(self) -> None:
         """Send ciphertext or a frame that the socket would not take before."""
@@ -163,7 +154,7 @@ class StampingClient(PlainClient):
     def wants_to_write(self) -> bool:
         """Whether `flush` or `loop_write` has something to do once the socket is writable."""
         whole = self._web or self._tls
-        return bool(self._out_packet) or (whole is not None and whole.unsent)
+        return self.queued or (whole is not None and whole.unsent)
 
     def _handle(self, packet: Packet) -> MQTTErrorCode | None:
         """Handle one packet; what is wrong, if anything is."""
@@ -178,61 +169,49 @@ class StampingClient(PlainClient):
                 self._write(puback_packet(published.mid))
             return None
         if kind == PUBACK:
-            following = self._untaken.taken(read_puback(packet))
+            following = self._inflight.taken(read_puback(packet))
             if following is not None:
                 self._write(following)
             return None
-        self._in_packet["command"] = packet.command
-        self._in_packet["remaining_length"] = len(packet.body)
-        self._in_packet["packet"] = bytearray(packet.body)
-        return self._packet_handle()
+        return self.handle_packet(packet.command, packet.body)
 
-    def _write(self, packet: bytes | LatePacket) -> None:
+    def _write(self, packet: bytes | OneStepPacket) -> None:
         """Write now, behind what waits already; what the socket does not take goes with paho's next write."""
+        stream = self.socket()
+        if stream is None:
+            return
         sent = 0
-        if not self._out_packet:
+        if not self.queued:
             try:
-                sent = self._sock_send(packet[0:])
-            except BlockingIOError:
+                sent = stream.send(packet[0:])
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 pass
             except OSError:
-                self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+                self.end_connection(MQTTErrorCode.MQTT_ERR_CONN_LOST)
                 return
-            self._last_msg_out = monotonic()
-        if sent < len(packet) and self._sock is not None:
-            self._out_packet.append(
-                {
-                    "command": packet[0],
-                    "mid": 0,
-                    "qos": 0,
-                    "pos": sent,
-                    "to_process": len(packet) - sent,
-                    "packet": packet,
-                    "info": self._nobody,
-                }
-            )
+        if sent < len(packet):
+            self.queue_packet(packet, sent)
 
-    def _create_socket_connection(self) -> socket.socket:
+    def adopt_tcp(self, tcp: socket.socket) -> socket.socket:
+        """A new connection: kernel stamps are asked for where the socket is an ordinary one."""
         self._tcp = self._tls = self._web = None
         self._reader = PacketReader()
-        tcp = super()._create_socket_connection()
-        tune(tcp, self.user_timeout_ms)
         if type(tcp) is not socket.socket:
             return tcp
         self._tcp = StampingSocket.adopt(tcp)
+        self._tcp.limit_handshake(self.connect_timeout)
         return self._tcp
 
-    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
-        if self._tcp is None or self._ssl_context is None:
-            return super()._ssl_wrap_socket(tcp_sock)
-        self._tls = StampingTls(self._tcp, self._ssl_context, self._host)
-        return cast("ssl.SSLSocket", self._tls)  # paho asks no more of it than that has
+    def adopt_tls(self, context: ssl.SSLContext) -> StampingTls | None:
+        """TLS that keeps the stamps of our socket."""
+        if self._tcp is not None:
+            self._tls = StampingTls(self._tcp, context, self.host)
+        return self._tls
 
-    def _create_socket(self) -> SocketLike:
-        made = super()._create_socket()
-        if self._tcp is None or not hasattr(made, "_sendbuffer"):
-            return made
-        self._web = WebSocketFramer(cast("Any", made), self._tls)
+    def adopt_websocket(self, frames: WebSocketFrames) -> WebSocketFramer | None:
+        """A framer, where the socket beneath is ours."""
+        if self._tcp is not None:
+            self._web = WebSocketFramer(frames, self._tls)
         return self._web
 
 

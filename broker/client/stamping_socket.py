@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import sys
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from broker.client.stamps import KernelStamp
@@ -34,6 +35,7 @@ class StampingSocket(socket.socket):
     """Reads ahead, so `pending` must be asked before waiting; `refused` says why there are no stamps."""
 
     refused: str | None = None
+    _deadline_s: float | None = None
     _ahead = b""
     _stamp_ns = 0
     _behind = 1
@@ -46,6 +48,25 @@ class StampingSocket(socket.socket):
         adopted.settimeout(timeout_s)
         adopted.refused = adopted._ask_for_stamps()
         return adopted
+
+    def limit_handshake(self, seconds: float) -> None:
+        """Until `setblocking(False)`, reads may take this long in total; TimeoutError after it.
+
+        A time-out for each read alone lets a peer that sends a byte now and then hold the caller for ever.
+        """
+        self._deadline_s = monotonic() + seconds
+
+    def setblocking(self, flag: bool, /) -> None:
+        """As for any socket; without blocking there is no deadline."""
+        if not flag:
+            self._deadline_s = None
+        super().setblocking(flag)
+
+    def _set_time_left(self, deadline_s: float) -> None:
+        left_s = deadline_s - monotonic()
+        if left_s <= 0:
+            raise TimeoutError("timed out")
+        self.settimeout(left_s)
 
     def _ask_for_stamps(self) -> str | None:
         """Why the kernel gives no stamps, or None when it promised them."""
@@ -64,6 +85,8 @@ class StampingSocket(socket.socket):
         if flags:
             raise ValueError(f"expected no flags (received {flags})")
         data = self._ahead
+        if not data and self._deadline_s is not None:
+            self._set_time_left(self._deadline_s)
         if not data and self.refused:
             data = super().recv(max(bufsize, READ_AHEAD))
         elif not data:

@@ -126,7 +126,7 @@ class StampingTls:
         """
         if self._tls.version() != "TLSv1.3":
             return
-        while select.select([self._tcp], [], [], _VERDICT_S)[0]:
+        while self._tcp.pending() or select.select([self._tcp], [], [], _VERDICT_S)[0]:
             self._pull()
             try:
                 self._tls.read(1)  # gives nothing: no server of ours speaks first

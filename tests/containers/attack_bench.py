@@ -52,13 +52,13 @@ class ResultChecker(FleetChecker):
 
     def __init__(self, settings, fleet):
         super().__init__(settings, fleet)
-        self.checkerd = []
+        self.checked = []
 
     def _check(self, result, clock, message):
         before = self.results
         super()._check(result, clock, message)
         if self.results > before:
-            self.checkerd.append(self.latest[result.vehicle])
+            self.checked.append(self.latest[result.vehicle])
 
 
 class AttackBench:
@@ -138,7 +138,9 @@ class AttackBench:
 
     def arrived(self, payload):
         """The topics on which a message with this payload got through since the last call."""
-        return sorted({topic for topic, said, _ in self.everything.since_the_last_mark() if said == payload})
+        return sorted(
+            {topic for topic, published, _ in self.everything.since_the_last_mark() if published == payload}
+        )
 
     @contextmanager
     def unwatched(self):

@@ -2,7 +2,7 @@
 
 import threading
 
-from broker.connection import Outgoing
+from broker.interface import Outgoing
 from broker.settings import ConnectionSettings
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.client.make import FORCE_PLAIN, client_class
 from tests.network.boats import Boat
 from tests.network.brokers import RunningBroker
 from tests.network.recording import FakeTopside, Operator, Place
@@ -74,3 +75,12 @@ def operator(mosquitto):
     made = Operator(mosquitto.url)
     yield made
     made.connection.stop()
+
+
+@pytest.fixture
+def plain_client(monkeypatch):
+    """This process and its children use the plain client, as with a paho that was not tested."""
+    monkeypatch.setenv(FORCE_PLAIN, "1")
+    client_class.cache_clear()
+    yield
+    client_class.cache_clear()

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 
-from broker.connection import Connection, Outgoing
+from broker.connection import Connection
+from broker.interface import Outgoing
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
 from schemas import topics

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.connection import Connection, Outgoing
+from broker.connection import Connection
+from broker.interface import Outgoing
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
 from schemas.messages import BurstCommand, OffsetResult, StartCommand

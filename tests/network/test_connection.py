@@ -3,16 +3,19 @@
 import logging
 import socket
 import subprocess
+import threading
 import time
+from contextlib import suppress
 from importlib.resources import files
 
 import pytest
 
 from broker.client import make as make_client_module
 from broker.client.plain import PlainClient
-from broker.connection import Connection, Outgoing
+from broker.connection import Connection
 from broker.embedded import EmbeddedBroker, free_port
 from broker.errors import CertificateError, CredentialsError, PasswordFileError
+from broker.interface import Outgoing
 from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
 from runtime.clock import SystemClock
 from tests.deadline import until
@@ -77,6 +80,74 @@ def test_a_refused_connection_names_broker_and_reason_and_is_retried(connect, ca
     assert connection.failure is None
     assert len([r for r in caplog.records if "connection refused" in r.getMessage()]) == 1
     embedded.stop()
+
+
+class StallingServer:
+    """Accepts connections, and sends `said` and then `trickle` every 50 ms to each until it hangs up."""
+
+    def __init__(self, said=b"", trickle=b""):
+        self.accepted = 0
+        self._said, self._trickle = said, trickle
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._ended = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        peers = []
+        self._listener.settimeout(0.05)
+        while not self._ended.is_set():
+            with suppress(OSError):
+                peer, _ = self._listener.accept()
+                self.accepted += 1
+                peers.append(peer)
+                peer.sendall(self._said)
+            for peer in peers:
+                with suppress(OSError):
+                    peer.sendall(self._trickle)
+        for peer in peers:
+            peer.close()
+        self._listener.close()
+
+    def stop(self):
+        self._ended.set()
+
+
+TLS_RECORD_OF_16_KIB = b"\x16\x03\x03\x40\x00"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "said", "trickle"),
+    [
+        ("mqtts", b"", b""),
+        ("mqtts", TLS_RECORD_OF_16_KIB, b"\x02"),
+        ("ws", b"", b""),
+        ("ws", b"HTTP/1.1 101 ", b"S"),
+        ("wss", b"", b""),
+        ("wss", TLS_RECORD_OF_16_KIB, b"\x02"),
+    ],
+)
+def test_a_peer_that_stalls_in_the_handshake_is_given_up_and_tried_again(
+    connect, monkeypatch, scheme, said, trickle
+):
+    monkeypatch.setattr(make_client_module, "_CONNECT_TIMEOUT_S", 0.3)
+    server = StallingServer(said, trickle)
+    try:
+        connection = connect(f"{scheme}://127.0.0.1:{server.port}")
+        assert "timed out" in problem(connection)
+        until(lambda: server.accepted >= 3, 15, "two more attempts")
+    finally:
+        server.stop()
+
+
+def test_a_websocket_handshake_that_paho_cannot_parse_is_a_failed_attempt(connect):
+    server = StallingServer(b"HTTP/1.1 101 Switching\r\nSec-WebSocket-Accept:none\r\n\r\n")
+    try:
+        connection = connect(f"ws://127.0.0.1:{server.port}")
+        assert problem(connection)
+        until(lambda: server.accepted >= 2, 10, "another attempt")
+    finally:
+        server.stop()
 
 
 def test_an_unknown_host_is_called_so(connect):

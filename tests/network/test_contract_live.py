@@ -4,7 +4,8 @@ import csv
 import json
 from collections import Counter
 
-from broker.connection import Connection, Outgoing
+from broker.connection import Connection
+from broker.interface import Outgoing
 from broker.settings import ConnectionSettings
 from runtime.clock import Step, SystemClock
 from schemas import topics

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from broker.connection import Connection, Outgoing
+from broker.connection import Connection
+from broker.interface import Outgoing
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
 from tests.deadline import until

@@ -7,7 +7,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from broker.connection import Outgoing
+from broker.interface import Outgoing
 from broker.settings import ConnectionSettings
 from pi_agent.http import router, served_clock
 from runtime.clock import SimulatedClock, SystemClock

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from broker.embedded import free_port
-from runtime.heartbeat import complaint
+from runtime.heartbeat import problem
 from tests.deadline import until
 
 _IMPATIENT = """
@@ -71,7 +71,7 @@ def arguments_of(agent, heartbeat, tmp_path, url):
 
 
 def fresh(heartbeat):
-    return complaint(heartbeat, time.monotonic_ns()) is None
+    return problem(heartbeat, time.monotonic_ns()) is None
 
 
 @pytest.mark.parametrize("agent", ["pi", "topside", "record", "dashboard"])
@@ -133,7 +133,7 @@ def test_an_unwritable_heartbeat_file_does_not_end_the_agent(mosquitto, tmp_path
     assert process.poll() is None
 
 
-def test_systemd_is_told_that_the_agent_is_ready_before_its_broker_is_there(tmp_path, run, monkeypatch):
+def test_systemd_is_notified_that_the_agent_is_ready_before_its_broker_is_there(tmp_path, run, monkeypatch):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.settimeout(15)
         manager.bind(str(tmp_path / "notify"))

@@ -29,11 +29,23 @@ def test_two_vehicles_are_measured_each_against_its_own_truth(boat):
 
 
 def test_a_vehicle_that_appears_is_locked_within_two_seconds(boat):
+    appears_and_is_locked(boat)
+
+
+@pytest.mark.usefixtures("plain_client")
+def test_the_same_with_the_plain_client(mosquitto_boat):
+    checker = appears_and_is_locked(mosquitto_boat)
+    until(lambda: checker.results >= 10, 20, "ten results")
+    assert checker.wrong == []
+
+
+def appears_and_is_locked(boat):
     checker = boat.checker()
     boat.topside()
     until(lambda: checker.topside_is_online, 10, "topside online")
     boat.vehicle("rov1", offset_ns=5 * S)
     checker.until_state("rov1", "locked", timeout_s=2.0)
+    return checker
 
 
 def test_the_state_walks_to_stale_when_a_vehicle_stops_and_back_when_it_returns(boat):

@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from schemas.messages import BurstCommand, ResendCommand
 from tests.command_line import tidesync
 from tests.deadline import until
@@ -36,6 +38,15 @@ def test_a_session_from_start_to_stop(place, topside):
     assert [event["kind"] for event in place.events()] == ["step"]
     recording = place.folder() / "time_sync" / "recording.json"
     until(lambda: not recording.exists(), 5, "the end of the recording noted")
+
+
+@pytest.mark.usefixtures("plain_client")
+def test_a_session_is_recorded_whole_with_the_plain_client(place, topside):
+    place.record()
+    assert start(place)[0] == 0
+    until(lambda: len(place.recorded()) >= 50, 10, "exchanges")
+    assert stop(place)[0] == 0
+    assert_complete(place, topside)
 
 
 def test_a_recorder_killed_in_the_middle_resumes_with_nothing_missing_and_nothing_twice(place, topside):

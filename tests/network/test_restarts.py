@@ -1,5 +1,7 @@
 """Whatever is restarted in the middle heals within five seconds, with no wrong result."""
 
+import pytest
+
 from tests.deadline import until
 
 S = 1_000_000_000
@@ -50,6 +52,15 @@ def test_a_topside_that_is_restarted_measures_anew(boat):
 
 
 def test_a_broker_that_is_killed_and_started_heals_with_no_wrong_result(broker, boat):
+    heals(broker, boat)
+
+
+@pytest.mark.usefixtures("plain_client")
+def test_the_same_with_the_plain_client(mosquitto, mosquitto_boat):
+    heals(mosquitto, mosquitto_boat)
+
+
+def heals(broker, boat):
     checker, _, _ = running(boat)
     broker.kill()
     until(lambda: not checker.connection.up, 5, "the loss noticed")

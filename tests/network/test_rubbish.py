@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from broker.connection import Outgoing
+from broker.interface import Outgoing
 from schemas import topics
 from tests.deadline import until
 

@@ -15,7 +15,7 @@ from runtime.clock import Reading
 from schemas import topics
 from schemas.instants import ns_from_utc
 from schemas.messages import ExchangeBatch
-from tests.simulation.simulated_broker import Link, SimulatedBroker
+from tests.simulation.simulated_broker import SimulatedBroker
 from tests.simulation.simulated_machines import MS, BaseClock, Http, Machine, S, Vehicle
 from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings

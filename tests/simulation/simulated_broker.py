@@ -6,12 +6,11 @@ were under way when a connection ended are sent again over the next one, as the 
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from broker.backoff import Backoff
-from broker.client.one_step import LatePacket
-from broker.connection import Incoming
+from broker.client.one_step import OneStepPacket
+from broker.interface import Incoming
+from broker.reconnect import Backoff
 from runtime.clock import read
 from runtime.watchdog import Loop
 from schemas import topics
@@ -22,26 +21,6 @@ KEEPALIVE_S = 7.5
 """Both ends of a connection take it for lost after a silence of 1.5 keepalives."""
 RETRANSMISSION_S = 0.2
 LEAST_TURN_S = 1e-6
-
-
-@dataclass
-class Link:
-    """One-way delays in ns from and to the broker, drawn per message; `lost`, `doubled` are shares."""
-
-    to_ns: object = lambda _: 1_000_000
-    from_ns: object = lambda _: 1_000_000
-    lost: float = 0.0
-    doubled: float = 0.0
-    down: tuple = ()  # (from_s, to_s) of the simulation
-
-    @classmethod
-    def instant(cls, **changes):
-        """As on one machine."""
-        return cls(to_ns=lambda _: 0, from_ns=lambda _: 0, **changes)
-
-    def until_s(self, now_s):
-        """When what is sent now is under way: at once, or after the outage."""
-        return next((end for start, end in self.down if start <= now_s < end), now_s)
 
 
 class Logged(NamedTuple):
@@ -286,7 +265,7 @@ class SimulatedConnection:
         stamp = message.one_step
         if stamp is None:
             return message.payload
-        return bytes(LatePacket(message.payload, stamp.position, stamp, self._clock.raw_ns)[0:])
+        return bytes(OneStepPacket(message.payload, stamp.position, stamp, self._clock.raw_ns)[0:])
 
     # The network thread
 

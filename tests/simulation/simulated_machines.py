@@ -1,4 +1,4 @@
-"""What the simulated agents run on: clocks, machines that sleep or lose power, the vehicles' HTTP service."""
+"""What the simulated agents run on: clocks, links to the broker, machines, HTTP."""
 
 import json
 from dataclasses import dataclass, field
@@ -53,6 +53,26 @@ class VehicleClock(SimulatedClock):
     def slewed_ns(self, base_raw_ns):
         on_s = (base_raw_ns - self._start_raw_ns) / S
         return sum(round(max(0, min(on_s, end) - start) * ppm * 1000) for start, end, ppm in self.slews)
+
+
+@dataclass
+class Link:
+    """One-way delays in ns from and to the broker, drawn per message; `lost`, `doubled` are shares."""
+
+    to_ns: object = lambda _: 1_000_000
+    from_ns: object = lambda _: 1_000_000
+    lost: float = 0.0
+    doubled: float = 0.0
+    down: tuple = ()  # (from_s, to_s) of the simulation
+
+    @classmethod
+    def instant(cls, **changes):
+        """As on one machine."""
+        return cls(to_ns=lambda _: 0, from_ns=lambda _: 0, **changes)
+
+    def until_s(self, now_s):
+        """When what is sent now is under way: at once, or after the outage."""
+        return next((end for start, end in self.down if start <= now_s < end), now_s)
 
 
 class Machine:

@@ -4,8 +4,7 @@ import pytest
 
 from runtime.clock import Step
 from tests.simulation.simulated import Simulation, jitter, walk, wrong
-from tests.simulation.simulated_broker import Link
-from tests.simulation.simulated_machines import MS, S
+from tests.simulation.simulated_machines import MS, Link, S
 from topside_agent.settings import TopsideSettings
 
 

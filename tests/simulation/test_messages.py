@@ -8,8 +8,7 @@ import pytest
 from runtime.clock import Step
 from schemas.messages import BurstCommand, ResendCommand
 from tests.simulation.simulated import Simulation, wrong
-from tests.simulation.simulated_broker import Link
-from tests.simulation.simulated_machines import S
+from tests.simulation.simulated_machines import Link, S
 from tests.simulation.test_both_agents import FAULTS, jittery
 from topside_agent.settings import TopsideSettings
 

@@ -1,7 +1,7 @@
 """Messages as a dashboard hears them, at an instant that the test chooses."""
 
-from broker.connection import Incoming
 from broker.inbox import Inbox
+from broker.interface import Incoming
 from runtime.clock import Reading
 from schemas import topics
 from schemas.instants import utc_from_ns

@@ -12,8 +12,15 @@ import sys
 
 import pytest
 
-from broker.accounts.book import Account, AccountsError, Book
-from broker.accounts.hashing import UnusablePasswordError, checked, hashed, new_password
+from broker.accounts.book import (
+    Account,
+    AccountsError,
+    Book,
+    UnusablePasswordError,
+    checked,
+    hashed,
+    new_password,
+)
 from broker.accounts.texts import acl, nats, passwords
 from schemas import topics
 from schemas.instants import utc_from_ns

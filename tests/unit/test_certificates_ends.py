@@ -10,8 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from broker.errors import CertificateFileError
 from broker.settings import ConnectionSettings
 from broker.tls.authority import VALID_FROM, Authority, Host, InvalidHostError, Signed, host_of
-from broker.tls.context import client_context, expiry_notices
-from broker.tls.ends import end_of, end_of_file, expiry_notice
+from broker.tls.context import client_context, end_of, end_of_file, expiry_notice, expiry_notices
 from broker.tls.folder import CertificateFolder, CertificatesError
 from tidesync.__main__ import run
 

@@ -189,7 +189,7 @@ def test_a_docstring_below_a_field_or_its_type_is_its_description():
     assert (
         described["error"]
         == of_type("ErrorWord")
-        == "Why there is no good result: the consumer's words, then ours."
+        == "Why there is no good result: the consumer's error words, then ours."
     )
 
 
@@ -301,7 +301,7 @@ def test_the_dashboards_service_is_published_for_programs():
     ):
         assert method in document["paths"][path]
     vehicle = document["components"]["schemas"]["VehicleView"]["properties"]
-    assert vehicle["max_error_ms"]["description"] == "How wrong `offset_ms` can be at the most, ms."
+    assert vehicle["max_error_ms"]["description"] == "The largest possible error of `offset_ms`, ms."
 
 
 def test_the_vehicles_service_is_published_with_all_that_it_serves():

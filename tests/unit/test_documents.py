@@ -61,6 +61,35 @@ def test_every_link_to_a_file_resolves(page):
             assert not anchor or anchor in anchors(target), link
 
 
+FOLDERS = [
+    "schemas",
+    "runtime",
+    "broker",
+    "pi_agent",
+    "topside_agent",
+    "tidesync",
+    "tools",
+    "deploy",
+    "docs",
+    "tests/unit",
+    "tests/network",
+]
+FILES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")] + [
+    *ROOT.glob("*.*"),
+    *ROOT.glob("tests/*.*"),
+]
+PLANNED = {"pi_agent/udp.py"}
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_every_module_that_a_page_names_exists(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(r"`([\w./-]+\.(?:py|md|json|yml|conf|toml))`", text)
+    assert named
+    missing = {name for name in named if not any(str(file).endswith(f"/{name}") for file in FILES)}
+    assert missing <= PLANNED
+
+
 def test_the_topics_page_shows_no_row_that_the_table_has_not():
     shown = re.findall(r"^\| `((?:vehicle|topside|session)/[^`]*)` \|", TOPICS_PAGE, re.MULTILINE)
     assert shown == [kind.template for kind in topics.TOPICS]

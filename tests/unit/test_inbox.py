@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from broker.connection import Incoming
 from broker.inbox import Inbox
+from broker.interface import Incoming
 from runtime.clock import Reading
 
 S = 1_000_000_000

@@ -5,8 +5,7 @@ from itertools import count, cycle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.client.inflight import MOST, InflightQueue
-from broker.client.packets import PacketReader, read_publish
+from broker.client.packets import MOST_INFLIGHT, InflightQueue, PacketReader, read_publish
 
 
 def told(packet):
@@ -35,11 +34,11 @@ def test_an_answer_to_nothing_is_no_harm():
 
 def test_beyond_the_limit_messages_wait_in_line_until_one_is_taken():
     untaken = InflightQueue(count(1).__next__)
-    for number in range(MOST):
+    for number in range(MOST_INFLIGHT):
         assert untaken.add(b"t", b"%d" % number, retain=False)
     assert untaken.add(b"t", b"waits", retain=False) is None
     assert untaken.add(b"t", b"waits too", retain=False) is None
-    assert len(untaken) == MOST + 2
+    assert len(untaken) == MOST_INFLIGHT + 2
     assert told(untaken.taken(1))[1] == b"waits"
     assert told(untaken.taken(2))[1] == b"waits too"
     assert untaken.taken(3) is None

@@ -22,8 +22,6 @@ PONG = {
     "receive_stamp": "kernel",
     "transmit_stamp": "write",
     "resolution_ns": 1,
-    "previous_nonce": None,
-    "previous_transmit_ns": None,
 }
 EXCHANGE = {
     "vehicle": "rov1",
@@ -110,13 +108,18 @@ def test_a_number_that_is_none_is_refused(number):
         OffsetResult.decode(document)
 
 
-def test_a_late_stamp_padded_with_spaces_is_a_number():
+def test_a_one_step_timestamp_padded_with_spaces_is_a_number():
     padded = b'{"v":1,"seq":1,"nonce":"9f1c000000000000","origin_ns":                  1}'
     assert Ping.decode(padded).origin_ns == 1
 
 
 def test_an_unknown_key_of_a_newer_peer_is_ignored():
     assert Ping.decode(json.dumps(PING | {"colour": "red"})).seq == 17
+
+
+def test_a_pong_of_an_older_agent_with_two_more_keys_is_accepted():
+    older = PONG | {"previous_nonce": None, "previous_transmit_ns": None}
+    assert Pong.decode(json.dumps(older)) == Pong.decode(json.dumps(PONG))
 
 
 def test_nulls_stay_nulls():

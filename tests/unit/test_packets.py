@@ -10,7 +10,7 @@ from broker.client.packets import (
     MalformedPacketError,
     Packet,
     PacketReader,
-    again,
+    duplicate,
     puback_packet,
     publish_packet,
     read_puback,
@@ -137,5 +137,5 @@ def test_a_puback_of_another_length_is_malformed(body):
 
 def test_a_packet_that_is_sent_again_says_so():
     made = publish_packet(b"t", b"x", mid=9)
-    assert again(made)[0] == made[0] | 0x08
-    assert again(made)[1:] == made[1:]
+    assert duplicate(made)[0] == made[0] | 0x08
+    assert duplicate(made)[1:] == made[1:]

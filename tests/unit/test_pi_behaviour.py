@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from broker.connection import Incoming, Outgoing
+from broker.interface import Incoming, Outgoing
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import Reading, SimulatedClock, Step, read

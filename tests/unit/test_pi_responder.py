@@ -52,7 +52,6 @@ def test_the_pong_carries_the_pings_nonce_and_seq_and_the_stamps_kinds():
     assert (pong.seq, pong.nonce) == (17, "9f1c000000000000")
     assert (pong.receive_stamp, pong.transmit_stamp) == ("kernel", "user")
     assert (pong.boot_id, pong.instance_id) == ("boot", "instance")
-    assert (pong.previous_nonce, pong.previous_transmit_ns) == (None, None)
 
 
 def test_the_resolution_holds_the_clocks_step_and_both_brackets():

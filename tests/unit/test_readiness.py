@@ -4,8 +4,7 @@ import socket
 
 import pytest
 
-from broker.client.readiness import READABLE, WOKEN, WRITABLE, Selecting, readiness
-from broker.client.wakeup import Wakeup
+from broker.client.socket_loop import READABLE, WOKEN, WRITABLE, Selecting, Wakeup, readiness
 
 WAYS = [Selecting, readiness]
 

@@ -6,8 +6,8 @@ import click
 import pytest
 
 import tidesync.cli.topside
-from broker.account_name import warn_of_other_name
 from broker.errors import PasswordFileError
+from broker.settings import warn_of_other_name
 from tidesync.__main__ import COMMANDS, run
 from tidesync.settings import file_defaults, with_settings
 from topside_agent.settings import TopsideSettings

@@ -6,12 +6,11 @@ import socket
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker.client.inflight import MOST
-from broker.client.packets import PacketReader, publish_packet, read_publish
+from broker.client.packets import MOST_INFLIGHT, PacketReader, publish_packet, read_publish
+from broker.client.paho_compat import WebSocketFramer
 from broker.client.stamping import StampingClient
 from broker.client.stamping_socket import StampingSocket
 from broker.client.stamps import KernelStamp
-from broker.client.websocket_framer import WebSocketFramer
 from broker.interface import Outgoing
 
 CONNACK, PINGRESP = b"\x20\x02\x00\x00", b"\xd0\x00"
@@ -26,12 +25,10 @@ class Wired:
         wired = self
 
         class OnThisSocket(StampingClient):
-            def _create_socket_connection(self):
-                self._reader = PacketReader()
+            def open_tcp(self):
                 near, wired.far = socket.socketpair()
                 wired.far.setblocking(False)
-                self._tcp = StampingSocket.adopt(near)
-                return self._tcp
+                return near
 
         self.client = OnThisSocket(CallbackAPIVersion.VERSION2, client_id="wired")
         self.client.deliver = self._deliver
@@ -123,7 +120,7 @@ def test_a_message_at_qos_2_takes_pahos_way(wired):
 
 def test_messages_given_together_go_out_in_one_write(wired, monkeypatch):
     writes: list[bytes] = []
-    monkeypatch.setattr(wired.client, "_sock_send", lambda data: writes.append(bytes(data)) or len(data))
+    monkeypatch.setattr(StampingSocket, "send", lambda _, data: writes.append(bytes(data)) or len(data))
     wired.publish(b"1", b"2", b"3")
     assert len(writes) == 1
     assert [read_publish(packet).payload for packet in PacketReader().feed(writes[0])] == [b"1", b"2", b"3"]
@@ -144,11 +141,11 @@ def test_what_the_broker_has_not_taken_goes_out_first_over_the_next_connection(w
 
 
 def test_a_broker_that_does_not_take_anything_is_not_buried(wired):
-    wired.publish(*(b"%d" % number for number in range(MOST + 5)))
+    wired.publish(*(b"%d" % number for number in range(MOST_INFLIGHT + 5)))
     packets = PacketReader().feed(wired.sent())
-    assert len(packets) == MOST
+    assert len(packets) == MOST_INFLIGHT
     wired.say(b"\x40\x02" + read_publish(packets[0]).mid.to_bytes(2, "big"))
-    assert wired.payloads() == [b"%d" % MOST]
+    assert wired.payloads() == [b"%d" % MOST_INFLIGHT]
 
 
 def test_what_the_socket_does_not_take_at_once_follows_in_order_and_whole(wired):

@@ -6,8 +6,8 @@ import re
 import pytest
 from rich.console import Console
 
-from broker.connection import Incoming
 from broker.inbox import Letter
+from broker.interface import Incoming
 from runtime.clock import Reading
 from schemas import topics
 from schemas.instants import utc_from_ns

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import AgentEndedError
-from runtime.heartbeat import HeartbeatFile, complaint, main
+from runtime.heartbeat import HeartbeatFile, main, problem
 from runtime.lifecycle import run_until_stopped
 from runtime.watchdog import Loop, Notifier, StallDetector, Watchdog
 
@@ -45,12 +45,12 @@ def test_a_loop_that_iterates_once_within_its_limit_is_alive():
 
 
 def test_one_stuck_loop_is_found_beside_one_that_iterates():
-    dead, alive, detector = Loop("the clock's watch"), Loop("the network thread"), StallDetector()
+    dead, alive, detector = Loop("the clock watch"), Loop("the network thread"), StallDetector()
     verdict = None
     for half in range(22):
         alive.iterations += 1
         verdict = detector.check([alive, dead], half * S // 2)
-    assert verdict == "the clock's watch has been stuck for 10 s"
+    assert verdict == "the clock watch has been stuck for 10 s"
 
 
 def test_a_pause_of_the_whole_process_is_no_fault_of_the_loop():
@@ -84,24 +84,24 @@ def test_a_loop_with_a_longer_limit_keeps_it():
 def test_a_heartbeat_is_fresh_for_ten_seconds(tmp_path):
     path = tmp_path / "heartbeat"
     HeartbeatFile(path).beat(100 * S, "connected")
-    assert complaint(path, 110 * S) is None
-    assert complaint(path, 112 * S) == f"the last heartbeat in {path} is 12 s old (at most 10 s are well)"
+    assert problem(path, 110 * S) is None
+    assert problem(path, 112 * S) == f"the last heartbeat in {path} is 12 s old (the limit is 10 s)"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_heartbeat_of_an_earlier_boot_is_not_fresh(tmp_path):
     path = tmp_path / "heartbeat"
     HeartbeatFile(path).beat(5000 * S, "connected")
-    assert "before the last boot" in complaint(path, 30 * S)
+    assert "before the last boot" in problem(path, 30 * S)
     path.write_text(f"{5000 * S} another-boot\n")
-    assert "before the last boot" in complaint(path, 5001 * S)
+    assert "before the last boot" in problem(path, 5001 * S)
 
 
 @pytest.mark.parametrize("content", ["", "soon\n", "\x00\xff"])
 def test_rubbish_is_no_heartbeat(tmp_path, content):
     path = tmp_path / "heartbeat"
     path.write_bytes(content.encode("latin-1"))
-    assert complaint(path, S) == f"{path} is no heartbeat file"
+    assert problem(path, S) == f"{path} is not a heartbeat file"
 
 
 def test_the_check_says_why_and_exits_with_1(tmp_path, capsys):
@@ -110,7 +110,7 @@ def test_the_check_says_why_and_exits_with_1(tmp_path, capsys):
     assert main([]) == 2
 
 
-def test_a_file_that_cannot_be_written_is_said_once_and_harms_nothing(tmp_path, caplog):
+def test_a_file_that_cannot_be_written_is_reported_once(tmp_path, caplog):
     file = HeartbeatFile(tmp_path / "missing" / "heartbeat")
     for second in range(3):
         file.beat(second * S, "connected")
@@ -118,12 +118,12 @@ def test_a_file_that_cannot_be_written_is_said_once_and_harms_nothing(tmp_path, 
     assert "No such file" in caplog.text
     (tmp_path / "missing").mkdir()
     file.beat(4 * S, "connected")
-    assert complaint(tmp_path / "missing" / "heartbeat", 4 * S) is None
+    assert problem(tmp_path / "missing" / "heartbeat", 4 * S) is None
 
 
-def test_a_full_disk_harms_nothing(caplog):
+def test_a_full_disk_is_reported(caplog):
     file = HeartbeatFile(Path("/dev/full/heartbeat"))
-    file._draft = Path("/dev/full")  # every write there fails with ENOSPC
+    file._new = Path("/dev/full")  # every write there fails with ENOSPC
     file.beat(S, "connected")
     assert "No space left" in caplog.text
 
@@ -139,7 +139,7 @@ def test_a_live_agent_beats_once_a_second_and_a_stuck_one_not_at_all(tmp_path):
     assert stamps == {"1000000000", "2000000000", "3000000000", "4000000000"}
     verdicts = [watchdog.check(half * S // 2) for half in range(9, 50)]
     assert verdicts[-1] is not None
-    assert complaint(path, 25 * S) is not None
+    assert problem(path, 25 * S) is not None
 
 
 @pytest.mark.parametrize("abstract", [False, True])

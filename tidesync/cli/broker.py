@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from broker.accounts.settings import AccountSettings
+from broker.accounts.folder import AccountSettings
 from broker.settings import EmbeddedBrokerSettings
 from runtime.lifecycle import run_until_stopped
 from tidesync.cli.broker_accounts import commands

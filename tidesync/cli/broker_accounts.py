@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from broker.accounts.book import Account, AccountsError, Book, UnknownAccountError
-from broker.accounts.folder import AccountFolder
-from broker.accounts.hashing import UnusablePasswordError, checked, hashed, new_password
-from broker.accounts.settings import AccountSettings
+from broker.accounts.book import (
+    Account,
+    AccountsError,
+    Book,
+    UnknownAccountError,
+    UnusablePasswordError,
+    checked,
+    hashed,
+    new_password,
+)
+from broker.accounts.folder import AccountFolder, AccountSettings
 from runtime.files import PrivateFile, folder_owner, write_new
 from schemas.instants import iso_utc
 from schemas.names import account_name

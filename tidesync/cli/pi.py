@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from broker.account_name import warn_of_other_name
+from broker.settings import warn_of_other_name
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import Clock, SimulatedClock, Step, SystemClock

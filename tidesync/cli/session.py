@@ -10,7 +10,7 @@ import click
 from pydantic import ValidationError
 
 from broker.settings import ConnectionSettings
-from schemas.base import first_fault
+from schemas.base import first_error
 from schemas.instants import iso_utc
 from schemas.messages import SessionState, StartCommand, StopCommand
 from schemas.names import mission_name, session_name
@@ -66,7 +66,7 @@ def start(
     try:
         asked = StartCommand.model_validate(wanted)
     except ValidationError as error:
-        raise SettingsError(f"--sensor: {first_fault(error)}") from error
+        raise SettingsError(f"--sensor: {first_error(error)}") from error
     state = begin(settings, names, asked, timeout)
     _print_answer(state, as_json=as_json)
     for sentence in _unknown_vehicles(settings, asked):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from broker.account_name import warn_of_other_name
+from broker.settings import warn_of_other_name
 from runtime.clock import SystemClock
 from runtime.lifecycle import run_agent
 from runtime.metrics_server import metrics_served

@@ -9,8 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from broker.agent import agent_counts
-from broker.connection import Connection, Incoming, Outgoing
+from broker.connection import Connection
 from broker.inbox import Inbox
+from broker.interface import Incoming, Outgoing
 from runtime.clock import Clock, Reading, read
 from schemas import topics
 from schemas.messages import BurstCommand, SessionState

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broker.connection import Connection, Incoming
+from broker.connection import Connection
 from broker.inbox import Inbox
+from broker.interface import Incoming
 from runtime.clock import Clock, Reading, SimulatedClock, read
 from schemas import topics
 from schemas.instants import ns_from_utc

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broker.client.paho_compat import hooks_fault
+from broker.client.make import hooks_fault
 from broker.errors import CertificateFileError, CredentialsError
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
@@ -139,7 +139,7 @@ def stamps(seen: Observations) -> Finding:
     fault = hooks_fault()
     if fault:
         why, advice = (
-            f"this paho-mqtt does not fit the hooks ({fault})",
+            fault,
             "install paho-mqtt 2.2: `pip install 'paho-mqtt~=2.2'`",
         )
     elif "refuses" in why:

@@ -7,8 +7,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from broker.errors import CertificateFileError
-from broker.tls.context import client_context
-from broker.tls.ends import WARN_BEFORE, end_of, end_of_file
+from broker.tls.context import WARN_BEFORE, client_context, end_of, end_of_file
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from broker.connection import Connection, Incoming
+from broker.connection import Connection
 from broker.inbox import Letter
+from broker.interface import Incoming
 from runtime.clock import Reading, SystemClock
 from runtime.logs import broker_log_at
 from schemas import topics

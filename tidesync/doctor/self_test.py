@@ -12,7 +12,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broker.connection import Connection, Incoming, Outgoing
+from broker.connection import Connection
+from broker.interface import Incoming, Outgoing
 from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
 from pi_agent.responder import Answerer, answer
 from runtime.clock import Reading, SimulatedClock, SystemClock, process_instance_id, read

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from broker.connection import Connection, Incoming, Outgoing
+from broker.connection import Connection
+from broker.interface import Incoming, Outgoing
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
 from schemas import topics

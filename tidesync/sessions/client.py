@@ -6,7 +6,7 @@ import secrets
 import threading
 from typing import TYPE_CHECKING
 
-from broker.connection import Outgoing
+from broker.interface import Outgoing
 from schemas import topics
 from schemas.messages import SessionState, StartCommand, StopCommand
 from tidesync.client import Client, connected, retained

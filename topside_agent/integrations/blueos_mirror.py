@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from broker.connection import Outgoing
+from broker.interface import Outgoing
 from schemas.topics import blueos_mirror
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, get_args
 
-from broker.connection import Outgoing
+from broker.interface import Outgoing
 from runtime.version import VERSION
 from schemas import topics
 from schemas.messages import State

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from broker.client.one_step import OneStepTimestamp, with_room
-from broker.connection import Outgoing
+from broker.interface import Outgoing
 from schemas import topics
 from topside_agent.measuring.actions import PublishBatch, PublishResult
 

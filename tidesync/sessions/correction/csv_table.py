@@ -54,8 +54,10 @@ class CsvTable:
     def __init__(self, job: Job, near_ns: int, stream: BinaryIO) -> None:
         self._job, self._near_ns, self._stream = job, near_ns, stream
         self._header, self._delimiter, self.columns = _header(stream, job)
-        self._place = self.columns.index(job.column)
+        self._separator = self._delimiter.decode()
+        self._place, self._count = self.columns.index(job.column), len(self.columns)
         self._reader = StampReader(job.unit, near_ns)
+        self._writer: StampWriter | None = None
         self._scanned: int | None = None
 
     def scan(self) -> Iterator[Batch]:
@@ -90,44 +92,44 @@ class CsvTable:
 
     def _text(self, record: Record) -> str | None:
         fields = record.fields
-        if fields is None or not self._place < len(fields) <= len(self.columns):
+        if fields is None or not self._place < len(fields) <= self._count:
             return None
         return fields[self._place].decode("utf-8", "replace")
 
     @contextmanager
     def output(self, stream: BinaryIO) -> Iterator[Write]:
         """The same bytes, with the same delimiter before each of the three fields."""
-        writer: StampWriter | None = None
-        delimiter = self._delimiter.decode()
-
-        def added(correction: Correction | None) -> bytes:
-            nonlocal writer
-            if correction is None:
-                return (delimiter * 2).encode()
-            if correction.topside_ns is None or correction.max_error_ns is None:
-                return f"{delimiter}{delimiter}{correction.state}".encode()
-            form = self._reader.form
-            assert form is not None, "a timestamp has been read"
-            writer = writer or StampWriter(form)
-            error = milliseconds_up(correction.max_error_ns + form.step_ns)
-            instant = writer.write(correction.topside_ns)
-            return f"{instant}{delimiter}{error}{delimiter}{correction.state}".encode()
-
-        def write(rows: Sequence[Record], corrections: Sequence[Correction | None]) -> None:
-            stream.write(b"".join(map(self._extended, rows, map(added, corrections))))
-
         self._stream.seek(0)
         blank = islice(records(self._stream, self._job.path, self._delimiter), self._header.line - 1)
         stream.writelines(record.ending for record in blank)
-        stream.write(self._extended(self._header, self._delimiter.join(name.encode() for name in COLUMNS)))
+        stream.write(self._extended(self._header, self._separator.join(COLUMNS)))
+
+        def write(rows: Sequence[Record], corrections: Sequence[Correction | None]) -> None:
+            stream.write(b"".join(map(self._extended, rows, map(self._added, corrections))))
+
         yield write
 
-    def _extended(self, record: Record, added: bytes) -> bytes:
+    def _added(self, correction: Correction | None) -> str:
+        """The three fields of a row, with the delimiter between them."""
+        if correction is None:
+            return self._separator * 2
+        topside_ns, max_error_ns, state = correction
+        if topside_ns is None or max_error_ns is None:
+            return self._separator * 2 + state
+        writer = self._writer = self._writer or self._new_writer()
+        error = milliseconds_up(max_error_ns + writer.step_ns)
+        return self._separator.join((writer.write(topside_ns), error, state))
+
+    def _new_writer(self) -> StampWriter:
+        assert self._reader.form is not None, "a timestamp has been read"
+        return StampWriter(self._reader.form)
+
+    def _extended(self, record: Record, added: str) -> bytes:
         """The record's own text, then the new fields; missing fields are filled in as empty ones."""
         if record.fields is None:
             return record.body + record.ending
-        missing = max(len(self.columns) - len(record.fields), 0)
-        return record.body + self._delimiter * (missing + 1) + added + record.ending
+        missing = max(self._count - len(record.fields), 0)
+        return record.body + self._delimiter * (missing + 1) + added.encode() + record.ending
 
 
 def _header(stream: BinaryIO, job: Job) -> tuple[Record, bytes, list[str]]:

@@ -89,12 +89,12 @@ class StampWriter:
     """Writes instants in the column's own form, to the microsecond or the nanosecond."""
 
     def __init__(self, form: Form) -> None:
-        self._form = form
+        self._form, self.step_ns = form, form.step_ns
         self._second: tuple[int | None, str] = (None, "")
 
     def write(self, unix_ns: int) -> str:
         """`unix_ns` rounded to the form's step: ISO in UTC with Z, or the same unit with its decimals."""
-        unix_ns += self._form.step_ns // 2
+        unix_ns += self.step_ns // 2
         if self._form.unit != ISO:
             return self._count(unix_ns)
         second, rest = divmod(unix_ns, 1_000_000_000)
@@ -106,7 +106,7 @@ class StampWriter:
 
     def _count(self, unix_ns: int) -> str:
         digits = _DECIMALS_OF_US[self._form.unit] + (3 if self._form.fine else 0)
-        steps = unix_ns // self._form.step_ns
+        steps = unix_ns // self.step_ns
         sign, steps = "-" if steps < 0 else "", abs(steps)
         if not digits:
             return f"{sign}{steps}"

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from broker.agent import MqttAgent, agent_counts
-from broker.connection import Connection, Incoming
+from broker.connection import Connection
 from broker.inbox import Inbox, Letter
+from broker.interface import Incoming
 from runtime.clock import Clock, Reading, read
 from schemas import messages, topics
 from schemas.instants import utc_from_ns

@@ -12,8 +12,8 @@ from schemas.base import InvalidMessageError
 from schemas.messages import Event, ExchangeBatch, OffsetResult, SessionState
 
 if TYPE_CHECKING:
-    from broker.connection import Incoming
     from broker.inbox import Letter
+    from broker.interface import Incoming
 
 _KIND_LEVEL = 2
 """In `vehicle/{vehicle}/exchange/{topside}`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from broker.connection import Outgoing
+from broker.interface import Outgoing
 from schemas import topics
 from schemas.base import Message
 from schemas.messages import BurstCommand, SessionState

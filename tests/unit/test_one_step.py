@@ -1,17 +1,14 @@
-"""A late stamp stands in its packet as it was at the send of the first byte, whatever becomes of the rest."""
+"""One-step timestamps: taken at the send of a packet's first byte, and kept whatever the rest needs."""
 
 import json
 import socket
 
 import pytest
-from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker.client.one_step import WIDTH, LatePacket, OneStepTimestamp, with_room
-from broker.client.paho_compat import client_class
+from broker.client.one_step import WIDTH, OneStepPacket, OneStepTimestamp, with_room
 from broker.client.plain import PlainClient
 from broker.client.stamping import StampingClient
-from broker.client.stamping_socket import StampingSocket
 from broker.interface import Outgoing
 from schemas.messages import Ping, Pong
 
@@ -27,7 +24,6 @@ PONG = Pong(
     receive_stamp="kernel",
     transmit_stamp="write",
     resolution_ns=1,
-    previous_transmit_ns=3,
 )
 
 
@@ -40,7 +36,8 @@ def test_room_is_nineteen_characters_and_the_message_still_says_the_same(number)
 
 
 def test_the_key_is_not_taken_for_another_one_nor_found_in_a_string():
-    payload, position = with_room(PONG.encode(), "transmit_ns")
+    other_key = PONG.encode().replace(b'{"v"', b'{"first_transmit_ns":3,"v"')
+    payload, position = with_room(other_key, "transmit_ns")
     assert int(payload[position : position + WIDTH]) == NS + 5
     assert Pong.decode(payload) == PONG
 
@@ -63,7 +60,7 @@ class Ticks:
 
 def packet(raw_ns, plus_ns=0):
     stamp = OneStepTimestamp(1, plus_ns)
-    return LatePacket(b"head<" + b"0" * WIDTH + b">", 5, stamp, raw_ns), stamp
+    return OneStepPacket(b"head<" + b"0" * WIDTH + b">", 5, stamp, raw_ns), stamp
 
 
 def test_the_first_slice_stamps_in_place_padded_with_spaces():
@@ -105,9 +102,8 @@ class Wired:
         self.far.setblocking(False)
 
         class OnThisSocket(StampingClient):
-            def _create_socket_connection(self):
-                self._tcp = StampingSocket.adopt(near)
-                return self._tcp
+            def open_tcp(self):
+                return near
 
         self.client = OnThisSocket(CallbackAPIVersion.VERSION2)
         self.client.connect("nowhere")
@@ -175,37 +171,3 @@ def test_the_plain_client_sends_the_earlier_stamp_and_hands_none_back():
     stamp = OneStepTimestamp(0, 0)
     client.send([Outgoing("topic", b"5", 0, one_step=stamp)], Ticks())
     assert (sent, stamp.raw_ns, client.stamps_writes) == ([("topic", b"5", 0, False)], None, False)
-
-
-@pytest.fixture
-def unrehearsed():
-    client_class.cache_clear()
-    yield
-    client_class.cache_clear()
-
-
-@pytest.mark.usefixtures("unrehearsed")
-def test_this_paho_has_place_for_the_hooks():
-    assert client_class() is StampingClient
-
-
-@pytest.mark.usefixtures("unrehearsed")
-@pytest.mark.parametrize(
-    "hook",
-    [
-        "_create_socket_connection",
-        "_sock_send",
-        "_packet_handle",
-        "_mid_generate",
-        "_loop_rc_handle",
-    ],
-)
-def test_a_paho_without_a_hook_gets_the_plain_client_and_one_line_says_so(hook, monkeypatch, caplog):
-    if hook == "_create_socket_connection":  # as if paho never called it
-        monkeypatch.setattr(StampingClient, "_create_socket", lambda _: socket.socketpair()[0])
-    else:
-        monkeypatch.delattr(Client, hook)
-    with caplog.at_level("INFO"):
-        assert client_class() is PlainClient
-        assert client_class() is PlainClient
-    assert len([record for record in caplog.records if "user space" in record.getMessage()]) == 1

@@ -16,7 +16,7 @@ from schemas import topics
 from schemas.instants import ns_from_utc
 from schemas.messages import ExchangeBatch
 from tests.simulation.simulated_broker import SimulatedBroker
-from tests.simulation.simulated_machines import MS, BaseClock, Http, Machine, S, Vehicle
+from tests.simulation.simulated_machines import MS, BaseClock, Http, Link, Machine, S, Vehicle
 from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings
 

@@ -120,7 +120,7 @@ class Vehicle:
         )
         self.connection = simulation.broker.connections[-1]
         self.connection.start()
-        self.machine.every(POLL_S, self.agent.watcher.look)
+        self.machine.every(POLL_S, self.agent.watcher.check)
 
 
 @dataclass

@@ -71,6 +71,7 @@ class Exchange(Message):
     """The Pi's two timestamps less its CLOCK_MONOTONIC_RAW, ns; null: only realtime is known."""
     topside_realtime_minus_raw_ns: NanosecondsDifference | None
     """Topside's two timestamps less its CLOCK_MONOTONIC_RAW, ns."""
+    topside_boot_id: Identifier | None = None
     receive_stamp: StampKind | None = None
     transmit_stamp: StampKind | None = None
     resolution_ns: Annotated[int, Field(ge=0, le=10**9)] = 1

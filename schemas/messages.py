@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from schemas.base import Message, Nanoseconds, NanosecondsDifference
+from schemas.clock_history import ClockResendCommand
 from schemas.exchange import MQTT, Exchange, Identifier, StampKind
 from schemas.instants import UtcInstant
 from schemas.names import Mission, Session, Topside, Vehicle
@@ -22,7 +23,13 @@ Milliseconds = float
 """Milliseconds; an offset is Pi − topside, positive when the Pi is ahead."""
 SensorName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 ErrorWord = Literal[
-    "timeout", "network_error", "high_rtt", "invalid_pi_time", "duplicate_vehicle", "not_authorized"
+    "timeout",
+    "network_error",
+    "high_rtt",
+    "invalid_pi_time",
+    "duplicate_vehicle",
+    "clock_rate",
+    "not_authorized",
 ]
 """Why there is no good result: the consumer's error words, then ours."""
 
@@ -119,6 +126,7 @@ class ResendCommand(Message):
 
     request_id: Identifier
     action: Literal["resend"] = "resend"
+    what: Literal["exchanges"] = "exchanges"
     vehicle: Vehicle
     from_seq: Seq
     to_seq: Seq
@@ -190,6 +198,8 @@ class OffsetResult(Message):
     max_error_ms: Annotated[Milliseconds, Field(ge=0)] | None
     """The largest possible error of `offset_ms`, ms."""
     u95_ms: Annotated[Milliseconds, Field(ge=0)] | None
+    """95 % half-width of `offset_ms`, ms: `precision_ms` and what the path's asymmetry may be."""
+    precision_ms: Annotated[Milliseconds, Field(ge=0)] | None = None
     """Statistical 95 % half-width of `offset_ms`, if both directions have the same minimum delay; ms."""
     drift_ppm: float | None
     """Rate of the offset of the RAW clocks, positive when the Pi's runs fast, ppm."""
@@ -213,11 +223,28 @@ class OffsetResult(Message):
     """The same in ms since the Unix epoch."""
     age_s: Annotated[float, Field(ge=0)] | None
     """Seconds from the end of the last exchange to `measured_at`."""
+    conditional: bool = False
+    """Whether `measured_at` is later than the Pi's last reading: then it holds unless the Pi's clock was set
+    or slewed since."""
     error: ErrorWord | None
 
 
-TopsideCommand = Annotated[BurstCommand | ResendCommand, Field(discriminator="action")]
+def _command_tag(command: object) -> str:
+    """`burst`, `exchanges` or `clock`: what a command asks for."""
+    keys = command if isinstance(command, dict) else getattr(command, "__dict__", {})
+    return str(keys.get("what", "exchanges") if keys.get("action") == "resend" else keys.get("action"))
+
+
+TopsideCommand = Annotated[
+    Annotated[BurstCommand, Tag("burst")]
+    | Annotated[ResendCommand, Tag("exchanges")]
+    | Annotated[ClockResendCommand, Tag("clock")],
+    Discriminator(_command_tag),
+]
 """A command to a topside."""
+
+VehicleCommand = ClockResendCommand
+"""A command to a vehicle's agent."""
 
 SessionCommand = Annotated[StartCommand | StopCommand, Field(discriminator="action")]
 """A command to a recorder."""

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from schemas import messages
+from schemas import clock_history, messages
 from schemas.base import MAX_MESSAGE_BYTES, InvalidMessageError, Message, SchemasError, first_error
 from schemas.names import InvalidNameError, root_name, session_name, topside_name, vehicle_name
 
@@ -132,6 +132,27 @@ OFFSET = TopicKind(
     payload=messages.OffsetResult,
     retain=True,
 )
+VEHICLE_CLOCK = TopicKind(
+    "vehicle_clock",
+    "vehicle/{vehicle}/clock",
+    senders=("vehicle",),
+    readers=("topside", "recorder", "dashboard", "operator"),
+    payload=clock_history.VehicleClock,
+)
+VEHICLE_COMMAND = TopicKind(
+    "vehicle_command",
+    "vehicle/{vehicle}/command",
+    senders=("operator", "recorder"),
+    readers=("vehicle",),
+    payload=messages.VehicleCommand,
+)
+TOPSIDE_CLOCK = TopicKind(
+    "topside_clock",
+    "topside/{topside}/clock",
+    senders=("topside",),
+    readers=("recorder", "dashboard", "operator"),
+    payload=clock_history.TopsideClock,
+)
 TOPSIDE_STATUS = TopicKind(
     "topside_status",
     "topside/{topside}/status",
@@ -172,7 +193,10 @@ TOPICS: tuple[TopicKind, ...] = (
     PONG,
     EXCHANGE,
     OFFSET,
+    VEHICLE_CLOCK,
+    VEHICLE_COMMAND,
     TOPSIDE_STATUS,
+    TOPSIDE_CLOCK,
     TOPSIDE_COMMAND,
     SESSION_COMMAND,
     SESSION_STATE,

@@ -137,7 +137,8 @@ class _Described(GenerateJsonSchema):
         """Require the tag, which each part alone does not; drop the keyword that is OpenAPI's own."""
         made = super().tagged_union_schema(schema)
         made.pop("discriminator", None)
-        return made | {"type": "object", "required": [schema["discriminator"]]}
+        tag = schema["discriminator"]
+        return made | {"type": "object", "required": [tag if isinstance(tag, str) else "action"]}
 
     def dict_schema(self, schema: core_schema.DictSchema) -> dict[str, Any]:
         made = super().dict_schema(schema)

@@ -1,4 +1,4 @@
-"""The clock's watch tells steps and suspends from slewing, dates and measures them, invents none."""
+"""The clock watch distinguishes steps and suspends from slewing, dates and measures them."""
 
 import errno
 import os
@@ -150,7 +150,7 @@ def test_a_suspend_between_its_two_sources_is_looked_at_again_and_reported_once(
 
 
 class Notice:
-    """Stands in for the kernel's timer: readable at once, as after the clock was set."""
+    """Replaces the kernel's timer: readable immediately, as after the clock was set."""
 
     def __init__(self):
         self.ours, self.theirs = socket.socketpair()
@@ -235,14 +235,14 @@ def test_a_timer_that_cannot_be_had_leaves_the_poll(monkeypatch):
 
 
 @linux
-def test_this_machine_says_how_long_it_slept_and_whether_ntp_steers_it():
+def test_this_machine_reports_its_time_in_suspend_and_whether_ntp_steers_it():
     once, again = kernel_clock.suspended_ns(), kernel_clock.suspended_ns()
     assert abs(again - once) < 10 * MS
     assert once > -MS
     assert kernel_clock.clock_synchronized() in {True, False}
 
 
-def test_a_system_that_cannot_be_asked_may_be_steered(monkeypatch):
+def test_a_system_that_does_not_report_it_may_be_steered(monkeypatch):
     monkeypatch.setattr(kernel_clock, "_libc", None)
     assert kernel_clock.clock_synchronized() is True
 

@@ -65,7 +65,7 @@ def test_each_alert_fires_when_it_should_and_not_otherwise():
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_every_alert_is_tried_and_says_what_it_is_about(rule):
+def test_every_alert_is_tested_and_names_its_subject(rule):
     assert rule["alert"] in ALERTS_TEST.read_text()
     assert rule["labels"]["severity"] in {"info", "warning", "critical"}
     assert {"summary", "description"} == set(rule["annotations"])
@@ -102,7 +102,7 @@ def test_a_panels_variables_and_legend_exist(title, target):
     assert set(re.findall(r"\{\{\s*(\w+)\s*\}\}", target["legendFormat"])) <= known, title
 
 
-def test_the_panels_show_what_an_operator_asks_for():
+def test_the_panels_show_what_an_operator_needs():
     shown = " ".join(target["expr"] for _, target in TARGETS)
     for name in (
         "tidesync_state",

@@ -34,7 +34,7 @@ class Inbox:
     def __init__(self, root: str) -> None:
         self.dropped: Counter[str] = Counter()
         self._root = root
-        self._said_at_ns: dict[tuple[str, str], int] = {}
+        self._logged_at_ns: dict[tuple[str, str], int] = {}
         self._silent: Counter[tuple[str, str]] = Counter()
 
     def open(self, incoming: Incoming) -> Letter | None:
@@ -57,13 +57,13 @@ class Inbox:
         self.dropped[reason] += 1
         key = (incoming.topic[:200], reason)
         now_ns = incoming.received.raw_ns
-        last_ns = self._said_at_ns.get(key)
+        last_ns = self._logged_at_ns.get(key)
         if last_ns is not None and now_ns - last_ns < _REPEAT_S * 1_000_000_000:
             self._silent[key] += 1
             return
-        if len(self._said_at_ns) >= _MOST_PEERS and not self._forget_old(now_ns):
-            return  # a flood of new names: counted above, and said once there is room again
-        self._said_at_ns[key] = now_ns
+        if len(self._logged_at_ns) >= _MOST_PEERS and not self._forget_old(now_ns):
+            return  # a flood of new names: counted above, and logged once there is room again
+        self._logged_at_ns[key] = now_ns
         more = self._silent.pop(key, 0)
         _log.warning(
             "dropped a message on %s: %s%s", key[0], sentence, f" (and {more} more since)" if more else ""
@@ -71,8 +71,10 @@ class Inbox:
 
     def _forget_old(self, now_ns: int) -> bool:
         """Forget topics quiet for a minute; whether that made room."""
-        old = [key for key, at_ns in self._said_at_ns.items() if now_ns - at_ns >= _REPEAT_S * 1_000_000_000]
+        old = [
+            key for key, at_ns in self._logged_at_ns.items() if now_ns - at_ns >= _REPEAT_S * 1_000_000_000
+        ]
         for key in old:
-            del self._said_at_ns[key]
+            del self._logged_at_ns[key]
             self._silent.pop(key, None)
         return bool(old)

@@ -84,7 +84,7 @@ class PlainClient(Client):
 
     @property
     def alert(self) -> ssl.SSLError | None:
-        """What TLS said at the end of the last connection, where that can be told."""
+        """The TLS error that ended the last connection, if it is known."""
         return None
 
     @property

@@ -33,7 +33,7 @@ class SocketLoop:
         self._look_at_s = 0.0
 
     def turn(self, pause_s: float) -> None:
-        """Wait so long at most; then read and write what there is, and keep the connection alive."""
+        """Wait up to `pause_s` seconds; then read and write what is ready, and keep the connection alive."""
         self._wait(pause_s)
         now_s = monotonic()
         if now_s >= self._look_at_s:
@@ -123,7 +123,7 @@ class Selecting:
 if sys.platform != "win32":
 
     class Polling:
-        """By poll, which is told of the socket once; to the millisecond, rounded up."""
+        """By poll, with which the socket is registered once; to the millisecond, rounded up."""
 
         def __init__(self, wakeup: Wakeup) -> None:
             self._poll = select.poll()

@@ -6,12 +6,11 @@ arrival's age, and only while realtime has kept to RAW since before the arrival.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from runtime.clock import SLEW_LIMIT_PPM, Reading, earlier, machine_clock, read
 
 if TYPE_CHECKING:
-    from broker.client.plain import PlainClient
     from runtime.clock import Clock
     from runtime.logs import RateLimitedLog
     from schemas.exchange import StampKind
@@ -87,10 +86,21 @@ class ArrivalStamper:
         self._last = machine
 
 
+class StampSource(Protocol):
+    """What of a client knows when its packets arrived."""
+
+    @property
+    def unstamped_because(self) -> str | None:
+        """Why there are no kernel stamps, if that is known."""
+
+    def arrival(self) -> KernelStamp | None:
+        """The kernel's stamp of the packet that is being handled."""
+
+
 class Arrivals:
     """Reads the clock as it stood when `client`'s packet arrived."""
 
-    def __init__(self, stamper: ArrivalStamper, client: PlainClient, say: RateLimitedLog) -> None:
+    def __init__(self, stamper: ArrivalStamper, client: StampSource, say: RateLimitedLog) -> None:
         self._client = client
         self._say = say
         self._stamper = stamper
@@ -105,7 +115,7 @@ class Arrivals:
         return "kernel" if self._kernel_stamps else "user"
 
     def begin(self) -> None:
-        """A connection was accepted: learn anew, beginning with that packet."""
+        """A connection was accepted: learn again, beginning with that packet."""
         self._kernel_stamps, self._unstamped = None, 0
         self.reading()
 

@@ -64,7 +64,7 @@ class Authority:
 
     @classmethod
     def make(cls, now: datetime) -> Authority:
-        """A new one, told apart from any other by its name."""
+        """A new authority, with a name that no other has."""
         key = _new_key()
         name = _named(f"Tidesync authority {now:%Y-%m-%d} {secrets.token_hex(4)}")
         builder = _begin(name, name, key.public_key(), now + timedelta(days=AUTHORITY_DAYS))

@@ -92,7 +92,7 @@ def end_of(certificate: Mapping[str, Any]) -> datetime | None:
 
 
 def end_of_file(path: Path) -> datetime | None:
-    """When the first certificate in a PEM file ends; None where that cannot be told.
+    """When the first certificate in a PEM file ends; None where that is unknown.
 
     The standard library decodes certificates for its own tests alone; a vehicle has no other way to.
     """

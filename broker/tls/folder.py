@@ -60,7 +60,7 @@ class CertificateFolder:
             authority, signed = self._authority(), {}
         if authority.ends <= now:
             ended = f"{self._path(AUTHORITY, 'crt')} ended on {authority.ends:%Y-%m-%d}"
-            raise CertificatesError(f"{ended}: begin anew in another folder")
+            raise CertificatesError(f"{ended}: make a new one in another folder")
         signed |= {account: authority.client(account, ends) for account in accounts}
         return signed | ({SERVER: authority.server(host, ends)} if host else {})
 

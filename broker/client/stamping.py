@@ -8,8 +8,8 @@ import ssl
 import struct
 from typing import TYPE_CHECKING, Any
 
+from paho.mqtt import MQTTException
 from paho.mqtt.enums import MQTTErrorCode
-from paho.mqtt.exception import MQTTException
 
 from broker.client.one_step import OneStepPacket
 from broker.client.packets import (

@@ -148,7 +148,7 @@ def test_another_name_is_said(encrypted):
     for url in (encrypted.url, encrypted.websocket_url):
         code, said = status(encrypted, "viewer", "--broker", url)
         assert code == 2
-        assert_said_once(said, "it is not made out to localhost")
+        assert_said_once(said, "it is not issued for localhost")
 
 
 def foreign_host(broker):

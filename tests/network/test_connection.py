@@ -154,7 +154,7 @@ def test_an_unknown_host_is_called_so(connect):
     assert "DNS" in problem(connect("mqtt://no-such-host.invalid"))
 
 
-def test_a_server_that_is_no_broker_is_given_up_and_said(connect):
+def test_a_server_that_is_no_broker_is_given_up_and_reported(connect):
     with socket.create_server(("127.0.0.1", 0)) as server:
         connection = connect(f"mqtt://127.0.0.1:{server.getsockname()[1]}")
         peer, _ = server.accept()
@@ -336,7 +336,7 @@ def test_tls_is_verified_with_the_ca_file(secured, connect):
     assert "certificate not accepted" in problem(wrong_name)
 
 
-def test_two_programs_of_one_account_are_told_what_is_wrong_and_slow_down(secured, connect, caplog):
+def test_two_programs_of_one_account_are_informed_of_it_and_slow_down(secured, connect, caplog):
     (port, _), _ = secured
     with caplog.at_level(logging.WARNING):
         pair = [connect(f"mqtt://127.0.0.1:{port}", username="rov1", password="right") for _ in range(2)]

@@ -23,7 +23,7 @@ def configure_logging(*, verbose: bool = False, quiet: bool = False) -> None:
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("amqtt", "transitions", "asyncio", "uvicorn", "passlib"):
+    for chatty in ("amqtt", "transitions", "asyncio", "uvicorn", "passlib", "sse_starlette"):
         logging.getLogger(chatty).setLevel(logging.WARNING if verbose else logging.CRITICAL)
 
 

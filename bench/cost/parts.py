@@ -146,11 +146,11 @@ def _aged(estimator: OffsetEstimator, made: list[Exchange]) -> tuple[float, floa
     """Medians within a block and at its end, over the last third."""
     times: tuple[list[float], list[float]] = ([], [])
     for number, exchange in enumerate(made):
-        index = estimator.run.blocks.index if estimator.run else None
+        index = estimator.timebase.blocks.index if estimator.timebase else None
         began_ns = time.thread_time_ns()
         estimator.add(exchange)
         us = (time.thread_time_ns() - began_ns) / 1e3
-        closed = estimator.run is not None and estimator.run.blocks.index != index
+        closed = estimator.timebase is not None and estimator.timebase.blocks.index != index
         if number > 2 * len(made) / 3:
             times[closed].append(us)
     return median(times[0]), median(times[1])

@@ -120,7 +120,7 @@ class SourceStatistics:
 
 
 def _slope_on_delay(back_s: Floats, excess_ns: Floats, offset_ns: Floats) -> float | None:
-    """The delay's coefficient in offset = a + b t + c delay, or None where it cannot be told."""
+    """The delay's coefficient in offset = a + b t + c delay, or None where it cannot be determined."""
     if back_s.size < 4:
         return None
     columns = np.stack([back_s - back_s.mean(), excess_ns - excess_ns.mean()])

@@ -58,7 +58,7 @@ def huber_line(at_s: Floats, offset_s: Floats) -> tuple[float, float]:
 
 
 def recorded_offsets(samples: Samples) -> tuple[Integers, Floats]:
-    """The exchanges at which the recorder asks liblsl, and what it is told (s)."""
+    """The exchanges at which the recorder asks liblsl, and the answers (s)."""
     offset_s = lsl(samples).offset_ns / 1e9
     slot = np.floor(samples.destination_ns / (RECORD_EVERY_S * 1e9))
     asked = np.unique(slot, return_index=True)[1].astype(np.int64)

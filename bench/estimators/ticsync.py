@@ -1,4 +1,4 @@
-"""TICSync: the line of greatest separation between two convex hulls, started anew every 60 s.
+"""TICSync: the line of greatest separation between two convex hulls, restarted every 60 s.
 
 Sources: Harrison and Newman, "TICSync: Knowing when things happened", ICRA 2011; Zhang, Liu and Xia 2002 for
 the hulls; the authors' library of 2012 (SwitchingTwoWayClockSync, MaxSepFilter) for the switching: two

@@ -53,8 +53,8 @@ def median_of(exchanges: Sequence[Stamps]) -> Estimate:
 def least_delay_of(exchanges: Sequence[Stamps]) -> Estimate:
     """NTP's choice: the exchange with the least delay, bounded by half of that. Tells the median delay."""
     best = min(exchanges, key=lambda e: e.delay_ns)
-    told_ns = median(e.delay_ns for e in exchanges)
-    return Estimate(best.offset_ns, best.delay_ns / 2, told_ns, len(exchanges))
+    stated_ns = median(e.delay_ns for e in exchanges)
+    return Estimate(best.offset_ns, best.delay_ns / 2, stated_ns, len(exchanges))
 
 
 ESTIMATORS: dict[str, Callable[[Sequence[Stamps]], Estimate]] = {

@@ -90,7 +90,7 @@ class Setup:
         self._expected[port] = name
 
     def check(self) -> None:
-        """NotReadyError when a program has died, with what it said last."""
+        """NotReadyError when a program has died, with its last line."""
         for name in self.programs.dead():
-            said = (self.folder / f"{name}.log").read_text(errors="replace").strip().splitlines()
-            raise NotReadyError(f"{name} has ended: {said[-1] if said else 'it said nothing'}")
+            lines = (self.folder / f"{name}.log").read_text(errors="replace").strip().splitlines()
+            raise NotReadyError(f"{name} has ended: {lines[-1] if lines else 'nothing in its log'}")

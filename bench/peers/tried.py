@@ -118,13 +118,13 @@ def main(*, windows: int) -> None:
     """Print the table, in Markdown."""
     drawn = laws(np.random.default_rng(1), windows)
     body = [
-        [name, *(_told(estimator(out, back)) for out, back in drawn.values())]
+        [name, *(_shown(estimator(out, back)) for out, back in drawn.values())]
         for name, estimator in TRIED.items()
     ]
     click.echo(markdown_table(["", *drawn], body))
 
 
-def _told(errors_ms: Floats) -> str:
+def _shown(errors_ms: Floats) -> str:
     errors_us = np.abs(errors_ms) * 1e3
     return f"{number(float(np.median(errors_us)))} / {number(float(np.sqrt(np.mean(errors_us**2))))}"
 

@@ -138,7 +138,9 @@ class AttackBench:
 
     def arrived(self, payload):
         """The topics on which a message with this payload got through since the last call."""
-        return sorted({topic for topic, said, _ in self.everything.since_the_last_mark() if said == payload})
+        return sorted(
+            {topic for topic, published, _ in self.everything.since_the_last_mark() if published == payload}
+        )
 
     @contextmanager
     def unwatched(self):

@@ -251,10 +251,8 @@ class Session:
             rows = sorted((origin, seq) for name, seq, origin in recorded if name == vehicle)
             assert rows, f"no exchange of {vehicle} was recorded"
             numbers = [seq for _, seq in rows]
-            holes = [
-                pair for pair in pairwise(numbers) if pair[1] not in {pair[0] + 1, 0}
-            ]  # 0: a new topside
-            assert holes == [], f"{vehicle}: numbers that do not follow each other"
+            gaps = [pair for pair in pairwise(numbers) if pair[1] not in {pair[0] + 1, 0}]  # 0: a new topside
+            assert gaps == [], f"{vehicle}: numbers that do not follow each other"
             wanted = {one for one in published if one[0] == vehicle and rows[0][0] <= one[2] <= rows[-1][0]}
             assert wanted - set(recorded) == set()
         assert [event for event in self.events() if event["kind"] == "gap"] == []

@@ -167,7 +167,7 @@ def heard_by(bench, name, filters, may_read):
     for topic in ALL:
         bench.everything.publish(ROOT + topic, b"live")  # whose topic it is drops it, as it does any rubbish
     bench.everything.publish(may_read, b"mark")
-    until(lambda: any(said == b"mark" for _, said, _ in intruder.heard), 10, "the mark")
+    until(lambda: any(payload == b"mark" for _, payload, _ in intruder.heard), 10, "the mark")
     intruder.end()
     return sorted({topic for topic, _, _ in intruder.heard if topic != may_read})
 
@@ -454,8 +454,8 @@ def test_large_messages_on_its_own_topic_are_read_and_dropped(bench, stolen):
                 assert intruder.send(publish(f"{ROOT}vehicle/rov2/event", LARGE, qos=1, number=number + 1))
             assert intruder.wait_for(0x40, 30, 500)
         for reader in ("topside", "recorder"):
-            said = bench.fleet.logs(reader).count("dropped a message on tidesync/v1/vehicle/rov2/event")
-            assert 1 <= said <= 3, f"{reader} said it {said} times"
+            times = bench.fleet.logs(reader).count("dropped a message on tidesync/v1/vehicle/rov2/event")
+            assert 1 <= times <= 3, f"{reader} logged it {times} times"
         row.bounded("topside and recorder drop them as invalid, and say so once a minute")
 
 

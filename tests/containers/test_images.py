@@ -15,7 +15,7 @@ FORBIDDEN = re.compile(
     r"|\.(whl|tar\.gz)$|(^|/)(\.netrc|\.pypirc|pip\.conf|Dockerfile|docker-compose\.yml|Makefile)$"
 )
 PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\r?\n")
-TOLD_SECRET = re.compile(r"(?i)://[^\s/:@\"]+:[^\s/@\"]+@|(password|secret|token|key)=[^\s\"]")
+SHOWN_SECRET = re.compile(r"(?i)://[^\s/:@\"]+:[^\s/@\"]+@|(password|secret|token|key)=[^\s\"]")
 
 
 @pytest.mark.parametrize("role", OURS)
@@ -47,7 +47,7 @@ def test_an_image_runs_as_nobody_in_particular(images, role):
 @pytest.mark.parametrize("role", OURS)
 def test_no_secret_is_in_an_images_layers_history_or_configuration(images, role):
     image = images[role]
-    assert not TOLD_SECRET.search(json.dumps([image.attrs, image.history]))
+    assert not SHOWN_SECRET.search(json.dumps([image.attrs, image.history]))
     assert [path for path, content in image.files() if PRIVATE_KEY.search(content)] == []
 
 

@@ -204,7 +204,9 @@ def test_an_account_reads_what_is_meant_for_it_and_nothing_else(secured, checker
     checker.publish(last, b"mark")
     until(lambda: (last, b"mark", False) in intruder.heard, 10, "the mark")
     for payload in (b"kept", b"live"):
-        assert {topic for topic, said, _ in intruder.heard if said == payload} == ours(MAY_READ[name])
+        assert {topic for topic, published, _ in intruder.heard if published == payload} == ours(
+            MAY_READ[name]
+        )
     assert {topic for topic, _, _ in intruder.heard} == ours(MAY_READ[name])
     intruder.end()
 

@@ -95,12 +95,12 @@ def status(broker, account, *more):
     return done.returncode, done.stderr
 
 
-def assert_said_once(said, *words):
-    assert said.startswith("tidesync: ")
-    assert said.count("\n") == 1
-    assert "Traceback" not in said
+def assert_reported_once(output, *words):
+    assert output.startswith("tidesync: ")
+    assert output.count("\n") == 1
+    assert "Traceback" not in output
     for word in words:
-        assert word in said
+        assert word in output
 
 
 def test_every_kind_of_program_works_over_tls_and_websocket(encrypted):
@@ -124,31 +124,31 @@ def test_the_systems_own_authorities_do_not_verify_a_boats_broker(encrypted):
     options = encrypted.options("viewer")[:-2]
     done = tidesync("-q", "status", *options)
     assert done.returncode == 2
-    assert_said_once(
+    assert_reported_once(
         done.stderr, encrypted.url, "certificate not accepted", "no ca_file is given: name the CA"
     )
 
 
 def test_a_foreign_authority_is_said(encrypted, tmp_path):
     (tmp_path / "other.crt").write_bytes(Authority.make(datetime.now(UTC)).signed.certificate)
-    code, said = status(encrypted, "viewer", "--ca-file", tmp_path / "other.crt")
+    code, output = status(encrypted, "viewer", "--ca-file", tmp_path / "other.crt")
     assert code == 2
-    assert_said_once(said, "certificate not accepted", "is ca_file the right one?")
+    assert_reported_once(output, "certificate not accepted", "is ca_file the right one?")
 
 
 def test_an_expired_certificate_is_said_with_the_clock_that_says_so(encrypted):
     install(encrypted, "server", authority(encrypted).server(Host(("localhost",), ()), later(-1)))
-    code, said = status(encrypted, "viewer")
+    code, output = status(encrypted, "viewer")
     assert code == 2
-    assert_said_once(said, "has expired by this computer's clock", f"{datetime.now(UTC):%Y-%m-%d}")
+    assert_reported_once(output, "has expired by this computer's clock", f"{datetime.now(UTC):%Y-%m-%d}")
 
 
 def test_another_name_is_said(encrypted):
     install(encrypted, "server", foreign_host(encrypted))
     for url in (encrypted.url, encrypted.websocket_url):
-        code, said = status(encrypted, "viewer", "--broker", url)
+        code, output = status(encrypted, "viewer", "--broker", url)
         assert code == 2
-        assert_said_once(said, "it is not issued for localhost")
+        assert_reported_once(output, "it is not issued for localhost")
 
 
 def foreign_host(broker):
@@ -204,9 +204,9 @@ def test_a_broker_that_asks_for_certificates_takes_its_own(asking, connect):
 
 def test_no_certificate_where_one_is_asked_for_is_said(asking):
     for url in (asking.url, asking.websocket_url):
-        code, said = status(asking, "viewer", "--broker", url)
+        code, output = status(asking, "viewer", "--broker", url)
         assert code == 2
-        assert_said_once(said, "asks for a certificate of ours", "cert_file")
+        assert_reported_once(output, "asks for a certificate of ours", "cert_file")
 
 
 @pytest.mark.parametrize(
@@ -218,9 +218,9 @@ def test_a_certificate_that_the_broker_refuses_is_said(asking, tmp_path, own, da
     (tmp_path / "own.crt").write_bytes(signed.certificate)
     (tmp_path / "own.key").write_bytes(signed.key)
     given = ("--cert-file", tmp_path / "own.crt", "--key-file", tmp_path / "own.key")
-    code, said = status(asking, "viewer", *given)
+    code, output = status(asking, "viewer", *given)
     assert code == 2
-    assert_said_once(said, "our certificate is not accepted", words)
+    assert_reported_once(output, "our certificate is not accepted", words)
 
 
 def test_the_end_of_ones_own_certificate_is_warned_of(asking, connect, tmp_path, caplog):

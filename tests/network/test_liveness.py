@@ -1,4 +1,4 @@
-"""Agents as processes: waiting for a broker is being alive, a wedged one ends itself, a paused goes on."""
+"""Agents as processes: one that waits for a broker is alive, a stuck one ends, a paused one continues."""
 
 import os
 import signal
@@ -75,7 +75,7 @@ def fresh(heartbeat):
 
 
 @pytest.mark.parametrize("agent", ["pi", "topside", "record", "dashboard"])
-def test_an_agent_without_its_broker_is_alive_and_says_what_it_waits_for(agent, tmp_path, run):
+def test_an_agent_without_its_broker_is_alive_and_reports_what_it_waits_for(agent, tmp_path, run):
     heartbeat = tmp_path / "heartbeat"
     url = f"mqtt://127.0.0.1:{free_port('127.0.0.1')}"
     process = run(arguments_of(agent, heartbeat, tmp_path, url))
@@ -88,13 +88,13 @@ def test_an_agent_without_its_broker_is_alive_and_says_what_it_waits_for(agent, 
     assert process.wait(3) == 0
 
 
-def test_an_agent_with_its_broker_says_so(mosquitto, tmp_path, run):
+def test_an_agent_with_its_broker_reports_it(mosquitto, tmp_path, run):
     heartbeat = tmp_path / "heartbeat"
     run(arguments_of("pi", heartbeat, tmp_path, mosquitto.url))
     until(lambda: heartbeat.exists() and "connected to broker" in heartbeat.read_text(), 15, "connected")
 
 
-def test_a_wedged_agent_shows_its_threads_and_ends_itself(mosquitto, tmp_path, run):
+def test_a_stuck_agent_logs_its_threads_and_ends(mosquitto, tmp_path, run):
     heartbeat = tmp_path / "heartbeat"
     script = _IMPATIENT.format(fault=_WEDGED)
     process = run(arguments_of("pi", heartbeat, tmp_path, mosquitto.url), script)
@@ -112,13 +112,13 @@ def test_an_agent_whose_network_thread_dies_ends_with_1(tmp_path, run):
     assert "made up" in (tmp_path / "log").read_text()
 
 
-def test_a_paused_agent_has_no_heartbeat_and_goes_on_when_it_is_resumed(mosquitto, tmp_path, run):
+def test_a_paused_agent_has_no_heartbeat_and_continues_when_it_is_resumed(mosquitto, tmp_path, run):
     heartbeat = tmp_path / "heartbeat"
     script = _IMPATIENT.format(fault="")
     process = run(arguments_of("pi", heartbeat, tmp_path, mosquitto.url), script)
     until(heartbeat.exists, 15, "a heartbeat")
     process.send_signal(signal.SIGSTOP)
-    until(lambda: not fresh(heartbeat), 15, "an old heartbeat")  # three times its patience
+    until(lambda: not fresh(heartbeat), 15, "an old heartbeat")  # three times its limit
     process.send_signal(signal.SIGCONT)
     until(lambda: fresh(heartbeat), 5, "a fresh heartbeat")
     stamp = heartbeat.read_text()
@@ -133,7 +133,7 @@ def test_an_unwritable_heartbeat_file_does_not_end_the_agent(mosquitto, tmp_path
     assert process.poll() is None
 
 
-def test_systemd_is_told_that_the_agent_is_ready_before_its_broker_is_there(tmp_path, run, monkeypatch):
+def test_systemd_is_notified_that_the_agent_is_ready_before_its_broker_is_there(tmp_path, run, monkeypatch):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.settimeout(15)
         manager.bind(str(tmp_path / "notify"))

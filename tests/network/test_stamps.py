@@ -105,9 +105,9 @@ def test_refused_kernel_stamps_are_said_in_one_line_and_in_info(mosquitto_boat, 
         recorder = measured(mosquitto_boat)
     assert kinds(recorder.exchanges) == {("user", "write")}
     assert recorder.infos[-1].receive_stamp == "user"
-    said = [record.getMessage() for record in caplog.records if "user space" in record.getMessage()]
-    assert len(said) == 3  # one for each connection
-    assert said[0] == "arrivals are stamped in user space: the system refuses them: no"
+    logged = [record.getMessage() for record in caplog.records if "user space" in record.getMessage()]
+    assert len(logged) == 3  # one for each connection
+    assert logged[0] == "arrivals are stamped in user space: the system refuses them: no"
 
 
 def test_kernel_stamps_that_never_come_are_noticed(mosquitto_boat, monkeypatch, caplog):
@@ -143,10 +143,10 @@ def test_under_a_seccomp_profile_that_refuses_the_option_the_agent_falls_back(mo
         until(lambda: len(recorder.exchanges) >= 8, 20, "exchanges")
     finally:
         process.terminate()
-        _, said = process.communicate(timeout=10)
-    assert kinds(recorder.exchanges) == {("user", "write")}, said
+        _, logged = process.communicate(timeout=10)
+    assert kinds(recorder.exchanges) == {("user", "write")}, logged
     assert recorder.infos[-1].receive_stamp == "user"
-    assert said.count("stamped in user space: the system refuses them") == 1
+    assert logged.count("stamped in user space: the system refuses them") == 1
 
 
 # TLS and WebSocket

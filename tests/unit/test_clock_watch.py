@@ -1,4 +1,4 @@
-"""The clock's watch tells steps and suspends from slewing, dates and measures them, invents none."""
+"""The clock watch distinguishes steps and suspends from slewing, dates and measures them."""
 
 import errno
 import os
@@ -37,7 +37,7 @@ def test_a_step_is_measured_with_its_sign_and_dated_by_the_reading_that_shows_it
     assert watch.observe(seen, 0) == ClockChange("step", seen, step_ns)
 
 
-def test_a_step_is_told_once(watch):
+def test_a_step_is_reported_once(watch):
     seen = after(START, 3 * S)
     watch.observe(seen, 0)
     assert watch.observe(after(seen, 0), 0) is None
@@ -51,7 +51,7 @@ def test_an_hour_of_the_fastest_slewing_is_no_step(watch, sign):
         assert watch.observe(reading, 0) is None
 
 
-def test_a_step_in_the_midst_of_slewing_is_told_apart_from_it(watch):
+def test_a_step_during_a_slew_is_distinguished_from_it(watch):
     reading = START
     for _ in range(10):
         reading = after(reading, 100_000)
@@ -65,7 +65,7 @@ def test_what_slewing_could_have_done_is_not_called_a_step(watch):
     assert watch.observe(after(START, 100_100), 0) is None
 
 
-def test_a_step_hidden_by_a_blurred_reading_is_told_by_the_next_sharp_one(watch):
+def test_a_step_hidden_by_a_blurred_reading_is_found_by_the_next_sharp_one(watch):
     blurred = after(START, MS, width_ns=5 * MS)
     assert watch.observe(blurred, 0) is None
     change = watch.observe(after(blurred, 0), 0)
@@ -137,7 +137,7 @@ def test_the_watcher_reports_each_step_of_a_simulated_clock_and_nothing_else():
     assert [change.moved_ns for change in seen] == pytest.approx([step.step_ns for step in steps], abs=100)
 
 
-def test_a_suspend_between_its_two_sources_is_looked_at_again_and_told_once():
+def test_a_suspend_between_its_two_sources_is_looked_at_again_and_reported_once():
     base = FastBase()
     asleep = iter([0, 0, 0, 60 * S, 60 * S, 60 * S, 60 * S, 60 * S])
     seen: list[ClockChange] = []
@@ -150,7 +150,7 @@ def test_a_suspend_between_its_two_sources_is_looked_at_again_and_told_once():
 
 
 class Notice:
-    """Stands in for the kernel's timer: readable at once, as after the clock was set."""
+    """Replaces the kernel's timer: readable immediately, as after the clock was set."""
 
     def __init__(self):
         self.ours, self.theirs = socket.socketpair()
@@ -235,14 +235,14 @@ def test_a_timer_that_cannot_be_had_leaves_the_poll(monkeypatch):
 
 
 @linux
-def test_this_machine_says_how_long_it_slept_and_whether_ntp_steers_it():
+def test_this_machine_reports_its_time_in_suspend_and_whether_ntp_steers_it():
     once, again = kernel_clock.suspended_ns(), kernel_clock.suspended_ns()
     assert abs(again - once) < 10 * MS
     assert once > -MS
     assert kernel_clock.clock_synchronized() in {True, False}
 
 
-def test_a_system_that_cannot_be_asked_may_be_steered(monkeypatch):
+def test_a_system_that_does_not_report_it_may_be_steered(monkeypatch):
     monkeypatch.setattr(kernel_clock, "_libc", None)
     assert kernel_clock.clock_synchronized() is True
 

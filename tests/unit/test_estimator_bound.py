@@ -5,12 +5,12 @@ import pytest
 
 from tests.effort import tries
 from topside_agent.estimator.blocks import Blocks
-from topside_agent.estimator.bound import Bound, Limits
+from topside_agent.estimator.bound import Bound, ClockLimits
 
-LIMITS = Limits(rate=200e3, wander=500.0, lines=True)
+LIMITS = ClockLimits(rate=200e3, wander=500.0, tangents=True)
 
 
-def facts(rng, count, drift=18e3):
+def constraints(rng, count, drift=18e3):
     sent = np.sort(rng.uniform(0, 60, count))
     out, back = rng.exponential(5e5, (2, count)) + 1e6
     arrived = sent + (out + back) * 1e-9
@@ -34,7 +34,7 @@ def brute_force(columns, now_s):
 
 @pytest.mark.parametrize("seed", range(tries(5)))
 def test_refit_finds_the_extremes_of_all_lines_that_contradict_nothing(seed):
-    columns = facts(np.random.default_rng(seed), 40)
+    columns = constraints(np.random.default_rng(seed), 40)
     now_s = columns[2].max()
     bound = Bound(LIMITS)
     for column in columns.T:
@@ -56,7 +56,7 @@ def test_a_drift_that_wanders_within_its_limit_contradicts_nothing():
 
 
 def test_bounds_that_cannot_all_be_true_are_reported():
-    columns = facts(np.random.default_rng(1), 40)
+    columns = constraints(np.random.default_rng(1), 40)
     columns[1, 20:] += 5e6
     columns[3, 20:] += 5e6
     bound = Bound(LIMITS)
@@ -85,10 +85,10 @@ def test_looking_back_is_as_safe_as_looking_ahead():
     assert least <= -1e6 - 5 * 200e3
 
 
-def test_a_clock_that_may_be_slewed_is_given_no_line():
+def test_a_clock_that_may_be_slewed_keeps_no_tangent():
     rng = np.random.default_rng(3)
-    columns = facts(rng, 40)
-    bound = Bound(Limits(700e3, 500.0, lines=False))
+    columns = constraints(rng, 40)
+    bound = Bound(ClockLimits(700e3, 500.0, tangents=False))
     for column in columns.T:
         bound.add(*column.tolist())
     before = bound.at(120.0)

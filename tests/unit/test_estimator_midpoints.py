@@ -1,12 +1,12 @@
-"""The line through cells: it betters the windows where both ways jitter alike, and stands back elsewhere."""
+"""The line through midpoints: better than the windows on symmetric delays, and unused elsewhere."""
 
 import numpy as np
 import pytest
 
 from schemas.exchange import Exchange
 from topside_agent.estimator import EstimatorSettings, OffsetEstimator
-from topside_agent.estimator.midpoints import Cells
-from topside_agent.estimator.window import Line
+from topside_agent.estimator.symmetric import SubWindowMidpoints
+from topside_agent.estimator.window_errors import Line
 
 S = 1_000_000_000
 DRIFT = 18e-6
@@ -45,8 +45,8 @@ def errors(out_median_ms, back_median_ms, seconds=120, rate_hz=4.0):
         count = round(seconds * rate_hz)
         ways = (rng.lognormal(np.log(ms), 0.5, count) for ms in (out_median_ms, back_median_ms))
         estimator, truth = measured(*ways, rate_hz)
-        at_s = estimator.run.seconds(estimator.constraint.destination_ns)
-        line = estimator.run.ladder.line.at(at_s) + estimator.run.offset_anchor_ns
+        at_s = estimator.timebase.seconds(estimator.constraint.destination_ns)
+        line = estimator.timebase.windows.line.at(at_s) + estimator.timebase.offset_anchor_ns
         found.append((estimator.estimate().offset_ns - truth, line - truth))
     return np.array(found).T
 
@@ -55,7 +55,7 @@ def rms(values):
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def test_where_both_ways_jitter_alike_the_estimate_is_surer_than_its_windows():
+def test_on_symmetric_delays_the_estimate_is_better_than_its_windows():
     estimate, windows = errors(5, 5)
     assert rms(estimate) < 0.75 * rms(windows)
 
@@ -65,25 +65,25 @@ def test_where_one_way_jitters_more_the_windows_alone_count():
     assert np.abs(estimate - windows).max() < 0.03 * rms(windows)
 
 
-def test_rare_exchanges_leave_no_cell():
+def test_rare_exchanges_have_no_midpoint():
     rng = np.random.default_rng(1)
     estimator, _ = measured(rng.lognormal(1.6, 0.5, 200), rng.lognormal(1.6, 0.5, 200), rate_hz=1.0)
-    assert estimator.run.ladder.line is not None
-    assert estimator.run._cells.line is None
+    assert estimator.timebase.windows.line is not None
+    assert estimator.timebase.midpoints.line is None
 
 
-def cells_on_a_line(cells, noise, best):
-    """Ten cells whose delays are alike and spread by `noise`, 5 µs/s steep, and one exchange of the next."""
+def midpoints_on_a_line(midpoints, noise, best):
+    """Ten sub-windows of symmetric delays spread by `noise`, 5 µs/s steep, and one exchange of the next."""
     for number in range(10 * 32 + 1):
         at_s = number / 4
         wide = noise * (number % 16)
-        cells.add((at_s, 1e6 + 5e3 * at_s + wide, at_s, 5e3 * at_s - 1e6 - wide), best)
-    return cells.line
+        midpoints.add((at_s, 1e6 + 5e3 * at_s + wide, at_s, 5e3 * at_s - 1e6 - wide), best)
+    return midpoints.line
 
 
-def test_a_line_without_scatter_is_found_and_is_sure_of_itself():
+def test_a_line_without_scatter_is_found_with_a_small_error():
     best = Line(80.0, 0.0, 5e3, 1e6, 1.0, 64.0)
-    line = cells_on_a_line(Cells(EstimatorSettings()), 1e4, best)
+    line = midpoints_on_a_line(SubWindowMidpoints(EstimatorSettings()), 1e4, best)
     assert (line.at_s, line.window_s) == (80.0, 64.0)
     assert line.at(80.0) == pytest.approx(5e3 * 80.0, abs=1.0)
     assert line.slope == pytest.approx(5e3, abs=0.1)
@@ -91,4 +91,4 @@ def test_a_line_without_scatter_is_found_and_is_sure_of_itself():
 
 
 def test_without_windows_there_is_no_line():
-    assert cells_on_a_line(Cells(EstimatorSettings()), 1e4, None) is None
+    assert midpoints_on_a_line(SubWindowMidpoints(EstimatorSettings()), 1e4, None) is None

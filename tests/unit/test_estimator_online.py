@@ -1,4 +1,4 @@
-"""The online estimator, exchange by exchange: what it takes, refuses, cuts, and says."""
+"""The online estimator, exchange by exchange: what it accepts, refuses, cuts and reports."""
 
 import pytest
 from pydantic import ValidationError
@@ -215,7 +215,9 @@ def test_a_step_that_nobody_reported_contradicts_and_cuts(size):
 
 def test_a_reported_step_that_comes_with_a_contradiction_is_one_cut(monkeypatch):
     running = estimator()
-    monkeypatch.setattr(running.run, "add", lambda _constraint: 12.0)  # as if a small step were found there
+    monkeypatch.setattr(
+        running.timebase, "add", lambda _constraint: 12.0
+    )  # as if a small step were found there
     cut = running.add(exchange(20, pi_jump=3 * S)).cut
     assert cut.cause == "step"
     assert cut.ambiguous_from_ns == exchange(12).origin_ns
@@ -223,7 +225,7 @@ def test_a_reported_step_that_comes_with_a_contradiction_is_one_cut(monkeypatch)
     assert running.estimate().offset_ns == pytest.approx(TRUTH + 3 * S, abs=1 * MS)
 
 
-def test_the_stretch_before_a_cut_is_ambiguous_back_to_the_last_exchange_that_shows_the_old_offset():
+def test_rows_before_a_cut_are_ambiguous_back_to_the_last_exchange_that_shows_the_old_offset():
     running = estimator()
     for late in range(3):  # so slow that both the old and the new offset fit
         running.add(exchange(20 + late, out=60 * MS, back=60 * MS, raw_jump=20 * MS))
@@ -231,7 +233,7 @@ def test_the_stretch_before_a_cut_is_ambiguous_back_to_the_last_exchange_that_sh
     assert cut.ambiguous_from_ns == exchange(19.75).destination_ns
 
 
-def test_going_over_to_stamps_without_raw_begins_anew_without_a_step():
+def test_a_change_to_stamps_without_raw_begins_a_segment_without_a_step():
     running = estimator()
     cut = running.add(exchange(20, pi_realtime_minus_raw_ns=None)).cut
     assert cut.cause == "start"
@@ -253,7 +255,7 @@ def test_holdover_widens_with_age_and_says_how_old_it_is():
     assert widths[-1] - widths[0] <= 200e-6 * 1000 * S
 
 
-def test_asking_far_ahead_does_not_change_what_is_said_now():
+def test_an_estimate_far_ahead_does_not_change_the_present_one():
     running = estimator()
     now = running.estimate()
     running.estimate(TOPSIDE_UP + 5000 * S, TOPSIDE_DIFFERENCE)
@@ -297,7 +299,7 @@ def test_settings_refuse_what_they_do_not_know_and_explain_what_they_do():
     assert all(field.description for field in EstimatorSettings.model_fields.values())
 
 
-@pytest.mark.parametrize("ladder", [(8.0, 8.0), (16.0, 8.0), (8.0, 9.0), (2.0, 8.0)])
-def test_a_ladder_that_does_not_rise_in_whole_blocks_is_refused(ladder):
+@pytest.mark.parametrize("windows_s", [(8.0, 8.0), (16.0, 8.0), (8.0, 9.0), (2.0, 8.0)])
+def test_windows_that_do_not_rise_in_whole_blocks_are_refused(windows_s):
     with pytest.raises(ValidationError):
-        EstimatorSettings(ladder_s=ladder)
+        EstimatorSettings(windows_s=windows_s)

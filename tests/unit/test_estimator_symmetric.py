@@ -1,4 +1,4 @@
-"""The middle of alike delays: better than the shortest two where both ways jitter alike, never elsewhere."""
+"""The middle of symmetric delays: better than the shortest two, never worse if one way jitters more."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def held_answers(rng, shape):
     ("law", "count", "share"),
     [(spiked, 100, 0.90), (spiked, 600, 0.88), (lognormal(5, 5), 20, 0.95), (normal, 100, 0.87)],
 )
-def test_where_both_ways_jitter_alike_all_delays_help(law, count, share):
+def test_where_both_directions_are_symmetric_all_delays_help(law, count, share):
     ours, shortest = rms(law, count)
     assert ours < share * shortest
 

@@ -56,7 +56,7 @@ def test_a_row_per_exchange_in_the_order_of_time_with_its_segment(trace):
         assert row.u95_ns <= max(row.upper_ns - row.offset_ns, row.offset_ns - row.lower_ns)
 
 
-def test_segments_say_where_they_begin_how_fast_they_drift_and_how_wrong_they_can_be(trace):
+def test_segments_report_where_they_begin_their_drift_and_their_max_error(trace):
     track = smooth(trace.exchanges)
     for segment in track.segments:
         rows = [row for row in track.rows if row.segment == segment.segment]
@@ -75,12 +75,12 @@ def test_the_final_estimate_is_the_last_row(trace):
         assert final.drift_ppm == pytest.approx(21.0, abs=0.5)
 
 
-def test_online_rows_are_what_the_estimator_said(trace):
-    estimator, said = OffsetEstimator(), []
+def test_online_rows_are_the_estimates_after_each_exchange(trace):
+    estimator, estimates = OffsetEstimator(), []
     for exchange in trace.exchanges:
         estimator.add(exchange)
-        said.append(estimator.estimate().offset_ns)
-    assert [row.offset_ns for row in online(trace.exchanges).rows] == said
+        estimates.append(estimator.estimate().offset_ns)
+    assert [row.offset_ns for row in online(trace.exchanges).rows] == estimates
 
 
 def test_duplicates_are_counted_and_make_no_row(trace):

@@ -1,4 +1,4 @@
-"""Messages: what the design shows is understood, rubbish is refused with the value named."""
+"""Messages: the design's examples are decoded, anything else is refused with the value named."""
 
 import json
 
@@ -102,13 +102,13 @@ def test_rubbish_is_refused_on_every_topic(kind, rubbish):
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
-def test_a_number_that_is_none_is_refused(number):
+def test_a_number_that_is_not_finite_is_refused(number):
     document = json.dumps(RESULT).replace("-150.312", number)
     with pytest.raises(InvalidMessageError):
         OffsetResult.decode(document)
 
 
-def test_a_late_stamp_padded_with_spaces_is_a_number():
+def test_a_one_step_timestamp_padded_with_spaces_is_a_number():
     padded = b'{"v":1,"seq":1,"nonce":"9f1c000000000000","origin_ns":                  1}'
     assert Ping.decode(padded).origin_ns == 1
 

@@ -88,7 +88,7 @@ def test_a_result_that_is_no_longer_renewed_is_not_exposed_nor_its_state():
     assert "tidesync_last_exchange_age_seconds" in names
 
 
-def test_a_vehicle_that_was_never_heard_is_unsynced():
+def test_a_vehicle_without_a_message_is_unsynced():
     families = examples.topside(examples.snapshot(result=None, last_exchange_age_s=None, current=False))
     found = {key for key, value in samples(families).items() if key[0] == "tidesync_state" and value}
     assert [dict(labels)["state"] for _, *labels in found] == ["unsynced"]
@@ -165,7 +165,7 @@ def test_prometheus_accepts_all_names_types_and_help(number):
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
-def test_a_measurement_that_has_not_begun_stands_at_nothing():
+def test_a_measurement_that_has_not_begun_has_zero_counts():
     snapshot = Measurement("rov1", TopsideSettings(), resolution_ns=1).snapshot(10**12)
     assert (snapshot.exchanges, snapshot.last_exchange_age_s, snapshot.result) == (0, None, None)
     assert not snapshot.current

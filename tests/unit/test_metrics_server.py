@@ -71,7 +71,7 @@ def test_a_host_that_is_not_this_machine_is_an_error_that_names_it(host):
         pass
 
 
-def test_peers_that_say_nothing_do_not_stop_it_from_ending(caplog):
+def test_silent_peers_do_not_block_its_end(caplog):
     port = free_port()
     with metrics_served(HOST, port, examples.topside):
         silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
@@ -81,7 +81,7 @@ def test_peers_that_say_nothing_do_not_stop_it_from_ending(caplog):
     assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
 
 
-def test_a_fault_in_what_is_told_is_an_error_reply_and_the_server_goes_on():
+def test_a_fault_in_what_is_served_is_an_error_reply_and_the_server_goes_on():
     port = free_port()
     broken = True
 

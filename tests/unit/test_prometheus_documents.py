@@ -54,18 +54,18 @@ def promtool(*arguments):
 
 
 def test_prometheus_accepts_the_alert_rules():
-    code, said = promtool("check", "rules", ALERTS)
-    assert code == 0, said
-    assert f"{len(RULES)} rules found" in said
+    code, output = promtool("check", "rules", ALERTS)
+    assert code == 0, output
+    assert f"{len(RULES)} rules found" in output
 
 
 def test_each_alert_fires_when_it_should_and_not_otherwise():
-    code, said = promtool("test", "rules", ALERTS_TEST)
-    assert code == 0, said
+    code, output = promtool("test", "rules", ALERTS_TEST)
+    assert code == 0, output
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_every_alert_is_tried_and_says_what_it_is_about(rule):
+def test_every_alert_is_tested_and_names_its_subject(rule):
     assert rule["alert"] in ALERTS_TEST.read_text()
     assert rule["labels"]["severity"] in {"info", "warning", "critical"}
     assert {"summary", "description"} == set(rule["annotations"])
@@ -78,8 +78,8 @@ def test_prometheus_can_parse_every_panel(tmp_path):
     ]
     path = tmp_path / "panels.yml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
-    code, said = promtool("check", "rules", path)
-    assert code == 0, said
+    code, output = promtool("check", "rules", path)
+    assert code == 0, output
 
 
 @pytest.mark.parametrize(("title", "expression"), list(expressions()))
@@ -102,7 +102,7 @@ def test_a_panels_variables_and_legend_exist(title, target):
     assert set(re.findall(r"\{\{\s*(\w+)\s*\}\}", target["legendFormat"])) <= known, title
 
 
-def test_the_panels_show_what_an_operator_asks_for():
+def test_the_panels_show_what_an_operator_needs():
     shown = " ".join(target["expr"] for _, target in TARGETS)
     for name in (
         "tidesync_state",
@@ -145,14 +145,14 @@ def test_the_page_about_metrics_names_every_family_and_no_other():
     families = {
         family.name for text in examples.all_texts() for family in text_string_to_metric_families(text)
     }
-    told_of = set(re.findall(r"^\| `(tidesync_\w+)`", METRICS_PAGE, re.MULTILINE))
+    described = set(re.findall(r"^\| `(tidesync_\w+)`", METRICS_PAGE, re.MULTILINE))
     types = {
         family.name: family.type
         for text in examples.all_texts()
         for family in text_string_to_metric_families(text)
     }
     expected = {f"{name}_total" if types[name] == "counter" else name for name in families}
-    assert told_of == expected
+    assert described == expected
 
 
 # From Grafana's own definition of a dashboard, kinds/dashboard/dashboard_kind.cue (the classic model, schema

@@ -7,8 +7,7 @@ from tidesync.sessions import folder
 from tidesync.sessions.folder import SessionFolder, offsets_table
 from tidesync.sessions.journal import lines_of
 from tidesync.sessions.recorder import closing
-from topside_agent.estimator import Row, Track
-from topside_agent.estimator.order import in_order
+from topside_agent.estimator import Row, Track, in_order
 
 MS = 1_000_000
 MINUTE_NS = 60_000_000_000

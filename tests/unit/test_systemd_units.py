@@ -1,4 +1,4 @@
-"""The systemd units: what systemd itself says of them, and what our agents must be able to do in them."""
+"""The systemd units: systemd's own verification, and what our agents must be able to do in them."""
 
 import configparser
 import re
@@ -59,14 +59,14 @@ def test_systemd_finds_no_fault(unit, tmp_path):
 @needs_systemd
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_calls_its_exposure_low(unit):
-    judged = subprocess.run(  # the threshold is in tenths: 2.0 of 10
+    analysed = subprocess.run(  # the threshold is in tenths: 2.0 of 10
         [ANALYZE, "security", "--offline=yes", "--threshold=20", "--no-pager", str(unit)],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "Overall exposure level" in judged.stdout
-    assert judged.returncode == 0, judged.stdout[-200:]
+    assert "Overall exposure level" in analysed.stdout
+    assert analysed.returncode == 0, analysed.stdout[-200:]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
@@ -76,7 +76,7 @@ def test_it_waits_for_no_network_and_no_clock_and_is_always_started_again(unit):
     assert content["Unit"]["StartLimitIntervalSec"] == "0"
     assert content["Service"]["Restart"] == "always"
     assert content["Service"]["Type"] == "notify"
-    assert int(content["Service"]["WatchdogSec"]) > 10  # our own watchdog comes first, and says where
+    assert int(content["Service"]["WatchdogSec"]) > 10  # our own watchdog acts first, and logs where
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)

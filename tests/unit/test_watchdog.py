@@ -1,4 +1,4 @@
-"""The watchdog: a loop that stands still is found; a machine that is busy, asleep or paused is not blamed."""
+"""The watchdog detects a stuck loop; a machine that is busy, asleep or paused is not mistaken for one."""
 
 import signal
 import socket
@@ -53,7 +53,7 @@ def test_one_stuck_loop_is_found_beside_one_that_iterates():
     assert verdict == "the clock watch has been stuck for 10 s"
 
 
-def test_a_pause_of_the_whole_process_is_no_fault_of_the_loop():
+def test_a_pause_of_the_whole_process_does_not_count():
     loop, detector = Loop("paused"), StallDetector()
     assert looks(detector, [loop], [0, 0.1, 3600, 3600.1]) == [None] * 4
     loop.iterations += 1
@@ -104,7 +104,7 @@ def test_rubbish_is_no_heartbeat(tmp_path, content):
     assert problem(path, S) == f"{path} is not a heartbeat file"
 
 
-def test_the_check_says_why_and_exits_with_1(tmp_path, capsys):
+def test_the_check_prints_the_reason_and_exits_with_1(tmp_path, capsys):
     assert main([str(tmp_path / "none")]) == 1
     assert "no heartbeat in" in capsys.readouterr().err
     assert main([]) == 2

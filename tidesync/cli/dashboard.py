@@ -7,8 +7,7 @@ import click
 from runtime.clock import SystemClock
 from runtime.lifecycle import run_agent
 from tidesync.dashboard.agent import DashboardAgent
-from tidesync.dashboard.settings import DashboardError, DashboardSettings
-from tidesync.errors import SettingsError
+from tidesync.dashboard.settings import DashboardSettings
 from tidesync.settings import with_settings
 
 
@@ -16,7 +15,4 @@ from tidesync.settings import with_settings
 @with_settings(DashboardSettings)
 def command(settings: DashboardSettings) -> int:
     """Serve a page that shows every vehicle's clock offset, and an interface for programs."""
-    try:
-        return run_agent(DashboardAgent(settings, SystemClock()), settings.heartbeat_file)
-    except DashboardError as error:
-        raise SettingsError(str(error)) from error
+    return run_agent(DashboardAgent(settings, SystemClock()), settings.heartbeat_file)

@@ -1,8 +1,4 @@
-"""The dashboard's settings, each with its unit and range, and what can be wrong with them.
-
-DashboardError
-└── TokenNeededError   it would serve more than this machine without a usable token
-"""
+"""The dashboard's settings, each with its unit and range."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, FilePath, SecretStr
 
 from broker.settings import AgentSettings
+from tidesync.errors import SettingsError
 from tidesync.fleet.vehicle import FRESH_S
 
 SHORTEST_TOKEN = 16
@@ -32,11 +29,7 @@ def _host_name(text: str) -> str:
     return text.lower()
 
 
-class DashboardError(Exception):
-    """Base of this package's errors."""
-
-
-class TokenNeededError(DashboardError):
+class TokenNeededError(SettingsError):
     """Anyone who reaches the dashboard could read and command; the sentence never repeats the token."""
 
 

@@ -6,7 +6,6 @@ retained one from `measured_at` by this computer's clock; a result older than `f
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from schemas import topics
@@ -63,14 +62,11 @@ class Fleet:
 
     def take(self, letter: Letter) -> Taken:
         """Take one letter. Brokers repeat what they retain, and messages of QoS 1."""
-        topic, body = letter.topic, letter.body
-        if not isinstance(body, str):
-            names = {level: getattr(body, level, None) for level in ("vehicle", "topside", "session")}
-            if any(name is not None and name != getattr(topic, level) for level, name in names.items()):
-                return "mismatched"
-        received, retained = letter.incoming.received, letter.incoming.retain
+        if _mismatched(letter):
+            return "mismatched"
+        topic, received, retained = letter.topic, letter.incoming.received, letter.incoming.retain
         new = False
-        match body:
+        match letter.body:
             case OffsetResult() as result:
                 new = self._result(result, received, retained=retained)
             case Event() as event:
@@ -104,11 +100,8 @@ class Fleet:
         """What has changed since version `after`, as it is at `now`; sorted by vehicle and topside."""
         measured = {vehicle for vehicle, _ in self._results}
         keys = [*self._results, *((name, None) for name in self._vehicles.keys() - measured)]
-        return [
-            self._row(vehicle, topside, now)
-            for vehicle, topside in sorted(keys, key=lambda key: (key[0], key[1] or ""))
-            if self._version(vehicle, topside) > after
-        ]
+        changed = [key for key in keys if self._version(*key) > after]
+        return [self._row(*key, now) for key in sorted(changed, key=lambda key: (key[0], key[1] or ""))]
 
     def sessions(self, after: int = 0) -> Iterator[SessionEntry]:
         """Every session that has changed since version `after`."""
@@ -144,17 +137,17 @@ class Fleet:
 
     def _row(self, vehicle: str, topside: str | None, now: Reading) -> Row:
         info = self._vehicles.get(vehicle) or VehicleInfo()
-        row = Row(vehicle)
-        if topside is not None:
-            row = self._results[vehicle, topside].row(vehicle, topside, now, self._fresh_s)
-        return replace(
-            row,
+        known = {} if topside is None else self._results[vehicle, topside].known(now, self._fresh_s)
+        return Row(
+            vehicle,
+            topside,
             status=info.status,
             info=info.info,
             event=info.event,
             event_age_s=since_s(info.event_raw_ns, now) if info.event else None,
             topside_status=self.topsides.get(topside or ""),
             recording=self._sessions.recording(vehicle),
+            **known,
         )
 
     def _result(self, result: OffsetResult, received: Reading, *, retained: bool) -> bool:
@@ -240,3 +233,9 @@ class Fleet:
     def _changed(self) -> int:
         self.version += 1
         return self.version
+
+
+def _mismatched(letter: Letter) -> bool:
+    levels = ("vehicle", "topside", "session")
+    named = {level: getattr(letter.body, level) for level in levels if hasattr(letter.body, level)}
+    return any(name != getattr(letter.topic, level) for level, name in named.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from schemas.instants import ns_from_utc
 from tidesync.fleet.history import ResultHistory
@@ -78,20 +78,18 @@ class Results:
         at_raw_ns = min(received.raw_ns, measured_raw_ns) if retained else received.raw_ns
         self.seen_raw_ns = at_raw_ns - round(result.age_s * 1e9)
 
-    def row(self, vehicle: str, topside: str, now: Reading, fresh_s: float) -> Row:
-        """The part of the row that results give."""
+    def known(self, now: Reading, fresh_s: float) -> dict[str, Any]:
+        """The fields of a row that results give."""
         age_s = since_s(self.current_raw_ns, now)
-        return Row(
-            vehicle,
-            topside,
-            self.result,
-            age_s,
-            fresh=age_s is not None and abs(age_s) <= fresh_s,
-            live=self.live,
-            since_s=since_s(self.since_raw_ns, now),
-            since_exact=self.since_exact,
-            last_seen_s=since_s(self.seen_raw_ns, now),
-        )
+        return {
+            "result": self.result,
+            "age_s": age_s,
+            "fresh": age_s is not None and abs(age_s) <= fresh_s,
+            "live": self.live,
+            "since_s": since_s(self.since_raw_ns, now),
+            "since_exact": self.since_exact,
+            "last_seen_s": since_s(self.seen_raw_ns, now),
+        }
 
     def _note(self, before: OffsetResult, result: OffsetResult, raw_s: float) -> None:
         if self.history is None:

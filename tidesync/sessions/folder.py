@@ -14,8 +14,7 @@ from schemas.metadata import FILE_NAME
 from tidesync.sessions import document
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
 from tidesync.sessions.journal import Journal, Stream, decode_event, read_journal
-from topside_agent.estimator import EstimatorSettings, Row, Track, smooth
-from topside_agent.estimator.order import in_order
+from topside_agent.estimator import EstimatorSettings, Row, Track, in_order, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -125,7 +125,7 @@ def _info_pairs(info: Info) -> Iterator[tuple[str, str]]:
     simulated = ", on a simulated clock" if info.simulated else ""
     yield "Agent", f"{info.version}, since {iso_utc(info.started_at)}{simulated}"
     yield "Boot", info.boot_id
-    yield "Vehicle's clock", "may be steered (NTP)" if info.clock_synchronized else "runs free"
+    yield "Vehicle's clock", "may be disciplined (NTP)" if info.clock_synchronized else "free-running"
     yield "Arrivals stamped", "by the kernel" if info.receive_stamp == "kernel" else "in user space"
     yield "HTTP", f"port {info.http_port}" if info.http_port else "not served"
 

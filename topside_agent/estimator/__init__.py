@@ -1,11 +1,16 @@
-"""The estimator: from the four stamps of each exchange to the offset, its hard bound and its likely error."""
+"""The estimator: from the four stamps of each exchange to the offset, its hard bound and its likely error.
 
-from topside_agent.estimator.estimate import Added, Estimate
-from topside_agent.estimator.online import OffsetEstimator
+    constraints → segments → timebase (bound, window_set, symmetric) → online → track, smooth
+
+What the numbers mean: docs/estimator.md. The formulas and their sources: docs/mathematics.md.
+"""
+
+from topside_agent.estimator.constraints import in_order
+from topside_agent.estimator.online import Added, Estimate, OffsetEstimator
 from topside_agent.estimator.segments import Cause, Cut
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.smooth import smooth
-from topside_agent.estimator.track import Row, Segment, State, Track, online
+from topside_agent.estimator.track import Row, RowState, Segment, Track, online
 
 __all__ = [
     "Added",
@@ -15,9 +20,10 @@ __all__ = [
     "EstimatorSettings",
     "OffsetEstimator",
     "Row",
+    "RowState",
     "Segment",
-    "State",
     "Track",
+    "in_order",
     "online",
     "smooth",
 ]

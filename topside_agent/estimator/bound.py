@@ -1,66 +1,73 @@
-"""The hard bound: the extremes of every offset and drift that contradict no exchange."""
+"""The hard bound: the extremes of every offset and drift that contradict no exchange.
+
+Online it looks back. `backward_bounds` solves the same linear program with time reversed, for the smoother.
+Mathematics: docs/mathematics.md §3 and §4.
+"""
 
 from __future__ import annotations
 
 from math import inf, sqrt
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from topside_agent.estimator.blocks import Floats
+from topside_agent.estimator.blocks import Bounds, Floats, Integers, block_extremes
+
+if TYPE_CHECKING:
+    from topside_agent.estimator.settings import EstimatorSettings
 
 _ROUNDING_NS = 1e-3
-"""What float64 arithmetic on relative ns may be off by; two bounds nearer than this do not contradict."""
+"""The error of float64 arithmetic on relative ns; two bounds nearer than this do not contradict."""
 
 
-class Limits(NamedTuple):
-    """What a clock pair may do: drift at most `rate` (ns/s), leave its tangent by `wander`·Δt^1.5 (ns, s).
+class ClockLimits(NamedTuple):
+    """What two clocks may do: drift by at most `rate` (ns/s), leave a tangent by `wander`·Δt^1.5 (ns, s).
 
-    Without `lines` nothing but the rate is relied on: a clock that may be slewed keeps no tangent.
+    Without `tangents` only the rate limit applies: a clock that may be slewed keeps no tangent.
     """
 
     rate: float
     wander: float
-    lines: bool
+    tangents: bool
 
 
-class Point(NamedTuple):
-    """A bound of `ns` at `at_s`, both relative to the segment's anchor."""
+class _Point(NamedTuple):
+    """A bound of `ns` at `at_s`, both relative to the anchors."""
 
     at_s: float
     ns: float
 
 
-class Side(NamedTuple):
-    """All upper or all lower bounds (ns) at their times (s); their ages (s); `eased` by the wander since."""
+class _Side(NamedTuple):
+    """All upper or all lower bounds, shape (n,): times (s), bounds (ns), ages (s); `eased` by the wander."""
 
     at_s: Floats
     ns: Floats
     ages: Floats
     eased: Floats
 
-    def point(self, place: int) -> Point:
+    def point(self, index: int) -> _Point:
         """One of the bounds."""
-        return Point(float(self.at_s[place]), float(self.ns[place]))
+        return _Point(float(self.at_s[index]), float(self.ns[index]))
 
-    def turned(self) -> Side:
-        """Upside down."""
-        return Side(self.at_s, -self.ns, self.ages, -self.eased)
+    def negated(self) -> _Side:
+        """With the sign of the offset reversed."""
+        return _Side(self.at_s, -self.ns, self.ages, -self.eased)
 
 
-class Ceiling:
-    """The greatest offset that nothing contradicts. Turned upside down it is the least: see `Bound`.
+class _Ceiling:
+    """The greatest offset that nothing contradicts. Negated it is the least: see `Bound`.
 
-    An upper bound may be carried on at the greatest drift that is still possible. Any pair of an upper bound
-    and an older lower bound limits that drift, so any pair gives a true ceiling; `refit` finds the lowest one
-    among all bounds in the window (a linear program in offset and drift), and between refits each new
-    exchange is tried in the pair. Moon, Skelly, Towsley 1999; the slack for wander is ours.
+    An upper bound is extrapolated at the greatest drift that is still possible. Any pair of an upper bound
+    and an older lower bound limits that drift, so any pair gives a true ceiling. `refit` finds the lowest one
+    among all bounds (a linear program in offset and drift: Moon, Skelly, Towsley 1999; the allowance for
+    wander is ours). Between refits each new exchange is tried in the pair.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ClockLimits) -> None:
         self._limits = limits
-        self._held = Point(0.0, inf)
-        self._opposite: Point | None = None
+        self._held = _Point(0.0, inf)
+        self._opposite: _Point | None = None
         self._slope = limits.rate
         """The pair's drift when it was found: along it a new bound is compared with the held one."""
         self._cone = inf
@@ -69,23 +76,23 @@ class Ceiling:
     def at(self, at_s: float) -> float:
         """The ceiling in ns at `at_s`.
 
-        Ahead of the newest bound the extreme line is carried on with the wander since then; looking back only
-        the rate is relied on.
+        After the newest bound the extreme line is extrapolated with the wander since then. Before it only the
+        rate limit applies.
         """
         rate, newest_s = self._limits.rate, self._newest_s
         if at_s < newest_s:
-            return min(self._carried(at_s)[0], self._cone + rate * (2 * newest_s - at_s))
-        line, drift = self._carried(newest_s)
+            return min(self._extrapolated(at_s)[0], self._cone + rate * (2 * newest_s - at_s))
+        line, drift = self._extrapolated(newest_s)
         ahead_s = at_s - newest_s
         line += (drift + self._limits.wander * sqrt(ahead_s)) * ahead_s
         return min(line, self._cone + rate * at_s)
 
     def drift(self, at_s: float) -> float:
         """The greatest drift at `at_s` (ns/s)."""
-        return self._carried(at_s)[1]
+        return self._extrapolated(at_s)[1]
 
-    def _carried(self, at_s: float) -> tuple[float, float]:
-        """The held bound carried to `at_s` at the greatest drift that the opposite one leaves; that drift."""
+    def _extrapolated(self, at_s: float) -> tuple[float, float]:
+        """The held bound at `at_s` along the greatest drift that the opposite one allows; that drift."""
         rate, wander, opposite = self._limits.rate, self._limits.wander, self._opposite
         held_s, held_ns = self._held
         span_s = at_s - held_s
@@ -100,44 +107,44 @@ class Ceiling:
         return eased + drift * span_s, drift
 
     def add(self, at_s: float, ns: float) -> None:
-        """Take the bound `ns` at `at_s`."""
+        """Add the bound `ns` at `at_s`."""
         self._newest_s = max(self._newest_s, at_s)
         self._cone = min(self._cone, ns - self._limits.rate * at_s)
         later_s = at_s - self._held.at_s
         if ns <= self._held.ns + self._slope * later_s and (self._opposite is None or later_s >= 0):
-            self._held = Point(at_s, ns)
+            self._held = _Point(at_s, ns)
 
-    def refit(self, side: Side, opposite: Side, now_s: float) -> bool:
+    def refit(self, side: _Side, opposite: _Side, now_s: float) -> bool:
         """Find the pair whose ceiling at `now_s` is lowest; False when the bounds contradict each other.
 
         Newton's method from above on the concave margin over the drift: each step's tangent is a pair.
         """
-        drift = self._carried(now_s)[1]
+        drift = self._extrapolated(now_s)[1]
         while True:
             carried, low = side.eased + drift * side.ages, opposite.eased + drift * opposite.ages
             i, j = int(carried.argmin()), int(low.argmax())
             if carried[i] - low[j] >= -_ROUNDING_NS:
                 self._slope = drift
                 return True
-            run_s = float(opposite.ages[j] - side.ages[i])
-            if run_s <= 0:
+            apart_s = float(opposite.ages[j] - side.ages[i])
+            if apart_s <= 0:
                 return False
-            drift = float(side.eased[i] - opposite.eased[j]) / run_s
+            drift = float(side.eased[i] - opposite.eased[j]) / apart_s
             if drift < -self._limits.rate:
                 return False
             self._held, self._opposite = side.point(i), opposite.point(j)
 
 
 class Bound:
-    """[lower, upper] of the offset, in ns relative to the anchor, from one stretch of unbroken clocks."""
+    """[lower, upper] of the offset, in ns relative to the anchor, from one timebase."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ClockLimits) -> None:
         self.limits = limits
-        self._upper = Ceiling(limits)
-        self._lower = Ceiling(limits)
+        self._upper = _Ceiling(limits)
+        self._lower = _Ceiling(limits)
 
     def at(self, at_s: float) -> tuple[float, float]:
-        """The least and the greatest offset at `at_s`; the least is above the greatest if they contradict."""
+        """The least and the greatest offset (ns) at `at_s`; least > greatest if the bounds contradict."""
         return -self._lower.at(at_s), self._upper.at(at_s)
 
     def drifts(self, at_s: float) -> tuple[float, float]:
@@ -150,22 +157,64 @@ class Bound:
         return fits_below and -upper <= self._lower.at(upper_at_s) + _ROUNDING_NS
 
     def add(self, upper_at_s: float, upper: float, lower_at_s: float, lower: float) -> None:
-        """Take an exchange's bounds."""
+        """Add an exchange's bounds."""
         self._upper.add(upper_at_s, upper)
         self._lower.add(lower_at_s, -lower)
 
     def refit(self, columns: Floats, now_s: float) -> bool:
-        """Tighten from the closed blocks, all of them older than `now_s`; False when they contradict."""
+        """Tighten from the closed blocks (`Blocks.columns`), all older than `now_s`; False: contradiction."""
         upper_at, upper, lower_at, lower = columns
-        if not (self.limits.lines and upper.size):
+        if not (self.limits.tangents and upper.size):
             return True
         above = _side(upper_at, upper, self.limits.wander, now_s)
         below = _side(lower_at, lower, -self.limits.wander, now_s)
         return self._upper.refit(above, below, now_s) and self._lower.refit(
-            below.turned(), above.turned(), now_s
+            below.negated(), above.negated(), now_s
         )
 
 
-def _side(at_s: Floats, ns: Floats, wander: float, now_s: float) -> Side:
-    ages = np.abs(now_s - at_s)  # an empty block's time may lie ahead; being infinite it is never chosen
-    return Side(at_s, ns, ages, ns + wander * ages * np.sqrt(ages))
+def _side(at_s: Floats, ns: Floats, wander: float, now_s: float) -> _Side:
+    ages = np.abs(now_s - at_s)  # an empty block's time may be later; its bound is infinite, so never chosen
+    return _Side(at_s, ns, ages, ns + wander * ages * np.sqrt(ages))
+
+
+def backward_bounds(
+    bounds: Bounds, number: Integers, slope: Floats, limits: ClockLimits, settings: EstimatorSettings
+) -> tuple[Floats, Floats]:
+    """Lower and upper bound (ns) at each exchange's destination from the blocks after its own; else infinite.
+
+    The arguments are those of `block_extremes`, one entry per exchange in the order of destinations.
+    """
+    low, high = np.full(number.size, -np.inf), np.full(number.size, np.inf)
+    if not number.size:
+        return low, high
+    numbers, extremes = block_extremes(bounds, number, slope)
+    # With time reversed the offset is a function of −t, and the newest block is the oldest.
+    newest_first = (-extremes.upper_at, extremes.upper, -extremes.lower_at, extremes.lower)
+    mirrored = np.array(newest_first)[:, ::-1].copy()
+    size = settings.window_blocks[-1]
+    bound = Bound(limits)
+    begins = np.searchsorted(number, numbers)
+    for count in range(1, numbers.size):
+        bound.add(*mirrored[:, count - 1].tolist())
+        begin_s = max(mirrored[0, count - 1], mirrored[2, count - 1])
+        if not bound.refit(mirrored[:, max(count - size, 0) : count], begin_s):
+            bound = Bound(limits)
+            continue
+        block = numbers.size - 1 - count
+        rows = slice(begins[block], begins[block + 1])
+        low[rows], high[rows] = _within_block(bound, begin_s, -bounds.lower_at[rows], limits)
+    return low, high
+
+
+def _within_block(bound: Bound, from_s: float, at_s: Floats, limits: ClockLimits) -> tuple[Floats, Floats]:
+    """The bound at `from_s` extrapolated to the instants `at_s` of the (mirrored) block that follows."""
+    least, greatest = bound.at(from_s)
+    slowest, fastest = bound.drifts(from_s)
+    span_s = np.abs(at_s - from_s)
+    slack = limits.wander * span_s * np.sqrt(span_s)
+    most = limits.rate * span_s
+    along = (at_s >= from_s) & limits.tangents
+    up = np.where(along, np.minimum(fastest * span_s + slack, most), most)
+    down = np.where(along, np.maximum(slowest * span_s - slack, -most), -most)
+    return least + down, greatest + up

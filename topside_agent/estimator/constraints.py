@@ -1,25 +1,37 @@
-"""What one exchange proves: an upper bound at its origin and a lower bound at its destination."""
+"""Exchanges in the order of their instants, and what each one proves about the offset.
+
+The offset of the estimation clocks is θ = Pi − topside. An exchange is not a noisy sample of θ. It is two
+inequalities that hold whatever the network did (docs/mathematics.md §1).
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.exchange import method_named
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from schemas.exchange import Exchange
+
+SAME_BOOT_NS = 5_000_000_000
+"""A boot moves topside's realtime − RAW by at least its uptime; slewing moves it by 0.9 s in half an hour."""
 
 
 class Constraint(NamedTuple):
-    """Two facts about θ = Pi − topside on the clocks that are estimated on, in integer ns.
+    """Two inequalities for θ = Pi − topside on the estimation clocks, all in integer ns.
 
-    θ(origin_ns) ≤ upper_ns: at that instant the Pi's clock had not yet reached the receive stamp.
-    θ(destination_ns) ≥ lower_ns: at that instant it had passed the transmit stamp.
-    Both hold whatever the network did (RFC 5905 §8 has their mean as offset and their difference as delay).
-    `raw` tells the clocks apart: CLOCK_MONOTONIC_RAW on both sides, or realtime on both where a side's
-    `realtime − raw` is not known. Realtime − RAW is `pi_difference_ns`, `topside_difference_ns` (0 on
-    realtime). `standalone` exchanges (a property of their method, see `schemas.exchange.Method`) do not show
-    a step between two of them, so no bound is carried from one to the next.
+    θ(origin_ns) ≤ upper_ns: at the origin the Pi's clock had not yet reached the receive stamp.
+    θ(destination_ns) ≥ lower_ns: at the destination it had passed the transmit stamp.
+    RFC 5905 §8 calls their mean the offset and their difference the delay.
+
+    The estimation clocks are CLOCK_MONOTONIC_RAW on both sides (`raw`), or realtime on both sides where one
+    `realtime − raw` is unknown. The two differences are realtime − RAW of each side, 0 on realtime.
+    `standalone` is the method's property (`schemas.exchange.Method`): a step between two such exchanges would
+    go unseen, so no bound is carried from one to the next.
     """
 
     origin_ns: int
@@ -36,17 +48,17 @@ class Constraint(NamedTuple):
 
     @property
     def delay_ns(self) -> int:
-        """Round trip less the Pi's own time, ns: what the bounds leave open but for the resolution."""
+        """Round trip less the Pi's own time, ns (RFC 5905 §8)."""
         return self.upper_ns - self.lower_ns - 2 * self.resolution_ns
 
     @property
     def realtime_offset_ns(self) -> int:
-        """What turns θ into Pi realtime − topside realtime."""
+        """What to add to θ to get Pi realtime − topside realtime, ns."""
         return self.pi_difference_ns - self.topside_difference_ns
 
 
 def constraint_of(exchange: Exchange) -> Constraint:
-    """The facts of `exchange`, widened by its resolution: a truncated stamp may lie anywhere in its unit."""
+    """The constraint from `exchange`, widened by its resolution: a stamp may lie anywhere in its unit."""
     pi, topside = exchange.pi_realtime_minus_raw_ns, exchange.topside_realtime_minus_raw_ns
     raw = pi is not None and topside is not None
     if pi is None or topside is None:
@@ -72,10 +84,10 @@ def constraint_of(exchange: Exchange) -> Constraint:
 
 
 def impossible(constraint: Constraint, rate_limit: float) -> str | None:
-    """Why no clocks within `rate_limit` (a fraction) can have given these stamps, or None.
+    """Why two clocks within `rate_limit` (a fraction) cannot have made these stamps; None if they can.
 
-    "clock_stepped" when one side's own two stamps run backwards, "negative_delay" when the answer came before
-    the question allows.
+    "clock_stepped": one side's own two stamps run backwards. "negative_delay": the answer arrived earlier
+    than the question allows.
     """
     trip = constraint.destination_ns - constraint.origin_ns
     turnaround = constraint.transmit_ns - constraint.receive_ns
@@ -84,3 +96,45 @@ def impossible(constraint: Constraint, rate_limit: float) -> str | None:
     if constraint.upper_ns - constraint.lower_ns + rate_limit * trip < 0:
         return "negative_delay"
     return None
+
+
+@dataclass(slots=True)
+class _Boot:
+    """The exchanges of one boot of topside's computer. RAW orders them, even if realtime was set."""
+
+    differences: list[int] = field(default_factory=list)
+    exchanges: list[tuple[int, Exchange]] = field(default_factory=list)
+    newest_raw_ns: int = 0
+
+    def admits(self, raw_ns: int, difference_ns: int) -> bool:
+        """Whether an exchange belongs to this boot: newer than all, or late with a known difference."""
+        near = (abs(difference_ns - known) <= SAME_BOOT_NS for known in reversed(self.differences))
+        return not self.exchanges or raw_ns >= self.newest_raw_ns or any(near)
+
+    def add(self, raw_ns: int, difference_ns: int, exchange: Exchange) -> None:
+        """Add an exchange of this boot."""
+        if not self.differences or abs(difference_ns - self.differences[-1]) > SAME_BOOT_NS // 5:
+            self.differences.append(difference_ns)
+        self.exchanges.append((raw_ns, exchange))
+        self.newest_raw_ns = max(self.newest_raw_ns, raw_ns)
+
+
+def in_order(exchanges: Iterable[Exchange]) -> list[Exchange]:
+    """The exchanges of one vehicle and topside, as a journal lists them, sorted by destination.
+
+    Topside's RAW clock decides, because its realtime may have been set back and forth. RAW restarts when
+    topside boots: then RAW is lower and the difference realtime − RAW is a new one. Where RAW is unknown
+    (another tool's log), the last known difference applies.
+    """
+    boots = [_Boot()]
+    difference_ns = 0
+    for exchange in exchanges:
+        known = exchange.topside_realtime_minus_raw_ns
+        difference_ns = difference_ns if known is None else known
+        raw_ns = exchange.destination_ns - difference_ns
+        boot = next((boot for boot in reversed(boots) if boot.admits(raw_ns, difference_ns)), None)
+        if boot is None:
+            boot = _Boot()
+            boots.append(boot)
+        boot.add(raw_ns, difference_ns, exchange)
+    return [exchange for boot in boots for _, exchange in sorted(boot.exchanges, key=itemgetter(0))]

@@ -1,20 +1,33 @@
-"""Where a segment ends: clock steps, reboots, suspends, and exchanges that contradict what went before."""
+"""Where a segment ends: steps, reboots, suspends, contradictions, and small steps that contradict nothing."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from topside_agent.estimator.blocks import Floats
     from topside_agent.estimator.constraints import Constraint
     from topside_agent.estimator.settings import EstimatorSettings
 
 Cause = Literal["start", "step", "reboot", "suspend", "topside_step", "inconsistent"]
 
 Admits = Callable[[int], bool]
-"""Whether the new exchange, had θ jumped by so many ns, would agree with all that went before."""
+"""Whether the new exchange, had θ jumped by so many ns, would agree with all earlier ones."""
+
+_SIDES = (4, 8, 16)
+"""Blocks compared on either side of the tested instant."""
+_SPREADS = 3.0
+_FLOOR_NS = 50_000.0
+"""A step is accepted above so many times the greatest move of quiet times, plus this."""
+_WARMUP = 20
+"""Moves measured of each length before a step is accepted."""
+_KEEP = 0.999
+_EQUAL = 0.5
+"""A step moves both edges equally; a burst moves one by far more than noise moves the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +35,8 @@ class Cut:
     """The beginning of a new segment.
 
     `at_ns` is topside's realtime at the destination of the exchange that begins it, `ambiguous_from_ns` that
-    of the last exchange that is surely from before; what lies between belongs to neither. `step_ns` is the
-    measured size of a wall clock's step (positive: that clock was set forward), None where it is not known.
+    of the last exchange that surely belongs to the old one; those in between may belong to either. `step_ns`
+    is the measured size of a wall clock's step (positive: that clock was set forward), None if unknown.
     """
 
     cause: Cause
@@ -33,7 +46,7 @@ class Cut:
 
 
 class Break(NamedTuple):
-    """What happened between two exchanges; `keeps_raw` when RAW ran on and every bound is still true."""
+    """What happened between two exchanges; with `keeps_raw` RAW ran on and every bound is still true."""
 
     cause: Cause
     step_ns: int | None
@@ -43,17 +56,17 @@ class Break(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An exchange beside the boot id that came with it."""
+    """A constraint and the boot id of its exchange."""
 
     constraint: Constraint
     boot_id: str | None
 
 
 def is_late(new: Constraint, newest: Constraint, difference_before_ns: int, tolerance_ns: int) -> bool:
-    """Whether `new` was overtaken by `newest`, rather than taken after topside's own clock began again.
+    """Whether `newest` overtook `new`, rather than topside's clock having restarted.
 
-    A late exchange still carries the difference realtime − RAW that topside has now, or the one that it had
-    before its last step (`difference_before_ns`); after a boot it is far from both.
+    A late exchange carries topside's present difference realtime − RAW, or the one before its last step
+    (`difference_before_ns`). After a boot the difference is far from both.
     """
     if new.raw != newest.raw or new.destination_ns > newest.destination_ns:
         return False
@@ -62,7 +75,7 @@ def is_late(new: Constraint, newest: Constraint, difference_before_ns: int, tole
 
 
 def break_before(new: Seen, last: Seen, admits: Admits, settings: EstimatorSettings) -> Break | None:
-    """What happened between `last` and the later `new`, or None when the clocks ran on undisturbed."""
+    """What happened between `last` and the later `new`; None when the clocks ran on undisturbed."""
     now, before = new.constraint, last.constraint
     if new.boot_id is not None and last.boot_id is not None and new.boot_id != last.boot_id:
         return Break("reboot", None, keeps_raw=False, keeps_drift=False)
@@ -71,17 +84,17 @@ def break_before(new: Seen, last: Seen, admits: Admits, settings: EstimatorSetti
     if now.destination_ns <= before.destination_ns:
         return Break("topside_step", None, keeps_raw=False, keeps_drift=False)
     if now.origin_ns >= before.destination_ns and now.receive_ns < before.transmit_ns:
-        # The question was asked after the last answer had come, and yet the Pi read an earlier time. On RAW
-        # that is a boot; without a boot id it is still one, with the same boot id it is beyond explanation.
+        # The ping left after the last pong had arrived, and yet the Pi read an earlier time. On RAW that is a
+        # reboot if a boot id is unknown. With equal boot ids, or on realtime, it is a contradiction.
         boot = now.raw and (new.boot_id is None or last.boot_id is None)
         return Break("reboot" if boot else "inconsistent", None, keeps_raw=False, keeps_drift=not boot)
     return _jump(now, before, admits, settings)
 
 
 def _jump(now: Constraint, before: Constraint, admits: Admits, settings: EstimatorSettings) -> Break | None:
-    """A jump of realtime − RAW is a step if RAW ran on, a suspend if RAW stood still meanwhile.
+    """A jump of realtime − RAW is a step if RAW ran on, a suspend if RAW stopped meanwhile.
 
-    Where both fit the exchange, the bounds from before are given up: that is safe whichever it was.
+    Where both agree with the exchange, the old bounds are dropped: that is safe in either case.
     """
     elapsed_ns = now.destination_ns - before.origin_ns
     allowed = settings.step_min_ns + round(settings.slew_limit_ppm * 1e-6 * elapsed_ns)
@@ -92,13 +105,11 @@ def _jump(now: Constraint, before: Constraint, admits: Admits, settings: Estimat
     ran_on = admits(0)
     if not (pi_jumped or topside_jumped):
         return None if ran_on else Break("inconsistent", None, keeps_raw=False, keeps_drift=True)
-    stood_still = (pi_jumped and pi > 0 and admits(-pi)) or (
-        topside_jumped and topside > 0 and admits(topside)
-    )
+    stopped = (pi_jumped and pi > 0 and admits(-pi)) or (topside_jumped and topside > 0 and admits(topside))
     if ran_on:
         cause: Cause = "step" if pi_jumped else "topside_step"
-        return Break(cause, pi if pi_jumped else topside, keeps_raw=not stood_still, keeps_drift=True)
-    if stood_still or (pi_jumped and pi > 0) or (topside_jumped and topside > 0):
+        return Break(cause, pi if pi_jumped else topside, keeps_raw=not stopped, keeps_drift=True)
+    if stopped or (pi_jumped and pi > 0) or (topside_jumped and topside > 0):
         return Break("suspend", None, keeps_raw=False, keeps_drift=False)
     return Break("inconsistent", None, keeps_raw=False, keeps_drift=True)
 
@@ -106,10 +117,61 @@ def _jump(now: Constraint, before: Constraint, admits: Admits, settings: Estimat
 def last_clean(recent: deque[Constraint], new: Constraint, rate_limit: float) -> int | None:
     """Topside's realtime (ns) at the newest of `recent` that contradicts `new`: the step came after it.
 
-    None when every one of them could also lie on the new side.
+    None when every one of them agrees with `new`.
     """
     for old in reversed(recent):
         apart = rate_limit * abs(new.destination_ns - old.origin_ns)
         if new.lower_ns - apart > old.upper_ns or new.upper_ns + apart < old.lower_ns:
             return old.destination_ns + old.topside_difference_ns
     return None
+
+
+class StepDetector:
+    """Compares the edges (least upper, greatest lower bound) before and after an instant.
+
+    A longer or shorter route moves one edge, or both in opposite directions; queueing makes an edge sparse.
+    A step of the offset moves both equally in the same direction, which collapses the margin of every window
+    across it. The detector learns how far noise alone does that.
+    """
+
+    def __init__(self, block_s: float) -> None:
+        self._block_s = block_s
+        self._quiet = dict.fromkeys(_SIDES, 0.0)
+        self._seen = dict.fromkeys(_SIDES, 0)
+
+    def stepped(self, columns: Floats, slope: float, slope_error: float) -> int | None:
+        """How many blocks ago the edges began to differ; None if they did not.
+
+        `columns` are the closed blocks of one timebase (`Blocks.columns`), `slope` is its drift and
+        `slope_error` the drift's greatest error, in ns/s: an unknown drift moves both edges too.
+        """
+        spans = [blocks for blocks in _SIDES if 2 * blocks <= columns.shape[1]]
+        if not spans:
+            return None
+        moves = _common_moves(columns[:, -2 * spans[-1] :], slope, spans)
+        for blocks, move in zip(spans, moves, strict=True):
+            limit = _SPREADS * self._quiet[blocks] + _FLOOR_NS + slope_error * blocks * self._block_s
+            if move > limit and self._seen[blocks] >= _WARMUP:
+                return 2 * blocks
+        for blocks, move in zip(spans, moves, strict=True):
+            self._quiet[blocks] = max(self._quiet[blocks] * _KEEP, move)
+            self._seen[blocks] += 1
+        return None
+
+
+def _common_moves(columns: Floats, slope: float, spans: list[int]) -> list[float]:
+    """For each span the lesser of both edges' moves (ns); 0 if in opposite directions or unknown."""
+    upper_at, upper, lower_at, lower = columns.tolist()  # for so few Python is faster than numpy
+    high = [ns - slope * at for at, ns in zip(upper_at, upper, strict=True)]
+    low = [ns - slope * at for at, ns in zip(lower_at, lower, strict=True)]
+    moves = []
+    newer_high, newer_low = min(high[-spans[0] :]), max(low[-spans[0] :])
+    for blocks in spans:
+        before = slice(-2 * blocks, -blocks)
+        older_high, older_low = min(high[before]), max(low[before])
+        up, down = newer_high - older_high, newer_low - older_low
+        less, more = sorted((abs(up), abs(down)))
+        common = up * down > 0 and more < inf and less >= more * _EQUAL
+        moves.append(less if common else 0.0)
+        newer_high, newer_low = min(newer_high, older_high), max(newer_low, older_low)
+    return moves

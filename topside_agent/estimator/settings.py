@@ -8,11 +8,11 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FEWEST_BLOCKS = 4
-"""A line through fewer has no margin worth the name."""
+"""A max-margin line needs this many blocks with exchanges."""
 
 
 class EstimatorSettings(BaseModel):
-    """Everything that can be set; usable with no arguments."""
+    """Everything that can be set. Every field has a default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -35,7 +35,7 @@ class EstimatorSettings(BaseModel):
         ge=0,
         le=100_000,
         description="ppm: how fast a wall clock may be slewed between two messages. 500 is the Linux "
-        "kernel's limit for adjtime, ntpd and systemd-timesyncd; chrony can be told to do more.",
+        "kernel's limit for adjtime, ntpd and systemd-timesyncd; chrony can be configured to exceed it.",
     )
     step_min_ns: int = Field(
         default=500_000,
@@ -58,17 +58,17 @@ class EstimatorSettings(BaseModel):
         description="s: of each block only the least upper and the greatest lower bound are kept. Dropping "
         "the others is safe, and 2 s is short beside the shortest window.",
     )
-    ladder_s: tuple[float, ...] = Field(
+    windows_s: tuple[float, ...] = Field(
         default=(8, 12, 16, 24, 32, 44, 64, 90, 128, 180, 256, 360, 512, 720),
         min_length=2,
-        description="s, rising: the windows that are tried, whole blocks. A factor of √2 apart; "
+        description="s, rising: the window lengths, whole blocks. A factor of √2 apart; "
         "2 was measured to be too coarse.",
     )
     gap_s: float = Field(
         default=30.0,
         ge=5,
         le=600,
-        description="s: after a silence longer than this the windows begin anew. A line drawn across it "
+        description="s: after a longer silence the windows start again. A line drawn across it "
         "would claim an accuracy that was measured where there were exchanges.",
     )
     wander_typical: float = Field(
@@ -82,8 +82,8 @@ class EstimatorSettings(BaseModel):
         default=1e-8,
         gt=0,
         le=1e-5,
-        description="s^-1/2: the wander that u95 allows for while nothing is heard: that of a slow warming, "
-        "which only new exchanges could show.",
+        description="s^-1/2: the wander that u95 allows for while no exchange arrives: that of a slow "
+        "warming, which only new exchanges could show.",
     )
     u95_factor: float = Field(
         default=1.27,
@@ -99,19 +99,19 @@ class EstimatorSettings(BaseModel):
         description="How much u95² grows, relatively, while a window's error has been measured only n times: "
         "this / (n + 1/2).",
     )
-    u95_season_s: float = Field(
+    u95_warmup_s: float = Field(
         default=750.0,
         ge=0,
         le=86_400,
         description="s: u95² also grows by (this / time watched)², at most tenfold: a slow change of drift "
         "shows only after a while, and until then it is not known to be absent.",
     )
-    u95_factor_centred: float = Field(
+    u95_factor_smoother: float = Field(
         default=0.9,
         gt=0,
         le=10,
-        description="The same for a window with as much after the instant as before: its line is surer in "
-        "the middle than at the ends, where its error is measured.",
+        description="u95_factor for a smoother window with as much after the instant as before: its line is "
+        "surer in the middle than at the ends, where its error is measured.",
     )
     forget_s: float = Field(
         default=1200.0,
@@ -122,12 +122,17 @@ class EstimatorSettings(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _ladder_of_whole_blocks(self) -> Self:
-        blocks = [window_s / self.block_s for window_s in self.ladder_s]
+    def _windows_of_whole_blocks(self) -> Self:
+        blocks = [window_s / self.block_s for window_s in self.windows_s]
         rising = all(shorter < longer for shorter, longer in pairwise(blocks))
         if not rising or any(count % 1 for count in blocks) or blocks[0] < FEWEST_BLOCKS:
             raise ValueError(
-                f"expected ladder_s to rise from {FEWEST_BLOCKS} blocks on, in whole blocks of"
-                f" {self.block_s:g} s (received {self.ladder_s})"
+                f"expected windows_s to rise from {FEWEST_BLOCKS} blocks on, in whole blocks of"
+                f" {self.block_s:g} s (received {self.windows_s})"
             )
         return self
+
+    @property
+    def window_blocks(self) -> list[int]:
+        """The window lengths in blocks, rising."""
+        return [round(window_s / self.block_s) for window_s in self.windows_s]

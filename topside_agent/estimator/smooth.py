@@ -1,4 +1,9 @@
-"""The smoothed track: what is known afterwards about every exchange, from those before and after it."""
+"""The smoothed track: what is known afterwards about every exchange, from those before and after it.
+
+A forward pass (the online estimator without points) finds the cuts and the bounds known online. Then each
+timebase gets its point estimate from two-sided windows and its bound from a backward pass. Nothing reaches
+across a break of the estimation clocks (docs/mathematics.md §10).
+"""
 
 from __future__ import annotations
 
@@ -10,230 +15,241 @@ from math import ceil, floor, sqrt
 import numpy as np
 
 from schemas.exchange import Exchange
-from topside_agent.estimator.backward import backward, block_extremes
-from topside_agent.estimator.estimate import Estimate
-from topside_agent.estimator.known_drift import KnownDriftFit
-from topside_agent.estimator.lines import Floats, Integers, Windows
-from topside_agent.estimator.online import OffsetEstimator
-from topside_agent.estimator.order import in_order
-from topside_agent.estimator.run import Run
+from topside_agent.estimator.blocks import Bounds, Floats, Integers, block_extremes
+from topside_agent.estimator.bound import backward_bounds
+from topside_agent.estimator.constraints import in_order
+from topside_agent.estimator.online import Estimate, OffsetEstimator
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.smoother_windows import Rung, Stretch, centred, fit, pooled
-from topside_agent.estimator.track import Fed, Feed, Row, Track, in_time, make_row, make_track
-from topside_agent.estimator.window import DRIFT_95
+from topside_agent.estimator.smoother_windows import DenseBlocks, WindowLines, at_boundaries, fit, pooled
+from topside_agent.estimator.symmetric import KnownDriftFit
+from topside_agent.estimator.timebase import Timebase
+from topside_agent.estimator.track import Accepted, Row, Track, TrackBuilder
+from topside_agent.estimator.window_errors import DRIFT_95
 
 _YOUNG_S = 64.0
-"""In a shorter stretch the drift from elsewhere serves better than its own."""
+"""For fewer seconds of blocks a drift from elsewhere is better than their own."""
 
 
 @dataclass(slots=True)
-class _Passage:
-    """One run as the online pass saw it, in plain numbers: 100 000 objects more slow Python down.
+class _Forward:
+    """A timebase as the forward pass saw it, in plain numbers: 100 000 more objects slow Python down.
 
     `numbers` has seven for each exchange: its bounds with their times, the interval that was known online
-    (ns, the run's scale), and the run's drift (ns/s).
+    (ns, relative to the anchor), and the drift (ns/s).
     """
 
-    run: Run
-    fed: list[Fed]
+    timebase: Timebase
+    accepted: list[Accepted]
     numbers: array[float]
 
     def table(self) -> Floats:
-        """`numbers`, a row per exchange."""
+        """`numbers`, shape (exchanges, 7)."""
         return np.array(self.numbers, dtype=np.float64).reshape(-1, 7)
 
 
-class _Columns:
-    """A run's exchanges as arrays, in the order of their destinations, ambiguous ones left out."""
+class _Smoothed:
+    """A timebase's exchanges as arrays, in the order of their destinations, without ambiguous ones."""
 
-    def __init__(self, passage: _Passage, settings: EstimatorSettings) -> None:
-        self.run = passage.run
-        table = passage.table()
-        sound = np.flatnonzero([not fed.ambiguous for fed in passage.fed])
+    def __init__(self, forward: _Forward, settings: EstimatorSettings) -> None:
+        self.timebase = forward.timebase
+        table = forward.table()
+        sound = np.flatnonzero([not accepted.ambiguous for accepted in forward.accepted])
         order = sound[np.argsort(table[sound, 2], kind="stable")]
-        self.fed = [passage.fed[index] for index in order.tolist()]
+        self.accepted = [forward.accepted[index] for index in order.tolist()]
         columns = table[order].T.copy()
-        self.facts = Windows(*columns[:4])
+        self.bounds = Bounds(*columns[:4])
         self.low, self.high, self.slope = columns[4:]
-        self.place = np.floor(self.facts.lower_at / settings.block_s).astype(np.int64)
+        self.block = np.floor(self.bounds.lower_at / settings.block_s).astype(np.int64)
         self.offset = (self.low + self.high) / 2
-        self.variance = np.full(len(self.fed), np.nan)
+        self.variance = np.full(len(self.accepted), np.nan)
         self.drift = self.slope.copy()
-        self.drift_variance = np.full(len(self.fed), np.nan)
+        self.drift_variance = np.full(len(self.accepted), np.nan)
+
+    def indices_of(self, dense: DenseBlocks) -> slice:
+        """The exchanges within these blocks."""
+        size = dense.bounds.upper.size
+        begin, end = np.searchsorted(self.block, [dense.first, dense.first + size])
+        return slice(int(begin), int(end))
 
 
 def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = EstimatorSettings()) -> Track:  # noqa: B008
-    """Estimate every exchange's offset from all of its segment.
+    """The track of one vehicle and topside, each exchange's offset estimated from all of its timebase.
 
-    The intervals are intersected with those known online, so each lies within its own. A wall-clock step that
-    RAW ran through is no border for what is estimated on RAW; nothing reaches across any other cut.
+    Every interval is intersected with the one known online, so it lies within that. A wall clock's step that
+    RAW ran through does not limit what is estimated on RAW.
     """
-    feed, passages = _forward(exchanges, settings)
-    runs = [_Columns(passage, settings) for passage in passages]
-    _estimate(runs, settings)
-    for run in runs:
-        low, high = backward(run.facts, run.place, run.slope, run.run.bound.limits, settings)
-        run.low, run.high = np.maximum(run.low, low), np.minimum(run.high, high)
-        run.offset = np.clip(run.offset, run.low, run.high)
-    rows = [pair for run in runs for pair in _rows(run, settings)]
-    rows += [pair for passage in passages for pair in _ambiguous(passage, settings)]
-    rows.sort(key=lambda pair: in_time(pair[0]))
-    return make_track([row for _, row in rows], feed, _final(feed.estimator, runs, rows))
+    builder, passes = _forward(exchanges, settings)
+    smoothed = [_Smoothed(forward, settings) for forward in passes]
+    _estimate(smoothed, settings)
+    for part in smoothed:
+        limits = part.timebase.bound.limits
+        low, high = backward_bounds(part.bounds, part.block, part.slope, limits, settings)
+        part.low, part.high = np.maximum(part.low, low), np.minimum(part.high, high)
+        part.offset = np.clip(part.offset, part.low, part.high)
+    rows = [pair for part in smoothed for pair in _rows(part, settings)]
+    rows += [pair for forward in passes for pair in _ambiguous(forward, settings)]
+    rows.sort(key=lambda pair: pair[0].in_time)
+    return builder.track([row for _, row in rows], _final(builder.estimator, smoothed, rows))
 
 
-def _forward(exchanges: Iterable[Exchange], settings: EstimatorSettings) -> tuple[Feed, list[_Passage]]:
-    """The online pass: cuts, and the interval that was known at each exchange."""
-    feed = Feed(OffsetEstimator(settings, points=False))
-    passages: list[_Passage] = []
+def _forward(
+    exchanges: Iterable[Exchange], settings: EstimatorSettings
+) -> tuple[TrackBuilder, list[_Forward]]:
+    builder = TrackBuilder(OffsetEstimator(settings, points=False))
+    passes: list[_Forward] = []
     for exchange in in_order(exchanges):
-        fed = feed.add(exchange)
-        if fed is None:
+        accepted = builder.add(exchange)
+        if accepted is None:
             continue
-        run = feed.estimator.run
-        assert run is not None
-        if fed.begins_run:
-            passages.append(_Passage(run, [], array("d")))
-        facts = run.relative(fed.constraint)
-        low, high = run.bound.at(facts.lower_at)
-        passages[-1].fed.append(fed)
-        passages[-1].numbers.extend((*facts, low, high, run.blocks.slope))
-    return feed, passages
+        timebase = builder.estimator.timebase
+        assert timebase is not None
+        if accepted.begins_timebase:
+            passes.append(_Forward(timebase, [], array("d")))
+        bounds = timebase.relative(accepted.constraint)
+        low, high = timebase.bound.at(bounds.lower_at)
+        passes[-1].accepted.append(accepted)
+        passes[-1].numbers.extend((*bounds, low, high, timebase.blocks.slope))
+    return builder, passes
 
 
-def _estimate(runs: list[_Columns], settings: EstimatorSettings) -> None:
-    """Fill in the runs' point estimates, stretch by stretch."""
-    stretches = [(run, stretch) for run in runs for stretch in _stretches(run, settings)]
-    fits = [(stretch, fit(stretch, settings)) for _, stretch in stretches]
+def _estimate(smoothed: list[_Smoothed], settings: EstimatorSettings) -> None:
+    """Fill in the point estimates, from one gap to the next."""
+    parts = [(part, dense) for part in smoothed for dense in _between_gaps(part, settings)]
+    fits = [(dense, fit(dense, settings)) for _, dense in parts]
     errors = pooled(fits, settings)
     short = []
-    for (run, stretch), (_, rungs) in zip(stretches, fits, strict=True):
-        if rungs and errors[0] > 0 and stretch.blocks.upper.size * settings.block_s >= _YOUNG_S:
-            _fill_long(run, stretch, rungs, errors, settings)
+    for (part, dense), (_, lines) in zip(parts, fits, strict=True):
+        if lines and errors[0] > 0 and dense.bounds.upper.size * settings.block_s >= _YOUNG_S:
+            _fill_from_windows(part, dense, lines, errors, settings)
         else:
-            short.append((run, stretch, rungs))
-    known = _any_drift(runs)
-    for run, stretch, rungs in short:
-        if rungs and errors[0] > 0 and known is None:
-            _fill_long(run, stretch, rungs, errors, settings)
+            short.append((part, dense, lines))
+    known = _any_drift(smoothed)
+    for part, dense, lines in short:
+        if lines and errors[0] > 0 and known is None:
+            _fill_from_windows(part, dense, lines, errors, settings)
         else:
-            _fill_short(run, stretch, errors[0], known, settings)
+            _fill_along_drift(part, dense, errors[0], known, settings)
 
 
-def _any_drift(runs: list[_Columns]) -> tuple[float, float] | None:
-    """A drift (ns/s) and its squared error from any stretch that is long enough to have one."""
-    for run in runs:
-        found = np.flatnonzero(np.isfinite(run.drift_variance))
+def _any_drift(smoothed: list[_Smoothed]) -> tuple[float, float] | None:
+    """A drift (ns/s) and its squared error from any timebase that is long enough to have one."""
+    for part in smoothed:
+        found = np.flatnonzero(np.isfinite(part.drift_variance))
         if found.size:
-            return float(run.drift[found[0]]), float(run.drift_variance[found[0]])
+            return float(part.drift[found[0]]), float(part.drift_variance[found[0]])
     return None
 
 
-def _stretches(run: _Columns, settings: EstimatorSettings) -> list[Stretch]:
-    """The run's blocks on dense grids, parted at long silences."""
-    if not run.fed:
+def _between_gaps(part: _Smoothed, settings: EstimatorSettings) -> list[DenseBlocks]:
+    """The timebase's blocks on dense grids, split at gaps (`gap_s`)."""
+    if not part.accepted:
         return []
-    numbers, extremes = block_extremes(run.facts, run.place, run.slope)
-    holes = np.flatnonzero(np.diff(numbers) > settings.gap_s / settings.block_s) + 1
-    parts = zip(np.split(numbers, holes), *(np.split(column, holes) for column in extremes), strict=True)
-    return [_dense(part[0], Windows(*part[1:]), settings.block_s) for part in parts]
+    numbers, extremes = block_extremes(part.bounds, part.block, part.slope)
+    gaps = np.flatnonzero(np.diff(numbers) > settings.gap_s / settings.block_s) + 1
+    pieces = zip(np.split(numbers, gaps), *(np.split(column, gaps) for column in extremes), strict=True)
+    return [_dense(piece[0], Bounds(*piece[1:]), settings.block_s) for piece in pieces]
 
 
-def _dense(numbers: Integers, extremes: Windows, block_s: float) -> Stretch:
+def _dense(numbers: Integers, extremes: Bounds, block_s: float) -> DenseBlocks:
     first = int(numbers[0])
     size = int(numbers[-1]) - first + 1
     grid_s = np.arange(first, first + size, dtype=np.float64) * block_s
-    blocks = Windows(grid_s, np.full(size, np.inf), grid_s.copy(), np.full(size, -np.inf))
-    for column, values in zip(blocks, extremes, strict=True):
+    bounds = Bounds(grid_s, np.full(size, np.inf), grid_s.copy(), np.full(size, -np.inf))
+    for column, values in zip(bounds, extremes, strict=True):
         column[numbers - first] = values
-    return Stretch(first, blocks)
+    return DenseBlocks(first, bounds)
 
 
-def _inside(run: _Columns, stretch: Stretch) -> slice:
-    size = stretch.blocks.upper.size
-    begin, end = np.searchsorted(run.place, [stretch.first, stretch.first + size])
-    return slice(int(begin), int(end))
-
-
-def _fill_long(
-    run: _Columns, stretch: Stretch, rungs: list[Rung], errors: list[float], settings: EstimatorSettings
+def _fill_from_windows(
+    part: _Smoothed,
+    dense: DenseBlocks,
+    lines: list[WindowLines],
+    errors: list[float],
+    settings: EstimatorSettings,
 ) -> None:
-    rows = _inside(run, stretch)
-    at_s = run.facts.lower_at[rows]
-    nodes = centred(stretch, rungs, errors, settings)
-    factor = settings.u95_factor_centred
+    rows = part.indices_of(dense)
+    at_s = part.bounds.lower_at[rows]
+    nodes = at_boundaries(dense, lines, errors, settings)
+    factor = settings.u95_factor_smoother
     factors = factor + (settings.u95_factor - factor) * (1 - nodes.inside) ** 2
-    run.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
-    run.variance[rows] = np.interp(at_s, nodes.at_s, nodes.variance * factors**2)
-    run.drift[rows] = np.interp(at_s, nodes.at_s, nodes.slope)
-    run.drift_variance[rows] = np.interp(at_s, nodes.at_s, nodes.slope_variance)
+    part.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
+    part.variance[rows] = np.interp(at_s, nodes.at_s, nodes.variance * factors**2)
+    part.drift[rows] = np.interp(at_s, nodes.at_s, nodes.slope)
+    part.drift_variance[rows] = np.interp(at_s, nodes.at_s, nodes.slope_variance)
 
 
-def _fill_short(
-    run: _Columns,
-    stretch: Stretch,
+def _fill_along_drift(
+    part: _Smoothed,
+    dense: DenseBlocks,
     shortest: float,
     known: tuple[float, float] | None,
     settings: EstimatorSettings,
 ) -> None:
-    """A stretch too short for a drift of its own: the middle between the bounds along one from elsewhere."""
-    rows = _inside(run, stretch)
-    at_s = run.facts.lower_at[rows]
-    slope = known[0] if known else float(run.slope[rows][-1])
-    steady = KnownDriftFit(slope, known[1] if known else (settings.rate_limit_ppm * 1e3 / 2) ** 2)
-    for facts in zip(*(column[rows].tolist() for column in run.facts), strict=True):
-        steady.add(*facts)
-    line = steady.line(float(at_s[-1]), (settings.ladder_s[0], shortest) if shortest else None)
-    run.offset[rows] = line.offset + slope * (at_s - line.at_s)
-    run.variance[rows] = line.variance * settings.u95_factor**2
-    run.drift[rows] = slope
-    run.drift_variance[rows] = known[1] if known else np.nan
+    """Too few blocks for a drift of their own: the middle between the bounds along one from elsewhere."""
+    rows = part.indices_of(dense)
+    at_s = part.bounds.lower_at[rows]
+    slope = known[0] if known else float(part.slope[rows][-1])
+    along = KnownDriftFit(slope, known[1] if known else (settings.rate_limit_ppm * 1e3 / 2) ** 2)
+    for bounds in zip(*(column[rows].tolist() for column in part.bounds), strict=True):
+        along.add(*bounds)
+    line = along.line(float(at_s[-1]), (settings.windows_s[0], shortest) if shortest else None)
+    part.offset[rows] = line.offset + slope * (at_s - line.at_s)
+    part.variance[rows] = line.variance * settings.u95_factor**2
+    part.drift[rows] = slope
+    part.drift_variance[rows] = known[1] if known else np.nan
 
 
-def _rows(run: _Columns, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
-    """The run's rows: realtime is added back, and what slewing may have changed on the way is allowed for."""
-    grown = _slew(run.run, settings) * np.maximum(run.high - run.facts.lower, 0.0)
-    worst = np.maximum(run.high - run.offset, run.offset - run.low) + grown
+def _rows(part: _Smoothed, settings: EstimatorSettings) -> list[tuple[Accepted, Row]]:
+    """The rows: realtime is added back, and the bounds allow for slewing on the way back."""
+    grown = _slew(part.timebase, settings) * np.maximum(part.high - part.bounds.lower, 0.0)
+    worst = np.maximum(part.high - part.offset, part.offset - part.low) + grown
     columns = zip(
-        run.fed,
-        run.offset.tolist(),
-        (run.low - grown).tolist(),
-        (run.high + grown).tolist(),
-        np.minimum(np.sqrt(run.variance), worst).tolist(),
+        part.accepted,
+        part.offset.tolist(),
+        (part.low - grown).tolist(),
+        (part.high + grown).tolist(),
+        np.minimum(np.sqrt(part.variance), worst).tolist(),
         strict=True,
     )
     return [
-        (fed, _row(fed, run.run, (offset, low, high), ceil(u95))) for fed, offset, low, high, u95 in columns
+        (accepted, _row(accepted, part.timebase, (offset, low, high), ceil(u95)))
+        for accepted, offset, low, high, u95 in columns
     ]
 
 
-def _slew(run: Run, settings: EstimatorSettings) -> float:
-    """How fast realtime may have left what was read beside RAW: ns/ns; 0 where realtime is estimated."""
-    return settings.slew_limit_ppm * 1e-6 if run.raw else 0.0
+def _slew(timebase: Timebase, settings: EstimatorSettings) -> float:
+    """How fast realtime may move away from its reading beside RAW, ns/ns; 0 where realtime is estimated."""
+    return settings.slew_limit_ppm * 1e-6 if timebase.raw else 0.0
 
 
-def _ambiguous(passage: _Passage, settings: EstimatorSettings) -> list[tuple[Fed, Row]]:
+def _ambiguous(forward: _Forward, settings: EstimatorSettings) -> list[tuple[Accepted, Row]]:
     """Rows near a cut keep what was known online."""
     rows = []
-    for fed, numbers in zip(passage.fed, passage.table().tolist(), strict=True):
-        if fed.ambiguous:
+    for accepted, numbers in zip(forward.accepted, forward.table().tolist(), strict=True):
+        if accepted.ambiguous:
             lower, low, high = numbers[3:6]
-            grown = _slew(passage.run, settings) * max(high - lower, 0.0)
-            rows.append((fed, _row(fed, passage.run, ((low + high) / 2, low - grown, high + grown), None)))
+            grown = _slew(forward.timebase, settings) * max(high - lower, 0.0)
+            interval = ((low + high) / 2, low - grown, high + grown)
+            rows.append((accepted, _row(accepted, forward.timebase, interval, None)))
     return rows
 
 
-def _row(fed: Fed, run: Run, offset_low_high: tuple[float, float, float], u95_ns: int | None) -> Row:
-    offset, low, high = offset_low_high
-    base_ns = run.offset_anchor_ns + fed.constraint.realtime_offset_ns
-    return make_row(fed, (base_ns + round(offset), base_ns + floor(low), base_ns + ceil(high)), u95_ns)
+def _row(
+    accepted: Accepted, timebase: Timebase, interval: tuple[float, float, float], u95_ns: int | None
+) -> Row:
+    offset, low, high = interval
+    base_ns = timebase.offset_anchor_ns + accepted.constraint.realtime_offset_ns
+    return accepted.row(base_ns + round(offset), base_ns + floor(low), base_ns + ceil(high), u95_ns)
 
 
-def _final(estimator: OffsetEstimator, runs: list[_Columns], rows: list[tuple[Fed, Row]]) -> Estimate | None:
-    """The estimate at the last exchange, with what the smoothed track says there."""
+def _final(
+    estimator: OffsetEstimator, smoothed: list[_Smoothed], rows: list[tuple[Accepted, Row]]
+) -> Estimate | None:
+    """The estimate at the last exchange, with the smoothed track's values."""
     estimate = estimator.estimate()
     if estimate is None or not rows:
         return None
-    row, run = rows[-1][1], runs[-1]
+    row, part = rows[-1][1], smoothed[-1]
     estimate = estimate._replace(
         measured_at_ns=row.topside_unix_ns,
         offset_ns=row.offset_ns,
@@ -241,7 +257,7 @@ def _final(estimator: OffsetEstimator, runs: list[_Columns], rows: list[tuple[Fe
         upper_ns=row.upper_ns,
         u95_ns=row.u95_ns,
     )
-    if not run.fed or not np.isfinite(run.drift_variance[-1]):
+    if not part.accepted or not np.isfinite(part.drift_variance[-1]):
         return estimate
-    error = DRIFT_95 * sqrt(run.drift_variance[-1])
-    return estimate._replace(drift_ppm=float(run.drift[-1]) * 1e-3, drift_error_ppm=error * 1e-3)
+    error = DRIFT_95 * sqrt(part.drift_variance[-1])
+    return estimate._replace(drift_ppm=float(part.drift[-1]) * 1e-3, drift_error_ppm=error * 1e-3)

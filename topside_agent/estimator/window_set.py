@@ -1,4 +1,4 @@
-"""The point estimate online: lines over windows of many lengths, averaged by their proven worth."""
+"""The point estimate online: max-margin lines over windows of many lengths, averaged by measured error."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from topside_agent.estimator.fits import Fits
+from topside_agent.estimator.max_margin import WindowFits
 from topside_agent.estimator.settings import FEWEST_BLOCKS
-from topside_agent.estimator.window import SHARPNESS, Line, WindowErrors, disagreement, expected
+from topside_agent.estimator.window_errors import SHARPNESS, Line, WindowErrors, disagreement, expected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from topside_agent.estimator.fits import Fit
-    from topside_agent.estimator.lines import Floats
+    from topside_agent.estimator.blocks import Floats
+    from topside_agent.estimator.max_margin import Fit
     from topside_agent.estimator.settings import EstimatorSettings
 
 
-class History:
+class LineHistory:
     """What each window's line was at every block's end, as far back as the window is long.
 
-    Plain arrays, since ten numbers at a time are quicker told in Python than in numpy.
+    Plain arrays: for ten numbers at a time Python is faster than numpy.
     """
 
     def __init__(self, spans: Sequence[int]) -> None:
@@ -34,49 +34,49 @@ class History:
         self._slopes = [array("d", [nan]) * span for span in spans]
         self.length = 0
 
-    def exchange(self, offsets: Sequence[float], slopes: Sequence[float]) -> list[tuple[float, float]]:
-        """Add one block's offsets (ns) and slopes (ns/s); returns each window's, its own length ago."""
+    def rotate(self, offsets: Sequence[float], slopes: Sequence[float]) -> list[tuple[float, float]]:
+        """Store one block's offsets (ns) and slopes (ns/s); returns each window's of its own length ago."""
         before = []
         for span, old_offsets, old_slopes, offset, slope in zip(
             self._spans, self._offsets, self._slopes, offsets, slopes, strict=True
         ):
-            place = self.length % span
-            before.append((old_offsets[place], old_slopes[place]))
-            old_offsets[place], old_slopes[place] = offset, slope
+            index = self.length % span
+            before.append((old_offsets[index], old_slopes[index]))
+            old_offsets[index], old_slopes[index] = offset, slope
         self.length += 1
         return before
 
     def carry(self, block_s: float) -> None:
-        """Through an empty block the lines go on as they are."""
-        places = [(self.length - 1) % span for span in self._spans]
-        slopes = [row[place] for row, place in zip(self._slopes, places, strict=True)]
-        offsets = [row[place] for row, place in zip(self._offsets, places, strict=True)]
+        """Extrapolate all lines through an empty block."""
+        indices = [(self.length - 1) % span for span in self._spans]
+        slopes = [row[index] for row, index in zip(self._slopes, indices, strict=True)]
+        offsets = [row[index] for row, index in zip(self._offsets, indices, strict=True)]
         moved = [offset + slope * block_s for offset, slope in zip(offsets, slopes, strict=True)]
-        self.exchange(moved, slopes)
+        self.rotate(moved, slopes)
 
 
-class Ladder:
-    """One run's windows. `close` is called with every closed block, `line` is the answer until the next."""
+class WindowSet:
+    """The windows of one timebase. `close` takes each closed block, `line` is the estimate until the next."""
 
-    def __init__(self, settings: EstimatorSettings, memory: WindowErrors) -> None:
+    def __init__(self, settings: EstimatorSettings, errors: WindowErrors) -> None:
         self._settings = settings
-        self._memory = memory
-        self._spans = [round(window_s / settings.block_s) for window_s in settings.ladder_s]
+        self._errors = errors
+        self._spans = settings.window_blocks
         self._steepest = settings.rate_limit_ppm * 1e3
         self.line: Line | None = None
         self.earlier: Line | None = None
-        """The last line before the last long silence."""
+        """The last line before the last gap."""
         self._restart()
 
     def _restart(self) -> None:
-        self._history = History(self._spans)
-        self._fits = Fits(self._steepest)
+        self._history = LineHistory(self._spans)
+        self._fits = WindowFits(self._steepest)
 
     def close(self, columns: Floats, end_s: float, passed: int) -> None:
         """Take the closed blocks, the newest ending at `end_s` and `passed` blocks after the one before.
 
-        After a long silence the windows begin anew: a line across it would claim to know what it has not
-        seen.
+        After a gap (`gap_s`) the windows start again: a line across it would claim an accuracy that was
+        measured elsewhere.
         """
         if passed > self._settings.gap_s / self._settings.block_s:
             self._restart()
@@ -84,21 +84,21 @@ class Ladder:
         if self._history.length:
             for _ in range(passed - 1):
                 self._history.carry(self._settings.block_s)
-        self._memory.forget(passed)
+        self._errors.forget(passed)
         length = self._history.length + 1
         first, spans = self._usable(columns, length)
         fits = self._fits.close(columns, spans[first:], first, passed)
         unknown = [nan] * first, [nan] * (len(self._spans) - len(spans))
         offsets = [*unknown[0], *(fit.middle + fit.slope * end_s for fit in fits), *unknown[1]]
         slopes = [*unknown[0], *(fit.slope for fit in fits), *unknown[1]]
-        squared = self._measure(offsets, slopes, self._history.exchange(offsets, slopes))
+        squared = self._measure(offsets, slopes, self._history.rotate(offsets, slopes))
         if fits:
             self._average(end_s, spans, offsets, fits, squared)
 
     def _usable(self, columns: Floats, length: int) -> tuple[int, list[int]]:
-        """The spans to fit, the last of them clipped to what there is, and how many of them to leave out.
+        """How many of the shortest windows to leave out, and the spans, the last one clipped to the data.
 
-        Those hold hardly any block: not a line, and nothing to be measured against later.
+        A window with fewer than `FEWEST_BLOCKS` blocks with exchanges is left out.
         """
         most = min(length, columns.shape[1])
         if length < self._spans[0]:
@@ -113,36 +113,36 @@ class Ladder:
     def _measure(
         self, offsets: list[float], slopes: list[float], before: list[tuple[float, float]]
     ) -> list[float]:
-        """Every full window's disagreement with the one before it, into the memory; 0 where there is none."""
+        """Record each full window's disagreement (ns²) with the one before it; 0 where there is none."""
         squared = [0.0] * len(self._spans)
-        for rung, span in enumerate(self._spans):
+        for index, span in enumerate(self._spans):
             if 2 * span > self._history.length:
                 break
-            past, slope_before = before[rung]
+            past, slope_before = before[index]
             span_s = span * self._settings.block_s
-            bend = slopes[rung] - slope_before
-            found = disagreement(past, offsets[rung] - slopes[rung] * span_s, bend, span_s)
+            bend = slopes[index] - slope_before
+            found = disagreement(past, offsets[index] - slopes[index] * span_s, bend, span_s)
             if isfinite(found):
-                squared[rung] = found
-                self._memory.take(rung, found, bend)
+                squared[index] = found
+                self._errors.add(index, found, bend)
         return squared
 
     def _average(
         self, end_s: float, spans: list[int], offsets: list[float], fits: list[Fit], squared: list[float]
     ) -> None:
-        """Weigh the fitted windows, which are the last of `spans`, by what is expected of them."""
+        """Weigh the fitted windows, which are the last of `spans`, by their expected errors."""
         first = len(spans) - len(fits)
         usable = slice(first, len(spans))
         windows_s = [span * self._settings.block_s for span in spans[first:]]
-        evidence = self._memory.evidence()[usable]
+        evidence = self._errors.evidence()[usable]
         errors = expected(
-            self._memory.means()[usable],
+            self._errors.means()[usable],
             evidence,
             windows_s,
             (fits[0].margin / 4) ** 2,
             self._settings.wander_typical * 1e9,
         )
-        errors = [max(error, seen) for error, seen in zip(errors, squared[usable], strict=True)]
+        errors = [max(error, newest) for error, newest in zip(errors, squared[usable], strict=True)]
         least = min(errors)
         best = errors.index(least)
         weights = [(least / error) ** SHARPNESS for error in errors]
@@ -152,6 +152,6 @@ class Ladder:
             sum(map(mul, weights, offsets[usable])) / sum(weights),
             fits[best].slope,
             least * doubt,
-            self._memory.slope_variance(first + best, least),
+            self._errors.slope_variance(first + best, least),
             windows_s[best],
         )

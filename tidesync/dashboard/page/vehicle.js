@@ -130,7 +130,7 @@ export class VehicleView {
       Exchanges: count(row.exchanges),
       Rejected: count(row.rejected),
       Steps: count(row.steps),
-      "Vehicle’s clock": row.simulated ? "simulated" : row.clock_synchronized === null ? "–" : row.clock_synchronized ? "steered by NTP" : "runs free",
+      "Vehicle’s clock": row.simulated ? "simulated" : row.clock_synchronized === null ? "–" : row.clock_synchronized ? "disciplined (NTP)" : "free-running",
     };
     for (const name of TILES) setText(this.tiles[name], values[name]);
   }

@@ -1,20 +1,21 @@
-"""Max-margin lines against brute force, and the arithmetic of the windows' errors."""
+"""Max-margin lines against brute force, the windows' errors, steps."""
 
 import numpy as np
 import pytest
 
-from topside_agent.estimator.known_drift import KnownDriftFit
-from topside_agent.estimator.lines import Windows, widest_lines
+from topside_agent.estimator.blocks import Bounds
+from topside_agent.estimator.max_margin import widest_lines
+from topside_agent.estimator.segments import StepDetector
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.step_detector import ShiftWatch
-from topside_agent.estimator.window import Line, WindowErrors, disagreement, expected
+from topside_agent.estimator.symmetric import KnownDriftFit
+from topside_agent.estimator.window_errors import Line, WindowErrors, disagreement, expected
 
 
 def windows(rng, rows, blocks, drift=18e3):
     at = np.tile(np.arange(blocks) * 2.0, (rows, 1))
     upper = drift * at + 1e6 + rng.exponential(5e5, at.shape)
     lower = drift * at - 1e6 - rng.exponential(5e5, at.shape)
-    return Windows(at, upper, at + 0.5, lower + drift * 0.5)
+    return Bounds(at, upper, at + 0.5, lower + drift * 0.5)
 
 
 def margin(row, slope):
@@ -33,7 +34,7 @@ def test_no_slope_has_a_greater_margin():
 
 
 def test_a_margin_that_never_turns_ends_at_the_steepest_slope():
-    lone = Windows(*(np.array([[value]]) for value in (0.0, 10.0, 1.0, -10.0)))
+    lone = Bounds(*(np.array([[value]]) for value in (0.0, 10.0, 1.0, -10.0)))
     assert abs(widest_lines(lone, 200e3).slope[0]) == 200e3
 
 
@@ -53,23 +54,23 @@ def test_a_measured_window_is_believed():
     assert expected([100.0, 9.0], [1e6, 1e6], [8.0, 16.0], 1.0, 0.0)[1] == pytest.approx(9.0, rel=1e-3)
 
 
-def test_what_was_seen_is_forgotten():
-    memory = WindowErrors(EstimatorSettings())
-    memory.take(0, 100.0, 0.0)
-    memory.forget(600)
-    memory.take(0, 0.0, 0.0)
-    assert memory.means()[0] == pytest.approx(100 * np.exp(-1) / (1 + np.exp(-1)))
+def test_measured_errors_are_forgotten():
+    errors = WindowErrors(EstimatorSettings())
+    errors.add(0, 100.0, 0.0)
+    errors.forget(600)
+    errors.add(0, 0.0, 0.0)
+    assert errors.means()[0] == pytest.approx(100 * np.exp(-1) / (1 + np.exp(-1)))
 
 
 def test_u95_is_larger_until_the_clocks_have_been_watched_for_a_while():
-    memory = WindowErrors(EstimatorSettings())
-    assert memory.unseasoned(600.0) == 11.0
+    errors = WindowErrors(EstimatorSettings())
+    assert errors.warmup_factor(600.0) == 11.0
     for _ in range(300):
-        memory.take(0, 1.0, 0.0)
-    assert memory.unseasoned(600.0) == 2.0
+        errors.add(0, 1.0, 0.0)
+    assert errors.warmup_factor(600.0) == 2.0
 
 
-def test_a_carried_line_is_the_less_sure_the_further():
+def test_the_error_of_an_extrapolated_line_grows():
     line = Line(0.0, 10.0, 2.0, variance=4.0, slope_variance=1.0, window_s=64.0)
     assert line.at(3.0) == 16.0
     assert line.variance_at(0.0, 0.1) == 4.0
@@ -77,10 +78,10 @@ def test_a_carried_line_is_the_less_sure_the_further():
 
 
 def test_along_a_known_drift_the_middle_needs_no_window():
-    steady = KnownDriftFit(18e3, 0.0)
+    known = KnownDriftFit(18e3, 0.0)
     for at_s in (0.0, 1.0, 2.0):
-        steady.add(at_s, 18e3 * at_s + 1e6, at_s + 0.1, 18e3 * (at_s + 0.1) - 1e6)
-    assert steady.line(2.1, None).offset == pytest.approx(18e3 * 2.1)
+        known.add(at_s, 18e3 * at_s + 1e6, at_s + 0.1, 18e3 * (at_s + 0.1) - 1e6)
+    assert known.line(2.1, None).offset == pytest.approx(18e3 * 2.1)
 
 
 def edges(rng, blocks, high, low):
@@ -99,12 +100,12 @@ def edges(rng, blocks, high, low):
         (0.0, 0.0, False),
     ],
 )
-def test_a_small_step_is_told_from_a_change_of_route(moved_up, moved_down, stepped):
+def test_a_small_step_is_distinguished_from_a_change_of_route(moved_up, moved_down, stepped):
     rng = np.random.default_rng(4)
     columns = edges(rng, 120, np.full(120, 2e6), np.full(120, -2e6))
     columns[1, 80:] += moved_up
     columns[3, 80:] += moved_down
-    watch = ShiftWatch(2.0)
-    found = [watch.stepped(columns[:, :count], 0.0, 5e3) for count in range(8, 121)]
+    detector = StepDetector(2.0)
+    found = [detector.stepped(columns[:, :count], 0.0, 5e3) for count in range(8, 121)]
     assert any(found[:60]) is False
     assert any(blocks is not None for blocks in found) is stepped

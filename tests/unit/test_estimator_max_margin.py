@@ -1,4 +1,4 @@
-"""Windows' lines as they are kept and found anew, against brute force over every pair of bounds."""
+"""Max-margin lines, kept and searched again, against brute force over every pair of bounds."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.effort import tries
-from topside_agent.estimator.fits import Fits
-from topside_agent.estimator.lines import Windows, widest_lines
-from topside_agent.estimator.window_set import History
+from topside_agent.estimator.blocks import Bounds
+from topside_agent.estimator.max_margin import WindowFits, widest_lines
+from topside_agent.estimator.window_set import LineHistory
 
 STEEPEST = 200e3
 SPANS = [4, 6, 8, 16, 30]
@@ -44,7 +44,7 @@ def greatest_margin(window):
 def test_no_line_has_a_greater_margin_than_the_one_kept(seed, drift):
     rng = np.random.default_rng(seed)
     blocks = blocks_of(rng, 100, drift)
-    fits = Fits(STEEPEST)
+    fits = WindowFits(STEEPEST)
     for end in range(30, 101):
         for span, fit in zip(SPANS, fits.close(blocks[:, :end], SPANS, 0, 1), strict=True):
             window = blocks[:, end - span : end]
@@ -53,20 +53,20 @@ def test_no_line_has_a_greater_margin_than_the_one_kept(seed, drift):
 
 
 @pytest.mark.parametrize("seed", range(tries(4)))
-def test_long_windows_and_silences_end_where_all_windows_at_once_do(seed):
+def test_the_online_and_the_vectorised_search_agree_on_long_windows_and_gaps(seed):
     rng = np.random.default_rng(seed)
     blocks = blocks_of(rng, 400, empty=0.2)
     spans = [8, 32, 64, 90, 180]
-    fits = Fits(STEEPEST)
+    fits = WindowFits(STEEPEST)
     end = 180
     while end + (passed := int(rng.integers(1, 4))) <= 400:
         end += passed
         found = fits.close(blocks[:, :end], spans, 0, passed)
         for span, fit in zip(spans, found, strict=True):
-            row = Windows(*(column[None, end - span : end] for column in blocks))
-            anew = widest_lines(row, STEEPEST)
-            assert fit.margin == pytest.approx(anew.margin[0], abs=0.02)
-            assert fit.slope == pytest.approx(anew.slope[0], abs=0.05)
+            row = Bounds(*(column[None, end - span : end] for column in blocks))
+            vectorised = widest_lines(row, STEEPEST)
+            assert fit.margin == pytest.approx(vectorised.margin[0], abs=0.02)
+            assert fit.slope == pytest.approx(vectorised.slope[0], abs=0.05)
 
 
 @settings(max_examples=tries(60))
@@ -86,7 +86,7 @@ def test_whatever_the_bounds_the_line_is_the_widest_within_the_steepest_slopes(d
         back_s = at_s + trip / 10
         columns.append((at_s, drift * at_s + up, back_s, drift * back_s - down))
     blocks = np.array(columns).T
-    fits = Fits(STEEPEST)
+    fits = WindowFits(STEEPEST)
     for end in range(8, len(drawn) + 1):
         for span, fit in zip([4, 8], fits.close(blocks[:, :end], [4, 8], 0, 1), strict=True):
             window = blocks[:, end - span : end]
@@ -95,24 +95,24 @@ def test_whatever_the_bounds_the_line_is_the_widest_within_the_steepest_slopes(d
             assert fit.margin >= greatest_margin(window) - 0.02
 
 
-def test_a_line_is_found_anew_once_a_block_that_it_rests_on_leaves_its_window():
+def test_a_line_is_searched_again_once_a_block_of_its_tangents_leaves_the_window():
     at = np.arange(12) * 2.0
     upper = np.full(12, 100.0)
     upper[2] = 10.0  # the one that holds the line down
     blocks = np.array([at, upper, at, np.full(12, -100.0)])
-    fits = Fits(STEEPEST)
+    fits = WindowFits(STEEPEST)
     margins = [fits.close(blocks[:, :end], [6], 0, 1)[0].margin for end in range(6, 13)]
     assert margins[0] < 200
     assert margins[-1] == pytest.approx(200.0)
 
 
-def test_a_window_left_out_of_a_turn_does_not_overlook_the_block_that_came_then():
+def test_a_window_left_out_of_a_call_does_not_miss_the_block_of_that_call():
     at = np.arange(10) * 2.0
     upper = np.full(10, 1e7)
-    upper[6:8] = 100.0  # the line rests on these two
+    upper[6:8] = 100.0  # these two make the tangents
     blocks = np.array([at, upper, at + 0.5, -upper])
     blocks[1, 8] = -100.0  # and this one lies within its margin
-    fits = Fits(STEEPEST)
+    fits = WindowFits(STEEPEST)
     fits.close(blocks[:, :8], [4, 6], 0, 1)
     fits.close(blocks[:, :9], [6], 1, 1)
     found = fits.close(blocks[:, :10], [4, 6], 0, 1)[0]
@@ -121,7 +121,7 @@ def test_a_window_left_out_of_a_turn_does_not_overlook_the_block_that_came_then(
 
 def test_most_lines_are_kept_as_they_are():
     blocks = blocks_of(np.random.default_rng(7), 400)
-    fits, kept, before = Fits(STEEPEST), 0, [None] * len(SPANS)
+    fits, kept, before = WindowFits(STEEPEST), 0, [None] * len(SPANS)
     for end in range(30, 401):
         found = fits.close(blocks[:, :end], SPANS, 0, 1)
         kept += sum(new is old for new, old in zip(found, before, strict=True))
@@ -129,15 +129,15 @@ def test_most_lines_are_kept_as_they_are():
     assert kept > 370 * len(SPANS) / 3
 
 
-def test_the_history_tells_what_each_window_said_its_own_length_ago():
-    history = History([2, 3])
-    before = [history.exchange([n, 10.0 * n], [-n, -10.0 * n]) for n in map(float, range(6))]
+def test_the_history_returns_each_windows_line_of_its_own_length_ago():
+    history = LineHistory([2, 3])
+    before = [history.rotate([n, 10.0 * n], [-n, -10.0 * n]) for n in map(float, range(6))]
     assert before[5] == [(3.0, -3.0), (20.0, -20.0)]
     assert np.isnan(before[1]).all()
 
 
 def test_the_history_carries_lines_through_an_empty_block():
-    history = History([1, 2])
-    history.exchange([100.0, 50.0], [3.0, -1.0])
+    history = LineHistory([1, 2])
+    history.rotate([100.0, 50.0], [3.0, -1.0])
     history.carry(2.0)
-    assert history.exchange([0.0, 0.0], [0.0, 0.0]) == [(106.0, 3.0), (50.0, -1.0)]
+    assert history.rotate([0.0, 0.0], [0.0, 0.0]) == [(106.0, 3.0), (50.0, -1.0)]

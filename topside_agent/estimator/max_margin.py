@@ -1,0 +1,234 @@
+"""The max-margin line: of all lines between the upper and the lower bounds, the one farthest from both.
+
+The margin of a slope is the least (upper − slope·t) less the greatest (lower − slope·t). It is a concave
+function of the slope, and any pair of an upper and a lower bound is a tangent above it. The cutting-plane
+method in one dimension keeps one rising and one falling tangent, evaluates the margin where they meet, and
+replaces one of the two (Harrison and Newman, TICSync, ICRA 2011; Geng et al., Huygens, NSDI 2018).
+
+`widest_lines` does so for many windows at once, for the smoother. `WindowFits` does so online, window after
+window, and starts from the tangents of the last block: nearly always the old line is still the best.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from topside_agent.estimator.blocks import Bounds, Floats
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CLOSE_NS = 1e-2
+"""A margin this near to where the tangents meet is the greatest one."""
+_MOST_STEPS = 60
+_NOWHERE = -1e300
+"""Replaces −infinity where both sides of a window are empty, so that its middle is not NaN."""
+_FEW = 64
+"""Up to so many blocks plain Python is faster than numpy, whose every call takes a microsecond."""
+
+
+class Lines(NamedTuple):
+    """One line per window, shape (windows,): `slope` in ns/s, `middle` in ns at time 0, `margin` in ns."""
+
+    slope: Floats
+    middle: Floats
+    margin: Floats
+
+
+_SLOPE, _MARGIN, _RISE, _MIDDLE = range(4)
+"""Rows of an array of tangents, one per column: the slope where each touches the margin, the margin and its
+derivative there, and the middle there. One array, because numpy takes a microsecond for each call.
+"""
+
+
+def widest_lines(windows: Bounds, steepest: float) -> Lines:
+    """The max-margin line of each row of `windows`, shape (windows, blocks).
+
+    Slopes are limited to ±`steepest` ns/s. Where the margin still rises or falls there, that end is the best.
+    """
+    rows = windows.upper.shape[0]
+    left, right = (_tangents(windows, np.full(rows, end)) for end in (-steepest, steepest))
+    found = np.where(left[_MARGIN] >= right[_MARGIN], left, right)  # right where no turn lies in between
+    todo = np.flatnonzero((left[_RISE] > 0) & (right[_RISE] < 0))
+    left, right = left[:, todo], right[:, todo]
+    for _ in range(_MOST_STEPS):
+        if not todo.size:
+            break
+        part = windows if todo.size == rows else Bounds(*(column[todo] for column in windows))
+        meet = (
+            right[_MARGIN] - left[_MARGIN] + left[_RISE] * left[_SLOPE] - right[_RISE] * right[_SLOPE]
+        ) / (left[_RISE] - right[_RISE])
+        new = _tangents(part, meet)
+        found[:, todo] = new
+        open_ = left[_MARGIN] + left[_RISE] * (meet - left[_SLOPE]) - new[_MARGIN] > _CLOSE_NS
+        still_open = np.count_nonzero(open_)
+        if not still_open:
+            break
+        rising = new[_RISE] > 0
+        left, right = np.where(rising, new, left), np.where(rising, right, new)
+        if still_open < todo.size:
+            todo, left, right = todo[open_], left[:, open_], right[:, open_]
+    return Lines(found[_SLOPE], found[_MIDDLE], found[_MARGIN])
+
+
+def _tangents(windows: Bounds, slope: Floats) -> Floats:
+    """The tangent of each window's margin at its `slope`: shape (4, windows)."""
+    each, steep = np.arange(slope.size), slope[:, None]
+    above = windows.upper - steep * windows.upper_at
+    below = windows.lower - steep * windows.lower_at
+    i, j = above.argmin(axis=1), below.argmax(axis=1)
+    high, low = above[each, i], below[each, j]
+    tangents = np.empty((4, slope.size))
+    tangents[_SLOPE] = slope
+    tangents[_MARGIN] = high - low
+    tangents[_RISE] = windows.lower_at[each, j] - windows.upper_at[each, i]
+    tangents[_MIDDLE] = (high + np.maximum(low, _NOWHERE)) / 2
+    return tangents
+
+
+Tangent = tuple[float, float, int]
+"""The margin's rise (ns for each ns/s), its value at slope 0 (ns), and the number of the older of its blocks.
+
+Any upper and any lower bound of a window make a tangent that the margin is nowhere above, whatever other
+blocks come. So a window's tangents are valid until their blocks leave it, and for every longer window too.
+"""
+
+
+@dataclass(slots=True)
+class Fit:
+    """The line with the greatest margin: `slope` in ns/s, `middle` in ns at time 0, `margin` in ns.
+
+    It lies where the rising tangent `left` meets the falling `right`. Without one of them the margin does not
+    turn within the steepest slopes, and the line has one of those.
+    """
+
+    slope: float
+    middle: float
+    margin: float
+    left: Tangent | None
+    right: Tangent | None
+
+    def holds(self, first: int, newest: Sequence[float]) -> bool:
+        """Whether it is still the best line of a window that begins with block `first`.
+
+        It is if its tangents' blocks are in the window and the `newest` block lies outside of its margin.
+        """
+        if self.left is None or self.right is None or self.left[2] < first or self.right[2] < first:
+            return False
+        upper_at, upper, lower_at, lower = newest
+        half = self.margin / 2
+        return (
+            upper - self.slope * upper_at >= self.middle + half
+            and lower - self.slope * lower_at <= self.middle - half
+        )
+
+
+class _Closed:
+    """The closed blocks up to the newest; every window ends with that."""
+
+    def __init__(self, columns: Floats, number: int) -> None:
+        self.number = number
+        """The newest block's."""
+        self._columns = columns
+        self._few: list[list[float]] = columns[:, -_FEW:].tolist()
+
+    @property
+    def newest(self) -> list[float]:
+        """The newest block: upper's time, upper, lower's time, lower."""
+        return [row[-1] for row in self._few]
+
+    def tangent(self, span: int, slope: float) -> tuple[Tangent, float, float]:
+        """The tangent at `slope` for the window of the last `span` blocks; margin and middle there."""
+        if span > _FEW:
+            return self._tangent_of_many(span, slope)
+        upper_at, upper, lower_at, lower = self._few
+        window = slice(-span, None)
+        above = [ns - slope * at for at, ns in zip(upper_at[window], upper[window], strict=True)]
+        below = [ns - slope * at for at, ns in zip(lower_at[window], lower[window], strict=True)]
+        high, low = min(above), max(below)
+        i, j = above.index(high) - span, below.index(low) - span
+        rise, open_ = lower_at[j] - upper_at[i], upper[i] - lower[j]
+        return (rise, open_, self.number + 1 + min(i, j)), high - low, (high + low) / 2
+
+    def _tangent_of_many(self, span: int, slope: float) -> tuple[Tangent, float, float]:
+        upper_at, upper, lower_at, lower = self._columns[:, -span:]
+        above, below = upper - slope * upper_at, lower - slope * lower_at
+        i, j = int(above.argmin()), int(below.argmax())
+        high, low = float(above[i]), float(below[j])
+        rise, open_ = float(lower_at[j] - upper_at[i]), float(upper[i] - lower[j])
+        return (rise, open_, self.number - span + 1 + min(i, j)), high - low, (high + low) / 2
+
+
+class WindowFits:
+    """The max-margin lines of a set of windows, all of which end with the newest block."""
+
+    def __init__(self, steepest: float) -> None:
+        self._steepest = steepest
+        self._fits: list[Fit | None] = []
+        self._number = 0
+
+    def close(self, columns: Floats, spans: Sequence[int], begin: int, passed: int) -> list[Fit]:
+        """The fits over the last `spans` (rising) of the closed blocks, `passed` blocks after the last call.
+
+        `columns` are those of `Blocks.columns`. The windows have the indices from `begin` on; each holds at
+        least `FEWEST_BLOCKS` blocks with exchanges.
+        """
+        self._number += passed
+        if not spans:
+            return []
+        closed = _Closed(columns, self._number)
+        self._fits += [None] * (begin + len(spans) - len(self._fits))
+        self._fits[:begin] = [None] * begin  # they miss this block, so they may not hold any more
+        block, shorter, found = closed.newest, None, []
+        for index, span in enumerate(spans, begin):
+            fit = self._fits[index]
+            if fit is None or passed != 1 or not fit.holds(self._number - span + 1, block):
+                left, right = _usable(fit, shorter, self._number - span + 1)
+                fit = self._fits[index] = self._search(closed, span, left, right)
+            found.append(fit)
+            shorter = fit
+        return found
+
+    def _search(self, closed: _Closed, span: int, left: Tangent | None, right: Tangent | None) -> Fit:
+        """Search between these tangents, or from the steepest slopes: the margin may be greatest there."""
+        if left is None:
+            left, margin, middle = closed.tangent(span, -self._steepest)
+            if left[0] <= 0:
+                return Fit(-self._steepest, middle, margin, None, None)
+        if right is None:
+            right, margin, middle = closed.tangent(span, self._steepest)
+            if right[0] >= 0:
+                return Fit(self._steepest, middle, margin, None, None)
+        return self._between(closed, span, left, right)
+
+    def _between(self, closed: _Closed, span: int, left: Tangent, right: Tangent) -> Fit:
+        steepest = self._steepest
+        for _ in range(_MOST_STEPS):
+            slope = (right[1] - left[1]) / (left[0] - right[0])
+            slope = min(max(slope, -steepest), steepest)  # old tangents may meet beyond
+            tangent, margin, middle = closed.tangent(span, slope)
+            if abs(slope) == steepest and tangent[0] * slope >= 0:
+                return Fit(slope, middle, margin, None, None)
+            if left[1] + left[0] * slope - margin <= _CLOSE_NS:
+                break
+            if tangent[0] > 0:
+                left = tangent
+            else:
+                right = tangent
+        return Fit(slope, middle, margin, left, right)
+
+
+def _usable(old: Fit | None, shorter: Fit | None, first: int) -> tuple[Tangent | None, Tangent | None]:
+    """A rising and a falling tangent known for the window from block `first` on, or for a shorter one."""
+    left = right = None
+    for fit in (old, shorter):
+        if fit is None:
+            continue
+        if left is None and fit.left is not None and fit.left[2] >= first:
+            left = fit.left
+        if right is None and fit.right is not None and fit.right[2] >= first:
+            right = fit.right
+    return left, right

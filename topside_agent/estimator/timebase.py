@@ -1,0 +1,162 @@
+"""A timebase: the interval in which both estimation clocks ran without a break, and all that is known of it.
+
+Every bound in it holds for all of it. A timebase may contain several segments (a step of a wall clock that
+RAW ran through), and a segment several timebases (standalone exchanges).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from topside_agent.estimator.blocks import Blocks
+from topside_agent.estimator.bound import Bound, ClockLimits
+from topside_agent.estimator.symmetric import KnownDriftFit, SubWindowMidpoints
+from topside_agent.estimator.window_errors import Line, averaged
+from topside_agent.estimator.window_set import WindowSet
+
+if TYPE_CHECKING:
+    from topside_agent.estimator.constraints import Constraint
+    from topside_agent.estimator.segments import StepDetector
+    from topside_agent.estimator.settings import EstimatorSettings
+    from topside_agent.estimator.window_errors import WindowErrors
+
+_YOUNG_S = 64.0
+"""After this time a window's own drift is better than the one from before."""
+
+
+class RelativeBounds(NamedTuple):
+    """A constraint as floats: times in s and bounds in ns, relative to the timebase's anchors."""
+
+    upper_at: float
+    upper: float
+    lower_at: float
+    lower: float
+
+
+class Drift(NamedTuple):
+    """A drift in ns/s and its squared error."""
+
+    slope: float
+    variance: float
+
+
+class Timebase:
+    """Bounds as floats relative to the first exchange, so that clocks may be decades apart.
+
+    Without `errors` only bounds are kept, no point estimate.
+    """
+
+    def __init__(
+        self,
+        first: Constraint,
+        settings: EstimatorSettings,
+        *,
+        pi_clock_free: bool,
+        errors: WindowErrors | None,
+        step_detector: StepDetector,
+        drift: Drift | None = None,
+    ) -> None:
+        self.anchor_ns = first.origin_ns
+        self.offset_anchor_ns = first.lower_ns
+        self.raw = first.raw
+        self.free = pi_clock_free
+        self.newest_s = 0.0
+        slewed = not (first.raw or pi_clock_free)
+        rate_ppm = settings.rate_limit_ppm + (settings.slew_limit_ppm if slewed else 0.0)
+        limits = ClockLimits(rate_ppm * 1e3, settings.wander_limit * 1e9, tangents=not slewed)
+        self.bound = Bound(limits)
+        self.blocks = Blocks(settings.block_s, settings.window_blocks[-1])
+        self.windows = WindowSet(settings, errors) if errors is not None else None
+        self.midpoints = SubWindowMidpoints(settings) if errors is not None else None
+        self._settings, self._errors, self._step_detector = settings, errors, step_detector
+        self._drift = drift
+        self._closed: int | None = None
+        self._relative_of: Constraint | None = None
+        self._relative = RelativeBounds(0.0, 0.0, 0.0, 0.0)
+        self._begin_known_drift(0.0)
+        self.add(first)
+
+    def _begin_known_drift(self, at_s: float) -> None:
+        unknown = Drift(0.0, (self._settings.rate_limit_ppm * 1e3 / 2) ** 2)
+        self._known_drift: KnownDriftFit | None = KnownDriftFit(*(self._drift or unknown))
+        self._known_drift_since_s = at_s
+
+    def seconds(self, at_ns: int) -> float:
+        """`at_ns` of topside's estimation clock as s since the anchor."""
+        return (at_ns - self.anchor_ns) * 1e-9
+
+    def add(self, constraint: Constraint) -> float | None:
+        """Add an exchange. None, or the time (s) from which on the blocks contradict those before."""
+        bounds = self.relative(constraint)
+        contradiction = None
+        if bounds.lower_at - self.newest_s > self._settings.gap_s:
+            known = self.drift()
+            self._drift = known if known is not None else self._drift
+            self._begin_known_drift(bounds.upper_at)
+        closing = self.blocks.index if self.blocks.closes_open(bounds.lower_at) else None
+        self.blocks.add(*bounds, delay_ns=constraint.delay_ns)
+        if closing is not None:
+            contradiction = self._close_block(closing)
+        self.bound.add(*bounds)
+        if self.midpoints is not None and self.windows is not None:
+            self.midpoints.add(bounds, self.windows.line)
+        if self._known_drift is not None:
+            self._known_drift.add(*bounds)
+            replaced = self.windows is None or self.windows.line is not None
+            if replaced and bounds.lower_at - self._known_drift_since_s > _YOUNG_S:
+                self._known_drift = None
+        self.newest_s = max(self.newest_s, bounds.lower_at)
+        return contradiction
+
+    def _close_block(self, closed: int) -> float | None:
+        columns = self.blocks.columns()
+        passed = 1 if self._closed is None else closed - self._closed
+        self._closed = closed
+        if not columns.shape[1]:
+            return None  # the gap that follows is longer than any window
+        if not self.bound.refit(columns, self.newest_s):
+            return self.newest_s
+        least, greatest = self.bound.drifts(self.newest_s)
+        self.blocks.slope = (least + greatest) / 2
+        end_s = (closed + 1) * self.blocks.block_s
+        if self.windows is not None:
+            # Blocks without exchanges may already follow; the next call counts them in `passed`.
+            newest = columns.shape[1] - (self.blocks.index or 0) + closed + 1
+            self.windows.close(columns[:, :newest], end_s, passed)
+        stepped = self._step_detector.stepped(columns, self.blocks.slope, (greatest - least) / 2)
+        return None if stepped is None else end_s - stepped * self.blocks.block_s
+
+    def admits(self, constraint: Constraint, jumped_ns: int = 0) -> bool:
+        """Whether `constraint` agrees with all before, had the offset jumped by `jumped_ns` before it."""
+        upper_at, upper, lower_at, lower = self.relative(constraint)
+        return self.bound.admits(upper_at, upper - jumped_ns, lower_at, lower - jumped_ns)
+
+    def point(self, at_s: float) -> Line | None:
+        """The likeliest offset at `at_s`, averaged over what the windows and the known drift suggest."""
+        if self.windows is None or self._errors is None:
+            return None
+        lines = [line for line in (self.windows.line, self.windows.earlier) if line is not None]
+        if self._known_drift is not None:
+            lines.append(self._known_drift.line(at_s, self._errors.shortest()))
+        elif self.windows.line is not None:
+            lines = [self.windows.line]
+        if self.midpoints is not None and self.midpoints.line is not None and self.windows.line is not None:
+            lines.append(self.midpoints.line)
+        return averaged(lines, at_s, self._settings.wander_holdover * 1e9)
+
+    def drift(self) -> Drift | None:
+        """The best window's drift; before there is one, that of the time before; None if unknown."""
+        line = self.windows.line or self.windows.earlier if self.windows is not None else None
+        return self._drift if line is None else Drift(line.slope, line.slope_variance)
+
+    def relative(self, constraint: Constraint) -> RelativeBounds:
+        """`constraint` relative to the anchors."""
+        if constraint is not self._relative_of:  # callers ask several times in a row for the same one
+            self._relative_of = constraint
+            self._relative = RelativeBounds(
+                (constraint.origin_ns - self.anchor_ns) * 1e-9,
+                float(constraint.upper_ns - self.offset_anchor_ns),
+                (constraint.destination_ns - self.anchor_ns) * 1e-9,
+                float(constraint.lower_ns - self.offset_anchor_ns),
+            )
+        return self._relative

@@ -27,6 +27,7 @@ class HeartbeatFile:
     def beat(self, now_ns: int, status_text: str) -> None:
         """Write `now_ns` of CLOCK_MONOTONIC; `status_text` is for people."""
         try:
+            # without fsync: a heartbeat need not survive a power cut
             self._new.write_text(f"{now_ns} {_boot_id()}\n{status_text}\n", encoding="utf-8")
             self._new.replace(self._path)
         except OSError as error:

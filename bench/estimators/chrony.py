@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.estimators.clocks import Floats
-from bench.estimators.runs_test import MIN_SAMPLES, Line, best_regression
-from bench.estimators.samples import Outcome, Samples
+from bench.estimators.runs_test import MIN_SAMPLES, Regression, best_regression
+from bench.estimators.samples import PeerAnswers, Samples
 
 MAX_SAMPLES = 64
 RUNS_RATIO = 2
@@ -64,7 +64,7 @@ class SourceStatistics:
     def __init__(self) -> None:
         nothing = np.empty(0)
         self.register = Register(nothing, nothing, nothing)
-        self.line = Line(0.0, 0.0, np.inf, np.inf, 0)
+        self.line = Regression(0.0, 0.0, np.inf, np.inf, 0)
         self.asymmetry_run = 0
 
     def accepts(self, at_s: float, offset_ns: float, delay_ns: float) -> bool:
@@ -86,7 +86,7 @@ class SourceStatistics:
             register.prune(1)
         register.push(at_s, offset_ns, delay_ns)
         if register.size < MIN_SAMPLES:
-            self.line = Line(offset_ns, 0.0, np.inf, np.inf, 0)
+            self.line = Regression(offset_ns, 0.0, np.inf, np.inf, 0)
             return
         back_s = register.at_s - at_s
         weights = _weights(register.delay_ns[register.extra :] / 2)
@@ -141,7 +141,7 @@ def _weights(distance_ns: Floats) -> Floats:
     return weights
 
 
-def chrony(samples: Samples) -> Outcome:
+def chrony(samples: Samples) -> PeerAnswers:
     """The regression's offset at each exchange; the stated error is chrony's selection interval."""
     statistics = SourceStatistics()
     rows: list[tuple[float, float, float]] = []
@@ -155,4 +155,4 @@ def chrony(samples: Samples) -> Outcome:
         distance_ns += min(line.slope_error_ns, 2e6) * ago_s
         rows.append((line.intercept_ns + line.slope_ns * ago_s, best_ns - distance_ns, best_ns + distance_ns))
     offset, lower, upper = np.array(rows).T
-    return Outcome(offset, lower, upper)
+    return PeerAnswers(offset, lower, upper)

@@ -15,7 +15,7 @@ GRID_S = 0.25
 """The frequency walks at these instants; between them the phase is a straight line, by definition."""
 
 BEYOND_S = 3600.0
-"""The truth goes on for so long after the last exchange: for holdover."""
+"""The truth extends so far beyond the last exchange, for holdover."""
 
 StepKind = Literal["unreported", "reported", "reboot", "suspend"]
 
@@ -24,10 +24,10 @@ StepKind = Literal["unreported", "reported", "reboot", "suspend"]
 class Step:
     """A break in the Pi's clock.
 
-    unreported  RAW itself jumps by `size_ns`; neither realtime_minus_raw nor boot_id tells of it
+    unreported  RAW itself jumps by `size_ns`; neither realtime_minus_raw nor boot_id shows it
     reported    realtime jumps by `size_ns`, RAW does not: realtime_minus_raw changes by as much
     reboot      RAW starts again near 0, boot_id is new, realtime is off by `size_ns`, the drift by 3 ppm
-    suspend     RAW stands still for `dead_s`; realtime is off by `size_ns` afterwards
+    suspend     RAW stops for `dead_s`; realtime is off by `size_ns` afterwards
     """
 
     at_s: float

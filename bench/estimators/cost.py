@@ -29,7 +29,7 @@ class UpdateCost(NamedTuple):
 
 
 class SmoothCost(NamedTuple):
-    """Processor seconds, and MB above what the exchanges take; NaN where the system does not tell."""
+    """Processor seconds, and MB above what the exchanges take; NaN where the system does not report it."""
 
     exchanges: int
     seconds: float

@@ -74,7 +74,7 @@ def bursts(
 
 
 def _loaded(rng: np.random.Generator, at_s: Floats, quiet_s: float, burst_s: float) -> NDArray[np.bool_]:
-    """Quiet and loaded stretches in turn, each of exponential length."""
+    """Whether each instant is loaded: quiet and loaded times alternate, both of exponential length."""
     cycles = int(4 * at_s[-1] / (quiet_s + burst_s)) + 64
     lengths = np.column_stack([rng.exponential(quiet_s, cycles), rng.exponential(burst_s, cycles)])
     changes = np.cumsum(lengths.ravel())

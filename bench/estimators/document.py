@@ -9,7 +9,7 @@ from bench.estimators.report import cost_failures, cost_table, detail_table, ext
 if TYPE_CHECKING:
     from bench.estimators.cost import SmoothCost, UpdateCost
     from bench.estimators.extra import ExtraRow
-    from bench.estimators.table import Row, U95Row
+    from bench.estimators.table import FamilyRow, U95Row
 
 
 class Figures(NamedTuple):
@@ -17,7 +17,7 @@ class Figures(NamedTuple):
 
     seeds: int
     machine: str
-    rows: list[Row]
+    rows: list[FamilyRow]
     u95: list[U95Row]
     faults: list[ExtraRow]
     update: UpdateCost
@@ -36,7 +36,7 @@ _INTRODUCTION = """# The estimator against its peers
 
 Made by `make bench-estimators` on {machine}; figures are means over {seeds} seeds
 (coverage: the worst seed). Every trace is simulated (`bench/estimators/`), so the truth is known: an hour of
-exchanges, 18 ppm of drift, frequency wander of 1e-9/√s unless said, a Pi whose stamps are exact to a
+exchanges, 18 ppm of drift, frequency wander of 1e-9/√s unless stated, a Pi whose stamps are exact to a
 nanosecond. Errors are in us, after the first 200 s. The peers are our own re-implementations from their
 published sources; each gets every exchange, which is more than most of them would ask for. In brackets: what
 an earlier re-implementation gave on the same laws.

@@ -1,4 +1,4 @@
-"""The faults that must also be survived: what is asked there is coverage, a cut, and a sane width."""
+"""Further faults. Required: every bound holds, the expected number of cuts, and a plausible width."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ def _failures(row: ExtraRow) -> list[str]:
         found.append("a smoothed interval reaches beyond the online one")
     limit_ms = HALF_WIDTH_MS.get(row.family)
     if limit_ms is not None and row.holdover.half_width_ms > limit_ms * HALF_WIDTH_TOLERANCE:
-        found.append(f"half-width {row.holdover.half_width_ms:.1f} ms, about {limit_ms:g} asked")
+        found.append(f"half-width {row.holdover.half_width_ms:.1f} ms, about {limit_ms:g} required")
     return found

@@ -44,7 +44,7 @@ class Family:
 
     @property
     def breaks(self) -> bool:
-        """Whether the Pi's clock steps, boots or stands still: one cut is expected."""
+        """Whether the Pi's clock steps, boots or is suspended: one cut is expected."""
         return bool(self.clock(1.0).steps)
 
 

@@ -1,4 +1,4 @@
-"""One trace through every estimator: what a worker process is given and what it hands back."""
+"""One trace through every estimator: the job of a worker process and its result."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Result(NamedTuple):
 
 
 def work(job: Job) -> Result:
-    """An estimator's exception says on which trace it was raised."""
+    """An estimator's exception names the trace."""
     try:
         return _work(job)
     except Exception as error:

@@ -13,9 +13,9 @@ from bench.estimators.timesync_filter import px4
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.estimators.samples import Outcome, Samples
+    from bench.estimators.samples import PeerAnswers, Samples
 
-ONLINE: dict[str, Callable[[Samples], Outcome]] = {
+ONLINE: dict[str, Callable[[Samples], PeerAnswers]] = {
     "handshake": handshake,
     "lsl": lsl,
     "px4": px4,
@@ -23,5 +23,5 @@ ONLINE: dict[str, Callable[[Samples], Outcome]] = {
     "chrony": chrony,
     "ticsync": ticsync,
 }
-AFTERWARDS: dict[str, Callable[[Samples], Outcome]] = {"pyxdf": pyxdf}
+AFTERWARDS: dict[str, Callable[[Samples], PeerAnswers]] = {"pyxdf": pyxdf}
 PEERS = ONLINE | AFTERWARDS

@@ -22,7 +22,7 @@ from bench.tables import markdown_table, number
 if TYPE_CHECKING:
     from bench.estimators.cost import SmoothCost, UpdateCost
     from bench.estimators.extra import ExtraRow
-    from bench.estimators.table import Row, U95Row
+    from bench.estimators.table import FamilyRow, U95Row
 
 
 def share(value: float) -> str:
@@ -34,7 +34,7 @@ def _verdict(failures: list[str]) -> str:
     return "pass" if not failures else "FAIL: " + "; ".join(failures)
 
 
-def rms_table(rows: list[Row]) -> str:
+def rms_table(rows: list[FamilyRow]) -> str:
     """RMS error in us; in brackets what was published for the peers on the same laws."""
     peers = [*ONLINE_PEERS, *SMOOTHING_PEERS]
     head = ["delays", *ONLINE_PEERS, "**ours**", "to reach", *SMOOTHING_PEERS, "**ours, afterwards**"]
@@ -46,14 +46,14 @@ def rms_table(rows: list[Row]) -> str:
                 cells[name] += f" ({published:g})"
         target = TARGETS.get(row.family)
         slow = row.rate_hz != 4.0
-        asked = None if target is None else target.slow_us if slow else target.online_us
+        required = None if target is None else target.slow_us if slow else target.online_us
         later = None if target is None or slow else target.afterwards_us
         body.append(
             [
                 FAMILIES[row.family].title,
                 *(cells[name] for name in ONLINE_PEERS),
                 f"**{number(row.cells[ONLINE].rms_us)}**",
-                number(asked),
+                number(required),
                 *(cells[name] for name in SMOOTHING_PEERS),
                 f"**{number(row.cells[AFTERWARDS].rms_us)}**",
                 number(later),
@@ -63,7 +63,7 @@ def rms_table(rows: list[Row]) -> str:
     return markdown_table([*head, "to reach", "verdict"], body)
 
 
-def detail_table(rows: list[Row]) -> str:
+def detail_table(rows: list[FamilyRow]) -> str:
     """Every estimator on every family: errors, stated bounds, and how often these held."""
     head = [
         "delays",
@@ -104,8 +104,8 @@ def u95_table(rows: list[U95Row]) -> str:
             str(row.seeds),
             f"{row.online:.1%}",
             f"{row.afterwards:.1%}",
-            f"{low:.0%} to {high:.0%}" if row.judged else "",
-            ("pass" if row.passes else "FAIL") if row.judged else "",
+            f"{low:.0%} to {high:.0%}" if row.required else "",
+            ("pass" if row.passes else "FAIL") if row.required else "",
         ]
         for row in rows
     ]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.estimators.clocks import Floats, Integers
-from bench.estimators.samples import Outcome, Samples
+from bench.estimators.samples import PeerAnswers, Samples
 from bench.estimators.single_best import lsl
 
 RECORD_EVERY_S = 5.0
@@ -61,21 +61,21 @@ def recorded_offsets(samples: Samples) -> tuple[Integers, Floats]:
     """The exchanges at which the recorder asks liblsl, and the answers (s)."""
     offset_s = lsl(samples).offset_ns / 1e9
     slot = np.floor(samples.destination_ns / (RECORD_EVERY_S * 1e9))
-    asked = np.unique(slot, return_index=True)[1].astype(np.int64)
-    asked = asked[np.isfinite(offset_s[asked])]
-    return asked, offset_s[asked]
+    recorded = np.unique(slot, return_index=True)[1].astype(np.int64)
+    recorded = recorded[np.isfinite(offset_s[recorded])]
+    return recorded, offset_s[recorded]
 
 
-def pyxdf(samples: Samples) -> Outcome:
+def pyxdf(samples: Samples) -> PeerAnswers:
     """The fitted line at every exchange, from the whole log; it states no error."""
-    asked, offset_s = recorded_offsets(samples)
+    recorded, offset_s = recorded_offsets(samples)
     at_s = samples.destination_ns / 1e9
-    cuts = clock_resets(at_s[asked], offset_s)
+    cuts = clock_resets(at_s[recorded], offset_s)
     offset_ns = np.full(at_s.size, np.nan)
-    for begin, end in zip([0, *cuts], [*cuts, asked.size], strict=True):
-        first = 0 if begin == 0 else asked[begin]
-        last = at_s.size if end == asked.size else asked[end]
-        intercept_s, slope = huber_line(at_s[asked[begin:end]], offset_s[begin:end])
+    for begin, end in zip([0, *cuts], [*cuts, recorded.size], strict=True):
+        first = 0 if begin == 0 else recorded[begin]
+        last = at_s.size if end == recorded.size else recorded[end]
+        intercept_s, slope = huber_line(at_s[recorded[begin:end]], offset_s[begin:end])
         offset_ns[first:last] = (intercept_s + slope * at_s[first:last]) * 1e9
     nothing = np.full(offset_ns.size, np.nan)
-    return Outcome(offset_ns, nothing, nothing)
+    return PeerAnswers(offset_ns, nothing, nothing)

@@ -67,7 +67,7 @@ def main(
 def _jobs(
     families: Sequence[str], rates: Sequence[float], seeds: tuple[int, int, int], *, with_peers: bool
 ) -> list[Job]:
-    """More seeds where u95 is asked of us."""
+    """More seeds where the coverage of u95 is required."""
     own, pooled, extra = seeds
     found = []
     for family in families:

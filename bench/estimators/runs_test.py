@@ -20,7 +20,7 @@ STUDENT = ((1, 636.6), (2, 31.6), (3, 12.9), (5, 6.9), (10, 4.6), (20, 3.85), (4
 """Two-sided 99.9 % quantiles of Student's t by degrees of freedom."""
 
 
-class Line(NamedTuple):
+class Regression(NamedTuple):
     """Offset at the newest sample; slope and its 99.9 % error per s; the samples' deviation; all in ns."""
 
     intercept_ns: float
@@ -50,7 +50,7 @@ def critical_runs(residuals: int) -> int:
         runs += 1
 
 
-def best_regression(back_s: Floats, offset_ns: Floats, weights: Floats, extra: int) -> Line:
+def best_regression(back_s: Floats, offset_ns: Floats, weights: Floats, extra: int) -> Regression:
     """`extra` older samples take part in the runs test alone; as many as there are in the regression."""
     size = weights.size
     dropped = 0
@@ -71,7 +71,7 @@ def best_regression(back_s: Floats, offset_ns: Floats, weights: Floats, extra: i
     left = size - dropped
     variance = float((residuals[-left:] ** 2 * w).sum()) / (left - 2)
     error = student(left - 2) * sqrt(variance / moment)
-    return Line(float(intercept), float(slope), error, sqrt(variance * left / total), dropped)
+    return Regression(float(intercept), float(slope), error, sqrt(variance * left / total), dropped)
 
 
 @cache

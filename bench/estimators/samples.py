@@ -40,7 +40,7 @@ class Samples:
         return self.upper_ns - self.lower_ns
 
 
-class Outcome(NamedTuple):
+class PeerAnswers(NamedTuple):
     """A peer's answer at each exchange's destination; NaN where it has or states none."""
 
     offset_ns: Floats
@@ -72,10 +72,10 @@ def truth_of(trace: Trace, samples: Samples) -> Floats:
     return relative
 
 
-def held(size: int, chosen: Integers, value_ns: Floats, half_ns: Floats | None) -> Outcome:
+def held(size: int, chosen: Integers, value_ns: Floats, half_ns: Floats | None) -> PeerAnswers:
     """Each value stands from exchange `chosen` on until the next one: how a rare measurement is used."""
     which = np.searchsorted(chosen, np.arange(size), side="right") - 1
     known = which >= 0
     offset = np.where(known, value_ns[which], np.nan)
     half = np.full(size, np.nan) if half_ns is None else np.where(known, half_ns[which], np.nan)
-    return Outcome(offset, offset - half, offset + half)
+    return PeerAnswers(offset, offset - half, offset + half)

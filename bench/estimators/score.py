@@ -12,7 +12,7 @@ from bench.estimators.clocks import Floats
 
 if TYPE_CHECKING:
     from bench.estimators.clocks import Step
-    from bench.estimators.samples import Outcome
+    from bench.estimators.samples import PeerAnswers
     from bench.estimators.traces import Trace
 
 SETTLED_S = 200.0
@@ -53,14 +53,14 @@ class Score(NamedTuple):
     excluded: int
 
 
-def answers_of_peer(trace: Trace, outcome: Outcome, truth_ns: Floats) -> Answers:
+def answers_of_peer(trace: Trace, peer_answers: PeerAnswers, truth_ns: Floats) -> Answers:
     nothing = np.full(truth_ns.size, np.nan)
     every = np.ones(truth_ns.size, dtype=bool)
     return Answers(
         trace.at_s,
-        outcome.offset_ns - truth_ns,
-        outcome.lower_ns - truth_ns,
-        outcome.upper_ns - truth_ns,
+        peer_answers.offset_ns - truth_ns,
+        peer_answers.lower_ns - truth_ns,
+        peer_answers.upper_ns - truth_ns,
         nothing,
         every,
     )

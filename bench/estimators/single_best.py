@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.estimators.clocks import Integers
-from bench.estimators.samples import Outcome, Samples, held
+from bench.estimators.samples import PeerAnswers, Samples, held
 
 HANDSHAKE_EVERY_S = 10.0
 
@@ -21,7 +21,7 @@ PHI = 15e-6
 """The frequency tolerance by which RFC 5905 lets dispersion grow."""
 
 
-def handshake(samples: Samples) -> Outcome:
+def handshake(samples: Samples) -> PeerAnswers:
     """The middle of one exchange every ten seconds, kept until the next; half its delay is its error."""
     slot = np.floor(samples.origin_ns / (HANDSHAKE_EVERY_S * 1e9) + 1e-9)
     first = np.unique(slot, return_index=True)[1]
@@ -37,13 +37,13 @@ def lsl_measurements(samples: Samples) -> tuple[Integers, Integers]:
     return starts + delays.argmin(axis=1), starts + WAVE_PROBES
 
 
-def lsl(samples: Samples) -> Outcome:
+def lsl(samples: Samples) -> PeerAnswers:
     """The middle of a wave's exchange with the least delay; liblsl states that whole delay as error."""
     chosen, known = lsl_measurements(samples)
     return held(samples.delay_ns.size, known, samples.middle_ns[chosen], samples.delay_ns[chosen])
 
 
-def ntp(samples: Samples) -> Outcome:
+def ntp(samples: Samples) -> PeerAnswers:
     """RFC 5905's clock filter on every exchange (an ordinary client polls every 64 s): generous to NTP.
 
     Of the last eight the one with the least delay counts, but never one older than the last that was used.
@@ -59,4 +59,4 @@ def ntp(samples: Samples) -> Outcome:
         age_ns = samples.destination_ns[now] - samples.destination_ns[used]
         offset[now] = samples.middle_ns[used]
         half[now] = samples.delay_ns[used] / 2 + PHI * age_ns
-    return Outcome(offset, offset - half, offset + half)
+    return PeerAnswers(offset, offset - half, offset + half)

@@ -1,4 +1,4 @@
-"""The acceptance table: means over seeds beside what was asked, with a verdict for each row."""
+"""The acceptance table: means over seeds beside the required figures, with a verdict for each row."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Cell(NamedTuple):
     excluded: float
 
 
-class Row(NamedTuple):
+class FamilyRow(NamedTuple):
     family: str
     rate_hz: float
     cells: dict[str, Cell]
@@ -63,7 +63,7 @@ def cell(scores: list[Score]) -> Cell:
     )
 
 
-def rows(results: list[Result], seeds: int) -> list[Row]:
+def rows(results: list[Result], seeds: int) -> list[FamilyRow]:
     """One row per family and rate, from the first `seeds` seeds (others serve the coverage of u95 alone)."""
     groups = _grouped(results)
     return [_row(family, rate_hz, found, seeds) for (family, rate_hz), found in groups.items()]
@@ -76,7 +76,7 @@ def _grouped(results: list[Result]) -> dict[tuple[str, float], list[Result]]:
     return groups
 
 
-def _row(family: str, rate_hz: float, results: list[Result], seeds: int) -> Row:
+def _row(family: str, rate_hz: float, results: list[Result], seeds: int) -> FamilyRow:
     scored: dict[str, list[Score]] = defaultdict(list)
     for result in results:
         if result.job.seed < seeds:
@@ -84,15 +84,15 @@ def _row(family: str, rate_hz: float, results: list[Result], seeds: int) -> Row:
                 scored[name].append(value)
     cells = {name: cell(values) for name, values in scored.items()}
     failures = _failures(family, rate_hz, cells) + _u95_failures(results)
-    return Row(family, rate_hz, cells, failures)
+    return FamilyRow(family, rate_hz, cells, failures)
 
 
 def _failures(family: str, rate_hz: float, cells: dict[str, Cell]) -> list[str]:
     found = []
-    for name, target_us in _asked(TARGETS.get(family), rate_hz).items():
+    for name, target_us in _required(TARGETS.get(family), rate_hz).items():
         reached = cells[name].rms_us
         if target_us is not None and reached > target_us * TOLERANCE:
-            found.append(f"{name}: {reached:.3g} us, asked {target_us:g}")
+            found.append(f"{name}: {reached:.3g} us, required {target_us:g}")
     found += [
         f"{name}: bound held {cells[name].covered:.4%}"
         for name in (ONLINE, AFTERWARDS)
@@ -105,7 +105,7 @@ def _failures(family: str, rate_hz: float, cells: dict[str, Cell]) -> list[str]:
     return found + _beaten(cells)
 
 
-def _asked(target: Target | None, rate_hz: float) -> dict[str, float | None]:
+def _required(target: Target | None, rate_hz: float) -> dict[str, float | None]:
     if target is None:
         return {}
     if rate_hz == 4.0:
@@ -133,17 +133,17 @@ class U95Row(NamedTuple):
     afterwards: float
 
     @property
-    def judged(self) -> bool:
+    def required(self) -> bool:
         return self.rate_hz == MAIN_RATE_HZ
 
     @property
     def passes(self) -> bool:
         low, high = U95_COVERAGE
-        return not self.judged or low <= self.online <= high
+        return not self.required or low <= self.online <= high
 
 
 def u95_rows(results: list[Result]) -> list[U95Row]:
-    """Families whose two directions are alike: elsewhere u95 promises nothing."""
+    """Families with symmetric directions: elsewhere u95 promises nothing."""
     found = _grouped([result for result in results if result.job.family in SYMMETRIC])
     return [_u95_row(family, rate_hz, group) for (family, rate_hz), group in found.items()]
 

@@ -1,4 +1,4 @@
-"""What the acceptance table asks of us and says of the peers: RMS error in us after the first 200 s."""
+"""The figures we must reach and the peers' published ones: RMS error in µs after the first 200 s."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Target(NamedTuple):
-    """Online at 4/s, afterwards at 4/s, online at 1/s (None: not asked)."""
+    """Online at 4/s, afterwards at 4/s, online at 1/s (None: not required)."""
 
     online_us: float
     afterwards_us: float

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.estimators.samples import Outcome, Samples
+from bench.estimators.samples import PeerAnswers, Samples
 
 SWITCH_S = 60.0
 Point = tuple[float, float]
@@ -59,7 +59,7 @@ class Hulls:
         return float(((tops + bottoms) / 2)[widest].mean()), float(gaps.max() / 2)
 
 
-def ticsync(samples: Samples) -> Outcome:
+def ticsync(samples: Samples) -> PeerAnswers:
     """The answering filter's line after each exchange; half the gap is the stated error."""
     size = samples.delay_ns.size
     offset, half = np.full(size, np.nan), np.full(size, np.nan)
@@ -74,4 +74,4 @@ def ticsync(samples: Samples) -> Outcome:
             answering, pending = pending, Hulls()
         if answering.stable:
             offset[now], half[now] = answering.middle_at(back_s[now])
-    return Outcome(offset, offset - half, offset + half)
+    return PeerAnswers(offset, offset - half, offset + half)

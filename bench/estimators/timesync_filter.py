@@ -1,8 +1,9 @@
 """PX4's and MAVROS' TIMESYNC filter: double exponential smoothing of the middles.
 
 Sources: PX4/PX4-Autopilot `src/lib/timesync/Timesync.cpp` and `.hpp` (2018-2022); mavlink/mavros
-`mavros/src/plugins/sys_time.cpp`. Both have the same gains; the gate is PX4's 100 ms (MAVROS' is 10 ms). As
-in both, the skew is per accepted sample, not per second, so nothing advances while samples are refused.
+`mavros/src/plugins/sys_time.cpp`. Both have the same gains; the largest deviation is PX4's 100 ms (MAVROS' is
+10 ms). As in both, the skew is per accepted sample, not per second, so nothing advances while samples are
+refused.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from math import exp
 
 import numpy as np
 
-from bench.estimators.samples import Outcome, Samples
+from bench.estimators.samples import PeerAnswers, Samples
 
 GAIN_FIRST = 0.05
 GAIN_FINAL = 0.003
@@ -64,7 +65,7 @@ class TimesyncFilter:
         self.skew_ns = gain * (self.offset_ns - before_ns) + (1.0 - gain) * self.skew_ns
 
 
-def px4(samples: Samples) -> Outcome:
+def px4(samples: Samples) -> PeerAnswers:
     """The filter's offset after each exchange; it states no error."""
     state = TimesyncFilter()
     offset = np.full(samples.delay_ns.size, np.nan)
@@ -74,4 +75,4 @@ def px4(samples: Samples) -> Outcome:
         if state.accepted:
             offset[index] = state.offset_ns
     nothing = np.full(offset.size, np.nan)
-    return Outcome(offset, nothing, nothing)
+    return PeerAnswers(offset, nothing, nothing)

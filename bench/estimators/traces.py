@@ -152,7 +152,7 @@ def _reported_since(clock: PiClock, received_s: Floats, answered_s: Floats) -> I
 
 
 def _order(kind: Family, arrived_s: Floats, rng: np.random.Generator) -> list[int]:
-    """The order of finishing, with neighbours exchanged and lines repeated where the family says so."""
+    """The order of finishing, with neighbours exchanged and lines repeated as the family requires."""
     key = np.where(
         rng.random(arrived_s.size) < kind.reordered,
         arrived_s + rng.uniform(0, 2.0, arrived_s.size),

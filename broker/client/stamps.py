@@ -6,12 +6,11 @@ arrival's age, and only while realtime has kept to RAW since before the arrival.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from runtime.clock import SLEW_LIMIT_PPM, Reading, earlier, machine_clock, read
 
 if TYPE_CHECKING:
-    from broker.client.plain import PlainClient
     from runtime.clock import Clock
     from runtime.logs import RateLimitedLog
     from schemas.exchange import StampKind
@@ -87,10 +86,21 @@ class ArrivalStamper:
         self._last = machine
 
 
+class StampSource(Protocol):
+    """What of a client knows when its packets arrived."""
+
+    @property
+    def unstamped_because(self) -> str | None:
+        """Why there are no kernel stamps, if that is known."""
+
+    def arrival(self) -> KernelStamp | None:
+        """The kernel's stamp of the packet that is being handled."""
+
+
 class Arrivals:
     """Reads the clock at the arrival of the packet that `client` handles; learns how arrivals are stamped."""
 
-    def __init__(self, stamper: ArrivalStamper, client: PlainClient, log: RateLimitedLog) -> None:
+    def __init__(self, stamper: ArrivalStamper, client: StampSource, log: RateLimitedLog) -> None:
         self._client = client
         self._log = log
         self._stamper = stamper

@@ -87,7 +87,7 @@ def test_frequency_wanders_as_a_random_walk():
     assert np.std(moved) == pytest.approx(6e-6, rel=0.15)
 
 
-def test_the_truth_goes_on_after_the_last_exchange(traces):
+def test_the_truth_extends_beyond_the_last_exchange(traces):
     trace = traces["clean"]
     last = trace.exchanges[-1].destination_ns
     later = trace.truth_at(np.array([last, last + 1_800_000_000_000]))
@@ -111,7 +111,7 @@ def test_stamps_agree_with_the_truth_at_any_instant(traces, family):
     ("family", "size_ns"),
     [("step", 50_000_000), ("step_5ms_unreported", 5_000_000), ("step_3s_unreported", 3_000_000_000)],
 )
-def test_an_unreported_step_moves_raw_and_tells_nobody(traces, family, size_ns):
+def test_an_unreported_step_moves_raw_alone(traces, family, size_ns):
     trace = traces[family]
     assert len({e.pi_realtime_minus_raw_ns for e in trace.exchanges}) == 1
     assert len({e.boot_id for e in trace.exchanges}) == 1
@@ -157,7 +157,7 @@ def test_a_suspend_stops_raw_and_keeps_the_boot_id(traces):
     assert np.diff(raw_offsets(trace)).min() == pytest.approx(-60e9, rel=0.001)
 
 
-def test_loss_duplicates_and_reordering_are_as_frequent_as_said(traces):
+def test_loss_duplicates_and_reordering_are_as_frequent_as_stated(traces):
     whole = len(traces["clean"].exchanges)
     assert len(traces["loss"].exchanges) == pytest.approx(0.8 * whole, rel=0.05)
     assert len(traces["duplicates"].exchanges) == pytest.approx(1.1 * whole, rel=0.03)
@@ -188,7 +188,7 @@ def test_least_delays_are_those_of_the_law():
         assert back_s.min() == pytest.approx(least_back_s, abs=2e-6)
 
 
-def test_an_outage_leaves_a_hole_of_its_length():
+def test_an_outage_leaves_a_gap_of_its_length():
     trace = make_trace("outage_5min", seed=0, duration_s=1200.0)
     assert np.diff(trace.at_s).max() == pytest.approx(300.0, abs=1.0)
 
@@ -206,11 +206,11 @@ def test_clocks_decades_apart_keep_their_nanoseconds(traces):
 
 
 def test_a_step_between_receive_and_transmit_stays_consistent(monkeypatch):
-    """Both Pi stamps are RAW plus the one realtime_minus_raw of the message, so none is torn apart."""
+    """Both Pi stamps are RAW plus the one realtime_minus_raw of the message, so they stay consistent."""
     step = Step(at_s=10.0012, size_ns=3_000_000_000, kind="reported")
-    family = Family("torn", clock=lambda _s: ClockLaw(steps=(step,)), delays=lambda _s: delays.constant())
-    monkeypatch.setitem(families.FAMILIES, "torn", family)
-    trace = make_trace("torn", seed=0, duration_s=20.0)
+    family = Family("split", clock=lambda _s: ClockLaw(steps=(step,)), delays=lambda _s: delays.constant())
+    monkeypatch.setitem(families.FAMILIES, "split", family)
+    trace = make_trace("split", seed=0, duration_s=20.0)
     turnaround = [e.transmit_ns - e.receive_ns for e in trace.exchanges]
     assert max(turnaround) < 5_000_000
     assert np.ptp(raw_offsets(trace)) < 2e6

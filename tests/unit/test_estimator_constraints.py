@@ -63,7 +63,7 @@ def test_clocks_decades_apart_lose_no_nanosecond():
         ({"transmit_ns": TOPSIDE_2026 + 8_002, "resolution_ns": 1}, None),
     ],
 )
-def test_stamps_that_no_clocks_can_have_given_are_told_apart(changes, reason):
+def test_stamps_that_no_clocks_can_have_given_are_refused_with_their_reason(changes, reason):
     assert impossible(constraint_of(exchange(**changes)), rate_limit=0.0) == reason
 
 

@@ -154,7 +154,7 @@ def test_an_unknown_host_is_called_so(connect):
     assert "DNS" in problem(connect("mqtt://no-such-host.invalid"))
 
 
-def test_a_server_that_is_no_broker_is_given_up_and_said(connect):
+def test_a_server_that_is_no_broker_is_given_up_and_reported(connect):
     with socket.create_server(("127.0.0.1", 0)) as server:
         connection = connect(f"mqtt://127.0.0.1:{server.getsockname()[1]}")
         peer, _ = server.accept()

@@ -46,7 +46,7 @@ _ONLINE_WAIT_S = 1.0
 class PiAgent(MqttAgent):
     """Runs in the connection's network thread; HTTP and the clock's watch have threads of their own.
 
-    `connect` and `watch` make the connection and the clock's watch; a simulation brings its own.
+    A simulation brings its own connection, clock's watch, and answer to whether NTP steers the clock.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class PiAgent(MqttAgent):
         *,
         connect: Connect = Connection,
         watch: Callable[[Clock, Callable[[ClockChange], None]], ClockWatcher] | None = None,
+        synchronized: Callable[[], bool] | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -76,7 +77,8 @@ class PiAgent(MqttAgent):
         self._answered = 0
         self._clock_changes = Counter(step=0, suspend=0)
         self._last_ping: tuple[str, int] | None = None
-        self._synchronized = self._real and clock_synchronized()
+        self._ask_synchronized = synchronized or (clock_synchronized if self._real else lambda: False)
+        self._synchronized = self._ask_synchronized()
         self._sync_checked_ns = self._started.raw_ns
         self._tick_due_ns = 0
         self._receive_stamp: StampKind = "user"
@@ -217,10 +219,10 @@ class PiAgent(MqttAgent):
             )
 
     def _check_synchronized(self, now_ns: int) -> None:
-        if not self._real or now_ns - self._sync_checked_ns < _SYNC_CHECK_NS:
+        if now_ns - self._sync_checked_ns < _SYNC_CHECK_NS:
             return
         self._sync_checked_ns = now_ns
-        before, self._synchronized = self._synchronized, clock_synchronized()
+        before, self._synchronized = self._synchronized, self._ask_synchronized()
         if self._synchronized != before:
             _log.info("the clock is %s", "synchronized" if self._synchronized else "no longer synchronized")
             self._announce("info")

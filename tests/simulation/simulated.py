@@ -15,8 +15,8 @@ from runtime.clock import Reading
 from schemas import topics
 from schemas.instants import ns_from_utc
 from schemas.messages import ExchangeBatch
-from tests.simulation.simulated_broker import Link, SimulatedBroker
-from tests.simulation.simulated_machines import MS, BaseClock, Http, Machine, S, Vehicle
+from tests.simulation.simulated_broker import SimulatedBroker
+from tests.simulation.simulated_machines import MS, BaseClock, Http, Link, Machine, S, Vehicle
 from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings
 
@@ -196,6 +196,9 @@ class Simulation:
 
     def events(self, vehicle="rov1"):
         return [(message.at_s, message.body) for message in self._messages(topics.EVENT, None, vehicle)]
+
+    def infos(self, vehicle="rov1"):
+        return [message.body for message in self._messages(topics.INFO, None, vehicle)]
 
     def status(self, vehicle="rov1"):
         return [message.body for message in self._messages(topics.STATUS, None, vehicle)]

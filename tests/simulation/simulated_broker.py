@@ -6,7 +6,6 @@ were under way when a connection ended are sent again over the next one, as the 
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from broker.client.one_step import OneStepPacket
@@ -24,30 +23,12 @@ RETRANSMISSION_S = 0.2
 LEAST_TURN_S = 1e-6
 
 
-@dataclass
-class Link:
-    """One-way delays in ns from and to the broker, drawn per message; `lost`, `doubled` are shares."""
-
-    to_ns: object = lambda _: 1_000_000
-    from_ns: object = lambda _: 1_000_000
-    lost: float = 0.0
-    doubled: float = 0.0
-    down: tuple = ()  # (from_s, to_s) of the simulation
-
-    @classmethod
-    def instant(cls, **changes):
-        """As on one machine."""
-        return cls(to_ns=lambda _: 0, from_ns=lambda _: 0, **changes)
-
-    def until_s(self, now_s):
-        """When what is sent now is under way: at once, or after the outage."""
-        return next((end for start, end in self.down if start <= now_s < end), now_s)
-
-
 class Logged(NamedTuple):
     """A message as it came to the broker."""
 
     at_s: float
+    name: str
+    payload: bytes
     topic: topics.Topic
     body: object
     """Decoded; None of what clears a retained message."""
@@ -75,7 +56,12 @@ class SimulatedBroker:
         return made
 
     def publish(self, topic, payload, qos, *, retain):
+        """A message arrived."""
         self._note(topic, payload, retain)
+        self.forge(topic, payload, qos, retain=retain)
+
+    def forge(self, topic, payload, qos=0, *, retain=False):
+        """The same, of one that is not to be in the log."""
         if retain and payload:
             self.retained[topic] = (payload, qos)
         elif retain:
@@ -109,7 +95,7 @@ class SimulatedBroker:
             return
         body = parsed.kind.decode(payload) if payload else None
         at_s, difference_ns = self.simulation.now_s, self.simulation.clock.difference_ns
-        self.log.append(Logged(at_s, parsed, body, retain, difference_ns))
+        self.log.append(Logged(at_s, topic, payload, parsed, body, retain, difference_ns))
 
 
 class SimulatedConnection:

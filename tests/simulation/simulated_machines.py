@@ -1,4 +1,4 @@
-"""What the simulated agents run on: clocks, machines that sleep or lose power, the vehicles' HTTP service."""
+"""What the simulated agents run on: clocks, links to the broker, machines, HTTP."""
 
 import json
 from dataclasses import dataclass, field
@@ -33,9 +33,10 @@ class BaseClock:
 
 @dataclass
 class VehicleClock(SimulatedClock):
-    """A simulated clock whose machine can sleep: RAW stops meanwhile, realtime does not."""
+    """A simulated clock that NTP may slew, and whose machine can sleep: RAW stops then, realtime does not."""
 
     sleeps: list = field(default_factory=list)  # (from, to) of the base's RAW
+    slews: tuple = ()  # (from_s, to_s, ppm), seconds from power-on
 
     def slept_ns(self, base_raw_ns):
         return sum(max(0, min(base_raw_ns, end) - start) for start, end in self.sleeps)
@@ -47,7 +48,31 @@ class VehicleClock(SimulatedClock):
         return super().raw_at(base_raw_ns - self.slept_ns(base_raw_ns))
 
     def realtime_at(self, base_raw_ns):
-        return super().realtime_at(base_raw_ns) + self.slept_ns(base_raw_ns)
+        return super().realtime_at(base_raw_ns) + self.slept_ns(base_raw_ns) + self.slewed_ns(base_raw_ns)
+
+    def slewed_ns(self, base_raw_ns):
+        on_s = (base_raw_ns - self._start_raw_ns) / S
+        return sum(round(max(0, min(on_s, end) - start) * ppm * 1000) for start, end, ppm in self.slews)
+
+
+@dataclass
+class Link:
+    """One-way delays in ns from and to the broker, drawn per message; `lost`, `doubled` are shares."""
+
+    to_ns: object = lambda _: 1_000_000
+    from_ns: object = lambda _: 1_000_000
+    lost: float = 0.0
+    doubled: float = 0.0
+    down: tuple = ()  # (from_s, to_s) of the simulation
+
+    @classmethod
+    def instant(cls, **changes):
+        """As on one machine."""
+        return cls(to_ns=lambda _: 0, from_ns=lambda _: 0, **changes)
+
+    def until_s(self, now_s):
+        """When what is sent now is under way: at once, or after the outage."""
+        return next((end for start, end in self.down if start <= now_s < end), now_s)
 
 
 class Machine:
@@ -91,10 +116,11 @@ class Vehicle:
             self.clock,
             connect=partial(simulation.broker.connection, self.machine, link),
             watch=partial(ClockWatcher, suspended_ns=self.clock.suspended_ns),
+            synchronized=lambda: bool(self.clock.slews),
         )
         self.connection = simulation.broker.connections[-1]
         self.connection.start()
-        self.machine.every(POLL_S, self.agent.watcher.look)
+        self.machine.every(POLL_S, self.agent.watcher.check)
 
 
 @dataclass

@@ -4,8 +4,7 @@ import pytest
 
 from runtime.clock import Step
 from tests.simulation.simulated import Simulation, jitter, walk, wrong
-from tests.simulation.simulated_broker import Link
-from tests.simulation.simulated_machines import MS, S
+from tests.simulation.simulated_machines import MS, Link, S
 from topside_agent.settings import TopsideSettings
 
 
@@ -112,6 +111,18 @@ def test_a_step_of_topsides_own_clock_moves_the_offset_at_once():
     assert after[-1].result.steps == 1
 
 
+@pytest.mark.parametrize("ppm", [490, -490])
+@pytest.mark.parametrize("down", [(), ((40, 60),)])
+def test_a_clock_that_ntp_slews_is_within_the_bound_in_silence_too(ppm, down):
+    slews = ((10, 30, ppm), (35, 70, -ppm))
+    simulation = Simulation(jittery(down=down), simulated={"drift_ppm": 18.0, "slews": slews})
+    published = simulation.run(80)
+    assert wrong(published) == []
+    assert simulation.events() == []
+    assert published[-1].result.state == "locked"
+    assert {info.clock_synchronized for info in simulation.infos()} == {True}
+
+
 def test_a_vehicle_that_never_answers_is_unsynced_and_says_why():
     simulation = Simulation(jittery(lost=1.0))
     simulation.run(12)
@@ -120,6 +131,13 @@ def test_a_vehicle_that_never_answers_is_unsynced_and_says_why():
     assert last.error == "timeout"
     assert last.offset_ms is None
     assert simulation.published() == []
+
+
+def test_a_named_vehicle_that_was_never_online_is_pinged_and_unsynced():
+    simulation = Simulation(settings=TopsideSettings(vehicle=("rov1",)))
+    simulation.run(12)
+    assert {(result.state, result.error) for result in simulation.results()} == {("unsynced", "timeout")}
+    assert len(simulation.results()) >= 8
 
 
 def test_the_rate_is_kept_when_answers_are_slow():

@@ -13,7 +13,7 @@ from bench.estimators.families import FAMILIES, Family
 from runtime.clock import Step as ClockStep
 from schemas.instants import iso_from_ns, ns_from_utc
 from tests.simulation.simulated import Simulation, jitter
-from tests.simulation.simulated_broker import Link
+from tests.simulation.simulated_machines import Link
 from tidesync.__main__ import run
 from tidesync.sessions.journal import lines_of
 from topside_agent.settings import TopsideSettings

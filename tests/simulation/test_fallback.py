@@ -8,8 +8,7 @@ from runtime.clock import Step
 from schemas.exchange import HTTP, MQTT
 from tests.effort import tries
 from tests.simulation.simulated import Simulation, jitter, wrong
-from tests.simulation.simulated_broker import Link
-from tests.simulation.simulated_machines import MS, Http, S
+from tests.simulation.simulated_machines import MS, Http, Link, S
 from topside_agent.estimator import smooth
 from topside_agent.settings import TopsideSettings
 

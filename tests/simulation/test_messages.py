@@ -1,5 +1,6 @@
 """What the real agents publish beside results: nothing is lost, and nothing outdated stays retained."""
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -7,8 +8,7 @@ import pytest
 from runtime.clock import Step
 from schemas.messages import BurstCommand, ResendCommand
 from tests.simulation.simulated import Simulation, wrong
-from tests.simulation.simulated_broker import Link
-from tests.simulation.simulated_machines import S
+from tests.simulation.simulated_machines import Link, S
 from tests.simulation.test_both_agents import FAULTS, jittery
 from topside_agent.settings import TopsideSettings
 
@@ -152,6 +152,36 @@ def test_home_assistant_and_blueos_get_their_messages():
     assert 35 <= others.count("blueos/ext/tidesync-topside/json") <= 41
     assert "homeassistant/device/tidesync_rov1/config" in simulation.broker.retained
     assert "blueos/ext/tidesync-topside/json" not in simulation.broker.retained
+
+
+def test_forged_replayed_and_invalid_messages_change_nothing():
+    simulation = Simulation(jittery(), simulated={"offset_ns": -S, "drift_ppm": 20.0})
+    vehicle, heard = "tidesync/v1/vehicle/rov1", {}
+
+    def replay():
+        """Everything that was published a while ago, and what was never a message."""
+        for topic, payload in list(heard.items()):
+            simulation.broker.publish(topic, payload, 0, retain=False)
+        for level in ("ping/topside", "pong/topside", "status", "info", "event", "pong/another", "none"):
+            simulation.broker.forge(f"{vehicle}/{level}", b'{"rubbish": 1}')
+        pong = heard.get(f"{vehicle}/pong/topside", b"{}")
+        forged = re.sub(rb'"nonce":"\w+"', b'"nonce":"0000000000000000"', pong)
+        simulation.broker.forge(f"{vehicle}/pong/topside", forged)
+
+    def note():
+        exchange = [m for m in simulation.broker.log[-40:] if m.topic.kind.name in {"ping", "pong"}]
+        heard.update({message.name: message.payload for message in exchange})
+
+    for tenth in range(50, 500):
+        simulation.at(tenth / 10, note if tenth % 20 == 0 else replay)
+    published = simulation.run(60)
+    assert wrong(published) == []
+    assert {entry.result.error for entry in published} == {None}
+    assert published[-1].result.state == "locked"
+    dropped = simulation.topside.counts().agent.dropped
+    assert dropped["unknown_nonce"] > 400
+    assert dropped["invalid"] > 400
+    assert [each.seq for each in simulation.exchanges()] == list(range(len(simulation.exchanges())))
 
 
 def test_the_same_seed_gives_the_same_messages():

@@ -7,8 +7,7 @@ import pytest
 from runtime.clock import Step
 from tests.effort import tries
 from tests.simulation.simulated import Simulation, jitter
-from tests.simulation.simulated_broker import Link
-from tests.simulation.simulated_machines import MS, Http, S
+from tests.simulation.simulated_machines import MS, Http, Link, S
 from topside_agent.settings import TopsideSettings
 
 DURATION_S = 130

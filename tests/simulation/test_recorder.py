@@ -8,8 +8,7 @@ import pytest
 from schemas import topics
 from schemas.messages import ResendCommand, StartCommand, StopCommand
 from tests.simulation.simulated import ROOT, Simulation, jitter
-from tests.simulation.simulated_broker import Link
-from tests.simulation.simulated_machines import BaseClock, Machine
+from tests.simulation.simulated_machines import BaseClock, Link, Machine
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings

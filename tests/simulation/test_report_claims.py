@@ -8,7 +8,7 @@ from runtime.clock import Step
 from tests.effort import tries
 from tests.simulation.test_fallback import MS, S, harbour
 from tidesync.sessions.report.verdict import coverage, verdict
-from topside_agent.estimator import EstimatorSettings, smooth
+from topside_agent.estimator import EstimatorSettings, Row, smooth
 
 FAMILIES = (
     "clean",
@@ -89,7 +89,7 @@ def test_the_error_over_http_alone_holds_across_an_undetected_step(step_ns, seed
 
 
 def test_an_error_that_is_too_small_would_be_found(monkeypatch):
-    monkeypatch.setattr("tidesync.sessions.report.verdict.max_error_ns", lambda _row: 1_000)
+    monkeypatch.setattr(Row, "max_error_ns", 1_000)
     trace = make_trace("lognormal", seed=1, duration_s=900)
     assert broken_promises(trace.truth_at, trace.exchanges)
 

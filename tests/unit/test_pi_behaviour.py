@@ -6,7 +6,6 @@ import logging
 import pytest
 
 from broker.interface import Incoming, Outgoing
-from pi_agent import agent as agent_module
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import Reading, SimulatedClock, Step, read
@@ -69,10 +68,10 @@ class NotedConnection:
 class Bench:
     """An agent, its noted connection, and the base clock that the test moves."""
 
-    def __init__(self, *steps):
+    def __init__(self, *steps, **options):
         self.base = HandClock()
         self.clock = SimulatedClock(self.base, 2 * S, steps=steps)
-        self.agent = PiAgent(PiSettings(vehicle="rov1"), self.clock, connect=NotedConnection)
+        self.agent = PiAgent(PiSettings(vehicle="rov1"), self.clock, connect=NotedConnection, **options)
         self.connection: NotedConnection = self.agent._connection
 
     def connect(self):
@@ -279,11 +278,9 @@ def test_a_predecessors_retained_info_is_no_namesake(caplog):
     assert len(bench.connection.on("info")) == 1
 
 
-def test_info_is_published_again_when_ntp_begins_to_steer_the_clock(monkeypatch):
-    monkeypatch.setattr(agent_module, "SystemClock", SimulatedClock)  # takes it for the machine's own
+def test_info_is_published_again_when_ntp_begins_to_steer_the_clock():
     steered = False
-    monkeypatch.setattr(agent_module, "clock_synchronized", lambda: steered)
-    bench = Bench().connect()
+    bench = Bench(synchronized=lambda: steered).connect()
     bench.pass_s(60)
     steered = True
     bench.pass_s(4)

@@ -36,6 +36,11 @@ class Row(NamedTuple):
     segment: int
     state: RowState
 
+    @property
+    def max_error_ns(self) -> int:
+        """How far the offset can be from the truth."""
+        return max(self.upper_ns - self.offset_ns, self.offset_ns - self.lower_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -148,7 +153,7 @@ def _segment(rows: Sequence[Row], cause: Cause) -> Segment:
     first, last = rows[0], rows[-1]
     elapsed_ns = last.topside_unix_ns - first.topside_unix_ns
     drift = (last.offset_ns - first.offset_ns) / elapsed_ns * 1e6 if elapsed_ns >= _SHORTEST_NS else None
-    worst = max(max(row.upper_ns - row.offset_ns, row.offset_ns - row.lower_ns) for row in rows)
+    worst = max(row.max_error_ns for row in rows)
     return Segment(
         first.segment, cause, first.topside_unix_ns, last.topside_unix_ns, first.offset_ns, drift, worst
     )

@@ -29,9 +29,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from tidesync.sessions.correction.clock_limits import ClockLimits
+    from topside_agent.estimator.blocks import Floats, Integers
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _SLOPE_S = 60.0

@@ -14,8 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidesync.sessions.correction.interpolation import Integers
     from tidesync.sessions.correction.timeline import Corrections, Timeline
+    from topside_agent.estimator.blocks import Integers
 
 _NEVER = 2**62
 _TOLERANCE_NS = 1_000_000_000

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tidesync.sessions.correction.clock_limits import ClockLimits
-    from tidesync.sessions.correction.interpolation import Extrapolation, Flags, Floats, Integers
+    from tidesync.sessions.correction.interpolation import Extrapolation, Flags
     from topside_agent.estimator import Row
+    from topside_agent.estimator.blocks import Floats, Integers
 
 STATES = ("ok", "holdover", "ambiguous", "outside")
 OK, HOLDOVER, AMBIGUOUS, OUTSIDE = range(4)
@@ -126,8 +127,10 @@ def timeline(rows: Sequence[Row], topside_raw_ns: Mapping[int, int], limits: Clo
     for index, group in enumerate(groups):
         within = Interpolation(_knots(group), limits)
         cut_before, cut_after = index > 0, index < len(groups) - 1
-        before = cuts_ns[index - 1] + _width(group[0]) if cut_before else _holdover_ns(within.before, limits)
-        after = cuts_ns[index] + _width(group[-1]) if cut_after else _holdover_ns(within.after, limits)
+        before = (
+            cuts_ns[index - 1] + group[0].max_error_ns if cut_before else _holdover_ns(within.before, limits)
+        )
+        after = cuts_ns[index] + group[-1].max_error_ns if cut_after else _holdover_ns(within.after, limits)
         first_ns, last_ns = within.first_ns - before, within.last_ns + after
         segments.append(TimelineSegment(within, first_ns, last_ns, cut_before, cut_after))
     return Timeline(segments, limits)
@@ -174,11 +177,6 @@ def _elapsed_ns(before: Row, after: Row, topside_raw_ns: Mapping[int, int]) -> i
         return raw[1] - raw[0]
     topside = after.topside_unix_ns - before.topside_unix_ns
     return max(topside, topside + after.offset_ns - before.offset_ns, 0)
-
-
-def _width(row: Row) -> int:
-    """How far the Pi's clock may have been from the row's `pi_unix_ns`."""
-    return max(row.upper_ns - row.offset_ns, row.offset_ns - row.lower_ns, 0)
 
 
 def _holdover_ns(end: Extrapolation, limits: ClockLimits) -> int:

@@ -39,8 +39,6 @@ def _pairs(rows: list[Row]) -> dict[str, list[float] | list[int]]:
     return {
         "clock_times": [row.pi_unix_ns / 1e9 for row in rows],
         "clock_values": [-row.offset_ns / 1e9 for row in rows],
-        "max_error_s": [
-            max(row.upper_ns - row.offset_ns, row.offset_ns - row.lower_ns) / 1e9 for row in rows
-        ],
+        "max_error_s": [row.max_error_ns / 1e9 for row in rows],
         "segments": [row.segment for row in rows],
     }

@@ -99,6 +99,6 @@ def _end(row: Row) -> TrackEnd:
     return TrackEnd(
         at=utc_from_ns(row.topside_unix_ns),
         offset_ms=row.offset_ns / 1e6,
-        max_error_ms=max(row.upper_ns - row.offset_ns, row.offset_ns - row.lower_ns) / 1e6,
+        max_error_ms=row.max_error_ns / 1e6,
         segment=row.segment,
     )

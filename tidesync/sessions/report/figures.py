@@ -10,8 +10,6 @@ from schemas.exchange import method_named
 from tidesync.sessions.report.layout import VERMILION, Json, axis, layout
 from tidesync.sessions.report.series import (
     Curve,
-    Floats,
-    Integers,
     bins_of,
     continuous,
     envelope,
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from schemas.exchange import Exchange
     from tidesync.sessions.report.verdict import Interval
     from topside_agent.estimator import Row, Track
+    from topside_agent.estimator.blocks import Floats, Integers
 
 _BLUE, _SKY, _GREEN = "#0072B2", "rgba(86,180,233,0.35)", "#009E73"
 _UNITS = ("ms", "ms", "ppm", "ms")

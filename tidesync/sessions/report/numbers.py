@@ -9,7 +9,6 @@ import numpy as np
 
 from schemas.exchange import HTTP
 from tidesync.sessions.report.units import count, duration, error, milliseconds, signed
-from tidesync.sessions.report.verdict import max_error_ns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,11 +78,11 @@ def _drift(valid: Sequence[Row]) -> str:
 
 def _error_95_ns(row: Row) -> int:
     """The 95 % error, at most the max error."""
-    return max_error_ns(row) if row.u95_ns is None else min(row.u95_ns, max_error_ns(row))
+    return row.max_error_ns if row.u95_ns is None else min(row.u95_ns, row.max_error_ns)
 
 
 def _errors(valid: Sequence[Row]) -> Numbers:
-    errors = np.array([max_error_ns(row) for row in valid], dtype=np.float64)
+    errors = np.array([row.max_error_ns for row in valid], dtype=np.float64)
     median, most, worst = np.quantile(errors, (0.5, 0.95, 1.0)).tolist()
     error_95 = float(np.median([_error_95_ns(row) for row in valid]))
     return [

@@ -6,15 +6,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tidesync.sessions.report.verdict import GAP_NS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+    from topside_agent.estimator.blocks import Floats, Integers
 
 BINS = 600
 """About as many as a page has dots; a curve then has at most four times as many points."""

@@ -53,11 +53,6 @@ class Interval:
         return max(self.to_ns - self.from_ns, 0)
 
 
-def max_error_ns(row: Row) -> int:
-    """The bound of the error of a row's offset."""
-    return max(row.upper_ns - row.offset_ns, row.offset_ns - row.lower_ns)
-
-
 def coverage(track: Track, by_instant: Mapping[int, Exchange], settings: EstimatorSettings) -> list[Interval]:
     """The track's intervals in order. Between two rows the offset is interpolated linearly.
 
@@ -89,7 +84,7 @@ def _between_rows(
             if before is not None:
                 changed = _standalone(before, by_instant) != _standalone(row, by_instant)
                 yield _uncertain(before, row, "method" if changed else causes[row.segment])
-            at_ns, error_ns = row.topside_unix_ns, max_error_ns(row)
+            at_ns, error_ns = row.topside_unix_ns, row.max_error_ns
             yield Interval(_measured(row, by_instant), at_ns, at_ns, error_ns)
         before = row
 
@@ -103,7 +98,7 @@ def _between(
     before: Row, row: Row, by_instant: Mapping[int, Exchange], settings: EstimatorSettings
 ) -> Interval:
     duration_ns = row.topside_unix_ns - before.topside_unix_ns
-    error_ns = max(max_error_ns(before), max_error_ns(row))
+    error_ns = max(before.max_error_ns, row.max_error_ns)
     bare = _without_raw(before, by_instant) or _without_raw(row, by_instant)
     if bare:  # the whole difference may be a step, which could not be detected
         error_ns += abs(row.offset_ns - before.offset_ns)

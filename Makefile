@@ -27,11 +27,12 @@ test-fast: .venv/.dev ## The unit tests and the simulation, with two workers and
 test-long: .venv/.dev ## The same with ten times the seeds of `make test`
 	TEST_EFFORT=long $(PYTEST) --timeout 1200 tests/unit tests/simulation $(ARGS)
 
-check: .venv/.dev ## Format, lint, types, and whether the published contract is what the code says
+check: .venv/.dev ## Format, lint, types, the published contract, and words that were replaced
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m tools.contract --check
+	$(BIN)/python -m tools.words
 
 format: .venv/.dev ## Put the code in order
 	$(BIN)/ruff check --fix --quiet .

@@ -1,1 +1,1 @@
-"""The broker and the way to it: embedded broker, connection, and the clock and stamps taken at its socket."""
+"""The broker and the connection to it: client, accounts, TLS, configuration files, the embedded broker."""

@@ -221,14 +221,14 @@ class Connection:
                 return "stopped"
             if self._client.socket() is None:
                 return "connection lost"
-            self._socket_loop.turn(pause_s)
+            self._socket_loop.run_once(pause_s)
             if not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
                 return "no answer to CONNECT (is it an MQTT broker?)"
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns the longest wait, in seconds."""
         self.loop.iterations += 1
-        return self._runner.take()
+        return self._runner.run_due()
 
     def _on_connect(
         self, _client: Client, _: object, _flags: object, reason: ReasonCode, *_rest: object
@@ -266,7 +266,7 @@ class CallbackRunner:
         """Have `work` called in the next loop; any thread may ask."""
         self._posted.append(work)
 
-    def take(self) -> float:
+    def run_due(self) -> float:
         """Do what was posted and what is due; returns the longest wait, in seconds."""
         while self._posted:
             self.call(self._posted.popleft())

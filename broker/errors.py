@@ -42,7 +42,7 @@ class BrokerUnreachableError(BrokerError):
 
 
 class CertificateError(BrokerError):
-    """One end does not accept the other's certificate; agents try on: a clock or file may be set right."""
+    """One end does not accept the other's certificate; agents retry: a clock or a file may be corrected."""
 
     def __init__(self, address: BrokerAddress, reason: str) -> None:
         super().__init__(f"broker {address}: {reason}")
@@ -50,7 +50,7 @@ class CertificateError(BrokerError):
 
 
 class CertificateFileError(BrokerError):
-    """A file that the settings name, and that holds no such thing."""
+    """A file that the settings name is not a certificate or key."""
 
     def __init__(self, setting: str, path: Path, reason: str) -> None:
         super().__init__(f"{setting} {path}: {reason}")
@@ -91,7 +91,7 @@ _ERRNO_WORDS = {
 
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _OTHER_NAME = {62, 64}
-"""OpenSSL's numbers for what is wrong with a certificate (X509_V_ERR_…)."""
+"""OpenSSL's verification errors (X509_V_ERR_…)."""
 _ALERTS = {
     "CERTIFICATE_REQUIRED": "it asks for a certificate of ours (cert_file and key_file)",
     "HANDSHAKE_FAILURE": "TLS failed; does it ask for a certificate of ours (cert_file and key_file)?",
@@ -100,11 +100,11 @@ _ALERTS = {
     "CERTIFICATE_REVOKED": "our certificate is not accepted: it has been revoked (cert_file)",
     "BAD_CERTIFICATE": "our certificate is not accepted (cert_file)",
 }
-"""What the broker answers a handshake with, by the end of OpenSSL's word for it."""
+"""TLS alerts from the broker, by the end of OpenSSL's name."""
 
 
 def connect_error(address: BrokerAddress, error: Exception, *, ca_file: Path | None = None) -> BrokerError:
-    """What a failed connect, or TLS's alert after it, means."""
+    """The error for a failed connect, or for a TLS alert after it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return CertificateError(address, f"certificate not accepted: {_unverified(address, error, ca_file)}")
     if isinstance(error, ssl.SSLError):
@@ -118,7 +118,7 @@ def _unverified(address: BrokerAddress, error: ssl.SSLCertVerificationError, ca_
     now = f"by this computer's clock ({datetime.now(UTC):%Y-%m-%d %H:%M} UTC)"
     match error.verify_code:
         case code if code in _OTHER_NAME:
-            return f"it is not made out to {address.host}"
+            return f"it is not issued for {address.host}"
         case code if code == _EXPIRED:
             return f"it has expired {now}; renew it, or set the clock"
         case code if code == _NOT_YET_VALID:
@@ -128,7 +128,7 @@ def _unverified(address: BrokerAddress, error: ssl.SSLCertVerificationError, ca_
 
 
 def connect_reason(error: Exception, *, tls: bool) -> str:
-    """A short reason, in a reader's words, for a failed connect."""
+    """A short reason in plain words for a failed connect."""
     reason = str(error) or type(error).__name__
     match error:
         case socket.gaierror():

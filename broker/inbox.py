@@ -1,4 +1,4 @@
-"""What arrives, decoded or dropped: a peer's rubbish is counted, logged once a minute, and harms nothing."""
+"""Decodes messages, or drops them: invalid ones are counted, and logged once a minute for each topic."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_REPEAT_S = 60
+_REPEAT_NS = 60_000_000_000
 _MOST_PEERS = 1000
 """Topics remembered for the once-a-minute rule; names come from the network, so they are bounded."""
 
 
 class Letter(NamedTuple):
-    """A message that is what its topic promises; `body` is the word where a status is plain text."""
+    """A message that is valid for its topic; `body` is a str where a status is plain text."""
 
     topic: Topic
     body: Message | str
@@ -34,11 +34,11 @@ class Inbox:
     def __init__(self, root: str) -> None:
         self.dropped: Counter[str] = Counter()
         self._root = root
-        self._said_at_ns: dict[tuple[str, str], int] = {}
-        self._silent: Counter[tuple[str, str]] = Counter()
+        self._logged_at_ns: dict[tuple[str, str], int] = {}
+        self._unlogged: Counter[tuple[str, str]] = Counter()
 
     def open(self, incoming: Incoming) -> Letter | None:
-        """The letter in `incoming`, or None after counting why not."""
+        """The decoded message, or None after counting why not."""
         try:
             topic = topics.parse(self._root, incoming.topic)
         except InvalidTopicError as error:
@@ -53,26 +53,26 @@ class Inbox:
             return None
 
     def drop(self, reason: str, sentence: str, incoming: Incoming) -> None:
-        """Count a message as dropped; log it when its topic has been quiet for a minute."""
+        """Count a dropped message; log it if the last of its topic and reason was logged a minute ago."""
         self.dropped[reason] += 1
         key = (incoming.topic[:200], reason)
         now_ns = incoming.received.raw_ns
-        last_ns = self._said_at_ns.get(key)
-        if last_ns is not None and now_ns - last_ns < _REPEAT_S * 1_000_000_000:
-            self._silent[key] += 1
+        last_ns = self._logged_at_ns.get(key)
+        if last_ns is not None and now_ns - last_ns < _REPEAT_NS:
+            self._unlogged[key] += 1
             return
-        if len(self._said_at_ns) >= _MOST_PEERS and not self._forget_old(now_ns):
-            return  # a flood of new names: counted above, and said once there is room again
-        self._said_at_ns[key] = now_ns
-        more = self._silent.pop(key, 0)
+        if len(self._logged_at_ns) >= _MOST_PEERS and not self._forget_old(now_ns):
+            return  # a flood of new names: counted above, and logged once there is room again
+        self._logged_at_ns[key] = now_ns
+        more = self._unlogged.pop(key, 0)
         _log.warning(
             "dropped a message on %s: %s%s", key[0], sentence, f" (and {more} more since)" if more else ""
         )
 
     def _forget_old(self, now_ns: int) -> bool:
-        """Forget topics quiet for a minute; whether that made room."""
-        old = [key for key, at_ns in self._said_at_ns.items() if now_ns - at_ns >= _REPEAT_S * 1_000_000_000]
+        """Forget topics without a message for a minute; returns whether that made room."""
+        old = [key for key, at_ns in self._logged_at_ns.items() if now_ns - at_ns >= _REPEAT_NS]
         for key in old:
-            del self._said_at_ns[key]
-            self._silent.pop(key, None)
+            del self._logged_at_ns[key]
+            self._unlogged.pop(key, None)
         return bool(old)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FIRST_S = 0.25
 CAP_S = 3.0
-"""A broker that comes back is found within this; a fleet that lost it does not return all at once."""
+"""A broker that is back is found within this; the jitter spreads the clients of a fleet."""
 
 
 class Backoff:
@@ -34,15 +34,15 @@ class Backoff:
         self._failures = 0
 
 
-_STEADY_NS = 5_000_000_000
-"""A connection that has stood this long is no sign of trouble when it ends."""
+_STABLE_NS = 5_000_000_000
+"""A connection that lasted this long was stable."""
 _SUSPICIOUS = 3
-"""Shorter ones in a row: a broker throws out the one of two programs that share an account or a client id."""
+"""Shorter ones in a row: a broker disconnects one of two programs that share an account or a client id."""
 _REFUSED_CREDENTIALS = {"Bad user name or password", "Not authorized"}
 
 
 class ReconnectPolicy:
-    """Counts one process's attempts at its broker; `name` is its client id where that is a stable one."""
+    """The state of one process's attempts to connect; `name` is its client id where that is stable."""
 
     def __init__(self, settings: ConnectionSettings, name: str | None = None) -> None:
         self.reconnects = 0
@@ -54,17 +54,17 @@ class ReconnectPolicy:
         self._short_lived = 0
 
     def refused(self, reason: str) -> None:
-        """The broker answered no."""
+        """The broker refused the connection."""
         self._refusal = reason
 
     def accepted(self) -> None:
-        """The broker answered yes."""
+        """The broker accepted the connection."""
         self.reconnects += self._established
         self._established = True
 
     def ended(self, lasted_ns: int, *, was_up: bool) -> bool:
-        """Note the end of a connection; whether it had stood long enough to forget the trouble before it."""
-        if lasted_ns > _STEADY_NS:
+        """Note the end of a connection; returns whether it lasted long enough to reset the backoff."""
+        if lasted_ns > _STABLE_NS:
             self._backoff.reset()
             self._short_lived = 0
             return True
@@ -72,7 +72,7 @@ class ReconnectPolicy:
         return False
 
     def verdict(self, reason: str) -> CredentialsError | str:
-        """Why to try again, or the failure that does not heal; `reason` is why the connection ended."""
+        """A permanent failure, or why it is tried again; `reason` is why the connection ended."""
         refusal, self._refusal = self._refusal, None
         account = self._settings.account
         if refusal in _REFUSED_CREDENTIALS and not self._established:

@@ -1,4 +1,4 @@
-"""The settings that every part which speaks to a broker has in common."""
+"""The settings of a connection to a broker, common to all agents and commands."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class ConnectionSettings(BaseModel):
 def _first_line(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-    except UnicodeDecodeError:  # its own sentence would repeat a piece of the secret
-        reason = "it is no text in UTF-8"
+    except UnicodeDecodeError:  # its own message would repeat part of the secret
+        reason = "it is not UTF-8 text"
     except OSError as error:
         reason = error.strerror or str(error)
     raise PasswordFileError(path, reason)
@@ -110,10 +110,10 @@ class EmbeddedBrokerSettings(BaseModel):
 
 
 def warn_of_other_name(account: str | None, role: str, name: str) -> None:
-    """Say so once; no error, as another broker's accounts may be allowed it."""
+    """Warn when `name` is not the account's: our accounts may not use it, another broker's may."""
     if account and account != name:
         _log.warning(
-            "account %r but %s %r: accounts made by `tidesync broker` speak for their own name only",
+            "account %r but %s %r: accounts made by `tidesync broker` may use their own name only",
             account,
             role,
             name,

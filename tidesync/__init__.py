@@ -1,1 +1,1 @@
-"""The command line `tidesync …` and the demo."""
+"""What people start: the command line, the demo, the doctor, the dashboard, recorded sessions."""

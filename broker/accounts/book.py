@@ -66,7 +66,7 @@ class Book(BaseModel):
         names = [account.name for account in self.accounts]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"account {name} stands there twice")
+                raise ValueError(f"account {name} is listed twice")
         return self
 
     @classmethod
@@ -76,7 +76,7 @@ class Book(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            where = ".".join(str(part) for part in fault["loc"])  # and not what: it may be a password
+            where = ".".join(str(part) for part in fault["loc"])  # and not the value: it may be a password
             raise AccountsError(f"{where + ': ' if where else ''}{fault['msg']}") from None
 
     def encode(self) -> str:

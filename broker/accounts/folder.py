@@ -26,7 +26,7 @@ _MODE = 0o750
 
 
 class AccountSettings(BaseModel):
-    """The production broker's folder, and below which root its accounts may speak."""
+    """The production broker's folder, and the topic root of its accounts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,7 +55,7 @@ class AccountFolder:
             raise AccountsError(unusable(path, error)) from error
 
     def change(self, change: Callable[[Book | None], Book]) -> Book:
-        """Write what `change` makes of the accounts; nobody else changes them meanwhile."""
+        """Write what `change` makes of the accounts; other changes wait."""
         try:
             make_private_folder(self.path, _MODE)
             with _locked(self.path):

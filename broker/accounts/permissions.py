@@ -35,21 +35,21 @@ def permissions(
     homeassistant: bool = False,
     blueos_mirror: bool = False,
 ) -> Permissions:
-    """The rights of the account `name`: a vehicle or topside stands in its topics under its own name alone.
+    """The rights of the account `name`: vehicles and topsides use their own name in topics only.
 
-    A vehicle answers `topsides`, and nobody else: who may write `pong/+` may have the broker keep a message
-    for every name that it can think of.
+    A vehicle answers `topsides`, and no one else: an account that may write `pong/+` could make the broker
+    keep a message for any number of names.
 
-    `may_forget` adds what `tidesync forget` clears: all that is retained of vehicles. Who may publish an
-    empty message may publish any other, so such an account can speak for every vehicle. `homeassistant` lets
-    topsides announce to Home Assistant, and others read it; `blueos_mirror` lets a topside publish its own
-    flat results for BlueOS, and others read them.
+    `may_forget` adds what `tidesync forget` clears: all that is retained of vehicles. An account that
+    may publish an empty message may publish any other, so it can impersonate every vehicle. `homeassistant`
+    lets topsides announce to Home Assistant, and others read it; `blueos_mirror` lets a topside publish its
+    own flat results for BlueOS, and others read them.
     """
     own: dict[str, str] = {role: name} if role in {"vehicle", "topside"} else {}
     sent = [kind for kind in topics.TOPICS if role in kind.senders or (may_forget and _is_forgotten(kind))]
     read = [kind for kind in topics.TOPICS if role in kind.readers]
     announces = may_forget or (homeassistant and role == "topside")
-    hears = may_forget or (homeassistant and role != "topside")
+    reads_announcements = may_forget or (homeassistant and role != "topside")
     mirrors, mirrored = blueos_mirror and role == "topside", blueos_mirror and role != "topside"
     return Permissions(
         (
@@ -59,7 +59,7 @@ def permissions(
         ),
         (
             *(topics.subscription(root, kind, **own) for kind in read),
-            *[_HOMEASSISTANT] * hears,
+            *[_HOMEASSISTANT] * reads_announcements,
             *[topics.blueos_mirror()] * mirrored,
         ),
     )

@@ -1,4 +1,4 @@
-"""A transmit stamp that enters its packet at the last moment: nineteen characters overwritten in place."""
+"""One-step timestamps: a transmit stamp written into its packet, in place, just before it is sent."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class OneStepTimestamp:
     position: int
     plus_ns: int
     raw_ns: int | None = None
-    """RAW just before the packet's first byte was handed over; None until then, or if nobody stamped it."""
+    """RAW just before the packet's first byte was handed over; None until then, or if it was not stamped."""
 
 
 def with_room(payload: bytes, key: str) -> tuple[bytes, int]:
-    """`payload` with the number of its JSON `key` padded to nineteen characters, and where it stands.
+    """`payload` with the number of its JSON `key` padded to nineteen characters, and its position.
 
-    What stands there meanwhile is right as well, only earlier: a packet that nobody stamps tells no lie.
+    The number there before is valid too, only earlier: a packet that is not stamped is not wrong.
     """
     found = _pattern(key).search(payload)
     if found is None:
@@ -44,7 +44,7 @@ def _pattern(key: str) -> re.Pattern[bytes]:
 class OneStepPacket(bytearray):
     """An MQTT packet that paho slices right before each `send`; the slice from its first byte stamps it.
 
-    A packet that could not be sent is sliced from 0 again on a later turn and stamped then; one that was
+    A packet that could not be sent is sliced from 0 again later and stamped then; one that was
     sent in part is sliced further on and keeps its stamp. So the stamp is never later than the departure.
     """
 
@@ -68,4 +68,4 @@ class OneStepPacket(bytearray):
             if len(number) == WIDTH:  # else the length of the packet would be wrong
                 self[self._field] = number
                 self._stamp.raw_ns = raw_ns
-        return bytearray.__getitem__(self, key)  # allocates nothing that could set the garbage collector off
+        return bytearray.__getitem__(self, key)  # allocates nothing that could trigger garbage collection

@@ -17,7 +17,7 @@ _MOST_LENGTH_BYTES = 4
 _MOST_LENGTH = 128**_MOST_LENGTH_BYTES - 1
 _NUMBER = struct.Struct("!H")
 MOST_INFLIGHT = 1000
-"""Under way at a time; more wait in line, so that a broker that lags is not buried."""
+"""Sent and not acknowledged; more wait, so that a slow broker is not overloaded."""
 
 
 class MalformedPacketError(Exception):
@@ -85,7 +85,7 @@ def _span(data: bytes, begin: int) -> tuple[int, int]:
 
 
 def read_publish(packet: Packet) -> Publish:
-    """What a PUBLISH packet says; MalformedPacketError when its parts do not fit into it."""
+    """The content of a PUBLISH packet; MalformedPacketError when its parts do not fit into it."""
     command, body, _ = packet
     try:
         start = 2 + _NUMBER.unpack_from(body)[0]
@@ -101,7 +101,7 @@ def read_publish(packet: Packet) -> Publish:
 
 
 def read_puback(packet: Packet) -> int:
-    """Which message the broker has taken; MalformedPacketError when it does not say."""
+    """The acknowledged packet identifier; MalformedPacketError when there is none."""
     try:
         (mid,) = _NUMBER.unpack(packet.body)
     except struct.error as error:
@@ -123,7 +123,7 @@ def puback_packet(mid: int) -> bytes:
 
 
 def duplicate(packet: bytes) -> bytes:
-    """The PUBLISH packet marked as one that may have been received before."""
+    """The PUBLISH packet with its DUP flag set."""
     return bytes((packet[0] | _DUP,)) + packet[1:]
 
 
@@ -143,38 +143,38 @@ def _fixed_header(command: int, length: int) -> bytes:
 
 
 class InflightQueue:
-    """Messages in the order in which they were published; `next_mid` gives the ids that packets bear."""
+    """QoS 1 messages until the broker acknowledges them, in order; `next_mid` gives packet identifiers."""
 
     def __init__(self, next_mid: Callable[[], int]) -> None:
         self._next_mid = next_mid
-        self._under_way: dict[int, bytes] = {}
+        self._inflight: dict[int, bytes] = {}
         self._waiting: deque[tuple[bytes, bytes, bool]] = deque()
 
     def __len__(self) -> int:
-        """How many the broker has not taken."""
-        return len(self._under_way) + len(self._waiting)
+        """How many are not acknowledged."""
+        return len(self._inflight) + len(self._waiting)
 
     def add(self, topic: bytes, payload: bytes, *, retain: bool) -> bytes | None:
-        """Keep a message; its packet, if that is to be sent now."""
-        if len(self._under_way) >= MOST_INFLIGHT:
+        """Keep a message; returns its packet, if it is to be sent now."""
+        if len(self._inflight) >= MOST_INFLIGHT:
             self._waiting.append((topic, payload, retain))
             return None
         return self._begin(topic, payload, retain=retain)
 
-    def taken(self, mid: int) -> bytes | None:
-        """The broker has taken `mid`; the packet that is to be sent now in its stead, if one waits."""
-        if self._under_way.pop(mid, None) is None or not self._waiting:
+    def acknowledged(self, mid: int) -> bytes | None:
+        """Note the PUBACK of `mid`; returns the packet to send next, if one waits."""
+        if self._inflight.pop(mid, None) is None or not self._waiting:
             return None
         topic, payload, retain = self._waiting.popleft()
         return self._begin(topic, payload, retain=retain)
 
-    def again(self) -> list[bytes]:
-        """What was under way when a connection ended, to be sent first over the next one."""
-        return [duplicate(packet) for packet in self._under_way.values()]
+    def unacknowledged(self) -> list[bytes]:
+        """The packets to send first over the next connection, marked as duplicates."""
+        return [duplicate(packet) for packet in self._inflight.values()]
 
     def _begin(self, topic: bytes, payload: bytes, *, retain: bool) -> bytes:
         mid = self._next_mid()
-        while mid in self._under_way:
+        while mid in self._inflight:
             mid = self._next_mid()
-        packet = self._under_way[mid] = publish_packet(topic, payload, retain=retain, mid=mid)
+        packet = self._inflight[mid] = publish_packet(topic, payload, retain=retain, mid=mid)
         return packet

@@ -55,10 +55,10 @@ class PlainClient(Client):
         self.loop_write()
 
     def resume(self) -> None:
-        """The broker has accepted the connection: send first what it did not take over the one before."""
+        """After a reconnect: send first what the broker did not acknowledge before. paho does so itself."""
 
     def arrival(self) -> KernelStamp | None:
-        """When the kernel received the packet that is being handled, if it said so."""
+        """When the kernel received the packet that is being handled, where it stamped it."""
         return None
 
     @property
@@ -73,7 +73,7 @@ class PlainClient(Client):
 
     @property
     def unacknowledged(self) -> bool:
-        """Whether something that was published has not reached the broker for certain."""
+        """Whether a published message may not have reached the broker."""
         self._drop_acknowledged()
         return self.want_write() or bool(self._published)
 
@@ -84,7 +84,7 @@ class PlainClient(Client):
 
     @property
     def alert(self) -> ssl.SSLError | None:
-        """What TLS said at the end of the last connection, where that can be told."""
+        """The TLS alert that ended the last connection, where it is known."""
         return None
 
     @property
@@ -93,7 +93,7 @@ class PlainClient(Client):
         return self.want_write()
 
     def flush(self) -> None:
-        """Send what the socket would not take before."""
+        """Send what the socket did not accept before."""
 
     def _drop_acknowledged(self) -> None:
         """Asked of paho's infos: `on_publish` would wait for ever when publishing from within a callback."""
@@ -101,14 +101,14 @@ class PlainClient(Client):
             self._published.popleft()
 
     def _message_arrived(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        with contextlib.suppress(UnicodeDecodeError):  # a broker that lets it through breaks MQTT [1.5.3-1]
+        with contextlib.suppress(UnicodeDecodeError):  # which a broker must not pass on [MQTT-1.5.3-1]
             self.deliver(message.topic, bytes(message.payload), message.retain)
 
 
 def _acknowledged(info: MQTTMessageInfo) -> bool:
     try:
         return info.is_published()
-    except (RuntimeError, ValueError):  # it was not sent, and nobody waits for it
+    except (RuntimeError, ValueError):  # it was not sent
         return True
 
 

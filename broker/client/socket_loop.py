@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 READABLE, WRITABLE, WOKEN = 1, 2, 4
 _FAREWELL_NS = 400_000_000
-_KEEP_ALIVE_S = 0.25
-"""Between two looks whether the connection needs a sign of life, or has been silent for too long."""
+_KEEP_ALIVE_CHECK_S = 0.25
+"""Between checks whether a PINGREQ is due, or the broker has been silent for too long."""
 
 
 class SocketLoop:
-    """One connected client's turns on the network."""
+    """Waits for one connected client's socket, and reads and writes it."""
 
     def __init__(self, client: PlainClient, wakeup: Wakeup) -> None:
         self._client = client
         self._wakeup = wakeup
         self._ready = readiness(wakeup)
-        self._look_at_s = 0.0
+        self._keep_alive_due_s = 0.0
 
-    def turn(self, pause_s: float) -> None:
-        """Wait so long at most; then read and write what there is, and keep the connection alive."""
+    def run_once(self, pause_s: float) -> None:
+        """Wait up to `pause_s` seconds; then read and write what there is, and keep the connection alive."""
         self._wait(pause_s)
         now_s = monotonic()
-        if now_s >= self._look_at_s:
-            self._look_at_s = now_s + _KEEP_ALIVE_S
+        if now_s >= self._keep_alive_due_s:
+            self._keep_alive_due_s = now_s + _KEEP_ALIVE_CHECK_S
             self._client.loop_misc()
 
     def leave(self, raw_ns: Callable[[], int]) -> None:
-        """Give what was published a moment to be acknowledged, then disconnect."""
+        """Wait a moment for acknowledgements of what was published, then disconnect."""
         client, deadline_ns = self._client, raw_ns() + _FAREWELL_NS
         while client.is_connected() and client.unacknowledged and raw_ns() < deadline_ns:
             self._wait(0.05)
@@ -53,10 +53,10 @@ class SocketLoop:
         tcp = client.socket()
         if tcp is None:
             return
-        has_more = client.pending()  # it has read more than was asked for
+        has_more = client.pending()  # it has read ahead
         try:
             ready = self._ready.wait(tcp, 0.0 if has_more else pause_s, writes=client.wants_to_write)
-        except (OSError, ValueError):  # closed meanwhile; the next turn says so
+        except (OSError, ValueError):  # closed meanwhile; the next iteration returns
             return
         if ready & WOKEN:
             self._wakeup.drain()
@@ -80,18 +80,18 @@ class Wakeup:
         return self._read.fileno()
 
     def wake(self) -> None:
-        """End the wait that is under way, or the next one."""
+        """End the current wait, or the next one."""
         with contextlib.suppress(BlockingIOError):  # it is awake already
             self._write.send(b"\0")
 
     def drain(self) -> None:
-        """Have the next wait last again."""
+        """Consume all wake-ups, so that the next wait is not ended by them."""
         with contextlib.suppress(BlockingIOError):
             while self._read.recv(4096):
                 pass
 
     def pause(self, seconds: float) -> None:
-        """Wait for `wake`, so long at most."""
+        """Wait for `wake`, up to `seconds`."""
         select.select([self._read], [], [], seconds)
         self.drain()
 
@@ -100,17 +100,17 @@ class Readiness(Protocol):
     """Waits for one socket at a time."""
 
     def wait(self, tcp: SocketLike, pause_s: float, *, writes: bool) -> int:
-        """What is ready after `pause_s` at most; OSError or ValueError when `tcp` is closed."""
+        """What is ready, waiting up to `pause_s`; OSError or ValueError when `tcp` is closed."""
 
 
-class Selecting:
+class SelectReadiness:
     """By select, which every system has."""
 
     def __init__(self, wakeup: Wakeup) -> None:
         self._wakeup = wakeup
 
     def wait(self, tcp: SocketLike, pause_s: float, *, writes: bool) -> int:
-        """What is ready after `pause_s` at most."""
+        """What is ready, waiting up to `pause_s`."""
         readers: list[SocketLike | Wakeup] = [tcp, self._wakeup]
         readable, writable, _ = select.select(readers, [tcp] if writes else [], [], pause_s)
         return (
@@ -122,8 +122,8 @@ class Selecting:
 
 if sys.platform != "win32":
 
-    class Polling:
-        """By poll, which is told of the socket once; to the millisecond, rounded up."""
+    class PollReadiness:
+        """By poll: the socket is registered once; waits are whole milliseconds, rounded up."""
 
         def __init__(self, wakeup: Wakeup) -> None:
             self._poll = select.poll()
@@ -132,7 +132,7 @@ if sys.platform != "win32":
             self._writes = False
 
         def wait(self, tcp: SocketLike, pause_s: float, *, writes: bool) -> int:
-            """What is ready after `pause_s` at most."""
+            """What is ready, waiting up to `pause_s`."""
             fd = tcp.fileno()
             if fd != self._fd or writes != self._writes:
                 self._watch(fd, writes=writes)
@@ -148,13 +148,13 @@ if sys.platform != "win32":
         def _watch(self, fd: int, *, writes: bool) -> None:
             if self._fd >= 0 and fd != self._fd:
                 self._poll.unregister(self._fd)
-            self._fd = -1  # until it is known that `fd` is one
+            self._fd = -1  # until `fd` is registered
             self._poll.register(fd, select.POLLIN | select.POLLOUT if writes else select.POLLIN)
             self._fd, self._writes = fd, writes
 
 
 def readiness(wakeup: Wakeup) -> Readiness:
-    """The best that this system has."""
+    """Poll where the system has it, else select."""
     if sys.platform == "win32" or not hasattr(select, "poll"):
-        return Selecting(wakeup)
-    return Polling(wakeup)
+        return SelectReadiness(wakeup)
+    return PollReadiness(wakeup)

@@ -1,4 +1,4 @@
-"""paho's client with stamps at its socket: packets are read and written here, the rest of MQTT is paho's."""
+"""paho's client with stamps at its socket: PUBLISH and PUBACK are handled here, all else by paho."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import ssl
 import struct
 from typing import TYPE_CHECKING, Any
 
+from paho.mqtt import MQTTException
 from paho.mqtt.enums import MQTTErrorCode
-from paho.mqtt.exception import MQTTException
 
 from broker.client.one_step import OneStepPacket
 from broker.client.packets import (
@@ -80,8 +80,8 @@ class StampingClient(PahoHooks):
             self._write(packets[0] if len(packets) == 1 else b"".join(packets))
 
     def resume(self) -> None:
-        """The broker has accepted the connection: send first what it did not take over the one before."""
-        for packet in self._inflight.again():
+        """After a reconnect: send first what the broker did not acknowledge before."""
+        for packet in self._inflight.unacknowledged():
             self._write(packet)
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
@@ -109,9 +109,9 @@ class StampingClient(PahoHooks):
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def arrival(self) -> KernelStamp | None:
-        """When the kernel received the packet that is being handled, if it said so.
+        """When the kernel received the packet that is being handled, where it stamped it.
 
-        A read has the stamp of its last byte: too late for the packets that ended before.
+        A read has the stamp of its last byte, which is too late for packets that ended before it.
         """
         source = self._tls or self._tcp
         stamp = source.arrival() if source else None
@@ -135,19 +135,19 @@ class StampingClient(PahoHooks):
 
     @property
     def alert(self) -> ssl.SSLError | None:
-        """What TLS said at the end of the last connection."""
+        """The TLS alert that ended the last connection."""
         return self._tls.alert if self._tls else None
 
     @property
     def unacknowledged(self) -> bool:
-        """Whether something that was published has not reached the broker for certain."""
+        """Whether a published message may not have reached the broker."""
         return self.wants_to_write or bool(self._inflight)
 
     def flush(self) -> None:
-        """Send ciphertext or a frame that the socket would not take before."""
+        """Send ciphertext or a frame that the socket did not accept before."""
         whole = self._web or self._tls
         if whole:
-            with contextlib.suppress(OSError):  # a connection that is lost shows at the next read
+            with contextlib.suppress(OSError):  # a lost connection is noticed at the next read
                 whole.flush()
 
     @property
@@ -157,7 +157,7 @@ class StampingClient(PahoHooks):
         return self.queued or (whole is not None and whole.unsent)
 
     def _handle(self, packet: Packet) -> MQTTErrorCode | None:
-        """Handle one packet; what is wrong, if anything is."""
+        """Handle one packet; returns the error, if there is one."""
         self._last_of_read = packet.last
         kind = packet.command & KIND
         if kind == PUBLISH and not packet.command & _QOS_2:
@@ -169,14 +169,14 @@ class StampingClient(PahoHooks):
                 self._write(puback_packet(published.mid))
             return None
         if kind == PUBACK:
-            following = self._inflight.taken(read_puback(packet))
+            following = self._inflight.acknowledged(read_puback(packet))
             if following is not None:
                 self._write(following)
             return None
         return self.handle_packet(packet.command, packet.body)
 
     def _write(self, packet: bytes | OneStepPacket) -> None:
-        """Write now, behind what waits already; what the socket does not take goes with paho's next write."""
+        """Write now, after what waits already; paho writes what the socket does not accept."""
         stream = self.socket()
         if stream is None:
             return
@@ -216,7 +216,7 @@ class StampingClient(PahoHooks):
 
 
 def _text(topic: bytes) -> str | None:
-    """None for what is not UTF-8: a broker that lets it through breaks MQTT [1.5.3-1]."""
+    """None for what is not UTF-8, which a broker must not pass on [MQTT-1.5.3-1]."""
     try:
         return topic.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""A TCP socket that knows when the kernel received what was read from it last."""
+"""A TCP socket with the kernel's receive stamps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 READ_AHEAD = 4096
-"""Bytes asked for at a time: one call to the kernel takes a whole ping or pong."""
+"""Bytes asked for at a time: one system call reads a whole ping or pong."""
 
 # From linux/net_tstamp.h, asm-generic/socket.h and linux/tcp.h; Python 3.11 names none of them.
 _SO_TIMESTAMPING = 37
@@ -69,7 +69,7 @@ class StampingSocket(socket.socket):
         self.settimeout(left_s)
 
     def _ask_for_stamps(self) -> str | None:
-        """Why the kernel gives no stamps, or None when it promised them."""
+        """Why the kernel gives no stamps, or None when it accepted the request."""
         if sys.platform != "linux":
             return f"{sys.platform} has none"
         try:
@@ -100,7 +100,7 @@ class StampingSocket(socket.socket):
         return len(self._ahead)
 
     def arrival(self) -> KernelStamp | None:
-        """When the kernel received the bytes that `recv` gave last, if it said so.
+        """When the kernel received the bytes that `recv` gave last, where it stamped them.
 
         It holds for the last byte of one `recvmsg`, and is later than the arrival of the bytes before it. The
         kernel joins queued segments and keeps the last one's stamp: with bytes behind, it may be theirs.

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 _HEADER = 5
 """Bytes in front of every TLS record: type, version, and in the last two its length."""
-_VERDICT_S = 0.25
-"""Only a server that gives no tickets costs this much, once a connect."""
+_ALERT_S = 0.25
+"""Only a server that sends no tickets costs this much at each connect."""
 
 
 class StampingTls:
-    """What paho asks of a socket, encrypted; one record is decrypted at a time, so its stamp is its own.
+    """What paho asks of a socket, over TLS; records are decrypted one at a time, so each has its own stamp.
 
-    `send` takes all of a packet or nothing. Ciphertext that the socket would not take yet is `unsent`, and
+    `send` takes all of a packet or nothing. Ciphertext that the socket did not accept yet is `unsent`, and
     goes out with `flush` once the socket is writable.
     """
 
@@ -48,7 +48,7 @@ class StampingTls:
                 return self._tls.read(bufsize)
             except ssl.SSLWantReadError:
                 with contextlib.suppress(BlockingIOError):
-                    self.flush()  # TLS's own answers, to a change of keys for one
+                    self.flush()  # TLS's own messages, for example after a key update
                 self._pull()
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
@@ -115,21 +115,21 @@ class StampingTls:
                 self._pull()
             else:
                 self.flush()
-                self._hear_verdict()
+                self._await_alert()
                 return
 
-    def _hear_verdict(self) -> None:
-        """Wait a moment for what a TLS 1.3 server says of our certificate: tickets for later, or an alert.
+    def _await_alert(self) -> None:
+        """Wait a moment for a TLS 1.3 server to accept our certificate: session tickets, or an alert.
 
-        It says so only now, and hangs up after an alert. What we had sent meanwhile would be answered with a
-        reset, which takes the alert with it.
+        It decides only now, and closes the connection after an alert. Data sent meanwhile would be answered
+        with a reset, which discards the alert.
         """
         if self._tls.version() != "TLSv1.3":
             return
-        while self._tcp.pending() or select.select([self._tcp], [], [], _VERDICT_S)[0]:
+        while self._tcp.pending() or select.select([self._tcp], [], [], _ALERT_S)[0]:
             self._pull()
             try:
-                self._tls.read(1)  # gives nothing: no server of ours speaks first
+                self._tls.read(1)  # gives nothing: an MQTT server does not send first
             except ssl.SSLWantReadError:
                 if not self._header and not self._left:  # a whole record, and no alert
                     return

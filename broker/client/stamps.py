@@ -1,4 +1,4 @@
-"""From the kernel's stamp of an arrival to a reading of an agent's clock, or the refusal to trust it.
+"""Arrival stamps: from the kernel's stamp to a reading of the agent's clock, where it can be trusted.
 
 The kernel stamps with CLOCK_REALTIME, which can be stepped. What is taken from it is therefore only the
 arrival's age, and only while realtime has kept to RAW since before the arrival.
@@ -6,20 +6,19 @@ arrival's age, and only while realtime has kept to RAW since before the arrival.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from runtime.clock import SLEW_LIMIT_PPM, Reading, earlier, machine_clock, read
 
 if TYPE_CHECKING:
-    from broker.client.plain import PlainClient
     from runtime.clock import Clock
     from runtime.logs import RateLimitedLog
     from schemas.exchange import StampKind
 
 MOST_AGE_NS = 1_000_000_000
-"""An arrival that has waited longer says more about this process than about the network."""
+"""The stamp of an older arrival is not used: this process was too slow."""
 _BLURRED_NS = 50_000
-"""A reading wider than this (the thread was put aside in the middle of it) could hide a step."""
+"""A reading wider than this (the thread was preempted in the middle of it) could hide a step."""
 
 _UNSTAMPED_MOST = 8
 """Messages in a row without a usable kernel stamp until they are no longer expected."""
@@ -34,7 +33,7 @@ class KernelStamp(NamedTuple):
 
 
 class ArrivalStamper:
-    """Reads an agent's clock as it stood when a message arrived; call `observe` before every wait."""
+    """Reads an agent's clock at the arrival of a message; call `observe` before every wait."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -66,7 +65,7 @@ class ArrivalStamper:
         return received, "kernel" if kernel.exact else "kernel_inexact"
 
     def _age_ns(self, kernel: KernelStamp, machine: Reading) -> int | None:
-        """How long ago it arrived at least, in ns of RAW; None when that is not to be had.
+        """How long ago it arrived at least, in ns of RAW; None when it is unknown.
 
         Too short an age makes the receive stamp too late, which only widens the bound. So the reading's own
         error is taken off, and all the slewing that there can have been.
@@ -87,17 +86,28 @@ class ArrivalStamper:
         self._last = machine
 
 
-class Arrivals:
-    """Reads the clock as it stood when `client`'s packet arrived."""
+class StampSource(Protocol):
+    """What of a client knows when its packets arrived."""
 
-    def __init__(self, stamper: ArrivalStamper, client: PlainClient, say: RateLimitedLog) -> None:
+    @property
+    def unstamped_because(self) -> str | None:
+        """Why there are no kernel stamps, if that is known."""
+
+    def arrival(self) -> KernelStamp | None:
+        """The kernel's stamp of the packet that is being handled."""
+
+
+class Arrivals:
+    """Reads the clock at the arrival of the packet that `client` handles; learns how arrivals are stamped."""
+
+    def __init__(self, stamper: ArrivalStamper, client: StampSource, log: RateLimitedLog) -> None:
         self._client = client
-        self._say = say
+        self._log = log
         self._stamper = stamper
         self._kernel_stamps: bool | None = None
         self._unstamped = 0
         self.unstamped_because: str | None = None
-        """Why the kernel's stamps cannot be had, once that is known."""
+        """Why there are no kernel stamps, once that is known."""
 
     @property
     def stamp(self) -> StampKind:
@@ -105,7 +115,7 @@ class Arrivals:
         return "kernel" if self._kernel_stamps else "user"
 
     def begin(self) -> None:
-        """A connection was accepted: learn anew, beginning with that packet."""
+        """A connection was accepted: learn again, beginning with that packet."""
         self._kernel_stamps, self._unstamped = None, 0
         self.reading()
 
@@ -117,7 +127,7 @@ class Arrivals:
         return received, stamp
 
     def _note(self, stamp: StampKind) -> None:
-        """Learn whether the kernel's stamps come and can be used; say once that they do not."""
+        """Learn whether usable kernel stamps come; log once that they do not."""
         if stamp != "user":
             self._kernel_stamps, self._unstamped, self.unstamped_because = True, 0, None
             return
@@ -128,4 +138,4 @@ class Arrivals:
         self._kernel_stamps = False
         why = refused or "the kernel's stamps do not come, or contradict its clock"
         self.unstamped_because = why
-        self._say.info(f"arrivals are stamped in user space: {why}")
+        self._log.info(f"arrivals are stamped in user space: {why}")

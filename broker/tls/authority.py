@@ -20,7 +20,7 @@ _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9]
 
 
 class InvalidHostError(ValueError):
-    """What no certificate can be made out to."""
+    """Not a name or address that a certificate can be issued for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Authority:
 
     @classmethod
     def make(cls, now: datetime) -> Authority:
-        """A new one, told apart from any other by its name."""
+        """A new authority with a unique name."""
         key = _new_key()
         name = _named(f"Tidesync authority {now:%Y-%m-%d} {secrets.token_hex(4)}")
         builder = _begin(name, name, key.public_key(), now + timedelta(days=AUTHORITY_DAYS))
@@ -74,7 +74,7 @@ class Authority:
 
     @classmethod
     def load(cls, signed: Signed) -> Authority:
-        """One that was made before; ValueError when the two do not belong together, or are no such thing."""
+        """A stored authority; ValueError when certificate and key do not match, or are invalid."""
         key = serialization.load_pem_private_key(signed.key, password=None)
         certificate = x509.load_pem_x509_certificate(signed.certificate)
         if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
@@ -83,12 +83,12 @@ class Authority:
 
     @property
     def signed(self) -> Signed:
-        """Itself, to be kept."""
+        """Its certificate and key, to be stored."""
         return Signed(self._certificate.public_bytes(serialization.Encoding.PEM), _pem(self._key))
 
     @property
     def ends(self) -> datetime:
-        """When it ends, and with it what it has signed."""
+        """When it expires, and with it everything that it has signed."""
         return self._certificate.not_valid_after_utc
 
     def server(self, host: Host, ends: datetime) -> Signed:
@@ -125,12 +125,12 @@ class Authority:
 
 
 def host_of(certificate: bytes) -> Host:
-    """The names and addresses that a broker's certificate is made out to; ValueError when it is none."""
+    """The names and addresses that a broker's certificate is issued for; ValueError when it is none."""
     extensions = x509.load_pem_x509_certificate(certificate).extensions
     try:
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound as error:
-        raise ValueError("it is made out to nobody") from error
+        raise ValueError("it is issued for no name") from error
     addresses = map(str, names.get_values_for_type(x509.IPAddress))
     return Host(tuple(names.get_values_for_type(x509.DNSName)), tuple(addresses))
 

@@ -73,7 +73,7 @@ def expiry_notices(
 def expiry_notice(whose: str, ends: datetime | None, now: datetime) -> str | None:
     """The warning about `whose` certificate (as in "the broker's") that ends at `ends`, both instants aware.
 
-    None while it is good for more than 30 days from `now`, and when nobody knows when it ends.
+    None while it is good for more than 30 days from `now`, and when its end is unknown.
     """
     if ends is None or ends - now > WARN_BEFORE:
         return None
@@ -92,7 +92,7 @@ def end_of(certificate: Mapping[str, Any]) -> datetime | None:
 
 
 def end_of_file(path: Path) -> datetime | None:
-    """When the first certificate in a PEM file ends; None where that cannot be told.
+    """When the first certificate in a PEM file ends; None where it is unknown.
 
     The standard library decodes certificates for its own tests alone; a vehicle has no other way to.
     """

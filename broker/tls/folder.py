@@ -35,8 +35,8 @@ class CertificateFolder:
     ) -> list[Path]:
         """Sign the broker's certificate for `host`, and one for each account; gives the files written.
 
-        To renew with neither renews the broker's, for whom it was made out to before. The authority is made
-        when it is not there yet.
+        To renew with neither renews the broker's, with the names that it was issued for. A missing authority
+        is made.
         """
         try:
             if renew and host is None and not accounts:
@@ -60,7 +60,7 @@ class CertificateFolder:
             authority, signed = self._authority(), {}
         if authority.ends <= now:
             ended = f"{self._path(AUTHORITY, 'crt')} ended on {authority.ends:%Y-%m-%d}"
-            raise CertificatesError(f"{ended}: begin anew in another folder")
+            raise CertificatesError(f"{ended}: start again in another folder")
         signed |= {account: authority.client(account, ends) for account in accounts}
         return signed | ({SERVER: authority.server(host, ends)} if host else {})
 

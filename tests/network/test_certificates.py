@@ -148,7 +148,7 @@ def test_another_name_is_said(encrypted):
     for url in (encrypted.url, encrypted.websocket_url):
         code, output = status(encrypted, "viewer", "--broker", url)
         assert code == 2
-        assert_reported_once(output, "it is not made out to localhost")
+        assert_reported_once(output, "it is not issued for localhost")
 
 
 def foreign_host(broker):

@@ -83,11 +83,11 @@ def test_a_refused_connection_names_broker_and_reason_and_is_retried(connect, ca
 
 
 class StallingServer:
-    """Accepts connections, and sends `said` and then `trickle` every 50 ms to each until it hangs up."""
+    """Accepts connections, and sends `greeting` and then `trickle` every 50 ms to each until it hangs up."""
 
-    def __init__(self, said=b"", trickle=b""):
+    def __init__(self, greeting=b"", trickle=b""):
         self.accepted = 0
-        self._said, self._trickle = said, trickle
+        self._greeting, self._trickle = greeting, trickle
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._ended = threading.Event()
@@ -101,7 +101,7 @@ class StallingServer:
                 peer, _ = self._listener.accept()
                 self.accepted += 1
                 peers.append(peer)
-                peer.sendall(self._said)
+                peer.sendall(self._greeting)
             for peer in peers:
                 with suppress(OSError):
                     peer.sendall(self._trickle)
@@ -117,7 +117,7 @@ TLS_RECORD_OF_16_KIB = b"\x16\x03\x03\x40\x00"
 
 
 @pytest.mark.parametrize(
-    ("scheme", "said", "trickle"),
+    ("scheme", "greeting", "trickle"),
     [
         ("mqtts", b"", b""),
         ("mqtts", TLS_RECORD_OF_16_KIB, b"\x02"),
@@ -128,10 +128,10 @@ TLS_RECORD_OF_16_KIB = b"\x16\x03\x03\x40\x00"
     ],
 )
 def test_a_peer_that_stalls_in_the_handshake_is_given_up_and_tried_again(
-    connect, monkeypatch, scheme, said, trickle
+    connect, monkeypatch, scheme, greeting, trickle
 ):
     monkeypatch.setattr(make_client_module, "_CONNECT_TIMEOUT_S", 0.3)
-    server = StallingServer(said, trickle)
+    server = StallingServer(greeting, trickle)
     try:
         connection = connect(f"{scheme}://127.0.0.1:{server.port}")
         assert "timed out" in problem(connection)
@@ -154,7 +154,7 @@ def test_an_unknown_host_is_called_so(connect):
     assert "DNS" in problem(connect("mqtt://no-such-host.invalid"))
 
 
-def test_a_server_that_is_no_broker_is_given_up_and_said(connect):
+def test_a_server_that_is_no_broker_is_given_up_and_reported(connect):
     with socket.create_server(("127.0.0.1", 0)) as server:
         connection = connect(f"mqtt://127.0.0.1:{server.getsockname()[1]}")
         peer, _ = server.accept()
@@ -194,7 +194,7 @@ def test_the_plain_client_turns_it_off_too(connect, monkeypatch, scheme):
 
 
 def test_a_message_goes_out_at_once_from_within_a_callback(mosquitto, connect):
-    asker = connect(mosquitto.url, "answer")
+    asking = connect(mosquitto.url, "answer")
     answerer = connect(mosquitto.url, "ask")
     inherited = answerer.owner.received
 
@@ -204,14 +204,14 @@ def test_a_message_goes_out_at_once_from_within_a_callback(mosquitto, connect):
         assert not answerer._client.want_write()  # written, not queued for the next turn of the loop
 
     answerer.owner.received = received
-    assert asker.wait_until_up(5)
+    assert asking.wait_until_up(5)
     assert answerer.wait_until_up(5)
-    until(lambda: _ask(asker) or asker.owner.messages, 5, "an answer")
-    assert asker.owner.messages[0].payload == b"?"
+    until(lambda: _ask(asking) or asking.owner.messages, 5, "an answer")
+    assert asking.owner.messages[0].payload == b"?"
 
 
-def _ask(asker):
-    asker.post(lambda: asker.publish(Outgoing("ask", b"?", 0)))
+def _ask(asking):
+    asking.post(lambda: asking.publish(Outgoing("ask", b"?", 0)))
 
 
 def test_nothing_is_queued_while_there_is_no_connection(connect):
@@ -336,7 +336,7 @@ def test_tls_is_verified_with_the_ca_file(secured, connect):
     assert "certificate not accepted" in problem(wrong_name)
 
 
-def test_two_programs_of_one_account_are_told_what_is_wrong_and_slow_down(secured, connect, caplog):
+def test_two_programs_of_one_account_are_warned_and_slow_down(secured, connect, caplog):
     (port, _), _ = secured
     with caplog.at_level(logging.WARNING):
         pair = [connect(f"mqtt://127.0.0.1:{port}", username="rov1", password="right") for _ in range(2)]

@@ -130,7 +130,7 @@ def test_without_the_setting_nothing_is_published_there(boat):
     retained(boat.url, CONFIG, there=False)
 
 
-def test_a_broker_that_lost_what_it_had_retained_is_told_again(boat, mosquitto):
+def test_a_broker_that_lost_its_retained_messages_gets_them_again(boat, mosquitto):
     checker = boat.checker()
     boat.topside(homeassistant_discovery=True)
     boat.vehicle("rov1")

@@ -42,7 +42,7 @@ def test_a_vehicle_that_is_rebooted_is_a_new_segment(boat):
     assert [bad for bad in checker.wrong if bad.result.boot_id != first.boot_id] == []
 
 
-def test_a_topside_that_is_restarted_measures_anew(boat):
+def test_a_topside_that_is_restarted_measures_again(boat):
     checker, topside, _ = running(boat)
     topside.stop()
     heard = len(checker.heard)

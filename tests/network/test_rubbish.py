@@ -52,11 +52,11 @@ def test_rubbish_on_every_topic_moves_no_result_and_stops_nothing(boat, caplog):
     assert after.state == "locked"
     assert after.segment == before.segment
     assert checker.wrong == []
-    said = [record.getMessage() for record in caplog.records if record.name == "broker.inbox"]
-    assert said, "nothing was said"
+    logged = [record.getMessage() for record in caplog.records if record.name == "broker.inbox"]
+    assert logged, "nothing was logged"
     for agent_topic in ("ping", "pong"):
         # The agent that listens there says each kind of fault once, not once a message.
-        assert 1 <= sum(f"/{agent_topic}/" in sentence for sentence in said) <= 3
+        assert 1 <= sum(f"/{agent_topic}/" in sentence for sentence in logged) <= 3
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 

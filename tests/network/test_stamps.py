@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
@@ -170,9 +171,16 @@ def carriers(tmp_path):
         lines.append(f"listener {port}\n{web}{tls if scheme != 'ws' else ''}")
     running = RunningBroker("mosquitto", tmp_path, "".join(lines))
     running.start()
+    for port in ports.values():
+        until(lambda port=port: listens(port), 15, f"port {port}: the broker's log is in {tmp_path}")
     urls = {scheme: f"{scheme}://localhost:{port}" for scheme, port in ports.items()}
     yield urls | {"mqtt": running.url}, certificate
     running.stop()
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.parametrize("scheme", ["mqtts", "ws", "wss"])

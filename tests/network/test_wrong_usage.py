@@ -129,4 +129,4 @@ def test_an_agent_whose_account_has_another_name_says_so_at_the_start(
 ):
     url = mosquitto_with_accounts
     result = tidesync(*command, "--broker", url, "--username", "rov1", TIDESYNC_PASSWORD="sea-slug")
-    assert ("speak for their own name only" in result.stderr) is warned
+    assert ("may use their own name only" in result.stderr) is warned

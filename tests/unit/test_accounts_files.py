@@ -40,8 +40,8 @@ def broker(tmp_path, capsys):
 
     def command(*arguments):
         code = run(["broker", *map(str, arguments), "--folder", str(tmp_path / "config")])
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        sentence = capsys.readouterr()
+        return code, sentence.out, sentence.err
 
     return command
 
@@ -229,7 +229,7 @@ def test_a_password_may_be_chosen(broker, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "sentence"),
     [
         (["add-vehicle", "../rov1"], "'../rov1'"),
         (["add-vehicle", "Rov1"], "'Rov1'"),
@@ -243,12 +243,12 @@ def test_a_password_may_be_chosen(broker, tmp_path):
         (["add-submarine", "x"], "add-submarine"),
     ],
 )
-def test_wrong_usage_changes_nothing(broker, tmp_path, arguments, said):
+def test_wrong_usage_changes_nothing(broker, tmp_path, arguments, sentence):
     (tmp_path / "here").write_text("short\n")
     code, out, err = broker(*arguments)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
-    assert said in err
+    assert sentence in err
     assert (tmp_path / "here").read_text() == "short\n"
     assert not (tmp_path / "config" / "accounts.json").exists()
 

@@ -33,7 +33,7 @@ def certs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("left", "said"),
+    ("left", "sentence"),
     [
         (timedelta(days=30, seconds=1), None),
         (timedelta(days=30), "in 30 days, on 2026-05-31"),
@@ -43,9 +43,9 @@ def certs(tmp_path):
         (timedelta(days=-400), "ended on 2025-03-27"),
     ],
 )
-def test_an_end_is_said_thirty_days_ahead(left, said):
+def test_an_end_is_said_thirty_days_ahead(left, sentence):
     notice = expiry_notice("the broker's", NOW + left, NOW)
-    assert notice == said if said is None else said in notice
+    assert notice == sentence if sentence is None else sentence in notice
 
 
 def test_an_end_that_nobody_knows_is_no_warning():
@@ -194,21 +194,21 @@ def test_an_agent_with_an_unusable_file_ends_at_once(certs, capsys):
     ca_file = str(certs / "ca.crt")
     for command in (["pi", "--vehicle", "rov1", "--no-http"], ["topside"], ["status"]):
         assert run([*command, "--broker", "mqtts://boat.invalid", "--ca-file", ca_file]) == 2
-        said = capsys.readouterr().err
-        assert said.startswith(f"tidesync: ca_file {ca_file}: ")
-        assert said.count("\n") == 1
+        sentence = capsys.readouterr().err
+        assert sentence.startswith(f"tidesync: ca_file {ca_file}: ")
+        assert sentence.count("\n") == 1
 
 
 @pytest.mark.parametrize(("given", "missing"), [("cert", "key"), ("key", "cert")])
 def test_a_certificate_comes_with_its_key(certs, capsys, given, missing):
     path = str(certs / ("rov1.crt" if given == "cert" else "rov1.key"))
     assert run(["topside", f"--{given}-file", path]) == 2
-    said = capsys.readouterr().err
-    assert f"{given}_file {path} is given without {missing}_file" in said
+    sentence = capsys.readouterr().err
+    assert f"{given}_file {path} is given without {missing}_file" in sentence
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "sentence"),
     [
         ([], "--name laptop.local"),
         (["--name", "a b"], "--name: 'a b'"),
@@ -219,9 +219,9 @@ def test_a_certificate_comes_with_its_key(certs, capsys, given, missing):
         (["--renew"], "server.crt"),
     ],
 )
-def test_wrong_usage_makes_nothing(tmp_path, capsys, arguments, said):
+def test_wrong_usage_makes_nothing(tmp_path, capsys, arguments, sentence):
     assert run(["broker", "make-certs", *arguments, "--folder", str(tmp_path / "certs")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert said in error
+    assert sentence in error
     assert not (tmp_path / "certs").exists()

@@ -64,32 +64,32 @@ def packet(raw_ns, plus_ns=0):
 
 
 def test_the_first_slice_stamps_in_place_padded_with_spaces():
-    late, stamp = packet(Ticks(), plus_ns=1000)
+    made, stamp = packet(Ticks(), plus_ns=1000)
     assert stamp.raw_ns is None
-    assert late[0:] == b"head<" + b"%19d" % 1101 + b">"
-    assert len(late) == 25
+    assert made[0:] == b"head<" + b"%19d" % 1101 + b">"
+    assert len(made) == 25
     assert stamp.raw_ns == 101
 
 
 def test_the_rest_of_a_packet_sent_in_part_keeps_the_stamp_of_its_first_byte():
     raw_ns = Ticks()
-    late, stamp = packet(raw_ns)
-    sent = late[0:][:8]
-    sent += late[8:][:9]
-    sent += late[17:]
+    made, stamp = packet(raw_ns)
+    sent = made[0:][:8]
+    sent += made[8:][:9]
+    sent += made[17:]
     assert sent == b"head<" + b"%19d" % 101 + b">"
     assert (stamp.raw_ns, raw_ns.now) == (101, 101)
 
 
 def test_a_packet_that_could_not_be_sent_at_all_is_stamped_when_it_is():
-    late, stamp = packet(Ticks())
-    assert late[0:] != late[0:]
+    made, stamp = packet(Ticks())
+    assert made[0:] != made[0:]
     assert stamp.raw_ns == 102
 
 
 def test_a_number_that_has_no_room_leaves_the_earlier_one():
-    late, stamp = packet(Ticks(), plus_ns=10**19)
-    assert late[0:] == b"head<" + b"0" * WIDTH + b">"
+    made, stamp = packet(Ticks(), plus_ns=10**19)
+    assert made[0:] == b"head<" + b"0" * WIDTH + b">"
     assert stamp.raw_ns is None
 
 

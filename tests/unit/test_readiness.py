@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from broker.client.socket_loop import READABLE, WOKEN, WRITABLE, Selecting, Wakeup, readiness
+from broker.client.socket_loop import READABLE, WOKEN, WRITABLE, SelectReadiness, Wakeup, readiness
 
-WAYS = [Selecting, readiness]
+WAYS = [SelectReadiness, readiness]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def test_refused_credentials_are_final_only_before_the_first_success():
     assert tried.verdict("connection lost") == "Not authorized"
 
 
-def test_another_refusal_is_told_as_the_reason_once():
+def test_another_refusal_is_reported_as_the_reason_once():
     tried = trials()
     tried.refused("Server unavailable")
     assert tried.verdict("connection lost") == "Server unavailable"
@@ -56,8 +56,8 @@ def test_only_later_acceptances_are_reconnects():
 
 
 @pytest.mark.parametrize(("password", "hinted"), [(None, True), ("sea-slug", False), ("", False)])
-def test_a_refused_account_without_a_password_is_told_that_none_was_given(password, hinted):
+def test_a_refused_account_without_a_password_is_reported_with_that_reason(password, hinted):
     tried = ReconnectPolicy(ConnectionSettings(broker="mqtt://boat:1883", username="rov1", password=password))
     tried.refused("Not authorized")
-    said = str(tried.verdict("connection lost"))
-    assert ("no password was given (TIDESYNC_PASSWORD or --password-file)" in said) is hinted
+    sentence = str(tried.verdict("connection lost"))
+    assert ("no password was given (TIDESYNC_PASSWORD or --password-file)" in sentence) is hinted

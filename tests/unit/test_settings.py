@@ -217,7 +217,7 @@ def test_an_unreadable_password_file_is_named_and_the_broker_is_not(alone, capsy
     arguments = ["--broker", "mqtt://boat.invalid", "--username", "rov1", "--password-file", "secret"]
     assert run([*command, *arguments]) == 2
     complaint = capsys.readouterr().err.splitlines()[-1]
-    assert complaint == "tidesync: password_file secret: it is no text in UTF-8"
+    assert complaint == "tidesync: password_file secret: it is not UTF-8 text"
 
 
 def test_a_password_file_of_another_user_is_said(alone, monkeypatch):
@@ -236,7 +236,7 @@ def test_a_password_file_of_another_user_is_said(alone, monkeypatch):
 def test_an_account_of_another_name_is_warned_of(caplog, account, warned):
     warn_of_other_name(account, "vehicle", "rov1")
     assert [r.getMessage() for r in caplog.records] == warned * [
-        "account 'rov2' but vehicle 'rov1': accounts made by `tidesync broker` speak for their own name only"
+        "account 'rov2' but vehicle 'rov1': accounts made by `tidesync broker` may use their own name only"
     ]
 
 

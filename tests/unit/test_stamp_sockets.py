@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from broker.client import stamping_tls
 from broker.client.stamping_socket import READ_AHEAD, StampingSocket
 from broker.client.stamping_tls import StampingTls
 from tests.deadline import delay, until
@@ -184,11 +185,12 @@ def certificate(tmp_path_factory):
 class TlsPair:
     """A stamping TLS client and a server in a thread, handshake done; `far` is the server's end."""
 
-    def __init__(self, certificate, *, host="localhost", trust=True):
+    def __init__(self, certificate, *, host="localhost", trust=True, tickets=2):
         plain, far = tcp_pair()
         self.tcp = StampingSocket.adopt(plain)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*certificate)
+        context.num_tickets = tickets
         accepted: list[ssl.SSLSocket] = []
 
         def accept():
@@ -213,6 +215,13 @@ class TlsPair:
 
         until(stamped, 10, "a stamp of the kernel's")
         return self
+
+
+def test_a_session_ticket_that_was_read_ahead_is_not_waited_for(certificate, monkeypatch):
+    monkeypatch.setattr(stamping_tls, "_ALERT_S", 30.0)
+    begun_s = time.monotonic()
+    TlsPair(certificate, tickets=1)
+    assert time.monotonic() - begun_s < 20
 
 
 @linux

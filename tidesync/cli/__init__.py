@@ -1,1 +1,1 @@
-"""One module a command, imported only when it is run."""
+"""A module for each command, imported only when the command runs."""

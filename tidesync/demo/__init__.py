@@ -1,1 +1,1 @@
-"""`tidesync demo`: everything on this machine, with the truth beside each estimate."""
+"""`tidesync demo`: everything on this machine, with the true offset beside each estimate."""

@@ -1,1 +1,1 @@
-"""`tidesync doctor`: one check a function, each giving findings."""
+"""`tidesync doctor`: checks for the usual faults, a function each, that return findings."""

@@ -38,16 +38,16 @@ Made by `make bench-estimators` on {machine}; figures are means over {seeds} see
 (coverage: the worst seed). Every trace is simulated (`bench/estimators/`), so the truth is known: an hour of
 exchanges, 18 ppm of drift, frequency wander of 1e-9/√s unless stated, a Pi whose stamps are exact to a
 nanosecond. Errors are in us, after the first 200 s. The peers are our own re-implementations from their
-published sources; each gets every exchange, which is more than most of them would ask for. In brackets: what
+published sources; each gets every exchange, which is more than most of them would request. In brackets: what
 an earlier re-implementation gave on the same laws.
 """
 
-_FIXED_ASYMMETRY = """A delay that is longer one way, always, cannot be seen by anybody: half the
-difference goes into every estimate of the last row. The hard bound covers it; `u95` does not.
+_FIXED_ASYMMETRY = """No method can see a delay that is always longer one way: half the difference goes into
+every estimate of the last row. The hard bound covers it; `u95` does not.
 """
 
-_COST = """Processor time, so that whatever else the machine does is left out; memory is what smoothing
-adds at its peak to what the exchanges take.
+_COST = """Processor time, which excludes the machine's other work; memory is the peak that smoothing
+adds to the memory of the exchanges.
 """
 
 _DETAIL = """The stated bound is ours [lower, upper]; half the delay for the handshake and NTP (plus 15 ppm of

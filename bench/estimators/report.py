@@ -150,7 +150,7 @@ def cost_table(update: UpdateCost, smoothed: list[SmoothCost]) -> str:
         _cost("update, p99", update.p99_us, "us", P99_UPDATE_US),
         _cost("update, mean", update.mean_us, "us"),
         _cost("update, greatest", update.greatest_us, "us"),
-        _cost("asking for the estimate, median", update.estimate_median_us, "us"),
+        _cost("estimate, median", update.estimate_median_us, "us"),
     ]
     for cost, limit_s in zip(smoothed, (SMOOTH_EIGHT_HOURS_S, None), strict=False):
         body.append(_cost(f"smoothing {cost.exchanges} exchanges", cost.seconds, "s", limit_s))

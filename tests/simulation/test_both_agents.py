@@ -133,6 +133,13 @@ def test_a_vehicle_that_never_answers_is_unsynced_and_says_why():
     assert simulation.published() == []
 
 
+def test_a_named_vehicle_that_was_never_online_is_pinged_and_unsynced():
+    simulation = Simulation(settings=TopsideSettings(vehicle=("rov1",)))
+    simulation.run(12)
+    assert {(result.state, result.error) for result in simulation.results()} == {("unsynced", "timeout")}
+    assert len(simulation.results()) >= 8
+
+
 def test_the_rate_is_kept_when_answers_are_slow():
     simulation = Simulation(Link(to_ns=lambda _: 60 * MS, from_ns=lambda _: 60 * MS))
     simulation.run(20)

@@ -75,7 +75,7 @@ def test_u95_covers_about_95_percent():
     assert 0.90 < np.concatenate(inside).mean() < 0.98
 
 
-def test_within_five_seconds_of_an_unreported_step_the_offset_is_right_and_earlier_rows_stand():
+def test_within_five_seconds_of_an_unreported_step_the_offset_is_right_and_earlier_rows_are_kept():
     trace = make_trace("step", seed=3, rate_hz=4.0, duration_s=600.0)
     estimator = OffsetEstimator()
     offsets = []
@@ -111,7 +111,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("family", sorted(FAULTS))
-def test_faults_are_named_and_never_leave_the_bound(family):
+def test_faults_cut_with_their_cause_and_stay_within_the_bound(family):
     trace = make_trace(family, seed=5, rate_hz=1.0, duration_s=1200.0)
     then, afterwards = online(trace.exchanges), smooth(trace.exchanges)
     assert_covered(trace, then.rows)
@@ -146,7 +146,7 @@ def test_the_bound_is_no_wider_than_the_best_single_exchange_allows():
         assert (row.upper_ns - row.lower_ns) / 2 <= best_ns + (200e-6 + 500e-6) * trip_ns + 2
 
 
-def test_a_step_smaller_than_the_delays_is_found_and_what_may_be_either_is_ambiguous():
+def test_a_step_smaller_than_the_delays_is_found_and_its_surroundings_are_ambiguous():
     trace = make_trace("clean", seed=3, rate_hz=4.0, duration_s=1200.0)
     jump_ns, at_s = 1_500_000, 600.0
     stepped = [

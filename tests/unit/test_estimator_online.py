@@ -156,7 +156,7 @@ def test_slewing_is_followed_and_is_no_step():
     assert running.estimate().offset_ns == pytest.approx(TRUTH + 100_000, abs=20_000)
 
 
-def test_a_suspend_cuts_since_raw_stood_still():
+def test_a_suspend_cuts_because_raw_stopped():
     running = estimator()
     cut = running.add(exchange(80, raw_jump=-60 * S, pi_jump=60 * S)).cut
     assert cut.cause == "suspend"
@@ -169,7 +169,7 @@ def test_a_suspend_of_topside_cuts_too():
     assert running.add(exchange(20.25, raw_jump=60 * S, topside_jump=60 * S)).cut.cause == "suspend"
 
 
-def test_where_step_and_suspend_both_fit_the_old_bounds_are_given_up():
+def test_where_step_and_suspend_both_fit_the_old_bounds_are_dropped():
     running = estimator()
     kept = half_width(running.estimate())
     cut = running.add(exchange(20, out=60 * MS, back=60 * MS, pi_jump=20 * MS)).cut
@@ -241,7 +241,7 @@ def test_a_change_to_stamps_without_raw_begins_a_segment_without_a_step():
     assert running.estimate().offset_ns == pytest.approx(TRUTH, abs=1 * MS)
 
 
-def test_holdover_widens_with_age_and_says_how_old_it_is():
+def test_holdover_widens_with_age_and_reports_its_age():
     running = estimator()
     last = exchange(19.75).destination_ns - TOPSIDE_DIFFERENCE
     widths = []

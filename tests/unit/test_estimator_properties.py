@@ -137,7 +137,7 @@ def test_the_bound_covers_whatever_constant_drift_delays_loss_and_order_do(trips
 
 @settings(max_examples=tries(50), derandomize=True)
 @given(round_trips(ANY_DRIFT, NO_STEP), OFFSETS)
-def test_without_raw_the_bound_covers_a_drift_that_jumps_about_within_its_limit(trips, offset_ns):
+def test_without_raw_the_bound_covers_any_drift_within_its_limit(trips, offset_ns):
     unknown = {"pi_realtime_minus_raw_ns": None}
     received = recorded(trips, offset_ns)
     check_online([(exchange.model_copy(update=unknown), truth) for exchange, truth in received], free=False)
@@ -152,7 +152,7 @@ def test_the_bound_covers_across_reported_steps(trips, offset_ns):
 
 @settings(max_examples=tries(30), derandomize=True)
 @given(round_trips(ANY_DRIFT, NO_STEP), OFFSETS)
-def test_what_is_known_afterwards_lies_within_what_was_known_and_covers(trips, offset_ns):
+def test_smoothed_intervals_lie_within_the_online_ones_and_cover(trips, offset_ns):
     received = recorded(trips, offset_ns, constant_drift=True)
     truths = {exchange.destination_ns: truth for exchange, truth in received}
     exchanges = [exchange for exchange, _ in received]

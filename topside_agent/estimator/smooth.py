@@ -47,7 +47,7 @@ class _Forward:
         return np.array(self.numbers, dtype=np.float64).reshape(-1, 7)
 
 
-class _Smoothed:
+class _Arrays:
     """A timebase's exchanges as arrays, in the order of their destinations, without ambiguous ones."""
 
     def __init__(self, forward: _Forward, settings: EstimatorSettings) -> None:
@@ -79,14 +79,14 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     RAW ran through does not limit what is estimated on RAW.
     """
     builder, passes = _forward(exchanges, settings)
-    smoothed = [_Smoothed(forward, settings) for forward in passes]
+    smoothed = [_Arrays(forward, settings) for forward in passes]
     _estimate(smoothed, settings)
-    for part in smoothed:
-        limits = part.timebase.bound.limits
-        low, high = backward_bounds(part.bounds, part.block, part.slope, limits, settings)
-        part.low, part.high = np.maximum(part.low, low), np.minimum(part.high, high)
-        part.offset = np.clip(part.offset, part.low, part.high)
-    rows = [pair for part in smoothed for pair in _rows(part, settings)]
+    for arrays in smoothed:
+        limits = arrays.timebase.bound.limits
+        low, high = backward_bounds(arrays.bounds, arrays.block, arrays.slope, limits, settings)
+        arrays.low, arrays.high = np.maximum(arrays.low, low), np.minimum(arrays.high, high)
+        arrays.offset = np.clip(arrays.offset, arrays.low, arrays.high)
+    rows = [pair for arrays in smoothed for pair in _rows(arrays, settings)]
     rows += [pair for forward in passes for pair in _ambiguous(forward, settings)]
     rows.sort(key=lambda pair: pair[0].in_time)
     return builder.track([row for _, row in rows], _final(builder.estimator, smoothed, rows))
@@ -112,42 +112,42 @@ def _forward(
     return builder, passes
 
 
-def _estimate(smoothed: list[_Smoothed], settings: EstimatorSettings) -> None:
+def _estimate(smoothed: list[_Arrays], settings: EstimatorSettings) -> None:
     """Fill in the point estimates, from one gap to the next."""
-    parts = [(part, dense) for part in smoothed for dense in _between_gaps(part, settings)]
+    parts = [(arrays, dense) for arrays in smoothed for dense in _between_gaps(arrays, settings)]
     fits = [(dense, fit(dense, settings)) for _, dense in parts]
     errors = pooled(fits, settings)
     short = []
-    for (part, dense), (_, lines) in zip(parts, fits, strict=True):
+    for (arrays, dense), (_, lines) in zip(parts, fits, strict=True):
         if lines and errors[0] > 0 and dense.bounds.upper.size * settings.block_s >= _YOUNG_S:
-            _fill_from_windows(part, dense, lines, errors, settings)
+            _fill_from_windows(arrays, dense, lines, errors, settings)
         else:
-            short.append((part, dense, lines))
+            short.append((arrays, dense, lines))
     known = _any_drift(smoothed)
-    for part, dense, lines in short:
+    for arrays, dense, lines in short:
         if lines and errors[0] > 0 and known is None:
-            _fill_from_windows(part, dense, lines, errors, settings)
+            _fill_from_windows(arrays, dense, lines, errors, settings)
         else:
-            _fill_along_drift(part, dense, errors[0], known, settings)
+            _fill_along_drift(arrays, dense, errors[0], known, settings)
 
 
-def _any_drift(smoothed: list[_Smoothed]) -> tuple[float, float] | None:
+def _any_drift(smoothed: list[_Arrays]) -> tuple[float, float] | None:
     """A drift (ns/s) and its squared error from any timebase that is long enough to have one."""
-    for part in smoothed:
-        found = np.flatnonzero(np.isfinite(part.drift_variance))
+    for arrays in smoothed:
+        found = np.flatnonzero(np.isfinite(arrays.drift_variance))
         if found.size:
-            return float(part.drift[found[0]]), float(part.drift_variance[found[0]])
+            return float(arrays.drift[found[0]]), float(arrays.drift_variance[found[0]])
     return None
 
 
-def _between_gaps(part: _Smoothed, settings: EstimatorSettings) -> list[DenseBlocks]:
+def _between_gaps(arrays: _Arrays, settings: EstimatorSettings) -> list[DenseBlocks]:
     """The timebase's blocks on dense grids, split at gaps (`gap_s`)."""
-    if not part.accepted:
+    if not arrays.accepted:
         return []
-    numbers, extremes = block_extremes(part.bounds, part.block, part.slope)
+    numbers, extremes = block_extremes(arrays.bounds, arrays.block, arrays.slope)
     gaps = np.flatnonzero(np.diff(numbers) > settings.gap_s / settings.block_s) + 1
-    pieces = zip(np.split(numbers, gaps), *(np.split(column, gaps) for column in extremes), strict=True)
-    return [_dense(piece[0], Bounds(*piece[1:]), settings.block_s) for piece in pieces]
+    groups = zip(np.split(numbers, gaps), *(np.split(column, gaps) for column in extremes), strict=True)
+    return [_dense(group[0], Bounds(*group[1:]), settings.block_s) for group in groups]
 
 
 def _dense(numbers: Integers, extremes: Bounds, block_s: float) -> DenseBlocks:
@@ -161,58 +161,58 @@ def _dense(numbers: Integers, extremes: Bounds, block_s: float) -> DenseBlocks:
 
 
 def _fill_from_windows(
-    part: _Smoothed,
+    arrays: _Arrays,
     dense: DenseBlocks,
     lines: list[WindowLines],
     errors: list[float],
     settings: EstimatorSettings,
 ) -> None:
-    rows = part.indices_of(dense)
-    at_s = part.bounds.lower_at[rows]
+    rows = arrays.indices_of(dense)
+    at_s = arrays.bounds.lower_at[rows]
     nodes = at_boundaries(dense, lines, errors, settings)
     factor = settings.u95_factor_smoother
     factors = factor + (settings.u95_factor - factor) * (1 - nodes.inside) ** 2
-    part.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
-    part.variance[rows] = np.interp(at_s, nodes.at_s, nodes.variance * factors**2)
-    part.drift[rows] = np.interp(at_s, nodes.at_s, nodes.slope)
-    part.drift_variance[rows] = np.interp(at_s, nodes.at_s, nodes.slope_variance)
+    arrays.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
+    arrays.variance[rows] = np.interp(at_s, nodes.at_s, nodes.variance * factors**2)
+    arrays.drift[rows] = np.interp(at_s, nodes.at_s, nodes.slope)
+    arrays.drift_variance[rows] = np.interp(at_s, nodes.at_s, nodes.slope_variance)
 
 
 def _fill_along_drift(
-    part: _Smoothed,
+    arrays: _Arrays,
     dense: DenseBlocks,
     shortest: float,
     known: tuple[float, float] | None,
     settings: EstimatorSettings,
 ) -> None:
     """Too few blocks for a drift of their own: the middle between the bounds along one from elsewhere."""
-    rows = part.indices_of(dense)
-    at_s = part.bounds.lower_at[rows]
-    slope = known[0] if known else float(part.slope[rows][-1])
+    rows = arrays.indices_of(dense)
+    at_s = arrays.bounds.lower_at[rows]
+    slope = known[0] if known else float(arrays.slope[rows][-1])
     along = KnownDriftFit(slope, known[1] if known else (settings.rate_limit_ppm * 1e3 / 2) ** 2)
-    for bounds in zip(*(column[rows].tolist() for column in part.bounds), strict=True):
+    for bounds in zip(*(column[rows].tolist() for column in arrays.bounds), strict=True):
         along.add(*bounds)
     line = along.line(float(at_s[-1]), (settings.windows_s[0], shortest) if shortest else None)
-    part.offset[rows] = line.offset + slope * (at_s - line.at_s)
-    part.variance[rows] = line.variance * settings.u95_factor**2
-    part.drift[rows] = slope
-    part.drift_variance[rows] = known[1] if known else np.nan
+    arrays.offset[rows] = line.offset + slope * (at_s - line.at_s)
+    arrays.variance[rows] = line.variance * settings.u95_factor**2
+    arrays.drift[rows] = slope
+    arrays.drift_variance[rows] = known[1] if known else np.nan
 
 
-def _rows(part: _Smoothed, settings: EstimatorSettings) -> list[tuple[Accepted, Row]]:
+def _rows(arrays: _Arrays, settings: EstimatorSettings) -> list[tuple[Accepted, Row]]:
     """The rows: realtime is added back, and the bounds allow for slewing on the way back."""
-    grown = _slew(part.timebase, settings) * np.maximum(part.high - part.bounds.lower, 0.0)
-    worst = np.maximum(part.high - part.offset, part.offset - part.low) + grown
+    grown = _slew(arrays.timebase, settings) * np.maximum(arrays.high - arrays.bounds.lower, 0.0)
+    worst = np.maximum(arrays.high - arrays.offset, arrays.offset - arrays.low) + grown
     columns = zip(
-        part.accepted,
-        part.offset.tolist(),
-        (part.low - grown).tolist(),
-        (part.high + grown).tolist(),
-        np.minimum(np.sqrt(part.variance), worst).tolist(),
+        arrays.accepted,
+        arrays.offset.tolist(),
+        (arrays.low - grown).tolist(),
+        (arrays.high + grown).tolist(),
+        np.minimum(np.sqrt(arrays.variance), worst).tolist(),
         strict=True,
     )
     return [
-        (accepted, _row(accepted, part.timebase, (offset, low, high), ceil(u95)))
+        (accepted, _row(accepted, arrays.timebase, (offset, low, high), ceil(u95)))
         for accepted, offset, low, high, u95 in columns
     ]
 
@@ -243,13 +243,13 @@ def _row(
 
 
 def _final(
-    estimator: OffsetEstimator, smoothed: list[_Smoothed], rows: list[tuple[Accepted, Row]]
+    estimator: OffsetEstimator, smoothed: list[_Arrays], rows: list[tuple[Accepted, Row]]
 ) -> Estimate | None:
     """The estimate at the last exchange, with the smoothed track's values."""
     estimate = estimator.estimate()
     if estimate is None or not rows:
         return None
-    row, part = rows[-1][1], smoothed[-1]
+    row, arrays = rows[-1][1], smoothed[-1]
     estimate = estimate._replace(
         measured_at_ns=row.topside_unix_ns,
         offset_ns=row.offset_ns,
@@ -257,7 +257,7 @@ def _final(
         upper_ns=row.upper_ns,
         u95_ns=row.u95_ns,
     )
-    if not part.accepted or not np.isfinite(part.drift_variance[-1]):
+    if not arrays.accepted or not np.isfinite(arrays.drift_variance[-1]):
         return estimate
-    error = DRIFT_95 * sqrt(part.drift_variance[-1])
-    return estimate._replace(drift_ppm=float(part.drift[-1]) * 1e-3, drift_error_ppm=error * 1e-3)
+    error = DRIFT_95 * sqrt(arrays.drift_variance[-1])
+    return estimate._replace(drift_ppm=float(arrays.drift[-1]) * 1e-3, drift_error_ppm=error * 1e-3)

@@ -52,7 +52,9 @@ def test_of_two_versions_that_reach_as_far_the_last_counts():
 
 def test_a_merged_piece_replaces_those_from_its_number_to_its_last():
     merged = piece(1, 4, last=3)
-    new, pieces = gathered((0, piece(0, 1)), (1, piece(1, 2)), (3, piece(3, 3.5)), (1, merged), (2, piece(2, 3)))
+    new, pieces = gathered(
+        (0, piece(0, 1)), (1, piece(1, 2)), (3, piece(3, 3.5)), (1, merged), (2, piece(2, 3))
+    )
     assert new == [True, True, True, True, False]
     assert pieces == [(0, piece(0, 1)), (1, merged)]
 
@@ -90,7 +92,9 @@ def test_a_line_has_the_piece_unchanged_and_whose_it_is():
 
 
 def test_a_journal_names_its_malformed_lines_and_keeps_the_others():
-    content = lines_of([line(0, piece(0, 1))]) + b'{"machine": "vehicle"}\n\n' + lines_of([line(1, piece(1, 2))])
+    content = (
+        lines_of([line(0, piece(0, 1))]) + b'{"machine": "vehicle"}\n\n' + lines_of([line(1, piece(1, 2))])
+    )
     journal = read_clock_journal(content.splitlines(keepends=True))
     assert [one.number for one in journal.lines] == [0, 1]
     assert journal.malformed == 1

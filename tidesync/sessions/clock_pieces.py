@@ -131,9 +131,7 @@ def piece_of(line: ClockLine) -> ClockPiece:
     return ClockPiece.model_construct(**{name: getattr(line, name) for name in ClockPiece.model_fields})
 
 
-def line_of(
-    owner: Owner, boot_id: str, instance_id: str, number: int, piece: ClockPiece
-) -> ClockLine:
+def line_of(owner: Owner, boot_id: str, instance_id: str, number: int, piece: ClockPiece) -> ClockLine:
     """The line of a piece."""
     machine, name = owner
     return ClockLine(

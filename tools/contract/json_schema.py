@@ -29,11 +29,7 @@ _UNIONS = {
 }
 _FILES: dict[str, tuple[TypeAdapter[Any], str]] = {
     "exchange_line": (TypeAdapter(Exchange), "A line of time_sync/exchanges.jsonl."),
-<<<<<<< HEAD
-    "clock_line": (TypeAdapter(ClockLine), "A line of time_sync/clock.jsonl: a piece of a clock history."),
-=======
     "clock_line": (TypeAdapter(ClockLine), "A line of time_sync/clock.jsonl."),
->>>>>>> histories
     "event_line": (
         LINE,
         "A line of time_sync/events.jsonl: what happened to a clock or to the recording.",

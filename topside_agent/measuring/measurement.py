@@ -142,9 +142,8 @@ class Measurement:
         """The connection was lost: the ping under way will not be answered."""
         self._exchanger.give_up()
 
-    def informed(self, info: Info) -> None:
-        """The vehicle described its clock."""
-        self._estimator.pi_clock_free = not info.clock_synchronized
+    def informed(self, _info: Info) -> None:
+        """The vehicle described itself; no bound rests on what it says of its clock's discipline."""
 
     def publish(self, now: Reading) -> list[Action]:
         """What to publish now: a result once an interval and at every change of state, and batches."""

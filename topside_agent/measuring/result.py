@@ -93,6 +93,7 @@ def result_of(
         measured_at=utc_from_ns(estimate.measured_at_ns),
         measured_unix_ms=estimate.measured_at_ns // 1_000_000,
         age_s=round(estimate.age_ns / 1e9, 3),
+        conditional=estimate.conditional,
         error=progress.error,
     )
 

@@ -1,6 +1,6 @@
 """What pieces of a clock history say: realtime at an instant of RAW, and RAW at an instant of realtime.
 
-RAW and realtime are those of the one machine, of one boot; every instant is in integer nanoseconds. The guarantee
+RAW and realtime are those of one machine, of one boot; every instant is in integer nanoseconds. The guarantee
 is the pieces' own, and rests on the assumption that `runtime.clock_pieces` states.
 """
 
@@ -62,8 +62,7 @@ class ClockHistory:
 
     @classmethod
     def from_pieces(cls, pieces: Iterable[ClockPiece]) -> ClockHistory:
-        """Of pieces in any order, of one boot; of a piece that was published several times, only the latest
-        (`latest`)."""
+        """Of the pieces of one boot, in any order; of a piece published several times, the `latest`."""
         return cls(sorted(pieces, key=lambda piece: (piece.from_raw_ns, piece.to_raw_ns)))
 
     def realtime_at(self, raw_ns: int) -> Instant | None:
@@ -102,5 +101,6 @@ def latest(numbered: Iterable[tuple[int, ClockPiece]]) -> list[tuple[int, ClockP
     for number in sorted(found):
         if number > covered:
             kept.append((number, found[number]))
-            covered = found[number].last if found[number].last is not None else number
+            last = found[number].last
+            covered = number if last is None else last
     return kept

@@ -11,6 +11,7 @@ import pytest
 from broker.errors import CredentialsError
 from broker.settings import ConnectionSettings
 from runtime.clock import SLEW_LIMIT_PPM
+from runtime.clock_daemons import Daemon
 from runtime.version import VERSION
 from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
@@ -22,7 +23,6 @@ from tidesync.doctor import (
     machine_checks,
 )
 from tidesync.doctor.broker_checks import broker_nodelay
-from tidesync.doctor.clock_checks import Daemon
 from tidesync.doctor.observations import Burst, Observations
 from tidesync.doctor.self_test import Outcome, offset_sign
 from tidesync.doctor.settings import DoctorSettings
@@ -36,7 +36,7 @@ CHRONYD = Daemon("chronyd")
 def result(**fields):
     values = dict.fromkeys(OffsetResult.model_fields) | {
         "schema_version": 1, "vehicle": "rov1", "topside": "laptop", "method": "mqtt_exchange_v1",
-        "state": "locked",
+        "state": "locked", "conditional": False,
         "offset_ms": -150.0, "lower_ms": -150.4, "upper_ms": -149.6, "max_error_ms": 0.4, "delay_min_ms": 0.6,
         "exchanges": 9, "rejected": 0, "segment": 0, "steps": 0, "measured_at": utc_from_ns(0),
     }  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from runtime.clock import Reading, earlier, machine_clock, read
+from runtime.clock import FASTEST_SLEW_PPM, Reading, earlier, machine_clock, read
 
 if TYPE_CHECKING:
     from runtime.clock import Clock
@@ -23,8 +23,7 @@ MOST_AGE_NS = 1_000_000_000
 _BLURRED_NS = 50_000
 """A reading wider than this (the thread was preempted in the middle of it) could hide a step."""
 
-_FASTEST = 0.1005
-"""Linux slews realtime no faster, as a fraction: tick ±10 %, frequency ±500 ppm (adjtimex). More is a step."""
+_FASTEST = FASTEST_SLEW_PPM * 1e-6
 _APART_NS = 1_000_000
 """Readings that are kept are at least so far apart."""
 _MOST_READINGS = 128

@@ -67,7 +67,7 @@ class Reading(NamedTuple):
         return self.moved_faster(SLEW_LIMIT_PPM, earlier)
 
     def moved_faster(self, limit_ppm: int, earlier: Reading) -> bool:
-        """Whether realtime minus RAW changed since `earlier` by more than `limit_ppm` and the widths allow."""
+        """Whether realtime minus RAW changed by more than `limit_ppm` and both widths allow."""
         moved = abs(self.realtime_minus_raw_ns - earlier.realtime_minus_raw_ns)
         slewed = abs(self.raw_ns - earlier.raw_ns) * limit_ppm // 1_000_000
         return moved > slewed + self.width_ns + earlier.width_ns

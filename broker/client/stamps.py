@@ -1,9 +1,9 @@
 """Arrival stamps: from the kernel's stamp to a reading of the agent's clock, where it can be trusted.
 
-The kernel stamps with CLOCK_REALTIME, which can be stepped and slewed. What is taken from it is therefore only
-the arrival's age, less all that realtime moved against RAW between a reading before the arrival and the reading
-after it. The assumption: between these two nothing moved and came back; the movement that they show, beyond the
-rate of before, may have happened within the age.
+The kernel stamps with CLOCK_REALTIME, which can be stepped and slewed. What is taken from it is therefore
+only the arrival's age, less all that realtime moved against RAW between a reading before the arrival and the
+reading after it. The assumption: between these two nothing moved and came back. The movement that they show,
+beyond the rate of before, may have happened within the age.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _APART_NS = 1_000_000
 """Readings that are kept are at least so far apart."""
 _MOST_READINGS = 128
 _RATE_OVER_NS = 100_000_000
-"""The rate of realtime is taken over at least this: two brackets of 100 ns then make it uncertain by 1 ppm."""
+"""The rate of realtime is taken over at least this; two brackets of 100 ns then blur it by 1 ppm."""
 
 _UNSTAMPED_MOST = 8
 """Messages in a row without a usable kernel stamp until they are no longer expected."""
@@ -57,21 +57,23 @@ class RealtimeCourse:
         """The most that realtime can have moved against RAW in the `age_ns` (of realtime) before `now`.
 
         Over the age it ran at the rate of before, and all that differs from that since the last reading
-        before the arrival may have happened within the age. None after a step, or if there is no such reading.
+        before the arrival may have happened within the age. None after a step, or without such a reading.
         """
         arrived_ns = now.raw_ns - round(age_ns * (1 + _FASTEST))
         readings = self._readings
-        for index in range(len(readings) - 1, -1, -1):
-            if readings[index].raw_ns <= arrived_ns:
-                break
-        else:
-            # With a step since, the arrival may be later than its age says: then the oldest is before it.
-            index = 0
+        index = len(readings) - 1
+        while readings[index].raw_ns > arrived_ns and index:
+            index -= 1
+        if readings[index].raw_ns > arrived_ns and len(readings) == _MOST_READINGS:
+            return None  # else the first reading of all, before the connection was made
         before = readings[index]
         elapsed_ns = now.raw_ns - before.raw_ns
         moved_ns = now.realtime_minus_raw_ns - before.realtime_minus_raw_ns
         widths_ns = (now.width_ns + before.width_ns) // 2 + 1
-        if abs(moved_ns) > elapsed_ns * _FASTEST + widths_ns or elapsed_ns * (1 + _FASTEST) < age_ns - widths_ns:
+        if (
+            abs(moved_ns) > elapsed_ns * _FASTEST + widths_ns
+            or elapsed_ns * (1 + _FASTEST) < age_ns - widths_ns
+        ):
             return None
         rate = self._rate_before(index)
         return round(abs(rate) * age_ns + abs(moved_ns - rate * elapsed_ns)) + widths_ns

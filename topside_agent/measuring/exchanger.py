@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from runtime.clock import FASTEST_SLEW_PPM, Reading
+from runtime.clock import Reading
 from schemas.exchange import MQTT, Exchange, Method
 from schemas.messages import Ping, Pong
 
@@ -170,8 +170,11 @@ class Exchanger:
         return Refused("unknown_nonce", ours=False)
 
     def _exchange(self, outstanding: _Outstanding, pong: Pong, received: Reading) -> Exchange | None:
-        """Stamps as published: each side's RAW plus that side's one difference."""
-        difference_ns, moved_ns = difference_between(outstanding.sent, received)
+        """Stamps as published: each side's RAW plus that side's one difference, read last.
+
+        So RAW is recovered exactly, however realtime was slewed or set meanwhile.
+        """
+        difference_ns = received.realtime_minus_raw_ns
         origin_ns = outstanding.sent.raw_ns + difference_ns
         pi_raw_ns = pong.receive_ns - pong.realtime_minus_raw_ns
         if pong.seq != outstanding.ping.seq or pong.transmit_ns < pong.receive_ns:
@@ -187,24 +190,11 @@ class Exchanger:
             origin_ns=origin_ns,
             receive_ns=pong.receive_ns,
             transmit_ns=pong.transmit_ns,
-            destination_ns=received.raw_ns + difference_ns,
+            destination_ns=received.realtime_ns,
             pi_realtime_minus_raw_ns=pong.realtime_minus_raw_ns,
             topside_realtime_minus_raw_ns=difference_ns,
             topside_boot_id=self._boot_id,
             receive_stamp=pong.receive_stamp,
             transmit_stamp=pong.transmit_stamp,
-            resolution_ns=pong.resolution_ns + self._resolution_ns + received.width_ns + moved_ns,
+            resolution_ns=pong.resolution_ns + self._resolution_ns + received.width_ns,
         )
-
-
-def difference_between(sent: Reading, received: Reading) -> tuple[int, int]:
-    """One realtime − RAW for two readings of a clock, and what it may be off between them, ns.
-
-    While realtime is slewed it is the middle of both, off by half of what they differ: assumed is that
-    realtime did not move and come back in between. After a step it is the later one, for what follows.
-    """
-    moved_ns = received.realtime_minus_raw_ns - sent.realtime_minus_raw_ns
-    at_rest = abs(moved_ns) <= received.width_ns + sent.width_ns
-    if at_rest or received.moved_faster(FASTEST_SLEW_PPM, sent):
-        return received.realtime_minus_raw_ns, 0
-    return received.realtime_minus_raw_ns - moved_ns // 2, abs(moved_ns) // 2 + 1

@@ -22,6 +22,7 @@ from topside_agent.measuring.actions import (
 from topside_agent.measuring.backlog import Backlog
 from topside_agent.measuring.counts import Counts, Snapshot
 from topside_agent.measuring.exchanger import Exchanger, Refused
+from topside_agent.measuring.heard import HeardClock
 from topside_agent.measuring.result import Progress, result_of, state_of
 from topside_agent.measuring.timing import PingSchedule, ResultSchedule
 
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from runtime.clock import Reading
-    from schemas.messages import ErrorWord, Info, OffsetResult, Pong
+    from schemas.clock_history import VehicleClock
+    from schemas.messages import ErrorWord, Event, Info, OffsetResult, Pong
     from topside_agent.http_fallback.http_get import TimedResponse
     from topside_agent.settings import TopsideSettings
 
 _KEPT_ACROSS = {"step", "topside_step"}
 """Cuts that leave the RAW clocks as they were."""
+_REFUSED_BECAUSE: dict[str, ErrorWord] = {"clock_stepped": "invalid_pi_time", "negative_delay": "clock_rate"}
+"""What a result says while the estimator refuses exchanges, by its reason."""
 
 
 def _random_nonce() -> str:
@@ -54,8 +58,10 @@ class Measurement:
         settings: TopsideSettings,
         *,
         resolution_ns: int,
+        boot_id: str | None = None,
         make_nonce: Callable[[], str] = _random_nonce,
     ) -> None:
+        """`resolution_ns` and `boot_id` are those of topside's clock."""
         estimator_settings = EstimatorSettings()
         self.vehicle = vehicle
         self._settings = settings
@@ -68,7 +74,13 @@ class Measurement:
             method=MQTT,
             timeout_ns=round(settings.timeout_s * 1e9),
             resolution_ns=resolution_ns,
+            boot_id=boot_id,
         )
+        self._heard = HeardClock()
+        self._broken_off_ns = 0
+        """RAW when topside had last slept: nothing that was under way before counts."""
+        self._stepped_ns = 0
+        """RAW when topside's realtime had last been set."""
         self._estimator = OffsetEstimator(estimator_settings)
         self._fallback = Fallback(estimator_settings)
         self._counts = Counts()
@@ -121,7 +133,7 @@ class Measurement:
     def handshake(self, response: TimedResponse) -> list[Action]:
         """A handshake over HTTP ended; its outcome is left out if MQTT has reached the vehicle meanwhile."""
         now_raw_ns = response.received.raw_ns
-        if self.needs_handshake(now_raw_ns) and not response.received.stepped_since(response.sent):
+        if self.needs_handshake(now_raw_ns) and response.sent.raw_ns >= self._broken_off_ns:
             self._take_handshake(response)
         return self._and_next([], now_raw_ns)
 
@@ -142,9 +154,35 @@ class Measurement:
         """The connection was lost: the ping under way will not be answered."""
         self._exchanger.give_up()
 
+    def slept(self, slept_ns: int, now_raw_ns: int) -> list[Action]:
+        """Topside slept for `slept_ns`, in which its RAW stood still: ages count it, no bound outlives it."""
+        self._broken_off_ns = now_raw_ns
+        self._exchanger.give_up()
+        self._estimator.break_off()
+        self._fallback.break_off()
+        if self._last_reached_raw_ns is not None:
+            self._last_reached_raw_ns -= slept_ns
+        if self._results.newest_ns is not None:
+            self._results.newest_ns -= slept_ns
+        return self._changed(now_raw_ns)
+
+    def stepped(self, now_raw_ns: int) -> list[Action]:
+        """Topside's realtime was set."""
+        self._stepped_ns = now_raw_ns
+        return self._changed(now_raw_ns)
+
     def informed(self, info: Info) -> None:
-        """The vehicle described its clock."""
-        self._estimator.pi_clock_free = not info.clock_synchronized
+        """The vehicle described itself."""
+        if not self._exchanger.instances.undecided and self._heard.booted(info.boot_id):
+            self._results.changed = True
+
+    def event(self, event: Event, now_raw_ns: int) -> list[Action]:
+        """The vehicle reported a step or a suspend: measure at once, and publish no offset of before."""
+        return self._changed(now_raw_ns) if self._heard.event(event) else self.burst(now_raw_ns)
+
+    def pieces(self, clock: VehicleClock, now_raw_ns: int) -> list[Action]:
+        """The vehicle sent pieces of its clock history."""
+        return self._changed(now_raw_ns) if self._heard.pieces(clock) else []
 
     def publish(self, now: Reading) -> list[Action]:
         """What to publish now: a result once an interval and at every change of state, and batches."""
@@ -190,15 +228,16 @@ class Measurement:
         self._backlog.add(exchange, now_raw_ns)
         method = method_named(exchange.method)
         self._results.changed |= method.standalone != self._method.standalone
-        self._method, self._error, self._results.newest_ns = method, None, now_raw_ns
+        self._method = method
         if method.standalone:
+            self._error, self._results.newest_ns = None, now_raw_ns
             self._fallback.add(exchange)
         else:
             self._fallback.reset()
-            self._estimate_with(exchange)
             self._last_reached_raw_ns = now_raw_ns
+            self._estimate_with(exchange, now_raw_ns)
 
-    def _estimate_with(self, exchange: Exchange) -> None:
+    def _estimate_with(self, exchange: Exchange, now_raw_ns: int) -> None:
         added = self._estimator.add(exchange)
         self._results.changed |= added.cut is not None
         if added.cut and added.cut.cause not in _KEPT_ACROSS:
@@ -206,8 +245,12 @@ class Measurement:
         if added.accepted:
             self._since_cut += 1
             self._counts.accepted(exchange.delay_ns)
+            self._heard.exchanged(exchange)
+            self._error, self._results.newest_ns = None, now_raw_ns
         else:
-            self._counts.rejected[added.reason or "other"] += 1
+            reason = added.reason or "other"
+            self._counts.rejected[reason] += 1
+            self._error = _REFUSED_BECAUSE.get(reason, self._error)
 
     def _refuse(self, refused: Refused) -> None:
         self._counts.rejected[refused.reason] += 1
@@ -246,12 +289,15 @@ class Measurement:
         last_ns = self._results.newest_ns
         if last_ns is None:
             return None
-        current = now.raw_ns - last_ns < self._results.silence_ns
+        current = now.raw_ns - last_ns < self._results.silence_ns and self._stepped_ns <= last_ns
         if self._method.standalone:
             return self._fallback.estimate(None if current else now, self._estimator.segment)
-        if current:
+        if self._heard.unknown:
+            return None
+        if current and not self._heard.stepped:
             return self._estimator.estimate()
-        return self._estimator.estimate(now.raw_ns, now.realtime_minus_raw_ns)
+        estimate = self._estimator.estimate(now.raw_ns, now.realtime_minus_raw_ns)
+        return estimate and self._heard.moved(estimate)
 
     def _progress(self, now_raw_ns: int) -> Progress:
         duplicated = self._exchanger.instances.duplicated(now_raw_ns)
@@ -265,6 +311,11 @@ class Measurement:
         )
 
     # When something is due
+
+    def _changed(self, now_raw_ns: int) -> list[Action]:
+        """The last result is over: publish another, and measure at once."""
+        self._results.changed = True
+        return self.burst(now_raw_ns)
 
     def _and_next(self, actions: list[Action], now_raw_ns: int) -> list[Action]:
         if self._anything_known and self._results.request(now_raw_ns):

@@ -26,12 +26,17 @@ class ClockPiece(Message):
     """
 
     from_raw_ns: Nanoseconds
+    """The machine's RAW at the beginning, ns."""
     from_realtime_ns: Nanoseconds
+    """The line at the beginning: the machine's realtime, ns since the Unix epoch."""
     to_raw_ns: Nanoseconds
+    """The machine's RAW at the end, ns; not before the beginning."""
     to_realtime_ns: Nanoseconds
+    """The line at the end: the machine's realtime, ns since the Unix epoch."""
     half_width_ns: Annotated[int, Field(ge=0, le=2**62)]
+    """The largest distance of the machine's realtime from the line, before or after it, ns."""
     begins: Begins | None = None
-    """Null: it continues the piece before."""
+    """Why the piece does not continue the one before; null: it continues it."""
     last: PieceNumber | None = None
     """The number of the last piece merged into this one; null if it is one piece."""
 
@@ -53,6 +58,7 @@ class _Pieces(Message):
     instance_id: Identifier
     """Of the process that keeps the history: it counts its own pieces."""
     first: PieceNumber
+    """The number of the first piece."""
     pieces: Annotated[tuple[ClockPiece, ...], Field(min_length=1, max_length=MAX_PIECES)]
 
 
@@ -78,7 +84,9 @@ class ClockResendCommand(Message):
     what: Literal["clock"] = "clock"
     instance_id: Identifier
     from_number: Annotated[PieceNumber, Field(alias="from")]
+    """The number of the first piece wanted."""
     to_number: Annotated[PieceNumber, Field(alias="to")]
+    """The number of the last piece wanted."""
 
     def encode(self) -> bytes:
         """UTF-8 JSON with the keys `from` and `to`."""
@@ -91,7 +99,9 @@ class ClockLine(ClockPiece):
     machine: Literal["vehicle", "topside"]
     name: Annotated[str, Field(min_length=1, max_length=63)]
     boot_id: Identifier
+    """Of the machine: RAW restarts with a boot."""
     instance_id: Identifier
+    """Of the process that kept the history."""
     number: PieceNumber
 
     @property

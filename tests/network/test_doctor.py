@@ -59,7 +59,7 @@ def test_on_a_healthy_boat_nothing_fails(mosquitto_boat, tmp_path):
 
 
 def test_for_people_each_line_says_what_and_what_to_do(mosquitto):
-    result = tidesync("doctor", "--broker", mosquitto.url)
+    result = tidesync("doctor", "--broker", mosquitto.url, COLUMNS="110")
     assert result.returncode == 0
     assert "\x1b" not in result.stdout  # a pipe is no terminal
     assert "  warn     topsides" in result.stdout

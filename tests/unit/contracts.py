@@ -1,6 +1,7 @@
 """A valid payload of every message."""
 
 from schemas import topics
+from schemas.clock_history import ClockLine, ClockPiece, ClockResendCommand, TopsideClock, VehicleClock
 from schemas.exchange import Exchange
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, ExchangeBatch, Info, Ping, Pong, SessionState, StartCommand
@@ -22,6 +23,18 @@ EXCHANGE = Exchange(
     topside_realtime_minus_raw_ns=-5,
     receive_stamp="kernel",
     transmit_stamp="write",
+)
+PIECE = ClockPiece(
+    from_raw_ns=0,
+    from_realtime_ns=AT_NS,
+    to_raw_ns=AT_NS,
+    to_realtime_ns=2 * AT_NS,
+    half_width_ns=800,
+    begins="step",
+    last=18,
+)
+CLOCK_LINE = ClockLine(
+    **PIECE.model_dump(), machine="vehicle", name="rov1", boot_id="boot", instance_id="instance", number=17
 )
 VALID = {
     "info": Info(
@@ -52,6 +65,15 @@ VALID = {
     ),
     "exchange": ExchangeBatch(batch=42, exchanges=(EXCHANGE, EXCHANGE)),
     "offset": RESULT,
+    "vehicle_clock": VehicleClock(
+        vehicle="rov1", boot_id="boot", instance_id="instance", first=17, pieces=(PIECE,)
+    ),
+    "topside_clock": TopsideClock(
+        topside="laptop", boot_id="boot", instance_id="instance", first=17, pieces=(PIECE,)
+    ),
+    "vehicle_command": ClockResendCommand.model_validate(
+        {"request_id": "r", "instance_id": "instance", "from": 1, "to": 2}
+    ),
     "topside_command": topics.TOPSIDE_COMMAND.decode(
         b'{"request_id": "r", "action": "resend", "vehicle": "rov1", "from_seq": 1, "to_seq": 2}'
     ),

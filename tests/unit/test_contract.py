@@ -66,7 +66,7 @@ def test_every_schema_is_one_by_the_official_meta_schema(name):
 def test_every_message_has_a_schema_of_its_own_name():
     published = {json.loads((PUBLISHED / name).read_text())["$id"].rpartition(":")[2] for name in SCHEMAS}
     assert {message_name(kind) for kind in topics.TOPICS} <= published
-    assert {"exchange_line", "event_line", "sync_metadata"} <= published
+    assert {"exchange_line", "clock_line", "event_line", "sync_metadata"} <= published
 
 
 REPLACEMENTS = (
@@ -157,6 +157,9 @@ def test_a_line_of_each_file_is_taken_and_another_is_not():
     exchange = json.loads(contracts.EXCHANGE.encode())
     validator("exchange_line").validate(exchange)
     assert not validator("exchange_line").is_valid({**exchange, "seq": "17"})
+    clock = json.loads(contracts.CLOCK_LINE.encode())
+    validator("clock_line").validate(clock)
+    assert not validator("clock_line").is_valid({**clock, "machine": "recorder"})
     events = validator("event_line")
     gap = {
         "vehicle": "rov1",

@@ -36,7 +36,7 @@ CHRONYD = Daemon("chronyd")
 def result(**fields):
     values = dict.fromkeys(OffsetResult.model_fields) | {
         "schema_version": 1, "vehicle": "rov1", "topside": "laptop", "method": "mqtt_exchange_v1",
-        "state": "locked",
+        "state": "locked", "conditional": False,
         "offset_ms": -150.0, "lower_ms": -150.4, "upper_ms": -149.6, "max_error_ms": 0.4, "delay_min_ms": 0.6,
         "exchanges": 9, "rejected": 0, "segment": 0, "steps": 0, "measured_at": utc_from_ns(0),
     }  # fmt: skip

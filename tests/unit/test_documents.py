@@ -9,6 +9,7 @@ import click
 import pytest
 
 from schemas import topics
+from schemas.clock_history import ClockResendCommand, VehicleClock
 from schemas.messages import OffsetResult, Ping, Pong, SessionState, StartCommand
 from tidesync.__main__ import cli
 
@@ -111,5 +112,8 @@ def test_the_payloads_of_the_topics_page_are_valid():
     ping, pong = re.findall(r"\{.*?\}", blocks[1], re.DOTALL)
     Ping.decode(ping)
     Pong.decode(pong)
-    start, state = blocks[2].split("\n", 1)
+    pieces, resend = blocks[2].rsplit("\n", 2)[:2]
+    assert VehicleClock.decode(pieces).first == 17
+    assert ClockResendCommand.decode(resend).to_number == 40
+    start, state = blocks[3].split("\n", 1)
     assert StartCommand.decode(start).request_id == SessionState.decode(state).request_id

@@ -14,10 +14,16 @@ STATUS, OFFSET = "tidesync/v1/vehicle/rov1/status", "tidesync/v1/vehicle/rov1/of
 
 
 def measured(state, age_s):
-    fields = dict.fromkeys(OffsetResult.model_fields) | {"schema_version": 1, "method": "mqtt_exchange_v1"}
+    fields = dict.fromkeys(OffsetResult.model_fields) | {"schema_version": 1, "conditional": False}
     counts = dict.fromkeys(("exchanges", "rejected", "segment", "steps"), 0)
     at = utc_from_ns(NOW.realtime_ns - age_s * S)
-    named = {"vehicle": "rov1", "topside": "laptop", "state": state, "measured_at": at}
+    named = {
+        "method": "mqtt_exchange_v1",
+        "vehicle": "rov1",
+        "topside": "laptop",
+        "state": state,
+        "measured_at": at,
+    }
     return OffsetResult(**fields | counts | named).encode()
 
 

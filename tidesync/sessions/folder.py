@@ -12,6 +12,7 @@ from runtime.files import read, replace
 from schemas.events import EventLine
 from schemas.metadata import FILE_NAME
 from tidesync.sessions import document
+from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
 from tidesync.sessions.journal import Journal, Stream, decode_event, read_journal
 from topside_agent.estimator import EstimatorSettings, Row, Track, in_order, smooth
@@ -28,6 +29,7 @@ METADATA = FILE_NAME
 TIME_SYNC = "time_sync"
 EXCHANGES = "exchanges.jsonl"
 EVENTS = "events.jsonl"
+CLOCK = "clock.jsonl"
 OFFSETS = "offsets.csv"
 RECORDING = "recording.json"
 
@@ -81,6 +83,11 @@ class SessionFolder:
         return self.time_sync_path / EVENTS
 
     @property
+    def clock_path(self) -> Path:
+        """The clock history of each machine; a piece a line, append-only."""
+        return self.time_sync_path / CLOCK
+
+    @property
     def offsets_path(self) -> Path:
         """The smoothed tracks."""
         return self.time_sync_path / OFFSETS
@@ -102,6 +109,21 @@ class SessionFolder:
         """The events recorded; other tools' lines are left out."""
         lines = (read(self.events_path) or b"").split(b"\n")
         return [event for line in lines if line.strip() and (event := decode_event(line))]
+
+    def read_clock(self) -> ClockJournal | None:
+        """The clock histories, in the order of the file, and which lines are malformed."""
+        try:
+            with self.clock_path.open("rb") as lines:
+                return read_clock_journal(lines)
+        except FileNotFoundError:
+            return None
+
+    def clock_history(self, machine: Machine, name: str) -> dict[str, ClockPieces]:
+        """The pieces of each process of a machine, by instance id; empty if there is no history of it."""
+        journal = self.read_clock() or ClockJournal()
+        if journal.malformed:
+            _log.warning("%s: %s", self.path, journal.complaint)
+        return journal.history(machine, name)
 
     def read_metadata(self) -> document.Document | None:
         """The consumer's document; NotMetadataError where it is none."""

@@ -14,7 +14,14 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_TYPES = ("schemas.base", "schemas.exchange", "schemas.instants", "schemas.messages", "schemas.names")
+_TYPES = (
+    "schemas.base",
+    "schemas.clock_history",
+    "schemas.exchange",
+    "schemas.instants",
+    "schemas.messages",
+    "schemas.names",
+)
 """Modules whose types are documented where they are defined."""
 
 

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from schemas import messages, topics
+from schemas.clock_history import ClockLine
 from schemas.events import LINE
 from schemas.exchange import Exchange
 from schemas.metadata import DriftModel, SensorTimeSync, SessionBlock
@@ -28,6 +29,7 @@ _UNIONS = {
 }
 _FILES: dict[str, tuple[TypeAdapter[Any], str]] = {
     "exchange_line": (TypeAdapter(Exchange), "A line of time_sync/exchanges.jsonl."),
+    "clock_line": (TypeAdapter(ClockLine), "A line of time_sync/clock.jsonl."),
     "event_line": (
         LINE,
         "A line of time_sync/events.jsonl: what happened to a clock or to the recording.",

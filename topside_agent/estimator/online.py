@@ -83,6 +83,7 @@ class OffsetEstimator:
         self._last: Seen | None = None
         self._boot_id: str | None = None
         self._topside_difference_before_ns = 0
+        self._broken_off = False
         self._recent: deque[Constraint] = deque(maxlen=64)
         self._known: dict[tuple[int, int], None] = {}
         self._pi_readings: deque[Reading] = deque(maxlen=3)
@@ -102,9 +103,17 @@ class OffsetEstimator:
         new = Seen(constraint, exchange.boot_id)
         if self._last is None or self.timebase is None:
             return self._accept(new, self._begin(constraint))
+        if self._broken_off:
+            self._broken_off = False
+            slept = Break("suspend", None, keeps_raw=False, keeps_drift=False)
+            return self._accept(new, self._begin(constraint), self._cut(slept, new, self._last))
         if self._is_late(constraint, self._last.constraint):
             return self._add_late(new, self._last, self.timebase)
         return self._add_next(new, self._last, self.timebase)
+
+    def break_off(self) -> None:
+        """A machine slept: no bound holds any more, and the next exchange begins a segment."""
+        self._broken_off = self._last is not None
 
     def _add_next(self, new: Seen, last: Seen, timebase: Timebase) -> Added:
         constraint = new.constraint
@@ -192,10 +201,10 @@ class OffsetEstimator:
         """The offset at the Pi's last reading, or carried forward to an instant of topside's RAW clock (ns).
 
         With `at_raw_ns` give topside's realtime − RAW at that instant; without it the last exchange's is
-        used. None before the first exchange.
+        used. None before the first exchange, and after `break_off` until the next one.
         """
         timebase, last = self.timebase, self._last
-        if timebase is None or last is None:
+        if timebase is None or last is None or self._broken_off:
             return None
         newest = last.constraint
         if at_raw_ns is None:

@@ -43,17 +43,25 @@ class MissingRanges:
         self._ranges: list[MissingRange] = []
 
     def __contains__(self, number: int) -> bool:
-        return any(missing.first <= number <= missing.last for missing in self._ranges)
+        return self.any_of(number, number)
 
     @property
     def count(self) -> int:
         """How many are missing, lost ones included."""
         return sum(map(len, self._ranges))
 
+    def count_after(self, number: int) -> int:
+        """How many after `number` are missing."""
+        return sum(len(missing) for missing in self._ranges if missing.first > number)
+
     @property
     def waiting(self) -> bool:
         """Whether something is missing that may still come."""
         return any(not missing.lost for missing in self._ranges)
+
+    def any_of(self, first: int, last: int) -> bool:
+        """Whether one of the numbers from `first` to `last` is missing."""
+        return any(missing.first <= last and first <= missing.last for missing in self._ranges)
 
     def hear(self, now_ns: int) -> None:
         """The sender is alive: a request that it does not answer counts."""

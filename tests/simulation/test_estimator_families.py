@@ -127,7 +127,6 @@ def test_faults_cut_with_their_cause_and_stay_within_the_bound(family):
 def test_holdover_covers_and_is_as_wide_as_stated(family, later_s, half_width_ms):
     trace = make_trace(family, seed=5, rate_hz=4.0, duration_s=900.0)
     estimator = OffsetEstimator()
-    estimator.pi_clock_free = True
     for exchange in trace.exchanges:
         estimator.add(exchange)
     last = trace.exchanges[-1]

@@ -34,8 +34,8 @@ class EstimatorSettings(BaseModel):
         default=500.0,
         ge=0,
         le=100_000,
-        description="ppm: how fast a wall clock may be slewed between two messages. 500 is the Linux "
-        "kernel's limit for adjtime, ntpd and systemd-timesyncd; chrony can be configured to exceed it.",
+        description="ppm: how fast a wall clock may be slewed, where exchanges carry no RAW clock; with RAW "
+        "no bound rests on it. 500 is adjtime's and ntpd's limit; timesyncd reaches 50 000, chrony 83 333.",
     )
     step_min_ns: int = Field(
         default=500_000,

@@ -20,6 +20,7 @@ from topside_agent.estimator.bound import backward_bounds
 from topside_agent.estimator.constraints import in_order
 from topside_agent.estimator.online import Estimate, OffsetEstimator
 from topside_agent.estimator.settings import EstimatorSettings
+from topside_agent.estimator.slews import readings_of, slew_of
 from topside_agent.estimator.smoother_windows import DenseBlocks, WindowLines, at_boundaries, fit, pooled
 from topside_agent.estimator.symmetric import KnownDriftFit
 from topside_agent.estimator.timebase import Timebase
@@ -79,6 +80,7 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     RAW ran through does not limit what is estimated on RAW.
     """
     builder, passes = _forward(exchanges, settings)
+    _see_slews([accepted for forward in passes for accepted in forward.accepted])
     smoothed = [_Arrays(forward, settings) for forward in passes]
     _estimate(smoothed, settings)
     for arrays in smoothed:
@@ -86,8 +88,8 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
         low, high = backward_bounds(arrays.bounds, arrays.block, arrays.slope, limits, settings)
         arrays.low, arrays.high = np.maximum(arrays.low, low), np.minimum(arrays.high, high)
         arrays.offset = np.clip(arrays.offset, arrays.low, arrays.high)
-    rows = [pair for arrays in smoothed for pair in _rows(arrays, settings)]
-    rows += [pair for forward in passes for pair in _ambiguous(forward, settings)]
+    rows = [pair for arrays in smoothed for pair in _rows(arrays)]
+    rows += [pair for forward in passes for pair in _ambiguous(forward)]
     rows.sort(key=lambda pair: pair[0].in_time)
     return builder.track([row for _, row in rows], _final(builder.estimator, smoothed, rows))
 
@@ -199,9 +201,10 @@ def _fill_along_drift(
     arrays.drift_variance[rows] = known[1] if known else np.nan
 
 
-def _rows(arrays: _Arrays, settings: EstimatorSettings) -> list[tuple[Accepted, Row]]:
+def _rows(arrays: _Arrays) -> list[tuple[Accepted, Row]]:
     """The rows: realtime is added back, and the bounds allow for slewing on the way back."""
-    grown = _slew(arrays.timebase, settings) * np.maximum(arrays.high - arrays.bounds.lower, 0.0)
+    slews = np.array([accepted.slew for accepted in arrays.accepted])
+    grown = slews * np.maximum(arrays.high - arrays.bounds.lower, 0.0)
     worst = np.maximum(arrays.high - arrays.offset, arrays.offset - arrays.low) + grown
     columns = zip(
         arrays.accepted,
@@ -217,18 +220,20 @@ def _rows(arrays: _Arrays, settings: EstimatorSettings) -> list[tuple[Accepted, 
     ]
 
 
-def _slew(timebase: Timebase, settings: EstimatorSettings) -> float:
-    """How fast realtime may move away from its reading beside RAW, ns/ns; 0 where realtime is estimated."""
-    return settings.slew_limit_ppm * 1e-6 if timebase.raw else 0.0
+def _see_slews(accepted: list[Accepted]) -> None:
+    """How fast the Pi's realtime moved away from RAW about each exchange."""
+    readings = [readings_of(each.constraint)[0] for each in accepted]
+    for index, each in enumerate(accepted):
+        each.slew = slew_of(readings[max(index - 1, 0) : index + 2])[1]
 
 
-def _ambiguous(forward: _Forward, settings: EstimatorSettings) -> list[tuple[Accepted, Row]]:
+def _ambiguous(forward: _Forward) -> list[tuple[Accepted, Row]]:
     """Rows near a cut keep what was known online."""
     rows = []
     for accepted, numbers in zip(forward.accepted, forward.table().tolist(), strict=True):
         if accepted.ambiguous:
             lower, low, high = numbers[3:6]
-            grown = _slew(forward.timebase, settings) * max(high - lower, 0.0)
+            grown = accepted.slew * max(high - lower, 0.0)
             interval = ((low + high) / 2, low - grown, high + grown)
             rows.append((accepted, _row(accepted, forward.timebase, interval, None)))
     return rows
@@ -256,6 +261,7 @@ def _final(
         lower_ns=row.lower_ns,
         upper_ns=row.upper_ns,
         u95_ns=row.u95_ns,
+        conditional=True,
     )
     if not arrays.accepted or not np.isfinite(arrays.drift_variance[-1]):
         return estimate

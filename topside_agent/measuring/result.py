@@ -38,7 +38,11 @@ def state_of(estimate: Estimate | None, progress: Progress, settings: TopsideSet
     if age_s >= settings.holdover_after_s:
         too_old = age_s >= settings.stale_after_s or max_error_ms > settings.stale_error_ms
         return "stale" if too_old else "holdover"
-    if progress.since_cut < settings.lock_exchanges or max_error_ms > settings.max_error_ms:
+    if (
+        progress.error == "clock_rate"
+        or progress.since_cut < settings.lock_exchanges
+        or max_error_ms > settings.max_error_ms
+    ):
         return "acquiring"
     return "locked"
 
@@ -93,6 +97,7 @@ def result_of(
         measured_at=utc_from_ns(estimate.measured_at_ns),
         measured_unix_ms=estimate.measured_at_ns // 1_000_000,
         age_s=round(estimate.age_ns / 1e9, 3),
+        conditional=estimate.conditional,
         error=progress.error,
     )
 

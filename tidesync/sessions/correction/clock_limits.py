@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS
+from tidesync.sessions.correction.unexplained import FASTEST_SLEW
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
@@ -52,13 +53,19 @@ def limits_of(
 def slewed_sides(exchanges: Sequence[Exchange], settings: EstimatorSettings) -> int:
     """How many of the two wall clocks (0 to 2) were slewed, or may have been, while they were measured.
 
-    Each exchange has realtime − RAW of both sides. Where that is constant except for steps, nothing
-    disciplines the clock. Where it is null both count as slewed.
+    Each exchange has realtime − RAW of both sides. Where that is constant except for steps (a change that no
+    slewing can make in the time), nothing disciplines the clock. Where it is null both count as slewed.
     """
     if any(e.pi_realtime_minus_raw_ns is None or e.topside_realtime_minus_raw_ns is None for e in exchanges):
         return 2
-    pi = [(e.destination_ns, e.pi_realtime_minus_raw_ns or 0, e.resolution_ns) for e in exchanges]
-    topside = [(e.destination_ns, e.topside_realtime_minus_raw_ns or 0, e.resolution_ns) for e in exchanges]
+    raw = [e.destination_ns - (e.topside_realtime_minus_raw_ns or 0) for e in exchanges]
+    pi = [
+        (at, e.pi_realtime_minus_raw_ns or 0, e.resolution_ns) for at, e in zip(raw, exchanges, strict=True)
+    ]
+    topside = [
+        (at, e.topside_realtime_minus_raw_ns or 0, e.resolution_ns)
+        for at, e in zip(raw, exchanges, strict=True)
+    ]
     return _moves(pi, settings.step_min_ns) + _moves(topside, settings.step_min_ns)
 
 
@@ -67,7 +74,8 @@ def _moves(readings: Sequence[tuple[int, int, int]], step_ns: int) -> bool:
     drifted, elapsed, resolution = 0, 0, 0
     for (before_ns, before, _), (now_ns, now, width) in pairwise(readings):
         resolution = max(resolution, width)
-        if abs(now - before) < step_ns and now_ns > before_ns:
+        slewed_at_most = step_ns + FASTEST_SLEW * (now_ns - before_ns)
+        if now_ns > before_ns and abs(now - before) < slewed_at_most:
             drifted += now - before
             elapsed += now_ns - before_ns
             if abs(drifted) > 2 * resolution + elapsed * _FREE_RUNNING_PPM * 1e-6:

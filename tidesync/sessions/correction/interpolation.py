@@ -8,13 +8,18 @@ At τ, a seconds after the measured instant T₀ and b before the next one T₁,
   distances from that tangent, weighted b/g and a/g, the tangent cancels: θ(τ) is off the chord by at most
   κ·(b·a^1.5 + a·b^1.5)/g.
 - A wall clock slewed by at most s is off its own chord by at most 2·s·a·b/g.
-- A step below the threshold of detection may lie between the two: what the chord moves by beyond ρ·g is
-  added in full.
-- The offset stays within the cone of slope ρ + s from either end.
+- Where realtime − RAW was read at both ends, what the wall clocks may have done between (unexplained.py) is
+  added; else a step below the threshold of detection may lie between the two, and what the chord moves by
+  beyond ρ·g is added in full.
+- The offset stays within the cone of slope ρ + s from either end, and what the wall clocks moved by.
 
-So the bound is the chord of [lower, upper] widened by the first three and limited by the cone. Beyond an end
+So the bound is the chord of [lower, upper] widened by the first three and limited by the cone. Where nobody
+knows what a wall clock did, an instant is undecided; so is one whose error reaches into such a gap, and one
+beyond an end where a clock may still be slewing. Beyond an end
 the cone holds, and with s = 0 also the extreme tangents: where θ is known D seconds further in, the drift at
 the end is at most (upper(end) − lower(in))/D + κ·√D.
+
+Assumption: a clock that was at rest at an end is not set or slewed by more than s beyond it.
 
 The true instant solves τ + θ(τ) = t, the corrected one is t − θ̂(τ̂); they differ by e = |θ(τ) − θ̂|. The bound
 E is known at τ̂, and θ moves by at most (ρ + s)·e from there to τ: e ≤ E + (ρ + s)·e, so e ≤ E/(1 − ρ − s).
@@ -27,8 +32,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tidesync.sessions.correction.unexplained import FASTEST_SLEW, SETTLED_S, movement, off_chord_ns
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidesync.sessions.correction.clock_limits import ClockLimits
+    from tidesync.sessions.correction.unexplained import Reading
     from topside_agent.estimator.blocks import Floats, Integers
 
 Flags = NDArray[np.bool_]
@@ -36,14 +46,20 @@ Flags = NDArray[np.bool_]
 _SLOPE_S = 60.0
 """Beyond an end the offset is extrapolated along its mean slope over this time."""
 _LONGEST_HOLDOVER_S = 1e8
+_NEAR = 2.0
+"""An instant nearer to an end than so many times its error may lie beyond it."""
 
 
 class Instants(NamedTuple):
-    """Topside instants, the bound of each one's error, and whether it is a holdover."""
+    """Topside instants, the bound of each one's error, and whether it is a holdover.
+
+    Where `undecided` the other three are void: a wall clock was moved there, and nobody knows when.
+    """
 
     topside_ns: Integers
     max_error_ns: Floats
     held: Flags
+    undecided: Flags
 
 
 class Knots(NamedTuple):
@@ -65,21 +81,50 @@ class Knots(NamedTuple):
 class Interpolation:
     """Corrects Pi timestamps within [first_ns, last_ns], and on both sides of it with a growing error."""
 
-    def __init__(self, knots: Knots, limits: ClockLimits) -> None:
+    def __init__(
+        self,
+        knots: Knots,
+        limits: ClockLimits,
+        readings: Sequence[Reading | None] | None = None,
+        *,
+        slewing: tuple[bool, bool] = (False, False),
+    ) -> None:
+        """`readings` has one of each knot, None where the exchange has none.
+
+        `slewing`: whether a clock may have been slewed just before the first and just after the last knot.
+        """
         self._knots, self._limits = knots, limits
         self._pi = knots.pi_ns
         self.first_ns, self.last_ns = int(self._pi[0]), int(self._pi[-1])
+        at_s = (knots.topside_ns - knots.topside_ns[0]) * 1e-9
+        self._movement = movement(at_s, readings or [None] * at_s.size)
+        gap_s = np.diff(at_s)
+        whole_s, (slewed_before, slewed_after) = float(gap_s.sum()), slewing
+        calm_s = self._movement.settled_s(gap_s, at_end=False), self._movement.settled_s(gap_s, at_end=True)
+        self._settled = (
+            calm_s[0] > SETTLED_S or (calm_s[0] == whole_s and not slewed_after),
+            calm_s[1] > SETTLED_S or (calm_s[1] == whole_s and not slewed_before),
+        )
         self.before = Extrapolation(knots, limits, forward=False)
         self.after = Extrapolation(knots, limits, forward=True)
 
     def instants(self, pi_ns: Integers) -> Instants:
         """The topside instants of `pi_ns`."""
-        topside, error, held = self._between(pi_ns)
-        for edge, beyond in ((self.before, pi_ns < self.first_ns), (self.after, pi_ns > self.last_ns)):
+        if self._pi.size > 1:
+            topside, error, held, undecided = self._between(pi_ns)
+        else:
+            topside, error = np.zeros_like(pi_ns), np.zeros(pi_ns.shape)
+            held, undecided = np.zeros(pi_ns.shape, dtype=bool), np.zeros(pi_ns.shape, dtype=bool)
+        edges = (
+            (self.before, (pi_ns < self.first_ns) | (self._pi.size == 1)),
+            (self.after, pi_ns > self.last_ns),
+        )
+        for (edge, beyond), settled in zip(edges, self._settled, strict=True):
             if beyond.any():
                 topside[beyond], error[beyond] = edge.instants(pi_ns[beyond])
-                held[beyond] = True
-        return Instants(topside, error, held)
+                held[beyond] = pi_ns[beyond] != edge.pi_ns
+                undecided[beyond] = not settled
+        return Instants(topside, error, held, undecided)
 
     def _between(self, pi_ns: Integers) -> Instants:
         knots, limits = self._knots, self._limits
@@ -92,19 +137,47 @@ class Interpolation:
         topside = pi_ns - knots.offset_ns[left] - moved_here.astype(np.int64)
         gap = (knots.topside_ns[right] - knots.topside_ns[left]) * 1e-9
         since, until = share * gap, (1 - share) * gap
+        known, sides = self._movement.known[left], self._movement.sides
+        slew = limits.slew + FASTEST_SLEW * sides[left]
         jump = np.maximum(np.abs(moved) - limits.rate * gap * 1e9, 0.0)
-        pad = _off_chord(since, until, limits) * 1e9 + jump
-        cone = (limits.rate + limits.slew) * 1e9
+        pad = _off_chord(since, until, limits) * 1e9
+        pad += np.where(known, off_chord_ns(self._movement, left, since, until), jump)
+        moved_at_most = np.where(known, self._movement.moved_ns[left] + self._movement.hidden_ns[left], jump)
+        cone = (limits.rate + slew) * 1e9
         error = np.zeros(pi_ns.shape)
         for bound, sign in ((knots.upper_ns, 1), (knots.lower_ns, -1)):
             at_left = sign * (bound[left] - knots.offset_ns[left]).astype(np.float64)
             at_right = sign * (bound[right] - knots.offset_ns[right]).astype(np.float64)
             reach = (1 - share) * at_left + share * at_right + pad
-            reach = np.minimum(reach, at_left - sign * moved_here + cone * since + jump)
-            reach = np.minimum(reach, at_right + sign * (moved - moved_here) + cone * until + jump)
+            reach = np.minimum(reach, at_left - sign * moved_here + cone * since + moved_at_most)
+            reach = np.minimum(reach, at_right + sign * (moved - moved_here) + cone * until + moved_at_most)
             error = np.maximum(error, reach)
+        error = _of_the_instant(error, limits, self._fastest(left))
+        error, undecided = self._across_ends(left, pi_ns, error)
         held = knots.held[left] | knots.held[right] | (gap > limits.gap_s)
-        return Instants(topside, _of_the_instant(error, limits), held)
+        return Instants(topside, error, held, undecided)
+
+    def _fastest(self, interval: Integers) -> Floats:
+        """The greatest unexplained slew in each interval and the two beside it, as a fraction."""
+        sides = np.concatenate([[0.0], self._movement.sides, [0.0]])
+        near = np.maximum(np.maximum(sides[:-2], sides[1:-1]), sides[2:])
+        fastest: Floats = FASTEST_SLEW * near[interval]
+        return fastest
+
+    def _across_ends(self, interval: Integers, pi_ns: Integers, error: Floats) -> tuple[Floats, Flags]:
+        """The errors with what was moved in the gap beside, and whether they touch an undecided one."""
+        movement_ = self._movement
+        undecided = movement_.undecided[interval].copy()
+        added = np.zeros(error.shape)
+        for beside, apart in (
+            (interval - 1, pi_ns - self._pi[interval]),
+            (interval + 1, self._pi[interval + 1] - pi_ns),
+        ):
+            there = np.clip(beside, 0, movement_.sides.size - 1)
+            touches = (there == beside) & (apart <= _NEAR * error)
+            undecided |= touches & movement_.undecided[there]
+            added = np.maximum(added, np.where(touches, movement_.unexplained_ns[there], 0.0))
+        return error + added, undecided
 
 
 class Extrapolation:
@@ -115,6 +188,7 @@ class Extrapolation:
         topside, offset, lower, upper = (column[inward] for column in knots[:4])
         self._limits, self._sign = limits, 1 if forward else -1
         self._topside, self._offset = int(topside[0]), int(offset[0])
+        self.pi_ns = self._topside + self._offset
         self._above, self._below = int(upper[0] - offset[0]), int(offset[0] - lower[0])
         depth_s = np.abs(topside[1:] - topside[0]) * 1e-9
         self._fastest = _extreme(upper[0] - lower[1:], depth_s, limits)
@@ -125,7 +199,7 @@ class Extrapolation:
 
     def instants(self, pi_ns: Integers) -> tuple[Integers, Floats]:
         """Topside instants and errors of `pi_ns`, all beyond this end."""
-        away = np.abs(pi_ns - (self._topside + self._offset)) / (1 + self._sign * self._drift)
+        away = np.abs(pi_ns - self.pi_ns) / (1 + self._sign * self._drift)
         moved = np.rint(self._drift * away).astype(np.int64)
         return pi_ns - self._offset - moved, self.error(away * 1e-9)
 
@@ -163,6 +237,6 @@ def _off_chord(since_s: Floats, until_s: Floats, limits: ClockLimits) -> Floats:
     return both * (limits.wander * (np.sqrt(since_s) + np.sqrt(until_s)) + 2 * limits.slew)
 
 
-def _of_the_instant(error_ns: Floats, limits: ClockLimits) -> Floats:
+def _of_the_instant(error_ns: Floats, limits: ClockLimits, slew: Floats | float = 0.0) -> Floats:
     """From the error of the offset to that of the instant, with a nanosecond for each of two roundings."""
-    return np.ceil(error_ns / (1 - limits.rate - limits.slew)) + 2
+    return np.ceil(error_ns / (1 - limits.rate - limits.slew - slew)) + 2

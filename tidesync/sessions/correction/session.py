@@ -12,6 +12,7 @@ from schemas.metadata import CONSUMER_SENSORS
 from tidesync.sessions.correction.driver import FORMATS, is_output
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.correction.timeline import Timeline, timeline
+from tidesync.sessions.correction.unexplained import Reading
 from tidesync.sessions.document import NotMetadataError, block_of
 from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError
 
@@ -165,7 +166,13 @@ def measured_of(measured: Mapping[Stream, Measured], vehicle: str, metadata: Met
 
 def timeline_of(measured: Measured, limits: ClockLimits) -> Timeline:
     """The vehicle's timeline; NothingMeasuredError where every exchange is ambiguous or refused."""
-    made = timeline(measured.track.rows, measured.topside_raw_ns(), limits)
+    readings = {
+        exchange.destination_ns: Reading(pi_ns, topside_ns, exchange.resolution_ns)
+        for exchange in measured.exchanges
+        if (pi_ns := exchange.pi_realtime_minus_raw_ns) is not None
+        and (topside_ns := exchange.topside_realtime_minus_raw_ns) is not None
+    }
+    made = timeline(measured.track.rows, measured.topside_raw_ns(), limits, readings)
     if not made.segments:
         raise NothingMeasuredError("no exchange of this session can be relied on")
     return made

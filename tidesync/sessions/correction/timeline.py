@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tidesync.sessions.correction.interpolation import Interpolation, Knots
+from tidesync.sessions.correction.unexplained import may_be_slewed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.correction.interpolation import Extrapolation, Flags
+    from tidesync.sessions.correction.unexplained import Reading
     from topside_agent.estimator import Row
     from topside_agent.estimator.blocks import Floats, Integers
 
@@ -107,25 +109,40 @@ class Timeline:
         found = segment.interpolation.instants(pi_ns)
         state = np.where(found.held, HOLDOVER, OK)
         state[found.max_error_ns > self._limits.max_error_ns] = OUTSIDE
-        state[segment.near_cut(pi_ns)] = AMBIGUOUS
+        state[segment.near_cut(pi_ns) | found.undecided] = AMBIGUOUS
         error: Floats = np.minimum(found.max_error_ns, self._limits.max_error_ns)
         return Corrections(found.topside_ns, error.astype(np.int64), state)
 
 
-def timeline(rows: Sequence[Row], topside_raw_ns: Mapping[int, int], limits: ClockLimits) -> Timeline:
+def timeline(
+    rows: Sequence[Row],
+    topside_raw_ns: Mapping[int, int],
+    limits: ClockLimits,
+    readings: Mapping[int, Reading] | None = None,
+) -> Timeline:
     """The timeline of a track.
 
     `topside_raw_ns` has topside's RAW clock at a row's `topside_unix_ns`, where it is known: it shows how
-    long a cut was in which a wall clock was set.
+    long a cut was in which a wall clock was set. `readings` has what the exchange with that destination read.
     """
+    read = readings or {}
     groups = _by_segment(rows)
-    cuts_ns = [
-        round(_elapsed_ns(before[-1], after[0], topside_raw_ns) * (1 + 2 * (limits.rate + limits.slew)))
-        for before, after in pairwise(groups)
+    fastest = 1 + 2 * (limits.rate + limits.slew)
+    elapsed_ns = [_elapsed_ns(before[-1], after[0], topside_raw_ns) for before, after in pairwise(groups)]
+    cuts_ns = [round(elapsed * fastest) for elapsed in elapsed_ns]
+    slewing = [
+        may_be_slewed(read.get(before[-1].topside_unix_ns), read.get(after[0].topside_unix_ns), elapsed)
+        for (before, after), elapsed in zip(pairwise(groups), elapsed_ns, strict=True)
     ]
+    slewing = [False, *slewing, False]
     segments = []
     for index, group in enumerate(groups):
-        within = Interpolation(_knots(group), limits)
+        within = Interpolation(
+            _knots(group),
+            limits,
+            [read.get(row.topside_unix_ns) for row in group],
+            slewing=(slewing[index], slewing[index + 1]),
+        )
         cut_before, cut_after = index > 0, index < len(groups) - 1
         before = (
             cuts_ns[index - 1] + group[0].max_error_ns if cut_before else _holdover_ns(within.before, limits)

@@ -1,0 +1,107 @@
+"""Clocks that are set and slewed while nobody measures: no row is wrong, and most are kept."""
+
+import numpy as np
+import pytest
+
+from tests.effort import tries
+from tests.unit.moving_clocks import MovingClock, exchanges_of
+from tidesync.sessions.correction.clock_limits import limits_of
+from tidesync.sessions.correction.order import RowCorrector
+from tidesync.sessions.correction.session import timeline_of
+from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, OK
+from tidesync.sessions.folder import Measured
+from topside_agent.estimator import EstimatorSettings, in_order, smooth
+
+SETTINGS = EstimatorSettings()
+
+
+def correct(pi, topside, at_s, **how):
+    """(state, error beyond the one stated, ns) of rows that the Pi stamps at the instants `at_s`."""
+    exchanges = in_order(exchanges_of(pi, topside, **how))
+    measured = Measured("rov1", "topside", exchanges, smooth(exchanges, SETTINGS))
+    limits = limits_of(SETTINGS, exchanges, slew_ppm=None, max_error_ms=25.0)
+    corrector = RowCorrector(timeline_of(measured, limits))
+    stamps = pi.realtime_ns(at_s).tolist()
+    if corrector.passes > 1:
+        corrector.note(stamps)
+    topside_ns, error, state = corrector.correct(stamps)
+    beyond = np.abs(topside_ns - topside.realtime_ns(at_s)) - error
+    return state, np.where(state <= HOLDOVER, beyond, -1)
+
+
+def rows(seconds, *clocks):
+    at_s = np.arange(2, seconds - 2, 0.05)
+    asleep = [any(clock.asleep(each) for clock in clocks) for each in at_s.tolist()]
+    return at_s[~np.array(asleep)]
+
+
+SLEWS = {
+    "500": {"slews": [(62, 63, 500)]},
+    "450_long": {"slews": [(62, 72, 450)]},
+    "20_000": {"slews": [(61, 66, 20_000)]},
+    "50_000_back": {"slews": [(61, 64, -50_000)]},
+    "83_333": {"slews": [(62, 74, 83_333)]},
+    "pll": {"pll": [(62, 0.3)]},
+    "small_step": {"steps": [(61.3, 0.0004)]},
+    "step": {"steps": [(61.3, 3.0)]},
+    "step_back": {"steps": [(61.3, -3.0)]},
+}
+
+
+@pytest.mark.parametrize("gap_s", [0, 0.8, 3, 25, 100])
+@pytest.mark.parametrize("side", ["pi", "topside"])
+@pytest.mark.parametrize("name", SLEWS)
+def test_no_row_is_wrong_whatever_happened_inside_or_outside_a_gap(name, side, gap_s):
+    clocks = {"pi": MovingClock("pi", -1_200_000_000, 40e-6), "topside": MovingClock("topside")}
+    for what, moves in SLEWS[name].items():
+        setattr(clocks[side], what, moves)
+    at_s = rows(200)
+    state, beyond = correct(*clocks.values(), at_s, seconds=200, gaps=[(61, 61 + gap_s)])
+    assert (beyond <= 0).all()
+    assert (state[at_s < 58] == OK).all()
+    assert (state[at_s > 190] <= HOLDOVER).all()
+
+
+def test_rows_in_a_gap_with_an_unexplained_change_are_ambiguous_and_all_others_stay_ok():
+    pi = MovingClock("pi", slews=[(62, 72, 450)])
+    at_s = rows(200)
+    state, _ = correct(pi, MovingClock("topside"), at_s, seconds=200, gaps=[(60, 85)])
+    inside = (at_s > 59.7) & (at_s < 85.2)
+    assert (state[inside] == AMBIGUOUS).sum() >= inside.sum() - 10
+    assert (state[~inside] == OK).all()
+
+
+def test_a_clock_with_a_constant_frequency_is_known_across_a_gap():
+    pi = MovingClock("pi", slews=[(0, 200, 30)])
+    at_s = rows(200)
+    state, beyond = correct(pi, MovingClock("topside"), at_s, seconds=200, gaps=[(60, 85)])
+    assert (state == OK).all()
+    assert (beyond <= 0).all()
+
+
+def random_clock(chance, name):
+    made = MovingClock(name, int(chance.integers(-(10**10), 10**10)), chance.uniform(-50e-6, 50e-6))
+    for _ in range(chance.integers(0, 3)):
+        at = chance.uniform(5, 110)
+        rate = chance.choice([20, 500, 20_000, 50_000, 83_333]) * chance.choice([-1, 1])
+        made.slews.append((at, at + chance.choice([0.02, 0.5, 3, 20]), rate))
+    for _ in range(chance.integers(0, 2)):
+        made.steps.append((chance.uniform(5, 110), chance.choice([-3, -0.01, -1e-4, 1e-4, 0.0008, 0.1, 7])))
+    if chance.random() < 0.3:
+        made.pll.append((chance.uniform(5, 110), chance.choice([-0.3, 0.01, 0.3])))
+    return made
+
+
+@pytest.mark.parametrize("seed", range(tries(60)))
+def test_no_row_is_wrong_in_random_worlds(seed):
+    chance = np.random.default_rng(seed)
+    pi, topside = random_clock(chance, "pi"), random_clock(chance, "topside")
+    gaps = [
+        (at, at + chance.choice([0.7, 3, 10, 40])) for at in chance.uniform(5, 110, chance.integers(0, 4))
+    ]
+    at_s = rows(120)
+    state, beyond = correct(
+        pi, topside, at_s, seconds=120, gaps=gaps, rate=chance.choice([1.0, 4.0]), seed=seed
+    )
+    wrong = np.flatnonzero(beyond > 0)
+    assert not wrong.size, (at_s[wrong][:5], beyond[wrong][:5], state[wrong][:5])

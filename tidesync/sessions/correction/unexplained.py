@@ -1,0 +1,133 @@
+"""Without a clock history: what a wall clock may have done between two readings of its realtime − RAW.
+
+Each exchange reads realtime − RAW of both sides. Between two readings g seconds apart, which differ by Δ:
+
+- Explained: Δ is r·g, where r (at most 500 ppm, the most that a kernel's frequency can be set to) is the mean
+  rate over the time before or after, as long as the gap and at most 10 s. What the readings cannot tell apart
+  may still hide between them: T = both resolutions + 1 ppm·g + the error of r·g.
+- Else, across at most one second: the clock was slewed at up to 10.05 % (Linux's limits of tick and frequency
+  together), so it is off the chord by at most 2·0.1005·a·b/g; or it was set by less than a step that is
+  detected, and is off by |Δ| times the larger share. The greater one counts, and T.
+- Else nobody knows when it happened.
+
+Assumption: between two readings that are explained nothing moved and came back. A clock that was slewed there
+and back within one gap breaks it; only a clock history can show that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidesync.sessions.correction.interpolation import Flags
+    from topside_agent.estimator.blocks import Floats, Integers
+
+FASTEST_SLEW = 0.1005
+"""Linux slews a clock no faster: 10 % by tick and 500 ppm by frequency."""
+_LONGEST_KNOWN_S = 1.0
+"""Across a longer gap an unexplained change is ambiguous."""
+_FREE_RATE = 501e-6
+_FREE_RUNNING = 1e-6
+"""The rate of a wall clock against RAW that nobody steers changes far less."""
+_WINDOW_S = 10.0
+SETTLED_S = 60.0
+"""A slew by the kernel's PLL (an eighth of the rest each second) is over by this time."""
+
+
+class Reading(NamedTuple):
+    """realtime − RAW of both sides as one exchange carries them, ns; its error is at most the resolution."""
+
+    pi_ns: int
+    topside_ns: int
+    resolution_ns: int
+
+
+class Movement(NamedTuple):
+    """What the wall clocks may have done in each interval between two knots, shape (n − 1,)."""
+
+    moved_ns: Floats
+    """The sum of both sides' |Δ|."""
+    hidden_ns: Floats
+    """T: how far the clocks may have moved without its being seen."""
+    sides: Floats
+    """How many of the two clocks changed unexplained."""
+    unexplained_ns: Floats
+    """The sum of their |Δ|."""
+    known: Flags
+    """Whether both ends have a reading."""
+    undecided: Flags
+    """Unexplained, across more than a second."""
+
+    def settled_s(self, gap_s: Floats, *, at_end: bool) -> float:
+        """How long before the end (or after the beginning) nothing has been unexplained."""
+        gaps, sides = (gap_s[::-1], self.sides[::-1]) if at_end else (gap_s, self.sides)
+        away_s = np.cumsum(gaps) - gaps
+        return float(np.append(away_s[sides > 0], gaps.sum())[0])
+
+
+def movement(at_s: Floats, readings: Sequence[Reading | None]) -> Movement:
+    """The movement between knots at the instants `at_s` (s, rising strictly); None: nothing was read."""
+    known = np.array([each is not None for each in readings], dtype=bool)
+    index = np.flatnonzero(known)
+    intervals = at_s.size - 1
+    moved, hidden, sides, unexplained = (np.zeros(max(intervals, 0)) for _ in range(4))
+    columns = np.array([each for each in readings if each is not None], dtype=np.int64).reshape(-1, 3)
+    both = known[:-1] & known[1:]
+    for side in (0, 1):
+        relative = (columns[:, side] - columns[:1, side]).astype(np.float64)
+        change, unseen, free = _changes(at_s[index], relative, columns[:, 2].astype(np.float64))
+        of = np.flatnonzero(both)
+        rank = np.searchsorted(index, of)
+        moved[of] += np.abs(change[rank])
+        hidden[of] += unseen[rank]
+        sides[of] += ~free[rank]
+        unexplained[of] += np.where(free[rank], 0.0, np.abs(change[rank]))
+    undecided = (sides > 0) & (np.diff(at_s) > _LONGEST_KNOWN_S)
+    return Movement(moved, hidden, sides, unexplained, both, undecided)
+
+
+def _changes(at_s: Floats, difference_ns: Floats, resolution_ns: Floats) -> tuple[Floats, Floats, Flags]:
+    """Between consecutive readings: the change (ns), T (ns), and whether the rate on a side explains it."""
+    gap, change = np.diff(at_s), np.diff(difference_ns)
+    here = np.arange(gap.size)
+    reach = np.minimum(gap, _WINDOW_S)
+    window_begin = np.searchsorted(at_s, at_s[:-1] - reach + 1e-9, side="right") - 1
+    window_end = np.searchsorted(at_s, at_s[1:] + reach - 1e-9, side="left")
+    ends = resolution_ns[:-1] + resolution_ns[1:]
+    unseen = ends + _FREE_RUNNING * gap * 1e9
+    free = np.abs(change) <= unseen
+    allowed = np.where(free, unseen, 0.0)
+    for first, last in (
+        (np.maximum(window_begin, 0), here),
+        (here + 1, np.minimum(window_end, max(at_s.size - 1, 0))),
+    ):
+        span = at_s[last] - at_s[first]
+        usable = span > 0
+        span = np.where(usable, span, 1.0)
+        rate = (difference_ns[last] - difference_ns[first]) / span
+        tolerance = unseen + (resolution_ns[first] + resolution_ns[last]) * gap / span
+        explained = usable & (np.abs(change - rate * gap) <= tolerance) & (np.abs(rate) <= _FREE_RATE * 1e9)
+        allowed = np.where(explained & ~free, tolerance, allowed)
+        free = free | explained
+    return change, np.where(free, allowed, unseen), free
+
+
+def may_be_slewed(before: Reading | None, after: Reading | None, elapsed_ns: int) -> bool:
+    """Whether a change that counted as a step may have been a slew, as far as the readings show."""
+    if before is None or after is None:
+        return False
+    most = FASTEST_SLEW * elapsed_ns + before.resolution_ns + after.resolution_ns
+    moved = (abs(after.pi_ns - before.pi_ns), abs(after.topside_ns - before.topside_ns))
+    return max(moved) <= most
+
+
+def off_chord_ns(movement_: Movement, at: Integers, since_s: Floats, until_s: Floats) -> Floats:
+    """How far (ns) both clocks may be off the chord, `since_s` and `until_s` from the interval's two ends."""
+    gap = np.maximum(since_s + until_s, 1e-9)
+    slewed = 2 * FASTEST_SLEW * movement_.sides[at] * since_s * until_s / gap * 1e9
+    stepped = movement_.unexplained_ns[at] * np.maximum(since_s, until_s) / gap
+    return movement_.hidden_ns[at] + np.maximum(slewed, stepped)

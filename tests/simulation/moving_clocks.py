@@ -65,7 +65,7 @@ def topside_realtime(simulation, base_raw_ns):
 
 
 def moments_of(simulation, realtime_ns, until_ns):
-    """When topside's realtime was `realtime_ns`, up to `until_ns` from the start: several after a step back."""
+    """When topside's realtime was `realtime_ns`, until `until_ns`: several times after a step back."""
     steps = getattr(simulation.topside_clock, "steps", ())
     steps_ns = [round(step.after_s * S) for step in steps if step.after_s * S < until_ns]
     found = []

@@ -81,7 +81,7 @@ def test_within_five_seconds_of_an_unreported_step_the_offset_is_right_and_earli
     offsets = []
     for exchange in trace.exchanges:
         estimator.add(exchange)
-        offsets.append(estimator.estimate().offset_ns)
+        offsets.append(estimator.estimate_at(estimator.constraint).offset_ns)
     error_us = (np.array(offsets) - trace.truth_ns) / 1e3
     assert np.abs(error_us[trace.at_s > 305.0]).max() < 200.0
     assert np.abs(error_us[(trace.at_s > 200.0) & (trace.at_s < 300.0)]).max() < 50.0
@@ -93,7 +93,7 @@ def test_within_five_seconds_of_an_unreported_step_the_offset_is_right_and_earli
 FAULTS = {
     "step_5ms_unreported": ["start", "inconsistent"],
     "step_3s_unreported": ["start", "inconsistent"],
-    "step_5ms_reported": ["start", "step"],
+    "step_5ms_reported": ["start"],  # in a second it could have been slewed: followed, and no step
     "step_3s_reported": ["start", "step"],
     "step_back_3s_reported": ["start", "step"],
     "reboot": ["start", "reboot"],

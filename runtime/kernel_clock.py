@@ -1,4 +1,4 @@
-"""What the operating system reports of its clock: that it was set, time in suspend, whether NTP steers it."""
+"""What the operating system reports of its clock: that it was set, time in suspend, how it is disciplined."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ import errno
 import os
 import sys
 import time
+from typing import Any, NamedTuple
 
+_STA_PLL = 0x0001
 _STA_UNSYNC = 0x0040
+_STA_NANO = 0x2000
+_NOMINAL_TICK_US = 10_000
+_TICKS_US = range(9_000, 11_001)
+"""What the kernel takes, ±10 %; another value means that the structure was read with a wrong layout."""
+_PLL_SHIFT = 2
+"""The kernel's SHIFT_PLL: of a pending offset it slews away 2**-(2 + time constant) each second."""
+MAX_RATE_PPM = 100_500
+"""Linux moves realtime by at most ±10 % (tick) ± 500 ppm (frequency) against RAW."""
 _TFD_TIMER_ABSTIME = 1
 _TFD_TIMER_CANCEL_ON_SET = 2
 _NEVER_S = 2 ** (8 * ctypes.sizeof(ctypes.c_long) - 1) - 1
@@ -95,6 +105,80 @@ def clock_synchronized() -> bool:
     if ask(ctypes.byref(state)) < 0:
         return True
     return not state.status & _STA_UNSYNC
+
+
+class KernelState(NamedTuple):
+    """How the kernel moves realtime now: adjtimex(2). Two equal ones mean that nobody set anything between.
+
+    A clock that adjtime(3) slews (at most 500 ppm) does not show it here.
+    """
+
+    tick_us: int = _NOMINAL_TICK_US
+    """Realtime per tick of 10 ms: 100 ppm for each microsecond above 10 000."""
+    frequency: int = 0
+    """Correction of the rate, 2**-16 ppm; positive: realtime runs fast."""
+    offset_ns: int = 0
+    """What the kernel's loop still has to slew away, ns; positive: realtime moves forward."""
+    constant: int = 0
+    """The loop's time constant."""
+    status: int = 0
+    """The bits STA_…; they prove nothing about whether somebody steers the clock."""
+
+    @property
+    def rate_ppm(self) -> float:
+        """The rate of realtime against RAW by tick and frequency, ppm."""
+        return (self.tick_us - _NOMINAL_TICK_US) * 100 + self.frequency / 65_536
+
+    @property
+    def rates_ppm(self) -> tuple[float, ...]:
+        """The rates that it may have, ppm: before and after the loop begins to slew, at a full second."""
+        if not self.offset_ns or not self.status & _STA_PLL:
+            return (self.rate_ppm,)
+        share = 2.0 ** -(_PLL_SHIFT + self.constant)
+        slewing_ppm = self.offset_ns / 1000 * share / (1 - share)
+        return (self.rate_ppm, self.rate_ppm + slewing_ppm)
+
+    @property
+    def is_nominal(self) -> bool:
+        """Whether the kernel leaves realtime at RAW's rate, with no offset pending."""
+        return self.tick_us == _NOMINAL_TICK_US and self.frequency == 0 and self.offset_ns == 0
+
+
+def kernel_state() -> KernelState | None:
+    """The kernel's state now, changed in nothing (modes = 0); None on systems other than Linux."""
+    adjtimex = getattr(_libc, "adjtimex", None) if sys.platform == "linux" else None
+    if adjtimex is None:
+        return None
+    for layout in (_LinuxTimex, _LinuxTimex64):
+        state = layout()
+        if adjtimex(ctypes.byref(state)) >= 0 and state.tick in _TICKS_US:
+            unit_ns = 1 if state.status & _STA_NANO else 1000
+            return KernelState(state.tick, state.freq, state.offset * unit_ns, state.constant, state.status)
+    return None
+
+
+def _timex_layout(number: Any) -> Any:
+    names = ("offset", "freq", "maxerror", "esterror")
+    later = ("constant", "precision", "tolerance", "time_s", "time_us", "tick")
+    return (
+        ("modes", ctypes.c_uint),
+        *((name, number) for name in names),
+        ("status", ctypes.c_int),
+        *((name, number) for name in later),
+        ("rest", ctypes.c_char * 512),
+    )
+
+
+class _LinuxTimex(ctypes.Structure):
+    """`struct timex` of the symbol `adjtimex`: in C's long, of 32 or 64 bits."""
+
+    _fields_ = _timex_layout(ctypes.c_long)
+
+
+class _LinuxTimex64(ctypes.Structure):
+    """The same of a 32-bit system whose C library has 64-bit time only."""
+
+    _fields_ = _timex_layout(ctypes.c_longlong)
 
 
 class _Timex(ctypes.Structure):

@@ -11,6 +11,7 @@ import pytest
 from broker.errors import CredentialsError
 from broker.settings import ConnectionSettings
 from runtime.clock import SLEW_LIMIT_PPM
+from runtime.clock_daemons import Daemon
 from runtime.version import VERSION
 from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
@@ -22,7 +23,6 @@ from tidesync.doctor import (
     machine_checks,
 )
 from tidesync.doctor.broker_checks import broker_nodelay
-from tidesync.doctor.clock_checks import Daemon
 from tidesync.doctor.observations import Burst, Observations
 from tidesync.doctor.self_test import Outcome, offset_sign
 from tidesync.doctor.settings import DoctorSettings

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.clock import SLEW_LIMIT_PPM, SystemClock, read
+from runtime.clock_daemons import running_daemons
 from runtime.kernel_clock import clock_synchronized
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
@@ -16,18 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from runtime.clock import Clock
+    from runtime.clock_daemons import Daemon
     from tidesync.doctor.finding import Finding
 
-_DAEMONS = {
-    "chronyd": "chronyd",
-    "systemd-timesyn": "systemd-timesyncd",
-    "ntpd": "ntpd",
-    "ntpsec": "ntpsec",
-    "openntpd": "openntpd",
-    "ptp4l": "ptp4l",
-    "phc2sys": "phc2sys",
-}
-"""By the fifteen characters that the kernel keeps of a program's name."""
 _ONE_CLOCK = {"chronyd", "systemd-timesyncd", "ntpd", "ntpsec", "openntpd", "phc2sys"}
 _FIRST_YEAR, _LAST_YEAR = 2026, 2100
 _COARSE_NS = 100_000
@@ -47,28 +38,6 @@ def clock_checks() -> Iterator[Finding]:
     yield raw_clock(SystemClock())
     yield clock_source(_CLOCK_SOURCE)
     yield wall_clock(datetime.now(UTC))
-
-
-@dataclass(frozen=True, slots=True)
-class Daemon:
-    """A running program that disciplines a clock."""
-
-    name: str
-    arguments: tuple[str, ...] = ()
-
-
-def running_daemons(proc: Path) -> list[Daemon]:
-    """The known ones that run; not a chronyd that leaves the clock alone (`-x`)."""
-    found = {}
-    for path in proc.glob("[0-9]*/comm"):
-        try:
-            name = _DAEMONS.get(path.read_text(encoding="ascii", errors="replace").strip())
-            words = path.with_name("cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
-        except OSError:  # it has ended meanwhile
-            continue
-        if name and not (name == "chronyd" and "-x" in words):
-            found[name] = Daemon(name, tuple(words[1:]))
-    return [found[name] for name in sorted(found)]
 
 
 def ntp(daemons: Sequence[Daemon], *, synchronized: bool) -> Finding:

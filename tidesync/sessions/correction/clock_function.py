@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from schemas.clock_history import ClockPiece
-    from tidesync.sessions.correction.interpolation import Flags
+    from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
 
 _STEP_HOLE_NS = 1_000_000_000

@@ -38,9 +38,13 @@ class Online(NamedTuple):
     cuts: int
 
 
+SYMMETRIC = EstimatorSettings(asymmetry_share=0)
+"""The simulated ways share their least delay: u95 is then the precision, which must hold 95 % of the time."""
+
+
 def run_online(trace: Trace, settings: EstimatorSettings | None = None) -> Online:
     """One estimate after each exchange, timed (processor time) apart from the update."""
-    estimator = OffsetEstimator(settings or EstimatorSettings())
+    estimator = OffsetEstimator(settings or SYMMETRIC)
     estimates: list[Estimate] = []
     pauses: list[Estimate] = []
     cuts_s: list[float] = []

@@ -12,7 +12,7 @@ from topside_agent.estimator.segments import Break, Cut, Seen, StepDetector, bre
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import FASTEST, Reading, middle_ns, readings_of, slew_of
 from topside_agent.estimator.timebase import Drift, Timebase
-from topside_agent.estimator.window_errors import DRIFT_95, WindowErrors
+from topside_agent.estimator.window_errors import DRIFT_95, Line, WindowErrors
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
@@ -35,8 +35,9 @@ class Estimate(NamedTuple):
     [lower_ns, upper_ns] holds the offset at the Pi's last reading, when its clock showed `measured_at_ns` +
     `offset_ns`, if no message travels back in time and the RAW clocks keep their limits. Later than that it
     is `conditional`: it also assumes that the Pi's clock was neither set nor slewed since.
-    `u95_ns` is the statistical 95 % half-width. `drift_ppm` is that of the RAW clocks, `drift_error_ppm` its
-    95 % error. None where unknown.
+    `precision_ns` is the statistical 95 % half-width if both directions have the same least delay; `u95_ns`
+    adds `asymmetry_share` of half the least round trip. `drift_ppm` is that of the RAW clocks,
+    `drift_error_ppm` its 95 % error. None where unknown.
     """
 
     measured_at_ns: int
@@ -52,6 +53,7 @@ class Estimate(NamedTuple):
     boot_id: str | None
     age_ns: int
     conditional: bool = False
+    precision_ns: int | None = None
 
     @property
     def max_error_ns(self) -> int:
@@ -249,7 +251,7 @@ class OffsetEstimator:
         turned = way_ns * (steepest + timebase.bound.limits.wander * 1e-9 * sqrt(way_ns * 1e-9))
         low, high = low - turned, high + turned
         line = timebase.point(end_s)
-        middle = (low + high) / 2 if line is None else min(max(line.offset, low), high)
+        middle = self._likeliest(line, low, high)
         way_back_ns = max(middle - lowest - newest.resolution_ns, 0.0)
         later_ns = newest.destination_ns - way_back_ns - middle_ns(newest)
         # What follows is 0 while the wall clocks rest; it moves nothing at the instant of the Pi's reading.
@@ -279,16 +281,18 @@ class OffsetEstimator:
         at_s = timebase.seconds(at_ns)
         low, high = interval
         line = timebase.point(at_s)
-        offset = (low + high) / 2 if line is None else min(max(line.offset, low), high)
+        offset = self._likeliest(line, low, high)
         exchanges, delay_min = timebase.blocks.within(at_s if line is None else line.window_s)
         drift = timebase.drift()
         warmup = 1.0 if self._errors is None else sqrt(self._errors.warmup_factor(self.settings.u95_warmup_s))
         base_ns = timebase.offset_anchor_ns + newest.pi_difference_ns - difference_ns
         offset_ns, lower_ns, upper_ns = base_ns + round(offset), base_ns + floor(low), base_ns + ceil(high)
-        u95_ns = None
+        precision_ns = u95_ns = None
         if line is not None:
+            worst_ns = max(upper_ns - offset_ns, offset_ns - lower_ns)
             likely = self.settings.u95_factor * warmup * sqrt(line.variance)
-            u95_ns = min(ceil(likely), max(upper_ns - offset_ns, offset_ns - lower_ns))
+            precision_ns = min(ceil(likely), worst_ns)
+            u95_ns = min(ceil(likely + self.settings.asymmetry_share * max(delay_min, 0.0) / 2), worst_ns)
         return Estimate(
             measured_at_ns=at_ns + difference_ns,
             offset_ns=offset_ns,
@@ -303,4 +307,10 @@ class OffsetEstimator:
             boot_id=self._boot_id,
             age_ns=max(at_ns - newest.destination_ns, 0),
             conditional=True,
+            precision_ns=precision_ns,
         )
+
+    def _likeliest(self, line: Line | None, low: float, high: float) -> float:
+        """The line's offset less the known asymmetry, clipped into the bound; without a line its middle."""
+        middle = (low + high) / 2 if line is None else line.offset
+        return min(max(middle - self.settings.asymmetry_ns, low), high)

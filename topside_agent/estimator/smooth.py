@@ -62,6 +62,8 @@ class _Arrays:
         self.low, self.high, self.slope = columns[4:]
         self.block = np.floor(self.bounds.lower_at / settings.block_s).astype(np.int64)
         self.offset = (self.low + self.high) / 2
+        self.least_half = np.zeros(len(self.accepted))
+        """Half the least round trip between the gaps around each exchange, ns."""
         self.variance = np.full(len(self.accepted), np.nan)
         self.drift = self.slope.copy()
         self.drift_variance = np.full(len(self.accepted), np.nan)
@@ -71,6 +73,12 @@ class _Arrays:
         size = dense.bounds.upper.size
         begin, end = np.searchsorted(self.block, [dense.first, dense.first + size])
         return slice(int(begin), int(end))
+
+    def see_delays(self, dense: DenseBlocks) -> None:
+        """Note the least round trip within these blocks."""
+        rows = self.indices_of(dense)
+        least_ns = min(accepted.constraint.delay_ns for accepted in self.accepted[rows])
+        self.least_half[rows] = max(least_ns, 0) / 2
 
 
 def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = EstimatorSettings()) -> Track:  # noqa: B008
@@ -87,8 +95,8 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
         limits = arrays.timebase.bound.limits
         low, high = backward_bounds(arrays.bounds, arrays.block, arrays.slope, limits, settings)
         arrays.low, arrays.high = np.maximum(arrays.low, low), np.minimum(arrays.high, high)
-        arrays.offset = np.clip(arrays.offset, arrays.low, arrays.high)
-    rows = [pair for arrays in smoothed for pair in _rows(arrays)]
+        arrays.offset = np.clip(arrays.offset - settings.asymmetry_ns, arrays.low, arrays.high)
+    rows = [pair for arrays in smoothed for pair in _rows(arrays, settings)]
     rows += [pair for forward in passes for pair in _ambiguous(forward)]
     rows.sort(key=lambda pair: pair[0].in_time)
     return builder.track([row for _, row in rows], _final(builder.estimator, smoothed, rows))
@@ -117,6 +125,8 @@ def _forward(
 def _estimate(smoothed: list[_Arrays], settings: EstimatorSettings) -> None:
     """Fill in the point estimates, from one gap to the next."""
     parts = [(arrays, dense) for arrays in smoothed for dense in _between_gaps(arrays, settings)]
+    for arrays, dense in parts:
+        arrays.see_delays(dense)
     fits = [(dense, fit(dense, settings)) for _, dense in parts]
     errors = pooled(fits, settings)
     short = []
@@ -201,7 +211,7 @@ def _fill_along_drift(
     arrays.drift_variance[rows] = known[1] if known else np.nan
 
 
-def _rows(arrays: _Arrays) -> list[tuple[Accepted, Row]]:
+def _rows(arrays: _Arrays, settings: EstimatorSettings) -> list[tuple[Accepted, Row]]:
     """The rows: realtime is added back, and the bounds allow for slewing on the way back."""
     slews = np.array([accepted.slew for accepted in arrays.accepted])
     grown = slews * np.maximum(arrays.high - arrays.bounds.lower, 0.0)
@@ -211,7 +221,7 @@ def _rows(arrays: _Arrays) -> list[tuple[Accepted, Row]]:
         arrays.offset.tolist(),
         (arrays.low - grown).tolist(),
         (arrays.high + grown).tolist(),
-        np.minimum(np.sqrt(arrays.variance), worst).tolist(),
+        np.minimum(np.sqrt(arrays.variance) + settings.asymmetry_share * arrays.least_half, worst).tolist(),
         strict=True,
     )
     return [
@@ -262,8 +272,16 @@ def _final(
         upper_ns=row.upper_ns,
         u95_ns=row.u95_ns,
         conditional=True,
+        precision_ns=_precision(arrays, row),
     )
     if not arrays.accepted or not np.isfinite(arrays.drift_variance[-1]):
         return estimate
     error = DRIFT_95 * sqrt(arrays.drift_variance[-1])
     return estimate._replace(drift_ppm=float(arrays.drift[-1]) * 1e-3, drift_error_ppm=error * 1e-3)
+
+
+def _precision(arrays: _Arrays, row: Row) -> int | None:
+    """The statistical part (ns) of the last row's `u95_ns`."""
+    if row.u95_ns is None or not arrays.accepted:
+        return None
+    return min(ceil(sqrt(arrays.variance[-1])), row.u95_ns)

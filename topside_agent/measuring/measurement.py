@@ -6,7 +6,6 @@ import secrets
 from typing import TYPE_CHECKING
 
 from schemas.exchange import MQTT, Exchange
-from topside_agent.estimator import EstimatorSettings
 from topside_agent.http_fallback.handshake import from_response
 from topside_agent.measuring.actions import (
     Action,
@@ -90,7 +89,7 @@ class Measurement:
             interval_ns=round(settings.publish_interval_s * 1e9),
             silence_ns=round(settings.holdover_after_s * 1e9),
         )
-        self._offsets = Offsets(EstimatorSettings(), silence_ns=self._results.silence_ns)
+        self._offsets = Offsets(settings.estimator, silence_ns=self._results.silence_ns)
 
     # In: what happens, out: what to do
 

@@ -86,6 +86,7 @@ def result_of(
         upper_ms=ceil_ms(estimate.upper_ns),
         max_error_ms=_max_error_ms(estimate),
         u95_ms=None if estimate.u95_ns is None else nearest_ms(estimate.u95_ns),
+        precision_ms=None if estimate.precision_ns is None else nearest_ms(estimate.precision_ns),
         drift_ppm=_rounded(estimate.drift_ppm),
         drift_error_ppm=_rounded(estimate.drift_error_ppm),
         delay_min_ms=nearest_ms(max(0, estimate.delay_min_ns)),

@@ -130,7 +130,7 @@ class ClockLog:
 
     def counts(self) -> list[ClockCounts]:
         """What is recorded of each machine; any thread may ask."""
-        watches = sorted(list(self._watches.items()), key=lambda item: item[0])
+        watches = sorted(self._watches.items(), key=lambda item: item[0])
         return [_counts(owner, list(processes.values())) for owner, processes in watches]
 
     def _note_raw(self, owner: Owner, boot_id: str, raw_ns: int) -> None:

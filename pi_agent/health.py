@@ -26,7 +26,7 @@ class Health(BaseModel):
     """Times the connection to the broker came back."""
     pings_answered: int
     messages_dropped: dict[str, int]
-    """By reason: `invalid`, `flood`, `retained`, `stepped`, …"""
+    """By reason: `invalid`, `flood`, `retained`, `unrepresentable`, …"""
     last_ping_topside: Topside | None
     last_ping_age_s: float | None
     clock_changes: dict[str, int]

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from schemas.exchange import StampKind
     from schemas.messages import Ping
 
-Unanswerable = Literal["stepped", "unrepresentable"]
-"""Why a ping gets no pong. `stepped`: realtime moved between its two stamps, so that one difference cannot
-hold for both. `unrepresentable`: a stamp before 1970, or readings more than a second apart."""
+Unanswerable = Literal["unrepresentable"]
+"""Why a ping gets no pong: a stamp before 1970, or a reading more than a second wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,9 @@ def answer(
     the difference stays the one read here.
 
     Both stamps are RAW plus the difference at `transmit`, so that subtracting it gives both RAW readings
-    back exactly. The error of that difference is covered by `resolution_ns`.
+    back exactly, however realtime was slewed or set between them. The error of that difference is covered
+    by `resolution_ns`.
     """
-    if transmit.stepped_since(received):
-        return "stepped"
     try:
         return Pong(
             seq=ping.seq,

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SLEW_LIMIT_PPM = 500
 """The largest rate at which Linux slews realtime (adjtimex: MAXFREQ, and adjtime's fixed rate)."""
 
+FASTEST_SLEW_PPM = 100_500
+"""Linux moves realtime no faster without setting it: tick ±10 % and frequency ±500 ppm (adjtimex)."""
+
 _READ_ATTEMPTS = 4
 _NARROW_NS = 1_000
 """A bracket as narrow as this is not repeated; two successive clock reads take some 100 ns."""
@@ -63,8 +66,12 @@ class Reading(NamedTuple):
 
     def stepped_since(self, earlier: Reading) -> bool:
         """Whether realtime minus RAW changed since `earlier` by more than slewing and the widths allow."""
+        return self.moved_faster(SLEW_LIMIT_PPM, earlier)
+
+    def moved_faster(self, limit_ppm: int, earlier: Reading) -> bool:
+        """Whether realtime minus RAW changed by more than `limit_ppm` and both widths allow."""
         moved = abs(self.realtime_minus_raw_ns - earlier.realtime_minus_raw_ns)
-        slewed = abs(self.raw_ns - earlier.raw_ns) * SLEW_LIMIT_PPM // 1_000_000
+        slewed = abs(self.raw_ns - earlier.raw_ns) * limit_ppm // 1_000_000
         return moved > slewed + self.width_ns + earlier.width_ns
 
 

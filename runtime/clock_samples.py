@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from runtime.clock import Reading
-from runtime.kernel_clock import MAX_RATE_PPM
+from runtime.clock import FASTEST_SLEW_PPM, Reading
 
 if TYPE_CHECKING:
     from runtime.clock import Clock
@@ -66,7 +65,7 @@ def half_width_ns(bracket_ns: int, resolution_ns: int) -> int:
 
     Realtime was read somewhere in the bracket, and runs at most 10.05 % fast or slow; both clocks round down.
     """
-    return bracket_ns * (_PPM + MAX_RATE_PPM) // (2 * _PPM) + resolution_ns + 1
+    return bracket_ns * (_PPM + FASTEST_SLEW_PPM) // (2 * _PPM) + resolution_ns + 1
 
 
 class Interval(NamedTuple):
@@ -110,11 +109,11 @@ def bend_ns(interval: Interval, before: Interval | None, after: Interval | None)
     """
     span_ns = interval.span_ns
     if span_ns > STARVED_NS:
-        return _bend(span_ns, MAX_RATE_PPM / 2)
+        return _bend(span_ns, FASTEST_SLEW_PPM / 2)
     ends = [*_rates(interval.start, before), *_rates(interval.end, after)]
     rate_ppm, noise_ppm = interval.rate_ppm, interval.noise_ppm
     if not ends:
-        return _bend(span_ns, MAX_RATE_PPM / 2)
+        return _bend(span_ns, FASTEST_SLEW_PPM / 2)
     if interval.start.state is None or interval.end.state is None:
         return _bend(span_ns, max(abs(rate_ppm - end) for end, _ in ends))
     if interval.is_steady:
@@ -122,7 +121,7 @@ def bend_ns(interval: Interval, before: Interval | None, after: Interval | None)
         return _bend(span_ns, max(0.0, excess_ppm))
     low, high = min(end - noise for end, noise in ends), max(end + noise for end, noise in ends)
     if not low - noise_ppm <= rate_ppm <= high + noise_ppm:
-        return _bend(span_ns, MAX_RATE_PPM / 2)
+        return _bend(span_ns, FASTEST_SLEW_PPM / 2)
     return _bend(span_ns, (high - low) / 4)
 
 
@@ -145,7 +144,7 @@ def is_step(interval: Interval, before: Interval | None) -> bool:
     step is taken for slewing: its interval says so by its width.
     """
     noise_ppm, rate_ppm = interval.noise_ppm, interval.rate_ppm
-    if abs(rate_ppm) > MAX_RATE_PPM + noise_ppm:
+    if abs(rate_ppm) > FASTEST_SLEW_PPM + noise_ppm:
         return True
     states = [interval.start.state, interval.end.state, before.start.state if before else None]
     known = [state for state in states if state is not None]

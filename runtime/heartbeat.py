@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-FRESH_S = 10.0
+MAX_AGE_S = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -54,8 +54,8 @@ def problem(path: Path, now_ns: int) -> str | None:
         return f"{path} is not a heartbeat file"
     if boot_id != _boot_id() or age_s < 0:
         return f"the heartbeat in {path} is from before the last boot"
-    if age_s > FRESH_S:
-        return f"the last heartbeat in {path} is {age_s:.0f} s old (the limit is {FRESH_S:g} s)"
+    if age_s > MAX_AGE_S:
+        return f"the last heartbeat in {path} is {age_s:.0f} s old (the limit is {MAX_AGE_S:g} s)"
     return None
 
 

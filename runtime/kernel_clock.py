@@ -17,8 +17,6 @@ _TICKS_US = range(9_000, 11_001)
 """What the kernel takes, ±10 %; another value means that the structure was read with a wrong layout."""
 _PLL_SHIFT = 2
 """The kernel's SHIFT_PLL: of a pending offset it slews away 2**-(2 + time constant) each second."""
-MAX_RATE_PPM = 100_500
-"""Linux moves realtime by at most ±10 % (tick) ± 500 ppm (frequency) against RAW."""
 _TFD_TIMER_ABSTIME = 1
 _TFD_TIMER_CANCEL_ON_SET = 2
 _NEVER_S = 2 ** (8 * ctypes.sizeof(ctypes.c_long) - 1) - 1

@@ -93,12 +93,26 @@ class VehicleBlock(Message):
     segments: Annotated[int, Field(ge=0)] | None = None
 
 
+class ClockBlock(Message):
+    """What `clock.jsonl` has of one machine's clock history."""
+
+    machine: Literal["vehicle", "topside"]
+    name: str
+    processes: Annotated[int, Field(ge=0)]
+    """Processes that kept the history, each with a count of its own."""
+    pieces: Annotated[int, Field(ge=0)]
+    missing: Annotated[int, Field(ge=0)]
+    """Pieces that are lost, or still requested: their numbers are missing in the file."""
+
+
 class SessionFiles(Message):
     """Our files in the session's folder, relative to it; null if not written."""
 
     exchanges: str
     events: str
     offsets: str | None
+    clock: str | None = None
+    """Null as long as no machine has published its clock history."""
 
 
 class SessionBlock(Message):
@@ -116,6 +130,8 @@ class SessionBlock(Message):
     drift_model: DriftModel | None
     """What we wrote to `timeSync.driftModel`: another value there is the consumer's."""
     vehicles: dict[Vehicle, VehicleBlock]
+    clocks: list[ClockBlock] = Field(default_factory=list)
+    """By machine; empty if none has published its clock history."""
 
 
 def sensor_entry(result: OffsetResult | None) -> SensorTimeSync:

@@ -9,8 +9,11 @@ from broker.agent import MqttAgent, agent_counts
 from broker.connection import Connection
 from broker.inbox import Inbox, Letter
 from broker.interface import Incoming
-from runtime.clock import Clock, Reading, read
+from runtime.clock import Clock, Reading, SystemClock, read
+from runtime.clock_watch import MIN_SUSPEND_NS, ClockWatcher, watch_machine
+from runtime.kernel_clock import suspended_ns as machine_suspended_ns
 from schemas import messages, topics
+from schemas.clock_history import VehicleClock
 from topside_agent.http_fallback.handshaker import Handshaker
 from topside_agent.http_fallback.http_get import get_then
 from topside_agent.integrations.blueos_mirror import BlueosMirror
@@ -22,9 +25,11 @@ from topside_agent.measuring.scheduler import Scheduler
 from topside_agent.measuring.vehicles import Vehicles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from broker.interface import Connect
+    from runtime.clock_watch import ClockChange
+    from runtime.watchdog import Loop
     from topside_agent.http_fallback.http_get import Get, TimedResponse
     from topside_agent.measuring.actions import Action
     from topside_agent.measuring.exchanger import Reason
@@ -39,7 +44,6 @@ _DROPPED_BECAUSE: dict[Reason, str] = {
     "unknown_nonce": "it answers no ping that is outstanding (late, replayed or forged)",
     "repeated": "its ping was answered or given up already",
     "other_instance": "a second process answers to this vehicle's name",
-    "clock_stepped": "this computer's clock was stepped while the ping was under way",
     "invalid_pi_time": "its stamps contradict each other or the ping",
 }
 
@@ -47,7 +51,8 @@ _DROPPED_BECAUSE: dict[Reason, str] = {
 class TopsideAgent(MqttAgent):
     """Measures every vehicle that is online (or those that are named), and publishes the results.
 
-    `connect` and `get` make the connection and the HTTP requests; a simulation brings its own.
+    `connect`, `get` and `watch` make the connection, the HTTP requests and the watch of topside's clock;
+    `suspended_ns` is topside's time in suspend since boot. A simulation brings its own.
     """
 
     def __init__(
@@ -57,11 +62,18 @@ class TopsideAgent(MqttAgent):
         *,
         connect: Connect = Connection,
         get: Get = get_then,
+        watch: Callable[[Clock, Callable[[ClockChange], None]], ClockWatcher] | None = None,
+        suspended_ns: Callable[[], int] | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
+        real = isinstance(clock, SystemClock)
+        self._suspended_ns = suspended_ns or (machine_suspended_ns if real else lambda: 0)
+        self._slept_ns = self._suspended_ns()
+        watch = watch or (watch_machine if real else ClockWatcher)
+        self.watcher = watch(clock, self._clock_changed)
         self._inbox = Inbox(settings.topic_root)
-        self._vehicles = Vehicles(settings, resolution_ns=clock.resolution_ns)
+        self._vehicles = Vehicles(settings, resolution_ns=clock.resolution_ns, boot_id=clock.boot_id)
         self._builder = MessageBuilder(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)
@@ -73,9 +85,15 @@ class TopsideAgent(MqttAgent):
 
     # Service
 
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """The loops that the watchdog watches."""
+        return (*super().loops, self.watcher.loop)
+
     def start(self) -> None:
         """Connect and begin, in the network thread."""
         self._connection.start()
+        self.watcher.start()
         for handshaker in self.handshakers:
             handshaker.start()
 
@@ -85,6 +103,7 @@ class TopsideAgent(MqttAgent):
             handshaker.stop()
         self._connection.post(self._flush)
         self._connection.stop([self._builder.status("offline")])
+        self.watcher.stop()
 
     def counts(self) -> TopsideCounts:
         """Snapshot for other threads."""
@@ -102,7 +121,7 @@ class TopsideAgent(MqttAgent):
         root, topside = self._settings.topic_root, self._settings.topside
         ours = [(topics.PONG, {"topside": topside}), (topics.TOPSIDE_COMMAND, {"topside": topside})]
         theirs: list[tuple[topics.TopicKind, dict[str, str]]] = [
-            (kind, {}) for kind in (topics.STATUS, topics.INFO, topics.EVENT)
+            (kind, {}) for kind in (topics.STATUS, topics.INFO, topics.EVENT, topics.VEHICLE_CLOCK)
         ]
         self._connection.subscribe(
             [(topics.subscription(root, kind, **names), kind.qos) for kind, names in ours + theirs]
@@ -120,6 +139,7 @@ class TopsideAgent(MqttAgent):
 
     def received(self, message: Incoming) -> None:
         """One message; pongs are tried first, since time matters to them."""
+        self._notice_sleep()
         letter = self._inbox.open(message)
         if letter is None:
             if not message.payload:
@@ -134,11 +154,14 @@ class TopsideAgent(MqttAgent):
             self._on_info(letter)
         elif kind is topics.EVENT:
             self._on_event(letter)
+        elif kind is topics.VEHICLE_CLOCK:
+            self._on_pieces(letter)
         elif kind is topics.TOPSIDE_COMMAND and not message.retain:
             self._on_command(letter)
 
     def tick(self, now: Reading) -> float:
         """Do what is due; returns the seconds until something is."""
+        self._notice_sleep()
         if not self._connection.up:
             return _IDLE_S
         return min(_IDLE_S, (self._scheduler.serve(now) - self._clock.raw_ns()) / 1e9)
@@ -201,7 +224,13 @@ class TopsideAgent(MqttAgent):
         assert isinstance(event, messages.Event)
         if measurement:
             _log.info("%s reports a %s of %.3f ms", letter.topic.vehicle, event.kind, event.step_ms)
-            self._perform(measurement, measurement.burst(self._clock.raw_ns()))
+            self._perform(measurement, measurement.event(event, self._clock.raw_ns()))
+
+    def _on_pieces(self, letter: Letter) -> None:
+        clock, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
+        assert isinstance(clock, VehicleClock)
+        if measurement:
+            self._perform(measurement, measurement.pieces(clock, self._clock.raw_ns()))
 
     def _on_command(self, letter: Letter) -> None:
         command = letter.body
@@ -229,7 +258,30 @@ class TopsideAgent(MqttAgent):
         )
 
     def _on_handshake(self, measurement: Measurement, response: TimedResponse) -> None:
+        self._notice_sleep()
         self._perform(measurement, measurement.handshake(response))
+
+    # This computer's own clock
+
+    def _notice_sleep(self) -> None:
+        """Before anything is done: RAW stood still while this computer slept, so no bound outlives that."""
+        slept_ns = self._suspended_ns() - self._slept_ns
+        if slept_ns <= MIN_SUSPEND_NS:
+            return
+        self._slept_ns += slept_ns
+        _log.warning("this computer slept for %.1f s; measuring every vehicle again", slept_ns / 1e9)
+        for measurement in self._vehicles:
+            self._perform(measurement, measurement.slept(slept_ns, self._clock.raw_ns()))
+
+    def _clock_changed(self, change: ClockChange) -> None:
+        """In the clock watch's thread."""
+        if change.kind == "step":
+            _log.warning("this computer's clock: a step of %+.3f ms", change.moved_ns / 1e6)
+            self._connection.post(self._stepped)
+
+    def _stepped(self) -> None:
+        for measurement in self._vehicles:
+            self._perform(measurement, measurement.stepped(self._clock.raw_ns()))
 
     # What measurements return
 

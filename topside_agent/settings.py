@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, field_validator
 from broker.settings import AgentSettings, MetricsSettings
 from schemas.metadata import CONSUMER_TOLERANCE_MS
 from schemas.names import Topside, vehicle_name
+from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.http_fallback.http_get import parse_url
 
 
@@ -82,6 +83,16 @@ class TopsideSettings(MetricsSettings, AgentSettings):
         description="Seconds between handshakes over HTTP with a vehicle that MQTT does not reach",
     )
 
+    asymmetry_share: float = Field(
+        0.05, ge=0, le=1, description="Share of half the least round trip that u95 includes for unequal ways"
+    )
+    asymmetry_ms: float = Field(
+        0.0,
+        ge=-10_000,
+        le=10_000,
+        description="Least delay out less that back, if known, ms: half of it is taken off the offset",
+    )
+
     homeassistant_discovery: bool = Field(
         default=False, description="Have Home Assistant discover each vehicle as a device"
     )
@@ -106,6 +117,11 @@ class TopsideSettings(MetricsSettings, AgentSettings):
                 raise ValueError(f"vehicle {name} is given twice (received {choice!r})")
             seen.add(name)
         return choices
+
+    @property
+    def estimator(self) -> EstimatorSettings:
+        """What the estimators are set to."""
+        return EstimatorSettings(asymmetry_share=self.asymmetry_share, asymmetry_ms=self.asymmetry_ms)
 
     @property
     def vehicles(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bench.estimators.ours import Holdover, answers_afterwards, run_online
+from bench.estimators.ours import SYMMETRIC, Holdover, answers_afterwards, run_online
 from bench.estimators.peers import PEERS
 from bench.estimators.samples import samples_of, truth_of
 from bench.estimators.score import Answers, Score, answers_of_peer, score
@@ -53,7 +53,7 @@ def work(job: Job) -> Result:
 def _work(job: Job) -> Result:
     trace = make_trace(job.family, seed=job.seed, rate_hz=job.rate_hz)
     live = run_online(trace)
-    track = smooth(trace.exchanges)
+    track = smooth(trace.exchanges, SYMMETRIC)
     afterwards = answers_afterwards(trace, track)
     scores = {
         ONLINE: score(live.answers, trace.steps),

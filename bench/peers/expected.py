@@ -73,13 +73,13 @@ def expected(out: Law, back: Law, estimates: int = ESTIMATES, live_runs: int = L
     found["chrony (a model of it)"] = [_chrony(out, back, rng) for _ in range(estimates)]
     if live_runs:
         live = (_exchanges(out, back, LIVE_S, RATE_HZ, rng) for _ in range(live_runs))
-        found["ours, live"] = [from_window(exchanges, pi_clock_free=True) for exchanges in live]
+        found["ours, live"] = [from_window(exchanges) for exchanges in live]
     return [_row(name, of) for name, of in found.items()]
 
 
 def _of_one_window(out: Law, back: Law, rng: random.Random) -> Iterator[tuple[str, Estimate]]:
     exchanges = _exchanges(out, back, SECONDS, RATE_HZ, rng)
-    yield "ours", from_window(exchanges, pi_clock_free=True)
+    yield "ours", from_window(exchanges)
     yield "ours, afterwards", afterwards(exchanges)
     stamps = [Stamps(e.origin_ns, e.receive_ns, e.transmit_ns, e.destination_ns) for e in exchanges]
     yield from ((name, estimate(stamps)) for name, estimate in ESTIMATORS.items())

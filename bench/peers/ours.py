@@ -7,7 +7,6 @@ surest. The third is what topside publishes, which remembers all since it starte
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -37,38 +36,32 @@ BATCH_S = 1.6
 
 
 class Listener:
-    """Keeps what topside publishes of the one vehicle, and what the vehicle says of its clock."""
+    """Keeps what topside publishes of the one vehicle."""
 
     def __init__(self, port: int) -> None:
         self.exchanges: list[Exchange] = []
         self.results: list[OffsetResult] = []
-        self.clock_synchronized = False
         self._lock = threading.Lock()
         self._client = connected_client(port)
         self._client.on_message = self._on_message
-        self._client.subscribe(
-            [(f"tidesync/v1/vehicle/+/{what}", 1) for what in ("info", "exchange/+", "offset/+")]
-        )
+        self._client.subscribe([(f"tidesync/v1/vehicle/+/{what}", 1) for what in ("exchange/+", "offset/+")])
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         what, payload = message.topic.split("/")[4], bytes(message.payload)
         with self._lock:
             if what == "exchange":
                 self.exchanges += ExchangeBatch.decode(payload).exchanges
-            elif what == "offset":
-                self.results.append(OffsetResult.decode(payload))
             else:
-                self.clock_synchronized = json.loads(payload)["clock_synchronized"]
+                self.results.append(OffsetResult.decode(payload))
 
     def stop(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
 
 
-def from_window(exchanges: Sequence[Exchange], *, pi_clock_free: bool) -> Estimate:
+def from_window(exchanges: Sequence[Exchange]) -> Estimate:
     """What the online estimator knows at the end, given nothing but these."""
     estimator = OffsetEstimator()
-    estimator.pi_clock_free = pi_clock_free
     for exchange in exchanges:
         estimator.add(exchange)
     found = estimator.estimate()
@@ -121,8 +114,7 @@ class Ours(Contestant):
         self._listener.stop()
         exchanges = sorted(self._listener.exchanges, key=lambda e: e.destination_ns)
         parts = [[e for e in exchanges if begin <= e.destination_ns < end] for begin, end in windows]
-        free = not self._listener.clock_synchronized
-        then = [from_window(part, pi_clock_free=free) for part in parts if part]
+        then = [from_window(part) for part in parts if part]
         live = [estimate for window in windows for estimate in self._published(window)]
         singles = [
             Stamps(e.origin_ns, e.receive_ns, e.transmit_ns, e.destination_ns) for part in parts for e in part

@@ -1,14 +1,17 @@
 """Arrival stamps: from the kernel's stamp to a reading of the agent's clock, where it can be trusted.
 
-The kernel stamps with CLOCK_REALTIME, which can be stepped. What is taken from it is therefore only the
-arrival's age, and only while realtime has kept to RAW since before the arrival.
+The kernel stamps with CLOCK_REALTIME, which can be stepped and slewed. What is taken from it is therefore
+only the arrival's age, less all that realtime moved against RAW between a reading before the arrival and the
+reading after it. The assumption: between these two nothing moved and came back. The movement that they show,
+beyond the rate of before, may have happened within the age.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from runtime.clock import SLEW_LIMIT_PPM, Reading, earlier, machine_clock, read
+from runtime.clock import FASTEST_SLEW_PPM, Reading, earlier, machine_clock, read
 
 if TYPE_CHECKING:
     from runtime.clock import Clock
@@ -19,6 +22,13 @@ MOST_AGE_NS = 1_000_000_000
 """The stamp of an older arrival is not used: this process was too slow."""
 _BLURRED_NS = 50_000
 """A reading wider than this (the thread was preempted in the middle of it) could hide a step."""
+
+_FASTEST = FASTEST_SLEW_PPM * 1e-6
+_APART_NS = 1_000_000
+"""Readings that are kept are at least so far apart."""
+_MOST_READINGS = 128
+_RATE_OVER_NS = 100_000_000
+"""The rate of realtime is taken over at least this; two brackets of 100 ns then blur it by 1 ppm."""
 
 _UNSTAMPED_MOST = 8
 """Messages in a row without a usable kernel stamp until they are no longer expected."""
@@ -32,30 +42,77 @@ class KernelStamp(NamedTuple):
     """False when more bytes were queued behind: the stamp may be theirs, hence too late, never too early."""
 
 
+class RealtimeCourse:
+    """How realtime has moved against RAW: a machine's readings of the last waits."""
+
+    def __init__(self, first: Reading) -> None:
+        self._readings = deque([first], maxlen=_MOST_READINGS)
+
+    def note(self, reading: Reading) -> None:
+        """Keep `reading`, unless it is too wide, or soon after the last one."""
+        if reading.width_ns <= _BLURRED_NS and reading.raw_ns - self._readings[-1].raw_ns >= _APART_NS:
+            self._readings.append(reading)
+
+    def moved_ns(self, age_ns: int, now: Reading) -> int | None:
+        """The most that realtime can have moved against RAW in the `age_ns` (of realtime) before `now`.
+
+        Over the age it ran at the rate of before, and all that differs from that since the last reading
+        before the arrival may have happened within the age. None after a step, or without such a reading.
+        """
+        arrived_ns = now.raw_ns - round(age_ns * (1 + _FASTEST))
+        readings = self._readings
+        index = len(readings) - 1
+        while readings[index].raw_ns > arrived_ns and index:
+            index -= 1
+        if readings[index].raw_ns > arrived_ns and len(readings) == _MOST_READINGS:
+            return None  # else the first reading of all, before the connection was made
+        before = readings[index]
+        elapsed_ns = now.raw_ns - before.raw_ns
+        moved_ns = now.realtime_minus_raw_ns - before.realtime_minus_raw_ns
+        widths_ns = (now.width_ns + before.width_ns) // 2 + 1
+        if (
+            abs(moved_ns) > elapsed_ns * _FASTEST + widths_ns
+            or elapsed_ns * (1 + _FASTEST) < age_ns - widths_ns
+        ):
+            return None
+        rate = self._rate_before(index)
+        return round(abs(rate) * age_ns + abs(moved_ns - rate * elapsed_ns)) + widths_ns
+
+    def _rate_before(self, index: int) -> float:
+        """The rate of realtime − RAW, as a fraction, until the reading at `index`; 0 if it is not known."""
+        until = self._readings[index]
+        for earlier_one in range(index - 1, -1, -1):
+            since = self._readings[earlier_one]
+            if until.raw_ns - since.raw_ns >= _RATE_OVER_NS:
+                moved_ns = until.realtime_minus_raw_ns - since.realtime_minus_raw_ns
+                rate = moved_ns / (until.raw_ns - since.raw_ns)
+                return rate if abs(rate) <= _FASTEST else 0.0
+        return 0.0
+
+
 class ArrivalStamper:
     """Reads an agent's clock at the arrival of a message; call `observe` before every wait."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._machine = machine_clock(clock)
-        self._last = read(self._machine)
+        self._course = RealtimeCourse(read(self._machine))
         self.now = read(clock)
         """The agent's clock when it was read last, for a message or for `observe`."""
-        self._steady_since_ns = self._last.raw_ns
 
     def observe(self, now: Reading) -> None:
         """Compare realtime with RAW once more, before anything else arrives; `now` is the agent's clock."""
-        self._note(now if self._machine is self._clock else read(self._machine))
+        self._course.note(now if self._machine is self._clock else read(self._machine))
         self.now = now
 
     def arrived(self, kernel: KernelStamp | None) -> tuple[Reading, StampKind]:
         """The clock at the arrival and how that is known; without a usable kernel stamp, the clock now."""
         machine = read(self._machine)
-        self._note(machine)
         # The agent's clock second: what passes between the two readings only makes the stamp later.
         now = machine if self._machine is self._clock else read(self._clock)
         self.now = now
         age_ns = self._age_ns(kernel, machine) if kernel else None
+        self._course.note(machine)
         if kernel is None or age_ns is None:
             return now, "user"
         if now is machine:
@@ -68,22 +125,15 @@ class ArrivalStamper:
         """How long ago it arrived at least, in ns of RAW; None when it is unknown.
 
         Too short an age makes the receive stamp too late, which only widens the bound. So the reading's own
-        error is taken off, and all the slewing that there can have been.
+        error is taken off, and all that realtime can have moved.
         """
         age_ns = machine.raw_ns + machine.realtime_minus_raw_ns - kernel.realtime_ns
         if not -machine.width_ns <= age_ns <= MOST_AGE_NS or machine.width_ns > _BLURRED_NS:
             return None
-        if machine.raw_ns - age_ns < self._steady_since_ns:
+        moved_ns = self._course.moved_ns(max(age_ns, 0), machine)
+        if moved_ns is None:
             return None
-        slewed_ns = age_ns * SLEW_LIMIT_PPM // 1_000_000
-        return max(0, age_ns - slewed_ns - machine.width_ns // 2 - 1)
-
-    def _note(self, machine: Reading) -> None:
-        if machine.stepped_since(self._last):
-            self._steady_since_ns = machine.raw_ns
-        elif machine.width_ns > _BLURRED_NS:
-            return
-        self._last = machine
+        return max(0, age_ns - moved_ns - machine.width_ns // 2 - 1)
 
 
 class StampSource(Protocol):

@@ -32,7 +32,7 @@ def test_the_document_has_the_values_at_the_last_exchange_and_every_segment(reco
     (vehicle,) = document(capsys)["vehicles"]
     assert list(vehicle) == [
         "vehicle", "topside", "at", "offset_ms", "max_error_ms", "lower_ms", "upper_ms", "u95_ms",
-        "drift_ppm", "drift_error_ppm", "exchanges", "rejected", "segments",
+        "precision_ms", "drift_ppm", "drift_error_ppm", "exchanges", "rejected", "segments",
     ]  # fmt: skip
     assert vehicle["vehicle"] == "rov1"
     assert vehicle["at"].startswith("2026-05-01T12:01:59.5")

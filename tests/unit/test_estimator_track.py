@@ -79,7 +79,7 @@ def test_online_rows_are_the_estimates_after_each_exchange(trace):
     estimator, estimates = OffsetEstimator(), []
     for exchange in trace.exchanges:
         estimator.add(exchange)
-        estimates.append(estimator.estimate().offset_ns)
+        estimates.append(estimator.estimate_at(estimator.constraint).offset_ns)
     assert [row.offset_ns for row in online(trace.exchanges).rows] == estimates
 
 

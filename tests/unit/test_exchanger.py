@@ -92,9 +92,14 @@ def test_a_pong_with_a_guessed_nonce_is_dropped_and_the_right_one_still_counts(e
     assert isinstance(exchanger.finish(pong(ping), reading(2)), Exchange)
 
 
-def test_a_step_of_our_own_clock_between_ping_and_pong_is_refused(exchanger):
-    ping = exchanger.begin(reading(0), nonce(1))
-    assert exchanger.finish(pong(ping), reading(1, D + 3_000 * MS)).reason == "clock_stepped"
+@pytest.mark.parametrize("moved_ns", [3_000 * MS, -3_000 * MS, 83_333, -50_000, 20])
+def test_a_step_or_slew_of_our_own_clock_between_ping_and_pong_leaves_raw_as_it_was(exchanger, moved_ns):
+    ping = exchanger.begin(reading(10), nonce(1))
+    exchange = exchanger.finish(pong(ping), reading(11, D + moved_ns))
+    difference_ns = exchange.topside_realtime_minus_raw_ns
+    assert exchange.origin_ns - difference_ns == 10 * MS
+    assert exchange.destination_ns - difference_ns == 11 * MS
+    assert difference_ns == D + moved_ns
 
 
 def test_a_pi_that_answers_before_it_received_is_refused(exchanger):

@@ -195,13 +195,15 @@ def test_a_flood_under_ever_new_names_is_one_line_a_reason_in_the_log(
     }
 
 
-def test_a_step_between_receive_and_transmit_is_counted_and_not_answered():
+def test_a_step_between_receive_and_transmit_is_answered_and_leaves_raw_as_it_was():
     bench = Bench(Step(1.0, 3 * S)).connect()
     received = read(bench.clock)
     bench.base.now_ns += 2 * S
     bench.agent.received(Incoming(f"{BASE}/ping/alpha", ping(), retain=False, received=received))
-    assert bench.connection.on("pong/alpha") == []
-    assert bench.agent.health().messages_dropped == {"stepped": 1}
+    pong = Pong.decode(bench.connection.on("pong/alpha")[0])
+    assert pong.receive_ns - pong.realtime_minus_raw_ns == received.raw_ns
+    assert pong.realtime_minus_raw_ns - received.realtime_minus_raw_ns == pytest.approx(3 * S, abs=1_000)
+    assert bench.agent.health().messages_dropped == {}
 
 
 def change(step_ns, at_s=9):

@@ -81,7 +81,52 @@ def test_with_bytes_queued_behind_it_is_called_inexact():
     assert bench.stamper.arrived(arrival)[1] == "kernel_inexact"
 
 
-@pytest.mark.parametrize("step_ns", [-3 * S, -2 * MS, 2 * MS, 3 * S])
+@pytest.mark.parametrize("rate_ppm", [-100_000, -83_333, -20_000, 20_000, 83_333, 100_000])
+@pytest.mark.parametrize("age_ns", [20 * US, MS, 90 * MS])
+def test_a_steady_slew_of_any_rate_leaves_a_kernel_stamp_that_is_not_too_early(age_ns, rate_ppm):
+    bench = Bench()
+
+    def run(ns):
+        bench.wait(ns)
+        bench.clock.ahead_ns += ns * rate_ppm // 1_000_000
+
+    for _ in range(8):
+        run(100 * MS)
+        bench.observe()
+    arrival = bench.arrival()
+    run(age_ns)
+    reading, kind = bench.stamper.arrived(arrival)
+    assert kind == "kernel"
+    assert 0 <= reading.raw_ns - bench.arrived_raw_ns <= age_ns / 4 + US
+
+
+@pytest.mark.parametrize("rate_ppm", [-100_000, 83_333])
+@pytest.mark.parametrize("age_ns", [20 * US, MS, 90 * MS])
+def test_a_slew_that_begins_within_the_age_makes_it_no_earlier(age_ns, rate_ppm):
+    bench = Bench()
+    bench.wait(100 * MS)
+    bench.observe()
+    arrival = bench.arrival()
+    bench.wait(age_ns)
+    bench.clock.ahead_ns += age_ns * rate_ppm // 1_000_000
+    assert bench.stamper.arrived(arrival)[0].raw_ns >= bench.arrived_raw_ns
+
+
+@pytest.mark.parametrize("step_ns", [-20 * MS, -2 * MS, -MS // 2, 100 * US, MS, 2 * MS, 20 * MS])
+@pytest.mark.parametrize("age_ns", [20 * US, MS, 5 * MS])
+def test_a_small_step_between_arrival_and_reading_makes_it_no_earlier(age_ns, step_ns):
+    bench = Bench()
+    bench.wait(100 * MS)
+    bench.observe()
+    arrival = bench.arrival()
+    bench.wait(age_ns // 2)
+    bench.clock.ahead_ns += step_ns
+    bench.observe()
+    bench.wait(age_ns // 2)
+    assert bench.stamper.arrived(arrival)[0].raw_ns >= bench.arrived_raw_ns
+
+
+@pytest.mark.parametrize("step_ns", [-3 * S, -200 * MS, 200 * MS, 3 * S])
 def test_a_step_between_arrival_and_reading_makes_it_a_user_space_stamp(step_ns):
     bench = Bench()
     bench.wait(100 * MS)

@@ -14,7 +14,7 @@ from schemas.names import vehicle_name
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.folder import offsets_table
 from tidesync.sessions.journal import Stream, read_journal
-from topside_agent.estimator import Estimate, Segment, Track, online, smooth
+from topside_agent.estimator import Estimate, EstimatorSettings, Segment, Track, online, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,30 @@ if TYPE_CHECKING:
     help="What was knowable at each instant; else what is known afterwards, from both sides.",
 )
 @click.option("--vehicle", metavar="V", help="This vehicle only.")
-def command(*, file: str, as_json: bool, track: Path | None, as_online: bool, vehicle: str | None) -> None:
+@click.option(
+    "--asymmetry-share",
+    type=click.FloatRange(0, 1),
+    default=EstimatorSettings().asymmetry_share,
+    show_default=True,
+    help="Share of half the least round trip that u95 includes for unequal ways.",
+)
+@click.option(
+    "--asymmetry-ms",
+    type=click.FloatRange(-10_000, 10_000),
+    default=0.0,
+    show_default=True,
+    help="Least delay out less that back, where it is known: the offset is corrected by half of it.",
+)
+def command(
+    *,
+    file: str,
+    as_json: bool,
+    track: Path | None,
+    as_online: bool,
+    vehicle: str | None,
+    asymmetry_share: float,
+    asymmetry_ms: float,
+) -> None:
     """Compute offset and drift again from recorded exchanges.
 
     FILE is a session's exchanges.jsonl, one exchange a line; - reads standard input.
@@ -47,8 +70,9 @@ def command(*, file: str, as_json: bool, track: Path | None, as_online: bool, ve
     for fault in journal.faults:
         click.echo(fault, err=True)
     estimate = online if as_online else smooth
+    settings = EstimatorSettings(asymmetry_share=asymmetry_share, asymmetry_ms=asymmetry_ms)
     tracks = {
-        stream: estimate(exchanges)
+        stream: estimate(exchanges, settings)
         for stream, exchanges in journal.by_stream().items()
         if wanted in {None, stream[0]}
     }
@@ -86,6 +110,7 @@ def _entry(vehicle: str, topside: str, track: Track) -> dict[str, Any]:
         "lower_ms": _ms(final.lower_ns),
         "upper_ms": _ms(final.upper_ns),
         "u95_ms": _ms(final.u95_ns),
+        "precision_ms": _ms(final.precision_ns),
         "drift_ppm": final.drift_ppm,
         "drift_error_ppm": final.drift_error_ppm,
         "exchanges": track.exchanges,
@@ -127,6 +152,8 @@ def _lines(stream: Stream, track: Track) -> Iterator[str]:
     yield f"  max error         {final.max_error_ns / 1e6:.6f} ms"
     u95 = "unknown" if final.u95_ns is None else f"{final.u95_ns / 1e6:.6f} ms"
     yield f"  95 % error (u95)  {u95}"
+    precision = "unknown" if final.precision_ns is None else f"{final.precision_ns / 1e6:.6f} ms"
+    yield f"  precision         {precision} (without asymmetry)"
     yield f"  drift             {_drift(final)}"
     yield "  segments"
     for segment in track.segments:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
 from topside_agent.estimator.segments import Break, Cut, Seen, StepDetector, break_before, is_late, last_clean
 from topside_agent.estimator.settings import EstimatorSettings
+from topside_agent.estimator.slews import FASTEST, Reading, middle_ns, readings_of, slew_of
 from topside_agent.estimator.timebase import Drift, Timebase
-from topside_agent.estimator.window_errors import DRIFT_95, WindowErrors
+from topside_agent.estimator.window_errors import DRIFT_95, Line, WindowErrors
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
@@ -31,9 +32,12 @@ class Added(NamedTuple):
 class Estimate(NamedTuple):
     """Pi realtime − topside realtime at `measured_at_ns` (topside's realtime), all in integer ns.
 
-    [lower_ns, upper_ns] holds the offset if no message travels back in time and the clocks keep their limits;
-    `u95_ns` is the statistical 95 % half-width. `drift_ppm` is that of the RAW clocks, `drift_error_ppm` its
-    95 % error. None where unknown.
+    [lower_ns, upper_ns] holds the offset at the Pi's last reading, when its clock showed `measured_at_ns` +
+    `offset_ns`, if no message travels back in time and the RAW clocks keep their limits. Later than that it
+    is `conditional`: it also assumes that the Pi's clock was neither set nor slewed since.
+    `precision_ns` is the statistical 95 % half-width if both directions have the same least delay; `u95_ns`
+    adds `asymmetry_share` of half the least round trip. `drift_ppm` is that of the RAW clocks,
+    `drift_error_ppm` its 95 % error. None where unknown.
     """
 
     measured_at_ns: int
@@ -48,6 +52,8 @@ class Estimate(NamedTuple):
     segment: int
     boot_id: str | None
     age_ns: int
+    conditional: bool = False
+    precision_ns: int | None = None
 
     @property
     def max_error_ns(self) -> int:
@@ -56,11 +62,7 @@ class Estimate(NamedTuple):
 
 
 class OffsetEstimator:
-    """Estimates one vehicle's offset from its exchanges as they come: late, repeated, with gaps.
-
-    Set `pi_clock_free` while the Pi reports that nothing disciplines its realtime clock: then the bound does
-    not grow by the slew limit between messages.
-    """
+    """Estimates one vehicle's offset from its exchanges as they come: late, repeated, with gaps."""
 
     def __init__(
         self,
@@ -72,7 +74,6 @@ class OffsetEstimator:
         self.settings = settings
         self._errors = WindowErrors(settings) if points else None
         self._step_detector = StepDetector(settings.block_s)
-        self.pi_clock_free = False
         self.rejected = 0
         self.steps = 0
         self.segment = 0
@@ -84,8 +85,11 @@ class OffsetEstimator:
         self._last: Seen | None = None
         self._boot_id: str | None = None
         self._topside_difference_before_ns = 0
+        self._broken_off = False
         self._recent: deque[Constraint] = deque(maxlen=64)
         self._known: dict[tuple[int, int], None] = {}
+        self._pi_readings: deque[Reading] = deque(maxlen=3)
+        self._topside_readings: deque[Reading] = deque(maxlen=3)
 
     def add(self, exchange: Exchange) -> Added:
         """Accept `exchange`, or refuse it with a reason; the next estimate is right in either case."""
@@ -101,9 +105,17 @@ class OffsetEstimator:
         new = Seen(constraint, exchange.boot_id)
         if self._last is None or self.timebase is None:
             return self._accept(new, self._begin(constraint))
+        if self._broken_off:
+            self._broken_off = False
+            slept = Break("suspend", None, keeps_raw=False, keeps_drift=False)
+            return self._accept(new, self._begin(constraint), self._cut(slept, new, self._last))
         if self._is_late(constraint, self._last.constraint):
             return self._add_late(new, self._last, self.timebase)
         return self._add_next(new, self._last, self.timebase)
+
+    def break_off(self) -> None:
+        """A machine slept: no bound holds any more, and the next exchange begins a segment."""
+        self._broken_off = self._last is not None
 
     def _add_next(self, new: Seen, last: Seen, timebase: Timebase) -> Added:
         constraint = new.constraint
@@ -112,7 +124,7 @@ class OffsetEstimator:
             drift = timebase.drift() if broken.keeps_drift else None
             return self._accept(new, self._begin(constraint, drift), self._cut(broken, new, last))
         cut = None if broken is None else self._cut(broken, new, last)
-        if not self._may_continue(timebase, constraint):
+        if constraint.standalone:
             return self._accept(new, self._begin(constraint, timebase.drift()), cut)
         contradicted_s = timebase.add(constraint)
         if contradicted_s is None:
@@ -138,18 +150,13 @@ class OffsetEstimator:
 
     def _is_late(self, new: Constraint, newest: Constraint) -> bool:
         settings = self.settings
-        tolerance_ns = settings.step_min_ns + round(settings.slew_limit_ppm * 1e3 * settings.late_limit_s)
+        tolerance_ns = settings.step_min_ns + round(FASTEST * 1e9 * settings.late_limit_s)
         return is_late(new, newest, self._topside_difference_before_ns, tolerance_ns)
-
-    def _may_continue(self, timebase: Timebase, new: Constraint) -> bool:
-        """False for a standalone exchange, and on realtime when slewing begins or ends."""
-        return not new.standalone and (timebase.raw or timebase.free == self.pi_clock_free)
 
     def _begin(self, first: Constraint, drift: Drift | None = None) -> Timebase:
         return Timebase(
             first,
             self.settings,
-            pi_clock_free=self.pi_clock_free,
             errors=self._errors,
             step_detector=self._step_detector,
             drift=drift,
@@ -175,6 +182,9 @@ class OffsetEstimator:
         self.timebase, self._last = timebase, new
         self._boot_id = new.boot_id or self._boot_id
         self._recent.append(new.constraint)
+        pi, topside = readings_of(new.constraint)
+        self._pi_readings.append(pi)
+        self._topside_readings.append(topside)
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=cut)
 
@@ -190,51 +200,99 @@ class OffsetEstimator:
     def estimate(
         self, at_raw_ns: int | None = None, topside_realtime_minus_raw_ns: int | None = None
     ) -> Estimate | None:
-        """The offset at the last exchange's destination, or at an instant of topside's RAW clock (ns).
+        """The offset at the Pi's last reading, or carried forward to an instant of topside's RAW clock (ns).
 
         With `at_raw_ns` give topside's realtime − RAW at that instant; without it the last exchange's is
-        used. None before the first exchange.
+        used. None before the first exchange, and after `break_off` until the next one.
         """
         timebase, last = self.timebase, self._last
-        if timebase is None or last is None:
+        if timebase is None or last is None or self._broken_off:
             return None
         newest = last.constraint
-        difference = newest.topside_difference_ns
-        at_ns = newest.destination_ns
-        if at_raw_ns is not None:
-            given = topside_realtime_minus_raw_ns
-            at_ns = at_raw_ns
-            if given is not None and timebase.raw:
-                difference = given
-            elif given is not None:
-                at_ns += given
-        return self._estimate(timebase, newest, at_ns, difference)
+        if at_raw_ns is None:
+            return self._at_reading(timebase, newest)
+        difference, at_ns = newest.topside_difference_ns, at_raw_ns
+        given = topside_realtime_minus_raw_ns
+        if given is not None and timebase.raw:
+            difference = given
+        elif given is not None:
+            at_ns += given
+        low, high = timebase.bound.at(timebase.seconds(at_ns))
+        return self._estimate(timebase, newest, at_ns, (low, high), difference)
 
     def estimate_at(self, constraint: Constraint) -> Estimate | None:
-        """The offset at the destination of an exchange of the present timebase, its realtime − RAW used."""
-        if self.timebase is None:
-            return None
-        difference_ns = constraint.topside_difference_ns
-        return self._estimate(self.timebase, constraint, constraint.destination_ns, difference_ns)
+        """The offset at the destination of an exchange of the present timebase, its realtime − RAW used.
 
-    def _estimate(self, timebase: Timebase, newest: Constraint, at_ns: int, difference_ns: int) -> Estimate:
+        That is later than the Pi's reading by the way back, in which a slew is taken to go on as it was.
+        """
+        timebase = self.timebase
+        if timebase is None:
+            return None
+        low, high = timebase.bound.at(timebase.seconds(constraint.destination_ns))
+        way_s = max(high - timebase.relative(constraint).lower, 0.0) * 1e-9
+        grown = slew_of(self._pi_readings)[1] * way_s * 1e9
+        return self._estimate(
+            timebase,
+            constraint,
+            constraint.destination_ns,
+            (low - grown, high + grown),
+            constraint.topside_difference_ns,
+        )
+
+    def _at_reading(self, timebase: Timebase, newest: Constraint) -> Estimate:
+        """The offset when the Pi read its clocks for the newest pong (docs/mathematics.md §4).
+
+        Topside's moment of that is T4 less the way back, which lies between 0 and the bound's width above L.
+        """
+        lowest, end_s = timebase.relative(newest).lower, timebase.seconds(newest.destination_ns)
+        low, high = timebase.bound.at(end_s)
+        steepest = max(map(abs, timebase.bound.drifts(end_s))) * 1e-9
+        way_ns = max(high - lowest, 0.0) / (1 - steepest)
+        turned = way_ns * (steepest + timebase.bound.limits.wander * 1e-9 * sqrt(way_ns * 1e-9))
+        low, high = low - turned, high + turned
+        line = timebase.point(end_s)
+        middle = self._likeliest(line, low, high)
+        way_back_ns = max(middle - lowest - newest.resolution_ns, 0.0)
+        later_ns = newest.destination_ns - way_back_ns - middle_ns(newest)
+        # What follows is 0 while the wall clocks rest; it moves nothing at the instant of the Pi's reading.
+        topside_rate, topside_most = slew_of(self._topside_readings)
+        pi_most = slew_of(self._pi_readings)[1]
+        farthest = max(high - middle, middle - low)
+        grown = farthest * (pi_most + topside_most) + (topside_most - abs(topside_rate)) * abs(later_ns)
+        found = self._estimate(
+            timebase,
+            newest,
+            newest.destination_ns - round(way_back_ns),
+            (low - grown, high + grown),
+            newest.topside_difference_ns + round(topside_rate * later_ns),
+        )
+        reading_ns = newest.transmit_ns + newest.pi_difference_ns
+        return found._replace(measured_at_ns=reading_ns - found.offset_ns, age_ns=0, conditional=False)
+
+    def _estimate(
+        self,
+        timebase: Timebase,
+        newest: Constraint,
+        at_ns: int,
+        interval: tuple[float, float],
+        difference_ns: int,
+    ) -> Estimate:
+        """The estimate at `at_ns` of topside's estimation clock; `interval` is the bound there."""
         at_s = timebase.seconds(at_ns)
-        low, high = timebase.bound.at(at_s)
-        grown = self._slewed_since(timebase, newest, at_ns, high)
+        low, high = interval
         line = timebase.point(at_s)
-        offset = (low + high) / 2 if line is None else min(max(line.offset, low), high)
+        offset = self._likeliest(line, low, high)
         exchanges, delay_min = timebase.blocks.within(at_s if line is None else line.window_s)
         drift = timebase.drift()
         warmup = 1.0 if self._errors is None else sqrt(self._errors.warmup_factor(self.settings.u95_warmup_s))
         base_ns = timebase.offset_anchor_ns + newest.pi_difference_ns - difference_ns
-        offset_ns = base_ns + round(offset)
-        lower_ns, upper_ns = base_ns + floor(low - grown), base_ns + ceil(high + grown)
-        u95_ns = None
+        offset_ns, lower_ns, upper_ns = base_ns + round(offset), base_ns + floor(low), base_ns + ceil(high)
+        precision_ns = u95_ns = None
         if line is not None:
-            likely = self.settings.u95_factor * warmup * sqrt(line.variance) + self._slewed(
-                timebase, at_ns - newest.destination_ns
-            )
-            u95_ns = min(ceil(likely), max(upper_ns - offset_ns, offset_ns - lower_ns))
+            worst_ns = max(upper_ns - offset_ns, offset_ns - lower_ns)
+            likely = self.settings.u95_factor * warmup * sqrt(line.variance)
+            precision_ns = min(ceil(likely), worst_ns)
+            u95_ns = min(ceil(likely + self.settings.asymmetry_share * max(delay_min, 0.0) / 2), worst_ns)
         return Estimate(
             measured_at_ns=at_ns + difference_ns,
             offset_ns=offset_ns,
@@ -248,21 +306,11 @@ class OffsetEstimator:
             segment=self.segment,
             boot_id=self._boot_id,
             age_ns=max(at_ns - newest.destination_ns, 0),
+            conditional=True,
+            precision_ns=precision_ns,
         )
 
-    def _slewed_since(self, timebase: Timebase, newest: Constraint, at_ns: int, high: float) -> float:
-        """How far (ns) the Pi's realtime may have been slewed since it last read realtime − RAW.
-
-        It read that at the transmit stamp, which is at most as old as the upper bound implies; `high` is that
-        bound at `at_ns`.
-        """
-        if at_ns != newest.destination_ns:
-            high = timebase.bound.at(timebase.seconds(newest.destination_ns))[1]
-        way_back_ns = max(high + timebase.offset_anchor_ns - newest.lower_ns, 0.0)
-        return self._slewed(timebase, max(at_ns - newest.destination_ns, 0) + way_back_ns)
-
-    def _slewed(self, timebase: Timebase, elapsed_ns: float) -> float:
-        """How far (ns) the Pi's realtime can be slewed in that time; on realtime the bound allows for it."""
-        if self.pi_clock_free or not timebase.raw:
-            return 0.0
-        return self.settings.slew_limit_ppm * 1e-6 * max(elapsed_ns, 0.0)
+    def _likeliest(self, line: Line | None, low: float, high: float) -> float:
+        """The line's offset less the known asymmetry, clipped into the bound; without a line its middle."""
+        middle = (low + high) / 2 if line is None else line.offset
+        return min(max(middle - self.settings.asymmetry_ns, low), high)

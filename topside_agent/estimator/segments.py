@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from topside_agent.estimator.slews import FASTEST
+
 if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Floats
     from topside_agent.estimator.constraints import Constraint
@@ -26,6 +28,8 @@ _FLOOR_NS = 50_000.0
 _WARMUP = 20
 """Moves measured of each length before a step is accepted."""
 _KEEP = 0.999
+_SLEW_SEEN_NS = 2_000_000_000
+"""Within so much a fast slew is followed; what happened in a longer silence counts as a step."""
 _EQUAL = 0.5
 """A step moves both edges equally; a burst moves one by far more than noise moves the other."""
 
@@ -94,6 +98,8 @@ def break_before(new: Seen, last: Seen, admits: Admits, settings: EstimatorSetti
 def _jump(now: Constraint, before: Constraint, admits: Admits, settings: EstimatorSettings) -> Break | None:
     """A jump of realtime − RAW is a step if RAW ran on, a suspend if RAW stopped meanwhile.
 
+    What the kernel can slew in the time is no step: chrony's default is 20 ms in a quarter of a second.
+
     Where both agree with the exchange, the old bounds are dropped: that is safe in either case.
     """
     elapsed_ns = now.destination_ns - before.origin_ns
@@ -105,7 +111,10 @@ def _jump(now: Constraint, before: Constraint, admits: Admits, settings: Estimat
     ran_on = admits(0)
     if not (pi_jumped or topside_jumped):
         return None if ran_on else Break("inconsistent", None, keeps_raw=False, keeps_drift=True)
+    slewable = allowed + round(FASTEST * min(elapsed_ns, _SLEW_SEEN_NS))
     stopped = (pi_jumped and pi > 0 and admits(-pi)) or (topside_jumped and topside > 0 and admits(topside))
+    if ran_on and not stopped and max(abs(pi), abs(topside)) <= slewable:
+        return None
     if ran_on:
         cause: Cause = "step" if pi_jumped else "topside_step"
         return Break(cause, pi if pi_jumped else topside, keeps_raw=not stopped, keeps_drift=True)

@@ -34,8 +34,8 @@ class EstimatorSettings(BaseModel):
         default=500.0,
         ge=0,
         le=100_000,
-        description="ppm: how fast a wall clock may be slewed between two messages. 500 is the Linux "
-        "kernel's limit for adjtime, ntpd and systemd-timesyncd; chrony can be configured to exceed it.",
+        description="ppm: how fast a wall clock may be slewed, where exchanges carry no RAW clock; with RAW "
+        "no bound rests on it. 500 is adjtime's and ntpd's limit; timesyncd reaches 50 000, chrony 83 333.",
     )
     step_min_ns: int = Field(
         default=500_000,
@@ -113,6 +113,20 @@ class EstimatorSettings(BaseModel):
         description="u95_factor for a smoother window with as much after the instant as before: its line is "
         "surer in the middle than at the ends, where its error is measured.",
     )
+    asymmetry_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="u95 includes this share of half the least round trip, for ways whose least delays "
+        "differ: an assumption. 3.9 % were measured over the internet, 0.8 % on a LAN; 0: none.",
+    )
+    asymmetry_ms: float = Field(
+        default=0.0,
+        ge=-10_000,
+        le=10_000,
+        description="ms: the least delay out less that back, where it is known; the offset is corrected by "
+        "half of it. The hard bound does not move.",
+    )
     forget_s: float = Field(
         default=1200.0,
         ge=60,
@@ -131,6 +145,11 @@ class EstimatorSettings(BaseModel):
                 f" {self.block_s:g} s (received {self.windows_s})"
             )
         return self
+
+    @property
+    def asymmetry_ns(self) -> float:
+        """How far (ns) the middle of the least delays lies above the offset: half of `asymmetry_ms`."""
+        return self.asymmetry_ms * 1e6 / 2
 
     @property
     def window_blocks(self) -> list[int]:

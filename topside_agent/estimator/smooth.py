@@ -20,6 +20,7 @@ from topside_agent.estimator.bound import backward_bounds
 from topside_agent.estimator.constraints import in_order
 from topside_agent.estimator.online import Estimate, OffsetEstimator
 from topside_agent.estimator.settings import EstimatorSettings
+from topside_agent.estimator.slews import readings_of, slew_of
 from topside_agent.estimator.smoother_windows import DenseBlocks, WindowLines, at_boundaries, fit, pooled
 from topside_agent.estimator.symmetric import KnownDriftFit
 from topside_agent.estimator.timebase import Timebase
@@ -61,6 +62,8 @@ class _Arrays:
         self.low, self.high, self.slope = columns[4:]
         self.block = np.floor(self.bounds.lower_at / settings.block_s).astype(np.int64)
         self.offset = (self.low + self.high) / 2
+        self.least_half = np.zeros(len(self.accepted))
+        """Half the least round trip between the gaps around each exchange, ns."""
         self.variance = np.full(len(self.accepted), np.nan)
         self.drift = self.slope.copy()
         self.drift_variance = np.full(len(self.accepted), np.nan)
@@ -71,6 +74,12 @@ class _Arrays:
         begin, end = np.searchsorted(self.block, [dense.first, dense.first + size])
         return slice(int(begin), int(end))
 
+    def see_delays(self, dense: DenseBlocks) -> None:
+        """Note the least round trip within these blocks."""
+        rows = self.indices_of(dense)
+        least_ns = min(accepted.constraint.delay_ns for accepted in self.accepted[rows])
+        self.least_half[rows] = max(least_ns, 0) / 2
+
 
 def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = EstimatorSettings()) -> Track:  # noqa: B008
     """The track of one vehicle and topside, each exchange's offset estimated from all of its timebase.
@@ -79,15 +88,16 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     RAW ran through does not limit what is estimated on RAW.
     """
     builder, passes = _forward(exchanges, settings)
+    _see_slews([accepted for forward in passes for accepted in forward.accepted])
     smoothed = [_Arrays(forward, settings) for forward in passes]
     _estimate(smoothed, settings)
     for arrays in smoothed:
         limits = arrays.timebase.bound.limits
         low, high = backward_bounds(arrays.bounds, arrays.block, arrays.slope, limits, settings)
         arrays.low, arrays.high = np.maximum(arrays.low, low), np.minimum(arrays.high, high)
-        arrays.offset = np.clip(arrays.offset, arrays.low, arrays.high)
+        arrays.offset = np.clip(arrays.offset - settings.asymmetry_ns, arrays.low, arrays.high)
     rows = [pair for arrays in smoothed for pair in _rows(arrays, settings)]
-    rows += [pair for forward in passes for pair in _ambiguous(forward, settings)]
+    rows += [pair for forward in passes for pair in _ambiguous(forward)]
     rows.sort(key=lambda pair: pair[0].in_time)
     return builder.track([row for _, row in rows], _final(builder.estimator, smoothed, rows))
 
@@ -115,6 +125,8 @@ def _forward(
 def _estimate(smoothed: list[_Arrays], settings: EstimatorSettings) -> None:
     """Fill in the point estimates, from one gap to the next."""
     parts = [(arrays, dense) for arrays in smoothed for dense in _between_gaps(arrays, settings)]
+    for arrays, dense in parts:
+        arrays.see_delays(dense)
     fits = [(dense, fit(dense, settings)) for _, dense in parts]
     errors = pooled(fits, settings)
     short = []
@@ -201,14 +213,15 @@ def _fill_along_drift(
 
 def _rows(arrays: _Arrays, settings: EstimatorSettings) -> list[tuple[Accepted, Row]]:
     """The rows: realtime is added back, and the bounds allow for slewing on the way back."""
-    grown = _slew(arrays.timebase, settings) * np.maximum(arrays.high - arrays.bounds.lower, 0.0)
+    slews = np.array([accepted.slew for accepted in arrays.accepted])
+    grown = slews * np.maximum(arrays.high - arrays.bounds.lower, 0.0)
     worst = np.maximum(arrays.high - arrays.offset, arrays.offset - arrays.low) + grown
     columns = zip(
         arrays.accepted,
         arrays.offset.tolist(),
         (arrays.low - grown).tolist(),
         (arrays.high + grown).tolist(),
-        np.minimum(np.sqrt(arrays.variance), worst).tolist(),
+        np.minimum(np.sqrt(arrays.variance) + settings.asymmetry_share * arrays.least_half, worst).tolist(),
         strict=True,
     )
     return [
@@ -217,18 +230,20 @@ def _rows(arrays: _Arrays, settings: EstimatorSettings) -> list[tuple[Accepted, 
     ]
 
 
-def _slew(timebase: Timebase, settings: EstimatorSettings) -> float:
-    """How fast realtime may move away from its reading beside RAW, ns/ns; 0 where realtime is estimated."""
-    return settings.slew_limit_ppm * 1e-6 if timebase.raw else 0.0
+def _see_slews(accepted: list[Accepted]) -> None:
+    """How fast the Pi's realtime moved away from RAW about each exchange."""
+    readings = [readings_of(each.constraint)[0] for each in accepted]
+    for index, each in enumerate(accepted):
+        each.slew = slew_of(readings[max(index - 1, 0) : index + 2])[1]
 
 
-def _ambiguous(forward: _Forward, settings: EstimatorSettings) -> list[tuple[Accepted, Row]]:
+def _ambiguous(forward: _Forward) -> list[tuple[Accepted, Row]]:
     """Rows near a cut keep what was known online."""
     rows = []
     for accepted, numbers in zip(forward.accepted, forward.table().tolist(), strict=True):
         if accepted.ambiguous:
             lower, low, high = numbers[3:6]
-            grown = _slew(forward.timebase, settings) * max(high - lower, 0.0)
+            grown = accepted.slew * max(high - lower, 0.0)
             interval = ((low + high) / 2, low - grown, high + grown)
             rows.append((accepted, _row(accepted, forward.timebase, interval, None)))
     return rows
@@ -256,8 +271,17 @@ def _final(
         lower_ns=row.lower_ns,
         upper_ns=row.upper_ns,
         u95_ns=row.u95_ns,
+        conditional=True,
+        precision_ns=_precision(arrays, row),
     )
     if not arrays.accepted or not np.isfinite(arrays.drift_variance[-1]):
         return estimate
     error = DRIFT_95 * sqrt(arrays.drift_variance[-1])
     return estimate._replace(drift_ppm=float(arrays.drift[-1]) * 1e-3, drift_error_ppm=error * 1e-3)
+
+
+def _precision(arrays: _Arrays, row: Row) -> int | None:
+    """The statistical part (ns) of the last row's `u95_ns`."""
+    if row.u95_ns is None or not arrays.accepted:
+        return None
+    return min(ceil(sqrt(arrays.variance[-1])), row.u95_ns)

@@ -51,7 +51,6 @@ class Timebase:
         first: Constraint,
         settings: EstimatorSettings,
         *,
-        pi_clock_free: bool,
         errors: WindowErrors | None,
         step_detector: StepDetector,
         drift: Drift | None = None,
@@ -59,9 +58,8 @@ class Timebase:
         self.anchor_ns = first.origin_ns
         self.offset_anchor_ns = first.lower_ns
         self.raw = first.raw
-        self.free = pi_clock_free
         self.newest_s = 0.0
-        slewed = not (first.raw or pi_clock_free)
+        slewed = not first.raw
         rate_ppm = settings.rate_limit_ppm + (settings.slew_limit_ppm if slewed else 0.0)
         limits = ClockLimits(rate_ppm * 1e3, settings.wander_limit * 1e9, tangents=not slewed)
         self.bound = Bound(limits)

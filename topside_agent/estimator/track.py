@@ -79,6 +79,8 @@ class Accepted:
     segment: int
     begins_timebase: bool
     ambiguous: bool = False
+    slew: float = 0.0
+    """How fast the Pi's realtime may move away from RAW on the way back, ns/ns."""
 
     @property
     def in_time(self) -> tuple[int, int]:
@@ -179,4 +181,4 @@ def online(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
         accepted.row(estimate.offset_ns, estimate.lower_ns, estimate.upper_ns, estimate.u95_ns)
         for accepted, estimate in pairs
     ]
-    return builder.track(rows, estimator.estimate())
+    return builder.track(rows, pairs[-1][1] if pairs else None)

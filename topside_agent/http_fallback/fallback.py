@@ -36,6 +36,10 @@ class Fallback:
         """MQTT has reached the vehicle."""
         self.exchanges, self.tried = 0, False
 
+    def break_off(self) -> None:
+        """Topside slept: what its handshakes showed is over."""
+        self._newest, self.exchanges = None, 0
+
     def failed(self) -> None:
         """A handshake gave no offset."""
         self.tried = True

@@ -9,10 +9,10 @@ from runtime.clock import Reading
 from schemas.exchange import MQTT, Exchange, Method
 from schemas.messages import Ping, Pong
 
-Reason = Literal["unknown_nonce", "repeated", "other_instance", "clock_stepped", "invalid_pi_time"]
+Reason = Literal["unknown_nonce", "repeated", "other_instance", "invalid_pi_time"]
 """Why a pong made no exchange: it answers no outstanding ping (late, replayed, foreign); its ping was
-answered or given up already; another process of the same name sent it; topside's wall clock was stepped in
-between; its stamps contradict each other or the ping."""
+answered or given up already; another process of the same name sent it; its stamps contradict each other or
+the ping."""
 
 QUIET_NS = 1_000_000_000
 """A process that has not answered for this long has ended: four pings at the default rate."""
@@ -84,7 +84,14 @@ class Exchanger:
     """
 
     def __init__(
-        self, vehicle: str, topside: str, *, method: Method = MQTT, timeout_ns: int, resolution_ns: int
+        self,
+        vehicle: str,
+        topside: str,
+        *,
+        method: Method = MQTT,
+        timeout_ns: int,
+        resolution_ns: int,
+        boot_id: str | None = None,
     ) -> None:
         self.instances = Instances()
         self.timeouts = 0
@@ -93,6 +100,7 @@ class Exchanger:
         self._method = method
         self._timeout_ns = timeout_ns
         self._resolution_ns = resolution_ns
+        self._boot_id = boot_id
         self.seq = 0
         """The number of the next exchange to finish, whatever its method."""
         self._outstanding: _Outstanding | None = None
@@ -148,8 +156,6 @@ class Exchanger:
         if not self.instances.admit(pong.instance_id, received.raw_ns):
             return Refused("other_instance", ours=True)
         self.give_up()
-        if received.stepped_since(outstanding.sent):
-            return Refused("clock_stepped", ours=True)
         exchange = self._exchange(outstanding, pong, received)
         if exchange is None:
             return Refused("invalid_pi_time", ours=True)
@@ -164,8 +170,12 @@ class Exchanger:
         return Refused("unknown_nonce", ours=False)
 
     def _exchange(self, outstanding: _Outstanding, pong: Pong, received: Reading) -> Exchange | None:
-        """Stamps as published: each side's RAW plus that side's one difference."""
-        origin_ns = outstanding.sent.raw_ns + received.realtime_minus_raw_ns
+        """Stamps as published: each side's RAW plus that side's one difference, read last.
+
+        So RAW is recovered exactly, however realtime was slewed or set meanwhile.
+        """
+        difference_ns = received.realtime_minus_raw_ns
+        origin_ns = outstanding.sent.raw_ns + difference_ns
         pi_raw_ns = pong.receive_ns - pong.realtime_minus_raw_ns
         if pong.seq != outstanding.ping.seq or pong.transmit_ns < pong.receive_ns:
             return None
@@ -182,7 +192,8 @@ class Exchanger:
             transmit_ns=pong.transmit_ns,
             destination_ns=received.realtime_ns,
             pi_realtime_minus_raw_ns=pong.realtime_minus_raw_ns,
-            topside_realtime_minus_raw_ns=received.realtime_minus_raw_ns,
+            topside_realtime_minus_raw_ns=difference_ns,
+            topside_boot_id=self._boot_id,
             receive_stamp=pong.receive_stamp,
             transmit_stamp=pong.transmit_stamp,
             resolution_ns=pong.resolution_ns + self._resolution_ns + received.width_ns,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from schemas.exchange import MQTT, Exchange, method_named
-from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
-from topside_agent.http_fallback.fallback import Fallback
+from schemas.exchange import MQTT, Exchange
 from topside_agent.http_fallback.handshake import from_response
 from topside_agent.measuring.actions import (
     Action,
@@ -22,19 +20,21 @@ from topside_agent.measuring.actions import (
 from topside_agent.measuring.backlog import Backlog
 from topside_agent.measuring.counts import Counts, Snapshot
 from topside_agent.measuring.exchanger import Exchanger, Refused
-from topside_agent.measuring.result import Progress, result_of, state_of
+from topside_agent.measuring.offsets import Offsets
+from topside_agent.measuring.result import result_of, state_of
 from topside_agent.measuring.timing import PingSchedule, ResultSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from runtime.clock import Reading
-    from schemas.messages import ErrorWord, Info, OffsetResult, Pong
+    from schemas.clock_history import VehicleClock
+    from schemas.messages import ErrorWord, Event, Info, OffsetResult, Pong
     from topside_agent.http_fallback.http_get import TimedResponse
     from topside_agent.settings import TopsideSettings
 
-_KEPT_ACROSS = {"step", "topside_step"}
-"""Cuts that leave the RAW clocks as they were."""
+_REFUSED_BECAUSE: dict[str, ErrorWord] = {"clock_stepped": "invalid_pi_time", "negative_delay": "clock_rate"}
+"""What a result says while the estimator refuses exchanges, by its reason."""
 
 
 def _random_nonce() -> str:
@@ -54,9 +54,10 @@ class Measurement:
         settings: TopsideSettings,
         *,
         resolution_ns: int,
+        boot_id: str | None = None,
         make_nonce: Callable[[], str] = _random_nonce,
     ) -> None:
-        estimator_settings = EstimatorSettings()
+        """`resolution_ns` and `boot_id` are those of topside's clock."""
         self.vehicle = vehicle
         self._settings = settings
         self._resolution_ns = resolution_ns
@@ -68,9 +69,10 @@ class Measurement:
             method=MQTT,
             timeout_ns=round(settings.timeout_s * 1e9),
             resolution_ns=resolution_ns,
+            boot_id=boot_id,
         )
-        self._estimator = OffsetEstimator(estimator_settings)
-        self._fallback = Fallback(estimator_settings)
+        self._broken_off_ns = 0
+        """RAW when topside had last slept: nothing that was under way before counts."""
         self._counts = Counts()
         self._schedule = PingSchedule(
             vehicle,
@@ -79,10 +81,7 @@ class Measurement:
             burst_interval_ns=round(settings.burst_interval_s * 1e9),
         )
         self._refused = 0
-        self._since_cut = 0
         self._error: ErrorWord | None = None
-        self._method = MQTT
-        """Of the newest exchange."""
         self._last_reached_raw_ns: int | None = None
         """When the newest exchange finished that was not standalone."""
         self._result: OffsetResult | None = None
@@ -90,13 +89,14 @@ class Measurement:
             interval_ns=round(settings.publish_interval_s * 1e9),
             silence_ns=round(settings.holdover_after_s * 1e9),
         )
+        self._offsets = Offsets(settings.estimator, silence_ns=self._results.silence_ns)
 
     # In: what happens, out: what to do
 
     def timer(self, now: Reading) -> list[Action]:
         """The time that was set is over: give up a ping, send the next one, or have a result published."""
         actions: list[Action] = []
-        if self._exchanger.expire(now.raw_ns) and not self._fallback.tried:
+        if self._exchanger.expire(now.raw_ns) and not self._offsets.fallback.tried:
             self._error = "timeout"
         if not self._exchanger.waiting and now.raw_ns >= self._schedule.due_ns:
             self._schedule.sent(now.raw_ns)
@@ -121,7 +121,7 @@ class Measurement:
     def handshake(self, response: TimedResponse) -> list[Action]:
         """A handshake over HTTP ended; its outcome is left out if MQTT has reached the vehicle meanwhile."""
         now_raw_ns = response.received.raw_ns
-        if self.needs_handshake(now_raw_ns) and not response.received.stepped_since(response.sent):
+        if self.needs_handshake(now_raw_ns) and response.sent.raw_ns >= self._broken_off_ns:
             self._take_handshake(response)
         return self._and_next([], now_raw_ns)
 
@@ -142,9 +142,37 @@ class Measurement:
         """The connection was lost: the ping under way will not be answered."""
         self._exchanger.give_up()
 
+    def slept(self, slept_ns: int, now_raw_ns: int) -> list[Action]:
+        """Topside slept for `slept_ns`, in which its RAW stood still: ages count it, no bound outlives it."""
+        self._broken_off_ns = now_raw_ns
+        self._exchanger.give_up()
+        self._offsets.break_off()
+        if self._last_reached_raw_ns is not None:
+            self._last_reached_raw_ns -= slept_ns
+        if self._results.newest_ns is not None:
+            self._results.newest_ns -= slept_ns
+        return self.burst(now_raw_ns)
+
+    def stepped(self, now_raw_ns: int) -> list[Action]:
+        """Topside's realtime was set."""
+        self._offsets.stepped(now_raw_ns)
+        return self.burst(now_raw_ns)
+
     def informed(self, info: Info) -> None:
-        """The vehicle described its clock."""
-        self._estimator.pi_clock_free = not info.clock_synchronized
+        """The vehicle described itself."""
+        if not self._exchanger.instances.undecided:
+            self._offsets.changed |= self._offsets.heard.booted(info.boot_id)
+
+    def event(self, event: Event, now_raw_ns: int) -> list[Action]:
+        """The vehicle reported a step or a suspend: measure at once, and publish no offset of before."""
+        self._offsets.changed |= self._offsets.heard.event(event)
+        return self.burst(now_raw_ns)
+
+    def pieces(self, clock: VehicleClock, now_raw_ns: int) -> list[Action]:
+        """The vehicle sent pieces of its clock history; measure at once if no exchange shows what they do."""
+        changed = self._offsets.heard.pieces(clock)
+        self._offsets.changed |= changed
+        return self.burst(now_raw_ns) if changed else []
 
     def publish(self, now: Reading) -> list[Action]:
         """What to publish now: a result once an interval and at every change of state, and batches."""
@@ -188,26 +216,17 @@ class Measurement:
     def _take(self, exchange: Exchange, now_raw_ns: int) -> None:
         """A finished exchange of any method, at topside's RAW `now_raw_ns`."""
         self._backlog.add(exchange, now_raw_ns)
-        method = method_named(exchange.method)
-        self._results.changed |= method.standalone != self._method.standalone
-        self._method, self._error, self._results.newest_ns = method, None, now_raw_ns
-        if method.standalone:
-            self._fallback.add(exchange)
-        else:
-            self._fallback.reset()
-            self._estimate_with(exchange)
+        reason = self._offsets.add(exchange)
+        standalone = self._offsets.method.standalone
+        if not standalone:
             self._last_reached_raw_ns = now_raw_ns
-
-    def _estimate_with(self, exchange: Exchange) -> None:
-        added = self._estimator.add(exchange)
-        self._results.changed |= added.cut is not None
-        if added.cut and added.cut.cause not in _KEPT_ACROSS:
-            self._since_cut = 0
-        if added.accepted:
-            self._since_cut += 1
+        if reason is not None:
+            self._counts.rejected[reason] += 1
+            self._error = _REFUSED_BECAUSE.get(reason, self._error)
+            return
+        self._error, self._results.newest_ns = None, now_raw_ns
+        if not standalone:
             self._counts.accepted(exchange.delay_ns)
-        else:
-            self._counts.rejected[added.reason or "other"] += 1
 
     def _refuse(self, refused: Refused) -> None:
         self._counts.rejected[refused.reason] += 1
@@ -217,7 +236,7 @@ class Measurement:
 
     def _take_handshake(self, response: TimedResponse) -> None:
         handshake = from_response(response)
-        self._results.changed |= handshake.error != self._error or not self._method.standalone
+        self._offsets.changed |= handshake.error != self._error or not self._offsets.method.standalone
         self._error = handshake.error
         exchange = handshake.exchange(
             self.vehicle,
@@ -227,7 +246,7 @@ class Measurement:
             resolution_ns=self._resolution_ns + response.sent.width_ns + response.received.width_ns,
         )
         if exchange is None:
-            self._fallback.failed()
+            self._offsets.fallback.failed()
             return
         self._exchanger.take_seq()
         self._take(exchange, response.received.raw_ns)
@@ -235,38 +254,19 @@ class Measurement:
     # Results
 
     def _next_result(self, now: Reading) -> OffsetResult | None:
-        estimate, progress = self._estimate(now), self._progress(now.raw_ns)
+        estimate = self._offsets.estimate(now, self._results.newest_ns)
+        duplicated = self._exchanger.instances.duplicated(now.raw_ns)
+        progress = self._offsets.progress(self._refused, "duplicate_vehicle" if duplicated else self._error)
         if not self._results.publish(state_of(estimate, progress, self._settings), now.raw_ns):
             return None
         self._result = result_of(self.vehicle, estimate, progress, self._settings)
         return self._result
 
-    def _estimate(self, now: Reading) -> Estimate | None:
-        """At the last exchange while they come; carried forward to now once they do not."""
-        last_ns = self._results.newest_ns
-        if last_ns is None:
-            return None
-        current = now.raw_ns - last_ns < self._results.silence_ns
-        if self._method.standalone:
-            return self._fallback.estimate(None if current else now, self._estimator.segment)
-        if current:
-            return self._estimator.estimate()
-        return self._estimator.estimate(now.raw_ns, now.realtime_minus_raw_ns)
-
-    def _progress(self, now_raw_ns: int) -> Progress:
-        duplicated = self._exchanger.instances.duplicated(now_raw_ns)
-        return Progress(
-            method=self._method.name,
-            since_cut=self._fallback.exchanges if self._method.standalone else self._since_cut,
-            rejected=self._estimator.rejected + self._refused,
-            segment=self._estimator.segment,
-            steps=self._estimator.steps,
-            error="duplicate_vehicle" if duplicated else self._error,
-        )
-
     # When something is due
 
     def _and_next(self, actions: list[Action], now_raw_ns: int) -> list[Action]:
+        self._results.changed |= self._offsets.changed
+        self._offsets.changed = False
         if self._anything_known and self._results.request(now_raw_ns):
             actions.append(ResultDue())
         actions.append(SetTimer(self._due_ns()))

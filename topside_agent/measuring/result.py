@@ -38,7 +38,11 @@ def state_of(estimate: Estimate | None, progress: Progress, settings: TopsideSet
     if age_s >= settings.holdover_after_s:
         too_old = age_s >= settings.stale_after_s or max_error_ms > settings.stale_error_ms
         return "stale" if too_old else "holdover"
-    if progress.since_cut < settings.lock_exchanges or max_error_ms > settings.max_error_ms:
+    if (
+        progress.error == "clock_rate"
+        or progress.since_cut < settings.lock_exchanges
+        or max_error_ms > settings.max_error_ms
+    ):
         return "acquiring"
     return "locked"
 
@@ -82,6 +86,7 @@ def result_of(
         upper_ms=ceil_ms(estimate.upper_ns),
         max_error_ms=_max_error_ms(estimate),
         u95_ms=None if estimate.u95_ns is None else nearest_ms(estimate.u95_ns),
+        precision_ms=None if estimate.precision_ns is None else nearest_ms(estimate.precision_ns),
         drift_ppm=_rounded(estimate.drift_ppm),
         drift_error_ppm=_rounded(estimate.drift_error_ppm),
         delay_min_ms=nearest_ms(max(0, estimate.delay_min_ns)),
@@ -93,6 +98,7 @@ def result_of(
         measured_at=utc_from_ns(estimate.measured_at_ns),
         measured_unix_ms=estimate.measured_at_ns // 1_000_000,
         age_s=round(estimate.age_ns / 1e9, 3),
+        conditional=estimate.conditional,
         error=progress.error,
     )
 

@@ -19,8 +19,10 @@ _MOST_VEHICLES = 10_000
 class Vehicles:
     """One measurement for each vehicle; a vehicle's info is kept until it appears."""
 
-    def __init__(self, settings: TopsideSettings, *, resolution_ns: int) -> None:
+    def __init__(self, settings: TopsideSettings, *, resolution_ns: int, boot_id: str | None = None) -> None:
+        """`resolution_ns` and `boot_id` are those of topside's clock."""
         self._settings = settings
+        self._boot_id = boot_id
         self._resolution_ns = resolution_ns
         self._measurements: dict[str, Measurement] = {}
         self._infos: dict[str, Info] = {}
@@ -62,7 +64,9 @@ class Vehicles:
             self._infos[vehicle] = info
 
     def _add(self, vehicle: str) -> Measurement:
-        measurement = Measurement(vehicle, self._settings, resolution_ns=self._resolution_ns)
+        measurement = Measurement(
+            vehicle, self._settings, resolution_ns=self._resolution_ns, boot_id=self._boot_id
+        )
         self._measurements[vehicle] = measurement
         if vehicle in self._infos:
             measurement.informed(self._infos[vehicle])

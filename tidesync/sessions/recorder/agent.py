@@ -19,12 +19,14 @@ from tidesync.sessions.errors import RefusedError
 from tidesync.sessions.recorder import command_rules
 from tidesync.sessions.recorder.closing import close
 from tidesync.sessions.recorder.metrics import RecorderCounts
-from tidesync.sessions.recorder.outbox import Outbox, TopsideDirectory
+from tidesync.sessions.recorder.outbox import ClockDirectory, Outbox, TopsideDirectory
 from tidesync.sessions.recorder.recording import Recording
 from tidesync.sessions.recorder.sessions import Sessions, claim_root, free_bytes
 
 if TYPE_CHECKING:
     from broker.interface import Connect
+    from schemas.clock_history import TopsideClock, VehicleClock
+    from tidesync.sessions.clock_pieces import Owner
     from tidesync.sessions.recorder.closing import Closing
     from tidesync.sessions.recorder.session_recorder import SessionRecorder
     from tidesync.sessions.recorder.settings import RecorderSettings
@@ -64,6 +66,7 @@ class RecorderAgent(MqttAgent):
         self._clock = clock
         self._inbox = Inbox(settings.topic_root)
         self._topsides = TopsideDirectory()
+        self._clocks = ClockDirectory()
         self._sessions = Sessions(settings)
         self._claim: int | None = None
         self._background = background
@@ -104,7 +107,7 @@ class RecorderAgent(MqttAgent):
         """Subscribe, and publish every session's state."""
         self._outbox.subscribe(self._sessions.active, reconnected=True)
         for session in self._sessions:
-            session.log.request_all()
+            session.log.request_all(read(self._clock))
             session.published = None
             self._publish_state(session)
 
@@ -147,18 +150,29 @@ class RecorderAgent(MqttAgent):
             for session in self._sessions.including(letter.topic.vehicle or ""):
                 session.take_batch(body.exchanges, body.batch, now)
         elif isinstance(body, messages.OffsetResult):
-            self._topsides.note_result(body)
-            for session in self._sessions.including(body.vehicle):
-                session.take_result(body, now, stored=stored)
+            self._take_result(body, now, stored=stored)
         elif isinstance(body, messages.Event):
             for session in self._sessions.including(body.vehicle):
                 session.take_event(body, now)
+        elif clock := command_rules.clock_of(letter):
+            self._take_clock(*clock, now)
         elif letter.topic.kind is topics.TOPSIDE_STATUS:
             self._topsides.note_status(letter.topic.topside or "", online=body == "online")
         elif stored:  # a retained command is an old one
             self._inbox.drop("retained", "a command must not be retained", letter.incoming)
         elif isinstance(body, messages.StartCommand | messages.StopCommand):
             self._execute(letter.topic.session or "", body, now)
+
+    def _take_result(self, result: messages.OffsetResult, now: Reading, *, stored: bool) -> None:
+        self._topsides.note_result(result)
+        for session in self._sessions.including(result.vehicle):
+            session.take_result(result, now, stored=stored)
+
+    def _take_clock(self, owner: Owner, message: VehicleClock | TopsideClock, now: Reading) -> None:
+        self._clocks.note(owner, message, now.raw_ns)
+        for session in self._sessions:
+            if session.includes_clock(owner):
+                session.take_clock(owner, message, now)
 
     def _execute(
         self, name: str, command: messages.StartCommand | messages.StopCommand, now: Reading
@@ -191,6 +205,9 @@ class RecorderAgent(MqttAgent):
         self._outbox.subscribe(self._sessions.active)
         self._burst(session)
         self._update(session, now)
+        for owner, message in self._clocks.alive(now.raw_ns):
+            if session.includes_clock(owner):
+                session.take_clock(owner, message, now)
         return session
 
     def _stop(self, name: str, request_id: str, now: Reading) -> None:
@@ -211,8 +228,10 @@ class RecorderAgent(MqttAgent):
         actions = session.update(now)
         if session.log.alarm and session.log.alarm != alarm:
             _log.warning("session %s: %s", session.recording.session, session.log.alarm)
-        for topside, command in actions.resend:
-            self._outbox.command(topside, command)
+        for lost in actions.lost:
+            _log.warning("session %s: %s", session.recording.session, lost)
+        for owner, command in actions.resend:
+            self._outbox.command(owner, command)
         if actions.smooth:
             self._smooth(session)
         if session.state != session.published or session.republish_due(now):

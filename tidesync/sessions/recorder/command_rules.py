@@ -9,11 +9,13 @@ from pydantic import ValidationError
 
 from schemas import topics
 from schemas.base import InvalidMessageError
+from schemas.clock_history import TopsideClock, VehicleClock
 from schemas.messages import Event, ExchangeBatch, OffsetResult, SessionState
 
 if TYPE_CHECKING:
     from broker.inbox import Letter
     from broker.interface import Incoming
+    from tidesync.sessions.clock_pieces import Owner
 
 _KIND_LEVEL = 2
 """In `vehicle/{vehicle}/exchange/{topside}`."""
@@ -73,6 +75,16 @@ def measured_vehicle(root: str, topic: str) -> str | None:
     return levels[_KIND_LEVEL - 1] if measurement else None
 
 
+def clock_of(letter: Letter) -> tuple[Owner, VehicleClock | TopsideClock] | None:
+    """Whose clock history a message has pieces of, and the message; None for other messages."""
+    body = letter.body
+    if isinstance(body, VehicleClock):
+        return ("vehicle", body.vehicle), body
+    if isinstance(body, TopsideClock):
+        return ("topside", body.topside), body
+    return None
+
+
 def foreign_entries(letter: Letter) -> int:
     """How many entries of a message name another vehicle or topside than its topic."""
     body, here = letter.body, (letter.topic.vehicle, letter.topic.topside)
@@ -80,4 +92,6 @@ def foreign_entries(letter: Letter) -> int:
         return sum((exchange.vehicle, exchange.topside) != here for exchange in body.exchanges)
     if isinstance(body, OffsetResult):
         return int((body.vehicle, body.topside) != here)
-    return int(isinstance(body, Event) and body.vehicle != letter.topic.vehicle)
+    if isinstance(body, TopsideClock):
+        return int(body.topside != letter.topic.topside)
+    return int(isinstance(body, Event | VehicleClock) and body.vehicle != letter.topic.vehicle)

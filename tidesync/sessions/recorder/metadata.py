@@ -10,6 +10,7 @@ from schemas.metadata import (
     BLOCK_KEY,
     CONSUMER_SENSORS,
     SCHEMA_VERSION,
+    ClockBlock,
     SensorTimeSync,
     SessionBlock,
     SessionFiles,
@@ -18,13 +19,14 @@ from schemas.metadata import (
     sensor_entry,
 )
 from tidesync.sessions.document import Document, block_of, same
-from tidesync.sessions.folder import EVENTS, EXCHANGES, TIME_SYNC
+from tidesync.sessions.folder import CLOCK, EVENTS, EXCHANGES, TIME_SYNC
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from schemas.base import Message
+    from tidesync.sessions.recorder.clock_log import ClockCounts
     from tidesync.sessions.recorder.closing import Closing, Summary
     from tidesync.sessions.recorder.recording import Recording
     from tidesync.sessions.recorder.vehicle_log import VehicleLog
@@ -43,6 +45,7 @@ def update_of(
     recording: Recording,
     logs: Mapping[str, VehicleLog],
     missing: Mapping[str, int],
+    clocks: Sequence[ClockCounts] = (),
     *,
     closing: Closing | None,
     alarm: str | None,
@@ -53,7 +56,8 @@ def update_of(
         for sensor, vehicle in recording.sensors.items()
         if (log := logs.get(vehicle))
     }
-    return MetadataUpdate(recording.mission, _block(recording, logs, missing, closing, alarm), entries)
+    block = _block(recording, logs, missing, closing, alarm)
+    return MetadataUpdate(recording.mission, _with_clocks(block, clocks), entries)
 
 
 def merge(existing: Document | None, update: MetadataUpdate, now: datetime) -> Document | None:
@@ -99,6 +103,23 @@ def _block(
             for vehicle, log in logs.items()
         },
     )
+
+
+def _with_clocks(block: SessionBlock, clocks: Sequence[ClockCounts]) -> SessionBlock:
+    if not clocks:
+        return block
+    blocks = [
+        ClockBlock(
+            machine=counts.owner[0],
+            name=counts.owner[1],
+            processes=counts.processes,
+            pieces=counts.pieces,
+            missing=counts.missing,
+        )
+        for counts in clocks
+    ]
+    files = block.files.model_copy(update={"clock": f"{TIME_SYNC}/{CLOCK}"})
+    return block.model_copy(update={"clocks": blocks, "files": files})
 
 
 def _vehicle_block(log: VehicleLog, missing: int, summary: Summary | None) -> VehicleBlock:

@@ -66,8 +66,20 @@ def _session(families: Families, counts: SessionCounts) -> None:
     )
     families.gauge(
         "tidesync_recorder_waiting_lines",
-        "Exchanges and events in memory that the disk has not taken yet.",
+        "Lines in memory that the disk has not taken yet.",
         counts.waiting,
+        session=session,
+    )
+    families.gauge(
+        "tidesync_recorder_clock_pieces",
+        "Pieces of clock histories recorded; merged ones count once.",
+        sum(clock.pieces for clock in counts.clocks),
+        session=session,
+    )
+    families.gauge(
+        "tidesync_recorder_missing_clock_pieces",
+        "Pieces of clock histories known to be missing; most of them come when they are asked for.",
+        sum(clock.missing for clock in counts.clocks),
         session=session,
     )
     families.counter(

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 from broker.interface import Outgoing
 from schemas import topics
 from schemas.base import Message
+from schemas.clock_history import numbered
 from schemas.messages import BurstCommand, SessionState
+from tidesync.sessions.recorder.clock_log import LIVE_NS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from broker.interface import MqttConnection
+    from schemas.clock_history import TopsideClock, VehicleClock
     from schemas.messages import OffsetResult
+    from tidesync.sessions.clock_pieces import Owner
     from tidesync.sessions.journal import Stream
     from tidesync.sessions.recorder.recording import Recording
 
-Filter = tuple[str, int]
-
+_CLOCKS = (topics.VEHICLE_CLOCK, topics.TOPSIDE_CLOCK)
 _MOST = 10_000
 """Names come from the network; a flood of them must not fill the memory."""
 
@@ -58,34 +61,59 @@ class TopsideDirectory:
         return online or [topside for topside, online in self._online.items() if online]
 
 
+class ClockDirectory:
+    """The newest piece of each machine's clock, pure: it is from before a session that starts now."""
+
+    def __init__(self) -> None:
+        self._newest: dict[Owner, tuple[VehicleClock | TopsideClock, int]] = {}
+
+    def note(self, owner: Owner, message: VehicleClock | TopsideClock, now_ns: int) -> None:
+        """Keep the last piece of a message; `now_ns` is the recorder's RAW."""
+        if owner in self._newest or len(self._newest) < _MOST:
+            number, piece = numbered(message)[-1]
+            newest = message.model_copy(update={"first": number, "pieces": (piece,)})
+            self._newest[owner] = (newest, now_ns)
+
+    def alive(self, now_ns: int) -> list[tuple[Owner, VehicleClock | TopsideClock]]:
+        """The machines heard of late, each with its newest piece."""
+        return [
+            (owner, message)
+            for owner, (message, heard_ns) in self._newest.items()
+            if now_ns - heard_ns <= LIVE_NS
+        ]
+
+
 class Outbox:
     """Sends over one connection, below one topic root."""
 
     def __init__(self, connection: MqttConnection, root: str) -> None:
         self._connection = connection
         self._root = root
-        self._subscribed: set[Filter] = set()
+        self._subscribed: dict[str, int] = {}
 
     def subscribe(self, recordings: Iterable[Recording], *, reconnected: bool = False) -> None:
         """Have just the subscriptions that these recordings need; all of them again when `reconnected`."""
         if reconnected:
-            self._subscribed = set()
+            self._subscribed = {}
         wanted = self._filters(recordings)
-        if new := sorted(wanted - self._subscribed):
+        if new := sorted(wanted.items() - self._subscribed.items()):  # a changed QoS replaces the earlier
             self._connection.subscribe(new)
-        if old := sorted(self._subscribed - wanted):
-            self._connection.unsubscribe([topic for topic, _ in old])
+        if old := sorted(self._subscribed.keys() - wanted.keys()):
+            self._connection.unsubscribe(old)
         self._subscribed = wanted
 
     def burst(self, streams: Iterable[Stream]) -> None:
         """Ask for a burst of each (vehicle, topside)."""
         for vehicle, topside in streams:
-            self.command(topside, BurstCommand(request_id=secrets.token_hex(8), vehicle=vehicle))
+            command = BurstCommand(request_id=secrets.token_hex(8), vehicle=vehicle)
+            self.command(("topside", topside), command)
 
-    def command(self, topside: str, command: Message) -> None:
-        """Send a topside a command; without a broker it is dropped, and decided again later."""
-        topic = topics.build(self._root, topics.TOPSIDE_COMMAND, topside=topside)
-        self._connection.publish(Outgoing(topic, command.encode(), topics.TOPSIDE_COMMAND.qos))
+    def command(self, owner: Owner, command: Message) -> None:
+        """Send a vehicle or topside a command; without a broker it is dropped, and decided again later."""
+        machine, name = owner
+        kind = topics.TOPSIDE_COMMAND if machine == "topside" else topics.VEHICLE_COMMAND
+        topic = topics.build(self._root, kind, **{machine: name})
+        self._connection.publish(Outgoing(topic, command.encode(), kind.qos))
 
     def state(self, state: SessionState) -> bool:
         """Publish a session's state; false while there is no broker."""
@@ -95,19 +123,17 @@ class Outbox:
         topic = topics.build(self._root, kind, session=state.session)
         return self._connection.publish(Outgoing(topic, state.encode(), kind.qos, retain))
 
-    def _filters(self, recordings: Iterable[Recording]) -> set[Filter]:
-        """Commands, results and statuses at QoS 0, so that none is queued while the recorder is away.
+    def _filters(self, recordings: Iterable[Recording]) -> dict[str, int]:
+        """Commands, results, statuses and idle clocks at QoS 0: none is queued while the recorder is away.
 
         An old result is of no use, and an old command would start a recording hours after it was sent;
         clients repeat a command until it is answered.
         """
-        filters = {
-            (topics.subscription(self._root, topics.SESSION_COMMAND), 0),
-            (topics.subscription(self._root, topics.TOPSIDE_STATUS), 0),
-            (topics.subscription(self._root, topics.OFFSET), 0),
-        }
+        idle = (topics.SESSION_COMMAND, topics.TOPSIDE_STATUS, topics.OFFSET, *_CLOCKS)
+        filters = {topics.subscription(self._root, kind): 0 for kind in idle}
         for recording in recordings:
+            filters[topics.subscription(self._root, topics.TOPSIDE_CLOCK)] = topics.TOPSIDE_CLOCK.qos
             for names in [{"vehicle": vehicle} for vehicle in recording.vehicles] or [{}]:
-                for kind in (topics.EXCHANGE, topics.EVENT):
-                    filters.add((topics.subscription(self._root, kind, **names), kind.qos))
+                for kind in (topics.EXCHANGE, topics.EVENT, topics.VEHICLE_CLOCK):
+                    filters[topics.subscription(self._root, kind, **names)] = kind.qos
         return filters

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from schemas.events import EventLine, Gap, Identity, identity
-from schemas.instants import utc_from_ns
+from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
+from tidesync.sessions.recorder.clock_log import ClockLog
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
 from tidesync.sessions.recorder.missing import RecordedExchanges, SequenceWatch
 from tidesync.sessions.recorder.vehicle_log import VehicleLog
@@ -40,10 +41,12 @@ class SessionLog:
         self.recording = recording
         self.alarm: str | None = None
         self.closing: Closing | None = None
+        self.clock = ClockLog()
         self._began_ns = now.raw_ns
         self._recorded = RecordedExchanges()
         self._watches: dict[Stream, SequenceWatch] = {}
         self._event_ids: set[Identity] = set()
+        self._measuring = set(recording.topsides.values())
         self._vehicles = {vehicle: VehicleLog(vehicle, now.raw_ns) for vehicle in recording.vehicles}
         for vehicle, topside in recording.topsides.items():
             self._log(vehicle, now).topside = topside
@@ -68,7 +71,16 @@ class SessionLog:
     @property
     def waiting(self) -> bool:
         """Whether something is missing that may still come."""
-        return any(watch.waiting for watch in self._watches.values())
+        return any(watch.waiting for watch in self._watches.values()) or self.clock.waiting
+
+    def includes_topside(self, topside: str) -> bool:
+        """Whether the clock of `topside` concerns this session: it measures one of its vehicles."""
+        return not self.recording.sensors or topside in self._measuring
+
+    def elapsed_ns(self, now: Reading) -> int:
+        """Since the session began, by the recorder's clocks; realtime counts earlier processes' share too."""
+        began_ns = ns_from_utc(self.recording.started_at)
+        return max(now.raw_ns - self._began_ns, now.realtime_ns - began_ns)
 
     def heard_within(self, span_ns: int, now: Reading) -> set[str]:
         """The vehicles of which an exchange was recorded in the last `span_ns`."""
@@ -103,6 +115,7 @@ class SessionLog:
 
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Take a result; returns whether it is the vehicle's first with an offset, to be written at once."""
+        self._measuring.add(result.topside)
         return self._log(result.vehicle, now).note_result(result, now, stored=stored)
 
     def requests(self, now: Reading) -> list[tuple[Stream, int, int]]:
@@ -113,10 +126,17 @@ class SessionLog:
             for first, last in watch.requests(now.raw_ns)
         ]
 
-    def request_all(self) -> None:
-        """Make everything that is missing due at the next update."""
+    def request_all(self, now: Reading) -> None:
+        """Make everything that is missing due at the next update: the connection was lost."""
         for watch in self._watches.values():
             watch.request_all()
+        self.clock.request_all(now.raw_ns)
+
+    def await_last(self, now: Reading) -> None:
+        """The recording ends: make everything that is missing due, and ask for the clocks up to now."""
+        for watch in self._watches.values():
+            watch.request_all()
+        self.clock.await_last(now.raw_ns)
 
     def update(self, now: Reading, alarm_s: float) -> list[EventLine]:
         """Set the alarm, and give up what cannot be had any more; returns the new events."""
@@ -162,7 +182,14 @@ class SessionLog:
     def metadata_update(self) -> MetadataUpdate:
         """Our part of `sync_metadata.json`."""
         missing = {vehicle: self._missing(vehicle) for vehicle in self._vehicles}
-        return update_of(self.recording, self._vehicles, missing, closing=self.closing, alarm=self.alarm)
+        return update_of(
+            self.recording,
+            self._vehicles,
+            missing,
+            self.clock.counts(),
+            closing=self.closing,
+            alarm=self.alarm,
+        )
 
     def _answered(self, problem: str | None) -> str:
         """The command that the state answers: a stop is answered at its end, successful or not."""
@@ -182,6 +209,8 @@ class SessionLog:
         if known:
             return
         new.exchanges.append(exchange)
+        self._measuring.add(exchange.topside)
+        self.clock.note_exchange(exchange)
         events = self._log(exchange.vehicle, now).note_exchange(exchange, now)
         new.events.extend(event for event in events if self._note_event(event, now))
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from schemas.base import InvalidMessageError
-from schemas.messages import OffsetResult, ResendCommand, SessionState
+from schemas.messages import OffsetResult, SessionState
+from tidesync.sessions.recorder import resend
 from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.store import SessionStore
 
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runtime.clock import Reading
+    from schemas.clock_history import TopsideClock, VehicleClock
     from schemas.exchange import Exchange
     from schemas.messages import Event
+    from tidesync.sessions.clock_pieces import Owner
+    from tidesync.sessions.recorder.clock_log import ClockCounts
     from tidesync.sessions.recorder.closing import Closing
     from tidesync.sessions.recorder.recording import Recording
+    from tidesync.sessions.recorder.resend import Resend
     from tidesync.sessions.recorder.settings import RecorderSettings
     from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 
@@ -46,14 +51,16 @@ class SessionCounts:
     """Lines that the disk has not taken yet."""
     write_errors: int
     vehicles: Sequence[VehicleCounts]
+    clocks: Sequence[ClockCounts] = ()
 
 
 @dataclass(slots=True)
 class Actions:
     """What the agent has to do after an update."""
 
-    resend: list[tuple[str, ResendCommand]] = field(default_factory=list)
-    """To which topside."""
+    resend: list[Resend] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    """Sentences: which pieces of clock histories were given up."""
     smooth: bool = False
     """The recording is complete: compute the track, then call `close`."""
 
@@ -104,6 +111,14 @@ class SessionRecorder:
             waiting=self.store.waiting,
             write_errors=self.store.write_errors,
             vehicles=self.log.counts(now),
+            clocks=self.log.clock.counts(),
+        )
+
+    def includes_clock(self, owner: Owner) -> bool:
+        """Whether a machine's clock concerns this session."""
+        machine, name = owner
+        return (
+            self.includes(name) if machine == "vehicle" else self.active and self.log.includes_topside(name)
         )
 
     def includes(self, vehicle: str) -> bool:
@@ -126,7 +141,7 @@ class SessionRecorder:
             self.phase = "stopping"
             self._stop_ns = self._recorded_ns = self.next_update_ns = now.raw_ns
             self._newest_at_stop_ns = self.log.newest_ns
-            self.log.request_all()
+            self.log.await_last(now)
 
     def take_batch(self, exchanges: Sequence[Exchange], batch: int, now: Reading) -> None:
         """Record a batch, unless the memory is full: then its exchanges are missing, and requested later."""
@@ -143,7 +158,18 @@ class SessionRecorder:
     def take_event(self, event: Event, now: Reading) -> None:
         """Record a vehicle's event."""
         if self.log.take_event(event, now):
-            self.store.add([], [event])
+            self.store.add(events=[event])
+
+    def take_clock(self, owner: Owner, message: VehicleClock | TopsideClock, now: Reading) -> None:
+        """Record pieces of a clock history, unless the memory is full: then they are missing."""
+        if self.store.full:
+            return
+        lines = self.log.clock.take(owner, message, now.raw_ns, self.log.elapsed_ns(now))
+        self.store.add(clock=lines)
+        if lines:
+            self._recorded_ns = now.raw_ns
+        if self.phase == "stopping":
+            self.next_update_ns = now.raw_ns
 
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> None:
         """Take a result; a vehicle's first is written at once."""
@@ -157,10 +183,13 @@ class SessionRecorder:
         self.next_update_ns = now.raw_ns + round(self._settings.update_s * 1e9)
         actions = Actions()
         if self.active:
-            self.store.add([], self.log.update(now, self._settings.alarm_s))
+            self.store.add(events=self.log.update(now, self._settings.alarm_s))
+            actions.lost = list(map(resend.sentence_of_lost, self.log.clock.give_up()))
             actions.resend = self._resend(now)
         if self.phase == "stopping":
             actions.smooth = self._try_to_complete(now)
+            if actions.smooth:
+                actions.lost += map(resend.sentence_of_lost, self.log.clock.end())
         if self._ended:
             self.store.forget()
         self._write(now)
@@ -190,7 +219,7 @@ class SessionRecorder:
         self._write(now)
         if self.store.problem:
             return False
-        self.store.add([], self.log.end(now))
+        self.store.add(events=self.log.end(now))
         self.phase = "smoothing"
         return True
 
@@ -212,26 +241,18 @@ class SessionRecorder:
             return self._stop_ns + wait_ns
         return min(max(self._stop_ns, self._recorded_ns) + wait_ns, self._stop_ns + LONGEST_STOP_NS)
 
-    def _resend(self, now: Reading) -> list[tuple[str, ResendCommand]]:
-        return [
-            (
-                topside,
-                ResendCommand(
-                    request_id=f"{self.recording.recorder}-{vehicle}-{first}-{now.raw_ns}",
-                    vehicle=vehicle,
-                    from_seq=first,
-                    to_seq=last,
-                ),
-            )
-            for (vehicle, topside), first, last in self.log.requests(now)
-        ]
+    def _resend(self, now: Reading) -> list[Resend]:
+        recorder, now_ns = self.recording.recorder, now.raw_ns
+        clock = resend.of_clock(recorder, self.log.clock.requests(now_ns), now_ns)
+        return resend.of_exchanges(recorder, self.log.requests(now), now_ns) + clock
 
     def _record(self, **changes: object) -> None:
         self.recording = self.log.recording = self.recording.model_copy(update=changes)
 
     def _resume(self, now: Reading) -> None:
         exchanges, events = self.store.load()
-        self.store.add([], self.log.restore(exchanges, events, now))
+        self.store.add(events=self.log.restore(exchanges, events, now))
+        self.log.clock.restore(self.store.load_clock(), now.raw_ns)
         vehicles = self.store.load_block().get("vehicles")
         for block in vehicles.values() if isinstance(vehicles, dict) else ():
             result = _result_in(block)

@@ -32,5 +32,5 @@ class RecorderSettings(MetricsSettings, AgentSettings):
         100_000,
         ge=100,
         le=10_000_000,
-        description="Exchanges held in memory while the disk takes none; later ones are asked for again",
+        description="Lines held in memory while the disk takes none; what comes later is asked for again",
     )

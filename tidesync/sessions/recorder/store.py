@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from runtime.files import read, replace
 from schemas.events import EventLine
 from schemas.instants import utc_from_ns
+from tidesync.sessions.clock_pieces import ClockJournal, is_clock_line
 from tidesync.sessions.document import Document, NotMetadataError, block_of, parse, render
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.journal import Journal, is_event, is_exchange, lines_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from schemas.clock_history import ClockLine
     from schemas.exchange import Exchange
     from tidesync.sessions.recorder.metadata import MetadataUpdate
     from tidesync.sessions.recorder.recording import Recording
@@ -41,19 +43,20 @@ class SessionStore:
         self._memory_exchanges = memory_exchanges
         self._exchanges: list[Exchange] = []
         self._events: list[EventLine] = []
+        self._clock: list[ClockLine] = []
         self._unsynced: set[Path] = set()
         self._saved: Recording | None = None
         self._logged: str | None = None
 
     @property
     def full(self) -> bool:
-        """Whether the memory holds as much as it may; later exchanges must be requested again."""
-        return len(self._exchanges) >= self._memory_exchanges
+        """Whether the memory holds as much as it may; what comes later must be requested again."""
+        return len(self._exchanges) + len(self._clock) >= self._memory_exchanges
 
     @property
     def waiting(self) -> int:
         """Lines that the disk has not taken yet."""
-        return len(self._exchanges) + len(self._events)
+        return len(self._exchanges) + len(self._events) + len(self._clock)
 
     def load(self) -> tuple[list[Exchange], list[EventLine]]:
         """What an earlier process has written; a torn last line is repaired first."""
@@ -68,6 +71,17 @@ class SessionStore:
             _log.warning("%s: %s; they stay as they are", self.folder.path, journal.complaint)
         return journal.exchanges, events
 
+    def load_clock(self) -> list[ClockLine]:
+        """The pieces of clock histories that an earlier process has written; `load` comes first."""
+        journal = ClockJournal()
+        try:
+            journal = self.folder.read_clock() or journal
+        except OSError as error:
+            _log.warning("%s cannot be read: %s", error.filename, error.strerror)
+        if journal.malformed:
+            _log.warning("%s: %s; they stay as they are", self.folder.path, journal.complaint)
+        return journal.lines
+
     def load_block(self) -> Document:
         """Our block in the metadata file, or an empty one."""
         try:
@@ -75,10 +89,16 @@ class SessionStore:
         except (OSError, NotMetadataError):
             return {}
 
-    def add(self, exchanges: Sequence[Exchange], events: Sequence[EventLine]) -> None:
+    def add(
+        self,
+        exchanges: Sequence[Exchange] = (),
+        events: Sequence[EventLine] = (),
+        clock: Sequence[ClockLine] = (),
+    ) -> None:
         """Append; in memory, when the disk does not take it."""
         self._exchanges.extend(exchanges)
         self._events.extend(events)
+        self._clock.extend(clock)
         if self.problem is None:
             self._attempt(self._append)
 
@@ -100,7 +120,11 @@ class SessionStore:
         self._attempt(lambda: files.remove(self.folder.recording_path))
 
     def _repair(self) -> None:
-        journals = ((self.folder.exchanges_path, is_exchange), (self.folder.events_path, is_event))
+        journals = (
+            (self.folder.exchanges_path, is_exchange),
+            (self.folder.events_path, is_event),
+            (self.folder.clock_path, is_clock_line),
+        )
         for path, is_whole in journals:
             if path.exists():
                 self._append_lines(path, b"", is_whole)
@@ -112,6 +136,9 @@ class SessionStore:
         if self._events:
             self._append_lines(self.folder.events_path, lines_of(self._events), is_event)
             self._events.clear()
+        if self._clock:
+            self._append_lines(self.folder.clock_path, lines_of(self._clock), is_clock_line)
+            self._clock.clear()
 
     def _append_lines(self, path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> None:
         torn = files.append(path, lines, is_whole)
@@ -160,7 +187,7 @@ class SessionStore:
             sentence = f"cannot write {error.filename or self.folder.path}: {error.strerror}"
             self.problem = self.problem or sentence
             if self._logged is None:
-                _log.warning("%s; exchanges are held in memory", sentence)
+                _log.warning("%s; what is to be recorded is held in memory", sentence)
             self._logged = self._logged or sentence
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas.exchange import HTTP
+from schemas.exchange import method_named
 from tidesync.sessions.report.units import count, duration, error, milliseconds, signed
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def numbers(
 
 
 def _exchanges(track: Track, exchanges: Sequence[Exchange], events: Sequence[EventLine]) -> Numbers:
-    over_http = sum(exchange.method == HTTP.name for exchange in exchanges)
-    http = f", {over_http:,} of them over HTTP" if over_http else ""
+    handshakes = sum(method_named(exchange.method).standalone for exchange in exchanges)
+    http = f", {handshakes:,} of them over HTTP" if handshakes else ""
     lost = sum(event.to_seq - event.from_seq + 1 for event in events if event.kind == "gap")
     return [
         ("Exchanges", f"{track.exchanges:,} used, {track.rejected:,} refused{http}"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from topside_agent.estimator import EstimatorSettings, Row, Track
 
 GAP_NS = 10_000_000_000
-"""A longer silence is a gap, as in the recorder's alarm; a shorter one widens the error."""
+"""ns: a longer silence is a gap; a shorter one widens the error. Above the recorder's alarm (8 s)."""
 
 _TOLERANCE_NS = CONSUMER_TOLERANCE_MS * 1e6
 _MOST_UNCERTAIN = 0.05

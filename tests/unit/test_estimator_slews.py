@@ -1,0 +1,134 @@
+"""A result holds at the Pi's last reading, however fast a wall clock is slewed and however slow the way."""
+
+import pytest
+
+from schemas.exchange import Exchange
+from topside_agent.estimator import OffsetEstimator, online, smooth
+from topside_agent.estimator.slews import FASTEST, Reading, slew_of
+
+MS = 1_000_000
+S = 1_000_000_000
+START = 1_777_636_800 * S
+DRIFT = 20e-6
+
+
+class SlewedClock:
+    """Realtime − RAW that moves at `ppm` from `begin_s` to `end_s` of true time."""
+
+    def __init__(self, ppm=0.0, begin_s=10.0, end_s=40.0):
+        self.rate, self.begin_ns, self.end_ns = ppm * 1e-6, begin_s * S, end_s * S
+
+    def difference_ns(self, at_ns):
+        return START + round(self.rate * (min(max(at_ns, self.begin_ns), self.end_ns) - self.begin_ns))
+
+
+def raw_ns(at_ns):
+    """The Pi's RAW clock at a true instant; topside's RAW is true."""
+    return round(at_ns * (1 + DRIFT)) + 50_000 * S
+
+
+def recorded(pi, topside, *, out_ms, back_ms, every_s=0.25, until_s=60.0):
+    exchanges = []
+    at_ns, seq = 0, 0
+    while at_ns < until_s * S:
+        receive = at_ns + round(out_ms * MS)
+        transmit = receive + 100_000
+        destination = transmit + round(back_ms * MS)
+        differences = topside.difference_ns(at_ns), topside.difference_ns(destination)
+        exchange = Exchange(
+            vehicle="rov1", topside="topside", seq=seq, boot_id="boot-0",
+            origin_ns=at_ns + sum(differences) // 2,
+            receive_ns=raw_ns(receive) + pi.difference_ns(transmit),
+            transmit_ns=raw_ns(transmit) + pi.difference_ns(transmit),
+            destination_ns=destination + sum(differences) // 2,
+            pi_realtime_minus_raw_ns=pi.difference_ns(transmit),
+            topside_realtime_minus_raw_ns=sum(differences) // 2,
+            resolution_ns=2 + abs(differences[1] - differences[0]) // 2,
+        )  # fmt: skip
+        exchanges.append((exchange, transmit, destination))
+        at_ns, seq = destination + round(every_s * S), seq + 1
+    return exchanges
+
+
+def offset_ns(pi, topside, at_ns):
+    return raw_ns(at_ns) + pi.difference_ns(at_ns) - at_ns - topside.difference_ns(at_ns)
+
+
+def instant_of(topside, realtime_ns):
+    """The true instant at which topside's realtime showed `realtime_ns`."""
+    low, high = 0, 1000 * S
+    while high - low > 1:
+        middle = (low + high) // 2
+        if middle + topside.difference_ns(middle) <= realtime_ns:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+WAYS = [(0.1, 0.1), (1, 200), (200, 1), (0, 300), (300, 0), (80, 120)]
+SLEWS = [0, 500, -500, 20_000, 50_000, 83_333, -83_333]
+
+
+@pytest.mark.parametrize(("out_ms", "back_ms"), WAYS)
+@pytest.mark.parametrize("ppm", SLEWS)
+def test_the_result_holds_at_the_pis_reading_while_its_clock_is_slewed(ppm, out_ms, back_ms):
+    pi, topside = SlewedClock(ppm), SlewedClock()
+    running = OffsetEstimator()
+    for exchange, transmit, _ in recorded(pi, topside, out_ms=out_ms, back_ms=back_ms):
+        assert running.add(exchange).accepted
+        estimate = running.estimate()
+        truth = offset_ns(pi, topside, transmit)
+        assert estimate.lower_ns <= truth <= estimate.upper_ns
+        assert estimate.measured_at_ns + estimate.offset_ns == exchange.transmit_ns
+
+
+@pytest.mark.parametrize(("out_ms", "back_ms"), WAYS)
+@pytest.mark.parametrize("ppm", SLEWS)
+@pytest.mark.parametrize("side", ["pi", "topside"])
+def test_the_result_holds_at_measured_at_while_the_slew_goes_on(side, ppm, out_ms, back_ms):
+    clocks = {"pi": SlewedClock(), "topside": SlewedClock()} | {side: SlewedClock(ppm)}
+    running = OffsetEstimator()
+    for exchange, _, destination in recorded(**clocks, out_ms=out_ms, back_ms=back_ms):
+        running.add(exchange)
+        estimate = running.estimate()
+        truth = offset_ns(**clocks, at_ns=instant_of(clocks["topside"], estimate.measured_at_ns))
+        if all(abs(destination - edge) > 2 * S for edge in (clocks[side].begin_ns, clocks[side].end_ns)):
+            assert estimate.lower_ns <= truth <= estimate.upper_ns
+
+
+def test_a_slew_widens_a_result_by_its_rate_and_no_more():
+    widths = {}
+    for ppm in (0, 83_333):
+        pi, topside = SlewedClock(ppm), SlewedClock()
+        running = OffsetEstimator()
+        for exchange, _, _ in recorded(pi, topside, out_ms=0.3, back_ms=0.3, until_s=30):
+            running.add(exchange)
+        estimate = running.estimate()
+        widths[ppm] = estimate.upper_ns - estimate.lower_ns
+    assert widths[83_333] < 1.1 * widths[0]
+
+
+@pytest.mark.parametrize("ppm", [500, 83_333])
+def test_rows_allow_for_the_slew_on_the_way_back(ppm):
+    pi, topside = SlewedClock(ppm), SlewedClock()
+    made = recorded(pi, topside, out_ms=1, back_ms=40)
+    truths = {exchange.destination_ns: offset_ns(pi, topside, at) for exchange, _, at in made}
+    for row in smooth([exchange for exchange, _, _ in made]).rows:
+        assert row.lower_ns <= truths[row.topside_unix_ns] <= row.upper_ns
+    edges = {made[i][0].destination_ns for i in range(len(made)) if abs(made[i][2] - 10 * S) < S}
+    for row in online([exchange for exchange, _, _ in made]).rows:
+        assert row.topside_unix_ns in edges or row.lower_ns <= truths[row.topside_unix_ns] <= row.upper_ns
+
+
+def test_readings_at_rest_show_no_slew():
+    assert slew_of([Reading(0, 5, 1), Reading(S, 15_000, 1)]) == (0.0, 0.0)
+    assert slew_of([Reading(0, 5, 1)]) == (0.0, 0.0)
+    assert slew_of([Reading(S, 5, 1), Reading(0, 80_000_000, 1)]) == (0.0, 0.0)
+
+
+def test_a_steady_slew_has_its_rate_and_one_that_begins_may_have_been_the_fastest():
+    steady = [Reading(0, 0, 1), Reading(S, 50 * MS, 1), Reading(2 * S, 100 * MS, 1)]
+    assert slew_of(steady) == pytest.approx((0.05, 0.05 / 0.95))
+    begun = [Reading(0, 0, 1), Reading(S, 0, 1), Reading(2 * S, 20 * MS, 1)]
+    assert slew_of(begun) == pytest.approx((0.02, FASTEST))

@@ -1,0 +1,57 @@
+"""Commands that have missing exchanges and pieces of clock histories sent again, pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.clock_history import ClockResendCommand
+from schemas.messages import ResendCommand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tidesync.sessions.clock_pieces import Owner
+    from tidesync.sessions.journal import Stream
+    from tidesync.sessions.recorder.clock_log import ClockRequest
+
+Resend = tuple["Owner", ResendCommand | ClockResendCommand]
+"""To whom, and the command."""
+
+
+def of_exchanges(recorder: str, requests: Iterable[tuple[Stream, int, int]], now_raw_ns: int) -> list[Resend]:
+    """A command for each stream and its first and last `seq`."""
+    return [
+        (
+            ("topside", topside),
+            ResendCommand(
+                request_id=f"{recorder}-{vehicle}-{first}-{now_raw_ns}",
+                vehicle=vehicle,
+                from_seq=first,
+                to_seq=last,
+            ),
+        )
+        for (vehicle, topside), first, last in requests
+    ]
+
+
+def of_clock(recorder: str, requests: Iterable[ClockRequest], now_raw_ns: int) -> list[Resend]:
+    """A command for each range of pieces."""
+    return [
+        (
+            request.owner,
+            ClockResendCommand(
+                request_id=f"{recorder}-clock-{request.first}-{now_raw_ns}",
+                instance_id=request.instance_id,
+                from_number=request.first,
+                to_number=request.last,
+            ),
+        )
+        for request in requests
+    ]
+
+
+def sentence_of_lost(lost: ClockRequest) -> str:
+    """Which pieces cannot be had."""
+    machine, name = lost.owner
+    which = f"piece {lost.first}" if lost.first == lost.last else f"pieces {lost.first} to {lost.last}"
+    return f"{which} of the clock history of {machine} {name} ({lost.instance_id}) cannot be had"

@@ -1,0 +1,68 @@
+"""How fast a wall clock is being slewed, from its readings beside RAW.
+
+No bound of the RAW clocks rests on this. It covers what a point in time needs: realtime − RAW was read at
+one instant, which the other clock knows only to within the way of the message (docs/mathematics.md §4).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from topside_agent.estimator.constraints import Constraint
+
+FASTEST = 0.1005
+"""ns/ns: the kernel's limit, 10 % by tick and 500 ppm by frequency."""
+_AT_REST_NS = 20_000
+"""Two readings that differ by less, beyond their resolution, show no slew: reading takes as long."""
+_STEADY = 0.95
+"""Rates of neighbouring intervals this near to each other are one slew; its changes go unseen up to then."""
+
+
+class Reading(NamedTuple):
+    """realtime − RAW (ns), read at the RAW instant `at_ns` within `resolution_ns`."""
+
+    at_ns: int
+    difference_ns: int
+    resolution_ns: int
+
+
+def readings_of(constraint: Constraint) -> tuple[Reading, Reading]:
+    """The Pi's reading at the transmit stamp, and topside's in the middle between origin and destination."""
+    width_ns = constraint.resolution_ns
+    return (
+        Reading(constraint.transmit_ns, constraint.pi_difference_ns, width_ns),
+        Reading(middle_ns(constraint), constraint.topside_difference_ns, width_ns),
+    )
+
+
+def middle_ns(constraint: Constraint) -> int:
+    """The instant for which topside's realtime − RAW is given while it moves."""
+    return (constraint.origin_ns + constraint.destination_ns) // 2
+
+
+def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
+    """The rate (ns/ns) of the last interval, and how far the rate can be from 0 near these readings.
+
+    `readings` are two or three consecutive ones of one clock, of which those since a step count. (0, 0) at
+    rest. Where the rate changes between them, it may have been anything that the kernel can do for a part of
+    the time.
+
+    Assumption: the clock goes on as it did within the readings. Broken by a slew that begins after the last.
+    """
+    rate, most, least, moved = 0.0, 0.0, FASTEST, False
+    for before, now in pairwise(readings):
+        elapsed_ns = now.at_ns - before.at_ns
+        difference_ns = now.difference_ns - before.difference_ns
+        if elapsed_ns <= 0 or abs(difference_ns) > FASTEST * elapsed_ns + _AT_REST_NS:
+            rate, most, least, moved = 0.0, 0.0, FASTEST, False  # stepped, suspended or rebooted
+            continue
+        moved |= abs(difference_ns) > _AT_REST_NS + now.resolution_ns + before.resolution_ns
+        rate = difference_ns / elapsed_ns
+        most, least = max(most, abs(rate)), min(least, abs(rate))
+    if not moved:
+        return 0.0, 0.0
+    return rate, min(most / _STEADY, FASTEST) if least >= _STEADY * most else FASTEST

@@ -1,0 +1,98 @@
+"""One vehicle's offset, pure: its estimators over MQTT and HTTP, and what was heard of either clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.exchange import MQTT, method_named
+from topside_agent.estimator import Estimate, EstimatorSettings, OffsetEstimator
+from topside_agent.http_fallback.fallback import Fallback
+from topside_agent.measuring.heard import HeardClock
+from topside_agent.measuring.result import Progress
+
+if TYPE_CHECKING:
+    from runtime.clock import Reading
+    from schemas.exchange import Exchange
+    from schemas.messages import ErrorWord
+
+_KEPT_ACROSS = {"step", "topside_step"}
+"""Cuts that leave the RAW clocks as they were."""
+
+
+class Offsets:
+    """What the exchanges of one vehicle show, and for how long that holds.
+
+    A change of the Pi's clock that nobody reports is not seen before the next exchange: what is carried on
+    is `conditional`. A reported one, or one of topside's own clock, moves the estimate or ends it.
+    """
+
+    def __init__(self, settings: EstimatorSettings, *, silence_ns: int) -> None:
+        """Without an exchange for `silence_ns` the estimate is carried forward to now."""
+        self.estimator = OffsetEstimator(settings)
+        self.fallback = Fallback(settings)
+        self.heard = HeardClock()
+        self.method = MQTT
+        """Of the newest exchange."""
+        self.changed = False
+        """Whether the last result is over; whoever publishes the next one clears it."""
+        self._silence_ns = silence_ns
+        self._since_cut = 0
+        self._stepped_ns = 0
+
+    def add(self, exchange: Exchange) -> str | None:
+        """Take in an exchange of any method; None, or why the estimator refused it."""
+        method = method_named(exchange.method)
+        self.changed |= method.standalone != self.method.standalone
+        self.method = method
+        if method.standalone:
+            self.fallback.add(exchange)
+            return None
+        self.fallback.reset()
+        added = self.estimator.add(exchange)
+        self.changed |= added.cut is not None
+        if added.cut and added.cut.cause not in _KEPT_ACROSS:
+            self._since_cut = 0
+        if not added.accepted:
+            return added.reason or "other"
+        self._since_cut += 1
+        self.heard.exchanged(exchange)
+        return None
+
+    def break_off(self) -> None:
+        """Topside slept: no bound outlives that."""
+        self.estimator.break_off()
+        self.fallback.break_off()
+        self.changed = True
+
+    def stepped(self, now_raw_ns: int) -> None:
+        """Topside's realtime was set, at topside's RAW `now_raw_ns` at the latest."""
+        self._stepped_ns = now_raw_ns
+        self.changed = True
+
+    def estimate(self, now: Reading, newest_ns: int | None) -> Estimate | None:
+        """At the Pi's last reading while exchanges come; carried forward to now once they do not.
+
+        `newest_ns` is topside's RAW at the newest exchange. None while the offset is unknown.
+        """
+        if newest_ns is None:
+            return None
+        current = now.raw_ns - newest_ns < self._silence_ns and self._stepped_ns <= newest_ns
+        if self.method.standalone:
+            return self.fallback.estimate(None if current else now, self.estimator.segment)
+        if self.heard.unknown:
+            return None
+        if current and not self.heard.stepped:
+            return self.estimator.estimate()
+        estimate = self.estimator.estimate(now.raw_ns, now.realtime_minus_raw_ns)
+        return estimate and self.heard.moved(estimate)
+
+    def progress(self, refused: int, error: ErrorWord | None) -> Progress:
+        """What is known beside the estimate; `refused` answers made no exchange."""
+        return Progress(
+            method=self.method.name,
+            since_cut=self.fallback.exchanges if self.method.standalone else self._since_cut,
+            rejected=self.estimator.rejected + refused,
+            segment=self.estimator.segment,
+            steps=self.estimator.steps,
+            error=error,
+        )

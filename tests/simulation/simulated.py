@@ -12,11 +12,21 @@ from functools import partial
 from itertools import count
 
 from runtime.clock import Reading
+from runtime.clock_watch import POLL_S, ClockWatcher
 from schemas import topics
 from schemas.instants import ns_from_utc
 from schemas.messages import ExchangeBatch
 from tests.simulation.simulated_broker import SimulatedBroker
-from tests.simulation.simulated_machines import MS, BaseClock, Http, Link, Machine, S, Vehicle
+from tests.simulation.simulated_machines import (
+    MS,
+    BaseClock,
+    Http,
+    Link,
+    Machine,
+    S,
+    Vehicle,
+    VehicleClock,
+)
 from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings
 
@@ -47,7 +57,17 @@ class Published:
 class Simulation:
     """`rov1` on `link`, a topside beside the broker, and what they publish; more of both can be added."""
 
-    def __init__(self, link=None, *, seed=1, settings=None, simulated=None, http=None, topside_link=None):
+    def __init__(
+        self,
+        link=None,
+        *,
+        seed=1,
+        settings=None,
+        simulated=None,
+        http=None,
+        topside_link=None,
+        topside_simulated=None,
+    ):
         self.random = random.Random(seed)
         self.clock = BaseClock()
         self.start_ns = self.clock.now_ns
@@ -58,6 +78,9 @@ class Simulation:
         self.boots = []
         self.topsides = {}
         self.settings = settings or TopsideSettings()
+        self.topside_clock = self.clock
+        if topside_simulated is not None:
+            self.topside_clock = VehicleClock(self.clock, **topside_simulated)
         self.add_topside(self.settings, topside_link)
         if link is not None:
             self.add_vehicle("rov1", link, **(simulated or {}))
@@ -71,14 +94,20 @@ class Simulation:
         return vehicle
 
     def add_topside(self, settings, link=None):
-        machine = Machine(self, self.clock)
+        clock = self.topside_clock
+        machine = Machine(self, clock)
         link = link or Link.instant()
+        slept_ns = clock.suspended_ns if isinstance(clock, VehicleClock) else lambda: 0
         agent = TopsideAgent(
             settings,
-            self.clock,
+            clock,
             connect=partial(self.broker.connection, machine, link),
             get=partial(self.http.get, self),
+            watch=partial(ClockWatcher, suspended_ns=slept_ns),
+            suspended_ns=slept_ns,
         )
+        agent.machine = machine
+        machine.every(POLL_S, agent.watcher.check)
         agent.simulated = self.broker.connections[-1]
         agent.simulated.start()
         for handshaker in agent.handshakers:
@@ -115,6 +144,17 @@ class Simulation:
             vehicle.machine.asleep_until_ns = now_ns + round(for_s * S)
             vehicle.clock.sleeps.append((now_ns, vehicle.machine.asleep_until_ns))
             vehicle.connection.stall(for_s)
+
+        self.at(after_s, sleep)
+
+    def suspend_topside(self, after_s, for_s):
+        """Have the topside's machine sleep; it needs a simulated clock of its own."""
+
+        def sleep():
+            agent, now_ns = self.topside, self.clock.now_ns
+            agent.machine.asleep_until_ns = now_ns + round(for_s * S)
+            self.topside_clock.sleeps.append((now_ns, agent.machine.asleep_until_ns))
+            agent.simulated.stall(for_s)
 
         self.at(after_s, sleep)
 

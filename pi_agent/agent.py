@@ -7,6 +7,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from broker.agent import MqttAgent
+from broker.clock_publisher import ClockPublisher
 from broker.connection import Connection
 from broker.interface import Outgoing
 from pi_agent.health import Health
@@ -15,10 +16,12 @@ from pi_agent.incoming import MessageFilter
 from pi_agent.messages import AnnouncementPolicy, MessageBuilder
 from pi_agent.responder import Answerer, answer
 from runtime.clock import SystemClock, process_instance_id, read
+from runtime.clock_journal import ClockJournal
 from runtime.clock_watch import ClockWatcher, watch_machine
 from runtime.kernel_clock import clock_synchronized
 from runtime.version import VERSION
 from schemas import topics
+from schemas.clock_history import ClockResendCommand
 from schemas.messages import Info, Ping
 
 if TYPE_CHECKING:
@@ -88,6 +91,17 @@ class PiAgent(MqttAgent):
         self.watcher = watch(clock, self._clock_changed)
         name, will = f"tidesync-pi-{settings.vehicle}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)
+        journal = settings.clock_journal_path("vehicle", settings.vehicle, simulated=not self._real)
+        self._clock_publisher = ClockPublisher(
+            "vehicle",
+            settings.vehicle,
+            boot_id=clock.boot_id,
+            instance_id=self._answerer.instance_id,
+            source=self.watcher,
+            make=self._builder.clock,
+            send=self._connection.publish,
+            journal=ClockJournal(journal),
+        )
 
     # Service: the main thread
 
@@ -118,8 +132,10 @@ class PiAgent(MqttAgent):
         """Say offline and end, within a second."""
         if self._http is not None:
             self._http.request_stop()
-        self._connection.stop(farewell=[self._builder.status("offline")])
         self.watcher.stop()
+        self._connection.post(self._publish_clock)
+        self._connection.stop(farewell=[self._builder.status("offline")])
+        self._clock_publisher.write(self._clock.raw_ns())
         if self._http is not None:
             self._http.join()
 
@@ -151,7 +167,7 @@ class PiAgent(MqttAgent):
     def connected(self) -> None:
         """Subscribe, announce, and publish the clock events of the time without a broker."""
         root, vehicle = self._settings.topic_root, self._settings.vehicle
-        kinds = (topics.PING, topics.STATUS, topics.INFO)
+        kinds = (topics.PING, topics.STATUS, topics.INFO, topics.VEHICLE_COMMAND)
         self._connection.subscribe(
             [(topics.subscription(root, kind, vehicle=vehicle), kind.qos) for kind in kinds]
         )
@@ -159,18 +175,22 @@ class PiAgent(MqttAgent):
         self._announce("status")
         while self._events:
             self._publish_event(self._events.popleft())
+        self._publish_clock()
 
     def disconnected(self, reason: str) -> None:
         """Pings find no answer until the connection is back."""
         _log.warning("no longer connected to broker %s: %s", self._connection.address, reason)
 
     def received(self, message: Incoming) -> None:
-        """Answer a ping; take in what others publish as our status and info."""
+        """Answer a ping, a command; take in what others publish as our status and info."""
         letter = self._filter.open(message)
         if letter is None:
             return
         if isinstance(letter.body, Ping):
             self._answer(letter.body, letter.topic, message)
+            return
+        if isinstance(letter.body, ClockResendCommand):
+            self._clock_publisher.resend(letter.body)
             return
         self._tick_due_ns = 0  # an announcement that it makes due goes out at once
         if isinstance(letter.body, Info):
@@ -184,6 +204,7 @@ class PiAgent(MqttAgent):
         if left_ns > 0:
             return left_ns / 1e9
         self._tick_due_ns = now.raw_ns + _TICK_NS
+        self._clock_publisher.tick(now.raw_ns, connected=self._connection.up)
         if self._connection.up:
             self._check_synchronized(now.raw_ns)
             if self._connection.receive_stamp != self._receive_stamp:
@@ -244,6 +265,10 @@ class PiAgent(MqttAgent):
         if self._connection.publish(message):
             self._announcements.announced(what, self._clock.raw_ns())
 
+    def _publish_clock(self) -> None:
+        self._clock_publisher.hurry()
+        self._clock_publisher.tick(self._clock.raw_ns(), connected=self._connection.up)
+
     def _publish_event(self, event: Outgoing) -> None:
         if not self._connection.publish(event):
             self._events.append(event)
@@ -255,3 +280,4 @@ class PiAgent(MqttAgent):
         self._clock_changes[change.kind] += 1
         event = self._builder.event(change)
         self._connection.post(lambda: self._publish_event(event))
+        self._connection.post(self._publish_clock)

@@ -6,14 +6,16 @@ import logging
 from typing import TYPE_CHECKING
 
 from broker.agent import MqttAgent, agent_counts
+from broker.clock_publisher import ClockPublisher
 from broker.connection import Connection
 from broker.inbox import Inbox, Letter
 from broker.interface import Incoming
-from runtime.clock import Clock, Reading, SystemClock, read
+from runtime.clock import Clock, Reading, SystemClock, process_instance_id, read
+from runtime.clock_journal import ClockJournal
 from runtime.clock_watch import MIN_SUSPEND_NS, ClockWatcher, watch_machine
 from runtime.kernel_clock import suspended_ns as machine_suspended_ns
 from schemas import messages, topics
-from schemas.clock_history import VehicleClock
+from schemas.clock_history import ClockResendCommand, VehicleClock
 from topside_agent.http_fallback.handshaker import Handshaker
 from topside_agent.http_fallback.http_get import get_then
 from topside_agent.integrations.blueos_mirror import BlueosMirror
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
+_HISTORY_EVERY_NS = 500_000_000
 
 _DROPPED_BECAUSE: dict[Reason, str] = {
     "unknown_nonce": "it answers no ping that is outstanding (late, replayed or forged)",
@@ -70,6 +73,7 @@ class TopsideAgent(MqttAgent):
         real = isinstance(clock, SystemClock)
         self._suspended_ns = suspended_ns or (machine_suspended_ns if real else lambda: 0)
         self._slept_ns = self._suspended_ns()
+        self._history_due_ns = 0
         watch = watch or (watch_machine if real else ClockWatcher)
         self.watcher = watch(clock, self._clock_changed)
         self._inbox = Inbox(settings.topic_root)
@@ -77,6 +81,17 @@ class TopsideAgent(MqttAgent):
         self._builder = MessageBuilder(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)
+        journal = settings.clock_journal_path("topside", settings.topside, simulated=not real)
+        self._clock_publisher = ClockPublisher(
+            "topside",
+            settings.topside,
+            boot_id=clock.boot_id,
+            instance_id=process_instance_id(),
+            source=self.watcher,
+            make=self._builder.clock,
+            send=self._connection.publish,
+            journal=ClockJournal(journal),
+        )
         mirror = BlueosMirror(settings.topside, enabled=settings.blueos_mirror)
         self._publisher = Publisher(self._builder, self._connection.publish, mirror)
         self._scheduler = Scheduler(self._vehicles, self._publisher, clock)
@@ -101,9 +116,11 @@ class TopsideAgent(MqttAgent):
         """Publish what is finished, say offline, end."""
         for handshaker in self.handshakers:
             handshaker.stop()
-        self._connection.post(self._flush)
-        self._connection.stop([self._builder.status("offline")])
         self.watcher.stop()
+        self._connection.post(self._flush)
+        self._connection.post(self._publish_clock)
+        self._connection.stop([self._builder.status("offline")])
+        self._clock_publisher.write(self._clock.raw_ns())
 
     def counts(self) -> TopsideCounts:
         """Snapshot for other threads."""
@@ -127,6 +144,7 @@ class TopsideAgent(MqttAgent):
             [(topics.subscription(root, kind, **names), kind.qos) for kind, names in ours + theirs]
         )
         self._connection.publish(self._builder.status("online"))
+        self._publish_clock()
         for measurement in self._vehicles:
             self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
         self._homeassistant.connected(measurement.vehicle for measurement in self._vehicles)
@@ -162,6 +180,9 @@ class TopsideAgent(MqttAgent):
     def tick(self, now: Reading) -> float:
         """Do what is due; returns the seconds until something is."""
         self._notice_sleep()
+        if now.raw_ns >= self._history_due_ns:
+            self._history_due_ns = now.raw_ns + _HISTORY_EVERY_NS
+            self._clock_publisher.tick(now.raw_ns, connected=self._connection.up)
         if not self._connection.up:
             return _IDLE_S
         return min(_IDLE_S, (self._scheduler.serve(now) - self._clock.raw_ns()) / 1e9)
@@ -234,6 +255,9 @@ class TopsideAgent(MqttAgent):
 
     def _on_command(self, letter: Letter) -> None:
         command = letter.body
+        if isinstance(command, ClockResendCommand):
+            self._clock_publisher.resend(command)
+            return
         assert isinstance(command, messages.BurstCommand | messages.ResendCommand)
         measurement = self._vehicles.get(command.vehicle)
         if measurement is None:
@@ -278,6 +302,11 @@ class TopsideAgent(MqttAgent):
         if change.kind == "step":
             _log.warning("this computer's clock: a step of %+.3f ms", change.moved_ns / 1e6)
             self._connection.post(self._stepped)
+        self._connection.post(self._publish_clock)
+
+    def _publish_clock(self) -> None:
+        self._clock_publisher.hurry()
+        self._clock_publisher.tick(self._clock.raw_ns(), connected=self._connection.up)
 
     def _stepped(self) -> None:
         for measurement in self._vehicles:

@@ -15,15 +15,16 @@ class History:
     def __init__(self):
         self.all = {}
 
-    @property
-    def number(self):
+    is_moving = False
+
+    def last_piece(self):
         return max(self.all, default=-1)
 
     def pieces(self, first, last):
         return [(number, piece) for number, piece in self.all.items() if first <= number <= last]
 
     def grow(self, until_s, rate=0.0, begins=None, new=True):
-        number = self.number + new
+        number = self.last_piece() + new
         from_ns = number * S
         self.all[number] = ClockPiece(
             from_raw_ns=from_ns,
@@ -76,6 +77,7 @@ def test_at_rest_the_open_piece_goes_out_every_ten_seconds():
 
 def test_while_it_moves_they_go_out_every_second():
     bench = Bench()
+    bench.history.is_moving = True
     for tenth in range(1000, 1600):
         bench.history.grow(tenth / 10, rate=0.08, begins="start", new=tenth == 1000)
         bench.tick(tenth / 10)

@@ -14,6 +14,7 @@ from schemas import topics
 from schemas.exchange import Exchange
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, ResendCommand, SessionState
+from tests.clock_publisher import ClockPublisher
 from tests.deadline import until
 from tests.results import offset_result
 from topside_agent.measuring.backlog import Backlog
@@ -89,6 +90,7 @@ class FakeTopside:
             destination_ns=at + 500_000,
             pi_realtime_minus_raw_ns=difference,
             topside_realtime_minus_raw_ns=difference,
+            topside_boot_id="topside-boot",
         )
         self.finished.append(exchange)
         self._backlog.add(exchange, self.clock.raw_ns())
@@ -119,6 +121,28 @@ class FakeTopside:
         return self.connection.publish(
             Outgoing(topics.build(ROOT, kind, **names), payload, kind.qos, kind.retain)
         )
+
+
+class ConnectedClock(ClockPublisher):
+    """The same on a connection of its own, which may be away for a while."""
+
+    def __init__(self, url, machine, name):
+        super().__init__(machine, name, SystemClock(), piece_s=0.2, open_s=1.0)
+        self._settings = ConnectionSettings(broker=url)
+        self.come()
+
+    def come(self):
+        """Publish from the open piece on: those before it are lost, unless they are asked for."""
+        self.grow()
+        self._published = self.number
+        self.connection = Connection(
+            self._settings, self, self.clock, name=f"{self.machine}-{self.name}-clock"
+        )
+        self.connection.start()
+        assert self.connection.wait_until_up(10)
+
+    def leave(self):
+        self.connection.stop()
 
 
 class Place:

@@ -5,10 +5,12 @@ import time
 
 import pytest
 
+from schemas.clock_history import ClockResendCommand
 from schemas.messages import BurstCommand, ResendCommand
 from tests.command_line import tidesync
 from tests.deadline import until
-from tests.network.recording import Place, assert_complete, start, stop
+from tests.network.recording import ConnectedClock, Place, assert_complete, start, stop
+from tidesync.sessions.folder import SessionFolder
 
 
 def test_a_session_from_start_to_stop(place, topside):
@@ -67,6 +69,62 @@ def test_a_recorder_killed_in_the_middle_resumes_with_nothing_missing_and_nothin
     assert_complete(place, topside)
     assert (place.folder() / "time_sync" / "exchanges.jsonl.torn").read_bytes().count(b"\n") == 3
     assert "Traceback" not in place.log()
+
+
+def test_a_recorder_killed_while_the_vehicle_is_off_the_air_gets_the_clocks_of_that_time(place, topside):
+    clocks = [
+        ConnectedClock(place.broker.url, *owner) for owner in (("vehicle", "rov1"), ("topside", "fake"))
+    ]
+    try:
+        _record_across_an_outage(place, clocks[0])
+    finally:
+        for clock in clocks:
+            clock.leave()
+    assert_complete(place, topside)
+    assert {exchange.topside_boot_id for exchange in place.recorded()} == {"topside-boot"}
+    folder = SessionFolder(place.folder())
+    assert (place.folder() / "time_sync" / "clock.jsonl.torn").exists()
+    exchanges = place.recorded()
+    for clock in clocks:
+        pieces = folder.clock_history(clock.machine, clock.name)["i1"].pieces
+        assert _whole(pieces)
+        first, last = pieces[0][0], pieces[-1][0]
+        assert [one for _, one in pieces[:-1]] == clock.pieces[first:last]
+        assert any(isinstance(command, ClockResendCommand) for command in clock.commands)
+        assert pieces[0][1].from_realtime_ns <= exchanges[0].destination_ns
+        assert pieces[-1][1].to_realtime_ns >= exchanges[-1].destination_ns - 2 * 10**9
+    blocks = place.metadata()["timeSync"]["tidesync"]["clocks"]
+    assert [(block["machine"], block["name"], block["missing"]) for block in blocks] == [
+        ("topside", "fake", 0),
+        ("vehicle", "rov1", 0),
+    ]
+    assert "Traceback" not in place.log()
+
+
+def _record_across_an_outage(place, vehicle):
+    place.record()
+    assert start(place, "--sensor", "inWater=rov1")[0] == 0
+    journal = place.folder() / "time_sync" / "clock.jsonl"
+    until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 10, 15, "pieces of both clocks")
+    vehicle.leave()
+    count = len(place.recorded())
+    until(lambda: len(place.recorded()) > count + 10, 15, "exchanges")
+    place.kill()
+    with journal.open("ab") as torn:
+        torn.write(b'{"from_raw_ns": 12')
+    before = vehicle.number
+    until(lambda: vehicle.grow() or vehicle.number > before + 15, 15, "pieces that nobody hears")
+    place.record()
+    vehicle.come()
+    heard = vehicle.number + 3
+    until(lambda: f'"number":{heard}'.encode() in journal.read_bytes(), 20, "pieces after the outage")
+    history = SessionFolder(place.folder()).clock_history
+    until(lambda: _whole(history("vehicle", "rov1")["i1"].pieces), 20, "those of the outage")
+    assert stop(place)[0] == 0
+
+
+def _whole(pieces):
+    return [number for number, _ in pieces] == list(range(pieces[0][0], pieces[-1][0] + 1))
 
 
 def test_what_was_lost_on_the_way_is_asked_for_and_sent_again(place, topside):

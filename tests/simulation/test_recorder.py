@@ -6,9 +6,11 @@ from functools import partial
 import pytest
 
 from schemas import topics
+from schemas.clock_history import ClockResendCommand
 from schemas.messages import ResendCommand, StartCommand, StopCommand
+from tests.clock_publisher import ClockPublisher
 from tests.simulation.simulated import ROOT, Simulation, jitter
-from tests.simulation.simulated_machines import BaseClock, Link, Machine
+from tests.simulation.simulated_machines import BaseClock, Link, Machine, S
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings
@@ -128,3 +130,118 @@ def test_a_retained_command_starts_nothing(tmp_path):
     recorded.simulation.run(4)
     assert recorded.states() == []
     assert recorded.agent.counts().agent.dropped["retained"] == 1
+
+
+class Clocks:
+    """Machines that publish the histories of their clocks; `away` is when the vehicle is off the air."""
+
+    def __init__(self, recorded, away=()):
+        simulation = recorded.simulation
+        self._leave_requests_to_publishers(simulation.topside)
+        link = Link(down=away)
+        self.publishers = [
+            self._start(simulation, ClockPublisher("vehicle", "rov1", simulation.vehicle), link),
+            self._start(simulation, ClockPublisher("topside", "topside", simulation.clock), Link()),
+        ]
+
+    def assert_recorded(self, recorded, from_s, to_s):
+        """From before `from_s` to `to_s` each piece as its machine has it, once; nothing is missing."""
+        for publisher in self.publishers:
+            owner = (publisher.machine, publisher.name)
+            pieces = recorded.folder.clock_history(*owner)[publisher.instance_id].pieces
+            first, last = pieces[0][0], pieces[-1][0]
+            assert [number for number, _ in pieces] == list(range(first, last + 1))
+            assert [one for _, one in pieces[:-1]] == publisher.pieces[first:last]
+            raw_ns = publisher.clock.raw_at if publisher.machine == "vehicle" else lambda ns: ns
+            start_ns = recorded.simulation.start_ns
+            assert pieces[0][1].from_raw_ns <= raw_ns(start_ns + round(from_s * S))
+            assert pieces[-1][1].to_raw_ns >= raw_ns(start_ns + round((to_s - 0.3) * S))
+            (block,) = [one for one in self._blocks(recorded) if (one["machine"], one["name"]) == owner]
+            assert (block["pieces"] >= len(pieces), block["missing"]) == (True, 0)
+
+    def _leave_requests_to_publishers(self, agent):
+        on_command = agent._on_command
+        agent._on_command = lambda letter: (
+            None if getattr(letter.body, "instance_id", None) == "i1" else on_command(letter)
+        )
+
+    def _blocks(self, recorded):
+        return recorded.folder.read_metadata()["timeSync"]["tidesync"]["clocks"]
+
+    def _start(self, simulation, publisher, link):
+        machine = Machine(simulation, publisher.clock)
+        options = {"name": f"clock-{publisher.name}"}
+        publisher.connection = simulation.broker.connection(
+            machine, link, None, publisher, publisher.clock, **options
+        )
+        publisher.connection.start()
+        return publisher
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_clock_histories_of_vehicle_and_topside_are_recorded_from_before_the_start_to_the_stop(
+    tmp_path, fault
+):
+    recorded = Recorded(tmp_path, FAULTS[fault])
+    clocks = Clocks(recorded)
+    recorded.simulation.run(90)
+    assert_complete(recorded)
+    clocks.assert_recorded(recorded, 5, 60)
+
+
+def test_pieces_of_before_the_first_that_is_heard_are_asked_for(tmp_path):
+    recorded = Recorded(tmp_path, Link())
+    clocks = Clocks(recorded)
+    vehicle = clocks.publishers[0]
+    send = vehicle._send
+    vehicle._send = lambda *numbers: send(*numbers) if recorded.simulation.now_s > 40 else None
+    recorded.simulation.run(90)
+    clocks.assert_recorded(recorded, 5, 60)
+    assert any(isinstance(command, ClockResendCommand) for command in vehicle.commands)
+
+
+def test_what_a_killed_recorder_missed_of_the_clocks_is_asked_for_when_it_is_back(tmp_path):
+    recorded = Recorded(tmp_path, Link())
+    clocks = Clocks(recorded, away=((18, 35),))
+    recorded.kill(20, 25)
+    recorded.simulation.run(90)
+    assert_complete(recorded)
+    clocks.assert_recorded(recorded, 5, 60)
+    commands = [one for publisher in clocks.publishers for one in publisher.commands]
+    assert any(isinstance(command, ClockResendCommand) for command in commands)
+
+
+def test_what_was_published_before_a_broker_forgot_it_is_asked_for(tmp_path):
+    recorded = Recorded(tmp_path, Link())
+    clocks = Clocks(recorded)
+    recorded.simulation.broker.restart(30, off_s=12)
+    recorded.simulation.run(90)
+    clocks.assert_recorded(recorded, 5, 60)
+
+
+def test_pieces_that_a_machine_has_not_are_missing_and_named_once(tmp_path, caplog):
+    recorded = Recorded(tmp_path, Link())
+    vehicle = Clocks(recorded).publishers[0]
+    send = vehicle._send
+    vehicle._send = lambda first, last: send(
+        max(first, vehicle.number), last
+    )  # it keeps the open piece alone
+    recorded.kill(20, 25)
+    recorded.simulation.run(90)
+    (block,) = [
+        one
+        for one in recorded.folder.read_metadata()["timeSync"]["tidesync"]["clocks"]
+        if one["machine"] == "vehicle"
+    ]
+    assert block["missing"] > 0
+    lost = [one for one in caplog.messages if "clock history of vehicle rov1 (i1) cannot be had" in one]
+    assert len(lost) == len(set(lost)) > 0
+
+
+def test_a_topside_that_measures_none_of_the_sessions_vehicles_is_not_recorded(tmp_path):
+    recorded = Recorded(tmp_path, Link())
+    clocks = Clocks(recorded)
+    other = ClockPublisher("topside", "other", recorded.simulation.clock)
+    clocks._start(recorded.simulation, other, Link())
+    recorded.simulation.run(90)
+    assert recorded.folder.clock_history("topside", "other") == {}

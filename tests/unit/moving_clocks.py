@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from schemas.clock_history import ClockPiece
 from schemas.exchange import Exchange
 from tests.unit.tracks import START, S
 
@@ -87,3 +88,64 @@ def exchanges_of(pi, topside, *, seconds, gaps=(), rate=4.0, seed=1):
             )
         )
     return found
+
+
+BRACKET_NS, FITS_NS = 500, 10_000
+
+
+class TimedPiece(ClockPiece):
+    """A piece that knows the instants of its beginning."""
+
+    begin_s: float
+
+
+def history_of(clock, seconds, *, holes=()):
+    """The pieces that an agent on that machine makes, except during `holes`: true, merged where they fit."""
+    moving = [(begin - 0.3, end + 0.3) for begin, end, _ in clock.slews]
+    moving += [(begin, begin + 60) for begin, _ in clock.pll]
+    grid = np.concatenate([np.arange(0, seconds, 0.2), *(np.arange(*each, 0.02) for each in moving)])
+    grid = np.unique(grid[(grid >= 0) & (grid < seconds)].round(6))
+    pieces, begins = [], "start"
+    for begin, end in zip(grid[:-1].tolist(), grid[1:].tolist(), strict=True):
+        if any(hole <= end and begin <= until for hole, until in holes):
+            begins = "start"
+            continue
+        slept = [(at, at + long) for at, long in clock.suspends if begin < at + long and at < end]
+        if slept:
+            _append(pieces, clock, (begin, min(slept[0][0], end)), begins)
+            _append(pieces, clock, (max(slept[0][1], begin), end), "suspend")
+            begins = None
+        elif any(begin < at <= end for at, _ in clock.steps):
+            begins = "step"
+        else:
+            _append(pieces, clock, (begin, end), begins)
+            begins = None
+    return pieces
+
+
+def _append(pieces, clock, span, begins):
+    if span[1] <= span[0]:
+        return
+    if begins is None and pieces:
+        merged = _piece(clock, (pieces[-1].begin_s, span[1]), pieces[-1].begins)
+        if merged.half_width_ns <= FITS_NS:
+            pieces[-1] = merged
+            return
+    pieces.append(_piece(clock, span, begins))
+
+
+def _piece(clock, span, begins):
+    edges = [edge for begin, end, _ in clock.slews for edge in (begin, end) if span[0] < edge < span[1]]
+    within = np.unique(np.concatenate([np.linspace(*span, 41), edges]))
+    raw, moved = clock.raw_ns(within), clock.moved_ns(within)
+    chord = np.interp((raw - raw[0]).astype(float), [0, float(raw[-1] - raw[0])], [moved[0], moved[-1]])
+    ends = raw[[0, -1]] + clock.difference_ns(within[[0, -1]])
+    return TimedPiece(
+        from_raw_ns=int(raw[0]),
+        to_raw_ns=int(raw[-1]),
+        from_realtime_ns=int(ends[0]),
+        to_realtime_ns=int(ends[1]),
+        half_width_ns=int(np.abs(moved - chord).max() * 1.1) + BRACKET_NS,
+        begins=begins,
+        begin_s=span[0],
+    )

@@ -1,6 +1,7 @@
 """A session's clock histories: what is new or missing, how far back they reach, what a stop waits for."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -53,11 +54,34 @@ def test_a_topsides_pieces_are_lines_of_its_own():
 
 
 def test_skipped_numbers_are_asked_for_with_both_ends_and_not_at_once():
+    log = heard(message(0, piece(0, 1), piece(1, 4, begins="step")), message(5, piece(4, 5)))
+    assert missing(log) == 3
+    assert asked(log, FIRST_REQUEST_NS - 1) == []
+    assert asked(log, FIRST_REQUEST_NS) == [("i1", 2, 4)]
+    assert log.waiting
+
+
+def test_the_piece_before_skipped_ones_is_asked_for_too_because_it_may_have_grown_unheard():
     log = heard(message(0, piece(0, 1)), message(4, piece(4, 5)))
     assert missing(log) == 3
     assert asked(log, FIRST_REQUEST_NS - 1) == []
-    assert asked(log, FIRST_REQUEST_NS) == [("i1", 1, 3)]
-    assert log.waiting
+    assert asked(log, FIRST_REQUEST_NS) == [("i1", 0, 3)]
+    log.take(ROV1, message(0, piece(0, 1)), 1, 0)
+    assert asked(log, 9 * S) == [("i1", 1, 3)]
+
+
+def test_a_piece_whose_end_was_not_heard_is_asked_for_although_no_number_is_missing():
+    log = heard(message(0, piece(0, 1)), message(1, piece(2, 3)))
+    assert (missing(log), asked(log, S)) == (0, [("i1", 0, 0)])
+    log.take(ROV1, message(0, piece(0, 0.5)), 1, 0)
+    assert log.waiting  # that is an older version
+    assert [one.to_raw_ns for one in log.take(ROV1, message(0, piece(0, 2)), 2, 0)] == [2 * S]
+    assert not log.waiting
+
+
+def test_what_comes_in_one_message_is_as_long_as_it_will_be_also_before_a_step():
+    log = heard(message(0, piece(0, 1), piece(1.2, 3, begins="step")))
+    assert (asked(log, S), log.waiting) == ([], False)
 
 
 def test_a_merged_piece_fills_all_its_numbers():
@@ -72,10 +96,10 @@ def test_what_a_machine_that_is_heard_does_not_have_is_lost_and_named_once():
     log = heard(message(0, piece(0, 1)), message(3, piece(3, 4)))
     for turn in range(1, MOST_REPEATS + 2):
         assert log.give_up() == []
-        assert asked(log, turn * REPEAT_REQUEST_NS) == [("i1", 1, 2)]
+        assert asked(log, turn * REPEAT_REQUEST_NS) == [("i1", 0, 2)]
         log.take(ROV1, message(3, piece(3, 4 + turn)), turn * REPEAT_REQUEST_NS + 1, 0)
     (lost,) = log.give_up()
-    assert sentence_of_lost(lost) == "pieces 1 to 2 of the clock history of vehicle rov1 (i1) cannot be had"
+    assert sentence_of_lost(lost) == "pieces 0 to 2 of the clock history of vehicle rov1 (i1) cannot be had"
     assert log.give_up() == []
     assert (missing(log), log.waiting) == (2, False)
 
@@ -83,7 +107,7 @@ def test_what_a_machine_that_is_heard_does_not_have_is_lost_and_named_once():
 def test_a_silent_machine_has_not_refused():
     log = heard(message(0, piece(0, 1)), message(3, piece(3, 4)))
     for turn in range(1, 5 * MOST_REPEATS):
-        assert asked(log, turn * REPEAT_REQUEST_NS) == [("i1", 1, 2)]
+        assert asked(log, turn * REPEAT_REQUEST_NS) == [("i1", 0, 2)]
         assert log.give_up() == []
 
 
@@ -164,7 +188,7 @@ def test_a_stop_asks_those_that_are_alive_and_waits_until_they_reach_the_last_ex
 
 def test_what_is_missing_at_the_end_is_lost_once():
     log = heard(message(0, piece(0, 1)), message(4, piece(4, 5)))
-    assert [(lost.first, lost.last) for lost in log.end()] == [(1, 3)]
+    assert [(lost.first, lost.last) for lost in log.end()] == [(0, 3)]
     assert (log.end(), log.waiting) == ([], False)
 
 
@@ -172,7 +196,7 @@ def test_a_command_has_the_process_and_both_ends():
     log = heard(message(0, piece(0, 1)), message(4, piece(4, 5)))
     ((owner, command),) = of_clock("main", log.requests(S), 7)
     assert owner == ROV1
-    assert b'"instance_id":"i1","from":1,"to":3' in command.encode()
+    assert b'"instance_id":"i1","from":0,"to":3' in command.encode()
 
 
 @pytest.mark.parametrize("merging", [False, True])
@@ -210,5 +234,6 @@ def _one_life(source, *, merging):
     numbers = [n for first, one in held for n in range(first, (one.last or first) + 1)]
     assert numbers == list(range(numbers[0], pieces[-1][1] + 1))
     assert held[0][1].from_raw_ns <= start_s * S
+    assert all(one.to_raw_ns == later.from_raw_ns for (_, one), (_, later) in pairwise(held))
     assert held[-1][1].to_raw_ns == 200 * S
     assert missing(log) == 0

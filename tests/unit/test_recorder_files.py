@@ -8,6 +8,7 @@ import pytest
 
 from runtime.files import replace
 from schemas.instants import utc_from_ns
+from tests.unit.test_clock_pieces import line, piece
 from tests.unit.test_recorder_session import at, exchange, recording, step
 from tidesync.sessions.errors import RefusedError, UnusableRootError
 from tidesync.sessions.journal import is_exchange, lines_of, read_journal
@@ -115,6 +116,31 @@ def test_what_a_full_disk_does_not_take_is_held_in_memory_and_written_later(stor
     assert recorded(store.folder.exchanges_path) == (LINES, 0)
     assert store.folder.events_path.read_bytes() == step().encode() + b"\n"
     assert len([record for record in caplog.records if "No space" in record.getMessage()]) == 1
+
+
+def test_pieces_of_clock_histories_are_held_and_repaired_as_exchanges_are(store, monkeypatch):
+    lines = [line(number, piece(number, number + 1)) for number in range(3)]
+    with monkeypatch.context() as full:
+        fail_writes(full, 200)
+        store.add(clock=lines[:2])
+        assert "No space left on device" in store.problem
+        assert store.waiting == 2
+    store.add(clock=lines[2:])
+    store.write(update(), recording(), NOW.realtime_ns)
+    assert (store.problem, store.waiting) == (None, 0)
+    with store.folder.clock_path.open("ab") as journal:
+        journal.write(b'{"machine": "veh')
+    again = SessionStore(store.folder.path, 100)
+    again.load()
+    assert again.load_clock() == lines
+    assert store.folder.clock_path.read_bytes() == lines_of(lines)
+    assert (store.folder.time_sync_path / "clock.jsonl.torn").read_bytes() == b'{"machine": "veh\n'
+
+
+def test_pieces_fill_the_memory_as_exchanges_do(tmp_path):
+    store = SessionStore(tmp_path / "away" / "session_s1", 2)
+    store.add(clock=[line(number, piece(number, number + 1)) for number in range(2)])
+    assert store.full
 
 
 def test_the_memory_is_bounded(tmp_path):

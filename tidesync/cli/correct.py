@@ -18,6 +18,7 @@ from schemas.names import vehicle_name
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.correction.clock_limits import limits_of
 from tidesync.sessions.correction.driver import correct, total_bytes
+from tidesync.sessions.correction.histories import read_histories
 from tidesync.sessions.correction.session import Options, measured_of, plan, read_metadata, timeline_of
 from tidesync.sessions.correction.stamps import UNITS
 from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError
@@ -100,8 +101,9 @@ def command(
         try:
             each = measured_of(measured, name, metadata)
             limits = limits_of(settings, each.exchanges, slew_ppm=slew_limit_ppm, max_error_ms=max_error_ms)
-            timelines[name] = timeline_of(each, limits)
-        except SessionError as error:
+            histories = read_histories(folder, name, each.topside)
+            timelines[name] = timeline_of(each, limits, histories, settings)
+        except (SessionError, OSError) as error:
             results.failed.append(str(error))
     _correct([job for job in planned.jobs if job.vehicle in timelines], timelines, results, named=files)
     results.show(as_json=as_json)

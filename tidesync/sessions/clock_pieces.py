@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from schemas.base import InvalidMessageError
@@ -23,11 +24,13 @@ class ClockPieces:
     """The pieces of one process, by number, without overlap.
 
     Of the versions of a piece the one that reaches furthest counts, of equal ones the last; a merged piece
-    replaces those from its number to its `last`, unless they are all known and reach as far. So neither the
-    order of arrival nor a redelivered older version loses anything.
+    replaces those from its number to its `last`, unless they are all known and leave nothing uncovered. So
+    neither the order of arrival nor a redelivered older version loses anything.
     """
 
     boot_id: str
+    numbers: int = 0
+    """How many numbers the pieces have, merged ones included."""
     _numbers: list[int] = field(default_factory=list)
     _pieces: dict[int, ClockPiece] = field(default_factory=dict)
 
@@ -48,6 +51,11 @@ class ClockPieces:
     def newest(self) -> tuple[int, ClockPiece] | None:
         """The piece of the highest number."""
         return (self._numbers[-1], self._pieces[self._numbers[-1]]) if self._numbers else None
+
+    def reach_ns(self, number: int) -> int | None:
+        """The machine's RAW at the end of the piece that has `number`, itself or merged into it."""
+        holder = self._around(number, number)
+        return None if holder is None else self._pieces[holder].to_raw_ns
 
     def add(self, number: int, piece: ClockPiece) -> bool:
         """Take a piece; returns whether it says more than is known."""
@@ -77,17 +85,20 @@ class ClockPieces:
         return self._numbers[bisect_left(self._numbers, number) : bisect_right(self._numbers, last)]
 
     def _complete(self, inside: list[int], number: int, last: int) -> bool:
-        """Whether the known pieces have all these numbers."""
-        expected = number
-        for each in inside:
-            if each != expected:
-                return False
-            expected = self._end(each) + 1
-        return bool(inside) and expected > last
+        """Whether the known pieces have all these numbers, and nothing is uncovered between them."""
+        if not inside or inside[0] != number or self._end(inside[-1]) != last:
+            return False
+        return all(self._joined(each, later) for each, later in pairwise(inside))
+
+    def _joined(self, number: int, later: int) -> bool:
+        ends_ns, begins_ns = self._pieces[number].to_raw_ns, self._pieces[later].from_raw_ns
+        return self._end(number) + 1 == later and ends_ns >= begins_ns
 
     def _replace(self, inside: list[int], number: int, piece: ClockPiece) -> None:
         at = bisect_left(self._numbers, number)
         self._numbers[at : at + len(inside)] = [number]
+        self.numbers += end_number(number, piece) - number + 1
+        self.numbers -= sum(self._end(each) - each + 1 for each in inside)
         for each in inside:
             del self._pieces[each]
         self._pieces[number] = piece

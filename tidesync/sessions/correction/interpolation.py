@@ -100,10 +100,11 @@ class Interpolation:
         self._movement = movement(at_s, readings or [None] * at_s.size)
         gap_s = np.diff(at_s)
         whole_s, (slewed_before, slewed_after) = float(gap_s.sum()), slewing
-        calm_s = self._movement.settled_s(gap_s, at_end=False), self._movement.settled_s(gap_s, at_end=True)
         self._settled = (
-            calm_s[0] > SETTLED_S or (calm_s[0] == whole_s and not slewed_after),
-            calm_s[1] > SETTLED_S or (calm_s[1] == whole_s and not slewed_before),
+            min(self._movement.settled_s(gap_s, at_end=False), whole_s if slewed_after else np.inf)
+            > SETTLED_S,
+            min(self._movement.settled_s(gap_s, at_end=True), whole_s if slewed_before else np.inf)
+            > SETTLED_S,
         )
         self.before = Extrapolation(knots, limits, forward=False)
         self.after = Extrapolation(knots, limits, forward=True)

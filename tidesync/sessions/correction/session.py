@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.metadata import CONSUMER_SENSORS
 from tidesync.sessions.correction.driver import FORMATS, is_output
+from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.correction.timeline import Timeline, timeline
 from tidesync.sessions.correction.unexplained import Reading
 from tidesync.sessions.document import NotMetadataError, block_of
 from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError
+from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
     from tidesync.sessions.correction.clock_limits import ClockLimits
@@ -164,8 +166,20 @@ def measured_of(measured: Mapping[Stream, Measured], vehicle: str, metadata: Met
     return of_vehicle[topside]
 
 
-def timeline_of(measured: Measured, limits: ClockLimits) -> Timeline:
-    """The vehicle's timeline; NothingMeasuredError where every exchange is ambiguous or refused."""
+def timeline_of(
+    measured: Measured,
+    limits: ClockLimits,
+    histories: Histories = Histories(),  # noqa: B008 - frozen
+    settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008 - frozen
+) -> Timeline:
+    """The vehicle's timeline; NothingMeasuredError where every exchange is ambiguous or refused.
+
+    With `histories` what the wall clocks did between exchanges is known, not inferred.
+    """
+    if histories:
+        composed = timeline_with(histories, measured, limits, settings)
+        if composed.segments:
+            return composed
     readings = {
         exchange.destination_ns: Reading(pi_ns, topside_ns, exchange.resolution_ns)
         for exchange in measured.exchanges

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -20,13 +20,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tidesync.sessions.correction.clock_limits import ClockLimits
-    from tidesync.sessions.correction.interpolation import Extrapolation, Flags
+    from tidesync.sessions.correction.interpolation import Extrapolation, Flags, Instants
     from tidesync.sessions.correction.unexplained import Reading
     from topside_agent.estimator import Row
     from topside_agent.estimator.blocks import Floats, Integers
 
 STATES = ("ok", "holdover", "ambiguous", "outside")
 OK, HOLDOVER, AMBIGUOUS, OUTSIDE = range(4)
+
+
+class Inverse(Protocol):
+    """Corrects the Pi timestamps of one segment; measured ones are from `first_ns` to `last_ns`."""
+
+    first_ns: int
+    last_ns: int
+
+    def instants(self, pi_ns: Integers) -> Instants:
+        """The topside instants of `pi_ns`."""
+        ...
 
 
 class Corrections(NamedTuple):
@@ -47,7 +58,7 @@ class TimelineSegment:
     A margin that ends at a cut is ambiguous; one at an end of the track is a holdover.
     """
 
-    interpolation: Interpolation
+    interpolation: Inverse
     from_ns: int
     to_ns: int
     cut_before: bool

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 FASTEST_SLEW = 0.1005
 """Linux slews a clock no faster: 10 % by tick and 500 ppm by frequency."""
-_LONGEST_KNOWN_S = 1.0
+LONGEST_KNOWN_S = 1.0
 """Across a longer gap an unexplained change is ambiguous."""
-_FREE_RATE = 501e-6
+FREE_RATE = 501e-6
+"""A kernel sets a clock's frequency off by no more than 500 ppm."""
 _FREE_RUNNING = 1e-6
 """The rate of a wall clock against RAW that nobody steers changes far less."""
 _WINDOW_S = 10.0
@@ -63,10 +64,10 @@ class Movement(NamedTuple):
     """Unexplained, across more than a second."""
 
     def settled_s(self, gap_s: Floats, *, at_end: bool) -> float:
-        """How long before the end (or after the beginning) nothing has been unexplained."""
+        """How long before the end (or after the beginning) nothing has been unexplained; inf: never."""
         gaps, sides = (gap_s[::-1], self.sides[::-1]) if at_end else (gap_s, self.sides)
         away_s = np.cumsum(gaps) - gaps
-        return float(np.append(away_s[sides > 0], gaps.sum())[0])
+        return float(away_s[sides > 0].min(initial=np.inf))
 
 
 def movement(at_s: Floats, readings: Sequence[Reading | None]) -> Movement:
@@ -79,18 +80,18 @@ def movement(at_s: Floats, readings: Sequence[Reading | None]) -> Movement:
     both = known[:-1] & known[1:]
     for side in (0, 1):
         relative = (columns[:, side] - columns[:1, side]).astype(np.float64)
-        change, unseen, free = _changes(at_s[index], relative, columns[:, 2].astype(np.float64))
+        change, unseen, free = changes(at_s[index], relative, columns[:, 2].astype(np.float64))
         of = np.flatnonzero(both)
         rank = np.searchsorted(index, of)
         moved[of] += np.abs(change[rank])
         hidden[of] += unseen[rank]
         sides[of] += ~free[rank]
         unexplained[of] += np.where(free[rank], 0.0, np.abs(change[rank]))
-    undecided = (sides > 0) & (np.diff(at_s) > _LONGEST_KNOWN_S)
+    undecided = (sides > 0) & (np.diff(at_s) > LONGEST_KNOWN_S)
     return Movement(moved, hidden, sides, unexplained, both, undecided)
 
 
-def _changes(at_s: Floats, difference_ns: Floats, resolution_ns: Floats) -> tuple[Floats, Floats, Flags]:
+def changes(at_s: Floats, difference_ns: Floats, resolution_ns: Floats) -> tuple[Floats, Floats, Flags]:
     """Between consecutive readings: the change (ns), T (ns), and whether the rate on a side explains it."""
     gap, change = np.diff(at_s), np.diff(difference_ns)
     here = np.arange(gap.size)
@@ -110,7 +111,7 @@ def _changes(at_s: Floats, difference_ns: Floats, resolution_ns: Floats) -> tupl
         span = np.where(usable, span, 1.0)
         rate = (difference_ns[last] - difference_ns[first]) / span
         tolerance = unseen + (resolution_ns[first] + resolution_ns[last]) * gap / span
-        explained = usable & (np.abs(change - rate * gap) <= tolerance) & (np.abs(rate) <= _FREE_RATE * 1e9)
+        explained = usable & (np.abs(change - rate * gap) <= tolerance) & (np.abs(rate) <= FREE_RATE * 1e9)
         allowed = np.where(explained & ~free, tolerance, allowed)
         free = free | explained
     return change, np.where(free, allowed, unseen), free

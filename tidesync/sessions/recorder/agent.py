@@ -202,12 +202,12 @@ class RecorderAgent(MqttAgent):
         for result in self._topsides.results:
             if session.includes(result.vehicle):
                 session.take_result(result, now, stored=True)
-        for owner, message in self._clocks.alive(now.raw_ns):
-            if session.includes_clock(owner):
-                session.take_clock(owner, message, now)
         self._outbox.subscribe(self._sessions.active)
         self._burst(session)
         self._update(session, now)
+        for owner, message in self._clocks.alive(now.raw_ns):
+            if session.includes_clock(owner):
+                session.take_clock(owner, message, now)
         return session
 
     def _stop(self, name: str, request_id: str, now: Reading) -> None:

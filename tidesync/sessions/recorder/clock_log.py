@@ -76,7 +76,11 @@ class ClockLog:
         for each in processes.values():
             each.hear(now_ns)
         watch.answered()
-        new = [(number, piece) for number, piece in numbered(message) if watch.take(number, piece, now_ns)]
+        new = [
+            (number, piece)
+            for index, (number, piece) in enumerate(numbered(message))
+            if watch.take(number, piece, now_ns, follows=index > 0)
+        ]
         watch.reach_back(elapsed_ns, now_ns)
         return [line_of(owner, message.boot_id, message.instance_id, *each) for each in new]
 
@@ -126,7 +130,8 @@ class ClockLog:
 
     def counts(self) -> list[ClockCounts]:
         """What is recorded of each machine; any thread may ask."""
-        return [_counts(owner, list(processes.values())) for owner, processes in list(self._watches.items())]
+        watches = sorted(self._watches.items(), key=lambda item: item[0])
+        return [_counts(owner, list(processes.values())) for owner, processes in watches]
 
     def _note_raw(self, owner: Owner, boot_id: str, raw_ns: int) -> None:
         key = (owner, boot_id)

@@ -50,10 +50,6 @@ class MissingRanges:
         """How many are missing, lost ones included."""
         return sum(map(len, self._ranges))
 
-    def count_after(self, number: int) -> int:
-        """How many after `number` are missing."""
-        return sum(len(missing) for missing in self._ranges if missing.first > number)
-
     @property
     def waiting(self) -> bool:
         """Whether something is missing that may still come."""

@@ -33,7 +33,7 @@ class PieceWatch:
     def missing(self) -> int:
         """Numbers skipped since the first that is recorded, lost ones included."""
         first = self.pieces.first
-        return 0 if first is None else self._missing.count_after(first[0])
+        return 0 if first is None else max(0, self._next - first[0] - self.pieces.numbers)
 
     @property
     def waiting(self) -> bool:
@@ -50,20 +50,23 @@ class PieceWatch:
         self._missing.hear(now_ns)
         self._newest.hear(now_ns)
 
-    def take(self, number: int, piece: ClockPiece, now_ns: int) -> bool:
-        """Take a piece; returns whether it is to be written."""
-        last, first = end_number(number, piece), self.pieces.first
-        if first is None:
+    def take(self, number: int, piece: ClockPiece, now_ns: int, *, follows: bool = False) -> bool:
+        """Take a piece; returns whether it is to be written.
+
+        `follows`: the one before it has come in the same message, so that it is as long as it will be.
+        """
+        last, first, newest = end_number(number, piece), self.pieces.first, self.pieces.newest
+        if first is None or newest is None:
             self._next = number
         elif last + 1 < first[0] and not self._missing.any_of(number, last):
             return False  # from long before the session: someone else has asked for it
-        if not self.pieces.add(number, piece):
-            return False
-        if number > self._next:
-            self._missing.add(self._next, number - 1, piece.from_raw_ns, now_ns)
-        self._next = max(self._next, last + 1)
-        self._missing.fill(number, last, now_ns)
-        return True
+        elif number >= self._next:
+            self._note_skipped(newest, number, piece, now_ns, follows=follows)
+        new = self.pieces.add(number, piece)
+        if (self.pieces.reach_ns(last) or 0) <= piece.to_raw_ns:  # else an older version of a longer piece
+            self._next = max(self._next, last + 1)
+            self._missing.fill(number, last, now_ns)
+        return new
 
     def reach_back(self, elapsed_ns: int, now_ns: int) -> None:
         """Look for pieces before the first one, until they cover the last `elapsed_ns` of the history.
@@ -113,3 +116,12 @@ class PieceWatch:
         """Everything still missing is lost: the recording ends."""
         self._newest.clear()
         return [(lost.first, lost.last) for lost in self._missing.end()]
+
+    def _note_skipped(
+        self, newest: tuple[int, ClockPiece], number: int, piece: ClockPiece, now_ns: int, *, follows: bool
+    ) -> None:
+        """What lies between the newest piece and this one; the newest too, if it may have grown since."""
+        grown = not follows and newest[1].to_raw_ns < piece.from_raw_ns
+        skipped_from = newest[0] if grown else self._next
+        if skipped_from < number:
+            self._missing.add(skipped_from, number - 1, piece.from_raw_ns, now_ns)

@@ -1,0 +1,200 @@
+"""One machine's realtime as a function of its RAW clock in one boot.
+
+A piece of its history says that realtime is within its half-width of a line. Where no piece is, the readings
+of the exchanges take its place, with what unexplained.py says that the clock may have done between two;
+where nobody knows, the function has a hole. Pieces without a step, a suspend or a hole between them make a
+*run*, in which realtime rises. RAW and realtime are int64 ns.
+
+Assumption: that of the pieces (runtime/clock_history.py). A piece that a reading contradicts is not used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from tidesync.sessions.correction.unexplained import FASTEST_SLEW, LONGEST_KNOWN_S, changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from schemas.clock_history import ClockPiece
+    from tidesync.sessions.correction.interpolation import Flags
+    from topside_agent.estimator.blocks import Floats, Integers
+
+_STEP_HOLE_NS = 1_000_000_000
+"""A process that keeps a history reads the clock more often; a step leaves a hole up to the next reading."""
+_SLOWEST = 1 - FASTEST_SLEW
+
+
+class ClockReading(NamedTuple):
+    """Realtime at an instant of RAW, within `error_ns`, and `slewed_ns` more while it is slewed."""
+
+    raw_ns: int
+    realtime_ns: int
+    error_ns: int
+    slewed_ns: int = 0
+
+
+class _Line(NamedTuple):
+    """A piece; `begins`: whether realtime was set, or the machine slept, just before it."""
+
+    from_raw: int
+    to_raw: int
+    from_realtime: int
+    to_realtime: int
+    half_width: int
+    begins: bool = False
+
+    def realtime(self, raw_ns: int) -> int:
+        """The line at `raw_ns`, in integers."""
+        length = max(self.to_raw - self.from_raw, 1)
+        return (
+            self.from_realtime + (raw_ns - self.from_raw) * (self.to_realtime - self.from_realtime) // length
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Consecutive lines as arrays, of one run or of all."""
+
+    from_raw: Integers
+    to_raw: Integers
+    from_realtime: Integers
+    to_realtime: Integers
+    half_width: Integers
+    run: Integers
+    """The number of each line's run."""
+
+    def of_run(self, run: int) -> Lines:
+        """The lines of one run."""
+        here = self.run == run
+        return Lines(*(getattr(self, name)[here] for name in self.__slots__))
+
+    def raw_at(self, realtime_ns: Integers) -> tuple[Integers, Floats]:
+        """RAW at each realtime within a run, and its greatest error, ns.
+
+        Realtime rises by at least 0.8995 of RAW, so an error of the line is at most 1.12 times that in RAW.
+        So it is too where the true instant lies in the next line: both lines hold the clock where they meet.
+        """
+        starts = np.maximum.accumulate(self.from_realtime)
+        index = np.clip(np.searchsorted(starts, realtime_ns, side="right") - 1, 0, starts.size - 1)
+        length = self.to_realtime[index] - self.from_realtime[index]
+        into = np.clip(realtime_ns - self.from_realtime[index], 0, length)
+        slope = (self.to_raw[index] - self.from_raw[index]) / np.maximum(length, 1)
+        raw = self.from_raw[index] + np.rint(into * slope).astype(np.int64)
+        after = np.minimum(index + 1, starts.size - 1)
+        between = realtime_ns > self.to_realtime[index]
+        width = self.half_width[index]
+        width = np.where(between, np.maximum(width, self.half_width[after]), width)
+        return raw, width / _SLOWEST + 1
+
+    def realtime_at(self, raw_ns: Integers) -> tuple[Integers, Integers, Integers]:
+        """Realtime at each instant of RAW, its half-width, and the number of its run; −1 in a hole."""
+        index = np.clip(np.searchsorted(self.from_raw, raw_ns, side="right") - 1, 0, self.from_raw.size - 1)
+        length = np.maximum(self.to_raw[index] - self.from_raw[index], 1)
+        into = (raw_ns - self.from_raw[index]) / length
+        moved = np.rint(into * (self.to_realtime[index] - self.from_realtime[index])).astype(np.int64)
+        inside = (raw_ns >= self.from_raw[index]) & (raw_ns <= self.to_raw[index])
+        return (
+            self.from_realtime[index] + moved,
+            self.half_width[index] + 1,
+            np.where(inside, self.run[index], -1),
+        )
+
+
+class ClockFunction:
+    """The lines of one boot, and the RAW instants at which the machine slept."""
+
+    def __init__(self, pieces: Iterable[ClockPiece], readings: Sequence[ClockReading]) -> None:
+        """`pieces` of any processes of that boot, in any order; `readings` in the order of RAW."""
+        self.suspends_ns: list[int] = []
+        history = self._history(pieces, readings)
+        self._history_ends = np.array([line[:2] for line in history], dtype=np.int64).reshape(-1, 2)
+        lines = sorted([*history, *_filled(history, readings)])
+        runs, run = [], -1
+        for index, line in enumerate(lines):
+            run += not index or line.begins or line.from_raw != lines[index - 1].to_raw
+            runs.append(run)
+        columns = np.array([line[:5] for line in lines], dtype=np.int64).reshape(-1, 5)
+        from_raw, to_raw, from_realtime, to_realtime, width = columns.T
+        numbers = np.array(runs, dtype=np.int64)
+        self.lines = Lines(from_raw, to_raw, from_realtime, to_realtime, width, numbers)
+
+    def history_covers(self, first_raw_ns: int, last_raw_ns: int) -> bool:
+        """Whether the history alone has all instants from first to last."""
+        begins, ends = self._history_ends.T
+        inside = (ends >= first_raw_ns) & (begins <= last_raw_ns)
+        begins, ends = begins[inside], ends[inside]
+        if not begins.size or begins[0] > first_raw_ns or ends[-1] < last_raw_ns:
+            return False
+        return bool((begins[1:] - ends[:-1] <= _STEP_HOLE_NS).all())
+
+    def _history(self, pieces: Iterable[ClockPiece], readings: Sequence[ClockReading]) -> list[_Line]:
+        read_at = np.array([reading.raw_ns for reading in readings], dtype=np.int64)
+        kept: list[_Line] = []
+        for piece in sorted(pieces, key=lambda each: (each.from_raw_ns, each.to_raw_ns)):
+            if piece.begins == "suspend":
+                self.suspends_ns.append(piece.from_raw_ns)
+            line = _Line(
+                piece.from_raw_ns,
+                piece.to_raw_ns,
+                piece.from_realtime_ns,
+                piece.to_realtime_ns,
+                piece.half_width_ns,
+                piece.begins is not None,
+            )
+            if line.to_raw <= line.from_raw or (kept and line.from_raw < kept[-1].to_raw):
+                continue
+            first, last = np.searchsorted(read_at, [line.from_raw, line.to_raw])
+            if all(_agrees(line, readings[index]) for index in range(first, last)):
+                kept.append(line)
+        return kept
+
+
+def _agrees(line: _Line, reading: ClockReading) -> bool:
+    apart = abs(line.realtime(reading.raw_ns) - reading.realtime_ns)
+    return apart <= line.half_width + reading.error_ns + reading.slewed_ns + 1
+
+
+def _filled(history: Sequence[_Line], readings: Sequence[ClockReading]) -> list[_Line]:
+    """Lines between readings where there is no history."""
+    knots = {reading.raw_ns: reading for reading in readings}
+    set_at = set()
+    for line in history:
+        knots.setdefault(line.to_raw, ClockReading(line.to_raw, line.to_realtime, line.half_width))
+        knots[line.from_raw] = ClockReading(line.from_raw, line.from_realtime, line.half_width)
+        if line.begins:
+            set_at.add(line.from_raw)
+    ordered = [knots[raw] for raw in sorted(knots)]
+    if len(ordered) < 2:  # noqa: PLR2004 - a line has two ends
+        return []
+    columns = np.array(ordered, dtype=np.int64)
+    at_s = (columns[:, 0] - columns[0, 0]) * 1e-9
+    difference = (columns[:, 1] - columns[:, 0]) - (columns[0, 1] - columns[0, 0])
+    change, unseen, free = changes(at_s, difference.astype(np.float64), columns[:, 2].astype(np.float64))
+    uncovered = np.flatnonzero(~_covered(history, columns[:, 0]))
+    made = []
+    for index in uncovered.tolist():
+        begin, end = ordered[index], ordered[index + 1]
+        gap_s = float(at_s[index + 1] - at_s[index])
+        width = max(begin.error_ns, end.error_ns) + float(unseen[index])
+        if not free[index]:
+            if gap_s > LONGEST_KNOWN_S or abs(change[index]) > FASTEST_SLEW * gap_s * 1e9:
+                continue
+            width += max(begin.slewed_ns, end.slewed_ns)
+            width += max(FASTEST_SLEW * gap_s * 1e9 / 2, abs(float(change[index])))
+        if end.raw_ns not in set_at:
+            made.append(_Line(begin.raw_ns, end.raw_ns, begin.realtime_ns, end.realtime_ns, int(width) + 1))
+    return made
+
+
+def _covered(history: Sequence[_Line], raw_ns: Integers) -> Flags:
+    """Which intervals between consecutive instants lie within the history."""
+    covered = np.zeros(max(raw_ns.size - 1, 0), dtype=bool)
+    for line in history:
+        first, last = np.searchsorted(raw_ns, [line.from_raw, line.to_raw])
+        covered[first:last] = True
+    return covered

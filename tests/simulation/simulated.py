@@ -97,14 +97,12 @@ class Simulation:
         clock = self.topside_clock
         machine = Machine(self, clock)
         link = link or Link.instant()
-        slept_ns = clock.suspended_ns if isinstance(clock, VehicleClock) else lambda: 0
         agent = TopsideAgent(
             settings,
             clock,
             connect=partial(self.broker.connection, machine, link),
             get=partial(self.http.get, self),
-            watch=partial(ClockWatcher, suspended_ns=slept_ns),
-            suspended_ns=slept_ns,
+            watch=ClockWatcher,
         )
         agent.machine = machine
         machine.every(POLL_S, agent.watcher.check)

@@ -15,11 +15,12 @@ from runtime.kernel_clock import suspended_ns
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runtime.clock_slews import SlewChange
+
     from broker.clock_publisher import MakeMessage
     from broker.interface import MqttConnection
     from broker.settings import ClockHistorySettings
     from runtime.clock import Clock
-    from runtime.clock_slews import SlewChange
     from runtime.clock_watch import ClockChange
 
 _log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class OwnClock:
         return slept_ns
 
     def stop(self) -> None:
-        """End the watch, have the rest published, and write it; the connection's thread may end after that."""
+        """End the watch, and have the rest published; `write` follows."""
         assert self._connection is not None
         self.watcher.stop()
         self._connection.post(self.publish)

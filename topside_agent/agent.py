@@ -226,7 +226,6 @@ class TopsideAgent(MqttAgent):
         self._vehicles.informed(vehicle, info)
 
     def _on_event(self, letter: Letter) -> None:
-        """A clock was stepped or the vehicle slept: look at once."""
         event, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
         assert isinstance(event, messages.Event)
         if measurement:

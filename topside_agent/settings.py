@@ -83,6 +83,13 @@ class TopsideSettings(MetricsSettings, ClockHistorySettings, AgentSettings):
         description="Seconds between handshakes over HTTP with a vehicle that MQTT does not reach",
     )
 
+    rate_limit_ppm: float = Field(
+        100_000.0,
+        gt=0,
+        le=100_000,
+        description="Promise that no vehicle's RAW clock runs faster apart from this one's, ppm: a smaller "
+        "one narrows the first seconds",
+    )
     asymmetry_share: float = Field(
         0.05, ge=0, le=1, description="Share of half the least round trip that u95 includes for unequal ways"
     )
@@ -121,7 +128,11 @@ class TopsideSettings(MetricsSettings, ClockHistorySettings, AgentSettings):
     @property
     def estimator(self) -> EstimatorSettings:
         """What the estimators are set to."""
-        return EstimatorSettings(asymmetry_share=self.asymmetry_share, asymmetry_ms=self.asymmetry_ms)
+        return EstimatorSettings(
+            rate_limit_ppm=self.rate_limit_ppm,
+            asymmetry_share=self.asymmetry_share,
+            asymmetry_ms=self.asymmetry_ms,
+        )
 
     @property
     def vehicles(self) -> tuple[str, ...]:

@@ -153,8 +153,8 @@ def test_after_a_lost_connection_each_process_is_asked_for_what_followed():
     log = heard(message(0, piece(0, 1)), message(0, piece(5, 6), instance_id="i2"))
     log.request_all(1)
     assert asked(log, 1) == [("i1", 0, LAST_NUMBER), ("i2", 0, LAST_NUMBER)]
-    log.take(ROV1, message(0, piece(0, 2), piece(2, 3)), 2, 0)
-    assert asked(log, 9 * S) == [("i2", 0, LAST_NUMBER)]
+    log.take(ROV1, message(0, piece(5, 7), instance_id="i2"), 2, 0)
+    assert asked(log, 9 * S) == [("i1", 0, LAST_NUMBER)]
 
 
 def test_a_restarted_recorder_knows_what_it_has_and_asks_for_what_it_missed():
@@ -170,6 +170,17 @@ def test_the_process_before_a_new_one_is_asked_for_its_last_pieces():
     log = heard(message(0, piece(0, 1)))
     log.take(ROV1, message(0, piece(9, 10, begins="start"), instance_id="i2"), 1, 0)
     assert asked(log, S) == [("i1", 0, LAST_NUMBER)]
+
+
+def test_a_process_that_has_ended_is_asked_until_nothing_more_follows():
+    log = heard(message(0, piece(0, 1)))
+    log.take(ROV1, message(0, piece(9, 10, begins="start"), instance_id="i2"), 1, 0)
+    for number in range(1, 4):
+        assert asked(log, number * S) == [("i1", number - 1, LAST_NUMBER)]
+        log.take(ROV1, message(number, piece(number, number + 1)), number * S, 0)
+    assert asked(log, 4 * S) == [("i1", 3, LAST_NUMBER)]
+    log.take(ROV1, message(3, piece(3, 4)), 4 * S, 0)
+    assert (asked(log, 99 * S), log.waiting) == ([], False)
 
 
 def test_a_stop_asks_those_that_are_alive_and_waits_until_they_reach_the_last_exchange():

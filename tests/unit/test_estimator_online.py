@@ -59,7 +59,7 @@ def test_one_exchange_gives_the_offset_within_half_its_delay():
     assert (added.accepted, added.reason, added.cut) == (True, None, None)
     estimate = running.estimate()
     assert estimate.offset_ns == pytest.approx(TRUTH + 1 * MS, abs=1000)
-    assert half_width(estimate) == pytest.approx(2 * MS, abs=3000)
+    assert 2 * MS < half_width(estimate) < 2 * MS * 1.4  # nothing is known of the rate yet
     pong = exchange(0, out=3 * MS, back=1 * MS)
     assert estimate.measured_at_ns + estimate.offset_ns == pong.transmit_ns
     assert (estimate.exchanges, estimate.delay_min_ns, estimate.age_ns) == (1, 4 * MS, 0)

@@ -63,6 +63,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="How fast the wall clocks may have been slewed between exchanges; 0: both ran free."
     "  [default: 500 for each that the log shows being slewed]",
 )
+@click.option(
+    "--rate-limit-ppm",
+    type=click.FloatRange(0, 100_000, min_open=True),
+    default=EstimatorSettings().rate_limit_ppm,
+    show_default=True,
+    help="Promise that the RAW clocks run no faster apart: narrows the first seconds.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     *,
@@ -74,6 +81,7 @@ def command(
     unit: str | None,
     max_error_ms: float,
     slew_limit_ppm: float | None,
+    rate_limit_ppm: float,
     as_json: bool,
 ) -> int:
     """Correct the timestamps of SESSION's tables from the vehicle's clock to topside's.
@@ -83,7 +91,7 @@ def command(
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
-    folder, settings = SessionFolder(session), EstimatorSettings()
+    folder, settings = SessionFolder(session), EstimatorSettings(rate_limit_ppm=rate_limit_ppm)
     metadata = read_metadata(folder)
     owner = None if vehicle is None else vehicle_name(vehicle)
     options = Options(sensor_vehicles(sensors), files, owner, column, unit)
@@ -100,7 +108,13 @@ def command(
     for name in dict.fromkeys(job.vehicle for job in planned.jobs):
         try:
             each = measured_of(measured, name, metadata)
-            limits = limits_of(settings, each.exchanges, slew_ppm=slew_limit_ppm, max_error_ms=max_error_ms)
+            limits = limits_of(
+                settings,
+                each.exchanges,
+                slew_ppm=slew_limit_ppm,
+                max_error_ms=max_error_ms,
+                rate_ppm=each.track.rate_ppm,
+            )
             histories = read_histories(folder, name, each.topside)
             timelines[name] = timeline_of(each, limits, histories, settings)
         except (SessionError, OSError) as error:

@@ -37,6 +37,13 @@ if TYPE_CHECKING:
 )
 @click.option("--vehicle", metavar="V", help="This vehicle only.")
 @click.option(
+    "--rate-limit-ppm",
+    type=click.FloatRange(0, 100_000, min_open=True),
+    default=EstimatorSettings().rate_limit_ppm,
+    show_default=True,
+    help="Promise that the RAW clocks run no faster apart: narrows the first seconds.",
+)
+@click.option(
     "--asymmetry-share",
     type=click.FloatRange(0, 1),
     default=EstimatorSettings().asymmetry_share,
@@ -57,6 +64,7 @@ def command(
     track: Path | None,
     as_online: bool,
     vehicle: str | None,
+    rate_limit_ppm: float,
     asymmetry_share: float,
     asymmetry_ms: float,
 ) -> None:
@@ -70,7 +78,9 @@ def command(
     for fault in journal.faults:
         click.echo(fault, err=True)
     estimate = online if as_online else smooth
-    settings = EstimatorSettings(asymmetry_share=asymmetry_share, asymmetry_ms=asymmetry_ms)
+    settings = EstimatorSettings(
+        rate_limit_ppm=rate_limit_ppm, asymmetry_share=asymmetry_share, asymmetry_ms=asymmetry_ms
+    )
     tracks = {
         stream: estimate(exchanges, settings)
         for stream, exchanges in journal.by_stream().items()

@@ -111,7 +111,12 @@ class _Ceiling:
         self._newest_s = max(self._newest_s, at_s)
         self._cone = min(self._cone, ns - self._limits.rate * at_s)
         later_s = at_s - self._held.at_s
-        if ns <= self._held.ns + self._slope * later_s and (self._opposite is None or later_s >= 0):
+        limit = self._held.ns + self._slope * later_s
+        if later_s < 0 and self._opposite is not None:  # a late exchange
+            limit -= self._limits.wander * -later_s * sqrt(-later_s)
+            if at_s <= self._opposite.at_s:
+                return
+        if ns <= limit:
             self._held = _Point(at_s, ns)
 
     def refit(self, side: _Side, opposite: _Side, now_s: float) -> bool:

@@ -17,6 +17,8 @@ from topside_agent.estimator.window_errors import DRIFT_95, Line, WindowErrors
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
 
+_ANY_RATE_PPM = 100_000.0
+_REPEATED_NS = 600_000_000_000
 _REMEMBERED = 512
 """Duplicates are recognised among so many exchanges; older ones are refused for their age."""
 
@@ -88,6 +90,7 @@ class OffsetEstimator:
         self._broken_off = False
         self._recent: deque[Constraint] = deque(maxlen=64)
         self._known: dict[tuple[int, int], None] = {}
+        self._contradicted_ns: int | None = None
         self._pi_readings: deque[Reading] = deque(maxlen=3)
         self._topside_readings: deque[Reading] = deque(maxlen=3)
 
@@ -95,8 +98,8 @@ class OffsetEstimator:
         """Accept `exchange`, or refuse it with a reason; the next estimate is right in either case."""
         constraint = self.constraint = constraint_of(exchange)
         key = (exchange.seq, exchange.origin_ns)
-        rate_ppm = self.settings.rate_limit_ppm + (0.0 if constraint.raw else self.settings.slew_limit_ppm)
-        reason = impossible(constraint, rate_ppm * 1e-6)
+        slewed = 0.0 if constraint.raw else self.settings.slew_limit_ppm * 1e-6
+        reason = impossible(constraint, self._steepest * 1e-9 + slewed)
         if key in self._known:
             reason = "duplicate"
         if reason is not None:
@@ -168,11 +171,18 @@ class OffsetEstimator:
         before, now = last.constraint, new.constraint
         clean = before.destination_ns + before.topside_difference_ns
         if broken.cause == "inconsistent":
-            known = last_clean(self._recent, now, self.settings.rate_limit_ppm * 1e-6)
+            self._give_up_promise(now)
+            known = last_clean(self._recent, now, self._steepest * 1e-9)
             clean = clean if known is None else known
         if broken.cause == "topside_step":
             self._topside_difference_before_ns = before.topside_difference_ns
         return Cut(broken.cause, now.destination_ns + now.topside_difference_ns, broken.step_ns, clean)
+
+    def _give_up_promise(self, now: Constraint) -> None:
+        """The second contradiction within a while: the clocks do not keep the rate that was promised."""
+        before_ns, self._contradicted_ns = self._contradicted_ns, now.destination_ns
+        if before_ns is not None and 0 <= now.destination_ns - before_ns < _REPEATED_NS:
+            self.settings = self.settings.model_copy(update={"rate_limit_ppm": _ANY_RATE_PPM})
 
     def _accept(self, new: Seen, timebase: Timebase, cut: Cut | None = None) -> Added:
         if cut is not None and timebase is not self.timebase:
@@ -187,6 +197,17 @@ class OffsetEstimator:
         self._topside_readings.append(topside)
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=cut)
+
+    @property
+    def _steepest(self) -> float:
+        """The greatest likely rate of the RAW clocks, ns/s."""
+        return self.settings.usual_rate if self.timebase is None else self.timebase.steepest
+
+    @property
+    def clock_rate_ppm(self) -> float | None:
+        """The rate of the RAW clocks if the exchanges prove it to be beyond `rate_usual_ppm`; else None."""
+        rate = None if self.timebase is None else self.timebase.clock_rate()
+        return None if rate is None else rate * 1e-3
 
     def _refuse(self, reason: str) -> Added:
         self.rejected += 1

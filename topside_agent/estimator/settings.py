@@ -17,11 +17,18 @@ class EstimatorSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rate_limit_ppm: float = Field(
+        default=100_000.0,
+        gt=0,
+        le=100_000,
+        description="ρ, ppm: no two RAW clocks run apart faster. What the exchanges prove narrows it; a "
+        "smaller value is a promise that narrows the first seconds, given up if they contradict it.",
+    )
+    rate_usual_ppm: float = Field(
         default=200.0,
         gt=0,
         le=10_000,
-        description="ρ, ppm: no two RAW clocks run apart faster. Twice the ±100 ppm that network hardware is "
-        "allowed to be off; virtual machines need 500.",
+        description="ppm: twice the ±100 ppm that network hardware may be off. Clocks that are proved to be "
+        "farther apart are reported (clock_rate). Without RAW, where no rate is proved, it is the limit.",
     )
     wander_limit: float = Field(
         default=5e-7,
@@ -145,6 +152,11 @@ class EstimatorSettings(BaseModel):
                 f" {self.block_s:g} s (received {self.windows_s})"
             )
         return self
+
+    @property
+    def usual_rate(self) -> float:
+        """The rate (ns/s) that is likely until the exchanges prove a greater one."""
+        return min(self.rate_usual_ppm, self.rate_limit_ppm) * 1e3
 
     @property
     def asymmetry_ns(self) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, sqrt
 
 import numpy as np
@@ -99,7 +99,9 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     rows = [pair for arrays in smoothed for pair in _rows(arrays, settings)]
     rows += [pair for forward in passes for pair in _ambiguous(forward)]
     rows.sort(key=lambda pair: pair[0].in_time)
-    return builder.track([row for _, row in rows], _final(builder.estimator, smoothed, rows))
+    track = builder.track([row for _, row in rows], _final(builder.estimator, smoothed, rows))
+    rates = (forward.timebase.steepest * 1e-3 for forward in passes)
+    return replace(track, rate_ppm=max(rates, default=0.0))
 
 
 def _forward(
@@ -127,7 +129,7 @@ def _estimate(smoothed: list[_Arrays], settings: EstimatorSettings) -> None:
     parts = [(arrays, dense) for arrays in smoothed for dense in _between_gaps(arrays, settings)]
     for arrays, dense in parts:
         arrays.see_delays(dense)
-    fits = [(dense, fit(dense, settings)) for _, dense in parts]
+    fits = [(dense, fit(dense, settings, arrays.timebase.steepest)) for arrays, dense in parts]
     errors = pooled(fits, settings)
     short = []
     for (arrays, dense), (_, lines) in zip(parts, fits, strict=True):
@@ -201,7 +203,7 @@ def _fill_along_drift(
     rows = arrays.indices_of(dense)
     at_s = arrays.bounds.lower_at[rows]
     slope = known[0] if known else float(arrays.slope[rows][-1])
-    along = KnownDriftFit(slope, known[1] if known else (settings.rate_limit_ppm * 1e3 / 2) ** 2)
+    along = KnownDriftFit(slope, known[1] if known else (arrays.timebase.steepest / 2) ** 2)
     for bounds in zip(*(column[rows].tolist() for column in arrays.bounds), strict=True):
         along.add(*bounds)
     line = along.line(float(at_s[-1]), (settings.windows_s[0], shortest) if shortest else None)

@@ -69,10 +69,11 @@ class BoundaryEstimates(NamedTuple):
     """1 where the best window has as much on either side, 0 where it lies on one side only."""
 
 
-def fit(dense: DenseBlocks, settings: EstimatorSettings) -> list[WindowLines]:
+def fit(dense: DenseBlocks, settings: EstimatorSettings, steepest: float) -> list[WindowLines]:
     """Every window that fits into the blocks, and one more that is clipped to them.
 
-    A length is left out if some window of it has fewer than `FEWEST_BLOCKS` blocks with exchanges.
+    Lines have drifts within ± `steepest` (ns/s). A length is left out if some window of it has fewer than
+    `FEWEST_BLOCKS` blocks with exchanges.
     """
     blocks = dense.bounds.upper.size
     spans = settings.window_blocks
@@ -81,7 +82,6 @@ def fit(dense: DenseBlocks, settings: EstimatorSettings) -> list[WindowLines]:
     fitting = [span for span in spans if span <= blocks]
     if len(fitting) < len(spans) and fitting[-1] < blocks:
         fitting.append(blocks)
-    steepest = settings.rate_limit_ppm * 1e3
     known = np.concatenate([[0], np.cumsum(np.isfinite(dense.bounds.upper))])
     return [
         _window_lines(dense.bounds, index, span, steepest)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from topside_agent.estimator.blocks import Blocks
 from topside_agent.estimator.bound import Bound, ClockLimits
 from topside_agent.estimator.symmetric import KnownDriftFit, SubWindowMidpoints
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
     from topside_agent.estimator.window_errors import WindowErrors
 
+_MOST_FIRST = 64
+"""So many exchanges narrow the rate one by one."""
 _YOUNG_S = 64.0
 """After this time a window's own drift is better than the one from before."""
 
@@ -59,10 +63,13 @@ class Timebase:
         self.offset_anchor_ns = first.lower_ns
         self.raw = first.raw
         self.newest_s = 0.0
-        slewed = not first.raw
-        rate_ppm = settings.rate_limit_ppm + (settings.slew_limit_ppm if slewed else 0.0)
-        limits = ClockLimits(rate_ppm * 1e3, settings.wander_limit * 1e9, tangents=not slewed)
-        self.bound = Bound(limits)
+        rate = settings.rate_limit_ppm * 1e3
+        if not first.raw:  # nothing is proved about a clock that may be slewed
+            rate = settings.usual_rate + settings.slew_limit_ppm * 1e3
+        self.bound = Bound(ClockLimits(rate, settings.wander_limit * 1e9, tangents=first.raw))
+        self.steepest = settings.usual_rate
+        """The greatest likely rate (ns/s) of the RAW clocks: the usual one unless it is excluded."""
+        self._first_bounds: list[RelativeBounds] = []
         self.blocks = Blocks(settings.block_s, settings.window_blocks[-1])
         self.windows = WindowSet(settings, errors) if errors is not None else None
         self.midpoints = SubWindowMidpoints(settings) if errors is not None else None
@@ -75,7 +82,7 @@ class Timebase:
         self.add(first)
 
     def _begin_known_drift(self, at_s: float) -> None:
-        unknown = Drift(0.0, (self._settings.rate_limit_ppm * 1e3 / 2) ** 2)
+        unknown = Drift(0.0, (self._settings.usual_rate / 2) ** 2)
         self._known_drift: KnownDriftFit | None = KnownDriftFit(*(self._drift or unknown))
         self._known_drift_since_s = at_s
 
@@ -96,6 +103,8 @@ class Timebase:
         if closing is not None:
             contradiction = self._close_block(closing)
         self.bound.add(*bounds)
+        if len(self._first_bounds) < _MOST_FIRST and self.bound.limits.tangents:
+            contradiction = self._refit_first(bounds, contradiction)
         if self.midpoints is not None and self.windows is not None:
             self.midpoints.add(bounds, self.windows.line)
         if self._known_drift is not None:
@@ -106,6 +115,28 @@ class Timebase:
         self.newest_s = max(self.newest_s, bounds.lower_at)
         return contradiction
 
+    def _refit_first(self, bounds: RelativeBounds, contradiction: float | None) -> float | None:
+        """While the timebase is young, each exchange narrows the rate: blocks would take seconds to do so."""
+        self._first_bounds.append(bounds)
+        newest_s = max(self.newest_s, bounds.lower_at)
+        if contradiction is None and not self.bound.refit(np.array(self._first_bounds).T, newest_s):
+            return self.newest_s
+        self._prove_rate(newest_s)
+        return contradiction
+
+    def _prove_rate(self, at_s: float) -> None:
+        """Set the likely drift by what the exchanges prove; if it was unlikely the windows start again."""
+        least, greatest = self.bound.drifts(at_s)
+        self.blocks.slope = (least + greatest) / 2
+        if least <= self.steepest and greatest >= -self.steepest:
+            return
+        self.steepest = max(abs(least), abs(greatest))
+        self._known_drift = KnownDriftFit(self.blocks.slope, ((greatest - least) / 4) ** 2)
+        for bounds in self._first_bounds:
+            self._known_drift.add(*bounds)
+        if self.windows is not None:
+            self.windows.steepen(self.steepest)
+
     def _close_block(self, closed: int) -> float | None:
         columns = self.blocks.columns()
         passed = 1 if self._closed is None else closed - self._closed
@@ -114,8 +145,8 @@ class Timebase:
             return None  # the gap that follows is longer than any window
         if not self.bound.refit(columns, self.newest_s):
             return self.newest_s
+        self._prove_rate(self.newest_s)
         least, greatest = self.bound.drifts(self.newest_s)
-        self.blocks.slope = (least + greatest) / 2
         end_s = (closed + 1) * self.blocks.block_s
         if self.windows is not None:
             # Blocks without exchanges may already follow; the next call counts them in `passed`.
@@ -141,6 +172,10 @@ class Timebase:
         if self.midpoints is not None and self.midpoints.line is not None and self.windows.line is not None:
             lines.append(self.midpoints.line)
         return averaged(lines, at_s, self._settings.wander_holdover * 1e9)
+
+    def clock_rate(self) -> float | None:
+        """The rate of the RAW clocks (ns/s) if they are proved to be farther apart than is usual."""
+        return self.blocks.slope if self.steepest > self._settings.usual_rate else None
 
     def drift(self) -> Drift | None:
         """The best window's drift; before there is one, that of the time before; None if unknown."""

@@ -68,6 +68,8 @@ class Track:
     final: Estimate | None
     exchanges: int
     rejected: int
+    rate_ppm: float = 0.0
+    """The greatest likely rate of the RAW clocks in it: the usual one, or what was proved beyond that."""
 
 
 @dataclass(slots=True)

@@ -62,7 +62,7 @@ class WindowSet:
         self._settings = settings
         self._errors = errors
         self._spans = settings.window_blocks
-        self._steepest = settings.rate_limit_ppm * 1e3
+        self._steepest = settings.usual_rate
         self.line: Line | None = None
         self.earlier: Line | None = None
         """The last line before the last gap."""
@@ -71,6 +71,12 @@ class WindowSet:
     def _restart(self) -> None:
         self._history = LineHistory(self._spans)
         self._fits = WindowFits(self._steepest)
+
+    def steepen(self, steepest: float) -> None:
+        """The RAW clocks are farther apart than was likely, by up to `steepest` ns/s: begin again."""
+        self._steepest = steepest
+        self.line = self.earlier = None
+        self._restart()
 
     def close(self, columns: Floats, end_s: float, passed: int) -> None:
         """Take the closed blocks, the newest ending at `end_s` and `passed` blocks after the one before.

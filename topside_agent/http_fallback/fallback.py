@@ -24,7 +24,7 @@ class Fallback:
 
     def __init__(self, settings: EstimatorSettings) -> None:
         # Realtime against RAW: what is carried forward may be slewed, on top of the drift.
-        rate_ppm = min(settings.rate_limit_ppm + settings.slew_limit_ppm, 10_000)
+        rate_ppm = settings.usual_rate * 1e-3 + settings.slew_limit_ppm
         self._settings = settings.model_copy(update={"rate_limit_ppm": rate_ppm})
         self._newest: OffsetEstimator | None = None
         self.exchanges = 0

@@ -88,6 +88,8 @@ class Offsets:
 
     def progress(self, refused: int, error: ErrorWord | None) -> Progress:
         """What is known beside the estimate; `refused` answers made no exchange."""
+        if error is None and not self.method.standalone and self.estimator.clock_rate_ppm is not None:
+            error = "clock_rate"
         return Progress(
             method=self.method.name,
             since_cut=self.fallback.exchanges if self.method.standalone else self._since_cut,

@@ -121,4 +121,6 @@ class Publisher:
             "" if result.offset_ms is None else f": {result.offset_ms} ms, max error {result.max_error_ms} ms"
         )
         reason = f" ({result.error})" if result.error else ""
+        if result.error == "clock_rate" and result.drift_ppm is not None:
+            reason += f": the RAW clocks run {result.drift_ppm:+.0f} ppm apart"
         _log.info("%s is %s%s%s", result.vehicle, result.state, offset, reason)

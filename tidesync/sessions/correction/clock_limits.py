@@ -36,13 +36,21 @@ class ClockLimits:
 
 
 def limits_of(
-    settings: EstimatorSettings, exchanges: Sequence[Exchange], *, slew_ppm: float | None, max_error_ms: float
+    settings: EstimatorSettings,
+    exchanges: Sequence[Exchange],
+    *,
+    slew_ppm: float | None,
+    max_error_ms: float,
+    rate_ppm: float = 0.0,
 ) -> ClockLimits:
-    """The limits for one vehicle's exchanges, which show what was slewed where `slew_ppm` is None."""
+    """The limits for one vehicle's exchanges, which show what was slewed where `slew_ppm` is None.
+
+    `rate_ppm` is what the RAW clocks were found to be apart (`Track.rate_ppm`).
+    """
     if slew_ppm is None:
         slew_ppm = settings.slew_limit_ppm * slewed_sides(exchanges, settings)
     return ClockLimits(
-        rate=settings.rate_limit_ppm * 1e-6,
+        rate=max(settings.usual_rate * 1e-9, rate_ppm * 1e-6),
         wander=settings.wander_limit,
         slew=slew_ppm * 1e-6,
         gap_s=settings.gap_s,

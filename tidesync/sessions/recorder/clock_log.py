@@ -75,13 +75,16 @@ class ClockLog:
         watch.heard_ns = now_ns
         for each in processes.values():
             each.hear(now_ns)
-        watch.answered()
+        ended = next(reversed(processes.values())) is not watch
+        newest = watch.answered()
         new = [
             (number, piece)
             for index, (number, piece) in enumerate(numbered(message))
             if watch.take(number, piece, now_ns, follows=index > 0)
         ]
         watch.reach_back(elapsed_ns, now_ns)
+        if ended and newest is not None and watch.newest > newest:  # a long answer comes in portions
+            watch.ask_newest(now_ns)
         return [line_of(owner, message.boot_id, message.instance_id, *each) for each in new]
 
     def requests(self, now_ns: int) -> list[ClockRequest]:

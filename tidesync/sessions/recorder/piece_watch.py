@@ -36,6 +36,12 @@ class PieceWatch:
         return 0 if first is None else max(0, self._next - first[0] - self.pieces.numbers)
 
     @property
+    def newest(self) -> int:
+        """The number of the newest piece, -1 before the first."""
+        newest = self.pieces.newest
+        return -1 if newest is None else newest[0]
+
+    @property
     def waiting(self) -> bool:
         """Whether something is missing that may still come."""
         return self._missing.waiting or self._newest.waiting
@@ -94,9 +100,11 @@ class PieceWatch:
         self._newest.add(newest[0], newest[0], newest[1].to_raw_ns, now_ns)
         self._newest.request_all()
 
-    def answered(self) -> None:
-        """Something has come since `ask_newest`."""
+    def answered(self) -> int | None:
+        """Something has come since `ask_newest`; returns the number that was the newest, None if none was."""
+        asked = self.newest if self._newest.count else None
         self._newest.clear()
+        return asked
 
     def request_all(self) -> None:
         """Make everything that is missing due at once."""

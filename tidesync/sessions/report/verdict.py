@@ -116,7 +116,7 @@ def _bend_ns(duration_ns: int, settings: EstimatorSettings, *, bare: bool) -> in
     half_s = max(duration_ns, 0) / 2e9
     bend_s = float(settings.wander_limit * half_s**1.5)
     if bare:
-        bend_s = (settings.rate_limit_ppm + settings.slew_limit_ppm) * 1e-6 * half_s
+        bend_s = (settings.usual_rate * 1e-3 + settings.slew_limit_ppm) * 1e-6 * half_s
     return ceil(bend_s * 1e9)
 
 

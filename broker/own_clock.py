@@ -15,12 +15,11 @@ from runtime.kernel_clock import suspended_ns
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.clock_slews import SlewChange
-
     from broker.clock_publisher import MakeMessage
     from broker.interface import MqttConnection
     from broker.settings import ClockHistorySettings
     from runtime.clock import Clock
+    from runtime.clock_slews import SlewChange
     from runtime.clock_watch import ClockChange
 
 _log = logging.getLogger(__name__)

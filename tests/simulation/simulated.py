@@ -12,7 +12,7 @@ from functools import partial
 from itertools import count
 
 from runtime.clock import Reading
-from runtime.clock_watch import POLL_S, ClockWatcher
+from runtime.clock_watch import ClockWatcher
 from schemas import topics
 from schemas.instants import ns_from_utc
 from schemas.messages import ExchangeBatch
@@ -105,7 +105,7 @@ class Simulation:
             watch=ClockWatcher,
         )
         agent.machine = machine
-        machine.every(POLL_S, agent.watcher.check)
+        machine.watch(agent.watcher)
         agent.simulated = self.broker.connections[-1]
         agent.simulated.start()
         for handshaker in agent.handshakers:

@@ -199,7 +199,8 @@ class ClockWatcher:
         with self._lock:
             return self._watch.rested_s()
 
-    def last_piece(self) -> int:
+    @property
+    def number(self) -> int:
         """The number of the open piece of the clock history; −1 before the first reading. From any thread."""
         return self._watch.builder.number
 

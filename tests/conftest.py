@@ -18,6 +18,7 @@ ONE_WORKER = {"browser", "containers"}
 """Folders whose tests share what is dear: one worker takes all of such a folder, or a module of another."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     for item in items:
         folder = item.path.parent.name

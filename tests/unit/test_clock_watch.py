@@ -207,7 +207,7 @@ def test_the_watcher_reports_a_simulated_clocks_slews_and_suspends_and_keeps_its
     assert [(one.kind, round(one.moved_ns / MS)) for one in seen] == [("suspend", 3000)]
     assert [one.kind for one in slews] == ["begin", "end"]
     assert slews[1].moved_ns == pytest.approx(166.666 * MS, abs=0.2 * MS)
-    history = ClockHistory.from_pieces([piece for _, piece in watcher.pieces(0, watcher.last_piece())])
+    history = ClockHistory.from_pieces([piece for _, piece in watcher.pieces(0, watcher.number)])
     for raw_ns, realtime_ns in truths[1:-1]:
         known = history.realtime_at(raw_ns)
         assert known is None or abs(known.ns - realtime_ns) <= known.half_width_ns

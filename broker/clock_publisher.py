@@ -29,7 +29,8 @@ class PieceSource(Protocol):
     def is_moving(self) -> bool:
         """Whether the clock is slewed, or was a moment ago."""
 
-    def last_piece(self) -> int:
+    @property
+    def number(self) -> int:
         """The number of the open piece; −1 before the first."""
 
     def pieces(self, first: int, last: int) -> list[Numbered]:
@@ -90,7 +91,7 @@ class ClockPublisher:
             self._send(message)
 
     def _due(self, now_raw_ns: int) -> bool:
-        moving = self._source.is_moving or self._source.last_piece() > self._publish_from
+        moving = self._source.is_moving or self._source.number > self._publish_from
         every_ns = MOVING_EVERY_NS if moving else RESTING_EVERY_NS
         return self._urgent or now_raw_ns - self._published_ns >= every_ns
 
@@ -101,7 +102,7 @@ class ClockPublisher:
                 return
         self._published_ns = now_raw_ns
         self._publish_from = pieces[-1][0] if pieces else self._publish_from
-        self._urgent = not pieces or self._publish_from < self._source.last_piece()
+        self._urgent = not pieces or self._publish_from < self._source.number
 
     def _messages(self, boot_id: str, instance_id: str, pieces: Sequence[Numbered]) -> Iterator[Outgoing]:
         for run in _runs(pieces):

@@ -17,14 +17,15 @@ class History:
 
     is_moving = False
 
-    def last_piece(self):
+    @property
+    def number(self):
         return max(self.all, default=-1)
 
     def pieces(self, first, last):
         return [(number, piece) for number, piece in self.all.items() if first <= number <= last]
 
     def grow(self, until_s, rate=0.0, begins=None, new=True):
-        number = self.last_piece() + new
+        number = self.number + new
         from_ns = number * S
         self.all[number] = ClockPiece(
             from_raw_ns=from_ns,

@@ -1,4 +1,4 @@
-"""An hour off the air while the Pi's clock is stepped and slewed and the recorder is killed: all rows are right."""
+"""An hour off the air: the Pi's clock is stepped and slewed, the recorder killed, and all rows are right."""
 
 import threading
 

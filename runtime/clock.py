@@ -12,7 +12,9 @@ import uuid
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from runtime.kernel_clock import NOMINAL_TICK_US, STA_UNSYNC, KernelState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +79,8 @@ def read(clock: Clock) -> Reading:
     """Read RAW, realtime, RAW: the narrowest of up to four brackets, dated by the very first RAW reading.
 
     So the reading is as early as the call allows: not before the arrival, as a receive timestamp must be, and
-    before the send, as a transmit timestamp must be.
+    before the send, as a transmit timestamp must be. A bracket after the first shows the difference as it was
+    later: the width allows for the fastest slew meanwhile.
     """
     raw_ns, realtime_ns = clock.raw_ns, clock.realtime_ns
     first = raw_ns()
@@ -89,8 +92,9 @@ def read(clock: Clock) -> Reading:
         before = raw_ns()
         realtime = realtime_ns()
         after = raw_ns()
-        if after - before < width:
-            width, difference = after - before, realtime - (before + after) // 2
+        slewed = (after - first) * 2 * FASTEST_SLEW_PPM // 1_000_000
+        if after - before + slewed < width:
+            width, difference = after - before + slewed, realtime - (before + after) // 2
         attempts += 1
     return Reading(first, difference, width + clock.resolution_ns)
 
@@ -133,12 +137,31 @@ class Step:
     step_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Slew:
+    """A simulated slew of realtime: from `after_s` on, `ppm` fast against RAW, for `seconds`."""
+
+    after_s: float
+    ppm: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """A simulated suspend of the machine: from `after_s` on, for `seconds`."""
+
+    after_s: float
+    seconds: float
+
+
 @dataclass
 class SimulatedClock:
-    """A clock derived from another, with an offset, a drift and steps.
+    """A clock derived from another, with an offset, a drift, steps, slews and suspends.
 
-    Its RAW is `drift_ppm` fast against the base's RAW; at the start its realtime is `offset_ns` ahead of the
-    base's. It has its own boot id: it boots when it is created.
+    Its RAW is `drift_ppm` fast against the base's RAW, and stands still in a suspend; at the start its
+    realtime is `offset_ns` ahead of the base's. It has its own boot id: it boots when it is created. Every
+    `after_s` and `seconds` is on the base's RAW. The truth is exact: whole nanoseconds, rounded down term by
+    term.
     """
 
     base: Clock
@@ -146,11 +169,17 @@ class SimulatedClock:
     drift_ppm: float = 0.0
     steps: tuple[Step, ...] = ()
     boot_id: str = field(default_factory=lambda: f"simulated-{uuid.uuid4()}")
+    slews: tuple[Slew, ...] = ()
+    suspends: tuple[Suspend, ...] = ()
+    kernel_flag: Literal["synchronized", "unsynchronized"] = "unsynchronized"
+    """What its kernel claims, whatever the clock does."""
 
     def __post_init__(self) -> None:
         started = read(self.base)
-        self._start_raw_ns = started.raw_ns
-        self._start_realtime_ns = started.realtime_ns
+        self.started_raw_ns = started.raw_ns
+        """The base's RAW when it was created; its own is the same then."""
+        self.started_realtime_ns = started.realtime_ns
+        """The base's realtime then."""
         self._drift_ppt = round(self.drift_ppm * 1_000_000)
         self.resolution_ns = self.base.resolution_ns
 
@@ -159,32 +188,73 @@ class SimulatedClock:
         return self.raw_at(self.base.raw_ns())
 
     def realtime_ns(self) -> int:
-        """Realtime, steps included."""
+        """Realtime, steps, slews and suspends included."""
         return self.realtime_at(self.base.raw_ns())
+
+    def suspended_ns(self) -> int:
+        """The time in suspend since the start, as BOOTTIME − MONOTONIC shows it."""
+        return self.slept_ns(self.base.raw_ns())
+
+    def suspended_now(self) -> bool:
+        """Whether the machine sleeps: its agent must be silent."""
+        return self.wakes_in_ns() > 0
+
+    def wakes_in_ns(self) -> int:
+        """The time on the base's RAW until the machine wakes; 0 if it is awake."""
+        on_ns = self.base.raw_ns() - self.started_raw_ns
+        spans = ((_ns(suspend.after_s), _ns(suspend.seconds)) for suspend in self.suspends)
+        return max(
+            (start + span - on_ns for start, span in spans if start <= on_ns < start + span), default=0
+        )
+
+    def kernel_state(self) -> KernelState:
+        """What its kernel reports of its discipline: the slews as tick and frequency."""
+        on_ns = self.base.raw_ns() - self.started_raw_ns
+        ppm = sum(
+            slew.ppm
+            for slew in self.slews
+            if _ns(slew.after_s) <= on_ns < _ns(slew.after_s) + _ns(slew.seconds)
+        )
+        ticks = round(ppm / 100)
+        status = 0 if self.kernel_flag == "synchronized" else STA_UNSYNC
+        return KernelState(NOMINAL_TICK_US + ticks, round((ppm - ticks * 100) * 65_536), status=status)
 
     def raw_at(self, base_raw_ns: int) -> int:
         """RAW when the base's RAW is `base_raw_ns`."""
-        elapsed = base_raw_ns - self._start_raw_ns
-        return base_raw_ns + elapsed * self._drift_ppt // 10**12
+        awake_ns = base_raw_ns - self.started_raw_ns - self.slept_ns(base_raw_ns)
+        return self.started_raw_ns + awake_ns + awake_ns * self._drift_ppt // 10**12
 
     def realtime_at(self, base_raw_ns: int) -> int:
         """Realtime when the base's RAW is `base_raw_ns`: the truth that tests compare with."""
-        elapsed_s = (base_raw_ns - self._start_raw_ns) / 1e9
-        stepped = sum(step.step_ns for step in self.steps if step.after_s <= elapsed_s)
-        return (
-            self._start_realtime_ns
-            + self.offset_ns
-            + stepped
-            + (self.raw_at(base_raw_ns) - self._start_raw_ns)
-        )
+        on_ns = base_raw_ns - self.started_raw_ns
+        stepped = sum(step.step_ns for step in self.steps if _ns(step.after_s) <= on_ns)
+        ran = self.raw_at(base_raw_ns) - self.started_raw_ns + self.slept_ns(base_raw_ns)
+        return self.started_realtime_ns + self.offset_ns + stepped + ran + self.slewed_ns(base_raw_ns)
 
-    def elapsed_ns(self, base_ns: int) -> int:
-        """The time on RAW while the base's RAW advances by `base_ns`, rounded down."""
-        return base_ns + base_ns * self._drift_ppt // 10**12
+    def slept_ns(self, base_raw_ns: int) -> int:
+        """The time in suspend until the base's RAW is `base_raw_ns`."""
+        on_ns = base_raw_ns - self.started_raw_ns
+        return sum(_within(on_ns, suspend.after_s, suspend.seconds) for suspend in self.suspends)
+
+    def slewed_ns(self, base_raw_ns: int) -> int:
+        """What the slews moved realtime by until the base's RAW is `base_raw_ns`."""
+        on_ns = base_raw_ns - self.started_raw_ns
+        return sum(
+            _within(on_ns, slew.after_s, slew.seconds) * round(slew.ppm * 1_000_000) // 10**12
+            for slew in self.slews
+        )
 
     def true_offset_ns(self, base: Reading) -> int:
         """The true offset to the base clock at its reading `base`, in ns."""
         return self.realtime_at(base.raw_ns) - base.realtime_ns
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
+def _within(on_ns: int, after_s: float, seconds: float) -> int:
+    return min(max(0, on_ns - _ns(after_s)), _ns(seconds))
 
 
 def machine_clock(clock: Clock) -> Clock:
@@ -197,17 +267,25 @@ def machine_clock(clock: Clock) -> Clock:
 def earlier(clock: Clock, reading: Reading, machine_ns: int) -> Reading:
     """`reading` of `clock`, moved back by `machine_ns` of the machine's RAW, rounded to the later side.
 
-    Only RAW is moved: the difference stays as it was read.
+    Only RAW is moved: the difference stays as it was read. A simulated clock's is taken from what it showed
+    then, so that a suspend counts as it should.
     """
-    return Reading(
-        reading.raw_ns - _elapsed_ns(clock, machine_ns), reading.realtime_minus_raw_ns, reading.width_ns
-    )
-
-
-def _elapsed_ns(clock: Clock, machine_ns: int) -> int:
     if isinstance(clock, SimulatedClock):
-        return clock.elapsed_ns(_elapsed_ns(clock.base, machine_ns))
-    return machine_ns
+        return reading._replace(raw_ns=min(reading.raw_ns, _raw_ago(clock, machine_ns)))
+    return reading._replace(raw_ns=reading.raw_ns - machine_ns)
+
+
+def _raw_ago(clock: Clock, machine_ns: int) -> int:
+    if isinstance(clock, SimulatedClock):
+        return clock.raw_at(_raw_ago(clock.base, machine_ns)) + 1
+    return clock.raw_ns() - machine_ns
+
+
+def asleep_s(clock: Clock) -> float:
+    """Seconds until a simulated machine wakes; 0 while it is awake. A real one does not run to be asked."""
+    if isinstance(clock, SimulatedClock):
+        return max(clock.wakes_in_ns() / 1e9, asleep_s(clock.base))
+    return 0.0
 
 
 def process_instance_id() -> str:

@@ -1,4 +1,4 @@
-"""Watches a machine's own clock: steps of realtime and suspends, dated and measured without a network."""
+"""Watches a machine's own clock, without a network: its steps, slews and suspends, and its clock history."""
 
 from __future__ import annotations
 
@@ -10,20 +10,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from runtime import kernel_clock
-from runtime.clock import read
+from runtime.clock import Reading, SimulatedClock
+from runtime.clock_pieces import PieceBuilder
+from runtime.clock_samples import SHARP_NS, Interval, Sample, half_width_ns, is_step, read_middle
+from runtime.clock_slews import SlewChange, SlewTracker
 from runtime.watchdog import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runtime.clock import Clock, Reading
+    from runtime.clock import Clock
+    from runtime.kernel_clock import KernelState
+    from schemas.clock_history import ClockPiece
 
 POLL_S = 0.2
-"""Between two readings. Slewing can move the clock by 0.1 ms in that time: smaller steps are not detected."""
+"""Between two readings of a clock at rest."""
+MOVING_POLL_S = 0.02
+"""Between two readings while the clock is slewed."""
 MIN_SUSPEND_NS = 10_000_000
 """BOOTTIME and MONOTONIC are read one after the other: a smaller difference may be a busy processor's."""
-MAX_WIDTH_NS = 50_000
-"""A wider reading does not become the reference for the next one: it would hide a step."""
+_PATIENCE_NS = 350_000_000
+"""A blurred reading that is worse than the last good one is used only when that is older than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +44,63 @@ class ClockChange:
 
 
 class ClockWatch:
-    """Compares each reading with the one before.
+    """Compares each sample with the one before, and keeps the clock history.
 
-    A suspend is recognised by BOOTTIME − MONOTONIC alone; a change of realtime during it belongs to it.
-    Any other change that slewing cannot explain is a step, forward or back. On a system without BOOTTIME a
-    suspend that stops RAW is therefore reported as a step forward, which ends the segment as well.
+    A suspend is recognised by BOOTTIME − MONOTONIC alone; a change of realtime during it belongs to it. A
+    move that no slewing explains (`clock_samples.is_step`) is a step, forward or back. On a system without
+    BOOTTIME a suspend that stops RAW is therefore reported as a step forward, which ends the segment as well.
     """
 
-    def __init__(self) -> None:
-        self._last: Reading | None = None
-        self._suspended_ns = 0
+    def __init__(self, builder: PieceBuilder | None = None) -> None:
+        self.builder = builder or PieceBuilder()
+        self._last: Sample | None = None
+        self._interval: Interval | None = None
+        self._slews = SlewTracker()
+        self._notified = False
 
-    def observe(self, reading: Reading, suspended_ns: int) -> ClockChange | None:
-        """The change since the last reading; `suspended_ns` is the machine's time in suspend since boot."""
+    @property
+    def is_moving(self) -> bool:
+        """Whether the clock is slewed, or was less than two seconds ago."""
+        return self._slews.is_moving
+
+    def rested_s(self) -> float:
+        """How long realtime − RAW has rested by the last sample, s; 0 before the second one."""
+        since_ns = self._slews.rests_since_ns
+        return 0.0 if self._last is None or since_ns is None else (self._last.raw_ns - since_ns) / 1e9
+
+    def observe(self, sample: Sample) -> list[ClockChange | SlewChange]:
+        """What the sample shows to have happened since the last one."""
         last = self._last
+        sample = sample._replace(notified=sample.notified or self._notified)
+        if last is not None and self._is_ignored(last, sample):
+            self._notified = sample.notified
+            return []
+        self._last, self._notified = sample, False
         if last is None:
-            self._last, self._suspended_ns = reading, suspended_ns
-            return None
-        moved_ns = reading.realtime_minus_raw_ns - last.realtime_minus_raw_ns
-        if suspended_ns - self._suspended_ns > MIN_SUSPEND_NS:
-            change = ClockChange("suspend", reading, moved_ns)
-        elif reading.stepped_since(last):
-            change = ClockChange("step", reading, moved_ns)
-        else:
-            if reading.width_ns <= max(MAX_WIDTH_NS, last.width_ns):
-                self._last = reading
-            return None
-        self._last, self._suspended_ns = reading, suspended_ns
-        return change
+            self.builder.add(sample, "start")
+            return []
+        if sample.suspended_ns - last.suspended_ns > MIN_SUSPEND_NS:
+            return [self._cut("suspend", last, sample)]
+        interval = Interval(last, sample)
+        if is_step(interval, self._interval):
+            return [self._cut("step", last, sample)]
+        self.builder.add(sample, None)
+        self._interval = interval
+        return [*self._slews.observe(interval)]
+
+    def _is_ignored(self, last: Sample, sample: Sample) -> bool:
+        slept = sample.suspended_ns - last.suspended_ns > MIN_SUSPEND_NS
+        if sample.raw_ns <= last.raw_ns:
+            return not slept
+        blurred = sample.half_ns > max(SHARP_NS, last.half_ns)
+        return blurred and not slept and sample.raw_ns - last.raw_ns < _PATIENCE_NS
+
+    def _cut(self, kind: Literal["step", "suspend"], last: Sample, sample: Sample) -> ClockChange:
+        self.builder.add(sample, kind)
+        self._slews.cut(sample)
+        self._interval = None
+        seen = Reading(sample.raw_ns, sample.realtime_minus_raw_ns, 2 * sample.half_ns)
+        return ClockChange(kind, seen, sample.realtime_minus_raw_ns - last.realtime_minus_raw_ns)
 
 
 class SetNotice(Protocol):
@@ -81,21 +117,32 @@ class SetNotice(Protocol):
 
 
 class ClockWatcher:
-    """A thread that reads a clock every `POLL_S`, and immediately when the kernel reports that it was set."""
+    """A thread that reads a clock, and immediately when the kernel reports that it was set.
+
+    Five times a second, fifty while it is slewed (`poll_s`). Without its thread, call `check` as often.
+    """
 
     def __init__(
         self,
         clock: Clock,
         report: Callable[[ClockChange], None],
         *,
-        suspended_ns: Callable[[], int] = lambda: 0,
+        report_slew: Callable[[SlewChange], None] = lambda _: None,
+        suspended_ns: Callable[[], int] | None = None,
+        state: Callable[[], KernelState | None] | None = None,
         notice: SetNotice | None = None,
     ) -> None:
+        simulated = clock if isinstance(clock, SimulatedClock) else None
         self._clock = clock
         self._report = report
-        self._suspended_ns = suspended_ns
+        self._report_slew = report_slew
+        self._suspended_ns = suspended_ns or (simulated.suspended_ns if simulated else lambda: 0)
+        self._state = state or (simulated.kernel_state if simulated else lambda: None)
+        self._asleep = simulated.suspended_now if simulated else lambda: False
         self._notice = notice
+        self._notified = False
         self._watch = ClockWatch()
+        self._lock = threading.Lock()
         self.loop = Loop("the clock watch")
         self._stopping = threading.Event()
         self._wake_read, self._wake_write = socket.socketpair()
@@ -107,27 +154,66 @@ class ClockWatcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, and settle the history's last interval."""
         self._stopping.set()
         self._wake_write.close()
         if self._thread.is_alive():
             self._thread.join(POLL_S)
+        with self._lock:
+            self._watch.builder.close()
 
     def check(self) -> None:
-        """Read the clock once, and report a change since the last reading."""
+        """Read the clock once, and report what changed since the last reading."""
+        if self._asleep():
+            return
         suspended_ns = self._suspended_ns()
-        reading = read(self._clock)
+        reading = read_middle(self._clock)
+        state = self._state()
         if self._suspended_ns() - suspended_ns > MIN_SUSPEND_NS:
             return  # suspended between the two readings: they do not belong together
-        change = self._watch.observe(reading, suspended_ns)
-        if change is not None:
-            self._report(change)
+        half_ns = half_width_ns(reading.width_ns, self._clock.resolution_ns)
+        sample = Sample(
+            reading.raw_ns, reading.realtime_minus_raw_ns, half_ns, state, suspended_ns, self._notified
+        )
+        with self._lock:
+            changes = self._watch.observe(sample)
+        self._notified = False
+        for change in changes:
+            if isinstance(change, SlewChange):
+                self._report_slew(change)
+            else:
+                self._report(change)
+
+    @property
+    def poll_s(self) -> float:
+        """When the next reading is due, in seconds after the last one."""
+        return MOVING_POLL_S if self._watch.is_moving else POLL_S
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the clock is slewed, or was less than two seconds ago."""
+        return self._watch.is_moving
+
+    def rested_s(self) -> float:
+        """How long realtime − RAW has rested, s."""
+        with self._lock:
+            return self._watch.rested_s()
+
+    @property
+    def number(self) -> int:
+        """The number of the open piece of the clock history; −1 before the first reading. From any thread."""
+        return self._watch.builder.number
+
+    def pieces(self, first: int, last: int) -> list[tuple[int, ClockPiece]]:
+        """The pieces `first` to `last` of the clock history, the open one included. From any thread."""
+        with self._lock:
+            return self._watch.builder.pieces(first, last)
 
     def wait(self) -> None:
         """Wait until the next reading is due."""
-        readable, _, _ = select.select(self._sources, [], [], POLL_S)
+        readable, _, _ = select.select(self._sources, [], [], self.poll_s)
         if self._notice is not None and self._notice.fileno() in readable:
-            self._notice.acknowledge()
+            self._notified = self._notice.acknowledge() or self._notified
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -139,9 +225,23 @@ class ClockWatcher:
             self._notice.close()
 
 
-def watch_machine(clock: Clock, report: Callable[[ClockChange], None]) -> ClockWatcher:
-    """A watcher of this machine's clock, with the notices that its system has."""
+def watch_machine(
+    clock: Clock,
+    report: Callable[[ClockChange], None],
+    *,
+    report_slew: Callable[[SlewChange], None] = lambda _: None,
+) -> ClockWatcher:
+    """A watcher of this machine's clock, with the notices that its system has; or of a simulated clock."""
+    if isinstance(clock, SimulatedClock):
+        return ClockWatcher(clock, report, report_slew=report_slew)
     notice = None
     with contextlib.suppress(OSError):  # no timerfd: polling detects steps within POLL_S
         notice = kernel_clock.ClockSetTimer()
-    return ClockWatcher(clock, report, suspended_ns=kernel_clock.suspended_ns, notice=notice)
+    return ClockWatcher(
+        clock,
+        report,
+        report_slew=report_slew,
+        suspended_ns=kernel_clock.suspended_ns,
+        state=kernel_clock.kernel_state,
+        notice=notice,
+    )

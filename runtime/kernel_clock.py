@@ -10,15 +10,13 @@ import time
 from typing import Any, NamedTuple
 
 _STA_PLL = 0x0001
-_STA_UNSYNC = 0x0040
+STA_UNSYNC = 0x0040
 _STA_NANO = 0x2000
-_NOMINAL_TICK_US = 10_000
+NOMINAL_TICK_US = 10_000
 _TICKS_US = range(9_000, 11_001)
 """What the kernel takes, ±10 %; another value means that the structure was read with a wrong layout."""
 _PLL_SHIFT = 2
 """The kernel's SHIFT_PLL: of a pending offset it slews away 2**-(2 + time constant) each second."""
-MAX_RATE_PPM = 100_500
-"""Linux moves realtime by at most ±10 % (tick) ± 500 ppm (frequency) against RAW."""
 _TFD_TIMER_ABSTIME = 1
 _TFD_TIMER_CANCEL_ON_SET = 2
 _NEVER_S = 2 ** (8 * ctypes.sizeof(ctypes.c_long) - 1) - 1
@@ -104,7 +102,7 @@ def clock_synchronized() -> bool:
     state = _Timex()  # modes = 0: read only
     if ask(ctypes.byref(state)) < 0:
         return True
-    return not state.status & _STA_UNSYNC
+    return not state.status & STA_UNSYNC
 
 
 class KernelState(NamedTuple):
@@ -113,7 +111,7 @@ class KernelState(NamedTuple):
     A clock that adjtime(3) slews (at most 500 ppm) does not show it here.
     """
 
-    tick_us: int = _NOMINAL_TICK_US
+    tick_us: int = NOMINAL_TICK_US
     """Realtime per tick of 10 ms: 100 ppm for each microsecond above 10 000."""
     frequency: int = 0
     """Correction of the rate, 2**-16 ppm; positive: realtime runs fast."""
@@ -127,7 +125,7 @@ class KernelState(NamedTuple):
     @property
     def rate_ppm(self) -> float:
         """The rate of realtime against RAW by tick and frequency, ppm."""
-        return (self.tick_us - _NOMINAL_TICK_US) * 100 + self.frequency / 65_536
+        return (self.tick_us - NOMINAL_TICK_US) * 100 + self.frequency / 65_536
 
     @property
     def rates_ppm(self) -> tuple[float, ...]:
@@ -141,7 +139,7 @@ class KernelState(NamedTuple):
     @property
     def is_nominal(self) -> bool:
         """Whether the kernel leaves realtime at RAW's rate, with no offset pending."""
-        return self.tick_us == _NOMINAL_TICK_US and self.frequency == 0 and self.offset_ns == 0
+        return self.tick_us == NOMINAL_TICK_US and self.frequency == 0 and self.offset_ns == 0
 
 
 def kernel_state() -> KernelState | None:

@@ -296,8 +296,8 @@ class FleetChecker(Checker):
             return
         offset_ns, drift_ppm = self._fleet.pretended(info.vehicle) if info.simulated else (0, 0.0)
         clock = SimulatedClock(SystemClock(), offset_ns, drift_ppm)
-        clock._start_realtime_ns = ns_from_utc(info.started_at) - offset_ns  # it is said by that clock
-        clock._start_raw_ns = clock._start_realtime_ns - read(clock.base).realtime_minus_raw_ns
+        clock.started_realtime_ns = ns_from_utc(info.started_at) - offset_ns  # it is said by that clock
+        clock.started_raw_ns = clock.started_realtime_ns - read(clock.base).realtime_minus_raw_ns
         self._instances[info.vehicle] = info.instance_id
         self._vehicles[info.vehicle] = self._clocks[info.boot_id] = clock
 

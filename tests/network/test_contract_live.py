@@ -85,6 +85,9 @@ def test_every_message_and_file_of_a_session_is_what_is_published(mosquitto_boat
         validator("exchange_line").validate(json.loads(line))
     for line in (folder / "time_sync" / "events.jsonl").read_text().splitlines():
         validator("event_line").validate(json.loads(line))
+    clock = folder / "time_sync" / "clock.jsonl"
+    for line in clock.read_text().splitlines() if clock.exists() else ():
+        validator("clock_line").validate(json.loads(line))
     validator("sync_metadata").validate(json.loads((folder / "sync_metadata.json").read_text()))
     check_table(folder / "time_sync" / "offsets.csv")
 

@@ -7,8 +7,8 @@ from functools import partial
 from pi_agent.agent import PiAgent
 from pi_agent.http import time_reply
 from pi_agent.settings import PiSettings
-from runtime.clock import SimulatedClock, read
-from runtime.clock_watch import POLL_S, ClockWatcher
+from runtime.clock import SimulatedClock, Slew, read
+from runtime.clock_watch import ClockWatcher
 from topside_agent.http_fallback.http_get import Answer, Failure, TimedResponse
 
 MS = 1_000_000
@@ -38,21 +38,12 @@ class VehicleClock(SimulatedClock):
     sleeps: list = field(default_factory=list)  # (from, to) of the base's RAW
     slews: tuple = ()  # (from_s, to_s, ppm), seconds from power-on
 
+    def __post_init__(self):
+        super().__post_init__()
+        self.slews = tuple(Slew(start, ppm, end - start) for start, end, ppm in self.slews)
+
     def slept_ns(self, base_raw_ns):
         return sum(max(0, min(base_raw_ns, end) - start) for start, end in self.sleeps)
-
-    def suspended_ns(self):
-        return self.slept_ns(self.base.raw_ns())
-
-    def raw_at(self, base_raw_ns):
-        return super().raw_at(base_raw_ns - self.slept_ns(base_raw_ns))
-
-    def realtime_at(self, base_raw_ns):
-        return super().realtime_at(base_raw_ns) + self.slept_ns(base_raw_ns) + self.slewed_ns(base_raw_ns)
-
-    def slewed_ns(self, base_raw_ns):
-        on_s = (base_raw_ns - self._start_raw_ns) / S
-        return sum(round(max(0, min(on_s, end) - start) * ppm * 1000) for start, end, ppm in self.slews)
 
 
 @dataclass
@@ -101,6 +92,15 @@ class Machine:
 
         self.simulation.after(seconds, lambda: self.do(act))
 
+    def watch(self, watcher):
+        """Read the clock as often as the watch wants it."""
+
+        def act():
+            watcher.check()
+            self.simulation.after(watcher.poll_s, lambda: self.do(act))
+
+        self.simulation.after(watcher.poll_s, lambda: self.do(act))
+
 
 class Vehicle:
     """A vehicle from power-on to power-off."""
@@ -120,7 +120,7 @@ class Vehicle:
         )
         self.connection = simulation.broker.connections[-1]
         self.connection.start()
-        self.machine.every(POLL_S, self.agent.watcher.check)
+        self.machine.watch(self.agent.watcher)
 
 
 @dataclass

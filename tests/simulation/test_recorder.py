@@ -25,16 +25,16 @@ FAULTS = {
 
 
 class Recorded:
-    """A simulation with a recorder on a machine of its own, and a session from 5 s to 60 s."""
+    """A simulation with a recorder on a machine of its own, and a session from 5 s to `stop_s`."""
 
-    def __init__(self, root, link):
+    def __init__(self, root, link, *, stop_s=60):
         self.simulation = Simulation(Link(), simulated={"offset_ns": -1_234_567_000, "drift_ppm": 30.0})
         self.folder = SessionFolder(root / "reef-42" / "session_s1")
         self._settings = RecorderSettings(root=root)
         self._link = link
         self.start()
         self._command(5, StartCommand(request_id="start", mission="reef-42", sensors={"inWater": "rov1"}))
-        self._command(60, StopCommand(request_id="stop"))
+        self._command(stop_s, StopCommand(request_id="stop"))
 
     def start(self):
         """Start a recorder process; the broker keeps no session for it: its queue is lost as well."""
@@ -135,13 +135,15 @@ def test_a_retained_command_starts_nothing(tmp_path):
 class Clocks:
     """Machines that publish the histories of their clocks; `away` is when the vehicle is off the air."""
 
-    def __init__(self, recorded, away=()):
+    def __init__(self, recorded, away=(), **options):
         simulation = recorded.simulation
         self._leave_requests_to_publishers(simulation.topside)
         link = Link(down=away)
         self.publishers = [
-            self._start(simulation, ClockPublisher("vehicle", "rov1", simulation.vehicle), link),
-            self._start(simulation, ClockPublisher("topside", "topside", simulation.clock), Link()),
+            self._start(simulation, ClockPublisher("vehicle", "rov1", simulation.vehicle, **options), link),
+            self._start(
+                simulation, ClockPublisher("topside", "topside", simulation.clock, **options), Link()
+            ),
         ]
 
     def assert_recorded(self, recorded, from_s, to_s):
@@ -209,6 +211,16 @@ def test_what_a_killed_recorder_missed_of_the_clocks_is_asked_for_when_it_is_bac
     clocks.assert_recorded(recorded, 5, 60)
     commands = [one for publisher in clocks.publishers for one in publisher.commands]
     assert any(isinstance(command, ClockResendCommand) for command in commands)
+
+
+def test_an_hour_off_the_air_with_a_recorder_killed_meanwhile_has_every_piece_of_both_clocks(tmp_path):
+    recorded = Recorded(tmp_path, Link(), stop_s=3700)
+    recorded.simulation.vehicles["rov1"].link.down = ((20, 3620),)
+    clocks = Clocks(recorded, away=((20, 3620),), piece_s=0.8)  # a clock that moves all the time
+    recorded.kill(1000, 500)
+    recorded.kill(3615, 10)
+    recorded.simulation.run(3730)
+    clocks.assert_recorded(recorded, 5, 3700)
 
 
 def test_what_was_published_before_a_broker_forgot_it_is_asked_for(tmp_path):

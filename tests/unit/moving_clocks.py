@@ -110,11 +110,8 @@ def history_of(clock, seconds, *, holes=()):
         if any(hole <= end and begin <= until for hole, until in holes):
             begins = "start"
             continue
-        slept = [(at, at + long) for at, long in clock.suspends if begin < at + long and at < end]
-        if slept:
-            _append(pieces, clock, (begin, min(slept[0][0], end)), begins)
-            _append(pieces, clock, (max(slept[0][1], begin), end), "suspend")
-            begins = None
+        if any(begin < at + long and at < end for at, long in clock.suspends):
+            begins = "suspend"
         elif any(begin < at <= end for at, _ in clock.steps):
             begins = "step"
         else:

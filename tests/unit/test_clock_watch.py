@@ -8,8 +8,12 @@ import sys
 import pytest
 
 from runtime import kernel_clock
-from runtime.clock import Reading, SimulatedClock, Step, SystemClock
+from runtime.clock import Reading, SimulatedClock, Slew, Step, Suspend, SystemClock
+from runtime.clock_history import ClockHistory
+from runtime.clock_samples import Sample
+from runtime.clock_slews import SlewChange
 from runtime.clock_watch import ClockChange, ClockWatch, ClockWatcher, watch_machine
+from runtime.kernel_clock import KernelState
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -17,94 +21,142 @@ AHEAD_NS = 1_777_636_800_000_000_000
 POLL_NS = 200 * MS
 
 
-def after(last, moved_ns, *, elapsed_ns=POLL_NS, width_ns=100):
-    return Reading(last.raw_ns + elapsed_ns, last.realtime_minus_raw_ns + moved_ns, width_ns)
+RESTING = KernelState()
+START = Sample(10 * S, AHEAD_NS, 100, RESTING)
 
 
-START = Reading(10 * S, AHEAD_NS, 100)
+def after(last, moved_ns, *, elapsed_ns=POLL_NS, half_ns=100, **changes):
+    moved = last.realtime_minus_raw_ns + moved_ns
+    return last._replace(
+        raw_ns=last.raw_ns + elapsed_ns, realtime_minus_raw_ns=moved, half_ns=half_ns, **changes
+    )
+
+
+def change(kind, seen, moved_ns):
+    return ClockChange(kind, Reading(seen.raw_ns, seen.realtime_minus_raw_ns, 2 * seen.half_ns), moved_ns)
 
 
 @pytest.fixture
 def watch():
     begun = ClockWatch()
-    assert begun.observe(START, 0) is None
+    assert begun.observe(START) == []
     return begun
 
 
 @pytest.mark.parametrize("step_ns", [3 * S, -3 * S, MS, -MS])
 def test_a_step_is_measured_with_its_sign_and_dated_by_the_reading_that_shows_it(watch, step_ns):
     seen = after(START, step_ns)
-    assert watch.observe(seen, 0) == ClockChange("step", seen, step_ns)
+    assert watch.observe(seen) == [change("step", seen, step_ns)]
 
 
 def test_a_step_is_reported_once(watch):
     seen = after(START, 3 * S)
-    watch.observe(seen, 0)
-    assert watch.observe(after(seen, 0), 0) is None
+    watch.observe(seen)
+    assert watch.observe(after(seen, 0)) == []
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_an_hour_of_the_fastest_slewing_is_no_step(watch, sign):
-    reading = START
+@pytest.mark.parametrize("ppm", [500, -500, 20_000, -83_333, 100_500])
+@pytest.mark.parametrize("known", [True, False])
+def test_an_hour_of_slewing_at_any_rate_is_no_step(watch, ppm, known):
+    state = KernelState(10_000 + ppm // 100, ppm % 100 * 65_536) if known else None
+    reading, reported = START, []
     for _ in range(5 * 3600):
-        reading = after(reading, sign * POLL_NS * 500 // 1_000_000)
-        assert watch.observe(reading, 0) is None
+        reading = after(reading, POLL_NS * ppm // 1_000_000, state=state)
+        reported += watch.observe(reading)
+    assert [(type(one), one.kind) for one in reported] == [(SlewChange, "begin")]
+    assert reported[0].rate_ppm == pytest.approx(ppm, rel=0.01)
+
+
+def test_a_slew_is_reported_at_its_beginning_and_at_its_end_with_size_and_rate(watch):
+    reading, reported = START, []
+    for ppm in [50_000] * 50 + [0] * 20:
+        state = KernelState(10_000 + ppm // 100)
+        reading = after(reading, POLL_NS * ppm // 1_000_000, state=state)
+        reported += watch.observe(reading)
+    begin, end = reported
+    assert (begin.kind, begin.at_raw_ns, begin.rate_ppm) == ("begin", START.raw_ns, pytest.approx(50_000))
+    assert (end.kind, end.moved_ns, end.lasted_ns) == ("end", 500 * MS, 10 * S)
+    assert end.rate_ppm == pytest.approx(50_000)
+    assert "+500.000 ms in 10.0 s (+50,000 ppm)" in str(end)
+    assert not watch.is_moving
+    assert watch.rested_s() == pytest.approx(4.0)
+
+
+def test_the_rate_of_a_disciplined_crystal_is_no_slew(watch):
+    reading = START
+    for _ in range(1000):
+        reading = after(reading, POLL_NS * 90 // 1_000_000, state=KernelState(10_000, 90 * 65_536))
+        assert watch.observe(reading) == []
+    assert not watch.is_moving
 
 
 def test_a_step_during_a_slew_is_distinguished_from_it(watch):
     reading = START
     for _ in range(10):
         reading = after(reading, 100_000)
-        watch.observe(reading, 0)
-    change = watch.observe(after(reading, MS + 100_000), 0)
-    assert change is not None
-    assert change.moved_ns == MS + 100_000
+        watch.observe(reading)
+    (seen,) = watch.observe(after(reading, MS + 100_000))
+    assert (seen.kind, seen.moved_ns) == ("step", MS + 100_000)
 
 
 def test_what_slewing_could_have_done_is_not_called_a_step(watch):
-    assert watch.observe(after(START, 100_100), 0) is None
+    assert watch.observe(after(START, 100_100)) == []
+
+
+def test_where_the_kernel_says_nothing_a_move_that_slewing_could_make_is_no_step():
+    watch = ClockWatch()
+    watch.observe(START._replace(state=None))
+    moved = after(START, 19 * MS, state=None)
+    assert watch.observe(moved) == []
+    (seen,) = watch.observe(after(moved, 21 * MS))
+    assert (seen.kind, seen.moved_ns) == ("step", 21 * MS)
+
+
+def test_where_the_kernel_reports_that_the_clock_was_set_a_small_step_is_one_too():
+    watch = ClockWatch()
+    watch.observe(START._replace(state=None))
+    (seen,) = watch.observe(after(START, MS, state=None, notified=True))
+    assert (seen.kind, seen.moved_ns) == ("step", MS)
 
 
 def test_a_step_hidden_by_a_blurred_reading_is_found_by_the_next_sharp_one(watch):
-    blurred = after(START, MS, width_ns=5 * MS)
-    assert watch.observe(blurred, 0) is None
-    change = watch.observe(after(blurred, 0), 0)
-    assert change is not None
-    assert (change.kind, change.moved_ns) == ("step", MS)
+    blurred = after(START, MS, half_ns=5 * MS)
+    assert watch.observe(blurred) == []
+    (seen,) = watch.observe(after(blurred, 0))
+    assert (seen.kind, seen.moved_ns) == ("step", MS)
 
 
 def test_a_clock_that_is_never_sharp_is_watched_all_the_same():
     watch = ClockWatch()
-    reading = Reading(S, AHEAD_NS, MS)
-    watch.observe(reading, 0)
+    reading = Sample(S, AHEAD_NS, MS // 2, RESTING)
+    watch.observe(reading)
     for _ in range(1000):
-        reading = after(reading, 90_000, width_ns=MS)
-        assert watch.observe(reading, 0) is None
-    change = watch.observe(after(reading, 3 * S, width_ns=MS), 0)
-    assert change is not None
-    assert change.moved_ns == 3 * S
+        reading = after(reading, 90_000, half_ns=MS // 2)
+        assert not [one for one in watch.observe(reading) if isinstance(one, ClockChange)]
+    (seen,) = watch.observe(after(reading, 3 * S, half_ns=MS // 2))
+    assert seen.moved_ns == 3 * S
 
 
 def test_time_asleep_is_a_suspend_that_takes_the_wall_clocks_move_along(watch):
-    seen = after(START, 60 * S)
-    assert watch.observe(seen, 60 * S) == ClockChange("suspend", seen, 60 * S)
-    assert watch.observe(after(seen, 0), 60 * S) is None
+    seen = after(START, 60 * S, suspended_ns=60 * S)
+    assert watch.observe(seen) == [change("suspend", seen, 60 * S)]
+    assert watch.observe(after(seen, 0)) == []
 
 
 def test_a_suspend_during_which_the_wall_clock_stood_still_is_a_suspend_too(watch):
-    change = watch.observe(after(START, 0), 60 * S)
-    assert change is not None
-    assert (change.kind, change.moved_ns) == ("suspend", 0)
+    (seen,) = watch.observe(after(START, 0, suspended_ns=60 * S))
+    assert (seen.kind, seen.moved_ns) == ("suspend", 0)
 
 
 def test_a_busy_processor_between_two_clock_reads_is_no_suspend(watch):
-    assert watch.observe(after(START, 0), 5 * MS) is None
+    assert watch.observe(after(START, 0, suspended_ns=5 * MS)) == []
 
 
 def test_time_asleep_before_the_watch_began_is_no_news():
     watch = ClockWatch()
-    assert watch.observe(START, 3600 * S) is None
-    assert watch.observe(after(START, 0), 3600 * S) is None
+    asleep = START._replace(suspended_ns=3600 * S)
+    assert watch.observe(asleep) == []
+    assert watch.observe(after(asleep, 0)) == []
 
 
 class FastBase:
@@ -135,6 +187,30 @@ def test_the_watcher_reports_each_step_of_a_simulated_clock_and_nothing_else():
         base.now_ns += POLL_NS
     assert [change.kind for change in seen] == ["step"] * 4
     assert [change.moved_ns for change in seen] == pytest.approx([step.step_ns for step in steps], abs=100)
+
+
+def test_the_watcher_reports_a_simulated_clocks_slews_and_suspends_and_keeps_its_history():
+    base = FastBase()
+    clock = SimulatedClock(
+        base, drift_ppm=20.0, slews=(Slew(1.0, 83_333.0, 2.0),), suspends=(Suspend(8.0, 3.0),)
+    )
+    seen: list[ClockChange] = []
+    slews: list[SlewChange] = []
+    watcher = ClockWatcher(clock, seen.append, report_slew=slews.append)
+    truths = []
+    while base.now_ns < 20 * S:
+        if not clock.suspended_now():
+            watcher.check()
+            truths.append((clock.raw_at(base.now_ns), clock.realtime_at(base.now_ns)))
+        base.now_ns += round(watcher.poll_s * S)
+    watcher.stop()
+    assert [(one.kind, round(one.moved_ns / MS)) for one in seen] == [("suspend", 3000)]
+    assert [one.kind for one in slews] == ["begin", "end"]
+    assert slews[1].moved_ns == pytest.approx(166.666 * MS, abs=0.2 * MS)
+    history = ClockHistory.from_pieces([piece for _, piece in watcher.pieces(0, watcher.number)])
+    for raw_ns, realtime_ns in truths[1:-1]:
+        known = history.realtime_at(raw_ns)
+        assert known is None or abs(known.ns - realtime_ns) <= known.half_width_ns
 
 
 def test_a_suspend_between_its_two_sources_is_looked_at_again_and_reported_once():

@@ -1,17 +1,23 @@
 """Clock histories decide where exchanges cannot: steps, slews and suspends in gaps, and rows that repeat."""
 
+import csv
+
 import numpy as np
 import pytest
 
+from schemas.clock_history import ClockPiece
 from tests.effort import tries
 from tests.unit.moving_clocks import MovingClock, exchanges_of, history_of
 from tests.unit.test_correction_moved_clocks import SLEWS, random_clock, rows
+from tidesync.__main__ import run
+from tidesync.sessions.clock_pieces import line_of
 from tidesync.sessions.correction.clock_limits import limits_of
 from tidesync.sessions.correction.histories import Histories
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.session import timeline_of
 from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, OK
 from tidesync.sessions.folder import Measured
+from tidesync.sessions.journal import lines_of
 from topside_agent.estimator import EstimatorSettings, in_order, smooth
 
 SETTINGS = EstimatorSettings()
@@ -117,3 +123,30 @@ def test_where_the_agent_was_dead_the_honest_rule_applies():
     assert (state[(at_s > 61.5) & (at_s < 79.5)] == AMBIGUOUS).all()
     near_s = 0.12 * 19  # as far as the Pi's clock may have been slewed while nobody watched
     assert (state[(at_s < 60.5 - near_s) | (at_s > 80.5 + near_s)] == OK).all()
+
+
+def test_the_command_reads_the_histories_of_a_session(tmp_path):
+    pi = MovingClock("pi", -1_200_000_000, 40e-6, slews=[(62, 74, 83_333)], steps=[(80, -3.0)])
+    topside = MovingClock("topside", pll=[(70, 0.3)])
+    at_s = rows(200)
+    sync = tmp_path / "time_sync"
+    sync.mkdir()
+    (sync / "exchanges.jsonl").write_bytes(lines_of(exchanges_of(pi, topside, seconds=200, gaps=[(60, 90)])))
+    lines = [
+        line_of(owner, "b1", "i1", number, ClockPiece.model_validate(piece.model_dump(exclude={"begin_s"})))
+        for clock, owner in ((pi, ("vehicle", "rov1")), (topside, ("topside", "topside")))
+        for number, piece in enumerate(history_of(clock, 200))
+    ]
+    (sync / "clock.jsonl").write_bytes(lines_of(lines))
+    table = tmp_path / "rows.csv"
+    table.write_text("timestamp\n" + "".join(f"{stamp}\n" for stamp in pi.realtime_ns(at_s)))
+    assert run(["-q", "correct", str(tmp_path), "--csv", str(table), "--vehicle", "rov1"]) == 0
+    with (tmp_path / "rows.topside.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    true = topside.realtime_ns(at_s).tolist()
+    given = [(row, right) for row, right in zip(found, true, strict=True) if row["timestamp_topside"]]
+    errors = np.array([abs(int(row["timestamp_topside"]) - right) for row, right in given])
+    stated = np.array([float(row["time_max_error_ms"]) * 1e6 for row, _ in given])
+    assert len(given) > 0.99 * len(found)
+    assert (errors <= stated).all()
+    assert np.quantile(errors, 0.99) <= FIFTH_OF_A_MS

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from broker.settings import warn_of_other_name
-from runtime.clock import SystemClock
 from runtime.lifecycle import run_agent
 from runtime.metrics_server import metrics_served
+from tidesync.cli.simulation import with_simulation
 from tidesync.settings import with_settings
 from topside_agent.agent import TopsideAgent
 from topside_agent.metrics import topside_families
 from topside_agent.settings import TopsideSettings
 
+if TYPE_CHECKING:
+    from runtime.clock import Clock
+
 
 @click.command("topside")
+@with_simulation
 @with_settings(TopsideSettings)
-def command(settings: TopsideSettings) -> int:
+def command(settings: TopsideSettings, *, clock: Clock) -> int:
     """Measure every vehicle that is online, or those given, and publish the results."""
     warn_of_other_name(settings.account, "topside", settings.topside)
-    agent = TopsideAgent(settings, SystemClock())
+    agent = TopsideAgent(settings, clock)
     with metrics_served(
         settings.metrics_host, settings.metrics_port, lambda: topside_families(agent.counts())
     ):

@@ -10,7 +10,9 @@ Assumption: that of the pieces (runtime/clock_history.py). A piece that a readin
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,11 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from schemas.clock_history import ClockPiece
-    from tidesync.sessions.correction.interpolation import Flags
+    from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
 
 _STEP_HOLE_NS = 1_000_000_000
 """A process that keeps a history reads the clock more often; a step leaves a hole up to the next reading."""
+_NEVER = 2**61
 _SLOWEST = 1 - FASTEST_SLEW
 
 
@@ -106,11 +109,11 @@ class Lines:
 
 
 class ClockFunction:
-    """The lines of one boot, and the RAW instants at which the machine slept."""
+    """The lines of one boot, and between which instants of RAW (which stops meanwhile) the machine slept."""
 
     def __init__(self, pieces: Iterable[ClockPiece], readings: Sequence[ClockReading]) -> None:
         """`pieces` of any processes of that boot, in any order; `readings` in the order of RAW."""
-        self.suspends_ns: list[int] = []
+        self.suspends: list[tuple[int, int]] = []
         history = self._history(pieces, readings)
         self._history_ends = np.array([line[:2] for line in history], dtype=np.int64).reshape(-1, 2)
         lines = sorted([*history, *_filled(history, readings)])
@@ -122,6 +125,16 @@ class ClockFunction:
         from_raw, to_raw, from_realtime, to_realtime, width = columns.T
         numbers = np.array(runs, dtype=np.int64)
         self.lines = Lines(from_raw, to_raw, from_realtime, to_realtime, width, numbers)
+
+    def slept_before(self, raw_ns: int) -> int | None:
+        """How often the machine had slept before; None within the readings around a suspend."""
+        slept = bisect_left(self.suspends, raw_ns, key=itemgetter(1))
+        return None if slept < len(self.suspends) and raw_ns > self.suspends[slept][0] else slept
+
+    def awake(self, slept: int) -> tuple[int, int]:
+        """The RAW instants between which it was certainly awake, after having slept so often."""
+        before = self.suspends[slept - 1][1] if slept else -_NEVER
+        return before, self.suspends[slept][0] if slept < len(self.suspends) else _NEVER
 
     def history_covers(self, first_raw_ns: int, last_raw_ns: int) -> bool:
         """Whether the history alone has all instants from first to last."""
@@ -135,9 +148,11 @@ class ClockFunction:
     def _history(self, pieces: Iterable[ClockPiece], readings: Sequence[ClockReading]) -> list[_Line]:
         read_at = np.array([reading.raw_ns for reading in readings], dtype=np.int64)
         kept: list[_Line] = []
+        known_to = -_NEVER
         for piece in sorted(pieces, key=lambda each: (each.from_raw_ns, each.to_raw_ns)):
             if piece.begins == "suspend":
-                self.suspends_ns.append(piece.from_raw_ns)
+                self.suspends.append((min(known_to, piece.from_raw_ns), piece.from_raw_ns))
+            known_to = max(known_to, piece.to_raw_ns)
             line = _Line(
                 piece.from_raw_ns,
                 piece.to_raw_ns,

@@ -83,7 +83,7 @@ def composed_timeline(
     for index, group in enumerate(groups):
         clocks = pi[group.pi_boot], topside[group.topside_boot]
         raw = Interpolation(group.knots(), steady)
-        awake = [_awake(clock.suspends_ns, slept) for clock, slept in zip(clocks, group.sleeps, strict=True)]
+        awake = [clock.awake(slept) for clock, slept in zip(clocks, group.sleeps, strict=True)]
         own = (
             max(awake[0][0], _pi_raw_at(raw, awake[1][0], after=False)),
             min(awake[0][1], _pi_raw_at(raw, awake[1][1], after=True)),
@@ -132,12 +132,6 @@ def _segments(
         last_ns = high + high_width + round(_RATES * margins[1])
         found.append(TimelineSegment(within, first_ns, last_ns, cut_before=True, cut_after=True))
     return found
-
-
-def _awake(suspends_ns: Sequence[int], slept: int) -> tuple[int, int]:
-    """The RAW instants of the suspends before and after, of a machine that has slept so often."""
-    before = suspends_ns[slept - 1] if slept else -_HALF_NS
-    return before, suspends_ns[slept] if slept < len(suspends_ns) else _HALF_NS
 
 
 def _between(

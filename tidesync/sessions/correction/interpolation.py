@@ -30,7 +30,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW, SETTLED_S, movement, off_chord_ns
 
@@ -38,10 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidesync.sessions.correction.clock_limits import ClockLimits
-    from tidesync.sessions.correction.unexplained import Reading
+    from tidesync.sessions.correction.unexplained import Flags, Reading
     from topside_agent.estimator.blocks import Floats, Integers
-
-Flags = NDArray[np.bool_]
 
 _SLOPE_S = 60.0
 """Beyond an end the offset is extrapolated along its mean slope over this time."""

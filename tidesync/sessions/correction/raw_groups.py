@@ -87,14 +87,15 @@ def raw_groups(
     """The groups in the order of time; exchanges that are ambiguous or refused are left out."""
     parts: dict[tuple[Boot, Boot, int, int], list[Sample]] = {}
     for sample in listed:
-        slept = (
-            int(np.searchsorted(pi[sample.pi_boot].suspends_ns, sample.pi_raw_ns)),
-            int(np.searchsorted(topside[sample.topside_boot].suspends_ns, sample.topside_raw_ns)),
-        )
-        parts.setdefault((sample.pi_boot, sample.topside_boot, *slept), []).append(sample)
+        pi_slept = pi[sample.pi_boot].slept_before(sample.pi_raw_ns)
+        topside_slept = topside[sample.topside_boot].slept_before(sample.topside_raw_ns)
+        if pi_slept is not None and topside_slept is not None:
+            key = (sample.pi_boot, sample.topside_boot, pi_slept, topside_slept)
+            parts.setdefault(key, []).append(sample)
     groups: list[RawGroup] = []
-    for (pi_boot, topside_boot, pi_slept, topside_slept), of_part in parts.items():
-        part = track if len(parts) == 1 else smooth([sample.exchange for sample in of_part], settings)
+    for (pi_boot, topside_boot, slept_pi, slept_topside), of_part in parts.items():
+        whole = len(of_part) == len(listed)
+        part = track if whole else smooth([sample.exchange for sample in of_part], settings)
         known = {sample.exchange.destination_ns: sample for sample in of_part}
         causes = {segment.segment: segment.cause for segment in part.segments}
         last: tuple[Sample, Row] | None = None
@@ -104,7 +105,7 @@ def raw_groups(
             sample = known[row.topside_unix_ns]
             functions = pi[pi_boot], topside[topside_boot]
             if last is None or not _runs_on(last, (sample, row), causes, *functions):
-                groups.append(RawGroup(pi_boot, topside_boot, sleeps=(pi_slept, topside_slept)))
+                groups.append(RawGroup(pi_boot, topside_boot, sleeps=(slept_pi, slept_topside)))
             if not groups[-1].rows or _rises(groups[-1].rows[-1][0], sample):
                 groups[-1].rows.append((sample, row))
                 last = sample, row

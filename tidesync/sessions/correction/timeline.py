@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tidesync.sessions.correction.clock_limits import ClockLimits
-    from tidesync.sessions.correction.interpolation import Extrapolation, Flags, Instants
-    from tidesync.sessions.correction.unexplained import Reading
+    from tidesync.sessions.correction.interpolation import Extrapolation, Instants
+    from tidesync.sessions.correction.unexplained import Flags, Reading
     from topside_agent.estimator import Row
     from topside_agent.estimator.blocks import Floats, Integers
 

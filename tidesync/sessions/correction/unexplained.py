@@ -19,12 +19,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidesync.sessions.correction.interpolation import Flags
     from topside_agent.estimator.blocks import Floats, Integers
+
+Flags = NDArray[np.bool_]
 
 FASTEST_SLEW = 0.1005
 """Linux slews a clock no faster: 10 % by tick and 500 ppm by frequency."""

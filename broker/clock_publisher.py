@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 MOVING_EVERY_NS = 1_000_000_000
 RESTING_EVERY_NS = 10_000_000_000
 """The open piece is published again after so long at rest; the journal is written no more often."""
-_RESTING = 0.0005
-"""A piece whose realtime runs off by more than this, as a fraction, is no clock at rest."""
 _AT_ONCE = 20 * MAX_PIECES
 """Pieces published or written at a time, at most: a day of them would hold up the exchanges."""
 
@@ -25,7 +23,11 @@ MakeMessage = Callable[[str, str, int, tuple[ClockPiece, ...]], "Outgoing"]
 
 
 class PieceSource(Protocol):
-    """Keeps the pieces of this process's history; safe to ask in any thread."""
+    """Keeps the pieces of this process's history, as `runtime.clock_watch.ClockWatcher`; for any thread."""
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the clock is slewed, or was a moment ago."""
 
     @property
     def number(self) -> int:
@@ -57,7 +59,7 @@ class ClockPublisher:
         """The number of the piece that was open when the last one was published."""
         self._write_from = 0
         self._urgent = True
-        self._looked_ns = self._published_ns = self._written_ns = 0
+        self._published_ns = self._written_ns = 0
 
     def hurry(self) -> None:
         """The clock was set, or the machine slept: publish at once."""
@@ -89,17 +91,9 @@ class ClockPublisher:
             self._send(message)
 
     def _due(self, now_raw_ns: int) -> bool:
-        if self._urgent:
-            return True
-        if now_raw_ns - max(self._published_ns, self._looked_ns) < MOVING_EVERY_NS:
-            return False
-        self._looked_ns = now_raw_ns
-        moving = self._source.number > self._publish_from or self._runs_off()
-        return moving or now_raw_ns - self._published_ns >= RESTING_EVERY_NS
-
-    def _runs_off(self) -> bool:
-        number = self._source.number
-        return any(_runs_off(piece) for _, piece in self._source.pieces(number, number))
+        moving = self._source.is_moving or self._source.number > self._publish_from
+        every_ns = MOVING_EVERY_NS if moving else RESTING_EVERY_NS
+        return self._urgent or now_raw_ns - self._published_ns >= every_ns
 
     def _publish(self, now_raw_ns: int) -> None:
         pieces = self._source.pieces(self._publish_from, self._publish_from + _AT_ONCE)
@@ -139,9 +133,3 @@ def _runs(pieces: Sequence[Numbered]) -> Iterator[list[Numbered]]:
 
 def _last(number: int, piece: ClockPiece) -> int:
     return number if piece.last is None else piece.last
-
-
-def _runs_off(piece: ClockPiece) -> bool:
-    raw_ns = piece.to_raw_ns - piece.from_raw_ns
-    moved_ns = abs(piece.to_realtime_ns - piece.from_realtime_ns - raw_ns)
-    return moved_ns > _RESTING * raw_ns + 2 * piece.half_width_ns

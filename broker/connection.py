@@ -20,7 +20,7 @@ from broker.errors import BrokerError, BrokerUnreachableError, connect_error
 from broker.interface import Callbacks, Incoming, Outgoing
 from broker.reconnect import ReconnectPolicy
 from broker.tls.context import expiry_notices
-from runtime.clock import read
+from runtime.clock import asleep_s, read
 from runtime.logs import RateLimitedLog
 from runtime.watchdog import Loop
 
@@ -226,8 +226,14 @@ class Connection:
                 return "no answer to CONNECT (is it an MQTT broker?)"
 
     def _work(self) -> float:
-        """Do what was posted and what is due; returns the longest wait, in seconds."""
+        """Do what was posted and what is due; returns the longest wait, in seconds.
+
+        While the machine of a simulated clock sleeps nothing is read or sent.
+        """
         self.loop.iterations += 1
+        while (seconds := asleep_s(self._clock)) and not self._stopping.is_set():
+            self._wakeup.pause(min(seconds, _MAX_WAIT_S))
+            self.loop.iterations += 1
         return self._runner.run_due()
 
     def _on_connect(
@@ -282,7 +288,9 @@ class CallbackRunner:
         return max(0.0, min(wait_s, _MAX_WAIT_S))
 
     def deliver(self, topic: str, payload: bytes, retain: bool) -> None:
-        """Hand over a message that was just read."""
+        """Hand over a message that was just read; lost is what came as a simulated machine fell asleep."""
+        if asleep_s(self._clock):
+            return
         received, stamp = self.arrivals.reading()
         self._fresh = True
         try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Annotated, Self
 
+import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr, model_validator
 
 from broker.address import BrokerAddress, parse_address
@@ -86,6 +88,26 @@ class AgentSettings(ConnectionSettings):
     heartbeat_file: Path | None = Field(
         None, description="File stamped each second while the agent's loops come round; best below /run"
     )
+
+
+class ClockHistorySettings(BaseModel):
+    """Where an agent keeps its clock's history across restarts."""
+
+    clock_journal: Path | None = Field(
+        None,
+        description="File that keeps this clock's history across restarts, or none; else one in the user's "
+        "state folder",
+    )
+
+    def clock_journal_path(self, role: str, name: str, *, simulated: bool) -> Path | None:
+        """The file; None for `none`, and for a simulated clock unless a file was named."""
+        if self.clock_journal is not None:
+            return None if str(self.clock_journal) == "none" else self.clock_journal
+        if simulated:
+            return None
+        given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]  # by systemd
+        folder = Path(given) if given else platformdirs.user_state_path("tidesync")
+        return folder / f"clock-{role}-{name}.jsonl"
 
 
 class MetricsSettings(BaseModel):

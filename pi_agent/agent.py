@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING
 from broker.agent import MqttAgent
 from broker.connection import Connection
 from broker.interface import Outgoing
+from broker.own_clock import OwnClock
 from pi_agent.health import Health
 from pi_agent.http_thread import HttpThread, http_listener
 from pi_agent.incoming import MessageFilter
 from pi_agent.messages import AnnouncementPolicy, MessageBuilder
 from pi_agent.responder import Answerer, answer
 from runtime.clock import SystemClock, process_instance_id, read
-from runtime.clock_watch import ClockWatcher, watch_machine
 from runtime.kernel_clock import clock_synchronized
 from runtime.version import VERSION
 from schemas import topics
+from schemas.clock_history import ClockResendCommand
 from schemas.messages import Info, Ping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broker.interface import Connect, Incoming
+    from broker.own_clock import Watch
     from pi_agent.messages import Announcement
     from pi_agent.settings import PiSettings
     from runtime.clock import Clock, Reading
@@ -55,7 +57,7 @@ class PiAgent(MqttAgent):
         clock: Clock,
         *,
         connect: Connect = Connection,
-        watch: Callable[[Clock, Callable[[ClockChange], None]], ClockWatcher] | None = None,
+        watch: Watch | None = None,
         synchronized: Callable[[], bool] | None = None,
     ) -> None:
         self._settings = settings
@@ -75,7 +77,6 @@ class PiAgent(MqttAgent):
         self._events: deque[Outgoing] = deque(maxlen=_MOST_EVENTS)
         self._unanswered: Counter[str] = Counter()
         self._answered = 0
-        self._clock_changes = Counter(step=0, suspend=0)
         self._last_ping: tuple[str, int] | None = None
         self._ask_synchronized = synchronized or (clock_synchronized if self._real else lambda: False)
         self._synchronized = self._ask_synchronized()
@@ -84,10 +85,18 @@ class PiAgent(MqttAgent):
         self._receive_stamp: StampKind = "user"
         self._http: HttpThread | None = None
         self._http_port: int | None = None
-        watch = watch or (watch_machine if self._real else ClockWatcher)
-        self.watcher = watch(clock, self._clock_changed)
+        self._own_clock = OwnClock(
+            "vehicle",
+            settings.vehicle,
+            clock,
+            self._answerer.instance_id,
+            changed=self._clock_changed,
+            watch=watch,
+        )
+        self.watcher = self._own_clock.watcher
         name, will = f"tidesync-pi-{settings.vehicle}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)
+        self._own_clock.connect(self._connection, settings, self._builder.clock)
 
     # Service: the main thread
 
@@ -118,8 +127,9 @@ class PiAgent(MqttAgent):
         """Say offline and end, within a second."""
         if self._http is not None:
             self._http.request_stop()
+        self._own_clock.stop()
         self._connection.stop(farewell=[self._builder.status("offline")])
-        self.watcher.stop()
+        self._own_clock.write()
         if self._http is not None:
             self._http.join()
 
@@ -141,7 +151,7 @@ class PiAgent(MqttAgent):
             messages_dropped=dict(self._filter.dropped + Counter(self._unanswered)),
             last_ping_topside=last[0] if last else None,
             last_ping_age_s=(now_ns - last[1]) / 1e9 if last else None,
-            clock_changes=dict(self._clock_changes),
+            clock_changes=dict(self._own_clock.changes),
             clock_synchronized=self._synchronized,
             simulated=not self._real,
         )
@@ -151,7 +161,7 @@ class PiAgent(MqttAgent):
     def connected(self) -> None:
         """Subscribe, announce, and publish the clock events of the time without a broker."""
         root, vehicle = self._settings.topic_root, self._settings.vehicle
-        kinds = (topics.PING, topics.STATUS, topics.INFO)
+        kinds = (topics.PING, topics.STATUS, topics.INFO, topics.VEHICLE_COMMAND)
         self._connection.subscribe(
             [(topics.subscription(root, kind, vehicle=vehicle), kind.qos) for kind in kinds]
         )
@@ -159,18 +169,22 @@ class PiAgent(MqttAgent):
         self._announce("status")
         while self._events:
             self._publish_event(self._events.popleft())
+        self._own_clock.publish()
 
     def disconnected(self, reason: str) -> None:
         """Pings find no answer until the connection is back."""
         _log.warning("no longer connected to broker %s: %s", self._connection.address, reason)
 
     def received(self, message: Incoming) -> None:
-        """Answer a ping; take in what others publish as our status and info."""
+        """Answer a ping, a command; take in what others publish as our status and info."""
         letter = self._filter.open(message)
         if letter is None:
             return
         if isinstance(letter.body, Ping):
             self._answer(letter.body, letter.topic, message)
+            return
+        if isinstance(letter.body, ClockResendCommand):
+            self._own_clock.publisher.resend(letter.body)
             return
         self._tick_due_ns = 0  # an announcement that it makes due goes out at once
         if isinstance(letter.body, Info):
@@ -184,6 +198,7 @@ class PiAgent(MqttAgent):
         if left_ns > 0:
             return left_ns / 1e9
         self._tick_due_ns = now.raw_ns + _TICK_NS
+        self._own_clock.tick(now.raw_ns)
         if self._connection.up:
             self._check_synchronized(now.raw_ns)
             if self._connection.receive_stamp != self._receive_stamp:
@@ -244,14 +259,9 @@ class PiAgent(MqttAgent):
         if self._connection.publish(message):
             self._announcements.announced(what, self._clock.raw_ns())
 
+    def _clock_changed(self, change: ClockChange) -> None:
+        self._publish_event(self._builder.event(change))
+
     def _publish_event(self, event: Outgoing) -> None:
         if not self._connection.publish(event):
             self._events.append(event)
-
-    # The clock watch's thread
-
-    def _clock_changed(self, change: ClockChange) -> None:
-        _log.warning("the clock: %s, moved by %+.3f ms", change.kind, change.moved_ns / 1e6)
-        self._clock_changes[change.kind] += 1
-        event = self._builder.event(change)
-        self._connection.post(lambda: self._publish_event(event))

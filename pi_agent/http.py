@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from runtime.clock import Clock, SystemClock
+from runtime.clock import Clock, SystemClock, asleep_s
 from runtime.version import VERSION
 from schemas.instants import utc_from_ns
 
@@ -34,6 +35,7 @@ async def served_clock() -> Clock:
 @router.get("/api/sync/time")
 async def sync_time(clock: Annotated[Clock, Depends(served_clock)], response: Response) -> TimeReply:
     """What the clock shows, in ISO 8601 and in milliseconds since the Unix epoch."""
+    await asyncio.sleep(asleep_s(clock))
     response.headers["Cache-Control"] = "no-store"
     return time_reply(clock.realtime_ns())
 

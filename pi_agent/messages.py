@@ -9,12 +9,14 @@ from broker.client.one_step import OneStepTimestamp, with_room
 from broker.interface import Outgoing
 from runtime.version import VERSION
 from schemas import topics
+from schemas.clock_history import VehicleClock
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, Info
 
 if TYPE_CHECKING:
     from pi_agent.responder import Answerer
     from runtime.clock_watch import ClockChange
+    from schemas.clock_history import ClockPiece
     from schemas.exchange import StampKind
     from schemas.messages import Pong, Status
     from schemas.topics import TopicKind
@@ -69,6 +71,13 @@ class MessageBuilder:
             boot_id=self.answerer.boot_id,
         )
         return self._outgoing(topics.EVENT, event.encode())
+
+    def clock(self, boot_id: str, instance_id: str, first: int, pieces: tuple[ClockPiece, ...]) -> Outgoing:
+        """Pieces of the clock history of a process, this one or one before it."""
+        message = VehicleClock(
+            vehicle=self.vehicle, boot_id=boot_id, instance_id=instance_id, first=first, pieces=pieces
+        )
+        return self._outgoing(topics.VEHICLE_CLOCK, message.encode())
 
     def pong_topic(self, topside: str) -> str:
         """Where the answers to `topside` go."""

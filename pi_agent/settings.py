@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from broker.settings import AgentSettings
+from broker.settings import AgentSettings, ClockHistorySettings
 from schemas.names import Vehicle
 
 
-class PiSettings(AgentSettings):
+class PiSettings(ClockHistorySettings, AgentSettings):
     """Which vehicle this is, how to reach the broker, and whether to serve HTTP beside MQTT."""
 
     vehicle: Vehicle = Field(description="This vehicle's name: small letters, digits, '_', '-'")

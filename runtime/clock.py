@@ -79,7 +79,8 @@ def read(clock: Clock) -> Reading:
     """Read RAW, realtime, RAW: the narrowest of up to four brackets, dated by the very first RAW reading.
 
     So the reading is as early as the call allows: not before the arrival, as a receive timestamp must be, and
-    before the send, as a transmit timestamp must be.
+    before the send, as a transmit timestamp must be. A bracket after the first shows the difference as it was
+    later: the width allows for the fastest slew meanwhile.
     """
     raw_ns, realtime_ns = clock.raw_ns, clock.realtime_ns
     first = raw_ns()
@@ -91,8 +92,9 @@ def read(clock: Clock) -> Reading:
         before = raw_ns()
         realtime = realtime_ns()
         after = raw_ns()
-        if after - before < width:
-            width, difference = after - before, realtime - (before + after) // 2
+        slewed = (after - first) * 2 * FASTEST_SLEW_PPM // 1_000_000
+        if after - before + slewed < width:
+            width, difference = after - before + slewed, realtime - (before + after) // 2
         attempts += 1
     return Reading(first, difference, width + clock.resolution_ns)
 
@@ -242,10 +244,6 @@ class SimulatedClock:
             for slew in self.slews
         )
 
-    def elapsed_ns(self, base_ns: int) -> int:
-        """The time on RAW while the base's RAW advances by `base_ns`, rounded down."""
-        return base_ns + base_ns * self._drift_ppt // 10**12
-
     def true_offset_ns(self, base: Reading) -> int:
         """The true offset to the base clock at its reading `base`, in ns."""
         return self.realtime_at(base.raw_ns) - base.realtime_ns
@@ -269,17 +267,25 @@ def machine_clock(clock: Clock) -> Clock:
 def earlier(clock: Clock, reading: Reading, machine_ns: int) -> Reading:
     """`reading` of `clock`, moved back by `machine_ns` of the machine's RAW, rounded to the later side.
 
-    Only RAW is moved: the difference stays as it was read.
+    Only RAW is moved: the difference stays as it was read. A simulated clock's is taken from what it showed
+    then, so that a suspend counts as it should.
     """
-    return Reading(
-        reading.raw_ns - _elapsed_ns(clock, machine_ns), reading.realtime_minus_raw_ns, reading.width_ns
-    )
-
-
-def _elapsed_ns(clock: Clock, machine_ns: int) -> int:
     if isinstance(clock, SimulatedClock):
-        return clock.elapsed_ns(_elapsed_ns(clock.base, machine_ns))
-    return machine_ns
+        return reading._replace(raw_ns=min(reading.raw_ns, _raw_ago(clock, machine_ns)))
+    return reading._replace(raw_ns=reading.raw_ns - machine_ns)
+
+
+def _raw_ago(clock: Clock, machine_ns: int) -> int:
+    if isinstance(clock, SimulatedClock):
+        return clock.raw_at(_raw_ago(clock.base, machine_ns)) + 1
+    return clock.raw_ns() - machine_ns
+
+
+def asleep_s(clock: Clock) -> float:
+    """Seconds until a simulated machine wakes; 0 while it is awake. A real one does not run to be asked."""
+    if isinstance(clock, SimulatedClock):
+        return max(clock.wakes_in_ns() / 1e9, asleep_s(clock.base))
+    return 0.0
 
 
 def process_instance_id() -> str:

@@ -1,6 +1,7 @@
 """For all tests: with REQUIRE_ALL_TESTS=1 a skip is a failure, so that CI cannot pass by leaving out."""
 
 import os
+import tempfile
 
 import pytest
 from hypothesis import settings
@@ -9,11 +10,15 @@ import tests.effort  # noqa: F401 - registers the profile
 
 settings.load_profile("tidesync")
 
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="tidesync-state-")
+"""Agents keep their clocks' histories there: not in the state folder of whoever runs the tests."""
+
 
 ONE_WORKER = {"browser", "containers"}
 """Folders whose tests share what is dear: one worker takes all of such a folder, or a module of another."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     for item in items:
         folder = item.path.parent.name

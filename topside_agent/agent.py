@@ -9,11 +9,10 @@ from broker.agent import MqttAgent, agent_counts
 from broker.connection import Connection
 from broker.inbox import Inbox, Letter
 from broker.interface import Incoming
-from runtime.clock import Clock, Reading, SystemClock, read
-from runtime.clock_watch import MIN_SUSPEND_NS, ClockWatcher, watch_machine
-from runtime.kernel_clock import suspended_ns as machine_suspended_ns
+from broker.own_clock import OwnClock
+from runtime.clock import Clock, Reading, process_instance_id, read
 from schemas import messages, topics
-from schemas.clock_history import VehicleClock
+from schemas.clock_history import ClockResendCommand, VehicleClock
 from topside_agent.http_fallback.handshaker import Handshaker
 from topside_agent.http_fallback.http_get import get_then
 from topside_agent.integrations.blueos_mirror import BlueosMirror
@@ -25,9 +24,10 @@ from topside_agent.measuring.scheduler import Scheduler
 from topside_agent.measuring.vehicles import Vehicles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from broker.interface import Connect
+    from broker.own_clock import Watch
     from runtime.clock_watch import ClockChange
     from runtime.watchdog import Loop
     from topside_agent.http_fallback.http_get import Get, TimedResponse
@@ -51,8 +51,8 @@ _DROPPED_BECAUSE: dict[Reason, str] = {
 class TopsideAgent(MqttAgent):
     """Measures every vehicle that is online (or those that are named), and publishes the results.
 
-    `connect`, `get` and `watch` make the connection, the HTTP requests and the watch of topside's clock;
-    `suspended_ns` is topside's time in suspend since boot. A simulation brings its own.
+    `connect`, `get` and `watch` make the connection, the HTTP requests and the watch of topside's clock; a
+    simulation brings its own.
     """
 
     def __init__(
@@ -62,21 +62,25 @@ class TopsideAgent(MqttAgent):
         *,
         connect: Connect = Connection,
         get: Get = get_then,
-        watch: Callable[[Clock, Callable[[ClockChange], None]], ClockWatcher] | None = None,
-        suspended_ns: Callable[[], int] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
-        real = isinstance(clock, SystemClock)
-        self._suspended_ns = suspended_ns or (machine_suspended_ns if real else lambda: 0)
-        self._slept_ns = self._suspended_ns()
-        watch = watch or (watch_machine if real else ClockWatcher)
-        self.watcher = watch(clock, self._clock_changed)
+        self._own_clock = OwnClock(
+            "topside",
+            settings.topside,
+            clock,
+            process_instance_id(),
+            changed=self._clock_changed,
+            watch=watch,
+        )
+        self.watcher = self._own_clock.watcher
         self._inbox = Inbox(settings.topic_root)
         self._vehicles = Vehicles(settings, resolution_ns=clock.resolution_ns, boot_id=clock.boot_id)
         self._builder = MessageBuilder(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)
+        self._own_clock.connect(self._connection, settings, self._builder.clock)
         mirror = BlueosMirror(settings.topside, enabled=settings.blueos_mirror)
         self._publisher = Publisher(self._builder, self._connection.publish, mirror)
         self._scheduler = Scheduler(self._vehicles, self._publisher, clock)
@@ -101,9 +105,10 @@ class TopsideAgent(MqttAgent):
         """Publish what is finished, say offline, end."""
         for handshaker in self.handshakers:
             handshaker.stop()
+        self._own_clock.stop()
         self._connection.post(self._flush)
         self._connection.stop([self._builder.status("offline")])
-        self.watcher.stop()
+        self._own_clock.write()
 
     def counts(self) -> TopsideCounts:
         """Snapshot for other threads."""
@@ -127,6 +132,7 @@ class TopsideAgent(MqttAgent):
             [(topics.subscription(root, kind, **names), kind.qos) for kind, names in ours + theirs]
         )
         self._connection.publish(self._builder.status("online"))
+        self._own_clock.publish()
         for measurement in self._vehicles:
             self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
         self._homeassistant.connected(measurement.vehicle for measurement in self._vehicles)
@@ -162,6 +168,7 @@ class TopsideAgent(MqttAgent):
     def tick(self, now: Reading) -> float:
         """Do what is due; returns the seconds until something is."""
         self._notice_sleep()
+        self._own_clock.tick(now.raw_ns)
         if not self._connection.up:
             return _IDLE_S
         return min(_IDLE_S, (self._scheduler.serve(now) - self._clock.raw_ns()) / 1e9)
@@ -219,7 +226,6 @@ class TopsideAgent(MqttAgent):
         self._vehicles.informed(vehicle, info)
 
     def _on_event(self, letter: Letter) -> None:
-        """A clock was stepped or the vehicle slept: look at once."""
         event, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
         assert isinstance(event, messages.Event)
         if measurement:
@@ -234,6 +240,9 @@ class TopsideAgent(MqttAgent):
 
     def _on_command(self, letter: Letter) -> None:
         command = letter.body
+        if isinstance(command, ClockResendCommand):
+            self._own_clock.publisher.resend(command)
+            return
         assert isinstance(command, messages.BurstCommand | messages.ResendCommand)
         measurement = self._vehicles.get(command.vehicle)
         if measurement is None:
@@ -265,23 +274,17 @@ class TopsideAgent(MqttAgent):
 
     def _notice_sleep(self) -> None:
         """Before anything is done: RAW stood still while this computer slept, so no bound outlives that."""
-        slept_ns = self._suspended_ns() - self._slept_ns
-        if slept_ns <= MIN_SUSPEND_NS:
+        slept_ns = self._own_clock.slept_ns()
+        if not slept_ns:
             return
-        self._slept_ns += slept_ns
         _log.warning("this computer slept for %.1f s; measuring every vehicle again", slept_ns / 1e9)
         for measurement in self._vehicles:
             self._perform(measurement, measurement.slept(slept_ns, self._clock.raw_ns()))
 
     def _clock_changed(self, change: ClockChange) -> None:
-        """In the clock watch's thread."""
         if change.kind == "step":
-            _log.warning("this computer's clock: a step of %+.3f ms", change.moved_ns / 1e6)
-            self._connection.post(self._stepped)
-
-    def _stepped(self) -> None:
-        for measurement in self._vehicles:
-            self._perform(measurement, measurement.stepped(self._clock.raw_ns()))
+            for measurement in self._vehicles:
+                self._perform(measurement, measurement.stepped(self._clock.raw_ns()))
 
     # What measurements return
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
-from broker.settings import AgentSettings, MetricsSettings
+from broker.settings import AgentSettings, ClockHistorySettings, MetricsSettings
 from schemas.metadata import CONSUMER_TOLERANCE_MS
 from schemas.names import Topside, vehicle_name
 from topside_agent.estimator.settings import EstimatorSettings
@@ -30,7 +30,7 @@ VehicleChoice = Annotated[str, AfterValidator(_checked)]
 """`rov1`, or `rov1=http://192.168.2.2:9150` to fall back on that address."""
 
 
-class TopsideSettings(MetricsSettings, AgentSettings):
+class TopsideSettings(MetricsSettings, ClockHistorySettings, AgentSettings):
     """Which vehicles to measure, how often, and when a result is in which state."""
 
     topside: Topside = Field("topside", description="This surface station's name in topics")

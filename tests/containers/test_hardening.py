@@ -3,6 +3,7 @@
 import pytest
 
 from tests.containers.fleet import AGENTS
+from tests.deadline import until
 
 RUNNING = (*AGENTS, "broker")
 
@@ -30,6 +31,7 @@ def test_a_container_does_not_run_as_root(fleet, service):
 @pytest.mark.parametrize("agent", AGENTS)
 def test_an_agent_can_write_its_heartbeat_and_nothing_that_lasts(fleet, agent):
     run = fleet.container(agent).exec_run
-    assert run(["python", "-m", "runtime.heartbeat", "/tmp/heartbeat"]).exit_code == 0
+    check = ["python", "-m", "runtime.heartbeat", "/tmp/heartbeat"]
+    until(lambda: run(check).exit_code == 0, 20, "the first heartbeat")
     for path in ("/here", "/opt/tidesync/here", "/run/secrets/tidesync/here"):
         assert run(["python", "-c", f"open({path!r}, 'w')"]).exit_code == 1

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import count
 
 from runtime.clock import Reading
-from runtime.clock_watch import POLL_S, ClockWatcher
+from runtime.clock_watch import ClockWatcher
 from schemas import topics
 from schemas.instants import ns_from_utc
 from schemas.messages import ExchangeBatch
@@ -97,17 +97,15 @@ class Simulation:
         clock = self.topside_clock
         machine = Machine(self, clock)
         link = link or Link.instant()
-        slept_ns = clock.suspended_ns if isinstance(clock, VehicleClock) else lambda: 0
         agent = TopsideAgent(
             settings,
             clock,
             connect=partial(self.broker.connection, machine, link),
             get=partial(self.http.get, self),
-            watch=partial(ClockWatcher, suspended_ns=slept_ns),
-            suspended_ns=slept_ns,
+            watch=ClockWatcher,
         )
         agent.machine = machine
-        machine.every(POLL_S, agent.watcher.check)
+        machine.watch(agent.watcher)
         agent.simulated = self.broker.connections[-1]
         agent.simulated.start()
         for handshaker in agent.handshakers:

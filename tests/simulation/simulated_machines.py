@@ -8,7 +8,7 @@ from pi_agent.agent import PiAgent
 from pi_agent.http import time_reply
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, Slew, read
-from runtime.clock_watch import POLL_S, ClockWatcher
+from runtime.clock_watch import ClockWatcher
 from topside_agent.http_fallback.http_get import Answer, Failure, TimedResponse
 
 MS = 1_000_000
@@ -92,6 +92,15 @@ class Machine:
 
         self.simulation.after(seconds, lambda: self.do(act))
 
+    def watch(self, watcher):
+        """Read the clock as often as the watch wants it."""
+
+        def act():
+            watcher.check()
+            self.simulation.after(watcher.poll_s, lambda: self.do(act))
+
+        self.simulation.after(watcher.poll_s, lambda: self.do(act))
+
 
 class Vehicle:
     """A vehicle from power-on to power-off."""
@@ -111,7 +120,7 @@ class Vehicle:
         )
         self.connection = simulation.broker.connections[-1]
         self.connection.start()
-        self.machine.every(POLL_S, self.agent.watcher.check)
+        self.machine.watch(self.agent.watcher)
 
 
 @dataclass

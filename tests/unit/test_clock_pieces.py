@@ -65,7 +65,7 @@ def test_a_merged_piece_that_adds_nothing_does_not_replace_narrower_ones():
     assert [number for number, _ in pieces] == [1, 2]
 
 
-def test_a_merged_piece_replaces_narrower_ones_that_leave_a_hole():
+def test_a_merged_piece_replaces_narrower_ones_that_leave_something_uncovered():
     merged = piece(1, 3, last=2)
     assert gathered((1, piece(1, 1.5)), (2, piece(2, 3)), (1, merged)) == ([True, True, True], [(1, merged)])
 

@@ -15,6 +15,8 @@ class History:
     def __init__(self):
         self.all = {}
 
+    is_moving = False
+
     @property
     def number(self):
         return max(self.all, default=-1)
@@ -76,6 +78,7 @@ def test_at_rest_the_open_piece_goes_out_every_ten_seconds():
 
 def test_while_it_moves_they_go_out_every_second():
     bench = Bench()
+    bench.history.is_moving = True
     for tenth in range(1000, 1600):
         bench.history.grow(tenth / 10, rate=0.08, begins="start", new=tenth == 1000)
         bench.tick(tenth / 10)

@@ -4,6 +4,7 @@ import csv
 import errno
 import io
 import os
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -232,3 +233,10 @@ def test_records_put_together_are_the_file(parts):
     found = list(records(io.BytesIO(content), Path("x.csv"), b","))
     assert b"".join(record.body + record.ending for record in found) == content
     assert all(record.line >= 1 for record in found)
+
+
+def test_the_summary_never_states_less_than_a_row_of_the_file(path):
+    table, written = corrected(path, b"timestamp\n2026-05-01T12:00:10.000Z\n2026-05-01T12:00:20.000Z\n")
+    errors = [float(line.split(b",")[-2]) for line in written.splitlines()[1:]]
+    assert table.corrected == 2
+    assert max(errors) <= ceil(table.max_error_ns / 1e3) / 1e3

@@ -10,8 +10,8 @@ import pytest
 
 from broker.errors import CredentialsError
 from broker.settings import ConnectionSettings
-from runtime.clock import SLEW_LIMIT_PPM
 from runtime.clock_daemons import Daemon
+from runtime.kernel_clock import KernelState
 from runtime.version import VERSION
 from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
@@ -196,15 +196,16 @@ def chrony_conf(folder, text):
     return path
 
 
-def test_chronys_default_is_faster_than_an_exchange_allows(tmp_path):
+def test_chronys_slewing_is_named_and_is_well(tmp_path):
     path = chrony_conf(tmp_path, "pool pool.ntp.org iburst\n# maxslewrate 100\n")
     finding = clock_checks.chrony_slew([CHRONYD], [tmp_path / "absent", path])
-    assert finding.verdict == "warn"
+    assert finding.verdict == "ok"
     assert "83,333 ppm" in finding.found
-    assert "maxslewrate 400" in finding.advice
+    path.write_text("maxslewrate 200000\n")
+    assert clock_checks.chrony_slew([CHRONYD], [path]).verdict == "warn"
 
 
-def test_a_limited_chrony_is_well_and_none_is_not_looked_at(tmp_path):
+def test_no_chrony_is_not_looked_at(tmp_path):
     path = chrony_conf(tmp_path, "maxslewrate 400\n")
     assert clock_checks.chrony_slew([CHRONYD], [path]).verdict == "ok"
     assert clock_checks.chrony_slew([], [path]).verdict == "skipped"
@@ -217,8 +218,8 @@ def test_chronys_folders_are_read_too_and_the_last_word_counts(tmp_path):
     (tmp_path / "conf.d" / "boat.conf.bak").write_text("maxslewrate 1\n")
     path = chrony_conf(tmp_path, f"maxslewrate 9000\nconfdir {tmp_path}/conf.d\n")
     assert clock_checks.max_slew_ppm(path) == 400
-    path = chrony_conf(tmp_path, f"include {tmp_path}/conf.d/*.conf\nmaxslewrate {SLEW_LIMIT_PPM}\n")
-    assert clock_checks.max_slew_ppm(path) == SLEW_LIMIT_PPM
+    path = chrony_conf(tmp_path, f"include {tmp_path}/conf.d/*.conf\nmaxslewrate 500\n")
+    assert clock_checks.max_slew_ppm(path) == 500
 
 
 def test_a_chrony_configuration_that_includes_itself_ends(tmp_path):
@@ -228,9 +229,28 @@ def test_a_chrony_configuration_that_includes_itself_ends(tmp_path):
 
 def test_two_masters_of_one_clock_are_warned_of():
     timesyncd, ptp4l = Daemon("systemd-timesyncd"), Daemon("ptp4l")
-    assert clock_checks.ntp([CHRONYD, timesyncd], synchronized=True).verdict == "warn"
-    assert clock_checks.ntp([CHRONYD, ptp4l], synchronized=True).verdict == "ok"
-    assert clock_checks.ntp([], synchronized=False).verdict == "ok"
+    assert clock_checks.discipline([CHRONYD, timesyncd], KernelState()).verdict == "warn"
+    assert clock_checks.discipline([CHRONYD, ptp4l], KernelState()).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("daemons", "state", "words"),
+    [
+        ([], KernelState(), "nothing"),
+        ([], KernelState(frequency=12 * 65_536), "+12.0 ppm"),
+        ([CHRONYD], KernelState(), "83,333 ppm"),
+        (
+            [Daemon("systemd-timesyncd")],
+            KernelState(offset_ns=-300_000_000),
+            "-300.000 ms are still to be slewed",
+        ),
+        ([], None, "does not say"),
+    ],
+)
+def test_what_disciplines_the_clock_is_said(daemons, state, words):
+    finding = clock_checks.discipline(daemons, state)
+    assert finding.verdict == "ok"
+    assert words in finding.found
 
 
 def test_running_daemons_are_found_by_name_but_no_chronyd_that_leaves_the_clock_alone(tmp_path):
@@ -255,7 +275,7 @@ def test_the_configuration_that_chronyd_was_given_is_read(tmp_path):
     named, usual = tmp_path / "boat.conf", chrony_conf(tmp_path, "maxslewrate 400\n")
     named.write_text("maxslewrate 1000\n")
     finding = clock_checks.chrony_slew([Daemon("chronyd", ("-f", str(named), ""))], [usual])
-    assert finding.verdict == "warn"
+    assert "1,000 ppm" in finding.found
     assert str(named) in finding.found
 
 

@@ -103,6 +103,7 @@ def test_on_every_connect_it_subscribes_and_announces():
         (f"{BASE}/ping/+", 0),
         (f"{BASE}/status", 1),
         (f"{BASE}/info", 1),
+        (f"{BASE}/command", 1),
     ]
     assert bench.connection.on("status") == [b"online", b"online"]
     assert all(message.retain and message.qos == 1 for message in bench.connection.published)

@@ -3,7 +3,7 @@
 import pytest
 
 from broker.client.stamps import MOST_AGE_NS, ArrivalStamper, KernelStamp
-from runtime.clock import Reading, SimulatedClock, earlier, machine_clock, read
+from runtime.clock import Reading, SimulatedClock, Suspend, asleep_s, earlier, machine_clock, read
 
 US = 1_000
 MS = 1_000_000
@@ -190,6 +190,21 @@ def test_a_simulated_clock_takes_the_age_at_its_own_rate(age_ns, drift_ppm):
     true_ns = clock.raw_at(clock.base.raw_at(arrived_ns))  # type: ignore[attr-defined]
     assert kind == "kernel"
     assert 0 <= reading.raw_ns - true_ns <= age_ns // 1900 + 3 * US
+
+
+def test_an_age_that_reaches_into_a_simulated_suspend_makes_the_stamp_no_earlier():
+    base = HandClock()
+    clock = SimulatedClock(base, suspends=(Suspend(1.0, 5.0),))
+    stamper = ArrivalStamper(clock)
+    base.now_ns += S + 4 * S + 900 * MS  # asleep for 100 ms more
+    assert asleep_s(clock) == pytest.approx(0.1, abs=0.001)
+    stamper.observe(read(clock))
+    arrived_ns = base.now_ns
+    base.now_ns += 300 * MS
+    reading, kind = stamper.arrived(KernelStamp(base.ahead_ns + arrived_ns, exact=True))
+    assert kind == "kernel"
+    assert 0 <= reading.raw_ns - clock.raw_at(arrived_ns) < MS
+    assert asleep_s(clock) == 0
 
 
 def test_the_kernels_clock_is_the_one_beneath_all_simulated_ones():

@@ -31,7 +31,7 @@ from tidesync.settings import with_settings
 if TYPE_CHECKING:
     from broker.accounts.permissions import Permissions
 
-_RELOAD = "have the broker read it: `sudo systemctl reload mosquitto`, or send it SIGHUP"
+_RELOAD = "reload a running broker: `sudo systemctl reload mosquitto`, or send it SIGHUP"
 """A reload disconnects a revoked account at once. mosquitto 2.0.21 forgets max_connections at a reload."""
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _RIGHTS = {

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.clock import SLEW_LIMIT_PPM, SystemClock, read
+from runtime.clock import FASTEST_SLEW_PPM, SystemClock, read
 from runtime.clock_daemons import running_daemons
-from runtime.kernel_clock import clock_synchronized
+from runtime.kernel_clock import kernel_state
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from runtime.clock import Clock
     from runtime.clock_daemons import Daemon
+    from runtime.kernel_clock import KernelState
     from tidesync.doctor.finding import Finding
 
 _ONE_CLOCK = {"chronyd", "systemd-timesyncd", "ntpd", "ntpsec", "openntpd", "phc2sys"}
@@ -27,35 +28,45 @@ _CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clock
 _CHRONY_CONFIGURATIONS = (Path("/etc/chrony/chrony.conf"), Path("/etc/chrony.conf"))
 CHRONY_DEFAULT_PPM = 83_333.333
 """chrony.conf(5), maxslewrate."""
+_FASTEST_PPM = {
+    "chronyd": CHRONY_DEFAULT_PPM,
+    "systemd-timesyncd": 50_000,
+    "ntpd": 500,
+    "ntpsec": 500,
+    "openntpd": 500,
+}
+"""By default. timesyncd hands offsets up to 0.4 s to the kernel's loop, which slews an eighth a second."""
 _MOST_INCLUDES = 8
 
 
 def clock_checks() -> Iterator[Finding]:
     """Every check of this computer's clocks."""
     daemons = running_daemons(Path("/proc"))
-    yield ntp(daemons, synchronized=clock_synchronized())
+    yield discipline(daemons, kernel_state())
     yield chrony_slew(daemons, _CHRONY_CONFIGURATIONS)
     yield raw_clock(SystemClock())
     yield clock_source(_CLOCK_SOURCE)
     yield wall_clock(datetime.now(UTC))
 
 
-def ntp(daemons: Sequence[Daemon], *, synchronized: bool) -> Finding:
-    """What disciplines the wall clock, if anything. Either is fine; two daemons at once are not."""
-    check, running = "NTP", ", ".join(daemon.name for daemon in daemons) or "no known daemon"
+def discipline(daemons: Sequence[Daemon], state: KernelState | None) -> Finding:
+    """What disciplines the wall clock, and how fast it may move. Two daemons work against each other."""
+    check, running = "discipline", ", ".join(daemon.name for daemon in daemons) or "no known daemon"
     if sum(daemon.name in _ONE_CLOCK for daemon in daemons) > 1:
         return warn(check, f"{running} run at the same time", "they work against each other: keep one")
-    if synchronized:
-        return ok(check, f"the kernel reports the clock as synchronized; running: {running}")
-    return ok(
-        check,
-        f"the clock is free-running (the kernel reports unsynchronized; running: {running}): fine for"
-        " measuring, as the offset is between the two clocks, not to UTC",
-    )
+    if state is None:
+        return ok(check, f"running: {running}; this system does not say how it moves its clock")
+    if state.is_nominal and not daemons:
+        return ok(check, "nothing: no known daemon runs, and the kernel leaves the clock at its own rate")
+    fastest = max((_FASTEST_PPM.get(daemon.name, FASTEST_SLEW_PPM) for daemon in daemons), default=0)
+    now = f"the kernel moves it by {state.rate_ppm:+.1f} ppm"
+    pending = f", {state.offset_ns / 1e6:+.3f} ms are still to be slewed" if state.offset_ns else ""
+    most = f"; it may slew by up to {fastest:,.0f} ppm" if fastest else ""
+    return ok(check, f"running: {running}; {now}{pending}{most}")
 
 
 def chrony_slew(daemons: Sequence[Daemon], configurations: Sequence[Path]) -> Finding:
-    """Whether chronyd may slew faster than an exchange's bound allows for."""
+    """How fast chronyd may slew the clock, by its configuration."""
     check = "chrony's slewing"
     chronyd = next((daemon for daemon in daemons if daemon.name == "chronyd"), None)
     if chronyd is None:
@@ -68,7 +79,7 @@ def chrony_slew(daemons: Sequence[Daemon], configurations: Sequence[Path]) -> Fi
             continue
         except OSError as error:
             return skipped(check, f"{path}: {error.strerror}", "run it as a user who may read that file")
-    return skipped(check, "its configuration is not in the usual places", "set `maxslewrate 400` there")
+    return skipped(check, "its configuration is not in the usual places")
 
 
 def _configuration_of(chronyd: Daemon) -> Path | None:
@@ -79,13 +90,12 @@ def _configuration_of(chronyd: Daemon) -> Path | None:
 
 def _slew_rate(path: Path, rate_ppm: float) -> Finding:
     check = "chrony's slewing"
-    if rate_ppm <= SLEW_LIMIT_PPM:
-        return ok(check, f"maxslewrate {rate_ppm:g} ppm in {path}")
+    if rate_ppm <= FASTEST_SLEW_PPM:
+        return ok(check, f"by up to {rate_ppm:,.0f} ppm ({path}): the clock history follows it")
     return warn(
         check,
-        f"may slew by {rate_ppm:,.0f} ppm ({path}), more than {SLEW_LIMIT_PPM}: such a slew"
-        " is taken for a step, and exchanges are rejected",
-        f"add `maxslewrate 400` to {path} (which leaves room for the crystal's error), then restart chrony",
+        f"by up to {rate_ppm:,.0f} ppm ({path}), more than a slew can be: a faster one counts as a step",
+        f"set `maxslewrate` below {FASTEST_SLEW_PPM:,} in {path}, then restart chrony",
     )
 
 

@@ -14,7 +14,7 @@ from schemas.metadata import BLOCK_KEY
 
 Document = dict[str, Any]
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 """A string in valid JSON."""
 _DEEPEST = 200
 """Levels of nesting that are accepted, so that what was read can be written."""

@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from runtime.clock import asleep_s
 from topside_agent.http_fallback.http_get import get_then, parse_url
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ class Handshaker:
         self._stopping.set()
 
     def look(self) -> None:
-        """Begin a handshake if one is needed now."""
+        """Begin a handshake if one is needed now; none while a simulated machine sleeps."""
+        if asleep_s(self._clock):
+            return
         needed = self._needed(self._clock.raw_ns(), self._began_ns)
         self._log_change(needed)
         if needed:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from broker.client.one_step import OneStepTimestamp, with_room
 from broker.interface import Outgoing
 from schemas import topics
+from schemas.clock_history import TopsideClock
 from topside_agent.measuring.actions import PublishBatch, PublishResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from runtime.clock import Reading
+    from schemas.clock_history import ClockPiece
     from schemas.messages import ErrorWord, OffsetResult, Ping, State, Status
     from topside_agent.integrations.blueos_mirror import BlueosMirror
     from topside_agent.measuring.actions import Action
@@ -34,6 +36,14 @@ class MessageBuilder:
         kind = topics.TOPSIDE_STATUS
         topic = topics.build(self.root, kind, topside=self.topside)
         return Outgoing(topic, word.encode(), kind.qos, kind.retain)
+
+    def clock(self, boot_id: str, instance_id: str, first: int, pieces: tuple[ClockPiece, ...]) -> Outgoing:
+        """Pieces of the clock history of a process of this topside, this one or one before it."""
+        message = TopsideClock(
+            topside=self.topside, boot_id=boot_id, instance_id=instance_id, first=first, pieces=pieces
+        )
+        kind = topics.TOPSIDE_CLOCK
+        return Outgoing(topics.build(self.root, kind, topside=self.topside), message.encode(), kind.qos)
 
     def ping(self, vehicle: str, ping: Ping, sent: Reading) -> Outgoing:
         """A ping whose origin is to be stamped at the socket write."""

@@ -109,6 +109,11 @@ class CsvTable:
 
         yield write
 
+    @property
+    def step_ns(self) -> int:
+        """The unit of the timestamps that were written."""
+        return 0 if self._writer is None else self._writer.step_ns
+
     def _added(self, correction: Correction | None) -> str:
         """The three fields of a row, with the delimiter between them."""
         if correction is None:

@@ -56,7 +56,7 @@ class CorrectedTable:
     shown: list[tuple[int, str]] = field(default_factory=list)
     """Place and value of the first malformed rows."""
     max_error_ns: int = 0
-    """The greatest of all corrections."""
+    """The greatest that was written."""
 
     @property
     def corrected(self) -> int:
@@ -152,6 +152,8 @@ def _correct(
             result.count(corrections, batch.malformed)
             write(batch.rows, list(_by_row(batch.stamps, corrections)))
             progress(batch.size)
+    if result.corrected:
+        result.max_error_ns += table.step_ns
 
 
 def _by_row(stamps: Sequence[int | None], corrections: Corrections) -> Iterator[Correction | None]:

@@ -35,6 +35,7 @@ class ParquetTable:
     """An open Parquet file; see `correction.table.Table`. A corrected instant is a UTC timestamp in ns."""
 
     place = "row"
+    step_ns = 0
 
     def __init__(self, job: Job, near_ns: int, file: Any) -> None:
         self._job, self._near_ns, self._file = job, near_ns, file

@@ -58,6 +58,10 @@ class Table(Protocol):
     def place(self) -> str:
         """What `Batch.malformed` counts: `line` or `row`."""
 
+    @property
+    def step_ns(self) -> int:
+        """The unit of the instants that were written, ns: each row's error contains it; 0 for exact ones."""
+
     def scan(self) -> Iterator[Batch]:
         """All rows' timestamps; `Batch.rows` is not used."""
 

@@ -36,12 +36,13 @@ def duration(ns: float) -> str:
 
 
 def error(ns: float) -> str:
-    """`0.31 µs`, `0.42 ms`, `3.1 s`: two figures, rounded up."""
+    """`0.31 µs`, `0.42 ms`, `3.01 s`: two figures, of a second and more three; rounded up."""
     size, unit = _unit(ns, small_ns=10_000)
     value = ns / size
     if value <= 0:
         return f"0{_NB}ms"
-    step = 10.0 ** (math.floor(math.log10(value)) - 1)
+    figures = 3 if ns >= 1e9 else 2  # noqa: PLR2004 - a second
+    step = 10.0 ** (math.floor(math.log10(value)) + 1 - figures)
     up = math.ceil(round(value / step, 6)) * step
     return f"{up:.{max(0, -round(math.log10(step)))}f}{_NB}{unit}"
 

@@ -166,10 +166,14 @@ def verdict(intervals: Sequence[Interval]) -> Verdict:
     covered = covered or [interval for interval in intervals if interval.kind == "http"]
     if not covered:
         return NOTHING
-    first_ns, last_ns = intervals[0].from_ns, intervals[-1].to_ns
+    # The laptop's clock may have been set back within the session.
+    first_ns = min(interval.from_ns for interval in intervals)
+    last_ns = max(interval.to_ns for interval in intervals)
     worst_ns = max(interval.error_ns or 0 for interval in covered)
     others = [interval for interval in intervals if interval.kind != covered[0].kind]
-    apart = f", apart from {count(len(others), 'interval', 'intervals')} listed" if others else ""
+    apart = (
+        f", apart from {count(len(others), 'interval', 'intervals')} that the report lists" if others else ""
+    )
     headline = (
         f"every timestamp between {clock_time(first_ns)} and {clock_time(last_ns, near_ns=first_ns)} UTC"
         f" can be put on the laptop's clock to within {error(worst_ns)}{apart}."

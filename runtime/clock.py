@@ -79,7 +79,8 @@ def read(clock: Clock) -> Reading:
     """Read RAW, realtime, RAW: the narrowest of up to four brackets, dated by the very first RAW reading.
 
     So the reading is as early as the call allows: not before the arrival, as a receive timestamp must be, and
-    before the send, as a transmit timestamp must be.
+    before the send, as a transmit timestamp must be. A bracket after the first shows the difference as it was
+    later: the width allows for the fastest slew meanwhile.
     """
     raw_ns, realtime_ns = clock.raw_ns, clock.realtime_ns
     first = raw_ns()
@@ -91,8 +92,9 @@ def read(clock: Clock) -> Reading:
         before = raw_ns()
         realtime = realtime_ns()
         after = raw_ns()
-        if after - before < width:
-            width, difference = after - before, realtime - (before + after) // 2
+        slewed = (after - first) * 2 * FASTEST_SLEW_PPM // 1_000_000
+        if after - before + slewed < width:
+            width, difference = after - before + slewed, realtime - (before + after) // 2
         attempts += 1
     return Reading(first, difference, width + clock.resolution_ns)
 

@@ -119,6 +119,28 @@ def test_a_rate_that_the_kernel_takes_up_late_is_held():
         assert_true(errors(clock, history(watch), 39 * S, MS))
 
 
+@pytest.mark.parametrize("size_ns", [300 * MS, -399 * MS])
+def test_a_full_store_merges_the_oldest_which_stay_true_and_are_wider(size_ns):
+    rates, states = pll(size_ns, 2, 5 * S)
+    clock = TrueClock(rates, states=states)
+    narrow, _ = watched(clock, 60 * S, 1)
+    small, _ = watched(clock, 60 * S, 1, capacity=12)
+    pieces = small.builder.pieces(0, small.builder.number)
+    assert len(pieces) <= 13 < narrow.builder.number
+    covered = [number for first, piece in pieces for number in range(first, (piece.last or first) + 1)]
+    assert covered == list(range(narrow.builder.number + 1))
+    assert small.builder.dropped == 0
+    assert_true(errors(clock, history(small), 59 * S))
+
+
+def test_what_cannot_be_merged_is_counted_when_it_is_dropped():
+    clock = TrueClock(steps=[(at * S, S) for at in range(2, 40)])
+    watch, _ = watched(clock, 42 * S, 1, capacity=10)
+    kept = watch.builder.pieces(0, watch.builder.number)
+    assert watch.builder.dropped == watch.builder.number + 1 - len(kept) > 0
+    assert_true(errors(clock, history(watch), 41 * S))
+
+
 @pytest.mark.parametrize("seed", range(tries(30)))
 def test_random_worlds_are_held(seed):
     chance = random.Random(seed)

@@ -304,3 +304,45 @@ def test_settings_refuse_what_they_do_not_know_and_explain_what_they_do():
 def test_windows_that_do_not_rise_in_whole_blocks_are_refused(windows_s):
     with pytest.raises(ValidationError):
         EstimatorSettings(windows_s=windows_s)
+
+
+def test_both_machines_asleep_in_one_silence_for_unequal_times_keep_no_bound():
+    running = estimator()
+    for count in range(1, 40):
+        running.add(exchange(19.75 + count / 4, out=80 * MS, back=80 * MS))
+    jump = -60_000 * MS + 60_098 * MS  # RAW of the Pi stopped for 60 s, topside's for 60.098 s
+    sleeps = {"raw_jump": jump, "pi_jump": 60_000 * MS, "topside_jump": 60_098 * MS}
+    cut = running.add(exchange(40, out=150 * MS, back=150 * MS, **sleeps)).cut
+    assert cut.cause in {"step", "suspend"}
+    estimate = running.estimate()
+    assert estimate.lower_ns <= TRUTH + jump + 60_000 * MS - 60_098 * MS <= estimate.upper_ns
+
+
+@pytest.mark.parametrize("step", [3 * S, -3 * S])
+def test_a_sleep_shorter_than_the_delays_beside_a_step_keeps_no_bound(step):
+    running = OffsetEstimator()
+    for count in range(80):
+        running.add(exchange(count / 4, out=80 * MS, back=80 * MS))
+    slept = 98 * MS
+    cut = running.add(
+        exchange(21, out=80 * MS + slept, back=80 * MS, raw_jump=-slept, pi_jump=step + slept)
+    ).cut
+    assert cut.cause == "step"
+    estimate = running.estimate()
+    assert estimate.lower_ns <= TRUTH + step <= estimate.upper_ns
+
+
+def test_a_sleep_that_a_slew_could_explain_keeps_no_bound():
+    running = OffsetEstimator()
+    for count in range(80):
+        running.add(exchange(count / 4, out=80 * MS, back=80 * MS))
+    slept = 98 * MS
+    running.add(exchange(320, out=80 * MS, back=80 * MS, raw_jump=-slept, pi_jump=slept))
+    estimate = running.estimate()
+    assert estimate.lower_ns <= TRUTH <= estimate.upper_ns
+
+
+def test_a_step_on_a_fast_link_leaves_no_room_for_a_sleep():
+    running = estimator()
+    running.add(exchange(20, pi_jump=3 * S))
+    assert half_width(running.estimate()) < 1.1 * MS

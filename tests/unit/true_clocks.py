@@ -4,6 +4,7 @@ import random
 from bisect import bisect_right
 
 from runtime.clock_history import ClockHistory
+from runtime.clock_pieces import PieceBuilder
 from runtime.clock_samples import Sample, half_width_ns
 from runtime.clock_watch import MOVING_POLL_S, POLL_S, ClockWatch
 from runtime.kernel_clock import KernelState
@@ -69,10 +70,10 @@ def pll(size_ns, constant, begins_ns, first_second_ns=700 * MS):
     return rates, states
 
 
-def watched(clock, until_ns, seed, *, starved=(), known=True, lag_ns=0):
+def watched(clock, until_ns, seed, *, starved=(), known=True, lag_ns=0, capacity=10_000):
     """A watch that has sampled the clock until then; what it reported. `starved`: spans without samples."""
     chance = random.Random(seed)
-    watch, reported = ClockWatch(), []
+    watch, reported = ClockWatch(PieceBuilder(capacity=capacity)), []
     raw_ns = round(chance.uniform(0, POLL_S * S))
     while raw_ns < until_ns:
         bracket = (

@@ -8,7 +8,16 @@ from math import ceil, floor, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
-from topside_agent.estimator.segments import Break, Cut, Seen, StepDetector, break_before, is_late, last_clean
+from topside_agent.estimator.segments import (
+    Break,
+    Cut,
+    Seen,
+    Slews,
+    StepDetector,
+    break_before,
+    is_late,
+    last_clean,
+)
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import FASTEST, Reading, middle_ns, readings_of, slew_of
 from topside_agent.estimator.timebase import Drift, Timebase
@@ -122,7 +131,10 @@ class OffsetEstimator:
 
     def _add_next(self, new: Seen, last: Seen, timebase: Timebase) -> Added:
         constraint = new.constraint
-        broken = break_before(new, last, lambda jump_ns: timebase.admits(constraint, jump_ns), self.settings)
+        slews = Slews(slew_of(self._pi_readings)[0], slew_of(self._topside_readings)[0])
+        broken = break_before(
+            new, last, lambda jump_ns: timebase.admits(constraint, jump_ns), self.settings, slews
+        )
         if broken is not None and not broken.keeps_raw:
             drift = timebase.drift() if broken.keeps_drift else None
             return self._accept(new, self._begin(constraint, drift), self._cut(broken, new, last))

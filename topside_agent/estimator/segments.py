@@ -28,6 +28,8 @@ _FLOOR_NS = 50_000.0
 _WARMUP = 20
 """Moves measured of each length before a step is accepted."""
 _KEEP = 0.999
+_LEAST_SLEEP_NS = 10_000_000
+"""No machine suspends and resumes in less; a shorter stop of RAW would go unnoticed beside a step."""
 _SLEW_SEEN_NS = 2_000_000_000
 """Within so much a fast slew is followed; what happened in a longer silence counts as a step."""
 _EQUAL = 0.5
@@ -78,7 +80,16 @@ def is_late(new: Constraint, newest: Constraint, difference_before_ns: int, tole
     return min(abs(new.topside_difference_ns - difference) for difference in known) <= tolerance_ns
 
 
-def break_before(new: Seen, last: Seen, admits: Admits, settings: EstimatorSettings) -> Break | None:
+class Slews(NamedTuple):
+    """The rates (ns/ns) at which both wall clocks were being slewed before."""
+
+    pi: float = 0.0
+    topside: float = 0.0
+
+
+def break_before(
+    new: Seen, last: Seen, admits: Admits, settings: EstimatorSettings, slews: Slews
+) -> Break | None:
     """What happened between `last` and the later `new`; None when the clocks ran on undisturbed."""
     now, before = new.constraint, last.constraint
     if new.boot_id is not None and last.boot_id is not None and new.boot_id != last.boot_id:
@@ -92,35 +103,48 @@ def break_before(new: Seen, last: Seen, admits: Admits, settings: EstimatorSetti
         # reboot if a boot id is unknown. With equal boot ids, or on realtime, it is a contradiction.
         boot = now.raw and (new.boot_id is None or last.boot_id is None)
         return Break("reboot" if boot else "inconsistent", None, keeps_raw=False, keeps_drift=not boot)
-    return _jump(now, before, admits, settings)
+    return _jump(new, last, admits, settings, slews)
 
 
-def _jump(now: Constraint, before: Constraint, admits: Admits, settings: EstimatorSettings) -> Break | None:
+def _jump(now: Seen, before: Seen, admits: Admits, settings: EstimatorSettings, slews: Slews) -> Break | None:
     """A jump of realtime − RAW is a step if RAW ran on, a suspend if RAW stopped meanwhile.
 
-    What the kernel can slew in the time is no step: chrony's default is 20 ms in a quarter of a second.
-
-    Where both agree with the exchange, the old bounds are dropped: that is safe in either case.
+    What the kernel can slew in the time is no step: chrony's default is 20 ms in a quarter of a second. Where
+    RAW may also have stopped (`_may_have_stopped`), the old bounds are dropped: that is safe in either case.
     """
-    elapsed_ns = now.destination_ns - before.origin_ns
-    allowed = settings.step_min_ns + round(settings.slew_limit_ppm * 1e-6 * elapsed_ns)
-    allowed += now.resolution_ns + before.resolution_ns
-    pi = now.pi_difference_ns - before.pi_difference_ns
-    topside = now.topside_difference_ns - before.topside_difference_ns
-    pi_jumped, topside_jumped = abs(pi) > allowed, abs(topside) > allowed
-    ran_on = admits(0)
-    if not (pi_jumped or topside_jumped):
-        return None if ran_on else Break("inconsistent", None, keeps_raw=False, keeps_drift=True)
+    new, old = now.constraint, before.constraint
+    elapsed_ns = new.destination_ns - old.origin_ns
+    resolution = new.resolution_ns + old.resolution_ns
+    allowed = settings.step_min_ns + round(settings.slew_limit_ppm * 1e-6 * elapsed_ns) + resolution
     slewable = allowed + round(FASTEST * min(elapsed_ns, _SLEW_SEEN_NS))
-    stopped = (pi_jumped and pi > 0 and admits(-pi)) or (topside_jumped and topside > 0 and admits(topside))
-    if ran_on and not stopped and max(abs(pi), abs(topside)) <= slewable:
+    pi = new.pi_difference_ns - old.pi_difference_ns
+    topside = new.topside_difference_ns - old.topside_difference_ns
+    set_forward = pi > allowed or topside > allowed
+    pi_jumped, topside_jumped = abs(pi) > allowed, abs(topside) > allowed
+    if not admits(0):
+        if set_forward:
+            return Break("suspend", None, keeps_raw=False, keeps_drift=False)
+        return Break("inconsistent", None, keeps_raw=False, keeps_drift=True)
+    pi_moved = abs(pi) > slewable or pi - slews.pi * elapsed_ns >= _LEAST_SLEEP_NS
+    topside_moved = abs(topside) > slewable or topside - slews.topside * elapsed_ns >= _LEAST_SLEEP_NS
+    stopped = _may_have_stopped(admits, pi=pi_moved, topside=topside_moved)
+    if not stopped and max(abs(pi), abs(topside)) <= slewable:
         return None
-    if ran_on:
+    if pi_jumped or topside_jumped:
         cause: Cause = "step" if pi_jumped else "topside_step"
         return Break(cause, pi if pi_jumped else topside, keeps_raw=not stopped, keeps_drift=True)
-    if stopped or (pi_jumped and pi > 0) or (topside_jumped and topside > 0):
-        return Break("suspend", None, keeps_raw=False, keeps_drift=False)
-    return Break("inconsistent", None, keeps_raw=False, keeps_drift=True)
+    return Break("suspend", None, keeps_raw=False, keeps_drift=True)
+
+
+def _may_have_stopped(admits: Admits, *, pi: bool, topside: bool) -> bool:
+    """Whether a RAW clock may have stopped for a while although the exchange agrees with all earlier ones.
+
+    A step can hide a sleep of any length that the delays leave room for. If both sides moved, `pi` and
+    `topside`, both may have slept, for times that differ by anything.
+    """
+    if pi and topside:
+        return True
+    return (pi and admits(-_LEAST_SLEEP_NS)) or (topside and admits(_LEAST_SLEEP_NS))
 
 
 def last_clean(recent: deque[Constraint], new: Constraint, rate_limit: float) -> int | None:

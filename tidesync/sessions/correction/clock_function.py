@@ -124,6 +124,9 @@ class ClockFunction:
         columns = np.array([line[:5] for line in lines], dtype=np.int64).reshape(-1, 5)
         from_raw, to_raw, from_realtime, to_realtime, width = columns.T
         numbers = np.array(runs, dtype=np.int64)
+        set_ = np.array([line.begins for line in lines[1:]], dtype=bool)
+        holes = from_raw[1:] - to_raw[:-1]
+        self._unknown = np.flatnonzero((holes > 0) & ~(set_ & (holes <= _STEP_HOLE_NS)))
         self.lines = Lines(from_raw, to_raw, from_realtime, to_realtime, width, numbers)
 
     def slept_before(self, raw_ns: int) -> int | None:
@@ -135,6 +138,15 @@ class ClockFunction:
         """The RAW instants between which it was certainly awake, after having slept so often."""
         before = self.suspends[slept - 1][1] if slept else -_NEVER
         return before, self.suspends[slept][0] if slept < len(self.suspends) else _NEVER
+
+    def continuous(self, first_raw_ns: int, last_raw_ns: int) -> tuple[int, int]:
+        """From where to where RAW certainly ran on about two instants: up to a hole that may be a sleep.
+
+        A hole that the history itself left, of a step, is none.
+        """
+        begins, ends = self.lines.from_raw[self._unknown + 1], self.lines.to_raw[self._unknown]
+        before, after = begins[begins <= first_raw_ns], ends[ends >= last_raw_ns]
+        return int(before.max(initial=-_NEVER)), int(after.min(initial=_NEVER))
 
     def history_covers(self, first_raw_ns: int, last_raw_ns: int) -> bool:
         """Whether the history alone has all instants from first to last."""

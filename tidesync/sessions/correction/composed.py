@@ -83,7 +83,7 @@ def composed_timeline(
     for index, group in enumerate(groups):
         clocks = pi[group.pi_boot], topside[group.topside_boot]
         raw = Interpolation(group.knots(), steady)
-        awake = [clock.awake(slept) for clock, slept in zip(clocks, group.sleeps, strict=True)]
+        awake = _awake(group, clocks)
         own = (
             max(awake[0][0], _pi_raw_at(raw, awake[1][0], after=False)),
             min(awake[0][1], _pi_raw_at(raw, awake[1][1], after=True)),
@@ -131,6 +131,17 @@ def _segments(
         first_ns = low - low_width - round(_RATES * margins[0])
         last_ns = high + high_width + round(_RATES * margins[1])
         found.append(TimelineSegment(within, first_ns, last_ns, cut_before=True, cut_after=True))
+    return found
+
+
+def _awake(group: RawGroup, clocks: tuple[ClockFunction, ClockFunction]) -> list[tuple[int, int]]:
+    """Of both sides (the Pi first), the RAW instants between which it certainly ran on."""
+    (first, _), (last, _) = group.rows[0], group.rows[-1]
+    measured = (first.pi_raw_ns, last.pi_raw_ns), (first.topside_raw_ns, last.topside_raw_ns)
+    found = []
+    for clock, slept, instants in zip(clocks, group.sleeps, measured, strict=True):
+        between, continuous = clock.awake(slept), clock.continuous(*instants)
+        found.append((max(between[0], continuous[0]), min(between[1], continuous[1])))
     return found
 
 

@@ -115,10 +115,10 @@ def bend_ns(interval: Interval, before: Interval | None, after: Interval | None)
     if not ends:
         return _bend(span_ns, FASTEST_SLEW_PPM / 2)
     if interval.start.state is None or interval.end.state is None:
-        return _bend(span_ns, max(abs(rate_ppm - end) for end, _ in ends))
+        return _bend(span_ns, max(abs(rate_ppm - end) + noise for end, noise in ends) + noise_ppm)
     if interval.is_steady:
-        excess_ppm = min(abs(rate_ppm - end) - noise for end, noise in ends) - noise_ppm
-        return _bend(span_ns, max(0.0, excess_ppm))
+        apart_ppm, noise = min((abs(rate_ppm - end) - noise, noise) for end, noise in ends)
+        return 0 if apart_ppm <= noise_ppm else _bend(span_ns, apart_ppm + 2 * noise + noise_ppm)
     low, high = min(end - noise for end, noise in ends), max(end + noise for end, noise in ends)
     if not low - noise_ppm <= rate_ppm <= high + noise_ppm:
         return _bend(span_ns, FASTEST_SLEW_PPM / 2)

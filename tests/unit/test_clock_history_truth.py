@@ -82,6 +82,15 @@ def test_a_step_within_a_slew_is_a_step_and_the_slew_goes_on():
         assert_true(found)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_step_that_is_taken_for_slewing_is_held(known):
+    for seed in range(tries(40)):
+        at = 20 * S + seed * 5_300_000
+        clock = TrueClock([(0, 29.0)], steps=[(at, -90_000)])
+        watch, _ = watched(clock, 30 * S, seed, known=known)
+        assert_true(errors(clock, history(watch), 29 * S, MS))
+
+
 def test_a_suspend_cuts_and_takes_the_move_along():
     clock = TrueClock([(0, 5.0)], sleeps=[(20 * S, 60 * S)])
     watch, reported = watched(clock, 40 * S, 3)

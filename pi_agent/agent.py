@@ -15,7 +15,7 @@ from pi_agent.http_thread import HttpThread, http_listener
 from pi_agent.incoming import MessageFilter
 from pi_agent.messages import AnnouncementPolicy, MessageBuilder
 from pi_agent.responder import Answerer, answer
-from runtime.clock import SystemClock, process_instance_id, read
+from runtime.clock import SimulatedClock, SystemClock, process_instance_id, read
 from runtime.kernel_clock import clock_synchronized
 from runtime.version import VERSION
 from schemas import topics
@@ -78,7 +78,7 @@ class PiAgent(MqttAgent):
         self._unanswered: Counter[str] = Counter()
         self._answered = 0
         self._last_ping: tuple[str, int] | None = None
-        self._ask_synchronized = synchronized or (clock_synchronized if self._real else lambda: False)
+        self._ask_synchronized = synchronized or (clock_synchronized if self._real else self._simulated_flag)
         self._synchronized = self._ask_synchronized()
         self._sync_checked_ns = self._started.raw_ns
         self._tick_due_ns = 0
@@ -232,6 +232,9 @@ class PiAgent(MqttAgent):
                 self._answerer.instance_id,
                 self._answerer.boot_id,
             )
+
+    def _simulated_flag(self) -> bool:
+        return isinstance(self._clock, SimulatedClock) and self._clock.kernel_flag == "synchronized"
 
     def _check_synchronized(self, now_ns: int) -> None:
         if now_ns - self._sync_checked_ns < _SYNC_CHECK_NS:

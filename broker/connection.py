@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import WebsocketConnectionError
 
+from broker.callback_runner import MAX_WAIT_S, CallbackRunner
 from broker.client.make import authenticate, make_client
 from broker.client.socket_loop import SocketLoop, Wakeup
-from broker.client.stamps import Arrivals, ArrivalStamper
 from broker.errors import BrokerError, BrokerUnreachableError, connect_error
-from broker.interface import Callbacks, Incoming, Outgoing
+from broker.interface import Callbacks, Outgoing
 from broker.reconnect import ReconnectPolicy
 from broker.tls.context import expiry_notices
-from runtime.clock import asleep_s, read
+from runtime.clock import asleep_s
 from runtime.logs import RateLimitedLog
 from runtime.watchdog import Loop
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client
     from paho.mqtt.reasoncodes import ReasonCode
 
-    from broker.client.plain import PlainClient
     from broker.settings import ConnectionSettings
     from runtime.clock import Clock
     from schemas.exchange import StampKind
@@ -42,8 +40,6 @@ _CONNECT_LIMIT_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
 _CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError)
 """LookupError for what paho makes of a WebSocket answer that it cannot parse."""
-_MAX_WAIT_S = 0.5
-_FAULT = "a fault of this program, please report it; the connection continues"
 
 
 class Connection:
@@ -232,7 +228,7 @@ class Connection:
         """
         self.loop.iterations += 1
         while (seconds := asleep_s(self._clock)) and not self._stopping.is_set():
-            self._wakeup.pause(min(seconds, _MAX_WAIT_S))
+            self._wakeup.pause(min(seconds, MAX_WAIT_S))
             self.loop.iterations += 1
         return self._runner.run_due()
 
@@ -255,52 +251,3 @@ class Connection:
     def _set_up(self, up: bool) -> None:
         self.up = up
         (self._up.set if up else self._up.clear)()
-
-
-class CallbackRunner:
-    """Calls an agent's code with a reading of the clock; exceptions are logged, never propagated."""
-
-    def __init__(self, callbacks: Callbacks, clock: Clock, client: PlainClient, log: RateLimitedLog) -> None:
-        self._callbacks = callbacks
-        self._clock = clock
-        self._posted: deque[Callable[[], object]] = deque()
-        self._stamper = ArrivalStamper(clock)
-        self.arrivals = Arrivals(self._stamper, client, log)
-        self._fresh = False
-
-    def post(self, work: Callable[[], object]) -> None:
-        """Have `work` called in the next loop; any thread may ask."""
-        self._posted.append(work)
-
-    def run_due(self) -> float:
-        """Do what was posted and what is due; returns the longest wait, in seconds."""
-        while self._posted:
-            self.call(self._posted.popleft())
-        if self._fresh:  # a message was read just now, and the clock with it
-            self._fresh = False
-        else:
-            self._stamper.observe(read(self._clock))
-        try:
-            wait_s = self._callbacks.tick(self._stamper.now)
-        except Exception:  # noqa: BLE001 - see the class
-            _log.exception(_FAULT)
-            return _MAX_WAIT_S
-        return max(0.0, min(wait_s, _MAX_WAIT_S))
-
-    def deliver(self, topic: str, payload: bytes, retain: bool) -> None:
-        """Hand over a message that was just read; lost is what came as a simulated machine fell asleep."""
-        if asleep_s(self._clock):
-            return
-        received, stamp = self.arrivals.reading()
-        self._fresh = True
-        try:
-            self._callbacks.received(Incoming(topic, payload, retain, received, stamp))
-        except Exception:  # noqa: BLE001 - see the class
-            _log.exception(_FAULT)
-
-    def call(self, work: Callable[[], object]) -> None:
-        """Run the agent's code."""
-        try:
-            work()
-        except Exception:  # noqa: BLE001 - see the class
-            _log.exception(_FAULT)

@@ -6,7 +6,9 @@ reads the same at both (tick, frequency, offset, constant, status) nothing moved
 the known daemons: chrony's slews last a second at least, the kernel's loop and adjtime change their rate at
 full seconds. It is broken by a program that sets a rate and takes it back in between. Over longer intervals
 only this is assumed: Linux moves realtime by at most ±10 % (tick) ± 500 ppm (frequency) against RAW, unless
-the clock is set.
+the clock is set. A clock that is set is noticed at once through the kernel's timer; without that
+(`notified`), a step that falls into one interval with a change of rate may be taken for it, and the interval
+is then too narrow.
 """
 
 from __future__ import annotations
@@ -108,8 +110,8 @@ def bend_ns(interval: Interval, before: Interval | None, after: Interval | None)
     that the kernel's state does not explain by all of it; a starved interval by half of 10.05 % × span.
     """
     span_ns = interval.span_ns
-    if span_ns > STARVED_NS:
-        return _bend(span_ns, FASTEST_SLEW_PPM / 2)
+    if span_ns > STARVED_NS:  # or it was set, unseen, and not slewed
+        return _bend(span_ns, max(FASTEST_SLEW_PPM / 2, abs(interval.rate_ppm) + interval.noise_ppm))
     ends = [*_rates(interval.start, before), *_rates(interval.end, after)]
     rate_ppm, noise_ppm = interval.rate_ppm, interval.noise_ppm
     if not ends:

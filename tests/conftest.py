@@ -4,22 +4,26 @@ import os
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 import tests.effort  # noqa: F401 - registers the profile
 
 settings.load_profile("tidesync")
 
 
-ONE_WORKER = {"browser", "containers"}
-"""Folders whose tests share what is dear: one worker takes all of such a folder, or a module of another."""
+ONE_WORKER = ("tests/browser/", "tests/containers/")
+"""Folders whose tests share what is dear: one worker takes all of such a folder, else a module."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items):
-    for item in items:
-        folder = item.path.parent.name
-        group = folder if folder in ONE_WORKER else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+class SharedFixtures(LoadScopeScheduling):
+    """Gives the tests that share fixtures to one worker."""
+
+    def _split_scope(self, nodeid):
+        return next((folder for folder in ONE_WORKER if nodeid.startswith(folder)), nodeid.split("::")[0])
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return SharedFixtures(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

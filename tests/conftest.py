@@ -5,6 +5,7 @@ import tempfile
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 import tests.effort  # noqa: F401 - registers the profile
 
@@ -14,16 +15,19 @@ os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="tidesync-state-")
 """Agents keep their clocks' histories there: not in the state folder of whoever runs the tests."""
 
 
-ONE_WORKER = {"browser", "containers"}
-"""Folders whose tests share what is dear: one worker takes all of such a folder, or a module of another."""
+ONE_WORKER = ("tests/browser/", "tests/containers/")
+"""Folders whose tests share what is dear: one worker takes all of such a folder, else a module."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items):
-    for item in items:
-        folder = item.path.parent.name
-        group = folder if folder in ONE_WORKER else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+class SharedFixtures(LoadScopeScheduling):
+    """Gives the tests that share fixtures to one worker."""
+
+    def _split_scope(self, nodeid):
+        return next((folder for folder in ONE_WORKER if nodeid.startswith(folder)), nodeid.split("::")[0])
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return SharedFixtures(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

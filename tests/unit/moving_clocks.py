@@ -99,15 +99,15 @@ class TimedPiece(ClockPiece):
     begin_s: float
 
 
-def history_of(clock, seconds, *, holes=()):
-    """The pieces that an agent on that machine makes, except during `holes`: true, merged where they fit."""
+def history_of(clock, seconds, *, unheard=()):
+    """The pieces that an agent on that machine makes, except during `unheard`: true, merged where they fit."""
     moving = [(begin - 0.3, end + 0.3) for begin, end, _ in clock.slews]
     moving += [(begin, begin + 60) for begin, _ in clock.pll]
     grid = np.concatenate([np.arange(0, seconds, 0.2), *(np.arange(*each, 0.02) for each in moving)])
     grid = np.unique(grid[(grid >= 0) & (grid < seconds)].round(6))
     pieces, begins = [], "start"
     for begin, end in zip(grid[:-1].tolist(), grid[1:].tolist(), strict=True):
-        if any(hole <= end and begin <= until for hole, until in holes):
+        if any(unheard_from <= end and begin <= until for unheard_from, until in unheard):
             begins = "start"
             continue
         if any(begin < at + long and at < end for at, long in clock.suspends):

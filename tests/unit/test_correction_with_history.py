@@ -24,14 +24,14 @@ SETTINGS = EstimatorSettings()
 FIFTH_OF_A_MS = 200_000
 
 
-def correct(pi, topside, at_s, *, seconds, holes=((), ()), sides=("pi", "topside"), **how):
+def correct(pi, topside, at_s, *, seconds, unheard=((), ()), sides=("pi", "topside"), **how):
     """(state, error of each row, error stated), ns, of rows that the Pi stamps at the instants `at_s`."""
     exchanges = in_order(exchanges_of(pi, topside, seconds=seconds, **how))
     measured = Measured("rov1", "topside", exchanges, smooth(exchanges, SETTINGS))
     limits = limits_of(SETTINGS, exchanges, slew_ppm=None, max_error_ms=25.0)
     kept = {
-        clock.name: {"b1": history_of(clock, seconds, holes=of_clock)} if clock.name in sides else {}
-        for clock, of_clock in zip((pi, topside), holes, strict=True)
+        clock.name: {"b1": history_of(clock, seconds, unheard=of_clock)} if clock.name in sides else {}
+        for clock, of_clock in zip((pi, topside), unheard, strict=True)
     }
     made = timeline_of(measured, limits, Histories(kept["pi"], kept["topside"]), SETTINGS)
     corrector = RowCorrector(made)
@@ -104,12 +104,12 @@ def test_no_row_is_wrong_in_random_worlds_with_partial_histories(seed, sides):
     gaps = [
         (at, at + chance.choice([0.7, 3, 10, 40])) for at in chance.uniform(5, 110, chance.integers(0, 4))
     ]
-    holes = [
+    unheard = [
         [(at, at + chance.choice([0.5, 8, 30])) for at in chance.uniform(5, 110, chance.integers(0, 2))]
         for _ in range(2)
     ]
     at_s = rows(120, pi, topside)
-    found = correct(pi, topside, at_s, seconds=120, gaps=gaps, holes=holes, sides=sides, seed=seed)
+    found = correct(pi, topside, at_s, seconds=120, gaps=gaps, unheard=unheard, sides=sides, seed=seed)
     bad = np.flatnonzero(wrong(*found))
     assert not bad.size, (at_s[bad][:5], [column[bad][:5] for column in found])
 
@@ -118,7 +118,9 @@ def test_where_the_agent_was_dead_the_honest_rule_applies():
     pi = MovingClock("pi", slews=[(62, 72, 450)])
     at_s = rows(200)
     dead = [(61, 80)], ()
-    state, error, stated = correct(pi, MovingClock("topside"), at_s, seconds=200, gaps=[(60, 85)], holes=dead)
+    state, error, stated = correct(
+        pi, MovingClock("topside"), at_s, seconds=200, gaps=[(60, 85)], unheard=dead
+    )
     assert not wrong(state, error, stated).any()
     assert (state[(at_s > 61.5) & (at_s < 79.5)] == AMBIGUOUS).all()
     near_s = 0.12 * 19  # as far as the Pi's clock may have been slewed while nobody watched

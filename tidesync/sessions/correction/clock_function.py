@@ -2,7 +2,7 @@
 
 A piece of its history says that realtime is within its half-width of a line. Where no piece is, the readings
 of the exchanges take its place, with what unexplained.py says that the clock may have done between two;
-where nobody knows, the function has a hole. Pieces without a step, a suspend or a hole between them make a
+where nobody knows, the function has a gap. Pieces without a step, a suspend or a gap between them make a
 *run*, in which realtime rises. RAW and realtime are int64 ns.
 
 Assumption: that of the pieces (runtime/clock_history.py). A piece that a reading contradicts is not used.
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
 
-_STEP_HOLE_NS = 1_000_000_000
-"""A process that keeps a history reads the clock more often; a step leaves a hole up to the next reading."""
+_STEP_MARGIN_NS = 1_000_000_000
+"""A process that keeps a history reads the clock more often; a step leaves a gap up to the next reading."""
 _NEVER = 2**61
 _SLOWEST = 1 - FASTEST_SLEW
 
@@ -95,7 +95,7 @@ class Lines:
         return raw, width / _SLOWEST + 1
 
     def realtime_at(self, raw_ns: Integers) -> tuple[Integers, Integers, Integers]:
-        """Realtime at each instant of RAW, its half-width, and the number of its run; −1 in a hole."""
+        """Realtime at each instant of RAW, its half-width, and the number of its run; −1 in a gap."""
         index = np.clip(np.searchsorted(self.from_raw, raw_ns, side="right") - 1, 0, self.from_raw.size - 1)
         length = np.maximum(self.to_raw[index] - self.from_raw[index], 1)
         into = (raw_ns - self.from_raw[index]) / length
@@ -125,8 +125,8 @@ class ClockFunction:
         from_raw, to_raw, from_realtime, to_realtime, width = columns.T
         numbers = np.array(runs, dtype=np.int64)
         set_ = np.array([line.begins for line in lines[1:]], dtype=bool)
-        holes = from_raw[1:] - to_raw[:-1]
-        self._unknown = np.flatnonzero((holes > 0) & ~(set_ & (holes <= _STEP_HOLE_NS)))
+        gaps = from_raw[1:] - to_raw[:-1]
+        self._unknown = np.flatnonzero((gaps > 0) & ~(set_ & (gaps <= _STEP_MARGIN_NS)))
         self.lines = Lines(from_raw, to_raw, from_realtime, to_realtime, width, numbers)
 
     def slept_before(self, raw_ns: int) -> int | None:
@@ -140,9 +140,9 @@ class ClockFunction:
         return before, self.suspends[slept][0] if slept < len(self.suspends) else _NEVER
 
     def continuous(self, first_raw_ns: int, last_raw_ns: int) -> tuple[int, int]:
-        """From where to where RAW certainly ran on about two instants: up to a hole that may be a sleep.
+        """From where to where RAW certainly ran on about two instants: up to a gap that may be a sleep.
 
-        A hole that the history itself left, of a step, is none.
+        A gap that the history itself left, of a step, is none.
         """
         begins, ends = self.lines.from_raw[self._unknown + 1], self.lines.to_raw[self._unknown]
         before, after = begins[begins <= first_raw_ns], ends[ends >= last_raw_ns]
@@ -155,7 +155,7 @@ class ClockFunction:
         begins, ends = begins[inside], ends[inside]
         if not begins.size or begins[0] > first_raw_ns or ends[-1] < last_raw_ns:
             return False
-        return bool((begins[1:] - ends[:-1] <= _STEP_HOLE_NS).all())
+        return bool((begins[1:] - ends[:-1] <= _STEP_MARGIN_NS).all())
 
     def _history(self, pieces: Iterable[ClockPiece], readings: Sequence[ClockReading]) -> list[_Line]:
         read_at = np.array([reading.raw_ns for reading in readings], dtype=np.int64)

@@ -7,7 +7,7 @@ the RAW clocks (raw_groups.py), which no step and no slew touches. The error add
 - The RAW relation gives topside's RAW within E₂ for that instant; over E₁ it moves by less than 1.12·E₁.
 - Topside's realtime rises, so it lies between its values at both ends of that, each within its half-width.
 
-An instant that comes within its error of a step, a hole or a suspend is undecided.
+An instant that comes within its error of a step, a gap or a suspend is undecided.
 """
 
 from __future__ import annotations
@@ -111,11 +111,11 @@ def _segments(
         at_ends, widths, _ = of_run.realtime_at(np.array([begin, end]))
         # A step may follow at once, or at the next reading: what the clock may have shown until then.
         here = np.flatnonzero(lines.run == run)
-        hole_before = first_raw - int(lines.to_raw[here[0] - 1]) if here[0] else 0
-        hole_after = int(lines.from_raw[here[-1] + 1]) - last_raw if here[-1] + 1 < lines.run.size else 0
+        gap_before = first_raw - int(lines.to_raw[here[0] - 1]) if here[0] else 0
+        gap_after = int(lines.from_raw[here[-1] + 1]) - last_raw if here[-1] + 1 < lines.run.size else 0
         margins = (
-            hole_before if begin == first_raw else 0,
-            hole_after if end == last_raw else 0,
+            gap_before if begin == first_raw else 0,
+            gap_after if end == last_raw else 0,
         )
         low, high = (int(each) for each in at_ends)
         low_width, high_width = (int(each) for each in widths)

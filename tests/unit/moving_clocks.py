@@ -100,7 +100,7 @@ class TimedPiece(ClockPiece):
 
 
 def history_of(clock, seconds, *, unheard=()):
-    """The pieces that an agent on that machine makes, except during `unheard`: true, merged where they fit."""
+    """What an agent on that machine publishes, except during `unheard`: true, merged where they fit."""
     moving = [(begin - 0.3, end + 0.3) for begin, end, _ in clock.slews]
     moving += [(begin, begin + 60) for begin, _ in clock.pll]
     grid = np.concatenate([np.arange(0, seconds, 0.2), *(np.arange(*each, 0.02) for each in moving)])

@@ -6,7 +6,8 @@ What the numbers mean: docs/estimator.md. The formulas and their sources: docs/m
 """
 
 from topside_agent.estimator.constraints import in_order
-from topside_agent.estimator.online import Added, Estimate, OffsetEstimator
+from topside_agent.estimator.estimate import Added, Estimate
+from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.segments import Cause, Cut
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.smooth import smooth

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from math import ceil, floor, sqrt
-from typing import TYPE_CHECKING, NamedTuple
+from math import sqrt
+from typing import TYPE_CHECKING
 
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
+from topside_agent.estimator.estimate import Added, Estimate, assemble, likeliest
 from topside_agent.estimator.segments import (
     Break,
     Cut,
@@ -21,55 +22,16 @@ from topside_agent.estimator.segments import (
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import FASTEST, Reading, middle_ns, readings_of, slew_of
 from topside_agent.estimator.timebase import Drift, Timebase
-from topside_agent.estimator.window_errors import DRIFT_95, Line, WindowErrors
+from topside_agent.estimator.window_errors import WindowErrors
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
 
 _ANY_RATE_PPM = 100_000.0
 _REPEATED_NS = 600_000_000_000
+"""Two contradictions within ten minutes: the promised rate is not kept."""
 _REMEMBERED = 512
 """Duplicates are recognised among so many exchanges; older ones are refused for their age."""
-
-
-class Added(NamedTuple):
-    """Whether an exchange was accepted, else the `reason`; `cut` if it begins a new segment."""
-
-    accepted: bool
-    reason: str | None
-    cut: Cut | None
-
-
-class Estimate(NamedTuple):
-    """Pi realtime − topside realtime at `measured_at_ns` (topside's realtime), all in integer ns.
-
-    [lower_ns, upper_ns] holds the offset at the Pi's last reading, when its clock showed `measured_at_ns` +
-    `offset_ns`, if no message travels back in time and the RAW clocks keep their limits. Later than that it
-    is `conditional`: it also assumes that the Pi's clock was neither set nor slewed since.
-    `precision_ns` is the statistical 95 % half-width if both directions have the same least delay; `u95_ns`
-    adds `asymmetry_share` of half the least round trip. `drift_ppm` is that of the RAW clocks,
-    `drift_error_ppm` its 95 % error. None where unknown.
-    """
-
-    measured_at_ns: int
-    offset_ns: int
-    lower_ns: int
-    upper_ns: int
-    u95_ns: int | None
-    drift_ppm: float | None
-    drift_error_ppm: float | None
-    delay_min_ns: int
-    exchanges: int
-    segment: int
-    boot_id: str | None
-    age_ns: int
-    conditional: bool = False
-    precision_ns: int | None = None
-
-    @property
-    def max_error_ns(self) -> int:
-        """The offset's greatest possible error."""
-        return max(self.upper_ns - self.offset_ns, self.offset_ns - self.lower_ns)
 
 
 class OffsetEstimator:
@@ -284,7 +246,7 @@ class OffsetEstimator:
         turned = way_ns * (steepest + timebase.bound.limits.wander * 1e-9 * sqrt(way_ns * 1e-9))
         low, high = low - turned, high + turned
         line = timebase.point(end_s)
-        middle = self._likeliest(line, low, high)
+        middle = likeliest(line, low, high, self.settings)
         way_back_ns = max(middle - lowest - newest.resolution_ns, 0.0)
         later_ns = newest.destination_ns - way_back_ns - middle_ns(newest)
         # What follows is 0 while the wall clocks rest; it moves nothing at the instant of the Pi's reading.
@@ -311,39 +273,7 @@ class OffsetEstimator:
         difference_ns: int,
     ) -> Estimate:
         """The estimate at `at_ns` of topside's estimation clock; `interval` is the bound there."""
-        at_s = timebase.seconds(at_ns)
-        low, high = interval
-        line = timebase.point(at_s)
-        offset = self._likeliest(line, low, high)
-        exchanges, delay_min = timebase.blocks.within(at_s if line is None else line.window_s)
-        drift = timebase.drift()
-        warmup = 1.0 if self._errors is None else sqrt(self._errors.warmup_factor(self.settings.u95_warmup_s))
-        base_ns = timebase.offset_anchor_ns + newest.pi_difference_ns - difference_ns
-        offset_ns, lower_ns, upper_ns = base_ns + round(offset), base_ns + floor(low), base_ns + ceil(high)
-        precision_ns = u95_ns = None
-        if line is not None:
-            worst_ns = max(upper_ns - offset_ns, offset_ns - lower_ns)
-            likely = self.settings.u95_factor * warmup * sqrt(line.variance)
-            precision_ns = min(ceil(likely), worst_ns)
-            u95_ns = min(ceil(likely + self.settings.asymmetry_share * max(delay_min, 0.0) / 2), worst_ns)
-        return Estimate(
-            measured_at_ns=at_ns + difference_ns,
-            offset_ns=offset_ns,
-            lower_ns=lower_ns,
-            upper_ns=upper_ns,
-            u95_ns=u95_ns,
-            drift_ppm=None if drift is None else drift.slope * 1e-3,
-            drift_error_ppm=None if drift is None else DRIFT_95 * warmup * sqrt(drift.variance) * 1e-3,
-            delay_min_ns=round(delay_min),
-            exchanges=exchanges,
-            segment=self.segment,
-            boot_id=self._boot_id,
-            age_ns=max(at_ns - newest.destination_ns, 0),
-            conditional=True,
-            precision_ns=precision_ns,
-        )
-
-    def _likeliest(self, line: Line | None, low: float, high: float) -> float:
-        """The line's offset less the known asymmetry, clipped into the bound; without a line its middle."""
-        middle = (low + high) / 2 if line is None else line.offset
-        return min(max(middle - self.settings.asymmetry_ns, low), high)
+        errors, settings = self._errors, self.settings
+        warmup = 1.0 if errors is None else sqrt(errors.warmup_factor(settings.u95_warmup_s))
+        found = assemble(timebase, newest, at_ns, interval, difference_ns, settings=settings, warmup=warmup)
+        return found._replace(segment=self.segment, boot_id=self._boot_id)

@@ -18,7 +18,8 @@ from schemas.exchange import Exchange
 from topside_agent.estimator.blocks import Bounds, Floats, Integers, block_extremes
 from topside_agent.estimator.bound import backward_bounds
 from topside_agent.estimator.constraints import in_order
-from topside_agent.estimator.online import Estimate, OffsetEstimator
+from topside_agent.estimator.estimate import Estimate
+from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import readings_of, slew_of
 from topside_agent.estimator.smoother_windows import DenseBlocks, WindowLines, at_boundaries, fit, pooled

@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 
 from schemas.exchange import Exchange
 from topside_agent.estimator.constraints import Constraint, in_order
-from topside_agent.estimator.online import Added, Estimate, OffsetEstimator
+from topside_agent.estimator.estimate import Added, Estimate
+from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.segments import Cause
 from topside_agent.estimator.settings import EstimatorSettings
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
 from broker.settings import AgentSettings, ClockHistorySettings, MetricsSettings
 from schemas.metadata import CONSUMER_TOLERANCE_MS
 from schemas.names import Topside, vehicle_name
-from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.http_fallback.http_get import parse_url
+
+if TYPE_CHECKING:
+    from topside_agent.estimator import EstimatorSettings
 
 
 def _split(choice: str) -> tuple[str, str | None]:
@@ -128,6 +130,8 @@ class TopsideSettings(MetricsSettings, ClockHistorySettings, AgentSettings):
     @property
     def estimator(self) -> EstimatorSettings:
         """What the estimators are set to."""
+        from topside_agent.estimator import EstimatorSettings  # noqa: PLC0415 - a Pi has no numpy
+
         return EstimatorSettings(
             rate_limit_ppm=self.rate_limit_ppm,
             asymmetry_share=self.asymmetry_share,

@@ -97,8 +97,8 @@ def discipline_text(daemons: Sequence[str], max_slew_ppm: float | None, *, free:
     """Who disciplines a clock, for people."""
     if free:
         return "free: nothing disciplines it"
-    by = f"disciplined by {', '.join(daemons)}" if daemons else "not known to be free, no known daemon"
-    return by if max_slew_ppm is None else f"{by}; slews of up to {max_slew_ppm:,.0f} ppm"
+    by = f"disciplined by {', '.join(daemons)}" if daemons else "not known to be free"
+    return by if max_slew_ppm is None else f"{by}, slews up to {max_slew_ppm:,.0f} ppm"
 
 
 def _fastest_ppm(daemon: Daemon) -> float:

@@ -201,11 +201,11 @@ def test_a_result_that_is_not_conditional_shows_no_condition():
         ({"clock_free": True, "clock_max_slew_ppm": 0.0}, "free: nothing disciplines it"),
         (
             {"clock_free": False, "clock_daemons": ("chronyd",), "clock_max_slew_ppm": 83_333.333},
-            "disciplined by chronyd; slews of up to 83,333 ppm",
+            "disciplined by chronyd, slews up to 83,333 ppm",
         ),
         (
             {"clock_free": False, "clock_max_slew_ppm": 100_500.0},
-            "not known to be free, no known daemon; slews of up to 100,500 ppm",
+            "not known to be free, slews up to 100,500 ppm",
         ),
     ],
 )

@@ -49,7 +49,7 @@ def appears_and_is_locked(boat):
 
 
 def drift_is_known(result):
-    """Whether the bound ages slowly: from a vehicle stopped at once it grows out of `holdover` within a second."""
+    """Whether the bound ages slowly: that of a vehicle stopped at once leaves `holdover` within a second."""
     return bool(result and result.drift_error_ppm and result.drift_error_ppm < 1000)
 
 

@@ -101,8 +101,8 @@ class Simulation:
             settings,
             clock,
             connect=partial(self.broker.connection, machine, link),
-            get=partial(self.http.get, self),
-            watch=ClockWatcher,
+            get=partial(self.http.get, self, machine),
+            watch=self.make_watch(clock),
         )
         agent.machine = machine
         machine.watch(agent.watcher)
@@ -112,6 +112,14 @@ class Simulation:
             machine.every(handshaker.interval_s, handshaker.look)
         self.topsides[settings.topside] = agent
         return agent
+
+    def make_watch(self, clock):
+        """What makes an agent's watch of `clock`."""
+        return ClockWatcher
+
+    def pause_s(self, watcher):
+        """Until that watch reads its clock again."""
+        return watcher.poll_s
 
     @property
     def topside(self):
@@ -191,7 +199,7 @@ class Simulation:
         end_ns = self.start_ns + round(seconds * S)
         while self._queue[0][0] <= end_ns:
             at_ns, _, action = heapq.heappop(self._queue)
-            self.clock.now_ns = at_ns
+            self.clock.now_ns = max(at_ns, self.clock.now_ns)
             action()
         self.clock.now_ns = end_ns
         return self.published()

@@ -20,7 +20,7 @@ from topside_agent.estimator.segments import (
     last_clean,
 )
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.slews import FASTEST, Reading, middle_ns, readings_of, slew_of
+from topside_agent.estimator.slews import FASTEST, Reading, readings_of, slew_of
 from topside_agent.estimator.timebase import Drift, Timebase
 from topside_agent.estimator.window_errors import WindowErrors
 
@@ -248,18 +248,17 @@ class OffsetEstimator:
         line = timebase.point(end_s)
         middle = likeliest(line, low, high, self.settings)
         way_back_ns = max(middle - lowest - newest.resolution_ns, 0.0)
-        later_ns = newest.destination_ns - way_back_ns - middle_ns(newest)
         # What follows is 0 while the wall clocks rest; it moves nothing at the instant of the Pi's reading.
         topside_rate, topside_most = slew_of(self._topside_readings)
         pi_most = slew_of(self._pi_readings)[1]
         farthest = max(high - middle, middle - low)
-        grown = farthest * (pi_most + topside_most) + (topside_most - abs(topside_rate)) * abs(later_ns)
+        grown = farthest * (pi_most + topside_most) + (topside_most - abs(topside_rate)) * way_back_ns
         found = self._estimate(
             timebase,
             newest,
             newest.destination_ns - round(way_back_ns),
             (low - grown, high + grown),
-            newest.topside_difference_ns + round(topside_rate * later_ns),
+            newest.topside_difference_ns - round(topside_rate * way_back_ns),
         )
         reading_ns = newest.transmit_ns + newest.pi_difference_ns
         return found._replace(measured_at_ns=reading_ns - found.offset_ns, age_ns=0, conditional=False)

@@ -44,10 +44,8 @@ class Published:
 
     @property
     def right(self):
-        return any(
-            self.result.lower_ms <= true <= self.result.upper_ms
-            for true in (self.true_ms, self.true_before_ms)
-        )
+        truths = self.true_ms, self.true_before_ms
+        return any(self.result.lower_ms <= true <= self.result.upper_ms for true in truths)
 
     @property
     def error_ms(self):
@@ -113,17 +111,10 @@ class Simulation:
         self.topsides[settings.topside] = agent
         return agent
 
-    def make_watch(self, clock):
-        """What makes an agent's watch of `clock`."""
-        return ClockWatcher
+    make_watch = staticmethod(lambda _clock: ClockWatcher)
+    pause_s = staticmethod(lambda watcher: watcher.poll_s)
 
-    def pause_s(self, watcher):
-        """Until that watch reads its clock again."""
-        return watcher.poll_s
-
-    @property
-    def topside(self):
-        return self.topsides[self.settings.topside]
+    topside = property(lambda self: self.topsides[self.settings.topside])
 
     @property
     def vehicle(self):

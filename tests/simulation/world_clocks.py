@@ -1,4 +1,4 @@
-"""A machine's clocks from power-on to power-off, drawn beforehand; their truth is this module's arithmetic."""
+"""The clocks of a machine from power-on to power-off, drawn beforehand; the truth is computed here."""
 
 import random
 from bisect import bisect_right

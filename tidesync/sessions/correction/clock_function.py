@@ -5,7 +5,7 @@ of the exchanges take its place, with what unexplained.py says that the clock ma
 where nobody knows, the function has a gap. Pieces without a step, a suspend or a gap between them make a
 *run*, in which realtime rises. RAW and realtime are int64 ns.
 
-Assumption: that of the pieces (runtime/clock_history.py). A piece that a reading contradicts is not used.
+Assumption: that of the pieces (runtime/clock_pieces.py). A piece that a reading contradicts is not used.
 """
 
 from __future__ import annotations

@@ -35,14 +35,15 @@ def recorded(pi, topside, *, out_ms, back_ms, every_s=0.25, until_s=60.0, late_m
         receive = at_ns + round(out_ms * MS)
         transmit = receive + 100_000
         destination = transmit + round((back_ms + late_ms * (seq % 4 == 0)) * MS)
+        difference = topside.difference_ns(destination)
         exchange = Exchange(
             vehicle="rov1", topside="topside", seq=seq, boot_id="boot-0",
-            origin_ns=at_ns + topside.difference_ns(destination),
+            origin_ns=at_ns + difference,
             receive_ns=raw_ns(receive) + pi.difference_ns(transmit),
             transmit_ns=raw_ns(transmit) + pi.difference_ns(transmit),
-            destination_ns=destination + topside.difference_ns(destination),
+            destination_ns=destination + difference,
             pi_realtime_minus_raw_ns=pi.difference_ns(transmit),
-            topside_realtime_minus_raw_ns=topside.difference_ns(destination),
+            topside_realtime_minus_raw_ns=difference,
             resolution_ns=2,
         )  # fmt: skip
         exchanges.append((exchange, transmit, destination))

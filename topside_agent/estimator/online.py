@@ -59,6 +59,8 @@ class OffsetEstimator:
         self._boot_id: str | None = None
         self._topside_difference_before_ns = 0
         self._broken_off = False
+        self._changed_ns: int | None = None
+        """The destination of the exchange that began the segment, but for the first one."""
         self._recent: deque[Constraint] = deque(maxlen=64)
         self._known: dict[tuple[int, int], None] = {}
         self._contradicted_ns: int | None = None
@@ -159,8 +161,10 @@ class OffsetEstimator:
             self.settings = self.settings.model_copy(update={"rate_limit_ppm": _ANY_RATE_PPM})
 
     def _accept(self, new: Seen, timebase: Timebase, cut: Cut | None = None) -> Added:
-        if cut is not None and timebase is not self.timebase:
-            self._recent.clear()
+        if cut is not None:
+            self._changed_ns = new.constraint.destination_ns
+            if timebase is not self.timebase:
+                self._recent.clear()
         if self._last is None:
             self._topside_difference_before_ns = new.constraint.topside_difference_ns
         self.timebase, self._last = timebase, new
@@ -182,6 +186,15 @@ class OffsetEstimator:
         """The rate of the RAW clocks if the exchanges prove it to be beyond `rate_usual_ppm`; else None."""
         rate = None if self.timebase is None else self.timebase.clock_rate()
         return None if rate is None else rate * 1e-3
+
+    @property
+    def settled(self) -> bool:
+        """Whether the newest exchange began after the last change of a clock had shown itself.
+
+        Of the exchange that shows a step, `measured_at` may lie before the step, by its error.
+        """
+        changed_ns, last = self._changed_ns, self._last
+        return changed_ns is None or (last is not None and last.constraint.origin_ns >= changed_ns)
 
     def _refuse(self, reason: str) -> Added:
         self.rejected += 1

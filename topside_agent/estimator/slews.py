@@ -31,7 +31,7 @@ class Reading(NamedTuple):
 
 
 def readings_of(constraint: Constraint) -> tuple[Reading, Reading]:
-    """The Pi's reading at the transmit stamp, and topside's at the destination."""
+    """Each side reads its realtime − RAW last: the Pi at the transmit stamp, topside at the destination."""
     width_ns = constraint.resolution_ns
     return (
         Reading(constraint.transmit_ns, constraint.pi_difference_ns, width_ns),

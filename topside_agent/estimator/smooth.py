@@ -15,6 +15,7 @@ from math import ceil, floor, sqrt
 import numpy as np
 
 from schemas.exchange import Exchange
+from topside_agent.estimator.between import bounds_between
 from topside_agent.estimator.blocks import Bounds, Floats, Integers, block_extremes
 from topside_agent.estimator.bound import backward_bounds
 from topside_agent.estimator.constraints import in_order
@@ -96,6 +97,10 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
         limits = arrays.timebase.bound.limits
         low, high = backward_bounds(arrays.bounds, arrays.block, arrays.slope, limits, settings)
         arrays.low, arrays.high = np.maximum(arrays.low, low), np.minimum(arrays.high, high)
+        low, high = bounds_between(arrays.bounds, arrays.block, arrays.slope, limits, settings.block_s)
+        low, high = np.maximum(arrays.low, low), np.minimum(arrays.high, high)
+        agrees = low <= high
+        arrays.low, arrays.high = np.where(agrees, low, arrays.low), np.where(agrees, high, arrays.high)
         arrays.offset = np.clip(arrays.offset - settings.asymmetry_ns, arrays.low, arrays.high)
     rows = [pair for arrays in smoothed for pair in _rows(arrays, settings)]
     rows += [pair for forward in passes for pair in _ambiguous(forward)]

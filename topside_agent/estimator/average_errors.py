@@ -6,18 +6,21 @@ from math import exp
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Floats
     from topside_agent.estimator.settings import EstimatorSettings
     from topside_agent.estimator.window_errors import Line
 
+Flags = NDArray[np.bool_]
+
 WAYS = 6
 """What is averaged: the block's least delay out, back, the middle of both; its mean delay out, back, both.
 
 The last is weighted by the exchanges' delays.
 """
-_BOTH = np.array([False, False, True, False, False, True])
+BOTH = np.array([False, False, True, False, False, True])
 _UNSEEN = 2.25
 """A level counts as none while its square is below so many times its own squared error and the line's."""
 _BLIND = 9.0
@@ -98,7 +101,15 @@ class AverageErrors:
         scatter = np.maximum(self._squares / self._weight - mean**2, edges.variance)
         watched_s = self._weight * edges.variance * self._block_s
         doubt = scatter * min(edges.window_s / watched_s, 1.0)
-        error = np.minimum(error, _NEVER)
-        seen, blind = mean**2 / (_UNSEEN * (doubt + error)), doubt / (_BLIND * error)
-        trust = np.where(_BOTH, 1 / (1 + seen**_CUTOFF + blind**_CUTOFF), 0.0)
-        return mean * (1 - trust), doubt * (1 - trust)
+        return corrected(mean, doubt, error)
+
+
+def corrected(level: Floats, doubt: Floats, error: Floats, both: Flags = BOTH) -> tuple[Floats, Floats]:
+    """The levels (ns) to correct by and their squared errors; the middle of both ways has none in doubt.
+
+    `doubt` is each level's squared error, `error` that of the line (ns²), `both` marks those middles.
+    """
+    error = np.minimum(error, _NEVER)
+    seen, blind = level**2 / (_UNSEEN * (doubt + error)), doubt / (_BLIND * error)
+    trust = np.where(both, 1 / (1 + seen**_CUTOFF + blind**_CUTOFF), 0.0)
+    return level * (1 - trust), doubt * (1 - trust)

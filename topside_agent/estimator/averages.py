@@ -52,7 +52,14 @@ class BlockAverages:
         count, total = len(out), sum(weights)
         least_out, least_back = min(out), max(back)
         middle = sum([w * (high + low) for w, high, low in zip(weights, out, back, strict=True)]) / total / 2
-        values = [least_out, least_back, (least_out + least_back) / 2, sum(out) / count, sum(back) / count, middle]
+        values = [
+            least_out,
+            least_back,
+            (least_out + least_back) / 2,
+            sum(out) / count,
+            sum(back) / count,
+            middle,
+        ]
         return at_s, [*_EQUAL, total / count], values
 
     def _weights(self, delays: list[float]) -> list[float]:
@@ -126,7 +133,9 @@ class Averages:
         assert self._reference is not None
         added = sums_of(self._at_s[new], self._weights[:, new], self._values[:, new], self._reference)
         self._sums[:, :, new.start : new.stop + 1] = self._sums[:, :, new.start, None] + added
-        self._known[new.start + 1 : new.stop + 1] = self._known[new.start] + (self._weights[0, new] > 0).cumsum()
+        self._known[new.start + 1 : new.stop + 1] = (
+            self._known[new.start] + (self._weights[0, new] > 0).cumsum()
+        )
 
     def _roll(self, slope: float) -> None:
         """Keep the newest blocks, summed relative to a line near them."""

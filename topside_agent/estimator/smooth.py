@@ -23,6 +23,7 @@ from topside_agent.estimator.estimate import Estimate
 from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import readings_of, slew_of
+from topside_agent.estimator.smoother_averages import block_values, with_averages
 from topside_agent.estimator.smoother_windows import DenseBlocks, WindowLines, at_boundaries, fit, pooled
 from topside_agent.estimator.symmetric import KnownDriftFit
 from topside_agent.estimator.timebase import Timebase
@@ -190,6 +191,10 @@ def _fill_from_windows(
     rows = arrays.indices_of(dense)
     at_s = arrays.bounds.lower_at[rows]
     nodes = at_boundaries(dense, lines, errors, settings)
+    exchanges = Bounds(*(column[rows] for column in arrays.bounds))
+    slope = float(np.median(nodes.slope))
+    values = block_values(dense, exchanges, arrays.block[rows], settings.block_s, slope)
+    nodes = with_averages(values, nodes, settings)
     factor = settings.u95_factor_smoother
     factors = factor + (settings.u95_factor - factor) * (1 - nodes.inside) ** 2
     arrays.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)

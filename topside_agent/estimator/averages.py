@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _LEARN = 1 / 32
 """How much of a block's mean excess delay is learned."""
-_OFTEN, _SELDOM = 4, 16
-"""Lines are fitted after so many blocks; seldom while the edges' error is far less (by `_HOPELESS`)."""
+_OFTEN, _RARELY = 4, 32
+"""Lines are fitted after so many blocks; rarely while the edges' error is far less (by `_HOPELESS`)."""
 _HOPELESS = 4.0
 _EQUAL = [1.0] * (WAYS - 1)
 _EACH = np.arange(WAYS)
@@ -176,7 +176,7 @@ class Averages:
         totals = least + doubt
         way = int(totals.argmin())
         total = float(totals[way])
-        self._every = _OFTEN if total < _HOPELESS * edges.variance else _SELDOM
+        self._every = _OFTEN if total < _HOPELESS * edges.variance else _RARELY
         if not np.isfinite(total):
             self.line = None
             return

@@ -52,14 +52,14 @@ def _reach(least_ns: float, wander: float, block_s: float) -> int:
 
 
 class _Ceiling:
-    """The least upper bounds between points (s, ns) that the offset lies below; negated, the greatest lower."""
+    """The least upper bound between points (s, ns) that the offset lies below; negated the greatest lower."""
 
     def __init__(self, at_s: Floats, ns: Floats, drift: float, wander: float, reach: int) -> None:
         self._at_s, self._ns, self._wander = at_s, ns, wander
         self._drift, self._reach = drift, min(reach, at_s.size)
 
     def at(self, at_s: Floats, row_block: Integers, boundaries: Floats) -> Floats:
-        """The bound (ns) at the instants `at_s`, each in the block `row_block`, from its boundaries' pairs."""
+        """The bound (ns) at `at_s`, each instant in the block `row_block`, from the boundaries' pairs."""
         left, right = self._pairs(boundaries)
         found = np.full(at_s.size, np.inf)
         for boundary in (row_block, row_block + 1):

@@ -23,7 +23,7 @@ from topside_agent.estimator.estimate import Estimate
 from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import readings_of, slew_of
-from topside_agent.estimator.smoother_averages import block_values, with_averages
+from topside_agent.estimator.smoother_averages import with_averages
 from topside_agent.estimator.smoother_windows import DenseBlocks, WindowLines, at_boundaries, fit, pooled
 from topside_agent.estimator.symmetric import KnownDriftFit
 from topside_agent.estimator.timebase import Timebase
@@ -77,6 +77,11 @@ class _Arrays:
         begin, end = np.searchsorted(self.block, [dense.first, dense.first + size])
         return slice(int(begin), int(end))
 
+    def narrow(self, low: Floats, high: Floats) -> None:
+        """Intersect the intervals with these (ns), where they do not contradict each other."""
+        low, high = np.maximum(self.low, low), np.minimum(self.high, high)
+        self.low, self.high = np.where(low <= high, (low, high), (self.low, self.high))
+
     def see_delays(self, dense: DenseBlocks) -> None:
         """Note the least round trip within these blocks."""
         rows = self.indices_of(dense)
@@ -96,12 +101,9 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     _estimate(smoothed, settings)
     for arrays in smoothed:
         limits = arrays.timebase.bound.limits
-        low, high = backward_bounds(arrays.bounds, arrays.block, arrays.slope, limits, settings)
-        arrays.low, arrays.high = np.maximum(arrays.low, low), np.minimum(arrays.high, high)
-        low, high = bounds_between(arrays.bounds, arrays.block, arrays.slope, limits, settings.block_s)
-        low, high = np.maximum(arrays.low, low), np.minimum(arrays.high, high)
-        agrees = low <= high
-        arrays.low, arrays.high = np.where(agrees, low, arrays.low), np.where(agrees, high, arrays.high)
+        known = arrays.bounds, arrays.block, arrays.slope
+        arrays.narrow(*backward_bounds(*known, limits, settings))
+        arrays.narrow(*bounds_between(*known, limits, settings.block_s))
         arrays.offset = np.clip(arrays.offset - settings.asymmetry_ns, arrays.low, arrays.high)
     rows = [pair for arrays in smoothed for pair in _rows(arrays, settings)]
     rows += [pair for forward in passes for pair in _ambiguous(forward)]
@@ -191,10 +193,7 @@ def _fill_from_windows(
     rows = arrays.indices_of(dense)
     at_s = arrays.bounds.lower_at[rows]
     nodes = at_boundaries(dense, lines, errors, settings)
-    exchanges = Bounds(*(column[rows] for column in arrays.bounds))
-    slope = float(np.median(nodes.slope))
-    values = block_values(dense, exchanges, arrays.block[rows], settings.block_s, slope)
-    nodes = with_averages(values, nodes, settings)
+    nodes = with_averages(dense, arrays.bounds.part(rows), arrays.block[rows], nodes, settings)
     factor = settings.u95_factor_smoother
     factors = factor + (settings.u95_factor - factor) * (1 - nodes.inside) ** 2
     arrays.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
@@ -213,9 +212,9 @@ def _fill_along_drift(
     """Too few blocks for a drift of their own: the middle between the bounds along one from elsewhere."""
     rows = arrays.indices_of(dense)
     at_s = arrays.bounds.lower_at[rows]
-    slope = known[0] if known else float(arrays.slope[rows][-1])
-    along = KnownDriftFit(slope, known[1] if known else (arrays.timebase.steepest / 2) ** 2)
-    for bounds in zip(*(column[rows].tolist() for column in arrays.bounds), strict=True):
+    slope, variance = known or arrays.timebase.likely_drift()
+    along = KnownDriftFit(slope, variance)
+    for bounds in zip(*(column.tolist() for column in arrays.bounds.part(rows)), strict=True):
         along.add(*bounds)
     line = along.line(float(at_s[-1]), (settings.windows_s[0], shortest) if shortest else None)
     arrays.offset[rows] = line.offset + slope * (at_s - line.at_s)

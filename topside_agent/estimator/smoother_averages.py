@@ -50,11 +50,13 @@ class _Values(NamedTuple):
 
     def at_s(self, boundary: Integers) -> Floats:
         """The instant (s) of a block's beginning."""
-        found: Floats = (self.first + boundary) * self.block_s
-        return found
+        return (self.first + boundary).astype(np.float64) * self.block_s
 
     def disagreements(self, boundary: Integers, span: int) -> Floats:
-        """G²/2 (ns²) of the windows of `span` blocks before and after these boundaries; NaN: too few blocks."""
+        """G²/2 (ns²) of the windows of `span` blocks before and after these boundaries.
+
+        NaN with too few blocks.
+        """
         past, future = self.lines(boundary - span, boundary), self.lines(boundary, boundary + span)
         at_s = self.at_s(boundary)
         bends = past.slope - future.slope
@@ -65,12 +67,17 @@ class _Values(NamedTuple):
         return self._replace(sums=self.sums[:, way : way + 1])
 
 
-def block_values(
-    dense: DenseBlocks, bounds: Bounds, number: Integers, block_s: float, slope: float
+def _block_values(
+    dense: DenseBlocks,
+    bounds: Bounds,
+    number: Integers,
+    edges: BoundaryEstimates,
+    settings: EstimatorSettings,
 ) -> _Values:
-    """The averages of these exchanges' blocks, brought to the middles of the blocks along `slope` (ns/s)."""
+    """The averages of these exchanges' blocks, brought to their middles along the edges' drift."""
+    block_s, slope = settings.block_s, float(np.median(edges.slope))
     size, block = dense.bounds.upper.size, number - dense.first
-    middle_s = (dense.first + np.arange(size) + 0.5) * block_s
+    middle_s: Floats = (dense.first + np.arange(size, dtype=np.float64) + 0.5) * block_s
     out = bounds.upper + slope * (middle_s[block] - bounds.upper_at)
     back = bounds.lower + slope * (middle_s[block] - bounds.lower_at)
     count = np.bincount(block, minlength=size)
@@ -117,9 +124,17 @@ def _overall(values: _Values, spans: list[int]) -> Floats:
 
 
 def with_averages(
-    values: _Values, edges: BoundaryEstimates, settings: EstimatorSettings
+    dense: DenseBlocks,
+    bounds: Bounds,
+    number: Integers,
+    edges: BoundaryEstimates,
+    settings: EstimatorSettings,
 ) -> BoundaryEstimates:
-    """The edges' estimates, averaged with the best way's where that has a chance."""
+    """The edges' estimates, averaged with the best ways' where those have a chance.
+
+    `bounds` and `number` (each exchange's block) are of the exchanges within `dense`.
+    """
+    values = _block_values(dense, bounds, number, edges, settings)
     spans = _spans(values, settings)
     overall = _overall(values, spans)
     best = np.nanmin(np.where(overall > 0, overall, np.inf), axis=0)
@@ -189,7 +204,7 @@ def _joined(
 
 
 def _level(edges: BoundaryEstimates, way: _Way, settings: EstimatorSettings) -> tuple[Floats, Floats]:
-    """How far (ns) the edges lie above the way's line within `forget_s` of each boundary; its squared error."""
+    """How far (ns) the edges lie above the way's line within `forget_s`, and its squared error."""
     apart, weight = edges.offset - way.offset, 1.0 / edges.variance
     reach = round(settings.forget_s / settings.block_s)
     nodes = np.arange(apart.size)

@@ -181,14 +181,24 @@ class Timebase:
             lines = [self.windows.line]
         if self.midpoints is not None and self.midpoints.line is not None and self.windows.line is not None:
             lines.append(self.midpoints.line)
-        if self.averages is not None and self.averages.line is not None and self.windows.line is not None:
-            if self.averages.line.variance < 2 * self._errors.least():
-                lines.append(self.averages.line)
+        averages = self.averages.line if self.averages is not None else None
+        # Until the edges' own error has been measured theirs is a guess, and far too large.
+        if (
+            averages is not None
+            and self.windows.line is not None
+            and averages.variance < 2 * self._errors.least()
+        ):
+            lines.append(averages)
         return averaged(lines, at_s, self._settings.wander_holdover * 1e9)
 
     def clock_rate(self) -> float | None:
         """The rate of the RAW clocks (ns/s) if they are proved to be farther apart than is usual."""
         return self.blocks.slope if self.steepest > self._settings.usual_rate else None
+
+    def likely_drift(self) -> Drift:
+        """Without windows: 0, as the middle of what is proved is no evidence, unless 0 is excluded."""
+        slope = 0.0 if self.clock_rate() is None else self.blocks.slope
+        return Drift(slope, (self.steepest / 2) ** 2)
 
     def drift(self) -> Drift | None:
         """The best window's drift; before there is one, that of the time before; None if unknown."""

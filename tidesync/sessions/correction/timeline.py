@@ -7,7 +7,7 @@ time belongs to several segments: the order of rows decides (order.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -78,7 +78,7 @@ class Timeline:
     """Corrects Pi timestamps by one vehicle's track."""
 
     def __init__(self, segments: Sequence[TimelineSegment], limits: ClockLimits) -> None:
-        self.segments = segments
+        self.segments = _begun_early(segments)
         self._limits = limits
 
     @property
@@ -193,6 +193,14 @@ def _knots(rows: Sequence[Row]) -> Knots:
     columns = [(r.topside_unix_ns, r.offset_ns, r.lower_ns, r.upper_ns) for r in rows]
     topside, offset, lower, upper = np.array(columns, dtype=np.int64).T
     return Knots(topside, offset, lower, upper, np.array([row.state == "holdover" for row in rows]))
+
+
+def _begun_early(segments: Sequence[TimelineSegment]) -> list[TimelineSegment]:
+    """The segments; the first one also holds the times before it that later ones show again."""
+    if not segments:
+        return []
+    earliest_ns = min(segment.from_ns for segment in segments)
+    return [replace(segments[0], from_ns=earliest_ns), *segments[1:]]
 
 
 def _elapsed_ns(before: Row, after: Row, topside_raw_ns: Mapping[int, int]) -> int:

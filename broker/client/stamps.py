@@ -115,10 +115,7 @@ class ArrivalStamper:
         self._course.note(machine)
         if kernel is None or age_ns is None:
             return now, "user"
-        if now is machine:
-            received = Reading(now.raw_ns - age_ns, now.realtime_minus_raw_ns, now.width_ns)
-        else:
-            received = earlier(self._clock, now, age_ns)
+        received = earlier(self._clock, now, machine.raw_ns - age_ns)
         return received, "kernel" if kernel.exact else "kernel_inexact"
 
     def _age_ns(self, kernel: KernelStamp, machine: Reading) -> int | None:

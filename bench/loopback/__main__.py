@@ -102,7 +102,7 @@ def page(found: Mapping[str, float], seconds: float) -> str:
         "Made by `python -m bench.loopback --base FOLDER`, FOLDER being a checkout of commit 52d73ed: one",
         "topside and five vehicles of each version, 4 exchanges a second each, through one mosquitto in the",
         f"same {seconds:.0f} s. Medians of half the width of [lower, upper]. All clocks are simulated.",
-        "Those of the earlier version rest; ours are slewed at the rates named. At most 1 is allowed at rest,",
+        "The earlier version's rest; ours are slewed at the rates named. At most 1 is allowed at rest,",
         f"{MOST_WHILE_SLEWED:g} while slewed.",
         "",
         table,

@@ -166,6 +166,7 @@ class OffsetEstimator:
     def _accept(self, new: Seen, timebase: Timebase, cut: Cut | None = None) -> Added:
         if cut is not None:
             self._changed_ns = new.constraint.destination_ns
+            self._pi_readings, self._topside_readings = [], []
             if timebase is not self.timebase:
                 self._recent.clear()
         if self._last is None:

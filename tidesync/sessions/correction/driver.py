@@ -163,7 +163,7 @@ def _by_row(stamps: Sequence[int | None], corrections: Corrections) -> Iterator[
         if stamp is None:
             yield None
             continue
-        topside_ns, max_error_ns, state = next(found)
+        topside_ns, max_error_ns, state, _ = next(found)
         if state <= HOLDOVER:
             yield Correction(topside_ns, max_error_ns, STATES[state])
         else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from tidesync.sessions.correction.interpolation import Interpolation, Knots
+from tidesync.sessions.correction.interpolation import Interpolation, Knots, u95_of
 from tidesync.sessions.correction.unexplained import may_be_slewed
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STATES = ("ok", "holdover", "ambiguous", "outside")
 OK, HOLDOVER, AMBIGUOUS, OUTSIDE = range(4)
+NO_U95 = -1
 
 
 class Inverse(Protocol):
@@ -43,12 +44,14 @@ class Inverse(Protocol):
 class Corrections(NamedTuple):
     """For each timestamp its topside instant, the bound of its error (both ns) and its state (in STATES).
 
-    The first two are valid only where the state is `ok` or `holdover`.
+    The first two and the last are valid only where the state is `ok` or `holdover`.
     """
 
     topside_ns: Integers
     max_error_ns: Integers
     state: Integers
+    u95_ns: Integers
+    """The 95 % half-width of the error; `NO_U95` where the track has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Timeline:
 
     def correct(self, pi_ns: Integers, least: Integers, greatest: Integers) -> Corrections:
         """The corrections, each by a segment from `least` to `greatest` (what the order of rows allows)."""
-        topside, error = np.zeros_like(pi_ns), np.zeros_like(pi_ns)
+        topside, error, u95 = np.zeros_like(pi_ns), np.zeros_like(pi_ns), np.full_like(pi_ns, NO_U95)
         state = np.full(pi_ns.shape, OUTSIDE, dtype=np.int64)
         candidates = np.zeros(pi_ns.shape, dtype=np.int64)
         for index, segment in enumerate(self.segments):
@@ -112,9 +115,9 @@ class Timeline:
             candidates += holds
             first = holds & (candidates == 1)
             if first.any():
-                topside[first], error[first], state[first] = self._within(segment, pi_ns[first])
+                topside[first], error[first], state[first], u95[first] = self._within(segment, pi_ns[first])
         state[candidates > 1] = AMBIGUOUS
-        return Corrections(topside, error, state)
+        return Corrections(topside, error, state, u95)
 
     def _within(self, segment: TimelineSegment, pi_ns: Integers) -> Corrections:
         found = segment.interpolation.instants(pi_ns)
@@ -122,7 +125,8 @@ class Timeline:
         state[found.max_error_ns > self._limits.max_error_ns] = OUTSIDE
         state[segment.near_cut(pi_ns) | found.undecided] = AMBIGUOUS
         error: Floats = np.minimum(found.max_error_ns, self._limits.max_error_ns)
-        return Corrections(found.topside_ns, error.astype(np.int64), state)
+        u95 = np.where(np.isnan(found.u95_ns), NO_U95, np.minimum(np.ceil(found.u95_ns), error))
+        return Corrections(found.topside_ns, error.astype(np.int64), state, u95.astype(np.int64))
 
 
 def timeline(
@@ -192,7 +196,8 @@ def _follows(row: Row, before: Row) -> bool:
 def _knots(rows: Sequence[Row]) -> Knots:
     columns = [(r.topside_unix_ns, r.offset_ns, r.lower_ns, r.upper_ns) for r in rows]
     topside, offset, lower, upper = np.array(columns, dtype=np.int64).T
-    return Knots(topside, offset, lower, upper, np.array([row.state == "holdover" for row in rows]))
+    held = np.array([row.state == "holdover" for row in rows])
+    return Knots(topside, offset, lower, upper, held, u95_of(rows))
 
 
 def _elapsed_ns(before: Row, after: Row, topside_raw_ns: Mapping[int, int]) -> int:

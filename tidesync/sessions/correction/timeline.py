@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 STATES = ("ok", "holdover", "ambiguous", "outside")
 OK, HOLDOVER, AMBIGUOUS, OUTSIDE = range(4)
+UNREADABLE = -1
+"""The state of a row without a timestamp."""
 
 
 class Inverse(Protocol):
@@ -41,14 +43,31 @@ class Inverse(Protocol):
 
 
 class Corrections(NamedTuple):
-    """For each timestamp its topside instant, the bound of its error (both ns) and its state (in STATES).
+    """For each timestamp its topside instant, the bound of its error (both ns) and its state.
 
-    The first two are valid only where the state is `ok` or `holdover`.
+    The state is a place in STATES, or UNREADABLE. The first two are valid only where `known`.
     """
 
     topside_ns: Integers
     max_error_ns: Integers
     state: Integers
+
+    @property
+    def known(self) -> Flags:
+        """Which have an instant and a bound."""
+        held: Flags = (self.state == OK) | (self.state == HOLDOVER)
+        return held
+
+    def spread(self, readable: Flags) -> Corrections:
+        """These, of the rows that are `readable`, among all rows of a batch."""
+        if readable.all():
+            return self
+        void = np.zeros(readable.shape, dtype=np.int64)
+        made = Corrections(void, void.copy(), np.full(readable.shape, UNREADABLE, dtype=np.int64))
+        made.topside_ns[readable] = self.topside_ns
+        made.max_error_ns[readable] = self.max_error_ns
+        made.state[readable] = self.state
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.metadata import CONSUMER_SENSORS
+from schemas.metadata import CONSUMER_SENSORS, CONSUMER_TOLERANCE_MS
 from tidesync.sessions.correction.driver import FORMATS, is_output
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.table import Job
@@ -29,7 +29,7 @@ FOLDERS = {"inWater": "in-water", "surface": "surface"}
 """The consumer's folder of a sensor is this and `_<id>`; of others the sensor's own name."""
 
 _ONLY_WITH_CSV = {".tsv", ".txt"}
-"""Text in a sensor's folder need not be a table: corrected only where `--csv` names it."""
+"""Text in a sensor's folder need not be a table: corrected only where `--file` names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,19 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of the command."""
+    """What a command that corrects tables is asked for."""
 
-    sensors: Mapping[str, str]
+    sensors: Mapping[str, str] = field(default_factory=dict)
     """Sensor to vehicle."""
-    files: Sequence[Path]
-    vehicle: str | None
-    column: str
-    unit: str | None
+    files: Sequence[Path] = ()
+    """Tables that were asked for by name."""
+    vehicle: str | None = None
+    """Whose clock stamped `files`."""
+    column: str = "timestamp"
+    unit: str | None = None
+    max_error_ms: float = CONSUMER_TOLERANCE_MS
+    slew_limit_ppm: float | None = None
+    rate_limit_ppm: float = EstimatorSettings().rate_limit_ppm
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ def plan(session: Path, metadata: Metadata, options: Options, measured: Sequence
     }
     for path in options.files:
         if is_output(path):
-            raise UnknownVehicleError(f"--csv {path}: it is an output of a correction, not an input")
+            raise UnknownVehicleError(f"--file {path}: it is an output of a correction, not an input")
         if path.resolve() not in jobs:
             vehicle = _vehicle(path, vehicles, options, measured)
             jobs[path.resolve()] = Job(path, vehicle, options.column, options.unit)
@@ -141,7 +146,7 @@ def _vehicle(path: Path, vehicles: Mapping[str, str], options: Options, measured
         if len(choice) == 1:
             return choice[0]
     among = ", ".join(sorted(set(measured)))
-    raise UnknownVehicleError(f"--csv {path}: say with --vehicle whose clock stamped it: {among}")
+    raise UnknownVehicleError(f"--file {path}: say with --vehicle whose clock stamped it: {among}")
 
 
 def _why_not(sensor: str) -> str:

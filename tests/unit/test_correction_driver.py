@@ -8,8 +8,9 @@ from tests.unit.test_correction_session import TABLE, S, correct, outputs, sessi
 from tests.unit.tracks import START, raw_of, stepped
 from tidesync.sessions.correction import driver
 from tidesync.sessions.correction.clock_limits import ClockLimits
+from tidesync.sessions.correction.stamps import stamp_arrays
 from tidesync.sessions.correction.table import Batch, Job
-from tidesync.sessions.correction.timeline import timeline
+from tidesync.sessions.correction.timeline import STATES, UNREADABLE, timeline
 from tidesync.sessions.errors import UnusableFileError
 
 __all__ = ["session"]
@@ -38,15 +39,15 @@ class Lines:
         for begin in range(0, len(self.stamps), 2):
             stamps = self.stamps[begin : begin + 2]
             malformed = [(begin + index + 1, "?") for index, stamp in enumerate(stamps) if stamp is None]
-            yield Batch(stamps, stamps, malformed, 1)
+            yield Batch(stamps, *stamp_arrays(stamps), malformed, 1)
 
     @contextmanager
     def output(self, stream):
         stream.write(b"head\n")
 
         def write(rows, corrections):
-            for stamp, correction in zip(rows, corrections, strict=True):
-                stream.write(f"{stamp} {correction and correction.state}\n".encode())
+            for stamp, state in zip(rows, corrections.state.tolist(), strict=True):
+                stream.write(f"{stamp} {None if state == UNREADABLE else STATES[state]}\n".encode())
 
         yield write
         stream.write(b"end\n")

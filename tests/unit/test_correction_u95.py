@@ -31,7 +31,7 @@ def corrected(seed, *, kept):
     at_s = np.arange(2, SECONDS - 2, 0.37)
     stamps = pi.realtime_ns(at_s)
     corrector = RowCorrector(timeline_of(measured, limits, Histories(*histories), SETTINGS))
-    found = corrector.correct(stamps.tolist())
+    found = corrector.correct(stamps)
     return found, np.abs(found.topside_ns - topside.realtime_ns(at_s))
 
 

@@ -1,4 +1,4 @@
-"""CSV tables as bytes: every record passes through as it is, with three fields after it."""
+"""CSV tables as bytes: every record passes through as it is, with four fields after it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from tidesync.sessions.correction.stamps import StampReader, StampWriter, milliseconds_up
-from tidesync.sessions.correction.table import COLUMNS, Batch, Correction, Job
+from tidesync.sessions.correction.stamps import StampReader, StampWriter, milliseconds_up, stamp_arrays
+from tidesync.sessions.correction.table import COLUMNS, Batch, Job
+from tidesync.sessions.correction.timeline import NO_U95, STATES, UNREADABLE
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tidesync.sessions.correction.table import Write
+    from tidesync.sessions.correction.timeline import Corrections
 
 QUOTE = b'"'
 DELIMITERS = (b",", b";", b"\t", b"|")
@@ -64,7 +66,7 @@ class CsvTable:
         """All records."""
         self._scanned = 0
         for batch in self._batches(None):
-            self._scanned += len(batch.stamps)
+            self._scanned += len(batch.rows)
             yield batch
 
     def read(self) -> Iterator[Batch]:
@@ -84,7 +86,8 @@ class CsvTable:
                 for record, stamp in zip(batch, stamps, strict=True)
                 if stamp is None and record.body
             ]
-            yield Batch(batch, stamps, malformed, sum(len(each.body) + len(each.ending) for each in batch))
+            size = sum(len(each.body) + len(each.ending) for each in batch)
+            yield Batch(batch, *stamp_arrays(stamps), malformed, size)
 
     def _stamp(self, record: Record) -> int | None:
         text = self._text(record)
@@ -98,14 +101,15 @@ class CsvTable:
 
     @contextmanager
     def output(self, stream: BinaryIO) -> Iterator[Write]:
-        """The same bytes, with the same delimiter before each of the three fields."""
+        """The same bytes, with the same delimiter before each of the new fields."""
         self._stream.seek(0)
         blank = islice(records(self._stream, self._job.path, self._delimiter), self._header.line - 1)
         stream.writelines(record.ending for record in blank)
         stream.write(self._extended(self._header, self._separator.join(COLUMNS)))
 
-        def write(rows: Sequence[Record], corrections: Sequence[Correction | None]) -> None:
-            stream.write(b"".join(map(self._extended, rows, map(self._added, corrections))))
+        def write(rows: Sequence[Record], corrections: Corrections) -> None:
+            columns = (column.tolist() for column in (*corrections, corrections.known))
+            stream.write(b"".join(map(self._extended, rows, map(self._added, *columns))))
 
         yield write
 
@@ -114,16 +118,14 @@ class CsvTable:
         """The unit of the timestamps that were written."""
         return 0 if self._writer is None else self._writer.step_ns
 
-    def _added(self, correction: Correction | None) -> str:
-        """The three fields of a row, with the delimiter between them."""
-        if correction is None:
-            return self._separator * 2
-        topside_ns, max_error_ns, state = correction
-        if topside_ns is None or max_error_ns is None:
-            return self._separator * 2 + state
+    def _added(self, topside_ns: int, max_error_ns: int, state: int, u95_ns: int, known: bool) -> str:
+        """The new fields of a row, with the delimiter between them."""
+        if not known:
+            return self._separator * 3 + ("" if state == UNREADABLE else STATES[state])
         writer = self._writer = self._writer or self._new_writer()
         error = milliseconds_up(max_error_ns + writer.step_ns)
-        return self._separator.join((writer.write(topside_ns), error, state))
+        u95 = "" if u95_ns == NO_U95 else milliseconds_up(u95_ns + writer.step_ns)
+        return self._separator.join((writer.write(topside_ns), error, u95, STATES[state]))
 
     def _new_writer(self) -> StampWriter:
         assert self._reader.form is not None, "a timestamp has been read"

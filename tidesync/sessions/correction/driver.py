@@ -5,7 +5,7 @@ A format is a module that opens its files as a `table.Table`, and an entry of FO
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ from runtime.files import replacing
 from tidesync.sessions.correction.csv_table import open_csv
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.parquet_table import open_parquet
-from tidesync.sessions.correction.table import COLUMNS, Correction
-from tidesync.sessions.correction.timeline import HOLDOVER, STATES
+from tidesync.sessions.correction.table import COLUMNS
+from tidesync.sessions.correction.timeline import STATES
 from tidesync.sessions.errors import UnusableFileError
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ ProgressCallback = Callable[[int], None]
 _OUTPUT = ".topside"
 _MOST_SHOWN = 5
 _LONGEST_SHOWN = 80
-_WITHOUT_INSTANT = [Correction(None, None, state) for state in STATES]
 
 
 @dataclass(slots=True)
@@ -72,7 +71,7 @@ class CorrectedTable:
         """Count a batch of rows."""
         for state, number in zip(STATES, np.bincount(corrections.state, minlength=len(STATES)), strict=True):
             self.counts[state] += int(number)
-        errors = corrections.max_error_ns[corrections.state <= HOLDOVER]
+        errors = corrections.max_error_ns[corrections.known]
         self.max_error_ns = max(self.max_error_ns, int(errors.max(initial=0)))
         self.malformed += len(malformed)
         for line, value in malformed[: _MOST_SHOWN - len(self.shown)]:
@@ -144,27 +143,13 @@ def _correct(
 ) -> None:
     if corrector.passes > 1:
         for batch in table.scan():
-            corrector.note(batch.stamps)
+            corrector.note(batch.unix_ns[batch.readable])
             progress(batch.size)
     with replacing(result.output) as stream, table.output(stream) as write:
         for batch in table.read():
-            corrections = corrector.correct(batch.stamps)
+            corrections = corrector.correct(batch.unix_ns[batch.readable])
             result.count(corrections, batch.malformed)
-            write(batch.rows, list(_by_row(batch.stamps, corrections)))
+            write(batch.rows, corrections.spread(batch.readable))
             progress(batch.size)
     if result.corrected:
         result.max_error_ns += table.step_ns
-
-
-def _by_row(stamps: Sequence[int | None], corrections: Corrections) -> Iterator[Correction | None]:
-    """Each row's correction; None for one without a timestamp."""
-    found = zip(*(column.tolist() for column in corrections), strict=True)
-    for stamp in stamps:
-        if stamp is None:
-            yield None
-            continue
-        topside_ns, max_error_ns, state, _ = next(found)
-        if state <= HOLDOVER:
-            yield Correction(topside_ns, max_error_ns, STATES[state])
-        else:
-            yield _WITHOUT_INSTANT[state]

@@ -1,18 +1,22 @@
-"""Parquet tables: the columns as they are, three more after them, row group by row group."""
+"""Parquet tables: the columns as they are, four more after them, row group by row group."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tidesync.sessions.correction.stamps import EARLIEST_NS, LATEST_NS, NS_OF_UNIT, StampReader
-from tidesync.sessions.correction.table import COLUMNS, Batch, Correction, Job
+import numpy as np
+
+from tidesync.sessions.correction.stamps import EARLIEST_NS, LATEST_NS, NS_OF_UNIT, StampReader, stamp_arrays
+from tidesync.sessions.correction.table import COLUMNS, Batch, Job
+from tidesync.sessions.correction.timeline import NO_U95, STATES, UNREADABLE
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from tidesync.sessions.correction.table import Write
+    from tidesync.sessions.correction.timeline import Corrections
 
 _BATCH = 65_536
 """Rows in memory at once."""
@@ -61,14 +65,12 @@ class ParquetTable:
         reader, count = StampReader(self._job.unit, self._near_ns), 0
         for batch in batches:
             values = batch.column(self._job.column)
-            stamps = self._stamps(values, reader)
+            unix_ns, readable = stamp_arrays(self._stamps(values, reader))
             malformed = [
-                (count + row + 1, str(values[row].as_py()))
-                for row, stamp in enumerate(stamps)
-                if stamp is None
+                (count + row + 1, str(values[row].as_py())) for row in np.flatnonzero(~readable).tolist()
             ]
-            yield Batch(batch, stamps, malformed, round(batch.num_rows * self._row_bytes))
-            count += len(stamps)
+            yield Batch(batch, unix_ns, readable, malformed, round(batch.num_rows * self._row_bytes))
+            count += batch.num_rows
 
     def _stamps(self, values: Any, reader: StampReader) -> list[int | None]:
         if self._ns_of_count is None:
@@ -83,14 +85,20 @@ class ParquetTable:
         import pyarrow as pa  # noqa: PLC0415
         from pyarrow import parquet  # noqa: PLC0415
 
-        kinds = (pa.timestamp("ns", tz="UTC"), pa.float64(), pa.string())
+        kinds = (pa.timestamp("ns", tz="UTC"), pa.float64(), pa.float64(), pa.string())
         schema = self._file.schema_arrow
         for name, kind in zip(COLUMNS, kinds, strict=True):
             schema = schema.append(pa.field(name, kind))
 
-        def write(rows: Any, corrections: Sequence[Correction | None]) -> None:
-            columns = zip(*map(_values, corrections), strict=True)
-            added = [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
+        def write(rows: Any, corrections: Corrections) -> None:
+            unknown = ~corrections.known
+            states = [None if state == UNREADABLE else STATES[state] for state in corrections.state.tolist()]
+            added = [
+                pa.array(corrections.topside_ns, mask=unknown).cast(kinds[0]),
+                pa.array(corrections.max_error_ns / 1e6, mask=unknown),
+                pa.array(corrections.u95_ns / 1e6, mask=unknown | (corrections.u95_ns == NO_U95)),
+                pa.array(states, kinds[3]),
+            ]
             writer.write_batch(pa.record_batch([*rows.columns, *added], schema=schema))
 
         with parquet.ParquetWriter(stream, schema, compression=self._compression()) as writer:
@@ -113,11 +121,3 @@ def _ns_of_count(job: Job, kind: Any) -> int | None:
         return None
     reason = f"column {job.column!r} holds {kind}: expected timestamps, numbers or text"
     raise UnusableFileError(job.path, reason)
-
-
-def _values(correction: Correction | None) -> tuple[int | None, float | None, str | None]:
-    """One row's values of the three columns."""
-    if correction is None:
-        return None, None, None
-    error_ns = correction.max_error_ns
-    return correction.topside_ns, None if error_ns is None else error_ns / 1e6, correction.state

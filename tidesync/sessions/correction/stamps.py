@@ -6,8 +6,17 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from schemas.instants import ns_from_utc, utc_from_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidesync.sessions.correction.unexplained import Flags
+    from topside_agent.estimator.blocks import Integers
 
 NS_OF_UNIT = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 ISO = "iso"
@@ -143,3 +152,9 @@ def milliseconds_up(error_ns: int) -> str:
     """`error_ns` in ms with three decimals, rounded up: a bound stays a bound."""
     whole, rest = divmod(-(-error_ns // 1000), 1000)
     return f"{whole}.{rest:03d}"
+
+
+def stamp_arrays(stamps: Sequence[int | None]) -> tuple[Integers, Flags]:
+    """Unix ns as int64, 0 for None, and which are not None."""
+    unix_ns = np.array([0 if stamp is None else stamp for stamp in stamps], dtype=np.int64)
+    return unix_ns, np.array([stamp is not None for stamp in stamps], dtype=bool)

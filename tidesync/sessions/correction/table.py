@@ -1,4 +1,4 @@
-"""What a table format provides to the driver: rows' timestamps, and an output with three more columns."""
+"""What a table format provides to the driver: rows' timestamps, and an output with four more columns."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
-COLUMNS = ("timestamp_topside", "time_max_error_ms", "time_state")
+if TYPE_CHECKING:
+    from tidesync.sessions.correction.timeline import Corrections
+    from tidesync.sessions.correction.unexplained import Flags
+    from topside_agent.estimator.blocks import Integers
+
+COLUMNS = ("timestamp_topside", "time_max_error_ms", "time_u95_ms", "time_state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +32,18 @@ class Batch(NamedTuple):
 
     rows: Any
     """In the format's own form, for `Write`."""
-    stamps: list[int | None]
-    """Unix ns of each row's timestamp; None where it cannot be read."""
+    unix_ns: Integers
+    """Each row's timestamp, int64; void where it is not readable."""
+    readable: Flags
+    """Which rows have one, of the same shape."""
     malformed: list[tuple[int, str]]
     """Place (see `Table.place`) and value of each row that should have a timestamp and has none."""
     size: int
     """Bytes of the input."""
 
 
-class Correction(NamedTuple):
-    """What is added to one row; `state` alone where no topside instant can be given."""
-
-    topside_ns: int | None
-    max_error_ns: int | None
-    state: str
-
-
-Write = Callable[[Any, Sequence[Correction | None]], None]
-"""Writes a batch's `rows`, each with its correction; None for a row without a timestamp."""
+Write = Callable[[Any, "Corrections"], None]
+"""Writes a batch's `rows`, each with its entry of the corrections (UNREADABLE without a timestamp)."""
 
 
 class Table(Protocol):

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 STATES = ("ok", "holdover", "ambiguous", "outside")
 OK, HOLDOVER, AMBIGUOUS, OUTSIDE = range(4)
+UNREADABLE = -1
+"""The state of a row without a timestamp."""
 NO_U95 = -1
 
 
@@ -42,9 +44,9 @@ class Inverse(Protocol):
 
 
 class Corrections(NamedTuple):
-    """For each timestamp its topside instant, the bound of its error (both ns) and its state (in STATES).
+    """For each timestamp its topside instant, the bound of its error (both ns) and its state.
 
-    The first two and the last are valid only where the state is `ok` or `holdover`.
+    The state is a place in STATES, or UNREADABLE. The others are valid only where `known`.
     """
 
     topside_ns: Integers
@@ -52,6 +54,21 @@ class Corrections(NamedTuple):
     state: Integers
     u95_ns: Integers
     """The 95 % half-width of the error; `NO_U95` where the track has none."""
+
+    @property
+    def known(self) -> Flags:
+        """Which have an instant and a bound."""
+        held: Flags = (self.state == OK) | (self.state == HOLDOVER)
+        return held
+
+    def spread(self, readable: Flags) -> Corrections:
+        """These, of the rows that are `readable`, among all rows of a batch."""
+        if readable.all():
+            return self
+        made = Corrections(*(np.full(readable.shape, void) for void in (0, 0, UNREADABLE, NO_U95)))
+        for among_all, column in zip(made, self, strict=True):
+            among_all[readable] = column
+        return made
 
 
 @dataclass(frozen=True, slots=True)

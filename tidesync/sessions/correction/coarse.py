@@ -37,9 +37,11 @@ class CoarseInverse:
     def instants(self, pi_ns: Integers) -> Instants:
         """The topside instants of `pi_ns`, with errors that cover the resolution."""
         written = self._fine.instants(pi_ns)
+        wider = np.ceil(_RATES * self._resolution_ns)
         if self._resolution_ns <= _FINE_NS:
-            wider = np.ceil(_RATES * self._resolution_ns)
-            return written._replace(max_error_ns=written.max_error_ns + wider)
+            return written._replace(
+                max_error_ns=written.max_error_ns + wider, u95_ns=written.u95_ns + wider
+            )
         earliest = self._fine.instants(pi_ns - self._resolution_ns)
         latest = self._fine.instants(pi_ns + self._resolution_ns)
         error = np.maximum(
@@ -48,6 +50,7 @@ class CoarseInverse:
         )
         return written._replace(
             max_error_ns=np.maximum(error, written.max_error_ns),
+            u95_ns=np.minimum(written.u95_ns + wider, error),
             held=earliest.held | written.held | latest.held,
             undecided=earliest.undecided | written.undecided | latest.undecided,
         )

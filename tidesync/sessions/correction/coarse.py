@@ -39,9 +39,7 @@ class CoarseInverse:
         written = self._fine.instants(pi_ns)
         wider = np.ceil(_RATES * self._resolution_ns)
         if self._resolution_ns <= _FINE_NS:
-            return written._replace(
-                max_error_ns=written.max_error_ns + wider, u95_ns=written.u95_ns + wider
-            )
+            return written._replace(max_error_ns=written.max_error_ns + wider, u95_ns=written.u95_ns + wider)
         earliest = self._fine.instants(pi_ns - self._resolution_ns)
         latest = self._fine.instants(pi_ns + self._resolution_ns)
         error = np.maximum(

@@ -48,8 +48,8 @@ class Inverse(Protocol):
 class Corrections(NamedTuple):
     """For each timestamp its topside instant, the bound of its error (both ns) and its state.
 
-    The state is a place in STATES, or UNREADABLE. The others are valid only where `known`; elsewhere the error
-    is 0.
+    The state is a place in STATES, or UNREADABLE. The others are valid only where `known`; the error is
+    0 elsewhere.
     """
 
     topside_ns: Integers

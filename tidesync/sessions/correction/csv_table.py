@@ -51,6 +51,7 @@ def open_csv(job: Job, near_ns: int) -> Iterator[CsvTable]:
 class CsvTable:
     """The records after the header; see `correction.table.Table`."""
 
+    resolution_ns = 0
     place = "line"
 
     def __init__(self, job: Job, near_ns: int, stream: BinaryIO) -> None:

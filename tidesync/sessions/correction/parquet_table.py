@@ -38,6 +38,7 @@ def open_parquet(job: Job, near_ns: int) -> Iterator[ParquetTable]:
 class ParquetTable:
     """An open Parquet file; see `correction.table.Table`. A corrected instant is a UTC timestamp in ns."""
 
+    resolution_ns = 0
     place = "row"
     step_ns = 0
 

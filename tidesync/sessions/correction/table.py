@@ -61,6 +61,10 @@ class Table(Protocol):
     def step_ns(self) -> int:
         """The unit of the instants that were written, ns: each row's error contains it; 0 for exact ones."""
 
+    @property
+    def resolution_ns(self) -> int:
+        """The steps in which its timestamps are written, ns."""
+
     def scan(self) -> Iterator[Batch]:
         """All rows' timestamps; `Batch.rows` is not used."""
 

@@ -7,12 +7,13 @@ time belongs to several segments: the order of rows decides (order.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from tidesync.sessions.correction.coarse import CoarseInverse
 from tidesync.sessions.correction.interpolation import Interpolation, Knots, u95_of
 from tidesync.sessions.correction.unexplained import may_be_slewed
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 STATES = ("ok", "holdover", "ambiguous", "outside")
 OK, HOLDOVER, AMBIGUOUS, OUTSIDE = range(4)
+_LARGEST_NS = 2.0**62
 UNREADABLE = -1
 """The state of a row without a timestamp."""
 NO_U95 = -1
@@ -46,7 +48,8 @@ class Inverse(Protocol):
 class Corrections(NamedTuple):
     """For each timestamp its topside instant, the bound of its error (both ns) and its state.
 
-    The state is a place in STATES, or UNREADABLE. The others are valid only where `known`.
+    The state is a place in STATES, or UNREADABLE. The others are valid only where `known`; the error is
+    0 elsewhere.
     """
 
     topside_ns: Integers
@@ -57,7 +60,12 @@ class Corrections(NamedTuple):
 
     @property
     def known(self) -> Flags:
-        """Which have an instant and a bound."""
+        """Which have an instant and a bound: also those `outside` for their error alone."""
+        return self.max_error_ns > 0
+
+    @property
+    def answered(self) -> Flags:
+        """Which are `ok` or `holdover`."""
         held: Flags = (self.state == OK) | (self.state == HOLDOVER)
         return held
 
@@ -93,6 +101,15 @@ class TimelineSegment:
         before, after = pi_ns < self.interpolation.first_ns, pi_ns > self.interpolation.last_ns
         return (before & self.cut_before) | (after & self.cut_after)
 
+    def coarse(self, resolution_ns: int) -> TimelineSegment:
+        """It holds what may have been taken in it."""
+        return replace(
+            self,
+            interpolation=CoarseInverse(self.interpolation, resolution_ns),
+            from_ns=self.from_ns - resolution_ns,
+            to_ns=self.to_ns + resolution_ns,
+        )
+
 
 class Timeline:
     """Corrects Pi timestamps by one vehicle's track."""
@@ -101,10 +118,19 @@ class Timeline:
         self.segments = segments
         self._limits = limits
 
+    def coarse(self, resolution_ns: int) -> Timeline:
+        """The same for timestamps that are written in steps of `resolution_ns`; see coarse.py."""
+        return Timeline([segment.coarse(resolution_ns) for segment in self.segments], self._limits)
+
     @property
     def cuts(self) -> int:
         """How often the vehicle's clock was cut."""
         return max(len(self.segments) - 1, 0)
+
+    @property
+    def measured(self) -> list[tuple[int, int]]:
+        """The first and the last Pi time that was measured in each segment, ns."""
+        return [(each.interpolation.first_ns, each.interpolation.last_ns) for each in self.segments]
 
     @property
     def middle_ns(self) -> int:
@@ -134,6 +160,8 @@ class Timeline:
             if first.any():
                 topside[first], error[first], state[first], u95[first] = self._within(segment, pi_ns[first])
         state[candidates > 1] = AMBIGUOUS
+        void = state == AMBIGUOUS
+        topside[void], error[void], u95[void] = 0, 0, NO_U95
         return Corrections(topside, error, state, u95)
 
     def _within(self, segment: TimelineSegment, pi_ns: Integers) -> Corrections:
@@ -141,7 +169,7 @@ class Timeline:
         state = np.where(found.held, HOLDOVER, OK)
         state[found.max_error_ns > self._limits.max_error_ns] = OUTSIDE
         state[segment.near_cut(pi_ns) | found.undecided] = AMBIGUOUS
-        error: Floats = np.minimum(found.max_error_ns, self._limits.max_error_ns)
+        error: Floats = np.minimum(found.max_error_ns, _LARGEST_NS)
         u95 = np.where(np.isnan(found.u95_ns), NO_U95, np.minimum(np.ceil(found.u95_ns), error))
         return Corrections(found.topside_ns, error.astype(np.int64), state, u95.astype(np.int64))
 

@@ -161,7 +161,7 @@ class SessionBlock(Message):
 def sensor_entry(result: OffsetResult | None, session: OffsetRange | None = None) -> SensorTimeSync:
     """The consumer's entry for a result; `unsynced` with an error word if there is no offset.
 
-    The consumer applies one offset to the whole session, so `uncertaintyMs` covers all of the `session`: it is
+    The consumer applies one offset to the whole session, so `uncertaintyMs` covers all of `session`: it is
     where its reader looks for how wrong that may be. `error` stays null beside an offset, because to the
     consumer a word there means that there is no offset.
     """

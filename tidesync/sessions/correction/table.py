@@ -25,6 +25,8 @@ class Job:
     column: str = "timestamp"
     unit: str | None = None
     """One of stamps.UNITS; None: recognised."""
+    sensor: str | None = None
+    """Whose folder it was found in; None: it was named."""
 
 
 class Batch(NamedTuple):

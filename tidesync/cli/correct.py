@@ -15,7 +15,7 @@ from tidesync.sessions.correction.driver import correct, total_bytes
 from tidesync.sessions.correction.outputs import outputs_of
 from tidesync.sessions.correction.prepared import Prepared, prepare
 from tidesync.sessions.correction.results import CorrectionResults
-from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError
+from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError, UnusableFileError
 from tidesync.sessions.folder import SessionFolder
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def command(*, session: Path, options: Options, output: Path | None, as_json: bo
         try:
             prepared = prepare(SessionFolder(session), options)
             outputs = outputs_of([job.path for job in prepared.jobs], session, output)
+            if not target.time_sync_path.resolve().is_relative_to(target.path.resolve()):
+                reason = "it is a link out of the session; --output DIR writes elsewhere"
+                raise UnusableFileError(target.time_sync_path, reason)
             target.write_offsets({stream: each.track.rows for stream, each in prepared.measured.items()})
         except UnknownVehicleError as error:
             raise SettingsError(str(error)) from error

@@ -32,16 +32,16 @@ def tables_in(session: Path, sensors: Iterable[str], directories: Mapping[str, s
 
     `directories` has the folders' names of some sensors. No link is followed out of the session.
     """
-    found = FoundTables()
-    inside = session.resolve()
+    found, inside, seen = FoundTables(), session.resolve(), set[Path]()
     for sensor in sorted({*CONSUMER_SENSORS, *sensors, *directories}):
         for folder in _folders_of(session, sensor, directories):
             if _leads_out(folder, inside):
                 found.left.append(f"{folder}: it is a link out of the session")
                 continue
             for path in sorted(folder.iterdir()):
-                if not _is_table(path):
+                if not _is_table(path) or path.resolve() in seen:
                     continue
+                seen.add(path.resolve())
                 if _leads_out(path, inside):
                     found.left.append(f"{path}: it is a link out of the session")
                 else:

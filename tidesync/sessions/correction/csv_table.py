@@ -100,6 +100,12 @@ class CsvTable:
             return None
         return fields[self._place].decode("utf-8", "replace")
 
+    def texts(self, rows: Sequence[Record], wanted: Sequence[int]) -> list[list[bytes]]:
+        """The fields of the records that are `wanted`, by column."""
+        blank = [b""] * self._count
+        found = [(*(rows[row].fields or ()), *blank)[: self._count] for row in wanted]
+        return [list(column) for column in zip(*found, strict=True)] if found else [[] for _ in blank]
+
     @contextmanager
     def output(self, stream: BinaryIO) -> Iterator[Write]:
         """The same bytes, with the same delimiter before each of the new fields."""

@@ -13,7 +13,7 @@ from tidesync.sessions.correction.timeline import NO_U95, STATES, UNREADABLE
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tidesync.sessions.correction.table import Write
     from tidesync.sessions.correction.timeline import Corrections
@@ -80,6 +80,10 @@ class ParquetTable:
         times = (None if count is None else count * self._ns_of_count for count in counts)
         return [ns if ns is not None and EARLIEST_NS <= ns <= LATEST_NS else None for ns in times]
 
+    def texts(self, rows: Any, wanted: Sequence[int]) -> list[list[bytes]]:
+        """The values of the rows that are `wanted`, by column."""
+        return [_texts(column.take(list(wanted))) for column in rows.columns]
+
     @contextmanager
     def output(self, stream: BinaryIO) -> Iterator[Write]:
         """Parquet with the compression of the first column, in batches as they are read."""
@@ -122,3 +126,14 @@ def _ns_of_count(job: Job, kind: Any) -> int | None:
         return None
     reason = f"column {job.column!r} holds {kind}: expected timestamps, numbers or text"
     raise UnusableFileError(job.path, reason)
+
+
+def _texts(values: Any) -> list[bytes]:
+    """Values as text that reads back as the same; absent is empty."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        found = values.cast(pa.string()).to_pylist()
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # nested, or bytes that are no text
+        found = [None if value is None else str(value) for value in values.to_pylist()]
+    return [b"" if text is None else text.encode("utf-8", "backslashreplace") for text in found]

@@ -80,13 +80,17 @@ class ClockPublisher:
         self._write_from = pieces[-1][0] if pieces else self._write_from
 
     def resend(self, command: ClockResendCommand) -> None:
-        """Publish what is known of the pieces that `command` asks for, of this process or one before it."""
+        """Publish what is known of the pieces that `command` asks for, of this process or one before it.
+
+        Where nothing is, the open piece is published: whoever asks learns that the machine has not got them.
+        """
         first, last = command.from_number, min(command.to_number, command.from_number + _AT_ONCE)
         if command.instance_id == self._instance_id:
             boot_id, pieces = self._boot_id, self._source.pieces(first, last)
         else:
             boot_id, found = self._journal.earlier(command.instance_id) or ("", [])
             pieces = [(n, one) for n, one in found if n <= last and _last(n, one) >= first]
+        self._urgent |= not pieces
         for message in self._messages(boot_id, command.instance_id, pieces):
             self._send(message)
 

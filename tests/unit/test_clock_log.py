@@ -183,6 +183,18 @@ def test_a_process_that_has_ended_is_asked_until_nothing_more_follows():
     assert (asked(log, 99 * S), log.waiting) == ([], False)
 
 
+def test_a_process_that_left_no_journal_delays_a_stop_by_four_requests_at_most():
+    log = heard(message(0, piece(0, 1)))
+    log.take(ROV1, message(0, piece(9, 10, begins="start"), instance_id="i2"), 1, 0)
+    for turn in range(1, 5):
+        assert log.waiting
+        assert asked(log, turn * REPEAT_REQUEST_NS) == [("i1", 0, LAST_NUMBER)]
+        newer = message(0, piece(9, 10 + turn, begins="start"), instance_id="i2")
+        log.take(ROV1, newer, turn * REPEAT_REQUEST_NS + 1, 0)
+        log.give_up()
+    assert (missing(log), log.waiting) == (0, False)
+
+
 def test_a_stop_asks_those_that_are_alive_and_waits_until_they_reach_the_last_exchange():
     log = heard(message(0, piece(0, 1)), now_ns=LIVE_NS)
     gone = TopsideClock(topside="gone", boot_id="b", instance_id="g", first=0, pieces=(piece(0, 1),))

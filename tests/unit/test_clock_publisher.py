@@ -136,6 +136,18 @@ def test_a_resend_answers_for_this_process_and_for_one_before_it(tmp_path):
     ]
 
 
+def test_whoever_asks_for_what_is_not_there_hears_at_least_the_open_piece():
+    bench = Bench()
+    bench.history.grow(1, begins="start")
+    bench.tick(100)
+    bench.sent.clear()
+    bench.tick(101)
+    assert bench.sent == []
+    bench.resend(0, 9, "nobody")
+    bench.tick(102)
+    assert [(instance, first) for _, instance, first, _ in bench.sent] == [("now", 0)]
+
+
 def test_the_journal_is_written_every_ten_seconds_at_most(tmp_path):
     path = tmp_path / "clock.jsonl"
     bench = Bench(path)

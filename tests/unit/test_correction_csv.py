@@ -23,7 +23,7 @@ from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 ROWS, TRUTH = stepped(3 * S)
 TIMELINE = timeline(ROWS, raw_of(ROWS), ClockLimits())
-NEW = b"timestamp_topside,time_max_error_ms,time_state"
+NEW = b"timestamp_topside,time_max_error_ms,time_u95_ms,time_state"
 
 
 def pi_iso(second):
@@ -50,6 +50,7 @@ def test_the_consumers_rows_get_their_topside_time(path):
         true = f"2026-05-01T12:{at // 60:02d}:{at % 60:02d}"
         assert line["timestamp_topside"][:19] in {true, iso_from_ns(START + at * S - S)[:19]}
         assert 0.4 < float(line["time_max_error_ms"]) < 0.5
+        assert 0.01 < float(line["time_u95_ms"]) < 0.02
         assert line["time_state"] == "ok"
     assert (result.rows, result.corrected, result.malformed) == (3, 3, 0)
     assert path.read_bytes() == text.encode()
@@ -71,10 +72,10 @@ def test_every_byte_passes_through(path, ending, bom, delimiter):
         delimiter.join([b"last", stamp, b"without a line end"]),
     ]
     result, written = corrected(path, bom + ending.join(records_))
-    added = written.rsplit(delimiter, 3)[1:]
-    assert added[2] == b"ok"
+    added = written.rsplit(delimiter, 4)[1:]
+    assert added[3] == b"ok"
     tail = delimiter + delimiter.join(added)
-    none = delimiter * 3
+    none = delimiter * 4
     expected = [
         records_[0] + delimiter + NEW.replace(b",", delimiter),
         records_[1] + tail,
@@ -114,15 +115,15 @@ def test_the_error_includes_the_rounding_of_the_instant(path):
     _, written = corrected(path, f"timestamp\n{pi_iso(5)}\n".encode())
     stamp = np.array([START + 5 * S + round(TRUTH(5))])
     bound = TIMELINE.correct(stamp, np.array([0]), np.array([1])).max_error_ns[0]
-    assert float(written.split(b",")[-2]) * 1e6 >= bound + 500
+    assert float(written.split(b",")[-3]) * 1e6 >= bound + 500
 
 
 def test_rows_without_a_topside_instant_have_a_state_that_says_why(path):
     beyond = iso_from_ns(START - 10_000 * S)
     result, written = corrected(path, f"timestamp\n{pi_iso(100)}\n{beyond}\n".encode())
     assert [line.split(b",")[1:] for line in written.splitlines()[1:]] == [
-        [b"", b"", b"ambiguous"],
-        [b"", b"", b"outside"],
+        [b"", b"", b"", b"ambiguous"],
+        [b"", b"", b"", b"outside"],
     ]
     assert result.counts == {"ok": 0, "holdover": 0, "ambiguous": 1, "outside": 1}
     assert result.document()["max_error_ms"] is None

@@ -24,7 +24,7 @@ def correct(pi, topside, at_s, **how):
     stamps = pi.realtime_ns(at_s)
     if corrector.passes > 1:
         corrector.note(stamps)
-    topside_ns, error, state = corrector.correct(stamps)
+    topside_ns, error, state, _ = corrector.correct(stamps)
     beyond = np.abs(topside_ns - topside.realtime_ns(at_s)) - error
     return state, np.where(state <= HOLDOVER, beyond, -1)
 

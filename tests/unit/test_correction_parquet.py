@@ -52,6 +52,8 @@ def test_each_kind_of_column_is_corrected_and_kept(tmp_path, stamps):
     assert [None if ns is None else round((ns - START) / S, 5) for ns in topside] == [1, 2, None, 150, None]
     errors = found["time_max_error_ms"].to_pylist()
     assert [error is None for error in errors] == [False, False, True, False, True]
+    u95 = found["time_u95_ms"].to_pylist()
+    assert all(one < other for one, other in zip(u95, errors, strict=True) if other is not None)
     assert (result.rows, result.malformed, result.shown[0][0]) == (5, 1, 5)
     first = output_of(path).read_bytes()
     correct(Job(path, "rov1"), TIMELINE, lambda _: None)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 def command(*, session: Path, options: Options, as_json: bool) -> int:
     """Correct the timestamps of SESSION's tables from the vehicle's clock to topside's.
 
-    Writes NAME.topside.csv beside each NAME.csv, with the columns timestamp_topside, time_max_error_ms and
-    time_state, and time_sync/offsets.csv. Originals are never altered.
+    Writes NAME.topside.csv beside each NAME.csv, with the columns timestamp_topside, time_max_error_ms,
+    time_u95_ms and time_state, and time_sync/offsets.csv. Originals are never altered.
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")

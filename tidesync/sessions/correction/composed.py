@@ -7,6 +7,8 @@ the RAW clocks (raw_groups.py), which no step and no slew touches. The error add
 - The RAW relation gives topside's RAW within E₂ for that instant; over E₁ it moves by less than 1.12·E₁.
 - Topside's realtime rises, so it lies between its values at both ends of that, each within its half-width.
 
+u95 adds up the RAW relation's own and, in full, both half-widths.
+
 An instant that comes within its error of a step, a gap or a suspend is undecided.
 """
 
@@ -67,7 +69,9 @@ class ComposedInterpolation:
         awake_from, awake_to = self._awake
         undecided |= (raw.topside_ns - reach < awake_from) | (raw.topside_ns + reach > awake_to)
         error = np.maximum(high + high_width - centre, centre - low + low_width) + 2
-        return Instants(centre, error.astype(np.float64), raw.held, undecided)
+        width = np.maximum(low_width, high_width)
+        u95 = np.minimum(_RATES * (raw.u95_ns + _RATES * pi_error) + width + 2, error)
+        return Instants(centre, error.astype(np.float64), u95, raw.held, undecided)
 
 
 def composed_timeline(

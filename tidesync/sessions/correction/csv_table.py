@@ -1,4 +1,4 @@
-"""CSV tables as bytes: every record passes through as it is, with three fields after it."""
+"""CSV tables as bytes: every record passes through as it is, with four fields after it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from tidesync.sessions.correction.stamps import StampReader, StampWriter, milliseconds_up, stamp_arrays
 from tidesync.sessions.correction.table import COLUMNS, Batch, Job
-from tidesync.sessions.correction.timeline import STATES, UNREADABLE
+from tidesync.sessions.correction.timeline import NO_U95, STATES, UNREADABLE
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def open_csv(job: Job, near_ns: int) -> Iterator[CsvTable]:
 class CsvTable:
     """The records after the header; see `correction.table.Table`."""
 
+    resolution_ns = 0
     place = "line"
 
     def __init__(self, job: Job, near_ns: int, stream: BinaryIO) -> None:
@@ -101,7 +102,7 @@ class CsvTable:
 
     @contextmanager
     def output(self, stream: BinaryIO) -> Iterator[Write]:
-        """The same bytes, with the same delimiter before each of the three fields."""
+        """The same bytes, with the same delimiter before each of the new fields."""
         self._stream.seek(0)
         blank = islice(records(self._stream, self._job.path, self._delimiter), self._header.line - 1)
         stream.writelines(record.ending for record in blank)
@@ -118,13 +119,14 @@ class CsvTable:
         """The unit of the timestamps that were written."""
         return 0 if self._writer is None else self._writer.step_ns
 
-    def _added(self, topside_ns: int, max_error_ns: int, state: int, known: bool) -> str:
-        """The three fields of a row, with the delimiter between them."""
+    def _added(self, topside_ns: int, max_error_ns: int, state: int, u95_ns: int, known: bool) -> str:
+        """The new fields of a row, with the delimiter between them."""
         if not known:
-            return self._separator * 2 + ("" if state == UNREADABLE else STATES[state])
+            return self._separator * 3 + ("" if state == UNREADABLE else STATES[state])
         writer = self._writer = self._writer or self._new_writer()
         error = milliseconds_up(max_error_ns + writer.step_ns)
-        return self._separator.join((writer.write(topside_ns), error, STATES[state]))
+        u95 = "" if u95_ns == NO_U95 else milliseconds_up(u95_ns + writer.step_ns)
+        return self._separator.join((writer.write(topside_ns), error, u95, STATES[state]))
 
     def _new_writer(self) -> StampWriter:
         assert self._reader.form is not None, "a timestamp has been read"

@@ -71,7 +71,7 @@ class CorrectedTable:
         """Count a batch of rows."""
         for state, number in zip(STATES, np.bincount(corrections.state, minlength=len(STATES)), strict=True):
             self.counts[state] += int(number)
-        errors = corrections.max_error_ns[corrections.known]
+        errors = corrections.max_error_ns[corrections.answered]
         self.max_error_ns = max(self.max_error_ns, int(errors.max(initial=0)))
         self.malformed += len(malformed)
         for line, value in malformed[: _MOST_SHOWN - len(self.shown)]:
@@ -125,7 +125,7 @@ def correct(job: Job, timeline: Timeline, progress: ProgressCallback) -> Correct
         with FORMATS[suffix](job, timeline.middle_ns) as table:
             _refuse_output(job, table)
             result = CorrectedTable(job.path, output_of(job.path), job.vehicle, table.place)
-            _correct(table, RowCorrector(timeline), result, progress)
+            _correct(table, RowCorrector(timeline.coarse(table.resolution_ns)), result, progress)
     except OSError as error:
         raise UnusableFileError(job.path, f"{error.strerror or error}; its output was not written") from error
     return result

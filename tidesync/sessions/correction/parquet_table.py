@@ -1,4 +1,4 @@
-"""Parquet tables: the columns as they are, three more after them, row group by row group."""
+"""Parquet tables: the columns as they are, four more after them, row group by row group."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from tidesync.sessions.correction.stamps import EARLIEST_NS, LATEST_NS, NS_OF_UNIT, StampReader, stamp_arrays
 from tidesync.sessions.correction.table import COLUMNS, Batch, Job
-from tidesync.sessions.correction.timeline import STATES, UNREADABLE
+from tidesync.sessions.correction.timeline import NO_U95, STATES, UNREADABLE
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def open_parquet(job: Job, near_ns: int) -> Iterator[ParquetTable]:
 class ParquetTable:
     """An open Parquet file; see `correction.table.Table`. A corrected instant is a UTC timestamp in ns."""
 
+    resolution_ns = 0
     place = "row"
     step_ns = 0
 
@@ -85,7 +86,7 @@ class ParquetTable:
         import pyarrow as pa  # noqa: PLC0415
         from pyarrow import parquet  # noqa: PLC0415
 
-        kinds = (pa.timestamp("ns", tz="UTC"), pa.float64(), pa.string())
+        kinds = (pa.timestamp("ns", tz="UTC"), pa.float64(), pa.float64(), pa.string())
         schema = self._file.schema_arrow
         for name, kind in zip(COLUMNS, kinds, strict=True):
             schema = schema.append(pa.field(name, kind))
@@ -96,7 +97,8 @@ class ParquetTable:
             added = [
                 pa.array(corrections.topside_ns, mask=unknown).cast(kinds[0]),
                 pa.array(corrections.max_error_ns / 1e6, mask=unknown),
-                pa.array(states, kinds[2]),
+                pa.array(corrections.u95_ns / 1e6, mask=unknown | (corrections.u95_ns == NO_U95)),
+                pa.array(states, kinds[3]),
             ]
             writer.write_batch(pa.record_batch([*rows.columns, *added], schema=schema))
 

@@ -1,4 +1,4 @@
-"""What a table format provides to the driver: rows' timestamps, and an output with three more columns."""
+"""What a table format provides to the driver: rows' timestamps, and an output with four more columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
 
-COLUMNS = ("timestamp_topside", "time_max_error_ms", "time_state")
+COLUMNS = ("timestamp_topside", "time_max_error_ms", "time_u95_ms", "time_state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,10 @@ class Table(Protocol):
     @property
     def step_ns(self) -> int:
         """The unit of the instants that were written, ns: each row's error contains it; 0 for exact ones."""
+
+    @property
+    def resolution_ns(self) -> int:
+        """The steps in which its timestamps are written, ns."""
 
     def scan(self) -> Iterator[Batch]:
         """All rows' timestamps; `Batch.rows` is not used."""

@@ -36,9 +36,10 @@ class MissingRange:
 
 
 class MissingRanges:
-    """What is missing of one count, in ascending order."""
+    """What is missing of one count, in ascending order; lost after `most_repeats` unanswered requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_repeats: int = MOST_REPEATS) -> None:
+        self._most_repeats = most_repeats
         self._heard_ns = 0
         self._ranges: list[MissingRange] = []
 
@@ -92,9 +93,8 @@ class MissingRanges:
 
     def give_up(self) -> list[MissingRange]:
         """What was requested often enough without an answer; each is returned once."""
-        return self._lose(
-            [missing for missing in self._ranges if missing.requests > MOST_REPEATS and not missing.lost]
-        )
+        waiting = [missing for missing in self._ranges if not missing.lost]
+        return self._lose([missing for missing in waiting if missing.requests > self._most_repeats])
 
     def end(self) -> list[MissingRange]:
         """Everything still missing is lost: the recording ends."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 LAST_NUMBER = 2**53
 """Asked for up to this: whatever there is."""
 _FEWEST_EARLIER = 16
+_MOST_REPEATS_OF_NEWEST = 3
+"""A process that has ended may have left no journal: its successor then answers nothing."""
 _MARGIN_NS = 2_000_000_000
 _RATE_SHARE = 10
 """A tenth: the rates of two RAW clocks differ by less."""
@@ -26,7 +28,7 @@ class PieceWatch:
         self.heard_ns: int | None = None
         self._next = 0
         self._missing = MissingRanges()
-        self._newest = MissingRanges()
+        self._newest = MissingRanges(_MOST_REPEATS_OF_NEWEST)
         self._earlier = _FEWEST_EARLIER
 
     @property

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runtime.files import replacing
-from tidesync.sessions.correction.csv_table import open_csv
+from tidesync.sessions.correction.csv.table import open_csv
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.parquet_table import open_parquet
-from tidesync.sessions.correction.table import COLUMNS
+from tidesync.sessions.correction.table import COLUMNS, NO_TIMESTAMP
 from tidesync.sessions.correction.timeline import STATES
 from tidesync.sessions.errors import UnusableFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tidesync.sessions.correction.table import Job, OpenTable, Table
+    from tidesync.sessions.correction.table import Job, Malformed, OpenTable, Table
     from tidesync.sessions.correction.timeline import Corrections, Timeline
 
 FORMATS: Mapping[str, OpenTable] = {
@@ -52,8 +52,8 @@ class CorrectedTable:
     """What `shown` counts: `line` or `row`."""
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     malformed: int = 0
-    shown: list[tuple[int, str]] = field(default_factory=list)
-    """Place and value of the first malformed rows."""
+    shown: list[Malformed] = field(default_factory=list)
+    """The first malformed rows."""
     max_error_ns: int = 0
     """The greatest that was written."""
 
@@ -67,17 +67,16 @@ class CorrectedTable:
         """All rows."""
         return sum(self.counts.values()) + self.malformed
 
-    def count(self, corrections: Corrections, malformed: Sequence[tuple[int, str]]) -> None:
+    def count(self, corrections: Corrections, malformed: Sequence[Malformed]) -> None:
         """Count a batch of rows."""
         for state, number in zip(STATES, np.bincount(corrections.state, minlength=len(STATES)), strict=True):
             self.counts[state] += int(number)
         errors = corrections.max_error_ns[corrections.answered]
         self.max_error_ns = max(self.max_error_ns, int(errors.max(initial=0)))
         self.malformed += len(malformed)
-        for line, value in malformed[: _MOST_SHOWN - len(self.shown)]:
-            self.shown.append(
-                (line, value if len(value) <= _LONGEST_SHOWN else value[: _LONGEST_SHOWN - 3] + "…")
-            )
+        for each in malformed[: _MOST_SHOWN - len(self.shown)]:
+            long = len(each.value) > _LONGEST_SHOWN
+            self.shown.append(each._replace(value=each.value[: _LONGEST_SHOWN - 3] + "…") if long else each)
 
     def document(self) -> dict[str, Any]:
         """The counts as JSON; `max_error_ms` is null where no row was corrected."""
@@ -88,7 +87,10 @@ class CorrectedTable:
             "rows": self.rows,
             **self.counts,
             "malformed": self.malformed,
-            "malformed_rows": [{"line": line, "value": value} for line, value in self.shown],
+            "malformed_rows": [
+                {"line": each.place, "value": each.value, "reason": each.reason or NO_TIMESTAMP}
+                for each in self.shown
+            ],
             "max_error_ms": self.max_error_ns / 1e6 if self.corrected else None,
         }
 

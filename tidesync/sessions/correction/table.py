@@ -17,6 +17,18 @@ COLUMNS = ("timestamp_topside", "time_max_error_ms", "time_u95_ms", "time_state"
 
 
 @dataclass(frozen=True, slots=True)
+class TextLayout:
+    """Where a table of text has its header, as far as a user states it."""
+
+    header_line: int | None = None
+    """Its number, from 1; None: the first line that is neither blank nor a comment."""
+    comment: str = ""
+    """Lines that begin with it are no rows; empty: there are none."""
+    header: bool = True
+    """Whether there is one; else the columns are named 1, 2, …"""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A table to correct: the vehicle whose clock stamped it, the column and its unit."""
 
@@ -25,6 +37,23 @@ class Job:
     column: str = "timestamp"
     unit: str | None = None
     """One of stamps.UNITS; None: recognised."""
+    layout: TextLayout = TextLayout()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that together are the timestamp."""
+        return (self.column,)
+
+
+NO_TIMESTAMP = "is no timestamp"
+
+
+class Malformed(NamedTuple):
+    """A row that should have a timestamp and has none: its place (see `Table.place`), its value, and what that is."""
+
+    place: int
+    value: str
+    reason: str = NO_TIMESTAMP
 
 
 class Batch(NamedTuple):
@@ -36,8 +65,7 @@ class Batch(NamedTuple):
     """Each row's timestamp, int64; void where it is not readable."""
     readable: Flags
     """Which rows have one, of the same shape."""
-    malformed: list[tuple[int, str]]
-    """Place (see `Table.place`) and value of each row that should have a timestamp and has none."""
+    malformed: Sequence[Malformed]
     size: int
     """Bytes of the input."""
 

@@ -52,7 +52,7 @@ class Dialect:
 def dialect_of(job: Job, data: bytes, *, at_end: bool) -> Dialect:
     """The dialect of a table that begins with `data`.
 
-    NoTimestampError where it does not have the job's columns, UnusableFileError where their names are not unique.
+    NoTimestampError where it does not have the job's columns, UnusableFileError where a name is not unique.
     """
     lines = lines_of(data, at_end=at_end)
     comment = job.layout.comment.encode()
@@ -134,7 +134,7 @@ def _without_header(job: Job, data: bytes, lines: Lines, comment: bytes) -> Dial
     columns = [str(number) for number in range(1, counts[delimiter][0] + 1)]
     missing = [name for name in job.columns if name not in columns]
     if missing:
-        reason = f"there is no column {missing[0]!r}: without a header they are named 1 to {len(columns)} (--column 1)"
-        raise NoTimestampError(job.path, reason)
+        named = f"without a header they are named 1 to {len(columns)} (--column 1)"
+        raise NoTimestampError(job.path, f"there is no column {missing[0]!r}: {named}")
     begin = len(BOM) if data.startswith(BOM) else 0
     return Dialect(delimiter, columns, [int(name) - 1 for name in job.columns], begin, 1, comment=comment)

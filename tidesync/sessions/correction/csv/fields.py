@@ -12,7 +12,7 @@ QUOTE = b'"'
 
 
 class Record(NamedTuple):
-    """Where the fields of a record begin and end, quotes included, and whether each quote closes at its field's end."""
+    """Where its fields begin and end, quotes included; `tidy` where each quote closes at its field's end."""
 
     fields: list[tuple[int, int]]
     tidy: bool

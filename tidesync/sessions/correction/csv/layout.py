@@ -1,4 +1,4 @@
-"""Where the records of a block of delimited text are, and in each the timestamp and the place of new fields.
+"""Where the records of a block of delimited text are, in each the timestamp and the place of new fields.
 
 New fields stand at the header's end: after the delimiters that a shorter record lacks, before what a longer one
 has too many. Nothing is added to what is no row, or is damaged.
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Integers
 
 
+_BEFORE, _COMMA = b":00:00", b",000"
+"""A whole second and its decimals; 0 stands for any digit."""
+
+
 class Kind(IntEnum):
     """What a record is. Those up to SHORT may have a timestamp; to those from BLANK on nothing is added."""
 
@@ -48,8 +52,9 @@ class Kind(IntEnum):
 class Layout:
     """The records of `data`, in arrays with an entry for each.
 
-    Each `begin`s on a `line` (from 0), its text has an `end`, after its line end is `next`. New fields belong
-    to `insert`, after `missing` delimiters. `first` and `last`, of shape (columns, records), enclose its timestamp.
+    Each `begin`s on a `line` (from 0), its text has an `end`, after its line end is `next`. New fields
+    belong to `insert`, after `missing` delimiters. `first` and `last`, of shape (columns, records), enclose
+    its timestamp.
     """
 
     data: bytes
@@ -86,7 +91,8 @@ def layout_of(data: bytes, dialect: Dialect, is_timestamp: IsTimestamp, *, at_en
     missing = np.maximum(columns - fields.number, 0)
     first, last = fields.spans(dialect.places)
     made = Layout(
-        data, begin, end, following, found.first_line, kind, insert, missing, first, last, found.count)
+        data, begin, end, following, found.first_line, kind, insert, missing, first, last, found.count
+    )
     if dialect.delimiter == b",":
         _take_decimal_commas(made, fields, dialect)
     _mark_damage(made, dialect, found.damaged)
@@ -124,7 +130,7 @@ class _Fields:
         return self._delimiters[np.minimum(self._first[records] + place, self._delimiters.size - 1)]
 
     def spans(self, places: Sequence[int]) -> tuple[Integers, Integers]:
-        """The ends of the fields at `places`, without quotes; of no length where a record does not have them."""
+        """The ends of the fields at `places`, without quotes; empty where a record does not have them."""
         spans = [self._span(place) for place in places]
         first, last = (np.stack(column) for column in zip(*spans, strict=True))
         return first, last
@@ -161,10 +167,12 @@ def _take_decimal_commas(made: Layout, fields: _Fields, dialect: Dialect) -> Non
         return
     comma = fields.delimiter(place, more)
     end = made.end[more] if place == columns - 1 else fields.delimiter(place + 1, more)
-    around = np.clip(comma[:, None] + np.arange(-3, 4), 0, len(made.data) - 1)
+    around = np.clip(comma[:, None] + np.arange(-len(_BEFORE), 4), 0, len(made.data) - 1)
+    pattern = np.frombuffer(_BEFORE + _COMMA, dtype=np.uint8)
     text = made.characters[around]
-    digits = ((text >= ord("0")) & (text <= ord("9"))).sum(axis=1) == 5  # noqa: PLR2004 - :00,123
-    found = (end - comma == 4) & digits & (text[:, 0] == ord(":")) & (text[:, 3] == ord(","))  # noqa: PLR2004
+    digits = (text >= ord("0")) & (text <= ord("9"))
+    alike = np.where(pattern == ord("0"), digits, text == pattern).all(axis=1)
+    found = alike & (end - comma == len(_COMMA))
     clear = found & (made.kind[more] == Kind.EXTRA)
     made.kind[more[found]] = Kind.UNCLEAR
     made.kind[more[clear]] = Kind.ROW

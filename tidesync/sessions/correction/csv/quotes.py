@@ -48,7 +48,9 @@ def records_of(
     characters = np.frombuffer(data, dtype=np.uint8)[: lines.used]
     delimiters = np.flatnonzero(characters == dialect.delimiter[0])
     if not lines.start.size or data.find(QUOTE, 0, lines.used) < 0:
-        return Records(lines, np.arange(lines.start.size), delimiters, np.zeros(0, dtype=np.int64), lines.start.size)
+        return Records(
+            lines, np.arange(lines.start.size), delimiters, np.zeros(0, dtype=np.int64), lines.start.size
+        )
     quotes = np.flatnonzero(characters == QUOTE[0])
     untidy = _untidy(characters, lines, quotes, dialect.delimiter)
     of_line = np.searchsorted(lines.start, delimiters, side="right") - 1

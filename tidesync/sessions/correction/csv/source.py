@@ -43,6 +43,9 @@ class Source:
         self._encoding: str | None = None
         with self.open() as (reader, _):
             self._encoding = _wide_encoding(reader.read(4096))
+        plain = not self._suffix and self._encoding is None
+        self.size = path.stat().st_size if plain else None
+        """In bytes of UTF-8, where it is known."""
 
     @contextmanager
     def open(self) -> Iterator[tuple[Reader, Callable[[], int]]]:
@@ -56,7 +59,9 @@ class Source:
             reason = f"it is not {self._encoding} throughout ({error.reason})"
             raise UnusableFileError(self._path, reason) from error
         except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-            raise UnusableFileError(self._path, f"its compressed data are damaged or cut off: {error}") from error
+            raise UnusableFileError(
+                self._path, f"its compressed data are damaged or cut off: {error}"
+            ) from error
 
     @contextmanager
     def sink(self, stream: BinaryIO) -> Iterator[Callable[[bytes], object]]:
@@ -107,7 +112,9 @@ def _compressed(stream: BinaryIO, suffix: str) -> Any:
         return gzip.GzipFile("", "wb", fileobj=stream, mtime=0)
     if suffix == ".xz":
         return lzma.LZMAFile(stream, "wb")
-    return _zstd().CompressedOutputStream(_Unclosed(stream), "zstd") if suffix == ".zst" else nullcontext(stream)
+    return (
+        _zstd().CompressedOutputStream(_Unclosed(stream), "zstd") if suffix == ".zst" else nullcontext(stream)
+    )
 
 
 def _zstd() -> Any:

@@ -37,7 +37,9 @@ class Job:
     column: str = "timestamp"
     unit: str | None = None
     """One of stamps.UNITS; None: recognised."""
-    layout: TextLayout = TextLayout()
+    sensor: str | None = None
+    """Whose folder it was found in; None: it was named."""
+    layout: TextLayout = TextLayout()  # noqa: RUF009 - frozen
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -49,7 +51,7 @@ NO_TIMESTAMP = "is no timestamp"
 
 
 class Malformed(NamedTuple):
-    """A row that should have a timestamp and has none: its place (see `Table.place`), its value, and what that is."""
+    """A row that should have a timestamp and has none: its place (see `Table.place`), and what is wrong."""
 
     place: int
     value: str

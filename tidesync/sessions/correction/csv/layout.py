@@ -1,7 +1,7 @@
 """Where the records of a block of delimited text are, in each the timestamp and the place of new fields.
 
-New fields stand at the header's end: after the delimiters that a shorter record lacks, before what a longer one
-has too many. Nothing is added to what is no row, or is damaged.
+New fields stand at the header's end: after the delimiters that a shorter record lacks, before what a longer
+one has too many. Nothing is added to what is no row, or is damaged.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def layout_of(data: bytes, dialect: Dialect, is_timestamp: IsTimestamp, *, at_en
     missing = np.maximum(columns - fields.number, 0)
     first, last = fields.spans(dialect.places)
     made = Layout(
-        data, begin, end, following, found.first_line, kind, insert, missing, first, last, found.count
+        data, begin, end, following, found.first_line, kind, insert, missing, first, last, found.covered
     )
     if dialect.delimiter == b",":
         _take_decimal_commas(made, fields, dialect)

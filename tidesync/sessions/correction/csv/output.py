@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from tidesync.sessions.correction.csv.layout import Kind
 from tidesync.sessions.correction.table import COLUMNS
-from tidesync.sessions.correction.timeline import NO_U95, STATES, UNREADABLE
+from tidesync.sessions.correction.timeline import NO_U95, STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tidesync.sessions.correction.csv.dialect import Dialect
     from tidesync.sessions.correction.csv.layout import Layout
     from tidesync.sessions.correction.timeline import Corrections

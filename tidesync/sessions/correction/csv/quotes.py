@@ -37,7 +37,7 @@ class Records(NamedTuple):
     delimiters: Integers
     damaged: Integers
     """The lines in which a quote opens that does not close."""
-    count: int
+    covered: int
     """How many lines the records have together."""
 
 

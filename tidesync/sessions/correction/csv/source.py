@@ -92,7 +92,7 @@ def _wide_encoding(begin: bytes) -> str | None:
     for mark, encoding in _WIDE.items():
         if begin.startswith(mark):
             return encoding
-    low, high = begin[0:200:2], begin[1:200:2]
+    low, high = begin[0:16:2], begin[1:16:2]
     if high and not any(high) and all(low):
         return "utf-16-le"
     return "utf-16-be" if high and not any(low) and all(high) else None
@@ -118,9 +118,9 @@ def _compressed(stream: BinaryIO, suffix: str) -> Any:
 
 
 def _zstd() -> Any:
-    import pyarrow  # noqa: PLC0415 - only .zst needs it
+    import pyarrow as pa  # noqa: PLC0415 - only .zst needs it
 
-    return pyarrow
+    return pa
 
 
 class _Unclosed(io.RawIOBase):

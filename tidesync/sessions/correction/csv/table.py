@@ -11,10 +11,10 @@ import numpy as np
 from tidesync.sessions.correction.csv.blocks import head_of, layouts
 from tidesync.sessions.correction.csv.dialect import dialect_of, names_of
 from tidesync.sessions.correction.csv.layout import Kind, layout_of
-from tidesync.sessions.correction.csv.output import FieldWriter
 from tidesync.sessions.correction.csv.legacy import survey
-from tidesync.sessions.correction.csv.source import Source
+from tidesync.sessions.correction.csv.output import FieldWriter
 from tidesync.sessions.correction.csv.quotes import MAX_RECORD_BYTES
+from tidesync.sessions.correction.csv.source import Source
 from tidesync.sessions.correction.table import NO_TIMESTAMP, Batch, Malformed
 from tidesync.sessions.errors import UnusableFileError
 
@@ -137,7 +137,7 @@ class CsvTable:
         return bool(self._form.read([text]).readable[0])
 
     def _leave_out_cut_ones(self, layout: Layout, readable: Flags) -> None:
-        """A timestamp that ends a half-written line, and is shorter than the one before it, may be cut off."""
+        """A timestamp that ends a half-written line and is shorter than the one before may be cut off."""
         last = layout.last.max(axis=0)
         lengths = (layout.last - layout.first).sum(axis=0)
         half = (layout.kind == Kind.SHORT) | (layout.next == layout.end)

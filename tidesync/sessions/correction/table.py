@@ -39,7 +39,7 @@ class Job:
     """One of stamps.UNITS; None: recognised."""
     sensor: str | None = None
     """Whose folder it was found in; None: it was named."""
-    layout: TextLayout = TextLayout()  # noqa: RUF009 - frozen
+    layout: TextLayout = TextLayout()
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -3,49 +3,68 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from tidesync.cli.progress import Progress
 from tidesync.cli.table_options import table_options
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.correction.driver import correct, total_bytes
+from tidesync.sessions.correction.outputs import outputs_of
 from tidesync.sessions.correction.prepared import Prepared, prepare
 from tidesync.sessions.correction.results import CorrectionResults
-from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError
+from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError, UnusableFileError
 from tidesync.sessions.folder import SessionFolder
 
 if TYPE_CHECKING:
-    from tidesync.sessions.correction.driver import ProgressCallback
     from tidesync.sessions.correction.session import Options
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command("correct")
-@click.argument("session", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("session", type=_FOLDER)
 @table_options
+@click.option(
+    "--output",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Where to write, laid out as in SESSION, if that cannot be written  [default: beside the originals]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(*, session: Path, options: Options, as_json: bool) -> int:
+def command(*, session: Path, options: Options, output: Path | None, as_json: bool) -> int:
     """Correct the timestamps of SESSION's tables from the vehicle's clock to topside's.
 
     Writes NAME.topside.csv beside each NAME.csv, with the columns timestamp_topside, time_max_error_ms,
-    time_u95_ms and time_state, and time_sync/offsets.csv. Originals are never altered.
+    time_u95_ms and time_state, and time_sync/offsets.csv. Originals are never altered. Exit code 1 if a table
+    named with --file, or all tables of a sensor, have no row that could be corrected.
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
-    folder = SessionFolder(session)
-    try:
-        prepared = prepare(folder, options)
-        folder.write_offsets({stream: each.track.rows for stream, each in prepared.measured.items()})
-    except UnknownVehicleError as error:
-        raise SettingsError(str(error)) from error
-    except (SessionError, OSError) as error:
-        raise NotSoError(str(error)) from error
-    results = CorrectionResults(session, folder.offsets_path, prepared.skipped, failed=[*prepared.failed])
-    _correct(prepared, results, named=options.files)
+    with Progress("Correcting") as progress:
+        target = SessionFolder(output or session)
+        try:
+            prepared = prepare(SessionFolder(session), options)
+            outputs = outputs_of([job.path for job in prepared.jobs], session, output)
+            if not target.time_sync_path.resolve().is_relative_to(target.path.resolve()):
+                reason = "it is a link out of the session; --output DIR writes elsewhere"
+                raise UnusableFileError(target.time_sync_path, reason)
+            target.write_offsets({stream: each.track.rows for stream, each in prepared.measured.items()})
+        except UnknownVehicleError as error:
+            raise SettingsError(str(error)) from error
+        except (SessionError, OSError) as error:
+            raise NotSoError(str(error)) from error
+        results = CorrectionResults(
+            session,
+            target.offsets_path,
+            prepared.skipped,
+            frozenset(path.resolve() for path in options.files),
+            left=[*prepared.left],
+            failed=[*prepared.failed],
+        )
+        _correct(prepared, outputs, results, progress)
     if as_json:
         click.echo(json.dumps(results.document()))
     else:
@@ -56,22 +75,17 @@ def command(*, session: Path, options: Options, as_json: bool) -> int:
     return results.exit_code()
 
 
-def _correct(prepared: Prepared, results: CorrectionResults, *, named: Sequence[Path]) -> None:
-    """Correct every table, with a progress bar in a terminal."""
-    with _progress(total_bytes(prepared.jobs, prepared.timelines)) as progress:
-        for job in prepared.jobs:
-            try:
-                results.tables.append(correct(job, prepared.timelines[job.vehicle], progress))
-            except NoTimestampError as error:
-                (results.failed if job.path in named else results.left).append(str(error))
-            except SessionError as error:
-                results.failed.append(str(error))
-
-
-@contextmanager
-def _progress(length: int) -> Iterator[ProgressCallback]:
-    if not sys.stderr.isatty():
-        yield lambda _more: None
-        return
-    with click.progressbar(length=max(length, 1), label="Correcting", file=sys.stderr) as bar:
-        yield bar.update
+def _correct(
+    prepared: Prepared, outputs: dict[Path, Path], results: CorrectionResults, progress: Progress
+) -> None:
+    """Correct every table."""
+    progress.length = total_bytes(prepared.jobs, prepared.timelines)
+    for job in prepared.jobs:
+        try:
+            timeline = prepared.timelines[job.vehicle]
+            results.tables.append(correct(job, timeline, progress.update, outputs[job.path]))
+        except NoTimestampError as error:
+            named = job.path.resolve() in results.named
+            (results.failed if named else results.left).append(str(error))
+        except SessionError as error:
+            results.failed.append(str(error))

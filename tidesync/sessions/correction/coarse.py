@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from tidesync.sessions.correction.interpolation import Instants
-    from tidesync.sessions.correction.timeline import Inverse
+    from tidesync.sessions.correction.interpolation import Instants, Inverse
     from topside_agent.estimator.blocks import Integers
 
 _FINE_NS = 1_000_000

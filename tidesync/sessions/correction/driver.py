@@ -5,8 +5,9 @@ A format is a module that opens its files as a `table.Table`, and an entry of FO
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.correction.table import COLUMNS
 from tidesync.sessions.correction.timeline import STATES
-from tidesync.sessions.errors import UnusableFileError
+from tidesync.sessions.errors import SessionError, UnusableFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,8 @@ ProgressCallback = Callable[[int], None]
 """Called with the number of bytes read since the last call."""
 
 _OUTPUT = ".topside"
+_ADDED = (COLUMNS, ("timestamp_topside", "time_max_error_ms", "time_state"))
+"""The columns that this version adds, and those that earlier ones did."""
 _MOST_SHOWN = 5
 _LONGEST_SHOWN = 80
 
@@ -50,6 +53,8 @@ class CorrectedTable:
     vehicle: str
     place: str
     """What `shown` counts: `line` or `row`."""
+    sensor: str | None = None
+    """Whose folder it was found in."""
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     malformed: int = 0
     shown: list[tuple[int, str]] = field(default_factory=list)
@@ -115,41 +120,77 @@ def _size(path: Path) -> int:
         return 0
 
 
-def correct(job: Job, timeline: Timeline, progress: ProgressCallback) -> CorrectedTable:
-    """Write `NAME.topside.csv` beside `job.path`; UnusableFileError, and nothing is written."""
+@contextmanager
+def opened(job: Job, timeline: Timeline) -> Iterator[Table]:
+    """The job's table; UnusableFileError also where it ceases to be readable."""
     suffix = job.path.suffix.lower()
     if suffix not in FORMATS:
         known = ", ".join(FORMATS)
         raise UnusableFileError(job.path, f"no format is known for the suffix {suffix!r} (known: {known})")
+    with FORMATS[suffix](job, timeline.middle_ns) as table:
+        taken = [name for name in COLUMNS if name in table.columns]
+        if taken:
+            reason = f"there is a column {taken[0]} already: it has been corrected before"
+            raise UnusableFileError(job.path, reason)
+        yield table
+
+
+def scanned(table: Table, timeline: Timeline, progress: ProgressCallback) -> RowCorrector:
+    """What corrects the table's rows; after a first pass over them, where it takes one."""
+    corrector = RowCorrector(timeline.coarse(table.resolution_ns))
+    if corrector.passes > 1:
+        for batch in table.scan():
+            corrector.note(batch.unix_ns[batch.readable])
+            progress(batch.size)
+    return corrector
+
+
+def correct(
+    job: Job, timeline: Timeline, progress: ProgressCallback, output: Path | None = None
+) -> CorrectedTable:
+    """Write the corrected table to `output`, or beside its original; UnusableFileError, and none is written.
+
+    An existing output is replaced only if it was written by this function.
+    """
+    output = output or output_of(job.path)
     try:
-        with FORMATS[suffix](job, timeline.middle_ns) as table:
-            _refuse_output(job, table)
-            result = CorrectedTable(job.path, output_of(job.path), job.vehicle, table.place)
-            _correct(table, RowCorrector(timeline.coarse(table.resolution_ns)), result, progress)
+        with opened(job, timeline) as table:
+            _refuse_foreign(job, timeline, table, output)
+            result = CorrectedTable(job.path, output, job.vehicle, table.place, job.sensor)
+            corrector = scanned(table, timeline, progress)
+            output.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(output) as stream, table.output(stream) as write:
+                for batch in table.read():
+                    corrections = corrector.correct(batch.unix_ns[batch.readable])
+                    result.count(corrections, batch.malformed)
+                    write(batch.rows, corrections.spread(batch.readable))
+                    progress(batch.size)
+            if result.corrected:
+                result.max_error_ns += table.step_ns
     except OSError as error:
         raise UnusableFileError(job.path, f"{error.strerror or error}; its output was not written") from error
     return result
 
 
-def _refuse_output(job: Job, table: Table) -> None:
-    taken = [name for name in COLUMNS if name in table.columns]
-    if taken:
-        reason = f"there is a column {taken[0]} already: it has been corrected before"
-        raise UnusableFileError(job.path, reason)
+def _refuse_foreign(job: Job, timeline: Timeline, table: Table, output: Path) -> None:
+    """UnusableFileError where `output` is a file that was not written for such a table."""
+    if output.is_symlink():
+        raise UnusableFileError(output, "it is a link, which is not ours to replace: remove it")
+    if not output.exists():
+        return
+    try:
+        with FORMATS[job.path.suffix.lower()](replace(job, path=output), timeline.middle_ns) as existing:
+            ours = _ends_with_ours(list(existing.columns), len(table.columns))
+    except (SessionError, OSError):
+        ours = False
+    if not ours:
+        raise UnusableFileError(
+            output, "it is there already, and was not written by tidesync correct: move it, or use --output"
+        )
 
 
-def _correct(
-    table: Table, corrector: RowCorrector, result: CorrectedTable, progress: ProgressCallback
-) -> None:
-    if corrector.passes > 1:
-        for batch in table.scan():
-            corrector.note(batch.unix_ns[batch.readable])
-            progress(batch.size)
-    with replacing(result.output) as stream, table.output(stream) as write:
-        for batch in table.read():
-            corrections = corrector.correct(batch.unix_ns[batch.readable])
-            result.count(corrections, batch.malformed)
-            write(batch.rows, corrections.spread(batch.readable))
-            progress(batch.size)
-    if result.corrected:
-        result.max_error_ns += table.step_ns
+def _ends_with_ours(columns: Sequence[str], before: int) -> bool:
+    """Whether the last columns are ours; those without names count."""
+    if all(name.isdecimal() for name in columns):
+        return len(columns) - before in {len(added) for added in _ADDED}
+    return any(tuple(columns[-len(added) :]) == added for added in _ADDED)

@@ -31,7 +31,7 @@ E is known at τ̂, and θ moves by at most (ρ + s)·e from there to τ: e ≤ 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -64,6 +64,17 @@ class Instants(NamedTuple):
     u95_ns: Floats
     held: Flags
     undecided: Flags
+
+
+class Inverse(Protocol):
+    """Corrects the Pi timestamps of one segment; measured ones are from `first_ns` to `last_ns`."""
+
+    first_ns: int
+    last_ns: int
+
+    def instants(self, pi_ns: Integers) -> Instants:
+        """The topside instants of `pi_ns`."""
+        ...
 
 
 class Knots(NamedTuple):

@@ -33,6 +33,8 @@ class Prepared:
     """Sensors that are not corrected, each with the reason."""
     timelines: Mapping[str, Timeline]
     """By vehicle."""
+    left: Sequence[str]
+    """What is left as it is in the sensors' folders, and why; a sentence each."""
     failed: Sequence[str]
     """Why a vehicle has no timeline, a sentence each."""
 
@@ -55,7 +57,7 @@ def prepare(folder: SessionFolder, options: Options) -> Prepared:
         except (SessionError, OSError) as error:
             failed.append(str(error))
     jobs = [job for job in planned.jobs if job.vehicle in timelines]
-    return Prepared(metadata, measured, jobs, planned.skipped, timelines, failed)
+    return Prepared(metadata, measured, jobs, planned.skipped, timelines, planned.left, failed)
 
 
 def _timeline(

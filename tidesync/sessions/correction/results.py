@@ -7,9 +7,10 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from tidesync.errors import NotSoError
+from tidesync.sessions.correction.timeline import STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tidesync.sessions.correction.driver import CorrectedTable
@@ -22,13 +23,15 @@ class CorrectionResults:
     session: Path
     offsets: Path
     skipped: Mapping[str, str]
+    named: Collection[Path] = ()
+    """Tables that were asked for by name, resolved."""
     tables: list[CorrectedTable] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     """Tables in sensors' folders that have no timestamp column."""
     failed: list[str] = field(default_factory=list)
 
     def exit_code(self) -> int:
-        """0; NotSoError where a table failed or no row was corrected."""
+        """0; NotSoError where a table failed, or what was asked for has no row answered."""
         if self.failed:
             raise NotSoError("; ".join(self.failed))
         if not self.tables:
@@ -36,11 +39,19 @@ class CorrectionResults:
                 f"{self.session}: there is no table to correct; those in the sensors' folders "
                 "(in-water_…/, surface_…/) are found, others are named with --file"
             )
-        if not any(table.corrected for table in self.tables):
-            malformed = sum(table.malformed for table in self.tables)
-            why = f"{malformed} timestamps could not be read" if malformed else "none was taken in time"
-            raise NotSoError(f"no row could be corrected while the clocks were measured: {why}")
+        if unanswered := [*self._unanswered()]:
+            raise NotSoError("; ".join(unanswered))
         return 0
+
+    def _unanswered(self) -> Iterator[str]:
+        """Tables asked for by name, and sensors, of which no row has an instant within its limit."""
+        for table in self.tables:
+            if table.path.resolve() in self.named and not table.corrected:
+                yield f"{_short(table.path, self.session)}: {_why_none([table])}"
+        for sensor in dict.fromkeys(table.sensor for table in self.tables if table.sensor is not None):
+            tables = [table for table in self.tables if table.sensor == sensor]
+            if not any(table.corrected for table in tables):
+                yield f"{sensor}: {_why_none(tables)}"
 
     def lines(self) -> Iterator[str]:
         """The summary: a line for each table."""
@@ -77,6 +88,13 @@ class CorrectionResults:
             f"{_short(table.output, self.session)}: {table.rows} rows of {table.vehicle}:"
             f" {counts or '0 ok'}{malformed}{worst}"
         )
+
+
+def _why_none(tables: Sequence[CorrectedTable]) -> str:
+    counts = {state: sum(table.counts[state] for table in tables) for state in STATES}
+    counts["malformed"] = sum(table.malformed for table in tables)
+    found = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    return f"no row could be corrected while the clocks were measured ({found or 'there is none'})"
 
 
 def _short(path: Path, session: Path) -> Path:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.metadata import CONSUMER_SENSORS, CONSUMER_TOLERANCE_MS
-from tidesync.sessions.correction.driver import FORMATS, is_output
+from schemas.metadata import CONSUMER_TOLERANCE_MS
+from tidesync.sessions.correction.driver import is_output
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.table import Job
+from tidesync.sessions.correction.tables import tables_in
 from tidesync.sessions.correction.timeline import Timeline, timeline
 from tidesync.sessions.correction.unexplained import Reading
 from tidesync.sessions.document import NotMetadataError, block_of
@@ -19,17 +19,15 @@ from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.folder import Measured, SessionFolder
     from tidesync.sessions.journal import Stream
 
 _log = logging.getLogger(__name__)
 
-FOLDERS = {"inWater": "in-water", "surface": "surface"}
-"""The consumer's folder of a sensor is this and `_<id>`; of others the sensor's own name."""
-
-_ONLY_WITH_CSV = {".tsv", ".txt"}
-"""Text in a sensor's folder need not be a table: corrected only where `--file` names it."""
+_NO_TABLE = "has no table in this session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +61,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Tables to correct, and sensors that are not corrected, each with the reason."""
+    """Tables to correct."""
 
     jobs: Sequence[Job]
     skipped: Mapping[str, str]
+    """Sensors that are not corrected, each with the reason."""
+    left: Sequence[str] = ()
+    """What is left as it is in the sensors' folders, and why; a sentence each."""
 
 
 def read_metadata(folder: SessionFolder) -> Metadata:
@@ -95,10 +96,10 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 def plan(session: Path, metadata: Metadata, options: Options, measured: Sequence[str]) -> Plan:
     """The plan for the folder `session`, in which the vehicles `measured` have tracks."""
     vehicles = {**metadata.sensors, **options.sensors}
-    found = _tables(session, metadata)
+    found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories)
     jobs = {
-        path.resolve(): Job(path, vehicles[sensor], options.column, options.unit)
-        for sensor, paths in found.items()
+        path.resolve(): Job(path, vehicles[sensor], options.column, options.unit, sensor=sensor)
+        for sensor, paths in found.tables.items()
         if sensor in vehicles
         for path in paths
     }
@@ -108,34 +109,9 @@ def plan(session: Path, metadata: Metadata, options: Options, measured: Sequence
         if path.resolve() not in jobs:
             vehicle = _vehicle(path, vehicles, options, measured)
             jobs[path.resolve()] = Job(path, vehicle, options.column, options.unit)
-    skipped = {sensor: _why_not(sensor) for sensor in found if sensor not in vehicles}
-    skipped |= {sensor: "has no table in this session" for sensor in options.sensors if sensor not in found}
-    return Plan(list(jobs.values()), skipped)
-
-
-def _tables(session: Path, metadata: Metadata) -> dict[str, list[Path]]:
-    """The tables of every sensor that has any."""
-    named = sorted({*CONSUMER_SENSORS, *metadata.sensors, *metadata.directories})
-    found = {sensor: _tables_of(session, sensor, metadata.directories) for sensor in named}
-    return {sensor: paths for sensor, paths in found.items() if paths}
-
-
-def _tables_of(session: Path, sensor: str, directories: Mapping[str, str]) -> list[Path]:
-    """The tables in a sensor's folders; our own outputs are left out."""
-    names = {Path(directories[sensor].replace("\\", "/")).name} if sensor in directories else set()
-    prefix = f"{FOLDERS.get(sensor, sensor)}_"
-    folders = [
-        path
-        for path in sorted(session.iterdir())
-        if path.is_dir() and (path.name in names or path.name.startswith(prefix))
-    ]
-    return [path for folder in folders for path in sorted(folder.iterdir()) if _is_table(path)]
-
-
-def _is_table(path: Path) -> bool:
-    searched = FORMATS.keys() - _ONLY_WITH_CSV
-    hidden = path.name.startswith(".")
-    return path.suffix.lower() in searched and path.is_file() and not hidden and not is_output(path)
+    skipped = {sensor: _why_not(sensor) for sensor in found.tables if sensor not in vehicles}
+    without = [sensor for sensor in options.sensors if sensor not in found.tables]
+    return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), found.left)
 
 
 def _vehicle(path: Path, vehicles: Mapping[str, str], options: Options, measured: Sequence[str]) -> str:

@@ -30,6 +30,8 @@ class Job:
     stamps: StampOptions = AS_FOUND
     zone: str | None = None
     """The zone of the sensor's times that the session's metadata states."""
+    sensor: str | None = None
+    """Whose folder it was found in; None: it was named."""
 
     @property
     def columns(self) -> tuple[str, ...]:

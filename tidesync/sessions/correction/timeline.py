@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tidesync.sessions.correction.clock_limits import ClockLimits
-    from tidesync.sessions.correction.interpolation import Extrapolation, Instants
+    from tidesync.sessions.correction.interpolation import Extrapolation, Inverse
     from tidesync.sessions.correction.unexplained import Flags, Reading
     from topside_agent.estimator import Row
     from topside_agent.estimator.blocks import Floats, Integers
@@ -32,17 +32,6 @@ _LARGEST_NS = 2.0**62
 UNREADABLE = -1
 """The state of a row without a timestamp."""
 NO_U95 = -1
-
-
-class Inverse(Protocol):
-    """Corrects the Pi timestamps of one segment; measured ones are from `first_ns` to `last_ns`."""
-
-    first_ns: int
-    last_ns: int
-
-    def instants(self, pi_ns: Integers) -> Instants:
-        """The topside instants of `pi_ns`."""
-        ...
 
 
 class Corrections(NamedTuple):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
+from tidesync.sessions.correction.stamps.options import AS_FOUND, StampOptions
+
 if TYPE_CHECKING:
     from tidesync.sessions.correction.timeline import Corrections
     from tidesync.sessions.correction.unexplained import Flags
@@ -36,7 +38,10 @@ class Job:
     vehicle: str
     column: str = "timestamp"
     unit: str | None = None
-    """One of stamps.UNITS; None: recognised."""
+    """One of survey.UNITS; None: recognised."""
+    stamps: StampOptions = AS_FOUND
+    zone: str | None = None
+    """The zone of the sensor's times that the session's metadata states."""
     sensor: str | None = None
     """Whose folder it was found in; None: it was named."""
     layout: TextLayout = TextLayout()
@@ -56,6 +61,14 @@ class Malformed(NamedTuple):
     place: int
     value: str
     reason: str = NO_TIMESTAMP
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that together are the timestamp: one, or two."""
+        if self.stamps.columns:
+            return self.stamps.columns
+        anchor = self.stamps.since_column
+        return (self.column,) if anchor is None else (anchor, self.column)
 
 
 class Batch(NamedTuple):

@@ -48,8 +48,11 @@ class Job:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that together are the timestamp."""
-        return (self.column,)
+        """The columns that together are the timestamp: one, or two."""
+        if self.stamps.columns:
+            return self.stamps.columns
+        anchor = self.stamps.since_column
+        return (self.column,) if anchor is None else (anchor, self.column)
 
 
 NO_TIMESTAMP = "is no timestamp"
@@ -61,14 +64,6 @@ class Malformed(NamedTuple):
     place: int
     value: str
     reason: str = NO_TIMESTAMP
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that together are the timestamp: one, or two."""
-        if self.stamps.columns:
-            return self.stamps.columns
-        anchor = self.stamps.since_column
-        return (self.column,) if anchor is None else (anchor, self.column)
 
 
 class Batch(NamedTuple):

@@ -33,12 +33,12 @@ def test_rows_out_of_order_are_found():
     assert found.nearest.tolist() == [1, 2, 0]
 
 
-def test_a_line_needs_a_row_on_both_sides_or_one_at_the_instant():
-    found = pair(times(0, 100, 250), axis(-1, 0, 25, 90, 101, 250, 251), 90 * MS, "linear")
-    assert found.first.tolist() == [NONE, 0, 0, 0, NONE, 2, NONE]
-    assert found.last.tolist() == [NONE, 0, 1, 1, NONE, 2, NONE]
-    assert found.nearest.tolist() == [NONE, 0, 0, 1, NONE, 2, NONE]
-    assert found.share[[2, 3]].tolist() == [0.25, 0.9]
+def test_a_line_is_drawn_where_there_is_a_row_on_both_sides_of_the_instant():
+    found = pair(times(0, 100, 250), axis(-1, 0, 25, 90, 175, 250, 251, 301), 50 * MS, "linear")
+    assert found.first.tolist() == [0, 0, 0, 0, NONE, 2, 2, NONE]
+    assert found.last.tolist() == [0, 0, 1, 1, NONE, 2, 2, NONE]
+    assert found.nearest.tolist() == [0, 0, 0, 1, NONE, 2, 2, NONE]
+    assert found.share.tolist() == [0, 0, 0.25, 0.9, 0, 0, 0, 0]
 
 
 def test_instants_without_a_row_have_a_reason():
@@ -70,13 +70,13 @@ def test_pairs_are_those_of_a_search_through_all_rows(rows, at, tolerance):
         else:
             assert abs(rows[row] - instant) == best
     lines = pair(sensor, instants, tolerance * MS, "linear")
-    for instant, first, last, share in zip(
-        at, lines.first.tolist(), lines.last.tolist(), lines.share, strict=True
-    ):
+    assert (lines.nearest == found.nearest).all()
+    taken = zip(at, lines.first.tolist(), lines.last.tolist(), lines.share, strict=True)
+    for instant, first, last, share in taken:
         before = max((each for each in rows if each <= instant), default=None)
         after = min((each for each in rows if each >= instant), default=None)
-        if before is None or after is None or instant - before > tolerance or after - instant > tolerance:
-            assert first == last == NONE
+        if first == NONE or before is None or after is None:
+            assert first == last
         else:
             assert (rows[first], rows[last]) == (before, after)
             assert abs(before + share * (after - before) - instant) < 1e-6

@@ -10,8 +10,10 @@ import click
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS
 from schemas.names import vehicle_name
+from tidesync.errors import SettingsError
 from tidesync.sessions.correction.session import Options
 from tidesync.sessions.correction.stamps import UNITS
+from tidesync.sessions.correction.table import TextLayout
 from tidesync.sessions.names import sensor_vehicles
 from topside_agent.estimator import EstimatorSettings
 
@@ -43,6 +45,16 @@ _STAMPS = (
     click.option("--column", default="timestamp", show_default=True, help="The column to correct."),
     click.option("--unit", type=click.Choice(UNITS), help="How it is written  [default: recognised]"),
 )
+_TEXT = (
+    click.option(
+        "--header-line",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="The line of a table of text that has the columns' names  [default: the first with text]",
+    ),
+    click.option("--comment", default="", metavar="TEXT", help="Lines that begin with it are no rows, as #."),
+    click.option("--no-header", is_flag=True, help="There are no names: columns are named 1, 2, …"),
+)
 _LIMITS = (
     click.option(
         "--max-error-ms",
@@ -71,6 +83,9 @@ _NAMES = (
     "vehicle",
     "column",
     "unit",
+    "header_line",
+    "comment",
+    "no_header",
     "max_error_ms",
     "slew_limit_ppm",
     "rate_limit_ppm",
@@ -86,7 +101,7 @@ def table_options(function: Callable[..., int]) -> Callable[..., int]:
         return function(options=_options(given), **values)
 
     decorated: Callable[..., int] = command
-    for option in reversed((*_TABLES, *_STAMPS, *_LIMITS)):
+    for option in reversed((*_TABLES, *_STAMPS, *_TEXT, *_LIMITS)):
         decorated = option(decorated)
     return decorated
 
@@ -94,4 +109,8 @@ def table_options(function: Callable[..., int]) -> Callable[..., int]:
 def _options(given: dict[str, Any]) -> Options:
     vehicle = given.pop("vehicle")
     owner = None if vehicle is None else vehicle_name(vehicle)
+    line, comment, bare = (given.pop(name) for name in ("header_line", "comment", "no_header"))
+    if bare and line is not None:
+        raise SettingsError(f"--header-line {line} and --no-header: expected one of them")
+    given["layout"] = TextLayout(line, comment, header=not bare)
     return Options(**given | {"sensors": sensor_vehicles(given["sensors"]), "vehicle": owner})

@@ -1,7 +1,4 @@
-"""Corrects a table of any format: the passes over it, the counts of its rows, and its output file.
-
-A format is a module that opens its files as a `table.Table`, and an entry of FORMATS.
-"""
+"""Corrects a table of any format: the passes over it, the counts of its rows, and its output file."""
 
 from __future__ import annotations
 
@@ -13,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runtime.files import replacing
-from tidesync.sessions.correction.csv_table import open_csv
+from tidesync.sessions.correction.formats import open_table, output_of
 from tidesync.sessions.correction.order import RowCorrector
-from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.correction.table import COLUMNS
 from tidesync.sessions.correction.timeline import STATES
 from tidesync.sessions.errors import SessionError, UnusableFileError
@@ -23,21 +19,12 @@ from tidesync.sessions.errors import SessionError, UnusableFileError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tidesync.sessions.correction.table import Job, OpenTable, Table
+    from tidesync.sessions.correction.table import Job, Malformed, Table
     from tidesync.sessions.correction.timeline import Corrections, Timeline
-
-FORMATS: Mapping[str, OpenTable] = {
-    ".csv": open_csv,
-    ".parquet": open_parquet,
-    ".tsv": open_csv,
-    ".txt": open_csv,
-}
-"""What opens the tables with a suffix."""
 
 ProgressCallback = Callable[[int], None]
 """Called with the number of bytes read since the last call."""
 
-_OUTPUT = ".topside"
 _ADDED = (COLUMNS, ("timestamp_topside", "time_max_error_ms", "time_state"))
 """The columns that this version adds, and those that earlier ones did."""
 _MOST_SHOWN = 5
@@ -57,8 +44,8 @@ class CorrectedTable:
     """Whose folder it was found in."""
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     malformed: int = 0
-    shown: list[tuple[int, str]] = field(default_factory=list)
-    """Place and value of the first malformed rows."""
+    shown: list[Malformed] = field(default_factory=list)
+    """The first malformed rows."""
     max_error_ns: int = 0
     """The greatest that was written."""
 
@@ -72,17 +59,16 @@ class CorrectedTable:
         """All rows."""
         return sum(self.counts.values()) + self.malformed
 
-    def count(self, corrections: Corrections, malformed: Sequence[tuple[int, str]]) -> None:
+    def count(self, corrections: Corrections, malformed: Sequence[Malformed]) -> None:
         """Count a batch of rows."""
         for state, number in zip(STATES, np.bincount(corrections.state, minlength=len(STATES)), strict=True):
             self.counts[state] += int(number)
         errors = corrections.max_error_ns[corrections.answered]
         self.max_error_ns = max(self.max_error_ns, int(errors.max(initial=0)))
         self.malformed += len(malformed)
-        for line, value in malformed[: _MOST_SHOWN - len(self.shown)]:
-            self.shown.append(
-                (line, value if len(value) <= _LONGEST_SHOWN else value[: _LONGEST_SHOWN - 3] + "…")
-            )
+        for each in malformed[: _MOST_SHOWN - len(self.shown)]:
+            long = len(each.value) > _LONGEST_SHOWN
+            self.shown.append(each._replace(value=each.value[: _LONGEST_SHOWN - 3] + "…") if long else each)
 
     def document(self) -> dict[str, Any]:
         """The counts as JSON; `max_error_ms` is null where no row was corrected."""
@@ -93,19 +79,11 @@ class CorrectedTable:
             "rows": self.rows,
             **self.counts,
             "malformed": self.malformed,
-            "malformed_rows": [{"line": line, "value": value} for line, value in self.shown],
+            "malformed_rows": [
+                {"line": each.place, "value": each.value, "reason": each.reason} for each in self.shown
+            ],
             "max_error_ms": self.max_error_ns / 1e6 if self.corrected else None,
         }
-
-
-def output_of(path: Path) -> Path:
-    """`NAME.topside.csv` for `NAME.csv`."""
-    return path.with_name(f"{path.stem}{_OUTPUT}{path.suffix}")
-
-
-def is_output(path: Path) -> bool:
-    """Whether `path` has the name of an output: never an input."""
-    return path.stem.endswith(_OUTPUT)
 
 
 def total_bytes(jobs: Iterable[Job], timelines: Mapping[str, Timeline]) -> int:
@@ -123,11 +101,7 @@ def _size(path: Path) -> int:
 @contextmanager
 def opened(job: Job, timeline: Timeline) -> Iterator[Table]:
     """The job's table; UnusableFileError also where it ceases to be readable."""
-    suffix = job.path.suffix.lower()
-    if suffix not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise UnusableFileError(job.path, f"no format is known for the suffix {suffix!r} (known: {known})")
-    with FORMATS[suffix](job, timeline.middle_ns) as table:
+    with open_table(job, timeline.middle_ns) as table:
         taken = [name for name in COLUMNS if name in table.columns]
         if taken:
             reason = f"there is a column {taken[0]} already: it has been corrected before"
@@ -179,7 +153,7 @@ def _refuse_foreign(job: Job, timeline: Timeline, table: Table, output: Path) ->
     if not output.exists():
         return
     try:
-        with FORMATS[job.path.suffix.lower()](replace(job, path=output), timeline.middle_ns) as existing:
+        with open_table(replace(job, path=output), timeline.middle_ns) as existing:
             ours = _ends_with_ours(list(existing.columns), len(table.columns))
     except (SessionError, OSError):
         ours = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidesync.errors import SettingsError
-from tidesync.sessions.correction.driver import output_of
+from tidesync.sessions.correction.formats import output_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from tidesync.sessions.correction.stamps import EARLIEST_NS, LATEST_NS, NS_OF_UNIT, StampReader, stamp_arrays
-from tidesync.sessions.correction.table import COLUMNS, Batch, Job
+from tidesync.sessions.correction.table import COLUMNS, Batch, Job, Malformed
 from tidesync.sessions.correction.timeline import NO_U95, STATES, UNREADABLE
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
@@ -68,7 +68,8 @@ class ParquetTable:
             values = batch.column(self._job.column)
             unix_ns, readable = stamp_arrays(self._stamps(values, reader))
             malformed = [
-                (count + row + 1, str(values[row].as_py())) for row in np.flatnonzero(~readable).tolist()
+                Malformed(count + row + 1, str(values[row].as_py()))
+                for row in np.flatnonzero(~readable).tolist()
             ]
             yield Batch(batch, unix_ns, readable, malformed, round(batch.num_rows * self._row_bytes))
             count += batch.num_rows

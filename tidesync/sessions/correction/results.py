@@ -65,9 +65,9 @@ class CorrectionResults:
     def complaints(self) -> Iterator[str]:
         """A line for each of the first malformed rows."""
         for table in self.tables:
-            for place, value in table.shown:
+            for place, value, reason in table.shown:
                 row = f"{table.path}, {table.place} {place}"
-                yield f"{row}: {value!r} is no timestamp; kept without a correction"
+                yield f"{row}: {value!r} {reason}; kept without a correction"
 
     def document(self) -> dict[str, Any]:
         """All results; keys are those of the tables' columns where they mean the same."""

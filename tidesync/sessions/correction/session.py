@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
-from tidesync.sessions.correction.driver import is_output
+from tidesync.sessions.correction.formats import is_output
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
-from tidesync.sessions.correction.table import Job
+from tidesync.sessions.correction.table import Job, TextLayout
 from tidesync.sessions.correction.tables import tables_in
 from tidesync.sessions.correction.timeline import Timeline, timeline
 from tidesync.sessions.correction.unexplained import Reading
@@ -57,6 +57,7 @@ class Options:
     """Whose clock stamped `files`."""
     column: str = "timestamp"
     unit: str | None = None
+    layout: TextLayout = TextLayout()  # noqa: RUF009 - frozen
     max_error_ms: float = CONSUMER_TOLERANCE_MS
     slew_limit_ppm: float | None = None
     rate_limit_ppm: float = EstimatorSettings().rate_limit_ppm
@@ -112,7 +113,9 @@ def plan(
     vehicles = {**(_usual_clocks(measured) if whole else {}), **metadata.sensors, **options.sensors}
     found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories)
     jobs = {
-        path.resolve(): Job(path, vehicles[sensor], options.column, options.unit, sensor=sensor)
+        path.resolve(): Job(
+            path, vehicles[sensor], options.column, options.unit, sensor=sensor, layout=options.layout
+        )
         for sensor, paths in found.tables.items()
         if sensor in vehicles
         for path in paths
@@ -122,7 +125,7 @@ def plan(
             raise UnknownVehicleError(f"--file {path}: it is an output of a correction, not an input")
         if path.resolve() not in jobs:
             vehicle = _vehicle(path, vehicles, options, measured)
-            jobs[path.resolve()] = Job(path, vehicle, options.column, options.unit)
+            jobs[path.resolve()] = Job(path, vehicle, options.column, options.unit, layout=options.layout)
     skipped = {sensor: _why_not(sensor) for sensor in found.tables if sensor not in vehicles}
     without = [sensor for sensor in options.sensors if sensor not in found.tables]
     return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), found.left)

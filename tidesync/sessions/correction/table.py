@@ -8,12 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
+from tidesync.sessions.correction.stamps.options import AS_FOUND, StampOptions
+
 if TYPE_CHECKING:
     from tidesync.sessions.correction.timeline import Corrections
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
 
 COLUMNS = ("timestamp_topside", "time_max_error_ms", "time_u95_ms", "time_state")
+
+
+@dataclass(frozen=True, slots=True)
+class TextLayout:
+    """Where a table of text has its header, as far as a user states it."""
+
+    header_line: int | None = None
+    """Its number, from 1; None: the first line that is neither blank nor a comment."""
+    comment: str = ""
+    """Lines that begin with it are no rows; empty: there are none."""
+    header: bool = True
+    """Whether there is one; else the columns are named 1, 2, …"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +38,32 @@ class Job:
     vehicle: str
     column: str = "timestamp"
     unit: str | None = None
-    """One of stamps.UNITS; None: recognised."""
+    """One of survey.UNITS; None: recognised."""
+    stamps: StampOptions = AS_FOUND
+    zone: str | None = None
+    """The zone of the sensor's times that the session's metadata states."""
     sensor: str | None = None
     """Whose folder it was found in; None: it was named."""
+    layout: TextLayout = TextLayout()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that together are the timestamp: one, or two."""
+        if self.stamps.columns:
+            return self.stamps.columns
+        anchor = self.stamps.since_column
+        return (self.column,) if anchor is None else (anchor, self.column)
+
+
+NO_TIMESTAMP = "is no timestamp"
+
+
+class Malformed(NamedTuple):
+    """A row that should have a timestamp and has none: its place (see `Table.place`), and what is wrong."""
+
+    place: int
+    value: str
+    reason: str = NO_TIMESTAMP
 
 
 class Batch(NamedTuple):
@@ -38,8 +75,7 @@ class Batch(NamedTuple):
     """Each row's timestamp, int64; void where it is not readable."""
     readable: Flags
     """Which rows have one, of the same shape."""
-    malformed: list[tuple[int, str]]
-    """Place (see `Table.place`) and value of each row that should have a timestamp and has none."""
+    malformed: Sequence[Malformed]
     size: int
     """Bytes of the input."""
 

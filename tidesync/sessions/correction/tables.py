@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.metadata import CONSUMER_SENSORS
-from tidesync.sessions.correction.driver import FORMATS, is_output
+from tidesync.sessions.correction.formats import is_output, is_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 FOLDERS = {"inWater": "in-water", "surface": "surface"}
 """The consumer's folder of a sensor is this and `_<id>`; of others the sensor's own name."""
-
-_ONLY_WITH_FILE = {".tsv", ".txt"}
-"""Text in a sensor's folder need not be a table: corrected only where `--file` names it."""
 
 
 @dataclass(slots=True)
@@ -35,18 +33,34 @@ def tables_in(session: Path, sensors: Iterable[str], directories: Mapping[str, s
     found, inside, seen = FoundTables(), session.resolve(), set[Path]()
     for sensor in sorted({*CONSUMER_SENSORS, *sensors, *directories}):
         for folder in _folders_of(session, sensor, directories):
+            entries = [path for path in sorted(folder.iterdir()) if path.resolve() not in seen]
+            seen |= {path.resolve() for path in entries}
             if _leads_out(folder, inside):
                 found.left.append(f"{folder}: it is a link out of the session")
                 continue
-            for path in sorted(folder.iterdir()):
-                if not _is_table(path) or path.resolve() in seen:
-                    continue
-                seen.add(path.resolve())
-                if _leads_out(path, inside):
-                    found.left.append(f"{path}: it is a link out of the session")
-                else:
-                    found.tables.setdefault(sensor, []).append(path)
+            tables, left = _divided(entries, inside)
+            found.left += left
+            if tables:
+                found.tables.setdefault(sensor, []).extend(tables)
     return found
+
+
+def _divided(entries: Iterable[Path], inside: Path) -> tuple[list[Path], list[str]]:
+    """The tables among a folder's entries, and a sentence for what is left beside them, outputs apart."""
+    tables, left, others = [], [], Counter[str]()
+    for path in entries:
+        if path.name.startswith(".") or is_output(path):
+            continue
+        if _leads_out(path, inside):
+            left.append(f"{path}: it is a link out of the session")
+        elif path.is_dir():
+            parts = _tables_below(path)
+            left += [f"{path}: it is a folder with {parts} tables, which --file corrects"] if parts else []
+        elif is_table(path):
+            tables.append(path)
+        else:
+            others[str(path.parent / f"*{path.suffix}")] += 1
+    return tables, left + [f"{kind}: {number} files of no known format" for kind, number in others.items()]
 
 
 def _folders_of(session: Path, sensor: str, directories: Mapping[str, str]) -> list[Path]:
@@ -63,7 +77,6 @@ def _leads_out(path: Path, inside: Path) -> bool:
     return not path.resolve().is_relative_to(inside)
 
 
-def _is_table(path: Path) -> bool:
-    searched = FORMATS.keys() - _ONLY_WITH_FILE
-    hidden = path.name.startswith(".")
-    return path.suffix.lower() in searched and path.is_file() and not hidden and not is_output(path)
+def _tables_below(folder: Path) -> int:
+    """How many tables a folder within a sensor's has, as Spark writes them."""
+    return sum(is_table(path) and path.is_file() and not is_output(path) for path in folder.rglob("[!.]*"))

@@ -45,18 +45,20 @@ class Fused:
 
     def max_error_ns(self, begin: int, end: int) -> Integers:
         """The greatest error of all sensors' rows at each instant from `begin` to `end`; 0 without a row."""
-        worst = np.zeros(end - begin, dtype=np.int64)
-        for sensor, pairs in zip(self.sensors, self.pairs, strict=True):
-            for rows in (pairs.first[begin:end], pairs.last[begin:end]):
-                np.maximum(worst, np.where(rows == NONE, 0, sensor.times.max_error_ns[rows]), out=worst)
-        return worst
+        errors = [each.times.max_error_ns for each in self.sensors]
+        return self._worst(errors, 0, begin, end)
 
     def state(self, begin: int, end: int) -> Integers:
         """The worst state of all sensors' rows, a place in STATES; NO_STATE without a row."""
-        worst = np.full(end - begin, NO_STATE, dtype=np.int64)
-        for sensor, pairs in zip(self.sensors, self.pairs, strict=True):
+        return self._worst([each.times.state for each in self.sensors], NO_STATE, begin, end)
+
+    def _worst(self, of_rows: Sequence[Integers], void: int, begin: int, end: int) -> Integers:
+        """The greatest value of the rows at each instant; `void` without one."""
+        worst = np.full(end - begin, void, dtype=np.int64)
+        for values, pairs in zip(of_rows, self.pairs, strict=True):
             for rows in (pairs.first[begin:end], pairs.last[begin:end]):
-                np.maximum(worst, np.where(rows == NONE, NO_STATE, sensor.times.state[rows]), out=worst)
+                taken = np.flatnonzero(rows != NONE)
+                worst[taken] = np.maximum(worst[taken], values[rows[taken]])
         return worst
 
     def counts(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ AGE, ERROR, STATE = "age_ms", "time_max_error_ms", "time_state"
 
 
 class Values(NamedTuple):
-    """The values of some rows: int64 (Unix ns for `time`), float64, or a list of texts; and which are absent."""
+    """The values of some rows: int64 (Unix ns for `time`), float64 or texts; and which are absent."""
 
     values: Any
     absent: Flags
@@ -47,12 +48,13 @@ class Field(Protocol):
 class TimeField:
     """`timestamp_topside`."""
 
-    name, kind = "timestamp_topside", "time"
+    name = "timestamp_topside"
+    kind: FieldKind = "time"
     note = "topside's clock"
 
     def __init__(self, instants_ns: Integers) -> None:
         self._instants = instants_ns.astype("datetime64[ns]")
-        self._unit = "ns" if (instants_ns % 1000).any() else "us"
+        self._unit: Literal["ns", "us"] = "ns" if (instants_ns % 1000).any() else "us"
 
     def texts(self, begin: int, end: int) -> list[bytes]:
         """ISO 8601 in UTC, to the microsecond or the nanosecond."""
@@ -84,8 +86,8 @@ class SourceField:
         """The table's text, or the number between two."""
         if self._between:
             return [
-                b"" if value != value else repr(value).encode() for value in self._line(begin, end).tolist()
-            ]  # noqa: PLR0124 - NaN
+                b"" if isnan(value) else repr(value).encode() for value in self._line(begin, end).tolist()
+            ]
         return self._nearest(begin, end)
 
     def values(self, begin: int, end: int) -> Values:
@@ -131,16 +133,19 @@ class AgeField:
         return [b"" if missing else text for text, missing in zip(shown, found.absent.tolist(), strict=True)]
 
     def values(self, begin: int, end: int) -> Values:
-        """ms."""
+        """In ms."""
         rows = self._pairs.nearest[begin:end]
-        age_ns = self._instants[begin:end] - self._sensor.times.topside_ns[rows] if rows.size else rows
-        return Values(np.where(rows == NONE, np.nan, age_ns / 1e6), rows == NONE)
+        taken = rows != NONE
+        age_ms = np.full(rows.shape, np.nan)
+        age_ms[taken] = (self._instants[begin:end][taken] - self._sensor.times.topside_ns[rows[taken]]) / 1e6
+        return Values(age_ms, ~taken)
 
 
 class ErrorField:
     """The greatest error of the times of all rows at an instant, ms."""
 
-    name, kind = ERROR, "number"
+    name = ERROR
+    kind: FieldKind = "number"
     note = "the greatest error of the times of all sensors' rows at the instant, ms"
 
     def __init__(self, fused: Fused) -> None:
@@ -153,7 +158,7 @@ class ErrorField:
         return [b"%d.%03d" % divmod(error_us, 1000) if error_us else b"" for error_us in whole_us]
 
     def values(self, begin: int, end: int) -> Values:
-        """ms."""
+        """In ms."""
         errors = self._fused.max_error_ns(begin, end)
         return Values(np.where(errors == 0, np.nan, errors / 1e6), errors == 0)
 
@@ -161,7 +166,8 @@ class ErrorField:
 class StateField:
     """The worst state of all rows at an instant."""
 
-    name, kind = STATE, "text"
+    name = STATE
+    kind: FieldKind = "text"
     note = "the worst of all sensors' rows at the instant: ok < holdover < ambiguous < outside"
 
     def __init__(self, fused: Fused) -> None:

@@ -63,9 +63,10 @@ class SensorTimes:
 
 
 def pair(times: SensorTimes, axis_ns: Integers, tolerance_ns: int, method: Method) -> Pairs:
-    """The rows of each instant, none of them farther from it than the tolerance.
+    """The rows of each instant whose nearest row is within the tolerance.
 
-    `linear` takes the row before and the row after, both within the tolerance; or one at the very instant.
+    `linear` takes the row before and the row after; only the nearest one where it is at the very instant, or
+    where there is none on its other side.
     """
     rows = times.rows_in_time()
     none = np.full(axis_ns.shape, NONE, dtype=np.int64)
@@ -78,14 +79,15 @@ def pair(times: SensorTimes, axis_ns: Integers, tolerance_ns: int, method: Metho
     left = np.where(exact, right, left)
     from_left, to_right = np.abs(axis_ns - at[left]), np.abs(at[right] - axis_ns)
     nearer = np.where(to_right < from_left, right, left)
+    within = np.minimum(from_left, to_right) <= tolerance_ns
+    nearest = np.where(within, rows[nearer], NONE)
     if method == "nearest":
-        taken = np.where(np.minimum(from_left, to_right) <= tolerance_ns, rows[nearer], NONE)
-        return Pairs(taken, taken, taken, np.zeros(axis_ns.shape))
-    between = exact | ((after > 0) & (after < at.size))
-    within = between & (from_left <= tolerance_ns) & (to_right <= tolerance_ns)
-    share = from_left / np.maximum(from_left + to_right, 1)
-    first, last, nearest = (np.where(within, rows[each], NONE) for each in (left, right, nearer))
-    return Pairs(first, last, nearest, share)
+        return Pairs(nearest, nearest, nearest, np.zeros(axis_ns.shape))
+    between = within & ~exact & (after > 0) & (after < at.size)
+    share = np.where(between, from_left / np.maximum(from_left + to_right, 1), 0.0)
+    return Pairs(
+        np.where(between, rows[left], nearest), np.where(between, rows[right], nearest), nearest, share
+    )
 
 
 def reasons(times: SensorTimes, axis_ns: Integers, pairs: Pairs) -> dict[str, int]:

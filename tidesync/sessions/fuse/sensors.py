@@ -133,7 +133,7 @@ class Sensor:
 
 
 def sensors_of(tables: Sequence[CorrectedArrays]) -> list[Sensor]:
-    """The tables by sensor, those named by the user by their names; with other columns it is another sensor."""
+    """The tables by sensor, or by their names; where the columns differ it is another sensor."""
     groups: dict[tuple[str, tuple[str, ...]], list[CorrectedArrays]] = {}
     for table in sorted(tables, key=lambda each: each.job.path.stem != _USUAL_STEM):
         groups.setdefault((table.job.sensor or table.job.path.stem, table.columns), []).append(table)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -13,7 +17,6 @@ if TYPE_CHECKING:
 
 _BLOCK = 65_536
 _SPECIAL = (b",", b'"', b"\n", b"\r")
-NOTE = "correct with tidesync: timestamps are topside's clock"
 
 
 def write_csv(fields: Sequence[Field], rows: int, stream: BinaryIO) -> None:
@@ -25,7 +28,7 @@ def write_csv(fields: Sequence[Field], rows: int, stream: BinaryIO) -> None:
 
 
 def write_parquet(fields: Sequence[Field], rows: int, stream: BinaryIO) -> None:
-    """A timestamp in ns, UTC; numbers where all texts of a column are; each field's metadata says what it is."""
+    """A UTC timestamp in ns; numbers where all texts of a column are; each field states its meaning."""
     import pyarrow as pa  # noqa: PLC0415 - only this format needs it
     from pyarrow import parquet  # noqa: PLC0415
 
@@ -51,23 +54,31 @@ def write_netcdf(fields: Sequence[Field], rows: int, stream: BinaryIO) -> None:
     import h5netcdf  # noqa: PLC0415 - only this format needs it
     import h5py  # noqa: PLC0415
 
-    with h5netcdf.File(stream, "w") as file:
-        time = fields[0].name
-        file.dimensions = {time: rows}
-        file.attrs["Conventions"] = "CF-1.8"
-        for field in fields:
-            name = field.name.replace("/", "_")
-            kind: Any = {"time": np.int64, "text": h5py.string_dtype()}.get(field.kind, np.float64)
-            variable = file.create_variable(name, (time,), kind, fillvalue=None)
-            variable.attrs["long_name"] = field.note
-            if field.kind == "time":
-                variable.attrs["units"] = "nanoseconds since 1970-01-01T00:00:00Z"
-                variable.attrs["calendar"] = "proleptic_gregorian"
-                variable.attrs["standard_name"] = "time"
-            elif field.name.endswith("_ms"):
-                variable.attrs["units"] = "ms"
-            for begin, end in _blocks(rows):
-                variable[begin:end] = _plain(field, begin, end)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "fused.nc"
+        with h5netcdf.File(path, "w") as file:
+            _fill(file, fields, rows, h5py.string_dtype())
+        with path.open("rb") as made:
+            shutil.copyfileobj(made, stream)
+
+
+def _fill(file: Any, fields: Sequence[Field], rows: int, text: Any) -> None:
+    """Write every column as a variable; `text` is the type of texts."""
+    time = fields[0].name
+    file.dimensions = {time: rows}
+    file.attrs["Conventions"] = "CF-1.8"
+    for field in fields:
+        kind: Any = {"time": np.int64, "text": text}.get(field.kind, np.float64)
+        variable = file.create_variable(field.name.replace("/", "_"), (time,), kind)
+        variable.attrs["long_name"] = field.note
+        if field.kind == "time":
+            variable.attrs["units"] = "nanoseconds since 1970-01-01T00:00:00Z"
+            variable.attrs["calendar"] = "proleptic_gregorian"
+            variable.attrs["standard_name"] = "time"
+        elif field.name.endswith("_ms"):
+            variable.attrs["units"] = "ms"
+        for begin, end in _blocks(rows):
+            variable[begin:end] = _plain(field, begin, end)
 
 
 def _plain(field: Field, begin: int, end: int) -> Any:
@@ -94,3 +105,10 @@ WRITERS: Mapping[str, Callable[[Sequence[Field], int, BinaryIO], None]] = {
     ".nc": write_netcdf,
 }
 """By the suffix of the output."""
+_LIBRARIES: Mapping[str, Sequence[str]] = {".parquet": ("pyarrow",), ".nc": ("h5netcdf", "h5py")}
+
+
+def require(suffix: str) -> None:
+    """ModuleNotFoundError where a library that writes the format is not installed."""
+    for library in _LIBRARIES.get(suffix, ()):
+        importlib.import_module(library)

@@ -1,0 +1,202 @@
+"""Tables of delimited text; see `correction.table.Table`."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from tidesync.sessions.correction.csv.blocks import head_of, layouts
+from tidesync.sessions.correction.csv.dialect import dialect_of, names_of
+from tidesync.sessions.correction.csv.fields import fields_of
+from tidesync.sessions.correction.csv.layout import Kind, layout_of
+from tidesync.sessions.correction.csv.legacy import survey
+from tidesync.sessions.correction.csv.output import FieldWriter
+from tidesync.sessions.correction.csv.quotes import MAX_RECORD_BYTES
+from tidesync.sessions.correction.csv.source import Source
+from tidesync.sessions.correction.table import NO_TIMESTAMP, Batch, Malformed
+from tidesync.sessions.errors import UnusableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tidesync.sessions.correction.csv.layout import Layout
+    from tidesync.sessions.correction.csv.source import Reader
+    from tidesync.sessions.correction.table import Job, Write
+    from tidesync.sessions.correction.timeline import Corrections
+    from tidesync.sessions.correction.unexplained import Flags
+    from topside_agent.estimator.blocks import Integers
+
+SURVEYED = 5_000
+"""Rows by which the form of the timestamps is recognised."""
+
+_MOST_SHOWN = 200
+_DIGIT = re.compile(rb"\d")
+_FEWEST_DIGITS = 4
+_REASONS = {
+    Kind.EXTRA: "has more fields than the header",
+    Kind.UNCLEAR: "has a decimal comma or one field too many",
+    Kind.OPEN_QUOTE: "opens a quote that does not close",
+    Kind.ZEROS: "has zero bytes",
+    Kind.LONG: f"is longer than {MAX_RECORD_BYTES} bytes",
+}
+
+
+@contextmanager
+def open_csv(job: Job, near_ns: int) -> Iterator[CsvTable]:
+    """Open a table of text in UTF-8, UTF-16 or any encoding that extends ASCII, compressed or not."""
+    yield CsvTable(job, near_ns, Source(job.path))
+
+
+class CsvTable:
+    """The records after the header."""
+
+    place = "line"
+
+    def __init__(self, job: Job, near_ns: int, source: Source) -> None:
+        self._job, self._source = job, source
+        with source.open() as (reader, _):
+            self._head, whole = head_of(reader)
+        self._dialect = dialect_of(job, self._head, at_end=whole)
+        self.columns = self._dialect.columns
+        first = layout_of(self._head[self._dialect.begin :], self._dialect, _may_be_time, at_end=whole)
+        self._form = survey(
+            self._texts(first, np.flatnonzero(first.kind <= Kind.SHORT)[:SURVEYED]), job, near_ns
+        )
+        self._most = None if source.size is None else source.size - self._dialect.begin
+        """So many bytes of rows are read, although the file may grow."""
+        self._usual = 0
+        """How long the text of the last readable timestamp is."""
+
+    @property
+    def step_ns(self) -> int:
+        """The unit of the timestamps that are written."""
+        return self._form.step_ns
+
+    @property
+    def resolution_ns(self) -> int:
+        """The steps in which the timestamps are written."""
+        return self._form.resolution_ns
+
+    def scan(self) -> Iterator[Batch]:
+        """All records."""
+        scanned = 0
+        for batch in self._batches():
+            scanned += batch.rows.used
+            yield batch
+        self._most = scanned
+
+    def read(self) -> Iterator[Batch]:
+        """The records that were scanned, or all."""
+        return self._batches()
+
+    def texts(self, layout: Layout, wanted: Sequence[int]) -> list[list[bytes]]:
+        """The fields of the records that are `wanted`, by column; absent ones are empty."""
+        begin, end, columns = layout.begin.tolist(), layout.end.tolist(), len(self.columns)
+        blank = [b""] * columns
+        found = [
+            (fields_of(layout.data[begin[row] : end[row]], self._dialect.delimiter) or [])[:columns]
+            for row in wanted
+        ]
+        whole = [fields + blank[len(fields) :] for fields in found]
+        return [list(column) for column in zip(*whole, strict=True)] if whole else [[] for _ in blank]
+
+    @contextmanager
+    def output(self, stream: BinaryIO) -> Iterator[Write]:
+        """The same bytes, with the same delimiter before each of the new fields."""
+        writer = FieldWriter(self._form, self._dialect, ".")
+        with self._source.sink(stream) as write:
+            write(writer.header(self._head))
+
+            def write_rows(layout: Layout, corrections: Corrections) -> None:
+                write(writer.rows(layout, corrections))
+
+            yield write_rows
+
+    def _batches(self) -> Iterator[Batch]:
+        line, done = self._dialect.line, 0
+        with self._source.open() as (reader, position):
+            _skip(reader, self._dialect.begin)
+            for layout in layouts(reader, self._dialect, self._is_timestamp, self._most):
+                unix_ns, readable = self._stamps(layout)
+                at = position()
+                yield Batch(layout, unix_ns, readable, self._malformed(layout, readable, line), at - done)
+                line, done = line + layout.lines, at
+
+    def _stamps(self, layout: Layout) -> tuple[Integers, Flags]:
+        """The timestamps of all records, and which of them have one."""
+        unix_ns, readable = np.zeros(layout.begin.size, dtype=np.int64), layout.kind <= Kind.SHORT
+        rows = np.flatnonzero(readable)
+        if len(self._dialect.places) == 1:
+            found = self._form.read_block(layout.characters, layout.first[0][rows], layout.last[0][rows])
+        else:
+            found = self._form.read(self._texts(layout, rows))
+        unix_ns[rows], readable[rows] = found.unix_ns, found.readable
+        self._leave_out_cut_ones(layout, readable)
+        return unix_ns, readable
+
+    def _texts(self, layout: Layout, rows: Integers) -> list[bytes]:
+        """The texts of timestamps; those of several columns with a space between."""
+        columns = [
+            [layout.data[a:b] for a, b in zip(first[rows].tolist(), last[rows].tolist(), strict=True)]
+            for first, last in zip(layout.first, layout.last, strict=True)
+        ]
+        return columns[0] if len(columns) == 1 else [b" ".join(parts) for parts in zip(*columns, strict=True)]
+
+    def _is_timestamp(self, text: bytes) -> bool:
+        return bool(self._form.read([text]).readable[0])
+
+    def _leave_out_cut_ones(self, layout: Layout, readable: Flags) -> None:
+        """A timestamp that ends a half-written line and is shorter than the one before may be cut off."""
+        last = layout.last.max(axis=0)
+        lengths = (layout.last - layout.first).sum(axis=0)
+        half = (layout.kind == Kind.SHORT) | (layout.next == layout.end)
+        for row in np.flatnonzero(readable & half & (last + 1 >= layout.end)).tolist():
+            before = np.flatnonzero(readable[:row])
+            usual = int(lengths[before[-1]]) if before.size else self._usual
+            readable[row] = lengths[row] >= usual
+        if readable.any():
+            self._usual = int(lengths[np.flatnonzero(readable)[-1]])
+
+    def _malformed(self, layout: Layout, readable: Flags, line: int) -> list[Malformed]:
+        """The records that should have a timestamp and have none; UnusableFileError at another header."""
+        left = (
+            ~readable
+            & (layout.kind != Kind.BLANK)
+            & (layout.kind != Kind.COMMENT)
+            & (layout.kind != Kind.REST)
+        )
+        found = []
+        for record in np.flatnonzero(left).tolist():
+            body = layout.data[int(layout.begin[record]) : int(layout.end[record])]
+            kind, at = Kind(layout.kind[record]), line + int(layout.line[record])
+            text = self._texts(layout, np.array([record]))[0]
+            reason = _REASONS.get(kind) or self._why_unreadable(body, at)
+            shown = text if text and kind <= Kind.SHORT else body[:_MOST_SHOWN]
+            found.append(Malformed(at, shown.decode("utf-8", "replace"), reason))
+        return found
+
+    def _why_unreadable(self, body: bytes, line: int) -> str:
+        dialect = self._dialect
+        if dialect.header is None or not all(name.encode() in body for name in self._job.columns):
+            return NO_TIMESTAMP
+        if body == dialect.header:
+            return "is the header again"
+        if set(self._job.columns) <= set(names_of(body, dialect.delimiter)):
+            raise UnusableFileError(
+                self._job.path, "another header, with other columns: divide the table here", line
+            )
+        return NO_TIMESTAMP
+
+
+def _skip(reader: Reader, size: int) -> None:
+    """Read past the first `size` bytes."""
+    while size and (data := reader.read(size)):
+        size -= len(data)
+
+
+def _may_be_time(text: bytes) -> bool:
+    """Whether a text has as many digits as a time; before it is known how they are written."""
+    return len(_DIGIT.findall(text)) >= _FEWEST_DIGITS

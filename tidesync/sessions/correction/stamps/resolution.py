@@ -1,0 +1,127 @@
+"""How finely a column's timestamps resolve: the step in which they are *written*, as all of them show it.
+
+The last digit is not enough: milliseconds may be cut off and filled up with zeros, six significant digits
+or a float32 may stand behind any number of digits, a counter may tick in 1/1024 s, and a writer may drop
+zeros at the end of some values. So the resolution is the greatest of
+
+- the unit of the last digit of the value with the most digits,
+- the greatest step that all values share: decimal ones, and 2, 2.5, 5, 20 … ms, 1/2 to 1/16384 s, minutes
+  and hours where the values are many enough that chance does not explain it,
+- a coarser decimal step, minutes or hours, of which more values are multiples than chance explains, as of
+  two loggers, one coarser, in one table,
+- the step of float32, added where every value is one as far as its digits show.
+
+Assumption: a clock's instants have no step of their own. A sensor that samples at exact multiples of a step
+is taken to resolve that step: safe, and `--resolution-ms` overrides it. A step that is none of these, or a
+coarse logger's rows that are too few to be noticed, break it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import lgamma, log
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from topside_agent.estimator.blocks import Floats, Integers
+
+S = 1_000_000_000
+_DECADES = tuple(10**power for power in range(1, 14))
+_BINARY_NS = tuple(S / 2**power for power in range(14, 0, -1))
+_ODD_NS = tuple(sorted({part * 10**power for part in (2, 25, 5) for power in range(10)} - {25, 250}))
+_LONG_NS = (60 * S, 300 * S, 600 * S, 900 * S, 3600 * S)
+_CHANCE = log(1e-3)
+_MIXED_CHANCE = log(1e-6)
+_STRETCH, _SAMPLE, _ENOUGH = 4096, 512, 64
+_FEW = 0.15
+"""A tenth of the values end in a zero by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How a column is written, as far as single values show it."""
+
+    step_ns: int
+    """The unit of the last digit, of the value with the most digits; at least 1."""
+    noise_ns: int = 0
+    """How far a binary representation may be from the decimal number that it stands for."""
+    unit_ns: int = 0
+    """What one stands for, where the values are numbers."""
+    promised_ns: int | None = None
+    """What the user promises that it resolves."""
+
+    def promised(self, resolution_ns: int) -> Writing:
+        """The same where the user promises what it resolves."""
+        return replace(self, promised_ns=resolution_ns)
+
+    def resolution_ns(self, at_ns: Integers, numbers: Floats | None = None) -> int:
+        """The resolution that values show, ns; `numbers` are the same as they are written."""
+        base = max(self.step_ns, self.noise_ns)
+        if not at_ns.size:
+            return base
+        once = np.unique(at_ns)
+        found = self._mixed(once, self._shared(once))
+        return found if numbers is None else found + self._float32_ns(numbers)
+
+    def coarsest(self, at_ns: Integers) -> int:
+        """The greatest resolution of any long stretch: of each 4096 values 512 are looked at."""
+        if self.promised_ns is not None:
+            return self.promised_ns
+        parts = [at_ns[begin : begin + _SAMPLE] for begin in range(0, at_ns.size, _STRETCH)]
+        parts = [np.unique(part) for part in parts if not self._is_fine(part)]
+        return max((self.resolution_ns(part) for part in parts if part.size >= _ENOUGH), default=0)
+
+    def _is_fine(self, at_ns: Integers) -> bool:
+        """Whether values surely resolve the unit of the last digit: a quick look."""
+        tenth = int((at_ns % (10 * self.step_ns) == 0).sum())
+        shared = int(np.gcd.reduce(at_ns[:_ENOUGH])) if at_ns.size else 0
+        return not self.noise_ns and shared <= self.step_ns and tenth <= _FEW * at_ns.size
+
+    def _shared(self, at_ns: Integers) -> int:
+        best = base = max(self.step_ns, self.noise_ns)
+        for step in _DECADES:
+            enough = step <= S or at_ns.size * log(max(base, S) / step) <= _CHANCE
+            if step > best and enough and self._is_shared(at_ns, step):
+                best = step
+        for odd in sorted((*_ODD_NS, *_BINARY_NS, *_LONG_NS)):
+            off_ns = self._off_ns(odd)
+            by_chance = min(max(best, 2 * off_ns + self.step_ns if off_ns else 0) / odd, 1.0)
+            if odd > best and at_ns.size * log(by_chance) <= _CHANCE and self._is_shared(at_ns, odd):
+                best = round(odd)
+        return best
+
+    def _off_ns(self, step: float) -> int:
+        """How far a multiple of `step` may be from what is written of it."""
+        return 0 if step % self.step_ns == 0 and not self.noise_ns else max(self.step_ns, self.noise_ns)
+
+    def _is_shared(self, at_ns: Integers, step: float) -> bool:
+        off_ns = self._off_ns(step)
+        rest = at_ns % int(step) if step == int(step) else (at_ns % S) % step
+        return bool((np.minimum(rest, step - rest) <= off_ns).all())
+
+    def _mixed(self, at_ns: Integers, base: int) -> int:
+        """A coarser step, if more values are multiples of it than chance explains."""
+        if self.noise_ns:
+            return base
+        found, expected = base, float(at_ns.size)
+        for step in sorted((*_DECADES, *_LONG_NS)):
+            if step <= base or step % base:
+                continue
+            expected = at_ns.size * base / step
+            count = int((at_ns % step == 0).sum())
+            if count > 1 and count * log(expected) - lgamma(count + 1) <= _MIXED_CHANCE and count > expected:
+                found = step
+        return found
+
+    def _float32_ns(self, numbers: Floats) -> int:
+        """float32's step, where all numbers may be float32s by their digits, or are printed as they are."""
+        with np.errstate(over="ignore"):
+            singles = numbers.astype(np.float32)
+        shown = self.step_ns / max(self.unit_ns, 1) / 2 + 2 * np.spacing(np.abs(numbers))
+        off = np.abs(numbers - singles.astype(np.float64)) > shown
+        odd = zip(singles[off], numbers[off].tolist(), strict=True)
+        printed = all(float(str(single)) == number for single, number in odd)
+        step = float(np.spacing(np.abs(singles).max())) if printed else 0.0
+        return int(np.ceil(step * self.unit_ns)) if np.isfinite(step) else 0

@@ -24,7 +24,7 @@ class Lines:
     columns = ("timestamp",)
     place = "line"
     step_ns = 0
-    resolution_ns = 0
+    form = None
 
     def __init__(self, job, near_ns):
         self.stamps = [int(line) if line.isdigit() else None for line in job.path.read_text().splitlines()]

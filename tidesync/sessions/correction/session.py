@@ -99,7 +99,9 @@ def plan(session: Path, metadata: Metadata, options: Options, measured: Sequence
     vehicles = {**metadata.sensors, **options.sensors}
     found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories)
     jobs = {
-        path.resolve(): Job(path, vehicles[sensor], options.column, options.unit, sensor, options.layout)
+        path.resolve(): Job(
+            path, vehicles[sensor], options.column, options.unit, sensor=sensor, layout=options.layout
+        )
         for sensor, paths in found.tables.items()
         if sensor in vehicles
         for path in paths

@@ -21,7 +21,9 @@ from tidesync.__main__ import run
 
 MS = 1_000_000
 WATER_S = np.arange(5, 115, 0.1)
-SURFACE_S = np.arange(5.02, 115, 0.25)
+JITTER_S = 0.000_137
+"""So that stamps are seen to be written to the microsecond."""
+SURFACE_S = np.arange(5.02, 115, 0.25 + JITTER_S)
 CLOCKS = {
     "steady": pi(),
     "step": pi(steps=[(60.03, 3.0)]),
@@ -139,7 +141,7 @@ def test_the_error_and_the_state_are_the_worst_of_the_rows_at_an_instant(tmp_pat
 
 
 def test_instants_without_any_row_stay_on_the_grid_and_are_counted(tmp_path, capsys):
-    session = two_sensors(tmp_path, water_s=np.r_[5:20:0.1, 80:90:0.1], surface_s=np.r_[5:20:0.1])
+    session = two_sensors(tmp_path, water_s=np.r_[5:20:0.1, 80:90:0.1], surface_s=np.arange(5, 20, 0.1 + JITTER_S))
     rows = rows_of(fuse(session, "--every", "1s", "--json"))
     document = json.loads(capsys.readouterr().out)
     empty = [row for row in rows if not row["time_state"]]
@@ -268,7 +270,7 @@ def test_which_clock_stamped_a_sensor(tmp_path, capsys):
 
 
 def test_a_sensor_without_any_row_on_the_axis_is_a_failure_and_the_table_is_written(tmp_path, capsys):
-    session = two_sensors(tmp_path, surface_s=np.arange(500, 510, 0.1))
+    session = two_sensors(tmp_path, surface_s=np.arange(500, 510, 0.1 + JITTER_S))
     rows = rows_of(fuse(session, "--on", "inWater", code=1))
     assert len(rows) == WATER_S.size
     assert "surface: none of its rows is on the time axis (100 rows, 100 ok)" in capsys.readouterr().err

@@ -11,7 +11,8 @@ from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
 from tidesync.sessions.correction.formats import is_output
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
-from tidesync.sessions.correction.table import Job, TextLayout
+from tidesync.sessions.correction.table import Job
+from tidesync.sessions.correction.table_form import TableForm
 from tidesync.sessions.correction.tables import tables_in
 from tidesync.sessions.correction.timeline import Timeline, timeline
 from tidesync.sessions.correction.unexplained import Reading
@@ -41,6 +42,10 @@ class Metadata:
     """Vehicle to the topside whose result is in `timeSync`."""
     directories: Mapping[str, str] = field(default_factory=dict)
     """Sensor to the name of its folder, where it has one."""
+    zones: Mapping[str, str] = field(default_factory=dict)
+    """Sensor to the zone of its times, where it is stated."""
+    zone: str | None = None
+    """The zone of the session's times, where it is stated."""
     corrected: bool = False
     """Whether its tables have topside's times already."""
 
@@ -55,9 +60,10 @@ class Options:
     """Tables that were asked for by name."""
     vehicle: str | None = None
     """Whose clock stamped `files`."""
-    column: str = "timestamp"
-    unit: str | None = None
-    layout: TextLayout = TextLayout()  # noqa: RUF009 - frozen
+    form: TableForm = TableForm()  # noqa: RUF009 - frozen
+    """How tables are written, as far as it is stated."""
+    forms: Mapping[str, TableForm] = field(default_factory=dict)
+    """The same for single tables, by their path within the session or their full path."""
     max_error_ms: float = CONSUMER_TOLERANCE_MS
     slew_limit_ppm: float | None = None
     rate_limit_ppm: float = EstimatorSettings().rate_limit_ppm
@@ -90,8 +96,16 @@ def read_metadata(folder: SessionFolder) -> Metadata:
         sensors=_texts(stated) | _texts(_mapping(block.get("sensors"))),
         topsides=_texts(topsides),
         directories=_texts({name: entry.get("directory") for name, entry in sensors.items()}),
+        zones=_texts({name: _zone_in(entry) for name, entry in sensors.items()}),
+        zone=_zone_in(document),
         corrected=block.get(CORRECTED) is True,
     )
+
+
+def _zone_in(entry: Mapping[str, Any]) -> str | None:
+    """The zone that a part of the metadata states under one of its usual names."""
+    found = (entry.get(name) for name in ("timezone", "timeZone", "time_zone"))
+    return next((zone for zone in found if isinstance(zone, str) and zone), None)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -113,9 +127,7 @@ def plan(
     vehicles = {**(_usual_clocks(measured) if whole else {}), **metadata.sensors, **options.sensors}
     found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories)
     jobs = {
-        path.resolve(): Job(
-            path, vehicles[sensor], options.column, options.unit, sensor=sensor, layout=options.layout
-        )
+        path.resolve(): _job(path, vehicles[sensor], options, (session, metadata), sensor)
         for sensor, paths in found.tables.items()
         if sensor in vehicles
         for path in paths
@@ -125,7 +137,7 @@ def plan(
             raise UnknownVehicleError(f"--file {path}: it is an output of a correction, not an input")
         if path.resolve() not in jobs:
             vehicle = _vehicle(path, vehicles, options, measured)
-            jobs[path.resolve()] = Job(path, vehicle, options.column, options.unit, layout=options.layout)
+            jobs[path.resolve()] = _job(path, vehicle, options, (session, metadata))
     skipped = {sensor: _why_not(sensor) for sensor in found.tables if sensor not in vehicles}
     without = [sensor for sensor in options.sensors if sensor not in found.tables]
     return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), found.left)
@@ -134,6 +146,18 @@ def plan(
 def _usual_clocks(measured: Sequence[str]) -> dict[str, str]:
     only = set(measured)
     return {"surface": TOPSIDE_CLOCK} | ({"inWater": only.pop()} if len(only) == 1 else {})
+
+
+def _job(
+    path: Path, vehicle: str, options: Options, of: tuple[Path, Metadata], sensor: str | None = None
+) -> Job:
+    """The job of a table `of` a session, with what is stated for it or else for all."""
+    session, metadata = of
+    inside = path.resolve().is_relative_to(session.resolve())
+    name = path.resolve().relative_to(session.resolve()) if inside else path
+    form = options.forms.get(name.as_posix(), options.forms.get(path.as_posix(), options.form))
+    zone = metadata.zones.get(sensor or "", metadata.zone)
+    return Job(path, vehicle, form.column, form.unit, form.stamps, zone, sensor, form.layout)
 
 
 def _vehicle(path: Path, vehicles: Mapping[str, str], options: Options, measured: Sequence[str]) -> str:

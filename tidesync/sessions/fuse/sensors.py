@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tidesync.sessions.correction.driver import CorrectedTable, opened, scanned
+from tidesync.sessions.correction.driver import CorrectedTable, corrected, opened, scanned
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.timeline import UNREADABLE, Corrections
 from tidesync.sessions.errors import UnusableFileError
@@ -49,12 +49,11 @@ def corrected_arrays(job: Job, timeline: Timeline, progress: ProgressCallback) -
             corrector = scanned(table, timeline, progress)
             columns = tuple(table.columns)
             for batch in table.read():
-                corrections = corrector.correct(batch.unix_ns[batch.readable])
-                counts.count(corrections, batch.malformed)
-                spread = corrections.spread(batch.readable)
+                found = corrected(batch, table, timeline, corrector)
+                counts.count(found, batch.malformed)
                 if not batch.malformed:
-                    spread.state[~batch.readable] = BLANK
-                parts.append(spread)
+                    found.state[~batch.readable] = BLANK
+                parts.append(found)
                 stamps.append(batch.unix_ns)
                 progress(batch.size)
     except OSError as error:

@@ -94,12 +94,12 @@ def document(runs: dict[int, dict[str, Run]], rounds: int) -> str:
     return f"""\
 # Correcting large tables
 
-Made by `make bench-correction` with Tidesync {VERSION}, on {platform.machine()} ({os.cpu_count()} cores), Python
-{platform.python_version()}: {runs_of_each}.
+Made by `make bench-correction` with Tidesync {VERSION}, on {platform.machine()} ({os.cpu_count()} cores),
+Python {platform.python_version()}: {runs_of_each}.
 
 {markdown_table(head, body)}
 
-A table has rows of {ROW_BYTES} bytes in 8 columns, over an hour's session with 4 exchanges a second. `tidesync
+A table has rows of {ROW_BYTES} bytes in 8 columns, over an hour with 4 exchanges a second. `tidesync
 correct` reads it once where the vehicle's clock ran on, twice where it was set; it gives each row its own
 instant, the bounds of its error and a state, and keeps every other byte. pandas (`read_csv` in chunks of
 250 000 rows, `to_csv`) and polars (`scan_csv`, `sink_csv`, one thread) add one constant to the timestamp, and

@@ -17,7 +17,9 @@ from topside_agent.estimator import EstimatorSettings
 
 S = 1_000_000_000
 SETTINGS = EstimatorSettings()
-TABLE = "timestamp,value\n" + "".join(f"{iso_from_ns((EPOCH_S + second) * S)},1\n" for second in range(1, 9))
+TABLE = "timestamp,value\n" + "".join(
+    f"{iso_from_ns((EPOCH_S + second) * S + second * 12_345_000)},1\n" for second in range(1, 9)
+)
 
 
 def log(vehicle="rov1", topside="topside", every_s=0.25, count=40):

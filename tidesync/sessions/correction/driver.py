@@ -7,19 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from runtime.files import replacing
 from tidesync.sessions.correction.formats import open_table, output_of
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.table import COLUMNS
-from tidesync.sessions.correction.timeline import STATES
+from tidesync.sessions.correction.timeline import AMBIGUOUS, STATES
 from tidesync.sessions.errors import SessionError, UnusableFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tidesync.sessions.correction.table import Job, Malformed, Table
+    from tidesync.sessions.correction.stamps.form import StampForm
+    from tidesync.sessions.correction.table import Batch, Job, Malformed, Table
     from tidesync.sessions.correction.timeline import Corrections, Timeline
 
 ProgressCallback = Callable[[int], None]
@@ -42,6 +41,8 @@ class CorrectedTable:
     """What `shown` counts: `line` or `row`."""
     sensor: str | None = None
     """Whose folder it was found in."""
+    form: StampForm | None = None
+    """How its timestamps are written."""
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     malformed: int = 0
     shown: list[Malformed] = field(default_factory=list)
@@ -61,8 +62,8 @@ class CorrectedTable:
 
     def count(self, corrections: Corrections, malformed: Sequence[Malformed]) -> None:
         """Count a batch of rows."""
-        for state, number in zip(STATES, np.bincount(corrections.state, minlength=len(STATES)), strict=True):
-            self.counts[state] += int(number)
+        for place, state in enumerate(STATES):
+            self.counts[state] += int((corrections.state == place).sum())
         errors = corrections.max_error_ns[corrections.answered]
         self.max_error_ns = max(self.max_error_ns, int(errors.max(initial=0)))
         self.malformed += len(malformed)
@@ -82,6 +83,8 @@ class CorrectedTable:
             "malformed_rows": [
                 {"line": each.place, "value": each.value, "reason": each.reason} for each in self.shown
             ],
+            **dict(self.form.summary if self.form else ()),
+            "hint": (self.form.hint if self.form else "") or None,
             "max_error_ms": self.max_error_ns / 1e6 if self.corrected else None,
         }
 
@@ -101,7 +104,7 @@ def _size(path: Path) -> int:
 @contextmanager
 def opened(job: Job, timeline: Timeline) -> Iterator[Table]:
     """The job's table; UnusableFileError also where it ceases to be readable."""
-    with open_table(job, timeline.middle_ns) as table:
+    with open_table(job, timeline.measured) as table:
         taken = [name for name in COLUMNS if name in table.columns]
         if taken:
             reason = f"there is a column {taken[0]} already: it has been corrected before"
@@ -111,12 +114,24 @@ def opened(job: Job, timeline: Timeline) -> Iterator[Table]:
 
 def scanned(table: Table, timeline: Timeline, progress: ProgressCallback) -> RowCorrector:
     """What corrects the table's rows; after a first pass over them, where it takes one."""
-    corrector = RowCorrector(timeline.coarse(table.resolution_ns))
+    corrector = RowCorrector(timeline.coarse(0 if table.form is None else table.form.resolution_ns))
     if corrector.passes > 1:
         for batch in table.scan():
-            corrector.note(batch.unix_ns[batch.readable])
+            corrector.note(batch.unix_ns[batch.certain])
             progress(batch.size)
     return corrector
+
+
+def corrected(batch: Batch, table: Table, timeline: Timeline, corrector: RowCorrector) -> Corrections:
+    """The corrections of all rows of a batch."""
+    pi_ns = batch.unix_ns[batch.certain]
+    found = corrector.correct(pi_ns)
+    if table.form is not None and batch.resolution_ns > table.form.resolution_ns:
+        found = timeline.coarsened(found, pi_ns, batch.resolution_ns)
+    found = found.spread(batch.certain)
+    if batch.repeated is not None:
+        found.state[batch.repeated] = AMBIGUOUS
+    return found
 
 
 def correct(
@@ -130,14 +145,14 @@ def correct(
     try:
         with opened(job, timeline) as table:
             _refuse_foreign(job, timeline, table, output)
-            result = CorrectedTable(job.path, output, job.vehicle, table.place, job.sensor)
+            result = CorrectedTable(job.path, output, job.vehicle, table.place, job.sensor, table.form)
             corrector = scanned(table, timeline, progress)
             output.parent.mkdir(parents=True, exist_ok=True)
             with replacing(output) as stream, table.output(stream) as write:
                 for batch in table.read():
-                    corrections = corrector.correct(batch.unix_ns[batch.readable])
+                    corrections = corrected(batch, table, timeline, corrector)
                     result.count(corrections, batch.malformed)
-                    write(batch.rows, corrections.spread(batch.readable))
+                    write(batch.rows, corrections)
                     progress(batch.size)
             if result.corrected:
                 result.max_error_ns += table.step_ns
@@ -153,7 +168,7 @@ def _refuse_foreign(job: Job, timeline: Timeline, table: Table, output: Path) ->
     if not output.exists():
         return
     try:
-        with open_table(replace(job, path=output), timeline.middle_ns) as existing:
+        with open_table(replace(job, path=output), timeline.measured) as existing:
             ours = _ends_with_ours(list(existing.columns), len(table.columns))
     except (SessionError, OSError):
         ours = False

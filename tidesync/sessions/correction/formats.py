@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tidesync.sessions.correction.table import Job, OpenTable, Table
+    from tidesync.sessions.correction.table import Job, Measured, OpenTable, Table
 
 FORMATS: Mapping[str, OpenTable] = {
     ".csv": open_csv,
@@ -33,14 +33,14 @@ _OUTPUT = ".topside"
 _ROTATED = re.compile(r"\.\d{1,3}")
 
 
-def open_table(job: Job, near_ns: int) -> AbstractContextManager[Table]:
+def open_table(job: Job, measured: Measured) -> AbstractContextManager[Table]:
     """The job's table; UnusableFileError where no format is known for its name. See `table.OpenTable`."""
     _, suffix, _ = _divided(job.path)
     if not suffix:
         known = ", ".join(FORMATS)
         reason = f"no format is known for the suffix {job.path.suffix!r} (known: {known})"
         raise UnusableFileError(job.path, reason)
-    return FORMATS[suffix.lower()](job, near_ns)
+    return FORMATS[suffix.lower()](job, measured)
 
 
 def is_table(path: Path) -> bool:

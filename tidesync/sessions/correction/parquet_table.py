@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from tidesync.sessions.correction.stamps import EARLIEST_NS, LATEST_NS, NS_OF_UNIT, StampReader, stamp_arrays
+from tidesync.sessions.correction.parquet_column import ParquetColumn
 from tidesync.sessions.correction.table import COLUMNS, Batch, Job, Malformed
 from tidesync.sessions.correction.timeline import NO_U95, STATES, UNREADABLE
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
@@ -15,7 +15,7 @@ from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tidesync.sessions.correction.table import Write
+    from tidesync.sessions.correction.table import Measured, Write
     from tidesync.sessions.correction.timeline import Corrections
 
 _BATCH = 65_536
@@ -23,14 +23,14 @@ _BATCH = 65_536
 
 
 @contextmanager
-def open_parquet(job: Job, near_ns: int) -> Iterator[ParquetTable]:
+def open_parquet(job: Job, measured: Measured) -> Iterator[ParquetTable]:
     """Open a Parquet file whose column holds timestamps, numbers or text."""
     import pyarrow as pa  # noqa: PLC0415 - only Parquet needs it
     from pyarrow import parquet  # noqa: PLC0415
 
     try:
         with parquet.ParquetFile(job.path) as file:
-            yield ParquetTable(job, near_ns, file)
+            yield ParquetTable(job, measured, file)
     except pa.ArrowException as error:
         raise UnusableFileError(job.path, str(error).strip()) from error
 
@@ -38,22 +38,22 @@ def open_parquet(job: Job, near_ns: int) -> Iterator[ParquetTable]:
 class ParquetTable:
     """An open Parquet file; see `correction.table.Table`. A corrected instant is a UTC timestamp in ns."""
 
-    resolution_ns = 0
     place = "row"
     step_ns = 0
 
-    def __init__(self, job: Job, near_ns: int, file: Any) -> None:
-        self._job, self._near_ns, self._file = job, near_ns, file
+    def __init__(self, job: Job, measured: Measured, file: Any) -> None:
+        self._job, self._file = job, file
         self.columns: list[str] = file.schema_arrow.names
-        if job.column not in self.columns:
-            reason = f"there is no column {job.column!r} (received {self.columns})"
-            raise NoTimestampError(job.path, reason)
-        self._ns_of_count = _ns_of_count(job, file.schema_arrow.field(job.column).type)
+        for name in job.columns:
+            if name not in self.columns:
+                raise NoTimestampError(job.path, f"there is no column {name!r} (received {self.columns})")
+        self._column = ParquetColumn(job, measured, file)
+        self.form = self._column.form
         self._row_bytes = job.path.stat().st_size / max(file.metadata.num_rows, 1)
 
     def scan(self) -> Iterator[Batch]:
         """All rows, of which the one column alone is read."""
-        return self._batches(self._file.iter_batches(_BATCH, columns=[self._job.column]))
+        return self._batches(self._file.iter_batches(_BATCH, columns=list(self._job.columns)))
 
     def read(self) -> Iterator[Batch]:
         """All rows, in batches that keep the file's row groups."""
@@ -63,23 +63,18 @@ class ParquetTable:
         )
 
     def _batches(self, batches: Iterable[Any]) -> Iterator[Batch]:
-        reader, count = StampReader(self._job.unit, self._near_ns), 0
+        count = 0
         for batch in batches:
-            values = batch.column(self._job.column)
-            unix_ns, readable = stamp_arrays(self._stamps(values, reader))
+            found = self._column.stamps(batch)
             malformed = [
-                Malformed(count + row + 1, str(values[row].as_py()))
-                for row in np.flatnonzero(~readable).tolist()
+                Malformed(count + row + 1, self._column.text(batch, row))
+                for row in np.flatnonzero(~found.readable).tolist()
             ]
-            yield Batch(batch, unix_ns, readable, malformed, round(batch.num_rows * self._row_bytes))
+            size = round(batch.num_rows * self._row_bytes)
+            yield Batch(
+                batch, found.unix_ns, found.readable, malformed, size, found.repeated, found.resolution_ns
+            )
             count += batch.num_rows
-
-    def _stamps(self, values: Any, reader: StampReader) -> list[int | None]:
-        if self._ns_of_count is None:
-            return [None if value is None else reader.read(str(value)) for value in values.to_pylist()]
-        counts = values.cast("int64").to_pylist()
-        times = (None if count is None else count * self._ns_of_count for count in counts)
-        return [ns if ns is not None and EARLIEST_NS <= ns <= LATEST_NS else None for ns in times]
 
     @contextmanager
     def output(self, stream: BinaryIO) -> Iterator[Write]:
@@ -110,16 +105,3 @@ class ParquetTable:
         if self._file.num_row_groups and self._file.metadata.row_group(0).num_columns:
             return str(self._file.metadata.row_group(0).column(0).compression)
         return "SNAPPY"
-
-
-def _ns_of_count(job: Job, kind: Any) -> int | None:
-    """How many ns a count of a timestamp column has; None where its values are read as text."""
-    from pyarrow import types  # noqa: PLC0415
-
-    if types.is_timestamp(kind):
-        return NS_OF_UNIT[kind.unit]
-    readable = (types.is_string, types.is_large_string, types.is_integer, types.is_floating)
-    if any(test(kind) for test in readable):
-        return None
-    reason = f"column {job.column!r} holds {kind}: expected timestamps, numbers or text"
-    raise UnusableFileError(job.path, reason)

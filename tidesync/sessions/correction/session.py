@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from schemas.metadata import CONSUMER_TOLERANCE_MS
 from tidesync.sessions.correction.formats import is_output
 from tidesync.sessions.correction.histories import Histories, timeline_with
-from tidesync.sessions.correction.table import Job, TextLayout
+from tidesync.sessions.correction.table import Job
+from tidesync.sessions.correction.table_form import TableForm
 from tidesync.sessions.correction.tables import tables_in
 from tidesync.sessions.correction.timeline import Timeline, timeline
 from tidesync.sessions.correction.unexplained import Reading
@@ -40,6 +41,10 @@ class Metadata:
     """Vehicle to the topside whose result is in `timeSync`."""
     directories: Mapping[str, str] = field(default_factory=dict)
     """Sensor to the name of its folder, where it has one."""
+    zones: Mapping[str, str] = field(default_factory=dict)
+    """Sensor to the zone of its times, where it is stated."""
+    zone: str | None = None
+    """The zone of the session's times, where it is stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,10 @@ class Options:
     """Tables that were asked for by name."""
     vehicle: str | None = None
     """Whose clock stamped `files`."""
-    column: str = "timestamp"
-    unit: str | None = None
-    layout: TextLayout = TextLayout()  # noqa: RUF009 - frozen
+    form: TableForm = TableForm()  # noqa: RUF009 - frozen
+    """How tables are written, as far as it is stated."""
+    forms: Mapping[str, TableForm] = field(default_factory=dict)
+    """The same for single tables, by their path within the session or their full path."""
     max_error_ms: float = CONSUMER_TOLERANCE_MS
     slew_limit_ppm: float | None = None
     rate_limit_ppm: float = EstimatorSettings().rate_limit_ppm
@@ -83,7 +89,20 @@ def read_metadata(folder: SessionFolder) -> Metadata:
     topsides = {name: _mapping(entry).get("topside") for name, entry in vehicles.items()}
     sensors = _mapping(document.get("sensors"))
     directories = {name: _mapping(entry).get("directory") for name, entry in sensors.items()}
-    return Metadata(_texts(_mapping(block.get("sensors"))), _texts(topsides), _texts(directories))
+    zones = {name: _zone_in(_mapping(entry)) for name, entry in sensors.items()}
+    return Metadata(
+        _texts(_mapping(block.get("sensors"))),
+        _texts(topsides),
+        _texts(directories),
+        _texts(zones),
+        _zone_in(document),
+    )
+
+
+def _zone_in(entry: Mapping[str, Any]) -> str | None:
+    """The zone that a part of the metadata states under one of its usual names."""
+    found = (entry.get(name) for name in ("timezone", "timeZone", "time_zone"))
+    return next((zone for zone in found if isinstance(zone, str) and zone), None)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -99,9 +118,7 @@ def plan(session: Path, metadata: Metadata, options: Options, measured: Sequence
     vehicles = {**metadata.sensors, **options.sensors}
     found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories)
     jobs = {
-        path.resolve(): Job(
-            path, vehicles[sensor], options.column, options.unit, sensor=sensor, layout=options.layout
-        )
+        path.resolve(): _job(path, vehicles[sensor], options, (session, metadata), sensor)
         for sensor, paths in found.tables.items()
         if sensor in vehicles
         for path in paths
@@ -111,10 +128,22 @@ def plan(session: Path, metadata: Metadata, options: Options, measured: Sequence
             raise UnknownVehicleError(f"--file {path}: it is an output of a correction, not an input")
         if path.resolve() not in jobs:
             vehicle = _vehicle(path, vehicles, options, measured)
-            jobs[path.resolve()] = Job(path, vehicle, options.column, options.unit, layout=options.layout)
+            jobs[path.resolve()] = _job(path, vehicle, options, (session, metadata))
     skipped = {sensor: _why_not(sensor) for sensor in found.tables if sensor not in vehicles}
     without = [sensor for sensor in options.sensors if sensor not in found.tables]
     return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), found.left)
+
+
+def _job(
+    path: Path, vehicle: str, options: Options, of: tuple[Path, Metadata], sensor: str | None = None
+) -> Job:
+    """The job of a table `of` a session, with what is stated for it or else for all."""
+    session, metadata = of
+    inside = path.resolve().is_relative_to(session.resolve())
+    name = path.resolve().relative_to(session.resolve()) if inside else path
+    form = options.forms.get(name.as_posix(), options.forms.get(path.as_posix(), options.form))
+    zone = metadata.zones.get(sensor or "", metadata.zone)
+    return Job(path, vehicle, form.column, form.unit, form.stamps, zone, sensor, form.layout)
 
 
 def _vehicle(path: Path, vehicles: Mapping[str, str], options: Options, measured: Sequence[str]) -> str:

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 from tidesync.sessions.correction.stamps.options import AS_FOUND, StampOptions
 
 if TYPE_CHECKING:
+    from tidesync.sessions.correction.stamps.form import StampForm
     from tidesync.sessions.correction.timeline import Corrections
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
+
+Measured = Sequence[tuple[int, int]]
+"""The first and the last Pi time, ns, that was measured in each segment."""
 
 COLUMNS = ("timestamp_topside", "time_max_error_ms", "time_u95_ms", "time_state")
 
@@ -78,6 +82,15 @@ class Batch(NamedTuple):
     malformed: Sequence[Malformed]
     size: int
     """Bytes of the input."""
+    repeated: Flags | None = None
+    """Which rows have two instants, because their local time is repeated; None: none."""
+    resolution_ns: int = 0
+    """The steps in which these rows are written, if coarser than the table's others."""
+
+    @property
+    def certain(self) -> Flags:
+        """Which rows have one instant."""
+        return self.readable if self.repeated is None else self.readable & ~self.repeated
 
 
 Write = Callable[[Any, "Corrections"], None]
@@ -100,8 +113,8 @@ class Table(Protocol):
         """The unit of the instants that were written, ns: each row's error contains it; 0 for exact ones."""
 
     @property
-    def resolution_ns(self) -> int:
-        """The steps in which its timestamps are written, ns."""
+    def form(self) -> StampForm | None:
+        """How its timestamps are written; None: as exact instants."""
 
     def scan(self) -> Iterator[Batch]:
         """All rows' timestamps; `Batch.rows` is not used."""
@@ -113,8 +126,8 @@ class Table(Protocol):
         """A table with the same columns and COLUMNS after them, on `stream`; opened before `read` begins."""
 
 
-OpenTable = Callable[[Job, int], AbstractContextManager[Table]]
-"""Opens the table of a job; numbers are taken in the unit that brings them nearest to the given Unix ns.
+OpenTable = Callable[[Job, Measured], AbstractContextManager[Table]]
+"""Opens the table of a job; the measured Pi times (`Timeline.measured`) show how its timestamps are written.
 
 UnusableFileError where the file is no such table, NoTimestampError where it does not have the job's column.
 """

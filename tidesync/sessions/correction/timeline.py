@@ -153,6 +153,17 @@ class Timeline:
         topside[void], error[void], u95[void] = 0, 0, NO_U95
         return Corrections(topside, error, state, u95)
 
+    def coarsened(self, found: Corrections, pi_ns: Integers, resolution_ns: int) -> Corrections:
+        """Corrections of rows that turn out to be written in steps of `resolution_ns`."""
+        coarse = self.coarse(resolution_ns)
+        first, last = coarse.extremes(pi_ns)
+        wide = coarse.correct(pi_ns, first, first)
+        state = np.where(found.known & (first != last), AMBIGUOUS, np.maximum(found.state, wide.state))
+        known = (state != AMBIGUOUS) & found.known & wide.known
+        values = (wide.topside_ns, 0), (wide.max_error_ns, 0), (wide.u95_ns, NO_U95)
+        topside, error, u95 = (np.where(known, column, void) for column, void in values)
+        return Corrections(topside, error, state, u95)
+
     def _within(self, segment: TimelineSegment, pi_ns: Integers) -> Corrections:
         found = segment.interpolation.instants(pi_ns)
         state = np.where(found.held, HOLDOVER, OK)

@@ -11,10 +11,11 @@ import numpy as np
 from tidesync.sessions.correction.csv.blocks import head_of, layouts
 from tidesync.sessions.correction.csv.dialect import dialect_of, names_of
 from tidesync.sessions.correction.csv.layout import Kind, layout_of
-from tidesync.sessions.correction.csv.legacy import survey
 from tidesync.sessions.correction.csv.output import FieldWriter
 from tidesync.sessions.correction.csv.quotes import MAX_RECORD_BYTES
+from tidesync.sessions.correction.csv.samples import texts_from
 from tidesync.sessions.correction.csv.source import Source
+from tidesync.sessions.correction.stamps.column import form_of_texts
 from tidesync.sessions.correction.table import NO_TIMESTAMP, Batch, Malformed
 from tidesync.sessions.errors import UnusableFileError
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.correction.csv.layout import Layout
     from tidesync.sessions.correction.csv.source import Reader
-    from tidesync.sessions.correction.table import Job, Write
+    from tidesync.sessions.correction.stamps.form import Stamps
+    from tidesync.sessions.correction.table import Job, Measured, Write
     from tidesync.sessions.correction.timeline import Corrections
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
@@ -44,9 +46,9 @@ _REASONS = {
 
 
 @contextmanager
-def open_csv(job: Job, near_ns: int) -> Iterator[CsvTable]:
+def open_csv(job: Job, measured: Measured) -> Iterator[CsvTable]:
     """Open a table of text in UTF-8, UTF-16 or any encoding that extends ASCII, compressed or not."""
-    yield CsvTable(job, near_ns, Source(job.path))
+    yield CsvTable(job, measured, Source(job.path))
 
 
 class CsvTable:
@@ -54,16 +56,18 @@ class CsvTable:
 
     place = "line"
 
-    def __init__(self, job: Job, near_ns: int, source: Source) -> None:
+    def __init__(self, job: Job, measured: Measured, source: Source) -> None:
         self._job, self._source = job, source
         with source.open() as (reader, _):
             self._head, whole = head_of(reader)
         self._dialect = dialect_of(job, self._head, at_end=whole)
         self.columns = self._dialect.columns
         first = layout_of(self._head[self._dialect.begin :], self._dialect, _may_be_time, at_end=whole)
-        self._form = survey(
-            self._texts(first, np.flatnonzero(first.kind <= Kind.SHORT)[:SURVEYED]), job, near_ns
-        )
+        surveyed = self._surveyed(first)
+        if source.size is not None and not whole:
+            for data in texts_from(job.path, len(self._head), source.size):
+                surveyed += self._surveyed(layout_of(data, self._dialect, _may_be_time, at_end=False))
+        self.form = form_of_texts(job, measured, surveyed)
         self._most = None if source.size is None else source.size - self._dialect.begin
         """So many bytes of rows are read, although the file may grow."""
         self._usual = 0
@@ -72,12 +76,7 @@ class CsvTable:
     @property
     def step_ns(self) -> int:
         """The unit of the timestamps that are written."""
-        return self._form.step_ns
-
-    @property
-    def resolution_ns(self) -> int:
-        """The steps in which the timestamps are written."""
-        return self._form.resolution_ns
+        return self.form.step_ns
 
     def scan(self) -> Iterator[Batch]:
         """All records."""
@@ -94,7 +93,7 @@ class CsvTable:
     @contextmanager
     def output(self, stream: BinaryIO) -> Iterator[Write]:
         """The same bytes, with the same delimiter before each of the new fields."""
-        writer = FieldWriter(self._form, self._dialect, ".")
+        writer = FieldWriter(self.form, self._dialect, "," if self.form.comma else ".")
         with self._source.sink(stream) as write:
             write(writer.header(self._head))
 
@@ -108,22 +107,33 @@ class CsvTable:
         with self._source.open() as (reader, position):
             _skip(reader, self._dialect.begin)
             for layout in layouts(reader, self._dialect, self._is_timestamp, self._most):
-                unix_ns, readable = self._stamps(layout)
+                found = self._stamps(layout)
                 at = position()
-                yield Batch(layout, unix_ns, readable, self._malformed(layout, readable, line), at - done)
+                malformed = self._malformed(layout, found.readable, line)
+                yield Batch(
+                    layout,
+                    found.unix_ns,
+                    found.readable,
+                    malformed,
+                    at - done,
+                    found.repeated,
+                    found.resolution_ns,
+                )
                 line, done = line + layout.lines, at
 
-    def _stamps(self, layout: Layout) -> tuple[Integers, Flags]:
-        """The timestamps of all records, and which of them have one."""
-        unix_ns, readable = np.zeros(layout.begin.size, dtype=np.int64), layout.kind <= Kind.SHORT
-        rows = np.flatnonzero(readable)
+    def _surveyed(self, layout: Layout) -> list[bytes]:
+        return self._texts(layout, np.flatnonzero(layout.kind <= Kind.SHORT)[:SURVEYED])
+
+    def _stamps(self, layout: Layout) -> Stamps:
+        """The timestamps of all records."""
+        rows = np.flatnonzero(layout.kind <= Kind.SHORT)
         if len(self._dialect.places) == 1:
-            found = self._form.read_block(layout.characters, layout.first[0][rows], layout.last[0][rows])
+            found = self.form.read_block(layout.characters, layout.first[0][rows], layout.last[0][rows])
         else:
-            found = self._form.read(self._texts(layout, rows))
-        unix_ns[rows], readable[rows] = found.unix_ns, found.readable
-        self._leave_out_cut_ones(layout, readable)
-        return unix_ns, readable
+            found = self.form.read(self._texts(layout, rows))
+        every = found.spread(rows, layout.begin.size)
+        self._leave_out_cut_ones(layout, every.readable)
+        return every
 
     def _texts(self, layout: Layout, rows: Integers) -> list[bytes]:
         """The texts of timestamps; those of several columns with a space between."""
@@ -134,7 +144,7 @@ class CsvTable:
         return columns[0] if len(columns) == 1 else [b" ".join(parts) for parts in zip(*columns, strict=True)]
 
     def _is_timestamp(self, text: bytes) -> bool:
-        return bool(self._form.read([text]).readable[0])
+        return bool(self.form.read([text]).readable[0])
 
     def _leave_out_cut_ones(self, layout: Layout, readable: Flags) -> None:
         """A timestamp that ends a half-written line and is shorter than the one before may be cut off."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tidesync.sessions.correction.stamps.blocks import block_of
-from tidesync.sessions.correction.stamps.readers import EARLIEST_NS, LATEST_NS
+from tidesync.sessions.correction.stamps.candidates import instants_of
+from tidesync.sessions.correction.stamps.readers import EARLIEST_NS, LATEST_NS, NumberReader
 from tidesync.sessions.correction.stamps.writing import write_iso, write_numbers
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.stamps.resolution import Writing
     from tidesync.sessions.correction.stamps.zones import Zone
     from tidesync.sessions.correction.unexplained import Flags
-    from topside_agent.estimator.blocks import Integers
+    from topside_agent.estimator.blocks import Floats, Integers
 
 
 class Stamps(NamedTuple):
@@ -35,6 +36,14 @@ class Stamps(NamedTuple):
     """The second one; elsewhere the same."""
     resolution_ns: int = 0
     """What these rows resolve, where that is coarser than the column is otherwise."""
+
+    def spread(self, rows: Integers, count: int) -> Stamps:
+        """These, which are of `rows`, among `count` rows."""
+        unix_ns, later_ns = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+        readable, repeated = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+        unix_ns[rows], readable[rows] = self.unix_ns, self.readable
+        repeated[rows], later_ns[rows] = self.repeated, self.later_ns
+        return Stamps(unix_ns, readable, repeated, later_ns, self.resolution_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,13 @@ class StampForm:
             if found is not None and EARLIEST_NS <= found.at_ns <= LATEST_NS:
                 at_ns[row], fixed[row], readable[row] = found.at_ns, found.fixed, True
         return self.of_instants(at_ns, fixed, readable)
+
+    def read_numbers(self, values: Integers | Floats, known: Flags) -> Stamps:
+        """The instants of numbers; those that are not `known` have none."""
+        assert isinstance(self.reader, NumberReader)
+        at_ns, readable = instants_of(self.reader.scale, np.where(known, values, 0))
+        fixed = np.full(at_ns.shape, not self.reader.scale.local)
+        return self.of_instants(at_ns, fixed, readable & known)
 
     def _stamps(self, parsed: Sequence[Parsed | None]) -> Stamps:
         known = [

@@ -141,7 +141,9 @@ def test_the_error_and_the_state_are_the_worst_of_the_rows_at_an_instant(tmp_pat
 
 
 def test_instants_without_any_row_stay_on_the_grid_and_are_counted(tmp_path, capsys):
-    session = two_sensors(tmp_path, water_s=np.r_[5:20:0.1, 80:90:0.1], surface_s=np.arange(5, 20, 0.1 + JITTER_S))
+    session = two_sensors(
+        tmp_path, water_s=np.r_[5:20:0.1, 80:90:0.1], surface_s=np.arange(5, 20, 0.1 + JITTER_S)
+    )
     rows = rows_of(fuse(session, "--every", "1s", "--json"))
     document = json.loads(capsys.readouterr().out)
     empty = [row for row in rows if not row["time_state"]]

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from tidesync.sessions.correction.parquet_column import ParquetColumn
-from tidesync.sessions.correction.table import COLUMNS, Batch, Job, Malformed
-from tidesync.sessions.correction.timeline import NO_U95, STATES, UNREADABLE
+from tidesync.sessions.correction.parquet_int96 import BATCH, int96_checked
+from tidesync.sessions.correction.parquet_output import parquet_output
+from tidesync.sessions.correction.table import Batch, Job, Malformed
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from tidesync.sessions.correction.table import Measured, Write
-    from tidesync.sessions.correction.timeline import Corrections
-
-_BATCH = 65_536
-"""Rows in memory at once."""
 
 
 @contextmanager
@@ -47,20 +46,21 @@ class ParquetTable:
         for name in job.columns:
             if name not in self.columns:
                 raise NoTimestampError(job.path, f"there is no column {name!r} (received {self.columns})")
+        twice = [name for name, number in Counter(self.columns).items() if number > 1]
+        if twice:
+            reason = f"several columns are named {twice[0]!r}: give each a name of its own"
+            raise UnusableFileError(job.path, reason)
         self._column = ParquetColumn(job, measured, file)
         self.form = self._column.form
         self._row_bytes = job.path.stat().st_size / max(file.metadata.num_rows, 1)
 
     def scan(self) -> Iterator[Batch]:
         """All rows, of which the one column alone is read."""
-        return self._batches(self._file.iter_batches(_BATCH, columns=list(self._job.columns)))
+        return self._batches(self._file.iter_batches(BATCH, columns=list(self._job.columns)))
 
     def read(self) -> Iterator[Batch]:
         """All rows, in batches that keep the file's row groups."""
-        groups = range(self._file.num_row_groups)
-        return self._batches(
-            batch for group in groups for batch in self._file.iter_batches(_BATCH, row_groups=[group])
-        )
+        return self._batches(int96_checked(self._job.path, self._file, _grouped(self._file)))
 
     def _batches(self, batches: Iterable[Any]) -> Iterator[Batch]:
         count = 0
@@ -76,32 +76,26 @@ class ParquetTable:
             )
             count += batch.num_rows
 
-    @contextmanager
-    def output(self, stream: BinaryIO) -> Iterator[Write]:
-        """Parquet with the compression of the first column, in batches as they are read."""
-        import pyarrow as pa  # noqa: PLC0415
-        from pyarrow import parquet  # noqa: PLC0415
+    def texts(self, rows: Any, wanted: Sequence[int]) -> list[list[bytes]]:
+        """The values of the rows that are `wanted`, by column."""
+        return [_texts(column.take(list(wanted))) for column in rows.columns]
 
-        kinds = (pa.timestamp("ns", tz="UTC"), pa.float64(), pa.float64(), pa.string())
-        schema = self._file.schema_arrow
-        for name, kind in zip(COLUMNS, kinds, strict=True):
-            schema = schema.append(pa.field(name, kind))
+    def output(self, stream: BinaryIO) -> AbstractContextManager[Write]:
+        """Parquet like the table's own."""
+        return parquet_output(self._job.path, self._file, stream)
 
-        def write(rows: Any, corrections: Corrections) -> None:
-            unknown = ~corrections.known
-            states = [None if state == UNREADABLE else STATES[state] for state in corrections.state.tolist()]
-            added = [
-                pa.array(corrections.topside_ns, mask=unknown).cast(kinds[0]),
-                pa.array(corrections.max_error_ns / 1e6, mask=unknown),
-                pa.array(corrections.u95_ns / 1e6, mask=unknown | (corrections.u95_ns == NO_U95)),
-                pa.array(states, kinds[3]),
-            ]
-            writer.write_batch(pa.record_batch([*rows.columns, *added], schema=schema))
 
-        with parquet.ParquetWriter(stream, schema, compression=self._compression()) as writer:
-            yield write
+def _grouped(file: Any) -> Iterator[Any]:
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(BATCH, row_groups=[group])
 
-    def _compression(self) -> str:
-        if self._file.num_row_groups and self._file.metadata.row_group(0).num_columns:
-            return str(self._file.metadata.row_group(0).column(0).compression)
-        return "SNAPPY"
+
+def _texts(values: Any) -> list[bytes]:
+    """Values as text that reads back as the same; absent is empty."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        found = values.cast(pa.string()).to_pylist()
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # nested, or bytes that are no text
+        found = [None if value is None else str(value) for value in values.to_pylist()]
+    return [b"" if text is None else text.encode("utf-8", "backslashreplace") for text in found]

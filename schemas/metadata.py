@@ -17,6 +17,8 @@ FILE_NAME = "sync_metadata.json"
 SCHEMA_VERSION = 1
 UNSYNCED = "unsynced"
 BLOCK_KEY = "tidesync"
+CORRECTED = "corrected"
+"""Key of our block; true where the session's tables have topside's times."""
 CONSUMER_SENSORS = ("inWater", "surface")
 CONSUMER_TOLERANCE_MS = 25.0
 """The consumer's tolerance: it pairs readings whose timestamps differ by at most this, ms."""

@@ -4,13 +4,13 @@ import gzip
 import re
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from tests.unit.test_correction_session import TABLE, S, correct, outputs, session
 from tests.unit.tracks import START, raw_of, stepped
 from tidesync.sessions.correction import driver, formats
 from tidesync.sessions.correction.clock_limits import ClockLimits
-from tidesync.sessions.correction.stamps import stamp_arrays
 from tidesync.sessions.correction.table import Batch, Job, Malformed
 from tidesync.sessions.correction.timeline import STATES, UNREADABLE, timeline
 from tidesync.sessions.errors import UnusableFileError
@@ -44,7 +44,9 @@ class Lines:
             malformed = [
                 Malformed(begin + index + 1, "?") for index, stamp in enumerate(stamps) if stamp is None
             ]
-            yield Batch(stamps, *stamp_arrays(stamps), malformed, 1)
+            unix_ns = np.array([stamp or 0 for stamp in stamps], dtype=np.int64)
+            readable = np.array([stamp is not None for stamp in stamps], dtype=bool)
+            yield Batch(stamps, unix_ns, readable, malformed, 1)
 
     @contextmanager
     def output(self, stream):

@@ -183,7 +183,7 @@ def test_times_that_are_all_hours_away_ask_for_the_zone():
     assert "excel" in read(["46143.5034375"])[0].hint
 
 
-AUTUMN = 1_793_059_200 * S
+AUTUMN = 1_792_886_400 * S
 """2026-10-25T00:00:00Z: Berlin goes back at 01:00 UTC."""
 
 

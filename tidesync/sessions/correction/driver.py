@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.files import replacing
 from tidesync.sessions.correction.formats import open_table, output_of
+from tidesync.sessions.correction.local_time import certain_rows, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.table import COLUMNS
 from tidesync.sessions.correction.timeline import AMBIGUOUS, STATES
@@ -114,23 +115,24 @@ def opened(job: Job, timeline: Timeline) -> Iterator[Table]:
 
 def scanned(table: Table, timeline: Timeline, progress: ProgressCallback) -> RowCorrector:
     """What corrects the table's rows; after a first pass over them, where it takes one."""
-    corrector = RowCorrector(timeline.coarse(0 if table.form is None else table.form.resolution_ns))
+    corrector = RowCorrector(timeline_for(timeline, table.form))
     if corrector.passes > 1:
         for batch in table.scan():
-            corrector.note(batch.unix_ns[batch.certain])
+            corrector.note(certain_rows(batch, timeline, table.form)[1])
             progress(batch.size)
     return corrector
 
 
 def corrected(batch: Batch, table: Table, timeline: Timeline, corrector: RowCorrector) -> Corrections:
     """The corrections of all rows of a batch."""
-    pi_ns = batch.unix_ns[batch.certain]
+    certain, pi_ns = certain_rows(batch, timeline, table.form)
     found = corrector.correct(pi_ns)
     if table.form is not None and batch.resolution_ns > table.form.resolution_ns:
-        found = timeline.coarsened(found, pi_ns, batch.resolution_ns)
-    found = found.spread(batch.certain)
+        exact = timeline_for(timeline, replace(table.form, resolution_ns=0))
+        found = exact.coarsened(found, pi_ns, batch.resolution_ns)
+    found = found.spread(certain)
     if batch.repeated is not None:
-        found.state[batch.repeated] = AMBIGUOUS
+        found.state[batch.repeated & ~certain] = AMBIGUOUS
     return found
 
 

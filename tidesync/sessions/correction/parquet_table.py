@@ -15,7 +15,7 @@ from tidesync.sessions.correction.table import Batch, Job, Malformed
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from tidesync.sessions.correction.table import Measured, Write
@@ -76,6 +76,10 @@ class ParquetTable:
             )
             count += batch.num_rows
 
+    def texts(self, rows: Any, wanted: Sequence[int]) -> list[list[bytes]]:
+        """The values of the rows that are `wanted`, by column."""
+        return [_texts(column.take(list(wanted))) for column in rows.columns]
+
     def output(self, stream: BinaryIO) -> AbstractContextManager[Write]:
         """Parquet like the table's own."""
         return parquet_output(self._job.path, self._file, stream)
@@ -84,3 +88,14 @@ class ParquetTable:
 def _grouped(file: Any) -> Iterator[Any]:
     for group in range(file.num_row_groups):
         yield from file.iter_batches(BATCH, row_groups=[group])
+
+
+def _texts(values: Any) -> list[bytes]:
+    """Values as text that reads back as the same; absent is empty."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        found = values.cast(pa.string()).to_pylist()
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # nested, or bytes that are no text
+        found = [None if value is None else str(value) for value in values.to_pylist()]
+    return [b"" if text is None else text.encode("utf-8", "backslashreplace") for text in found]

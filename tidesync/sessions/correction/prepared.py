@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tidesync.sessions.correction.clock_limits import limits_of
+from schemas.metadata import BLOCK_KEY, CORRECTED, FILE_NAME
+from tidesync.sessions.correction.clock_limits import ClockLimits, limits_of
 from tidesync.sessions.correction.histories import read_histories
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
 from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
-from tidesync.sessions.errors import SessionError
+from tidesync.sessions.errors import AlreadyCorrectedError, SessionError
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
@@ -39,18 +41,25 @@ class Prepared:
     """Why a vehicle has no timeline, a sentence each."""
 
 
-def prepare(folder: SessionFolder, options: Options) -> Prepared:
-    """Read and smooth what was measured in `folder`, and find its tables.
+def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> Prepared:
+    """Read and smooth what was measured in `folder`, and find its tables; `whole`: see `plan`.
 
     UnknownVehicleError where it is not known whose clock stamped a table, SessionError or OSError where
     nothing was measured or a file cannot be read.
     """
     settings, metadata = EstimatorSettings(rate_limit_ppm=options.rate_limit_ppm), read_metadata(folder)
+    if metadata.corrected:
+        raise AlreadyCorrectedError(
+            f"{folder.path}: its tables have topside's times already ({FILE_NAME}: {BLOCK_KEY}.{CORRECTED})"
+        )
     measured = folder.measure(settings)
-    planned = plan(folder.path, metadata, options, [name for name, _ in measured])
+    planned = plan(folder.path, metadata, options, [name for name, _ in measured], whole=whole)
     timelines: dict[str, Timeline] = {}
     failed: list[str] = []
     for vehicle in dict.fromkeys(job.vehicle for job in planned.jobs):
+        if vehicle == TOPSIDE_CLOCK:
+            timelines[vehicle] = own_timeline(measured.values(), _own_limits(options))
+            continue
         try:
             each = measured_of(measured, vehicle, metadata)
             timelines[vehicle] = _timeline(folder, each, options, settings)
@@ -58,6 +67,10 @@ def prepare(folder: SessionFolder, options: Options) -> Prepared:
             failed.append(str(error))
     jobs = [job for job in planned.jobs if job.vehicle in timelines]
     return Prepared(metadata, measured, jobs, planned.skipped, timelines, planned.left, failed)
+
+
+def _own_limits(options: Options) -> ClockLimits:
+    return ClockLimits(max_error_ns=round(options.max_error_ms * 1e6))
 
 
 def _timeline(

@@ -81,12 +81,13 @@ class CorrectionResults:
         }
 
     def _line(self, table: CorrectedTable) -> str:
+        how = "".join(f"; {each}" for each in (table.form.described if table.form else ()))
         worst = f"; max error {ceil(table.max_error_ns / 1e3) / 1e3} ms" if table.corrected else ""
         counts = ", ".join(f"{number} {state}" for state, number in table.counts.items() if number)
         malformed = f", {table.malformed} malformed" if table.malformed else ""
         return (
             f"{_short(table.output, self.session)}: {table.rows} rows of {table.vehicle}:"
-            f" {counts or '0 ok'}{malformed}{worst}"
+            f" {counts or '0 ok'}{malformed}{worst}{how}"
         )
 
 
@@ -94,7 +95,10 @@ def _why_none(tables: Sequence[CorrectedTable]) -> str:
     counts = {state: sum(table.counts[state] for table in tables) for state in STATES}
     counts["malformed"] = sum(table.malformed for table in tables)
     found = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
-    return f"no row could be corrected while the clocks were measured ({found or 'there is none'})"
+    hints = dict.fromkeys(table.form.hint for table in tables if table.form and table.form.hint)
+    return "; ".join(
+        (f"no row could be corrected while the clocks were measured ({found or 'there is none'})", *hints)
+    )
 
 
 def _short(path: Path, session: Path) -> Path:

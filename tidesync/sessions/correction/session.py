@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from schemas.metadata import CONSUMER_TOLERANCE_MS
+from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
 from tidesync.sessions.correction.formats import is_output
 from tidesync.sessions.correction.histories import Histories, timeline_with
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.correction.table_form import TableForm
 from tidesync.sessions.correction.tables import tables_in
@@ -45,6 +46,8 @@ class Metadata:
     """Sensor to the zone of its times, where it is stated."""
     zone: str | None = None
     """The zone of the session's times, where it is stated."""
+    corrected: bool = False
+    """Whether its tables have topside's times already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +90,15 @@ def read_metadata(folder: SessionFolder) -> Metadata:
     block = block_of(document)
     vehicles = _mapping(block.get("vehicles"))
     topsides = {name: _mapping(entry).get("topside") for name, entry in vehicles.items()}
-    sensors = _mapping(document.get("sensors"))
-    directories = {name: _mapping(entry).get("directory") for name, entry in sensors.items()}
-    zones = {name: _zone_in(_mapping(entry)) for name, entry in sensors.items()}
+    sensors = {name: _mapping(entry) for name, entry in _mapping(document.get("sensors")).items()}
+    stated = {name: entry.get("vehicle") for name, entry in sensors.items()}
     return Metadata(
-        _texts(_mapping(block.get("sensors"))),
-        _texts(topsides),
-        _texts(directories),
-        _texts(zones),
-        _zone_in(document),
+        sensors=_texts(stated) | _texts(_mapping(block.get("sensors"))),
+        topsides=_texts(topsides),
+        directories=_texts({name: entry.get("directory") for name, entry in sensors.items()}),
+        zones=_texts({name: _zone_in(entry) for name, entry in sensors.items()}),
+        zone=_zone_in(document),
+        corrected=block.get(CORRECTED) is True,
     )
 
 
@@ -113,9 +116,15 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
-def plan(session: Path, metadata: Metadata, options: Options, measured: Sequence[str]) -> Plan:
-    """The plan for the folder `session`, in which the vehicles `measured` have tracks."""
-    vehicles = {**metadata.sensors, **options.sensors}
+def plan(
+    session: Path, metadata: Metadata, options: Options, measured: Sequence[str], *, whole: bool = False
+) -> Plan:
+    """The plan for the folder `session`, in which the vehicles `measured` have tracks.
+
+    With `whole` every sensor that can be has a clock: `surface` topside's own, and `inWater` that of the only
+    measured vehicle, where neither metadata nor options name another one.
+    """
+    vehicles = {**(_usual_clocks(measured) if whole else {}), **metadata.sensors, **options.sensors}
     found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories)
     jobs = {
         path.resolve(): _job(path, vehicles[sensor], options, (session, metadata), sensor)
@@ -134,6 +143,11 @@ def plan(session: Path, metadata: Metadata, options: Options, measured: Sequence
     return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), found.left)
 
 
+def _usual_clocks(measured: Sequence[str]) -> dict[str, str]:
+    only = set(measured)
+    return {"surface": TOPSIDE_CLOCK} | ({"inWater": only.pop()} if len(only) == 1 else {})
+
+
 def _job(
     path: Path, vehicle: str, options: Options, of: tuple[Path, Metadata], sensor: str | None = None
 ) -> Job:
@@ -150,7 +164,7 @@ def _vehicle(path: Path, vehicles: Mapping[str, str], options: Options, measured
     """The vehicle of a table that is in none of the sensors' folders."""
     if options.vehicle is not None:
         return options.vehicle
-    for choice in (sorted(set(vehicles.values())), sorted(set(measured))):
+    for choice in (sorted(set(vehicles.values()) - {TOPSIDE_CLOCK}), sorted(set(measured))):
         if len(choice) == 1:
             return choice[0]
     among = ", ".join(sorted(set(measured)))

@@ -122,6 +122,12 @@ class Table(Protocol):
     def read(self) -> Iterator[Batch]:
         """All rows; after a scan those that the scan saw, although the file may have grown since."""
 
+    def texts(self, rows: Any, wanted: Sequence[int]) -> Sequence[Sequence[bytes]]:
+        """Of each column the texts of those of a batch's `rows` that are `wanted`, without quotes, in UTF-8.
+
+        Absent ones are empty.
+        """
+
     def output(self, stream: BinaryIO) -> AbstractContextManager[Write]:
         """A table with the same columns and COLUMNS after them, on `stream`; opened before `read` begins."""
 

@@ -109,7 +109,11 @@ class Timeline:
 
     def coarse(self, resolution_ns: int) -> Timeline:
         """The same for timestamps that are written in steps of `resolution_ns`; see coarse.py."""
-        return Timeline([segment.coarse(resolution_ns) for segment in self.segments], self._limits)
+        return self.of_segments([segment.coarse(resolution_ns) for segment in self.segments])
+
+    def of_segments(self, segments: Sequence[TimelineSegment]) -> Timeline:
+        """A timeline of other segments with the same limits."""
+        return Timeline(segments, self._limits)
 
     @property
     def cuts(self) -> int:

@@ -10,17 +10,19 @@ import numpy as np
 
 from tidesync.sessions.correction.csv.blocks import head_of, layouts
 from tidesync.sessions.correction.csv.dialect import dialect_of, names_of
+from tidesync.sessions.correction.csv.fields import fields_of
 from tidesync.sessions.correction.csv.layout import Kind, layout_of
 from tidesync.sessions.correction.csv.output import FieldWriter
 from tidesync.sessions.correction.csv.quotes import MAX_RECORD_BYTES
 from tidesync.sessions.correction.csv.samples import texts_from
 from tidesync.sessions.correction.csv.source import Source
+from tidesync.sessions.correction.csv.time_first import TimeFirst
 from tidesync.sessions.correction.stamps.column import form_of_texts
 from tidesync.sessions.correction.table import NO_TIMESTAMP, Batch, Malformed
 from tidesync.sessions.errors import UnusableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tidesync.sessions.correction.csv.layout import Layout
     from tidesync.sessions.correction.csv.source import Reader
@@ -89,6 +91,21 @@ class CsvTable:
     def read(self) -> Iterator[Batch]:
         """The records that were scanned, or all."""
         return self._batches()
+
+    def time_first(self) -> TimeFirst:
+        """What writes its rows with another time in the first column; UTF-8, uncompressed."""
+        return TimeFirst(self._dialect, self._head)
+
+    def texts(self, layout: Layout, wanted: Sequence[int]) -> list[list[bytes]]:
+        """The fields of the records that are `wanted`, by column; absent ones are empty."""
+        begin, end, columns = layout.begin.tolist(), layout.end.tolist(), len(self.columns)
+        blank = [b""] * columns
+        found = [
+            (fields_of(layout.data[begin[row] : end[row]], self._dialect.delimiter) or [])[:columns]
+            for row in wanted
+        ]
+        whole = [fields + blank[len(fields) :] for fields in found]
+        return [list(column) for column in zip(*whole, strict=True)] if whole else [[] for _ in blank]
 
     @contextmanager
     def output(self, stream: BinaryIO) -> Iterator[Write]:

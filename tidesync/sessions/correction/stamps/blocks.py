@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from tidesync.sessions.correction.stamps.calendar import DAY_NS, MINUTE_NS, UNDECIDED, S
 from tidesync.sessions.correction.stamps.numbers import NS_OF_UNIT
@@ -58,7 +59,8 @@ def block_of(
         if not todo.size:
             break
         same = todo[lengths[todo] == lengths[todo[0]]]
-        text = buffer[starts[same][:, None] + np.arange(lengths[todo[0]])]
+        length = int(lengths[todo[0]])
+        text = sliding_window_view(buffer, length)[starts[same]] if length else np.empty((same.size, 0), "u1")
         digit = (text - _ZERO) < _TEN  # bytes wrap around
         alike = ((digit == digit[0]) & (digit | (text == text[0]))).all(axis=1)
         rows = same[alike]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
 
+_DOUBLE_BYTES = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -96,7 +98,8 @@ def of_numbers(scale: Scale, values: Integers | Floats, span: SessionSpan) -> Ca
     noise_ns = 0 if whole else spacing_ns(of_column, scale)
     step_ns = np.full(at_ns.shape, scale.unit_ns if whole else 1, dtype=np.int64)
     fixed = np.full(at_ns.shape, not scale.local)
-    numbers = of_column.astype(np.float64)
+    single = not whole and of_column.dtype.itemsize < _DOUBLE_BYTES  # its step is the noise
+    numbers = None if single else of_column.astype(np.float64)
     reader, within = NumberReader(scale), _within(at_ns, fixed, span)
     return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within)
 

@@ -23,9 +23,7 @@ _DAY_DIGITS = 11
 
 def write_iso(unix_ns: Integers, *, fine: bool, sign: bytes = b".") -> list[bytes]:
     """`2026-05-01T12:00:00.123456Z`: to the microsecond, or with nine decimals if `fine`."""
-    matrix = iso_block(unix_ns, fine=fine, sign=sign)
-    found: list[bytes] = matrix.view(f"S{matrix.shape[1]}").ravel().tolist() if matrix.size else []
-    return found
+    return _rows(iso_block(unix_ns, fine=fine, sign=sign))
 
 
 def iso_block(unix_ns: Integers, *, fine: bool, sign: bytes = b".") -> NDArray[np.uint8]:
@@ -58,23 +56,50 @@ def iso_block(unix_ns: Integers, *, fine: bool, sign: bytes = b".") -> NDArray[n
 
 
 def _fill(text: NDArray[np.uint8], values: Integers) -> None:
-    """Write non-negative values right-aligned into all columns of `text`."""
-    for place in range(text.shape[1] - 1, -1, -1):
-        values, digit = np.divmod(values, 10)
-        text[:, place] = digit + 48
+    """Write non-negative values right-aligned into all columns of `text`, two digits at a time."""
+    place = text.shape[1]
+    while place > 1:
+        place -= 2
+        values, pair = np.divmod(values, 100)
+        text[:, place : place + 2] = _PAIRS[pair]
+    if place:
+        text[:, 0] = values + ord("0")
 
 
 def write_numbers(unix_ns: Integers, scale: Scale, *, fine: bool, sign: bytes = b".") -> list[bytes]:
     """Numbers on `scale`, with decimals to the microsecond or the nanosecond."""
     places = _places(scale.unit_ns, fine=fine)
+    step_ns, rest = divmod(scale.unit_ns, 10**places)
+    if unix_ns.size and not (rest or scale.zero_ns or scale.gps) and unix_ns.min() >= 0:
+        return _decimals((unix_ns + step_ns // 2) // step_ns, places, sign)
     found = []
     for count in scale.count_ns(unix_ns):
         steps = (2 * count * 10**places + scale.unit_ns) // (2 * scale.unit_ns)
         minus, steps = (b"-", -steps) if steps < 0 else (b"", steps)
-        whole, rest = divmod(steps, 10**places)
-        found.append(
-            b"%s%d%s%0*d" % (minus, whole, sign, places, rest) if places else b"%s%d" % (minus, whole)
-        )
+        found.append(minus + _decimal(steps, places, sign))
+    return found
+
+
+def _decimals(steps: Integers, places: int, sign: bytes) -> list[bytes]:
+    """Non-negative multiples of 10^−`places`; those of equal length at once."""
+    digits = len(str(int(steps.max())))
+    if digits <= places or len(str(int(steps.min()))) != digits:
+        return [_decimal(each, places, sign) for each in steps.tolist()]
+    text = np.empty((steps.size, digits + bool(places)), dtype=np.uint8)
+    text[:, digits - places :] = sign[0]
+    whole, part = np.divmod(steps, 10**places)
+    _fill(text[:, : digits - places], whole)
+    _fill(text[:, digits - places + 1 :], part)
+    return _rows(text)
+
+
+def _decimal(steps: int, places: int, sign: bytes) -> bytes:
+    whole, part = divmod(steps, 10**places)
+    return b"%d%s%0*d" % (whole, sign, places, part) if places else b"%d" % whole
+
+
+def _rows(text: NDArray[np.uint8]) -> list[bytes]:
+    found: list[bytes] = text.view(f"S{text.shape[1]}").ravel().tolist() if text.size else []
     return found
 
 

@@ -64,6 +64,15 @@ class Zone:
         first_ns, last_ns = local_ns - offset[np.minimum(first, last)], local_ns - offset[last]
         return Local(first_ns, last_ns, first < last, first <= last)
 
+    def pieces(self, first_ns: int, last_ns: int) -> list[tuple[int, int, int]]:
+        """The first and the last UTC instant (within both) of each distance east of UTC, and that, in ns."""
+        if self.fixed_ns is not None:
+            return [(first_ns, last_ns, self.fixed_ns)]
+        at, offset = _transitions(self.name, _year(first_ns), _year(last_ns))
+        begins, ends = np.maximum(at, first_ns), np.minimum(np.append(at[1:], 2**62) - 1, last_ns)
+        pieces = zip(begins.tolist(), ends.tolist(), offset.tolist(), strict=True)
+        return [(begin, end, east) for begin, end, east in pieces if begin <= end]
+
     def local(self, utc_ns: Integers) -> Integers:
         """What a clock in the zone showed at UTC instants."""
         if self.fixed_ns is not None or not utc_ns.size:

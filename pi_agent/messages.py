@@ -15,6 +15,7 @@ from schemas.messages import Event, Info
 
 if TYPE_CHECKING:
     from pi_agent.responder import Answerer
+    from runtime.clock_daemons import Discipline
     from runtime.clock_watch import ClockChange
     from schemas.clock_history import ClockPiece
     from schemas.exchange import StampKind
@@ -45,8 +46,15 @@ class MessageBuilder:
         """Whether the agent is online."""
         return self._outgoing(topics.STATUS, word.encode())
 
-    def info(self, *, receive_stamp: StampKind, clock_synchronized: bool, http_port: int | None) -> Outgoing:
-        """Describes the agent."""
+    def info(
+        self,
+        *,
+        receive_stamp: StampKind,
+        clock_synchronized: bool,
+        discipline: Discipline,
+        http_port: int | None,
+    ) -> Outgoing:
+        """Describes the agent and its clock."""
         info = Info(
             vehicle=self.vehicle,
             version=VERSION,
@@ -55,6 +63,9 @@ class MessageBuilder:
             started_at=utc_from_ns(self.started_ns),
             receive_stamp=receive_stamp,
             clock_synchronized=clock_synchronized,
+            clock_daemons=discipline.daemons,
+            clock_max_slew_ppm=discipline.max_slew_ppm,
+            clock_free=discipline.free,
             http_port=http_port,
             simulated=self.simulated,
         )

@@ -48,6 +48,8 @@ MODELS = {
     "doctor": "tidesync.doctor.settings:DoctorSettings",
 }
 """The settings of each command, imported only to check keys of the file and variables."""
+_SHARED = {"doctor": {"root": "record", "http_port": "pi"}}
+"""Keys of a command that the file's table of another command sets too: doctor checks what they use."""
 
 
 def with_settings(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -136,7 +138,8 @@ def _read_file(path: Path, command: str) -> dict[str, Any]:
         else:
             _refuse_unknown_keys(str(path), {key: value}, frozenset().union(*known.values()))
     flat = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    own: dict[str, Any] = content.get(command, {})
+    shared = {key: content.get(table, {}).get(key) for key, table in _SHARED.get(command, {}).items()}
+    own = {key: value for key, value in shared.items() if value is not None} | content.get(command, {})
     mine = {key: value for key, value in flat.items() if key in known.get(command, ())} | own
     return {key: _listed(value) if key in _repeatable(command) else value for key, value in mine.items()}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from schemas.instants import iso_from_ns, iso_utc
 from schemas.messages import Event, Info, OffsetResult, SessionState
 from tidesync.figures import ago, figure
+from tidesync.fleet.vehicle import CONDITION, discipline_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +78,7 @@ def _sentence(letter: Letter) -> str:
         return f"{body.vehicle} by {body.topside}: {_result(body)}"
     if isinstance(body, Event):
         moved = "stepped its clock" if body.kind == "step" else "was suspended"
-        return f"{topic.vehicle} {moved}: {body.step_ms:+.3f} ms"
+        return f"{topic.vehicle} {moved}: {body.step_ms:+,.3f} ms"
     if isinstance(body, SessionState):
         alarm = body.error or body.alarm
         return f"session {body.session} {body.state}: {body.exchanges} exchanges" + (
@@ -92,7 +93,9 @@ def _result(result: OffsetResult) -> str:
     if result.offset_ms is None:
         return state_of(result)
     drift = f", drift {result.drift_ppm:+.2f} ppm" if result.drift_ppm is not None else ""
-    return f"{state_of(result)} {result.offset_ms:.4f} ms ± {figure(result.max_error_ms, 4)}{drift}"
+    condition = f"; {CONDITION}" if result.conditional else ""
+    offset = f"{figure(result.offset_ms, 4)} ms ± {figure(result.max_error_ms, 4)}"
+    return f"{state_of(result)} {offset}{drift}{condition}"
 
 
 def _pairs(row: Row) -> Iterator[tuple[str, str]]:
@@ -110,6 +113,8 @@ def _result_pairs(result: OffsetResult, row: Row) -> Iterator[tuple[str, str]]:
     yield "State", state_of(result)
     yield "Offset", _offset(result)
     yield "Max error", _max_error(result)
+    if result.conditional:
+        yield "Condition", CONDITION
     yield "95 % error (u95)", figure(result.u95_ms, 4, "ms")
     yield "Drift", _drift(result)
     yield "Min delay", figure(result.delay_min_ms, 4, "ms")
@@ -125,7 +130,7 @@ def _info_pairs(info: Info) -> Iterator[tuple[str, str]]:
     simulated = ", on a simulated clock" if info.simulated else ""
     yield "Agent", f"{info.version}, since {iso_utc(info.started_at)}{simulated}"
     yield "Boot", info.boot_id
-    yield "Vehicle's clock", "may be disciplined (NTP)" if info.clock_synchronized else "free-running"
+    yield "Vehicle's clock", discipline_of(info)
     yield "Arrivals stamped", "by the kernel" if info.receive_stamp == "kernel" else "in user space"
     yield "HTTP", f"port {info.http_port}" if info.http_port else "not served"
 
@@ -134,13 +139,13 @@ def _offset(result: OffsetResult) -> str:
     if not result.offset_ms:
         return figure(result.offset_ms, 4, "ms")
     where = "ahead of" if result.offset_ms > 0 else "behind"
-    return f"{result.offset_ms:.4f} ms (the vehicle is {where} {result.topside})"
+    return f"{result.offset_ms:,.4f} ms (the vehicle is {where} {result.topside})"
 
 
 def _max_error(result: OffsetResult) -> str:
     if result.max_error_ms is None:
         return "-"
-    return f"{result.max_error_ms:.4f} ms ({figure(result.lower_ms, 4)} to {figure(result.upper_ms, 4)})"
+    return f"{result.max_error_ms:,.4f} ms ({figure(result.lower_ms, 4)} to {figure(result.upper_ms, 4)})"
 
 
 def _drift(result: OffsetResult) -> str:

@@ -134,11 +134,11 @@ class Sensor:
 def sensors_of(tables: Sequence[CorrectedArrays]) -> list[Sensor]:
     """The tables by sensor, or by their names; where the columns differ it is another sensor."""
     groups: dict[tuple[str, tuple[str, ...]], list[CorrectedArrays]] = {}
-    for table in sorted(tables, key=lambda each: each.job.path.stem != _USUAL_STEM):
-        groups.setdefault((table.job.sensor or table.job.path.stem, table.columns), []).append(table)
+    for table in sorted(tables, key=lambda each: _stem(each.job) != _USUAL_STEM):
+        groups.setdefault((table.job.sensor or _stem(table.job), table.columns), []).append(table)
     found: dict[str, Sensor] = {}
     for (name, _), group in groups.items():
-        stem = group[0].job.path.stem
+        stem = _stem(group[0].job)
         names = [name, f"{name}_{stem}", *(f"{name}_{stem}_{number}" for number in range(2, len(groups) + 2))]
         free = next(each for each in names if each not in found)
         found[free] = Sensor(free, group)
@@ -148,3 +148,8 @@ def sensors_of(tables: Sequence[CorrectedArrays]) -> list[Sensor]:
 
 _USUAL_STEM = "session"
 """A sensor's main table in the consumer's folders."""
+
+
+def _stem(job: Job) -> str:
+    """A table's name up to its first dot."""
+    return job.path.name.partition(".")[0]

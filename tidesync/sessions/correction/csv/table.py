@@ -16,6 +16,7 @@ from tidesync.sessions.correction.csv.output import FieldWriter
 from tidesync.sessions.correction.csv.quotes import MAX_RECORD_BYTES
 from tidesync.sessions.correction.csv.samples import texts_from
 from tidesync.sessions.correction.csv.source import Source
+from tidesync.sessions.correction.csv.time_first import TimeFirst
 from tidesync.sessions.correction.stamps.column import form_of_texts
 from tidesync.sessions.correction.table import NO_TIMESTAMP, Batch, Malformed
 from tidesync.sessions.errors import UnusableFileError
@@ -90,6 +91,10 @@ class CsvTable:
     def read(self) -> Iterator[Batch]:
         """The records that were scanned, or all."""
         return self._batches()
+
+    def time_first(self) -> TimeFirst:
+        """What writes its rows with another time in the first column; UTF-8, uncompressed."""
+        return TimeFirst(self._dialect, self._head)
 
     def texts(self, layout: Layout, wanted: Sequence[int]) -> list[list[bytes]]:
         """The fields of the records that are `wanted`, by column; absent ones are empty."""

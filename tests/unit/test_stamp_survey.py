@@ -145,6 +145,15 @@ def test_a_naive_time_is_utc_only_if_no_other_zone_fits_as_well():
     assert found.readable.all()
 
 
+def test_a_logger_that_ran_before_the_session_too_is_not_taken_for_utc():
+    sparse = [
+        f"2026-05-01 {hour}:{minute:02d}:00.5" for hour in (9, 10, 11, 13) for minute in range(1, 59, 9)
+    ]
+    local = sparse + [f"2026-05-01 12:{minute:02d}:00.5" for minute in range(1, 59, 4)]
+    with pytest.raises(UndecidedError, match=r"15 of 43 lie within.*--zone"):
+        read(local, seconds=3_600)
+
+
 @pytest.mark.parametrize(
     "context",
     [

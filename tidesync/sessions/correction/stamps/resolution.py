@@ -33,7 +33,7 @@ _BINARY_NS = tuple(S / 2**power for power in range(14, 0, -1))
 _ODD_NS = tuple(sorted({part * 10**power for part in (2, 25, 5) for power in range(10)} - {25, 250}))
 _LONG_NS = (60 * S, 300 * S, 600 * S, 900 * S, 3600 * S)
 _CHANCE = log(1e-3)
-_MIXED_CHANCE = log(1e-6)
+_MIXED_CHANCE = log(1e-4)
 _STRETCH, _SAMPLE, _ENOUGH = 4096, 512, 64
 _FEW = 0.15
 """A tenth of the values end in a zero by chance."""
@@ -83,37 +83,38 @@ class Writing:
         best = base = max(self.step_ns, self.noise_ns)
         for step in _DECADES:
             enough = step <= S or at_ns.size * log(max(base, S) / step) <= _CHANCE
-            if step > best and enough and self._is_shared(at_ns, step):
+            if step > best and enough and self._multiples(at_ns, step) == at_ns.size:
                 best = step
         for odd in sorted((*_ODD_NS, *_BINARY_NS, *_LONG_NS)):
-            off_ns = self._off_ns(odd)
-            by_chance = min(max(best, 2 * off_ns + self.step_ns if off_ns else 0) / odd, 1.0)
-            if odd > best and at_ns.size * log(by_chance) <= _CHANCE and self._is_shared(at_ns, odd):
+            unlikely = at_ns.size * log(self._by_chance(best, odd)) <= _CHANCE
+            if odd > best and unlikely and self._multiples(at_ns, odd) == at_ns.size:
                 best = round(odd)
         return best
+
+    def _mixed(self, at_ns: Integers, base: int) -> int:
+        """A coarser step, if more values are multiples of it than chance explains."""
+        found = base
+        for step in sorted((*_DECADES, *_LONG_NS)):
+            if step > base:
+                expected = at_ns.size * self._by_chance(base, step)
+                count = self._multiples(at_ns, step)
+                chance = count * log(expected) - lgamma(count + 1)
+                found = step if count > max(expected, 1) and chance <= _MIXED_CHANCE else found
+        return found
 
     def _off_ns(self, step: float) -> int:
         """How far a multiple of `step` may be from what is written of it."""
         return 0 if step % self.step_ns == 0 and not self.noise_ns else max(self.step_ns, self.noise_ns)
 
-    def _is_shared(self, at_ns: Integers, step: float) -> bool:
+    def _by_chance(self, base: float, step: float) -> float:
+        """The share of values in steps of `base` that are multiples of `step` by chance."""
         off_ns = self._off_ns(step)
-        rest = at_ns % int(step) if step == int(step) else (at_ns % S) % step
-        return bool((np.minimum(rest, step - rest) <= off_ns).all())
+        return min(max(base, 2 * off_ns + self.step_ns if off_ns else 0) / step, 1.0)
 
-    def _mixed(self, at_ns: Integers, base: int) -> int:
-        """A coarser step, if more values are multiples of it than chance explains."""
-        if self.noise_ns:
-            return base
-        found, expected = base, float(at_ns.size)
-        for step in sorted((*_DECADES, *_LONG_NS)):
-            if step <= base or step % base:
-                continue
-            expected = at_ns.size * base / step
-            count = int((at_ns % step == 0).sum())
-            if count > 1 and count * log(expected) - lgamma(count + 1) <= _MIXED_CHANCE and count > expected:
-                found = step
-        return found
+    def _multiples(self, at_ns: Integers, step: float) -> int:
+        """How many values are multiples of `step`, as far as they are written."""
+        rest = at_ns % int(step) if step == int(step) else (at_ns % S) % step
+        return int((np.minimum(rest, step - rest) <= self._off_ns(step)).sum())
 
     def _float32_ns(self, numbers: Floats) -> int:
         """float32's step, where all numbers may be float32s by their digits, or are printed as they are."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
 TABLES = "correct"
+_AS_FOR = {"fuse": TABLES}
+"""Commands that take the settings of another one."""
 """The table of the file that has further tables, each for one of a session's tables."""
 MODELS = {
     "broker": "tidesync.cli.broker:BrokerSettings",
@@ -94,7 +96,7 @@ def file_defaults(command: str) -> dict[str, Any]:
     """The values of `tidesync.toml` for `command`: the working folder's file over the user's own."""
     values: dict[str, Any] = {}
     for folder in _folders():
-        values |= _read_file(folder / FILE_NAME, command)
+        values |= _read_file(folder / FILE_NAME, _AS_FOR.get(command, command))
     return values
 
 

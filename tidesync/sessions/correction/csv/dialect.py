@@ -121,7 +121,7 @@ def _no_column(job: Job, data: bytes, lines: Lines, found: int) -> str:
 
 
 def _without_header(job: Job, data: bytes, lines: Lines, comment: bytes) -> Dialect:
-    """Columns are named by their numbers, from 1; the delimiter is the one that divides most lines alike."""
+    """Columns are named by their numbers, from 1; most lines have as many delimiters."""
     texts = [_text(data, lines, index) for index in range(min(_SAMPLED, lines.start.size))]
     texts = [text for text in texts if text and not (comment and text.startswith(comment))]
     if not texts:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.csv.dialect import Dialect
     from tidesync.sessions.correction.csv.fields import Record
     from tidesync.sessions.correction.csv.lines import Bytes
+    from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
 
     IsTimestamp = Callable[[bytes], bool]
@@ -55,15 +56,15 @@ def records_of(
     untidy = _untidy(characters, lines, quotes, dialect.delimiter)
     of_line = np.searchsorted(lines.start, delimiters, side="right") - 1
     before = np.searchsorted(quotes, delimiters) - np.searchsorted(quotes, lines.start)[of_line]
-    outside = delimiters[(before % 2 == 0) & ~np.isin(of_line, untidy)]
+    outside = delimiters[(before % 2 == 0) & ~untidy[of_line]]
     reader = _UntidyLines(data, lines, dialect, is_timestamp, at_end=at_end)
-    for line in untidy.tolist():
+    for line in np.flatnonzero(untidy).tolist():
         reader.take(line)
     return reader.records(outside)
 
 
-def _untidy(characters: Bytes, lines: Lines, quotes: Integers, delimiter: bytes) -> Integers:
-    """The lines with a quote that neither opens nor closes a whole field, nor is doubled within one."""
+def _untidy(characters: Bytes, lines: Lines, quotes: Integers, delimiter: bytes) -> Flags:
+    """Which lines have a quote that neither opens nor closes a whole field, nor is doubled within one."""
     line = np.searchsorted(lines.start, quotes, side="right") - 1
     opens = (np.arange(quotes.size) - np.searchsorted(quotes, lines.start)[line]) % 2 == 0
     before = characters[np.maximum(quotes - 1, 0)]
@@ -71,8 +72,9 @@ def _untidy(characters: Bytes, lines: Lines, quotes: Integers, delimiter: bytes)
     beside = np.where(opens, before, after)
     at_edge = np.where(opens, quotes == lines.start[line], quotes + 1 == lines.end[line])
     tidy = at_edge | (beside == delimiter[0]) | (beside == QUOTE[0])
-    odd = np.flatnonzero(np.bincount(line, minlength=lines.start.size) % 2)
-    return np.union1d(line[~tidy], odd)
+    untidy: Flags = np.bincount(line, minlength=lines.start.size) % 2 == 1
+    untidy[line[~tidy]] = True
+    return untidy
 
 
 class _UntidyLines:
@@ -111,7 +113,8 @@ class _UntidyLines:
             self._join(line, line if row is None else row - 1)
 
     def _record(self, line: int, limit: int) -> Record | None:
-        return record_at(self._data, self._starts[line], self._ends[line:limit], self._dialect.delimiter)
+        start, delimiter = self._starts[line], self._dialect.delimiter
+        return record_at(self._data, start, self._ends, delimiter, line=line, limit=limit)
 
     def _is_whole(self, record: Record) -> bool:
         return record.tidy and len(record.fields) == len(self._dialect.columns)
@@ -139,7 +142,7 @@ class _UntidyLines:
             outside[slice(*np.searchsorted(delimiters, [start[line], end[last]]))] = False
         if self._stop is not None:
             keep[self._stop :] = False
-        found = np.union1d(delimiters[outside], np.array(self._delimiters, dtype=np.int64))
+        found = np.sort(np.append(delimiters[outside], self._delimiters).astype(np.int64))
         lines = Lines(start[keep], end[keep], following[keep])
         found = found[found < lines.used]
         damaged = np.array(self._damaged, dtype=np.int64)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.csv.quotes import IsTimestamp
     from tidesync.sessions.correction.csv.source import Reader
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 2 << 20
+"""More than MAX_RECORD_BYTES."""
 
 
 def head_of(reader: Reader) -> tuple[bytes, bool]:

@@ -287,6 +287,13 @@ def test_two_loggers_in_one_table_have_the_coarser_ones_resolution():
     assert read(fine)[0].resolution_ns <= 10_000
 
 
+def test_two_loggers_are_distinguished_although_their_seconds_coincide():
+    chance = np.random.default_rng(1)
+    at = np.sort(chance.uniform(0, 50, 500))
+    texts = [f"2026-05-01T12:00:{second:0{2 + 2 * (row % 2)}.{row % 2}f}Z" for row, second in enumerate(at)]
+    assert read(texts)[0].resolution_ns == S
+
+
 def test_a_later_part_of_the_column_may_be_coarser():
     chance = np.random.default_rng(2)
     form, _ = read([f"{NOON // S + at:.6f}" for at in chance.uniform(0, 600, 5000)])

@@ -153,6 +153,15 @@ def test_a_decimal_comma_belongs_to_the_timestamp():
     assert (kind, stamp) == (Kind.ROW, b"2026-05-01 12:00:00,123")
 
 
+def test_a_note_of_several_lines_may_stand_beside_a_decimal_comma_or_an_empty_field():
+    data = b'2026-05-01 12:00:00,123,"two\nlines"\n1,"two\nlines",\n'
+    found = records(data, dialect(2))
+    assert [(kind.name, stamp) for _, _, kind, stamp, _ in found] == [
+        ("ROW", b"2026-05-01 12:00:00,123"),
+        ("ROW", b"1"),
+    ]
+
+
 def test_comments_are_no_rows_where_they_are_stated():
     data = b"# a,b\n1,2\n#1,2\n"
     assert kinds(data, dialect(2, comment=b"#")) == ["COMMENT", "ROW", "COMMENT"]

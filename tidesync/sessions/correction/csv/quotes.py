@@ -104,7 +104,7 @@ class _UntidyLines:
         record = self._record(line, limit)
         last = limit - 1 if record is None else self._ends.index(record.end, line, limit)
         row = next((each for each in range(line + 1, last + 1) if self._is_row(each)), None)
-        if record is not None and (last == line or (row is None and self._is_whole(record))):
+        if record is not None and (last == line or (row is None and self._whole(record))):
             self._join(line, last)
             self._delimiters += [end for _, end in record.fields[:-1]]
         elif record is None and row is None and limit == len(self._ends) and not self._at_end:
@@ -117,15 +117,15 @@ class _UntidyLines:
         start, delimiter = self._starts[line], self._dialect.delimiter
         return record_at(self._data, start, self._ends, delimiter, line=line, limit=limit)
 
-    def _is_whole(self, record: Record) -> bool:
-        return record.tidy and len(record.fields) == len(self._dialect.columns)
+    def _whole(self, record: Record) -> list[tuple[int, int]] | None:
+        """The fields of a record that has as many as the header."""
+        return self._dialect.whole(self._data, record.fields) if record.tidy else None
 
     def _is_row(self, line: int) -> bool:
         """Whether a line is a full row by itself."""
         record = self._record(line, line + 1)
-        if record is None or not self._is_whole(record):
-            return False
-        return self._is_timestamp(self._dialect.stamp_text(self._data, record.fields))
+        fields = None if record is None else self._whole(record)
+        return fields is not None and self._is_timestamp(self._dialect.stamp_text(self._data, fields))
 
     def _join(self, line: int, last: int) -> None:
         self._next = last + 1

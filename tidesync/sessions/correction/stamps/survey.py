@@ -14,9 +14,10 @@ from tidesync.sessions.correction.stamps.calendar import DAY_FIRST
 from tidesync.sessions.correction.stamps.candidates import Candidate, of_texts
 from tidesync.sessions.correction.stamps.form import StampForm
 from tidesync.sessions.correction.stamps.numbers import NAMED, NS_OF_UNIT
+from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.readers import CalendarReader, NumberReader
 from tidesync.sessions.correction.stamps.session_span import best_shift, hours_away
-from tidesync.sessions.correction.stamps.zone_choice import UndecidedError, choose_zone
+from tidesync.sessions.correction.stamps.zone_choice import choose_zone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,9 +19,6 @@ from runtime.kernel_clock import NOMINAL_TICK_US, STA_UNSYNC, KernelState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SLEW_LIMIT_PPM = 500
-"""The largest rate at which Linux slews realtime (adjtimex: MAXFREQ, and adjtime's fixed rate)."""
-
 FASTEST_SLEW_PPM = 100_500
 """Linux moves realtime no faster without setting it: tick ±10 % and frequency ±500 ppm (adjtimex)."""
 
@@ -63,16 +60,6 @@ class Reading(NamedTuple):
     def realtime_ns(self) -> int:
         """RAW plus the difference, which is published: a subtraction recovers RAW exactly."""
         return self.raw_ns + self.realtime_minus_raw_ns
-
-    def stepped_since(self, earlier: Reading) -> bool:
-        """Whether realtime minus RAW changed since `earlier` by more than slewing and the widths allow."""
-        return self.moved_faster(SLEW_LIMIT_PPM, earlier)
-
-    def moved_faster(self, limit_ppm: int, earlier: Reading) -> bool:
-        """Whether realtime minus RAW changed by more than `limit_ppm` and both widths allow."""
-        moved = abs(self.realtime_minus_raw_ns - earlier.realtime_minus_raw_ns)
-        slewed = abs(self.raw_ns - earlier.raw_ns) * limit_ppm // 1_000_000
-        return moved > slewed + self.width_ns + earlier.width_ns
 
 
 def read(clock: Clock) -> Reading:

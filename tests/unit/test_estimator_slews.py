@@ -34,16 +34,16 @@ def recorded(pi, topside, *, out_ms, back_ms, every_s=0.25, until_s=60.0):
         receive = at_ns + round(out_ms * MS)
         transmit = receive + 100_000
         destination = transmit + round(back_ms * MS)
-        differences = topside.difference_ns(at_ns), topside.difference_ns(destination)
+        difference = topside.difference_ns(destination)
         exchange = Exchange(
             vehicle="rov1", topside="topside", seq=seq, boot_id="boot-0",
-            origin_ns=at_ns + sum(differences) // 2,
+            origin_ns=at_ns + difference,
             receive_ns=raw_ns(receive) + pi.difference_ns(transmit),
             transmit_ns=raw_ns(transmit) + pi.difference_ns(transmit),
-            destination_ns=destination + sum(differences) // 2,
+            destination_ns=destination + difference,
             pi_realtime_minus_raw_ns=pi.difference_ns(transmit),
-            topside_realtime_minus_raw_ns=sum(differences) // 2,
-            resolution_ns=2 + abs(differences[1] - differences[0]) // 2,
+            topside_realtime_minus_raw_ns=difference,
+            resolution_ns=2,
         )  # fmt: skip
         exchanges.append((exchange, transmit, destination))
         at_ns, seq = destination + round(every_s * S), seq + 1

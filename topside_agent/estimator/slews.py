@@ -31,17 +31,12 @@ class Reading(NamedTuple):
 
 
 def readings_of(constraint: Constraint) -> tuple[Reading, Reading]:
-    """The Pi's reading at the transmit stamp, and topside's in the middle between origin and destination."""
+    """Each side reads its realtime − RAW last: the Pi at the transmit stamp, topside at the destination."""
     width_ns = constraint.resolution_ns
     return (
         Reading(constraint.transmit_ns, constraint.pi_difference_ns, width_ns),
-        Reading(middle_ns(constraint), constraint.topside_difference_ns, width_ns),
+        Reading(constraint.destination_ns, constraint.topside_difference_ns, width_ns),
     )
-
-
-def middle_ns(constraint: Constraint) -> int:
-    """The instant for which topside's realtime − RAW is given while it moves."""
-    return (constraint.origin_ns + constraint.destination_ns) // 2
 
 
 def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from topside_agent.estimator.bound import backward_bounds
 from topside_agent.estimator.constraints import in_order
 from topside_agent.estimator.estimate import Estimate
 from topside_agent.estimator.online import OffsetEstimator
+from topside_agent.estimator.proved_rate import proved_rate_ppm
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import readings_of, slew_of
 from topside_agent.estimator.smoother_windows import DenseBlocks, WindowLines, at_boundaries, fit, pooled
@@ -101,8 +102,9 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     rows += [pair for forward in passes for pair in _ambiguous(forward)]
     rows.sort(key=lambda pair: pair[0].in_time)
     track = builder.track([row for _, row in rows], _final(builder.estimator, smoothed, rows))
-    rates = (forward.timebase.steepest * 1e-3 for forward in passes)
-    return replace(track, rate_ppm=max(rates, default=0.0))
+    return replace(
+        track, rate_ppm=proved_rate_ppm(((each.timebase, each.accepted) for each in passes), settings)
+    )
 
 
 def _forward(

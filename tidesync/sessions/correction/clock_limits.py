@@ -45,12 +45,12 @@ def limits_of(
 ) -> ClockLimits:
     """The limits for one vehicle's exchanges, which show what was slewed where `slew_ppm` is None.
 
-    `rate_ppm` is what the RAW clocks were found to be apart (`Track.rate_ppm`).
+    `rate_ppm` is how far apart the RAW clocks may run (`Track.rate_ppm`).
     """
     if slew_ppm is None:
         slew_ppm = settings.slew_limit_ppm * slewed_sides(exchanges, settings)
     return ClockLimits(
-        rate=max(settings.usual_rate * 1e-9, rate_ppm * 1e-6),
+        rate=min(max(settings.usual_rate * 1e-9, rate_ppm * 1e-6), settings.rate_limit_ppm * 1e-6),
         wander=settings.wander_limit,
         slew=slew_ppm * 1e-6,
         gap_s=settings.gap_s,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from tidesync.sessions.correction.interpolation import Instants
     from tidesync.sessions.correction.timeline import Corrections, Timeline
     from topside_agent.estimator.blocks import Integers
 
@@ -97,7 +98,7 @@ class RowOrder:
         """The possible transitions of the clock between two rows, across one or more cuts at once."""
         old, new = (
             {
-                index: int(self._timeline.segments[index].interpolation.instants(at).topside_ns[0])
+                index: self._timeline.segments[index].interpolation.instants(at)
                 for index in segments
                 if self._timeline.segments[index].holds(at).all()
             }
@@ -105,9 +106,9 @@ class RowOrder:
         )
         return [
             (index, later)
-            for index, earlier_ns in old.items()
-            for later, later_ns in new.items()
-            if index < later and later_ns >= earlier_ns - _TOLERANCE_NS
+            for index, earlier in old.items()
+            for later, found in new.items()
+            if index < later and not _too_early(earlier, found)
         ]
 
     def boundaries(self) -> tuple[Integers, Integers]:
@@ -154,6 +155,13 @@ class RowOrder:
         least = np.searchsorted(over, rows, side="right")
         greatest = np.searchsorted(decided, rows, side="right")
         return least.astype(np.int64), greatest.astype(np.int64)
+
+
+def _too_early(before: Instants, after: Instants) -> bool:
+    """Whether the second instant is certainly before the first; an undecided one may be anywhere."""
+    if before.undecided[0] or after.undecided[0]:
+        return False
+    return bool(after.topside_ns[0] < before.topside_ns[0] - _TOLERANCE_NS)
 
 
 def _fits(transition: Transition, row: int, not_before: Integers, not_after: Integers) -> bool:

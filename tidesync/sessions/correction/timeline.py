@@ -104,7 +104,7 @@ class Timeline:
     """Corrects Pi timestamps by one vehicle's track."""
 
     def __init__(self, segments: Sequence[TimelineSegment], limits: ClockLimits) -> None:
-        self.segments = segments
+        self.segments = _begun_early(segments)
         self._limits = limits
 
     def coarse(self, resolution_ns: int) -> Timeline:
@@ -247,6 +247,14 @@ def _knots(rows: Sequence[Row]) -> Knots:
     topside, offset, lower, upper = np.array(columns, dtype=np.int64).T
     held = np.array([row.state == "holdover" for row in rows])
     return Knots(topside, offset, lower, upper, held, u95_of(rows))
+
+
+def _begun_early(segments: Sequence[TimelineSegment]) -> list[TimelineSegment]:
+    """The segments; the first one also holds the times before it that later ones show again."""
+    if not segments:
+        return []
+    earliest_ns = min(segment.from_ns for segment in segments)
+    return [replace(segments[0], from_ns=earliest_ns), *segments[1:]]
 
 
 def _elapsed_ns(before: Row, after: Row, topside_raw_ns: Mapping[int, int]) -> int:

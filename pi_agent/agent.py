@@ -222,7 +222,7 @@ class PiAgent(MqttAgent):
         if isinstance(pong, str):
             self._unanswered[pong] += 1
             _log.debug("no answer to ping %d of %s: %s", ping.seq, topic.topside, pong)
-        elif self._connection.publish(self._builder.pong(pong_topic, pong)):
+        elif self._connection.publish(self._builder.pong(pong_topic, pong, is_moving=self.watcher.is_moving)):
             self._answered += 1
             self._last_ping = (topic.topside, message.received.raw_ns)
 

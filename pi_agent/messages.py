@@ -29,6 +29,8 @@ STATUS_PAUSE_NS = 3_000_000_000
 """Between two `online` that answer an `offline`: two namesakes must not flood the broker."""
 NAMESAKE_PAUSE_NS = 60_000_000_000
 """Between two answers to a namesake's info, and two warnings about it."""
+_MOVING_WRITE_NS = 1_000_000
+"""The fastest slew moves realtime by 0.1 ms in it, less than a message takes on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,15 @@ class MessageBuilder:
         """Where the answers to `topside` go."""
         return topics.build(self.root, topics.PONG, vehicle=self.vehicle, topside=topside)
 
-    def pong(self, topic: str, pong: Pong) -> Outgoing:
-        """The answer, with its transmit stamp to be taken at the socket write."""
+    def pong(self, topic: str, pong: Pong, *, is_moving: bool = False) -> Outgoing:
+        """The answer, with its transmit stamp to be taken at the socket write.
+
+        `is_moving`: the clock is slewed. Then realtime − RAW is only that of a write within a millisecond.
+        """
         payload, position = with_room(pong.encode(), "transmit_ns")
         stamp = OneStepTimestamp(position, pong.realtime_minus_raw_ns)
+        if is_moving:
+            stamp.latest_ns = pong.transmit_ns - pong.realtime_minus_raw_ns + _MOVING_WRITE_NS
         return Outgoing(topic, payload, topics.PONG.qos, one_step=stamp)
 
     def _outgoing(self, kind: TopicKind, payload: bytes) -> Outgoing:

@@ -27,13 +27,14 @@ def raw_ns(at_ns):
     return round(at_ns * (1 + DRIFT)) + 50_000 * S
 
 
-def recorded(pi, topside, *, out_ms, back_ms, every_s=0.25, until_s=60.0):
+def recorded(pi, topside, *, out_ms, back_ms, every_s=0.25, until_s=60.0, late_ms=0.0):
+    """Of `late_ms` every fourth answer is late."""
     exchanges = []
     at_ns, seq = 0, 0
     while at_ns < until_s * S:
         receive = at_ns + round(out_ms * MS)
         transmit = receive + 100_000
-        destination = transmit + round(back_ms * MS)
+        destination = transmit + round((back_ms + late_ms * (seq % 4 == 0)) * MS)
         difference = topside.difference_ns(destination)
         exchange = Exchange(
             vehicle="rov1", topside="topside", seq=seq, boot_id="boot-0",
@@ -95,6 +96,19 @@ def test_the_result_holds_at_measured_at_while_the_slew_goes_on(side, ppm, out_m
         truth = offset_ns(**clocks, at_ns=instant_of(clocks["topside"], estimate.measured_at_ns))
         if all(abs(destination - edge) > 2 * S for edge in (clocks[side].begin_ns, clocks[side].end_ns)):
             assert estimate.lower_ns <= truth <= estimate.upper_ns
+
+
+@pytest.mark.parametrize("late_ms", [5, 40])
+@pytest.mark.parametrize("ppm", SLEWS)
+@pytest.mark.parametrize("side", ["pi", "topside"])
+def test_a_late_answer_moves_no_result_while_either_clock_is_slewed(side, ppm, late_ms):
+    clocks = {"pi": SlewedClock(), "topside": SlewedClock()} | {side: SlewedClock(ppm)}
+    running = OffsetEstimator()
+    for exchange, transmit, _ in recorded(**clocks, out_ms=0.3, back_ms=0.1, until_s=30, late_ms=late_ms):
+        running.add(exchange)
+        estimate = running.estimate()
+        if 2 * S < transmit < 9 * S or transmit > 12 * S:
+            assert estimate.lower_ns <= offset_ns(**clocks, at_ns=transmit) <= estimate.upper_ns
 
 
 def test_a_slew_widens_a_result_by_its_rate_and_no_more():

@@ -78,7 +78,7 @@ def _sentence(letter: Letter) -> str:
         return f"{body.vehicle} by {body.topside}: {_result(body)}"
     if isinstance(body, Event):
         moved = "stepped its clock" if body.kind == "step" else "was suspended"
-        return f"{topic.vehicle} {moved}: {body.step_ms:+,.3f} ms"
+        return f"{topic.vehicle} {moved}: {body.step_ms:+.3f} ms"
     if isinstance(body, SessionState):
         alarm = body.error or body.alarm
         return f"session {body.session} {body.state}: {body.exchanges} exchanges" + (
@@ -139,13 +139,13 @@ def _offset(result: OffsetResult) -> str:
     if not result.offset_ms:
         return figure(result.offset_ms, 4, "ms")
     where = "ahead of" if result.offset_ms > 0 else "behind"
-    return f"{result.offset_ms:,.4f} ms (the vehicle is {where} {result.topside})"
+    return f"{result.offset_ms:.4f} ms (the vehicle is {where} {result.topside})"
 
 
 def _max_error(result: OffsetResult) -> str:
     if result.max_error_ms is None:
         return "-"
-    return f"{result.max_error_ms:,.4f} ms ({figure(result.lower_ms, 4)} to {figure(result.upper_ms, 4)})"
+    return f"{result.max_error_ms:.4f} ms ({figure(result.lower_ms, 4)} to {figure(result.upper_ms, 4)})"
 
 
 def _drift(result: OffsetResult) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
+from topside_agent.estimator.average_errors import AverageErrors
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
 from topside_agent.estimator.estimate import Added, Estimate, assemble, likeliest
 from topside_agent.estimator.segments import (
@@ -46,6 +47,7 @@ class OffsetEstimator:
         """Without `points` it keeps only cuts and bounds; the offset is then the bound's middle."""
         self.settings = settings
         self._errors = WindowErrors(settings) if points else None
+        self._averages = AverageErrors(settings) if points else None
         self._step_detector = StepDetector(settings.block_s)
         self.rejected = 0
         self.steps = 0
@@ -137,6 +139,7 @@ class OffsetEstimator:
             first,
             self.settings,
             errors=self._errors,
+            averages=self._averages,
             step_detector=self._step_detector,
             drift=drift,
         )

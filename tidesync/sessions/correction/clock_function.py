@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _STEP_MARGIN_NS = 1_000_000_000
 """A process that keeps a history reads the clock more often; a step leaves a gap up to the next reading."""
+_SET = {"step", "suspend"}
+"""What a piece begins with where realtime or RAW jumped before it; a process that starts shows neither."""
 _NEVER = 2**61
 
 
@@ -219,7 +221,7 @@ class ClockFunction:
                 piece.from_realtime_ns,
                 piece.to_realtime_ns,
                 piece.half_width_ns,
-                piece.begins is not None,
+                piece.begins in _SET,
             )
             if line.to_raw <= line.from_raw or (kept and line.from_raw < kept[-1].to_raw):
                 continue

@@ -186,6 +186,15 @@ def test_a_zoneless_row_among_zoned_ones_is_malformed():
     assert read(texts)[1].readable.tolist() == [True, True, False]
 
 
+def test_a_row_without_the_seconds_or_the_half_of_the_day_that_others_have_is_malformed():
+    torn = ["2026-05-01T12:04:57.123Z", "2026-05-01T12:04:58.5Z", "2026-05-01T12:05Z"]
+    assert read(torn)[1].readable.tolist() == [True, True, False]
+    halves = ["1 May 2026 12:01:07 PM", "1 May 2026 12:03:07 PM", "1 May 2026 12:04:07"]
+    assert read(halves, zone="UTC")[1].readable.tolist() == [True, True, False]
+    digits = ["20260501120457", "2026050112045", "20260501120459"]
+    assert read(digits, time_format="%Y%m%d%H%M%S", zone="UTC")[1].readable.tolist() == [True, False, True]
+
+
 def test_times_that_are_all_hours_away_ask_for_the_zone():
     form, _ = read(["2026-05-01T22:00:01Z", "2026-05-01T22:00:05Z"])
     assert "10 h away: local time? --zone" in form.hint
@@ -276,6 +285,13 @@ def test_two_loggers_in_one_table_have_the_coarser_ones_resolution():
     for texts in (fine + coarse, coarse + fine, mixed):
         assert read(texts)[0].resolution_ns >= S
     assert read(fine)[0].resolution_ns <= 10_000
+
+
+def test_two_loggers_are_distinguished_although_their_seconds_coincide():
+    chance = np.random.default_rng(1)
+    at = np.sort(chance.uniform(0, 50, 500))
+    texts = [f"2026-05-01T12:00:{second:0{2 + 2 * (row % 2)}.{row % 2}f}Z" for row, second in enumerate(at)]
+    assert read(texts)[0].resolution_ns == S
 
 
 def test_a_later_part_of_the_column_may_be_coarser():

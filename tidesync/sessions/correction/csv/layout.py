@@ -75,6 +75,11 @@ class Layout:
         """How many bytes of `data` they have together."""
         return int(self.next[-1]) if self.next.size else 0
 
+    def stamp_text(self, record: int) -> bytes:
+        """A record's timestamp; that of several columns with a space between."""
+        spans = zip(self.first[:, record].tolist(), self.last[:, record].tolist(), strict=True)
+        return b" ".join(self.data[a:b] for a, b in spans)
+
     @property
     def characters(self) -> Bytes:
         """`data` as an array."""

@@ -7,6 +7,7 @@ The line where it opens is damaged, with those up to the next full row; from the
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -98,8 +99,8 @@ class _UntidyLines:
         """Read the record that begins at `line`, unless it is within one before."""
         if line < self._next or self._stop is not None:
             return
-        within = np.searchsorted(self._lines.next, self._starts[line] + MAX_RECORD_BYTES, side="right")
-        limit = max(int(within), line + 1)
+        within = bisect_right(self._ends, self._starts[line] + MAX_RECORD_BYTES)
+        limit = max(within, line + 1)
         record = self._record(line, limit)
         last = limit - 1 if record is None else self._ends.index(record.end, line, limit)
         row = next((each for each in range(line + 1, last + 1) if self._is_row(each)), None)

@@ -43,7 +43,8 @@ def choose_zone(best: Candidate, column: ColumnContext) -> ZoneChoice:
         source, zone = stated
         within = int(column.span.within(best.utc_ns(zone)).sum())
         described = (f"read as {zone.name} ({source})",) if naive.size else ()
-        return ZoneChoice(zone, within, described, (("zone", zone.name), ("zone_from", source)))
+        used = (zone.name, source) if naive.size else (None, "timestamps")
+        return ZoneChoice(zone, within, described, (("zone", used[0]), ("zone_from", used[1])))
     if 2 * naive.size <= best.count:
         within = int(column.span.within(best.at_ns[best.fixed]).sum())
         return ZoneChoice(None, within, (), (("zone", None), ("zone_from", "timestamps")))

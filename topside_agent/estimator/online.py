@@ -21,7 +21,7 @@ from topside_agent.estimator.segments import (
     last_clean,
 )
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.slews import FASTEST, Reading, readings_of, slew_of
+from topside_agent.estimator.slews import FASTEST, Reading, readings_of, slew_of, unexplained_ns
 from topside_agent.estimator.timebase import Drift, Timebase
 from topside_agent.estimator.window_errors import WindowErrors
 
@@ -66,8 +66,8 @@ class OffsetEstimator:
         self._recent: deque[Constraint] = deque(maxlen=64)
         self._known: dict[tuple[int, int], None] = {}
         self._contradicted_ns: int | None = None
-        self._pi_readings: deque[Reading] = deque(maxlen=3)
-        self._topside_readings: deque[Reading] = deque(maxlen=3)
+        self._pi_readings: list[Reading] = []
+        self._topside_readings: list[Reading] = []
 
     def add(self, exchange: Exchange) -> Added:
         """Accept `exchange`, or refuse it with a reason; the next estimate is right in either case."""
@@ -174,8 +174,8 @@ class OffsetEstimator:
         self._boot_id = new.boot_id or self._boot_id
         self._recent.append(new.constraint)
         pi, topside = readings_of(new.constraint)
-        self._pi_readings.append(pi)
-        self._topside_readings.append(topside)
+        self._pi_readings = [*self._pi_readings[-2:], pi]
+        self._topside_readings = [*self._topside_readings[-2:], topside]
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=cut)
 
@@ -269,6 +269,7 @@ class OffsetEstimator:
         pi_most = slew_of(self._pi_readings)[1]
         farthest = max(high - middle, middle - low)
         grown = farthest * (pi_most + topside_most) + (topside_most - abs(topside_rate)) * way_back_ns
+        grown += unexplained_ns(self._pi_readings) + unexplained_ns(self._topside_readings)
         found = self._estimate(
             timebase,
             newest,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.correction.interpolation import Inverse
     from tidesync.sessions.correction.raw_groups import Boot, RawGroup, Sample
-    from topside_agent.estimator.blocks import Integers
+    from topside_agent.estimator.blocks import Floats, Integers
 
 _RATES = 1.12
 """More than any two clocks of two machines run apart."""
@@ -63,14 +63,21 @@ class ComposedInterpolation:
         pi_raw, pi_error = self._pi.raw_at(pi_ns)
         raw = self._raw.instants(pi_raw)
         reach = np.ceil(np.minimum(raw.max_error_ns + _RATES * pi_error, _HALF_NS / 4)).astype(np.int64)
-        centre, width, _ = self._topside.realtime_at(raw.topside_ns)
+        centre, _, _ = self._topside.realtime_at(raw.topside_ns)
         least, greatest, run = self._topside.between(raw.topside_ns - reach, raw.topside_ns + reach)
         undecided = raw.undecided | (run < 0)
         awake_from, awake_to = self._awake
         undecided |= (raw.topside_ns - reach < awake_from) | (raw.topside_ns + reach > awake_to)
         error = np.maximum(greatest - centre, centre - least) + 2
-        u95 = np.minimum(_RATES * (raw.u95_ns + _RATES * pi_error) + width + 2, error)
-        return Instants(centre, error.astype(np.float64), u95, raw.held, undecided)
+        u95 = self._u95(raw, _RATES * pi_error, reach, centre)
+        return Instants(centre, error.astype(np.float64), np.minimum(u95, error), raw.held, undecided)
+
+    def _u95(self, raw: Instants, pi_error: Floats, reach: Integers, centre: Integers) -> Floats:
+        """The 95 % half-width; what both histories leave open counts in full."""
+        known = ~np.isnan(raw.u95_ns)
+        near = np.minimum(np.ceil(np.where(known, raw.u95_ns, 0.0) + pi_error), reach).astype(np.int64)
+        least, greatest, _ = self._topside.between(raw.topside_ns - near, raw.topside_ns + near)
+        return np.where(known, np.maximum(greatest - centre, centre - least) + 2.0, np.nan)
 
 
 class Unrelated:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tidesync.sessions.correction.stamps.calendar import UNDECIDED
 from tidesync.sessions.correction.stamps.numbers import GPS_WEEKS, NAMED, NS_OF_UNIT, UNIX, Scale, since
+from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.readers import (
     AnchoredReader,
     CalendarReader,
@@ -17,7 +18,6 @@ from tidesync.sessions.correction.stamps.readers import (
     PairReader,
     Reader,
 )
-from tidesync.sessions.correction.stamps.zone_choice import UndecidedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

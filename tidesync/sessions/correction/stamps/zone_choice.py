@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.session_span import QUARTERS, best_shift, hours_away, zone_name
 from tidesync.sessions.correction.stamps.zones import ACCEPTED, UTC_ZONE, S, zone_of, zone_of_header
 
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 
 
 _DAY_NS = 86_400 * S
-
-
-class UndecidedError(ValueError):
-    """A column's form cannot be decided; the sentence names what was received, and the option."""
 
 
 class ZoneChoice(NamedTuple):

@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: attacks bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder clean
+.PHONY: attacks bench-correction bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -54,6 +54,9 @@ bench-peers: .venv/.dev ## The whole measurement beside the real peers (half an 
 bench-cost: .venv/.dev ## What an exchange costs, from 1 to 1000 vehicles (QUICK=1: shorter); into docs/lab/
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-cost.md --json bench/results/bench-cost.json $(ARGS)
+
+bench-correction: .venv/.dev ## `tidesync correct` on tables of 1 GB beside pandas and polars (10 min); into docs/lab/
+	$(BIN)/python -m bench.correction --markdown docs/lab/bench-correction.md --json bench/results/bench-correction.json $(ARGS)
 
 bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/lab/
 	$(BIN)/python -m bench.footprint --markdown docs/lab/bench-footprint.md --json bench/results/bench-footprint.json $(ARGS)

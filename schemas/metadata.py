@@ -17,6 +17,8 @@ FILE_NAME = "sync_metadata.json"
 SCHEMA_VERSION = 1
 UNSYNCED = "unsynced"
 BLOCK_KEY = "tidesync"
+CORRECTED = "corrected"
+"""Key of our block; true where the session's tables have topside's times."""
 CONSUMER_SENSORS = ("inWater", "surface")
 CONSUMER_TOLERANCE_MS = 25.0
 """The consumer's tolerance: it pairs readings whose timestamps differ by at most this, ms."""
@@ -49,7 +51,10 @@ class SensorTimeSync(_ConsumerPart):
     offset_ms: Milliseconds | None
     """Pi − topside, positive when the Pi is ahead."""
     uncertainty_ms: Annotated[Milliseconds, Field(ge=0)] | None
-    """Our `max_error_ms`: the largest possible error of the offset."""
+    """How far `offsetMs` may be from the offset at any measured instant of the session, bounds included.
+
+    For a steady clock that is our `max_error_ms`; after a step or with drift it is as large as they are.
+    """
     measured_at: MillisecondInstant | None
     error: ErrorWord | None
 
@@ -73,6 +78,25 @@ class TrackEnd(Message):
     segment: Annotated[int, Field(ge=0)]
 
 
+class OffsetRange(Message):
+    """A session's offsets and their max errors: none was measured outside `lowest_ms` to `highest_ms`."""
+
+    lowest_ms: Milliseconds
+    highest_ms: Milliseconds
+
+    def including(self, other: OffsetRange | None) -> OffsetRange:
+        """The range of both."""
+        if other is None:
+            return self
+        return OffsetRange(
+            lowest_ms=min(self.lowest_ms, other.lowest_ms), highest_ms=max(self.highest_ms, other.highest_ms)
+        )
+
+    def farthest_ms(self, offset_ms: float) -> float:
+        """How far `offset_ms` may be from an offset of the session."""
+        return max(self.highest_ms - offset_ms, offset_ms - self.lowest_ms)
+
+
 class VehicleBlock(Message):
     """A session's data about one vehicle; `result` is the payload of its retained result, unchanged."""
 
@@ -91,6 +115,8 @@ class VehicleBlock(Message):
     end: TrackEnd | None = None
     """`start` and `end` are of the smoothed track at the stop, which has `segments` segments."""
     segments: Annotated[int, Field(ge=0)] | None = None
+    offset_range: OffsetRange | None = None
+    """Of the smoothed track at the stop, before that of the results so far; null without an offset."""
 
 
 class ClockBlock(Message):
@@ -134,8 +160,13 @@ class SessionBlock(Message):
     """By machine; empty if none has published its clock history."""
 
 
-def sensor_entry(result: OffsetResult | None) -> SensorTimeSync:
-    """The consumer's entry for a result; `unsynced` with an error word if there is no offset."""
+def sensor_entry(result: OffsetResult | None, session: OffsetRange | None = None) -> SensorTimeSync:
+    """The consumer's entry for a result; `unsynced` with an error word if there is no offset.
+
+    The consumer applies one offset to the whole session, so `uncertaintyMs` covers all of `session`: it is
+    where its reader looks for how wrong that may be. `error` stays null beside an offset, because to the
+    consumer a word there means that there is no offset.
+    """
     if result is None or result.offset_ms is None:
         word = result.error if result else None
         return SensorTimeSync(
@@ -144,7 +175,22 @@ def sensor_entry(result: OffsetResult | None) -> SensorTimeSync:
     return SensorTimeSync(
         method=result.method,
         offset_ms=result.offset_ms,
-        uncertainty_ms=result.max_error_ms,
+        uncertainty_ms=_uncertainty_ms(result, session),
         measured_at=result.measured_at,
         error=result.error,
     )
+
+
+def range_of(result: OffsetResult) -> OffsetRange | None:
+    """The offset of a result with its max error; None without one."""
+    if result.offset_ms is None or result.max_error_ms is None:
+        return None
+    return OffsetRange(
+        lowest_ms=result.offset_ms - result.max_error_ms, highest_ms=result.offset_ms + result.max_error_ms
+    )
+
+
+def _uncertainty_ms(result: OffsetResult, session: OffsetRange | None) -> float | None:
+    if result.offset_ms is None or result.max_error_ms is None or session is None:
+        return result.max_error_ms
+    return max(result.max_error_ms, session.farthest_ms(result.offset_ms))

@@ -30,6 +30,7 @@ COMMANDS = {
     "handshake": "Measure a vehicle's clock once, over HTTP.",
     "estimate": "Compute offset and drift again, from recorded exchanges.",
     "correct": "Correct a session's own timestamps, in files beside them.",
+    "fuse": "Put a session's corrected tables on one time axis.",
     "report": "Write a page that shows whether a session's timing can be trusted.",
     "export": "Write a session's clock offsets as CSV, Parquet, MCAP or for pyxdf.",
 }
@@ -38,7 +39,7 @@ COMMANDS = {
 _EXTRAS = {
     **dict.fromkeys(("fastapi", "uvicorn"), "pi"),
     **dict.fromkeys(("jinja2", "numpy", "plotly", "rich"), "topside"),
-    **dict.fromkeys(("pyarrow", "mcap"), "export"),
+    **dict.fromkeys(("h5netcdf", "h5py", "pyarrow", "mcap"), "export"),
     "prometheus_client": "topside",
     **dict.fromkeys(("sse_starlette", "websockets"), "dashboard"),
     "cryptography": "broker",

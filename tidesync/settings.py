@@ -30,8 +30,13 @@ if TYPE_CHECKING:
 
 PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
+TABLES = "correct"
+_AS_FOR = {"fuse": TABLES}
+"""Commands that take the settings of another one."""
+"""The table of the file that has further tables, each for one of a session's tables."""
 MODELS = {
     "broker": "tidesync.cli.broker:BrokerSettings",
+    "correct": "tidesync.sessions.correction.table_settings:TableSettings",
     "demo": "tidesync.demo.settings:DemoSettings",
     "pi": "pi_agent.settings:PiSettings",
     "topside": "topside_agent.settings:TopsideSettings",
@@ -90,19 +95,42 @@ def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any])
 def file_defaults(command: str) -> dict[str, Any]:
     """The values of `tidesync.toml` for `command`: the working folder's file over the user's own."""
     values: dict[str, Any] = {}
-    for folder in (platformdirs.user_config_path("tidesync"), Path.cwd()):
-        values |= _read_file(folder / FILE_NAME, command)
+    for folder in _folders():
+        values |= _read_file(folder / FILE_NAME, _AS_FOR.get(command, command))
     return values
 
 
-def _read_file(path: Path, command: str) -> dict[str, Any]:
+def _folders() -> tuple[Path, Path]:
+    return platformdirs.user_config_path("tidesync"), Path.cwd()
+
+
+def table_settings() -> dict[str, dict[str, Any]]:
+    """The keys of each `[correct."PATH"]` of the files, with those of `[correct]` for all tables."""
+    found: dict[str, dict[str, Any]] = {}
+    for folder in _folders():
+        section = _content(folder / FILE_NAME).get(TABLES, {})
+        general = {key: value for key, value in section.items() if not isinstance(value, dict)}
+        found |= {path: {**general, **own} for path, own in section.items() if isinstance(own, dict)}
+    return found
+
+
+def _content(path: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path}: {error}") from error
+
+
+def _read_file(path: Path, command: str) -> dict[str, Any]:
+    content = _content(path)
+    if not content:
+        return {}
     known = _known_keys()
+    tables = content.get(TABLES, {})
+    for name in [key for key, value in tables.items() if isinstance(value, dict)]:
+        _refuse_unknown_keys(f'{path} [{TABLES}."{name}"]', tables.pop(name), known[TABLES])
     for key, value in content.items():
         if isinstance(value, dict):
             if key not in known:

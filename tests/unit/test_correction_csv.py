@@ -2,28 +2,33 @@
 
 import csv
 import errno
+import gzip
 import io
+import lzma
 import os
+import re
 from math import ceil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.instants import iso_from_ns
+from tests.effort import tries
 from tests.unit.tracks import START, S, raw_of, stepped
 from tidesync.sessions.correction.clock_limits import ClockLimits
-from tidesync.sessions.correction.csv_table import fields_of, records
-from tidesync.sessions.correction.driver import correct, is_output, output_of
-from tidesync.sessions.correction.table import Job
+from tidesync.sessions.correction.driver import correct
+from tidesync.sessions.correction.formats import is_output, is_table, output_of
+from tidesync.sessions.correction.table import Job, TextLayout
 from tidesync.sessions.correction.timeline import timeline
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 ROWS, TRUTH = stepped(3 * S)
 TIMELINE = timeline(ROWS, raw_of(ROWS), ClockLimits())
-NEW = b"timestamp_topside,time_max_error_ms,time_state"
+NEW = b"timestamp_topside,time_max_error_ms,time_u95_ms,time_state"
 
 
 def pi_iso(second):
@@ -50,6 +55,7 @@ def test_the_consumers_rows_get_their_topside_time(path):
         true = f"2026-05-01T12:{at // 60:02d}:{at % 60:02d}"
         assert line["timestamp_topside"][:19] in {true, iso_from_ns(START + at * S - S)[:19]}
         assert 0.4 < float(line["time_max_error_ms"]) < 0.5
+        assert 0.01 < float(line["time_u95_ms"]) < 0.03
         assert line["time_state"] == "ok"
     assert (result.rows, result.corrected, result.malformed) == (3, 3, 0)
     assert path.read_bytes() == text.encode()
@@ -71,10 +77,10 @@ def test_every_byte_passes_through(path, ending, bom, delimiter):
         delimiter.join([b"last", stamp, b"without a line end"]),
     ]
     result, written = corrected(path, bom + ending.join(records_))
-    added = written.rsplit(delimiter, 3)[1:]
-    assert added[2] == b"ok"
+    added = written.rsplit(delimiter, 4)[1:]
+    assert added[3] == b"ok"
     tail = delimiter + delimiter.join(added)
-    none = delimiter * 3
+    none = delimiter * 4
     expected = [
         records_[0] + delimiter + NEW.replace(b",", delimiter),
         records_[1] + tail,
@@ -82,11 +88,11 @@ def test_every_byte_passes_through(path, ending, bom, delimiter):
         records_[3] + none,
         b"",
         records_[5] + delimiter + tail,
-        records_[6] + none,
+        records_[6].removesuffix(delimiter + b"3") + none + delimiter + b"3",
         records_[7] + tail,
     ]
     assert written == bom + ending.join(expected)
-    assert (result.malformed, result.shown[0]) == (2, (5, "never"))
+    assert (result.malformed, result.shown[0][:2]) == (2, (5, "never"))
 
 
 def test_a_second_run_gives_the_same_bytes(path):
@@ -114,15 +120,15 @@ def test_the_error_includes_the_rounding_of_the_instant(path):
     _, written = corrected(path, f"timestamp\n{pi_iso(5)}\n".encode())
     stamp = np.array([START + 5 * S + round(TRUTH(5))])
     bound = TIMELINE.correct(stamp, np.array([0]), np.array([1])).max_error_ns[0]
-    assert float(written.split(b",")[-2]) * 1e6 >= bound + 500
+    assert float(written.split(b",")[-3]) * 1e6 >= bound + 500
 
 
 def test_rows_without_a_topside_instant_have_a_state_that_says_why(path):
     beyond = iso_from_ns(START - 10_000 * S)
     result, written = corrected(path, f"timestamp\n{pi_iso(100)}\n{beyond}\n".encode())
     assert [line.split(b",")[1:] for line in written.splitlines()[1:]] == [
-        [b"", b"", b"ambiguous"],
-        [b"", b"", b"outside"],
+        [b"", b"", b"", b"ambiguous"],
+        [b"", b"", b"", b"outside"],
     ]
     assert result.counts == {"ok": 0, "holdover": 0, "ambiguous": 1, "outside": 1}
     assert result.document()["max_error_ms"] is None
@@ -147,19 +153,154 @@ def test_a_table_that_was_corrected_before_is_refused(path):
         corrected(path, b"timestamp,time_state\n")
 
 
-def test_utf_16_is_named(path):
-    with pytest.raises(UnusableFileError, match="UTF-16"):
-        corrected(path, "timestamp\n1\n".encode("utf-16"))
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_written_as_utf_16(path, encoding):
+    text = f"timestamp,note\r\n{pi_iso(3)},\u2192 \U0001f30a\r\n{pi_iso(4)},\udc00\r\n"
+    result, written = corrected(path, text.encode(encoding, "surrogatepass"))
+    lines = written.decode(encoding, "surrogatepass").split("\r\n")
+    assert result.counts["ok"] == 2
+    assert lines[0] == "timestamp,note," + NEW.decode()
+    assert [line.rsplit(",", 4)[0] for line in lines] == text.split("\r\n")
 
 
-@pytest.mark.parametrize("opening", [b'"', b"x"])
-def test_a_record_without_an_end_names_its_line_and_fills_no_memory(path, opening, monkeypatch):
-    monkeypatch.setattr("tidesync.sessions.correction.csv_table.MAX_RECORD_BYTES", 1_000)
-    body = (opening + b"y" * 40 + (b"\n" if opening == b'"' else b"")) * 1
-    content = b"timestamp\n" + body + (b"z\n" if opening == b'"' else b"z") * 2_000
-    with pytest.raises(UnusableFileError, match="line 2: "):
-        corrected(path, content)
+def test_utf_16_that_ends_within_a_character_is_named(path):
+    with pytest.raises(UnusableFileError, match="not utf-16-le throughout"):
+        corrected(path, f"timestamp\n{pi_iso(3)}\n".encode("utf-16") + b"1")
     assert not output_of(path).exists()
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".zst"])
+def test_compressed_tables_are_written_compressed(tmp_path, suffix):
+    path = tmp_path / f"session.csv{suffix}"
+    content = f"timestamp,k\n{pi_iso(3)},1\nx,2\n".encode()
+    result, written = corrected(path, packed(content, suffix))
+    plain = unpacked(written, suffix)
+    assert output_of(path).name == f"session.topside.csv{suffix}"
+    assert (result.counts["ok"], result.malformed) == (1, 1)
+    assert plain.splitlines()[0] == b"timestamp,k," + NEW
+    assert corrected(path, packed(content, suffix))[1] == written
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".zst"])
+def test_compressed_data_that_are_cut_off_are_named(tmp_path, suffix):
+    path = tmp_path / f"session.csv{suffix}"
+    content = "".join(f"{pi_iso(3 + number / 1e4)},{number}\n" for number in range(3_000))
+    with pytest.raises(UnusableFileError, match=r"session\.csv"):
+        corrected(path, packed(f"timestamp,k\n{content}".encode(), suffix)[:-40])
+    assert not output_of(path).exists()
+
+
+def packed(content, suffix):
+    if suffix == ".zst":
+        return pa.Codec("zstd").compress(content, asbytes=True)
+    return (gzip if suffix == ".gz" else lzma).compress(content)
+
+
+def unpacked(content, suffix):
+    if suffix == ".zst":
+        return pa.CompressedInputStream(io.BytesIO(content), "zstd").read()
+    return (gzip if suffix == ".gz" else lzma).decompress(content)
+
+
+def test_damage_is_counted_and_named_and_costs_no_row_beside_it(path):
+    good = [f"{pi_iso(at)},{at},".encode() for at in range(3, 9)]
+    damaged = [b"\0" * 5_000, b"timestamp,k,note", good[0] + b"2,3", good[0] + b'"open', good[0][:15]]
+    rows = [part for pair in zip(good, damaged, strict=False) for part in pair] + good[5:]
+    result, written = corrected(path, b"timestamp,k,note\n" + b"\n".join(rows))
+    assert (result.counts["ok"], result.malformed) == (6, 5)
+    assert [(each.place, each.reason) for each in result.shown] == [
+        (3, "has zero bytes"),
+        (5, "is the header again"),
+        (7, "has more fields than the header"),
+        (9, "opens a quote that does not close"),
+        (11, "is no timestamp"),
+    ]
+    lines = written.split(b"\n")
+    assert [lines[2], lines[8]] == [damaged[0], damaged[3]]
+    assert lines[6] == good[0] + b"2,,,,,3"
+
+
+def test_another_header_is_refused(path):
+    with pytest.raises(UnusableFileError, match="line 3: another header"):
+        corrected(path, f"timestamp,k\n{pi_iso(3)},1\nk,timestamp\n2,{pi_iso(4)}\n".encode())
+
+
+@pytest.mark.parametrize(("ends", "ok"), [("", 1), ("0Z", 2)])
+def test_a_timestamp_that_may_be_cut_off_is_not_read(path, ends, ok):
+    content = f"k,timestamp\n1,{pi_iso(3)}\n2,{pi_iso(4)[:-2]}{ends}".encode()
+    result, _ = corrected(path, content)
+    assert (result.counts["ok"], result.malformed) == (ok, 2 - ok)
+
+
+@pytest.mark.parametrize(
+    ("header", "received"),
+    [("timestamp,k,timestamp", "'timestamp'"), ("k,timestamp,k ", "'k'")],
+)
+def test_two_columns_of_one_name_are_refused(path, header, received):
+    with pytest.raises(UnusableFileError, match=f"columns 1 and 3 are all named {received}"):
+        corrected(path, f"{header}\n{pi_iso(3)},1,2\n".encode())
+
+
+def test_columns_without_a_name_may_be_many(path):
+    assert corrected(path, f"timestamp,,\n{pi_iso(3)},1,2\n".encode())[0].counts["ok"] == 1
+
+
+def test_a_decimal_comma_in_the_timestamp_is_read_with_it(path):
+    stamp = pi_iso(3).replace("T", " ")[:-4]
+    result, written = corrected(path, f"timestamp,k\n{stamp.replace('.', ',')},1\n".encode())
+    assert result.counts["ok"] == 1
+    assert written.splitlines()[1].startswith(stamp.replace(".", ",").encode() + b',1,"2026')
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r\r\n", "\r"])
+def test_each_line_end_is_kept_whole(path, ending):
+    lines = ["timestamp,k", f"{pi_iso(3)},1", "", f"{pi_iso(4)},2"]
+    result, written = corrected(path, ending.join([*lines, ""]).encode())
+    found = written.decode().split(ending)
+    assert result.counts["ok"] == 2
+    assert [line.rsplit(",", 4)[0] for line in found] == [*lines, ""]
+    assert "\r" not in "".join(found)
+
+
+NOTES = st.sampled_from(["", "a", '"a ""b"""', '"two\nlines"', '"x,;\t|y"', 'say "hi"', "\u00e9", "  "])
+ENDS = st.sampled_from(["\n", "\r\n", "\r\r\n", "\r"])
+
+
+@given(st.lists(st.tuples(NOTES, ENDS, st.integers(0, 2)), min_size=1, max_size=12), st.sampled_from(",;\t|"))
+@settings(max_examples=tries(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_without_the_new_fields_every_byte_is_the_inputs(path, rows, delimiter):
+    stamp = pi_iso(3)
+    cores = [delimiter.join((note, stamp, note)) for note, _, _ in rows]
+    text = "".join(core + delimiter * extra + end for core, (_, end, extra) in zip(cores, rows, strict=True))
+    _, written = corrected(path, f"k{delimiter}timestamp{delimiter}note\n{text}".encode())
+    field = f"[{delimiter}][^{delimiter}]+"
+    expected = "".join(
+        re.escape(core) + field * 4 + re.escape(delimiter * extra + end)
+        for core, (_, end, extra) in zip(cores, rows, strict=True)
+    )
+    _, _, body = written.decode().partition("\n")
+    assert re.fullmatch(expected, body)
+
+
+def test_a_table_without_a_header_has_numbers_for_names(path):
+    content = f"# made by hand\n1;{pi_iso(3)}\n2;{pi_iso(4)}\n"
+    layout = TextLayout(comment="#", header=False)
+    result, written = corrected(path, content.encode(), column="2", layout=layout)
+    assert (result.rows, result.counts["ok"]) == (2, 2)
+    assert written.startswith(f"# made by hand\n1;{pi_iso(3)};2026".encode())
+    with pytest.raises(NoTimestampError, match=r"named 1 to 2 \(--column 1\)"):
+        corrected(path, content.encode(), layout=layout)
+
+
+def test_the_line_of_the_header_can_be_stated(path):
+    content = f"logger 7\n\n# about it\nk,timestamp\n1,{pi_iso(3)}\n"
+    with pytest.raises(NoTimestampError, match="line 4 has it: --header-line 4"):
+        corrected(path, content.encode())
+    result, written = corrected(path, content.encode(), layout=TextLayout(header_line=4))
+    assert (result.rows, result.counts["ok"]) == (1, 1)
+    assert written.startswith(b"logger 7\n\n# about it\nk,timestamp," + NEW)
+    with pytest.raises(NoTimestampError, match="--header-line 2"):
+        corrected(path, content.encode(), layout=TextLayout(header_line=2))
 
 
 def test_a_full_disk_leaves_the_old_output_and_nothing_else(path, monkeypatch):
@@ -192,14 +333,20 @@ def test_progress_adds_up_to_what_is_read(path):
     path.write_text("timestamp\n" + f"{pi_iso(3)}\n" * 10_000)
     reported = []
     correct(Job(path, "rov1"), TIMELINE, reported.append)
-    assert sum(reported) == 2 * (path.stat().st_size - len("timestamp\n"))
-    assert len(reported) > 2
+    assert sum(reported) == 2 * path.stat().st_size
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".txt", ".CSV"])
 def test_other_suffixes_of_delimited_text_are_read_as_csv(tmp_path, suffix):
     path = tmp_path / f"sonar{suffix}"
     assert corrected(path, f"timestamp\tdepth\n{pi_iso(3)}\t1\n".encode())[0].counts["ok"] == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["a.xlsx", "a.gz", "a.parquet.gz", "csv", ".csv", "a.csv.bak", "a.csv.20260501"]
+)
+def test_other_names_are_no_tables(name):
+    assert not is_table(Path(name))
 
 
 def test_an_unknown_suffix_is_named_with_the_known_ones(tmp_path):
@@ -209,34 +356,25 @@ def test_an_unknown_suffix_is_named_with_the_known_ones(tmp_path):
     assert not output_of(path).exists()
 
 
-@pytest.mark.parametrize(("name", "output"), [("a.csv", "a.topside.csv"), ("b.c.CSV", "b.c.topside.CSV")])
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [
+        ("a.csv", "a.topside.csv"),
+        ("b.c.CSV", "b.c.topside.CSV"),
+        ("a.csv.gz", "a.topside.csv.gz"),
+        ("a.csv.1", "a.topside.csv.1"),
+        ("a.csv.12.zst", "a.topside.csv.12.zst"),
+        ("a.tsv.xz", "a.topside.tsv.xz"),
+    ],
+)
 def test_an_output_is_never_an_input(name, output):
     assert output_of(Path(name)) == Path(output)
     assert is_output(Path(output))
     assert not is_output(Path(name))
 
 
-FIELDS = st.text(st.characters(codec="ascii", exclude_characters="\r\n\x00"), max_size=8)
-
-
-@given(st.lists(FIELDS, min_size=1, max_size=5), st.sampled_from([",", ";", "\t"]))
-def test_fields_are_what_pythons_csv_module_wrote(values, delimiter):
-    text = io.StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(values)
-    expected = next(csv.reader([text.getvalue()], delimiter=delimiter)) if text.getvalue() else [""]
-    assert fields_of(text.getvalue().encode(), delimiter.encode()) == [field.encode() for field in expected]
-
-
-@given(st.lists(st.sampled_from([b"a", b'"', b'""', b",", b"\n", b"\r\n", b"\r", b"\xff"]), max_size=40))
-def test_records_put_together_are_the_file(parts):
-    content = b"".join(parts)
-    found = list(records(io.BytesIO(content), Path("x.csv"), b","))
-    assert b"".join(record.body + record.ending for record in found) == content
-    assert all(record.line >= 1 for record in found)
-
-
 def test_the_summary_never_states_less_than_a_row_of_the_file(path):
-    table, written = corrected(path, b"timestamp\n2026-05-01T12:00:10.000Z\n2026-05-01T12:00:20.000Z\n")
+    table, written = corrected(path, b"timestamp\n2026-05-01T12:00:10.003Z\n2026-05-01T12:00:20.001Z\n")
     errors = [float(line.split(b",")[-2]) for line in written.splitlines()[1:]]
     assert table.corrected == 2
     assert max(errors) <= ceil(table.max_error_ns / 1e3) / 1e3

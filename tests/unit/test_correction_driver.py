@@ -1,15 +1,18 @@
 """The driver of table formats: a further format is a module and an entry of FORMATS, nothing else."""
 
+import gzip
+import re
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from tests.unit.test_correction_session import TABLE, S, correct, outputs, session
 from tests.unit.tracks import START, raw_of, stepped
-from tidesync.sessions.correction import driver
+from tidesync.sessions.correction import driver, formats
 from tidesync.sessions.correction.clock_limits import ClockLimits
-from tidesync.sessions.correction.table import Batch, Job
-from tidesync.sessions.correction.timeline import timeline
+from tidesync.sessions.correction.table import Batch, Job, Malformed
+from tidesync.sessions.correction.timeline import STATES, UNREADABLE, timeline
 from tidesync.sessions.errors import UnusableFileError
 
 __all__ = ["session"]
@@ -21,10 +24,11 @@ class Lines:
     columns = ("timestamp",)
     place = "line"
     step_ns = 0
+    form = None
 
-    def __init__(self, job, near_ns):
+    def __init__(self, job, measured):
         self.stamps = [int(line) if line.isdigit() else None for line in job.path.read_text().splitlines()]
-        self.near_ns, self.reads = near_ns, []
+        self.measured, self.reads = measured, []
 
     def scan(self):
         self.reads.append("scan")
@@ -37,16 +41,20 @@ class Lines:
     def batches(self):
         for begin in range(0, len(self.stamps), 2):
             stamps = self.stamps[begin : begin + 2]
-            malformed = [(begin + index + 1, "?") for index, stamp in enumerate(stamps) if stamp is None]
-            yield Batch(stamps, stamps, malformed, 1)
+            malformed = [
+                Malformed(begin + index + 1, "?") for index, stamp in enumerate(stamps) if stamp is None
+            ]
+            unix_ns = np.array([stamp or 0 for stamp in stamps], dtype=np.int64)
+            readable = np.array([stamp is not None for stamp in stamps], dtype=bool)
+            yield Batch(stamps, unix_ns, readable, malformed, 1)
 
     @contextmanager
     def output(self, stream):
         stream.write(b"head\n")
 
         def write(rows, corrections):
-            for stamp, correction in zip(rows, corrections, strict=True):
-                stream.write(f"{stamp} {correction and correction.state}\n".encode())
+            for stamp, state in zip(rows, corrections.state.tolist(), strict=True):
+                stream.write(f"{stamp} {None if state == UNREADABLE else STATES[state]}\n".encode())
 
         yield write
         stream.write(b"end\n")
@@ -57,11 +65,11 @@ def lines(monkeypatch):
     opened = []
 
     @contextmanager
-    def open_lines(job, near_ns):
-        opened.append(Lines(job, near_ns))
+    def open_lines(job, measured):
+        opened.append(Lines(job, measured))
         yield opened[-1]
 
-    monkeypatch.setitem(driver.FORMATS, ".lines", open_lines)
+    monkeypatch.setitem(formats.FORMATS, ".lines", open_lines)
     return opened
 
 
@@ -78,9 +86,9 @@ def test_a_table_is_scanned_first_only_where_the_clock_was_cut(tmp_path, lines, 
     result = driver.correct(Job(path, "rov1"), made, progress.append)
     assert lines[0].reads == reads
     assert sum(progress) == 2 * len(reads) == driver.RowCorrector(made).passes * 2
-    assert abs(lines[0].near_ns - START) < 400 * S
-    assert (result.rows, result.corrected, result.malformed, result.shown) == (4, 3, 1, [(2, "?")])
-    written = driver.output_of(path).read_text()
+    assert lines[0].measured == made.measured
+    assert (result.rows, result.corrected, result.malformed, result.shown) == (4, 3, 1, [Malformed(2, "?")])
+    written = formats.output_of(path).read_text()
     assert written == f"head\n{pi[0]} ok\nNone None\n{pi[1]} ok\n{pi[2]} ok\nend\n"
 
 
@@ -109,10 +117,26 @@ def test_tables_of_a_further_format_are_found_in_the_sensors_folders(session, ca
     assert "log.lines, line 1: '?' is no timestamp" in capsys.readouterr().err
 
 
-def test_text_in_a_sensors_folder_is_a_table_only_where_the_option_names_it(session):
-    notes = session / "in-water_7" / "sonar.txt"
-    notes.write_text(TABLE)
+def test_nothing_in_a_sensors_folder_is_passed_over(session, capsys):
+    folder = session / "in-water_7"
+    (folder / "sonar.txt").write_text(TABLE)
+    (folder / "notes.txt").write_text("all well\n")
+    (folder / "session.csv.1").write_text(TABLE)
+    (folder / "old.csv.gz").write_bytes(gzip.compress(TABLE.encode()))
+    (folder / "spark.csv").mkdir()
+    (folder / "spark.csv" / "part-00000-5d.csv").write_text(TABLE)
+    (folder / "a.jpg").write_bytes(b"")
+    (folder / "b.jpg").write_bytes(b"")
     assert correct(session, "--sensor", "inWater=rov1") == 0
-    assert outputs(session) == ["in-water_7/session.topside.csv"]
-    assert correct(session, "--sensor", "inWater=rov1", "--csv", str(notes)) == 0
-    assert outputs(session) == ["in-water_7/session.topside.csv", "in-water_7/sonar.topside.txt"]
+    assert outputs(session) == [
+        f"in-water_7/{name}"
+        for name in (
+            "old.topside.csv.gz",
+            "session.topside.csv",
+            "session.topside.csv.1",
+            "sonar.topside.txt",
+        )
+    ]
+    shown = capsys.readouterr().out
+    for left in ("notes.txt", "spark.csv: it is a folder with 1 tables", "*.jpg: 2 files"):
+        assert re.search(f"{re.escape(left)}.*left as it is", shown)

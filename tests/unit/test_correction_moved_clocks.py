@@ -21,10 +21,10 @@ def correct(pi, topside, at_s, **how):
     measured = Measured("rov1", "topside", exchanges, smooth(exchanges, SETTINGS))
     limits = limits_of(SETTINGS, exchanges, slew_ppm=None, max_error_ms=25.0)
     corrector = RowCorrector(timeline_of(measured, limits))
-    stamps = pi.realtime_ns(at_s).tolist()
+    stamps = pi.realtime_ns(at_s)
     if corrector.passes > 1:
         corrector.note(stamps)
-    topside_ns, error, state = corrector.correct(stamps)
+    topside_ns, error, state, _ = corrector.correct(stamps)
     beyond = np.abs(topside_ns - topside.realtime_ns(at_s)) - error
     return state, np.where(state <= HOLDOVER, beyond, -1)
 

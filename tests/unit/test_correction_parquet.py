@@ -1,12 +1,17 @@
 """A Parquet table keeps its columns, of whatever type its timestamps are."""
 
+from datetime import time
+from decimal import Decimal
+
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from tests.unit.tracks import START, S, raw_of, stepped
 from tidesync.sessions.correction.clock_limits import ClockLimits
-from tidesync.sessions.correction.driver import correct, output_of
+from tidesync.sessions.correction.driver import correct
+from tidesync.sessions.correction.formats import output_of
+from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.correction.timeline import timeline
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
@@ -15,6 +20,7 @@ ROWS, TRUTH = stepped(-3 * S)
 TIMELINE = timeline(ROWS, raw_of(ROWS), ClockLimits())
 SECONDS = [1, 2, 100, 150]
 PI = [START + at * S + round(TRUTH(at)) for at in SECONDS]
+UTC = StampOptions(zone="UTC")
 
 
 def write(path, stamps, **options):
@@ -52,6 +58,8 @@ def test_each_kind_of_column_is_corrected_and_kept(tmp_path, stamps):
     assert [None if ns is None else round((ns - START) / S, 5) for ns in topside] == [1, 2, None, 150, None]
     errors = found["time_max_error_ms"].to_pylist()
     assert [error is None for error in errors] == [False, False, True, False, True]
+    u95 = found["time_u95_ms"].to_pylist()
+    assert all(one < other for one, other in zip(u95, errors, strict=True) if other is not None)
     assert (result.rows, result.malformed, result.shown[0][0]) == (5, 1, 5)
     first = output_of(path).read_bytes()
     correct(Job(path, "rov1"), TIMELINE, lambda _: None)
@@ -73,6 +81,61 @@ def test_progress_adds_up_to_what_is_read(tmp_path):
     reported = []
     correct(Job(path, "rov1"), TIMELINE, reported.append)
     assert sum(reported) == pytest.approx(2 * path.stat().st_size, abs=4)
+
+
+EVERY = {
+    "f": pa.array([0.1, 1e30, -0.0, float("inf"), None], pa.float32()),
+    "decimal": pa.array([Decimal("1.23")] * 4 + [None], pa.decimal128(9, 2)),
+    "text": pa.array(["a", "b", "a", "b", None]).dictionary_encode(),
+    "list": pa.array([[1, None], [], None, [2], [3]]),
+    "of": pa.array([{"x": 1, "y": "q"}] * 5),
+    "time": pa.array([time(1, 2)] * 5, pa.time64("us")),
+    "fixed": pa.array([b"x" * 16] * 5, pa.binary(16)),
+    "map": pa.array([[("k", 1)]] * 5, pa.map_(pa.string(), pa.int32())),
+    "small": pa.array(range(5), pa.uint16()),
+}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compression": {"timestamp": "none", "f": "zstd", "text": "gzip", "small": "brotli"}},
+        {"compression": "none", "store_decimal_as_integer": True, "write_time_adjusted_to_utc": True},
+        {"compression": "lz4", "use_deprecated_int96_timestamps": True, "use_dictionary": ["text"]},
+        {"row_group_size": 2, "sorting_columns": [parquet.SortingColumn(0)], "use_dictionary": False},
+    ],
+)
+def test_a_table_is_written_as_it_was_written(tmp_path, options):
+    path = tmp_path / "log.parquet"
+    table = pa.table({"timestamp": pa.array([*PI, None], pa.timestamp("ns", tz="UTC"))} | EVERY)
+    parquet.write_table(table, path, **options)
+    assert correct(Job(path, "rov1"), TIMELINE, lambda _: None).counts["ok"] == 3
+    before, after = parquet.ParquetFile(path), parquet.ParquetFile(output_of(path))
+    assert after.read().select(table.column_names).equals(before.read())
+    assert after.num_row_groups == before.num_row_groups
+    for group in range(before.num_row_groups):
+        old, new = before.metadata.row_group(group), after.metadata.row_group(group)
+        assert (old.num_rows, old.sorting_columns) == (new.num_rows, new.sorting_columns)
+        for index in range(old.num_columns):
+            kept = ("path_in_schema", "physical_type", "compression", "encodings")
+            assert [getattr(old.column(index), name) for name in kept] == [
+                getattr(new.column(index), name) for name in kept
+            ]
+
+
+def test_what_cannot_be_written_as_it_is_is_refused(tmp_path):
+    path = tmp_path / "log.parquet"
+    write(
+        path,
+        pa.array([253402300799 * 10**6, PI[0] // 1000], pa.timestamp("us")),
+        use_deprecated_int96_timestamps=True,
+    )
+    with pytest.raises(UnusableFileError, match="'timestamp' has INT96 timestamps beyond 1677"):
+        correct(Job(path, "rov1", stamps=UTC), TIMELINE, lambda _: None)
+    parquet.write_table(pa.table([pa.array(PI), pa.array(PI)], names=["timestamp", "timestamp"]), path)
+    with pytest.raises(UnusableFileError, match="several columns are named 'timestamp'"):
+        correct(Job(path, "rov1"), TIMELINE, lambda _: None)
+    assert not output_of(path).exists()
 
 
 def test_what_is_no_parquet_is_named(tmp_path):

@@ -35,10 +35,10 @@ def correct(pi, topside, at_s, *, seconds, unheard=((), ()), sides=("pi", "topsi
     }
     made = timeline_of(measured, limits, Histories(kept["pi"], kept["topside"]), SETTINGS)
     corrector = RowCorrector(made)
-    stamps = pi.realtime_ns(at_s).tolist()
+    stamps = pi.realtime_ns(at_s)
     if corrector.passes > 1:
         corrector.note(stamps)
-    topside_ns, stated, state = corrector.correct(stamps)
+    topside_ns, stated, state, _ = corrector.correct(stamps)
     return state, np.abs(topside_ns - topside.realtime_ns(at_s)), stated
 
 

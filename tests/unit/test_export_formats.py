@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from mcap.reader import make_reader
 from pyarrow import parquet
@@ -19,6 +22,7 @@ from tidesync.sessions.export.formats import FORMATS
 from tidesync.sessions.folder import OFFSET_COLUMNS
 from tidesync.sessions.journal import lines_of
 
+ROOT = Path(__file__).parents[2]
 ROWS, TRUTH = stepped(3 * S)
 MARKED = row(300, 0, 2, state="ambiguous")._replace(u95_ns=None)
 TRACKS = {
@@ -45,15 +49,28 @@ def test_the_fields_are_those_of_offsets_csv():
     assert tuple(FIELDS) == OFFSET_COLUMNS
 
 
-def test_csv_states_its_meaning_before_its_header():
-    lines = written("csv").decode().splitlines()
-    comments = [line for line in lines if line.startswith("#")]
-    assert comments[0] == "# sign: " + NOTES["sign"]
-    assert any("no message travels back in time" in line for line in comments)
-    found = list(csv.DictReader(lines[len(comments) :]))
+def test_csv_opens_with_plain_pandas_and_loses_no_nanosecond():
+    table = pd.read_csv(io.BytesIO(written("csv")))
+    assert list(table.columns) == list(FIELDS)
+    assert table["topside_unix_ns"].tolist() == [each["topside_unix_ns"] for each in ALL]
+    assert table["offset_ns"].tolist() == [each["offset_ns"] for each in ALL]
+    assert table["u95_ns"].isna().tolist() == [each["u95_ns"] is None for each in ALL]
+    found = list(csv.DictReader(written("csv").decode().splitlines()))
     assert found == [
         {name: "" if value is None else str(value) for name, value in each.items()} for each in ALL
     ]
+
+
+def test_the_meaning_of_the_csv_is_in_a_file_beside_it(session, capsys):
+    path = session / "out.csv"
+    assert run(["export", str(session), "--format", "csv", "--output", str(path), "--json"]) == 0
+    beside = session / "out.csv-metadata.json"
+    assert json.loads(capsys.readouterr().out)["notes"] == str(beside)
+    notes = json.loads(beside.read_text())
+    assert notes["url"] == "out.csv"
+    assert notes["notes"][0]["sign"] == NOTES["sign"]
+    assert "no message travels back in time" in notes["notes"][0]["error"]
+    assert [column["name"] for column in notes["tableSchema"]["columns"]] == list(FIELDS)
 
 
 def test_parquet_reads_back_with_its_meaning():
@@ -80,23 +97,46 @@ def test_mcap_reads_back_with_a_channel_for_each_vehicle():
     }
 
 
-def test_pyxdf_corrects_the_pis_stamps_to_topside_by_the_pairs():
+EXAMPLE = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "correction.md").read_text("utf-8"), re.DOTALL)[
+    1
+]
+
+
+def test_the_example_of_the_documents_fits_each_segment_by_itself_with_pyxdf():
+    """A step of 3 s in the middle, which pyxdf alone takes for noise."""
     document = json.loads(written("xdf-offsets"))
     assert "added to the Pi's timestamps" in document["sign"]
     pairs = document["streams"][0]
     assert len(pairs["clock_times"]) == len(ROWS)  # the ambiguous row is left out
-    before = sum(segment == 0 for segment in pairs["segments"])
-    pi = np.array(pairs["clock_times"][:before])
-    stream = SimpleNamespace(
+    assert pairs["clock_segments"] == [[0, 399], [400, len(ROWS) - 1]]
+    names = {}
+    exec(EXAMPLE, names)
+    pi = np.array(pairs["clock_times"])
+    topside = np.array([each.topside_unix_ns / 1e9 for each in ROWS])
+    assert np.abs(names["to_topside"](pi, pairs) - topside).max() < 2e-6
+    between = (pi[399] + pi[400]) / 2
+    assert np.isnan(names["to_topside"](np.array([between, pi[0] - 1]), pairs)).all()
+    alone = SimpleNamespace(
         time_stamps=pi.copy(),
-        clock_times=pairs["clock_times"][:before],
-        clock_values=pairs["clock_values"][:before],
+        clock_times=pairs["clock_times"],
+        clock_values=pairs["clock_values"],
         clock_segments=[],
     )
-    _clock_sync({1: stream})
-    topside = np.array([each.topside_unix_ns / 1e9 for each in ROWS[:before]])
-    assert np.abs(stream.time_stamps - topside).max() < 2e-6
-    assert np.abs(pi - topside).max() > 0.1
+    _clock_sync({1: alone})
+    assert np.abs(alone.time_stamps - topside).max() > 1
+
+
+def test_stamps_that_a_step_back_repeats_have_no_answer_in_the_example():
+    rows, _ = stepped(-3 * S)
+    stream = io.BytesIO()
+    FORMATS["xdf-offsets"].write({("rov1", "topside"): rows}, stream)
+    pairs = json.loads(stream.getvalue())["streams"][0]
+    names = {}
+    exec(EXAMPLE, names)
+    pi = np.array([each.pi_unix_ns / 1e9 for each in rows])
+    found = names["to_topside"](pi, pairs)
+    repeated = (pi >= pi[400]) & (pi <= pi[399])
+    assert (np.isnan(found) == repeated).all()
 
 
 @pytest.mark.parametrize(

@@ -370,6 +370,20 @@ def test_the_report_is_one_file_with_the_verdict_and_the_script_inside(tmp_path,
     assert "http" not in ours.replace("http-equiv", "")
 
 
+def test_the_verdicts_are_one_json_document_for_programs(tmp_path, capsys):
+    folder = session_in(tmp_path, exchanges=measured_lines())
+    assert run(["report", str(folder), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["output"] == str(folder / "report.html")
+    (vehicle,) = document["vehicles"]
+    assert (vehicle["vehicle"], vehicle["topside"], vehicle["grade"]) == ("rov1", "topside", "yes")
+    assert 0 < vehicle["max_error_ms"] < 2
+    (folder / "time_sync" / "exchanges.jsonl").unlink()
+    assert run(["report", str(folder), "--json"]) == 0
+    (vehicle,) = json.loads(capsys.readouterr().out)["vehicles"]
+    assert (vehicle["vehicle"], vehicle["grade"], vehicle["max_error_ms"]) == ("rov1", "no", None)
+
+
 def test_output_sets_the_reports_path_and_the_same_data_gives_the_same_bytes(tmp_path):
     folder = session_in(tmp_path, exchanges=measured_lines())
     for name in ("a.html", "b.html"):

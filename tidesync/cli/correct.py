@@ -3,216 +3,128 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from math import ceil
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from schemas.metadata import CONSUMER_TOLERANCE_MS
-from schemas.names import vehicle_name
+from tidesync.cli.progress import Progress
+from tidesync.cli.table_options import table_options
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.correction.clock_limits import limits_of
 from tidesync.sessions.correction.driver import correct, total_bytes
-from tidesync.sessions.correction.histories import read_histories
-from tidesync.sessions.correction.session import Options, measured_of, plan, read_metadata, timeline_of
-from tidesync.sessions.correction.stamps import UNITS
-from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError
+from tidesync.sessions.correction.outputs import outputs_of
+from tidesync.sessions.correction.prepared import Prepared, prepare
+from tidesync.sessions.correction.results import CorrectionResults
+from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError, UnusableFileError
 from tidesync.sessions.folder import SessionFolder
-from tidesync.sessions.names import sensor_vehicles
-from topside_agent.estimator import EstimatorSettings
+from tidesync.sessions.for_cockpit.session import check_target, write_session
 
 if TYPE_CHECKING:
-    from tidesync.sessions.correction.driver import CorrectedTable, ProgressCallback
-    from tidesync.sessions.correction.table import Job
-    from tidesync.sessions.correction.timeline import Timeline
+    from tidesync.sessions.correction.session import Options
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("correct")
 @click.argument("session", type=_FOLDER)
+@table_options
 @click.option(
-    "--sensor",
-    "sensors",
-    multiple=True,
-    metavar="SENSOR=VEHICLE",
-    help="Which vehicle's clock stamped a sensor, as inWater=rov1 (repeatable)  [default: the metadata's]",
+    "--output",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Where to write, laid out as in SESSION, if that cannot be written  [default: beside the originals]",
 )
 @click.option(
-    "--csv", "files", multiple=True, type=_FILE, metavar="FILE", help="A further CSV or Parquet table."
-)
-@click.option("--vehicle", metavar="VEHICLE", help="Whose clock stamped the tables given with --csv.")
-@click.option("--column", default="timestamp", show_default=True, help="The column to correct.")
-@click.option("--unit", type=click.Choice(UNITS), help="How it is written  [default: recognised]")
-@click.option(
-    "--max-error-ms",
-    default=CONSUMER_TOLERANCE_MS,
-    show_default=True,
-    type=click.FloatRange(0, 1e6, min_open=True),
-    help="Rows that may be wrong by more are marked `outside`.",
-)
-@click.option(
-    "--slew-limit-ppm",
-    type=click.FloatRange(0, 100_000),
-    help="How fast the wall clocks may have been slewed between exchanges; 0: both ran free."
-    "  [default: 500 for each that the log shows being slewed]",
-)
-@click.option(
-    "--rate-limit-ppm",
-    type=click.FloatRange(0, 100_000, min_open=True),
-    default=EstimatorSettings().rate_limit_ppm,
-    show_default=True,
-    help="Promise that the RAW clocks run no faster apart: narrows the first seconds.",
+    "--for-cockpit",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Write a session for Cockpit to DIR instead: topside's times in column one, no offset left.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
-    *,
-    session: Path,
-    sensors: Sequence[str],
-    files: Sequence[Path],
-    vehicle: str | None,
-    column: str,
-    unit: str | None,
-    max_error_ms: float,
-    slew_limit_ppm: float | None,
-    rate_limit_ppm: float,
-    as_json: bool,
+    *, session: Path, options: Options, output: Path | None, for_cockpit: Path | None, as_json: bool
 ) -> int:
     """Correct the timestamps of SESSION's tables from the vehicle's clock to topside's.
 
-    Writes NAME.topside.csv beside each NAME.csv, with the columns timestamp_topside, time_max_error_ms and
-    time_state, and time_sync/offsets.csv. Originals are never altered.
+    Writes NAME.topside.csv beside each NAME.csv, with the columns timestamp_topside, time_max_error_ms,
+    time_u95_ms and time_state, and time_sync/offsets.csv. Originals are never altered. Exit code 1 if a table
+    named with --file, or all tables of a sensor, have no row that could be corrected.
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
-    folder, settings = SessionFolder(session), EstimatorSettings(rate_limit_ppm=rate_limit_ppm)
-    metadata = read_metadata(folder)
-    owner = None if vehicle is None else vehicle_name(vehicle)
-    options = Options(sensor_vehicles(sensors), files, owner, column, unit)
-    try:
-        measured = folder.measure(settings)
-        planned = plan(session, metadata, options, [name for name, _ in measured])
-        folder.write_offsets({stream: each.track.rows for stream, each in measured.items()})
-        results = CorrectionResults(session, folder.offsets_path, planned.skipped)
-    except UnknownVehicleError as error:
-        raise SettingsError(str(error)) from error
-    except (SessionError, OSError) as error:
-        raise NotSoError(str(error)) from error
-    timelines = {}
-    for name in dict.fromkeys(job.vehicle for job in planned.jobs):
+    if for_cockpit is not None:
+        if output is not None:
+            raise SettingsError(f"--output {output} and --for-cockpit {for_cockpit}: expected one of them")
+        return _for_cockpit(session, options, for_cockpit, as_json=as_json)
+    with Progress("Correcting") as progress:
+        target = SessionFolder(output or session)
         try:
-            each = measured_of(measured, name, metadata)
-            limits = limits_of(
-                settings,
-                each.exchanges,
-                slew_ppm=slew_limit_ppm,
-                max_error_ms=max_error_ms,
-                rate_ppm=each.track.rate_ppm,
-            )
-            histories = read_histories(folder, name, each.topside)
-            timelines[name] = timeline_of(each, limits, histories, settings)
+            prepared = prepare(SessionFolder(session), options)
+            outputs = outputs_of([job.path for job in prepared.jobs], session, output)
+            if not target.time_sync_path.resolve().is_relative_to(target.path.resolve()):
+                reason = "it is a link out of the session; --output DIR writes elsewhere"
+                raise UnusableFileError(target.time_sync_path, reason)
+            target.write_offsets({stream: each.track.rows for stream, each in prepared.measured.items()})
+        except UnknownVehicleError as error:
+            raise SettingsError(str(error)) from error
         except (SessionError, OSError) as error:
-            results.failed.append(str(error))
-    _correct([job for job in planned.jobs if job.vehicle in timelines], timelines, results, named=files)
-    results.show(as_json=as_json)
+            raise NotSoError(str(error)) from error
+        results = CorrectionResults(
+            session,
+            target.offsets_path,
+            prepared.skipped,
+            frozenset(path.resolve() for path in options.files),
+            left=[*prepared.left],
+            failed=[*prepared.failed],
+        )
+        _correct(prepared, outputs, results, progress)
+    if as_json:
+        click.echo(json.dumps(results.document()))
+    else:
+        for line in results.lines():
+            click.echo(line)
+        for line in results.complaints():
+            click.echo(line, err=True)
     return results.exit_code()
 
 
-def _correct(
-    jobs: Sequence[Job],
-    timelines: Mapping[str, Timeline],
-    results: CorrectionResults,
-    *,
-    named: Sequence[Path],
-) -> None:
-    """Correct every table, with a progress bar in a terminal."""
-    with _progress(total_bytes(jobs, timelines)) as progress:
-        for job in jobs:
-            try:
-                results.tables.append(correct(job, timelines[job.vehicle], progress))
-            except NoTimestampError as error:
-                (results.failed if job.path in named else results.left).append(str(error))
-            except SessionError as error:
-                results.failed.append(str(error))
-
-
-@contextmanager
-def _progress(length: int) -> Iterator[ProgressCallback]:
-    if not sys.stderr.isatty():
-        yield lambda _more: None
-        return
-    with click.progressbar(length=max(length, 1), label="Correcting", file=sys.stderr) as bar:
-        yield bar.update
-
-
-@dataclass
-class CorrectionResults:
-    """What was corrected and what was not, for people and for programs."""
-
-    session: Path
-    offsets: Path
-    skipped: Mapping[str, str]
-    tables: list[CorrectedTable] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    """Tables in sensors' folders that have no timestamp column."""
-    failed: list[str] = field(default_factory=list)
-
-    def exit_code(self) -> int:
-        """0; NotSoError where a table failed or no row was corrected."""
-        if self.failed:
-            raise NotSoError("; ".join(self.failed))
-        if not self.tables:
-            raise NotSoError(
-                f"{self.session}: there is no table to correct; those in the sensors' folders "
-                "(in-water_…/, surface_…/) are found, others are named with --csv"
+def _for_cockpit(session: Path, options: Options, target: Path, *, as_json: bool) -> int:
+    """Write the session for the consumer; what was left out is listed beside its tables."""
+    folder, named = SessionFolder(session), frozenset(path.resolve() for path in options.files)
+    check_target(session, target)
+    with Progress("Correcting") as progress:
+        try:
+            prepared = prepare(folder, options, whole=True)
+            progress.length = total_bytes(prepared.jobs, prepared.timelines)
+            made = write_session(
+                folder, prepared, target, now=datetime.now(UTC), named=named, progress=progress.update
             )
-        if not any(table.corrected for table in self.tables):
-            malformed = sum(table.malformed for table in self.tables)
-            why = f"{malformed} timestamps could not be read" if malformed else "none was taken in time"
-            raise NotSoError(f"no row could be corrected while the clocks were measured: {why}")
-        return 0
-
-    def show(self, *, as_json: bool) -> None:
-        """Print one JSON document, or a line for each table."""
-        if as_json:
-            click.echo(json.dumps(self.document()))
-            return
-        for table in self.tables:
-            self._show(table)
-        for sensor, reason in self.skipped.items():
-            click.echo(f"{sensor}: left as it is: {reason}")
-        for line in self.left:
-            click.echo(f"{line}; left as it is")
-
-    def document(self) -> dict[str, Any]:
-        """All results; keys are those of the tables' columns where they mean the same."""
-        return {
-            "session": str(self.session),
-            "offsets": str(self.offsets),
-            "files": [table.document() for table in self.tables],
-            "skipped": [{"sensor": sensor, "reason": reason} for sensor, reason in self.skipped.items()],
-            "left": self.left,
-            "failed": self.failed,
-        }
-
-    def _show(self, table: CorrectedTable) -> None:
-        worst = f"; max error {ceil(table.max_error_ns / 1e3) / 1e3} ms" if table.corrected else ""
-        counts = ", ".join(f"{number} {state}" for state, number in table.counts.items() if number)
-        malformed = f", {table.malformed} malformed" if table.malformed else ""
-        click.echo(
-            f"{_short(table.output, self.session)}: {table.rows} rows of {table.vehicle}:"
-            f" {counts or '0 ok'}{malformed}{worst}"
-        )
-        for place, value in table.shown:
-            row = f"{table.path}, {table.place} {place}"
-            click.echo(f"{row}: {value!r} is no timestamp; kept without a correction", err=True)
+        except UnknownVehicleError as error:
+            raise SettingsError(str(error)) from error
+        except (SessionError, OSError) as error:
+            raise NotSoError(str(error)) from error
+    if as_json:
+        click.echo(json.dumps({"session": str(session), **made.document()}))
+    else:
+        for line in made.lines():
+            click.echo(line)
+    if faults := [*made.faults()]:
+        raise NotSoError("; ".join(faults))
+    return 0
 
 
-def _short(path: Path, session: Path) -> Path:
-    return path.relative_to(session) if path.is_relative_to(session) else path
+def _correct(
+    prepared: Prepared, outputs: dict[Path, Path], results: CorrectionResults, progress: Progress
+) -> None:
+    """Correct every table."""
+    progress.length = total_bytes(prepared.jobs, prepared.timelines)
+    for job in prepared.jobs:
+        try:
+            timeline = prepared.timelines[job.vehicle]
+            results.tables.append(correct(job, timeline, progress.update, outputs[job.path]))
+        except NoTimestampError as error:
+            named = job.path.resolve() in results.named
+            (results.failed if named else results.left).append(str(error))
+        except SessionError as error:
+            results.failed.append(str(error))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from runtime.files import replacing
+from runtime.files import replace, replacing
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.errors import SessionError
-from tidesync.sessions.export.formats import FORMATS
+from tidesync.sessions.export.formats import FORMATS, NOTES_SUFFIX
 from tidesync.sessions.folder import SessionFolder
 
 
@@ -28,8 +28,8 @@ from tidesync.sessions.folder import SessionFolder
 def command(*, session: Path, kind: str, output: Path | None, as_json: bool) -> int:
     """Compute SESSION's smoothed clock offsets from its exchanges, and write them.
 
-    offset = Pi − topside; each file states this and the meaning of its errors. xdf-offsets has LSL's sign,
-    which is the opposite.
+    offset = Pi − topside; each file states this and the meaning of its errors, CSV in a second file
+    NAME.csv-metadata.json. xdf-offsets has LSL's sign, which is the opposite.
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
@@ -40,13 +40,22 @@ def command(*, session: Path, kind: str, output: Path | None, as_json: bool) -> 
         tracks = {stream: each.track.rows for stream, each in measured.items()}
         with replacing(path) as file:
             chosen.write(tracks, file)
+        notes = None if chosen.notes is None else path.with_name(path.name + NOTES_SUFFIX)
+        if chosen.notes and notes:
+            replace(notes, chosen.notes(path.name))
     except SessionError as error:
         raise NotSoError(str(error)) from error
     except OSError as error:
         raise NotSoError(f"{path}: {error.strerror or error}; nothing was written") from error
     counts = Counter(row.state for rows in tracks.values() for row in rows)
     if as_json:
-        document = {"session": str(session), "format": kind, "output": str(path), "rows": dict(counts)}
+        document = {
+            "session": str(session),
+            "format": kind,
+            "output": str(path),
+            "notes": None if notes is None else str(notes),
+            "rows": dict(counts),
+        }
         click.echo(json.dumps(document))
     else:
         click.echo(f"{path}: {sum(counts.values())} rows of {', '.join(v for v, _ in tracks)}")

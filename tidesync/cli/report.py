@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -22,7 +23,8 @@ _OUTPUT = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--output", type=_OUTPUT, metavar="FILE", help="Where to write it  [default: SESSION/report.html]"
 )
-def command(session: Path, output: Path | None) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(session: Path, output: Path | None, *, as_json: bool) -> int:
     """Write an HTML page on the timing of the session in folder SESSION.
 
     The page is one file: it opens without a network, and can be printed or mailed.
@@ -37,6 +39,9 @@ def command(session: Path, output: Path | None) -> int:
         raise NotSoError(str(error)) from error
     except OSError as error:
         raise NotSoError(f"{error.filename or target}: {error.strerror}") from error
+    if as_json:
+        click.echo(json.dumps({"session": str(session), "output": str(target), **report.document}))
+        return 0
     for line in report.lines:
         click.echo(line)
     click.echo(f"Report: {target}")

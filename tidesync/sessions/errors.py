@@ -13,6 +13,7 @@ class SessionError(Exception):
 
     SessionError
     ├── NotASessionError       a folder without any file of a session
+    ├── AlreadyCorrectedError  a session whose tables have topside's times
     ├── NothingMeasuredError   no exchange of a vehicle that is asked for
     ├── UnknownVehicleError    it is not known by whose clock a table was stamped
     ├── UnusableFileError      a file that cannot be read, understood or written
@@ -24,6 +25,10 @@ class SessionError(Exception):
 
 class NotASessionError(SessionError):
     """A folder without any file of a session."""
+
+
+class AlreadyCorrectedError(SessionError):
+    """To correct its tables once more would shift them by the offset again."""
 
 
 class NothingMeasuredError(SessionError):

@@ -150,6 +150,7 @@ class SessionFolder:
     def write_offsets(self, tracks: Mapping[Stream, Sequence[Row]]) -> None:
         """Replace `offsets.csv` by the rows of `tracks`."""
         try:
+            self.time_sync_path.mkdir(parents=True, exist_ok=True)
             replace(self.offsets_path, offsets_table(tracks))
         except OSError as error:
             reason = f"{error.strerror or error}; it was not written"

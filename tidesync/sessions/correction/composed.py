@@ -7,6 +7,8 @@ the RAW clocks (raw_groups.py), which no step and no slew touches. The error add
 - The RAW relation gives topside's RAW within E₂ for that instant; over E₁ it moves by less than 1.12·E₁.
 - Topside's realtime rises, so it lies between its values at both ends of that, each within its half-width.
 
+u95 adds up the RAW relation's own and, in full, both half-widths.
+
 An instant that comes within its error of a step, a gap or a suspend is undecided.
 """
 
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.correction.clock_function import ClockFunction, Lines
     from tidesync.sessions.correction.clock_limits import ClockLimits
+    from tidesync.sessions.correction.interpolation import Inverse
     from tidesync.sessions.correction.raw_groups import Boot, RawGroup, Sample
-    from tidesync.sessions.correction.timeline import Inverse
-    from topside_agent.estimator.blocks import Integers
+    from topside_agent.estimator.blocks import Floats, Integers
 
 _RATES = 1.12
 """More than any two clocks of two machines run apart."""
@@ -67,7 +69,15 @@ class ComposedInterpolation:
         awake_from, awake_to = self._awake
         undecided |= (raw.topside_ns - reach < awake_from) | (raw.topside_ns + reach > awake_to)
         error = np.maximum(greatest - centre, centre - least) + 2
-        return Instants(centre, error.astype(np.float64), raw.held, undecided)
+        u95 = self._u95(raw, _RATES * pi_error, reach, centre)
+        return Instants(centre, error.astype(np.float64), np.minimum(u95, error), raw.held, undecided)
+
+    def _u95(self, raw: Instants, pi_error: Floats, reach: Integers, centre: Integers) -> Floats:
+        """The 95 % half-width; what both histories leave open counts in full."""
+        known = ~np.isnan(raw.u95_ns)
+        near = np.minimum(np.ceil(np.where(known, raw.u95_ns, 0.0) + pi_error), reach).astype(np.int64)
+        least, greatest, _ = self._topside.between(raw.topside_ns - near, raw.topside_ns + near)
+        return np.where(known, np.maximum(greatest - centre, centre - least) + 2.0, np.nan)
 
 
 class Unrelated:
@@ -79,7 +89,7 @@ class Unrelated:
     def instants(self, pi_ns: Integers) -> Instants:
         """Nothing is known of the instants of `pi_ns`."""
         void, yes = np.zeros(pi_ns.shape), np.ones(pi_ns.shape, dtype=bool)
-        return Instants(np.zeros_like(pi_ns), void, ~yes, yes)
+        return Instants(np.zeros_like(pi_ns), void, void, ~yes, yes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,45 +1,34 @@
-"""Corrects a table of any format: the passes over it, the counts of its rows, and its output file.
-
-A format is a module that opens its files as a `table.Table`, and an entry of FORMATS.
-"""
+"""Corrects a table of any format: the passes over it, the counts of its rows, and its output file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from runtime.files import replacing
-from tidesync.sessions.correction.csv_table import open_csv
+from tidesync.sessions.correction.formats import open_table, output_of
+from tidesync.sessions.correction.local_time import certain_rows, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
-from tidesync.sessions.correction.parquet_table import open_parquet
-from tidesync.sessions.correction.table import COLUMNS, Correction
-from tidesync.sessions.correction.timeline import HOLDOVER, STATES
-from tidesync.sessions.errors import UnusableFileError
+from tidesync.sessions.correction.table import COLUMNS
+from tidesync.sessions.correction.timeline import AMBIGUOUS, STATES
+from tidesync.sessions.errors import SessionError, UnusableFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tidesync.sessions.correction.table import Job, OpenTable, Table
+    from tidesync.sessions.correction.stamps.form import StampForm
+    from tidesync.sessions.correction.table import Batch, Job, Malformed, Table
     from tidesync.sessions.correction.timeline import Corrections, Timeline
-
-FORMATS: Mapping[str, OpenTable] = {
-    ".csv": open_csv,
-    ".parquet": open_parquet,
-    ".tsv": open_csv,
-    ".txt": open_csv,
-}
-"""What opens the tables with a suffix."""
 
 ProgressCallback = Callable[[int], None]
 """Called with the number of bytes read since the last call."""
 
-_OUTPUT = ".topside"
+_ADDED = (COLUMNS, ("timestamp_topside", "time_max_error_ms", "time_state"))
+"""The columns that this version adds, and those that earlier ones did."""
 _MOST_SHOWN = 5
 _LONGEST_SHOWN = 80
-_WITHOUT_INSTANT = [Correction(None, None, state) for state in STATES]
 
 
 @dataclass(slots=True)
@@ -51,10 +40,14 @@ class CorrectedTable:
     vehicle: str
     place: str
     """What `shown` counts: `line` or `row`."""
+    sensor: str | None = None
+    """Whose folder it was found in."""
+    form: StampForm | None = None
+    """How its timestamps are written."""
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     malformed: int = 0
-    shown: list[tuple[int, str]] = field(default_factory=list)
-    """Place and value of the first malformed rows."""
+    shown: list[Malformed] = field(default_factory=list)
+    """The first malformed rows."""
     max_error_ns: int = 0
     """The greatest that was written."""
 
@@ -68,17 +61,16 @@ class CorrectedTable:
         """All rows."""
         return sum(self.counts.values()) + self.malformed
 
-    def count(self, corrections: Corrections, malformed: Sequence[tuple[int, str]]) -> None:
+    def count(self, corrections: Corrections, malformed: Sequence[Malformed]) -> None:
         """Count a batch of rows."""
-        for state, number in zip(STATES, np.bincount(corrections.state, minlength=len(STATES)), strict=True):
-            self.counts[state] += int(number)
-        errors = corrections.max_error_ns[corrections.state <= HOLDOVER]
+        for place, state in enumerate(STATES):
+            self.counts[state] += int((corrections.state == place).sum())
+        errors = corrections.max_error_ns[corrections.answered]
         self.max_error_ns = max(self.max_error_ns, int(errors.max(initial=0)))
         self.malformed += len(malformed)
-        for line, value in malformed[: _MOST_SHOWN - len(self.shown)]:
-            self.shown.append(
-                (line, value if len(value) <= _LONGEST_SHOWN else value[: _LONGEST_SHOWN - 3] + "…")
-            )
+        for each in malformed[: _MOST_SHOWN - len(self.shown)]:
+            long = len(each.value) > _LONGEST_SHOWN
+            self.shown.append(each._replace(value=each.value[: _LONGEST_SHOWN - 3] + "…") if long else each)
 
     def document(self) -> dict[str, Any]:
         """The counts as JSON; `max_error_ms` is null where no row was corrected."""
@@ -89,19 +81,13 @@ class CorrectedTable:
             "rows": self.rows,
             **self.counts,
             "malformed": self.malformed,
-            "malformed_rows": [{"line": line, "value": value} for line, value in self.shown],
+            "malformed_rows": [
+                {"line": each.place, "value": each.value, "reason": each.reason} for each in self.shown
+            ],
+            **dict(self.form.summary if self.form else ()),
+            "hint": (self.form.hint if self.form else "") or None,
             "max_error_ms": self.max_error_ns / 1e6 if self.corrected else None,
         }
-
-
-def output_of(path: Path) -> Path:
-    """`NAME.topside.csv` for `NAME.csv`."""
-    return path.with_name(f"{path.stem}{_OUTPUT}{path.suffix}")
-
-
-def is_output(path: Path) -> bool:
-    """Whether `path` has the name of an output: never an input."""
-    return path.stem.endswith(_OUTPUT)
 
 
 def total_bytes(jobs: Iterable[Job], timelines: Mapping[str, Timeline]) -> int:
@@ -116,55 +102,86 @@ def _size(path: Path) -> int:
         return 0
 
 
-def correct(job: Job, timeline: Timeline, progress: ProgressCallback) -> CorrectedTable:
-    """Write `NAME.topside.csv` beside `job.path`; UnusableFileError, and nothing is written."""
-    suffix = job.path.suffix.lower()
-    if suffix not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise UnusableFileError(job.path, f"no format is known for the suffix {suffix!r} (known: {known})")
+@contextmanager
+def opened(job: Job, timeline: Timeline) -> Iterator[Table]:
+    """The job's table; UnusableFileError also where it ceases to be readable."""
+    with open_table(job, timeline.measured) as table:
+        taken = [name for name in COLUMNS if name in table.columns]
+        if taken:
+            reason = f"there is a column {taken[0]} already: it has been corrected before"
+            raise UnusableFileError(job.path, reason)
+        yield table
+
+
+def scanned(table: Table, timeline: Timeline, progress: ProgressCallback) -> RowCorrector:
+    """What corrects the table's rows; after a first pass over them, where it takes one."""
+    corrector = RowCorrector(timeline_for(timeline, table.form))
+    if corrector.passes > 1:
+        for batch in table.scan():
+            corrector.note(certain_rows(batch, timeline, table.form)[1])
+            progress(batch.size)
+    return corrector
+
+
+def corrected(batch: Batch, table: Table, timeline: Timeline, corrector: RowCorrector) -> Corrections:
+    """The corrections of all rows of a batch."""
+    certain, pi_ns = certain_rows(batch, timeline, table.form)
+    found = corrector.correct(pi_ns)
+    if table.form is not None and batch.resolution_ns > table.form.resolution_ns:
+        exact = timeline_for(timeline, replace(table.form, resolution_ns=0))
+        found = exact.coarsened(found, pi_ns, batch.resolution_ns)
+    found = found.spread(certain)
+    if batch.repeated is not None:
+        found.state[batch.repeated & ~certain] = AMBIGUOUS
+    return found
+
+
+def correct(
+    job: Job, timeline: Timeline, progress: ProgressCallback, output: Path | None = None
+) -> CorrectedTable:
+    """Write the corrected table to `output`, or beside its original; UnusableFileError, and none is written.
+
+    An existing output is replaced only if it was written by this function.
+    """
+    output = output or output_of(job.path)
     try:
-        with FORMATS[suffix](job, timeline.middle_ns) as table:
-            _refuse_output(job, table)
-            result = CorrectedTable(job.path, output_of(job.path), job.vehicle, table.place)
-            _correct(table, RowCorrector(timeline), result, progress)
+        with opened(job, timeline) as table:
+            _refuse_foreign(job, timeline, table, output)
+            result = CorrectedTable(job.path, output, job.vehicle, table.place, job.sensor, table.form)
+            corrector = scanned(table, timeline, progress)
+            output.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(output) as stream, table.output(stream) as write:
+                for batch in table.read():
+                    corrections = corrected(batch, table, timeline, corrector)
+                    result.count(corrections, batch.malformed)
+                    write(batch.rows, corrections)
+                    progress(batch.size)
+            if result.corrected:
+                result.max_error_ns += table.step_ns
     except OSError as error:
         raise UnusableFileError(job.path, f"{error.strerror or error}; its output was not written") from error
     return result
 
 
-def _refuse_output(job: Job, table: Table) -> None:
-    taken = [name for name in COLUMNS if name in table.columns]
-    if taken:
-        reason = f"there is a column {taken[0]} already: it has been corrected before"
-        raise UnusableFileError(job.path, reason)
+def _refuse_foreign(job: Job, timeline: Timeline, table: Table, output: Path) -> None:
+    """UnusableFileError where `output` is a file that was not written for such a table."""
+    if output.is_symlink():
+        raise UnusableFileError(output, "it is a link, which is not ours to replace: remove it")
+    if not output.exists():
+        return
+    try:
+        with open_table(replace(job, path=output), timeline.measured) as existing:
+            ours = _ends_with_ours(list(existing.columns), len(table.columns))
+    except (SessionError, OSError):
+        ours = False
+    if not ours:
+        raise UnusableFileError(
+            output, "it is there already, and was not written by tidesync correct: move it, or use --output"
+        )
 
 
-def _correct(
-    table: Table, corrector: RowCorrector, result: CorrectedTable, progress: ProgressCallback
-) -> None:
-    if corrector.passes > 1:
-        for batch in table.scan():
-            corrector.note(batch.stamps)
-            progress(batch.size)
-    with replacing(result.output) as stream, table.output(stream) as write:
-        for batch in table.read():
-            corrections = corrector.correct(batch.stamps)
-            result.count(corrections, batch.malformed)
-            write(batch.rows, list(_by_row(batch.stamps, corrections)))
-            progress(batch.size)
-    if result.corrected:
-        result.max_error_ns += table.step_ns
-
-
-def _by_row(stamps: Sequence[int | None], corrections: Corrections) -> Iterator[Correction | None]:
-    """Each row's correction; None for one without a timestamp."""
-    found = zip(*(column.tolist() for column in corrections), strict=True)
-    for stamp in stamps:
-        if stamp is None:
-            yield None
-            continue
-        topside_ns, max_error_ns, state = next(found)
-        if state <= HOLDOVER:
-            yield Correction(topside_ns, max_error_ns, STATES[state])
-        else:
-            yield _WITHOUT_INSTANT[state]
+def _ends_with_ours(columns: Sequence[str], before: int) -> bool:
+    """Whether the last columns are ours; those without names count."""
+    if all(name.isdecimal() for name in columns):
+        return len(columns) - before in {len(added) for added in _ADDED}
+    return any(tuple(columns[-len(added) :]) == added for added in _ADDED)

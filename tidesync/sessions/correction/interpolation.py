@@ -19,6 +19,10 @@ beyond an end where a clock may still be slewing. Beyond an end
 the cone holds, and with s = 0 also the extreme tangents: where θ is known D seconds further in, the drift at
 the end is at most (upper(end) − lower(in))/D + κ·√D.
 
+The 95 % half-width u95 is that of the track's rows, interpolated between two as if both were off to the same
+side, widened by the first three in full; beyond an end by what the bound grows. It is never above the bound.
+Assumption: that of the rows (docs/estimator.md): the smallest delays of both directions are alike.
+
 Assumption: a clock that was at rest at an end is not set or slewed by more than s beyond it.
 
 The true instant solves τ + θ(τ) = t, the corrected one is t − θ̂(τ̂); they differ by e = |θ(τ) − θ̂|. The bound
@@ -27,7 +31,7 @@ E is known at τ̂, and θ moves by at most (ρ + s)·e from there to τ: e ≤ 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.correction.unexplained import Flags, Reading
+    from topside_agent.estimator import Row
     from topside_agent.estimator.blocks import Floats, Integers
 
 _SLOPE_S = 60.0
@@ -48,15 +53,28 @@ _NEAR = 2.0
 
 
 class Instants(NamedTuple):
-    """Topside instants, the bound of each one's error, and whether it is a holdover.
+    """Topside instants, the bound and the 95 % half-width of each one's error, and whether it is a holdover.
 
-    Where `undecided` the other three are void: a wall clock was moved there, and nobody knows when.
+    Where `undecided` the others are void: a wall clock was moved there, and nobody knows when. `u95_ns` is
+    NaN where the track has none.
     """
 
     topside_ns: Integers
     max_error_ns: Floats
+    u95_ns: Floats
     held: Flags
     undecided: Flags
+
+
+class Inverse(Protocol):
+    """Corrects the Pi timestamps of one segment; measured ones are from `first_ns` to `last_ns`."""
+
+    first_ns: int
+    last_ns: int
+
+    def instants(self, pi_ns: Integers) -> Instants:
+        """The topside instants of `pi_ns`."""
+        ...
 
 
 class Knots(NamedTuple):
@@ -68,11 +86,18 @@ class Knots(NamedTuple):
     upper_ns: Integers
     held: Flags
     """Rows that are a holdover of the estimator's."""
+    u95_ns: Floats
+    """NaN where it is not known."""
 
     @property
     def pi_ns(self) -> Integers:
         """The Pi's clock at these instants."""
         return self.topside_ns + self.offset_ns
+
+
+def u95_of(rows: Sequence[Row]) -> Floats:
+    """`Knots.u95_ns` of a track's rows."""
+    return np.array([np.nan if row.u95_ns is None else row.u95_ns for row in rows], dtype=np.float64)
 
 
 class Interpolation:
@@ -109,9 +134,9 @@ class Interpolation:
     def instants(self, pi_ns: Integers) -> Instants:
         """The topside instants of `pi_ns`."""
         if self._pi.size > 1:
-            topside, error, held, undecided = self._between(pi_ns)
+            topside, error, u95, held, undecided = self._between(pi_ns)
         else:
-            topside, error = np.zeros_like(pi_ns), np.zeros(pi_ns.shape)
+            topside, error, u95 = np.zeros_like(pi_ns), np.zeros(pi_ns.shape), np.zeros(pi_ns.shape)
             held, undecided = np.zeros(pi_ns.shape, dtype=bool), np.zeros(pi_ns.shape, dtype=bool)
         edges = (
             (self.before, (pi_ns < self.first_ns) | (self._pi.size == 1)),
@@ -119,10 +144,10 @@ class Interpolation:
         )
         for (edge, beyond), settled in zip(edges, self._settled, strict=True):
             if beyond.any():
-                topside[beyond], error[beyond] = edge.instants(pi_ns[beyond])
+                topside[beyond], error[beyond], u95[beyond] = edge.instants(pi_ns[beyond])
                 held[beyond] = pi_ns[beyond] != edge.pi_ns
                 undecided[beyond] = not settled
-        return Instants(topside, error, held, undecided)
+        return Instants(topside, error, np.minimum(u95, error), held, undecided)
 
     def _between(self, pi_ns: Integers) -> Instants:
         knots, limits = self._knots, self._limits
@@ -150,10 +175,11 @@ class Interpolation:
             reach = np.minimum(reach, at_left - sign * moved_here + cone * since + moved_at_most)
             reach = np.minimum(reach, at_right + sign * (moved - moved_here) + cone * until + moved_at_most)
             error = np.maximum(error, reach)
-        error = _of_the_instant(error, limits, self._fastest(left))
-        error, undecided = self._across_ends(left, pi_ns, error)
+        u95 = (1 - share) * knots.u95_ns[left] + share * knots.u95_ns[right] + pad
+        error, u95 = (_of_the_instant(each, limits, self._fastest(left)) for each in (error, u95))
+        added, undecided = self._across_ends(left, pi_ns, error)
         held = knots.held[left] | knots.held[right] | (gap > limits.gap_s)
-        return Instants(topside, error, held, undecided)
+        return Instants(topside, error + added, u95 + added, held, undecided)
 
     def _fastest(self, interval: Integers) -> Floats:
         """The greatest unexplained slew in each interval and the two beside it, as a fraction."""
@@ -163,7 +189,7 @@ class Interpolation:
         return fastest
 
     def _across_ends(self, interval: Integers, pi_ns: Integers, error: Floats) -> tuple[Floats, Flags]:
-        """The errors with what was moved in the gap beside, and whether they touch an undecided one."""
+        """What was moved in the gap beside that an error reaches, and whether that one is undecided."""
         movement_ = self._movement
         undecided = movement_.undecided[interval].copy()
         added = np.zeros(error.shape)
@@ -175,7 +201,7 @@ class Interpolation:
             touches = (there == beside) & (apart <= _NEAR * error)
             undecided |= touches & movement_.undecided[there]
             added = np.maximum(added, np.where(touches, movement_.unexplained_ns[there], 0.0))
-        return error + added, undecided
+        return added, undecided
 
 
 class Extrapolation:
@@ -188,6 +214,7 @@ class Extrapolation:
         self._topside, self._offset = int(topside[0]), int(offset[0])
         self.pi_ns = self._topside + self._offset
         self._above, self._below = int(upper[0] - offset[0]), int(offset[0] - lower[0])
+        self._u95 = float(knots.u95_ns[inward][0])
         depth_s = np.abs(topside[1:] - topside[0]) * 1e-9
         self._fastest = _extreme(upper[0] - lower[1:], depth_s, limits)
         self._slowest = -_extreme(upper[1:] - lower[0], depth_s, limits)
@@ -195,11 +222,13 @@ class Extrapolation:
         drift = float(offset[0] - offset[inner]) / (depth_s[inner - 1] * 1e9) if inner else 0.0
         self._drift = min(max(drift, self._slowest), self._fastest)
 
-    def instants(self, pi_ns: Integers) -> tuple[Integers, Floats]:
-        """Topside instants and errors of `pi_ns`, all beyond this end."""
+    def instants(self, pi_ns: Integers) -> tuple[Integers, Floats, Floats]:
+        """Topside instants, errors and u95 of `pi_ns`, all beyond this end."""
         away = np.abs(pi_ns - self.pi_ns) / (1 + self._sign * self._drift)
         moved = np.rint(self._drift * away).astype(np.int64)
-        return pi_ns - self._offset - moved, self.error(away * 1e-9)
+        error = self.error(away * 1e-9)
+        u95 = self._u95 + error - max(self._above, self._below)
+        return pi_ns - self._offset - moved, error, u95
 
     def error(self, away_s: Floats) -> Floats:
         """The bound of the error `away_s` beyond the end, in ns."""

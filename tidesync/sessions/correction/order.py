@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tidesync.sessions.correction.interpolation import Instants
     from tidesync.sessions.correction.timeline import Corrections, Timeline
     from topside_agent.estimator.blocks import Integers
@@ -27,7 +25,7 @@ Transition = tuple[int, int]
 
 
 class RowCorrector:
-    """Corrects the rows of a table, batch by batch in their order; malformed ones (None) are left out.
+    """Corrects the rows of a table, batch by batch in their order; those without a timestamp are left out.
 
     Where the vehicle's clock was cut, the whole table has to be passed to `note` before the first `correct`.
     """
@@ -42,20 +40,15 @@ class RowCorrector:
         """How often the table has to be read."""
         return 2 if self._timeline.cuts else 1
 
-    def note(self, stamps: Sequence[int | None]) -> None:
+    def note(self, pi_ns: Integers) -> None:
         """Take the next rows' Pi timestamps in the first pass."""
-        self._order.note(_array(stamps))
+        self._order.note(pi_ns)
 
-    def correct(self, stamps: Sequence[int | None]) -> Corrections:
-        """The corrections of the next rows, without the malformed ones."""
-        pi_ns = _array(stamps)
+    def correct(self, pi_ns: Integers) -> Corrections:
+        """The corrections of the next rows."""
         allowed = self._order.allowed(self._corrected, pi_ns.size)
         self._corrected += pi_ns.size
         return self._timeline.correct(pi_ns, *allowed)
-
-
-def _array(stamps: Sequence[int | None]) -> Integers:
-    return np.array([stamp for stamp in stamps if stamp is not None], dtype=np.int64)
 
 
 class RowOrder:

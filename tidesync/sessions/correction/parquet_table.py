@@ -1,32 +1,35 @@
-"""Parquet tables: the columns as they are, three more after them, row group by row group."""
+"""Parquet tables: the columns as they are, four more after them, row group by row group."""
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tidesync.sessions.correction.stamps import EARLIEST_NS, LATEST_NS, NS_OF_UNIT, StampReader
-from tidesync.sessions.correction.table import COLUMNS, Batch, Correction, Job
+import numpy as np
+
+from tidesync.sessions.correction.parquet_column import ParquetColumn
+from tidesync.sessions.correction.parquet_int96 import BATCH, int96_checked
+from tidesync.sessions.correction.parquet_output import parquet_output
+from tidesync.sessions.correction.table import Batch, Job, Malformed
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
-    from tidesync.sessions.correction.table import Write
-
-_BATCH = 65_536
-"""Rows in memory at once."""
+    from tidesync.sessions.correction.table import Measured, Write
 
 
 @contextmanager
-def open_parquet(job: Job, near_ns: int) -> Iterator[ParquetTable]:
+def open_parquet(job: Job, measured: Measured) -> Iterator[ParquetTable]:
     """Open a Parquet file whose column holds timestamps, numbers or text."""
     import pyarrow as pa  # noqa: PLC0415 - only Parquet needs it
     from pyarrow import parquet  # noqa: PLC0415
 
     try:
         with parquet.ParquetFile(job.path) as file:
-            yield ParquetTable(job, near_ns, file)
+            yield ParquetTable(job, measured, file)
     except pa.ArrowException as error:
         raise UnusableFileError(job.path, str(error).strip()) from error
 
@@ -37,87 +40,62 @@ class ParquetTable:
     place = "row"
     step_ns = 0
 
-    def __init__(self, job: Job, near_ns: int, file: Any) -> None:
-        self._job, self._near_ns, self._file = job, near_ns, file
+    def __init__(self, job: Job, measured: Measured, file: Any) -> None:
+        self._job, self._file = job, file
         self.columns: list[str] = file.schema_arrow.names
-        if job.column not in self.columns:
-            reason = f"there is no column {job.column!r} (received {self.columns})"
-            raise NoTimestampError(job.path, reason)
-        self._ns_of_count = _ns_of_count(job, file.schema_arrow.field(job.column).type)
+        for name in job.columns:
+            if name not in self.columns:
+                raise NoTimestampError(job.path, f"there is no column {name!r} (received {self.columns})")
+        twice = [name for name, number in Counter(self.columns).items() if number > 1]
+        if twice:
+            reason = f"several columns are named {twice[0]!r}: give each a name of its own"
+            raise UnusableFileError(job.path, reason)
+        self._column = ParquetColumn(job, measured, file)
+        self.form = self._column.form
         self._row_bytes = job.path.stat().st_size / max(file.metadata.num_rows, 1)
 
     def scan(self) -> Iterator[Batch]:
         """All rows, of which the one column alone is read."""
-        return self._batches(self._file.iter_batches(_BATCH, columns=[self._job.column]))
+        return self._batches(self._file.iter_batches(BATCH, columns=list(self._job.columns)))
 
     def read(self) -> Iterator[Batch]:
         """All rows, in batches that keep the file's row groups."""
-        groups = range(self._file.num_row_groups)
-        return self._batches(
-            batch for group in groups for batch in self._file.iter_batches(_BATCH, row_groups=[group])
-        )
+        return self._batches(int96_checked(self._job.path, self._file, _grouped(self._file)))
 
     def _batches(self, batches: Iterable[Any]) -> Iterator[Batch]:
-        reader, count = StampReader(self._job.unit, self._near_ns), 0
+        count = 0
         for batch in batches:
-            values = batch.column(self._job.column)
-            stamps = self._stamps(values, reader)
+            found = self._column.stamps(batch)
             malformed = [
-                (count + row + 1, str(values[row].as_py()))
-                for row, stamp in enumerate(stamps)
-                if stamp is None
+                Malformed(count + row + 1, self._column.text(batch, row))
+                for row in np.flatnonzero(~found.readable).tolist()
             ]
-            yield Batch(batch, stamps, malformed, round(batch.num_rows * self._row_bytes))
-            count += len(stamps)
+            size = round(batch.num_rows * self._row_bytes)
+            yield Batch(
+                batch, found.unix_ns, found.readable, malformed, size, found.repeated, found.resolution_ns
+            )
+            count += batch.num_rows
 
-    def _stamps(self, values: Any, reader: StampReader) -> list[int | None]:
-        if self._ns_of_count is None:
-            return [None if value is None else reader.read(str(value)) for value in values.to_pylist()]
-        counts = values.cast("int64").to_pylist()
-        times = (None if count is None else count * self._ns_of_count for count in counts)
-        return [ns if ns is not None and EARLIEST_NS <= ns <= LATEST_NS else None for ns in times]
+    def texts(self, rows: Any, wanted: Sequence[int]) -> list[list[bytes]]:
+        """The values of the rows that are `wanted`, by column."""
+        return [_texts(column.take(list(wanted))) for column in rows.columns]
 
-    @contextmanager
-    def output(self, stream: BinaryIO) -> Iterator[Write]:
-        """Parquet with the compression of the first column, in batches as they are read."""
-        import pyarrow as pa  # noqa: PLC0415
-        from pyarrow import parquet  # noqa: PLC0415
-
-        kinds = (pa.timestamp("ns", tz="UTC"), pa.float64(), pa.string())
-        schema = self._file.schema_arrow
-        for name, kind in zip(COLUMNS, kinds, strict=True):
-            schema = schema.append(pa.field(name, kind))
-
-        def write(rows: Any, corrections: Sequence[Correction | None]) -> None:
-            columns = zip(*map(_values, corrections), strict=True)
-            added = [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
-            writer.write_batch(pa.record_batch([*rows.columns, *added], schema=schema))
-
-        with parquet.ParquetWriter(stream, schema, compression=self._compression()) as writer:
-            yield write
-
-    def _compression(self) -> str:
-        if self._file.num_row_groups and self._file.metadata.row_group(0).num_columns:
-            return str(self._file.metadata.row_group(0).column(0).compression)
-        return "SNAPPY"
+    def output(self, stream: BinaryIO) -> AbstractContextManager[Write]:
+        """Parquet like the table's own."""
+        return parquet_output(self._job.path, self._file, stream)
 
 
-def _ns_of_count(job: Job, kind: Any) -> int | None:
-    """How many ns a count of a timestamp column has; None where its values are read as text."""
-    from pyarrow import types  # noqa: PLC0415
-
-    if types.is_timestamp(kind):
-        return NS_OF_UNIT[kind.unit]
-    readable = (types.is_string, types.is_large_string, types.is_integer, types.is_floating)
-    if any(test(kind) for test in readable):
-        return None
-    reason = f"column {job.column!r} holds {kind}: expected timestamps, numbers or text"
-    raise UnusableFileError(job.path, reason)
+def _grouped(file: Any) -> Iterator[Any]:
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(BATCH, row_groups=[group])
 
 
-def _values(correction: Correction | None) -> tuple[int | None, float | None, str | None]:
-    """One row's values of the three columns."""
-    if correction is None:
-        return None, None, None
-    error_ns = correction.max_error_ns
-    return correction.topside_ns, None if error_ns is None else error_ns / 1e6, correction.state
+def _texts(values: Any) -> list[bytes]:
+    """Values as text that reads back as the same; absent is empty."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        found = values.cast(pa.string()).to_pylist()
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # nested, or bytes that are no text
+        found = [None if value is None else str(value) for value in values.to_pylist()]
+    return [b"" if text is None else text.encode("utf-8", "backslashreplace") for text in found]

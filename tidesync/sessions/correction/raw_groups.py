@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tidesync.sessions.correction.interpolation import Knots
+from tidesync.sessions.correction.interpolation import Knots, u95_of
 from topside_agent.estimator import EstimatorSettings, smooth
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class RawGroup:
             for (sample, row), less in zip(self.rows, shift, strict=True)
         ]
         topside, offset, lower, upper = np.array(columns, dtype=np.int64).T
-        return Knots(topside, offset, lower, upper, np.zeros(topside.size, dtype=bool))
+        held = np.zeros(topside.size, dtype=bool)
+        return Knots(topside, offset, lower, upper, held, u95_of([row for _, row in self.rows]))
 
 
 def samples(exchanges: Sequence[Exchange]) -> list[Sample]:

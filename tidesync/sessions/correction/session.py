@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.metadata import CONSUMER_SENSORS
-from tidesync.sessions.correction.driver import FORMATS, is_output
+from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
+from tidesync.sessions.correction.formats import is_output
 from tidesync.sessions.correction.histories import Histories, timeline_with
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import Job
+from tidesync.sessions.correction.table_form import TableForm
+from tidesync.sessions.correction.tables import tables_in
 from tidesync.sessions.correction.timeline import Timeline, timeline
 from tidesync.sessions.correction.unexplained import Reading
 from tidesync.sessions.document import NotMetadataError, block_of
@@ -19,17 +21,15 @@ from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.folder import Measured, SessionFolder
     from tidesync.sessions.journal import Stream
 
 _log = logging.getLogger(__name__)
 
-FOLDERS = {"inWater": "in-water", "surface": "surface"}
-"""The consumer's folder of a sensor is this and `_<id>`; of others the sensor's own name."""
-
-_ONLY_WITH_CSV = {".tsv", ".txt"}
-"""Text in a sensor's folder need not be a table: corrected only where `--csv` names it."""
+_NO_TABLE = "has no table in this session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +42,42 @@ class Metadata:
     """Vehicle to the topside whose result is in `timeSync`."""
     directories: Mapping[str, str] = field(default_factory=dict)
     """Sensor to the name of its folder, where it has one."""
+    zones: Mapping[str, str] = field(default_factory=dict)
+    """Sensor to the zone of its times, where it is stated."""
+    zone: str | None = None
+    """The zone of the session's times, where it is stated."""
+    corrected: bool = False
+    """Whether its tables have topside's times already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of the command."""
+    """What a command that corrects tables is asked for."""
 
-    sensors: Mapping[str, str]
+    sensors: Mapping[str, str] = field(default_factory=dict)
     """Sensor to vehicle."""
-    files: Sequence[Path]
-    vehicle: str | None
-    column: str
-    unit: str | None
+    files: Sequence[Path] = ()
+    """Tables that were asked for by name."""
+    vehicle: str | None = None
+    """Whose clock stamped `files`."""
+    form: TableForm = TableForm()  # noqa: RUF009 - frozen
+    """How tables are written, as far as it is stated."""
+    forms: Mapping[str, TableForm] = field(default_factory=dict)
+    """The same for single tables, by their path within the session or their full path."""
+    max_error_ms: float = CONSUMER_TOLERANCE_MS
+    slew_limit_ppm: float | None = None
+    rate_limit_ppm: float = EstimatorSettings().rate_limit_ppm
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Tables to correct, and sensors that are not corrected, each with the reason."""
+    """Tables to correct."""
 
     jobs: Sequence[Job]
     skipped: Mapping[str, str]
+    """Sensors that are not corrected, each with the reason."""
+    left: Sequence[str] = ()
+    """What is left as it is in the sensors' folders, and why; a sentence each."""
 
 
 def read_metadata(folder: SessionFolder) -> Metadata:
@@ -74,9 +90,22 @@ def read_metadata(folder: SessionFolder) -> Metadata:
     block = block_of(document)
     vehicles = _mapping(block.get("vehicles"))
     topsides = {name: _mapping(entry).get("topside") for name, entry in vehicles.items()}
-    sensors = _mapping(document.get("sensors"))
-    directories = {name: _mapping(entry).get("directory") for name, entry in sensors.items()}
-    return Metadata(_texts(_mapping(block.get("sensors"))), _texts(topsides), _texts(directories))
+    sensors = {name: _mapping(entry) for name, entry in _mapping(document.get("sensors")).items()}
+    stated = {name: entry.get("vehicle") for name, entry in sensors.items()}
+    return Metadata(
+        sensors=_texts(stated) | _texts(_mapping(block.get("sensors"))),
+        topsides=_texts(topsides),
+        directories=_texts({name: entry.get("directory") for name, entry in sensors.items()}),
+        zones=_texts({name: _zone_in(entry) for name, entry in sensors.items()}),
+        zone=_zone_in(document),
+        corrected=block.get(CORRECTED) is True,
+    )
+
+
+def _zone_in(entry: Mapping[str, Any]) -> str | None:
+    """The zone that a part of the metadata states under one of its usual names."""
+    found = (entry.get(name) for name in ("timezone", "timeZone", "time_zone"))
+    return next((zone for zone in found if isinstance(zone, str) and zone), None)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -87,61 +116,59 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
-def plan(session: Path, metadata: Metadata, options: Options, measured: Sequence[str]) -> Plan:
-    """The plan for the folder `session`, in which the vehicles `measured` have tracks."""
-    vehicles = {**metadata.sensors, **options.sensors}
-    found = _tables(session, metadata)
+def plan(
+    session: Path, metadata: Metadata, options: Options, measured: Sequence[str], *, whole: bool = False
+) -> Plan:
+    """The plan for the folder `session`, in which the vehicles `measured` have tracks.
+
+    With `whole` every sensor that can be has a clock: `surface` topside's own, and `inWater` that of the only
+    measured vehicle, where neither metadata nor options name another one.
+    """
+    vehicles = {**(_usual_clocks(measured) if whole else {}), **metadata.sensors, **options.sensors}
+    found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories)
     jobs = {
-        path.resolve(): Job(path, vehicles[sensor], options.column, options.unit)
-        for sensor, paths in found.items()
+        path.resolve(): _job(path, vehicles[sensor], options, (session, metadata), sensor)
+        for sensor, paths in found.tables.items()
         if sensor in vehicles
         for path in paths
     }
     for path in options.files:
         if is_output(path):
-            raise UnknownVehicleError(f"--csv {path}: it is an output of a correction, not an input")
+            raise UnknownVehicleError(f"--file {path}: it is an output of a correction, not an input")
         if path.resolve() not in jobs:
             vehicle = _vehicle(path, vehicles, options, measured)
-            jobs[path.resolve()] = Job(path, vehicle, options.column, options.unit)
-    skipped = {sensor: _why_not(sensor) for sensor in found if sensor not in vehicles}
-    skipped |= {sensor: "has no table in this session" for sensor in options.sensors if sensor not in found}
-    return Plan(list(jobs.values()), skipped)
+            jobs[path.resolve()] = _job(path, vehicle, options, (session, metadata))
+    skipped = {sensor: _why_not(sensor) for sensor in found.tables if sensor not in vehicles}
+    without = [sensor for sensor in options.sensors if sensor not in found.tables]
+    return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), found.left)
 
 
-def _tables(session: Path, metadata: Metadata) -> dict[str, list[Path]]:
-    """The tables of every sensor that has any."""
-    named = sorted({*CONSUMER_SENSORS, *metadata.sensors, *metadata.directories})
-    found = {sensor: _tables_of(session, sensor, metadata.directories) for sensor in named}
-    return {sensor: paths for sensor, paths in found.items() if paths}
+def _usual_clocks(measured: Sequence[str]) -> dict[str, str]:
+    only = set(measured)
+    return {"surface": TOPSIDE_CLOCK} | ({"inWater": only.pop()} if len(only) == 1 else {})
 
 
-def _tables_of(session: Path, sensor: str, directories: Mapping[str, str]) -> list[Path]:
-    """The tables in a sensor's folders; our own outputs are left out."""
-    names = {Path(directories[sensor].replace("\\", "/")).name} if sensor in directories else set()
-    prefix = f"{FOLDERS.get(sensor, sensor)}_"
-    folders = [
-        path
-        for path in sorted(session.iterdir())
-        if path.is_dir() and (path.name in names or path.name.startswith(prefix))
-    ]
-    return [path for folder in folders for path in sorted(folder.iterdir()) if _is_table(path)]
-
-
-def _is_table(path: Path) -> bool:
-    searched = FORMATS.keys() - _ONLY_WITH_CSV
-    hidden = path.name.startswith(".")
-    return path.suffix.lower() in searched and path.is_file() and not hidden and not is_output(path)
+def _job(
+    path: Path, vehicle: str, options: Options, of: tuple[Path, Metadata], sensor: str | None = None
+) -> Job:
+    """The job of a table `of` a session, with what is stated for it or else for all."""
+    session, metadata = of
+    inside = path.resolve().is_relative_to(session.resolve())
+    name = path.resolve().relative_to(session.resolve()) if inside else path
+    form = options.forms.get(name.as_posix(), options.forms.get(path.as_posix(), options.form))
+    zone = metadata.zones.get(sensor or "", metadata.zone)
+    return Job(path, vehicle, form.column, form.unit, form.stamps, zone, sensor, form.layout)
 
 
 def _vehicle(path: Path, vehicles: Mapping[str, str], options: Options, measured: Sequence[str]) -> str:
     """The vehicle of a table that is in none of the sensors' folders."""
     if options.vehicle is not None:
         return options.vehicle
-    for choice in (sorted(set(vehicles.values())), sorted(set(measured))):
+    for choice in (sorted(set(vehicles.values()) - {TOPSIDE_CLOCK}), sorted(set(measured))):
         if len(choice) == 1:
             return choice[0]
     among = ", ".join(sorted(set(measured)))
-    raise UnknownVehicleError(f"--csv {path}: say with --vehicle whose clock stamped it: {among}")
+    raise UnknownVehicleError(f"--file {path}: say with --vehicle whose clock stamped it: {among}")
 
 
 def _why_not(sensor: str) -> str:

@@ -9,46 +9,63 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tidesync.sessions.correction.interpolation import Interpolation, Knots
+from tidesync.sessions.correction.coarse import CoarseInverse
+from tidesync.sessions.correction.interpolation import Interpolation, Knots, u95_of
 from tidesync.sessions.correction.unexplained import may_be_slewed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tidesync.sessions.correction.clock_limits import ClockLimits
-    from tidesync.sessions.correction.interpolation import Extrapolation, Instants
+    from tidesync.sessions.correction.interpolation import Extrapolation, Inverse
     from tidesync.sessions.correction.unexplained import Flags, Reading
     from topside_agent.estimator import Row
     from topside_agent.estimator.blocks import Floats, Integers
 
 STATES = ("ok", "holdover", "ambiguous", "outside")
 OK, HOLDOVER, AMBIGUOUS, OUTSIDE = range(4)
-
-
-class Inverse(Protocol):
-    """Corrects the Pi timestamps of one segment; measured ones are from `first_ns` to `last_ns`."""
-
-    first_ns: int
-    last_ns: int
-
-    def instants(self, pi_ns: Integers) -> Instants:
-        """The topside instants of `pi_ns`."""
-        ...
+_LARGEST_NS = 2.0**62
+UNREADABLE = -1
+"""The state of a row without a timestamp."""
+NO_U95 = -1
 
 
 class Corrections(NamedTuple):
-    """For each timestamp its topside instant, the bound of its error (both ns) and its state (in STATES).
+    """For each timestamp its topside instant, the bound of its error (both ns) and its state.
 
-    The first two are valid only where the state is `ok` or `holdover`.
+    The state is a place in STATES, or UNREADABLE. The others are valid only where `known`; the error is
+    0 elsewhere.
     """
 
     topside_ns: Integers
     max_error_ns: Integers
     state: Integers
+    u95_ns: Integers
+    """The 95 % half-width of the error; `NO_U95` where the track has none."""
+
+    @property
+    def known(self) -> Flags:
+        """Which have an instant and a bound: also those `outside` for their error alone."""
+        return self.max_error_ns > 0
+
+    @property
+    def answered(self) -> Flags:
+        """Which are `ok` or `holdover`."""
+        held: Flags = (self.state == OK) | (self.state == HOLDOVER)
+        return held
+
+    def spread(self, readable: Flags) -> Corrections:
+        """These, of the rows that are `readable`, among all rows of a batch."""
+        if readable.all():
+            return self
+        made = Corrections(*(np.full(readable.shape, void) for void in (0, 0, UNREADABLE, NO_U95)))
+        for among_all, column in zip(made, self, strict=True):
+            among_all[readable] = column
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +91,15 @@ class TimelineSegment:
         before, after = pi_ns < self.interpolation.first_ns, pi_ns > self.interpolation.last_ns
         return (before & self.cut_before) | (after & self.cut_after)
 
+    def coarse(self, resolution_ns: int) -> TimelineSegment:
+        """It holds what may have been taken in it."""
+        return replace(
+            self,
+            interpolation=CoarseInverse(self.interpolation, resolution_ns),
+            from_ns=self.from_ns - resolution_ns,
+            to_ns=self.to_ns + resolution_ns,
+        )
+
 
 class Timeline:
     """Corrects Pi timestamps by one vehicle's track."""
@@ -82,10 +108,23 @@ class Timeline:
         self.segments = _with_ends(segments)
         self._limits = limits
 
+    def coarse(self, resolution_ns: int) -> Timeline:
+        """The same for timestamps that are written in steps of `resolution_ns`; see coarse.py."""
+        return self.of_segments([segment.coarse(resolution_ns) for segment in self.segments])
+
+    def of_segments(self, segments: Sequence[TimelineSegment]) -> Timeline:
+        """A timeline of other segments with the same limits."""
+        return Timeline(segments, self._limits)
+
     @property
     def cuts(self) -> int:
         """How often the vehicle's clock was cut."""
         return max(len(self.segments) - 1, 0)
+
+    @property
+    def measured(self) -> list[tuple[int, int]]:
+        """The first and the last Pi time that was measured in each segment, ns."""
+        return [(each.interpolation.first_ns, each.interpolation.last_ns) for each in self.segments]
 
     @property
     def middle_ns(self) -> int:
@@ -105,7 +144,7 @@ class Timeline:
 
     def correct(self, pi_ns: Integers, least: Integers, greatest: Integers) -> Corrections:
         """The corrections, each by a segment from `least` to `greatest` (what the order of rows allows)."""
-        topside, error = np.zeros_like(pi_ns), np.zeros_like(pi_ns)
+        topside, error, u95 = np.zeros_like(pi_ns), np.zeros_like(pi_ns), np.full_like(pi_ns, NO_U95)
         state = np.full(pi_ns.shape, OUTSIDE, dtype=np.int64)
         candidates = np.zeros(pi_ns.shape, dtype=np.int64)
         for index, segment in enumerate(self.segments):
@@ -113,17 +152,31 @@ class Timeline:
             candidates += holds
             first = holds & (candidates == 1)
             if first.any():
-                topside[first], error[first], state[first] = self._within(segment, pi_ns[first])
+                topside[first], error[first], state[first], u95[first] = self._within(segment, pi_ns[first])
         state[candidates > 1] = AMBIGUOUS
-        return Corrections(topside, error, state)
+        void = state == AMBIGUOUS
+        topside[void], error[void], u95[void] = 0, 0, NO_U95
+        return Corrections(topside, error, state, u95)
+
+    def coarsened(self, found: Corrections, pi_ns: Integers, resolution_ns: int) -> Corrections:
+        """Corrections of rows that turn out to be written in steps of `resolution_ns`."""
+        coarse = self.coarse(resolution_ns)
+        first, last = coarse.extremes(pi_ns)
+        wide = coarse.correct(pi_ns, first, first)
+        state = np.where(found.known & (first != last), AMBIGUOUS, np.maximum(found.state, wide.state))
+        known = (state != AMBIGUOUS) & found.known & wide.known
+        values = (wide.topside_ns, 0), (wide.max_error_ns, 0), (wide.u95_ns, NO_U95)
+        topside, error, u95 = (np.where(known, column, void) for column, void in values)
+        return Corrections(topside, error, state, u95)
 
     def _within(self, segment: TimelineSegment, pi_ns: Integers) -> Corrections:
         found = segment.interpolation.instants(pi_ns)
         state = np.where(found.held, HOLDOVER, OK)
         state[found.max_error_ns > self._limits.max_error_ns] = OUTSIDE
         state[segment.near_cut(pi_ns) | found.undecided] = AMBIGUOUS
-        error: Floats = np.minimum(found.max_error_ns, self._limits.max_error_ns)
-        return Corrections(found.topside_ns, error.astype(np.int64), state)
+        error: Floats = np.minimum(found.max_error_ns, _LARGEST_NS)
+        u95 = np.where(np.isnan(found.u95_ns), NO_U95, np.minimum(np.ceil(found.u95_ns), error))
+        return Corrections(found.topside_ns, error.astype(np.int64), state, u95.astype(np.int64))
 
 
 def timeline(
@@ -194,7 +247,8 @@ def _follows(row: Row, before: Row) -> bool:
 def _knots(rows: Sequence[Row]) -> Knots:
     columns = [(r.topside_unix_ns, r.offset_ns, r.lower_ns, r.upper_ns) for r in rows]
     topside, offset, lower, upper = np.array(columns, dtype=np.int64).T
-    return Knots(topside, offset, lower, upper, np.array([row.state == "holdover" for row in rows]))
+    held = np.array([row.state == "holdover" for row in rows])
+    return Knots(topside, offset, lower, upper, held, u95_of(rows))
 
 
 def _with_ends(segments: Sequence[TimelineSegment]) -> list[TimelineSegment]:

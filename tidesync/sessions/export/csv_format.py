@@ -1,21 +1,47 @@
-"""CSV: the track as `offsets.csv` has it, after comment lines that begin with `#`."""
+"""CSV: the track as `offsets.csv` has it. What its columns mean is in a file beside it.
+
+That file is metadata of CSV on the Web (W3C), which tools look for as NAME.csv-metadata.json; to most readers
+a comment in the table itself would be its header.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from typing import BinaryIO
 
-from tidesync.sessions.export.fields import FIELDS, NOTES, Tracks, rows_of
+from tidesync.sessions.export.fields import FIELDS, NOTES, TEXT_FIELDS, Tracks, rows_of
+
+NOTES_SUFFIX = "-metadata.json"
+"""Of the file beside the table."""
 
 
 def write_csv(tracks: Tracks, stream: BinaryIO) -> None:
-    """Write the notes, the fields' descriptions, the header and every row."""
+    """Write the header and every row; absent is empty."""
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
-    for name, note in (*NOTES.items(), *FIELDS.items()):
-        text.write(f"# {name}: {note}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(FIELDS)
     for row in rows_of(tracks):
         writer.writerow(["" if value is None else value for value in row])
     text.detach()
+
+
+def csv_notes(file_name: str) -> bytes:
+    """What the table of that name means: its sign, its errors, and each column."""
+    columns = [
+        {
+            "name": name,
+            "titles": name,
+            "datatype": "string" if name in TEXT_FIELDS else "long",
+            "dc:description": note,
+        }
+        for name, note in FIELDS.items()
+    ]
+    document = {
+        "@context": "http://www.w3.org/ns/csvw",
+        "url": file_name,
+        "notes": [dict(NOTES)],
+        "tableSchema": {"columns": columns},
+    }
+    return json.dumps(document, indent=2).encode() + b"\n"

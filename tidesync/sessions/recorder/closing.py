@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.instants import utc_from_ns
-from schemas.metadata import DriftModel, TrackEnd
+from schemas.metadata import DriftModel, OffsetRange, TrackEnd
 from tidesync.sessions.errors import NothingMeasuredError
 from tidesync.sessions.folder import OFFSETS, TIME_SYNC
 
@@ -30,6 +30,7 @@ class Summary:
     start: TrackEnd | None
     end: TrackEnd | None
     segments: int
+    offset_range: OffsetRange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,18 @@ def summary(rows: Sequence[Row]) -> Summary:
     """How a track begins and ends; across a step too, where there is no drift model."""
     sound = [row for row in rows if row.state == "ok"]
     start, end = (_end(sound[0]), _end(sound[-1])) if sound else (None, None)
-    return Summary(drift_model(rows), start, end, len({row.segment for row in rows}))
+    return Summary(drift_model(rows), start, end, len({row.segment for row in rows}), offset_range(rows))
+
+
+def offset_range(rows: Sequence[Row]) -> OffsetRange | None:
+    """The offsets of the rows that are valid, with their max errors; None without one."""
+    sound = [row for row in rows if row.state in {"ok", "holdover"}]
+    if not sound:
+        return None
+    return OffsetRange(
+        lowest_ms=min(row.offset_ns - row.max_error_ns for row in sound) / 1e6,
+        highest_ms=max(row.offset_ns + row.max_error_ns for row in sound) / 1e6,
+    )
 
 
 def _close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) -> Closing:

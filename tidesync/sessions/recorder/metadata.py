@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from schemas.base import Message
+    from schemas.metadata import OffsetRange
     from tidesync.sessions.recorder.clock_log import ClockCounts
     from tidesync.sessions.recorder.closing import Closing, Summary
     from tidesync.sessions.recorder.recording import Recording
@@ -51,8 +52,9 @@ def update_of(
     alarm: str | None,
 ) -> MetadataUpdate:
     """The update now; `logs` and the exchanges `missing` by vehicle, `closing` once the session has ended."""
+    summaries = closing.summaries if closing else {}
     entries = {
-        sensor: sensor_entry(log.measured or log.result)
+        sensor: sensor_entry(log.measured or log.result, _range(log, summaries.get(vehicle)))
         for sensor, vehicle in recording.sensors.items()
         if (log := logs.get(vehicle))
     }
@@ -134,7 +136,13 @@ def _vehicle_block(log: VehicleLog, missing: int, summary: Summary | None) -> Ve
         start=summary.start if summary else None,
         end=summary.end if summary else None,
         segments=summary.segments if summary else None,
+        offset_range=_range(log, summary),
     )
+
+
+def _range(log: VehicleLog, summary: Summary | None) -> OffsetRange | None:
+    """The smoothed track's, else that of the results."""
+    return summary.offset_range if summary and summary.offset_range else log.offset_range
 
 
 def _required(update: MetadataUpdate, now: datetime) -> Document:

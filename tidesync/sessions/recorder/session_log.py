@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.exchange import Exchange
     from schemas.messages import Event, OffsetResult
+    from schemas.metadata import OffsetRange
     from tidesync.sessions.journal import Stream
     from tidesync.sessions.recorder.closing import Closing
     from tidesync.sessions.recorder.missing import Lost
@@ -100,9 +101,11 @@ class SessionLog:
             self._note_event(event, now)
         return self.take(exchanges, None, now).events
 
-    def restore_result(self, result: OffsetResult, now: Reading) -> None:
-        """Use a result that an earlier process had written until a newer one comes."""
-        self._log(result.vehicle, now).note_result(result, now, stored=False)
+    def restore_result(self, result: OffsetResult, session: OffsetRange | None, now: Reading) -> None:
+        """Use a result and the range that an earlier process had written until newer ones come."""
+        log = self._log(result.vehicle, now)
+        log.offset_range = session
+        log.note_result(result, now, stored=False)
 
     def take(self, exchanges: Sequence[Exchange], batch: int | None, now: Reading) -> NewLines:
         """Take a batch; duplicates are recognised, also those that another recorder has requested."""

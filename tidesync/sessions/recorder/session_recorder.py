@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from schemas.base import InvalidMessageError
+from schemas.base import InvalidMessageError, Message
 from schemas.messages import OffsetResult, SessionState
+from schemas.metadata import OffsetRange
 from tidesync.sessions.recorder import resend
 from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.store import SessionStore
@@ -37,6 +38,7 @@ REPUBLISH_NS = 5_000_000_000
 """An unchanged state is published this often: without it a recorder looks dead."""
 
 Phase = Literal["recording", "stopping", "smoothing", "stopped"]
+_Part = TypeVar("_Part", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,14 +262,14 @@ class SessionRecorder:
         self.log.clock.restore(self.store.load_clock(), now.raw_ns)
         vehicles = self.store.load_block().get("vehicles")
         for block in vehicles.values() if isinstance(vehicles, dict) else ():
-            result = _result_in(block)
+            result = _decoded(OffsetResult, block, "result")
             if result and self.recording.includes(result.vehicle):
-                self.log.restore_result(result, now)
+                self.log.restore_result(result, _decoded(OffsetRange, block, "offset_range"), now)
 
 
-def _result_in(block: object) -> OffsetResult | None:
-    found = block.get("result") if isinstance(block, dict) else None
+def _decoded(kind: type[_Part], block: object, key: str) -> _Part | None:
+    found = block.get(key) if isinstance(block, dict) else None
     try:
-        return OffsetResult.decode(json.dumps(found))
+        return kind.decode(json.dumps(found))
     except InvalidMessageError:
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from schemas.events import Outage, Reboot
 from schemas.instants import ns_from_utc, utc_from_ns
+from schemas.metadata import OffsetRange, range_of
 
 if TYPE_CHECKING:
     from runtime.clock import Reading
@@ -48,6 +49,8 @@ class VehicleLog:
     """The newest of that topside."""
     measured: OffsetResult | None = None
     """The newest of them that has an offset: the consumer's entry is made from it."""
+    offset_range: OffsetRange | None = None
+    """Of all its results in this session."""
     exchanges: int = 0
     events: int = 0
     gaps: int = 0
@@ -92,6 +95,8 @@ class VehicleLog:
         self.result = result
         if result.offset_ms is not None:
             self.topside, self.measured = result.topside, result
+        if found := range_of(result):
+            self.offset_range = found.including(self.offset_range)
         return first
 
     def counts(self, missing: int, now: Reading) -> VehicleCounts:

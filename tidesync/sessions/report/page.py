@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -54,26 +54,52 @@ class Section:
     numbers: Numbers = field(default_factory=list)
     events: Sequence[tuple[str, str]] = ()
     more_events: int = 0
+    vehicle: str | None = None
+    topside: str | None = None
+    error_ns: int | None = None
+    """The bound in the headline."""
+
+    def document(self) -> dict[str, Any]:
+        """The verdict as JSON; what is not known is null."""
+        return {
+            "vehicle": self.vehicle,
+            "topside": self.topside,
+            "grade": self.grade,
+            "headline": self.headline,
+            "exceptions": list(self.exceptions),
+            "max_error_ms": None if self.error_ns is None else self.error_ns / 1e6,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The page, and each vehicle's verdict as one line."""
+    """The page, each vehicle's verdict as one line, and all of them for programs."""
 
     html: str
     lines: list[str]
+    document: dict[str, Any]
 
 
 def report_on(session: RecordedSession, plotly: str) -> Report:
     """The report on `session`; `plotly` is the script of that name."""
     several = Counter(one.vehicle for one in session.measured)
     sections = [_section(one, session, named=several[one.vehicle] > 1) for one in session.measured]
-    sections += [Section(vehicle, NOTHING.grade, NOTHING.headline) for vehicle in session.unmeasured]
+    sections += [Section(name, NOTHING.grade, NOTHING.headline, vehicle=name) for name in session.unmeasured]
     if not sections:
         sections = [Section("The session", NOTHING.grade, NOTHING.headline)]
     title = f"Timing of session {session.name.removeprefix('session_')}"
     html = render(title, _facts(session), _notes(session), sections, plotly)
-    return Report(html, [f"{section.title}: {section.headline}" for section in sections])
+    lines = [f"{section.title}: {section.headline}" for section in sections]
+    return Report(html, lines, _document(session, sections))
+
+
+def _document(session: RecordedSession, sections: Sequence[Section]) -> dict[str, Any]:
+    return {
+        "mission": session.mission,
+        "state": session.block.get("state"),
+        "vehicles": [section.document() for section in sections],
+        "notes": _notes(session),
+    }
 
 
 def render(title: str, facts: Numbers, notes: Sequence[str], sections: Sequence[Section], plotly: str) -> str:
@@ -96,19 +122,25 @@ def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section
     title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
     events = [event for event in session.events if event.vehicle == one.vehicle]
     found = verdict(intervals)
-    if found.error_ns is None:
-        return Section(title, found.grade, found.headline, events=_events(events)[:_MOST_EVENTS])
-    started_ns, stopped_ns = _instant(session, "started_at"), _instant(session, "stopped_at")
-    ends = outside(intervals[0].from_ns, intervals[-1].to_ns, started_ns, stopped_ns)
-    return Section(
+    section = Section(
         title,
         found.grade,
         found.headline,
-        [*found.exceptions, *ends],
-        figure(track, one.exchanges, by_instant, intervals),
-        numbers(track, one.exchanges, intervals, events, _stated_ms(session, one.vehicle)),
-        _events(events)[:_MOST_EVENTS],
-        max(len(events) - _MOST_EVENTS, 0),
+        events=_events(events)[:_MOST_EVENTS],
+        vehicle=one.vehicle,
+        topside=one.topside,
+        error_ns=found.error_ns,
+    )
+    if found.error_ns is None:
+        return section
+    started_ns, stopped_ns = _instant(session, "started_at"), _instant(session, "stopped_at")
+    ends = outside(intervals[0].from_ns, intervals[-1].to_ns, started_ns, stopped_ns)
+    return replace(
+        section,
+        exceptions=[*found.exceptions, *ends],
+        figure=figure(track, one.exchanges, by_instant, intervals),
+        numbers=numbers(track, one.exchanges, intervals, events, _stated_ms(session, one.vehicle)),
+        more_events=max(len(events) - _MOST_EVENTS, 0),
     )
 
 

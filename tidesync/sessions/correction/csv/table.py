@@ -1,0 +1,180 @@
+"""Tables of delimited text; see `correction.table.Table`."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from tidesync.sessions.correction.csv.blocks import head_of, layouts
+from tidesync.sessions.correction.csv.dialect import dialect_of
+from tidesync.sessions.correction.csv.fields import fields_of
+from tidesync.sessions.correction.csv.layout import Kind, layout_of
+from tidesync.sessions.correction.csv.malformed import MalformedRows
+from tidesync.sessions.correction.csv.output import FieldWriter
+from tidesync.sessions.correction.csv.samples import texts_from
+from tidesync.sessions.correction.csv.source import Source
+from tidesync.sessions.correction.csv.time_first import TimeFirst
+from tidesync.sessions.correction.stamps.column import form_of_texts
+from tidesync.sessions.correction.table import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tidesync.sessions.correction.csv.layout import Layout
+    from tidesync.sessions.correction.csv.source import Reader
+    from tidesync.sessions.correction.stamps.form import Stamps
+    from tidesync.sessions.correction.table import Job, Measured, Write
+    from tidesync.sessions.correction.timeline import Corrections
+    from tidesync.sessions.correction.unexplained import Flags
+    from topside_agent.estimator.blocks import Integers
+
+SURVEYED = 5_000
+"""Rows by which the form of the timestamps is recognised."""
+
+_DIGIT = re.compile(rb"\d")
+_FEWEST_DIGITS = 4
+
+
+@contextmanager
+def open_csv(job: Job, measured: Measured) -> Iterator[CsvTable]:
+    """Open a table of text in UTF-8, UTF-16 or any encoding that extends ASCII, compressed or not."""
+    yield CsvTable(job, measured, Source(job.path))
+
+
+class CsvTable:
+    """The records after the header."""
+
+    place = "line"
+
+    def __init__(self, job: Job, measured: Measured, source: Source) -> None:
+        self._job, self._source = job, source
+        with source.open() as (reader, _):
+            self._head, whole = head_of(reader)
+        self._dialect = dialect_of(job, self._head, at_end=whole)
+        self.columns = self._dialect.columns
+        first = layout_of(self._head[self._dialect.begin :], self._dialect, _may_be_time, at_end=whole)
+        surveyed = self._surveyed(first)
+        if source.size is not None and not whole:
+            for data in texts_from(job.path, len(self._head), source.size):
+                surveyed += self._surveyed(layout_of(data, self._dialect, _may_be_time, at_end=False))
+        self.form = form_of_texts(job, measured, surveyed)
+        self._most = None if source.size is None else source.size - self._dialect.begin
+        """So many bytes of rows are read, although the file may grow."""
+        self._usual = 0
+        """How long the text of the last readable timestamp is."""
+
+    @property
+    def step_ns(self) -> int:
+        """The unit of the timestamps that are written."""
+        return self.form.step_ns
+
+    def scan(self) -> Iterator[Batch]:
+        """All records."""
+        scanned = 0
+        for batch in self._batches():
+            scanned += batch.rows.used
+            yield batch
+        self._most = scanned
+
+    def read(self) -> Iterator[Batch]:
+        """The records that were scanned, or all."""
+        return self._batches()
+
+    def time_first(self) -> TimeFirst:
+        """What writes its rows with another time in the first column; UTF-8, uncompressed."""
+        return TimeFirst(self._dialect, self._head)
+
+    def texts(self, layout: Layout, wanted: Sequence[int]) -> list[list[bytes]]:
+        """The fields of the records that are `wanted`, by column; absent ones are empty."""
+        begin, end, columns = layout.begin.tolist(), layout.end.tolist(), len(self.columns)
+        blank = [b""] * columns
+        found = [
+            (fields_of(layout.data[begin[row] : end[row]], self._dialect.delimiter) or [])[:columns]
+            for row in wanted
+        ]
+        whole = [fields + blank[len(fields) :] for fields in found]
+        return [list(column) for column in zip(*whole, strict=True)] if whole else [[] for _ in blank]
+
+    @contextmanager
+    def output(self, stream: BinaryIO) -> Iterator[Write]:
+        """The same bytes, with the same delimiter before each of the new fields."""
+        writer = FieldWriter(self.form, self._dialect, "," if self.form.comma else ".")
+        with self._source.sink(stream) as write:
+            write(writer.header(self._head))
+
+            def write_rows(layout: Layout, corrections: Corrections) -> None:
+                write(writer.rows(layout, corrections))
+
+            yield write_rows
+
+    def _batches(self) -> Iterator[Batch]:
+        line, done = self._dialect.line, 0
+        with self._source.open() as (reader, position):
+            _skip(reader, self._dialect.begin)
+            for layout in layouts(reader, self._dialect, self._is_timestamp, self._most):
+                found = self._stamps(layout)
+                at = position()
+                malformed = MalformedRows(self._job, self._dialect, layout, found.readable, line)
+                yield Batch(
+                    layout,
+                    found.unix_ns,
+                    found.readable,
+                    malformed,
+                    at - done,
+                    found.repeated,
+                    found.resolution_ns,
+                )
+                line, done = line + layout.lines, at
+
+    def _surveyed(self, layout: Layout) -> list[bytes]:
+        return self._texts(layout, np.flatnonzero(layout.kind <= Kind.SHORT)[:SURVEYED])
+
+    def _stamps(self, layout: Layout) -> Stamps:
+        """The timestamps of all records."""
+        rows = np.flatnonzero(layout.kind <= Kind.SHORT)
+        if len(self._dialect.places) == 1:
+            found = self.form.read_block(layout.characters, layout.first[0][rows], layout.last[0][rows])
+        else:
+            found = self.form.read(self._texts(layout, rows))
+        every = found.spread(rows, layout.begin.size)
+        self._leave_out_cut_ones(layout, every.readable)
+        return every
+
+    def _texts(self, layout: Layout, rows: Integers) -> list[bytes]:
+        """The texts of timestamps; those of several columns with a space between."""
+        columns = [
+            [layout.data[a:b] for a, b in zip(first[rows].tolist(), last[rows].tolist(), strict=True)]
+            for first, last in zip(layout.first, layout.last, strict=True)
+        ]
+        return columns[0] if len(columns) == 1 else [b" ".join(parts) for parts in zip(*columns, strict=True)]
+
+    def _is_timestamp(self, text: bytes) -> bool:
+        return bool(self.form.read([text]).readable[0])
+
+    def _leave_out_cut_ones(self, layout: Layout, readable: Flags) -> None:
+        """A timestamp that ends a half-written line and is shorter than the one before may be cut off."""
+        lengths = (layout.last - layout.first).sum(axis=0)
+        half = (layout.kind == Kind.SHORT) | (layout.next == layout.end)
+        half &= readable & (layout.last.max(axis=0) + 1 >= layout.end)
+        if half.any():
+            rows = np.flatnonzero(readable)
+            whole = np.maximum.accumulate(np.where(half[rows], -1, np.arange(rows.size)))
+            before = np.where(whole >= 0, whole, np.arange(rows.size) - 1)
+            usual = np.where(before >= 0, lengths[rows[before]], self._usual)
+            readable[rows[half[rows] & (lengths[rows] < usual)]] = False
+        if readable.any():
+            self._usual = int(lengths[np.flatnonzero(readable)[-1]])
+
+
+def _skip(reader: Reader, size: int) -> None:
+    """Read past the first `size` bytes."""
+    while size and (data := reader.read(size)):
+        size -= len(data)
+
+
+def _may_be_time(text: bytes) -> bool:
+    """Whether a text has as many digits as a time; before it is known how they are written."""
+    return len(_DIGIT.findall(text)) >= _FEWEST_DIGITS

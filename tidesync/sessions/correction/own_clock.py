@@ -1,0 +1,40 @@
+"""Tables that topside's own clock stamped: nothing is corrected, the stamps' resolution is the only error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tidesync.sessions.correction.interpolation import Instants
+from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tidesync.sessions.correction.clock_limits import ClockLimits
+    from tidesync.sessions.folder import Measured
+    from topside_agent.estimator.blocks import Integers
+
+TOPSIDE_CLOCK = "(topside)"
+"""In place of a vehicle's name: no vehicle can have it."""
+_EVER_NS = 2**61
+
+
+class OwnClock:
+    """Topside's instants as they are; a nanosecond of error, so that there is one."""
+
+    def __init__(self, first_ns: int, last_ns: int) -> None:
+        self.first_ns, self.last_ns = first_ns, last_ns
+
+    def instants(self, pi_ns: Integers) -> Instants:
+        """`pi_ns` itself."""
+        error, never = np.ones(pi_ns.shape), np.zeros(pi_ns.shape, dtype=bool)
+        return Instants(pi_ns.copy(), error, error.copy(), never, never.copy())
+
+
+def own_timeline(measured: Iterable[Measured], limits: ClockLimits) -> Timeline:
+    """The timeline of topside's own clock; it holds beyond the session too."""
+    instants = [row.topside_unix_ns for each in measured for row in each.track.rows]
+    clock = OwnClock(min(instants, default=0), max(instants, default=0))
+    return Timeline([TimelineSegment(clock, -_EVER_NS, _EVER_NS, cut_before=False, cut_after=False)], limits)

@@ -1,0 +1,86 @@
+"""A session made ready to be corrected: its plan, and the timeline of every vehicle that the plan needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schemas.metadata import BLOCK_KEY, CORRECTED, FILE_NAME
+from tidesync.sessions.correction.clock_limits import ClockLimits, limits_of
+from tidesync.sessions.correction.histories import read_histories
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
+from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
+from tidesync.sessions.errors import AlreadyCorrectedError, SessionError
+from topside_agent.estimator import EstimatorSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tidesync.sessions.correction.session import Metadata, Options
+    from tidesync.sessions.correction.table import Job
+    from tidesync.sessions.correction.timeline import Timeline
+    from tidesync.sessions.folder import Measured, SessionFolder
+    from tidesync.sessions.journal import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a session's tables are corrected by."""
+
+    metadata: Metadata
+    measured: Mapping[Stream, Measured]
+    jobs: Sequence[Job]
+    """Those that have a timeline."""
+    skipped: Mapping[str, str]
+    """Sensors that are not corrected, each with the reason."""
+    timelines: Mapping[str, Timeline]
+    """By vehicle."""
+    left: Sequence[str]
+    """What is left as it is in the sensors' folders, and why; a sentence each."""
+    failed: Sequence[str]
+    """Why a vehicle has no timeline, a sentence each."""
+
+
+def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> Prepared:
+    """Read and smooth what was measured in `folder`, and find its tables; `whole`: see `plan`.
+
+    UnknownVehicleError where it is not known whose clock stamped a table, SessionError or OSError where
+    nothing was measured or a file cannot be read.
+    """
+    settings, metadata = EstimatorSettings(rate_limit_ppm=options.rate_limit_ppm), read_metadata(folder)
+    if metadata.corrected:
+        raise AlreadyCorrectedError(
+            f"{folder.path}: its tables have topside's times already ({FILE_NAME}: {BLOCK_KEY}.{CORRECTED})"
+        )
+    measured = folder.measure(settings)
+    planned = plan(folder.path, metadata, options, [name for name, _ in measured], whole=whole)
+    timelines: dict[str, Timeline] = {}
+    failed: list[str] = []
+    for vehicle in dict.fromkeys(job.vehicle for job in planned.jobs):
+        if vehicle == TOPSIDE_CLOCK:
+            timelines[vehicle] = own_timeline(measured.values(), _own_limits(options))
+            continue
+        try:
+            each = measured_of(measured, vehicle, metadata)
+            timelines[vehicle] = _timeline(folder, each, options, settings)
+        except (SessionError, OSError) as error:
+            failed.append(str(error))
+    jobs = [job for job in planned.jobs if job.vehicle in timelines]
+    return Prepared(metadata, measured, jobs, planned.skipped, timelines, planned.left, failed)
+
+
+def _own_limits(options: Options) -> ClockLimits:
+    return ClockLimits(max_error_ns=round(options.max_error_ms * 1e6))
+
+
+def _timeline(
+    folder: SessionFolder, measured: Measured, options: Options, settings: EstimatorSettings
+) -> Timeline:
+    limits = limits_of(
+        settings,
+        measured.exchanges,
+        slew_ppm=options.slew_limit_ppm,
+        max_error_ms=options.max_error_ms,
+        rate_ppm=measured.track.rate_ppm,
+    )
+    return timeline_of(measured, limits, read_histories(folder, measured.vehicle, measured.topside), settings)

@@ -1,0 +1,126 @@
+"""Texts of usual forms, many at once: ISO 8601 of fixed width, and plain decimal numbers of Unix units.
+
+The rest is left to the readers, one by one. Each vectorised form is read exactly as its reader reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from tidesync.sessions.correction.stamps.calendar import DAY_NS, MINUTE_NS, UNDECIDED, S
+from tidesync.sessions.correction.stamps.numbers import NS_OF_UNIT
+from tidesync.sessions.correction.stamps.readers import LATEST_NS, CalendarReader, NumberReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from tidesync.sessions.correction.stamps.readers import Reader
+    from tidesync.sessions.correction.unexplained import Flags
+    from topside_agent.estimator.blocks import Integers
+
+Read = tuple["Integers | int", bool, "Flags | bool"]
+"""Unix ns on the column's clock, whether that is UTC, and which rows were read."""
+
+_TEMPLATES = 16
+"""Texts of so many different shapes are read at once; those of further shapes one by one."""
+_NOTHING: Read = (0, False, False)
+_PARTS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
+_ISO = re.compile(
+    r"\d{4}([-/.])\d\d\1\d\d[Tt_ ]\d\d:\d\d:\d\d(?:[.,](?P<f>\d+))?"
+    r"(?:\s?(?P<z>[zZ]|UTC|GMT|(?P<sign>[+-])(?P<h>\d\d)(?::?(?P<m>\d\d))?))?",
+    re.ASCII,
+)
+_TEN, _ZERO, _NANO, _MOST_DIGITS = 10, ord("0"), 9, 18
+_EPOCH, _EARLIEST, _LATEST = 1970, 1800, 2200
+
+
+def block_of(
+    reader: Reader, buffer: NDArray[np.uint8], starts: Integers, ends: Integers
+) -> tuple[Integers, Flags, Flags]:
+    """(Unix ns on the column's clock, whether that is UTC, whether it was read here) of each text."""
+    at_ns = np.zeros(starts.shape, dtype=np.int64)
+    fixed, done = np.zeros(starts.shape, dtype=bool), np.zeros(starts.shape, dtype=bool)
+    if isinstance(reader, CalendarReader) and reader.patterns is UNDECIDED and not reader.twelve:
+        read: Callable[[Reader, NDArray[np.uint8], Flags], Read] = _iso
+    elif isinstance(reader, NumberReader) and reader.scale.unit_ns in NS_OF_UNIT.values():
+        read = _numbers
+    else:
+        return at_ns, fixed, done
+    left = np.ones(starts.shape, dtype=bool)
+    lengths = ends - starts
+    for _ in range(_TEMPLATES):
+        todo = np.flatnonzero(left)
+        if not todo.size:
+            break
+        same = todo[lengths[todo] == lengths[todo[0]]]
+        length = int(lengths[todo[0]])
+        text = sliding_window_view(buffer, length)[starts[same]] if length else np.empty((same.size, 0), "u1")
+        digit = (text - _ZERO) < _TEN  # bytes wrap around
+        matches = ((digit == digit[0]) & (digit | (text == text[0]))).all(axis=1)
+        rows = same[matches]
+        left[rows] = False
+        at_ns[rows], fixed[rows], done[rows] = read(reader, text[matches], digit[0])
+    return at_ns, fixed, done
+
+
+def _value(text: NDArray[np.uint8], begin: int, end: int) -> Integers:
+    """The digits from `begin` to `end` as numbers; at most 18."""
+    value = np.zeros(text.shape[0], dtype=np.int64)
+    for place in range(begin, end):
+        value = value * _TEN + (text[:, place] - _ZERO)
+    return value
+
+
+def _nanoseconds(text: NDArray[np.uint8], begin: int, end: int, digits: int = _NANO) -> Integers:
+    """The digits of a fraction in units of 10^−`digits`, rounded down."""
+    end = min(end, begin + digits)
+    found: Integers = _value(text, begin, end) * _TEN ** (digits - (end - begin))
+    return found
+
+
+def _iso(_reader: Reader, text: NDArray[np.uint8], _digit: Flags) -> Read:
+    """Texts that have their digits where the first has them, and its other characters."""
+    first = text[0].tobytes().decode("latin-1")
+    found = _ISO.fullmatch(first)
+    if not found:
+        return _NOTHING
+    year, month, day, hour, minute, second = (_value(text, *each) for each in _PARTS)
+    months = (year - _EPOCH) * 12 + month - 1
+    first_day = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    next_month = (months + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    valid = (month >= 1) & (month <= 12) & (day >= 1) & (day <= next_month - first_day) & (year >= 1)  # noqa: PLR2004
+    valid &= (hour < 24) & (minute < 60) & (second < 60)  # noqa: PLR2004
+    of_day = (hour * 60 + minute) * 60 + second
+    # Far years do not fit 64 bits: the reader refuses them.
+    valid &= (year > _EARLIEST) & (year < _LATEST)
+    at_ns = (first_day + day - 1) * DAY_NS + of_day * S
+    if found["f"]:
+        at_ns += _nanoseconds(text, *found.span("f"))
+    if found["sign"]:
+        east_h = _value(text, *found.span("h"))
+        east_m = _value(text, *found.span("m")) if found["m"] else np.zeros_like(east_h)
+        valid &= (east_h < 24) & (east_m < 60)  # noqa: PLR2004
+        at_ns -= (east_h * 60 + east_m) * MINUTE_NS * (1 if found["sign"] == "+" else -1)
+    return at_ns, bool(found["z"]), valid
+
+
+def _numbers(reader: Reader, text: NDArray[np.uint8], digit: Flags) -> Read:
+    """Digits with at most one decimal sign."""
+    assert isinstance(reader, NumberReader)
+    other = np.flatnonzero(~digit)
+    length = text.shape[1]
+    point = int(other[0]) if other.size else length
+    sign = b"," if reader.comma else b"."
+    if other.size > 1 or not 0 < point <= _MOST_DIGITS or (other.size and text[0, point] != sign[0]):
+        return _NOTHING
+    unit = reader.scale.unit_ns
+    whole = _value(text, 0, point)
+    valid = whole <= LATEST_NS // unit
+    part = _nanoseconds(text, point + 1, length, len(str(unit)) - 1)
+    return reader.scale.unix_ns(np.where(valid, whole, 0), part), True, valid

@@ -1,0 +1,147 @@
+"""What a column's values would be in one form, and how finely they would be written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tidesync.sessions.correction.stamps.numbers import DAY_NS
+from tidesync.sessions.correction.stamps.readers import EARLIEST_NS, FLOAT_DIGITS, LATEST_NS, NumberReader
+from tidesync.sessions.correction.stamps.resolution import Writing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidesync.sessions.correction.stamps.numbers import Decimal, Scale
+    from tidesync.sessions.correction.stamps.readers import Reader
+    from tidesync.sessions.correction.stamps.session_span import SessionSpan
+    from tidesync.sessions.correction.stamps.zones import Zone
+    from tidesync.sessions.correction.unexplained import Flags
+    from topside_agent.estimator.blocks import Floats, Integers
+
+_DOUBLE_BYTES = 8
+_MONTH_NS = 30 * DAY_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The values that are instants in one form; the arrays have one entry for each."""
+
+    reader: Reader
+    scale: Scale | None
+    """On which instants are written; None: as ISO 8601."""
+    at_ns: Integers
+    """Unix ns on the column's own clock."""
+    fixed: Flags
+    """Which are UTC."""
+    step_ns: Integers
+    """The unit of the last digit of each."""
+    numbers: Floats | None
+    """As they are written, where they are numbers."""
+    noise_ns: int
+    """How far a binary representation may be from the number that it stands for."""
+    within: int
+    """How many lie within the session, in the zone that suits most."""
+
+    @property
+    def count(self) -> int:
+        """How many values are instants."""
+        return self.at_ns.size
+
+    def resolution(self, zone: Zone | None, span: SessionSpan) -> tuple[Writing, int]:
+        """How the column is written and what it resolves, by the values within the session if any are."""
+        utc_ns = self.utc_ns(zone)
+        decides = span.within(utc_ns)
+        if not decides.any():
+            decides = span.near(utc_ns, _MONTH_NS)
+        if not decides.any():
+            decides[:] = True
+        step_ns = int(self.step_ns[decides].min(initial=LATEST_NS)) if decides.size else 1
+        unit_ns = self.reader.scale.unit_ns if isinstance(self.reader, NumberReader) else 0
+        writing = Writing(step_ns, self.noise_ns, unit_ns)
+        numbers = None if self.numbers is None else self.numbers[decides]
+        return writing, writing.resolution_ns(self.at_ns[decides], numbers)
+
+    def utc_ns(self, zone: Zone | None) -> Integers:
+        """The instants in UTC, those that are not `fixed` in `zone`."""
+        if zone is None:
+            return self.at_ns
+        found: Integers = np.where(self.fixed, self.at_ns, zone.utc(self.at_ns).utc_ns)
+        return found
+
+    def numbers_within(self, scale: Scale, span: SessionSpan) -> int:
+        """How many would lie within the session on another scale, in the zone that suits most."""
+        if self.numbers is None:
+            return 0
+        at_ns, readable = instants_of(scale, self.numbers)
+        return _within(at_ns[readable], np.full(int(readable.sum()), not scale.local), span)
+
+
+def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: SessionSpan) -> Candidate:
+    """The candidate of a column of texts."""
+    parsed = [each for each in map(reader.parse, values) if each and EARLIEST_NS <= each.at_ns <= LATEST_NS]
+    at_ns = np.array([each.at_ns for each in parsed], dtype=np.int64)
+    fixed = np.array([each.fixed for each in parsed], dtype=bool)
+    step_ns = np.array([min(each.step_ns, LATEST_NS) for each in parsed], dtype=np.int64)
+    numbers, noise_ns = None, 0
+    if isinstance(reader, NumberReader):
+        decimals = [each.number for each in parsed if each.number]
+        numbers = np.array([each.value for each in decimals], dtype=np.float64)
+        noise_ns = spacing_ns(numbers, reader.scale) if _are_doubles(decimals, numbers) else 0
+    return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, _within(at_ns, fixed, span))
+
+
+def _are_doubles(decimals: Sequence[Decimal], numbers: Floats) -> bool:
+    """Whether numbers with more digits than a double holds are doubles, as far as their digits show."""
+    finer = [
+        (decimal, number)
+        for decimal, number in zip(decimals, numbers.tolist(), strict=True)
+        if decimal.significant >= FLOAT_DIGITS and decimal.unit < np.spacing(abs(number))
+    ]
+    return bool(finer) and all(
+        2 * abs(Fraction(number) - Fraction(decimal.digits) * decimal.unit) <= decimal.unit
+        for decimal, number in finer
+    )
+
+
+def of_numbers(scale: Scale, values: Integers | Floats, span: SessionSpan) -> Candidate:
+    """The candidate of a column of numbers; float32 as it is."""
+    at_ns, readable = instants_of(scale, values)
+    at_ns, of_column = at_ns[readable], values[readable]
+    whole = values.dtype.kind != "f"
+    noise_ns = 0 if whole else spacing_ns(of_column, scale)
+    step_ns = np.full(at_ns.shape, scale.unit_ns if whole else 1, dtype=np.int64)
+    fixed = np.full(at_ns.shape, not scale.local)
+    single = not whole and of_column.dtype.itemsize < _DOUBLE_BYTES  # its step is the noise
+    numbers = None if single else of_column.astype(np.float64)
+    reader, within = NumberReader(scale), _within(at_ns, fixed, span)
+    return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within)
+
+
+def instants_of(scale: Scale, values: Integers | Floats) -> tuple[Integers, Flags]:
+    """Unix ns on the column's clock, and which values are instants at all."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        about = values.astype(np.float64) * scale.unit_ns + scale.zero_ns
+        readable = np.isfinite(about) & (about >= EARLIEST_NS) & (about <= LATEST_NS)
+    usual = np.where(readable, values, 0)
+    if values.dtype.kind != "f":
+        return scale.unix_ns(usual.astype(np.int64)), readable
+    exact = usual.astype(np.float64)
+    whole = np.floor(exact)
+    part_ns = np.rint((exact - whole) * scale.unit_ns).astype(np.int64)
+    return scale.unix_ns(whole.astype(np.int64), part_ns), readable
+
+
+def spacing_ns(numbers: Integers | Floats, scale: Scale) -> int:
+    """The distance of neighbouring floats at the greatest of `numbers`, rounded up."""
+    greatest = np.abs(numbers).max(initial=0)
+    return int(np.ceil(float(np.spacing(greatest)) * scale.unit_ns))
+
+
+def _within(at_ns: Integers, fixed: Flags, span: SessionSpan) -> int:
+    local = at_ns[~fixed]
+    found = int(span.within(at_ns[fixed]).sum())
+    return found + (int(span.by_zone(local).max()) if local.size else 0)

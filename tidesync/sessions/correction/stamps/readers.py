@@ -1,0 +1,123 @@
+"""One text of a column as an instant: dates with a time of day, numbers, two numbers, elapsed times."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from tidesync.sessions.correction.stamps.calendar import S as SECOND_NS
+from tidesync.sessions.correction.stamps.calendar import written
+from tidesync.sessions.correction.stamps.numbers import Decimal, Scale, decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EARLIEST_NS, LATEST_NS = -(2**61), 2**62
+"""1896 to 2116: values outside are no timestamps, and differences fit 64 bits."""
+
+_LONGEST = 96
+FLOAT_DIGITS = 16
+"""A number with so many significant digits may be printed from a double."""
+
+
+class Parsed(NamedTuple):
+    """One text's instant, and how finely it is written."""
+
+    at_ns: int
+    """Unix ns; on the column's own clock unless `fixed`."""
+    fixed: bool
+    """Whether the text itself or the form says how far it is from UTC."""
+    step_ns: int
+    """The unit of the last digit."""
+    twelve: bool = False
+    number: Decimal | None = None
+    """What is written, where it is a number."""
+
+
+class Reader(Protocol):
+    """Reads texts of one form; they are stripped."""
+
+    def parse(self, text: str) -> Parsed | None:
+        """None where `text` is no instant of this form."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarReader:
+    """A date and a time of day by the first of the patterns that matches; see calendar.py."""
+
+    patterns: Sequence[re.Pattern[str]]
+    twelve: bool = False
+    """Whether texts without AM or PM are refused."""
+    seconds: bool = False
+    """Whether texts without seconds are refused: they may be torn."""
+
+    def parse(self, text: str) -> Parsed | None:
+        """The instant of `text`."""
+        if len(text) > _LONGEST:
+            return None
+        for pattern in self.patterns:
+            match = pattern.fullmatch(text)
+            found = written(match) if match else None
+            if found is not None:
+                if (self.twelve and not found.twelve) or (self.seconds and found.step_ns > SECOND_NS):
+                    return None
+                at_ns = found.local_ns - (found.east_ns or 0)
+                return Parsed(at_ns, found.east_ns is not None, found.step_ns, found.twelve)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberReader:
+    """A number on a scale."""
+
+    scale: Scale
+    comma: bool = False
+    """Whether the decimal sign is a comma."""
+
+    def parse(self, text: str) -> Parsed | None:
+        """The instant of `text`."""
+        number = decimal(text.replace(",", ".") if self.comma else text) if len(text) <= _LONGEST else None
+        if number is None:
+            return None
+        at_ns, step_ns = self.scale.of_decimal(number), number.step_ns(self.scale.unit_ns)
+        return Parsed(at_ns, not self.scale.local, step_ns, number=number)
+
+
+@dataclass(frozen=True, slots=True)
+class PairReader:
+    """Two numbers with a space between: whole units, and a part of `part_ns` each; or GPS weeks and time."""
+
+    scale: Scale
+    part_ns: int
+
+    def parse(self, text: str) -> Parsed | None:
+        """The instant of `text`."""
+        whole, _, part = text.partition(" ")
+        first, second = decimal(whole.strip()), decimal(part.strip())
+        if first is None or second is None or first.places > 0 or len(text) > _LONGEST:
+            return None
+        if not 0 <= second.ns(self.part_ns) < self.scale.unit_ns:
+            return None
+        count_ns = first.ns(self.scale.unit_ns) + second.ns(self.part_ns)
+        return Parsed(self.scale.at(count_ns), fixed=True, step_ns=second.step_ns(self.part_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class AnchoredReader:
+    """An anchor and the time elapsed since it, with a space between; a blank anchor is the `usual` one."""
+
+    anchors: Reader
+    unit: Scale
+    comma: bool = False
+    usual: Parsed | None = None
+
+    def parse(self, text: str) -> Parsed | None:
+        """The instant of `text`; on the anchor's clock."""
+        anchor, _, elapsed = text.rpartition(" ")
+        number = decimal(elapsed.replace(",", ".") if self.comma else elapsed)
+        since = self.anchors.parse(anchor.strip()) if anchor.strip() else self.usual
+        if number is None or since is None:
+            return None
+        step_ns = since.step_ns + number.step_ns(self.unit.unit_ns)
+        return Parsed(since.at_ns + number.ns(self.unit.unit_ns), since.fixed, step_ns)

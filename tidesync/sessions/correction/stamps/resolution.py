@@ -1,0 +1,142 @@
+"""How finely a column's timestamps resolve: the step in which they are *written*, as all of them show it.
+
+The last digit is not enough: milliseconds may be cut off and filled up with zeros, six significant digits
+or a float32 may stand behind any number of digits, a counter may tick in 1/1024 s, and a writer may drop
+zeros at the end of some values. So the resolution is the greatest of
+
+- the unit of the last digit of the value with the most digits,
+- the greatest step that all values share: decimal ones, and 2, 2.5, 5, 20 … ms, 1/2 to 1/16384 s, minutes
+  and hours where the values are many enough that chance does not explain it,
+- a coarser decimal step, minutes or hours, of which more values are multiples than chance explains, as of
+  two loggers, one coarser, in one table,
+- the step of float32, added where every value is one as far as its digits show.
+
+Assumption: a clock's instants have no step of their own. A sensor that samples at exact multiples of a step
+is taken to resolve that step: safe, and `--resolution-ms` overrides it. A step that is none of these, or a
+coarse logger's rows that are too few to be noticed, break it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import lgamma, log
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tidesync.sessions.correction.unexplained import Flags
+    from topside_agent.estimator.blocks import Floats, Integers
+
+S = 1_000_000_000
+_DECADES = tuple(10**power for power in range(1, 14))
+_BINARY_NS = tuple(S / 2**power for power in range(14, 0, -1))
+_ODD_NS = tuple(sorted({part * 10**power for part in (2, 25, 5) for power in range(10)} - {25, 250}))
+_LONG_NS = (60 * S, 300 * S, 600 * S, 900 * S, 3600 * S)
+_CHANCE = log(1e-3)
+_MIXED_CHANCE = log(1e-4)
+_STRETCH, _SAMPLE, _ENOUGH = 4096, 512, 64
+_FEW = 0.15
+"""A tenth of the values end in a zero by chance."""
+
+
+def _once(at_ns: Integers) -> Integers:
+    """The values without those that repeat the one before: rows of one instant are one evidence."""
+    first: Flags = np.append(True, at_ns[1:] != at_ns[:-1])
+    return at_ns[first]
+
+
+def _log_chance(count: int, expected: float) -> float:
+    """A bound of the chance of so many where so few are expected (Poisson)."""
+    return count * log(expected) - lgamma(count + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How a column is written, as far as single values show it."""
+
+    step_ns: int
+    """The unit of the last digit, of the value with the most digits; at least 1."""
+    noise_ns: int = 0
+    """How far a binary representation may be from the decimal number that it stands for."""
+    unit_ns: int = 0
+    """What one stands for, where the values are numbers."""
+    promised_ns: int | None = None
+    """What the user promises that it resolves."""
+
+    def promised(self, resolution_ns: int) -> Writing:
+        """The same where the user promises what it resolves."""
+        return replace(self, promised_ns=resolution_ns)
+
+    def resolution_ns(self, at_ns: Integers, numbers: Floats | None = None) -> int:
+        """The resolution that values show, ns, in the order of rows; `numbers` are they as written."""
+        base = max(self.step_ns, self.noise_ns)
+        if not at_ns.size:
+            return base
+        once = _once(at_ns)
+        found = self._mixed(once, self._shared(once))
+        return found if numbers is None else found + self._float32_ns(numbers)
+
+    def coarsest(self, at_ns: Integers) -> int:
+        """The greatest resolution of any long stretch: of each 4096 values 512 are looked at."""
+        if self.promised_ns is not None:
+            return self.promised_ns
+        parts = [at_ns[begin : begin + _SAMPLE] for begin in range(0, at_ns.size, _STRETCH)]
+        parts = [_once(part) for part in parts if not self._is_fine(part)]
+        return max((self.resolution_ns(part) for part in parts if part.size >= _ENOUGH), default=0)
+
+    def _is_fine(self, at_ns: Integers) -> bool:
+        """Whether values surely resolve the unit of the last digit: a quick look."""
+        tenth = int((at_ns % (10 * self.step_ns) == 0).sum())
+        shared = int(np.gcd.reduce(at_ns[:_ENOUGH])) if at_ns.size else 0
+        return not self.noise_ns and shared <= self.step_ns and tenth <= _FEW * at_ns.size
+
+    def _shared(self, at_ns: Integers) -> int:
+        best = base = max(self.step_ns, self.noise_ns)
+        for step in _DECADES:
+            enough = step <= S or at_ns.size * log(max(base, S) / step) <= _CHANCE
+            if step > best and enough and self._are_multiples(at_ns, step).all():
+                best = step
+        for odd in sorted((*_ODD_NS, *_BINARY_NS, *_LONG_NS)):
+            unlikely = at_ns.size * log(self._by_chance(best, odd)) <= _CHANCE
+            if odd > best and unlikely and self._are_multiples(at_ns, odd).all():
+                best = round(odd)
+        return best
+
+    def _mixed(self, at_ns: Integers, base: int) -> int:
+        """A coarser step of which more values, two different at least, are multiples than by chance."""
+        found, among = base, at_ns
+        for step in sorted((*_DECADES, *_LONG_NS)):
+            if step > found:
+                expected = among.size * self._by_chance(found, step)
+                multiples = among[self._are_multiples(among, step)]
+                count, different = multiples.size, bool((multiples != multiples[:1]).any())
+                if different and count > expected and _log_chance(count, expected) <= _MIXED_CHANCE:
+                    found, among = step, multiples
+        return found
+
+    def _off_ns(self, step: float) -> int:
+        """How far a multiple of `step` may be from what is written of it."""
+        return 0 if step % self.step_ns == 0 and not self.noise_ns else max(self.step_ns, self.noise_ns)
+
+    def _by_chance(self, base: float, step: float) -> float:
+        """The share of values in steps of `base` that are multiples of `step` by chance."""
+        off_ns = self._off_ns(step)
+        return min(max(base, 2 * off_ns + self.step_ns if off_ns else 0) / step, 1.0)
+
+    def _are_multiples(self, at_ns: Integers, step: float) -> Flags:
+        """Which values are multiples of `step`, as far as they are written."""
+        rest = at_ns % int(step) if step == int(step) else (at_ns % S) % step
+        found: Flags = np.minimum(rest, step - rest) <= self._off_ns(step)
+        return found
+
+    def _float32_ns(self, numbers: Floats) -> int:
+        """float32's step, where all numbers may be float32s by their digits, or are printed as they are."""
+        with np.errstate(over="ignore"):
+            singles = numbers.astype(np.float32)
+        shown = self.step_ns / max(self.unit_ns, 1) / 2 + 2 * np.spacing(np.abs(numbers))
+        off = np.abs(numbers - singles.astype(np.float64)) > shown
+        odd = zip(singles[off], numbers[off].tolist(), strict=True)
+        printed = all(float(str(single)) == number for single, number in odd)
+        step = float(np.spacing(np.abs(singles).max())) if printed else 0.0
+        return int(np.ceil(step * self.unit_ns)) if np.isfinite(step) else 0

@@ -1,0 +1,129 @@
+"""Decides how a column's timestamps are written, by thousands of its values and the session's Pi times.
+
+A form is what puts most values within the session; sentinels (0, −9999, 1970, blanks) are never there, so
+they do not decide. What remains undecided is refused with the option that decides it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from schemas.metadata import CONSUMER_TOLERANCE_MS
+from tidesync.sessions.correction.stamps.accepted import readers_of, since_of
+from tidesync.sessions.correction.stamps.calendar import DAY_FIRST
+from tidesync.sessions.correction.stamps.candidates import Candidate, of_texts
+from tidesync.sessions.correction.stamps.form import StampForm
+from tidesync.sessions.correction.stamps.numbers import NAMED, NS_OF_UNIT
+from tidesync.sessions.correction.stamps.options import UndecidedError
+from tidesync.sessions.correction.stamps.readers import CalendarReader, NumberReader
+from tidesync.sessions.correction.stamps.session_span import best_shift, hours_away
+from tidesync.sessions.correction.stamps.zone_choice import choose_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidesync.sessions.correction.stamps.accepted import ColumnContext
+    from tidesync.sessions.correction.stamps.options import StampOptions
+    from tidesync.sessions.correction.stamps.zone_choice import ZoneChoice
+
+_SHOWN = 3
+_ACCEPTED = (
+    "ISO 8601, dates with names of months, Unix s, ms, us or ns, or what --time-format (a strptime format, "
+    f"{', '.join(NAMED)}, day-first, month-first), --columns DATE,TIME and --since name"
+)
+_MICROSECOND_NS, _WORTH_SHOWING_NS = 1_000, 1_000_000
+_OF_STATED = (
+    " (its texts state a zone: also --time-format, with that zone's letters as they are)",
+    " (numbers count from 1970 in UTC: --since 1970-01-01T00:00:00 with --zone and --unit)",
+)
+_COMMA = re.compile(r":\d\d,\d", re.ASCII)
+
+
+def survey(texts: Sequence[str], column: ColumnContext) -> StampForm:
+    """The form of a column with these values, blank ones included.
+
+    UndecidedError, whose sentence names what was received and the option.
+    """
+    values = [text for text in (each.strip() for each in texts) if text]
+    candidates = [
+        of_texts(reader, scale, values, column.span) for reader, scale in readers_of(column, values)
+    ]
+    best = max(candidates, key=lambda each: (each.within, each.count))
+    if values:
+        _refuse_unread(best, values, column)
+    return form_of(best, column, comma=_has_comma(best, values, column.options))
+
+
+def form_of(best: Candidate, column: ColumnContext, *, comma: bool = False) -> StampForm:
+    """The form of the candidate that was chosen."""
+    options, zone = column.options, choose_zone(best, column)
+    writing, resolution = best.resolution(zone.zone, column.span)
+    since_ns = 0 if options.since is None or options.since_column else since_of(options)[1]
+    stated = options.resolution_ms
+    resolution = round(stated * 1e6) if stated is not None else resolution + since_ns
+    if stated is not None:
+        writing = writing.promised(resolution)
+    resolves = (f"stamps resolve {shown(resolution)}",) if resolution >= _WORTH_SHOWING_NS else ()
+    return StampForm(
+        reader=best.reader,
+        zone=zone.zone,
+        writing=writing,
+        resolution_ns=resolution,
+        scale=best.scale,
+        fine=resolution < _MICROSECOND_NS,
+        comma=comma,
+        described=zone.described + resolves,
+        summary=(*zone.summary, ("resolution_ms", resolution / 1e6)),
+        hint=_coarse_hint(resolution) if zone.within else _hint(best, zone, column),
+    )
+
+
+def _coarse_hint(resolution_ns: int) -> str:
+    """What to do where the resolution alone exceeds the usual limit of the error."""
+    if resolution_ns < CONSUMER_TOLERANCE_MS * 1e6:
+        return ""
+    return f"its stamps resolve {shown(resolution_ns)}: rows are answered with a --max-error-ms above that"
+
+
+def shown(ns: int) -> str:
+    """A duration with the unit that suits it: `1 s`, `20 ms`."""
+    for unit, of_unit in NS_OF_UNIT.items():
+        if ns >= of_unit:
+            return f"{ns / of_unit:.5g} {unit}"
+    return f"{ns} ns"
+
+
+def _has_comma(best: Candidate, values: Sequence[str], options: StampOptions) -> bool:
+    if options.decimal == ",":
+        return True
+    commas = sum(bool(_COMMA.search(value)) for value in values)
+    return isinstance(best.reader, CalendarReader) and 2 * commas > len(values)
+
+
+def _refuse_unread(best: Candidate, values: Sequence[str], column: ColumnContext) -> None:
+    received = "received " + ", ".join(repr(value) for value in values[:_SHOWN])
+    dated = sum(any(pattern.fullmatch(value) for pattern in DAY_FIRST) for value in values)
+    if not column.options.dates and dated > best.count:
+        raise UndecidedError(
+            f"column {column.name!r} has dates in numbers ({received}): "
+            "say --time-format day-first or --time-format month-first"
+        )
+    if not best.count:
+        raise UndecidedError(f"column {column.name!r} has no timestamp ({received}): expected {_ACCEPTED}")
+
+
+def _hint(best: Candidate, zone: ZoneChoice, column: ColumnContext) -> str:
+    """What may be wrong where no value lies within the session."""
+    at_ns = best.utc_ns(zone.zone)
+    counts = column.span.by_zone(at_ns)
+    if counts.max():
+        away = f"its times lie outside the session, {hours_away(best_shift(counts))}: local time? --zone"
+        return away + _OF_STATED[isinstance(best.reader, NumberReader)] * bool(best.fixed.all())
+    if isinstance(best.reader, NumberReader) and column.options.time_format is None:
+        for name, scales in NAMED.items():
+            for scale in scales:
+                fits = best.numbers_within(scale, column.span)
+                if fits:
+                    return f"as {name}, {fits} of its values lie within the session: --time-format {name}"
+    return ""

@@ -1,0 +1,47 @@
+"""How a table is written, as the correction takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from tidesync.sessions.correction.stamps.options import AS_FOUND, StampOptions
+from tidesync.sessions.correction.table import TextLayout
+from tidesync.sessions.correction.table_settings import TableSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class TableForm:
+    """The column of a table's timestamps, how they are written, and how the table is laid out."""
+
+    column: str = "timestamp"
+    unit: str | None = None
+    stamps: StampOptions = AS_FOUND
+    layout: TextLayout = TextLayout()  # noqa: RUF009 - frozen
+
+
+def form_of(values: Mapping[str, Any]) -> TableForm:
+    """The form that settings state; ValueError, which names the option and what was received."""
+    try:
+        return _form(TableSettings.model_validate(values))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        option = str(fault["loc"][0]).replace("_", "-")
+        reason = f"--{option}: {fault['msg']} (received {fault['input']!r})"
+        raise ValueError(reason) from error
+
+
+def _form(stated: TableSettings) -> TableForm:
+    if stated.no_header and stated.header_line is not None:
+        raise ValueError(f"--header-line {stated.header_line} and --no-header: expected one of them")
+    columns = () if stated.columns is None else tuple(stated.columns.split(","))
+    stamps = StampOptions(
+        stated.zone, stated.time_format, columns, stated.decimal, stated.since, stated.resolution_ms
+    )
+    layout = TextLayout(stated.header_line, stated.comment, header=not stated.no_header)
+    return TableForm(stated.column, stated.unit, stamps.checked(), layout)

@@ -1,0 +1,82 @@
+"""The tables of a session's sensors, by their folders' names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from schemas.metadata import CONSUMER_SENSORS
+from tidesync.sessions.correction.formats import is_output, is_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+FOLDERS = {"inWater": "in-water", "surface": "surface"}
+"""The consumer's folder of a sensor is this and `_<id>`; of others the sensor's own name."""
+
+
+@dataclass(slots=True)
+class FoundTables:
+    """The tables of every sensor that has any, and what is left as it is beside them, a sentence each."""
+
+    tables: dict[str, list[Path]] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+
+
+def tables_in(session: Path, sensors: Iterable[str], directories: Mapping[str, str]) -> FoundTables:
+    """The tables in the folder `session` of the consumer's sensors and of `sensors`.
+
+    `directories` has the folders' names of some sensors. No link is followed out of the session.
+    """
+    found, inside, seen = FoundTables(), session.resolve(), set[Path]()
+    for sensor in sorted({*CONSUMER_SENSORS, *sensors, *directories}):
+        for folder in _folders_of(session, sensor, directories):
+            entries = [path for path in sorted(folder.iterdir()) if path.resolve() not in seen]
+            seen |= {path.resolve() for path in entries}
+            if _leads_out(folder, inside):
+                found.left.append(f"{folder}: it is a link out of the session")
+                continue
+            tables, left = _divided(entries, inside)
+            found.left += left
+            if tables:
+                found.tables.setdefault(sensor, []).extend(tables)
+    return found
+
+
+def _divided(entries: Iterable[Path], inside: Path) -> tuple[list[Path], list[str]]:
+    """The tables among a folder's entries, and a sentence for what is left beside them, outputs apart."""
+    tables, left, others = [], [], Counter[str]()
+    for path in entries:
+        if path.name.startswith(".") or is_output(path):
+            continue
+        if _leads_out(path, inside):
+            left.append(f"{path}: it is a link out of the session")
+        elif path.is_dir():
+            parts = _tables_below(path)
+            left += [f"{path}: it is a folder with {parts} tables, which --file corrects"] if parts else []
+        elif is_table(path):
+            tables.append(path)
+        else:
+            others[str(path.parent / f"*{path.suffix}")] += 1
+    return tables, left + [f"{kind}: {number} files of no known format" for kind, number in others.items()]
+
+
+def _folders_of(session: Path, sensor: str, directories: Mapping[str, str]) -> list[Path]:
+    names = {Path(directories[sensor].replace("\\", "/")).name} if sensor in directories else set()
+    prefix = f"{FOLDERS.get(sensor, sensor)}_"
+    return [
+        path
+        for path in sorted(session.iterdir())
+        if path.is_dir() and (path.name in names or path.name.startswith(prefix))
+    ]
+
+
+def _leads_out(path: Path, inside: Path) -> bool:
+    return not path.resolve().is_relative_to(inside)
+
+
+def _tables_below(folder: Path) -> int:
+    """How many tables a folder within a sensor's has, as Spark writes them."""
+    return sum(is_table(path) and path.is_file() and not is_output(path) for path in folder.rglob("[!.]*"))

@@ -1,0 +1,1 @@
+"""A session's tables on one time axis, topside's."""

@@ -251,21 +251,19 @@ def machine_clock(clock: Clock) -> Clock:
     return clock
 
 
-def earlier(clock: Clock, reading: Reading, machine_ns: int) -> Reading:
-    """`reading` of `clock`, moved back by `machine_ns` of the machine's RAW, rounded to the later side.
+def earlier(clock: Clock, reading: Reading, machine_raw_ns: int) -> Reading:
+    """`reading` of `clock`, moved back to `machine_raw_ns` of the machine's RAW, rounded to the later side.
 
     Only RAW is moved: the difference stays as it was read. A simulated clock's is taken from what it showed
     then, so that a suspend counts as it should.
     """
-    if isinstance(clock, SimulatedClock):
-        return reading._replace(raw_ns=min(reading.raw_ns, _raw_ago(clock, machine_ns)))
-    return reading._replace(raw_ns=reading.raw_ns - machine_ns)
+    return reading._replace(raw_ns=min(reading.raw_ns, _raw_when(clock, machine_raw_ns)))
 
 
-def _raw_ago(clock: Clock, machine_ns: int) -> int:
+def _raw_when(clock: Clock, machine_raw_ns: int) -> int:
     if isinstance(clock, SimulatedClock):
-        return clock.raw_at(_raw_ago(clock.base, machine_ns)) + 1
-    return clock.raw_ns() - machine_ns
+        return clock.raw_at(_raw_when(clock.base, machine_raw_ns)) + 1
+    return machine_raw_ns
 
 
 def asleep_s(clock: Clock) -> float:

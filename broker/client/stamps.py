@@ -136,15 +136,15 @@ class ArrivalStamper:
         now = machine if self._machine is self._clock else read(self._clock)
         self.now = now
         age_ns = self._age_ns(kernel, machine) if kernel else None
-        received = None if age_ns is None else self._earlier(now, age_ns)
+        received = None if age_ns is None else self._earlier(now, machine.raw_ns - age_ns)
         self._course.note(machine)
         if kernel is None or received is None:
             return now, "user"
         return received, "kernel" if kernel.exact else "kernel_inexact"
 
-    def _earlier(self, now: Reading, age_ns: int) -> Reading | None:
-        """The agent's clock `age_ns` of the machine's RAW before `now`; None if it was set meanwhile."""
-        raw_ns = earlier(self._clock, now, age_ns).raw_ns
+    def _earlier(self, now: Reading, machine_raw_ns: int) -> Reading | None:
+        """The agent's clock when the machine's RAW was `machine_raw_ns`; None if it was set since."""
+        raw_ns = earlier(self._clock, now, machine_raw_ns).raw_ns
         age_ns = now.raw_ns - raw_ns
         movement = self._own_course.movement(age_ns, now)
         if movement is None:

@@ -108,14 +108,14 @@ class Machine:
 class Vehicle:
     """A vehicle from power-on to power-off."""
 
-    def __init__(self, simulation, name, link, *, clock=None, **simulated):
+    def __init__(self, simulation, name, link, *, clock=None, journal=None, **simulated):
         self.name, self.link = name, link
         self.clock = clock or VehicleClock(simulation.clock, **simulated)
         self.machine = Machine(simulation, self.clock)
         self.booted_ns = simulation.clock.now_ns
         self.off_ns = float("inf")
         self.agent = PiAgent(
-            PiSettings(vehicle=name, no_http=True),
+            PiSettings(vehicle=name, no_http=True, clock_journal=journal),
             self.clock,
             connect=partial(simulation.broker.connection, self.machine, link),
             watch=simulation.make_watch(self.clock),

@@ -4,7 +4,7 @@ import pytest
 
 from schemas.exchange import Exchange
 from topside_agent.estimator import OffsetEstimator, online, smooth
-from topside_agent.estimator.slews import FASTEST, Reading, slew_of
+from topside_agent.estimator.slews import FASTEST, Reading, slew_of, unexplained_ns
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -146,3 +146,32 @@ def test_a_steady_slew_has_its_rate_and_one_that_begins_may_have_been_the_fastes
     assert slew_of(steady) == pytest.approx((0.05, 0.05 / 0.95))
     begun = [Reading(0, 0, 1), Reading(S, 0, 1), Reading(2 * S, 20 * MS, 1)]
     assert slew_of(begun) == pytest.approx((0.02, FASTEST))
+
+
+def test_what_the_rate_of_before_does_not_explain_may_have_been_a_step():
+    def moved(*differences_ms):
+        return [Reading(at * S // 4, round(ms * MS), 2) for at, ms in enumerate(differences_ms)]
+
+    assert unexplained_ns(moved(0)) == 0
+    assert unexplained_ns(moved(0, 0, 0)) == 0
+    assert unexplained_ns(moved(0, 20, 40)) == 0
+    assert unexplained_ns(moved(0, 0, 10)) == 10 * MS
+    assert unexplained_ns(moved(0, 20, 30)) == 10 * MS
+    assert unexplained_ns(moved(0, 20, 20)) == 0  # at rest again: nothing moved since
+
+
+@pytest.mark.parametrize("step_ms", [15, -15])
+def test_a_step_too_small_to_be_told_from_a_slew_is_within_the_result_that_shows_it(step_ms):
+    pi, topside = SlewedClock(), SlewedClock()
+    running = OffsetEstimator()
+    made = recorded(pi, topside, out_ms=30, back_ms=40, until_s=10)
+    for exchange, _, _ in made[:-1]:
+        running.add(exchange)
+    last, transmit, _ = made[-1]
+    stepped = {name: getattr(last, name) + step_ms * MS for name in ("receive_ns", "transmit_ns")}
+    difference = last.pi_realtime_minus_raw_ns + step_ms * MS
+    running.add(last.model_copy(update=stepped | {"pi_realtime_minus_raw_ns": difference}))
+    estimate = running.estimate()
+    before = offset_ns(pi, topside, transmit)  # what the clocks showed until just before the reading
+    assert estimate.lower_ns <= before <= estimate.upper_ns
+    assert estimate.lower_ns <= before + step_ms * MS <= estimate.upper_ns

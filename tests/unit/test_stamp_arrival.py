@@ -212,7 +212,7 @@ def test_the_kernels_clock_is_the_one_beneath_all_simulated_ones():
 
 
 def test_taking_a_reading_back_leaves_the_difference_as_it_was_read():
-    assert earlier(HandClock(), Reading(5 * S, 9, 100), MS) == Reading(5 * S - MS, 9, 100)
+    assert earlier(HandClock(), Reading(5 * S, 9, 100), 5 * S - MS) == Reading(5 * S - MS, 9, 100)
 
 
 @pytest.mark.parametrize("rate_ppm", [-83_333, -500, 0, 20_000, 83_333])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
+from topside_agent.estimator.average_errors import AverageErrors
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
 from topside_agent.estimator.estimate import Added, Estimate, assemble, likeliest
 from topside_agent.estimator.segments import (
@@ -20,16 +21,14 @@ from topside_agent.estimator.segments import (
     last_clean,
 )
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.slews import FASTEST, Reading, readings_of, slew_of
+from topside_agent.estimator.slews import FASTEST, Reading, readings_of, slew_of, unexplained_ns
 from topside_agent.estimator.timebase import Drift, Timebase
 from topside_agent.estimator.window_errors import WindowErrors
 
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
 
-_ANY_RATE_PPM = 100_000.0
-_REPEATED_NS = 600_000_000_000
-"""Two contradictions within ten minutes: the promised rate is not kept."""
+ANY_RATE_PPM = 100_000.0
 _REMEMBERED = 512
 """Duplicates are recognised among so many exchanges; older ones are refused for their age."""
 
@@ -46,6 +45,7 @@ class OffsetEstimator:
         """Without `points` it keeps only cuts and bounds; the offset is then the bound's middle."""
         self.settings = settings
         self._errors = WindowErrors(settings) if points else None
+        self._averages = AverageErrors(settings) if points else None
         self._step_detector = StepDetector(settings.block_s)
         self.rejected = 0
         self.steps = 0
@@ -63,9 +63,8 @@ class OffsetEstimator:
         """The destination of the exchange that began the segment, but for the first one."""
         self._recent: deque[Constraint] = deque(maxlen=64)
         self._known: dict[tuple[int, int], None] = {}
-        self._contradicted_ns: int | None = None
-        self._pi_readings: deque[Reading] = deque(maxlen=3)
-        self._topside_readings: deque[Reading] = deque(maxlen=3)
+        self._pi_readings: list[Reading] = []
+        self._topside_readings: list[Reading] = []
 
     def add(self, exchange: Exchange) -> Added:
         """Accept `exchange`, or refuse it with a reason; the next estimate is right in either case."""
@@ -101,7 +100,8 @@ class OffsetEstimator:
         )
         if broken is not None and not broken.keeps_raw:
             drift = timebase.drift() if broken.keeps_drift else None
-            return self._accept(new, self._begin(constraint, drift), self._cut(broken, new, last))
+            began = self._cut(broken, new, last)  # before the new timebase, whose limits it may widen
+            return self._accept(new, self._begin(constraint, drift), began)
         cut = None if broken is None else self._cut(broken, new, last)
         if constraint.standalone:
             return self._accept(new, self._begin(constraint, timebase.drift()), cut)
@@ -137,6 +137,7 @@ class OffsetEstimator:
             first,
             self.settings,
             errors=self._errors,
+            averages=self._averages,
             step_detector=self._step_detector,
             drift=drift,
         )
@@ -147,22 +148,18 @@ class OffsetEstimator:
         before, now = last.constraint, new.constraint
         clean = before.destination_ns + before.topside_difference_ns
         if broken.cause == "inconsistent":
-            self._give_up_promise(now)
+            # A promised rate may be what is wrong; without it every bound is true (docs/mathematics.md §3).
+            self.settings = self.settings.model_copy(update={"rate_limit_ppm": ANY_RATE_PPM})
             known = last_clean(self._recent, now, self._steepest * 1e-9)
             clean = clean if known is None else known
         if broken.cause == "topside_step":
             self._topside_difference_before_ns = before.topside_difference_ns
         return Cut(broken.cause, now.destination_ns + now.topside_difference_ns, broken.step_ns, clean)
 
-    def _give_up_promise(self, now: Constraint) -> None:
-        """The second contradiction within a while: the clocks do not keep the rate that was promised."""
-        before_ns, self._contradicted_ns = self._contradicted_ns, now.destination_ns
-        if before_ns is not None and 0 <= now.destination_ns - before_ns < _REPEATED_NS:
-            self.settings = self.settings.model_copy(update={"rate_limit_ppm": _ANY_RATE_PPM})
-
     def _accept(self, new: Seen, timebase: Timebase, cut: Cut | None = None) -> Added:
         if cut is not None:
             self._changed_ns = new.constraint.destination_ns
+            self._pi_readings, self._topside_readings = [], []
             if timebase is not self.timebase:
                 self._recent.clear()
         if self._last is None:
@@ -171,8 +168,8 @@ class OffsetEstimator:
         self._boot_id = new.boot_id or self._boot_id
         self._recent.append(new.constraint)
         pi, topside = readings_of(new.constraint)
-        self._pi_readings.append(pi)
-        self._topside_readings.append(topside)
+        self._pi_readings = [*self._pi_readings[-2:], pi]
+        self._topside_readings = [*self._topside_readings[-2:], topside]
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=cut)
 
@@ -266,6 +263,7 @@ class OffsetEstimator:
         pi_most = slew_of(self._pi_readings)[1]
         farthest = max(high - middle, middle - low)
         grown = farthest * (pi_most + topside_most) + (topside_most - abs(topside_rate)) * way_back_ns
+        grown += unexplained_ns(self._pi_readings) + unexplained_ns(self._topside_readings)
         found = self._estimate(
             timebase,
             newest,

@@ -1,8 +1,7 @@
 """The smoothed track: what is known afterwards about every exchange, from those before and after it.
 
-A forward pass (the online estimator without points) finds the cuts and the bounds known online. Then each
-timebase gets its point estimate from two-sided windows and its bound from a backward pass. Nothing reaches
-across a break of the estimation clocks (docs/mathematics.md §10).
+A forward pass (the online estimator without points) finds the cuts and bounds; then each timebase gets its
+points and bounds from both sides. Nothing reaches across a break of the clocks (docs/mathematics.md §10).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from math import ceil, floor, sqrt
 import numpy as np
 
 from schemas.exchange import Exchange
+from topside_agent.estimator.between import bounds_between
 from topside_agent.estimator.blocks import Bounds, Floats, Integers, block_extremes
 from topside_agent.estimator.bound import backward_bounds
 from topside_agent.estimator.constraints import in_order
@@ -23,14 +23,14 @@ from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.proved_rate import proved_rate_ppm
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import readings_of, slew_of
+from topside_agent.estimator.smoother_averages import with_averages
 from topside_agent.estimator.smoother_windows import DenseBlocks, WindowLines, at_boundaries, fit, pooled
 from topside_agent.estimator.symmetric import KnownDriftFit
 from topside_agent.estimator.timebase import Timebase
 from topside_agent.estimator.track import Accepted, Row, Track, TrackBuilder
 from topside_agent.estimator.window_errors import DRIFT_95
 
-_YOUNG_S = 64.0
-"""For fewer seconds of blocks a drift from elsewhere is better than their own."""
+_YOUNG_S = 64.0  # for fewer seconds of blocks a drift from elsewhere is better than their own
 
 
 @dataclass(slots=True)
@@ -76,6 +76,11 @@ class _Arrays:
         begin, end = np.searchsorted(self.block, [dense.first, dense.first + size])
         return slice(int(begin), int(end))
 
+    def narrow(self, low: Floats, high: Floats) -> None:
+        """Intersect the intervals with these (ns), where they do not contradict each other."""
+        low, high = np.maximum(self.low, low), np.minimum(self.high, high)
+        self.low, self.high = np.where(low <= high, (low, high), (self.low, self.high))
+
     def see_delays(self, dense: DenseBlocks) -> None:
         """Note the least round trip within these blocks."""
         rows = self.indices_of(dense)
@@ -89,14 +94,15 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     Every interval is intersected with the one known online, so it lies within that. A wall clock's step that
     RAW ran through does not limit what is estimated on RAW.
     """
-    builder, passes = _forward(exchanges, settings)
+    builder, passes = _forward(in_order(exchanges), settings)
     _see_slews([accepted for forward in passes for accepted in forward.accepted])
     smoothed = [_Arrays(forward, settings) for forward in passes]
     _estimate(smoothed, settings)
     for arrays in smoothed:
         limits = arrays.timebase.bound.limits
-        low, high = backward_bounds(arrays.bounds, arrays.block, arrays.slope, limits, settings)
-        arrays.low, arrays.high = np.maximum(arrays.low, low), np.minimum(arrays.high, high)
+        known = arrays.bounds, arrays.block, arrays.slope
+        arrays.narrow(*backward_bounds(*known, limits, settings))
+        arrays.narrow(*bounds_between(*known, limits, settings.block_s))
         arrays.offset = np.clip(arrays.offset - settings.asymmetry_ns, arrays.low, arrays.high)
     rows = [pair for arrays in smoothed for pair in _rows(arrays, settings)]
     rows += [pair for forward in passes for pair in _ambiguous(forward)]
@@ -107,12 +113,10 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     )
 
 
-def _forward(
-    exchanges: Iterable[Exchange], settings: EstimatorSettings
-) -> tuple[TrackBuilder, list[_Forward]]:
+def _forward(exchanges: list[Exchange], settings: EstimatorSettings) -> tuple[TrackBuilder, list[_Forward]]:
     builder = TrackBuilder(OffsetEstimator(settings, points=False))
     passes: list[_Forward] = []
-    for exchange in in_order(exchanges):
+    for exchange in exchanges:
         accepted = builder.add(exchange)
         if accepted is None:
             continue
@@ -124,7 +128,8 @@ def _forward(
         low, high = timebase.bound.at(bounds.lower_at)
         passes[-1].accepted.append(accepted)
         passes[-1].numbers.extend((*bounds, low, high, timebase.blocks.slope))
-    return builder, passes
+    kept = builder.estimator.settings  # a promised rate that was contradicted never held
+    return (builder, passes) if kept == settings else _forward(exchanges, kept)
 
 
 def _estimate(smoothed: list[_Arrays], settings: EstimatorSettings) -> None:
@@ -187,6 +192,7 @@ def _fill_from_windows(
     rows = arrays.indices_of(dense)
     at_s = arrays.bounds.lower_at[rows]
     nodes = at_boundaries(dense, lines, errors, settings)
+    nodes = with_averages(dense, arrays.bounds.part(rows), arrays.block[rows], nodes, settings)
     factor = settings.u95_factor_smoother
     factors = factor + (settings.u95_factor - factor) * (1 - nodes.inside) ** 2
     arrays.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
@@ -205,9 +211,9 @@ def _fill_along_drift(
     """Too few blocks for a drift of their own: the middle between the bounds along one from elsewhere."""
     rows = arrays.indices_of(dense)
     at_s = arrays.bounds.lower_at[rows]
-    slope = known[0] if known else float(arrays.slope[rows][-1])
-    along = KnownDriftFit(slope, known[1] if known else (arrays.timebase.steepest / 2) ** 2)
-    for bounds in zip(*(column[rows].tolist() for column in arrays.bounds), strict=True):
+    slope, variance = known or arrays.timebase.likely_drift()
+    along = KnownDriftFit(slope, variance)
+    for bounds in zip(*(column.tolist() for column in arrays.bounds.part(rows)), strict=True):
         along.add(*bounds)
     line = along.line(float(at_s[-1]), (settings.windows_s[0], shortest) if shortest else None)
     arrays.offset[rows] = line.offset + slope * (at_s - line.at_s)

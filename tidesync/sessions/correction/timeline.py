@@ -55,7 +55,8 @@ class Corrections(NamedTuple):
 class TimelineSegment:
     """Pi times (ns) that the clock may have shown in one segment: measured ones and a margin on either side.
 
-    A margin that ends at a cut is ambiguous; one at an end of the track is a holdover.
+    A margin that ends at a cut is ambiguous; so is one at an end of the track, unless the user promises that
+    the clocks were not set there: then it is a holdover.
     """
 
     interpolation: Inverse
@@ -78,7 +79,7 @@ class Timeline:
     """Corrects Pi timestamps by one vehicle's track."""
 
     def __init__(self, segments: Sequence[TimelineSegment], limits: ClockLimits) -> None:
-        self.segments = _begun_early(segments)
+        self.segments = _with_ends(segments)
         self._limits = limits
 
     @property
@@ -154,13 +155,14 @@ def timeline(
             [read.get(row.topside_unix_ns) for row in group],
             slewing=(slewing[index], slewing[index + 1]),
         )
-        cut_before, cut_after = index > 0, index < len(groups) - 1
+        inner = index > 0, index < len(groups) - 1
         before = (
-            cuts_ns[index - 1] + group[0].max_error_ns if cut_before else _holdover_ns(within.before, limits)
+            cuts_ns[index - 1] + group[0].max_error_ns if inner[0] else _holdover_ns(within.before, limits)
         )
-        after = cuts_ns[index] + group[-1].max_error_ns if cut_after else _holdover_ns(within.after, limits)
+        after = cuts_ns[index] + group[-1].max_error_ns if inner[1] else _holdover_ns(within.after, limits)
         first_ns, last_ns = within.first_ns - before, within.last_ns + after
-        segments.append(TimelineSegment(within, first_ns, last_ns, cut_before, cut_after))
+        unknown = [each or not limits.promised for each in inner]
+        segments.append(TimelineSegment(within, first_ns, last_ns, *unknown))
     return Timeline(segments, limits)
 
 
@@ -195,12 +197,17 @@ def _knots(rows: Sequence[Row]) -> Knots:
     return Knots(topside, offset, lower, upper, np.array([row.state == "holdover" for row in rows]))
 
 
-def _begun_early(segments: Sequence[TimelineSegment]) -> list[TimelineSegment]:
-    """The segments; the first one also holds the times before it that later ones show again."""
+def _with_ends(segments: Sequence[TimelineSegment]) -> list[TimelineSegment]:
+    """The segments; the first and the last also hold the times before and after them that others show.
+
+    The clock may have shown those before the first and after the last measurement, too.
+    """
     if not segments:
         return []
-    earliest_ns = min(segment.from_ns for segment in segments)
-    return [replace(segments[0], from_ns=earliest_ns), *segments[1:]]
+    made = list(segments)
+    made[0] = replace(made[0], from_ns=min(segment.from_ns for segment in segments))
+    made[-1] = replace(made[-1], to_ns=max(segment.to_ns for segment in segments))
+    return made
 
 
 def _elapsed_ns(before: Row, after: Row, topside_raw_ns: Mapping[int, int]) -> int:

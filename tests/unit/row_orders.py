@@ -39,23 +39,30 @@ class Session:
 
 
 def random_session(chance):
+    """One to three steps and reboots; each segment is measured, as a silent one would break the holdover."""
+    while True:
+        session = _session(chance)
+        if len(session.timeline.segments) == len(session.steps) + 1:
+            return session
+
+
+def _session(chance):
     seconds = float(chance.choice([300, 1200, 5000]))
-    count = chance.integers(1, 4)
+    every_s, count = seconds / 1200, chance.integers(1, 4)
     places = chance.uniform(0.1, 0.9, count) * seconds
     if chance.random() < 0.3:
-        places = places[0] + np.arange(count) * seconds / 1200 * chance.choice([2.5, 8.0, 80.0])
-    sizes = chance.choice(
-        [-3600, -1800, -900, -100, -60, -20, -7, -3, -1, 1, 3, 40, 900, 3600], count
-    ) + chance.choice([0.0, 0.3], count)
+        places = places[0] + np.arange(count) * every_s * chance.choice([2.5, 8.0, 80.0])
+    sizes = chance.choice([-3600, -1800, -900, -100, -60, -20, -7, -3, -1, 1, 3, 40, 900, 3600], count)
+    sizes = sizes + chance.choice([0.0, 0.3], count)
     if chance.random() < 0.3:
         sizes[:] = sizes[0]
     if chance.random() < 0.3:
         sizes = chance.uniform(-1, 0.4, count) * seconds
     off = np.where(chance.random(count) < 0.3, chance.choice([5.0, 25.0, 60.0], count), 0.0)
-    outages = [(at, at + chance.choice([3, 30, 100])) for at in chance.uniform(0, seconds, 2)]
+    outages = [(at, at + chance.choice([3, 30, 100])) for at in chance.uniform(0, 0.9 * seconds - 100, 2)]
     steps = list(zip(places.tolist(), sizes.tolist(), off.tolist(), strict=True))
     return Session(
-        steps, seconds=seconds, every_s=seconds / 1200, outages=outages if chance.random() < 0.3 else ()
+        steps, seconds=seconds, every_s=every_s, outages=outages if chance.random() < 0.3 else ()
     )
 
 

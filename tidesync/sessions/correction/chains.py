@@ -7,8 +7,9 @@ were recorded (or all in the reverse one), so segments never decrease, and rows 
 segment before it. Two shows of one cut in a chain contradict each other: the chain then decides nothing. So does
 a chain without a jump against its direction: it may as well have been sorted by the Pi's time.
 
-Assumption: two sets of rows that were recorded apart do not by chance meet as a cut would have it. Where
-that is likelier (the table has other runs that nothing relates, a reboot, a cut at a full quarter of an
+Assumption: no row is late by the size of a cut itself, within a few spacings, so that it fits among rows of
+the other segment; and two sets of rows that were recorded apart do not by chance meet as a cut would have it.
+Where that is likelier (the table has other runs that nothing relates, a reboot, a cut at a full quarter of an
 hour, at which logs are rotated) the chain has to hold rows before and after that only one segment can hold.
 """
 

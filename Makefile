@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: attacks bench-correction bench-footprint bench-dashboard pictures blueos-extension soak-recorder clean
+.PHONY: attacks bench-correction bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -43,6 +43,9 @@ schemas: .venv/.dev ## Write the published contract, from the code, into schemas
 
 bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (a quarter of an hour); into docs/lab/
 	$(BIN)/python -m bench.estimators --markdown docs/lab/bench-estimators.md --json bench/results/bench-estimators.json $(ARGS)
+
+bench-real: .venv/.dev ## The estimator against its peers on recorded exchanges (TABLES="a.csv b.csv"); into docs/lab/
+	$(BIN)/python -m bench.real $(TABLES) --markdown docs/lab/bench-real.md --json bench/results/bench-real.json $(ARGS)
 
 bench-peers: .venv/.dev ## The whole measurement beside the real peers (half an hour; QUICK=1: 3 min); into docs/lab/
 	$(BIN)/python -m bench.peers $(if $(QUICK),--quick) \

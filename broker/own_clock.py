@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from broker.clock_publisher import ClockPublisher
 from runtime.clock import SimulatedClock, SystemClock
 from runtime.clock_journal import ClockJournal
-from runtime.clock_watch import MIN_SUSPEND_NS, ClockWatcher, watch_machine
-from runtime.kernel_clock import suspended_ns
+from runtime.clock_watch import ClockWatcher, watch_machine
+from runtime.sleep import SleepCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +60,7 @@ class OwnClock:
         self._connection: MqttConnection | None = None
         self._publisher: ClockPublisher | None = None
         self._due_ns = 0
-        self._suspended_ns = clock.suspended_ns if isinstance(clock, SimulatedClock) else suspended_ns
-        self._slept_ns = self._suspended_ns()
+        self.sleep = SleepCounter(clock)
         known = isinstance(clock, SystemClock | SimulatedClock)
         watch = watch or (watch_machine if known else ClockWatcher)
         self.watcher = watch(clock, self._changed, report_slew=self._slewed)
@@ -101,14 +100,6 @@ class OwnClock:
             assert self._connection is not None
             self._due_ns = now_raw_ns + _EVERY_NS
             self.publisher.tick(now_raw_ns, connected=self._connection.up)
-
-    def slept_ns(self) -> int:
-        """How long the machine has slept since the last call that was not 0, ns of realtime."""
-        slept_ns = self._suspended_ns() - self._slept_ns
-        if slept_ns <= MIN_SUSPEND_NS:
-            return 0
-        self._slept_ns += slept_ns
-        return slept_ns
 
     def stop(self) -> None:
         """End the watch, and have the rest published; `write` follows."""

@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 _MOST_EVENTS = 100
 """The newest are kept while the broker is away; of a clock that steps more often, no more need be known."""
 _SYNC_CHECK_NS = 5_000_000_000
+_DISCIPLINE_CHECK_NS = 30_000_000_000
+"""Between two looks at the processes that run: each takes some milliseconds."""
 _TICK_NS = 500_000_000
 _ONLINE_WAIT_S = 1.0
 """How long HTTP waits for MQTT to be up, so as not to slow it down."""
@@ -80,7 +82,7 @@ class PiAgent(MqttAgent):
         self._last_ping: tuple[str, int] | None = None
         self._ask_synchronized = synchronized or (clock_synchronized if self._real else self._simulated_flag)
         self._synchronized = self._ask_synchronized()
-        self._sync_checked_ns = self._started.raw_ns
+        self._sync_checked_ns = self._discipline_checked_ns = self._started.raw_ns
         self._tick_due_ns = 0
         self._receive_stamp: StampKind = "user"
         self._http: HttpThread | None = None
@@ -94,6 +96,7 @@ class PiAgent(MqttAgent):
             watch=watch,
         )
         self.watcher = self._own_clock.watcher
+        self._discipline = self.watcher.discipline()
         name, will = f"tidesync-pi-{settings.vehicle}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)
         self._own_clock.connect(self._connection, settings, self._builder.clock)
@@ -153,6 +156,7 @@ class PiAgent(MqttAgent):
             last_ping_age_s=(now_ns - last[1]) / 1e9 if last else None,
             clock_changes=dict(self._own_clock.changes),
             clock_synchronized=self._synchronized,
+            clock=str(self._discipline),
             simulated=not self._real,
         )
 
@@ -193,14 +197,14 @@ class PiAgent(MqttAgent):
             self._announcements.heard_status(str(letter.body), message.received.raw_ns)
 
     def tick(self, now: Reading) -> float:
-        """Announce again what is due; check now and then whether NTP steers the clock."""
+        """Announce again what is due; check now and then who disciplines the clock."""
         left_ns = self._tick_due_ns - now.raw_ns
         if left_ns > 0:
             return left_ns / 1e9
         self._tick_due_ns = now.raw_ns + _TICK_NS
         self._own_clock.tick(now.raw_ns)
         if self._connection.up:
-            self._check_synchronized(now.raw_ns)
+            self._check_clock(now.raw_ns)
             if self._connection.receive_stamp != self._receive_stamp:
                 self._announce("info")
             for what in self._announcements.due(now.raw_ns):
@@ -218,7 +222,7 @@ class PiAgent(MqttAgent):
         if isinstance(pong, str):
             self._unanswered[pong] += 1
             _log.debug("no answer to ping %d of %s: %s", ping.seq, topic.topside, pong)
-        elif self._connection.publish(self._builder.pong(pong_topic, pong)):
+        elif self._connection.publish(self._builder.pong(pong_topic, pong, is_moving=self.watcher.is_moving)):
             self._answered += 1
             self._last_ping = (topic.topside, message.received.raw_ns)
 
@@ -236,13 +240,17 @@ class PiAgent(MqttAgent):
     def _simulated_flag(self) -> bool:
         return isinstance(self._clock, SimulatedClock) and self._clock.kernel_flag == "synchronized"
 
-    def _check_synchronized(self, now_ns: int) -> None:
+    def _check_clock(self, now_ns: int) -> None:
         if now_ns - self._sync_checked_ns < _SYNC_CHECK_NS:
             return
         self._sync_checked_ns = now_ns
-        before, self._synchronized = self._synchronized, self._ask_synchronized()
-        if self._synchronized != before:
-            _log.info("the clock is %s", "synchronized" if self._synchronized else "no longer synchronized")
+        before = self._synchronized, self._discipline
+        self._synchronized = self._ask_synchronized()
+        if now_ns - self._discipline_checked_ns >= _DISCIPLINE_CHECK_NS:
+            self._discipline_checked_ns, self._discipline = now_ns, self.watcher.discipline()
+        if (self._synchronized, self._discipline) != before:
+            flag = "synchronized" if self._synchronized else "not synchronized"
+            _log.info("the clock: %s; the kernel calls it %s", self._discipline, flag)
             self._announce("info")
 
     def _http_failed(self) -> None:
@@ -257,6 +265,7 @@ class PiAgent(MqttAgent):
             message = self._builder.info(
                 receive_stamp=self._receive_stamp,
                 clock_synchronized=self._synchronized,
+                discipline=self._discipline,
                 http_port=self._http_port,
             )
         if self._connection.publish(message):

@@ -32,6 +32,9 @@ class Health(BaseModel):
     clock_changes: dict[str, int]
     """By kind: `step`, `suspend`."""
     clock_synchronized: bool
+    """Whether the kernel calls the clock synchronized."""
+    clock: str = "not known who disciplines it"
+    """Who disciplines it and how fast it may move, for people."""
     simulated: bool
 
 

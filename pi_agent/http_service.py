@@ -83,7 +83,7 @@ def page(health: Health) -> str:
         "Vehicle": health.vehicle + (" (simulated clock)" if health.simulated else ""),
         "Broker": _connection(health),
         "Measured": _measured(health),
-        "Clock": "synchronized, by NTP or the like" if health.clock_synchronized else "free-running",
+        "Clock": health.clock,
     }
     listed = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in rows.items())
     return _PAGE.format(rows=listed, version=escape(health.version))
@@ -125,7 +125,7 @@ def pi_families(health: Health) -> Families:
     )
     families.gauge(
         "tidesync_clock_synchronized",
-        "Whether something (NTP) disciplines this machine's wall clock.",
+        "Whether the kernel calls this machine's wall clock synchronized.",
         float(health.clock_synchronized),
         vehicle=vehicle,
     )

@@ -15,6 +15,7 @@ from schemas.messages import Event, Info
 
 if TYPE_CHECKING:
     from pi_agent.responder import Answerer
+    from runtime.clock_daemons import Discipline
     from runtime.clock_watch import ClockChange
     from schemas.clock_history import ClockPiece
     from schemas.exchange import StampKind
@@ -28,6 +29,8 @@ STATUS_PAUSE_NS = 3_000_000_000
 """Between two `online` that answer an `offline`: two namesakes must not flood the broker."""
 NAMESAKE_PAUSE_NS = 60_000_000_000
 """Between two answers to a namesake's info, and two warnings about it."""
+_MOVING_WRITE_NS = 1_000_000
+"""The fastest slew moves realtime by 0.1 ms in it, less than a message takes on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,15 @@ class MessageBuilder:
         """Whether the agent is online."""
         return self._outgoing(topics.STATUS, word.encode())
 
-    def info(self, *, receive_stamp: StampKind, clock_synchronized: bool, http_port: int | None) -> Outgoing:
-        """Describes the agent."""
+    def info(
+        self,
+        *,
+        receive_stamp: StampKind,
+        clock_synchronized: bool,
+        discipline: Discipline,
+        http_port: int | None,
+    ) -> Outgoing:
+        """Describes the agent and its clock."""
         info = Info(
             vehicle=self.vehicle,
             version=VERSION,
@@ -55,6 +65,9 @@ class MessageBuilder:
             started_at=utc_from_ns(self.started_ns),
             receive_stamp=receive_stamp,
             clock_synchronized=clock_synchronized,
+            clock_daemons=discipline.daemons,
+            clock_max_slew_ppm=discipline.max_slew_ppm,
+            clock_free=discipline.free,
             http_port=http_port,
             simulated=self.simulated,
         )
@@ -83,10 +96,15 @@ class MessageBuilder:
         """Where the answers to `topside` go."""
         return topics.build(self.root, topics.PONG, vehicle=self.vehicle, topside=topside)
 
-    def pong(self, topic: str, pong: Pong) -> Outgoing:
-        """The answer, with its transmit stamp to be taken at the socket write."""
+    def pong(self, topic: str, pong: Pong, *, is_moving: bool = False) -> Outgoing:
+        """The answer, with its transmit stamp to be taken at the socket write.
+
+        `is_moving`: the clock is slewed. Then realtime − RAW is only that of a write within a millisecond.
+        """
         payload, position = with_room(pong.encode(), "transmit_ns")
         stamp = OneStepTimestamp(position, pong.realtime_minus_raw_ns)
+        if is_moving:
+            stamp.latest_ns = pong.transmit_ns - pong.realtime_minus_raw_ns + _MOVING_WRITE_NS
         return Outgoing(topic, payload, topics.PONG.qos, one_step=stamp)
 
     def _outgoing(self, kind: TopicKind, payload: bytes) -> Outgoing:

@@ -43,8 +43,8 @@ def answer(
     the difference stays the one read here.
 
     Both stamps are RAW plus the difference at `transmit`, so that subtracting it gives both RAW readings
-    back exactly, however realtime was slewed or set between them. The error of that difference is covered
-    by `resolution_ns`.
+    back exactly, however realtime was slewed or set between them. RAW itself errs to the safe side only; the
+    error of the difference, half its reading's width, is in `resolution_ns`.
     """
     try:
         return Pong(
@@ -57,7 +57,7 @@ def answer(
             instance_id=answerer.instance_id,
             receive_stamp=receive_stamp,
             transmit_stamp=transmit_stamp,
-            resolution_ns=answerer.resolution_ns + received.width_ns + transmit.width_ns,
+            resolution_ns=answerer.resolution_ns + -(-transmit.width_ns // 2),
         )
     except ValidationError:
         return "unrepresentable"

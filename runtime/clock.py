@@ -19,9 +19,6 @@ from runtime.kernel_clock import NOMINAL_TICK_US, STA_UNSYNC, KernelState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SLEW_LIMIT_PPM = 500
-"""The largest rate at which Linux slews realtime (adjtimex: MAXFREQ, and adjtime's fixed rate)."""
-
 FASTEST_SLEW_PPM = 100_500
 """Linux moves realtime no faster without setting it: tick ±10 % and frequency ±500 ppm (adjtimex)."""
 
@@ -63,16 +60,6 @@ class Reading(NamedTuple):
     def realtime_ns(self) -> int:
         """RAW plus the difference, which is published: a subtraction recovers RAW exactly."""
         return self.raw_ns + self.realtime_minus_raw_ns
-
-    def stepped_since(self, earlier: Reading) -> bool:
-        """Whether realtime minus RAW changed since `earlier` by more than slewing and the widths allow."""
-        return self.moved_faster(SLEW_LIMIT_PPM, earlier)
-
-    def moved_faster(self, limit_ppm: int, earlier: Reading) -> bool:
-        """Whether realtime minus RAW changed by more than `limit_ppm` and both widths allow."""
-        moved = abs(self.realtime_minus_raw_ns - earlier.realtime_minus_raw_ns)
-        slewed = abs(self.raw_ns - earlier.raw_ns) * limit_ppm // 1_000_000
-        return moved > slewed + self.width_ns + earlier.width_ns
 
 
 def read(clock: Clock) -> Reading:
@@ -264,21 +251,19 @@ def machine_clock(clock: Clock) -> Clock:
     return clock
 
 
-def earlier(clock: Clock, reading: Reading, machine_ns: int) -> Reading:
-    """`reading` of `clock`, moved back by `machine_ns` of the machine's RAW, rounded to the later side.
+def earlier(clock: Clock, reading: Reading, machine_raw_ns: int) -> Reading:
+    """`reading` of `clock`, moved back to `machine_raw_ns` of the machine's RAW, rounded to the later side.
 
     Only RAW is moved: the difference stays as it was read. A simulated clock's is taken from what it showed
     then, so that a suspend counts as it should.
     """
-    if isinstance(clock, SimulatedClock):
-        return reading._replace(raw_ns=min(reading.raw_ns, _raw_ago(clock, machine_ns)))
-    return reading._replace(raw_ns=reading.raw_ns - machine_ns)
+    return reading._replace(raw_ns=min(reading.raw_ns, _raw_when(clock, machine_raw_ns)))
 
 
-def _raw_ago(clock: Clock, machine_ns: int) -> int:
+def _raw_when(clock: Clock, machine_raw_ns: int) -> int:
     if isinstance(clock, SimulatedClock):
-        return clock.raw_at(_raw_ago(clock.base, machine_ns)) + 1
-    return clock.raw_ns() - machine_ns
+        return clock.raw_at(_raw_when(clock.base, machine_raw_ns)) + 1
+    return machine_raw_ns
 
 
 def asleep_s(clock: Clock) -> float:

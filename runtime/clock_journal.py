@@ -11,7 +11,6 @@ import os
 from typing import TYPE_CHECKING
 
 from runtime import files
-from runtime.clock_history import latest
 from schemas.base import InvalidMessageError
 from schemas.clock_history import ClockLine, ClockPiece
 
@@ -117,3 +116,19 @@ def _encoded(lines: Sequence[ClockLine]) -> bytes:
 
 def _piece_of(line: ClockLine) -> ClockPiece:
     return ClockPiece(**{name: getattr(line, name) for name in ClockPiece.model_fields})
+
+
+def latest(numbered: Iterable[tuple[int, ClockPiece]]) -> list[tuple[int, ClockPiece]]:
+    """Of pieces of one process, in the order of their publication: each number once, the latest issue.
+
+    A piece that was merged from several takes the place of those.
+    """
+    found = dict(numbered)
+    kept: list[tuple[int, ClockPiece]] = []
+    covered = -1
+    for number in sorted(found):
+        if number > covered:
+            kept.append((number, found[number]))
+            last = found[number].last
+            covered = number if last is None else last
+    return kept

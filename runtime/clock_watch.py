@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from runtime import kernel_clock
 from runtime.clock import Reading, SimulatedClock
+from runtime.clock_daemons import Discipline, running_daemons
 from runtime.clock_pieces import PieceBuilder
 from runtime.clock_samples import SHARP_NS, Interval, Sample, half_width_ns, is_step, read_middle
 from runtime.clock_slews import SlewChange, SlewTracker
@@ -194,10 +195,12 @@ class ClockWatcher:
         """Whether the clock is slewed, or was less than two seconds ago."""
         return self._watch.is_moving
 
-    def rested_s(self) -> float:
-        """How long realtime − RAW has rested, s."""
+    def discipline(self) -> Discipline:
+        """Who disciplines the clock now. From any thread; reads every process's name: some milliseconds."""
         with self._lock:
-            return self._watch.rested_s()
+            rested_s = self._watch.rested_s()
+        daemons = [] if isinstance(self._clock, SimulatedClock) else running_daemons()
+        return Discipline.of(self._state(), daemons, rested_s)
 
     @property
     def number(self) -> int:

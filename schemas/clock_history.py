@@ -22,7 +22,7 @@ class ClockPiece(Message):
     """Between its ends realtime was within `half_width_ns` of the straight line that joins them.
 
     RAW does not run during a suspend, so a piece that begins with one starts at the RAW instant at which the
-    one before ended. The assumption is stated where the pieces are made (`runtime.clock_history`).
+    one before ended. The assumption is stated where the pieces are made (`runtime.clock_pieces`).
     """
 
     from_raw_ns: Nanoseconds

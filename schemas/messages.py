@@ -22,6 +22,8 @@ Seq = Annotated[int, Field(ge=0, le=2**53)]
 Milliseconds = float
 """Milliseconds; an offset is Pi − topside, positive when the Pi is ahead."""
 SensorName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+ProgramName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+"""A daemon's, as `chronyd`."""
 ErrorWord = Literal[
     "timeout",
     "network_error",
@@ -82,7 +84,14 @@ class Info(Message):
     """When the agent started, by the Pi's clock."""
     receive_stamp: StampKind
     clock_synchronized: bool
-    """Whether NTP or the like disciplines the Pi's realtime; false: it runs free, without slewing."""
+    """Whether the Pi's kernel calls its realtime synchronized. That proves nothing about slewing."""
+    clock_daemons: Annotated[tuple[ProgramName, ...], Field(max_length=20)] = ()
+    """Running programs that discipline the Pi's realtime, as `chronyd`; not those in other containers."""
+    clock_max_slew_ppm: Annotated[float, Field(ge=0)] | None = None
+    """How fast they may slew it, ppm; 0 for a free clock; the kernel's limit for an unknown program."""
+    clock_free: bool | None = None
+    """Whether nothing moves the Pi's realtime: nominal tick and frequency, no offset pending, no daemon, and
+    realtime − RAW has rested for a minute. Null: not known."""
     http_port: Annotated[int, Field(ge=1, le=65535)] | None
     """The port of GET /api/sync/time; null if it is not served."""
     simulated: bool = False
@@ -226,6 +235,8 @@ class OffsetResult(Message):
     conditional: bool = False
     """Whether `measured_at` is later than the Pi's last reading: then it holds unless the Pi's clock was set
     or slewed since."""
+    interval_s: Annotated[float, Field(gt=0, le=600)] | None = None
+    """The next result is due within this many seconds; null: not known."""
     error: ErrorWord | None
 
 

@@ -11,7 +11,10 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
 def figure(value: float | None, decimals: int, unit: str = "") -> str:
-    """`value` with this many decimals and its unit, or `-`: what is missing is never 0."""
+    """`value` with this many decimals and its unit, or `-`: what is missing is never 0.
+
+    Without separators of thousands, as everything that is printed in lines: those are read by programs, too.
+    """
     return "-" if value is None else f"{value:.{decimals}f} {unit}".rstrip()
 
 

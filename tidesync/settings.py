@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
 TABLES = "correct"
+_AS_FOR = {"fuse": TABLES}
+"""Commands that take the settings of another one."""
 """The table of the file that has further tables, each for one of a session's tables."""
 MODELS = {
     "broker": "tidesync.cli.broker:BrokerSettings",
@@ -48,6 +50,8 @@ MODELS = {
     "doctor": "tidesync.doctor.settings:DoctorSettings",
 }
 """The settings of each command, imported only to check keys of the file and variables."""
+_SHARED = {"doctor": {"root": "record", "http_port": "pi"}}
+"""Keys of a command that the file's table of another command sets too: doctor checks what they use."""
 
 
 def with_settings(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -92,7 +96,7 @@ def file_defaults(command: str) -> dict[str, Any]:
     """The values of `tidesync.toml` for `command`: the working folder's file over the user's own."""
     values: dict[str, Any] = {}
     for folder in _folders():
-        values |= _read_file(folder / FILE_NAME, command)
+        values |= _read_file(folder / FILE_NAME, _AS_FOR.get(command, command))
     return values
 
 
@@ -136,7 +140,8 @@ def _read_file(path: Path, command: str) -> dict[str, Any]:
         else:
             _refuse_unknown_keys(str(path), {key: value}, frozenset().union(*known.values()))
     flat = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    own: dict[str, Any] = content.get(command, {})
+    shared = {key: content.get(table, {}).get(key) for key, table in _SHARED.get(command, {}).items()}
+    own = {key: value for key, value in shared.items() if value is not None} | content.get(command, {})
     mine = {key: value for key, value in flat.items() if key in known.get(command, ())} | own
     return {key: _listed(value) if key in _repeatable(command) else value for key, value in mine.items()}
 

@@ -274,7 +274,7 @@ class TopsideAgent(MqttAgent):
 
     def _notice_sleep(self) -> None:
         """Before anything is done: RAW stood still while this computer slept, so no bound outlives that."""
-        slept_ns = self._own_clock.slept_ns()
+        slept_ns = self._own_clock.sleep.slept_ns()
         if not slept_ns:
             return
         _log.warning("this computer slept for %.1f s; measuring every vehicle again", slept_ns / 1e9)

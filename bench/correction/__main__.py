@@ -103,7 +103,8 @@ A table has rows of {ROW_BYTES} bytes in 8 columns, over an hour with 4 exchange
 correct` reads it once where the vehicle's clock ran on, twice where it was set; it gives each row its own
 instant, the bounds of its error and a state, and keeps every other byte. pandas (`read_csv` in chunks of
 250 000 rows, `to_csv`) and polars (`scan_csv`, `sink_csv`, one thread) add one constant to the timestamp, and
-write the other columns as they understood them.
+write the other columns as they understood them. On a machine that does other work too, CPU time is what
+compares.
 """
 
 

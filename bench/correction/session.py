@@ -38,7 +38,7 @@ def make_session(session: Path, family: str, rows: int) -> Path:
 
 def _rows(trace: Trace, numbers: np.ndarray, rows: int) -> bytes:
     """Rows of 71 bytes each: the Pi's time, and values of which each row has its own."""
-    at_ns = trace.exchanges[0].origin_ns + (numbers * int(DURATION_S * 1e9 - 2e9)) // rows
+    at_ns = trace.exchanges[0].origin_ns + numbers * (int(DURATION_S * 1e9 - 2e9) // rows)
     stamps = iso_block(at_ns + trace.truth_at(at_ns), fine=False)
     rest = np.frombuffer(b",A1,freerun,1.234567,20.12,12.05,12.34,0.12\n", dtype=np.uint8)
     made = np.concatenate([stamps, np.tile(rest, (numbers.size, 1))], axis=1)

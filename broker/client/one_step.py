@@ -22,6 +22,8 @@ class OneStepTimestamp:
     plus_ns: int
     raw_ns: int | None = None
     """RAW just before the packet's first byte was handed over; None until then, or if it was not stamped."""
+    latest_ns: int | None = None
+    """A packet that goes later than at this RAW keeps the number it has; None: none does."""
 
 
 def with_room(payload: bytes, key: str) -> tuple[bytes, int]:
@@ -65,7 +67,9 @@ class OneStepPacket(bytearray):
         if type(key) is slice and key.start == 0:
             raw_ns = self._raw_ns()
             number = b"%19d" % (raw_ns + self._stamp.plus_ns)
-            if len(number) == WIDTH:  # else the length of the packet would be wrong
+            latest_ns = self._stamp.latest_ns
+            in_time = latest_ns is None or raw_ns <= latest_ns
+            if in_time and len(number) == WIDTH:  # else the length of the packet would be wrong
                 self[self._field] = number
                 self._stamp.raw_ns = raw_ns
         return bytearray.__getitem__(self, key)  # allocates nothing that could trigger garbage collection

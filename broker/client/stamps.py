@@ -3,11 +3,13 @@
 The kernel stamps with CLOCK_REALTIME, which can be stepped and slewed. What is taken from it is therefore
 only the arrival's age, less all that realtime moved against RAW between a reading before the arrival and the
 reading after it. The assumption: between these two nothing moved and came back. The movement that they show,
-beyond the rate of before, may have happened within the age.
+beyond the rate of before, may have happened within the age. Realtime − RAW at the arrival follows likewise:
+by the rate of before, as wide as that movement.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -42,6 +44,25 @@ class KernelStamp(NamedTuple):
     """False when more bytes were queued behind: the stamp may be theirs, hence too late, never too early."""
 
 
+class Movement(NamedTuple):
+    """How realtime − RAW moved in an age before a reading: by `rate` × age, ± `unexplained_ns`."""
+
+    rate: float
+    """Of realtime against RAW until the arrival, as a fraction."""
+    unexplained_ns: int
+    """What the readings show beyond the rate; their widths are not counted."""
+    before: Reading
+    """The last reading before the arrival."""
+
+    def difference_at(self, age_ns: int, now: Reading) -> tuple[int, int]:
+        """Realtime − RAW `age_ns` of RAW before `now`, and the width within which it is known, ns.
+
+        It lies between what both readings show, carried to the arrival by the rate.
+        """
+        width_ns = max(now.width_ns, self.before.width_ns + 2 * self.unexplained_ns)
+        return now.realtime_minus_raw_ns - round(self.rate * age_ns), width_ns
+
+
 class RealtimeCourse:
     """How realtime has moved against RAW: a machine's readings of the last waits."""
 
@@ -53,8 +74,8 @@ class RealtimeCourse:
         if reading.width_ns <= _BLURRED_NS and reading.raw_ns - self._readings[-1].raw_ns >= _APART_NS:
             self._readings.append(reading)
 
-    def moved_ns(self, age_ns: int, now: Reading) -> int | None:
-        """The most that realtime can have moved against RAW in the `age_ns` (of realtime) before `now`.
+    def movement(self, age_ns: int, now: Reading) -> Movement | None:
+        """How realtime moved against RAW in the `age_ns` (of realtime) before `now`.
 
         Over the age it ran at the rate of before, and all that differs from that since the last reading
         before the arrival may have happened within the age. None after a step, or without such a reading.
@@ -76,7 +97,7 @@ class RealtimeCourse:
         ):
             return None
         rate = self._rate_before(index)
-        return round(abs(rate) * age_ns + abs(moved_ns - rate * elapsed_ns)) + widths_ns
+        return Movement(rate, math.ceil(abs(moved_ns - rate * elapsed_ns)), before)
 
     def _rate_before(self, index: int) -> float:
         """The rate of realtime − RAW, as a fraction, until the reading at `index`; 0 if it is not known."""
@@ -98,11 +119,14 @@ class ArrivalStamper:
         self._machine = machine_clock(clock)
         self._course = RealtimeCourse(read(self._machine))
         self.now = read(clock)
+        self._own_course = self._course if self._machine is clock else RealtimeCourse(self.now)
         """The agent's clock when it was read last, for a message or for `observe`."""
 
     def observe(self, now: Reading) -> None:
         """Compare realtime with RAW once more, before anything else arrives; `now` is the agent's clock."""
         self._course.note(now if self._machine is self._clock else read(self._machine))
+        if self._own_course is not self._course:
+            self._own_course.note(now)
         self.now = now
 
     def arrived(self, kernel: KernelStamp | None) -> tuple[Reading, StampKind]:
@@ -112,14 +136,20 @@ class ArrivalStamper:
         now = machine if self._machine is self._clock else read(self._clock)
         self.now = now
         age_ns = self._age_ns(kernel, machine) if kernel else None
+        received = None if age_ns is None else self._earlier(now, machine.raw_ns - age_ns)
         self._course.note(machine)
-        if kernel is None or age_ns is None:
+        if kernel is None or received is None:
             return now, "user"
-        if now is machine:
-            received = Reading(now.raw_ns - age_ns, now.realtime_minus_raw_ns, now.width_ns)
-        else:
-            received = earlier(self._clock, now, age_ns)
         return received, "kernel" if kernel.exact else "kernel_inexact"
+
+    def _earlier(self, now: Reading, machine_raw_ns: int) -> Reading | None:
+        """The agent's clock when the machine's RAW was `machine_raw_ns`; None if it was set since."""
+        raw_ns = earlier(self._clock, now, machine_raw_ns).raw_ns
+        age_ns = now.raw_ns - raw_ns
+        movement = self._own_course.movement(age_ns, now)
+        if movement is None:
+            return None
+        return Reading(raw_ns, *movement.difference_at(age_ns, now))
 
     def _age_ns(self, kernel: KernelStamp, machine: Reading) -> int | None:
         """How long ago it arrived at least, in ns of RAW; None when it is unknown.
@@ -130,10 +160,12 @@ class ArrivalStamper:
         age_ns = machine.raw_ns + machine.realtime_minus_raw_ns - kernel.realtime_ns
         if not -machine.width_ns <= age_ns <= MOST_AGE_NS or machine.width_ns > _BLURRED_NS:
             return None
-        moved_ns = self._course.moved_ns(max(age_ns, 0), machine)
-        if moved_ns is None:
+        movement = self._course.movement(max(age_ns, 0), machine)
+        if movement is None:
             return None
-        return max(0, age_ns - moved_ns - machine.width_ns // 2 - 1)
+        widths_ns = machine.width_ns + movement.before.width_ns // 2 + 2
+        moved_ns = math.ceil(abs(movement.rate) * max(age_ns, 0)) + movement.unexplained_ns
+        return max(0, age_ns - moved_ns - widths_ns)
 
 
 class StampSource(Protocol):

@@ -160,7 +160,8 @@ def test_a_disk_that_takes_nothing_is_reported_and_nothing_is_lost_once_it_does_
             until(lambda: len(topside.finished) > held + 60, 10, "exchanges that are held in memory")
         until(lambda: "can be written again" in place.log(), 10, "the healing")
         until(lambda: states(place)["s1"]["state"] == "recording", 10, "the state recording")
-        assert stop(place)[0] == 0
+        stopped = stop(place)
+        assert stopped[0] == 0, stopped
         assert_complete(place, topside)
         assert "Traceback" not in place.log()
     finally:

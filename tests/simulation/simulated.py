@@ -44,10 +44,8 @@ class Published:
 
     @property
     def right(self):
-        return any(
-            self.result.lower_ms <= true <= self.result.upper_ms
-            for true in (self.true_ms, self.true_before_ms)
-        )
+        truths = self.true_ms, self.true_before_ms
+        return any(self.result.lower_ms <= true <= self.result.upper_ms for true in truths)
 
     @property
     def error_ms(self):
@@ -101,8 +99,8 @@ class Simulation:
             settings,
             clock,
             connect=partial(self.broker.connection, machine, link),
-            get=partial(self.http.get, self),
-            watch=ClockWatcher,
+            get=partial(self.http.get, self, machine),
+            watch=self.make_watch(clock),
         )
         agent.machine = machine
         machine.watch(agent.watcher)
@@ -113,9 +111,10 @@ class Simulation:
         self.topsides[settings.topside] = agent
         return agent
 
-    @property
-    def topside(self):
-        return self.topsides[self.settings.topside]
+    make_watch = staticmethod(lambda _clock: ClockWatcher)
+    pause_s = staticmethod(lambda watcher: watcher.poll_s)
+
+    topside = property(lambda self: self.topsides[self.settings.topside])
 
     @property
     def vehicle(self):
@@ -191,7 +190,7 @@ class Simulation:
         end_ns = self.start_ns + round(seconds * S)
         while self._queue[0][0] <= end_ns:
             at_ns, _, action = heapq.heappop(self._queue)
-            self.clock.now_ns = at_ns
+            self.clock.now_ns = max(at_ns, self.clock.now_ns)
             action()
         self.clock.now_ns = end_ns
         return self.published()

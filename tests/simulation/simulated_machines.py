@@ -8,7 +8,6 @@ from pi_agent.agent import PiAgent
 from pi_agent.http import time_reply
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, Slew, read
-from runtime.clock_watch import ClockWatcher
 from topside_agent.http_fallback.http_get import Answer, Failure, TimedResponse
 
 MS = 1_000_000
@@ -74,11 +73,15 @@ class Machine:
         self.on = True
         self.asleep_until_ns = 0
 
+    @property
+    def is_awake(self):
+        return self.on and self.asleep_until_ns <= self.simulation.clock.now_ns
+
     def do(self, action):
         """Act now, or on waking; never once the power is off."""
         if not self.on:
             return
-        if self.asleep_until_ns > self.simulation.clock.now_ns:
+        if not self.is_awake:
             self.simulation.push(self.asleep_until_ns, lambda: self.do(action))
         else:
             action()
@@ -97,17 +100,17 @@ class Machine:
 
         def act():
             watcher.check()
-            self.simulation.after(watcher.poll_s, lambda: self.do(act))
+            self.simulation.after(self.simulation.pause_s(watcher), lambda: self.do(act))
 
-        self.simulation.after(watcher.poll_s, lambda: self.do(act))
+        self.simulation.after(self.simulation.pause_s(watcher), lambda: self.do(act))
 
 
 class Vehicle:
     """A vehicle from power-on to power-off."""
 
-    def __init__(self, simulation, name, link, **simulated):
+    def __init__(self, simulation, name, link, *, clock=None, **simulated):
         self.name, self.link = name, link
-        self.clock = VehicleClock(simulation.clock, **simulated)
+        self.clock = clock or VehicleClock(simulation.clock, **simulated)
         self.machine = Machine(simulation, self.clock)
         self.booted_ns = simulation.clock.now_ns
         self.off_ns = float("inf")
@@ -115,7 +118,7 @@ class Vehicle:
             PiSettings(vehicle=name, no_http=True),
             self.clock,
             connect=partial(simulation.broker.connection, self.machine, link),
-            watch=partial(ClockWatcher, suspended_ns=self.clock.suspended_ns),
+            watch=simulation.make_watch(self.clock),
             synchronized=lambda: bool(self.clock.slews),
         )
         self.connection = simulation.broker.connections[-1]
@@ -131,7 +134,7 @@ class Http:
     unit_ns: int = 1000
     down: tuple = ()  # (from_s, to_s) of the simulation
 
-    def get(self, simulation, url, clock, done):
+    def get(self, simulation, machine, url, clock, done):
         sent = read(clock)
 
         def finish(outcome):
@@ -139,14 +142,15 @@ class Http:
 
         def serve():
             outcome = self._outcome(simulation, url.host)
-            simulation.after(self.delay_ns(simulation.random) / S, lambda: finish(outcome))
+            arrives_s = self.delay_ns(simulation.random) / S
+            simulation.after(arrives_s, lambda: machine.do(lambda: finish(outcome)))
 
         simulation.after(self.delay_ns(simulation.random) / S, serve)
 
     def _outcome(self, simulation, host):
         vehicle = simulation.vehicles.get(host)
         away = any(start <= simulation.now_s < end for start, end in self.down)
-        if away or vehicle is None or not vehicle.machine.on:
+        if away or vehicle is None or not vehicle.machine.is_awake:
             return Failure("network_error", "")
         reply = time_reply(vehicle.clock.realtime_ns() // self.unit_ns * self.unit_ns)
         body = reply.model_dump()

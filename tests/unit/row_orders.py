@@ -61,9 +61,7 @@ def _session(chance):
     off = np.where(chance.random(count) < 0.3, chance.choice([5.0, 25.0, 60.0], count), 0.0)
     outages = [(at, at + chance.choice([3, 30, 100])) for at in chance.uniform(0, 0.9 * seconds - 100, 2)]
     steps = list(zip(places.tolist(), sizes.tolist(), off.tolist(), strict=True))
-    return Session(
-        steps, seconds=seconds, every_s=every_s, outages=outages if chance.random() < 0.3 else ()
-    )
+    return Session(steps, seconds=seconds, every_s=every_s, outages=outages if chance.random() < 0.3 else ())
 
 
 def log(chance, session, *, whole=False):

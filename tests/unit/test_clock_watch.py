@@ -9,11 +9,11 @@ import pytest
 
 from runtime import kernel_clock
 from runtime.clock import Reading, SimulatedClock, Slew, Step, Suspend, SystemClock
-from runtime.clock_history import ClockHistory
 from runtime.clock_samples import Sample
 from runtime.clock_slews import SlewChange
 from runtime.clock_watch import ClockChange, ClockWatch, ClockWatcher, watch_machine
 from runtime.kernel_clock import KernelState
+from tests.unit.clock_lookup import ClockHistory
 
 MS = 1_000_000
 S = 1_000_000_000

@@ -6,14 +6,18 @@ import gzip
 import io
 import lzma
 import os
+import re
 from math import ceil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from schemas.instants import iso_from_ns
+from tests.effort import tries
 from tests.unit.tracks import START, S, raw_of, stepped
 from tidesync.sessions.correction.clock_limits import ClockLimits
 from tidesync.sessions.correction.driver import correct
@@ -256,6 +260,26 @@ def test_each_line_end_is_kept_whole(path, ending):
     assert result.counts["ok"] == 2
     assert [line.rsplit(",", 4)[0] for line in found] == [*lines, ""]
     assert "\r" not in "".join(found)
+
+
+NOTES = st.sampled_from(["", "a", '"a ""b"""', '"two\nlines"', '"x,;\t|y"', 'say "hi"', "\u00e9", "  "])
+ENDS = st.sampled_from(["\n", "\r\n", "\r\r\n", "\r"])
+
+
+@given(st.lists(st.tuples(NOTES, ENDS, st.integers(0, 2)), min_size=1, max_size=12), st.sampled_from(",;\t|"))
+@settings(max_examples=tries(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_without_the_new_fields_every_byte_is_the_inputs(path, rows, delimiter):
+    stamp = pi_iso(3)
+    cores = [delimiter.join((note, stamp, note)) for note, _, _ in rows]
+    text = "".join(core + delimiter * extra + end for core, (_, end, extra) in zip(cores, rows, strict=True))
+    _, written = corrected(path, f"k{delimiter}timestamp{delimiter}note\n{text}".encode())
+    field = f"[{delimiter}][^{delimiter}]+"
+    expected = "".join(
+        re.escape(core) + field * 4 + re.escape(delimiter * extra + end)
+        for core, (_, end, extra) in zip(cores, rows, strict=True)
+    )
+    _, _, body = written.decode().partition("\n")
+    assert re.fullmatch(expected, body)
 
 
 def test_a_table_without_a_header_has_numbers_for_names(path):

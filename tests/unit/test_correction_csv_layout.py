@@ -91,8 +91,8 @@ def test_records_are_those_that_pythons_csv_module_wrote(rows, ending):
     made = dialect(4, place=3)
     found = list(blocks.layouts(Pieces(text.getvalue().encode(), 1 << 22), made, lambda _: False, None))
     assert [kind for layout in found for kind in layout.kind.tolist()] == [Kind.ROW] * len(rows)
-    got = [stamp for _, _, _, stamp, _ in records(text.getvalue().encode(), made)]
-    assert got == [b"x"] * len(rows)
+    found = [stamp for _, _, _, stamp, _ in records(text.getvalue().encode(), made)]
+    assert found == [b"x"] * len(rows)
 
 
 @given(st.lists(st.sampled_from(["a,b", '"a, ""b""",c', "1,2"]), min_size=1, max_size=20), st.data())
@@ -101,8 +101,8 @@ def test_lines_end_as_usual_readers_take_them(rows, data):
     endings = [data.draw(st.sampled_from(["\n", "\r\n", "\r\r\n", "\r"])) for _ in rows]
     text = "".join(row + ending for row, ending in zip(rows, endings, strict=True))
     lines = lines_of(text.encode(), at_end=True)
-    got = [text[a:b] for a, b in zip(lines.start.tolist(), lines.end.tolist(), strict=True)]
-    assert got == rows
+    found = [text[a:b] for a, b in zip(lines.start.tolist(), lines.end.tolist(), strict=True)]
+    assert found == rows
 
 
 def test_an_open_quote_damages_one_record_and_the_next_full_row_is_one_again():
@@ -151,6 +151,15 @@ def test_new_fields_stand_at_the_headers_end(row, kind, after):
 def test_a_decimal_comma_belongs_to_the_timestamp():
     ((_, _, kind, stamp, _),) = records(b"7,2026-05-01 12:00:00,123\n", dialect(2, place=1))
     assert (kind, stamp) == (Kind.ROW, b"2026-05-01 12:00:00,123")
+
+
+def test_a_note_of_several_lines_may_stand_beside_a_decimal_comma_or_an_empty_field():
+    data = b'2026-05-01 12:00:00,123,"two\nlines"\n1,"two\nlines",\n'
+    found = records(data, dialect(2))
+    assert [(kind.name, stamp) for _, _, kind, stamp, _ in found] == [
+        ("ROW", b"2026-05-01 12:00:00,123"),
+        ("ROW", b"1"),
+    ]
 
 
 def test_comments_are_no_rows_where_they_are_stated():

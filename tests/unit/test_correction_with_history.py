@@ -152,3 +152,27 @@ def test_the_command_reads_the_histories_of_a_session(tmp_path):
     assert len(given) > 0.99 * len(found)
     assert (errors <= stated).all()
     assert np.quantile(errors, 0.99) <= FIFTH_OF_A_MS
+
+
+@pytest.mark.parametrize("silence", [(), ((58, 130),)])
+@pytest.mark.parametrize("side", ["pi", "topside"])
+def test_an_agent_that_was_dead_meanwhile_leaves_the_rows_of_a_clock_at_rest_right(side, silence):
+    pi, topside = MovingClock("pi", -1_200_000_000, 40e-6), MovingClock("topside")
+    unheard = (((80, 90),), ()) if side == "pi" else ((), ((80, 90),))
+    at_s = rows(200)
+    state, error, stated = correct(pi, topside, at_s, seconds=200, gaps=silence, unheard=unheard)
+    assert not wrong(state, error, stated).any()
+    assert ((state <= HOLDOVER) & (error <= FIFTH_OF_A_MS)).mean() > 0.99
+
+
+@pytest.mark.parametrize("step_s", [-3.0, 0.4])
+@pytest.mark.parametrize("side", ["pi", "topside"])
+def test_a_step_while_the_agent_was_dead_leaves_no_row_of_that_time_right(side, step_s):
+    clocks = {"pi": MovingClock("pi", -1_200_000_000, 40e-6), "topside": MovingClock("topside")}
+    clocks[side].steps = [(85.3, step_s)]
+    unheard = (((80, 90),), ()) if side == "pi" else ((), ((80, 90),))
+    at_s = rows(200)
+    state, error, stated = correct(*clocks.values(), at_s, seconds=200, gaps=((58, 130),), unheard=unheard)
+    assert not wrong(state, error, stated).any()
+    assert not (state[(at_s > 81) & (at_s < 89)] <= HOLDOVER).any()
+    assert (state[(at_s < 75) | (at_s > 95)] <= HOLDOVER).mean() > 0.95

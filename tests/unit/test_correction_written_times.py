@@ -116,6 +116,8 @@ def test_what_was_found_is_in_the_summary_and_in_json(session, tmp_path, capsys)
     assert correct(session, table, "--max-error-ms", "1100", "--json") == 0
     found = json.loads(capsys.readouterr().out)["files"][0]
     assert (found["zone"], found["zone_from"], found["resolution_ms"]) == ("UTC", "assumed", 1000.0)
+    assert correct(session, table) == 1
+    assert "stamps resolve 1 s: rows are answered with a --max-error-ms above" in capsys.readouterr().err
     assert correct(session, table, "--resolution-ms", "0") == 0
     assert (output(table)["time_max_error_ms"] < 1).all()
 

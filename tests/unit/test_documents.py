@@ -12,6 +12,7 @@ from schemas import topics
 from schemas.clock_history import ClockResendCommand, VehicleClock
 from schemas.messages import OffsetResult, Ping, Pong, SessionState, StartCommand
 from tidesync.__main__ import cli
+from tidesync.fleet.vehicle import CONDITION
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,6 +41,14 @@ def test_a_command_of_the_readme_has_those_options(line):
 @pytest.mark.parametrize("target", re.findall(r"^\$ make (\S+)$", README, re.MULTILINE))
 def test_a_make_target_of_the_readme_is_there(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/topics.md", "docs/estimator.md", "tidesync/dashboard/page/state.js"]
+)
+def test_what_a_conditional_result_assumes_is_the_same_sentence_everywhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8").replace("’", "'")
+    assert CONDITION in " ".join(text.split())
 
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

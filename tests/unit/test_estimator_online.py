@@ -346,3 +346,13 @@ def test_a_step_on_a_fast_link_leaves_no_room_for_a_sleep():
     running = estimator()
     running.add(exchange(20, pi_jump=3 * S))
     assert half_width(running.estimate()) < 1.1 * MS
+
+
+@pytest.mark.parametrize("jump", [{"pi_jump": 3 * S}, {"topside_jump": -3 * S}])
+def test_after_a_step_one_more_exchange_is_needed_to_date_a_reading(jump):
+    running = estimator()
+    assert running.settled
+    running.add(exchange(20.5, **jump))
+    assert not running.settled
+    running.add(exchange(20.75, **jump))
+    assert running.settled

@@ -4,7 +4,7 @@ import pytest
 
 from schemas.exchange import Exchange
 from topside_agent.estimator import OffsetEstimator, online, smooth
-from topside_agent.estimator.slews import FASTEST, Reading, slew_of
+from topside_agent.estimator.slews import FASTEST, Reading, slew_of, unexplained_ns
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -27,23 +27,24 @@ def raw_ns(at_ns):
     return round(at_ns * (1 + DRIFT)) + 50_000 * S
 
 
-def recorded(pi, topside, *, out_ms, back_ms, every_s=0.25, until_s=60.0):
+def recorded(pi, topside, *, out_ms, back_ms, every_s=0.25, until_s=60.0, late_ms=0.0):
+    """Of `late_ms` every fourth answer is late."""
     exchanges = []
     at_ns, seq = 0, 0
     while at_ns < until_s * S:
         receive = at_ns + round(out_ms * MS)
         transmit = receive + 100_000
-        destination = transmit + round(back_ms * MS)
-        differences = topside.difference_ns(at_ns), topside.difference_ns(destination)
+        destination = transmit + round((back_ms + late_ms * (seq % 4 == 0)) * MS)
+        difference = topside.difference_ns(destination)
         exchange = Exchange(
             vehicle="rov1", topside="topside", seq=seq, boot_id="boot-0",
-            origin_ns=at_ns + sum(differences) // 2,
+            origin_ns=at_ns + difference,
             receive_ns=raw_ns(receive) + pi.difference_ns(transmit),
             transmit_ns=raw_ns(transmit) + pi.difference_ns(transmit),
-            destination_ns=destination + sum(differences) // 2,
+            destination_ns=destination + difference,
             pi_realtime_minus_raw_ns=pi.difference_ns(transmit),
-            topside_realtime_minus_raw_ns=sum(differences) // 2,
-            resolution_ns=2 + abs(differences[1] - differences[0]) // 2,
+            topside_realtime_minus_raw_ns=difference,
+            resolution_ns=2,
         )  # fmt: skip
         exchanges.append((exchange, transmit, destination))
         at_ns, seq = destination + round(every_s * S), seq + 1
@@ -97,6 +98,19 @@ def test_the_result_holds_at_measured_at_while_the_slew_goes_on(side, ppm, out_m
             assert estimate.lower_ns <= truth <= estimate.upper_ns
 
 
+@pytest.mark.parametrize("late_ms", [5, 40])
+@pytest.mark.parametrize("ppm", SLEWS)
+@pytest.mark.parametrize("side", ["pi", "topside"])
+def test_a_late_answer_moves_no_result_while_either_clock_is_slewed(side, ppm, late_ms):
+    clocks = {"pi": SlewedClock(), "topside": SlewedClock()} | {side: SlewedClock(ppm)}
+    running = OffsetEstimator()
+    for exchange, transmit, _ in recorded(**clocks, out_ms=0.3, back_ms=0.1, until_s=30, late_ms=late_ms):
+        running.add(exchange)
+        estimate = running.estimate()
+        if 2 * S < transmit < 9 * S or transmit > 12 * S:
+            assert estimate.lower_ns <= offset_ns(**clocks, at_ns=transmit) <= estimate.upper_ns
+
+
 def test_a_slew_widens_a_result_by_its_rate_and_no_more():
     widths = {}
     for ppm in (0, 83_333):
@@ -132,3 +146,33 @@ def test_a_steady_slew_has_its_rate_and_one_that_begins_may_have_been_the_fastes
     assert slew_of(steady) == pytest.approx((0.05, 0.05 / 0.95))
     begun = [Reading(0, 0, 1), Reading(S, 0, 1), Reading(2 * S, 20 * MS, 1)]
     assert slew_of(begun) == pytest.approx((0.02, FASTEST))
+
+
+def test_what_the_rate_of_before_does_not_explain_may_have_been_a_step():
+    def moved(*differences_ms):
+        return [Reading(at * S // 4, round(ms * MS), 2) for at, ms in enumerate(differences_ms)]
+
+    assert unexplained_ns(moved(0)) == 0
+    assert unexplained_ns(moved(0, 0, 0)) == 0
+    assert unexplained_ns(moved(0, 20, 40)) == 0
+    assert unexplained_ns(moved(0, 0, 10)) == 10 * MS
+    assert unexplained_ns(moved(0, 20, 30)) == 10 * MS
+    assert unexplained_ns(moved(0, 20, 20)) == 0  # at rest again: nothing moved since
+    assert unexplained_ns(moved(0, 0, 3000)) == 0  # recognised as a step
+
+
+@pytest.mark.parametrize("step_ms", [15, -15])
+def test_a_step_too_small_to_be_told_from_a_slew_is_within_the_result_that_shows_it(step_ms):
+    pi, topside = SlewedClock(), SlewedClock()
+    running = OffsetEstimator()
+    made = recorded(pi, topside, out_ms=30, back_ms=40, until_s=10)
+    for exchange, _, _ in made[:-1]:
+        running.add(exchange)
+    last, transmit, _ = made[-1]
+    stepped = {name: getattr(last, name) + step_ms * MS for name in ("receive_ns", "transmit_ns")}
+    difference = last.pi_realtime_minus_raw_ns + step_ms * MS
+    running.add(last.model_copy(update=stepped | {"pi_realtime_minus_raw_ns": difference}))
+    estimate = running.estimate()
+    before = offset_ns(pi, topside, transmit)  # what the clocks showed until just before the reading
+    assert estimate.lower_ns <= before <= estimate.upper_ns
+    assert estimate.lower_ns <= before + step_ms * MS <= estimate.upper_ns

@@ -49,7 +49,7 @@ def test_a_pong_completes_the_exchange_and_every_raw_stamp_is_recovered_exactly(
     assert exchange.receive_ns - exchange.pi_realtime_minus_raw_ns == 500 * MS
     assert exchange.transmit_ns - exchange.pi_realtime_minus_raw_ns == 501 * MS
     assert exchange.delay_ns == 1 * MS
-    assert exchange.resolution_ns == 50 + 1 + 100
+    assert exchange.resolution_ns == 50 + 1 + 100 // 2
 
 
 def test_seq_counts_finished_exchanges_without_gaps(exchanger):

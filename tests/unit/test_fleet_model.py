@@ -50,6 +50,15 @@ def test_a_live_result_is_fresh_for_three_seconds_and_no_longer(fleet):
     assert late.result_age_s == pytest.approx(3.0)
 
 
+def test_a_result_of_a_slow_topside_is_fresh_until_the_next_one_is_late(fleet):
+    fleet.take(letter(result(interval_s=10.0)))
+    assert only(fleet, LONG_AGO + 15 * S).fresh
+    late = only(fleet, LONG_AGO + 15 * S + 1)
+    assert (late.fresh, late.state, late.fresh_s) == (False, None, 15.0)
+    fleet.take(letter(result(interval_s=1.0)))
+    assert only(fleet).fresh_s == 3.0
+
+
 def test_a_retained_result_is_not_current_until_a_live_one_comes(fleet):
     fleet.take(letter(result(measured_ns=LONG_AGO - 60 * S), retained=True))
     retained = only(fleet)

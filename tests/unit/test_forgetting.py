@@ -13,7 +13,7 @@ NOW = Reading(1000 * S, 1_777_635_800 * S, 0)
 STATUS, OFFSET = "tidesync/v1/vehicle/rov1/status", "tidesync/v1/vehicle/rov1/offset/laptop"
 
 
-def measured(state, age_s):
+def measured(state, age_s, interval_s=None):
     fields = dict.fromkeys(OffsetResult.model_fields) | {"schema_version": 1, "conditional": False}
     counts = dict.fromkeys(("exchanges", "rejected", "segment", "steps"), 0)
     at = utc_from_ns(NOW.realtime_ns - age_s * S)
@@ -23,6 +23,7 @@ def measured(state, age_s):
         "topside": "laptop",
         "state": state,
         "measured_at": at,
+        "interval_s": interval_s,
     }
     return OffsetResult(**fields | counts | named).encode()
 
@@ -35,6 +36,7 @@ def measured(state, age_s):
         ({STATUS: b"online", OFFSET: measured("locked", 1)}, "rov1 is online"),
         ({STATUS: b"offline", OFFSET: measured("locked", 1)}, "rov1 is being measured by laptop"),
         ({STATUS: b"offline", OFFSET: measured("locked", 60)}, None),
+        ({STATUS: b"offline", OFFSET: measured("locked", 8, 10.0)}, "rov1 is being measured by laptop"),
         ({STATUS: b"offline", OFFSET: measured("holdover", 1)}, None),
         ({STATUS: b"rubbish", OFFSET: b"{"}, None),
         ({"homeassistant/device/tidesync_rov1/config": b"online"}, None),

@@ -315,3 +315,15 @@ def test_a_session_without_a_table_says_so(tmp_path, capsys):
     session = make_session(tmp_path, CLOCKS["steady"], {})
     only_csv(session, code=1)
     assert "there is no table to fuse" in capsys.readouterr().err
+
+
+def test_what_the_settings_say_of_a_table_holds_here_too(tmp_path, monkeypatch):
+    session = two_sensors(tmp_path)
+    path = session / "in-water_1" / "session.csv"
+    path.write_text(path.read_text().replace("timestamp,", "when,", 1))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tidesync.toml").write_text('[correct."in-water_1/session.csv"]\ncolumn = "when"\n')
+    rows = rows_of(fuse(session, "--every", "1s"))
+    assert rows[3]["inWater.value"]
+    (tmp_path / "tidesync.toml").write_text('[correct]\ncolumn = "when"\n')
+    assert "inWater.when" in rows_of(fuse(session, "--every", "1s"))[0]

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from runtime import kernel_clock
-from runtime.clock_daemons import FREE_AFTER_S, Daemon, is_free, running_daemons
+from runtime.clock import FASTEST_SLEW_PPM
+from runtime.clock_daemons import FREE_AFTER_S, Daemon, Discipline, is_free, running_daemons
 from runtime.kernel_clock import KernelState, kernel_state
 
 PLL, UNSYNC, NANO = 0x0001, 0x0040, 0x2000
@@ -91,3 +92,24 @@ def test_a_clock_is_free_only_if_nothing_moves_it(changes, free):
 
 def test_a_machine_without_proc_shows_no_daemon(tmp_path):
     assert running_daemons(tmp_path / "absent") == []
+
+
+@pytest.mark.parametrize(
+    ("daemons", "fastest_ppm"),
+    [(["ntpd"], 500), (["ntpd", "systemd-timesyncd"], 50_000), (["ptp4l"], FASTEST_SLEW_PPM), ([], 0)],
+)
+def test_a_clock_may_move_as_fast_as_its_fastest_daemon(daemons, fastest_ppm):
+    found = Discipline.of(KernelState(), [Daemon(name) for name in daemons], FREE_AFTER_S)
+    assert (found.daemons, found.max_slew_ppm, found.free) == (tuple(daemons), fastest_ppm, not daemons)
+
+
+def test_a_clock_that_moves_for_no_known_reason_may_move_as_fast_as_the_kernel_can():
+    assert Discipline.of(KernelState(tick_us=10_001), [], FREE_AFTER_S).max_slew_ppm == FASTEST_SLEW_PPM
+    assert Discipline.of(KernelState(), [], 1.0).max_slew_ppm == FASTEST_SLEW_PPM
+
+
+def test_chronyd_slews_as_fast_as_its_configuration_allows(tmp_path):
+    path = tmp_path / "chrony.conf"
+    path.write_text("maxslewrate 1000\n")
+    chronyd = Daemon("chronyd", ("-f", str(path)))
+    assert Discipline.of(KernelState(), [chronyd], 0.0).max_slew_ppm == 1000

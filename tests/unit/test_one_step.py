@@ -87,6 +87,16 @@ def test_a_packet_that_could_not_be_sent_at_all_is_stamped_when_it_is():
     assert stamp.raw_ns == 102
 
 
+def test_a_packet_that_goes_too_late_keeps_the_number_it_has():
+    made, stamp = packet(Ticks())
+    stamp.latest_ns = 100
+    assert made[0:] == b"head<" + b"0" * WIDTH + b">"
+    assert stamp.raw_ns is None
+    made, stamp = packet(Ticks())
+    stamp.latest_ns = 101
+    assert made[0:] == b"head<" + b"%19d" % 101 + b">"
+
+
 def test_a_number_that_has_no_room_leaves_the_earlier_one():
     made, stamp = packet(Ticks(), plus_ns=10**19)
     assert made[0:] == b"head<" + b"0" * WIDTH + b">"

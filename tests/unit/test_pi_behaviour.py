@@ -8,7 +8,7 @@ import pytest
 from broker.interface import Incoming, Outgoing
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
-from runtime.clock import Reading, SimulatedClock, Step, read
+from runtime.clock import FASTEST_SLEW_PPM, Reading, SimulatedClock, Step, read
 from runtime.clock_watch import ClockChange
 from schemas.messages import Event, Info, Pong
 
@@ -293,3 +293,14 @@ def test_info_is_published_again_when_ntp_begins_to_steer_the_clock():
         False,
         True,
     ]
+
+
+def test_info_says_that_the_clock_is_free_once_it_has_rested_and_that_it_moves_again():
+    bench = Bench().connect()
+    for _ in range(60):
+        bench.agent.watcher.check()
+        bench.pass_s(2)
+    first, second = (Info.decode(payload) for payload in bench.connection.on("info"))
+    assert (first.clock_free, first.clock_daemons, first.clock_max_slew_ppm) == (False, (), FASTEST_SLEW_PPM)
+    assert (second.clock_free, second.clock_daemons, second.clock_max_slew_ppm) == (True, (), 0.0)
+    assert bench.agent.health().clock == "free: nothing disciplines it"

@@ -33,7 +33,7 @@ def no_settings_file(tmp_path, monkeypatch):
         (["--vehicle", "rov1", "--simulate-offset-s", "nan"], "nan"),
         (["--vehicle", "rov1", "--simulate-offset-s", "1e10"], "1000000000"),
         (["--vehicle", "rov1", "--simulate-drift-ppm", "inf"], "inf"),
-        (["--vehicle", "rov1", "--simulate-drift-ppm", "1001"], "1001"),
+        (["--vehicle", "rov1", "--simulate-drift-ppm", "100001"], "100001"),
         (["--vehicle", "rov1", "--simulate-step", "3"], "'3'"),
         (["--vehicle", "rov1", "--simulate-step", "-1:3"], "'-1:3'"),
         (["--vehicle", "rov1", "--simulate-step", "1:"], "''"),

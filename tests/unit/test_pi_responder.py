@@ -54,11 +54,11 @@ def test_the_pong_carries_the_pings_nonce_and_seq_and_the_stamps_kinds():
     assert (pong.boot_id, pong.instance_id) == ("boot", "instance")
 
 
-def test_the_resolution_holds_the_clocks_step_and_both_brackets():
+def test_the_resolution_holds_the_clocks_step_and_half_the_bracket_of_the_difference():
     answerer = Answerer("boot", "instance", resolution_ns=1000)
     pong = answer(PING, Reading(S, S, 90), "user", Reading(S + 5, S, 110), answerer)
     assert isinstance(pong, Pong)
-    assert pong.resolution_ns == 1200
+    assert pong.resolution_ns == 1055
 
 
 @pytest.mark.parametrize("step_ns", [3 * S, -3 * S, MS, -MS, 10_000])

@@ -61,6 +61,14 @@ def test_a_table_of_the_file_holds_for_its_command_alone(loaded, alone):
     assert (loaded().rate, loaded().topic_root) == (7, "boat")
 
 
+def test_doctor_checks_the_recorders_folder_and_the_agents_port(alone):
+    path = alone / "tidesync.toml"
+    path.write_text('[record]\nroot = "dives"\nname = "boat"\n[pi]\nhttp_port = 9151\n')
+    assert file_defaults("doctor") == {"root": "dives", "http_port": 9151}
+    path.write_text('[record]\nroot = "dives"\n[doctor]\nroot = "other"\n')
+    assert file_defaults("doctor") == {"root": "other"}
+
+
 def test_vehicles_are_repeated_as_options_and_parted_by_spaces_in_the_environment(loaded, monkeypatch):
     assert loaded("--vehicle", "rov1", "--vehicle", "rov2").vehicle == ("rov1", "rov2")
     monkeypatch.setenv("TIDESYNC_VEHICLE", "rov1 rov3")

@@ -3,7 +3,7 @@
 import pytest
 
 from broker.client.stamps import MOST_AGE_NS, ArrivalStamper, KernelStamp
-from runtime.clock import Reading, SimulatedClock, Suspend, asleep_s, earlier, machine_clock, read
+from runtime.clock import Reading, SimulatedClock, Slew, Suspend, asleep_s, earlier, machine_clock, read
 
 US = 1_000
 MS = 1_000_000
@@ -201,9 +201,8 @@ def test_an_age_that_reaches_into_a_simulated_suspend_makes_the_stamp_no_earlier
     stamper.observe(read(clock))
     arrived_ns = base.now_ns
     base.now_ns += 300 * MS
-    reading, kind = stamper.arrived(KernelStamp(base.ahead_ns + arrived_ns, exact=True))
-    assert kind == "kernel"
-    assert 0 <= reading.raw_ns - clock.raw_at(arrived_ns) < MS
+    reading, _ = stamper.arrived(KernelStamp(base.ahead_ns + arrived_ns, exact=True))
+    assert reading.raw_ns >= clock.raw_at(arrived_ns)
     assert asleep_s(clock) == 0
 
 
@@ -213,4 +212,46 @@ def test_the_kernels_clock_is_the_one_beneath_all_simulated_ones():
 
 
 def test_taking_a_reading_back_leaves_the_difference_as_it_was_read():
-    assert earlier(HandClock(), Reading(5 * S, 9, 100), MS) == Reading(5 * S - MS, 9, 100)
+    assert earlier(HandClock(), Reading(5 * S, 9, 100), 5 * S - MS) == Reading(5 * S - MS, 9, 100)
+
+
+@pytest.mark.parametrize("rate_ppm", [-83_333, -500, 0, 20_000, 83_333])
+@pytest.mark.parametrize("age_ns", [20 * US, MS, 90 * MS])
+@pytest.mark.parametrize("simulated", [False, True])
+def test_the_difference_is_that_of_the_arrival_within_its_width(age_ns, rate_ppm, simulated):
+    clock = HandClock(1)
+    slews = (Slew(0.3, rate_ppm, 10.0),) if rate_ppm else ()
+    agents = SimulatedClock(clock, slews=slews) if simulated else clock
+    stamper = ArrivalStamper(agents)
+
+    def run(ns):
+        clock.now_ns += ns
+        clock.ahead_ns += 0 if simulated else ns * rate_ppm // 1_000_000
+
+    for _ in range(8):
+        run(100 * MS)
+        stamper.observe(read(agents))
+    kernel = KernelStamp(clock.ahead_ns + clock.now_ns, exact=True)
+    at = read(agents)
+    run(age_ns)
+    reading, kind = stamper.arrived(kernel)
+    assert kind == "kernel"
+    true_ns = at.realtime_minus_raw_ns + (reading.raw_ns - at.raw_ns) * rate_ppm // 1_000_000
+    assert abs(reading.realtime_minus_raw_ns - true_ns) <= reading.width_ns / 2 + 10
+    assert reading.width_ns < 2 * US
+
+
+@pytest.mark.parametrize("rate_ppm", [-100_000, 83_333])
+@pytest.mark.parametrize("simulated", [False, True])
+def test_a_slew_that_begins_within_the_age_is_in_the_width(rate_ppm, simulated):
+    clock = HandClock(1)
+    agents = SimulatedClock(clock, slews=(Slew(0.2, rate_ppm, 10.0),)) if simulated else clock
+    stamper = ArrivalStamper(agents)
+    clock.now_ns = 7 * S + 190 * MS
+    stamper.observe(read(agents))
+    kernel = KernelStamp(clock.ahead_ns + clock.now_ns, exact=True)
+    true_ns = agents.realtime_ns() - agents.raw_ns()
+    clock.now_ns += 20 * MS
+    clock.ahead_ns += 0 if simulated else 10 * rate_ppm
+    reading, _ = stamper.arrived(kernel)
+    assert abs(reading.realtime_minus_raw_ns - true_ns) <= reading.width_ns / 2 + 10

@@ -145,6 +145,15 @@ def test_a_naive_time_is_utc_only_if_no_other_zone_fits_as_well():
     assert found.readable.all()
 
 
+def test_a_logger_that_ran_before_the_session_too_is_not_taken_for_utc():
+    sparse = [
+        f"2026-05-01 {hour}:{minute:02d}:00.5" for hour in (9, 10, 11, 13) for minute in range(1, 59, 9)
+    ]
+    local = sparse + [f"2026-05-01 12:{minute:02d}:00.5" for minute in range(1, 59, 4)]
+    with pytest.raises(UndecidedError, match=r"15 of 43 lie within.*--zone"):
+        read(local, seconds=3_600)
+
+
 @pytest.mark.parametrize(
     "context",
     [
@@ -175,6 +184,15 @@ def test_a_name_that_says_local_or_an_abbreviation_is_no_zone(name):
 def test_a_zoneless_row_among_zoned_ones_is_malformed():
     texts = ["2026-05-01T12:00:01Z", "2026-05-01T12:00:02Z", "2026-05-01T12:00:03"]
     assert read(texts)[1].readable.tolist() == [True, True, False]
+
+
+def test_a_row_without_the_seconds_or_the_half_of_the_day_that_others_have_is_malformed():
+    torn = ["2026-05-01T12:04:57.123Z", "2026-05-01T12:04:58.5Z", "2026-05-01T12:05Z"]
+    assert read(torn)[1].readable.tolist() == [True, True, False]
+    halves = ["1 May 2026 12:01:07 PM", "1 May 2026 12:03:07 PM", "1 May 2026 12:04:07"]
+    assert read(halves, zone="UTC")[1].readable.tolist() == [True, True, False]
+    digits = ["20260501120457", "2026050112045", "20260501120459"]
+    assert read(digits, time_format="%Y%m%d%H%M%S", zone="UTC")[1].readable.tolist() == [True, False, True]
 
 
 def test_times_that_are_all_hours_away_ask_for_the_zone():
@@ -267,6 +285,13 @@ def test_two_loggers_in_one_table_have_the_coarser_ones_resolution():
     for texts in (fine + coarse, coarse + fine, mixed):
         assert read(texts)[0].resolution_ns >= S
     assert read(fine)[0].resolution_ns <= 10_000
+
+
+def test_two_loggers_are_distinguished_although_their_seconds_coincide():
+    chance = np.random.default_rng(1)
+    at = np.sort(chance.uniform(0, 50, 500))
+    texts = [f"2026-05-01T12:00:{second:0{2 + 2 * (row % 2)}.{row % 2}f}Z" for row, second in enumerate(at)]
+    assert read(texts)[0].resolution_ns == S
 
 
 def test_a_later_part_of_the_column_may_be_coarser():

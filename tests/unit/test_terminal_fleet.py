@@ -13,10 +13,11 @@ from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, OffsetResult
 from tests.results import offset_result
+from tests.unit.dashboards import info
 from tidesync.dashboard.settings import DashboardSettings
 from tidesync.figures import ago, figure, span
 from tidesync.fleet.model import Fleet
-from tidesync.fleet.vehicle import FRESH_S
+from tidesync.fleet.vehicle import CONDITION, FRESH_S
 from tidesync.fleet.waiting import WaitCondition
 from tidesync.terminal.text import json_line, plain_line, tracking
 from tidesync.terminal.view import View, draw
@@ -176,6 +177,41 @@ def test_a_result_of_nulls_in_full_shows_no_zero():
     (row,) = rows(letter(bare))
     assert "0.0" not in tracking(row).replace("0.0 s ago", "")
     assert "unsynced (timeout)" in tracking(row)
+
+
+def test_a_conditional_result_says_what_it_assumes_on_every_surface():
+    silent = result(state="holdover", conditional=True)
+    (row,) = rows(letter(silent))
+    assert f"Condition        : {CONDITION}" in tracking(row)
+    assert plain_line(letter(silent)).endswith(f"; {CONDITION}")
+    shown = screen(View("t", None, [row]))
+    assert "*0.420" in shown
+    assert f"* {CONDITION}" in shown
+
+
+def test_a_result_that_is_not_conditional_shows_no_condition():
+    (row,) = rows(letter(result()))
+    assert CONDITION not in tracking(row) + plain_line(letter(result())) + screen(View("t", None, [row]))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "not known who disciplines it"),
+        ({"clock_free": True, "clock_max_slew_ppm": 0.0}, "free: nothing disciplines it"),
+        (
+            {"clock_free": False, "clock_daemons": ("chronyd",), "clock_max_slew_ppm": 83_333.333},
+            "disciplined by chronyd, slews up to 83,333 ppm",
+        ),
+        (
+            {"clock_free": False, "clock_max_slew_ppm": 100_500.0},
+            "not known to be free, slews up to 100,500 ppm",
+        ),
+    ],
+)
+def test_a_vehicle_in_full_says_who_disciplines_its_clock(fields, words):
+    (row,) = rows(letter(info(**fields), topics.INFO))
+    assert f" : {words}" in tracking(row)
 
 
 # Lines

@@ -3,11 +3,11 @@
 import random
 from bisect import bisect_right
 
-from runtime.clock_history import ClockHistory
 from runtime.clock_pieces import PieceBuilder
 from runtime.clock_samples import Sample, half_width_ns
 from runtime.clock_watch import MOVING_POLL_S, POLL_S, ClockWatch
 from runtime.kernel_clock import KernelState
+from tests.unit.clock_lookup import ClockHistory
 
 MS = 1_000_000
 S = 1_000_000_000

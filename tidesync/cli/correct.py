@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from tidesync.sessions.correction.prepared import Prepared, prepare
 from tidesync.sessions.correction.results import CorrectionResults
 from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError, UnusableFileError
 from tidesync.sessions.folder import SessionFolder
+from tidesync.sessions.for_cockpit.session import check_target, write_session
 
 if TYPE_CHECKING:
     from tidesync.sessions.correction.session import Options
@@ -33,8 +35,16 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="DIR",
     help="Where to write, laid out as in SESSION, if that cannot be written  [default: beside the originals]",
 )
+@click.option(
+    "--for-cockpit",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Write a session for Cockpit to DIR instead: topside's times in column one, no offset left.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(*, session: Path, options: Options, output: Path | None, as_json: bool) -> int:
+def command(
+    *, session: Path, options: Options, output: Path | None, for_cockpit: Path | None, as_json: bool
+) -> int:
     """Correct the timestamps of SESSION's tables from the vehicle's clock to topside's.
 
     Writes NAME.topside.csv beside each NAME.csv, with the columns timestamp_topside, time_max_error_ms,
@@ -43,6 +53,10 @@ def command(*, session: Path, options: Options, output: Path | None, as_json: bo
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
+    if for_cockpit is not None:
+        if output is not None:
+            raise SettingsError(f"--output {output} and --for-cockpit {for_cockpit}: expected one of them")
+        return _for_cockpit(session, options, for_cockpit, as_json=as_json)
     with Progress("Correcting") as progress:
         target = SessionFolder(output or session)
         try:
@@ -73,6 +87,31 @@ def command(*, session: Path, options: Options, output: Path | None, as_json: bo
         for line in results.complaints():
             click.echo(line, err=True)
     return results.exit_code()
+
+
+def _for_cockpit(session: Path, options: Options, target: Path, *, as_json: bool) -> int:
+    """Write the session for the consumer; what was left out is listed beside its tables."""
+    folder, named = SessionFolder(session), frozenset(path.resolve() for path in options.files)
+    check_target(session, target)
+    with Progress("Correcting") as progress:
+        try:
+            prepared = prepare(folder, options, whole=True)
+            progress.length = total_bytes(prepared.jobs, prepared.timelines)
+            made = write_session(
+                folder, prepared, target, now=datetime.now(UTC), named=named, progress=progress.update
+            )
+        except UnknownVehicleError as error:
+            raise SettingsError(str(error)) from error
+        except (SessionError, OSError) as error:
+            raise NotSoError(str(error)) from error
+    if as_json:
+        click.echo(json.dumps({"session": str(session), **made.document()}))
+    else:
+        for line in made.lines():
+            click.echo(line)
+    if faults := [*made.faults()]:
+        raise NotSoError("; ".join(faults))
+    return 0
 
 
 def _correct(

@@ -37,7 +37,7 @@ def _sentence(handshake: Handshake) -> str:
     assert entry.offset_ms is not None
     ahead = "ahead of" if entry.offset_ms >= 0 else "behind"
     return (
-        f"The vehicle's clock is {abs(entry.offset_ms):,.3f} ms {ahead} this computer's"
-        f" (offset {entry.offset_ms:+,.3f} ms), to within {entry.uncertainty_ms:,.3f} ms;"
+        f"The vehicle's clock is {abs(entry.offset_ms):.3f} ms {ahead} this computer's"
+        f" (offset {entry.offset_ms:+.3f} ms), to within {entry.uncertainty_ms:.3f} ms;"
         f" the round trip took {handshake.rtt_ns / 1e6:.3f} ms."
     )

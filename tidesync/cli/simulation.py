@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_SECONDS = 1e9
 """Some thirty years, so that a simulated clock stays after 1970."""
-_MOST_PPM = 1000.0
+_MOST_PPM = 100_000.0
 _MOST_SLEW_PPM = 100_500.0
 """Linux slews no faster: ±10 % by its tick, ±500 ppm by its frequency."""
 

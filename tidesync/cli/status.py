@@ -17,6 +17,7 @@ from tidesync.client import retained
 from tidesync.errors import NotSoError
 from tidesync.figures import figure, in_columns
 from tidesync.fleet.model import KINDS, Fleet
+from tidesync.fleet.vehicle import CONDITION
 from tidesync.settings import with_settings
 from tidesync.terminal.text import age_of, state_of, tracking
 
@@ -79,7 +80,8 @@ def _overview(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -
 
 def _table(rows: Sequence[Row]) -> str:
     heads = ("VEHICLE", "STATUS", "BY", "STATE", "OFFSET MS", "MAX ERROR", "95 % ERROR", "DRIFT PPM", "STEPS")
-    return in_columns((*heads, "MEASURED"), [_columns(row) for row in rows])
+    below = [[CONDITION] if row.result and row.result.conditional else [] for row in rows]
+    return in_columns((*heads, "MEASURED"), [_columns(row) for row in rows], below)
 
 
 def _columns(row: Row) -> tuple[str, ...]:

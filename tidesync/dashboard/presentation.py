@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.messages import OffsetResult
 from tidesync.dashboard.views import HistoryView, IncidentView, LastEvent, SessionView, VehicleView
 from tidesync.fleet.history import STATES
+from tidesync.fleet.vehicle import discipline_of
 
 if TYPE_CHECKING:
     from runtime.clock import Reading
@@ -38,6 +39,7 @@ def vehicle_view(row: Row) -> VehicleView:
         },
         last_state=result.state if result else None,
         fresh=current,
+        fresh_s=row.fresh_s,
         result_age_s=_age(row.age_s) if row.live else None,
         last_seen_s=_age(row.last_seen_s),
         state_for_s=_age(row.since_s),
@@ -49,6 +51,8 @@ def vehicle_view(row: Row) -> VehicleView:
         and LastEvent(kind=event.kind, step_ms=event.step_ms, age_s=_age(row.event_age_s) or 0.0),
         simulated=info.simulated if info else None,
         clock_synchronized=info.clock_synchronized if info else None,
+        clock_free=info.clock_free if info else None,
+        clock=_clipped(discipline_of(info)) if info else None,
         version=_clipped(info.version) if info else None,
     )
 

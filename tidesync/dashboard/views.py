@@ -42,12 +42,16 @@ class VehicleView(View):
     )
     last_state: State | None = Field(description="The last state that was reported, however long ago")
     fresh: bool = Field(description="Whether the numbers are current; else they are the last known ones")
+    fresh_s: float | None = Field(description="The result counts as old when it is older than this")
     error: ErrorWord | None
     offset_ms: float | None = Field(description="Pi − topside at `measured_at`; positive: the Pi is ahead")
     lower_ms: float | None
     upper_ms: float | None
     max_error_ms: float | None
     u95_ms: float | None
+    conditional: bool | None = Field(
+        description="Whether it holds only unless the vehicle's clock was set or slewed since its last answer"
+    )
     drift_ppm: float | None
     drift_error_ppm: float | None
     delay_min_ms: float | None
@@ -71,6 +75,8 @@ class VehicleView(View):
     last_event: LastEvent | None
     simulated: bool | None
     clock_synchronized: bool | None
+    clock_free: bool | None = Field(description="Whether nothing disciplines the vehicle's clock")
+    clock: str | None = Field(description="Who disciplines it and how fast it may move, for people")
     version: str | None = Field(description="Of the vehicle's agent")
 
 
@@ -155,7 +161,9 @@ class AboutView(View):
     version: str
     instance: str = Field(description="One for each start of the dashboard")
     may_command: bool
-    fresh_s: float = Field(description="Seconds after which a result that is not renewed counts as old")
+    fresh_s: float = Field(
+        description="Seconds after which a result counts as old, at least; see `fresh_s` of a vehicle"
+    )
 
 
 class CockpitView(View):

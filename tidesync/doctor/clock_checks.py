@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime import chrony
 from runtime.clock import FASTEST_SLEW_PPM, SystemClock, read
-from runtime.clock_daemons import running_daemons
+from runtime.clock_daemons import FREE_AFTER_S, Discipline, running_daemons
 from runtime.kernel_clock import kernel_state
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
@@ -25,25 +26,13 @@ _FIRST_YEAR, _LAST_YEAR = 2026, 2100
 _COARSE_NS = 100_000
 _SLOW_SOURCES = {"jiffies", "acpi_pm", "hpet", "refined-jiffies"}
 _CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
-_CHRONY_CONFIGURATIONS = (Path("/etc/chrony/chrony.conf"), Path("/etc/chrony.conf"))
-CHRONY_DEFAULT_PPM = 83_333.333
-"""chrony.conf(5), maxslewrate."""
-_FASTEST_PPM = {
-    "chronyd": CHRONY_DEFAULT_PPM,
-    "systemd-timesyncd": 50_000,
-    "ntpd": 500,
-    "ntpsec": 500,
-    "openntpd": 500,
-}
-"""By default. timesyncd hands offsets up to 0.4 s to the kernel's loop, which slews an eighth a second."""
-_MOST_INCLUDES = 8
 
 
 def clock_checks() -> Iterator[Finding]:
     """Every check of this computer's clocks."""
     daemons = running_daemons(Path("/proc"))
     yield discipline(daemons, kernel_state())
-    yield chrony_slew(daemons, _CHRONY_CONFIGURATIONS)
+    yield chrony_slew(daemons, chrony.CONFIGURATIONS)
     yield raw_clock(SystemClock())
     yield clock_source(_CLOCK_SOURCE)
     yield wall_clock(datetime.now(UTC))
@@ -51,18 +40,22 @@ def clock_checks() -> Iterator[Finding]:
 
 def discipline(daemons: Sequence[Daemon], state: KernelState | None) -> Finding:
     """What disciplines the wall clock, and how fast it may move. Two daemons work against each other."""
-    check, running = "discipline", ", ".join(daemon.name for daemon in daemons) or "no known daemon"
-    if sum(daemon.name in _ONE_CLOCK for daemon in daemons) > 1:
-        return warn(check, f"{running} run at the same time", "they work against each other: keep one")
+    check, found = "discipline", Discipline.of(state, daemons, rested_s=0.0)
+    if sum(name in _ONE_CLOCK for name in found.daemons) > 1:
+        return warn(check, f"{found.names} run at the same time", "they work against each other: keep one")
     if state is None:
-        return ok(check, f"running: {running}; this system does not say how it moves its clock")
+        return ok(check, f"running: {found.names}; this system does not say how it moves its clock")
     if state.is_nominal and not daemons:
-        return ok(check, "nothing: no known daemon runs, and the kernel leaves the clock at its own rate")
-    fastest = max((_FASTEST_PPM.get(daemon.name, FASTEST_SLEW_PPM) for daemon in daemons), default=0)
+        return ok(
+            check,
+            "no known daemon runs, and the kernel leaves the clock at its own rate; a running agent's `info` "
+            f"says that it is free once it has rested for {FREE_AFTER_S:.0f} s",
+        )
     now = f"the kernel moves it by {state.rate_ppm:+.1f} ppm"
     pending = f", {state.offset_ns / 1e6:+.3f} ms are still to be slewed" if state.offset_ns else ""
-    most = f"; it may slew by up to {fastest:,.0f} ppm" if fastest else ""
-    return ok(check, f"running: {running}; {now}{pending}{most}")
+    return ok(
+        check, f"running: {found.names}; {now}{pending}; it may slew by up to {found.max_slew_ppm:,.0f} ppm"
+    )
 
 
 def chrony_slew(daemons: Sequence[Daemon], configurations: Sequence[Path]) -> Finding:
@@ -71,21 +64,13 @@ def chrony_slew(daemons: Sequence[Daemon], configurations: Sequence[Path]) -> Fi
     chronyd = next((daemon for daemon in daemons if daemon.name == "chronyd"), None)
     if chronyd is None:
         return skipped(check, "no chronyd disciplines this clock")
-    for path in [_configuration_of(chronyd), *configurations]:
-        try:
-            if path:
-                return _slew_rate(path, max_slew_ppm(path))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            return skipped(check, f"{path}: {error.strerror}", "run it as a user who may read that file")
-    return skipped(check, "its configuration is not in the usual places")
-
-
-def _configuration_of(chronyd: Daemon) -> Path | None:
-    """The configuration named on its command line."""
-    given = chronyd.arguments
-    return Path(given[given.index("-f") + 1]) if "-f" in given[:-1] else None
+    try:
+        found = chrony.configured(chronyd.arguments, configurations)
+    except OSError as error:
+        return skipped(
+            check, f"{error.filename}: {error.strerror}", "run it as a user who may read that file"
+        )
+    return _slew_rate(*found) if found else skipped(check, "its configuration is not in the usual places")
 
 
 def _slew_rate(path: Path, rate_ppm: float) -> Finding:
@@ -97,46 +82,6 @@ def _slew_rate(path: Path, rate_ppm: float) -> Finding:
         f"by up to {rate_ppm:,.0f} ppm ({path}), more than a slew can be: a faster one counts as a step",
         f"set `maxslewrate` below {FASTEST_SLEW_PPM:,} in {path}, then restart chrony",
     )
-
-
-def max_slew_ppm(configuration: Path) -> float:
-    """The `maxslewrate` in force, included files considered; OSError when the file cannot be read."""
-    rate_ppm = CHRONY_DEFAULT_PPM
-    for directive, values in _chrony_directives(configuration, _MOST_INCLUDES):
-        if directive == "maxslewrate" and values:
-            try:
-                rate_ppm = float(values[0])
-            except ValueError:
-                continue  # chronyd does not start with such a line
-    return rate_ppm
-
-
-def _chrony_directives(path: Path, depth: int) -> Iterator[tuple[str, list[str]]]:
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        words = line.split()
-        if not words or words[0][0] in "#%;!":
-            continue
-        directive, values = words[0].lower(), words[1:]
-        yield directive, values
-        if depth and directive in {"include", "confdir"}:
-            for included in _included(directive, values):
-                yield from _chrony_directives(included, depth - 1)
-
-
-def _included(directive: str, values: list[str]) -> list[Path]:
-    """`include` takes a pattern; `confdir` folders: of *.conf with one name, the first folder's counts."""
-    if directive == "include":
-        return [
-            path
-            for value in values[:1]
-            for path in sorted(Path("/").glob(value.lstrip("/")))
-            if path.is_file()
-        ]
-    found: dict[str, Path] = {}
-    for value in values:
-        for path in Path(value).glob("*.conf"):
-            found.setdefault(path.name, path)
-    return [found[name] for name in sorted(found)]
 
 
 def raw_clock(clock: Clock) -> Finding:

@@ -10,6 +10,7 @@ from schemas.messages import OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.figures import ago, span
 from tidesync.fleet.model import Fleet
+from tidesync.fleet.vehicle import discipline_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,6 +54,7 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
         yield vehicle(row)
         if row.info:
             yield agent(row.vehicle, row.info)
+            yield ok(f"clock of {row.vehicle}", discipline_of(row.info))
     yield from unreadable(seen)
     yield clocks_agree(seen)
 

@@ -89,7 +89,7 @@ def disk(root: Path | None) -> Finding:
     """Whether the recorder could write, and for how long."""
     check = "recorder's folder"
     if root is None:
-        return skipped(check, "none was given", "name it with --root")
+        return skipped(check, "none was given", "name it with --root, or in tidesync.toml: [record] root")
     there = next((folder for folder in (root, *root.absolute().parents) if folder.exists()), root)
     try:
         with tempfile.NamedTemporaryFile(dir=there, prefix=".tidesync-doctor-") as probe:

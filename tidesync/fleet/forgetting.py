@@ -14,7 +14,7 @@ from runtime.clock import SystemClock
 from schemas import topics
 from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
-from tidesync.fleet.vehicle import FRESH_S, measured_age_s
+from tidesync.fleet.vehicle import fresh_for_s, measured_age_s
 from topside_agent.integrations.homeassistant import discovery_topic
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _measured_now(payload: bytes, now: Reading) -> bool:
     except InvalidMessageError:
         return False
     age_s = measured_age_s(result, now)
-    return result.state in _MEASURED and age_s is not None and abs(age_s) <= FRESH_S
+    return result.state in _MEASURED and age_s is not None and abs(age_s) <= fresh_for_s(result)
 
 
 class RetainedMessages:

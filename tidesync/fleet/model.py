@@ -1,7 +1,7 @@
 """The newest of each topic of a fleet, pure: letters and the time in, a row for each vehicle and topside out.
 
 A row is never more certain and never more current than what was heard. A live result ages from its arrival, a
-retained one from `measured_at` by this computer's clock; a result older than `fresh_s` is not fresh.
+retained one from `measured_at` by this computer's clock; `fresh_for_s` decides up to which age it is fresh.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runtime.clock_daemons import discipline_text
 from schemas.instants import ns_from_utc
 from tidesync.fleet.history import ResultHistory
 
@@ -13,7 +14,16 @@ if TYPE_CHECKING:
     from schemas.messages import Event, Info, OffsetResult
 
 FRESH_S = 3.0
-"""The age up to which a result is fresh: a topside publishes every second, so an older one is not renewed."""
+"""The age up to which a result is fresh, at least: a topside publishes every second unless set otherwise."""
+_LATE = 1.5
+"""A result that comes later than this many of its topside's intervals is missing."""
+CONDITION = "holds unless the vehicle's clock was set or slewed since its last answer"
+"""What a `conditional` result assumes, in one sentence for every surface."""
+
+
+def fresh_for_s(result: OffsetResult, fresh_s: float = FRESH_S) -> float:
+    """The age up to which `result` is fresh, seconds: at least `fresh_s`, more if its topside is slower."""
+    return max(fresh_s, _LATE * (result.interval_s or 0.0))
 
 
 @dataclass(slots=True)
@@ -79,12 +89,13 @@ class Results:
         self.seen_raw_ns = at_raw_ns - round(result.age_s * 1e9)
 
     def known(self, now: Reading, fresh_s: float) -> dict[str, Any]:
-        """The fields of a row that results give."""
-        age_s = since_s(self.current_raw_ns, now)
+        """The fields of a row that results give; `fresh_s` as for `fresh_for_s`."""
+        age_s, fresh_s = since_s(self.current_raw_ns, now), fresh_for_s(self.result, fresh_s)
         return {
             "result": self.result,
             "age_s": age_s,
             "fresh": age_s is not None and abs(age_s) <= fresh_s,
+            "fresh_s": fresh_s,
             "live": self.live,
             "since_s": since_s(self.since_raw_ns, now),
             "since_exact": self.since_exact,
@@ -112,6 +123,8 @@ class Row:
     age_s: float | None = None
     """Of the result; None where nothing was ever measured."""
     fresh: bool = False
+    fresh_s: float | None = None
+    """The age up to which its result is fresh."""
     live: bool = False
     """Whether a result was heard live; else all that is known is what the broker had retained."""
     since_s: float | None = None
@@ -144,6 +157,13 @@ def _measured_raw_ns(result: OffsetResult, received: Reading) -> int | None:
 def measured_age_s(result: OffsetResult, now: Reading) -> float | None:
     """Seconds since `measured_at` by this computer's clock; None where nothing was ever measured."""
     return since_s(_measured_raw_ns(result, now), now)
+
+
+def discipline_of(info: Info) -> str:
+    """Who disciplines a vehicle's clock, for people."""
+    if info.clock_free is None:
+        return "not known who disciplines it"
+    return discipline_text(info.clock_daemons, info.clock_max_slew_ppm, free=info.clock_free)
 
 
 def since_s(at_raw_ns: int | None, now: Reading) -> float | None:

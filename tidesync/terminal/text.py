@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from schemas.instants import iso_from_ns, iso_utc
 from schemas.messages import Event, Info, OffsetResult, SessionState
 from tidesync.figures import ago, figure
+from tidesync.fleet.vehicle import CONDITION, discipline_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +93,9 @@ def _result(result: OffsetResult) -> str:
     if result.offset_ms is None:
         return state_of(result)
     drift = f", drift {result.drift_ppm:+.2f} ppm" if result.drift_ppm is not None else ""
-    return f"{state_of(result)} {result.offset_ms:.4f} ms ± {figure(result.max_error_ms, 4)}{drift}"
+    condition = f"; {CONDITION}" if result.conditional else ""
+    offset = f"{figure(result.offset_ms, 4)} ms ± {figure(result.max_error_ms, 4)}"
+    return f"{state_of(result)} {offset}{drift}{condition}"
 
 
 def _pairs(row: Row) -> Iterator[tuple[str, str]]:
@@ -110,6 +113,8 @@ def _result_pairs(result: OffsetResult, row: Row) -> Iterator[tuple[str, str]]:
     yield "State", state_of(result)
     yield "Offset", _offset(result)
     yield "Max error", _max_error(result)
+    if result.conditional:
+        yield "Condition", CONDITION
     yield "95 % error (u95)", figure(result.u95_ms, 4, "ms")
     yield "Drift", _drift(result)
     yield "Min delay", figure(result.delay_min_ms, 4, "ms")
@@ -125,7 +130,7 @@ def _info_pairs(info: Info) -> Iterator[tuple[str, str]]:
     simulated = ", on a simulated clock" if info.simulated else ""
     yield "Agent", f"{info.version}, since {iso_utc(info.started_at)}{simulated}"
     yield "Boot", info.boot_id
-    yield "Vehicle's clock", "may be disciplined (NTP)" if info.clock_synchronized else "free-running"
+    yield "Vehicle's clock", discipline_of(info)
     yield "Arrivals stamped", "by the kernel" if info.receive_stamp == "kernel" else "in user space"
     yield "HTTP", f"port {info.http_port}" if info.http_port else "not served"
 

@@ -10,6 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from tidesync.fleet.vehicle import CONDITION
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -34,6 +36,8 @@ _AT_LEAST = 3
 _NARROW = 64
 """Below this only the most important are shown."""
 _GREY = "dim"
+_MARK = "*"
+"""Before the max error of a conditional result; a line below says what that assumes."""
 _HEADS = {
     "vehicle": ("vehicle", False),
     "by": ("by", False),
@@ -75,7 +79,9 @@ class View:
 
 def draw(view: View, width: int, height: int) -> RenderableType:
     """The screen of `width` × `height` characters; rows without room are counted, never just left out."""
-    room = max(1, height - _HEAD_LINES - (1 if view.away else 0) - (1 if view.sessions else 0))
+    conditional = any(row.result and row.result.conditional for row in view.rows)
+    others = sum(map(bool, (view.away, view.sessions, conditional)))
+    room = max(1, height - _HEAD_LINES - others)
     shown = view.rows if len(view.rows) <= room else view.rows[: room - 1]
     left = room - len(shown) - (1 if len(shown) < len(view.rows) else 0)
     parts: list[RenderableType] = [Text(view.title, no_wrap=True, overflow="ellipsis")]
@@ -84,6 +90,8 @@ def draw(view: View, width: int, height: int) -> RenderableType:
     parts.append(_table(view, shown, width) if view.rows else Text("\nno vehicle is known yet"))
     if len(shown) < len(view.rows):
         parts.append(_hidden(view.rows[len(shown) :]))
+    if conditional:
+        parts.append(Text(f"{_MARK} {CONDITION}", no_wrap=True, overflow="ellipsis"))
     if view.sessions:
         parts.append(_sessions(view.sessions))
     parts += [
@@ -155,7 +163,10 @@ def _figures(result: OffsetResult) -> dict[str, str | Text]:
         "steps": result.steps,
         "exchanges": result.exchanges,
     }
-    return {name: "" if value is None else format(value, _FIGURES[name]) for name, value in values.items()}
+    cells: dict[str, str | Text] = {
+        name: "" if value is None else format(value, _FIGURES[name]) for name, value in values.items()
+    }
+    return cells | {"max": f"{_MARK}{cells['max']}"} if result.conditional else cells
 
 
 def _short(seconds: float) -> str:

@@ -27,6 +27,10 @@ class Bounds(NamedTuple):
     lower_at: Floats
     lower: Floats
 
+    def part(self, rows: slice) -> Bounds:
+        """Some of them."""
+        return Bounds(*(column[rows] for column in self))
+
 
 class Blocks:
     """The last `size` closed blocks and the open one, without gaps; an empty block bounds nothing.

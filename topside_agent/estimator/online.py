@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
+from topside_agent.estimator.average_errors import AverageErrors
 from topside_agent.estimator.constraints import Constraint, constraint_of, impossible
 from topside_agent.estimator.estimate import Added, Estimate, assemble, likeliest
 from topside_agent.estimator.segments import (
@@ -20,7 +21,7 @@ from topside_agent.estimator.segments import (
     last_clean,
 )
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.slews import FASTEST, Reading, middle_ns, readings_of, slew_of
+from topside_agent.estimator.slews import FASTEST, Reading, readings_of, slew_of, unexplained_ns
 from topside_agent.estimator.timebase import Drift, Timebase
 from topside_agent.estimator.window_errors import WindowErrors
 
@@ -46,6 +47,7 @@ class OffsetEstimator:
         """Without `points` it keeps only cuts and bounds; the offset is then the bound's middle."""
         self.settings = settings
         self._errors = WindowErrors(settings) if points else None
+        self._averages = AverageErrors(settings) if points else None
         self._step_detector = StepDetector(settings.block_s)
         self.rejected = 0
         self.steps = 0
@@ -59,11 +61,13 @@ class OffsetEstimator:
         self._boot_id: str | None = None
         self._topside_difference_before_ns = 0
         self._broken_off = False
+        self._changed_ns: int | None = None
+        """The destination of the exchange that began the segment, but for the first one."""
         self._recent: deque[Constraint] = deque(maxlen=64)
         self._known: dict[tuple[int, int], None] = {}
         self._contradicted_ns: int | None = None
-        self._pi_readings: deque[Reading] = deque(maxlen=3)
-        self._topside_readings: deque[Reading] = deque(maxlen=3)
+        self._pi_readings: list[Reading] = []
+        self._topside_readings: list[Reading] = []
 
     def add(self, exchange: Exchange) -> Added:
         """Accept `exchange`, or refuse it with a reason; the next estimate is right in either case."""
@@ -135,6 +139,7 @@ class OffsetEstimator:
             first,
             self.settings,
             errors=self._errors,
+            averages=self._averages,
             step_detector=self._step_detector,
             drift=drift,
         )
@@ -159,16 +164,18 @@ class OffsetEstimator:
             self.settings = self.settings.model_copy(update={"rate_limit_ppm": _ANY_RATE_PPM})
 
     def _accept(self, new: Seen, timebase: Timebase, cut: Cut | None = None) -> Added:
-        if cut is not None and timebase is not self.timebase:
-            self._recent.clear()
+        if cut is not None:
+            self._changed_ns = new.constraint.destination_ns
+            if timebase is not self.timebase:
+                self._recent.clear()
         if self._last is None:
             self._topside_difference_before_ns = new.constraint.topside_difference_ns
         self.timebase, self._last = timebase, new
         self._boot_id = new.boot_id or self._boot_id
         self._recent.append(new.constraint)
         pi, topside = readings_of(new.constraint)
-        self._pi_readings.append(pi)
-        self._topside_readings.append(topside)
+        self._pi_readings = [*self._pi_readings[-2:], pi]
+        self._topside_readings = [*self._topside_readings[-2:], topside]
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=cut)
 
@@ -182,6 +189,15 @@ class OffsetEstimator:
         """The rate of the RAW clocks if the exchanges prove it to be beyond `rate_usual_ppm`; else None."""
         rate = None if self.timebase is None else self.timebase.clock_rate()
         return None if rate is None else rate * 1e-3
+
+    @property
+    def settled(self) -> bool:
+        """Whether the newest exchange began after the last change of a clock had shown itself.
+
+        Of the exchange that shows a step, `measured_at` may lie before the step, by its error.
+        """
+        changed_ns, last = self._changed_ns, self._last
+        return changed_ns is None or (last is not None and last.constraint.origin_ns >= changed_ns)
 
     def _refuse(self, reason: str) -> Added:
         self.rejected += 1
@@ -248,18 +264,18 @@ class OffsetEstimator:
         line = timebase.point(end_s)
         middle = likeliest(line, low, high, self.settings)
         way_back_ns = max(middle - lowest - newest.resolution_ns, 0.0)
-        later_ns = newest.destination_ns - way_back_ns - middle_ns(newest)
         # What follows is 0 while the wall clocks rest; it moves nothing at the instant of the Pi's reading.
         topside_rate, topside_most = slew_of(self._topside_readings)
         pi_most = slew_of(self._pi_readings)[1]
         farthest = max(high - middle, middle - low)
-        grown = farthest * (pi_most + topside_most) + (topside_most - abs(topside_rate)) * abs(later_ns)
+        grown = farthest * (pi_most + topside_most) + (topside_most - abs(topside_rate)) * way_back_ns
+        grown += unexplained_ns(self._pi_readings) + unexplained_ns(self._topside_readings)
         found = self._estimate(
             timebase,
             newest,
             newest.destination_ns - round(way_back_ns),
             (low - grown, high + grown),
-            newest.topside_difference_ns + round(topside_rate * later_ns),
+            newest.topside_difference_ns - round(topside_rate * way_back_ns),
         )
         reading_ns = newest.transmit_ns + newest.pi_difference_ns
         return found._replace(measured_at_ns=reading_ns - found.offset_ns, age_ns=0, conditional=False)

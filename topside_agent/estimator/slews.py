@@ -31,17 +31,30 @@ class Reading(NamedTuple):
 
 
 def readings_of(constraint: Constraint) -> tuple[Reading, Reading]:
-    """The Pi's reading at the transmit stamp, and topside's in the middle between origin and destination."""
+    """Each side reads its realtime − RAW last: the Pi at the transmit stamp, topside at the destination."""
     width_ns = constraint.resolution_ns
     return (
         Reading(constraint.transmit_ns, constraint.pi_difference_ns, width_ns),
-        Reading(middle_ns(constraint), constraint.topside_difference_ns, width_ns),
+        Reading(constraint.destination_ns, constraint.topside_difference_ns, width_ns),
     )
 
 
-def middle_ns(constraint: Constraint) -> int:
-    """The instant for which topside's realtime − RAW is given while it moves."""
-    return (constraint.origin_ns + constraint.destination_ns) // 2
+def unexplained_ns(readings: Sequence[Reading]) -> float:
+    """How far (ns) the clock moved in the last interval beyond what the rate in the one before explains.
+
+    `readings` as in `slew_of`. So much may have been a step at any moment of the interval that was too small
+    to be told from a slew. 0 at rest, while a slew goes on, and after a step that was recognised as one.
+    """
+    if len(readings) < 2:  # noqa: PLR2004 - an interval has two ends
+        return 0.0
+    before, now = readings[-2:]
+    moved_ns = now.difference_ns - before.difference_ns
+    resting = abs(moved_ns) <= _AT_REST_NS + now.resolution_ns + before.resolution_ns
+    if resting or abs(moved_ns) > _slewable_ns(now.at_ns - before.at_ns):
+        return 0.0
+    explained_ns = slew_of(readings[:-1])[0] * (now.at_ns - before.at_ns)
+    apart_ns = abs(moved_ns - explained_ns)
+    return apart_ns if apart_ns > (1 - _STEADY) * abs(moved_ns) else 0.0
 
 
 def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
@@ -57,7 +70,7 @@ def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
     for before, now in pairwise(readings):
         elapsed_ns = now.at_ns - before.at_ns
         difference_ns = now.difference_ns - before.difference_ns
-        if elapsed_ns <= 0 or abs(difference_ns) > FASTEST * elapsed_ns + _AT_REST_NS:
+        if elapsed_ns <= 0 or abs(difference_ns) > _slewable_ns(elapsed_ns):
             rate, most, least, moved = 0.0, 0.0, FASTEST, False  # stepped, suspended or rebooted
             continue
         moved |= abs(difference_ns) > _AT_REST_NS + now.resolution_ns + before.resolution_ns
@@ -66,3 +79,7 @@ def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
     if not moved:
         return 0.0, 0.0
     return rate, min(most / _STEADY, FASTEST) if least >= _STEADY * most else FASTEST
+
+
+def _slewable_ns(elapsed_ns: int) -> float:
+    return FASTEST * max(elapsed_ns, 0) + _AT_REST_NS

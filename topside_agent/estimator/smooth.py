@@ -15,13 +15,16 @@ from math import ceil, floor, sqrt
 import numpy as np
 
 from schemas.exchange import Exchange
+from topside_agent.estimator.between import bounds_between
 from topside_agent.estimator.blocks import Bounds, Floats, Integers, block_extremes
 from topside_agent.estimator.bound import backward_bounds
 from topside_agent.estimator.constraints import in_order
 from topside_agent.estimator.estimate import Estimate
 from topside_agent.estimator.online import OffsetEstimator
+from topside_agent.estimator.proved_rate import proved_rate_ppm
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import readings_of, slew_of
+from topside_agent.estimator.smoother_averages import with_averages
 from topside_agent.estimator.smoother_windows import DenseBlocks, WindowLines, at_boundaries, fit, pooled
 from topside_agent.estimator.symmetric import KnownDriftFit
 from topside_agent.estimator.timebase import Timebase
@@ -75,6 +78,11 @@ class _Arrays:
         begin, end = np.searchsorted(self.block, [dense.first, dense.first + size])
         return slice(int(begin), int(end))
 
+    def narrow(self, low: Floats, high: Floats) -> None:
+        """Intersect the intervals with these (ns), where they do not contradict each other."""
+        low, high = np.maximum(self.low, low), np.minimum(self.high, high)
+        self.low, self.high = np.where(low <= high, (low, high), (self.low, self.high))
+
     def see_delays(self, dense: DenseBlocks) -> None:
         """Note the least round trip within these blocks."""
         rows = self.indices_of(dense)
@@ -94,15 +102,17 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     _estimate(smoothed, settings)
     for arrays in smoothed:
         limits = arrays.timebase.bound.limits
-        low, high = backward_bounds(arrays.bounds, arrays.block, arrays.slope, limits, settings)
-        arrays.low, arrays.high = np.maximum(arrays.low, low), np.minimum(arrays.high, high)
+        known = arrays.bounds, arrays.block, arrays.slope
+        arrays.narrow(*backward_bounds(*known, limits, settings))
+        arrays.narrow(*bounds_between(*known, limits, settings.block_s))
         arrays.offset = np.clip(arrays.offset - settings.asymmetry_ns, arrays.low, arrays.high)
     rows = [pair for arrays in smoothed for pair in _rows(arrays, settings)]
     rows += [pair for forward in passes for pair in _ambiguous(forward)]
     rows.sort(key=lambda pair: pair[0].in_time)
     track = builder.track([row for _, row in rows], _final(builder.estimator, smoothed, rows))
-    rates = (forward.timebase.steepest * 1e-3 for forward in passes)
-    return replace(track, rate_ppm=max(rates, default=0.0))
+    return replace(
+        track, rate_ppm=proved_rate_ppm(((each.timebase, each.accepted) for each in passes), settings)
+    )
 
 
 def _forward(
@@ -185,6 +195,7 @@ def _fill_from_windows(
     rows = arrays.indices_of(dense)
     at_s = arrays.bounds.lower_at[rows]
     nodes = at_boundaries(dense, lines, errors, settings)
+    nodes = with_averages(dense, arrays.bounds.part(rows), arrays.block[rows], nodes, settings)
     factor = settings.u95_factor_smoother
     factors = factor + (settings.u95_factor - factor) * (1 - nodes.inside) ** 2
     arrays.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
@@ -203,9 +214,9 @@ def _fill_along_drift(
     """Too few blocks for a drift of their own: the middle between the bounds along one from elsewhere."""
     rows = arrays.indices_of(dense)
     at_s = arrays.bounds.lower_at[rows]
-    slope = known[0] if known else float(arrays.slope[rows][-1])
-    along = KnownDriftFit(slope, known[1] if known else (arrays.timebase.steepest / 2) ** 2)
-    for bounds in zip(*(column[rows].tolist() for column in arrays.bounds), strict=True):
+    slope, variance = known or arrays.timebase.likely_drift()
+    along = KnownDriftFit(slope, variance)
+    for bounds in zip(*(column.tolist() for column in arrays.bounds.part(rows)), strict=True):
         along.add(*bounds)
     line = along.line(float(at_s[-1]), (settings.windows_s[0], shortest) if shortest else None)
     arrays.offset[rows] = line.offset + slope * (at_s - line.at_s)

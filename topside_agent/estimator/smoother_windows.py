@@ -67,6 +67,8 @@ class BoundaryEstimates(NamedTuple):
     """Expected squared error of `slope`, (ns/s)²."""
     inside: Floats
     """1 where the best window has as much on either side, 0 where it lies on one side only."""
+    window_s: Floats
+    """The best window's length, s."""
 
 
 def fit(dense: DenseBlocks, settings: EstimatorSettings, steepest: float) -> list[WindowLines]:
@@ -162,7 +164,7 @@ def at_boundaries(
     inside = np.minimum(2 * np.minimum(nodes, blocks - nodes) / span, 1.0)
     bends = np.array([_bend(lines) for lines in fits])[best]
     bends = np.maximum(bends, 3 * least / (span * settings.block_s) ** 2)
-    return BoundaryEstimates(at_s, offset, least, slopes[best, nodes], bends, inside)
+    return BoundaryEstimates(at_s, offset, least, slopes[best, nodes], bends, inside, span * settings.block_s)
 
 
 def _bend(lines: WindowLines) -> float:

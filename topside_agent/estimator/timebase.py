@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from topside_agent.estimator.averages import Averages
 from topside_agent.estimator.blocks import Blocks
 from topside_agent.estimator.bound import Bound, ClockLimits
 from topside_agent.estimator.symmetric import KnownDriftFit, SubWindowMidpoints
@@ -17,6 +18,7 @@ from topside_agent.estimator.window_errors import Line, averaged
 from topside_agent.estimator.window_set import WindowSet
 
 if TYPE_CHECKING:
+    from topside_agent.estimator.average_errors import AverageErrors
     from topside_agent.estimator.constraints import Constraint
     from topside_agent.estimator.segments import StepDetector
     from topside_agent.estimator.settings import EstimatorSettings
@@ -56,6 +58,7 @@ class Timebase:
         settings: EstimatorSettings,
         *,
         errors: WindowErrors | None,
+        averages: AverageErrors | None = None,
         step_detector: StepDetector,
         drift: Drift | None = None,
     ) -> None:
@@ -73,6 +76,7 @@ class Timebase:
         self.blocks = Blocks(settings.block_s, settings.window_blocks[-1])
         self.windows = WindowSet(settings, errors) if errors is not None else None
         self.midpoints = SubWindowMidpoints(settings) if errors is not None else None
+        self.averages = Averages(settings, averages) if averages is not None else None
         self._settings, self._errors, self._step_detector = settings, errors, step_detector
         self._drift = drift
         self._closed: int | None = None
@@ -102,6 +106,8 @@ class Timebase:
         self.blocks.add(*bounds, delay_ns=constraint.delay_ns)
         if closing is not None:
             contradiction = self._close_block(closing)
+        if self.averages is not None:
+            self.averages.add(bounds)
         self.bound.add(*bounds)
         if len(self._first_bounds) < _MOST_FIRST and self.bound.limits.tangents:
             contradiction = self._refit_first(bounds, contradiction)
@@ -136,6 +142,8 @@ class Timebase:
             self._known_drift.add(*bounds)
         if self.windows is not None:
             self.windows.steepen(self.steepest)
+        if self.averages is not None:
+            self.averages.restart()
 
     def _close_block(self, closed: int) -> float | None:
         columns = self.blocks.columns()
@@ -152,6 +160,8 @@ class Timebase:
             # Blocks without exchanges may already follow; the next call counts them in `passed`.
             newest = columns.shape[1] - (self.blocks.index or 0) + closed + 1
             self.windows.close(columns[:, :newest], end_s, passed)
+            if self.averages is not None:
+                self.averages.close(end_s, passed, self.windows.line, self.blocks.slope)
         stepped = self._step_detector.stepped(columns, self.blocks.slope, (greatest - least) / 2)
         return None if stepped is None else end_s - stepped * self.blocks.block_s
 
@@ -171,11 +181,24 @@ class Timebase:
             lines = [self.windows.line]
         if self.midpoints is not None and self.midpoints.line is not None and self.windows.line is not None:
             lines.append(self.midpoints.line)
+        averages = self.averages.line if self.averages is not None else None
+        # Until the edges' own error has been measured theirs is a guess, and far too large.
+        if (
+            averages is not None
+            and self.windows.line is not None
+            and averages.variance < 2 * self._errors.least()
+        ):
+            lines.append(averages)
         return averaged(lines, at_s, self._settings.wander_holdover * 1e9)
 
     def clock_rate(self) -> float | None:
         """The rate of the RAW clocks (ns/s) if they are proved to be farther apart than is usual."""
         return self.blocks.slope if self.steepest > self._settings.usual_rate else None
+
+    def likely_drift(self) -> Drift:
+        """Without windows: 0, as the middle of what is proved is no evidence, unless 0 is excluded."""
+        slope = 0.0 if self.clock_rate() is None else self.blocks.slope
+        return Drift(slope, (self.steepest / 2) ** 2)
 
     def drift(self) -> Drift | None:
         """The best window's drift; before there is one, that of the time before; None if unknown."""

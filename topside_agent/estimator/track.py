@@ -70,7 +70,7 @@ class Track:
     exchanges: int
     rejected: int
     rate_ppm: float = 0.0
-    """The greatest likely rate of the RAW clocks in it: the usual one, or what was proved beyond that."""
+    """How far apart the RAW clocks may run, as far as the exchanges prove it; 0 without RAW clocks."""
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ their difference measures a window's own squared error (docs/mathematics.md §6)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
@@ -124,6 +125,10 @@ class WindowErrors:
     def means(self) -> list[float]:
         """The mean disagreement (ns²) of each window, 0 where none was measured."""
         return [s / n if n else 0.0 for s, n in zip(self.sums, self.counts, strict=True)]
+
+    def least(self) -> float:
+        """The least mean disagreement (ns²) of any window length, infinite where none was measured."""
+        return min([s / n for s, n in zip(self.sums, self.counts, strict=True) if n], default=inf)
 
     def slope_variance(self, index: int, squared: float) -> float:
         """The squared error (ns²/s²) of that window's slope as the present drift.

@@ -196,5 +196,5 @@ class Exchanger:
             topside_boot_id=self._boot_id,
             receive_stamp=pong.receive_stamp,
             transmit_stamp=pong.transmit_stamp,
-            resolution_ns=pong.resolution_ns + self._resolution_ns + received.width_ns,
+            resolution_ns=pong.resolution_ns + self._resolution_ns + -(-received.width_ns // 2),
         )

@@ -48,8 +48,9 @@ class Offsets:
             self.fallback.add(exchange)
             return None
         self.fallback.reset()
+        settled = self.estimator.settled
         added = self.estimator.add(exchange)
-        self.changed |= added.cut is not None
+        self.changed |= added.cut is not None or self.estimator.settled != settled
         if added.cut and added.cut.cause not in _KEPT_ACROSS:
             self._since_cut = 0
         if not added.accepted:
@@ -72,7 +73,9 @@ class Offsets:
     def estimate(self, now: Reading, newest_ns: int | None) -> Estimate | None:
         """At the Pi's last reading while exchanges come; carried forward to now once they do not.
 
-        `newest_ns` is topside's RAW at the newest exchange. None while the offset is unknown.
+        So it is too, and conditional, when only one exchange has come since a clock was set: the Pi's reading
+        cannot be dated better than by its error, and may have been dated before the step. `newest_ns` is
+        topside's RAW at the newest exchange. None while the offset is unknown.
         """
         if newest_ns is None:
             return None
@@ -81,7 +84,7 @@ class Offsets:
             return self.fallback.estimate(None if current else now, self.estimator.segment)
         if self.heard.unknown:
             return None
-        if current and not self.heard.stepped:
+        if current and self.estimator.settled and not self.heard.stepped:
             return self.estimator.estimate()
         estimate = self.estimator.estimate(now.raw_ns, now.realtime_minus_raw_ns)
         return estimate and self.heard.moved(estimate)

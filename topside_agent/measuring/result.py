@@ -74,6 +74,7 @@ def result_of(
             measured_at=None,
             measured_unix_ms=None,
             age_s=None,
+            interval_s=settings.publish_interval_s,
             error=progress.error,
         )
     return OffsetResult(
@@ -99,6 +100,7 @@ def result_of(
         measured_unix_ms=estimate.measured_at_ns // 1_000_000,
         age_s=round(estimate.age_ns / 1e9, 3),
         conditional=estimate.conditional,
+        interval_s=settings.publish_interval_s,
         error=progress.error,
     )
 

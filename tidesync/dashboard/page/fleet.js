@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { element, icon, mark, setText, show, toast } from "./dom.js";
 import { ago, count, duration, milliseconds, offset, plain } from "./format.js";
 import { SessionsView } from "./sessions.js";
-import { keyOf, MEANING, WORDS } from "./state.js";
+import { CONDITION, keyOf, MEANING, WORDS } from "./state.js";
 
 const HEADS = [
   ["Vehicle", ""],
@@ -124,6 +124,7 @@ class Row {
     this.remark = element("span", { class: "remark" });
     this.offset = element("span", { class: "value" });
     this.error = element("span", { class: "value" });
+    this.condition = element("span", { class: "condition" });
     this.drift = element("span", { class: "value" });
     this.seen = element("span", { class: "value" });
     this.steps = element("span", { class: "value" });
@@ -137,7 +138,7 @@ class Row {
       element("th", { scope: "row", class: "c-name" }, this.name, this.by),
       element("td", { class: "c-state" }, this.pill.node, this.since, this.remark),
       cell("Offset", "ms", "c-offset number", this.offset),
-      cell("Max error", "± ms", "c-error number", this.error),
+      cell("Max error", "± ms", "c-error number", this.error, this.condition),
       cell("Drift", "ppm", "c-drift number", this.drift),
       cell("Last seen", "", "c-seen", this.seen),
       cell("Steps", "", "c-steps", this.steps, this.step),
@@ -165,6 +166,7 @@ class Row {
     setText(this.remark, fleet.remark(row));
     setText(this.offset, offset(row.offset_ms, row.max_error_ms));
     setText(this.error, milliseconds(row.max_error_ms));
+    setText(this.condition, row.conditional ? CONDITION : "");
     setText(this.drift, plain(row.drift_ppm, 1));
     setText(this.seen, ago(fleet.age(row, row.last_seen_s)));
     setText(this.steps, count(row.steps));

@@ -23,6 +23,9 @@ export const MEANING = {
   unmeasured: "no topside measures it",
 };
 
+// What a conditional result assumes.
+export const CONDITION = "holds unless the vehicle’s clock was set or slewed since its last answer";
+
 const ERRORS = {
   timeout: "no answer in time",
   network_error: "not reachable",
@@ -74,8 +77,8 @@ export class Fleet {
   quiet_s() {
     const silent = this.broker === null ? null : this.age({ at: this.brokerAt }, this.broker.silent_s);
     const publishing = (row) => row.result_age_s !== null && row.topside_online !== false;
-    if (silent === null || silent < QUIET * this.about.fresh_s) return null;
-    return [...this.vehicles.values()].some(publishing) ? silent : null;
+    if (silent === null) return null;
+    return [...this.vehicles.values()].some((row) => publishing(row) && silent >= QUIET * row.fresh_s) ? silent : null;
   }
 
   current() {
@@ -84,7 +87,7 @@ export class Fleet {
 
   fresh(row) {
     const age = this.age(row, row.result_age_s);
-    return this.current() && age !== null && age <= this.about.fresh_s;
+    return this.current() && age !== null && age <= row.fresh_s;
   }
 
   state(row) {

@@ -5,7 +5,7 @@ import { element, icon, setText, show } from "./dom.js";
 import { measureNow, Pill } from "./fleet.js";
 import { ago, clock, count, duration, milliseconds, offset, plain } from "./format.js";
 import { draw, plotly } from "./plot.js";
-import { keyOf } from "./state.js";
+import { CONDITION, keyOf } from "./state.js";
 
 const SPANS = [
   ["5 min", 300000],
@@ -117,7 +117,7 @@ export class VehicleView {
     this.numbers.dataset.fresh = fresh;
     this.graph.dataset.fresh = fresh;
     setText(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(this.fleet.age(row, row.state_for_s))}` : "");
-    setText(this.remark, this.fleet.remark(row));
+    setText(this.remark, [this.fleet.remark(row), row.conditional ? `The bound ${CONDITION}.` : ""].filter(Boolean).join(" · "));
     this.button.disabled = !this.fleet.connected() || row.topside === null;
     const unit = (text, name) => (text === "–" ? text : `${text} ${name}`);
     const values = {
@@ -130,7 +130,7 @@ export class VehicleView {
       Exchanges: count(row.exchanges),
       Rejected: count(row.rejected),
       Steps: count(row.steps),
-      "Vehicle’s clock": row.simulated ? "simulated" : row.clock_synchronized === null ? "–" : row.clock_synchronized ? "disciplined (NTP)" : "free-running",
+      "Vehicle’s clock": row.clock === null ? "–" : row.simulated ? `simulated; ${row.clock}` : row.clock,
     };
     for (const name of TILES) setText(this.tiles[name], values[name]);
   }

@@ -4,8 +4,8 @@ Between two runs the rows go on, pause, show a cut of the clock, or nothing rela
 times change by its size, but for the few spacings that pass between two rows; in a reboot the time that the
 vehicle was off may pass too. Runs that are related make a *chain*: its rows are in the order in which they
 were recorded (or all in the reverse one), so segments never decrease, and rows before a cut belong to a
-segment before it. Two shows of one cut in a chain contradict each other: the chain then decides nothing. So does
-a chain without a jump against its direction: it may as well have been sorted by the Pi's time.
+segment before it. Two shows of one cut in a chain contradict each other: the chain then decides nothing.
+Nor does a chain without a jump against its direction: it may have been sorted by the Pi's time.
 
 Assumption: no row is late by the size of a cut itself, within a few spacings, so that it fits among rows of
 the other segment; and two sets of rows that were recorded apart do not by chance meet as a cut would have it.
@@ -15,7 +15,7 @@ hour, at which logs are rotated) the chain has to hold rows before and after tha
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -37,11 +37,12 @@ _LARGE = 8
 """A cut shows only if it is larger than so many spacings."""
 _MOST_BACK, _MOST_AHEAD, _LONGEST_PAUSE, _LATEST = 4, 16, 64, 3
 """In spacings: a change of the times that is no cut, a pause, and how late the row after a cut may be."""
+_UNKNOWN_NS = 2**62
 _QUARTER_NS = 900_000_000_000
 
 
 class Transition(NamedTuple):
-    """From one segment to a later one; `size_ns`: how far the clock was set, at least."""
+    """From one segment to a later one; `size_ns`: how far the clock was set."""
 
     old: int
     new: int
@@ -110,34 +111,37 @@ class Decisions:
         if not at.forward_before[place]:
             old_ns, new_ns = new_ns, old_ns
         before, after = self._instants(old_ns), self._instants(new_ns)
-        found = []
-        for old, (old_instant_ns, old_error_ns) in before.items():
-            for new, (new_instant_ns, new_error_ns) in after.items():
-                passed_ns, error_ns = new_instant_ns - old_instant_ns, old_error_ns + new_error_ns
-                size_ns = abs(new_ns - old_ns - passed_ns)
-                if old >= new or size_ns < _LARGE * spacing_ns or error_ns > _MOST_BACK * spacing_ns:
-                    continue
-                if passed_ns < -spacing_ns - error_ns:
-                    continue
-                prompt = passed_ns <= (rows + _LATEST) * spacing_ns + error_ns
-                near_ns = _MOST_BACK * spacing_ns + error_ns
-                near = new == old + 1 and old_ns >= self._segments[old].interpolation.last_ns - near_ns
-                near &= new_ns <= self._segments[new].interpolation.first_ns + near_ns
-                if prompt or near:
-                    brief = prompt or _LARGE * passed_ns <= size_ns
-                    found.append(Transition(old, new, size_ns, prompt, brief))
-        return found
+        found, unknown = [], []
+        for old, new in product(before, after):
+            if old >= new:
+                continue
+            earlier, later = before[old], after[new]
+            if earlier is None or later is None:
+                unknown.append(Transition(old, new, _UNKNOWN_NS, prompt=True, brief=True))
+                continue
+            passed_ns, error_ns = later[0] - earlier[0], earlier[1] + later[1]
+            size_ns = abs(new_ns - old_ns - passed_ns)
+            if size_ns < _LARGE * spacing_ns or error_ns > _MOST_BACK * spacing_ns:
+                continue
+            prompt = passed_ns <= (rows + _LATEST) * spacing_ns + error_ns
+            near_ns = _MOST_BACK * spacing_ns + error_ns
+            near = new == old + 1 and old_ns >= self._segments[old].interpolation.last_ns - near_ns
+            near &= new_ns <= self._segments[new].interpolation.first_ns + near_ns
+            if passed_ns >= -spacing_ns - error_ns and (prompt or near):
+                brief = prompt or _LARGE * passed_ns <= size_ns
+                found.append(Transition(old, new, size_ns, prompt, brief))
+        return [*found, *unknown] if found else []
 
-    def _instants(self, pi_ns: int) -> dict[int, tuple[int, int]]:
-        """The topside instant of a time and its error in each segment that holds it."""
+    def _instants(self, pi_ns: int) -> dict[int, tuple[int, int] | None]:
+        """The topside instant of a time and its error in each segment that holds it; None: undecided."""
         times = np.array([pi_ns])
-        found = {}
+        found: dict[int, tuple[int, int] | None] = {}
         for index, segment in enumerate(self._segments):
             if segment.holds(times).all():
                 instants = segment.interpolation.instants(times)
-                if not instants.undecided.any():
-                    error_ns = min(float(instants.max_error_ns[0]), 2.0**60)
-                    found[index] = int(instants.topside_ns[0]), int(error_ns)
+                error_ns = int(min(float(instants.max_error_ns[0]), 2.0**60))
+                known = int(instants.topside_ns[0]), error_ns
+                found[index] = None if instants.undecided.any() else known
         return found
 
     def _decide(self, first: int, last: int, cuts: Sequence[int]) -> None:

@@ -5,7 +5,7 @@ of the exchanges take its place, with what unexplained.py says that the clock ma
 where nobody knows, the function has a gap. Pieces without a step, a suspend or a gap between them make a
 *run*, in which realtime rises. RAW and realtime are int64 ns.
 
-Assumption: that of the pieces (runtime/clock_history.py). A piece that a reading contradicts is not used.
+Assumption: that of the pieces (runtime/clock_pieces.py). A piece that a reading contradicts is not used.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 _STEP_MARGIN_NS = 1_000_000_000
 """A process that keeps a history reads the clock more often; a step leaves a gap up to the next reading."""
+_SET = {"step", "suspend"}
+"""What a piece begins with where realtime or RAW jumped before it; a process that starts shows neither."""
 _NEVER = 2**61
-_SLOWEST = 1 - FASTEST_SLEW
 
 
 class ClockReading(NamedTuple):
@@ -70,6 +71,21 @@ class Lines:
     half_width: Integers
     run: Integers
     """The number of each line's run."""
+    reached: Integers
+    """The greatest realtime that the clock may have shown in its run until the end of each line."""
+    left: Integers
+    """The least that it may have shown in its run from the beginning of each line on."""
+
+    @classmethod
+    def of(cls, lines: Sequence[_Line], run: Integers) -> Lines:
+        """The lines with these numbers of their runs."""
+        columns = np.array([line[:5] for line in lines], dtype=np.int64).reshape(-1, 5)
+        from_raw, to_raw, from_realtime, to_realtime, width = columns.T
+        reached, left = to_realtime + width + 1, from_realtime - width - 1
+        for here in np.split(np.arange(run.size), np.flatnonzero(np.diff(run)) + 1):
+            reached[here] = np.maximum.accumulate(reached[here])
+            left[here] = np.minimum.accumulate(left[here][::-1])[::-1]
+        return cls(from_raw, to_raw, from_realtime, to_realtime, width, run, reached, left)
 
     def of_run(self, run: int) -> Lines:
         """The lines of one run."""
@@ -79,33 +95,70 @@ class Lines:
     def raw_at(self, realtime_ns: Integers) -> tuple[Integers, Floats]:
         """RAW at each realtime within a run, and its greatest error, ns.
 
-        Realtime rises by at least 0.8995 of RAW, so an error of the line is at most 1.12 times that in RAW.
-        So it is too where the true instant lies in the next line: both lines hold the clock where they meet.
+        The clock may have shown it from where the first line with its half-width reaches it until where the
+        last one does: within a wide line it may have been set back, so that it showed it twice.
         """
-        starts = np.maximum.accumulate(self.from_realtime)
-        index = np.clip(np.searchsorted(starts, realtime_ns, side="right") - 1, 0, starts.size - 1)
+        last = self.run.size - 1
+        first_line = np.minimum(np.searchsorted(self.reached, realtime_ns), last)
+        last_line = np.clip(np.searchsorted(self.left, realtime_ns, side="right") - 1, 0, last)
+        earliest = self._raw_on(first_line, realtime_ns - self.half_width[first_line] - 1)
+        latest = self._raw_on(last_line, realtime_ns + self.half_width[last_line] + 1)
+        middle = earliest + (latest - earliest) // 2
+        return middle, np.maximum(latest - middle, middle - earliest) + 1.0
+
+    def _raw_on(self, index: Integers, realtime_ns: Integers) -> Integers:
+        """RAW where each line is at a realtime, or at its nearer end."""
         length = self.to_realtime[index] - self.from_realtime[index]
-        into = np.clip(realtime_ns - self.from_realtime[index], 0, length)
+        into = np.clip(realtime_ns - self.from_realtime[index], 0, np.maximum(length, 0))
         slope = (self.to_raw[index] - self.from_raw[index]) / np.maximum(length, 1)
-        raw = self.from_raw[index] + np.rint(into * slope).astype(np.int64)
-        after = np.minimum(index + 1, starts.size - 1)
-        between = realtime_ns > self.to_realtime[index]
-        width = self.half_width[index]
-        width = np.where(between, np.maximum(width, self.half_width[after]), width)
-        return raw, width / _SLOWEST + 1
+        raw: Integers = self.from_raw[index] + np.rint(into * slope).astype(np.int64)
+        return raw
+
+    def shown(self, from_raw_ns: int, to_raw_ns: int) -> tuple[int, int]:
+        """The least and the greatest realtime that a run may have shown between two of its RAW instants."""
+        inside = np.flatnonzero((self.to_raw > from_raw_ns) & (self.from_raw < to_raw_ns))
+        starts = self._realtime_on(inside, np.maximum(self.from_raw[inside], from_raw_ns))
+        ends = self._realtime_on(inside, np.minimum(self.to_raw[inside], to_raw_ns))
+        width = self.half_width[inside] + 1
+        return int((starts - width).min()), int((ends + width).max())
+
+    def between(self, from_raw_ns: Integers, to_raw_ns: Integers) -> tuple[Integers, Integers, Integers]:
+        """The least and the greatest realtime between instants of RAW, and the number of the run.
+
+        The number is −1, and the others are void, where an instant is in a gap or the two are of two runs.
+        """
+        first, last = self._line_at(from_raw_ns), self._line_at(to_raw_ns)
+        least = self._realtime_on(first, from_raw_ns) - self.half_width[first] - 1
+        greatest = self._realtime_on(last, to_raw_ns) + self.half_width[last] + 1
+        least = np.where(last > first, np.minimum(least, self.left[np.minimum(first + 1, last)]), least)
+        greatest = np.where(
+            last > first, np.maximum(greatest, self.reached[np.maximum(last - 1, first)]), greatest
+        )
+        inside = (from_raw_ns >= self.from_raw[first]) & (from_raw_ns <= self.to_raw[first])
+        inside &= (to_raw_ns >= self.from_raw[last]) & (to_raw_ns <= self.to_raw[last])
+        inside &= self.run[first] == self.run[last]
+        return least, greatest, np.where(inside, self.run[first], -1)
+
+    def _line_at(self, raw_ns: Integers) -> Integers:
+        """The line that begins last before each instant of RAW."""
+        after = np.searchsorted(self.from_raw, raw_ns, side="right")
+        index: Integers = np.clip(after - 1, 0, self.run.size - 1)
+        return index
 
     def realtime_at(self, raw_ns: Integers) -> tuple[Integers, Integers, Integers]:
         """Realtime at each instant of RAW, its half-width, and the number of its run; −1 in a gap."""
-        index = np.clip(np.searchsorted(self.from_raw, raw_ns, side="right") - 1, 0, self.from_raw.size - 1)
+        index = self._line_at(raw_ns)
+        inside = (raw_ns >= self.from_raw[index]) & (raw_ns <= self.to_raw[index])
+        realtime = self._realtime_on(index, raw_ns)
+        return realtime, self.half_width[index] + 1, np.where(inside, self.run[index], -1)
+
+    def _realtime_on(self, index: Integers, raw_ns: Integers) -> Integers:
+        """Realtime where each line is at an instant of RAW."""
         length = np.maximum(self.to_raw[index] - self.from_raw[index], 1)
         into = (raw_ns - self.from_raw[index]) / length
         moved = np.rint(into * (self.to_realtime[index] - self.from_realtime[index])).astype(np.int64)
-        inside = (raw_ns >= self.from_raw[index]) & (raw_ns <= self.to_raw[index])
-        return (
-            self.from_realtime[index] + moved,
-            self.half_width[index] + 1,
-            np.where(inside, self.run[index], -1),
-        )
+        realtime: Integers = self.from_realtime[index] + moved
+        return realtime
 
 
 class ClockFunction:
@@ -121,13 +174,10 @@ class ClockFunction:
         for index, line in enumerate(lines):
             run += not index or line.begins or line.from_raw != lines[index - 1].to_raw
             runs.append(run)
-        columns = np.array([line[:5] for line in lines], dtype=np.int64).reshape(-1, 5)
-        from_raw, to_raw, from_realtime, to_realtime, width = columns.T
-        numbers = np.array(runs, dtype=np.int64)
+        self.lines = Lines.of(lines, np.array(runs, dtype=np.int64))
         set_ = np.array([line.begins for line in lines[1:]], dtype=bool)
-        gaps = from_raw[1:] - to_raw[:-1]
+        gaps = self.lines.from_raw[1:] - self.lines.to_raw[:-1]
         self._unknown = np.flatnonzero((gaps > 0) & ~(set_ & (gaps <= _STEP_MARGIN_NS)))
-        self.lines = Lines(from_raw, to_raw, from_realtime, to_realtime, width, numbers)
 
     def slept_before(self, raw_ns: int) -> int | None:
         """How often the machine had slept before; None within the readings around a suspend."""
@@ -171,7 +221,7 @@ class ClockFunction:
                 piece.from_realtime_ns,
                 piece.to_realtime_ns,
                 piece.half_width_ns,
-                piece.begins is not None,
+                piece.begins in _SET,
             )
             if line.to_raw <= line.from_raw or (kept and line.from_raw < kept[-1].to_raw):
                 continue

@@ -33,6 +33,8 @@ class ClockLimits:
     """Between two measurements farther apart than this, a correction is a holdover."""
     max_error_ns: int = round(CONSUMER_TOLERANCE_MS * 1e6)
     """A row with a larger error is `outside`."""
+    promised: bool = True
+    """Whether the user promises `slew`: then it holds beyond the first and the last measurement as well."""
 
 
 def limits_of(
@@ -45,16 +47,20 @@ def limits_of(
 ) -> ClockLimits:
     """The limits for one vehicle's exchanges, which show what was slewed where `slew_ppm` is None.
 
-    `rate_ppm` is what the RAW clocks were found to be apart (`Track.rate_ppm`).
+    They show nothing of the time before the first and after the last one: `slew_ppm` is a promise for it.
+
+    `rate_ppm` is how far apart the RAW clocks may run (`Track.rate_ppm`).
     """
+    promised = slew_ppm is not None
     if slew_ppm is None:
         slew_ppm = settings.slew_limit_ppm * slewed_sides(exchanges, settings)
     return ClockLimits(
-        rate=max(settings.usual_rate * 1e-9, rate_ppm * 1e-6),
+        rate=min(max(settings.usual_rate * 1e-9, rate_ppm * 1e-6), settings.rate_limit_ppm * 1e-6),
         wander=settings.wander_limit,
         slew=slew_ppm * 1e-6,
         gap_s=settings.gap_s,
         max_error_ns=round(max_error_ms * 1e6),
+        promised=promised,
     )
 
 

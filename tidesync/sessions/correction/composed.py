@@ -14,7 +14,7 @@ An instant that comes within its error of a step, a gap or a suspend is undecide
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.correction.clock_function import ClockFunction, Lines
     from tidesync.sessions.correction.clock_limits import ClockLimits
-    from tidesync.sessions.correction.raw_groups import Boot, RawGroup
-    from topside_agent.estimator.blocks import Integers
+    from tidesync.sessions.correction.interpolation import Inverse
+    from tidesync.sessions.correction.raw_groups import Boot, RawGroup, Sample
+    from topside_agent.estimator.blocks import Floats, Integers
 
 _RATES = 1.12
 """More than any two clocks of two machines run apart."""
@@ -62,29 +63,62 @@ class ComposedInterpolation:
         pi_raw, pi_error = self._pi.raw_at(pi_ns)
         raw = self._raw.instants(pi_raw)
         reach = np.ceil(np.minimum(raw.max_error_ns + _RATES * pi_error, _HALF_NS / 4)).astype(np.int64)
-        centre, _, run = self._topside.realtime_at(raw.topside_ns)
-        low, low_width, low_run = self._topside.realtime_at(raw.topside_ns - reach)
-        high, high_width, high_run = self._topside.realtime_at(raw.topside_ns + reach)
-        undecided = raw.undecided | (run < 0) | (low_run != run) | (high_run != run)
+        centre, _, _ = self._topside.realtime_at(raw.topside_ns)
+        least, greatest, run = self._topside.between(raw.topside_ns - reach, raw.topside_ns + reach)
+        undecided = raw.undecided | (run < 0)
         awake_from, awake_to = self._awake
         undecided |= (raw.topside_ns - reach < awake_from) | (raw.topside_ns + reach > awake_to)
-        error = np.maximum(high + high_width - centre, centre - low + low_width) + 2
-        width = np.maximum(low_width, high_width)
-        u95 = np.minimum(_RATES * (raw.u95_ns + _RATES * pi_error) + width + 2, error)
-        return Instants(centre, error.astype(np.float64), u95, raw.held, undecided)
+        error = np.maximum(greatest - centre, centre - least) + 2
+        u95 = self._u95(raw, _RATES * pi_error, reach, centre)
+        return Instants(centre, error.astype(np.float64), np.minimum(u95, error), raw.held, undecided)
+
+    def _u95(self, raw: Instants, pi_error: Floats, reach: Integers, centre: Integers) -> Floats:
+        """The 95 % half-width; what both histories leave open counts in full."""
+        known = ~np.isnan(raw.u95_ns)
+        near = np.minimum(np.ceil(np.where(known, raw.u95_ns, 0.0) + pi_error), reach).astype(np.int64)
+        least, greatest, _ = self._topside.between(raw.topside_ns - near, raw.topside_ns + near)
+        return np.where(known, np.maximum(greatest - centre, centre - least) + 2.0, np.nan)
+
+
+class Unrelated:
+    """Where the Pi's clock is known, but not what topside's showed meanwhile: every instant is undecided."""
+
+    def __init__(self, first_ns: int, last_ns: int) -> None:
+        self.first_ns, self.last_ns = first_ns, last_ns
+
+    def instants(self, pi_ns: Integers) -> Instants:
+        """Nothing is known of the instants of `pi_ns`."""
+        void, yes = np.zeros(pi_ns.shape), np.ones(pi_ns.shape, dtype=bool)
+        return Instants(np.zeros_like(pi_ns), void, void, ~yes, yes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """The Pi's RAW instants at which a group's relation holds."""
+
+    begin: int
+    end: int
+    raw: Interpolation
+    topside: Lines
+    awake: tuple[int, int]
+    """The RAW instants at which topside slept before and after."""
 
 
 def composed_timeline(
+    listed: Sequence[Sample],
     groups: Sequence[RawGroup],
     pi: Mapping[Boot, ClockFunction],
     topside: Mapping[Boot, ClockFunction],
     limits: ClockLimits,
 ) -> Timeline:
-    """The timeline of the groups, in which every run of the Pi's clock is a segment."""
+    """The timeline of the groups of these samples: every run of the Pi's clock is a segment, or several.
+
+    A part of a run in which no relation holds is a segment too: its rows must not be taken for others in
+    which the clock showed the same.
+    """
     steady = replace(limits, slew=0.0)
-    ends = [*pairwise([None, *groups]), (groups[-1], None)] if groups else []
-    segments = []
-    for index, group in enumerate(groups):
+    claims: dict[Boot, list[_Claim]] = {}
+    for before, group, after in zip([None, *groups], groups, [*groups[1:], None], strict=False):
         clocks = pi[group.pi_boot], topside[group.topside_boot]
         raw = Interpolation(group.knots(), steady)
         awake = _awake(group, clocks)
@@ -92,50 +126,91 @@ def composed_timeline(
             max(awake[0][0], _pi_raw_at(raw, awake[1][0], after=False)),
             min(awake[0][1], _pi_raw_at(raw, awake[1][1], after=True)),
         )
-        pi_range = _between(group, ends[index][0], ends[index + 1][1], own)
-        segments += _segments(raw, *clocks, pi_range, awake[1])
+        span = _between(group, before, after, own)
+        claims.setdefault(group.pi_boot, []).append(_Claim(*span, raw, clocks[1].lines, awake[1]))
+    boots: dict[Boot, list[Sample]] = {}
+    for sample in listed:
+        boots.setdefault(sample.pi_boot, []).append(sample)
+    off = [0, *(_off_ns(before[-1], after[0]) for before, after in pairwise(boots.values())), 0]
+    segments = []
+    for (boot, of_boot), unheard in zip(boots.items(), pairwise(off), strict=True):
+        made = _segments(pi[boot].lines, claims.get(boot, ()), unheard)
+        segments += made or [_unknown(of_boot, unheard)]
     return Timeline(segments, limits)
 
 
-def _segments(
-    raw: Interpolation,
-    pi: ClockFunction,
-    topside: ClockFunction,
-    pi_range: tuple[int, int],
-    awake: tuple[int, int],
-) -> list[TimelineSegment]:
-    lines = pi.lines
-    found = []
-    for run in np.unique(lines.run).tolist():
-        of_run = lines.of_run(run)
-        first_raw, last_raw = int(of_run.from_raw[0]), int(of_run.to_raw[-1])
-        begin, end = max(first_raw, pi_range[0]), min(last_raw, pi_range[1])
-        if begin >= end:
-            continue
-        at_ends, widths, _ = of_run.realtime_at(np.array([begin, end]))
+def _off_ns(last: Sample, first: Sample) -> int:
+    """For how long at most nobody has heard of the Pi's clock, between the last and first of two boots."""
+    if last.topside_boot == first.topside_boot:
+        return max(first.topside_raw_ns - last.topside_raw_ns, 0)
+    return abs(first.exchange.destination_ns - last.exchange.destination_ns)
+
+
+def _unknown(samples: Sequence[Sample], unheard_ns: tuple[int, int]) -> TimelineSegment:
+    """A boot of whose clock only readings are known."""
+    shown = [sample.exchange.transmit_ns for sample in samples]
+    return _with_margins(Unrelated(min(shown), max(shown)), (min(shown), max(shown)), unheard_ns)
+
+
+def _with_margins(within: Inverse, shown: tuple[int, int], margins: tuple[int, int]) -> TimelineSegment:
+    before_ns, after_ns = (round(_RATES * each) for each in margins)
+    return TimelineSegment(within, shown[0] - before_ns, shown[1] + after_ns, cut_before=True, cut_after=True)
+
+
+def _segments(lines: Lines, claims: Sequence[_Claim], unheard_ns: tuple[int, int]) -> list[TimelineSegment]:
+    """The segments of one boot; `unheard_ns`: for how long the clock may have run before and after."""
+    found: list[TimelineSegment] = []
+    if not lines.run.size:
+        return found
+    starts = np.flatnonzero(np.diff(lines.run, prepend=-1))
+    ends = [*(starts[1:] - 1).tolist(), lines.run.size - 1]
+    for start, end in zip(starts.tolist(), ends, strict=True):
+        of_run = lines.of_run(int(lines.run[start]))
         # A step may follow at once, or at the next reading: what the clock may have shown until then.
-        here = np.flatnonzero(lines.run == run)
-        gap_before = first_raw - int(lines.to_raw[here[0] - 1]) if here[0] else 0
-        gap_after = int(lines.from_raw[here[-1] + 1]) - last_raw if here[-1] + 1 < lines.run.size else 0
-        margins = (
-            gap_before if begin == first_raw else 0,
-            gap_after if end == last_raw else 0,
-        )
-        low, high = (int(each) for each in at_ends)
-        low_width, high_width = (int(each) for each in widths)
-        within = ComposedInterpolation(
-            of_run,
-            raw,
-            topside.lines,
-            first_ns=low + low_width,
-            last_ns=high - high_width,
-            topside_from_ns=awake[0],
-            topside_to_ns=awake[1],
-        )
-        first_ns = low - low_width - round(_RATES * margins[0])
-        last_ns = high + high_width + round(_RATES * margins[1])
-        found.append(TimelineSegment(within, first_ns, last_ns, cut_before=True, cut_after=True))
+        before = int(lines.from_raw[start] - lines.to_raw[start - 1]) if start else unheard_ns[0]
+        last = end == lines.run.size - 1
+        after = unheard_ns[1] if last else int(lines.from_raw[end + 1] - lines.to_raw[end])
+        found += _of_run(of_run, claims, (before, after))
     return found
+
+
+def _of_run(run: Lines, claims: Sequence[_Claim], margins: tuple[int, int]) -> list[TimelineSegment]:
+    first, last = int(run.from_raw[0]), int(run.to_raw[-1])
+    parts: list[tuple[int, int, _Claim | None]] = []
+    known_to = first
+    for claim in claims:
+        begin, end = max(first, claim.begin), min(last, claim.end)
+        if begin < end:
+            parts += [(known_to, begin, None)] if begin > known_to else []
+            parts.append((begin, end, claim))
+            known_to = max(known_to, end)
+    parts += [(known_to, last, None)] if last > known_to else []
+    return [
+        _segment(
+            run, begin, end, claim, (margins[0] if begin == first else 0, margins[1] if end == last else 0)
+        )
+        for begin, end, claim in parts
+    ]
+
+
+def _segment(
+    run: Lines, begin: int, end: int, claim: _Claim | None, margins: tuple[int, int]
+) -> TimelineSegment:
+    shown = run.shown(begin, end)
+    within: Inverse = Unrelated(*shown)
+    if claim is not None:
+        at_ends, widths, _ = run.realtime_at(np.array([begin, end]))
+        first_ns, last_ns = int(at_ends[0] + widths[0]), int(at_ends[1] - widths[1])
+        within = ComposedInterpolation(
+            run,
+            claim.raw,
+            claim.topside,
+            first_ns=first_ns,
+            last_ns=last_ns,
+            topside_from_ns=claim.awake[0],
+            topside_to_ns=claim.awake[1],
+        )
+    return _with_margins(within, shown, margins)
 
 
 def _awake(group: RawGroup, clocks: tuple[ClockFunction, ClockFunction]) -> list[tuple[int, int]]:

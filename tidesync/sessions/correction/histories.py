@@ -62,7 +62,7 @@ def timeline_with(
     pi = _functions(histories.pi, pi_readings)
     topside = _functions(histories.topside, topside_readings)
     groups = raw_groups(listed, measured.track, pi, topside, settings)
-    return composed_timeline(groups, pi, topside, limits)
+    return composed_timeline(listed, groups, pi, topside, limits)
 
 
 def _pi_reading(sample: Sample) -> ClockReading:

@@ -137,7 +137,7 @@ def _chunks(step: Integers) -> tuple[Integers, Integers, list[int]]:
 
 
 def _of_chunks(step: Integers) -> tuple[Integers, Integers]:
-    """Of each row of a matrix the median size of the steps that are not 0, and whether more rise than fall."""
+    """Of each row of a matrix the median size of the steps other than 0, and whether more rise than fall."""
     size = np.sort(np.abs(step), axis=1)
     zeros = (size == 0).sum(axis=1)
     middle = np.minimum((zeros + size.shape[1]) // 2, size.shape[1] - 1)

@@ -72,7 +72,8 @@ class Corrections(NamedTuple):
 class TimelineSegment:
     """Pi times (ns) that the clock may have shown in one segment: measured ones and a margin on either side.
 
-    A margin that ends at a cut is ambiguous; one at an end of the track is a holdover.
+    A margin that ends at a cut is ambiguous; so is one at an end of the track, unless the user promises that
+    the clocks were not set there: then it is a holdover.
     """
 
     interpolation: Inverse
@@ -113,7 +114,7 @@ class Timeline:
     """Corrects Pi timestamps by one vehicle's track."""
 
     def __init__(self, segments: Sequence[TimelineSegment], limits: ClockLimits) -> None:
-        self.segments = segments
+        self.segments = _begun_early(segments)
         self._limits = limits
 
     def coarse(self, resolution_ns: int) -> Timeline:
@@ -235,13 +236,14 @@ def timeline(
             [read.get(row.topside_unix_ns) for row in group],
             slewing=(slewing[index], slewing[index + 1]),
         )
-        cut_before, cut_after = index > 0, index < len(groups) - 1
+        inner = index > 0, index < len(groups) - 1
         before = (
-            cuts_ns[index - 1] + group[0].max_error_ns if cut_before else _holdover_ns(within.before, limits)
+            cuts_ns[index - 1] + group[0].max_error_ns if inner[0] else _holdover_ns(within.before, limits)
         )
-        after = cuts_ns[index] + group[-1].max_error_ns if cut_after else _holdover_ns(within.after, limits)
+        after = cuts_ns[index] + group[-1].max_error_ns if inner[1] else _holdover_ns(within.after, limits)
         first_ns, last_ns = within.first_ns - before, within.last_ns + after
-        segments.append(TimelineSegment(within, first_ns, last_ns, cut_before, cut_after))
+        unknown = [each or not limits.promised for each in inner]
+        segments.append(TimelineSegment(within, first_ns, last_ns, *unknown))
     return Timeline(segments, limits)
 
 
@@ -275,6 +277,14 @@ def _knots(rows: Sequence[Row]) -> Knots:
     topside, offset, lower, upper = np.array(columns, dtype=np.int64).T
     held = np.array([row.state == "holdover" for row in rows])
     return Knots(topside, offset, lower, upper, held, u95_of(rows))
+
+
+def _begun_early(segments: Sequence[TimelineSegment]) -> list[TimelineSegment]:
+    """The segments; the first one also holds the times before it that later ones show again."""
+    if not segments:
+        return []
+    earliest_ns = min(segment.from_ns for segment in segments)
+    return [replace(segments[0], from_ns=earliest_ns), *segments[1:]]
 
 
 def _elapsed_ns(before: Row, after: Row, topside_raw_ns: Mapping[int, int]) -> int:

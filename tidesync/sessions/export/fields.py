@@ -8,9 +8,9 @@ from topside_agent.estimator import Row
 
 SIGN = "offset = Pi clock - topside clock, positive when the Pi is ahead: topside = pi - offset"
 ERROR = (
-    "lower and upper hold the offset if no message travels back in time and the clocks' drift keeps within"
-    " its limits; max error = max(upper - offset, offset - lower); u95 is the statistical 95 % half-width,"
-    " which also assumes that both directions share their smallest delay"
+    "lower and upper hold the offset if no message travels back in time and the RAW clocks do not change"
+    " their rate faster than a stated limit; max error = max(upper - offset, offset - lower); u95 is the 95 %"
+    " half-width if the smallest delays of both directions differ by less than 5 % of their sum"
 )
 STATES = (
     "ok; holdover: carried forward; ambiguous: near a clock step, either side may hold; outside: no answer"

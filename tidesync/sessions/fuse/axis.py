@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from tidesync.sessions.fuse.pairing import NONE, Pairs, pair, reasons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from tidesync.sessions.fuse.pairing import Method
     from tidesync.sessions.fuse.sensors import Sensor
@@ -52,7 +54,7 @@ class Fused:
         """The worst state of all sensors' rows, a place in STATES; NO_STATE without a row."""
         return self._worst([each.times.state for each in self.sensors], NO_STATE, begin, end)
 
-    def _worst(self, of_rows: Sequence[Integers], void: int, begin: int, end: int) -> Integers:
+    def _worst(self, of_rows: Sequence[NDArray[Any]], void: int, begin: int, end: int) -> Integers:
         """The greatest value of the rows at each instant; `void` without one."""
         worst = np.full(end - begin, void, dtype=np.int64)
         for values, pairs in zip(of_rows, self.pairs, strict=True):

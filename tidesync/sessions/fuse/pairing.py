@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidesync.sessions.correction.timeline import AMBIGUOUS, OUTSIDE, UNREADABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidesync.sessions.correction.timeline import Corrections
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
@@ -40,13 +42,12 @@ class Pairs(NamedTuple):
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class SensorTimes:
+class SensorTimes(NamedTuple):
     """The times of a sensor's rows, in the order of its tables, those without an instant included."""
 
     topside_ns: Integers
     max_error_ns: Integers
-    state: Integers
+    state: NDArray[np.int8]
     """As `Corrections.state`."""
     known: Flags
     """Which rows have an instant."""
@@ -54,7 +55,17 @@ class SensorTimes:
     @classmethod
     def of(cls, corrections: Corrections) -> SensorTimes:
         """The times of corrected rows."""
-        return cls(corrections.topside_ns, corrections.max_error_ns, corrections.state, corrections.known)
+        state = corrections.state.astype(np.int8)
+        return cls(corrections.topside_ns, corrections.max_error_ns, state, corrections.known)
+
+    @classmethod
+    def joined(cls, parts: Sequence[SensorTimes]) -> SensorTimes:
+        """All parts, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        none = np.zeros(0, dtype=np.int64)
+        void = cls(none, none, none.astype(np.int8), none.astype(bool))
+        return cls(*map(np.concatenate, zip(void, *parts, strict=True)))
 
     def rows_in_time(self) -> Integers:
         """The rows that have an instant, in the order of time."""

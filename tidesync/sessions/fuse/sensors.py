@@ -9,7 +9,7 @@ import numpy as np
 
 from tidesync.sessions.correction.driver import CorrectedTable, corrected, opened, scanned
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
-from tidesync.sessions.correction.timeline import UNREADABLE, Corrections
+from tidesync.sessions.correction.timeline import UNREADABLE
 from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.fuse.columns import TextColumn
 from tidesync.sessions.fuse.pairing import SensorTimes
@@ -36,13 +36,13 @@ class CorrectedArrays:
     counts: CorrectedTable
     unix_ns: Integers
     """As stamped; by it a table that is replaced meanwhile is noticed."""
-    corrections: Corrections
+    times: SensorTimes
 
 
 def corrected_arrays(job: Job, timeline: Timeline, progress: ProgressCallback) -> CorrectedArrays:
     """The corrections of a job's table; SessionError as `driver.correct`."""
-    parts: list[Corrections] = []
-    stamps: list[Integers] = []
+    parts: list[SensorTimes] = []
+    stamps = [np.zeros(0, dtype=np.int64)]
     try:
         with opened(job, timeline) as table:
             counts = CorrectedTable(job.path, job.path, job.vehicle, table.place, job.sensor)
@@ -53,16 +53,12 @@ def corrected_arrays(job: Job, timeline: Timeline, progress: ProgressCallback) -
                 counts.count(found, batch.malformed)
                 if not batch.malformed:
                     found.state[~batch.readable] = BLANK
-                parts.append(found)
+                parts.append(SensorTimes.of(found))
                 stamps.append(batch.unix_ns)
                 progress(batch.size)
     except OSError as error:
         raise UnusableFileError(job.path, error.strerror or str(error)) from error
-    none = Corrections(*(np.zeros(0, dtype=np.int64) for _ in Corrections._fields))
-    joined = Corrections(*(np.concatenate(column) for column in zip(none, *parts, strict=True)))
-    return CorrectedArrays(
-        job, timeline, columns, counts, np.concatenate([np.zeros(0, dtype=np.int64), *stamps]), joined
-    )
+    return CorrectedArrays(job, timeline, columns, counts, np.concatenate(stamps), SensorTimes.joined(parts))
 
 
 class Sensor:
@@ -71,8 +67,7 @@ class Sensor:
     def __init__(self, name: str, tables: Sequence[CorrectedArrays]) -> None:
         self.name, self.tables = name, tables
         self.columns = tables[0].columns
-        parts = [table.corrections for table in tables]
-        self.times = SensorTimes.of(Corrections(*map(np.concatenate, zip(*parts, strict=True))))
+        self.times = SensorTimes.joined([table.times for table in tables])
         self._texts: list[TextColumn] = []
         self._read = np.zeros(0, dtype=np.int64)
 
@@ -134,11 +129,11 @@ class Sensor:
 def sensors_of(tables: Sequence[CorrectedArrays]) -> list[Sensor]:
     """The tables by sensor, or by their names; where the columns differ it is another sensor."""
     groups: dict[tuple[str, tuple[str, ...]], list[CorrectedArrays]] = {}
-    for table in sorted(tables, key=lambda each: each.job.path.stem != _USUAL_STEM):
-        groups.setdefault((table.job.sensor or table.job.path.stem, table.columns), []).append(table)
+    for table in sorted(tables, key=lambda each: _stem(each.job) != _USUAL_STEM):
+        groups.setdefault((table.job.sensor or _stem(table.job), table.columns), []).append(table)
     found: dict[str, Sensor] = {}
     for (name, _), group in groups.items():
-        stem = group[0].job.path.stem
+        stem = _stem(group[0].job)
         names = [name, f"{name}_{stem}", *(f"{name}_{stem}_{number}" for number in range(2, len(groups) + 2))]
         free = next(each for each in names if each not in found)
         found[free] = Sensor(free, group)
@@ -148,3 +143,8 @@ def sensors_of(tables: Sequence[CorrectedArrays]) -> list[Sensor]:
 
 _USUAL_STEM = "session"
 """A sensor's main table in the consumer's folders."""
+
+
+def _stem(job: Job) -> str:
+    """A table's name up to its first dot."""
+    return job.path.name.partition(".")[0]

@@ -68,7 +68,10 @@ def _fill(file: Any, fields: Sequence[Field], rows: int, text: Any) -> None:
     file.dimensions = {time: rows}
     file.attrs["Conventions"] = "CF-1.8"
     for field in fields:
-        kind: Any = {"time": np.int64, "text": text}.get(field.kind, np.float64)
+        whole = field.kind == "integer" and not any(
+            field.values(begin, end).absent.any() for begin, end in _blocks(rows)
+        )
+        kind: Any = np.int64 if whole else {"time": np.int64, "text": text}.get(field.kind, np.float64)
         variable = file.create_variable(field.name.replace("/", "_"), (time,), kind)
         variable.attrs["long_name"] = field.note
         if field.kind == "time":
@@ -84,7 +87,7 @@ def _fill(file: Any, fields: Sequence[Field], rows: int, text: Any) -> None:
 def _plain(field: Field, begin: int, end: int) -> Any:
     """Values without a mask: absent numbers are NaN, absent texts empty."""
     found = field.values(begin, end)
-    if field.kind == "integer":
+    if field.kind == "integer" and found.absent.any():
         return np.where(found.absent, np.nan, found.values.astype(np.float64))
     return np.array(found.values, dtype=object) if field.kind == "text" else found.values
 

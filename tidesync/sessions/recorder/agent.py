@@ -13,6 +13,7 @@ from broker.connection import Connection
 from broker.inbox import Inbox, Letter
 from broker.interface import Incoming
 from runtime.clock import Clock, Reading, read
+from runtime.sleep import SleepCounter
 from schemas import messages, topics
 from schemas.instants import utc_from_ns
 from tidesync.sessions.errors import RefusedError
@@ -64,6 +65,7 @@ class RecorderAgent(MqttAgent):
     ) -> None:
         self._settings = settings
         self._clock = clock
+        self._sleep = SleepCounter(clock)
         self._inbox = Inbox(settings.topic_root)
         self._topsides = TopsideDirectory()
         self._clocks = ClockDirectory()
@@ -117,6 +119,7 @@ class RecorderAgent(MqttAgent):
 
     def received(self, message: Incoming) -> None:
         """Take a message; measurements of vehicles in no session are not even decoded."""
+        self._notice_sleep()
         vehicle = command_rules.measured_vehicle(self._settings.topic_root, message.topic)
         if vehicle is not None and not self._sessions.including(vehicle):
             return
@@ -131,6 +134,7 @@ class RecorderAgent(MqttAgent):
 
     def tick(self, now: Reading) -> float:
         """Update the sessions that are due; returns the seconds until the next."""
+        self._notice_sleep()
         for session in self._sessions:
             if session.next_update_ns <= now.raw_ns:
                 self._update(session, now)
@@ -141,6 +145,15 @@ class RecorderAgent(MqttAgent):
         if due_ns is None:
             return _IDLE_S
         return min(_LONGEST_WAIT_S, max(0.0, (due_ns - self._clock.raw_ns()) / 1e9))
+
+    def _notice_sleep(self) -> None:
+        """Before anything is done: RAW stood still while this computer slept, and no message came."""
+        slept_ns = self._sleep.slept_ns()
+        if not slept_ns:
+            return
+        _log.warning("this computer slept for %.1f s; what is missed is asked for", slept_ns / 1e9)
+        for session in self._sessions:
+            session.slept(slept_ns, read(self._clock))
 
     # Messages
 

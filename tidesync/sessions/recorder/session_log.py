@@ -44,6 +44,8 @@ class SessionLog:
         self.closing: Closing | None = None
         self.clock = ClockLog()
         self._began_ns = now.raw_ns
+        self._slept_ns = 0
+        """How long the recorder's machine has slept since the last new exchange."""
         self._recorded = RecordedExchanges()
         self._watches: dict[Stream, SequenceWatch] = {}
         self._event_ids: set[Identity] = set()
@@ -135,6 +137,14 @@ class SessionLog:
             watch.request_all()
         self.clock.request_all(now.raw_ns)
 
+    def slept(self, slept_ns: int, now: Reading) -> None:
+        """The recorder's machine slept, in which its RAW stood still: ages count it, all missing is due."""
+        self._slept_ns += slept_ns
+        self._began_ns -= slept_ns
+        for log in self._vehicles.values():
+            log.heard_ns -= slept_ns
+        self.request_all(now)
+
     def await_last(self, now: Reading) -> None:
         """The recording ends: make everything that is missing due, and ask for the clocks up to now."""
         for watch in self._watches.values():
@@ -148,9 +158,9 @@ class SessionLog:
         ]
         no_vehicle = not self._vehicles and now.raw_ns - self._began_ns > alarm_s * 1e9
         of_whom = f" of {', '.join(silent)}" if silent else ""
-        self.alarm = (
-            f"nothing recorded{of_whom} for more than {alarm_s:g} s" if silent or no_vehicle else None
-        )
+        slept = [f"this computer slept for {self._slept_ns / 1e9:.1f} s"] if self._slept_ns else []
+        nothing = [f"nothing recorded{of_whom} for more than {alarm_s:g} s"] if silent or no_vehicle else []
+        self.alarm = "; ".join(slept + nothing) or None
         return self._gaps({stream: watch.give_up() for stream, watch in self._watches.items()}, now)
 
     def end(self, now: Reading) -> list[EventLine]:
@@ -212,6 +222,7 @@ class SessionLog:
         if known:
             return
         new.exchanges.append(exchange)
+        self._slept_ns = 0
         self._measuring.add(exchange.topside)
         self.clock.note_exchange(exchange)
         events = self._log(exchange.vehicle, now).note_exchange(exchange, now)

@@ -180,6 +180,11 @@ class SessionRecorder:
         if self.log.topsides != self.recording.topsides:
             self._record(topsides=self.log.topsides)
 
+    def slept(self, slept_ns: int, now: Reading) -> None:
+        """The recorder's machine slept for `slept_ns`, in which its RAW stood still."""
+        self.log.slept(slept_ns, now)
+        self.next_update_ns = now.raw_ns
+
     def update(self, now: Reading) -> Actions:
         """What is due about once a second: alarm, missing exchanges, files."""
         self.next_update_ns = now.raw_ns + round(self._settings.update_s * 1e9)

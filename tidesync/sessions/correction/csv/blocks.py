@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.csv.quotes import IsTimestamp
     from tidesync.sessions.correction.csv.source import Reader
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 2 << 20
+"""More than MAX_RECORD_BYTES; less where records are short."""
+_FIRST_BYTES, _MOST_ROWS = 1 << 18, 1 << 16
 
 
 def head_of(reader: Reader) -> tuple[bytes, bool]:
@@ -38,9 +40,9 @@ def layouts(
 
     A record longer than MAX_RECORD_BYTES may come in several parts, of which the first one is LONG.
     """
-    data, at_end, within = b"", False, False
+    data, at_end, within, size = b"", False, False, _FIRST_BYTES
     while data or not at_end:
-        more = reader.read(BLOCK_BYTES if most is None else min(BLOCK_BYTES, most))
+        more = reader.read(size if most is None else min(size, most))
         most = None if most is None else most - len(more)
         at_end = not more
         data += more
@@ -54,6 +56,7 @@ def layouts(
             made, within = _one(data, len(data), Kind.LONG, lines=0), True
         if made.used:
             yield made
+            size = min(max(made.used * _MOST_ROWS // made.begin.size, _FIRST_BYTES), BLOCK_BYTES)
         data = data[made.used :]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 DELIMITERS = (b",", b";", b"\t", b"|")
 BOM = b"\xef\xbb\xbf"
 
+_DECIMAL_COMMA = re.compile(rb":\d\d:\d\d,\d{3}$")
 _MOST_SHOWN = 200
 _SAMPLED = 100
 """Lines in which a delimiter or a header is looked for."""
@@ -41,6 +43,16 @@ class Dialect:
     header: bytes | None = None
     header_end: int = 0
     comment: bytes = b""
+
+    def whole(self, data: bytes, fields: list[tuple[int, int]]) -> list[tuple[int, int]] | None:
+        """The fields, if as many as the header's; empty ones at the end and a decimal comma apart."""
+        count, place = len(self.columns), self.places[-1]
+        if len(fields) == count + 1 and self.delimiter == b",":
+            begin, end = fields[place][0], fields[place + 1][1]
+            if _DECIMAL_COMMA.search(data, begin, end):
+                return [*fields[:place], (begin, end), *fields[place + 2 :]]
+        extra = fields[count:]
+        return fields[:count] if len(fields) >= count and all(begin == end for begin, end in extra) else None
 
     def stamp_text(self, data: bytes, fields: Sequence[tuple[int, int]]) -> bytes:
         """The text of a record's timestamp; empty where it has no such field."""
@@ -121,7 +133,7 @@ def _no_column(job: Job, data: bytes, lines: Lines, found: int) -> str:
 
 
 def _without_header(job: Job, data: bytes, lines: Lines, comment: bytes) -> Dialect:
-    """Columns are named by their numbers, from 1; the delimiter is the one that divides most lines alike."""
+    """Columns are named by their numbers, from 1; most lines have as many delimiters."""
     texts = [_text(data, lines, index) for index in range(min(_SAMPLED, lines.start.size))]
     texts = [text for text in texts if text and not (comment and text.startswith(comment))]
     if not texts:

@@ -23,22 +23,24 @@ class Record(NamedTuple):
         return self.fields[-1][1]
 
 
-def record_at(data: bytes, start: int, ends: Sequence[int], delimiter: bytes) -> Record | None:
+def record_at(
+    data: bytes, start: int, ends: Sequence[int], delimiter: bytes, *, line: int = 0, limit: int = 0
+) -> Record | None:
     """The record that begins at `start`; None where a quoted field closes in none of the lines.
 
-    `ends`, rising: where the texts of the lines end, from the one of `start` on. A quoted field may go on
-    over them.
+    `ends`, rising: where the texts of the lines end. A quoted field may go on over them, from the one of
+    `start`, `line`, to the one before `limit` (0: to the last).
     """
     fields: list[tuple[int, int]] = []
-    line, tidy = 0, True
+    last_end, tidy = ends[limit - 1], True
     while True:
         close = start
         if data.startswith(QUOTE, start, ends[line]):
-            found = closing_quote(data, start, ends[-1])
+            found = closing_quote(data, start, last_end)
             if found is None:
                 return None
             close = found
-            line = bisect_left(ends, close, line)
+            line = line if close <= ends[line] else bisect_left(ends, close, line)
         delimited = data.find(delimiter, close, ends[line])
         end = ends[line] if delimited < 0 else delimited
         tidy &= close in {start, end}

@@ -75,6 +75,11 @@ class Layout:
         """How many bytes of `data` they have together."""
         return int(self.next[-1]) if self.next.size else 0
 
+    def stamp_text(self, record: int) -> bytes:
+        """A record's timestamp; that of several columns with a space between."""
+        spans = zip(self.first[:, record].tolist(), self.last[:, record].tolist(), strict=True)
+        return b" ".join(self.data[a:b] for a, b in spans)
+
     @property
     def characters(self) -> Bytes:
         """`data` as an array."""
@@ -107,7 +112,7 @@ class _Fields:
         self._delimiters = np.append(delimiters, characters.size)
         records = lines.start.size
         per_record = delimiters.size // records if records else 0
-        if per_record * records == delimiters.size and _alike(lines, delimiters, per_record):
+        if per_record * records == delimiters.size and _same_number(lines, delimiters, per_record):
             self._first = np.arange(records) * per_record
             self.number = np.full(records, per_record + 1)
         else:
@@ -148,7 +153,7 @@ class _Fields:
         return first + quoted, last - quoted
 
 
-def _alike(lines: Lines, delimiters: Integers, per_record: int) -> bool:
+def _same_number(lines: Lines, delimiters: Integers, per_record: int) -> bool:
     """Whether each record has as many delimiters."""
     if not per_record:
         return True
@@ -171,8 +176,8 @@ def _take_decimal_commas(made: Layout, fields: _Fields, dialect: Dialect) -> Non
     pattern = np.frombuffer(_BEFORE + _COMMA, dtype=np.uint8)
     text = made.characters[around]
     digits = (text >= ord("0")) & (text <= ord("9"))
-    alike = np.where(pattern == ord("0"), digits, text == pattern).all(axis=1)
-    found = alike & (end - comma == len(_COMMA))
+    fits = np.where(pattern == ord("0"), digits, text == pattern).all(axis=1)
+    found = fits & (end - comma == len(_COMMA))
     clear = found & (made.kind[more] == Kind.EXTRA)
     made.kind[more[found]] = Kind.UNCLEAR
     made.kind[more[clear]] = Kind.ROW

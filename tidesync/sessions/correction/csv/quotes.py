@@ -7,6 +7,7 @@ The line where it opens is damaged, with those up to the next full row; from the
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.csv.dialect import Dialect
     from tidesync.sessions.correction.csv.fields import Record
     from tidesync.sessions.correction.csv.lines import Bytes
+    from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
 
     IsTimestamp = Callable[[bytes], bool]
@@ -55,15 +57,15 @@ def records_of(
     untidy = _untidy(characters, lines, quotes, dialect.delimiter)
     of_line = np.searchsorted(lines.start, delimiters, side="right") - 1
     before = np.searchsorted(quotes, delimiters) - np.searchsorted(quotes, lines.start)[of_line]
-    outside = delimiters[(before % 2 == 0) & ~np.isin(of_line, untidy)]
+    outside = delimiters[(before % 2 == 0) & ~untidy[of_line]]
     reader = _UntidyLines(data, lines, dialect, is_timestamp, at_end=at_end)
-    for line in untidy.tolist():
+    for line in np.flatnonzero(untidy).tolist():
         reader.take(line)
     return reader.records(outside)
 
 
-def _untidy(characters: Bytes, lines: Lines, quotes: Integers, delimiter: bytes) -> Integers:
-    """The lines with a quote that neither opens nor closes a whole field, nor is doubled within one."""
+def _untidy(characters: Bytes, lines: Lines, quotes: Integers, delimiter: bytes) -> Flags:
+    """Which lines have a quote that neither opens nor closes a whole field, nor is doubled within one."""
     line = np.searchsorted(lines.start, quotes, side="right") - 1
     opens = (np.arange(quotes.size) - np.searchsorted(quotes, lines.start)[line]) % 2 == 0
     before = characters[np.maximum(quotes - 1, 0)]
@@ -71,8 +73,9 @@ def _untidy(characters: Bytes, lines: Lines, quotes: Integers, delimiter: bytes)
     beside = np.where(opens, before, after)
     at_edge = np.where(opens, quotes == lines.start[line], quotes + 1 == lines.end[line])
     tidy = at_edge | (beside == delimiter[0]) | (beside == QUOTE[0])
-    odd = np.flatnonzero(np.bincount(line, minlength=lines.start.size) % 2)
-    return np.union1d(line[~tidy], odd)
+    untidy: Flags = np.bincount(line, minlength=lines.start.size) % 2 == 1
+    untidy[line[~tidy]] = True
+    return untidy
 
 
 class _UntidyLines:
@@ -96,12 +99,12 @@ class _UntidyLines:
         """Read the record that begins at `line`, unless it is within one before."""
         if line < self._next or self._stop is not None:
             return
-        within = np.searchsorted(self._lines.next, self._starts[line] + MAX_RECORD_BYTES, side="right")
-        limit = max(int(within), line + 1)
+        within = bisect_right(self._ends, self._starts[line] + MAX_RECORD_BYTES)
+        limit = max(within, line + 1)
         record = self._record(line, limit)
         last = limit - 1 if record is None else self._ends.index(record.end, line, limit)
         row = next((each for each in range(line + 1, last + 1) if self._is_row(each)), None)
-        if record is not None and (last == line or (row is None and self._is_whole(record))):
+        if record is not None and (last == line or (row is None and self._whole(record))):
             self._join(line, last)
             self._delimiters += [end for _, end in record.fields[:-1]]
         elif record is None and row is None and limit == len(self._ends) and not self._at_end:
@@ -111,17 +114,18 @@ class _UntidyLines:
             self._join(line, line if row is None else row - 1)
 
     def _record(self, line: int, limit: int) -> Record | None:
-        return record_at(self._data, self._starts[line], self._ends[line:limit], self._dialect.delimiter)
+        start, delimiter = self._starts[line], self._dialect.delimiter
+        return record_at(self._data, start, self._ends, delimiter, line=line, limit=limit)
 
-    def _is_whole(self, record: Record) -> bool:
-        return record.tidy and len(record.fields) == len(self._dialect.columns)
+    def _whole(self, record: Record) -> list[tuple[int, int]] | None:
+        """The fields of a record that has as many as the header."""
+        return self._dialect.whole(self._data, record.fields) if record.tidy else None
 
     def _is_row(self, line: int) -> bool:
         """Whether a line is a full row by itself."""
         record = self._record(line, line + 1)
-        if record is None or not self._is_whole(record):
-            return False
-        return self._is_timestamp(self._dialect.stamp_text(self._data, record.fields))
+        fields = None if record is None else self._whole(record)
+        return fields is not None and self._is_timestamp(self._dialect.stamp_text(self._data, fields))
 
     def _join(self, line: int, last: int) -> None:
         self._next = last + 1
@@ -139,7 +143,7 @@ class _UntidyLines:
             outside[slice(*np.searchsorted(delimiters, [start[line], end[last]]))] = False
         if self._stop is not None:
             keep[self._stop :] = False
-        found = np.union1d(delimiters[outside], np.array(self._delimiters, dtype=np.int64))
+        found = np.sort(np.append(delimiters[outside], self._delimiters).astype(np.int64))
         lines = Lines(start[keep], end[keep], following[keep])
         found = found[found < lines.used]
         damaged = np.array(self._damaged, dtype=np.int64)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from tidesync.sessions.correction.csv.blocks import head_of, layouts
-from tidesync.sessions.correction.csv.dialect import dialect_of, names_of
+from tidesync.sessions.correction.csv.dialect import dialect_of
 from tidesync.sessions.correction.csv.fields import fields_of
 from tidesync.sessions.correction.csv.layout import Kind, layout_of
+from tidesync.sessions.correction.csv.malformed import MalformedRows
 from tidesync.sessions.correction.csv.output import FieldWriter
-from tidesync.sessions.correction.csv.quotes import MAX_RECORD_BYTES
 from tidesync.sessions.correction.csv.samples import texts_from
 from tidesync.sessions.correction.csv.source import Source
+from tidesync.sessions.correction.csv.time_first import TimeFirst
 from tidesync.sessions.correction.stamps.column import form_of_texts
-from tidesync.sessions.correction.table import NO_TIMESTAMP, Batch, Malformed
-from tidesync.sessions.errors import UnusableFileError
+from tidesync.sessions.correction.table import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,16 +34,8 @@ if TYPE_CHECKING:
 SURVEYED = 5_000
 """Rows by which the form of the timestamps is recognised."""
 
-_MOST_SHOWN = 200
 _DIGIT = re.compile(rb"\d")
 _FEWEST_DIGITS = 4
-_REASONS = {
-    Kind.EXTRA: "has more fields than the header",
-    Kind.UNCLEAR: "has a decimal comma or one field too many",
-    Kind.OPEN_QUOTE: "opens a quote that does not close",
-    Kind.ZEROS: "has zero bytes",
-    Kind.LONG: f"is longer than {MAX_RECORD_BYTES} bytes",
-}
 
 
 @contextmanager
@@ -91,6 +83,10 @@ class CsvTable:
         """The records that were scanned, or all."""
         return self._batches()
 
+    def time_first(self) -> TimeFirst:
+        """What writes its rows with another time in the first column; UTF-8, uncompressed."""
+        return TimeFirst(self._dialect, self._head)
+
     def texts(self, layout: Layout, wanted: Sequence[int]) -> list[list[bytes]]:
         """The fields of the records that are `wanted`, by column; absent ones are empty."""
         begin, end, columns = layout.begin.tolist(), layout.end.tolist(), len(self.columns)
@@ -121,7 +117,7 @@ class CsvTable:
             for layout in layouts(reader, self._dialect, self._is_timestamp, self._most):
                 found = self._stamps(layout)
                 at = position()
-                malformed = self._malformed(layout, found.readable, line)
+                malformed = MalformedRows(self._job, self._dialect, layout, found.readable, line)
                 yield Batch(
                     layout,
                     found.unix_ns,
@@ -160,45 +156,17 @@ class CsvTable:
 
     def _leave_out_cut_ones(self, layout: Layout, readable: Flags) -> None:
         """A timestamp that ends a half-written line and is shorter than the one before may be cut off."""
-        last = layout.last.max(axis=0)
         lengths = (layout.last - layout.first).sum(axis=0)
         half = (layout.kind == Kind.SHORT) | (layout.next == layout.end)
-        for row in np.flatnonzero(readable & half & (last + 1 >= layout.end)).tolist():
-            before = np.flatnonzero(readable[:row])
-            usual = int(lengths[before[-1]]) if before.size else self._usual
-            readable[row] = lengths[row] >= usual
+        half &= readable & (layout.last.max(axis=0) + 1 >= layout.end)
+        if half.any():
+            rows = np.flatnonzero(readable)
+            whole = np.maximum.accumulate(np.where(half[rows], -1, np.arange(rows.size)))
+            before = np.where(whole >= 0, whole, np.arange(rows.size) - 1)
+            usual = np.where(before >= 0, lengths[rows[before]], self._usual)
+            readable[rows[half[rows] & (lengths[rows] < usual)]] = False
         if readable.any():
             self._usual = int(lengths[np.flatnonzero(readable)[-1]])
-
-    def _malformed(self, layout: Layout, readable: Flags, line: int) -> list[Malformed]:
-        """The records that should have a timestamp and have none; UnusableFileError at another header."""
-        left = (
-            ~readable
-            & (layout.kind != Kind.BLANK)
-            & (layout.kind != Kind.COMMENT)
-            & (layout.kind != Kind.REST)
-        )
-        found = []
-        for record in np.flatnonzero(left).tolist():
-            body = layout.data[int(layout.begin[record]) : int(layout.end[record])]
-            kind, at = Kind(layout.kind[record]), line + int(layout.line[record])
-            text = self._texts(layout, np.array([record]))[0]
-            reason = _REASONS.get(kind) or self._why_unreadable(body, at)
-            shown = text if text and kind <= Kind.SHORT else body[:_MOST_SHOWN]
-            found.append(Malformed(at, shown.decode("utf-8", "replace"), reason))
-        return found
-
-    def _why_unreadable(self, body: bytes, line: int) -> str:
-        dialect = self._dialect
-        if dialect.header is None or not all(name.encode() in body for name in self._job.columns):
-            return NO_TIMESTAMP
-        if body == dialect.header:
-            return "is the header again"
-        if set(self._job.columns) <= set(names_of(body, dialect.delimiter)):
-            raise UnusableFileError(
-                self._job.path, "another header, with other columns: divide the table here", line
-            )
-        return NO_TIMESTAMP
 
 
 def _skip(reader: Reader, size: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tidesync.sessions.correction.stamps.calendar import UNDECIDED
 from tidesync.sessions.correction.stamps.numbers import GPS_WEEKS, NAMED, NS_OF_UNIT, UNIX, Scale, since
+from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.readers import (
     AnchoredReader,
     CalendarReader,
@@ -17,7 +18,6 @@ from tidesync.sessions.correction.stamps.readers import (
     PairReader,
     Reader,
 )
-from tidesync.sessions.correction.stamps.zone_choice import UndecidedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,10 +96,12 @@ def _elapsed(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
 
 
 def _calendar(patterns: Sequence[re.Pattern[str]], values: Sequence[str]) -> CalendarReader:
-    """A column with AM and PM has them in every row."""
+    """A column with AM and PM, or with seconds, has them in every row."""
     reader = CalendarReader(patterns)
     found = [parsed for parsed in map(reader.parse, values) if parsed is not None]
-    return CalendarReader(patterns, twelve=2 * sum(each.twelve for each in found) > len(found))
+    twelve = 2 * sum(each.twelve for each in found) > len(found)
+    seconds = 2 * sum(each.step_ns <= NS_OF_UNIT["s"] for each in found) > len(found)
+    return CalendarReader(patterns, twelve=twelve, seconds=seconds)
 
 
 def since_of(options: StampOptions) -> tuple[int, int]:

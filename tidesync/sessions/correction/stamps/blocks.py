@@ -62,10 +62,10 @@ def block_of(
         length = int(lengths[todo[0]])
         text = sliding_window_view(buffer, length)[starts[same]] if length else np.empty((same.size, 0), "u1")
         digit = (text - _ZERO) < _TEN  # bytes wrap around
-        alike = ((digit == digit[0]) & (digit | (text == text[0]))).all(axis=1)
-        rows = same[alike]
+        matches = ((digit == digit[0]) & (digit | (text == text[0]))).all(axis=1)
+        rows = same[matches]
         left[rows] = False
-        at_ns[rows], fixed[rows], done[rows] = read(reader, text[alike], digit[0])
+        at_ns[rows], fixed[rows], done[rows] = read(reader, text[matches], digit[0])
     return at_ns, fixed, done
 
 

@@ -116,11 +116,16 @@ def pattern_of_format(text: str) -> re.Pattern[str]:
     for short, long in _SHORT.items():
         text = text.replace(short, long)
     found, parts = [], re.split(r"%-?(.)", text)
-    for literal, directive in zip(parts[::2], [*parts[1::2], ""], strict=True):
+    literals, directives = parts[::2], [*parts[1::2], ""]
+    for place, (literal, directive) in enumerate(zip(literals, directives, strict=True)):
         found.append(re.sub(r"(?:\\?\s)+", r"\\s+", re.escape(literal)))
         if directive and directive not in _DIRECTIVES:
             raise ValueError(f"%{directive} is not read: expected one of %{' %'.join(sorted(_DIRECTIVES))}")
-        found.append(_DIRECTIVES.get(directive, ""))
+        between = [literals[place], *literals[place + 1 : place + 2]]
+        alone = (place == 0 or between[0]) and (place + 1 == len(directives) - 1 or between[-1])
+        part = _DIRECTIVES.get(directive, "")
+        # Digits that follow digits are as many as can be, else a shorter text would match.
+        found.append(part if alone else part.replace(r"\d\d?", r"\d\d").replace("{1,3}", "{3}"))
     try:
         pattern = _compiled("".join(found))
     except re.error as error:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tidesync.sessions.correction.stamps.numbers import DAY_NS
 from tidesync.sessions.correction.stamps.readers import EARLIEST_NS, FLOAT_DIGITS, LATEST_NS, NumberReader
 from tidesync.sessions.correction.stamps.resolution import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidesync.sessions.correction.stamps.numbers import Scale
+    from tidesync.sessions.correction.stamps.numbers import Decimal, Scale
     from tidesync.sessions.correction.stamps.readers import Reader
     from tidesync.sessions.correction.stamps.session_span import SessionSpan
     from tidesync.sessions.correction.stamps.zones import Zone
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Floats, Integers
 
 _DOUBLE_BYTES = 8
+_MONTH_NS = 30 * DAY_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Candidate:
         """How the column is written and what it resolves, by the values within the session if any are."""
         utc_ns = self.utc_ns(zone)
         decides = span.within(utc_ns)
+        if not decides.any():
+            decides = span.near(utc_ns, _MONTH_NS)
         if not decides.any():
             decides[:] = True
         step_ns = int(self.step_ns[decides].min(initial=LATEST_NS)) if decides.size else 1
@@ -85,9 +90,21 @@ def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: S
     if isinstance(reader, NumberReader):
         decimals = [each.number for each in parsed if each.number]
         numbers = np.array([each.value for each in decimals], dtype=np.float64)
-        if any(each.significant >= FLOAT_DIGITS for each in decimals):
-            noise_ns = spacing_ns(numbers, reader.scale)
+        noise_ns = spacing_ns(numbers, reader.scale) if _are_doubles(decimals, numbers) else 0
     return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, _within(at_ns, fixed, span))
+
+
+def _are_doubles(decimals: Sequence[Decimal], numbers: Floats) -> bool:
+    """Whether numbers with more digits than a double holds are doubles, as far as their digits show."""
+    finer = [
+        (decimal, number)
+        for decimal, number in zip(decimals, numbers.tolist(), strict=True)
+        if decimal.significant >= FLOAT_DIGITS and decimal.unit < np.spacing(abs(number))
+    ]
+    return bool(finer) and all(
+        2 * abs(Fraction(number) - Fraction(decimal.digits) * decimal.unit) <= decimal.unit
+        for decimal, number in finer
+    )
 
 
 def of_numbers(scale: Scale, values: Integers | Floats, span: SessionSpan) -> Candidate:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from tidesync.sessions.correction.stamps.accepted import ColumnContext
 from tidesync.sessions.correction.stamps.candidates import of_numbers
 from tidesync.sessions.correction.stamps.numbers import NAMED, UNIX, Scale
+from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.session_span import SessionSpan
 from tidesync.sessions.correction.stamps.survey import form_of, survey
-from tidesync.sessions.correction.stamps.zone_choice import UndecidedError
 from tidesync.sessions.errors import UnusableFileError
 
 if TYPE_CHECKING:

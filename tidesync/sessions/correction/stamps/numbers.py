@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -108,6 +109,11 @@ class Decimal(NamedTuple):
     def value(self) -> float:
         """The nearest double."""
         return float(f"{self.digits}e{-self.places}")
+
+    @property
+    def unit(self) -> Fraction:
+        """The unit of its last digit."""
+        return Fraction(10) ** -self.places
 
     def ns(self, unit_ns: int) -> int:
         """The number of `unit_ns` in ns, rounded down."""

@@ -20,6 +20,10 @@ DATES = {"day-first": DAY_FIRST, "month-first": MONTH_FIRST}
 _MOST_COLUMNS = 2
 
 
+class UndecidedError(ValueError):
+    """A column's form cannot be decided; the sentence names what was received, and the option."""
+
+
 @dataclass(frozen=True, slots=True)
 class StampOptions:
     """The options for one table; every field is checked by `checked`."""

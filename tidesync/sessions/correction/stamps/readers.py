@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from tidesync.sessions.correction.stamps.calendar import S as SECOND_NS
 from tidesync.sessions.correction.stamps.calendar import written
 from tidesync.sessions.correction.stamps.numbers import Decimal, Scale, decimal
 
@@ -48,6 +49,8 @@ class CalendarReader:
     patterns: Sequence[re.Pattern[str]]
     twelve: bool = False
     """Whether texts without AM or PM are refused."""
+    seconds: bool = False
+    """Whether texts without seconds are refused: they may be torn."""
 
     def parse(self, text: str) -> Parsed | None:
         """The instant of `text`."""
@@ -57,7 +60,7 @@ class CalendarReader:
             match = pattern.fullmatch(text)
             found = written(match) if match else None
             if found is not None:
-                if self.twelve and not found.twelve:
+                if (self.twelve and not found.twelve) or (self.seconds and found.step_ns > SECOND_NS):
                     return None
                 at_ns = found.local_ns - (found.east_ns or 0)
                 return Parsed(at_ns, found.east_ns is not None, found.step_ns, found.twelve)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
 
 S = 1_000_000_000
@@ -33,10 +34,21 @@ _BINARY_NS = tuple(S / 2**power for power in range(14, 0, -1))
 _ODD_NS = tuple(sorted({part * 10**power for part in (2, 25, 5) for power in range(10)} - {25, 250}))
 _LONG_NS = (60 * S, 300 * S, 600 * S, 900 * S, 3600 * S)
 _CHANCE = log(1e-3)
-_MIXED_CHANCE = log(1e-6)
+_MIXED_CHANCE = log(1e-4)
 _STRETCH, _SAMPLE, _ENOUGH = 4096, 512, 64
 _FEW = 0.15
 """A tenth of the values end in a zero by chance."""
+
+
+def _once(at_ns: Integers) -> Integers:
+    """The values without those that repeat the one before: rows of one instant are one evidence."""
+    first: Flags = np.append(True, at_ns[1:] != at_ns[:-1])
+    return at_ns[first]
+
+
+def _log_chance(count: int, expected: float) -> float:
+    """A bound of the chance of so many where so few are expected (Poisson)."""
+    return count * log(expected) - lgamma(count + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +69,11 @@ class Writing:
         return replace(self, promised_ns=resolution_ns)
 
     def resolution_ns(self, at_ns: Integers, numbers: Floats | None = None) -> int:
-        """The resolution that values show, ns; `numbers` are the same as they are written."""
+        """The resolution that values show, ns, in the order of rows; `numbers` are they as written."""
         base = max(self.step_ns, self.noise_ns)
         if not at_ns.size:
             return base
-        once = np.unique(at_ns)
+        once = _once(at_ns)
         found = self._mixed(once, self._shared(once))
         return found if numbers is None else found + self._float32_ns(numbers)
 
@@ -70,7 +82,7 @@ class Writing:
         if self.promised_ns is not None:
             return self.promised_ns
         parts = [at_ns[begin : begin + _SAMPLE] for begin in range(0, at_ns.size, _STRETCH)]
-        parts = [np.unique(part) for part in parts if not self._is_fine(part)]
+        parts = [_once(part) for part in parts if not self._is_fine(part)]
         return max((self.resolution_ns(part) for part in parts if part.size >= _ENOUGH), default=0)
 
     def _is_fine(self, at_ns: Integers) -> bool:
@@ -83,36 +95,39 @@ class Writing:
         best = base = max(self.step_ns, self.noise_ns)
         for step in _DECADES:
             enough = step <= S or at_ns.size * log(max(base, S) / step) <= _CHANCE
-            if step > best and enough and self._is_shared(at_ns, step):
+            if step > best and enough and self._are_multiples(at_ns, step).all():
                 best = step
         for odd in sorted((*_ODD_NS, *_BINARY_NS, *_LONG_NS)):
-            off_ns = self._off_ns(odd)
-            by_chance = min(max(best, 2 * off_ns + self.step_ns if off_ns else 0) / odd, 1.0)
-            if odd > best and at_ns.size * log(by_chance) <= _CHANCE and self._is_shared(at_ns, odd):
+            unlikely = at_ns.size * log(self._by_chance(best, odd)) <= _CHANCE
+            if odd > best and unlikely and self._are_multiples(at_ns, odd).all():
                 best = round(odd)
         return best
+
+    def _mixed(self, at_ns: Integers, base: int) -> int:
+        """A coarser step of which more values, two different at least, are multiples than by chance."""
+        found, among = base, at_ns
+        for step in sorted((*_DECADES, *_LONG_NS)):
+            if step > found:
+                expected = among.size * self._by_chance(found, step)
+                multiples = among[self._are_multiples(among, step)]
+                count, different = multiples.size, bool((multiples != multiples[:1]).any())
+                if different and count > expected and _log_chance(count, expected) <= _MIXED_CHANCE:
+                    found, among = step, multiples
+        return found
 
     def _off_ns(self, step: float) -> int:
         """How far a multiple of `step` may be from what is written of it."""
         return 0 if step % self.step_ns == 0 and not self.noise_ns else max(self.step_ns, self.noise_ns)
 
-    def _is_shared(self, at_ns: Integers, step: float) -> bool:
+    def _by_chance(self, base: float, step: float) -> float:
+        """The share of values in steps of `base` that are multiples of `step` by chance."""
         off_ns = self._off_ns(step)
-        rest = at_ns % int(step) if step == int(step) else (at_ns % S) % step
-        return bool((np.minimum(rest, step - rest) <= off_ns).all())
+        return min(max(base, 2 * off_ns + self.step_ns if off_ns else 0) / step, 1.0)
 
-    def _mixed(self, at_ns: Integers, base: int) -> int:
-        """A coarser step, if more values are multiples of it than chance explains."""
-        if self.noise_ns:
-            return base
-        found, expected = base, float(at_ns.size)
-        for step in sorted((*_DECADES, *_LONG_NS)):
-            if step <= base or step % base:
-                continue
-            expected = at_ns.size * base / step
-            count = int((at_ns % step == 0).sum())
-            if count > 1 and count * log(expected) - lgamma(count + 1) <= _MIXED_CHANCE and count > expected:
-                found = step
+    def _are_multiples(self, at_ns: Integers, step: float) -> Flags:
+        """Which values are multiples of `step`, as far as they are written."""
+        rest = at_ns % int(step) if step == int(step) else (at_ns % S) % step
+        found: Flags = np.minimum(rest, step - rest) <= self._off_ns(step)
         return found
 
     def _float32_ns(self, numbers: Floats) -> int:

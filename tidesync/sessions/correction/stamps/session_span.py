@@ -50,6 +50,11 @@ class SessionSpan:
         held: Flags = (place >= 0) & (at_ns <= self.last_ns[np.maximum(place, 0)])
         return held
 
+    def near(self, at_ns: Integers, apart_ns: int) -> Flags:
+        """Which of `at_ns` lie between its beginning and its end, or `apart_ns` beyond."""
+        found: Flags = (at_ns >= self.first_ns[0] - apart_ns) & (at_ns <= self.last_ns[-1] + apart_ns)
+        return found
+
     def by_zone(self, local_ns: Integers) -> Integers:
         """How many local times lie within it for each distance from UTC in QUARTERS."""
         return np.array([int(self.within(local_ns - each * QUARTER_NS).sum()) for each in QUARTERS.tolist()])

@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from schemas.metadata import CONSUMER_TOLERANCE_MS
 from tidesync.sessions.correction.stamps.accepted import readers_of, since_of
 from tidesync.sessions.correction.stamps.calendar import DAY_FIRST
 from tidesync.sessions.correction.stamps.candidates import Candidate, of_texts
 from tidesync.sessions.correction.stamps.form import StampForm
 from tidesync.sessions.correction.stamps.numbers import NAMED, NS_OF_UNIT
+from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.readers import CalendarReader, NumberReader
 from tidesync.sessions.correction.stamps.session_span import best_shift, hours_away
-from tidesync.sessions.correction.stamps.zone_choice import UndecidedError, choose_zone
+from tidesync.sessions.correction.stamps.zone_choice import choose_zone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,15 +75,22 @@ def form_of(best: Candidate, column: ColumnContext, *, comma: bool = False) -> S
         comma=comma,
         described=zone.described + resolves,
         summary=(*zone.summary, ("resolution_ms", resolution / 1e6)),
-        hint="" if zone.within else _hint(best, zone, column),
+        hint=_coarse_hint(resolution) if zone.within else _hint(best, zone, column),
     )
+
+
+def _coarse_hint(resolution_ns: int) -> str:
+    """What to do where the resolution alone exceeds the usual limit of the error."""
+    if resolution_ns < CONSUMER_TOLERANCE_MS * 1e6:
+        return ""
+    return f"its stamps resolve {shown(resolution_ns)}: rows are answered with a --max-error-ms above that"
 
 
 def shown(ns: int) -> str:
     """A duration with the unit that suits it: `1 s`, `20 ms`."""
     for unit, of_unit in NS_OF_UNIT.items():
         if ns >= of_unit:
-            return f"{ns / of_unit:.4g} {unit}"
+            return f"{ns / of_unit:.5g} {unit}"
     return f"{ns} ns"
 
 

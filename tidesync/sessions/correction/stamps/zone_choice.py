@@ -1,8 +1,8 @@
 """The zone of times that state none: by the option, the column's name, the metadata, the session's times.
 
-They are read as UTC without a statement only if no other zone (−12:00 to +14:00, in quarters of an hour) puts
-as many of them within the session. Assumption: the recording covers the session about as well as the zone's
-difference; a logger that ran an hour longer than the session on one side may break it. The summary says it.
+They are read as UTC without a statement only if no other zone (−12:00 to +14:00, in quarters of an hour)
+puts as many of them within the session, and at least half of those less than a day away lie within it.
+Assumption: the recording lies in the session for the most part. The summary says that it is assumed.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.session_span import QUARTERS, best_shift, hours_away, zone_name
-from tidesync.sessions.correction.stamps.zones import ACCEPTED, UTC_ZONE, zone_of, zone_of_header
+from tidesync.sessions.correction.stamps.zones import ACCEPTED, UTC_ZONE, S, zone_of, zone_of_header
 
 if TYPE_CHECKING:
     from tidesync.sessions.correction.stamps.accepted import ColumnContext
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Integers
 
 
-class UndecidedError(ValueError):
-    """A column's form cannot be decided; the sentence names what was received, and the option."""
+_DAY_NS = 86_400 * S
 
 
 class ZoneChoice(NamedTuple):
@@ -43,7 +43,8 @@ def choose_zone(best: Candidate, column: ColumnContext) -> ZoneChoice:
         source, zone = stated
         within = int(column.span.within(best.utc_ns(zone)).sum())
         described = (f"read as {zone.name} ({source})",) if naive.size else ()
-        return ZoneChoice(zone, within, described, (("zone", zone.name), ("zone_from", source)))
+        used = (zone.name, source) if naive.size else (None, "timestamps")
+        return ZoneChoice(zone, within, described, (("zone", used[0]), ("zone_from", used[1])))
     if 2 * naive.size <= best.count:
         within = int(column.span.within(best.at_ns[best.fixed]).sum())
         return ZoneChoice(None, within, (), (("zone", None), ("zone_from", "timestamps")))
@@ -77,12 +78,17 @@ def _refuse_unless_utc(naive: Integers, column: ColumnContext) -> None:
     counts = column.span.by_zone(naive)
     as_utc = int(counts[QUARTERS == 0][0])
     other = np.where(QUARTERS == 0, -1, counts)
-    if as_utc > other.max() or not counts.max():
+    near = int(column.span.near(naive, _DAY_NS).sum())
+    if as_utc > other.max() and 2 * as_utc >= near:
         return
     best = best_shift(other)
-    received = f"column {column.name!r} has times without a zone"
-    if as_utc:
-        fits = f"as many lie within the session if read as {zone_name(best)} as if read as UTC"
-        raise UndecidedError(f"{received}, and {fits}: say --zone ({ACCEPTED})")
-    away = f"which lie outside the session, {hours_away(best)}: local time? --zone"
-    raise UndecidedError(f"{received}, {away} ({ACCEPTED})")
+    if not counts.max():
+        reason = f"and none lies within the session in any zone: say --zone ({ACCEPTED})"
+    elif not as_utc:
+        reason = f"which lie outside the session, {hours_away(best)}: local time? --zone ({ACCEPTED})"
+    elif other.max() >= as_utc:
+        reason = f"and as many lie within the session if read as {zone_name(best)} as if read as UTC"
+        reason += f": say --zone ({ACCEPTED})"
+    else:
+        reason = f"of which {as_utc} of {near} lie within the session if read as UTC: say --zone ({ACCEPTED})"
+    raise UndecidedError(f"column {column.name!r} has times without a zone, {reason}")

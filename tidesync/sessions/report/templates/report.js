@@ -1,10 +1,24 @@
 (() => {
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+  const CHARACTER_PX = 6.5;
   const elements = document.querySelectorAll(".figure");
+  // A title is not cut on a telephone: it is broken into lines of so many characters.
+  const wrapped = (text, longest) => {
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const line = `${lines.at(-1)} ${word}`.trim();
+      if (line.length <= longest) lines[lines.length - 1] = line;
+      else lines.push(word);
+    }
+    return lines.join("<br>");
+  };
   elements.forEach((element, place) => {
     element.textContent = "";
-    Plotly.newPlot(element, figures[place].data, figures[place].layout, config);
+    const { data, layout } = figures[place];
+    const longest = (element.clientWidth - layout.margin.l - layout.margin.r) / CHARACTER_PX;
+    for (const text of layout.annotations) if (text.xref === "paper") Object.assign(text, { text: wrapped(text.text, longest), align: "left" });
+    Plotly.newPlot(element, data, layout, config);
   });
   const resize = (size) => elements.forEach((element) => Plotly.relayout(element, size));
   // A4 has room for the figure with the numbers below it.

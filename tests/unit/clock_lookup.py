@@ -1,18 +1,7 @@
-"""What pieces of a clock history say: realtime at an instant of RAW, and RAW at an instant of realtime.
-
-RAW and realtime are those of one machine, of one boot; every instant is in integer nanoseconds. The guarantee
-is the pieces' own, and rests on the assumption that `runtime.clock_pieces` states.
-"""
-
-from __future__ import annotations
+"""Looks up what pieces of a clock history say, by integers alone, to compare them with the truth."""
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from schemas.clock_history import ClockPiece
+from typing import NamedTuple
 
 
 class Instant(NamedTuple):
@@ -25,19 +14,19 @@ class Instant(NamedTuple):
 class _Run:
     """Consecutive pieces without a step, a suspend or a missing piece between: realtime rises throughout."""
 
-    def __init__(self) -> None:
-        self.pieces: list[ClockPiece] = []
-        self.starts: list[int] = []
+    def __init__(self):
+        self.pieces = []
+        self.starts = []
         """Of each piece, its first realtime."""
 
-    def continues(self, piece: ClockPiece) -> bool:
+    def continues(self, piece):
         return piece.begins is None and piece.from_raw_ns == self.pieces[-1].to_raw_ns
 
-    def append(self, piece: ClockPiece) -> None:
+    def append(self, piece):
         self.pieces.append(piece)
         self.starts.append(piece.from_realtime_ns)
 
-    def raw_at(self, realtime_ns: int) -> Instant | None:
+    def raw_at(self, realtime_ns):
         if not self.starts[0] <= realtime_ns <= self.pieces[-1].to_realtime_ns:
             return None
         piece = self.pieces[max(0, bisect_right(self.starts, realtime_ns) - 1)]
@@ -51,21 +40,21 @@ class _Run:
 class ClockHistory:
     """Looks up instants in the pieces of one boot of one machine."""
 
-    def __init__(self, pieces: Sequence[ClockPiece]) -> None:
+    def __init__(self, pieces):
         self._pieces = pieces
         self._starts = [piece.from_raw_ns for piece in pieces]
-        self._runs: list[_Run] = []
+        self._runs = []
         for piece in pieces:
             if not self._runs or not self._runs[-1].continues(piece):
                 self._runs.append(_Run())
             self._runs[-1].append(piece)
 
     @classmethod
-    def from_pieces(cls, pieces: Iterable[ClockPiece]) -> ClockHistory:
+    def from_pieces(cls, pieces):
         """Of the pieces of one boot, in any order; of a piece published several times, the `latest`."""
         return cls(sorted(pieces, key=lambda piece: (piece.from_raw_ns, piece.to_raw_ns)))
 
-    def realtime_at(self, raw_ns: int) -> Instant | None:
+    def realtime_at(self, raw_ns):
         """Realtime when RAW was `raw_ns`; None where no piece covers it.
 
         Between the last reading before a step or a suspend and the first one after it, nothing is covered.
@@ -81,26 +70,10 @@ class ClockHistory:
         realtime_ns = piece.from_realtime_ns + (raw_ns - piece.from_raw_ns) * span // raw_span
         return Instant(realtime_ns, piece.half_width_ns + 1)
 
-    def raw_at(self, realtime_ns: int) -> list[Instant]:
+    def raw_at(self, realtime_ns):
         """RAW each time that realtime was `realtime_ns`, the earliest first.
 
         Several where the clock was set back; none where it was set forward past that instant, or no piece
         covers it. A realtime that the clock also showed between two pieces, unseen, is not in the list.
         """
         return [instant for run in self._runs if (instant := run.raw_at(realtime_ns)) is not None]
-
-
-def latest(numbered: Iterable[tuple[int, ClockPiece]]) -> list[tuple[int, ClockPiece]]:
-    """Of pieces of one process, in the order of their publication: each number once, the latest issue.
-
-    A piece that was merged from several takes the place of those.
-    """
-    found = dict(numbered)
-    kept: list[tuple[int, ClockPiece]] = []
-    covered = -1
-    for number in sorted(found):
-        if number > covered:
-            kept.append((number, found[number]))
-            last = found[number].last
-            covered = number if last is None else last
-    return kept

@@ -1,0 +1,1 @@
+"""The estimator and its peers on recordings of real exchanges whose truth is known."""

@@ -1,0 +1,5 @@
+"""`python -m bench.real`."""
+
+from bench.real.run import main
+
+main()

@@ -1,0 +1,57 @@
+"""Random worlds: no result is wrong that is not conditional, no row beyond its error, and most are answered.
+
+`make test-long` runs all of them, some 50 minutes of a processor.
+"""
+
+import pytest
+
+from tests.effort import tries
+from tests.simulation.random_worlds import World, draw
+from tests.simulation.world_truth import corrected, judged
+
+ALL = 2_000
+USUAL = 3
+LONG = tries(1) >= 10
+SEEDS = range(ALL if LONG else tries(USUAL))
+FOUND = {
+    "topside slewed on a slow link": 66,
+    "RAW clocks far apart, few exchanges": 30,
+    "a step back while topside sleeps": 202,
+    "a step back of a clock without notices": 186,
+    "a step between the dated instant and the reading": 45,
+    "a reboot with an earlier clock": 126,
+}
+
+
+def lived(seed, folder):
+    world = World(draw(seed), folder)
+    world.run(world.plan.seconds)
+    world.close()
+    return world
+
+
+def assert_right(world):
+    assert [entry for entry in judged(world) if entry.wrong and not entry.result.conditional] == []
+    assert [row for row in corrected(world, rows=1_500) if row.wrong] == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_wrong_unmarked(seed, tmp_path):
+    assert_right(lived(seed, tmp_path))
+
+
+@pytest.mark.parametrize("kind", FOUND)
+def test_nothing_is_wrong_unmarked_in_worlds_that_showed_a_fault(kind, tmp_path):
+    assert_right(lived(FOUND[kind], tmp_path))
+
+
+def test_most_rows_are_answered_and_most_results_are_not_conditional(tmp_path):
+    results, rows = [], []
+    for seed in (3, 6, 17):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        world = lived(seed, folder)
+        results += judged(world)
+        rows += corrected(world, rows=500)
+    assert sum(not entry.result.conditional for entry in results) > 0.8 * len(results)
+    assert sum(row.state in {"ok", "holdover"} for row in rows) > 0.85 * len(rows)

@@ -1,0 +1,131 @@
+"""What a random world published and recorded, beside its truth: each result, and each row corrected."""
+
+import random
+from dataclasses import dataclass
+
+from schemas import topics
+from schemas.instants import ns_from_utc
+from schemas.metadata import CONSUMER_TOLERANCE_MS
+from tests.simulation.simulated_machines import S
+from tidesync.sessions.correction.clock_limits import limits_of
+from tidesync.sessions.correction.histories import read_histories
+from tidesync.sessions.correction.order import RowCorrector
+from tidesync.sessions.correction.session import measured_of, read_metadata, timeline_of
+from tidesync.sessions.correction.timeline import STATES
+from tidesync.sessions.errors import NothingMeasuredError
+from topside_agent.estimator import EstimatorSettings
+
+DATED_NS = 1_200
+"""A result's date is cut to µs; a slewed clock moves by a tenth of that, and what is read takes time."""
+
+
+@dataclass
+class Judged:
+    """A result, and by how much (ns) the truth is outside its bound; 0: it is not."""
+
+    at_s: float
+    result: object
+    beyond_ns: float
+
+    @property
+    def wrong(self):
+        return self.beyond_ns > 0
+
+
+def judged(world):
+    """Every result that has an offset."""
+    results = [
+        (message.at_s, message.body)
+        for message in world._messages(topics.OFFSET, "topside", "rov1")
+        if message.body.offset_ms is not None
+    ]
+    return [Judged(at_s, result, _beyond_ns(world, at_s, result)) for at_s, result in results]
+
+
+def _beyond_ns(world, at_s, result):
+    """At the moment of its date: when topside's clock showed that, or the Pi's that and the offset."""
+    dated_ns, until_ns = ns_from_utc(result.measured_at), world.start_ns + round(at_s * S)
+    shown_ns = dated_ns + round(result.offset_ms * 1e6)
+    found = []
+    for pi in world.pi_clocks(result.boot_id):
+        moments = [each for clock in world.topside_clocks for each in clock.shown_at(dated_ns, until_ns)]
+        for at_ns in moments or pi.shown_at(shown_ns, until_ns):
+            topside = world.topside_at(at_ns)
+            if topside is not None and pi.life.from_s * S <= at_ns - world.start_ns:
+                true_ns = pi.realtime_at(at_ns) - topside.realtime_at(at_ns)
+                found.append(max(result.lower_ms * 1e6 - true_ns, true_ns - result.upper_ms * 1e6) - DATED_NS)
+    return max(min(found, default=float("inf")), 0)
+
+
+@dataclass
+class Row:
+    """A row that the Pi stamped at `at_s`: its state, and its error beyond the stated one (ns)."""
+
+    at_s: float
+    state: str
+    beyond_ns: int
+    stated_ns: int
+
+    @property
+    def wrong(self):
+        return self.state in {"ok", "holdover"} and self.beyond_ns > 0
+
+
+def corrected(world, rows=4_000):
+    """Rows of the vehicle as `tidesync correct` corrects them; none where nothing was measured."""
+    made = timeline(world)
+    if made is None:
+        return []
+    stamped = list(_stamped(world, rows))
+    corrector = RowCorrector(made)
+    stamps = [stamp for _, stamp in stamped]
+    if corrector.passes > 1:
+        corrector.note(stamps)
+    topside_ns, stated, state = (column.tolist() for column in corrector.correct(stamps))
+    found = []
+    for (at_ns, _), found_ns, stated_ns, number in zip(stamped, topside_ns, stated, state, strict=True):
+        true_ns = world.topside_at(at_ns).realtime_at(at_ns)
+        beyond_ns = abs(found_ns - true_ns) - stated_ns
+        found.append(Row((at_ns - world.start_ns) / S, STATES[number], beyond_ns, stated_ns))
+    return found
+
+
+def timeline(world):
+    """What the command makes of the session's folder."""
+    settings = EstimatorSettings()
+    try:
+        measured = measured_of(world.folder.measure(settings), "rov1", read_metadata(world.folder))
+        limits = limits_of(
+            settings,
+            measured.exchanges,
+            slew_ppm=None,
+            max_error_ms=CONSUMER_TOLERANCE_MS,
+            rate_ppm=measured.track.rate_ppm,
+        )
+        histories = read_histories(world.folder, "rov1", measured.topside)
+        return timeline_of(measured, limits, histories, settings)
+    except NothingMeasuredError:
+        return None
+
+
+def _stamped(world, rows):
+    """(base instant, the Pi's stamp), spread over the world, and dense where something changes."""
+    chance = random.Random(f"rows {world.plan.seed}")
+    instants = {round(chance.uniform(0, world.plan.seconds) * S) for _ in range(rows)}
+    for edge_s in changes_s(world.plan):
+        instants |= {round((edge_s + chance.gauss(0, 0.2)) * S) for _ in range(20)}
+        instants |= {round((edge_s + chance.gauss(0, 0.01)) * S) for _ in range(5)}
+    for instant in sorted(instants):
+        at_ns = world.start_ns + instant
+        awake = [clock for clock in world.pi_clocks() if clock.is_awake(at_ns)]
+        if instant > 0 and awake and world.topside_at(at_ns) is not None:
+            yield at_ns, awake[0].realtime_at(at_ns)
+
+
+def changes_s(plan):
+    """When anything begins or ends."""
+    spans = [*plan.gaps]
+    for life in (*plan.pi, *plan.topside):
+        spans += [(life.from_s, life.until_s), *(each[:2] for each in life.sleeps)]
+        spans += [each[:2] for each in life.slews] + [(at_s, at_s) for at_s, _ in life.steps]
+    return sorted({edge for span in spans for edge in span if 0 < edge < plan.seconds})

@@ -184,7 +184,7 @@ ORDERS = (
 
 
 def corrected(session, instants, *, batch=1500):
-    """(wrong, answered, could): rows that are off by more than their error, that are answered, and that could be.
+    """(wrong, answered, could): rows off by more than their error, rows answered, and rows that could be.
 
     Who knows each row's segment could answer.
     """

@@ -85,7 +85,7 @@ def test_a_shuffled_table_of_any_length_takes_little_memory_and_decides_nothing(
     wrong, answered, could = corrected(HOUR_BACK, rows, batch=100_000)
     assert not wrong.any()
     assert answered.sum() < 0.5 * could.sum()
-    rows, truth = stepped(-3 * S)
+    rows, _ = stepped(-3 * S)
     corrector = RowCorrector(timeline(rows, raw_of(rows), ClockLimits()))
     for _ in range(4):
         corrector.note(chance.integers(rows[0].pi_unix_ns, rows[-1].pi_unix_ns, 200_000))

@@ -46,9 +46,15 @@ class RowCorrector:
         """Take the next rows' Pi timestamps in the first pass."""
         self._order.note(pi_ns)
 
-    def correct(self, pi_ns: Integers) -> Corrections:
-        """The corrections of the next rows."""
-        return self._timeline.correct(pi_ns, *self._order.allowed(pi_ns))
+    def correct(self, pi_ns: Integers, coarser: tuple[Timeline, int] | None = None) -> Corrections:
+        """The corrections of the next rows.
+
+        `coarser`, where they are written in longer steps than the table's others: the timeline of exact
+        timestamps, and these rows' resolution, ns.
+        """
+        allowed = self._order.allowed(pi_ns)
+        found = self._timeline.correct(pi_ns, *allowed)
+        return found if coarser is None else coarser[0].coarsened(found, pi_ns, coarser[1], *allowed)
 
 
 class RowOrder:

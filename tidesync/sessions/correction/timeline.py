@@ -146,16 +146,6 @@ class Timeline:
         middle = self.segments[len(self.segments) // 2].interpolation
         return (middle.first_ns + middle.last_ns) // 2
 
-    def extremes(self, pi_ns: Integers) -> tuple[Integers, Integers]:
-        """The first and the last segment that may hold each timestamp; (number of segments, −1) if none."""
-        first = np.full(pi_ns.shape, len(self.segments), dtype=np.int64)
-        last = np.full(pi_ns.shape, -1, dtype=np.int64)
-        for index, segment in self._near(pi_ns):
-            holds = segment.holds(pi_ns)
-            first[holds & (first > index)] = index
-            last[holds] = index
-        return first, last
-
     def consistent(self, pi_ns: Integers, least: Integers, greatest: Integers) -> tuple[Integers, Integers]:
         """`least` and `greatest`, but all segments for a row that none from the one to the other holds."""
         held = np.zeros(pi_ns.shape, dtype=bool)
@@ -186,12 +176,12 @@ class Timeline:
         topside[void], error[void], u95[void] = 0, 0, NO_U95
         return Corrections(topside, error, state, u95)
 
-    def coarsened(self, found: Corrections, pi_ns: Integers, resolution_ns: int) -> Corrections:
+    def coarsened(
+        self, found: Corrections, pi_ns: Integers, resolution_ns: int, least: Integers, greatest: Integers
+    ) -> Corrections:
         """Corrections of rows that turn out to be written in steps of `resolution_ns`."""
-        coarse = self.coarse(resolution_ns)
-        first, last = coarse.extremes(pi_ns)
-        wide = coarse.correct(pi_ns, first, first)
-        state = np.where(found.known & (first != last), AMBIGUOUS, np.maximum(found.state, wide.state))
+        wide = self.coarse(resolution_ns).correct(pi_ns, least, greatest)
+        state = np.where(wide.state == AMBIGUOUS, AMBIGUOUS, np.maximum(found.state, wide.state))
         known = (state != AMBIGUOUS) & found.known & wide.known
         values = (wide.topside_ns, 0), (wide.max_error_ns, 0), (wide.u95_ns, NO_U95)
         topside, error, u95 = (np.where(known, column, void) for column, void in values)

@@ -28,9 +28,7 @@ from topside_agent.estimator.window_errors import WindowErrors
 if TYPE_CHECKING:
     from schemas.exchange import Exchange
 
-_ANY_RATE_PPM = 100_000.0
-_REPEATED_NS = 600_000_000_000
-"""Two contradictions within ten minutes: the promised rate is not kept."""
+ANY_RATE_PPM = 100_000.0
 _REMEMBERED = 512
 """Duplicates are recognised among so many exchanges; older ones are refused for their age."""
 
@@ -65,7 +63,6 @@ class OffsetEstimator:
         """The destination of the exchange that began the segment, but for the first one."""
         self._recent: deque[Constraint] = deque(maxlen=64)
         self._known: dict[tuple[int, int], None] = {}
-        self._contradicted_ns: int | None = None
         self._pi_readings: list[Reading] = []
         self._topside_readings: list[Reading] = []
 
@@ -103,7 +100,8 @@ class OffsetEstimator:
         )
         if broken is not None and not broken.keeps_raw:
             drift = timebase.drift() if broken.keeps_drift else None
-            return self._accept(new, self._begin(constraint, drift), self._cut(broken, new, last))
+            began = self._cut(broken, new, last)  # before the new timebase, whose limits it may widen
+            return self._accept(new, self._begin(constraint, drift), began)
         cut = None if broken is None else self._cut(broken, new, last)
         if constraint.standalone:
             return self._accept(new, self._begin(constraint, timebase.drift()), cut)
@@ -150,22 +148,18 @@ class OffsetEstimator:
         before, now = last.constraint, new.constraint
         clean = before.destination_ns + before.topside_difference_ns
         if broken.cause == "inconsistent":
-            self._give_up_promise(now)
+            # A promised rate may be what is wrong; without it every bound is true (docs/mathematics.md §3).
+            self.settings = self.settings.model_copy(update={"rate_limit_ppm": ANY_RATE_PPM})
             known = last_clean(self._recent, now, self._steepest * 1e-9)
             clean = clean if known is None else known
         if broken.cause == "topside_step":
             self._topside_difference_before_ns = before.topside_difference_ns
         return Cut(broken.cause, now.destination_ns + now.topside_difference_ns, broken.step_ns, clean)
 
-    def _give_up_promise(self, now: Constraint) -> None:
-        """The second contradiction within a while: the clocks do not keep the rate that was promised."""
-        before_ns, self._contradicted_ns = self._contradicted_ns, now.destination_ns
-        if before_ns is not None and 0 <= now.destination_ns - before_ns < _REPEATED_NS:
-            self.settings = self.settings.model_copy(update={"rate_limit_ppm": _ANY_RATE_PPM})
-
     def _accept(self, new: Seen, timebase: Timebase, cut: Cut | None = None) -> Added:
         if cut is not None:
             self._changed_ns = new.constraint.destination_ns
+            self._pi_readings, self._topside_readings = [], []
             if timebase is not self.timebase:
                 self._recent.clear()
         if self._last is None:

@@ -43,14 +43,13 @@ def unexplained_ns(readings: Sequence[Reading]) -> float:
     """How far (ns) the clock moved in the last interval beyond what the rate in the one before explains.
 
     `readings` as in `slew_of`. So much may have been a step at any moment of the interval that was too small
-    to be told from a slew. 0 at rest, while a slew goes on, and after a step that was recognised as one.
+    to be told from a slew. 0 at rest, and while a slew goes on.
     """
     if len(readings) < 2:  # noqa: PLR2004 - an interval has two ends
         return 0.0
     before, now = readings[-2:]
     moved_ns = now.difference_ns - before.difference_ns
-    resting = abs(moved_ns) <= _AT_REST_NS + now.resolution_ns + before.resolution_ns
-    if resting or abs(moved_ns) > _slewable_ns(now.at_ns - before.at_ns):
+    if abs(moved_ns) <= _AT_REST_NS + now.resolution_ns + before.resolution_ns:
         return 0.0
     explained_ns = slew_of(readings[:-1])[0] * (now.at_ns - before.at_ns)
     apart_ns = abs(moved_ns - explained_ns)

@@ -1,8 +1,7 @@
 """The smoothed track: what is known afterwards about every exchange, from those before and after it.
 
-A forward pass (the online estimator without points) finds the cuts and the bounds known online. Then each
-timebase gets its point estimate from two-sided windows and its bound from a backward pass. Nothing reaches
-across a break of the estimation clocks (docs/mathematics.md §10).
+A forward pass (the online estimator without points) finds the cuts and bounds; then each timebase gets its
+points and bounds from both sides. Nothing reaches across a break of the clocks (docs/mathematics.md §10).
 """
 
 from __future__ import annotations
@@ -31,8 +30,7 @@ from topside_agent.estimator.timebase import Timebase
 from topside_agent.estimator.track import Accepted, Row, Track, TrackBuilder
 from topside_agent.estimator.window_errors import DRIFT_95
 
-_YOUNG_S = 64.0
-"""For fewer seconds of blocks a drift from elsewhere is better than their own."""
+_YOUNG_S = 64.0  # for fewer seconds of blocks a drift from elsewhere is better than their own
 
 
 @dataclass(slots=True)
@@ -96,7 +94,7 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     Every interval is intersected with the one known online, so it lies within that. A wall clock's step that
     RAW ran through does not limit what is estimated on RAW.
     """
-    builder, passes = _forward(exchanges, settings)
+    builder, passes = _forward(in_order(exchanges), settings)
     _see_slews([accepted for forward in passes for accepted in forward.accepted])
     smoothed = [_Arrays(forward, settings) for forward in passes]
     _estimate(smoothed, settings)
@@ -115,12 +113,10 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     )
 
 
-def _forward(
-    exchanges: Iterable[Exchange], settings: EstimatorSettings
-) -> tuple[TrackBuilder, list[_Forward]]:
+def _forward(exchanges: list[Exchange], settings: EstimatorSettings) -> tuple[TrackBuilder, list[_Forward]]:
     builder = TrackBuilder(OffsetEstimator(settings, points=False))
     passes: list[_Forward] = []
-    for exchange in in_order(exchanges):
+    for exchange in exchanges:
         accepted = builder.add(exchange)
         if accepted is None:
             continue
@@ -132,7 +128,8 @@ def _forward(
         low, high = timebase.bound.at(bounds.lower_at)
         passes[-1].accepted.append(accepted)
         passes[-1].numbers.extend((*bounds, low, high, timebase.blocks.slope))
-    return builder, passes
+    kept = builder.estimator.settings  # a promised rate that was contradicted never held
+    return (builder, passes) if kept == settings else _forward(exchanges, kept)
 
 
 def _estimate(smoothed: list[_Arrays], settings: EstimatorSettings) -> None:

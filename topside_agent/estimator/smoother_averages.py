@@ -103,7 +103,7 @@ def _block_values(
 def _spans(values: _Values, settings: EstimatorSettings) -> list[int]:
     """The window lengths in blocks, and on by √2 up to all of the blocks."""
     spans = [span for span in settings.window_blocks if span < values.blocks]
-    while spans[-1] * 2 < values.blocks:
+    while spans and spans[-1] * 2 < values.blocks:
         spans.append(round(spans[-1] * 1.414))
     return [*spans, values.blocks]
 

@@ -114,7 +114,7 @@ class Timeline:
     """Corrects Pi timestamps by one vehicle's track."""
 
     def __init__(self, segments: Sequence[TimelineSegment], limits: ClockLimits) -> None:
-        self.segments = _begun_early(segments)
+        self.segments = _with_ends(segments)
         self._limits = limits
 
     def coarse(self, resolution_ns: int) -> Timeline:
@@ -269,12 +269,17 @@ def _knots(rows: Sequence[Row]) -> Knots:
     return Knots(topside, offset, lower, upper, held, u95_of(rows))
 
 
-def _begun_early(segments: Sequence[TimelineSegment]) -> list[TimelineSegment]:
-    """The segments; the first one also holds the times before it that later ones show again."""
+def _with_ends(segments: Sequence[TimelineSegment]) -> list[TimelineSegment]:
+    """The segments; the first and the last also hold the times before and after them that others show.
+
+    The clock may have shown those before the first and after the last measurement, too.
+    """
     if not segments:
         return []
-    earliest_ns = min(segment.from_ns for segment in segments)
-    return [replace(segments[0], from_ns=earliest_ns), *segments[1:]]
+    made = list(segments)
+    made[0] = replace(made[0], from_ns=min(segment.from_ns for segment in segments))
+    made[-1] = replace(made[-1], to_ns=max(segment.to_ns for segment in segments))
+    return made
 
 
 def _elapsed_ns(before: Row, after: Row, topside_raw_ns: Mapping[int, int]) -> int:

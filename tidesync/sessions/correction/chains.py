@@ -9,8 +9,9 @@ Nor does a chain without a jump against its direction: it may have been sorted b
 
 Assumption: no row is late by the size of a cut itself, within a few spacings, so that it fits among rows of
 the other segment; and two sets of rows that were recorded apart do not by chance meet as a cut would have it.
-Where that is likelier (the table has other runs that nothing relates, a reboot, a cut at a full quarter of an
-hour, at which logs are rotated) the chain has to hold rows before and after that only one segment can hold.
+Where that is likelier (the table has other runs that nothing relates; a reboot), the chain has to have rows
+that only one segment can hold both before and after; at a full quarter of an hour, when logs are rotated, on
+one side at least.
 """
 
 from __future__ import annotations
@@ -157,8 +158,12 @@ class Decisions:
         feasible = self._feasible(order, forward=forward)
         known = np.array([self._known(run) for run in order])
         first_cut, last_cut = places[cuts[0]], places[cuts[-1]]
-        enclosed = known[: first_cut + 1].any() and known[last_cut + 1 :].any()
-        if feasible is None or (self._doubtful(cuts) and not enclosed):
+        begun, ended = bool(known[: first_cut + 1].any()), bool(known[last_cut + 1 :].any())
+        if feasible is None or (self._doubtful(cuts) and not (begun and ended)):
+            return
+        if self._rotated(cuts) and not self._apart(
+            (order[0], order[-1]), (cuts[0], cuts[-1]), (begun, ended)
+        ):
             return
         for cut in cuts:
             least, greatest = max(old for old, *_ in feasible[cut]), min(new for _, new, *_ in feasible[cut])
@@ -173,14 +178,35 @@ class Decisions:
 
     def _doubtful(self, cuts: Sequence[int]) -> bool:
         """Whether runs may have met by chance as these cuts would have it."""
-        at = self._runs.breaks
         found = [each for cut in cuts for each in self._transitions[cut]]
+        brief, prompt = all(each.brief for each in found), all(each.prompt for each in found)
+        return not brief or (self._unordered and not (prompt and len(cuts) > 1))
+
+    def _rotated(self, cuts: Sequence[int]) -> bool:
+        """Whether any of the cuts is where logs are rotated."""
+        at = self._runs.breaks
         times = np.concatenate([at.before_ns[list(cuts)], at.after_ns[list(cuts)]])
         spacing = np.concatenate([at.spacing_before[list(cuts)], at.spacing_after[list(cuts)]])
         to_quarter = np.abs((times + _QUARTER_NS // 2) % _QUARTER_NS - _QUARTER_NS // 2)
-        rotated = bool((to_quarter <= _LATEST * spacing).any())
-        brief, prompt = all(each.brief for each in found), all(each.prompt for each in found)
-        return rotated or not brief or (self._unordered and not (prompt and len(cuts) > 1))
+        return bool((to_quarter <= _LATEST * spacing).any())
+
+    def _apart(self, runs: tuple[int, int], cuts: tuple[int, int], known: tuple[bool, bool]) -> bool:
+        """Whether the chain is not of two logs that begin or end alike, as two of the same hour do.
+
+        An end of the chain at which a segment is known is that of no such log; one end at least has to be.
+        """
+        at, times = self._runs.breaks, self._runs
+        forward = bool(at.forward_before[cuts[0]])
+        ends = times.begins_ns[runs[0]], times.ends_ns[runs[1]]
+        seams = at.after_ns[cuts[0]], at.before_ns[cuts[1]]
+        if not forward:
+            ends = times.ends_ns[runs[0]], times.begins_ns[runs[1]]
+            seams = at.before_ns[cuts[0]], at.after_ns[cuts[1]]
+        spacing = max(int(at.spacing_before[cut]) for cut in cuts)
+        unlike = [
+            abs(int(end) - int(seam)) > _LATEST * spacing for end, seam in zip(ends, seams, strict=True)
+        ]
+        return any(known) and all(one or other for one, other in zip(known, unlike, strict=True))
 
     def _known(self, run: int) -> bool:
         """Whether only one segment holds its first or its last row."""

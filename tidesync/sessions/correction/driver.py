@@ -126,11 +126,10 @@ def scanned(table: Table, timeline: Timeline, progress: ProgressCallback) -> Row
 def corrected(batch: Batch, table: Table, timeline: Timeline, corrector: RowCorrector) -> Corrections:
     """The corrections of all rows of a batch."""
     certain, pi_ns = certain_rows(batch, timeline, table.form)
-    found = corrector.correct(pi_ns)
+    coarser = None
     if table.form is not None and batch.resolution_ns > table.form.resolution_ns:
-        exact = timeline_for(timeline, replace(table.form, resolution_ns=0))
-        found = exact.coarsened(found, pi_ns, batch.resolution_ns)
-    found = found.spread(certain)
+        coarser = timeline_for(timeline, replace(table.form, resolution_ns=0)), batch.resolution_ns
+    found = corrector.correct(pi_ns, coarser).spread(certain)
     if batch.repeated is not None:
         found.state[batch.repeated & ~certain] = AMBIGUOUS
     return found

@@ -8,7 +8,7 @@ time belongs to several segments: the order of rows decides (order.py).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -91,6 +91,15 @@ class TimelineSegment:
         before, after = pi_ns < self.interpolation.first_ns, pi_ns > self.interpolation.last_ns
         return (before & self.cut_before) | (after & self.cut_after)
 
+    def repeats(self, other: TimelineSegment) -> bool:
+        """Whether they share times, other than in margins of both that end at cuts."""
+        first_ns, last_ns = max(self.from_ns, other.from_ns), min(self.to_ns, other.to_ns)
+        return any(
+            max(first_ns, each.interpolation.first_ns if each.cut_before else first_ns)
+            <= min(last_ns, each.interpolation.last_ns if each.cut_after else last_ns)
+            for each in (self, other)
+        )
+
     def coarse(self, resolution_ns: int) -> TimelineSegment:
         """It holds what may have been taken in it."""
         return replace(
@@ -122,6 +131,11 @@ class Timeline:
         return max(len(self.segments) - 1, 0)
 
     @property
+    def repeats(self) -> bool:
+        """Whether a Pi time may belong to several segments, other than in margins that end at cuts."""
+        return any(one.repeats(other) for one, other in combinations(self.segments, 2))
+
+    @property
     def measured(self) -> list[tuple[int, int]]:
         """The first and the last Pi time that was measured in each segment, ns."""
         return [(each.interpolation.first_ns, each.interpolation.last_ns) for each in self.segments]
@@ -132,22 +146,26 @@ class Timeline:
         middle = self.segments[len(self.segments) // 2].interpolation
         return (middle.first_ns + middle.last_ns) // 2
 
-    def extremes(self, pi_ns: Integers) -> tuple[Integers, Integers]:
-        """The first and the last segment that may hold each timestamp; (number of segments, −1) if none."""
-        first = np.full(pi_ns.shape, len(self.segments), dtype=np.int64)
-        last = np.full(pi_ns.shape, -1, dtype=np.int64)
-        for index, segment in enumerate(self.segments):
-            holds = segment.holds(pi_ns)
-            first[holds & (first > index)] = index
-            last[holds] = index
-        return first, last
+    def consistent(self, pi_ns: Integers, least: Integers, greatest: Integers) -> tuple[Integers, Integers]:
+        """`least` and `greatest`, but all segments for a row that none from the one to the other holds."""
+        held = np.zeros(pi_ns.shape, dtype=bool)
+        for index, segment in self._near(pi_ns):
+            held |= segment.holds(pi_ns) & (least <= index) & (index <= greatest)
+        return np.where(held, least, 0), np.where(held, greatest, self.cuts)
+
+    def _near(self, pi_ns: Integers) -> list[tuple[int, TimelineSegment]]:
+        """The segments that may hold any of `pi_ns`, with their numbers."""
+        if not pi_ns.size:
+            return []
+        low, high = int(pi_ns.min()), int(pi_ns.max())
+        return [each for each in enumerate(self.segments) if each[1].from_ns <= high and low <= each[1].to_ns]
 
     def correct(self, pi_ns: Integers, least: Integers, greatest: Integers) -> Corrections:
         """The corrections, each by a segment from `least` to `greatest` (what the order of rows allows)."""
         topside, error, u95 = np.zeros_like(pi_ns), np.zeros_like(pi_ns), np.full_like(pi_ns, NO_U95)
         state = np.full(pi_ns.shape, OUTSIDE, dtype=np.int64)
         candidates = np.zeros(pi_ns.shape, dtype=np.int64)
-        for index, segment in enumerate(self.segments):
+        for index, segment in self._near(pi_ns):
             holds = segment.holds(pi_ns) & (least <= index) & (index <= greatest)
             candidates += holds
             first = holds & (candidates == 1)
@@ -158,12 +176,12 @@ class Timeline:
         topside[void], error[void], u95[void] = 0, 0, NO_U95
         return Corrections(topside, error, state, u95)
 
-    def coarsened(self, found: Corrections, pi_ns: Integers, resolution_ns: int) -> Corrections:
+    def coarsened(
+        self, found: Corrections, pi_ns: Integers, resolution_ns: int, least: Integers, greatest: Integers
+    ) -> Corrections:
         """Corrections of rows that turn out to be written in steps of `resolution_ns`."""
-        coarse = self.coarse(resolution_ns)
-        first, last = coarse.extremes(pi_ns)
-        wide = coarse.correct(pi_ns, first, first)
-        state = np.where(found.known & (first != last), AMBIGUOUS, np.maximum(found.state, wide.state))
+        wide = self.coarse(resolution_ns).correct(pi_ns, least, greatest)
+        state = np.where(wide.state == AMBIGUOUS, AMBIGUOUS, np.maximum(found.state, wide.state))
         known = (state != AMBIGUOUS) & found.known & wide.known
         values = (wide.topside_ns, 0), (wide.max_error_ns, 0), (wide.u95_ns, NO_U95)
         topside, error, u95 = (np.where(known, column, void) for column, void in values)

@@ -161,7 +161,7 @@ def test_what_the_rate_of_before_does_not_explain_may_have_been_a_step():
 
 
 @pytest.mark.parametrize("step_ms", [15, -15])
-def test_a_step_too_small_to_be_told_from_a_slew_is_within_the_result_that_shows_it(step_ms):
+def test_a_step_too_small_to_be_distinguished_from_a_slew_is_within_the_result_that_shows_it(step_ms):
     pi, topside = SlewedClock(), SlewedClock()
     running = OffsetEstimator()
     made = recorded(pi, topside, out_ms=30, back_ms=40, until_s=10)

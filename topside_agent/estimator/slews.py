@@ -43,7 +43,7 @@ def unexplained_ns(readings: Sequence[Reading]) -> float:
     """How far (ns) the clock moved in the last interval beyond what the rate in the one before explains.
 
     `readings` as in `slew_of`. So much may have been a step at any moment of the interval that was too small
-    to be told from a slew. 0 at rest, and while a slew goes on.
+    to be distinguished from a slew. 0 at rest, and while a slew goes on.
     """
     if len(readings) < 2:  # noqa: PLR2004 - an interval has two ends
         return 0.0

@@ -203,10 +203,10 @@ class Decisions:
             ends = times.ends_ns[runs[0]], times.begins_ns[runs[1]]
             seams = at.before_ns[cuts[0]], at.after_ns[cuts[1]]
         spacing = max(int(at.spacing_before[cut]) for cut in cuts)
-        unlike = [
+        different = [
             abs(int(end) - int(seam)) > _LATEST * spacing for end, seam in zip(ends, seams, strict=True)
         ]
-        return any(known) and all(one or other for one, other in zip(known, unlike, strict=True))
+        return any(known) and all(one or other for one, other in zip(known, different, strict=True))
 
     def _known(self, run: int) -> bool:
         """Whether only one segment holds its first or its last row."""

@@ -3,8 +3,8 @@
 A chunk's *spacing* is the median distance of the times of two consecutive rows; its direction is the one in
 which most times go. A time follows another in that direction if it is not more than _BACK spacings before
 and _AHEAD after it; in a regular chunk, where nearly all are about one spacing apart, only if it is at least
-half of one after it. All else is a break; breaks with a few rows between them are one. So what is out of place by a few
-rows stays within a run, or is a break of a few rows.
+half of one after it. All else is a break; breaks with a few rows between them are one. So what is out
+of place by a few rows stays within a run, or is a break of a few rows.
 """
 
 from __future__ import annotations

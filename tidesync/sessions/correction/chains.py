@@ -43,7 +43,7 @@ _QUARTER_NS = 900_000_000_000
 
 
 class Transition(NamedTuple):
-    """From one segment to a later one; `size_ns`: how far the clock was set."""
+    """From one segment to a later one; `size_ns`: the least by which the clock was set."""
 
     old: int
     new: int
@@ -121,7 +121,7 @@ class Decisions:
                 unknown.append(Transition(old, new, _UNKNOWN_NS, prompt=True, brief=True))
                 continue
             passed_ns, error_ns = later[0] - earlier[0], earlier[1] + later[1]
-            size_ns = abs(new_ns - old_ns - passed_ns)
+            size_ns = min(abs(new_ns - old_ns - passed_ns), self._least_cut(old, new))
             if size_ns < _LARGE * spacing_ns or error_ns > _MOST_BACK * spacing_ns:
                 continue
             prompt = passed_ns <= (rows + _LATEST) * spacing_ns + error_ns
@@ -132,6 +132,17 @@ class Decisions:
                 brief = prompt or _LARGE * passed_ns <= size_ns
                 found.append(Transition(old, new, size_ns, prompt, brief))
         return [*found, *unknown] if found else []
+
+    def _least_cut(self, old: int, new: int) -> int:
+        """The least distance by which the clock was set between two segments, ns; 0 if one is not known."""
+        offsets = []
+        for segment in self._segments[old : new + 1] if new > old + 1 else ():
+            middle_ns = (segment.interpolation.first_ns + segment.interpolation.last_ns) // 2
+            found = segment.interpolation.instants(np.array([middle_ns]))
+            if found.undecided.any():
+                return 0
+            offsets.append(middle_ns - int(found.topside_ns[0]))
+        return min((abs(one - other) for one, other in pairwise(offsets)), default=_UNKNOWN_NS)
 
     def _instants(self, pi_ns: int) -> dict[int, tuple[int, int] | None]:
         """The topside instant of a time and its error in each segment that holds it; None: undecided."""
@@ -203,10 +214,10 @@ class Decisions:
             ends = times.ends_ns[runs[0]], times.begins_ns[runs[1]]
             seams = at.before_ns[cuts[0]], at.after_ns[cuts[1]]
         spacing = max(int(at.spacing_before[cut]) for cut in cuts)
-        different = [
+        elsewhere = [
             abs(int(end) - int(seam)) > _LATEST * spacing for end, seam in zip(ends, seams, strict=True)
         ]
-        return any(known) and all(one or other for one, other in zip(known, different, strict=True))
+        return any(known) and all(one or other for one, other in zip(known, elsewhere, strict=True))
 
     def _known(self, run: int) -> bool:
         """Whether only one segment holds its first or its last row."""

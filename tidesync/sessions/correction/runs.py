@@ -2,8 +2,9 @@
 
 A chunk's *spacing* is the median distance of the times of two consecutive rows; its direction is the one in
 which most times go. A time follows another in that direction if it is not more than _BACK spacings before
-and _AHEAD after it. All else is a break; breaks with a few rows between them are one. So what is out of
-place by a few rows stays within a run, and one late row is a break of one row.
+and _AHEAD after it; in a regular chunk, where nearly all are about one spacing apart, only if it is at least
+half of one after it. All else is a break; breaks with a few rows between them are one. So what is out
+of place by a few rows stays within a run, or is a break of a few rows.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ _CHUNK = 256
 """Rows with one spacing and direction."""
 _BLOCK = 256 * _CHUNK
 _BACK, _AHEAD = 2, 8
+_REGULAR = 0.9
+"""A chunk is regular if such a share of its steps is between a half and one and a half spacings."""
 _MERGED = 11
 """Breaks with fewer rows between them are one."""
 _CHANGE = 3
@@ -91,10 +94,11 @@ class RunFinder:
 
     def _note_block(self, pi_ns: Integers) -> None:
         step = np.diff(pi_ns)
-        spacing, forward, edges = _chunks(step)
+        spacing, forward, regular, edges = _chunks(step)
         places = np.concatenate([[edge for edge in edges if edge], [0]]).astype(np.int64)
         signed = np.where(forward, step, -step)
-        follows = (signed >= -_BACK * spacing) & (signed <= _AHEAD * spacing)
+        least = np.where(regular == 1, spacing // 2, -_BACK * spacing)
+        follows = (signed >= least) & (signed <= _AHEAD * spacing)
         old = spacing[places - 1], forward[places - 1]
         if self._chunk is not None:
             old[0][-1], old[1][-1] = self._chunk
@@ -126,23 +130,31 @@ class RunFinder:
         self._breaks += begin.size
 
 
-def _chunks(step: Integers) -> tuple[Integers, Integers, list[int]]:
-    """Spacing and direction at each step between two rows, and where chunks begin."""
+def _chunks(step: Integers) -> tuple[Integers, Integers, Integers, list[int]]:
+    """Spacing, direction and regularity at each step between two rows, and where chunks begin."""
     edges = [index * _CHUNK for index in range(max(step.size // _CHUNK, 1))]
     whole = step[: edges[-1]].reshape(-1, _CHUNK)
     parts = [_of_chunks(each) for each in (whole, step[None, edges[-1] :])]
     lengths = np.diff([*edges, step.size])
-    spacing, forward = (np.repeat(np.concatenate(each), lengths) for each in zip(*parts, strict=True))
-    return spacing, forward, edges
+    columns = (np.repeat(np.concatenate(each), lengths) for each in zip(*parts, strict=True))
+    spacing, forward, regular = columns
+    return spacing, forward, regular, edges
 
 
-def _of_chunks(step: Integers) -> tuple[Integers, Integers]:
-    """Of each row of a matrix the median size of the steps other than 0, and whether more rise than fall."""
-    size = np.sort(np.abs(step), axis=1)
-    zeros = (size == 0).sum(axis=1)
+def _of_chunks(step: Integers) -> tuple[Integers, Integers, Integers]:
+    """Of each row of a matrix the median size of the steps other than 0, and two flags.
+
+    The first is whether more steps rise than fall, the second whether nearly all have about the median size.
+    """
+    size = np.abs(step)
+    ordered = np.sort(size, axis=1)
+    zeros = (ordered == 0).sum(axis=1)
     middle = np.minimum((zeros + size.shape[1]) // 2, size.shape[1] - 1)
+    spacing = ordered[np.arange(size.shape[0]), middle]
     forward = (step > 0).sum(axis=1) >= (step < 0).sum(axis=1)
-    return size[np.arange(size.shape[0]), middle], forward.astype(np.int64)
+    usual = (2 * size >= spacing[:, None]) & (2 * size <= 3 * spacing[:, None])
+    regular = usual.sum(axis=1) >= _REGULAR * size.shape[1]
+    return spacing, forward.astype(np.int64), regular.astype(np.int64)
 
 
 def _merged(found: Breaks) -> Breaks:

@@ -55,8 +55,7 @@ class Corrections(NamedTuple):
     @property
     def answered(self) -> Flags:
         """Which are `ok` or `holdover`."""
-        held: Flags = (self.state == OK) | (self.state == HOLDOVER)
-        return held
+        return np.isin(self.state, (OK, HOLDOVER))
 
     def spread(self, readable: Flags) -> Corrections:
         """These, of the rows that are `readable`, among all rows of a batch."""
@@ -111,19 +110,20 @@ class TimelineSegment:
 
 
 class Timeline:
-    """Corrects Pi timestamps by one vehicle's track."""
+    """Corrects Pi timestamps by one vehicle's track; they are written in steps of `resolution_ns`."""
 
-    def __init__(self, segments: Sequence[TimelineSegment], limits: ClockLimits) -> None:
-        self.segments = _with_ends(segments)
-        self._limits = limits
+    def __init__(
+        self, segments: Sequence[TimelineSegment], limits: ClockLimits, resolution_ns: int = 0
+    ) -> None:
+        self.segments, self._limits, self._resolution_ns = _with_ends(segments), limits, resolution_ns
 
     def coarse(self, resolution_ns: int) -> Timeline:
         """The same for timestamps that are written in steps of `resolution_ns`; see coarse.py."""
-        return self.of_segments([segment.coarse(resolution_ns) for segment in self.segments])
+        return Timeline([each.coarse(resolution_ns) for each in self.segments], self._limits, resolution_ns)
 
     def of_segments(self, segments: Sequence[TimelineSegment]) -> Timeline:
         """A timeline of other segments with the same limits."""
-        return Timeline(segments, self._limits)
+        return Timeline(segments, self._limits, self._resolution_ns)
 
     @property
     def cuts(self) -> int:
@@ -174,6 +174,8 @@ class Timeline:
         state[candidates > 1] = AMBIGUOUS
         void = state == AMBIGUOUS
         topside[void], error[void], u95[void] = 0, 0, NO_U95
+        if self._resolution_ns > self._limits.max_error_ns:
+            state[void] = OUTSIDE  # for their resolution alone, whichever segment holds them
         return Corrections(topside, error, state, u95)
 
     def coarsened(

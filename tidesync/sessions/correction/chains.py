@@ -10,8 +10,8 @@ Nor does a chain without a jump against its direction: it may have been sorted b
 Assumption: no row is late by the size of a cut itself, within a few spacings, so that it fits among rows of
 the other segment; and two sets of rows that were recorded apart do not by chance meet as a cut would have it.
 Where that is likelier (the table has other runs that nothing relates; a reboot), the chain has to have rows
-that only one segment can hold both before and after; at a full quarter of an hour, when logs are rotated, on
-one side at least.
+that only one segment can hold both before and after; at a full quarter of an hour, when logs are rotated, and
+where the session has several cuts, whose sums and differences are more sizes to meet by, on one side.
 """
 
 from __future__ import annotations
@@ -170,7 +170,9 @@ class Decisions:
         known = np.array([self._known(run) for run in order])
         first_cut, last_cut = places[cuts[0]], places[cuts[-1]]
         begun, ended = bool(known[: first_cut + 1].any()), bool(known[last_cut + 1 :].any())
-        if feasible is None or (self._doubtful(cuts) and not (begun and ended)):
+        several = len(self._segments) > 2  # noqa: PLR2004 - one cut
+        certain = begun and ended if self._doubtful(cuts) else begun or ended or not several
+        if feasible is None or not certain:
             return
         if self._rotated(cuts) and not self._apart(
             (order[0], order[-1]), (cuts[0], cuts[-1]), (begun, ended)

@@ -3,6 +3,8 @@
 import random
 from dataclasses import dataclass
 
+import numpy as np
+
 from schemas import topics
 from schemas.instants import ns_from_utc
 from schemas.metadata import CONSUMER_TOLERANCE_MS
@@ -78,10 +80,10 @@ def corrected(world, rows=4_000):
         return []
     stamped = list(_stamped(world, rows))
     corrector = RowCorrector(made)
-    stamps = [stamp for _, stamp in stamped]
+    stamps = np.array([stamp for _, stamp in stamped], dtype=np.int64)
     if corrector.passes > 1:
         corrector.note(stamps)
-    topside_ns, stated, state = (column.tolist() for column in corrector.correct(stamps))
+    topside_ns, stated, state = (column.tolist() for column in corrector.correct(stamps)[:3])
     found = []
     for (at_ns, _), found_ns, stated_ns, number in zip(stamped, topside_ns, stated, state, strict=True):
         true_ns = world.topside_at(at_ns).realtime_at(at_ns)

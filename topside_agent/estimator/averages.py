@@ -104,8 +104,9 @@ class Averages:
         `edges` is the window set's present line, `slope` (ns/s) the drift along which an exchange is brought
         to its block's middle.
         """
-        if passed > self._settings.gap_s / self._settings.block_s:
+        if passed > self._settings.gap_s / self._settings.block_s or self._since + passed > self._size:
             self.restart()
+            passed = 1  # what was before counts no longer
         self._since += passed
         self._pending.append((self._since - 1, self._open.close(end_s - self._settings.block_s / 2, slope)))
         if self._since >= self._every and edges is not None:

@@ -160,7 +160,7 @@ def agents(link=None, *, vehicle="rov1", **options):
 
 def rebooting():
     simulation = agents()
-    simulation.reboot(100, off_s=25, offset_ns=-100 * S)
+    simulation.reboot(100, off_s=25, offset_ns=-60 * S)  # some times are of one life only
     return simulation
 
 

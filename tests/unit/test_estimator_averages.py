@@ -185,3 +185,16 @@ def test_estimates_stay_inside_their_bounds_and_precision_covers_on_a_quiet_lan(
         likely = np.array([row.u95_ns for row in track.rows])[-errors_of(track, truth).size :]
         shares.append(np.mean(np.abs(errors_of(track, truth)) <= likely))
     assert np.mean(shares) > 0.9
+
+
+@pytest.mark.parametrize("gap_s", [30, 700, 4_000, 90_000])
+def test_after_a_gap_of_any_length_the_offset_is_measured_as_before(gap_s):
+    exchanges, truth = exchanged(1, out=light_tailed, back=light_tailed, seconds=gap_s + 800, rate_hz=1.0)
+    heard = [number for number in range(len(exchanges)) if number < 400 or number >= 400 + gap_s]
+    track = online([exchanges[number] for number in heard])
+    rows = [row for row in track.rows if row.topside_unix_ns >= exchanges[420 + gap_s].destination_ns]
+    true_ns = {exchanges[number].destination_ns: truth[number] for number in heard}
+    assert len(rows) > 300
+    for row in rows:
+        assert row.lower_ns <= true_ns[row.topside_unix_ns] <= row.upper_ns
+        assert abs(row.offset_ns - true_ns[row.topside_unix_ns]) < 40_000

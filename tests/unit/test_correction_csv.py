@@ -1,4 +1,4 @@
-"""A CSV keeps every byte; three fields follow each record."""
+"""A CSV keeps every byte; four fields follow each record."""
 
 import csv
 import errno
@@ -215,7 +215,7 @@ def test_damage_is_counted_and_named_and_costs_no_row_beside_it(path):
         (5, "is the header again"),
         (7, "has more fields than the header"),
         (9, "opens a quote that does not close"),
-        (11, "is no timestamp"),
+        (11, "is no timestamp, or is another's: the row has fewer fields than the header"),
     ]
     lines = written.split(b"\n")
     assert [lines[2], lines[8]] == [damaged[0], damaged[3]]
@@ -380,3 +380,25 @@ def test_the_summary_never_states_less_than_a_row_of_the_file(path):
     errors = [float(line.split(b",")[-2]) for line in written.splitlines()[1:]]
     assert table.corrected == 2
     assert max(errors) <= ceil(table.max_error_ns / 1e3) / 1e3
+
+
+@pytest.mark.parametrize(
+    ("short", "answered"),
+    [
+        ("{t},{other},7.5", False),  # its id is missing: the other time stands in the timestamp's place
+        ("{t},{other}", False),
+        ("a,{t}", True),  # its end is missing
+        ("a,{t},{other}", True),
+    ],
+)
+def test_a_short_row_whose_timestamp_may_stand_farther_to_the_front_is_malformed(path, short, answered):
+    whole = "a,{t},{other},7.5"
+    lines = [
+        row.format(t=pi_iso(at + 0.1234), other=pi_iso(at + 31.4321))
+        for at, row in enumerate([whole, short, whole])
+    ]
+    result, written = corrected(path, "\n".join(["id,timestamp,gps,depth", *lines, ""]).encode())
+    states = [line.rpartition(",")[2] for line in written.decode().splitlines()[1:]]
+    assert states == ["ok", "ok" if answered else "", "ok"]
+    assert [malformed.place for malformed in result.shown] == ([] if answered else [3])
+    assert all("fewer fields than the header" in malformed.reason for malformed in result.shown)

@@ -54,6 +54,8 @@ class MalformedRows(Sequence[Malformed]):
     def _malformed(self, record: int) -> Malformed:
         kind, body = Kind(self._layout.kind[record]), self._body(record)
         reason = _REASONS.get(kind, NO_TIMESTAMP)
+        if kind == Kind.SHORT:
+            reason += ", or is another's: the row has fewer fields than the header"
         if kind <= Kind.SHORT and body == self._dialect.header:
             reason = "is the header again"
         text = self._layout.stamp_text(record) if kind <= Kind.SHORT else b""

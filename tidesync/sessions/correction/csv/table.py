@@ -141,6 +141,7 @@ class CsvTable:
             found = self.form.read(self._texts(layout, rows))
         every = found.spread(rows, layout.begin.size)
         self._leave_out_cut_ones(layout, every.readable)
+        self._leave_out_shifted_ones(layout, every.readable)
         return every
 
     def _texts(self, layout: Layout, rows: Integers) -> list[bytes]:
@@ -167,6 +168,16 @@ class CsvTable:
             readable[rows[half[rows] & (lengths[rows] < usual)]] = False
         if readable.any():
             self._usual = int(lengths[np.flatnonzero(readable)[-1]])
+
+    def _leave_out_shifted_ones(self, layout: Layout, readable: Flags) -> None:
+        """A short row that lacks a field before its timestamp has that farther to the front."""
+        places = self._dialect.places
+        for row in np.flatnonzero(readable & (layout.kind == Kind.SHORT)).tolist() if min(places) else ():
+            body = layout.data[int(layout.begin[row]) : int(layout.end[row])]
+            fields = fields_of(body, self._dialect.delimiter) or []
+            farthest = min(len(self.columns) - len(fields), *places)
+            shifted = [b" ".join(fields[at - by] for at in places) for by in range(1, farthest + 1)]
+            readable[row] = not any(map(self._is_timestamp, shifted))
 
 
 def _skip(reader: Reader, size: int) -> None:

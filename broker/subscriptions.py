@@ -53,9 +53,7 @@ class Subscriptions:
         """The connection has ended: nothing that was asked will be answered."""
         self.settled.clear()
 
-    def asked(
-        self, mid: int, filters: Sequence[tuple[str, int]], answered: Answered | None = None
-    ) -> None:
+    def asked(self, mid: int, filters: Sequence[tuple[str, int]], answered: Answered | None = None) -> None:
         """A SUBSCRIBE packet with identifier `mid` was sent."""
         self._waiting[mid] = _Asked(tuple(filters), answered)
         self.settled.clear()

@@ -112,7 +112,6 @@ class PlainClient(Client):
         with contextlib.suppress(UnicodeDecodeError):  # which a broker must not pass on [MQTT-1.5.3-1]
             self.deliver(message.topic, bytes(message.payload), message.retain)
 
-
     def _subscribe_answered(
         self, _client: Client, _userdata: object, mid: int, codes: Sequence[ReasonCode], *_rest: object
     ) -> None:

@@ -1,0 +1,78 @@
+"""A topside's presence at the broker: its status, kept true, and the warning of another of its name."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from schemas import topics
+from schemas.messages import OffsetResult
+
+if TYPE_CHECKING:
+    from broker.inbox import Letter
+    from broker.interface import MqttConnection
+    from topside_agent.measuring.namesakes import Namesakes
+    from topside_agent.measuring.publisher import MessageBuilder
+
+_log = logging.getLogger(__name__)
+
+_REPEAT_NS = 1_000_000_000
+"""Two namesakes whose connections fail by turns must not answer each other without a pause."""
+_OWN = (topics.TOPSIDE_STATUS, topics.OFFSET)
+"""What others of its name publish as well; at QoS 0, since the next one follows within seconds."""
+
+
+class Presence:
+    """Used in the network thread alone. Where it may not read its own topics, it notices no namesake."""
+
+    def __init__(self, builder: MessageBuilder, connection: MqttConnection, namesakes: Namesakes) -> None:
+        self._builder, self._connection, self._namesakes = builder, connection, namesakes
+        self._offline_at_ns: int | None = None
+        self._announced_ns = 0
+        self._warned = False
+
+    def connected(self, now_raw_ns: int) -> None:
+        """Listen to its own topics, and say online."""
+        root, own = self._builder.root, {"topside": self._builder.topside}
+        self._connection.subscribe([(topics.subscription(root, kind, **own), 0) for kind in _OWN])
+        self._announce(now_raw_ns)
+
+    def received(self, letter: Letter) -> None:
+        """A message on one of its own topics, from this process or from another."""
+        body, incoming = letter.body, letter.incoming
+        if letter.topic.topside != self._builder.topside:
+            return
+        if isinstance(body, OffsetResult):
+            self._namesakes.heard(
+                incoming.topic,
+                body.instance_id,
+                incoming.received.raw_ns,
+                retained=incoming.retain,
+                interval_s=body.interval_s,
+            )
+        elif body == "offline" and not incoming.retain:  # a namesake's, or an earlier process's late will
+            self._offline_at_ns = incoming.received.raw_ns
+
+    def tick(self, now_raw_ns: int) -> bool:
+        """Whether a namesake has appeared or gone since the last call: every result says so."""
+        if self._offline_at_ns is not None and now_raw_ns - self._announced_ns >= _REPEAT_NS:
+            self._announce(now_raw_ns)
+        alive = self._namesakes.alive(now_raw_ns)
+        if alive == self._warned:
+            return False
+        self._warned = alive
+        name, other = self._builder.topside, self._namesakes.other or "of an earlier version"
+        if alive:
+            _log.warning(
+                "another topside %r is alive (process %s): no result of either can be relied on until one of"
+                " them is stopped or renamed (--topside NAME)",
+                name,
+                other,
+            )
+        else:
+            _log.info("the other topside %r is gone", name)
+        return True
+
+    def _announce(self, now_raw_ns: int) -> None:
+        self._offline_at_ns, self._announced_ns = None, now_raw_ns
+        self._connection.publish(self._builder.status("online"))

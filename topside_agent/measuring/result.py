@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.exchange import MQTT
 from schemas.instants import utc_from_ns
-from schemas.messages import ErrorWord, OffsetResult, State
+from schemas.messages import DUPLICATES, ErrorWord, OffsetResult, State
 
 if TYPE_CHECKING:
     from topside_agent.estimator import Estimate
     from topside_agent.settings import TopsideSettings
 
-_NOT_LOCKED = {"clock_rate", "duplicate_vehicle", "duplicate_topside"}
+_NOT_LOCKED = DUPLICATES | {"clock_rate"}
 """Errors that leave in doubt whose offset it is, or how it moves, however narrow its bound."""
 _EXACT_NS = 2**52
 """Below this (52 days) a count of ns is exact as a float of ms with six decimals."""

@@ -162,6 +162,10 @@ def test_a_logger_that_ran_before_the_session_too_is_not_taken_for_utc():
         {"name": "time (UTC+1)"},
         {"name": "Time [GMT+01:00]"},
         {"name": "time [Africa/Algiers]"},
+        {"name": "time [+01:00]"},
+        {"name": "time +0100"},
+        {"name": "time (Etc/GMT-1)"},
+        {"name": "date UTC+1,time UTC+01:00"},
     ],
 )
 def test_a_stated_zone_is_taken(context):
@@ -175,8 +179,15 @@ def test_a_stated_zone_is_taken(context):
     assert ((by_metadata.read([NAIVE[0].encode()]).unix_ns - NOON) / S).tolist() == [598.824]
 
 
-@pytest.mark.parametrize("name", ["local_time", "time (local)", "time (CET)", "Time [EST]", "time (UTC-3.5)"])
-def test_a_name_that_says_local_or_an_abbreviation_is_no_zone(name):
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("local_time", "time (local)", "LocalTime", "time (CET)", "Time [EST]", "time (UTC-3.5)"),
+        *("time_utc_plus_1", "UTC minus 3", "time (UTC+05 30)", "time UTC:+01:00", "UTC+1/DST"),
+        *("UTC+1 (Europe/Berlin)", "Africa/Algiers or Europe/Berlin"),
+    ],
+)
+def test_a_name_that_says_local_or_an_abbreviation_or_more_than_one_zone_is_no_zone(name):
     with pytest.raises(UndecidedError, match="--zone"):
         read([text.replace(" 13", " 12") for text in NAIVE], seconds=3_000, name=name)
 
@@ -184,6 +195,16 @@ def test_a_name_that_says_local_or_an_abbreviation_is_no_zone(name):
 def test_a_zoneless_row_among_zoned_ones_is_malformed():
     texts = ["2026-05-01T12:00:01Z", "2026-05-01T12:00:02Z", "2026-05-01T12:00:03"]
     assert read(texts)[1].readable.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("context", [{"name": "time (UTC+1)"}, {"zone": "Europe/Berlin"}])
+def test_a_name_or_metadata_do_not_read_a_zoneless_row_among_zoned_ones(context):
+    texts = ["2026-05-01T12:00:01Z", "2026-05-01T12:00:02Z", "2026-05-01T12:00:03"]
+    stated = column(name=context.get("name", "timestamp"))
+    form = survey(texts, ColumnContext(stated.name, stated.span, StampOptions(), zone=context.get("zone")))
+    assert form.read([text.encode() for text in texts]).readable.tolist() == [True, True, False]
+    form = survey(texts, ColumnContext(stated.name, stated.span, StampOptions(zone="UTC")))
+    assert form.read([text.encode() for text in texts]).readable.all()
 
 
 def test_a_row_without_the_seconds_or_the_half_of_the_day_that_others_have_is_malformed():

@@ -382,3 +382,43 @@ def test_a_block_is_read_as_its_texts_are_one_by_one(parts, number):
     block = form.read_block(np.frombuffer(b"|".join(texts), dtype=np.uint8), starts, ends)
     for one, many in zip(form.read(texts), block, strict=True):
         assert np.array_equal(np.where(block.readable, one, 0), np.where(block.readable, many, 0))
+
+
+def at_once(form, texts):
+    """The same as `form.read`, by the vectorised reader."""
+    ends = np.cumsum([len(text) for text in texts])
+    buffer = np.frombuffer("".join(texts).encode(), dtype=np.uint8)
+    return form.read_block(buffer, np.append(0, ends[:-1]), ends)
+
+
+@pytest.mark.parametrize("second", ["%Y-%m-%d %H:%M:%S", "%s"])
+@pytest.mark.parametrize("digits", [3, 6])
+def test_a_fraction_without_its_zeros_in_front_is_no_decimal(second, digits):
+    for seed in range(tries(5)):
+        offsets = np.sort(np.random.default_rng(seed).integers(0, 600 * 10**digits, 200))
+        whole, counts = np.divmod(offsets, 10**digits)
+        start = np.datetime64("2026-05-01T12:00:00")
+        seconds = (start + whole.astype("timedelta64[s]")).astype(str)
+        if second == "%s":
+            seconds = [str(NOON // S + each) for each in whole.tolist()]
+        texts = [
+            f"{at}.{count}".replace("T", " ") for at, count in zip(seconds, counts.tolist(), strict=True)
+        ]
+        form, found = read(texts, zone="UTC")
+        assert (found.readable == (counts >= 10 ** (digits - 1))).all()
+        assert (at_once(form, texts).readable == found.readable).all()
+        true_ns = NOON + offsets * 10 ** (9 - digits)
+        assert (found.unix_ns == true_ns)[found.readable].all()
+        assert "%3f if they count ms" in form.described[-1]
+        stated, found = read(texts, zone="UTC", time_format=f"{second}.%{digits}f")
+        assert found.readable.all()
+        assert (found.unix_ns == true_ns).all()
+        assert stated.resolution_ns == 10 ** (9 - digits)
+
+
+def test_fractions_whose_zeros_at_the_end_were_dropped_are_decimals():
+    offsets = np.random.default_rng(1).integers(0, 600_000, 100).tolist()
+    texts = [f"{NOON // S + offset / 1000}" for offset in offsets]
+    assert since_noon(texts) == [offset / 1000 for offset in offsets]
+    assert since_noon(["1777637097.5", "1777637097.25", "1777637098.125"]) == [297.5, 297.25, 298.125]
+    assert since_noon(["1777637097.05", "1777637097.50", "1777637098.5"]) == [297.05, 297.5, 298.5]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from tidesync.sessions.correction.stamps.calendar import UNDECIDED
 from tidesync.sessions.correction.stamps.numbers import GPS_WEEKS, NAMED, NS_OF_UNIT, UNIX, Scale, decimal, since
 from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.readers import (
+    ANY_DIGITS,
     AnchoredReader,
     CalendarReader,
     NumberReader,
@@ -71,7 +72,8 @@ def _usual(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
 def _of_format(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
     options = column.options
     if not options.scales:
-        yield _calendar(options.dates or (options.pattern(),), values), None
+        reader = _calendar(options.dates or (options.pattern(),), values)
+        yield reader if options.dates else replace(reader, digits=ANY_DIGITS), None
         return
     for scale in NAMED[options.time_format or ""]:
         yield NumberReader(scale, options.decimal == ","), scale

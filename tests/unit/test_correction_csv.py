@@ -192,6 +192,18 @@ def test_compressed_data_that_are_cut_off_are_named(tmp_path, suffix):
     assert not output_of(path).exists()
 
 
+def test_what_stands_between_compressed_streams_is_no_silent_end(tmp_path):
+    path = tmp_path / "session.csv.xz"
+    first, second = f"timestamp,k\n{pi_iso(3)},1\n".encode(), f"{pi_iso(4)},2\n".encode()
+    result, written = corrected(path, packed(first, ".xz") + b"\0" * 4 + packed(second, ".xz") + b"\0" * 8)
+    assert result.counts["ok"] == len(lzma.decompress(written).splitlines()) - 1 == 2
+    damaged = bytearray(packed(second, ".xz"))
+    damaged[2] ^= 1
+    for content in (packed(first, ".xz") + bytes(damaged), packed(first, ".xz") + b"garbage"):
+        with pytest.raises(UnusableFileError, match="damaged"):
+            corrected(path, content)
+
+
 def packed(content, suffix):
     if suffix == ".zst":
         return pa.Codec("zstd").compress(content, asbytes=True)

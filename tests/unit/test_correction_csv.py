@@ -216,6 +216,17 @@ def unpacked(content, suffix):
     return (gzip if suffix == ".gz" else lzma).decompress(content)
 
 
+@pytest.mark.parametrize(
+    "again", ["timestamp,k,note", '"timestamp","k","note"', "\ufefftimestamp,k,note", "timestamp, k, note,"]
+)
+def test_the_header_again_is_one_row_however_it_is_written(path, again):
+    rows = [f"{pi_iso(at)},{at},x" for at in (3, 4, 5)]
+    content = "\n".join(["timestamp,k,note", *rows[:2], again, rows[2], ""])
+    result, _ = corrected(path, content.encode())
+    assert (result.counts["ok"], result.malformed) == (3, 1)
+    assert result.shown[0].reason == "is the header again"
+
+
 def test_damage_is_counted_and_named_and_costs_no_row_beside_it(path):
     good = [f"{pi_iso(at)},{at},".encode() for at in range(3, 9)]
     damaged = [b"\0" * 5_000, b"timestamp,k,note", good[0] + b"2,3", good[0] + b'"open', good[0][:15]]

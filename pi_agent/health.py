@@ -20,7 +20,7 @@ class Health(BaseModel):
     broker: str
     broker_connected: bool
     broker_problem: str | None
-    """Why there is no connection, while there is none."""
+    """Why there is no connection, or what the broker refuses to this account over it."""
     uptime_s: float
     reconnects: int
     """Times the connection to the broker came back."""

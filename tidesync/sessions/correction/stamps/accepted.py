@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tidesync.sessions.correction.stamps.calendar import UNDECIDED
-from tidesync.sessions.correction.stamps.numbers import GPS_WEEKS, NAMED, NS_OF_UNIT, UNIX, Scale, decimal, since
+from tidesync.sessions.correction.stamps.numbers import (
+    GPS_WEEKS,
+    NAMED,
+    NS_OF_UNIT,
+    UNIX,
+    Scale,
+    decimal,
+    since,
+)
 from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.readers import (
     ANY_DIGITS,

@@ -137,7 +137,9 @@ def pattern_of_format(text: str) -> re.Pattern[str]:
     has = pattern.groupindex.keys()
     if len(has & {"f", "c3", "c6", "c9"}) > 1 or ("u" in has and has & set("YmdbjHMSpz")):
         raise ValueError("a part is stated twice")
-    if "u" not in has and not ("Y" in has and "H" in has and ("j" in has or ("d" in has and has & {"m", "b"}))):
+    if "u" not in has and not (
+        "Y" in has and "H" in has and ("j" in has or ("d" in has and has & {"m", "b"}))
+    ):
         raise ValueError("it must have a year, a month, a day and an hour")
     if "%I" in text and "p" not in has:
         raise ValueError("%I needs %p")

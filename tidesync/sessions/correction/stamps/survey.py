@@ -38,8 +38,8 @@ _OF_STATED = (
     " (numbers count from 1970 in UTC: --since 1970-01-01T00:00:00 with --zone and --unit)",
 )
 _SHORT_FRACTIONS = (
-    "fractions of fewer than {} digits may lack zeros in front, and are left out: --time-format with %f if they "
-    "are decimals, %3f if they count ms, %6f if us"
+    "fractions of fewer than {} digits may lack zeros in front, and are left out: --time-format with %f if "
+    "they are decimals, %3f if they count ms, %6f if us"
 )
 _COMMA = re.compile(r":\d\d,\d", re.ASCII)
 

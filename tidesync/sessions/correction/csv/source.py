@@ -108,7 +108,7 @@ def _decompressed(raw: BinaryIO, suffix: str) -> Any:
 
 
 class _XzStreams(io.RawIOBase):
-    """All streams of an .xz file, and the zeros between them; lzma.LZMAFile passes over anything else there."""
+    """The streams of an .xz file, with zeros between them; lzma.LZMAFile passes over anything else."""
 
     def __init__(self, raw: BinaryIO) -> None:
         super().__init__()

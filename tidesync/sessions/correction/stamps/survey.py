@@ -68,7 +68,9 @@ def form_of(best: Candidate, column: ColumnContext, *, comma: bool = False) -> S
     resolution = round(stated * 1e6) if stated is not None else resolution + since_ns
     if stated is not None:
         writing = writing.promised(resolution)
-    resolves = (f"stamps resolve {shown(resolution)}",) if resolution >= _WORTH_SHOWING_NS else ()
+    resolves: tuple[str, ...] = (
+        (f"stamps resolve {shown(resolution)}",) if resolution >= _WORTH_SHOWING_NS else ()
+    )
     digits = best.reader.digits if isinstance(best.reader, NumberReader | CalendarReader) else 0
     resolves += (_SHORT_FRACTIONS.format(digits),) if digits > 0 else ()
     return StampForm(

@@ -11,6 +11,7 @@ from schemas.messages import OffsetResult
 if TYPE_CHECKING:
     from broker.inbox import Letter
     from broker.interface import MqttConnection
+    from broker.subscriptions import Answered
     from topside_agent.measuring.namesakes import Namesakes
     from topside_agent.measuring.publisher import MessageBuilder
 
@@ -19,7 +20,7 @@ _log = logging.getLogger(__name__)
 _REPEAT_NS = 1_000_000_000
 """Two namesakes whose connections fail by turns must not answer each other without a pause."""
 _OWN = (topics.TOPSIDE_STATUS, topics.OFFSET)
-"""What others of its name publish as well; at QoS 0, since the next one follows within seconds."""
+"""What others of its name publish as well."""
 
 
 class Presence:
@@ -31,10 +32,15 @@ class Presence:
         self._announced_ns = 0
         self._warned = False
 
-    def connected(self, now_raw_ns: int) -> None:
-        """Listen to its own topics, and say online."""
+    def connected(self, now_raw_ns: int, answered: Answered) -> None:
+        """Subscribe to all that a topside reads, `answered` gets the answer; and say online.
+
+        Its own results come back to it: at QoS 0, without an acknowledgement of each.
+        """
         root, own = self._builder.root, {"topside": self._builder.topside}
-        self._connection.subscribe([(topics.subscription(root, kind, **own), 0) for kind in _OWN])
+        echoed = {topics.subscription(root, kind, **own) for kind in _OWN}
+        read = [(name, 0 if name in echoed else qos) for name, qos in topics.read_by(root, "topside", **own)]
+        self._connection.subscribe(read, answered)
         self._announce(now_raw_ns)
 
     def received(self, letter: Letter) -> None:

@@ -157,7 +157,7 @@ TOPSIDE_STATUS = TopicKind(
     "topside_status",
     "topside/{topside}/status",
     senders=("topside",),
-    readers=("recorder", "dashboard", "operator"),
+    readers=("vehicle", "recorder", "dashboard", "operator"),
     payload=None,
     retain=True,
     will=True,

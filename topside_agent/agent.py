@@ -126,7 +126,7 @@ class TopsideAgent(MqttAgent):
         """Subscribe, announce, and measure the known vehicles."""
         root, topside = self._settings.topic_root, self._settings.topside
         self._connection.subscribe(topics.read_by(root, "topside", topside=topside), self._subscribed)
-        self._connection.publish(self._builder.status("online"))
+        self._publisher.announce(self._clock.raw_ns())
         self._own_clock.publish()
         for measurement in self._vehicles:
             self._perform(measurement, measurement.appeared(self._clock.raw_ns()))

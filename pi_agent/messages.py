@@ -124,9 +124,9 @@ class AnnouncementPolicy:
     """Decides when to announce again.
 
     That is once a minute, after an `offline` on the vehicle's own status, to a namesake, and to a topside
-    that comes online. Two live agents of one name each answer the other's info with their own, once a minute, and so keep
-    knowing of each other. Retained messages do not count: they may be a predecessor's. Nor does `started_at`:
-    a Pi without a battery clock does not know when it started.
+    that comes online. Two live agents of one name each answer the other's info with their own, once a minute,
+    and so keep knowing of each other. Retained messages do not count: they may be a predecessor's. Nor does
+    `started_at`: a Pi without a battery clock does not know when it started.
     """
 
     def __init__(self, instance_id: str) -> None:

@@ -157,7 +157,7 @@ TOPSIDE_STATUS = TopicKind(
     "topside_status",
     "topside/{topside}/status",
     senders=("topside",),
-    readers=("topside", "recorder", "dashboard", "operator"),
+    readers=("vehicle", "topside", "recorder", "dashboard", "operator"),
     payload=None,
     retain=True,
     will=True,

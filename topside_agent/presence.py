@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+ANNOUNCE_EVERY_NS = 60_000_000_000
+"""Some brokers send nothing retained to those who subscribe with a wildcard; and vehicles answer it."""
 _REPEAT_NS = 1_000_000_000
 """Two namesakes whose connections fail by turns must not answer each other without a pause."""
 _OWN = (topics.TOPSIDE_STATUS, topics.OFFSET)
@@ -28,7 +30,7 @@ class Presence:
 
     def __init__(self, builder: MessageBuilder, connection: MqttConnection, namesakes: Namesakes) -> None:
         self._builder, self._connection, self._namesakes = builder, connection, namesakes
-        self._offline_at_ns: int | None = None
+        self._offline = False
         self._announced_ns = 0
         self._warned = False
 
@@ -57,11 +59,11 @@ class Presence:
                 interval_s=body.interval_s,
             )
         elif body == "offline" and not incoming.retain:  # a namesake's, or an earlier process's late will
-            self._offline_at_ns = incoming.received.raw_ns
+            self._offline = True
 
     def tick(self, now_raw_ns: int) -> bool:
-        """Whether a namesake has appeared or gone since the last call: every result says so."""
-        if self._offline_at_ns is not None and now_raw_ns - self._announced_ns >= _REPEAT_NS:
+        """Announce what is due; whether a namesake has appeared or gone, as every result is to say."""
+        if now_raw_ns - self._announced_ns >= (_REPEAT_NS if self._offline else ANNOUNCE_EVERY_NS):
             self._announce(now_raw_ns)
         alive = self._namesakes.alive(now_raw_ns)
         if alive == self._warned:
@@ -80,5 +82,5 @@ class Presence:
         return True
 
     def _announce(self, now_raw_ns: int) -> None:
-        self._offline_at_ns, self._announced_ns = None, now_raw_ns
+        self._offline, self._announced_ns = False, now_raw_ns
         self._connection.publish(self._builder.status("online"))

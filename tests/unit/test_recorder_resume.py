@@ -280,4 +280,4 @@ def test_the_memory_of_a_restart_does_not_grow_with_the_journal(tmp_path):
 
 def test_a_log_without_exchanges_has_a_snapshot_too():
     snapshot, parts = SessionLog(recording(), at(0)).snapshot()
-    assert (snapshot.streams, list(parts)) == ([], [])
+    assert (snapshot.watches, list(parts)) == ([], [])

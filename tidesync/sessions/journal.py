@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pydantic import ValidationError
 
@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 Stream = tuple[str, str]
-"""(vehicle, topside): whose exchanges share one count of `seq`."""
+"""(vehicle, topside): whose exchanges make one track."""
+
+
+class Source(NamedTuple):
+    """Whose exchanges share one count of `seq`: a vehicle and a process of a topside."""
+
+    vehicle: str
+    topside: str
+    instance_id: str | None
+    """Of the process; null: not known, and then several that followed each other may share it."""
+
 
 MOST_NAMED = 20
 """Malformed lines that are named; all are counted."""
@@ -76,6 +86,11 @@ def lines_in(stream: BinaryIO) -> Iterator[bytes]:
         while len(rest) == _LONGEST and not rest.endswith(b"\n"):
             rest = stream.readline(_LONGEST)
         yield line
+
+
+def source_of(exchange: Exchange) -> Source:
+    """Whose count its `seq` belongs to."""
+    return Source(exchange.vehicle, exchange.topside, exchange.instance_id)
 
 
 def lines_of(messages: Iterable[Message]) -> bytes:

@@ -27,10 +27,16 @@ class Lost:
     before_origin_ns: int
 
 
+_NAMESAKE_NS = 2_000_000_000
+"""What a process finished before it was first heard is not requested earlier: it may be a namesake's."""
+
+
 class WatchState(Message):
     """A watch as an index keeps it."""
 
     run: int
+    follows: bool
+    one_process: bool
     first: int
     next: int
     newest: Exchange | None
@@ -39,10 +45,18 @@ class WatchState(Message):
 
 
 class SequenceWatch:
-    """Follows the `seq` of one vehicle and topside; takes every exchange, duplicates too."""
+    """Follows the `seq` of one source; takes every exchange, duplicates too.
 
-    def __init__(self) -> None:
-        self.run = 0
+    `follows`: another process of that name came before, so that its count is wanted from 0. `one_process`:
+    the source is one process, so that no lower number is a restart.
+    """
+
+    def __init__(self, run: int = 0, *, follows: bool = False, one_process: bool = False) -> None:
+        self.run = run
+        self.heard_ns = 0
+        """When its newest exchange came."""
+        self._follows = follows
+        self._one_process = one_process
         self._first = 0
         self._next = 0
         self._newest: Exchange | None = None
@@ -52,8 +66,13 @@ class SequenceWatch:
     @classmethod
     def restored(cls, state: WatchState, now_ns: int) -> SequenceWatch:
         """A watch that goes on from `state`: what was missing then is due soon."""
-        watch = cls()
-        watch.run, watch._first, watch._next, watch._newest = state.run, state.first, state.next, state.newest
+        watch = cls(state.run, follows=state.follows, one_process=state.one_process)
+        watch._first, watch._next, watch._newest, watch.heard_ns = (
+            state.first,
+            state.next,
+            state.newest,
+            now_ns,
+        )
         watch._missing.restore(state.missing, now_ns)
         return watch
 
@@ -62,6 +81,8 @@ class SequenceWatch:
         """What `restored` goes on from."""
         return WatchState(
             run=self.run,
+            follows=self._follows,
+            one_process=self._one_process,
             first=self._first,
             next=self._next,
             newest=self._newest,
@@ -85,8 +106,8 @@ class SequenceWatch:
         lost: list[Lost] = []
         newest = self._newest
         if newest is None:
-            self._first = self._next = exchange.seq
-        elif not known and self._is_restart(exchange, newest, batch):
+            self._begin(exchange, now_ns)
+        elif not (known or self._one_process) and self._is_restart(exchange, newest, batch):
             lost = self._restart()
         if batch is not None:
             self._batch = batch
@@ -95,6 +116,16 @@ class SequenceWatch:
         else:
             self._missing.fill(exchange.seq, exchange.seq, now_ns)
         return lost
+
+    def is_ahead(self, exchange: Exchange) -> bool:
+        """Whether `exchange` is later than all that were observed, so that its process is alive."""
+        return exchange.seq >= self._next
+
+    def begin_where_heard(self, now_ns: int) -> None:
+        """The process before it goes on: what this one finished before it was heard is not of the session."""
+        if self._follows:
+            self._follows = False
+            self._missing.fill(0, self._first - 1, now_ns)
 
     def requests(self, now_ns: int) -> list[tuple[int, int]]:
         """`(from, to)` to ask for now; counts them as requested."""
@@ -111,6 +142,11 @@ class SequenceWatch:
     def end(self) -> list[Lost]:
         """Everything still missing is lost: the recording ends."""
         return self._lost(self._missing.end())
+
+    def _begin(self, exchange: Exchange, now_ns: int) -> None:
+        self._first = self._next = exchange.seq
+        if self._follows and exchange.seq:
+            self._missing.add(0, exchange.seq - 1, exchange.origin_ns, now_ns + _NAMESAKE_NS)
 
     def _is_restart(self, exchange: Exchange, newest: Exchange, batch: int | None) -> bool:
         if exchange.seq >= self._next:  # a new process may have come this far while nobody listened
@@ -132,6 +168,7 @@ class SequenceWatch:
             self._missing.add(self._next, exchange.seq - 1, exchange.origin_ns, now_ns)
         self._next = exchange.seq + 1
         self._newest = exchange
+        self.heard_ns = now_ns
         self._missing.hear(now_ns)
 
     def _lost(self, ranges: list[MissingRange]) -> list[Lost]:

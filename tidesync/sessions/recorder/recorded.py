@@ -1,8 +1,9 @@
 """Which exchanges are recorded, pure: four bytes each, so that a session of any length fits in the memory.
 
-`seq` starts again with each topside process; the origin tells its exchanges from the earlier ones. Of the
-origin 32 bits are kept: an exchange would be taken for a recorded one if an earlier process had one of the
-same `seq` whose origin has the same 32 bits, one chance in four thousand million for each such pair.
+`seq` starts again with each topside process. Where its instance id is not known, the origin tells its
+exchanges from the earlier ones. Of the origin 32 bits are kept: an exchange would be taken for a recorded one
+if an earlier process had one of the same `seq` whose origin has the same 32 bits, one chance in four thousand
+million for each such pair.
 """
 
 from __future__ import annotations
@@ -11,51 +12,57 @@ from array import array
 from typing import TYPE_CHECKING
 
 from tidesync.sessions.errors import TornIndexError
+from tidesync.sessions.journal import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from schemas.exchange import Exchange
-    from tidesync.sessions.journal import Stream
+    from tidesync.sessions.journal import Source
     from tidesync.sessions.recorder.index_file import Parts
 
 SLOTS = 512
 """Consecutive numbers in a block."""
 MOST_LAYERS = 32
-"""Processes of one stream whose equal numbers are kept in blocks; those of later ones take more memory."""
+"""Processes of one source whose equal numbers are kept in blocks; those of later ones take more memory."""
 _MASK = 2**32 - 1
 _ODD = 0x9E3779B97F4A7C15
 _U32 = "I"
 
 
 class RecordedExchanges:
-    """Remembers every exchange by its stream, `seq` and origin."""
+    """Remembers every exchange by its source, `seq` and origin."""
 
     def __init__(self) -> None:
-        self._by_stream: dict[Stream, Numbers] = {}
+        self._by_source: dict[Source, Numbers] = {}
 
     def __contains__(self, exchange: Exchange) -> bool:
-        numbers = self._by_stream.get((exchange.vehicle, exchange.topside))
+        numbers = self._by_source.get(source_of(exchange))
         return numbers is not None and numbers.has(exchange.seq, _print(exchange))
 
     def add(self, exchange: Exchange) -> bool:
         """Remember it; whether it was new."""
-        return self.of((exchange.vehicle, exchange.topside)).add(exchange.seq, _print(exchange))
+        return self.of(source_of(exchange)).add(exchange.seq, _print(exchange))
 
-    def of(self, stream: Stream) -> Numbers:
-        """The numbers of a stream."""
-        numbers = self._by_stream.get(stream)
+    @property
+    def sources(self) -> list[tuple[str, str, str | None]]:
+        """Those with an exchange that is recorded."""
+        return list(self._by_source)
+
+    def of(self, source: Source) -> Numbers:
+        """The numbers of a source."""
+        numbers = self._by_source.get(source)
         if numbers is None:
-            numbers = self._by_stream[stream] = Numbers()
+            numbers = self._by_source[source] = Numbers()
         return numbers
 
-    def put(self, stream: Stream, numbers: Numbers) -> None:
-        """Have the numbers of a stream as they were saved."""
-        self._by_stream[stream] = numbers
+    def put(self, source: Source, numbers: Numbers) -> None:
+        """Have the numbers of a source as they were saved."""
+        self._by_source[source] = numbers
 
 
 class Numbers:
-    """The recorded numbers of one stream, each with 32 bits that are not 0.
+    """The recorded numbers of one source, each with 32 bits that are not 0.
 
     A block is the first number in it, less the block's, and then the bits of each: 0 where none is recorded.
     A number that has come with other bits before is kept in the next layer.
@@ -102,21 +109,21 @@ class Numbers:
                 yield memoryview(block).cast("B")
 
     @classmethod
-    def from_parts(cls, source: Parts) -> Numbers:
-        """The numbers that were saved; TornIndexError where `source` does not hold them."""
+    def from_parts(cls, parts: Parts) -> Numbers:
+        """The numbers that were saved; TornIndexError where `parts` do not hold them."""
         made = cls()
-        layers, strays = source.integers(2)
+        layers, strays = parts.integers(2)
         for _ in range(strays):
-            seq, bits = source.integers(2)
+            seq, bits = parts.integers(2)
             made._strays.add((seq, bits))
         for _ in range(layers):
-            (size,) = source.integers(1)
+            (size,) = parts.integers(1)
             blocks: dict[int, array[int]] = {}
             for _ in range(size):
-                number, length = source.integers(2)
+                number, length = parts.integers(2)
                 if not 1 < length <= SLOTS + 1:
                     raise TornIndexError(f"a block of {length} entries")
-                blocks[number] = array(_U32, source.take(4 * length))
+                blocks[number] = array(_U32, parts.take(4 * length))
             made._layers.append(blocks)
         return made
 

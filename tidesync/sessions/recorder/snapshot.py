@@ -7,47 +7,37 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from schemas.base import Message, first_error
+from schemas.exchange import Identifier
 from schemas.names import Topside, Vehicle
 from tidesync.sessions.clock_pieces import Machine
 from tidesync.sessions.errors import TornIndexError
-from tidesync.sessions.recorder.missing import SequenceWatch, WatchState
+from tidesync.sessions.journal import Source
 from tidesync.sessions.recorder.recorded import Numbers, RecordedExchanges
+from tidesync.sessions.recorder.sources import SourceState
 from tidesync.sessions.recorder.vehicle_log import VehicleState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from tidesync.sessions.journal import Stream
     from tidesync.sessions.recorder.index_file import Index
-
-
-class StreamState(Message):
-    """A stream; its recorded numbers follow in the order of the streams."""
-
-    vehicle: Vehicle
-    topside: Topside
-    watch: WatchState
 
 
 class Snapshot(Message):
     """All but the numbers of the exchanges that are recorded."""
 
-    streams: list[StreamState]
+    watches: list[SourceState]
+    recorded: list[tuple[Vehicle, Topside, Identifier | None]]
+    """The sources whose recorded numbers follow, in this order."""
     vehicles: list[VehicleState]
     topsides: list[Topside]
     """Those that measured a vehicle of the session."""
     raw_ns: list[tuple[Machine, str, str, int]]
 
 
-def streams_of(watches: Mapping[Stream, SequenceWatch]) -> list[StreamState]:
-    """The state of every stream."""
-    return [StreamState(vehicle=key[0], topside=key[1], watch=watch.state) for key, watch in watches.items()]
-
-
 def parts_of(snapshot: Snapshot, recorded: RecordedExchanges) -> Iterator[bytes | memoryview]:
-    """The recorded numbers of the snapshot's streams."""
-    for stream in snapshot.streams:
-        yield from recorded.of((stream.vehicle, stream.topside)).parts()
+    """The recorded numbers of the snapshot's sources."""
+    for source in snapshot.recorded:
+        yield from recorded.of(Source(*source)).parts()
 
 
 def read_snapshot(index: Index) -> tuple[Snapshot, RecordedExchanges]:
@@ -57,6 +47,6 @@ def read_snapshot(index: Index) -> tuple[Snapshot, RecordedExchanges]:
     except ValidationError as error:
         raise TornIndexError(first_error(error)) from error
     recorded = RecordedExchanges()
-    for stream in snapshot.streams:
-        recorded.put((stream.vehicle, stream.topside), Numbers.from_parts(index.parts))
+    for source in snapshot.recorded:
+        recorded.put(Source(*source), Numbers.from_parts(index.parts))
     return snapshot, recorded

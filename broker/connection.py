@@ -216,7 +216,8 @@ class Connection:
                 self._socket_loop.leave(self._clock.raw_ns)
                 return "stopped"
             if self._client.socket() is None:
-                return "connection lost"
+                reason = self._client.take_reason()
+                return f"connection ended: {reason}" if reason else "connection lost"
             self._socket_loop.run_once(pause_s)
             if not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
                 return "no answer to CONNECT (is it an MQTT broker?)"

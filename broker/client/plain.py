@@ -8,18 +8,18 @@ import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from paho.mqtt.client import Client
+from broker.client.limited import LimitedClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from paho.mqtt.client import MQTTMessage, MQTTMessageInfo
+    from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
 
     from broker.client.stamps import KernelStamp
     from broker.interface import Outgoing
 
 
-class PlainClient(Client):
+class PlainClient(LimitedClient):
     """`deliver` is given each message's topic, payload and retain flag."""
 
     user_timeout_ms = 0

@@ -229,6 +229,11 @@ def subscription(root: str, kind: TopicKind, **names: str) -> str:
     return f"{root_name(root)}/{VERSION}/{'/'.join(levels)}"
 
 
+def read_by(root: str, role: Role, **names: str) -> list[tuple[str, int]]:
+    """The `(filter, QoS)` pairs of all that a client of `role` reads, with its own name filled in."""
+    return [(subscription(root, kind, **names), kind.qos) for kind in TOPICS if role in kind.readers]
+
+
 def blueos_mirror(topside: str | None = None) -> str:
     """The topic of a topside's mirror for BlueOS, or the filter for all; BlueOS's, so not in the table."""
     return f"blueos/ext/tidesync-{topside_name(topside)}/json" if topside else "blueos/ext/+/json"

@@ -1,4 +1,4 @@
-"""paho's client with a limit on what it keeps of one packet; its private names are here and in `paho_compat`.
+"""paho's client with a limit on what it keeps of one packet; paho's private name for it is used here alone.
 
 paho asks the socket for all that a packet's header promises. Where another version of paho does not call
 `_sock_recv` there is no limit: a broker can then make the process take the memory of MQTT's largest packet.
@@ -6,10 +6,18 @@ paho asks the socket for all that a packet's header promises. Where another vers
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from paho.mqtt.client import Client
 
-from broker.client.packets import MalformedPacketError, PacketTooLargeError
-from schemas.base import MAX_PACKET_BYTES
+from broker.client.packets import PacketTooLargeError
+from schemas.base import MAX_MESSAGE_BYTES, MAX_PACKET_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from broker.interface import Outgoing
+    from runtime.logs import RateLimitedLog
 
 MOST_FRAME_BYTES = 4 * MAX_PACKET_BYTES
 """Of a WebSocket's frame, which may hold many packets: paho keeps it whole, and copies it at each read."""
@@ -25,22 +33,28 @@ class LimitedClient(Client):
         reason, self._ended_because = self._ended_because, None
         return reason
 
-    def refuse(self, error: MalformedPacketError) -> None:
+    def refuse(self, error: PacketTooLargeError) -> None:
         """Keep the reason; the caller ends the connection."""
         self._ended_because = str(error)
 
     def _sock_recv(self, bufsize: int) -> bytes:
-        try:
-            if bufsize > MAX_PACKET_BYTES:
-                raise PacketTooLargeError(bufsize)
-            check_frame(self.socket())
-        except MalformedPacketError as error:
+        error = PacketTooLargeError(bufsize) if bufsize > MAX_PACKET_BYTES else frame_fault(self.socket())
+        if error is not None:
             self.refuse(error)
-            raise ConnectionError(str(error)) from error
+            raise ConnectionError(str(error))
         return super()._sock_recv(bufsize)
 
 
-def check_frame(stream: object) -> None:
-    """MalformedPacketError when `stream` is paho's WebSocket and keeps more of a frame than it may."""
-    if len(getattr(stream, "_readbuffer", b"")) > MOST_FRAME_BYTES:
-        raise MalformedPacketError(f"a WebSocket frame of more than {MOST_FRAME_BYTES} bytes")
+def frame_fault(stream: object) -> PacketTooLargeError | None:
+    """The error when `stream` is paho's WebSocket and keeps more of a frame than it may."""
+    kept = len(getattr(stream, "_readbuffer", b""))
+    return PacketTooLargeError(kept, "WebSocket frame", MOST_FRAME_BYTES) if kept > MOST_FRAME_BYTES else None
+
+
+def fitting(messages: Sequence[Outgoing], log: RateLimitedLog) -> list[Outgoing]:
+    """The messages that readers accept; each other is named in the log."""
+    for message in messages:
+        if len(message.payload) > MAX_MESSAGE_BYTES:
+            size = f"{len(message.payload)} bytes on {message.topic}, more than {MAX_MESSAGE_BYTES}"
+            log.warning(f"not published: {size}")
+    return [message for message in messages if len(message.payload) <= MAX_MESSAGE_BYTES]

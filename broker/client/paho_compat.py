@@ -17,7 +17,7 @@ import paho.mqtt
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from broker.client.limited import check_frame
+from broker.client.limited import frame_fault
 from broker.client.plain import PlainClient, tune
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ METHODS = (
     PrivateName("_create_socket_connection", "(self)", "the kernel must stamp from the first byte on"),
     PrivateName("_ssl_wrap_socket", "(self, tcp_sock)", "Python's SSLSocket loses the kernel's stamps"),
     PrivateName("_create_socket", "(self)", "a WebSocket frame must be taken whole, or not at all"),
-    PrivateName("_packet_handle", "(self)", "paho handles every packet but PUBLISH and PUBACK"),
+    PrivateName("_packet_handle", "(self)", "paho handles every packet but PUBLISH, PUBACK and SUBACK"),
     PrivateName("_packet_write", "(self)", "a queued packet gets its one-step timestamp in its last slice"),
     PrivateName("_loop_rc_handle", "(self, rc)", "only paho can end a connection in its own state"),
     PrivateName("_mid_generate", "(self)", "packet identifiers are shared with paho's SUBSCRIBE"),
@@ -119,8 +119,9 @@ class WebSocketFramer:
         self.close = frames.close
 
     def recv(self, length: int) -> bytes:
-        """Up to `length` bytes of one frame; MalformedPacketError for a frame beyond the limit."""
-        check_frame(self._frames)
+        """Up to `length` bytes of one frame; PacketTooLargeError for a frame beyond the limit."""
+        if error := frame_fault(self._frames):
+            raise error
         return self._frames.recv(length)
 
     def send(self, data: bytes | bytearray) -> int:

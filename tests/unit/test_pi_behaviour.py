@@ -40,6 +40,7 @@ class NotedConnection:
     address = "mqtt://noted:1883"
     failure = None
     last_problem = None
+    refusal = None
     reconnects = 0
     receive_stamp = "kernel"
     transmit_stamp = "write"
@@ -55,7 +56,7 @@ class NotedConnection:
             self.published.append(message)
         return self.up
 
-    def subscribe(self, filters):
+    def subscribe(self, filters, answered=None):  # noqa: ARG002
         self.subscribed += filters
 
     def post(self, work):
@@ -100,9 +101,9 @@ def test_on_every_connect_it_subscribes_and_announces():
     bench = Bench().connect()
     bench.connect()
     assert bench.connection.subscribed == 2 * [
-        (f"{BASE}/ping/+", 0),
         (f"{BASE}/status", 1),
         (f"{BASE}/info", 1),
+        (f"{BASE}/ping/+", 0),
         (f"{BASE}/command", 1),
     ]
     assert bench.connection.on("status") == [b"online", b"online"]

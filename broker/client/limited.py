@@ -51,10 +51,12 @@ def frame_fault(stream: object) -> PacketTooLargeError | None:
     return PacketTooLargeError(kept, "WebSocket frame", MOST_FRAME_BYTES) if kept > MOST_FRAME_BYTES else None
 
 
-def fitting(messages: Sequence[Outgoing], log: RateLimitedLog) -> list[Outgoing]:
+def fitting(messages: Sequence[Outgoing], limited_log: RateLimitedLog) -> list[Outgoing]:
     """The messages that readers accept; each other is named in the log."""
     for message in messages:
         if len(message.payload) > MAX_MESSAGE_BYTES:
-            size = f"{len(message.payload)} bytes on {message.topic}, more than {MAX_MESSAGE_BYTES}"
-            log.warning(f"not published: {size}")
+            size = len(message.payload)
+            limited_log.warning(
+                f"not published: {size} bytes on {message.topic}, more than {MAX_MESSAGE_BYTES}"
+            )
     return [message for message in messages if len(message.payload) <= MAX_MESSAGE_BYTES]

@@ -14,6 +14,7 @@ from schemas.metadata import FILE_NAME
 from tidesync.sessions import document
 from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
+from tidesync.sessions.isolation import Tracks, tracks_of
 from tidesync.sessions.journal import Journal, Stream, decode_event, lines_in, read_journal
 from topside_agent.estimator import EstimatorSettings, Row, Track, in_order, smooth
 
@@ -145,8 +146,8 @@ class SessionFolder:
         content = read(self.metadata_path)
         return None if content is None else document.parse(content)
 
-    def measure(self, settings: EstimatorSettings = EstimatorSettings()) -> dict[Stream, Measured]:  # noqa: B008
-        """The smoothed track of every stream; NothingMeasuredError if there is none."""
+    def measure(self, settings: EstimatorSettings = EstimatorSettings()) -> Tracks[Measured]:  # noqa: B008
+        """The smoothed track of every stream that has one; NothingMeasuredError if there is none."""
         try:
             journal = self.read_exchanges()
         except OSError as error:
@@ -159,7 +160,10 @@ class SessionFolder:
             _log.warning("%s: %s", self.path, journal.complaint)
         measured = measure(journal, settings)
         if not measured:
-            raise NothingMeasuredError(f"{self.exchanges_path} holds no exchange: nothing was measured")
+            reason = "; ".join(measured.complaints()) or "it holds no exchange: nothing was measured"
+            raise NothingMeasuredError(f"{self.exchanges_path}: {reason}")
+        for complaint in measured.complaints():
+            _log.error("%s: %s", self.path, complaint)
         return measured
 
     def write_offsets(self, tracks: Mapping[Stream, Sequence[Row]]) -> None:
@@ -172,12 +176,12 @@ class SessionFolder:
             raise UnusableFileError(self.offsets_path, reason) from error
 
 
-def measure(journal: Journal, settings: EstimatorSettings = EstimatorSettings()) -> dict[Stream, Measured]:  # noqa: B008
-    """Smooth every stream of a journal, by the streams' names."""
-    return {
-        stream: Measured(*stream, in_order(exchanges), smooth(exchanges, settings))
-        for stream, exchanges in journal.by_stream().items()
-    }
+def measure(journal: Journal, settings: EstimatorSettings = EstimatorSettings()) -> Tracks[Measured]:  # noqa: B008
+    """Smooth every stream of a journal, by the streams' names; an internal fault is that stream's alone."""
+    return tracks_of(
+        journal.by_stream(),
+        lambda stream, exchanges: Measured(*stream, in_order(exchanges), smooth(exchanges, settings)),
+    )
 
 
 def offsets_table(tracks: Mapping[Stream, Sequence[Row]]) -> bytes:

@@ -73,8 +73,10 @@ def _measured(journal: Journal, topsides: dict[str, str], faults: list[str]) -> 
     """One for each vehicle and topside; of a vehicle's topsides the one in the metadata comes first."""
     if journal.malformed:
         faults.append(f"{journal.complaint}, left out.")
+    measured = measure(journal)
+    faults += [f"{complaint}." for complaint in measured.complaints()]
     return sorted(
-        measure(journal).values(),
+        measured.values(),
         key=lambda one: (one.vehicle, topsides.get(one.vehicle) != one.topside, one.topside),
     )
 

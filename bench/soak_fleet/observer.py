@@ -65,7 +65,7 @@ class Observer:
         self._began_s = time.monotonic()
         self._boots: dict[str, int] = {}
         self._instances: dict[int, str] = {}
-        self._locked_s: dict[Pair, float] = {}
+        self._locked_ns: dict[Pair, int] = {}
         self._inbox = Inbox(ROOT)
         settings = ConnectionSettings(broker=url)
         self.connection = Connection(settings, self, self._clock, name="soak-observer", persistent=True)
@@ -98,39 +98,33 @@ class Observer:
         """The instance id of the topside that had this pid."""
         return self._instances[pid]
 
-    def unhealed(self, since_s: float) -> list[str]:
-        """What is not well again since the monotonic time `since_s`, one phrase each."""
+    def unhealed(self, since_ns: int) -> list[str]:
+        """What is not well again since the machine's RAW `since_ns`, one phrase each."""
         pairs = [(topside, vehicle) for topside in TOPSIDES for vehicle in VEHICLES]
-        faults = [
-            f"{vehicle} by {topside}"
-            for topside, vehicle in pairs
-            if not self._is_measured(topside, vehicle, since_s)
-        ]
+        faults = [f"{pair[1]} by {pair[0]}" for pair in pairs if self._locked_ns.get(pair, 0) <= since_ns]
         state = self.heard.session
         if state is None or state.state != "recording" or state.alarm or state.error:
             faults.append(f"session: {state and (state.alarm or state.error or state.state)}")
         return faults
 
-    def _is_measured(self, topside: str, vehicle: str, since_s: float) -> bool:
-        return self._locked_s.get((topside, vehicle), 0.0) > since_s
-
     def _note(self, result: OffsetResult) -> None:
         self.heard.results += 1
         self.heard.conditional += result.conditional
         self._instances[_pid(result.instance_id)] = result.instance_id
-        if result.state == "locked" and result.error is None and not result.conditional:
-            self._locked_s[result.topside, result.vehicle] = time.monotonic()
-        if result.lower_ms is not None and not result.conditional:
-            self._judge(result)
-
-    def _judge(self, result: OffsetResult) -> None:
+        if result.lower_ms is None or result.conditional:
+            return
+        instants = self._instants(result)
+        if instants and result.state == "locked" and result.error is None:
+            self._locked_ns[result.topside, result.vehicle] = instants[-1]
         pi = self._clock_of(self._boots.get(result.boot_id or "", 0))
-        beyond_ns = [self._beyond_ns(result, pi, at_ns) for at_ns in self._instants(result)] if pi else []
-        if beyond_ns:
-            self.heard.judged += 1
-            if (least_ns := min(beyond_ns)) > 0:
-                at_s = time.monotonic() - self._began_s
-                self.heard.wrong.append(Wrong(at_s, least_ns / 1e6, result))
+        if instants and pi:
+            self._judge(result, pi, instants)
+
+    def _judge(self, result: OffsetResult, pi: SimulatedClock, instants: list[int]) -> None:
+        self.heard.judged += 1
+        beyond_ns = min(self._beyond_ns(result, pi, at_ns) for at_ns in instants)
+        if beyond_ns > 0:
+            self.heard.wrong.append(Wrong(time.monotonic() - self._began_s, beyond_ns / 1e6, result))
 
     def _beyond_ns(self, result: OffsetResult, pi: SimulatedClock, at_ns: int) -> float:
         assert result.lower_ms is not None

@@ -37,6 +37,7 @@ class Soak:
     say: Callable[[str], None]
     healings: list[Healing] = field(default_factory=list)
     heaps: list[Heap] = field(default_factory=list)
+    _took_s: float = 0.0
 
     def run(self) -> Verdict:
         """Run for as long as planned; a part that cannot run at all raises."""
@@ -45,7 +46,7 @@ class Soak:
             stack.callback(fleet.stop)
             fleet.start()
             fleet.session("start", "--mission", MISSION, "--name", SESSION)
-            if unhealed := self._wait(fleet, time.monotonic(), _FIRST_S):
+            if unhealed := self._wait(fleet, _raw_ns(), _FIRST_S):
                 raise TimeoutError(f"not measured at the start: {', '.join(unhealed)}")
             began_ns = time.time_ns()
             url = f"http://{HOST}:{fleet.dashboard_port}/"
@@ -54,7 +55,7 @@ class Soak:
                 browser = stack.enter_context(chromium())
                 page = Watcher(browser, url, f'tr[data-vehicle="{VEHICLES[0]}"]')
             self._disturb(fleet, page)
-            ended_ns, fleet.ended_raw_ns = time.time_ns(), time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+            ended_ns, fleet.ended_raw_ns = time.time_ns(), _raw_ns()
             fleet.session("stop", SESSION)
             return judged(fleet, self.healings, self.heaps, (began_ns, ended_ns))
 
@@ -79,29 +80,26 @@ class Soak:
 
     def _healing(self, fleet: Fleet, kind: str, whom: str) -> Healing:
         """Wait until all is well again; a machine that sleeps meanwhile begins the time at its waking."""
-        ended_s = time.monotonic()
-        unhealed = self._wait(fleet, ended_s, self.plan.heal_s)
-        if unhealed:
-            late = ", ".join(unhealed)
-            unhealed = self._wait(fleet, ended_s, _PATIENCE_S)
-            return Healing(
-                kind, whom, self._took_s, late if not unhealed else f"never: {', '.join(unhealed)}"
-            )
-        return Healing(kind, whom, self._took_s, None)
+        ended_ns = _raw_ns()
+        late = self._wait(fleet, ended_ns, self.plan.heal_s)
+        never = self._wait(fleet, ended_ns, _PATIENCE_S) if late else []
+        said = f"never: {', '.join(never)}" if never else ", ".join(late)
+        return Healing(kind, whom, self._took_s, said or None)
 
-    def _wait(self, fleet: Fleet, since_s: float, limit_s: float) -> list[str]:
+    def _wait(self, fleet: Fleet, since_ns: int, limit_s: float) -> list[str]:
         """Until nothing is unhealed, or for `limit_s` in which nobody sleeps; what is unhealed then."""
-        awake_s = since_s
+        awake_ns = since_ns
         while True:
-            now_s = time.monotonic()
-            if asleep_ns := fleet.asleep_until_ns():
-                awake_s = max(
-                    awake_s, now_s + (asleep_ns - time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)) / 1e9
-                )
-            unhealed = fleet.observer.unhealed(since_s)
+            now_ns = _raw_ns()
+            awake_ns = max(awake_ns, fleet.asleep_until_ns())
+            unhealed = fleet.observer.unhealed(since_ns)
             if not unhealed and (fault := dashboard_fault(fleet.dashboard_port)):
                 unhealed = [fault]
-            self._took_s = max(0.0, now_s - awake_s)
-            if not unhealed or now_s > awake_s + limit_s:
+            self._took_s = max(0.0, (now_ns - awake_ns) / 1e9)
+            if not unhealed or now_ns > awake_ns + limit_s * 1e9:
                 return unhealed
             time.sleep(_LOOK_S)
+
+
+def _raw_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 VEHICLES = ("rov1", "rov2", "rov3")
 TOPSIDES = ("port", "starboard")
-"""`port` runs on this machine's clock and may be killed; `starboard` has a simulated clock, and is never killed:
-its truth has no gap."""
+"""`port` runs on this machine's clock and may be killed; `starboard` has a simulated clock. It is never
+killed, so that its truth has no gap."""
 RECORDER, DASHBOARD, BROKER = "recorder", "dashboard", "broker"
 MISSION, SESSION = "soak", "s1"
 ROOT = "tidesync"

@@ -15,9 +15,10 @@ from paho.mqtt.client import WebsocketConnectionError
 from broker.callback_runner import MAX_WAIT_S, CallbackRunner
 from broker.client.make import authenticate, make_client
 from broker.client.socket_loop import SocketLoop, Wakeup
-from broker.errors import BrokerError, BrokerUnreachableError, connect_error
+from broker.errors import BrokerError, BrokerUnreachableError, NotAuthorizedError, connect_error
 from broker.interface import Callbacks, Outgoing
 from broker.reconnect import ReconnectPolicy
+from broker.subscriptions import Subscriptions
 from broker.tls.context import expiry_notices
 from runtime.clock import asleep_s
 from runtime.logs import RateLimitedLog
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
     from broker.settings import ConnectionSettings
+    from broker.subscriptions import Answered
     from runtime.clock import Clock
     from schemas.exchange import StampKind
 
@@ -81,6 +83,8 @@ class Connection:
         self._client.on_connect = self._on_connect
         self._runner = CallbackRunner(callbacks, clock, self._client, self._limited_log)
         self._client.deliver = self._runner.deliver
+        self._client.subscribed = self._on_suback
+        self._subscriptions = Subscriptions()
         self._socket_loop = SocketLoop(self._client, self._wakeup)
 
     # Any thread
@@ -96,10 +100,17 @@ class Connection:
         return str(self.problem) if self.problem else None
 
     @property
+    def refusal(self) -> NotAuthorizedError | None:
+        """What the broker refuses to this account; None when nothing is known to be refused."""
+        refused = self._subscriptions.refused
+        return NotAuthorizedError(self.address, self._settings.account, refused) if refused else None
+
+    @property
     def status_text(self) -> str:
         """The state of the connection, in words."""
         if self.up:
-            return f"connected to broker {self.address}"
+            refusal = self.refusal
+            return f"connected to broker {self.address}" if refusal is None else str(refusal)
         return f"waiting for the broker: {self.last_problem or f'connecting to {self.address}'}"
 
     @property
@@ -124,6 +135,10 @@ class Connection:
     def wait_until_up(self, timeout_s: float) -> bool:
         """Whether it is up within `timeout_s`."""
         return self._up.wait(timeout_s)
+
+    def wait_until_subscribed(self, timeout_s: float) -> bool:
+        """Whether within `timeout_s` the broker has answered all that was asked to subscribe to."""
+        return self._subscriptions.settled.wait(timeout_s)
 
     def wait_until_finished(self, timeout_s: float | None = None) -> bool:
         """Whether the network thread has ended within `timeout_s`, by `stop` or by a permanent failure."""
@@ -151,13 +166,25 @@ class Connection:
         self._client.send(messages, self._clock.raw_ns)
         return True
 
-    def subscribe(self, filters: Sequence[tuple[str, int]]) -> None:
-        """Ask for `(filter, QoS)` pairs, in one packet."""
-        self._client.subscribe(list(filters))
+    def subscribe(self, filters: Sequence[tuple[str, int]], answered: Answered | None = None) -> None:
+        """Ask for `(filter, QoS)` pairs, in one packet; what is refused is asked for again every 10 s."""
+        _, mid = self._client.subscribe(list(filters))
+        if mid is not None:
+            self._subscriptions.asked(mid, filters, answered)
 
     def unsubscribe(self, filters: Sequence[str]) -> None:
         """Undo `subscribe`."""
+        self._subscriptions.forget(filters)
         self._client.unsubscribe(list(filters))
+
+    def _on_suback(self, mid: int, codes: Sequence[int]) -> None:
+        before = self.refusal
+        self._runner.call(lambda: self._subscriptions.answer(mid, codes, self._clock.raw_ns()))
+        refusal = self.refusal
+        if refusal is not None:
+            self._limited_log.warning(str(refusal))
+        elif before is not None:
+            _log.info("broker %s refuses no subscription any more", self.address)
 
     def _run(self) -> None:
         try:
@@ -171,6 +198,7 @@ class Connection:
         try:
             with self.loop.allowing(_CONNECT_LIMIT_S):
                 authenticate(self._client, self._settings)
+                self._client.connack = None
                 self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except _CONNECT_ERRORS as error:
             self._retry_later(connect_error(self.address, error, ca_file=self._settings.ca_file))
@@ -185,6 +213,7 @@ class Connection:
         reason = self._serve(opened_ns)
         was_up = self.up
         self._set_up(False)
+        self._subscriptions.end()
         if self._policy.ended(self._clock.raw_ns() - opened_ns, was_up=was_up):
             self._limited_log.forget()
         if self._stopping.is_set():
@@ -220,6 +249,8 @@ class Connection:
             self._socket_loop.run_once(pause_s)
             if not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
                 return "no answer to CONNECT (is it an MQTT broker?)"
+            if self.up and (again := self._subscriptions.due(self._clock.raw_ns())):
+                self.subscribe(again)
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns the longest wait, in seconds.
@@ -245,6 +276,7 @@ class Connection:
         for notice in expiry_notices(self._client.peer_certificate(), self._settings):
             self._limited_log.warning(notice)
         self._runner.arrivals.begin()
+        self._subscriptions.begin()
         self._client.resume()
         self._runner.call(self._callbacks.connected)
 

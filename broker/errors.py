@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 from runtime.errors import TidesyncError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from broker.address import BrokerAddress
+
+
+_MOST_SHOWN = 5
 
 
 class BrokerError(TidesyncError):
@@ -25,6 +29,7 @@ class BrokerError(TidesyncError):
     ├── CertificateFileError     a certificate or key file that cannot be used
     ├── PasswordFileError        a password file that cannot be read
     ├── CredentialsError         wrong name or password, or not authorised: does not heal by itself
+    ├── NotAuthorizedError       the account may connect, and not subscribe to some of what it needs
     ├── AccountsError            broker.accounts: accounts that cannot be changed, read or written as asked
     └── EmbeddedBrokerError      the embedded broker was asked for what it must not do
     """
@@ -70,14 +75,33 @@ class CredentialsError(BrokerError):
     """The broker was reached and refuses this account."""
 
     def __init__(self, address: BrokerAddress, account: str | None, reason: str) -> None:
-        who = f"account {account!r}" if account else "a client without an account"
-        super().__init__(f"broker {address} refuses {who}: {reason}")
+        super().__init__(f"broker {address} refuses {_who(account)}: {reason}")
         self.address = address
         self.account = account
 
 
+class NotAuthorizedError(BrokerError):
+    """The broker refuses to let this account subscribe to `filters`."""
+
+    exit_code = 1
+
+    def __init__(self, address: BrokerAddress, account: str | None, filters: Sequence[str]) -> None:
+        shown = ", ".join(filters[:_MOST_SHOWN]) + (", …" if len(filters) > _MOST_SHOWN else "")
+        super().__init__(
+            f"broker {address} refuses {_who(account)} to subscribe to {shown}: its access list lacks that;"
+            " `tidesync broker` writes one that has it"
+        )
+        self.address = address
+        self.account = account
+        self.filters = tuple(filters)
+
+
 class EmbeddedBrokerError(BrokerError):
     """The embedded broker was asked to listen where it must not, or cannot."""
+
+
+def _who(account: str | None) -> str:
+    return f"account {account!r}" if account else "a client without an account"
 
 
 _ERRNO_WORDS = {

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PUBLISH, PUBACK = 0x30, 0x40
+CONNACK, PUBLISH, PUBACK, SUBACK = 0x20, 0x30, 0x40, 0x90
 KIND = 0xF0
 _RETAIN, _QOS, _QOS_1, _DUP = 0x01, 0x06, 0x02, 0x08
 _CONTINUED = 0x80
 _MOST_LENGTH_BYTES = 4
 _MOST_LENGTH = 128**_MOST_LENGTH_BYTES - 1
 _NUMBER = struct.Struct("!H")
+_CONNACK_LENGTH = 2
 MOST_INFLIGHT = 1000
 """Sent and not acknowledged; more wait, so that a slow broker is not overloaded."""
 
@@ -107,6 +108,22 @@ def read_puback(packet: Packet) -> int:
     except struct.error as error:
         raise MalformedPacketError(f"a PUBACK of {len(packet.body)} bytes: {packet.body[:40]!r}") from error
     return int(mid)
+
+
+def read_suback(packet: Packet) -> tuple[int, bytes]:
+    """The packet identifier, and a code for each filter; MalformedPacketError when there is none."""
+    try:
+        (mid,) = _NUMBER.unpack_from(packet.body)
+    except struct.error as error:
+        raise MalformedPacketError(f"a SUBACK of {len(packet.body)} bytes: {packet.body[:40]!r}") from error
+    return int(mid), packet.body[_NUMBER.size :]
+
+
+def read_connack(packet: Packet) -> int:
+    """The return code, 0 for accepted; MalformedPacketError when there is none."""
+    if len(packet.body) != _CONNACK_LENGTH:
+        raise MalformedPacketError(f"a CONNACK of {len(packet.body)} bytes: {packet.body[:40]!r}")
+    return packet.body[1]
 
 
 def publish_packet(topic: bytes, payload: bytes, *, retain: bool = False, mid: int = 0) -> bytes:

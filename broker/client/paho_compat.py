@@ -44,7 +44,7 @@ METHODS = (
     PrivateName("_create_socket_connection", "(self)", "the kernel must stamp from the first byte on"),
     PrivateName("_ssl_wrap_socket", "(self, tcp_sock)", "Python's SSLSocket loses the kernel's stamps"),
     PrivateName("_create_socket", "(self)", "a WebSocket frame must be taken whole, or not at all"),
-    PrivateName("_packet_handle", "(self)", "paho handles every packet but PUBLISH and PUBACK"),
+    PrivateName("_packet_handle", "(self)", "paho handles every packet but PUBLISH, PUBACK and SUBACK"),
     PrivateName("_packet_write", "(self)", "a queued packet gets its one-step timestamp in its last slice"),
     PrivateName("_loop_rc_handle", "(self, rc)", "only paho can end a connection in its own state"),
     PrivateName("_mid_generate", "(self)", "packet identifiers are shared with paho's SUBSCRIBE"),

@@ -14,21 +14,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from paho.mqtt.client import MQTTMessage, MQTTMessageInfo
+    from paho.mqtt.reasoncodes import ReasonCode
 
     from broker.client.stamps import KernelStamp
     from broker.interface import Outgoing
 
 
 class PlainClient(Client):
-    """`deliver` is given each message's topic, payload and retain flag."""
+    """`deliver` is given each message's topic, payload and retain flag.
+
+    `subscribed` is given the packet identifier and the codes of each SUBACK.
+    """
 
     user_timeout_ms = 0
+    connack: int | None = None
+    """The code of MQTT 3.1.1 by which the last connection was refused; None: it was not."""
     deliver: Callable[[str, bytes, bool], None]
+    subscribed: Callable[[int, Sequence[int]], object]
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._published: deque[MQTTMessageInfo] = deque()
         self.on_message = self._message_arrived
+        self.on_subscribe = self._subscribe_answered
 
     @property
     def stamps_writes(self) -> bool:
@@ -103,6 +111,11 @@ class PlainClient(Client):
     def _message_arrived(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         with contextlib.suppress(UnicodeDecodeError):  # which a broker must not pass on [MQTT-1.5.3-1]
             self.deliver(message.topic, bytes(message.payload), message.retain)
+
+    def _subscribe_answered(
+        self, _client: Client, _userdata: object, mid: int, codes: Sequence[ReasonCode], *_rest: object
+    ) -> None:
+        self.subscribed(mid, [code.value for code in codes])
 
 
 def _acknowledged(info: MQTTMessageInfo) -> bool:

@@ -1,4 +1,4 @@
-"""paho's client with stamps at its socket: PUBLISH and PUBACK are handled here, all else by paho."""
+"""paho's client with stamps at its socket: PUBLISH and what acknowledges are handled here, else paho."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from broker.client.one_step import OneStepPacket
 from broker.client.packets import (
+    CONNACK,
     KIND,
     PUBACK,
     PUBLISH,
+    SUBACK,
     InflightQueue,
     MalformedPacketError,
     PacketReader,
     puback_packet,
     publish_packet,
+    read_connack,
     read_puback,
     read_publish,
+    read_suback,
 )
 from broker.client.paho_compat import PahoHooks, WebSocketFramer
 from broker.client.stamping_socket import READ_AHEAD, StampingSocket
@@ -173,6 +177,12 @@ class StampingClient(PahoHooks):
             if following is not None:
                 self._write(following)
             return None
+        if kind == SUBACK:
+            self.subscribed(*read_suback(packet))
+            return None
+        if kind == CONNACK and (code := read_connack(packet)):
+            self.connack = code
+            return MQTTErrorCode.MQTT_ERR_CONN_REFUSED
         return self.handle_packet(packet.command, packet.body)
 
     def _write(self, packet: bytes | OneStepPacket) -> None:

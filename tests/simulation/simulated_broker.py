@@ -102,7 +102,7 @@ class SimulatedConnection:
     """Serves an agent as `broker.connection.Connection` does, without a thread."""
 
     address = "mqtt://simulated:1883"
-    failure = last_problem = problem = None
+    failure = last_problem = problem = refusal = None
     nodelay = True
     receive_stamp = "kernel"
     transmit_stamp = "write"
@@ -155,8 +155,9 @@ class SimulatedConnection:
             self._send(message.topic, self._stamped(message), message.qos, message.retain)
         return True
 
-    def subscribe(self, filters):
+    def subscribe(self, filters, answered=None):
         """The broker answers with what it has retained."""
+        assert answered is None
         self._filters |= dict(filters)
         for topic, (payload, qos) in list(self.broker.retained.items()):
             granted = max((g for f, g in filters if _matches(f, topic)), default=None)

@@ -40,6 +40,7 @@ class NotedConnection:
     address = "mqtt://noted:1883"
     failure = None
     last_problem = None
+    refusal = None
     reconnects = 0
     receive_stamp = "kernel"
     transmit_stamp = "write"

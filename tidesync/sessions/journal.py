@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Stream = tuple[str, str]
-"""(vehicle, topside): whose exchanges share one count of `seq`."""
+"""(vehicle, topside): whose exchanges make one track."""
+
+
+class Source(NamedTuple):
+    """Whose exchanges share one count of `seq`: a vehicle and a process of a topside."""
+
+    vehicle: str
+    topside: str
+    instance_id: str | None
+    """Of the process; null: not known, and then several that followed each other may share it."""
+
 
 MOST_NAMED = 20
 """Malformed lines that are named; all are counted."""
@@ -58,6 +68,11 @@ def read_journal(lines: Iterable[bytes]) -> Journal:
             if journal.malformed <= MOST_NAMED:
                 journal.faults.append(f"line {number}: {error}")
     return journal
+
+
+def source_of(exchange: Exchange) -> Source:
+    """Whose count its `seq` belongs to."""
+    return Source(exchange.vehicle, exchange.topside, exchange.instance_id)
 
 
 def lines_of(messages: Iterable[Message]) -> bytes:

@@ -110,7 +110,8 @@ class Observer:
     def _note(self, result: OffsetResult) -> None:
         self.heard.results += 1
         self.heard.conditional += result.conditional
-        self._instances[_pid(result.instance_id)] = result.instance_id
+        instance = result.instance_id or ""
+        self._instances[_pid(instance)] = instance
         if result.lower_ms is None or result.conditional:
             return
         instants = self._instants(result)
@@ -142,7 +143,7 @@ class Observer:
         return shown_at(topside, at_ns, max(now.raw_ns - _BEFORE_NS, topside.started_raw_ns), now.raw_ns)
 
     def _topside_clock(self, result: OffsetResult) -> SimulatedClock | None:
-        return self._clock_of(_pid(result.instance_id or "0"))
+        return self._clock_of(_pid(result.instance_id or ""))
 
     def _topside_ns(self, result: OffsetResult, at_ns: int) -> int:
         topside = self._topside_clock(result)
@@ -157,8 +158,9 @@ def identity(exchange: Exchange) -> tuple[str, str, int, int]:
 
 
 def _pid(instance_id: str) -> int:
-    """An instance id begins with its process's pid."""
-    return int(instance_id.partition("-")[0])
+    """An instance id begins with its process's pid; 0 for one that does not."""
+    digits = instance_id.partition("-")[0]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def dashboard_fault(port: int) -> str | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.soak_fleet.plan import Plan
     from bench.soak_recorder.verdict import Verdict
 
-_FIRST_S = 30.0
+_FIRST_S = 60.0
 _PATIENCE_S = 60.0
 _LOOK_S = 0.05
 
@@ -45,7 +45,7 @@ class Soak:
             fleet = Fleet(self.plan, self.folder)
             stack.callback(fleet.stop)
             fleet.start()
-            fleet.session("start", "--mission", MISSION, "--name", SESSION)
+            fleet.session("start", "--mission", MISSION, "--name", SESSION, "--timeout", "60")
             if unhealed := self._wait(fleet, _raw_ns(), _FIRST_S):
                 raise TimeoutError(f"not measured at the start: {', '.join(unhealed)}")
             began_ns = time.time_ns()

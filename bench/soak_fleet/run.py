@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from bench.soak_fleet.plan import Plan
     from bench.soak_recorder.verdict import Verdict
 
-_FIRST_S = 60.0
 _PATIENCE_S = 60.0
 _LOOK_S = 0.05
 
@@ -37,7 +36,6 @@ class Soak:
     say: Callable[[str], None]
     healings: list[Healing] = field(default_factory=list)
     heaps: list[Heap] = field(default_factory=list)
-    _took_s: float = 0.0
 
     def run(self) -> Verdict:
         """Run for as long as planned; a part that cannot run at all raises."""
@@ -46,8 +44,8 @@ class Soak:
             stack.callback(fleet.stop)
             fleet.start()
             fleet.session("start", "--mission", MISSION, "--name", SESSION, "--timeout", "60")
-            if unhealed := self._wait(fleet, _raw_ns(), _FIRST_S):
-                raise TimeoutError(f"not measured at the start: {', '.join(unhealed)}")
+            if self._healing(fleet, "start", "all").took_s > _PATIENCE_S:
+                raise TimeoutError(f"not measured at the start: {', '.join(_unhealed(fleet, 0))}")
             began_ns = time.time_ns()
             url = f"http://{HOST}:{fleet.dashboard_port}/"
             page = None
@@ -80,25 +78,26 @@ class Soak:
 
     def _healing(self, fleet: Fleet, kind: str, whom: str) -> Healing:
         """Wait until all is well again; a machine that sleeps meanwhile begins the time at its waking."""
-        ended_ns = _raw_ns()
-        late = self._wait(fleet, ended_ns, self.plan.heal_s)
-        never = self._wait(fleet, ended_ns, _PATIENCE_S) if late else []
-        said = f"never: {', '.join(never)}" if never else ", ".join(late)
-        return Healing(kind, whom, self._took_s, said or None)
-
-    def _wait(self, fleet: Fleet, since_ns: int, limit_s: float) -> list[str]:
-        """Until nothing is unhealed, or for `limit_s` in which nobody sleeps; what is unhealed then."""
-        awake_ns = since_ns
+        ended_ns = awake_ns = _raw_ns()
+        late: list[str] = []
         while True:
-            now_ns = _raw_ns()
             awake_ns = max(awake_ns, fleet.asleep_until_ns())
-            unhealed = fleet.observer.unhealed(since_ns)
-            if not unhealed and (fault := dashboard_fault(fleet.dashboard_port)):
-                unhealed = [fault]
-            self._took_s = max(0.0, (now_ns - awake_ns) / 1e9)
-            if not unhealed or now_ns > awake_ns + limit_s * 1e9:
-                return unhealed
+            took_s = max(0.0, (_raw_ns() - awake_ns) / 1e9)
+            unhealed = _unhealed(fleet, ended_ns)
+            if not unhealed:
+                return Healing(kind, whom, took_s, ", ".join(late) or None)
+            if took_s > self.plan.heal_s:
+                late = late or unhealed
+            if took_s > _PATIENCE_S:
+                return Healing(kind, whom, took_s, f"never: {', '.join(unhealed)}")
             time.sleep(_LOOK_S)
+
+
+def _unhealed(fleet: Fleet, since_ns: int) -> list[str]:
+    unhealed = fleet.observer.unhealed(since_ns)
+    if not unhealed and (fault := dashboard_fault(fleet.dashboard_port)):
+        unhealed = [fault]
+    return unhealed
 
 
 def _raw_ns() -> int:

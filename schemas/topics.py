@@ -157,7 +157,7 @@ TOPSIDE_STATUS = TopicKind(
     "topside_status",
     "topside/{topside}/status",
     senders=("topside",),
-    readers=("recorder", "dashboard", "operator"),
+    readers=("vehicle", "recorder", "dashboard", "operator"),
     payload=None,
     retain=True,
     will=True,
@@ -227,6 +227,11 @@ def subscription(root: str, kind: TopicKind, **names: str) -> str:
         wanted.get(level[1:-1], "+") if level.startswith("{") else level for level in kind.template.split("/")
     ]
     return f"{root_name(root)}/{VERSION}/{'/'.join(levels)}"
+
+
+def read_by(root: str, role: Role, **names: str) -> list[tuple[str, int]]:
+    """The `(filter, QoS)` pairs of all that a client of `role` reads, with its own name filled in."""
+    return [(subscription(root, kind, **names), kind.qos) for kind in TOPICS if role in kind.readers]
 
 
 def blueos_mirror(topside: str | None = None) -> str:

@@ -10,6 +10,7 @@ from broker.connection import Connection
 from broker.inbox import Inbox, Letter
 from broker.interface import Incoming
 from broker.own_clock import OwnClock
+from broker.subscriptions import REFUSED
 from runtime.clock import Clock, Reading, process_instance_id, read
 from schemas import messages, topics
 from schemas.clock_history import ClockResendCommand, VehicleClock
@@ -24,7 +25,7 @@ from topside_agent.measuring.scheduler import Scheduler
 from topside_agent.measuring.vehicles import Vehicles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from broker.interface import Connect
     from broker.own_clock import Watch
@@ -124,18 +125,17 @@ class TopsideAgent(MqttAgent):
     def connected(self) -> None:
         """Subscribe, announce, and measure the known vehicles."""
         root, topside = self._settings.topic_root, self._settings.topside
-        ours = [(topics.PONG, {"topside": topside}), (topics.TOPSIDE_COMMAND, {"topside": topside})]
-        theirs: list[tuple[topics.TopicKind, dict[str, str]]] = [
-            (kind, {}) for kind in (topics.STATUS, topics.INFO, topics.EVENT, topics.VEHICLE_CLOCK)
-        ]
-        self._connection.subscribe(
-            [(topics.subscription(root, kind, **names), kind.qos) for kind, names in ours + theirs]
-        )
-        self._connection.publish(self._builder.status("online"))
+        self._connection.subscribe(topics.read_by(root, "topside", topside=topside), self._subscribed)
+        self._publisher.announce(self._clock.raw_ns())
         self._own_clock.publish()
         for measurement in self._vehicles:
             self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
         self._homeassistant.connected(measurement.vehicle for measurement in self._vehicles)
+
+    def _subscribed(self, codes: Mapping[str, int]) -> None:
+        pongs = topics.subscription(self._settings.topic_root, topics.PONG, topside=self._settings.topside)
+        if pongs in codes:
+            self._vehicles.explain_silence("not_authorized" if codes[pongs] == REFUSED else "timeout")
 
     def disconnected(self, reason: str) -> None:
         """Pings under way will not be answered."""

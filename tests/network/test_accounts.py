@@ -74,7 +74,8 @@ MAY_PUBLISH = {
     "operator": {"topside/laptop/command", "topside/tablet/command", "session/s1/command"},
 }
 MAY_READ = {
-    "rov2": {f"vehicle/rov2/{rest}" for rest in ("status", "info", "ping/laptop", "ping/tablet")},
+    "rov2": {f"vehicle/rov2/{rest}" for rest in ("status", "info", "ping/laptop", "ping/tablet")}
+    | {"topside/laptop/status", "topside/tablet/status"},
     "laptop": {
         *(
             f"vehicle/{vehicle}/{rest}"

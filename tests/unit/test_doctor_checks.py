@@ -59,8 +59,8 @@ def row(age_s=0.5, **fields):
         ("host name not found (DNS: x)", "check the name"),
         ("timed out", "firewall"),
         ("TLS certificate not accepted (certificate has expired); is ca_file the right one?", "--ca-file"),
-        ("Client identifier not valid", "client id"),
-        ("Server unavailable", "max_connections"),
+        ("it does not accept the client id (CONNACK 2)", "client id"),
+        ("server unavailable (CONNACK 3)", "max_connections"),
         ("something new", "log"),
     ],
 )

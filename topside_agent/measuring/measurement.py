@@ -82,6 +82,8 @@ class Measurement:
         )
         self._refused = 0
         self._error: ErrorWord | None = None
+        self.unanswered_because: ErrorWord = "timeout"
+        """`not_authorized` while the broker refuses topside the answers."""
         self._last_reached_raw_ns: int | None = None
         """When the newest exchange finished that was not standalone."""
         self._result: OffsetResult | None = None
@@ -97,7 +99,7 @@ class Measurement:
         """The time that was set is over: give up a ping, send the next one, or have a result published."""
         actions: list[Action] = []
         if self._exchanger.expire(now.raw_ns) and not self._offsets.fallback.tried:
-            self._error = "timeout"
+            self._error = self.unanswered_because
         if not self._exchanger.waiting and now.raw_ns >= self._schedule.due_ns:
             self._schedule.sent(now.raw_ns)
             actions.append(SendPing(self._exchanger.begin(now, self._make_nonce()), now))

@@ -9,7 +9,7 @@ from topside_agent.measuring.measurement import Measurement
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from schemas.messages import Info
+    from schemas.messages import ErrorWord, Info
     from topside_agent.settings import TopsideSettings
 
 _MOST_VEHICLES = 10_000
@@ -26,6 +26,7 @@ class Vehicles:
         self._resolution_ns = resolution_ns
         self._measurements: dict[str, Measurement] = {}
         self._infos: dict[str, Info] = {}
+        self._unanswered_because: ErrorWord = "timeout"
         for vehicle in settings.vehicles:
             self._add(vehicle)
 
@@ -56,6 +57,12 @@ class Vehicles:
         self._measurements.pop(vehicle, None)
         self._infos.pop(vehicle, None)
 
+    def explain_silence(self, word: ErrorWord) -> None:
+        """What results say from now on when a ping is not answered."""
+        self._unanswered_because = word
+        for measurement in self:
+            measurement.unanswered_because = word
+
     def informed(self, vehicle: str, info: Info) -> None:
         """Take in a vehicle's info."""
         if vehicle in self._measurements:
@@ -67,6 +74,7 @@ class Vehicles:
         measurement = Measurement(
             vehicle, self._settings, resolution_ns=self._resolution_ns, boot_id=self._boot_id
         )
+        measurement.unanswered_because = self._unanswered_because
         self._measurements[vehicle] = measurement
         if vehicle in self._infos:
             measurement.informed(self._infos[vehicle])

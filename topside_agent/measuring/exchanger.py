@@ -17,8 +17,8 @@ the ping."""
 QUIET_NS = 1_000_000_000
 """A process that has not answered for this long has ended: four pings at the default rate."""
 
-REMEMBER_NS = 10_000_000_000
-"""Two processes are reported for this long after both were last heard."""
+REMEMBER_NS, REMEMBER_PINGS = 3_000_000_000, 4
+"""Two processes are reported for this long after both were last heard, and for so many pings at least."""
 
 
 class Instances:
@@ -28,9 +28,13 @@ class Instances:
     stays and the name is `duplicated`: the two clocks must never be averaged.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, interval_ns: int) -> None:
+        """`interval_ns`: between pings."""
+        self._remember_ns = max(REMEMBER_NS, REMEMBER_PINGS * interval_ns)
         self._incumbent: str | None = None
         self._incumbent_heard_ns = 0
+        self._replaced: str | None = None
+        """The process that had fallen silent: if it answers again, it had not ended."""
         self._other_heard_ns: int | None = None
         self._both_heard_ns: int | None = None
 
@@ -41,12 +45,15 @@ class Instances:
 
     def admit(self, instance_id: str, now_raw_ns: int) -> bool:
         """Whether a pong of `instance_id`, arriving at topside's RAW `now_raw_ns`, may be used."""
+        if instance_id == self._replaced:
+            self._both_heard_ns = now_raw_ns
         if self._incumbent in {None, instance_id}:
             if self._other_heard_ns is not None:
                 self._both_heard_ns = now_raw_ns
             self._take(instance_id, now_raw_ns)
             return True
         if now_raw_ns - self._incumbent_heard_ns >= QUIET_NS:
+            self._replaced = self._incumbent
             self._take(instance_id, now_raw_ns)
             return True
         self._other_heard_ns = now_raw_ns
@@ -54,7 +61,7 @@ class Instances:
 
     def duplicated(self, now_raw_ns: int) -> bool:
         """Whether two live processes answer to this name."""
-        return self._both_heard_ns is not None and now_raw_ns - self._both_heard_ns < REMEMBER_NS
+        return self._both_heard_ns is not None and now_raw_ns - self._both_heard_ns < self._remember_ns
 
     def _take(self, instance_id: str, now_raw_ns: int) -> None:
         self._incumbent = instance_id
@@ -92,8 +99,9 @@ class Exchanger:
         timeout_ns: int,
         resolution_ns: int,
         boot_id: str | None = None,
+        interval_ns: int = 0,
     ) -> None:
-        self.instances = Instances()
+        self.instances = Instances(interval_ns)
         self.timeouts = 0
         self._vehicle = vehicle
         self._topside = topside

@@ -70,6 +70,7 @@ class Measurement:
             timeout_ns=round(settings.timeout_s * 1e9),
             resolution_ns=resolution_ns,
             boot_id=boot_id,
+            interval_ns=round(1e9 / settings.rate),
         )
         self._broken_off_ns = 0
         """RAW when topside had last slept: nothing that was under way before counts."""

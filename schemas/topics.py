@@ -128,7 +128,7 @@ OFFSET = TopicKind(
     "offset",
     "vehicle/{vehicle}/offset/{topside}",
     senders=("topside",),
-    readers=("recorder", "dashboard", "operator"),
+    readers=("topside", "recorder", "dashboard", "operator"),
     payload=messages.OffsetResult,
     retain=True,
 )
@@ -157,7 +157,7 @@ TOPSIDE_STATUS = TopicKind(
     "topside_status",
     "topside/{topside}/status",
     senders=("topside",),
-    readers=("vehicle", "recorder", "dashboard", "operator"),
+    readers=("vehicle", "topside", "recorder", "dashboard", "operator"),
     payload=None,
     retain=True,
     will=True,

@@ -80,9 +80,10 @@ MAY_READ = {
         *(
             f"vehicle/{vehicle}/{rest}"
             for vehicle in VEHICLES
-            for rest in ("status", "info", "event", "pong/laptop")
+            for rest in ("status", "info", "event", "pong/laptop", "offset/laptop")
         ),
         "topside/laptop/command",
+        "topside/laptop/status",
     },
     "recorder": (SHOWN - {f"vehicle/{vehicle}/{rest}" for vehicle in VEHICLES for rest in ("status", "info")})
     - {"session/s1/state"}

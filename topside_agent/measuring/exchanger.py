@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,11 +15,23 @@ Reason = Literal["unknown_nonce", "repeated", "other_instance", "invalid_pi_time
 answered or given up already; another process of the same name sent it; its stamps contradict each other or
 the ping."""
 
+DROPPED_BECAUSE: dict[Reason, str] = {
+    "unknown_nonce": "it answers no ping that is outstanding (late, replayed or forged)",
+    "repeated": "its ping was answered or given up already",
+    "other_instance": "a second process answers to this vehicle's name",
+    "invalid_pi_time": "its stamps contradict each other or the ping",
+}
+
 QUIET_NS = 1_000_000_000
 """A process that has not answered for this long has ended: four pings at the default rate."""
 
 REMEMBER_NS, REMEMBER_PINGS = 3_000_000_000, 4
 """Two processes are reported for this long after both were last heard, and for so many pings at least."""
+
+
+def random_nonce() -> str:
+    """A ping's nonce."""
+    return secrets.token_hex(8)
 
 
 class Instances:
@@ -99,8 +112,10 @@ class Exchanger:
         timeout_ns: int,
         resolution_ns: int,
         boot_id: str | None = None,
+        instance_id: str | None = None,
         interval_ns: int = 0,
     ) -> None:
+        """`boot_id` and `instance_id` are topside's; a ping is sent every `interval_ns`."""
         self.instances = Instances(interval_ns)
         self.timeouts = 0
         self._vehicle = vehicle
@@ -108,7 +123,7 @@ class Exchanger:
         self._method = method
         self._timeout_ns = timeout_ns
         self._resolution_ns = resolution_ns
-        self._boot_id = boot_id
+        self._boot_id, self._instance_id = boot_id, instance_id
         self.seq = 0
         """The number of the next exchange to finish, whatever its method."""
         self._outstanding: _Outstanding | None = None
@@ -202,6 +217,7 @@ class Exchanger:
             pi_realtime_minus_raw_ns=pong.realtime_minus_raw_ns,
             topside_realtime_minus_raw_ns=difference_ns,
             topside_boot_id=self._boot_id,
+            instance_id=self._instance_id,
             receive_stamp=pong.receive_stamp,
             transmit_stamp=pong.transmit_stamp,
             resolution_ns=pong.resolution_ns + self._resolution_ns + -(-received.width_ns // 2),

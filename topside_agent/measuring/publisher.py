@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-ANNOUNCE_EVERY_NS = 60_000_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class MessageBuilder:
@@ -80,17 +78,6 @@ class Publisher:
         self._send = send
         self._mirror = mirror
         self._logged: dict[str, tuple[State, ErrorWord | None]] = {}
-        self._announced_ns: int | None = None
-
-    def announce(self, now_raw_ns: int) -> None:
-        """Say that topside is online; vehicles then announce themselves."""
-        self._announced_ns = now_raw_ns
-        self._send(self._builder.status("online"))
-
-    def announce_again(self, now_raw_ns: int) -> None:
-        """Say it once a minute: some brokers send nothing retained to those who subscribe with a wildcard."""
-        if self._announced_ns is not None and now_raw_ns - self._announced_ns >= ANNOUNCE_EVERY_NS:
-            self.announce(now_raw_ns)
 
     def ping(self, vehicle: str, ping: Ping, sent: Reading) -> OneStepTimestamp | None:
         """Send a ping; the time stamp that its write will fill in."""

@@ -71,7 +71,6 @@ class Scheduler:
             self.perform(vehicle, self._vehicles[vehicle].timer(read(self._clock)))
         if released := self._publish_gate.released(now.raw_ns):
             self._publish(released, now)
-        self._publisher.announce_again(now.raw_ns)
         return min(self._deadlines.due_ns, self._publish_gate.due_ns or _NEVER_NS)
 
     def perform(self, vehicle: str, actions: Iterable[Action]) -> None:

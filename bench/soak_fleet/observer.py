@@ -119,9 +119,9 @@ class Observer:
             self._locked_ns[result.topside, result.vehicle] = instants[-1]
         pi = self._clock_of(self._boots.get(result.boot_id or "", 0))
         if instants and pi:
-            self._judge(result, pi, instants)
+            self._check(result, pi, instants)
 
-    def _judge(self, result: OffsetResult, pi: SimulatedClock, instants: list[int]) -> None:
+    def _check(self, result: OffsetResult, pi: SimulatedClock, instants: list[int]) -> None:
         self.heard.judged += 1
         beyond_ns = min(self._beyond_ns(result, pi, at_ns) for at_ns in instants)
         if beyond_ns > 0:

@@ -55,7 +55,7 @@ def check_rows(verdict: Verdict, fleet: Fleet) -> None:
         if done.returncode:
             verdict.failures.append(f"correct, {vehicle}: {done.stderr[-500:]}")
         else:
-            _judge(verdict, vehicle, next(answer.rglob(f"{vehicle}.topside.csv")))
+            _check(verdict, vehicle, next(answer.rglob(f"{vehicle}.topside.csv")))
 
 
 def _stamped(fleet: Fleet, vehicle: str) -> Iterator[tuple[int, int]]:
@@ -70,7 +70,7 @@ def _stamped(fleet: Fleet, vehicle: str) -> Iterator[tuple[int, int]]:
                 yield clock.realtime_at(at_ns), topside.realtime_at(at_ns)
 
 
-def _judge(verdict: Verdict, vehicle: str, path: Path) -> None:
+def _check(verdict: Verdict, vehicle: str, path: Path) -> None:
     states: Counter[str] = Counter()
     wrong = 0
     with path.open(newline="") as file:

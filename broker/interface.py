@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
     from broker.address import BrokerAddress
     from broker.client.one_step import OneStepTimestamp
-    from broker.errors import BrokerError
+    from broker.errors import BrokerError, NotAuthorizedError
     from broker.settings import ConnectionSettings
+    from broker.subscriptions import Answered
     from runtime.clock import Clock, Reading
     from runtime.watchdog import Loop
     from schemas.exchange import StampKind
@@ -71,7 +72,11 @@ class MqttConnection(Protocol):
 
     @property
     def last_problem(self) -> str | None:
-        """Why the last attempt failed; None once one has worked."""
+        """Why the last attempt failed; once one has worked, what the broker refuses, or None."""
+
+    @property
+    def refusal(self) -> NotAuthorizedError | None:
+        """What the broker refuses to this account, with the `filters`; None when nothing is known of that."""
 
     @property
     def status_text(self) -> str:
@@ -91,6 +96,12 @@ class MqttConnection(Protocol):
     def wait_until_up(self, timeout_s: float) -> bool:
         """Whether it is up within `timeout_s`."""
 
+    def wait_until_subscribed(self, timeout_s: float) -> bool:
+        """Whether within `timeout_s` the broker has answered every `subscribe` of the present connection.
+
+        False while there is no connection, or none was asked for. `refusal` then names what was refused.
+        """
+
     def wait_until_finished(self, timeout_s: float | None = None) -> bool:
         """Whether it has ended within `timeout_s`, by `stop` or by a failure that retries cannot mend."""
 
@@ -103,8 +114,14 @@ class MqttConnection(Protocol):
     def publish(self, *messages: Outgoing) -> bool:
         """Send now; false (and nothing queued) while there is no connection. Network thread only."""
 
-    def subscribe(self, filters: Sequence[tuple[str, int]]) -> None:
-        """Ask for `(filter, QoS)` pairs, in one packet. Network thread only."""
+    def subscribe(self, filters: Sequence[tuple[str, int]], answered: Answered | None = None) -> None:
+        """Ask for `(filter, QoS)` pairs, in one packet. Network thread only.
+
+        `answered` is called in that thread with the broker's code of each filter: the QoS granted, or
+        `broker.subscriptions.REFUSED`; not when the connection ends first. What was refused is asked for
+        again every 10 s, and `answered` called with its codes. Of what is retained, messages may arrive
+        before the call and after it.
+        """
 
     def unsubscribe(self, filters: Sequence[str]) -> None:
         """Undo `subscribe`. Network thread only."""

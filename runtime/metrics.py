@@ -105,6 +105,8 @@ class AgentCounts:
     reconnects: int
     dropped: Mapping[str, int]
     """Messages by the reason for which they were dropped; the reasons are words of the program."""
+    refused: int = 0
+    """Topic filters that the broker refuses to let it subscribe to."""
 
 
 def agent_families(counts: AgentCounts) -> Families:
@@ -121,6 +123,11 @@ def agent_families(counts: AgentCounts) -> Families:
         "tidesync_broker_connected",
         "Whether the agent is connected to its MQTT broker.",
         float(counts.broker_connected),
+    )
+    families.gauge(
+        "tidesync_broker_refused_subscriptions",
+        "Topic filters that the broker refuses to this agent's account.",
+        counts.refused,
     )
     families.counter(
         "tidesync_reconnects", "Times the connection to the broker came back.", counts.reconnects

@@ -34,6 +34,8 @@ class Gap(Message):
     topside: Topside
     run: Annotated[int, Field(ge=0)]
     """Which of the topside's processes of this session, counted from 0: each counts its own `seq`."""
+    instance_id: Identifier | None = None
+    """Of that process; null: not known."""
     from_seq: Seq
     to_seq: Seq
     before_origin_ns: Nanoseconds
@@ -64,5 +66,12 @@ def identity(line: EventLine) -> Identity:
     if isinstance(line, Reboot):
         return (line.kind, line.vehicle, line.boot_id)
     if isinstance(line, Gap):
-        return (line.kind, line.vehicle, line.topside, line.run, line.from_seq, line.to_seq)
+        return (
+            line.kind,
+            line.vehicle,
+            line.topside,
+            line.instance_id or line.run,
+            line.from_seq,
+            line.to_seq,
+        )
     return (line.kind, line.vehicle, str(line.at))

@@ -72,6 +72,8 @@ class Exchange(Message):
     topside_realtime_minus_raw_ns: NanosecondsDifference | None
     """Topside's two timestamps less its CLOCK_MONOTONIC_RAW, ns."""
     topside_boot_id: Identifier | None = None
+    instance_id: Identifier | None = None
+    """Of topside's process, which counts `seq`; two at a time are two topsides. Null: not known."""
     receive_stamp: StampKind | None = None
     transmit_stamp: StampKind | None = None
     resolution_ns: Annotated[int, Field(ge=0, le=10**9)] = 1

@@ -30,10 +30,13 @@ ErrorWord = Literal[
     "high_rtt",
     "invalid_pi_time",
     "duplicate_vehicle",
+    "duplicate_topside",
     "clock_rate",
     "not_authorized",
 ]
 """Why there is no good result: the consumer's error words, then ours."""
+DUPLICATES: frozenset[ErrorWord] = frozenset({"duplicate_vehicle", "duplicate_topside"})
+"""Two processes use the name: whose clock a result is of is in doubt, so that it is never `locked`."""
 
 MAX_BATCH = 100
 """Exchanges in one batch message, at most."""
@@ -139,6 +142,8 @@ class ResendCommand(Message):
     vehicle: Vehicle
     from_seq: Seq
     to_seq: Seq
+    instance_id: Identifier | None = None
+    """Of the topside's process that counted them: another one of its name does not answer. Null: any."""
 
 
 class StartCommand(Message):
@@ -237,6 +242,8 @@ class OffsetResult(Message):
     or slewed since."""
     interval_s: Annotated[float, Field(gt=0, le=600)] | None = None
     """The next result is due within this many seconds; null: not known."""
+    instance_id: Identifier | None = None
+    """Of topside's process. Two at a time are two topsides of one name; null: not known."""
     error: ErrorWord | None
 
 

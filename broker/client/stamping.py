@@ -1,4 +1,4 @@
-"""paho's client with stamps at its socket: PUBLISH and PUBACK are handled here, all else by paho."""
+"""paho's client with stamps at its socket: PUBLISH and what acknowledges are handled here, else paho."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from broker.client.one_step import OneStepPacket
 from broker.client.packets import (
+    CONNACK,
     KIND,
     PUBACK,
     PUBLISH,
+    SUBACK,
     InflightQueue,
     MalformedPacketError,
     PacketReader,
+    PacketTooLargeError,
     puback_packet,
     publish_packet,
+    read_connack,
     read_puback,
     read_publish,
+    read_suback,
 )
 from broker.client.paho_compat import PahoHooks, WebSocketFramer
 from broker.client.stamping_socket import READ_AHEAD, StampingSocket
@@ -90,22 +95,25 @@ class StampingClient(PahoHooks):
         stream = self.socket()
         try:
             data = stream.recv(READ_AHEAD) if stream else b""
+            return self._take_in(data) if data else self.end_connection(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         except OSError:
             return self.end_connection(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        if not data:
+        except PacketTooLargeError as error:
+            self.refuse(error)
             return self.end_connection(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        self.note_bytes_received()
-        try:
-            for packet in self._reader.feed(data):
-                failed = self._handle(packet)
-                if failed:
-                    return self.end_connection(failed)
-                if self.socket() is None:  # lost while answering
-                    break
         except _MALFORMED:
             return self.end_connection(MQTTErrorCode.MQTT_ERR_PROTOCOL)
+
+    def _take_in(self, data: bytes) -> MQTTErrorCode:
+        self.note_bytes_received()
+        for packet in self._reader.feed(data):
+            failed = self._handle(packet)
+            if failed:
+                return self.end_connection(failed)
+            if self.socket() is None:  # lost while answering
+                break
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def arrival(self) -> KernelStamp | None:
@@ -173,6 +181,12 @@ class StampingClient(PahoHooks):
             if following is not None:
                 self._write(following)
             return None
+        if kind == SUBACK:
+            self.subscribed(*read_suback(packet))
+            return None
+        if kind == CONNACK and (code := read_connack(packet)):
+            self.connack = code
+            return MQTTErrorCode.MQTT_ERR_CONN_REFUSED
         return self.handle_packet(packet.command, packet.body)
 
     def _write(self, packet: bytes | OneStepPacket) -> None:

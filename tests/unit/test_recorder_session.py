@@ -91,7 +91,7 @@ def test_two_topsides_of_one_vehicle_are_counted_apart():
     session = SessionLog(recording(), at(0))
     session.take([exchange(0, 0.1), exchange(0, 0.1, topside="other")], 0, at(1))
     session.take([exchange(1, 1.1), exchange(5, 1.1, topside="other")], 1, at(2))
-    assert session.requests(at(3)) == [(("rov1", "other"), 1, 4)]
+    assert session.requests(at(3)) == [(("rov1", "other", None), 1, 4)]
 
 
 def test_a_reboot_is_an_event_once_and_what_is_sent_again_is_none():

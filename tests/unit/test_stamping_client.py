@@ -32,6 +32,8 @@ class Wired:
 
         self.client = OnThisSocket(CallbackAPIVersion.VERSION2, client_id="wired")
         self.client.deliver = self._deliver
+        self.subacks: list[tuple[int, list[int]]] = []
+        self.client.subscribed = lambda mid, codes: self.subacks.append((mid, list(codes)))
         self.connect()
 
     def _deliver(self, topic, payload, retain):
@@ -108,6 +110,19 @@ def test_what_is_not_mqtt_ends_the_connection(wired, rubbish):
     wired.say(rubbish)
     assert wired.client.socket() is None
     assert wired.heard == []
+
+
+def test_every_code_of_a_suback_is_heard_whatever_it_is(wired):
+    wired.say(b"\x90\x06\x01\x02\x00\x01\x80\x55")
+    assert wired.subacks == [(0x0102, [0, 1, 0x80, 0x55])]
+    assert wired.client.is_connected()
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 255])
+def test_a_connection_that_is_refused_ends_and_says_with_which_code(wired, code):
+    wired.say(bytes((0x20, 2, 0, code)))
+    assert wired.client.socket() is None
+    assert wired.client.connack == code
 
 
 def test_a_message_at_qos_2_takes_pahos_way(wired):

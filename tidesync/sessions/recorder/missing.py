@@ -1,4 +1,4 @@
-"""Missing exchanges, pure: which are recorded, which are missing, which a restart has lost.
+"""Missing exchanges, pure: which are missing, and which a restart has lost.
 
 A topside process counts each exchange when it has finished it, from 0 and without a gap. So a skipped number
 is a loss on the way, and a lower number with a newer origin is a new process.
@@ -6,38 +6,15 @@ is a loss on the way, and a lower number with a newer origin is a new process.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from schemas.base import Message
+from schemas.exchange import Exchange
 from tidesync.sessions.recorder.missing_ranges import MissingRanges
 
 if TYPE_CHECKING:
-    from schemas.exchange import Exchange
-    from tidesync.sessions.journal import Stream
     from tidesync.sessions.recorder.missing_ranges import MissingRange
-
-_SEQ_BITS = 54
-"""schemas.exchange allows `seq` up to and with 2^53."""
-
-
-@dataclass(slots=True)
-class RecordedExchanges:
-    """Which exchanges are recorded, as one integer each.
-
-    `seq` starts again with each topside process; the origin tells its exchanges from the earlier ones.
-    """
-
-    _by_stream: dict[Stream, set[int]] = field(default_factory=dict)
-
-    def __contains__(self, exchange: Exchange) -> bool:
-        return _key(exchange) in self._by_stream.get((exchange.vehicle, exchange.topside), ())
-
-    def add(self, exchange: Exchange) -> bool:
-        """Remember it; whether it was new."""
-        keys = self._by_stream.setdefault((exchange.vehicle, exchange.topside), set())
-        before = len(keys)
-        keys.add(_key(exchange))
-        return len(keys) > before
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +27,67 @@ class Lost:
     before_origin_ns: int
 
 
-class SequenceWatch:
-    """Follows the `seq` of one vehicle and topside; takes every exchange, duplicates too."""
+_NAMESAKE_NS = 2_000_000_000
+"""What a process finished before it was first heard is not requested earlier: it may be a namesake's."""
 
-    def __init__(self) -> None:
-        self.run = 0
+
+class WatchState(Message):
+    """A watch as an index keeps it."""
+
+    run: int
+    follows: bool
+    one_process: bool
+    first: int
+    next: int
+    newest: Exchange | None
+    missing: list[tuple[int, int, int, bool]]
+    """First, last, the stamp before which they are missing, and whether they are lost."""
+
+
+class SequenceWatch:
+    """Follows the `seq` of one source; takes every exchange, duplicates too.
+
+    `follows`: another process of that name came before, so that its count is wanted from 0. `one_process`:
+    the source is one process, so that no lower number is a restart.
+    """
+
+    def __init__(self, run: int = 0, *, follows: bool = False, one_process: bool = False) -> None:
+        self.run = run
+        self.heard_ns = 0
+        """When its newest exchange came."""
+        self._follows = follows
+        self._one_process = one_process
         self._first = 0
         self._next = 0
         self._newest: Exchange | None = None
         self._batch = -1
         self._missing = MissingRanges()
+
+    @classmethod
+    def restored(cls, state: WatchState, now_ns: int) -> SequenceWatch:
+        """A watch that goes on from `state`: what was missing then is due soon."""
+        watch = cls(state.run, follows=state.follows, one_process=state.one_process)
+        watch._first, watch._next, watch._newest, watch.heard_ns = (
+            state.first,
+            state.next,
+            state.newest,
+            now_ns,
+        )
+        watch._missing.restore(state.missing, now_ns)
+        return watch
+
+    @property
+    def state(self) -> WatchState:
+        """What `restored` goes on from."""
+        return WatchState(
+            run=self.run,
+            follows=self._follows,
+            one_process=self._one_process,
+            first=self._first,
+            next=self._next,
+            newest=self._newest,
+            missing=self._missing.state,
+        )
 
     @property
     def missing(self) -> int:
@@ -78,8 +106,8 @@ class SequenceWatch:
         lost: list[Lost] = []
         newest = self._newest
         if newest is None:
-            self._first = self._next = exchange.seq
-        elif not known and self._is_restart(exchange, newest, batch):
+            self._begin(exchange, now_ns)
+        elif not (known or self._one_process) and self._is_restart(exchange, newest, batch):
             lost = self._restart()
         if batch is not None:
             self._batch = batch
@@ -88,6 +116,16 @@ class SequenceWatch:
         else:
             self._missing.fill(exchange.seq, exchange.seq, now_ns)
         return lost
+
+    def is_ahead(self, exchange: Exchange) -> bool:
+        """Whether `exchange` is later than all that were observed, so that its process is alive."""
+        return exchange.seq >= self._next
+
+    def begin_where_heard(self, now_ns: int) -> None:
+        """The process before it goes on: what this one finished before it was heard is not of the session."""
+        if self._follows:
+            self._follows = False
+            self._missing.fill(0, self._first - 1, now_ns)
 
     def requests(self, now_ns: int) -> list[tuple[int, int]]:
         """`(from, to)` to ask for now; counts them as requested."""
@@ -104,6 +142,11 @@ class SequenceWatch:
     def end(self) -> list[Lost]:
         """Everything still missing is lost: the recording ends."""
         return self._lost(self._missing.end())
+
+    def _begin(self, exchange: Exchange, now_ns: int) -> None:
+        self._first = self._next = exchange.seq
+        if self._follows and exchange.seq:
+            self._missing.add(0, exchange.seq - 1, exchange.origin_ns, now_ns + _NAMESAKE_NS)
 
     def _is_restart(self, exchange: Exchange, newest: Exchange, batch: int | None) -> bool:
         if exchange.seq >= self._next:  # a new process may have come this far while nobody listened
@@ -125,6 +168,7 @@ class SequenceWatch:
             self._missing.add(self._next, exchange.seq - 1, exchange.origin_ns, now_ns)
         self._next = exchange.seq + 1
         self._newest = exchange
+        self.heard_ns = now_ns
         self._missing.hear(now_ns)
 
     def _lost(self, ranges: list[MissingRange]) -> list[Lost]:
@@ -141,7 +185,3 @@ def _newer_by_raw(exchange: Exchange, newest: Exchange) -> bool:
     if ours is None or theirs is None:
         return exchange.origin_ns > newest.origin_ns
     return exchange.origin_ns - ours > newest.origin_ns - theirs
-
-
-def _key(exchange: Exchange) -> int:
-    return exchange.origin_ns << _SEQ_BITS | exchange.seq

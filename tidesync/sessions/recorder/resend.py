@@ -11,26 +11,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tidesync.sessions.clock_pieces import Owner
-    from tidesync.sessions.journal import Stream
+    from tidesync.sessions.journal import Source
     from tidesync.sessions.recorder.clock_log import ClockRequest
 
 Resend = tuple["Owner", ResendCommand | ClockResendCommand]
 """To whom, and the command."""
 
 
-def of_exchanges(recorder: str, requests: Iterable[tuple[Stream, int, int]], now_raw_ns: int) -> list[Resend]:
-    """A command for each stream and its first and last `seq`."""
+def of_exchanges(recorder: str, requests: Iterable[tuple[Source, int, int]], now_raw_ns: int) -> list[Resend]:
+    """A command for each source and its first and last `seq`."""
     return [
         (
-            ("topside", topside),
+            ("topside", source.topside),
             ResendCommand(
-                request_id=f"{recorder}-{vehicle}-{first}-{now_raw_ns}",
-                vehicle=vehicle,
+                request_id=f"{recorder}-{source.vehicle}-{first}-{now_raw_ns}",
+                vehicle=source.vehicle,
                 from_seq=first,
                 to_seq=last,
+                instance_id=source.instance_id,
             ),
         )
-        for (vehicle, topside), first, last in requests
+        for source, first, last in requests
     ]
 
 

@@ -10,20 +10,22 @@ from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
 from tidesync.sessions.recorder.clock_log import ClockLog
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
-from tidesync.sessions.recorder.missing import RecordedExchanges, SequenceWatch
+from tidesync.sessions.recorder.recorded import RecordedExchanges
+from tidesync.sessions.recorder.snapshot import Snapshot, parts_of
+from tidesync.sessions.recorder.sources import SourceWatches
 from tidesync.sessions.recorder.vehicle_log import VehicleLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from runtime.clock import Reading
     from schemas.exchange import Exchange
     from schemas.messages import Event, OffsetResult
     from schemas.metadata import OffsetRange
-    from tidesync.sessions.journal import Stream
+    from tidesync.sessions.journal import Source
     from tidesync.sessions.recorder.closing import Closing
-    from tidesync.sessions.recorder.missing import Lost
     from tidesync.sessions.recorder.recording import Recording
+    from tidesync.sessions.recorder.sources import LostOf
     from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 
 
@@ -47,7 +49,7 @@ class SessionLog:
         self._slept_ns = 0
         """How long the recorder's machine has slept since the last new exchange."""
         self._recorded = RecordedExchanges()
-        self._watches: dict[Stream, SequenceWatch] = {}
+        self._watches = SourceWatches()
         self._event_ids: set[Identity] = set()
         self._measuring = set(recording.topsides.values())
         self._vehicles = {vehicle: VehicleLog(vehicle, now.raw_ns) for vehicle in recording.vehicles}
@@ -74,7 +76,7 @@ class SessionLog:
     @property
     def waiting(self) -> bool:
         """Whether something is missing that may still come."""
-        return any(watch.waiting for watch in self._watches.values()) or self.clock.waiting
+        return self._watches.waiting or self.clock.waiting
 
     def includes_topside(self, topside: str) -> bool:
         """Whether the clock of `topside` concerns this session: it measures one of its vehicles."""
@@ -92,6 +94,30 @@ class SessionLog:
             for vehicle, log in self._vehicles.items()
             if log.exchanges and now.raw_ns - log.heard_ns <= span_ns
         }
+
+    def expect(self, vehicle: str, exchanges: int, now: Reading) -> None:
+        """A vehicle has so many exchanges, as far as is known before `restore`."""
+        self._log(vehicle, now).exchanges = exchanges
+
+    def snapshot(self) -> tuple[Snapshot, Iterator[bytes | memoryview]]:
+        """What is known from the exchanges taken so far, and the parts of those recorded."""
+        snapshot = Snapshot(
+            watches=self._watches.state,
+            recorded=self._recorded.sources,
+            vehicles=[log.state for log in self._vehicles.values()],
+            topsides=sorted(self._measuring),
+            raw_ns=self.clock.raw_state,
+        )
+        return snapshot, parts_of(snapshot, self._recorded)
+
+    def restore_snapshot(self, snapshot: Snapshot, recorded: RecordedExchanges, now: Reading) -> None:
+        """Go on from what an earlier process knew."""
+        self._recorded = recorded
+        self._watches.restore(snapshot.watches, now.raw_ns)
+        for vehicle in snapshot.vehicles:
+            self._log(vehicle.vehicle, now).restore(vehicle)
+        self._measuring.update(snapshot.topsides)
+        self.clock.restore_raw(snapshot.raw_ns)
 
     def restore(
         self, exchanges: Sequence[Exchange], events: Iterable[EventLine], now: Reading
@@ -123,18 +149,13 @@ class SessionLog:
         self._measuring.add(result.topside)
         return self._log(result.vehicle, now).note_result(result, now, stored=stored)
 
-    def requests(self, now: Reading) -> list[tuple[Stream, int, int]]:
-        """What to ask for again now: the stream, and the first and last `seq`."""
-        return [
-            (stream, first, last)
-            for stream, watch in self._watches.items()
-            for first, last in watch.requests(now.raw_ns)
-        ]
+    def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
+        """What to ask for again now: the source, and the first and last `seq`."""
+        return self._watches.requests(now.raw_ns)
 
     def request_all(self, now: Reading) -> None:
         """Make everything that is missing due at the next update: the connection was lost."""
-        for watch in self._watches.values():
-            watch.request_all()
+        self._watches.request_all()
         self.clock.request_all(now.raw_ns)
 
     def slept(self, slept_ns: int, now: Reading) -> None:
@@ -147,8 +168,7 @@ class SessionLog:
 
     def await_last(self, now: Reading) -> None:
         """The recording ends: make everything that is missing due, and ask for the clocks up to now."""
-        for watch in self._watches.values():
-            watch.request_all()
+        self._watches.request_all()
         self.clock.await_last(now.raw_ns)
 
     def update(self, now: Reading, alarm_s: float) -> list[EventLine]:
@@ -161,11 +181,11 @@ class SessionLog:
         slept = [f"this computer slept for {self._slept_ns / 1e9:.1f} s"] if self._slept_ns else []
         nothing = [f"nothing recorded{of_whom} for more than {alarm_s:g} s"] if silent or no_vehicle else []
         self.alarm = "; ".join(slept + nothing) or None
-        return self._gaps({stream: watch.give_up() for stream, watch in self._watches.items()}, now)
+        return self._gaps(self._watches.give_up(now.raw_ns), now)
 
     def end(self, now: Reading) -> list[EventLine]:
         """End the recording: what is missing is lost, and a silence lasts until now."""
-        gaps = self._gaps({stream: watch.end() for stream, watch in self._watches.items()}, now)
+        gaps = self._gaps(self._watches.end(), now)
         outages = [outage for log in self._vehicles.values() for outage in log.end_silence(now)]
         empty = [vehicle for vehicle, log in self._vehicles.items() if not log.exchanges]
         of_whom = f" of {', '.join(empty)}" if empty else ""
@@ -190,11 +210,12 @@ class SessionLog:
 
     def counts(self, now: Reading) -> list[VehicleCounts]:
         """Each vehicle's counts; any thread may ask."""
-        return [log.counts(self._missing(vehicle), now) for vehicle, log in list(self._vehicles.items())]
+        vehicles = list(self._vehicles.items())
+        return [log.counts(self._watches.missing(vehicle), now) for vehicle, log in vehicles]
 
     def metadata_update(self) -> MetadataUpdate:
         """Our part of `sync_metadata.json`."""
-        missing = {vehicle: self._missing(vehicle) for vehicle in self._vehicles}
+        missing = {vehicle: self._watches.missing(vehicle) for vehicle in self._vehicles}
         return update_of(
             self.recording,
             self._vehicles,
@@ -209,16 +230,10 @@ class SessionLog:
         stop = self.recording.stop_request_id
         return stop if stop and (self.closing or problem) else self.recording.request_id
 
-    def _missing(self, vehicle: str) -> int:
-        watches = list(self._watches.items())
-        return sum(watch.missing for stream, watch in watches if stream[0] == vehicle)
-
     def _take_one(self, exchange: Exchange, batch: int | None, now: Reading, new: NewLines) -> None:
-        stream = (exchange.vehicle, exchange.topside)
         known = not self._recorded.add(exchange)
-        watch = self._watches.setdefault(stream, SequenceWatch())
-        lost = watch.observe(exchange, now.raw_ns, known=known, batch=batch)
-        new.events.extend(self._gaps({stream: lost}, now))
+        lost = self._watches.observe(exchange, now.raw_ns, known=known, batch=batch)
+        new.events.extend(self._gaps(lost, now))
         if known:
             return
         new.exchanges.append(exchange)
@@ -228,19 +243,19 @@ class SessionLog:
         events = self._log(exchange.vehicle, now).note_exchange(exchange, now)
         new.events.extend(event for event in events if self._note_event(event, now))
 
-    def _gaps(self, lost: Mapping[Stream, Sequence[Lost]], now: Reading) -> list[EventLine]:
+    def _gaps(self, lost: Iterable[LostOf], now: Reading) -> list[EventLine]:
         gaps: list[EventLine] = [
             Gap(
-                vehicle=vehicle,
-                topside=topside,
+                vehicle=source.vehicle,
+                topside=source.topside,
                 at=utc_from_ns(now.realtime_ns),
                 run=gap.run,
+                instance_id=source.instance_id,
                 from_seq=gap.first,
                 to_seq=gap.last,
                 before_origin_ns=gap.before_origin_ns,
             )
-            for (vehicle, topside), gaps in lost.items()
-            for gap in gaps
+            for source, gap in lost
         ]
         return [gap for gap in gaps if self._note_event(gap, now)]
 

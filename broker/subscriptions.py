@@ -1,0 +1,104 @@
+"""What a connection has asked to subscribe to, and what the broker has answered (SUBACK); no sockets."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Answered = Callable[[Mapping[str, int]], object]
+
+MOST_QOS = 2
+"""A code up to this is the QoS granted; any other is a refusal (MQTT 3.1.1 knows 128 alone)."""
+REFUSED = 0x80
+RETRY_NS = 10_000_000_000
+"""Between two requests of what was refused: access lists are mended, and a cluster may refuse for a time."""
+
+
+class Request(NamedTuple):
+    """`(filter, QoS)` pairs of one SUBSCRIBE packet, and whom to give the answer."""
+
+    filters: tuple[tuple[str, int], ...]
+    answered: Answered | None
+
+
+class Subscriptions:
+    """Those of the present connection. Other threads may read `refused` and wait for `settled`."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, Request] = {}
+        self._refused: dict[str, tuple[int, Answered | None]] = {}
+        self._retry_at_ns: int | None = None
+        self.settled = threading.Event()
+        """The broker has answered all that was asked of it over this connection, which is at least one."""
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The filters that the broker refuses this account, sorted."""
+        return tuple(sorted(self._refused.copy()))
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The filters that the broker has not answered, in the order asked."""
+        return tuple(name for asked in self._waiting.values() for name, _ in asked.filters)
+
+    def begin(self) -> None:
+        """A new connection: nothing has been asked."""
+        self._waiting.clear()
+        self._refused = {}
+        self._retry_at_ns = None
+        self.settled.clear()
+
+    def end(self) -> None:
+        """The connection has ended: nothing that was asked will be answered."""
+        self.settled.clear()
+
+    def asked(self, mid: int, filters: Sequence[tuple[str, int]], answered: Answered | None = None) -> None:
+        """A SUBSCRIBE packet with identifier `mid` was sent."""
+        self._waiting[mid] = Request(tuple(filters), answered)
+        self.settled.clear()
+
+    def answer(self, mid: int, codes: Sequence[int], now_raw_ns: int) -> Mapping[str, int]:
+        """The code of each filter of packet `mid`: a granted QoS, or `REFUSED`, also where it is missing.
+
+        Empty for a packet that was not sent. What was refused is due again after `RETRY_NS`.
+        """
+        asked = self._waiting.pop(mid, None)
+        if asked is None:
+            return {}
+        padded = [*codes, *[REFUSED] * len(asked.filters)]
+        result = {
+            name: code if code <= MOST_QOS else REFUSED
+            for (name, _), code in zip(asked.filters, padded, strict=False)
+        }
+        refused = self._refused.copy()
+        for name, qos in asked.filters:
+            refused.pop(name, None)
+            if result[name] == REFUSED:
+                refused[name] = qos, asked.answered
+        self._refused = refused
+        if refused and self._retry_at_ns is None:
+            self._retry_at_ns = now_raw_ns + RETRY_NS
+        try:
+            if asked.answered is not None:
+                asked.answered(result)
+        finally:
+            if not self._waiting:
+                self.settled.set()
+        return result
+
+    def due(self, now_raw_ns: int) -> list[Request]:
+        """What was refused and is to be asked for again now."""
+        if self._retry_at_ns is None or now_raw_ns < self._retry_at_ns:
+            return []
+        self._retry_at_ns = None
+        again: dict[Answered | None, list[tuple[str, int]]] = {}
+        for name, (qos, answered) in self._refused.items():
+            again.setdefault(answered, []).append((name, qos))
+        return [Request(tuple(filters), answered) for answered, filters in again.items()]
+
+    def forget(self, filters: Sequence[str]) -> None:
+        """These are no longer wanted."""
+        self._refused = {name: asked for name, asked in self._refused.items() if name not in filters}

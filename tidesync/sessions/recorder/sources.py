@@ -1,0 +1,114 @@
+"""Whose exchanges are missing, pure: one count for each vehicle and topside process, also of one name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.base import Message
+from schemas.exchange import Identifier
+from schemas.names import Topside, Vehicle
+from tidesync.sessions.journal import Source, source_of
+from tidesync.sessions.recorder.missing import SequenceWatch, WatchState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from schemas.exchange import Exchange
+    from tidesync.sessions.journal import Stream
+    from tidesync.sessions.recorder.missing import Lost
+
+ENDED_NS = 10_000_000_000
+"""A process that is silent for this long, while a later one of its name is heard, has ended."""
+
+MOST_PROCESSES = 1000
+"""Of one vehicle and topside; later ones share a count. Ids come from the network, so they are bounded."""
+
+LostOf = tuple[Source, "Lost"]
+
+
+class SourceState(Message):
+    """A source's watch as an index keeps it."""
+
+    vehicle: Vehicle
+    topside: Topside
+    instance_id: Identifier | None
+    watch: WatchState
+
+
+class SourceWatches:
+    """A watch for each source. Exchanges without an instance id share one, which recognises restarts.
+
+    A process that is first heard after another one of its name has restarted it, so that everything from its
+    number 0 belongs to the session; unless the other one goes on: then they are namesakes, and a count begins
+    where it was first heard. Instants are the recorder's RAW.
+    """
+
+    def __init__(self) -> None:
+        self._streams: dict[Stream, dict[Source, SequenceWatch]] = {}
+
+    def __iter__(self) -> Iterator[tuple[Source, SequenceWatch]]:
+        """Every source with its watch; any thread may ask."""
+        for watches in list(self._streams.values()):
+            yield from list(watches.items())
+
+    @property
+    def state(self) -> list[SourceState]:
+        """What `restore` goes on from."""
+        return [SourceState(**source._asdict(), watch=watch.state) for source, watch in self]
+
+    def restore(self, states: Iterable[SourceState], now_ns: int) -> None:
+        """Have the watches of a `state`."""
+        for each in states:
+            source = Source(each.vehicle, each.topside, each.instance_id)
+            watches = self._streams.setdefault((each.vehicle, each.topside), {})
+            watches[source] = SequenceWatch.restored(each.watch, now_ns)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is missing that may still come."""
+        return any(watch.waiting for _, watch in self)
+
+    def missing(self, vehicle: str) -> int:
+        """Exchanges of a vehicle that are not recorded, lost ones included."""
+        return sum(watch.missing for source, watch in self if source.vehicle == vehicle)
+
+    def observe(self, exchange: Exchange, now_ns: int, *, known: bool, batch: int | None) -> list[LostOf]:
+        """Take note of an exchange; returns what a restart lost."""
+        watches = self._streams.setdefault((exchange.vehicle, exchange.topside), {})
+        source = source_of(exchange)
+        if source not in watches and len(watches) >= MOST_PROCESSES:
+            source = source._replace(instance_id=None)
+        watch = watches.get(source)
+        if watch is None:
+            one = source.instance_id is not None
+            watch = SequenceWatch(len(watches), follows=bool(watches), one_process=one)
+            watches[source] = watch
+        elif watch.is_ahead(exchange):
+            for later in watches.values():
+                if later.run > watch.run:
+                    later.begin_where_heard(now_ns)
+        return [(source, lost) for lost in watch.observe(exchange, now_ns, known=known, batch=batch)]
+
+    def requests(self, now_ns: int) -> list[tuple[Source, int, int]]:
+        """What to ask for again now: the source, and the first and last `seq`."""
+        return [(source, *asked) for source, watch in self for asked in watch.requests(now_ns)]
+
+    def request_all(self) -> None:
+        """Make everything that is missing due at once."""
+        for _, watch in self:
+            watch.request_all()
+
+    def give_up(self, now_ns: int) -> list[LostOf]:
+        """What was requested often enough without an answer, or whose process has ended; each once."""
+        found = []
+        for watches in self._streams.values():
+            newest_ns = max(watch.heard_ns for watch in watches.values())
+            for source, watch in watches.items():
+                ended = newest_ns > watch.heard_ns and now_ns - watch.heard_ns > ENDED_NS
+                lost = watch.end() if ended and source.instance_id else watch.give_up()
+                found += [(source, each) for each in lost]
+        return found
+
+    def end(self) -> list[LostOf]:
+        """Everything still missing is lost: the recording ends."""
+        return [(source, lost) for source, watch in self for lost in watch.end()]

@@ -129,8 +129,8 @@ def test_a_result_of_one_exchange_holds_whatever_slew_is_under_way(over_http, si
 
 
 def test_over_http_a_clock_of_topside_at_rest_costs_no_width():
-    fallback, widths = Fallback(EstimatorSettings()), []
-    for exchange, _, _ in recorded(SlewedClock(), SlewedClock(), out_ms=30, back_ms=30, every_s=2, until_s=10):
+    fallback, widths, resting = Fallback(EstimatorSettings()), [], SlewedClock()
+    for exchange, _, _ in recorded(resting, resting, out_ms=30, back_ms=30, every_s=2, until_s=10):
         fallback.add(exchange)
         estimate = fallback.estimate(None, 0)
         widths.append(estimate.upper_ns - estimate.lower_ns)

@@ -28,7 +28,7 @@ def open_parquet(job: Job, measured: Measured) -> Iterator[ParquetTable]:
     from pyarrow import parquet  # noqa: PLC0415
 
     try:
-        with parquet.ParquetFile(job.path) as file:
+        with parquet.ParquetFile(job.path, page_checksum_verification=True) as file:
             yield ParquetTable(job, measured, file)
     except pa.ArrowException as error:
         raise UnusableFileError(job.path, str(error).strip()) from error

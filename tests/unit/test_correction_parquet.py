@@ -77,6 +77,18 @@ def test_what_holds_no_timestamps_is_named(tmp_path):
         correct(Job(path, "rov1", column="when"), TIMELINE, lambda _: None)
 
 
+@pytest.mark.parametrize("tz", [None, "Europe/Oslo"])
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_timestamps_that_are_no_dates_are_malformed(tmp_path, unit, tz):
+    path = tmp_path / "log.parquet"
+    own = [ns // {"ms": 10**6, "us": 1000, "ns": 1}[unit] for ns in PI]
+    write(path, pa.array([own[0], 2**63 - 1, -(2**63) + 1, own[1]], pa.timestamp(unit, tz=tz)))
+    job = Job(path, "rov1", stamps=UTC)
+    result = correct(job, timeline(ROWS, raw_of(ROWS), ClockLimits(max_error_ns=2 * S)), lambda _: None)
+    assert (result.counts["ok"], result.malformed) == (2, 2)
+    assert [each.place for each in result.shown] == [2, 3]
+
+
 def test_progress_adds_up_to_what_is_read(tmp_path):
     path = tmp_path / "log.parquet"
     write(path, pa.array(PI))

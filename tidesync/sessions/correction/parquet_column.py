@@ -59,7 +59,8 @@ class ParquetColumn:
 
     def text(self, batch: Any, row: int) -> str:
         """A row's timestamp as text."""
-        return " ".join(str(batch.column(name)[row].as_py()) for name in self._job.columns)
+        columns = [_as_text(batch.column(name).slice(row, 1)) for name in self._job.columns]
+        return " ".join(str(column[0].as_py()) for column in columns)
 
     def _surveyed(self) -> Iterator[Any]:
         names, groups = list(self._job.columns), self._file.num_row_groups

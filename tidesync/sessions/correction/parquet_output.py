@@ -43,7 +43,7 @@ def parquet_output(path: Path, file: Any, stream: BinaryIO) -> Iterator[Write]:
     settings = _settings(file)
     _refuse_changed_types(path, file, schema, settings)
     groups = map(file.metadata.row_group, range(file.num_row_groups))
-    sizes = iter([group.num_rows for group in groups])
+    sizes: Iterator[int] = iter([group.num_rows for group in groups])
     held: list[Any] = []
     left = 0
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from paho.mqtt.client import WebsocketConnectionError
 
 from broker.callback_runner import MAX_WAIT_S, CallbackRunner
+from broker.client.limited import fitting
 from broker.client.make import authenticate, make_client
 from broker.client.socket_loop import SocketLoop, Wakeup
 from broker.errors import BrokerError, CredentialsError, NotAuthorizedError, connect_error
@@ -161,12 +162,15 @@ class Connection:
     # The network thread
 
     def publish(self, *messages: Outgoing) -> bool:
-        """Send now, also from within a callback; false (and nothing queued) while there is no connection."""
+        """Send now, also from within a callback; false (and nothing queued) while there is no connection.
+
+        What is larger than `MAX_MESSAGE_BYTES` is left out, with a warning: readers would disconnect.
+        """
         if not self.up:
             return False
         for message in messages:
             self._published.append(message.topic)
-        self._client.send(messages, self._clock.raw_ns)
+        self._client.send(fitting(messages, self._limited_log), self._clock.raw_ns)
         return True
 
     def subscribe(self, filters: Sequence[tuple[str, int]], answered: Answered | None = None) -> None:
@@ -252,7 +256,8 @@ class Connection:
                 self._socket_loop.leave(self._clock.raw_ns)
                 return "stopped"
             if self._client.socket() is None:
-                return "connection lost"
+                reason = self._client.take_reason()
+                return f"connection ended: {reason}" if reason else "connection lost"
             self._socket_loop.run_once(pause_s)
             if not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
                 return "no answer to CONNECT (is it an MQTT broker?)"

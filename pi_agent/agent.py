@@ -188,6 +188,10 @@ class PiAgent(MqttAgent):
         if isinstance(letter.body, ClockResendCommand):
             self._own_clock.publisher.resend(letter.body)
             return
+        if letter.topic.kind is topics.TOPSIDE_STATUS:
+            name, word = str(letter.topic.topside), str(letter.body)
+            self._announcements.heard_topside(name, word, message.received.raw_ns)
+            return
         self._tick_due_ns = 0  # an announcement that it makes due goes out at once
         if isinstance(letter.body, Info):
             self._heard_info(letter.body, message.received.raw_ns)

@@ -8,12 +8,12 @@ import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from paho.mqtt.client import Client
+from broker.client.limited import LimitedClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from paho.mqtt.client import MQTTMessage, MQTTMessageInfo
+    from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
     from paho.mqtt.reasoncodes import ReasonCode
 
     from broker.client.stamps import KernelStamp
@@ -25,7 +25,7 @@ _CONNACK_OF = {132: 1, 133: 2, 136: 3, 134: 4, 135: 5}
 _UNKNOWN = 255
 
 
-class PlainClient(Client):
+class PlainClient(LimitedClient):
     """`deliver` is given each message's topic, payload and retain flag.
 
     `accepted` is called when the broker accepts the connection; `subscribed` is given the packet identifier

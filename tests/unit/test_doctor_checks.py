@@ -142,7 +142,9 @@ def test_too_few_bursts_are_no_verdict():
     [
         (row(), "ok", "locked by laptop"),
         (row(age_s=90), "warn", "not renewed for 1 min 30 s"),
-        (row(error="duplicate_vehicle"), "warn", "duplicate_vehicle"),
+        (row(error="duplicate_vehicle"), "FAIL", "duplicate_vehicle"),
+        (row(error="duplicate_topside"), "FAIL", "duplicate_topside"),
+        (row(error="clock_rate"), "warn", "clock_rate"),
         (row(state="acquiring"), "warn", "acquiring"),
         (row(delay_min_ms=41.0), "warn", "41 ms"),
         (Row("rov1", status="online"), "warn", "nobody"),

@@ -13,6 +13,7 @@ from tests.unit.test_recorder_session import at, exchange, recording, step
 from tidesync.sessions.errors import RefusedError, UnusableRootError
 from tidesync.sessions.journal import is_exchange, lines_of, read_journal
 from tidesync.sessions.recorder import files, sessions
+from tidesync.sessions.recorder.resumption import resume
 from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.store import SessionStore
 
@@ -130,9 +131,8 @@ def test_pieces_of_clock_histories_are_held_and_repaired_as_exchanges_are(store,
     assert (store.problem, store.waiting) == (None, 0)
     with store.folder.clock_path.open("ab") as journal:
         journal.write(b'{"machine": "veh')
-    again = SessionStore(store.folder.path, 100)
-    again.load()
-    assert again.load_clock() == lines
+    resume(store.folder, recording(), {}, NOW)
+    assert store.folder.read_clock().lines == lines
     assert store.folder.clock_path.read_bytes() == lines_of(lines)
     assert (store.folder.time_sync_path / "clock.jsonl.torn").read_bytes() == b'{"machine": "veh\n'
 
@@ -158,8 +158,9 @@ def test_a_restart_finds_what_was_written_and_puts_the_last_line_right(store):
     store.add(LINES, [step()])
     with store.folder.exchanges_path.open("ab") as journal:
         journal.write(b'{"vehicle": "ro')
-    again = SessionStore(store.folder.path, 100)
-    assert again.load() == (LINES, [step()])
+    found = resume(store.folder, recording(), {}, NOW)
+    assert (found.unindexed, found.log.take(LINES, 0, NOW).exchanges) == (len(LINES), [])
+    assert not found.log.take_event(step(), NOW)
     assert recorded(store.folder.exchanges_path) == (LINES, 0)
 
 

@@ -19,7 +19,8 @@ class SessionError(Exception):
     ├── UnusableFileError      a file that cannot be read, understood or written
     │   └── NoTimestampError   a table without the column that is asked for
     ├── UnusableRootError      the recorder's root cannot be written, or another recorder has it
-    └── RefusedError           the recorder refuses a command: the answer `refused`
+    ├── RefusedError           the recorder refuses a command: the answer `refused`
+    └── TornIndexError         an index that cannot be used: the journal is read instead
     """
 
 
@@ -58,3 +59,7 @@ class UnusableRootError(SessionError):
 
 class RefusedError(SessionError):
     """The recorder refuses a session command; the sentence is the answer's `error`."""
+
+
+class TornIndexError(SessionError):
+    """The recorder's index is torn, or of another journal or version."""

@@ -14,11 +14,11 @@ from schemas.metadata import FILE_NAME
 from tidesync.sessions import document
 from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
-from tidesync.sessions.journal import Journal, Stream, decode_event, read_journal
+from tidesync.sessions.journal import Journal, Stream, decode_event, lines_in, read_journal
 from topside_agent.estimator import EstimatorSettings, Row, Track, in_order, smooth
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from schemas.exchange import Exchange
@@ -32,6 +32,7 @@ EVENTS = "events.jsonl"
 CLOCK = "clock.jsonl"
 OFFSETS = "offsets.csv"
 RECORDING = "recording.json"
+INDEX = "exchanges.index"
 
 OFFSET_COLUMNS = Row._fields
 
@@ -93,6 +94,11 @@ class SessionFolder:
         return self.time_sync_path / OFFSETS
 
     @property
+    def index_path(self) -> Path:
+        """The recorder's index of `exchanges.jsonl`, a cache; there only until the session has stopped."""
+        return self.time_sync_path / INDEX
+
+    @property
     def recording_path(self) -> Path:
         """What is being recorded; there only until the session has stopped."""
         return self.time_sync_path / RECORDING
@@ -100,21 +106,30 @@ class SessionFolder:
     def read_exchanges(self) -> Journal | None:
         """Every exchange recorded, in the order of the file, and which lines are malformed."""
         try:
-            with self.exchanges_path.open("rb") as lines:
-                return read_journal(lines)
+            with self.exchanges_path.open("rb") as stream:
+                return read_journal(lines_in(stream))
         except FileNotFoundError:
             return None
 
     def read_events(self) -> list[EventLine]:
         """The events recorded; other tools' lines are left out."""
-        lines = (read(self.events_path) or b"").split(b"\n")
-        return [event for line in lines if line.strip() and (event := decode_event(line))]
+        return list(self.each_event())
+
+    def each_event(self) -> Iterator[EventLine]:
+        """The same, one at a time."""
+        try:
+            with self.events_path.open("rb") as stream:
+                for line in lines_in(stream):
+                    if line.strip() and (event := decode_event(line)):
+                        yield event
+        except FileNotFoundError:
+            return
 
     def read_clock(self) -> ClockJournal | None:
         """The clock histories, in the order of the file, and which lines are malformed."""
         try:
-            with self.clock_path.open("rb") as lines:
-                return read_clock_journal(lines)
+            with self.clock_path.open("rb") as stream:
+                return read_clock_journal(lines_in(stream))
         except FileNotFoundError:
             return None
 

@@ -70,8 +70,8 @@ class OffsetEstimator:
         """Accept `exchange`, or refuse it with a reason; the next estimate is right in either case."""
         constraint = self.constraint = constraint_of(exchange)
         key = (exchange.seq, exchange.origin_ns)
-        slewed = 0.0 if constraint.raw else self.settings.slew_limit_ppm * 1e-6
-        reason = impossible(constraint, self._steepest * 1e-9 + slewed)
+        slewed = self.settings.usual_rate + self.settings.slew_limit_ppm * 1e3
+        reason = impossible(constraint, (self._steepest if constraint.raw else slewed) * 1e-9)
         if key in self._known:
             reason = "duplicate"
         if reason is not None:
@@ -121,7 +121,7 @@ class OffsetEstimator:
         other_boot = new.boot_id is not None and new.boot_id != self._boot_id
         if late_s > self.settings.late_limit_s or constraint.origin_ns < timebase.anchor_ns or other_boot:
             return self._refuse("too_old")
-        if not timebase.admits(constraint):
+        if not timebase.admits_late(constraint):
             return self._refuse("contradicts")
         timebase.add(constraint)
         self.exchanges_total += 1

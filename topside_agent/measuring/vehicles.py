@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from schemas.messages import ErrorWord, Info
+    from topside_agent.measuring.namesakes import Namesakes
     from topside_agent.settings import TopsideSettings
 
 _MOST_VEHICLES = 10_000
@@ -19,9 +20,12 @@ _MOST_VEHICLES = 10_000
 class Vehicles:
     """One measurement for each vehicle; a vehicle's info is kept until it appears."""
 
-    def __init__(self, settings: TopsideSettings, *, resolution_ns: int, boot_id: str | None = None) -> None:
+    def __init__(
+        self, settings: TopsideSettings, namesakes: Namesakes, resolution_ns: int, boot_id: str | None = None
+    ) -> None:
         """`resolution_ns` and `boot_id` are those of topside's clock."""
         self._settings = settings
+        self._namesakes = namesakes
         self._boot_id = boot_id
         self._resolution_ns = resolution_ns
         self._measurements: dict[str, Measurement] = {}
@@ -52,6 +56,13 @@ class Vehicles:
         full = len(self._measurements) >= _MOST_VEHICLES
         return known if known or self._settings.vehicle or full else self._add(vehicle)
 
+    def may_forget(self, vehicle: str | None, now_raw_ns: int) -> bool:
+        """Whether `vehicle` is not named by the settings, and not measured or long silent."""
+        measurement = self.get(vehicle)
+        return vehicle not in self._settings.vehicles and (
+            measurement is None or measurement.needs_handshake(now_raw_ns)
+        )
+
     def forget(self, vehicle: str) -> None:
         """Measure `vehicle` no more, until it is online again."""
         self._measurements.pop(vehicle, None)
@@ -72,7 +83,11 @@ class Vehicles:
 
     def _add(self, vehicle: str) -> Measurement:
         measurement = Measurement(
-            vehicle, self._settings, resolution_ns=self._resolution_ns, boot_id=self._boot_id
+            vehicle,
+            self._settings,
+            self._namesakes,
+            resolution_ns=self._resolution_ns,
+            boot_id=self._boot_id,
         )
         measurement.unanswered_because = self._unanswered_because
         self._measurements[vehicle] = measurement

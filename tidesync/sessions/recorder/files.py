@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 64 * 1024
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | SAFE_FLAGS
@@ -36,7 +39,8 @@ def set_aside(path: Path, now: datetime) -> Path:
 def append(path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> int:
     """Append whole lines, all or (OSError) none of them; returns how many torn bytes were kept aside.
 
-    A last line that a kill or a full disk has torn (it is not whole) is moved to `<name>.torn` first.
+    A last line that a kill or a full disk has torn (it is not whole) is moved to `<name>.torn` first, and
+    that is logged.
     """
     descriptor = os.open(path, _APPEND, 0o666)
     try:
@@ -49,6 +53,8 @@ def append(path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> int:
             raise
     finally:
         os.close(descriptor)
+    if torn:
+        _log.warning("%s: its last line was torn; %d bytes are kept in %s.torn", path, torn, path.name)
     return torn
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from runtime.files import read, replace
 from schemas.events import EventLine
 from schemas.instants import utc_from_ns
-from tidesync.sessions.clock_pieces import ClockJournal, is_clock_line
+from tidesync.sessions.clock_pieces import is_clock_line
 from tidesync.sessions.document import Document, NotMetadataError, block_of, parse, render
 from tidesync.sessions.folder import SessionFolder
-from tidesync.sessions.journal import Journal, is_event, is_exchange, lines_of
-from tidesync.sessions.recorder import files
+from tidesync.sessions.journal import is_event, is_exchange, lines_of
+from tidesync.sessions.recorder import files, index_file
 from tidesync.sessions.recorder.metadata import merge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from schemas.clock_history import ClockLine
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_INDEX_LINES = 5000
+_INDEX_SHARE = 200
 _BEING_WRITTEN_NS = 1_000_000_000
 """The consumer does not write atomically: a file this young that cannot be parsed may be half written."""
 
@@ -47,6 +49,7 @@ class SessionStore:
         self._unsynced: set[Path] = set()
         self._saved: Recording | None = None
         self._logged: str | None = None
+        self._unindexed = 0
 
     @property
     def full(self) -> bool:
@@ -58,29 +61,14 @@ class SessionStore:
         """Lines that the disk has not taken yet."""
         return len(self._exchanges) + len(self._events) + len(self._clock)
 
-    def load(self) -> tuple[list[Exchange], list[EventLine]]:
-        """What an earlier process has written; a torn last line is repaired first."""
-        self._attempt(self._repair)
-        journal, events = Journal(), list[EventLine]()
+    @property
+    def resumes(self) -> bool:
+        """Whether an earlier process has recorded something here, or may have."""
+        here = self.folder
         try:
-            journal = self.folder.read_exchanges() or journal
-            events = self.folder.read_events()
-        except OSError as error:
-            _log.warning("%s cannot be read: %s", error.filename, error.strerror)
-        if journal.malformed:
-            _log.warning("%s: %s; they stay as they are", self.folder.path, journal.complaint)
-        return journal.exchanges, events
-
-    def load_clock(self) -> list[ClockLine]:
-        """The pieces of clock histories that an earlier process has written; `load` comes first."""
-        journal = ClockJournal()
-        try:
-            journal = self.folder.read_clock() or journal
-        except OSError as error:
-            _log.warning("%s cannot be read: %s", error.filename, error.strerror)
-        if journal.malformed:
-            _log.warning("%s: %s; they stay as they are", self.folder.path, journal.complaint)
-        return journal.lines
+            return any(path.exists() for path in (here.exchanges_path, here.events_path, here.clock_path))
+        except OSError:
+            return True
 
     def load_block(self) -> Document:
         """Our block in the metadata file, or an empty one."""
@@ -88,6 +76,27 @@ class SessionStore:
             return block_of(self.folder.read_metadata())
         except (OSError, NotMetadataError):
             return {}
+
+    def note_resumed(self, unindexed: int) -> None:
+        """So many lines of the journal follow its index."""
+        self._unindexed = unindexed
+
+    def index_due(self, exchanges: int) -> bool:
+        """Whether enough lines follow the index, of `exchanges` in all, to write it again.
+
+        A restart reads them, and an index of a long journal is large: four bytes an exchange.
+        """
+        return self._unindexed >= max(_INDEX_LINES, exchanges // _INDEX_SHARE) and not self.waiting
+
+    def write_index(self, state: bytes, parts: Iterable[bytes | memoryview]) -> None:
+        """Write the index of all lines; without it a restart takes longer, so a failure is no problem."""
+        self._unindexed = 0
+        try:
+            index_file.write(
+                self.folder.index_path, index_file.position(self.folder.exchanges_path), state, parts
+            )
+        except OSError as error:
+            _log.warning("cannot write %s: %s", error.filename or self.folder.index_path, error.strerror)
 
     def add(
         self,
@@ -118,20 +127,12 @@ class SessionStore:
     def forget(self) -> None:
         """The recording has ended: a restart does not resume it."""
         self._attempt(lambda: files.remove(self.folder.recording_path))
-
-    def _repair(self) -> None:
-        journals = (
-            (self.folder.exchanges_path, is_exchange),
-            (self.folder.events_path, is_event),
-            (self.folder.clock_path, is_clock_line),
-        )
-        for path, is_whole in journals:
-            if path.exists():
-                self._append_lines(path, b"", is_whole)
+        self._attempt(lambda: files.remove(self.folder.index_path))
 
     def _append(self) -> None:
         if self._exchanges:
             self._append_lines(self.folder.exchanges_path, lines_of(self._exchanges), is_exchange)
+            self._unindexed += len(self._exchanges)
             self._exchanges.clear()
         if self._events:
             self._append_lines(self.folder.events_path, lines_of(self._events), is_event)
@@ -141,10 +142,8 @@ class SessionStore:
             self._clock.clear()
 
     def _append_lines(self, path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> None:
-        torn = files.append(path, lines, is_whole)
+        files.append(path, lines, is_whole)
         self._unsynced.add(path)
-        if torn:
-            _log.warning("%s: its last line was torn; %d bytes are kept in %s.torn", path, torn, path.name)
 
     def _sync(self) -> None:
         for path in tuple(self._unsynced):

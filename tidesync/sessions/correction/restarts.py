@@ -1,7 +1,7 @@
-"""A counter of time elapsed that began again at zero: it was restarted, or it ran over (32 bits of µs: 71 min).
+"""A counter of time elapsed that began again at zero: it was restarted, or ran over (32 bits of µs: 71 min).
 
-The rows behind have another anchor, which nobody stated, so the table is refused. A counter's value that falls
-by more than a second and by more than half of what the table covers so far, after it rose, shows it.
+The rows behind have another anchor, which nobody stated, so the table is refused. A counter's value that
+falls by more than a second and by more than half of what the table covers so far, after it rose, shows it.
 
 Assumption: no row is late by so much; a shuffled table is refused too.
 """
@@ -44,7 +44,7 @@ class RestartCheck:
             place = int(np.flatnonzero(fell)[0])
             back_s = int(last[place] - following[place]) / 1e9
             reason = (
-                f"--since: its elapsed times fall back by {back_s:.3f} s: the counter began again at zero, or its "
-                "rows are in disorder; divide the table there, or name a column of anchors"
+                f"--since: its elapsed times fall back by {back_s:.3f} s: the counter began again at zero, or "
+                "its rows are in disorder; divide the table there, or name a column of anchors"
             )
             raise UnusableFileError(self._job.path, reason)

@@ -44,7 +44,7 @@ class RestartCheck:
             place = int(np.flatnonzero(fell)[0])
             back_s = int(last[place] - following[place]) / 1e9
             reason = (
-                f"--since: its elapsed times fall back by {back_s:.3f} s: the counter began again at zero, or "
+                f"--since: its elapsed times fall back by {back_s:.3f} s: the counter began again, or "
                 "its rows are in disorder; divide the table there, or name a column of anchors"
             )
             raise UnusableFileError(self._job.path, reason)

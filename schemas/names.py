@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -48,6 +49,13 @@ def vehicle_name(name: str) -> str:
 def topside_name(name: str) -> str:
     """`name` if it may name a topside, else InvalidNameError."""
     return _agent_name("topside", name)
+
+
+def made_valid(text: str) -> str | None:
+    """A name for a vehicle or topside made of `text`, as a host name; None where nothing is left of it."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[:63].strip("-_")
+    return name or None
 
 
 def account_name(name: str) -> str:

@@ -23,6 +23,8 @@ Number = TypeVar("Number", float, Floats)
 SHARPNESS = 3
 """Estimates are averaged with the weight (squared error)^-3: the best window and its near rivals."""
 
+LEAST_SQUARED = 1 / 12
+"""ns²: no error is less, as timestamps are whole ns. Weights by errors of 0 would be undefined."""
 DRIFT_95 = 2.0
 """Standard deviations in the drift's 95 % error."""
 _MOST_WARMUP = 10.0
@@ -58,7 +60,7 @@ def averaged(lines: list[Line], at_s: float, wander: float) -> Line:
     if len(lines) == 1:  # as nearly always
         (line,) = lines
         return line._replace(at_s=at_s, offset=line.at(at_s), variance=line.variance_at(at_s, wander))
-    errors = [line.variance_at(at_s, wander) for line in lines]
+    errors = [max(line.variance_at(at_s, wander), LEAST_SQUARED) for line in lines]
     least = min(errors)
     best = lines[errors.index(least)]
     weights = [(least / error) ** SHARPNESS for error in errors]

@@ -128,7 +128,8 @@ def plan(
     measured vehicle, where neither metadata nor options name another one.
     """
     vehicles = {**(_usual_clocks(measured) if whole else {}), **metadata.sensors, **options.sensors}
-    found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories)
+    named = {path.resolve() for path in options.files}
+    found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories, named)
     jobs = {
         path.resolve(): _job(path, vehicles[sensor], options, (session, metadata), sensor)
         for sensor, paths in found.tables.items()

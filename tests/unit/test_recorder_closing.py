@@ -108,7 +108,7 @@ def test_a_smoother_that_fails_for_one_vehicle_leaves_the_others_their_tracks(tm
 
 
 def test_a_stop_that_fails_altogether_ends_the_session_and_says_why(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(SessionFolder, "measure", lambda *_: 1 / 0)
+    monkeypatch.setattr(SessionFolder, "read_exchanges", lambda *_: 1 / 0)
     ended = closing.close(SessionFolder(tmp_path), {"rov1": "topside"}, 5)
     assert (ended.offsets, dict(ended.summaries)) == (None, {})
     assert "ZeroDivisionError" in ended.failed["rov1"]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from schemas.instants import utc_from_ns
 from schemas.metadata import DriftModel, OffsetRange, TrackEnd
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
-from tidesync.sessions.folder import OFFSETS, TIME_SYNC
+from tidesync.sessions.folder import OFFSETS, TIME_SYNC, measure
 from tidesync.sessions.isolation import reason_of
+from tidesync.sessions.processes import concurrent, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,11 +103,15 @@ def offset_range(rows: Sequence[Row]) -> OffsetRange | None:
 
 
 def _close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
-    try:
-        measured = folder.measure()
-    except NothingMeasuredError as error:
-        _log.warning("no track: %s", error)
-        return Closing(stopped_ns, {}, None, dict.fromkeys(topsides, str(error)))
+    journal = folder.read_exchanges()
+    streams = journal.by_stream() if journal else {}
+    mixed = {  # a track of two namesakes would mix their clocks
+        stream: sentence(*stream, processes)
+        for stream, exchanges in streams.items()
+        if (processes := concurrent(exchanges))
+    }
+    measured = measure({stream: of for stream, of in streams.items() if stream not in mixed})
+    measured.failed |= mixed
     summaries, failed = dict[str, Summary](), dict[str, str]()
     for vehicle, topside in [*measured, *measured.failed]:
         if topsides.get(vehicle, topside) != topside:
@@ -116,8 +121,10 @@ def _close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) 
         except Exception as error:  # noqa: BLE001 - the other vehicles have theirs
             failed[vehicle] = reason_of(error)
             _log.error("no track of %s by %s: %s", vehicle, topside, failed[vehicle])
-    offsets = _written(folder, {stream: each.track.rows for stream, each in measured.items()})
-    return Closing(stopped_ns, summaries, offsets, failed)
+    without = dict.fromkeys(topsides.keys() - summaries.keys(), "no exchange was recorded")
+    tracks = {stream: each.track.rows for stream, each in measured.items()}
+    offsets = _written(folder, tracks) if tracks else None
+    return Closing(stopped_ns, summaries, offsets, without | failed)
 
 
 def _summary(track: Track) -> Summary:

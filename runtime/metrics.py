@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from runtime.listener import Refusal, refused
 from runtime.version import VERSION
 
 if TYPE_CHECKING:
@@ -137,5 +138,11 @@ def agent_families(counts: AgentCounts) -> Families:
         "Messages that arrived and were not used, by reason.",
         "reason",
         counts.dropped,
+    )
+    families.counters(
+        "tidesync_connections_refused",
+        "Connections to this agent's web servers that were refused or ended, by reason.",
+        "reason",
+        dict.fromkeys(get_args(Refusal), 0) | refused,
     )
     return families

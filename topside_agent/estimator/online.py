@@ -21,7 +21,7 @@ from topside_agent.estimator.segments import (
     last_clean,
 )
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.slews import FASTEST, Reading, readings_of, slew_of, unexplained_ns
+from topside_agent.estimator.slews import FASTEST, Reading, readings_of, slew_of, unexplained_ns, with_next
 from topside_agent.estimator.timebase import Drift, Timebase
 from topside_agent.estimator.window_errors import WindowErrors
 
@@ -87,6 +87,10 @@ class OffsetEstimator:
         if self._is_late(constraint, self._last.constraint):
             return self._add_late(new, self._last, self.timebase)
         return self._add_next(new, self._last, self.timebase)
+
+    def follow(self, earlier: OffsetEstimator) -> None:
+        """Take over how topside's clock was read in `earlier`'s exchanges, and nothing else."""
+        self._topside_readings = earlier._topside_readings
 
     def break_off(self) -> None:
         """A machine slept: no bound holds any more, and the next exchange begins a segment."""
@@ -159,8 +163,8 @@ class OffsetEstimator:
     def _accept(self, new: Seen, timebase: Timebase, cut: Cut | None = None) -> Added:
         if cut is not None:
             self._changed_ns = new.constraint.destination_ns
-            self._pi_readings, self._topside_readings = [], []
             if timebase is not self.timebase:
+                self._pi_readings, self._topside_readings = [], []
                 self._recent.clear()
         if self._last is None:
             self._topside_difference_before_ns = new.constraint.topside_difference_ns
@@ -168,8 +172,8 @@ class OffsetEstimator:
         self._boot_id = new.boot_id or self._boot_id
         self._recent.append(new.constraint)
         pi, topside = readings_of(new.constraint)
-        self._pi_readings = [*self._pi_readings[-2:], pi]
-        self._topside_readings = [*self._topside_readings[-2:], topside]
+        self._pi_readings = with_next(self._pi_readings, pi, cut=cut is not None)
+        self._topside_readings = with_next(self._topside_readings, topside, cut=cut is not None)
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=cut)
 

@@ -25,8 +25,8 @@ DROPPED_BECAUSE: dict[Reason, str] = {
 QUIET_NS = 1_000_000_000
 """A process that has not answered for this long has ended: four pings at the default rate."""
 
-REMEMBER_NS = 10_000_000_000
-"""Two processes are reported for this long after both were last heard."""
+REMEMBER_NS, REMEMBER_PINGS = 3_000_000_000, 4
+"""Two processes are reported for this long after both were last heard, and for so many pings at least."""
 
 
 def random_nonce() -> str:
@@ -41,9 +41,13 @@ class Instances:
     stays and the name is `duplicated`: the two clocks must never be averaged.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, interval_ns: int) -> None:
+        """`interval_ns`: between pings."""
+        self._remember_ns = max(REMEMBER_NS, REMEMBER_PINGS * interval_ns)
         self._incumbent: str | None = None
         self._incumbent_heard_ns = 0
+        self._replaced: str | None = None
+        """The process that had fallen silent: if it answers again, it had not ended."""
         self._other_heard_ns: int | None = None
         self._both_heard_ns: int | None = None
 
@@ -54,12 +58,15 @@ class Instances:
 
     def admit(self, instance_id: str, now_raw_ns: int) -> bool:
         """Whether a pong of `instance_id`, arriving at topside's RAW `now_raw_ns`, may be used."""
+        if instance_id == self._replaced:
+            self._both_heard_ns = now_raw_ns
         if self._incumbent in {None, instance_id}:
             if self._other_heard_ns is not None:
                 self._both_heard_ns = now_raw_ns
             self._take(instance_id, now_raw_ns)
             return True
         if now_raw_ns - self._incumbent_heard_ns >= QUIET_NS:
+            self._replaced = self._incumbent
             self._take(instance_id, now_raw_ns)
             return True
         self._other_heard_ns = now_raw_ns
@@ -67,7 +74,7 @@ class Instances:
 
     def duplicated(self, now_raw_ns: int) -> bool:
         """Whether two live processes answer to this name."""
-        return self._both_heard_ns is not None and now_raw_ns - self._both_heard_ns < REMEMBER_NS
+        return self._both_heard_ns is not None and now_raw_ns - self._both_heard_ns < self._remember_ns
 
     def _take(self, instance_id: str, now_raw_ns: int) -> None:
         self._incumbent = instance_id
@@ -106,9 +113,10 @@ class Exchanger:
         resolution_ns: int,
         boot_id: str | None = None,
         instance_id: str | None = None,
+        interval_ns: int = 0,
     ) -> None:
-        """`boot_id` and `instance_id` are topside's."""
-        self.instances = Instances()
+        """`boot_id` and `instance_id` are topside's; a ping is sent every `interval_ns`."""
+        self.instances = Instances(interval_ns)
         self.timeouts = 0
         self._vehicle = vehicle
         self._topside = topside

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.exchange import MQTT, Exchange
+from schemas.exchange import Exchange
 from topside_agent.http_fallback.handshake import from_response
 from topside_agent.measuring.actions import (
     Action,
@@ -64,10 +64,10 @@ class Measurement:
         self._exchanger = Exchanger(
             vehicle,
             settings.topside,
-            method=MQTT,
             timeout_ns=round(settings.timeout_s * 1e9),
             resolution_ns=resolution_ns,
             boot_id=boot_id,
+            interval_ns=round(1e9 / settings.rate),
             instance_id=self._namesakes.instance_id,
         )
         self._broken_off_ns = 0

@@ -7,7 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from runtime.files import SAFE_FLAGS, sync_folder, write_all
+from runtime.files import SAFE_FLAGS, read, rename_new, sync_folder, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +28,15 @@ def make_folder(folder: Path) -> None:
             sync_folder(level)
 
 
-def set_aside(path: Path, now: datetime) -> Path:
-    """Rename a file that cannot be used to a dated name beside it; returns the name."""
+def set_aside(path: Path, now: datetime, content: bytes) -> Path | None:
+    """Rename a file that cannot be used to a dated name beside it; returns the name.
+
+    None, and the file stays, if it does not hold `content` any more.
+    """
     aside = path.with_name(f"{path.stem}.unreadable-{now:%Y-%m-%dT%H-%M-%S.%fZ}{path.suffix}")
     path.rename(aside)
+    if read(aside) != content and rename_new(aside, path):
+        return None
     sync_folder(path.parent)
     return aside
 

@@ -248,7 +248,7 @@ class SessionRecorder:
 
     def _write(self, now: Reading) -> None:
         recording = None if self._ended else self.recording
-        self.store.write(self.log.metadata_update(), recording, now.realtime_ns)
+        self.store.write(self.log.metadata_update(), recording, now)
         if recording and self.store.index_due(self.log.exchanges):
             snapshot, parts = self.log.snapshot()
             self.store.write_index(snapshot.encode(), parts)

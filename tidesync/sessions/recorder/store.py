@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from runtime.files import read, replace
+from runtime.files import replace
 from schemas.events import EventLine
-from schemas.instants import utc_from_ns
 from tidesync.sessions.clock_pieces import is_clock_line
-from tidesync.sessions.document import Document, NotMetadataError, block_of, parse, render
+from tidesync.sessions.document import Document, NotMetadataError, block_of
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.journal import is_event, is_exchange, lines_of
 from tidesync.sessions.recorder import files, index_file
-from tidesync.sessions.recorder.metadata import merge
+from tidesync.sessions.recorder.metadata_file import MetadataFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from runtime.clock import Reading
     from schemas.clock_history import ClockLine
     from schemas.exchange import Exchange
     from tidesync.sessions.recorder.metadata import MetadataUpdate
@@ -28,8 +28,6 @@ _log = logging.getLogger(__name__)
 
 _INDEX_LINES = 5000
 _INDEX_SHARE = 200
-_BEING_WRITTEN_NS = 1_000_000_000
-"""The consumer does not write atomically: a file this young that cannot be parsed may be half written."""
 
 
 class SessionStore:
@@ -40,6 +38,7 @@ class SessionStore:
 
     def __init__(self, folder: Path, memory_exchanges: int) -> None:
         self.folder = SessionFolder(folder)
+        self._metadata = MetadataFile(self.folder.metadata_path)
         self.problem: str | None = None
         self.write_errors = 0
         self._memory_exchanges = memory_exchanges
@@ -111,7 +110,7 @@ class SessionStore:
         if self.problem is None:
             self._attempt(self._append)
 
-    def write(self, update: MetadataUpdate, recording: Recording | None, now_ns: int) -> None:
+    def write(self, update: MetadataUpdate, recording: Recording | None, now: Reading) -> None:
         """Append what waits, save `recording` for a restart (None: nothing to resume), merge the metadata."""
         self.problem = None
         self._attempt(lambda: files.make_folder(self.folder.time_sync_path))
@@ -119,7 +118,7 @@ class SessionStore:
             self._attempt(lambda: self._save(recording))
         self._attempt(self._append)
         self._attempt(self._sync)
-        self._attempt(lambda: self._write_metadata(update, now_ns))
+        self._attempt(lambda: self._metadata.merge(update, now))
         if self._logged and not self.problem:
             self._logged = None
             _log.info("%s can be written again; nothing is held back", self.folder.path)
@@ -155,29 +154,6 @@ class SessionStore:
             replace(self.folder.recording_path, recording.encode())
             self._saved = recording
 
-    def _write_metadata(self, update: MetadataUpdate, now_ns: int) -> None:
-        path = self.folder.metadata_path
-        try:
-            content = read(path)
-            existing = None if content is None else self._parse_metadata(content, now_ns)
-        except _HalfWrittenError:
-            return
-        merged = merge(existing, update, utc_from_ns(now_ns))
-        if merged is not None:
-            replace(path, render(merged), instead_of=None if existing is None else content)
-
-    def _parse_metadata(self, content: bytes, now_ns: int) -> Document | None:
-        path = self.folder.metadata_path
-        try:
-            return parse(content)
-        except NotMetadataError as error:
-            age_ns = now_ns - path.stat().st_mtime_ns  # negative: written since `now_ns` was read
-            if abs(age_ns) < _BEING_WRITTEN_NS:
-                raise _HalfWrittenError from error
-            aside = files.set_aside(path, utc_from_ns(now_ns))
-            _log.warning("%s: %s; kept as %s and replaced by a new one", path, error, aside.name)
-            return None
-
     def _attempt(self, work: Callable[[], None]) -> None:
         try:
             work()
@@ -188,7 +164,3 @@ class SessionStore:
             if self._logged is None:
                 _log.warning("%s; what is to be recorded is held in memory", sentence)
             self._logged = self._logged or sentence
-
-
-class _HalfWrittenError(Exception):
-    """Another program is writing the metadata just now."""

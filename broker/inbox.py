@@ -50,7 +50,9 @@ class Inbox:
             return Letter(topic, topic.kind.decode(incoming.payload), incoming)
         except InvalidMessageError as error:
             self.drop("invalid", str(error), incoming)
-            return None
+        except Exception as error:  # noqa: BLE001 - the decoder's own fault: this message is lost, no other
+            self.drop("invalid", f"it cannot be decoded: {type(error).__name__}: {error}", incoming)
+        return None
 
     def drop(self, reason: str, sentence: str, incoming: Incoming) -> None:
         """Count a dropped message; log it if the last of its topic and reason was logged a minute ago."""

@@ -26,7 +26,7 @@ def moved(**changes):
     [
         ({"destination_ns": 2 * HOUR_NS}, "between the timestamps of topside"),
         ({"transmit_ns": 2 * HOUR_NS}, "between the timestamps of the Pi"),
-        ({"pi_realtime_minus_raw_ns": 10**18}, "RAW of the Pi from 0"),
+        ({"pi_realtime_minus_raw_ns": 2 * 10**18}, "RAW of the Pi from 0"),
         ({"topside_realtime_minus_raw_ns": -8 * 10**18}, "RAW of topside from 0"),
         ({"origin_ns": -(10**19)}, "origin_ns"),
         ({"receive_ns": 10**19}, "receive_ns"),

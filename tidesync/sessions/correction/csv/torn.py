@@ -1,4 +1,4 @@
-"""Timestamps that end a row which a power cut tore: their last digits are missing, and they may still be read.
+"""Timestamps that end a row which a power cut tore: digits are missing, and they can still be read.
 
 Where a column's timestamps have as many characters behind the decimal sign (or behind the hour) as each
 other, one with fewer that ends its row is torn.

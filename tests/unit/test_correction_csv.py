@@ -22,11 +22,8 @@ from tests.unit.tracks import START, S, raw_of, stepped
 from tidesync.sessions.correction.clock_limits import ClockLimits
 from tidesync.sessions.correction.driver import correct
 from tidesync.sessions.correction.formats import is_output, is_table, output_of
-<<<<<<< HEAD
-from tidesync.sessions.correction.stamps.options import StampOptions
-=======
 from tidesync.sessions.correction.from_track import timeline
->>>>>>> main
+from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.table import Job, TextLayout
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 

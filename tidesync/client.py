@@ -33,10 +33,16 @@ _LONGEST_S = 5.0
 
 
 def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> list[Letter]:
-    """The retained message of every topic of these kinds, sorted by topic."""
+    """The retained message of every topic of these kinds, sorted by topic.
+
+    BrokerError when the broker refuses to send them, or the connection to it was lost.
+    """
     listener = _Listener(settings, kinds)
     with connected(listener.connection, settings, _LONGEST_S):
-        return listener.wait()
+        found = listener.wait()
+        if obstacle := listener.connection.problem or listener.connection.refusal:
+            raise obstacle  # what was not heard may be there all the same
+        return found
 
 
 @contextmanager

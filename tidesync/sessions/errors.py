@@ -16,6 +16,8 @@ class SessionError(Exception):
     ├── AlreadyCorrectedError  a session whose tables have topside's times
     ├── NothingMeasuredError   no exchange of a vehicle that is asked for
     ├── UnknownVehicleError    it is not known by whose clock a table was stamped
+    │   ├── UnknownTopsideError      nor is the topside or process that was named
+    │   └── ConcurrentTopsidesError  several processes of one name measured at a time; none is named
     ├── UnusableFileError      a file that cannot be read, understood or written
     │   └── NoTimestampError   a table without the column that is asked for
     ├── UnusableRootError      the recorder's root cannot be written, or another recorder has it
@@ -38,6 +40,14 @@ class NothingMeasuredError(SessionError):
 
 class UnknownVehicleError(SessionError):
     """Wrong usage: a table cannot be corrected unless its vehicle is given."""
+
+
+class UnknownTopsideError(UnknownVehicleError):
+    """Wrong usage: no exchange of the topside or process that was named."""
+
+
+class ConcurrentTopsidesError(UnknownVehicleError):
+    """Several processes of one topside's name measured at the same time: one must be named."""
 
 
 class UnusableFileError(SessionError):

@@ -14,7 +14,9 @@ from schemas.metadata import FILE_NAME
 from tidesync.sessions import document
 from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
+from tidesync.sessions.isolation import Tracks, tracks_of
 from tidesync.sessions.journal import Journal, Stream, decode_event, lines_in, read_journal
+from tidesync.sessions.processes import Choice, chosen
 from topside_agent.estimator import EstimatorSettings, Row, Track, in_order, smooth
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from schemas.exchange import Exchange
+    from tidesync.sessions.processes import Process
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +50,8 @@ class Measured:
     """In the order in which topside finished them: by `seq` within one topside process, independent of clock
     steps and of the order of the lines."""
     track: Track
+    namesakes: Sequence[Process] = ()
+    """It is what the first of these processes measured, while the others of its name were active."""
 
     def topside_raw_ns(self) -> dict[int, int]:
         """Topside's RAW clock at each destination stamp, where it is known."""
@@ -145,8 +150,12 @@ class SessionFolder:
         content = read(self.metadata_path)
         return None if content is None else document.parse(content)
 
-    def measure(self, settings: EstimatorSettings = EstimatorSettings()) -> dict[Stream, Measured]:  # noqa: B008
-        """The smoothed track of every stream; NothingMeasuredError if there is none."""
+    def measure(
+        self,
+        settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008
+        choice: Choice = Choice(),  # noqa: B008
+    ) -> Tracks[Measured]:
+        """The track of every stream that has one; NothingMeasuredError if none has, others as `chosen`."""
         try:
             journal = self.read_exchanges()
         except OSError as error:
@@ -157,9 +166,12 @@ class SessionFolder:
             )
         if journal.malformed:
             _log.warning("%s: %s", self.path, journal.complaint)
-        measured = measure(journal, settings)
+        measured = measure(chosen(journal, choice), settings)
         if not measured:
-            raise NothingMeasuredError(f"{self.exchanges_path} holds no exchange: nothing was measured")
+            reason = "; ".join(measured.complaints()) or "it holds no exchange: nothing was measured"
+            raise NothingMeasuredError(f"{self.exchanges_path}: {reason}")
+        for complaint in measured.complaints():
+            _log.error("%s: %s", self.path, complaint)
         return measured
 
     def write_offsets(self, tracks: Mapping[Stream, Sequence[Row]]) -> None:
@@ -172,12 +184,15 @@ class SessionFolder:
             raise UnusableFileError(self.offsets_path, reason) from error
 
 
-def measure(journal: Journal, settings: EstimatorSettings = EstimatorSettings()) -> dict[Stream, Measured]:  # noqa: B008
-    """Smooth every stream of a journal, by the streams' names."""
-    return {
-        stream: Measured(*stream, in_order(exchanges), smooth(exchanges, settings))
-        for stream, exchanges in journal.by_stream().items()
-    }
+def measure(
+    streams: Mapping[Stream, Sequence[Exchange]],
+    settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008
+) -> Tracks[Measured]:
+    """Smooth every stream, by the streams' names; an internal fault is that stream's alone."""
+    return tracks_of(
+        streams,
+        lambda stream, exchanges: Measured(*stream, in_order(exchanges), smooth(exchanges, settings)),
+    )
 
 
 def offsets_table(tracks: Mapping[Stream, Sequence[Row]]) -> bytes:

@@ -92,11 +92,12 @@ def _of_format(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]
 
 def _elapsed(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
     """Since an instant; or beside their anchors: if all are the same, rows without one have it too."""
-    unit, comma = _unit_of_elapsed(column), column.options.decimal == ","
+    comma = column.options.decimal == ","
     if column.options.since_column is None:
-        for scale in since(since_of(column.options)[0], unit):
+        for scale in elapsed_scales(column):
             yield NumberReader(scale, comma), None
         return
+    unit = _unit_of_elapsed(column)
     counted = next(scale for scale in UNIX if scale.name == unit)
     anchors = {value.rpartition(" ")[0].strip() for value in values} - {""}
     readers: tuple[Reader, ...] = (_calendar(UNDECIDED, [*anchors]), *map(NumberReader, UNIX))
@@ -112,6 +113,11 @@ def _calendar(patterns: Sequence[re.Pattern[str]], values: Sequence[str]) -> Cal
     twelve = 2 * sum(each.twelve for each in found) > len(found)
     seconds = 2 * sum(each.step_ns <= NS_OF_UNIT["s"] for each in found) > len(found)
     return CalendarReader(patterns, twelve=twelve, seconds=seconds)
+
+
+def elapsed_scales(column: ColumnContext) -> tuple[Scale, ...]:
+    """Of numbers that count from the stated instant."""
+    return since(since_of(column.options)[0], _unit_of_elapsed(column))
 
 
 def since_of(options: StampOptions) -> tuple[int, int]:

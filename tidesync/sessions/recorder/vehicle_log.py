@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_EVENT_IDS = 10_000
 """Of a vehicle: an event that is redelivered after more others than these is written once more."""
 MOST_BOOTS = 1000
-"""Of a vehicle: later ones are not told apart by an event, only in the exchanges."""
+"""Of a vehicle: later ones make no event; the exchanges have them."""
 CURRENT_NS = 5_000_000_000
 """A retained result older than this, by its own stamp, says nothing about now."""
 

@@ -164,7 +164,8 @@ class Connection:
         """
         if not self.up:
             return False
-        self._echoes.published(messages, self._clock.raw_ns())
+        for message in messages:
+            self._echoes.published(message.topic, self._clock.raw_ns())
         self._client.send(fitting(messages, self._limited_log), self._clock.raw_ns)
         return True
 

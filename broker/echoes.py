@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from broker.interface import Outgoing
-
 WAIT_NS = 5_000_000_000
 """After it was published and the subscription granted: a broker that lets both pass sends it at once."""
 _LAST = 5
@@ -52,12 +50,11 @@ class Echoes:
             else:
                 self._forget(name)
 
-    def published(self, messages: Iterable[Outgoing], now_raw_ns: int) -> None:
-        """These were sent."""
-        for message in messages:
-            self.last.append(message.topic)
-            if message.topic in self._unproved:
-                self._awaited.setdefault(message.topic, now_raw_ns)
+    def published(self, topic: str, now_raw_ns: int) -> None:
+        """A message was sent."""
+        self.last.append(topic)
+        if topic in self._unproved:
+            self._awaited.setdefault(topic, now_raw_ns)
 
     def heard(self, topic: str, *, retained: bool) -> None:
         """A message came; one that is retained may be old, and proves nothing."""

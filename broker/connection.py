@@ -41,7 +41,7 @@ _LAST_PUBLISHED = 5
 """Topics remembered, to say what a broker may have refused."""
 _CONNECT_LIMIT_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
-_CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError)
+_CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError, MemoryError)
 """LookupError for what paho makes of a WebSocket answer that it cannot parse."""
 
 

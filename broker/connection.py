@@ -19,7 +19,7 @@ from broker.client.make import authenticate, make_client
 from broker.client.socket_loop import SocketLoop, Wakeup
 from broker.errors import BrokerError, CredentialsError, NotAuthorizedError, connect_error
 from broker.interface import Callbacks, Outgoing
-from broker.reconnect import Ending, ReconnectPolicy
+from broker.reconnect import STABLE_NS, Ending, ReconnectPolicy
 from broker.subscriptions import Subscriptions
 from broker.tls.context import expiry_notices
 from runtime.clock import asleep_s
@@ -99,7 +99,7 @@ class Connection:
     @property
     def last_problem(self) -> str | None:
         """Why the last attempt failed; once one has worked, what the broker refuses, or None."""
-        problem = self.refusal if self.up else self.problem
+        problem = self.problem or self.refusal
         return str(problem) if problem else None
 
     @property
@@ -205,7 +205,7 @@ class Connection:
         try:
             with self.loop.allowing(_CONNECT_LIMIT_S):
                 authenticate(self._client, self._settings)
-                self._client.connack, self._client.broke_protocol = None, False
+                self._client.connack = None
                 self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except _CONNECT_ERRORS as error:
             self._retry_later(connect_error(self.address, error, ca_file=self._settings.ca_file))
@@ -230,10 +230,8 @@ class Connection:
         client = self._client
         alert = None if was_up else client.alert
         unanswered = self._subscriptions.waiting if was_up else ()
-        published = tuple(self._published) if was_up else ()
-        problem = self._policy.problem(
-            Ending(reason, client.connack, alert, client.broke_protocol, unanswered, published)
-        )
+        published = (*client.unacknowledged_topics(_LAST_PUBLISHED), *self._published) if was_up else ()
+        problem = self._policy.problem(Ending(reason, client.connack, alert, unanswered, published))
         if isinstance(problem, CredentialsError) and not self._policy.established:
             self.failure = problem
         else:
@@ -261,8 +259,15 @@ class Connection:
             self._socket_loop.run_once(pause_s)
             if not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
                 return "no answer to CONNECT (is it an MQTT broker?)"
-            for request in self._subscriptions.due(self._clock.raw_ns()) if self.up else ():
-                self.subscribe(*request)
+            if self.up:
+                self._serve_up(opened_ns)
+
+    def _serve_up(self, opened_ns: int) -> None:
+        now_ns = self._clock.raw_ns()
+        if now_ns - opened_ns > STABLE_NS:
+            self.problem = None
+        for request in self._subscriptions.due(now_ns):
+            self.subscribe(*request)
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns the longest wait, in seconds.
@@ -277,7 +282,8 @@ class Connection:
 
     def _accepted(self) -> None:
         self._policy.accepted()
-        self.problem = None
+        if not self._policy.suspicious:
+            self.problem = None
         self._set_up(True)
         _log.info("connected to broker %s", self.address)
         for notice in expiry_notices(self._client.peer_certificate(), self._settings):

@@ -100,8 +100,8 @@ class NotAuthorizedError(BrokerError):
     def __init__(self, address: BrokerAddress, account: str | None, filters: Sequence[str]) -> None:
         shown = ", ".join(filters[:_MOST_SHOWN]) + (", …" if len(filters) > _MOST_SHOWN else "")
         super().__init__(
-            f"broker {address} refuses {_who(account)} to subscribe to {shown}: its access list lacks that;"
-            " `tidesync broker` writes one that has it"
+            f"broker {address} refuses {_who(account)} to subscribe to {shown}: its access list lacks"
+            " that, or it takes no such topic; `tidesync broker` writes an access list that has it"
         )
         self.address = address
         self.account = account

@@ -28,8 +28,8 @@ shortages: Counter[Edge] = Counter()
 """How often this process gave something up because memory ended, by the edge at which it was noticed."""
 
 LEAST_BYTES = 192 << 20
-_ARENA_MAX = -8
-"""glibc's M_ARENA_MAX: each of its arenas takes 64 MiB of the address space."""
+_HEAPS_OPTION = -8
+"""Of glibc's `mallopt`, how many heaps threads may have: each takes 64 MiB of the address space."""
 
 
 def prepare() -> None:
@@ -48,7 +48,7 @@ def prepare() -> None:
             f"{LEAST_BYTES >> 20} MiB"
         )
     with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library than glibc
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, 2)
+        ctypes.CDLL(None).mallopt(_HEAPS_OPTION, 2)
 
 
 def note(edge: Edge, what: str) -> None:

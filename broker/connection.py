@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 _CONNACK_TIMEOUT_NS = 10_000_000_000
 _CONNECT_LIMIT_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
-_CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError)
+_CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError, MemoryError)
 """LookupError for what paho makes of a WebSocket answer that it cannot parse."""
 
 

@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from runtime.listener import Refusal, refused
+from runtime.memory import Edge, shortages
 from runtime.version import VERSION
 
 if TYPE_CHECKING:
@@ -144,5 +145,11 @@ def agent_families(counts: AgentCounts) -> Families:
         "Connections to this agent's web servers that were refused or ended, by reason.",
         "reason",
         dict.fromkeys(get_args(Refusal), 0) | refused,
+    )
+    families.counters(
+        "tidesync_out_of_memory",
+        "Times something was given up because the process got no memory, by where.",
+        "edge",
+        dict.fromkeys(get_args(Edge), 0) | shortages,
     )
     return families

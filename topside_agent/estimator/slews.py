@@ -48,9 +48,9 @@ def unexplained_ns(readings: Sequence[Reading]) -> float:
     if len(readings) < 2:  # noqa: PLR2004 - an interval has two ends
         return 0.0
     before, now = readings[-2:]
-    moved_ns = now.difference_ns - before.difference_ns
-    if abs(moved_ns) <= _AT_REST_NS + now.resolution_ns + before.resolution_ns:
+    if not _moved(before, now):
         return 0.0
+    moved_ns = now.difference_ns - before.difference_ns
     explained_ns = slew_of(readings[:-1])[0] * (now.at_ns - before.at_ns)
     apart_ns = abs(moved_ns - explained_ns)
     return apart_ns if apart_ns > (1 - _STEADY) * abs(moved_ns) else 0.0
@@ -72,7 +72,7 @@ def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
         if elapsed_ns <= 0 or abs(difference_ns) > _slewable_ns(elapsed_ns):
             rate, most, least, moved = 0.0, 0.0, FASTEST, False  # stepped, suspended or rebooted
             continue
-        moved |= abs(difference_ns) > _AT_REST_NS + now.resolution_ns + before.resolution_ns
+        moved |= _moved(before, now)
         rate = difference_ns / elapsed_ns
         most, least = max(most, abs(rate)), min(least, abs(rate))
     if not moved:
@@ -80,5 +80,31 @@ def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
     return rate, min(most / _STEADY, FASTEST) if least >= _STEADY * most else FASTEST
 
 
+def _moved(before: Reading, now: Reading) -> bool:
+    rest_ns = _AT_REST_NS + now.resolution_ns + before.resolution_ns
+    return abs(now.difference_ns - before.difference_ns) > rest_ns
+
+
 def _slewable_ns(elapsed_ns: int) -> float:
     return FASTEST * max(elapsed_ns, 0) + _AT_REST_NS
+
+
+class RecentReadings:
+    """The last three readings of one clock, and what they show; at rest, as nearly always, at no cost."""
+
+    def __init__(self) -> None:
+        self.slew = (0.0, 0.0)
+        """As `slew_of`."""
+        self.unexplained_ns = 0.0
+        """As `unexplained_ns`."""
+        self._readings: list[Reading] = []
+        self._moved = False
+
+    def add(self, reading: Reading) -> None:
+        """Take in the next reading."""
+        readings = self._readings = [*self._readings[-2:], reading]
+        moved_before = self._moved
+        self._moved = len(readings) > 1 and _moved(readings[-2], reading)
+        at_rest = not (self._moved or moved_before)
+        self.slew = (0.0, 0.0) if at_rest else slew_of(readings)
+        self.unexplained_ns = unexplained_ns(readings) if self._moved else 0.0

@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: attacks bench-correction bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder clean
+.PHONY: attacks bench-correction bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -55,7 +55,7 @@ bench-cost: .venv/.dev ## What an exchange costs, from 1 to 1000 vehicles (QUICK
 	$(BIN)/python -m bench.cost $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-cost.md --json bench/results/bench-cost.json $(ARGS)
 
-bench-correction: .venv/.dev ## `tidesync correct` on tables of 1 GB beside pandas and polars (10 min); into docs/lab/
+bench-correction: .venv/.dev ## `tidesync correct` on tables of 0.5 and 1 GB beside pandas and polars (10 min); into docs/lab/
 	$(BIN)/python -m bench.correction --markdown docs/lab/bench-correction.md --json bench/results/bench-correction.json $(ARGS)
 
 bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/lab/
@@ -86,6 +86,9 @@ pictures: .venv/.dev ## The dashboard's pictures in docs/, from a live demo (2 m
 
 soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 200 times: is all there?
 	$(BIN)/python -m bench.soak_recorder $(ARGS)
+
+soak-fleet: .venv/.dev ## An hour of a fleet with a random fault every 5 s: is anything lost, wrong or not healed?
+	$(BIN)/python -m bench.soak_fleet --browser $(ARGS)
 
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"

@@ -42,4 +42,5 @@ class MqttAgent:
 
 def agent_counts(role: Role, connection: MqttConnection, dropped: Mapping[str, int]) -> AgentCounts:
     """The counts of an agent with this connection; `dropped` is copied, its owner continues to count."""
-    return AgentCounts(role, connection.up, connection.reconnects, dict(dropped))
+    refused = len(connection.refusal.filters) if connection.refusal else 0
+    return AgentCounts(role, connection.up, connection.reconnects, dict(dropped), refused)

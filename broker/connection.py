@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import WebsocketConnectionError
 
 from broker.callback_runner import MAX_WAIT_S, CallbackRunner
+from broker.client.limited import fitting
 from broker.client.make import authenticate, make_client
 from broker.client.socket_loop import SocketLoop, Wakeup
-from broker.errors import BrokerError, BrokerUnreachableError, NotAuthorizedError, connect_error
+from broker.errors import BrokerError, CredentialsError, NotAuthorizedError, connect_error
 from broker.interface import Callbacks, Outgoing
-from broker.reconnect import ReconnectPolicy
+from broker.reconnect import Ending, ReconnectPolicy
 from broker.subscriptions import Subscriptions
 from broker.tls.context import expiry_notices
 from runtime.clock import asleep_s
@@ -27,9 +29,6 @@ from runtime.watchdog import Loop
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from paho.mqtt.client import Client
-    from paho.mqtt.reasoncodes import ReasonCode
-
     from broker.settings import ConnectionSettings
     from broker.subscriptions import Answered
     from runtime.clock import Clock
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _CONNACK_TIMEOUT_NS = 10_000_000_000
+_LAST_PUBLISHED = 5
+"""Topics remembered, to say what a broker may have refused."""
 _CONNECT_LIMIT_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
 _CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError)
@@ -80,11 +81,12 @@ class Connection:
         self._farewell: Sequence[Outgoing] = ()
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
         self._client = make_client(settings, name, will, persistent=persistent)
-        self._client.on_connect = self._on_connect
+        self._client.accepted = self._accepted
         self._runner = CallbackRunner(callbacks, clock, self._client, self._limited_log)
         self._client.deliver = self._runner.deliver
         self._client.subscribed = self._on_suback
         self._subscriptions = Subscriptions()
+        self._published: deque[str] = deque(maxlen=_LAST_PUBLISHED)
         self._socket_loop = SocketLoop(self._client, self._wakeup)
 
     # Any thread
@@ -96,8 +98,9 @@ class Connection:
 
     @property
     def last_problem(self) -> str | None:
-        """Why the last attempt failed, until one works; `problem` is the error itself."""
-        return str(self.problem) if self.problem else None
+        """Why the last attempt failed; once one has worked, what the broker refuses, or None."""
+        problem = self.refusal if self.up else self.problem
+        return str(problem) if problem else None
 
     @property
     def refusal(self) -> NotAuthorizedError | None:
@@ -109,8 +112,7 @@ class Connection:
     def status_text(self) -> str:
         """The state of the connection, in words."""
         if self.up:
-            refusal = self.refusal
-            return f"connected to broker {self.address}" if refusal is None else str(refusal)
+            return self.last_problem or f"connected to broker {self.address}"
         return f"waiting for the broker: {self.last_problem or f'connecting to {self.address}'}"
 
     @property
@@ -160,10 +162,15 @@ class Connection:
     # The network thread
 
     def publish(self, *messages: Outgoing) -> bool:
-        """Send now, also from within a callback; false (and nothing queued) while there is no connection."""
+        """Send now, also from within a callback; false (and nothing queued) while there is no connection.
+
+        What is larger than `MAX_MESSAGE_BYTES` is left out, with a warning: readers would disconnect.
+        """
         if not self.up:
             return False
-        self._client.send(messages, self._clock.raw_ns)
+        for message in messages:
+            self._published.append(message.topic)
+        self._client.send(fitting(messages, self._limited_log), self._clock.raw_ns)
         return True
 
     def subscribe(self, filters: Sequence[tuple[str, int]], answered: Answered | None = None) -> None:
@@ -198,7 +205,7 @@ class Connection:
         try:
             with self.loop.allowing(_CONNECT_LIMIT_S):
                 authenticate(self._client, self._settings)
-                self._client.connack = None
+                self._client.connack, self._client.broke_protocol = None, False
                 self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except _CONNECT_ERRORS as error:
             self._retry_later(connect_error(self.address, error, ca_file=self._settings.ca_file))
@@ -220,13 +227,17 @@ class Connection:
             return
         if was_up:
             self._runner.call(lambda: self._callbacks.disconnected(reason))
-        verdict = self._policy.verdict(reason)
-        if isinstance(verdict, BrokerError):
-            self.failure = verdict
-        elif alert := None if was_up else self._client.alert:
-            self._retry_later(connect_error(self.address, alert))
+        client = self._client
+        alert = None if was_up else client.alert
+        unanswered = self._subscriptions.waiting if was_up else ()
+        published = tuple(self._published) if was_up else ()
+        problem = self._policy.problem(
+            Ending(reason, client.connack, alert, client.broke_protocol, unanswered, published)
+        )
+        if isinstance(problem, CredentialsError) and not self._policy.established:
+            self.failure = problem
         else:
-            self._retry_later(BrokerUnreachableError(self.address, verdict))
+            self._retry_later(problem)
 
     def _retry_later(self, problem: BrokerError) -> None:
         self.problem = problem
@@ -245,12 +256,13 @@ class Connection:
                 self._socket_loop.leave(self._clock.raw_ns)
                 return "stopped"
             if self._client.socket() is None:
-                return "connection lost"
+                reason = self._client.take_reason()
+                return f"connection ended: {reason}" if reason else "connection lost"
             self._socket_loop.run_once(pause_s)
             if not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
                 return "no answer to CONNECT (is it an MQTT broker?)"
-            if self.up and (again := self._subscriptions.due(self._clock.raw_ns())):
-                self.subscribe(again)
+            for request in self._subscriptions.due(self._clock.raw_ns()) if self.up else ():
+                self.subscribe(*request)
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns the longest wait, in seconds.
@@ -263,12 +275,7 @@ class Connection:
             self.loop.iterations += 1
         return self._runner.run_due()
 
-    def _on_connect(
-        self, _client: Client, _: object, _flags: object, reason: ReasonCode, *_rest: object
-    ) -> None:
-        if reason.is_failure:
-            self._policy.refused(str(reason))
-            return
+    def _accepted(self) -> None:
         self._policy.accepted()
         self.problem = None
         self._set_up(True)
@@ -277,6 +284,7 @@ class Connection:
             self._limited_log.warning(notice)
         self._runner.arrivals.begin()
         self._subscriptions.begin()
+        self._published.clear()
         self._client.resume()
         self._runner.call(self._callbacks.connected)
 

@@ -1,8 +1,8 @@
 """The embedded MQTT broker (amqtt), for the demo, the tests and a bench: on loopback only.
 
-amqtt 0.12 lets an allowed `x/+` subscribe `x/#`, does not check wills, sends newcomers retained messages that
-others asked for, lets a wrong password silence somebody's client id, and bounds neither sizes nor idle
-clients. None of that matters between programs of one user on one machine; on a network it does.
+amqtt 0.12 lets an allowed `x/+` subscribe `x/#`, checks no rights for wills, lets a wrong password silence
+somebody's client id, and does not notice a frozen client. None of that matters between programs of one user
+on one machine; on a network it does.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from amqtt.broker import Broker
 from amqtt.errors import AMQTTError
 from amqtt.errors import BrokerError as AmqttBrokerError
 
 from broker.errors import BrokerError, EmbeddedBrokerError
+from broker.loopback_broker import LoopbackBroker
+from runtime.errors import ListenError
 
 if TYPE_CHECKING:
     from broker.settings import EmbeddedBrokerSettings
@@ -88,9 +89,10 @@ class EmbeddedBroker:
             asyncio.run(self._serve())
         except (AMQTTError, AmqttBrokerError, OSError) as error:
             ports = [port for port in (self.port, self.websocket_port) if port]
+            cause = error.__cause__ or error
             self.failure = EmbeddedBrokerError(
                 f"the embedded broker cannot listen on {self._host}, port {' or '.join(map(str, ports))}: "
-                f"{error.__cause__ or error}"
+                f"{cause.reason if isinstance(cause, ListenError) else cause}"
             )
         finally:
             self._settled.set()
@@ -98,7 +100,7 @@ class EmbeddedBroker:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
-        broker = Broker({"listeners": self._listeners(), "plugins": _PLUGINS})
+        broker = LoopbackBroker({"listeners": self._listeners(), "plugins": _PLUGINS})
         await broker.start()
         self._settled.set()
         await self._end.wait()

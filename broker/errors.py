@@ -29,6 +29,7 @@ class BrokerError(TidesyncError):
     ├── CertificateFileError     a certificate or key file that cannot be used
     ├── PasswordFileError        a password file that cannot be read
     ├── CredentialsError         wrong name or password, or not authorised: does not heal by itself
+    ├── NotAcceptedError         another refusal of the connection (CONNACK 1 to 3): may heal, is retried
     ├── NotAuthorizedError       the account may connect, and not subscribe to some of what it needs
     ├── AccountsError            broker.accounts: accounts that cannot be changed, read or written as asked
     └── EmbeddedBrokerError      the embedded broker was asked for what it must not do
@@ -80,6 +81,17 @@ class CredentialsError(BrokerError):
         self.account = account
 
 
+class NotAcceptedError(BrokerError):
+    """The broker was reached and refuses the connection, whatever the account."""
+
+    exit_code = 1
+
+    def __init__(self, address: BrokerAddress, code: int, reason: str) -> None:
+        super().__init__(f"broker {address}: {reason}")
+        self.address = address
+        self.code = code
+
+
 class NotAuthorizedError(BrokerError):
     """The broker refuses to let this account subscribe to `filters`."""
 
@@ -125,6 +137,30 @@ _ALERTS = {
     "BAD_CERTIFICATE": "our certificate is not accepted (cert_file)",
 }
 """TLS alerts from the broker, by the end of OpenSSL's name."""
+
+
+_CREDENTIALS = {
+    4: "bad user name or password (CONNACK 4)",
+    5: "not authorized (CONNACK 5: check the name, the password, and that the account may connect)",
+}
+_NOT_ACCEPTED = {
+    1: "it does not accept MQTT 3.1.1 (CONNACK 1): allow that version there, or use another broker",
+    2: "it does not accept the client id{client_id} (CONNACK 2): does it bind ids to accounts, or is another"
+    " connection of that id still there?",
+    3: "server unavailable (CONNACK 3): it is starting, stopping or full (max_connections); look at its log",
+}
+"""What the return codes of MQTT 3.1.1 mean (section 3.2.2.3), and what to do."""
+
+
+def connack_error(
+    address: BrokerAddress, account: str | None, code: int, *, client_id: str | None = None, hint: str = ""
+) -> BrokerError:
+    """The error for a CONNACK with return code `code`, not 0; `hint` is added to refused credentials."""
+    if code in _CREDENTIALS:
+        return CredentialsError(address, account, _CREDENTIALS[code] + hint)
+    unknown = f"it refuses the connection with code {code}, which MQTT 3.1.1 does not know"
+    reason = _NOT_ACCEPTED.get(code, unknown)
+    return NotAcceptedError(address, code, reason.format(client_id=f" {client_id!r}" if client_id else ""))
 
 
 def connect_error(address: BrokerAddress, error: Exception, *, ca_file: Path | None = None) -> BrokerError:

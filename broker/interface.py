@@ -72,7 +72,7 @@ class MqttConnection(Protocol):
 
     @property
     def last_problem(self) -> str | None:
-        """Why the last attempt failed; None once one has worked."""
+        """Why the last attempt failed; once one has worked, what the broker refuses, or None."""
 
     @property
     def refusal(self) -> NotAuthorizedError | None:
@@ -117,9 +117,10 @@ class MqttConnection(Protocol):
     def subscribe(self, filters: Sequence[tuple[str, int]], answered: Answered | None = None) -> None:
         """Ask for `(filter, QoS)` pairs, in one packet. Network thread only.
 
-        `answered` is called once in that thread with the broker's code of each filter: the QoS granted, or
-        `broker.subscriptions.REFUSED`; not when the connection ends first. Of what is retained, messages may
-        arrive before it and after it.
+        `answered` is called in that thread with the broker's code of each filter: the QoS granted, or
+        `broker.subscriptions.REFUSED`; not when the connection ends first. What was refused is asked for
+        again every 10 s, and `answered` called with its codes. Of what is retained, messages may arrive
+        before the call and after it.
         """
 
     def unsubscribe(self, filters: Sequence[str]) -> None:

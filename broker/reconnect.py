@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from broker.errors import CredentialsError
+from broker.errors import BrokerUnreachableError, connack_error, connect_error
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from broker.errors import BrokerError
     from broker.settings import ConnectionSettings
 
 
 FIRST_S = 0.25
 CAP_S = 3.0
 """A broker that is back is found within this; the jitter spreads the clients of a fleet."""
+
+
+_MOST_LISTED = 5
 
 
 class Backoff:
@@ -38,7 +45,21 @@ _STABLE_NS = 5_000_000_000
 """A connection that lasted this long was stable."""
 _SUSPICIOUS = 3
 """Shorter ones in a row: a broker disconnects one of two programs that share an account or a client id."""
-_REFUSED_CREDENTIALS = {"Bad user name or password", "Not authorized"}
+
+
+class Ending(NamedTuple):
+    """How a connection ended, or why it was not made."""
+
+    reason: str
+    connack: int | None = None
+    """The code by which it was refused."""
+    alert: ssl.SSLError | None = None
+    broke_protocol: bool = False
+    """The broker sent what is not MQTT."""
+    unanswered: Sequence[str] = ()
+    """Filters that were asked for and not answered."""
+    published: Sequence[str] = ()
+    """The topics published last."""
 
 
 class ReconnectPolicy:
@@ -49,18 +70,14 @@ class ReconnectPolicy:
         self._settings = settings
         self._name = name
         self._backoff = Backoff()
-        self._established = False
-        self._refusal: str | None = None
+        self.established = False
+        """Whether the broker has accepted a connection: refused credentials are final before that only."""
         self._short_lived = 0
-
-    def refused(self, reason: str) -> None:
-        """The broker refused the connection."""
-        self._refusal = reason
 
     def accepted(self) -> None:
         """The broker accepted the connection."""
-        self.reconnects += self._established
-        self._established = True
+        self.reconnects += self.established
+        self.established = True
 
     def ended(self, lasted_ns: int, *, was_up: bool) -> bool:
         """Note the end of a connection; returns whether it lasted long enough to reset the backoff."""
@@ -71,18 +88,37 @@ class ReconnectPolicy:
         self._short_lived += was_up
         return False
 
-    def verdict(self, reason: str) -> CredentialsError | str:
-        """A permanent failure, or why it is tried again; `reason` is why the connection ended."""
-        refusal, self._refusal = self._refusal, None
-        account = self._settings.account
-        if refusal in _REFUSED_CREDENTIALS and not self._established:
-            return CredentialsError(
-                self._settings.address, account, refusal.lower() + self._without_password()
+    def problem(self, ending: Ending) -> BrokerError:
+        """What ended the connection, or kept it from being made, and what to do."""
+        settings = self._settings
+        if ending.connack is not None:
+            client_id, hint = settings.account or self._name, self._without_password()
+            return connack_error(
+                settings.address, settings.account, ending.connack, client_id=client_id, hint=hint
             )
-        shared = f"account {account!r}" if account else f"the name {self._name!r}" if self._name else None
-        if self._short_lived >= _SUSPICIOUS and shared:
-            reason += f" again and again (does another program use {shared}? Each needs its own)"
-        return refusal or reason
+        if ending.alert is not None:
+            return connect_error(settings.address, ending.alert)
+        reason = ending.reason
+        if ending.broke_protocol:
+            reason = "it sent what is not MQTT 3.1.1 (is it an MQTT broker, and takes that version?)"
+        suspicion = self._suspicion(ending) if self._short_lived >= _SUSPICIOUS else None
+        if suspicion:
+            reason += f" again and again{suspicion}"
+        return BrokerUnreachableError(settings.address, reason)
+
+    def _suspicion(self, ending: Ending) -> str | None:
+        """Why no connection lasts: a broker has no words for a forbidden topic in MQTT 3.1.1, and ends it."""
+        account, name = self._settings.account, self._name
+        if ending.unanswered:
+            who = f"account {account!r}" if account else "a client without an account"
+            asked = _listed(ending.unanswered)
+            return f", when {who} asks to subscribe to {asked}: does the broker's access list lack that?"
+        shared = f"account {account!r}" if account else f"the name {name!r}" if name else None
+        causes = [f"does another program use {shared}? Each needs its own"] if shared else []
+        if ending.published:
+            last = _listed(list(dict.fromkeys(ending.published)))
+            causes.append(f"does the broker refuse what was published last, to {last}?")
+        return f" ({'; or '.join(causes)})" if causes else None
 
     def _without_password(self) -> str:
         settings = self._settings
@@ -93,3 +129,7 @@ class ReconnectPolicy:
     def wait_s(self) -> float:
         """Seconds to wait before the next attempt."""
         return self._backoff.next_s()
+
+
+def _listed(topics: Sequence[str]) -> str:
+    return ", ".join(topics[:_MOST_LISTED]) + (", …" if len(topics) > _MOST_LISTED else "")

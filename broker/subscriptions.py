@@ -17,7 +17,9 @@ RETRY_NS = 10_000_000_000
 """Between two requests of what was refused: access lists are mended, and a cluster may refuse for a time."""
 
 
-class _Asked(NamedTuple):
+class Request(NamedTuple):
+    """`(filter, QoS)` pairs of one SUBSCRIBE packet, and whom to give the answer."""
+
     filters: tuple[tuple[str, int], ...]
     answered: Answered | None
 
@@ -26,8 +28,8 @@ class Subscriptions:
     """Those of the present connection. Other threads may read `refused` and wait for `settled`."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, _Asked] = {}
-        self._refused: dict[str, int] = {}
+        self._waiting: dict[int, Request] = {}
+        self._refused: dict[str, tuple[int, Answered | None]] = {}
         self._retry_at_ns: int | None = None
         self.settled = threading.Event()
         """The broker has answered all that was asked of it over this connection, which is at least one."""
@@ -55,7 +57,7 @@ class Subscriptions:
 
     def asked(self, mid: int, filters: Sequence[tuple[str, int]], answered: Answered | None = None) -> None:
         """A SUBSCRIBE packet with identifier `mid` was sent."""
-        self._waiting[mid] = _Asked(tuple(filters), answered)
+        self._waiting[mid] = Request(tuple(filters), answered)
         self.settled.clear()
 
     def answer(self, mid: int, codes: Sequence[int], now_raw_ns: int) -> Mapping[str, int]:
@@ -75,23 +77,28 @@ class Subscriptions:
         for name, qos in asked.filters:
             refused.pop(name, None)
             if result[name] == REFUSED:
-                refused[name] = qos
+                refused[name] = qos, asked.answered
         self._refused = refused
         if refused and self._retry_at_ns is None:
             self._retry_at_ns = now_raw_ns + RETRY_NS
-        if asked.answered is not None:
-            asked.answered(result)
-        if not self._waiting:
-            self.settled.set()
+        try:
+            if asked.answered is not None:
+                asked.answered(result)
+        finally:
+            if not self._waiting:
+                self.settled.set()
         return result
 
-    def due(self, now_raw_ns: int) -> list[tuple[str, int]]:
-        """Refused filters and their QoS that are to be asked again now."""
+    def due(self, now_raw_ns: int) -> list[Request]:
+        """What was refused and is to be asked for again now."""
         if self._retry_at_ns is None or now_raw_ns < self._retry_at_ns:
             return []
         self._retry_at_ns = None
-        return list(self._refused.items())
+        again: dict[Answered | None, list[tuple[str, int]]] = {}
+        for name, (qos, answered) in self._refused.items():
+            again.setdefault(answered, []).append((name, qos))
+        return [Request(tuple(filters), answered) for answered, filters in again.items()]
 
     def forget(self, filters: Sequence[str]) -> None:
         """These are no longer wanted."""
-        self._refused = {name: qos for name, qos in self._refused.items() if name not in filters}
+        self._refused = {name: asked for name, asked in self._refused.items() if name not in filters}

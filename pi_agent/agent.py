@@ -141,13 +141,14 @@ class PiAgent(MqttAgent):
     def health(self) -> Health:
         """Its state now."""
         now_ns = self._clock.raw_ns()
-        last = self._last_ping
+        last, refusal = self._last_ping, self._connection.refusal
         return Health(
             vehicle=self._settings.vehicle,
             version=VERSION,
             broker=str(self._connection.address),
             broker_connected=self._connection.up,
             broker_problem=self._connection.last_problem,
+            subscriptions_refused=refusal.filters if refusal else (),
             uptime_s=(now_ns - self._started.raw_ns) / 1e9,
             reconnects=self._connection.reconnects,
             pings_answered=self._answered,
@@ -165,10 +166,7 @@ class PiAgent(MqttAgent):
     def connected(self) -> None:
         """Subscribe, announce, and publish the clock events of the time without a broker."""
         root, vehicle = self._settings.topic_root, self._settings.vehicle
-        kinds = (topics.PING, topics.STATUS, topics.INFO, topics.VEHICLE_COMMAND)
-        self._connection.subscribe(
-            [(topics.subscription(root, kind, vehicle=vehicle), kind.qos) for kind in kinds]
-        )
+        self._connection.subscribe(topics.read_by(root, "vehicle", vehicle=vehicle))
         self._announce("info")
         self._announce("status")
         while self._events:
@@ -189,6 +187,10 @@ class PiAgent(MqttAgent):
             return
         if isinstance(letter.body, ClockResendCommand):
             self._own_clock.publisher.resend(letter.body)
+            return
+        if letter.topic.kind is topics.TOPSIDE_STATUS:
+            name, word = str(letter.topic.topside), str(letter.body)
+            self._announcements.heard_topside(name, word, message.received.raw_ns)
             return
         self._tick_due_ns = 0  # an announcement that it makes due goes out at once
         if isinstance(letter.body, Info):

@@ -20,7 +20,9 @@ class Health(BaseModel):
     broker: str
     broker_connected: bool
     broker_problem: str | None
-    """Why there is no connection, while there is none."""
+    """Why there is no connection, or what the broker refuses to this account over it."""
+    subscriptions_refused: tuple[str, ...] = ()
+    """Topic filters that the broker refuses to this account."""
     uptime_s: float
     reconnects: int
     """Times the connection to the broker came back."""

@@ -90,9 +90,8 @@ def page(health: Health) -> str:
 
 
 def _connection(health: Health) -> str:
-    if health.broker_connected:
-        return f"connected to {health.broker}"
-    return health.broker_problem or f"connecting to {health.broker}"
+    how = "connected" if health.broker_connected else "connecting"
+    return health.broker_problem or f"{how} to {health.broker}"
 
 
 def _measured(health: Health) -> str:
@@ -104,7 +103,13 @@ def _measured(health: Health) -> str:
 def pi_families(health: Health) -> Families:
     """The vehicle's metrics for Prometheus."""
     families = agent_families(
-        AgentCounts("pi", health.broker_connected, health.reconnects, health.messages_dropped)
+        AgentCounts(
+            "pi",
+            health.broker_connected,
+            health.reconnects,
+            health.messages_dropped,
+            len(health.subscriptions_refused),
+        )
     )
     vehicle = health.vehicle
     families.counter(

@@ -98,6 +98,8 @@ class MessageFilter:
         self._inbox = Inbox(root)
         self._rate_limiter = RateLimiter(now_ns)
         self._pings = topics.subscription(root, topics.PING, vehicle=vehicle).removesuffix("+")
+        self._own = self._pings.removesuffix("ping/")
+        self._topsides = topics.subscription(root, topics.TOPSIDE_STATUS)
         self._dropped: Counter[str] = Counter()
         self._logged_at_ns: dict[str, int] = {}
 
@@ -112,7 +114,8 @@ class MessageFilter:
             if message.topic.startswith(self._pings):  # status and info are retained by design, but not live
                 self._drop("retained", "a retained ping is not answered", message)
             return None
-        if not self._rate_limiter.admit(message.topic, message.received.raw_ns):
+        own = message.topic.startswith(self._own)  # topsides' statuses have one bucket: any name may come
+        if not self._rate_limiter.admit(message.topic if own else self._topsides, message.received.raw_ns):
             self._drop("flood", "too many messages", message)
             return None
         return self._inbox.open(message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+from zlib import crc32
 
 from broker.client.one_step import OneStepTimestamp, with_room
 from broker.interface import Outgoing
@@ -24,11 +25,18 @@ if TYPE_CHECKING:
 
 
 Announcement = Literal["status", "info"]
+_ANNOUNCEMENTS: tuple[Announcement, ...] = ("info", "status")
 
 STATUS_PAUSE_NS = 3_000_000_000
 """Between two `online` that answer an `offline`: two namesakes must not flood the broker."""
 NAMESAKE_PAUSE_NS = 60_000_000_000
 """Between two answers to a namesake's info, and two warnings about it."""
+ANNOUNCE_EVERY_NS = 60_000_000_000
+"""Some brokers send nothing retained to those who subscribe with a wildcard, as topsides and viewers do."""
+_SPREAD_NS = 1_000_000_000
+"""A topside that comes online hears a fleet's answers over this time."""
+_MOST_TOPSIDES = 64
+"""Topsides known to be online; of more, each status counts as new."""
 _MOVING_WRITE_NS = 1_000_000
 """The fastest slew moves realtime by 0.1 ms in it, less than a message takes on its way."""
 
@@ -113,11 +121,12 @@ class MessageBuilder:
 
 
 class AnnouncementPolicy:
-    """Decides when to announce again: after an `offline` on the vehicle's own status, and to a namesake.
+    """Decides when to announce again.
 
-    Two live agents of one name each answer the other's info with their own, once a minute, and so keep
-    knowing of each other. Retained messages do not count: they may be a predecessor's. Nor does `started_at`:
-    a Pi without a battery clock does not know when it started.
+    That is once a minute, after an `offline` on the vehicle's own status, to a namesake, and to a topside
+    that comes online. Two live agents of one name each answer the other's info with their own, once a minute,
+    and so keep knowing of each other. Retained messages do not count: they may be a predecessor's. Nor does
+    `started_at`: a Pi without a battery clock does not know when it started.
     """
 
     def __init__(self, instance_id: str) -> None:
@@ -125,11 +134,14 @@ class AnnouncementPolicy:
         self._published_at_ns: dict[Announcement, int] = {}
         self._due_at_ns: dict[Announcement, int] = {}
         self._warned_at_ns: int | None = None
+        self._online_at_ns: dict[str, int] = {}
+        """By topside; it renews its status once a minute."""
+        self._spread_ns = crc32(instance_id.encode()) % _SPREAD_NS
 
     def announced(self, what: Announcement, now_ns: int) -> None:
         """Note that `what` was published at RAW `now_ns`."""
         self._published_at_ns[what] = now_ns
-        self._due_at_ns.pop(what, None)
+        self._due_at_ns[what] = now_ns + ANNOUNCE_EVERY_NS
 
     def due(self, now_ns: int) -> list[Announcement]:
         """What to publish again at RAW `now_ns`."""
@@ -139,6 +151,17 @@ class AnnouncementPolicy:
         """Take in a live status: a namesake's farewell, or the will of an earlier connection of ours."""
         if word == "offline":
             self._schedule("status", now_ns, STATUS_PAUSE_NS)
+
+    def heard_topside(self, topside: str, word: str, now_ns: int) -> None:
+        """Take in a live status: a topside that came online may not have been sent what is retained."""
+        last_ns = self._online_at_ns.pop(topside, None)
+        if word != "online":
+            return
+        if len(self._online_at_ns) < _MOST_TOPSIDES:
+            self._online_at_ns[topside] = now_ns
+        if last_ns is None or now_ns - last_ns >= 2 * ANNOUNCE_EVERY_NS:
+            for what in _ANNOUNCEMENTS:
+                self._schedule(what, now_ns + self._spread_ns, STATUS_PAUSE_NS)
 
     def heard_info(self, info: Info, now_ns: int) -> bool:
         """Take in a live info; whether to warn of a namesake now."""
@@ -153,4 +176,4 @@ class AnnouncementPolicy:
     def _schedule(self, what: Announcement, now_ns: int, pause_ns: int) -> None:
         published_ns = self._published_at_ns.get(what)
         due_ns = now_ns if published_ns is None else max(now_ns, published_ns + pause_ns)
-        self._due_at_ns.setdefault(what, due_ns)
+        self._due_at_ns[what] = min(due_ns, self._due_at_ns.get(what, due_ns))

@@ -32,4 +32,5 @@ class ListenError(TidesyncError):
         super().__init__(f"{setting}: cannot listen on port {port}, host {host}: {reason}")
         self.host = host
         self.port = port
+        self.reason = reason
         self.in_use = in_use

@@ -42,19 +42,50 @@ def read(path: Path) -> bytes | None:
         return None
 
 
-def replace(path: Path, content: bytes, *, instead_of: bytes | None = None) -> bool:
-    """Write `content` to `path`; readers see the old content or the new, also after a power cut.
-
-    Returns False, and writes nothing, if the file does not hold `instead_of`: another program has changed it.
-    """
+def replace(path: Path, content: bytes) -> None:
+    """Write `content` to `path`; readers see the old content or the new, also after a power cut."""
     with _temporary(path) as new:
-        with _open_like(new, path) as descriptor:
-            write_all(descriptor, content)
-            os.fsync(descriptor)
-        if instead_of is not None and read(path) != instead_of:
-            return False
+        _write_like(new, path, content)
         new.replace(path)
     sync_folder(path.parent)
+
+
+def replace_unchanged(path: Path, content: bytes, instead_of: bytes | None) -> bool:
+    """Do as `replace`, unless the file does not hold `instead_of` (None: is not there): False.
+
+    Another program that has opened the file by then, to write it, has its file back: its writing begins with
+    an empty file, which is seen after the rename. On a file system without hard links that one is lost.
+    """
+    with _temporary(path) as new, _temporary(path, "old") as old:
+        _write_like(new, path, content)
+        if read(path) != instead_of:
+            return False
+        if instead_of is None:
+            if not rename_new(new, path):
+                return False
+        else:
+            with contextlib.suppress(OSError):
+                old.hardlink_to(path)
+            new.replace(path)
+            if old.exists() and read(old) != instead_of:
+                old.replace(path)
+                return False
+    sync_folder(path.parent)
+    return True
+
+
+def rename_new(path: Path, new: Path) -> bool:
+    """Rename `path` to `new`; False if there is a file of that name."""
+    try:
+        new.hardlink_to(path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links
+        if new.exists():
+            return False
+        path.rename(new)
+        return True
+    path.unlink()
     return True
 
 
@@ -158,9 +189,9 @@ def unusable(path: Path, error: Exception) -> str:
 
 
 @contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
+def _temporary(path: Path, suffix: str = "new") -> Iterator[Path]:
     """A free name beside `path`, whose file is removed unless it was renamed."""
-    new = path.with_name(f".{path.name}.new")
+    new = path.with_name(f".{path.name}.{suffix}")
     new.unlink(missing_ok=True)
     try:
         yield new
@@ -176,6 +207,12 @@ def _open(path: Path, mode: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _write_like(new: Path, existing: Path, content: bytes) -> None:
+    with _open_like(new, existing) as descriptor:
+        write_all(descriptor, content)
+        os.fsync(descriptor)
 
 
 @contextmanager

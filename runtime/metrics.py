@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from runtime.listener import Refusal, refused
 from runtime.version import VERSION
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ class AgentCounts:
     reconnects: int
     dropped: Mapping[str, int]
     """Messages by the reason for which they were dropped; the reasons are words of the program."""
+    refused: int = 0
+    """Topic filters that the broker refuses to let it subscribe to."""
 
 
 def agent_families(counts: AgentCounts) -> Families:
@@ -122,6 +125,11 @@ def agent_families(counts: AgentCounts) -> Families:
         "Whether the agent is connected to its MQTT broker.",
         float(counts.broker_connected),
     )
+    families.gauge(
+        "tidesync_broker_refused_subscriptions",
+        "Topic filters that the broker refuses to this agent's account.",
+        counts.refused,
+    )
     families.counter(
         "tidesync_reconnects", "Times the connection to the broker came back.", counts.reconnects
     )
@@ -130,5 +138,11 @@ def agent_families(counts: AgentCounts) -> Families:
         "Messages that arrived and were not used, by reason.",
         "reason",
         counts.dropped,
+    )
+    families.counters(
+        "tidesync_connections_refused",
+        "Connections to this agent's web servers that were refused or ended, by reason.",
+        "reason",
+        dict.fromkeys(get_args(Refusal), 0) | refused,
     )
     return families

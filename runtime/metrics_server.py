@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import socket
 import threading
@@ -10,7 +11,7 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from runtime.listener import open_listener, url_of
+from runtime.listener import Limits, Listener, open_listener, url_of
 from runtime.metrics import make_registry
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _REQUEST_TIMEOUT_S = 5.0
-_MAX_REQUESTS = 4
-"""At the same time; others are disconnected, so that no peer can take the measurement's processor time."""
+_LIMITS = Limits(connections=8, per_address=2, first_s=_REQUEST_TIMEOUT_S, idle_s=_REQUEST_TIMEOUT_S)
+"""Each is a thread; others are disconnected, so that no peer can take the measurement's processor time."""
+_MOST_HEADER_BYTES = 16 * 1024
 _POLL_S = 0.1
 
 
@@ -32,7 +34,7 @@ def metrics_served(host: str, port: int | None, collect: Callable[[], Families])
     if port is None:
         yield
         return
-    listener = open_listener("--metrics-port", host, port)
+    listener = open_listener("--metrics-port", host, port, _LIMITS)
     server = _Server(listener)
     server.set_app(_app(collect))
     _log.info("metrics at %smetrics", url_of(listener, host))
@@ -60,8 +62,33 @@ def _app(collect: Callable[[], Families]) -> Any:
     return app
 
 
+class _Head(io.RawIOBase):
+    """What a peer sends, up to the limit for headers: no request here has a body."""
+
+    def __init__(self, stream: socket.SocketIO) -> None:
+        self._stream = stream
+        self._left = _MOST_HEADER_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._stream.readinto(memoryview(buffer)[: self._left]) or 0
+        self._left -= count
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
 class _Handler(WSGIRequestHandler):
     timeout = _REQUEST_TIMEOUT_S
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_Head(socket.SocketIO(self.connection, "r")))
 
     def log_message(self, *_: object) -> None:
         """Scrapes are not logged."""
@@ -71,26 +98,17 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, listener: socket.socket) -> None:
-        self._slots = threading.BoundedSemaphore(_MAX_REQUESTS)
+    def __init__(self, listener: Listener) -> None:
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
-        self.socket = listener
+        self.socket = self._listener = listener
         # without HTTPServer.server_bind, which looks up the host's name: a boat may have no name server
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
         self.setup_environ()
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if self._slots.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._slots.release()
+    def service_actions(self) -> None:
+        """Called by `serve_forever` between requests."""
+        self._listener.end_idle()
 
     def handle_error(self, _request: Any, client_address: Any) -> None:
         """Faults of peers are no faults of ours."""

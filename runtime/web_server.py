@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from fastapi import APIRouter, Request, Response
 
+from runtime.listener import BACKLOG, Listener
 from runtime.metrics import exposition, make_registry
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from fastapi import FastAPI
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from runtime.metrics import Families
     from runtime.watchdog import Loop
 
+_MOST_HEADER_BYTES = 16 * 1024
 _TEXT: dict[str, Any] = {
     "description": "Prometheus' text format",
     "content": {"text/plain": {"schema": {"type": "string"}}},
@@ -29,16 +32,25 @@ class WatchedServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, loop: Loop) -> None:
         super().__init__(config)
         self._loop = loop
+        self._listeners: list[Listener] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept on `sockets`."""
+        self._listeners = [each for each in sockets or () if isinstance(each, Listener)]
+        await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Called by `main_loop`; whether to end."""
         self._loop.iterations += 1
+        for listener in self._listeners:
+            listener.end_idle()
         return await super().on_tick(counter)
 
 
 def make_server(app: FastAPI, loop: Loop, **options: Any) -> WatchedServer:
     """A server for `app`; `run(sockets=[…])` it in a thread, set `should_exit` to end it.
 
+    How many connections it serves, and how long one may be idle, the sockets decide (`runtime.listener`).
     `options` are uvicorn's, in addition to those that all our servers have.
     """
     config = uvicorn.Config(
@@ -50,6 +62,8 @@ def make_server(app: FastAPI, loop: Loop, **options: Any) -> WatchedServer:
         access_log=False,
         server_header=False,
         timeout_keep_alive=15,
+        backlog=BACKLOG,
+        h11_max_incomplete_event_size=_MOST_HEADER_BYTES,
         timeout_graceful_shutdown=1,
         **options,
     )

@@ -14,8 +14,12 @@ Nanoseconds = Annotated[int, Field(ge=0, le=INT64)]
 NanosecondsDifference = Annotated[int, Field(ge=-INT64, le=INT64)]
 """The signed difference of two clocks' readings, in integer nanoseconds."""
 
-MAX_MESSAGE_BYTES = 128 * 1024
-"""The largest payload that is decoded; a full batch of 100 exchanges is about 45 KiB."""
+MAX_PACKET_BYTES = 64 * 1024
+"""The largest MQTT packet, after its fixed header: a connection that brings a larger one is ended. No kind of
+ours needs more; what has many entries, as a batch of exchanges, is divided."""
+
+MAX_MESSAGE_BYTES = MAX_PACKET_BYTES - 1024
+"""The largest payload that is sent or decoded; the rest is for the topic."""
 
 
 class SchemasError(Exception):

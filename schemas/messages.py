@@ -35,6 +35,8 @@ ErrorWord = Literal[
     "not_authorized",
 ]
 """Why there is no good result: the consumer's error words, then ours."""
+DUPLICATES: frozenset[ErrorWord] = frozenset({"duplicate_vehicle", "duplicate_topside"})
+"""Two processes use the name: whose clock a result is of is in doubt, so that it is never `locked`."""
 
 MAX_BATCH = 100
 """Exchanges in one batch message, at most."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -10,7 +11,23 @@ from pydantic import AfterValidator, WithJsonSchema
 from schemas.base import SchemasError
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
-_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_MOST_BYTES = 200
+_FORBIDDEN = r'/\\:*?"<>|\x00-\x1f\x7f-\x9f'
+_DEVICES = "|".join(
+    "".join(f"[{letter.upper()}{letter}]" for letter in word) + number
+    for words, number in ((("con", "prn", "aux", "nul"), ""), (("com", "lpt"), "[1-9¹²³]"))
+    for word in words
+)
+"""Names that Windows gives to devices, whatever follows a dot."""
+_FOLDER = re.compile(rf"(?![ .])(?![^{_FORBIDDEN}]*[ .]$)(?!(?:{_DEVICES}) *(?:\.|$))[^{_FORBIDDEN}]+")
+_FOLDER_RULE = (
+    '1 to 200 bytes of UTF-8 without / \\ : * ? " < > | and control characters, not a name that Windows'
+    " reserves (CON, COM1, …), with no space or dot at either end"
+)
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+_ESCAPE = re.compile("=([0-9A-F]{2})")
+_UNESCAPED = re.compile(r"[A-Za-z0-9](?:\.?[A-Za-z0-9_-]){0,99}", re.ASCII)
+"""Session levels as earlier versions wrote them."""
 _ROOT = re.compile(r"[A-Za-z0-9_-]{1,63}(/[A-Za-z0-9_-]{1,63}){0,7}", re.ASCII)
 
 
@@ -34,6 +51,13 @@ def topside_name(name: str) -> str:
     return _agent_name("topside", name)
 
 
+def made_valid(text: str) -> str | None:
+    """A name for a vehicle or topside made of `text`, as a host name; None where nothing is left of it."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[:63].strip("-_")
+    return name or None
+
+
 def account_name(name: str) -> str:
     """`name` if it may name an account at the broker, else InvalidNameError."""
     return _agent_name("broker account", name)
@@ -49,11 +73,50 @@ def mission_name(name: str) -> str:
     return _folder_name("mission", name)
 
 
-def _folder_name(kind: str, name: str) -> str:
-    if not _SESSION.fullmatch(name) or ".." in name:
-        rule = "a letter or digit, then at most 99 of letters, digits, '.', '_', '-', and no '..'"
-        raise InvalidNameError(kind, name, rule)
+def session_level(name: str) -> str:
+    """The topic level of the session `name`: bytes outside `[A-Za-z0-9_-]` as `=XX`, in upper-case hex.
+
+    NATS and RabbitMQ end the connection of a client that uses a topic with a dot or a space. InvalidNameError
+    for a name that no session may have.
+    """
+    return "".join(chr(byte) if byte in _PLAIN else f"={byte:02X}" for byte in session_name(name).encode())
+
+
+def session_of_level(level: str) -> str:
+    """The inverse of `session_level`, which also takes a level with dots, as earlier versions wrote it.
+
+    InvalidNameError for a level that is neither.
+    """
+    if _UNESCAPED.fullmatch(level):
+        return session_name(level)
+    name = _unescaped(level)
+    if name is None or session_level(name) != level:
+        rule = "as a topic level, only [A-Za-z0-9_-] and =XX for other bytes"
+        raise InvalidNameError("session", level, rule)
     return name
+
+
+def _unescaped(level: str) -> str | None:
+    """The text of a level's bytes; None when it is not UTF-8."""
+    latin = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), level)
+    try:
+        return latin.encode("latin-1").decode()
+    except UnicodeError:
+        return None
+
+
+def _folder_name(kind: str, name: str) -> str:
+    if not _is_folder_name(name):
+        raise InvalidNameError(kind, name, _FOLDER_RULE)
+    return name
+
+
+def _is_folder_name(name: str) -> bool:
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return size <= _MOST_BYTES and _FOLDER.fullmatch(name) is not None
 
 
 def root_name(name: str) -> str:
@@ -71,7 +134,14 @@ def _agent_name(kind: str, name: str) -> str:
 
 
 _AGENT_SCHEMA = WithJsonSchema({"type": "string", "pattern": f"^{_AGENT.pattern}$"})
-_SESSION_SCHEMA = WithJsonSchema({"type": "string", "pattern": rf"^(?!.*\.\.){_SESSION.pattern}$"})
+_SESSION_SCHEMA = WithJsonSchema(
+    {
+        "type": "string",
+        "pattern": f"^{_FOLDER.pattern}$",
+        "maxLength": _MOST_BYTES,
+        "description": _FOLDER_RULE[0].upper() + _FOLDER_RULE[1:] + ".",
+    }
+)
 
 Vehicle = Annotated[str, AfterValidator(vehicle_name), _AGENT_SCHEMA]
 """A vehicle's name."""

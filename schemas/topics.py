@@ -12,7 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from schemas import clock_history, messages
 from schemas.base import MAX_MESSAGE_BYTES, InvalidMessageError, Message, SchemasError, first_error
-from schemas.names import InvalidNameError, root_name, session_name, topside_name, vehicle_name
+from schemas.names import (
+    InvalidNameError,
+    root_name,
+    session_level,
+    session_of_level,
+    topside_name,
+    vehicle_name,
+)
 
 VERSION = "v1"
 _CACHE_SIZE = 4096
@@ -20,11 +27,14 @@ _CACHE_SIZE = 4096
 Role = Literal["vehicle", "topside", "recorder", "dashboard", "operator"]
 """The kinds of client at the broker: each has its own accounts, with the rights that the table gives."""
 
-_VALIDATORS: Mapping[str, Callable[[str], str]] = {
+_LEVELS: Mapping[str, Callable[[str], str]] = {
     "vehicle": vehicle_name,
     "topside": topside_name,
-    "session": session_name,
+    "session": session_level,
 }
+"""The topic level of a name; InvalidNameError for one that is not allowed."""
+_NAMES: Mapping[str, Callable[[str], str]] = {**_LEVELS, "session": session_of_level}
+"""The name of a topic level."""
 
 
 class InvalidTopicError(SchemasError, ValueError):
@@ -128,7 +138,7 @@ OFFSET = TopicKind(
     "offset",
     "vehicle/{vehicle}/offset/{topside}",
     senders=("topside",),
-    readers=("recorder", "dashboard", "operator"),
+    readers=("topside", "recorder", "dashboard", "operator"),
     payload=messages.OffsetResult,
     retain=True,
 )
@@ -157,7 +167,7 @@ TOPSIDE_STATUS = TopicKind(
     "topside_status",
     "topside/{topside}/status",
     senders=("topside",),
-    readers=("recorder", "dashboard", "operator"),
+    readers=("vehicle", "topside", "recorder", "dashboard", "operator"),
     payload=None,
     retain=True,
     will=True,
@@ -216,17 +226,22 @@ class Topic:
 @lru_cache(_CACHE_SIZE)
 def build(root: str, kind: TopicKind, **names: str) -> str:
     """The topic of `kind` with its names filled in; InvalidNameError for an invalid one."""
-    filled = {key: _VALIDATORS[key](name) for key, name in names.items()}
+    filled = {key: _LEVELS[key](name) for key, name in names.items()}
     return f"{root_name(root)}/{VERSION}/{kind.template.format(**filled)}"
 
 
 def subscription(root: str, kind: TopicKind, **names: str) -> str:
     """The topic filter for topics of `kind`: `+` for each name that is not given."""
-    wanted = {key: _VALIDATORS[key](name) for key, name in names.items()}
+    wanted = {key: _LEVELS[key](name) for key, name in names.items()}
     levels = [
         wanted.get(level[1:-1], "+") if level.startswith("{") else level for level in kind.template.split("/")
     ]
     return f"{root_name(root)}/{VERSION}/{'/'.join(levels)}"
+
+
+def read_by(root: str, role: Role, **names: str) -> list[tuple[str, int]]:
+    """The `(filter, QoS)` pairs of all that a client of `role` reads, with its own name filled in."""
+    return [(subscription(root, kind, **names), kind.qos) for kind in TOPICS if role in kind.readers]
 
 
 def blueos_mirror(topside: str | None = None) -> str:
@@ -250,7 +265,7 @@ def parse(root: str, topic: str) -> Topic:
 
 def _named(topic: str, kind: TopicKind, names: Mapping[str, str]) -> Topic:
     try:
-        return Topic(kind, **{key: _VALIDATORS[key](name) for key, name in names.items()})
+        return Topic(kind, **{key: _NAMES[key](level) for key, level in names.items()})
     except InvalidNameError as error:
         raise InvalidTopicError(topic, str(error)) from error
 

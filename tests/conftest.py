@@ -2,14 +2,21 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+import runtime.host
 import tests.effort  # noqa: F401 - registers the profile
 
 settings.load_profile("tidesync")
+
+runtime.host.host_name = lambda: "topside"
+runtime.host._MARKS, runtime.host._CGROUP = (), Path("/nowhere")
+os.environ.setdefault("TIDESYNC_TOPSIDE", "topside")
+"""A topside without a name is called so, here and in the processes that tests start; also in a container."""
 
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="tidesync-state-")
 """Agents keep their clocks' histories there: not in the state folder of whoever runs the tests."""

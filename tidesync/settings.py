@@ -101,7 +101,13 @@ def file_defaults(command: str) -> dict[str, Any]:
 
 
 def _folders() -> tuple[Path, Path]:
-    return platformdirs.user_config_path("tidesync"), Path.cwd()
+    try:
+        return platformdirs.user_config_path("tidesync"), Path.cwd()
+    except OSError as error:
+        reason = (
+            "was deleted" if isinstance(error, FileNotFoundError) else f"cannot be found ({error.strerror})"
+        )
+        raise SettingsError(f"the working folder {reason}; change to one that is there") from error
 
 
 def table_settings() -> dict[str, dict[str, Any]]:

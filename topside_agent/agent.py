@@ -10,6 +10,7 @@ from broker.connection import Connection
 from broker.inbox import Inbox, Letter
 from broker.interface import Incoming
 from broker.own_clock import OwnClock
+from broker.subscriptions import REFUSED
 from runtime.clock import Clock, Reading, process_instance_id, read
 from schemas import messages, topics
 from schemas.clock_history import ClockResendCommand, VehicleClock
@@ -19,12 +20,15 @@ from topside_agent.integrations.blueos_mirror import BlueosMirror
 from topside_agent.integrations.homeassistant import HomeAssistant
 from topside_agent.measuring.actions import Drop
 from topside_agent.measuring.counts import TopsideCounts
+from topside_agent.measuring.exchanger import DROPPED_BECAUSE
+from topside_agent.measuring.namesakes import Namesakes
 from topside_agent.measuring.publisher import MessageBuilder, Publisher
 from topside_agent.measuring.scheduler import Scheduler
 from topside_agent.measuring.vehicles import Vehicles
+from topside_agent.presence import Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from broker.interface import Connect
     from broker.own_clock import Watch
@@ -32,20 +36,12 @@ if TYPE_CHECKING:
     from runtime.watchdog import Loop
     from topside_agent.http_fallback.http_get import Get, TimedResponse
     from topside_agent.measuring.actions import Action
-    from topside_agent.measuring.exchanger import Reason
     from topside_agent.measuring.measurement import Measurement
     from topside_agent.settings import TopsideSettings
 
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
-
-_DROPPED_BECAUSE: dict[Reason, str] = {
-    "unknown_nonce": "it answers no ping that is outstanding (late, replayed or forged)",
-    "repeated": "its ping was answered or given up already",
-    "other_instance": "a second process answers to this vehicle's name",
-    "invalid_pi_time": "its stamps contradict each other or the ping",
-}
 
 
 class TopsideAgent(MqttAgent):
@@ -64,22 +60,24 @@ class TopsideAgent(MqttAgent):
         get: Get = get_then,
         watch: Watch | None = None,
     ) -> None:
-        self._settings = settings
-        self._clock = clock
+        self._settings, self._clock = settings, clock
+        instance_id = process_instance_id()
+        self._namesakes = Namesakes(instance_id)
         self._own_clock = OwnClock(
             "topside",
             settings.topside,
             clock,
-            process_instance_id(),
+            instance_id,
             changed=self._clock_changed,
             watch=watch,
         )
         self.watcher = self._own_clock.watcher
         self._inbox = Inbox(settings.topic_root)
-        self._vehicles = Vehicles(settings, resolution_ns=clock.resolution_ns, boot_id=clock.boot_id)
+        self._vehicles = Vehicles(settings, self._namesakes, clock.resolution_ns, clock.boot_id)
         self._builder = MessageBuilder(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)
+        self._presence = Presence(self._builder, self._connection, self._namesakes)
         self._own_clock.connect(self._connection, settings, self._builder.clock)
         mirror = BlueosMirror(settings.topside, enabled=settings.blueos_mirror)
         self._publisher = Publisher(self._builder, self._connection.publish, mirror)
@@ -123,19 +121,16 @@ class TopsideAgent(MqttAgent):
 
     def connected(self) -> None:
         """Subscribe, announce, and measure the known vehicles."""
-        root, topside = self._settings.topic_root, self._settings.topside
-        ours = [(topics.PONG, {"topside": topside}), (topics.TOPSIDE_COMMAND, {"topside": topside})]
-        theirs: list[tuple[topics.TopicKind, dict[str, str]]] = [
-            (kind, {}) for kind in (topics.STATUS, topics.INFO, topics.EVENT, topics.VEHICLE_CLOCK)
-        ]
-        self._connection.subscribe(
-            [(topics.subscription(root, kind, **names), kind.qos) for kind, names in ours + theirs]
-        )
-        self._connection.publish(self._builder.status("online"))
+        self._presence.connected(self._clock.raw_ns(), self._subscribed)
         self._own_clock.publish()
         for measurement in self._vehicles:
             self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
         self._homeassistant.connected(measurement.vehicle for measurement in self._vehicles)
+
+    def _subscribed(self, codes: Mapping[str, int]) -> None:
+        pongs = topics.subscription(self._settings.topic_root, topics.PONG, topside=self._settings.topside)
+        if pongs in codes:
+            self._vehicles.explain_silence("not_authorized" if codes[pongs] == REFUSED else "timeout")
 
     def disconnected(self, reason: str) -> None:
         """Pings under way will not be answered."""
@@ -162,6 +157,8 @@ class TopsideAgent(MqttAgent):
             self._on_event(letter)
         elif kind is topics.VEHICLE_CLOCK:
             self._on_pieces(letter)
+        elif kind is topics.OFFSET or kind is topics.TOPSIDE_STATUS:
+            self._presence.received(letter)
         elif kind is topics.TOPSIDE_COMMAND and not message.retain:
             self._on_command(letter)
 
@@ -171,6 +168,9 @@ class TopsideAgent(MqttAgent):
         self._own_clock.tick(now.raw_ns)
         if not self._connection.up:
             return _IDLE_S
+        if self._presence.tick(now.raw_ns):
+            for measurement in self._vehicles:
+                self._perform(measurement, measurement.recheck(now.raw_ns))
         return min(_IDLE_S, (self._scheduler.serve(now) - self._clock.raw_ns()) / 1e9)
 
     # What messages do
@@ -186,7 +186,7 @@ class TopsideAgent(MqttAgent):
         actions = measurement.pong(pong, letter.incoming.received, departed_ns)
         for action in actions:
             if isinstance(action, Drop):
-                self._inbox.drop(action.reason, _DROPPED_BECAUSE[action.reason], letter.incoming)
+                self._inbox.drop(action.reason, DROPPED_BECAUSE[action.reason], letter.incoming)
         self._perform(measurement, actions)
 
     def _on_status(self, letter: Letter) -> None:
@@ -203,15 +203,11 @@ class TopsideAgent(MqttAgent):
             topic = topics.parse(self._settings.topic_root, name)
         except topics.InvalidTopicError:
             return
-        vehicle, measurement = topic.vehicle, self._vehicles.get(topic.vehicle)
-        if topic.kind is not topics.STATUS or vehicle is None or vehicle in self._settings.vehicles:
-            return
-        if measurement is None:  # it was forgotten before this process began
-            self._forget(vehicle)
-        elif measurement.needs_handshake(self._clock.raw_ns()):  # it has long been silent
-            self._publish(measurement, measurement.flush())
-            self._forget(vehicle)
-            _log.info("%s is forgotten: its status was cleared", vehicle)
+        if topic.kind is topics.STATUS and self._vehicles.may_forget(topic.vehicle, self._clock.raw_ns()):
+            if measurement := self._vehicles.get(topic.vehicle):
+                self._publish(measurement, measurement.flush())
+                _log.info("%s is forgotten: its status was cleared", topic.vehicle)
+            self._forget(topic.vehicle or "")
 
     def _forget(self, vehicle: str) -> None:
         """Home Assistant first: an empty result would be an error to it."""
@@ -244,6 +240,8 @@ class TopsideAgent(MqttAgent):
             self._own_clock.publisher.resend(command)
             return
         assert isinstance(command, messages.BurstCommand | messages.ResendCommand)
+        if getattr(command, "instance_id", None) not in {None, self._namesakes.instance_id}:
+            return  # a namesake's exchanges, or those of a process before this one
         measurement = self._vehicles.get(command.vehicle)
         if measurement is None:
             self._inbox.drop("command", f"{command.vehicle!r} is not measured here", letter.incoming)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from broker.address import parse_address
 from broker.settings import AgentSettings, ClockHistorySettings, MetricsSettings
+from runtime import host
 from schemas.metadata import CONSUMER_TOLERANCE_MS
-from schemas.names import Topside, vehicle_name
+from schemas.names import Topside, made_valid, vehicle_name
 from topside_agent.http_fallback.http_get import parse_url
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from topside_agent.estimator import EstimatorSettings
 
 
@@ -32,10 +36,38 @@ VehicleChoice = Annotated[str, AfterValidator(_checked)]
 """`rov1`, or `rov1=http://192.168.2.2:9150` to fall back on that address."""
 
 
+def _account(settings: Mapping[str, Any]) -> str | None:
+    """The account's name among settings that are valid so far."""
+    broker = settings.get("broker")
+    return settings.get("username") or (parse_address(broker).username if broker else None)
+
+
+def own_name(account: str | None) -> str:
+    """The name of a topside that was given none; ValueError where two could come by the same.
+
+    A name that changes leaves retained results behind that nobody renews.
+    """
+    if account is not None and (name := made_valid(account)):
+        return name
+    if host.in_container():
+        raise ValueError("it must be given in a container, whose host name changes: --topside NAME")
+    name = made_valid(host.host_name())
+    if name in {None, "localhost"}:
+        raise ValueError(
+            f"it must be given: --topside NAME, since {host.host_name()!r} is no name of this computer alone"
+        )
+    return str(name)
+
+
 class TopsideSettings(MetricsSettings, ClockHistorySettings, AgentSettings):
     """Which vehicles to measure, how often, and when a result is in which state."""
 
-    topside: Topside = Field("topside", description="This surface station's name in topics")
+    topside: Topside = Field(
+        None,
+        validate_default=True,
+        description="This surface station's name in topics, its own  [default: its account's, else this "
+        "computer's name; in a container it must be given]",
+    )
     vehicle: tuple[VehicleChoice, ...] = Field(
         (),
         description="Measure this vehicle only (repeatable); else all online. As rov1=http://HOST:9150 it is "
@@ -115,6 +147,11 @@ class TopsideSettings(MetricsSettings, ClockHistorySettings, AgentSettings):
         description="Each second publish the newest results as one flat message too, for BlueOS's "
         "telemetry: blueos/ext/tidesync-TOPSIDE/json",
     )
+
+    @field_validator("topside", mode="before")
+    @classmethod
+    def _of_its_own(cls, given: object, info: ValidationInfo) -> object:
+        return own_name(_account(info.data)) if given is None else given
 
     @field_validator("vehicle")
     @classmethod

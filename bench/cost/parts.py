@@ -127,7 +127,7 @@ def _estimator() -> Iterator[Part]:
     made = exchanges_at(1.0, AGE_S)
     inside_us, closing_us = _aged(estimator, made)
     progress = Progress(since_cut=100, rejected=0, segment=0, steps=0, error=None)
-    settings, builder = TopsideSettings(), MessageBuilder("tidesync", "topside")
+    settings, builder = TopsideSettings(topside="topside"), MessageBuilder("tidesync", "topside")
 
     def batched() -> None:
         backlog.add(made[-1], 0)

@@ -59,7 +59,7 @@ def load(size: Size, seconds: float, warm_up_s: float = 0.0) -> Load:
         counter = new_counter(setup.folder / "answered")
         fleet = programs.python("fleet", "bench.cost.fleet", port, size.vehicles, counter)
         options = ("--broker", f"mqtt://127.0.0.1:{port}", "--rate", size.rate_hz, "--burst", _FEWEST_BURST)
-        topside = programs.python("topside", "tidesync", "-q", "topside", *options)
+        topside = programs.python("topside", "tidesync", "-q", "topside", "--topside", "topside", *options)
         _wait_until_steady(counter, size)
         time.sleep(warm_up_s)
         measured = _measured((topside, setup.broker, fleet), counter, size, seconds)

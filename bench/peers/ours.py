@@ -104,7 +104,18 @@ class Ours(Contestant):
             start("pi", "tidesync", "-q", "pi", "--broker", pi_url, "--vehicle", name, "--no-http")
         ]
         self.asking = [
-            start("topside", "tidesync", "-q", "topside", "--broker", topside_url, "--rate", RATE_HZ)
+            start(
+                "topside",
+                "tidesync",
+                "-q",
+                "topside",
+                "--topside",
+                "topside",
+                "--broker",
+                topside_url,
+                "--rate",
+                RATE_HZ,
+            )
         ]
 
     def ready(self, setup: Setup) -> None:  # noqa: ARG002 - the listener has all it needs

@@ -6,6 +6,8 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from schemas.base import MAX_PACKET_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,7 +16,6 @@ KIND = 0xF0
 _RETAIN, _QOS, _QOS_1, _DUP = 0x01, 0x06, 0x02, 0x08
 _CONTINUED = 0x80
 _MOST_LENGTH_BYTES = 4
-_MOST_LENGTH = 128**_MOST_LENGTH_BYTES - 1
 _NUMBER = struct.Struct("!H")
 _CONNACK_LENGTH = 2
 MOST_INFLIGHT = 1000
@@ -23,6 +24,13 @@ MOST_INFLIGHT = 1000
 
 class MalformedPacketError(Exception):
     """Bytes that are not MQTT; a connection that brings them must end (MQTT 4.8)."""
+
+
+class PacketTooLargeError(MalformedPacketError):
+    """A packet of more than `MAX_PACKET_BYTES`: a connection that brings it ends before its body is kept."""
+
+    def __init__(self, length: int, what: str = "packet", most: int = MAX_PACKET_BYTES) -> None:
+        super().__init__(f"a {what} of {length} bytes, more than {most}")
 
 
 class Packet(NamedTuple):
@@ -51,7 +59,11 @@ class PacketReader:
         self._wanted = 0
 
     def feed(self, data: bytes) -> list[Packet]:
-        """The packets that `data` completes; MalformedPacketError when a length has more than four bytes."""
+        """The packets that `data` completes.
+
+        MalformedPacketError when a length has more than four bytes; PacketTooLargeError when it is more than
+        `MAX_PACKET_BYTES`.
+        """
         if self._begun:
             self._begun += data
             if len(self._begun) < self._wanted:
@@ -70,6 +82,12 @@ class PacketReader:
         return packets
 
 
+def body_length(head: bytes) -> int | None:
+    """The length in a fixed header; None while it is cut. The errors of `PacketReader.feed`."""
+    start, stop = _span(head, 0)
+    return None if len(head) == 1 or head[-1] & _CONTINUED else stop - start
+
+
 def _span(data: bytes, begin: int) -> tuple[int, int]:
     """Where the body of the packet at `begin` starts and stops; beyond the data while its length is cut."""
     length, shift, place = 0, 0, begin + 1
@@ -78,6 +96,8 @@ def _span(data: bytes, begin: int) -> tuple[int, int]:
         length |= (byte & 0x7F) << shift
         place += 1
         if not byte & _CONTINUED:
+            if length > MAX_PACKET_BYTES:
+                raise PacketTooLargeError(length)
             return place, place + length
         shift += 7
         if place - begin > _MOST_LENGTH_BYTES:
@@ -127,7 +147,7 @@ def read_connack(packet: Packet) -> int:
 
 
 def publish_packet(topic: bytes, payload: bytes, *, retain: bool = False, mid: int = 0) -> bytes:
-    """A PUBLISH packet: at QoS 1 with a `mid`, else at QoS 0; ValueError when it would be too large."""
+    """A PUBLISH packet: at QoS 1 with a `mid`, else at QoS 0; PacketTooLargeError if it is too large."""
     length = 2 + len(topic) + (2 if mid else 0) + len(payload)
     command = PUBLISH | (_QOS_1 if mid else 0) | (_RETAIN if retain else 0)
     head = _fixed_header(command, length) + _NUMBER.pack(len(topic)) + topic
@@ -149,8 +169,8 @@ def _fixed_header(command: int, length: int) -> bytes:
         return bytes((command, length))
     if length < _CONTINUED**2:
         return bytes((command, length & 0x7F | _CONTINUED, length >> 7))
-    if length > _MOST_LENGTH:
-        raise ValueError(f"a packet of {length} bytes, more than {_MOST_LENGTH}")
+    if length > MAX_PACKET_BYTES:
+        raise PacketTooLargeError(length)
     header = bytearray((command,))
     while length >= _CONTINUED:
         header.append(length & 0x7F | _CONTINUED)
@@ -172,7 +192,9 @@ class InflightQueue:
         return len(self._inflight) + len(self._waiting)
 
     def add(self, topic: bytes, payload: bytes, *, retain: bool) -> bytes | None:
-        """Keep a message; returns its packet, if it is to be sent now."""
+        """Keep a message; returns its packet, if it is to be sent now. PacketTooLargeError keeps nothing."""
+        if (length := 4 + len(topic) + len(payload)) > MAX_PACKET_BYTES:
+            raise PacketTooLargeError(length)
         if len(self._inflight) >= MOST_INFLIGHT:
             self._waiting.append((topic, payload, retain))
             return None

@@ -1,7 +1,8 @@
-"""Every private name of paho that this package uses, each with its reason; no other module touches one.
+"""Every private name of paho that this package uses, each with its reason, but the one of `limited`.
 
 They were tested with the versions in `TESTED`. With another version, or where `contract_fault` or the
-self-test of `broker.client.make` finds a change, the plain client is used, which needs `_ssl_context` alone.
+self-test of `broker.client.make` finds a change, the plain client is used, which needs `_ssl_context`, and
+for its limit `_sock_recv`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import paho.mqtt
 from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+from broker.client.limited import frame_fault
 from broker.client.plain import PlainClient, tune
 
 if TYPE_CHECKING:
@@ -112,10 +114,15 @@ class WebSocketFramer:
     def __init__(self, frames: WebSocketFrames, tls: StampingTls | None) -> None:
         self._frames = frames
         self._tls = tls
-        self.recv = frames.recv
         self.fileno = frames.fileno
         self.setblocking = frames.setblocking
         self.close = frames.close
+
+    def recv(self, length: int) -> bytes:
+        """Up to `length` bytes of one frame; PacketTooLargeError for a frame beyond the limit."""
+        if error := frame_fault(self._frames):
+            raise error
+        return self._frames.recv(length)
 
     def send(self, data: bytes | bytearray) -> int:
         """Frame and send; BlockingIOError, with nothing taken, while an earlier frame is unsent."""

@@ -8,35 +8,46 @@ import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from paho.mqtt.client import Client
+from broker.client.limited import LimitedClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from paho.mqtt.client import MQTTMessage, MQTTMessageInfo
+    from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
     from paho.mqtt.reasoncodes import ReasonCode
 
     from broker.client.stamps import KernelStamp
     from broker.interface import Outgoing
 
 
-class PlainClient(Client):
+_CONNACK_OF = {132: 1, 133: 2, 136: 3, 134: 4, 135: 5}
+"""The return code of MQTT 3.1.1 by paho's reason code, which is of MQTT 5."""
+_UNKNOWN = 255
+
+
+class PlainClient(LimitedClient):
     """`deliver` is given each message's topic, payload and retain flag.
 
-    `subscribed` is given the packet identifier and the codes of each SUBACK.
+    `accepted` is called when the broker accepts the connection; `subscribed` is given the packet identifier
+    and the codes of each SUBACK.
     """
 
     user_timeout_ms = 0
     connack: int | None = None
     """The code of MQTT 3.1.1 by which the last connection was refused; None: it was not."""
+    broke_protocol = False
+    """Whether the last connection ended because the broker sent what is not MQTT 3.1.1."""
     deliver: Callable[[str, bytes, bool], None]
-    subscribed: Callable[[int, Sequence[int]], object]
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._published: deque[MQTTMessageInfo] = deque()
+        self.accepted: Callable[[], object] = _ignore
+        self.subscribed: Callable[[int, Sequence[int]], object] = _ignore
         self.on_message = self._message_arrived
+        self.on_connect = self._connect_answered
         self.on_subscribe = self._subscribe_answered
+        self.on_disconnect = self._ended
 
     @property
     def stamps_writes(self) -> bool:
@@ -112,10 +123,27 @@ class PlainClient(Client):
         with contextlib.suppress(UnicodeDecodeError):  # which a broker must not pass on [MQTT-1.5.3-1]
             self.deliver(message.topic, bytes(message.payload), message.retain)
 
+    def _connect_answered(
+        self, _client: Client, _userdata: object, _flags: object, reason: ReasonCode, *_rest: object
+    ) -> None:
+        if reason.is_failure:
+            self.connack = _CONNACK_OF.get(reason.value, _UNKNOWN)
+        else:
+            self.accepted()
+
     def _subscribe_answered(
         self, _client: Client, _userdata: object, mid: int, codes: Sequence[ReasonCode], *_rest: object
     ) -> None:
         self.subscribed(mid, [code.value for code in codes])
+
+    def _ended(
+        self, _client: Client, _userdata: object, _flags: object, reason: ReasonCode, *_rest: object
+    ) -> None:
+        self.broke_protocol = reason == "Protocol error"
+
+
+def _ignore(*_: object) -> None:
+    """Until the owner asks to be called."""
 
 
 def _acknowledged(info: MQTTMessageInfo) -> bool:

@@ -21,6 +21,7 @@ from broker.client.packets import (
     InflightQueue,
     MalformedPacketError,
     PacketReader,
+    PacketTooLargeError,
     puback_packet,
     publish_packet,
     read_connack,
@@ -94,22 +95,25 @@ class StampingClient(PahoHooks):
         stream = self.socket()
         try:
             data = stream.recv(READ_AHEAD) if stream else b""
+            return self._take_in(data) if data else self.end_connection(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         except OSError:
             return self.end_connection(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        if not data:
+        except PacketTooLargeError as error:
+            self.refuse(error)
             return self.end_connection(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        self.note_bytes_received()
-        try:
-            for packet in self._reader.feed(data):
-                failed = self._handle(packet)
-                if failed:
-                    return self.end_connection(failed)
-                if self.socket() is None:  # lost while answering
-                    break
         except _MALFORMED:
             return self.end_connection(MQTTErrorCode.MQTT_ERR_PROTOCOL)
+
+    def _take_in(self, data: bytes) -> MQTTErrorCode:
+        self.note_bytes_received()
+        for packet in self._reader.feed(data):
+            failed = self._handle(packet)
+            if failed:
+                return self.end_connection(failed)
+            if self.socket() is None:  # lost while answering
+                break
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def arrival(self) -> KernelStamp | None:

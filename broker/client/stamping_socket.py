@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 READ_AHEAD = 4096
 """Bytes asked for at a time: one system call reads a whole ping or pong."""
+_MOST_AT_ONCE = 1 << 16
+"""No more memory is set aside for one read, whatever a peer promises to send."""
 
 # From linux/net_tstamp.h, asm-generic/socket.h and linux/tcp.h; Python 3.11 names none of them.
 _SO_TIMESTAMPING = 37
@@ -84,6 +86,7 @@ class StampingSocket(socket.socket):
         """At most `bufsize` bytes; `flags` must be 0."""
         if flags:
             raise ValueError(f"expected no flags (received {flags})")
+        bufsize = min(bufsize, _MOST_AT_ONCE)
         data = self._ahead
         if not data and self._deadline_s is not None:
             self._set_time_left(self._deadline_s)

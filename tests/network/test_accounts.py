@@ -74,14 +74,16 @@ MAY_PUBLISH = {
     "operator": {"topside/laptop/command", "topside/tablet/command", "session/s1/command"},
 }
 MAY_READ = {
-    "rov2": {f"vehicle/rov2/{rest}" for rest in ("status", "info", "ping/laptop", "ping/tablet")},
+    "rov2": {f"vehicle/rov2/{rest}" for rest in ("status", "info", "ping/laptop", "ping/tablet")}
+    | {"topside/laptop/status", "topside/tablet/status"},
     "laptop": {
         *(
             f"vehicle/{vehicle}/{rest}"
             for vehicle in VEHICLES
-            for rest in ("status", "info", "event", "pong/laptop")
+            for rest in ("status", "info", "event", "pong/laptop", "offset/laptop")
         ),
         "topside/laptop/command",
+        "topside/laptop/status",
     },
     "recorder": (SHOWN - {f"vehicle/{vehicle}/{rest}" for vehicle in VEHICLES for rest in ("status", "info")})
     - {"session/s1/state"}

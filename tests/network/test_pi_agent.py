@@ -165,13 +165,23 @@ def test_http_and_mqtt_each_go_on_without_the_other(tmp_path):
 def test_rubbish_does_no_harm(mosquitto, listener, tmp_path):
     with pi(mosquitto.port, "--no-http", folder=tmp_path) as process:
         listener.wait_for("status")
-        for rubbish in (b"", b"\x00\xff", b"[" * 10_000, b"{}", b"null", b'{"v":1e999}', b"x" * 200_000):
+        for rubbish in (b"", b"\x00\xff", b"[" * 10_000, b"{}", b"null", b'{"v":1e999}', b"x" * 60_000):
             listener.say("ping/topside", rubbish, qos=1)
         listener.say("ping/UPPER", ping(1))
         listener.say("info", b"rubbish", qos=1)
         listener.say("status", b"rubbish", qos=1)
         listener.say("ping/topside", ping(9))
         assert Pong.decode(listener.wait_for("pong/topside")[0]).seq == 9
+        assert process.poll() is None
+
+
+def test_a_message_beyond_the_limit_of_packets_costs_one_connection_and_the_agent_answers_again(
+    mosquitto, listener, tmp_path
+):
+    with pi(mosquitto.port, "--no-http", folder=tmp_path) as process:
+        listener.wait_for("status")
+        listener.say("ping/topside", b"x" * 200_000)
+        until(lambda: listener.say("ping/topside", ping(9)) or listener.on("pong/topside"), what="a pong")
         assert process.poll() is None
 
 

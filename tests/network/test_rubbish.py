@@ -8,6 +8,7 @@ import pytest
 
 from broker.interface import Outgoing
 from schemas import topics
+from schemas.base import MAX_MESSAGE_BYTES
 from tests.deadline import until
 
 S = 1_000_000_000
@@ -23,7 +24,7 @@ RUBBISH = [
     json.dumps(GOOD_NUMBERS | {"origin_ns": 10**30}).encode(),
     json.dumps(GOOD_NUMBERS | {"origin_ns": -1}).encode(),
     b'{"v": 1, "seq": NaN, "nonce": "0000000000000000", "origin_ns": Infinity}',
-    b"x" * 1_000_000,
+    b"x" * MAX_MESSAGE_BYTES,
 ]
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from broker.client.one_step import OneStepPacket
 from broker.interface import Incoming
 from broker.reconnect import Backoff
+from broker.subscriptions import REFUSED
 from runtime.clock import read
 from runtime.watchdog import Loop
 from schemas import topics
@@ -44,6 +45,10 @@ class SimulatedBroker:
         self.simulation = simulation
         self.up = True
         self.retained = {}
+        self.refuses = set()
+        """Filters to which nobody may subscribe."""
+        self.retained_to_wildcards = True
+        """RabbitMQ 3.10 sends what is retained to subscriptions without wildcards alone."""
         self.connections = []
         self.log = []
         self.others = []
@@ -156,13 +161,20 @@ class SimulatedConnection:
         return True
 
     def subscribe(self, filters, answered=None):
-        """The broker answers with what it has retained."""
-        assert answered is None
-        self._filters |= dict(filters)
+        """The broker answers with a code for each filter, and with what it has retained."""
+        granted = [(name, qos) for name, qos in filters if name not in self.broker.refuses]
+        self._filters |= dict(granted)
+        codes = dict.fromkeys(dict(filters), REFUSED) | dict(granted)
+        if answered is not None:
+            self.post(lambda: answered(codes))
+        filters = granted
         for topic, (payload, qos) in list(self.broker.retained.items()):
-            granted = max((g for f, g in filters if _matches(f, topic)), default=None)
+            granted = max((g for f, g in filters if self._is_sent_retained(f, topic)), default=None)
             if granted is not None:
                 self.carry_in(topic, payload, min(qos, granted), retain=True)
+
+    def _is_sent_retained(self, name, topic):
+        return name == topic or (self.broker.retained_to_wildcards and _matches(name, topic))
 
     def unsubscribe(self, filters):
         for topic in filters:

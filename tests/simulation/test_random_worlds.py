@@ -20,6 +20,8 @@ FOUND = {
     "a step back of a clock without notices": 186,
     "a step between the dated instant and the reading": 45,
     "a reboot with an earlier clock": 126,
+    "topside slewed while HTTP alone answers": 949,
+    "several steps whose sums may be taken for others": 534,
 }
 
 

@@ -27,12 +27,13 @@ FAULTS = {
 class Recorded:
     """A simulation with a recorder on a machine of its own, and a session from 5 s to `stop_s`."""
 
-    def __init__(self, root, link, *, stop_s=60, vehicle=None):
+    def __init__(self, root, link, *, stop_s=60, vehicle=None, reading_s=0):
         simulated = {"offset_ns": -1_234_567_000, "drift_ppm": 30.0} | (vehicle or {})
         self.simulation = Simulation(Link(), simulated=simulated)
         self.folder = SessionFolder(root / "reef-42" / "session_s1")
         self._settings = RecorderSettings(root=root)
         self._link = link
+        self._reading_s = reading_s
         self._clock = VehicleClock(self.simulation.clock)
         self.start()
         self._command(5, StartCommand(request_id="start", mission="reef-42", sensors={"inWater": "rov1"}))
@@ -45,7 +46,7 @@ class Recorded:
             self._settings,
             self._clock,
             connect=self._connect,
-            background=lambda work, _name: work(),
+            background=self._in_background,
         )
         self.agent.start()
 
@@ -69,6 +70,13 @@ class Recorded:
 
     def states(self):
         return [one.body for one in self.simulation.broker.log if one.topic.kind is topics.SESSION_STATE]
+
+    def _in_background(self, work, _name):
+        """The machine's disk is slow: what is read in the background takes `reading_s`."""
+        if not self._reading_s:
+            work()
+        else:
+            self.simulation.after(self._reading_s, work)
 
     def _connect(self, *arguments, persistent, **options):
         assert persistent
@@ -114,6 +122,23 @@ def test_a_recorder_killed_twice_resumes_and_misses_nothing(tmp_path):
     recorded.simulation.run(90)
     assert_complete(recorded)
     assert any(isinstance(one.body, ResendCommand) for one in recorded.simulation.broker.log)
+
+
+def test_a_session_that_takes_long_to_read_is_resumed_while_it_is_recorded(tmp_path):
+    recorded = Recorded(tmp_path, Link(), reading_s=8)
+    recorded.kill(20, 2)
+    recorded.kill(40, 2)
+    recorded.simulation.run(110)
+    assert_complete(recorded)
+    alarms = {state.alarm for state in recorded.states()}
+    assert "what was recorded before is being read" in alarms
+
+
+def test_a_stop_that_comes_while_the_session_is_read_is_answered_at_its_end(tmp_path):
+    recorded = Recorded(tmp_path, Link(), reading_s=15)
+    recorded.kill(50, 2)
+    recorded.simulation.run(110)
+    assert_complete(recorded)
 
 
 def test_a_broker_that_restarts_without_memory_loses_nothing(tmp_path):

@@ -4,8 +4,8 @@ from pi_agent.health import Health
 from pi_agent.http_service import pi_families
 from runtime.metrics import AgentCounts, exposition, make_registry
 from tests.results import offset_result
+from tidesync.sessions.recorder.counts import SessionCounts
 from tidesync.sessions.recorder.metrics import RecorderCounts, recorder_families
-from tidesync.sessions.recorder.session_recorder import SessionCounts
 from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 from topside_agent.measuring.counts import Counts, Snapshot, TopsideCounts
 from topside_agent.metrics import topside_families

@@ -78,6 +78,7 @@ def test_the_acl_names_each_accounts_own_topics_and_holds_no_pattern():
         "topic read boat/sync/v1/vehicle/rov1/info",
         "topic read boat/sync/v1/vehicle/rov1/ping/+",
         "topic read boat/sync/v1/vehicle/rov1/command",
+        "topic read boat/sync/v1/topside/+/status",
     ]
     assert "topic write boat/sync/v1/vehicle/+/ping/laptop" in lines[:at]
     assert not any(line.startswith("pattern") for line in lines)
@@ -111,7 +112,8 @@ def test_nats_gets_the_same_rights_as_subjects_and_an_empty_list_denies():
         book(account("laptop", "topside"), account("rov1", "vehicle"), account("viewer", "dashboard"))
     )
     rov1, viewer = text.split('user: "viewer"')
-    assert '"tidesync.v1.vehicle.rov1.ping.*", "tidesync.v1.vehicle.rov1.command", "$MQTT.>"' in rov1
+    assert '"tidesync.v1.vehicle.rov1.ping.*", "tidesync.v1.vehicle.rov1.command", ' in rov1
+    assert '"tidesync.v1.topside.*.status", "$MQTT.>"' in rov1
     assert '"tidesync.v1.vehicle.rov1.pong.laptop", "tidesync.v1.vehicle.rov1.clock"]' in rov1
     assert "password: $PASSWORD_rov1\n" in rov1
     assert 'publish { deny: [">"] }' in viewer

@@ -192,6 +192,18 @@ def test_compressed_data_that_are_cut_off_are_named(tmp_path, suffix):
     assert not output_of(path).exists()
 
 
+def test_what_stands_between_compressed_streams_is_no_silent_end(tmp_path):
+    path = tmp_path / "session.csv.xz"
+    first, second = f"timestamp,k\n{pi_iso(3)},1\n".encode(), f"{pi_iso(4)},2\n".encode()
+    result, written = corrected(path, packed(first, ".xz") + b"\0" * 4 + packed(second, ".xz") + b"\0" * 8)
+    assert result.counts["ok"] == len(lzma.decompress(written).splitlines()) - 1 == 2
+    damaged = bytearray(packed(second, ".xz"))
+    damaged[2] ^= 1
+    for content in (packed(first, ".xz") + bytes(damaged), packed(first, ".xz") + b"garbage"):
+        with pytest.raises(UnusableFileError, match="damaged"):
+            corrected(path, content)
+
+
 def packed(content, suffix):
     if suffix == ".zst":
         return pa.Codec("zstd").compress(content, asbytes=True)
@@ -202,6 +214,17 @@ def unpacked(content, suffix):
     if suffix == ".zst":
         return pa.CompressedInputStream(io.BytesIO(content), "zstd").read()
     return (gzip if suffix == ".gz" else lzma).decompress(content)
+
+
+@pytest.mark.parametrize(
+    "again", ["timestamp,k,note", '"timestamp","k","note"', "\ufefftimestamp,k,note", "timestamp, k, note,"]
+)
+def test_the_header_again_is_one_row_however_it_is_written(path, again):
+    rows = [f"{pi_iso(at)},{at},x" for at in (3, 4, 5)]
+    content = "\n".join(["timestamp,k,note", *rows[:2], again, rows[2], ""])
+    result, _ = corrected(path, content.encode())
+    assert (result.counts["ok"], result.malformed) == (3, 1)
+    assert result.shown[0].reason == "is the header again"
 
 
 def test_damage_is_counted_and_named_and_costs_no_row_beside_it(path):

@@ -56,6 +56,31 @@ def test_several_tables_are_named_by_the_option_or_its_older_name(session):
     assert outputs(session) == ["a.topside.csv", "b.topside.tsv"]
 
 
+def test_no_table_of_the_session_is_passed_over_in_silence(session, capsys):
+    for path in (
+        "loose.csv",
+        "lidar_1/scan.tsv",
+        "in-water_7/spark.csv/part-0.csv",
+        "in-water_7/.hidden.csv",
+    ):
+        (session / path).parent.mkdir(parents=True, exist_ok=True)
+        (session / path).write_text(TABLE)
+    assert correct(session, *WATER) == 0
+    out = capsys.readouterr().out
+    for sentence in (
+        "loose.csv: a table in no sensor's folder, which --file corrects; left as it is",
+        "lidar_1: a folder of no sensor with 1 tables, which --sensor or --file corrects; left as it is",
+        "spark.csv: it is a folder with 1 tables, which --file corrects; left as it is",
+        "in-water_7/.*: 1 hidden or of no known format; left as it is",
+    ):
+        assert sentence in out
+    files = ("loose.csv", "lidar_1/scan.tsv", "in-water_7/spark.csv/part-0.csv")
+    asked = [part for path in files for part in ("--file", str(session / path))]
+    assert correct(session, *WATER, *asked) == 0
+    left = capsys.readouterr().out
+    assert not any(word in left for word in ("no sensor", "spark.csv: it is"))
+
+
 def test_a_folder_of_its_own_takes_all_output_of_a_session_that_is_left_untouched(session, tmp_path, capsys):
     before, elsewhere = contents(session), tmp_path.parent / f"{tmp_path.name}-out"
     other = tmp_path.parent / f"{tmp_path.name}-other.csv"

@@ -3,6 +3,7 @@
 from datetime import time
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -18,6 +19,7 @@ from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 ROWS, TRUTH = stepped(-3 * S)
 TIMELINE = timeline(ROWS, raw_of(ROWS), ClockLimits())
+ONE = timeline([each for each in ROWS if not each.segment], raw_of(ROWS), ClockLimits())
 SECONDS = [1, 2, 100, 150]
 PI = [START + at * S + round(TRUTH(at)) for at in SECONDS]
 UTC = StampOptions(zone="UTC")
@@ -75,6 +77,18 @@ def test_what_holds_no_timestamps_is_named(tmp_path):
         correct(Job(path, "rov1", column="when"), TIMELINE, lambda _: None)
 
 
+@pytest.mark.parametrize("tz", [None, "Europe/Oslo"])
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_timestamps_that_are_no_dates_are_malformed(tmp_path, unit, tz):
+    path = tmp_path / "log.parquet"
+    own = [ns // {"ms": 10**6, "us": 1000, "ns": 1}[unit] for ns in PI]
+    write(path, pa.array([own[0], 2**63 - 1, -(2**63) + 1, own[1]], pa.timestamp(unit, tz=tz)))
+    job = Job(path, "rov1", stamps=UTC)
+    result = correct(job, timeline(ROWS, raw_of(ROWS), ClockLimits(max_error_ns=2 * S)), lambda _: None)
+    assert (result.counts["ok"], result.malformed) == (2, 2)
+    assert [each.place for each in result.shown] == [2, 3]
+
+
 def test_progress_adds_up_to_what_is_read(tmp_path):
     path = tmp_path / "log.parquet"
     write(path, pa.array(PI))
@@ -121,6 +135,66 @@ def test_a_table_is_written_as_it_was_written(tmp_path, options):
             assert [getattr(old.column(index), name) for name in kept] == [
                 getattr(new.column(index), name) for name in kept
             ]
+
+
+def test_row_groups_without_rows_stay_and_a_table_of_none_is_written(tmp_path):
+    path = tmp_path / "log.parquet"
+    table = pa.table({"timestamp": pa.array(PI)})
+    for sizes in ([2, 0, 2, 0, 0], [0, 4], [0], []):
+        with parquet.ParquetWriter(path, table.schema) as writer:
+            for end, size in zip(np.cumsum(sizes).tolist(), sizes, strict=True):
+                writer.write_table(table.slice(end - size, size))
+        assert correct(Job(path, "rov1"), TIMELINE, lambda _: None).rows == sum(sizes)
+        metadata = parquet.ParquetFile(output_of(path)).metadata
+        assert [metadata.row_group(each).num_rows for each in range(metadata.num_row_groups)] == sizes
+
+
+@pytest.mark.parametrize(
+    "elapsed",
+    [
+        pa.array([1_000_000_000, 150_000_000_000]),
+        pa.array([1_000_000_000.0, 150_000_000_000.0]),
+        pa.array([1_000_000, 150_000_000], pa.duration("us")),
+        pa.array(["1000000000", "150000000000"]),
+    ],
+    ids=["int", "float", "duration", "text"],
+)
+@pytest.mark.parametrize("anchored", [False, True])
+def test_elapsed_times_count_from_their_anchor(tmp_path, elapsed, anchored):
+    path = tmp_path / "log.parquet"
+    rows, truth = stepped(0, at_s=1e9)
+    rows = [each._replace(segment=0) for each in rows]
+    start = START + round(truth(0))
+    starts = pa.array([start, start], pa.timestamp("ns", tz="Europe/Oslo"))
+    parquet.write_table(pa.table({"start": starts, "boot (ns)": elapsed}), path)
+    since = "start" if anchored else str(np.datetime64(start, "ns")) + "Z"
+    job = Job(path, "rov1", column="boot (ns)", stamps=StampOptions(since=since))
+    own = timeline(rows, raw_of(rows), ClockLimits())
+    if anchored and pa.types.is_duration(elapsed.type):
+        with pytest.raises(UnusableFileError, match="holds duration"):
+            correct(job, own, lambda _: None)
+        return
+    assert correct(job, own, lambda _: None).counts["ok"] == 2
+    topside = parquet.read_table(output_of(path))["timestamp_topside"].cast("int64").to_pylist()
+    assert [round((ns - START) / S, 2) for ns in topside] == [1, 149.99]
+
+
+def test_timestamps_are_no_elapsed_times(tmp_path):
+    path = tmp_path / "log.parquet"
+    write(path, pa.array(PI, pa.timestamp("ns")))
+    with pytest.raises(UnusableFileError, match="--since: column 'timestamp' holds timestamp"):
+        correct(Job(path, "rov1", stamps=StampOptions(since="2026-05-01T12:00:00Z")), ONE, lambda _: None)
+
+
+def test_a_page_that_its_checksum_refutes_is_refused(tmp_path):
+    path = tmp_path / "log.parquet"
+    options = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}
+    write(path, pa.array(PI), **options)
+    content = path.read_bytes()
+    place = content.index(PI[1].to_bytes(8, "little"))
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(UnusableFileError, match="checksum"):
+        correct(Job(path, "rov1"), TIMELINE, lambda _: None)
 
 
 def test_what_cannot_be_written_as_it_is_is_refused(tmp_path):

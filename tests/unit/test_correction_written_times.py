@@ -238,6 +238,40 @@ def test_elapsed_time_is_refused_across_a_step(tmp_path, capsys):
     assert "--since: the vehicle's clock was set or restarted in this session" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "count",
+    [
+        lambda us: us % 2**28,  # runs over after 268 s
+        lambda us: np.where(us > 300_000_000, us - 290_000_000, us),
+        lambda us: np.roll(us, 60),
+    ],
+    ids=["over", "again", "parts"],
+)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_counter_that_began_again_is_refused(session, tmp_path, capsys, count, kind):
+    counts = count((pi_ns(ROWS) - START) // 1000 + 12 * 10**5)
+    options = ["--column", "t_us", "--since", "2026-05-01T11:59:58.800000000Z"]
+    if kind == "csv":
+        table = written(tmp_path / "a.csv", map(str, counts.tolist()), "t_us")
+    else:
+        table = tmp_path / "a.parquet"
+        parquet.write_table(pa.table({"t_us": counts}), table, row_group_size=7)
+    assert correct(session, table, *options) == 1
+    assert "--since: its elapsed times fall back" in capsys.readouterr().err
+    assert not (tmp_path / f"a.topside.{kind}").exists()
+
+
+def test_elapsed_times_may_be_late_or_newest_first(session, tmp_path):
+    options = ["--column", "t_us", "--since", "2026-05-01T11:59:58.800000000Z"]
+    late = np.insert(np.delete(ROWS, [100, 101]), 110, ROWS[100:102])
+    for rows in (late, ROWS[::-1]):
+        counts = ((pi_ns(rows) - START) // 1000 + 12 * 10**5).tolist()
+        table = written(tmp_path / "a.csv", map(str, counts), "t_us")
+        assert correct(session, table, *options) == 0
+        apart, stated = errors_ms(output(table), rows)
+        assert (apart <= stated).all()
+
+
 PARQUET = {
     "naive": lambda at: pa.array(at, pa.timestamp("ns")),
     "zoned ms": lambda at: pa.array(at // 10**6, pa.timestamp("ms", tz="Europe/Berlin")),

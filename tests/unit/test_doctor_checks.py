@@ -59,8 +59,8 @@ def row(age_s=0.5, **fields):
         ("host name not found (DNS: x)", "check the name"),
         ("timed out", "firewall"),
         ("TLS certificate not accepted (certificate has expired); is ca_file the right one?", "--ca-file"),
-        ("Client identifier not valid", "client id"),
-        ("Server unavailable", "max_connections"),
+        ("it does not accept the client id (CONNACK 2)", "client id"),
+        ("server unavailable (CONNACK 3)", "max_connections"),
         ("something new", "log"),
     ],
 )
@@ -142,7 +142,9 @@ def test_too_few_bursts_are_no_verdict():
     [
         (row(), "ok", "locked by laptop"),
         (row(age_s=90), "warn", "not renewed for 1 min 30 s"),
-        (row(error="duplicate_vehicle"), "warn", "duplicate_vehicle"),
+        (row(error="duplicate_vehicle"), "FAIL", "duplicate_vehicle"),
+        (row(error="duplicate_topside"), "FAIL", "duplicate_topside"),
+        (row(error="clock_rate"), "warn", "clock_rate"),
         (row(state="acquiring"), "warn", "acquiring"),
         (row(delay_min_ms=41.0), "warn", "41 ms"),
         (Row("rov1", status="online"), "warn", "nobody"),

@@ -53,13 +53,13 @@ def test_before_the_first_exchange_there_is_no_estimate():
     assert OffsetEstimator().estimate() is None
 
 
-def test_one_exchange_gives_the_offset_within_half_its_delay():
+def test_one_exchange_gives_the_offset_near_half_its_delay():
     running = OffsetEstimator()
     added = running.add(exchange(0, out=3 * MS, back=1 * MS))
     assert (added.accepted, added.reason, added.cut) == (True, None, None)
     estimate = running.estimate()
     assert estimate.offset_ns == pytest.approx(TRUTH + 1 * MS, abs=1000)
-    assert 2 * MS < half_width(estimate) < 2 * MS * 1.4  # nothing is known of the rate yet
+    assert 2 * MS < half_width(estimate) < 2 * MS * 1.8  # nothing is known of the rate yet, nor of slews
     pong = exchange(0, out=3 * MS, back=1 * MS)
     assert estimate.measured_at_ns + estimate.offset_ns == pong.transmit_ns
     assert (estimate.exchanges, estimate.delay_min_ns, estimate.age_ns) == (1, 4 * MS, 0)

@@ -3,8 +3,9 @@
 import pytest
 
 from schemas.exchange import Exchange
-from topside_agent.estimator import OffsetEstimator, online, smooth
-from topside_agent.estimator.slews import FASTEST, Reading, slew_of, unexplained_ns
+from topside_agent.estimator import EstimatorSettings, OffsetEstimator, online, smooth
+from topside_agent.estimator.slews import FASTEST, Reading, slew_of, unexplained_ns, with_next
+from topside_agent.http_fallback.fallback import Fallback
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -111,6 +112,32 @@ def test_a_late_answer_moves_no_result_while_either_clock_is_slewed(side, ppm, l
             assert estimate.lower_ns <= offset_ns(**clocks, at_ns=transmit) <= estimate.upper_ns
 
 
+@pytest.mark.parametrize(("out_ms", "back_ms"), WAYS)
+@pytest.mark.parametrize("ppm", [*SLEWS, -100_000])
+@pytest.mark.parametrize("side", ["pi", "topside"])
+@pytest.mark.parametrize("over_http", [False, True])
+def test_a_result_of_one_exchange_holds_whatever_slew_is_under_way(over_http, side, ppm, out_ms, back_ms):
+    clocks = {"pi": SlewedClock(), "topside": SlewedClock()} | {side: SlewedClock(ppm, begin_s=0)}
+    ways = {"out_ms": out_ms, "back_ms": back_ms}
+    fallback = Fallback(EstimatorSettings())
+    for exchange, _, _ in recorded(**clocks, **ways, every_s=2, until_s=10):
+        running = fallback if over_http else OffsetEstimator()
+        running.add(exchange)
+        estimate = fallback.estimate(None, 0) if over_http else running.estimate()
+        truth = offset_ns(**clocks, at_ns=instant_of(clocks["topside"], estimate.measured_at_ns))
+        assert estimate.lower_ns <= truth <= estimate.upper_ns
+
+
+def test_over_http_a_clock_of_topside_at_rest_costs_no_width():
+    fallback, widths, resting = Fallback(EstimatorSettings()), [], SlewedClock()
+    for exchange, _, _ in recorded(resting, resting, out_ms=30, back_ms=30, every_s=2, until_s=10):
+        fallback.add(exchange)
+        estimate = fallback.estimate(None, 0)
+        widths.append(estimate.upper_ns - estimate.lower_ns)
+    assert widths[0] > 1.2 * 60 * MS
+    assert max(widths[1:]) < 1.12 * 60 * MS
+
+
 def test_a_slew_widens_a_result_by_its_rate_and_no_more():
     widths = {}
     for ppm in (0, 83_333):
@@ -137,8 +164,21 @@ def test_rows_allow_for_the_slew_on_the_way_back(ppm):
 
 def test_readings_at_rest_show_no_slew():
     assert slew_of([Reading(0, 5, 1), Reading(S, 15_000, 1)]) == (0.0, 0.0)
-    assert slew_of([Reading(0, 5, 1)]) == (0.0, 0.0)
-    assert slew_of([Reading(S, 5, 1), Reading(0, 80_000_000, 1)]) == (0.0, 0.0)
+
+
+def test_a_rate_that_no_readings_show_may_be_the_fastest():
+    assert slew_of([]) == (0.0, FASTEST)
+    assert slew_of([Reading(0, 5, 1)]) == (0.0, FASTEST)
+    assert slew_of([Reading(S, 5, 1), Reading(0, 80_000_000, 1)]) == (0.0, FASTEST)
+    long = [Reading(0, 0, 1), Reading(60 * S, 900 * MS, 1)]
+    assert slew_of(long) == pytest.approx((0.015, FASTEST))
+
+
+def test_a_step_leaves_the_rate_as_it_was_before():
+    slewed = [Reading(0, 0, 1), Reading(S, 50 * MS, 1), Reading(2 * S, 100 * MS, 1)]
+    assert slew_of(with_next(slewed, Reading(3 * S, 9_000 * MS, 1), cut=True)) == slew_of(slewed)
+    going_on = Reading(3 * S, 160 * MS, 1)
+    assert with_next(slewed, going_on, cut=True) == [*slewed[1:], going_on]
 
 
 def test_a_steady_slew_has_its_rate_and_one_that_begins_may_have_been_the_fastest():

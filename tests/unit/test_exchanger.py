@@ -114,7 +114,17 @@ def test_a_second_live_process_of_the_same_name_is_not_taken_for_a_restart(excha
         assert isinstance(exchanger.finish(pong(ping, instance="a"), reading(now + 1)), Exchange)
         assert isinstance(exchanger.finish(pong(ping, instance="b"), reading(now + 2)), Refused)
     assert exchanger.instances.duplicated(7 * 250 * MS)
-    assert not exchanger.instances.duplicated((7 * 250 + 10_001) * MS)
+    assert not exchanger.instances.duplicated((7 * 250 + 3_001) * MS)
+
+
+def test_two_processes_are_reported_all_along_however_seldom_they_are_asked():
+    exchanger = Exchanger("rov1", "laptop", timeout_ns=2000 * MS, resolution_ns=1, interval_ns=20_000 * MS)
+    for turn in range(6):
+        now = turn * 20_000
+        ping = exchanger.begin(reading(now), nonce(turn))
+        exchanger.finish(pong(ping, instance="ab"[turn % 2]), reading(now + 1))
+        exchanger.finish(pong(ping, instance="ba"[turn % 2]), reading(now + 2))
+        assert turn < 2 or exchanger.instances.duplicated((now + 19_999) * MS)
 
 
 def test_the_namesake_that_answers_first_is_not_taken(exchanger):

@@ -47,13 +47,13 @@ def test_an_exception_in_the_block_leaves_the_old_file(path, error):
 
 
 def test_replace_keeps_the_mode_of_the_file(path):
-    assert replace(path, b"new")
+    replace(path, b"new")
     assert (path.read_bytes(), mode(path)) == (b"new", 0o640)
 
 
 def test_a_temporary_file_of_a_killed_process_does_not_matter(path, tmp_path):
     (tmp_path / ".table.csv.new").symlink_to(tmp_path / "elsewhere")
-    assert replace(path, b"new")
+    replace(path, b"new")
     assert (path.read_bytes(), names(tmp_path)) == (b"new", ["table.csv"])
 
 

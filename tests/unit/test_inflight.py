@@ -2,10 +2,18 @@
 
 from itertools import count, cycle
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.client.packets import MOST_INFLIGHT, InflightQueue, PacketReader, read_publish
+from broker.client.packets import (
+    MOST_INFLIGHT,
+    InflightQueue,
+    PacketReader,
+    PacketTooLargeError,
+    read_publish,
+)
+from schemas.base import MAX_PACKET_BYTES
 
 
 def parsed(packet):
@@ -68,3 +76,12 @@ def test_every_message_is_taken_once_or_still_kept(steps):
             queue.acknowledged(step)
             under_way.pop(step, None)
     assert dict(map(parsed, queue.unacknowledged())) == under_way
+
+
+def test_what_no_packet_can_hold_is_refused_and_not_kept():
+    queue = InflightQueue(count(1).__next__)
+    for _ in range(MOST_INFLIGHT + 1):
+        queue.add(b"t", b"", retain=False)
+    with pytest.raises(PacketTooLargeError, match="65537 bytes"):
+        queue.add(b"t", bytes(MAX_PACKET_BYTES - 4), retain=False)
+    assert len(queue) == MOST_INFLIGHT + 1

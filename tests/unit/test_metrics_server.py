@@ -1,5 +1,6 @@
 """The server of /metrics: where it listens, what it refuses, and that it ends."""
 
+import contextlib
 import socket
 import threading
 import urllib.error
@@ -78,7 +79,23 @@ def test_silent_peers_do_not_block_its_end(caplog):
         silent[0].sendall(b"\x16\x03\x01rubbish\r\n\r\n")
     for peer in silent:
         peer.close()
-    assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
+    faults = [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
+    assert [record for record in faults if "too many connections" not in record.getMessage()] == []
+
+
+def test_a_header_without_end_is_read_up_to_its_limit():
+    port = free_port()
+    with (
+        metrics_served(HOST, port, examples.topside),
+        socket.create_connection(("127.0.0.1", port), 5) as peer,
+    ):
+        peer.sendall(b"GET /metrics HTTP/1.1\r\nX-Endless: " + b"x" * 15_000)
+        with contextlib.suppress(ConnectionError):
+            peer.sendall(b"x" * 10_000_000)
+        with contextlib.suppress(ConnectionError):
+            while peer.recv(65536):
+                pass
+        assert get(port)[0] == 200
 
 
 def test_a_fault_in_what_is_served_is_an_error_reply_and_the_server_goes_on():

@@ -4,6 +4,8 @@ from importlib.resources import files
 
 import pytest
 
+from schemas.base import MAX_MESSAGE_BYTES, MAX_PACKET_BYTES
+
 FILES = ["mosquitto.conf", "mosquitto-tls.conf"]
 
 
@@ -47,6 +49,13 @@ def test_what_a_client_may_cost_is_bounded(name):
         "persistent_client_expiration",
         "memory_limit",
     } <= bounded
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_account_can_have_a_packet_sent_that_ends_the_connections_of_ours(name):
+    values = {line.split()[0]: line.split()[-1] for line in global_part(name)}
+    assert int(values["max_packet_size"]) <= MAX_PACKET_BYTES
+    assert int(values["message_size_limit"]) <= MAX_MESSAGE_BYTES
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,5 +1,7 @@
 """The agent contradicts an `offline` on its status, and two namesakes never flood the broker."""
 
+from itertools import pairwise
+
 import pytest
 
 from pi_agent.messages import NAMESAKE_PAUSE_NS, STATUS_PAUSE_NS, AnnouncementPolicy
@@ -30,16 +32,61 @@ def announcements():
     return begun
 
 
-def test_nothing_is_announced_again_without_cause(announcements):
+def test_nothing_is_announced_again_without_cause_for_a_minute(announcements):
     announcements.heard_status("online", 1)
-    assert announcements.due(3600 * S) == []
+    assert announcements.due(60 * S - 1) == []
+    assert announcements.due(60 * S) == ["info", "status"]
+
+
+def test_a_topside_that_comes_online_is_answered_within_a_second(announcements):
+    announcements.heard_topside("laptop", "online", 30 * S)
+    assert announcements.due(30 * S + S) == ["info", "status"]
+
+
+def test_a_topside_that_renews_its_status_is_not_answered_one_that_came_back_is(announcements):
+    answered = []
+    for second in range(600):
+        if second % 60 == 7:
+            announcements.heard_topside("laptop", "online", second * S)
+        if second == 300:
+            announcements.heard_topside("laptop", "offline", second * S)
+            announcements.heard_topside("laptop", "online", second * S)
+        for what in announcements.due(second * S):
+            announcements.announced(what, second * S)
+            answered.append((what, second))
+    assert [second for what, second in answered if what == "status"][:2] in ([7, 67], [8, 68])
+    statuses = [second for what, second in answered if what == "status"]
+    assert sum(300 <= second <= 302 for second in statuses) == 1
+    assert len(statuses) <= 600 // 60 + 2
+
+
+def test_topsides_that_come_and_go_are_answered_once_in_a_few_seconds(announcements):
+    published = 0
+    for now_ns in range(0, 30 * S, S // 10):
+        announcements.heard_topside(f"t{now_ns % 7}", "online", now_ns)
+        announcements.heard_topside(f"t{now_ns % 7}", "offline", now_ns)
+        for what in announcements.due(now_ns):
+            announcements.announced(what, now_ns)
+            published += what == "status"
+    assert published <= 30 * S // STATUS_PAUSE_NS
+
+
+def test_a_fleet_does_not_answer_a_topside_all_at_once():
+    fleet = [AnnouncementPolicy(f"{number:032x}") for number in range(1000)]
+    for each in fleet:
+        each.announced("status", 0)
+        each.heard_topside("laptop", "online", 10 * S)
+    answered = [sum(bool(each.due(10 * S + tenth * S // 10)) for each in fleet) for tenth in range(11)]
+    assert answered[-1] == 1000
+    assert max(after - before for before, after in pairwise(answered)) < 200
 
 
 def test_an_offline_is_contradicted_at_once_after_a_quiet_time(announcements):
+    announcements.announced("info", 60 * S)
     announcements.heard_status("offline", 60 * S)
     assert announcements.due(60 * S) == ["status"]
     announcements.announced("status", 60 * S)
-    assert announcements.due(3600 * S) == []
+    assert "status" not in announcements.due(120 * S - 1)
 
 
 def test_a_shower_of_offlines_is_contradicted_once_in_a_few_seconds(announcements):
@@ -53,8 +100,8 @@ def test_a_shower_of_offlines_is_contradicted_once_in_a_few_seconds(announcement
 
 
 def test_ones_own_info_is_no_namesake(announcements):
-    assert announcements.heard_info(info("me"), 60 * S) is False
-    assert announcements.due(3600 * S) == []
+    assert announcements.heard_info(info("me"), 30 * S) is False
+    assert announcements.due(60 * S - 1) == []
 
 
 def test_a_namesake_is_warned_of_once_a_minute(announcements):

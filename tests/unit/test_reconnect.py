@@ -2,8 +2,8 @@
 
 import pytest
 
-from broker.errors import CredentialsError
-from broker.reconnect import ReconnectPolicy
+from broker.errors import CredentialsError, NotAcceptedError
+from broker.reconnect import Ending, ReconnectPolicy
 from broker.settings import ConnectionSettings
 
 S = 1_000_000_000
@@ -13,37 +13,62 @@ def trials(account="rov1"):
     return ReconnectPolicy(ConnectionSettings(broker="mqtt://boat:1883", username=account))
 
 
-def test_refused_credentials_are_final_only_before_the_first_success():
-    tried = trials()
-    tried.refused("Not authorized")
-    assert isinstance(tried.verdict("connection lost"), CredentialsError)
-    tried.accepted()
-    tried.refused("Not authorized")
-    assert tried.verdict("connection lost") == "Not authorized"
+def lost(tried, **more):
+    return str(tried.problem(Ending("lost", **more)))
 
 
-def test_another_refusal_is_reported_as_the_reason_once():
-    tried = trials()
-    tried.refused("Server unavailable")
-    assert tried.verdict("connection lost") == "Server unavailable"
-    assert tried.verdict("connection lost") == "connection lost"
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        (1, NotAcceptedError, "does not accept MQTT 3.1.1 (CONNACK 1): allow that version there"),
+        (
+            2,
+            NotAcceptedError,
+            "does not accept the client id 'rov1' (CONNACK 2): does it bind ids",
+        ),
+        (3, NotAcceptedError, "server unavailable (CONNACK 3): it is starting, stopping or full"),
+        (4, CredentialsError, "refuses account 'rov1': bad user name or password (CONNACK 4)"),
+        (5, CredentialsError, "refuses account 'rov1': not authorized (CONNACK 5"),
+        (77, NotAcceptedError, "code 77, which MQTT 3.1.1 does not know"),
+    ],
+)
+def test_each_refusal_says_what_it_means_and_what_to_do(code, kind, words):
+    problem = trials().problem(Ending("connection lost", connack=code))
+    assert type(problem) is kind
+    assert words in str(problem)
 
 
 def test_short_lived_connections_in_a_row_suggest_a_second_program():
     tried = trials()
     for _ in range(3):
-        assert "another program" not in tried.verdict("lost")
+        assert "another program" not in lost(tried)
         tried.ended(S, was_up=True)
-    assert "does another program use account 'rov1'?" in tried.verdict("lost")
+    assert "does another program use account 'rov1'?" in lost(tried)
     assert tried.ended(6 * S, was_up=True)
-    assert tried.verdict("lost") == "lost"
+    assert lost(tried) == "broker mqtt://boat:1883: lost"
+
+
+def test_a_broker_that_ends_every_connection_at_a_subscription_or_a_topic_is_suspected_of_refusing_it():
+    tried = trials()
+    for _ in range(3):
+        tried.ended(S, was_up=True)
+    asked = lost(tried, unanswered=["v/rov1/ping/+"], published=["v/rov1/info"])
+    assert "when account 'rov1' asks to subscribe to v/rov1/ping/+" in asked
+    assert "another program" not in asked
+    sent = lost(tried, published=["v/rov1/info", "v/rov1/status", "v/rov1/info"])
+    assert "does the broker refuse what was published last, to v/rov1/info, v/rov1/status?" in sent
+    assert "another program" in sent
+
+
+def test_a_broker_that_breaks_the_protocol_is_blamed_for_it():
+    assert "it sent what is not MQTT 3.1.1" in str(trials().problem(Ending("lost", broke_protocol=True)))
 
 
 def test_without_an_account_nobody_is_suspected():
     tried = trials(account=None)
     for _ in range(5):
         tried.ended(S, was_up=True)
-    assert tried.verdict("lost") == "lost"
+    assert lost(tried) == "broker mqtt://boat:1883: lost"
 
 
 def test_only_later_acceptances_are_reconnects():
@@ -58,6 +83,5 @@ def test_only_later_acceptances_are_reconnects():
 @pytest.mark.parametrize(("password", "hinted"), [(None, True), ("sea-slug", False), ("", False)])
 def test_a_refused_account_without_a_password_is_reported_with_that_reason(password, hinted):
     tried = ReconnectPolicy(ConnectionSettings(broker="mqtt://boat:1883", username="rov1", password=password))
-    tried.refused("Not authorized")
-    sentence = str(tried.verdict("connection lost"))
+    sentence = str(tried.problem(Ending("connection lost", connack=5)))
     assert ("no password was given (TIDESYNC_PASSWORD or --password-file)" in sentence) is hinted

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runtime.files import replace
+from runtime.files import replace_unchanged
 from schemas.metadata import FILE_NAME
 from tests.unit.test_metadata_merge import NOW, update
 from tests.unit.test_recorder_session import at, recording
@@ -40,11 +40,12 @@ def consumers(time_sync):
 
 
 def adopt(folder, content):
-    """The folder's metadata as text after the recorder's first write."""
+    """The folder's metadata as text after the recorder has written."""
     folder.mkdir(parents=True)
     (folder / FILE_NAME).write_bytes(content)
     store = SessionStore(folder, 100)
-    store.write(SessionLog(recording(), at(0)).metadata_update(), recording(), at(10**6).realtime_ns)
+    for second in (10**6, 10**6 + 10):
+        store.write(SessionLog(recording(), at(0)).metadata_update(), recording(), at(second))
     assert store.problem is None
     return (folder / FILE_NAME).read_text()
 
@@ -136,7 +137,8 @@ def test_what_another_program_writes_just_before_ours_is_not_overwritten(tmp_pat
     path = folder / FILE_NAME
     read_by_us = path.read_bytes()
     path.write_bytes(b'{"theirs": 1}')
-    assert not replace(path, b"ours", instead_of=read_by_us)
+    assert not replace_unchanged(path, b"ours", read_by_us)
+    assert not replace_unchanged(path, b"ours", None)
     assert path.read_bytes() == b'{"theirs": 1}'
     assert [entry.name for entry in folder.iterdir() if entry.name.endswith(".new")] == []
-    assert replace(path, b"ours", instead_of=b'{"theirs": 1}')
+    assert replace_unchanged(path, b"ours", b'{"theirs": 1}')

@@ -1,18 +1,17 @@
 """The session's folder: whole lines or none, atomic metadata, nothing outside of the root."""
 
 import errno
-import json
 import os
 
 import pytest
 
 from runtime.files import replace
-from schemas.instants import utc_from_ns
 from tests.unit.test_clock_pieces import line, piece
 from tests.unit.test_recorder_session import at, exchange, recording, step
 from tidesync.sessions.errors import RefusedError, UnusableRootError
 from tidesync.sessions.journal import is_exchange, lines_of, read_journal
 from tidesync.sessions.recorder import files, sessions
+from tidesync.sessions.recorder.resumption import resume
 from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.store import SessionStore
 
@@ -28,7 +27,7 @@ def journal(tmp_path):
 @pytest.fixture
 def store(tmp_path):
     made = SessionStore(tmp_path / "m" / "session_s1", 100)
-    made.write(update(), recording(), NOW.realtime_ns)
+    made.write(update(), recording(), NOW)
     assert made.problem is None
     return made
 
@@ -108,10 +107,10 @@ def test_what_a_full_disk_does_not_take_is_held_in_memory_and_written_later(stor
         assert "No space left on device" in store.problem
         store.add(LINES[1:], [])
         for second in (101, 102, 103):
-            store.write(update(), recording(), at(second).realtime_ns)
+            store.write(update(), recording(), at(second))
         assert "No space left on device" in store.problem
     assert not store.folder.exchanges_path.exists() or recorded(store.folder.exchanges_path) == ([], 0)
-    store.write(update(), recording(), at(104).realtime_ns)
+    store.write(update(), recording(), at(104))
     assert store.problem is None
     assert recorded(store.folder.exchanges_path) == (LINES, 0)
     assert store.folder.events_path.read_bytes() == step().encode() + b"\n"
@@ -126,13 +125,12 @@ def test_pieces_of_clock_histories_are_held_and_repaired_as_exchanges_are(store,
         assert "No space left on device" in store.problem
         assert store.waiting == 2
     store.add(clock=lines[2:])
-    store.write(update(), recording(), NOW.realtime_ns)
+    store.write(update(), recording(), NOW)
     assert (store.problem, store.waiting) == (None, 0)
     with store.folder.clock_path.open("ab") as journal:
         journal.write(b'{"machine": "veh')
-    again = SessionStore(store.folder.path, 100)
-    again.load()
-    assert again.load_clock() == lines
+    resume(store.folder, recording(), {}, NOW)
+    assert store.folder.read_clock().lines == lines
     assert store.folder.clock_path.read_bytes() == lines_of(lines)
     assert (store.folder.time_sync_path / "clock.jsonl.torn").read_bytes() == b'{"machine": "veh\n'
 
@@ -146,7 +144,7 @@ def test_pieces_fill_the_memory_as_exchanges_do(tmp_path):
 def test_the_memory_is_bounded(tmp_path):
     (tmp_path / "m").write_text("a file where a folder should be")
     store = SessionStore(tmp_path / "m" / "session_s1", 2)
-    store.write(update(), recording(), NOW.realtime_ns)
+    store.write(update(), recording(), NOW)
     assert store.problem
     store.add(LINES[:1], [])
     assert not store.full
@@ -158,31 +156,17 @@ def test_a_restart_finds_what_was_written_and_puts_the_last_line_right(store):
     store.add(LINES, [step()])
     with store.folder.exchanges_path.open("ab") as journal:
         journal.write(b'{"vehicle": "ro')
-    again = SessionStore(store.folder.path, 100)
-    assert again.load() == (LINES, [step()])
+    found = resume(store.folder, recording(), {}, NOW)
+    assert (found.unindexed, found.log.take(LINES, 0, NOW).exchanges) == (len(LINES), [])
+    assert not found.log.take_event(step(), NOW)
     assert recorded(store.folder.exchanges_path) == (LINES, 0)
-
-
-def test_metadata_that_cannot_be_parsed_is_kept_aside_and_reported(store, caplog):
-    path = store.folder.metadata_path
-    path.write_bytes(b'{"fusion": tr')
-    written_ns = path.stat().st_mtime_ns
-    for age_ns in (-500_000_000, 500_000_000):
-        store.write(update(), recording(), written_ns + age_ns)
-        assert path.read_bytes() == b'{"fusion": tr'  # it may be half written
-    store.write(update(), recording(), written_ns + 2_000_000_000)
-    (aside,) = store.folder.path.glob("sync_metadata.unreadable-*.json")
-    assert aside.read_bytes() == b'{"fusion": tr'
-    assert f"{utc_from_ns(written_ns + 2_000_000_000):%Y-%m-%dT%H-%M-%S}" in aside.name
-    assert json.loads(path.read_bytes())["mission"] == "reef-42"
-    assert any(aside.name in record.getMessage() for record in caplog.records)
 
 
 def test_a_recording_that_has_ended_is_not_resumed(store):
     path = store.folder.recording_path
     assert path.exists()
     store.forget()
-    store.write(update(), None, NOW.realtime_ns)
+    store.write(update(), None, NOW)
     assert not path.exists()
 
 

@@ -4,13 +4,14 @@ import random
 
 from schemas.exchange import Exchange
 from tests.effort import tries
-from tidesync.sessions.recorder.missing import RecordedExchanges, SequenceWatch
+from tidesync.sessions.recorder.missing import SequenceWatch
 from tidesync.sessions.recorder.missing_ranges import (
     FIRST_REQUEST_NS,
     LARGEST_REQUEST,
     MOST_REPEATS,
     REPEAT_REQUEST_NS,
 )
+from tidesync.sessions.recorder.recorded import RecordedExchanges
 
 S = 1_000_000_000
 BOOT = 1_700_000_000 * S

@@ -18,7 +18,7 @@ class FakeConnection:
         self.filters = {}
         self.published = []
 
-    def subscribe(self, filters):
+    def subscribe(self, filters, answered=None):  # noqa: ARG002
         self.filters |= dict(filters)
 
     def unsubscribe(self, topics):

@@ -2,7 +2,7 @@
 
 from tests.unit.test_recorder_missing import S, exchange
 from tidesync.sessions.journal import Source
-from tidesync.sessions.recorder.missing import RecordedExchanges
+from tidesync.sessions.recorder.recorded import RecordedExchanges
 from tidesync.sessions.recorder.sources import ENDED_NS, MOST_PROCESSES, SourceWatches
 
 

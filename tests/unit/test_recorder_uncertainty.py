@@ -85,6 +85,7 @@ def test_a_restarted_recorder_still_knows_the_offsets_before(tmp_path):
     first.take_result(measured(1), at(1), stored=False)
     first.update(at(2))
     again = SessionRecorder(recording(), tmp_path / "session_s1", settings, at(3))
+    again.resumed(again.read_folder(at(3)), at(3))
     assert entry_of(again.log).uncertainty_ms == pytest.approx(1000.422)
     again.take_result(measured(4), at(4), stored=False)
     assert entry_of(again.log).uncertainty_ms == pytest.approx(1000.422)

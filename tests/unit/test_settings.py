@@ -255,3 +255,14 @@ def test_a_password_in_the_file_is_refused_and_not_repeated(alone, capsys, key):
     error = capsys.readouterr().err
     assert f"unknown setting {key}; did you mean password_file?" in error
     assert "sea-slug" not in error
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_working_folder_that_was_deleted_is_one_line_and_exit_two(command, monkeypatch, capsys, tmp_path):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run([command, "somewhere"]) == 2
+    assert capsys.readouterr().err == (
+        "tidesync: the working folder was deleted; change to one that is there\n"
+    )

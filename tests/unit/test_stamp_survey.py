@@ -81,6 +81,9 @@ def test_common_ways_of_writing_a_time_need_no_option(text, expected):
         ("20260501 120457", {"columns": ("date", "time")}, 297),
         ("1777637097 500000000", {"columns": ("secs", "nsecs")}, 297.5),
         ("1777637097 500000", {"columns": ("sec", "usec")}, 297.5),
+        ("1777637097 0.5", {"columns": ("sec", "frac")}, 297.5),
+        ("1777637097 500.25", {"columns": ("sec", "part")}, 297.50025),
+        ("1777637097 500000.25", {"columns": ("sec", "part")}, 297.5),
         ("1777637097,5", {"decimal": ","}, 297.5),
         ("297.5", {"since": "2026-05-01T12:00:00Z", "unit": "s"}, 297.5),
         ("297500", {"since": "2026-05-01T12:00:00Z", "name": "time_boot_ms"}, 297.5),
@@ -162,6 +165,10 @@ def test_a_logger_that_ran_before_the_session_too_is_not_taken_for_utc():
         {"name": "time (UTC+1)"},
         {"name": "Time [GMT+01:00]"},
         {"name": "time [Africa/Algiers]"},
+        {"name": "time [+01:00]"},
+        {"name": "time +0100"},
+        {"name": "time (Etc/GMT-1)"},
+        {"name": "date UTC+1,time UTC+01:00"},
     ],
 )
 def test_a_stated_zone_is_taken(context):
@@ -175,8 +182,15 @@ def test_a_stated_zone_is_taken(context):
     assert ((by_metadata.read([NAIVE[0].encode()]).unix_ns - NOON) / S).tolist() == [598.824]
 
 
-@pytest.mark.parametrize("name", ["local_time", "time (local)", "time (CET)", "Time [EST]", "time (UTC-3.5)"])
-def test_a_name_that_says_local_or_an_abbreviation_is_no_zone(name):
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("local_time", "time (local)", "LocalTime", "time (CET)", "Time [EST]", "time (UTC-3.5)"),
+        *("time_utc_plus_1", "UTC minus 3", "time (UTC+05 30)", "time UTC:+01:00", "UTC+1/DST"),
+        *("UTC+1 (Europe/Berlin)", "Africa/Algiers or Europe/Berlin"),
+    ],
+)
+def test_a_name_that_says_local_or_an_abbreviation_or_more_than_one_zone_is_no_zone(name):
     with pytest.raises(UndecidedError, match="--zone"):
         read([text.replace(" 13", " 12") for text in NAIVE], seconds=3_000, name=name)
 
@@ -184,6 +198,16 @@ def test_a_name_that_says_local_or_an_abbreviation_is_no_zone(name):
 def test_a_zoneless_row_among_zoned_ones_is_malformed():
     texts = ["2026-05-01T12:00:01Z", "2026-05-01T12:00:02Z", "2026-05-01T12:00:03"]
     assert read(texts)[1].readable.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("context", [{"name": "time (UTC+1)"}, {"zone": "Europe/Berlin"}])
+def test_a_name_or_metadata_do_not_read_a_zoneless_row_among_zoned_ones(context):
+    texts = ["2026-05-01T12:00:01Z", "2026-05-01T12:00:02Z", "2026-05-01T12:00:03"]
+    stated = column(name=context.get("name", "timestamp"))
+    form = survey(texts, ColumnContext(stated.name, stated.span, StampOptions(), zone=context.get("zone")))
+    assert form.read([text.encode() for text in texts]).readable.tolist() == [True, True, False]
+    form = survey(texts, ColumnContext(stated.name, stated.span, StampOptions(zone="UTC")))
+    assert form.read([text.encode() for text in texts]).readable.all()
 
 
 def test_a_row_without_the_seconds_or_the_half_of_the_day_that_others_have_is_malformed():
@@ -358,3 +382,43 @@ def test_a_block_is_read_as_its_texts_are_one_by_one(parts, number):
     block = form.read_block(np.frombuffer(b"|".join(texts), dtype=np.uint8), starts, ends)
     for one, many in zip(form.read(texts), block, strict=True):
         assert np.array_equal(np.where(block.readable, one, 0), np.where(block.readable, many, 0))
+
+
+def at_once(form, texts):
+    """The same as `form.read`, by the vectorised reader."""
+    ends = np.cumsum([len(text) for text in texts])
+    buffer = np.frombuffer("".join(texts).encode(), dtype=np.uint8)
+    return form.read_block(buffer, np.append(0, ends[:-1]), ends)
+
+
+@pytest.mark.parametrize("second", ["%Y-%m-%d %H:%M:%S", "%s"])
+@pytest.mark.parametrize("digits", [3, 6])
+def test_a_fraction_without_its_zeros_in_front_is_no_decimal(second, digits):
+    for seed in range(tries(5)):
+        offsets = np.sort(np.random.default_rng(seed).integers(0, 600 * 10**digits, 200))
+        whole, counts = np.divmod(offsets, 10**digits)
+        start = np.datetime64("2026-05-01T12:00:00")
+        seconds = (start + whole.astype("timedelta64[s]")).astype(str)
+        if second == "%s":
+            seconds = [str(NOON // S + each) for each in whole.tolist()]
+        texts = [
+            f"{at}.{count}".replace("T", " ") for at, count in zip(seconds, counts.tolist(), strict=True)
+        ]
+        form, found = read(texts, zone="UTC")
+        assert (found.readable == (counts >= 10 ** (digits - 1))).all()
+        assert (at_once(form, texts).readable == found.readable).all()
+        true_ns = NOON + offsets * 10 ** (9 - digits)
+        assert (found.unix_ns == true_ns)[found.readable].all()
+        assert "%3f if they count ms" in form.described[-1]
+        stated, found = read(texts, zone="UTC", time_format=f"{second}.%{digits}f")
+        assert found.readable.all()
+        assert (found.unix_ns == true_ns).all()
+        assert stated.resolution_ns == 10 ** (9 - digits)
+
+
+def test_fractions_whose_zeros_at_the_end_were_dropped_are_decimals():
+    offsets = np.random.default_rng(1).integers(0, 600_000, 100).tolist()
+    texts = [f"{NOON // S + offset / 1000}" for offset in offsets]
+    assert since_noon(texts) == [offset / 1000 for offset in offsets]
+    assert since_noon(["1777637097.5", "1777637097.25", "1777637098.125"]) == [297.5, 297.25, 298.125]
+    assert since_noon(["1777637097.05", "1777637097.50", "1777637098.5"]) == [297.05, 297.5, 298.5]

@@ -49,16 +49,31 @@ def test_it_is_settled_when_the_last_packet_is_answered_and_not_after_the_connec
 
 def test_what_was_refused_is_asked_again_and_granted_then():
     subscriptions = begun()
-    subscriptions.asked(1, WANTED)
+    heard = []
+    subscriptions.asked(1, WANTED, heard.append)
     subscriptions.answer(1, [REFUSED, 0, REFUSED], 5)
     assert subscriptions.due(5 + RETRY_NS - 1) == []
-    again = subscriptions.due(5 + RETRY_NS)
-    assert again == [("a/+", 1), ("c", 1)]
+    (again,) = subscriptions.due(5 + RETRY_NS)
+    assert again.filters == (("a/+", 1), ("c", 1))
     assert subscriptions.due(5 + RETRY_NS) == []
-    subscriptions.asked(2, again)
+    subscriptions.asked(2, *again)
     subscriptions.answer(2, [1, REFUSED], RETRY_NS)
+    assert heard[-1] == {"a/+": 1, "c": REFUSED}
     assert subscriptions.refused == ("c",)
-    assert subscriptions.due(2 * RETRY_NS) == [("c", 1)]
+    assert [request.filters for request in subscriptions.due(2 * RETRY_NS)] == [(("c", 1),)]
+
+
+def test_each_who_asked_is_given_the_codes_of_its_own_filters_again():
+    subscriptions, first, second = begun(), [], []
+    subscriptions.asked(1, WANTED[:2], first.append)
+    subscriptions.asked(2, WANTED[2:], second.append)
+    subscriptions.answer(1, [REFUSED, 0], 0)
+    subscriptions.answer(2, [REFUSED], 0)
+    for mid, request in enumerate(subscriptions.due(RETRY_NS), start=3):
+        subscriptions.asked(mid, *request)
+        subscriptions.answer(mid, [1], RETRY_NS)
+    assert (first[-1], second[-1]) == ({"a/+": 1}, {"c": 1})
+    assert subscriptions.refused == ()
 
 
 def test_a_filter_that_is_no_longer_wanted_is_not_asked_for_again():
@@ -67,7 +82,7 @@ def test_a_filter_that_is_no_longer_wanted_is_not_asked_for_again():
     subscriptions.answer(1, [REFUSED] * 3, 0)
     subscriptions.forget(["a/+", "b"])
     assert subscriptions.refused == ("c",)
-    assert subscriptions.due(RETRY_NS) == [("c", 1)]
+    assert [request.filters for request in subscriptions.due(RETRY_NS)] == [(("c", 1),)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.lists(st.integers(0, 255), max_size=5)), max_size=20))

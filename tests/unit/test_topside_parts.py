@@ -6,6 +6,7 @@ from itertools import chain
 
 import pytest
 
+from schemas.base import MAX_MESSAGE_BYTES
 from schemas.exchange import Exchange
 from schemas.messages import ExchangeBatch
 from topside_agent.estimator import Estimate
@@ -46,6 +47,24 @@ def test_every_exchange_is_batched_once_and_in_order():
     assert list(backlog.take_batches()) == []
     backlog.add(exchange(250), 250 * S)
     assert [seqs(payload) for payload in backlog.take_batches()] == [[250]]
+
+
+def test_exchanges_with_the_longest_names_and_ids_fit_into_packets_and_none_is_lost():
+    backlog = Backlog(1800 * S)
+    for seq in range(150):
+        longest = {
+            "vehicle": "v" * 63,
+            "topside": "t" * 63,
+            "method": "\x01" * 64,
+            "boot_id": "\x01" * 128,
+            "topside_boot_id": "\x01" * 128,
+            "seq": 2**53 - 150 + seq,
+        }
+        backlog.add(exchange(seq).model_copy(update=longest), seq * S)
+    for payloads in (list(backlog.resend(0, 2**53)), list(backlog.take_batches())):
+        assert max(map(len, payloads)) <= MAX_MESSAGE_BYTES
+        assert [seq for one in payloads for seq in seqs(one)] == list(range(2**53 - 150, 2**53))
+    assert list(backlog.take_batches()) == []
 
 
 def test_what_was_not_published_before_it_was_too_old_is_left_out():

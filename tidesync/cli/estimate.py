@@ -11,13 +11,18 @@ import click
 from runtime.files import replace
 from schemas.instants import iso_from_ns
 from schemas.names import vehicle_name
+from tidesync.cli.choice_options import choice_options
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.sessions.errors import UnknownVehicleError
 from tidesync.sessions.folder import offsets_table
-from tidesync.sessions.journal import Stream, read_journal
+from tidesync.sessions.journal import Journal, Stream, read_journal
+from tidesync.sessions.processes import Choice, chosen
 from topside_agent.estimator import Estimate, EstimatorSettings, Segment, Track, online, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from schemas.exchange import Exchange
 
 
 @click.command("estimate")
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     help="What was knowable at each instant; else what is known afterwards, from both sides.",
 )
 @click.option("--vehicle", metavar="V", help="This vehicle only.")
+@choice_options
 @click.option(
     "--rate-limit-ppm",
     type=click.FloatRange(0, 100_000, min_open=True),
@@ -64,6 +70,7 @@ def command(
     track: Path | None,
     as_online: bool,
     vehicle: str | None,
+    choice: Choice,
     rate_limit_ppm: float,
     asymmetry_share: float,
     asymmetry_ms: float,
@@ -83,8 +90,7 @@ def command(
     )
     tracks = {
         stream: estimate(exchanges, settings)
-        for stream, exchanges in journal.by_stream().items()
-        if wanted in {None, stream[0]}
+        for stream, exchanges in _streams(journal, choice, wanted).items()
     }
     usable = {stream: found for stream, found in tracks.items() if found.rows}
     if not usable:
@@ -95,6 +101,14 @@ def command(
     click.echo(_document(usable) if as_json else "\n\n".join(_summary(*item) for item in usable.items()))
     if journal.malformed:
         click.echo(f"{journal.malformed} malformed lines were skipped", err=True)
+
+
+def _streams(journal: Journal, choice: Choice, vehicle: str | None) -> dict[Stream, list[Exchange]]:
+    wanted = [exchange for exchange in journal.exchanges if vehicle in {None, exchange.vehicle}]
+    try:
+        return chosen(Journal(wanted), choice)
+    except UnknownVehicleError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _write(path: Path, tracks: Mapping[Stream, Track]) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import click
 
 from runtime.files import replace, replacing
+from tidesync.cli.choice_options import choice_options
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.errors import SessionError
+from tidesync.sessions.errors import SessionError, UnknownVehicleError
 from tidesync.sessions.export.formats import FORMATS, NOTES_SUFFIX
 from tidesync.sessions.folder import SessionFolder
+from tidesync.sessions.processes import Choice
 
 
 @click.command("export")
@@ -24,8 +26,9 @@ from tidesync.sessions.folder import SessionFolder
     metavar="PATH",
     help="Where to write it  [default: time_sync/track.… in SESSION]",
 )
+@choice_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(*, session: Path, kind: str, output: Path | None, as_json: bool) -> int:
+def command(*, session: Path, kind: str, output: Path | None, choice: Choice, as_json: bool) -> int:
     """Compute SESSION's smoothed clock offsets from its exchanges, and write them.
 
     offset = Pi − topside; each file states this and the meaning of its errors, CSV in a second file
@@ -36,13 +39,15 @@ def command(*, session: Path, kind: str, output: Path | None, as_json: bool) -> 
     chosen, folder = FORMATS[kind], SessionFolder(session)
     path = output or folder.time_sync_path / chosen.file_name
     try:
-        measured = folder.measure()
+        measured = folder.measure(choice=choice)
         tracks = {stream: each.track.rows for stream, each in measured.items()}
         with replacing(path) as file:
             chosen.write(tracks, file)
         notes = None if chosen.notes is None else path.with_name(path.name + NOTES_SUFFIX)
         if chosen.notes and notes:
             replace(notes, chosen.notes(path.name))
+    except UnknownVehicleError as error:
+        raise SettingsError(str(error)) from error
     except SessionError as error:
         raise NotSoError(str(error)) from error
     except OSError as error:

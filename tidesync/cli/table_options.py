@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS
 from schemas.names import vehicle_name
+from tidesync.cli.choice_options import choice_options
 from tidesync.errors import SettingsError
 from tidesync.sessions.correction.session import Options
 from tidesync.sessions.correction.stamps.accepted import UNITS
@@ -117,7 +118,7 @@ _LIMITS = (
         help="Promise that the RAW clocks run no faster apart: narrows the first seconds.",
     ),
 )
-_NAMES = ("sensors", "files", "vehicle", "max_error_ms", "slew_limit_ppm", "rate_limit_ppm")
+_NAMES = ("sensors", "files", "vehicle", "choice", "max_error_ms", "slew_limit_ppm", "rate_limit_ppm")
 
 
 def table_options(function: Callable[..., int]) -> Callable[..., int]:
@@ -129,7 +130,7 @@ def table_options(function: Callable[..., int]) -> Callable[..., int]:
         given |= _forms({name: values.pop(name) for name in TableSettings.model_fields})
         return function(options=_options(given), **values)
 
-    decorated: Callable[..., int] = command
+    decorated: Callable[..., int] = choice_options(command)
     for option in reversed((*_TABLES, *_STAMPS, *_TEXT, *_LIMITS)):
         decorated = option(decorated)
     return decorated

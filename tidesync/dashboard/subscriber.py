@@ -70,7 +70,7 @@ class Subscriber:
         return BrokerView(
             connected=self.up,
             address=str(self.connection.address),
-            problem=None if self.up else self.connection.last_problem or "not connected yet",
+            problem=self.connection.last_problem or (None if self.up else "not connected yet"),
             silent_s=silent_s,
         )
 

@@ -109,7 +109,9 @@ class BrokerView(View):
 
     connected: bool
     address: str
-    problem: str | None
+    problem: str | None = Field(
+        description="Why there is no connection, or what the broker refuses to this account over it"
+    )
     silent_s: float | None = Field(description="Since anything arrived; null if nothing has yet")
 
 

@@ -105,7 +105,9 @@ class Demo:
 
     def _services(self, url: str) -> Iterator[Service]:
         yield RecorderAgent(RecorderSettings(broker=url, root=self._root, name="demo"), self._clock)
-        yield TopsideAgent(TopsideSettings(broker=url, vehicle=tuple(self._vehicles)), self._clock)
+        yield TopsideAgent(
+            TopsideSettings(topside="topside", broker=url, vehicle=tuple(self._vehicles)), self._clock
+        )
         for vehicle, clock in self._vehicles.items():
             yield PiAgent(PiSettings(broker=url, vehicle=vehicle, no_http=True), clock)
 

@@ -24,9 +24,9 @@ _ADVICE = {
     "certificate": "name the right --ca-file; it must carry the name in --broker, and be in date",
     "TLS": "does this port speak TLS? mqtts:// and wss:// need a listener with a certificate",
     "no answer to CONNECT": "something else listens on that port; is it the right one?",
-    "Client identifier": "the broker does not accept our client id; does it bind ids to accounts?",
-    "Unsupported protocol": "the broker does not speak MQTT 3.1.1; allow it there",
-    "Server unavailable": "the broker is starting or full (max_connections); look at its log",
+    "CONNACK 1": "allow MQTT 3.1.1 at the broker, or use another one",
+    "CONNACK 2": "give it the account that the broker binds client ids to; does another program use that?",
+    "CONNACK 3": "wait for the broker to be ready, or raise its max_connections; its log says which",
 }
 _NODELAY = "broker's TCP_NODELAY"
 _DELAYED_ACK_MS = (35.0, 55.0)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from broker.errors import CredentialsError
 from runtime.version import VERSION
-from schemas.messages import OffsetResult
+from schemas.messages import DUPLICATES, OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.figures import ago, span
 from tidesync.fleet.model import Fleet
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from runtime.clock import Reading
-    from schemas.messages import Info
+    from schemas.messages import ErrorWord, Info
     from tidesync.doctor.finding import Finding
     from tidesync.doctor.observations import Observations
     from tidesync.fleet.vehicle import Row
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 _CLOCKS_DIFFER_S = 5.0
 _SLOW_MS = 35.0
 
-_ERROR_ADVICE = {
+_ERROR_ADVICE: dict[ErrorWord, str] = {
     "timeout": "does its agent run, and may topside's account ping it?",
     "network_error": "does its address answer over HTTP?",
     "high_rtt": "the HTTP round trip takes more than 200 ms: measure over MQTT",
     "invalid_pi_time": "update its agent",
     "duplicate_vehicle": "two agents have this name: rename one (`tidesync pi --vehicle NAME`)",
+    "duplicate_topside": "two topsides have this name: rename one (`tidesync topside --topside NAME`)",
+    "clock_rate": "the RAW clocks run apart faster than the settings allow (`--rate-limit-ppm`)",
     "not_authorized": "look at the broker's access list",
 }
 
@@ -80,7 +82,8 @@ def vehicle(row: Row) -> Finding:
         advice = f"does topside {result.topside} run? `tidesync forget {row.vehicle}` clears its old results"
         return warn(check, f"{state}, but not renewed{renewed}", advice)
     if result.error:
-        return warn(check, f"{state}: {result.error}", _ERROR_ADVICE[result.error])
+        found = fail if result.error in DUPLICATES else warn
+        return found(check, f"{state}: {result.error}", _ERROR_ADVICE[result.error])
     if result.state != "locked":
         return warn(check, state, "wait for it to lock; if it does not, is the vehicle on and its link up?")
     if result.delay_min_ms is not None and result.delay_min_ms >= _SLOW_MS:

@@ -12,7 +12,7 @@ from schemas.clock_history import ClockLine, ClockPiece
 from tidesync.sessions.journal import MOST_NAMED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Machine = Literal["vehicle", "topside"]
 Owner = tuple[Machine, str]
@@ -158,16 +158,21 @@ def line_of(owner: Owner, boot_id: str, instance_id: str, number: int, piece: Cl
 def read_clock_journal(lines: Iterable[bytes]) -> ClockJournal:
     """Decode line by line; empty lines are skipped, malformed ones counted."""
     journal = ClockJournal()
+    journal.lines.extend(each_clock_line(lines, journal))
+    return journal
+
+
+def each_clock_line(lines: Iterable[bytes], journal: ClockJournal) -> Iterator[ClockLine]:
+    """The pieces, one at a time; empty lines are skipped, malformed ones counted in `journal`."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            journal.lines.append(ClockLine.decode(line))
+            yield ClockLine.decode(line)
         except InvalidMessageError as error:
             journal.malformed += 1
             if journal.malformed <= MOST_NAMED:
                 journal.faults.append(f"line {number}: {error}")
-    return journal
 
 
 def is_clock_line(line: bytes) -> bool:

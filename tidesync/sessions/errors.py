@@ -16,10 +16,13 @@ class SessionError(Exception):
     ├── AlreadyCorrectedError  a session whose tables have topside's times
     ├── NothingMeasuredError   no exchange of a vehicle that is asked for
     ├── UnknownVehicleError    it is not known by whose clock a table was stamped
+    │   ├── UnknownTopsideError      nor is the topside or process that was named
+    │   └── ConcurrentTopsidesError  several processes of one name measured at a time; none is named
     ├── UnusableFileError      a file that cannot be read, understood or written
     │   └── NoTimestampError   a table without the column that is asked for
     ├── UnusableRootError      the recorder's root cannot be written, or another recorder has it
-    └── RefusedError           the recorder refuses a command: the answer `refused`
+    ├── RefusedError           the recorder refuses a command: the answer `refused`
+    └── TornIndexError         an index that cannot be used: the journal is read instead
     """
 
 
@@ -37,6 +40,14 @@ class NothingMeasuredError(SessionError):
 
 class UnknownVehicleError(SessionError):
     """Wrong usage: a table cannot be corrected unless its vehicle is given."""
+
+
+class UnknownTopsideError(UnknownVehicleError):
+    """Wrong usage: no exchange of the topside or process that was named."""
+
+
+class ConcurrentTopsidesError(UnknownVehicleError):
+    """Several processes of one topside's name measured at the same time: one must be named."""
 
 
 class UnusableFileError(SessionError):
@@ -58,3 +69,7 @@ class UnusableRootError(SessionError):
 
 class RefusedError(SessionError):
     """The recorder refuses a session command; the sentence is the answer's `error`."""
+
+
+class TornIndexError(SessionError):
+    """The recorder's index is torn, or of another journal or version."""

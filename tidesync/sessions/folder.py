@@ -14,14 +14,16 @@ from schemas.metadata import FILE_NAME
 from tidesync.sessions import document
 from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
-from tidesync.sessions.journal import Journal, Stream, decode_event, read_journal
+from tidesync.sessions.journal import Journal, Stream, decode_event, lines_in, read_journal
+from tidesync.sessions.processes import Choice, chosen
 from topside_agent.estimator import EstimatorSettings, Row, Track, in_order, smooth
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from schemas.exchange import Exchange
+    from tidesync.sessions.processes import Process
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ EVENTS = "events.jsonl"
 CLOCK = "clock.jsonl"
 OFFSETS = "offsets.csv"
 RECORDING = "recording.json"
+INDEX = "exchanges.index"
 
 OFFSET_COLUMNS = Row._fields
 
@@ -46,6 +49,8 @@ class Measured:
     """In the order in which topside finished them: by `seq` within one topside process, independent of clock
     steps and of the order of the lines."""
     track: Track
+    namesakes: Sequence[Process] = ()
+    """It is what the first of these processes measured, while the others of its name were active."""
 
     def topside_raw_ns(self) -> dict[int, int]:
         """Topside's RAW clock at each destination stamp, where it is known."""
@@ -93,6 +98,11 @@ class SessionFolder:
         return self.time_sync_path / OFFSETS
 
     @property
+    def index_path(self) -> Path:
+        """The recorder's index of `exchanges.jsonl`, a cache; there only until the session has stopped."""
+        return self.time_sync_path / INDEX
+
+    @property
     def recording_path(self) -> Path:
         """What is being recorded; there only until the session has stopped."""
         return self.time_sync_path / RECORDING
@@ -100,21 +110,30 @@ class SessionFolder:
     def read_exchanges(self) -> Journal | None:
         """Every exchange recorded, in the order of the file, and which lines are malformed."""
         try:
-            with self.exchanges_path.open("rb") as lines:
-                return read_journal(lines)
+            with self.exchanges_path.open("rb") as stream:
+                return read_journal(lines_in(stream))
         except FileNotFoundError:
             return None
 
     def read_events(self) -> list[EventLine]:
         """The events recorded; other tools' lines are left out."""
-        lines = (read(self.events_path) or b"").split(b"\n")
-        return [event for line in lines if line.strip() and (event := decode_event(line))]
+        return list(self.each_event())
+
+    def each_event(self) -> Iterator[EventLine]:
+        """The same, one at a time."""
+        try:
+            with self.events_path.open("rb") as stream:
+                for line in lines_in(stream):
+                    if line.strip() and (event := decode_event(line)):
+                        yield event
+        except FileNotFoundError:
+            return
 
     def read_clock(self) -> ClockJournal | None:
         """The clock histories, in the order of the file, and which lines are malformed."""
         try:
-            with self.clock_path.open("rb") as lines:
-                return read_clock_journal(lines)
+            with self.clock_path.open("rb") as stream:
+                return read_clock_journal(lines_in(stream))
         except FileNotFoundError:
             return None
 
@@ -130,8 +149,12 @@ class SessionFolder:
         content = read(self.metadata_path)
         return None if content is None else document.parse(content)
 
-    def measure(self, settings: EstimatorSettings = EstimatorSettings()) -> dict[Stream, Measured]:  # noqa: B008
-        """The smoothed track of every stream; NothingMeasuredError if there is none."""
+    def measure(
+        self,
+        settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008
+        choice: Choice = Choice(),  # noqa: B008
+    ) -> dict[Stream, Measured]:
+        """The smoothed track of every stream; NothingMeasuredError if there is none, else as `chosen`."""
         try:
             journal = self.read_exchanges()
         except OSError as error:
@@ -142,7 +165,7 @@ class SessionFolder:
             )
         if journal.malformed:
             _log.warning("%s: %s", self.path, journal.complaint)
-        measured = measure(journal, settings)
+        measured = measure(chosen(journal, choice), settings)
         if not measured:
             raise NothingMeasuredError(f"{self.exchanges_path} holds no exchange: nothing was measured")
         return measured
@@ -157,11 +180,14 @@ class SessionFolder:
             raise UnusableFileError(self.offsets_path, reason) from error
 
 
-def measure(journal: Journal, settings: EstimatorSettings = EstimatorSettings()) -> dict[Stream, Measured]:  # noqa: B008
-    """Smooth every stream of a journal, by the streams' names."""
+def measure(
+    streams: Mapping[Stream, Sequence[Exchange]],
+    settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008
+) -> dict[Stream, Measured]:
+    """Smooth every stream, by the streams' names."""
     return {
         stream: Measured(*stream, in_order(exchanges), smooth(exchanges, settings))
-        for stream, exchanges in journal.by_stream().items()
+        for stream, exchanges in streams.items()
     }
 
 

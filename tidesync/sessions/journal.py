@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pydantic import ValidationError
 
-from schemas.base import InvalidMessageError, Message
+from schemas.base import MAX_MESSAGE_BYTES, InvalidMessageError, Message
 from schemas.events import LINE, EventLine
 from schemas.exchange import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Stream = tuple[str, str]
 """(vehicle, topside): whose exchanges make one track."""
@@ -29,6 +29,7 @@ class Source(NamedTuple):
 
 MOST_NAMED = 20
 """Malformed lines that are named; all are counted."""
+_LONGEST = MAX_MESSAGE_BYTES + 2
 
 
 @dataclass(slots=True)
@@ -58,16 +59,33 @@ class Journal:
 def read_journal(lines: Iterable[bytes]) -> Journal:
     """Decode line by line; empty lines are skipped, malformed ones counted."""
     journal = Journal()
+    journal.exchanges.extend(each_exchange(lines, journal))
+    return journal
+
+
+def each_exchange(lines: Iterable[bytes], journal: Journal) -> Iterator[Exchange]:
+    """The exchanges, one at a time; empty lines are skipped, malformed ones counted in `journal`."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            journal.exchanges.append(Exchange.decode(line))
+            yield Exchange.decode(line)
         except InvalidMessageError as error:
             journal.malformed += 1
             if journal.malformed <= MOST_NAMED:
                 journal.faults.append(f"line {number}: {error}")
-    return journal
+
+
+def lines_in(stream: BinaryIO) -> Iterator[bytes]:
+    """The stream's lines; of one that is longer than any message only the beginning, so that it is malformed.
+
+    Iterating over the stream would hold a line of any length.
+    """
+    while line := stream.readline(_LONGEST):
+        rest = line
+        while len(rest) == _LONGEST and not rest.endswith(b"\n"):
+            rest = stream.readline(_LONGEST)
+        yield line
 
 
 def source_of(exchange: Exchange) -> Source:

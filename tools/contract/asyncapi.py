@@ -128,7 +128,7 @@ def _message(kind: TopicKind) -> Document:
 def _parameter(name: str) -> Document:
     meaning = of_type(name.capitalize()) or ""
     rule = {
-        "session": "Letters, digits, '.', '_' and '-', at most 100, no '..'.",
+        "session": "As a topic level, bytes of its UTF-8 outside [A-Za-z0-9_-] as =XX, in upper-case hex.",
     }.get(name, "Small letters, digits, '_' and '-', at most 63.")
     example = {"vehicle": "rov1", "topside": "laptop", "session": "2026-05-01T12-00-00Z"}[name]
     return {"description": f"{meaning} {rule}", "examples": [example]}

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from topside_agent.estimator.window_errors import LEAST_SQUARED
+
 if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Floats
     from topside_agent.estimator.settings import EstimatorSettings
@@ -64,7 +66,7 @@ class AverageErrors:
         counts = self._counts[:usable]
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = self._sums[:, :usable] / counts
-        found = np.maximum(mean, residual)
+        found = np.maximum(np.maximum(mean, residual), LEAST_SQUARED)
         found[:, : newest.shape[1]] = np.maximum(found[:, : newest.shape[1]], newest)
         found[~np.isfinite(found)] = np.inf
         return found

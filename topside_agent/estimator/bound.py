@@ -6,6 +6,8 @@ Mathematics: docs/mathematics.md §3 and §4.
 
 from __future__ import annotations
 
+from copy import copy
+from heapq import heappop, heappush
 from math import inf, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,8 +18,10 @@ from topside_agent.estimator.blocks import Bounds, Floats, Integers, block_extre
 if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
 
-_ROUNDING_NS = 1e-3
+ROUNDING_NS = 1e-3
 """The error of float64 arithmetic on relative ns; two bounds nearer than this do not contradict."""
+_ROUNDING = 1.0
+"""The same of drifts, ns/s: of two bounds that are less than a ms apart."""
 
 
 class ClockLimits(NamedTuple):
@@ -71,7 +75,8 @@ class _Ceiling:
         self._slope = limits.rate
         """The pair's drift when it was found: along it a new bound is compared with the held one."""
         self._cone = inf
-        self._newest_s = -inf
+        self.newest_s = -inf
+        """The newest bound's instant."""
         self._at_newest: tuple[float, float] | None = None
         """What `_extrapolated` gave at the newest bound's time, while that is true."""
 
@@ -81,7 +86,7 @@ class _Ceiling:
         After the newest bound the extreme line is extrapolated with the wander since then. Before it only the
         rate limit applies.
         """
-        rate, newest_s = self._limits.rate, self._newest_s
+        rate, newest_s = self._limits.rate, self.newest_s
         if at_s < newest_s:
             return min(self._extrapolated(at_s)[0], self._cone + rate * (2 * newest_s - at_s))
         if self._at_newest is None:
@@ -93,7 +98,7 @@ class _Ceiling:
 
     def drift(self, at_s: float) -> float:
         """The greatest drift at `at_s` (ns/s)."""
-        if at_s == self._newest_s and self._at_newest is not None:
+        if at_s == self.newest_s and self._at_newest is not None:
             return self._at_newest[1]
         return self._extrapolated(at_s)[1]
 
@@ -115,7 +120,7 @@ class _Ceiling:
     def add(self, at_s: float, ns: float) -> None:
         """Add the bound `ns` at `at_s`."""
         self._at_newest = None
-        self._newest_s = max(self._newest_s, at_s)
+        self.newest_s = max(self.newest_s, at_s)
         self._cone = min(self._cone, ns - self._limits.rate * at_s)
         later_s = at_s - self._held.at_s
         limit = self._held.ns + self._slope * later_s
@@ -135,7 +140,7 @@ class _Ceiling:
         while True:
             carried, low = side.eased + drift * side.ages, opposite.eased + drift * opposite.ages
             i, j = int(carried.argmin()), int(low.argmax())
-            if carried[i] - low[j] >= -_ROUNDING_NS:
+            if carried[i] - low[j] >= -ROUNDING_NS:
                 self._slope = drift
                 return True
             apart_s = float(opposite.ages[j] - side.ages[i])
@@ -163,18 +168,42 @@ class Bound:
         """The least and the greatest drift at `at_s`, ns/s."""
         return -self._lower.drift(at_s), self._upper.drift(at_s)
 
+    def consistent(self, at_s: float) -> bool:
+        """Whether there is an offset and a drift at `at_s`; else some bounds contradict each other."""
+        least, greatest = self.at(at_s)
+        slowest, fastest = self.drifts(at_s)
+        return least <= greatest + ROUNDING_NS and slowest <= fastest + _ROUNDING
+
     def admits(self, upper_at_s: float, upper: float, lower_at_s: float, lower: float) -> bool:
         """Whether an exchange contradicts nothing so far."""
-        fits_below = lower <= self._upper.at(lower_at_s) + _ROUNDING_NS
-        return fits_below and -upper <= self._lower.at(upper_at_s) + _ROUNDING_NS
+        fits_below = lower <= self._upper.at(lower_at_s) + ROUNDING_NS
+        return fits_below and -upper <= self._lower.at(upper_at_s) + ROUNDING_NS
+
+    def consistent_with(self, upper_at_s: float, upper: float, lower_at_s: float, lower: float) -> bool:
+        """Whether it stays consistent at the exchange's end and at the newest instant if that is added."""
+        trial = Bound(self.limits)
+        trial._upper, trial._lower = copy(self._upper), copy(self._lower)
+        trial.add(upper_at_s, upper, lower_at_s, lower)
+        return trial.consistent(lower_at_s) and trial.consistent(self._lower.newest_s)
 
     def add(self, upper_at_s: float, upper: float, lower_at_s: float, lower: float) -> None:
         """Add an exchange's bounds."""
-        self._upper.add(upper_at_s, upper)
-        self._lower.add(lower_at_s, -lower)
+        self.add_upper(upper_at_s, upper)
+        self.add_lower(lower_at_s, lower)
+
+    def add_upper(self, at_s: float, ns: float) -> None:
+        """Add an upper bound."""
+        self._upper.add(at_s, ns)
+
+    def add_lower(self, at_s: float, ns: float) -> None:
+        """Add a lower bound."""
+        self._lower.add(at_s, -ns)
 
     def refit(self, columns: Floats, now_s: float) -> bool:
-        """Tighten from the closed blocks (`Blocks.columns`), all older than `now_s`; False: contradiction."""
+        """Tighten from the closed blocks (`Blocks.columns`); False: contradiction.
+
+        A finite bound is not later than `now_s`: reversed ages would make wrong bounds of true ones.
+        """
         upper_at, upper, lower_at, lower = columns
         if not (self.limits.tangents and upper.size):
             return True
@@ -186,7 +215,7 @@ class Bound:
 
 
 def _side(at_s: Floats, ns: Floats, wander: float, now_s: float) -> _Side:
-    ages = np.abs(now_s - at_s)  # an empty block's time may be later; its bound is infinite, so never chosen
+    ages = np.abs(now_s - at_s)  # a bound that is later is infinite (an empty block's, or one that waits)
     return _Side(at_s, ns, ages, ns + wander * ages * np.sqrt(ages))
 
 
@@ -205,18 +234,44 @@ def backward_bounds(
     newest_first = (-extremes.upper_at, extremes.upper, -extremes.lower_at, extremes.lower)
     mirrored = np.array(newest_first)[:, ::-1].copy()
     size = settings.window_blocks[-1]
-    bound = Bound(limits)
     begins = np.searchsorted(number, numbers)
+    program = _Backward(limits)
     for count in range(1, numbers.size):
-        bound.add(*mirrored[:, count - 1].tolist())
-        begin_s = max(mirrored[0, count - 1], mirrored[2, count - 1])
-        if not bound.refit(mirrored[:, max(count - size, 0) : count], begin_s):
-            bound = Bound(limits)
-            continue
         block = numbers.size - 1 - count
         rows = slice(begins[block], begins[block + 1])
-        low[rows], high[rows] = _within_block(bound, begin_s, -bounds.lower_at[rows], limits)
+        at_s = -bounds.lower_at[rows]
+        if program.advance(mirrored[:, max(count - size, 0) : count], float(at_s[0])):
+            low[rows], high[rows] = _within_block(program.bound, program.now_s, at_s, limits)
     return low, high
+
+
+class _Backward:
+    """The mirrored program at an instant `now_s`, which moves on from block to block.
+
+    An exchange's upper bound is mirrored to a later instant than its lower one, by its round trip. While it
+    is later than `now_s` it waits: the program takes only what is older.
+    """
+
+    def __init__(self, limits: ClockLimits) -> None:
+        self.bound = Bound(limits)
+        self.now_s = -inf
+        self._waiting: list[tuple[float, float]] = []
+
+    def advance(self, columns: Floats, until_s: float) -> bool:
+        """Add the last of these blocks and solve; `until_s`: the end of the next. False: contradiction."""
+        upper_at, upper, lower_at, lower = columns[:, -1].tolist()
+        heappush(self._waiting, (upper_at, upper))
+        self.now_s = max(self.now_s, lower_at, upper_at if upper_at <= until_s else -inf)
+        self.bound.add_lower(lower_at, lower)
+        while self._waiting and self._waiting[0][0] <= self.now_s:
+            self.bound.add_upper(*heappop(self._waiting))
+        if self._waiting:
+            columns = columns.copy()
+            columns[1, columns[0] > self.now_s] = inf
+        solved = self.bound.refit(columns, self.now_s)
+        if not solved:
+            self.bound = Bound(self.bound.limits)
+        return solved
 
 
 def _within_block(bound: Bound, from_s: float, at_s: Floats, limits: ClockLimits) -> tuple[Floats, Floats]:

@@ -69,8 +69,8 @@ class OffsetEstimator:
         """Accept `exchange`, or refuse it with a reason; the next estimate is right in either case."""
         constraint = self.constraint = constraint_of(exchange)
         key = (exchange.seq, exchange.origin_ns)
-        slewed = 0.0 if constraint.raw else self.settings.slew_limit_ppm * 1e-6
-        reason = impossible(constraint, self._steepest * 1e-9 + slewed)
+        slewed = self.settings.usual_rate + self.settings.slew_limit_ppm * 1e3
+        reason = impossible(constraint, (self._steepest if constraint.raw else slewed) * 1e-9)
         if key in self._known:
             reason = "duplicate"
         if reason is not None:
@@ -86,6 +86,10 @@ class OffsetEstimator:
         if self._is_late(constraint, self._last.constraint):
             return self._add_late(new, self._last, self.timebase)
         return self._add_next(new, self._last, self.timebase)
+
+    def follow(self, earlier: OffsetEstimator) -> None:
+        """Take over how topside's clock was read in `earlier`'s exchanges, and nothing else."""
+        self._topside_readings = earlier._topside_readings
 
     def break_off(self) -> None:
         """A machine slept: no bound holds any more, and the next exchange begins a segment."""
@@ -120,7 +124,7 @@ class OffsetEstimator:
         other_boot = new.boot_id is not None and new.boot_id != self._boot_id
         if late_s > self.settings.late_limit_s or constraint.origin_ns < timebase.anchor_ns or other_boot:
             return self._refuse("too_old")
-        if not timebase.admits(constraint):
+        if not timebase.admits_late(constraint):
             return self._refuse("contradicts")
         timebase.add(constraint)
         self.exchanges_total += 1
@@ -158,8 +162,8 @@ class OffsetEstimator:
     def _accept(self, new: Seen, timebase: Timebase, cut: Cut | None = None) -> Added:
         if cut is not None:
             self._changed_ns = new.constraint.destination_ns
-            self._pi, self._topside = RecentReadings(), RecentReadings()
             if timebase is not self.timebase:
+                self._pi, self._topside = RecentReadings(), RecentReadings()
                 self._recent.clear()
         if self._last is None:
             self._topside_difference_before_ns = new.constraint.topside_difference_ns
@@ -167,8 +171,8 @@ class OffsetEstimator:
         self._boot_id = new.boot_id or self._boot_id
         self._recent.append(new.constraint)
         pi, topside = readings_of(new.constraint)
-        self._pi.add(pi)
-        self._topside.add(topside)
+        self._pi.add(pi, cut=cut is not None)
+        self._topside.add(topside, cut=cut is not None)
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=cut)
 

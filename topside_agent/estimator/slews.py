@@ -22,6 +22,10 @@ _STEADY = 0.95
 """Rates of neighbouring intervals this near to each other are one slew; its changes go unseen up to then."""
 
 
+_FOLLOWED_NS = 2_000_000_000
+"""Across longer intervals a move shows no rate: it may have taken any part of the time."""
+
+
 class Reading(NamedTuple):
     """realtime − RAW (ns), read at the RAW instant `at_ns` within `resolution_ns`."""
 
@@ -48,41 +52,54 @@ def unexplained_ns(readings: Sequence[Reading]) -> float:
     if len(readings) < 2:  # noqa: PLR2004 - an interval has two ends
         return 0.0
     before, now = readings[-2:]
-    if not _moved(before, now):
-        return 0.0
     moved_ns = now.difference_ns - before.difference_ns
+    if abs(moved_ns) <= _AT_REST_NS + now.resolution_ns + before.resolution_ns:
+        return 0.0
     explained_ns = slew_of(readings[:-1])[0] * (now.at_ns - before.at_ns)
     apart_ns = abs(moved_ns - explained_ns)
     return apart_ns if apart_ns > (1 - _STEADY) * abs(moved_ns) else 0.0
 
 
+def with_next(readings: Sequence[Reading], now: Reading, *, cut: bool) -> list[Reading]:
+    """The last two of `readings`, and `now`.
+
+    Where a `cut` was made, the earlier ones are as they were had the clock not been stepped: a step leaves
+    its rate.
+    """
+    kept = list(readings[-2:])
+    if cut and kept:
+        elapsed_ns = now.at_ns - kept[-1].at_ns
+        moved_ns = now.difference_ns - kept[-1].difference_ns
+        if elapsed_ns > 0 and abs(moved_ns) > _slewable_ns(elapsed_ns):
+            step_ns = moved_ns - round(slew_of(kept)[0] * elapsed_ns)
+            kept = [each._replace(difference_ns=each.difference_ns + step_ns) for each in kept]
+    return [*kept, now]
+
+
 def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
     """The rate (ns/ns) of the last interval, and how far the rate can be from 0 near these readings.
 
-    `readings` are two or three consecutive ones of one clock, of which those since a step count. (0, 0) at
-    rest. Where the rate changes between them, it may have been anything that the kernel can do for a part of
-    the time.
+    `readings` are up to three consecutive ones of one clock; an interval with a step does not count. (0, 0)
+    at rest. Where the rate changes between them, or none is known (a single reading, a move across more than
+    2 s), it may have been anything that the kernel can do for a part of the time.
 
     Assumption: the clock goes on as it did within the readings. Broken by a slew that begins after the last.
     """
-    rate, most, least, moved = 0.0, 0.0, FASTEST, False
+    rate, most, least, moved, known = 0.0, 0.0, FASTEST, False, False
     for before, now in pairwise(readings):
         elapsed_ns = now.at_ns - before.at_ns
         difference_ns = now.difference_ns - before.difference_ns
         if elapsed_ns <= 0 or abs(difference_ns) > _slewable_ns(elapsed_ns):
-            rate, most, least, moved = 0.0, 0.0, FASTEST, False  # stepped, suspended or rebooted
-            continue
-        moved |= _moved(before, now)
+            continue  # stepped, suspended or rebooted
+        known = True
         rate = difference_ns / elapsed_ns
-        most, least = max(most, abs(rate)), min(least, abs(rate))
-    if not moved:
+        moves = abs(difference_ns) > _AT_REST_NS + now.resolution_ns + before.resolution_ns
+        moved |= moves
+        most = max(most, FASTEST if moves and elapsed_ns > _FOLLOWED_NS else abs(rate))
+        least = min(least, abs(rate))
+    if known and not moved:
         return 0.0, 0.0
-    return rate, min(most / _STEADY, FASTEST) if least >= _STEADY * most else FASTEST
-
-
-def _moved(before: Reading, now: Reading) -> bool:
-    rest_ns = _AT_REST_NS + now.resolution_ns + before.resolution_ns
-    return abs(now.difference_ns - before.difference_ns) > rest_ns
+    return rate, min(most / _STEADY, FASTEST) if known and least >= _STEADY * most else FASTEST
 
 
 def _slewable_ns(elapsed_ns: int) -> float:
@@ -90,21 +107,26 @@ def _slewable_ns(elapsed_ns: int) -> float:
 
 
 class RecentReadings:
-    """The last three readings of one clock, and what they show; at rest, as nearly always, at no cost."""
+    """The last three readings of one clock; what they show is computed once, and at rest not at all."""
 
     def __init__(self) -> None:
-        self.slew = (0.0, 0.0)
+        self._readings: list[Reading] = []
+        self._rests = False
+        self.slew = slew_of(())
         """As `slew_of`."""
         self.unexplained_ns = 0.0
         """As `unexplained_ns`."""
-        self._readings: list[Reading] = []
-        self._moved = False
 
-    def add(self, reading: Reading) -> None:
-        """Take in the next reading."""
-        readings = self._readings = [*self._readings[-2:], reading]
-        moved_before = self._moved
-        self._moved = len(readings) > 1 and _moved(readings[-2], reading)
-        at_rest = not (self._moved or moved_before)
-        self.slew = (0.0, 0.0) if at_rest else slew_of(readings)
-        self.unexplained_ns = unexplained_ns(readings) if self._moved else 0.0
+    def add(self, now: Reading, *, cut: bool) -> None:
+        """Take in the next reading, before which a `cut` was made or not; see `with_next`."""
+        before, rested = self._readings, self._rests
+        readings = self._readings = with_next(before, now, cut=cut)
+        self._rests = not cut and bool(before) and _rests(before[-1], now)
+        if self._rests and (rested or len(before) == 1):
+            self.slew, self.unexplained_ns = (0.0, 0.0), 0.0
+        else:
+            self.slew, self.unexplained_ns = slew_of(readings), unexplained_ns(readings)
+
+
+def _rests(before: Reading, now: Reading) -> bool:
+    return now.at_ns > before.at_ns and abs(now.difference_ns - before.difference_ns) <= _AT_REST_NS

@@ -16,7 +16,7 @@ import numpy as np
 from schemas.exchange import Exchange
 from topside_agent.estimator.between import bounds_between
 from topside_agent.estimator.blocks import Bounds, Floats, Integers, block_extremes
-from topside_agent.estimator.bound import backward_bounds
+from topside_agent.estimator.bound import ROUNDING_NS, backward_bounds
 from topside_agent.estimator.constraints import in_order
 from topside_agent.estimator.estimate import Estimate
 from topside_agent.estimator.online import OffsetEstimator
@@ -77,9 +77,11 @@ class _Arrays:
         return slice(int(begin), int(end))
 
     def narrow(self, low: Floats, high: Floats) -> None:
-        """Intersect the intervals with these (ns), where they do not contradict each other."""
+        """Intersect the intervals with these (ns); where nothing is left the row is ambiguous."""
         low, high = np.maximum(self.low, low), np.minimum(self.high, high)
         self.low, self.high = np.where(low <= high, (low, high), (self.low, self.high))
+        for index in np.flatnonzero(low > high + ROUNDING_NS).tolist():
+            self.accepted[index].ambiguous = True
 
     def see_delays(self, dense: DenseBlocks) -> None:
         """Note the least round trip within these blocks."""

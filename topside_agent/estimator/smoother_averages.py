@@ -12,7 +12,7 @@ import numpy as np
 from topside_agent.estimator.average_errors import BOTH, WAYS, corrected
 from topside_agent.estimator.blocks import Floats
 from topside_agent.estimator.least_squares import Fits, Reference, least_squares, sums_of
-from topside_agent.estimator.window_errors import disagreement, expected
+from topside_agent.estimator.window_errors import LEAST_SQUARED, disagreement, expected
 
 if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Bounds, Integers
@@ -164,7 +164,7 @@ def _way(values: _Values, spans: list[int], overall: Floats) -> _Way:
         offsets.append(lines.at(at_s)[0])
         slopes.append(lines.slope[0])
         around = _around(values, span, usual)
-        variances.append(np.maximum(around, lines.variance[0]))
+        variances.append(np.maximum(np.maximum(around, lines.variance[0]), LEAST_SQUARED))
     variance = np.where(np.isfinite(offsets), variances, np.inf)
     least = variance.min(axis=0)
     weights = (least / variance) ** _SHARPNESS

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from topside_agent.estimator.blocks import Bounds, Floats, Integers
 from topside_agent.estimator.max_margin import widest_lines
 from topside_agent.estimator.settings import FEWEST_BLOCKS
-from topside_agent.estimator.window_errors import expected
+from topside_agent.estimator.window_errors import LEAST_SQUARED, expected
 
 if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
@@ -156,6 +156,7 @@ def at_boundaries(
     variances = np.array(
         [_around(lines, dense.first, at_s, errors[lines.length_index], settings) for lines in fits]
     )
+    variances = np.maximum(variances, LEAST_SQUARED)
     least = variances.min(axis=0)
     weights = (least / variances) ** _SHARPNESS
     best = variances.argmin(axis=0)

@@ -122,7 +122,9 @@ class Timebase:
             replaced = self.windows is None or self.windows.line is not None
             if replaced and bounds.lower_at - self._known_drift_since_s > _YOUNG_S:
                 self._known_drift = None
-        self.newest_s = max(self.newest_s, bounds.lower_at)
+        before_s, self.newest_s = self.newest_s, max(self.newest_s, bounds.lower_at)
+        if contradiction is None and not self.bound.consistent(self.newest_s):
+            return before_s
         return contradiction
 
     def _refit_first(self, bounds: RelativeBounds, contradiction: float | None) -> float | None:
@@ -174,6 +176,11 @@ class Timebase:
         """Whether `constraint` agrees with all before, had the offset jumped by `jumped_ns` before it."""
         upper_at, upper, lower_at, lower = self.relative(constraint)
         return self.bound.admits(upper_at, upper - jumped_ns, lower_at, lower - jumped_ns)
+
+    def admits_late(self, constraint: Constraint) -> bool:
+        """Whether a late exchange agrees with all before and after it."""
+        bounds = self.relative(constraint)
+        return self.bound.admits(*bounds) and self.bound.consistent_with(*bounds)
 
     def point(self, at_s: float) -> Line | None:
         """The likeliest offset at `at_s`, averaged over what the windows and the known drift suggest."""

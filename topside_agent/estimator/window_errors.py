@@ -23,6 +23,8 @@ Number = TypeVar("Number", float, Floats)
 SHARPNESS = 3
 """Estimates are averaged with the weight (squared error)^-3: the best window and its near rivals."""
 
+LEAST_SQUARED = 1 / 12
+"""ns²: no error is less, as timestamps are whole ns. Weights by errors of 0 would be undefined."""
 DRIFT_95 = 2.0
 """Standard deviations in the drift's 95 % error."""
 _MOST_WARMUP = 10.0
@@ -55,13 +57,15 @@ class Line(NamedTuple):
 
 def averaged(lines: list[Line], at_s: float, wander: float) -> Line:
     """The lines extrapolated to `at_s` and averaged by their errors; drift and errors are the best one's."""
-    errors = [line.variance_at(at_s, wander) for line in lines]
+    if len(lines) == 1:
+        (line,) = lines
+        variance = line.variance_at(at_s, wander)
+        return Line(at_s, line.at(at_s), line.slope, variance, line.slope_variance, line.window_s)
+    errors = [max(line.variance_at(at_s, wander), LEAST_SQUARED) for line in lines]
     least = min(errors)
     best = lines[errors.index(least)]
-    offset = best.at(at_s)
-    if len(lines) > 1:
-        weights = [(least / error) ** SHARPNESS for error in errors]
-        offset = sum([w * line.at(at_s) for w, line in zip(weights, lines, strict=True)]) / sum(weights)
+    weights = [(least / error) ** SHARPNESS for error in errors]
+    offset = sum([w * line.at(at_s) for w, line in zip(weights, lines, strict=True)]) / sum(weights)
     return Line(at_s, offset, best.slope, least, best.slope_variance, best.window_s)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from itertools import repeat
 from math import inf, isfinite, nan
 from operator import mul
 from typing import TYPE_CHECKING
@@ -12,7 +13,14 @@ import numpy as np
 
 from topside_agent.estimator.max_margin import WindowFits
 from topside_agent.estimator.settings import FEWEST_BLOCKS
-from topside_agent.estimator.window_errors import SHARPNESS, Line, WindowErrors, disagreement, expected
+from topside_agent.estimator.window_errors import (
+    LEAST_SQUARED,
+    SHARPNESS,
+    Line,
+    WindowErrors,
+    disagreement,
+    expected,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,7 +156,7 @@ class WindowSet:
             (fits[0].margin / 4) ** 2,
             self._settings.wander_typical * 1e9,
         )
-        errors = [max(error, newest) for error, newest in zip(errors, squared[usable], strict=True)]
+        errors = [max(pair) for pair in zip(errors, squared[usable], repeat(LEAST_SQUARED))]
         least = min(errors)
         best = errors.index(least)
         weights = [(least / error) ** SHARPNESS for error in errors]

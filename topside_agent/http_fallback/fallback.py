@@ -4,8 +4,9 @@ They have an estimator of their own, and only the newest one counts. HTTP report
 nor its boot id. If the vehicle's last `realtime − raw` were used to bring its stamp to RAW, then a step, a
 slew or a reboot since then, which nobody could have reported, would give a false bound. And among handshakes
 alone, a step smaller than the round trip contradicts nothing, so that an older one could be false as well.
-The newest depends on nothing else. An older one could add little: in the two seconds between them the wall
-clock may have moved by 1.4 ms.
+The newest depends on nothing else, but for how topside's own clock was read in those before: whether that is
+slewed is then known. Whether the Pi's is nobody knows, so it counts as slewed as fast as a kernel can. An
+older one could add little: in the two seconds between them the wall clock may have moved by 1.4 ms.
 """
 
 from __future__ import annotations
@@ -49,8 +50,11 @@ class Fallback:
         self.tried = True
         self.exchanges += 1
         # With the Pi's realtime in the place of its RAW clock, a step of topside's own changes nothing.
-        self._newest = OffsetEstimator(self._settings, points=False)
-        self._newest.add(exchange.model_copy(update={"pi_realtime_minus_raw_ns": 0}))
+        newest = OffsetEstimator(self._settings, points=False)
+        if self._newest is not None:
+            newest.follow(self._newest)
+        self._newest = newest
+        newest.add(exchange.model_copy(update={"pi_realtime_minus_raw_ns": 0}))
 
     def estimate(self, now: Reading | None, segment: int) -> Estimate | None:
         """The offset by the newest handshake, at its own end or carried forward to `now`."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from schemas.base import MAX_MESSAGE_BYTES
 from schemas.messages import MAX_BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from schemas.exchange import Exchange
+
+
+_AROUND = 80
+"""Bytes of a batch beside its exchanges, at most."""
 
 
 class _Kept(NamedTuple):
@@ -43,18 +48,34 @@ class Backlog:
 
     def take_batches(self) -> Iterator[bytes]:
         """What was not published yet, as encoded `ExchangeBatch`es; it counts as published."""
-        while self._waiting:
-            first, count = len(self._kept) - self._waiting, min(self._waiting, MAX_BATCH)
-            yield self._encode([self._kept[i] for i in range(first, first + count)])
-            self._waiting -= count
+        count = len(self._kept)
+        waiting = [self._kept[place] for place in range(count - self._waiting, count)]
+        for batch in _batches(waiting):
+            yield self._encode(batch)
+            self._waiting -= len(batch)
 
     def resend(self, from_seq: int, to_seq: int) -> Iterator[bytes]:
         """Batches of what is still held of `from_seq` to `to_seq`, both included."""
         wanted = [kept for kept in self._kept if from_seq <= kept.seq <= to_seq]
-        for start in range(0, len(wanted), MAX_BATCH):
-            yield self._encode(wanted[start : start + MAX_BATCH])
+        for batch in _batches(wanted):
+            yield self._encode(batch)
 
     def _encode(self, kept: Sequence[_Kept]) -> bytes:
         lines = b",".join(entry.line for entry in kept)
         number, self._batch = self._batch, self._batch + 1
         return b'{"schema_version":1,"batch":%d,"exchanges":[%b]}' % (number, lines)
+
+
+def _batches(kept: Sequence[_Kept]) -> Iterator[list[_Kept]]:
+    """As many at a time as a message may hold, by their number and their bytes."""
+    batch: list[_Kept] = []
+    room = 0
+    for entry in kept:
+        room -= len(entry.line) + 1
+        if room < 0 or len(batch) == MAX_BATCH:
+            if batch:
+                yield batch
+            batch, room = [], MAX_MESSAGE_BYTES - _AROUND - len(entry.line) - 1
+        batch.append(entry)
+    if batch:
+        yield batch

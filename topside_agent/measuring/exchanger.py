@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,11 +15,23 @@ Reason = Literal["unknown_nonce", "repeated", "other_instance", "invalid_pi_time
 answered or given up already; another process of the same name sent it; its stamps contradict each other or
 the ping."""
 
+DROPPED_BECAUSE: dict[Reason, str] = {
+    "unknown_nonce": "it answers no ping that is outstanding (late, replayed or forged)",
+    "repeated": "its ping was answered or given up already",
+    "other_instance": "a second process answers to this vehicle's name",
+    "invalid_pi_time": "its stamps contradict each other or the ping",
+}
+
 QUIET_NS = 1_000_000_000
 """A process that has not answered for this long has ended: four pings at the default rate."""
 
-REMEMBER_NS = 10_000_000_000
-"""Two processes are reported for this long after both were last heard."""
+REMEMBER_NS, REMEMBER_PINGS = 3_000_000_000, 4
+"""Two processes are reported for this long after both were last heard, and for so many pings at least."""
+
+
+def random_nonce() -> str:
+    """A ping's nonce."""
+    return secrets.token_hex(8)
 
 
 class Instances:
@@ -28,9 +41,13 @@ class Instances:
     stays and the name is `duplicated`: the two clocks must never be averaged.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, interval_ns: int) -> None:
+        """`interval_ns`: between pings."""
+        self._remember_ns = max(REMEMBER_NS, REMEMBER_PINGS * interval_ns)
         self._incumbent: str | None = None
         self._incumbent_heard_ns = 0
+        self._replaced: str | None = None
+        """The process that had fallen silent: if it answers again, it had not ended."""
         self._other_heard_ns: int | None = None
         self._both_heard_ns: int | None = None
 
@@ -41,12 +58,15 @@ class Instances:
 
     def admit(self, instance_id: str, now_raw_ns: int) -> bool:
         """Whether a pong of `instance_id`, arriving at topside's RAW `now_raw_ns`, may be used."""
+        if instance_id == self._replaced:
+            self._both_heard_ns = now_raw_ns
         if self._incumbent in {None, instance_id}:
             if self._other_heard_ns is not None:
                 self._both_heard_ns = now_raw_ns
             self._take(instance_id, now_raw_ns)
             return True
         if now_raw_ns - self._incumbent_heard_ns >= QUIET_NS:
+            self._replaced = self._incumbent
             self._take(instance_id, now_raw_ns)
             return True
         self._other_heard_ns = now_raw_ns
@@ -54,7 +74,7 @@ class Instances:
 
     def duplicated(self, now_raw_ns: int) -> bool:
         """Whether two live processes answer to this name."""
-        return self._both_heard_ns is not None and now_raw_ns - self._both_heard_ns < REMEMBER_NS
+        return self._both_heard_ns is not None and now_raw_ns - self._both_heard_ns < self._remember_ns
 
     def _take(self, instance_id: str, now_raw_ns: int) -> None:
         self._incumbent = instance_id
@@ -92,15 +112,18 @@ class Exchanger:
         timeout_ns: int,
         resolution_ns: int,
         boot_id: str | None = None,
+        instance_id: str | None = None,
+        interval_ns: int = 0,
     ) -> None:
-        self.instances = Instances()
+        """`boot_id` and `instance_id` are topside's; a ping is sent every `interval_ns`."""
+        self.instances = Instances(interval_ns)
         self.timeouts = 0
         self._vehicle = vehicle
         self._topside = topside
         self._method = method
         self._timeout_ns = timeout_ns
         self._resolution_ns = resolution_ns
-        self._boot_id = boot_id
+        self._boot_id, self._instance_id = boot_id, instance_id
         self.seq = 0
         """The number of the next exchange to finish, whatever its method."""
         self._outstanding: _Outstanding | None = None
@@ -194,6 +217,7 @@ class Exchanger:
             pi_realtime_minus_raw_ns=pong.realtime_minus_raw_ns,
             topside_realtime_minus_raw_ns=difference_ns,
             topside_boot_id=self._boot_id,
+            instance_id=self._instance_id,
             receive_stamp=pong.receive_stamp,
             transmit_stamp=pong.transmit_stamp,
             resolution_ns=pong.resolution_ns + self._resolution_ns + -(-received.width_ns // 2),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
-from schemas.exchange import MQTT, Exchange
+from schemas.exchange import Exchange
 from topside_agent.http_fallback.handshake import from_response
 from topside_agent.measuring.actions import (
     Action,
@@ -19,7 +18,8 @@ from topside_agent.measuring.actions import (
 )
 from topside_agent.measuring.backlog import Backlog
 from topside_agent.measuring.counts import Counts, Snapshot
-from topside_agent.measuring.exchanger import Exchanger, Refused
+from topside_agent.measuring.exchanger import Exchanger, Refused, random_nonce
+from topside_agent.measuring.namesakes import Namesakes
 from topside_agent.measuring.offsets import Offsets
 from topside_agent.measuring.result import result_of, state_of
 from topside_agent.measuring.timing import PingSchedule, ResultSchedule
@@ -37,10 +37,6 @@ _REFUSED_BECAUSE: dict[str, ErrorWord] = {"clock_stepped": "invalid_pi_time", "n
 """What a result says while the estimator refuses exchanges, by its reason."""
 
 
-def _random_nonce() -> str:
-    return secrets.token_hex(8)
-
-
 class Measurement:
     """Schedule, exchanger, estimators and backlog of one vehicle.
 
@@ -52,24 +48,27 @@ class Measurement:
         self,
         vehicle: str,
         settings: TopsideSettings,
+        namesakes: Namesakes | None = None,
         *,
         resolution_ns: int,
         boot_id: str | None = None,
-        make_nonce: Callable[[], str] = _random_nonce,
+        make_nonce: Callable[[], str] = random_nonce,
     ) -> None:
         """`resolution_ns` and `boot_id` are those of topside's clock."""
         self.vehicle = vehicle
         self._settings = settings
         self._resolution_ns = resolution_ns
         self._make_nonce = make_nonce
+        self._namesakes = namesakes or Namesakes(None)
         self._backlog = Backlog(round(settings.backlog_s * 1e9))
         self._exchanger = Exchanger(
             vehicle,
             settings.topside,
-            method=MQTT,
             timeout_ns=round(settings.timeout_s * 1e9),
             resolution_ns=resolution_ns,
             boot_id=boot_id,
+            interval_ns=round(1e9 / settings.rate),
+            instance_id=self._namesakes.instance_id,
         )
         self._broken_off_ns = 0
         """RAW when topside had last slept: nothing that was under way before counts."""
@@ -82,6 +81,8 @@ class Measurement:
         )
         self._refused = 0
         self._error: ErrorWord | None = None
+        self.unanswered_because: ErrorWord = "timeout"
+        """`not_authorized` while the broker refuses topside the answers."""
         self._last_reached_raw_ns: int | None = None
         """When the newest exchange finished that was not standalone."""
         self._result: OffsetResult | None = None
@@ -97,7 +98,7 @@ class Measurement:
         """The time that was set is over: give up a ping, send the next one, or have a result published."""
         actions: list[Action] = []
         if self._exchanger.expire(now.raw_ns) and not self._offsets.fallback.tried:
-            self._error = "timeout"
+            self._error = self.unanswered_because
         if not self._exchanger.waiting and now.raw_ns >= self._schedule.due_ns:
             self._schedule.sent(now.raw_ns)
             actions.append(SendPing(self._exchanger.begin(now, self._make_nonce()), now))
@@ -136,6 +137,11 @@ class Measurement:
     def burst(self, now_raw_ns: int) -> list[Action]:
         """Measure at once, several times."""
         self._schedule.start_burst(now_raw_ns)
+        return self._and_next([], now_raw_ns)
+
+    def recheck(self, now_raw_ns: int) -> list[Action]:
+        """A namesake of topside has appeared or gone: have a result published at once."""
+        self._offsets.changed = True
         return self._and_next([], now_raw_ns)
 
     def disconnected(self) -> None:
@@ -255,12 +261,18 @@ class Measurement:
 
     def _next_result(self, now: Reading) -> OffsetResult | None:
         estimate = self._offsets.estimate(now, self._results.newest_ns)
-        duplicated = self._exchanger.instances.duplicated(now.raw_ns)
-        progress = self._offsets.progress(self._refused, "duplicate_vehicle" if duplicated else self._error)
+        progress = self._offsets.progress(self._refused, self._duplicate(now.raw_ns) or self._error)
         if not self._results.publish(state_of(estimate, progress, self._settings), now.raw_ns):
             return None
-        self._result = result_of(self.vehicle, estimate, progress, self._settings)
+        result = result_of(self.vehicle, estimate, progress, self._settings)
+        self._result = result.model_copy(update={"instance_id": self._namesakes.instance_id})
         return self._result
+
+    def _duplicate(self, now_raw_ns: int) -> ErrorWord | None:
+        """Whether another process uses topside's name, or the vehicle's."""
+        if self._namesakes.alive(now_raw_ns):
+            return "duplicate_topside"
+        return "duplicate_vehicle" if self._exchanger.instances.duplicated(now_raw_ns) else None
 
     # When something is due
 

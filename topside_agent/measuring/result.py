@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.exchange import MQTT
 from schemas.instants import utc_from_ns
-from schemas.messages import ErrorWord, OffsetResult, State
+from schemas.messages import DUPLICATES, ErrorWord, OffsetResult, State
 
 if TYPE_CHECKING:
     from topside_agent.estimator import Estimate
     from topside_agent.settings import TopsideSettings
 
+_NOT_LOCKED = DUPLICATES | {"clock_rate"}
+"""Errors that leave in doubt whose offset it is, or how it moves, however narrow its bound."""
 _EXACT_NS = 2**52
 """Below this (52 days) a count of ns is exact as a float of ms with six decimals."""
 
@@ -39,7 +41,7 @@ def state_of(estimate: Estimate | None, progress: Progress, settings: TopsideSet
         too_old = age_s >= settings.stale_after_s or max_error_ms > settings.stale_error_ms
         return "stale" if too_old else "holdover"
     if (
-        progress.error == "clock_rate"
+        progress.error in _NOT_LOCKED
         or progress.since_cut < settings.lock_exchanges
         or max_error_ms > settings.max_error_ms
     ):

@@ -9,7 +9,8 @@ from topside_agent.measuring.measurement import Measurement
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from schemas.messages import Info
+    from schemas.messages import ErrorWord, Info
+    from topside_agent.measuring.namesakes import Namesakes
     from topside_agent.settings import TopsideSettings
 
 _MOST_VEHICLES = 10_000
@@ -19,13 +20,17 @@ _MOST_VEHICLES = 10_000
 class Vehicles:
     """One measurement for each vehicle; a vehicle's info is kept until it appears."""
 
-    def __init__(self, settings: TopsideSettings, *, resolution_ns: int, boot_id: str | None = None) -> None:
+    def __init__(
+        self, settings: TopsideSettings, namesakes: Namesakes, resolution_ns: int, boot_id: str | None = None
+    ) -> None:
         """`resolution_ns` and `boot_id` are those of topside's clock."""
         self._settings = settings
+        self._namesakes = namesakes
         self._boot_id = boot_id
         self._resolution_ns = resolution_ns
         self._measurements: dict[str, Measurement] = {}
         self._infos: dict[str, Info] = {}
+        self._unanswered_because: ErrorWord = "timeout"
         for vehicle in settings.vehicles:
             self._add(vehicle)
 
@@ -51,10 +56,23 @@ class Vehicles:
         full = len(self._measurements) >= _MOST_VEHICLES
         return known if known or self._settings.vehicle or full else self._add(vehicle)
 
+    def may_forget(self, vehicle: str | None, now_raw_ns: int) -> bool:
+        """Whether `vehicle` is not named by the settings, and not measured or long silent."""
+        measurement = self.get(vehicle)
+        return vehicle not in self._settings.vehicles and (
+            measurement is None or measurement.needs_handshake(now_raw_ns)
+        )
+
     def forget(self, vehicle: str) -> None:
         """Measure `vehicle` no more, until it is online again."""
         self._measurements.pop(vehicle, None)
         self._infos.pop(vehicle, None)
+
+    def explain_silence(self, word: ErrorWord) -> None:
+        """What results say from now on when a ping is not answered."""
+        self._unanswered_because = word
+        for measurement in self:
+            measurement.unanswered_because = word
 
     def informed(self, vehicle: str, info: Info) -> None:
         """Take in a vehicle's info."""
@@ -65,8 +83,13 @@ class Vehicles:
 
     def _add(self, vehicle: str) -> Measurement:
         measurement = Measurement(
-            vehicle, self._settings, resolution_ns=self._resolution_ns, boot_id=self._boot_id
+            vehicle,
+            self._settings,
+            self._namesakes,
+            resolution_ns=self._resolution_ns,
+            boot_id=self._boot_id,
         )
+        measurement.unanswered_because = self._unanswered_because
         self._measurements[vehicle] = measurement
         if vehicle in self._infos:
             measurement.informed(self._infos[vehicle])

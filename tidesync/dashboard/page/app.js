@@ -93,6 +93,7 @@ function trouble() {
     const reason = fleet.broker.problem.replace(/^broker \S+: /, "");
     return `No broker at ${fleet.broker.address}: ${reason}. What is shown is old. Trying again …`;
   }
+  if (fleet.broker.problem) return fleet.broker.problem;
   const quiet = fleet.quiet_s();
   if (quiet !== null)
     return `Nothing has arrived from the broker for ${duration(quiet)}: do it and the topside still run?`;

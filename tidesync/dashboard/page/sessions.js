@@ -113,7 +113,7 @@ class StartForm {
     this.known = "";
     this.mission = element("input", {
       id: "mission", name: "mission", required: true, pattern: MISSION, maxlength: "100", autocomplete: "off",
-      placeholder: "reef-42", title: "letters, digits, '.', '_', '-'",
+      placeholder: "reef-42", title: "a folder's name: no / \\ : * ? \" < > |, no space or dot at either end",
     });
     this.sensors = element("div", { class: "sensors" });
     this.button = element("button", { class: "button strong", type: "submit" }, "Start recording");

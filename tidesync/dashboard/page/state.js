@@ -32,6 +32,8 @@ const ERRORS = {
   high_rtt: "round trip too long",
   invalid_pi_time: "its time is not valid",
   duplicate_vehicle: "two vehicles use this name",
+  duplicate_topside: "two topsides use this name",
+  clock_rate: "the clocks run too fast apart",
   not_authorized: "not authorised",
 };
 

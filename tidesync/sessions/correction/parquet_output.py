@@ -43,13 +43,21 @@ def parquet_output(path: Path, file: Any, stream: BinaryIO) -> Iterator[Write]:
     settings = _settings(file)
     _refuse_changed_types(path, file, schema, settings)
     groups = map(file.metadata.row_group, range(file.num_row_groups))
-    sizes = iter([group.num_rows for group in groups if group.num_rows])
+    sizes: Iterator[int] = iter([group.num_rows for group in groups])
     held: list[Any] = []
     left = 0
 
+    def next_size() -> int:
+        """Of the next row group that has rows; those without are written."""
+        for size in sizes:
+            if size:
+                return size
+            writer.write_table(schema.empty_table())
+        return 0
+
     def write(rows: Any, corrections: Corrections) -> None:
         nonlocal left
-        left = (left or next(sizes)) - rows.num_rows
+        left = (left or next_size()) - rows.num_rows
         held.append(pa.record_batch([*rows.columns, *_added(corrections)], schema=schema))
         if not left:
             table = pa.Table.from_batches(held, schema)
@@ -58,6 +66,7 @@ def parquet_output(path: Path, file: Any, stream: BinaryIO) -> Iterator[Write]:
 
     with parquet.ParquetWriter(stream, schema, **settings) as writer:
         yield write
+        next_size()
 
 
 def _added(corrections: Corrections) -> list[Any]:

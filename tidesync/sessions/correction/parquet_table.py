@@ -11,6 +11,7 @@ import numpy as np
 from tidesync.sessions.correction.parquet_column import ParquetColumn
 from tidesync.sessions.correction.parquet_int96 import BATCH, int96_checked
 from tidesync.sessions.correction.parquet_output import parquet_output
+from tidesync.sessions.correction.restarts import RestartCheck
 from tidesync.sessions.correction.table import Batch, Job, Malformed
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
@@ -28,7 +29,7 @@ def open_parquet(job: Job, measured: Measured) -> Iterator[ParquetTable]:
     from pyarrow import parquet  # noqa: PLC0415
 
     try:
-        with parquet.ParquetFile(job.path) as file:
+        with parquet.ParquetFile(job.path, page_checksum_verification=True) as file:
             yield ParquetTable(job, measured, file)
     except pa.ArrowException as error:
         raise UnusableFileError(job.path, str(error).strip()) from error
@@ -63,9 +64,10 @@ class ParquetTable:
         return self._batches(int96_checked(self._job.path, self._file, _grouped(self._file)))
 
     def _batches(self, batches: Iterable[Any]) -> Iterator[Batch]:
-        count = 0
+        count, restarts = 0, RestartCheck(self._job)
         for batch in batches:
             found = self._column.stamps(batch)
+            restarts.note(found.unix_ns[found.readable])
             malformed = [
                 Malformed(count + row + 1, self._column.text(batch, row))
                 for row in np.flatnonzero(~found.readable).tolist()

@@ -52,7 +52,7 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
         raise AlreadyCorrectedError(
             f"{folder.path}: its tables have topside's times already ({FILE_NAME}: {BLOCK_KEY}.{CORRECTED})"
         )
-    measured = folder.measure(settings)
+    measured = folder.measure(settings, options.choice)
     planned = plan(folder.path, metadata, options, [name for name, _ in measured], whole=whole)
     timelines: dict[str, Timeline] = {}
     failed: list[str] = []

@@ -18,6 +18,7 @@ from tidesync.sessions.correction.timeline import Timeline, timeline
 from tidesync.sessions.correction.unexplained import Reading
 from tidesync.sessions.document import NotMetadataError, block_of
 from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError
+from tidesync.sessions.processes import Choice
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Options:
     """How tables are written, as far as it is stated."""
     forms: Mapping[str, TableForm] = field(default_factory=dict)
     """The same for single tables, by their path within the session or their full path."""
+    choice: Choice = Choice()  # noqa: RUF009 - frozen
+    """Whose exchanges are taken."""
     max_error_ms: float = CONSUMER_TOLERANCE_MS
     slew_limit_ppm: float | None = None
     rate_limit_ppm: float = EstimatorSettings().rate_limit_ppm
@@ -125,7 +128,8 @@ def plan(
     measured vehicle, where neither metadata nor options name another one.
     """
     vehicles = {**(_usual_clocks(measured) if whole else {}), **metadata.sensors, **options.sensors}
-    found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories)
+    named = {path.resolve() for path in options.files}
+    found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories, named)
     jobs = {
         path.resolve(): _job(path, vehicles[sensor], options, (session, metadata), sensor)
         for sensor, paths in found.tables.items()

@@ -22,6 +22,7 @@ from tidesync.sessions.recorder.closing import close
 from tidesync.sessions.recorder.metrics import RecorderCounts
 from tidesync.sessions.recorder.outbox import ClockDirectory, Outbox, TopsideDirectory
 from tidesync.sessions.recorder.recording import Recording
+from tidesync.sessions.recorder.resumer import Background, Resumer
 from tidesync.sessions.recorder.sessions import Sessions, claim_root, free_bytes
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from tidesync.sessions.recorder.closing import Closing
     from tidesync.sessions.recorder.session_recorder import SessionRecorder
     from tidesync.sessions.recorder.settings import RecorderSettings
-
-Background = Callable[[Callable[[], None], str], None]
-"""Runs work under a name."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,12 +75,15 @@ class RecorderAgent(MqttAgent):
         )
         self._connection.loop.limit_s = _DISK_LIMIT_S
         self._outbox = Outbox(self._connection, settings.topic_root)
+        self._resumer = Resumer(clock, background, self._connection.post, self._publish_state)
 
     def start(self) -> None:
         """Resume what was being recorded, connect; UnusableRootError when the root cannot be written."""
         self._claim = claim_root(self._settings.root)
         _log.info("recording below %s", self._settings.root.resolve())
         self._sessions.recover(read(self._clock))
+        for session in self._sessions:
+            self._resumer.look(session)
         self._connection.start()
 
     def stop(self) -> None:
@@ -136,6 +137,7 @@ class RecorderAgent(MqttAgent):
         """Update the sessions that are due; returns the seconds until the next."""
         self._notice_sleep()
         for session in self._sessions:
+            self._resumer.look(session)
             if session.next_update_ns <= now.raw_ns:
                 self._update(session, now)
             elif session.republish_due(now):
@@ -217,6 +219,7 @@ class RecorderAgent(MqttAgent):
                 session.take_result(result, now, stored=True)
         self._outbox.subscribe(self._sessions.active)
         self._burst(session)
+        self._resumer.look(session)
         self._update(session, now)
         for owner, message in self._clocks.alive(now.raw_ns):
             if session.includes_clock(owner):

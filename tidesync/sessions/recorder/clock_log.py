@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from schemas.clock_history import ClockLine, TopsideClock, VehicleClock
     from schemas.exchange import Exchange
-    from tidesync.sessions.clock_pieces import Owner
+    from tidesync.sessions.clock_pieces import Machine, Owner
 
 LIVE_NS = 25_000_000_000
 """A process publishes its history at least every ten seconds."""
@@ -109,6 +109,15 @@ class ClockLog:
         if topside is not None and exchange.topside_boot_id:
             raw_ns = exchange.destination_ns - topside
             self._note_raw(("topside", exchange.topside), exchange.topside_boot_id, raw_ns)
+
+    @property
+    def raw_state(self) -> list[tuple[Machine, str, str, int]]:
+        """How far each machine's clock is known to have run: its kind, name, boot, and RAW in ns."""
+        return [(*owner, boot_id, raw_ns) for (owner, boot_id), raw_ns in self._newest_raw_ns.items()]
+
+    def restore_raw(self, state: Iterable[tuple[Machine, str, str, int]]) -> None:
+        """Go on from a `raw_state`."""
+        self._newest_raw_ns = {((machine, name), boot): raw_ns for machine, name, boot, raw_ns in state}
 
     def await_last(self, now_ns: int) -> None:
         """The recording ends: ask each machine that is alive for its history up to now, and wait for it."""

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from schemas.instants import utc_from_ns
 from schemas.metadata import DriftModel, OffsetRange, TrackEnd
-from tidesync.sessions.errors import NothingMeasuredError
-from tidesync.sessions.folder import OFFSETS, TIME_SYNC
+from tidesync.sessions.folder import OFFSETS, TIME_SYNC, measure
+from tidesync.sessions.processes import concurrent, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from schemas.exchange import Exchange
     from tidesync.sessions.folder import SessionFolder
+    from tidesync.sessions.journal import Stream
     from topside_agent.estimator import Row
 
 _log = logging.getLogger(__name__)
@@ -92,11 +94,25 @@ def offset_range(rows: Sequence[Row]) -> OffsetRange | None:
     )
 
 
+def alone(
+    folder: SessionFolder, streams: Mapping[Stream, Sequence[Exchange]]
+) -> dict[Stream, Sequence[Exchange]]:
+    """The streams of one clock each; a track of two namesakes would mix theirs."""
+    kept: dict[Stream, Sequence[Exchange]] = {}
+    for (vehicle, topside), exchanges in streams.items():
+        if processes := concurrent(exchanges):
+            _log.warning("%s: no track: %s", folder.path, sentence(vehicle, topside, processes))
+        else:
+            kept[vehicle, topside] = exchanges
+    return kept
+
+
 def _close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
-    try:
-        measured = folder.measure()
-    except NothingMeasuredError:
+    journal = folder.read_exchanges()
+    streams = alone(folder, journal.by_stream() if journal else {})
+    if not streams:
         return Closing(stopped_ns, {}, None)
+    measured = measure(streams)
     tracks = {stream: each.track.rows for stream, each in measured.items()}
     folder.write_offsets(tracks)
     summaries = {

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from typing import TYPE_CHECKING
 
-from runtime.files import SAFE_FLAGS, sync_folder, write_all
+from runtime.files import SAFE_FLAGS, read, rename_new, sync_folder, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 64 * 1024
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | SAFE_FLAGS
@@ -25,10 +28,15 @@ def make_folder(folder: Path) -> None:
             sync_folder(level)
 
 
-def set_aside(path: Path, now: datetime) -> Path:
-    """Rename a file that cannot be used to a dated name beside it; returns the name."""
+def set_aside(path: Path, now: datetime, content: bytes) -> Path | None:
+    """Rename a file that cannot be used to a dated name beside it; returns the name.
+
+    None, and the file stays, if it does not hold `content` any more.
+    """
     aside = path.with_name(f"{path.stem}.unreadable-{now:%Y-%m-%dT%H-%M-%S.%fZ}{path.suffix}")
     path.rename(aside)
+    if read(aside) != content and rename_new(aside, path):
+        return None
     sync_folder(path.parent)
     return aside
 
@@ -36,7 +44,8 @@ def set_aside(path: Path, now: datetime) -> Path:
 def append(path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> int:
     """Append whole lines, all or (OSError) none of them; returns how many torn bytes were kept aside.
 
-    A last line that a kill or a full disk has torn (it is not whole) is moved to `<name>.torn` first.
+    A last line that a kill or a full disk has torn (it is not whole) is moved to `<name>.torn` first, and
+    that is logged.
     """
     descriptor = os.open(path, _APPEND, 0o666)
     try:
@@ -49,6 +58,8 @@ def append(path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> int:
             raise
     finally:
         os.close(descriptor)
+    if torn:
+        _log.warning("%s: its last line was torn; %d bytes are kept in %s.torn", path, torn, path.name)
     return torn
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runtime.metrics import AgentCounts, Families
-    from tidesync.sessions.recorder.session_recorder import SessionCounts
+    from tidesync.sessions.recorder.counts import SessionCounts
     from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 
 MOST_SESSIONS = 20

@@ -1,4 +1,4 @@
-"""Missing exchanges, pure: which are recorded, which are missing, which a restart has lost.
+"""Missing exchanges, pure: which are missing, and which a restart has lost.
 
 A topside process counts each exchange when it has finished it, from 0 and without a gap. So a skipped number
 is a loss on the way, and a lower number with a newer origin is a new process.
@@ -6,39 +6,15 @@ is a loss on the way, and a lower number with a newer origin is a new process.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tidesync.sessions.journal import source_of
+from schemas.base import Message
+from schemas.exchange import Exchange
 from tidesync.sessions.recorder.missing_ranges import MissingRanges
 
 if TYPE_CHECKING:
-    from schemas.exchange import Exchange
-    from tidesync.sessions.journal import Source
     from tidesync.sessions.recorder.missing_ranges import MissingRange
-
-_SEQ_BITS = 54
-"""schemas.exchange allows `seq` up to and with 2^53."""
-
-
-@dataclass(slots=True)
-class RecordedExchanges:
-    """Which exchanges are recorded, as one integer each.
-
-    `seq` starts again with each topside process; the origin tells its exchanges from the earlier ones.
-    """
-
-    _by_source: dict[Source, set[int]] = field(default_factory=dict)
-
-    def __contains__(self, exchange: Exchange) -> bool:
-        return _key(exchange) in self._by_source.get(source_of(exchange), ())
-
-    def add(self, exchange: Exchange) -> bool:
-        """Remember it; whether it was new."""
-        keys = self._by_source.setdefault(source_of(exchange), set())
-        before = len(keys)
-        keys.add(_key(exchange))
-        return len(keys) > before
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +29,19 @@ class Lost:
 
 _NAMESAKE_NS = 2_000_000_000
 """What a process finished before it was first heard is not requested earlier: it may be a namesake's."""
+
+
+class WatchState(Message):
+    """A watch as an index keeps it."""
+
+    run: int
+    follows: bool
+    one_process: bool
+    first: int
+    next: int
+    newest: Exchange | None
+    missing: list[tuple[int, int, int, bool]]
+    """First, last, the stamp before which they are missing, and whether they are lost."""
 
 
 class SequenceWatch:
@@ -73,6 +62,32 @@ class SequenceWatch:
         self._newest: Exchange | None = None
         self._batch = -1
         self._missing = MissingRanges()
+
+    @classmethod
+    def restored(cls, state: WatchState, now_ns: int) -> SequenceWatch:
+        """A watch that goes on from `state`: what was missing then is due soon."""
+        watch = cls(state.run, follows=state.follows, one_process=state.one_process)
+        watch._first, watch._next, watch._newest, watch.heard_ns = (
+            state.first,
+            state.next,
+            state.newest,
+            now_ns,
+        )
+        watch._missing.restore(state.missing, now_ns)
+        return watch
+
+    @property
+    def state(self) -> WatchState:
+        """What `restored` goes on from."""
+        return WatchState(
+            run=self.run,
+            follows=self._follows,
+            one_process=self._one_process,
+            first=self._first,
+            next=self._next,
+            newest=self._newest,
+            missing=self._missing.state,
+        )
 
     @property
     def missing(self) -> int:
@@ -170,7 +185,3 @@ def _newer_by_raw(exchange: Exchange, newest: Exchange) -> bool:
     if ours is None or theirs is None:
         return exchange.origin_ns > newest.origin_ns
     return exchange.origin_ns - ours > newest.origin_ns - theirs
-
-
-def _key(exchange: Exchange) -> int:
-    return exchange.origin_ns << _SEQ_BITS | exchange.seq

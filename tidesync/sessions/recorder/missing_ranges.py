@@ -6,6 +6,10 @@ Whoever counts what it sends counts without a gap, so a skipped number is a loss
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FIRST_REQUEST_NS = 500_000_000
 """The sender may be about to publish what it could not while the network was away."""
@@ -45,6 +49,18 @@ class MissingRanges:
 
     def __contains__(self, number: int) -> bool:
         return self.any_of(number, number)
+
+    @property
+    def state(self) -> list[tuple[int, int, int, bool]]:
+        """First, last, the stamp before which they are missing, and whether they are lost."""
+        return [(each.first, each.last, each.before_ns, each.lost) for each in self._ranges]
+
+    def restore(self, state: Iterable[tuple[int, int, int, bool]], now_ns: int) -> None:
+        """Have the ranges of a `state`; those that are not lost are due soon."""
+        due_ns = now_ns + FIRST_REQUEST_NS
+        self._ranges = [
+            MissingRange(first, last, before_ns, due_ns, lost=lost) for first, last, before_ns, lost in state
+        ]
 
     @property
     def count(self) -> int:

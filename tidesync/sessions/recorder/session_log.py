@@ -10,12 +10,13 @@ from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
 from tidesync.sessions.recorder.clock_log import ClockLog
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
-from tidesync.sessions.recorder.missing import RecordedExchanges
+from tidesync.sessions.recorder.recorded import RecordedExchanges
+from tidesync.sessions.recorder.snapshot import Snapshot, parts_of
 from tidesync.sessions.recorder.sources import SourceWatches
 from tidesync.sessions.recorder.vehicle_log import VehicleLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from runtime.clock import Reading
     from schemas.exchange import Exchange
@@ -93,6 +94,30 @@ class SessionLog:
             for vehicle, log in self._vehicles.items()
             if log.exchanges and now.raw_ns - log.heard_ns <= span_ns
         }
+
+    def expect(self, vehicle: str, exchanges: int, now: Reading) -> None:
+        """A vehicle has so many exchanges, as far as is known before `restore`."""
+        self._log(vehicle, now).exchanges = exchanges
+
+    def snapshot(self) -> tuple[Snapshot, Iterator[bytes | memoryview]]:
+        """What is known from the exchanges taken so far, and the parts of those recorded."""
+        snapshot = Snapshot(
+            watches=self._watches.state,
+            recorded=self._recorded.sources,
+            vehicles=[log.state for log in self._vehicles.values()],
+            topsides=sorted(self._measuring),
+            raw_ns=self.clock.raw_state,
+        )
+        return snapshot, parts_of(snapshot, self._recorded)
+
+    def restore_snapshot(self, snapshot: Snapshot, recorded: RecordedExchanges, now: Reading) -> None:
+        """Go on from what an earlier process knew."""
+        self._recorded = recorded
+        self._watches.restore(snapshot.watches, now.raw_ns)
+        for vehicle in snapshot.vehicles:
+            self._log(vehicle.vehicle, now).restore(vehicle)
+        self._measuring.update(snapshot.topsides)
+        self.clock.restore_raw(snapshot.raw_ns)
 
     def restore(
         self, exchanges: Sequence[Exchange], events: Iterable[EventLine], now: Reading

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
-from schemas.base import InvalidMessageError, Message
-from schemas.messages import OffsetResult, SessionState
-from schemas.metadata import OffsetRange
 from tidesync.sessions.recorder import resend
+from tidesync.sessions.recorder.actions import Actions
+from tidesync.sessions.recorder.counts import SessionCounts
+from tidesync.sessions.recorder.held import Held
+from tidesync.sessions.recorder.resumption import exchanges_of, resume
 from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.store import SessionStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from runtime.clock import Reading
     from schemas.clock_history import TopsideClock, VehicleClock
     from schemas.exchange import Exchange
-    from schemas.messages import Event
+    from schemas.messages import Event, OffsetResult, SessionState
     from tidesync.sessions.clock_pieces import Owner
-    from tidesync.sessions.recorder.clock_log import ClockCounts
     from tidesync.sessions.recorder.closing import Closing
     from tidesync.sessions.recorder.recording import Recording
     from tidesync.sessions.recorder.resend import Resend
+    from tidesync.sessions.recorder.resumption import Resumed
     from tidesync.sessions.recorder.settings import RecorderSettings
-    from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 
 LINGER_NS = 5_000_000_000
 """After a stop the consumer may write the metadata from an older reading; until then ours is put back."""
@@ -37,34 +36,12 @@ LONGEST_STOP_NS = 60_000_000_000
 REPUBLISH_NS = 5_000_000_000
 """An unchanged state is published this often: without it a recorder looks dead."""
 
+_RESUME_AGAIN_NS = 5_000_000_000
+_NEVER_NS = 2**63
+_QUICK_NS = 2_000_000_000
+"""A session that is resumed sooner needs no alarm."""
+
 Phase = Literal["recording", "stopping", "smoothing", "stopped"]
-_Part = TypeVar("_Part", bound=Message)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionCounts:
-    """One session, for metrics."""
-
-    session: str
-    recording: bool
-    """Whether exchanges are still taken."""
-    alarm: bool
-    waiting: int
-    """Lines that the disk has not taken yet."""
-    write_errors: int
-    vehicles: Sequence[VehicleCounts]
-    clocks: Sequence[ClockCounts] = ()
-
-
-@dataclass(slots=True)
-class Actions:
-    """What the agent has to do after an update."""
-
-    resend: list[Resend] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
-    """Sentences: which pieces of clock histories were given up."""
-    smooth: bool = False
-    """The recording is complete: compute the track, then call `close`."""
 
 
 class SessionRecorder:
@@ -77,14 +54,52 @@ class SessionRecorder:
         self.log = SessionLog(recording, now)
         self.published: SessionState | None = None
         self.next_update_ns = now.raw_ns
-        self._published_ns = now.raw_ns
+        self._published_ns = self._began_ns = self._resume_ns = now.raw_ns
         self._settings = settings
         self._stop_ns = self._recorded_ns = self._stopped_ns = now.raw_ns
         self._heard_since_stop: set[str] = set()
         self._newest_at_stop_ns: dict[str, int] = {}
-        self._resume(now)
-        if recording.stop_request_id:
+        self._block = self.store.load_block()
+        resumes = self._block or self.store.resumes
+        self._held = Held(settings.memory_exchanges) if resumes else None
+        for vehicle, exchanges in exchanges_of(self._block).items():
+            self.log.expect(vehicle, exchanges, now)
+        if self._held is None and recording.stop_request_id:
             self.stop(recording.stop_request_id, now)
+
+    def begin_to_resume(self, now: Reading) -> bool:
+        """Whether `read_folder` is to be called now: until it has succeeded, messages are held."""
+        due = self._held is not None and now.raw_ns >= self._resume_ns
+        if due:
+            self._resume_ns = _NEVER_NS
+        return due
+
+    def read_folder(self, now: Reading) -> Resumed:
+        """Read what was recorded before, in any thread; `resumed` takes it. OSError, MemoryError."""
+        return resume(self.store.folder, self.recording, self._block, now)
+
+    def resume_failed(self, reason: str, now: Reading) -> None:
+        """It could not be read; it is tried again, and messages are still held."""
+        self._resume_ns = now.raw_ns + _RESUME_AGAIN_NS
+        self.log.alarm = f"what was recorded before cannot be read: {reason}; trying again"
+
+    def resumed(self, found: Resumed, now: Reading) -> int:
+        """Go on from what was read, with the messages that have come meanwhile.
+
+        Returns how many of their lines there was no memory for.
+        """
+        held, self._held, self._block = self._held, None, {}
+        assert held is not None
+        found.log.recording = self.recording
+        self.log = found.log
+        self.store.note_resumed(found.unindexed)
+        self.store.add(events=found.events)
+        for take in held:
+            take()
+        self.next_update_ns = now.raw_ns
+        if self.recording.stop_request_id:
+            self.stop(self.recording.stop_request_id, now)
+        return held.dropped
 
     @property
     def active(self) -> bool:
@@ -139,7 +154,7 @@ class SessionRecorder:
     def stop(self, request_id: str, now: Reading) -> None:
         """Begin to stop: ask for what is missing, wait a little for the last exchanges."""
         self._record(stop_request_id=request_id)
-        if self.phase == "recording":
+        if self.phase == "recording" and self._held is None:
             self.phase = "stopping"
             self._stop_ns = self._recorded_ns = self.next_update_ns = now.raw_ns
             self._newest_at_stop_ns = self.log.newest_ns
@@ -147,7 +162,8 @@ class SessionRecorder:
 
     def take_batch(self, exchanges: Sequence[Exchange], batch: int, now: Reading) -> None:
         """Record a batch, unless the memory is full: then its exchanges are missing, and requested later."""
-        if self.store.full:
+        hold = partial(self.take_batch, exchanges, batch, now)
+        if self._hold(hold, len(exchanges)) or self.store.full:
             return
         new = self.log.take(exchanges, batch, now)
         self.store.add(new.exchanges, new.events)
@@ -159,12 +175,13 @@ class SessionRecorder:
 
     def take_event(self, event: Event, now: Reading) -> None:
         """Record a vehicle's event."""
-        if self.log.take_event(event, now):
+        if not self._hold(partial(self.take_event, event, now), 1) and self.log.take_event(event, now):
             self.store.add(events=[event])
 
     def take_clock(self, owner: Owner, message: VehicleClock | TopsideClock, now: Reading) -> None:
         """Record pieces of a clock history, unless the memory is full: then they are missing."""
-        if self.store.full:
+        hold = partial(self.take_clock, owner, message, now)
+        if self._hold(hold, len(message.pieces)) or self.store.full:
             return
         lines = self.log.clock.take(owner, message, now.raw_ns, self.log.elapsed_ns(now))
         self.store.add(clock=lines)
@@ -175,6 +192,8 @@ class SessionRecorder:
 
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> None:
         """Take a result; a vehicle's first is written at once."""
+        if self._hold(partial(self.take_result, result, now, stored=stored), 1):
+            return
         if self.log.take_result(result, now, stored=stored):
             self.next_update_ns = now.raw_ns
         if self.log.topsides != self.recording.topsides:
@@ -182,6 +201,8 @@ class SessionRecorder:
 
     def slept(self, slept_ns: int, now: Reading) -> None:
         """The recorder's machine slept for `slept_ns`, in which its RAW stood still."""
+        if self._hold(partial(self.slept, slept_ns, now), 1):
+            return
         self.log.slept(slept_ns, now)
         self.next_update_ns = now.raw_ns
 
@@ -189,6 +210,10 @@ class SessionRecorder:
         """What is due about once a second: alarm, missing exchanges, files."""
         self.next_update_ns = now.raw_ns + round(self._settings.update_s * 1e9)
         actions = Actions()
+        if self._held is not None:
+            if now.raw_ns - self._began_ns > _QUICK_NS:
+                self.log.alarm = self.log.alarm or "what was recorded before is being read"
+            return actions
         if self.active:
             self.store.add(events=self.log.update(now, self._settings.alarm_s))
             actions.lost = list(map(resend.sentence_of_lost, self.log.clock.give_up()))
@@ -209,6 +234,13 @@ class SessionRecorder:
         self._stopped_ns = now.raw_ns
         self._write(now)
 
+    def _hold(self, take: Callable[[], None], size: int) -> bool:
+        """Whether a message of `size` lines has to wait until the folder is read."""
+        if self._held is None:
+            return False
+        self._held.add(take, size)
+        return True
+
     @property
     def _ended(self) -> bool:
         """Whether the end is published, so that a restart need not resume the session."""
@@ -216,7 +248,10 @@ class SessionRecorder:
 
     def _write(self, now: Reading) -> None:
         recording = None if self._ended else self.recording
-        self.store.write(self.log.metadata_update(), recording, now.realtime_ns)
+        self.store.write(self.log.metadata_update(), recording, now)
+        if recording and self.store.index_due(self.log.exchanges):
+            snapshot, parts = self.log.snapshot()
+            self.store.write_index(snapshot.encode(), parts)
 
     def _try_to_complete(self, now: Reading) -> bool:
         """End the recording when the last exchanges are on the disk, or will not come any more."""
@@ -255,21 +290,3 @@ class SessionRecorder:
 
     def _record(self, **changes: object) -> None:
         self.recording = self.log.recording = self.recording.model_copy(update=changes)
-
-    def _resume(self, now: Reading) -> None:
-        exchanges, events = self.store.load()
-        self.store.add(events=self.log.restore(exchanges, events, now))
-        self.log.clock.restore(self.store.load_clock(), now.raw_ns)
-        vehicles = self.store.load_block().get("vehicles")
-        for block in vehicles.values() if isinstance(vehicles, dict) else ():
-            result = _decoded(OffsetResult, block, "result")
-            if result and self.recording.includes(result.vehicle):
-                self.log.restore_result(result, _decoded(OffsetRange, block, "offset_range"), now)
-
-
-def _decoded(kind: type[_Part], block: object, key: str) -> _Part | None:
-    found = block.get(key) if isinstance(block, dict) else None
-    try:
-        return kind.decode(json.dumps(found))
-    except InvalidMessageError:
-        return None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schemas.base import Message
+from schemas.exchange import Identifier
+from schemas.names import Topside, Vehicle
 from tidesync.sessions.journal import Source, source_of
-from tidesync.sessions.recorder.missing import SequenceWatch
+from tidesync.sessions.recorder.missing import SequenceWatch, WatchState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from schemas.exchange import Exchange
     from tidesync.sessions.journal import Stream
@@ -21,6 +24,15 @@ MOST_PROCESSES = 1000
 """Of one vehicle and topside; later ones share a count. Ids come from the network, so they are bounded."""
 
 LostOf = tuple[Source, "Lost"]
+
+
+class SourceState(Message):
+    """A source's watch as an index keeps it."""
+
+    vehicle: Vehicle
+    topside: Topside
+    instance_id: Identifier | None
+    watch: WatchState
 
 
 class SourceWatches:
@@ -38,6 +50,18 @@ class SourceWatches:
         """Every source with its watch; any thread may ask."""
         for watches in list(self._streams.values()):
             yield from list(watches.items())
+
+    @property
+    def state(self) -> list[SourceState]:
+        """What `restore` goes on from."""
+        return [SourceState(**source._asdict(), watch=watch.state) for source, watch in self]
+
+    def restore(self, states: Iterable[SourceState], now_ns: int) -> None:
+        """Have the watches of a `state`."""
+        for each in states:
+            source = Source(each.vehicle, each.topside, each.instance_id)
+            watches = self._streams.setdefault((each.vehicle, each.topside), {})
+            watches[source] = SequenceWatch.restored(each.watch, now_ns)
 
     @property
     def waiting(self) -> bool:

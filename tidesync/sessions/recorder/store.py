@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from runtime.files import read, replace
+from runtime.files import replace
 from schemas.events import EventLine
-from schemas.instants import utc_from_ns
-from tidesync.sessions.clock_pieces import ClockJournal, is_clock_line
-from tidesync.sessions.document import Document, NotMetadataError, block_of, parse, render
+from tidesync.sessions.clock_pieces import is_clock_line
+from tidesync.sessions.document import Document, NotMetadataError, block_of
 from tidesync.sessions.folder import SessionFolder
-from tidesync.sessions.journal import Journal, is_event, is_exchange, lines_of
-from tidesync.sessions.recorder import files
-from tidesync.sessions.recorder.metadata import merge
+from tidesync.sessions.journal import is_event, is_exchange, lines_of
+from tidesync.sessions.recorder import files, index_file
+from tidesync.sessions.recorder.metadata_file import MetadataFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from runtime.clock import Reading
     from schemas.clock_history import ClockLine
     from schemas.exchange import Exchange
     from tidesync.sessions.recorder.metadata import MetadataUpdate
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_BEING_WRITTEN_NS = 1_000_000_000
-"""The consumer does not write atomically: a file this young that cannot be parsed may be half written."""
+_INDEX_LINES = 5000
+_INDEX_SHARE = 200
 
 
 class SessionStore:
@@ -38,6 +38,7 @@ class SessionStore:
 
     def __init__(self, folder: Path, memory_exchanges: int) -> None:
         self.folder = SessionFolder(folder)
+        self._metadata = MetadataFile(self.folder.metadata_path)
         self.problem: str | None = None
         self.write_errors = 0
         self._memory_exchanges = memory_exchanges
@@ -47,6 +48,7 @@ class SessionStore:
         self._unsynced: set[Path] = set()
         self._saved: Recording | None = None
         self._logged: str | None = None
+        self._unindexed = 0
 
     @property
     def full(self) -> bool:
@@ -58,29 +60,14 @@ class SessionStore:
         """Lines that the disk has not taken yet."""
         return len(self._exchanges) + len(self._events) + len(self._clock)
 
-    def load(self) -> tuple[list[Exchange], list[EventLine]]:
-        """What an earlier process has written; a torn last line is repaired first."""
-        self._attempt(self._repair)
-        journal, events = Journal(), list[EventLine]()
+    @property
+    def resumes(self) -> bool:
+        """Whether an earlier process has recorded something here, or may have."""
+        here = self.folder
         try:
-            journal = self.folder.read_exchanges() or journal
-            events = self.folder.read_events()
-        except OSError as error:
-            _log.warning("%s cannot be read: %s", error.filename, error.strerror)
-        if journal.malformed:
-            _log.warning("%s: %s; they stay as they are", self.folder.path, journal.complaint)
-        return journal.exchanges, events
-
-    def load_clock(self) -> list[ClockLine]:
-        """The pieces of clock histories that an earlier process has written; `load` comes first."""
-        journal = ClockJournal()
-        try:
-            journal = self.folder.read_clock() or journal
-        except OSError as error:
-            _log.warning("%s cannot be read: %s", error.filename, error.strerror)
-        if journal.malformed:
-            _log.warning("%s: %s; they stay as they are", self.folder.path, journal.complaint)
-        return journal.lines
+            return any(path.exists() for path in (here.exchanges_path, here.events_path, here.clock_path))
+        except OSError:
+            return True
 
     def load_block(self) -> Document:
         """Our block in the metadata file, or an empty one."""
@@ -88,6 +75,27 @@ class SessionStore:
             return block_of(self.folder.read_metadata())
         except (OSError, NotMetadataError):
             return {}
+
+    def note_resumed(self, unindexed: int) -> None:
+        """So many lines of the journal follow its index."""
+        self._unindexed = unindexed
+
+    def index_due(self, exchanges: int) -> bool:
+        """Whether enough lines follow the index, of `exchanges` in all, to write it again.
+
+        A restart reads them, and an index of a long journal is large: four bytes an exchange.
+        """
+        return self._unindexed >= max(_INDEX_LINES, exchanges // _INDEX_SHARE) and not self.waiting
+
+    def write_index(self, state: bytes, parts: Iterable[bytes | memoryview]) -> None:
+        """Write the index of all lines; without it a restart takes longer, so a failure is no problem."""
+        self._unindexed = 0
+        try:
+            index_file.write(
+                self.folder.index_path, index_file.position(self.folder.exchanges_path), state, parts
+            )
+        except OSError as error:
+            _log.warning("cannot write %s: %s", error.filename or self.folder.index_path, error.strerror)
 
     def add(
         self,
@@ -102,7 +110,7 @@ class SessionStore:
         if self.problem is None:
             self._attempt(self._append)
 
-    def write(self, update: MetadataUpdate, recording: Recording | None, now_ns: int) -> None:
+    def write(self, update: MetadataUpdate, recording: Recording | None, now: Reading) -> None:
         """Append what waits, save `recording` for a restart (None: nothing to resume), merge the metadata."""
         self.problem = None
         self._attempt(lambda: files.make_folder(self.folder.time_sync_path))
@@ -110,7 +118,7 @@ class SessionStore:
             self._attempt(lambda: self._save(recording))
         self._attempt(self._append)
         self._attempt(self._sync)
-        self._attempt(lambda: self._write_metadata(update, now_ns))
+        self._attempt(lambda: self._metadata.merge(update, now))
         if self._logged and not self.problem:
             self._logged = None
             _log.info("%s can be written again; nothing is held back", self.folder.path)
@@ -118,20 +126,12 @@ class SessionStore:
     def forget(self) -> None:
         """The recording has ended: a restart does not resume it."""
         self._attempt(lambda: files.remove(self.folder.recording_path))
-
-    def _repair(self) -> None:
-        journals = (
-            (self.folder.exchanges_path, is_exchange),
-            (self.folder.events_path, is_event),
-            (self.folder.clock_path, is_clock_line),
-        )
-        for path, is_whole in journals:
-            if path.exists():
-                self._append_lines(path, b"", is_whole)
+        self._attempt(lambda: files.remove(self.folder.index_path))
 
     def _append(self) -> None:
         if self._exchanges:
             self._append_lines(self.folder.exchanges_path, lines_of(self._exchanges), is_exchange)
+            self._unindexed += len(self._exchanges)
             self._exchanges.clear()
         if self._events:
             self._append_lines(self.folder.events_path, lines_of(self._events), is_event)
@@ -141,10 +141,8 @@ class SessionStore:
             self._clock.clear()
 
     def _append_lines(self, path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> None:
-        torn = files.append(path, lines, is_whole)
+        files.append(path, lines, is_whole)
         self._unsynced.add(path)
-        if torn:
-            _log.warning("%s: its last line was torn; %d bytes are kept in %s.torn", path, torn, path.name)
 
     def _sync(self) -> None:
         for path in tuple(self._unsynced):
@@ -156,29 +154,6 @@ class SessionStore:
             replace(self.folder.recording_path, recording.encode())
             self._saved = recording
 
-    def _write_metadata(self, update: MetadataUpdate, now_ns: int) -> None:
-        path = self.folder.metadata_path
-        try:
-            content = read(path)
-            existing = None if content is None else self._parse_metadata(content, now_ns)
-        except _HalfWrittenError:
-            return
-        merged = merge(existing, update, utc_from_ns(now_ns))
-        if merged is not None:
-            replace(path, render(merged), instead_of=None if existing is None else content)
-
-    def _parse_metadata(self, content: bytes, now_ns: int) -> Document | None:
-        path = self.folder.metadata_path
-        try:
-            return parse(content)
-        except NotMetadataError as error:
-            age_ns = now_ns - path.stat().st_mtime_ns  # negative: written since `now_ns` was read
-            if abs(age_ns) < _BEING_WRITTEN_NS:
-                raise _HalfWrittenError from error
-            aside = files.set_aside(path, utc_from_ns(now_ns))
-            _log.warning("%s: %s; kept as %s and replaced by a new one", path, error, aside.name)
-            return None
-
     def _attempt(self, work: Callable[[], None]) -> None:
         try:
             work()
@@ -189,7 +164,3 @@ class SessionStore:
             if self._logged is None:
                 _log.warning("%s; what is to be recorded is held in memory", sentence)
             self._logged = self._logged or sentence
-
-
-class _HalfWrittenError(Exception):
-    """Another program is writing the metadata just now."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from schemas.base import Message
 from schemas.events import Outage, Reboot
+from schemas.exchange import Identifier
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.metadata import OffsetRange, range_of
+from schemas.names import Vehicle
 
 if TYPE_CHECKING:
     from runtime.clock import Reading
@@ -37,6 +40,15 @@ class VehicleCounts:
     """Age of the newest recorded exchange, by this computer's wall clock."""
 
 
+class VehicleState(Message):
+    """What the exchanges say of a vehicle, as an index keeps it."""
+
+    vehicle: Vehicle
+    exchanges: int
+    last_exchange_ns: int | None
+    boots: list[Identifier]
+
+
 @dataclass(slots=True)
 class VehicleLog:
     """`heard_ns` is the recorder's RAW when an exchange was last recorded, at first the session's start."""
@@ -61,6 +73,21 @@ class VehicleLog:
     silent_since_ns: int | None = None
     """The recorder's realtime since which nothing was recorded, once that is an alarm."""
     _boots: set[str] = field(default_factory=set)
+
+    @property
+    def state(self) -> VehicleState:
+        """What `restore` goes on from."""
+        return VehicleState(
+            vehicle=self.vehicle,
+            exchanges=self.exchanges,
+            last_exchange_ns=self.last_exchange_ns,
+            boots=sorted(self._boots),
+        )
+
+    def restore(self, state: VehicleState) -> None:
+        """Go on from what the exchanges of an earlier process said."""
+        self.exchanges, self.last_exchange_ns = state.exchanges, state.last_exchange_ns
+        self._boots = set(state.boots)
 
     def note_exchange(self, exchange: Exchange, now: Reading) -> list[Reboot | Outage]:
         """Count a new exchange; returns the events that follow from it."""

@@ -15,7 +15,7 @@ from schemas.instants import iso_utc, ns_from_utc
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
 from tidesync.sessions.report.units import clock_time, count, duration, signed
-from tidesync.sessions.report.verdict import NOTHING, coverage, outside, verdict
+from tidesync.sessions.report.verdict import NOTHING, coverage, of_namesakes, outside, verdict
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
@@ -121,7 +121,9 @@ def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section
     intervals = coverage(track, by_instant, EstimatorSettings())
     title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
     events = [event for event in session.events if event.vehicle == one.vehicle]
-    found = verdict(intervals)
+    found = of_namesakes(verdict(intervals), one.topside, one.namesakes)
+    if one.namesakes:
+        title = f"{one.vehicle}, as process {one.namesakes[0].instance_id} of {one.topside} measured it"
     section = Section(
         title,
         found.grade,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tidesync.sessions.document import Document, NotMetadataError, block_of
 from tidesync.sessions.errors import NotASessionError
 from tidesync.sessions.folder import EXCHANGES, METADATA, TIME_SYNC, Measured, SessionFolder, measure
 from tidesync.sessions.journal import Journal
+from tidesync.sessions.processes import concurrent, instance_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from schemas.events import EventLine
+    from schemas.exchange import Exchange
+    from tidesync.sessions.journal import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,21 @@ def _measured(journal: Journal, topsides: dict[str, str], faults: list[str]) -> 
     if journal.malformed:
         faults.append(f"{journal.complaint}, left out.")
     return sorted(
-        measure(journal).values(),
+        [one for stream, exchanges in journal.by_stream().items() for one in _of_stream(stream, exchanges)],
         key=lambda one: (one.vehicle, topsides.get(one.vehicle) != one.topside, one.topside),
     )
+
+
+def _of_stream(stream: Stream, exchanges: Sequence[Exchange]) -> list[Measured]:
+    """What one topside measured of a vehicle; of namesakes each apart, by its own clock."""
+    processes = concurrent(exchanges)
+    if not processes:
+        return list(measure({stream: exchanges}).values())
+    return [
+        replace(one, namesakes=(process, *(other for other in processes if other != process)))
+        for process in processes
+        for one in measure({stream: [e for e in exchanges if instance_of(e) == process.instance_id]}).values()
+    ]
 
 
 def _topsides(block: dict[str, Any]) -> dict[str, str]:

@@ -86,7 +86,8 @@ def dialect_of(job: Job, data: bytes, *, at_end: bool) -> Dialect:
 
 
 def names_of(text: bytes, delimiter: bytes) -> list[str]:
-    """The names in a header."""
+    """The names in a header; a byte order mark before them is none."""
+    text = text.removeprefix(BOM)
     fields = fields_of(text, delimiter) or text.split(delimiter)
     return [name.decode("utf-8", "replace").strip() for name in fields]
 

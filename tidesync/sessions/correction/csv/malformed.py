@@ -56,7 +56,7 @@ class MalformedRows(Sequence[Malformed]):
         reason = _REASONS.get(kind, NO_TIMESTAMP)
         if kind == Kind.SHORT:
             reason += ", or is another's: the row has fewer fields than the header"
-        if kind <= Kind.SHORT and body == self._dialect.header:
+        if kind <= Kind.SHORT and self._is_header(body):
             reason = "is the header again"
         text = self._layout.stamp_text(record) if kind <= Kind.SHORT else b""
         return Malformed(self._place(record), (text or body[:_MOST_SHOWN]).decode("utf-8", "replace"), reason)
@@ -68,9 +68,18 @@ class MalformedRows(Sequence[Malformed]):
             return
         for record in self._records:
             body = self._body(record)
-            if body != dialect.header and set(wanted) <= set(names_of(body, dialect.delimiter)):
+            if set(wanted) <= set(names_of(body, dialect.delimiter)) and not self._is_header(body):
                 reason = "another header, with other columns: divide the table here"
                 raise UnusableFileError(self._job.path, reason, self._place(record))
+
+    def _is_header(self, body: bytes) -> bool:
+        """Whether a record has the header's names, however they are quoted; empty ones at the end apart."""
+        dialect = self._dialect
+        if dialect.header is None:
+            return False
+        names, own = names_of(body, dialect.delimiter), [*dialect.columns]
+        longer = names[len(own) :] + own[len(names) :]
+        return names[: len(own)] == own[: len(names)] and not any(longer)
 
     def _body(self, record: int) -> bytes:
         return self._layout.data[int(self._layout.begin[record]) : int(self._layout.end[record])]

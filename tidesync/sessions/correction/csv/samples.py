@@ -15,7 +15,8 @@ _BYTES = 16_384
 def texts_from(path: Path, begin: int, end: int) -> Iterator[bytes]:
     """Parts of the file between `begin` and `end`, the end included, each from the beginning of a line."""
     with path.open("rb") as stream:
-        for place in range(1, _PLACES + 1):
-            stream.seek(max(begin + (end - begin) * place // _PLACES - _BYTES, 0))
+        places = min(_PLACES, -(-(end - begin) // _BYTES))
+        for place in range(1, places + 1):
+            stream.seek(max(begin + (end - begin) * place // places - _BYTES, begin))
             _, _, lines = stream.read(_BYTES).partition(b"\n")
             yield lines

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMPRESSED = (".gz", ".xz", ".zst")
 
 _WIDE = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_XZ_BYTES = 1 << 16
 _LONE_SURROGATES = "surrogatepass"
 """They are no text, but are kept as they are."""
 
@@ -102,8 +103,39 @@ def _decompressed(raw: BinaryIO, suffix: str) -> Any:
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=raw)
     if suffix == ".xz":
-        return lzma.LZMAFile(raw)
+        return io.BufferedReader(_XzStreams(raw), _XZ_BYTES)
     return _zstd().CompressedInputStream(raw, "zstd") if suffix == ".zst" else raw
+
+
+class _XzStreams(io.RawIOBase):
+    """The streams of an .xz file, with zeros between them; lzma.LZMAFile passes over anything else."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__()
+        self._raw, self._stream = raw, lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        self._rest, self._begun = b"", False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = b""
+        while not data:
+            if self._stream.eof:
+                self._rest, self._begun = self._stream.unused_data, False
+                self._stream = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+            given = b""
+            if self._stream.needs_input:
+                given, self._rest = self._rest or self._raw.read(_XZ_BYTES), b""
+                if not given:
+                    break
+                given = given if self._begun else given.lstrip(b"\0")
+            self._begun |= bool(given)
+            data = self._stream.decompress(given, len(buffer))
+        if not data and self._begun:
+            raise EOFError("they end within a stream")
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _compressed(stream: BinaryIO, suffix: str) -> Any:

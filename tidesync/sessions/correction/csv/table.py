@@ -17,6 +17,7 @@ from tidesync.sessions.correction.csv.output import FieldWriter
 from tidesync.sessions.correction.csv.samples import texts_from
 from tidesync.sessions.correction.csv.source import Source
 from tidesync.sessions.correction.csv.time_first import TimeFirst
+from tidesync.sessions.correction.restarts import RestartCheck
 from tidesync.sessions.correction.stamps.column import form_of_texts
 from tidesync.sessions.correction.table import Batch
 
@@ -111,11 +112,12 @@ class CsvTable:
             yield write_rows
 
     def _batches(self) -> Iterator[Batch]:
-        line, done = self._dialect.line, 0
+        line, done, restarts = self._dialect.line, 0, RestartCheck(self._job)
         with self._source.open() as (reader, position):
             _skip(reader, self._dialect.begin)
             for layout in layouts(reader, self._dialect, self._is_timestamp, self._most):
                 found = self._stamps(layout)
+                restarts.note(found.unix_ns[found.readable])
                 at = position()
                 malformed = MalformedRows(self._job, self._dialect, layout, found.readable, line)
                 yield Batch(

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tidesync.sessions.correction.stamps.calendar import UNDECIDED
-from tidesync.sessions.correction.stamps.numbers import GPS_WEEKS, NAMED, NS_OF_UNIT, UNIX, Scale, since
+from tidesync.sessions.correction.stamps.numbers import (
+    GPS_WEEKS,
+    NAMED,
+    NS_OF_UNIT,
+    UNIX,
+    Scale,
+    decimal,
+    since,
+)
 from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.readers import (
+    ANY_DIGITS,
     AnchoredReader,
     CalendarReader,
     NumberReader,
@@ -71,7 +80,8 @@ def _usual(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
 def _of_format(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
     options = column.options
     if not options.scales:
-        yield _calendar(options.dates or (options.pattern(),), values), None
+        reader = _calendar(options.dates or (options.pattern(),), values)
+        yield reader if options.dates else replace(reader, digits=ANY_DIGITS), None
         return
     for scale in NAMED[options.time_format or ""]:
         yield NumberReader(scale, options.decimal == ","), scale
@@ -82,11 +92,12 @@ def _of_format(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]
 
 def _elapsed(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
     """Since an instant; or beside their anchors: if all are the same, rows without one have it too."""
-    unit, comma = _unit_of_elapsed(column), column.options.decimal == ","
+    comma = column.options.decimal == ","
     if column.options.since_column is None:
-        for scale in since(since_of(column.options)[0], unit):
+        for scale in elapsed_scales(column):
             yield NumberReader(scale, comma), None
         return
+    unit = _unit_of_elapsed(column)
     counted = next(scale for scale in UNIX if scale.name == unit)
     anchors = {value.rpartition(" ")[0].strip() for value in values} - {""}
     readers: tuple[Reader, ...] = (_calendar(UNDECIDED, [*anchors]), *map(NumberReader, UNIX))
@@ -102,6 +113,11 @@ def _calendar(patterns: Sequence[re.Pattern[str]], values: Sequence[str]) -> Cal
     twelve = 2 * sum(each.twelve for each in found) > len(found)
     seconds = 2 * sum(each.step_ns <= NS_OF_UNIT["s"] for each in found) > len(found)
     return CalendarReader(patterns, twelve=twelve, seconds=seconds)
+
+
+def elapsed_scales(column: ColumnContext) -> tuple[Scale, ...]:
+    """Of numbers that count from the stated instant."""
+    return since(since_of(column.options)[0], _unit_of_elapsed(column))
 
 
 def since_of(options: StampOptions) -> tuple[int, int]:
@@ -129,10 +145,12 @@ def _unit_of_elapsed(column: ColumnContext) -> str:
 
 
 def _part_ns(column: ColumnContext, values: Sequence[str]) -> int:
-    """What the second of two numbers counts: by its name, else by the size of the greatest."""
+    """What the second of two numbers counts: by its name; else seconds if all are below one, else by size."""
     named = _UNIT_IN_NAME.search(column.options.columns[1])
     if named and (named[1] or named[2] or named[3]):
         return NS_OF_UNIT["ns" if named[1] else "us" if named[2] else "ms"]
-    parts = [value.rpartition(" ")[2] for value in values]
-    digits = max((len(part.lstrip("0")) for part in parts if part.isdecimal()), default=0)
+    parts = [part for value in values if (part := decimal(value.rpartition(" ")[2]))]
+    if any(part.places > 0 and part.digits for part in parts) and all(abs(part.value) < 1 for part in parts):
+        return NS_OF_UNIT["s"]
+    digits = len(str(int(max((part.value for part in parts), default=0))))
     return NS_OF_UNIT["ms" if digits <= 3 else "us" if digits <= 6 else "ns"]  # noqa: PLR2004 - digits

@@ -84,11 +84,12 @@ def _nanoseconds(text: NDArray[np.uint8], begin: int, end: int, digits: int = _N
     return found
 
 
-def _iso(_reader: Reader, text: NDArray[np.uint8], _digit: Flags) -> Read:
+def _iso(reader: Reader, text: NDArray[np.uint8], _digit: Flags) -> Read:
     """Texts that have their digits where the first has them, and its other characters."""
+    assert isinstance(reader, CalendarReader)
     first = text[0].tobytes().decode("latin-1")
     found = _ISO.fullmatch(first)
-    if not found:
+    if not found or 0 < len(found["f"] or "") < reader.digits:
         return _NOTHING
     year, month, day, hour, minute, second = (_value(text, *each) for each in _PARTS)
     months = (year - _EPOCH) * 12 + month - 1
@@ -118,6 +119,8 @@ def _numbers(reader: Reader, text: NDArray[np.uint8], digit: Flags) -> Read:
     point = int(other[0]) if other.size else length
     sign = b"," if reader.comma else b"."
     if other.size > 1 or not 0 < point <= _MOST_DIGITS or (other.size and text[0, point] != sign[0]):
+        return _NOTHING
+    if 0 < length - point - 1 < reader.digits:
         return _NOTHING
     unit = reader.scale.unit_ns
     whole = _value(text, 0, point)

@@ -68,6 +68,10 @@ _DIRECTIVES = {
     "M": r"(?P<M>\d\d?)",
     "S": r"(?P<S>\d\d?)",
     "f": r"(?P<f>\d+)",
+    "3f": r"(?P<c3>\d{1,3})",
+    "6f": r"(?P<c6>\d{1,6})",
+    "9f": r"(?P<c9>\d{1,9})",
+    "s": r"(?P<u>\d{9,11})",
     "p": r"(?P<p>[ap]\.?m\.?)",
     "z": r"(?P<z>z|[+-]\d\d(?::?\d\d)?)",
     "Z": r"(?P<z>z|utc|gmt)",
@@ -115,7 +119,7 @@ def pattern_of_format(text: str) -> re.Pattern[str]:
     """The pattern of a strptime format; ValueError where it cannot give an instant."""
     for short, long in _SHORT.items():
         text = text.replace(short, long)
-    found, parts = [], re.split(r"%-?(.)", text)
+    found, parts = [], re.split(r"%-?([369]f|.)", text)
     literals, directives = parts[::2], [*parts[1::2], ""]
     for place, (literal, directive) in enumerate(zip(literals, directives, strict=True)):
         found.append(re.sub(r"(?:\\?\s)+", r"\\s+", re.escape(literal)))
@@ -131,7 +135,11 @@ def pattern_of_format(text: str) -> re.Pattern[str]:
     except re.error as error:
         raise ValueError("a part is stated twice") from error
     has = pattern.groupindex.keys()
-    if not ("Y" in has and "H" in has and ("j" in has or ("d" in has and has & {"m", "b"}))):
+    if len(has & {"f", "c3", "c6", "c9"}) > 1 or ("u" in has and has & set("YmdbjHMSpz")):
+        raise ValueError("a part is stated twice")
+    if "u" not in has and not (
+        "Y" in has and "H" in has and ("j" in has or ("d" in has and has & {"m", "b"}))
+    ):
         raise ValueError("it must have a year, a month, a day and an hour")
     if "%I" in text and "p" not in has:
         raise ValueError("%I needs %p")
@@ -141,6 +149,11 @@ def pattern_of_format(text: str) -> re.Pattern[str]:
 def written(match: re.Match[str]) -> Written | None:
     """The local time of a match of any of these patterns; None where there is no such time."""
     part = match.groupdict()
+    digits = part.get("f") or _counted(part)
+    fraction = int(digits[:_NANO].ljust(_NANO, "0"))
+    step = 10 ** max(_NANO - len(digits), 0) if digits else _step_ns(part)
+    if part.get("u"):
+        return Written(int(part["u"]) * S + fraction, step, 0, twelve=False)
     day = _day_ns(part["Y"], part.get("m") or part.get("b") or "", part.get("d") or "", part.get("j") or "")
     hour, minute, second = (int(part.get(name) or 0) for name in "HMS")
     half = (part.get("p") or "").lower()
@@ -151,15 +164,18 @@ def written(match: re.Match[str]) -> Written | None:
     east = east_ns(part.get("z"))
     if day is None or hour >= _HOURS or minute >= _SIXTY or second >= _SIXTY or east == _NO_ZONE:
         return None
-    digits = part.get("f") or ""
-    fraction = int(digits[:_NANO].ljust(_NANO, "0"))
-    step = 10 ** max(_NANO - len(digits), 0) if digits else _step_ns(part)
     time = (hour * _SIXTY + minute) * _SIXTY + second
     return Written(day + time * S + fraction, step, east, bool(half))
 
 
+def _counted(part: dict[str, str | None]) -> str:
+    """The digits of a fraction that is a count of ms, us or ns."""
+    counts = ((part.get(f"c{digits}"), digits) for digits in (3, 6, 9))
+    return next((count.rjust(digits, "0") for count, digits in counts if count), "")
+
+
 def _step_ns(part: dict[str, str | None]) -> int:
-    return S if part.get("S") else MINUTE_NS if part.get("M") else HOUR_NS
+    return S if part.get("S") or part.get("u") else MINUTE_NS if part.get("M") else HOUR_NS
 
 
 @lru_cache(maxsize=512)

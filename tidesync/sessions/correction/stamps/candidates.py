@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tidesync.sessions.correction.stamps.numbers import DAY_NS
-from tidesync.sessions.correction.stamps.readers import EARLIEST_NS, FLOAT_DIGITS, LATEST_NS, NumberReader
+from tidesync.sessions.correction.stamps.fractions import digits_of, digits_of_fractions
+from tidesync.sessions.correction.stamps.numbers import DAY_NS, S
+from tidesync.sessions.correction.stamps.readers import (
+    ANY_DIGITS,
+    EARLIEST_NS,
+    FLOAT_DIGITS,
+    LATEST_NS,
+    CalendarReader,
+    NumberReader,
+)
 from tidesync.sessions.correction.stamps.resolution import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidesync.sessions.correction.stamps.numbers import Decimal, Scale
-    from tidesync.sessions.correction.stamps.readers import Reader
+    from tidesync.sessions.correction.stamps.readers import Parsed, Reader
     from tidesync.sessions.correction.stamps.session_span import SessionSpan
     from tidesync.sessions.correction.stamps.zones import Zone
     from tidesync.sessions.correction.unexplained import Flags
@@ -82,7 +90,7 @@ class Candidate:
 
 def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: SessionSpan) -> Candidate:
     """The candidate of a column of texts."""
-    parsed = [each for each in map(reader.parse, values) if each and EARLIEST_NS <= each.at_ns <= LATEST_NS]
+    reader, parsed = _with_whole_fractions(reader, _parsed(reader, values))
     at_ns = np.array([each.at_ns for each in parsed], dtype=np.int64)
     fixed = np.array([each.fixed for each in parsed], dtype=bool)
     step_ns = np.array([min(each.step_ns, LATEST_NS) for each in parsed], dtype=np.int64)
@@ -92,6 +100,21 @@ def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: S
         numbers = np.array([each.value for each in decimals], dtype=np.float64)
         noise_ns = spacing_ns(numbers, reader.scale) if _are_doubles(decimals, numbers) else 0
     return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, _within(at_ns, fixed, span))
+
+
+def _parsed(reader: Reader, values: Sequence[str]) -> list[Parsed]:
+    return [each for each in map(reader.parse, values) if each and EARLIEST_NS <= each.at_ns <= LATEST_NS]
+
+
+def _with_whole_fractions(reader: Reader, parsed: list[Parsed]) -> tuple[Reader, list[Parsed]]:
+    """Without those whose fraction of a second is not known, see fractions.py."""
+    if isinstance(reader, NumberReader) and reader.scale.unit_ns != S:
+        return reader, parsed
+    if not isinstance(reader, NumberReader | CalendarReader) or reader.digits == ANY_DIGITS:
+        return reader, parsed
+    digits = digits_of_fractions(parsed)
+    known = [each for each in parsed if digits_of(each) in {0, digits}] if digits else parsed
+    return replace(reader, digits=digits), known
 
 
 def _are_doubles(decimals: Sequence[Decimal], numbers: Floats) -> bool:

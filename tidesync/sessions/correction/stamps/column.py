@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidesync.sessions.correction.stamps.accepted import ColumnContext
+from tidesync.sessions.correction.stamps.accepted import ColumnContext, elapsed_scales
 from tidesync.sessions.correction.stamps.candidates import of_numbers
 from tidesync.sessions.correction.stamps.numbers import NAMED, UNIX, Scale
 from tidesync.sessions.correction.stamps.options import UndecidedError
@@ -42,6 +42,8 @@ def form_of_numbers(
     try:
         context = _context(job, measured)
         named = NAMED.get(job.stamps.time_format or "", UNIX)
+        if job.stamps.since is not None:
+            named = elapsed_scales(context)
         scales = [scale] if scale else [each for each in named if job.unit in {None, each.name}] or named
         found = [of_numbers(each, values, context.span) for each in scales]
         return form_of(max(found, key=lambda each: (each.within, each.count)), context)

@@ -17,6 +17,7 @@ EARLIEST_NS, LATEST_NS = -(2**61), 2**62
 """1896 to 2116: values outside are no timestamps, and differences fit 64 bits."""
 
 _LONGEST = 96
+ANY_DIGITS = -1
 FLOAT_DIGITS = 16
 """A number with so many significant digits may be printed from a double."""
 
@@ -51,6 +52,8 @@ class CalendarReader:
     """Whether texts without AM or PM are refused."""
     seconds: bool = False
     """Whether texts without seconds are refused: they may be torn."""
+    digits: int = 0
+    """Texts with a fraction of fewer digits are refused, see fractions.py; ANY_DIGITS: that is stated."""
 
     def parse(self, text: str) -> Parsed | None:
         """The instant of `text`."""
@@ -61,6 +64,8 @@ class CalendarReader:
             found = written(match) if match else None
             if found is not None:
                 if (self.twelve and not found.twelve) or (self.seconds and found.step_ns > SECOND_NS):
+                    return None
+                if self.digits > 0 and SECOND_NS > found.step_ns > SECOND_NS // 10**self.digits:
                     return None
                 at_ns = found.local_ns - (found.east_ns or 0)
                 return Parsed(at_ns, found.east_ns is not None, found.step_ns, found.twelve)
@@ -74,11 +79,13 @@ class NumberReader:
     scale: Scale
     comma: bool = False
     """Whether the decimal sign is a comma."""
+    digits: int = 0
+    """Numbers with a fraction of fewer digits are refused, see fractions.py."""
 
     def parse(self, text: str) -> Parsed | None:
         """The instant of `text`."""
         number = decimal(text.replace(",", ".") if self.comma else text) if len(text) <= _LONGEST else None
-        if number is None:
+        if number is None or 0 < number.places < self.digits:
             return None
         at_ns, step_ns = self.scale.of_decimal(number), number.step_ns(self.scale.unit_ns)
         return Parsed(at_ns, not self.scale.local, step_ns, number=number)

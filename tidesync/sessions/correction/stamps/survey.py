@@ -37,6 +37,10 @@ _OF_STATED = (
     " (its texts state a zone: also --time-format, with that zone's letters as they are)",
     " (numbers count from 1970 in UTC: --since 1970-01-01T00:00:00 with --zone and --unit)",
 )
+_SHORT_FRACTIONS = (
+    "fractions of fewer than {} digits may lack zeros in front, and are left out: --time-format with %f if "
+    "they are decimals, %3f if they count ms, %6f if us"
+)
 _COMMA = re.compile(r":\d\d,\d", re.ASCII)
 
 
@@ -64,7 +68,11 @@ def form_of(best: Candidate, column: ColumnContext, *, comma: bool = False) -> S
     resolution = round(stated * 1e6) if stated is not None else resolution + since_ns
     if stated is not None:
         writing = writing.promised(resolution)
-    resolves = (f"stamps resolve {shown(resolution)}",) if resolution >= _WORTH_SHOWING_NS else ()
+    resolves: tuple[str, ...] = (
+        (f"stamps resolve {shown(resolution)}",) if resolution >= _WORTH_SHOWING_NS else ()
+    )
+    digits = best.reader.digits if isinstance(best.reader, NumberReader | CalendarReader) else 0
+    resolves += (_SHORT_FRACTIONS.format(digits),) if digits > 0 else ()
     return StampForm(
         reader=best.reader,
         zone=zone.zone,

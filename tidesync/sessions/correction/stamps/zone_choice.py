@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _DAY_NS = 86_400 * S
+_OPTION = "--zone"
 
 
 class ZoneChoice(NamedTuple):
@@ -39,13 +40,14 @@ def choose_zone(best: Candidate, column: ColumnContext) -> ZoneChoice:
     """The choice for a column; UndecidedError where the user has to state it."""
     stated = _stated(column, asked=not best.fixed.all())
     naive = best.at_ns[~best.fixed]
-    if stated is not None:
+    mostly_fixed = bool(best.count) and 2 * naive.size <= best.count
+    if stated is not None and (stated[0] == _OPTION or not mostly_fixed):
         source, zone = stated
         within = int(column.span.within(best.utc_ns(zone)).sum())
         described = (f"read as {zone.name} ({source})",) if naive.size else ()
         used = (zone.name, source) if naive.size else (None, "timestamps")
         return ZoneChoice(zone, within, described, (("zone", used[0]), ("zone_from", used[1])))
-    if 2 * naive.size <= best.count:
+    if mostly_fixed or not best.count:
         within = int(column.span.within(best.at_ns[best.fixed]).sum())
         return ZoneChoice(None, within, (), (("zone", None), ("zone_from", "timestamps")))
     _refuse_unless_utc(naive, column)
@@ -57,7 +59,7 @@ def _stated(column: ColumnContext, *, asked: bool) -> tuple[str, Zone] | None:
     """Where a zone is stated, and which."""
     options = column.options
     if options.stated_zone is not None:
-        return "--zone", options.stated_zone
+        return _OPTION, options.stated_zone
     try:
         named = zone_of_header(column.name)
     except ValueError as error:

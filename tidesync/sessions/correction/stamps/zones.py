@@ -27,12 +27,18 @@ _FIXED = re.compile(r"(?:(?:UTC|GMT)\s*)?([+-−])\s?(\d{1,2})(?::?([0-5]\d))?",
 _UTC = {"utc", "gmt", "z", "zulu", "ut", "universal"}
 _FARTHEST_H = 14
 _LONG_AGO_S = -(2**62) // S
-_DISTANCE = re.compile(r"(?:UTC|GMT)\s?[+-−]\s?\d[\w:.]*", re.ASCII | re.IGNORECASE)
+_DISTANCE = re.compile(
+    r"(?:UTC|GMT)\s?[+-−]\s?\d[\w:.]*|(?<![\w.:])[+-−](?:[01]\d):?[0-5]\d(?![\w:.])", re.ASCII | re.IGNORECASE
+)
 _NAMED = re.compile(r"[A-Za-z_]+/[A-Za-z_/+-]+\d*", re.ASCII)
 _IS_UTC = re.compile(
     r"(?<![A-Za-z])(?:utc|gmt|zulu)(?![a-z])|(?<=[a-z])(?:UTC|GMT|Utc)(?![a-z])|[(\[]Z[)\]]", re.ASCII
 )
-_LOCAL = re.compile(r"(?i:(?<![a-z])local(?![a-z]))|[(\[](?:[A-Z]{1,3}[SD]?T|CEST|WEST|EEST)[)\]]", re.ASCII)
+_LOCAL = re.compile(r"(?i:local(?![ei]))|[(\[](?:[A-Z]{1,3}[SD]?T|CEST|WEST|EEST)[)\]]", re.ASCII)
+_UNCLEAR = re.compile(r"\d|plus|minus|dst|summer|sommer|saving", re.IGNORECASE)
+"""What behind a zone may say more about it: `UTC plus 1`, `UTC+05 30`, `UTC+1/DST`."""
+_TAKEN = "\0"
+"""In place of what was taken for a zone."""
 
 
 class Local(NamedTuple):
@@ -106,19 +112,37 @@ def zone_of(text: str) -> Zone:
 def zone_of_header(header: str) -> Zone | None:
     """The zone that a column's name states, as `time (UTC+1)`, `time_utc`, `timestamp [Europe/Berlin]`.
 
-    None where it states none. ValueError where it says that the times are local, or has an abbreviation: CET
-    may be the winter's time or the local one.
+    None where it states none. ValueError where that is unclear: several zones, local time, or an abbreviation
+    (CET may be the winter's time or the local one).
     """
-    if distance := _DISTANCE.search(header):
-        return zone_of(distance[0])
-    for named in _NAMED.finditer(header):
+    found, rest = _names_in(header)
+    for distance in _DISTANCE.findall(rest):
+        found[distance] = zone_of(distance)
+        rest = rest.replace(distance, _TAKEN, 1)
+    if not found and (local := _LOCAL.search(header)):
+        raise ValueError(f"the column's name says {local[0]!r}, which is no exact zone")
+    if not found and (utc := _IS_UTC.search(header) or _IS_UTC.search(header.lower())):
+        found["UTC"] = UTC_ZONE
+        rest = _TAKEN + header[utc.end() :]
+    if not found:
+        return None
+    if len({zone.fixed_ns or zone.name for zone in found.values()}) > 1 or _UNCLEAR.search(
+        rest.partition(_TAKEN)[2]
+    ):
+        raise ValueError(f"the column's name, {header!r}, says more than {next(iter(found))!r}")
+    return next(iter(found.values()))
+
+
+def _names_in(header: str) -> tuple[dict[str, Zone], str]:
+    """The zones' names in a header, and the header without them."""
+    found, rest = {}, header
+    for named in _NAMED.findall(header):
         try:
-            return zone_of(named[0])
+            found[named] = zone_of(named)
         except ValueError:
             continue  # m/s, d/m/y
-    if local := _LOCAL.search(header):
-        raise ValueError(f"the column's name says {local[0]!r}, which is no exact zone")
-    return UTC_ZONE if _IS_UTC.search(header) or _IS_UTC.search(header.lower()) else None
+        rest = rest.replace(named, _TAKEN, 1)
+    return found, rest
 
 
 def _year(unix_ns: int) -> int:

@@ -1,0 +1,143 @@
+"""Resumes a session from its folder, in a thread of its own: the index, and the lines that follow it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from schemas.base import InvalidMessageError, Message
+from schemas.messages import OffsetResult
+from schemas.metadata import OffsetRange
+from tidesync.sessions.clock_pieces import ClockJournal, each_clock_line, is_clock_line
+from tidesync.sessions.errors import TornIndexError
+from tidesync.sessions.journal import Journal, each_exchange, is_event, is_exchange, lines_in
+from tidesync.sessions.recorder import files, index_file
+from tidesync.sessions.recorder.session_log import SessionLog
+from tidesync.sessions.recorder.snapshot import read_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from runtime.clock import Reading
+    from schemas.clock_history import ClockLine
+    from schemas.events import EventLine
+    from schemas.exchange import Exchange
+    from tidesync.sessions.document import Document
+    from tidesync.sessions.folder import SessionFolder
+    from tidesync.sessions.recorder.recording import Recording
+
+_log = logging.getLogger(__name__)
+
+_CHUNK = 1000
+_Part = TypeVar("_Part", bound=Message)
+
+
+@dataclass(slots=True)
+class Resumed:
+    """A log that knows all that the folder has."""
+
+    log: SessionLog
+    events: list[EventLine] = field(default_factory=list)
+    """What an earlier process could not write any more."""
+    unindexed: int = 0
+    """Lines of `exchanges.jsonl` that follow the index."""
+
+
+def resume(folder: SessionFolder, recording: Recording, block: Document, now: Reading) -> Resumed:
+    """Read the folder; `block` is ours in its metadata. OSError if it cannot be read: then nothing is known.
+
+    Torn last lines are repaired first. The memory that it takes does not grow with the journals, but for four
+    bytes an exchange, each event's identity and each piece of a clock history.
+    """
+    for path, is_whole in (
+        (folder.exchanges_path, is_exchange),
+        (folder.events_path, is_event),
+        (folder.clock_path, is_clock_line),
+    ):
+        if path.exists():
+            files.append(path, b"", is_whole)
+    resumed = Resumed(SessionLog(recording, now))
+    resumed.log.restore((), folder.each_event(), now)
+    _restore_exchanges(folder, resumed, now)
+    resumed.log.clock.restore(_clock_lines(folder.clock_path), now.raw_ns)
+    _restore_results(resumed.log, block, now)
+    return resumed
+
+
+def exchanges_of(block: Document) -> dict[str, int]:
+    """How many exchanges of each vehicle the metadata says are recorded."""
+    return {
+        vehicle: count
+        for vehicle, each in _vehicles(block).items()
+        if isinstance(each, dict) and isinstance(count := each.get("exchanges"), int) and count >= 0
+    }
+
+
+def _restore_exchanges(folder: SessionFolder, resumed: Resumed, now: Reading) -> None:
+    start, journal = _restore_index(folder, resumed.log, now), Journal()
+    lines = _exchanges(folder.exchanges_path, start, journal)
+    while chunk := list(islice(lines, _CHUNK)):
+        resumed.unindexed += len(chunk)
+        resumed.events += resumed.log.restore(chunk, (), now)
+    if journal.malformed:
+        complaint = f"{journal.malformed} lines are no exchanges ({journal.faults[0]})"
+        _log.warning("%s: %s; they stay as they are", folder.exchanges_path, complaint)
+
+
+def _restore_index(folder: SessionFolder, log: SessionLog, now: Reading) -> int:
+    """The length of the journal that the index speaks for; 0 without one that can be used."""
+    try:
+        with index_file.reading(folder.index_path, folder.exchanges_path) as index:
+            snapshot, recorded = read_snapshot(index)
+            log.restore_snapshot(snapshot, recorded, now)
+            return index.size
+    except FileNotFoundError:
+        return 0
+    except (OSError, TornIndexError) as error:
+        _log.warning("%s: %s; the journal is read instead", folder.index_path, error)
+        return 0
+
+
+def _exchanges(path: Path, start: int, journal: Journal) -> Iterator[Exchange]:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(start)
+            yield from each_exchange(lines_in(stream), journal)
+    except FileNotFoundError:
+        return
+
+
+def _clock_lines(path: Path) -> Iterator[ClockLine]:
+    journal = ClockJournal()
+    try:
+        with path.open("rb") as stream:
+            yield from each_clock_line(lines_in(stream), journal)
+    except FileNotFoundError:
+        return
+    if journal.malformed:
+        complaint = f"{journal.malformed} lines are no pieces ({journal.faults[0]})"
+        _log.warning("%s: %s; they stay as they are", path, complaint)
+
+
+def _restore_results(log: SessionLog, block: Document, now: Reading) -> None:
+    for each in _vehicles(block).values():
+        result = _decoded(OffsetResult, each, "result")
+        if result and log.recording.includes(result.vehicle):
+            log.restore_result(result, _decoded(OffsetRange, each, "offset_range"), now)
+
+
+def _vehicles(block: Document) -> Document:
+    vehicles = block.get("vehicles")
+    return vehicles if isinstance(vehicles, dict) else {}
+
+
+def _decoded(kind: type[_Part], block: object, key: str) -> _Part | None:
+    found = block.get(key) if isinstance(block, dict) else None
+    try:
+        return kind.decode(json.dumps(found))
+    except InvalidMessageError:
+        return None

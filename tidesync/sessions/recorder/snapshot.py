@@ -1,0 +1,52 @@
+"""What a session's log knows from the exchanges alone, as an index keeps it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from schemas.base import Message, first_error
+from schemas.exchange import Identifier
+from schemas.names import Topside, Vehicle
+from tidesync.sessions.clock_pieces import Machine
+from tidesync.sessions.errors import TornIndexError
+from tidesync.sessions.journal import Source
+from tidesync.sessions.recorder.recorded import Numbers, RecordedExchanges
+from tidesync.sessions.recorder.sources import SourceState
+from tidesync.sessions.recorder.vehicle_log import VehicleState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tidesync.sessions.recorder.index_file import Index
+
+
+class Snapshot(Message):
+    """All but the numbers of the exchanges that are recorded."""
+
+    watches: list[SourceState]
+    recorded: list[tuple[Vehicle, Topside, Identifier | None]]
+    """The sources whose recorded numbers follow, in this order."""
+    vehicles: list[VehicleState]
+    topsides: list[Topside]
+    """Those that measured a vehicle of the session."""
+    raw_ns: list[tuple[Machine, str, str, int]]
+
+
+def parts_of(snapshot: Snapshot, recorded: RecordedExchanges) -> Iterator[bytes | memoryview]:
+    """The recorded numbers of the snapshot's sources."""
+    for source in snapshot.recorded:
+        yield from recorded.of(Source(*source)).parts()
+
+
+def read_snapshot(index: Index) -> tuple[Snapshot, RecordedExchanges]:
+    """What was written; TornIndexError where it is something else."""
+    try:
+        snapshot = Snapshot.model_validate_json(index.state)
+    except ValidationError as error:
+        raise TornIndexError(first_error(error)) from error
+    recorded = RecordedExchanges()
+    for source in snapshot.recorded:
+        recorded.put(Source(*source), Numbers.from_parts(index.parts))
+    return snapshot, recorded

@@ -89,7 +89,7 @@ class OffsetEstimator:
 
     def follow(self, earlier: OffsetEstimator) -> None:
         """Take over how topside's clock was read in `earlier`'s exchanges, and nothing else."""
-        self._topside_readings = earlier._topside_readings
+        self._topside = earlier._topside
 
     def break_off(self) -> None:
         """A machine slept: no bound holds any more, and the next exchange begins a segment."""
@@ -131,8 +131,7 @@ class OffsetEstimator:
         return Added(accepted=True, reason=None, cut=None)
 
     def _is_late(self, new: Constraint, newest: Constraint) -> bool:
-        settings = self.settings
-        tolerance_ns = settings.step_min_ns + round(FASTEST * 1e9 * settings.late_limit_s)
+        tolerance_ns = self.settings.step_min_ns + round(FASTEST * 1e9 * self.settings.late_limit_s)
         return is_late(new, newest, self._topside_difference_before_ns, tolerance_ns)
 
     def _begin(self, first: Constraint, drift: Drift | None = None) -> Timebase:

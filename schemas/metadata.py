@@ -115,6 +115,8 @@ class VehicleBlock(Message):
     end: TrackEnd | None = None
     """`start` and `end` are of the smoothed track at the stop, which has `segments` segments."""
     segments: Annotated[int, Field(ge=0)] | None = None
+    track_error: str | None = None
+    """Why the stop made no smoothed track of it, a sentence; null: it made one, or is still to come."""
     offset_range: OffsetRange | None = None
     """Of the smoothed track at the stop, before that of the results so far; null without an offset."""
 

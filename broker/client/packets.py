@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.base import MAX_PACKET_BYTES
@@ -210,6 +211,11 @@ class InflightQueue:
     def unacknowledged(self) -> list[bytes]:
         """The packets to send first over the next connection, marked as duplicates."""
         return [duplicate(packet) for packet in self._inflight.values()]
+
+    def topics(self, most: int) -> list[str]:
+        """The topics of the oldest that were sent and not acknowledged."""
+        packets = [PacketReader().feed(packet)[0] for packet in islice(self._inflight.values(), most)]
+        return [read_publish(packet).topic.decode() for packet in packets]
 
     def _begin(self, topic: bytes, payload: bytes, *, retain: bool) -> bytes:
         mid = self._next_mid()

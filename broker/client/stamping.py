@@ -30,6 +30,7 @@ from broker.client.packets import (
     read_suback,
 )
 from broker.client.paho_compat import PahoHooks, WebSocketFramer
+from broker.client.plain import NOT_MQTT
 from broker.client.stamping_socket import READ_AHEAD, StampingSocket
 from broker.client.stamping_tls import StampingTls
 
@@ -104,6 +105,7 @@ class StampingClient(PahoHooks):
             self.refuse(error)
             return self.end_connection(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         except _MALFORMED:
+            self.refuse(NOT_MQTT)
             return self.end_connection(MQTTErrorCode.MQTT_ERR_PROTOCOL)
 
     def _take_in(self, data: bytes) -> MQTTErrorCode:
@@ -150,6 +152,10 @@ class StampingClient(PahoHooks):
     def unacknowledged(self) -> bool:
         """Whether a published message may not have reached the broker."""
         return self.wants_to_write or bool(self._inflight)
+
+    def unacknowledged_topics(self, most: int = 5) -> list[str]:
+        """The topics of the oldest messages that the broker has not acknowledged."""
+        return self._inflight.topics(most)
 
     def flush(self) -> None:
         """Send ciphertext or a frame that the socket did not accept before."""

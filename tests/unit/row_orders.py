@@ -4,8 +4,9 @@ import numpy as np
 
 from tests.unit.tracks import START, S, raw_of, row
 from tidesync.sessions.correction.clock_limits import ClockLimits
+from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.order import RowCorrector
-from tidesync.sessions.correction.timeline import HOLDOVER, timeline
+from tidesync.sessions.correction.timeline import HOLDOVER
 
 LIMITS = ClockLimits()
 

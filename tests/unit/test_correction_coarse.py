@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from tests.unit.tracks import START, S, raw_of, stepped
 from tidesync.sessions.correction.clock_limits import ClockLimits
+from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.order import RowCorrector
-from tidesync.sessions.correction.timeline import AMBIGUOUS, OK, OUTSIDE, timeline
+from tidesync.sessions.correction.timeline import AMBIGUOUS, OK, OUTSIDE
 
 STEPS = (0, 3 * S, -3 * S)
 TRACKS = {step: stepped(step) for step in STEPS}

@@ -17,9 +17,9 @@ from tests.effort import tries
 from tests.unit.tracks import START, S, raw_of, stepped
 from tidesync.sessions.correction.clock_limits import ClockLimits
 from tidesync.sessions.correction.driver import correct
+from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.table import COLUMNS, Job
-from tidesync.sessions.correction.timeline import timeline
 
 UNITS = {"s": 9, "ms": 6, "us": 3, "ns": 0}
 FORMATS = {

@@ -11,8 +11,9 @@ from tests.unit.test_correction_session import TABLE, S, correct, outputs, sessi
 from tests.unit.tracks import START, raw_of, stepped
 from tidesync.sessions.correction import driver, formats
 from tidesync.sessions.correction.clock_limits import ClockLimits
+from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.table import Batch, Job, Malformed
-from tidesync.sessions.correction.timeline import STATES, UNREADABLE, timeline
+from tidesync.sessions.correction.timeline import STATES, UNREADABLE
 from tidesync.sessions.errors import UnusableFileError
 
 __all__ = ["session"]

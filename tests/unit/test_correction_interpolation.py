@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.effort import tries
 from tests.unit.tracks import HALF_NS, MS, START, S, row
 from tidesync.sessions.correction.clock_limits import ClockLimits
-from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, OK, OUTSIDE, timeline
+from tidesync.sessions.correction.from_track import timeline
+from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, OK, OUTSIDE
 
 LIMITS = ClockLimits()
 SLEWED = ClockLimits(slew=500e-6)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from tests.effort import tries
 from tests.unit.tracks import MS, START, S, raw_of, row, stepped
 from tidesync.sessions.correction.clock_limits import ClockLimits
+from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.order import RowCorrector
-from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, OK, OUTSIDE, timeline
+from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, OK, OUTSIDE
 
 LIMITS = ClockLimits()
 EVERY = np.arange(1, 199, 0.05)

@@ -12,9 +12,9 @@ from tests.unit.tracks import START, S, raw_of, stepped
 from tidesync.sessions.correction.clock_limits import ClockLimits
 from tidesync.sessions.correction.driver import correct
 from tidesync.sessions.correction.formats import output_of
+from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.table import Job
-from tidesync.sessions.correction.timeline import timeline
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
 ROWS, TRUTH = stepped(-3 * S)

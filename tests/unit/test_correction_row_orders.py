@@ -7,9 +7,9 @@ from tests.effort import tries
 from tests.unit.row_orders import ORDERS, Session, corrected, newest_first, random_session
 from tests.unit.tracks import S, raw_of, stepped
 from tidesync.sessions.correction.clock_limits import ClockLimits
+from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.runs import MOST_BREAKS
-from tidesync.sessions.correction.timeline import timeline
 
 HOUR_BACK = Session([(5400.0, -3600.0, 0.0)], seconds=10_800, every_s=5.0)
 EACH_SECOND = HOUR_BACK.on(np.arange(5.0, 10_790))

@@ -8,10 +8,11 @@ from tests.unit.moving_clocks import MovingClock, exchanges_of, history_of
 from tests.unit.test_correction_interpolation import correct as at_times
 from tests.unit.tracks import MS, START, S, row
 from tidesync.sessions.correction.clock_limits import ClockLimits, limits_of
+from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.session import timeline_of
-from tidesync.sessions.correction.timeline import HOLDOVER, NO_U95, OK, timeline
+from tidesync.sessions.correction.timeline import HOLDOVER, NO_U95, OK
 from tidesync.sessions.folder import Measured
 from topside_agent.estimator import EstimatorSettings, in_order, smooth
 

@@ -85,3 +85,10 @@ def test_what_no_packet_can_hold_is_refused_and_not_kept():
     with pytest.raises(PacketTooLargeError, match="65537 bytes"):
         queue.add(b"t", bytes(MAX_PACKET_BYTES - 4), retain=False)
     assert len(queue) == MOST_INFLIGHT + 1
+
+
+def test_it_names_the_topics_of_the_oldest_that_are_not_acknowledged():
+    queue = InflightQueue(count(1).__next__)
+    for topic in (b"a", "é/b".encode(), b"c"):
+        queue.add(topic, b"x" * 300, retain=True)
+    assert queue.topics(2) == ["a", "é/b"]

@@ -65,6 +65,9 @@ def ask(
     client = _SessionClient(settings, session, command)
     with connected(client.connection, settings, timeout_s):
         answer = client.wait(timeout_s)
+        problem = client.connection.last_problem
+    if answer is None and problem:
+        raise NotSoError(f"no recorder answered within {timeout_s:g} s: {problem}")
     if answer is None:
         raise NotSoError(
             f"no recorder answered within {timeout_s:g} s at broker {settings.address};"

@@ -10,7 +10,8 @@ from tidesync.sessions.correction.clock_limits import ClockLimits, limits_of
 from tidesync.sessions.correction.histories import read_histories
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
 from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
-from tidesync.sessions.errors import AlreadyCorrectedError, SessionError
+from tidesync.sessions.errors import AlreadyCorrectedError
+from tidesync.sessions.isolation import complaint_of
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
@@ -63,8 +64,9 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
         try:
             each = measured_of(measured, vehicle, metadata)
             timelines[vehicle] = _timeline(folder, each, options, settings)
-        except (SessionError, OSError) as error:
-            failed.append(str(error))
+        except Exception as error:  # noqa: BLE001 - the other vehicles' tables are corrected
+            reasons = [why for (name, _), why in measured.failed.items() if name == vehicle]
+            failed.append("; ".join([complaint_of(f"vehicle {vehicle!r}", error), *reasons]))
     jobs = [job for job in planned.jobs if job.vehicle in timelines]
     return Prepared(metadata, measured, jobs, planned.skipped, timelines, planned.left, failed)
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
 from tidesync.sessions.correction.formats import is_output
+from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.correction.table_form import TableForm
 from tidesync.sessions.correction.tables import tables_in
-from tidesync.sessions.correction.timeline import Timeline, timeline
+from tidesync.sessions.correction.timeline import Timeline
 from tidesync.sessions.correction.unexplained import Reading
 from tidesync.sessions.document import NotMetadataError, block_of
 from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from schemas.events import EventLine, Gap, Identity, identity
+from schemas.events import EventLine, Gap
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
 from tidesync.sessions.recorder.clock_log import ClockLog
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 
 
+MOST_VEHICLES = 1000
+MOST_TOPSIDES = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class NewLines:
     """What of a batch is new and is to be written."""
@@ -45,12 +49,13 @@ class SessionLog:
         self.alarm: str | None = None
         self.closing: Closing | None = None
         self.clock = ClockLog()
+        self.refused = self.reported = 0
+        """Exchanges and events without room, and how many lines without room were reported."""
         self._began_ns = now.raw_ns
         self._slept_ns = 0
         """How long the recorder's machine has slept since the last new exchange."""
         self._recorded = RecordedExchanges()
         self._watches = SourceWatches()
-        self._event_ids: set[Identity] = set()
         self._measuring = set(recording.topsides.values())
         self._vehicles = {vehicle: VehicleLog(vehicle, now.raw_ns) for vehicle in recording.vehicles}
         for vehicle, topside in recording.topsides.items():
@@ -77,6 +82,15 @@ class SessionLog:
     def waiting(self) -> bool:
         """Whether something is missing that may still come."""
         return self._watches.waiting or self.clock.waiting
+
+    def admits(self, vehicle: str) -> bool:
+        """Whether there is room for `vehicle`: names come from the network."""
+        return vehicle in self._vehicles or len(self._vehicles) < MOST_VEHICLES
+
+    def newly_refused(self) -> int:
+        """Lines without room since the last call."""
+        before, self.reported = self.reported, self.refused + self.clock.refused
+        return self.reported - before
 
     def includes_topside(self, topside: str) -> bool:
         """Whether the clock of `topside` concerns this session: it measures one of its vehicles."""
@@ -146,7 +160,7 @@ class SessionLog:
 
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Take a result; returns whether it is the vehicle's first with an offset, to be written at once."""
-        self._measuring.add(result.topside)
+        self._note_measuring(result.topside)
         return self._log(result.vehicle, now).note_result(result, now, stored=stored)
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
@@ -231,6 +245,9 @@ class SessionLog:
         return stop if stop and (self.closing or problem) else self.recording.request_id
 
     def _take_one(self, exchange: Exchange, batch: int | None, now: Reading, new: NewLines) -> None:
+        if not (self.admits(exchange.vehicle) and self._watches.admits(exchange)):
+            self.refused += 1
+            return
         known = not self._recorded.add(exchange)
         lost = self._watches.observe(exchange, now.raw_ns, known=known, batch=batch)
         new.events.extend(self._gaps(lost, now))
@@ -238,7 +255,7 @@ class SessionLog:
             return
         new.exchanges.append(exchange)
         self._slept_ns = 0
-        self._measuring.add(exchange.topside)
+        self._note_measuring(exchange.topside)
         self.clock.note_exchange(exchange)
         events = self._log(exchange.vehicle, now).note_exchange(exchange, now)
         new.events.extend(event for event in events if self._note_event(event, now))
@@ -261,16 +278,11 @@ class SessionLog:
 
     def _note_event(self, event: EventLine, now: Reading) -> bool:
         """Count an event; returns whether it is new."""
-        event_id = identity(event)
-        if event_id in self._event_ids:
-            return False
-        self._event_ids.add(event_id)
-        log = self._log(event.vehicle, now)
-        log.events += 1
-        if isinstance(event, Gap):
-            log.gaps += 1
-            log.lost += event.to_seq - event.from_seq + 1
-        return True
+        return self._log(event.vehicle, now).note_event(event)
+
+    def _note_measuring(self, topside: str) -> None:
+        if len(self._measuring) < MOST_TOPSIDES:
+            self._measuring.add(topside)
 
     def _log(self, vehicle: str, now: Reading) -> VehicleLog:
         return self._vehicles.setdefault(vehicle, VehicleLog(vehicle, now.raw_ns))

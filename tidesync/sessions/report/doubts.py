@@ -1,4 +1,4 @@
-"""What puts a verdict in doubt, pure: a name that two processes used, so that whose clock is meant is open."""
+"""What puts a verdict in doubt, pure: two processes that used one name, so that either may be meant."""
 
 from __future__ import annotations
 

@@ -16,5 +16,7 @@ class Actions:
     resend: list[Resend] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     """Sentences: which pieces of clock histories were given up."""
+    refused: int = 0
+    """Lines without room since the last update."""
     smooth: bool = False
     """The recording is complete: compute the track, then call `close`."""

@@ -24,4 +24,6 @@ class SessionCounts:
     """Lines that the disk has not taken yet."""
     write_errors: int
     vehicles: Sequence[VehicleCounts]
+    refused: int = 0
+    """Exchanges, events and pieces without room: a name too many, or a disk that takes nothing."""
     clocks: Sequence[ClockCounts] = ()

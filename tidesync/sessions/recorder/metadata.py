@@ -84,6 +84,7 @@ def _block(
     alarm: str | None,
 ) -> SessionBlock:
     summaries = closing.summaries if closing else {}
+    failed = closing.failed if closing else {}
     in_water = recording.sensors.get("inWater") or next(iter(logs), "")
     summary = summaries.get(in_water)
     return SessionBlock(
@@ -101,7 +102,7 @@ def _block(
         ),
         drift_model=summary.drift_model if summary else None,
         vehicles={
-            vehicle: _vehicle_block(log, missing[vehicle], summaries.get(vehicle))
+            vehicle: _vehicle_block(log, missing[vehicle], summaries.get(vehicle), failed.get(vehicle))
             for vehicle, log in logs.items()
         },
     )
@@ -124,7 +125,9 @@ def _with_clocks(block: SessionBlock, clocks: Sequence[ClockCounts]) -> SessionB
     return block.model_copy(update={"clocks": blocks, "files": files})
 
 
-def _vehicle_block(log: VehicleLog, missing: int, summary: Summary | None) -> VehicleBlock:
+def _vehicle_block(
+    log: VehicleLog, missing: int, summary: Summary | None, failed: str | None
+) -> VehicleBlock:
     return VehicleBlock(
         topside=log.topside,
         exchanges=log.exchanges,
@@ -136,6 +139,7 @@ def _vehicle_block(log: VehicleLog, missing: int, summary: Summary | None) -> Ve
         start=summary.start if summary else None,
         end=summary.end if summary else None,
         segments=summary.segments if summary else None,
+        track_error=failed,
         offset_range=_range(log, summary),
     )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from schemas.events import EventLine, Gap, Identity, identity
+from schemas.events import EventLine, Gap
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
 from tidesync.sessions.recorder.clock_log import ClockLog
+from tidesync.sessions.recorder.duplicates import DuplicateLog
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
 from tidesync.sessions.recorder.recorded import RecordedExchanges
 from tidesync.sessions.recorder.snapshot import Snapshot, parts_of
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 
 
+MOST_VEHICLES = 1000
+MOST_TOPSIDES = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class NewLines:
     """What of a batch is new and is to be written."""
@@ -45,12 +50,14 @@ class SessionLog:
         self.alarm: str | None = None
         self.closing: Closing | None = None
         self.clock = ClockLog()
+        self.refused = self.reported = 0
+        """Exchanges and events without room, and how many lines without room were reported."""
         self._began_ns = now.raw_ns
         self._slept_ns = 0
         """How long the recorder's machine has slept since the last new exchange."""
         self._recorded = RecordedExchanges()
         self._watches = SourceWatches()
-        self._event_ids: set[Identity] = set()
+        self._duplicates = DuplicateLog()
         self._measuring = set(recording.topsides.values())
         self._vehicles = {vehicle: VehicleLog(vehicle, now.raw_ns) for vehicle in recording.vehicles}
         for vehicle, topside in recording.topsides.items():
@@ -77,6 +84,15 @@ class SessionLog:
     def waiting(self) -> bool:
         """Whether something is missing that may still come."""
         return self._watches.waiting or self.clock.waiting
+
+    def admits(self, vehicle: str) -> bool:
+        """Whether there is room for `vehicle`: names come from the network."""
+        return vehicle in self._vehicles or len(self._vehicles) < MOST_VEHICLES
+
+    def newly_refused(self) -> int:
+        """Lines without room since the last call."""
+        before, self.reported = self.reported, self.refused + self.clock.refused
+        return self.reported - before
 
     def includes_topside(self, topside: str) -> bool:
         """Whether the clock of `topside` concerns this session: it measures one of its vehicles."""
@@ -146,7 +162,9 @@ class SessionLog:
 
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Take a result; returns whether it is the vehicle's first with an offset, to be written at once."""
-        self._measuring.add(result.topside)
+        self._note_measuring(result.topside)
+        if not stored:
+            self._duplicates.take(result, now)
         return self._log(result.vehicle, now).note_result(result, now, stored=stored)
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
@@ -180,17 +198,19 @@ class SessionLog:
         of_whom = f" of {', '.join(silent)}" if silent else ""
         slept = [f"this computer slept for {self._slept_ns / 1e9:.1f} s"] if self._slept_ns else []
         nothing = [f"nothing recorded{of_whom} for more than {alarm_s:g} s"] if silent or no_vehicle else []
-        self.alarm = "; ".join(slept + nothing) or None
-        return self._gaps(self._watches.give_up(now.raw_ns), now)
+        self.alarm = "; ".join(slept + nothing + self._duplicates.sentences) or None
+        duplicates = [line for line in self._duplicates.lines(now) if self._note_event(line, now)]
+        return self._gaps(self._watches.give_up(now.raw_ns), now) + duplicates
 
     def end(self, now: Reading) -> list[EventLine]:
         """End the recording: what is missing is lost, and a silence lasts until now."""
         gaps = self._gaps(self._watches.end(), now)
-        outages = [outage for log in self._vehicles.values() for outage in log.end_silence(now)]
+        ends: list[EventLine] = [*self._duplicates.lines(now, end=True)]
+        ends += [outage for log in self._vehicles.values() for outage in log.end_silence(now)]
         empty = [vehicle for vehicle, log in self._vehicles.items() if not log.exchanges]
         of_whom = f" of {', '.join(empty)}" if empty else ""
         self.alarm = f"nothing was recorded{of_whom}" if empty or not self._vehicles else None
-        return gaps + [outage for outage in outages if self._note_event(outage, now)]
+        return gaps + [line for line in ends if self._note_event(line, now)]
 
     def state(self, problem: str | None) -> SessionState:
         """The state to publish; `problem` is why nothing can be written, if so."""
@@ -231,6 +251,9 @@ class SessionLog:
         return stop if stop and (self.closing or problem) else self.recording.request_id
 
     def _take_one(self, exchange: Exchange, batch: int | None, now: Reading, new: NewLines) -> None:
+        if not (self.admits(exchange.vehicle) and self._watches.admits(exchange)):
+            self.refused += 1
+            return
         known = not self._recorded.add(exchange)
         lost = self._watches.observe(exchange, now.raw_ns, known=known, batch=batch)
         new.events.extend(self._gaps(lost, now))
@@ -238,7 +261,7 @@ class SessionLog:
             return
         new.exchanges.append(exchange)
         self._slept_ns = 0
-        self._measuring.add(exchange.topside)
+        self._note_measuring(exchange.topside)
         self.clock.note_exchange(exchange)
         events = self._log(exchange.vehicle, now).note_exchange(exchange, now)
         new.events.extend(event for event in events if self._note_event(event, now))
@@ -261,16 +284,11 @@ class SessionLog:
 
     def _note_event(self, event: EventLine, now: Reading) -> bool:
         """Count an event; returns whether it is new."""
-        event_id = identity(event)
-        if event_id in self._event_ids:
-            return False
-        self._event_ids.add(event_id)
-        log = self._log(event.vehicle, now)
-        log.events += 1
-        if isinstance(event, Gap):
-            log.gaps += 1
-            log.lost += event.to_seq - event.from_seq + 1
-        return True
+        return self._log(event.vehicle, now).note_event(event)
+
+    def _note_measuring(self, topside: str) -> None:
+        if len(self._measuring) < MOST_TOPSIDES:
+            self._measuring.add(topside)
 
     def _log(self, vehicle: str, now: Reading) -> VehicleLog:
         return self._vehicles.setdefault(vehicle, VehicleLog(vehicle, now.raw_ns))

@@ -127,6 +127,7 @@ class SessionRecorder:
             alarm=(self.store.problem or self.log.alarm) is not None,
             waiting=self.store.waiting,
             write_errors=self.store.write_errors,
+            refused=self.log.refused + self.log.clock.refused,
             vehicles=self.log.counts(now),
             clocks=self.log.clock.counts(),
         )
@@ -140,7 +141,7 @@ class SessionRecorder:
 
     def includes(self, vehicle: str) -> bool:
         """Whether messages about `vehicle` concern this session."""
-        return self.active and self.recording.includes(vehicle)
+        return self.active and self.recording.includes(vehicle) and self.log.admits(vehicle)
 
     def finished(self, now: Reading) -> bool:
         """Whether nothing is left to do."""
@@ -175,7 +176,11 @@ class SessionRecorder:
 
     def take_event(self, event: Event, now: Reading) -> None:
         """Record a vehicle's event."""
-        if not self._hold(partial(self.take_event, event, now), 1) and self.log.take_event(event, now):
+        if self._hold(partial(self.take_event, event, now), 1):
+            return
+        if self.store.full:
+            self.log.refused += 1
+        elif self.log.take_event(event, now):
             self.store.add(events=[event])
 
     def take_clock(self, owner: Owner, message: VehicleClock | TopsideClock, now: Reading) -> None:
@@ -209,7 +214,7 @@ class SessionRecorder:
     def update(self, now: Reading) -> Actions:
         """What is due about once a second: alarm, missing exchanges, files."""
         self.next_update_ns = now.raw_ns + round(self._settings.update_s * 1e9)
-        actions = Actions()
+        actions = Actions(refused=self.log.newly_refused())
         if self._held is not None:
             if now.raw_ns - self._began_ns > _QUICK_NS:
                 self.log.alarm = self.log.alarm or "what was recorded before is being read"

@@ -53,7 +53,7 @@ class SessionStore:
     @property
     def full(self) -> bool:
         """Whether the memory holds as much as it may; what comes later must be requested again."""
-        return len(self._exchanges) + len(self._clock) >= self._memory_exchanges
+        return self.waiting >= self._memory_exchanges
 
     @property
     def waiting(self) -> int:

@@ -108,7 +108,7 @@ class AgentCounts:
     dropped: Mapping[str, int]
     """Messages by the reason for which they were dropped; the reasons are words of the program."""
     refused: int = 0
-    """Topic filters that the broker refuses to let it subscribe to."""
+    """Topics that it may not subscribe to, or of which nothing comes back that it publishes."""
 
 
 def agent_families(counts: AgentCounts) -> Families:
@@ -127,8 +127,8 @@ def agent_families(counts: AgentCounts) -> Families:
         float(counts.broker_connected),
     )
     families.gauge(
-        "tidesync_broker_refused_subscriptions",
-        "Topic filters that the broker refuses to this agent's account.",
+        "tidesync_broker_refused_topics",
+        "Topics that the broker refuses to this agent's account.",
         counts.refused,
     )
     families.counter(

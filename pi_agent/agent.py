@@ -148,7 +148,7 @@ class PiAgent(MqttAgent):
             broker=str(self._connection.address),
             broker_connected=self._connection.up,
             broker_problem=self._connection.last_problem,
-            subscriptions_refused=refusal.filters if refusal else (),
+            topics_refused=(*refusal.filters, *refusal.topics) if refusal else (),
             uptime_s=(now_ns - self._started.raw_ns) / 1e9,
             reconnects=self._connection.reconnects,
             pings_answered=self._answered,

@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import APIRouter, Request, Response
 
 from runtime.listener import BACKLOG, Listener
+from runtime.memory import note
 from runtime.metrics import exposition, make_registry
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi import FastAPI
+    from starlette.types import Receive, Scope, Send
 
     from runtime.metrics import Families
     from runtime.watchdog import Loop
@@ -47,6 +49,20 @@ class WatchedServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
+class _NotingMemory:
+    """Around an app: a request for which there is no memory is counted; the framework answers 500."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except MemoryError:
+            note("http", "a request")
+            raise
+
+
 def make_server(app: FastAPI, loop: Loop, **options: Any) -> WatchedServer:
     """A server for `app`; `run(sockets=[…])` it in a thread, set `should_exit` to end it.
 
@@ -54,7 +70,7 @@ def make_server(app: FastAPI, loop: Loop, **options: Any) -> WatchedServer:
     `options` are uvicorn's, in addition to those that all our servers have.
     """
     config = uvicorn.Config(
-        app,
+        _NotingMemory(app),
         loop="asyncio",
         http="h11",
         lifespan="off",

@@ -22,7 +22,7 @@ MOVED_AT_END = "its folder was moved or replaced before all was written: it lack
 
 _Identity = tuple[int, int]
 """Device and inode."""
-Standing = Literal["same", "new", "other"]
+FolderState = Literal["same", "new", "other"]
 
 
 class FolderClaim:
@@ -35,7 +35,7 @@ class FolderClaim:
         self._journal: _Identity | None = None
         self._size = 0
 
-    def standing(self) -> Standing:
+    def state(self) -> FolderState:
         """Whether it is the `same`, not claimed yet (`new`), or gone, replaced or cut short (`other`).
 
         OSError when a link leads out of the root.

@@ -10,20 +10,22 @@ from schemas.messages import ResendCommand
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from runtime.clock import Reading
     from tidesync.sessions.clock_pieces import Owner
     from tidesync.sessions.journal import Source
     from tidesync.sessions.recorder.clock_log import ClockRequest
-    from tidesync.sessions.recorder.session_log import SessionLog
 
 Resend = tuple["Owner", ResendCommand | ClockResendCommand]
 """To whom, and the command."""
 
 
-def of_log(recorder: str, log: SessionLog, now: Reading) -> list[Resend]:
-    """What a session asks for again now."""
-    clock = of_clock(recorder, log.clock.requests(now.raw_ns), now.raw_ns)
-    return of_exchanges(recorder, log.requests(now), now.raw_ns) + clock
+def of_all(
+    recorder: str,
+    exchanges: Iterable[tuple[Source, int, int]],
+    pieces: Iterable[ClockRequest],
+    now_raw_ns: int,
+) -> list[Resend]:
+    """A command for each range of exchanges and of pieces."""
+    return of_exchanges(recorder, exchanges, now_raw_ns) + of_clock(recorder, pieces, now_raw_ns)
 
 
 def of_exchanges(recorder: str, requests: Iterable[tuple[Source, int, int]], now_raw_ns: int) -> list[Resend]:

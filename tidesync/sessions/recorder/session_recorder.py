@@ -212,7 +212,8 @@ class SessionRecorder:
         if self.active:
             self.store.add(events=self.log.update(now, self._settings.alarm_s))
             actions.lost = list(map(resend.sentence_of_lost, self.log.clock.give_up()))
-            actions.resend = resend.of_log(self.recording.recorder, self.log, now)
+            requests = self.log.requests(now), self.log.clock.requests(now.raw_ns)
+            actions.resend = resend.of_all(self.recording.recorder, *requests, now.raw_ns)
         if self.phase == "stopping":
             actions.smooth = self._try_to_complete(now)
             if actions.smooth:

@@ -126,16 +126,16 @@ class SessionStore:
     def is_claimed(self) -> bool:
         """Whether the folder is the one that was recorded into; any thread may ask."""
         try:
-            return self._claim.standing() == "same"
+            return self._claim.state() == "same"
         except OSError:
             return False
 
     def may_write(self) -> bool:
         """Whether the folder is the one that is recorded into; claims it at first. OSError for a link."""
-        standing = self._claim.standing()
-        if standing == "new":
+        state = self._claim.state()
+        if state == "new":
             self._claim.take()
-        self.moved = standing == "other"
+        self.moved = state == "other"
         return not self.moved
 
     def write(self, update: MetadataUpdate, recording: Recording | None, now: Reading) -> None:

@@ -8,15 +8,14 @@ import uvicorn
 from fastapi import APIRouter, Request, Response
 
 from runtime.listener import BACKLOG, Listener
-from runtime.memory import note
 from runtime.metrics import exposition, make_registry
+from runtime.request_rate import Guarded
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
     from fastapi import FastAPI
-    from starlette.types import Receive, Scope, Send
 
     from runtime.metrics import Families
     from runtime.watchdog import Loop
@@ -49,28 +48,15 @@ class WatchedServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-class _NotingMemory:
-    """Around an app: a request for which there is no memory is counted; the framework answers 500."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await self._app(scope, receive, send)
-        except MemoryError:
-            note("http", "a request")
-            raise
-
-
 def make_server(app: FastAPI, loop: Loop, **options: Any) -> WatchedServer:
     """A server for `app`; `run(sockets=[…])` it in a thread, set `should_exit` to end it.
 
-    How many connections it serves, and how long one may be idle, the sockets decide (`runtime.listener`).
+    How many connections it serves, and how long one may be idle, the sockets decide (`runtime.listener`); how
+    many requests of one address it answers a second, `runtime.request_rate`.
     `options` are uvicorn's, in addition to those that all our servers have.
     """
     config = uvicorn.Config(
-        _NotingMemory(app),
+        Guarded(app),
         loop="asyncio",
         http="h11",
         lifespan="off",

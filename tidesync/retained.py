@@ -48,12 +48,15 @@ class RetainedReader:
     def read(self, filters: Sequence[str]) -> dict[str, Incoming]:
         """The newest message of each topic that has one; NotFoundOutError, or what the broker refuses."""
         self._subscribe(filters, again=True)
+        connection = self.connection.reconnects
         quiet_s = max(QUIET_S, QUIET_TRIPS * self.round_trip_s)
         until_s = time.monotonic() + LONGEST_S
         while self._hears_more(quiet_s):
             if time.monotonic() > until_s:
                 raise NotFoundOutError(self._why(f"it has not stopped sending for {LONGEST_S:g} s"))
         self._subscribe(filters[:1])
+        if self.connection.reconnects != connection:
+            raise NotFoundOutError(self._why("the connection was lost"))
         with self._changed:
             return dict(sorted(self._messages.items()))
 
@@ -94,9 +97,7 @@ class RetainedReader:
             raise NotFoundOutError(self._why(self._lost or otherwise))
 
     def _why(self, reason: str) -> str:
-        return (
-            f"broker {self.connection.address}: {reason}; what it retains could not be found out, try again"
-        )
+        return f"broker {self.connection.address}: {reason}; what it retains could not be found out"
 
     # The network thread
 

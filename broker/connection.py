@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import WebsocketConnectionError
@@ -37,11 +36,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _CONNACK_TIMEOUT_NS = 10_000_000_000
-_LAST_PUBLISHED = 5
-"""Topics remembered, to say what a broker may have refused."""
 _CONNECT_LIMIT_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
-_CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError)
+_CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError, MemoryError)
 """LookupError for what paho makes of a WebSocket answer that it cannot parse."""
 
 
@@ -83,10 +80,10 @@ class Connection:
         self._client = make_client(settings, name, will, persistent=persistent)
         self._client.accepted = self._accepted
         self._runner = CallbackRunner(callbacks, clock, self._client, self._limited_log)
-        self._client.deliver = self._runner.deliver
+        self._client.deliver = self._deliver
         self._client.subscribed = self._on_suback
         self._subscriptions = Subscriptions()
-        self._published: deque[str] = deque(maxlen=_LAST_PUBLISHED)
+        self._echoes = self._subscriptions.echoes
         self._socket_loop = SocketLoop(self._client, self._wakeup)
 
     # Any thread
@@ -105,8 +102,7 @@ class Connection:
     @property
     def refusal(self) -> NotAuthorizedError | None:
         """What the broker refuses to this account; None when nothing is known to be refused."""
-        refused = self._subscriptions.refused
-        return NotAuthorizedError(self.address, self._settings.account, refused) if refused else None
+        return self._subscriptions.refusal(self.address, self._settings.account)
 
     @property
     def status_text(self) -> str:
@@ -169,7 +165,7 @@ class Connection:
         if not self.up:
             return False
         for message in messages:
-            self._published.append(message.topic)
+            self._echoes.published(message.topic, self._clock.raw_ns())
         self._client.send(fitting(messages, self._limited_log), self._clock.raw_ns)
         return True
 
@@ -192,6 +188,10 @@ class Connection:
             self._limited_log.warning(str(refusal))
         elif before is not None:
             _log.info("broker %s refuses no subscription any more", self.address)
+
+    def _deliver(self, topic: str, payload: bytes, retain: bool) -> None:
+        self._echoes.heard(topic, retained=retain)
+        self._runner.deliver(topic, payload, retain)
 
     def _run(self) -> None:
         try:
@@ -230,7 +230,7 @@ class Connection:
         client = self._client
         alert = None if was_up else client.alert
         unanswered = self._subscriptions.waiting if was_up else ()
-        published = (*client.unacknowledged_topics(_LAST_PUBLISHED), *self._published) if was_up else ()
+        published = (*client.unacknowledged_topics(), *self._echoes.last) if was_up else ()
         problem = self._policy.problem(Ending(reason, client.connack, alert, unanswered, published))
         if isinstance(problem, CredentialsError) and not self._policy.established:
             self.failure = problem
@@ -268,6 +268,8 @@ class Connection:
             self.problem = None
         for request in self._subscriptions.due(now_ns):
             self.subscribe(*request)
+        if self._echoes.overdue(now_ns):
+            self._limited_log.warning(str(self.refusal))
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns the longest wait, in seconds.
@@ -290,7 +292,6 @@ class Connection:
             self._limited_log.warning(notice)
         self._runner.arrivals.begin()
         self._subscriptions.begin()
-        self._published.clear()
         self._client.resume()
         self._runner.call(self._callbacks.connected)
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from runtime.listener import BACKLOG, Listener
 from runtime.metrics import exposition, make_registry
+from runtime.request_rate import Guarded
 
 if TYPE_CHECKING:
     import socket
@@ -50,11 +51,12 @@ class WatchedServer(uvicorn.Server):
 def make_server(app: FastAPI, loop: Loop, **options: Any) -> WatchedServer:
     """A server for `app`; `run(sockets=[…])` it in a thread, set `should_exit` to end it.
 
-    How many connections it serves, and how long one may be idle, the sockets decide (`runtime.listener`).
+    How many connections it serves, and how long one may be idle, the sockets decide (`runtime.listener`); how
+    many requests of one address it answers a second, `runtime.request_rate`.
     `options` are uvicorn's, in addition to those that all our servers have.
     """
     config = uvicorn.Config(
-        app,
+        Guarded(app),
         loop="asyncio",
         http="h11",
         lifespan="off",

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from schemas.base import Message, Milliseconds
 from schemas.instants import UtcInstant
-from schemas.messages import Count, ErrorWord, OffsetResult, SensorName, Version
+from schemas.messages import DUPLICATES, Count, ErrorWord, OffsetResult, SensorName, Version
 from schemas.names import Session, Topside, Vehicle
 
 FILE_NAME = "sync_metadata.json"
@@ -169,7 +169,7 @@ def sensor_entry(result: OffsetResult | None, session: OffsetRange | None = None
     where its reader looks for how wrong that may be. `error` stays null beside an offset, because to the
     consumer a word there means that there is no offset.
     """
-    if result is None or result.offset_ms is None:
+    if result is None or result.offset_ms is None or result.error in DUPLICATES:
         word = result.error if result else None
         return SensorTimeSync(
             method=UNSYNCED, offset_ms=None, uncertainty_ms=None, measured_at=None, error=word or "timeout"

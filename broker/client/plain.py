@@ -103,7 +103,7 @@ class PlainClient(LimitedClient):
         self._drop_acknowledged()
         return self.want_write() or bool(self._published)
 
-    def unacknowledged_topics(self, most: int) -> list[str]:
+    def unacknowledged_topics(self, most: int = 5) -> list[str]:
         """The topics of the oldest messages that the broker has not acknowledged, where they are known."""
         del most
         return []

@@ -153,7 +153,7 @@ class StampingClient(PahoHooks):
         """Whether a published message may not have reached the broker."""
         return self.wants_to_write or bool(self._inflight)
 
-    def unacknowledged_topics(self, most: int) -> list[str]:
+    def unacknowledged_topics(self, most: int = 5) -> list[str]:
         """The topics of the oldest messages that the broker has not acknowledged."""
         return self._inflight.topics(most)
 

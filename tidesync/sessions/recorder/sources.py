@@ -23,6 +23,8 @@ ENDED_NS = 10_000_000_000
 MOST_PROCESSES = 1000
 """Of one vehicle and topside; later ones share a count. Ids come from the network, so they are bounded."""
 
+MOST_STREAMS = 5000
+
 LostOf = tuple[Source, "Lost"]
 
 
@@ -33,6 +35,13 @@ class SourceState(Message):
     topside: Topside
     instance_id: Identifier | None
     watch: WatchState
+
+    def all_missing(self) -> SourceState:
+        """The same count, of which nothing is recorded."""
+        watch = self.watch
+        origin_ns = watch.newest.origin_ns if watch.newest else 0
+        missing = [(watch.first, watch.next - 1, origin_ns, False)] if watch.next > watch.first else []
+        return self.model_copy(update={"watch": watch.model_copy(update={"missing": missing})})
 
 
 class SourceWatches:
@@ -71,6 +80,10 @@ class SourceWatches:
     def missing(self, vehicle: str) -> int:
         """Exchanges of a vehicle that are not recorded, lost ones included."""
         return sum(watch.missing for source, watch in self if source.vehicle == vehicle)
+
+    def admits(self, exchange: Exchange) -> bool:
+        """Whether there is room for its vehicle and topside."""
+        return (exchange.vehicle, exchange.topside) in self._streams or len(self._streams) < MOST_STREAMS
 
     def observe(self, exchange: Exchange, now_ns: int, *, known: bool, batch: int | None) -> list[LostOf]:
         """Take note of an exchange; returns what a restart lost."""

@@ -265,10 +265,10 @@ class RecorderAgent(MqttAgent):
     def _smooth(self, session: SessionRecorder) -> None:
         """Compute the track in the background: it may take longer than the broker waits for a client."""
         self._outbox.subscribe(self._sessions.active)
-        folder, topsides, stopped_ns = session.store.folder, session.log.topsides, self._clock.realtime_ns()
+        store, topsides, stopped_ns = session.store, session.log.topsides, self._clock.realtime_ns()
 
         def work() -> None:
-            closing = close(folder, topsides, stopped_ns)
+            closing = close(store.folder, topsides, stopped_ns, store.is_claimed)
             self._connection.post(lambda: self._close(session, closing))
 
         self._background(work, f"smooth-{session.recording.session}")

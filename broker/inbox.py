@@ -50,11 +50,12 @@ class Inbox:
             return None
         try:
             letter = Letter(topic, topic.kind.decode(incoming.payload), incoming)
-        except InvalidMessageError as error:
+        except (
+            InvalidMessageError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:  # the latter two: our own faults
             self.drop("invalid", str(error), incoming)
-            return None
-        except Exception as error:  # noqa: BLE001 - the decoder's own fault: this message is lost, no other
-            self.drop("invalid", f"it cannot be decoded: {type(error).__name__}: {error}", incoming)
             return None
         if excess := self._excess_of(letter):
             self.drop("budget", excess, incoming)

@@ -72,7 +72,8 @@ class ClockWatch:
     def observe(self, sample: Sample) -> list[ClockChange | SlewChange]:
         """What the sample shows to have happened since the last one."""
         last = self._last
-        sample = sample._replace(notified=sample.notified or self._notified)
+        if self._notified:
+            sample = sample._replace(notified=True)
         if last is not None and self._is_ignored(last, sample):
             self._notified = sample.notified
             return []
@@ -85,7 +86,7 @@ class ClockWatch:
         interval = Interval(last, sample)
         if is_step(interval, self._interval):
             return [self._cut("step", last, sample)]
-        self.builder.add(sample, None)
+        self.builder.extend(interval)
         self._interval = interval
         return [*self._slews.observe(interval)]
 

@@ -9,6 +9,7 @@ from schemas.base import Message
 from schemas.events import EventLine, Gap, Identity, Outage, Reboot, identity
 from schemas.exchange import Identifier
 from schemas.instants import ns_from_utc, utc_from_ns
+from schemas.messages import DUPLICATES
 from schemas.metadata import OffsetRange, range_of
 from schemas.names import Vehicle
 from tidesync.sessions.recorder.recent import Recent
@@ -136,6 +137,8 @@ class VehicleLog:
             return False
         first = self.measured is None and result.offset_ms is not None
         self.result = result
+        if result.error in DUPLICATES:
+            return False  # whose offset it is, is in doubt
         if result.offset_ms is not None:
             self.topside, self.measured = result.topside, result
         if found := range_of(result):

@@ -123,14 +123,24 @@ def _places(path: Path, columns: Sequence[str], wanted: Iterable[str], line: int
 
 def _no_column(job: Job, data: bytes, lines: Lines, found: int) -> str:
     """What to say where the header does not have the columns."""
-    wanted = ", ".join(repr(name) for name in job.columns)
-    received = _text(data, lines, found)[:_MOST_SHOWN].decode("utf-8", "replace")
+    header = _text(data, lines, found)
+    received = header[:_MOST_SHOWN].decode("utf-8", "replace")
+    names = {name for delimiter in DELIMITERS for name in names_of(header, delimiter)}
+    missing = [name for name in job.columns if name not in names] or job.columns
+    wanted = ", ".join(map(repr, missing))
     reason = f"there is no column {wanted} (received {received!r})"
     for index in range(found + 1, min(found + _SAMPLED, lines.start.size)):
         text = _text(data, lines, index)
         if any(set(job.columns) <= set(names_of(text, delimiter)) for delimiter in DELIMITERS):
             return f"{reason}; line {index + 1} has it: --header-line {index + 1}"
-    return f"{reason}; --column names another one"
+    return f"{reason}; {_option_of(job, missing[0])} names another one"
+
+
+def _option_of(job: Job, name: str) -> str:
+    """The option by which a column was named."""
+    if job.stamps.columns:
+        return "--columns"
+    return "--since" if name == job.stamps.since_column else "--column"
 
 
 def _without_header(job: Job, data: bytes, lines: Lines, comment: bytes) -> Dialect:

@@ -134,7 +134,7 @@ class RecorderAgent(MqttAgent):
             if answer := command_rules.refusal_of_invalid(self._settings.topic_root, message):
                 self._outbox.state(answer)
         elif foreign := command_rules.foreign_entries(letter):
-            self._inbox.drop("name", f"{foreign} of its names are not the topic's", message)
+            self._inbox.drop("name", f"{foreign} of its entries are not the topic's, or impossible", message)
         else:
             self._handle(letter)
 
@@ -265,10 +265,10 @@ class RecorderAgent(MqttAgent):
     def _smooth(self, session: SessionRecorder) -> None:
         """Compute the track in the background: it may take longer than the broker waits for a client."""
         self._outbox.subscribe(self._sessions.active)
-        folder, topsides, stopped_ns = session.store.folder, session.log.topsides, self._clock.realtime_ns()
+        store, topsides, stopped_ns = session.store, session.log.topsides, self._clock.realtime_ns()
 
         def work() -> None:
-            closing = close(folder, topsides, stopped_ns)
+            closing = close(store.folder, topsides, stopped_ns, store.is_claimed)
             self._connection.post(lambda: self._close(session, closing))
 
         self._background(work, f"smooth-{session.recording.session}")

@@ -15,7 +15,7 @@ from tidesync.sessions.isolation import reason_of
 from tidesync.sessions.processes import concurrent, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tidesync.sessions.folder import SessionFolder
     from tidesync.sessions.journal import Stream
@@ -50,13 +50,19 @@ class Closing:
     """Why a vehicle has no smoothed track, by vehicle."""
 
 
-def close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
+def close(
+    folder: SessionFolder,
+    topsides: Mapping[str, str],
+    stopped_ns: int,
+    may_write: Callable[[], bool] = lambda: True,
+) -> Closing:
     """Smooth the session's tracks and write them; `topsides`: whose track to summarise, by vehicle.
 
-    If that fails, it is logged, and the session ends without them: its exchanges are complete.
+    `may_write`: whether the folder is still the one that was recorded into. If smoothing fails, it is logged,
+    and the session ends without tracks: its exchanges are complete.
     """
     try:
-        return _close(folder, topsides, stopped_ns)
+        return _close(folder, topsides, stopped_ns, may_write)
     except Exception as error:  # noqa: BLE001 - what was measured is safe in exchanges.jsonl, and the stop must end
         _log.exception("no track could be computed from %s; its exchanges are complete", folder.path)
         return Closing(stopped_ns, {}, None, dict.fromkeys(topsides, reason_of(error)))
@@ -102,7 +108,9 @@ def offset_range(rows: Sequence[Row]) -> OffsetRange | None:
     )
 
 
-def _close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
+def _close(
+    folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int, may_write: Callable[[], bool]
+) -> Closing:
     journal = folder.read_exchanges()
     streams = journal.by_stream() if journal else {}
     mixed = {  # a track of two namesakes would mix their clocks
@@ -123,7 +131,7 @@ def _close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) 
             _log.error("no track of %s by %s: %s", vehicle, topside, failed[vehicle])
     without = dict.fromkeys(topsides.keys() - summaries.keys(), "no exchange was recorded")
     tracks = {stream: each.track.rows for stream, each in measured.items()}
-    offsets = _written(folder, tracks) if tracks else None
+    offsets = _written(folder, tracks) if tracks and may_write() else None
     return Closing(stopped_ns, summaries, offsets, without | failed)
 
 

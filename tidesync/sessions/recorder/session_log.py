@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from schemas.events import EventLine, Gap
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
+from tidesync.sessions.recorder.actions import NewLines
 from tidesync.sessions.recorder.clock_log import ClockLog
 from tidesync.sessions.recorder.duplicates import DuplicateLog
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
 from tidesync.sessions.recorder.recorded import RecordedExchanges
 from tidesync.sessions.recorder.snapshot import Snapshot, parts_of
-from tidesync.sessions.recorder.sources import SourceWatches
+from tidesync.sessions.recorder.sources import SourceState, SourceWatches
 from tidesync.sessions.recorder.vehicle_log import VehicleLog
 
 if TYPE_CHECKING:
@@ -30,16 +30,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 
 
-MOST_VEHICLES = 1000
-MOST_TOPSIDES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class NewLines:
-    """What of a batch is new and is to be written."""
-
-    exchanges: list[Exchange] = field(default_factory=list)
-    events: list[EventLine] = field(default_factory=list)
+MOST_VEHICLES = MOST_TOPSIDES = 1000
 
 
 class SessionLog:
@@ -48,6 +39,8 @@ class SessionLog:
     def __init__(self, recording: Recording, now: Reading) -> None:
         self.recording = recording
         self.alarm: str | None = None
+        self.notice: str | None = None
+        """A sentence for every alarm from now on."""
         self.closing: Closing | None = None
         self.clock = ClockLog()
         self.refused = self.reported = 0
@@ -126,6 +119,15 @@ class SessionLog:
         )
         return snapshot, parts_of(snapshot, self._recorded)
 
+    @property
+    def sources(self) -> list[SourceState]:
+        """How far the count of each source has come."""
+        return self._watches.state
+
+    def expect_again(self, sources: list[SourceState], now: Reading) -> None:
+        """Everything that these had counted is missing, until it is restored or comes again."""
+        self._watches.restore([source.all_missing() for source in sources], now.raw_ns)
+
     def restore_snapshot(self, snapshot: Snapshot, recorded: RecordedExchanges, now: Reading) -> None:
         """Go on from what an earlier process knew."""
         self._recorded = recorded
@@ -198,7 +200,7 @@ class SessionLog:
         of_whom = f" of {', '.join(silent)}" if silent else ""
         slept = [f"this computer slept for {self._slept_ns / 1e9:.1f} s"] if self._slept_ns else []
         nothing = [f"nothing recorded{of_whom} for more than {alarm_s:g} s"] if silent or no_vehicle else []
-        self.alarm = "; ".join(slept + nothing + self._duplicates.sentences) or None
+        self.alarm = self._with_notice(slept + nothing + self._duplicates.sentences)
         duplicates = [line for line in self._duplicates.lines(now) if self._note_event(line, now)]
         return self._gaps(self._watches.give_up(now.raw_ns), now) + duplicates
 
@@ -209,7 +211,8 @@ class SessionLog:
         ends += [outage for log in self._vehicles.values() for outage in log.end_silence(now)]
         empty = [vehicle for vehicle, log in self._vehicles.items() if not log.exchanges]
         of_whom = f" of {', '.join(empty)}" if empty else ""
-        self.alarm = f"nothing was recorded{of_whom}" if empty or not self._vehicles else None
+        nothing = empty or not self._vehicles
+        self.alarm = self._with_notice([f"nothing was recorded{of_whom}"] if nothing else [])
         return gaps + [line for line in ends if self._note_event(line, now)]
 
     def state(self, problem: str | None) -> SessionState:
@@ -244,6 +247,9 @@ class SessionLog:
             closing=self.closing,
             alarm=self.alarm,
         )
+
+    def _with_notice(self, sentences: list[str]) -> str | None:
+        return "; ".join(filter(None, [self.notice, *sentences])) or None
 
     def _answered(self, problem: str | None) -> str:
         """The command that the state answers: a stop is answered at its end, successful or not."""

@@ -36,6 +36,13 @@ class SourceState(Message):
     instance_id: Identifier | None
     watch: WatchState
 
+    def all_missing(self) -> SourceState:
+        """The same count, of which nothing is recorded."""
+        watch = self.watch
+        origin_ns = watch.newest.origin_ns if watch.newest else 0
+        missing = [(watch.first, watch.next - 1, origin_ns, False)] if watch.next > watch.first else []
+        return self.model_copy(update={"watch": watch.model_copy(update={"missing": missing})})
+
 
 class SourceWatches:
     """A watch for each source. Exchanges without an instance id share one, which recognises restarts.

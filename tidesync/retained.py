@@ -48,13 +48,27 @@ class RetainedReader:
     def read(self, filters: Sequence[str]) -> dict[str, Incoming]:
         """The newest message of each topic that has one; NotFoundOutError, or what the broker refuses."""
         self._subscribe(filters, again=True)
+        connection = self.connection.reconnects
         quiet_s = max(QUIET_S, QUIET_TRIPS * self.round_trip_s)
         until_s = time.monotonic() + LONGEST_S
         while self._hears_more(quiet_s):
             if time.monotonic() > until_s:
                 raise NotFoundOutError(self._why(f"it has not stopped sending for {LONGEST_S:g} s"))
         self._subscribe(filters[:1])
+        if self.connection.reconnects != connection:
+            raise NotFoundOutError(self._why("the connection was lost"))
         with self._changed:
+            return dict(sorted(self._messages.items()))
+
+    @property
+    def any_retained(self) -> bool:
+        """Whether a retained message has come since the last `read` began."""
+        return self._heard > 0
+
+    def listen(self, seconds: float) -> dict[str, Incoming]:
+        """The newest message of each topic since the last `read` began; waits up to `seconds` for one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._messages, seconds)
             return dict(sorted(self._messages.items()))
 
     def _subscribe(self, filters: Sequence[str], *, again: bool = False) -> None:
@@ -83,9 +97,7 @@ class RetainedReader:
             raise NotFoundOutError(self._why(self._lost or otherwise))
 
     def _why(self, reason: str) -> str:
-        return (
-            f"broker {self.connection.address}: {reason}; what it retains could not be found out, try again"
-        )
+        return f"broker {self.connection.address}: {reason}; what it retains could not be found out"
 
     # The network thread
 
@@ -96,6 +108,7 @@ class RetainedReader:
         if again:
             with self._changed:
                 self._messages.clear()
+                self._heard = 0
             self.connection.unsubscribe(filters)
         self.connection.subscribe([(topic, 1) for topic in filters], self._answered)
 

@@ -37,8 +37,7 @@ def test_a_far_broker_is_heard_to_its_end(gone):
     assert "no vehicle is known" in statuses(gone)
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.3])
-@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+@pytest.mark.parametrize(("nth", "after_s"), [(1, 0.0), (1, 0.3), (2, 0.0), (3, 0.2), (4, 0.0)])
 def test_a_link_that_is_cut_is_never_taken_for_nothing_left(gone, nth, after_s):
     """A reading subscribes twice: 1 and 2 are those before clearing, 3 and 4 those after it."""
     with slow_link(gone, 0.0, nth=nth, after_s=after_s) as broken:
@@ -69,3 +68,10 @@ def test_a_link_that_falls_silent_does_not_read_as_an_empty_broker(gone, command
     assert result.returncode == 1
     assert result.stdout == ""
     assert "could not be found out" in result.stderr
+
+
+def test_wait_over_a_silent_link_does_not_say_that_nobody_measures(gone):
+    with slow_link(gone, 0.0, nth=1, after_s=0.0, end="freeze") as silent:
+        result = tidesync("wait", "--vehicle", "rov1", "--timeout", "2", "--broker", silent)
+    assert result.returncode == 1
+    assert "did not answer the subscription" in result.stderr

@@ -46,9 +46,8 @@ def seqs_by_process(recorded):
     return found
 
 
-@pytest.mark.parametrize("killed", [False, True])
-def test_each_processs_exchanges_are_recorded_without_a_hole_and_none_is_missing(tmp_path, killed):
-    recorded, ids = session_with(tmp_path, recorder_killed=killed)
+def test_each_processs_exchanges_are_recorded_without_a_hole_though_the_recorder_was_killed(tmp_path):
+    recorded, ids = session_with(tmp_path, recorder_killed=True)
     found = seqs_by_process(recorded)
     assert set(found) == set(ids)
     for seqs in found.values():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from pydantic import ValidationError
 
+from broker.errors import BrokerError
 from broker.settings import ConnectionSettings
 from schemas.base import first_error
 from schemas.instants import iso_utc
@@ -83,7 +84,13 @@ def start(
 
 
 def _unknown_vehicles(settings: ConnectionSettings, asked: StartCommand) -> list[str]:
-    return unknown_vehicles(asked.sensors, known_vehicles(settings)) if asked.sensors else []
+    """Of a session that has begun; it is no fault of it when the vehicles cannot be found out."""
+    if not asked.sensors:
+        return []
+    try:
+        return unknown_vehicles(asked.sensors, known_vehicles(settings))
+    except (NotSoError, BrokerError) as error:
+        return [str(error)]
 
 
 @command.command("stop")

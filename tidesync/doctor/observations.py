@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from broker.settings import ConnectionSettings
 
 VERSION_TOPIC = "$SYS/broker/version"
-_CONNECT_S = 3.0
+_CONNECT_S = 10.0
+"""A connection that neither fails nor comes up, as over a slow link with TLS, is waited for as long."""
 _LISTEN_S = 1.2
 """Longer than the period of results, so that each topside's is received live."""
+_SUBACK_S = 10.0
+"""A broker that is there has answered the subscriptions by then."""
 _BURSTS = 30
 _ANSWER_S = 0.3
 _PAUSE_S = 0.015
@@ -68,6 +71,15 @@ class Observations:
     """Whether new subscriptions with wildcards are sent what is retained; None: nothing shows it."""
     retained_kept: bool | None = None
     """Whether a subscription to that very topic is, where those with wildcards are not."""
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why what was not heard may be there all the same; None if it is not."""
+        if self.lost:
+            return f"the connection was lost ({self.lost[0]})"
+        if not self.subscribed:
+            return "the broker did not answer a subscription"
+        return f"the broker refuses {', '.join(self.refused)}" if self.refused else None
 
 
 def observe(settings: ConnectionSettings) -> Observations:
@@ -118,7 +130,8 @@ class _Observer:
 
     def observe(self) -> None:
         """Receive live results; then have the retained messages sent repeatedly: each time is a burst."""
-        self._done.wait(_LISTEN_S)
+        self.connection.wait_until_subscribed(_SUBACK_S)
+        self._done.wait(_LISTEN_S + 2 * self.seen.round_trip_ms / 1000)
         for _ in range(_BURSTS):
             burst = self._burst()
             if burst is None:

@@ -39,7 +39,7 @@ def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> list[L
     reader, inbox = RetainedReader(settings, "tidesync-reader"), Inbox(settings.topic_root)
     with connected(reader.connection, settings, _LONGEST_S):
         messages = reader.read([topics.subscription(settings.topic_root, kind) for kind in kinds])
-    letters = [letter for message in messages.values() if (letter := inbox.open(message))]
+        letters = [letter for message in messages.values() if (letter := inbox.open(message))]
     return [letter for letter in letters if letter.topic.kind in kinds]
 
 

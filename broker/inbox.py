@@ -50,7 +50,11 @@ class Inbox:
             return None
         try:
             letter = Letter(topic, topic.kind.decode(incoming.payload), incoming)
-        except InvalidMessageError as error:
+        except (
+            InvalidMessageError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:  # the latter two: our own faults
             self.drop("invalid", str(error), incoming)
             return None
         if excess := self._excess_of(letter):

@@ -2,15 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from typing import TYPE_CHECKING, Any
-
-from runtime.memory import note
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
 PER_SECOND = 50.0
 BURST = 100
 """Requests at once, after a pause: a page asks for some tens of files."""
@@ -36,35 +27,3 @@ class RequestRate:
             return None
         self._full_s[address] = full_s
         return wait_s
-
-
-class Guarded:
-    """Around an app: its requests are limited by `RequestRate`, and those that find no memory are counted."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._rate = RequestRate()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on when it is its turn; 429 when too many wait before it."""
-        client: Any = scope.get("client")
-        wait_s = self._rate.wait_s(client[0], time.monotonic()) if client else 0.0
-        if wait_s is None:
-            await _refuse(scope, send)
-            return
-        if wait_s:
-            await asyncio.sleep(wait_s)
-        try:
-            await self._app(scope, receive, send)
-        except MemoryError:
-            note("http", "a request")
-            raise
-
-
-async def _refuse(scope: Scope, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1013, "reason": "too many requests"})
-        return
-    headers = [(b"content-length", b"0"), (b"connection", b"close"), (b"retry-after", b"5")]
-    await send({"type": "http.response.start", "status": 429, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})

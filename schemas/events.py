@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 from schemas.base import Message, Nanoseconds
 from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
-from schemas.messages import Event, Seq, Version
+from schemas.messages import Count, Event, Seq, Version
 from schemas.names import Topside, Vehicle
 
 
@@ -32,7 +32,7 @@ class Gap(Message):
     at: UtcInstant
     """When they were given up, by the recorder's clock."""
     topside: Topside
-    run: Annotated[int, Field(ge=0)]
+    run: Count
     """Which of the topside's processes of this session, counted from 0: each counts its own `seq`."""
     instance_id: Identifier | None = None
     """Of that process; null: not known."""

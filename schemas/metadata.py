@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from schemas.base import Message
+from schemas.base import Message, Milliseconds
 from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
-from schemas.messages import DUPLICATES, ErrorWord, Milliseconds, OffsetResult, SensorName, Version
+from schemas.messages import DUPLICATES, Count, ErrorWord, OffsetResult, SensorName, Version
 from schemas.names import Session, Topside, Vehicle
 
 FILE_NAME = "sync_metadata.json"
@@ -76,7 +76,7 @@ class TrackEnd(Message):
     """Topside's realtime."""
     offset_ms: Milliseconds
     max_error_ms: Annotated[Milliseconds, Field(ge=0)]
-    segment: Annotated[int, Field(ge=0)]
+    segment: Count
 
 
 class OffsetRange(Message):
@@ -104,7 +104,7 @@ class ProcessBlock(Message):
     topside: Topside
     instance_id: Identifier | None
     """Null: an earlier version's, which stated none."""
-    missing: Annotated[int, Field(ge=0)]
+    missing: Count
     """Exchanges of it that are lost, or still requested."""
 
 
@@ -113,13 +113,13 @@ class VehicleBlock(Message):
 
     topside: Topside | None
     """The topside whose result is in `timeSync`: the first with a result. Exchanges of all are kept."""
-    exchanges: Annotated[int, Field(ge=0)]
+    exchanges: Count
     """Exchanges recorded, of all topsides."""
-    missing: Annotated[int, Field(ge=0)]
+    missing: Count
     """Exchanges that are lost, or still requested; of all processes."""
     processes: Annotated[list[ProcessBlock], Field(max_length=100)] = Field(default_factory=list)
     """Of topsides that restarted, or of which two had one name; empty if each was one process."""
-    events: Annotated[int, Field(ge=0)]
+    events: Count
     last_exchange_at: UtcInstant | None
     result: OffsetResult | None
     drift_model: DriftModel | None = None
@@ -127,7 +127,7 @@ class VehicleBlock(Message):
     start: TrackEnd | None = None
     end: TrackEnd | None = None
     """`start` and `end` are of the smoothed track at the stop, which has `segments` segments."""
-    segments: Annotated[int, Field(ge=0)] | None = None
+    segments: Count | None = None
     track_error: str | None = None
     """Why the stop made no smoothed track of it, a sentence; null: it made one, or is still to come."""
     offset_range: OffsetRange | None = None
@@ -139,10 +139,10 @@ class ClockBlock(Message):
 
     machine: Literal["vehicle", "topside"]
     name: str
-    processes: Annotated[int, Field(ge=0)]
+    processes: Count
     """Processes that kept the history, each with a count of its own."""
-    pieces: Annotated[int, Field(ge=0)]
-    missing: Annotated[int, Field(ge=0)]
+    pieces: Count
+    missing: Count
     """Pieces that are lost, or still requested: their numbers are missing in the file."""
 
 

@@ -27,6 +27,9 @@ _CONNECT_S = 3.0
 _LOOK_S = 0.05
 _HOPELESS = (CertificateError, CertificateFileError, PasswordFileError)
 """A command does not wait for these. An agent does: a clock or a file may be corrected meanwhile."""
+_RESULTS_S = 1.5
+"""Where nothing is retained, or it is not sent: results come once a second."""
+_log = logging.getLogger(__name__)
 _LONGEST_S = 10.0
 """A connection that neither fails nor comes up, as over a slow link with TLS, is waited for as long."""
 
@@ -39,8 +42,25 @@ def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> list[L
     reader, inbox = RetainedReader(settings, "tidesync-reader"), Inbox(settings.topic_root)
     with connected(reader.connection, settings, _LONGEST_S):
         messages = reader.read([topics.subscription(settings.topic_root, kind) for kind in kinds])
+        if not reader.any_retained:
+            messages = _published(reader)
         letters = [letter for message in messages.values() if (letter := inbox.open(message))]
     return [letter for letter in letters if letter.topic.kind in kinds]
+
+
+def _published(reader: RetainedReader) -> dict[str, Incoming]:
+    """What is published meanwhile; with a warning where retained messages are there, and were not sent."""
+    messages = reader.listen(_RESULTS_S)
+    if messages:
+        reader.read([next(iter(messages))])
+        if reader.any_retained:
+            _log.warning(
+                "broker %s sends nothing retained to subscriptions with wildcards: there may be more than was"
+                " published within %g s; `tidesync watch` shows what comes",
+                reader.connection.address,
+                _RESULTS_S,
+            )
+    return messages
 
 
 @contextmanager

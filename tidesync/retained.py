@@ -60,6 +60,17 @@ class RetainedReader:
         with self._changed:
             return dict(sorted(self._messages.items()))
 
+    @property
+    def any_retained(self) -> bool:
+        """Whether a retained message has come since the last `read` began."""
+        return self._heard > 0
+
+    def listen(self, seconds: float) -> dict[str, Incoming]:
+        """The newest message of each topic since the last `read` began; waits up to `seconds` for one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._messages, seconds)
+            return dict(sorted(self._messages.items()))
+
     def _subscribe(self, filters: Sequence[str], *, again: bool = False) -> None:
         """Ask for `filters` and wait for the answer; `again`: as for the first time, nothing is heard yet."""
         with self._changed:
@@ -97,6 +108,7 @@ class RetainedReader:
         if again:
             with self._changed:
                 self._messages.clear()
+                self._heard = 0
             self.connection.unsubscribe(filters)
         self.connection.subscribe([(topic, 1) for topic in filters], self._answered)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import struct
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from broker.client.stamps import KernelStamp
     from broker.interface import Outgoing
 
+_log = logging.getLogger(__name__)
+
 _QOS_2 = 0x04
 _MALFORMED = (MalformedPacketError, MQTTException, struct.error, IndexError, ValueError)
 
@@ -57,6 +60,7 @@ class StampingClient(PahoHooks):
         self._reader = PacketReader()
         self._last_of_read = True
         self._inflight = InflightQueue(self.next_mid)
+        self._dropped = 0
 
     @property
     def stamps_writes(self) -> bool:
@@ -82,8 +86,18 @@ class StampingClient(PahoHooks):
                     continue
             if packet is not None:
                 packets.append(packet)
+        if self._inflight.dropped > self._dropped:
+            self._log_dropped()
         if packets:
             self._write(packets[0] if len(packets) == 1 else b"".join(packets))
+
+    def _log_dropped(self) -> None:
+        if str(self._inflight.dropped).rstrip("0") == "1" or not self._dropped:
+            _log.warning(
+                "the broker acknowledges nothing: %d messages that waited were dropped",
+                self._inflight.dropped,
+            )
+        self._dropped = self._inflight.dropped
 
     def resume(self) -> None:
         """After a reconnect: send first what the broker did not acknowledge before."""

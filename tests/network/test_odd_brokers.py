@@ -39,6 +39,9 @@ def test_a_vehicle_that_was_there_first_is_found_and_the_doctor_names_the_broker
         late = boat.topside()
         until(lambda: "locked" in states(late), 20, "the vehicle found")
         findings = examined("--broker", broker.url)
+        shown = tidesync("status", "--broker", broker.url)
+    assert "rov1" in shown.stdout
+    assert "sends nothing retained to subscriptions with wildcards" in shown.stderr
     assert findings["retained messages"]["found"] == "not sent to subscriptions with wildcards"
     assert verdicts(findings)["retained messages"] == "warn"
 

@@ -14,11 +14,13 @@ from broker.errors import CredentialsError, NotAcceptedError
 from broker.settings import ConnectionSettings
 from broker.subscriptions import REFUSED
 from runtime.clock import SystemClock
+from tests.command_line import tidesync
 from tests.deadline import stays, until
 from tests.network.boats import Boat
 from tests.network.brokers import MOSQUITTO, RunningBroker
 from tests.network.secured import SecuredBroker
 from tests.network.test_connection import Quiet, StallingServer
+from tests.network.test_doctor import examined
 
 PLUGIN = next(Path("/usr").glob("lib*/**/mosquitto_dynamic_security.so"), None)
 """mosquitto's access list that refuses a subscription; its ACL file grants every one, and sends nothing."""
@@ -141,6 +143,30 @@ def test_what_is_granted_after_a_restart_is_refused_no_more(refusing, connect):
     until(lambda: connection.up and connection.wait_until_subscribed(1), 15, "the connection again")
     assert connection.refusal is None
     assert connection.status_text.startswith("connected to")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["session", "list"],
+        ["forget", "rov1"],
+        ["wait", "--vehicle", "rov1", "--timeout", "2"],
+        ["session", "stop", "s1", "--timeout", "2"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_is_refused_what_it_asks_for_ends_with_1_and_says_so(refusing, command):
+    done = tidesync(*command, "--broker", refusing.url)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "refuses a client without an account to subscribe to " in done.stderr
+
+
+def test_the_doctor_names_the_topics_that_are_refused(refusing):
+    finding = examined("--broker", refusing.url)["subscriptions"]
+    assert finding["verdict"] == "warn"
+    assert "tidesync/v1/vehicle/+/status" in finding["found"]
 
 
 @pytest.fixture

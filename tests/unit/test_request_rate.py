@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.memory import shortages
-from runtime.request_rate import BURST, MOST_WAIT_S, PER_SECOND, Guarded, RequestRate
+from runtime.request_rate import BURST, MOST_WAIT_S, PER_SECOND, RequestRate
+from runtime.web_server import Guarded
 
 
 def test_a_page_that_asks_for_its_files_at_once_waits_for_none():

@@ -134,7 +134,7 @@ class RecorderAgent(MqttAgent):
             if answer := command_rules.refusal_of_invalid(self._settings.topic_root, message):
                 self._outbox.state(answer)
         elif foreign := command_rules.foreign_entries(letter):
-            self._inbox.drop("name", f"{foreign} of its names are not the topic's", message)
+            self._inbox.drop("name", f"{foreign} of its entries are not the topic's, or impossible", message)
         else:
             self._handle(letter)
 

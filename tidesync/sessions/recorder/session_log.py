@@ -166,7 +166,7 @@ class SessionLog:
         """Take a result; returns whether it is the vehicle's first with an offset, to be written at once."""
         self._note_measuring(result.topside)
         if not stored:
-            self._duplicates.take(result, now)
+            result = self._duplicates.take(result, now)
         return self._log(result.vehicle, now).note_result(result, now, stored=stored)
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
@@ -234,8 +234,7 @@ class SessionLog:
 
     def counts(self, now: Reading) -> list[VehicleCounts]:
         """Each vehicle's counts; any thread may ask."""
-        vehicles = list(self._vehicles.items())
-        return [log.counts(self._watches.missing(vehicle), now) for vehicle, log in vehicles]
+        return [log.counts(self._watches.missing(name), now) for name, log in [*self._vehicles.items()]]
 
     def metadata_update(self) -> MetadataUpdate:
         """Our part of `sync_metadata.json`."""
@@ -245,6 +244,7 @@ class SessionLog:
             self._vehicles,
             missing,
             self.clock.counts(),
+            self._watches.processes,
             closing=self.closing,
             alarm=self.alarm,
         )

@@ -37,15 +37,18 @@ class Offsets:
         """Whether the last result is over; whoever publishes the next one clears it."""
         self._silence_ns = silence_ns
         self._since_cut = 0
-        self._stepped_ns = 0
+        self._stepped_ns = self._began_ns = 0
+        """Topside's RAW at its last step at the latest, and at the newest exchange's origin."""
 
     def add(self, exchange: Exchange) -> str | None:
         """Take in an exchange of any method; None, or why the estimator refused it."""
         method = method_named(exchange.method)
         self.changed |= method.standalone != self.method.standalone
         self.method = method
+        began_ns = exchange.origin_ns - (exchange.topside_realtime_minus_raw_ns or 0)
         if method.standalone:
             self.fallback.add(exchange)
+            self._began_ns = began_ns
             return None
         self.fallback.reset()
         settled = self.estimator.settled
@@ -56,6 +59,7 @@ class Offsets:
         if not added.accepted:
             return added.reason or "other"
         self._since_cut += 1
+        self._began_ns = max(self._began_ns, began_ns)
         self.heard.exchanged(exchange)
         return None
 
@@ -74,12 +78,13 @@ class Offsets:
         """At the Pi's last reading while exchanges come; carried forward to now once they do not.
 
         So it is too, and conditional, when only one exchange has come since a clock was set: the Pi's reading
-        cannot be dated better than by its error, and may have been dated before the step. `newest_ns` is
-        topside's RAW at the newest exchange. None while the offset is unknown.
+        cannot be dated better than by its error, and may have been dated before the step; and while topside's
+        clock was set since the newest exchange began. `newest_ns` is topside's RAW at the newest exchange.
+        None while the offset is unknown.
         """
         if newest_ns is None:
             return None
-        current = now.raw_ns - newest_ns < self._silence_ns and self._stepped_ns <= newest_ns
+        current = now.raw_ns - newest_ns < self._silence_ns and self._stepped_ns <= self._began_ns
         if self.method.standalone:
             return self.fallback.estimate(None if current else now, self.estimator.segment)
         if self.heard.unknown:

@@ -42,5 +42,6 @@ class MqttAgent:
 
 def agent_counts(role: Role, connection: MqttConnection, dropped: Mapping[str, int]) -> AgentCounts:
     """The counts of an agent with this connection; `dropped` is copied, its owner continues to count."""
-    refused = len(connection.refusal.filters) if connection.refusal else 0
+    refusal = connection.refusal
+    refused = len(refusal.filters) + len(refusal.topics) if refusal else 0
     return AgentCounts(role, connection.up, connection.reconnects, dict(dropped), refused)

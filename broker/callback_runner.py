@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from broker.client.stamps import Arrivals, ArrivalStamper
 from broker.interface import Callbacks, Incoming
 from runtime.clock import asleep_s, read
+from runtime.memory import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +50,8 @@ class CallbackRunner:
             self._stamper.observe(read(self._clock))
         try:
             wait_s = self._callbacks.tick(self._stamper.now)
-        except Exception:  # noqa: BLE001 - see the class
-            _log.exception(_FAULT)
+        except Exception as error:  # noqa: BLE001 - see the class
+            _log_fault(error, "what was due")
             return MAX_WAIT_S
         return max(0.0, min(wait_s, MAX_WAIT_S))
 
@@ -62,12 +63,19 @@ class CallbackRunner:
         self._fresh = True
         try:
             self._callbacks.received(Incoming(topic, payload, retain, received, stamp))
-        except Exception:  # noqa: BLE001 - see the class
-            _log.exception(_FAULT)
+        except Exception as error:  # noqa: BLE001 - see the class
+            _log_fault(error, f"a message of {len(payload)} bytes")
 
     def call(self, work: Callable[[], object]) -> None:
         """Run the agent's code."""
         try:
             work()
-        except Exception:  # noqa: BLE001 - see the class
-            _log.exception(_FAULT)
+        except Exception as error:  # noqa: BLE001 - see the class
+            _log_fault(error, "work of the agent")
+
+
+def _log_fault(error: Exception, what: str) -> None:
+    if isinstance(error, MemoryError):
+        note("message", what)
+    else:
+        _log.error(_FAULT, exc_info=error)

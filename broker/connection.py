@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import WebsocketConnectionError
@@ -19,7 +18,7 @@ from broker.client.make import authenticate, make_client
 from broker.client.socket_loop import SocketLoop, Wakeup
 from broker.errors import BrokerError, CredentialsError, NotAuthorizedError, connect_error
 from broker.interface import Callbacks, Outgoing
-from broker.reconnect import Ending, ReconnectPolicy
+from broker.reconnect import STABLE_NS, Ending, ReconnectPolicy
 from broker.subscriptions import Subscriptions
 from broker.tls.context import expiry_notices
 from runtime.clock import asleep_s
@@ -37,11 +36,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _CONNACK_TIMEOUT_NS = 10_000_000_000
-_LAST_PUBLISHED = 5
-"""Topics remembered, to say what a broker may have refused."""
 _CONNECT_LIMIT_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
-_CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError)
+_CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError, MemoryError)
 """LookupError for what paho makes of a WebSocket answer that it cannot parse."""
 
 
@@ -83,10 +80,10 @@ class Connection:
         self._client = make_client(settings, name, will, persistent=persistent)
         self._client.accepted = self._accepted
         self._runner = CallbackRunner(callbacks, clock, self._client, self._limited_log)
-        self._client.deliver = self._runner.deliver
+        self._client.deliver = self._deliver
         self._client.subscribed = self._on_suback
         self._subscriptions = Subscriptions()
-        self._published: deque[str] = deque(maxlen=_LAST_PUBLISHED)
+        self._echoes = self._subscriptions.echoes
         self._socket_loop = SocketLoop(self._client, self._wakeup)
 
     # Any thread
@@ -99,14 +96,13 @@ class Connection:
     @property
     def last_problem(self) -> str | None:
         """Why the last attempt failed; once one has worked, what the broker refuses, or None."""
-        problem = self.refusal if self.up else self.problem
+        problem = self.problem or self.refusal
         return str(problem) if problem else None
 
     @property
     def refusal(self) -> NotAuthorizedError | None:
         """What the broker refuses to this account; None when nothing is known to be refused."""
-        refused = self._subscriptions.refused
-        return NotAuthorizedError(self.address, self._settings.account, refused) if refused else None
+        return self._subscriptions.refusal(self.address, self._settings.account)
 
     @property
     def status_text(self) -> str:
@@ -169,7 +165,7 @@ class Connection:
         if not self.up:
             return False
         for message in messages:
-            self._published.append(message.topic)
+            self._echoes.published(message.topic, self._clock.raw_ns())
         self._client.send(fitting(messages, self._limited_log), self._clock.raw_ns)
         return True
 
@@ -193,6 +189,10 @@ class Connection:
         elif before is not None:
             _log.info("broker %s refuses no subscription any more", self.address)
 
+    def _deliver(self, topic: str, payload: bytes, retain: bool) -> None:
+        self._echoes.heard(topic, retained=retain)
+        self._runner.deliver(topic, payload, retain)
+
     def _run(self) -> None:
         try:
             while not self._stopping.is_set() and self.failure is None:
@@ -205,7 +205,7 @@ class Connection:
         try:
             with self.loop.allowing(_CONNECT_LIMIT_S):
                 authenticate(self._client, self._settings)
-                self._client.connack, self._client.broke_protocol = None, False
+                self._client.connack = None
                 self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
         except _CONNECT_ERRORS as error:
             self._retry_later(connect_error(self.address, error, ca_file=self._settings.ca_file))
@@ -230,10 +230,8 @@ class Connection:
         client = self._client
         alert = None if was_up else client.alert
         unanswered = self._subscriptions.waiting if was_up else ()
-        published = tuple(self._published) if was_up else ()
-        problem = self._policy.problem(
-            Ending(reason, client.connack, alert, client.broke_protocol, unanswered, published)
-        )
+        published = (*client.unacknowledged_topics(), *self._echoes.last) if was_up else ()
+        problem = self._policy.problem(Ending(reason, client.connack, alert, unanswered, published))
         if isinstance(problem, CredentialsError) and not self._policy.established:
             self.failure = problem
         else:
@@ -261,8 +259,17 @@ class Connection:
             self._socket_loop.run_once(pause_s)
             if not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
                 return "no answer to CONNECT (is it an MQTT broker?)"
-            for request in self._subscriptions.due(self._clock.raw_ns()) if self.up else ():
-                self.subscribe(*request)
+            if self.up:
+                self._serve_up(opened_ns)
+
+    def _serve_up(self, opened_ns: int) -> None:
+        now_ns = self._clock.raw_ns()
+        if now_ns - opened_ns > STABLE_NS:
+            self.problem = None
+        for request in self._subscriptions.due(now_ns):
+            self.subscribe(*request)
+        if self._echoes.overdue(now_ns):
+            self._limited_log.warning(str(self.refusal))
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns the longest wait, in seconds.
@@ -277,14 +284,14 @@ class Connection:
 
     def _accepted(self) -> None:
         self._policy.accepted()
-        self.problem = None
+        if not self._policy.suspicious:
+            self.problem = None
         self._set_up(True)
         _log.info("connected to broker %s", self.address)
         for notice in expiry_notices(self._client.peer_certificate(), self._settings):
             self._limited_log.warning(notice)
         self._runner.arrivals.begin()
         self._subscriptions.begin()
-        self._published.clear()
         self._client.resume()
         self._runner.call(self._callbacks.connected)
 

@@ -93,23 +93,38 @@ class NotAcceptedError(BrokerError):
 
 
 class NotAuthorizedError(BrokerError):
-    """The broker refuses to let this account subscribe to `filters`."""
+    """The broker refuses this account `filters` to subscribe to, or drops what it publishes to `topics`."""
 
     exit_code = 1
 
-    def __init__(self, address: BrokerAddress, account: str | None, filters: Sequence[str]) -> None:
-        shown = ", ".join(filters[:_MOST_SHOWN]) + (", …" if len(filters) > _MOST_SHOWN else "")
+    def __init__(
+        self,
+        address: BrokerAddress,
+        account: str | None,
+        filters: Sequence[str],
+        topics: Sequence[str] = (),
+    ) -> None:
+        refused = f"refuses {_who(account)} to subscribe to {_listed(filters)}" if filters else ""
+        dropped = (
+            f"brings nothing back of what {_who(account)} publishes to {_listed(topics)}" if topics else ""
+        )
+        what = " and ".join(filter(None, (refused, dropped)))
         super().__init__(
-            f"broker {address} refuses {_who(account)} to subscribe to {shown}: its access list lacks that;"
-            " `tidesync broker` writes one that has it"
+            f"broker {address} {what}: its access list lacks that, or it takes no such topic;"
+            " `tidesync broker` writes an access list that has it"
         )
         self.address = address
         self.account = account
         self.filters = tuple(filters)
+        self.topics = tuple(topics)
 
 
 class EmbeddedBrokerError(BrokerError):
     """The embedded broker was asked to listen where it must not, or cannot."""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_SHOWN]) + (", …" if len(names) > _MOST_SHOWN else "")
 
 
 def _who(account: str | None) -> str:

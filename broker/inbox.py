@@ -6,18 +6,16 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from runtime.logs import PeerLog
 from schemas import topics
 from schemas.base import InvalidMessageError, Message
 from schemas.topics import InvalidTopicError, Topic
 
 if TYPE_CHECKING:
+    from broker.budgets import PeerBudgets
     from broker.interface import Incoming
 
 _log = logging.getLogger(__name__)
-
-_REPEAT_NS = 60_000_000_000
-_MOST_PEERS = 1000
-"""Topics remembered for the once-a-minute rule; names come from the network, so they are bounded."""
 
 
 class Letter(NamedTuple):
@@ -31,11 +29,12 @@ class Letter(NamedTuple):
 class Inbox:
     """Decodes messages below one topic root; counts by reason what it must drop."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, budgets: PeerBudgets | None = None) -> None:
+        """With `budgets` what a peer sends above them is dropped too."""
         self.dropped: Counter[str] = Counter()
         self._root = root
-        self._logged_at_ns: dict[tuple[str, str], int] = {}
-        self._unlogged: Counter[tuple[str, str]] = Counter()
+        self._budgets = budgets
+        self._log = PeerLog(_log)
 
     def open(self, incoming: Incoming) -> Letter | None:
         """The decoded message, or None after counting why not."""
@@ -46,33 +45,37 @@ class Inbox:
             return None
         if topic.kind.retain and not incoming.payload:
             return None  # a retained message was cleared
+        if excess := self._excess(topic, incoming):
+            self.drop("budget", excess, incoming)
+            return None
         try:
-            return Letter(topic, topic.kind.decode(incoming.payload), incoming)
-        except InvalidMessageError as error:
+            letter = Letter(topic, topic.kind.decode(incoming.payload), incoming)
+        except (
+            InvalidMessageError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:  # the latter two: our own faults
             self.drop("invalid", str(error), incoming)
             return None
+        if excess := self._excess_of(letter):
+            self.drop("budget", excess, incoming)
+            return None
+        return letter
+
+    def _excess(self, topic: Topic, incoming: Incoming) -> str | None:
+        if self._budgets is None:
+            return None
+        return self._budgets.refuse_bytes(topic, len(incoming.payload), incoming.received.raw_ns)
+
+    def _excess_of(self, letter: Letter) -> str | None:
+        if self._budgets is None:
+            return None
+        return self._budgets.refuse(letter.topic, letter.body, letter.incoming.received.raw_ns)
 
     def drop(self, reason: str, sentence: str, incoming: Incoming) -> None:
         """Count a dropped message; log it if the last of its topic and reason was logged a minute ago."""
         self.dropped[reason] += 1
-        key = (incoming.topic[:200], reason)
-        now_ns = incoming.received.raw_ns
-        last_ns = self._logged_at_ns.get(key)
-        if last_ns is not None and now_ns - last_ns < _REPEAT_NS:
-            self._unlogged[key] += 1
-            return
-        if len(self._logged_at_ns) >= _MOST_PEERS and not self._forget_old(now_ns):
-            return  # a flood of new names: counted above, and logged once there is room again
-        self._logged_at_ns[key] = now_ns
-        more = self._unlogged.pop(key, 0)
-        _log.warning(
-            "dropped a message on %s: %s%s", key[0], sentence, f" (and {more} more since)" if more else ""
+        place = incoming.topic[:200]
+        self._log.warning(
+            (place, reason), f"dropped a message on {place}: {sentence}", incoming.received.raw_ns
         )
-
-    def _forget_old(self, now_ns: int) -> bool:
-        """Forget topics without a message for a minute; returns whether that made room."""
-        old = [key for key, at_ns in self._logged_at_ns.items() if now_ns - at_ns >= _REPEAT_NS]
-        for key in old:
-            del self._logged_at_ns[key]
-            self._unlogged.pop(key, None)
-        return bool(old)

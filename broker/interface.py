@@ -72,7 +72,7 @@ class MqttConnection(Protocol):
 
     @property
     def last_problem(self) -> str | None:
-        """Why the last attempt failed; once one has worked, what the broker refuses, or None."""
+        """Why the last attempt failed, or no connection lasts; else what the broker refuses, or None."""
 
     @property
     def refusal(self) -> NotAuthorizedError | None:

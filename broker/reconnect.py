@@ -41,7 +41,7 @@ class Backoff:
         self._failures = 0
 
 
-_STABLE_NS = 5_000_000_000
+STABLE_NS = 5_000_000_000
 """A connection that lasted this long was stable."""
 _SUSPICIOUS = 3
 """Shorter ones in a row: a broker disconnects one of two programs that share an account or a client id."""
@@ -54,8 +54,6 @@ class Ending(NamedTuple):
     connack: int | None = None
     """The code by which it was refused."""
     alert: ssl.SSLError | None = None
-    broke_protocol: bool = False
-    """The broker sent what is not MQTT."""
     unanswered: Sequence[str] = ()
     """Filters that were asked for and not answered."""
     published: Sequence[str] = ()
@@ -81,12 +79,17 @@ class ReconnectPolicy:
 
     def ended(self, lasted_ns: int, *, was_up: bool) -> bool:
         """Note the end of a connection; returns whether it lasted long enough to reset the backoff."""
-        if lasted_ns > _STABLE_NS:
+        if lasted_ns > STABLE_NS:
             self._backoff.reset()
             self._short_lived = 0
             return True
         self._short_lived += was_up
         return False
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether no connection has lasted lately."""
+        return self._short_lived >= _SUSPICIOUS
 
     def problem(self, ending: Ending) -> BrokerError:
         """What ended the connection, or kept it from being made, and what to do."""
@@ -99,9 +102,7 @@ class ReconnectPolicy:
         if ending.alert is not None:
             return connect_error(settings.address, ending.alert)
         reason = ending.reason
-        if ending.broke_protocol:
-            reason = "it sent what is not MQTT 3.1.1 (is it an MQTT broker, and takes that version?)"
-        suspicion = self._suspicion(ending) if self._short_lived >= _SUSPICIOUS else None
+        suspicion = self._suspicion(ending) if self.suspicious else None
         if suspicion:
             reason += f" again and again{suspicion}"
         return BrokerUnreachableError(settings.address, reason)
@@ -109,14 +110,16 @@ class ReconnectPolicy:
     def _suspicion(self, ending: Ending) -> str | None:
         """Why no connection lasts: a broker has no words for a forbidden topic in MQTT 3.1.1, and ends it."""
         account, name = self._settings.account, self._name
+        last = _listed(list(dict.fromkeys(ending.published)))
         if ending.unanswered:
             who = f"account {account!r}" if account else "a client without an account"
-            asked = _listed(ending.unanswered)
-            return f", when {who} asks to subscribe to {asked}: does the broker's access list lack that?"
+            did = f"asks to subscribe to {_listed(ending.unanswered)}" + (
+                f", or publishes to {last}" if last else ""
+            )
+            return f", when {who} {did}: does the broker's access list lack that?"
         shared = f"account {account!r}" if account else f"the name {name!r}" if name else None
         causes = [f"does another program use {shared}? Each needs its own"] if shared else []
-        if ending.published:
-            last = _listed(list(dict.fromkeys(ending.published)))
+        if last:
             causes.append(f"does the broker refuse what was published last, to {last}?")
         return f" ({'; or '.join(causes)})" if causes else None
 

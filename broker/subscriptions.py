@@ -5,8 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
+from broker.echoes import Echoes
+from broker.errors import NotAuthorizedError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from broker.address import BrokerAddress
 
     Answered = Callable[[Mapping[str, int]], object]
 
@@ -31,8 +36,14 @@ class Subscriptions:
         self._waiting: dict[int, Request] = {}
         self._refused: dict[str, tuple[int, Answered | None]] = {}
         self._retry_at_ns: int | None = None
+        self.echoes = Echoes()
         self.settled = threading.Event()
         """The broker has answered all that was asked of it over this connection, which is at least one."""
+
+    def refusal(self, address: BrokerAddress, account: str | None) -> NotAuthorizedError | None:
+        """What the broker refuses to `account`; None when nothing is known to be refused."""
+        refused, missing = self.refused, self.echoes.missing
+        return NotAuthorizedError(address, account, refused, missing) if refused or missing else None
 
     @property
     def refused(self) -> tuple[str, ...]:
@@ -49,6 +60,7 @@ class Subscriptions:
         self._waiting.clear()
         self._refused = {}
         self._retry_at_ns = None
+        self.echoes.begin()
         self.settled.clear()
 
     def end(self) -> None:
@@ -58,6 +70,7 @@ class Subscriptions:
     def asked(self, mid: int, filters: Sequence[tuple[str, int]], answered: Answered | None = None) -> None:
         """A SUBSCRIBE packet with identifier `mid` was sent."""
         self._waiting[mid] = Request(tuple(filters), answered)
+        self.echoes.asked(filters)
         self.settled.clear()
 
     def answer(self, mid: int, codes: Sequence[int], now_raw_ns: int) -> Mapping[str, int]:
@@ -81,6 +94,7 @@ class Subscriptions:
         self._refused = refused
         if refused and self._retry_at_ns is None:
             self._retry_at_ns = now_raw_ns + RETRY_NS
+        self.echoes.answered({name: code != REFUSED for name, code in result.items()}, now_raw_ns)
         try:
             if asked.answered is not None:
                 asked.answered(result)

@@ -74,6 +74,7 @@ class PiAgent(MqttAgent):
             self._started.realtime_ns,
             simulated=not self._real,
         )
+        self._status_topic = self._builder.status("online").topic
         self._filter = MessageFilter(settings.topic_root, settings.vehicle, self._started.raw_ns)
         self._announcements = AnnouncementPolicy(self._answerer.instance_id)
         self._events: deque[Outgoing] = deque(maxlen=_MOST_EVENTS)
@@ -148,7 +149,7 @@ class PiAgent(MqttAgent):
             broker=str(self._connection.address),
             broker_connected=self._connection.up,
             broker_problem=self._connection.last_problem,
-            subscriptions_refused=refusal.filters if refusal else (),
+            topics_refused=(*refusal.filters, *refusal.topics) if refusal else (),
             uptime_s=(now_ns - self._started.raw_ns) / 1e9,
             reconnects=self._connection.reconnects,
             pings_answered=self._answered,
@@ -179,6 +180,9 @@ class PiAgent(MqttAgent):
 
     def received(self, message: Incoming) -> None:
         """Answer a ping, a command; take in what others publish as our status and info."""
+        if message.topic == self._status_topic and not message.retain:
+            self._tick_due_ns = 0  # an announcement that it makes due goes out at once
+            self._announcements.heard_status(message.payload, message.received.raw_ns)
         letter = self._filter.open(message)
         if letter is None:
             return
@@ -192,11 +196,9 @@ class PiAgent(MqttAgent):
             name, word = str(letter.topic.topside), str(letter.body)
             self._announcements.heard_topside(name, word, message.received.raw_ns)
             return
-        self._tick_due_ns = 0  # an announcement that it makes due goes out at once
         if isinstance(letter.body, Info):
+            self._tick_due_ns = 0
             self._heard_info(letter.body, message.received.raw_ns)
-        elif letter.topic.kind is topics.STATUS:
-            self._announcements.heard_status(str(letter.body), message.received.raw_ns)
 
     def tick(self, now: Reading) -> float:
         """Announce again what is due; check now and then who disciplines the clock."""

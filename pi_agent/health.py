@@ -21,8 +21,8 @@ class Health(BaseModel):
     broker_connected: bool
     broker_problem: str | None
     """Why there is no connection, or what the broker refuses to this account over it."""
-    subscriptions_refused: tuple[str, ...] = ()
-    """Topic filters that the broker refuses to this account."""
+    topics_refused: tuple[str, ...] = ()
+    """Topics that the broker refuses to this account, or of which nothing comes back that it publishes."""
     uptime_s: float
     reconnects: int
     """Times the connection to the broker came back."""

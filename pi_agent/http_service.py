@@ -108,7 +108,7 @@ def pi_families(health: Health) -> Families:
             health.broker_connected,
             health.reconnects,
             health.messages_dropped,
-            len(health.subscriptions_refused),
+            len(health.topics_refused),
         )
     )
     vehicle = health.vehicle

@@ -123,10 +123,10 @@ class MessageBuilder:
 class AnnouncementPolicy:
     """Decides when to announce again.
 
-    That is once a minute, after an `offline` on the vehicle's own status, to a namesake, and to a topside
-    that comes online. Two live agents of one name each answer the other's info with their own, once a minute,
-    and so keep knowing of each other. Retained messages do not count: they may be a predecessor's. Nor does
-    `started_at`: a Pi without a battery clock does not know when it started.
+    That is once a minute, after anything but `online` on the vehicle's own status, to a namesake, and to a
+    topside that comes online. Two live agents of one name each answer the other's info with their own, once a
+    minute, and so keep knowing of each other. Retained messages do not count: they may be a predecessor's.
+    Nor does `started_at`: a Pi without a battery clock does not know when it started.
     """
 
     def __init__(self, instance_id: str) -> None:
@@ -147,9 +147,12 @@ class AnnouncementPolicy:
         """What to publish again at RAW `now_ns`."""
         return [what for what, due_ns in self._due_at_ns.items() if due_ns <= now_ns]
 
-    def heard_status(self, word: str, now_ns: int) -> None:
-        """Take in a live status: a namesake's farewell, or the will of an earlier connection of ours."""
-        if word == "offline":
+    def heard_status(self, payload: bytes, now_ns: int) -> None:
+        """Take in a live status: a namesake's farewell, the will of an earlier connection, or what clears it.
+
+        Whoever took that for absence must hear otherwise.
+        """
+        if payload != b"online":
             self._schedule("status", now_ns, STATUS_PAUSE_NS)
 
     def heard_topside(self, topside: str, word: str, now_ns: int) -> None:

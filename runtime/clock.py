@@ -10,7 +10,7 @@ import os
 import time
 import uuid
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
@@ -188,8 +188,10 @@ class SimulatedClock:
 
     def wakes_in_ns(self) -> int:
         """The time on the base's RAW until the machine wakes; 0 if it is awake."""
+        if not self.suspends:
+            return 0
         on_ns = self.base.raw_ns() - self.started_raw_ns
-        spans = ((_ns(suspend.after_s), _ns(suspend.seconds)) for suspend in self.suspends)
+        spans = self._suspend_spans
         return max(
             (start + span - on_ns for start, span in spans if start <= on_ns < start + span), default=0
         )
@@ -197,11 +199,7 @@ class SimulatedClock:
     def kernel_state(self) -> KernelState:
         """What its kernel reports of its discipline: the slews as tick and frequency."""
         on_ns = self.base.raw_ns() - self.started_raw_ns
-        ppm = sum(
-            slew.ppm
-            for slew in self.slews
-            if _ns(slew.after_s) <= on_ns < _ns(slew.after_s) + _ns(slew.seconds)
-        )
+        ppm = sum([ppm for start, span, ppm, _ in self._slew_spans if start <= on_ns < start + span])
         ticks = round(ppm / 100)
         status = 0 if self.kernel_flag == "synchronized" else STA_UNSYNC
         return KernelState(NOMINAL_TICK_US + ticks, round((ppm - ticks * 100) * 65_536), status=status)
@@ -214,22 +212,37 @@ class SimulatedClock:
     def realtime_at(self, base_raw_ns: int) -> int:
         """Realtime when the base's RAW is `base_raw_ns`: the truth that tests compare with."""
         on_ns = base_raw_ns - self.started_raw_ns
-        stepped = sum(step.step_ns for step in self.steps if _ns(step.after_s) <= on_ns)
+        stepped = sum([step_ns for at_ns, step_ns in self._step_instants if at_ns <= on_ns])
         ran = self.raw_at(base_raw_ns) - self.started_raw_ns + self.slept_ns(base_raw_ns)
         return self.started_realtime_ns + self.offset_ns + stepped + ran + self.slewed_ns(base_raw_ns)
 
     def slept_ns(self, base_raw_ns: int) -> int:
         """The time in suspend until the base's RAW is `base_raw_ns`."""
         on_ns = base_raw_ns - self.started_raw_ns
-        return sum(_within(on_ns, suspend.after_s, suspend.seconds) for suspend in self.suspends)
+        return sum([min(max(0, on_ns - start), span) for start, span in self._suspend_spans])
 
     def slewed_ns(self, base_raw_ns: int) -> int:
         """What the slews moved realtime by until the base's RAW is `base_raw_ns`."""
         on_ns = base_raw_ns - self.started_raw_ns
         return sum(
-            _within(on_ns, slew.after_s, slew.seconds) * round(slew.ppm * 1_000_000) // 10**12
-            for slew in self.slews
+            [min(max(0, on_ns - start), span) * ppt // 10**12 for start, span, _, ppt in self._slew_spans]
         )
+
+    @cached_property
+    def _step_instants(self) -> list[tuple[int, int]]:
+        return [(_ns(step.after_s), step.step_ns) for step in self.steps]
+
+    @cached_property
+    def _slew_spans(self) -> list[tuple[int, int, float, int]]:
+        """Start and length in ns, the rate in ppm and in 1e-12."""
+        return [
+            (_ns(slew.after_s), _ns(slew.seconds), slew.ppm, round(slew.ppm * 1_000_000))
+            for slew in self.slews
+        ]
+
+    @cached_property
+    def _suspend_spans(self) -> list[tuple[int, int]]:
+        return [(_ns(suspend.after_s), _ns(suspend.seconds)) for suspend in self.suspends]
 
     def true_offset_ns(self, base: Reading) -> int:
         """The true offset to the base clock at its reading `base`, in ns."""
@@ -238,10 +251,6 @@ class SimulatedClock:
 
 def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
-
-
-def _within(on_ns: int, after_s: float, seconds: float) -> int:
-    return min(max(0, on_ns - _ns(after_s)), _ns(seconds))
 
 
 def machine_clock(clock: Clock) -> Clock:

@@ -10,6 +10,7 @@ class TidesyncError(Exception):
 
     TidesyncError
     ├── AgentEndedError           an agent is stuck, or ended without a reason of its own: exit 1
+    ├── MemoryLimitError          the process may have, or gets, too little memory: exit 1
     ├── ListenError               a server cannot listen on its address: exit 2
     ├── broker.errors.BrokerError
     └── tidesync.errors.CommandError
@@ -21,6 +22,12 @@ class TidesyncError(Exception):
 
 class AgentEndedError(TidesyncError):
     """An agent is stuck, or ended although nobody stopped it; the log says why."""
+
+    exit_code = 1
+
+
+class MemoryLimitError(TidesyncError):
+    """The process may have too little memory."""
 
     exit_code = 1
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Hashable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from runtime.clock import Clock
 
 _REPEAT_NS = 60_000_000_000
+_MOST_PEERS = 1000
+"""Names come from the network, so what is remembered of them is bounded."""
 
 
 def configure_logging(*, verbose: bool = False, quiet: bool = False) -> None:
@@ -39,6 +43,61 @@ def broker_log_at(level: int) -> Iterator[None]:
         log.setLevel(before)
 
 
+class PeerLog:
+    """Logs what peers cause: of each peer the first lines of a minute, with the number left out before.
+
+    A flood of new names is not logged, once the places are taken, until there is room again.
+    """
+
+    def __init__(self, log: logging.Logger, lines_per_minute: int = 1) -> None:
+        self._log = log
+        self._most = lines_per_minute
+        self._peers: dict[Hashable, _Lines] = {}
+
+    def info(self, peer: Hashable, sentence: str, now_ns: int) -> None:
+        """Log at INFO; `now_ns` is the RAW clock."""
+        self._write(logging.INFO, peer, sentence, now_ns)
+
+    def warning(self, peer: Hashable, sentence: str, now_ns: int) -> None:
+        """Log at WARNING."""
+        self._write(logging.WARNING, peer, sentence, now_ns)
+
+    def _write(self, level: int, peer: Hashable, sentence: str, now_ns: int) -> None:
+        lines = self._peers.get(peer)
+        if lines is None:
+            if len(self._peers) >= _MOST_PEERS and not self._forget_old(now_ns):
+                return
+            lines = self._peers[peer] = _Lines(now_ns)
+        more = lines.unlogged
+        if lines.admits(self._most, now_ns):
+            self._log.log(level, "%s%s", sentence, f" (and {more} more since)" if more else "")
+
+    def _forget_old(self, now_ns: int) -> bool:
+        """Forget peers without a line for a minute; returns whether that made room."""
+        old = [peer for peer, lines in self._peers.items() if now_ns - lines.since_ns >= _REPEAT_NS]
+        for peer in old:
+            del self._peers[peer]
+        return bool(old)
+
+
+@dataclass(slots=True)
+class _Lines:
+    """What was logged of one peer since `since_ns`."""
+
+    since_ns: int
+    logged: int = 0
+    unlogged: int = 0
+
+    def admits(self, most: int, now_ns: int) -> bool:
+        """Whether one more line may be logged; counts it."""
+        if now_ns - self.since_ns >= _REPEAT_NS:
+            self.since_ns, self.logged = now_ns, 0
+        admitted = self.logged < most
+        self.logged += admitted
+        self.unlogged = 0 if admitted else self.unlogged + 1
+        return admitted
+
+
 class RateLimitedLog:
     """Logs each sentence when it is new, then at most once a minute."""
 
@@ -63,5 +122,7 @@ class RateLimitedLog:
         now_ns = self._clock.raw_ns()
         last_ns = self._logged_at_ns.get(sentence)
         if last_ns is None or now_ns - last_ns > _REPEAT_NS:
+            if len(self._logged_at_ns) >= _MOST_PEERS:
+                del self._logged_at_ns[next(iter(self._logged_at_ns))]  # a peer may have a part in sentences
             self._logged_at_ns[sentence] = now_ns
             self._log.log(level, "%s", sentence)

@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from runtime.listener import Refusal, refused
+from runtime.memory import Edge, shortages
 from runtime.version import VERSION
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class AgentCounts:
     dropped: Mapping[str, int]
     """Messages by the reason for which they were dropped; the reasons are words of the program."""
     refused: int = 0
-    """Topic filters that the broker refuses to let it subscribe to."""
+    """Topics that it may not subscribe to, or of which nothing comes back that it publishes."""
 
 
 def agent_families(counts: AgentCounts) -> Families:
@@ -126,8 +127,8 @@ def agent_families(counts: AgentCounts) -> Families:
         float(counts.broker_connected),
     )
     families.gauge(
-        "tidesync_broker_refused_subscriptions",
-        "Topic filters that the broker refuses to this agent's account.",
+        "tidesync_broker_refused_topics",
+        "Topics that the broker refuses to this agent's account.",
         counts.refused,
     )
     families.counter(
@@ -144,5 +145,11 @@ def agent_families(counts: AgentCounts) -> Families:
         "Connections to this agent's web servers that were refused or ended, by reason.",
         "reason",
         dict.fromkeys(get_args(Refusal), 0) | refused,
+    )
+    families.counters(
+        "tidesync_out_of_memory",
+        "Times something was given up because the process got no memory, by where.",
+        "edge",
+        dict.fromkeys(get_args(Edge), 0) | shortages,
     )
     return families

@@ -7,12 +7,14 @@ import io
 import logging
 import socket
 import threading
+import time
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from runtime.listener import Limits, Listener, open_listener, url_of
 from runtime.metrics import make_registry
+from runtime.request_rate import RequestRate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +26,8 @@ _log = logging.getLogger(__name__)
 _REQUEST_TIMEOUT_S = 5.0
 _LIMITS = Limits(connections=8, per_address=2, first_s=_REQUEST_TIMEOUT_S, idle_s=_REQUEST_TIMEOUT_S)
 """Each is a thread; others are disconnected, so that no peer can take the measurement's processor time."""
+_RATE = (4.0, 8)
+"""Requests of one address a second, and at once: each takes milliseconds of the measurement's processor."""
 _MOST_HEADER_BYTES = 16 * 1024
 _POLL_S = 0.1
 
@@ -102,9 +106,25 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = self._listener = listener
+        self._rate = RequestRate(*_RATE)
         # without HTTPServer.server_bind, which looks up the host's name: a boat may have no name server
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
         self.setup_environ()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve it in a thread of its own; one more than the rate allows waits there for its turn."""
+        wait_s = self._rate.wait_s(client_address[0], time.monotonic())
+        if wait_s is None:
+            self.shutdown_request(request)
+            return
+        request.wait_s = wait_s
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Wait for its turn, then serve it."""
+        if request.wait_s:
+            threading.Event().wait(request.wait_s)
+        super().process_request_thread(request, client_address)
 
     def service_actions(self) -> None:
         """Called by `serve_forever` between requests."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import APIRouter, Request, Response
 
 from runtime.listener import BACKLOG, Listener
+from runtime.memory import note
 from runtime.metrics import exposition, make_registry
+from runtime.request_rate import RequestRate
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
     from fastapi import FastAPI
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from runtime.metrics import Families
     from runtime.watchdog import Loop
@@ -47,14 +52,47 @@ class WatchedServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
+class Guarded:
+    """Around an app: its requests are limited by `RequestRate`, and those that find no memory are counted."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._rate = RequestRate()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on when it is its turn; 429 when too many wait before it."""
+        client: Any = scope.get("client")
+        wait_s = self._rate.wait_s(client[0], time.monotonic()) if client else 0.0
+        if wait_s is None:
+            await _refuse(scope, send)
+            return
+        if wait_s:
+            await asyncio.sleep(wait_s)
+        try:
+            await self._app(scope, receive, send)
+        except MemoryError:
+            note("http", "a request")
+            raise
+
+
+async def _refuse(scope: Scope, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1013, "reason": "too many requests"})
+        return
+    headers = [(b"content-length", b"0"), (b"connection", b"close"), (b"retry-after", b"5")]
+    await send({"type": "http.response.start", "status": 429, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
 def make_server(app: FastAPI, loop: Loop, **options: Any) -> WatchedServer:
     """A server for `app`; `run(sockets=[…])` it in a thread, set `should_exit` to end it.
 
-    How many connections it serves, and how long one may be idle, the sockets decide (`runtime.listener`).
+    How many connections it serves, and how long one may be idle, the sockets decide (`runtime.listener`); how
+    many requests of one address it answers a second, `runtime.request_rate`.
     `options` are uvicorn's, in addition to those that all our servers have.
     """
     config = uvicorn.Config(
-        app,
+        Guarded(app),
         loop="asyncio",
         http="h11",
         lifespan="off",

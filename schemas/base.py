@@ -6,13 +6,20 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-INT64 = 2**63 - 1
+LATEST_NS = 9_214_646_400_000_000_000
+"""2262-01-01: no clock is read later. What is computed from readings then stays within 64 bits."""
 
-Nanoseconds = Annotated[int, Field(ge=0, le=INT64)]
-"""The reading of a clock: integer nanoseconds since its epoch."""
+Nanoseconds = Annotated[int, Field(ge=0, le=LATEST_NS)]
+"""The reading of a clock: integer nanoseconds since its epoch; of realtime from 1970 to 2261."""
 
-NanosecondsDifference = Annotated[int, Field(ge=-INT64, le=INT64)]
+NanosecondsDifference = Annotated[int, Field(ge=-LATEST_NS, le=LATEST_NS)]
 """The signed difference of two clocks' readings, in integer nanoseconds."""
+
+Milliseconds = Annotated[float, Field(ge=-LATEST_NS // 10**6, le=LATEST_NS // 10**6)]
+"""Milliseconds; an offset is Pi − topside, positive when the Pi is ahead."""
+
+Ppm = Annotated[float, Field(ge=-1e12, le=1e12)]
+"""A rate in parts per million; no clocks run apart so fast, but a first estimate may be as uncertain."""
 
 MAX_PACKET_BYTES = 64 * 1024
 """The largest MQTT packet, after its fixed header: a connection that brings a larger one is ended. No kind of
@@ -70,6 +77,8 @@ def first_error(error: ValidationError) -> str:
     """One line for the first of pydantic's errors: where, what, and the value (shortened)."""
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"])
+    if not where and first["type"] == "value_error":
+        return first["msg"]  # of a whole model: the sentence has the values
     received = repr(first["input"])
     if len(received) > 80:  # noqa: PLR2004 - a log line, not a dump
         received = received[:77] + "…"

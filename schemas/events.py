@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 from schemas.base import Message, Nanoseconds
 from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
-from schemas.messages import Event, Seq, Version
+from schemas.messages import Count, Event, Seq, Version
 from schemas.names import Topside, Vehicle
 
 
@@ -32,7 +32,7 @@ class Gap(Message):
     at: UtcInstant
     """When they were given up, by the recorder's clock."""
     topside: Topside
-    run: Annotated[int, Field(ge=0)]
+    run: Count
     """Which of the topside's processes of this session, counted from 0: each counts its own `seq`."""
     instance_id: Identifier | None = None
     """Of that process; null: not known."""
@@ -52,7 +52,23 @@ class Outage(Message):
     until: UtcInstant
 
 
-EventLine = Event | Reboot | Gap | Outage
+class Duplicate(Message):
+    """Two processes used one name from `at` to `until`, by the recorder's clock, as a topside reported it.
+
+    A line is written when it begins (`until` is the same then) and another when it has ended.
+    """
+
+    schema_version: Version = 1
+    vehicle: Vehicle
+    kind: Literal["duplicate"] = "duplicate"
+    error: Literal["duplicate_vehicle", "duplicate_topside"]
+    """Whose name: the vehicle's or the topside's."""
+    topside: Topside
+    at: UtcInstant
+    until: UtcInstant
+
+
+EventLine = Event | Reboot | Gap | Outage | Duplicate
 LINE: TypeAdapter[EventLine] = TypeAdapter(Annotated[EventLine, Field(discriminator="kind")])
 """Validates a line of `events.jsonl`."""
 
@@ -74,4 +90,6 @@ def identity(line: EventLine) -> Identity:
             line.from_seq,
             line.to_seq,
         )
+    if isinstance(line, Duplicate):
+        return (line.kind, line.vehicle, line.topside, line.error, str(line.at), str(line.until))
     return (line.kind, line.vehicle, str(line.at))

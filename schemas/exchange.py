@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Message, Nanoseconds, NanosecondsDifference
+from schemas.base import LATEST_NS, Message, Nanoseconds, NanosecondsDifference
 from schemas.names import Topside, Vehicle
 
 StampKind = Literal["kernel", "kernel_inexact", "user", "write", "http"]
@@ -45,6 +45,12 @@ Identifier = Annotated[str, Field(min_length=1, max_length=128)]
 """A boot id, instance id or request id."""
 
 
+MethodName = Annotated[str, Field(min_length=1, max_length=64)]
+
+MAX_ROUND_TRIP_NS = 3600 * 10**9
+"""No program waits longer for an answer. A shorter round trip is a true constraint, however weak."""
+
+
 class Exchange(Message):
     """Four timestamps in realtime (RFC 5905 §8: T1 to T4), and the differences that give the RAW clocks.
 
@@ -54,7 +60,7 @@ class Exchange(Message):
 
     vehicle: Vehicle
     topside: Topside
-    method: Annotated[str, Field(min_length=1, max_length=64)] = MQTT.name
+    method: MethodName = MQTT.name
     seq: Annotated[int, Field(ge=0, le=2**53)]
     """Topside's process counts the exchanges it has finished, from 0, without gaps."""
     boot_id: Identifier | None
@@ -83,3 +89,27 @@ class Exchange(Message):
     def delay_ns(self) -> int:
         """Round trip less the Pi's own time (RFC 5905 §8), in ns."""
         return (self.destination_ns - self.origin_ns) - (self.transmit_ns - self.receive_ns)
+
+
+def fault_of(exchange: Exchange) -> str | None:
+    """Why no exchange can have these timestamps, whatever the network and the clocks did; None if one can.
+
+    That a clock ran backwards is decided by the estimator: without RAW it may have been set.
+    """
+    return _fault(
+        "topside", exchange.origin_ns, exchange.destination_ns, exchange.topside_realtime_minus_raw_ns
+    ) or _fault("the Pi", exchange.receive_ns, exchange.transmit_ns, exchange.pi_realtime_minus_raw_ns)
+
+
+def _fault(side: str, first_ns: int, second_ns: int, difference_ns: int | None) -> str | None:
+    if second_ns - first_ns > MAX_ROUND_TRIP_NS:
+        return (
+            f"expected at most {MAX_ROUND_TRIP_NS} ns between the timestamps of {side}"
+            f" (received {first_ns} and {second_ns})"
+        )
+    if difference_ns is None:
+        return None
+    least, most = sorted((first_ns - difference_ns, second_ns - difference_ns))
+    if least < 0 or most > LATEST_NS:
+        return f"expected RAW of {side} from 0 to {LATEST_NS} ns (received {least} and {most})"
+    return None

@@ -7,7 +7,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, PlainSerializer, WithJsonSchema
 
+from schemas.base import LATEST_NS
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = _EPOCH + timedelta(microseconds=LATEST_NS // 1000)
 
 
 def utc_from_ns(unix_ns: int) -> datetime:
@@ -32,6 +35,9 @@ def iso_from_ns(unix_ns: int) -> str:
 
 
 def _to_utc(instant: datetime) -> datetime:
+    """The instant in UTC, compared first: near the ends of the calendar it cannot be converted."""
+    if not _EPOCH <= instant < _LATEST:
+        raise ValueError(f"expected an instant from 1970 to 2261 (received {instant.isoformat()})")
     return instant.astimezone(UTC)
 
 

@@ -6,21 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from schemas.base import Message, Nanoseconds, NanosecondsDifference
+from schemas.base import LATEST_NS, Message, Milliseconds, Nanoseconds, NanosecondsDifference, Ppm
 from schemas.clock_history import ClockResendCommand
-from schemas.exchange import MQTT, Exchange, Identifier, StampKind
+from schemas.exchange import MQTT, Exchange, Identifier, MethodName, StampKind
 from schemas.instants import UtcInstant
 from schemas.names import Mission, Session, Topside, Vehicle
 
 Version = Literal[1]
 """Of the message. It changes when the meaning of keys changes, not when keys are added."""
 Status = Literal["online", "offline"]
+Count = Annotated[int, Field(ge=0, le=2**53)]
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 """The pong repeats it: 64 random bits, as 16 hexadecimal digits."""
 Seq = Annotated[int, Field(ge=0, le=2**53)]
 """The exchange's number: topside's process counts those it has finished, from 0, without gaps."""
-Milliseconds = float
-"""Milliseconds; an offset is Pi − topside, positive when the Pi is ahead."""
 SensorName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 ProgramName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 """A daemon's, as `chronyd`."""
@@ -78,7 +77,7 @@ class Info(Message):
 
     schema_version: Version = 1
     vehicle: Vehicle
-    version: str
+    version: Annotated[str, Field(max_length=128)]
     """Of the agent's software."""
     boot_id: Identifier
     instance_id: Identifier
@@ -90,7 +89,7 @@ class Info(Message):
     """Whether the Pi's kernel calls its realtime synchronized. That proves nothing about slewing."""
     clock_daemons: Annotated[tuple[ProgramName, ...], Field(max_length=20)] = ()
     """Running programs that discipline the Pi's realtime, as `chronyd`; not those in other containers."""
-    clock_max_slew_ppm: Annotated[float, Field(ge=0)] | None = None
+    clock_max_slew_ppm: Annotated[Ppm, Field(ge=0)] | None = None
     """How fast they may slew it, ppm; 0 for a free clock; the kernel's limit for an unknown program."""
     clock_free: bool | None = None
     """Whether nothing moves the Pi's realtime: nominal tick and frequency, no offset pending, no daemon, and
@@ -176,7 +175,7 @@ class SessionState(Message):
     """The session's folder relative to the recorder's root."""
     mission: str | None
     sensors: dict[str, str]
-    exchanges: Annotated[int, Field(ge=0)]
+    exchanges: Count
     """Exchanges recorded, of all vehicles."""
     last_exchange_at: UtcInstant | None
     """When the newest recorded exchange finished, by topside's clock."""
@@ -184,6 +183,8 @@ class SessionState(Message):
     """A sentence: why nothing is recorded, or not everything."""
     error: str | None
     """A sentence: why the command was refused, or the session cannot be written."""
+    recorder: Annotated[str, Field(max_length=63)] | None = None
+    """Its name: `recorder/{recorder}/status` says whether it is there. Null: not known."""
 
 
 State = Literal["acquiring", "locked", "holdover", "stale", "unsynced"]
@@ -198,7 +199,7 @@ class OffsetResult(Message):
     schema_version: Version = 1
     vehicle: Vehicle
     topside: Topside
-    method: str = MQTT.name
+    method: MethodName = MQTT.name
     """How the newest exchange was made: `mqtt_exchange_v1`, or `ntp_handshake_v1` over HTTP."""
     state: State
     """`acquiring`: too few exchanges, or too wide a bound. `holdover`: no exchange for 3 s. `stale`: max
@@ -215,27 +216,27 @@ class OffsetResult(Message):
     """95 % half-width of `offset_ms`, ms: `precision_ms` and what the path's asymmetry may be."""
     precision_ms: Annotated[Milliseconds, Field(ge=0)] | None = None
     """Statistical 95 % half-width of `offset_ms`, if both directions have the same minimum delay; ms."""
-    drift_ppm: float | None
+    drift_ppm: Ppm | None
     """Rate of the offset of the RAW clocks, positive when the Pi's runs fast, ppm."""
-    drift_error_ppm: Annotated[float, Field(ge=0)] | None
+    drift_error_ppm: Annotated[Ppm, Field(ge=0)] | None
     """Its 95 % half-width, ppm."""
     delay_min_ms: Annotated[Milliseconds, Field(ge=0)] | None
     """Minimum round trip in the window in use, less the Pi's processing time; ms."""
-    exchanges: Annotated[int, Field(ge=0)]
+    exchanges: Count
     """Exchanges in the window in use."""
-    rejected: Annotated[int, Field(ge=0)]
+    rejected: Count
     """Exchanges refused since the agent started."""
-    segment: Annotated[int, Field(ge=0)]
+    segment: Count
     """The number of this segment, from 0: a segment has no clock step, suspend or reboot."""
-    steps: Annotated[int, Field(ge=0)]
+    steps: Count
     """Clock steps since the agent started."""
-    boot_id: str | None
+    boot_id: Identifier | None
     """The Pi's."""
     measured_at: UtcInstant | None
     """Topside's realtime at which `offset_ms` holds."""
-    measured_unix_ms: int | None
+    measured_unix_ms: Annotated[int, Field(ge=0, le=LATEST_NS // 10**6)] | None
     """The same in ms since the Unix epoch."""
-    age_s: Annotated[float, Field(ge=0)] | None
+    age_s: Annotated[float, Field(ge=0, le=LATEST_NS // 10**9)] | None
     """Seconds from the end of the last exchange to `measured_at`."""
     conditional: bool = False
     """Whether `measured_at` is later than the Pi's last reading: then it holds unless the Pi's clock was set

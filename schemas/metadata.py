@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from schemas.base import Message
+from schemas.base import Message, Milliseconds
+from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
-from schemas.messages import ErrorWord, Milliseconds, OffsetResult, SensorName, Version
+from schemas.messages import DUPLICATES, Count, ErrorWord, OffsetResult, SensorName, Version
 from schemas.names import Session, Topside, Vehicle
 
 FILE_NAME = "sync_metadata.json"
@@ -75,7 +76,7 @@ class TrackEnd(Message):
     """Topside's realtime."""
     offset_ms: Milliseconds
     max_error_ms: Annotated[Milliseconds, Field(ge=0)]
-    segment: Annotated[int, Field(ge=0)]
+    segment: Count
 
 
 class OffsetRange(Message):
@@ -97,16 +98,28 @@ class OffsetRange(Message):
         return max(self.highest_ms - offset_ms, offset_ms - self.lowest_ms)
 
 
+class ProcessBlock(Message):
+    """What one process of a topside has of a vehicle, where several of its name measured in the session."""
+
+    topside: Topside
+    instance_id: Identifier | None
+    """Null: an earlier version's, which stated none."""
+    missing: Count
+    """Exchanges of it that are lost, or still requested."""
+
+
 class VehicleBlock(Message):
     """A session's data about one vehicle; `result` is the payload of its retained result, unchanged."""
 
     topside: Topside | None
     """The topside whose result is in `timeSync`: the first with a result. Exchanges of all are kept."""
-    exchanges: Annotated[int, Field(ge=0)]
+    exchanges: Count
     """Exchanges recorded, of all topsides."""
-    missing: Annotated[int, Field(ge=0)]
-    """Exchanges that are lost, or still requested."""
-    events: Annotated[int, Field(ge=0)]
+    missing: Count
+    """Exchanges that are lost, or still requested; of all processes."""
+    processes: Annotated[list[ProcessBlock], Field(max_length=100)] = Field(default_factory=list)
+    """Of topsides that restarted, or of which two had one name; empty if each was one process."""
+    events: Count
     last_exchange_at: UtcInstant | None
     result: OffsetResult | None
     drift_model: DriftModel | None = None
@@ -114,7 +127,9 @@ class VehicleBlock(Message):
     start: TrackEnd | None = None
     end: TrackEnd | None = None
     """`start` and `end` are of the smoothed track at the stop, which has `segments` segments."""
-    segments: Annotated[int, Field(ge=0)] | None = None
+    segments: Count | None = None
+    track_error: str | None = None
+    """Why the stop made no smoothed track of it, a sentence; null: it made one, or is still to come."""
     offset_range: OffsetRange | None = None
     """Of the smoothed track at the stop, before that of the results so far; null without an offset."""
 
@@ -124,10 +139,10 @@ class ClockBlock(Message):
 
     machine: Literal["vehicle", "topside"]
     name: str
-    processes: Annotated[int, Field(ge=0)]
+    processes: Count
     """Processes that kept the history, each with a count of its own."""
-    pieces: Annotated[int, Field(ge=0)]
-    missing: Annotated[int, Field(ge=0)]
+    pieces: Count
+    missing: Count
     """Pieces that are lost, or still requested: their numbers are missing in the file."""
 
 
@@ -167,7 +182,7 @@ def sensor_entry(result: OffsetResult | None, session: OffsetRange | None = None
     where its reader looks for how wrong that may be. `error` stays null beside an offset, because to the
     consumer a word there means that there is no offset.
     """
-    if result is None or result.offset_ms is None:
+    if result is None or result.offset_ms is None or result.error in DUPLICATES:
         word = result.error if result else None
         return SensorTimeSync(
             method=UNSYNCED, offset_ms=None, uncertainty_ms=None, measured_at=None, error=word or "timeout"

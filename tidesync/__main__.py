@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from runtime import memory
 from runtime.errors import TidesyncError
 from runtime.logs import configure_logging
 from runtime.version import VERSION
@@ -55,6 +56,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
+        memory.prepare()
         try:
             command = importlib.import_module(f"tidesync.cli.{cmd_name}").command
         except ModuleNotFoundError as error:
@@ -111,7 +113,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run `arguments`; returns the exit code, after printing at most one line about what went wrong.
 
-    0: done. 1: what was asked for is not the case. 2: wrong usage, settings or credentials. 130: interrupted.
+    0: done. 1: what was asked for is not the case, or memory ended. 2: wrong usage, settings or credentials.
+    130: interrupted.
     """
     try:
         result = cli.main(arguments, prog_name="tidesync", standalone_mode=False)
@@ -126,6 +129,11 @@ def run(arguments: list[str]) -> int:
     except (click.ClickException, TidesyncError, SchemasError, ModuleNotFoundError) as error:
         click.echo(f"tidesync: {' '.join(_sentence(error).split())}", err=True)
         return error.exit_code if isinstance(error, TidesyncError) else 2
+    except (MemoryError, RuntimeError, ImportError, OSError) as error:
+        if not memory.is_shortage(error):
+            raise
+        click.echo(f"tidesync: out of memory: {type(error).__name__}: {error}".rstrip(": "), err=True)
+        return 1
     return result if isinstance(result, int) else 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from runtime.clock import Reading, SystemClock
 from runtime.logs import broker_log_at
 from schemas import topics
 from tidesync.errors import NotSoError
+from tidesync.retained import RetainedReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,16 +27,40 @@ _CONNECT_S = 3.0
 _LOOK_S = 0.05
 _HOPELESS = (CertificateError, CertificateFileError, PasswordFileError)
 """A command does not wait for these. An agent does: a clock or a file may be corrected meanwhile."""
-_QUIET_S = 0.5
-"""A broker sends its retained messages at once; after a silence of this length, all have come."""
-_LONGEST_S = 5.0
+_RESULTS_S = 1.5
+"""Where nothing is retained, or it is not sent: results come once a second."""
+_log = logging.getLogger(__name__)
+_LONGEST_S = 10.0
+"""A connection that neither fails nor comes up, as over a slow link with TLS, is waited for as long."""
 
 
 def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> list[Letter]:
-    """The retained message of every topic of these kinds, sorted by topic."""
-    listener = _Listener(settings, kinds)
-    with connected(listener.connection, settings, _LONGEST_S):
-        return listener.wait()
+    """The retained message of every topic of these kinds, sorted by topic.
+
+    NotFoundOutError when the connection is lost meanwhile, BrokerError when the broker refuses to send them.
+    """
+    reader, inbox = RetainedReader(settings, "tidesync-reader"), Inbox(settings.topic_root)
+    with connected(reader.connection, settings, _LONGEST_S):
+        messages = reader.read([topics.subscription(settings.topic_root, kind) for kind in kinds])
+        if not reader.any_retained:
+            messages = _published(reader)
+        letters = [letter for message in messages.values() if (letter := inbox.open(message))]
+    return [letter for letter in letters if letter.topic.kind in kinds]
+
+
+def _published(reader: RetainedReader) -> dict[str, Incoming]:
+    """What is published meanwhile; with a warning where retained messages are there, and were not sent."""
+    messages = reader.listen(_RESULTS_S)
+    if messages:
+        reader.read([next(iter(messages))])
+        if reader.any_retained:
+            _log.warning(
+                "broker %s sends nothing retained to subscriptions with wildcards: there may be more than was"
+                " published within %g s; `tidesync watch` shows what comes",
+                reader.connection.address,
+                _RESULTS_S,
+            )
+    return messages
 
 
 @contextmanager
@@ -45,7 +69,7 @@ def connected(connection: Connection, settings: ConnectionSettings, timeout_s: f
     with broker_log_at(logging.ERROR):
         connection.start()
         try:
-            if not is_up(connection, min(timeout_s, _CONNECT_S)):
+            if not is_up(connection, timeout_s):
                 problem = connection.failure or connection.problem
                 raise problem or NotSoError(f"broker {settings.address}: no answer")
             yield
@@ -54,11 +78,15 @@ def connected(connection: Connection, settings: ConnectionSettings, timeout_s: f
 
 
 def is_up(connection: Connection, timeout_s: float) -> bool:
-    """Whether the connection comes up in time; an error of `_HOPELESS` ends the wait."""
-    until_s = time.monotonic() + timeout_s
+    """Whether the connection comes up in time; one that has failed is tried again for `_CONNECT_S`.
+
+    An error of `_HOPELESS` ends the wait.
+    """
+    started_s = time.monotonic()
     while not connection.wait_until_up(_LOOK_S):
         hopeless = connection.failure or isinstance(connection.problem, _HOPELESS)
-        if hopeless or time.monotonic() >= until_s:
+        wait_s = min(timeout_s, _CONNECT_S if connection.problem else _LONGEST_S)
+        if hopeless or time.monotonic() - started_s >= wait_s:
             return False
     return True
 
@@ -91,30 +119,3 @@ class Client:
     def tick(self, now: Reading) -> float:  # noqa: ARG002 - the connection's signature
         """Nothing is due."""
         return 1.0
-
-
-class _Listener(Client):
-    """Keeps the newest message of each topic."""
-
-    def __init__(self, settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> None:
-        self._kinds = kinds
-        self._changed = threading.Condition()
-        self._newest: dict[str, Letter] = {}
-        filters = [topics.subscription(settings.topic_root, kind) for kind in kinds]
-        super().__init__(settings, "tidesync-reader", filters)
-
-    def wait(self) -> list[Letter]:
-        """All messages, once no further topic has arrived for a while."""
-        with self._changed:
-            before = -1
-            while len(self._newest) > before:
-                before = len(self._newest)
-                self._changed.wait_for(lambda: len(self._newest) > before, _QUIET_S)  # noqa: B023 - called here
-            return [letter for _, letter in sorted(self._newest.items())]
-
-    def heard(self, letter: Letter) -> None:
-        """Keep the newest of each topic, of the kinds asked for alone."""
-        if letter.topic.kind in self._kinds:
-            with self._changed:
-                self._newest[letter.incoming.topic] = letter
-                self._changed.notify_all()

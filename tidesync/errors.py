@@ -9,8 +9,9 @@ class CommandError(TidesyncError):
     """Base of this package's errors.
 
     CommandError
-    ├── SettingsError   an option, variable or file that cannot be used: exit 2
-    └── NotSoError      what was asked for is not the case: exit 1
+    ├── SettingsError       an option, variable or file that cannot be used: exit 2
+    └── NotSoError          what was asked for is not the case: exit 1
+        └── NotFoundOutError    it could not be found out whether it is
     """
 
 
@@ -22,3 +23,7 @@ class NotSoError(CommandError):
     """What was asked for is not the case, or the broker could not be reached."""
 
     exit_code = 1
+
+
+class NotFoundOutError(NotSoError):
+    """It could not be found out whether what was asked for is the case; the sentence says why."""

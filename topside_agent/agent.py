@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from broker.agent import MqttAgent, agent_counts
+from broker.budgets import PeerBudgets
 from broker.connection import Connection
 from broker.inbox import Inbox, Letter
 from broker.interface import Incoming
@@ -72,7 +73,7 @@ class TopsideAgent(MqttAgent):
             watch=watch,
         )
         self.watcher = self._own_clock.watcher
-        self._inbox = Inbox(settings.topic_root)
+        self._inbox = Inbox(settings.topic_root, PeerBudgets(settings))
         self._vehicles = Vehicles(settings, self._namesakes, clock.resolution_ns, clock.boot_id)
         self._builder = MessageBuilder(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._builder.status("offline")
@@ -225,7 +226,7 @@ class TopsideAgent(MqttAgent):
         event, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
         assert isinstance(event, messages.Event)
         if measurement:
-            _log.info("%s reports a %s of %.3f ms", letter.topic.vehicle, event.kind, event.step_ms)
+            self._publisher.log_event(event, self._clock.raw_ns())
             self._perform(measurement, measurement.event(event, self._clock.raw_ns()))
 
     def _on_pieces(self, letter: Letter) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from broker.address import parse_address
+from broker.budgets import BudgetSettings
 from broker.settings import AgentSettings, ClockHistorySettings, MetricsSettings
 from runtime import host
 from schemas.metadata import CONSUMER_TOLERANCE_MS
@@ -59,7 +60,7 @@ def own_name(account: str | None) -> str:
     return str(name)
 
 
-class TopsideSettings(MetricsSettings, ClockHistorySettings, AgentSettings):
+class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, AgentSettings):
     """Which vehicles to measure, how often, and when a result is in which state."""
 
     topside: Topside = Field(

@@ -79,10 +79,10 @@ class Soak:
     def _healing(self, fleet: Fleet, kind: str, whom: str) -> Healing:
         """Wait until all is well again; a machine that sleeps meanwhile begins the time at its waking."""
         ended_ns = awake_ns = _raw_ns()
-        late: list[str] = []
+        took_s, late = 0.0, list[str]()
         while True:
             awake_ns = max(awake_ns, fleet.asleep_until_ns())
-            took_s = max(0.0, (_raw_ns() - awake_ns) / 1e9)
+            took_s = max(took_s, (_raw_ns() - awake_ns) / 1e9)
             unhealed = _unhealed(fleet, ended_ns)
             if not unhealed:
                 return Healing(kind, whom, took_s, ", ".join(late) or None)

@@ -35,9 +35,9 @@ class LimitedClient(Client):
         reason, self._ended_because = self._ended_because, None
         return reason
 
-    def refuse(self, error: PacketTooLargeError) -> None:
+    def refuse(self, reason: PacketTooLargeError | str) -> None:
         """Keep the reason; the caller ends the connection."""
-        self._ended_because = str(error)
+        self._ended_because = str(reason)
 
     def _sock_recv(self, bufsize: int) -> bytes:
         error = PacketTooLargeError(bufsize) if bufsize > MAX_PACKET_BYTES else frame_fault(self.socket())

@@ -8,6 +8,8 @@ import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from paho.mqtt.enums import MQTTErrorCode
+
 from broker.client.limited import LimitedClient
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from broker.interface import Outgoing
 
 
+NOT_MQTT = "it sent what is not MQTT 3.1.1 (is it an MQTT broker, and takes that version?)"
 _CONNACK_OF = {132: 1, 133: 2, 136: 3, 134: 4, 135: 5}
 """The return code of MQTT 3.1.1 by paho's reason code, which is of MQTT 5."""
 _UNKNOWN = 255
@@ -35,8 +38,6 @@ class PlainClient(LimitedClient):
     user_timeout_ms = 0
     connack: int | None = None
     """The code of MQTT 3.1.1 by which the last connection was refused; None: it was not."""
-    broke_protocol = False
-    """Whether the last connection ended because the broker sent what is not MQTT 3.1.1."""
     deliver: Callable[[str, bytes, bool], None]
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -47,7 +48,6 @@ class PlainClient(LimitedClient):
         self.on_message = self._message_arrived
         self.on_connect = self._connect_answered
         self.on_subscribe = self._subscribe_answered
-        self.on_disconnect = self._ended
 
     @property
     def stamps_writes(self) -> bool:
@@ -76,6 +76,13 @@ class PlainClient(LimitedClient):
     def resume(self) -> None:
         """After a reconnect: send first what the broker did not acknowledge before. paho does so itself."""
 
+    def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
+        """Read once; `on_disconnect` would wait for ever after a write that failed in another callback."""
+        code = super().loop_read(max_packets)
+        if code == MQTTErrorCode.MQTT_ERR_PROTOCOL:
+            self.refuse(NOT_MQTT)
+        return code
+
     def arrival(self) -> KernelStamp | None:
         """When the kernel received the packet that is being handled, where it stamped it."""
         return None
@@ -95,6 +102,11 @@ class PlainClient(LimitedClient):
         """Whether a published message may not have reached the broker."""
         self._drop_acknowledged()
         return self.want_write() or bool(self._published)
+
+    def unacknowledged_topics(self, most: int = 5) -> list[str]:
+        """The topics of the oldest messages that the broker has not acknowledged, where they are known."""
+        del most
+        return []
 
     def peer_certificate(self) -> Mapping[str, Any] | None:
         """The broker's certificate, verified; None without TLS, or where paho hides it."""
@@ -135,11 +147,6 @@ class PlainClient(LimitedClient):
         self, _client: Client, _userdata: object, mid: int, codes: Sequence[ReasonCode], *_rest: object
     ) -> None:
         self.subscribed(mid, [code.value for code in codes])
-
-    def _ended(
-        self, _client: Client, _userdata: object, _flags: object, reason: ReasonCode, *_rest: object
-    ) -> None:
-        self.broke_protocol = reason == "Protocol error"
 
 
 def _ignore(*_: object) -> None:

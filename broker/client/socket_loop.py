@@ -9,6 +9,8 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+from runtime.memory import note
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,11 +62,16 @@ class SocketLoop:
             return
         if ready & WOKEN:
             self._wakeup.drain()
-        if ready & WRITABLE:
-            client.flush()
-            client.loop_write()
-        if ready & READABLE or has_more:
-            client.loop_read()
+        try:
+            if ready & WRITABLE:
+                client.flush()
+                client.loop_write()
+            if ready & READABLE or has_more:
+                client.loop_read()
+        except MemoryError:  # half of a packet may be lost: begin again
+            note("connection", "the connection to the broker")
+            tcp.close()
+            client.loop_read()  # finds the end
 
 
 class Wakeup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import struct
@@ -30,6 +31,7 @@ from broker.client.packets import (
     read_suback,
 )
 from broker.client.paho_compat import PahoHooks, WebSocketFramer
+from broker.client.plain import NOT_MQTT
 from broker.client.stamping_socket import READ_AHEAD, StampingSocket
 from broker.client.stamping_tls import StampingTls
 
@@ -41,7 +43,11 @@ if TYPE_CHECKING:
     from broker.client.stamps import KernelStamp
     from broker.interface import Outgoing
 
+_log = logging.getLogger(__name__)
+
 _QOS_2 = 0x04
+_MOST_UNRELEASED = 100
+"""At QoS 2, which is never asked for: a broker that releases nothing is disconnected."""
 _MALFORMED = (MalformedPacketError, MQTTException, struct.error, IndexError, ValueError)
 
 
@@ -56,6 +62,7 @@ class StampingClient(PahoHooks):
         self._reader = PacketReader()
         self._last_of_read = True
         self._inflight = InflightQueue(self.next_mid)
+        self._dropped = 0
 
     @property
     def stamps_writes(self) -> bool:
@@ -81,8 +88,18 @@ class StampingClient(PahoHooks):
                     continue
             if packet is not None:
                 packets.append(packet)
+        if self._inflight.dropped > self._dropped:
+            self._log_dropped()
         if packets:
             self._write(packets[0] if len(packets) == 1 else b"".join(packets))
+
+    def _log_dropped(self) -> None:
+        if str(self._inflight.dropped).rstrip("0") == "1" or not self._dropped:
+            _log.warning(
+                "the broker acknowledges nothing: %d messages that waited were dropped",
+                self._inflight.dropped,
+            )
+        self._dropped = self._inflight.dropped
 
     def resume(self) -> None:
         """After a reconnect: send first what the broker did not acknowledge before."""
@@ -104,6 +121,7 @@ class StampingClient(PahoHooks):
             self.refuse(error)
             return self.end_connection(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         except _MALFORMED:
+            self.refuse(NOT_MQTT)
             return self.end_connection(MQTTErrorCode.MQTT_ERR_PROTOCOL)
 
     def _take_in(self, data: bytes) -> MQTTErrorCode:
@@ -151,6 +169,10 @@ class StampingClient(PahoHooks):
         """Whether a published message may not have reached the broker."""
         return self.wants_to_write or bool(self._inflight)
 
+    def unacknowledged_topics(self, most: int = 5) -> list[str]:
+        """The topics of the oldest messages that the broker has not acknowledged."""
+        return self._inflight.topics(most)
+
     def flush(self) -> None:
         """Send ciphertext or a frame that the socket did not accept before."""
         whole = self._web or self._tls
@@ -187,6 +209,8 @@ class StampingClient(PahoHooks):
         if kind == CONNACK and (code := read_connack(packet)):
             self.connack = code
             return MQTTErrorCode.MQTT_ERR_CONN_REFUSED
+        if kind == PUBLISH and self.unreleased >= _MOST_UNRELEASED:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
         return self.handle_packet(packet.command, packet.body)
 
     def _write(self, packet: bytes | OneStepPacket) -> None:

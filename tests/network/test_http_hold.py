@@ -128,7 +128,9 @@ def open_files(process):
     return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
 
 
-@pytest.mark.parametrize("command", [("dashboard", "--port"), ("topside", "--metrics-port")])
+@pytest.mark.parametrize(
+    "command", [("dashboard", "--port"), ("topside", "--topside", "laptop", "--metrics-port")]
+)
 def test_any_other_server_whose_connections_are_held_answers_others_at_once(mosquitto, tmp_path, command):
     port, path = free_port("127.0.0.1"), "/health" if command[0] == "dashboard" else "/metrics"
     with agent(*command, str(port), "--broker", mosquitto.url, folder=tmp_path) as process:

@@ -1,10 +1,12 @@
 """What a broker refuses is said: CONNACK's codes, SUBACK's, and topics at which it ends the connection."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from broker import echoes
 from broker.client import make as make_client_module
 from broker.client.plain import PlainClient
 from broker.connection import Connection
@@ -12,9 +14,13 @@ from broker.errors import CredentialsError, NotAcceptedError
 from broker.settings import ConnectionSettings
 from broker.subscriptions import REFUSED
 from runtime.clock import SystemClock
-from tests.deadline import until
+from tests.command_line import tidesync
+from tests.deadline import stays, until
+from tests.network.boats import Boat
 from tests.network.brokers import MOSQUITTO, RunningBroker
+from tests.network.secured import SecuredBroker
 from tests.network.test_connection import Quiet, StallingServer
+from tests.network.test_doctor import examined
 
 PLUGIN = next(Path("/usr").glob("lib*/**/mosquitto_dynamic_security.so"), None)
 """mosquitto's access list that refuses a subscription; its ACL file grants every one, and sends nothing."""
@@ -122,8 +128,10 @@ def test_a_refused_subscription_is_named_with_its_topic_and_account(refusing, co
     assert connection.owner.codes == [{"allowed/a": 1, "forbidden/+": REFUSED, "allowed/b/#": 1}]
     assert connection.refusal.filters == ("forbidden/+",)
     assert connection.up
-    for text in (connection.status_text, connection.last_problem, caplog.text):
-        assert "refuses a client without an account to subscribe to forbidden/+" in text
+    sentence = "refuses a client without an account to subscribe to forbidden/+"
+    assert sentence in connection.status_text
+    assert sentence in connection.last_problem
+    until(lambda: sentence in caplog.text, 5, "the log line")
 
 
 def test_what_is_granted_after_a_restart_is_refused_no_more(refusing, connect):
@@ -135,3 +143,76 @@ def test_what_is_granted_after_a_restart_is_refused_no_more(refusing, connect):
     until(lambda: connection.up and connection.wait_until_subscribed(1), 15, "the connection again")
     assert connection.refusal is None
     assert connection.status_text.startswith("connected to")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        ["session", "list"],
+        ["forget", "rov1"],
+        ["wait", "--vehicle", "rov1", "--timeout", "2"],
+        ["session", "stop", "s1", "--timeout", "2"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_is_refused_what_it_asks_for_ends_with_1_and_says_so(refusing, command):
+    done = tidesync(*command, "--broker", refusing.url)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "refuses a client without an account to subscribe to " in done.stderr
+
+
+def test_the_doctor_names_the_topics_that_are_refused(refusing):
+    finding = examined("--broker", refusing.url)["subscriptions"]
+    assert finding["verdict"] == "warn"
+    assert "tidesync/v1/vehicle/+/status" in finding["found"]
+
+
+@pytest.fixture
+def secured(tmp_path):
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    made = SecuredBroker(tmp_path)
+    made.add("vehicle", "rov1")
+    made.add("topside", "laptop")
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("role", ["vehicle", "topside"])
+def test_an_agent_of_another_name_than_its_account_says_that_nothing_comes_back(
+    secured, role, caplog, monkeypatch
+):
+    monkeypatch.setattr(echoes, "WAIT_NS", 1_000_000_000)
+    with ExitStack() as stack:
+        if role == "vehicle":
+            agent = Boat(secured.url, stack, **without_broker(secured.account("rov1"))).vehicle("rov7")
+            topic = "tidesync/v1/vehicle/rov7/info"
+        else:
+            settings = without_broker(secured.account("laptop"))
+            agent = Boat(secured.url, stack, **settings).topside(topside="other")
+            topic = "tidesync/v1/topside/other/status"
+        until(lambda: topic in agent.status_text, 15, "the topic of which nothing comes back")
+        assert "brings nothing back of what account" in agent.status_text
+        until(lambda: agent.status_text in caplog.text, 5, "the log line")
+
+
+def test_agents_with_accounts_of_their_own_are_refused_nothing(secured, monkeypatch):
+    monkeypatch.setattr(echoes, "WAIT_NS", 1_000_000_000)
+    with ExitStack() as stack:
+        agents = [
+            Boat(secured.url, stack, **without_broker(secured.account("rov1"))).vehicle("rov1"),
+            Boat(secured.url, stack, **without_broker(secured.account("laptop"))).topside(topside="laptop"),
+        ]
+
+        def at_ease():
+            return all(agent.status_text.startswith("connected") for agent in agents)
+
+        until(at_ease, 10, "both connected")
+        stays(at_ease, 2, "nothing refused")
+
+
+def without_broker(account):
+    return {key: value for key, value in account.items() if key != "broker"}

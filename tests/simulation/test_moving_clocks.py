@@ -3,6 +3,7 @@
 import pytest
 
 from runtime.clock import Step
+from tests.effort import part
 from tests.simulation.moving_clocks import judged, pll
 from tests.simulation.simulated import Simulation, jitter
 from tests.simulation.simulated_machines import Link
@@ -38,9 +39,7 @@ def simulated(link, *, pi=None, topside=None, **options):
     )
 
 
-@pytest.mark.parametrize("cut", CUTS)
-@pytest.mark.parametrize("slews", SLEWS)
-@pytest.mark.parametrize("side", ["pi", "topside", "both"])
+@pytest.mark.parametrize(("side", "slews", "cut"), part(["pi", "topside", "both"], SLEWS, CUTS))
 def test_a_slew_of_any_rate_makes_no_result_wrong(side, slews, cut):
     moving = {"slews": SLEWS[slews]}
     sides = {"pi": moving, "topside": moving} if side == "both" else {side: moving}

@@ -1,11 +1,13 @@
 """A session that two topsides of one name measured: recorded apart, and answered for one that was named."""
 
 import json
+from datetime import datetime
 
 import pytest
 
+from schemas.instants import iso_from_ns, ns_from_utc
 from tests.simulation.simulated import jitter
-from tests.simulation.simulated_machines import Link
+from tests.simulation.simulated_machines import Link, S
 from tests.simulation.test_namesakes import AHEAD_NS, another_laptop, power_cut
 from tests.simulation.test_recorder import Recorded
 from tidesync.__main__ import run
@@ -44,9 +46,8 @@ def seqs_by_process(recorded):
     return found
 
 
-@pytest.mark.parametrize("killed", [False, True])
-def test_each_processs_exchanges_are_recorded_without_a_hole_and_none_is_missing(tmp_path, killed):
-    recorded, ids = session_with(tmp_path, recorder_killed=killed)
+def test_each_processs_exchanges_are_recorded_without_a_hole_though_the_recorder_was_killed(tmp_path):
+    recorded, ids = session_with(tmp_path, recorder_killed=True)
     found = seqs_by_process(recorded)
     assert set(found) == set(ids)
     for seqs in found.values():
@@ -55,6 +56,8 @@ def test_each_processs_exchanges_are_recorded_without_a_hole_and_none_is_missing
     assert min(found[ids[1]]) == 0
     vehicle = recorded.folder.read_metadata()["timeSync"]["tidesync"]["vehicles"]["rov1"]
     assert (vehicle["exchanges"], vehicle["missing"]) == (sum(map(len, found.values())), 0)
+    missing = {each["instance_id"]: each["missing"] for each in vehicle["processes"]}
+    assert missing == dict.fromkeys(ids, 0)
 
 
 COMMANDS = {
@@ -124,3 +127,48 @@ def test_a_topside_that_restarted_needs_no_choice(tmp_path):
     assert run(arguments(recorded, "export")) == 0
     vehicle = recorded.folder.read_metadata()["timeSync"]["tidesync"]["vehicles"]["rov1"]
     assert vehicle["missing"] == 0
+
+
+@pytest.fixture(scope="module")
+def two_vehicles(tmp_path_factory):
+    """A session from 5 to 60 s, in which from 20 s on a second vehicle is called rov1."""
+    recorded = Recorded(tmp_path_factory.mktemp("vehicles"), Link.instant())
+    simulation = recorded.simulation
+    simulation.at(20, lambda: simulation.add_vehicle("rov1", link(), offset_ns=7 * S))
+    simulation.run(70)
+    folder = recorded.folder.path / "in-water_1"
+    folder.mkdir()
+    stamps = [
+        iso_from_ns(simulation.start_ns + simulation.clock.difference_ns + second * S) for second in (10, 40)
+    ]
+    (folder / "session.csv").write_text("timestamp,value\n" + "".join(f"{stamp},1\n" for stamp in stamps))
+    return recorded
+
+
+def test_the_recorder_dates_a_duplicate_and_raises_the_alarm(two_vehicles):
+    events = [event for event in two_vehicles.folder.read_events() if event.kind == "duplicate"]
+    start_ns = two_vehicles.simulation.start_ns + two_vehicles.simulation.clock.difference_ns
+    first = min((ns_from_utc(event.at) - start_ns) / S for event in events)
+    last = max((ns_from_utc(event.until) - start_ns) / S for event in events)
+    assert {event.error for event in events} == {"duplicate_vehicle"}
+    assert 20 <= first <= 23
+    assert 57 <= last <= 62
+    assert "two vehicles are named rov1" in {state.alarm for state in two_vehicles.states()}
+
+
+def test_a_session_of_two_vehicles_of_one_name_is_not_trusted(two_vehicles, capsys):
+    path = str(two_vehicles.folder.path)
+    assert run(["report", path, "--json"]) == 0
+    (vehicle,) = json.loads(capsys.readouterr().out)["vehicles"]
+    assert vehicle["grade"] == "no"
+    assert vehicle["headline"].startswith("two vehicles were named rov1 from ")
+    assert run(["correct", path]) == 1
+    assert "two vehicles were named rov1 between" in capsys.readouterr().err
+
+
+def test_what_is_in_doubt_is_not_written_as_the_consumers_offset(two_vehicles):
+    """Only what was measured before the second vehicle came."""
+    document = two_vehicles.folder.read_metadata()
+    measured_at = datetime.fromisoformat(document["timeSync"]["inWater"]["measuredAt"])
+    start_ns = two_vehicles.simulation.start_ns + two_vehicles.simulation.clock.difference_ns
+    assert (ns_from_utc(measured_at) - start_ns) / S <= 23

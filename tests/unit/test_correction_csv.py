@@ -23,6 +23,7 @@ from tidesync.sessions.correction.clock_limits import ClockLimits
 from tidesync.sessions.correction.driver import correct
 from tidesync.sessions.correction.formats import is_output, is_table, output_of
 from tidesync.sessions.correction.from_track import timeline
+from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.table import Job, TextLayout
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
@@ -245,6 +246,25 @@ def test_damage_is_counted_and_named_and_costs_no_row_beside_it(path):
     assert lines[6] == good[0] + b"2,,,,,3"
 
 
+def test_a_header_within_an_open_quote_counts_as_one(path):
+    rows = [f"{pi_iso(3)},1", f'{pi_iso(4)},"2', "timestamp,k", f"{pi_iso(5)},3"]
+    result, _ = corrected(path, "\n".join(["timestamp,k", *rows]).encode())
+    assert (result.counts["ok"], result.malformed) == (2, 1)
+    rows[2] = "k,timestamp"
+    with pytest.raises(UnusableFileError, match="line 4: another header"):
+        corrected(path, "\n".join(["timestamp,k", *rows]).encode())
+
+
+@pytest.mark.parametrize("end", ["Z", ""])
+def test_a_decimal_comma_in_a_table_of_one_column_divides_nothing(path, end):
+    texts = [pi_iso(at).replace(".", ",").replace("Z", end) for at in (3, 4, 5.123)]
+    result, written = corrected(
+        path, "\n".join(["timestamp", *texts]).encode(), stamps=StampOptions(zone="UTC")
+    )
+    assert result.counts["ok"] == 3
+    assert written.splitlines()[0] == b"timestamp;" + NEW.replace(b",", b";")
+
+
 def test_another_header_is_refused(path):
     with pytest.raises(UnusableFileError, match="line 3: another header"):
         corrected(path, f"timestamp,k\n{pi_iso(3)},1\nk,timestamp\n2,{pi_iso(4)}\n".encode())
@@ -425,3 +445,46 @@ def test_a_short_row_whose_timestamp_may_stand_farther_to_the_front_is_malformed
     assert states == ["ok", "ok" if answered else "", "ok"]
     assert [malformed.place for malformed in result.shown] == ([] if answered else [3])
     assert all("fewer fields than the header" in malformed.reason for malformed in result.shown)
+
+
+def day_first(text):
+    return f"{text[8:10]}.{text[5:7]}.{text[:4]} {text[11:-1]}"
+
+
+def unix(text):
+    whole = int(np.datetime64(text[:19], "s").astype(np.int64))
+    return f"{whole}{text[19:-1]}"
+
+
+TORN = {
+    "us": (str, {}),
+    "naive": (lambda text: text.removesuffix("Z"), {"zone": "UTC"}),
+    "day-first": (day_first, {"zone": "UTC", "time_format": "day-first"}),
+    "zone": (lambda text: text.replace("Z", "+00:00"), {}),
+    "unix": (unix, {}),
+}
+
+
+@pytest.mark.parametrize("kind", TORN)
+@pytest.mark.parametrize("columns", [b"k,timestamp", b"timestamp"])
+def test_a_timestamp_that_was_torn_at_its_rows_end_is_not_read(path, kind, columns):
+    way, options = TORN[kind]
+    before = b"1," if columns.startswith(b"k") else b""
+    texts = [way(pi_iso(at)).encode() for at in np.arange(1, 99, 0.501).tolist()]
+    whole = len(texts[0])
+    for cut in range(1, 9):
+        torn = list(texts)
+        torn[77] = texts[77][: whole - cut]
+        rows = b"\n".join(before + text for text in torn)
+        stamps = StampOptions(**options)
+        _, written = corrected(path, columns + b"\n" + rows + b"\n", stamps=stamps)
+        answered = [line for line in written.splitlines()[1:] if not line.endswith(b",,,,")]
+        assert len(answered) == len(texts) - 1
+        assert not any(line.startswith(before + torn[77] + b",") for line in answered)
+
+
+def test_a_timestamp_whose_zeros_were_dropped_is_read_at_its_rows_end(path):
+    texts = [pi_iso(at).rstrip("0Z").rstrip(".") + "Z" for at in np.arange(1, 99, 0.501).tolist()]
+    assert len({len(text) for text in texts}) > 1
+    result, _ = corrected(path, ("k,timestamp\n" + "\n".join(f"1,{text}" for text in texts)).encode())
+    assert result.counts["ok"] == len(texts)

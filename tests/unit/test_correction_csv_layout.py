@@ -83,13 +83,14 @@ TEXTS = st.text(st.sampled_from('ab ,;"\n0'), max_size=6)
 @given(
     st.lists(st.lists(TEXTS, min_size=3, max_size=3), min_size=1, max_size=30),
     st.sampled_from(["\n", "\r\n"]),
+    st.integers(0, 3),
 )
 @settings(max_examples=tries(300))
-def test_records_are_those_that_pythons_csv_module_wrote(rows, ending):
+def test_records_are_those_that_pythons_csv_module_wrote(rows, ending, place):
     text = io.StringIO()
-    csv.writer(text, lineterminator=ending).writerows([[*row, "x"] for row in rows])
-    made = dialect(4, place=3)
-    found = list(blocks.layouts(Pieces(text.getvalue().encode(), 1 << 22), made, lambda _: False, None))
+    csv.writer(text, lineterminator=ending).writerows([[*row[:place], "x", *row[place:]] for row in rows])
+    made = dialect(4, place=place)
+    found = list(blocks.layouts(Pieces(text.getvalue().encode(), 1 << 22), made, b"x".__eq__, None))
     assert [kind for layout in found for kind in layout.kind.tolist()] == [Kind.ROW] * len(rows)
     found = [stamp for _, _, _, stamp, _ in records(text.getvalue().encode(), made)]
     assert found == [b"x"] * len(rows)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.effort import tries
+from tests.effort import part, tries
 from tests.unit.moving_clocks import MovingClock, S, exchanges_of
 from tidesync.sessions.correction.clock_function import ClockFunction, ClockReading
 from tidesync.sessions.correction.clock_limits import limits_of
@@ -49,9 +49,7 @@ SLEWS = {
 }
 
 
-@pytest.mark.parametrize("gap_s", [0, 0.8, 3, 25, 100])
-@pytest.mark.parametrize("side", ["pi", "topside"])
-@pytest.mark.parametrize("name", SLEWS)
+@pytest.mark.parametrize(("name", "side", "gap_s"), part(SLEWS, ["pi", "topside"], [0, 0.8, 3, 25, 100]))
 def test_no_row_is_wrong_whatever_happened_inside_or_outside_a_gap(name, side, gap_s):
     clocks = {"pi": MovingClock("pi", -1_200_000_000, 40e-6), "topside": MovingClock("topside")}
     for what, moves in SLEWS[name].items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from schemas.clock_history import ClockPiece
-from tests.effort import tries
+from tests.effort import part, tries
 from tests.unit.moving_clocks import MovingClock, exchanges_of, history_of
 from tests.unit.test_correction_moved_clocks import SLEWS, random_clock, rows
 from tidesync.__main__ import run
@@ -58,9 +58,7 @@ def changing(clock, at_s):
     return near
 
 
-@pytest.mark.parametrize("gap_s", [0, 3, 25, 300])
-@pytest.mark.parametrize("side", ["pi", "topside"])
-@pytest.mark.parametrize("name", SLEWS)
+@pytest.mark.parametrize(("name", "side", "gap_s"), part(SLEWS, ["pi", "topside"], [0, 3, 25, 300]))
 def test_nearly_all_rows_are_right_within_a_fifth_of_a_millisecond(name, side, gap_s):
     clocks = {"pi": MovingClock("pi", -1_200_000_000, 40e-6), "topside": MovingClock("topside")}
     for what, moves in SLEWS[name].items():

@@ -73,7 +73,7 @@ class Metadata(BaseModel):
 
 
 def client(token=None, **settings):
-    made = DashboardSettings(**settings)
+    made = DashboardSettings(allowed_host=("192.168.2.2",), **settings)
     return TestClient(
         make_app(Subscriber(made, SystemClock()), made, token), base_url="http://192.168.2.2:8780"
     )

@@ -1,5 +1,6 @@
 """Where the dashboard serves and to whom: what it refuses before it opens a port."""
 
+import click
 import pytest
 from pydantic import ValidationError
 
@@ -7,6 +8,7 @@ from runtime.clock import SystemClock
 from tidesync.__main__ import run
 from tidesync.dashboard.agent import DashboardAgent
 from tidesync.dashboard.settings import DashboardSettings, TokenNeededError
+from tidesync.settings import with_settings
 
 SECRET = "sea-slug-sea-slug"
 
@@ -47,6 +49,22 @@ def test_what_is_no_origin_may_not_frame_the_page(origin):
 def test_what_is_no_host_name_is_refused(host):
     with pytest.raises(ValidationError, match="expected a host"):
         DashboardSettings(allowed_host=(host,))
+
+
+def test_names_and_addresses_are_taken_from_the_variable_and_an_empty_one_is_none(monkeypatch):
+    made = DashboardSettings(allowed_host=("Blueos.local", "192.168.2.2", "FD00::2"))
+    assert made.allowed_host == ("blueos.local", "192.168.2.2", "fd00::2")
+    shown = []
+
+    @click.command()
+    @with_settings(DashboardSettings)
+    def show(settings):
+        shown.append(settings.allowed_host)
+
+    for value in ("blueos.local 192.168.2.2", ""):
+        monkeypatch.setenv("TIDESYNC_ALLOWED_HOST", value)
+        show.main([], standalone_mode=False)
+    assert shown == [("blueos.local", "192.168.2.2"), ()]
 
 
 def test_the_command_says_what_is_missing(monkeypatch, capsys, tmp_path):

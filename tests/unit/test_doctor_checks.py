@@ -11,6 +11,7 @@ import pytest
 from broker.errors import CredentialsError
 from broker.settings import ConnectionSettings
 from runtime import chrony
+from runtime.clock import SystemClock, read
 from runtime.clock_daemons import Daemon
 from runtime.kernel_clock import KernelState
 from runtime.version import VERSION
@@ -379,3 +380,60 @@ def test_sign_and_bound_of_the_pretended_vehicle_are_broker_nodelay(offset_ms, v
     finding = offset_sign(Outcome(measured, -150.2), "somewhere")
     assert finding.verdict == verdict
     assert words in finding.found
+
+
+def test_what_the_broker_refuses_is_named_with_the_account():
+    seen = Observations(subscribed=True, refused=("tidesync/v1/vehicle/+/info",))
+    finding = broker_checks.subscriptions(SETTINGS, seen)
+    assert finding.verdict == "warn"
+    assert "tidesync/v1/vehicle/+/info" in finding.found
+    assert broker_checks.subscriptions(SETTINGS, Observations(subscribed=True)).verdict == "ok"
+    assert broker_checks.subscriptions(SETTINGS, Observations()).verdict == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept", "verdict", "words"),
+    [
+        (None, None, "skipped", "nothing is retained yet"),
+        (True, None, "ok", "wildcards too"),
+        (False, True, "warn", "not sent to subscriptions with wildcards"),
+        (False, False, "warn", "not sent to new subscriptions"),
+    ],
+)
+def test_a_broker_that_keeps_retained_messages_to_itself_is_named(sent, kept, verdict, words):
+    finding = broker_checks.retained(Observations(retained_sent=sent, retained_kept=kept))
+    assert finding.verdict == verdict
+    assert words in finding.found
+
+
+def test_a_connection_that_never_lasts_fails_with_what_the_broker_may_refuse():
+    problem = (
+        "broker mqtt://boat:1883: connection lost again and again, when account 'x' asks to subscribe to y"
+    )
+    finding = broker_checks.undisturbed(SETTINGS, Observations(lost=["connection lost"] * 4, problem=problem))
+    assert finding.verdict == "FAIL"
+    assert finding.found.startswith("connection lost again and again, when account 'x'")
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        (
+            Observations(connect_ms=1.0, subscribed=True, lost=["keepalive"]),
+            "the connection was lost (keepalive)",
+        ),
+        (Observations(connect_ms=1.0), "did not answer a subscription"),
+        (Observations(connect_ms=1.0, subscribed=True, refused=("a/+",)), "the broker refuses a/+"),
+    ],
+)
+def test_nothing_heard_of_a_broker_that_could_not_be_heard_is_not_nothing_there(seen, why):
+    found = {each.check: each for each in fleet_checks.fleet_checks(seen, read(SystemClock()))}
+    assert found["vehicles"].verdict == "FAIL"
+    assert why in found["vehicles"].found
+    assert "could not be found out" in found["topsides"].found
+
+
+def test_a_broker_that_was_heard_to_its_end_and_sent_nothing_has_no_vehicle():
+    seen = Observations(connect_ms=1.0, subscribed=True)
+    found = {each.check: each for each in fleet_checks.fleet_checks(seen, read(SystemClock()))}
+    assert (found["vehicles"].verdict, found["vehicles"].found) == ("warn", "none is known")

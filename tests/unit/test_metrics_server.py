@@ -5,6 +5,7 @@ import socket
 import threading
 import urllib.error
 import urllib.request
+from time import monotonic
 
 import pytest
 
@@ -112,3 +113,12 @@ def test_a_fault_in_what_is_served_is_an_error_reply_and_the_server_goes_on():
             get(port)
         broken = False
         assert get(port)[0] == 200
+
+
+def test_one_that_asks_without_end_is_answered_some_times_a_second():
+    port = free_port()
+    with metrics_served(HOST, port, examples.topside):
+        began_s = monotonic()
+        for _ in range(12):
+            assert get(port)[0] == 200
+        assert monotonic() - began_s > 0.75

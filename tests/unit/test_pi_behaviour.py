@@ -235,6 +235,18 @@ def test_steps_while_the_broker_is_away_are_reported_when_it_is_back_the_newest_
     assert len(bench.connection.on("event")) == 100
 
 
+def test_a_status_cleared_while_others_flood_it_is_restored():
+    bench = Bench()
+    bench.connect()
+    for _ in range(1000):
+        bench.hear("status", b"rubbish")
+    bench.pass_s(4)
+    bench.hear("status", b"")
+    bench.pass_s(4)
+    assert bench.connection.on("status")[-1] == b"online"
+    assert len(bench.connection.on("status")) == 3
+
+
 def test_offline_on_its_own_status_is_contradicted():
     bench = Bench().connect()
     bench.pass_s(10)

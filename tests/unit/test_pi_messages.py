@@ -33,7 +33,7 @@ def announcements():
 
 
 def test_nothing_is_announced_again_without_cause_for_a_minute(announcements):
-    announcements.heard_status("online", 1)
+    announcements.heard_status(b"online", 1)
     assert announcements.due(60 * S - 1) == []
     assert announcements.due(60 * S) == ["info", "status"]
 
@@ -81,9 +81,10 @@ def test_a_fleet_does_not_answer_a_topside_all_at_once():
     assert max(after - before for before, after in pairwise(answered)) < 200
 
 
-def test_an_offline_is_contradicted_at_once_after_a_quiet_time(announcements):
+@pytest.mark.parametrize("payload", [b"offline", b"", b"\xff\x00", b"Online"])
+def test_what_says_anything_but_online_is_contradicted_at_once_after_a_quiet_time(announcements, payload):
     announcements.announced("info", 60 * S)
-    announcements.heard_status("offline", 60 * S)
+    announcements.heard_status(payload, 60 * S)
     assert announcements.due(60 * S) == ["status"]
     announcements.announced("status", 60 * S)
     assert "status" not in announcements.due(120 * S - 1)
@@ -92,7 +93,7 @@ def test_an_offline_is_contradicted_at_once_after_a_quiet_time(announcements):
 def test_a_shower_of_offlines_is_contradicted_once_in_a_few_seconds(announcements):
     published = 0
     for now_ns in range(0, 30 * S, S // 10):
-        announcements.heard_status("offline", now_ns)
+        announcements.heard_status(b"offline", now_ns)
         if announcements.due(now_ns):
             announcements.announced("status", now_ns)
             published += 1

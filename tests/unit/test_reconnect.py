@@ -53,15 +53,13 @@ def test_a_broker_that_ends_every_connection_at_a_subscription_or_a_topic_is_sus
     for _ in range(3):
         tried.ended(S, was_up=True)
     asked = lost(tried, unanswered=["v/rov1/ping/+"], published=["v/rov1/info"])
-    assert "when account 'rov1' asks to subscribe to v/rov1/ping/+" in asked
+    assert (
+        "when account 'rov1' asks to subscribe to v/rov1/ping/+, or publishes to v/rov1/info: does" in asked
+    )
     assert "another program" not in asked
     sent = lost(tried, published=["v/rov1/info", "v/rov1/status", "v/rov1/info"])
     assert "does the broker refuse what was published last, to v/rov1/info, v/rov1/status?" in sent
     assert "another program" in sent
-
-
-def test_a_broker_that_breaks_the_protocol_is_blamed_for_it():
-    assert "it sent what is not MQTT 3.1.1" in str(trials().problem(Ending("lost", broke_protocol=True)))
 
 
 def test_without_an_account_nobody_is_suspected():

@@ -87,18 +87,38 @@ def test_a_close_writes_the_table_and_a_model_by_the_topside_in_use(tmp_path, mo
     assert len((path.with_name("offsets.csv")).read_text().splitlines()) == 5
 
 
-def test_a_smoother_that_fails_does_not_keep_a_session_from_ending(tmp_path, monkeypatch, caplog):
+def test_a_smoother_that_fails_for_one_vehicle_leaves_the_others_their_tracks(tmp_path, monkeypatch, caplog):
     path = tmp_path / "time_sync" / "exchanges.jsonl"
     path.parent.mkdir()
-    path.write_bytes(lines_of([exchange(0, 0)]))
+    path.write_bytes(lines_of([exchange(0, 0), exchange(0, 0, vehicle="rov2")]))
 
-    def smooth(_listed, _settings):
-        raise ZeroDivisionError
+    def smooth(listed, _settings):
+        if listed[0].vehicle == "rov1":
+            raise ZeroDivisionError
+        return Track([row(0, 1), row(1, 2)], [], None, 2, 0)
 
     monkeypatch.setattr(folder, "smooth", smooth)
+    ended = closing.close(SessionFolder(tmp_path), {"rov1": "topside"}, 5)
+    assert (ended.offsets, [*ended.summaries]) == ("time_sync/offsets.csv", ["rov2"])
+    assert "internal fault: ZeroDivisionError at test_recorder_closing.py" in ended.failed["rov1"]
+    assert "rov1" in caplog.text
+    monkeypatch.setattr(folder, "smooth", lambda *_: Track([], [], None, 0, 7))
     ended = closing.close(SessionFolder(tmp_path), {}, 5)
+    assert ended.failed == dict.fromkeys(["rov1", "rov2"], "no usable exchange, 7 refused")
+
+
+def test_a_stop_that_fails_altogether_ends_the_session_and_says_why(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(SessionFolder, "read_exchanges", lambda *_: 1 / 0)
+    ended = closing.close(SessionFolder(tmp_path), {"rov1": "topside"}, 5)
     assert (ended.offsets, dict(ended.summaries)) == (None, {})
+    assert "ZeroDivisionError" in ended.failed["rov1"]
     assert "no track could be computed" in caplog.text
+
+
+def test_a_line_of_drift_does_not_end_with_an_exchange_that_is_far_less_certain():
+    weak = row(30, 900, lower_ns=-(10**9), upper_ns=2 * 10**9)
+    model = closing.drift_model([row(0, 1), row(1, 2), row(2, 3), weak])
+    assert (model.start_offset_ms, model.end_offset_ms) == (1.0, 3.0)
 
 
 def finished(seq, raw_s, realtime_s=None):

@@ -136,6 +136,7 @@ def test_pieces_of_clock_histories_are_held_and_repaired_as_exchanges_are(store,
 
 
 def test_pieces_fill_the_memory_as_exchanges_do(tmp_path):
+    (tmp_path / "away").write_text("a file where a folder should be")
     store = SessionStore(tmp_path / "away" / "session_s1", 2)
     store.add(clock=[line(number, piece(number, number + 1)) for number in range(2)])
     assert store.full

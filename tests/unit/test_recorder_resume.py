@@ -255,7 +255,7 @@ def test_what_is_held_is_bounded_and_the_rest_is_asked_for_afterwards(indexed):
 
 
 def test_held_messages_are_taken_in_the_order_of_arrival():
-    taken, held = [], Held(3)
+    taken, held = [], Held(3, {})
     for number in range(3):
         held.add(lambda number=number: taken.append(number), 1)
     held.add(lambda: taken.append("too much"), 1)

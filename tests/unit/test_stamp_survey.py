@@ -1,5 +1,7 @@
 """How a column is written is found by what lies within the session; what is undecided is refused."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -422,3 +424,26 @@ def test_fractions_whose_zeros_at_the_end_were_dropped_are_decimals():
     assert since_noon(texts) == [offset / 1000 for offset in offsets]
     assert since_noon(["1777637097.5", "1777637097.25", "1777637098.125"]) == [297.5, 297.25, 298.125]
     assert since_noon(["1777637097.05", "1777637097.50", "1777637098.5"]) == [297.05, 297.5, 298.5]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "hint"),
+    [
+        (
+            "260501120457",
+            {},
+            r"read as ms: 1978-04-\d\dT.*was 2026-05-01T12:00:00Z to.*--time-format",
+        ),
+        ("619821", {}, "read as .*--unit, --time-format or --since"),
+        ("2026-01-05 12:04:57", {"zone": "UTC"}, "2026-01-05T12:04:57Z.*--time-format or --zone"),
+    ],
+)
+def test_times_that_are_all_outside_say_how_they_were_read(text, options, hint):
+    assert re.search(hint, read([text, text], **options)[0].hint)
+
+
+def test_minutes_and_rounded_days_resolve_just_that():
+    minutes = [f"2026-05-01T12:{minute:02d}Z" for minute in range(10)]
+    assert read(minutes)[0].resolution_ns == 60 * S
+    days = [f"{46143.5 + number / 86_400:.5f}" for number in range(0, 600, 7)]
+    assert read(days, time_format="excel", zone="UTC")[0].resolution_ns == 864_000_000

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
@@ -123,6 +124,33 @@ def test_a_connection_that_is_refused_ends_and_says_with_which_code(wired, code)
     wired.say(bytes((0x20, 2, 0, code)))
     assert wired.client.socket() is None
     assert wired.client.connack == code
+
+
+def test_a_write_that_fails_within_a_callback_ends_the_connection_and_blocks_nothing(wired):
+    wired.far.close()
+    wired.client.loop_read()
+
+    def accepted():
+        wired.far.close()
+        wired.publish(b"1")
+
+    wired.client.accepted = accepted
+    wired.client.connect("nowhere")
+    wired.far.send(CONNACK)
+    reading = threading.Thread(target=wired.client.loop_read, daemon=True)
+    reading.start()
+    reading.join(5)
+    assert not reading.is_alive()
+    assert wired.client.socket() is None
+
+
+def test_messages_at_qos_2_that_are_never_released_end_the_connection(wired):
+    for mid in range(1, 101):
+        wired.say(bytes((0x34,)) + publish_packet(b"a", b"1", mid=mid)[1:])
+    assert wired.client.socket() is not None
+    wired.say(bytes((0x34,)) + publish_packet(b"a", b"1", mid=101)[1:])
+    assert wired.client.socket() is None
+    assert wired.heard == []
 
 
 def test_a_message_at_qos_2_takes_pahos_way(wired):

@@ -6,11 +6,13 @@ from itertools import chain
 
 import pytest
 
+from runtime.clock import Reading
 from schemas.base import MAX_MESSAGE_BYTES
 from schemas.exchange import Exchange
 from schemas.messages import ExchangeBatch
 from topside_agent.estimator import Estimate
 from topside_agent.measuring.backlog import Backlog
+from topside_agent.measuring.offsets import Offsets
 from topside_agent.measuring.result import Progress, ceil_ms, floor_ms, result_of
 from topside_agent.settings import TopsideSettings
 
@@ -156,3 +158,20 @@ def test_a_bound_in_ms_is_never_narrower_than_in_ns(ns):
         assert round(floor_ms(ns) * 1e6) == ns == round(ceil_ms(ns) * 1e6)
     else:
         assert Fraction(floor_ms(ns)) * MS < ns < Fraction(ceil_ms(ns)) * MS
+
+
+def test_an_internal_fault_restarts_the_estimate_of_its_vehicle_and_nothing_else(caplog):
+    offsets = Offsets(TopsideSettings(topside="laptop").estimator, silence_ns=3 * S)
+    clean = [
+        exchange(seq).model_copy(
+            update=dict.fromkeys(("origin_ns", "destination_ns", "receive_ns", "transmit_ns"), (seq + 1) * S)
+        )
+        for seq in range(4)
+    ]
+    assert offsets.add(clean[0]) is None
+    offsets.estimator.add = lambda _exchange: 1 / 0
+    assert offsets.add(clean[1]) == "internal_fault"
+    assert "internal fault 1" in caplog.text
+    assert offsets.changed
+    assert offsets.add(clean[2]) is None
+    assert offsets.estimate(Reading(4 * S, 0, 0), 3 * S) is not None

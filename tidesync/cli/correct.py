@@ -19,6 +19,7 @@ from tidesync.sessions.correction.results import CorrectionResults
 from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError, UnusableFileError
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.for_cockpit.session import check_target, write_session
+from tidesync.sessions.isolation import complaint_of
 
 if TYPE_CHECKING:
     from tidesync.sessions.correction.session import Options
@@ -126,5 +127,5 @@ def _correct(
         except NoTimestampError as error:
             named = job.path.resolve() in results.named
             (results.failed if named else results.left).append(str(error))
-        except SessionError as error:
-            results.failed.append(str(error))
+        except Exception as error:  # noqa: BLE001 - the other tables are corrected
+            results.failed.append(complaint_of(str(job.path), error))

@@ -15,6 +15,7 @@ from tidesync.cli.choice_options import choice_options
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.errors import UnknownVehicleError
 from tidesync.sessions.folder import offsets_table
+from tidesync.sessions.isolation import Tracks, tracks_of
 from tidesync.sessions.journal import Journal, Stream, read_journal
 from tidesync.sessions.processes import Choice, chosen
 from topside_agent.estimator import Estimate, EstimatorSettings, Segment, Track, online, smooth
@@ -88,19 +89,25 @@ def command(
     settings = EstimatorSettings(
         rate_limit_ppm=rate_limit_ppm, asymmetry_share=asymmetry_share, asymmetry_ms=asymmetry_ms
     )
-    tracks = {
-        stream: estimate(exchanges, settings)
-        for stream, exchanges in _streams(journal, choice, wanted).items()
-    }
+    streams = _streams(journal, choice, wanted)
+    tracks = tracks_of(streams, lambda _, exchanges: estimate(exchanges, settings))
     usable = {stream: found for stream, found in tracks.items() if found.rows}
     if not usable:
         whose = f" of vehicle {wanted}" if wanted else ""
-        raise NotSoError(f"no usable exchange{whose} in {file} ({journal.malformed} malformed lines)")
+        faults = "".join(f"; {complaint}" for complaint in tracks.complaints())
+        raise NotSoError(f"no usable exchange{whose} in {file} ({journal.malformed} malformed lines){faults}")
     if track is not None:
         _write(track, usable)
-    click.echo(_document(usable) if as_json else "\n\n".join(_summary(*item) for item in usable.items()))
+    if as_json:
+        click.echo(_document(tracks, journal))
+    else:
+        click.echo("\n\n".join(_summary(*item) for item in usable.items()))
+    for stream in tracks.keys() - usable.keys():
+        click.echo(_unusable(stream, tracks[stream]), err=True)
     if journal.malformed:
         click.echo(f"{journal.malformed} malformed lines were skipped", err=True)
+    if tracks.failed:
+        raise NotSoError("; ".join(tracks.complaints()))
 
 
 def _streams(journal: Journal, choice: Choice, vehicle: str | None) -> dict[Stream, list[Exchange]]:
@@ -118,9 +125,15 @@ def _write(path: Path, tracks: Mapping[Stream, Track]) -> None:
         raise SettingsError(f"--track {path}: {error.strerror}") from error
 
 
-def _document(tracks: Mapping[Stream, Track]) -> str:
-    vehicles = [_entry(*stream, track) for stream, track in tracks.items()]
-    return json.dumps({"vehicles": vehicles}, indent=2)
+def _document(tracks: Tracks[Track], journal: Journal) -> str:
+    vehicles = [_entry(*stream, track) for stream, track in tracks.items() if track.rows]
+    unusable = [_unusable(stream, track) for stream, track in tracks.items() if not track.rows]
+    failed = [*unusable, *tracks.complaints()]
+    return json.dumps({"vehicles": vehicles, "malformed": journal.malformed, "failed": failed}, indent=2)
+
+
+def _unusable(stream: Stream, track: Track) -> str:
+    return f"{stream[0]}, measured by {stream[1]}: no usable exchange, {track.rejected} refused"
 
 
 def _entry(vehicle: str, topside: str, track: Track) -> dict[str, Any]:

@@ -54,14 +54,17 @@ def command(*, session: Path, kind: str, output: Path | None, choice: Choice, as
         raise NotSoError(f"{path}: {error.strerror or error}; nothing was written") from error
     counts = Counter(row.state for rows in tracks.values() for row in rows)
     if as_json:
-        document = {
+        document: dict[str, object] = {
             "session": str(session),
             "format": kind,
             "output": str(path),
             "notes": None if notes is None else str(notes),
             "rows": dict(counts),
         }
+        document["failed"] = measured.complaints()
         click.echo(json.dumps(document))
     else:
         click.echo(f"{path}: {sum(counts.values())} rows of {', '.join(v for v, _ in tracks)}")
+    if measured.failed:
+        raise NotSoError("; ".join(measured.complaints()))
     return 0

@@ -12,7 +12,7 @@ from runtime.clock import SystemClock, read
 from schemas.names import vehicle_name
 from tidesync.client import connected
 from tidesync.errors import NotSoError
-from tidesync.fleet.forgetting import ForgetSettings, RetainedMessages, presence
+from tidesync.fleet.forgetting import ForgetSettings, VehicleMessages, presence
 from tidesync.settings import with_settings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SETTLE_S = 1.5
 """A topside that still measures publishes again within a second."""
-_CONNECT_S = 5.0
+_CONNECT_S = 10.0
 
 
 @click.command("forget")
@@ -31,9 +31,10 @@ _CONNECT_S = 5.0
 def command(settings: ForgetSettings, *, vehicle: str, force: bool, as_json: bool) -> int:
     """Clear VEHICLE's retained status, info and results, and its device in Home Assistant.
 
-    Exit code 1 when the vehicle is online or being measured, or when something is still there afterwards.
+    Exit code 1 when the vehicle is online or being measured, when something is still there afterwards, or
+    when it could not be found out whether anything is.
     """
-    messages = RetainedMessages(settings, vehicle_name(vehicle))
+    messages = VehicleMessages(settings, vehicle_name(vehicle))
     with connected(messages.connection, settings, _CONNECT_S):
         before = messages.read()
         present = presence(settings.topic_root, vehicle, before, read(SystemClock()))
@@ -41,7 +42,7 @@ def command(settings: ForgetSettings, *, vehicle: str, force: bool, as_json: boo
             raise NotSoError(f"{present}, or forget it with --force")
         messages.clear([*before])
         if before:
-            time.sleep(_SETTLE_S)
+            time.sleep(_SETTLE_S + 2 * messages.round_trip_s)
         left = messages.read()
     cleared = [topic for topic in before if topic not in left]
     if as_json:
@@ -58,7 +59,10 @@ def command(settings: ForgetSettings, *, vehicle: str, force: bool, as_json: boo
 def _complaint(
     vehicle: str, present: str | None, before: Mapping[str, bytes], left: Mapping[str, bytes]
 ) -> str:
-    same = [topic for topic, payload in left.items() if before.get(topic) == payload]
+    own = ("/status", "/info") if present else ()  # a vehicle that runs publishes the same again
+    same = [
+        topic for topic, payload in left.items() if before.get(topic) == payload and not topic.endswith(own)
+    ]
     again = [topic for topic in left if topic not in same]
     parts = []
     if same:

@@ -10,14 +10,16 @@ import click
 
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock, read
-from schemas.messages import OffsetResult
+from schemas.messages import DUPLICATES, OffsetResult
 from schemas.names import vehicle_name
 from tidesync.cli.session import listing
 from tidesync.client import retained
 from tidesync.errors import NotSoError
 from tidesync.figures import figure, in_columns
+from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.model import KINDS, Fleet
 from tidesync.fleet.vehicle import CONDITION
+from tidesync.sessions.client import recorders_online
 from tidesync.settings import with_settings
 from tidesync.terminal.text import age_of, state_of, tracking
 
@@ -33,7 +35,11 @@ if TYPE_CHECKING:
 @with_settings(ConnectionSettings)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool) -> int:
-    """Show what the broker has retained of every vehicle, topside and session; of VEHICLE in full."""
+    """Show what the broker has retained of every vehicle, topside and session; of VEHICLE in full.
+
+    Exit code 1 when that could not be found out, when nothing is known of VEHICLE, or when two vehicles or
+    two topsides have one name now.
+    """
     wanted = vehicle_name(vehicle) if vehicle else None
     fleet, now = Fleet.of(retained(settings, KINDS)), read(SystemClock())
     rows = [row for row in fleet.rows(now) if wanted in {None, row.vehicle}]
@@ -45,6 +51,9 @@ def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool)
         click.echo("\n\n".join(tracking(row) for row in rows))
     else:
         click.echo(_overview(fleet, rows, settings))
+    current = [row.result for row in rows if row.result and row.fresh]
+    if doubtful := [result for result in current if result.error in DUPLICATES]:
+        raise NotSoError("; ".join(map(sentence, doubtful)))
     return 0
 
 
@@ -74,7 +83,7 @@ def _overview(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -
     if fleet.topsides or rows:
         parts.append(_topsides(fleet))
     if states := [entry.state for entry in fleet.sessions()]:
-        parts.append(listing(states, datetime.now(UTC)))
+        parts.append(listing(states, datetime.now(UTC), recorders_online(settings)))
     return "\n\n".join(parts)
 
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
-import socket
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 
+from tidesync.dashboard.host_names import address_of, host_of
 from tidesync.dashboard.views import Problem, ProblemView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from tidesync.dashboard.host_names import HostNames
 
 COOKIE = "tidesync_dashboard"
 MOST_BODY_BYTES = 64 * 1024
@@ -63,19 +64,16 @@ class AccessPolicy:
     Origin.
     """
 
-    def __init__(
-        self, token: str | None, allowed_hosts: frozenset[str] = frozenset(), own_name: str | None = None
-    ) -> None:
+    def __init__(self, token: str | None, hosts: HostNames) -> None:
         self._token = token
-        own = (own_name or socket.gethostname()).lower()
-        self._names = allowed_hosts | {"localhost", own, own.partition(".")[0]}
+        self._hosts = hosts
 
     def refuse(self, request: RequestInfo) -> Refusal | None:
         """Why not, or None."""
         host = request.headers.get("host", "")
-        if not self._known(_host_of(f"//{host}")):
+        if not self._hosts.header_is_known(host):
             return Refusal(
-                403, "forbidden", f"{host[:100]!r} is no name of this computer; see --allowed-host"
+                403, "forbidden", f"{host[:100]!r} is no name or address of this computer; see --allowed-host"
             )
         if request.method == WEBSOCKET:
             return self._refuse_socket(request)
@@ -110,15 +108,15 @@ class AccessPolicy:
             return None
         origin = request.headers.get("origin")
         desktop = cockpit and origin == _DESKTOP
-        if origin is not None and not desktop and not self._near(_host_of(origin)):
+        if origin is not None and not desktop and not self._near(host_of(origin)):
             return Refusal(403, "forbidden", f"a page of {origin[:100]!r} may not listen; see --allowed-host")
         if self._token is None or self._shows_token(request.headers):
             return None
         return Refusal(401, "unauthorized", "the token of /api/cockpit is needed: ?token=…")
 
     def _refuse_change(self, headers: Mapping[str, str]) -> Refusal | None:
-        origin, host = headers.get("origin"), _host_of(f"//{headers.get('host', '')}")
-        if origin is not None and not (self._near(_host_of(origin)) or _host_of(origin) == host):
+        origin, host = headers.get("origin"), host_of(f"//{headers.get('host', '')}")
+        if origin is not None and not (self._near(host_of(origin)) or host_of(origin) == host):
             return Refusal(
                 403, "forbidden", f"a page of {origin[:100]!r} may not command; see --allowed-host"
             )
@@ -153,22 +151,13 @@ class AccessPolicy:
         return _same(morsel.value if morsel else None, self.cookie())
 
     def _near(self, host: str | None) -> bool:
+        """Whether a page of `host` is of this network: it has no address or name of the internet."""
         if host is None:
             return False
-        try:
-            return not ipaddress.ip_address(host.partition("%")[0]).is_global
-        except ValueError:
-            return self._known(host)
-
-    def _known(self, host: str | None) -> bool:
-        """An address needs no DNS, and no outsider can own a name in .local: neither can be rebound."""
-        if host is None:
-            return False
-        try:
-            ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
-            return host in self._names or host.endswith(".local")
-        return True
+        address = address_of(host)
+        if address is not None:
+            return not address.is_global
+        return self._hosts.is_known(host) or host.endswith(".local")
 
 
 class AccessMiddleware:
@@ -234,14 +223,6 @@ def _security_headers(frame_ancestors: Sequence[str]) -> dict[str, str]:
         "cross-origin-resource-policy": "same-origin",
         "cache-control": "no-store",
     }
-
-
-def _host_of(url: str) -> str | None:
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        return None
-    return host.rstrip(".") if host else None
 
 
 def _same(given: str | None, expected: str | None) -> bool:

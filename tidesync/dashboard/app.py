@@ -16,6 +16,7 @@ from tidesync.dashboard import api, assets, cockpit
 from tidesync.dashboard.access import AccessMiddleware, AccessPolicy, problem
 from tidesync.dashboard.api import Served
 from tidesync.dashboard.commands import CommandService, NotDoneError
+from tidesync.dashboard.host_names import HostNames
 from tidesync.dashboard.views import AboutView, Problem, ProblemView
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def make_app(
         redirect_slashes=False,  # a redirect would not know the prefix that a proxy serves us under
         responses=api.PROBLEMS,
     )
-    policy = AccessPolicy(token, frozenset(settings.allowed_host))
+    policy = AccessPolicy(token, HostNames(settings.allowed_host))
     about = AboutView(
         version=VERSION,
         instance=secrets.token_hex(8),

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, FilePath, SecretStr
 
 from broker.settings import AgentSettings
+from tidesync.dashboard.host_names import address_of
 from tidesync.errors import SettingsError
 from tidesync.fleet.vehicle import FRESH_S
 
@@ -24,8 +25,10 @@ def _origin(text: str) -> str:
 
 
 def _host_name(text: str) -> str:
-    if not _HOST.fullmatch(text):
-        raise ValueError(f"expected a host's name without a port, as boat.example (received {text!r})")
+    if not _HOST.fullmatch(text) and address_of(text) is None:
+        raise ValueError(
+            f"expected a host's name or address without a port, as boat.example (received {text!r})"
+        )
     return text.lower()
 
 
@@ -58,8 +61,8 @@ class DashboardSettings(AgentSettings):
     )
     allowed_host: tuple[Annotated[str, AfterValidator(_host_name)], ...] = Field(
         (),
-        description="Also answer to this host name (repeatable); addresses, localhost, this computer's name "
-        "and names in .local are known",
+        description="Also answer to this host name or address (repeatable), as blueos.local; localhost and "
+        "this computer's own name and addresses are known",
     )
     frame_ancestor: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
         ("file:", "http://*.local:*", "http://192.168.2.2:*"),

@@ -45,6 +45,8 @@ def broker_checks(settings: ConnectionSettings, seen: Observations) -> Iterator[
     if seen.connect_ms is None:
         return
     yield undisturbed(settings, seen)
+    yield subscriptions(settings, seen)
+    yield retained(seen)
     yield own_nodelay(seen)
     yield broker_nodelay(seen.bursts, seen.round_trip_ms)
     yield stamps(seen)
@@ -83,9 +85,49 @@ def undisturbed(settings: ConnectionSettings, seen: Observations) -> Finding:
     if not seen.lost:
         return ok("connection", "held throughout")
     advice = "look at the broker's log and the network"
+    problem = (seen.problem or "").removeprefix(f"broker {settings.address}: ")
+    if "again and again" in problem:
+        return fail(
+            "connection",
+            problem,
+            "the broker's log says what it refuses; `tidesync broker` writes access lists",
+        )
     if settings.account:
         advice = f"does another program use account {settings.account!r}? Each needs one of its own"
     return warn("connection", f"lost {len(seen.lost)} times: {seen.lost[-1]}", advice)
+
+
+def subscriptions(settings: ConnectionSettings, seen: Observations) -> Finding:
+    """Whether the broker lets this account subscribe to what is checked here."""
+    check = "subscriptions"
+    if not seen.subscribed:
+        return skipped(check, "the broker did not answer")
+    if not seen.refused:
+        return ok(check, "none is refused (mosquitto with an acl_file grants every one, and sends nothing)")
+    account = f"account {settings.account!r}" if settings.account else "a client without an account"
+    return warn(
+        check,
+        f"the broker refuses {account}: {', '.join(seen.refused)}",
+        "what is there is not checked; use an operator's account: `tidesync broker add-operator NAME`",
+    )
+
+
+def retained(seen: Observations) -> Finding:
+    """Whether a new subscription with wildcards is sent what the broker has retained."""
+    check = "retained messages"
+    if seen.retained_sent is None:
+        return skipped(check, "nothing is retained yet that this account may read")
+    if seen.retained_sent:
+        return ok(check, "sent to new subscriptions, with wildcards too")
+    found = (
+        "not sent to subscriptions with wildcards" if seen.retained_kept else "not sent to new subscriptions"
+    )
+    return warn(
+        check,
+        found,
+        "vehicles and topsides are found within a minute, by what they publish again; sessions that are not"
+        " being recorded are not listed. mosquitto and NATS send them",
+    )
 
 
 def own_nodelay(seen: Observations) -> Finding:

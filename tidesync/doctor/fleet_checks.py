@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tidesync.doctor.observations import Observations
     from tidesync.fleet.vehicle import Row
 
+_LOOK_ABOVE = "what is said of the broker above comes first"
 _CLOCKS_DIFFER_S = 5.0
 _SLOW_MS = 35.0
 
@@ -45,8 +46,10 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
         return
     fleet = Fleet.of(seen.letters)
     rows = fleet.rows(now)
-    yield topsides(fleet)
-    if not rows:
+    yield topsides(fleet, seen.incomplete)
+    if not rows and seen.incomplete:
+        yield fail("vehicles", f"whether any is there could not be found out: {seen.incomplete}", _LOOK_ABOVE)
+    elif not rows:
         yield warn(
             "vehicles",
             "none is known",
@@ -61,11 +64,13 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
     yield clocks_agree(seen)
 
 
-def topsides(fleet: Fleet) -> Finding:
-    """Whether any topside is online."""
+def topsides(fleet: Fleet, incomplete: str | None = None) -> Finding:
+    """Whether any topside is online; `incomplete`: why one that was not heard may be there all the same."""
     online = sorted(name for name, word in fleet.topsides.items() if word == "online")
     if online:
         return ok("topsides", f"online: {', '.join(online)}")
+    if incomplete and not fleet.topsides:
+        return warn("topsides", f"whether any is online could not be found out: {incomplete}", _LOOK_ABOVE)
     away = f" (offline: {', '.join(sorted(fleet.topsides))})" if fleet.topsides else ""
     return warn("topsides", f"none is online{away}", "start `tidesync topside` on the surface computer")
 

@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from broker.settings import ConnectionSettings
 
 VERSION_TOPIC = "$SYS/broker/version"
-_CONNECT_S = 3.0
+_CONNECT_S = 10.0
+"""A connection that neither fails nor comes up, as over a slow link with TLS, is waited for as long."""
 _LISTEN_S = 1.2
 """Longer than the period of results, so that each topside's is received live."""
+_SUBACK_S = 10.0
+"""A broker that is there has answered the subscriptions by then."""
 _BURSTS = 30
 _ANSWER_S = 0.3
 _PAUSE_S = 0.015
@@ -60,6 +63,23 @@ class Observations:
     unreadable: dict[str, str] = field(default_factory=dict)
     """Our topics whose payload cannot be decoded, and why."""
     bursts: list[Burst] = field(default_factory=list)
+    subscribed: bool = False
+    """Whether the broker answered every subscription."""
+    refused: tuple[str, ...] = ()
+    """The filters of ours that the broker refuses to this account."""
+    retained_sent: bool | None = None
+    """Whether new subscriptions with wildcards are sent what is retained; None: nothing shows it."""
+    retained_kept: bool | None = None
+    """Whether a subscription to that very topic is, where those with wildcards are not."""
+
+    @property
+    def incomplete(self) -> str | None:
+        """Why what was not heard may be there all the same; None if it is not."""
+        if self.lost:
+            return f"the connection was lost ({self.lost[0]})"
+        if not self.subscribed:
+            return "the broker did not answer a subscription"
+        return f"the broker refuses {', '.join(self.refused)}" if self.refused else None
 
 
 def observe(settings: ConnectionSettings) -> Observations:
@@ -73,6 +93,10 @@ def observe(settings: ConnectionSettings) -> Observations:
                 seen.connect_ms = (time.monotonic_ns() - started_ns) / 1e6
                 seen.round_trip_ms = _tcp_ms(settings)
                 observer.observe()
+                seen.problem = observer.connection.last_problem
+                refusal = observer.connection.refusal
+                seen.subscribed = observer.connection.wait_until_subscribed(0)
+                seen.refused = refusal.filters if refusal else ()
             else:
                 seen.problem = observer.connection.last_problem or f"broker {settings.address}: no answer"
         finally:
@@ -97,6 +121,8 @@ class _Observer:
         self._clock = SystemClock()
         self._newest: dict[str, Letter] = {}
         self._arrivals_ns: list[int] = []
+        self._retained: set[str] = set()
+        """Topics of which a retained message came."""
         self._subscribed_ns = 0
         self._done = threading.Event()
         self._changed = threading.Condition()
@@ -104,16 +130,33 @@ class _Observer:
 
     def observe(self) -> None:
         """Receive live results; then have the retained messages sent repeatedly: each time is a burst."""
-        self._done.wait(_LISTEN_S)
+        self.connection.wait_until_subscribed(_SUBACK_S)
+        self._done.wait(_LISTEN_S + 2 * self.seen.round_trip_ms / 1000)
         for _ in range(_BURSTS):
             burst = self._burst()
             if burst is None:
                 break  # nothing is retained
             self.seen.bursts.append(burst)
+        self._look_at_retained()
         self.seen.letters = [letter for _, letter in sorted(self._newest.items())]
         self.seen.nodelay = self.connection.nodelay
         self.seen.receive_stamp = self.connection.receive_stamp
         self.seen.unstamped_because = self.connection.unstamped_because
+
+    def _look_at_retained(self) -> None:
+        """Whether what was heard live, and is retained, came again by the subscriptions of the bursts."""
+        live = [
+            name
+            for name, letter in self._newest.items()
+            if name not in self._retained and letter.topic.kind.retain
+        ]
+        if self._retained:
+            self.seen.retained_sent = True
+        elif live:
+            self.seen.retained_sent = False
+            self.connection.post(lambda: self.connection.subscribe([(live[0], 0)]))
+            with self._changed:
+                self.seen.retained_kept = self._changed.wait_for(lambda: live[0] in self._retained, _ANSWER_S)
 
     def _burst(self) -> Burst | None:
         with self._changed:
@@ -142,6 +185,7 @@ class _Observer:
             return
         if message.retain:
             with self._changed:
+                self._retained.add(message.topic)
                 self._arrivals_ns.append(message.received.raw_ns)
                 self._changed.notify_all()
         try:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from broker.connection import Connection
-from broker.interface import Incoming, Outgoing
+from broker.interface import Outgoing
 from broker.settings import ConnectionSettings
-from runtime.clock import SystemClock
 from schemas import topics
 from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
 from tidesync.fleet.vehicle import fresh_for_s, measured_age_s
+from tidesync.retained import RetainedReader
 from topside_agent.integrations.homeassistant import discovery_topic
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
     from runtime.clock import Reading
 
-_QUIET_S = 0.5
 _KINDS = tuple(kind for kind in topics.TOPICS if kind.retain and "{vehicle}" in kind.template)
 _MEASURED = {"locked", "acquiring"}
 
@@ -66,52 +63,27 @@ def _measured_now(payload: bytes, now: Reading) -> bool:
     return result.state in _MEASURED and age_s is not None and abs(age_s) <= fresh_for_s(result)
 
 
-class RetainedMessages:
+class VehicleMessages:
     """Lists what the broker retains of one vehicle, invalid messages included, and clears it."""
 
     def __init__(self, settings: ForgetSettings, vehicle: str) -> None:
         self._filters = [
             topics.subscription(settings.topic_root, kind, vehicle=vehicle) for kind in _KINDS
         ] + [discovery_topic(settings.homeassistant_prefix, vehicle)]
-        self._changed = threading.Condition()
-        self._retained: dict[str, bytes] = {}
-        self._heard = 0
-        self.connection = Connection(settings, self, SystemClock(), name="tidesync-forget")
+        self._reader = RetainedReader(settings, "tidesync-forget")
+        self.connection = self._reader.connection
+
+    @property
+    def round_trip_s(self) -> float:
+        """Of the link to the broker, as it was measured last."""
+        return self._reader.round_trip_s
 
     def read(self) -> dict[str, bytes]:
-        """What the broker retains now, by topic: a new subscription makes it send all of it."""
-        with self._changed:
-            self._retained = {}
-        self.connection.post(lambda: self.connection.subscribe([(topic, 1) for topic in self._filters]))
-        with self._changed:
-            before = -1
-            while self._heard > before:
-                before = self._heard
-                self._changed.wait_for(lambda: self._heard > before, _QUIET_S)  # noqa: B023 - called here
-            return dict(sorted(self._retained.items()))
+        """What the broker retains now, by topic; NotFoundOutError when that cannot be known."""
+        return {topic: message.payload for topic, message in self._reader.read(self._filters).items()}
 
     def clear(self, names: list[str]) -> None:
         """Clear these topics, the status first: by it topsides learn to drop the vehicle."""
         ordered = sorted(names, key=lambda name: not name.endswith("/status"))
         messages = [Outgoing(name, b"", 1, retain=True) for name in ordered]
         self.connection.post(lambda: [self.connection.publish(message) for message in messages])
-
-    def connected(self) -> None:
-        """Nothing to do: `read` subscribes."""
-
-    def disconnected(self, reason: str) -> None:
-        """Nothing to do: the connection reconnects."""
-
-    def received(self, message: Incoming) -> None:
-        """Note what is retained; a result published meanwhile replaces the retained one."""
-        with self._changed:
-            if message.payload:
-                self._retained[message.topic] = message.payload
-            else:
-                self._retained.pop(message.topic, None)
-            self._heard += message.retain
-            self._changed.notify_all()
-
-    def tick(self, now: Reading) -> float:  # noqa: ARG002 - the connection's signature
-        """Nothing is due."""
-        return 1.0

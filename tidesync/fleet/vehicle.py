@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runtime.clock_daemons import discipline_text
 from schemas.instants import ns_from_utc
+from tidesync.fleet.duplicates import Alternation, doubted
 from tidesync.fleet.history import ResultHistory
 
 if TYPE_CHECKING:
@@ -53,13 +54,23 @@ class Results:
     """Whether a result was heard live, or a retained one replaced an older one."""
     seen_raw_ns: int | None = None
     version: int = 0
+    alternation: Alternation = field(default_factory=Alternation)
 
     @classmethod
     def first(cls, result: OffsetResult, received: Reading, *, retained: bool, keep_history: bool) -> Results:
         """From the first result that was heard."""
-        history = ResultHistory() if keep_history else None
+        history, alternation = ResultHistory() if keep_history else None, Alternation()
+        result = doubted(result) if retained else alternation.take(result, received.raw_ns)
         current_raw_ns = _measured_raw_ns(result, received) if retained else received.raw_ns
-        first = cls(result, history, received.raw_ns, current_raw_ns, received.raw_ns, live=not retained)
+        first = cls(
+            result,
+            history,
+            received.raw_ns,
+            current_raw_ns,
+            received.raw_ns,
+            live=not retained,
+            alternation=alternation,
+        )
         first._note_seen(result, received, retained=retained)
         if history and not retained:
             history.result(result, received.raw_ns / 1e9)
@@ -70,6 +81,7 @@ class Results:
         before = self.result
         if retained and not _newer(result, before):
             return False
+        result = doubted(result) if retained else self.alternation.take(result, received.raw_ns)
         if before.state != result.state:
             self.since_raw_ns, self.since_exact = received.raw_ns, True
         self.result, self.heard_raw_ns = result, received.raw_ns

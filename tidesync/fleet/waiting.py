@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from schemas.instants import ns_from_utc
-from schemas.messages import OffsetResult
+from schemas.messages import DUPLICATES, OffsetResult
 from tidesync.figures import figure, span
+from tidesync.fleet.duplicates import Alternation, doubted, sentence
 from tidesync.fleet.vehicle import FRESH_S
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class WaitCondition:
     _heard_live: bool = False
     _paced: bool = False
     _starts: dict[str, _Start] = field(default_factory=dict)
+    _alternations: dict[str, Alternation] = field(default_factory=dict)
 
     def take(self, letter: Letter) -> OffsetResult | None:
         """The result, if it fulfils the condition."""
@@ -47,6 +49,11 @@ class WaitCondition:
             return None
         result, received = letter.body, letter.incoming.received
         fresh = self._fresh(result, received, retained=letter.incoming.retain)
+        if letter.incoming.retain:
+            result = doubted(result)
+        else:
+            alternation = self._alternations.setdefault(result.topside, Alternation())
+            result = alternation.take(result, received.raw_ns)
         self.last = result
         return result if fresh and self._good(result) else None
 
@@ -59,6 +66,8 @@ class WaitCondition:
             return f"{self.vehicle} is not being measured: {self._quality()} is old ({self._age()})"
         if not self._current:
             return f"{self.vehicle} is {self._quality()}, but {self._age()} by this computer's clock"
+        if self.last.error in DUPLICATES:
+            return sentence(self.last)
         if self.last.state == "locked" and self.max_error_ms is not None:
             return f"{self.vehicle} is {self._quality()}, more than {self.max_error_ms:g} ms"
         return f"{self.vehicle} is {self._quality()}"

@@ -14,6 +14,7 @@ from schemas.metadata import FILE_NAME
 from tidesync.sessions import document
 from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
+from tidesync.sessions.isolation import Tracks, tracks_of
 from tidesync.sessions.journal import Journal, Stream, decode_event, lines_in, read_journal
 from tidesync.sessions.processes import Choice, chosen
 from topside_agent.estimator import EstimatorSettings, Row, Track, in_order, smooth
@@ -153,8 +154,8 @@ class SessionFolder:
         self,
         settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008
         choice: Choice = Choice(),  # noqa: B008
-    ) -> dict[Stream, Measured]:
-        """The smoothed track of every stream; NothingMeasuredError if there is none, else as `chosen`."""
+    ) -> Tracks[Measured]:
+        """The track of every stream that has one; NothingMeasuredError if none has, others as `chosen`."""
         try:
             journal = self.read_exchanges()
         except OSError as error:
@@ -167,7 +168,10 @@ class SessionFolder:
             _log.warning("%s: %s", self.path, journal.complaint)
         measured = measure(chosen(journal, choice), settings)
         if not measured:
-            raise NothingMeasuredError(f"{self.exchanges_path} holds no exchange: nothing was measured")
+            reason = "; ".join(measured.complaints()) or "it holds no exchange: nothing was measured"
+            raise NothingMeasuredError(f"{self.exchanges_path}: {reason}")
+        for complaint in measured.complaints():
+            _log.error("%s: %s", self.path, complaint)
         return measured
 
     def write_offsets(self, tracks: Mapping[Stream, Sequence[Row]]) -> None:
@@ -183,12 +187,12 @@ class SessionFolder:
 def measure(
     streams: Mapping[Stream, Sequence[Exchange]],
     settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008
-) -> dict[Stream, Measured]:
-    """Smooth every stream, by the streams' names."""
-    return {
-        stream: Measured(*stream, in_order(exchanges), smooth(exchanges, settings))
-        for stream, exchanges in streams.items()
-    }
+) -> Tracks[Measured]:
+    """Smooth every stream, by the streams' names; an internal fault is that stream's alone."""
+    return tracks_of(
+        streams,
+        lambda stream, exchanges: Measured(*stream, in_order(exchanges), smooth(exchanges, settings)),
+    )
 
 
 def offsets_table(tracks: Mapping[Stream, Sequence[Row]]) -> bytes:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from schemas.base import MAX_MESSAGE_BYTES, InvalidMessageError, Message
 from schemas.events import LINE, EventLine
-from schemas.exchange import Exchange
+from schemas.exchange import Exchange, fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,6 +42,12 @@ class Journal:
     faults: list[str] = field(default_factory=list)
     """The first malformed lines, each with its number and what is wrong with it."""
 
+    def refuse(self, fault: str) -> None:
+        """Count a malformed line."""
+        self.malformed += 1
+        if self.malformed <= MOST_NAMED:
+            self.faults.append(fault)
+
     @property
     def complaint(self) -> str:
         """How many lines are malformed, and what is wrong with the first."""
@@ -69,11 +75,14 @@ def each_exchange(lines: Iterable[bytes], journal: Journal) -> Iterator[Exchange
         if not line.strip():
             continue
         try:
-            yield Exchange.decode(line)
+            exchange = Exchange.decode(line)
         except InvalidMessageError as error:
-            journal.malformed += 1
-            if journal.malformed <= MOST_NAMED:
-                journal.faults.append(f"line {number}: {error}")
+            journal.refuse(f"line {number}: {error}")
+            continue
+        if fault := fault_of(exchange):
+            journal.refuse(f"line {number}: not a valid Exchange: {fault}")
+            continue
+        yield exchange
 
 
 def lines_in(stream: BinaryIO) -> Iterator[bytes]:

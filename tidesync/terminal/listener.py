@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BrokerChange:
-    """The connection was made, or was lost for the reason in `problem`."""
+    """The connection was made, or was lost for the reason in `problem`; or it refuses what `problem` says."""
 
     problem: str | None
+    refused: bool = False
 
     @property
     def connected(self) -> bool:
         """Whether the broker is there."""
-        return self.problem is None
+        return self.problem is None or self.refused
 
 
 class Listener(Client):
@@ -78,15 +79,17 @@ class Listener(Client):
         self._queue.put(letter)
 
     def tick(self, now: Reading) -> float:  # noqa: ARG002 - the connection's signature
-        """Report why there is no connection, if that is new."""
-        if self.connection.last_problem and not self.connection.up:
-            self._report(self.connection.last_problem)
+        """Report why there is no connection, or what the broker refuses, if that is new."""
+        if self.connection.last_problem:
+            self._report(self.connection.last_problem, refused=self.connection.up)
+        elif self.connection.up and self._problem is not None:
+            self._report(None)
         return 0.2
 
-    def _report(self, problem: str | None) -> None:
+    def _report(self, problem: str | None, *, refused: bool = False) -> None:
         """Once for each change: of a broker that stays away, the first reason and not each attempt's."""
         if problem is None or self._problem is None:
-            self._queue.put(BrokerChange(problem))
+            self._queue.put(BrokerChange(problem, refused))
         self._problem = problem
 
 

@@ -71,6 +71,7 @@ class Screen:
         self._fleet = Fleet()
         self._lines: deque[str] = deque(maxlen=_MOST_LINES)
         self._problem: str | None = "connecting"
+        self._refused = False
         self._problem_since_ns = self._clock.raw_ns()
 
     def gather(self, seconds: float) -> None:
@@ -102,11 +103,14 @@ class Screen:
         since_s = (now.raw_ns - self._problem_since_ns) / 1e9
         if self._problem == "connecting":
             return f"connecting to {self._listener.connection.address}, {since_s:.0f} s"
+        if self._refused:
+            return self._problem
         return f"BROKER AWAY for {span(since_s)}: {self._problem}; numbers are old"
 
     def _changed(self, change: BrokerChange) -> None:
         self._problem, self._problem_since_ns = change.problem, self._clock.raw_ns()
-        text = "broker away" if change.problem else "connected to the broker"
+        self._refused = change.refused
+        text = "connected to the broker" if change.connected else "broker away"
         self._lines.append(f"{clock_of(self._clock.realtime_ns())} {text}")
 
     def _take(self, letter: Letter) -> None:

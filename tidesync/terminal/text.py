@@ -45,8 +45,10 @@ def plain_line(letter: Letter) -> str:
 
 
 def plain_broker_line(change: BrokerChange, address: object, at_ns: int) -> str:
-    """The line for a connection made or lost."""
-    text = f"connected to broker {address}" if change.connected else f"BROKER AWAY: {change.problem}"
+    """The line for a connection made or lost, or for what the broker refuses."""
+    text = f"connected to broker {address}"
+    if change.problem:
+        text = f"{'BROKER REFUSES' if change.refused else 'BROKER AWAY'}: {change.problem}"
     return f"{clock_of(at_ns)} {text}"
 
 

@@ -77,6 +77,8 @@ class _Ceiling:
         self._cone = inf
         self.newest_s = -inf
         """The newest bound's instant."""
+        self._at_newest: tuple[float, float] | None = None
+        """What `_extrapolated` gave at the newest bound's time, while that is true."""
 
     def at(self, at_s: float) -> float:
         """The ceiling in ns at `at_s`.
@@ -87,13 +89,17 @@ class _Ceiling:
         rate, newest_s = self._limits.rate, self.newest_s
         if at_s < newest_s:
             return min(self._extrapolated(at_s)[0], self._cone + rate * (2 * newest_s - at_s))
-        line, drift = self._extrapolated(newest_s)
+        if self._at_newest is None:
+            self._at_newest = self._extrapolated(newest_s)
+        line, drift = self._at_newest
         ahead_s = at_s - newest_s
         line += (drift + self._limits.wander * sqrt(ahead_s)) * ahead_s
         return min(line, self._cone + rate * at_s)
 
     def drift(self, at_s: float) -> float:
         """The greatest drift at `at_s` (ns/s)."""
+        if at_s == self.newest_s and self._at_newest is not None:
+            return self._at_newest[1]
         return self._extrapolated(at_s)[1]
 
     def _extrapolated(self, at_s: float) -> tuple[float, float]:
@@ -113,6 +119,7 @@ class _Ceiling:
 
     def add(self, at_s: float, ns: float) -> None:
         """Add the bound `ns` at `at_s`."""
+        self._at_newest = None
         self.newest_s = max(self.newest_s, at_s)
         self._cone = min(self._cone, ns - self._limits.rate * at_s)
         later_s = at_s - self._held.at_s
@@ -129,7 +136,7 @@ class _Ceiling:
 
         Newton's method from above on the concave margin over the drift: each step's tangent is a pair.
         """
-        drift = self._extrapolated(now_s)[1]
+        drift, self._at_newest = self._extrapolated(now_s)[1], None
         while True:
             carried, low = side.eased + drift * side.ages, opposite.eased + drift * opposite.ages
             i, j = int(carried.argmin()), int(low.argmax())

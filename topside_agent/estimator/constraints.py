@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.exchange import method_named
+from schemas.exchange import MAX_ROUND_TRIP_NS, method_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,13 +86,15 @@ def constraint_of(exchange: Exchange) -> Constraint:
 def impossible(constraint: Constraint, rate_limit: float) -> str | None:
     """Why two clocks within `rate_limit` (a fraction) cannot have made these stamps; None if they can.
 
-    "clock_stepped": one side's own two stamps run backwards. "negative_delay": the answer arrived earlier
-    than the question allows.
+    "clock_stepped": one side's own two stamps run backwards. "round_trip": nobody waits so long for an
+    answer. "negative_delay": the answer arrived earlier than the question allows.
     """
     trip = constraint.destination_ns - constraint.origin_ns
     turnaround = constraint.transmit_ns - constraint.receive_ns
     if trip < 0 or turnaround < 0:
         return "clock_stepped"
+    if max(trip, turnaround) > MAX_ROUND_TRIP_NS:
+        return "round_trip"
     if constraint.upper_ns - constraint.lower_ns + rate_limit * trip < 0:
         return "negative_delay"
     return None

@@ -64,8 +64,10 @@ def assemble(
     *,
     settings: EstimatorSettings,
     warmup: float,
+    segment: int,
+    boot_id: str | None,
 ) -> Estimate:
-    """The estimate at `at_ns` of topside's estimation clock, conditional; segment and boot id are left out.
+    """The estimate at `at_ns` of topside's estimation clock, conditional.
 
     `interval` is the bound there (ns, relative to the timebase), `difference_ns` topside's realtime − RAW,
     `warmup` the factor by which likely errors grow while little has been watched.
@@ -94,8 +96,8 @@ def assemble(
         drift_error_ppm=None if drift is None else DRIFT_95 * warmup * sqrt(drift.variance) * 1e-3,
         delay_min_ns=round(delay_min),
         exchanges=exchanges,
-        segment=0,
-        boot_id=None,
+        segment=segment,
+        boot_id=boot_id,
         age_ns=max(at_ns - newest.destination_ns, 0),
         conditional=True,
         precision_ns=precision_ns,

@@ -21,7 +21,7 @@ from topside_agent.estimator.segments import (
     last_clean,
 )
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.slews import FASTEST, Reading, readings_of, slew_of, unexplained_ns, with_next
+from topside_agent.estimator.slews import FASTEST, RecentReadings, readings_of
 from topside_agent.estimator.timebase import Drift, Timebase
 from topside_agent.estimator.window_errors import WindowErrors
 
@@ -63,8 +63,7 @@ class OffsetEstimator:
         """The destination of the exchange that began the segment, but for the first one."""
         self._recent: deque[Constraint] = deque(maxlen=64)
         self._known: dict[tuple[int, int], None] = {}
-        self._pi_readings: list[Reading] = []
-        self._topside_readings: list[Reading] = []
+        self._pi, self._topside = RecentReadings(), RecentReadings()
 
     def add(self, exchange: Exchange) -> Added:
         """Accept `exchange`, or refuse it with a reason; the next estimate is right in either case."""
@@ -90,7 +89,7 @@ class OffsetEstimator:
 
     def follow(self, earlier: OffsetEstimator) -> None:
         """Take over how topside's clock was read in `earlier`'s exchanges, and nothing else."""
-        self._topside_readings = earlier._topside_readings
+        self._topside = earlier._topside
 
     def break_off(self) -> None:
         """A machine slept: no bound holds any more, and the next exchange begins a segment."""
@@ -98,7 +97,7 @@ class OffsetEstimator:
 
     def _add_next(self, new: Seen, last: Seen, timebase: Timebase) -> Added:
         constraint = new.constraint
-        slews = Slews(slew_of(self._pi_readings)[0], slew_of(self._topside_readings)[0])
+        slews = Slews(self._pi.slew[0], self._topside.slew[0])
         broken = break_before(
             new, last, lambda jump_ns: timebase.admits(constraint, jump_ns), self.settings, slews
         )
@@ -132,8 +131,7 @@ class OffsetEstimator:
         return Added(accepted=True, reason=None, cut=None)
 
     def _is_late(self, new: Constraint, newest: Constraint) -> bool:
-        settings = self.settings
-        tolerance_ns = settings.step_min_ns + round(FASTEST * 1e9 * settings.late_limit_s)
+        tolerance_ns = self.settings.step_min_ns + round(FASTEST * 1e9 * self.settings.late_limit_s)
         return is_late(new, newest, self._topside_difference_before_ns, tolerance_ns)
 
     def _begin(self, first: Constraint, drift: Drift | None = None) -> Timebase:
@@ -164,7 +162,7 @@ class OffsetEstimator:
         if cut is not None:
             self._changed_ns = new.constraint.destination_ns
             if timebase is not self.timebase:
-                self._pi_readings, self._topside_readings = [], []
+                self._pi, self._topside = RecentReadings(), RecentReadings()
                 self._recent.clear()
         if self._last is None:
             self._topside_difference_before_ns = new.constraint.topside_difference_ns
@@ -172,8 +170,8 @@ class OffsetEstimator:
         self._boot_id = new.boot_id or self._boot_id
         self._recent.append(new.constraint)
         pi, topside = readings_of(new.constraint)
-        self._pi_readings = with_next(self._pi_readings, pi, cut=cut is not None)
-        self._topside_readings = with_next(self._topside_readings, topside, cut=cut is not None)
+        self._pi.add(pi, cut=cut is not None)
+        self._topside.add(topside, cut=cut is not None)
         self.exchanges_total += 1
         return Added(accepted=True, reason=None, cut=cut)
 
@@ -239,7 +237,7 @@ class OffsetEstimator:
             return None
         low, high = timebase.bound.at(timebase.seconds(constraint.destination_ns))
         way_s = max(high - timebase.relative(constraint).lower, 0.0) * 1e-9
-        grown = slew_of(self._pi_readings)[1] * way_s * 1e9
+        grown = self._pi.slew[1] * way_s * 1e9
         return self._estimate(
             timebase,
             constraint,
@@ -263,11 +261,11 @@ class OffsetEstimator:
         middle = likeliest(line, low, high, self.settings)
         way_back_ns = max(middle - lowest - newest.resolution_ns, 0.0)
         # What follows is 0 while the wall clocks rest; it moves nothing at the instant of the Pi's reading.
-        topside_rate, topside_most = slew_of(self._topside_readings)
-        pi_most = slew_of(self._pi_readings)[1]
+        topside_rate, topside_most = self._topside.slew
+        pi_most = self._pi.slew[1]
         farthest = max(high - middle, middle - low)
         grown = farthest * (pi_most + topside_most) + (topside_most - abs(topside_rate)) * way_back_ns
-        grown += unexplained_ns(self._pi_readings) + unexplained_ns(self._topside_readings)
+        grown += self._pi.unexplained_ns + self._topside.unexplained_ns
         found = self._estimate(
             timebase,
             newest,
@@ -289,5 +287,14 @@ class OffsetEstimator:
         """The estimate at `at_ns` of topside's estimation clock; `interval` is the bound there."""
         errors, settings = self._errors, self.settings
         warmup = 1.0 if errors is None else sqrt(errors.warmup_factor(settings.u95_warmup_s))
-        found = assemble(timebase, newest, at_ns, interval, difference_ns, settings=settings, warmup=warmup)
-        return found._replace(segment=self.segment, boot_id=self._boot_id)
+        return assemble(
+            timebase,
+            newest,
+            at_ns,
+            interval,
+            difference_ns,
+            settings=settings,
+            warmup=warmup,
+            segment=self.segment,
+            boot_id=self._boot_id,
+        )

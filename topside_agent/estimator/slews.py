@@ -104,3 +104,29 @@ def slew_of(readings: Sequence[Reading]) -> tuple[float, float]:
 
 def _slewable_ns(elapsed_ns: int) -> float:
     return FASTEST * max(elapsed_ns, 0) + _AT_REST_NS
+
+
+class RecentReadings:
+    """The last three readings of one clock; what they show is computed once, and at rest not at all."""
+
+    def __init__(self) -> None:
+        self._readings: list[Reading] = []
+        self._rests = False
+        self.slew = slew_of(())
+        """As `slew_of`."""
+        self.unexplained_ns = 0.0
+        """As `unexplained_ns`."""
+
+    def add(self, now: Reading, *, cut: bool) -> None:
+        """Take in the next reading, before which a `cut` was made or not; see `with_next`."""
+        before, rested = self._readings, self._rests
+        readings = self._readings = with_next(before, now, cut=cut)
+        self._rests = not cut and bool(before) and _rests(before[-1], now)
+        if self._rests and (rested or len(before) == 1):
+            self.slew, self.unexplained_ns = (0.0, 0.0), 0.0
+        else:
+            self.slew, self.unexplained_ns = slew_of(readings), unexplained_ns(readings)
+
+
+def _rests(before: Reading, now: Reading) -> bool:
+    return now.at_ns > before.at_ns and abs(now.difference_ns - before.difference_ns) <= _AT_REST_NS

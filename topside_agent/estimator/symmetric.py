@@ -93,11 +93,13 @@ class KnownDriftFit:
         self._above: list[float] = []
         self._below: list[float] = []  # negated, so that both rise
         self._began_s: float | None = None
+        self._middle: float | None = None
 
     def add(self, upper_at_s: float, upper: float, lower_at_s: float, lower: float) -> None:
         """Add an exchange's bounds."""
         if self._began_s is None:
             self._began_s = upper_at_s
+        self._middle = None
         insort(self._above, upper - self._slope * upper_at_s)
         insort(self._below, self._slope * lower_at_s - lower)
 
@@ -112,7 +114,9 @@ class KnownDriftFit:
         if noise is not None:
             variance = min(variance, noise[1] / 9 * (noise[0] / span_s) ** 2)
         variance += self._slope_variance * (span_s / 2) ** 2
-        offset = middle(self._above, self._below) + self._slope * at_s
+        if self._middle is None:
+            self._middle = middle(self._above, self._below)
+        offset = self._middle + self._slope * at_s
         return Line(at_s, offset, self._slope, variance, self._slope_variance, span_s)
 
 

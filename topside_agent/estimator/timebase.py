@@ -72,7 +72,9 @@ class Timebase:
         self.bound = Bound(ClockLimits(rate, settings.wander_limit * 1e9, tangents=first.raw))
         self.steepest = settings.usual_rate
         """The greatest likely rate (ns/s) of the RAW clocks: the usual one unless it is excluded."""
-        self._first_bounds: list[RelativeBounds] = []
+        self._first_bounds = np.empty((4, _MOST_FIRST))
+        self._first = 0
+        """So many columns of it are filled."""
         self.blocks = Blocks(settings.block_s, settings.window_blocks[-1])
         self.windows = WindowSet(settings, errors) if errors is not None else None
         self.midpoints = SubWindowMidpoints(settings) if errors is not None else None
@@ -82,6 +84,8 @@ class Timebase:
         self._closed: int | None = None
         self._relative_of: Constraint | None = None
         self._relative = RelativeBounds(0.0, 0.0, 0.0, 0.0)
+        self._lines: tuple[list[Line], list[Line]] | None = None
+        """The lines before and after that along the known drift, until the next exchange."""
         self._begin_known_drift(0.0)
         self.add(first)
 
@@ -97,7 +101,7 @@ class Timebase:
     def add(self, constraint: Constraint) -> float | None:
         """Add an exchange. None, or the time (s) from which on the blocks contradict those before."""
         bounds = self.relative(constraint)
-        contradiction = None
+        contradiction = self._lines = None
         if bounds.lower_at - self.newest_s > self._settings.gap_s:
             known = self.drift()
             self._drift = known if known is not None else self._drift
@@ -109,7 +113,7 @@ class Timebase:
         if self.averages is not None:
             self.averages.add(bounds)
         self.bound.add(*bounds)
-        if len(self._first_bounds) < _MOST_FIRST and self.bound.limits.tangents:
+        if self._first < _MOST_FIRST and self.bound.limits.tangents:
             contradiction = self._refit_first(bounds, contradiction)
         if self.midpoints is not None and self.windows is not None:
             self.midpoints.add(bounds, self.windows.line)
@@ -125,9 +129,10 @@ class Timebase:
 
     def _refit_first(self, bounds: RelativeBounds, contradiction: float | None) -> float | None:
         """While the timebase is young, each exchange narrows the rate: blocks would take seconds to do so."""
-        self._first_bounds.append(bounds)
+        self._first_bounds[:, self._first] = bounds
+        self._first += 1
         newest_s = max(self.newest_s, bounds.lower_at)
-        if contradiction is None and not self.bound.refit(np.array(self._first_bounds).T, newest_s):
+        if contradiction is None and not self.bound.refit(self._first_bounds[:, : self._first], newest_s):
             return self.newest_s
         self._prove_rate(newest_s)
         return contradiction
@@ -140,7 +145,7 @@ class Timebase:
             return
         self.steepest = max(abs(least), abs(greatest))
         self._known_drift = KnownDriftFit(self.blocks.slope, ((greatest - least) / 4) ** 2)
-        for bounds in self._first_bounds:
+        for bounds in self._first_bounds[:, : self._first].T.tolist():
             self._known_drift.add(*bounds)
         if self.windows is not None:
             self.windows.steepen(self.steepest)
@@ -181,22 +186,26 @@ class Timebase:
         """The likeliest offset at `at_s`, averaged over what the windows and the known drift suggest."""
         if self.windows is None or self._errors is None:
             return None
-        lines = [line for line in (self.windows.line, self.windows.earlier) if line is not None]
+        if self._lines is None:
+            self._lines = self._suggested(self.windows, self._errors)
+        lines, others = self._lines
         if self._known_drift is not None:
-            lines.append(self._known_drift.line(at_s, self._errors.shortest()))
-        elif self.windows.line is not None:
-            lines = [self.windows.line]
-        if self.midpoints is not None and self.midpoints.line is not None and self.windows.line is not None:
-            lines.append(self.midpoints.line)
-        averages = self.averages.line if self.averages is not None else None
+            lines = [*lines, self._known_drift.line(at_s, self._errors.shortest())]
+        return averaged([*lines, *others], at_s, self._settings.wander_holdover * 1e9)
+
+    def _suggested(self, windows: WindowSet, errors: WindowErrors) -> tuple[list[Line], list[Line]]:
+        line, averages = windows.line, self.averages.line if self.averages is not None else None
+        if line is None:
+            return [windows.earlier] if windows.earlier is not None else [], []
+        others = []
+        if self.midpoints is not None and self.midpoints.line is not None:
+            others.append(self.midpoints.line)
         # Until the edges' own error has been measured theirs is a guess, and far too large.
-        if (
-            averages is not None
-            and self.windows.line is not None
-            and averages.variance < 2 * self._errors.least()
-        ):
-            lines.append(averages)
-        return averaged(lines, at_s, self._settings.wander_holdover * 1e9)
+        if averages is not None and averages.variance < 2 * errors.least():
+            others.append(averages)
+        if self._known_drift is None or windows.earlier is None:
+            return [line], others
+        return [line, windows.earlier], others
 
     def clock_rate(self) -> float | None:
         """The rate of the RAW clocks (ns/s) if they are proved to be farther apart than is usual."""

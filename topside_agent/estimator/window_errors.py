@@ -57,14 +57,15 @@ class Line(NamedTuple):
 
 def averaged(lines: list[Line], at_s: float, wander: float) -> Line:
     """The lines extrapolated to `at_s` and averaged by their errors; drift and errors are the best one's."""
-    if len(lines) == 1:  # as nearly always
+    if len(lines) == 1:
         (line,) = lines
-        return line._replace(at_s=at_s, offset=line.at(at_s), variance=line.variance_at(at_s, wander))
+        variance = line.variance_at(at_s, wander)
+        return Line(at_s, line.at(at_s), line.slope, variance, line.slope_variance, line.window_s)
     errors = [max(line.variance_at(at_s, wander), LEAST_SQUARED) for line in lines]
     least = min(errors)
     best = lines[errors.index(least)]
     weights = [(least / error) ** SHARPNESS for error in errors]
-    offset = sum(w * line.at(at_s) for w, line in zip(weights, lines, strict=True)) / sum(weights)
+    offset = sum([w * line.at(at_s) for w, line in zip(weights, lines, strict=True)]) / sum(weights)
     return Line(at_s, offset, best.slope, least, best.slope_variance, best.window_s)
 
 
@@ -110,16 +111,18 @@ class WindowErrors:
         self.sums = [0.0] * len(self.windows_s)
         self.bends = [0.0] * len(self.windows_s)
         self.counts = [0.0] * len(self.windows_s)
+        self._least: float | None = None
 
     def forget(self, blocks: int) -> None:
         """Let `blocks` blocks of time pass."""
-        keep = self._keep**blocks
+        keep, self._least = self._keep**blocks, None
         self.sums = [value * keep for value in self.sums]
         self.bends = [value * keep for value in self.bends]
         self.counts = [value * keep for value in self.counts]
 
     def add(self, index: int, squared: float, bend: float) -> None:
         """Count a disagreement (ns²) of the window with this index, and the change of slope (ns/s) in it."""
+        self._least = None
         self.sums[index] += squared
         self.bends[index] += bend**2 / 2
         self.counts[index] += 1.0
@@ -130,7 +133,10 @@ class WindowErrors:
 
     def least(self) -> float:
         """The least mean disagreement (ns²) of any window length, infinite where none was measured."""
-        return min([s / n for s, n in zip(self.sums, self.counts, strict=True) if n], default=inf)
+        if self._least is None:
+            means = [s / n for s, n in zip(self.sums, self.counts, strict=True) if n]
+            self._least = min(means, default=inf)
+        return self._least
 
     def slope_variance(self, index: int, squared: float) -> float:
         """The squared error (ns²/s²) of that window's slope as the present drift.

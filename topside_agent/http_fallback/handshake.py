@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from schemas.base import INT64
+from schemas.base import LATEST_NS
 from schemas.exchange import HTTP, Exchange
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.metadata import UNSYNCED, SensorTimeSync
@@ -152,7 +152,7 @@ def _pi_time(reply: Any) -> PiTime | None:
         or not isinstance(unix_ms, int | float)
     ):
         return None
-    if not 0 <= unix_ms <= INT64 // _MS - 1:  # false for NaN too
+    if not 0 <= unix_ms <= (LATEST_NS - _AGREE_NS) // _MS - 1:  # false for NaN too
         return None
     whole = isinstance(unix_ms, int) or unix_ms.is_integer()
     coarse = PiTime(math.floor(unix_ms) * _MS, _MS) if whole else PiTime(math.floor(unix_ms * _US) * _US, _US)

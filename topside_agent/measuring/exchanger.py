@@ -6,8 +6,10 @@ import secrets
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import ValidationError
+
 from runtime.clock import Reading
-from schemas.exchange import MQTT, Exchange, Method
+from schemas.exchange import MQTT, Exchange, Method, fault_of
 from schemas.messages import Ping, Pong
 
 Reason = Literal["unknown_nonce", "repeated", "other_instance", "invalid_pi_time"]
@@ -199,26 +201,27 @@ class Exchanger:
         """
         difference_ns = received.realtime_minus_raw_ns
         origin_ns = outstanding.sent.raw_ns + difference_ns
-        pi_raw_ns = pong.receive_ns - pong.realtime_minus_raw_ns
         if pong.seq != outstanding.ping.seq or pong.transmit_ns < pong.receive_ns:
             return None
-        if min(origin_ns, pi_raw_ns) < 0:
+        try:
+            exchange = Exchange(
+                vehicle=self._vehicle,
+                topside=self._topside,
+                method=self._method.name,
+                seq=self.seq,
+                boot_id=pong.boot_id,
+                origin_ns=origin_ns,
+                receive_ns=pong.receive_ns,
+                transmit_ns=pong.transmit_ns,
+                destination_ns=received.realtime_ns,
+                pi_realtime_minus_raw_ns=pong.realtime_minus_raw_ns,
+                topside_realtime_minus_raw_ns=difference_ns,
+                topside_boot_id=self._boot_id,
+                instance_id=self._instance_id,
+                receive_stamp=pong.receive_stamp,
+                transmit_stamp=pong.transmit_stamp,
+                resolution_ns=pong.resolution_ns + self._resolution_ns + -(-received.width_ns // 2),
+            )
+        except ValidationError:
             return None
-        return Exchange(
-            vehicle=self._vehicle,
-            topside=self._topside,
-            method=self._method.name,
-            seq=self.seq,
-            boot_id=pong.boot_id,
-            origin_ns=origin_ns,
-            receive_ns=pong.receive_ns,
-            transmit_ns=pong.transmit_ns,
-            destination_ns=received.realtime_ns,
-            pi_realtime_minus_raw_ns=pong.realtime_minus_raw_ns,
-            topside_realtime_minus_raw_ns=difference_ns,
-            topside_boot_id=self._boot_id,
-            instance_id=self._instance_id,
-            receive_stamp=pong.receive_stamp,
-            transmit_stamp=pong.transmit_stamp,
-            resolution_ns=pong.resolution_ns + self._resolution_ns + -(-received.width_ns // 2),
-        )
+        return None if fault_of(exchange) else exchange

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from schemas.exchange import MQTT, method_named
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _KEPT_ACROSS = {"step", "topside_step"}
 """Cuts that leave the RAW clocks as they were."""
 
+_log = logging.getLogger(__name__)
+
 
 class Offsets:
     """What the exchanges of one vehicle show, and for how long that holds.
@@ -28,20 +31,41 @@ class Offsets:
 
     def __init__(self, settings: EstimatorSettings, *, silence_ns: int) -> None:
         """Without an exchange for `silence_ns` the estimate is carried forward to now."""
-        self.estimator = OffsetEstimator(settings)
-        self.fallback = Fallback(settings)
+        self.changed = False
+        """Whether the last result is over; whoever publishes the next one clears it."""
+        self._settings = settings
+        self._silence_ns = silence_ns
+        self._stepped_ns = 0
+        self._faults = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.estimator = OffsetEstimator(self._settings)
+        self.fallback = Fallback(self._settings)
         self.heard = HeardClock()
         self.method = MQTT
         """Of the newest exchange."""
-        self.changed = False
-        """Whether the last result is over; whoever publishes the next one clears it."""
-        self._silence_ns = silence_ns
         self._since_cut = 0
-        self._stepped_ns = self._began_ns = 0
-        """Topside's RAW at its last step at the latest, and at the newest exchange's origin."""
+        self._began_ns = 0
+        """Topside's RAW at the newest exchange's origin."""
+
+    def _restart(self, error: Exception) -> None:
+        """Begin again after an internal fault, which stays with this vehicle and ends nothing."""
+        self._faults += 1
+        if self._faults & (self._faults - 1) == 0:  # the first, second, fourth and so on
+            _log.error("internal fault %d of an estimate, which begins again", self._faults, exc_info=error)
+        self._begin()
+        self.changed = True
 
     def add(self, exchange: Exchange) -> str | None:
         """Take in an exchange of any method; None, or why the estimator refused it."""
+        try:
+            return self._add(exchange)
+        except Exception as error:  # noqa: BLE001 - see `_restart`
+            self._restart(error)
+            return "internal_fault"
+
+    def _add(self, exchange: Exchange) -> str | None:
         method = method_named(exchange.method)
         self.changed |= method.standalone != self.method.standalone
         self.method = method
@@ -82,8 +106,13 @@ class Offsets:
         clock was set since the newest exchange began. `newest_ns` is topside's RAW at the newest exchange.
         None while the offset is unknown.
         """
-        if newest_ns is None:
+        try:
+            return None if newest_ns is None else self._estimate(now, newest_ns)
+        except Exception as error:  # noqa: BLE001 - see `_restart`
+            self._restart(error)
             return None
+
+    def _estimate(self, now: Reading, newest_ns: int) -> Estimate | None:
         current = now.raw_ns - newest_ns < self._silence_ns and self._stepped_ns <= self._began_ns
         if self.method.standalone:
             return self.fallback.estimate(None if current else now, self.estimator.segment)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from broker.client.one_step import OneStepTimestamp, with_room
 from broker.interface import Outgoing
+from runtime.logs import PeerLog
 from schemas import topics
 from schemas.clock_history import TopsideClock
 from topside_agent.measuring.actions import PublishBatch, PublishResult
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
 
     from runtime.clock import Reading
     from schemas.clock_history import ClockPiece
-    from schemas.messages import ErrorWord, OffsetResult, Ping, State, Status
+    from schemas.messages import ErrorWord, Event, OffsetResult, Ping, State, Status
     from topside_agent.integrations.blueos_mirror import BlueosMirror
     from topside_agent.measuring.actions import Action
 
 _log = logging.getLogger(__name__)
+
+_LINES_PER_MINUTE = 20
+"""Of a vehicle's states, and of its events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Publisher:
         self._send = send
         self._mirror = mirror
         self._logged: dict[str, tuple[State, ErrorWord | None]] = {}
+        self._log = PeerLog(_log, _LINES_PER_MINUTE)
 
     def ping(self, vehicle: str, ping: Ping, sent: Reading) -> OneStepTimestamp | None:
         """Send a ping; the time stamp that its write will fill in."""
@@ -96,6 +101,11 @@ class Publisher:
         if messages:
             self._send(*messages)
 
+    def log_event(self, event: Event, now_ns: int) -> None:
+        """Log what a vehicle reports; `now_ns` is topside's RAW clock."""
+        sentence = f"{event.vehicle} reports a {event.kind} of {event.step_ms:.3f} ms"
+        self._log.info((event.vehicle, "event"), sentence, now_ns)
+
     def forget(self, vehicle: str) -> None:
         """Clear the retained result of `vehicle`."""
         self._logged.pop(vehicle, None)
@@ -105,7 +115,7 @@ class Publisher:
     def _messages(self, vehicle: str, action: Action, now: Reading) -> Iterator[Outgoing]:
         match action:
             case PublishResult(result):
-                self._log_change(result)
+                self._log_change(result, now.raw_ns)
                 yield self._builder.result(result)
                 yield from self._mirror.due(result, now)
             case PublishBatch(payload):
@@ -113,7 +123,7 @@ class Publisher:
             case _:
                 pass
 
-    def _log_change(self, result: OffsetResult) -> None:
+    def _log_change(self, result: OffsetResult, now_ns: int) -> None:
         if self._logged.get(result.vehicle) == (result.state, result.error):
             return
         self._logged[result.vehicle] = (result.state, result.error)
@@ -123,4 +133,4 @@ class Publisher:
         reason = f" ({result.error})" if result.error else ""
         if result.error == "clock_rate" and result.drift_ppm is not None:
             reason += f": the RAW clocks run {result.drift_ppm:+.0f} ppm apart"
-        _log.info("%s is %s%s%s", result.vehicle, result.state, offset, reason)
+        self._log.info(result.vehicle, f"{result.vehicle} is {result.state}{offset}{reason}", now_ns)

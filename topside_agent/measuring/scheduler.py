@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import heapq
+import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime.clock import read
+from runtime.logs import RateLimitedLog
 from topside_agent.measuring.actions import ResultDue, SendPing, SetTimer, Settled
 from topside_agent.measuring.timing import FEW, GATHER_NS, PublishGate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from broker.client.one_step import OneStepTimestamp
     from runtime.clock import Clock, Reading
@@ -18,7 +21,10 @@ if TYPE_CHECKING:
     from topside_agent.measuring.publisher import Publisher
     from topside_agent.measuring.vehicles import Vehicles
 
+_log = logging.getLogger(__name__)
+
 _NEVER_NS = 2**63
+_RETRY_NS = 1_000_000_000
 
 
 class DeadlineQueue:
@@ -64,11 +70,13 @@ class Scheduler:
         self._deadlines = DeadlineQueue()
         self._publish_gate = PublishGate()
         self._departures: dict[str, OneStepTimestamp] = {}
+        self._faults = RateLimitedLog(_log, clock)
 
     def serve(self, now: Reading) -> int:
         """Do what is due; returns when something is next, on RAW."""
         while vehicle := self._deadlines.pop(now.raw_ns):
-            self.perform(vehicle, self._vehicles[vehicle].timer(read(self._clock)))
+            timer = partial(self._vehicles[vehicle].timer, read(self._clock))
+            self.perform(vehicle, self._guarded(vehicle, timer))
         if released := self._publish_gate.released(now.raw_ns):
             self._publish(released, now)
         return min(self._deadlines.due_ns, self._publish_gate.due_ns or _NEVER_NS)
@@ -89,6 +97,16 @@ class Scheduler:
                 case _:
                     pass
 
+    def _guarded(self, vehicle: str, work: Callable[[], list[Action]]) -> list[Action]:
+        """What `work` returns; after an internal fault the vehicle is tried again, and the others go on."""
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - see above
+            fault = f"{type(error).__name__}: {error}"
+            self._faults.warning(f"{vehicle}: an internal fault, please report it ({fault})")
+            _log.debug("%s", vehicle, exc_info=True)
+            return [SetTimer(self._clock.raw_ns() + _RETRY_NS)]
+
     def departed_ns(self, vehicle: str) -> int | None:
         """RAW at the socket write of the last ping to `vehicle`, if its stamp was taken there."""
         departure = self._departures.get(vehicle)
@@ -106,7 +124,10 @@ class Scheduler:
         self._publish_gate.sent(vehicle, action.sent.raw_ns)
 
     def _publish(self, vehicles: list[str], now: Reading) -> None:
-        actions = {vehicle: self._vehicles[vehicle].publish(now) for vehicle in vehicles}
+        actions = {
+            vehicle: self._guarded(vehicle, partial(self._vehicles[vehicle].publish, now))
+            for vehicle in vehicles
+        }
         self._publisher.publish(actions, now)
         for vehicle, each in actions.items():
             self.perform(vehicle, each)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TOPSIDE_CLOCK = "(topside)"
 """In place of a vehicle's name: no vehicle can have it."""
-_EVER_NS = 2**61
+_EVER_NS = 2**62
 
 
 class OwnClock:

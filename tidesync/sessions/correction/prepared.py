@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from schemas.events import Duplicate
+from schemas.instants import iso_utc
 from schemas.metadata import BLOCK_KEY, CORRECTED, FILE_NAME
 from tidesync.sessions.correction.clock_limits import ClockLimits, limits_of
 from tidesync.sessions.correction.histories import read_histories
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
 from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
-from tidesync.sessions.errors import AlreadyCorrectedError, SessionError
+from tidesync.sessions.errors import AlreadyCorrectedError
+from tidesync.sessions.isolation import complaint_of
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
 
     from tidesync.sessions.correction.session import Metadata, Options
     from tidesync.sessions.correction.table import Job
@@ -63,10 +67,26 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
         try:
             each = measured_of(measured, vehicle, metadata)
             timelines[vehicle] = _timeline(folder, each, options, settings)
-        except (SessionError, OSError) as error:
-            failed.append(str(error))
+        except Exception as error:  # noqa: BLE001 - the other vehicles' tables are corrected
+            reasons = [why for (name, _), why in measured.failed.items() if name == vehicle]
+            failed.append("; ".join([complaint_of(f"vehicle {vehicle!r}", error), *reasons]))
+    failed += _named_twice(folder, timelines)
     jobs = [job for job in planned.jobs if job.vehicle in timelines]
     return Prepared(metadata, measured, jobs, planned.skipped, timelines, planned.left, failed)
+
+
+def _named_twice(folder: SessionFolder, vehicles: Collection[str]) -> list[str]:
+    """The vehicles whose name another one had as well: the rows of that time may be of either."""
+    spans: dict[str, tuple[datetime, datetime]] = {}
+    for event in folder.each_event():
+        if isinstance(event, Duplicate) and event.error == "duplicate_vehicle" and event.vehicle in vehicles:
+            at, until = spans.get(event.vehicle, (event.at, event.until))
+            spans[event.vehicle] = min(at, event.at), max(until, event.until)
+    return [
+        f"two vehicles were named {vehicle} between {iso_utc(at)} and {iso_utc(until)}:"
+        " rows of that time may be of either"
+        for vehicle, (at, until) in spans.items()
+    ]
 
 
 def _own_limits(options: Options) -> ClockLimits:

@@ -12,10 +12,11 @@ from runtime.files import replace
 from tidesync.errors import SettingsError
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.document import Document, NotMetadataError, render
-from tidesync.sessions.errors import NoTimestampError, SessionError, UnusableFileError
+from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.folder import METADATA, SessionFolder
 from tidesync.sessions.for_cockpit.document import corrected_document
 from tidesync.sessions.for_cockpit.tables import CockpitTable, Unanswered, write_table
+from tidesync.sessions.isolation import complaint_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -134,20 +135,24 @@ def _write(
             name = _name(source.path, job)
             output = folder / name
             try:
-                if output.exists():
-                    raise UnusableFileError(job.path, f"another table is {name} already")
+                _check_free(output, job, name)
                 timeline = prepared.timelines[job.vehicle]
                 made.tables.append(
                     write_table(job, timeline, output, name=name, unanswered=unanswered, progress=progress)
                 )
             except NoTimestampError as error:
                 (made.failed if job.path.resolve() in named else made.left).append(str(error))
-            except SessionError as error:
-                made.failed.append(str(error))
+            except Exception as error:  # noqa: BLE001 - the other tables are written
+                made.failed.append(complaint_of(str(job.path), error))
     made.listed = unanswered.rows
     if not made.listed:
         listed.unlink()
     return made
+
+
+def _check_free(output: Path, job: Job, name: str) -> None:
+    if output.exists():
+        raise UnusableFileError(job.path, f"another table is {name} already")
 
 
 def _name(session: Path, job: Job) -> str:

@@ -9,12 +9,13 @@ import numpy as np
 
 from runtime.files import replacing
 from tidesync.errors import NotSoError
-from tidesync.sessions.errors import NoTimestampError, SessionError
+from tidesync.sessions.errors import NoTimestampError
 from tidesync.sessions.fuse.axis import Fused, Manner, fused
 from tidesync.sessions.fuse.fields import fields_of
 from tidesync.sessions.fuse.pairing import NONE
 from tidesync.sessions.fuse.sensors import CorrectedArrays, corrected_arrays, sensors_of
 from tidesync.sessions.fuse.writers import WRITERS
+from tidesync.sessions.isolation import complaint_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -98,8 +99,8 @@ def fuse(prepared: Prepared, manner: Manner, named: Collection[Path], progress: 
             tables.append(corrected_arrays(job, prepared.timelines[job.vehicle], progress))
         except NoTimestampError as error:
             (failed if job.path.resolve() in named else left).append(str(error))
-        except SessionError as error:
-            failed.append(str(error))
+        except Exception as error:  # noqa: BLE001 - the other tables are fused
+            failed.append(complaint_of(str(job.path), error))
     if not tables:
         raise NotSoError(
             "; ".join(failed)

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from broker.agent import MqttAgent, agent_counts
+from broker.budgets import PeerBudgets
 from broker.connection import Connection
 from broker.inbox import Inbox, Letter
-from broker.interface import Incoming
+from broker.interface import Incoming, Outgoing
 from runtime.clock import Clock, Reading, read
+from runtime.logs import PeerLog
 from runtime.sleep import SleepCounter
 from schemas import messages, topics
 from schemas.instants import utc_from_ns
@@ -20,7 +22,7 @@ from tidesync.sessions.errors import RefusedError
 from tidesync.sessions.recorder import command_rules
 from tidesync.sessions.recorder.closing import close
 from tidesync.sessions.recorder.metrics import RecorderCounts
-from tidesync.sessions.recorder.outbox import ClockDirectory, Outbox, TopsideDirectory
+from tidesync.sessions.recorder.outbox import ClockDirectory, Outbox, TopsideDirectory, status_of
 from tidesync.sessions.recorder.recording import Recording
 from tidesync.sessions.recorder.resumer import Background, Resumer
 from tidesync.sessions.recorder.sessions import Sessions, claim_root, free_bytes
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
+_LINES_PER_MINUTE = 10
+"""Of a session, and of all commands that are refused."""
 _LONGEST_WAIT_S = 1.0
 """Updates may be a minute apart; whether a state must be published again is checked this often."""
 _DISK_LIMIT_S = 60.0
@@ -64,15 +68,15 @@ class RecorderAgent(MqttAgent):
         self._settings = settings
         self._clock = clock
         self._sleep = SleepCounter(clock)
-        self._inbox = Inbox(settings.topic_root)
+        self._inbox = Inbox(settings.topic_root, PeerBudgets(settings))
+        self._peer_log = PeerLog(_log, _LINES_PER_MINUTE)
         self._topsides = TopsideDirectory()
         self._clocks = ClockDirectory()
         self._sessions = Sessions(settings)
         self._claim: int | None = None
         self._background = background
-        self._connection = connect(
-            settings, self, clock, name=f"tidesync-recorder-{settings.name}", persistent=True
-        )
+        name, will = f"tidesync-recorder-{settings.name}", self._status("offline")
+        self._connection = connect(settings, self, clock, name=name, will=will, persistent=True)
         self._connection.loop.limit_s = _DISK_LIMIT_S
         self._outbox = Outbox(self._connection, settings.topic_root)
         self._resumer = Resumer(clock, background, self._connection.post, self._publish_state)
@@ -89,7 +93,7 @@ class RecorderAgent(MqttAgent):
     def stop(self) -> None:
         """Write what there is, publish that nobody records, and end; the next start resumes the sessions."""
         self._connection.post(self._suspend)
-        self._connection.stop([])
+        self._connection.stop([self._status("offline")])
         claim, self._claim = self._claim, None
         if claim is not None:
             os.close(claim)
@@ -108,6 +112,7 @@ class RecorderAgent(MqttAgent):
 
     def connected(self) -> None:
         """Subscribe, and publish every session's state."""
+        self._connection.publish(self._status("online"))
         self._outbox.subscribe(self._sessions.active, reconnected=True)
         for session in self._sessions:
             session.log.request_all(read(self._clock))
@@ -129,7 +134,7 @@ class RecorderAgent(MqttAgent):
             if answer := command_rules.refusal_of_invalid(self._settings.topic_root, message):
                 self._outbox.state(answer)
         elif foreign := command_rules.foreign_entries(letter):
-            self._inbox.drop("name", f"{foreign} of its names are not the topic's", message)
+            self._inbox.drop("name", f"{foreign} of its entries are not the topic's, or impossible", message)
         else:
             self._handle(letter)
 
@@ -156,6 +161,9 @@ class RecorderAgent(MqttAgent):
         _log.warning("this computer slept for %.1f s; what is missed is asked for", slept_ns / 1e9)
         for session in self._sessions:
             session.slept(slept_ns, read(self._clock))
+
+    def _status(self, status: messages.Status) -> Outgoing:
+        return status_of(self._settings.topic_root, self._settings.name, status)
 
     # Messages
 
@@ -198,7 +206,8 @@ class RecorderAgent(MqttAgent):
             else:
                 self._stop(name, command.request_id, now)
         except RefusedError as error:
-            _log.warning("refused to %s session %s: %s", command.action, name, error)
+            sentence = f"refused to {command.action} session {name}: {error}"
+            self._peer_log.warning("commands", sentence, now.raw_ns)
             self._outbox.state(command_rules.refusal(name, command.request_id, str(error)))
 
     def _start(self, name: str, command: messages.StartCommand, now: Reading) -> None:
@@ -240,12 +249,15 @@ class RecorderAgent(MqttAgent):
     # Sessions
 
     def _update(self, session: SessionRecorder, now: Reading) -> None:
-        alarm = session.log.alarm
+        name, alarm = session.recording.session, session.log.alarm
         actions = session.update(now)
         if session.log.alarm and session.log.alarm != alarm:
-            _log.warning("session %s: %s", session.recording.session, session.log.alarm)
+            self._peer_log.warning(name, f"session {name}: {session.log.alarm}", now.raw_ns)
+        if actions.refused:
+            sentence = f"session {name}: there was no room for {actions.refused} lines"
+            self._peer_log.warning((name, "room"), sentence, now.raw_ns)
         for lost in actions.lost:
-            _log.warning("session %s: %s", session.recording.session, lost)
+            self._peer_log.warning((name, "lost"), f"session {name}: {lost}", now.raw_ns)
         for owner, command in actions.resend:
             self._outbox.command(owner, command)
         if actions.smooth:
@@ -256,10 +268,10 @@ class RecorderAgent(MqttAgent):
     def _smooth(self, session: SessionRecorder) -> None:
         """Compute the track in the background: it may take longer than the broker waits for a client."""
         self._outbox.subscribe(self._sessions.active)
-        folder, topsides, stopped_ns = session.store.folder, session.log.topsides, self._clock.realtime_ns()
+        store, topsides, stopped_ns = session.store, session.log.topsides, self._clock.realtime_ns()
 
         def work() -> None:
-            closing = close(folder, topsides, stopped_ns)
+            closing = close(store.folder, topsides, stopped_ns, store.is_claimed)
             self._connection.post(lambda: self._close(session, closing))
 
         self._background(work, f"smooth-{session.recording.session}")

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 LIVE_NS = 25_000_000_000
 """A process publishes its history at least every ten seconds."""
+MOST_MACHINES = 2000
+MOST_PROCESSES = 1000
+"""Of one machine."""
+MOST_PIECES = 200_000
+"""Of one process: a week in which a new one begins every three seconds."""
 _BEHIND_NS = 1_000_000_000
 """A history up to this long before the last exchange is complete: it is sampled five times a second."""
 
@@ -48,6 +53,8 @@ class ClockLog:
     def __init__(self) -> None:
         self._watches: dict[Owner, dict[str, PieceWatch]] = {}
         self._newest_raw_ns: dict[tuple[Owner, str], int] = {}
+        self.refused = 0
+        """Pieces for which there was no room."""
         self._awaited: list[tuple[PieceWatch, int]] = []
 
     @property
@@ -68,6 +75,9 @@ class ClockLog:
         self, owner: Owner, message: VehicleClock | TopsideClock, now_ns: int, elapsed_ns: int
     ) -> list[ClockLine]:
         """The lines to write. `elapsed_ns`: since the session began."""
+        if not self._has_room(owner, message.instance_id):
+            self.refused += len(message.pieces)
+            return []
         processes = self._watches.setdefault(owner, {})
         if message.instance_id not in processes:
             self._note_new_process(processes, now_ns)
@@ -145,8 +155,18 @@ class ClockLog:
         watches = sorted(self._watches.items(), key=lambda item: item[0])
         return [_counts(owner, list(processes.values())) for owner, processes in watches]
 
+    def _has_room(self, owner: Owner, instance_id: str) -> bool:
+        """Whether there is room for more of a process: names, ids and pieces come from the network."""
+        processes = self._watches.get(owner)
+        if processes is None:
+            return len(self._watches) < MOST_MACHINES
+        watch = processes.get(instance_id)
+        return len(processes) < MOST_PROCESSES if watch is None else len(watch.pieces) < MOST_PIECES
+
     def _note_raw(self, owner: Owner, boot_id: str, raw_ns: int) -> None:
         key = (owner, boot_id)
+        if key not in self._newest_raw_ns and len(self._newest_raw_ns) >= MOST_MACHINES:
+            return
         self._newest_raw_ns[key] = max(raw_ns, self._newest_raw_ns.get(key, 0))
 
     def _note_new_process(self, processes: dict[str, PieceWatch], now_ns: int) -> None:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import median_low
 from typing import TYPE_CHECKING
 
 from schemas.instants import utc_from_ns
 from schemas.metadata import DriftModel, OffsetRange, TrackEnd
+from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
 from tidesync.sessions.folder import OFFSETS, TIME_SYNC, measure
+from tidesync.sessions.isolation import reason_of
 from tidesync.sessions.processes import concurrent, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from schemas.exchange import Exchange
     from tidesync.sessions.folder import SessionFolder
     from tidesync.sessions.journal import Stream
-    from topside_agent.estimator import Row
+    from topside_agent.estimator import Row, Track
 
 _log = logging.getLogger(__name__)
 
 _MINUTE_NS = 60_000_000_000
+_AS_GOOD = 2
+"""A line states no error: it begins and ends with rows of at most so many times the usual max error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +46,26 @@ class Closing:
     stopped_ns: int
     summaries: Mapping[str, Summary]
     offsets: str | None
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Why a vehicle has no smoothed track, by vehicle."""
 
 
-def close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
+def close(
+    folder: SessionFolder,
+    topsides: Mapping[str, str],
+    stopped_ns: int,
+    may_write: Callable[[], bool] = lambda: True,
+) -> Closing:
     """Smooth the session's tracks and write them; `topsides`: whose track to summarise, by vehicle.
 
-    If that fails, it is logged, and the session ends without them: its exchanges are complete.
+    `may_write`: whether the folder is still the one that was recorded into. If smoothing fails, it is logged,
+    and the session ends without tracks: its exchanges are complete.
     """
     try:
-        return _close(folder, topsides, stopped_ns)
-    except Exception:  # noqa: BLE001 - what was measured is safe in exchanges.jsonl, and the stop must end
+        return _close(folder, topsides, stopped_ns, may_write)
+    except Exception as error:  # noqa: BLE001 - what was measured is safe in exchanges.jsonl, and the stop must end
         _log.exception("no track could be computed from %s; its exchanges are complete", folder.path)
-        return Closing(stopped_ns, {}, None)
+        return Closing(stopped_ns, {}, None, dict.fromkeys(topsides, reason_of(error)))
 
 
 def drift_model(rows: Sequence[Row]) -> DriftModel | None:
@@ -64,6 +76,8 @@ def drift_model(rows: Sequence[Row]) -> DriftModel | None:
     sound = [row for row in rows if row.state == "ok"]
     if not sound or len({row.segment for row in rows}) > 1:
         return None
+    usual_ns = median_low(row.max_error_ns for row in sound)
+    sound = [row for row in sound if row.max_error_ns <= _AS_GOOD * usual_ns]
     first, last = sound[0], sound[-1]
     span_ns = last.topside_unix_ns - first.topside_unix_ns
     if span_ns <= 0:
@@ -94,33 +108,47 @@ def offset_range(rows: Sequence[Row]) -> OffsetRange | None:
     )
 
 
-def alone(
-    folder: SessionFolder, streams: Mapping[Stream, Sequence[Exchange]]
-) -> dict[Stream, Sequence[Exchange]]:
-    """The streams of one clock each; a track of two namesakes would mix theirs."""
-    kept: dict[Stream, Sequence[Exchange]] = {}
-    for (vehicle, topside), exchanges in streams.items():
-        if processes := concurrent(exchanges):
-            _log.warning("%s: no track: %s", folder.path, sentence(vehicle, topside, processes))
-        else:
-            kept[vehicle, topside] = exchanges
-    return kept
-
-
-def _close(folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int) -> Closing:
+def _close(
+    folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int, may_write: Callable[[], bool]
+) -> Closing:
     journal = folder.read_exchanges()
-    streams = alone(folder, journal.by_stream() if journal else {})
-    if not streams:
-        return Closing(stopped_ns, {}, None)
-    measured = measure(streams)
-    tracks = {stream: each.track.rows for stream, each in measured.items()}
-    folder.write_offsets(tracks)
-    summaries = {
-        vehicle: summary(rows)
-        for (vehicle, topside), rows in tracks.items()
-        if topsides.get(vehicle, topside) == topside
+    streams = journal.by_stream() if journal else {}
+    mixed = {  # a track of two namesakes would mix their clocks
+        stream: sentence(*stream, processes)
+        for stream, exchanges in streams.items()
+        if (processes := concurrent(exchanges))
     }
-    return Closing(stopped_ns, summaries, f"{TIME_SYNC}/{OFFSETS}")
+    measured = measure({stream: of for stream, of in streams.items() if stream not in mixed})
+    measured.failed |= mixed
+    summaries, failed = dict[str, Summary](), dict[str, str]()
+    for vehicle, topside in [*measured, *measured.failed]:
+        if topsides.get(vehicle, topside) != topside:
+            continue
+        try:
+            summaries[vehicle] = _summary(measured.made((vehicle, topside)).track)
+        except Exception as error:  # noqa: BLE001 - the other vehicles have theirs
+            failed[vehicle] = reason_of(error)
+            _log.error("no track of %s by %s: %s", vehicle, topside, failed[vehicle])
+    without = dict.fromkeys(topsides.keys() - summaries.keys(), "no exchange was recorded")
+    tracks = {stream: each.track.rows for stream, each in measured.items()}
+    offsets = _written(folder, tracks) if tracks and may_write() else None
+    return Closing(stopped_ns, summaries, offsets, without | failed)
+
+
+def _summary(track: Track) -> Summary:
+    if not track.rows:
+        raise NothingMeasuredError(f"no usable exchange, {track.rejected} refused")
+    return summary(track.rows)
+
+
+def _written(folder: SessionFolder, tracks: Mapping[Stream, Sequence[Row]]) -> str | None:
+    """The file of the tracks; None, logged, where it could not be written."""
+    try:
+        folder.write_offsets(tracks)
+    except UnusableFileError as error:
+        _log.error("%s", error)
+        return None
+    return f"{TIME_SYNC}/{OFFSETS}"
 
 
 def _end(row: Row) -> TrackEnd:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from schemas import topics
 from schemas.base import InvalidMessageError
 from schemas.clock_history import TopsideClock, VehicleClock
+from schemas.exchange import fault_of
 from schemas.messages import Event, ExchangeBatch, OffsetResult, SessionState
 
 if TYPE_CHECKING:
@@ -86,10 +87,10 @@ def clock_of(letter: Letter) -> tuple[Owner, VehicleClock | TopsideClock] | None
 
 
 def foreign_entries(letter: Letter) -> int:
-    """How many entries of a message name another vehicle or topside than its topic."""
+    """How many entries of a message are another vehicle's or topside's than its topic's, or impossible."""
     body, here = letter.body, (letter.topic.vehicle, letter.topic.topside)
     if isinstance(body, ExchangeBatch):
-        return sum((exchange.vehicle, exchange.topside) != here for exchange in body.exchanges)
+        return sum((each.vehicle, each.topside) != here or bool(fault_of(each)) for each in body.exchanges)
     if isinstance(body, OffsetResult):
         return int((body.vehicle, body.topside) != here)
     if isinstance(body, TopsideClock):

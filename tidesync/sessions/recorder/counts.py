@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runtime.clock import Reading
     from tidesync.sessions.recorder.clock_log import ClockCounts
+    from tidesync.sessions.recorder.session_log import SessionLog
+    from tidesync.sessions.recorder.store import SessionStore
     from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 
 
@@ -24,4 +27,20 @@ class SessionCounts:
     """Lines that the disk has not taken yet."""
     write_errors: int
     vehicles: Sequence[VehicleCounts]
+    refused: int = 0
+    """Exchanges, events and pieces without room: a name too many, or a disk that takes nothing."""
     clocks: Sequence[ClockCounts] = ()
+
+
+def counts_of(log: SessionLog, store: SessionStore, now: Reading, *, recording: bool) -> SessionCounts:
+    """The counts of a session now; any thread may ask."""
+    return SessionCounts(
+        session=log.recording.session,
+        recording=recording,
+        alarm=(store.problem or log.alarm) is not None,
+        waiting=store.waiting,
+        write_errors=store.write_errors,
+        refused=log.refused + log.clock.refused,
+        vehicles=log.counts(now),
+        clocks=log.clock.counts(),
+    )

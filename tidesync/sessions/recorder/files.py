@@ -86,10 +86,12 @@ def _repair(descriptor: int, path: Path, is_whole: Callable[[bytes], bool]) -> t
         return size, b"", 0
     if is_whole(last):
         return size, b"\n", 0
-    with path.with_name(f"{path.name}.torn").open("ab") as aside:
-        aside.write(last + b"\n")
-        aside.flush()
-        os.fsync(aside.fileno())
+    aside = os.open(path.with_name(f"{path.name}.torn"), _APPEND, 0o666)
+    try:
+        write_all(aside, last + b"\n")
+        os.fsync(aside)
+    finally:
+        os.close(aside)
     os.ftruncate(descriptor, size - len(last))
     return size - len(last), b"", len(last)
 

@@ -88,6 +88,12 @@ def _session(families: Families, counts: SessionCounts) -> None:
         counts.write_errors,
         session=session,
     )
+    families.counter(
+        "tidesync_recorder_refused_lines",
+        "Exchanges, events and pieces of clock histories for which there was no room.",
+        counts.refused,
+        session=session,
+    )
 
 
 def _vehicle(families: Families, session: SessionCounts, counts: VehicleCounts) -> None:

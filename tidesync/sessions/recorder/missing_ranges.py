@@ -19,6 +19,9 @@ MOST_REPEATS = 10
 LARGEST_REQUEST = 1000
 MOST_REQUESTS = 4
 """Requests at a time: a long outage comes back in portions."""
+MOST_RANGES = 2000
+"""Half an hour in which every other batch is lost makes 900. Numbers come from the network: of more ranges
+the lowest, which a sender forgets first, count as lost."""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,8 @@ class MissingRanges:
         self._most_repeats = most_repeats
         self._heard_ns = 0
         self._ranges: list[MissingRange] = []
+        self._dropped: list[MissingRange] = []
+        self._dropped_count = 0
 
     def __contains__(self, number: int) -> bool:
         return self.any_of(number, number)
@@ -65,7 +70,7 @@ class MissingRanges:
     @property
     def count(self) -> int:
         """How many are missing, lost ones included."""
-        return sum(map(len, self._ranges))
+        return self._dropped_count + sum(map(len, self._ranges))
 
     @property
     def waiting(self) -> bool:
@@ -84,6 +89,15 @@ class MissingRanges:
         """These are missing; they do not overlap others that are."""
         self._ranges.append(MissingRange(first, last, before_ns, now_ns + FIRST_REQUEST_NS))
         self._ranges.sort(key=lambda missing: missing.first)
+        if len(self._ranges) > MOST_RANGES:
+            self._drop_lowest()
+
+    def _drop_lowest(self) -> None:
+        """The lowest is lost, and returned by the next `give_up` or `end`."""
+        lowest = self._ranges.pop(0)
+        self._dropped_count += len(lowest)
+        if not lowest.lost:
+            self._dropped.append(lowest)
 
     def fill(self, first: int, last: int, now_ns: int) -> None:
         """The numbers from `first` to `last` have come."""
@@ -119,11 +133,13 @@ class MissingRanges:
     def clear(self) -> None:
         """A new count begins."""
         self._ranges.clear()
+        self._dropped_count = 0
 
     def _lose(self, ranges: list[MissingRange]) -> list[MissingRange]:
+        dropped, self._dropped = self._dropped, []
         for missing in ranges:
             missing.lost = True
-        return ranges
+        return dropped + ranges
 
     def _note_request(self, missing: MissingRange, now_ns: int) -> None:
         # A silent sender has not refused: a request counts only if it was heard since the last one.

@@ -18,6 +18,16 @@ Resend = tuple["Owner", ResendCommand | ClockResendCommand]
 """To whom, and the command."""
 
 
+def of_all(
+    recorder: str,
+    exchanges: Iterable[tuple[Source, int, int]],
+    pieces: Iterable[ClockRequest],
+    now_raw_ns: int,
+) -> list[Resend]:
+    """A command for each range of exchanges and of pieces."""
+    return of_exchanges(recorder, exchanges, now_raw_ns) + of_clock(recorder, pieces, now_raw_ns)
+
+
 def of_exchanges(recorder: str, requests: Iterable[tuple[Source, int, int]], now_raw_ns: int) -> list[Resend]:
     """A command for each source and its first and last `seq`."""
     return [

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.document import Document
     from tidesync.sessions.folder import SessionFolder
     from tidesync.sessions.recorder.recording import Recording
+    from tidesync.sessions.recorder.sources import SourceState
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +48,16 @@ class Resumed:
     """Lines of `exchanges.jsonl` that follow the index."""
 
 
-def resume(folder: SessionFolder, recording: Recording, block: Document, now: Reading) -> Resumed:
+def resume(
+    folder: SessionFolder,
+    recording: Recording,
+    block: Document,
+    now: Reading,
+    before: list[SourceState] | None = None,
+) -> Resumed:
     """Read the folder; `block` is ours in its metadata. OSError if it cannot be read: then nothing is known.
+
+    `before`: what had been counted in another folder; what this one lacks of it is missing.
 
     Torn last lines are repaired first. The memory that it takes does not grow with the journals, but for four
     bytes an exchange, each event's identity and each piece of a clock history.
@@ -61,8 +70,11 @@ def resume(folder: SessionFolder, recording: Recording, block: Document, now: Re
         if path.exists():
             files.append(path, b"", is_whole)
     resumed = Resumed(SessionLog(recording, now))
+    if before is not None:
+        resumed.log.expect_again(before, now)
     resumed.log.restore((), folder.each_event(), now)
-    _restore_exchanges(folder, resumed, now)
+    start = 0 if before is not None else _restore_index(folder, resumed.log, now)
+    _restore_exchanges(folder.exchanges_path, start, resumed, now)
     resumed.log.clock.restore(_clock_lines(folder.clock_path), now.raw_ns)
     _restore_results(resumed.log, block, now)
     return resumed
@@ -77,15 +89,15 @@ def exchanges_of(block: Document) -> dict[str, int]:
     }
 
 
-def _restore_exchanges(folder: SessionFolder, resumed: Resumed, now: Reading) -> None:
-    start, journal = _restore_index(folder, resumed.log, now), Journal()
-    lines = _exchanges(folder.exchanges_path, start, journal)
+def _restore_exchanges(path: Path, start: int, resumed: Resumed, now: Reading) -> None:
+    journal = Journal()
+    lines = _exchanges(path, start, journal)
     while chunk := list(islice(lines, _CHUNK)):
         resumed.unindexed += len(chunk)
         resumed.events += resumed.log.restore(chunk, (), now)
     if journal.malformed:
         complaint = f"{journal.malformed} lines are no exchanges ({journal.faults[0]})"
-        _log.warning("%s: %s; they stay as they are", folder.exchanges_path, complaint)
+        _log.warning("%s: %s; they stay as they are", path, complaint)
 
 
 def _restore_index(folder: SessionFolder, log: SessionLog, now: Reading) -> int:

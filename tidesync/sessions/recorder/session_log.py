@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from schemas.events import EventLine, Gap, Identity, identity
+from schemas.events import EventLine, Gap
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
+from tidesync.sessions.recorder.actions import NewLines
 from tidesync.sessions.recorder.clock_log import ClockLog
+from tidesync.sessions.recorder.duplicates import DuplicateLog
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
 from tidesync.sessions.recorder.recorded import RecordedExchanges
 from tidesync.sessions.recorder.snapshot import Snapshot, parts_of
-from tidesync.sessions.recorder.sources import SourceWatches
+from tidesync.sessions.recorder.sources import SourceState, SourceWatches
 from tidesync.sessions.recorder.vehicle_log import VehicleLog
 
 if TYPE_CHECKING:
@@ -29,12 +30,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 
 
-@dataclass(frozen=True, slots=True)
-class NewLines:
-    """What of a batch is new and is to be written."""
-
-    exchanges: list[Exchange] = field(default_factory=list)
-    events: list[EventLine] = field(default_factory=list)
+MOST_VEHICLES = MOST_TOPSIDES = 1000
 
 
 class SessionLog:
@@ -43,14 +39,18 @@ class SessionLog:
     def __init__(self, recording: Recording, now: Reading) -> None:
         self.recording = recording
         self.alarm: str | None = None
+        self.notice: str | None = None
+        """A sentence for every alarm from now on."""
         self.closing: Closing | None = None
         self.clock = ClockLog()
+        self.refused = self.reported = 0
+        """Exchanges and events without room, and how many lines without room were reported."""
         self._began_ns = now.raw_ns
         self._slept_ns = 0
         """How long the recorder's machine has slept since the last new exchange."""
         self._recorded = RecordedExchanges()
         self._watches = SourceWatches()
-        self._event_ids: set[Identity] = set()
+        self._duplicates = DuplicateLog()
         self._measuring = set(recording.topsides.values())
         self._vehicles = {vehicle: VehicleLog(vehicle, now.raw_ns) for vehicle in recording.vehicles}
         for vehicle, topside in recording.topsides.items():
@@ -77,6 +77,15 @@ class SessionLog:
     def waiting(self) -> bool:
         """Whether something is missing that may still come."""
         return self._watches.waiting or self.clock.waiting
+
+    def admits(self, vehicle: str) -> bool:
+        """Whether there is room for `vehicle`: names come from the network."""
+        return vehicle in self._vehicles or len(self._vehicles) < MOST_VEHICLES
+
+    def newly_refused(self) -> int:
+        """Lines without room since the last call."""
+        before, self.reported = self.reported, self.refused + self.clock.refused
+        return self.reported - before
 
     def includes_topside(self, topside: str) -> bool:
         """Whether the clock of `topside` concerns this session: it measures one of its vehicles."""
@@ -109,6 +118,15 @@ class SessionLog:
             raw_ns=self.clock.raw_state,
         )
         return snapshot, parts_of(snapshot, self._recorded)
+
+    @property
+    def sources(self) -> list[SourceState]:
+        """How far the count of each source has come."""
+        return self._watches.state
+
+    def expect_again(self, sources: list[SourceState], now: Reading) -> None:
+        """Everything that these had counted is missing, until it is restored or comes again."""
+        self._watches.restore([source.all_missing() for source in sources], now.raw_ns)
 
     def restore_snapshot(self, snapshot: Snapshot, recorded: RecordedExchanges, now: Reading) -> None:
         """Go on from what an earlier process knew."""
@@ -146,7 +164,9 @@ class SessionLog:
 
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Take a result; returns whether it is the vehicle's first with an offset, to be written at once."""
-        self._measuring.add(result.topside)
+        self._note_measuring(result.topside)
+        if not stored:
+            result = self._duplicates.take(result, now)
         return self._log(result.vehicle, now).note_result(result, now, stored=stored)
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
@@ -180,17 +200,20 @@ class SessionLog:
         of_whom = f" of {', '.join(silent)}" if silent else ""
         slept = [f"this computer slept for {self._slept_ns / 1e9:.1f} s"] if self._slept_ns else []
         nothing = [f"nothing recorded{of_whom} for more than {alarm_s:g} s"] if silent or no_vehicle else []
-        self.alarm = "; ".join(slept + nothing) or None
-        return self._gaps(self._watches.give_up(now.raw_ns), now)
+        self.alarm = self._with_notice(slept + nothing + self._duplicates.sentences)
+        duplicates = [line for line in self._duplicates.lines(now) if self._note_event(line, now)]
+        return self._gaps(self._watches.give_up(now.raw_ns), now) + duplicates
 
     def end(self, now: Reading) -> list[EventLine]:
         """End the recording: what is missing is lost, and a silence lasts until now."""
         gaps = self._gaps(self._watches.end(), now)
-        outages = [outage for log in self._vehicles.values() for outage in log.end_silence(now)]
+        ends: list[EventLine] = [*self._duplicates.lines(now, end=True)]
+        ends += [outage for log in self._vehicles.values() for outage in log.end_silence(now)]
         empty = [vehicle for vehicle, log in self._vehicles.items() if not log.exchanges]
         of_whom = f" of {', '.join(empty)}" if empty else ""
-        self.alarm = f"nothing was recorded{of_whom}" if empty or not self._vehicles else None
-        return gaps + [outage for outage in outages if self._note_event(outage, now)]
+        nothing = empty or not self._vehicles
+        self.alarm = self._with_notice([f"nothing was recorded{of_whom}"] if nothing else [])
+        return gaps + [line for line in ends if self._note_event(line, now)]
 
     def state(self, problem: str | None) -> SessionState:
         """The state to publish; `problem` is why nothing can be written, if so."""
@@ -206,12 +229,12 @@ class SessionLog:
             last_exchange_at=utc_from_ns(newest_ns) if newest_ns else None,
             alarm=problem or self.alarm,
             error=problem,
+            recorder=self.recording.recorder,
         )
 
     def counts(self, now: Reading) -> list[VehicleCounts]:
         """Each vehicle's counts; any thread may ask."""
-        vehicles = list(self._vehicles.items())
-        return [log.counts(self._watches.missing(vehicle), now) for vehicle, log in vehicles]
+        return [log.counts(self._watches.missing(name), now) for name, log in [*self._vehicles.items()]]
 
     def metadata_update(self) -> MetadataUpdate:
         """Our part of `sync_metadata.json`."""
@@ -221,9 +244,13 @@ class SessionLog:
             self._vehicles,
             missing,
             self.clock.counts(),
+            self._watches.processes,
             closing=self.closing,
             alarm=self.alarm,
         )
+
+    def _with_notice(self, sentences: list[str]) -> str | None:
+        return "; ".join(filter(None, [self.notice, *sentences])) or None
 
     def _answered(self, problem: str | None) -> str:
         """The command that the state answers: a stop is answered at its end, successful or not."""
@@ -231,6 +258,9 @@ class SessionLog:
         return stop if stop and (self.closing or problem) else self.recording.request_id
 
     def _take_one(self, exchange: Exchange, batch: int | None, now: Reading, new: NewLines) -> None:
+        if not (self.admits(exchange.vehicle) and self._watches.admits(exchange)):
+            self.refused += 1
+            return
         known = not self._recorded.add(exchange)
         lost = self._watches.observe(exchange, now.raw_ns, known=known, batch=batch)
         new.events.extend(self._gaps(lost, now))
@@ -238,7 +268,7 @@ class SessionLog:
             return
         new.exchanges.append(exchange)
         self._slept_ns = 0
-        self._measuring.add(exchange.topside)
+        self._note_measuring(exchange.topside)
         self.clock.note_exchange(exchange)
         events = self._log(exchange.vehicle, now).note_exchange(exchange, now)
         new.events.extend(event for event in events if self._note_event(event, now))
@@ -261,16 +291,10 @@ class SessionLog:
 
     def _note_event(self, event: EventLine, now: Reading) -> bool:
         """Count an event; returns whether it is new."""
-        event_id = identity(event)
-        if event_id in self._event_ids:
-            return False
-        self._event_ids.add(event_id)
-        log = self._log(event.vehicle, now)
-        log.events += 1
-        if isinstance(event, Gap):
-            log.gaps += 1
-            log.lost += event.to_seq - event.from_seq + 1
-        return True
+        return self._log(event.vehicle, now).note_event(event)
+
+    def _note_measuring(self, topside: str) -> None:
+        self._measuring |= {topside} if len(self._measuring) < MOST_TOPSIDES else set()
 
     def _log(self, vehicle: str, now: Reading) -> VehicleLog:
         return self._vehicles.setdefault(vehicle, VehicleLog(vehicle, now.raw_ns))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from tidesync.sessions.recorder import resend
 from tidesync.sessions.recorder.actions import Actions
-from tidesync.sessions.recorder.counts import SessionCounts
+from tidesync.sessions.recorder.claim import MOVED, MOVED_AT_END
+from tidesync.sessions.recorder.counts import SessionCounts, counts_of
 from tidesync.sessions.recorder.held import Held
 from tidesync.sessions.recorder.resumption import exchanges_of, resume
 from tidesync.sessions.recorder.session_log import SessionLog
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tidesync.sessions.clock_pieces import Owner
     from tidesync.sessions.recorder.closing import Closing
     from tidesync.sessions.recorder.recording import Recording
-    from tidesync.sessions.recorder.resend import Resend
     from tidesync.sessions.recorder.resumption import Resumed
     from tidesync.sessions.recorder.settings import RecorderSettings
 
@@ -36,8 +36,6 @@ LONGEST_STOP_NS = 60_000_000_000
 REPUBLISH_NS = 5_000_000_000
 """An unchanged state is published this often: without it a recorder looks dead."""
 
-_RESUME_AGAIN_NS = 5_000_000_000
-_NEVER_NS = 2**63
 _QUICK_NS = 2_000_000_000
 """A session that is resumed sooner needs no alarm."""
 
@@ -54,33 +52,32 @@ class SessionRecorder:
         self.log = SessionLog(recording, now)
         self.published: SessionState | None = None
         self.next_update_ns = now.raw_ns
-        self._published_ns = self._began_ns = self._resume_ns = now.raw_ns
+        self._published_ns = self._began_ns = now.raw_ns
         self._settings = settings
         self._stop_ns = self._recorded_ns = self._stopped_ns = now.raw_ns
         self._heard_since_stop: set[str] = set()
         self._newest_at_stop_ns: dict[str, int] = {}
-        self._block = self.store.load_block()
-        resumes = self._block or self.store.resumes
-        self._held = Held(settings.memory_exchanges) if resumes else None
-        for vehicle, exchanges in exchanges_of(self._block).items():
+        block = self.store.load_block()
+        resumes = block or self.store.resumes
+        self._held = Held(settings.memory_exchanges, block) if resumes else None
+        for vehicle, exchanges in exchanges_of(block).items():
             self.log.expect(vehicle, exchanges, now)
         if self._held is None and recording.stop_request_id:
             self.stop(recording.stop_request_id, now)
 
     def begin_to_resume(self, now: Reading) -> bool:
         """Whether `read_folder` is to be called now: until it has succeeded, messages are held."""
-        due = self._held is not None and now.raw_ns >= self._resume_ns
-        if due:
-            self._resume_ns = _NEVER_NS
-        return due
+        return self._held is not None and self._held.begin(now.raw_ns)
 
     def read_folder(self, now: Reading) -> Resumed:
         """Read what was recorded before, in any thread; `resumed` takes it. OSError, MemoryError."""
-        return resume(self.store.folder, self.recording, self._block, now)
+        assert self._held is not None
+        return resume(self.store.folder, self.recording, self._held.block, now, self._held.before)
 
     def resume_failed(self, reason: str, now: Reading) -> None:
         """It could not be read; it is tried again, and messages are still held."""
-        self._resume_ns = now.raw_ns + _RESUME_AGAIN_NS
+        assert self._held is not None
+        self._held.try_again(now.raw_ns)
         self.log.alarm = f"what was recorded before cannot be read: {reason}; trying again"
 
     def resumed(self, found: Resumed, now: Reading) -> int:
@@ -88,9 +85,9 @@ class SessionRecorder:
 
         Returns how many of their lines there was no memory for.
         """
-        held, self._held, self._block = self._held, None, {}
+        held, self._held = self._held, None
         assert held is not None
-        found.log.recording = self.recording
+        found.log.recording, found.log.notice = self.recording, self.log.notice
         self.log = found.log
         self.store.note_resumed(found.unindexed)
         self.store.add(events=found.events)
@@ -99,6 +96,8 @@ class SessionRecorder:
         self.next_update_ns = now.raw_ns
         if self.recording.stop_request_id:
             self.stop(self.recording.stop_request_id, now)
+        if self.phase == "stopping":
+            self.log.await_last(now)
         return held.dropped
 
     @property
@@ -121,15 +120,7 @@ class SessionRecorder:
 
     def counts(self, now: Reading) -> SessionCounts:
         """The counts now; any thread may ask."""
-        return SessionCounts(
-            session=self.recording.session,
-            recording=self.active,
-            alarm=(self.store.problem or self.log.alarm) is not None,
-            waiting=self.store.waiting,
-            write_errors=self.store.write_errors,
-            vehicles=self.log.counts(now),
-            clocks=self.log.clock.counts(),
-        )
+        return counts_of(self.log, self.store, now, recording=self.active)
 
     def includes_clock(self, owner: Owner) -> bool:
         """Whether a machine's clock concerns this session."""
@@ -140,7 +131,7 @@ class SessionRecorder:
 
     def includes(self, vehicle: str) -> bool:
         """Whether messages about `vehicle` concern this session."""
-        return self.active and self.recording.includes(vehicle)
+        return self.active and self.recording.includes(vehicle) and self.log.admits(vehicle)
 
     def finished(self, now: Reading) -> bool:
         """Whether nothing is left to do."""
@@ -175,7 +166,11 @@ class SessionRecorder:
 
     def take_event(self, event: Event, now: Reading) -> None:
         """Record a vehicle's event."""
-        if not self._hold(partial(self.take_event, event, now), 1) and self.log.take_event(event, now):
+        if self._hold(partial(self.take_event, event, now), 1):
+            return
+        if self.store.full:
+            self.log.refused += 1
+        elif self.log.take_event(event, now):
             self.store.add(events=[event])
 
     def take_clock(self, owner: Owner, message: VehicleClock | TopsideClock, now: Reading) -> None:
@@ -209,7 +204,7 @@ class SessionRecorder:
     def update(self, now: Reading) -> Actions:
         """What is due about once a second: alarm, missing exchanges, files."""
         self.next_update_ns = now.raw_ns + round(self._settings.update_s * 1e9)
-        actions = Actions()
+        actions = Actions(refused=self.log.newly_refused())
         if self._held is not None:
             if now.raw_ns - self._began_ns > _QUICK_NS:
                 self.log.alarm = self.log.alarm or "what was recorded before is being read"
@@ -217,7 +212,8 @@ class SessionRecorder:
         if self.active:
             self.store.add(events=self.log.update(now, self._settings.alarm_s))
             actions.lost = list(map(resend.sentence_of_lost, self.log.clock.give_up()))
-            actions.resend = self._resend(now)
+            requests = self.log.requests(now), self.log.clock.requests(now.raw_ns)
+            actions.resend = resend.of_all(self.recording.recorder, *requests, now.raw_ns)
         if self.phase == "stopping":
             actions.smooth = self._try_to_complete(now)
             if actions.smooth:
@@ -249,9 +245,25 @@ class SessionRecorder:
     def _write(self, now: Reading) -> None:
         recording = None if self._ended else self.recording
         self.store.write(self.log.metadata_update(), recording, now)
-        if recording and self.store.index_due(self.log.exchanges):
+        if self.store.moved and not self.store.problem:
+            self._begin_again()
+        elif recording and self.store.index_due(self.log.exchanges):
             snapshot, parts = self.log.snapshot()
             self.store.write_index(snapshot.encode(), parts)
+
+    def _begin_again(self) -> None:
+        """The folder is another one: go on from what that holds, and ask for everything else.
+
+        After the recording it is not made again: who moves a session that has stopped knows why.
+        """
+        if self.active:
+            self.log.notice = MOVED
+            self.store.claim_again()
+            if self.store.problem is None:
+                most, block = self._settings.memory_exchanges, self.store.load_block()
+                self._held = Held(most, block, self.log.sources)
+        elif not self._ended:
+            self.log.alarm = MOVED_AT_END
 
     def _try_to_complete(self, now: Reading) -> bool:
         """End the recording when the last exchanges are on the disk, or will not come any more."""
@@ -282,11 +294,6 @@ class SessionRecorder:
         if not self.log.waiting:
             return self._stop_ns + wait_ns
         return min(max(self._stop_ns, self._recorded_ns) + wait_ns, self._stop_ns + LONGEST_STOP_NS)
-
-    def _resend(self, now: Reading) -> list[Resend]:
-        recorder, now_ns = self.recording.recorder, now.raw_ns
-        clock = resend.of_clock(recorder, self.log.clock.requests(now_ns), now_ns)
-        return resend.of_exchanges(recorder, self.log.requests(now), now_ns) + clock
 
     def _record(self, **changes: object) -> None:
         self.recording = self.log.recording = self.recording.model_copy(update=changes)

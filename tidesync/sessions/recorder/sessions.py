@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+MOST_SESSIONS = 100
+"""Recorded at a time."""
 _MOST_ENDED = 1000
 """Names come from the network; what is remembered of sessions that have ended is bounded."""
 
@@ -63,7 +65,9 @@ class Sessions:
         return [session.recording for session in self._sessions.values() if session.active]
 
     def open(self, recording: Recording, now: Reading) -> SessionRecorder:
-        """Begin or resume a recording; RefusedError when the folder cannot be used."""
+        """Begin or resume a recording; RefusedError when the folder cannot be used, or there are too many."""
+        if len(self._sessions) >= MOST_SESSIONS:
+            raise RefusedError(f"{len(self._sessions)} sessions are being recorded, and no more can be")
         folder = safe_folder(self._settings.root, recording.path)
         session = SessionRecorder(recording, folder, self._settings, now)
         self._sessions[recording.session] = session

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from broker.budgets import BudgetSettings
 from broker.settings import AgentSettings, MetricsSettings
 from schemas.names import topside_name
 
@@ -14,7 +15,7 @@ RecorderName = Annotated[str, AfterValidator(topside_name)]
 """Follows the rule for topsides' names; it becomes part of the MQTT client id."""
 
 
-class RecorderSettings(MetricsSettings, AgentSettings):
+class RecorderSettings(BudgetSettings, MetricsSettings, AgentSettings):
     """Where to write, and how patiently."""
 
     root: Path = Field(description="Folder that holds the missions' folders")

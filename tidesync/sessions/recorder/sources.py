@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from schemas.base import Message
 from schemas.exchange import Identifier
+from schemas.metadata import ProcessBlock
 from schemas.names import Topside, Vehicle
 from tidesync.sessions.journal import Source, source_of
 from tidesync.sessions.recorder.missing import SequenceWatch, WatchState
@@ -23,6 +24,8 @@ ENDED_NS = 10_000_000_000
 MOST_PROCESSES = 1000
 """Of one vehicle and topside; later ones share a count. Ids come from the network, so they are bounded."""
 
+MOST_STREAMS = 5000
+
 LostOf = tuple[Source, "Lost"]
 
 
@@ -33,6 +36,13 @@ class SourceState(Message):
     topside: Topside
     instance_id: Identifier | None
     watch: WatchState
+
+    def all_missing(self) -> SourceState:
+        """The same count, of which nothing is recorded."""
+        watch = self.watch
+        origin_ns = watch.newest.origin_ns if watch.newest else 0
+        missing = [(watch.first, watch.next - 1, origin_ns, False)] if watch.next > watch.first else []
+        return self.model_copy(update={"watch": watch.model_copy(update={"missing": missing})})
 
 
 class SourceWatches:
@@ -71,6 +81,19 @@ class SourceWatches:
     def missing(self, vehicle: str) -> int:
         """Exchanges of a vehicle that are not recorded, lost ones included."""
         return sum(watch.missing for source, watch in self if source.vehicle == vehicle)
+
+    def processes(self, vehicle: str) -> list[ProcessBlock]:
+        """What each process misses, of those topsides that had several; the first hundred."""
+        return [
+            ProcessBlock(topside=source.topside, instance_id=source.instance_id, missing=watch.missing)
+            for (name, _), watches in list(self._streams.items())
+            if name == vehicle and len(watches) > 1
+            for source, watch in list(watches.items())
+        ][:100]
+
+    def admits(self, exchange: Exchange) -> bool:
+        """Whether there is room for its vehicle and topside."""
+        return (exchange.vehicle, exchange.topside) in self._streams or len(self._streams) < MOST_STREAMS
 
     def observe(self, exchange: Exchange, now_ns: int, *, known: bool, batch: int | None) -> list[LostOf]:
         """Take note of an exchange; returns what a restart lost."""

@@ -12,6 +12,7 @@ from tidesync.sessions.document import Document, NotMetadataError, block_of
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.journal import is_event, is_exchange, lines_of
 from tidesync.sessions.recorder import files, index_file
+from tidesync.sessions.recorder.claim import FolderClaim
 from tidesync.sessions.recorder.metadata_file import MetadataFile
 
 if TYPE_CHECKING:
@@ -49,11 +50,14 @@ class SessionStore:
         self._saved: Recording | None = None
         self._logged: str | None = None
         self._unindexed = 0
+        self._claim = FolderClaim(self.folder)
+        self.moved = False
+        """The folder, or its journal, is not the one that was recorded into: nothing is written into it."""
 
     @property
     def full(self) -> bool:
         """Whether the memory holds as much as it may; what comes later must be requested again."""
-        return len(self._exchanges) + len(self._clock) >= self._memory_exchanges
+        return self.waiting >= self._memory_exchanges
 
     @property
     def waiting(self) -> int:
@@ -107,13 +111,38 @@ class SessionStore:
         self._exchanges.extend(exchanges)
         self._events.extend(events)
         self._clock.extend(clock)
-        if self.problem is None:
+        if self.problem is None and not self.moved:
             self._attempt(self._append)
+
+    def claim_again(self) -> None:
+        """Record into the folder that is there now, or a new one; what waits is appended first."""
+        self.problem, self._saved = None, None
+        self._unsynced.clear()
+        self._metadata = MetadataFile(self.folder.metadata_path)
+        self.moved = not self._attempt(self._claim.take)
+        if not self.moved:
+            self._attempt(self._append)
+
+    def is_claimed(self) -> bool:
+        """Whether the folder is the one that was recorded into; any thread may ask."""
+        try:
+            return self._claim.state() == "same"
+        except OSError:
+            return False
+
+    def may_write(self) -> bool:
+        """Whether the folder is the one that is recorded into; claims it at first. OSError for a link."""
+        state = self._claim.state()
+        if state == "new":
+            self._claim.take()
+        self.moved = state == "other"
+        return not self.moved
 
     def write(self, update: MetadataUpdate, recording: Recording | None, now: Reading) -> None:
         """Append what waits, save `recording` for a restart (None: nothing to resume), merge the metadata."""
         self.problem = None
-        self._attempt(lambda: files.make_folder(self.folder.time_sync_path))
+        if not self._attempt(self.may_write) or self.moved:
+            return
         if recording:
             self._attempt(lambda: self._save(recording))
         self._attempt(self._append)
@@ -125,12 +154,19 @@ class SessionStore:
 
     def forget(self) -> None:
         """The recording has ended: a restart does not resume it."""
-        self._attempt(lambda: files.remove(self.folder.recording_path))
-        self._attempt(lambda: files.remove(self.folder.index_path))
+        self._attempt(self._forget)
+
+    def _forget(self) -> None:
+        if self.may_write():
+            files.remove(self.folder.recording_path)
+            files.remove(self.folder.index_path)
 
     def _append(self) -> None:
+        if not self.may_write():
+            return
         if self._exchanges:
             self._append_lines(self.folder.exchanges_path, lines_of(self._exchanges), is_exchange)
+            self._claim.note_appended()
             self._unindexed += len(self._exchanges)
             self._exchanges.clear()
         if self._events:
@@ -154,7 +190,7 @@ class SessionStore:
             replace(self.folder.recording_path, recording.encode())
             self._saved = recording
 
-    def _attempt(self, work: Callable[[], None]) -> None:
+    def _attempt(self, work: Callable[[], object]) -> bool:
         try:
             work()
         except OSError as error:
@@ -164,3 +200,5 @@ class SessionStore:
             if self._logged is None:
                 _log.warning("%s; what is to be recorded is held in memory", sentence)
             self._logged = self._logged or sentence
+            return False
+        return True

@@ -6,17 +6,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from schemas.base import Message
-from schemas.events import Outage, Reboot
+from schemas.events import EventLine, Gap, Identity, Outage, Reboot, identity
 from schemas.exchange import Identifier
 from schemas.instants import ns_from_utc, utc_from_ns
+from schemas.messages import DUPLICATES
 from schemas.metadata import OffsetRange, range_of
 from schemas.names import Vehicle
+from tidesync.sessions.recorder.recent import Recent
 
 if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.exchange import Exchange
     from schemas.messages import OffsetResult
 
+MOST_EVENT_IDS = 10_000
+"""Of a vehicle: an event that is redelivered after more others than these is written once more."""
+MOST_BOOTS = 1000
+"""Of a vehicle: later ones make no event; the exchanges have them."""
 CURRENT_NS = 5_000_000_000
 """A retained result older than this, by its own stamp, says nothing about now."""
 
@@ -73,6 +79,17 @@ class VehicleLog:
     silent_since_ns: int | None = None
     """The recorder's realtime since which nothing was recorded, once that is an alarm."""
     _boots: set[str] = field(default_factory=set)
+    _event_ids: Recent[Identity] = field(default_factory=lambda: Recent(MOST_EVENT_IDS))
+
+    def note_event(self, event: EventLine) -> bool:
+        """Count an event; returns whether it is new."""
+        if not self._event_ids.add(identity(event)):
+            return False
+        self.events += 1
+        if isinstance(event, Gap):
+            self.gaps += 1
+            self.lost += event.to_seq - event.from_seq + 1
+        return True
 
     @property
     def state(self) -> VehicleState:
@@ -120,6 +137,8 @@ class VehicleLog:
             return False
         first = self.measured is None and result.offset_ms is not None
         self.result = result
+        if result.error in DUPLICATES:
+            return False  # whose offset it is, is in doubt
         if result.offset_ms is not None:
             self.topside, self.measured = result.topside, result
         if found := range_of(result):
@@ -141,7 +160,7 @@ class VehicleLog:
 
     def _reboot(self, exchange: Exchange) -> list[Reboot]:
         boot_id, others = exchange.boot_id, bool(self._boots)
-        if boot_id is None or boot_id in self._boots:
+        if boot_id is None or boot_id in self._boots or len(self._boots) >= MOST_BOOTS:
             return []
         self._boots.add(boot_id)
         if not others or exchange.destination_ns < (self.last_exchange_ns or 0):

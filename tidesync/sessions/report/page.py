@@ -12,10 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from runtime.version import VERSION
 from schemas.instants import iso_utc, ns_from_utc
+from tidesync.sessions.report.doubts import named_twice, of_duplicates, of_namesakes
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
 from tidesync.sessions.report.units import clock_time, count, duration, signed
-from tidesync.sessions.report.verdict import NOTHING, coverage, of_namesakes, outside, verdict
+from tidesync.sessions.report.verdict import NOTHING, coverage, outside, verdict
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section
     title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
     events = [event for event in session.events if event.vehicle == one.vehicle]
     found = of_namesakes(verdict(intervals), one.topside, one.namesakes)
+    found = of_duplicates(found, [event for event in events if event.kind == "duplicate"])
     if one.namesakes:
         title = f"{one.vehicle}, as process {one.namesakes[0].instance_id} of {one.topside} measured it"
     section = Section(
@@ -196,6 +198,8 @@ def _in_words(event: EventLine) -> str:
         return "the Pi restarted"
     if event.kind == "outage":
         return f"nothing recorded for {duration(ns_from_utc(event.until) - ns_from_utc(event.at))}"
+    if event.kind == "duplicate":
+        return f"two {named_twice(event)} until {clock_time(ns_from_utc(event.until))} UTC"
     if event.kind == "gap":
         lost = count(event.to_seq - event.from_seq + 1, "exchange", "exchanges")
         return f"{lost} lost on the way to the recorder"

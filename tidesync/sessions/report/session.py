@@ -77,21 +77,32 @@ def _measured(journal: Journal, topsides: dict[str, str], faults: list[str]) -> 
     if journal.malformed:
         faults.append(f"{journal.complaint}, left out.")
     return sorted(
-        [one for stream, exchanges in journal.by_stream().items() for one in _of_stream(stream, exchanges)],
+        [
+            one
+            for stream, exchanges in journal.by_stream().items()
+            for one in _of_stream(stream, exchanges, faults)
+        ],
         key=lambda one: (one.vehicle, topsides.get(one.vehicle) != one.topside, one.topside),
     )
 
 
-def _of_stream(stream: Stream, exchanges: Sequence[Exchange]) -> list[Measured]:
+def _of_stream(stream: Stream, exchanges: Sequence[Exchange], faults: list[str]) -> list[Measured]:
     """What one topside measured of a vehicle; of namesakes each apart, by its own clock."""
     processes = concurrent(exchanges)
     if not processes:
-        return list(measure({stream: exchanges}).values())
+        return _tracks(stream, exchanges, faults)
     return [
         replace(one, namesakes=(process, *(other for other in processes if other != process)))
         for process in processes
-        for one in measure({stream: [e for e in exchanges if instance_of(e) == process.instance_id]}).values()
+        for one in _tracks(stream, [e for e in exchanges if instance_of(e) == process.instance_id], faults)
     ]
+
+
+def _tracks(stream: Stream, exchanges: Sequence[Exchange], faults: list[str]) -> list[Measured]:
+    """The stream's track; none where that fails, which is one of the faults."""
+    measured = measure({stream: exchanges})
+    faults += [f"{complaint}." for complaint in measured.complaints()]
+    return list(measured.values())
 
 
 def _topsides(block: dict[str, Any]) -> dict[str, str]:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from schemas.exchange import Exchange
-    from tidesync.sessions.processes import Process
     from topside_agent.estimator import EstimatorSettings, Row, Track
 
 GAP_NS = 10_000_000_000
@@ -180,22 +179,6 @@ def verdict(intervals: Sequence[Interval]) -> Verdict:
         f" can be put on the laptop's clock to within {error(worst_ns)}{apart}."
     )
     return Verdict(_grade(intervals), headline, _exceptions(others, first_ns), worst_ns)
-
-
-def of_namesakes(found: Verdict, topside: str, processes: Sequence[Process]) -> Verdict:
-    """`found` holds by the clock of the first of several processes of a name: whose is meant is not known."""
-    if len(processes) <= 1:
-        return found
-    own, others = processes[0], processes[1:]
-    named = " and ".join(
-        f"{each.instance_id} from {clock_time(each.first_ns)} to {clock_time(each.last_ns)} UTC by its clock"
-        for each in others
-    )
-    headline = (
-        f"another topside was called {topside!r} at the same time ({named}), so that it is not known by which"
-        f" clock other data is timed. By the clock of {own.instance_id}: {found.headline}"
-    )
-    return replace(found, grade="no", headline=headline)
 
 
 def outside(first_ns: int, last_ns: int, started_ns: int | None, stopped_ns: int | None) -> list[str]:

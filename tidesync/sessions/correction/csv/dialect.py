@@ -77,12 +77,23 @@ def dialect_of(job: Job, data: bytes, *, at_end: bool) -> Dialect:
         record = record_at(data, begin, lines.end[found:].tolist(), delimiter)
         text = data[begin : record.end if record else int(lines.end[found])]
         columns = names_of(text, delimiter)
+        if len(columns) == 1 and _is_within_times(data, lines, found, delimiter):
+            continue
         if all(name in columns for name in job.columns):
             last = int((lines.end <= begin + len(text)).sum()) - 1
             places = _places(job.path, columns, job.columns, found + 1)
             rows = int(lines.next[last])
             return Dialect(delimiter, columns, places, rows, last + 2, text, begin + len(text), comment)
     raise NoTimestampError(job.path, _no_column(job, data, lines, found), found + 1)
+
+
+def _is_within_times(data: bytes, lines: Lines, header: int, delimiter: bytes) -> bool:
+    """Whether most rows of a table of one column have it, as a decimal comma that is no field's end."""
+    texts = [
+        _text(data, lines, index) for index in range(header + 1, min(header + _SAMPLED, lines.start.size))
+    ]
+    within = [text for text in texts if delimiter in text and not _DECIMAL_COMMA.search(text)]
+    return 2 * len(within) > len(texts)
 
 
 def names_of(text: bytes, delimiter: bytes) -> list[str]:
@@ -123,14 +134,24 @@ def _places(path: Path, columns: Sequence[str], wanted: Iterable[str], line: int
 
 def _no_column(job: Job, data: bytes, lines: Lines, found: int) -> str:
     """What to say where the header does not have the columns."""
-    wanted = ", ".join(repr(name) for name in job.columns)
-    received = _text(data, lines, found)[:_MOST_SHOWN].decode("utf-8", "replace")
+    header = _text(data, lines, found)
+    received = header[:_MOST_SHOWN].decode("utf-8", "replace")
+    names = {name for delimiter in DELIMITERS for name in names_of(header, delimiter)}
+    missing = [name for name in job.columns if name not in names] or job.columns
+    wanted = ", ".join(map(repr, missing))
     reason = f"there is no column {wanted} (received {received!r})"
     for index in range(found + 1, min(found + _SAMPLED, lines.start.size)):
         text = _text(data, lines, index)
         if any(set(job.columns) <= set(names_of(text, delimiter)) for delimiter in DELIMITERS):
             return f"{reason}; line {index + 1} has it: --header-line {index + 1}"
-    return f"{reason}; --column names another one"
+    return f"{reason}; {_option_of(job, missing[0])} names another one"
+
+
+def _option_of(job: Job, name: str) -> str:
+    """The option by which a column was named."""
+    if job.stamps.columns:
+        return "--columns"
+    return "--since" if name == job.stamps.since_column else "--column"
 
 
 def _without_header(job: Job, data: bytes, lines: Lines, comment: bytes) -> Dialect:

@@ -122,7 +122,9 @@ class _UntidyLines:
         return self._dialect.whole(self._data, record.fields) if record.tidy else None
 
     def _is_row(self, line: int) -> bool:
-        """Whether a line is a full row by itself."""
+        """Whether a line is a full row by itself, all of whose quotes close in it."""
+        if self._data.count(QUOTE, self._starts[line], self._ends[line]) % 2:
+            return False
         record = self._record(line, line + 1)
         fields = None if record is None else self._whole(record)
         return fields is not None and self._is_timestamp(self._dialect.stamp_text(self._data, fields))

@@ -17,6 +17,7 @@ from tidesync.sessions.correction.csv.output import FieldWriter
 from tidesync.sessions.correction.csv.samples import texts_from
 from tidesync.sessions.correction.csv.source import Source
 from tidesync.sessions.correction.csv.time_first import TimeFirst
+from tidesync.sessions.correction.csv.torn import tail_of, usual_tail
 from tidesync.sessions.correction.restarts import RestartCheck
 from tidesync.sessions.correction.stamps.column import form_of_texts
 from tidesync.sessions.correction.table import Batch
@@ -62,6 +63,8 @@ class CsvTable:
             for data in texts_from(job.path, len(self._head), source.size):
                 surveyed += self._surveyed(layout_of(data, self._dialect, _may_be_time, at_end=False))
         self.form = form_of_texts(job, measured, surveyed)
+        known = self.form.read(surveyed[:SURVEYED]).readable.tolist()
+        self._tail = usual_tail([text for text, read in zip(surveyed, known, strict=False) if read])
         self._most = None if source.size is None else source.size - self._dialect.begin
         """So many bytes of rows are read, although the file may grow."""
         self._usual = 0
@@ -158,10 +161,14 @@ class CsvTable:
         return bool(self.form.read([text]).readable[0])
 
     def _leave_out_cut_ones(self, layout: Layout, readable: Flags) -> None:
-        """A timestamp that ends a half-written line and is shorter than the one before may be cut off."""
+        """A timestamp that ends a half-written line and is shorter than others may be cut off."""
         lengths = (layout.last - layout.first).sum(axis=0)
+        ends_row = readable & (layout.last.max(axis=0) + 1 >= layout.end)
+        if self._tail is not None and ends_row.any():
+            for row in np.flatnonzero(ends_row & (lengths < lengths[ends_row].max())).tolist():
+                readable[row] = tail_of(layout.stamp_text(row).strip()) >= self._tail
         half = (layout.kind == Kind.SHORT) | (layout.next == layout.end)
-        half &= readable & (layout.last.max(axis=0) + 1 >= layout.end)
+        half &= readable & ends_row
         if half.any():
             rows = np.flatnonzero(readable)
             whole = np.maximum.accumulate(np.where(half[rows], -1, np.arange(rows.size)))

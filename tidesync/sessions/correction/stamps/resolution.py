@@ -95,7 +95,8 @@ class Writing:
         best = base = max(self.step_ns, self.noise_ns)
         for step in _DECADES:
             enough = step <= S or at_ns.size * log(max(base, S) / step) <= _CHANCE
-            if step > best and enough and self._are_multiples(at_ns, step).all():
+            shown = self._by_chance(best, step) < 1  # else every value is one, as far as it is written
+            if step > best and enough and shown and self._are_multiples(at_ns, step).all():
                 best = step
         for odd in sorted((*_ODD_NS, *_BINARY_NS, *_LONG_NS)):
             unlikely = at_ns.size * log(self._by_chance(best, odd)) <= _CHANCE

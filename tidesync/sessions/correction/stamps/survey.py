@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from schemas.metadata import CONSUMER_TOLERANCE_MS
 from tidesync.sessions.correction.stamps.accepted import readers_of, since_of
 from tidesync.sessions.correction.stamps.calendar import DAY_FIRST
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.stamps.accepted import ColumnContext
     from tidesync.sessions.correction.stamps.options import StampOptions
     from tidesync.sessions.correction.stamps.zone_choice import ZoneChoice
+    from topside_agent.estimator.blocks import Integers
 
 _SHOWN = 3
 _ACCEPTED = (
@@ -134,4 +137,15 @@ def _hint(best: Candidate, zone: ZoneChoice, column: ColumnContext) -> str:
                 fits = best.numbers_within(scale, column.span)
                 if fits:
                     return f"as {name}, {fits} of its values lie within the session: --time-format {name}"
-    return ""
+    return _read_as(best, at_ns, column) if at_ns.size else ""
+
+
+def _read_as(best: Candidate, at_ns: Integers, column: ColumnContext) -> str:
+    """What its first time is, when the vehicle's clock was measured, and which options may be missing."""
+    first, begin, end = (
+        f"{np.datetime64(int(ns), 'ns').astype('datetime64[s]')}Z"
+        for ns in (at_ns[0], column.span.first_ns[0], column.span.last_ns[-1])
+    )
+    scale = f" as {best.scale.name}" if best.scale else ""
+    options = "--unit, --time-format or --since" if best.scale else "--time-format or --zone"
+    return f"its first time is read{scale}: {first}, measured was {begin} to {end}: {options}?"

@@ -1,0 +1,71 @@
+"""Two topsides of one name on one broker, as two laptops are: every surface says so, until one is left."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.command_line import tidesync
+from tests.deadline import stays, until
+
+
+@pytest.fixture
+def laptop(mosquitto_boat):
+    """Starts a topside as a process of its own; all are ended afterwards."""
+    running = []
+
+    def start():
+        command = [sys.executable, "-m", "tidesync", "topside", "--broker", mosquitto_boat.url]
+        running.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def errors(checker, last=4):
+    """Of the newest results, by process."""
+    found = {}
+    for result in checker.heard:
+        found.setdefault(result.instance_id, []).append((result.state, result.error))
+    return {name: set(each[-last:]) for name, each in found.items()}
+
+
+def test_two_laptops_of_one_name_are_noticed_everywhere_and_one_that_is_left_is_trusted_again(
+    mosquitto_boat, laptop
+):
+    checker, url = mosquitto_boat.checker(), mosquitto_boat.url
+    mosquitto_boat.vehicle("rov1", offset_ns=5_000_000_000)
+    laptop()
+    checker.until_state("rov1", "locked")
+    second = laptop()
+    doubted = {("acquiring", "duplicate_topside")}
+    until(lambda: list(errors(checker).values()) == [doubted, doubted], 15, "both report it")
+
+    status = tidesync("status", "--broker", url)
+    assert (status.returncode, "two topsides are named topside" in status.stderr) == (1, True)
+    waited = tidesync("wait", "--vehicle", "rov1", "--timeout", "2", "--broker", url)
+    assert (waited.returncode, "two topsides are named topside" in waited.stderr) == (1, True)
+    doctor = tidesync("doctor", "--broker", url)
+    assert (doctor.returncode, "duplicate_topside" in doctor.stdout) == (1, True)
+
+    second.kill()
+    until(lambda: checker.last("rov1").state == "locked", 12, "the one that is left")
+    assert tidesync("wait", "--vehicle", "rov1", "--timeout", "5", "--broker", url).returncode == 0
+    retained = tidesync("status", "--broker", url)
+    assert (retained.returncode, "topside online" in retained.stdout) == (0, True)
+
+
+def test_a_laptop_that_is_killed_and_started_again_is_not_its_own_namesake(mosquitto_boat, laptop):
+    checker = mosquitto_boat.checker()
+    mosquitto_boat.vehicle("rov1", offset_ns=5_000_000_000)
+    first = laptop()
+    checker.until_state("rov1", "locked")
+    first.kill()
+    heard = len(checker.heard)
+    laptop()
+    until(lambda: len(checker.heard) > heard + 3, 15, "results of the second")
+    stays(lambda: checker.last("rov1").error != "duplicate_topside", 2, "no duplicate")
+    assert len({result.instance_id for result in checker.heard}) == 2

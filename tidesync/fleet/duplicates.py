@@ -1,0 +1,58 @@
+"""Two processes of one name, as a reader of results notices them, pure; such a result is never `locked`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.messages import DUPLICATES
+
+if TYPE_CHECKING:
+    from schemas.messages import ErrorWord, OffsetResult
+
+REMEMBER_NS = 5_000_000_000
+"""Two processes that took turns are taken for alive this long, or for 2.5 intervals of theirs if longer."""
+_MISSED = 2.5
+_MOST = 8
+"""Processes remembered; their ids come from the network."""
+
+
+class Alternation:
+    """Whether two processes publish the results of one vehicle and topside by turns.
+
+    One that follows another is a restart; one that comes back after another was there all along. Topsides
+    notice it themselves and say so, unless their accounts may not read their own topics.
+    """
+
+    def __init__(self) -> None:
+        self._heard_ns: dict[str, int] = {}
+        self._until_ns = 0
+
+    def take(self, result: OffsetResult, now_raw_ns: int) -> OffsetResult:
+        """`result`, received live, as it may be relied on."""
+        name, before_ns = result.instance_id, None
+        if name is not None:
+            before_ns = self._heard_ns.pop(name, None)
+            if len(self._heard_ns) >= _MOST:
+                del self._heard_ns[next(iter(self._heard_ns))]
+            if before_ns is not None and any(heard_ns > before_ns for heard_ns in self._heard_ns.values()):
+                lasts_ns = max(REMEMBER_NS, round(_MISSED * (result.interval_s or 0.0) * 1e9))
+                self._until_ns = max(self._until_ns, now_raw_ns + lasts_ns)
+            self._heard_ns[name] = now_raw_ns
+        return doubted(result, "duplicate_topside" if now_raw_ns < self._until_ns else None)
+
+
+def doubted(result: OffsetResult, error: ErrorWord | None = None) -> OffsetResult:
+    """`result` with the `error` of a duplicate, if there is one; then it is not `locked`."""
+    error = result.error if result.error in DUPLICATES else error
+    if error not in DUPLICATES:
+        return result
+    state = "acquiring" if result.state == "locked" else result.state
+    return result.model_copy(update={"error": error, "state": state})
+
+
+def sentence(result: OffsetResult) -> str:
+    """What a duplicate of this result means."""
+    whose = f"vehicles are named {result.vehicle}"
+    if result.error == "duplicate_topside":
+        whose = f"topsides are named {result.topside}"
+    return f"two {whose}: no timing of {result.vehicle} can be relied on until one of them is renamed"

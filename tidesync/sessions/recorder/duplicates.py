@@ -1,0 +1,89 @@
+"""When two processes used the name of a vehicle or of a topside in a session, pure: as results report it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schemas.events import Duplicate
+from schemas.instants import utc_from_ns
+from schemas.messages import DUPLICATES
+from tidesync.fleet.duplicates import Alternation
+
+if TYPE_CHECKING:
+    from runtime.clock import Reading
+    from schemas.messages import OffsetResult
+
+_ENDED_NS = 10_000_000_000
+"""One that no result reports for so long has ended; topsides themselves remember it for five seconds."""
+_MOST_STREAMS = 5000
+_MOST = 100
+"""Names come from the network; of more than so many at a time none is dated."""
+
+Key = tuple[str, str, str]
+"""Vehicle, topside, error."""
+
+
+@dataclass(slots=True)
+class _Since:
+    at_ns: int
+    until_ns: int
+    heard_raw_ns: int
+    written: bool = False
+
+
+class DuplicateLog:
+    """Dates duplicates by the recorder's clock; a line is written at the beginning and at the end of one."""
+
+    def __init__(self) -> None:
+        self._lasting: dict[Key, _Since] = {}
+        self._alternations: dict[tuple[str, str], Alternation] = {}
+
+    @property
+    def sentences(self) -> list[str]:
+        """What lasts now, for the alarm."""
+        vehicles = {vehicle for vehicle, _, error in self._lasting if error == "duplicate_vehicle"}
+        topsides = {topside for _, topside, error in self._lasting if error == "duplicate_topside"}
+        return [f"two vehicles are named {name}" for name in sorted(vehicles)] + [
+            f"two topsides are named {name}" for name in sorted(topsides)
+        ]
+
+    def take(self, result: OffsetResult, now: Reading) -> OffsetResult:
+        """A live result as it may be relied on: in doubt also where two processes publish by turns."""
+        stream = (result.vehicle, result.topside)
+        if stream in self._alternations or len(self._alternations) < _MOST_STREAMS:
+            alternation = self._alternations.setdefault(stream, Alternation())
+            result = alternation.take(result, now.raw_ns)
+        if result.error in DUPLICATES:
+            self._note((*stream, str(result.error)), now)
+        return result
+
+    def _note(self, key: Key, now: Reading) -> None:
+        lasting = self._lasting.get(key)
+        if lasting:
+            lasting.until_ns, lasting.heard_raw_ns = now.realtime_ns, now.raw_ns
+        elif len(self._lasting) < _MOST:
+            self._lasting[key] = _Since(now.realtime_ns, now.realtime_ns, now.raw_ns)
+
+    def lines(self, now: Reading, *, end: bool = False) -> list[Duplicate]:
+        """The lines to write now; at the `end` of the session those of all that last."""
+        found = []
+        for key, since in list(self._lasting.items()):
+            ended = end or now.raw_ns - since.heard_raw_ns > _ENDED_NS
+            if ended:
+                del self._lasting[key]
+            if ended or not since.written:
+                since.written = True
+                found.append(_line(key, since))
+        return found
+
+
+def _line(key: Key, since: _Since) -> Duplicate:
+    vehicle, topside, error = key
+    return Duplicate(
+        vehicle=vehicle,
+        topside=topside,
+        error=error,  # type: ignore[arg-type]
+        at=utc_from_ns(since.at_ns),
+        until=utc_from_ns(since.until_ns),
+    )

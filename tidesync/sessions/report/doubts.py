@@ -1,0 +1,63 @@
+"""What puts a verdict in doubt, pure: two processes that used one name, so that either may be meant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from schemas.instants import ns_from_utc
+from tidesync.sessions.report.units import clock_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from schemas.events import Duplicate
+    from tidesync.sessions.processes import Process
+    from tidesync.sessions.report.verdict import Verdict
+
+_MOST_LISTED = 12
+
+
+def of_namesakes(found: Verdict, topside: str, processes: Sequence[Process]) -> Verdict:
+    """`found` holds by the clock of the first of several processes of a name: whose is meant is not known."""
+    if len(processes) <= 1:
+        return found
+    own, others = processes[0], processes[1:]
+    named = " and ".join(
+        f"{each.instance_id} from {clock_time(each.first_ns)} to {clock_time(each.last_ns)} UTC by its clock"
+        for each in others
+    )
+    headline = (
+        f"another topside was called {topside!r} at the same time ({named}), so that it is not known by which"
+        f" clock other data is timed. By the clock of {own.instance_id}: {found.headline}"
+    )
+    return replace(found, grade="no", headline=headline)
+
+
+def of_duplicates(found: Verdict, events: Sequence[Duplicate]) -> Verdict:
+    """`found`, unless a name was used twice in the session: then what it is about is in doubt."""
+    spans: dict[str, dict[datetime, datetime]] = {}
+    for event in events:
+        of_name = spans.setdefault(named_twice(event), {})
+        of_name[event.at] = max(event.until, of_name.get(event.at, event.until))
+    if not spans:
+        return found
+    sentences = [f"two {named} {_times(times)}" for named, times in spans.items()]
+    return replace(found, grade="no", headline=f"{'; '.join(sentences)}. Apart from that: {found.headline}")
+
+
+def named_twice(event: Duplicate) -> str:
+    """Whose name two processes used."""
+    if event.error == "duplicate_vehicle":
+        return f"vehicles were named {event.vehicle}"
+    return f"topsides were named {event.topside}"
+
+
+def _times(spans: Mapping[datetime, datetime]) -> str:
+    listed = [
+        f"from {clock_time(ns_from_utc(at))} to {clock_time(ns_from_utc(until))} UTC"
+        for at, until in sorted(spans.items())[:_MOST_LISTED]
+    ]
+    more = f" and {len(spans) - _MOST_LISTED} times more" if len(spans) > _MOST_LISTED else ""
+    return " and ".join(listed) + more

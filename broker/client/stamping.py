@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _QOS_2 = 0x04
+_MOST_UNRELEASED = 100
+"""At QoS 2, which is never asked for: a broker that releases nothing is disconnected."""
 _MALFORMED = (MalformedPacketError, MQTTException, struct.error, IndexError, ValueError)
 
 
@@ -207,6 +209,8 @@ class StampingClient(PahoHooks):
         if kind == CONNACK and (code := read_connack(packet)):
             self.connack = code
             return MQTTErrorCode.MQTT_ERR_CONN_REFUSED
+        if kind == PUBLISH and self.unreleased >= _MOST_UNRELEASED:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
         return self.handle_packet(packet.command, packet.body)
 
     def _write(self, packet: bytes | OneStepPacket) -> None:

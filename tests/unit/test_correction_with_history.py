@@ -174,3 +174,9 @@ def test_a_step_while_the_agent_was_dead_leaves_no_row_of_that_time_right(side, 
     assert not wrong(state, error, stated).any()
     assert not (state[(at_s > 81) & (at_s < 89)] <= HOLDOVER).any()
     assert (state[(at_s < 75) | (at_s > 95)] <= HOLDOVER).mean() > 0.95
+
+
+def test_a_boot_of_topside_with_a_single_reading_leaves_the_rows_ambiguous():
+    clocks, at_s = (MovingClock("pi"), MovingClock("topside")), rows(40)
+    state, _, _ = correct(*clocks, at_s, seconds=40, gaps=[(1.1, 40)], sides=("pi",))
+    assert (state == AMBIGUOUS).all()

@@ -229,6 +229,7 @@ class SessionLog:
             last_exchange_at=utc_from_ns(newest_ns) if newest_ns else None,
             alarm=problem or self.alarm,
             error=problem,
+            recorder=self.recording.recorder,
         )
 
     def counts(self, now: Reading) -> list[VehicleCounts]:
@@ -293,8 +294,7 @@ class SessionLog:
         return self._log(event.vehicle, now).note_event(event)
 
     def _note_measuring(self, topside: str) -> None:
-        if len(self._measuring) < MOST_TOPSIDES:
-            self._measuring.add(topside)
+        self._measuring |= {topside} if len(self._measuring) < MOST_TOPSIDES else set()
 
     def _log(self, vehicle: str, now: Reading) -> VehicleLog:
         return self._vehicles.setdefault(vehicle, VehicleLog(vehicle, now.raw_ns))

@@ -43,20 +43,21 @@ class _OpenPiece:
         self.deviation_ns = 0
         self._hulls: tuple[list[_Point], list[_Point]] = ([], [])
 
-    def fits(self, interval: Interval, bend: int, fit_ns: int) -> bool:
+    def fits(self, interval: Interval, bend: int, deviation: int, fit_ns: int) -> bool:
         """Whether a line from the first sample to the interval's end is within `fit_ns` of all between.
 
-        A blurred sample would widen the whole piece, so it has one of its own.
+        `deviation` is that of the samples (`deviation_at`), `bend` that of realtime in the interval. A
+        blurred sample would widen the whole piece, so it has one of its own.
         """
         if self.end is self.first:
             return True
         narrow, wide = sorted((self.blur_ns, interval.blur_ns))
         if wide > max(SHARP_NS, 2 * narrow):
             return False
-        return self._deviation(interval.end) + max(bend, self.bend_ns) <= fit_ns
+        return deviation + max(bend, self.bend_ns) <= fit_ns
 
-    def append(self, interval: Interval, bend: int) -> None:
-        self.deviation_ns = self._deviation(interval.end)
+    def append(self, interval: Interval, bend: int, deviation: int) -> None:
+        self.deviation_ns = deviation
         self.end, self.bend_ns = interval.end, max(self.bend_ns, bend)
         self.blur_ns = max(self.blur_ns, interval.blur_ns)
         self.half_ns = max(self.half_ns, bend + interval.blur_ns)
@@ -81,10 +82,11 @@ class _OpenPiece:
             begins=self.begins,
         )
 
-    def _deviation(self, end: Sample) -> int:
+    def deviation_at(self, end: Sample) -> int:
+        """The samples' largest distance (ns) from the line between the first one and `end`."""
         span_ns = end.raw_ns - self.first.raw_ns
         moved_ns = end.realtime_minus_raw_ns - self.first.realtime_minus_raw_ns
-        apart = (abs(y * span_ns - moved_ns * x) for hull in self._hulls for x, y in hull)
+        apart = [abs(y * span_ns - moved_ns * x) for hull in self._hulls for x, y in hull]
         return -(-max(apart, default=0) // span_ns)
 
 
@@ -106,15 +108,23 @@ class PieceBuilder:
 
     def add(self, sample: Sample, begins: Begins | None) -> None:
         """Take a sample later than the one before; `begins` says why it does not continue that one."""
-        last, self._last = self._last, sample
+        last = self._last
         if begins is None and last is not None:
-            interval = Interval(last, sample)
-            self._settle(interval)
-            self._pending = interval
+            self.extend(Interval(last, sample))
             return
+        self._last = sample
         self._settle(None)
         self._start(sample, begins or "start")
         self._before = self._pending = None
+
+    def extend(self, interval: Interval) -> None:
+        """Take the interval that follows the last sample; without one it begins a piece."""
+        if self._last is None:
+            self.add(interval.end, None)
+            return
+        self._last = interval.end
+        self._settle(interval)
+        self._pending = interval
 
     @property
     def number(self) -> int:
@@ -143,9 +153,11 @@ class PieceBuilder:
         if interval is None or self._open is None:
             return
         bend = bend_ns(interval, self._before, after)
-        if not self._open.fits(interval, bend, self._fit_ns):
+        deviation = self._open.deviation_at(interval.end)
+        if not self._open.fits(interval, bend, deviation, self._fit_ns):
             self._start(interval.start, None)
-        self._open.append(interval, bend)
+            deviation = 0
+        self._open.append(interval, bend, deviation)
         self._before = interval
 
     def _start(self, sample: Sample, begins: Begins | None) -> None:

@@ -70,36 +70,23 @@ def half_width_ns(bracket_ns: int, resolution_ns: int) -> int:
     return bracket_ns * (_PPM + FASTEST_SLEW_PPM) // (2 * _PPM) + resolution_ns + 1
 
 
-class Interval(NamedTuple):
-    """Two successive samples without a step or a suspend between."""
+class Interval:
+    """Two successive samples without a step or a suspend between; what follows from them is computed once."""
 
-    start: Sample
-    end: Sample
+    __slots__ = ("blur_ns", "end", "is_steady", "noise_ppm", "rate_ppm", "span_ns", "start")
 
-    @property
-    def span_ns(self) -> int:
+    def __init__(self, start: Sample, end: Sample) -> None:
+        self.start, self.end = start, end
+        span_ns = self.span_ns = end.raw_ns - start.raw_ns
         """Its length on RAW."""
-        return self.end.raw_ns - self.start.raw_ns
-
-    @property
-    def rate_ppm(self) -> float:
+        self.rate_ppm = (end.realtime_minus_raw_ns - start.realtime_minus_raw_ns) * _PPM / span_ns
         """The mean rate of realtime against RAW."""
-        return (self.end.realtime_minus_raw_ns - self.start.realtime_minus_raw_ns) * _PPM / self.span_ns
-
-    @property
-    def noise_ppm(self) -> float:
+        self.noise_ppm = (start.half_ns + end.half_ns) * _PPM / span_ns
         """What `rate_ppm` may be wrong by, either way."""
-        return (self.start.half_ns + self.end.half_ns) * _PPM / self.span_ns
-
-    @property
-    def blur_ns(self) -> int:
+        self.blur_ns = max(start.half_ns, end.half_ns)
         """The larger half-width of the two samples."""
-        return max(self.start.half_ns, self.end.half_ns)
-
-    @property
-    def is_steady(self) -> bool:
+        self.is_steady = start.state is not None and start.state == end.state
         """Whether the kernel reports the same at both ends."""
-        return self.start.state is not None and self.start.state == self.end.state
 
 
 def bend_ns(interval: Interval, before: Interval | None, after: Interval | None) -> int:
@@ -148,6 +135,9 @@ def is_step(interval: Interval, before: Interval | None) -> bool:
     noise_ppm, rate_ppm = interval.noise_ppm, interval.rate_ppm
     if abs(rate_ppm) > FASTEST_SLEW_PPM + noise_ppm:
         return True
+    now = interval.end.state
+    if interval.is_steady and now is not None and abs(rate_ppm - now.rates_ppm[0]) <= ADJTIME_PPM:
+        return False  # as nearly always
     states = [interval.start.state, interval.end.state, before.start.state if before else None]
     known = [state for state in states if state is not None]
     if interval.start.state is None or interval.end.state is None:

@@ -14,7 +14,7 @@ from runtime.clock import Reading, SimulatedClock
 from runtime.clock_daemons import Discipline, running_daemons
 from runtime.clock_pieces import PieceBuilder
 from runtime.clock_samples import SHARP_NS, Interval, Sample, half_width_ns, is_step, read_middle
-from runtime.clock_slews import SlewChange, SlewTracker
+from runtime.clock_slews import MOVING_PPM, SlewChange, SlewTracker
 from runtime.watchdog import Loop
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ MIN_SUSPEND_NS = 10_000_000
 """BOOTTIME and MONOTONIC are read one after the other: a smaller difference may be a busy processor's."""
 _PATIENCE_NS = 350_000_000
 """A blurred reading that is worse than the last good one is used only when that is older than this."""
+_MOST_WAITING = 9
+"""Of a clock at rest ten samples are observed at a time: each alone finds the processor's caches cold."""
+_RESTS_NS, _RESTS_OVER_NS = 10_000, 140_000_000
+"""A move of at most so much in at least so long, 71 ppm, is neither a step nor a slew."""
+_NO_SUSPEND_NS = MIN_SUSPEND_NS // 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ class ClockWatch:
 
     def __init__(self, builder: PieceBuilder | None = None) -> None:
         self.builder = builder or PieceBuilder()
-        self._last: Sample | None = None
+        self.last: Sample | None = None
+        """The newest that was not ignored."""
         self._interval: Interval | None = None
         self._slews = SlewTracker()
         self._notified = False
@@ -67,16 +73,17 @@ class ClockWatch:
     def rested_s(self) -> float:
         """How long realtime − RAW has rested by the last sample, s; 0 before the second one."""
         since_ns = self._slews.rests_since_ns
-        return 0.0 if self._last is None or since_ns is None else (self._last.raw_ns - since_ns) / 1e9
+        return 0.0 if self.last is None or since_ns is None else (self.last.raw_ns - since_ns) / 1e9
 
     def observe(self, sample: Sample) -> list[ClockChange | SlewChange]:
         """What the sample shows to have happened since the last one."""
-        last = self._last
-        sample = sample._replace(notified=sample.notified or self._notified)
+        last = self.last
+        if self._notified:
+            sample = sample._replace(notified=True)
         if last is not None and self._is_ignored(last, sample):
             self._notified = sample.notified
             return []
-        self._last, self._notified = sample, False
+        self.last, self._notified = sample, False
         if last is None:
             self.builder.add(sample, "start")
             return []
@@ -85,7 +92,7 @@ class ClockWatch:
         interval = Interval(last, sample)
         if is_step(interval, self._interval):
             return [self._cut("step", last, sample)]
-        self.builder.add(sample, None)
+        self.builder.extend(interval)
         self._interval = interval
         return [*self._slews.observe(interval)]
 
@@ -102,6 +109,21 @@ class ClockWatch:
         self._interval = None
         seen = Reading(sample.raw_ns, sample.realtime_minus_raw_ns, 2 * sample.half_ns)
         return ClockChange(kind, seen, sample.realtime_minus_raw_ns - last.realtime_minus_raw_ns)
+
+
+def shows_rest(sample: Sample, before: Sample) -> bool:
+    """Whether `sample` surely shows no change, whichever samples since `before` that rest too are ignored."""
+    state = sample.state
+    return (
+        state is not None
+        and state == before.state
+        and state.offset_ns == 0
+        and abs(state.rate_ppm) <= MOVING_PPM
+        and abs(sample.realtime_minus_raw_ns - before.realtime_minus_raw_ns) <= _RESTS_NS
+        and sample.raw_ns - before.raw_ns >= _RESTS_OVER_NS
+        and abs(sample.suspended_ns - before.suspended_ns) <= _NO_SUSPEND_NS
+        and not sample.notified
+    )
 
 
 class SetNotice(Protocol):
@@ -143,6 +165,8 @@ class ClockWatcher:
         self._notice = notice
         self._notified = False
         self._watch = ClockWatch()
+        self._waiting: list[Sample] = []
+        """Samples that show rest, not observed yet."""
         self._lock = threading.Lock()
         self.loop = Loop("the clock watch")
         self._stopping = threading.Event()
@@ -161,6 +185,7 @@ class ClockWatcher:
         if self._thread.is_alive():
             self._thread.join(POLL_S)
         with self._lock:
+            self._observe_waiting()
             self._watch.builder.close()
 
     def check(self) -> None:
@@ -177,13 +202,26 @@ class ClockWatcher:
             reading.raw_ns, reading.realtime_minus_raw_ns, half_ns, state, suspended_ns, self._notified
         )
         with self._lock:
-            changes = self._watch.observe(sample)
+            changes = self._take(sample)
         self._notified = False
         for change in changes:
             if isinstance(change, SlewChange):
                 self._report_slew(change)
             else:
                 self._report(change)
+
+    def _take(self, sample: Sample) -> list[ClockChange | SlewChange]:
+        before = self._waiting[-1] if self._waiting else self._watch.last
+        if before is not None and not self._watch.is_moving and shows_rest(sample, before):
+            self._waiting.append(sample)
+            if len(self._waiting) <= _MOST_WAITING:
+                return []
+            return self._observe_waiting()
+        return [*self._observe_waiting(), *self._watch.observe(sample)]
+
+    def _observe_waiting(self) -> list[ClockChange | SlewChange]:
+        waiting, self._waiting = self._waiting, []
+        return [change for sample in waiting for change in self._watch.observe(sample)]
 
     @property
     def poll_s(self) -> float:
@@ -198,18 +236,23 @@ class ClockWatcher:
     def discipline(self) -> Discipline:
         """Who disciplines the clock now. From any thread; reads every process's name: some milliseconds."""
         with self._lock:
+            self._observe_waiting()
             rested_s = self._watch.rested_s()
         daemons = [] if isinstance(self._clock, SimulatedClock) else running_daemons()
         return Discipline.of(self._state(), daemons, rested_s)
 
     @property
     def number(self) -> int:
-        """The number of the open piece of the clock history; −1 before the first reading. From any thread."""
+        """The number of the open piece of the clock history; −1 before the first reading. From any thread.
+
+        At rest it may lag behind the readings by two seconds; what `pieces` returns does not.
+        """
         return self._watch.builder.number
 
     def pieces(self, first: int, last: int) -> list[tuple[int, ClockPiece]]:
         """The pieces `first` to `last` of the clock history, the open one included. From any thread."""
         with self._lock:
+            self._observe_waiting()
             return self._watch.builder.pieces(first, last)
 
     def wait(self) -> None:

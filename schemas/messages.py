@@ -183,6 +183,8 @@ class SessionState(Message):
     """A sentence: why nothing is recorded, or not everything."""
     error: str | None
     """A sentence: why the command was refused, or the session cannot be written."""
+    recorder: Annotated[str, Field(max_length=63)] | None = None
+    """Its name: `recorder/{recorder}/status` says whether it is there. Null: not known."""
 
 
 State = Literal["acquiring", "locked", "holdover", "stale", "unsynced"]

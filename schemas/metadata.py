@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 from schemas.base import Message, Milliseconds
+from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
 from schemas.messages import DUPLICATES, Count, ErrorWord, OffsetResult, SensorName, Version
 from schemas.names import Session, Topside, Vehicle
@@ -97,6 +98,16 @@ class OffsetRange(Message):
         return max(self.highest_ms - offset_ms, offset_ms - self.lowest_ms)
 
 
+class ProcessBlock(Message):
+    """What one process of a topside has of a vehicle, where several of its name measured in the session."""
+
+    topside: Topside
+    instance_id: Identifier | None
+    """Null: an earlier version's, which stated none."""
+    missing: Count
+    """Exchanges of it that are lost, or still requested."""
+
+
 class VehicleBlock(Message):
     """A session's data about one vehicle; `result` is the payload of its retained result, unchanged."""
 
@@ -105,7 +116,9 @@ class VehicleBlock(Message):
     exchanges: Count
     """Exchanges recorded, of all topsides."""
     missing: Count
-    """Exchanges that are lost, or still requested."""
+    """Exchanges that are lost, or still requested; of all processes."""
+    processes: Annotated[list[ProcessBlock], Field(max_length=100)] = Field(default_factory=list)
+    """Of topsides that restarted, or of which two had one name; empty if each was one process."""
     events: Count
     last_exchange_at: UtcInstant | None
     result: OffsetResult | None

@@ -31,6 +31,7 @@ _LEVELS: Mapping[str, Callable[[str], str]] = {
     "vehicle": vehicle_name,
     "topside": topside_name,
     "session": session_level,
+    "recorder": topside_name,
 }
 """The topic level of a name; InvalidNameError for one that is not allowed."""
 _NAMES: Mapping[str, Callable[[str], str]] = {**_LEVELS, "session": session_of_level}
@@ -194,6 +195,15 @@ SESSION_STATE = TopicKind(
     payload=messages.SessionState,
     retain=True,
 )
+RECORDER_STATUS = TopicKind(
+    "recorder_status",
+    "recorder/{recorder}/status",
+    senders=("recorder",),
+    readers=("dashboard", "operator"),
+    payload=None,
+    retain=True,
+    will=True,
+)
 
 TOPICS: tuple[TopicKind, ...] = (
     STATUS,
@@ -210,6 +220,7 @@ TOPICS: tuple[TopicKind, ...] = (
     TOPSIDE_COMMAND,
     SESSION_COMMAND,
     SESSION_STATE,
+    RECORDER_STATUS,
 )
 
 
@@ -221,6 +232,7 @@ class Topic:
     vehicle: str | None = None
     topside: str | None = None
     session: str | None = None
+    recorder: str | None = None
 
 
 @lru_cache(_CACHE_SIZE)

@@ -44,7 +44,7 @@ def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> list[L
         messages = reader.read([topics.subscription(settings.topic_root, kind) for kind in kinds])
         if not reader.any_retained:
             messages = _published(reader)
-    letters = [letter for message in messages.values() if (letter := inbox.open(message))]
+        letters = [letter for message in messages.values() if (letter := inbox.open(message))]
     return [letter for letter in letters if letter.topic.kind in kinds]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from broker.client.one_step import OneStepPacket, OneStepTimestamp
+from broker.client.packets import MOST_INFLIGHT
 from broker.client.paho_compat import VERSION, contract_fault, renew_tls_context
 from broker.client.plain import PlainClient
 from broker.client.stamping import StampingClient
@@ -53,7 +54,8 @@ def make_client(
     )
     client.connect_timeout = _CONNECT_TIMEOUT_S
     client.user_timeout_ms = settings.keepalive_s * 1500
-    client.max_inflight_messages_set(1000)
+    client.max_inflight_messages_set(MOST_INFLIGHT)
+    client.max_queued_messages_set(3 * MOST_INFLIGHT)
     if will:
         client.will_set(will.topic, will.payload, will.qos, will.retain)
     if address.websocket:

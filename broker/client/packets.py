@@ -21,6 +21,8 @@ _NUMBER = struct.Struct("!H")
 _CONNACK_LENGTH = 2
 MOST_INFLIGHT = 1000
 """Sent and not acknowledged; more wait, so that a slow broker is not overloaded."""
+MOST_WAITING_BYTES = 64 << 20
+"""Topics and payloads that wait: more than half an hour of exchanges that a recorder asks for again."""
 
 
 class MalformedPacketError(Exception):
@@ -181,12 +183,19 @@ def _fixed_header(command: int, length: int) -> bytes:
 
 
 class InflightQueue:
-    """QoS 1 messages until the broker acknowledges them, in order; `next_mid` gives packet identifiers."""
+    """QoS 1 messages until the broker acknowledges them, in order; `next_mid` gives packet identifiers.
+
+    Of those that wait for their turn the oldest are dropped beyond `MOST_WAITING_BYTES`: a broker that is
+    alive and acknowledges nothing must not take the process's memory.
+    """
 
     def __init__(self, next_mid: Callable[[], int]) -> None:
         self._next_mid = next_mid
         self._inflight: dict[int, bytes] = {}
         self._waiting: deque[tuple[bytes, bytes, bool]] = deque()
+        self._waiting_bytes = 0
+        self.dropped = 0
+        """Messages that were dropped while they waited."""
 
     def __len__(self) -> int:
         """How many are not acknowledged."""
@@ -198,6 +207,10 @@ class InflightQueue:
             raise PacketTooLargeError(length)
         if len(self._inflight) >= MOST_INFLIGHT:
             self._waiting.append((topic, payload, retain))
+            self._waiting_bytes += len(topic) + len(payload)
+            while self._waiting_bytes > MOST_WAITING_BYTES:
+                self._next_waiting()
+                self.dropped += 1
             return None
         return self._begin(topic, payload, retain=retain)
 
@@ -205,7 +218,7 @@ class InflightQueue:
         """Note the PUBACK of `mid`; returns the packet to send next, if one waits."""
         if self._inflight.pop(mid, None) is None or not self._waiting:
             return None
-        topic, payload, retain = self._waiting.popleft()
+        topic, payload, retain = self._next_waiting()
         return self._begin(topic, payload, retain=retain)
 
     def unacknowledged(self) -> list[bytes]:
@@ -216,6 +229,11 @@ class InflightQueue:
         """The topics of the oldest that were sent and not acknowledged."""
         packets = [PacketReader().feed(packet)[0] for packet in islice(self._inflight.values(), most)]
         return [read_publish(packet).topic.decode() for packet in packets]
+
+    def _next_waiting(self) -> tuple[bytes, bytes, bool]:
+        message = self._waiting.popleft()
+        self._waiting_bytes -= len(message[0]) + len(message[1])
+        return message
 
     def _begin(self, topic: bytes, payload: bytes, *, retain: bool) -> bytes:
         mid = self._next_mid()

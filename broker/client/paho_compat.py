@@ -53,6 +53,7 @@ METHODS = (
 )
 ATTRIBUTES = (
     PrivateName("_in_packet", "dict", "the packet that `_packet_handle` handles"),
+    PrivateName("_in_messages", "OrderedDict", "what came at QoS 2 and is not released takes memory"),
     PrivateName("_out_packet", "deque", "packets must keep their order behind those that wait"),
     PrivateName("_last_bytes_received", "float", "paho's keepalive must know of the bytes read here"),
     PrivateName("_ssl_context", "NoneType", "renewed certificates need a new context"),
@@ -181,6 +182,11 @@ class PahoHooks(PlainClient):
         self._in_packet["remaining_length"] = len(body)
         self._in_packet["packet"] = bytearray(body)
         return self._packet_handle()
+
+    @property
+    def unreleased(self) -> int:
+        """How many messages at QoS 2 the broker has sent and not released."""
+        return len(self._in_messages)
 
     def note_bytes_received(self) -> None:
         """Tell paho's keepalive that the broker is alive."""

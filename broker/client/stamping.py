@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import struct
@@ -42,7 +43,11 @@ if TYPE_CHECKING:
     from broker.client.stamps import KernelStamp
     from broker.interface import Outgoing
 
+_log = logging.getLogger(__name__)
+
 _QOS_2 = 0x04
+_MOST_UNRELEASED = 100
+"""At QoS 2, which is never asked for: a broker that releases nothing is disconnected."""
 _MALFORMED = (MalformedPacketError, MQTTException, struct.error, IndexError, ValueError)
 
 
@@ -57,6 +62,7 @@ class StampingClient(PahoHooks):
         self._reader = PacketReader()
         self._last_of_read = True
         self._inflight = InflightQueue(self.next_mid)
+        self._dropped = 0
 
     @property
     def stamps_writes(self) -> bool:
@@ -82,8 +88,18 @@ class StampingClient(PahoHooks):
                     continue
             if packet is not None:
                 packets.append(packet)
+        if self._inflight.dropped > self._dropped:
+            self._log_dropped()
         if packets:
             self._write(packets[0] if len(packets) == 1 else b"".join(packets))
+
+    def _log_dropped(self) -> None:
+        if str(self._inflight.dropped).rstrip("0") == "1" or not self._dropped:
+            _log.warning(
+                "the broker acknowledges nothing: %d messages that waited were dropped",
+                self._inflight.dropped,
+            )
+        self._dropped = self._inflight.dropped
 
     def resume(self) -> None:
         """After a reconnect: send first what the broker did not acknowledge before."""
@@ -193,6 +209,8 @@ class StampingClient(PahoHooks):
         if kind == CONNACK and (code := read_connack(packet)):
             self.connack = code
             return MQTTErrorCode.MQTT_ERR_CONN_REFUSED
+        if kind == PUBLISH and self.unreleased >= _MOST_UNRELEASED:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
         return self.handle_packet(packet.command, packet.body)
 
     def _write(self, packet: bytes | OneStepPacket) -> None:

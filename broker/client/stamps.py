@@ -67,12 +67,26 @@ class RealtimeCourse:
     """How realtime has moved against RAW: a machine's readings of the last waits."""
 
     def __init__(self, first: Reading) -> None:
-        self._readings = deque([first], maxlen=_MOST_READINGS)
+        self._readings = deque([(first, 0.0)], maxlen=_MOST_READINGS)
+        """Each with the rate of realtime − RAW until then, as a fraction; 0 if it is not known."""
+        self._recent = deque([first])
+        """Those that a rate may begin with: the first is the only one that may be `_RATE_OVER_NS` old."""
+        self._found: tuple[Reading, Movement] | None = None
+        """The newest reading and what was found for it."""
 
     def note(self, reading: Reading) -> None:
         """Keep `reading`, unless it is too wide, or soon after the last one."""
-        if reading.width_ns <= _BLURRED_NS and reading.raw_ns - self._readings[-1].raw_ns >= _APART_NS:
-            self._readings.append(reading)
+        if reading.width_ns > _BLURRED_NS or reading.raw_ns - self._readings[-1][0].raw_ns < _APART_NS:
+            return
+        recent, since_ns = self._recent, reading.raw_ns - _RATE_OVER_NS
+        while len(recent) > 1 and recent[1].raw_ns <= since_ns:
+            recent.popleft()
+        rate, since = 0.0, recent[0]
+        if since.raw_ns <= since_ns:
+            moved_ns = reading.realtime_minus_raw_ns - since.realtime_minus_raw_ns
+            rate = moved_ns / (reading.raw_ns - since.raw_ns)
+        recent.append(reading)
+        self._readings.append((reading, rate if abs(rate) <= _FASTEST else 0.0))
 
     def movement(self, age_ns: int, now: Reading) -> Movement | None:
         """How realtime moved against RAW in the `age_ns` (of realtime) before `now`.
@@ -83,32 +97,23 @@ class RealtimeCourse:
         arrived_ns = now.raw_ns - round(age_ns * (1 + _FASTEST))
         readings = self._readings
         index = len(readings) - 1
-        while readings[index].raw_ns > arrived_ns and index:
+        while readings[index][0].raw_ns > arrived_ns and index:
             index -= 1
-        if readings[index].raw_ns > arrived_ns and len(readings) == _MOST_READINGS:
+        before, rate = readings[index]
+        if before.raw_ns > arrived_ns and len(readings) == _MOST_READINGS:
             return None  # else the first reading of all, before the connection was made
-        before = readings[index]
         elapsed_ns = now.raw_ns - before.raw_ns
-        moved_ns = now.realtime_minus_raw_ns - before.realtime_minus_raw_ns
         widths_ns = (now.width_ns + before.width_ns) // 2 + 1
-        if (
-            abs(moved_ns) > elapsed_ns * _FASTEST + widths_ns
-            or elapsed_ns * (1 + _FASTEST) < age_ns - widths_ns
-        ):
+        if elapsed_ns * (1 + _FASTEST) < age_ns - widths_ns:
             return None
-        rate = self._rate_before(index)
-        return Movement(rate, math.ceil(abs(moved_ns - rate * elapsed_ns)), before)
-
-    def _rate_before(self, index: int) -> float:
-        """The rate of realtime − RAW, as a fraction, until the reading at `index`; 0 if it is not known."""
-        until = self._readings[index]
-        for earlier_one in range(index - 1, -1, -1):
-            since = self._readings[earlier_one]
-            if until.raw_ns - since.raw_ns >= _RATE_OVER_NS:
-                moved_ns = until.realtime_minus_raw_ns - since.realtime_minus_raw_ns
-                rate = moved_ns / (until.raw_ns - since.raw_ns)
-                return rate if abs(rate) <= _FASTEST else 0.0
-        return 0.0
+        if self._found and self._found[0] is now and self._found[1].before is before:
+            return self._found[1]
+        moved_ns = now.realtime_minus_raw_ns - before.realtime_minus_raw_ns
+        if abs(moved_ns) > elapsed_ns * _FASTEST + widths_ns:
+            return None
+        found = Movement(rate, math.ceil(abs(moved_ns - rate * elapsed_ns)), before)
+        self._found = now, found
+        return found
 
 
 class ArrivalStamper:
@@ -144,7 +149,9 @@ class ArrivalStamper:
 
     def _earlier(self, now: Reading, machine_raw_ns: int) -> Reading | None:
         """The agent's clock when the machine's RAW was `machine_raw_ns`; None if it was set since."""
-        raw_ns = earlier(self._clock, now, machine_raw_ns).raw_ns
+        raw_ns = min(now.raw_ns, machine_raw_ns)
+        if self._machine is not self._clock:
+            raw_ns = earlier(self._clock, now, machine_raw_ns).raw_ns
         age_ns = now.raw_ns - raw_ns
         movement = self._own_course.movement(age_ns, now)
         if movement is None:

@@ -43,13 +43,13 @@ class Consumer(threading.Thread):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 256 kB, and a way to mount it read-only."""
+    """A file system of 2 MB, and a way to mount it read-only."""
     if os.geteuid() != 0:
         pytest.skip("mounting a tmpfs needs root")
     folder = tmp_path / "disk"
     folder.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, check=False
     )
     if done.returncode:
         pytest.skip(f"no tmpfs here: {done.stderr.decode().strip()}")

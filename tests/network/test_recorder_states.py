@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import UTC, datetime
+from time import monotonic
 
 from broker.settings import ConnectionSettings
 from schemas.messages import StartCommand
@@ -64,6 +65,28 @@ def test_a_recorder_that_is_stopped_says_so_and_one_that_is_started_takes_it_bac
     assert stop(place)[0] == 0
     assert_complete(place, topside)
     assert states(place)["s1"]["state"] == "stopped"
+
+
+def test_a_recorder_that_was_killed_is_silent_in_the_list_and_a_stop_is_answered_at_once(place, topside):
+    place.record()
+    assert start(place, "--sensor", "inWater=rov1")[0] == 0
+    until(place.recorded, 10, "exchanges")
+    assert not states(place)["s1"]["silent"]
+    place.kill()
+    until(lambda: states(place)["s1"]["silent"], 15, "the broker's notice")
+    code, out, _ = place.session("list", "--broker", place.broker.url)
+    assert code == 0
+    assert "its recorder 'main' is offline: nothing is being recorded" in out
+    assert " silent " in out
+    before_s = monotonic()
+    code, out, err = stop(place)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "recorder 'main', which records session s1, is offline" in err
+    assert monotonic() - before_s < 45
+    place.record()
+    until(lambda: not states(place)["s1"]["silent"], 15, "the recorder again")
+    assert stop(place)[0] == 0
+    assert_complete(place, topside)
 
 
 def test_a_list_without_a_broker_is_one_line_and_exit_code_1(place):

@@ -265,8 +265,11 @@ def test_forget_refuses_a_vehicle_that_is_about_and_clears_one_that_is_gone(meas
 def test_forget_by_force_says_what_came_back(measured):
     result = tidesync("forget", "rov1", "--force", "--broker", measured.url)
     assert result.returncode == 1
-    assert "cleared tidesync/v1/vehicle/rov1/status" in result.stdout
-    assert "published again: tidesync/v1/vehicle/rov1/offset/topside" in result.stderr
+    assert "published again: tidesync/v1/vehicle/rov1/" in result.stderr
+    assert "tidesync/v1/vehicle/rov1/offset/topside" in result.stderr
+    for level in ("status", "info"):  # cleared, or published again: it does so once a minute and to topsides
+        assert f"tidesync/v1/vehicle/rov1/{level}" in result.stdout + result.stderr
+    assert "may this account clear them?" not in result.stderr
 
 
 def test_forget_looks_again_when_the_account_may_only_read(tmp_path):

@@ -56,6 +56,8 @@ def test_each_processs_exchanges_are_recorded_without_a_hole_though_the_recorder
     assert min(found[ids[1]]) == 0
     vehicle = recorded.folder.read_metadata()["timeSync"]["tidesync"]["vehicles"]["rov1"]
     assert (vehicle["exchanges"], vehicle["missing"]) == (sum(map(len, found.values())), 0)
+    missing = {each["instance_id"]: each["missing"] for each in vehicle["processes"]}
+    assert missing == dict.fromkeys(ids, 0)
 
 
 COMMANDS = {

@@ -105,6 +105,10 @@ class WorldClock(SimulatedClock):
         index = bisect_right(self._states, self.base.raw_ns(), key=lambda entry: entry[0]) - 1
         return self._states[index][1] if index >= 0 else KernelState(status=STA_UNSYNC)
 
+    def set_between(self, first_ns, last_ns):
+        """Whether realtime was set after the one base instant and not after the other."""
+        return any(first_ns < self._ns(at_s) <= last_ns for at_s, _ in self.life.steps)
+
     def is_awake(self, base_raw_ns):
         """Whether the machine is on and does not sleep."""
         on = self._ns(self.life.from_s) <= base_raw_ns < self._start_ns + self.life.until_s * S

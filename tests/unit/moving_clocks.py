@@ -59,14 +59,21 @@ class MovingClock:
         return self.raw_ns(at_s) + self.difference_ns(at_s)
 
 
-def exchanges_of(pi, topside, *, seconds, gaps=(), rate=4.0, seed=1):
-    """What both measure, with delays as on loopback."""
+def exchanges_of(pi, topside, *, seconds, gaps=(), rate=4.0, seed=1, back_s=1e-4, late=()):
+    """What both measure, with delays as on loopback, but for the least one of the way back.
+
+    The answers with the numbers `late` take 0.2 s more.
+    """
     chance = np.random.default_rng(seed)
     found = []
     for number, origin in enumerate(np.arange(1, seconds, 1 / rate) + chance.uniform(0, 1e-3)):
         if any(begin <= origin < end for begin, end in gaps):
             continue
-        out, stay, back = chance.exponential(5e-5) + 1e-4, 1e-4, chance.exponential(5e-5) + 1e-4
+        out, stay, back = (
+            chance.exponential(5e-5) + 1e-4,
+            1e-4,
+            chance.exponential(5e-5) + back_s + 0.2 * (number in late),
+        )
         at = np.array([origin, origin + out, origin + out + stay, origin + out + stay + back])
         if any(clock.asleep(each) for clock in (pi, topside) for each in at):
             continue

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import random
 import socket
 import sys
 
@@ -13,6 +14,7 @@ from runtime.clock_samples import Sample
 from runtime.clock_slews import SlewChange
 from runtime.clock_watch import ClockChange, ClockWatch, ClockWatcher, watch_machine
 from runtime.kernel_clock import KernelState
+from tests.effort import part, tries
 from tests.unit.clock_lookup import ClockHistory
 
 MS = 1_000_000
@@ -55,8 +57,7 @@ def test_a_step_is_reported_once(watch):
     assert watch.observe(after(seen, 0)) == []
 
 
-@pytest.mark.parametrize("ppm", [500, -500, 20_000, -83_333, 100_500])
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(("ppm", "known"), part([500, -500, 20_000, -83_333, 100_500], [True, False]))
 def test_an_hour_of_slewing_at_any_rate_is_no_step(watch, ppm, known):
     state = KernelState(10_000 + ppm // 100, ppm % 100 * 65_536) if known else None
     reading, reported = START, []
@@ -211,6 +212,35 @@ def test_the_watcher_reports_a_simulated_clocks_slews_and_suspends_and_keeps_its
     for raw_ns, realtime_ns in truths[1:-1]:
         known = history.realtime_at(raw_ns)
         assert known is None or abs(known.ns - realtime_ns) <= known.half_width_ns
+
+
+@pytest.mark.parametrize("seed", range(tries(20)))
+def test_samples_that_wait_at_rest_show_the_same_as_those_observed_one_by_one(seed):
+    chance = random.Random(seed)
+    clock = SimulatedClock(
+        FastBase(),
+        drift_ppm=chance.uniform(-50, 50),
+        steps=tuple(Step(chance.uniform(1, 100), chance.choice([-S, S, MS, -MS])) for _ in range(2)),
+        slews=tuple(
+            Slew(chance.uniform(1, 100), chance.choice([20.0, 60.0, 140.0, -500.0, 83_333.0]), 9.0)
+            for _ in range(3)
+        ),
+        suspends=(Suspend(chance.uniform(1, 100), 3.0),),
+    )
+    seen = [], []
+    waiting, at_once = (ClockWatcher(clock, one.append, report_slew=one.append) for one in seen)
+    while clock.base.now_ns < 125 * S:
+        began_ns = clock.base.now_ns
+        waiting.check()
+        clock.base.now_ns = began_ns
+        at_once.check()
+        at_once.pieces(0, 0)
+        assert seen[0] == seen[1]
+        assert waiting.poll_s == at_once.poll_s
+        late_s = chance.choice([0, 0, 0, 0, 0, 0, 0.001, 0.1, 1])
+        clock.base.now_ns = began_ns + round((waiting.poll_s + late_s) * S)
+    assert waiting.pieces(0, 999) == at_once.pieces(0, 999)
+    assert waiting.discipline() == at_once.discipline()
 
 
 def test_a_suspend_between_its_two_sources_is_looked_at_again_and_reported_once():

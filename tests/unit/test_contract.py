@@ -274,8 +274,13 @@ def test_the_wills_are_those_of_the_table():
         for role, server in ASYNCAPI["servers"].items()
         if "lastWill" in server["bindings"]["mqtt"]
     }
-    assert set(wills) == {"vehicle", "topside"}
-    for role, kind in (("vehicle", topics.STATUS), ("topside", topics.TOPSIDE_STATUS)):
+    of_role = {
+        "vehicle": topics.STATUS,
+        "topside": topics.TOPSIDE_STATUS,
+        "recorder": topics.RECORDER_STATUS,
+    }
+    assert set(wills) == set(of_role)
+    for role, kind in of_role.items():
         assert wills[role] == {
             "topic": address(kind),
             "qos": kind.qos,

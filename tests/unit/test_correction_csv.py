@@ -246,6 +246,25 @@ def test_damage_is_counted_and_named_and_costs_no_row_beside_it(path):
     assert lines[6] == good[0] + b"2,,,,,3"
 
 
+def test_a_header_within_an_open_quote_counts_as_one(path):
+    rows = [f"{pi_iso(3)},1", f'{pi_iso(4)},"2', "timestamp,k", f"{pi_iso(5)},3"]
+    result, _ = corrected(path, "\n".join(["timestamp,k", *rows]).encode())
+    assert (result.counts["ok"], result.malformed) == (2, 1)
+    rows[2] = "k,timestamp"
+    with pytest.raises(UnusableFileError, match="line 4: another header"):
+        corrected(path, "\n".join(["timestamp,k", *rows]).encode())
+
+
+@pytest.mark.parametrize("end", ["Z", ""])
+def test_a_decimal_comma_in_a_table_of_one_column_divides_nothing(path, end):
+    texts = [pi_iso(at).replace(".", ",").replace("Z", end) for at in (3, 4, 5.123)]
+    result, written = corrected(
+        path, "\n".join(["timestamp", *texts]).encode(), stamps=StampOptions(zone="UTC")
+    )
+    assert result.counts["ok"] == 3
+    assert written.splitlines()[0] == b"timestamp;" + NEW.replace(b",", b";")
+
+
 def test_another_header_is_refused(path):
     with pytest.raises(UnusableFileError, match="line 3: another header"):
         corrected(path, f"timestamp,k\n{pi_iso(3)},1\nk,timestamp\n2,{pi_iso(4)}\n".encode())

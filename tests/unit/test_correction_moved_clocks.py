@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.effort import part, tries
-from tests.unit.moving_clocks import MovingClock, exchanges_of
+from tests.unit.moving_clocks import MovingClock, S, exchanges_of
+from tidesync.sessions.correction.clock_function import ClockFunction, ClockReading
 from tidesync.sessions.correction.clock_limits import limits_of
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.session import timeline_of
@@ -75,6 +76,58 @@ def test_a_clock_with_a_constant_frequency_is_known_across_a_gap():
     state, beyond = correct(pi, MovingClock("topside"), at_s, seconds=200, gaps=[(60, 85)])
     assert (state == OK).all()
     assert (beyond <= 0).all()
+
+
+def test_a_mean_rate_that_fits_by_chance_explains_no_gap():
+    clock = MovingClock("pi", slews=[(64, 72, 500)])  # half of each gap: a mean of 250 ppm in both
+    read_s = np.array([*range(40, 61), 68, *range(76, 90)], dtype=float)
+    pairs = zip(clock.raw_ns(read_s).tolist(), clock.realtime_ns(read_s).tolist(), strict=True)
+    lines = ClockFunction((), [ClockReading(raw, realtime, 1000) for raw, realtime in pairs]).lines
+    at_s = np.arange(40, 89, 0.1)
+    found, width, run = lines.realtime_at(clock.raw_ns(at_s))
+    assert (np.abs(found - clock.realtime_ns(at_s)) <= width)[run >= 0].all()
+    assert (run >= 0)[(at_s < 60) | (at_s > 77)].all()
+
+
+@pytest.mark.parametrize("step_ms", [-15, -8, -4, 4, 8])
+def test_a_small_step_while_an_answer_is_late_makes_no_row_wrong(step_ms):
+    pi, topside = MovingClock("pi", 3 * S, 20e-6, steps=[(60.503, step_ms * 1e-3)]), MovingClock("topside")
+    at_s = np.arange(50, 70, 0.001)
+    state, beyond = correct(pi, topside, at_s, seconds=90, late=[238])  # asked at 60.5 s
+    assert (beyond <= 0).all()
+    assert (state[(at_s < 60) | (at_s > 61.5)] == OK).all()
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.25, 0.4])
+@pytest.mark.parametrize("step_s", [-3.0, -0.015, 0.005, 0.04, 3.0])
+def test_no_row_of_the_track_is_wrong_where_the_clock_was_set_on_the_way_back(step_s, after_s):
+    pi, topside = MovingClock("pi", steps=[(60 + after_s, step_s)]), MovingClock("topside")
+    exchanges = exchanges_of(pi, topside, seconds=90, rate=2.0, back_s=0.3)
+    sound = [row for row in smooth(exchanges, SETTINGS).rows if row.state == "ok"]
+    shown = topside.realtime_ns(np.arange(0, 90, 1e-3))
+    for row in sound:
+        at_s = np.interp(row.topside_unix_ns - int(shown[0]), shown - shown[0], np.arange(0, 90, 1e-3))
+        truth = int(pi.realtime_ns(np.array([at_s]))[0]) - row.topside_unix_ns
+        assert row.lower_ns - 1000 <= truth <= row.upper_ns + 1000
+    assert len(sound) > 170
+
+
+SET_IN_SILENCE = {
+    "topside slept": ({"steps": [(126, -8.0)]}, {"suspends": [(65, 60)]}),
+    "topside slept and was set": ({"steps": [(126, -8.0)]}, {"suspends": [(65, 60)], "steps": [(128, 1.0)]}),
+}
+
+
+@pytest.mark.parametrize("what", SET_IN_SILENCE)
+def test_a_clock_set_back_late_in_a_silence_shows_no_time_that_counts_as_another(what):
+    pi, topside = (MovingClock(*each) for each in (("pi", 5 * S), ("topside",)))
+    for clock, moves in zip((pi, topside), SET_IN_SILENCE[what], strict=True):
+        for name, values in moves.items():
+            setattr(clock, name, values)
+    at_s = rows(200, pi, topside)
+    state, beyond = correct(pi, topside, at_s, seconds=200, gaps=[(62, 130)])
+    assert (beyond <= 0).all()
+    assert (state[at_s > 150] == OK).all()
 
 
 def random_clock(chance, name):

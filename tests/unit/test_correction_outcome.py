@@ -71,7 +71,7 @@ def test_no_table_of_the_session_is_passed_over_in_silence(session, capsys):
         "loose.csv: a table in no sensor's folder, which --file corrects; left as it is",
         "lidar_1: a folder of no sensor with 1 tables, which --sensor or --file corrects; left as it is",
         "spark.csv: it is a folder with 1 tables, which --file corrects; left as it is",
-        "in-water_7/.*: 1 hidden or of no known format; left as it is",
+        "in-water_7/.*: 1 hidden files; left as it is",
     ):
         assert sentence in out
     files = ("loose.csv", "lidar_1/scan.tsv", "in-water_7/spark.csv/part-0.csv")

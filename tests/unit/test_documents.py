@@ -101,7 +101,7 @@ def test_every_module_that_a_page_names_exists(page):
 
 
 def test_the_topics_page_shows_no_row_that_the_table_has_not():
-    shown = re.findall(r"^\| `((?:vehicle|topside|session)/[^`]*)` \|", TOPICS_PAGE, re.MULTILINE)
+    shown = re.findall(r"^\| `((?:vehicle|topside|session|recorder)/[^`]*)` \|", TOPICS_PAGE, re.MULTILINE)
     assert shown == [kind.template for kind in topics.TOPICS]
 
 

@@ -2,10 +2,12 @@
 
 import pytest
 
-from schemas.exchange import Exchange
+from runtime.clock import Reading as ClockReading
+from schemas.exchange import HTTP, Exchange
 from topside_agent.estimator import EstimatorSettings, OffsetEstimator, online, smooth
 from topside_agent.estimator.slews import FASTEST, Reading, slew_of, unexplained_ns, with_next
 from topside_agent.http_fallback.fallback import Fallback
+from topside_agent.measuring.offsets import Offsets
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -215,3 +217,19 @@ def test_a_step_too_small_to_be_distinguished_from_a_slew_is_within_the_result_t
     before = offset_ns(pi, topside, transmit)  # what the clocks showed until just before the reading
     assert estimate.lower_ns <= before <= estimate.upper_ns
     assert estimate.lower_ns <= before + step_ms * MS <= estimate.upper_ns
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+def test_a_result_is_conditional_where_topside_was_set_within_its_exchange(over_http):
+    resting = SlewedClock()
+    exchange, transmit, destination = recorded(resting, resting, out_ms=1, back_ms=300, until_s=1)[0]
+    if over_http:
+        exchange = exchange.model_copy(update={"method": HTTP.name, "pi_realtime_minus_raw_ns": None})
+    conditional = []
+    for set_at in (-MS, transmit + MS, destination + MS):
+        offsets = Offsets(EstimatorSettings(), silence_ns=S)
+        offsets.add(exchange)
+        offsets.stepped(set_at)
+        now = ClockReading(destination + 2 * MS, START, 0)
+        conditional.append(offsets.estimate(now, destination).conditional)
+    assert conditional == [False, True, True]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.client import packets as packets_module
 from broker.client.packets import (
     MOST_INFLIGHT,
     InflightQueue,
@@ -92,3 +93,19 @@ def test_it_names_the_topics_of_the_oldest_that_are_not_acknowledged():
     for topic in (b"a", "é/b".encode(), b"c"):
         queue.add(topic, b"x" * 300, retain=True)
     assert queue.topics(2) == ["a", "é/b"]
+
+
+def test_of_what_waits_without_end_the_oldest_is_dropped_and_counted(monkeypatch):
+    monkeypatch.setattr(packets_module, "MOST_WAITING_BYTES", 100)
+    queue = InflightQueue(count(1).__next__)
+    for _ in range(MOST_INFLIGHT):
+        queue.add(b"t", b"", retain=False)
+    for number in range(20):
+        queue.add(b"t", b"%09d" % number, retain=False)
+    assert (queue.dropped, len(queue)) == (10, MOST_INFLIGHT + 10)
+    following = [parsed(queue.acknowledged(mid))[1] for mid in range(1, 11)]
+    assert following == [b"%09d" % number for number in range(10, 20)]
+    assert queue.acknowledged(11) is None
+    for number in range(9):
+        queue.add(b"t", b"%09d" % number, retain=False)
+    assert queue.dropped == 10

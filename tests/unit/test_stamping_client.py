@@ -144,6 +144,15 @@ def test_a_write_that_fails_within_a_callback_ends_the_connection_and_blocks_not
     assert wired.client.socket() is None
 
 
+def test_messages_at_qos_2_that_are_never_released_end_the_connection(wired):
+    for mid in range(1, 101):
+        wired.say(bytes((0x34,)) + publish_packet(b"a", b"1", mid=mid)[1:])
+    assert wired.client.socket() is not None
+    wired.say(bytes((0x34,)) + publish_packet(b"a", b"1", mid=101)[1:])
+    assert wired.client.socket() is None
+    assert wired.heard == []
+
+
 def test_a_message_at_qos_2_takes_pahos_way(wired):
     made = publish_packet(b"a", b"1", mid=3)
     wired.say(bytes((0x34,)) + made[1:])

@@ -33,9 +33,15 @@ sessions = st.one_of(
 ).filter(allowed)
 
 
-@given(kind=st.sampled_from(topics.TOPICS), vehicle=agents, topside=agents, session=sessions)
-def test_parsing_a_built_topic_gives_its_names_back(kind, vehicle, topside, session):
-    every = {"vehicle": vehicle, "topside": topside, "session": session}
+@given(
+    kind=st.sampled_from(topics.TOPICS),
+    vehicle=agents,
+    topside=agents,
+    session=sessions,
+    recorder=agents,
+)
+def test_parsing_a_built_topic_gives_its_names_back(kind, vehicle, topside, session, recorder):
+    every = {"vehicle": vehicle, "topside": topside, "session": session, "recorder": recorder}
     names = {key: name for key, name in every.items() if f"{{{key}}}" in kind.template}
     assert topics.parse("tidesync", topics.build("tidesync", kind, **names)) == Topic(kind, **names)
 
@@ -47,7 +53,11 @@ def test_any_text_is_parsed_or_refused_and_what_is_parsed_builds_itself(text):
         parsed = topics.parse("tidesync", topic)
     except InvalidTopicError:
         return
-    names = {key: getattr(parsed, key) for key in ("vehicle", "topside", "session") if getattr(parsed, key)}
+    names = {
+        key: getattr(parsed, key)
+        for key in ("vehicle", "topside", "session", "recorder")
+        if getattr(parsed, key)
+    }
     assert topics.build("tidesync", parsed.kind, **names) == topic.replace(".", "=2E")
 
 
@@ -161,4 +171,4 @@ def test_each_topic_matches_one_row_of_the_table():
 
 
 def _names(kind):
-    return [key for key in ("vehicle", "topside", "session") if f"{{{key}}}" in kind.template]
+    return [key for key in ("vehicle", "topside", "session", "recorder") if f"{{{key}}}" in kind.template]

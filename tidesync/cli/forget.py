@@ -59,7 +59,10 @@ def command(settings: ForgetSettings, *, vehicle: str, force: bool, as_json: boo
 def _complaint(
     vehicle: str, present: str | None, before: Mapping[str, bytes], left: Mapping[str, bytes]
 ) -> str:
-    same = [topic for topic, payload in left.items() if before.get(topic) == payload]
+    own = ("/status", "/info") if present else ()  # a vehicle that runs publishes the same again
+    same = [
+        topic for topic, payload in left.items() if before.get(topic) == payload and not topic.endswith(own)
+    ]
     again = [topic for topic in left if topic not in same]
     parts = []
     if same:

@@ -17,12 +17,20 @@ from schemas.messages import SessionState, StartCommand, StopCommand
 from schemas.names import mission_name, session_name
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.figures import in_columns
-from tidesync.sessions.client import ask, begin, known_sessions, known_vehicles, new_request_id
+from tidesync.sessions.client import (
+    ask,
+    begin,
+    known_sessions,
+    known_vehicles,
+    new_request_id,
+    recorders_online,
+)
 from tidesync.sessions.names import sensor_vehicles, session_names_at, unknown_vehicles
+from tidesync.sessions.presence import offline_recorder
 from tidesync.settings import with_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _SILENT_S = 15
 """A recorder that runs has raised the alarm by then."""
@@ -111,40 +119,51 @@ def _only_one(settings: ConnectionSettings) -> str:
 @_common
 def list_(settings: ConnectionSettings, *, as_json: bool) -> int:
     """List the sessions that the broker knows, and the state of each."""
-    states = known_sessions(settings)
+    states, now = known_sessions(settings), datetime.now(UTC)
+    online = recorders_online(settings) if states else {}
     if as_json:
-        document = {"sessions": [state.model_dump(mode="json") for state in states]}
-        click.echo(json.dumps(document, indent=2))
+        sessions = [
+            state.model_dump(mode="json") | {"silent": silence(state, now, online) is not None}
+            for state in states
+        ]
+        click.echo(json.dumps({"sessions": sessions}, indent=2))
     elif states:
-        click.echo(listing(states, datetime.now(UTC)))
+        click.echo(listing(states, now, online))
     else:
         click.echo(f"no session is known at broker {settings.address}")
     return 0
 
 
-def listing(states: Sequence[SessionState], now: datetime) -> str:
-    """A line for each session, in columns; below it, what is wrong with it."""
+def listing(states: Sequence[SessionState], now: datetime, online: Mapping[str, bool]) -> str:
+    """A line for each session, in columns; below it, what is wrong with it. `online`: which recorders are."""
     heads = ("SESSION", "STATE", "EXCHANGES", "LAST EXCHANGE", "SENSORS", "PATH")
-    complaints = [_complaints(state, now) for state in states]
-    return in_columns(heads, [_columns(state) for state in states], complaints)
+    silences = [silence(state, now, online) for state in states]
+    complaints = [_complaints(state, silent) for state, silent in zip(states, silences, strict=True)]
+    rows = [_columns(state, silent) for state, silent in zip(states, silences, strict=True)]
+    return in_columns(heads, rows, complaints)
 
 
-def _columns(state: SessionState) -> tuple[str, ...]:
-    last = iso_utc(state.last_exchange_at) if state.last_exchange_at else "none"
-    return (state.session, state.state, str(state.exchanges), last, _sensors(state), state.path or "-")
-
-
-def _complaints(state: SessionState, now: datetime) -> list[str]:
-    """Alarm and error, each once; else a silence, which a killed recorder cannot report."""
-    reported = list(dict.fromkeys(sentence for sentence in (state.error, state.alarm) if sentence))
-    if reported or state.state != "recording" or state.last_exchange_at is None:
-        return reported
+def silence(state: SessionState, now: datetime, online: Mapping[str, bool]) -> str | None:
+    """Why a session that should be recorded is silent, which a killed recorder cannot report; None if not."""
+    if name := offline_recorder(state, online):
+        return f"its recorder {name!r} is offline: nothing is being recorded"
+    if state.alarm or state.state != "recording" or state.last_exchange_at is None:
+        return None
     silent_s = (now - state.last_exchange_at).total_seconds()
     if silent_s <= _SILENT_S:
-        return []
-    return [
-        f"nothing was reported of it for {silent_s:.0f} s by this computer's clock; does its recorder run?"
-    ]
+        return None
+    return f"nothing was reported of it for {silent_s:.0f} s by this computer's clock; does its recorder run?"
+
+
+def _columns(state: SessionState, silent: str | None) -> tuple[str, ...]:
+    last = iso_utc(state.last_exchange_at) if state.last_exchange_at else "none"
+    word = "silent" if silent else state.state
+    return (state.session, word, str(state.exchanges), last, _sensors(state), state.path or "-")
+
+
+def _complaints(state: SessionState, silent: str | None) -> list[str]:
+    """Silence, alarm and error, each once."""
+    return list(dict.fromkeys(sentence for sentence in (silent, state.error, state.alarm) if sentence))
 
 
 def _sensors(state: SessionState) -> str:

@@ -19,6 +19,7 @@ from tidesync.figures import figure, in_columns
 from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.model import KINDS, Fleet
 from tidesync.fleet.vehicle import CONDITION
+from tidesync.sessions.client import recorders_online
 from tidesync.settings import with_settings
 from tidesync.terminal.text import age_of, state_of, tracking
 
@@ -82,7 +83,7 @@ def _overview(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -
     if fleet.topsides or rows:
         parts.append(_topsides(fleet))
     if states := [entry.state for entry in fleet.sessions()]:
-        parts.append(listing(states, datetime.now(UTC)))
+        parts.append(listing(states, datetime.now(UTC), recorders_online(settings)))
     return "\n\n".join(parts)
 
 

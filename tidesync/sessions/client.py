@@ -6,11 +6,13 @@ import secrets
 import threading
 from typing import TYPE_CHECKING
 
+from broker.errors import BrokerError
 from broker.interface import Outgoing
 from schemas import topics
 from schemas.messages import SessionState, StartCommand, StopCommand
 from tidesync.client import Client, connected, retained
 from tidesync.errors import NotSoError
+from tidesync.sessions.presence import RecorderPresence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +68,8 @@ def ask(
     with connected(client.connection, settings, timeout_s):
         answer = client.wait(timeout_s)
         problem = client.connection.last_problem
+    if answer is None and client.absence:
+        raise NotSoError(f"{client.absence}, at broker {settings.address}; start `tidesync record` again")
     if answer is None and problem:
         raise NotSoError(f"no recorder answered within {timeout_s:g} s: {problem}")
     if answer is None:
@@ -94,6 +98,15 @@ def known_sessions(settings: ConnectionSettings) -> list[SessionState]:
     return [state for state in states if state.state != "refused"]
 
 
+def recorders_online(settings: ConnectionSettings) -> dict[str, bool]:
+    """Whether each recorder is online, as far as the broker knows and lets this account know."""
+    try:
+        letters = retained(settings, [topics.RECORDER_STATUS])
+    except BrokerError:  # an account from before recorders had a status
+        return {}
+    return {letter.topic.recorder or "": letter.body == "online" for letter in letters}
+
+
 def known_vehicles(settings: ConnectionSettings) -> list[str]:
     """The vehicles of which the broker has retained anything."""
     letters = retained(settings, [topics.STATUS, topics.INFO, topics.OFFSET])
@@ -109,7 +122,13 @@ class _SessionClient(Client):
         self._request = SessionRequest(settings.topic_root, session, command)
         self._answered = threading.Event()
         states = topics.subscription(settings.topic_root, topics.SESSION_STATE, session=session)
-        super().__init__(settings, "tidesync-session", [states])
+        self._presence = RecorderPresence(session)
+        self.absence: str | None = None
+        """Why no answer will come."""
+        self._may_be_absent = isinstance(command, StopCommand)
+        self._is_new = False
+        statuses = topics.subscription(settings.topic_root, topics.RECORDER_STATUS)
+        super().__init__(settings, "tidesync-session", [states, statuses])
 
     def wait(self, timeout_s: float) -> SessionState | None:
         """The answer, or None when it does not come in time."""
@@ -120,14 +139,27 @@ class _SessionClient(Client):
         """Subscribe first, then send: a broker takes them in this order."""
         super().connected()
         self._request.repeat_now()
+        self._is_new = True
 
     def heard(self, letter: Letter) -> None:
         """Only the state that answers this request counts."""
-        if isinstance(letter.body, SessionState) and self._request.heard(letter.body):
-            self._answered.set()
+        if letter.topic.kind is topics.RECORDER_STATUS:
+            self._presence.status(letter.topic.recorder or "", online=letter.body == "online")
+        elif isinstance(letter.body, SessionState):
+            incoming = letter.incoming
+            self._presence.state(letter.body, incoming.received.raw_ns, retained=incoming.retain)
+            if self._request.heard(letter.body):
+                self._answered.set()
 
     def tick(self, now: Reading) -> float:
-        """Send the command when it is due."""
+        """Send the command when it is due; to stop, wait no longer for a recorder that is not there."""
+        if self._is_new:
+            self._is_new = False
+            self._presence.subscribed(now.raw_ns)
+        if self._may_be_absent and self._request.answer is None:
+            self.absence = self._presence.absence(now.raw_ns)
+        if self.absence:
+            self._answered.set()
         if self.connection.up and (message := self._request.due(now.raw_ns)):
             self.connection.publish(message)
         return _TICK_S

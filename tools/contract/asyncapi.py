@@ -57,7 +57,7 @@ def asyncapi() -> Document:
         },
         "components": {
             "messages": {message_name(kind): _message(kind) for kind in topics.TOPICS},
-            "parameters": {name: _parameter(name) for name in ("vehicle", "topside", "session")},
+            "parameters": {name: _parameter(name) for name in ("vehicle", "topside", "session", "recorder")},
         },
     }
 
@@ -130,5 +130,7 @@ def _parameter(name: str) -> Document:
     rule = {
         "session": "As a topic level, bytes of its UTF-8 outside [A-Za-z0-9_-] as =XX, in upper-case hex.",
     }.get(name, "Small letters, digits, '_' and '-', at most 63.")
-    example = {"vehicle": "rov1", "topside": "laptop", "session": "2026-05-01T12-00-00Z"}[name]
+    example = {"vehicle": "rov1", "topside": "laptop", "session": "2026-05-01T12-00-00Z", "recorder": "main"}[
+        name
+    ]
     return {"description": f"{meaning} {rule}", "examples": [example]}

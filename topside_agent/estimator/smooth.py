@@ -22,12 +22,11 @@ from topside_agent.estimator.estimate import Estimate
 from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.proved_rate import proved_rate_ppm
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.slews import readings_of, slew_of
 from topside_agent.estimator.smoother_averages import with_averages
 from topside_agent.estimator.smoother_windows import DenseBlocks, WindowLines, at_boundaries, fit, pooled
 from topside_agent.estimator.symmetric import KnownDriftFit
 from topside_agent.estimator.timebase import Timebase
-from topside_agent.estimator.track import Accepted, Row, Track, TrackBuilder
+from topside_agent.estimator.track import Accepted, Row, Track, TrackBuilder, see_slews
 from topside_agent.estimator.window_errors import DRIFT_95
 
 _YOUNG_S = 64.0  # for fewer seconds of blocks a drift from elsewhere is better than their own
@@ -97,7 +96,7 @@ def smooth(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
     RAW ran through does not limit what is estimated on RAW.
     """
     builder, passes = _forward(in_order(exchanges), settings)
-    _see_slews([accepted for forward in passes for accepted in forward.accepted])
+    see_slews([accepted for forward in passes for accepted in forward.accepted])
     smoothed = [_Arrays(forward, settings) for forward in passes]
     _estimate(smoothed, settings)
     for arrays in smoothed:
@@ -227,7 +226,8 @@ def _fill_along_drift(
 def _rows(arrays: _Arrays, settings: EstimatorSettings) -> list[tuple[Accepted, Row]]:
     """The rows: realtime is added back, and the bounds allow for slewing on the way back."""
     slews = np.array([accepted.slew for accepted in arrays.accepted])
-    grown = slews * np.maximum(arrays.high - arrays.bounds.lower, 0.0)
+    stepped = np.array([accepted.stepped_ns for accepted in arrays.accepted])
+    grown = slews * np.maximum(arrays.high - arrays.bounds.lower, 0.0) + stepped
     worst = np.maximum(arrays.high - arrays.offset, arrays.offset - arrays.low) + grown
     columns = zip(
         arrays.accepted,
@@ -241,13 +241,6 @@ def _rows(arrays: _Arrays, settings: EstimatorSettings) -> list[tuple[Accepted, 
         (accepted, _row(accepted, arrays.timebase, (offset, low, high), ceil(u95)))
         for accepted, offset, low, high, u95 in columns
     ]
-
-
-def _see_slews(accepted: list[Accepted]) -> None:
-    """How fast the Pi's realtime moved away from RAW about each exchange."""
-    readings = [readings_of(each.constraint)[0] for each in accepted]
-    for index, each in enumerate(accepted):
-        each.slew = slew_of(readings[max(index - 1, 0) : index + 2])[1]
 
 
 def _ambiguous(forward: _Forward) -> list[tuple[Accepted, Row]]:

@@ -12,6 +12,10 @@ from topside_agent.estimator.estimate import Added, Estimate
 from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.segments import Cause
 from topside_agent.estimator.settings import EstimatorSettings
+from topside_agent.estimator.slews import readings_of, slew_of, unexplained_ns
+
+_SETS_THE_PI: set[Cause] = {"step", "suspend", "inconsistent"}
+"""Causes of cuts at which the Pi's realtime may have been set."""
 
 RowState = Literal["ok", "holdover", "ambiguous", "outside"]
 
@@ -23,7 +27,7 @@ class Row(NamedTuple):
     """The offset (Pi − topside, ns) at the destination of one exchange; a line of `offsets.csv`.
 
     `pi_unix_ns` is `topside_unix_ns + offset_ns`. `ambiguous` rows lie so near to a cut that they may belong
-    to either side.
+    to either side; so does the last one before a cut, as the Pi read its clock before the destination.
     """
 
     vehicle: str
@@ -84,6 +88,8 @@ class Accepted:
     ambiguous: bool = False
     slew: float = 0.0
     """How fast the Pi's realtime may move away from RAW on the way back, ns/ns."""
+    stepped_ns: float = 0.0
+    """How far it may have been stepped on the way back without a cut."""
 
     @property
     def in_time(self) -> tuple[int, int]:
@@ -139,9 +145,10 @@ class TrackBuilder:
         assert added.cut is not None
         self.causes.append(added.cut.cause)
         self._cut_at_ns = constraint.destination_ns
+        # The Pi read its clock before its last answer left: until that arrived the clock may have been set.
+        last_ns = added.cut.ambiguous_from_ns - (added.cut.cause in _SETS_THE_PI)
         for accepted in reversed(self._accepted):
-            known = accepted.exchange.destination_ns <= added.cut.ambiguous_from_ns
-            if known or accepted.segment < len(self.causes) - 2:
+            if accepted.exchange.destination_ns <= last_ns or accepted.segment < len(self.causes) - 2:
                 break
             accepted.ambiguous = True
 
@@ -185,3 +192,14 @@ def online(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
         for accepted, estimate in pairs
     ]
     return builder.track(rows, pairs[-1][1] if pairs else None)
+
+
+def see_slews(accepted: Sequence[Accepted]) -> None:
+    """Note how the Pi's realtime may have moved away from RAW on each way back, by the readings around it."""
+    readings = [readings_of(each.constraint)[0] for each in accepted]
+    for index, each in enumerate(accepted):
+        near = readings[max(index - 1, 0) : index + 2]
+        each.slew = slew_of(near)[1]
+        following = accepted[index + 1] if index + 1 < len(accepted) else None
+        if following is not None and following.segment == each.segment:
+            each.stepped_ns = unexplained_ns(near)

@@ -46,6 +46,8 @@ class Offsets:
         self.method = MQTT
         """Of the newest exchange."""
         self._since_cut = 0
+        self._began_ns = 0
+        """Topside's RAW at the newest exchange's origin."""
 
     def _restart(self, error: Exception) -> None:
         """Begin again after an internal fault, which stays with this vehicle and ends nothing."""
@@ -67,8 +69,10 @@ class Offsets:
         method = method_named(exchange.method)
         self.changed |= method.standalone != self.method.standalone
         self.method = method
+        began_ns = exchange.origin_ns - (exchange.topside_realtime_minus_raw_ns or 0)
         if method.standalone:
             self.fallback.add(exchange)
+            self._began_ns = began_ns
             return None
         self.fallback.reset()
         settled = self.estimator.settled
@@ -79,6 +83,7 @@ class Offsets:
         if not added.accepted:
             return added.reason or "other"
         self._since_cut += 1
+        self._began_ns = max(self._began_ns, began_ns)
         self.heard.exchanged(exchange)
         return None
 
@@ -97,8 +102,9 @@ class Offsets:
         """At the Pi's last reading while exchanges come; carried forward to now once they do not.
 
         So it is too, and conditional, when only one exchange has come since a clock was set: the Pi's reading
-        cannot be dated better than by its error, and may have been dated before the step. `newest_ns` is
-        topside's RAW at the newest exchange. None while the offset is unknown.
+        cannot be dated better than by its error, and may have been dated before the step; and while topside's
+        clock was set since the newest exchange began. `newest_ns` is topside's RAW at the newest exchange.
+        None while the offset is unknown.
         """
         try:
             return None if newest_ns is None else self._estimate(now, newest_ns)
@@ -107,7 +113,7 @@ class Offsets:
             return None
 
     def _estimate(self, now: Reading, newest_ns: int) -> Estimate | None:
-        current = now.raw_ns - newest_ns < self._silence_ns and self._stepped_ns <= newest_ns
+        current = now.raw_ns - newest_ns < self._silence_ns and self._stepped_ns <= self._began_ns
         if self.method.standalone:
             return self.fallback.estimate(None if current else now, self.estimator.segment)
         if self.heard.unknown:

@@ -120,6 +120,8 @@ def composed_timeline(
     claims: dict[Boot, list[_Claim]] = {}
     for before, group, after in zip([None, *groups], groups, [*groups[1:], None], strict=False):
         clocks = pi[group.pi_boot], topside[group.topside_boot]
+        if not clocks[1].lines.run.size:
+            continue  # of a boot of topside with a single reading nothing is known between two instants
         raw = Interpolation(group.knots(), steady)
         awake = _awake(group, clocks)
         own = (
@@ -141,9 +143,10 @@ def composed_timeline(
 
 def _off_ns(last: Sample, first: Sample) -> int:
     """For how long at most nobody has heard of the Pi's clock, between the last and first of two boots."""
-    if last.topside_boot == first.topside_boot:
-        return max(first.topside_raw_ns - last.topside_raw_ns, 0)
-    return abs(first.exchange.destination_ns - last.exchange.destination_ns)
+    passed_ns = first.exchange.destination_ns - last.exchange.destination_ns
+    if last.topside_boot == first.topside_boot:  # asleep, topside's RAW stood still
+        return max(first.topside_raw_ns - last.topside_raw_ns, passed_ns, 0)
+    return abs(passed_ns)
 
 
 def _unknown(samples: Sequence[Sample], unheard_ns: tuple[int, int]) -> TimelineSegment:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.unexplained import Reading
     from topside_agent.estimator import Row
 
+_JUMP_NS = 10_000_000
+"""A realtime that moved by less against RAW was not set, nor did its machine sleep; slewing counts as set."""
+
 
 def timeline(
     rows: Sequence[Row],
@@ -30,11 +33,15 @@ def timeline(
 
     `topside_raw_ns` has topside's RAW clock at a row's `topside_unix_ns`, where it is known: it shows how
     long a cut was in which a wall clock was set. `readings` has what the exchange with that destination read.
+    Assumption: in the silence in which a clock was set it was not also slewed, by seconds, the other way.
+    Only a clock history shows that.
     """
     read = readings or {}
     groups = _by_segment(rows)
     fastest = 1 + 2 * (limits.rate + limits.slew)
-    elapsed_ns = [_elapsed_ns(before[-1], after[0], topside_raw_ns) for before, after in pairwise(groups)]
+    elapsed_ns = [
+        _elapsed_ns(before[-1], after[0], topside_raw_ns, read) for before, after in pairwise(groups)
+    ]
     cuts_ns = [round(elapsed * fastest) for elapsed in elapsed_ns]
     slewing = [
         may_be_slewed(read.get(before[-1].topside_unix_ns), read.get(after[0].topside_unix_ns), elapsed)
@@ -54,18 +61,24 @@ def timeline(
             cuts_ns[index - 1] + group[0].max_error_ns if inner[0] else _holdover_ns(within.before, limits)
         )
         after = cuts_ns[index] + group[-1].max_error_ns if inner[1] else _holdover_ns(within.after, limits)
-        first_ns, last_ns = within.first_ns - before, within.last_ns + after
+        first_ns, last_ns = group[0].pi_unix_ns - before, group[-1].pi_unix_ns + after
         unknown = [each or not limits.promised for each in inner]
         segments.append(TimelineSegment(within, first_ns, last_ns, *unknown))
     return Timeline(segments, limits)
 
 
 def _by_segment(rows: Sequence[Row]) -> list[list[Row]]:
-    """The valid rows, split at cuts and at ambiguous rows; Pi time rises in each group."""
+    """The valid rows, split at cuts and at ambiguous rows; Pi time rises in each group.
+
+    A segment without a valid row has its ambiguous ones: what the clock showed then is not another's.
+    """
+    valid = {row.segment for row in rows if row.state in {"ok", "holdover"}}
+    if not valid:
+        return []
     groups: list[list[Row]] = []
     before: Row | None = None
     for row in rows:
-        if row.state not in {"ok", "holdover"}:
+        if row.state not in {"ok", "holdover"} and row.segment in valid:
             before = None if row.state == "ambiguous" else before
             continue
         if before is None or row.segment != before.segment:
@@ -92,16 +105,32 @@ def _knots(rows: Sequence[Row]) -> Knots:
     return Knots(topside, offset, lower, upper, held, u95_of(rows))
 
 
-def _elapsed_ns(before: Row, after: Row, topside_raw_ns: Mapping[int, int]) -> int:
-    """The longest time from `before` to `after`.
+def _elapsed_ns(
+    before: Row, after: Row, topside_raw_ns: Mapping[int, int], read: Mapping[int, Reading]
+) -> int:
+    """The longest time from `before` to `after`: that on a RAW clock whose realtime was not set meanwhile.
 
-    On topside's RAW clock; else the longer one of both wall clocks', of which one has been set.
+    A RAW clock stops while its machine sleeps, and restarts with it. So where both realtimes jumped, it may
+    be as long as the longest that any of the four clocks shows.
+    Assumption: not both machines slept, and both were set back.
     """
-    raw = topside_raw_ns.get(before.topside_unix_ns), topside_raw_ns.get(after.topside_unix_ns)
-    if raw[0] is not None and raw[1] is not None and raw[1] > raw[0]:
-        return raw[1] - raw[0]
-    topside = after.topside_unix_ns - before.topside_unix_ns
-    return max(topside, topside + after.offset_ns - before.offset_ns, 0)
+    rows = before, after
+    raw = [topside_raw_ns.get(row.topside_unix_ns) for row in rows]
+    pi_read = [(row.pi_unix_ns, read.get(row.topside_unix_ns)) for row in rows]
+    pi_raw = [None if each is None else pi_ns - each.pi_ns for pi_ns, each in pi_read]
+    passed = [
+        (after.topside_unix_ns - before.topside_unix_ns, _difference(raw)),
+        (after.pi_unix_ns - before.pi_unix_ns, _difference(pi_raw)),
+    ]
+    on_raw = [raw_ns for _, raw_ns in passed if raw_ns is not None]
+    awake = any(raw_ns is not None and abs(real_ns - raw_ns) < _JUMP_NS for real_ns, raw_ns in passed)
+    return max(0, *on_raw, *(() if awake else (real_ns for real_ns, _ in passed)))
+
+
+def _difference(values: Sequence[int | None]) -> int | None:
+    """From the first to the second where both are known and it rises."""
+    first, second = values
+    return None if first is None or second is None or second <= first else second - first
 
 
 def _holdover_ns(end: Extrapolation, limits: ClockLimits) -> int:

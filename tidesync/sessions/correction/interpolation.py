@@ -117,9 +117,15 @@ class Interpolation:
         """
         self._knots, self._limits = knots, limits
         self._pi = knots.pi_ns
-        self.first_ns, self.last_ns = int(self._pi[0]), int(self._pi[-1])
+        read = readings or [None] * self._pi.size
+        read_ns = [getattr(each, "transmit_ns", None) for each in read]
+        self._read_ns = np.array(
+            [pi if at is None else min(pi, at) for pi, at in zip(self._pi.tolist(), read_ns, strict=True)]
+        )
+        self.last_ns = int(self._read_ns[-1])  # what the clock did later no reading shows
+        self.first_ns = min(int(self._pi[0]), self.last_ns)
         at_s = (knots.topside_ns - knots.topside_ns[0]) * 1e-9
-        self._movement = movement(at_s, readings or [None] * at_s.size)
+        self._movement = movement(at_s, read)
         gap_s = np.diff(at_s)
         whole_s, (slewed_before, slewed_after) = float(gap_s.sum()), slewing
         self._settled = (
@@ -139,8 +145,8 @@ class Interpolation:
             topside, error, u95 = np.zeros_like(pi_ns), np.zeros(pi_ns.shape), np.zeros(pi_ns.shape)
             held, undecided = np.zeros(pi_ns.shape, dtype=bool), np.zeros(pi_ns.shape, dtype=bool)
         edges = (
-            (self.before, (pi_ns < self.first_ns) | (self._pi.size == 1)),
-            (self.after, pi_ns > self.last_ns),
+            (self.before, (pi_ns < self._pi[0]) | (self._pi.size == 1)),
+            (self.after, pi_ns > self._pi[-1]),
         )
         for (edge, beyond), settled in zip(edges, self._settled, strict=True):
             if beyond.any():
@@ -195,12 +201,13 @@ class Interpolation:
         added = np.zeros(error.shape)
         for beside, apart in (
             (interval - 1, pi_ns - self._pi[interval]),
-            (interval + 1, self._pi[interval + 1] - pi_ns),
+            (interval + 1, self._read_ns[interval + 1] - pi_ns),
         ):
             there = np.clip(beside, 0, movement_.sides.size - 1)
-            touches = (there == beside) & (apart <= _NEAR * error)
+            # Set back, the clock shows times of the intervals beside again.
+            touches = (there == beside) & (apart <= _NEAR * error + movement_.unexplained_ns[there])
             undecided |= touches & movement_.undecided[there]
-            added = np.maximum(added, np.where(touches, movement_.unexplained_ns[there], 0.0))
+            added += np.where(touches, movement_.unexplained_ns[there], 0.0)
         return added, undecided
 
 

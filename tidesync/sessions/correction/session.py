@@ -213,7 +213,7 @@ def timeline_of(
         if composed.segments:
             return composed
     readings = {
-        exchange.destination_ns: Reading(pi_ns, topside_ns, exchange.resolution_ns)
+        exchange.destination_ns: Reading(pi_ns, topside_ns, exchange.resolution_ns, exchange.transmit_ns)
         for exchange in measured.exchanges
         if (pi_ns := exchange.pi_realtime_minus_raw_ns) is not None
         and (topside_ns := exchange.topside_realtime_minus_raw_ns) is not None

@@ -83,9 +83,9 @@ def _divided(entries: Iterable[Path], inside: Path, named: Collection[Path]) -> 
             tables.append(path)
         else:
             others[str(path.parent / f"*{path.suffix}")] += 1
-    return tables, left + [
-        f"{kind}: {number} hidden or of no known format" for kind, number in others.items()
-    ]
+    known = {True: "hidden files", False: "files of no known format"}
+    others_left = [f"{kind}: {number} {known[kind.endswith('/.*')]}" for kind, number in others.items()]
+    return tables, left + others_left
 
 
 def _folders_of(session: Path, sensor: str, directories: Mapping[str, str]) -> list[Path]:

@@ -3,8 +3,9 @@
 Each exchange reads realtime − RAW of both sides. Between two readings g seconds apart, which differ by Δ:
 
 - Explained: Δ is r·g, where r (at most 500 ppm, the most that a kernel's frequency can be set to) is the mean
-  rate over the time before or after, as long as the gap and at most 10 s. What the readings cannot tell apart
-  may still hide between them: T = both resolutions + 1 ppm·g + the error of r·g.
+  rate over the time before or after, as long as the gap and at most 10 s, and over the interval beside the
+  gap alone: across more than a second two intervals at least have to show that the rate is steady. What the
+  readings cannot tell apart may still hide between them: T = both resolutions + 1 ppm·g + the error of r·g.
 - Else, across at most one second: the clock was slewed at up to 10.05 % (Linux's limits of tick and frequency
   together), so it is off the chord by at most 2·0.1005·a·b/g; or it was set by less than a step that is
   detected, and is off by |Δ| times the larger share. The greater one counts, and T.
@@ -47,6 +48,8 @@ class Reading(NamedTuple):
     pi_ns: int
     topside_ns: int
     resolution_ns: int
+    transmit_ns: int | None = None
+    """The Pi's realtime when it read its own; None: not known."""
 
 
 class Movement(NamedTuple):
@@ -78,7 +81,7 @@ def movement(at_s: Floats, readings: Sequence[Reading | None]) -> Movement:
     index = np.flatnonzero(known)
     intervals = at_s.size - 1
     moved, hidden, sides, unexplained = (np.zeros(max(intervals, 0)) for _ in range(4))
-    columns = np.array([each for each in readings if each is not None], dtype=np.int64).reshape(-1, 3)
+    columns = np.array([each[:3] for each in readings if each is not None], dtype=np.int64).reshape(-1, 3)
     both = known[:-1] & known[1:]
     for side in (0, 1):
         relative = (columns[:, side] - columns[:1, side]).astype(np.float64)
@@ -96,26 +99,34 @@ def movement(at_s: Floats, readings: Sequence[Reading | None]) -> Movement:
 def changes(at_s: Floats, difference_ns: Floats, resolution_ns: Floats) -> tuple[Floats, Floats, Flags]:
     """Between consecutive readings: the change (ns), T (ns), and whether the rate on a side explains it."""
     gap, change = np.diff(at_s), np.diff(difference_ns)
-    here = np.arange(gap.size)
+    here, newest = np.arange(gap.size), max(at_s.size - 1, 0)
     reach = np.minimum(gap, _WINDOW_S)
-    window_begin = np.searchsorted(at_s, at_s[:-1] - reach + 1e-9, side="right") - 1
-    window_end = np.searchsorted(at_s, at_s[1:] + reach - 1e-9, side="left")
-    ends = resolution_ns[:-1] + resolution_ns[1:]
-    unseen = ends + _FREE_RUNNING * gap * 1e9
+    before = np.searchsorted(at_s, at_s[:-1] - reach + 1e-9, side="right") - 1
+    after = np.searchsorted(at_s, at_s[1:] + reach - 1e-9, side="left")
+    unseen = resolution_ns[:-1] + resolution_ns[1:] + _FREE_RUNNING * gap * 1e9
     free = np.abs(change) <= unseen
     allowed = np.where(free, unseen, 0.0)
-    for first, last in (
-        (np.maximum(window_begin, 0), here),
-        (here + 1, np.minimum(window_end, max(at_s.size - 1, 0))),
-    ):
-        span = at_s[last] - at_s[first]
-        usable = span > 0
-        span = np.where(usable, span, 1.0)
+
+    def explains(first: Integers, last: Integers) -> tuple[Flags, Floats]:
+        """Whether the mean rate between two readings does, and within what."""
+        span = np.where(last > first, at_s[last] - at_s[first], 1.0)
         rate = (difference_ns[last] - difference_ns[first]) / span
         tolerance = unseen + (resolution_ns[first] + resolution_ns[last]) * gap / span
-        explained = usable & (np.abs(change - rate * gap) <= tolerance) & (np.abs(rate) <= FREE_RATE * 1e9)
-        allowed = np.where(explained & ~free, tolerance, allowed)
-        free = free | explained
+        agrees = (np.abs(change - rate * gap) <= tolerance) & (np.abs(rate) <= FREE_RATE * 1e9)
+        return agrees & (last > first), tolerance
+
+    for first, last, beside in (
+        (np.maximum(np.minimum(before, here - 2), 0), here, (np.maximum(here - 1, 0), here)),
+        (
+            here + 1,
+            np.minimum(np.maximum(after, here + 3), newest),
+            (here + 1, np.minimum(here + 2, newest)),
+        ),
+    ):
+        whole, tolerance = explains(first, last)
+        steady = whole & explains(*beside)[0] & ((last - first > 1) | (gap <= LONGEST_KNOWN_S))
+        allowed = np.where(steady & ~free, tolerance, allowed)
+        free = free | steady
     return change, np.where(free, allowed, unseen), free
 
 

@@ -12,7 +12,7 @@ from broker.agent import MqttAgent, agent_counts
 from broker.budgets import PeerBudgets
 from broker.connection import Connection
 from broker.inbox import Inbox, Letter
-from broker.interface import Incoming
+from broker.interface import Incoming, Outgoing
 from runtime.clock import Clock, Reading, read
 from runtime.logs import PeerLog
 from runtime.sleep import SleepCounter
@@ -22,7 +22,7 @@ from tidesync.sessions.errors import RefusedError
 from tidesync.sessions.recorder import command_rules
 from tidesync.sessions.recorder.closing import close
 from tidesync.sessions.recorder.metrics import RecorderCounts
-from tidesync.sessions.recorder.outbox import ClockDirectory, Outbox, TopsideDirectory
+from tidesync.sessions.recorder.outbox import ClockDirectory, Outbox, TopsideDirectory, status_of
 from tidesync.sessions.recorder.recording import Recording
 from tidesync.sessions.recorder.resumer import Background, Resumer
 from tidesync.sessions.recorder.sessions import Sessions, claim_root, free_bytes
@@ -75,9 +75,8 @@ class RecorderAgent(MqttAgent):
         self._sessions = Sessions(settings)
         self._claim: int | None = None
         self._background = background
-        self._connection = connect(
-            settings, self, clock, name=f"tidesync-recorder-{settings.name}", persistent=True
-        )
+        name, will = f"tidesync-recorder-{settings.name}", self._status("offline")
+        self._connection = connect(settings, self, clock, name=name, will=will, persistent=True)
         self._connection.loop.limit_s = _DISK_LIMIT_S
         self._outbox = Outbox(self._connection, settings.topic_root)
         self._resumer = Resumer(clock, background, self._connection.post, self._publish_state)
@@ -94,7 +93,7 @@ class RecorderAgent(MqttAgent):
     def stop(self) -> None:
         """Write what there is, publish that nobody records, and end; the next start resumes the sessions."""
         self._connection.post(self._suspend)
-        self._connection.stop([])
+        self._connection.stop([self._status("offline")])
         claim, self._claim = self._claim, None
         if claim is not None:
             os.close(claim)
@@ -113,6 +112,7 @@ class RecorderAgent(MqttAgent):
 
     def connected(self) -> None:
         """Subscribe, and publish every session's state."""
+        self._connection.publish(self._status("online"))
         self._outbox.subscribe(self._sessions.active, reconnected=True)
         for session in self._sessions:
             session.log.request_all(read(self._clock))
@@ -161,6 +161,9 @@ class RecorderAgent(MqttAgent):
         _log.warning("this computer slept for %.1f s; what is missed is asked for", slept_ns / 1e9)
         for session in self._sessions:
             session.slept(slept_ns, read(self._clock))
+
+    def _status(self, status: messages.Status) -> Outgoing:
+        return status_of(self._settings.topic_root, self._settings.name, status)
 
     # Messages
 

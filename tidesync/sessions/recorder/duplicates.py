@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from schemas.events import Duplicate
 from schemas.instants import utc_from_ns
 from schemas.messages import DUPLICATES
+from tidesync.fleet.duplicates import Alternation
 
 if TYPE_CHECKING:
     from runtime.clock import Reading
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _ENDED_NS = 10_000_000_000
 """One that no result reports for so long has ended; topsides themselves remember it for five seconds."""
+_MOST_STREAMS = 5000
 _MOST = 100
 """Names come from the network; of more than so many at a time none is dated."""
 
@@ -35,6 +37,7 @@ class DuplicateLog:
 
     def __init__(self) -> None:
         self._lasting: dict[Key, _Since] = {}
+        self._alternations: dict[tuple[str, str], Alternation] = {}
 
     @property
     def sentences(self) -> list[str]:
@@ -45,11 +48,17 @@ class DuplicateLog:
             f"two topsides are named {name}" for name in sorted(topsides)
         ]
 
-    def take(self, result: OffsetResult, now: Reading) -> None:
-        """Take a live result."""
-        if result.error not in DUPLICATES:
-            return
-        key = (result.vehicle, result.topside, str(result.error))
+    def take(self, result: OffsetResult, now: Reading) -> OffsetResult:
+        """A live result as it may be relied on: in doubt also where two processes publish by turns."""
+        stream = (result.vehicle, result.topside)
+        if stream in self._alternations or len(self._alternations) < _MOST_STREAMS:
+            alternation = self._alternations.setdefault(stream, Alternation())
+            result = alternation.take(result, now.raw_ns)
+        if result.error in DUPLICATES:
+            self._note((*stream, str(result.error)), now)
+        return result
+
+    def _note(self, key: Key, now: Reading) -> None:
         lasting = self._lasting.get(key)
         if lasting:
             lasting.until_ns, lasting.heard_raw_ns = now.realtime_ns, now.raw_ns

@@ -22,11 +22,11 @@ from tidesync.sessions.document import Document, block_of, same
 from tidesync.sessions.folder import CLOCK, EVENTS, EXCHANGES, TIME_SYNC
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from schemas.base import Message
-    from schemas.metadata import OffsetRange
+    from schemas.metadata import OffsetRange, ProcessBlock
     from tidesync.sessions.recorder.clock_log import ClockCounts
     from tidesync.sessions.recorder.closing import Closing, Summary
     from tidesync.sessions.recorder.recording import Recording
@@ -47,11 +47,15 @@ def update_of(
     logs: Mapping[str, VehicleLog],
     missing: Mapping[str, int],
     clocks: Sequence[ClockCounts] = (),
+    processes: Callable[[str], list[ProcessBlock]] = lambda _: [],
     *,
     closing: Closing | None,
     alarm: str | None,
 ) -> MetadataUpdate:
-    """The update now; `logs` and the exchanges `missing` by vehicle, `closing` once the session has ended."""
+    """The update now; `logs` and the exchanges `missing` by vehicle, `closing` once the session has ended.
+
+    `processes` of a vehicle's topsides that had several.
+    """
     summaries = closing.summaries if closing else {}
     entries = {
         sensor: sensor_entry(log.measured or log.result, _range(log, summaries.get(vehicle)))
@@ -59,6 +63,10 @@ def update_of(
         if (log := logs.get(vehicle))
     }
     block = _block(recording, logs, missing, closing, alarm)
+    vehicles = {
+        name: each.model_copy(update={"processes": processes(name)}) for name, each in block.vehicles.items()
+    }
+    block = block.model_copy(update={"vehicles": vehicles})
     return MetadataUpdate(recording.mission, _with_clocks(block, clocks), entries)
 
 

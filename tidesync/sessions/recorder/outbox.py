@@ -9,7 +9,7 @@ from broker.interface import Outgoing
 from schemas import topics
 from schemas.base import Message
 from schemas.clock_history import numbered
-from schemas.messages import BurstCommand, SessionState
+from schemas.messages import BurstCommand, SessionState, Status
 from tidesync.sessions.recorder.clock_log import LIVE_NS
 
 if TYPE_CHECKING:
@@ -137,3 +137,9 @@ class Outbox:
                 for kind in (topics.EXCHANGE, topics.EVENT, topics.VEHICLE_CLOCK):
                     filters[topics.subscription(self._root, kind, **names)] = kind.qos
         return filters
+
+
+def status_of(root: str, recorder: str, status: Status) -> Outgoing:
+    """A recorder's status, retained: to be published, or its will."""
+    kind = topics.RECORDER_STATUS
+    return Outgoing(topics.build(root, kind, recorder=recorder), status.encode(), kind.qos, kind.retain)

@@ -166,7 +166,7 @@ class SessionLog:
         """Take a result; returns whether it is the vehicle's first with an offset, to be written at once."""
         self._note_measuring(result.topside)
         if not stored:
-            self._duplicates.take(result, now)
+            result = self._duplicates.take(result, now)
         return self._log(result.vehicle, now).note_result(result, now, stored=stored)
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
@@ -229,12 +229,12 @@ class SessionLog:
             last_exchange_at=utc_from_ns(newest_ns) if newest_ns else None,
             alarm=problem or self.alarm,
             error=problem,
+            recorder=self.recording.recorder,
         )
 
     def counts(self, now: Reading) -> list[VehicleCounts]:
         """Each vehicle's counts; any thread may ask."""
-        vehicles = list(self._vehicles.items())
-        return [log.counts(self._watches.missing(vehicle), now) for vehicle, log in vehicles]
+        return [log.counts(self._watches.missing(name), now) for name, log in [*self._vehicles.items()]]
 
     def metadata_update(self) -> MetadataUpdate:
         """Our part of `sync_metadata.json`."""
@@ -244,6 +244,7 @@ class SessionLog:
             self._vehicles,
             missing,
             self.clock.counts(),
+            self._watches.processes,
             closing=self.closing,
             alarm=self.alarm,
         )
@@ -293,8 +294,7 @@ class SessionLog:
         return self._log(event.vehicle, now).note_event(event)
 
     def _note_measuring(self, topside: str) -> None:
-        if len(self._measuring) < MOST_TOPSIDES:
-            self._measuring.add(topside)
+        self._measuring |= {topside} if len(self._measuring) < MOST_TOPSIDES else set()
 
     def _log(self, vehicle: str, now: Reading) -> VehicleLog:
         return self._vehicles.setdefault(vehicle, VehicleLog(vehicle, now.raw_ns))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from schemas.base import Message
 from schemas.exchange import Identifier
+from schemas.metadata import ProcessBlock
 from schemas.names import Topside, Vehicle
 from tidesync.sessions.journal import Source, source_of
 from tidesync.sessions.recorder.missing import SequenceWatch, WatchState
@@ -80,6 +81,15 @@ class SourceWatches:
     def missing(self, vehicle: str) -> int:
         """Exchanges of a vehicle that are not recorded, lost ones included."""
         return sum(watch.missing for source, watch in self if source.vehicle == vehicle)
+
+    def processes(self, vehicle: str) -> list[ProcessBlock]:
+        """What each process misses, of those topsides that had several; the first hundred."""
+        return [
+            ProcessBlock(topside=source.topside, instance_id=source.instance_id, missing=watch.missing)
+            for (name, _), watches in list(self._streams.items())
+            if name == vehicle and len(watches) > 1
+            for source, watch in list(watches.items())
+        ][:100]
 
     def admits(self, exchange: Exchange) -> bool:
         """Whether there is room for its vehicle and topside."""

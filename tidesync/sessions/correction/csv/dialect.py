@@ -77,12 +77,23 @@ def dialect_of(job: Job, data: bytes, *, at_end: bool) -> Dialect:
         record = record_at(data, begin, lines.end[found:].tolist(), delimiter)
         text = data[begin : record.end if record else int(lines.end[found])]
         columns = names_of(text, delimiter)
+        if len(columns) == 1 and _is_within_times(data, lines, found, delimiter):
+            continue
         if all(name in columns for name in job.columns):
             last = int((lines.end <= begin + len(text)).sum()) - 1
             places = _places(job.path, columns, job.columns, found + 1)
             rows = int(lines.next[last])
             return Dialect(delimiter, columns, places, rows, last + 2, text, begin + len(text), comment)
     raise NoTimestampError(job.path, _no_column(job, data, lines, found), found + 1)
+
+
+def _is_within_times(data: bytes, lines: Lines, header: int, delimiter: bytes) -> bool:
+    """Whether most rows of a table of one column have it, as a decimal comma that is no field's end."""
+    texts = [
+        _text(data, lines, index) for index in range(header + 1, min(header + _SAMPLED, lines.start.size))
+    ]
+    within = [text for text in texts if delimiter in text and not _DECIMAL_COMMA.search(text)]
+    return 2 * len(within) > len(texts)
 
 
 def names_of(text: bytes, delimiter: bytes) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.unexplained import Flags
 
+_LINE_END = re.compile(rb"\r*\n|\r")
 _MOST_SHOWN = 200
 _NO_ROWS = (Kind.BLANK, Kind.COMMENT, Kind.REST)
 _REASONS = {
@@ -68,9 +70,12 @@ class MalformedRows(Sequence[Malformed]):
             return
         for record in self._records:
             body = self._body(record)
-            if set(wanted) <= set(names_of(body, dialect.delimiter)) and not self._is_header(body):
-                reason = "another header, with other columns: divide the table here"
-                raise UnusableFileError(self._job.path, reason, self._place(record))
+            if self._is_header(body):
+                continue
+            for line, text in enumerate(_LINE_END.split(body)):
+                if set(wanted) <= set(names_of(text, dialect.delimiter)) and not self._is_header(text):
+                    reason = "another header, with other columns: divide the table here"
+                    raise UnusableFileError(self._job.path, reason, self._place(record) + line)
 
     def _is_header(self, body: bytes) -> bool:
         """Whether a record has the header's names, however they are quoted; empty ones at the end apart."""

@@ -12,6 +12,7 @@ from bench.estimators.delays import exponential
 from bench.estimators.families import FAMILIES, Family
 from runtime.clock import Step as ClockStep
 from schemas.instants import iso_from_ns, ns_from_utc
+from tests.effort import third
 from tests.simulation.simulated import Simulation, jitter
 from tests.simulation.simulated_machines import Link
 from tidesync.__main__ import run
@@ -194,7 +195,7 @@ BY_AGENTS = {
 }
 
 
-@pytest.mark.parametrize("fault", BY_AGENTS)
+@pytest.mark.parametrize("fault", third(BY_AGENTS))
 def test_rows_of_a_session_that_the_real_agents_measured_are_within_their_error(fault, tmp_path):
     simulation = BY_AGENTS[fault]()
     simulation.run(200)

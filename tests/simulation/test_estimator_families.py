@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bench.estimators.traces import make_trace
+from tests.effort import third
 from topside_agent.estimator import EstimatorSettings, OffsetEstimator, online, smooth
 
 QUIET_S = 200.0
@@ -140,7 +141,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("family", sorted(FAULTS))
+@pytest.mark.parametrize("family", third(sorted(FAULTS)))
 def test_faults_cut_with_their_cause_and_stay_within_the_bound(family):
     trace = make_trace(family, seed=5, rate_hz=1.0, duration_s=1200.0)
     then, afterwards = online(trace.exchanges), smooth(trace.exchanges)

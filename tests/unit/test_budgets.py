@@ -12,6 +12,7 @@ from runtime.clock import Reading
 from runtime.logs import PeerLog
 from schemas import topics
 from schemas.messages import ExchangeBatch
+from tests.effort import tries
 from tests.unit.test_clock_log import message
 from tests.unit.test_clock_pieces import piece
 from tests.unit.test_recorder_session import at, exchange, recording, step
@@ -63,9 +64,10 @@ def test_a_flood_of_events_ends_at_the_budget_and_is_named_once(inbox, caplog):
     assert "vehicle rov1 sends more than 120 events a minute" in line
 
 
-def test_a_day_of_flooding_brings_no_more_than_the_rate(inbox):
-    flood = (event(second, number=second) for second in range(86_400) for _ in range(5))
-    assert taken(inbox, flood) <= 120 * (BURST_MINUTES + 24 * 60)
+def test_hours_of_flooding_bring_no_more_than_the_rate(inbox):
+    hours = tries(24)
+    flood = (event(second, number=second) for second in range(hours * 3600) for _ in range(5))
+    assert taken(inbox, flood) <= 120 * (BURST_MINUTES + hours * 60)
 
 
 def test_one_vehicles_flood_takes_nothing_from_another(inbox):

@@ -113,3 +113,9 @@ def test_chronyd_slews_as_fast_as_its_configuration_allows(tmp_path):
     path.write_text("maxslewrate 1000\n")
     chronyd = Daemon("chronyd", ("-f", str(path)))
     assert Discipline.of(KernelState(), [chronyd], 0.0).max_slew_ppm == 1000
+
+
+def test_the_cheap_upper_limit_of_the_time_in_suspend_holds_and_is_near():
+    limits = [(kernel_clock.suspended_ns(), kernel_clock.suspended_at_most_ns()) for _ in range(1000)]
+    assert all(suspended_ns <= at_most_ns for suspended_ns, at_most_ns in limits)
+    assert min(at_most_ns - suspended_ns for suspended_ns, at_most_ns in limits) < 1_000_000

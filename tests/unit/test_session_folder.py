@@ -1,9 +1,11 @@
 """A session's folder: one order of its exchanges for every reader, whatever topside's clock was set to."""
 
 import json
+import tracemalloc
 
 import pytest
 
+from schemas.exchange import Exchange
 from tests.unit.test_recorder_session import S, exchange
 from tidesync.__main__ import run
 from tidesync.sessions.errors import NothingMeasuredError
@@ -94,3 +96,19 @@ def test_other_tools_lines_among_the_events_are_left_out(tmp_path):
     ours = {"schema_version": 1, "vehicle": "rov1", "kind": "reboot", "at": "2026-05-01T12:00:00Z"}
     folder.events_path.write_text(json.dumps(ours | {"boot_id": "b"}) + '\n{"kind": "theirs"}\n\n')
     assert [event.kind for event in folder.read_events()] == ["reboot"]
+
+
+def test_exchanges_that_are_read_take_half_the_memory_and_are_the_same_messages():
+    few = [finished(seq) for seq in range(500)]
+    lines = lines_of(few).splitlines(keepends=True)
+    tracemalloc.start()
+    try:
+        read = read_journal(lines).exchanges
+        assert tracemalloc.get_traced_memory()[0] < 500 * 1300
+    finally:
+        tracemalloc.stop()
+    assert read == few
+    changed = read[0].model_copy(update={"seq": 999})
+    assert (changed.seq, read[0].seq, read[1]) == (999, few[0].seq, few[1])
+    assert changed.model_fields_set == set(Exchange.model_fields)
+    assert [one.encode() for one in read] == [one.encode() for one in few]

@@ -325,7 +325,31 @@ def test_a_later_part_of_the_column_may_be_coarser():
     form, _ = read([f"{NOON // S + at:.6f}" for at in chance.uniform(0, 600, 5000)])
     assert form.resolution_ns == 1_000
     later = [f"{NOON // S + at:.2f}0000".encode() for at in chance.uniform(0, 600, 5000)]
-    assert form.read(later).resolution_ns == 10_000_000
+    assert (form.read(later).resolution_ns == 10_000_000).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("fine", "coarse", "count"),
+    [(6, 0, 1), (6, 0, 9), (6, 1, 5), (6, 3, 9), (3, 0, 40), (9, 3, 5), (9, 0, 1), (9, 6, 12), (6, 2, 40)],
+)
+@pytest.mark.parametrize("written", ["filled", "short"])
+def test_a_few_rows_of_a_coarser_logger_have_its_resolution(fine, coarse, count, written):
+    for seed in range(tries(3)):
+        chance = np.random.default_rng(seed)
+        at_ns = NOON + np.sort(chance.integers(0, 600 * S, 2_000))
+        rows = chance.integers(0, 1_900) + np.arange(count)
+        digits = np.full(at_ns.size, fine)
+        digits[rows] = coarse
+        shown = at_ns // 10 ** (9 - digits) * 10 ** (9 - digits)
+        width = fine if written == "filled" else coarse
+        texts = [f"{ns // S}.{ns % S:09d}"[: 11 + fine] for ns in shown.tolist()]
+        for row in rows.tolist():
+            texts[row] = texts[row][: 11 + width].rstrip(".")
+        form = survey([text for text, usual in zip(texts, digits, strict=True) if usual == fine], column())
+        found = form.read([text.encode() for text in texts])
+        error_ns = np.maximum(found.resolution_ns, form.resolution_ns)
+        assert (np.abs(found.unix_ns - at_ns) < error_ns).all(), (seed, error_ns[rows])
+        assert (found.resolution_ns > form.resolution_ns).sum() <= count + 0.01 * at_ns.size
 
 
 @given(

@@ -127,8 +127,9 @@ def corrected(batch: Batch, table: Table, timeline: Timeline, corrector: RowCorr
     """The corrections of all rows of a batch."""
     certain, pi_ns = certain_rows(batch, timeline, table.form)
     coarser = None
-    if table.form is not None and batch.resolution_ns > table.form.resolution_ns:
-        coarser = timeline_for(timeline, replace(table.form, resolution_ns=0)), batch.resolution_ns
+    if table.form is not None and batch.resolution_ns is not None and batch.resolution_ns.any():
+        exact = timeline_for(timeline, replace(table.form, resolution_ns=0))
+        coarser = exact, batch.resolution_ns[certain]
     found = corrector.correct(pi_ns, coarser).spread(certain)
     if batch.repeated is not None:
         found.state[batch.repeated & ~certain] = AMBIGUOUS

@@ -17,9 +17,10 @@ import numpy as np
 
 from tidesync.sessions.correction.chains import Decisions, Runs
 from tidesync.sessions.correction.runs import RunFinder
+from tidesync.sessions.correction.timeline import Corrections
 
 if TYPE_CHECKING:
-    from tidesync.sessions.correction.timeline import Corrections, Timeline
+    from tidesync.sessions.correction.timeline import Timeline
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
 
@@ -46,15 +47,24 @@ class RowCorrector:
         """Take the next rows' Pi timestamps in the first pass."""
         self._order.note(pi_ns)
 
-    def correct(self, pi_ns: Integers, coarser: tuple[Timeline, int] | None = None) -> Corrections:
+    def correct(self, pi_ns: Integers, coarser: tuple[Timeline, Integers] | None = None) -> Corrections:
         """The corrections of the next rows.
 
-        `coarser`, where they are written in longer steps than the table's others: the timeline of exact
-        timestamps, and these rows' resolution, ns.
+        `coarser`, where some are written in longer steps than the table's others: the timeline of exact
+        timestamps, and each row's step, ns (0: the table's).
         """
-        allowed = self._order.allowed(pi_ns)
-        found = self._timeline.correct(pi_ns, *allowed)
-        return found if coarser is None else coarser[0].coarsened(found, pi_ns, coarser[1], *allowed)
+        least, greatest = self._order.allowed(pi_ns)
+        found = self._timeline.correct(pi_ns, least, greatest)
+        if coarser is None:
+            return found
+        exact, steps_ns = coarser
+        for step_ns in np.unique(steps_ns[steps_ns > 0]).tolist():
+            rows = np.flatnonzero(steps_ns == step_ns)
+            part = Corrections(*(column[rows] for column in found))
+            wide = exact.coarsened(part, pi_ns[rows], step_ns, least[rows], greatest[rows])
+            for column, values in zip(found, wide, strict=True):
+                column[rows] = values
+        return found
 
 
 class RowOrder:

@@ -84,8 +84,8 @@ class Batch(NamedTuple):
     """Bytes of the input."""
     repeated: Flags | None = None
     """Which rows have two instants, because their local time is repeated; None: none."""
-    resolution_ns: int = 0
-    """The steps in which these rows are written, if coarser than the table's others."""
+    resolution_ns: Integers | None = None
+    """The steps in which each row is written, where they are coarser than the table's; else 0."""
 
     @property
     def certain(self) -> Flags:

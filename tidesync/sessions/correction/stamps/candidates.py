@@ -69,7 +69,7 @@ class Candidate:
             decides[:] = True
         step_ns = int(self.step_ns[decides].min(initial=LATEST_NS)) if decides.size else 1
         unit_ns = self.reader.scale.unit_ns if isinstance(self.reader, NumberReader) else 0
-        writing = Writing(step_ns, self.noise_ns, unit_ns)
+        writing = Writing(step_ns, self.noise_ns, unit_ns).with_shared(self.at_ns[decides])
         numbers = None if self.numbers is None else self.numbers[decides]
         return writing, writing.resolution_ns(self.at_ns[decides], numbers)
 

@@ -34,8 +34,8 @@ class Stamps(NamedTuple):
     """Local times that the end of summer time repeats: `unix_ns` is the first instant of two."""
     later_ns: Integers
     """The second one; elsewhere the same."""
-    resolution_ns: int = 0
-    """What these rows resolve, where that is coarser than the column is otherwise."""
+    resolution_ns: Integers
+    """What each of them resolves, where that is coarser than the column is otherwise; else 0."""
 
     def spread(self, rows: Integers, count: int) -> Stamps:
         """These, which are of `rows`, among `count` rows."""
@@ -43,7 +43,9 @@ class Stamps(NamedTuple):
         readable, repeated = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
         unix_ns[rows], readable[rows] = self.unix_ns, self.readable
         repeated[rows], later_ns[rows] = self.repeated, self.later_ns
-        return Stamps(unix_ns, readable, repeated, later_ns, self.resolution_ns)
+        resolution_ns = np.zeros(count, dtype=np.int64)
+        resolution_ns[rows] = self.resolution_ns
+        return Stamps(unix_ns, readable, repeated, later_ns, resolution_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,10 @@ class StampForm:
 
     def of_instants(self, at_ns: Integers, fixed: Flags, readable: Flags) -> Stamps:
         """From instants on the column's own clock (`fixed`: UTC already) to UTC."""
-        coarser = self.writing.coarsest(at_ns[readable])
+        coarser = np.zeros(at_ns.shape, dtype=np.int64)
+        coarser[readable] = self.writing.of_rows(at_ns[readable], self.resolution_ns)
+        every = self.writing.coarsest(at_ns[readable])
+        coarser = np.maximum(coarser, every if every > self.resolution_ns else 0)
         later_ns, repeated = at_ns.copy(), np.zeros(at_ns.shape, dtype=bool)
         local = np.flatnonzero(readable & ~fixed)
         if local.size and self.zone is None:
@@ -117,7 +122,7 @@ class StampForm:
             found = self.zone.utc(at_ns[local])
             at_ns[local], later_ns[local] = found.utc_ns, found.later_ns
             repeated[local], readable[local] = found.repeated, found.exists
-        return Stamps(at_ns, readable, repeated & readable, later_ns, max(coarser, self.resolution_ns))
+        return Stamps(at_ns, readable, repeated & readable, later_ns, coarser)
 
     def write(self, unix_ns: Integers) -> list[bytes]:
         """Instants in the column's own form, rounded to `step_ns`; those of dates as ISO 8601 in UTC."""

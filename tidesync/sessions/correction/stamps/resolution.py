@@ -13,7 +13,7 @@ zeros at the end of some values. So the resolution is the greatest of
 
 Assumption: a clock's instants have no step of their own. A sensor that samples at exact multiples of a step
 is taken to resolve that step: safe, and `--resolution-ms` overrides it. A step that is none of these, or a
-coarse logger's rows that are too few to be noticed, break it.
+coarse logger's rows that are too few to be noticed (coarse_rows.py), break it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from math import lgamma, log
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from tidesync.sessions.correction.stamps.coarse_rows import coarser_steps
 
 if TYPE_CHECKING:
     from tidesync.sessions.correction.unexplained import Flags
@@ -61,6 +63,8 @@ class Writing:
     """How far a binary representation may be from the decimal number that it stands for."""
     unit_ns: int = 0
     """What one stands for, where the values are numbers."""
+    shared_ns: int = 0
+    """The step that all surveyed values share."""
     promised_ns: int | None = None
     """What the user promises that it resolves."""
 
@@ -77,6 +81,10 @@ class Writing:
         found = self._mixed(once, self._shared(once))
         return found if numbers is None else found + self._float32_ns(numbers)
 
+    def with_shared(self, at_ns: Integers) -> Writing:
+        """The same with the step that these values share."""
+        return replace(self, shared_ns=self._shared(_once(at_ns))) if at_ns.size else self
+
     def coarsest(self, at_ns: Integers) -> int:
         """The greatest resolution of any long stretch: of each 4096 values 512 are looked at."""
         if self.promised_ns is not None:
@@ -84,6 +92,15 @@ class Writing:
         parts = [at_ns[begin : begin + _SAMPLE] for begin in range(0, at_ns.size, _STRETCH)]
         parts = [_once(part) for part in parts if not self._is_fine(part)]
         return max((self.resolution_ns(part) for part in parts if part.size >= _ENOUGH), default=0)
+
+    def of_rows(self, at_ns: Integers, known_ns: int) -> Integers:
+        """Each value's resolution where it is coarser than `known_ns`, the column's; else 0."""
+        if self.promised_ns is not None or not at_ns.size:
+            return np.zeros(at_ns.shape, dtype=np.int64)
+        base = max(self.shared_ns, self.step_ns, self.noise_ns)
+        steps = [step for step in (*_DECADES, *_LONG_NS) if step > base]
+        found = coarser_steps(at_ns, steps, lambda step: self._by_chance(base, step), self._are_multiples)
+        return np.where(found > known_ns, found, 0)
 
     def _is_fine(self, at_ns: Integers) -> bool:
         """Whether values surely resolve the unit of the last digit: a quick look."""

@@ -1,5 +1,6 @@
 """Whatever a journal holds: no exception, no empty interval, and a true line never makes a bound wrong."""
 
+import random
 from math import isfinite
 
 import pytest
@@ -131,3 +132,15 @@ def test_delays_of_zero_have_an_estimate_too():
         track = estimate(exchanges)
         check(track)
         assert {row.offset_ns for row in track.rows} == {3 * S}
+
+
+@pytest.mark.parametrize("seed", range(tries(8)))
+def test_lines_that_are_years_apart_come_to_an_end(seed):
+    rng, at_ns, exchanges = random.Random(seed), 0, []
+    drift = rng.uniform(-0.09, 0.09)
+    for seq in range(40):
+        at_ns += rng.choice([S // 4, 3 * S, 10**5 * S, 10**7 * S])
+        ways = [rng.randint(0, 10**6) for _ in range(3)]
+        exchanges.append(exchange_at(at_ns, *ways, seq=seq, drift=drift)[0])
+    check(online(exchanges))
+    check(smooth(exchanges))

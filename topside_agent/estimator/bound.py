@@ -146,10 +146,13 @@ class _Ceiling:
             apart_s = float(opposite.ages[j] - side.ages[i])
             if apart_s <= 0:
                 return False
-            drift = float(side.eased[i] - opposite.eased[j]) / apart_s
+            before, drift = drift, float(side.eased[i] - opposite.eased[j]) / apart_s
             if drift < -self._limits.rate:
                 return False
             self._held, self._opposite = side.point(i), opposite.point(j)
+            if drift >= before:  # over years the rounding exceeds `ROUNDING_NS`: it gets no nearer
+                self._slope = drift
+                return True
 
 
 class Bound:

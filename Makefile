@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
+.PHONY: fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
 .PHONY: attacks bench-correction bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
 
 PYTHON ?= python3
@@ -26,6 +26,9 @@ test-fast: .venv/.dev ## The unit tests and the simulation, with two workers and
 
 test-long: .venv/.dev ## The same with ten times the seeds of `make test`
 	TEST_EFFORT=long $(PYTEST) --timeout 1200 tests/unit tests/simulation $(ARGS)
+
+fuzz: .venv/.dev ## Altered and random input at every entry, always new, until something fails or Ctrl-C
+	while FUZZ=open $(BIN)/python -m pytest -x --timeout 0 tests/fuzz $(ARGS); do :; done
 
 check: .venv/.dev ## Format, lint, types, the published contract, and words that were replaced
 	$(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ import pytest
 
 from tests.effort import tries
 from tests.simulation.random_worlds import World, draw
-from tests.simulation.world_truth import corrected, judged
+from tests.simulation.world_truth import corrected, judged, tracked
 
 ALL = 2_000
 USUAL = 3
@@ -21,6 +21,8 @@ FOUND = {
     "a step between the dated instant and the reading": 45,
     "a reboot with an earlier clock": 126,
     "topside slewed while HTTP alone answers": 949,
+    "a step back in a silence in which topside slept": 1394,
+    "a boot of topside with a single exchange": 1815,
     "several steps whose sums may be taken for others": 534,
 }
 
@@ -34,6 +36,7 @@ def lived(seed, folder):
 
 def assert_right(world):
     assert [entry for entry in judged(world) if entry.wrong and not entry.result.conditional] == []
+    assert [row for row, beyond_ns in tracked(world) if beyond_ns] == []
     assert [row for row in corrected(world, rows=1_500) if row.wrong] == []
 
 

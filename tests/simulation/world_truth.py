@@ -1,4 +1,4 @@
-"""What a random world published and recorded, beside its truth: each result, and each row corrected."""
+"""What a random world published and recorded, beside its truth: results, the track's rows, rows corrected."""
 
 import random
 from dataclasses import dataclass
@@ -68,6 +68,29 @@ def _off_ns(world, result, pi, at_ns):
         return float("inf")
     true_ns = pi.realtime_at(at_ns) - topside.realtime_at(at_ns)
     return max(result.lower_ms * 1e6 - true_ns, true_ns - result.upper_ms * 1e6) - DATED_NS
+
+
+def tracked(world):
+    """The sound rows of the smoothed track, each with by how much the truth is outside its bound (ns)."""
+    until_ns, found = world.start_ns + round(world.plan.seconds * S), []
+    for measured in world.folder.measure(EstimatorSettings()).values():
+        boots = {exchange.destination_ns: exchange.boot_id for exchange in measured.exchanges}
+        for row in measured.track.rows:
+            at_ns = row.topside_unix_ns
+            moments = [each for clock in world.topside_clocks for each in clock.shown_at(at_ns, until_ns)]
+            clocks = world.pi_clocks(boots[at_ns])
+            off = [_off_row_ns(world, row, pi, each) for pi in clocks for each in moments]
+            if row.state in {"ok", "holdover"}:
+                found.append((row, max(min(off, default=float("inf")), 0)))
+    return found
+
+
+def _off_row_ns(world, row, pi, at_ns):
+    topside = world.topside_at(at_ns)
+    if topside is None:
+        return float("inf")
+    true_ns = pi.realtime_at(at_ns) - topside.realtime_at(at_ns)
+    return max(row.lower_ns - true_ns, true_ns - row.upper_ns)
 
 
 @dataclass

@@ -233,3 +233,14 @@ def test_a_result_is_conditional_where_topside_was_set_within_its_exchange(over_
         now = ClockReading(destination + 2 * MS, START, 0)
         conditional.append(offsets.estimate(now, destination).conditional)
     assert conditional == [False, True, True]
+
+
+@pytest.mark.parametrize("ppm", SLEWS)
+def test_rows_over_http_hold_while_the_pi_is_slewed(ppm):
+    pi, topside = SlewedClock(ppm, begin_s=0), SlewedClock()
+    made = recorded(pi, topside, out_ms=0.1, back_ms=40, every_s=2, until_s=30)
+    changes = {"method": HTTP.name, "pi_realtime_minus_raw_ns": None, "boot_id": None}
+    track = smooth([exchange.model_copy(update=changes) for exchange, _, _ in made])
+    truths = {exchange.destination_ns: offset_ns(pi, topside, at) for exchange, _, at in made}
+    for row in track.rows:
+        assert row.lower_ns <= truths[row.topside_unix_ns] <= row.upper_ns

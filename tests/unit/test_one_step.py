@@ -10,6 +10,7 @@ from broker.client.one_step import WIDTH, OneStepPacket, OneStepTimestamp, with_
 from broker.client.plain import PlainClient
 from broker.client.stamping import StampingClient
 from broker.interface import Outgoing
+from pi_agent.messages import MessageBuilder
 from schemas.messages import Ping, Pong
 
 NS = 1_777_636_800_123_456_789
@@ -181,3 +182,17 @@ def test_the_plain_client_sends_the_earlier_stamp_and_hands_none_back():
     stamp = OneStepTimestamp(0, 0)
     client.send([Outgoing("topic", b"5", 0, one_step=stamp)], Ticks())
     assert (sent, stamp.raw_ns, client.stamps_writes) == ([("topic", b"5", 0, False)], None, False)
+
+
+@pytest.mark.parametrize(
+    ("is_moving", "late_ns", "stamped"),
+    [(False, 10**9, True), (True, 900_000, True), (True, 1_100_000, False), (True, 10**9, False)],
+)
+def test_while_the_clock_moves_an_answer_written_late_keeps_its_earlier_stamp(is_moving, late_ns, stamped):
+    builder = MessageBuilder("fleet", "rov1", answerer=None, started_ns=NS, simulated=False)
+    made = builder.pong("t", PONG, is_moving=is_moving)
+    written_ns = PONG.transmit_ns - PONG.realtime_minus_raw_ns + late_ns
+    packet = OneStepPacket(made.payload, made.one_step.position, made.one_step, lambda: written_ns)
+    sent = Pong.decode(bytes(packet[0:]))
+    assert sent.transmit_ns == PONG.transmit_ns + late_ns * stamped
+    assert made.one_step.raw_ns == (written_ns if stamped else None)

@@ -12,7 +12,7 @@ from topside_agent.estimator.estimate import Added, Estimate
 from topside_agent.estimator.online import OffsetEstimator
 from topside_agent.estimator.segments import Cause
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.slews import readings_of, slew_of, unexplained_ns
+from topside_agent.estimator.slews import FASTEST, readings_of, slew_of, unexplained_ns
 
 _SETS_THE_PI: set[Cause] = {"step", "suspend", "inconsistent"}
 """Causes of cuts at which the Pi's realtime may have been set."""
@@ -199,7 +199,7 @@ def see_slews(accepted: Sequence[Accepted]) -> None:
     readings = [readings_of(each.constraint)[0] for each in accepted]
     for index, each in enumerate(accepted):
         near = readings[max(index - 1, 0) : index + 2]
-        each.slew = slew_of(near)[1]
+        each.slew = FASTEST if each.constraint.standalone else slew_of(near)[1]
         following = accepted[index + 1] if index + 1 < len(accepted) else None
         if following is not None and following.segment == each.segment:
             each.stepped_ns = unexplained_ns(near)

@@ -1,0 +1,1 @@
+"""Every entry with altered and random input: no exception, and no honest result changes."""

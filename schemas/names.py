@@ -12,7 +12,7 @@ from schemas.base import SchemasError
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 _MOST_BYTES = 200
-_FORBIDDEN = r'/\\:*?"<>|\x00-\x1f\x7f-\x9f'
+_FORBIDDEN = r'/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069'
 _DEVICES = "|".join(
     "".join(f"[{letter.upper()}{letter}]" for letter in word) + number
     for words, number in ((("con", "prn", "aux", "nul"), ""), (("com", "lpt"), "[1-9¹²³]"))

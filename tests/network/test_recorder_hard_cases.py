@@ -194,15 +194,12 @@ MISSIONS = [
     "a\\b",
     "",
     ".",
-    "a..b",
     "x" * 300,
-    "Ω",
     "a\u202eb",
     "a\x00b",
-    "~",
     " a",
 ]
-SESSIONS = ["..", "%2e%2e", "a..b", "x" * 300, "Ω", ".a", "-", " "]
+SESSIONS = ["..", "%2e%2e", "=2E=2E", "a..b", "x" * 300, "Ω", ".a", " "]
 
 
 def test_no_name_from_the_network_leaves_the_root(place, operator, tmp_path):

@@ -123,7 +123,9 @@ class Observer:
 
     def _check(self, result: OffsetResult, pi: SimulatedClock, instants: list[int]) -> None:
         self.heard.judged += 1
-        beyond_ns = min(self._beyond_ns(result, pi, at_ns) for at_ns in instants)
+        error_ns = round((result.max_error_ms or 0) * 1e6)  # the Pi's reading is dated to within it
+        near = [at_ns + by_ns for at_ns in instants for by_ns in (-error_ns, 0, error_ns)]
+        beyond_ns = min(self._beyond_ns(result, pi, at_ns) for at_ns in near)
         if beyond_ns > 0:
             self.heard.wrong.append(Wrong(time.monotonic() - self._began_s, beyond_ns / 1e6, result))
 

@@ -101,6 +101,35 @@ def test_the_result_holds_at_measured_at_while_the_slew_goes_on(side, ppm, out_m
             assert estimate.lower_ns <= truth <= estimate.upper_ns
 
 
+@pytest.mark.parametrize("ppm", [83_333, -83_333, 20_000, 500])
+@pytest.mark.parametrize("stalled_at", [40, 41, 45])
+def test_a_difference_that_was_read_late_widens_the_result_that_rests_on_it(stalled_at, ppm):
+    """A process that stalls reads realtime − RAW after the slew began, and the kernel stamped the arrival."""
+    clocks = SlewedClock(), SlewedClock(ppm, begin_s=10.05)
+    running, rows = OffsetEstimator(), recorded(*clocks, out_ms=0.3, back_ms=0.1, until_s=12)
+    taken = []
+    for number, (exchange, transmit, destination) in enumerate(rows):
+        if number == stalled_at:
+            late_by_ns = clocks[1].difference_ns(destination + 1_400 * MS) - clocks[1].difference_ns(
+                destination
+            )
+            exchange = exchange.model_copy(  # noqa: PLW2901
+                update={
+                    "origin_ns": exchange.origin_ns + late_by_ns,
+                    "destination_ns": exchange.destination_ns + late_by_ns,
+                    "topside_realtime_minus_raw_ns": exchange.topside_realtime_minus_raw_ns + late_by_ns,
+                    "resolution_ns": 2 + abs(late_by_ns),
+                }
+            )
+        assert running.add(exchange).accepted
+        taken.append(exchange)
+        estimate = running.estimate()
+        assert estimate.lower_ns <= offset_ns(*clocks, transmit) <= estimate.upper_ns
+    track = smooth(taken, EstimatorSettings())
+    row = next(each for each in track.rows if each.topside_unix_ns == taken[stalled_at].destination_ns)
+    assert row.lower_ns <= offset_ns(*clocks, rows[stalled_at][2]) <= row.upper_ns
+
+
 @pytest.mark.parametrize("late_ms", [5, 40])
 @pytest.mark.parametrize("ppm", SLEWS)
 @pytest.mark.parametrize("side", ["pi", "topside"])

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from schemas.exchange import Exchange
 
+READ_WITHIN_NS = 20_000
+"""Readings of realtime − RAW that are known to this are taken as they are: reading takes as long."""
 SAME_BOOT_NS = 5_000_000_000
 """A boot moves topside's realtime − RAW by at least its uptime; slewing moves it by 0.9 s in half an hour."""
 
@@ -55,6 +57,15 @@ class Constraint(NamedTuple):
     def realtime_offset_ns(self) -> int:
         """What to add to θ to get Pi realtime − topside realtime, ns."""
         return self.pi_difference_ns - self.topside_difference_ns
+
+    @property
+    def differences_within_ns(self) -> int:
+        """How far `realtime_offset_ns` may be off, ns; the bound of θ, which other exchanges narrow, is not.
+
+        A program that was slow to handle an arrival read realtime − RAW later, when it had moved; one with a
+        coarse clock reads it as coarsely.
+        """
+        return self.resolution_ns if self.raw and self.resolution_ns > READ_WITHIN_NS else 0
 
 
 def constraint_of(exchange: Exchange) -> Constraint:

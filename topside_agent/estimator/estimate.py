@@ -73,7 +73,7 @@ def assemble(
     `warmup` the factor by which likely errors grow while little has been watched.
     """
     at_s = timebase.seconds(at_ns)
-    low, high = interval
+    low, high = interval[0] - newest.differences_within_ns, interval[1] + newest.differences_within_ns
     line = timebase.point(at_s)
     offset = likeliest(line, low, high, settings)
     exchanges, delay_min = timebase.blocks.within(at_s if line is None else line.window_s)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from topside_agent.estimator.constraints import READ_WITHIN_NS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 FASTEST = 0.1005
 """ns/ns: the kernel's limit, 10 % by tick and 500 ppm by frequency."""
-_AT_REST_NS = 20_000
+_AT_REST_NS = READ_WITHIN_NS
 """Two readings that differ by less, beyond their resolution, show no slew: reading takes as long."""
 _STEADY = 0.95
 """Rates of neighbouring intervals this near to each other are one slew; its changes go unseen up to then."""

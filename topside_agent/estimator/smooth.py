@@ -224,10 +224,12 @@ def _fill_along_drift(
 
 
 def _rows(arrays: _Arrays, settings: EstimatorSettings) -> list[tuple[Accepted, Row]]:
-    """The rows: realtime is added back, and the bounds allow for slewing on the way back."""
+    """The rows: realtime is added back, and the bounds allow for what it did meanwhile."""
     slews = np.array([accepted.slew for accepted in arrays.accepted])
-    stepped = np.array([accepted.stepped_ns for accepted in arrays.accepted])
-    grown = slews * np.maximum(arrays.high - arrays.bounds.lower, 0.0) + stepped
+    moved = np.array([each.stepped_ns + each.constraint.differences_within_ns for each in arrays.accepted])
+    grown = slews * np.maximum(arrays.high - arrays.bounds.lower, 0.0) + moved
+    for accepted, realtime_ns in zip(arrays.accepted, grown.tolist(), strict=True):
+        accepted.realtime_ns = realtime_ns
     worst = np.maximum(arrays.high - arrays.offset, arrays.offset - arrays.low) + grown
     columns = zip(
         arrays.accepted,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from schemas.exchange import Exchange
@@ -75,6 +75,9 @@ class Track:
     rejected: int
     rate_ppm: float = 0.0
     """How far apart the RAW clocks may run, as far as the exchanges prove it; 0 without RAW clocks."""
+    realtime_ns: Mapping[int, float] = field(default_factory=dict)
+    """By `topside_unix_ns`: how much wider a row is on either side for what the wall clocks may have done; the
+    RAW clocks' bound is narrower by it."""
 
 
 @dataclass(slots=True)
@@ -90,6 +93,8 @@ class Accepted:
     """How fast the Pi's realtime may move away from RAW on the way back, ns/ns."""
     stepped_ns: float = 0.0
     """How far it may have been stepped on the way back without a cut."""
+    realtime_ns: float = 0.0
+    """How much wider its row is on either side for all that the wall clocks may have done."""
 
     @property
     def in_time(self) -> tuple[int, int]:
@@ -158,7 +163,14 @@ class TrackBuilder:
         for row in rows:
             by_segment.setdefault(row.segment, []).append(row)
         segments = [_segment(listed, self.causes[segment]) for segment, listed in by_segment.items()]
-        return Track(rows, segments, final, len(rows), self.estimator.rejected)
+        return Track(
+            rows,
+            segments,
+            final,
+            len(rows),
+            self.estimator.rejected,
+            realtime_ns={each.exchange.destination_ns: each.realtime_ns for each in self._accepted},
+        )
 
 
 def _segment(rows: Sequence[Row], cause: Cause) -> Segment:

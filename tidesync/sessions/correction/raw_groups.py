@@ -104,6 +104,7 @@ def raw_groups(
             if row.topside_unix_ns not in known or row.state not in {"ok", "holdover"}:
                 continue
             sample = known[row.topside_unix_ns]
+            row = _on_raw(row, int(part.realtime_ns.get(row.topside_unix_ns, 0)))  # noqa: PLW2901
             functions = pi[pi_boot], topside[topside_boot]
             if last is None or not _runs_on(last, (sample, row), causes, *functions):
                 groups.append(RawGroup(pi_boot, topside_boot, sleeps=(slept_pi, slept_topside)))
@@ -128,6 +129,11 @@ def _runs_on(
     known = pi.history_covers(earlier.pi_raw_ns, later.pi_raw_ns)
     known = known and topside.history_covers(earlier.topside_raw_ns, later.topside_raw_ns)
     return known and between <= _RAW_MAY_RUN_ON
+
+
+def _on_raw(row: Row, realtime_ns: int) -> Row:
+    """`row` without what its bound allows the wall clocks: the histories have what they did."""
+    return row._replace(lower_ns=row.lower_ns + realtime_ns, upper_ns=row.upper_ns - realtime_ns)
 
 
 def _rises(before: Sample, sample: Sample) -> bool:

@@ -76,8 +76,8 @@ class Track:
     rate_ppm: float = 0.0
     """How far apart the RAW clocks may run, as far as the exchanges prove it; 0 without RAW clocks."""
     realtime_ns: Mapping[int, float] = field(default_factory=dict)
-    """By `topside_unix_ns`: how much wider a row is on either side for what the wall clocks may have done; the
-    RAW clocks' bound is narrower by it."""
+    """By `topside_unix_ns`: how much wider a row is on either side for what the wall clocks may have done;
+    the RAW clocks' bound is narrower by it."""
 
 
 @dataclass(slots=True)

@@ -27,7 +27,8 @@ def chromium():
 
 @pytest.fixture
 def broker(tmp_path):
-    with running(mosquitto_in(tmp_path)) as started_broker:
+    limited = "allow_anonymous true\nmessage_size_limit 64512\n"  # as in `broker/mosquitto.conf`
+    with running(mosquitto_in(tmp_path, limited)) as started_broker:
         yield started_broker
 
 

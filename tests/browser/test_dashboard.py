@@ -251,7 +251,7 @@ def hostile(live_result):
         "exchanges": 1,
         "last_exchange_at": None,
         "alarm": EVIL,
-        "error": "x" * 100_000,
+        "error": "x" * 50_000,
     }
     yield "vehicle/rov9/offset/topside", json.dumps(result)
     yield "vehicle/rov9/info", json.dumps(info)

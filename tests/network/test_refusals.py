@@ -164,9 +164,10 @@ def test_a_command_that_is_refused_what_it_asks_for_ends_with_1_and_says_so(refu
 
 
 def test_the_doctor_names_the_topics_that_are_refused(refusing):
-    finding = examined("--broker", refusing.url)["subscriptions"]
-    assert finding["verdict"] == "warn"
-    assert "tidesync/v1/vehicle/+/status" in finding["found"]
+    findings = examined("--broker", refusing.url, expected=1)
+    assert findings["subscriptions"]["verdict"] == "warn"
+    assert "tidesync/v1/vehicle/+/status" in findings["subscriptions"]["found"]
+    assert findings["vehicles"]["verdict"] == "fail"  # whether any is there could not be found out
 
 
 @pytest.fixture

@@ -1,11 +1,15 @@
 """Whatever is restarted in the middle heals within five seconds, with no wrong result."""
 
+from datetime import timedelta
+from itertools import pairwise
+
 import pytest
 
 from tests.deadline import until
 
 S = 1_000_000_000
 HEALED_S = 5.0
+CARRIED_ON = timedelta(milliseconds=100)
 
 
 def running(boat):
@@ -72,7 +76,8 @@ def heals(broker, boat):
     until(lambda: len(checker.heard) >= results + 3, 10, "results going on")
     assert checker.wrong == []
     instants = [result.measured_at for result in checker.heard if result.vehicle == "rov1"]
-    assert instants == sorted(instants)  # nothing old is published again
+    # nothing old is published again; a carried-on result may be dated after the reading that comes next
+    assert all(later - earlier > -CARRIED_ON for earlier, later in pairwise(instants))
 
 
 def test_a_dashboard_that_connects_later_gets_the_last_result_at_once(broker, boat):

@@ -272,7 +272,7 @@ def test_which_clock_stamped_a_sensor(tmp_path, capsys):
 
 
 def test_a_sensor_without_any_row_on_the_axis_is_a_failure_and_the_table_is_written(tmp_path, capsys):
-    session = two_sensors(tmp_path, surface_s=np.arange(500, 510, 0.1 + JITTER_S))
+    session = two_sensors(tmp_path, surface_s=np.arange(500.0123457, 510, 0.1 + JITTER_S))
     rows = rows_of(fuse(session, "--on", "inWater", code=1))
     assert len(rows) == WATER_S.size
     assert "surface: none of its rows is on the time axis (100 rows, 100 ok)" in capsys.readouterr().err

@@ -167,7 +167,7 @@ def test_the_doctor_names_the_topics_that_are_refused(refusing):
     findings = examined("--broker", refusing.url, expected=1)
     assert findings["subscriptions"]["verdict"] == "warn"
     assert "tidesync/v1/vehicle/+/status" in findings["subscriptions"]["found"]
-    assert findings["vehicles"]["verdict"] == "fail"  # whether any is there could not be found out
+    assert findings["vehicles"]["verdict"] == "FAIL"  # whether any is there could not be found out
 
 
 @pytest.fixture

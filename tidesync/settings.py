@@ -219,7 +219,7 @@ def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Calla
     extras: dict[str, Any] = {"help": (field.description or "") + shown, "envvar": PREFIX + name.upper()}
     if bool in kinds:
         return click.option(flag, name, is_flag=True, default=None, **extras)
-    metavar = name.rpartition("_")[2].upper()
+    metavar = name.removesuffix("_per_minute").rpartition("_")[2].upper()
     return click.option(flag, name, metavar=metavar, multiple=tuple in kinds, default=None, **extras)
 
 

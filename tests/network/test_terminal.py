@@ -372,3 +372,12 @@ def test_a_wrong_password_is_exit_two_in_one_line(command, mosquitto_with_accoun
     assert result.stderr.count("\n") == 1
     assert "rov1" in result.stderr
     assert "sea-slug" not in result.stderr
+
+
+def test_watch_ends_on_a_burst_of_signals(mosquitto):
+    for _ in range(3):
+        with watching(mosquitto.url, "--json") as (process, read):
+            until(read, 15, "the broker's line")
+            for _ in range(300):
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(15) == 0

@@ -287,7 +287,7 @@ def test_the_numbers_include_the_error_of_one_offset_for_the_whole_session():
         numbers(track_of(rows), list(by_instant.values()), intervals_of(rows), [], {"inWater": -150.25})
     )
     label = next(label for label in shown if "inWater" in label)
-    assert shown[label].replace(NB, " ") == "1.8 ms"
+    assert shown[label].replace(NB, " ") == "2.1 ms"  # the bound of the last row included
     assert shown["Mean drift in the longest segment"].startswith("−16.7 ± ")
 
 

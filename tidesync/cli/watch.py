@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,7 @@ from runtime.clock import SystemClock
 from schemas.names import vehicle_name
 from tidesync.fleet.model import Fleet
 from tidesync.settings import with_settings
-from tidesync.terminal.listener import BrokerChange, Listener
+from tidesync.terminal.listener import BrokerChange, Ended, Listener
 from tidesync.terminal.text import json_broker_line, json_line, plain_broker_line, plain_line
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ def command(settings: ConnectionSettings, *, vehicles: Sequence[str], as_json: b
     A live table in a terminal; one line each when the output goes elsewhere. A broker that is away is
     reported at once and waited for.
     """
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: ended.set())
+    ended = Ended()
+    signal.signal(signal.SIGTERM, ended.set)
     listener = Listener(settings, "tidesync-watch", [vehicle_name(name) for name in vehicles])
     with listener.listening():
         if as_json or not sys.stdout.isatty():
@@ -48,7 +47,7 @@ def command(settings: ConnectionSettings, *, vehicles: Sequence[str], as_json: b
     return 0
 
 
-def _lines(listener: Listener, ended: threading.Event, *, as_json: bool) -> None:
+def _lines(listener: Listener, ended: Ended, *, as_json: bool) -> None:
     fleet, clock = Fleet(), SystemClock()
     while not ended.is_set():
         if listener.failure:

@@ -15,6 +15,7 @@ from tidesync.fleet.model import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import FrameType
 
     from broker.errors import BrokerError
     from broker.inbox import Letter
@@ -33,6 +34,21 @@ class BrokerChange:
     def connected(self) -> bool:
         """Whether the broker is there."""
         return self.problem is None or self.refused
+
+
+class Ended:
+    """Whether a signal asked for the end: a plain flag. A signal may interrupt who holds an Event's lock."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self, _number: int, _frame: FrameType | None) -> None:
+        """The signal's handler."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Whether the signal came."""
+        return self._is_set
 
 
 class Listener(Client):

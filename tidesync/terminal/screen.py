@@ -15,12 +15,11 @@ from schemas import topics
 from schemas.messages import Event, OffsetResult
 from tidesync.figures import span
 from tidesync.fleet.model import Fleet
-from tidesync.terminal.listener import BrokerChange, Listener
+from tidesync.terminal.listener import BrokerChange, Ended, Listener
 from tidesync.terminal.text import clock_of, plain_line
 from tidesync.terminal.view import View, draw
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterator, Mapping
 
     from broker.inbox import Letter
@@ -30,7 +29,7 @@ _REFRESH_S = 0.25
 _MOST_LINES = 100
 
 
-def show(listener: Listener, ended: threading.Event) -> None:
+def show(listener: Listener, ended: Ended) -> None:
     """Draw until `ended`; in the alternate screen, so that a change of size leaves nothing behind."""
     console, screen = Console(), Screen(listener)
     with unseen_interrupt(), Live(console=console, screen=True, auto_refresh=False) as live:

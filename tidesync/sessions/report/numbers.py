@@ -116,11 +116,13 @@ def _breaks(intervals: Sequence[Interval]) -> Numbers:
 
 def _constants(valid: Sequence[Row], stated_ms: Mapping[str, float]) -> Numbers:
     """The error of one offset for the whole session, which is why timestamps are corrected row by row."""
-    offsets = np.array([row.offset_ns for row in valid], dtype=np.float64)
+    lower, upper = (
+        np.array([(row.lower_ns, row.upper_ns) for row in valid], dtype=np.float64).reshape(-1, 2).T
+    )
     return [
         (
             f"The single offset of sensor {sensor} ({signed(stated * 1e6)}) is wrong by up to",
-            error(float(np.abs(offsets - stated * 1e6).max())),
+            error(float(max((upper - stated * 1e6).max(), (stated * 1e6 - lower).max()))),
         )
         for sensor, stated in stated_ms.items()
     ]

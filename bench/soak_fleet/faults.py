@@ -125,7 +125,7 @@ def _rubbish(fleet: Fleet, chance: random.Random) -> Fault:
     def publish(client: Client) -> None:
         for _ in range(_RUBBISH):
             kind = chance.choice(topics.TOPICS)
-            names = {"vehicle": VEHICLES, "topside": TOPSIDES, "session": (SESSION,)}
+            names = {"vehicle": VEHICLES, "topside": TOPSIDES, "session": (SESSION,), "recorder": ("main",)}
             wanted = {
                 key: chance.choice(each) for key, each in names.items() if f"{{{key}}}" in kind.template
             }

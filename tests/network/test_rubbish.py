@@ -29,7 +29,7 @@ RUBBISH = [
 
 
 def every_topic():
-    names = {"vehicle": "rov1", "topside": "topside", "session": "dive-1"}
+    names = {"vehicle": "rov1", "topside": "topside", "session": "dive-1", "recorder": "main"}
     for kind in topics.TOPICS:
         wanted = {key: name for key, name in names.items() if f"{{{key}}}" in kind.template}
         yield topics.build("tidesync", kind, **wanted)

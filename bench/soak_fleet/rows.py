@@ -52,7 +52,8 @@ def check_rows(verdict: Verdict, fleet: Fleet) -> None:
             str(answer),
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-        if done.returncode:
+        doubted = done.returncode == 1 and f"two vehicles were named {vehicle} " in done.stderr
+        if done.returncode and not doubted:
             verdict.failures.append(f"correct, {vehicle}: {done.stderr[-500:]}")
         else:
             _check(verdict, vehicle, next(answer.rglob(f"{vehicle}.topside.csv")))

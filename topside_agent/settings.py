@@ -46,7 +46,7 @@ def _account(settings: Mapping[str, Any]) -> str | None:
 def own_name(account: str | None) -> str:
     """The name of a topside that was given none; ValueError where two could come by the same.
 
-    A name that changes leaves retained results behind that nobody renews.
+    A name that changes leaves old retained results at the broker.
     """
     if account is not None and (name := made_valid(account)):
         return name

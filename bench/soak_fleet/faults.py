@@ -49,7 +49,7 @@ class Fault:
 
 
 def kinds(fleet: Fleet) -> dict[str, Callable[[random.Random], Fault]]:
-    """Every kind of fault that can be had here, by name; clocks move by themselves (`clocks.draw`)."""
+    """Every kind of fault that is possible here, by name; clocks have their own plan (`clocks.draw`)."""
     made = {
         "kill": lambda chance: _kill(fleet, chance),
         "pause": lambda chance: _pause(fleet, chance),

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
 TABLES = "correct"
+"""The table of the file that has further tables, each for one of a session's tables."""
 _AS_FOR = {"fuse": TABLES}
 """Commands that take the settings of another one."""
-"""The table of the file that has further tables, each for one of a session's tables."""
 MODELS = {
     "broker": "tidesync.cli.broker:BrokerSettings",
     "correct": "tidesync.sessions.correction.table_settings:TableSettings",
@@ -114,7 +114,7 @@ def table_settings() -> dict[str, dict[str, Any]]:
     """The keys of each `[correct."PATH"]` of the files, with those of `[correct]` for all tables."""
     found: dict[str, dict[str, Any]] = {}
     for folder in _folders():
-        section = _content(folder / FILE_NAME).get(TABLES, {})
+        section = _section(_content(folder / FILE_NAME), TABLES)
         general = {key: value for key, value in section.items() if not isinstance(value, dict)}
         found |= {path: {**general, **own} for path, own in section.items() if isinstance(own, dict)}
     return found
@@ -129,12 +129,18 @@ def _content(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: {error}") from error
 
 
+def _section(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """The file's table `[name]`; a setting may have the same name (`broker`, `topside`), and is no table."""
+    found = content.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 def _read_file(path: Path, command: str) -> dict[str, Any]:
     content = _content(path)
     if not content:
         return {}
     known = _known_keys()
-    tables = content.get(TABLES, {})
+    tables = _section(content, TABLES)
     for name in [key for key, value in tables.items() if isinstance(value, dict)]:
         _refuse_unknown_keys(f'{path} [{TABLES}."{name}"]', tables.pop(name), known[TABLES])
     for key, value in content.items():
@@ -146,19 +152,22 @@ def _read_file(path: Path, command: str) -> dict[str, Any]:
         else:
             _refuse_unknown_keys(str(path), {key: value}, frozenset().union(*known.values()))
     flat = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    shared = {key: content.get(table, {}).get(key) for key, table in _SHARED.get(command, {}).items()}
-    own = {key: value for key, value in shared.items() if value is not None} | content.get(command, {})
+    shared = {key: _section(content, table).get(key) for key, table in _SHARED.get(command, {}).items()}
+    own = {key: value for key, value in shared.items() if value is not None} | _section(content, command)
     mine = {key: value for key, value in flat.items() if key in known.get(command, ())} | own
-    return {key: _listed(value) if key in _repeatable(command) else value for key, value in mine.items()}
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _repeatable(command: str) -> frozenset[str]:
     fields = _model(command).model_fields if command in MODELS else {}
-    return frozenset(name for name, field in fields.items() if tuple in _kinds(field))
+    return {key: _checked(path, fields, key, value) for key, value in mine.items()}
+
+
+def _checked(path: Path, fields: Mapping[str, FieldInfo], key: str, value: Any) -> Any:
+    """`value` as click takes it: a list where the option may be repeated, a bool for a flag, else text."""
+    kinds = _kinds(fields[key]) if key in fields else set()
+    if tuple in kinds:
+        return value if isinstance(value, list) else [value]
+    accepted = "true or false" if bool in kinds else "one value" if isinstance(value, list) else ""
+    if accepted and not (bool in kinds and isinstance(value, bool)):
+        raise SettingsError(f"{path}: {key}: expected {accepted}, received {value!r}")
+    return value
 
 
 def _refuse_unknown_keys(where: str, values: Mapping[str, Any], known: frozenset[str]) -> None:

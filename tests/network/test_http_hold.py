@@ -115,8 +115,8 @@ def test_a_vehicle_whose_connections_are_held_stays_on_mqtt_and_answers_others(m
             until(lambda: not health(port)["broker_connected"], what="the loss of the broker")
             mosquitto.start()
             until(lambda: health(port)["broker_connected"], 5, "the connection")
-        refused = re.search(r'connections_refused_total{reason="address"} (\d+)', get(port, "/metrics"))
-        assert int(refused[1]) > 1000
+        refused = re.findall(r'connections_refused_total{reason="\w+"} (\d+)', get(port, "/metrics"))
+        assert sum(map(int, refused)) > hold.ended - 128  # its last ones it may have ended itself
         assert process.log.read_text().count("too many connections") == 1
 
 

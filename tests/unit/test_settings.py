@@ -89,6 +89,31 @@ def test_a_password_file_given_as_an_option_wins_over_the_environment(loaded, mo
     assert loaded("--username", "laptop").secret() == "of the laptop"
 
 
+def test_a_setting_may_have_the_name_of_a_commands_table(loaded, alone):
+    (alone / "tidesync.toml").write_text('broker = "mqtt://boat:1883"\ntopside = "bridge"')
+    assert (loaded().broker, loaded().topside) == ("mqtt://boat:1883", "bridge")
+    assert "broker" not in file_defaults("broker")
+
+
+def test_a_command_is_no_setting(alone, capsys):
+    (alone / "tidesync.toml").write_text("correct = 1")
+    assert run(["topside"]) == 2
+    assert "unknown setting correct = 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["0", "1.5", '"yes"', "[true]", "1979-05-27", "nan"])
+def test_a_flag_of_the_file_is_true_or_false(alone, value, capsys):
+    (alone / "tidesync.toml").write_text(f"homeassistant_discovery = {value}")
+    assert run(["topside"]) == 2
+    assert "homeassistant_discovery: expected true or false, received " in capsys.readouterr().err
+
+
+def test_a_list_is_refused_where_one_value_is_taken(alone, capsys):
+    (alone / "tidesync.toml").write_text("rate = [1, 2]")
+    assert run(["topside"]) == 2
+    assert "rate: expected one value, received [1, 2]" in capsys.readouterr().err
+
+
 def test_a_key_of_the_file_holds_only_where_it_is_a_setting(alone):
     (alone / "tidesync.toml").write_text('name = "boat"\nvehicle = "rov1"\n')
     assert file_defaults("record") == {"name": "boat"}

@@ -89,7 +89,8 @@ def test_a_password_file_given_as_an_option_wins_over_the_environment(loaded, mo
     assert loaded("--username", "laptop").secret() == "of the laptop"
 
 
-def test_a_setting_may_have_the_name_of_a_commands_table(loaded, alone):
+def test_a_setting_may_have_the_name_of_a_commands_table(loaded, alone, monkeypatch):
+    monkeypatch.delenv("TIDESYNC_TOPSIDE", raising=False)
     (alone / "tidesync.toml").write_text('broker = "mqtt://boat:1883"\ntopside = "bridge"')
     assert (loaded().broker, loaded().topside) == ("mqtt://boat:1883", "bridge")
     assert "broker" not in file_defaults("broker")

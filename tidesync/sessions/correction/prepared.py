@@ -43,6 +43,8 @@ class Prepared:
     """What is left as it is in the sensors' folders, and why; a sentence each."""
     failed: Sequence[str]
     """Why a vehicle has no timeline, a sentence each."""
+    unused: Sequence[str] = ()
+    """Which settings of single tables apply to none; a sentence each."""
 
 
 def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> Prepared:
@@ -72,7 +74,9 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
             failed.append("; ".join([complaint_of(f"vehicle {vehicle!r}", error), *reasons]))
     failed += _named_twice(folder, timelines)
     jobs = [job for job in planned.jobs if job.vehicle in timelines]
-    return Prepared(metadata, measured, jobs, planned.skipped, timelines, planned.left, failed)
+    return Prepared(
+        metadata, measured, jobs, planned.skipped, timelines, planned.left, failed, planned.unused
+    )
 
 
 def _named_twice(folder: SessionFolder, vehicles: Collection[str]) -> list[str]:

@@ -57,7 +57,7 @@ class TextStore:
         if not ranks.size:
             return
         for possible, column in zip(self._possible, texts, strict=True):
-            possible -= _impossible(column, possible)
+            possible.difference_update(_impossible(column, possible))
         blocks = ranks // BLOCK
         if blocks.min() == blocks.max():
             self._write(int(blocks[0]), ranks, texts)

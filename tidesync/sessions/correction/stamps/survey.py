@@ -19,7 +19,7 @@ from tidesync.sessions.correction.stamps.form import StampForm
 from tidesync.sessions.correction.stamps.numbers import NAMED, NS_OF_UNIT
 from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.readers import CalendarReader, NumberReader
-from tidesync.sessions.correction.stamps.session_span import best_shift, hours_away
+from tidesync.sessions.correction.stamps.session_span import best_shift, fitting_zones, hours_away
 from tidesync.sessions.correction.stamps.zone_choice import choose_zone
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ def _hint(best: Candidate, zone: ZoneChoice, column: ColumnContext) -> str:
     counts = column.span.by_zone(at_ns)
     if counts.max():
         away = f"its times lie outside the session, {hours_away(best_shift(counts))}: local time? --zone"
-        return away + _OF_STATED[isinstance(best.reader, NumberReader)] * bool(best.fixed.all())
+        away += _OF_STATED[isinstance(best.reader, NumberReader)] * bool(best.fixed.all())
+        return f"{away}; {fitting_zones(column.span.by_zone(best.at_ns), best.count)}"
     if isinstance(best.reader, NumberReader) and column.options.time_format is None:
         for name, scales in NAMED.items():
             for scale in scales:

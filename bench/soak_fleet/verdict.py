@@ -15,6 +15,7 @@ from tidesync.sessions.journal import Journal
 if TYPE_CHECKING:
     from bench.dashboard.browser import Heap
     from bench.soak_fleet.fleet import Fleet
+    from bench.soak_fleet.missing import Missing
     from bench.soak_fleet.programs import Life
 
 _WARM_S = 330.0
@@ -37,12 +38,12 @@ class Healing:
         return f"healed in {self.took_s:.1f} s" + (f" (LATE: {self.late})" if self.late else "")
 
 
-def judged(fleet: Fleet, healings: list[Healing], heaps: list[Heap], window_ns: tuple[int, int]) -> Verdict:
-    """All checks. `window_ns`: topside's realtime in which every exchange heard has to be recorded."""
+def judged(fleet: Fleet, healings: list[Healing], heaps: list[Heap], missing: Missing) -> Verdict:
+    """All checks. `missing`: what was heard in the session and is not recorded."""
     verdict = Verdict()
     _check_healing(verdict, healings)
     _check_results(verdict, fleet)
-    _check_journal(verdict, fleet, window_ns)
+    _check_journal(verdict, fleet, missing)
     _check_flatness(verdict, fleet)
     if len(heaps) > 20:
         growth_mb = median(heap.heap_mb for heap in heaps[-10:]) - median(
@@ -79,25 +80,15 @@ def _check_results(verdict: Verdict, fleet: Fleet) -> None:
     ]
 
 
-def _check_journal(verdict: Verdict, fleet: Fleet, window_ns: tuple[int, int]) -> None:
-    """Each exchange that was heard is recorded, once."""
+def _check_journal(verdict: Verdict, fleet: Fleet, missing: Missing) -> None:
+    """Each exchange that was heard is recorded, once, unless it is known to be lost with its process."""
     journal = fleet.recorded.read_exchanges() or Journal()
     keys = [identity(exchange) for exchange in journal.exchanges]
     verdict.note("lines in exchanges.jsonl", len(keys), at_least=1)
     verdict.note("lines that are no exchange", journal.malformed, wanted=0)
     verdict.note("recorded twice", len(keys) - len(set(keys)), wanted=0)
-    verdict.note("heard, not recorded", len(missing(fleet, window_ns)), wanted=0)
-
-
-def missing(fleet: Fleet, window_ns: tuple[int, int]) -> list[tuple[str, str, int, int]]:
-    """The identities of exchanges that were heard within the window and are not recorded."""
-    journal = fleet.recorded.read_exchanges() or Journal()
-    there = {identity(exchange) for exchange in journal.exchanges}
-    return [
-        key
-        for key, exchange in fleet.observer.heard.exchanges.items()
-        if key not in there and window_ns[0] <= exchange.destination_ns <= window_ns[1]
-    ]
+    verdict.note("heard, not recorded, in a gap event of a process that ended", len(missing.named))
+    verdict.note("heard, not recorded, else", len(missing.unnamed), wanted=0)
 
 
 def _check_flatness(verdict: Verdict, fleet: Fleet) -> None:

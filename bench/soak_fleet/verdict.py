@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -52,18 +51,15 @@ def judged(fleet: Fleet, healings: list[Healing], heaps: list[Heap], missing: Mi
         verdict.note("growth of the page's heap, MB", round(growth_mb, 2))
         if growth_mb > _GROWTH_HEAP_MB:
             verdict.failures.append(f"the dashboard's page grew by {growth_mb:.1f} MB")
-    for name, program in fleet.programs.items():
-        verdict.note(f"tracebacks in the log of {name}", program.log.count("Traceback"), wanted=0)
+    logs = {name: program.log.count("Traceback") for name, program in fleet.programs.items()}
+    verdict.note("tracebacks in the programs' logs", sum(logs.values()), wanted=0)
+    verdict.failures += [f"{count} tracebacks in the log of {name}" for name, count in logs.items() if count]
     check_rows(verdict, fleet)
     return verdict
 
 
 def _check_healing(verdict: Verdict, healings: list[Healing]) -> None:
-    for kind, count in sorted(Counter(healing.kind for healing in healings).items()):
-        took_s = [healing.took_s for healing in healings if healing.kind == kind]
-        verdict.note(f"{kind}: faults", count)
-        verdict.note(f"{kind}: median and", round(median(took_s), 2))
-        verdict.note(f"{kind}: longest healing, s", round(max(took_s), 2))
+    verdict.note("faults", len(healings))
     late = [healing for healing in healings if healing.late]
     verdict.note("healed late or never", len(late), wanted=0)
     verdict.failures += [f"{healing.kind} of {healing.whom}: {healing}" for healing in late[:10]]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.stamps.numbers import Scale
     from tidesync.sessions.correction.stamps.readers import Reader
     from tidesync.sessions.correction.stamps.resolution import Writing
+    from tidesync.sessions.correction.stamps.writing import Texts
     from tidesync.sessions.correction.stamps.zones import Zone
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
@@ -139,7 +140,7 @@ class StampForm:
             repeated[local], readable[local] = found.repeated, found.exists
         return Stamps(at_ns, readable, repeated & readable, later_ns, coarser)
 
-    def write(self, unix_ns: Integers) -> list[bytes]:
+    def write(self, unix_ns: Integers) -> Texts:
         """Instants in the column's own form, rounded to `step_ns`; those of dates as ISO 8601 in UTC."""
         sign = b"," if self.comma else b"."
         if self.scale is None:

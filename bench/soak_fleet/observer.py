@@ -40,6 +40,8 @@ class Wrong:
 
     at_s: float
     beyond_ms: float
+    instants_ns: list[int]
+    """The machine's RAW at which it was measured, if the topside's clock is read right."""
     result: OffsetResult
 
 
@@ -52,6 +54,8 @@ class Heard:
     conditional: int = 0
     wrong: list[Wrong] = field(default_factory=list)
     exchanges: dict[tuple[str, str, int, int], Exchange] = field(default_factory=dict)
+    at_s: dict[tuple[str, str, int, int], float] = field(default_factory=dict)
+    """When each exchange was heard first, of `time.monotonic()`."""
     session: SessionState | None = None
 
 
@@ -62,7 +66,6 @@ class Observer:
         self.heard = Heard()
         self._clock = SystemClock()
         self._clock_of = clock_of
-        self._began_s = time.monotonic()
         self._boots: dict[str, int] = {}
         self._instances: dict[int, str] = {}
         self._locked_ns: dict[Pair, int] = {}
@@ -89,6 +92,7 @@ class Observer:
             case ExchangeBatch() as batch:
                 for one in batch.exchanges:
                     self.heard.exchanges[identity(one)] = one
+                    self.heard.at_s.setdefault(identity(one), time.monotonic())
             case SessionState() as state if state.session == SESSION:
                 self.heard.session = state
             case OffsetResult() as result if not message.retain:
@@ -127,7 +131,7 @@ class Observer:
         near = [at_ns + by_ns for at_ns in instants for by_ns in (-error_ns, 0, error_ns)]
         beyond_ns = min(self._beyond_ns(result, pi, at_ns) for at_ns in near)
         if beyond_ns > 0:
-            self.heard.wrong.append(Wrong(time.monotonic() - self._began_s, beyond_ns / 1e6, result))
+            self.heard.wrong.append(Wrong(time.monotonic(), beyond_ns / 1e6, instants, result))
 
     def _beyond_ns(self, result: OffsetResult, pi: SimulatedClock, at_ns: int) -> float:
         assert result.lower_ms is not None

@@ -29,6 +29,7 @@ class Healing:
 
     kind: str
     whom: str
+    at_s: float
     took_s: float
     late: str | None
 
@@ -82,17 +83,21 @@ def _check_journal(verdict: Verdict, fleet: Fleet, window_ns: tuple[int, int]) -
     """Each exchange that was heard is recorded, once."""
     journal = fleet.recorded.read_exchanges() or Journal()
     keys = [identity(exchange) for exchange in journal.exchanges]
-    there = set(keys)
-    heard = fleet.observer.heard.exchanges
-    missing = [
-        key
-        for key, exchange in heard.items()
-        if key not in there and window_ns[0] <= exchange.destination_ns <= window_ns[1]
-    ]
     verdict.note("lines in exchanges.jsonl", len(keys), at_least=1)
     verdict.note("lines that are no exchange", journal.malformed, wanted=0)
-    verdict.note("recorded twice", len(keys) - len(there), wanted=0)
-    verdict.note("heard, not recorded", len(missing), wanted=0)
+    verdict.note("recorded twice", len(keys) - len(set(keys)), wanted=0)
+    verdict.note("heard, not recorded", len(missing(fleet, window_ns)), wanted=0)
+
+
+def missing(fleet: Fleet, window_ns: tuple[int, int]) -> list[tuple[str, str, int, int]]:
+    """The identities of exchanges that were heard within the window and are not recorded."""
+    journal = fleet.recorded.read_exchanges() or Journal()
+    there = {identity(exchange) for exchange in journal.exchanges}
+    return [
+        key
+        for key, exchange in fleet.observer.heard.exchanges.items()
+        if key not in there and window_ns[0] <= exchange.destination_ns <= window_ns[1]
+    ]
 
 
 def _check_flatness(verdict: Verdict, fleet: Fleet) -> None:

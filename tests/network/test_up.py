@@ -171,7 +171,7 @@ def test_a_program_that_ends_is_started_again(surface):
                 pid for pid in surface.programs() if name in Path(f"/proc/{pid}/cmdline").read_bytes()
             )
             os.kill(victim, signal.SIGKILL)
-            until(lambda: up.log.read_text().count("it is started again") >= 1, 20, "the restart said")
+            until(lambda: up.log.read_text().count("it is started again") >= 1, 20, "the restart shown")
         until(lambda: surface.tidesync("status").returncode == 0, 30, "the broker again")
 
 
@@ -187,9 +187,9 @@ def refused(surface):
 @pytest.mark.parametrize("option", ["broker", "local", "dashboard"])
 def test_a_port_that_is_taken_is_one_line(surface, option):
     with socket.create_server(("127.0.0.1", getattr(surface, f"{option}_port"))) as other:
-        said = refused(surface)
-        assert f"port {other.getsockname()[1]}: address already in use" in said
-        assert f"--{option}-port" in said
+        shown = refused(surface)
+        assert f"port {other.getsockname()[1]}: address already in use" in shown
+        assert f"--{option}-port" in shown
 
 
 def test_a_second_one_is_one_line(surface):

@@ -63,9 +63,9 @@ def test_another_file_is_refused_and_no_password_repeated(text, tmp_path, capsys
     path = tmp_path / "rov1.tidesync"
     path.write_text(text)
     assert run(["pi", "--join", str(path)]) == 2
-    said = capsys.readouterr().err
-    assert f"--join {path}: " in said
-    assert "secret" not in said
+    shown = capsys.readouterr().err
+    assert f"--join {path}: " in shown
+    assert "secret" not in shown
 
 
 def test_choices_are_kept_and_changed(home):
@@ -119,10 +119,10 @@ def test_reading_commands_know_this_surfaces_broker_below_every_other_setting(ho
 def test_without_mosquitto_it_says_how_to_install_it(monkeypatch, capsys):
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     assert run(["up"]) == 1
-    said = capsys.readouterr().err
-    assert "mosquitto is not installed: " in said
-    assert "--embedded" in said
-    assert said.count("\n") == 1
+    shown = capsys.readouterr().err
+    assert "mosquitto is not installed: " in shown
+    assert "--embedded" in shown
+    assert shown.count("\n") == 1
 
 
 def test_a_vehicle_at_a_broker_of_somebody_else_gets_its_address(home, capsys):

@@ -32,6 +32,8 @@ PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
 TABLES = "correct"
 """The table of the file that has further tables, each for one of a session's tables."""
+_ALTERNATIVES = "broker"
+"""A list of the file, in which an option has commas."""
 _AS_FOR = {"fuse": TABLES}
 """Commands that take the settings of another one."""
 MODELS = {
@@ -164,6 +166,8 @@ def _checked(path: Path, fields: Mapping[str, FieldInfo], key: str, value: Any) 
     kinds = _kinds(fields[key]) if key in fields else set()
     if tuple in kinds:
         return value if isinstance(value, list) else [value]
+    if key == _ALTERNATIVES and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ",".join(value)
     accepted = "true or false" if bool in kinds else "one value" if isinstance(value, list) else ""
     if accepted and not (bool in kinds and isinstance(value, bool)):
         raise SettingsError(f"{path}: {key}: expected {accepted}, received {value!r}")

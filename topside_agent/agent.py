@@ -217,10 +217,10 @@ class TopsideAgent(MqttAgent):
             place.forget(vehicle)
 
     def _on_info(self, letter: Letter) -> None:
-        vehicle, info = letter.topic.vehicle, letter.body
-        assert vehicle
+        info, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
         assert isinstance(info, messages.Info)
-        self._vehicles.informed(vehicle, info)
+        if measurement:
+            self._perform(measurement, measurement.informed(info, self._clock.raw_ns()))
 
     def _on_event(self, letter: Letter) -> None:
         event, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)

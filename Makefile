@@ -91,7 +91,8 @@ soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 20
 	$(BIN)/python -m bench.soak_recorder $(ARGS)
 
 soak-fleet: .venv/.dev ## An hour of a fleet with a random fault every 5 s: is anything lost, wrong or not healed?
-	$(BIN)/python -m bench.soak_fleet --browser $(ARGS)
+	$(BIN)/python -m bench.soak_fleet --browser \
+		--markdown docs/lab/bench-soak-fleet.md --json bench/results/bench-soak-fleet.json $(ARGS)
 
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"

@@ -269,8 +269,8 @@ class Measurement:
         progress = self._offsets.progress(self._refused, self._duplicate(now.raw_ns) or self._error)
         if not self._results.publish(state_of(estimate, progress, self._settings), now.raw_ns):
             return None
-        result = result_of(self.vehicle, estimate, progress, self._settings)
-        self._result = result.model_copy(update={"instance_id": self._namesakes.instance_id})
+        instance_id = self._namesakes.instance_id
+        self._result = result_of(self.vehicle, estimate, progress, self._settings, instance_id)
         return self._result
 
     def _duplicate(self, now_raw_ns: int) -> ErrorWord | None:

@@ -8,6 +8,8 @@ import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from paho.mqtt.client import WebsocketConnectionError
+
 from runtime.errors import TidesyncError
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from broker.address import BrokerAddress
 
 
+CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError, MemoryError)
+"""Of an attempt to connect; LookupError for what paho makes of a WebSocket answer that it cannot parse."""
 _MOST_SHOWN = 5
 
 

@@ -20,7 +20,7 @@ from broker.accounts.book import (
     new_password,
 )
 from broker.accounts.folder import AccountFolder, AccountSettings
-from runtime.files import PrivateFile, folder_owner, write_new
+from runtime.files import PrivateFile, checkout_of, folder_owner, write_new
 from schemas.instants import iso_utc
 from schemas.names import account_name
 from schemas.topics import Role
@@ -155,6 +155,8 @@ def _with_root(book: Book, settings: AccountSettings) -> Book:
 
 
 def _write_password(path: Path, password: str) -> None:
+    if (checkout := checkout_of(path)) is not None:
+        raise SettingsError(f"--password-out {path}: not into {checkout}, which is a checkout of git")
     try:
         write_new(path, PrivateFile(f"{password}\n".encode(), folder_owner(path.absolute().parent)))
     except FileExistsError as error:

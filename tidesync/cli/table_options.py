@@ -24,6 +24,8 @@ from topside_agent.estimator import EstimatorSettings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tidesync.sessions.correction.prepared import Prepared
+
 _STATED = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -134,6 +136,12 @@ def table_options(function: Callable[..., int]) -> Callable[..., int]:
     for option in reversed((*_TABLES, *_STAMPS, *_TEXT, *_LIMITS)):
         decorated = option(decorated)
     return decorated
+
+
+def show_unused(prepared: Prepared) -> None:
+    """Say which settings of single tables apply to none: one of another session, or a misspelt path."""
+    for line in prepared.unused:
+        click.echo(line, err=True)
 
 
 def _options(given: dict[str, Any]) -> Options:

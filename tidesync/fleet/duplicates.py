@@ -9,7 +9,7 @@ from schemas.messages import DUPLICATES
 if TYPE_CHECKING:
     from schemas.messages import ErrorWord, OffsetResult
 
-REMEMBER_NS = 5_000_000_000
+REMEMBER_NS = 3_000_000_000
 """Two processes that took turns are taken for alive this long, or for 2.5 intervals of theirs if longer."""
 _MISSED = 2.5
 _MOST = 8

@@ -46,7 +46,8 @@ class Instances:
     def __init__(self, interval_ns: int) -> None:
         """`interval_ns`: between pings."""
         self._remember_ns = max(REMEMBER_NS, REMEMBER_PINGS * interval_ns)
-        self._incumbent: str | None = None
+        self.incumbent: str | None = None
+        """The process that is admitted."""
         self._incumbent_heard_ns = 0
         self._replaced: str | None = None
         """The process that had fallen silent: if it answers again, it had not ended."""
@@ -62,13 +63,13 @@ class Instances:
         """Whether a pong of `instance_id`, arriving at topside's RAW `now_raw_ns`, may be used."""
         if instance_id == self._replaced:
             self._both_heard_ns = now_raw_ns
-        if self._incumbent in {None, instance_id}:
+        if self.incumbent in {None, instance_id}:
             if self._other_heard_ns is not None:
                 self._both_heard_ns = now_raw_ns
             self._take(instance_id, now_raw_ns)
             return True
         if now_raw_ns - self._incumbent_heard_ns >= QUIET_NS:
-            self._replaced = self._incumbent
+            self._replaced = self.incumbent
             self._take(instance_id, now_raw_ns)
             return True
         self._other_heard_ns = now_raw_ns
@@ -79,7 +80,7 @@ class Instances:
         return self._both_heard_ns is not None and now_raw_ns - self._both_heard_ns < self._remember_ns
 
     def _take(self, instance_id: str, now_raw_ns: int) -> None:
-        self._incumbent = instance_id
+        self.incumbent = instance_id
         self._incumbent_heard_ns = now_raw_ns
         self._other_heard_ns = None
 

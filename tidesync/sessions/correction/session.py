@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from tidesync.sessions.processes import Choice
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from schemas.exchange import Exchange
@@ -84,6 +86,8 @@ class Plan:
     """Sensors that are not corrected, each with the reason."""
     left: Sequence[str] = ()
     """What is left as it is in the sensors' folders, and why; a sentence each."""
+    unused: Sequence[str] = ()
+    """Which settings of single tables apply to none; a sentence each."""
 
 
 def read_metadata(folder: SessionFolder) -> Metadata:
@@ -147,7 +151,17 @@ def plan(
             jobs[path.resolve()] = _job(path, vehicle, options, (session, metadata))
     skipped = {sensor: _why_not(sensor) for sensor in found.tables if sensor not in vehicles}
     without = [sensor for sensor in options.sensors if sensor not in found.tables]
-    return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), found.left)
+    known = [*options.files, *(path for paths in found.tables.values() for path in paths)]
+    unused = [*_unused(options.forms, {name for path in known for name in _names(path, session)})]
+    return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), found.left, unused)
+
+
+def _unused(stated: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    """A sentence for each name in `stated` that no table has."""
+    for name in sorted({*stated} - {*known}):
+        close = difflib.get_close_matches(name, sorted(known), 1)
+        suggested = f'; did you mean "{close[0]}"?' if close else ""
+        yield f'[correct."{name}"] of tidesync.toml applies to no table of this session{suggested}'
 
 
 def _usual_clocks(measured: Sequence[str]) -> dict[str, str]:
@@ -160,11 +174,17 @@ def _job(
 ) -> Job:
     """The job of a table `of` a session, with what is stated for it or else for all."""
     session, metadata = of
-    inside = path.resolve().is_relative_to(session.resolve())
-    name = path.resolve().relative_to(session.resolve()) if inside else path
-    form = options.forms.get(name.as_posix(), options.forms.get(path.as_posix(), options.form))
+    stated = (options.forms[name] for name in _names(path, session) if name in options.forms)
+    form = next(stated, options.form)
     zone = metadata.zones.get(sensor or "", metadata.zone)
     return Job(path, vehicle, form.column, form.unit, form.stamps, zone, sensor, form.layout)
+
+
+def _names(path: Path, session: Path) -> list[str]:
+    """What settings may call a table: its path within the session, and the path as it was given."""
+    inside = path.resolve().is_relative_to(session.resolve())
+    within = [path.resolve().relative_to(session.resolve()).as_posix()] if inside else []
+    return [*within, path.as_posix()]
 
 
 def _vehicle(path: Path, vehicles: Mapping[str, str], options: Options, measured: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from tidesync.sessions.fuse.writers import WRITERS
 from tidesync.sessions.isolation import complaint_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from tidesync.sessions.correction.driver import ProgressCallback
@@ -33,6 +33,8 @@ class Fusion:
     left: list[str]
     """Tables that were not read, a sentence each."""
     failed: list[str] = field(default_factory=list)
+    unused: Sequence[str] = ()
+    """Which settings of single tables apply to none; a sentence each."""
 
     def write(self, output: Path, progress: ProgressCallback) -> None:
         """Read the texts of the rows that are used, and write the table; SessionError or OSError."""
@@ -78,6 +80,7 @@ class Fusion:
             ],
             "left": self.left,
             "failed": self.failed,
+            "unused_settings": [*self.unused],
         }
 
     def _by_sensor(self) -> Iterator[tuple[Any, Any, dict[str, int]]]:
@@ -106,4 +109,4 @@ def fuse(prepared: Prepared, manner: Manner, named: Collection[Path], progress: 
             "; ".join(failed)
             or "there is no table to fuse; those of the sensors are found, others named with --file"
         )
-    return Fusion(fused(sensors_of(tables), manner), left, failed)
+    return Fusion(fused(sensors_of(tables), manner), left, failed, prepared.unused)

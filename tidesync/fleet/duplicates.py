@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from schemas.messages import DUPLICATES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from schemas.messages import ErrorWord, OffsetResult
+    from tidesync.fleet.vehicle import Row
 
 REMEMBER_NS = 3_000_000_000
 """Two processes that took turns are taken for alive this long, or for 2.5 intervals of theirs if longer."""
@@ -48,6 +51,32 @@ def doubted(result: OffsetResult, error: ErrorWord | None = None) -> OffsetResul
         return result
     state = "acquiring" if result.state == "locked" else result.state
     return result.model_copy(update={"error": error, "state": state})
+
+
+_FIGURES = (
+    "offset_ms",
+    "lower_ms",
+    "upper_ms",
+    "max_error_ms",
+    "u95_ms",
+    "precision_ms",
+    "drift_ppm",
+    "drift_error_ppm",
+    "delay_min_ms",
+)
+
+
+def for_people(result: OffsetResult) -> OffsetResult:
+    """`result` as it may be shown to people: without its numbers if they may be of two clocks."""
+    if result.error not in DUPLICATES:
+        return result
+    return result.model_copy(update=dict.fromkeys(_FIGURES) | {"conditional": False})
+
+
+def topsides_twice(rows: Iterable[Row]) -> set[str]:
+    """The topsides of which two have one name now, by their fresh results."""
+    results = [row.result for row in rows if row.fresh and row.result]
+    return {result.topside for result in results if result.error == "duplicate_topside"}
 
 
 def sentence(result: OffsetResult) -> str:

@@ -153,6 +153,11 @@ class Row:
     recording: tuple[str, ...] = ()
     """The sessions that record it."""
 
+    @property
+    def old(self) -> bool:
+        """Whether its result is known not to be renewed."""
+        return not self.fresh and self.age_s is not None
+
 
 def _newer(result: OffsetResult, before: OffsetResult) -> bool:
     if before.measured_at is None or result.measured_at is None:

@@ -28,9 +28,8 @@ from tidesync.doctor.broker_checks import broker_nodelay
 from tidesync.doctor.observations import Burst, Observations
 from tidesync.doctor.self_test import Outcome, offset_sign
 from tidesync.doctor.settings import DoctorSettings
-from tidesync.fleet.duplicates import topsides_twice
 from tidesync.fleet.model import Fleet
-from tidesync.fleet.vehicle import FRESH_S, Row
+from tidesync.fleet.vehicle import FRESH_S, Row, topsides_twice
 
 SETTINGS = ConnectionSettings(broker="mqtt://boat:1883", username="operator")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

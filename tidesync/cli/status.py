@@ -16,8 +16,9 @@ from tidesync.cli.session import listing
 from tidesync.client import retained
 from tidesync.errors import NotSoError
 from tidesync.figures import ago, figure, in_columns
-from tidesync.fleet.duplicates import for_people, sentence, topsides_twice
+from tidesync.fleet.duplicates import for_people, sentence
 from tidesync.fleet.model import KINDS, Fleet
+from tidesync.fleet.vehicle import topsides_twice
 from tidesync.sessions.client import recorders_online
 from tidesync.settings import with_settings
 from tidesync.terminal.text import remarks_of, state_of, tracking

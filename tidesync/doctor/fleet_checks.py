@@ -9,9 +9,8 @@ from runtime.version import VERSION
 from schemas.messages import DUPLICATES, OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.figures import ago, span
-from tidesync.fleet.duplicates import topsides_twice
 from tidesync.fleet.model import Fleet
-from tidesync.fleet.vehicle import discipline_of
+from tidesync.fleet.vehicle import discipline_of, topsides_twice
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING
 from schemas.messages import DUPLICATES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from schemas.messages import ErrorWord, OffsetResult
-    from tidesync.fleet.vehicle import Row
 
 REMEMBER_NS = 3_000_000_000
 """Two processes that took turns are taken for alive this long, or for 2.5 intervals of theirs if longer."""
@@ -71,12 +68,6 @@ def for_people(result: OffsetResult) -> OffsetResult:
     if result.error not in DUPLICATES:
         return result
     return result.model_copy(update=dict.fromkeys(_FIGURES) | {"conditional": False})
-
-
-def topsides_twice(rows: Iterable[Row]) -> set[str]:
-    """The topsides of which two have one name now, by their fresh results."""
-    results = [row.result for row in rows if row.fresh and row.result]
-    return {result.topside for result in results if result.error == "duplicate_topside"}
 
 
 def sentence(result: OffsetResult) -> str:

@@ -114,7 +114,7 @@ class Home:
         if book.find(name) and password_file.is_file():
             return
         password = new_password()
-        files.make_private_folder(password_file.parent, 0o700)
+        password_file.parent.mkdir(mode=0o700, exist_ok=True)
         password_file.unlink(missing_ok=True)
         self._accounts.change(lambda before: _with(before, name, role, password))
         files.write_new(password_file, files.PrivateFile(f"{password}\n".encode()))

@@ -66,6 +66,23 @@ def test_vehicles_are_listed_by_name_with_their_age(bench):
     assert "localhost:1883" in document["broker"]["address"]
 
 
+@pytest.mark.parametrize("origin", ["file://", "null", "app://cockpit"])
+def test_a_desktop_application_reads_every_answer_where_there_is_a_token(origin):
+    bench = Bench(TOKEN)
+    asks = {"origin": origin, "access-control-request-method": "POST"}
+    granted = bench.client.options("/api/sessions", headers=asks)
+    assert (granted.status_code, granted.headers["access-control-allow-origin"]) == (204, origin)
+    assert "authorization" in granted.headers["access-control-allow-headers"]
+    for bearer, status_code in (({}, 401), ({"authorization": f"Bearer {TOKEN}"}, 200)):
+        answer = bench.get("/api/vehicles", headers={"origin": origin} | bearer)
+        assert answer.status_code == status_code
+        assert answer.headers["access-control-allow-origin"] == origin
+    assert (
+        "access-control-allow-origin" not in bench.get("/health", headers={"origin": "https://a.b"}).headers
+    )
+    assert "access-control-allow-origin" not in Bench().get("/health", headers={"origin": origin}).headers
+
+
 def test_rubbish_is_dropped_and_the_rest_still_shown(bench):
     good = incoming(result("rov1"))
     bench.hear(good)

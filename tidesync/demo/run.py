@@ -142,6 +142,9 @@ class Demo:
 
     def _show(self, checker: Checker) -> None:
         end = math.inf if self._page else time.monotonic() + self._settings.duration
+        if not self._console.is_terminal:
+            self._show_once(checker, end)
+            return
         with unseen_interrupt(), Live(console=self._console, refresh_per_second=4) as live:
             with contextlib.suppress(KeyboardInterrupt) if self._page else contextlib.nullcontext():
                 if self._page:  # from here on Ctrl-C ends with the verdict
@@ -152,6 +155,17 @@ class Demo:
                     )
                     time.sleep(min(_REFRESH_S, left_s))
             live.update(self._table(checker, ""))
+
+    def _show_once(self, checker: Checker, end: float) -> None:
+        """For a file or a pipe: the last table, without spaces at the ends of its lines."""
+        with contextlib.suppress(KeyboardInterrupt) if self._page else contextlib.nullcontext():
+            if self._page:
+                print(f"Dashboard: {self._page}\n", file=self._console.file, flush=True)
+            while (left_s := end - time.monotonic()) > 0:
+                time.sleep(min(_REFRESH_S, left_s))
+        with self._console.capture() as captured:
+            self._console.print(self._table(checker, ""))
+        print(*map(str.rstrip, captured.get().rstrip().splitlines()), sep="\n", file=self._console.file)
 
     def _table(self, checker: Checker, caption: str) -> Table:
         drifts = {vehicle: clock.drift_ppm for vehicle, clock in self._vehicles.items()}

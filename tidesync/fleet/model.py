@@ -119,6 +119,12 @@ class Fleet:
         """The newest result of every (vehicle, topside), however old."""
         return {key: known.result for key, known in self._results.items()}
 
+    def as_known(self, letter: Letter) -> Letter:
+        """`letter`, which was taken, with its result as it may be relied on."""
+        body = letter.body
+        known = self._results.get((body.vehicle, body.topside)) if isinstance(body, OffsetResult) else None
+        return letter._replace(body=known.result) if known else letter
+
     def topsides_of(self, vehicle: str) -> list[str]:
         """Those that measure it, by name."""
         return sorted(topside for name, topside in self._results if name == vehicle)

@@ -17,7 +17,7 @@ Reason = Literal["unknown_nonce", "repeated", "other_instance", "invalid_pi_time
 answered or given up already; another process of the same name sent it; its stamps contradict each other or
 the ping."""
 
-DROPPED_BECAUSE: dict[Reason, str] = {
+_DROPPED_BECAUSE: dict[Reason, str] = {
     "unknown_nonce": "it answers no ping that is outstanding (late, replayed or forged)",
     "repeated": "its ping was answered or given up already",
     "other_instance": "a second process answers to this vehicle's name",
@@ -91,6 +91,13 @@ class Refused:
 
     reason: Reason
     ours: bool
+    duplicate: bool = False
+    """Whether it is one because two processes answer to the vehicle's name."""
+
+    @property
+    def sentence(self) -> str:
+        """Why it is dropped, for the log."""
+        return _DROPPED_BECAUSE["other_instance" if self.duplicate else self.reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +197,10 @@ class Exchanger:
 
     def _refuse_unexpected(self, pong: Pong, received: Reading) -> Refused:
         """Why not; a second answer to a fresh ping also shows whether a namesake is alive."""
-        if pong.nonce == self._previous_nonce:
+        if ours := pong.nonce == self._previous_nonce:
             self.instances.admit(pong.instance_id, received.raw_ns)
-            return Refused("repeated", ours=True)
-        return Refused("unknown_nonce", ours=False)
+        duplicate = self.instances.duplicated(received.raw_ns) or (ours and self.instances.undecided)
+        return Refused("repeated" if ours else "unknown_nonce", ours, duplicate)
 
     def _exchange(self, outstanding: _Outstanding, pong: Pong, received: Reading) -> Exchange | None:
         """Stamps as published: each side's RAW plus that side's one difference, read last.

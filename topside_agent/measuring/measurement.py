@@ -116,7 +116,7 @@ class Measurement:
             self._take(outcome, received.raw_ns)
         else:
             self._refuse(outcome)
-            actions.append(Drop(outcome.reason))
+            actions.append(Drop(outcome.reason, outcome.sentence))
         if not self._exchanger.waiting and self._schedule.due_ns > received.raw_ns:
             actions.append(Settled())
         return self._and_next(actions, received.raw_ns)

@@ -198,13 +198,12 @@ def test_with_a_token_nothing_of_the_fleet_is_shown_without_it(locked):
         "/api/vehicles",
         "/api/events",
         "/api/sessions",
-        "/openapi.json",
         "/metrics",
         "/api/login/",
         "/page",
     ):
         assert refused(locked, asked(path=path)) == 401
-    for path in ("/", "/page/app.js", "/health", "/register_service"):
+    for path in ("/", "/page/app.js", "/health", "/register_service", "/docs", "/openapi.json"):
         assert locked.refuse(asked(path=path)) is None
 
 

@@ -27,7 +27,16 @@ MOST_BODY_BYTES = 64 * 1024
 WEBSOCKET = "WEBSOCKET"
 _SAFE = frozenset({"GET", "HEAD"})
 _PUBLIC = frozenset(
-    {"/", "/health", "/register_service", "/cockpit_extras.json", "/api/login", "/favicon.ico"}
+    {
+        "/",
+        "/health",
+        "/register_service",
+        "/cockpit_extras.json",
+        "/api/login",
+        "/favicon.ico",
+        "/docs",
+        "/openapi.json",
+    }
 )
 """Served without the token: none of it shows anything of the fleet."""
 _PUBLIC_BELOW = "/page/"
@@ -70,8 +79,8 @@ class AccessPolicy:
     request (which is never granted), cannot use a host name of its own (DNS rebinding), and is known by its
     Origin.
 
-    Pages of a desktop application (`file://`, `null`, `app://…`) cannot be told from others that claim to be
-    one. They may ask where there is a token: only with it, in a header, which no page can send by chance.
+    Pages of a desktop application (`file://`, `null`, `app://…`) cannot be distinguished from others that
+    claim to be one. They may ask where there is a token, with it in a header: no page sends that by chance.
     """
 
     def __init__(self, token: str | None, hosts: HostNames) -> None:

@@ -33,6 +33,8 @@ export interface BrokerView {
 export interface CockpitExtras {
   target_system?: "Cockpit";
   target_cockpit_api_version?: string;
+  targetSystem?: "Cockpit";
+  targetCockpitApiVersion?: string;
   widgets: Array<CockpitWidget>;
   actions?: Array<unknown>;
 }
@@ -46,11 +48,15 @@ export interface CockpitView {
 /** A page that Cockpit shows in a frame. */
 export interface CockpitWidget {
   name: string;
+  version: string;
   iframe_url: string;
   iframe_icon: string;
-  collapsible_container_name?: string | null;
+  collapsible_container_name: string;
   start_collapsed?: boolean;
-  version: string;
+  iframeUrl: string;
+  iframeIcon: string;
+  collapsibleContainerName: string;
+  startCollapsed?: boolean;
 }
 
 /** Every vehicle, and the connection that it was heard over. */

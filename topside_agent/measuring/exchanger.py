@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import ValidationError
 
-from runtime.clock import Reading
+from runtime.clock import Reading, was_set
 from schemas.exchange import MQTT, Exchange, Method, fault_of
 from schemas.messages import Ping, Pong
 
@@ -103,6 +103,7 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class _Outstanding:
     ping: Ping
+    begun: Reading
     sent: Reading
 
 
@@ -134,6 +135,8 @@ class Exchanger:
         self._timeout_ns = timeout_ns
         self._resolution_ns = resolution_ns
         self._boot_id, self._instance_id = boot_id, instance_id
+        self.topside_set = False
+        """Whether topside's clock was set while the exchange ran that finished last."""
         self.seq = 0
         """The number of the next exchange to finish, whatever its method."""
         self._outstanding: _Outstanding | None = None
@@ -153,14 +156,14 @@ class Exchanger:
         """The next ping, to be sent at once; one that is still outstanding is given up."""
         self.give_up()
         ping = Ping(seq=self.seq, nonce=nonce, origin_ns=max(0, sent.realtime_ns))
-        self._outstanding = _Outstanding(ping, sent)
+        self._outstanding = _Outstanding(ping, sent, sent)
         return ping
 
     def departed(self, raw_ns: int) -> None:
         """Take `raw_ns`, topside's RAW at the socket write, for the outstanding ping's origin."""
         outstanding = self._outstanding
         if outstanding and raw_ns > outstanding.sent.raw_ns:
-            self._outstanding = _Outstanding(outstanding.ping, outstanding.sent._replace(raw_ns=raw_ns))
+            self._outstanding = replace(outstanding, sent=outstanding.sent._replace(raw_ns=raw_ns))
 
     def take_seq(self) -> int:
         """The number of an exchange that finished without a ping (over HTTP)."""
@@ -208,6 +211,7 @@ class Exchanger:
         So RAW is recovered exactly, however realtime was slewed or set meanwhile.
         """
         difference_ns = received.realtime_minus_raw_ns
+        self.topside_set = was_set(outstanding.begun, received)
         origin_ns = outstanding.sent.raw_ns + difference_ns
         if pong.seq != outstanding.ping.seq or pong.transmit_ns < pong.receive_ns:
             return None

@@ -97,7 +97,9 @@ def discipline_text(daemons: Sequence[str], max_slew_ppm: float | None, *, free:
     """Who disciplines a clock, for people."""
     if free:
         return "free: nothing disciplines it"
-    by = f"disciplined by {', '.join(daemons)}" if daemons else "not known to be free"
+    if not daemons:
+        return f"not known yet (it counts as free once it has rested for {FREE_AFTER_S:.0f} s)"
+    by = f"disciplined by {', '.join(daemons)}"
     return by if max_slew_ppm is None else f"{by}, slews up to {max_slew_ppm:,.0f} ppm"
 
 

@@ -7,24 +7,24 @@ import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bench.soak_fleet.verdict import missing
-
 if TYPE_CHECKING:
     from bench.soak_fleet.fleet import Fleet
+    from bench.soak_fleet.missing import Missing
+    from bench.soak_fleet.observer import Identity
     from bench.soak_fleet.verdict import Healing
 
 
-def keep(fleet: Fleet, healings: list[Healing], window_ns: tuple[int, int]) -> None:
+def keep(fleet: Fleet, healings: list[Healing], missing: Missing) -> None:
     """Copy the recorder's root, whose file system ends with the soak, and write `evidence.json`."""
     shutil.copytree(fleet.root, fleet.folder / "recorded", dirs_exist_ok=True)
     heard = fleet.observer.heard
+
+    def shown(key: Identity) -> dict[str, Any]:
+        return {"heard_at_s": heard.at_s[key], **heard.exchanges[key].model_dump(mode="json")}
+
     evidence: dict[str, Any] = {
-        "window_ns": window_ns,
         "healings": [asdict(healing) for healing in healings],
-        "missing": [
-            {"heard_at_s": heard.at_s[key], **heard.exchanges[key].model_dump(mode="json")}
-            for key in missing(fleet, window_ns)
-        ],
+        "missing": {"named": [*map(shown, missing.named)], "unnamed": [*map(shown, missing.unnamed)]},
         "wrong": [
             {
                 "at_s": one.at_s,

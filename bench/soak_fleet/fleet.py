@@ -83,6 +83,15 @@ class Fleet:
         lives = (life for program in list(self.programs.values()) for life in program.lives)
         return next((life.clock for life in lives if life.pid == pid), None)
 
+    def has_ended(self, pid: int) -> bool:
+        """Whether a process of ours had this pid, and another of its name came after it or it was stopped."""
+        lives = (
+            (life, program.runs and life is program.lives[-1])
+            for program in list(self.programs.values())
+            for life in program.lives
+        )
+        return any(life.pid == pid and not running for life, running in lives)
+
     def namesake(self, name: str) -> Program:
         """A second program of that name with a clock of its own; the caller starts and stops it."""
         program = self._program(name, label=f"{name}-namesake-{len(self.programs)}")

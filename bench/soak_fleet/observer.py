@@ -32,6 +32,8 @@ _KINDS = (topics.INFO, topics.OFFSET, topics.EXCHANGE, topics.SESSION_STATE)
 
 Pair = tuple[str, str]
 """A topside and a vehicle."""
+Identity = tuple[str, str, int, int]
+"""Topside, vehicle, `seq` and `origin_ns` of an exchange."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,8 @@ class Heard:
     judged: int = 0
     conditional: int = 0
     wrong: list[Wrong] = field(default_factory=list)
-    exchanges: dict[tuple[str, str, int, int], Exchange] = field(default_factory=dict)
-    at_s: dict[tuple[str, str, int, int], float] = field(default_factory=dict)
+    exchanges: dict[Identity, Exchange] = field(default_factory=dict)
+    at_s: dict[Identity, float] = field(default_factory=dict)
     """When each exchange was heard first, of `time.monotonic()`."""
     session: SessionState | None = None
 
@@ -88,7 +90,7 @@ class Observer:
             return
         match letter.body:
             case Info() as info:
-                self._boots[info.boot_id] = _pid(info.instance_id)
+                self._boots[info.boot_id] = pid_of(info.instance_id)
             case ExchangeBatch() as batch:
                 for one in batch.exchanges:
                     self.heard.exchanges[identity(one)] = one
@@ -115,7 +117,7 @@ class Observer:
         self.heard.results += 1
         self.heard.conditional += result.conditional
         instance = result.instance_id or ""
-        self._instances[_pid(instance)] = instance
+        self._instances[pid_of(instance)] = instance
         if result.lower_ms is None or result.conditional:
             return
         instants = self._instants(result)
@@ -149,7 +151,7 @@ class Observer:
         return shown_at(topside, at_ns, max(now.raw_ns - _BEFORE_NS, topside.started_raw_ns), now.raw_ns)
 
     def _topside_clock(self, result: OffsetResult) -> SimulatedClock | None:
-        return self._clock_of(_pid(result.instance_id or ""))
+        return self._clock_of(pid_of(result.instance_id or ""))
 
     def _topside_ns(self, result: OffsetResult, at_ns: int) -> int:
         topside = self._topside_clock(result)
@@ -158,12 +160,12 @@ class Observer:
         return topside.realtime_at(at_ns)
 
 
-def identity(exchange: Exchange) -> tuple[str, str, int, int]:
+def identity(exchange: Exchange) -> Identity:
     """Tells exchanges of all topsides apart."""
     return exchange.topside, exchange.vehicle, exchange.seq, exchange.origin_ns
 
 
-def _pid(instance_id: str) -> int:
+def pid_of(instance_id: str) -> int:
     """An instance id begins with its process's pid; 0 for one that does not."""
     digits = instance_id.partition("-")[0]
     return int(digits) if digits.isdecimal() else 0

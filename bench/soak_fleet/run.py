@@ -12,6 +12,7 @@ from bench.dashboard.browser import Watcher, chromium
 from bench.soak_fleet import faults
 from bench.soak_fleet.evidence import keep
 from bench.soak_fleet.fleet import Fleet
+from bench.soak_fleet.missing import missing_in
 from bench.soak_fleet.observer import dashboard_fault
 from bench.soak_fleet.plan import HOST, MISSION, SESSION, VEHICLES
 from bench.soak_fleet.verdict import Healing, judged
@@ -47,18 +48,19 @@ class Soak:
             fleet.session("start", "--mission", MISSION, "--name", SESSION, "--timeout", "60")
             if self._healing(fleet, "start", "all").took_s > _PATIENCE_S:
                 raise TimeoutError(f"not measured at the start: {', '.join(_unhealed(fleet, 0))}")
-            began_ns = time.time_ns()
+            began_s = time.monotonic()
             url = f"http://{HOST}:{fleet.dashboard_port}/"
             page = None
             if self.plan.browser:
                 browser = stack.enter_context(chromium())
                 page = Watcher(browser, url, f'tr[data-vehicle="{VEHICLES[0]}"]')
             self._disturb(fleet, page)
-            ended_ns, fleet.ended_raw_ns = time.time_ns(), _raw_ns()
+            ended_s, fleet.ended_raw_ns = time.monotonic(), _raw_ns()
             fleet.session("stop", SESSION)
-            verdict = judged(fleet, self.healings, self.heaps, (began_ns, ended_ns))
+            missing = missing_in(fleet, (began_s, ended_s))
+            verdict = judged(fleet, self.healings, self.heaps, missing)
             if verdict.failures:
-                keep(fleet, self.healings, (began_ns, ended_ns))
+                keep(fleet, self.healings, missing)
             return verdict
 
     def _disturb(self, fleet: Fleet, page: Watcher | None) -> None:

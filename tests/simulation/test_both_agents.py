@@ -3,6 +3,7 @@
 import pytest
 
 from runtime.clock import Step
+from tests.effort import third
 from tests.simulation.simulated import Simulation, jitter, walk, wrong
 from tests.simulation.simulated_machines import MS, Link, S
 from topside_agent.settings import TopsideSettings
@@ -24,7 +25,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", third(FAULTS))
 def test_every_result_holds_the_truth(fault):
     simulation = Simulation(FAULTS[fault], simulated={"offset_ns": -1_234_567_000, "drift_ppm": 30.0})
     published = simulation.run(60)

@@ -28,7 +28,7 @@ def span(seconds: float) -> str:
     if whole < _DAY_S:
         return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S:02d} min"
     if whole >= _YEAR_S:
-        return f"{whole // _YEAR_S} y {whole % _YEAR_S // _DAY_S:03d} d"
+        return f"{whole // _YEAR_S} y {whole % _YEAR_S // _DAY_S} d"
     return f"{whole // _DAY_S} d {whole % _DAY_S // _HOUR_S:02d} h"
 
 

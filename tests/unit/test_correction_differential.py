@@ -6,13 +6,14 @@ The reference writes each table itself, reads the output with Python's `csv` mod
 import csv
 import io
 import random
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
+from schemas.compat import UTC
 from tests.effort import tries
 from tests.unit.tracks import START, S, raw_of, stepped
 from tidesync.sessions.correction.clock_limits import ClockLimits

@@ -244,7 +244,7 @@ def test_each_time_says_by_whose_clock_it_is():
     [
         (1.0, "(the vehicle is ahead of laptop)"),
         (3_600_000.0, "(the vehicle is 1 h 00 min ahead of laptop)"),
-        (-1_798_761_600_000.0, "(the vehicle is 57 y 014 d behind laptop)"),
+        (-1_798_761_600_000.0, "(the vehicle is 57 y 14 d behind laptop)"),
     ],
 )
 def test_a_long_offset_is_also_in_words(offset_ms, words):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from schemas.compat import UTC
 from tidesync.cli.progress import Progress
 from tidesync.cli.table_options import show_unused, table_options
 from tidesync.errors import NotSoError, SettingsError

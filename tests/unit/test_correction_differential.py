@@ -6,6 +6,7 @@ The reference writes each table itself, reads the output with Python's `csv` mod
 import csv
 import io
 import random
+import sys
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -139,6 +140,7 @@ def without_new_fields(content, made):
     return b"".join(kept)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="its oracle, the csv module, has faults in 3.10")
 @pytest.mark.timeout(1200)
 def test_no_answered_row_is_outside_its_error_and_every_other_byte_is_the_inputs(tmp_path):
     counts = [check(seed, tmp_path / f"{seed}.csv") for seed in range(tries(60))]

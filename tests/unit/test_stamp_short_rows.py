@@ -64,7 +64,7 @@ def test_rows_one_or_two_digits_coarser_are_noticed_unless_zeros_are_dropped():
 
 def test_a_logger_that_drops_zeros_keeps_its_resolution():
     at_ns = instants(3, 4_000)
-    for digits, kept in ((2, 0.98), (3, 0.98), (4, 0.98), (6, 0.88)):
+    for digits, kept in ((2, 0.98), (3, 0.98), (4, 0.88), (6, 0.88)):
         texts = texts_of(at_ns, digits, drop=True)
         _, resolution_ns = read(texts)
         assert (resolution_ns == 10 ** (9 - digits)).mean() > kept
@@ -91,10 +91,11 @@ def test_a_short_fraction_of_a_few_rows_may_be_decimals_or_a_count():
 def test_fractions_of_five_or_eight_digits_may_lack_a_zero_in_front(digits):
     counts = np.random.default_rng(digits).integers(10 ** (digits - 1), 10**digits, 40)
     texts = [f"{NOON // S + row}.{count}" for row, count in enumerate(counts.tolist())]
-    shown, resolution_ns = read(texts)
-    for places in (digits, digits + 1):
-        true_ns = NOON + np.arange(40) * S + counts * 10 ** (9 - places)
-        assert (np.abs(true_ns - shown) < resolution_ns).all()
+    for torn in ([], [f"{NOON // S + 40}.3"]):
+        shown, resolution_ns = (each[:40] for each in read([*texts, *torn]))
+        for places in (digits, digits + 1):
+            true_ns = NOON + np.arange(40) * S + counts * 10 ** (9 - places)
+            assert (np.abs(true_ns - shown) < resolution_ns).all()
     _, resolution_ns = read([*texts, f"{NOON // S + 50}.{12:0{digits}d}"])
     assert (resolution_ns[:40] <= 10 ** (9 - digits)).mean() > 0.9
 

@@ -5,7 +5,7 @@ zero, but fractions of the full length end in zeros; those are read alike either
 known then, and are no timestamps. Where zeros were dropped it is the other way round. A column that shows
 neither, as one of a few rows, leaves it open: only the second of a shorter fraction is known.
 
-Where all have 5 or 8 digits and none begins with a zero, it is open too: few loggers write just so many.
+Where none has more than 5 or 8 digits or begins with a zero, it is open too: few loggers write just so many.
 
 Assumption: a column's fractions are all written in one of these ways, and those of another length that all
 have, or of 3, 6 and 9 digits, are decimals. `--time-format` with %f (decimals), %3f (a count of ms) or %6f
@@ -49,7 +49,7 @@ def kind_of_fractions(found: Sequence[Parsed]) -> tuple[Fractions, int]:
     shorter = sum(digits < longest for _, digits in fractions)
     several = [(value, digits) for value, digits in fractions if digits > 1]
     zeros_in_front = sum(value < 10 ** (digits - 1) for value, digits in several)
-    if not shorter and longest in _UNUSUAL and not zeros_in_front:
+    if longest in _UNUSUAL and not zeros_in_front:
         return Fractions.UNCLEAR, longest + 1
     if not shorter or (lengths <= _GROUPS and shorter > 1) or _drops_zeros(found):
         return Fractions.DECIMALS, longest

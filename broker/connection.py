@@ -256,11 +256,10 @@ class Connection:
             if self._client.socket() is None:
                 reason = self._client.take_reason()
                 return f"connection ended: {reason}" if reason else "connection lost"
-            self._socket_loop.run_once(pause_s)
-            if not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
-                return "no answer to CONNECT (is it an MQTT broker?)"
-            if self.up:
+            if self._socket_loop.run_once(pause_s) and self.up:
                 self._serve_up(opened_ns)
+            elif not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
+                return "no answer to CONNECT (is it an MQTT broker?)"
 
     def _serve_up(self, opened_ns: int) -> None:
         now_ns = self._clock.raw_ns()

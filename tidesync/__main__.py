@@ -17,6 +17,7 @@ from tidesync.settings import file_defaults
 
 COMMANDS = {
     "demo": "Run everything here: two simulated vehicles, measured and recorded.",
+    "up": "Run everything of a surface: broker, topside, recorder, dashboard; add vehicles.",
     "broker": "Run the embedded broker, on loopback; make accounts and certificates for mosquitto.",
     "pi": "Run the vehicle's agent: answer pings, serve GET /api/sync/time.",
     "topside": "Run the surface agent: measure every vehicle, publish the results.",

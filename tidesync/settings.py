@@ -11,7 +11,6 @@ import difflib
 import functools
 import importlib
 import os
-import tomllib
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
@@ -21,7 +20,9 @@ import platformdirs
 from click.core import ParameterSource
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from schemas.compat import tomllib
 from tidesync.errors import SettingsError
+from tidesync.up.place import surface_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -40,6 +41,7 @@ MODELS = {
     "broker": "tidesync.cli.broker:BrokerSettings",
     "correct": "tidesync.sessions.correction.table_settings:TableSettings",
     "demo": "tidesync.demo.settings:DemoSettings",
+    "up": "tidesync.up.settings:UpSettings",
     "pi": "pi_agent.settings:PiSettings",
     "topside": "topside_agent.settings:TopsideSettings",
     "record": "tidesync.sessions.recorder.settings:RecorderSettings",
@@ -75,6 +77,7 @@ def with_settings(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Call
 
 def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any]) -> BaseModel:
     _refuse_unknown_variables()
+    _forget_surface(context, given)
     values = {name: value for name, value in given.items() if value is not None and value != ()}
     values |= _secrets_from_environment(context, model)
     try:
@@ -94,12 +97,32 @@ def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any])
         raise SettingsError(f"{error.filename}: {(error.strerror or str(error)).lower()}") from error
 
 
+def _forget_surface(context: click.Context, given: dict[str, Any]) -> None:
+    """Leave out the account of `tidesync up` where another, or another broker, was chosen."""
+    chosen = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
+    names = ("broker", "username", "password_file")
+    if not any(context.get_parameter_source(name) in chosen for name in names):
+        return
+    command = context.find_root().invoked_subcommand or ""
+    for name, value in surface_defaults(command).items():
+        if context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP and given.get(name) == value:
+            given[name] = None
+
+
 def file_defaults(command: str) -> dict[str, Any]:
-    """The values of `tidesync.toml` for `command`: the working folder's file over the user's own."""
+    """The values of `tidesync.toml` for `command`: the working folder's file over the user's own.
+
+    Where neither says who to be at which broker, that of `tidesync up` on this computer does.
+    """
     values: dict[str, Any] = {}
     for folder in _folders():
         values |= _read_file(folder / FILE_NAME, _AS_FOR.get(command, command))
-    return values
+    return values if "broker" in values else surface_defaults(command) | values
+
+
+def surface_defaults(command: str) -> dict[str, Any]:
+    """What the file of `tidesync up` says for `command`."""
+    return _read_file(surface_folder() / FILE_NAME, command)
 
 
 def _folders() -> tuple[Path, Path]:

@@ -31,7 +31,8 @@ _WAIT_S = 0.5
 def command(settings: ConnectionSettings, *, vehicles: Sequence[str], as_json: bool) -> int:
     """Show results, states and events as they come, until interrupted.
 
-    A live table in a terminal; one line each when the output goes elsewhere. A broker that is away is
+    A live table in a terminal; one line each when the output goes elsewhere; times are by this computer's
+    clock. A broker that is away is
     reported at once and waited for.
     """
     ended = Ended()
@@ -58,4 +59,4 @@ def _lines(listener: Listener, ended: Ended, *, as_json: bool) -> None:
             line = json_broker_line(heard, at_ns) if as_json else plain_broker_line(heard, address, at_ns)
             print(line, flush=True)
         elif heard is not None and fleet.take(heard) == "new":
-            print(json_line(heard) if as_json else plain_line(heard), flush=True)
+            print(json_line(heard) if as_json else plain_line(fleet.as_known(heard)), flush=True)

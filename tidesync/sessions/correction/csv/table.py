@@ -153,10 +153,12 @@ class CsvTable:
     def _stamps(self, layout: Layout) -> Stamps:
         """The timestamps of all records."""
         rows = np.flatnonzero(layout.kind <= Kind.SHORT)
+        ends = (layout.last.max(axis=0) == layout.end)[rows]
         if len(self._dialect.places) == 1:
-            found = self.form.read_block(layout.characters, layout.first[0][rows], layout.last[0][rows])
+            first, last = layout.first[0][rows], layout.last[0][rows]
+            found = self.form.read_block(layout.characters, first, last, ends)
         else:
-            found = self.form.read(self._texts(layout, rows))
+            found = self.form.read(self._texts(layout, rows), ends)
         every = found.spread(rows, layout.begin.size)
         self._leave_out_cut_ones(layout, every.readable)
         self._leave_out_shifted_ones(layout, every.readable)

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
 
-Read = tuple["Integers | int", bool, "Flags | bool"]
-"""Unix ns on the column's clock, whether that is UTC, and which rows were read."""
+Read = tuple["Integers | int", bool, int, "Flags | bool"]
+"""Unix ns on the column's clock, whether that is UTC, the unit of the last digit, which rows were read."""
 
 _TEMPLATES = 16
 """Texts of so many different shapes are read at once; those of further shapes one by one."""
-_NOTHING: Read = (0, False, False)
+_NOTHING: Read = (0, False, 0, False)
 _PARTS, _SECOND = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16)), (17, 19)
 _TO_MINUTE = 16
 _ISO = re.compile(
@@ -43,16 +43,16 @@ _EPOCH, _EARLIEST, _LATEST = 1970, 1800, 2200
 
 def block_of(
     reader: Reader, buffer: NDArray[np.uint8], starts: Integers, ends: Integers
-) -> tuple[Integers, Flags, Flags]:
-    """(Unix ns on the column's clock, whether that is UTC, whether it was read here) of each text."""
-    at_ns = np.zeros(starts.shape, dtype=np.int64)
+) -> tuple[Integers, Flags, Integers, Flags]:
+    """Of each text what `Read` has; whether it was read here."""
+    at_ns, steps_ns = np.zeros(starts.shape, dtype=np.int64), np.zeros(starts.shape, dtype=np.int64)
     fixed, done = np.zeros(starts.shape, dtype=bool), np.zeros(starts.shape, dtype=bool)
     if isinstance(reader, CalendarReader) and reader.patterns is UNDECIDED and not reader.twelve:
         read: Callable[[Reader, NDArray[np.uint8], Flags], Read] = _iso
     elif isinstance(reader, NumberReader) and reader.scale.unit_ns in NS_OF_UNIT.values():
         read = _numbers
     else:
-        return at_ns, fixed, done
+        return at_ns, fixed, steps_ns, done
     left = np.ones(starts.shape, dtype=bool)
     lengths = ends - starts
     for _ in range(_TEMPLATES):
@@ -66,8 +66,8 @@ def block_of(
         matches = ((digit == digit[0]) & (digit | (text == text[0]))).all(axis=1)
         rows = same[matches]
         left[rows] = False
-        at_ns[rows], fixed[rows], done[rows] = read(reader, text[matches], digit[0])
-    return at_ns, fixed, done
+        at_ns[rows], fixed[rows], steps_ns[rows], done[rows] = read(reader, text[matches], digit[0])
+    return at_ns, fixed, steps_ns, done
 
 
 def _value(text: NDArray[np.uint8], begin: int, end: int) -> Integers:
@@ -92,6 +92,8 @@ def _iso(reader: Reader, text: NDArray[np.uint8], _digit: Flags) -> Read:
     found = _ISO.fullmatch(first)
     if not found or 0 < len(found["f"] or "") < reader.digits:
         return _NOTHING
+    if 0 < len((found["h"] or "") + (found["m"] or "")) < reader.zone_digits:
+        return _NOTHING
     changes = np.append(True, (text[1:, :_TO_MINUTE] != text[:-1, :_TO_MINUTE]).any(axis=1))
     minutes, valid_minutes = _minutes(text[changes])
     which = np.cumsum(changes) - 1
@@ -105,7 +107,7 @@ def _iso(reader: Reader, text: NDArray[np.uint8], _digit: Flags) -> Read:
         east_m = _value(text, *found.span("m")) if found["m"] else np.zeros_like(east_h)
         valid &= (east_h < 24) & (east_m < 60)  # noqa: PLR2004
         at_ns -= (east_h * 60 + east_m) * MINUTE_NS * (1 if found["sign"] == "+" else -1)
-    return at_ns, bool(found["z"]), valid
+    return at_ns, bool(found["z"]), 10 ** max(_NANO - len(found["f"] or ""), 0), valid
 
 
 def _minutes(text: NDArray[np.uint8]) -> tuple[Integers, Flags]:
@@ -136,4 +138,5 @@ def _numbers(reader: Reader, text: NDArray[np.uint8], digit: Flags) -> Read:
     whole = _value(text, 0, point)
     valid = whole <= LATEST_NS // unit
     part = _nanoseconds(text, point + 1, length, len(str(unit)) - 1)
-    return reader.scale.unix_ns(np.where(valid, whole, 0), part), True, valid
+    step_ns = -(-unit // 10 ** max(length - point - 1, 0))
+    return reader.scale.unix_ns(np.where(valid, whole, 0), part), True, step_ns, valid

@@ -112,7 +112,7 @@ soak-fleet: .venv/.dev ## An hour of a fleet with a random fault every 5 s: is a
 	$(BIN)/python -m bench.soak_fleet --browser \
 		--markdown docs/lab/bench-soak-fleet.md --json bench/results/bench-soak-fleet.json $(ARGS)
 
-COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"
 
 lock: ## Pin the newest allowed dependencies (needs uv)

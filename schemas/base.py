@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.compat import Self
 
 LATEST_NS = 9_214_646_400_000_000_000
 """2262-01-01: no clock is read later. What is computed from readings then stays within 64 bits."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, PlainSerializer, WithJsonSchema
 
 from schemas.base import LATEST_NS
+from schemas.compat import UTC
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = _EPOCH + timedelta(microseconds=LATEST_NS // 1000)

@@ -11,7 +11,6 @@ import difflib
 import functools
 import importlib
 import os
-import tomllib
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
@@ -22,6 +21,7 @@ from click.core import ParameterSource
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from schemas.base import expectation
+from schemas.compat import tomllib
 from tidesync.errors import SettingsError
 from tidesync.up.place import surface_folder
 

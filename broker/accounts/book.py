@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from broker.accounts.permissions import Permissions, permissions
 from broker.errors import BrokerError
+from schemas.compat import Self
 from schemas.instants import UtcInstant
 from schemas.names import Root, account_name
 from schemas.topics import Role

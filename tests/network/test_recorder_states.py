@@ -2,10 +2,11 @@
 
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
 
 from broker.settings import ConnectionSettings
+from schemas.compat import UTC
 from schemas.messages import StartCommand
 from tests.deadline import until
 from tests.network.recording import assert_complete, start, states, stop

@@ -6,11 +6,12 @@ import socket
 import subprocess
 import threading
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from schemas.compat import UTC
 from tests.browser.dashboard_process import Dashboard
 from tests.deadline import until
 from tests.network.boats import Boat

@@ -413,8 +413,8 @@ def test_a_page_that_takes_nothing_is_disconnected(feed, monkeypatch):
         await asyncio.Event().wait()
 
     async def page():
-        async with asyncio.timeout(10):
-            await EventStream(feed, counted)({"type": "http", "method": "GET"}, receive, send)
+        stream = EventStream(feed, counted)({"type": "http", "method": "GET"}, receive, send)
+        await asyncio.wait_for(stream, 10)
 
     asyncio.run(page())
     assert sent == ["http.response.start", "http.response.body"]

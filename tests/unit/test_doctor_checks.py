@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from runtime.clock import SystemClock, read
 from runtime.clock_daemons import Daemon
 from runtime.kernel_clock import KernelState
 from runtime.version import VERSION
+from schemas.compat import UTC
 from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
 from tidesync.doctor import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from broker.errors import BrokerError
 from broker.settings import ConnectionSettings
 from schemas.base import first_error
+from schemas.compat import UTC
 from schemas.instants import iso_utc
 from schemas.messages import SessionState, StartCommand, StopCommand
 from schemas.names import mission_name, session_name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock, read
+from schemas.compat import UTC
 from schemas.messages import DUPLICATES, OffsetResult
 from schemas.names import vehicle_name
 from tidesync.cli.session import listing

@@ -150,7 +150,7 @@ async def lines(
         if receiving.done() and receiving.result()["type"] == "websocket.receive":
             await socket.close(_POLICY, "this WebSocket only sends")
         elif sending.done():
-            with suppress(WebSocketDisconnect, TimeoutError):
+            with suppress(WebSocketDisconnect, asyncio.TimeoutError):
                 sending.result()
     finally:
         for task in (sending, receiving):
@@ -162,10 +162,13 @@ async def lines(
 async def _send(socket: WebSocket, served: Served, topside: str | None) -> None:
     changed = ChangedLines()
     while True:
-        async with asyncio.timeout(_SEND_TIMEOUT_S):
-            for line in _due(changed, served, topside):
-                await socket.send_text(line)
+        await asyncio.wait_for(_send_each(socket, _due(changed, served, topside)), _SEND_TIMEOUT_S)
         await asyncio.sleep(POLL_S)
+
+
+async def _send_each(socket: WebSocket, lines: Iterable[str]) -> None:
+    for line in lines:
+        await socket.send_text(line)
 
 
 def _due(changed: ChangedLines, served: Served, topside: str | None) -> Iterable[str]:

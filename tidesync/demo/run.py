@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
@@ -22,6 +22,7 @@ from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, SystemClock
 from runtime.errors import ListenError
+from schemas.compat import UTC
 from schemas.messages import StartCommand, StopCommand
 from tidesync.demo.checker import Checker
 from tidesync.demo.settings import DemoSettings, demo_clock

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from broker.settings import BrokerUrl
 from schemas.base import expectation
+from schemas.compat import Self
 from schemas.names import Topside
 from tidesync.errors import SettingsError
 from tidesync.up.place import surface_folder

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.compat import Self
 
 FEWEST_BLOCKS = 4
 """A max-margin line needs this many blocks with exchanges."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from schemas.compat import Self, tomllib
 from schemas.names import Root, Vehicle
 
 _HEAD = """\

@@ -2,11 +2,11 @@
 
 import json
 import shutil
-import tomllib
 
 import pytest
 
 from pi_agent.settings import PiSettings
+from schemas.compat import tomllib
 from schemas.join_file import JoinFile, JoinFileError
 from tidesync.__main__ import run
 from tidesync.settings import file_defaults

@@ -12,6 +12,7 @@ from runtime.files import read, replace
 from schemas.events import EventLine
 from schemas.metadata import FILE_NAME
 from tidesync.sessions import document
+from tidesync.sessions.bridged import bridged
 from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
 from tidesync.sessions.isolation import Tracks, tracks_of
@@ -189,10 +190,12 @@ def measure(
     settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008
 ) -> Tracks[Measured]:
     """Smooth every stream, by the streams' names; an internal fault is that stream's alone."""
-    return tracks_of(
-        streams,
-        lambda stream, exchanges: Measured(*stream, in_order(exchanges), smooth(exchanges, settings)),
-    )
+
+    def measured(stream: Stream, exchanges: Sequence[Exchange]) -> Measured:
+        listed = in_order(exchanges)
+        return Measured(*stream, listed, smooth(bridged(listed).exchanges, settings))
+
+    return tracks_of(streams, measured)
 
 
 def offsets_table(tracks: Mapping[Stream, Sequence[Row]]) -> bytes:

@@ -6,7 +6,7 @@ interrupted anywhere is finished by the next.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from broker.accounts.folder import AccountFolder
 from broker.tls.authority import Host
 from broker.tls.folder import CertificateFolder
 from runtime import files, host
+from schemas.compat import UTC
 from schemas.join_file import JoinFile
 from schemas.names import made_valid
 from tidesync.errors import NotSoError
@@ -114,7 +115,7 @@ class Home:
         if book.find(name) and password_file.is_file():
             return
         password = new_password()
-        files.make_private_folder(password_file.parent, 0o700)
+        password_file.parent.mkdir(mode=0o700, exist_ok=True)
         password_file.unlink(missing_ok=True)
         self._accounts.change(lambda before: _with(before, name, role, password))
         files.write_new(password_file, files.PrivateFile(f"{password}\n".encode()))

@@ -85,6 +85,9 @@ def configuration(home: Path, choices: Choices) -> str:
         "tls_version tlsv1.2",
     ]
     lines = [
+        "# Our own programs log their connections themselves.",
+        "connection_messages false",
+        "",
         *([f"user {_user(home)}", ""] if _is_root() else []),
         f"listener {choices.vehicles_port}",
         *(tls if choices.tls else []),

@@ -14,9 +14,6 @@ from topside_agent.estimator.segments import Cause
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import FASTEST, readings_of, slew_of, unexplained_ns
 
-_SETS_THE_PI: set[Cause] = {"step", "suspend", "inconsistent"}
-"""Causes of cuts at which the Pi's realtime may have been set."""
-
 RowState = Literal["ok", "holdover", "ambiguous", "outside"]
 
 _SHORTEST_NS = 8_000_000_000
@@ -151,9 +148,11 @@ class TrackBuilder:
         self.causes.append(added.cut.cause)
         self._cut_at_ns = constraint.destination_ns
         # The Pi read its clock before its last answer left: until that arrived the clock may have been set.
-        last_ns = added.cut.ambiguous_from_ns - (added.cut.cause in _SETS_THE_PI)
         for accepted in reversed(self._accepted):
-            if accepted.exchange.destination_ns <= last_ns or accepted.segment < len(self.causes) - 2:
+            if (
+                accepted.exchange.destination_ns < added.cut.ambiguous_from_ns
+                or accepted.segment < len(self.causes) - 2
+            ):
                 break
             accepted.ambiguous = True
 

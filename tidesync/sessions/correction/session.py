@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
+from tidesync.sessions.bridged import bridged
 from tidesync.sessions.correction.formats import is_output
 from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories, timeline_with
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from schemas.exchange import Exchange
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.folder import Measured, SessionFolder
     from tidesync.sessions.journal import Stream
@@ -232,13 +234,23 @@ def timeline_of(
         composed = timeline_with(histories, measured, limits, settings)
         if composed.segments:
             return composed
-    readings = {
-        exchange.destination_ns: Reading(pi_ns, topside_ns, exchange.resolution_ns, exchange.transmit_ns)
-        for exchange in measured.exchanges
-        if (pi_ns := exchange.pi_realtime_minus_raw_ns) is not None
-        and (topside_ns := exchange.topside_realtime_minus_raw_ns) is not None
-    }
-    made = timeline(measured.track.rows, measured.topside_raw_ns(), limits, readings)
+    made = timeline(measured.track.rows, measured.topside_raw_ns(), limits, _readings(measured.exchanges))
     if not made.segments:
         raise NothingMeasuredError("no exchange of this session can be relied on")
     return made
+
+
+def _readings(exchanges: Sequence[Exchange]) -> dict[int, Reading]:
+    """What each exchange read of the wall clocks, by its destination."""
+    known = bridged(exchanges)
+    return {
+        exchange.destination_ns: Reading(
+            exchange.pi_realtime_minus_raw_ns,
+            topside_ns,
+            exchange.resolution_ns,
+            exchange.transmit_ns,
+            moved=exchange.destination_ns in known.moved,
+        )
+        for exchange in known.exchanges
+        if (topside_ns := exchange.topside_realtime_minus_raw_ns) is not None
+    }

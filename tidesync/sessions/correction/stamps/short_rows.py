@@ -4,8 +4,8 @@ A writer that drops zeros leaves each tenth value a digit short, each hundredth 
 full never ends in a zero. A short value is taken to be complete only where that is so: of many values written
 in full next to none ends in a zero, none does among its neighbours, and among these no more are so short than
 chance explains. Any other has the resolution in which it is written itself: it may be a coarser logger's, or
-torn. So has one of which chance makes one in a thousand or less (whole seconds among ms), as such rows are
-few, and one that still resolves 0.1 ms, as that hardly widens its error.
+torn. So has a whole second, which many programs write for events; one of which chance makes one in a thousand
+or less, as such rows are few; and one that still resolves 1 ms, as that costs no answer.
 
 Assumption: among values that drop zeros a coarser logger's, of one or two digits less, are more than chance
 explains (of 64 neighbours three with two digits less, or 13 with one), or none.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ENOUGH = 66
 """Of so many values one ends in a zero, but for a chance of 1 in 1000."""
 _FEW, _DIFFERENT = 0.01, 7
-_FINE_NS, _LONGEST_NS = 100_000, 1_000_000_000
+_FINE_NS, _S = 1_000_000, 1_000_000_000
 _RARE = 1.001e-3
 _WINDOWS = (8, 64)
 _CHANCE = 0.03
@@ -43,7 +43,7 @@ def drops_zeros(at_ns: Integers, steps_ns: Integers, full_ns: int) -> bool:
 def own_steps(at_ns: Integers, steps_ns: Integers, full_ns: int, *, drops: bool) -> Integers:
     """The unit of the last digit of those that are not complete, in the order of rows; of the others 0."""
     own: Integers = np.where(steps_ns > full_ns, steps_ns, 0)
-    usual = [step for step in np.unique(own).tolist() if _FINE_NS < step <= _LONGEST_NS]
+    usual = [step for step in np.unique(own).tolist() if _FINE_NS < step < _S]
     usual = [step for step in usual if full_ns > _RARE * step]
     if drops and usual:
         dropped = np.ones(own.shape, dtype=bool)

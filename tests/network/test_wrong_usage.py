@@ -68,7 +68,7 @@ def test_a_broker_that_is_away_is_waited_for_and_said():
     assert "connection refused" in first
     assert "trying again" in first
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == 0
+    assert process.wait(20) == 0
 
 
 def test_an_interrupted_agent_ends_with_130(mosquitto):
@@ -77,9 +77,9 @@ def test_an_interrupted_agent_ends_with_130(mosquitto):
         stderr=subprocess.PIPE,
         text=True,
     )
-    until(lambda: "connected" in process.stderr.readline(), 10, "a connection")
+    until(lambda: "connected" in process.stderr.readline(), 20, "a connection")
     process.send_signal(signal.SIGINT)
-    assert process.wait(5) == 130
+    assert process.wait(20) == 130
 
 
 def test_a_one_shot_command_without_a_broker_exits_with_one():

@@ -1,4 +1,4 @@
-"""The report's headline: how finely the stamps of the session's tables resolve, where that is what limits them."""
+"""The report's headline names how finely the stamps of the session's tables resolve."""
 
 import json
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def coarsest_ns(folder: SessionFolder, measured: Sequence[Measured]) -> dict[str, int]:
-    """By vehicle the resolution of the coarsest table that it stamped; one that cannot be read is left out."""
+    """By vehicle that of the coarsest table that it stamped; one that cannot be read is left out."""
     spans: dict[str, Spans] = {}
     for each in reversed(measured):
         spans[each.vehicle] = _spans(each)

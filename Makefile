@@ -16,7 +16,7 @@ demo: .venv/.run ## Two simulated vehicles, measured and recorded on the embedde
 	@$(BIN)/python -m tidesync demo $(ARGS)
 
 # Two workers: most tests wait for programs most of the time. A folder or module that shares fixtures stays together.
-PYTEST := $(BIN)/python -m pytest -n 2
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2
 
 test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
 	$(PYTEST) $(ARGS)

@@ -38,7 +38,7 @@ def iso_from_ns(unix_ns: int) -> str:
 def _to_utc(instant: datetime) -> datetime:
     """The instant in UTC, compared first: near the ends of the calendar it cannot be converted."""
     if not _EPOCH <= instant < _LATEST:
-        raise ValueError(f"expected an instant from 1970 to 2261 (received {instant.isoformat()})")
+        raise ValueError(f"expected an instant from 1970 to 2261, received {instant.isoformat()}")
     return instant.astimezone(UTC)
 
 

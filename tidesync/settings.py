@@ -20,6 +20,7 @@ import platformdirs
 from click.core import ParameterSource
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from schemas.base import expectation
 from schemas.compat import tomllib
 from tidesync.errors import SettingsError
 from tidesync.up.place import surface_folder
@@ -87,11 +88,11 @@ def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any])
         name = str(fault["loc"][0]) if fault["loc"] else ""
         if fault["type"] == "missing":
             raise SettingsError(f"{_source(context, name)} is required") from error
-        reason = fault["msg"].removeprefix("Value error, ")
+        reason = expectation(fault["msg"])
         named = fault["type"] == "value_error" or name in _secret_names(
             model
         )  # our own sentences name the value
-        received = "" if named or isinstance(fault["input"], dict) else f" (received {fault['input']!r})"
+        received = "" if named or isinstance(fault["input"], dict) else f", received {fault['input']!r}"
         raise SettingsError(f"{_source(context, name)}: {reason}{received}") from error
     except OSError as error:  # a file in a folder that may not be searched
         raise SettingsError(f"{error.filename}: {(error.strerror or str(error)).lower()}") from error

@@ -133,7 +133,7 @@ def checked(password: str) -> str:
     """A chosen `password`, else UnusablePasswordError."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise UnusablePasswordError(
-            f"a password has {SHORTEST} to {LONGEST} characters (received {len(password)})"
+            f"a password has {SHORTEST} to {LONGEST} characters, received {len(password)}"
         )
     if not password.isprintable():
         raise UnusablePasswordError("a password has no control characters")

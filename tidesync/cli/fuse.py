@@ -80,7 +80,7 @@ def command(
     suffix = out.suffix.lower()
     if suffix not in WRITERS:
         raise SettingsError(
-            f"--out: expected a name that ends in {', '.join(WRITERS)} (received {str(out)!r})"
+            f"--out: expected a name that ends in {', '.join(WRITERS)}, received {str(out)!r}"
         )
     require(suffix)
     axis = on if every_ns is not None else on or "inWater"

@@ -15,7 +15,7 @@ from schemas.messages import DUPLICATES, OffsetResult
 from schemas.names import vehicle_name
 from tidesync.cli.session import listing
 from tidesync.client import retained
-from tidesync.errors import NotSoError
+from tidesync.errors import NotSoError, named
 from tidesync.figures import ago, figure, in_columns
 from tidesync.fleet.duplicates import for_people, sentence
 from tidesync.fleet.model import KINDS, Fleet
@@ -41,7 +41,7 @@ def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool)
     Exit code 1 when that could not be found out, when nothing is known of VEHICLE, or when two vehicles or
     two topsides have one name now.
     """
-    wanted = vehicle_name(vehicle) if vehicle else None
+    wanted = named("VEHICLE", vehicle_name, vehicle) if vehicle else None
     fleet, now = Fleet.of(retained(settings, KINDS)), read(SystemClock())
     rows = [row for row in fleet.rows(now) if wanted in {None, row.vehicle}]
     if wanted and not rows:

@@ -11,6 +11,7 @@ import click
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
 from schemas.names import vehicle_name
+from tidesync.errors import named
 from tidesync.fleet.model import Fleet
 from tidesync.settings import with_settings
 from tidesync.terminal.listener import BrokerChange, Ended, Listener
@@ -37,7 +38,9 @@ def command(settings: ConnectionSettings, *, vehicles: Sequence[str], as_json: b
     """
     ended = Ended()
     signal.signal(signal.SIGTERM, ended.set)
-    listener = Listener(settings, "tidesync-watch", [vehicle_name(name) for name in vehicles])
+    listener = Listener(
+        settings, "tidesync-watch", [named("--vehicle", vehicle_name, name) for name in vehicles]
+    )
     with listener.listening():
         if as_json or not sys.stdout.isatty():
             _lines(listener, ended, as_json=as_json)

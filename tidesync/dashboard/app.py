@@ -14,6 +14,7 @@ from runtime import api_page
 from runtime.metrics import agent_families
 from runtime.version import VERSION
 from runtime.web_server import metrics_router
+from schemas.base import expectation
 from tidesync.dashboard import api, assets, cockpit
 from tidesync.dashboard.access import AccessMiddleware, AccessPolicy, problem
 from tidesync.dashboard.api import Served
@@ -117,4 +118,4 @@ def _first_fault(fault: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in fault["loc"] if part not in {"body", "path", "query"})
     received = repr(fault.get("input"))
     shown = received if len(received) <= 80 else received[:77] + "…"  # noqa: PLR2004 - a sentence, not a dump
-    return f"{where + ': ' if where else ''}{fault['msg']} (received {shown})"
+    return f"{where + ': ' if where else ''}{expectation(fault['msg'])}, received {shown}"

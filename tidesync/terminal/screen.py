@@ -92,7 +92,7 @@ class Screen:
             f"Vehicle clocks, Pi − topside   {where}",
             self._away(now),
             self._fleet.rows(now),
-            [entry.state for entry in self._fleet.sessions() if entry.state.state != "stopped"],
+            [entry.shown(now) for entry in self._fleet.sessions() if entry.state.state != "stopped"],
             tuple(self._lines),
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from broker.settings import BrokerUrl
+from schemas.base import expectation
 from schemas.compat import Self
 from schemas.names import Topside
 from tidesync.errors import SettingsError
@@ -62,7 +63,9 @@ class Choices(BaseModel):
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             where = ".".join(map(str, fault["loc"]))
-            raise SettingsError(f"{path}: {where}: {fault['msg']} (received {fault['input']!r})") from error
+            raise SettingsError(
+                f"{path}: {where}: {expectation(fault['msg'])}, received {fault['input']!r}"
+            ) from error
 
     def encode(self) -> str:
         """As the file keeps them."""

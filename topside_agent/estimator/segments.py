@@ -62,8 +62,7 @@ class Break(NamedTuple):
     keeps_drift: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A constraint and the boot id of its exchange."""
 
     constraint: Constraint

@@ -150,7 +150,7 @@ class EstimatorSettings(BaseModel):
         if not rising or any(count % 1 for count in blocks) or blocks[0] < FEWEST_BLOCKS:
             raise ValueError(
                 f"expected windows_s to rise from {FEWEST_BLOCKS} blocks on, in whole blocks of"
-                f" {self.block_s:g} s (received {self.windows_s})"
+                f" {self.block_s:g} s, received {self.windows_s}"
             )
         return self
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -100,8 +100,7 @@ class Refused:
         return _DROPPED_BECAUSE["other_instance" if self.duplicate else self.reason]
 
 
-@dataclass(frozen=True, slots=True)
-class _Outstanding:
+class _Outstanding(NamedTuple):
     ping: Ping
     begun: Reading
     sent: Reading
@@ -163,7 +162,8 @@ class Exchanger:
         """Take `raw_ns`, topside's RAW at the socket write, for the outstanding ping's origin."""
         outstanding = self._outstanding
         if outstanding and raw_ns > outstanding.sent.raw_ns:
-            self._outstanding = replace(outstanding, sent=outstanding.sent._replace(raw_ns=raw_ns))
+            departed = Reading(raw_ns, *outstanding.sent[1:])
+            self._outstanding = _Outstanding(outstanding.ping, outstanding.begun, departed)
 
     def take_seq(self) -> int:
         """The number of an exchange that finished without a ping (over HTTP)."""

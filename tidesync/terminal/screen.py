@@ -46,9 +46,12 @@ def unseen_interrupt() -> Iterator[None]:
     """Keep the terminal from printing `^C`: where it wraps, the table would be drawn once more below."""
     try:
         import termios  # noqa: PLC0415 - not on Windows
-
+    except ImportError:
+        yield
+        return
+    try:
         before = termios.tcgetattr(sys.stdin)
-    except (ImportError, OSError, ValueError, termios.error):  # no terminal
+    except (OSError, ValueError, termios.error):  # no terminal
         yield
         return
     local_modes = 3

@@ -20,11 +20,12 @@ from tidesync.sessions.correction.unexplained import Reading
 from tidesync.sessions.document import NotMetadataError, block_of
 from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError
 from tidesync.sessions.processes import Choice
-from topside_agent.estimator import EstimatorSettings
+from topside_agent.estimator import EstimatorSettings, on_raw
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from schemas.exchange import Exchange
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.folder import Measured, SessionFolder
     from tidesync.sessions.journal import Stream
@@ -212,13 +213,19 @@ def timeline_of(
         composed = timeline_with(histories, measured, limits, settings)
         if composed.segments:
             return composed
-    readings = {
-        exchange.destination_ns: Reading(pi_ns, topside_ns, exchange.resolution_ns, exchange.transmit_ns)
-        for exchange in measured.exchanges
-        if (pi_ns := exchange.pi_realtime_minus_raw_ns) is not None
-        and (topside_ns := exchange.topside_realtime_minus_raw_ns) is not None
-    }
-    made = timeline(measured.track.rows, measured.topside_raw_ns(), limits, readings)
+    exchanges = measured.exchanges
+    topside = exchanges.at(exchanges.known("topside_realtime_minus_raw_ns")).by_destination(_topside_raw_ns)
+    readings = exchanges.at(on_raw(exchanges)).by_destination(_reading)
+    made = timeline(measured.track.rows, topside, limits, readings)
     if not made.segments:
         raise NothingMeasuredError("no exchange of this session can be relied on")
     return made
+
+
+def _topside_raw_ns(exchange: Exchange) -> int:
+    return exchange.destination_ns - (exchange.topside_realtime_minus_raw_ns or 0)
+
+
+def _reading(exchange: Exchange) -> Reading:
+    differences = exchange.pi_realtime_minus_raw_ns or 0, exchange.topside_realtime_minus_raw_ns or 0
+    return Reading(*differences, exchange.resolution_ns, exchange.transmit_ns)

@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: attacks bench-correction bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
+.PHONY: attacks offline-bundle bench-correction bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,7 +16,7 @@ demo: .venv/.run ## Two simulated vehicles, measured and recorded on the embedde
 	@$(BIN)/python -m tidesync demo $(ARGS)
 
 # Two workers: most tests wait for programs most of the time. A folder or module that shares fixtures stays together.
-PYTEST := $(BIN)/python -m pytest -n 2
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2
 
 test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
 	$(PYTEST) $(ARGS)
@@ -76,6 +76,24 @@ blueos-extension: ## The BlueOS extension as an offline .tar (PLATFORM=linux/arm
 	docker save --output dist/tidesync-blueos-$(VERSION)-$(subst /,-,$(PLATFORM)).tar tidesync-blueos:$(VERSION)
 	@ls -l dist/tidesync-blueos-$(VERSION)-$(subst /,-,$(PLATFORM)).tar
 
+# Of a bundle: `pi` or `surface`, for the processor of PLATFORM.
+ROLE ?= pi
+PYTHON_VERSION ?= 3.11
+MACHINE := $(subst amd64,x86_64,$(subst arm64,aarch64,$(notdir $(PLATFORM))))
+BUNDLE := tidesync-$(VERSION)-$(ROLE)-$(MACHINE)-python$(PYTHON_VERSION)
+EXTRA := $(if $(filter surface,$(ROLE)),all,$(ROLE))
+
+offline-bundle: .venv/.run ## Wheels for a computer without internet (ROLE=surface PLATFORM=linux/amd64 PYTHON_VERSION=3.13)
+	rm -rf dist/$(BUNDLE) && mkdir -p dist/$(BUNDLE)
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+		--platform manylinux2014_$(MACHINE) --platform manylinux_2_28_$(MACHINE) --python-version $(PYTHON_VERSION) \
+		-r requirements/$(if $(filter surface,$(ROLE)),run,$(ROLE)).lock -d dist/$(BUNDLE)
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist/$(BUNDLE) .
+	tar -C dist -cf dist/$(BUNDLE).tar $(BUNDLE) && rm -r dist/$(BUNDLE)
+	@echo "Copy dist/$(BUNDLE).tar to the other computer, and there:"
+	@echo "  tar xf $(BUNDLE).tar && python3 -m venv ~/.local/tidesync"
+	@echo "  ~/.local/tidesync/bin/pip install --no-index --find-links $(BUNDLE) 'tidesync[$(EXTRA)]'"
+
 attacks: .venv/.dev ## Attack a broker in a container while vehicles are measured (4 min; needs Docker); into docs/
 	ATTACKS_JSON=bench/results/attacks.json $(BIN)/python -m pytest -x tests/containers/test_attacks.py $(ARGS)
 	$(BIN)/python -m bench.attacks bench/results/attacks.json docs/security.md
@@ -91,9 +109,10 @@ soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 20
 	$(BIN)/python -m bench.soak_recorder $(ARGS)
 
 soak-fleet: .venv/.dev ## An hour of a fleet with a random fault every 5 s: is anything lost, wrong or not healed?
-	$(BIN)/python -m bench.soak_fleet --browser $(ARGS)
+	$(BIN)/python -m bench.soak_fleet --browser \
+		--markdown docs/lab/bench-soak-fleet.md --json bench/results/bench-soak-fleet.json $(ARGS)
 
-COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"
 
 lock: ## Pin the newest allowed dependencies (needs uv)

@@ -66,6 +66,15 @@ def parse_address(url: str) -> BrokerAddress:
     )
 
 
+def parse_addresses(urls: str) -> tuple[BrokerAddress, ...]:
+    """The addresses in a URL, or in several with commas between, of one scheme; else InvalidAddressError."""
+    found = tuple(parse_address(url.strip()) for url in urls.split(","))
+    if len({address.scheme for address in found}) > 1:
+        shown = ", ".join(map(str, found))
+        raise InvalidAddressError(f"brokers to choose from need one scheme, received {shown}")
+    return found
+
+
 def _scheme(scheme: str, url: str) -> Scheme:
     for known in _DEFAULT_PORTS:
         if scheme == known:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from schemas.base import Message
     from schemas.topics import Topic
 
-_UNCHARGED = (topics.PING, topics.PONG)
+UNCHARGED = (topics.PING, topics.PONG)
 """Each is checked against what is outstanding, and time matters to them."""
 
 
@@ -58,7 +58,7 @@ class PeerBudgets:
 
     def refuse_bytes(self, topic: Topic, size: int, now_ns: int) -> str | None:
         """Why a message of `size` bytes is not even decoded; None if it is."""
-        if topic.kind in _UNCHARGED or self._bytes.take(_peer(topic), size, now_ns):
+        if topic.kind in UNCHARGED or self._bytes.take(_peer(topic), size, now_ns):
             return None
         return _sentence(topic, self._settings.bytes_per_minute, "bytes")
 

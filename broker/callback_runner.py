@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
 from broker.client.stamps import Arrivals, ArrivalStamper
 from broker.interface import Callbacks, Incoming
 from runtime.clock import asleep_s, read
+from runtime.faults import FaultLog
 from runtime.memory import note
 
 if TYPE_CHECKING:
@@ -18,11 +18,9 @@ if TYPE_CHECKING:
     from runtime.clock import Clock
     from runtime.logs import RateLimitedLog
 
-_log = logging.getLogger(__name__)
-
 MAX_WAIT_S = 0.5
 """The network thread waits no longer at a time."""
-_FAULT = "a fault of this program, please report it; the connection continues"
+_FAULT = "a fault of this program with %s, please report it; the connection continues"
 
 
 class CallbackRunner:
@@ -34,6 +32,7 @@ class CallbackRunner:
         self._posted: deque[Callable[[], object]] = deque()
         self._stamper = ArrivalStamper(clock)
         self.arrivals = Arrivals(self._stamper, client, log)
+        self._faults = FaultLog()
         self._fresh = False
 
     def post(self, work: Callable[[], object]) -> None:
@@ -51,7 +50,7 @@ class CallbackRunner:
         try:
             wait_s = self._callbacks.tick(self._stamper.now)
         except Exception as error:  # noqa: BLE001 - see the class
-            _log_fault(error, "what was due")
+            self._note_fault(error, "what was due")
             return MAX_WAIT_S
         return max(0.0, min(wait_s, MAX_WAIT_S))
 
@@ -64,18 +63,17 @@ class CallbackRunner:
         try:
             self._callbacks.received(Incoming(topic, payload, retain, received, stamp))
         except Exception as error:  # noqa: BLE001 - see the class
-            _log_fault(error, f"a message of {len(payload)} bytes")
+            self._note_fault(error, f"a message of {len(payload)} bytes")
 
     def call(self, work: Callable[[], object]) -> None:
         """Run the agent's code."""
         try:
             work()
         except Exception as error:  # noqa: BLE001 - see the class
-            _log_fault(error, "work of the agent")
+            self._note_fault(error, "work of the agent")
 
-
-def _log_fault(error: Exception, what: str) -> None:
-    if isinstance(error, MemoryError):
-        note("message", what)
-    else:
-        _log.error(_FAULT, exc_info=error)
+    def _note_fault(self, error: Exception, what: str) -> None:
+        if isinstance(error, MemoryError):
+            note("message", what)
+        else:
+            self._faults.note(error, _FAULT % what, self._clock.raw_ns())

@@ -10,13 +10,11 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from paho.mqtt.client import WebsocketConnectionError
-
 from broker.callback_runner import MAX_WAIT_S, CallbackRunner
 from broker.client.limited import fitting
 from broker.client.make import authenticate, make_client
 from broker.client.socket_loop import SocketLoop, Wakeup
-from broker.errors import BrokerError, CredentialsError, NotAuthorizedError, connect_error
+from broker.errors import CONNECT_ERRORS, BrokerError, NotAuthorizedError, connect_error
 from broker.interface import Callbacks, Outgoing
 from broker.reconnect import STABLE_NS, Ending, ReconnectPolicy
 from broker.subscriptions import Subscriptions
@@ -28,6 +26,7 @@ from runtime.watchdog import Loop
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from broker.address import BrokerAddress
     from broker.settings import ConnectionSettings
     from broker.subscriptions import Answered
     from runtime.clock import Clock
@@ -38,15 +37,12 @@ _log = logging.getLogger(__name__)
 _CONNACK_TIMEOUT_NS = 10_000_000_000
 _CONNECT_LIMIT_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
-_CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError, MemoryError)
-"""LookupError for what paho makes of a WebSocket answer that it cannot parse."""
 
 
 class Connection:
     """Keeps one MQTT 3.1.1 connection alive and calls `callbacks` from the network thread.
 
-    `name` tells processes apart in the broker's log; the client id is the account where there is one (brokers
-    bind the two), else `name` with a random tail, or exactly `name` when `persistent`.
+    `name` tells processes apart in the broker's log; `make_client` says what the client id is.
     """
 
     def __init__(
@@ -59,13 +55,11 @@ class Connection:
         will: Outgoing | None = None,
         persistent: bool = False,
     ) -> None:
-        self.address = settings.address
         self.failure: BrokerError | None = None
         self.problem: BrokerError | None = None
         self.loop = Loop("the network thread")
         self.nodelay: bool | None = None
         """Whether Nagle's algorithm is off, as the system reports; None before the first connect."""
-        self._settings = settings
         self._callbacks = callbacks
         self._clock = clock
         self._limited_log = RateLimitedLog(_log, clock)
@@ -89,6 +83,11 @@ class Connection:
     # Any thread
 
     @property
+    def address(self) -> BrokerAddress:
+        """The broker that is used, or tried."""
+        return self._policy.settings.address
+
+    @property
     def reconnects(self) -> int:
         """How often the broker has accepted it again."""
         return self._policy.reconnects
@@ -102,7 +101,7 @@ class Connection:
     @property
     def refusal(self) -> NotAuthorizedError | None:
         """What the broker refuses to this account; None when nothing is known to be refused."""
-        return self._subscriptions.refusal(self.address, self._settings.account)
+        return self._subscriptions.refusal(self.address, self._policy.settings.account)
 
     @property
     def status_text(self) -> str:
@@ -203,12 +202,13 @@ class Connection:
 
     def _connect_once(self) -> None:
         try:
+            settings = self._policy.settings
             with self.loop.allowing(_CONNECT_LIMIT_S):
-                authenticate(self._client, self._settings)
+                authenticate(self._client, settings)
                 self._client.connack = None
-                self._client.connect(self.address.host, self.address.port, self._settings.keepalive_s)
-        except _CONNECT_ERRORS as error:
-            self._retry_later(connect_error(self.address, error, ca_file=self._settings.ca_file))
+                self._client.connect(settings.address.host, settings.address.port, settings.keepalive_s)
+        except CONNECT_ERRORS as error:
+            self._retry_later(connect_error(settings.address, error, ca_file=settings.ca_file))
             return
         except BrokerError as error:
             self._retry_later(error)  # a file of the settings was good at the start: it is being renewed
@@ -232,7 +232,7 @@ class Connection:
         unanswered = self._subscriptions.waiting if was_up else ()
         published = (*client.unacknowledged_topics(), *self._echoes.last) if was_up else ()
         problem = self._policy.problem(Ending(reason, client.connack, alert, unanswered, published))
-        if isinstance(problem, CredentialsError) and not self._policy.established:
+        if self._policy.is_final(problem):
             self.failure = problem
         else:
             self._retry_later(problem)
@@ -256,11 +256,10 @@ class Connection:
             if self._client.socket() is None:
                 reason = self._client.take_reason()
                 return f"connection ended: {reason}" if reason else "connection lost"
-            self._socket_loop.run_once(pause_s)
-            if not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
-                return "no answer to CONNECT (is it an MQTT broker?)"
-            if self.up:
+            if self._socket_loop.run_once(pause_s) and self.up:
                 self._serve_up(opened_ns)
+            elif not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
+                return "no answer to CONNECT (is it an MQTT broker?)"
 
     def _serve_up(self, opened_ns: int) -> None:
         now_ns = self._clock.raw_ns()
@@ -288,7 +287,7 @@ class Connection:
             self.problem = None
         self._set_up(True)
         _log.info("connected to broker %s", self.address)
-        for notice in expiry_notices(self._client.peer_certificate(), self._settings):
+        for notice in expiry_notices(self._client.peer_certificate(), self._policy.settings):
             self._limited_log.warning(notice)
         self._runner.arrivals.begin()
         self._subscriptions.begin()

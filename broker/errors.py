@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from paho.mqtt.client import WebsocketConnectionError
+
 from runtime.errors import TidesyncError
+from schemas.compat import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from broker.address import BrokerAddress
 
 
+CONNECT_ERRORS = (OSError, ValueError, LookupError, WebsocketConnectionError, MemoryError)
+"""Of an attempt to connect; LookupError for what paho makes of a WebSocket answer that it cannot parse."""
 _MOST_SHOWN = 5
 
 

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from broker.budgets import UNCHARGED
 from runtime.logs import PeerLog
 from schemas import topics
 from schemas.base import InvalidMessageError, Message
@@ -45,7 +46,9 @@ class Inbox:
             return None
         if topic.kind.retain and not incoming.payload:
             return None  # a retained message was cleared
-        if excess := self._excess(topic, incoming):
+        budgets = None if topic.kind in UNCHARGED else self._budgets
+        now_ns, size = incoming.received.raw_ns, len(incoming.payload)
+        if budgets and (excess := budgets.refuse_bytes(topic, size, now_ns)):
             self.drop("budget", excess, incoming)
             return None
         try:
@@ -57,20 +60,10 @@ class Inbox:
         ) as error:  # the latter two: our own faults
             self.drop("invalid", str(error), incoming)
             return None
-        if excess := self._excess_of(letter):
+        if budgets and (excess := budgets.refuse(topic, letter.body, now_ns)):
             self.drop("budget", excess, incoming)
             return None
         return letter
-
-    def _excess(self, topic: Topic, incoming: Incoming) -> str | None:
-        if self._budgets is None:
-            return None
-        return self._budgets.refuse_bytes(topic, len(incoming.payload), incoming.received.raw_ns)
-
-    def _excess_of(self, letter: Letter) -> str | None:
-        if self._budgets is None:
-            return None
-        return self._budgets.refuse(letter.topic, letter.body, letter.incoming.received.raw_ns)
 
     def drop(self, reason: str, sentence: str, incoming: Incoming) -> None:
         """Count a dropped message; log it if the last of its topic and reason was logged a minute ago."""

@@ -58,13 +58,16 @@ class Callbacks(Protocol):
 class MqttConnection(Protocol):
     """What agents use of a connection; `broker.connection.Connection` is the one over a network."""
 
-    address: BrokerAddress
     failure: BrokerError | None
     """Why it ended by itself, once it has."""
     loop: Loop
     """The network thread, for the watchdog."""
     up: bool
     """Whether the broker has accepted the connection, and it has not ended since."""
+
+    @property
+    def address(self) -> BrokerAddress:
+        """The broker that is used, or tried."""
 
     @property
     def reconnects(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, NamedTuple
 
-from broker.errors import BrokerUnreachableError, connack_error, connect_error
+from broker.errors import BrokerUnreachableError, CredentialsError, connack_error, connect_error
 
 if TYPE_CHECKING:
     import ssl
@@ -61,21 +61,45 @@ class Ending(NamedTuple):
 
 
 class ReconnectPolicy:
-    """The state of one process's attempts to connect; `name` is its client id where that is stable."""
+    """The state of one process's attempts to connect; `name` is its client id where that is stable.
 
-    def __init__(self, settings: ConnectionSettings, name: str | None = None) -> None:
+    Of several brokers the first to be tried is drawn, then they follow in order; one that has worked is tried
+    again before the next.
+    """
+
+    def __init__(
+        self, settings: ConnectionSettings, name: str | None = None, source: random.Random | None = None
+    ) -> None:
         self.reconnects = 0
-        self._settings = settings
+        self._each = settings.alternatives
+        self._at = (source or random.SystemRandom()).randrange(len(self._each))
+        self._worked = False
+        self._tried = 0
+        self._refused: set[int] = set()
         self._name = name
-        self._backoff = Backoff()
+        self._backoff = Backoff(source)
         self.established = False
         """Whether the broker has accepted a connection: refused credentials are final before that only."""
         self._short_lived = 0
+
+    @property
+    def settings(self) -> ConnectionSettings:
+        """Those of the broker that is tried or used now."""
+        return self._each[self._at]
 
     def accepted(self) -> None:
         """The broker accepted the connection."""
         self.reconnects += self.established
         self.established = True
+        self._worked = not self.suspicious
+        self._tried = 0
+        self._refused.clear()
+
+    def is_final(self, problem: BrokerError) -> bool:
+        """Whether to give up: every broker has refused the credentials, and none ever took them."""
+        if isinstance(problem, CredentialsError):
+            self._refused.add(self._at)
+        return not self.established and len(self._refused) == len(self._each)
 
     def ended(self, lasted_ns: int, *, was_up: bool) -> bool:
         """Note the end of a connection; returns whether it lasted long enough to reset the backoff."""
@@ -93,7 +117,7 @@ class ReconnectPolicy:
 
     def problem(self, ending: Ending) -> BrokerError:
         """What ended the connection, or kept it from being made, and what to do."""
-        settings = self._settings
+        settings = self.settings
         if ending.connack is not None:
             client_id, hint = settings.account or self._name, self._without_password()
             return connack_error(
@@ -109,7 +133,7 @@ class ReconnectPolicy:
 
     def _suspicion(self, ending: Ending) -> str | None:
         """Why no connection lasts: a broker has no words for a forbidden topic in MQTT 3.1.1, and ends it."""
-        account, name = self._settings.account, self._name
+        account, name = self.settings.account, self._name
         last = _listed(list(dict.fromkeys(ending.published)))
         if ending.unanswered:
             who = f"account {account!r}" if account else "a client without an account"
@@ -124,14 +148,19 @@ class ReconnectPolicy:
         return f" ({'; or '.join(causes)})" if causes else None
 
     def _without_password(self) -> str:
-        settings = self._settings
+        settings = self.settings
         if not settings.account or settings.password is not None or settings.password_file is not None:
             return ""
         return "; no password was given (TIDESYNC_PASSWORD or --password-file)"
 
     def wait_s(self) -> float:
-        """Seconds to wait before the next attempt."""
-        return self._backoff.next_s()
+        """Seconds to wait before the next attempt, which is at the next broker unless this one has worked."""
+        if self._worked:
+            self._worked = False
+            return self._backoff.next_s()
+        self._at = (self._at + 1) % len(self._each)
+        self._tried += 1
+        return 0.0 if self._tried % len(self._each) else self._backoff.next_s()
 
 
 def _listed(topics: Sequence[str]) -> str:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr, model_validator
 
-from broker.address import BrokerAddress, parse_address
+from broker.address import BrokerAddress, parse_addresses
 from broker.errors import PasswordFileError
+from schemas.compat import Self
 from schemas.names import Root
 
 _log = logging.getLogger(__name__)
 
 
 def _checked_url(url: str) -> str:
-    parse_address(url)
+    parse_addresses(url)
     return url
 
 
@@ -31,7 +32,8 @@ class ConnectionSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     broker: BrokerUrl = Field(
-        "mqtt://localhost:1883", description="The broker: mqtt://, mqtts://, ws:// or wss:// URL"
+        "mqtt://localhost:1883",
+        description="The broker: mqtt://, mqtts://, ws:// or wss:// URL; with commas between, several to try",
     )
     username: str | None = Field(None, min_length=1, max_length=128, description="Account at the broker")
     password: SecretStr | None = Field(None, description="Its password; from the environment or a file only")
@@ -55,8 +57,16 @@ class ConnectionSettings(BaseModel):
 
     @property
     def address(self) -> BrokerAddress:
-        """The broker's URL, parsed."""
-        return parse_address(self.broker)
+        """The broker's URL, parsed; the first of several."""
+        return parse_addresses(self.broker)[0]
+
+    @property
+    def alternatives(self) -> tuple[Self, ...]:
+        """These settings with each of the broker's addresses alone."""
+        return tuple(
+            self.model_copy(update={"broker": url.strip(), "username": self.account})
+            for url in self.broker.split(",")
+        )
 
     @property
     def account(self) -> str | None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, FilePath, model_validator
 
 from broker.settings import AgentSettings, ClockHistorySettings
+from schemas.join_file import JoinFile, JoinFileError
 from schemas.names import Vehicle
 
 
 class PiSettings(ClockHistorySettings, AgentSettings):
     """Which vehicle this is, how to reach the broker, and whether to serve HTTP beside MQTT."""
 
+    join: FilePath | None = Field(
+        None, description="File that `tidesync up --add-vehicle` made: name, account and broker at once"
+    )
     vehicle: Vehicle = Field(description="This vehicle's name: small letters, digits, '_', '-'")
     http_host: str = Field(
         "0.0.0.0",  # noqa: S104 - topside asks over the tether; the clock is all that can be read
@@ -26,7 +33,26 @@ class PiSettings(ClockHistorySettings, AgentSettings):
     )
     no_http: bool = Field(default=False, description="Answer over MQTT alone")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _joined(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """With what the file of `join` says where nothing else was given."""
+        path = given.get("join")
+        return given if path is None else _of_file(path) | given
+
     @property
     def http_port_wanted(self) -> bool:
         """Whether somebody set the port: then it must be had; the default may be taken."""
         return "http_port" in self.model_fields_set
+
+
+def _of_file(path: str | Path) -> dict[str, Any]:
+    try:
+        joined = JoinFile.decode(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--join {path}: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+    except JoinFileError as error:
+        raise ValueError(f"--join {path}: {error}") from None
+    values = joined.model_dump(include={"vehicle", "username", "password", "topic_root"}, exclude_none=True)
+    authority = {"ca_file": path} if joined.ca else {}
+    return values | authority | {"broker": ",".join(joined.brokers)}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 if sys.platform != "win32":
+    import fcntl
     import pwd
 
 if TYPE_CHECKING:
@@ -150,6 +151,27 @@ def make_private_folder(folder: Path, mode: int) -> None:
     if not folder.is_dir():
         folder.mkdir(parents=True)
         give(folder, broker_owner(folder), mode)
+
+
+def lock(descriptor: int, *, wait: bool = False) -> bool:
+    """Lock an open file or folder for this process until it is closed; False where another one has it.
+
+    A file system without locks goes without, and so does Windows.
+    """
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def checkout_of(path: Path) -> Path | None:
+    """The checkout of git that `path` is, or would be, in."""
+    return next((folder for folder in path.absolute().parents if (folder / ".git").exists()), None)
 
 
 def folder_owner(folder: Path) -> Owner | None:

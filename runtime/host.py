@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import socket
+import struct
+import sys
 from pathlib import Path
+
+if sys.platform == "linux":
+    import fcntl
 
 _MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 _CGROUP = Path("/proc/1/cgroup")
@@ -24,3 +31,31 @@ def in_container() -> bool:
     except OSError:
         return False
     return any(word in cgroup for word in _IN_CGROUP)
+
+
+_SIOCGIFADDR = 0x8915
+_NAME_BYTES = 256
+_OF_CONTAINERS = ("docker", "br-", "veth", "virbr", "cni", "podman")
+
+
+def addresses() -> list[str]:
+    """This machine's IPv4 addresses on its networks, but not among its containers."""
+    found = _of_interfaces() if sys.platform == "linux" else _of_name()
+    return [address for address in dict.fromkeys(found) if not ipaddress.ip_address(address).is_loopback]
+
+
+def _of_interfaces() -> list[str]:
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        for _, name in socket.if_nameindex():
+            if not name.startswith(_OF_CONTAINERS):
+                with contextlib.suppress(OSError):  # an interface without an address
+                    request = struct.pack(f"{_NAME_BYTES}s", name.encode()[:15])
+                    found.append(socket.inet_ntoa(fcntl.ioctl(asked, _SIOCGIFADDR, request)[20:24]))
+    return found
+
+
+def _of_name() -> list[str]:
+    with contextlib.suppress(OSError):
+        return [str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
+    return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import signal
 import threading
@@ -56,11 +55,12 @@ def run_until_stopped(service: Service, watchdog: Watchdog | None = None) -> int
         watchdog.started()
     stuck = received = None
     try:
-        while stuck is None and not service.wait_until_finished(0):
-            with contextlib.suppress(queue.Empty):
+        while stuck is None:
+            try:
                 received = events.get(timeout=_CHECK_S)
                 break
-            stuck = watchdog.check(time.monotonic_ns()) if watchdog else None
+            except queue.Empty:
+                stuck = watchdog.check(time.monotonic_ns()) if watchdog else None
     finally:
         _end(service, watchdog, stuck)
     if service.failure is not None:

@@ -62,7 +62,13 @@ class PeerLog:
         """Log at WARNING."""
         self._write(logging.WARNING, peer, sentence, now_ns)
 
-    def _write(self, level: int, peer: Hashable, sentence: str, now_ns: int) -> None:
+    def error(self, peer: Hashable, sentence: str, now_ns: int, error: Exception) -> None:
+        """Log at ERROR, with the traceback of `error`."""
+        self._write(logging.ERROR, peer, sentence, now_ns, error)
+
+    def _write(
+        self, level: int, peer: Hashable, sentence: str, now_ns: int, error: Exception | None = None
+    ) -> None:
         lines = self._peers.get(peer)
         if lines is None:
             if len(self._peers) >= _MOST_PEERS and not self._forget_old(now_ns):
@@ -70,7 +76,8 @@ class PeerLog:
             lines = self._peers[peer] = _Lines(now_ns)
         more = lines.unlogged
         if lines.admits(self._most, now_ns):
-            self._log.log(level, "%s%s", sentence, f" (and {more} more since)" if more else "")
+            left_out = f" (and {more} more since)" if more else ""
+            self._log.log(level, "%s%s", sentence, left_out, exc_info=error)
 
     def _forget_old(self, now_ns: int) -> bool:
         """Forget peers without a line for a minute; returns whether that made room."""

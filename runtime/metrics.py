@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from runtime.faults import faults
 from runtime.listener import Refusal, refused
 from runtime.memory import Edge, shortages
 from runtime.version import VERSION
@@ -151,5 +152,10 @@ def agent_families(counts: AgentCounts) -> Families:
         "Times something was given up because the process got no memory, by where.",
         "edge",
         dict.fromkeys(get_args(Edge), 0) | shortages,
+    )
+    families.counter(
+        "tidesync_internal_faults",
+        "Times code of this program raised what it should not; the log names the places.",
+        sum(list(faults.values())),
     )
     return families

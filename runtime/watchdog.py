@@ -71,7 +71,8 @@ class Notifier:
     def __init__(self, address: str | None = None) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "") if address is None else address
         self._address = "\0" + address[1:] if address.startswith("@") else address  # an abstract socket
-        self._known = bool(self._address) and hasattr(socket, "AF_UNIX")
+        self.known = bool(self._address) and hasattr(socket, "AF_UNIX")
+        """Whether systemd, or another manager, asked for reports."""
         self._status = ""
 
     def notify(self, *assignments: str, status: str | None = None) -> None:
@@ -79,7 +80,7 @@ class Notifier:
         if status is not None and status != self._status:
             self._status = status
             assignments = (*assignments, f"STATUS={' '.join(status.split())}")
-        if not self._known or not assignments:
+        if not self.known or not assignments:
             return
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.setblocking(False)  # a manager that does not read must not block us
@@ -132,10 +133,16 @@ class Watchdog:
         stuck = self._detector.check(self._agent.loops, now_ns)
         if stuck is None and now_ns >= self._beat_due_ns:
             self._beat_due_ns = now_ns + _BEAT_NS
-            self._notifier.notify("WATCHDOG=1", status=self._agent.status_text)
-            if self._file:
-                self._file.beat(now_ns, self._agent.status_text)
+            self._beat(now_ns)
         return stuck
+
+    def _beat(self, now_ns: int) -> None:
+        if not self._notifier.known and self._file is None:
+            return
+        status_text = self._agent.status_text
+        self._notifier.notify("WATCHDOG=1", status=status_text)
+        if self._file:
+            self._file.beat(now_ns, status_text)
 
     def stopping(self) -> None:
         """The agent is being stopped, or has failed."""

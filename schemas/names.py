@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -11,6 +12,8 @@ from pydantic import AfterValidator, WithJsonSchema
 from schemas.base import SchemasError
 
 _AGENT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
+_MOST_CACHED = 4096
+"""Names found valid: they come from the network, so they are bounded."""
 _MOST_BYTES = 200
 _FORBIDDEN = r'/\\:*?"<>|\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069'
 _DEVICES = "|".join(
@@ -36,16 +39,18 @@ class InvalidNameError(SchemasError, ValueError):
 
     def __init__(self, kind: str, name: str, rule: str) -> None:
         shown = repr(name if len(name) <= 80 else name[:77] + "…")  # noqa: PLR2004 - a log line
-        super().__init__(f"{shown} is not a {kind} name: {rule}")
+        super().__init__(f"expected a {kind} name ({rule}), received {shown}")
         self.kind = kind
         self.name = name
 
 
+@lru_cache(_MOST_CACHED)
 def vehicle_name(name: str) -> str:
     """`name` if it may name a vehicle, else InvalidNameError."""
     return _agent_name("vehicle", name)
 
 
+@lru_cache(_MOST_CACHED)
 def topside_name(name: str) -> str:
     """`name` if it may name a topside, else InvalidNameError."""
     return _agent_name("topside", name)

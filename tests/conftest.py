@@ -1,5 +1,7 @@
 """For all tests: with REQUIRE_ALL_TESTS=1 a skip is a failure, so that CI cannot pass by leaving out."""
 
+import gc
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -35,6 +37,21 @@ class SharedFixtures(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config, log):
     return SharedFixtures(config, log)
+
+
+def pytest_collection_finish():
+    """What was collected stays until the end: the garbage collector need not look at it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown():
+    """Take back the handler that a command run within the test has set up: its stream ends with the test."""
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,7 +11,6 @@ import difflib
 import functools
 import importlib
 import os
-import tomllib
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
@@ -21,7 +20,10 @@ import platformdirs
 from click.core import ParameterSource
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from schemas.base import expectation
+from schemas.compat import tomllib
 from tidesync.errors import SettingsError
+from tidesync.up.place import surface_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,12 +34,15 @@ PREFIX = "TIDESYNC_"
 FILE_NAME = "tidesync.toml"
 TABLES = "correct"
 """The table of the file that has further tables, each for one of a session's tables."""
+_ALTERNATIVES = "broker"
+"""A list of the file, in which an option has commas."""
 _AS_FOR = {"fuse": TABLES}
 """Commands that take the settings of another one."""
 MODELS = {
     "broker": "tidesync.cli.broker:BrokerSettings",
     "correct": "tidesync.sessions.correction.table_settings:TableSettings",
     "demo": "tidesync.demo.settings:DemoSettings",
+    "up": "tidesync.up.settings:UpSettings",
     "pi": "pi_agent.settings:PiSettings",
     "topside": "topside_agent.settings:TopsideSettings",
     "record": "tidesync.sessions.recorder.settings:RecorderSettings",
@@ -73,6 +78,7 @@ def with_settings(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Call
 
 def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any]) -> BaseModel:
     _refuse_unknown_variables()
+    _forget_surface(context, given)
     values = {name: value for name, value in given.items() if value is not None and value != ()}
     values |= _secrets_from_environment(context, model)
     try:
@@ -82,22 +88,42 @@ def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any])
         name = str(fault["loc"][0]) if fault["loc"] else ""
         if fault["type"] == "missing":
             raise SettingsError(f"{_source(context, name)} is required") from error
-        reason = fault["msg"].removeprefix("Value error, ")
+        reason = expectation(fault["msg"])
         named = fault["type"] == "value_error" or name in _secret_names(
             model
         )  # our own sentences name the value
-        received = "" if named or isinstance(fault["input"], dict) else f" (received {fault['input']!r})"
+        received = "" if named or isinstance(fault["input"], dict) else f", received {fault['input']!r}"
         raise SettingsError(f"{_source(context, name)}: {reason}{received}") from error
     except OSError as error:  # a file in a folder that may not be searched
         raise SettingsError(f"{error.filename}: {(error.strerror or str(error)).lower()}") from error
 
 
+def _forget_surface(context: click.Context, given: dict[str, Any]) -> None:
+    """Leave out the account of `tidesync up` where another, or another broker, was chosen."""
+    chosen = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
+    names = ("broker", "username", "password_file")
+    if not any(context.get_parameter_source(name) in chosen for name in names):
+        return
+    command = context.find_root().invoked_subcommand or ""
+    for name, value in surface_defaults(command).items():
+        if context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP and given.get(name) == value:
+            given[name] = None
+
+
 def file_defaults(command: str) -> dict[str, Any]:
-    """The values of `tidesync.toml` for `command`: the working folder's file over the user's own."""
+    """The values of `tidesync.toml` for `command`: the working folder's file over the user's own.
+
+    Where neither says who to be at which broker, that of `tidesync up` on this computer does.
+    """
     values: dict[str, Any] = {}
     for folder in _folders():
         values |= _read_file(folder / FILE_NAME, _AS_FOR.get(command, command))
-    return values
+    return values if "broker" in values else surface_defaults(command) | values
+
+
+def surface_defaults(command: str) -> dict[str, Any]:
+    """What the file of `tidesync up` says for `command`."""
+    return _read_file(surface_folder() / FILE_NAME, command)
 
 
 def _folders() -> tuple[Path, Path]:
@@ -164,6 +190,8 @@ def _checked(path: Path, fields: Mapping[str, FieldInfo], key: str, value: Any) 
     kinds = _kinds(fields[key]) if key in fields else set()
     if tuple in kinds:
         return value if isinstance(value, list) else [value]
+    if key == _ALTERNATIVES and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ",".join(value)
     accepted = "true or false" if bool in kinds else "one value" if isinstance(value, list) else ""
     if accepted and not (bool in kinds and isinstance(value, bool)):
         raise SettingsError(f"{path}: {key}: expected {accepted}, received {value!r}")

@@ -21,7 +21,6 @@ from topside_agent.integrations.blueos_mirror import BlueosMirror
 from topside_agent.integrations.homeassistant import HomeAssistant
 from topside_agent.measuring.actions import Drop
 from topside_agent.measuring.counts import TopsideCounts
-from topside_agent.measuring.exchanger import DROPPED_BECAUSE
 from topside_agent.measuring.namesakes import Namesakes
 from topside_agent.measuring.publisher import MessageBuilder, Publisher
 from topside_agent.measuring.scheduler import Scheduler
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
+_UPKEEP_NS = 250_000_000
 
 
 class TopsideAgent(MqttAgent):
@@ -65,12 +65,7 @@ class TopsideAgent(MqttAgent):
         instance_id = process_instance_id()
         self._namesakes = Namesakes(instance_id)
         self._own_clock = OwnClock(
-            "topside",
-            settings.topside,
-            clock,
-            instance_id,
-            changed=self._clock_changed,
-            watch=watch,
+            "topside", settings.topside, clock, instance_id, changed=self._clock_changed, watch=watch
         )
         self.watcher = self._own_clock.watcher
         self._inbox = Inbox(settings.topic_root, PeerBudgets(settings))
@@ -84,6 +79,7 @@ class TopsideAgent(MqttAgent):
         self._publisher = Publisher(self._builder, self._connection.publish, mirror)
         self._scheduler = Scheduler(self._vehicles, self._publisher, clock)
         self._homeassistant = HomeAssistant(settings, self._connection.publish)
+        self._upkeep_due_ns = 0
         self.handshakers = [self._handshaker(*pair, get) for pair in settings.http_urls.items()]
 
     # Service
@@ -160,18 +156,21 @@ class TopsideAgent(MqttAgent):
             self._on_pieces(letter)
         elif kind is topics.OFFSET or kind is topics.TOPSIDE_STATUS:
             self._presence.received(letter)
+            self._upkeep_due_ns = 0  # a namesake is reported at once
         elif kind is topics.TOPSIDE_COMMAND and not message.retain:
             self._on_command(letter)
 
     def tick(self, now: Reading) -> float:
         """Do what is due; returns the seconds until something is."""
         self._notice_sleep()
-        self._own_clock.tick(now.raw_ns)
+        if now.raw_ns >= self._upkeep_due_ns:
+            self._upkeep_due_ns = now.raw_ns + _UPKEEP_NS
+            self._own_clock.tick(now.raw_ns)
+            if self._connection.up and self._presence.tick(now.raw_ns):
+                for measurement in self._vehicles:
+                    self._perform(measurement, measurement.recheck(now.raw_ns))
         if not self._connection.up:
             return _IDLE_S
-        if self._presence.tick(now.raw_ns):
-            for measurement in self._vehicles:
-                self._perform(measurement, measurement.recheck(now.raw_ns))
         return min(_IDLE_S, (self._scheduler.serve(now) - self._clock.raw_ns()) / 1e9)
 
     # What messages do
@@ -187,7 +186,7 @@ class TopsideAgent(MqttAgent):
         actions = measurement.pong(pong, letter.incoming.received, departed_ns)
         for action in actions:
             if isinstance(action, Drop):
-                self._inbox.drop(action.reason, DROPPED_BECAUSE[action.reason], letter.incoming)
+                self._inbox.drop(action.reason, action.sentence, letter.incoming)
         self._perform(measurement, actions)
 
     def _on_status(self, letter: Letter) -> None:
@@ -217,10 +216,10 @@ class TopsideAgent(MqttAgent):
             place.forget(vehicle)
 
     def _on_info(self, letter: Letter) -> None:
-        vehicle, info = letter.topic.vehicle, letter.body
-        assert vehicle
+        info, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
         assert isinstance(info, messages.Info)
-        self._vehicles.informed(vehicle, info)
+        if measurement:
+            self._perform(measurement, measurement.informed(info, self._clock.raw_ns()))
 
     def _on_event(self, letter: Letter) -> None:
         event, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)

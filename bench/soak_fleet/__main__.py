@@ -7,8 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.peers.run import machine
+from bench.soak_fleet.document import as_json, document
 from bench.soak_fleet.plan import Plan
 from bench.soak_fleet.run import Soak
+from bench.tables import tell
 
 
 def main() -> int:
@@ -17,12 +20,10 @@ def main() -> int:
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="soak-fleet-"))
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{plan}\nin {folder}", flush=True)
-    verdict = Soak(plan, folder, lambda line: print(line, flush=True)).run()
-    for name, value in verdict.figures.items():
-        print(f"{name:44} {value:12g}")
-    for failure in verdict.failures:
-        print(f"FAILED {failure}")
-    print("failed" if verdict.failures else "all is well")
+    soak = Soak(plan, folder, lambda line: print(line, flush=True))
+    verdict = soak.run()
+    found = plan, machine(), soak.healings, verdict
+    tell(as_json(*found), document(*found), arguments.markdown, arguments.json)
     return 1 if verdict.failures else 0
 
 
@@ -33,6 +34,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=planned.seed)
     parser.add_argument("--browser", action="store_true", help="let Chromium watch the dashboard")
     parser.add_argument("--folder", type=Path, help="to keep everything in; else a temporary one")
+    parser.add_argument("--markdown", type=Path, help="where to write the page")
+    parser.add_argument("--json", type=Path, help="where to write all figures")
     return parser.parse_args()
 
 

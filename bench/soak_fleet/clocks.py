@@ -27,9 +27,18 @@ class ClockOptions:
     described: str
 
 
-def draw(chance: random.Random, seconds: float, mean_s: float) -> ClockOptions:
+def boot_offset_s(chance: random.Random, boot: int) -> float:
+    """How far the clock is set at its machine's boot number `boot`.
+
+    One without a battery goes on near where it was: a little back, so that two boots show the same times, or
+    forward. Were each boot anywhere, hardly a row could be only one boot's.
+    """
+    return chance.uniform(-1000, 1000) + sum(chance.uniform(-20, 60) for _ in range(boot))
+
+
+def draw(chance: random.Random, offset_s: float, seconds: float, mean_s: float) -> ClockOptions:
     """A step, slew or suspend about every `mean_s` seconds, each with rest around it."""
-    offset_s, drift_ppm = chance.uniform(-1000, 1000), chance.uniform(-60, 60)
+    drift_ppm = chance.uniform(-60, 60)
     options = ["--simulate-offset-s", f"{offset_s:.6f}", "--simulate-drift-ppm", f"{drift_ppm:.3f}"]
     at_s = _FIRST_S + chance.expovariate(1 / mean_s)
     while at_s < seconds:

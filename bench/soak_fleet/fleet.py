@@ -83,6 +83,15 @@ class Fleet:
         lives = (life for program in list(self.programs.values()) for life in program.lives)
         return next((life.clock for life in lives if life.pid == pid), None)
 
+    def has_ended(self, pid: int) -> bool:
+        """Whether a process of ours had this pid, and another of its name came after it or it was stopped."""
+        lives = (
+            (life, program.runs and life is program.lives[-1])
+            for program in list(self.programs.values())
+            for life in program.lives
+        )
+        return any(life.pid == pid and not running for life, running in lives)
+
     def namesake(self, name: str) -> Program:
         """A second program of that name with a clock of its own; the caller starts and stops it."""
         program = self._program(name, label=f"{name}-namesake-{len(self.programs)}")
@@ -122,7 +131,7 @@ class Fleet:
         return Program(name, self.folder, lambda _: [*_tidesync("dashboard"), *options])
 
     def _pi(self, name: str, url: str, truth: Path, label: str | None) -> list[str]:
-        drawn = clocks.draw(self._chance(label or name), self.plan.seconds, _VEHICLE_MEAN_S)
+        drawn = self._drawn_clock(label or name, _VEHICLE_MEAN_S)
         serves = name == VEHICLES[0] and label is None
         http = ["--http-host", HOST, "--http-port", str(self.http_port)] if serves else ["--no-http"]
         options = [*http, *drawn.options, "--simulate-truth", str(truth)]
@@ -131,14 +140,16 @@ class Fleet:
     def _topside(self, name: str, url: str, truth: Path, label: str | None) -> list[str]:
         options = ["--rate", str(RATE_HZ), "--backlog-s", str(_BACKLOG_S), "--publish-interval-s", "0.25"]
         if name != TOPSIDES[0] or label:
-            drawn = clocks.draw(self._chance(label or name), self.plan.seconds, _TOPSIDE_MEAN_S)
+            drawn = self._drawn_clock(label or name, _TOPSIDE_MEAN_S)
             options += [*drawn.options, "--simulate-truth", str(truth)]
         return [*_tidesync("topside"), "--topside", name, "--broker", url, *options]
 
-    def _chance(self, label: str) -> random.Random:
+    def _drawn_clock(self, label: str, mean_s: float) -> clocks.ClockOptions:
         """By the seed, the program's name and the number of its life."""
         lives = len(self.programs[label].lives) if label in self.programs else 0
-        return random.Random(f"{self.plan.seed} {label} {lives}")
+        offset_s = clocks.boot_offset_s(random.Random(f"{self.plan.seed} {label}"), lives)
+        chance = random.Random(f"{self.plan.seed} {label} {lives}")
+        return clocks.draw(chance, offset_s, self.plan.seconds, mean_s)
 
     def _mosquitto(self) -> list[str]:
         config = self.folder / "mosquitto.conf"

@@ -32,6 +32,8 @@ _KINDS = (topics.INFO, topics.OFFSET, topics.EXCHANGE, topics.SESSION_STATE)
 
 Pair = tuple[str, str]
 """A topside and a vehicle."""
+Identity = tuple[str, str, int, int]
+"""Topside, vehicle, `seq` and `origin_ns` of an exchange."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Wrong:
 
     at_s: float
     beyond_ms: float
+    instants_ns: list[int]
+    """The machine's RAW at which it was measured, if the topside's clock is read right."""
     result: OffsetResult
 
 
@@ -51,7 +55,9 @@ class Heard:
     judged: int = 0
     conditional: int = 0
     wrong: list[Wrong] = field(default_factory=list)
-    exchanges: dict[tuple[str, str, int, int], Exchange] = field(default_factory=dict)
+    exchanges: dict[Identity, Exchange] = field(default_factory=dict)
+    at_s: dict[Identity, float] = field(default_factory=dict)
+    """When each exchange was heard first, of `time.monotonic()`."""
     session: SessionState | None = None
 
 
@@ -62,7 +68,6 @@ class Observer:
         self.heard = Heard()
         self._clock = SystemClock()
         self._clock_of = clock_of
-        self._began_s = time.monotonic()
         self._boots: dict[str, int] = {}
         self._instances: dict[int, str] = {}
         self._locked_ns: dict[Pair, int] = {}
@@ -85,10 +90,11 @@ class Observer:
             return
         match letter.body:
             case Info() as info:
-                self._boots[info.boot_id] = _pid(info.instance_id)
+                self._boots[info.boot_id] = pid_of(info.instance_id)
             case ExchangeBatch() as batch:
                 for one in batch.exchanges:
                     self.heard.exchanges[identity(one)] = one
+                    self.heard.at_s.setdefault(identity(one), time.monotonic())
             case SessionState() as state if state.session == SESSION:
                 self.heard.session = state
             case OffsetResult() as result if not message.retain:
@@ -111,7 +117,7 @@ class Observer:
         self.heard.results += 1
         self.heard.conditional += result.conditional
         instance = result.instance_id or ""
-        self._instances[_pid(instance)] = instance
+        self._instances[pid_of(instance)] = instance
         if result.lower_ms is None or result.conditional:
             return
         instants = self._instants(result)
@@ -127,7 +133,7 @@ class Observer:
         near = [at_ns + by_ns for at_ns in instants for by_ns in (-error_ns, 0, error_ns)]
         beyond_ns = min(self._beyond_ns(result, pi, at_ns) for at_ns in near)
         if beyond_ns > 0:
-            self.heard.wrong.append(Wrong(time.monotonic() - self._began_s, beyond_ns / 1e6, result))
+            self.heard.wrong.append(Wrong(time.monotonic(), beyond_ns / 1e6, instants, result))
 
     def _beyond_ns(self, result: OffsetResult, pi: SimulatedClock, at_ns: int) -> float:
         assert result.lower_ms is not None
@@ -145,7 +151,7 @@ class Observer:
         return shown_at(topside, at_ns, max(now.raw_ns - _BEFORE_NS, topside.started_raw_ns), now.raw_ns)
 
     def _topside_clock(self, result: OffsetResult) -> SimulatedClock | None:
-        return self._clock_of(_pid(result.instance_id or ""))
+        return self._clock_of(pid_of(result.instance_id or ""))
 
     def _topside_ns(self, result: OffsetResult, at_ns: int) -> int:
         topside = self._topside_clock(result)
@@ -154,12 +160,12 @@ class Observer:
         return topside.realtime_at(at_ns)
 
 
-def identity(exchange: Exchange) -> tuple[str, str, int, int]:
+def identity(exchange: Exchange) -> Identity:
     """Tells exchanges of all topsides apart."""
     return exchange.topside, exchange.vehicle, exchange.seq, exchange.origin_ns
 
 
-def _pid(instance_id: str) -> int:
+def pid_of(instance_id: str) -> int:
     """An instance id begins with its process's pid; 0 for one that does not."""
     digits = instance_id.partition("-")[0]
     return int(digits) if digits.isdecimal() else 0

@@ -58,6 +58,11 @@ class Program:
             )
         self.lives.append(Life(self.name, self._process.pid, time.monotonic(), truth))
 
+    @property
+    def runs(self) -> bool:
+        """Whether its last process has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """SIGKILL; RuntimeError if it had ended by itself."""
         assert self._process is not None
@@ -74,7 +79,7 @@ class Program:
 
     def stop(self) -> None:
         """End it in order; it may have been paused or have ended."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self.runs:
             self._send(signal.SIGCONT)
             self._process.terminate()
             try:

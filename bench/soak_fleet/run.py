@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from bench.dashboard.browser import Watcher, chromium
 from bench.soak_fleet import faults
+from bench.soak_fleet.evidence import keep
 from bench.soak_fleet.fleet import Fleet
+from bench.soak_fleet.missing import missing_in
 from bench.soak_fleet.observer import dashboard_fault
 from bench.soak_fleet.plan import HOST, MISSION, SESSION, VEHICLES
 from bench.soak_fleet.verdict import Healing, judged
@@ -46,21 +48,25 @@ class Soak:
             fleet.session("start", "--mission", MISSION, "--name", SESSION, "--timeout", "60")
             if self._healing(fleet, "start", "all").took_s > _PATIENCE_S:
                 raise TimeoutError(f"not measured at the start: {', '.join(_unhealed(fleet, 0))}")
-            began_ns = time.time_ns()
+            began_s = time.monotonic()
             url = f"http://{HOST}:{fleet.dashboard_port}/"
             page = None
             if self.plan.browser:
                 browser = stack.enter_context(chromium())
                 page = Watcher(browser, url, f'tr[data-vehicle="{VEHICLES[0]}"]')
             self._disturb(fleet, page)
-            ended_ns, fleet.ended_raw_ns = time.time_ns(), _raw_ns()
+            ended_s, fleet.ended_raw_ns = time.monotonic(), _raw_ns()
             fleet.session("stop", SESSION)
-            return judged(fleet, self.healings, self.heaps, (began_ns, ended_ns))
+            missing = missing_in(fleet, (began_s, ended_s))
+            verdict = judged(fleet, self.healings, self.heaps, missing)
+            if verdict.failures:
+                keep(fleet, self.healings, missing)
+            return verdict
 
     def _disturb(self, fleet: Fleet, page: Watcher | None) -> None:
         chance = random.Random(self.plan.seed)
         kinds, begun = faults.kinds(fleet), time.monotonic()
-        self.say(f"faults: {', '.join(kinds)}, and clocks that step, slew and sleep")
+        self.say(f"from {begun:.1f} s: {', '.join(kinds)}, and clocks that step, slew and sleep")
         while (now := time.monotonic()) < begun + self.plan.seconds:
             kind = chance.choice(list(kinds))
             fault = kinds[kind](chance)
@@ -79,17 +85,17 @@ class Soak:
     def _healing(self, fleet: Fleet, kind: str, whom: str) -> Healing:
         """Wait until all is well again; a machine that sleeps meanwhile begins the time at its waking."""
         ended_ns = awake_ns = _raw_ns()
-        took_s, late = 0.0, list[str]()
+        began_s, took_s, late = time.monotonic(), 0.0, list[str]()
         while True:
             awake_ns = max(awake_ns, fleet.asleep_until_ns())
             took_s = max(took_s, (_raw_ns() - awake_ns) / 1e9)
             unhealed = _unhealed(fleet, ended_ns)
             if not unhealed:
-                return Healing(kind, whom, took_s, ", ".join(late) or None)
+                return Healing(kind, whom, began_s, took_s, ", ".join(late) or None)
             if took_s > self.plan.heal_s:
                 late = late or unhealed
             if took_s > _PATIENCE_S:
-                return Healing(kind, whom, took_s, f"never: {', '.join(unhealed)}")
+                return Healing(kind, whom, began_s, took_s, f"never: {', '.join(unhealed)}")
             time.sleep(_LOOK_S)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from tidesync.sessions.journal import Journal
 if TYPE_CHECKING:
     from bench.dashboard.browser import Heap
     from bench.soak_fleet.fleet import Fleet
+    from bench.soak_fleet.missing import Missing
     from bench.soak_fleet.programs import Life
 
 _WARM_S = 330.0
@@ -29,6 +29,7 @@ class Healing:
 
     kind: str
     whom: str
+    at_s: float
     took_s: float
     late: str | None
 
@@ -36,12 +37,12 @@ class Healing:
         return f"healed in {self.took_s:.1f} s" + (f" (LATE: {self.late})" if self.late else "")
 
 
-def judged(fleet: Fleet, healings: list[Healing], heaps: list[Heap], window_ns: tuple[int, int]) -> Verdict:
-    """All checks. `window_ns`: topside's realtime in which every exchange heard has to be recorded."""
+def judged(fleet: Fleet, healings: list[Healing], heaps: list[Heap], missing: Missing) -> Verdict:
+    """All checks. `missing`: what was heard in the session and is not recorded."""
     verdict = Verdict()
     _check_healing(verdict, healings)
     _check_results(verdict, fleet)
-    _check_journal(verdict, fleet, window_ns)
+    _check_journal(verdict, fleet, missing)
     _check_flatness(verdict, fleet)
     if len(heaps) > 20:
         growth_mb = median(heap.heap_mb for heap in heaps[-10:]) - median(
@@ -50,18 +51,15 @@ def judged(fleet: Fleet, healings: list[Healing], heaps: list[Heap], window_ns: 
         verdict.note("growth of the page's heap, MB", round(growth_mb, 2))
         if growth_mb > _GROWTH_HEAP_MB:
             verdict.failures.append(f"the dashboard's page grew by {growth_mb:.1f} MB")
-    for name, program in fleet.programs.items():
-        verdict.note(f"tracebacks in the log of {name}", program.log.count("Traceback"), wanted=0)
+    logs = {name: program.log.count("Traceback") for name, program in fleet.programs.items()}
+    verdict.note("tracebacks in the programs' logs", sum(logs.values()), wanted=0)
+    verdict.failures += [f"{count} tracebacks in the log of {name}" for name, count in logs.items() if count]
     check_rows(verdict, fleet)
     return verdict
 
 
 def _check_healing(verdict: Verdict, healings: list[Healing]) -> None:
-    for kind, count in sorted(Counter(healing.kind for healing in healings).items()):
-        took_s = [healing.took_s for healing in healings if healing.kind == kind]
-        verdict.note(f"{kind}: faults", count)
-        verdict.note(f"{kind}: median and", round(median(took_s), 2))
-        verdict.note(f"{kind}: longest healing, s", round(max(took_s), 2))
+    verdict.note("faults", len(healings))
     late = [healing for healing in healings if healing.late]
     verdict.note("healed late or never", len(late), wanted=0)
     verdict.failures += [f"{healing.kind} of {healing.whom}: {healing}" for healing in late[:10]]
@@ -78,21 +76,15 @@ def _check_results(verdict: Verdict, fleet: Fleet) -> None:
     ]
 
 
-def _check_journal(verdict: Verdict, fleet: Fleet, window_ns: tuple[int, int]) -> None:
-    """Each exchange that was heard is recorded, once."""
+def _check_journal(verdict: Verdict, fleet: Fleet, missing: Missing) -> None:
+    """Each exchange that was heard is recorded, once, unless it is known to be lost with its process."""
     journal = fleet.recorded.read_exchanges() or Journal()
     keys = [identity(exchange) for exchange in journal.exchanges]
-    there = set(keys)
-    heard = fleet.observer.heard.exchanges
-    missing = [
-        key
-        for key, exchange in heard.items()
-        if key not in there and window_ns[0] <= exchange.destination_ns <= window_ns[1]
-    ]
     verdict.note("lines in exchanges.jsonl", len(keys), at_least=1)
     verdict.note("lines that are no exchange", journal.malformed, wanted=0)
-    verdict.note("recorded twice", len(keys) - len(there), wanted=0)
-    verdict.note("heard, not recorded", len(missing), wanted=0)
+    verdict.note("recorded twice", len(keys) - len(set(keys)), wanted=0)
+    verdict.note("heard, not recorded, in a gap event of a process that ended", len(missing.named))
+    verdict.note("heard, not recorded, else", len(missing.unnamed), wanted=0)
 
 
 def _check_flatness(verdict: Verdict, fleet: Fleet) -> None:

@@ -12,11 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from broker.accounts.book import AccountsError, Book
 from broker.accounts.texts import texts
-from runtime.files import PrivateFile, broker_owner, make_private_folder, replace_all, unusable
+from runtime.files import PrivateFile, broker_owner, lock, make_private_folder, replace_all, unusable
 from schemas.names import Root
-
-if sys.platform != "win32":
-    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,8 +89,7 @@ def _locked(folder: Path) -> Iterator[None]:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock(descriptor, wait=True)
         yield
     finally:
         os.close(descriptor)

@@ -38,7 +38,11 @@ _PUBACK = b"\x40\x02\x00\x07"
 def make_client(
     settings: ConnectionSettings, name: str, will: Outgoing | None, *, persistent: bool
 ) -> PlainClient:
-    """An unconnected client; its id is the account where there is one, else made from `name`.
+    """An unconnected client.
+
+    The id of an agent, which has a will or is `persistent`, is its account: brokers bind the two. Without one
+    it is `name`, with a random tail unless it is persistent. Programs that only read always have the tail:
+    several of one account disconnect each other only where the broker itself binds the id to the account.
 
     CertificateFileError or PasswordFileError for a file that cannot be used: an agent that starts so would
     never connect.
@@ -46,7 +50,7 @@ def make_client(
     address = settings.address
     client = client_class()(
         CallbackAPIVersion.VERSION2,
-        client_id=settings.account or (name if persistent else f"{name}-{secrets.token_hex(4)}"),
+        client_id=_client_id(settings.account if will or persistent else None, name, persistent=persistent),
         clean_session=not persistent,
         protocol=MQTTProtocolVersion.MQTTv311,
         transport="websockets" if address.websocket else "tcp",
@@ -65,6 +69,10 @@ def make_client(
     if address.tls:
         client.tls_set_context(client_context(settings))
     return client
+
+
+def _client_id(account: str | None, name: str, *, persistent: bool) -> str:
+    return account or (name if persistent else f"{name}-{secrets.token_hex(4)}")
 
 
 def authenticate(client: PlainClient, settings: ConnectionSettings) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 READABLE, WRITABLE, WOKEN = 1, 2, 4
 _FAREWELL_NS = 400_000_000
-_KEEP_ALIVE_CHECK_S = 0.25
+_UPKEEP_S = 0.25
 """Between checks whether a PINGREQ is due, or the broker has been silent for too long."""
 
 
@@ -32,15 +32,20 @@ class SocketLoop:
         self._client = client
         self._wakeup = wakeup
         self._ready = readiness(wakeup)
-        self._keep_alive_due_s = 0.0
+        self._upkeep_due_s = 0.0
 
-    def run_once(self, pause_s: float) -> None:
-        """Wait up to `pause_s` seconds; then read and write what there is, and keep the connection alive."""
+    def run_once(self, pause_s: float) -> bool:
+        """Wait up to `pause_s` seconds; then read and write what there is, and keep the connection alive.
+
+        True a few times a second: what else is due so often may be looked at.
+        """
         self._wait(pause_s)
         now_s = monotonic()
-        if now_s >= self._keep_alive_due_s:
-            self._keep_alive_due_s = now_s + _KEEP_ALIVE_CHECK_S
-            self._client.loop_misc()
+        if now_s < self._upkeep_due_s:
+            return False
+        self._upkeep_due_s = now_s + _UPKEEP_S
+        self._client.loop_misc()
+        return True
 
     def leave(self, raw_ns: Callable[[], int]) -> None:
         """Wait a moment for acknowledgements of what was published, then disconnect."""

@@ -9,9 +9,13 @@ PREFIX = "/some/prefix/"
 
 
 class PrefixProxy:
-    """Serves the dashboard at `port` below PREFIX; all else is 404, so that a page's absolute URL shows."""
+    """Serves the dashboard at `port` below PREFIX; all else is 404, so that a page's absolute URL shows.
+
+    `failures` has, by path, how the next request of it fails: its connection is "cut", or it is "held".
+    """
 
     def __init__(self, port):
+        self.failures = {}
         self._upstream = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{PREFIX}"
@@ -36,6 +40,11 @@ class PrefixProxy:
             request = self._read_head(client)
             if request is None:
                 return
+            failure = self.failures.pop(request.split(b" ")[1].decode(), None)
+            if failure == "held":
+                client.recv(1)  # until the browser gives up
+            if failure:
+                return
             try:
                 upstream = socket.create_connection(("127.0.0.1", self._upstream), 10)
             except OSError:
@@ -44,8 +53,11 @@ class PrefixProxy:
             with upstream:
                 upstream.settimeout(None)
                 upstream.sendall(request)
-                threading.Thread(target=pump, args=(client, upstream), daemon=True).start()
+                sending = threading.Thread(target=pump, args=(client, upstream), daemon=True)
+                sending.start()
                 pump(upstream, client)
+                client.shutdown(socket.SHUT_RDWR)
+                sending.join()  # else it might read from the next connection that gets this one's descriptor
 
     def _read_head(self, client):
         """The request with its prefix gone; one request a connection keeps this short."""

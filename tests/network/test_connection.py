@@ -5,7 +5,7 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib.resources import files
 
 import pytest
@@ -20,6 +20,7 @@ from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
 from runtime.clock import SystemClock
 from tests.deadline import until
 from tests.network.brokers import MOSQUITTO
+from tests.network.running import mosquitto_in, running
 from tidesync import client
 
 
@@ -67,6 +68,21 @@ def connect():
 
 def problem(connection):
     return until(lambda: connection.last_problem, 10, "a problem said")
+
+
+def test_of_several_brokers_the_one_that_answers_is_used_and_after_its_end_the_next(connect, tmp_path):
+    with ExitStack() as stack:
+        brokers = []
+        for name in "ab":
+            (tmp_path / name).mkdir()
+            brokers.append(stack.enter_context(running(mosquitto_in(tmp_path / name))))
+        dead = f"mqtt://127.0.0.1:{free_port('127.0.0.1')}"
+        connection = connect(",".join([dead, *(broker.url for broker in brokers)]))
+        until(lambda: connection.up, 10, "a connection")
+        used = next(broker for broker in brokers if broker.url == str(connection.address))
+        used.kill()
+        until(lambda: connection.up and str(connection.address) != used.url, 10, "the other broker")
+        assert connection.reconnects == 1
 
 
 def test_a_refused_connection_names_broker_and_reason_and_is_retried(connect, caplog):

@@ -3,6 +3,7 @@
 import pytest
 
 from runtime.clock import Step
+from tests.effort import third
 from tests.simulation.simulated import Simulation, jitter, walk, wrong
 from tests.simulation.simulated_machines import MS, Link, S
 from topside_agent.settings import TopsideSettings
@@ -24,7 +25,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", third(FAULTS))
 def test_every_result_holds_the_truth(fault):
     simulation = Simulation(FAULTS[fault], simulated={"offset_ns": -1_234_567_000, "drift_ppm": 30.0})
     published = simulation.run(60)
@@ -82,6 +83,17 @@ def test_a_reboot_is_a_new_segment_and_the_old_offset_is_gone():
     assert {entry.result.segment for entry in rebooted} == {1}
     assert rebooted[0].at_s < 20.1 + 3
     assert rebooted[-1].result.state == "locked"
+
+
+@pytest.mark.parametrize("off_s", [0.0, 0.9, 1.6, 2.9])
+@pytest.mark.parametrize("after_s", [20.0, 20.24])
+def test_an_agent_that_restarts_is_locked_again_as_soon_as_the_one_before_has_been_silent(after_s, off_s):
+    simulation = Simulation(jittery(), simulated={"drift_ppm": 20.0})
+    simulation.reboot(after_s, off_s=off_s, offset_ns=700 * S)
+    published = simulation.run(27)
+    assert wrong(published) == []
+    locked = [entry.at_s for entry in published if entry.result.state == "locked" and entry.result.segment]
+    assert locked[0] - after_s < max(1.0, off_s) + 1.0
 
 
 def test_an_outage_is_held_over_with_a_growing_error_and_then_stale():

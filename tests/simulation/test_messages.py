@@ -7,13 +7,14 @@ import pytest
 
 from runtime.clock import Step
 from schemas.messages import BurstCommand, ResendCommand
+from tests.effort import third
 from tests.simulation.simulated import Simulation, wrong
 from tests.simulation.simulated_machines import Link, S
 from tests.simulation.test_both_agents import FAULTS, jittery
 from topside_agent.settings import TopsideSettings
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", third(FAULTS))
 def test_every_finished_exchange_is_published_and_numbered_without_a_gap(fault):
     simulation = Simulation(FAULTS[fault])
     simulation.run(60)

@@ -1,9 +1,11 @@
 """Slewed, set and sleeping clocks of either side: a result that is not conditional is never wrong."""
 
+from itertools import product
+
 import pytest
 
 from runtime.clock import Step
-from tests.effort import part
+from tests.effort import part, third
 from tests.simulation.moving_clocks import judged, pll
 from tests.simulation.simulated import Simulation, jitter
 from tests.simulation.simulated_machines import Link
@@ -75,8 +77,7 @@ def test_a_step_in_a_silence_is_wrong_only_in_results_that_say_so(step_ns):
     assert not results[-1].conditional
 
 
-@pytest.mark.parametrize("down", [(), ((9, 22),)])
-@pytest.mark.parametrize("slept_s", [0.3, 5, 40])
+@pytest.mark.parametrize(("slept_s", "down"), third(product([0.3, 5, 40], [(), ((9, 22),)])))
 def test_a_sleep_of_topside_leaves_no_old_offset(slept_s, down):
     simulation = simulated(jittery(down=down))
     simulation.suspend_topside(12, slept_s)
@@ -90,9 +91,7 @@ def test_a_sleep_of_topside_leaves_no_old_offset(slept_s, down):
     assert results[-1].result.state == "locked"
 
 
-@pytest.mark.parametrize("pi_s", [0.2, 5, 8])
-@pytest.mark.parametrize("topside_s", [0.2, 5])
-@pytest.mark.parametrize("down", [(), ((9, 25),)])
+@pytest.mark.parametrize(("pi_s", "topside_s", "down"), part([0.2, 5, 8], [0.2, 5], [(), ((9, 25),)]))
 def test_both_asleep_at_once_leave_no_result_wrong(pi_s, topside_s, down):
     simulation = simulated(jittery(down=down))
     simulation.suspend(12, pi_s)

@@ -321,3 +321,27 @@ def test_the_vehicles_service_is_published_with_all_that_it_serves():
     reply = document["components"]["schemas"]["TimeReply"]
     assert set(reply["required"]) == {"pi_iso", "pi_unix_ms", "container_version", "schema_version"}
     assert document["components"]["schemas"]["Health"]["properties"]["broker_problem"]["description"]
+
+
+def titled(schema, found):
+    """Every enum and object of properties in a schema, with its title."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("enum"), list) or isinstance(schema.get("properties"), dict):
+            found.append((schema.get("title"), schema))
+        for key, value in schema.items():
+            if key != "examples":
+                titled(value, found)
+    elif isinstance(schema, list):
+        for value in schema:
+            titled(value, found)
+    return found
+
+
+def test_generators_of_classes_find_one_name_for_each_schema_of_the_messages():
+    found = {}
+    for message in ASYNCAPI["components"]["messages"].values():
+        document = json.loads((PUBLISHED / message["payload"]["$ref"]).read_text(encoding="utf-8"))
+        for title, part in titled(document, []):
+            assert title, part
+            assert found.setdefault(title.replace("_", "").lower(), part) == part, title
+    assert len(found) > 20

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from tests.unit.test_correction_session import TABLE, correct, outputs, session, write_metadata
+from tidesync.__main__ import run
 from tidesync.cli import progress as progress_module
 from tidesync.cli.progress import Progress
 
@@ -79,6 +80,24 @@ def test_no_table_of_the_session_is_passed_over_in_silence(session, capsys):
     assert correct(session, *WATER, *asked) == 0
     left = capsys.readouterr().out
     assert not any(word in left for word in ("no sensor", "spark.csv: it is"))
+
+
+def test_settings_of_a_table_that_is_not_in_the_session_are_named(session, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ("in-water_7/sesion.csv", "x.parquet", "surface_2/session.csv")
+    text = "".join(f'[correct."{name}"]\ndecimal = "."\n' for name in names)
+    (tmp_path / "tidesync.toml").write_text(text)
+    sentence = '[correct."{}"] of tidesync.toml applies to no table of this session'
+    near = f'{sentence.format(names[0])}; did you mean "in-water_7/session.csv"?'
+    for more in ((), ("--for-cockpit", str(tmp_path.parent / f"{tmp_path.name}-cockpit"))):
+        assert correct(session, *WATER, "--json", *more) == 0
+        captured = capsys.readouterr()
+        first, second = json.loads(captured.out)["unused_settings"]
+        assert (first, second) == (near, sentence.format("x.parquet"))
+        assert f"{first}\n{second}\n" in captured.err
+    out = str(tmp_path / "fused.csv")
+    assert run(["-q", "fuse", str(session), *WATER, "--json", "--out", out]) == 0
+    assert len(json.loads(capsys.readouterr().out)["unused_settings"]) == 2
 
 
 def test_a_folder_of_its_own_takes_all_output_of_a_session_that_is_left_untouched(session, tmp_path, capsys):

@@ -1,5 +1,7 @@
 """Attempts at a broker: what heals, what does not, and what is hinted at."""
 
+import random
+
 import pytest
 
 from broker.errors import CredentialsError, NotAcceptedError
@@ -7,6 +9,7 @@ from broker.reconnect import Ending, ReconnectPolicy
 from broker.settings import ConnectionSettings
 
 S = 1_000_000_000
+THREE = ConnectionSettings(broker="mqtt://a,mqtt://b,mqtt://c")
 
 
 def trials(account="rov1"):
@@ -83,3 +86,48 @@ def test_a_refused_account_without_a_password_is_reported_with_that_reason(passw
     tried = ReconnectPolicy(ConnectionSettings(broker="mqtt://boat:1883", username="rov1", password=password))
     sentence = str(tried.problem(Ending("connection lost", connack=5)))
     assert ("no password was given (TIDESYNC_PASSWORD or --password-file)" in sentence) is hinted
+
+
+def of_three(seed=1):
+    return ReconnectPolicy(THREE, source=random.Random(seed))
+
+
+def test_several_brokers_are_tried_in_order_from_any_of_them_and_waited_for_after_all():
+    tried = of_three()
+    hosts, waits = [], []
+    for _ in range(6):
+        hosts.append(tried.settings.address.host)
+        waits.append(tried.wait_s() > 0)
+    assert "".join(hosts) in {"abcabc", "bcabca", "cabcab"}
+    assert waits == [False, False, True] * 2
+    assert {of_three(seed).settings.address.host for seed in range(20)} == set("abc")
+
+
+def test_the_broker_that_worked_is_tried_again_before_the_next():
+    tried = of_three()
+    good = tried.settings.address.host
+    tried.accepted()
+    tried.ended(60 * S, was_up=True)
+    tried.wait_s()
+    assert tried.settings.address.host == good
+    tried.wait_s()
+    assert tried.settings.address.host != good
+
+
+def test_a_broker_that_ends_every_connection_is_left_for_the_next():
+    tried = of_three()
+    good = tried.settings.address.host
+    for _ in range(4):
+        assert tried.settings.address.host == good
+        tried.accepted()
+        tried.ended(S, was_up=True)
+        tried.wait_s()
+    assert tried.settings.address.host != good
+
+
+def test_credentials_are_given_up_when_every_broker_refuses_them():
+    tried = of_three()
+    for last in (False, False, True):
+        refused = tried.problem(Ending("connection lost", connack=5))
+        assert tried.is_final(refused) is last
+        tried.wait_s()

@@ -24,7 +24,7 @@ def test_it_is_written_when_it_begins_and_when_it_has_ended():
         error = "duplicate_vehicle" if second < 25 else None
         log.take(offset_result(error=error), at(second))
         found += dates(log.lines(at(second)))
-        assert log.sentences == (["two vehicles are named rov1"] if second <= 34 else [])
+        assert log.sentences == (["two vehicles are named rov1"] if second < 25 else [])
     assert found == [("duplicate_vehicle", 10, 10), ("duplicate_vehicle", 10, 24)]
 
 
@@ -42,6 +42,26 @@ def test_results_by_turns_are_noticed_although_neither_topside_says_so():
     errors = [log.take(offset_result(instance_id="ab"[n % 2]), at(n)).error for n in range(6)]
     assert errors == [None, None, *["duplicate_topside"] * 4]
     assert log.sentences == ["two topsides are named laptop"]
+
+
+def test_the_alarm_lasts_while_no_result_says_that_it_is_over():
+    log = DuplicateLog()
+    log.take(offset_result(error="duplicate_topside"), at(10))
+    log.take(offset_result(topside="other"), at(11))
+    for second, lasts in ((12, True), (20, True), (21, False)):
+        log.lines(at(second))
+        assert log.sentences == (["two topsides are named laptop"] if lasts else [])
+
+
+def test_one_that_comes_back_soon_is_an_alarm_again_and_dated_as_the_same():
+    log = DuplicateLog()
+    found = []
+    for second in range(10, 40):
+        error = "duplicate_topside" if second in (10, 11, 15) else None
+        log.take(offset_result(error=error), at(second))
+        found += dates(log.lines(at(second)))
+        assert bool(log.sentences) == bool(error)
+    assert found == [("duplicate_topside", 10, 10), ("duplicate_topside", 10, 15)]
 
 
 def test_a_flood_of_names_is_bounded():

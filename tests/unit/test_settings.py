@@ -96,6 +96,19 @@ def test_a_setting_may_have_the_name_of_a_commands_table(loaded, alone, monkeypa
     assert "broker" not in file_defaults("broker")
 
 
+def test_several_brokers_are_a_list_in_the_file_and_have_commas_elsewhere(loaded, alone):
+    (alone / "tidesync.toml").write_text('broker = ["mqtt://a", "mqtt://b:1884"]')
+    settings = loaded()
+    assert [str(each.address) for each in settings.alternatives] == ["mqtt://a:1883", "mqtt://b:1884"]
+    assert loaded("--broker", "mqtt://c, mqtt://d").broker == "mqtt://c, mqtt://d"
+
+
+@pytest.mark.parametrize("urls", ["mqtt://a,mqtts://b", "mqtt://a,", "mqtt://a,b"])
+def test_brokers_to_choose_from_are_of_one_scheme(urls, capsys):
+    assert run(["topside", "--broker", urls]) == 2
+    assert "tidesync: --broker: " in capsys.readouterr().err
+
+
 def test_a_command_is_no_setting(alone, capsys):
     (alone / "tidesync.toml").write_text("correct = 1")
     assert run(["topside"]) == 2

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.effort import tries
+from tests.effort import third, tries
 from tidesync.sessions.correction.stamps.accepted import ColumnContext
 from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.stamps.session_span import SessionSpan
@@ -144,6 +144,14 @@ def test_a_naive_time_is_utc_only_if_no_other_zone_fits_as_well():
         read(NAIVE, seconds=10_800)
     with pytest.raises(UndecidedError, match=r"1 h away.*local time\?.*--zone"):
         read(NAIVE[:1])
+    with pytest.raises(
+        UndecidedError, match=r"all of its times .* if they were UTC\+01:00 \(--zone \+01:00\)$"
+    ):
+        read(NAIVE[:1])
+    with pytest.raises(UndecidedError, match=r"if they were UTC, UTC-01:00, UTC\+01:00 \(or \d more\)"):
+        read([text.replace(" 13", " 14") for text in NAIVE], begin=NOON + 3600 * S, seconds=10_800)
+    with pytest.raises(UndecidedError, match=r"1 of 2 of its times would .* UTC-04:30 \(--zone -04:30\)$"):
+        read(["2026-05-01 07:39:00", "2026-05-04 02:00:00"])
     form, found = read([text.replace(" 13", " 12") for text in NAIVE], seconds=3_000)
     assert form.described[0] == "read as UTC"
     assert dict(form.summary)["zone_from"] == "assumed"
@@ -224,6 +232,10 @@ def test_a_row_without_the_seconds_or_the_half_of_the_day_that_others_have_is_ma
 def test_times_that_are_all_hours_away_ask_for_the_zone():
     form, _ = read(["2026-05-01T22:00:01Z", "2026-05-01T22:00:05Z"])
     assert "10 h away: local time? --zone" in form.hint
+    assert form.hint.endswith("if they were UTC+10:00 (--zone +10:00)")
+    form, _ = read(["2026-05-01 06:00:01", "2026-05-01 06:00:05"], zone="-02:30")
+    assert "3 h 30 min away" in form.hint
+    assert form.hint.endswith("if they were UTC-06:00 (--zone -06:00)")
     assert "excel" in read(["46143.5034375"])[0].hint
 
 
@@ -330,7 +342,9 @@ def test_a_later_part_of_the_column_may_be_coarser():
 
 @pytest.mark.parametrize(
     ("fine", "coarse", "count"),
-    [(6, 0, 1), (6, 0, 9), (6, 1, 5), (6, 3, 9), (3, 0, 40), (9, 3, 5), (9, 0, 1), (9, 6, 12), (6, 2, 40)],
+    third(
+        [(6, 0, 1), (6, 0, 9), (6, 1, 5), (9, 3, 5), (9, 0, 1), (9, 6, 12), (6, 2, 40), (6, 3, 9), (3, 0, 40)]
+    ),
 )
 @pytest.mark.parametrize("written", ["filled", "short"])
 def test_a_few_rows_of_a_coarser_logger_have_its_resolution(fine, coarse, count, written):

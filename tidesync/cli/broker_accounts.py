@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -20,7 +20,8 @@ from broker.accounts.book import (
     new_password,
 )
 from broker.accounts.folder import AccountFolder, AccountSettings
-from runtime.files import PrivateFile, folder_owner, write_new
+from runtime.files import PrivateFile, checkout_of, folder_owner, write_new
+from schemas.compat import UTC
 from schemas.instants import iso_utc
 from schemas.names import account_name
 from schemas.topics import Role
@@ -155,6 +156,8 @@ def _with_root(book: Book, settings: AccountSettings) -> Book:
 
 
 def _write_password(path: Path, password: str) -> None:
+    if (checkout := checkout_of(path)) is not None:
+        raise SettingsError(f"--password-out {path}: not into {checkout}, which is a checkout of git")
     try:
         write_new(path, PrivateFile(f"{password}\n".encode(), folder_owner(path.absolute().parent)))
     except FileExistsError as error:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from schemas.compat import UTC
 from tidesync.cli.progress import Progress
-from tidesync.cli.table_options import table_options
+from tidesync.cli.table_options import show_unused, table_options
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.correction.driver import correct, total_bytes
 from tidesync.sessions.correction.outputs import outputs_of
@@ -51,6 +52,9 @@ def command(
     Writes NAME.topside.csv beside each NAME.csv, with the columns timestamp_topside, time_max_error_ms,
     time_u95_ms and time_state, and time_sync/offsets.csv. Originals are never altered. Exit code 1 if a table
     named with --file, or all tables of a sensor, have no row that could be corrected.
+
+    Where the vehicle's clock was set back, its times repeat, and the order of a table's rows decides. A row
+    that is late by just the size of such a step is not noticed.
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
@@ -62,6 +66,7 @@ def command(
         target = SessionFolder(output or session)
         try:
             prepared = prepare(SessionFolder(session), options)
+            show_unused(prepared)
             outputs = outputs_of([job.path for job in prepared.jobs], session, output)
             if not target.time_sync_path.resolve().is_relative_to(target.path.resolve()):
                 reason = "it is a link out of the session; --output DIR writes elsewhere"
@@ -81,7 +86,7 @@ def command(
         )
         _correct(prepared, outputs, results, progress)
     if as_json:
-        click.echo(json.dumps(results.document()))
+        click.echo(json.dumps({**results.document(), "unused_settings": [*prepared.unused]}))
     else:
         for line in results.lines():
             click.echo(line)
@@ -97,6 +102,7 @@ def _for_cockpit(session: Path, options: Options, target: Path, *, as_json: bool
     with Progress("Correcting") as progress:
         try:
             prepared = prepare(folder, options, whole=True)
+            show_unused(prepared)
             progress.length = total_bytes(prepared.jobs, prepared.timelines)
             made = write_session(
                 folder, prepared, target, now=datetime.now(UTC), named=named, progress=progress.update
@@ -106,7 +112,8 @@ def _for_cockpit(session: Path, options: Options, target: Path, *, as_json: bool
         except (SessionError, OSError) as error:
             raise NotSoError(str(error)) from error
     if as_json:
-        click.echo(json.dumps({"session": str(session), **made.document()}))
+        document = {"session": str(session), **made.document(), "unused_settings": [*prepared.unused]}
+        click.echo(json.dumps(document))
     else:
         for line in made.lines():
             click.echo(line)

@@ -12,7 +12,7 @@ from runtime.files import replacing
 from schemas.instants import iso_from_ns
 from schemas.names import vehicle_name
 from tidesync.cli.choice_options import choice_options
-from tidesync.errors import NotSoError, SettingsError
+from tidesync.errors import NotSoError, SettingsError, named
 from tidesync.sessions.errors import UnknownVehicleError
 from tidesync.sessions.folder import write_table
 from tidesync.sessions.isolation import Tracks, tracks_of
@@ -78,7 +78,7 @@ def command(
 
     FILE is a session's exchanges.jsonl, one exchange a line; - reads standard input.
     """
-    wanted = vehicle_name(vehicle) if vehicle is not None else None
+    wanted = named("--vehicle", vehicle_name, vehicle) if vehicle is not None else None
     with click.open_file(file, "rb") as lines:
         journal = read_journal(lines)
     for fault in journal.faults:

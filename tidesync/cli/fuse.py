@@ -10,7 +10,7 @@ import click
 
 from tidesync.cli.durations import Duration
 from tidesync.cli.progress import Progress
-from tidesync.cli.table_options import table_options
+from tidesync.cli.table_options import show_unused, table_options
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.correction.driver import total_bytes
 from tidesync.sessions.correction.prepared import prepare
@@ -80,7 +80,7 @@ def command(
     suffix = out.suffix.lower()
     if suffix not in WRITERS:
         raise SettingsError(
-            f"--out: expected a name that ends in {', '.join(WRITERS)} (received {str(out)!r})"
+            f"--out: expected a name that ends in {', '.join(WRITERS)}, received {str(out)!r}"
         )
     require(suffix)
     axis = on if every_ns is not None else on or "inWater"
@@ -96,6 +96,7 @@ def command(
 def _fuse(session: Path, options: Options, manner: Manner, out: Path, progress: Progress) -> Fusion:
     try:
         prepared = prepare(SessionFolder(session), options, whole=True)
+        show_unused(prepared)
         inputs = [job.path.resolve() for job in prepared.jobs]
         if out.resolve() in inputs:
             raise SettingsError(f"--out {out}: it is one of the tables to be read")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from broker.errors import BrokerError
 from broker.settings import ConnectionSettings
 from schemas.base import first_error
+from schemas.compat import UTC
 from schemas.instants import iso_utc
 from schemas.messages import SessionState, StartCommand, StopCommand
 from schemas.names import mission_name, session_name
-from tidesync.errors import NotSoError, SettingsError
+from tidesync.errors import NotSoError, SettingsError, named
 from tidesync.figures import in_columns
 from tidesync.sessions.client import (
     ask,
@@ -69,9 +70,10 @@ def start(
     as_json: bool,
 ) -> int:
     """Start recording a session."""
-    names = [session_name(name)] if name else session_names_at(datetime.now(UTC))
+    names = [named("--name", session_name, name)] if name else session_names_at(datetime.now(UTC))
     request_id = new_request_id()
-    wanted = {"request_id": request_id, "mission": mission_name(mission), "sensors": sensor_vehicles(sensors)}
+    mission = named("--mission", mission_name, mission)
+    wanted = {"request_id": request_id, "mission": mission, "sensors": sensor_vehicles(sensors)}
     try:
         asked = StartCommand.model_validate(wanted)
     except ValidationError as error:
@@ -99,7 +101,7 @@ def _unknown_vehicles(settings: ConnectionSettings, asked: StartCommand) -> list
 @_common
 def stop(settings: ConnectionSettings, *, name: str | None, timeout: float, as_json: bool) -> int:
     """Stop recording session NAME, or the only one that is being recorded; its track is written first."""
-    name = session_name(name) if name else _only_one(settings)
+    name = named("NAME", session_name, name) if name else _only_one(settings)
     state = ask(settings, name, StopCommand(request_id=new_request_id()), timeout)
     _print_answer(state, as_json=as_json)
     return 0
@@ -175,7 +177,7 @@ def _print_answer(state: SessionState, *, as_json: bool) -> None:
     if as_json:
         click.echo(state.encode())
     if state.state == "refused":
-        raise NotSoError(f"session {state.session} is refused: {state.error}")
+        raise NotSoError(f"session {state.session}: {state.error}")
     if state.state == "failed":
         raise NotSoError(
             f"session {state.session}: {state.error}; the recorder holds it in memory and keeps trying"

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from schemas.metadata import CONSUMER_TOLERANCE_MS
 from schemas.names import vehicle_name
 from tidesync.cli.choice_options import choice_options
-from tidesync.errors import SettingsError
+from tidesync.errors import SettingsError, named
 from tidesync.sessions.correction.session import Options
 from tidesync.sessions.correction.stamps.accepted import UNITS
 from tidesync.sessions.correction.table_form import form_of
@@ -23,6 +23,8 @@ from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tidesync.sessions.correction.prepared import Prepared
 
 _STATED = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -136,9 +138,15 @@ def table_options(function: Callable[..., int]) -> Callable[..., int]:
     return decorated
 
 
+def show_unused(prepared: Prepared) -> None:
+    """Say which settings of single tables apply to none: one of another session, or a misspelt path."""
+    for line in prepared.unused:
+        click.echo(line, err=True)
+
+
 def _options(given: dict[str, Any]) -> Options:
     vehicle = given.pop("vehicle")
-    owner = None if vehicle is None else vehicle_name(vehicle)
+    owner = None if vehicle is None else named("--vehicle", vehicle_name, vehicle)
     return Options(**given | {"sensors": sensor_vehicles(given["sensors"]), "vehicle": owner})
 
 

@@ -9,7 +9,7 @@ from schemas.messages import DUPLICATES
 if TYPE_CHECKING:
     from schemas.messages import ErrorWord, OffsetResult
 
-REMEMBER_NS = 5_000_000_000
+REMEMBER_NS = 3_000_000_000
 """Two processes that took turns are taken for alive this long, or for 2.5 intervals of theirs if longer."""
 _MISSED = 2.5
 _MOST = 8
@@ -48,6 +48,26 @@ def doubted(result: OffsetResult, error: ErrorWord | None = None) -> OffsetResul
         return result
     state = "acquiring" if result.state == "locked" else result.state
     return result.model_copy(update={"error": error, "state": state})
+
+
+_FIGURES = (
+    "offset_ms",
+    "lower_ms",
+    "upper_ms",
+    "max_error_ms",
+    "u95_ms",
+    "precision_ms",
+    "drift_ppm",
+    "drift_error_ppm",
+    "delay_min_ms",
+)
+
+
+def for_people(result: OffsetResult) -> OffsetResult:
+    """`result` as it may be shown to people: without its numbers if they may be of two clocks."""
+    if result.error not in DUPLICATES:
+        return result
+    return result.model_copy(update=dict.fromkeys(_FIGURES) | {"conditional": False})
 
 
 def sentence(result: OffsetResult) -> str:

@@ -12,6 +12,7 @@ from runtime.files import read, replacing
 from schemas.events import EventLine
 from schemas.metadata import FILE_NAME
 from tidesync.sessions import document
+from tidesync.sessions.bridged import bridged
 from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
 from tidesync.sessions.isolation import Tracks, tracks_of
@@ -183,8 +184,8 @@ def measure(
     """Smooth every stream, by the streams' names; an internal fault is that stream's alone."""
 
     def measured(stream: Stream, exchanges: Exchanges) -> Measured:
-        ordered = in_order(exchanges)
-        return Measured(*stream, ordered, smooth(ordered, settings))
+        listed = in_order(exchanges)
+        return Measured(*stream, listed, smooth(bridged(listed).exchanges, settings))
 
     return tracks_of(streams, measured)
 

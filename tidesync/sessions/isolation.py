@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from runtime.errors import TidesyncError
+from runtime.faults import place_of
 from tidesync.sessions.errors import NothingMeasuredError, SessionError
 from tidesync.sessions.journal import Stream
 
@@ -66,6 +65,4 @@ def reason_of(error: Exception) -> str:
     """What to tell of an error: its own sentence, or of an internal fault what it is and where."""
     if isinstance(error, SessionError | OSError):
         return str(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"internal fault: {type(error).__name__}{where}: {error}"
+    return f"internal fault: {place_of(error)}: {error}"

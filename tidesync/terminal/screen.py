@@ -87,7 +87,7 @@ class Screen:
     def view(self) -> View:
         """What to draw now."""
         now = read(self._clock)
-        where = f"{self._listener.connection.address}   {clock_of(now.realtime_ns)}"
+        where = f"{self._listener.connection.address}   {clock_of(now.realtime_ns)} here"
         return View(
             f"Vehicle clocks, Pi − topside   {where}",
             self._away(now),

@@ -38,8 +38,8 @@ class Constraint(NamedTuple):
 
     The estimation clocks are CLOCK_MONOTONIC_RAW on both sides (`raw`), or realtime on both sides where one
     `realtime − raw` is unknown. The two differences are realtime − RAW of each side, 0 on realtime.
-    `standalone` is the method's property (`schemas.exchange.Method`): a step between two such exchanges would
-    go unseen, so no bound is carried from one to the next.
+    `standalone` is the method's property (`schemas.exchange.Method`) where a difference is unknown: a step
+    between two such exchanges would go unseen, so no bound is carried from one to the next.
     """
 
     origin_ns: int
@@ -96,7 +96,7 @@ def constraint_of(exchange: Exchange) -> Constraint:
         topside,
         width,
         raw,
-        standalone=method_named(exchange.method).standalone,
+        standalone=method_named(exchange.method).standalone and not raw,
     )
 
 

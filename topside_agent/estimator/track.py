@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from schemas.exchange import Exchange, method_named
 from topside_agent.estimator.blocks import Floats, Integers
-from topside_agent.estimator.constraints import Constraint, in_order
+from topside_agent.estimator.constraints import Constraint, in_order, on_raw
 from topside_agent.estimator.estimate import Added, Estimate
 from topside_agent.estimator.exchanges import Exchanges
 from topside_agent.estimator.online import OffsetEstimator
@@ -20,9 +20,6 @@ from topside_agent.estimator.rows import Row, RowColumns, Rows
 from topside_agent.estimator.segments import Cause
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.slews import FASTEST, PiReadings, slew_of, unexplained_ns
-
-_SETS_THE_PI: set[Cause] = {"step", "suspend", "inconsistent"}
-"""Causes of cuts at which the Pi's realtime may have been set."""
 
 _SHORTEST_NS = 8_000_000_000
 """A segment shorter than this has no drift."""
@@ -119,10 +116,9 @@ class TrackBuilder:
         self.causes.append(added.cut.cause)
         self._cut_at_ns = constraint.destination_ns
         # The Pi read its clock before its last answer left: until that arrived the clock may have been set.
-        last_ns = added.cut.ambiguous_from_ns - (added.cut.cause in _SETS_THE_PI)
         for index in reversed(range(len(self))):
             destination_ns = self._exchanges[self._places[index]].destination_ns
-            if destination_ns <= last_ns or self._segments[index] < len(self.causes) - 2:
+            if destination_ns < added.cut.ambiguous_from_ns or self._segments[index] < len(self.causes) - 2:
                 break
             self._ambiguous[index] = True
 
@@ -195,6 +191,7 @@ def see_slews(accepted: Accepted) -> None:
     readings = PiReadings(exchanges)
     accepted.slew, accepted.stepped_ns = np.zeros(size), np.zeros(size)
     standalone = exchanges.labelled(lambda labels: method_named(labels.method).standalone)
+    standalone &= ~on_raw(exchanges)
     for index in np.flatnonzero(~readings.resting | standalone).tolist():
         near = readings.near(index)
         accepted.slew[index] = FASTEST if standalone[index] else slew_of(near)[1]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from runtime.clock import Reading
+from runtime.clock import Reading, was_set
 from schemas.exchange import MQTT, Exchange, Method, fault_of
 from schemas.messages import Ping, Pong
 
@@ -17,7 +17,7 @@ Reason = Literal["unknown_nonce", "repeated", "other_instance", "invalid_pi_time
 answered or given up already; another process of the same name sent it; its stamps contradict each other or
 the ping."""
 
-DROPPED_BECAUSE: dict[Reason, str] = {
+_DROPPED_BECAUSE: dict[Reason, str] = {
     "unknown_nonce": "it answers no ping that is outstanding (late, replayed or forged)",
     "repeated": "its ping was answered or given up already",
     "other_instance": "a second process answers to this vehicle's name",
@@ -46,7 +46,8 @@ class Instances:
     def __init__(self, interval_ns: int) -> None:
         """`interval_ns`: between pings."""
         self._remember_ns = max(REMEMBER_NS, REMEMBER_PINGS * interval_ns)
-        self._incumbent: str | None = None
+        self.incumbent: str | None = None
+        """The process that is admitted."""
         self._incumbent_heard_ns = 0
         self._replaced: str | None = None
         """The process that had fallen silent: if it answers again, it had not ended."""
@@ -62,13 +63,13 @@ class Instances:
         """Whether a pong of `instance_id`, arriving at topside's RAW `now_raw_ns`, may be used."""
         if instance_id == self._replaced:
             self._both_heard_ns = now_raw_ns
-        if self._incumbent in {None, instance_id}:
+        if self.incumbent in {None, instance_id}:
             if self._other_heard_ns is not None:
                 self._both_heard_ns = now_raw_ns
             self._take(instance_id, now_raw_ns)
             return True
         if now_raw_ns - self._incumbent_heard_ns >= QUIET_NS:
-            self._replaced = self._incumbent
+            self._replaced = self.incumbent
             self._take(instance_id, now_raw_ns)
             return True
         self._other_heard_ns = now_raw_ns
@@ -79,7 +80,7 @@ class Instances:
         return self._both_heard_ns is not None and now_raw_ns - self._both_heard_ns < self._remember_ns
 
     def _take(self, instance_id: str, now_raw_ns: int) -> None:
-        self._incumbent = instance_id
+        self.incumbent = instance_id
         self._incumbent_heard_ns = now_raw_ns
         self._other_heard_ns = None
 
@@ -90,11 +91,18 @@ class Refused:
 
     reason: Reason
     ours: bool
+    duplicate: bool = False
+    """Whether it is one because two processes answer to the vehicle's name."""
+
+    @property
+    def sentence(self) -> str:
+        """Why it is dropped, for the log."""
+        return _DROPPED_BECAUSE["other_instance" if self.duplicate else self.reason]
 
 
-@dataclass(frozen=True, slots=True)
-class _Outstanding:
+class _Outstanding(NamedTuple):
     ping: Ping
+    begun: Reading
     sent: Reading
 
 
@@ -126,6 +134,8 @@ class Exchanger:
         self._timeout_ns = timeout_ns
         self._resolution_ns = resolution_ns
         self._boot_id, self._instance_id = boot_id, instance_id
+        self.topside_set = False
+        """Whether topside's clock was set while the exchange ran that finished last."""
         self.seq = 0
         """The number of the next exchange to finish, whatever its method."""
         self._outstanding: _Outstanding | None = None
@@ -145,14 +155,15 @@ class Exchanger:
         """The next ping, to be sent at once; one that is still outstanding is given up."""
         self.give_up()
         ping = Ping(seq=self.seq, nonce=nonce, origin_ns=max(0, sent.realtime_ns))
-        self._outstanding = _Outstanding(ping, sent)
+        self._outstanding = _Outstanding(ping, sent, sent)
         return ping
 
     def departed(self, raw_ns: int) -> None:
         """Take `raw_ns`, topside's RAW at the socket write, for the outstanding ping's origin."""
         outstanding = self._outstanding
         if outstanding and raw_ns > outstanding.sent.raw_ns:
-            self._outstanding = _Outstanding(outstanding.ping, outstanding.sent._replace(raw_ns=raw_ns))
+            departed = Reading(raw_ns, *outstanding.sent[1:])
+            self._outstanding = _Outstanding(outstanding.ping, outstanding.begun, departed)
 
     def take_seq(self) -> int:
         """The number of an exchange that finished without a ping (over HTTP)."""
@@ -189,10 +200,10 @@ class Exchanger:
 
     def _refuse_unexpected(self, pong: Pong, received: Reading) -> Refused:
         """Why not; a second answer to a fresh ping also shows whether a namesake is alive."""
-        if pong.nonce == self._previous_nonce:
+        if ours := pong.nonce == self._previous_nonce:
             self.instances.admit(pong.instance_id, received.raw_ns)
-            return Refused("repeated", ours=True)
-        return Refused("unknown_nonce", ours=False)
+        duplicate = self.instances.duplicated(received.raw_ns) or (ours and self.instances.undecided)
+        return Refused("repeated" if ours else "unknown_nonce", ours, duplicate)
 
     def _exchange(self, outstanding: _Outstanding, pong: Pong, received: Reading) -> Exchange | None:
         """Stamps as published: each side's RAW plus that side's one difference, read last.
@@ -200,6 +211,7 @@ class Exchanger:
         So RAW is recovered exactly, however realtime was slewed or set meanwhile.
         """
         difference_ns = received.realtime_minus_raw_ns
+        self.topside_set = was_set(outstanding.begun, received)
         origin_ns = outstanding.sent.raw_ns + difference_ns
         if pong.seq != outstanding.ping.seq or pong.transmit_ns < pong.receive_ns:
             return None

@@ -109,12 +109,14 @@ class Measurement:
         actions: list[Action] = []
         if departed_raw_ns is not None:
             self._exchanger.departed(departed_raw_ns)
-        outcome = self._exchanger.finish(pong, received)
+        before, outcome = self._exchanger.instances.incumbent, self._exchanger.finish(pong, received)
+        if before not in {None, self._exchanger.instances.incumbent}:  # a restart: the first answer counts
+            self._schedule.start_burst(received.raw_ns)
         if isinstance(outcome, Exchange):
-            self._take(outcome, received.raw_ns)
+            self._take(outcome, received.raw_ns, topside_set=self._exchanger.topside_set)
         else:
             self._refuse(outcome)
-            actions.append(Drop(outcome.reason))
+            actions.append(Drop(outcome.reason, outcome.sentence))
         if not self._exchanger.waiting and self._schedule.due_ns > received.raw_ns:
             actions.append(Settled())
         return self._and_next(actions, received.raw_ns)
@@ -164,10 +166,14 @@ class Measurement:
         self._offsets.stepped(now_raw_ns)
         return self.burst(now_raw_ns)
 
-    def informed(self, info: Info) -> None:
-        """The vehicle described itself."""
-        if not self._exchanger.instances.undecided:
-            self._offsets.changed |= self._offsets.heard.booted(info.boot_id)
+    def informed(self, info: Info, now_raw_ns: int) -> list[Action]:
+        """The vehicle described itself; one that has restarted does not answer the ping under way."""
+        instances = self._exchanger.instances
+        if instances.undecided or instances.incumbent in {None, info.instance_id}:
+            return []
+        self._offsets.changed |= self._offsets.heard.booted(info.boot_id)
+        self._exchanger.give_up()
+        return self.burst(now_raw_ns)
 
     def event(self, event: Event, now_raw_ns: int) -> list[Action]:
         """The vehicle reported a step or a suspend: measure at once, and publish no offset of before."""
@@ -200,8 +206,7 @@ class Measurement:
 
     def needs_handshake(self, now_raw_ns: int, since_raw_ns: int = 0) -> bool:
         """Whether MQTT has not reached the vehicle for the holdover time, nor since `since_raw_ns`."""
-        last_ns = max(self._last_reached_raw_ns or 0, since_raw_ns)
-        return now_raw_ns - last_ns >= self._results.silence_ns
+        return now_raw_ns - max(self._last_reached_raw_ns or 0, since_raw_ns) >= self._results.silence_ns
 
     def snapshot(self, now_raw_ns: int) -> Snapshot:
         """Its state at topside's RAW `now_raw_ns`."""
@@ -214,15 +219,15 @@ class Measurement:
             delays=self._counts.delays,
             last_exchange_age_s=None if newest_ns is None else max(0, now_raw_ns - newest_ns) / 1e9,
             result=self._result,
-            current=now_raw_ns - self._results.published_ns <= _overdue_ns(self._settings),
+            current=self._results.is_current(now_raw_ns),
         )
 
     # Exchanges
 
-    def _take(self, exchange: Exchange, now_raw_ns: int) -> None:
+    def _take(self, exchange: Exchange, now_raw_ns: int, *, topside_set: bool) -> None:
         """A finished exchange of any method, at topside's RAW `now_raw_ns`."""
         self._backlog.add(exchange, now_raw_ns)
-        reason = self._offsets.add(exchange)
+        reason = self._offsets.add(exchange, topside_set=topside_set)
         standalone = self._offsets.method.standalone
         if not standalone:
             self._last_reached_raw_ns = now_raw_ns
@@ -255,7 +260,7 @@ class Measurement:
             self._offsets.fallback.failed()
             return
         self._exchanger.take_seq()
-        self._take(exchange, response.received.raw_ns)
+        self._take(exchange, response.received.raw_ns, topside_set=response.topside_set)
 
     # Results
 
@@ -264,8 +269,8 @@ class Measurement:
         progress = self._offsets.progress(self._refused, self._duplicate(now.raw_ns) or self._error)
         if not self._results.publish(state_of(estimate, progress, self._settings), now.raw_ns):
             return None
-        result = result_of(self.vehicle, estimate, progress, self._settings)
-        self._result = result.model_copy(update={"instance_id": self._namesakes.instance_id})
+        instance_id = self._namesakes.instance_id
+        self._result = result_of(self.vehicle, estimate, progress, self._settings, instance_id)
         return self._result
 
     def _duplicate(self, now_raw_ns: int) -> ErrorWord | None:
@@ -293,8 +298,3 @@ class Measurement:
     @property
     def _anything_known(self) -> bool:
         return self._results.newest_ns is not None or self._error is not None
-
-
-def _overdue_ns(settings: TopsideSettings) -> int:
-    """A result that no other has followed for so long counts as stale."""
-    return round((2 * settings.publish_interval_s + 1) * 1e9)

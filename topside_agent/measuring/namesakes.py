@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-REMEMBER_NS = 5_000_000_000
+REMEMBER_NS = 3_000_000_000
 """A namesake counts as alive for this long after it was last heard, or for 2.5 of its intervals if longer."""
 _MISSED = 2.5
 _MOST_TOPICS = 10_000

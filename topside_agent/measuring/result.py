@@ -50,9 +50,13 @@ def state_of(estimate: Estimate | None, progress: Progress, settings: TopsideSet
 
 
 def result_of(
-    vehicle: str, estimate: Estimate | None, progress: Progress, settings: TopsideSettings
+    vehicle: str,
+    estimate: Estimate | None,
+    progress: Progress,
+    settings: TopsideSettings,
+    instance_id: str | None = None,
 ) -> OffsetResult:
-    """The payload of the retained result; null where nothing is known."""
+    """The payload of the retained result; null where nothing is known. `instance_id` is of this process."""
     state = state_of(estimate, progress, settings)
     if estimate is None:
         return OffsetResult(
@@ -77,6 +81,7 @@ def result_of(
             measured_unix_ms=None,
             age_s=None,
             interval_s=settings.publish_interval_s,
+            instance_id=instance_id,
             error=progress.error,
         )
     return OffsetResult(
@@ -103,6 +108,7 @@ def result_of(
         age_s=round(estimate.age_ns / 1e9, 3),
         conditional=estimate.conditional,
         interval_s=settings.publish_interval_s,
+        instance_id=instance_id,
         error=progress.error,
     )
 

@@ -15,6 +15,9 @@ The pings of a train see one state of the network: three at a time where that st
 second, two where it leaves one.
 """
 
+_PATIENCE_NS = 1_000_000_000
+"""A result may be late by this much."""
+
 _CURRENT = {"locked", "acquiring"}
 """States that end when no exchange comes."""
 
@@ -83,9 +86,13 @@ class ResultSchedule:
         self._requested = False
 
     @property
-    def published_ns(self) -> int:
+    def _published_ns(self) -> int:
         """When a result was published last; not after 0 before the first."""
         return self._due_ns - self._interval_ns
+
+    def is_current(self, now_ns: int) -> bool:
+        """Whether the last result is not overdue: another one could have followed twice."""
+        return now_ns - self._published_ns <= 2 * self._interval_ns + _PATIENCE_NS
 
     def request(self, now_ns: int) -> bool:
         """Whether `publish` is to be called now; true once until `begin`.

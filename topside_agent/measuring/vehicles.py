@@ -9,7 +9,7 @@ from topside_agent.measuring.measurement import Measurement
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from schemas.messages import ErrorWord, Info
+    from schemas.messages import ErrorWord
     from topside_agent.measuring.namesakes import Namesakes
     from topside_agent.settings import TopsideSettings
 
@@ -18,7 +18,7 @@ _MOST_VEHICLES = 10_000
 
 
 class Vehicles:
-    """One measurement for each vehicle; a vehicle's info is kept until it appears."""
+    """One measurement for each vehicle."""
 
     def __init__(
         self, settings: TopsideSettings, namesakes: Namesakes, resolution_ns: int, boot_id: str | None = None
@@ -29,7 +29,6 @@ class Vehicles:
         self._boot_id = boot_id
         self._resolution_ns = resolution_ns
         self._measurements: dict[str, Measurement] = {}
-        self._infos: dict[str, Info] = {}
         self._unanswered_because: ErrorWord = "timeout"
         for vehicle in settings.vehicles:
             self._add(vehicle)
@@ -66,20 +65,12 @@ class Vehicles:
     def forget(self, vehicle: str) -> None:
         """Measure `vehicle` no more, until it is online again."""
         self._measurements.pop(vehicle, None)
-        self._infos.pop(vehicle, None)
 
     def explain_silence(self, word: ErrorWord) -> None:
         """What results say from now on when a ping is not answered."""
         self._unanswered_because = word
         for measurement in self:
             measurement.unanswered_because = word
-
-    def informed(self, vehicle: str, info: Info) -> None:
-        """Take in a vehicle's info."""
-        if vehicle in self._measurements:
-            self._measurements[vehicle].informed(info)
-        if len(self._infos) < _MOST_VEHICLES:
-            self._infos[vehicle] = info
 
     def _add(self, vehicle: str) -> Measurement:
         measurement = Measurement(
@@ -91,6 +82,4 @@ class Vehicles:
         )
         measurement.unanswered_because = self._unanswered_because
         self._measurements[vehicle] = measurement
-        if vehicle in self._infos:
-            measurement.informed(self._infos[vehicle])
         return measurement

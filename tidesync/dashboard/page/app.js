@@ -128,3 +128,4 @@ window.addEventListener("hashchange", route);
 route();
 stream.start();
 setInterval(draw, 250);
+mark(document.documentElement, "started", true); // for boot.js

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.events import Duplicate
-from schemas.instants import iso_utc
 from schemas.metadata import BLOCK_KEY, CORRECTED, FILE_NAME
 from tidesync.sessions.correction.clock_limits import ClockLimits, limits_of
 from tidesync.sessions.correction.histories import read_histories
+from tidesync.sessions.correction.named_twice import doubtful, sentence, spans_of
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
 from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
 from tidesync.sessions.errors import AlreadyCorrectedError
@@ -17,9 +17,9 @@ from tidesync.sessions.isolation import complaint_of
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Mapping, Sequence
 
+    from tidesync.sessions.correction.named_twice import Span
     from tidesync.sessions.correction.session import Metadata, Options
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.timeline import Timeline
@@ -43,6 +43,8 @@ class Prepared:
     """What is left as it is in the sensors' folders, and why; a sentence each."""
     failed: Sequence[str]
     """Why a vehicle has no timeline, a sentence each."""
+    unused: Sequence[str] = ()
+    """Which settings of single tables apply to none; a sentence each."""
 
 
 def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> Prepared:
@@ -60,33 +62,32 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
     planned = plan(folder.path, metadata, options, [name for name, _ in measured], whole=whole)
     timelines: dict[str, Timeline] = {}
     failed: list[str] = []
+    twice = _named_twice(folder)
     for vehicle in dict.fromkeys(job.vehicle for job in planned.jobs):
         if vehicle == TOPSIDE_CLOCK:
             timelines[vehicle] = own_timeline(measured.values(), _own_limits(options))
             continue
         try:
             each = measured_of(measured, vehicle, metadata)
-            timelines[vehicle] = _timeline(folder, each, options, settings)
+            made = _timeline(folder, each, options, settings)
+            timelines[vehicle] = made.doubted(doubtful(twice.get(vehicle, ()), each.exchanges))
         except Exception as error:  # noqa: BLE001 - the other vehicles' tables are corrected
             reasons = [why for (name, _), why in measured.failed.items() if name == vehicle]
             failed.append("; ".join([complaint_of(f"vehicle {vehicle!r}", error), *reasons]))
-    failed += _named_twice(folder, timelines)
+    failed += [sentence(vehicle, twice[vehicle]) for vehicle in timelines if vehicle in twice]
     jobs = [job for job in planned.jobs if job.vehicle in timelines]
-    return Prepared(metadata, measured, jobs, planned.skipped, timelines, planned.left, failed)
+    return Prepared(
+        metadata, measured, jobs, planned.skipped, timelines, planned.left, failed, planned.unused
+    )
 
 
-def _named_twice(folder: SessionFolder, vehicles: Collection[str]) -> list[str]:
-    """The vehicles whose name another one had as well: the rows of that time may be of either."""
-    spans: dict[str, tuple[datetime, datetime]] = {}
+def _named_twice(folder: SessionFolder) -> dict[str, list[Span]]:
+    """By vehicle when another one had its name as well."""
+    events: dict[str, list[Duplicate]] = {}
     for event in folder.each_event():
-        if isinstance(event, Duplicate) and event.error == "duplicate_vehicle" and event.vehicle in vehicles:
-            at, until = spans.get(event.vehicle, (event.at, event.until))
-            spans[event.vehicle] = min(at, event.at), max(until, event.until)
-    return [
-        f"two vehicles were named {vehicle} between {iso_utc(at)} and {iso_utc(until)}:"
-        " rows of that time may be of either"
-        for vehicle, (at, until) in spans.items()
-    ]
+        if isinstance(event, Duplicate) and event.error == "duplicate_vehicle":
+            events.setdefault(event.vehicle, []).append(event)
+    return {vehicle: spans_of(of_vehicle) for vehicle, of_vehicle in events.items()}
 
 
 def _own_limits(options: Options) -> ClockLimits:

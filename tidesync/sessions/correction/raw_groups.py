@@ -80,12 +80,15 @@ def samples(exchanges: Sequence[Exchange]) -> list[Sample]:
 
 def raw_groups(
     listed: Sequence[Sample],
-    track: Track,
+    track: Track | None,
     pi: Mapping[Boot, ClockFunction],
     topside: Mapping[Boot, ClockFunction],
     settings: EstimatorSettings,
 ) -> list[RawGroup]:
-    """The groups in the order of time; exchanges that are ambiguous or refused are left out."""
+    """The groups in the order of time; exchanges that are ambiguous or refused are left out.
+
+    `track` is that of `listed` and no others; None: there is none yet.
+    """
     parts: dict[tuple[Boot, Boot, int, int], list[Sample]] = {}
     for sample in listed:
         pi_slept = pi[sample.pi_boot].slept_before(sample.pi_raw_ns)
@@ -96,7 +99,8 @@ def raw_groups(
     groups: list[RawGroup] = []
     for (pi_boot, topside_boot, slept_pi, slept_topside), of_part in parts.items():
         whole = len(of_part) == len(listed)
-        part = track if whole else smooth([sample.exchange for sample in of_part], settings)
+        part = track if whole else None
+        part = part or smooth([sample.exchange for sample in of_part], settings)
         known = {sample.exchange.destination_ns: sample for sample in of_part}
         causes = {segment.segment: segment.cause for segment in part.segments}
         last: tuple[Sample, Row] | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
+from tidesync.sessions.bridged import bridged
 from tidesync.sessions.correction.formats import is_output
 from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories, timeline_with
@@ -20,15 +22,17 @@ from tidesync.sessions.correction.unexplained import Reading
 from tidesync.sessions.document import NotMetadataError, block_of
 from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError
 from tidesync.sessions.processes import Choice
-from topside_agent.estimator import EstimatorSettings, on_raw
+from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from schemas.exchange import Exchange
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.folder import Measured, SessionFolder
     from tidesync.sessions.journal import Stream
+    from topside_agent.estimator import Exchanges
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +87,8 @@ class Plan:
     """Sensors that are not corrected, each with the reason."""
     left: Sequence[str] = ()
     """What is left as it is in the sensors' folders, and why; a sentence each."""
+    unused: Sequence[str] = ()
+    """Which settings of single tables apply to none; a sentence each."""
 
 
 def read_metadata(folder: SessionFolder) -> Metadata:
@@ -146,7 +152,17 @@ def plan(
             jobs[path.resolve()] = _job(path, vehicle, options, (session, metadata))
     skipped = {sensor: _why_not(sensor) for sensor in found.tables if sensor not in vehicles}
     without = [sensor for sensor in options.sensors if sensor not in found.tables]
-    return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), found.left)
+    known = [*options.files, *(path for paths in found.tables.values() for path in paths)]
+    unused = [*_unused(options.forms, {name for path in known for name in _names(path, session)})]
+    return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), found.left, unused)
+
+
+def _unused(stated: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    """A sentence for each name in `stated` that no table has."""
+    for name in sorted({*stated} - {*known}):
+        close = difflib.get_close_matches(name, sorted(known), 1)
+        suggested = f'; did you mean "{close[0]}"?' if close else ""
+        yield f'[correct."{name}"] of tidesync.toml applies to no table of this session{suggested}'
 
 
 def _usual_clocks(measured: Sequence[str]) -> dict[str, str]:
@@ -159,11 +175,17 @@ def _job(
 ) -> Job:
     """The job of a table `of` a session, with what is stated for it or else for all."""
     session, metadata = of
-    inside = path.resolve().is_relative_to(session.resolve())
-    name = path.resolve().relative_to(session.resolve()) if inside else path
-    form = options.forms.get(name.as_posix(), options.forms.get(path.as_posix(), options.form))
+    stated = (options.forms[name] for name in _names(path, session) if name in options.forms)
+    form = next(stated, options.form)
     zone = metadata.zones.get(sensor or "", metadata.zone)
     return Job(path, vehicle, form.column, form.unit, form.stamps, zone, sensor, form.layout)
+
+
+def _names(path: Path, session: Path) -> list[str]:
+    """What settings may call a table: its path within the session, and the path as it was given."""
+    inside = path.resolve().is_relative_to(session.resolve())
+    within = [path.resolve().relative_to(session.resolve()).as_posix()] if inside else []
+    return [*within, path.as_posix()]
 
 
 def _vehicle(path: Path, vehicles: Mapping[str, str], options: Options, measured: Sequence[str]) -> str:
@@ -215,8 +237,7 @@ def timeline_of(
             return composed
     exchanges = measured.exchanges
     topside = exchanges.at(exchanges.known("topside_realtime_minus_raw_ns")).by_destination(_topside_raw_ns)
-    readings = exchanges.at(on_raw(exchanges)).by_destination(_reading)
-    made = timeline(measured.track.rows, topside, limits, readings)
+    made = timeline(measured.track.rows, topside, limits, _readings(exchanges))
     if not made.segments:
         raise NothingMeasuredError("no exchange of this session can be relied on")
     return made
@@ -226,6 +247,18 @@ def _topside_raw_ns(exchange: Exchange) -> int:
     return exchange.destination_ns - (exchange.topside_realtime_minus_raw_ns or 0)
 
 
-def _reading(exchange: Exchange) -> Reading:
-    differences = exchange.pi_realtime_minus_raw_ns or 0, exchange.topside_realtime_minus_raw_ns or 0
-    return Reading(*differences, exchange.resolution_ns, exchange.transmit_ns)
+def _readings(exchanges: Exchanges) -> Mapping[int, Reading]:
+    """What each exchange read of the wall clocks, by its destination."""
+    known = bridged(exchanges)
+
+    def reading(exchange: Exchange) -> Reading:
+        return Reading(
+            exchange.pi_realtime_minus_raw_ns,
+            exchange.topside_realtime_minus_raw_ns or 0,
+            exchange.resolution_ns,
+            exchange.transmit_ns,
+            moved=exchange.destination_ns in known.moved,
+        )
+
+    read = known.exchanges.known("topside_realtime_minus_raw_ns")
+    return known.exchanges.at(read).by_destination(reading)

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tidesync.sessions.correction.coarse import CoarseInverse
+from tidesync.sessions.correction.named_twice import meets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.correction.interpolation import Inverse
+    from tidesync.sessions.correction.named_twice import Span
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
 
@@ -107,20 +109,33 @@ class TimelineSegment:
 
 
 class Timeline:
-    """Corrects Pi timestamps by one vehicle's track; they are written in steps of `resolution_ns`."""
+    """Corrects Pi timestamps by one vehicle's track; they are written in steps of `resolution_ns`.
+
+    In the spans `doubts` of topside's time another vehicle may have stamped them: see named_twice.py.
+    """
 
     def __init__(
-        self, segments: Sequence[TimelineSegment], limits: ClockLimits, resolution_ns: int = 0
+        self,
+        segments: Sequence[TimelineSegment],
+        limits: ClockLimits,
+        resolution_ns: int = 0,
+        doubts: Sequence[Span] = (),
     ) -> None:
         self.segments, self._limits, self._resolution_ns = _with_ends(segments), limits, resolution_ns
+        self._doubts = doubts
 
     def coarse(self, resolution_ns: int) -> Timeline:
         """The same for timestamps that are written in steps of `resolution_ns`; see coarse.py."""
-        return Timeline([each.coarse(resolution_ns) for each in self.segments], self._limits, resolution_ns)
+        segments = [each.coarse(resolution_ns) for each in self.segments]
+        return Timeline(segments, self._limits, resolution_ns, self._doubts)
 
     def of_segments(self, segments: Sequence[TimelineSegment]) -> Timeline:
         """A timeline of other segments with the same limits."""
-        return Timeline(segments, self._limits, self._resolution_ns)
+        return Timeline(segments, self._limits, self._resolution_ns, self._doubts)
+
+    def doubted(self, doubts: Sequence[Span]) -> Timeline:
+        """The same; what falls in one of the spans of topside's time is ambiguous."""
+        return Timeline(self.segments, self._limits, self._resolution_ns, doubts)
 
     @property
     def cuts(self) -> int:
@@ -173,6 +188,9 @@ class Timeline:
         topside[void], error[void], u95[void] = 0, 0, NO_U95
         if self._resolution_ns > self._limits.max_error_ns:
             state[void] = OUTSIDE  # for their resolution alone, whichever segment holds them
+        for each in self._doubts:
+            void = (error > 0) & meets(each, topside, error)
+            topside[void], error[void], state[void], u95[void] = 0, 0, AMBIGUOUS, NO_U95
         return Corrections(topside, error, state, u95)
 
     def coarsened(

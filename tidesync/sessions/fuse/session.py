@@ -5,20 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from runtime.files import replacing
 from tidesync.errors import NotSoError
 from tidesync.sessions.errors import NoTimestampError
 from tidesync.sessions.fuse.axis import Fused, Manner, fused
 from tidesync.sessions.fuse.fields import fields_of
-from tidesync.sessions.fuse.pairing import NONE
 from tidesync.sessions.fuse.sensors import CorrectedArrays, corrected_arrays, sensors_of
 from tidesync.sessions.fuse.writers import WRITERS
 from tidesync.sessions.isolation import complaint_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from tidesync.sessions.correction.driver import ProgressCallback
@@ -33,12 +30,17 @@ class Fusion:
     left: list[str]
     """Tables that were not read, a sentence each."""
     failed: list[str] = field(default_factory=list)
+    unused: Sequence[str] = ()
+    """Which settings of single tables apply to none; a sentence each."""
 
     def write(self, output: Path, progress: ProgressCallback) -> None:
-        """Read the texts of the rows that are used, and write the table; SessionError or OSError."""
+        """Read the texts of the rows that are used, and write the table; SessionError or OSError.
+
+        Texts are kept in a file without a name beside the output meanwhile.
+        """
+        kinds = self.result.method == "linear" or output.suffix.lower() != ".csv"
         for sensor, pairs in zip(self.result.sensors, self.result.pairs, strict=True):
-            wanted = np.unique(np.concatenate([pairs.first, pairs.last, pairs.nearest]))
-            sensor.read_texts(wanted[wanted != NONE], progress)
+            sensor.read_texts(pairs.used(sensor.times.known.size), output.parent, progress, kinds=kinds)
         with replacing(output) as stream:
             WRITERS[output.suffix.lower()](fields_of(self.result), self.result.instants_ns.size, stream)
 
@@ -78,6 +80,7 @@ class Fusion:
             ],
             "left": self.left,
             "failed": self.failed,
+            "unused_settings": [*self.unused],
         }
 
     def _by_sensor(self) -> Iterator[tuple[Any, Any, dict[str, int]]]:
@@ -106,4 +109,4 @@ def fuse(prepared: Prepared, manner: Manner, named: Collection[Path], progress: 
             "; ".join(failed)
             or "there is no table to fuse; those of the sensors are found, others named with --file"
         )
-    return Fusion(fused(sensors_of(tables), manner), left, failed)
+    return Fusion(fused(sensors_of(tables), manner), left, failed, prepared.unused)

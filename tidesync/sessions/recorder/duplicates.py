@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from schemas.messages import OffsetResult
 
 _ENDED_NS = 10_000_000_000
-"""One that no result reports for so long has ended; topsides themselves remember it for five seconds."""
+"""One that no result reports for so long has ended; one that comes back sooner is dated as the same."""
 _MOST_STREAMS = 5000
 _MOST = 100
 """Names come from the network; of more than so many at a time none is dated."""
@@ -29,6 +29,8 @@ class _Since:
     at_ns: int
     until_ns: int
     heard_raw_ns: int
+    doubted: bool = True
+    """Whether the stream's last result reports it."""
     written: bool = False
 
 
@@ -41,9 +43,10 @@ class DuplicateLog:
 
     @property
     def sentences(self) -> list[str]:
-        """What lasts now, for the alarm."""
-        vehicles = {vehicle for vehicle, _, error in self._lasting if error == "duplicate_vehicle"}
-        topsides = {topside for _, topside, error in self._lasting if error == "duplicate_topside"}
+        """What lasts now, for the alarm: by each stream's last result, unless that is long ago."""
+        doubted = [key for key, since in self._lasting.items() if since.doubted]
+        vehicles = {vehicle for vehicle, _, error in doubted if error == "duplicate_vehicle"}
+        topsides = {topside for _, topside, error in doubted if error == "duplicate_topside"}
         return [f"two vehicles are named {name}" for name in sorted(vehicles)] + [
             f"two topsides are named {name}" for name in sorted(topsides)
         ]
@@ -54,6 +57,9 @@ class DuplicateLog:
         if stream in self._alternations or len(self._alternations) < _MOST_STREAMS:
             alternation = self._alternations.setdefault(stream, Alternation())
             result = alternation.take(result, now.raw_ns)
+        for error in DUPLICATES:
+            if (*stream, error) in self._lasting:
+                self._lasting[(*stream, error)].doubted = result.error == error
         if result.error in DUPLICATES:
             self._note((*stream, str(result.error)), now)
         return result

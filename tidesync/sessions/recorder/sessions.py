@@ -10,14 +10,12 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
+from runtime.files import lock
 from schemas.base import InvalidMessageError
 from tidesync.sessions.errors import RefusedError, UnusableRootError
 from tidesync.sessions.folder import RECORDING, TIME_SYNC
 from tidesync.sessions.recorder.recording import Recording
 from tidesync.sessions.recorder.session_recorder import SessionRecorder
-
-if sys.platform != "win32":
-    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,11 +144,7 @@ def _lock(root: Path) -> int | None:
     if sys.platform == "win32":
         return None
     descriptor = os.open(root, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not lock(descriptor):
         os.close(descriptor)
-        raise UnusableRootError(f"{root} is in use by another recorder") from error
-    except OSError:  # a file system without locks
-        pass
+        raise UnusableRootError(f"{root} is in use by another recorder")
     return descriptor

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from runtime.version import VERSION
+from schemas.compat import from_iso
 from schemas.instants import iso_utc, ns_from_utc
 from tidesync.sessions.report.doubts import named_twice, of_duplicates, of_namesakes
 from tidesync.sessions.report.figures import figure
@@ -182,7 +182,7 @@ def _stated_ms(session: RecordedSession, vehicle: str) -> dict[str, float]:
 
 def _instant(session: RecordedSession, key: str) -> int | None:
     try:
-        return ns_from_utc(datetime.fromisoformat(str(session.block.get(key))))
+        return ns_from_utc(from_iso(str(session.block.get(key))))
     except (ValueError, TypeError):
         return None
 

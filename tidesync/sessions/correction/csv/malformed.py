@@ -66,7 +66,9 @@ class MalformedRows(Sequence[Malformed]):
     def _refuse_another_header(self) -> None:
         """Rows after it would be read in the places of the first header's columns."""
         dialect, wanted = self._dialect, self._job.columns
-        if dialect.header is None or not all(name.encode() in self._layout.data for name in wanted):
+        if dialect.header is None or not self._records:
+            return
+        if not all(name.encode() in self._layout.data for name in wanted):
             return
         for record in self._records:
             body = self._body(record)

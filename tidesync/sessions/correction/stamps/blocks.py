@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tidesync.sessions.correction.stamps.calendar import DAY_NS, MINUTE_NS, UNDECIDED, S
+from tidesync.sessions.correction.stamps.calendar import MINUTE_NS, UNDECIDED, S
 from tidesync.sessions.correction.stamps.numbers import NS_OF_UNIT
 from tidesync.sessions.correction.stamps.readers import LATEST_NS, CalendarReader, NumberReader
 
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
 
-Read = tuple["Integers | int", bool, "Flags | bool"]
-"""Unix ns on the column's clock, whether that is UTC, and which rows were read."""
+Read = tuple["Integers | int", bool, int, "Flags | bool"]
+"""Unix ns on the column's clock, whether that is UTC, the unit of the last digit, which rows were read."""
 
 _TEMPLATES = 16
 """Texts of so many different shapes are read at once; those of further shapes one by one."""
-_NOTHING: Read = (0, False, False)
-_PARTS = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
+_NOTHING: Read = (0, False, 0, False)
+_PARTS, _SECOND = ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16)), (17, 19)
+_TO_MINUTE = 16
 _ISO = re.compile(
     r"\d{4}([-/.])\d\d\1\d\d[Tt_ ]\d\d:\d\d:\d\d(?:[.,](?P<f>\d+))?"
     r"(?:\s?(?P<z>[zZ]|UTC|GMT|(?P<sign>[+-])(?P<h>\d\d)(?::?(?P<m>\d\d))?))?",
@@ -42,16 +43,16 @@ _EPOCH, _EARLIEST, _LATEST = 1970, 1800, 2200
 
 def block_of(
     reader: Reader, buffer: NDArray[np.uint8], starts: Integers, ends: Integers
-) -> tuple[Integers, Flags, Flags]:
-    """(Unix ns on the column's clock, whether that is UTC, whether it was read here) of each text."""
-    at_ns = np.zeros(starts.shape, dtype=np.int64)
+) -> tuple[Integers, Flags, Integers, Flags]:
+    """Of each text what `Read` has; whether it was read here."""
+    at_ns, steps_ns = np.zeros(starts.shape, dtype=np.int64), np.zeros(starts.shape, dtype=np.int64)
     fixed, done = np.zeros(starts.shape, dtype=bool), np.zeros(starts.shape, dtype=bool)
     if isinstance(reader, CalendarReader) and reader.patterns is UNDECIDED and not reader.twelve:
         read: Callable[[Reader, NDArray[np.uint8], Flags], Read] = _iso
     elif isinstance(reader, NumberReader) and reader.scale.unit_ns in NS_OF_UNIT.values():
         read = _numbers
     else:
-        return at_ns, fixed, done
+        return at_ns, fixed, steps_ns, done
     left = np.ones(starts.shape, dtype=bool)
     lengths = ends - starts
     for _ in range(_TEMPLATES):
@@ -65,8 +66,8 @@ def block_of(
         matches = ((digit == digit[0]) & (digit | (text == text[0]))).all(axis=1)
         rows = same[matches]
         left[rows] = False
-        at_ns[rows], fixed[rows], done[rows] = read(reader, text[matches], digit[0])
-    return at_ns, fixed, done
+        at_ns[rows], fixed[rows], steps_ns[rows], done[rows] = read(reader, text[matches], digit[0])
+    return at_ns, fixed, steps_ns, done
 
 
 def _value(text: NDArray[np.uint8], begin: int, end: int) -> Integers:
@@ -91,16 +92,14 @@ def _iso(reader: Reader, text: NDArray[np.uint8], _digit: Flags) -> Read:
     found = _ISO.fullmatch(first)
     if not found or 0 < len(found["f"] or "") < reader.digits:
         return _NOTHING
-    year, month, day, hour, minute, second = (_value(text, *each) for each in _PARTS)
-    months = (year - _EPOCH) * 12 + month - 1
-    first_day = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    next_month = (months + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    valid = (month >= 1) & (month <= 12) & (day >= 1) & (day <= next_month - first_day) & (year >= 1)  # noqa: PLR2004
-    valid &= (hour < 24) & (minute < 60) & (second < 60)  # noqa: PLR2004
-    of_day = (hour * 60 + minute) * 60 + second
-    # Far years do not fit 64 bits: the reader refuses them.
-    valid &= (year > _EARLIEST) & (year < _LATEST)
-    at_ns = (first_day + day - 1) * DAY_NS + of_day * S
+    if 0 < len((found["h"] or "") + (found["m"] or "")) < reader.zone_digits:
+        return _NOTHING
+    changes = np.append(True, (text[1:, :_TO_MINUTE] != text[:-1, :_TO_MINUTE]).any(axis=1))
+    minutes, valid_minutes = _minutes(text[changes])
+    which = np.cumsum(changes) - 1
+    second = _value(text, *_SECOND)
+    valid = valid_minutes[which] & (second < 60)  # noqa: PLR2004
+    at_ns = minutes[which] * MINUTE_NS + second * S
     if found["f"]:
         at_ns += _nanoseconds(text, *found.span("f"))
     if found["sign"]:
@@ -108,7 +107,20 @@ def _iso(reader: Reader, text: NDArray[np.uint8], _digit: Flags) -> Read:
         east_m = _value(text, *found.span("m")) if found["m"] else np.zeros_like(east_h)
         valid &= (east_h < 24) & (east_m < 60)  # noqa: PLR2004
         at_ns -= (east_h * 60 + east_m) * MINUTE_NS * (1 if found["sign"] == "+" else -1)
-    return at_ns, bool(found["z"]), valid
+    return at_ns, bool(found["z"]), 10 ** max(_NANO - len(found["f"] or ""), 0), valid
+
+
+def _minutes(text: NDArray[np.uint8]) -> tuple[Integers, Flags]:
+    """The minutes since 1970 of dates with a time of day, and which there are."""
+    year, month, day, hour, minute = (_value(text, *each) for each in _PARTS)
+    months = (year - _EPOCH) * 12 + month - 1
+    first_day = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    next_month = (months + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    valid = (month >= 1) & (month <= 12) & (day >= 1) & (day <= next_month - first_day) & (year >= 1)  # noqa: PLR2004
+    valid &= (hour < 24) & (minute < 60)  # noqa: PLR2004
+    # Far years do not fit 64 bits: the reader refuses them.
+    valid &= (year > _EARLIEST) & (year < _LATEST)
+    return ((first_day + day - 1) * 24 + hour) * 60 + minute, valid
 
 
 def _numbers(reader: Reader, text: NDArray[np.uint8], digit: Flags) -> Read:
@@ -126,4 +138,5 @@ def _numbers(reader: Reader, text: NDArray[np.uint8], digit: Flags) -> Read:
     whole = _value(text, 0, point)
     valid = whole <= LATEST_NS // unit
     part = _nanoseconds(text, point + 1, length, len(str(unit)) - 1)
-    return reader.scale.unix_ns(np.where(valid, whole, 0), part), True, valid
+    step_ns = -(-unit // 10 ** max(length - point - 1, 0))
+    return reader.scale.unix_ns(np.where(valid, whole, 0), part), True, step_ns, valid

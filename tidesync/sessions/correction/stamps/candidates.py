@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tidesync.sessions.correction.stamps.fractions import digits_of, digits_of_fractions
-from tidesync.sessions.correction.stamps.numbers import DAY_NS, S
+from tidesync.sessions.correction.stamps.fractions import Fractions, digits_of, kind_of_fractions
+from tidesync.sessions.correction.stamps.numbers import DAY_NS, NS_OF_UNIT, S
 from tidesync.sessions.correction.stamps.readers import (
     ANY_DIGITS,
     EARLIEST_NS,
@@ -19,6 +20,7 @@ from tidesync.sessions.correction.stamps.readers import (
     NumberReader,
 )
 from tidesync.sessions.correction.stamps.resolution import Writing
+from tidesync.sessions.correction.stamps.short_rows import drops_zeros
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +55,8 @@ class Candidate:
     """How far a binary representation may be from the number that it stands for."""
     within: int
     """How many lie within the session, in the zone that suits most."""
+    unclear: int = 0
+    """Fractions of fewer digits may lack zeros in front or at their ends, see fractions.py; 0: none do."""
 
     @property
     def count(self) -> int:
@@ -69,7 +73,11 @@ class Candidate:
             decides[:] = True
         step_ns = int(self.step_ns[decides].min(initial=LATEST_NS)) if decides.size else 1
         unit_ns = self.reader.scale.unit_ns if isinstance(self.reader, NumberReader) else 0
-        writing = Writing(step_ns, self.noise_ns, unit_ns).with_shared(self.at_ns[decides])
+        drops = drops_zeros(self.at_ns[decides], self.step_ns[decides], step_ns)
+        one_ns = unit_ns or S
+        unclear = range(one_ns // 10**self.unclear + 1, one_ns) if self.unclear else range(0)
+        writing = Writing(step_ns, self.noise_ns, unit_ns, drops_zeros=drops, unclear_ns=unclear)
+        writing = writing.with_shared(self.at_ns[decides])
         numbers = None if self.numbers is None else self.numbers[decides]
         return writing, writing.resolution_ns(self.at_ns[decides], numbers)
 
@@ -90,7 +98,7 @@ class Candidate:
 
 def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: SessionSpan) -> Candidate:
     """The candidate of a column of texts."""
-    reader, parsed = _with_whole_fractions(reader, _parsed(reader, values))
+    reader, parsed, unclear = _with_whole_fractions(reader, _parsed(reader, values), span)
     at_ns = np.array([each.at_ns for each in parsed], dtype=np.int64)
     fixed = np.array([each.fixed for each in parsed], dtype=bool)
     step_ns = np.array([min(each.step_ns, LATEST_NS) for each in parsed], dtype=np.int64)
@@ -99,22 +107,28 @@ def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: S
         decimals = [each.number for each in parsed if each.number]
         numbers = np.array([each.value for each in decimals], dtype=np.float64)
         noise_ns = spacing_ns(numbers, reader.scale) if _are_doubles(decimals, numbers) else 0
-    return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, _within(at_ns, fixed, span))
+    within = _within(at_ns, fixed, span)
+    return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within, unclear)
 
 
 def _parsed(reader: Reader, values: Sequence[str]) -> list[Parsed]:
     return [each for each in map(reader.parse, values) if each and EARLIEST_NS <= each.at_ns <= LATEST_NS]
 
 
-def _with_whole_fractions(reader: Reader, parsed: list[Parsed]) -> tuple[Reader, list[Parsed]]:
-    """Without those whose fraction of a second is not known, see fractions.py."""
-    if isinstance(reader, NumberReader) and reader.scale.unit_ns != S:
-        return reader, parsed
+def _with_whole_fractions(
+    reader: Reader, parsed: list[Parsed], span: SessionSpan
+) -> tuple[Reader, list[Parsed], int]:
+    """Without those whose fraction is not known; and the full length of fractions if shorter are unclear."""
+    if isinstance(reader, NumberReader) and reader.scale.unit_ns not in NS_OF_UNIT.values():
+        return reader, parsed, 0
     if not isinstance(reader, NumberReader | CalendarReader) or reader.digits == ANY_DIGITS:
-        return reader, parsed
-    digits = digits_of_fractions(parsed)
-    known = [each for each in parsed if digits_of(each) in {0, digits}] if digits else parsed
-    return replace(reader, digits=digits), known
+        return reader, parsed, 0
+    near = span.near(np.array([each.at_ns for each in parsed], dtype=np.int64), DAY_NS)
+    kind, digits = kind_of_fractions([*compress(parsed, near.tolist())] or parsed)
+    if kind == Fractions.COUNTS and not (isinstance(reader, NumberReader) and reader.scale.unit_ns != S):
+        known = [each for each in parsed if digits_of(each) in {0, digits}]
+        return replace(reader, digits=digits), known, 0
+    return reader, parsed, 0 if kind == Fractions.DECIMALS else digits
 
 
 def _are_doubles(decimals: Sequence[Decimal], numbers: Floats) -> bool:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tidesync.sessions.correction.stamps.numbers import Scale
-    from tidesync.sessions.correction.stamps.readers import Parsed, Reader
+    from tidesync.sessions.correction.stamps.readers import Reader
     from tidesync.sessions.correction.stamps.resolution import Writing
+    from tidesync.sessions.correction.stamps.writing import Texts
     from tidesync.sessions.correction.stamps.zones import Zone
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
@@ -76,20 +77,36 @@ class StampForm:
         """Written instants are rounded to a multiple of this."""
         return 1 if self.fine else 1_000
 
-    def read(self, texts: Sequence[bytes]) -> Stamps:
-        """The instants of rows' texts."""
-        return self._stamps([self.reader.parse(text.decode("utf-8", "replace").strip()) for text in texts])
+    def read(self, texts: Sequence[bytes], ends: Flags | None = None) -> Stamps:
+        """The instants of rows' texts; those of `ends` end their row, and may be torn."""
+        parsed = [self.reader.parse(text.decode("utf-8", "replace").strip()) for text in texts]
+        known = [
+            each if each is not None and EARLIEST_NS <= each.at_ns <= LATEST_NS else None for each in parsed
+        ]
+        return self.of_instants(
+            np.array([0 if each is None else each.at_ns for each in known], dtype=np.int64),
+            np.array([each is not None and each.fixed for each in known], dtype=bool),
+            np.array([each is not None for each in known], dtype=bool),
+            np.array([0 if each is None else min(each.step_ns, LATEST_NS) for each in known], dtype=np.int64),
+            ends,
+        )
 
-    def read_block(self, buffer: NDArray[np.uint8], starts: Integers, ends: Integers) -> Stamps:
-        """The instants of the texts `buffer[starts[i]:ends[i]]`; those in a usual form by vectorised code."""
-        at_ns, fixed, done = block_of(self.reader, buffer, starts, ends)
+    def read_block(
+        self, buffer: NDArray[np.uint8], starts: Integers, ends: Integers, torn: Flags | None = None
+    ) -> Stamps:
+        """The instants of the texts `buffer[starts[i]:ends[i]]`; those in a usual form by vectorised code.
+
+        Those of `torn` end their row.
+        """
+        at_ns, fixed, steps_ns, done = block_of(self.reader, buffer, starts, ends)
         rest = np.flatnonzero(~done)
         readable = done.copy()
         for row, begin, end in zip(rest.tolist(), starts[rest].tolist(), ends[rest].tolist(), strict=True):
             found = self.reader.parse(buffer[begin:end].tobytes().decode("utf-8", "replace").strip())
             if found is not None and EARLIEST_NS <= found.at_ns <= LATEST_NS:
                 at_ns[row], fixed[row], readable[row] = found.at_ns, found.fixed, True
-        return self.of_instants(at_ns, fixed, readable)
+                steps_ns[row] = min(found.step_ns, LATEST_NS)
+        return self.of_instants(at_ns, fixed, readable, steps_ns, torn)
 
     def read_numbers(self, values: Integers | Floats, known: Flags) -> Stamps:
         """The instants of numbers; those that are not `known` have none."""
@@ -98,20 +115,19 @@ class StampForm:
         fixed = np.full(at_ns.shape, not self.reader.scale.local)
         return self.of_instants(at_ns, fixed, readable & known)
 
-    def _stamps(self, parsed: Sequence[Parsed | None]) -> Stamps:
-        known = [
-            each if each is not None and EARLIEST_NS <= each.at_ns <= LATEST_NS else None for each in parsed
-        ]
-        return self.of_instants(
-            np.array([0 if each is None else each.at_ns for each in known], dtype=np.int64),
-            np.array([each is not None and each.fixed for each in known], dtype=bool),
-            np.array([each is not None for each in known], dtype=bool),
-        )
-
-    def of_instants(self, at_ns: Integers, fixed: Flags, readable: Flags) -> Stamps:
-        """From instants on the column's own clock (`fixed`: UTC already) to UTC."""
+    def of_instants(
+        self,
+        at_ns: Integers,
+        fixed: Flags,
+        readable: Flags,
+        steps_ns: Integers | None = None,
+        ends: Flags | None = None,
+    ) -> Stamps:
+        """From instants on the column's own clock (`fixed`: UTC already) to UTC; see `Writing.of_rows`."""
         coarser = np.zeros(at_ns.shape, dtype=np.int64)
-        coarser[readable] = self.writing.of_rows(at_ns[readable], self.resolution_ns)
+        steps_ns = None if steps_ns is None else steps_ns[readable]
+        ends = None if ends is None else ends[readable]
+        coarser[readable] = self.writing.of_rows(at_ns[readable], self.resolution_ns, steps_ns, ends)
         every = self.writing.coarsest(at_ns[readable])
         coarser = np.maximum(coarser, every if every > self.resolution_ns else 0)
         later_ns, repeated = at_ns.copy(), np.zeros(at_ns.shape, dtype=bool)
@@ -124,7 +140,7 @@ class StampForm:
             repeated[local], readable[local] = found.repeated, found.exists
         return Stamps(at_ns, readable, repeated & readable, later_ns, coarser)
 
-    def write(self, unix_ns: Integers) -> list[bytes]:
+    def write(self, unix_ns: Integers) -> Texts:
         """Instants in the column's own form, rounded to `step_ns`; those of dates as ISO 8601 in UTC."""
         sign = b"," if self.comma else b"."
         if self.scale is None:

@@ -2,37 +2,69 @@
 
 They look like fractions whose zeros at the end were dropped. In a column of them no fraction begins with a
 zero, but fractions of the full length end in zeros; those are read alike either way. Shorter ones are not
-known then, and are no timestamps; nor is a row that was cut off there.
+known then, and are no timestamps. Where zeros were dropped it is the other way round. A column that shows
+neither, as one of a few rows, leaves it open: only the second of a shorter fraction is known.
 
-Assumption: in a column of fewer than 44 different fractions of which none ends in a zero, zeros at the end
-were dropped. `--time-format` with %f (decimals), %3f (a count of ms) or %6f (of µs) states it.
+Where none has more than 5 or 8 digits or begins with a zero, it is open too: few loggers write just so many.
+
+Assumption: a column's fractions are all written in one of these ways, and those of another length that all
+have, or of 3, 6 and 9 digits, are decimals. `--time-format` with %f (decimals), %3f (a count of ms) or %6f
+(of µs) states it.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from tidesync.sessions.correction.stamps.short_rows import drops_zeros
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from tidesync.sessions.correction.stamps.readers import Parsed
 
 _NANO, _S = 9, 1_000_000_000
 _GROUPS = {3, 6, 9}
-_ENOUGH = 44
-"""Of so many fractions one begins with a zero, but for a chance of 1 in 100."""
+_UNUSUAL = {5, 8}
+_DEVIATIONS = 3
 
 
-def digits_of_fractions(found: Iterable[Parsed]) -> int:
-    """How many digits a fraction has at least, 0 for any number: those that are shorter are not known."""
+class Fractions(Enum):
+    """What a shorter fraction is."""
+
+    DECIMALS = 0
+    UNCLEAR = 1
+    """Decimals or a count."""
+    COUNTS = 2
+
+
+def kind_of_fractions(found: Sequence[Parsed]) -> tuple[Fractions, int]:
+    """What the column shows that its shorter fractions are, and how many digits those have that are not."""
     fractions = {fraction for each in found if (fraction := _fraction(each))}
     lengths = {digits for _, digits in fractions}
-    if len(lengths) < 2 or lengths <= _GROUPS:  # noqa: PLR2004 - one length is no choice
-        return 0
+    longest = max(lengths, default=0)
+    shorter = sum(digits < longest for _, digits in fractions)
     several = [(value, digits) for value, digits in fractions if digits > 1]
-    if any(value < 10 ** (digits - 1) for value, digits in several):
-        return 0
-    return max(lengths) if len(several) >= _ENOUGH or any(value % 10 == 0 for value, _ in several) else 0
+    zeros_in_front = sum(value < 10 ** (digits - 1) for value, digits in several)
+    if longest in _UNUSUAL and not zeros_in_front:
+        return Fractions.UNCLEAR, longest + 1
+    if not shorter or (lengths <= _GROUPS and shorter > 1) or _drops_zeros(found):
+        return Fractions.DECIMALS, longest
+    if zeros_in_front:
+        expected = len(several) / 10
+        usual = zeros_in_front > expected - _DEVIATIONS * expected**0.5
+        return Fractions.DECIMALS if usual else Fractions.UNCLEAR, longest
+    zeros_behind = any(value % 10 == 0 and digits == longest for value, digits in several)
+    return Fractions.COUNTS if zeros_behind else Fractions.UNCLEAR, longest
+
+
+def _drops_zeros(found: Sequence[Parsed]) -> bool:
+    at_ns = np.array([each.at_ns for each in found], dtype=np.int64)
+    steps_ns = np.array([min(each.step_ns, _S) for each in found], dtype=np.int64)
+    return drops_zeros(at_ns, steps_ns, int(steps_ns.min()))
 
 
 def digits_of(each: Parsed) -> int:

@@ -11,6 +11,8 @@ zeros at the end of some values. So the resolution is the greatest of
   two loggers, one coarser, in one table,
 - the step of float32, added where every value is one as far as its digits show.
 
+Single rows may be coarser: by their value (coarse_rows.py) or by how few digits they have (short_rows.py).
+
 Assumption: a clock's instants have no step of their own. A sensor that samples at exact multiples of a step
 is taken to resolve that step: safe, and `--resolution-ms` overrides it. A step that is none of these, or a
 coarse logger's rows that are too few to be noticed (coarse_rows.py), break it.
@@ -25,6 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tidesync.sessions.correction.stamps.coarse_rows import coarser_steps
+from tidesync.sessions.correction.stamps.short_rows import own_steps
 
 if TYPE_CHECKING:
     from tidesync.sessions.correction.unexplained import Flags
@@ -67,10 +70,12 @@ class Writing:
     """The step that all surveyed values share."""
     promised_ns: int | None = None
     """What the user promises that it resolves."""
-
-    def promised(self, resolution_ns: int) -> Writing:
-        """The same where the user promises what it resolves."""
-        return replace(self, promised_ns=resolution_ns)
+    anchor_ns: int = 0
+    """What the instant that times are elapsed since resolves."""
+    drops_zeros: bool = False
+    """Whether a value with fewer digits may lack zeros at its end, see short_rows.py."""
+    unclear_ns: range = range(0)
+    """Values with such a unit of the last digit are known to the end of this: see fractions.py."""
 
     def resolution_ns(self, at_ns: Integers, numbers: Floats | None = None) -> int:
         """The resolution that values show, ns, in the order of rows; `numbers` are they as written."""
@@ -93,14 +98,30 @@ class Writing:
         parts = [_once(part) for part in parts if not self._is_fine(part)]
         return max((self.resolution_ns(part) for part in parts if part.size >= _ENOUGH), default=0)
 
-    def of_rows(self, at_ns: Integers, known_ns: int) -> Integers:
-        """Each value's resolution where it is coarser than `known_ns`, the column's; else 0."""
+    def of_rows(
+        self, at_ns: Integers, known_ns: int, steps_ns: Integers | None = None, ends: Flags | None = None
+    ) -> Integers:
+        """Each value's resolution where it is coarser than `known_ns`, the column's; else 0.
+
+        `steps_ns` is the unit of each one's last digit, where they are texts; those of `ends` may be torn.
+        """
         if self.promised_ns is not None or not at_ns.size:
             return np.zeros(at_ns.shape, dtype=np.int64)
         base = max(self.shared_ns, self.step_ns, self.noise_ns)
         steps = [step for step in (*_DECADES, *_LONG_NS) if step > base]
         found = coarser_steps(at_ns, steps, lambda step: self._by_chance(base, step), self._are_multiples)
+        if steps_ns is not None and (self.unclear_ns or (steps_ns > self.step_ns).any()):
+            found = np.maximum(found, self._written(at_ns, steps_ns, ends))
+        found = np.where(found > 0, found + self.anchor_ns, 0)
         return np.where(found > known_ns, found, 0)
+
+    def _written(self, at_ns: Integers, steps_ns: Integers, ends: Flags | None) -> Integers:
+        """What values resolve that are written in fewer digits than the column; 0 where they are complete."""
+        own = own_steps(at_ns, steps_ns, self.step_ns, drops=self.drops_zeros)
+        if ends is not None:
+            own = np.where(ends & (steps_ns > self.step_ns), steps_ns, own)
+        unclear = (steps_ns >= self.unclear_ns.start) & (steps_ns < self.unclear_ns.stop)
+        return np.where(unclear, self.unclear_ns.stop, own)
 
     def _is_fine(self, at_ns: Integers) -> bool:
         """Whether values surely resolve the unit of the last digit: a quick look."""

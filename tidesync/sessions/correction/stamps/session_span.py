@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 QUARTERS = np.arange(-48, 57)
 """The distances from UTC that a zone may have, in quarters of an hour: −12:00 to +14:00."""
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,9 @@ class SessionSpan:
 
 
 def zone_name(quarter: int) -> str:
-    """`UTC+01:00` for 4."""
+    """`UTC+01:00` for 4, `UTC` for 0."""
+    if not quarter:
+        return "UTC"
     hours, rest = divmod(abs(quarter), 4)
     return f"UTC{'-' if quarter < 0 else '+'}{hours:02d}:{15 * rest:02d}"
 
@@ -77,3 +80,19 @@ def hours_away(quarter: int) -> str:
     hours, rest = divmod(abs(quarter), 4)
     parts = [f"{hours} h"] * bool(hours) + [f"{15 * rest} min"] * bool(rest)
     return " ".join(parts) + " away"
+
+
+def fitting_zones(counts: Integers, values: int) -> str:
+    """A suggestion: the zones that put most of so many `values` within, whole hours and those near UTC first.
+
+    `all of its times would lie in the session if they were UTC+10:00 (--zone +10:00)`
+    """
+    most = int(counts.max())
+    best = sorted(QUARTERS[counts == most].tolist(), key=lambda quarter: (quarter % 4 != 0, abs(quarter)))
+    whole = [quarter for quarter in best if quarter % 4 == 0] or best
+    names = [zone_name(quarter) for quarter in whole[:_SHOWN]]
+    others = f" (or {len(best) - len(names)} more)" if len(best) > len(names) else ""
+    share = "all" if most == values else f"{most} of {values}"
+    stated = ", ".join(name.removeprefix("UTC") or name for name in names)
+    fit = f"{share} of its times would lie in the session if they were {', '.join(names)}{others}"
+    return f"{fit} (--zone {stated})"

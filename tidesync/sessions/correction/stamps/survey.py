@@ -7,6 +7,7 @@ they do not decide. What remains undecided is refused with the option that decid
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from tidesync.sessions.correction.stamps.form import StampForm
 from tidesync.sessions.correction.stamps.numbers import NAMED, NS_OF_UNIT
 from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.readers import CalendarReader, NumberReader
-from tidesync.sessions.correction.stamps.session_span import best_shift, hours_away
+from tidesync.sessions.correction.stamps.session_span import best_shift, fitting_zones, hours_away
 from tidesync.sessions.correction.stamps.zone_choice import choose_zone
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ _OF_STATED = (
 _SHORT_FRACTIONS = (
     "fractions of fewer than {} digits may lack zeros in front, and are left out: --time-format with %f if "
     "they are decimals, %3f if they count ms, %6f if us"
+)
+_UNCLEAR_FRACTIONS = (
+    "fractions of fewer than {} digits may lack zeros in front or at their ends, which their error covers: "
+    "--time-format with %f if they are decimals, %3f if they count ms, %6f if us"
 )
 _COMMA = re.compile(r":\d\d,\d", re.ASCII)
 
@@ -69,13 +74,13 @@ def form_of(best: Candidate, column: ColumnContext, *, comma: bool = False) -> S
     since_ns = 0 if options.since is None or options.since_column else since_of(options)[1]
     stated = options.resolution_ms
     resolution = round(stated * 1e6) if stated is not None else resolution + since_ns
-    if stated is not None:
-        writing = writing.promised(resolution)
+    writing = replace(writing, promised_ns=None if stated is None else resolution, anchor_ns=since_ns)
     resolves: tuple[str, ...] = (
         (f"stamps resolve {shown(resolution)}",) if resolution >= _WORTH_SHOWING_NS else ()
     )
     digits = best.reader.digits if isinstance(best.reader, NumberReader | CalendarReader) else 0
     resolves += (_SHORT_FRACTIONS.format(digits),) if digits > 0 else ()
+    resolves += (_UNCLEAR_FRACTIONS.format(best.unclear),) if best.unclear else ()
     return StampForm(
         reader=best.reader,
         zone=zone.zone,
@@ -130,7 +135,8 @@ def _hint(best: Candidate, zone: ZoneChoice, column: ColumnContext) -> str:
     counts = column.span.by_zone(at_ns)
     if counts.max():
         away = f"its times lie outside the session, {hours_away(best_shift(counts))}: local time? --zone"
-        return away + _OF_STATED[isinstance(best.reader, NumberReader)] * bool(best.fixed.all())
+        away += _OF_STATED[isinstance(best.reader, NumberReader)] * bool(best.fixed.all())
+        return f"{away}; {fitting_zones(column.span.by_zone(best.at_ns), best.count)}"
     if isinstance(best.reader, NumberReader) and column.options.time_format is None:
         for name, scales in NAMED.items():
             for scale in scales:

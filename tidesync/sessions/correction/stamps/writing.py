@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tidesync.sessions.correction.stamps.calendar import DAY_NS, S
+from tidesync.sessions.correction.stamps.calendar import S
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from tidesync.sessions.correction.stamps.numbers import Scale
     from topside_agent.estimator.blocks import Integers
 
+Texts = NDArray[np.bytes_]
+
 _PAIRS = np.array([[tens + 48, ones + 48] for tens in range(10) for ones in range(10)], dtype=np.uint8)
-_TEMPLATE = np.frombuffer(b"0000-00-00T00:00:00.000000000Z", dtype=np.uint8)
 _MICROSECONDS = 1_000
 _DAY_DIGITS = 11
 """Decimals of a day that resolve a microsecond."""
 
 
-def write_iso(unix_ns: Integers, *, fine: bool, sign: bytes = b".") -> list[bytes]:
+def write_iso(unix_ns: Integers, *, fine: bool, sign: bytes = b".") -> Texts:
     """`2026-05-01T12:00:00.123456Z`: to the microsecond, or with nine decimals if `fine`."""
     return _rows(iso_block(unix_ns, fine=fine, sign=sign))
 
@@ -30,29 +30,28 @@ def iso_block(unix_ns: Integers, *, fine: bool, sign: bytes = b".") -> NDArray[n
     """The same as characters, shape (n, 27) or (n, 30)."""
     digits = 9 if fine else 6
     rounded = unix_ns if fine else (unix_ns + _MICROSECONDS // 2) // _MICROSECONDS * _MICROSECONDS
-    day, of_day = np.divmod(rounded, DAY_NS)
-    second, rest = np.divmod(of_day, S)
+    second, rest = np.divmod(rounded, S)
     text = np.empty((unix_ns.size, 21 + digits), dtype=np.uint8)
-    text[:] = np.append(_TEMPLATE[: 20 + digits], _TEMPLATE[-1])
+    text[:, :19] = _seconds(second)
     text[:, 19] = sign[0]
-    dates = day.astype("datetime64[D]")
-    year = dates.astype("datetime64[Y]").astype(np.int64) + 1970
-    months = dates.astype("datetime64[M]")
-    month = months.astype(np.int64) % 12 + 1
-    of_month = (dates - months).astype(np.int64) + 1
-    minute = second // 60
-    for place, value in (
-        (0, year // 100),
-        (2, year % 100),
-        (5, month),
-        (8, of_month),
-        (11, minute // 60),
-        (14, minute % 60),
-        (17, second % 60),
-    ):
-        text[:, place : place + 2] = _PAIRS[value]
+    text[:, -1] = ord("Z")
     _fill(text[:, 20 : 20 + digits], rest // 10 ** (9 - digits))
     return text
+
+
+def _seconds(second: Integers) -> NDArray[np.uint8]:
+    """Unix seconds as `2026-05-01T12:00:00`; those from the first to the last are made once, if fewer."""
+    if second.size:
+        first, last = int(second.min()), int(second.max())
+        if last - first < second.size:
+            found: NDArray[np.uint8] = _seconds_of(np.arange(first, last + 1))[second - first]
+            return found
+    return _seconds_of(second)
+
+
+def _seconds_of(second: Integers) -> NDArray[np.uint8]:
+    text = np.datetime_as_string(second.astype("datetime64[s]"), unit="s").astype("S19")
+    return text.view(np.uint8).reshape(-1, 19)
 
 
 def _fill(text: NDArray[np.uint8], values: Integers) -> None:
@@ -66,7 +65,7 @@ def _fill(text: NDArray[np.uint8], values: Integers) -> None:
         text[:, 0] = values + ord("0")
 
 
-def write_numbers(unix_ns: Integers, scale: Scale, *, fine: bool, sign: bytes = b".") -> list[bytes]:
+def write_numbers(unix_ns: Integers, scale: Scale, *, fine: bool, sign: bytes = b".") -> Texts:
     """Numbers on `scale`, with decimals to the microsecond or the nanosecond."""
     places = _places(scale.unit_ns, fine=fine)
     step_ns, rest = divmod(scale.unit_ns, 10**places)
@@ -77,14 +76,14 @@ def write_numbers(unix_ns: Integers, scale: Scale, *, fine: bool, sign: bytes = 
         steps = (2 * count * 10**places + scale.unit_ns) // (2 * scale.unit_ns)
         minus, steps = (b"-", -steps) if steps < 0 else (b"", steps)
         found.append(minus + _decimal(steps, places, sign))
-    return found
+    return np.array(found, dtype=bytes)
 
 
-def _decimals(steps: Integers, places: int, sign: bytes) -> list[bytes]:
+def _decimals(steps: Integers, places: int, sign: bytes) -> Texts:
     """Non-negative multiples of 10^−`places`; those of equal length at once."""
     digits = len(str(int(steps.max())))
     if digits <= places or len(str(int(steps.min()))) != digits:
-        return [_decimal(each, places, sign) for each in steps.tolist()]
+        return np.array([_decimal(each, places, sign) for each in steps.tolist()], dtype=bytes)
     text = np.empty((steps.size, digits + bool(places)), dtype=np.uint8)
     text[:, digits - places :] = sign[0]
     whole, part = np.divmod(steps, 10**places)
@@ -98,8 +97,8 @@ def _decimal(steps: int, places: int, sign: bytes) -> bytes:
     return b"%d%s%0*d" % (whole, sign, places, part) if places else b"%d" % whole
 
 
-def _rows(text: NDArray[np.uint8]) -> list[bytes]:
-    found: list[bytes] = text.view(f"S{text.shape[1]}").ravel().tolist() if text.size else []
+def _rows(text: NDArray[np.uint8]) -> Texts:
+    found: Texts = text.view(f"S{text.shape[1]}").ravel()
     return found
 
 

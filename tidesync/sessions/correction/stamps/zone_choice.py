@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tidesync.sessions.correction.stamps.options import UndecidedError
-from tidesync.sessions.correction.stamps.session_span import QUARTERS, best_shift, hours_away, zone_name
+from tidesync.sessions.correction.stamps.session_span import (
+    QUARTERS,
+    best_shift,
+    fitting_zones,
+    hours_away,
+    zone_name,
+)
 from tidesync.sessions.correction.stamps.zones import ACCEPTED, UTC_ZONE, S, zone_of, zone_of_header
 
 if TYPE_CHECKING:
@@ -93,4 +99,6 @@ def _refuse_unless_utc(naive: Integers, column: ColumnContext) -> None:
         reason += f": say --zone ({ACCEPTED})"
     else:
         reason = f"of which {as_utc} of {near} lie within the session if read as UTC: say --zone ({ACCEPTED})"
+    if counts.max():
+        reason += f"; {fitting_zones(counts, naive.size)}"
     raise UndecidedError(f"column {column.name!r} has times without a zone, {reason}")

@@ -1,0 +1,145 @@
+"""What `tidesync up` decides before anything runs."""
+
+import json
+import shutil
+
+import pytest
+
+from pi_agent.settings import PiSettings
+from schemas.compat import tomllib
+from schemas.join_file import JoinFile, JoinFileError
+from tidesync.__main__ import run
+from tidesync.settings import file_defaults
+from tidesync.up import install, mosquitto
+from tidesync.up.home import Home
+from tidesync.up.settings import Choices
+
+PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TIDESYNC_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("TIDESYNC_TOPSIDE", raising=False)
+    return Home(tmp_path / "home")
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        JoinFile(vehicle="rov1", brokers=("mqtt://a",)),
+        JoinFile(
+            vehicle="rov1",
+            brokers=("mqtts://10.0.0.1:8883", "mqtts://deck.local:8883"),
+            username="rov1",
+            password='q"\\\x7f é',
+            topic_root="boat/one",
+            ca=PEM,
+        ),
+    ],
+)
+def test_a_vehicles_file_comes_back_as_it_was_and_sets_its_agent(joined, tmp_path):
+    path = tmp_path / "rov1.tidesync"
+    path.write_text(joined.encode(), encoding="utf-8")
+    assert JoinFile.decode(path.read_text(encoding="utf-8")) == joined
+    settings = PiSettings(join=path)
+    assert settings.vehicle == "rov1"
+    assert settings.account == joined.username
+    assert settings.secret() == (joined.password and joined.password.get_secret_value())
+    assert len(settings.alternatives) == len(joined.brokers)
+    assert settings.ca_file == (path if joined.ca else None)
+    assert PiSettings(join=path, vehicle="rov2", broker="mqtt://b").vehicle == "rov2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "format_version = 2", 'vehicle = "ROV"', "\0", 'vehicle="rov1"\nbrokers=[]\npassword="secret"'],
+)
+def test_another_file_is_refused_and_no_password_repeated(text, tmp_path, capsys):
+    with pytest.raises(JoinFileError):
+        JoinFile.decode(text)
+    path = tmp_path / "rov1.tidesync"
+    path.write_text(text)
+    assert run(["pi", "--join", str(path)]) == 2
+    shown = capsys.readouterr().err
+    assert f"--join {path}: " in shown
+    assert "secret" not in shown
+
+
+def test_choices_are_kept_and_changed(home):
+    first = home.prepare(Choices(local_port=1999, tls=False))
+    assert first.topside
+    assert home.choices() == first
+    second = home.prepare(home.choices().changed({"dashboard_port": 8888}))
+    assert (second.local_port, second.dashboard_port, second.topside) == (1999, 8888, first.topside)
+
+
+def test_a_file_of_choices_that_is_damaged_is_named(home, capsys):
+    home.prepare(Choices())
+    (home.path / "choices.json").write_text('{"local_port": "x"}')
+    assert run(["up", "--add-vehicle", "rov1"]) == 2
+    assert f"{home.path / 'choices.json'}: local_port: " in capsys.readouterr().err
+
+
+def test_a_start_that_was_interrupted_is_completed(home):
+    choices = home.prepare(Choices())
+    for path in sorted(home.path.rglob("*")):
+        if path.is_file() and path.parent.name == "passwords":
+            path.unlink()
+    home.prepare(choices)
+    assert len(list((home.path / "passwords").iterdir())) == 4
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in (home.path / "passwords").iterdir())
+
+
+def test_mosquitto_listens_for_vehicles_with_bound_ids_and_for_this_computer_without(home):
+    choices = home.prepare(Choices(tls=True, local_port=1999))
+    text = mosquitto.configuration(home.path, choices)
+    remote, local = text.split("listener ")[1:]
+    assert remote.startswith("8883\n")
+    assert "certfile" in remote
+    assert "use_username_as_clientid true" in remote
+    assert local.startswith("1999 127.0.0.1\n")
+    assert "use_username_as_clientid" not in local
+    assert "/mosquitto/" not in text
+
+
+def test_reading_commands_know_this_surfaces_broker_below_every_other_setting(home, tmp_path):
+    home.prepare(Choices(local_port=1999))
+    found = file_defaults("status")
+    assert (found["broker"], found["username"]) == ("mqtt://127.0.0.1:1999", "operator")
+    assert file_defaults("topside") == {}
+    (tmp_path / "tidesync.toml").write_text('broker = "mqtt://boat"')
+    assert file_defaults("status") == {"broker": "mqtt://boat"}
+    tomllib.loads((home.path / "tidesync.toml").read_text())
+
+
+@pytest.mark.usefixtures("home")
+def test_without_mosquitto_it_says_how_to_install_it(monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    assert run(["up"]) == 1
+    shown = capsys.readouterr().err
+    assert "mosquitto is not installed: " in shown
+    assert "--embedded" in shown
+    assert shown.count("\n") == 1
+
+
+def test_a_vehicle_at_a_broker_of_somebody_else_gets_its_address(home, capsys):
+    assert run(["up", "--broker", "mqtt://boat:1883", "--add-vehicle", "rov1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["brokers"] == ["mqtt://boat:1883"]
+    joined = JoinFile.decode((home.path.parent / "rov1.tidesync").read_text())
+    assert (joined.brokers, joined.username) == (("mqtt://boat:1883",), None)
+
+
+@pytest.mark.parametrize("name", ["recorder", "operator", "ROV", ""])
+def test_a_name_that_a_vehicle_cannot_have_is_refused(home, name, capsys):
+    assert run(["up", "--add-vehicle", name]) in {1, 2}
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not list(home.path.parent.glob("*.tidesync"))
+
+
+def test_the_unit_quotes_what_systemd_would_read_as_its_own():
+    text = install.unit(['/opt/a b/"python"', "100%"], "me", "multi-user.target")
+    assert 'ExecStart="/opt/a b/\\"python\\"" "100%%"\n' in text
+    assert "User=me\n" in text

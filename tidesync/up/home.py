@@ -1,0 +1,161 @@
+"""The folder of a surface: choices, accounts, passwords, certificates, and the broker's configuration.
+
+Made at the first start and completed at each: every file is written whole or not at all, so a start that was
+interrupted anywhere is finished by the next.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from broker.accounts.book import Account, Book, hashed, new_password
+from broker.accounts.folder import AccountFolder
+from broker.tls.authority import Host
+from broker.tls.folder import CertificateFolder
+from runtime import files, host
+from schemas.compat import UTC
+from schemas.join_file import JoinFile
+from schemas.names import made_valid
+from tidesync.errors import NotSoError
+from tidesync.up import mosquitto
+from tidesync.up.settings import Choices
+
+if TYPE_CHECKING:
+    from schemas.topics import Role
+
+_CERTIFICATE_DAYS = 825
+_READERS = ("status", "watch", "wait", "doctor", "session", "forget")
+"""Commands that need no account of their own on this computer."""
+PROGRAMS: dict[str, Role] = {
+    "topside": "topside",
+    "recorder": "recorder",
+    "dashboard": "operator",
+    "operator": "operator",
+}
+"""The accounts of a surface, each with its role; topside's has the station's name."""
+
+
+class Home:
+    """Reads and completes one surface's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / mosquitto.CONFIG
+        self.data = path / mosquitto.DATA
+        self.conf = path / "mosquitto.conf"
+        self._choices = path / "choices.json"
+        self._accounts = AccountFolder(self.config)
+
+    def choices(self) -> Choices:
+        """Those kept; the defaults before the first start."""
+        content = files.read(self._choices)
+        return (
+            Choices()
+            if content is None
+            else Choices.decode(self._choices, content.decode("utf-8", "replace"))
+        )
+
+    def prepare(self, choices: Choices) -> Choices:
+        """Make what is missing; returns the choices with the station's name."""
+        choices = choices if choices.topside else choices.changed({"topside": _station_name()})
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if choices.own_broker:
+            for program, role in PROGRAMS.items():
+                self._ensure_account(self.account(program, choices), role, self.password_file(program))
+            if choices.tls:
+                self._ensure_certificates()
+            files.make_private_folder(self.data, 0o750)
+            files.replace(self.conf, mosquitto.configuration(self.path, choices).encode())
+        files.replace(self.path / "tidesync.toml", self._for_readers(choices).encode())
+        files.replace(self._choices, choices.encode().encode())
+        return choices
+
+    def account(self, program: str, choices: Choices) -> str:
+        """The name of a program's account."""
+        return str(choices.topside) if program == "topside" else program
+
+    def password_file(self, program: str) -> Path:
+        """Where a program's password is."""
+        return self.path / "passwords" / program
+
+    def add_vehicle(self, vehicle: str, choices: Choices, *, replace: bool) -> JoinFile:
+        """Make the account of a vehicle (or renew its password): what its agent needs to know."""
+        if choices.embedded:
+            raise NotSoError("the embedded broker listens on this computer only: a vehicle needs mosquitto")
+        if choices.broker is not None:
+            return JoinFile(vehicle=vehicle, brokers=tuple(choices.broker.split(",")))
+        book = self._accounts.read() or Book()
+        if book.find(vehicle) and not replace:
+            raise NotSoError(
+                f"vehicle {vehicle} has an account already; --replace renews its password (its old file ends)"
+            )
+        password = new_password()
+        self._accounts.change(lambda before: _with(before, vehicle, "vehicle", password))
+        scheme = "mqtts" if choices.tls else "mqtt"
+        names = [*host.addresses(), f"{host.host_name()}.local"]
+        authority = files.read(self.config / "certs" / "ca.crt") if choices.tls else None
+        return JoinFile(
+            vehicle=vehicle,
+            brokers=tuple(f"{scheme}://{name}:{choices.vehicles_port}" for name in names),
+            username=vehicle,
+            password=password,
+            ca=authority.decode() if authority else None,
+        )
+
+    def vehicles(self) -> list[str]:
+        """Those that have an account."""
+        book = self._accounts.read() or Book()
+        return [account.name for account in book.accounts if account.role == "vehicle"]
+
+    def _ensure_account(self, name: str, role: Role, password_file: Path) -> None:
+        """An account whose password is not in its file is of no use: it gets another one."""
+        book = self._accounts.read() or Book()
+        if book.find(name) and password_file.is_file():
+            return
+        password = new_password()
+        password_file.parent.mkdir(mode=0o700, exist_ok=True)
+        password_file.unlink(missing_ok=True)
+        self._accounts.change(lambda before: _with(before, name, role, password))
+        files.write_new(password_file, files.PrivateFile(f"{password}\n".encode()))
+
+    def _ensure_certificates(self) -> None:
+        folder = self.config / "certs"
+        if (folder / "server.crt").exists():
+            return
+        now = datetime.now(UTC)
+        names = (host.host_name(), f"{host.host_name()}.local")
+        reached = Host(tuple(dict.fromkeys(names)), tuple(host.addresses()))
+        CertificateFolder(folder).make(reached, (), now + timedelta(days=_CERTIFICATE_DAYS), now, renew=False)
+
+    def _for_readers(self, choices: Choices) -> str:
+        """The settings of this computer's commands, below those of the user."""
+        lines = [
+            "# Made by `tidesync up` for the commands of this computer; your own tidesync.toml comes first."
+        ]
+        for command in _READERS:
+            lines += ["", f"[{command}]", f'broker = "{choices.local_url}"']
+            if choices.own_broker:
+                lines += [
+                    'username = "operator"',
+                    f"password_file = {mosquitto.quoted(self.password_file('operator'))}",
+                ]
+        return "\n".join(lines) + "\n"
+
+
+def _station_name() -> str:
+    """This computer's name; kept, so it may be the name of a container that will have another."""
+    name = made_valid(host.host_name())
+    return "surface" if name in {None, "localhost", *PROGRAMS} else str(name)
+
+
+def _with(before: Book | None, name: str, role: Role, password: str) -> Book:
+    account = Account(
+        name=name,
+        role=role,
+        password=hashed(password),
+        created_at=datetime.now(UTC),
+        may_forget=name == "operator",
+    )
+    return (before or Book()).added(account, replace=True)

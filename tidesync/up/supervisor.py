@@ -1,0 +1,214 @@
+"""Programs run as one: started in order, started again when they end, ended in reverse, their logs in one.
+
+On Linux they end with the supervisor, also when that is killed (`setpriv --pdeathsig`).
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from runtime.errors import TidesyncError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+_LOOK_S = 0.1
+_STABLE_S = 10.0
+_FIRST_S = 0.5
+_LONGEST_S = 30.0
+_END_S = 5.0
+_READY_S = 15.0
+_WRONG_USAGE = 2
+_MOST_EARLY_ENDS = 3
+
+
+class ChildError(TidesyncError):
+    """A program that cannot run."""
+
+    exit_code = 1
+
+
+class Program(NamedTuple):
+    """What to run, and what to wait for before the next is started."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] | None = None
+    """All of its variables; None: ours."""
+    port: int | None = None
+    """It is ready when this TCP port of loopback takes connections."""
+    reload_with: Path | None = None
+    """It is sent SIGHUP when this file has changed."""
+
+
+class Supervisor:
+    """A service for `run_until_stopped`; `ready` is called once all run, `write` with each of their lines."""
+
+    def __init__(
+        self, programs: Sequence[Program], write: Callable[[str], object], ready: Callable[[], object]
+    ) -> None:
+        self.failure: Exception | None = None
+        self._children = [Child(program, write) for program in programs]
+        self._ready = ready
+        self._stopping = threading.Event()
+        self._finished = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Start the programs, in a thread; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End all programs, the last started first."""
+        self._stopping.set()
+        self._thread.join()
+
+    def wait_until_finished(self, timeout_s: float | None) -> bool:
+        """Whether all has ended within `timeout_s`."""
+        return self._finished.wait(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            for child in self._children:
+                child.start()
+                self._wait_until_ready(child)
+            if not self._stopping.is_set():
+                self._ready()
+            while not self._stopping.wait(_LOOK_S):
+                for child in self._children:
+                    child.look()
+        except (ChildError, OSError) as error:
+            self.failure = error
+        finally:
+            for child in reversed(self._children):
+                child.end()
+            self._finished.set()
+
+    def _wait_until_ready(self, child: Child) -> None:
+        until_s = time.monotonic() + _READY_S
+        while not child.ready() and not self._stopping.wait(_LOOK_S):
+            child.look()
+            if time.monotonic() > until_s:
+                raise ChildError(
+                    f"{child.name} does not listen on port {child.program.port} after {_READY_S:g} s"
+                )
+
+
+class Child:
+    """One program, and its restarts."""
+
+    def __init__(self, program: Program, write: Callable[[str], object]) -> None:
+        self.program = program
+        self.name = program.name
+        self._write = write
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
+        self._started_s = 0.0
+        self._again_s: float | None = None
+        self._early_ends = 0
+        self._last_line = ""
+        self._changed_ns = self._file_time()
+
+    def start(self) -> None:
+        """Run it."""
+        self._again_s, self._started_s = None, time.monotonic()
+        self._process = subprocess.Popen(  # noqa: S603 - our own programs
+            [*_dying_with_us(), *self.program.command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=self.program.environment,
+            start_new_session=True,  # Ctrl-C is for the supervisor, which ends them in order
+        )
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
+
+    def ready(self) -> bool:
+        """Whether it takes connections; a program without a port is at once."""
+        if self.program.port is None:
+            return True
+        try:
+            with socket.create_connection(("127.0.0.1", self.program.port), 0.2):
+                return True
+        except OSError:
+            return False
+
+    def look(self) -> None:
+        """Start it again if it has ended and its turn has come; ChildError if that is of no use."""
+        now_s = time.monotonic()
+        if self._again_s is not None:
+            if now_s >= self._again_s:
+                self.start()
+        elif self._process and (code := self._process.poll()) is not None:
+            self._ended(code, now_s)
+        else:
+            self._reload_if_changed()
+
+    def end(self) -> None:
+        """SIGTERM, after five seconds SIGKILL."""
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                _log.warning("%s did not end within %g s: killed", self.name, _END_S)
+                process.kill()
+                process.wait()
+        if self._reader:
+            self._reader.join(1)
+
+    def _ended(self, code: int, now_s: float) -> None:
+        if self._reader:
+            self._reader.join(1)
+        early = now_s - self._started_s < _STABLE_S
+        self._early_ends = self._early_ends + 1 if early else 0
+        why = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if code == _WRONG_USAGE or (self.program.port and self._early_ends >= _MOST_EARLY_ENDS):
+            raise ChildError(f"{self.name} cannot run ({why}): {self._last_line or 'it said nothing'}")
+        wait_s = min(_LONGEST_S, _FIRST_S * 2 ** max(0, self._early_ends - 1))
+        self._again_s = now_s + wait_s
+        _log.warning("%s ended (%s); it is started again in %g s", self.name, why, wait_s)
+
+    def _reload_if_changed(self) -> None:
+        changed_ns = self._file_time()
+        if changed_ns == self._changed_ns or self._process is None:
+            return
+        self._changed_ns = changed_ns
+        if sys.platform == "win32":
+            self._process.terminate()
+        else:
+            self._process.send_signal(signal.SIGHUP)
+        _log.info("%s reads its accounts again", self.name)
+
+    def _file_time(self) -> int | None:
+        try:
+            return self.program.reload_with.stat().st_mtime_ns if self.program.reload_with else None
+        except OSError:
+            return None
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout
+        with process.stdout as lines:
+            for line in lines:
+                self._last_line = line.decode("utf-8", "replace").rstrip()
+                self._write(f"{self.name:<9} | {self._last_line}")
+
+
+def _dying_with_us() -> list[str]:
+    """What has a program sent SIGTERM when this process ends in any way."""
+    found = shutil.which("setpriv") if sys.platform == "linux" else None
+    return [found, "--pdeathsig", "TERM", "--"] if found else []

@@ -133,7 +133,7 @@ def test_no_handshake_is_made_while_mqtt_reaches_the_vehicle():
     assert {exchange.method for exchange in simulation.finished()} == {MQTT.name}
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(tries(4)))
 def test_a_handshake_that_ends_after_mqtt_is_back_is_left_out(seed):
     simulation = harbour(seed, delay_ns=lambda _: 90 * MS)
     (handshaker,) = simulation.topside.handshakers

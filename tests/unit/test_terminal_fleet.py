@@ -13,7 +13,7 @@ from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, OffsetResult
 from tests.results import offset_result
-from tests.unit.dashboards import info
+from tests.unit.dashboards import info, session
 from tidesync.cli.status import _table
 from tidesync.dashboard.settings import DashboardSettings
 from tidesync.doctor.fleet_checks import vehicle as vehicle_check
@@ -425,3 +425,30 @@ def test_another_vehicles_result_is_not_taken():
     condition, found = waited(letter(result("rov2"), vehicle="rov2"))
     assert found == [None]
     assert "nothing was heard of rov1" in condition.why_not()
+
+
+# Sessions
+
+
+def recorded(age_s, **changes):
+    state = session(**changes)
+    fleet = Fleet()
+    message = Incoming(
+        topics.build("tidesync", topics.SESSION_STATE, session=state.session),
+        state.encode(),
+        retain=False,
+        received=reading(NOON),
+    )
+    fleet.take(Letter(topics.Topic(topics.SESSION_STATE, session=state.session), state, message))
+    (entry,) = fleet.sessions()
+    return entry.shown(reading(NOON + round(age_s * S)))
+
+
+def test_a_session_whose_recorder_is_silent_is_called_so_on_the_screen():
+    assert recorded(5).alarm is None
+    silent = recorded(20)
+    assert "dive-1 recording: silent: its recorder has reported nothing for 20 s" in screen(
+        View("t", None, rows(letter(result())), [silent])
+    )
+    assert recorded(20, state="stopped").alarm is None
+    assert recorded(20, alarm="the disk is full").alarm == "the disk is full"

@@ -18,6 +18,7 @@ from schemas.messages import SessionState, StartCommand, StopCommand
 from schemas.names import mission_name, session_name
 from tidesync.errors import NotSoError, SettingsError, named
 from tidesync.figures import in_columns
+from tidesync.fleet.sessions import SILENT_S
 from tidesync.sessions.client import (
     ask,
     begin,
@@ -33,8 +34,6 @@ from tidesync.settings import with_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_SILENT_S = 15
-"""A recorder that runs has raised the alarm by then."""
 _TIMEOUT = click.FloatRange(0.1, 3600)
 
 
@@ -152,7 +151,7 @@ def silence(state: SessionState, now: datetime, online: Mapping[str, bool]) -> s
     if state.alarm or state.state != "recording" or state.last_exchange_at is None:
         return None
     silent_s = (now - state.last_exchange_at).total_seconds()
-    if silent_s <= _SILENT_S:
+    if silent_s <= SILENT_S:
         return None
     return f"nothing was reported of it for {silent_s:.0f} s by this computer's clock; does its recorder run?"
 

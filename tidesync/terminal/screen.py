@@ -46,9 +46,12 @@ def unseen_interrupt() -> Iterator[None]:
     """Keep the terminal from printing `^C`: where it wraps, the table would be drawn once more below."""
     try:
         import termios  # noqa: PLC0415 - not on Windows
-
+    except ImportError:
+        yield
+        return
+    try:
         before = termios.tcgetattr(sys.stdin)
-    except (ImportError, OSError, ValueError, termios.error):  # no terminal
+    except (OSError, ValueError, termios.error):  # no terminal
         yield
         return
     local_modes = 3
@@ -92,7 +95,7 @@ class Screen:
             f"Vehicle clocks, Pi − topside   {where}",
             self._away(now),
             self._fleet.rows(now),
-            [entry.state for entry in self._fleet.sessions() if entry.state.state != "stopped"],
+            [entry.shown(now) for entry in self._fleet.sessions() if entry.state.state != "stopped"],
             tuple(self._lines),
         )
 

@@ -59,7 +59,7 @@ def corrected_arrays(job: Job, timeline: Timeline, progress: ProgressCallback) -
                 if not batch.malformed:
                     found.state[~batch.readable] = BLANK
                 for part, values in zip(parts, SensorTimes.of(found), strict=True):
-                    part.append(values)
+                    part.append(np.asarray(values))
                 stamps.append(batch.unix_ns)
                 progress(batch.size)
     except OSError as error:

@@ -100,6 +100,17 @@ def test_fractions_of_five_or_eight_digits_may_lack_a_zero_in_front(digits):
     assert (resolution_ns[:40] <= 10 ** (9 - digits)).mean() > 0.9
 
 
+@pytest.mark.parametrize("digits", [3, 6, 9])
+def test_a_timestamp_that_lacks_characters_in_its_middle_is_within_its_error(digits):
+    for seed in range(tries(20)):
+        at_ns, chance = instants(seed, 200), np.random.default_rng(seed)
+        texts = texts_of(at_ns, digits)
+        place, lost = chance.integers(11, 11 + digits), chance.integers(1, 4)
+        texts[77] = texts[77][:place] + texts[77][place + lost :]
+        shown, resolution_ns = read(texts)
+        assert (np.abs(at_ns - shown) < resolution_ns).all(), texts[77]
+
+
 ZONES = {"+05:30": "+05", "+0545": "+05", " UTC+10": " UTC+1", "-03:30": "-03"}
 
 

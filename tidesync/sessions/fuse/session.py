@@ -55,8 +55,8 @@ class Fusion:
         """The summary: a line for each sensor."""
         for sensor, pairs, reasons in self._by_sensor():
             counts = ", ".join(f"{number} {name}" for name, number in sensor.counts.items() if number)
-            missing = "".join(f", {number} without ({reason})" for reason, number in reasons.items())
-            yield f"{sensor.name}: {counts}; at {int(pairs.paired.sum())} instants{missing}"
+            missing = "".join(f", none at {number} ({reason})" for reason, number in reasons.items())
+            yield f"{sensor.name}: {counts}; a row at {int(pairs.paired.sum())} instants{missing}"
         for line in self.left:
             yield f"{line}; left as it is"
 

@@ -15,6 +15,7 @@ from schemas.instants import iso_utc, ns_from_utc
 from tidesync.sessions.report.doubts import named_twice, of_duplicates, of_namesakes
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
+from tidesync.sessions.report.tables import of_tables
 from tidesync.sessions.report.units import clock_time, count, duration, signed
 from tidesync.sessions.report.verdict import NOTHING, coverage, outside, verdict
 from topside_agent.estimator import EstimatorSettings
@@ -122,7 +123,8 @@ def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section
     intervals = coverage(track, by_instant, EstimatorSettings())
     title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
     events = [event for event in session.events if event.vehicle == one.vehicle]
-    found = of_namesakes(verdict(intervals), one.topside, one.namesakes)
+    found = of_tables(verdict(intervals), one.vehicle, session.resolutions_ns)
+    found = of_namesakes(found, one.topside, one.namesakes)
     found = of_duplicates(found, [event for event in events if event.kind == "duplicate"])
     if one.namesakes:
         title = f"{one.vehicle}, as process {one.namesakes[0].instance_id} of {one.topside} measured it"

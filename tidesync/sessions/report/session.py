@@ -10,6 +10,7 @@ from tidesync.sessions.errors import NotASessionError
 from tidesync.sessions.folder import EXCHANGES, METADATA, TIME_SYNC, Measured, SessionFolder, measure
 from tidesync.sessions.journal import Journal
 from tidesync.sessions.processes import concurrent, instance_of
+from tidesync.sessions.report.tables import coarsest_ns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,6 +36,8 @@ class RecordedSession:
     unmeasured: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     """What could not be read, in words."""
+    resolutions_ns: dict[str, int] = field(default_factory=dict)
+    """By vehicle that of the coarsest stamps of its tables."""
 
 
 def load(path: Path) -> RecordedSession:
@@ -58,6 +61,7 @@ def load(path: Path) -> RecordedSession:
         events=folder.read_events(),
         unmeasured=_unmeasured(block, {one.vehicle for one in measured}),
         faults=faults,
+        resolutions_ns=coarsest_ns(folder, measured),
     )
 
 

@@ -74,6 +74,8 @@ class Writing:
     """What the instant that times are elapsed since resolves."""
     drops_zeros: bool = False
     """Whether a value with fewer digits may lack zeros at its end, see short_rows.py."""
+    usual_steps: frozenset[int] = frozenset()
+    """Where nearly all values have the same digits: the units of the last digit that several have."""
     unclear_ns: range = range(0)
     """Values with such a unit of the last digit are known to the end of this: see fractions.py."""
 
@@ -120,6 +122,9 @@ class Writing:
         own = own_steps(at_ns, steps_ns, self.step_ns, drops=self.drops_zeros)
         if ends is not None:
             own = np.where(ends & (steps_ns > self.step_ns), steps_ns, own)
+        if self.usual_steps:
+            few = (steps_ns > self.step_ns) & ~np.isin(steps_ns, [*self.usual_steps])
+            own = np.where(few, np.maximum(steps_ns, S), own)
         unclear = (steps_ns >= self.unclear_ns.start) & (steps_ns < self.unclear_ns.stop)
         return np.where(unclear, self.unclear_ns.stop, own)
 

@@ -7,8 +7,12 @@ chance explains. Any other has the resolution in which it is written itself: it 
 torn. So has a whole second, which many programs write for events; one of which chance makes one in a thousand
 or less, as such rows are few; and one that still resolves 1 ms, as that costs no answer.
 
+Where zeros are kept, so that nearly all values have the same digits, a shorter one of which there are few may
+also lack characters in its middle: then only its second is taken to be known.
+
 Assumption: among values that drop zeros a coarser logger's, of one or two digits less, are more than chance
-explains (of 64 neighbours three with two digits less, or 13 with one), or none.
+explains (of 64 neighbours three with two digits less, or 13 with one), or none; and none of them lacks
+characters in its middle.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ _FINE_NS, _S = 1_000_000, 1_000_000_000
 _RARE = 1.001e-3
 _WINDOWS = (8, 64)
 _CHANCE = 0.03
+_FEWEST, _NEARLY_ALL, _SEVERAL = 10, 0.9, 5
 
 
 def drops_zeros(at_ns: Integers, steps_ns: Integers, full_ns: int) -> bool:
@@ -38,6 +43,16 @@ def drops_zeros(at_ns: Integers, steps_ns: Integers, full_ns: int) -> bool:
     counts = np.bincount(digits, minlength=10)
     several = np.count_nonzero(counts[1:]) >= _DIFFERENT
     return bool(digits.size >= _ENOUGH and counts[0] <= _FEW * digits.size and several)
+
+
+def usual_steps(at_ns: Integers, steps_ns: Integers, full_ns: int) -> frozenset[int]:
+    """The units of the last digit of several values, where nearly all have the same digits; else none."""
+    full = at_ns[steps_ns == full_ns]
+    kept = bool((full // full_ns % 10 == 0).any())
+    if full.size < _FEWEST or full.size < _NEARLY_ALL * at_ns.size or not kept:
+        return frozenset()
+    steps, counts = np.unique(steps_ns, return_counts=True)
+    return frozenset(steps[counts >= _SEVERAL].tolist())
 
 
 def own_steps(at_ns: Integers, steps_ns: Integers, full_ns: int, *, drops: bool) -> Integers:

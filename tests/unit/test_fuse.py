@@ -349,3 +349,12 @@ def test_what_the_settings_say_of_a_table_holds_here_too(tmp_path, monkeypatch):
     assert rows[3]["inWater.value"]
     (tmp_path / "tidesync.toml").write_text('[correct]\ncolumn = "when"\n')
     assert "inWater.when" in rows_of(fuse(session, "--every", "1s"))[0]
+
+
+@pytest.mark.parametrize("method", ["nearest", "linear"])
+def test_a_table_without_rows_beside_others_leaves_its_columns_empty(tmp_path, method, capsys):
+    session = two_sensors(tmp_path, surface_s=np.array([]))
+    rows = rows_of(fuse(session, "--on", "inWater", "--method", method, code=1))
+    assert {row["surface.value"] for row in rows} == {""}
+    assert len(rows) == WATER_S.size
+    assert "surface: none of its rows is on the time axis" in capsys.readouterr().err

@@ -114,7 +114,7 @@ class Sensor:
         self.times = SensorTimes.joined([table.times for table in tables])
         self._texts: TextStore | None = None
         self._rank = np.zeros(0, dtype=np.int32)
-        """The place of each row that was read in the order of time; −1 for others."""
+        """The place of each row that was read in the order of time; NONE for others, and at its end."""
 
     @property
     def vehicle(self) -> str | None:
@@ -137,7 +137,7 @@ class Sensor:
         self._texts = TextStore(len(self.columns), folder, kinds=kinds)
         rows = self.times.rows_in_time()
         rows = rows[used[rows]]
-        self._rank = np.full(used.size, NONE, dtype=np.int32)
+        self._rank = np.full(used.size + 1, NONE, dtype=np.int32)
         self._rank[rows] = np.arange(rows.size)
         begin = 0
         for table in self.tables:
@@ -153,7 +153,7 @@ class Sensor:
 
     def places(self, rows: Integers) -> Integers:
         """Where the texts of `rows` are in the columns; −1 for NONE."""
-        return np.where(rows < 0, NONE, self._rank[np.maximum(rows, 0)])
+        return self._rank[rows].astype(np.int64)
 
     def _read_table(
         self, table: CorrectedArrays, rank: NDArray[np.int32], progress: ProgressCallback

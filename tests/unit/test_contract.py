@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from io import BytesIO
 from pathlib import Path
 
 import jsonschema
@@ -14,7 +15,7 @@ from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
 from tests.published import PUBLISHED, schema, validator, validator_of
 from tests.unit import contracts
-from tidesync.sessions.folder import offsets_table as table
+from tidesync.sessions.folder import write_table
 from tidesync.sessions.journal import decode_event
 from tools.contract import __main__ as tool
 from tools.contract.asyncapi import address
@@ -202,7 +203,9 @@ def test_a_docstring_below_a_field_or_its_type_is_its_description():
 def test_the_table_schema_is_that_of_offsets_csv():
     document = json.loads((PUBLISHED / "offsets.csv.table-schema.json").read_text())
     row = Row("rov1", "laptop", 3, 2, -1, -2, 0, None, 0, "ok")
-    header, line = table({("rov1", "laptop"): [row]}).decode().splitlines()
+    stream = BytesIO()
+    write_table({("rov1", "laptop"): [row]}, stream)
+    header, line = stream.getvalue().decode().splitlines()
     assert header.split(",") == [field["name"] for field in document["fields"]]
     for field, value in zip(document["fields"], line.split(","), strict=True):
         assert value or not field["constraints"]["required"], field["name"]

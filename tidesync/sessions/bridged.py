@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tidesync.sessions.correction.unexplained import changes
+from topside_agent.estimator import Exchanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,13 +34,16 @@ class Bridged:
     `moved` has the `destination_ns` of those between readings that disagree.
     """
 
-    exchanges: list[Exchange]
+    exchanges: Exchanges
     moved: frozenset[int]
 
 
 def bridged(exchanges: Sequence[Exchange]) -> Bridged:
     """The exchanges of one vehicle and topside, which are `in_order`."""
-    made, moved = list(exchanges), set()
+    columns = Exchanges.of(exchanges)
+    if columns.known("pi_realtime_minus_raw_ns").all():
+        return Bridged(columns, frozenset())
+    made, moved = list(columns), set()
     for readings in _boots(made):
         free, within_ns = _explained(made, readings)
         for index, (before, after) in enumerate(pairwise(readings)):
@@ -51,7 +55,7 @@ def bridged(exchanges: Sequence[Exchange]) -> Bridged:
                     made[place] = filled
                 else:
                     moved.add(made[place].destination_ns)
-    return Bridged(made, frozenset(moved))
+    return Bridged(Exchanges.of(made), frozenset(moved))
 
 
 def _boots(exchanges: Sequence[Exchange]) -> Iterator[list[int]]:

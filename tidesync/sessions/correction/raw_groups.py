@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tidesync.sessions.correction.interpolation import Knots, u95_of
-from topside_agent.estimator import EstimatorSettings, smooth
+from topside_agent.estimator import EstimatorSettings, Rows, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,11 +104,12 @@ def raw_groups(
         known = {sample.exchange.destination_ns: sample for sample in of_part}
         causes = {segment.segment: segment.cause for segment in part.segments}
         last: tuple[Sample, Row] | None = None
-        for row in part.rows:
+        rows = Rows.of(part.rows)
+        for row, realtime_ns in zip(rows, rows.realtime_ns.tolist(), strict=True):
             if row.topside_unix_ns not in known or row.state not in {"ok", "holdover"}:
                 continue
             sample = known[row.topside_unix_ns]
-            row = _on_raw(row, int(part.realtime_ns.get(row.topside_unix_ns, 0)))  # noqa: PLW2901
+            row = _on_raw(row, int(realtime_ns))  # noqa: PLW2901
             functions = pi[pi_boot], topside[topside_boot]
             if last is None or not _runs_on(last, (sample, row), causes, *functions):
                 groups.append(RawGroup(pi_boot, topside_boot, sleeps=(slept_pi, slept_topside)))

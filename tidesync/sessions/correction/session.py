@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.folder import Measured, SessionFolder
     from tidesync.sessions.journal import Stream
+    from topside_agent.estimator import Exchanges
 
 _log = logging.getLogger(__name__)
 
@@ -234,23 +235,30 @@ def timeline_of(
         composed = timeline_with(histories, measured, limits, settings)
         if composed.segments:
             return composed
-    made = timeline(measured.track.rows, measured.topside_raw_ns(), limits, _readings(measured.exchanges))
+    exchanges = measured.exchanges
+    topside = exchanges.at(exchanges.known("topside_realtime_minus_raw_ns")).by_destination(_topside_raw_ns)
+    made = timeline(measured.track.rows, topside, limits, _readings(exchanges))
     if not made.segments:
         raise NothingMeasuredError("no exchange of this session can be relied on")
     return made
 
 
-def _readings(exchanges: Sequence[Exchange]) -> dict[int, Reading]:
+def _topside_raw_ns(exchange: Exchange) -> int:
+    return exchange.destination_ns - (exchange.topside_realtime_minus_raw_ns or 0)
+
+
+def _readings(exchanges: Exchanges) -> Mapping[int, Reading]:
     """What each exchange read of the wall clocks, by its destination."""
     known = bridged(exchanges)
-    return {
-        exchange.destination_ns: Reading(
+
+    def reading(exchange: Exchange) -> Reading:
+        return Reading(
             exchange.pi_realtime_minus_raw_ns,
-            topside_ns,
+            exchange.topside_realtime_minus_raw_ns or 0,
             exchange.resolution_ns,
             exchange.transmit_ns,
             moved=exchange.destination_ns in known.moved,
         )
-        for exchange in known.exchanges
-        if (topside_ns := exchange.topside_realtime_minus_raw_ns) is not None
-    }
+
+    read = known.exchanges.known("topside_realtime_minus_raw_ns")
+    return known.exchanges.at(read).by_destination(reading)

@@ -118,7 +118,7 @@ def render(title: str, facts: Numbers, notes: Sequence[str], sections: Sequence[
 
 
 def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section:
-    by_instant = {exchange.destination_ns: exchange for exchange in one.exchanges}
+    by_instant = one.exchanges.by_destination()
     track = one.track
     intervals = coverage(track, by_instant, EstimatorSettings())
     title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle

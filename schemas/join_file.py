@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from schemas.compat import Self, tomllib
 from schemas.names import Root, Vehicle
 
+HEAD = b"# The way of vehicle "
+"""How each such file begins."""
+MOST_BYTES = 64 * 1024
+"""A larger file is none of these."""
 _HEAD = """\
 # The way of vehicle {vehicle} to its surface. On the vehicle: tidesync pi --join {vehicle}.tidesync
 # It holds a password: readable by its user alone.

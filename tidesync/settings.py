@@ -122,8 +122,8 @@ def file_defaults(command: str) -> dict[str, Any]:
 
 
 def surface_defaults(command: str) -> dict[str, Any]:
-    """What the file of `tidesync up` says for `command`."""
-    return _read_file(surface_folder() / FILE_NAME, command)
+    """What the file of `tidesync up` says for `command`; itself makes it."""
+    return {} if command == "up" else _read_file(surface_folder() / FILE_NAME, command)
 
 
 def _folders() -> tuple[Path, Path]:

@@ -140,6 +140,12 @@ def checked(password: str) -> str:
     return password
 
 
+def matches(password: str, stored: str) -> bool:
+    """Whether `stored` is what `hashed` makes of the password."""
+    salt = base64.b64decode(stored.split("$")[3])
+    return secrets.compare_digest(hashed(password, salt), stored)
+
+
 def hashed(password: str, salt: bytes | None = None) -> str:
     """`$7$iterations$salt$hash`: PBKDF2 with SHA-512, as mosquitto 2.0 and later read it."""
     salt = secrets.token_bytes(_SALT_BYTES) if salt is None else salt

@@ -62,9 +62,10 @@ class Choices(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
-            where = ".".join(map(str, fault["loc"]))
+            where = "".join(f"{part}: " for part in fault["loc"])
+            received = repr(fault["input"])[:80]
             raise SettingsError(
-                f"{path}: {where}: {expectation(fault['msg'])}, received {fault['input']!r}"
+                f"{path}: {where}{expectation(fault['msg'])}, received {received}; delete it to choose again"
             ) from error
 
     def encode(self) -> str:
@@ -72,7 +73,11 @@ class Choices(BaseModel):
         return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
 
     def changed(self, chosen: dict[str, Any]) -> Self:
-        """With what was chosen now."""
+        """With what was chosen now; of the ways to have a broker one takes the other's place."""
+        if chosen.get("broker"):
+            chosen = {"embedded": False} | chosen
+        elif chosen.get("embedded"):
+            chosen = {"broker": None} | chosen
         return type(self).model_validate(self.model_dump() | chosen)
 
 

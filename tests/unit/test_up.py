@@ -107,6 +107,8 @@ def test_mosquitto_listens_for_vehicles_with_bound_ids_and_for_this_computer_wit
     assert local.startswith("1999 127.0.0.1\n")
     assert "use_username_as_clientid" not in local
     assert "/mosquitto/" not in text
+    assert "max_packet_size 65536" in text
+    assert not [line for line in mosquitto._LEFT_OUT if line in text]
 
 
 def test_reading_commands_know_this_surfaces_broker_below_every_other_setting(home, tmp_path):

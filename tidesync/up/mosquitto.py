@@ -26,6 +26,8 @@ _PLACES = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin:/usr/local/opt/mosquitto
 _ON_WINDOWS = r"C:\Program Files\mosquitto"
 _LISTENERS = "# What follows `listener`"
 """The line of `broker/mosquitto.conf` at which what differs begins."""
+_LEFT_OUT = ("log_type notice\n", "message_size_limit 64512\n")
+"""Our programs log their connections themselves; max_packet_size limits messages too."""
 _INSTALLED_BY = {
     "linux": "sudo apt install mosquitto (or this system's own package)",
     "darwin": "brew install mosquitto",
@@ -75,7 +77,8 @@ def configuration(home: Path, choices: Choices) -> str:
     programs may use one account at once.
     """
     common = files("broker").joinpath("mosquitto.conf").read_text(encoding="utf-8").partition(_LISTENERS)[0]
-    common = common.replace("log_type notice\n", "")  # our own programs log their connections
+    for line in _LEFT_OUT:
+        common = common.replace(line, "")
     for place, folder in (("/mosquitto/config", home / CONFIG), ("/mosquitto/data", home / DATA)):
         common = common.replace(place, str(folder))
     certificates = home / CONFIG / "certs"

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.peers.plain_paho import connected_client
-from bench.soak_fleet.plan import BROKER, DASHBOARD, HOST, RECORDER, ROOT, SESSION, TOPSIDES, VEHICLES
+from bench.soak_fleet.plan import (
+    BROKER,
+    DASHBOARD,
+    HOST,
+    NAMED_TWICE,
+    RECORDER,
+    ROOT,
+    SESSION,
+    TOPSIDES,
+    VEHICLES,
+)
 from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.messages import Event
@@ -83,7 +93,7 @@ def _cut(fleet: Fleet, chance: random.Random) -> Fault:
 
 
 def _namesake(fleet: Fleet, chance: random.Random) -> Fault:
-    name = chance.choice((*VEHICLES, *TOPSIDES))
+    name = chance.choice((NAMED_TWICE, *TOPSIDES))
     namesake = fleet.namesake(name)
     return Fault(name, chance.uniform(2.0, 5.0), _between(namesake.start, namesake.stop))
 

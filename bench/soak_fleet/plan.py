@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 VEHICLES = ("rov1", "rov2", "rov3")
+NAMED_TWICE = VEHICLES[-1]
+"""The only vehicle that gets namesakes: rows of a name that two had are `ambiguous`, and others are wanted."""
 TOPSIDES = ("port", "starboard")
 """`port` runs on this machine's clock and may be killed; `starboard` has a simulated clock. It is never
 killed, so that its truth has no gap."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bench.soak_fleet.clocks import S, asleep_until_ns
-from bench.soak_fleet.plan import TOPSIDES, VEHICLES
+from bench.soak_fleet.plan import NAMED_TWICE, TOPSIDES, VEHICLES
 from schemas.instants import iso_from_ns, ns_from_utc
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def check_rows(verdict: Verdict, fleet: Fleet) -> None:
             str(answer),
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-        doubted = done.returncode == 1 and f"two vehicles were named {vehicle} " in done.stderr
+        doubted = done.returncode == 1 and vehicle == NAMED_TWICE
         if done.returncode and not doubted:
             verdict.failures.append(f"correct, {vehicle}: {done.stderr[-500:]}")
         else:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 VEHICLES = ("rov1", "rov2", "rov3")
 NAMED_TWICE = VEHICLES[-1]
-"""The only vehicle that gets namesakes: rows of a name that two had are `ambiguous`, and others are wanted."""
+"""The only vehicle that gets namesakes: rows of such a name are `ambiguous`, and others are wanted too."""
 TOPSIDES = ("port", "starboard")
 """`port` runs on this machine's clock and may be killed; `starboard` has a simulated clock. It is never
 killed, so that its truth has no gap."""

@@ -16,7 +16,7 @@ demo: .venv/.run ## Two simulated vehicles, measured and recorded on the embedde
 	@$(BIN)/python -m tidesync demo $(ARGS)
 
 # Two workers: most tests wait for programs most of the time. A folder or module that shares fixtures stays together.
-PYTEST := $(BIN)/python -m pytest -n 2
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2
 
 test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
 	$(PYTEST) $(ARGS)
@@ -112,7 +112,7 @@ soak-fleet: .venv/.dev ## An hour of a fleet with a random fault every 5 s: is a
 	$(BIN)/python -m bench.soak_fleet --browser \
 		--markdown docs/lab/bench-soak-fleet.md --json bench/results/bench-soak-fleet.json $(ARGS)
 
-COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock"
 
 lock: ## Pin the newest allowed dependencies (needs uv)
@@ -147,11 +147,14 @@ clean: ## Remove what was built
 	@$(INSTALL) --require-hashes -r requirements/dev.lock
 	@touch $@
 
-# The official schema of AsyncAPI documents exists as a package of npm only; without it one test is skipped.
+# The official schema of AsyncAPI documents and the TypeScript compiler exist as packages of npm only; without them
+# their tests are skipped. Node does not trust the system's certificate authorities by itself.
+CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt)
+SYSTEM_CERTIFICATES := $(if $(CERTIFICATES),NODE_EXTRA_CA_CERTS="$${NODE_EXTRA_CA_CERTS-$(CERTIFICATES)}")
 tests/node_modules/.made: tests/package.json tests/package-lock.json
 	@if command -v npm >/dev/null; then \
-		npm ci --prefix tests --ignore-scripts --no-audit --no-fund --silent && touch $@ \
-			|| echo "npm could not fetch AsyncAPI's schema: its test is skipped"; \
-	else echo "npm is not installed: the test of the AsyncAPI document is skipped"; fi
+		$(SYSTEM_CERTIFICATES) npm ci --prefix tests --ignore-scripts --no-audit --no-fund --silent && touch $@ \
+			|| echo "npm could not fetch its packages: the tests with them are skipped"; \
+	else echo "npm is not installed: the tests with its packages are skipped"; fi
 
 test: tests/node_modules/.made

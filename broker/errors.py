@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import WebsocketConnectionError
 
 from runtime.errors import TidesyncError
+from schemas.compat import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

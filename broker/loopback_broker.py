@@ -144,11 +144,9 @@ class LoopbackBroker(Broker):  # type: ignore[misc]
         self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
     ) -> tuple[BrokerProtocolHandler, Session]:
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                handler, session = await super()._initialize_client_session(
-                    reader, writer, remote_address, remote_port
-                )
-        except TimeoutError as error:
+            begun = super()._initialize_client_session(reader, writer, remote_address, remote_port)
+            handler, session = await asyncio.wait_for(begun, CONNECT_TIMEOUT_S)
+        except asyncio.TimeoutError as error:
             raise MQTTError(f"no CONNECT within {CONNECT_TIMEOUT_S:g} s") from error
         if session.will_flag and not is_topic(session.will_topic or ""):
             await writer.close()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr, model_validator
 
 from broker.address import BrokerAddress, parse_addresses
 from broker.errors import PasswordFileError
+from schemas.compat import Self
 from schemas.names import Root
 
 _log = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from pi_agent.health import Health, HealthSource
 from pi_agent.http import router, served_clock
+from runtime import api_page
 from runtime.clock import Clock
 from runtime.metrics import AgentCounts, Families, agent_families
 from runtime.version import VERSION
@@ -34,10 +35,17 @@ the same <a href="metrics">for Prometheus</a>.</p>
 
 def make_app(clock: Clock, source: HealthSource) -> FastAPI:
     """The service's app: serves `clock` and the state of `source`."""
-    app = FastAPI(title="Tidesync vehicle agent", version=VERSION, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Tidesync vehicle agent",
+        version=VERSION,
+        description="This vehicle's clock, and the state of the agent that answers for it.",
+        docs_url=None,
+        redoc_url=None,
+    )
     app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"])
     app.include_router(router)
     app.include_router(_registration)
+    app.include_router(api_page.router)
     app.include_router(metrics_router(lambda: pi_families(source.health())))
 
     async def own_clock() -> Clock:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, FilePath, model_validator
 
 from broker.settings import AgentSettings, ClockHistorySettings
-from schemas.join_file import JoinFile, JoinFileError
+from schemas.join_file import MOST_BYTES, JoinFile, JoinFileError
 from schemas.names import Vehicle
 
 
@@ -48,11 +49,14 @@ class PiSettings(ClockHistorySettings, AgentSettings):
 
 def _of_file(path: str | Path) -> dict[str, Any]:
     try:
-        joined = JoinFile.decode(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"--join {path}: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+        status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
+            raise ValueError(f"--join {path}: expected a file of at most {MOST_BYTES} bytes")
+        joined = JoinFile.decode(Path(path).read_text(encoding="utf-8-sig"))
     except JoinFileError as error:
         raise ValueError(f"--join {path}: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--join {path}: {getattr(error, 'strerror', None) or 'it is not text'}") from None
     values = joined.model_dump(include={"vehicle", "username", "password", "topic_root"}, exclude_none=True)
     authority = {"ca_file": path} if joined.ca else {}
     return values | authority | {"broker": ",".join(joined.brokers)}

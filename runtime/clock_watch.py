@@ -165,6 +165,8 @@ class ClockWatcher:
         self._notice = notice
         self._notified = False
         self._watch = ClockWatch()
+        self.is_moving = False
+        """Whether the clock is slewed, or was less than two seconds ago."""
         self._waiting: list[Sample] = []
         """Samples that show rest, not observed yet."""
         self._lock = threading.Lock()
@@ -212,12 +214,14 @@ class ClockWatcher:
 
     def _take(self, sample: Sample) -> list[ClockChange | SlewChange]:
         before = self._waiting[-1] if self._waiting else self._watch.last
-        if before is not None and not self._watch.is_moving and shows_rest(sample, before):
+        if before is not None and not self.is_moving and shows_rest(sample, before):
             self._waiting.append(sample)
             if len(self._waiting) <= _MOST_WAITING:
                 return []
             return self._observe_waiting()
-        return [*self._observe_waiting(), *self._watch.observe(sample)]
+        changes = [*self._observe_waiting(), *self._watch.observe(sample)]
+        self.is_moving = self._watch.is_moving
+        return changes
 
     def _observe_waiting(self) -> list[ClockChange | SlewChange]:
         waiting, self._waiting = self._waiting, []
@@ -226,12 +230,7 @@ class ClockWatcher:
     @property
     def poll_s(self) -> float:
         """When the next reading is due, in seconds after the last one."""
-        return MOVING_POLL_S if self._watch.is_moving else POLL_S
-
-    @property
-    def is_moving(self) -> bool:
-        """Whether the clock is slewed, or was less than two seconds ago."""
-        return self._watch.is_moving
+        return MOVING_POLL_S if self.is_moving else POLL_S
 
     def discipline(self) -> Discipline:
         """Who disciplines the clock now. From any thread; reads every process's name: some milliseconds."""
@@ -258,7 +257,7 @@ class ClockWatcher:
     def wait(self) -> None:
         """Wait until the next reading is due."""
         readable, _, _ = select.select(self._sources, [], [], self.poll_s)
-        if self._notice is not None and self._notice.fileno() in readable:
+        if readable and self._notice is not None and self._notice.fileno() in readable:
             self._notified = self._notice.acknowledge() or self._notified
 
     def _run(self) -> None:

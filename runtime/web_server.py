@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi import FastAPI
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from runtime.metrics import Families
     from runtime.watchdog import Loop
@@ -50,6 +50,34 @@ class WatchedServer(uvicorn.Server):
         for listener in self._listeners:
             listener.end_idle()
         return await super().on_tick(counter)
+
+
+class WithHead:
+    """Around an app: HEAD is answered as GET is, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope.get("method") != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        begun = asyncio.Event()
+
+        async def received() -> Message:
+            """The request, and then that the client wants no more: a stream ends."""
+            if not begun.is_set():
+                return await receive()
+            return {"type": "http.disconnect"}
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                begun.set()
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
+
+        await self._app({**scope, "method": "GET"}, received, sent)
 
 
 class Guarded:
@@ -92,7 +120,7 @@ def make_server(app: FastAPI, loop: Loop, **options: Any) -> WatchedServer:
     `options` are uvicorn's, in addition to those that all our servers have.
     """
     config = uvicorn.Config(
-        Guarded(app),
+        Guarded(WithHead(app)),
         loop="asyncio",
         http="h11",
         lifespan="off",

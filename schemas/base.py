@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.compat import Self
 
 LATEST_NS = 9_214_646_400_000_000_000
 """2262-01-01: no clock is read later. What is computed from readings then stays within 64 bits."""
@@ -73,6 +75,15 @@ class Message(BaseModel):
         return self.__pydantic_serializer__.to_json(self)
 
 
+def expectation(message: str) -> str:
+    """What pydantic's `message` says that is accepted, as `expected …`."""
+    accepted = message.removeprefix("Value error, ")
+    if accepted.startswith("Input should be "):
+        wanted = accepted.removeprefix("Input should be ").partition(", unable")[0]
+        return f"expected {'a number ' if wanted.startswith(('greater', 'less')) else ''}{wanted}"
+    return accepted.replace("String should match pattern", "expected text that matches")
+
+
 def first_error(error: ValidationError) -> str:
     """One line for the first of pydantic's errors: where, what, and the value (shortened)."""
     first = error.errors(include_url=False, include_context=False)[0]
@@ -82,4 +93,4 @@ def first_error(error: ValidationError) -> str:
     received = repr(first["input"])
     if len(received) > 80:  # noqa: PLR2004 - a log line, not a dump
         received = received[:77] + "…"
-    return f"{where + ': ' if where else ''}{first['msg']} (received {received})"
+    return f"{where + ': ' if where else ''}{expectation(first['msg'])}, received {received}"

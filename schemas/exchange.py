@@ -105,11 +105,11 @@ def _fault(side: str, first_ns: int, second_ns: int, difference_ns: int | None) 
     if second_ns - first_ns > MAX_ROUND_TRIP_NS:
         return (
             f"expected at most {MAX_ROUND_TRIP_NS} ns between the timestamps of {side}"
-            f" (received {first_ns} and {second_ns})"
+            f", received {first_ns} and {second_ns}"
         )
     if difference_ns is None:
         return None
     least, most = sorted((first_ns - difference_ns, second_ns - difference_ns))
     if least < 0 or most > LATEST_NS:
-        return f"expected RAW of {side} from 0 to {LATEST_NS} ns (received {least} and {most})"
+        return f"expected RAW of {side} from 0 to {LATEST_NS} ns, received {least} and {most}"
     return None

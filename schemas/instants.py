@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, PlainSerializer, WithJsonSchema
 
 from schemas.base import LATEST_NS
+from schemas.compat import UTC
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = _EPOCH + timedelta(microseconds=LATEST_NS // 1000)
@@ -37,7 +38,7 @@ def iso_from_ns(unix_ns: int) -> str:
 def _to_utc(instant: datetime) -> datetime:
     """The instant in UTC, compared first: near the ends of the calendar it cannot be converted."""
     if not _EPOCH <= instant < _LATEST:
-        raise ValueError(f"expected an instant from 1970 to 2261 (received {instant.isoformat()})")
+        raise ValueError(f"expected an instant from 1970 to 2261, received {instant.isoformat()}")
     return instant.astimezone(UTC)
 
 

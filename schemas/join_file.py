@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from schemas.compat import Self, tomllib
 from schemas.names import Root, Vehicle
 
+HEAD = b"# The way of vehicle "
+"""How each such file begins."""
+MOST_BYTES = 64 * 1024
+"""A larger file is none of these."""
 _HEAD = """\
 # The way of vehicle {vehicle} to its surface. On the vehicle: tidesync pi --join {vehicle}.tidesync
 # It holds a password: readable by its user alone.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 from schemas.base import Message, Milliseconds
+from schemas.compat import UTC
 from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
 from schemas.messages import DUPLICATES, Count, ErrorWord, OffsetResult, SensorName, Version

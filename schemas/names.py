@@ -39,7 +39,7 @@ class InvalidNameError(SchemasError, ValueError):
 
     def __init__(self, kind: str, name: str, rule: str) -> None:
         shown = repr(name if len(name) <= 80 else name[:77] + "…")  # noqa: PLR2004 - a log line
-        super().__init__(f"{shown} is not a {kind} name: {rule}")
+        super().__init__(f"expected a {kind} name ({rule}), received {shown}")
         self.kind = kind
         self.name = name
 

@@ -76,7 +76,7 @@ def _decode_status(payload: bytes) -> str:
     for word in words:
         if payload == word.encode():
             return str(word)
-    raise InvalidMessageError("status", f"expected one of {words} (received {payload[:40]!r})")
+    raise InvalidMessageError("status", f"expected one of {words}, received {payload[:40]!r}")
 
 
 def _decode_union(name: str, adapter: TypeAdapter[Message], payload: bytes) -> Message:

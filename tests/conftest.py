@@ -1,5 +1,6 @@
 """For all tests: with REQUIRE_ALL_TESTS=1 a skip is a failure, so that CI cannot pass by leaving out."""
 
+import gc
 import logging
 import os
 import tempfile
@@ -36,6 +37,12 @@ class SharedFixtures(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config, log):
     return SharedFixtures(config, log)
+
+
+def pytest_collection_finish():
+    """What was collected stays until the end: the garbage collector need not look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 import sys
 
 import click
@@ -138,7 +139,25 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+_CLICKS = (
+    (r"(.+) is not a valid (.+?)(?: range)?\.", r"expected a valid \2, received \1"),
+    (r"(.+) is not in the range (.+)\.", r"expected \2, received \1"),
+    (r"(.+) is not one of (.+)\.", r"expected one of \2, received \1"),
+)
+"""Click's sentences about a value, and ours."""
+
+
+def _of_value(error: click.BadParameter) -> str:
+    hint = error.param_hint or (error.param.get_error_hint(error.ctx) if error.param and error.ctx else "")
+    message = error.message
+    for clicks, ours in _CLICKS:
+        message = re.sub(f"^{clicks}$", ours, message, flags=re.DOTALL)
+    return f"{hint.replace(chr(39), '') if isinstance(hint, str) else ' / '.join(hint)}: {message}"
+
+
 def _sentence(error: Exception) -> str:
+    if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
+        return _of_value(error)
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, ModuleNotFoundError):

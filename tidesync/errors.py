@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from runtime.errors import TidesyncError
+from schemas.names import InvalidNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class CommandError(TidesyncError):
@@ -27,3 +33,11 @@ class NotSoError(CommandError):
 
 class NotFoundOutError(NotSoError):
     """It could not be found out whether what was asked for is the case; the sentence says why."""
+
+
+def named(where: str, check: Callable[[str], str], name: str) -> str:
+    """`name`, which `check` may refuse; the error then begins with `where`, an option or argument."""
+    try:
+        return check(name)
+    except InvalidNameError as error:
+        raise SettingsError(f"{where}: {error}") from error

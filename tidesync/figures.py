@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+_MINUTE_S, _HOUR_S, _DAY_S, _YEAR_S = 60, 3600, 86_400, 31_536_000
 
 
 def figure(value: float | None, decimals: int, unit: str = "") -> str:
@@ -19,7 +19,7 @@ def figure(value: float | None, decimals: int, unit: str = "") -> str:
 
 
 def span(seconds: float) -> str:
-    """`4.2 s`, `3 min 12 s`, `2 h 05 min`, `12 d 03 h`."""
+    """`4.2 s`, `3 min 12 s`, `2 h 05 min`, `12 d 03 h`, `2 y 311 d` (of 365 days)."""
     whole = round(seconds)
     if whole < _MINUTE_S:
         return f"{seconds:.1f} s"
@@ -27,6 +27,8 @@ def span(seconds: float) -> str:
         return f"{whole // _MINUTE_S} min {whole % _MINUTE_S:02d} s"
     if whole < _DAY_S:
         return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S:02d} min"
+    if whole >= _YEAR_S:
+        return f"{whole // _YEAR_S} y {whole % _YEAR_S // _DAY_S} d"
     return f"{whole // _DAY_S} d {whole % _DAY_S // _HOUR_S:02d} h"
 
 

@@ -11,7 +11,6 @@ import difflib
 import functools
 import importlib
 import os
-import tomllib
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
@@ -21,6 +20,8 @@ import platformdirs
 from click.core import ParameterSource
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from schemas.base import expectation
+from schemas.compat import tomllib
 from tidesync.errors import SettingsError
 from tidesync.up.place import surface_folder
 
@@ -87,11 +88,11 @@ def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any])
         name = str(fault["loc"][0]) if fault["loc"] else ""
         if fault["type"] == "missing":
             raise SettingsError(f"{_source(context, name)} is required") from error
-        reason = fault["msg"].removeprefix("Value error, ")
+        reason = expectation(fault["msg"])
         named = fault["type"] == "value_error" or name in _secret_names(
             model
         )  # our own sentences name the value
-        received = "" if named or isinstance(fault["input"], dict) else f" (received {fault['input']!r})"
+        received = "" if named or isinstance(fault["input"], dict) else f", received {fault['input']!r}"
         raise SettingsError(f"{_source(context, name)}: {reason}{received}") from error
     except OSError as error:  # a file in a folder that may not be searched
         raise SettingsError(f"{error.filename}: {(error.strerror or str(error)).lower()}") from error
@@ -121,8 +122,8 @@ def file_defaults(command: str) -> dict[str, Any]:
 
 
 def surface_defaults(command: str) -> dict[str, Any]:
-    """What the file of `tidesync up` says for `command`."""
-    return _read_file(surface_folder() / FILE_NAME, command)
+    """What the file of `tidesync up` says for `command`; itself makes it."""
+    return {} if command == "up" else _read_file(surface_folder() / FILE_NAME, command)
 
 
 def _folders() -> tuple[Path, Path]:

@@ -21,7 +21,6 @@ from topside_agent.integrations.blueos_mirror import BlueosMirror
 from topside_agent.integrations.homeassistant import HomeAssistant
 from topside_agent.measuring.actions import Drop
 from topside_agent.measuring.counts import TopsideCounts
-from topside_agent.measuring.exchanger import DROPPED_BECAUSE
 from topside_agent.measuring.namesakes import Namesakes
 from topside_agent.measuring.publisher import MessageBuilder, Publisher
 from topside_agent.measuring.scheduler import Scheduler
@@ -187,7 +186,7 @@ class TopsideAgent(MqttAgent):
         actions = measurement.pong(pong, letter.incoming.received, departed_ns)
         for action in actions:
             if isinstance(action, Drop):
-                self._inbox.drop(action.reason, DROPPED_BECAUSE[action.reason], letter.incoming)
+                self._inbox.drop(action.reason, action.sentence, letter.incoming)
         self._perform(measurement, actions)
 
     def _on_status(self, letter: Letter) -> None:

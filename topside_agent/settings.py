@@ -161,7 +161,7 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Age
         for choice in choices:
             name = _split(choice)[0]
             if name in seen:
-                raise ValueError(f"vehicle {name} is given twice (received {choice!r})")
+                raise ValueError(f"vehicle {name} is given twice, received {choice!r}")
             seen.add(name)
         return choices
 

@@ -6,10 +6,11 @@ import json
 import random
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 from bench.peers.plain_paho import connected_client
 from bench.peers.processes import exit_on_terminate
+from schemas.compat import UTC
 
 _STATES = ("locked",) * 40 + ("acquiring", "holdover")
 

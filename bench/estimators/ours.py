@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bench.estimators.clocks import Floats, Integers
     from bench.estimators.traces import Trace
-    from topside_agent.estimator.track import Row, Track
+    from topside_agent.estimator import Row, Track
 
 OUTAGE_NS = 30_000_000_000
 """A longer pause between two exchanges is watched every 10 s: that is holdover."""

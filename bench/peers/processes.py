@@ -11,7 +11,9 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+
+from schemas.compat import Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

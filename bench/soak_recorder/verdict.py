@@ -13,6 +13,8 @@ from schemas.metadata import BLOCK_KEY
 from tidesync.sessions.journal import Journal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from schemas.exchange import Exchange
     from tidesync.sessions.folder import SessionFolder
 
@@ -108,7 +110,7 @@ def _missing(
     return _within(lost, window_ns)
 
 
-def _skipped(recorded: list[Exchange]) -> int:
+def _skipped(recorded: Sequence[Exchange]) -> int:
     """Numbers skipped between the first and the last of each vehicle: topside counts without a break."""
     skipped = 0
     for vehicle in VEHICLES:

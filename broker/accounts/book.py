@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from broker.accounts.permissions import Permissions, permissions
 from broker.errors import BrokerError
+from schemas.compat import Self
 from schemas.instants import UtcInstant
 from schemas.names import Root, account_name
 from schemas.topics import Role
@@ -132,11 +133,17 @@ def checked(password: str) -> str:
     """A chosen `password`, else UnusablePasswordError."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise UnusablePasswordError(
-            f"a password has {SHORTEST} to {LONGEST} characters (received {len(password)})"
+            f"a password has {SHORTEST} to {LONGEST} characters, received {len(password)}"
         )
     if not password.isprintable():
         raise UnusablePasswordError("a password has no control characters")
     return password
+
+
+def matches(password: str, stored: str) -> bool:
+    """Whether `stored` is what `hashed` makes of the password."""
+    salt = base64.b64decode(stored.split("$")[3])
+    return secrets.compare_digest(hashed(password, salt), stored)
 
 
 def hashed(password: str, salt: bytes | None = None) -> str:

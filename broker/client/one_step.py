@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex, overload
 
@@ -31,16 +29,12 @@ def with_room(payload: bytes, key: str) -> tuple[bytes, int]:
 
     The number there before is valid too, only earlier: a packet that is not stamped is not wrong.
     """
-    found = _pattern(key).search(payload)
-    if found is None:
+    after = payload.partition(b'"%b":' % key.encode())[2]
+    number = after[: WIDTH + 1].partition(b",")[0].partition(b"}")[0]
+    if not number.isdigit():
         raise ValueError(f"no number {key!r} to be stamped in {payload[:80]!r}")
-    start, end = found.span(1)
-    return payload[:start] + payload[start:end].rjust(WIDTH) + payload[end:], start
-
-
-@functools.cache
-def _pattern(key: str) -> re.Pattern[bytes]:
-    return re.compile(rb'"%b":(\d+)' % re.escape(key.encode()))
+    start = len(payload) - len(after)
+    return payload[:start] + number.rjust(WIDTH) + after[len(number) :], start
 
 
 class OneStepPacket(bytearray):

@@ -85,7 +85,7 @@ class StampingSocket(socket.socket):
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """At most `bufsize` bytes; `flags` must be 0."""
         if flags:
-            raise ValueError(f"expected no flags (received {flags})")
+            raise ValueError(f"expected no flags, received {flags}")
         bufsize = min(bufsize, _MOST_AT_ONCE)
         data = self._ahead
         if not data and self._deadline_s is not None:

@@ -6,12 +6,14 @@ import ipaddress
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from schemas.compat import UTC
 
 VALID_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 """Long ago: a Pi without a battery clock starts in the past, and must be able to say so over TLS."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import _ssl
 import ssl
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from broker.errors import CertificateFileError
+from schemas.compat import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import pytest
 from bench.attacks.document import rows_of
 from broker.settings import ConnectionSettings
 from broker.tls.authority import Authority, Host, Signed
+from schemas.compat import UTC
 from schemas.messages import Ping
 from tests.containers.attack_bench import AttackBench, certificate_files
 from tests.containers.fleet import Session

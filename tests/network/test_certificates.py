@@ -3,7 +3,7 @@
 import logging
 import subprocess
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,6 +12,7 @@ from broker.errors import CertificateError
 from broker.settings import ConnectionSettings
 from broker.tls.authority import Authority, Host, Signed
 from runtime.clock import SystemClock
+from schemas.compat import UTC
 from tests.command_line import tidesync
 from tests.deadline import until
 from tests.network.boats import Boat

@@ -129,7 +129,7 @@ def test_a_dashboard_that_ends_says_so_first(mosquitto_boat, serve, open_cockpit
     cockpit.until_state("rov1", "locked")
     agent.stop()
     with pytest.raises(ConnectionClosed):
-        cockpit.until(lambda _: False, 5, "the end")
+        cockpit.until(lambda _: False, 15, "the end")
     assert (cockpit.data["rov1-state"], cockpit.data["broker-connected"]) == ("unknown", "false")
 
 
@@ -137,7 +137,7 @@ def test_who_says_anything_is_let_go_and_nothing_comes_of_it(mosquitto, serve, o
     cockpit = open_cockpit(serve(mosquitto.url).url)
     cockpit.socket.send("tidesync-rov1-offset-ms=0")
     with pytest.raises(ConnectionClosed) as caught:
-        cockpit.until(lambda _: False, 5, "the end")
+        cockpit.until(lambda _: False, 15, "the end")
     assert caught.value.rcvd.code == 1008
 
 
@@ -148,11 +148,11 @@ def test_more_clients_than_it_serves_are_asked_to_come_later_and_room_is_made_ag
     there = [open_cockpit(agent.url) for _ in range(MOST_SOCKETS)]
     until(lambda: all(cockpit.read() for cockpit in there), 10, "all have heard")
     with pytest.raises(ConnectionClosed) as caught:
-        open_cockpit(agent.url).until(lambda _: False, 5, "the end")
+        open_cockpit(agent.url).until(lambda _: False, 15, "the end")
     assert caught.value.rcvd.code == 1013
     there[0].socket.close()
-    until(lambda: agent._app.state.served.sockets < MOST_SOCKETS, 5, "room")
-    open_cockpit(agent.url).until(lambda data: data, 5, "a line")
+    until(lambda: agent._app.state.served.sockets < MOST_SOCKETS, 15, "room")
+    open_cockpit(agent.url).until(lambda data: data, 15, "a line")
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
@@ -173,7 +173,7 @@ def test_with_a_token_the_address_must_carry_the_one_for_reading(mosquitto, serv
             open_cockpit(url, path)
     headers = {"authorization": f"Bearer {TOKEN}"}
     path = httpx.get(f"{url}api/cockpit", headers=headers, trust_env=False).json()["websocket"]
-    open_cockpit(url, path, origin="https://cockpit.example").until(lambda data: data, 5, "a line")
+    open_cockpit(url, path, origin="https://cockpit.example").until(lambda data: data, 15, "a line")
     logged = [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
     assert logged
     assert not any(secret in line for secret in (TOKEN, path.partition("=")[2]) for line in logged)

@@ -4,7 +4,7 @@ import json
 import socket
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 
 import httpx
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from broker.embedded import free_port
 from runtime.clock import SystemClock
 from runtime.errors import ListenError
+from schemas.compat import UTC
 from tests.deadline import until
 from tidesync.dashboard import commands
 from tidesync.dashboard.agent import DashboardAgent

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -17,6 +17,7 @@ from broker.embedded import free_port
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import SystemClock
+from schemas.compat import UTC
 from tests.command_line import tidesync
 from tests.network.brokers import MOSQUITTO, RunningBroker
 from tests.network.refused_stamps import WITHOUT_STAMPS

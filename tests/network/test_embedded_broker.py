@@ -72,7 +72,7 @@ class Subscriber:
         self._client.loop_start()
 
     def __enter__(self):
-        until(self._client.is_connected, 5, "the connection")
+        until(self._client.is_connected, 15, "the connection")
         return self
 
     def __exit__(self, *_):
@@ -84,7 +84,7 @@ class Subscriber:
         before = len(self.heard)
         self._client.subscribe([(each, 1) for each in filters])
         self._client.subscribe("a//b", 1)
-        until(lambda: len(self.granted) >= 2 and self.heard[-1:] == ["a//b"], 5, "the retained messages")
+        until(lambda: len(self.granted) >= 2 and self.heard[-1:] == ["a//b"], 15, "the retained messages")
         return self.heard[before:-1]
 
 

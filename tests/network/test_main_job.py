@@ -63,7 +63,7 @@ def test_the_state_walks_to_stale_when_a_vehicle_stops_and_back_when_it_returns(
     stale = checker.until_state("rov1", "stale")
     heard = len(checker.heard)
     boat.vehicle("rov1", clock=boat.clocks["rov1"])
-    checker.until_state("rov1", "locked", after=heard, timeout_s=5)
+    checker.until_state("rov1", "locked", after=heard, timeout_s=15)
 
     walk = [state for state in checker.states("rov1") if state != "unsynced"]
     assert walk[:5] in (

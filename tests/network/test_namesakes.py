@@ -49,7 +49,8 @@ def test_two_laptops_of_one_name_are_noticed_everywhere_and_one_that_is_left_is_
     waited = tidesync("wait", "--vehicle", "rov1", "--timeout", "2", "--broker", url)
     assert (waited.returncode, "two topsides are named topside" in waited.stderr) == (1, True)
     doctor = tidesync("doctor", "--broker", url)
-    assert (doctor.returncode, "duplicate_topside" in doctor.stdout) == (1, True)
+    assert (doctor.returncode, "FAIL     topsides" in doctor.stdout) == (1, True)
+    assert "two topsides are named topside" in " ".join(doctor.stdout.split())
 
     second.kill()
     until(lambda: checker.last("rov1").state == "locked", 12, "the one that is left")

@@ -35,7 +35,7 @@ def test_a_vehicle_that_was_there_first_is_found_and_the_doctor_names_the_broker
     with ExitStack() as stack:
         boat = Boat(broker.url, stack)
         boat.vehicle("rov1")
-        until(lambda: boat.checker().connection.up, 5, "a second client")
+        until(lambda: boat.checker().connection.up, 15, "a second client")
         late = boat.topside()
         until(lambda: "locked" in states(late), 20, "the vehicle found")
         findings = examined("--broker", broker.url)

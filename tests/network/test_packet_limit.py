@@ -122,7 +122,7 @@ def test_what_is_beyond_the_limit_ends_the_connection_which_says_why_and_is_trie
     with MadBroker(begun, endless, websocket=websocket) as broker, caplog.at_level(logging.WARNING):
         connection = Connection(ConnectionSettings(broker=broker.url), owner, SystemClock(), name="test")
         connection.start()
-        until(lambda: broker.ended >= 2, 10, "another attempt")
+        until(lambda: broker.ended >= 2, 20, "another attempt")
         sent = broker.sent
         connection.stop()
     assert sent < 30 << 20  # what the buffers of two sockets hold
@@ -137,7 +137,7 @@ def test_the_largest_packet_arrives_whole(monkeypatch, client):
     with MadBroker(largest, PINGRESP) as broker:
         connection = Connection(ConnectionSettings(broker=broker.url), owner, SystemClock(), name="test")
         connection.start()
-        until(lambda: owner.heard, 5, "the packet")
+        until(lambda: owner.heard, 15, "the packet")
         connection.stop()
     assert len(owner.heard[0].payload) == MAX_PACKET_BYTES - 3
 
@@ -153,7 +153,7 @@ def test_what_readers_would_disconnect_for_is_not_published_and_named(caplog):
     sizes = [MAX_MESSAGE_BYTES + 1, MAX_MESSAGE_BYTES]
     messages = [Outgoing(f"t/{size}", bytes(size), qos) for size in sizes for qos in (0, 1)]
     connection.post(lambda: connection.publish(*messages))
-    until(lambda: len(owner.heard) >= 2, 5, "the messages that fit")
+    until(lambda: len(owner.heard) >= 2, 15, "the messages that fit")
     assert {(one.topic, len(one.payload)) for one in owner.heard} == {("t/64512", 64512)}
     assert caplog.text.count("not published: 64513 bytes on t/64513, more than 64512") == 1
     connection.stop()

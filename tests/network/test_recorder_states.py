@@ -2,10 +2,11 @@
 
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
 
 from broker.settings import ConnectionSettings
+from schemas.compat import UTC
 from schemas.messages import StartCommand
 from tests.deadline import until
 from tests.network.recording import assert_complete, start, states, stop
@@ -151,4 +152,5 @@ def test_a_start_that_is_refused_for_another_reason_is_asked_once(place):
 def test_a_mission_that_is_no_name_is_called_a_mission(place):
     code, out, err = place.session("start", "--mission", "../x", "--broker", place.broker.url)
     assert (code, out) == (2, "")
-    assert "'../x' is not a mission name" in err
+    assert "--mission: expected a mission name" in err
+    assert "received '../x'" in err

@@ -68,12 +68,12 @@ def test_the_same_with_the_plain_client(mosquitto, mosquitto_boat):
 def heals(broker, boat):
     checker, _, _ = running(boat)
     broker.kill()
-    until(lambda: not checker.connection.up, 5, "the loss noticed")
+    until(lambda: not checker.connection.up, 15, "the loss noticed")
     heard = len(checker.heard)
     broker.start()
     checker.until_state("rov1", "locked", HEALED_S, heard)
     results = len(checker.heard)
-    until(lambda: len(checker.heard) >= results + 3, 10, "results going on")
+    until(lambda: len(checker.heard) >= results + 3, 15, "results going on")
     assert checker.wrong == []
     instants = [result.measured_at for result in checker.heard if result.vehicle == "rov1"]
     # nothing old is published again; a carried-on result may be dated after the reading that comes next
@@ -83,11 +83,11 @@ def heals(broker, boat):
 def test_a_dashboard_that_connects_later_gets_the_last_result_at_once(broker, boat):
     checker, _, _ = running(boat)
     late = boat.checker()
-    result = until(lambda: late.retained.get("rov1"), 2, "the retained result")
+    result = until(lambda: late.retained.get("rov1"), 15, "the retained result")
     assert result.state == "locked"
     before = checker.last("rov1").measured_at
     broker.kill()
     broker.start()
     checker.until_state("rov1", "locked", HEALED_S, len(checker.heard))
     after = boat.checker()
-    assert until(lambda: after.retained.get("rov1"), 2, "the result announced again").measured_at > before
+    assert until(lambda: after.retained.get("rov1"), 15, "the result announced again").measured_at > before

@@ -172,10 +172,10 @@ def test_watch_in_a_terminal_ages_without_a_broker_and_gives_the_terminal_back(m
     try:
         until(lambda: terminal.has("locked"), 15, "the table")
         assert "\x1b[?1049h" in terminal.shown
-        assert not terminal.has("OLD: locked")
+        assert not terminal.has("old: locked")
         mosquitto.kill()
         until(lambda: terminal.has("BROKER AWAY"), 3, "the broker's end")
-        until(lambda: terminal.has("OLD: locked"), 3, "rows that say how old they are")
+        until(lambda: terminal.has("old: locked"), 3, "rows that say how old they are")
         os.write(terminal.leader, b"\x03")
         until(lambda: terminal.process.poll() is not None, 30, "its end")
         terminal.has("")

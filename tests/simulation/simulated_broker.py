@@ -6,6 +6,7 @@ were under way when a connection ended are sent again over the next one, as the 
 """
 
 from collections import deque
+from functools import lru_cache
 from typing import NamedTuple
 
 from broker.client.one_step import OneStepPacket
@@ -297,6 +298,7 @@ class SimulatedConnection:
         self.simulation.after(wait_s + 1e-9, lambda: self._wake() if turn == self._next_turn else None)
 
 
+@lru_cache(10_000)
 def _matches(filter_, topic):
     levels, wanted = topic.split("/"), filter_.split("/")
     if wanted[-1] == "#":

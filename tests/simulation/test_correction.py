@@ -1,7 +1,6 @@
 """A session's rows corrected by the whole command, compared with the simulated instants of the rows."""
 
 import csv
-from datetime import datetime
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from bench.estimators.clocks import ClockLaw, Step
 from bench.estimators.delays import exponential
 from bench.estimators.families import FAMILIES, Family
 from runtime.clock import Step as ClockStep
+from schemas.compat import from_iso
 from schemas.instants import iso_from_ns, ns_from_utc
 from tests.effort import third
 from tests.simulation.simulated import Simulation, jitter
@@ -76,8 +76,7 @@ class Dive:
             rows = list(csv.DictReader(file))
         given = np.array([bool(row["timestamp_topside"]) for row in rows])
         found = [
-            ns_from_utc(datetime.fromisoformat(row["timestamp_topside"])) if row["timestamp_topside"] else 0
-            for row in rows
+            ns_from_utc(from_iso(row["timestamp_topside"])) if row["timestamp_topside"] else 0 for row in rows
         ]
         claimed = np.array([float(row["time_max_error_ms"] or "nan") * 1e6 for row in rows])
         error = np.abs(np.array(found) - self.true_ns)

@@ -9,6 +9,7 @@ from schemas.exchange import HTTP, MQTT
 from tests.effort import tries
 from tests.simulation.simulated import Simulation, jitter, wrong
 from tests.simulation.simulated_machines import MS, Http, Link, S
+from tidesync.sessions.folder import measure
 from topside_agent.estimator import smooth
 from topside_agent.settings import TopsideSettings
 
@@ -132,7 +133,7 @@ def test_no_handshake_is_made_while_mqtt_reaches_the_vehicle():
     assert {exchange.method for exchange in simulation.finished()} == {MQTT.name}
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(tries(4)))
 def test_a_handshake_that_ends_after_mqtt_is_back_is_left_out(seed):
     simulation = harbour(seed, delay_ns=lambda _: 90 * MS)
     (handshaker,) = simulation.topside.handshakers
@@ -154,5 +155,22 @@ def test_the_log_numbers_both_kinds_in_one_sequence_and_its_smoothed_track_is_ri
         exchange.pi_realtime_minus_raw_ns is None for exchange in exchanges if exchange.method == HTTP.name
     )
     for row in smooth(exchanges).rows:
+        true_ns = simulation.true_ms(row.topside_unix_ns - simulation.clock.difference_ns) * MS
+        assert row.lower_ns - 1 <= true_ns <= row.upper_ns + 1
+
+
+@pytest.mark.parametrize("lost", [0.4, 0.6])
+def test_a_lossy_link_that_changes_between_both_interrupts_nothing_afterwards(lost):
+    simulation = harbour(3, down=None, lost=lost)
+    simulation.run(120)
+    exchanges = simulation.finished()
+    methods = [exchange.method for exchange in exchanges]
+    assert sum(before != after for before, after in pairwise(methods)) > 5
+    (measured,) = measure({("rov1", "topside"): exchanges}).values()
+    over_mqtt = [exchange.destination_ns for exchange in exchanges if exchange.method == MQTT.name]
+    within = [row for row in measured.track.rows if over_mqtt[0] <= row.topside_unix_ns < over_mqtt[-1]]
+    assert len({row.segment for row in within}) == 1
+    assert {row.state for row in within} == {"ok"}
+    for row in within:
         true_ns = simulation.true_ms(row.topside_unix_ns - simulation.clock.difference_ns) * MS
         assert row.lower_ns - 1 <= true_ns <= row.upper_ns + 1

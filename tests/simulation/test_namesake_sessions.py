@@ -1,10 +1,10 @@
 """A session that two topsides of one name measured: recorded apart, and answered for one that was named."""
 
 import json
-from datetime import datetime
 
 import pytest
 
+from schemas.compat import from_iso
 from schemas.instants import iso_from_ns, ns_from_utc
 from tests.simulation.simulated import jitter
 from tests.simulation.simulated_machines import Link, S
@@ -169,6 +169,6 @@ def test_a_session_of_two_vehicles_of_one_name_is_not_trusted(two_vehicles, caps
 def test_what_is_in_doubt_is_not_written_as_the_consumers_offset(two_vehicles):
     """Only what was measured before the second vehicle came."""
     document = two_vehicles.folder.read_metadata()
-    measured_at = datetime.fromisoformat(document["timeSync"]["inWater"]["measuredAt"])
+    measured_at = from_iso(document["timeSync"]["inWater"]["measuredAt"])
     start_ns = two_vehicles.simulation.start_ns + two_vehicles.simulation.clock.difference_ns
     assert (ns_from_utc(measured_at) - start_ns) / S <= 23

@@ -1,8 +1,11 @@
 """Two topsides of one name, each with a clock of its own: both notice it, and stop when one is left."""
 
+from itertools import product
+
 import pytest
 
 from schemas import topics
+from tests.effort import third
 from tests.simulation.simulated import Simulation, jitter
 from tests.simulation.simulated_machines import Link, S, VehicleClock
 from topside_agent.settings import TopsideSettings
@@ -34,12 +37,14 @@ def by_process(simulation, from_s=0.0, to_s=float("inf")):
     return found
 
 
-@pytest.mark.parametrize("ending", ["stop", "power cut"])
-@pytest.mark.parametrize("link", [None, jittery(), jittery(lost=0.2)], ids=["local", "remote", "lossy"])
-def test_both_namesakes_say_so_and_neither_is_locked_until_one_has_gone(ending, link):
+LINKS = {"local": None, "remote": jittery(), "lossy": jittery(lost=0.2)}
+
+
+@pytest.mark.parametrize(("link", "ending"), third(product(LINKS, ["power cut", "stop"])))
+def test_both_namesakes_say_so_and_neither_is_locked_until_one_has_gone(link, ending):
     simulation = Simulation(jittery())
     first, others = simulation.topside, []
-    simulation.at(20, lambda: others.append(another_laptop(simulation, link)))
+    simulation.at(20, lambda: others.append(another_laptop(simulation, LINKS[link])))
     simulation.at(40, lambda: power_cut(others[0]) if ending == "power cut" else others[0].stop())
     simulation.run(60)
     assert {result.error for each in by_process(simulation, 0, 20).values() for result in each} == {None}
@@ -71,7 +76,7 @@ def test_the_second_one_is_hardly_ever_locked():
     assert {message.at_s < 21.5 for message in locked} <= {True}
 
 
-@pytest.mark.parametrize("off_s", [0.0, 0.5, 3.0, 9.0])
+@pytest.mark.parametrize("off_s", third([0.5, 0.0, 9.0, 3.0]))
 def test_a_topside_that_restarts_is_no_namesake_of_itself(off_s):
     simulation = Simulation(jittery(), topside_link=jittery())
     first = simulation.topside

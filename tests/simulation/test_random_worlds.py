@@ -21,6 +21,8 @@ FOUND = {
     "a step between the dated instant and the reading": 45,
     "a reboot with an earlier clock": 126,
     "topside slewed while HTTP alone answers": 949,
+    "the Pi slewed while HTTP alone answers": 745,
+    "the kernel's loop slews it while HTTP alone answers": 1291,
     "a step back in a silence in which topside slept": 1394,
     "a boot of topside with a single exchange": 1815,
     "several steps whose sums may be taken for others": 534,

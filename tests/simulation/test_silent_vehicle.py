@@ -1,12 +1,12 @@
 """What a vehicle's clock did while it could not be measured reaches results and rows from its own history."""
 
 import csv
-from datetime import datetime
 
 import numpy as np
 import pytest
 
 from runtime.clock import Step
+from schemas.compat import from_iso
 from schemas.instants import iso_from_ns, ns_from_utc
 from tests.simulation.moving_clocks import judged
 from tests.simulation.simulated_machines import Link, S
@@ -34,7 +34,7 @@ def corrected(recorded, tmp_path, at_s):
     error, stated = np.zeros(len(rows)), np.full(len(rows), np.nan)
     for index, (row, base_ns) in enumerate(zip(rows, instants, strict=True)):
         if row["timestamp_topside"]:
-            topside_ns = ns_from_utc(datetime.fromisoformat(row["timestamp_topside"]))
+            topside_ns = ns_from_utc(from_iso(row["timestamp_topside"]))
             error[index] = abs(topside_ns - base_ns - simulation.clock.difference_ns)
             stated[index] = float(row["time_max_error_ms"]) * 1e6
     return states, error, stated

@@ -1,7 +1,7 @@
 """When a certificate ends and what is said of it; which files are taken, and which are named."""
 
 import stat
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -12,6 +12,7 @@ from broker.settings import ConnectionSettings
 from broker.tls.authority import VALID_FROM, Authority, Host, InvalidHostError, Signed, host_of
 from broker.tls.context import client_context, end_of, end_of_file, expiry_notice, expiry_notices
 from broker.tls.folder import CertificateFolder, CertificatesError
+from schemas.compat import UTC
 from tidesync.__main__ import run
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

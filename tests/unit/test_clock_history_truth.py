@@ -1,10 +1,11 @@
 """Pieces of a clock history hold the truth at every instant, and are narrow."""
 
 import random
+from itertools import product
 
 import pytest
 
-from tests.effort import tries
+from tests.effort import third, tries
 from tests.unit.true_clocks import MS, S, TrueClock, errors, history, pll, watched
 
 
@@ -18,8 +19,9 @@ def narrow_share(found, limit_ns=200_000):
     return sum(width <= limit_ns for width in widths) / len(found)
 
 
-@pytest.mark.parametrize("ppm", [500, -500, 20_000, 50_000, -50_000, 83_333, -83_333])
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("ppm", "known"), third(product([500, -500, 20_000, 50_000, -50_000, 83_333, -83_333], [True, False]))
+)
 def test_a_slew_of_any_rate_is_held_and_narrow(ppm, known):
     for seed in range(tries(4)):
         clock = TrueClock([(20 * S + seed * 17 * MS, ppm), (44 * S + seed * 31 * MS, 0.0)])
@@ -29,8 +31,9 @@ def test_a_slew_of_any_rate_is_held_and_narrow(ppm, known):
         assert narrow_share(found) > 0.99
 
 
-@pytest.mark.parametrize("constant", [0, 1, 2, 4, 6])
-@pytest.mark.parametrize("size_ns", [300 * MS, -399 * MS, 5 * MS])
+@pytest.mark.parametrize(
+    ("size_ns", "constant"), third(product([300 * MS, -399 * MS, 5 * MS], [0, 1, 2, 4, 6]))
+)
 def test_the_kernels_loop_is_held_and_narrow(constant, size_ns):
     for seed in range(tries(4)):
         rates, states = pll(size_ns, constant, 10 * S + seed * 23 * MS)

@@ -255,6 +255,13 @@ def test_a_vehicle_that_is_called_like_a_topsides_measurement_of_another_is_ambi
     assert scene["rov1-by-a-offset-ms"] is None
 
 
+@pytest.mark.parametrize("error", ["duplicate_vehicle", "duplicate_topside"])
+def test_a_duplicate_is_ambiguous_and_has_no_numbers(scene, error):
+    scene.hear(state="acquiring", error=error)
+    lines = [line for line in scene.look(0) if "rov1" in line]
+    assert lines == ["tidesync-rov1-state=ambiguous"]
+
+
 def test_a_bad_state_is_sent_before_the_numbers(scene):
     scene.hear(state="stale", max_error_ms=40.0)
     lines = [line for line in scene.look(0) if "rov1" in line]

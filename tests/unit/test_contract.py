@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from io import BytesIO
 from pathlib import Path
 
 import jsonschema
@@ -14,7 +15,7 @@ from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
 from tests.published import PUBLISHED, schema, validator, validator_of
 from tests.unit import contracts
-from tidesync.sessions.folder import offsets_table as table
+from tidesync.sessions.folder import write_table
 from tidesync.sessions.journal import decode_event
 from tools.contract import __main__ as tool
 from tools.contract.asyncapi import address
@@ -202,7 +203,9 @@ def test_a_docstring_below_a_field_or_its_type_is_its_description():
 def test_the_table_schema_is_that_of_offsets_csv():
     document = json.loads((PUBLISHED / "offsets.csv.table-schema.json").read_text())
     row = Row("rov1", "laptop", 3, 2, -1, -2, 0, None, 0, "ok")
-    header, line = table({("rov1", "laptop"): [row]}).decode().splitlines()
+    stream = BytesIO()
+    write_table({("rov1", "laptop"): [row]}, stream)
+    header, line = stream.getvalue().decode().splitlines()
     assert header.split(",") == [field["name"] for field in document["fields"]]
     for field, value in zip(document["fields"], line.split(","), strict=True):
         assert value or not field["constraints"]["required"], field["name"]
@@ -318,3 +321,27 @@ def test_the_vehicles_service_is_published_with_all_that_it_serves():
     reply = document["components"]["schemas"]["TimeReply"]
     assert set(reply["required"]) == {"pi_iso", "pi_unix_ms", "container_version", "schema_version"}
     assert document["components"]["schemas"]["Health"]["properties"]["broker_problem"]["description"]
+
+
+def titled(schema, found):
+    """Every enum and object of properties in a schema, with its title."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("enum"), list) or isinstance(schema.get("properties"), dict):
+            found.append((schema.get("title"), schema))
+        for key, value in schema.items():
+            if key != "examples":
+                titled(value, found)
+    elif isinstance(schema, list):
+        for value in schema:
+            titled(value, found)
+    return found
+
+
+def test_generators_of_classes_find_one_name_for_each_schema_of_the_messages():
+    found = {}
+    for message in ASYNCAPI["components"]["messages"].values():
+        document = json.loads((PUBLISHED / message["payload"]["$ref"]).read_text(encoding="utf-8"))
+        for title, part in titled(document, []):
+            assert title, part
+            assert found.setdefault(title.replace("_", "").lower(), part) == part, title
+    assert len(found) > 20

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -36,10 +37,10 @@ def dialect(columns, place=0, delimiter=b",", **options):
     return Dialect(delimiter, [str(each) for each in range(columns)], [place], 0, 1, **options)
 
 
-def records(data, made, size=1 << 22):
+def records(data, made, size=1 << 22, usable=bytes.isdigit):
     """(text, line, kind, timestamp, what stands after the new fields) of each record."""
     found, line = [], 0
-    for layout in blocks.layouts(Pieces(data, size), made, lambda text: text.isdigit(), None):
+    for layout in blocks.layouts(Pieces(data, size), made, usable, None):
         for index in range(layout.begin.size):
             begin, end, insert = (int(each[index]) for each in (layout.begin, layout.end, layout.insert))
             stamp = layout.data[int(layout.first[0][index]) : int(layout.last[0][index])]
@@ -85,6 +86,7 @@ TEXTS = st.text(st.sampled_from('ab ,;"\n0'), max_size=6)
     st.sampled_from(["\n", "\r\n"]),
     st.integers(0, 3),
 )
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the oracle, the csv module, has faults in 3.10")
 @settings(max_examples=tries(300))
 def test_records_are_those_that_pythons_csv_module_wrote(rows, ending, place):
     text = io.StringIO()
@@ -92,7 +94,7 @@ def test_records_are_those_that_pythons_csv_module_wrote(rows, ending, place):
     made = dialect(4, place=place)
     found = list(blocks.layouts(Pieces(text.getvalue().encode(), 1 << 22), made, b"x".__eq__, None))
     assert [kind for layout in found for kind in layout.kind.tolist()] == [Kind.ROW] * len(rows)
-    found = [stamp for _, _, _, stamp, _ in records(text.getvalue().encode(), made)]
+    found = [stamp for _, _, _, stamp, _ in records(text.getvalue().encode(), made, usable=b"x".__eq__)]
     assert found == [b"x"] * len(rows)
 
 

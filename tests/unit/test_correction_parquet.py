@@ -9,6 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.unit.tracks import START, S, raw_of, stepped
+from tidesync.sessions.correction import parquet_rows
 from tidesync.sessions.correction.clock_limits import ClockLimits
 from tidesync.sessions.correction.driver import correct
 from tidesync.sessions.correction.formats import output_of
@@ -218,3 +219,67 @@ def test_what_is_no_parquet_is_named(tmp_path):
     with pytest.raises(UnusableFileError, match=r"log\.parquet"):
         correct(Job(path, "rov1"), TIMELINE, lambda _: None)
     assert not output_of(path).exists()
+
+
+_POOLS = []
+"""They have to live as long as what was allocated from them."""
+
+
+@pytest.fixture(scope="module")
+def huge_row_group(tmp_path_factory):
+    """A million rows in one row group, of values that do not compress."""
+    path = tmp_path_factory.mktemp("huge") / "log.parquet"
+    stamps = np.linspace(PI[0], PI[1], 1_000_000).astype(np.int64)
+    values = np.random.default_rng(1).normal(size=(6, stamps.size))
+    columns = {"timestamp": pa.array(stamps, pa.timestamp("ns", tz="UTC"))}
+    columns |= {f"v{number}": each for number, each in enumerate(values)}
+    columns["mode"] = pa.array(np.array(["idle", "run"])[stamps % 2])
+    order = [parquet.SortingColumn(0)]
+    parquet.write_table(pa.table(columns), path, row_group_size=stamps.size, sorting_columns=order)
+    return path
+
+
+def test_of_a_huge_row_group_only_a_part_is_in_memory_and_it_stays_one(huge_row_group, tmp_path):
+    uncompressed = parquet.read_metadata(huge_row_group).row_group(0).total_byte_size
+    output, usual = tmp_path / "out.parquet", pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(usual)
+    _POOLS.append(pool)
+    pa.set_memory_pool(pool)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(parquet_rows, "MOST_BYTES", 4 << 20)
+            correct(Job(huge_row_group, "rov1"), ONE, lambda _: None, output)
+    finally:
+        pa.set_memory_pool(usual)
+    assert 0 < pool.max_memory() < uncompressed / 2
+    with parquet.ParquetFile(output) as found, parquet.ParquetFile(huge_row_group) as original:
+        (group,) = (found.metadata.row_group(index) for index in range(found.num_row_groups))
+        assert group.num_rows == original.metadata.num_rows
+        assert group.sorting_columns == original.metadata.row_group(0).sorting_columns
+        table = original.read()
+        assert found.read(table.column_names).equals(table)
+        assert found.read(["time_state"])["time_state"].to_pylist().count("ok") > 999_990
+
+
+@pytest.mark.parametrize("most", [0, 1 << 30])
+def test_a_row_group_from_a_file_is_written_as_one_from_memory(tmp_path, monkeypatch, most):
+    """Dictionaries and nested columns too, in several row groups."""
+    path = tmp_path / "log.parquet"
+    rng = np.random.default_rng(2)
+    stamps = np.linspace(PI[0], PI[1], 150_000).astype(np.int64)
+    words = [["a", "b", None, f"w{number % 977}"][number % 4] for number in range(stamps.size)]
+    table = pa.table(
+        {
+            "timestamp": stamps,
+            "word": pa.array(words).dictionary_encode(),
+            "list": pa.array([[1, 2]] * stamps.size),
+            "value": rng.normal(size=stamps.size),
+        }
+    )
+    parquet.write_table(table, path, row_group_size=70_000)
+    monkeypatch.setattr(parquet_rows, "MOST_BYTES", most)
+    correct(Job(path, "rov1"), ONE, lambda _: None)
+    with parquet.ParquetFile(output_of(path)) as found:
+        groups = [found.metadata.row_group(index) for index in range(found.num_row_groups)]
+        assert [group.num_rows for group in groups] == [70_000, 70_000, 10_000]
+        assert found.read(table.column_names).equals(table)

@@ -1,10 +1,11 @@
 """`tidesync correct`: whose clock stamped each table, tables that are left as they are, exit codes."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
+from schemas.compat import UTC
 from schemas.instants import iso_from_ns
 from tests.unit.test_recorder_session import EPOCH_S, at, exchange, recording
 from tidesync.__main__ import run

@@ -198,13 +198,12 @@ def test_with_a_token_nothing_of_the_fleet_is_shown_without_it(locked):
         "/api/vehicles",
         "/api/events",
         "/api/sessions",
-        "/openapi.json",
         "/metrics",
         "/api/login/",
         "/page",
     ):
         assert refused(locked, asked(path=path)) == 401
-    for path in ("/", "/page/app.js", "/health", "/register_service"):
+    for path in ("/", "/page/app.js", "/health", "/register_service", "/docs", "/openapi.json"):
         assert locked.refuse(asked(path=path)) is None
 
 
@@ -322,3 +321,32 @@ def test_another_site_does_not_listen_with_the_cookie_of_this_one(locked):
 
 def test_the_socket_too_is_refused_under_a_name_that_was_rebound(policy):
     assert refused(policy, listening(host="evil.example", origin="file://")) == 403
+
+
+APPLICATIONS = ["file://", "null", "app://cockpit"]
+
+
+@pytest.mark.parametrize("origin", APPLICATIONS)
+def test_a_desktop_application_commands_with_the_token_in_a_header_alone(locked, policy, origin):
+    bearer = f"Bearer {TOKEN}"
+    assert locked.refuse(asked("POST", origin=origin, authorization=bearer, **JSON)) is None
+    assert refused(locked, asked("POST", origin=origin, **JSON)) == 401
+    cookie = f"{COOKIE}={locked.cookie()}"
+    assert refused(locked, asked("POST", origin=origin, cookie=cookie, **JSON)) == 401
+    assert refused(locked, asked(origin=origin, cookie=cookie)) == 401
+    assert refused(policy, asked("POST", origin=origin, **JSON)) == 403
+
+
+@pytest.mark.parametrize("origin", APPLICATIONS)
+def test_the_preflight_request_of_a_desktop_application_is_granted_where_there_is_a_token(
+    locked, policy, origin
+):
+    request = asked("OPTIONS", origin=origin, access_control_request_method="POST")
+    assert locked.is_preflight(request)
+    assert locked.refuse(request) is None
+    assert not policy.is_preflight(request)
+    assert not locked.is_preflight(
+        asked("OPTIONS", origin="https://evil.example", access_control_request_method="POST")
+    )
+    rebound = asked("OPTIONS", host="evil.example", origin=origin, access_control_request_method="POST")
+    assert refused(locked, rebound) == 403

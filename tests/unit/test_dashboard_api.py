@@ -9,7 +9,9 @@ from fastapi import APIRouter
 from fastapi.testclient import TestClient
 from openapi_spec_validator import validate
 
+from runtime.api_page import page
 from runtime.clock import SystemClock
+from runtime.web_server import WithHead
 from tests.unit.dashboards import LONG_AGO, incoming, info, result, session, status
 from tidesync.dashboard import stream
 from tidesync.dashboard.api import served
@@ -64,6 +66,49 @@ def test_vehicles_are_listed_by_name_with_their_age(bench):
     assert document["vehicles"][2]["offset_ms"] is None
     assert document["broker"]["connected"] is False
     assert "localhost:1883" in document["broker"]["address"]
+
+
+@pytest.mark.parametrize("origin", ["file://", "null", "app://cockpit"])
+def test_a_desktop_application_reads_every_answer_where_there_is_a_token(origin):
+    bench = Bench(TOKEN)
+    asks = {"origin": origin, "access-control-request-method": "POST"}
+    granted = bench.client.options("/api/sessions", headers=asks)
+    assert (granted.status_code, granted.headers["access-control-allow-origin"]) == (204, origin)
+    assert "authorization" in granted.headers["access-control-allow-headers"]
+    for bearer, status_code in (({}, 401), ({"authorization": f"Bearer {TOKEN}"}, 200)):
+        answer = bench.get("/api/vehicles", headers={"origin": origin} | bearer)
+        assert answer.status_code == status_code
+        assert answer.headers["access-control-allow-origin"] == origin
+    assert (
+        "access-control-allow-origin" not in bench.get("/health", headers={"origin": "https://a.b"}).headers
+    )
+    assert "access-control-allow-origin" not in Bench().get("/health", headers={"origin": origin}).headers
+
+
+def test_every_path_answers_head_as_get_and_names_its_methods(bench):
+    client = TestClient(WithHead(bench.app), base_url="http://localhost:8780")
+    for path in ("/", "/health", "/api/vehicles", "/docs", "/api/events", "/metrics"):
+        answer = client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+    refused = bench.client.put("/api/sessions", json={})
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, POST")
+
+
+def test_a_body_that_is_no_text_is_a_value_that_cannot_be_taken(bench):
+    json_kind = {"content-type": "application/json"}
+    answer = bench.client.post("/api/sessions", content=b"\xff\xfe{", headers=json_kind)
+    assert (answer.status_code, answer.json()["error"]) == (422, "invalid")
+
+
+def test_the_interface_is_a_page_that_needs_no_internet_and_no_token():
+    document = Bench(TOKEN).get("/openapi.json").json()
+    text = Bench(TOKEN).get("/docs").text
+    for path in document["paths"]:
+        assert f"<code>GET {path}<" in text or f"<code>POST {path}<" in text
+    assert "<h1>Tidesync dashboard: HTTP interface</h1>" in text
+    assert not re.search(r"<script|<link|https?://|src=", text)
+    assert "&lt;" not in page({"info": {"title": "a", "version": "1"}, "paths": {}})
+    assert "<x>" not in page({"info": {"title": "<x>", "version": "<x>", "description": "<x>"}, "paths": {}})
 
 
 def test_rubbish_is_dropped_and_the_rest_still_shown(bench):
@@ -368,8 +413,8 @@ def test_a_page_that_takes_nothing_is_disconnected(feed, monkeypatch):
         await asyncio.Event().wait()
 
     async def page():
-        async with asyncio.timeout(10):
-            await EventStream(feed, counted)({"type": "http", "method": "GET"}, receive, send)
+        stream = EventStream(feed, counted)({"type": "http", "method": "GET"}, receive, send)
+        await asyncio.wait_for(stream, 10)
 
     asyncio.run(page())
     assert sent == ["http.response.start", "http.response.body"]

@@ -1,10 +1,13 @@
 """The dashboard as BlueOS and Cockpit find it: the shapes that they read, open to them without a token."""
 
 import base64
-from typing import Any
+import json
+from typing import Annotated, Any
 
+import pytest
 from fastapi.testclient import TestClient
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from runtime.clock import SystemClock
 from runtime.version import VERSION
@@ -18,20 +21,18 @@ TOKEN = "a token long enough"
 
 
 class Widget(BaseModel):
-    """`ExternalWidgetSetupInfoSchema` of Cockpit, src/libs/blueos/schemas.ts at aa40c07, as it comes in."""
+    """`ExternalWidgetSetupInfoSchema` of Cockpit, src/libs/blueos/schemas.ts at aa40c07."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, alias_generator=to_camel)
 
     name: str
     iframe_url: str
-    icon_url: str | None = None
-    iframe_icon: str | None = None
-    collapsible_container_name: str | None = None
-    version: str | None = None
-    start_collapsed: bool | None = None
-    use_extension_path_as_base_url: bool | None = None
-    content_zoom: float | None = None
-    scale_content_with_widget: bool | None = None
+    icon_url: Annotated[str, Field(default=None)]
+    iframe_icon: Annotated[str, Field(default=None)]
+    collapsible_container_name: Annotated[str, Field(default=None)]
+    version: Annotated[str, Field(default=None)]
+    start_collapsed: Annotated[bool, Field(default=None)]
+    use_extension_path_as_base_url: Annotated[bool, Field(default=None)]
 
     @model_validator(mode="after")
     def _has_an_icon(self):
@@ -42,13 +43,32 @@ class Widget(BaseModel):
 class Extras(BaseModel):
     """`ExtrasJsonSchema` of the same file."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, alias_generator=to_camel)
 
     target_cockpit_api_version: str
     target_system: str
     widgets: list[Widget] = []
     actions: list[Any] = []
-    joystick_suggestions: list[Any] | None = None
+    joystick_suggestions: list[Any] = []
+
+
+def as_it_is(document):
+    """As Cockpit reads it since 1.18."""
+    return document
+
+
+def in_camel_case(document):
+    """As Cockpit reads it before: of keys that become one the last remains."""
+    if isinstance(document, list):
+        return [in_camel_case(each) for each in document]
+    if isinstance(document, dict):
+        return {camel(key): in_camel_case(value) for key, value in document.items()}
+    return document
+
+
+def camel(key):
+    head, *tail = key.split("_")
+    return head + "".join(part.capitalize() for part in tail)
 
 
 class Metadata(BaseModel):
@@ -90,16 +110,25 @@ def test_blueos_learns_who_it_is_and_where_cockpit_finds_its_widget():
     assert found.extras == {"cockpit": "/cockpit_extras.json"}
 
 
-def test_cockpit_is_offered_the_page_below_blueos_own_path():
+@pytest.mark.parametrize("reading", [as_it_is, in_camel_case])
+def test_cockpit_is_offered_the_page_below_blueos_own_path(reading):
     served = client(TOKEN)
     answer = served.get(metadata(served).extras["cockpit"])
-    extras = Extras.model_validate_json(answer.content)
+    extras = Extras.model_validate_json(json.dumps(reading(answer.json())))
     (widget,) = extras.widgets
     assert widget.iframe_url == "/extensionv2/tidesyncdashboard/"  # BlueOS: the name's letters and digits
     assert extras.actions == []
     kind, _, data = widget.iframe_icon.partition(";base64,")
     assert kind == "data:image/svg+xml"
     assert base64.b64decode(data) == (FOLDER / "icon.svg").read_bytes()
+
+
+def test_a_cockpit_that_prepends_the_services_address_finds_page_and_icon():
+    served = client(TOKEN)
+    (widget,) = served.get("/cockpit_extras.json").json()["widgets"]
+    assert served.get(widget["iframe_url"]).text.startswith("<!doctype html>")
+    assert served.get(widget["iframe_icon"]).headers["content-type"] == "image/svg+xml"
+    assert (widget["collapsible_container_name"], widget["start_collapsed"]) == ("Tidesync", False)
 
 
 def test_a_cockpit_of_any_origin_may_read_the_offer_and_nothing_else():

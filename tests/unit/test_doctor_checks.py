@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from runtime.clock import SystemClock, read
 from runtime.clock_daemons import Daemon
 from runtime.kernel_clock import KernelState
 from runtime.version import VERSION
+from schemas.compat import UTC
 from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
 from tidesync.doctor import (
@@ -28,7 +29,8 @@ from tidesync.doctor.broker_checks import broker_nodelay
 from tidesync.doctor.observations import Burst, Observations
 from tidesync.doctor.self_test import Outcome, offset_sign
 from tidesync.doctor.settings import DoctorSettings
-from tidesync.fleet.vehicle import FRESH_S, Row
+from tidesync.fleet.model import Fleet
+from tidesync.fleet.vehicle import FRESH_S, Row, topsides_twice
 
 SETTINGS = ConnectionSettings(broker="mqtt://boat:1883", username="operator")
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -155,6 +157,17 @@ def test_a_vehicle_is_shown_with_what_is_wrong(given, verdict, words):
     finding = fleet_checks.vehicle(given)
     assert finding.verdict == verdict
     assert words in finding.found
+
+
+def test_topsides_of_one_name_fail_by_that_name():
+    fleet = Fleet()
+    fleet.topsides = {"laptop": "online", "ship": "online"}
+    rows = [row(error="duplicate_topside"), row()]
+    found = fleet_checks.topsides(fleet, None, topsides_twice(rows))
+    assert (found.verdict, "two topsides are named laptop" in found.found) == ("FAIL", True)
+    assert "rename one" in found.advice
+    old = [row(age_s=90, error="duplicate_topside")]
+    assert fleet_checks.topsides(fleet, None, topsides_twice(old)).verdict == "ok"
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ def test_stamps_that_no_clocks_can_have_given_are_refused_with_their_reason(chan
 @pytest.mark.parametrize(
     ("method", "standalone"), [(MQTT, False), (HTTP, True), (Method("chrony_v4"), False)]
 )
-def test_whether_an_exchange_is_standalone_is_its_methods_property(method, standalone):
+def test_whether_an_exchange_without_raw_is_standalone_is_its_methods_property(method, standalone):
     assert method_named(method.name) == method
-    assert constraint_of(exchange(method=method.name)).standalone == standalone
+    without = exchange(method=method.name, pi_realtime_minus_raw_ns=None)
+    assert constraint_of(without).standalone == standalone
+    assert not constraint_of(exchange(method=method.name)).standalone

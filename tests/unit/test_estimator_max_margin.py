@@ -24,8 +24,10 @@ def blocks_of(rng, count, drift=18e3, empty=0.0):
 
 
 def margin(window, slope):
+    """Of a slope or of an array of them."""
     upper_at, upper, lower_at, lower = window
-    return (upper - slope * upper_at).min() - (lower - slope * lower_at).max()
+    slope = np.asarray(slope)[..., None]
+    return (upper - slope * upper_at).min(axis=-1) - (lower - slope * lower_at).max(axis=-1)
 
 
 def greatest_margin(window):
@@ -36,7 +38,8 @@ def greatest_margin(window):
         i, j = np.triu_indices(at.size, 1)
         apart = at[i] != at[j]
         slopes += ((ns[i] - ns[j])[apart] / (at[i] - at[j])[apart]).tolist()
-    return max(margin(window, slope) for slope in slopes if abs(slope) <= STEEPEST)
+    slopes = np.array(slopes)
+    return margin(window, slopes[np.abs(slopes) <= STEEPEST]).max()
 
 
 @pytest.mark.parametrize("seed", range(tries(6)))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.effort import tries
 from topside_agent.estimator.blocks import Bounds
 from topside_agent.estimator.max_margin import widest_lines
 from topside_agent.estimator.segments import StepDetector
@@ -109,3 +110,24 @@ def test_a_small_step_is_distinguished_from_a_change_of_route(moved_up, moved_do
     found = [detector.stepped(columns[:, :count], 0.0, 5e3) for count in range(8, 121)]
     assert any(found[:60]) is False
     assert any(blocks is not None for blocks in found) is stepped
+
+
+DELAYS = {
+    "exponential": lambda rng, size: rng.exponential(5e6, size),
+    "slow": lambda rng, size: rng.exponential(3e8, size),
+    "lognormal": lambda rng, size: 2e6 * np.exp(1.2 * rng.standard_normal(size)),
+    "uniform": lambda rng, size: rng.uniform(0, 1e8, size),
+}
+
+
+@pytest.mark.parametrize("law", DELAYS)
+def test_jitter_alone_is_no_step(law):
+    cut, runs = 0, tries(20)
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        least = DELAYS[law](rng, (2, 150, 1 + seed % 8)).min(2)
+        at = np.arange(150) * 2.0
+        columns = np.array([at, least[0], at + 0.5, -least[1]])
+        detector = StepDetector(2.0)
+        cut += any(detector.stepped(columns[:, :count], 0.0, 0.0) for count in range(8, 151))
+    assert cut <= 0.05 * runs

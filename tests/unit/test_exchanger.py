@@ -77,6 +77,18 @@ def test_a_second_answer_is_dropped(exchanger):
     assert exchanger.finish(pong(ping), reading(2)).reason == "repeated"
 
 
+def test_what_is_dropped_because_of_a_namesake_says_so(exchanger):
+    for turn in range(3):
+        ping = exchanger.begin(reading(250 * turn), nonce(turn))
+        exchanger.finish(pong(ping), reading(250 * turn + 1))
+        late = exchanger.finish(pong(ping, instance="b"), reading(250 * turn + 2))
+        assert (late.reason, late.sentence) == ("repeated", "a second process answers to this vehicle's name")
+    forged = exchanger.finish(pong(ping, nonce=nonce(99)), reading(503))
+    assert (forged.reason, "second process" in forged.sentence) == ("unknown_nonce", True)
+    alone = exchanger.finish(pong(ping, nonce=nonce(99)), reading(9000))
+    assert "late, replayed or forged" in alone.sentence
+
+
 def test_a_replayed_pong_of_an_earlier_exchange_is_dropped(exchanger):
     first = exchanger.begin(reading(0), nonce(1))
     exchanger.finish(pong(first), reading(1))

@@ -2,12 +2,12 @@
 
 import csv
 import json
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from schemas.compat import from_iso
 from tests.unit.fused_sessions import TOPSIDE, make_session, pi, true_ns, write_metadata, write_table
 from tests.unit.tracks import S
 from tidesync.__main__ import run
@@ -69,9 +69,7 @@ def fuse_session_data(folder):
         offset_ms = (document["timeSync"][sensor] or {}).get("offsetMs") or 0
         with Path(document["sensors"][sensor]["sessionCsv"]).open(newline="") as file:
             rows = list(csv.reader(file))[1:]
-        read[sensor] = [
-            (datetime.fromisoformat(row[0]).timestamp() * 1e3 - offset_ms, row[3]) for row in rows
-        ]
+        read[sensor] = [(from_iso(row[0]).timestamp() * 1e3 - offset_ms, row[3]) for row in rows]
     surface = np.array([at for at, _ in read["surface"]])
     found = []
     for at, value in read["inWater"]:
@@ -218,17 +216,14 @@ def test_a_time_that_is_not_in_the_first_column_gets_there(session):
     content = (target / "in-water_1" / "session.csv").read_bytes()
     assert content.startswith(b"\xef\xbb\xbftimestamp_topside;note;timestamp;")
     first = content.decode("utf-8-sig").split("\r\n")[1]
-    assert abs(datetime.fromisoformat(first.split(";")[0]).timestamp() - true_ns([5])[0] / S) < 0.001
+    assert abs(from_iso(first.split(";")[0]).timestamp() - true_ns([5])[0] / S) < 0.001
     assert first.partition(";")[2] == moved[0]
 
 
 def test_times_of_another_form_are_written_as_the_consumer_reads_them(session):
     path = session / "in-water_1" / "session.csv"
     header, *rows = path.read_text().splitlines()
-    numbers = [
-        f'"{datetime.fromisoformat(row.split(",")[0]).timestamp():.6f}",{row.partition(",")[2]}'
-        for row in rows
-    ]
+    numbers = [f'"{from_iso(row.split(",")[0]).timestamp():.6f}",{row.partition(",")[2]}' for row in rows]
     path.write_text("\n".join([header, *numbers]) + "\n")
     target = for_cockpit(session)
     assert wrong_pairs(fuse_session_data(target)) == 0

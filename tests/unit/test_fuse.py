@@ -1,11 +1,13 @@
 """`tidesync fuse`: each instant has the right rows of every sensor, and says how wrong their times may be."""
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
 from pyarrow import parquet
 
+from tests.effort import third
 from tests.unit.fused_sessions import (
     TOPSIDE,
     instant_ns,
@@ -58,8 +60,7 @@ def nearest_ns(at_ns, times_ns):
     return int(np.abs(times_ns - at_ns).min())
 
 
-@pytest.mark.parametrize("name", CLOCKS)
-@pytest.mark.parametrize("tolerance_ms", [50, 25])
+@pytest.mark.parametrize(("name", "tolerance_ms"), third(product(CLOCKS, [50, 25])))
 def test_each_instant_has_the_nearest_row_of_each_sensor_by_their_true_times(name, tolerance_ms, tmp_path):
     session = two_sensors(tmp_path, CLOCKS[name])
     rows = rows_of(fuse(session, "--every", "100ms", "--tolerance", f"{tolerance_ms}ms"))
@@ -151,6 +152,27 @@ def test_instants_without_any_row_stay_on_the_grid_and_are_counted(tmp_path, cap
     assert document["states"]["none"] == len(empty) == 60
     assert all(not row["time_max_error_ms"] for row in empty)
     assert [each["unpaired"] for each in document["sensors"]] == [{"tolerance": 60}, {"tolerance": 70}]
+    assert sum(document["states"].values()) == document["rows"]
+    for each in document["sensors"]:
+        assert each["paired"] + sum(each["unpaired"].values()) == document["rows"]
+    fuse(session, "--every", "1s")
+    *sensors, summary = capsys.readouterr().out.splitlines()
+    assert "fused.csv: 85 instants: " in summary
+    assert summary.endswith(", 60 none (no sensor has a row there)")
+    assert sensors[0].endswith("; a row at 25 instants, none at 60 (tolerance)")
+
+
+def test_a_decimal_comma_does_not_move_the_columns_behind_it(tmp_path):
+    session = two_sensors(tmp_path)
+    path = session / "in-water_1" / "session.csv"
+    expected = rows_of(fuse(session, "--on", "inWater"))
+    lines = [line.split(",", 1) for line in path.read_text().splitlines()[1:]]
+    path.write_text(
+        "timestamp,mode,value\n" + "".join(f"{at[:19]},{at[20:23]},{rest}\n" for at, rest in lines)
+    )
+    rows = rows_of(fuse(session, "--on", "inWater"))
+    for row, other in zip(rows, expected, strict=True):
+        assert (row["inWater.mode"], row["inWater.value"]) == (other["inWater.mode"], other["inWater.value"])
 
 
 def test_what_was_not_paired_is_counted_by_reason(tmp_path, capsys):
@@ -327,3 +349,12 @@ def test_what_the_settings_say_of_a_table_holds_here_too(tmp_path, monkeypatch):
     assert rows[3]["inWater.value"]
     (tmp_path / "tidesync.toml").write_text('[correct]\ncolumn = "when"\n')
     assert "inWater.when" in rows_of(fuse(session, "--every", "1s"))[0]
+
+
+@pytest.mark.parametrize("method", ["nearest", "linear"])
+def test_a_table_without_rows_beside_others_leaves_its_columns_empty(tmp_path, method, capsys):
+    session = two_sensors(tmp_path, surface_s=np.array([]))
+    rows = rows_of(fuse(session, "--on", "inWater", "--method", method, code=1))
+    assert {row["surface.value"] for row in rows} == {""}
+    assert len(rows) == WATER_S.size
+    assert "surface: none of its rows is on the time axis" in capsys.readouterr().err

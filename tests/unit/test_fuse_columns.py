@@ -1,4 +1,4 @@
-"""Columns of text: every text comes back as it was, and is a number only if nothing is lost."""
+"""Texts of a sensor's rows: every one comes back as it was, and is a number only if nothing is lost."""
 
 import numpy as np
 import pytest
@@ -6,29 +6,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidesync.sessions.fuse import columns
-from tidesync.sessions.fuse.columns import TextColumn
+from tidesync.sessions.fuse.columns import TextStore
 
 
-def column(*parts):
-    made = TextColumn()
-    for part in parts:
-        made.append(part)
-    return made
-
-
-@given(st.lists(st.lists(st.binary(max_size=5), max_size=5), max_size=4), st.data())
-def test_every_text_comes_back_in_any_order(parts, data):
-    texts = [text for part in parts for text in part]
-    rows = data.draw(st.lists(st.integers(-1, len(texts) - 1), max_size=20))
-    made = column(*parts)
-    assert len(made) == len(texts)
-    assert made.texts(np.array(rows, dtype=np.int64)) == [b"" if row < 0 else texts[row] for row in rows]
-
-
-def test_more_than_four_gib_of_text_are_counted_too(monkeypatch):
-    monkeypatch.setattr(columns, "_LARGEST", 4)
-    made = column([b"abc"], [b"defg", b""], [b"h"])
-    assert made.texts(np.arange(4)) == [b"abc", b"defg", b"", b"h"]
+@given(st.lists(st.tuples(st.binary(max_size=5), st.binary(max_size=3)), max_size=40), st.data())
+def test_every_text_comes_back_in_any_order(rows, data):
+    """Whatever the order of the table, however it was divided, and however many blocks there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "BLOCK", 4)
+        patch.setattr(columns, "_HELD", 2)
+        store, order = TextStore(2), data.draw(st.permutations(range(len(rows))))
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=4)))
+        for begin, end in zip([0, *cuts], [*cuts, len(rows)], strict=True):
+            part = order[begin:end]
+            texts = [[rows[rank][column] for rank in part] for column in (0, 1)]
+            store.add(np.array(part, dtype=np.int64), texts)
+        asked = data.draw(st.lists(st.integers(-1, len(rows) - 1), max_size=20))
+        for column in (0, 1):
+            found = store.texts(column, np.array(asked, dtype=np.int64))
+            assert found == [b"" if rank < 0 else rows[rank][column] for rank in asked]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +36,7 @@ def test_more_than_four_gib_of_text_are_counted_too(monkeypatch):
         ([b"0071.5"], "text"),
         ([b"1", b"12345678901234567890"], "text"),
         ([b"1.5", b"1234567890123456"], "text"),
+        ([b"1", b"12345678901234567", b"1.5"], "text"),
         ([b"1", b"x"], "text"),
         ([b"1_000"], "text"),
         ([b"1,5"], "text"),
@@ -47,5 +44,9 @@ def test_more_than_four_gib_of_text_are_counted_too(monkeypatch):
         ([b""], "integer"),
     ],
 )
-def test_a_column_is_numbers_only_if_all_its_texts_are(texts, kind):
-    assert column(texts).kind == kind
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_column_is_numbers_only_if_all_its_texts_are(texts, kind, at_once):
+    store = TextStore(1)
+    for part in [texts] if at_once else [[text] for text in texts]:
+        store.add(np.arange(len(part)), [part])
+    assert store.kind(0) == kind

@@ -28,7 +28,7 @@ NUMERIC = {
 }
 SENSOR = {
     "type": "object",
-    "required": ["platform", "unique_id", "value_template"],
+    "required": ["platform", "qos", "unique_id", "value_template"],
     "additionalProperties": False,
     "properties": {
         "platform": {"const": "sensor"},
@@ -39,6 +39,7 @@ SENSOR = {
         "device_class": {"enum": ["duration", "enum", "timestamp"]},
         "state_class": {"enum": ["measurement", "total", "total_increasing"]},
         "unit_of_measurement": {"type": "string"},
+        "qos": {"const": 1},
         "suggested_display_precision": {"type": "integer", "minimum": 0},
         "options": {"type": "array", "items": {"type": "string"}, "minItems": 1},
         "entity_category": {"const": "diagnostic"},
@@ -104,7 +105,6 @@ DISCOVERY = {
         },
         "availability_mode": {"enum": ["all", "any", "latest"]},
         "state_topic": SUBSCRIBABLE,
-        "qos": {"enum": [0, 1, 2]},
         "encoding": {"type": "string"},
         "components": {"type": "object", "minProperties": 1, "additionalProperties": SENSOR},
     },

@@ -1,10 +1,11 @@
 """sync_metadata.json: our part goes in, and nobody else's key is lost."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
+from schemas.compat import UTC
 from schemas.metadata import DriftModel, SessionBlock, SessionFiles, iso_ms, sensor_entry
 from tests.results import offset_result
 from tidesync.sessions.document import NotMetadataError, block_of, parse, render

@@ -3,7 +3,6 @@
 import logging
 import socket
 import time
-from datetime import datetime
 
 import pytest
 from fastapi import FastAPI
@@ -16,6 +15,7 @@ from pi_agent.http_thread import http_listener
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, SystemClock
 from runtime.errors import ListenError
+from schemas.compat import from_iso
 
 S = 1_000_000_000
 KEYS = {"pi_iso": str, "pi_unix_ms": int, "container_version": str, "schema_version": int}
@@ -58,7 +58,7 @@ def test_the_reply_has_exactly_the_consumers_keys_and_types(client):
 
 def test_the_instant_is_iso_8601_with_microseconds_and_a_zero_offset(client):
     text = client.get("/api/sync/time").json()["pi_iso"]
-    assert datetime.fromisoformat(text).isoformat(timespec="microseconds") == text
+    assert from_iso(text).isoformat(timespec="microseconds") == text
     assert text.endswith("+00:00")
     assert len(text) == len("2026-05-01T12:00:00.123456+00:00")
 
@@ -71,7 +71,7 @@ def test_whole_seconds_keep_their_six_decimals():
 def test_both_instants_are_one_reading_cut_to_their_units(realtime_ns):
     reply = time_reply(realtime_ns)
     assert reply.pi_unix_ms == realtime_ns // 1_000_000
-    microseconds = round(datetime.fromisoformat(reply.pi_iso).timestamp() * 1e6)
+    microseconds = round(from_iso(reply.pi_iso).timestamp() * 1e6)
     assert microseconds == realtime_ns // 1000
 
 

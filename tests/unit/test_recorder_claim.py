@@ -33,7 +33,7 @@ class Session:
         return actions
 
     def recorded(self):
-        return self.recorder.store.folder.read_exchanges().exchanges
+        return [*self.recorder.store.folder.read_exchanges().exchanges]
 
     def counts(self):
         block = self.recorder.store.folder.read_metadata()["timeSync"]["tidesync"]["vehicles"]["rov1"]

@@ -1,10 +1,12 @@
 """The end of a session: the consumer's drift model and offsets.csv from a smoothed track."""
 
+from io import BytesIO
+
 import pytest
 
 from tests.unit.test_recorder_session import EPOCH_S, S, exchange
 from tidesync.sessions import folder
-from tidesync.sessions.folder import SessionFolder, offsets_table
+from tidesync.sessions.folder import SessionFolder, write_table
 from tidesync.sessions.journal import lines_of
 from tidesync.sessions.recorder import closing
 from topside_agent.estimator import Row, Track, in_order
@@ -60,9 +62,9 @@ def test_start_and_end_are_reported_across_a_step_too():
 
 
 def test_the_table_has_every_row_in_integers_and_absent_is_empty():
-    lines = offsets_table(
-        {("rov1", "topside"): [row(0, -150)], ("rov2", "b"): [row(0, 7, u95_ns=0)]}
-    ).decode()
+    stream = BytesIO()
+    write_table({("rov1", "topside"): [row(0, -150)], ("rov2", "b"): [row(0, 7, u95_ns=0)]}, stream)
+    lines = stream.getvalue().decode()
     assert lines.splitlines() == [
         HEADER,
         "rov1,topside,1777636800000000001,1777636799850000001,-150000000,-150000005,-149999995,,0,ok",

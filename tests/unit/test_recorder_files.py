@@ -38,7 +38,7 @@ def update():
 
 def recorded(path):
     journal = read_journal(path.read_bytes().split(b"\n"))
-    return journal.exchanges, journal.malformed
+    return [*journal.exchanges], journal.malformed
 
 
 def fail_writes(monkeypatch, after_bytes=0):

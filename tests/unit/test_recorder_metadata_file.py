@@ -114,13 +114,12 @@ def test_one_who_opened_the_file_just_before_it_was_replaced_has_its_file_back(t
 def test_constant_rewriting_as_the_consumer_does_loses_no_key(metadata):
     """It opens the file, which empties it, and writes the whole of it, thousands of times a second."""
     keys = {f"key{number}": number for number in range(200)}
-    ended = threading.Event()
+    ended, rewritten = threading.Event(), [0]
 
     def rewrite():
-        count = 0
         while not ended.is_set():
-            count += 1
-            text = json.dumps(keys | {"count": count})
+            rewritten[0] += 1
+            text = json.dumps(keys | {"count": rewritten[0]})
             with metadata.path.open("w") as stream:
                 stream.write(text[:500])
                 stream.flush()
@@ -128,10 +127,9 @@ def test_constant_rewriting_as_the_consumer_does_loses_no_key(metadata):
 
     writer = threading.Thread(target=rewrite)
     writer.start()
-    turn = iter(range(10**9))
 
     def keeps_every_key():
-        metadata.merge(update(), at(next(turn) / 5))
+        metadata.merge(update(), at(rewritten[0] / 100))  # the time that passes while the other one writes
         return not set_aside(metadata)
 
     try:

@@ -201,7 +201,7 @@ def test_what_comes_while_the_folder_is_read_is_recorded_once(indexed):
     assert (session.state.exchanges, session.state.state) == (len(SOME), "recording")
     resumed(session, 12)
     session.update(at(12))
-    assert indexed.read_exchanges().exchanges == [*SOME, exchange(30, 9.5)]
+    assert [*indexed.read_exchanges().exchanges] == [*SOME, exchange(30, 9.5)]
     assert indexed.read_events() == [step()]
     assert session.state.exchanges == len(SOME) + 1
 
@@ -239,7 +239,7 @@ def test_a_folder_that_cannot_be_read_is_tried_again_and_nothing_is_recorded_twi
     indexed.exchanges_path.rmdir()
     kept.rename(indexed.exchanges_path)
     resumed(session, 16)
-    assert indexed.read_exchanges().exchanges == SOME
+    assert [*indexed.read_exchanges().exchanges] == SOME
 
 
 def test_what_is_held_is_bounded_and_the_rest_is_asked_for_afterwards(indexed):

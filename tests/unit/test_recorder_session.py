@@ -1,10 +1,11 @@
 """What one session has recorded, without files or broker: what is new, what is an alarm, what is reported."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
 from runtime.clock import Reading
+from schemas.compat import UTC
 from schemas.exchange import Exchange
 from schemas.messages import Event, StartCommand
 from schemas.metadata import RESERVED_SENSORS

@@ -1,7 +1,8 @@
 """A command to a recorder: sent until it is answered, and answered by nothing else."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
+from schemas.compat import UTC
 from schemas.messages import StopCommand
 from schemas.names import session_name
 from tests.unit.dashboards import S, session

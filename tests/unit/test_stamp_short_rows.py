@@ -64,11 +64,11 @@ def test_rows_one_or_two_digits_coarser_are_noticed_unless_zeros_are_dropped():
 
 def test_a_logger_that_drops_zeros_keeps_its_resolution():
     at_ns = instants(3, 4_000)
-    for digits, kept in ((2, 0.98), (3, 0.98), (4, 0.98), (6, 0.88)):
+    for digits, kept in ((2, 0.98), (3, 0.98), (4, 0.88), (6, 0.88)):
         texts = texts_of(at_ns, digits, drop=True)
         _, resolution_ns = read(texts)
         assert (resolution_ns == 10 ** (9 - digits)).mean() > kept
-        assert (resolution_ns <= 25_000_000).mean() > (0.995 if digits > 2 else 0.99)
+        assert (resolution_ns <= 25_000_000).mean() > (0.995 if digits > 2 else 0.98)
 
 
 def test_a_short_fraction_of_a_few_rows_may_be_decimals_or_a_count():
@@ -85,6 +85,43 @@ def test_a_short_fraction_of_a_few_rows_may_be_decimals_or_a_count():
     form = survey(["1777636812.5", "1777636813.482"], column())
     assert "their error covers" in form.described[-1]
     assert form.read([b"1777636812.5", b"1777636813.482"]).resolution_ns.tolist() == [S, 0]
+
+
+@pytest.mark.parametrize("digits", [5, 8])
+def test_fractions_of_five_or_eight_digits_may_lack_a_zero_in_front(digits):
+    counts = np.random.default_rng(digits).integers(10 ** (digits - 1), 10**digits, 40)
+    texts = [f"{NOON // S + row}.{count}" for row, count in enumerate(counts.tolist())]
+    for torn in ([], [f"{NOON // S + 40}.3"]):
+        shown, resolution_ns = (each[:40] for each in read([*texts, *torn]))
+        for places in (digits, digits + 1):
+            true_ns = NOON + np.arange(40) * S + counts * 10 ** (9 - places)
+            assert (np.abs(true_ns - shown) < resolution_ns).all()
+    _, resolution_ns = read([*texts, f"{NOON // S + 50}.{12:0{digits}d}"])
+    assert (resolution_ns[:40] <= 10 ** (9 - digits)).mean() > 0.9
+
+
+@pytest.mark.parametrize("digits", [3, 6, 9])
+def test_a_timestamp_that_lacks_characters_in_its_middle_is_within_its_error(digits):
+    for seed in range(tries(20)):
+        at_ns, chance = instants(seed, 200), np.random.default_rng(seed)
+        texts = texts_of(at_ns, digits)
+        place, lost = chance.integers(11, 11 + digits), chance.integers(1, 4)
+        texts[77] = texts[77][:place] + texts[77][place + lost :]
+        shown, resolution_ns = read(texts)
+        assert (np.abs(at_ns - shown) < resolution_ns).all(), texts[77]
+
+
+ZONES = {"+05:30": "+05", "+0545": "+05", " UTC+10": " UTC+1", "-03:30": "-03"}
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_zone_with_fewer_digits_than_others_is_torn(zone):
+    texts = [f"2026-05-01T12:00:{second:02d}.5{zone}" for second in range(10, 15)]
+    torn = [*texts, texts[2].removesuffix(zone) + ZONES[zone], texts[2].removesuffix(zone) + "Z"]
+    form = survey(torn, column(begin=NOON - 86_400 * S, seconds=2 * 86_400))
+    expected = [*[True] * 5, False, True]
+    assert form.read([text.encode() for text in torn]).readable.tolist() == expected
+    assert at_once(form, torn).readable.tolist() == expected
 
 
 def test_a_logger_of_a_steady_phase_is_seen_to_drop_zeros():

@@ -13,8 +13,10 @@ from schemas import topics
 from schemas.instants import utc_from_ns
 from schemas.messages import Event, OffsetResult
 from tests.results import offset_result
-from tests.unit.dashboards import info
+from tests.unit.dashboards import info, session
+from tidesync.cli.status import _table
 from tidesync.dashboard.settings import DashboardSettings
+from tidesync.doctor.fleet_checks import vehicle as vehicle_check
 from tidesync.figures import ago, figure, span
 from tidesync.fleet.model import Fleet
 from tidesync.fleet.vehicle import CONDITION, FRESH_S
@@ -142,7 +144,14 @@ def test_all_that_a_broker_retains_is_shown_however_much():
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(4.21, "4.2 s"), (59.96, "1 min 00 s"), (192, "3 min 12 s"), (7500, "2 h 05 min"), (1e6, "11 d 13 h")],
+    [
+        (4.21, "4.2 s"),
+        (59.96, "1 min 00 s"),
+        (192, "3 min 12 s"),
+        (7500, "2 h 05 min"),
+        (1e6, "11 d 13 h"),
+        (9e7, "2 y 311 d"),
+    ],
 )
 def test_a_span_in_words(seconds, words):
     assert span(seconds) == words
@@ -166,6 +175,81 @@ def test_a_vehicle_in_full_says_each_thing_in_words():
     assert shown["Offset"] == "-150.3120 ms (the vehicle is behind laptop)"
     assert shown["Max error"] == "0.4200 ms (-150.7300 to -149.8900)"
     assert shown["Drift"] == "-3.41 ppm ± 0.80 (the vehicle loses 0.295 s a day)"
+
+
+DUPLICATES = ("duplicate_vehicle", "duplicate_topside")
+
+
+@pytest.mark.parametrize("error", DUPLICATES)
+@pytest.mark.parametrize("conditional", [False, True])
+def test_a_duplicates_numbers_are_shown_nowhere_and_the_reason_is(error, conditional):
+    heard = letter(result(error=error, state="acquiring", conditional=conditional))
+    (row,) = rows(heard)
+    surfaces = {
+        "status": _table([row]),
+        "status rov1": tracking(row),
+        "watch": plain_line(heard),
+        "screen": screen(View("t", None, [row]), width=160),
+    }
+    name = "laptop" if error == "duplicate_topside" else "rov1"
+    for surface, shown in surfaces.items():
+        assert f"are named {name}: no timing of rov1 can be relied on" in shown, surface
+        assert not re.search(r"150\.|0\.42|0\.03|3\.41|0\.61", shown), surface
+        assert CONDITION not in shown, surface
+    assert json.loads(json_line(heard))["offset_ms"] == -150.312
+
+
+def test_a_duplicate_that_only_the_reader_can_notice_has_no_numbers_in_a_line_either():
+    fleet = Fleet()
+    for number, process in enumerate("aba"):
+        heard = letter(result(at_ns=NOON + number * S, instance_id=process), at_ns=NOON + number * S)
+        fleet.take(heard)
+    assert "150.3" in plain_line(heard)
+    assert "150.3" not in plain_line(fleet.as_known(heard))
+
+
+def test_an_old_result_is_called_so_by_the_same_word_on_every_surface():
+    old = rows(letter(result()), at_ns=NOON + 90 * S)
+    assert re.search(r"^rov1 .* old: locked .* 1 min 30 s ago$", _table(old), re.MULTILINE)
+    assert "State            : old: locked" in tracking(old[0])
+    assert "old: locked" in screen(View("t", None, old))
+    assert "old: locked by laptop, not renewed" in vehicle_check(old[0]).found
+    condition, _ = waited(letter(result(), retain=True, at_ns=NOON + 90 * S))
+    assert "is old" in condition.why_not()
+
+
+def test_what_was_never_measured_is_not_old():
+    (row,) = rows(
+        letter(
+            result(state="unsynced", error="timeout", at_ns=NOON).model_copy(
+                update={"measured_at": None, "measured_unix_ms": None, "offset_ms": None}
+            ),
+            retain=True,
+        )
+    )
+    assert "old" not in _table([row]) + tracking(row)
+
+
+def test_each_time_says_by_whose_clock_it_is():
+    agent = letter(info(started_at=utc_from_ns(60 * S)), topics.INFO)
+    shown = tracking(rows(letter(result()), agent)[0])
+    assert "Measured at      : 2026-05-01T12:00:00.000000Z (topside's clock)" in shown
+    assert "Age              : 0.0 s ago (this computer's clock)" in shown
+    assert "since 1970-01-01T00:01:00.000000Z (the vehicle's clock)" in shown
+    assert _table(rows(letter(result()))).endswith("Ages are by this computer's clock.")
+
+
+@pytest.mark.parametrize(
+    ("offset_ms", "words"),
+    [
+        (1.0, "(the vehicle is ahead of laptop)"),
+        (3_600_000.0, "(the vehicle is 1 h 00 min ahead of laptop)"),
+        (-1_798_761_600_000.0, "(the vehicle is 57 y 14 d behind laptop)"),
+    ],
+)
+def test_a_long_offset_is_also_in_words(offset_ms, words):
+    (row,) = rows(letter(result(offset_ms=offset_ms, lower_ms=offset_ms, upper_ms=offset_ms)))
+    assert f"{offset_ms:.4f} ms {words}" in tracking(row)
 
 
 def test_a_result_of_nulls_in_full_shows_no_zero():
@@ -205,7 +289,7 @@ def test_a_result_that_is_not_conditional_shows_no_condition():
         ),
         (
             {"clock_free": False, "clock_max_slew_ppm": 100_500.0},
-            "not known to be free, slews up to 100,500 ppm",
+            "not known yet (it counts as free once it has rested for 60 s)",
         ),
     ],
 )
@@ -248,13 +332,13 @@ def test_the_screen_fits_80_columns_and_shows_the_numbers():
     assert max(map(len, shown.splitlines())) <= 80
     for word in ("rov1", "locked", "-150.312", "0.420", "-3.41"):
         assert word in shown
-    assert "OLD" not in shown
+    assert "old:" not in shown
 
 
 @pytest.mark.parametrize("width", [44, 64, 80, 104, 160])
 def test_no_number_is_cut_whatever_the_width_and_the_names(width):
     name = "a-vehicle-with-a-very-long-name-indeed"
-    long = result(name, state="unsynced", error="duplicate_vehicle").model_copy(
+    long = result(name, state="unsynced", error="clock_rate").model_copy(
         update={"offset_ms": -987654.321, "max_error_ms": 12.345}
     )
     shown = screen(View("title", None, rows(letter(long, vehicle=name))), width=width)
@@ -264,10 +348,10 @@ def test_no_number_is_cut_whatever_the_width_and_the_names(width):
 
 
 def test_a_result_that_nobody_renews_is_called_old_and_so_are_all_while_the_broker_is_away():
-    assert "OLD: locked" in screen(View("title", None, rows(letter(result()), at_ns=NOON + 9 * S)))
+    assert "old: locked" in screen(View("title", None, rows(letter(result()), at_ns=NOON + 9 * S)))
     away = screen(View("title", "BROKER AWAY for 1 s", rows(letter(result()))))
     assert "BROKER AWAY" in away
-    assert "OLD: locked" in away
+    assert "old: locked" in away
 
 
 def test_vehicles_without_room_are_counted_with_their_trouble():
@@ -341,3 +425,30 @@ def test_another_vehicles_result_is_not_taken():
     condition, found = waited(letter(result("rov2"), vehicle="rov2"))
     assert found == [None]
     assert "nothing was heard of rov1" in condition.why_not()
+
+
+# Sessions
+
+
+def recorded(age_s, **changes):
+    state = session(**changes)
+    fleet = Fleet()
+    message = Incoming(
+        topics.build("tidesync", topics.SESSION_STATE, session=state.session),
+        state.encode(),
+        retain=False,
+        received=reading(NOON),
+    )
+    fleet.take(Letter(topics.Topic(topics.SESSION_STATE, session=state.session), state, message))
+    (entry,) = fleet.sessions()
+    return entry.shown(reading(NOON + round(age_s * S)))
+
+
+def test_a_session_whose_recorder_is_silent_is_called_so_on_the_screen():
+    assert recorded(5).alarm is None
+    silent = recorded(20)
+    assert "dive-1 recording: silent: its recorder has reported nothing for 20 s" in screen(
+        View("t", None, rows(letter(result())), [silent])
+    )
+    assert recorded(20, state="stopped").alarm is None
+    assert recorded(20, alarm="the disk is full").alarm == "the disk is full"

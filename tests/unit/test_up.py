@@ -1,12 +1,16 @@
 """What `tidesync up` decides before anything runs."""
 
 import json
+import os
 import shutil
-import tomllib
+import socket
+from pathlib import Path
 
 import pytest
 
+from broker.accounts.book import Book, matches
 from pi_agent.settings import PiSettings
+from schemas.compat import tomllib
 from schemas.join_file import JoinFile, JoinFileError
 from tidesync.__main__ import run
 from tidesync.settings import file_defaults
@@ -103,6 +107,8 @@ def test_mosquitto_listens_for_vehicles_with_bound_ids_and_for_this_computer_wit
     assert local.startswith("1999 127.0.0.1\n")
     assert "use_username_as_clientid" not in local
     assert "/mosquitto/" not in text
+    assert "max_packet_size 65536" in text
+    assert not [line for line in mosquitto._LEFT_OUT if line in text]
 
 
 def test_reading_commands_know_this_surfaces_broker_below_every_other_setting(home, tmp_path):
@@ -143,3 +149,72 @@ def test_the_unit_quotes_what_systemd_would_read_as_its_own():
     text = install.unit(['/opt/a b/"python"', "100%"], "me", "multi-user.target")
     assert 'ExecStart="/opt/a b/\\"python\\"" "100%%"\n' in text
     assert "User=me\n" in text
+
+
+def test_what_is_damaged_and_can_be_made_again_is(home):
+    choices = home.prepare(Choices())
+    before = {path: path.read_bytes() for path in home.path.rglob("*") if path.is_file()}
+    for path in (home.config / "acl", home.config / "passwords", home.path / "tidesync.toml", home.conf):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    home.password_file("topside").write_text("half")
+    home.password_file("operator").write_text("")
+    home.prepare(choices)
+    for path, content in before.items():
+        if path.parent == home.path or path.name == "acl":
+            assert path.read_bytes() == content
+    book = Book.decode((home.config / "accounts.json").read_text())
+    for program, name in (("topside", choices.topside), ("operator", "operator")):
+        assert matches(home.password_file(program).read_text().strip(), book.find(name).password)
+
+
+@pytest.mark.parametrize("arguments", [["--embedded"], ["--tls"], ["--broker-port", "5000"]])
+def test_a_vehicle_is_added_to_what_is_chosen_already(home, arguments, capsys):
+    kept = home.prepare(Choices())
+    assert run(["up", *arguments, "--add-vehicle", "rov1"]) == 2
+    assert f"{arguments[0]} is chosen with `tidesync up`" in capsys.readouterr().err
+    assert home.choices() == kept
+
+
+def test_ways_to_have_a_broker_take_each_others_place():
+    embedded = Choices(broker="mqtt://boat").changed({"embedded": True})
+    assert (embedded.embedded, embedded.broker) == (True, None)
+    named = embedded.changed({"broker": "mqtt://boat"})
+    assert (named.embedded, named.broker) == (False, "mqtt://boat")
+
+
+def test_a_choice_that_cannot_run_is_not_kept(home, capsys, monkeypatch):
+    monkeypatch.setattr(mosquitto, "program", lambda: "mosquitto")
+    kept = home.prepare(Choices())
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert run(["up", "--embedded", "--local-port", str(other.getsockname()[1])]) == 1
+    assert run(["up", "--broker-port", "1999", "--local-port", "1999"]) == 1
+    assert "port 1999 is wanted twice" in capsys.readouterr().err
+    assert home.choices() == kept
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "large", "zero"])
+def test_what_is_no_file_of_a_vehicle_is_not_read(kind, tmp_path, capsys):
+    path = tmp_path / "rov1.tidesync"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "large":
+        path.write_bytes(b"#" * 100_000)
+    else:
+        path = Path("/dev/zero")
+    assert run(["pi", "--join", str(path)]) == 2
+    shown = capsys.readouterr().err
+    assert "--join" in shown
+    assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("where", ["missing/rov1.tidesync", "foreign", "folder"])
+def test_no_account_is_made_where_the_file_cannot_be(home, where, capsys):
+    base = home.path.parent
+    (base / "foreign").write_text("mine")
+    (base / "folder").mkdir()
+    assert run(["up", "--add-vehicle", "rov1", "--replace", "--out", str(base / where)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not home.is_made
+    assert (base / "foreign").read_text() == "mine"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -21,6 +21,7 @@ from broker.accounts.book import (
 )
 from broker.accounts.folder import AccountFolder, AccountSettings
 from runtime.files import PrivateFile, checkout_of, folder_owner, write_new
+from schemas.compat import UTC
 from schemas.instants import iso_utc
 from schemas.names import account_name
 from schemas.topics import Role

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from schemas.compat import UTC
 from schemas.instants import iso_utc
 from schemas.names import account_name
 from tidesync.errors import SettingsError

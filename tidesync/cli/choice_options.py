@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from schemas.names import topside_name
+from tidesync.errors import named
 from tidesync.sessions.processes import Choice
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def command(*, topside: str | None, instances: tuple[str, ...], **values: Any) -> Any:
-        name = None if topside is None else topside_name(topside)
+        name = None if topside is None else named("--topside", topside_name, topside)
         return function(choice=Choice(name, instances), **values)
 
     return _TOPSIDE(_INSTANCE(command))

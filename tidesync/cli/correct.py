@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from schemas.compat import UTC
 from tidesync.cli.progress import Progress
 from tidesync.cli.table_options import show_unused, table_options
 from tidesync.errors import NotSoError, SettingsError
@@ -51,6 +52,9 @@ def command(
     Writes NAME.topside.csv beside each NAME.csv, with the columns timestamp_topside, time_max_error_ms,
     time_u95_ms and time_state, and time_sync/offsets.csv. Originals are never altered. Exit code 1 if a table
     named with --file, or all tables of a sensor, have no row that could be corrected.
+
+    Where the vehicle's clock was set back, its times repeat, and the order of a table's rows decides. A row
+    that is late by just the size of such a step is not noticed.
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")

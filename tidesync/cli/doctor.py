@@ -7,7 +7,7 @@ import logging
 import shutil
 import textwrap
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +15,7 @@ import click
 from broker.errors import CredentialsError
 from runtime.clock import SystemClock, read
 from runtime.logs import broker_log_at
+from schemas.compat import UTC
 from tidesync.doctor.broker_checks import broker_checks
 from tidesync.doctor.certificate_checks import certificate_checks
 from tidesync.doctor.clock_checks import clock_checks

@@ -28,5 +28,5 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in newer v
         count = Decimal(found[1]) * _NS_OF[found[2]] if found else Decimal(-1)
         if count != int(count) or not self._least <= count < 2**62:
             accepted = f"expected a number and one of {', '.join(_NS_OF)}, as 100ms, in whole ns"
-            self.fail(f"{accepted} (received {value!r})", param, ctx)
+            self.fail(f"{accepted}, received {value!r}", param, ctx)
         return int(count)

@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.files import replace
+from runtime.files import replacing
 from schemas.instants import iso_from_ns
 from schemas.names import vehicle_name
 from tidesync.cli.choice_options import choice_options
-from tidesync.errors import NotSoError, SettingsError
+from tidesync.errors import NotSoError, SettingsError, named
 from tidesync.sessions.errors import UnknownVehicleError
-from tidesync.sessions.folder import offsets_table
+from tidesync.sessions.folder import write_table
 from tidesync.sessions.isolation import Tracks, tracks_of
 from tidesync.sessions.journal import Journal, Stream, read_journal
 from tidesync.sessions.processes import Choice, chosen
-from topside_agent.estimator import Estimate, EstimatorSettings, Segment, Track, online, smooth
+from topside_agent.estimator import Estimate, EstimatorSettings, Exchanges, Segment, Track, online, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from schemas.exchange import Exchange
 
 
 @click.command("estimate")
@@ -80,7 +78,7 @@ def command(
 
     FILE is a session's exchanges.jsonl, one exchange a line; - reads standard input.
     """
-    wanted = vehicle_name(vehicle) if vehicle is not None else None
+    wanted = named("--vehicle", vehicle_name, vehicle) if vehicle is not None else None
     with click.open_file(file, "rb") as lines:
         journal = read_journal(lines)
     for fault in journal.faults:
@@ -110,17 +108,18 @@ def command(
         raise NotSoError("; ".join(tracks.complaints()))
 
 
-def _streams(journal: Journal, choice: Choice, vehicle: str | None) -> dict[Stream, list[Exchange]]:
-    wanted = [exchange for exchange in journal.exchanges if vehicle in {None, exchange.vehicle}]
+def _streams(journal: Journal, choice: Choice, vehicle: str | None) -> dict[Stream, Exchanges]:
+    wanted = journal.exchanges.labelled(lambda labels: vehicle in {None, labels.vehicle})
     try:
-        return chosen(Journal(wanted), choice)
+        return chosen(journal.exchanges.at(wanted), choice)
     except UnknownVehicleError as error:
         raise SettingsError(str(error)) from error
 
 
 def _write(path: Path, tracks: Mapping[Stream, Track]) -> None:
     try:
-        replace(path, offsets_table({stream: track.rows for stream, track in tracks.items()}))
+        with replacing(path) as stream:
+            write_table({stream: track.rows for stream, track in tracks.items()}, stream)
     except OSError as error:
         raise SettingsError(f"--track {path}: {error.strerror}") from error
 

@@ -11,7 +11,7 @@ import click
 from runtime.clock import SystemClock, read
 from schemas.names import vehicle_name
 from tidesync.client import connected
-from tidesync.errors import NotSoError
+from tidesync.errors import NotSoError, named
 from tidesync.fleet.forgetting import ForgetSettings, VehicleMessages, presence
 from tidesync.settings import with_settings
 
@@ -34,7 +34,7 @@ def command(settings: ForgetSettings, *, vehicle: str, force: bool, as_json: boo
     Exit code 1 when the vehicle is online or being measured, when something is still there afterwards, or
     when it could not be found out whether anything is.
     """
-    messages = VehicleMessages(settings, vehicle_name(vehicle))
+    messages = VehicleMessages(settings, named("VEHICLE", vehicle_name, vehicle))
     with connected(messages.connection, settings, _CONNECT_S):
         before = messages.read()
         present = presence(settings.topic_root, vehicle, before, read(SystemClock()))

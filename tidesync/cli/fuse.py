@@ -16,7 +16,7 @@ from tidesync.sessions.correction.driver import total_bytes
 from tidesync.sessions.correction.prepared import prepare
 from tidesync.sessions.errors import SessionError, UnknownVehicleError
 from tidesync.sessions.folder import SessionFolder
-from tidesync.sessions.fuse.axis import Manner
+from tidesync.sessions.fuse.axis import NO_ROW, Manner
 from tidesync.sessions.fuse.session import Fusion, fuse
 from tidesync.sessions.fuse.writers import WRITERS, require
 
@@ -70,8 +70,8 @@ def command(
     """Correct SESSION's tables and put their rows on one time axis, topside's.
 
     Columns: timestamp_topside; of each sensor SENSOR.COLUMN and SENSOR.age_ms; time_max_error_ms and
-    time_state of all rows at that instant. `surface` is taken to be stamped by topside, `inWater` by the only
-    vehicle that was measured.
+    time_state of all rows at that instant; both are empty where no sensor has a row, which the summary counts
+    as `none`. `surface` is taken to be stamped by topside, `inWater` by the only vehicle that was measured.
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
@@ -80,7 +80,7 @@ def command(
     suffix = out.suffix.lower()
     if suffix not in WRITERS:
         raise SettingsError(
-            f"--out: expected a name that ends in {', '.join(WRITERS)} (received {str(out)!r})"
+            f"--out: expected a name that ends in {', '.join(WRITERS)}, received {str(out)!r}"
         )
     require(suffix)
     axis = on if every_ns is not None else on or "inWater"
@@ -121,5 +121,8 @@ def _show(fusion: Fusion, session: Path, out: Path, *, as_json: bool) -> None:
         return
     for line in fusion.lines():
         click.echo(line)
-    counts = ", ".join(f"{number} {state}" for state, number in fusion.result.counts().items() if number)
-    click.echo(f"{out}: {fusion.result.instants_ns.size} rows: {counts or 'none'}")
+    states = fusion.result.counts()
+    without = states.pop(NO_ROW)
+    counts = [f"{number} {state}" for state, number in states.items() if number]
+    counts += [f"{without} {NO_ROW} (no sensor has a row there)"] if without else []
+    click.echo(f"{out}: {fusion.result.instants_ns.size} instants: {', '.join(counts) or '0'}")

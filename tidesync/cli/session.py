@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -12,11 +12,13 @@ from pydantic import ValidationError
 from broker.errors import BrokerError
 from broker.settings import ConnectionSettings
 from schemas.base import first_error
+from schemas.compat import UTC
 from schemas.instants import iso_utc
 from schemas.messages import SessionState, StartCommand, StopCommand
 from schemas.names import mission_name, session_name
-from tidesync.errors import NotSoError, SettingsError
+from tidesync.errors import NotSoError, SettingsError, named
 from tidesync.figures import in_columns
+from tidesync.fleet.sessions import SILENT_S
 from tidesync.sessions.client import (
     ask,
     begin,
@@ -32,8 +34,6 @@ from tidesync.settings import with_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_SILENT_S = 15
-"""A recorder that runs has raised the alarm by then."""
 _TIMEOUT = click.FloatRange(0.1, 3600)
 
 
@@ -69,9 +69,10 @@ def start(
     as_json: bool,
 ) -> int:
     """Start recording a session."""
-    names = [session_name(name)] if name else session_names_at(datetime.now(UTC))
+    names = [named("--name", session_name, name)] if name else session_names_at(datetime.now(UTC))
     request_id = new_request_id()
-    wanted = {"request_id": request_id, "mission": mission_name(mission), "sensors": sensor_vehicles(sensors)}
+    mission = named("--mission", mission_name, mission)
+    wanted = {"request_id": request_id, "mission": mission, "sensors": sensor_vehicles(sensors)}
     try:
         asked = StartCommand.model_validate(wanted)
     except ValidationError as error:
@@ -99,7 +100,7 @@ def _unknown_vehicles(settings: ConnectionSettings, asked: StartCommand) -> list
 @_common
 def stop(settings: ConnectionSettings, *, name: str | None, timeout: float, as_json: bool) -> int:
     """Stop recording session NAME, or the only one that is being recorded; its track is written first."""
-    name = session_name(name) if name else _only_one(settings)
+    name = named("NAME", session_name, name) if name else _only_one(settings)
     state = ask(settings, name, StopCommand(request_id=new_request_id()), timeout)
     _print_answer(state, as_json=as_json)
     return 0
@@ -150,7 +151,7 @@ def silence(state: SessionState, now: datetime, online: Mapping[str, bool]) -> s
     if state.alarm or state.state != "recording" or state.last_exchange_at is None:
         return None
     silent_s = (now - state.last_exchange_at).total_seconds()
-    if silent_s <= _SILENT_S:
+    if silent_s <= SILENT_S:
         return None
     return f"nothing was reported of it for {silent_s:.0f} s by this computer's clock; does its recorder run?"
 
@@ -175,7 +176,7 @@ def _print_answer(state: SessionState, *, as_json: bool) -> None:
     if as_json:
         click.echo(state.encode())
     if state.state == "refused":
-        raise NotSoError(f"session {state.session} is refused: {state.error}")
+        raise NotSoError(f"session {state.session}: {state.error}")
     if state.state == "failed":
         raise NotSoError(
             f"session {state.session}: {state.error}; the recorder holds it in memory and keeps trying"

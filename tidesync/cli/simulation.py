@@ -27,7 +27,7 @@ _MOST_SLEW_PPM = 100_500.0
 
 def _bounded(number: float, most: float, unit: str) -> float:
     if not abs(number) <= most:  # so written, it refuses NaN too
-        raise click.BadParameter(f"expected {unit} within ±{most:g} (received {number})")
+        raise click.BadParameter(f"expected {unit} within ±{most:g}, received {number}")
     return number
 
 
@@ -35,7 +35,7 @@ def _number(text: str, unit: str, most: float = _MOST_SECONDS) -> float:
     try:
         number = float(text)
     except ValueError as error:
-        raise click.BadParameter(f"expected {unit} (received {text!r})") from error
+        raise click.BadParameter(f"expected {unit}, received {text!r}") from error
     return _bounded(number, most, unit)
 
 
@@ -43,7 +43,7 @@ def _parts(text: str, form: str, example: str) -> list[str]:
     parts = text.split(":")
     if len(parts) != form.count(":") + 1 or _number(parts[0], "seconds") < 0:
         raise click.BadParameter(
-            f"expected {form}, in seconds from the start, as in {example} (received {text!r})"
+            f"expected {form}, in seconds from the start, as in {example}, received {text!r}"
         )
     return parts
 
@@ -66,7 +66,7 @@ def _suspend(text: str) -> Suspend:
 def _duration_s(text: str) -> float:
     seconds = _number(text, "seconds")
     if seconds <= 0:
-        raise click.BadParameter(f"expected more than 0 seconds (received {text!r})")
+        raise click.BadParameter(f"expected more than 0 seconds, received {text!r}")
     return seconds
 
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock, read
+from schemas.compat import UTC
 from schemas.messages import DUPLICATES, OffsetResult
 from schemas.names import vehicle_name
 from tidesync.cli.session import listing
 from tidesync.client import retained
-from tidesync.errors import NotSoError
-from tidesync.figures import figure, in_columns
-from tidesync.fleet.duplicates import sentence
+from tidesync.errors import NotSoError, named
+from tidesync.figures import ago, figure, in_columns
+from tidesync.fleet.duplicates import for_people, sentence
 from tidesync.fleet.model import KINDS, Fleet
-from tidesync.fleet.vehicle import CONDITION
+from tidesync.fleet.vehicle import topsides_twice
 from tidesync.sessions.client import recorders_online
 from tidesync.settings import with_settings
-from tidesync.terminal.text import age_of, state_of, tracking
+from tidesync.terminal.text import remarks_of, state_of, tracking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool)
     Exit code 1 when that could not be found out, when nothing is known of VEHICLE, or when two vehicles or
     two topsides have one name now.
     """
-    wanted = vehicle_name(vehicle) if vehicle else None
+    wanted = named("VEHICLE", vehicle_name, vehicle) if vehicle else None
     fleet, now = Fleet.of(retained(settings, KINDS)), read(SystemClock())
     rows = [row for row in fleet.rows(now) if wanted in {None, row.vehicle}]
     if wanted and not rows:
@@ -81,7 +82,7 @@ def _plain(payload: Message) -> dict[str, Any]:
 def _overview(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -> str:
     parts = [_table(rows) if rows else f"no vehicle is known at broker {settings.address}"]
     if fleet.topsides or rows:
-        parts.append(_topsides(fleet))
+        parts.append(_topsides(fleet, rows))
     if states := [entry.state for entry in fleet.sessions()]:
         parts.append(listing(states, datetime.now(UTC), recorders_online(settings)))
     return "\n\n".join(parts)
@@ -89,19 +90,26 @@ def _overview(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -
 
 def _table(rows: Sequence[Row]) -> str:
     heads = ("VEHICLE", "STATUS", "BY", "STATE", "OFFSET MS", "MAX ERROR", "95 % ERROR", "DRIFT PPM", "STEPS")
-    below = [[CONDITION] if row.result and row.result.conditional else [] for row in rows]
-    return in_columns((*heads, "MEASURED"), [_columns(row) for row in rows], below)
+    cells, remarks = [_columns(row) for row in rows], [remarks_of(row) for row in rows]
+    table = in_columns((*heads, "MEASURED"), cells, remarks)
+    return f"{table}\n\nAges are by this computer's clock."
 
 
 def _columns(row: Row) -> tuple[str, ...]:
     known, result = (row.vehicle, row.status or "-"), row.result
     if result is None:
         return (*known, "nobody", "-", "-", "-", "-", "-", "-", "never")
+    result = for_people(result)
     figures = (figure(result.offset_ms, 4), figure(result.max_error_ms, 4), figure(result.u95_ms, 4))
     drift, steps = figure(result.drift_ppm, 2), str(result.steps)
-    return (*known, result.topside, state_of(result), *figures, drift, steps, age_of(row))
+    state = state_of(result, old=row.old)
+    return (*known, result.topside, state, *figures, drift, steps, ago(row.age_s))
 
 
-def _topsides(fleet: Fleet) -> str:
-    statuses = ", ".join(f"{name} {status}" for name, status in sorted(fleet.topsides.items()))
+def _topsides(fleet: Fleet, rows: Sequence[Row]) -> str:
+    twice = topsides_twice(rows)
+    statuses = ", ".join(
+        f"{name} {status}{' (two of this name)' if name in twice else ''}"
+        for name, status in sorted(fleet.topsides.items())
+    )
     return f"Topsides: {statuses or 'none known'}"

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from schemas.metadata import CONSUMER_TOLERANCE_MS
 from schemas.names import vehicle_name
 from tidesync.cli.choice_options import choice_options
-from tidesync.errors import SettingsError
+from tidesync.errors import SettingsError, named
 from tidesync.sessions.correction.session import Options
 from tidesync.sessions.correction.stamps.accepted import UNITS
 from tidesync.sessions.correction.table_form import form_of
@@ -146,7 +146,7 @@ def show_unused(prepared: Prepared) -> None:
 
 def _options(given: dict[str, Any]) -> Options:
     vehicle = given.pop("vehicle")
-    owner = None if vehicle is None else vehicle_name(vehicle)
+    owner = None if vehicle is None else named("--vehicle", vehicle_name, vehicle)
     return Options(**given | {"sensors": sensor_vehicles(given["sensors"]), "vehicle": owner})
 
 

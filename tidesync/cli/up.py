@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtime.files import PrivateFile, checkout_of, replace_all, unusable
 from runtime.lifecycle import run_until_stopped
+from schemas.join_file import HEAD
 from schemas.names import vehicle_name
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.settings import with_settings
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     help="With --add-vehicle: the file to write  [default: NAME.tidesync here]",
 )
 @click.option("--install", "installs", is_flag=True, help="Start it with this computer, or at login.")
+@click.option("--mosquitto", is_flag=True, help="Run mosquitto again, after --broker or --embedded.")
+@click.option("--no-tls", is_flag=True, help="Listen without TLS again.")
 @click.option("--json", "as_json", is_flag=True, help="With --add-vehicle: print one JSON document.")
 @with_settings(UpSettings)
 def command(
@@ -47,32 +51,45 @@ def command(
     out: Path | None,
     installs: bool,
     as_json: bool,
+    mosquitto: bool,
+    no_tls: bool,
 ) -> int:
     """Run everything that a surface needs: broker (mosquitto), topside, recorder and dashboard.
 
     The first start makes what is missing, in one folder: accounts, settings, with --tls certificates. What is
     chosen by an option is kept there for the next start.
     """
-    home = Home(settings.home)
+    home = Home(settings.home.absolute())
+    chosen = settings.chosen | ({"tls": False} if no_tls else {})
+    if mosquitto:
+        chosen |= {"broker": None, "embedded": False}
     try:
-        choices = home.choices().changed(settings.chosen)
-        if choices.broker and choices.embedded:
+        if chosen.get("broker") and chosen.get("embedded"):
             raise SettingsError("--broker and --embedded exclude each other")
         if add_vehicle is not None:
-            return _add(
-                home, home.prepare(choices), vehicle_name(add_vehicle), out, replace=replace, as_json=as_json
-            )
+            return _add(home, chosen, vehicle_name(add_vehicle), out, replace=replace, as_json=as_json)
+        if out or replace or as_json:
+            raise SettingsError("--out, --replace and --json belong to --add-vehicle")
         with run.only_one(home):
-            choices = home.prepare(choices)
-            if installs:
-                click.echo(install(home))
-                return 0
-            return _run(home, choices)
+            return _install(home, chosen) if installs else _run(home, chosen)
     except OSError as error:
         raise NotSoError(unusable(Path(error.filename or home.path), error)) from error
 
 
-def _run(home: Home, choices: Choices) -> int:
+def _prepare(home: Home, chosen: dict[str, Any]) -> Choices:
+    with home.changing():
+        return home.prepare(home.choices().changed(chosen))
+
+
+def _install(home: Home, chosen: dict[str, Any]) -> int:
+    _prepare(home, chosen)
+    click.echo(install(home))
+    return 0
+
+
+def _run(home: Home, chosen: dict[str, Any]) -> int:
+    run.check(home.choices().changed(chosen))
+    choices = _prepare(home, chosen)
     programs = run.programs(home, choices)
     return run_until_stopped(
         Supervisor(
@@ -82,13 +99,18 @@ def _run(home: Home, choices: Choices) -> int:
 
 
 def _add(
-    home: Home, choices: Choices, vehicle: str, out: Path | None, *, replace: bool, as_json: bool
+    home: Home, chosen: dict[str, Any], vehicle: str, out: Path | None, *, replace: bool, as_json: bool
 ) -> int:
-    path = _place(home, vehicle, out)
-    if path.exists() and not replace:
-        raise NotSoError(f"{path} is there already; --replace writes it, with a new password")
-    joined = home.add_vehicle(vehicle, choices, replace=replace)
-    replace_all(path.parent, {path.name: PrivateFile(joined.encode().encode())})
+    path = _place(home, vehicle, out, replace=replace)
+    with home.changing():
+        kept = home.choices()
+        other = [name for name, value in chosen.items() if getattr(kept, name) != value]
+        if home.is_made and other:
+            option = other[0].replace("_", "-")
+            raise SettingsError(f"--{option} is chosen with `tidesync up`, before --add-vehicle")
+        choices = home.prepare(kept.changed(chosen))
+        joined = home.add_vehicle(vehicle, choices, replace=replace)
+        replace_all(path.parent, {path.name: PrivateFile(joined.encode().encode())})
     if as_json:
         click.echo(json.dumps({"vehicle": vehicle, "file": str(path), "brokers": joined.brokers}))
     else:
@@ -97,13 +119,16 @@ def _add(
     return 0
 
 
-def _place(home: Home, vehicle: str, out: Path | None) -> Path:
+def _place(home: Home, vehicle: str, out: Path | None, *, replace: bool) -> Path:
     """Where the file goes: here, but never into a checkout, from which a password would be published."""
     path = (out or Path(f"{vehicle}.tidesync")).absolute()
-    if checkout_of(path) is None:
-        return path
-    if out is not None:
-        raise SettingsError(f"--out {out}: it would be in a checkout of git, and it holds a password")
-    folder = home.path / "vehicles"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / path.name
+    if checkout_of(path) is not None:
+        if out is not None:
+            raise SettingsError(f"--out {out}: it would be in a checkout of git, and it holds a password")
+        path = home.path / "vehicles" / path.name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise NotSoError(f"{path.parent}: expected a folder that can be written to")
+    if path.exists() and not (replace and path.is_file() and path.read_bytes().startswith(HEAD)):
+        raise NotSoError(f"{path} is there already; --replace replaces a vehicle's file, with a new password")
+    return path

@@ -11,7 +11,7 @@ from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
 from schemas.messages import OffsetResult
 from schemas.names import vehicle_name
-from tidesync.errors import NotSoError
+from tidesync.errors import NotSoError, named
 from tidesync.fleet.waiting import WaitCondition
 from tidesync.settings import with_settings
 from tidesync.terminal.listener import BrokerChange, Listener
@@ -55,7 +55,9 @@ def command(
 
     Exit code 0 then; 1 at the timeout, with the reason in one sentence.
     """
-    conditions = {vehicle_name(name): WaitCondition(name, max_error_ms) for name in vehicles}
+    conditions = {
+        named("--vehicle", vehicle_name, name): WaitCondition(name, max_error_ms) for name in vehicles
+    }
     found, problem = _wait(settings, conditions, timeout)
     missing = [condition for vehicle, condition in conditions.items() if vehicle not in found]
     sentence = problem or "; ".join(condition.why_not() for condition in missing)

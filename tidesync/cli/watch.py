@@ -11,6 +11,7 @@ import click
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
 from schemas.names import vehicle_name
+from tidesync.errors import named
 from tidesync.fleet.model import Fleet
 from tidesync.settings import with_settings
 from tidesync.terminal.listener import BrokerChange, Ended, Listener
@@ -31,12 +32,15 @@ _WAIT_S = 0.5
 def command(settings: ConnectionSettings, *, vehicles: Sequence[str], as_json: bool) -> int:
     """Show results, states and events as they come, until interrupted.
 
-    A live table in a terminal; one line each when the output goes elsewhere. A broker that is away is
+    A live table in a terminal; one line each when the output goes elsewhere; times are by this computer's
+    clock. A broker that is away is
     reported at once and waited for.
     """
     ended = Ended()
     signal.signal(signal.SIGTERM, ended.set)
-    listener = Listener(settings, "tidesync-watch", [vehicle_name(name) for name in vehicles])
+    listener = Listener(
+        settings, "tidesync-watch", [named("--vehicle", vehicle_name, name) for name in vehicles]
+    )
     with listener.listening():
         if as_json or not sys.stdout.isatty():
             _lines(listener, ended, as_json=as_json)
@@ -58,4 +62,4 @@ def _lines(listener: Listener, ended: Ended, *, as_json: bool) -> None:
             line = json_broker_line(heard, at_ns) if as_json else plain_broker_line(heard, address, at_ns)
             print(line, flush=True)
         elif heard is not None and fleet.take(heard) == "new":
-            print(json_line(heard) if as_json else plain_line(heard), flush=True)
+            print(json_line(heard) if as_json else plain_line(fleet.as_known(heard)), flush=True)

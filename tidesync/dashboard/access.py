@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from tidesync.dashboard.host_names import address_of, host_of
 from tidesync.dashboard.views import Problem, ProblemView
@@ -27,7 +27,16 @@ MOST_BODY_BYTES = 64 * 1024
 WEBSOCKET = "WEBSOCKET"
 _SAFE = frozenset({"GET", "HEAD"})
 _PUBLIC = frozenset(
-    {"/", "/health", "/register_service", "/cockpit_extras.json", "/api/login", "/favicon.ico"}
+    {
+        "/",
+        "/health",
+        "/register_service",
+        "/cockpit_extras.json",
+        "/api/login",
+        "/favicon.ico",
+        "/docs",
+        "/openapi.json",
+    }
 )
 """Served without the token: none of it shows anything of the fleet."""
 _PUBLIC_BELOW = "/page/"
@@ -35,6 +44,13 @@ COCKPIT_PATH = "/cockpit"
 """The WebSocket for Cockpit, which only sends."""
 _DESKTOP = "file://"
 """The origin of a desktop application's own pages, such as Cockpit's; a browser gives `null` for files."""
+_APPLICATION = "app://"
+_PREFLIGHT = {
+    "access-control-allow-methods": "GET, POST",
+    "access-control-allow-headers": "authorization, content-type",
+    "access-control-allow-private-network": "true",
+    "access-control-max-age": "600",
+}
 
 
 class Refusal(NamedTuple):
@@ -62,6 +78,9 @@ class AccessPolicy:
     A foreign page in the operator's browser can reach even loopback. It cannot send JSON without a preflight
     request (which is never granted), cannot use a host name of its own (DNS rebinding), and is known by its
     Origin.
+
+    Pages of a desktop application (`file://`, `null`, `app://…`) cannot be distinguished from others that
+    claim to be one. They may ask where there is a token, with it in a header: no page sends that by chance.
     """
 
     def __init__(self, token: str | None, hosts: HostNames) -> None:
@@ -77,6 +96,8 @@ class AccessPolicy:
             )
         if request.method == WEBSOCKET:
             return self._refuse_socket(request)
+        if self.is_preflight(request):
+            return None
         if request.method not in _SAFE and (refusal := self._refuse_change(request.headers)):
             return refusal
         if self._public(request.path) or self._shows_token(request.headers):
@@ -84,6 +105,17 @@ class AccessPolicy:
         return Refusal(
             401, "unauthorized", "the dashboard's token is needed: Authorization: Bearer …, or log in"
         )
+
+    def desktop_origin(self, headers: Mapping[str, str]) -> str | None:
+        """The origin of a desktop application's page that may read our answers; None for any other."""
+        origin = headers.get("origin")
+        desktop = origin is not None and (origin in {_DESKTOP, "null"} or origin.startswith(_APPLICATION))
+        return origin if desktop and self._token is not None else None
+
+    def is_preflight(self, request: RequestInfo) -> bool:
+        """Whether a browser asks if such a page may send what it wants to send."""
+        asks = request.method == "OPTIONS" and "access-control-request-method" in request.headers
+        return asks and self.desktop_origin(request.headers) is not None
 
     def admits(self, token: str) -> bool:
         """Whether this is the token."""
@@ -116,6 +148,8 @@ class AccessPolicy:
 
     def _refuse_change(self, headers: Mapping[str, str]) -> Refusal | None:
         origin, host = headers.get("origin"), host_of(f"//{headers.get('host', '')}")
+        if self.desktop_origin(headers) is not None:
+            origin = None  # the token decides, in its header
         if origin is not None and not (self._near(host_of(origin)) or host_of(origin) == host):
             return Refusal(
                 403, "forbidden", f"a page of {origin[:100]!r} may not command; see --allowed-host"
@@ -144,6 +178,8 @@ class AccessPolicy:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.admits(given.strip()):
             return True
+        if self.desktop_origin(headers) is not None:
+            return False
         try:
             morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
         except CookieError:
@@ -174,15 +210,21 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
 
+        request = _request_info(scope)
+        origin = self._policy.desktop_origin(request.headers)
+        shared = {"access-control-allow-origin": origin, "vary": "origin"} if origin else {}
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
+                for name, value in (self._headers | shared).items():
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._policy.refuse(_request_info(scope))
-        if refusal is None:
+        refusal = self._policy.refuse(request)
+        if refusal is None and self._policy.is_preflight(request):
+            await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, send_with_headers)
+        elif refusal is None:
             await self._app(scope, receive, send_with_headers)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": refusal.error})

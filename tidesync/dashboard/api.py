@@ -29,7 +29,7 @@ from tidesync.dashboard.views import (
 )
 
 Responses = dict[int | str, dict[str, Any]]
-_COMMAND_PROBLEMS: Responses = {
+_JSON_PROBLEMS: Responses = {
     403: {
         "model": ProblemView,
         "description": "This dashboard may not command, or the request is a foreign page's",
@@ -37,6 +37,8 @@ _COMMAND_PROBLEMS: Responses = {
     411: {"model": ProblemView, "description": "No Content-Length"},
     413: {"model": ProblemView, "description": "More than 64 KiB"},
     415: {"model": ProblemView, "description": "Not Content-Type: application/json"},
+}
+_COMMAND_PROBLEMS: Responses = _JSON_PROBLEMS | {
     409: {"model": ProblemView, "description": "The recorder or topside refuses; `detail` is its reason"},
     503: {"model": ProblemView, "description": "No broker, or the recorder cannot write"},
 }
@@ -86,7 +88,7 @@ async def about(here: Here) -> AboutView:
     return here.about
 
 
-@router.post("/api/login", status_code=204, tags=["dashboard"])
+@router.post("/api/login", status_code=204, tags=["dashboard"], responses=_JSON_PROBLEMS)
 async def login(body: Login, here: Here, response: Response) -> None:
     """Exchange the token for a cookie that only this page sends; programs use `Authorization: Bearer`."""
     cookie = here.policy.cookie()

@@ -2,10 +2,12 @@
 
 BlueOS lists services by `/register_service`. Cockpit asks BlueOS for them, and each that names
 `extras.cockpit` for that file below its path (`getExtrasJsonFromBlueOsService` and `getWidgetsFromBlueOS` in
-bluerobotics/cockpit, src/libs/blueos.ts; `ExtrasJsonSchema` in src/libs/blueos/schemas.ts; it converts keys
-to camel case first). The widget's path is given whole, because `useExtensionPathAsBaseUrl` is only known to
-Cockpit 1.18 and later, and the icon as data, because a desktop Cockpit has no address to resolve a path
-with.
+bluerobotics/cockpit, src/libs/blueos.ts; `ExtrasJsonSchema` in src/libs/blueos/schemas.ts). Its versions
+read that file in three ways: the oldest, and forks of it, take keys in snake case and prepend the service's
+address to frame and icon; later ones turn all keys into camel case, where of two equal ones the last
+remains; those since 1.18 read camel case alone. So each value is there twice, in camel case last: there the
+widget's path is whole, because `useExtensionPathAsBaseUrl` is only known to the newest, and the icon is data,
+because a desktop Cockpit has no address to resolve a path with.
 
 Cockpit reconnects the WebSocket two seconds after it was closed (`scheduleReconnect` in
 src/libs/generic-websocket.ts) and does not know what it missed, so each connection begins with every value.
@@ -20,7 +22,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from fastapi import APIRouter, Query, Response, WebSocket, WebSocketDisconnect
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.version import VERSION
 from schemas.names import Topside
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from tidesync.dashboard.api import Served
 
 EXTRAS_PATH = "/cockpit_extras.json"
+_ICON_PATH = "/page/icon.svg"
 POLL_S = 0.25
 MOST_SOCKETS = 8
 _SEND_TIMEOUT_S = 10.0
@@ -67,13 +70,18 @@ class CockpitWidget(_Strict):
     """A page that Cockpit shows in a frame."""
 
     name: str
+    version: str
     iframe_url: str
-    """Below the vehicle's address."""
+    """Below the service's address."""
     iframe_icon: str
-    collapsible_container_name: str | None = None
+    collapsible_container_name: str
     """Title of the container that it can be folded into."""
     start_collapsed: bool = False
-    version: str
+    url_of_vehicle: str = Field(serialization_alias="iframeUrl")
+    """Below the vehicle's address."""
+    icon_data: str = Field(serialization_alias="iframeIcon")
+    container: str = Field(serialization_alias="collapsibleContainerName")
+    collapsed: bool = Field(default=False, serialization_alias="startCollapsed")
 
 
 class CockpitExtras(_Strict):
@@ -81,6 +89,8 @@ class CockpitExtras(_Strict):
 
     target_system: Literal["Cockpit"] = "Cockpit"
     target_cockpit_api_version: str = "1.0.0"
+    system: Literal["Cockpit"] = Field(default="Cockpit", serialization_alias="targetSystem")
+    api_version: str = Field(default="1.0.0", serialization_alias="targetCockpitApiVersion")
     widgets: tuple[CockpitWidget, ...]
     actions: tuple[()] = ()
     """None: a viewer in Cockpit may not command through it."""
@@ -99,10 +109,13 @@ async def cockpit_extras(response: Response) -> CockpitExtras:
     response.headers["cross-origin-resource-policy"] = "cross-origin"
     widget = CockpitWidget(
         name="Tidesync",
-        iframe_url=f"{METADATA.extension_path}/",
-        iframe_icon=_icon(),
-        collapsible_container_name="Tidesync",
         version=VERSION,
+        iframe_url="/",
+        iframe_icon=_ICON_PATH,
+        collapsible_container_name="Tidesync",
+        url_of_vehicle=f"{METADATA.extension_path}/",
+        icon_data=_icon(),
+        container="Tidesync",
     )
     return CockpitExtras(widgets=(widget,))
 
@@ -137,7 +150,7 @@ async def lines(
         if receiving.done() and receiving.result()["type"] == "websocket.receive":
             await socket.close(_POLICY, "this WebSocket only sends")
         elif sending.done():
-            with suppress(WebSocketDisconnect, TimeoutError):
+            with suppress(WebSocketDisconnect, asyncio.TimeoutError):
                 sending.result()
     finally:
         for task in (sending, receiving):
@@ -149,10 +162,13 @@ async def lines(
 async def _send(socket: WebSocket, served: Served, topside: str | None) -> None:
     changed = ChangedLines()
     while True:
-        async with asyncio.timeout(_SEND_TIMEOUT_S):
-            for line in _due(changed, served, topside):
-                await socket.send_text(line)
+        await asyncio.wait_for(_send_each(socket, _due(changed, served, topside)), _SEND_TIMEOUT_S)
         await asyncio.sleep(POLL_S)
+
+
+async def _send_each(socket: WebSocket, lines: Iterable[str]) -> None:
+    for line in lines:
+        await socket.send_text(line)
 
 
 def _due(changed: ChangedLines, served: Served, topside: str | None) -> Iterable[str]:

@@ -24,6 +24,8 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from schemas.messages import DUPLICATES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -103,7 +105,8 @@ def _named(rows: Sequence[VehicleView], topside: str | None) -> dict[str, list[V
 
 def _texts(prefix: str, meant: Sequence[VehicleView], *, connected: bool) -> dict[str, str]:
     fresh = [row for row in meant if connected and row.fresh]
-    if len({row.vehicle for row in meant}) > 1 or len(fresh) > 1:
+    doubtful = any(row.error in DUPLICATES for row in fresh)
+    if doubtful or len({row.vehicle for row in meant}) > 1 or len(fresh) > 1:
         return {f"{prefix}-state": AMBIGUOUS}
     if fresh:
         return _current(prefix, fresh[0])

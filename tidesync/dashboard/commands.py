@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from schemas.compat import UTC
 from schemas.messages import SessionState, StartCommand, StopCommand
 from tidesync.dashboard.presentation import session_view
 from tidesync.dashboard.views import Measure, Measuring, Problem, ProblemView, SessionView, StartedView
@@ -83,7 +84,7 @@ class CommandService:
         answer = self.subscriber.send(session, command)
         try:
             state = await asyncio.wait_for(asyncio.wrap_future(answer), timeout_s)
-        except TimeoutError:
+        except asyncio.TimeoutError:
             raise self._no_answer(timeout_s) from None
         finally:
             answer.cancel()

@@ -20,14 +20,14 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?", re.ASCII)
 
 def _origin(text: str) -> str:
     if not _ORIGIN.fullmatch(text):
-        raise ValueError(f"expected an origin, as https://cockpit.local, or * (received {text!r})")
+        raise ValueError(f"expected an origin, as https://cockpit.local, or *, received {text!r}")
     return text
 
 
 def _host_name(text: str) -> str:
     if not _HOST.fullmatch(text) and address_of(text) is None:
         raise ValueError(
-            f"expected a host's name or address without a port, as boat.example (received {text!r})"
+            f"expected a host's name or address without a port, as boat.example, received {text!r}"
         )
     return text.lower()
 

@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
@@ -22,6 +22,7 @@ from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, SystemClock
 from runtime.errors import ListenError
+from schemas.compat import UTC
 from schemas.messages import StartCommand, StopCommand
 from tidesync.demo.checker import Checker
 from tidesync.demo.settings import DemoSettings, demo_clock
@@ -142,6 +143,9 @@ class Demo:
 
     def _show(self, checker: Checker) -> None:
         end = math.inf if self._page else time.monotonic() + self._settings.duration
+        if not self._console.is_terminal:
+            self._show_once(checker, end)
+            return
         with unseen_interrupt(), Live(console=self._console, refresh_per_second=4) as live:
             with contextlib.suppress(KeyboardInterrupt) if self._page else contextlib.nullcontext():
                 if self._page:  # from here on Ctrl-C ends with the verdict
@@ -152,6 +156,17 @@ class Demo:
                     )
                     time.sleep(min(_REFRESH_S, left_s))
             live.update(self._table(checker, ""))
+
+    def _show_once(self, checker: Checker, end: float) -> None:
+        """For a file or a pipe: the last table, without spaces at the ends of its lines."""
+        with contextlib.suppress(KeyboardInterrupt) if self._page else contextlib.nullcontext():
+            if self._page:
+                print(f"Dashboard: {self._page}\n", file=self._console.file, flush=True)
+            while (left_s := end - time.monotonic()) > 0:
+                time.sleep(min(_REFRESH_S, left_s))
+        with self._console.capture() as captured:
+            self._console.print(self._table(checker, ""))
+        print(*map(str.rstrip, captured.get().rstrip().splitlines()), sep="\n", file=self._console.file)
 
     def _table(self, checker: Checker, caption: str) -> Table:
         drifts = {vehicle: clock.drift_ppm for vehicle, clock in self._vehicles.items()}

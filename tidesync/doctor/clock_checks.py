@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from runtime import chrony
 from runtime.clock import FASTEST_SLEW_PPM, SystemClock, read
 from runtime.clock_daemons import FREE_AFTER_S, Discipline, running_daemons
 from runtime.kernel_clock import kernel_state
+from schemas.compat import UTC
 from tidesync.doctor.finding import fail, ok, skipped, warn
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from schemas.messages import DUPLICATES, OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.figures import ago, span
 from tidesync.fleet.model import Fleet
-from tidesync.fleet.vehicle import discipline_of
+from tidesync.fleet.vehicle import discipline_of, topsides_twice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from runtime.clock import Reading
     from schemas.messages import ErrorWord, Info
@@ -46,7 +46,7 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
         return
     fleet = Fleet.of(seen.letters)
     rows = fleet.rows(now)
-    yield topsides(fleet, seen.incomplete)
+    yield topsides(fleet, seen.incomplete, topsides_twice(rows))
     if not rows and seen.incomplete:
         yield fail("vehicles", f"whether any is there could not be found out: {seen.incomplete}", _LOOK_ABOVE)
     elif not rows:
@@ -64,8 +64,14 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
     yield clocks_agree(seen)
 
 
-def topsides(fleet: Fleet, incomplete: str | None = None) -> Finding:
-    """Whether any topside is online; `incomplete`: why one that was not heard may be there all the same."""
+def topsides(fleet: Fleet, incomplete: str | None = None, twice: Collection[str] = ()) -> Finding:
+    """Whether any topside is online, each under a name of its own; `twice` are names that two of them have.
+
+    `incomplete`: why one that was not heard may be there all the same.
+    """
+    if twice:
+        found = f"two topsides are named {', '.join(sorted(twice))}: none of their results can be relied on"
+        return fail("topsides", found, _ERROR_ADVICE["duplicate_topside"])
     online = sorted(name for name, word in fleet.topsides.items() if word == "online")
     if online:
         return ok("topsides", f"online: {', '.join(online)}")
@@ -83,9 +89,10 @@ def vehicle(row: Row) -> Finding:
         return warn(check, f"{status}, measured by nobody", _unmeasured(row))
     state = f"{status}, {result.state} by {result.topside}"
     if not row.fresh:
-        renewed = f" for {span(row.age_s)}" if row.age_s and row.age_s > 0 else ""
+        state = f"{status}, old: {result.state} by {result.topside}"
+        renewed = f" for {span(row.age_s)} by this computer's clock" if row.age_s and row.age_s > 0 else ""
         advice = f"does topside {result.topside} run? `tidesync forget {row.vehicle}` clears its old results"
-        return warn(check, f"{state}, but not renewed{renewed}", advice)
+        return warn(check, f"{state}, not renewed{renewed}", advice)
     if result.error:
         found = fail if result.error in DUPLICATES else warn
         return found(check, f"{state}: {result.error}", _ERROR_ADVICE[result.error])

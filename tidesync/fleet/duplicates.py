@@ -50,6 +50,26 @@ def doubted(result: OffsetResult, error: ErrorWord | None = None) -> OffsetResul
     return result.model_copy(update={"error": error, "state": state})
 
 
+_FIGURES = (
+    "offset_ms",
+    "lower_ms",
+    "upper_ms",
+    "max_error_ms",
+    "u95_ms",
+    "precision_ms",
+    "drift_ppm",
+    "drift_error_ppm",
+    "delay_min_ms",
+)
+
+
+def for_people(result: OffsetResult) -> OffsetResult:
+    """`result` as it may be shown to people: without its numbers if they may be of two clocks."""
+    if result.error not in DUPLICATES:
+        return result
+    return result.model_copy(update=dict.fromkeys(_FIGURES) | {"conditional": False})
+
+
 def sentence(result: OffsetResult) -> str:
     """What a duplicate of this result means."""
     whose = f"vehicles are named {result.vehicle}"

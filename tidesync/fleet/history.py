@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from tidesync.fleet.duplicates import for_people
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -115,8 +117,11 @@ class ResultHistory:
         self.seq = 0
 
     def result(self, result: OffsetResult, raw_s: float) -> None:
-        """Keep a result, unless it is too near to the last one and of the same state and segment."""
-        point = Point.of(self.seq + 1, result, raw_s)
+        """Keep a result, unless it is too near to the last one and of the same state and segment.
+
+        A duplicate's numbers are left out: they may be of two clocks.
+        """
+        point = Point.of(self.seq + 1, for_people(result), raw_s)
         last = self._last
         if (
             last

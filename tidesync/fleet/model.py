@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas import topics
 from schemas.messages import Event, Info, OffsetResult, SessionState
+from tidesync.figures import span
 from tidesync.fleet.sessions import SessionEntry, Sessions
 from tidesync.fleet.vehicle import FRESH_S, Results, Row, VehicleInfo, since_s
 
@@ -31,6 +32,8 @@ KINDS: tuple[TopicKind, ...] = (
     topics.SESSION_STATE,
 )
 """The retained topics of a fleet."""
+_LONG_S = 60.0
+"""From here on a step is also given in minutes, hours, days or years."""
 Taken = Literal["new", "repeated", "mismatched"]
 """A letter whose names are not its topic's is mismatched: it changes nothing."""
 
@@ -119,6 +122,12 @@ class Fleet:
         """The newest result of every (vehicle, topside), however old."""
         return {key: known.result for key, known in self._results.items()}
 
+    def as_known(self, letter: Letter) -> Letter:
+        """`letter`, which was taken, with its result as it may be relied on."""
+        body = letter.body
+        known = self._results.get((body.vehicle, body.topside)) if isinstance(body, OffsetResult) else None
+        return letter._replace(body=known.result) if known else letter
+
     def topsides_of(self, vehicle: str) -> list[str]:
         """Those that measure it, by name."""
         return sorted(topside for name, topside in self._results if name == vehicle)
@@ -172,7 +181,7 @@ class Fleet:
             return False
         known.event, known.event_raw_ns = event, received.raw_ns
         text = "clock stepped" if event.kind == "step" else "suspended"
-        self._incident(event.vehicle, event.kind, f"{text} {event.step_ms / 1000:+,.3f} s", received)
+        self._incident(event.vehicle, event.kind, f"{text} {_by(event.step_ms / 1e3)}", received)
         return True
 
     def _status(self, vehicle: str, status: str, received: Reading) -> bool:
@@ -233,6 +242,11 @@ class Fleet:
     def _changed(self) -> int:
         self.version += 1
         return self.version
+
+
+def _by(seconds: float) -> str:
+    exact = f"{seconds:+,.3f} s"
+    return exact if abs(seconds) < _LONG_S else f"{'+' if seconds > 0 else '-'}{span(abs(seconds))} ({exact})"
 
 
 def _mismatched(letter: Letter) -> bool:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from schemas.messages import SessionState
 
 
+SILENT_S = 15
+"""A recorder that runs reports a session that it records at least every 5 s."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionEntry:
     """The newest state of a session, and when it was heard, by this computer's RAW clock."""
@@ -27,6 +31,14 @@ class SessionEntry:
     def age_s(self, now: Reading) -> float | None:
         """How old the state is; None where that is unknown."""
         return None if self.state_raw_ns is None else max(0.0, (now.raw_ns - self.state_raw_ns) / 1e9)
+
+    def shown(self, now: Reading) -> SessionState:
+        """The state with an alarm where its recorder is silent, which a killed one cannot report."""
+        age_s = self.age_s(now)
+        if self.state.state != "recording" or self.state.alarm or age_s is None or age_s <= SILENT_S:
+            return self.state
+        alarm = f"silent: its recorder has reported nothing for {age_s:.0f} s"
+        return self.state.model_copy(update={"alarm": alarm})
 
 
 class Sessions:

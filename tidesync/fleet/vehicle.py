@@ -11,6 +11,8 @@ from tidesync.fleet.duplicates import Alternation, doubted
 from tidesync.fleet.history import ResultHistory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from runtime.clock import Reading
     from schemas.messages import Event, Info, OffsetResult
 
@@ -152,6 +154,17 @@ class Row:
     topside_status: str | None = None
     recording: tuple[str, ...] = ()
     """The sessions that record it."""
+
+    @property
+    def old(self) -> bool:
+        """Whether its result is known not to be renewed."""
+        return not self.fresh and self.age_s is not None
+
+
+def topsides_twice(rows: Iterable[Row]) -> set[str]:
+    """The topsides of which two have one name now, by their fresh results."""
+    results = [row.result for row in rows if row.fresh and row.result]
+    return {result.topside for result in results if result.error == "duplicate_topside"}
 
 
 def _newer(result: OffsetResult, before: OffsetResult) -> bool:

@@ -50,7 +50,7 @@ def parse(content: bytes) -> Document:
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise NotMetadataError(f"not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise NotMetadataError(f"expected an object (received {type(document).__name__})")
+        raise NotMetadataError(f"expected an object, received {type(document).__name__}")
     return document
 
 

@@ -6,24 +6,24 @@ import csv
 import io
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from runtime.files import read, replace
+from runtime.files import read, replacing
 from schemas.events import EventLine
 from schemas.metadata import FILE_NAME
 from tidesync.sessions import document
+from tidesync.sessions.bridged import bridged
 from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
 from tidesync.sessions.isolation import Tracks, tracks_of
 from tidesync.sessions.journal import Journal, Stream, decode_event, lines_in, read_journal
 from tidesync.sessions.processes import Choice, chosen
-from topside_agent.estimator import EstimatorSettings, Row, Track, in_order, smooth
+from topside_agent.estimator import EstimatorSettings, Exchanges, Row, Track, in_order, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from schemas.exchange import Exchange
     from tidesync.sessions.processes import Process
 
 _log = logging.getLogger(__name__)
@@ -46,20 +46,12 @@ class Measured:
 
     vehicle: str
     topside: str
-    exchanges: Sequence[Exchange]
+    exchanges: Exchanges
     """In the order in which topside finished them: by `seq` within one topside process, independent of clock
     steps and of the order of the lines."""
     track: Track
     namesakes: Sequence[Process] = ()
     """It is what the first of these processes measured, while the others of its name were active."""
-
-    def topside_raw_ns(self) -> dict[int, int]:
-        """Topside's RAW clock at each destination stamp, where it is known."""
-        return {
-            exchange.destination_ns: exchange.destination_ns - exchange.topside_realtime_minus_raw_ns
-            for exchange in self.exchanges
-            if exchange.topside_realtime_minus_raw_ns is not None
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +158,7 @@ class SessionFolder:
             )
         if journal.malformed:
             _log.warning("%s: %s", self.path, journal.complaint)
-        measured = measure(chosen(journal, choice), settings)
+        measured = measure(chosen(journal.exchanges, choice), settings)
         if not measured:
             reason = "; ".join(measured.complaints()) or "it holds no exchange: nothing was measured"
             raise NothingMeasuredError(f"{self.exchanges_path}: {reason}")
@@ -178,30 +170,33 @@ class SessionFolder:
         """Replace `offsets.csv` by the rows of `tracks`."""
         try:
             self.time_sync_path.mkdir(parents=True, exist_ok=True)
-            replace(self.offsets_path, offsets_table(tracks))
+            with replacing(self.offsets_path) as stream:
+                write_table(tracks, stream)
         except OSError as error:
             reason = f"{error.strerror or error}; it was not written"
             raise UnusableFileError(self.offsets_path, reason) from error
 
 
 def measure(
-    streams: Mapping[Stream, Sequence[Exchange]],
+    streams: Mapping[Stream, Exchanges],
     settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008
 ) -> Tracks[Measured]:
     """Smooth every stream, by the streams' names; an internal fault is that stream's alone."""
-    return tracks_of(
-        streams,
-        lambda stream, exchanges: Measured(*stream, in_order(exchanges), smooth(exchanges, settings)),
-    )
+
+    def measured(stream: Stream, exchanges: Exchanges) -> Measured:
+        listed = in_order(exchanges)
+        return Measured(*stream, listed, smooth(bridged(listed).exchanges, settings))
+
+    return tracks_of(streams, measured)
 
 
-def offsets_table(tracks: Mapping[Stream, Sequence[Row]]) -> bytes:
+def write_table(tracks: Mapping[Stream, Sequence[Row]], stream: BinaryIO) -> None:
     """`offsets.csv`: every row of every track; absent is empty, never 0."""
-    text = io.StringIO()
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(OFFSET_COLUMNS)
-    for stream, rows in tracks.items():
+    for (vehicle, topside), rows in tracks.items():
         for row in rows:
-            values = (getattr(row, column) for column in OFFSET_COLUMNS[2:])
-            writer.writerow([*stream, *("" if value is None else value for value in values)])
-    return text.getvalue().encode()
+            values = ("" if value is None else value for value in row[2:])
+            writer.writerow([vehicle, topside, *values])
+    text.detach()

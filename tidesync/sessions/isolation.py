@@ -11,9 +11,9 @@ from tidesync.sessions.errors import NothingMeasuredError, SessionError
 from tidesync.sessions.journal import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from schemas.exchange import Exchange
+    from topside_agent.estimator import Exchanges
 
 _log = logging.getLogger(__name__)
 
@@ -41,9 +41,7 @@ class Tracks(dict[Stream, Made], Generic[Made]):
         ]
 
 
-def tracks_of(
-    streams: Mapping[Stream, Sequence[Exchange]], work: Callable[[Stream, Sequence[Exchange]], Made]
-) -> Tracks[Made]:
+def tracks_of(streams: Mapping[Stream, Exchanges], work: Callable[[Stream, Exchanges], Made]) -> Tracks[Made]:
     """Do `work` for every stream; an exception is that stream's alone."""
     tracks: Tracks[Made] = Tracks()
     for stream, exchanges in streams.items():

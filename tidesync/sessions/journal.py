@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from schemas.base import MAX_MESSAGE_BYTES, InvalidMessageError, Message
 from schemas.events import LINE, EventLine
 from schemas.exchange import Exchange, fault_of
+from topside_agent.estimator import Exchanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,15 +31,13 @@ class Source(NamedTuple):
 MOST_NAMED = 20
 """Malformed lines that are named; all are counted."""
 _LONGEST = MAX_MESSAGE_BYTES + 2
-_ALL_FIELDS = set(Exchange.model_fields)
-"""One set for all exchanges that are read: a set of its own takes each half of its memory."""
 
 
 @dataclass(slots=True)
 class Journal:
     """A journal's content; malformed lines stay in the file."""
 
-    exchanges: list[Exchange] = field(default_factory=list)
+    exchanges: Exchanges = field(default_factory=lambda: Exchanges.of(()))
     """In the order of the file."""
     malformed: int = 0
     faults: list[str] = field(default_factory=list)
@@ -56,18 +55,11 @@ class Journal:
         lines = self.malformed + len(self.exchanges)
         return f"{self.malformed} of {lines} lines of exchanges.jsonl are no exchanges ({self.faults[0]})"
 
-    def by_stream(self) -> dict[Stream, list[Exchange]]:
-        """Each stream's exchanges in the order of the file, by the streams' names."""
-        streams: dict[Stream, list[Exchange]] = {}
-        for exchange in self.exchanges:
-            streams.setdefault((exchange.vehicle, exchange.topside), []).append(exchange)
-        return dict(sorted(streams.items()))
-
 
 def read_journal(lines: Iterable[bytes]) -> Journal:
     """Decode line by line; empty lines are skipped, malformed ones counted."""
     journal = Journal()
-    journal.exchanges.extend(each_exchange(lines, journal))
+    journal.exchanges = Exchanges.of(each_exchange(lines, journal))
     return journal
 
 
@@ -84,7 +76,6 @@ def each_exchange(lines: Iterable[bytes], journal: Journal) -> Iterator[Exchange
         if fault := fault_of(exchange):
             journal.refuse(f"line {number}: not a valid Exchange: {fault}")
             continue
-        object.__setattr__(exchange, "__pydantic_fields_set__", _ALL_FIELDS)
         yield exchange
 
 

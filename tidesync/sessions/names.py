@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas.names import vehicle_name
-from tidesync.errors import SettingsError
+from tidesync.errors import SettingsError, named
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -26,10 +26,10 @@ def sensor_vehicles(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         sensor, equals, vehicle = pair.partition("=")
         if not (sensor and equals and vehicle):
-            raise SettingsError(f"--sensor: expected SENSOR=VEHICLE, as inWater=rov1 (received {pair!r})")
+            raise SettingsError(f"--sensor: expected SENSOR=VEHICLE, as inWater=rov1, received {pair!r}")
         if sensor in sensors:
-            raise SettingsError(f"--sensor: {sensor} is given twice (received {pair!r})")
-        sensors[sensor] = vehicle_name(vehicle)
+            raise SettingsError(f"--sensor: {sensor} is given twice, received {pair!r}")
+        sensors[sensor] = named("--sensor", vehicle_name, vehicle)
     return sensors
 
 

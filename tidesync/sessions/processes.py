@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from schemas.exchange import Exchange
-    from tidesync.sessions.journal import Journal, Stream
+    from tidesync.sessions.journal import Stream
+    from topside_agent.estimator import Exchanges, Labels
 
 UNKNOWN = "unknown"
 """In place of the instance id where an earlier version recorded none."""
@@ -45,36 +45,32 @@ class Choice:
     def __bool__(self) -> bool:
         return self.topside is not None or bool(self.instances)
 
-    def admits(self, exchange: Exchange) -> bool:
-        """Whether this exchange is meant."""
-        if self.topside not in {None, exchange.topside}:
+    def admits(self, labels: Labels) -> bool:
+        """Whether exchanges with these labels are meant."""
+        if self.topside not in {None, labels.topside}:
             return False
-        return not self.instances or instance_of(exchange) in self.instances
+        return not self.instances or instance_of(labels) in self.instances
 
 
-def instance_of(exchange: Exchange) -> str:
+def instance_of(exchange: Exchange | Labels) -> str:
     """The process that made it."""
     return exchange.instance_id or UNKNOWN
 
 
-def chosen(journal: Journal, choice: Choice) -> dict[Stream, list[Exchange]]:
+def chosen(exchanges: Exchanges, choice: Choice) -> dict[Stream, Exchanges]:
     """Each stream's exchanges, as far as they are meant.
 
     ConcurrentTopsidesError where several processes of one name were active at the same time: their clocks
     must not be mixed. UnknownTopsideError where `choice` names none that is there.
     """
-    streams = {
-        stream: kept
-        for stream, exchanges in journal.by_stream().items()
-        if (kept := [exchange for exchange in exchanges if choice.admits(exchange)])
-    }
-    if choice and not streams and journal.exchanges:
-        there = Counter((each.topside, instance_of(each)) for each in journal.exchanges)
+    streams = exchanges.at(exchanges.labelled(choice.admits)).by_stream()
+    if choice and not streams and exchanges:
+        there = {(each.topside, instance_of(each)) for each in exchanges.labels}
         listed = ", ".join(f"--topside {name} --instance {instance}" for name, instance in sorted(there))
         asked = f"topside {choice.topside or 'any'}, instance {', '.join(choice.instances) or 'any'}"
         raise UnknownTopsideError(f"no exchange of {asked}; there are those of {listed}")
-    for (vehicle, topside), exchanges in streams.items():
-        if processes := concurrent(exchanges):
+    for (vehicle, topside), of_stream in streams.items():
+        if processes := concurrent(of_stream):
             raise ConcurrentTopsidesError(sentence(vehicle, topside, processes))
     return streams
 

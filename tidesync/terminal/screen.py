@@ -46,9 +46,12 @@ def unseen_interrupt() -> Iterator[None]:
     """Keep the terminal from printing `^C`: where it wraps, the table would be drawn once more below."""
     try:
         import termios  # noqa: PLC0415 - not on Windows
-
+    except ImportError:
+        yield
+        return
+    try:
         before = termios.tcgetattr(sys.stdin)
-    except (ImportError, OSError, ValueError, termios.error):  # no terminal
+    except (OSError, ValueError, termios.error):  # no terminal
         yield
         return
     local_modes = 3
@@ -87,12 +90,12 @@ class Screen:
     def view(self) -> View:
         """What to draw now."""
         now = read(self._clock)
-        where = f"{self._listener.connection.address}   {clock_of(now.realtime_ns)}"
+        where = f"{self._listener.connection.address}   {clock_of(now.realtime_ns)} here"
         return View(
             f"Vehicle clocks, Pi − topside   {where}",
             self._away(now),
             self._fleet.rows(now),
-            [entry.state for entry in self._fleet.sessions() if entry.state.state != "stopped"],
+            [entry.shown(now) for entry in self._fleet.sessions() if entry.state.state != "stopped"],
             tuple(self._lines),
         )
 

@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 from schemas.instants import iso_from_ns, iso_utc
-from schemas.messages import Event, Info, OffsetResult, SessionState
-from tidesync.figures import ago, figure
+from schemas.messages import DUPLICATES, Event, Info, OffsetResult, SessionState
+from tidesync.figures import ago, figure, span
+from tidesync.fleet.duplicates import for_people, sentence
 from tidesync.fleet.vehicle import CONDITION, discipline_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tidesync.terminal.listener import BrokerChange
 
 _S_PER_DAY_AT_1_PPM = 0.0864
+_LONG_MS = 60_000.0
+"""From here on an offset is also given in minutes, hours, days or years."""
 
 
 def json_line(letter: Letter) -> str:
@@ -64,14 +67,23 @@ def tracking(row: Row) -> str:
     return "\n".join(f"{key:<{width}} : {value}" for key, value in pairs)
 
 
-def state_of(result: OffsetResult) -> str:
-    """The state, and the error where there is one."""
-    return f"{result.state} ({result.error})" if result.error else result.state
+def state_of(result: OffsetResult, *, old: bool = False) -> str:
+    """The state, and the error where there is one; one that is not renewed is called old."""
+    state = f"{result.state} ({result.error})" if result.error else result.state
+    return f"old: {state}" if old else state
 
 
-def age_of(row: Row) -> str:
-    """How long ago the result was measured; one that is not renewed is called old."""
-    return ago(row.age_s) + ("" if row.fresh or row.age_s is None else ": OLD, does its topside run?")
+def remarks_of(row: Row) -> list[str]:
+    """What must be known beside a row's numbers."""
+    result = row.result
+    if result is None:
+        return []
+    remarks = ["old: not renewed; does its topside run?"] if row.old else []
+    if result.error in DUPLICATES:
+        remarks.append(f"unknown: {sentence(result)}")
+    elif result.conditional:
+        remarks.append(CONDITION)
+    return remarks
 
 
 def _sentence(letter: Letter) -> str:
@@ -92,6 +104,8 @@ def _sentence(letter: Letter) -> str:
 
 
 def _result(result: OffsetResult) -> str:
+    if result.error in DUPLICATES:
+        return f"{state_of(result)}; {sentence(result)}"
     if result.offset_ms is None:
         return state_of(result)
     drift = f", drift {result.drift_ppm:+.2f} ppm" if result.drift_ppm is not None else ""
@@ -112,7 +126,10 @@ def _pairs(row: Row) -> Iterator[tuple[str, str]]:
 
 
 def _result_pairs(result: OffsetResult, row: Row) -> Iterator[tuple[str, str]]:
-    yield "State", state_of(result)
+    result = for_people(result)
+    yield "State", state_of(result, old=row.old)
+    if result.error in DUPLICATES:
+        yield "Numbers", f"unknown: {sentence(result)}"
     yield "Offset", _offset(result)
     yield "Max error", _max_error(result)
     if result.conditional:
@@ -122,15 +139,17 @@ def _result_pairs(result: OffsetResult, row: Row) -> Iterator[tuple[str, str]]:
     yield "Min delay", figure(result.delay_min_ms, 4, "ms")
     yield "Exchanges", f"{result.exchanges} in use, {result.rejected} rejected"
     yield "Steps", f"{result.steps}, now in segment {result.segment}"
-    yield "Measured at", iso_utc(result.measured_at) if result.measured_at else "never"
-    yield "Age", age_of(row)
+    measured_at = f"{iso_utc(result.measured_at)} (topside's clock)" if result.measured_at else "never"
+    old = "; old: does its topside run?" if row.old else ""
+    yield "Measured at", measured_at
+    yield "Age", f"{ago(row.age_s)} (this computer's clock){old}"
     yield "Last exchange", "-" if result.age_s is None else f"{result.age_s:.3f} s before that"
     yield "Method", result.method
 
 
 def _info_pairs(info: Info) -> Iterator[tuple[str, str]]:
-    simulated = ", on a simulated clock" if info.simulated else ""
-    yield "Agent", f"{info.version}, since {iso_utc(info.started_at)}{simulated}"
+    simulated = ", a simulated one" if info.simulated else ""
+    yield "Agent", f"{info.version}, since {iso_utc(info.started_at)} (the vehicle's clock{simulated})"
     yield "Boot", info.boot_id
     yield "Vehicle's clock", discipline_of(info)
     yield "Arrivals stamped", "by the kernel" if info.receive_stamp == "kernel" else "in user space"
@@ -141,7 +160,8 @@ def _offset(result: OffsetResult) -> str:
     if not result.offset_ms:
         return figure(result.offset_ms, 4, "ms")
     where = "ahead of" if result.offset_ms > 0 else "behind"
-    return f"{result.offset_ms:.4f} ms (the vehicle is {where} {result.topside})"
+    by = f"{span(abs(result.offset_ms) / 1e3)} " if abs(result.offset_ms) >= _LONG_MS else ""
+    return f"{result.offset_ms:.4f} ms (the vehicle is {by}{where} {result.topside})"
 
 
 def _max_error(result: OffsetResult) -> str:

@@ -10,6 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from schemas.messages import DUPLICATES
+from tidesync.fleet.duplicates import for_people, sentence
 from tidesync.fleet.vehicle import CONDITION
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ _AT_LEAST = 3
 _NARROW = 64
 """Below this only the most important are shown."""
 _GREY = "dim"
+_MOST_REMARKS = 4
 _MARK = "*"
 """Before the max error of a conditional result; a line below says what that assumes."""
 _HEADS = {
@@ -79,8 +82,8 @@ class View:
 
 def draw(view: View, width: int, height: int) -> RenderableType:
     """The screen of `width` × `height` characters; rows without room are counted, never just left out."""
-    conditional = any(row.result and row.result.conditional for row in view.rows)
-    others = sum(map(bool, (view.away, view.sessions, conditional)))
+    remarks = _remarks(view.rows)
+    others = len(remarks) + sum(map(bool, (view.away, view.sessions)))
     room = max(1, height - _HEAD_LINES - others)
     shown = view.rows if len(view.rows) <= room else view.rows[: room - 1]
     left = room - len(shown) - (1 if len(shown) < len(view.rows) else 0)
@@ -90,14 +93,21 @@ def draw(view: View, width: int, height: int) -> RenderableType:
     parts.append(_table(view, shown, width) if view.rows else Text("\nno vehicle is known yet"))
     if len(shown) < len(view.rows):
         parts.append(_hidden(view.rows[len(shown) :]))
-    if conditional:
-        parts.append(Text(f"{_MARK} {CONDITION}", no_wrap=True, overflow="ellipsis"))
+    parts += [Text(remark, no_wrap=True, overflow="ellipsis") for remark in remarks]
     if view.sessions:
         parts.append(_sessions(view.sessions))
     parts += [
         Text(line, style=_GREY, no_wrap=True, overflow="ellipsis") for line in view.lines[-left:] if left > 0
     ]
     return Group(*parts)
+
+
+def _remarks(rows: Sequence[Row]) -> list[str]:
+    """What must be known beside the numbers, and why some are missing."""
+    results = [for_people(row.result) for row in rows if row.result]
+    doubtful = dict.fromkeys(sentence(result) for result in results if result.error in DUPLICATES)
+    conditional = [f"{_MARK} {CONDITION}"] if any(result.conditional for result in results) else []
+    return [*conditional, *doubtful][:_MOST_REMARKS]
 
 
 def _table(view: View, rows: Sequence[Row], width: int) -> Table:
@@ -132,7 +142,7 @@ def _cells(row: Row, *, grey: bool) -> dict[str, str | Text]:
         "by": _name(row.topside or "nobody"),
         "state": _state(row, grey=grey),
         **dict.fromkeys(_FIGURES, ""),
-        **(_figures(row.result) if row.result else {}),
+        **(_figures(for_people(row.result)) if row.result else {}),
         "since": since,
         "heard": "never" if row.age_s is None else _short(row.age_s),
     }
@@ -148,7 +158,7 @@ def _state(row: Row, *, grey: bool) -> Text:
         return _name("not measured" if row.status == "online" else row.status or "not measured")
     word = row.result.state
     if grey:
-        return _name(f"OLD: {word}")
+        return _name(f"old: {word}")
     error = f" {row.result.error}" if row.result.error else ""
     return Text(word + error, style=STATE_STYLES[word], no_wrap=True, overflow="ellipsis")
 

@@ -6,15 +6,18 @@ interrupted anywhere is finished by the next.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import os
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broker.accounts.book import Account, Book, hashed, new_password
+from broker.accounts.book import Account, Book, hashed, matches, new_password
 from broker.accounts.folder import AccountFolder
 from broker.tls.authority import Host
 from broker.tls.folder import CertificateFolder
 from runtime import files, host
+from schemas.compat import UTC
 from schemas.join_file import JoinFile
 from schemas.names import made_valid
 from tidesync.errors import NotSoError
@@ -22,6 +25,8 @@ from tidesync.up import mosquitto
 from tidesync.up.settings import Choices
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from schemas.topics import Role
 
 _CERTIFICATE_DAYS = 825
@@ -47,6 +52,22 @@ class Home:
         self._choices = path / "choices.json"
         self._accounts = AccountFolder(self.config)
 
+    @property
+    def is_made(self) -> bool:
+        """Whether there was a start."""
+        return self._choices.exists()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Keep other processes from completing the folder while the block runs."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o755)
+        descriptor = os.open(self.path / "changing", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            files.lock(descriptor, wait=True)
+            yield
+        finally:
+            os.close(descriptor)
+
     def choices(self) -> Choices:
         """Those kept; the defaults before the first start."""
         content = files.read(self._choices)
@@ -63,6 +84,7 @@ class Home:
         if choices.own_broker:
             for program, role in PROGRAMS.items():
                 self._ensure_account(self.account(program, choices), role, self.password_file(program))
+            self._accounts.change(lambda before: before or Book())  # what is made of them may be damaged
             if choices.tls:
                 self._ensure_certificates()
             files.make_private_folder(self.data, 0o750)
@@ -85,8 +107,10 @@ class Home:
             raise NotSoError("the embedded broker listens on this computer only: a vehicle needs mosquitto")
         if choices.broker is not None:
             return JoinFile(vehicle=vehicle, brokers=tuple(choices.broker.split(",")))
-        book = self._accounts.read() or Book()
-        if book.find(vehicle) and not replace:
+        present = (self._accounts.read() or Book()).find(vehicle)
+        if present and present.role != "vehicle":
+            raise NotSoError(f"{vehicle} is the name of a {present.role} of this surface: take another")
+        if present and not replace:
             raise NotSoError(
                 f"vehicle {vehicle} has an account already; --replace renews its password (its old file ends)"
             )
@@ -110,11 +134,12 @@ class Home:
 
     def _ensure_account(self, name: str, role: Role, password_file: Path) -> None:
         """An account whose password is not in its file is of no use: it gets another one."""
-        book = self._accounts.read() or Book()
-        if book.find(name) and password_file.is_file():
+        present = (self._accounts.read() or Book()).find(name)
+        kept = files.read(password_file) or b""
+        if present and matches(kept.decode("utf-8", "replace").strip(), present.password):
             return
         password = new_password()
-        files.make_private_folder(password_file.parent, 0o700)
+        password_file.parent.mkdir(mode=0o700, exist_ok=True)
         password_file.unlink(missing_ok=True)
         self._accounts.change(lambda before: _with(before, name, role, password))
         files.write_new(password_file, files.PrivateFile(f"{password}\n".encode()))
@@ -135,6 +160,8 @@ class Home:
         ]
         for command in _READERS:
             lines += ["", f"[{command}]", f'broker = "{choices.local_url}"']
+            if command == "doctor":
+                lines.append(f"root = {mosquitto.quoted(choices.root)}")
             if choices.own_broker:
                 lines += [
                     'username = "operator"',

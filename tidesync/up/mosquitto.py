@@ -26,6 +26,8 @@ _PLACES = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin:/usr/local/opt/mosquitto
 _ON_WINDOWS = r"C:\Program Files\mosquitto"
 _LISTENERS = "# What follows `listener`"
 """The line of `broker/mosquitto.conf` at which what differs begins."""
+_LEFT_OUT = ("log_type notice\n", "message_size_limit 64512\n")
+"""Our programs log their connections themselves; max_packet_size limits messages too."""
 _INSTALLED_BY = {
     "linux": "sudo apt install mosquitto (or this system's own package)",
     "darwin": "brew install mosquitto",
@@ -75,9 +77,10 @@ def configuration(home: Path, choices: Choices) -> str:
     programs may use one account at once.
     """
     common = files("broker").joinpath("mosquitto.conf").read_text(encoding="utf-8").partition(_LISTENERS)[0]
-    common = common.replace("/mosquitto/config", str(home / CONFIG)).replace(
-        "/mosquitto/data", str(home / DATA)
-    )
+    for line in _LEFT_OUT:
+        common = common.replace(line, "")
+    for place, folder in (("/mosquitto/config", home / CONFIG), ("/mosquitto/data", home / DATA)):
+        common = common.replace(place, str(folder))
     certificates = home / CONFIG / "certs"
     tls = [
         f"certfile {certificates / 'server.crt'}",
@@ -85,7 +88,7 @@ def configuration(home: Path, choices: Choices) -> str:
         "tls_version tlsv1.2",
     ]
     lines = [
-        *([f"user {_user(home)}", ""] if _is_root() else []),
+        *([f"user {user}", ""] if (user := user_for(home)) else []),
         f"listener {choices.vehicles_port}",
         *(tls if choices.tls else []),
         "max_connections 500",
@@ -99,6 +102,10 @@ def configuration(home: Path, choices: Choices) -> str:
 
 def refuse_taken_ports(choices: Choices) -> None:
     """NotSoError for a port that another program has, before anything is started."""
+    ports = [choices.dashboard_port, choices.local_port, choices.vehicles_port]
+    for port in ports:
+        if choices.own_broker and ports.count(port) > 1:
+            raise NotSoError(f"port {port} is wanted twice: expected three ports, received {ports}")
     wanted = [("--dashboard-port", "127.0.0.1", choices.dashboard_port)]
     if choices.broker is None:
         wanted.append(("--local-port", "127.0.0.1", choices.local_port))
@@ -126,14 +133,10 @@ def quoted(path: Path) -> str:
     return json.dumps(str(path), ensure_ascii=False)
 
 
-def _is_root() -> bool:
-    return sys.platform != "win32" and os.geteuid() == 0
-
-
-def _user(home: Path) -> str:
-    """The user that a broker started by root becomes: its own where that can reach the folder, else root."""
-    if sys.platform == "win32":
-        return ""
+def user_for(home: Path) -> str | None:
+    """Whom root starts the broker as: its own user if that can reach the folder, else root. Others: None."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return None
     try:
         pwd.getpwnam("mosquitto")
     except KeyError:

@@ -42,9 +42,15 @@ def only_one(home: Home) -> Iterator[None]:
         os.close(descriptor)
 
 
+def check(choices: Choices) -> None:
+    """NotSoError for what is missing, or taken, before anything is written."""
+    if choices.own_broker:
+        mosquitto.program()
+    mosquitto.refuse_taken_ports(choices)
+
+
 def programs(home: Home, choices: Choices) -> list[Program]:
     """What runs, in the order of their start."""
-    mosquitto.refuse_taken_ports(choices)
     return [*_broker(home, choices), *_agents(home, choices)]
 
 
@@ -52,7 +58,8 @@ def _broker(home: Home, choices: Choices) -> list[Program]:
     if choices.own_broker:
         command = [mosquitto.program(), "-c", str(home.conf)]
         watched = home.config / "passwords"
-        return [Program("mosquitto", command, port=choices.local_port, reload_with=watched)]
+        user = mosquitto.user_for(home.path)
+        return [Program("mosquitto", command, port=choices.local_port, user=user, reload_with=watched)]
     if choices.embedded:
         command = [*_TIDESYNC, "broker", "--port", str(choices.local_port)]
         return [Program("broker", command, _without_own(), port=choices.local_port)]
@@ -70,7 +77,8 @@ def _agents(home: Home, choices: Choices) -> Iterator[Program]:
         if choices.own_broker:
             environment["TIDESYNC_USERNAME"] = home.account(name, choices)
             environment["TIDESYNC_PASSWORD_FILE"] = str(home.password_file(name))
-        yield Program(name, [*_TIDESYNC, command, *more], environment)
+        port = choices.dashboard_port if name == "dashboard" else None
+        yield Program(name, [*_TIDESYNC, command, *more], environment, port)
 
 
 _TIDESYNC = [sys.executable, "-m", "tidesync"]
@@ -102,7 +110,7 @@ def summary(home: Home, choices: Choices) -> str:
         lines += [
             "Next, in another terminal here, make the file of a vehicle:",
             "  tidesync up --add-vehicle rov1",
-            "then copy rov1.tidesync to the Pi, and there:",
+            "then copy the file that it names to the Pi, and there:",
             "  tidesync pi --join rov1.tidesync",
         ]
     else:

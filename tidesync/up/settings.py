@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from broker.settings import BrokerUrl
+from schemas.base import expectation
+from schemas.compat import Self
 from schemas.names import Topside
 from tidesync.errors import SettingsError
 from tidesync.up.place import surface_folder
@@ -60,15 +62,22 @@ class Choices(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
-            where = ".".join(map(str, fault["loc"]))
-            raise SettingsError(f"{path}: {where}: {fault['msg']} (received {fault['input']!r})") from error
+            where = "".join(f"{part}: " for part in fault["loc"])
+            received = repr(fault["input"])[:80]
+            raise SettingsError(
+                f"{path}: {where}{expectation(fault['msg'])}, received {received}; delete it to choose again"
+            ) from error
 
     def encode(self) -> str:
         """As the file keeps them."""
         return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
 
     def changed(self, chosen: dict[str, Any]) -> Self:
-        """With what was chosen now."""
+        """With what was chosen now; of the ways to have a broker one takes the other's place."""
+        if chosen.get("broker"):
+            chosen = {"embedded": False} | chosen
+        elif chosen.get("embedded"):
+            chosen = {"broker": None} | chosen
         return type(self).model_validate(self.model_dump() | chosen)
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _LOOK_S = 0.1
+_NO_REASON = "Note:"
+"""In lines of mosquitto that are no reason for its end."""
 _STABLE_S = 10.0
 _FIRST_S = 0.5
 _LONGEST_S = 30.0
@@ -48,6 +50,8 @@ class Program(NamedTuple):
     """All of its variables; None: ours."""
     port: int | None = None
     """It is ready when this TCP port of loopback takes connections."""
+    user: str | None = None
+    """Whom to run it as, where root runs us: who changes its user by itself would outlive us."""
     reload_with: Path | None = None
     """It is sent SIGHUP when this file has changed."""
 
@@ -80,9 +84,9 @@ class Supervisor:
 
     def _run(self) -> None:
         try:
-            for child in self._children:
+            for count, child in enumerate(self._children, 1):
                 child.start()
-                self._wait_until_ready(child)
+                self._wait_until_ready(child, self._children[:count])
             if not self._stopping.is_set():
                 self._ready()
             while not self._stopping.wait(_LOOK_S):
@@ -95,10 +99,11 @@ class Supervisor:
                 child.end()
             self._finished.set()
 
-    def _wait_until_ready(self, child: Child) -> None:
+    def _wait_until_ready(self, child: Child, started: Sequence[Child]) -> None:
         until_s = time.monotonic() + _READY_S
         while not child.ready() and not self._stopping.wait(_LOOK_S):
-            child.look()
+            for each in started:
+                each.look()
             if time.monotonic() > until_s:
                 raise ChildError(
                     f"{child.name} does not listen on port {child.program.port} after {_READY_S:g} s"
@@ -117,6 +122,7 @@ class Child:
         self._started_s = 0.0
         self._again_s: float | None = None
         self._early_ends = 0
+        self._was_ready = False
         self._last_line = ""
         self._changed_ns = self._file_time()
 
@@ -124,7 +130,7 @@ class Child:
         """Run it."""
         self._again_s, self._started_s = None, time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603 - our own programs
-            [*_dying_with_us(), *self.program.command],
+            [*_dying_with_us(self.program.user), *self.program.command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -136,13 +142,13 @@ class Child:
 
     def ready(self) -> bool:
         """Whether it takes connections; a program without a port is at once."""
-        if self.program.port is None:
-            return True
-        try:
-            with socket.create_connection(("127.0.0.1", self.program.port), 0.2):
-                return True
-        except OSError:
-            return False
+        if self.program.port is not None:
+            try:
+                socket.create_connection(("127.0.0.1", self.program.port), 0.2).close()
+            except OSError:
+                return False
+        self._was_ready = True
+        return True
 
     def look(self) -> None:
         """Start it again if it has ended and its turn has come; ChildError if that is of no use."""
@@ -177,7 +183,7 @@ class Child:
         early = now_s - self._started_s < _STABLE_S
         self._early_ends = self._early_ends + 1 if early else 0
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
-        if code == _WRONG_USAGE or (self.program.port and self._early_ends >= _MOST_EARLY_ENDS):
+        if code == _WRONG_USAGE or (not self._was_ready and self._early_ends >= _MOST_EARLY_ENDS):
             raise ChildError(f"{self.name} cannot run ({why}): {self._last_line or 'it said nothing'}")
         wait_s = min(_LONGEST_S, _FIRST_S * 2 ** max(0, self._early_ends - 1))
         self._again_s = now_s + wait_s
@@ -204,11 +210,16 @@ class Child:
         assert process.stdout
         with process.stdout as lines:
             for line in lines:
-                self._last_line = line.decode("utf-8", "replace").rstrip()
-                self._write(f"{self.name:<9} | {self._last_line}")
+                text = line.decode("utf-8", "replace").rstrip()
+                if _NO_REASON not in text:
+                    self._last_line = text
+                self._write(f"{self.name:<9} | {text}")
 
 
-def _dying_with_us() -> list[str]:
-    """What has a program sent SIGTERM when this process ends in any way."""
+def _dying_with_us(user: str | None) -> list[str]:
+    """What has a program run as `user`, and sent SIGTERM when this process ends in any way."""
     found = shutil.which("setpriv") if sys.platform == "linux" else None
-    return [found, "--pdeathsig", "TERM", "--"] if found else []
+    if found is None:
+        return []
+    changed = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if user else []
+    return [found, *changed, "--pdeathsig", "TERM", "--"]

@@ -1,4 +1,4 @@
-"""Writes the contract to `schemas/published/`; with `--check` names the files that are out of date."""
+"""Writes the contract to `schemas/published/`, its types into `clients/`; `--check` names what is stale."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Any
 from tools.contract import json_schema, openapi
 from tools.contract.asyncapi import asyncapi
 from tools.contract.table_schema import offsets_csv
+from tools.contract.typescript import with_types
 
-FOLDER = Path(__file__).parents[2] / "schemas" / "published"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "schemas" / "published"
+CLIENT = ROOT / "clients" / "tidesync.ts"
 
 
 def contract() -> dict[str, str]:
@@ -46,6 +49,11 @@ def write(folder: Path) -> None:
         (folder / name).write_text(content, encoding="utf-8")
 
 
+def client(source: str) -> str:
+    """The client in TypeScript with the types as they are now."""
+    return with_types(source, openapi.documents()["dashboard.openapi.json"])
+
+
 def main(arguments: list[str]) -> int:
     """Write, or check."""
     if arguments not in ([], ["--check"]):
@@ -53,10 +61,13 @@ def main(arguments: list[str]) -> int:
         return 2
     if not arguments:
         write(FOLDER)
+        CLIENT.write_text(client(CLIENT.read_text(encoding="utf-8")), encoding="utf-8")
         return 0
-    faults = stale(FOLDER)
+    faults = [f"schemas/published/{name}" for name in stale(FOLDER)]
+    if client(CLIENT.read_text(encoding="utf-8")) != CLIENT.read_text(encoding="utf-8"):
+        faults.append("clients/tidesync.ts")
     for name in faults:
-        print(f"schemas/published/{name} is out of date: run `make schemas`", file=sys.stderr)
+        print(f"{name} is out of date: run `make schemas`", file=sys.stderr)
     return 1 if faults else 0
 
 

@@ -120,6 +120,10 @@ def sync_metadata() -> Document:
     return _headed("sync_metadata", document)
 
 
+_TITLES = {"exchange": "exchange_batch"}
+"""Where the name of a message is, but for its case, that of one of its parts."""
+
+
 class _Described(GenerateJsonSchema):
     """Adds descriptions from docstrings; omits titles that repeat a key, and keys that receivers refuse."""
 
@@ -165,6 +169,24 @@ def _generated(adapter: TypeAdapter[Any]) -> Document:
 
 
 def _headed(name: str, document: Document) -> Document:
-    return {"$schema": DIALECT, "$id": f"urn:tidesync:schema:v1:{name}", "title": name} | {
-        key: value for key, value in document.items() if key != "title"
-    }
+    title = _TITLES.get(name, name)
+    body = {key: value for key, value in document.items() if key != "title"}
+    for key, definition in body.get("$defs", {}).items():
+        definition.setdefault("title", key)
+        _name_parts(key, definition)
+    _name_parts(title, body)
+    return {"$schema": DIALECT, "$id": f"urn:tidesync:schema:v1:{name}", "title": title} | body
+
+
+def _name_parts(owner: str, schema: Document) -> None:
+    """Title each enum and object among the properties: generators of classes need a name for each."""
+    for key, value in schema.get("properties", {}).items():
+        for part in [value, value.get("items", {}), *value.get("anyOf", ())]:
+            if "enum" in part or "properties" in part:
+                title = _pascal(owner) + _pascal(key)
+                part.setdefault("title", title)
+                _name_parts(title, part)
+
+
+def _pascal(key: str) -> str:
+    return "".join(word[:1].upper() + word[1:] for word in key.split("_"))

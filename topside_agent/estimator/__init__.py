@@ -5,13 +5,15 @@
 What the numbers mean: docs/estimator.md. The formulas and their sources: docs/mathematics.md.
 """
 
-from topside_agent.estimator.constraints import in_order
+from topside_agent.estimator.constraints import delays_ns, in_order, on_raw
 from topside_agent.estimator.estimate import Added, Estimate
+from topside_agent.estimator.exchanges import Exchanges, Labels
 from topside_agent.estimator.online import OffsetEstimator
+from topside_agent.estimator.rows import Row, Rows, RowState
 from topside_agent.estimator.segments import Cause, Cut
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.smooth import smooth
-from topside_agent.estimator.track import Row, RowState, Segment, Track, online
+from topside_agent.estimator.track import Segment, Track, online
 
 __all__ = [
     "Added",
@@ -19,12 +21,17 @@ __all__ = [
     "Cut",
     "Estimate",
     "EstimatorSettings",
+    "Exchanges",
+    "Labels",
     "OffsetEstimator",
     "Row",
     "RowState",
+    "Rows",
     "Segment",
     "Track",
+    "delays_ns",
     "in_order",
+    "on_raw",
     "online",
     "smooth",
 ]

@@ -6,19 +6,25 @@ inequalities that hold whatever the network did (docs/mathematics.md §1).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from operator import itemgetter
+from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from schemas.exchange import MAX_ROUND_TRIP_NS, method_named
+from topside_agent.estimator.exchanges import Exchanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
     from schemas.exchange import Exchange
+    from topside_agent.estimator.blocks import Integers
 
 READ_WITHIN_NS = 20_000
 """Readings of realtime − RAW that are known to this are taken as they are: reading takes as long."""
+_MOST_NS = 2**63 - 1
 SAME_BOOT_NS = 5_000_000_000
 """A boot moves topside's realtime − RAW by at least its uptime; slewing moves it by 0.9 s in half an hour."""
 
@@ -32,8 +38,8 @@ class Constraint(NamedTuple):
 
     The estimation clocks are CLOCK_MONOTONIC_RAW on both sides (`raw`), or realtime on both sides where one
     `realtime − raw` is unknown. The two differences are realtime − RAW of each side, 0 on realtime.
-    `standalone` is the method's property (`schemas.exchange.Method`): a step between two such exchanges would
-    go unseen, so no bound is carried from one to the next.
+    `standalone` is the method's property (`schemas.exchange.Method`) where a difference is unknown: a step
+    between two such exchanges would go unseen, so no bound is carried from one to the next.
     """
 
     origin_ns: int
@@ -90,7 +96,7 @@ def constraint_of(exchange: Exchange) -> Constraint:
         topside,
         width,
         raw,
-        standalone=method_named(exchange.method).standalone,
+        standalone=method_named(exchange.method).standalone and not raw,
     )
 
 
@@ -111,37 +117,68 @@ def impossible(constraint: Constraint, rate_limit: float) -> str | None:
     return None
 
 
-@dataclass(slots=True)
+def on_raw(exchanges: Exchanges) -> NDArray[np.bool_]:
+    """Which of them have RAW as their estimation clocks."""
+    return exchanges.known("pi_realtime_minus_raw_ns") & exchanges.known("topside_realtime_minus_raw_ns")
+
+
+def estimation_ns(exchanges: Exchanges) -> Integers:
+    """`Constraint.destination_ns` of each."""
+    topside = np.where(on_raw(exchanges), exchanges.column("topside_realtime_minus_raw_ns"), 0)
+    return exchanges.column("destination_ns") - topside
+
+
+def delays_ns(exchanges: Exchanges) -> Integers:
+    """`Constraint.delay_ns` of each: the differences of realtime and RAW cancel out."""
+    origin, receive, transmit, destination = (
+        exchanges.column(f"{name}_ns") for name in ("origin", "receive", "transmit", "destination")
+    )
+    return (destination - origin) - (transmit - receive)
+
+
+def differences_within_ns(exchanges: Exchanges) -> Integers:
+    """`Constraint.differences_within_ns` of each."""
+    resolution = exchanges.column("resolution_ns")
+    return np.where(on_raw(exchanges) & (resolution > READ_WITHIN_NS), resolution, 0)
+
+
 class _Boot:
     """The exchanges of one boot of topside's computer. RAW orders them, even if realtime was set."""
 
-    differences: list[int] = field(default_factory=list)
-    exchanges: list[tuple[int, Exchange]] = field(default_factory=list)
-    newest_raw_ns: int = 0
+    def __init__(self) -> None:
+        self.differences: list[int] = []
+        self.places, self.raw_ns = array("I"), array("q")
+        self.newest_raw_ns = 0
 
     def admits(self, raw_ns: int, difference_ns: int) -> bool:
         """Whether an exchange belongs to this boot: newer than all, or late with a known difference."""
         near = (abs(difference_ns - known) <= SAME_BOOT_NS for known in reversed(self.differences))
-        return not self.exchanges or raw_ns >= self.newest_raw_ns or any(near)
+        return not self.places or raw_ns >= self.newest_raw_ns or any(near)
 
-    def add(self, raw_ns: int, difference_ns: int, exchange: Exchange) -> None:
-        """Add an exchange of this boot."""
+    def add(self, raw_ns: int, difference_ns: int, place: int) -> None:
+        """Add the exchange at this place of the journal."""
         if not self.differences or abs(difference_ns - self.differences[-1]) > SAME_BOOT_NS // 5:
             self.differences.append(difference_ns)
-        self.exchanges.append((raw_ns, exchange))
+        self.places.append(place)
+        self.raw_ns.append(min(raw_ns, _MOST_NS))
         self.newest_raw_ns = max(self.newest_raw_ns, raw_ns)
 
+    def in_order(self) -> Integers:
+        """The places by RAW."""
+        return np.array(self.places, dtype=np.int64)[np.argsort(self.raw_ns, kind="stable")]
 
-def in_order(exchanges: Iterable[Exchange]) -> list[Exchange]:
+
+def in_order(exchanges: Iterable[Exchange]) -> Exchanges:
     """The exchanges of one vehicle and topside, as a journal lists them, sorted by destination.
 
     Topside's RAW clock decides, because its realtime may have been set back and forth. RAW restarts when
     topside boots: then RAW is lower and the difference realtime − RAW is a new one. Where RAW is unknown
     (another tool's log), the last known difference applies.
     """
+    columns = Exchanges.of(exchanges)
     boots = [_Boot()]
     difference_ns = 0
-    for exchange in exchanges:
+    for place, exchange in enumerate(columns):
         known = exchange.topside_realtime_minus_raw_ns
         difference_ns = difference_ns if known is None else known
         raw_ns = exchange.destination_ns - difference_ns
@@ -149,5 +186,5 @@ def in_order(exchanges: Iterable[Exchange]) -> list[Exchange]:
         if boot is None:
             boot = _Boot()
             boots.append(boot)
-        boot.add(raw_ns, difference_ns, exchange)
-    return [exchange for boot in boots for _, exchange in sorted(boot.exchanges, key=itemgetter(0))]
+        boot.add(raw_ns, difference_ns, place)
+    return columns.at(np.concatenate([boot.in_order() for boot in boots]))

@@ -25,6 +25,8 @@ _SIDES = (4, 8, 16)
 _SPREADS = 3.0
 _FLOOR_NS = 50_000.0
 """A step is accepted above so many times the greatest move of quiet times, plus this."""
+_FEW = 20.0
+"""The greatest of n independent moves says little while n is small: it then counts _FEW/n + 2 times."""
 _WARMUP = 20
 """Moves measured of each length before a step is accepted."""
 _KEEP = 0.999
@@ -60,8 +62,7 @@ class Break(NamedTuple):
     keeps_drift: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A constraint and the boot id of its exchange."""
 
     constraint: Constraint
@@ -164,7 +165,7 @@ class StepDetector:
 
     A longer or shorter route moves one edge, or both in opposite directions; queueing makes an edge sparse.
     A step of the offset moves both equally in the same direction, which collapses the margin of every window
-    across it. The detector learns how far noise alone does that.
+    across it. The detector learns how far noise alone moves both, together or apart: either is as likely.
     """
 
     def __init__(self, block_s: float) -> None:
@@ -181,19 +182,21 @@ class StepDetector:
         spans = [blocks for blocks in _SIDES if 2 * blocks <= columns.shape[1]]
         if not spans:
             return None
-        moves = _common_moves(columns[:, -2 * spans[-1] :], slope, spans)
-        for blocks, move in zip(spans, moves, strict=True):
-            limit = _SPREADS * self._quiet[blocks] + _FLOOR_NS + slope_error * blocks * self._block_s
-            if move > limit and self._seen[blocks] >= _WARMUP:
-                return 2 * blocks
-        for blocks, move in zip(spans, moves, strict=True):
+        moves = _moves(columns[:, -2 * spans[-1] :], slope, spans)
+        for blocks, (move, common) in zip(spans, moves, strict=True):
+            if common and self._seen[blocks] >= _WARMUP:
+                spreads = max(_SPREADS, 2.0 + _FEW * blocks / self._seen[blocks])
+                allowed = spreads * self._quiet[blocks] + slope_error * blocks * self._block_s
+                if move > allowed + _FLOOR_NS:
+                    return 2 * blocks
+        for blocks, (move, _) in zip(spans, moves, strict=True):
             self._quiet[blocks] = max(self._quiet[blocks] * _KEEP, move)
             self._seen[blocks] += 1
         return None
 
 
-def _common_moves(columns: Floats, slope: float, spans: list[int]) -> list[float]:
-    """For each span the lesser of both edges' moves (ns); 0 if in opposite directions or unknown."""
+def _moves(columns: Floats, slope: float, spans: list[int]) -> list[tuple[float, bool]]:
+    """For each span the lesser of both edges' moves (ns), and whether both moved together; 0 if unknown."""
     upper_at, upper, lower_at, lower = columns.tolist()  # for so few Python is faster than numpy
     high = [ns - slope * at for at, ns in zip(upper_at, upper, strict=True)]
     low = [ns - slope * at for at, ns in zip(lower_at, lower, strict=True)]
@@ -204,7 +207,7 @@ def _common_moves(columns: Floats, slope: float, spans: list[int]) -> list[float
         older_high, older_low = min(high[before]), max(low[before])
         up, down = newer_high - older_high, newer_low - older_low
         less, more = sorted((abs(up), abs(down)))
-        common = up * down > 0 and more < inf and less >= more * _EQUAL
-        moves.append(less if common else 0.0)
+        known = more < inf
+        moves.append((less if known else 0.0, known and up * down > 0 and less >= more * _EQUAL))
         newer_high, newer_low = min(newer_high, older_high), max(newer_low, older_low)
     return moves

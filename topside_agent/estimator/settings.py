@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.compat import Self
 
 FEWEST_BLOCKS = 4
 """A max-margin line needs this many blocks with exchanges."""
@@ -149,7 +150,7 @@ class EstimatorSettings(BaseModel):
         if not rising or any(count % 1 for count in blocks) or blocks[0] < FEWEST_BLOCKS:
             raise ValueError(
                 f"expected windows_s to rise from {FEWEST_BLOCKS} blocks on, in whole blocks of"
-                f" {self.block_s:g} s (received {self.windows_s})"
+                f" {self.block_s:g} s, received {self.windows_s}"
             )
         return self
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from topside_agent.estimator.constraints import READ_WITHIN_NS
+import numpy as np
+
+from topside_agent.estimator.constraints import READ_WITHIN_NS, on_raw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from topside_agent.estimator.constraints import Constraint
+    from topside_agent.estimator.exchanges import Exchanges
 
 FASTEST = 0.1005
 """ns/ns: the kernel's limit, 10 % by tick and 500 ppm by frequency."""
@@ -43,6 +46,26 @@ def readings_of(constraint: Constraint) -> tuple[Reading, Reading]:
         Reading(constraint.transmit_ns, constraint.pi_difference_ns, width_ns),
         Reading(constraint.destination_ns, constraint.topside_difference_ns, width_ns),
     )
+
+
+class PiReadings:
+    """What each of these exchanges read of the Pi's clock, as columns, and where the clock rests."""
+
+    def __init__(self, exchanges: Exchanges) -> None:
+        pi = exchanges.column("pi_realtime_minus_raw_ns")
+        self._difference_ns = np.where(on_raw(exchanges), pi, 0)
+        self._at_ns = exchanges.column("transmit_ns") - self._difference_ns
+        self._resolution_ns = exchanges.column("resolution_ns")
+        rests = (np.diff(self._at_ns) > 0) & (np.abs(np.diff(self._difference_ns)) <= _AT_REST_NS)
+        known = np.full(min(len(exchanges), 1), rests.size > 0)
+        self.resting = np.append(known, rests) & np.append(rests, known)
+        """Where `slew_of` and `unexplained_ns` of the readings around an exchange are 0."""
+
+    def near(self, index: int) -> list[Reading]:
+        """That of this exchange and of those beside it."""
+        around = slice(max(index - 1, 0), index + 2)
+        columns = (self._at_ns, self._difference_ns, self._resolution_ns)
+        return [Reading(*each) for each in zip(*(column[around].tolist() for column in columns), strict=True)]
 
 
 def unexplained_ns(readings: Sequence[Reading]) -> float:

@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
-from schemas.exchange import Exchange
-from topside_agent.estimator.constraints import Constraint, in_order
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.exchange import Exchange, method_named
+from topside_agent.estimator.blocks import Floats, Integers
+from topside_agent.estimator.constraints import Constraint, in_order, on_raw
 from topside_agent.estimator.estimate import Added, Estimate
+from topside_agent.estimator.exchanges import Exchanges
 from topside_agent.estimator.online import OffsetEstimator
+from topside_agent.estimator.rows import Row, RowColumns, Rows
 from topside_agent.estimator.segments import Cause
 from topside_agent.estimator.settings import EstimatorSettings
-from topside_agent.estimator.slews import FASTEST, readings_of, slew_of, unexplained_ns
-
-_SETS_THE_PI: set[Cause] = {"step", "suspend", "inconsistent"}
-"""Causes of cuts at which the Pi's realtime may have been set."""
-
-RowState = Literal["ok", "holdover", "ambiguous", "outside"]
+from topside_agent.estimator.slews import FASTEST, PiReadings, slew_of, unexplained_ns
 
 _SHORTEST_NS = 8_000_000_000
 """A segment shorter than this has no drift."""
-
-
-class Row(NamedTuple):
-    """The offset (Pi − topside, ns) at the destination of one exchange; a line of `offsets.csv`.
-
-    `pi_unix_ns` is `topside_unix_ns + offset_ns`. `ambiguous` rows lie so near to a cut that they may belong
-    to either side; so does the last one before a cut, as the Pi read its clock before the destination.
-    """
-
-    vehicle: str
-    topside: str
-    topside_unix_ns: int
-    pi_unix_ns: int
-    offset_ns: int
-    lower_ns: int
-    upper_ns: int
-    u95_ns: int | None
-    segment: int
-    state: RowState
-
-    @property
-    def max_error_ns(self) -> int:
-        """How far the offset can be from the truth."""
-        return max(self.upper_ns - self.offset_ns, self.offset_ns - self.lower_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,116 +46,104 @@ class Segment:
 class Track:
     """One vehicle's rows in the order of time, its segments, and the estimate at the last exchange."""
 
-    rows: list[Row]
+    rows: Sequence[Row]
     segments: list[Segment]
     final: Estimate | None
     exchanges: int
     rejected: int
     rate_ppm: float = 0.0
     """How far apart the RAW clocks may run, as far as the exchanges prove it; 0 without RAW clocks."""
-    realtime_ns: Mapping[int, float] = field(default_factory=dict)
-    """By `topside_unix_ns`: how much wider a row is on either side for what the wall clocks may have done;
-    the RAW clocks' bound is narrower by it."""
 
 
 @dataclass(slots=True)
 class Accepted:
-    """An accepted exchange, with what its row needs; all in ns."""
+    """The accepted exchanges, in the order in which they were, with what their rows need; ns."""
 
-    exchange: Exchange
-    constraint: Constraint
-    segment: int
-    begins_timebase: bool
-    ambiguous: bool = False
-    slew: float = 0.0
+    exchanges: Exchanges
+    segment: NDArray[np.int32]
+    ambiguous: NDArray[np.bool_]
+    slew: Floats
     """How fast the Pi's realtime may move away from RAW on the way back, ns/ns."""
-    stepped_ns: float = 0.0
+    stepped_ns: Floats
     """How far it may have been stepped on the way back without a cut."""
-    realtime_ns: float = 0.0
-    """How much wider its row is on either side for all that the wall clocks may have done."""
-
-    @property
-    def in_time(self) -> tuple[int, int]:
-        """Sorts by segment, then by topside's estimation clock: realtime may have been set back."""
-        return self.segment, self.constraint.destination_ns
-
-    def row(self, offset_ns: int, lower_ns: int, upper_ns: int, u95_ns: int | None) -> Row:
-        """The exchange's row with this offset."""
-        exchange = self.exchange
-        return Row(
-            exchange.vehicle,
-            exchange.topside,
-            exchange.destination_ns,
-            exchange.destination_ns + offset_ns,
-            offset_ns,
-            lower_ns,
-            upper_ns,
-            u95_ns,
-            self.segment,
-            "ambiguous" if self.ambiguous else "ok",
-        )
 
 
 class TrackBuilder:
-    """Adds exchanges to an estimator and keeps the accepted ones with their segments and causes."""
+    """Adds exchanges to an estimator and keeps which are accepted, with their segments and causes."""
 
-    def __init__(self, estimator: OffsetEstimator) -> None:
+    def __init__(self, estimator: OffsetEstimator, exchanges: Exchanges) -> None:
+        """`exchanges` are `in_order`; each is added once, or not at all."""
         self.estimator = estimator
         self.causes: list[Cause] = []
-        self._accepted: list[Accepted] = []
+        self.begins_timebase = False
+        """Whether the exchange that was accepted last did."""
+        self._exchanges = exchanges
+        self._places, self._segments = array("I"), array("i")
+        self._ambiguous = bytearray()
         self._cut_at_ns = 0
 
-    def add(self, exchange: Exchange) -> Accepted | None:
-        """Add `exchange`; None if the estimator refuses it."""
+    def __len__(self) -> int:
+        """How many are accepted."""
+        return len(self._places)
+
+    @property
+    def segment(self) -> int:
+        """That of the exchange that was accepted last."""
+        return self._segments[-1]
+
+    def add(self, place: int, exchange: Exchange) -> Constraint | None:
+        """Add the exchange at this place; None if the estimator refuses it."""
         timebase = self.estimator.timebase
         added = self.estimator.add(exchange)
         if not added.accepted:
             return None
         constraint = self.estimator.constraint
         assert constraint is not None
-        begins = self.estimator.timebase is not timebase
+        self.begins_timebase = self.estimator.timebase is not timebase
         if timebase is None:
             self.causes.append("start")
         if added.cut is not None:
             self._cut(added, constraint)
         # A late exchange from before a step that RAW ran through belongs to the segment before it.
-        before = added.cut is None and not begins and constraint.destination_ns < self._cut_at_ns
-        accepted = Accepted(exchange, constraint, self.estimator.segment - before, begins)
-        self._accepted.append(accepted)
-        return accepted
+        late = added.cut is None and not self.begins_timebase and constraint.destination_ns < self._cut_at_ns
+        self._places.append(place)
+        self._segments.append(self.estimator.segment - late)
+        self._ambiguous.append(False)
+        return constraint
 
     def _cut(self, added: Added, constraint: Constraint) -> None:
         assert added.cut is not None
         self.causes.append(added.cut.cause)
         self._cut_at_ns = constraint.destination_ns
         # The Pi read its clock before its last answer left: until that arrived the clock may have been set.
-        last_ns = added.cut.ambiguous_from_ns - (added.cut.cause in _SETS_THE_PI)
-        for accepted in reversed(self._accepted):
-            if accepted.exchange.destination_ns <= last_ns or accepted.segment < len(self.causes) - 2:
+        for index in reversed(range(len(self))):
+            destination_ns = self._exchanges[self._places[index]].destination_ns
+            if destination_ns < added.cut.ambiguous_from_ns or self._segments[index] < len(self.causes) - 2:
                 break
-            accepted.ambiguous = True
+            self._ambiguous[index] = True
 
-    def track(self, rows: list[Row], final: Estimate | None) -> Track:
+    def accepted(self) -> Accepted:
+        """What was accepted; nothing can be added afterwards."""
+        exchanges = self._exchanges.at(np.frombuffer(self._places, dtype=np.uint32))
+        segment = np.frombuffer(self._segments, dtype=np.int32)
+        ambiguous = np.frombuffer(self._ambiguous, dtype=np.bool_)
+        none = np.zeros(segment.size)
+        return Accepted(exchanges, segment, ambiguous, none, none)
+
+    def track(self, rows: Rows, final: Estimate | None) -> Track:
         """The track of `rows`, which are sorted by time."""
-        by_segment: dict[int, list[Row]] = {}
-        for row in rows:
-            by_segment.setdefault(row.segment, []).append(row)
-        segments = [_segment(listed, self.causes[segment]) for segment, listed in by_segment.items()]
-        return Track(
-            rows,
-            segments,
-            final,
-            len(rows),
-            self.estimator.rejected,
-            realtime_ns={each.exchange.destination_ns: each.realtime_ns for each in self._accepted},
-        )
+        numbers = rows.column("segment")
+        ends = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(rows)]
+        listed = [rows[begin:end] for begin, end in pairwise(ends) if end > begin]
+        segments = [_segment(each, self.causes[each[0].segment]) for each in listed]
+        return Track(rows, segments, final, len(rows), self.estimator.rejected)
 
 
-def _segment(rows: Sequence[Row], cause: Cause) -> Segment:
+def _segment(rows: Rows, cause: Cause) -> Segment:
     first, last = rows[0], rows[-1]
     elapsed_ns = last.topside_unix_ns - first.topside_unix_ns
     drift = (last.offset_ns - first.offset_ns) / elapsed_ns * 1e6 if elapsed_ns >= _SHORTEST_NS else None
-    worst = max(row.max_error_ns for row in rows)
+    worst = int(rows.max_error_ns.max())
     return Segment(
         first.segment, cause, first.topside_unix_ns, last.topside_unix_ns, first.offset_ns, drift, worst
     )
@@ -188,30 +154,46 @@ def online(exchanges: Iterable[Exchange], settings: EstimatorSettings = Estimato
 
     `exchanges` are one vehicle's and topside's, in any order.
     """
-    estimator = OffsetEstimator(settings)
-    builder = TrackBuilder(estimator)
-    pairs: list[tuple[Accepted, Estimate]] = []
-    for exchange in in_order(exchanges):
-        accepted = builder.add(exchange)
-        if accepted is None:
+    ordered = in_order(exchanges)
+    builder = TrackBuilder(OffsetEstimator(settings), ordered)
+    rows, at_ns = RowColumns(), array("q")
+    newest, final = (0, 0), None
+    for place, exchange in enumerate(ordered):
+        constraint = builder.add(place, exchange)
+        if constraint is None:
             continue
-        estimate = estimator.estimate_at(accepted.constraint)
+        estimate = builder.estimator.estimate_at(constraint)
         assert estimate is not None
-        pairs.append((accepted, estimate))
-    pairs.sort(key=lambda pair: pair[0].in_time)
-    rows = [
-        accepted.row(estimate.offset_ns, estimate.lower_ns, estimate.upper_ns, estimate.u95_ns)
-        for accepted, estimate in pairs
-    ]
-    return builder.track(rows, pairs[-1][1] if pairs else None)
+        segment, bound_ns = builder.segment, (estimate.lower_ns, estimate.upper_ns)
+        rows.add(exchange.destination_ns, estimate.offset_ns, bound_ns, estimate.u95_ns, segment)
+        at_ns.append(constraint.destination_ns)
+        if final is None or (segment, constraint.destination_ns) >= newest:
+            newest, final = (segment, constraint.destination_ns), estimate
+    found = rows.taken(stream_of(ordered))
+    found.see_ambiguous(builder.accepted().ambiguous)
+    return builder.track(in_time(found, np.array(at_ns, dtype=np.int64)), final)
 
 
-def see_slews(accepted: Sequence[Accepted]) -> None:
+def in_time(rows: Rows, destination_ns: Integers) -> Rows:
+    """The rows by segment, then by topside's estimation clock: its realtime may have been set back."""
+    order = np.lexsort((destination_ns, rows.column("segment")))
+    return rows if (np.diff(order) == 1).all() else rows.at(order)
+
+
+def stream_of(exchanges: Exchanges) -> tuple[str, str]:
+    """The vehicle and topside whose exchanges these are; empty without one."""
+    return (exchanges[0].vehicle, exchanges[0].topside) if exchanges else ("", "")
+
+
+def see_slews(accepted: Accepted) -> None:
     """Note how the Pi's realtime may have moved away from RAW on each way back, by the readings around it."""
-    readings = [readings_of(each.constraint)[0] for each in accepted]
-    for index, each in enumerate(accepted):
-        near = readings[max(index - 1, 0) : index + 2]
-        each.slew = FASTEST if each.constraint.standalone else slew_of(near)[1]
-        following = accepted[index + 1] if index + 1 < len(accepted) else None
-        if following is not None and following.segment == each.segment:
-            each.stepped_ns = unexplained_ns(near)
+    exchanges, size = accepted.exchanges, len(accepted.exchanges)
+    readings = PiReadings(exchanges)
+    accepted.slew, accepted.stepped_ns = np.zeros(size), np.zeros(size)
+    standalone = exchanges.labelled(lambda labels: method_named(labels.method).standalone)
+    standalone &= ~on_raw(exchanges)
+    for index in np.flatnonzero(~readings.resting | standalone).tolist():
+        near = readings.near(index)
+        accepted.slew[index] = FASTEST if standalone[index] else slew_of(near)[1]
+        if index + 1 < size and accepted.segment[index + 1] == accepted.segment[index]:
+            accepted.stepped_ns[index] = unexplained_ns(near)

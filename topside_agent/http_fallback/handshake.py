@@ -6,10 +6,10 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from schemas.base import LATEST_NS
+from schemas.compat import from_iso
 from schemas.exchange import HTTP, Exchange
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.metadata import UNSYNCED, SensorTimeSync
@@ -166,7 +166,7 @@ def _from_iso(iso: str) -> PiTime | None:
     """The instant in `iso`, if it names its zone and has a fraction of a second."""
     fraction = _FRACTION.search(iso)
     try:
-        instant = datetime.fromisoformat(iso)
+        instant = from_iso(iso)
     except ValueError:
         return None
     if instant.tzinfo is None or fraction is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from runtime.clock import Clock, Reading, read
+from runtime.clock import Clock, Reading, read, was_set
 
 if TYPE_CHECKING:
     from socket import socket
@@ -69,6 +69,11 @@ class TimedResponse:
     outcome: Answer | Failure
     sent: Reading
     received: Reading
+
+    @property
+    def topside_set(self) -> bool:
+        """Whether this computer's clock was set meanwhile."""
+        return was_set(self.sent, self.received)
 
 
 def parse_url(url: str) -> SyncUrl:

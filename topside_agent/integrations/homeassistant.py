@@ -1,8 +1,8 @@
 """Vehicles as devices of Home Assistant: retained messages by which it discovers them (opt-in).
 
 "Device discovery payload" in https://www.home-assistant.io/integrations/mqtt/, of Home Assistant 2024.11 and
-later. A null in a result is rendered as `None`, which it shows as unknown; a result that is not renewed
-expires, and so does an old retained one.
+later; 2025.4 ignores a `qos` that is not in each component. A null in a result is rendered as `None`, which
+it shows as unknown; a result that is not renewed expires, and so does an old retained one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SENSORS: dict[str, dict[str, Any]] = {
         "icon": "mdi:slope-uphill",
     },
     "steps": {
-        "name": "Clock steps",
+        "name": "Steps",
         "state_class": "total_increasing",
         "entity_category": "diagnostic",
         "icon": "mdi:stairs",
@@ -96,10 +96,10 @@ def discovery(vehicle: str, settings: TopsideSettings) -> Outgoing:
         ],
         "availability_mode": "all",
         "state_topic": topics.build(root, topics.OFFSET, vehicle=vehicle, topside=settings.topside),
-        "qos": 1,
         "components": {
             key: {
                 "platform": "sensor",
+                "qos": 1,
                 "unique_id": f"{identifier}_{key}",
                 "value_template": f"{{{{ value_json.{key} }}}}",
                 "expire_after": max(LEAST_EXPIRY_S, math.ceil(5 * settings.publish_interval_s)),

@@ -38,9 +38,10 @@ class PublishBatch(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """The pong made no exchange: count it."""
+    """The pong made no exchange: count it, and log `sentence`."""
 
     reason: Reason
+    sentence: str
 
 
 class SetTimer(NamedTuple):

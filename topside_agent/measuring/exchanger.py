@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from runtime.clock import Reading
+from runtime.clock import Reading, was_set
 from schemas.exchange import MQTT, Exchange, Method, fault_of
 from schemas.messages import Ping, Pong
 
@@ -17,7 +17,7 @@ Reason = Literal["unknown_nonce", "repeated", "other_instance", "invalid_pi_time
 answered or given up already; another process of the same name sent it; its stamps contradict each other or
 the ping."""
 
-DROPPED_BECAUSE: dict[Reason, str] = {
+_DROPPED_BECAUSE: dict[Reason, str] = {
     "unknown_nonce": "it answers no ping that is outstanding (late, replayed or forged)",
     "repeated": "its ping was answered or given up already",
     "other_instance": "a second process answers to this vehicle's name",
@@ -91,11 +91,18 @@ class Refused:
 
     reason: Reason
     ours: bool
+    duplicate: bool = False
+    """Whether it is one because two processes answer to the vehicle's name."""
+
+    @property
+    def sentence(self) -> str:
+        """Why it is dropped, for the log."""
+        return _DROPPED_BECAUSE["other_instance" if self.duplicate else self.reason]
 
 
-@dataclass(frozen=True, slots=True)
-class _Outstanding:
+class _Outstanding(NamedTuple):
     ping: Ping
+    begun: Reading
     sent: Reading
 
 
@@ -127,6 +134,8 @@ class Exchanger:
         self._timeout_ns = timeout_ns
         self._resolution_ns = resolution_ns
         self._boot_id, self._instance_id = boot_id, instance_id
+        self.topside_set = False
+        """Whether topside's clock was set while the exchange ran that finished last."""
         self.seq = 0
         """The number of the next exchange to finish, whatever its method."""
         self._outstanding: _Outstanding | None = None
@@ -146,14 +155,15 @@ class Exchanger:
         """The next ping, to be sent at once; one that is still outstanding is given up."""
         self.give_up()
         ping = Ping(seq=self.seq, nonce=nonce, origin_ns=max(0, sent.realtime_ns))
-        self._outstanding = _Outstanding(ping, sent)
+        self._outstanding = _Outstanding(ping, sent, sent)
         return ping
 
     def departed(self, raw_ns: int) -> None:
         """Take `raw_ns`, topside's RAW at the socket write, for the outstanding ping's origin."""
         outstanding = self._outstanding
         if outstanding and raw_ns > outstanding.sent.raw_ns:
-            self._outstanding = _Outstanding(outstanding.ping, outstanding.sent._replace(raw_ns=raw_ns))
+            departed = Reading(raw_ns, *outstanding.sent[1:])
+            self._outstanding = _Outstanding(outstanding.ping, outstanding.begun, departed)
 
     def take_seq(self) -> int:
         """The number of an exchange that finished without a ping (over HTTP)."""
@@ -190,10 +200,10 @@ class Exchanger:
 
     def _refuse_unexpected(self, pong: Pong, received: Reading) -> Refused:
         """Why not; a second answer to a fresh ping also shows whether a namesake is alive."""
-        if pong.nonce == self._previous_nonce:
+        if ours := pong.nonce == self._previous_nonce:
             self.instances.admit(pong.instance_id, received.raw_ns)
-            return Refused("repeated", ours=True)
-        return Refused("unknown_nonce", ours=False)
+        duplicate = self.instances.duplicated(received.raw_ns) or (ours and self.instances.undecided)
+        return Refused("repeated" if ours else "unknown_nonce", ours, duplicate)
 
     def _exchange(self, outstanding: _Outstanding, pong: Pong, received: Reading) -> Exchange | None:
         """Stamps as published: each side's RAW plus that side's one difference, read last.
@@ -201,6 +211,7 @@ class Exchanger:
         So RAW is recovered exactly, however realtime was slewed or set meanwhile.
         """
         difference_ns = received.realtime_minus_raw_ns
+        self.topside_set = was_set(outstanding.begun, received)
         origin_ns = outstanding.sent.raw_ns + difference_ns
         if pong.seq != outstanding.ping.seq or pong.transmit_ns < pong.receive_ns:
             return None

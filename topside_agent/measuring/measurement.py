@@ -113,10 +113,10 @@ class Measurement:
         if before not in {None, self._exchanger.instances.incumbent}:  # a restart: the first answer counts
             self._schedule.start_burst(received.raw_ns)
         if isinstance(outcome, Exchange):
-            self._take(outcome, received.raw_ns)
+            self._take(outcome, received.raw_ns, topside_set=self._exchanger.topside_set)
         else:
             self._refuse(outcome)
-            actions.append(Drop(outcome.reason))
+            actions.append(Drop(outcome.reason, outcome.sentence))
         if not self._exchanger.waiting and self._schedule.due_ns > received.raw_ns:
             actions.append(Settled())
         return self._and_next(actions, received.raw_ns)
@@ -224,10 +224,10 @@ class Measurement:
 
     # Exchanges
 
-    def _take(self, exchange: Exchange, now_raw_ns: int) -> None:
+    def _take(self, exchange: Exchange, now_raw_ns: int, *, topside_set: bool) -> None:
         """A finished exchange of any method, at topside's RAW `now_raw_ns`."""
         self._backlog.add(exchange, now_raw_ns)
-        reason = self._offsets.add(exchange)
+        reason = self._offsets.add(exchange, topside_set=topside_set)
         standalone = self._offsets.method.standalone
         if not standalone:
             self._last_reached_raw_ns = now_raw_ns
@@ -260,7 +260,7 @@ class Measurement:
             self._offsets.fallback.failed()
             return
         self._exchanger.take_seq()
-        self._take(exchange, response.received.raw_ns)
+        self._take(exchange, response.received.raw_ns, topside_set=response.topside_set)
 
     # Results
 

@@ -57,8 +57,13 @@ class Offsets:
         self._begin()
         self.changed = True
 
-    def add(self, exchange: Exchange) -> str | None:
-        """Take in an exchange of any method; None, or why the estimator refused it."""
+    def add(self, exchange: Exchange, *, topside_set: bool = False) -> str | None:
+        """Take in an exchange of any method; None, or why the estimator refused it.
+
+        `topside_set`: topside's clock was set while it ran, which dates the Pi's reading before or after.
+        """
+        if topside_set:
+            self.stepped(exchange.destination_ns - (exchange.topside_realtime_minus_raw_ns or 0))
         try:
             return self._add(exchange)
         except Exception as error:  # noqa: BLE001 - see `_restart`

@@ -11,6 +11,7 @@ from broker.interface import Outgoing
 from runtime.logs import PeerLog
 from schemas import topics
 from schemas.clock_history import TopsideClock
+from schemas.messages import DUPLICATES
 from topside_agent.measuring.actions import PublishBatch, PublishResult
 
 if TYPE_CHECKING:
@@ -124,13 +125,25 @@ class Publisher:
                 pass
 
     def _log_change(self, result: OffsetResult, now_ns: int) -> None:
-        if self._logged.get(result.vehicle) == (result.state, result.error):
+        before = self._logged.get(result.vehicle)
+        if before == (result.state, result.error):
             return
         self._logged[result.vehicle] = (result.state, result.error)
+        if result.error == "duplicate_vehicle" and (before is None or before[1] != result.error):
+            self._log.warning((result.vehicle, "duplicate"), _duplicate(result.vehicle), now_ns)
         offset = (
             "" if result.offset_ms is None else f": {result.offset_ms} ms, max error {result.max_error_ms} ms"
         )
+        if result.error in DUPLICATES:
+            offset = ""
         reason = f" ({result.error})" if result.error else ""
         if result.error == "clock_rate" and result.drift_ppm is not None:
             reason += f": the RAW clocks run {result.drift_ppm:+.0f} ppm apart"
         self._log.info(result.vehicle, f"{result.vehicle} is {result.state}{offset}{reason}", now_ns)
+
+
+def _duplicate(vehicle: str) -> str:
+    return (
+        f"two processes answer to the name {vehicle}: no timing of it can be relied on until one of them"
+        " is stopped or renamed (`tidesync pi --vehicle NAME`)"
+    )

@@ -26,6 +26,19 @@ export function show(node, visible) {
   if (node.hidden === visible) node.hidden = !visible;
 }
 
+// A value, and below it the exact number where the value is rounded.
+export class Quantity {
+  constructor() {
+    this.value = element("span", { class: "value" });
+    this.exact = element("span", { class: "exact" });
+  }
+
+  draw(text, exact = "") {
+    setText(this.value, text);
+    setText(this.exact, exact);
+  }
+}
+
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("class", "icon");

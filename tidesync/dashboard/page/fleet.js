@@ -1,10 +1,10 @@
 // The first view: can the timing be trusted, the vehicles, and the sessions.
 
 import { post } from "./api.js";
-import { element, icon, mark, setText, show, toast } from "./dom.js";
-import { ago, count, duration, milliseconds, offset, plain } from "./format.js";
+import { element, icon, mark, Quantity, setText, show, toast } from "./dom.js";
+import { ago, count, duration, errorToRead, isLong, milliseconds, offsetToRead, plain, stepToRead } from "./format.js";
 import { SessionsView } from "./sessions.js";
-import { CONDITION, keyOf, MEANING, WORDS } from "./state.js";
+import { CONDITION, keyOf, MEANING, numbers, WORDS } from "./state.js";
 
 const HEADS = [
   ["Vehicle", ""],
@@ -89,8 +89,10 @@ export class FleetView {
 
   summarise(rows) {
     const states = rows.map((row) => this.fleet.state(row));
-    const good = states.filter((state) => state === "locked").length;
-    const errors = rows.filter((row) => this.fleet.state(row) === "locked").map((row) => row.max_error_ms);
+    const trusted = rows.filter((row) => this.fleet.trusted(row));
+    const good = trusted.length;
+    const errors = trusted.map((row) => row.max_error_ms);
+    const conditional = states.filter((state) => state === "locked").length - good;
     const worst = errors.length ? Math.max(...errors) : null;
     const bad = rows.length - good;
     mark(this.verdict, "grade", rows.length === 0 ? "empty" : bad === 0 ? "good" : good === 0 ? "bad" : "mixed");
@@ -99,6 +101,7 @@ export class FleetView {
       .map((word) => [word, states.filter((state) => state === word).length])
       .filter(([word, number]) => number > 0 && word !== "locked")
       .map(([word, number]) => `${number} ${WORDS[word]}`);
+    if (conditional > 0) counts.push(`${conditional} conditional`);
     const bound = worst === null ? [] : [`worst max error ± ${milliseconds(worst)} ms`];
     setText(this.detail, [...bound, ...counts].join(" · "));
     show(this.detail, bound.length + counts.length > 0);
@@ -109,7 +112,7 @@ function sentence(total, good) {
   if (total === 0) return "Waiting for a vehicle";
   if (good === total) return total === 1 ? "The vehicle’s timing can be trusted" : `The timing of all ${total} vehicles can be trusted`;
   if (good === 0) return total === 1 ? "The vehicle’s timing cannot be trusted now" : "No vehicle’s timing can be trusted now";
-  return `The timing of ${good} of ${total} vehicles can be trusted`;
+  return `The timing of ${total - good} of ${total} vehicles cannot be trusted`;
 }
 
 class Row {
@@ -122,8 +125,8 @@ class Row {
     this.pill = new Pill();
     this.since = element("span", { class: "since" });
     this.remark = element("span", { class: "remark" });
-    this.offset = element("span", { class: "value" });
-    this.error = element("span", { class: "value" });
+    this.offset = new Quantity();
+    this.error = new Quantity();
     this.condition = element("span", { class: "condition" });
     this.drift = element("span", { class: "value" });
     this.seen = element("span", { class: "value" });
@@ -137,8 +140,8 @@ class Row {
       {},
       element("th", { scope: "row", class: "c-name" }, this.name, this.by),
       element("td", { class: "c-state" }, this.pill.node, this.since, this.remark),
-      cell("Offset", "ms", "c-offset number", this.offset),
-      cell("Max error", "± ms", "c-error number", this.error, this.condition),
+      cell("Offset", "ms", "c-offset number", this.offset.value, this.offset.exact),
+      cell("Max error", "± ms", "c-error number", this.error.value, this.error.exact, this.condition),
       cell("Drift", "ppm", "c-drift number", this.drift),
       cell("Last seen", "", "c-seen", this.seen),
       cell("Steps", "", "c-steps", this.steps, this.step),
@@ -160,18 +163,21 @@ class Row {
     }
     mark(this.node, "fresh", fresh);
     setText(this.name, row.vehicle);
+    mark(this.name, "short", row.vehicle.length <= 20);
     setText(this.by, row.topside === null ? "" : `by ${row.topside}`);
     this.pill.draw(state);
     setText(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(fleet.age(row, row.state_for_s))}` : "");
     setText(this.remark, fleet.remark(row));
-    setText(this.offset, offset(row.offset_ms, row.max_error_ms));
-    setText(this.error, milliseconds(row.max_error_ms));
-    setText(this.condition, row.conditional ? CONDITION : "");
-    setText(this.drift, plain(row.drift_ppm, 1));
+    const known = numbers(row);
+    mark(this.node, "long", isLong(known.offset_ms) || isLong(known.max_error_ms));
+    this.offset.draw(...offsetToRead(known.offset_ms, known.max_error_ms));
+    this.error.draw(...errorToRead(known.max_error_ms));
+    setText(this.condition, known.conditional ? CONDITION : "");
+    setText(this.drift, plain(known.drift_ppm, 1));
     setText(this.seen, ago(fleet.age(row, row.last_seen_s)));
     setText(this.steps, count(row.steps));
     const event = row.last_event;
-    setText(this.step, event ? `${together(`${plain(event.step_ms / 1000, 3)} s`)}, ${together(ago(fleet.age(row, event.age_s)))}` : "");
+    setText(this.step, event ? `${together(stepToRead(event.step_ms))}, ${together(ago(fleet.age(row, event.age_s)))}` : "");
     setText(this.recording, row.recording.map(unbroken).join(", ") || "–");
     mark(this.recording, "on", row.recording.length > 0 && fleet.connected());
     show(this.action, fleet.mayCommand());

@@ -21,6 +21,35 @@ export function offset(value, error) {
   return value > 0 ? `+${text}` : text;
 }
 
+const LONG_MS = 60000; // from here on a time is read in its units, not in milliseconds
+const UNITS = [["y", 31536e6], ["d", 864e5], ["h", 36e5], ["min", 6e4], ["s", 1e3]];
+
+export const isLong = (value) => !absent(value) && Math.abs(value) >= LONG_MS;
+
+// A long time as its two largest units, a year having 365 days; each keeps its unit at a break of the line.
+export function units(value) {
+  const whole = Math.round(Math.abs(value) / 1000) * 1000;
+  const at = UNITS.findIndex(([, size]) => whole >= size);
+  const [[name, size], next] = [UNITS[at], UNITS[at + 1]];
+  const rest = next ? Math.floor((whole % size) / next[1]) : 0;
+  return `${Math.floor(whole / size)}\u00a0${name}${rest ? ` ${rest}\u00a0${next[0]}` : ""}`;
+}
+
+// An offset to be read: its text, and below it the exact number where that is another one.
+export function offsetToRead(value, error) {
+  const exact = offset(value, error);
+  return isLong(value) ? [`${units(value)} ${value > 0 ? "ahead" : "behind"}`, `${exact} ms`] : [exact, ""];
+}
+
+export function errorToRead(value) {
+  return isLong(value) ? [units(value), `± ${milliseconds(value)} ms`] : [milliseconds(value), ""];
+}
+
+// How far a clock was set.
+export function stepToRead(value) {
+  return isLong(value) ? `${value > 0 ? "+" : MINUS}${units(value)}` : `${plain(value / 1000, 3)} s`;
+}
+
 export function milliseconds(value) {
   if (absent(value)) return NOTHING;
   if (value >= 1000) return grouped(value, 0);
@@ -37,13 +66,13 @@ export const count = (value) => (absent(value) ? NOTHING : value.toLocaleString(
 
 export function duration(seconds) {
   if (absent(seconds)) return NOTHING;
-  if (seconds < 60) return `${Math.floor(seconds)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 60) return `${Math.floor(seconds)}\u00a0s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}\u00a0min`;
   if (seconds < 86400) {
     const minutes = Math.floor(seconds / 60) % 60;
-    return `${Math.floor(seconds / 3600)} h${minutes ? ` ${minutes} min` : ""}`;
+    return `${Math.floor(seconds / 3600)}\u00a0h${minutes ? ` ${minutes}\u00a0min` : ""}`;
   }
-  return `${Math.floor(seconds / 86400)} d`;
+  return `${Math.floor(seconds / 86400)}\u00a0d`;
 }
 
 export function ago(seconds) {

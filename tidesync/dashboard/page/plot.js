@@ -1,5 +1,7 @@
 // The curves: offset inside its bound, min delay and drift, over one axis of time; by Plotly, loaded when first needed.
 
+import { absent, isLong, offset } from "./format.js";
+
 const GAP_MS = 15000;
 const MOST_SHAPES = 80;
 const NARROW_PX = 640;
@@ -37,9 +39,10 @@ export function draw(Plotly, node, history, choice) {
   const until = history.now();
   const first = history.columns.at_unix_ms[0] ?? until;
   const from = Math.max(until - choice.span_ms, Math.min(first, until - SHORTEST_MS));
-  const runs = runsOf(history.columns, from - choice.span_ms * 0.05);
+  const base = baseOf(history.columns);
+  const runs = runsOf(history.columns, from - choice.span_ms * 0.05, base);
   const narrow = node.clientWidth < NARROW_PX;
-  return Plotly.react(node, traces(runs, look), layout(runs, history, { from, until, narrow, choice, look }), {
+  return Plotly.react(node, traces(runs, look), layout(runs, history, { from, until, narrow, choice, look, base }), {
     responsive: true,
     displaylogo: false,
     displayModeBar: narrow ? false : "hover",
@@ -58,8 +61,15 @@ function colours() {
   };
 }
 
+// What a long offset is drawn from, ms: its digits would leave no room for the curve.
+function baseOf(columns) {
+  const newest = columns.offset_ms.findLast((value) => !absent(value));
+  return isLong(newest) ? Math.round(newest / 1000) * 1000 : 0;
+}
+
 // Runs of points to be joined by a line: cut at segments (a step is no slope), and where nothing was heard.
-function runsOf(columns, from) {
+function runsOf(columns, from, base) {
+  const less = (value) => (absent(value) ? null : value - base);
   const runs = [];
   let run = null;
   columns.at_unix_ms.forEach((at, place) => {
@@ -71,9 +81,9 @@ function runsOf(columns, from) {
     }
     run.last = at;
     run.at.push(at);
-    run.offset.push(columns.offset_ms[place]);
-    run.lower.push(columns.lower_ms[place]);
-    run.upper.push(columns.upper_ms[place]);
+    run.offset.push(less(columns.offset_ms[place]));
+    run.lower.push(less(columns.lower_ms[place]));
+    run.upper.push(less(columns.upper_ms[place]));
     run.error.push(columns.max_error_ms[place]);
     run.delay.push(columns.delay_min_ms[place]);
     run.drift.push(columns.drift_ppm[place]);
@@ -123,7 +133,7 @@ function push(x, y, at, value) {
   y.push(value);
 }
 
-function layout(runs, history, { from, until, narrow, choice, look }) {
+function layout(runs, history, { from, until, narrow, choice, look, base }) {
   const axis = (domain, more = {}) => ({
     domain, gridcolor: look.line, zeroline: false, automargin: true,
     tickformat: ",.4~f", nticks: 5, tickfont: { color: look.faint }, fixedrange: narrow, ...more,
@@ -132,7 +142,7 @@ function layout(runs, history, { from, until, narrow, choice, look }) {
   return {
     uirevision: `${choice.span_ms}-${choice.fit}`,
     height: narrow ? 560 : 620,
-    margin: { l: narrow ? 8 : 12, r: 12, t: 34, b: 32 },
+    margin: { l: narrow ? 8 : 12, r: 12, t: narrow ? 52 : 34, b: 32 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: look.font, size: 13, color: look.ink },
     showlegend: false, hovermode: "x unified", dragmode: narrow ? false : "zoom",
@@ -145,11 +155,11 @@ function layout(runs, history, { from, until, narrow, choice, look }) {
     yaxis2: axis(DELAY, { rangemode: "tozero", nticks: 3 }),
     yaxis3: axis(DRIFT, { nticks: 4 }),
     annotations: [
-      heading("Offset inside its bound, ms", OFFSET, look),
+      heading(`Offset inside its bound, ms${base ? `${narrow ? "<br>" : " "}from ${offset(base, 1000)} ms` : ""}`, OFFSET, look),
       heading("Min delay, ms", DELAY, look),
       heading("Drift, ppm", DRIFT, look),
     ],
-    shapes: [...shades(runs, look), ...marks(history.incidents, (from + until) / 2, from, look)].slice(-MOST_SHAPES),
+    shapes: [...shades(runs, look), ...marks(history.incidents, (from + until) / 2, from, narrow, look)].slice(-MOST_SHAPES),
   };
 }
 
@@ -184,18 +194,18 @@ const shade = (from, until, colour) => ({
 });
 
 const heading = (text, domain, look) => ({
-  text, xref: "paper", yref: "paper", x: 0, y: domain[1], xanchor: "left", yanchor: "bottom", yshift: 4, showarrow: false,
+  text, align: "left", xref: "paper", yref: "paper", x: 0, y: domain[1], xanchor: "left", yanchor: "bottom", yshift: 4, showarrow: false,
   font: { size: 13, color: look.faint },
 });
 
-function marks(incidents, middle, from, look) {
+function marks(incidents, middle, from, narrow, look) {
   return incidents
     .filter((incident) => incident.at_unix_ms >= from && incident.kind !== "state")
     .map((incident) => ({
       type: "line", xref: "x", yref: "paper", x0: incident.at_unix_ms, x1: incident.at_unix_ms, y0: 0, y1: 1,
       line: { color: look.event, width: 1.5, dash: "dot" },
       label: {
-        text: incident.text, textposition: "end", textangle: 0, yanchor: "bottom", padding: 2,
+        text: narrow ? incident.kind : incident.text, textposition: "end", textangle: 0, yanchor: "bottom", padding: 2,
         xanchor: incident.at_unix_ms > middle ? "right" : "left", font: { size: 12, color: look.event },
       },
     }));

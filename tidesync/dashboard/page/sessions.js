@@ -76,8 +76,8 @@ class Entry {
     this.session = session.session;
     this.node.dataset.session = session.session;
     const silent = this.fleet.sessionSilent_s(session);
-    const live = this.fleet.connected() && silent === null;
-    const word = session.state === "recording" && !live ? "unknown" : session.state;
+    const now = !this.fleet.connected() ? "old" : silent !== null ? "silent" : "recording";
+    const word = session.state === "recording" ? now : session.state;
     mark(this.badge, "state", word);
     setText(this.badge, word);
     setText(this.name, `${session.mission ?? "?"} / ${session.session}`);

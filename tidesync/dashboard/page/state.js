@@ -31,11 +31,22 @@ const ERRORS = {
   network_error: "not reachable",
   high_rtt: "round trip too long",
   invalid_pi_time: "its time is not valid",
-  duplicate_vehicle: "two vehicles use this name",
-  duplicate_topside: "two topsides use this name",
+  duplicate_vehicle: "two vehicles use this name: its numbers are unknown",
+  duplicate_topside: "two topsides use this name: its numbers are unknown",
   clock_rate: "the clocks run too fast apart",
   not_authorized: "not authorised",
 };
+
+// Of two clocks that have one name no number can be relied on: none is shown.
+const DUPLICATES = new Set(["duplicate_vehicle", "duplicate_topside"]);
+const NUMBERS = ["offset_ms", "lower_ms", "upper_ms", "max_error_ms", "u95_ms", "drift_ppm", "drift_error_ppm", "delay_min_ms"];
+
+export const doubtful = (row) => DUPLICATES.has(row.error);
+
+export function numbers(row) {
+  const unknown = Object.fromEntries(NUMBERS.map((name) => [name, null]));
+  return doubtful(row) ? { ...row, ...unknown, conditional: false } : row;
+}
 
 export class Fleet {
   constructor(stream) {
@@ -97,10 +108,15 @@ export class Fleet {
     return row.last_state === null ? "unmeasured" : "none";
   }
 
-  // How many are locked, for the tab of a page in the background.
+  // Whether its numbers can be relied on now, without a condition.
+  trusted(row) {
+    return this.state(row) === "locked" && !row.conditional && !doubtful(row);
+  }
+
+  // How many can be trusted, for the tab of a page in the background.
   tally() {
     const rows = [...this.vehicles.values()];
-    return `${rows.filter((row) => this.state(row) === "locked").length}/${rows.length} locked`;
+    return `${rows.filter((row) => this.trusted(row)).length}/${rows.length} locked`;
   }
 
   // Why it is not locked or not current, as far as that is known.
@@ -129,7 +145,7 @@ export class Fleet {
 export const keyOf = (row) => `${row.vehicle}/${row.topside ?? ""}`;
 
 function shortly(seconds) {
-  return seconds === null ? "as long as this page is open" : `${Math.floor(seconds)} s`;
+  return seconds === null ? "as long as this page is open" : `${Math.floor(seconds)}\u00a0s`;
 }
 
 // A foreign page around this one could trick a user into a click on a button.

@@ -1,11 +1,11 @@
 // One vehicle: its numbers now, its curves and its events.
 
 import { get } from "./api.js";
-import { element, icon, setText, show } from "./dom.js";
+import { element, icon, mark, Quantity, setText, show } from "./dom.js";
 import { measureNow, Pill } from "./fleet.js";
-import { ago, clock, count, duration, milliseconds, offset, plain } from "./format.js";
+import { ago, clock, count, duration, errorToRead, milliseconds, offsetToRead, plain } from "./format.js";
 import { draw, plotly } from "./plot.js";
-import { CONDITION, keyOf } from "./state.js";
+import { CONDITION, keyOf, numbers } from "./state.js";
 
 const SPANS = [
   ["5 min", 300000],
@@ -34,7 +34,7 @@ export class VehicleView {
     this.pill = new Pill();
     this.since = element("span", { class: "since" });
     this.remark = element("p", { class: "remark" });
-    this.tiles = Object.fromEntries(TILES.map((name) => [name, element("dd")]));
+    this.tiles = Object.fromEntries(TILES.map((name) => [name, new Quantity()]));
     this.button = element("button", { class: "button", type: "button", onclick: () => this.measure() }, "Measure now");
     this.graph = element("div", { class: "graph" });
     this.fault = element("p", { class: "detail" }, "Fetching the history …");
@@ -53,7 +53,7 @@ export class VehicleView {
         this.button,
         this.remark,
       ),
-      (this.numbers = element("dl", { class: "tiles" }, ...TILES.map((name) => element("div", { class: "tile" }, element("dt", {}, name), this.tiles[name])))),
+      (this.numbers = element("dl", { class: "tiles" }, ...TILES.map((name) => element("div", { class: "tile" }, element("dt", {}, name), element("dd", {}, this.tiles[name].value, this.tiles[name].exact))))),
       element(
         "section",
         { class: "card", "aria-label": "History" },
@@ -61,7 +61,7 @@ export class VehicleView {
         this.graph,
         this.fault,
       ),
-      element("section", { class: "card", "aria-label": "Events" }, element("h2", {}, "Events"), this.incidents, this.quiet),
+      element("section", { class: "card", "aria-label": "Events" }, element("h2", {}, "Events ", element("span", { class: "by" }, "by the dashboard’s clock")), this.incidents, this.quiet),
     );
     this.fetching = false;
     this.drawnAt = -Infinity;
@@ -117,22 +117,25 @@ export class VehicleView {
     this.numbers.dataset.fresh = fresh;
     this.graph.dataset.fresh = fresh;
     setText(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(this.fleet.age(row, row.state_for_s))}` : "");
-    setText(this.remark, [this.fleet.remark(row), row.conditional ? `The bound ${CONDITION}.` : ""].filter(Boolean).join(" · "));
+    const known = numbers(row);
+    setText(this.remark, [this.fleet.remark(row), known.conditional ? `The bound ${CONDITION}.` : ""].filter(Boolean).join(" · "));
     this.button.disabled = !this.fleet.connected() || row.topside === null;
+    const within = ([text, exact], sign) => (exact || text === "–" ? [text, exact] : [`${sign}${text} ms`, ""]);
     const unit = (text, name) => (text === "–" ? text : `${text} ${name}`);
     const values = {
-      Offset: unit(offset(row.offset_ms, row.max_error_ms), "ms"),
-      "Max error": row.max_error_ms === null ? "–" : `± ${milliseconds(row.max_error_ms)} ms`,
-      "95 % error (u95)": row.u95_ms === null ? "–" : `± ${milliseconds(row.u95_ms)} ms`,
-      Drift: row.drift_ppm === null ? "–" : `${plain(row.drift_ppm, 1)}${row.drift_error_ppm === null ? "" : ` ± ${plain(row.drift_error_ppm, 1).replace("+", "")}`} ppm`,
-      "Min delay": unit(milliseconds(row.delay_min_ms), "ms"),
+      Offset: within(offsetToRead(known.offset_ms, known.max_error_ms), ""),
+      "Max error": within(errorToRead(known.max_error_ms), "± "),
+      "95 % error (u95)": within(errorToRead(known.u95_ms), "± "),
+      Drift: known.drift_ppm === null ? "–" : `${plain(known.drift_ppm, 1)}${known.drift_error_ppm === null ? "" : ` ± ${plain(known.drift_error_ppm, 1).replace("+", "")}`} ppm`,
+      "Min delay": unit(milliseconds(known.delay_min_ms), "ms"),
       "Last seen": ago(this.fleet.age(row, row.last_seen_s)),
       Exchanges: count(row.exchanges),
       Rejected: count(row.rejected),
       Steps: count(row.steps),
       "Vehicle’s clock": row.clock === null ? "–" : row.simulated ? `simulated; ${row.clock}` : row.clock,
     };
-    for (const name of TILES) setText(this.tiles[name], values[name]);
+    for (const name of TILES) this.tiles[name].draw(...[values[name]].flat());
+    mark(this.tiles["Vehicle’s clock"].value, "prose", true);
   }
 
   async fetch() {

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS
+from tidesync.sessions.bridged import bridged
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW
 from topside_agent.estimator import EstimatorSettings
 
@@ -53,7 +54,7 @@ def limits_of(
     """
     promised = slew_ppm is not None
     if slew_ppm is None:
-        slew_ppm = settings.slew_limit_ppm * slewed_sides(exchanges, settings)
+        slew_ppm = settings.slew_limit_ppm * slewed_sides(bridged(exchanges).exchanges, settings)
     return ClockLimits(
         rate=min(max(settings.usual_rate * 1e-9, rate_ppm * 1e-6), settings.rate_limit_ppm * 1e-6),
         wander=settings.wander_limit,

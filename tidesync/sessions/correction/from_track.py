@@ -9,7 +9,7 @@ import numpy as np
 
 from tidesync.sessions.correction.interpolation import Interpolation, Knots, u95_of
 from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
-from tidesync.sessions.correction.unexplained import may_be_slewed
+from tidesync.sessions.correction.unexplained import FASTEST_SLEW, may_be_slewed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ def timeline(
     ]
     cuts_ns = [round(elapsed * fastest) for elapsed in elapsed_ns]
     slewing = [
-        may_be_slewed(read.get(before[-1].topside_unix_ns), read.get(after[0].topside_unix_ns), elapsed)
+        _may_be_slewed(before[-1], after[0], elapsed, read, limits)
         for (before, after), elapsed in zip(pairwise(groups), elapsed_ns, strict=True)
     ]
     slewing = [False, *slewing, False]
@@ -117,7 +117,7 @@ def _elapsed_ns(
     rows = before, after
     raw = [topside_raw_ns.get(row.topside_unix_ns) for row in rows]
     pi_read = [(row.pi_unix_ns, read.get(row.topside_unix_ns)) for row in rows]
-    pi_raw = [None if each is None else pi_ns - each.pi_ns for pi_ns, each in pi_read]
+    pi_raw = [None if each is None or each.pi_ns is None else pi_ns - each.pi_ns for pi_ns, each in pi_read]
     passed = [
         (after.topside_unix_ns - before.topside_unix_ns, _difference(raw)),
         (after.pi_unix_ns - before.pi_unix_ns, _difference(pi_raw)),
@@ -125,6 +125,21 @@ def _elapsed_ns(
     on_raw = [raw_ns for _, raw_ns in passed if raw_ns is not None]
     awake = any(raw_ns is not None and abs(real_ns - raw_ns) < _JUMP_NS for real_ns, raw_ns in passed)
     return max(0, *on_raw, *(() if awake else (real_ns for real_ns, _ in passed)))
+
+
+def _may_be_slewed(
+    before: Row, after: Row, elapsed_ns: int, read: Mapping[int, Reading], limits: ClockLimits
+) -> bool:
+    """Whether a clock may have been slewed, and be slewed still, at the cut between two rows.
+
+    Where the Pi's clock was read at neither, only the cut shows that it moved; that is a slew if the kernel's
+    fastest explains it, unless the user promises another.
+    """
+    earlier, later = read.get(before.topside_unix_ns), read.get(after.topside_unix_ns)
+    if any(each is not None and each.pi_ns is not None for each in (earlier, later)):
+        return may_be_slewed(earlier, later, elapsed_ns)
+    moved_ns = abs(after.offset_ns - before.offset_ns) - before.max_error_ns - after.max_error_ns
+    return not limits.promised and moved_ns <= 2 * FASTEST_SLEW * elapsed_ns
 
 
 def _difference(values: Sequence[int | None]) -> int | None:

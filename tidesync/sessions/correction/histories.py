@@ -61,7 +61,8 @@ def timeline_with(
         topside_readings.setdefault(sample.topside_boot, []).append(_topside_reading(sample))
     pi = _functions(histories.pi, pi_readings)
     topside = _functions(histories.topside, topside_readings)
-    groups = raw_groups(listed, measured.track, pi, topside, settings)
+    all_on_raw = len(listed) == len(measured.exchanges)
+    groups = raw_groups(listed, measured.track if all_on_raw else None, pi, topside, settings)
     return composed_timeline(listed, groups, pi, topside, limits)
 
 

@@ -35,7 +35,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from tidesync.sessions.correction.unexplained import FASTEST_SLEW, SETTLED_S, movement, off_chord_ns
+from tidesync.sessions.correction.unexplained import (
+    FASTEST_SLEW,
+    LONGEST_KNOWN_S,
+    SETTLED_S,
+    movement,
+    off_chord_ns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,6 +134,7 @@ class Interpolation:
         self._movement = movement(at_s, read)
         gap_s = np.diff(at_s)
         whole_s, (slewed_before, slewed_after) = float(gap_s.sum()), slewing
+        self._undecided = self._movement.undecided | _still_slewed(at_s, self._movement.known, slewing)
         self._settled = (
             min(self._movement.settled_s(gap_s, at_end=False), whole_s if slewed_after else np.inf)
             > SETTLED_S,
@@ -170,8 +177,9 @@ class Interpolation:
         slew = limits.slew + FASTEST_SLEW * sides[left]
         jump = np.maximum(np.abs(moved) - limits.rate * gap * 1e9, 0.0)
         pad = _off_chord(since, until, limits) * 1e9
-        pad += np.where(known, off_chord_ns(self._movement, left, since, until), jump)
-        moved_at_most = np.where(known, self._movement.moved_ns[left] + self._movement.hidden_ns[left], jump)
+        unseen = np.where(known, 0.0, jump)
+        pad += off_chord_ns(self._movement, left, since, until) + unseen
+        moved_at_most = self._movement.moved_ns[left] + self._movement.hidden_ns[left] + unseen
         cone = (limits.rate + slew) * 1e9
         error = np.zeros(pi_ns.shape)
         for bound, sign in ((knots.upper_ns, 1), (knots.lower_ns, -1)):
@@ -197,7 +205,7 @@ class Interpolation:
     def _across_ends(self, interval: Integers, pi_ns: Integers, error: Floats) -> tuple[Floats, Flags]:
         """What was moved in the gap beside that an error reaches, and whether that one is undecided."""
         movement_ = self._movement
-        undecided = movement_.undecided[interval].copy()
+        undecided = self._undecided[interval].copy()
         added = np.zeros(error.shape)
         for beside, apart in (
             (interval - 1, pi_ns - self._pi[interval]),
@@ -206,9 +214,17 @@ class Interpolation:
             there = np.clip(beside, 0, movement_.sides.size - 1)
             # Set back, the clock shows times of the intervals beside again.
             touches = (there == beside) & (apart <= _NEAR * error + movement_.unexplained_ns[there])
-            undecided |= touches & movement_.undecided[there]
+            undecided |= touches & self._undecided[there]
             added += np.where(touches, movement_.unexplained_ns[there], 0.0)
         return added, undecided
+
+
+def _still_slewed(at_s: Floats, known: Flags, slewing: tuple[bool, bool]) -> Flags:
+    """Which intervals without readings lie near an end at which a clock was slewed; it may be still."""
+    before, after = slewing
+    near = (before & (at_s[:-1] - at_s[0] < SETTLED_S)) | (after & (at_s[-1] - at_s[1:] < SETTLED_S))
+    found: Flags = ~known & near & (np.diff(at_s) > LONGEST_KNOWN_S)
+    return found
 
 
 class Extrapolation:

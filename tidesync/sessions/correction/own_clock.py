@@ -8,6 +8,7 @@ import numpy as np
 
 from tidesync.sessions.correction.interpolation import Instants
 from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
+from topside_agent.estimator import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +36,7 @@ class OwnClock:
 
 def own_timeline(measured: Iterable[Measured], limits: ClockLimits) -> Timeline:
     """The timeline of topside's own clock; it holds beyond the session too."""
-    instants = [row.topside_unix_ns for each in measured for row in each.track.rows]
-    clock = OwnClock(min(instants, default=0), max(instants, default=0))
+    found = [Rows.of(each.track.rows).column("topside_unix_ns") for each in measured if each.track.rows]
+    first, last = min(map(np.min, found), default=0), max(map(np.max, found), default=0)
+    clock = OwnClock(int(first), int(last))
     return Timeline([TimelineSegment(clock, -_EVER_NS, _EVER_NS, cut_before=False, cut_after=False)], limits)

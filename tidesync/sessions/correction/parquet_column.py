@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -69,8 +70,7 @@ class ParquetColumn:
         for group in np.unique(np.linspace(0, groups - 1, _GROUPS).astype(int)).tolist():
             yield from islice(self._file.iter_batches(_SURVEYED, row_groups=[group], columns=names), 1)
         if self._file.metadata.row_group(groups - 1).num_rows > _SURVEYED:
-            *_, last = self._file.iter_batches(_SURVEYED, row_groups=[groups - 1], columns=names)
-            yield last
+            yield from deque(self._file.iter_batches(_SURVEYED, row_groups=[groups - 1], columns=names), 1)
 
     def _values(self, batch: Any) -> tuple[NDArray[Any], Flags]:
         column = batch.column(self._job.column)

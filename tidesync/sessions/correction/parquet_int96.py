@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from tidesync.sessions.errors import UnusableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 BATCH = 65_536
 """Rows in memory at once."""
+IN_PARTS: Mapping[str, Any] = {"buffer_size": 1 << 18, "pre_buffer": False}
+"""How a file is opened of which row groups are not read as a whole."""
 
 
 def int96_checked(path: Path, file: Any, batches: Iterable[Any]) -> Iterator[Any]:
@@ -33,7 +35,7 @@ def int96_checked(path: Path, file: Any, batches: Iterable[Any]) -> Iterator[Any
 def _compared(path: Path, names: list[str], batches: Iterable[Any]) -> Iterator[Any]:
     from pyarrow import parquet  # noqa: PLC0415 - only Parquet needs it
 
-    with parquet.ParquetFile(path, coerce_int96_timestamp_unit="us") as coarse:
+    with parquet.ParquetFile(path, coerce_int96_timestamp_unit="us", **IN_PARTS) as coarse:
         groups = range(coarse.num_row_groups)
         second = (
             each for group in groups for each in coarse.iter_batches(BATCH, row_groups=[group], columns=names)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from tidesync.sessions.correction.parquet_rows import RowGroupRows
 from tidesync.sessions.correction.table import COLUMNS
 from tidesync.sessions.correction.timeline import NO_U95, STATES, UNREADABLE
 from tidesync.sessions.errors import UnusableFileError
@@ -44,8 +45,7 @@ def parquet_output(path: Path, file: Any, stream: BinaryIO) -> Iterator[Write]:
     _refuse_changed_types(path, file, schema, settings)
     groups = map(file.metadata.row_group, range(file.num_row_groups))
     sizes: Iterator[int] = iter([group.num_rows for group in groups])
-    held: list[Any] = []
-    left = 0
+    held, left = RowGroupRows(schema), 0
 
     def next_size() -> int:
         """Of the next row group that has rows; those without are written."""
@@ -58,11 +58,10 @@ def parquet_output(path: Path, file: Any, stream: BinaryIO) -> Iterator[Write]:
     def write(rows: Any, corrections: Corrections) -> None:
         nonlocal left
         left = (left or next_size()) - rows.num_rows
-        held.append(pa.record_batch([*rows.columns, *_added(corrections)], schema=schema))
+        held.add(pa.record_batch([*rows.columns, *_added(corrections)], schema=schema))
         if not left:
-            table = pa.Table.from_batches(held, schema)
+            table = held.take()
             writer.write_table(table, row_group_size=table.num_rows)
-            held.clear()
 
     with parquet.ParquetWriter(stream, schema, **settings) as writer:
         yield write

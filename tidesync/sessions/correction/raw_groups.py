@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tidesync.sessions.correction.interpolation import Knots, u95_of
-from topside_agent.estimator import EstimatorSettings, smooth
+from topside_agent.estimator import EstimatorSettings, Rows, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,12 +80,15 @@ def samples(exchanges: Sequence[Exchange]) -> list[Sample]:
 
 def raw_groups(
     listed: Sequence[Sample],
-    track: Track,
+    track: Track | None,
     pi: Mapping[Boot, ClockFunction],
     topside: Mapping[Boot, ClockFunction],
     settings: EstimatorSettings,
 ) -> list[RawGroup]:
-    """The groups in the order of time; exchanges that are ambiguous or refused are left out."""
+    """The groups in the order of time; exchanges that are ambiguous or refused are left out.
+
+    `track` is that of `listed` and no others; None: there is none yet.
+    """
     parts: dict[tuple[Boot, Boot, int, int], list[Sample]] = {}
     for sample in listed:
         pi_slept = pi[sample.pi_boot].slept_before(sample.pi_raw_ns)
@@ -96,15 +99,17 @@ def raw_groups(
     groups: list[RawGroup] = []
     for (pi_boot, topside_boot, slept_pi, slept_topside), of_part in parts.items():
         whole = len(of_part) == len(listed)
-        part = track if whole else smooth([sample.exchange for sample in of_part], settings)
+        part = track if whole else None
+        part = part or smooth([sample.exchange for sample in of_part], settings)
         known = {sample.exchange.destination_ns: sample for sample in of_part}
         causes = {segment.segment: segment.cause for segment in part.segments}
         last: tuple[Sample, Row] | None = None
-        for row in part.rows:
+        rows = Rows.of(part.rows)
+        for row, realtime_ns in zip(rows, rows.realtime_ns.tolist(), strict=True):
             if row.topside_unix_ns not in known or row.state not in {"ok", "holdover"}:
                 continue
             sample = known[row.topside_unix_ns]
-            row = _on_raw(row, int(part.realtime_ns.get(row.topside_unix_ns, 0)))  # noqa: PLW2901
+            row = _on_raw(row, int(realtime_ns))  # noqa: PLW2901
             functions = pi[pi_boot], topside[topside_boot]
             if last is None or not _runs_on(last, (sample, row), causes, *functions):
                 groups.append(RawGroup(pi_boot, topside_boot, sleeps=(slept_pi, slept_topside)))

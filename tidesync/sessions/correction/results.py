@@ -36,8 +36,8 @@ class CorrectionResults:
             raise NotSoError("; ".join(self.failed))
         if not self.tables:
             raise NotSoError(
-                f"{self.session}: there is no table to correct; those in the sensors' folders "
-                "(in-water_…/, surface_…/) are found, others are named with --file"
+                f"{self.session}: there is no table to correct: the program that records a sensor makes its "
+                "folder there (in-water_<id>/, surface_<id>/); name tables elsewhere with --file"
             )
         if unanswered := [*self._unanswered()]:
             raise NotSoError("; ".join(unanswered))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
+from tidesync.sessions.bridged import bridged
 from tidesync.sessions.correction.formats import is_output
 from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories, timeline_with
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from schemas.exchange import Exchange
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.folder import Measured, SessionFolder
     from tidesync.sessions.journal import Stream
+    from topside_agent.estimator import Exchanges
 
 _log = logging.getLogger(__name__)
 
@@ -232,13 +235,30 @@ def timeline_of(
         composed = timeline_with(histories, measured, limits, settings)
         if composed.segments:
             return composed
-    readings = {
-        exchange.destination_ns: Reading(pi_ns, topside_ns, exchange.resolution_ns, exchange.transmit_ns)
-        for exchange in measured.exchanges
-        if (pi_ns := exchange.pi_realtime_minus_raw_ns) is not None
-        and (topside_ns := exchange.topside_realtime_minus_raw_ns) is not None
-    }
-    made = timeline(measured.track.rows, measured.topside_raw_ns(), limits, readings)
+    exchanges = measured.exchanges
+    topside = exchanges.at(exchanges.known("topside_realtime_minus_raw_ns")).by_destination(_topside_raw_ns)
+    made = timeline(measured.track.rows, topside, limits, _readings(exchanges))
     if not made.segments:
         raise NothingMeasuredError("no exchange of this session can be relied on")
     return made
+
+
+def _topside_raw_ns(exchange: Exchange) -> int:
+    return exchange.destination_ns - (exchange.topside_realtime_minus_raw_ns or 0)
+
+
+def _readings(exchanges: Exchanges) -> Mapping[int, Reading]:
+    """What each exchange read of the wall clocks, by its destination."""
+    known = bridged(exchanges)
+
+    def reading(exchange: Exchange) -> Reading:
+        return Reading(
+            exchange.pi_realtime_minus_raw_ns,
+            exchange.topside_realtime_minus_raw_ns or 0,
+            exchange.resolution_ns,
+            exchange.transmit_ns,
+            moved=exchange.destination_ns in known.moved,
+        )
+
+    read = known.exchanges.known("topside_realtime_minus_raw_ns")
+    return known.exchanges.at(read).by_destination(reading)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from schemas.base import expectation
 from tidesync.sessions.correction.stamps.options import AS_FOUND, StampOptions
 from tidesync.sessions.correction.table import TextLayout
 from tidesync.sessions.correction.table_settings import TableSettings
@@ -32,7 +33,7 @@ def form_of(values: Mapping[str, Any]) -> TableForm:
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         option = str(fault["loc"][0]).replace("_", "-")
-        reason = f"--{option}: {fault['msg']} (received {fault['input']!r})"
+        reason = f"--{option}: {expectation(fault['msg'])}, received {fault['input']!r}"
         raise ValueError(reason) from error
 
 

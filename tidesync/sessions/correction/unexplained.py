@@ -17,6 +17,7 @@ and back within one gap breaks it; only a clock history can show that.
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -45,11 +46,14 @@ SETTLED_S = 60.0
 class Reading(NamedTuple):
     """realtime − RAW of both sides as one exchange carries them, ns; its error is at most the resolution."""
 
-    pi_ns: int
+    pi_ns: int | None
+    """None where the exchange does not carry it."""
     topside_ns: int
     resolution_ns: int
     transmit_ns: int | None = None
     """The Pi's realtime when it read its own; None: not known."""
+    moved: bool = False
+    """`pi_ns` is None, and the readings before and after show that the Pi's clock was moved meanwhile."""
 
 
 class Movement(NamedTuple):
@@ -64,9 +68,9 @@ class Movement(NamedTuple):
     unexplained_ns: Floats
     """The sum of their |Δ|."""
     known: Flags
-    """Whether both ends have a reading."""
+    """Whether both ends have a reading of both sides."""
     undecided: Flags
-    """Unexplained, across more than a second."""
+    """Unexplained, across more than a second, or at a time that no reading narrows."""
 
     def settled_s(self, gap_s: Floats, *, at_end: bool) -> float:
         """How long before the end (or after the beginning) nothing has been unexplained; inf: never."""
@@ -77,23 +81,28 @@ class Movement(NamedTuple):
 
 def movement(at_s: Floats, readings: Sequence[Reading | None]) -> Movement:
     """The movement between knots at the instants `at_s` (s, rising strictly); None: nothing was read."""
-    known = np.array([each is not None for each in readings], dtype=bool)
-    index = np.flatnonzero(known)
-    intervals = at_s.size - 1
-    moved, hidden, sides, unexplained = (np.zeros(max(intervals, 0)) for _ in range(4))
-    columns = np.array([each[:3] for each in readings if each is not None], dtype=np.int64).reshape(-1, 3)
-    both = known[:-1] & known[1:]
+    intervals = max(at_s.size - 1, 0)
+    moved, hidden, sides, unexplained = (np.zeros(intervals) for _ in range(4))
+    known = np.ones(intervals, dtype=bool)
     for side in (0, 1):
-        relative = (columns[:, side] - columns[:1, side]).astype(np.float64)
-        change, unseen, free = changes(at_s[index], relative, columns[:, 2].astype(np.float64))
+        read = np.array([each is not None and each[side] is not None for each in readings], dtype=bool)
+        index, both = np.flatnonzero(read), read[:-1] & read[1:]
+        known &= both
+        of_side = [(each[side], each.resolution_ns) for each in compress(readings, read) if each is not None]
+        columns = np.array(of_side, dtype=np.int64).reshape(-1, 2)
+        relative = (columns[:, 0] - columns[:1, 0]).astype(np.float64)
+        change, unseen, free = changes(at_s[index], relative, columns[:, 1].astype(np.float64))
         of = np.flatnonzero(both)
         rank = np.searchsorted(index, of)
         moved[of] += np.abs(change[rank])
         hidden[of] += unseen[rank]
         sides[of] += ~free[rank]
         unexplained[of] += np.where(free[rank], 0.0, np.abs(change[rank]))
-    undecided = (sides > 0) & (np.diff(at_s) > LONGEST_KNOWN_S)
-    return Movement(moved, hidden, sides, unexplained, both, undecided)
+    at_moved = np.array([each is not None and each.moved for each in readings], dtype=bool)
+    whenever = at_moved[:-1] | at_moved[1:]
+    sides += whenever
+    undecided = (sides > 0) & (np.diff(at_s) > LONGEST_KNOWN_S) | whenever
+    return Movement(moved, hidden, sides, unexplained, known, undecided)
 
 
 def changes(at_s: Floats, difference_ns: Floats, resolution_ns: Floats) -> tuple[Floats, Floats, Flags]:
@@ -132,7 +141,7 @@ def changes(at_s: Floats, difference_ns: Floats, resolution_ns: Floats) -> tuple
 
 def may_be_slewed(before: Reading | None, after: Reading | None, elapsed_ns: int) -> bool:
     """Whether a change that counted as a step may have been a slew, as far as the readings show."""
-    if before is None or after is None:
+    if before is None or after is None or before.pi_ns is None or after.pi_ns is None:
         return False
     most = FASTEST_SLEW * elapsed_ns + before.resolution_ns + after.resolution_ns
     moved = (abs(after.pi_ns - before.pi_ns), abs(after.topside_ns - before.topside_ns))

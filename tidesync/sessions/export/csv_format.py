@@ -6,12 +6,11 @@ a comment in the table itself would be its header.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import BinaryIO
 
-from tidesync.sessions.export.fields import FIELDS, NOTES, TEXT_FIELDS, Tracks, rows_of
+from tidesync.sessions.export.fields import FIELDS, NOTES, TEXT_FIELDS, Tracks
+from tidesync.sessions.folder import write_table
 
 NOTES_SUFFIX = "-metadata.json"
 """Of the file beside the table."""
@@ -19,12 +18,7 @@ NOTES_SUFFIX = "-metadata.json"
 
 def write_csv(tracks: Tracks, stream: BinaryIO) -> None:
     """Write the header and every row; absent is empty."""
-    text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FIELDS)
-    for row in rows_of(tracks):
-        writer.writerow(["" if value is None else value for value in row])
-    text.detach()
+    write_table(tracks, stream)
 
 
 def csv_notes(file_name: str) -> bytes:

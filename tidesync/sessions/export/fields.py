@@ -33,8 +33,3 @@ NOTES: Mapping[str, str] = {"sign": SIGN, "error": ERROR, "state": STATES}
 
 Tracks = Mapping[tuple[str, str], Sequence[Row]]
 """(vehicle, topside) to rows."""
-
-
-def rows_of(tracks: Tracks) -> list[Row]:
-    """All rows, track by track."""
-    return [row for rows in tracks.values() for row in rows]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import BinaryIO
 
-from tidesync.sessions.export.fields import FIELDS, NOTES, TEXT_FIELDS, Tracks, rows_of
+from tidesync.sessions.export.fields import FIELDS, NOTES, TEXT_FIELDS, Tracks
+
+_ROWS = 50_000
+"""In a row group."""
 
 
 def write_parquet(tracks: Tracks, stream: BinaryIO) -> None:
@@ -22,5 +26,7 @@ def write_parquet(tracks: Tracks, stream: BinaryIO) -> None:
         for name, note in FIELDS.items()
     ]
     schema = pa.schema(fields, metadata=dict(NOTES))
-    rows = [dict(zip(FIELDS, row, strict=True)) for row in rows_of(tracks)]
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), stream)
+    rows = (row for of_track in tracks.values() for row in of_track)
+    with parquet.ParquetWriter(stream, schema) as writer:
+        while batch := [dict(zip(FIELDS, row, strict=True)) for row in islice(rows, _ROWS)]:
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))

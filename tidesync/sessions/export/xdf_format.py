@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from tidesync.sessions.export.fields import ERROR, Tracks
-
-if TYPE_CHECKING:
-    from topside_agent.estimator import Row
+from topside_agent.estimator import Rows
 
 XDF_SIGN = (
     "LSL's sign, the opposite of ours: offset_s = topside - Pi, to be added to the Pi's timestamps;"
@@ -38,15 +36,15 @@ def write_xdf_offsets(tracks: Tracks, stream: BinaryIO) -> None:
         "units": _PRECISION,
         "segments": _SEGMENTS,
         "streams": [
-            {"vehicle": vehicle, "topside": topside, **_pairs([r for r in rows if r.state == "ok"])}
+            {"vehicle": vehicle, "topside": topside, **_pairs(Rows.of(rows).in_states("ok"))}
             for (vehicle, topside), rows in tracks.items()
         ],
     }
     stream.write(json.dumps(document).encode() + b"\n")
 
 
-def _pairs(rows: list[Row]) -> dict[str, list[float] | list[int] | list[list[int]]]:
-    segments = [row.segment for row in rows]
+def _pairs(rows: Rows) -> dict[str, list[float] | list[int] | list[list[int]]]:
+    segments = rows.column("segment").tolist()
     begins = [index for index, number in enumerate(segments) if not index or number != segments[index - 1]]
     return {
         "clock_times": [row.pi_unix_ns / 1e9 for row in rows],

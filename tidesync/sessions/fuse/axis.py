@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Integers
 
 MOST_INSTANTS = 50_000_000
-NO_STATE = -1
-"""Of an instant without any sensor's row."""
+NO_STATE, NO_ROW = -1, "none"
+"""Of an instant without any sensor's row; and what it is counted as."""
 
 
 class Manner(NamedTuple):
@@ -64,10 +64,10 @@ class Fused:
         return worst
 
     def counts(self) -> dict[str, int]:
-        """How many instants have which state; `none` without any sensor's row."""
+        """How many instants have which state; NO_ROW without any sensor's row. Together they are all."""
         states = self.state(0, self.instants_ns.size)
-        counts = np.bincount(states + 1, minlength=len(STATES) + 1).tolist()
-        return dict(zip(("none", *STATES), counts, strict=True))
+        counts = np.bincount(states - NO_STATE, minlength=len(STATES) + 1).tolist()
+        return dict(zip((NO_ROW, *STATES), counts, strict=True))
 
 
 def fused(sensors: Sequence[Sensor], manner: Manner) -> Fused:

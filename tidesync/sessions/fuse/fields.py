@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from tidesync.sessions.correction.stamps.writing import write_iso
 from tidesync.sessions.correction.timeline import STATES
 from tidesync.sessions.fuse.pairing import NONE
 
@@ -53,17 +54,17 @@ class TimeField:
     note = "topside's clock"
 
     def __init__(self, instants_ns: Integers) -> None:
-        self._instants = instants_ns.astype("datetime64[ns]")
-        self._unit: Literal["ns", "us"] = "ns" if (instants_ns % 1000).any() else "us"
+        self._instants = instants_ns
+        self._fine = bool((instants_ns % 1000).any())
 
     def texts(self, begin: int, end: int) -> list[bytes]:
         """ISO 8601 in UTC, to the microsecond or the nanosecond."""
-        shown = np.datetime_as_string(self._instants[begin:end], unit=self._unit)
-        return [f"{text}Z".encode() for text in shown.tolist()]
+        texts: list[bytes] = write_iso(self._instants[begin:end], fine=self._fine).tolist()
+        return texts
 
     def values(self, begin: int, end: int) -> Values:
         """Unix ns."""
-        return Values(self._instants[begin:end].astype(np.int64), np.zeros(end - begin, dtype=bool))
+        return Values(self._instants[begin:end], np.zeros(end - begin, dtype=bool))
 
 
 class SourceField:

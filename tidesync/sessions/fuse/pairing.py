@@ -41,6 +41,13 @@ class Pairs(NamedTuple):
         found: Flags = self.nearest != NONE
         return found
 
+    def used(self, rows: int) -> Flags:
+        """Which of so many rows any instant takes."""
+        used = np.zeros(rows + 1, dtype=bool)
+        for each in (self.first, self.last, self.nearest):
+            used[each] = True
+        return used[:-1]  # the last is NONE
+
 
 class SensorTimes(NamedTuple):
     """The times of a sensor's rows, in the order of its tables, those without an instant included."""
@@ -70,7 +77,8 @@ class SensorTimes(NamedTuple):
     def rows_in_time(self) -> Integers:
         """The rows that have an instant, in the order of time."""
         rows = np.flatnonzero(self.known)
-        return rows[np.argsort(self.topside_ns[rows], kind="stable")]
+        at_ns = self.topside_ns[rows]
+        return rows if (at_ns[1:] >= at_ns[:-1]).all() else rows[np.argsort(at_ns, kind="stable")]
 
 
 def pair(times: SensorTimes, axis_ns: Integers, tolerance_ns: int, method: Method) -> Pairs:

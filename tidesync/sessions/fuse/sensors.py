@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,16 +11,21 @@ from tidesync.sessions.correction.driver import CorrectedTable, corrected, opene
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.timeline import UNREADABLE
 from tidesync.sessions.errors import UnusableFileError
-from tidesync.sessions.fuse.columns import TextColumn
-from tidesync.sessions.fuse.pairing import SensorTimes
+from tidesync.sessions.fuse.columns import TextStore
+from tidesync.sessions.fuse.pairing import NONE, SensorTimes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from tidesync.sessions.correction.driver import ProgressCallback
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.timeline import Timeline
-    from topside_agent.estimator.blocks import Integers
+    from tidesync.sessions.correction.unexplained import Flags
+    from tidesync.sessions.fuse.columns import Kind
+    from topside_agent.estimator.blocks import Floats, Integers
 
 BLANK = UNREADABLE - 1
 """The state of an entry that is no row: a blank line, a comment."""
@@ -41,8 +46,8 @@ class CorrectedArrays:
 
 def corrected_arrays(job: Job, timeline: Timeline, progress: ProgressCallback) -> CorrectedArrays:
     """The corrections of a job's table; SessionError as `driver.correct`."""
-    parts: list[SensorTimes] = []
-    stamps = [np.zeros(0, dtype=np.int64)]
+    stamps = Growing(np.int64)
+    parts = [Growing(kind) for kind in (np.int64, np.int64, np.int8, np.bool_)]
     try:
         with opened(job, timeline) as table:
             counts = CorrectedTable(job.path, job.path, job.vehicle, table.place, job.sensor)
@@ -53,12 +58,51 @@ def corrected_arrays(job: Job, timeline: Timeline, progress: ProgressCallback) -
                 counts.count(found, batch.malformed)
                 if not batch.malformed:
                     found.state[~batch.readable] = BLANK
-                parts.append(SensorTimes.of(found))
+                for part, values in zip(parts, SensorTimes.of(found), strict=True):
+                    part.append(np.asarray(values))
                 stamps.append(batch.unix_ns)
                 progress(batch.size)
     except OSError as error:
         raise UnusableFileError(job.path, error.strerror or str(error)) from error
-    return CorrectedArrays(job, timeline, columns, counts, np.concatenate(stamps), SensorTimes.joined(parts))
+    times = SensorTimes(*(part.values for part in parts))
+    return CorrectedArrays(job, timeline, columns, counts, stamps.values, times)
+
+
+class Growing:
+    """An array to which values are appended, in little more memory than they take."""
+
+    def __init__(self, kind: type) -> None:
+        self._kind = np.dtype(kind)
+        self._bytes = bytearray()
+
+    def append(self, values: NDArray[Any]) -> None:
+        """Append values."""
+        self._bytes += np.ascontiguousarray(values, dtype=self._kind).data.cast("B")
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """All of them; nothing can be appended afterwards."""
+        return np.frombuffer(self._bytes, dtype=self._kind)
+
+
+class Column(NamedTuple):
+    """A column of a sensor; rows are given by their `places`."""
+
+    store: TextStore
+    number: int
+
+    @property
+    def kind(self) -> Kind:
+        """What all its texts are."""
+        return self.store.kind(self.number)
+
+    def texts(self, places: Integers) -> list[bytes]:
+        """The texts; empty for −1."""
+        return self.store.texts(self.number, places)
+
+    def numbers(self, places: Integers) -> Floats:
+        """The numbers; NaN where there is none."""
+        return self.store.numbers(self.number, places)
 
 
 class Sensor:
@@ -68,8 +112,9 @@ class Sensor:
         self.name, self.tables = name, tables
         self.columns = tables[0].columns
         self.times = SensorTimes.joined([table.times for table in tables])
-        self._texts: list[TextColumn] = []
-        self._read = np.zeros(0, dtype=np.int64)
+        self._texts: TextStore | None = None
+        self._rank = np.zeros(0, dtype=np.int32)
+        """The place of each row that was read in the order of time; NONE for others, and at its end."""
 
     @property
     def vehicle(self) -> str | None:
@@ -85,41 +130,49 @@ class Sensor:
             totals[state] = sum(table.counts.counts[state] for table in self.tables)
         return totals | {"malformed": sum(table.counts.malformed for table in self.tables)}
 
-    def read_texts(self, wanted: Integers, progress: ProgressCallback) -> None:
-        """Read the texts of the rows `wanted`, each once and rising."""
-        self._texts, self._read = [TextColumn() for _ in self.columns], wanted
+    def read_texts(
+        self, used: Flags, folder: Path | None, progress: ProgressCallback, *, kinds: bool
+    ) -> None:
+        """Read the texts of the rows that are `used` into a file in `folder`; see `TextStore`."""
+        self._texts = TextStore(len(self.columns), folder, kinds=kinds)
+        rows = self.times.rows_in_time()
+        rows = rows[used[rows]]
+        self._rank = np.full(used.size + 1, NONE, dtype=np.int32)
+        self._rank[rows] = np.arange(rows.size)
         begin = 0
         for table in self.tables:
-            rows = wanted[(wanted >= begin) & (wanted < begin + table.unix_ns.size)] - begin
-            self._append_texts(table, rows, progress)
-            begin += table.unix_ns.size
+            end = begin + table.unix_ns.size
+            if used[begin:end].any():
+                self._read_table(table, self._rank[begin:end], progress)
+            begin = end
 
-    def column(self, place: int) -> TextColumn:
-        """The texts of a column; `texts` and `numbers` of it take `places` of rows."""
-        return self._texts[place]
+    def column(self, number: int) -> Column:
+        """A column, the texts of which have been read."""
+        assert self._texts is not None, "read_texts comes first"
+        return Column(self._texts, number)
 
     def places(self, rows: Integers) -> Integers:
-        """Where the texts of `rows` are in the columns; −1 for −1."""
-        found = np.searchsorted(self._read, np.maximum(rows, 0))
-        return np.where(rows < 0, -1, found)
+        """Where the texts of `rows` are in the columns; −1 for NONE."""
+        return self._rank[rows].astype(np.int64)
 
-    def _append_texts(self, table: CorrectedArrays, rows: Integers, progress: ProgressCallback) -> None:
-        if not rows.size:
-            return
-        begin = 0
+    def _read_table(
+        self, table: CorrectedArrays, rank: NDArray[np.int32], progress: ProgressCallback
+    ) -> None:
+        assert self._texts is not None
+        begin, last = 0, int(np.flatnonzero(rank != NONE)[-1])
         try:
             with opened(table.job, table.timeline) as reopened:
                 for batch in reopened.read():
                     end = begin + batch.unix_ns.size
-                    here = rows[slice(*np.searchsorted(rows, [begin, end]))]
-                    if not np.array_equal(batch.unix_ns[here - begin], table.unix_ns[here]):
+                    here = np.flatnonzero(rank[begin:end] != NONE)
+                    if not np.array_equal(batch.unix_ns[here], table.unix_ns[begin + here]):
                         raise UnusableFileError(table.job.path, "it was changed while it was read")
-                    texts = reopened.texts(batch.rows, (here - begin).tolist())
-                    for column, more in zip(self._texts, texts, strict=True):
-                        column.append(more)
+                    self._texts.add(
+                        rank[begin + here].astype(np.int64), reopened.texts(batch.rows, here.tolist())
+                    )
                     begin = end
                     progress(batch.size)
-                    if begin > rows[-1]:
+                    if begin > last:
                         return
         except OSError as error:
             raise UnusableFileError(table.job.path, error.strerror or str(error)) from error

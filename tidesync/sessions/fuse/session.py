@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from runtime.files import replacing
 from tidesync.errors import NotSoError
 from tidesync.sessions.errors import NoTimestampError
 from tidesync.sessions.fuse.axis import Fused, Manner, fused
 from tidesync.sessions.fuse.fields import fields_of
-from tidesync.sessions.fuse.pairing import NONE
 from tidesync.sessions.fuse.sensors import CorrectedArrays, corrected_arrays, sensors_of
 from tidesync.sessions.fuse.writers import WRITERS
 from tidesync.sessions.isolation import complaint_of
@@ -37,10 +34,13 @@ class Fusion:
     """Which settings of single tables apply to none; a sentence each."""
 
     def write(self, output: Path, progress: ProgressCallback) -> None:
-        """Read the texts of the rows that are used, and write the table; SessionError or OSError."""
+        """Read the texts of the rows that are used, and write the table; SessionError or OSError.
+
+        Texts are kept in a file without a name beside the output meanwhile.
+        """
+        kinds = self.result.method == "linear" or output.suffix.lower() != ".csv"
         for sensor, pairs in zip(self.result.sensors, self.result.pairs, strict=True):
-            wanted = np.unique(np.concatenate([pairs.first, pairs.last, pairs.nearest]))
-            sensor.read_texts(wanted[wanted != NONE], progress)
+            sensor.read_texts(pairs.used(sensor.times.known.size), output.parent, progress, kinds=kinds)
         with replacing(output) as stream:
             WRITERS[output.suffix.lower()](fields_of(self.result), self.result.instants_ns.size, stream)
 
@@ -55,8 +55,8 @@ class Fusion:
         """The summary: a line for each sensor."""
         for sensor, pairs, reasons in self._by_sensor():
             counts = ", ".join(f"{number} {name}" for name, number in sensor.counts.items() if number)
-            missing = "".join(f", {number} without ({reason})" for reason, number in reasons.items())
-            yield f"{sensor.name}: {counts}; at {int(pairs.paired.sum())} instants{missing}"
+            missing = "".join(f", none at {number} ({reason})" for reason, number in reasons.items())
+            yield f"{sensor.name}: {counts}; a row at {int(pairs.paired.sum())} instants{missing}"
         for line in self.left:
             yield f"{line}; left as it is"
 

@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from tidesync.sessions.fuse.fields import Field
 
-_BLOCK = 65_536
+_BLOCK, _ROW_GROUP = 16_384, 65_536
 _SPECIAL = (b",", b'"', b"\n", b"\r")
 
 
@@ -23,7 +23,7 @@ def write_csv(fields: Sequence[Field], rows: int, stream: BinaryIO) -> None:
     """UTF-8 with commas; texts are quoted where they must be."""
     stream.write(b",".join(_quoted(field.name.encode()) for field in fields) + b"\n")
     for begin, end in _blocks(rows):
-        columns = [map(_quoted, field.texts(begin, end)) for field in fields]
+        columns = [_all_quoted(field.texts(begin, end)) for field in fields]
         stream.writelines(b",".join(row) + b"\n" for row in zip(*columns, strict=True))
 
 
@@ -40,7 +40,7 @@ def write_parquet(fields: Sequence[Field], rows: int, stream: BinaryIO) -> None:
         ]
     )
     with parquet.ParquetWriter(stream, schema) as writer:
-        for begin, end in _blocks(rows):
+        for begin, end in _blocks(rows, _ROW_GROUP):
             found = [field.values(begin, end) for field in fields]
             arrays = [
                 pa.array(each.values, mask=each.absent).cast(field.type)
@@ -92,8 +92,13 @@ def _plain(field: Field, begin: int, end: int) -> Any:
     return np.array(found.values, dtype=object) if field.kind == "text" else found.values
 
 
-def _blocks(rows: int) -> Iterator[tuple[int, int]]:
-    return pairwise([*range(0, rows, _BLOCK), rows])
+def _blocks(rows: int, size: int = _BLOCK) -> Iterator[tuple[int, int]]:
+    return pairwise([*range(0, rows, size), rows])
+
+
+def _all_quoted(texts: list[bytes]) -> list[bytes]:
+    every = b"".join(texts)
+    return [_quoted(text) for text in texts] if any(special in every for special in _SPECIAL) else texts
 
 
 def _quoted(text: bytes) -> bytes:

@@ -244,7 +244,7 @@ class RecorderAgent(MqttAgent):
         elif ended:
             self._outbox.state(ended.model_copy(update={"request_id": request_id}))
         else:
-            raise RefusedError(f"recorder {self._settings.name!r} is not recording a session {name}")
+            raise RefusedError(f"recorder {self._settings.name!r} does not record it")
 
     # Sessions
 

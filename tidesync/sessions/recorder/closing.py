@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from statistics import median_low
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from schemas.instants import utc_from_ns
 from schemas.metadata import DriftModel, OffsetRange, TrackEnd
@@ -13,6 +14,7 @@ from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
 from tidesync.sessions.folder import OFFSETS, TIME_SYNC, measure
 from tidesync.sessions.isolation import reason_of
 from tidesync.sessions.processes import concurrent, sentence
+from topside_agent.estimator import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -73,11 +75,13 @@ def drift_model(rows: Sequence[Row]) -> DriftModel | None:
 
     The consumer's model knows no steps: a line across one would be wrong everywhere.
     """
-    sound = [row for row in rows if row.state == "ok"]
-    if not sound or len({row.segment for row in rows}) > 1:
+    columns = Rows.of(rows)
+    sound = columns.in_states("ok")
+    if not sound or _segments(columns) > 1:
         return None
-    usual_ns = median_low(row.max_error_ns for row in sound)
-    sound = [row for row in sound if row.max_error_ns <= _AS_GOOD * usual_ns]
+    errors = sound.max_error_ns
+    usual_ns = int(np.sort(errors)[(errors.size - 1) // 2])
+    sound = sound.at(errors <= min(_AS_GOOD * usual_ns, 2**64 - 1))
     first, last = sound[0], sound[-1]
     span_ns = last.topside_unix_ns - first.topside_unix_ns
     if span_ns <= 0:
@@ -92,14 +96,19 @@ def drift_model(rows: Sequence[Row]) -> DriftModel | None:
 
 def summary(rows: Sequence[Row]) -> Summary:
     """How a track begins and ends; across a step too, where there is no drift model."""
-    sound = [row for row in rows if row.state == "ok"]
+    columns = Rows.of(rows)
+    sound = columns.in_states("ok")
     start, end = (_end(sound[0]), _end(sound[-1])) if sound else (None, None)
-    return Summary(drift_model(rows), start, end, len({row.segment for row in rows}), offset_range(rows))
+    return Summary(drift_model(columns), start, end, _segments(columns), offset_range(columns))
+
+
+def _segments(rows: Rows) -> int:
+    return int(np.unique(rows.column("segment")).size)
 
 
 def offset_range(rows: Sequence[Row]) -> OffsetRange | None:
     """The offsets of the rows that are valid, with their max errors; None without one."""
-    sound = [row for row in rows if row.state in {"ok", "holdover"}]
+    sound = Rows.of(rows).in_states("ok", "holdover")
     if not sound:
         return None
     return OffsetRange(
@@ -112,7 +121,7 @@ def _close(
     folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int, may_write: Callable[[], bool]
 ) -> Closing:
     journal = folder.read_exchanges()
-    streams = journal.by_stream() if journal else {}
+    streams = journal.exchanges.by_stream() if journal else {}
     mixed = {  # a track of two namesakes would mix their clocks
         stream: sentence(*stream, processes)
         for stream, exchanges in streams.items()

@@ -59,7 +59,7 @@ class DuplicateLog:
             result = alternation.take(result, now.raw_ns)
         for error in DUPLICATES:
             if (*stream, error) in self._lasting:
-                self._lasting[*stream, error].doubted = result.error == error
+                self._lasting[(*stream, error)].doubted = result.error == error
         if result.error in DUPLICATES:
             self._note((*stream, str(result.error)), now)
         return result

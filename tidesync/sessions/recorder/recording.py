@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from schemas.base import Message
+from schemas.compat import Self
 from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
 from schemas.messages import SensorName, StartCommand, Version

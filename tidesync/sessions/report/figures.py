@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,13 +18,14 @@ from tidesync.sessions.report.series import (
     slopes_ppm,
     thinned,
 )
+from topside_agent.estimator import Exchanges, Rows, delays_ns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from schemas.exchange import Exchange
     from tidesync.sessions.report.verdict import Interval
-    from topside_agent.estimator import Row, Track
+    from topside_agent.estimator import Track
     from topside_agent.estimator.blocks import Floats, Integers
 
 _BLUE, _SKY, _GREEN = "#0072B2", "rgba(86,180,233,0.35)", "#009E73"
@@ -41,10 +43,10 @@ def figure(
     intervals: Sequence[Interval],
 ) -> Json:
     """`data` and `layout` for `Plotly.newPlot`."""
-    rows = [row for row in track.rows if row.state == "ok"]
-    at_ns, segment = _column(rows, "topside_unix_ns"), _column(rows, "segment")
+    rows = Rows.of(track.rows).in_states("ok")
+    at_ns, segment = rows.column("topside_unix_ns"), rows.column("segment")
     runs = continuous(at_ns, segment)
-    offset = _column(rows, "offset_ns").astype(np.float64)
+    offset = rows.column("offset_ns").astype(np.float64)
     less_line = offset - _straight(at_ns, offset, segment)
     drift = _drift(rows, at_ns, by_instant, runs)
     data = [
@@ -61,10 +63,10 @@ def _thin(at_ns: Integers, values: Floats, runs: Sequence[slice]) -> Curve:
     return joined([thinned(at_ns[run], values[run], bins_of(run, at_ns)) for run in runs])
 
 
-def _bound(rows: Sequence[Row], at_ns: Integers, shift: Floats, runs: Sequence[slice]) -> list[Json]:
+def _bound(rows: Rows, at_ns: Integers, shift: Floats, runs: Sequence[slice]) -> list[Json]:
     """The band and its edges, all moved by `shift`; a polygon for each continuous run."""
-    lower = _column(rows, "lower_ns") + shift
-    upper = _column(rows, "upper_ns") + shift
+    lower = rows.column("lower_ns") + shift
+    upper = rows.column("upper_ns") + shift
     least = [envelope(at_ns[run], lower[run], bins_of(run, at_ns))[0] for run in runs]
     greatest = [envelope(at_ns[run], upper[run], bins_of(run, at_ns))[1] for run in runs]
     around = [
@@ -91,13 +93,12 @@ def _straight(at_ns: Integers, offset: Floats, segment: Integers) -> Floats:
     return line
 
 
-def _drift(
-    rows: Sequence[Row], at_ns: Integers, by_instant: Mapping[int, Exchange], runs: Sequence[slice]
-) -> Curve:
+def _drift(rows: Rows, at_ns: Integers, by_instant: Mapping[int, Exchange], runs: Sequence[slice]) -> Curve:
     """d(offset)/dt of the RAW clocks where both are known, run by run; handshakes are too coarse for it."""
-    raw = [row.offset_ns - _difference_ns(by_instant[row.topside_unix_ns]) for row in rows]
+    raw = (row.offset_ns - _difference_ns(by_instant[row.topside_unix_ns]) for row in rows)
+    first = next(raw, 0)
     # Relative to the first: RAW clocks may be decades apart, which leaves a float no room for nanoseconds.
-    relative = np.array([each - raw[0] for each in raw], dtype=np.float64)
+    relative = np.fromiter((each - first for each in chain([first], raw)), dtype=np.float64, count=len(rows))
     methods = [method_named(by_instant[rows[run.start].topside_unix_ns].method) for run in runs]
     slopes = [
         slopes_ppm(at_ns[run], relative[run])
@@ -114,8 +115,9 @@ def _difference_ns(exchange: Exchange) -> int:
 
 
 def _delay(exchanges: Sequence[Exchange]) -> list[Json]:
-    at_ns = _column(exchanges, "destination_ns")
-    delay = np.maximum(_column(exchanges, "delay_ns"), 0).astype(np.float64)
+    columns = Exchanges.of(exchanges)
+    at_ns = columns.column("destination_ns")
+    delay = np.maximum(delays_ns(columns), 0).astype(np.float64)
     if at_ns.size <= _FEW:
         dots = _line(Curve(at_ns, delay), 4, "delay", scale=1e-6)
         return [dots | {"mode": "markers", "marker": {"size": 4, "color": _BLUE}}]
@@ -126,10 +128,6 @@ def _delay(exchanges: Sequence[Exchange]) -> list[Json]:
         _line(least, 4, "least", scale=1e-6),
         _line(greatest, 4, "greatest", scale=1e-6, colour=VERMILION, line=_DOTTED),
     ]
-
-
-def _column(rows: Sequence[Row] | Sequence[Exchange], name: str) -> Integers:
-    return np.array([getattr(row, name) for row in rows], dtype=np.int64)
 
 
 def _line(

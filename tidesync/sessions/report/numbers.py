@@ -9,6 +9,7 @@ import numpy as np
 
 from schemas.exchange import method_named
 from tidesync.sessions.report.units import count, duration, error, milliseconds, signed
+from topside_agent.estimator import Exchanges, Rows, delays_ns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ def numbers(
     stated_ms: Mapping[str, float],
 ) -> Numbers:
     """The numbers worth knowing; `stated_ms` are the single offsets in the metadata, by sensor."""
-    valid = [row for row in track.rows if row.state == "ok"]
+    valid = Rows.of(track.rows).in_states("ok")
     if not valid:
         return [("Exchanges", f"{len(exchanges):,}")]
     return [
@@ -43,7 +44,7 @@ def numbers(
 
 
 def _exchanges(track: Track, exchanges: Sequence[Exchange], events: Sequence[EventLine]) -> Numbers:
-    handshakes = sum(method_named(exchange.method).standalone for exchange in exchanges)
+    handshakes = int(Exchanges.of(exchanges).labelled(lambda one: method_named(one.method).standalone).sum())
     http = f", {handshakes:,} of them over HTTP" if handshakes else ""
     lost = sum(event.to_seq - event.from_seq + 1 for event in events if event.kind == "gap")
     return [
@@ -52,7 +53,7 @@ def _exchanges(track: Track, exchanges: Sequence[Exchange], events: Sequence[Eve
     ]
 
 
-def _offsets(valid: Sequence[Row]) -> Numbers:
+def _offsets(valid: Rows) -> Numbers:
     first, last = valid[0], valid[-1]
     return [
         ("Measured for", duration(last.topside_unix_ns - first.topside_unix_ns)),
@@ -62,7 +63,7 @@ def _offsets(valid: Sequence[Row]) -> Numbers:
     ]
 
 
-def _drift(valid: Sequence[Row]) -> str:
+def _drift(valid: Rows) -> str:
     """The slope between the ends of the longest segment, with the 95 % error of both ends."""
     segments = {row.segment: row for row in valid}
     ends = [(next(row for row in valid if row.segment == number), last) for number, last in segments.items()]
@@ -81,10 +82,11 @@ def _error_95_ns(row: Row) -> int:
     return row.max_error_ns if row.u95_ns is None else min(row.u95_ns, row.max_error_ns)
 
 
-def _errors(valid: Sequence[Row]) -> Numbers:
-    errors = np.array([row.max_error_ns for row in valid], dtype=np.float64)
+def _errors(valid: Rows) -> Numbers:
+    errors = valid.max_error_ns.astype(np.float64)
     median, most, worst = np.quantile(errors, (0.5, 0.95, 1.0)).tolist()
-    error_95 = float(np.median([_error_95_ns(row) for row in valid]))
+    u95 = valid.u95_ns
+    error_95 = float(np.median(np.where(np.isnan(u95), errors, np.minimum(u95, errors))))
     return [
         ("Max error: half of the time, 95 % of it, worst", ", ".join(map(error, (median, most, worst)))),
         ("95 % error (u95), half of the time", error(error_95)),
@@ -92,7 +94,7 @@ def _errors(valid: Sequence[Row]) -> Numbers:
 
 
 def _delays(exchanges: Sequence[Exchange]) -> Numbers:
-    delays = np.array([exchange.delay_ns for exchange in exchanges], dtype=np.float64)
+    delays = delays_ns(Exchanges.of(exchanges)).astype(np.float64)
     figures = np.maximum(np.quantile(delays, (0.0, 0.5, 0.95, 1.0)), 0.0)
     return [
         (
@@ -114,11 +116,9 @@ def _breaks(intervals: Sequence[Interval]) -> Numbers:
     ]
 
 
-def _constants(valid: Sequence[Row], stated_ms: Mapping[str, float]) -> Numbers:
+def _constants(valid: Rows, stated_ms: Mapping[str, float]) -> Numbers:
     """The error of one offset for the whole session, which is why timestamps are corrected row by row."""
-    lower, upper = (
-        np.array([(row.lower_ns, row.upper_ns) for row in valid], dtype=np.float64).reshape(-1, 2).T
-    )
+    lower, upper = (valid.column(name).astype(np.float64) for name in ("lower_ns", "upper_ns"))
     return [
         (
             f"The single offset of sensor {sensor} ({signed(stated * 1e6)}) is wrong by up to",

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from runtime.version import VERSION
+from schemas.compat import from_iso
 from schemas.instants import iso_utc, ns_from_utc
 from tidesync.sessions.report.doubts import named_twice, of_duplicates, of_namesakes
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
+from tidesync.sessions.report.tables import of_tables
 from tidesync.sessions.report.units import clock_time, count, duration, signed
 from tidesync.sessions.report.verdict import NOTHING, coverage, outside, verdict
 from topside_agent.estimator import EstimatorSettings
@@ -117,12 +118,13 @@ def render(title: str, facts: Numbers, notes: Sequence[str], sections: Sequence[
 
 
 def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section:
-    by_instant = {exchange.destination_ns: exchange for exchange in one.exchanges}
+    by_instant = one.exchanges.by_destination()
     track = one.track
     intervals = coverage(track, by_instant, EstimatorSettings())
     title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
     events = [event for event in session.events if event.vehicle == one.vehicle]
-    found = of_namesakes(verdict(intervals), one.topside, one.namesakes)
+    found = of_tables(verdict(intervals), one.vehicle, session.resolutions_ns)
+    found = of_namesakes(found, one.topside, one.namesakes)
     found = of_duplicates(found, [event for event in events if event.kind == "duplicate"])
     if one.namesakes:
         title = f"{one.vehicle}, as process {one.namesakes[0].instance_id} of {one.topside} measured it"
@@ -182,7 +184,7 @@ def _stated_ms(session: RecordedSession, vehicle: str) -> dict[str, float]:
 
 def _instant(session: RecordedSession, key: str) -> int | None:
     try:
-        return ns_from_utc(datetime.fromisoformat(str(session.block.get(key))))
+        return ns_from_utc(from_iso(str(session.block.get(key))))
     except (ValueError, TypeError):
         return None
 

@@ -10,14 +10,15 @@ from tidesync.sessions.errors import NotASessionError
 from tidesync.sessions.folder import EXCHANGES, METADATA, TIME_SYNC, Measured, SessionFolder, measure
 from tidesync.sessions.journal import Journal
 from tidesync.sessions.processes import concurrent, instance_of
+from tidesync.sessions.report.tables import coarsest_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from schemas.events import EventLine
-    from schemas.exchange import Exchange
     from tidesync.sessions.journal import Stream
+    from topside_agent.estimator import Exchanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class RecordedSession:
     unmeasured: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     """What could not be read, in words."""
+    resolutions_ns: dict[str, int] = field(default_factory=dict)
+    """By vehicle that of the coarsest stamps of its tables."""
 
 
 def load(path: Path) -> RecordedSession:
@@ -58,6 +61,7 @@ def load(path: Path) -> RecordedSession:
         events=folder.read_events(),
         unmeasured=_unmeasured(block, {one.vehicle for one in measured}),
         faults=faults,
+        resolutions_ns=coarsest_ns(folder, measured),
     )
 
 
@@ -79,14 +83,14 @@ def _measured(journal: Journal, topsides: dict[str, str], faults: list[str]) -> 
     return sorted(
         [
             one
-            for stream, exchanges in journal.by_stream().items()
+            for stream, exchanges in journal.exchanges.by_stream().items()
             for one in _of_stream(stream, exchanges, faults)
         ],
         key=lambda one: (one.vehicle, topsides.get(one.vehicle) != one.topside, one.topside),
     )
 
 
-def _of_stream(stream: Stream, exchanges: Sequence[Exchange], faults: list[str]) -> list[Measured]:
+def _of_stream(stream: Stream, exchanges: Exchanges, faults: list[str]) -> list[Measured]:
     """What one topside measured of a vehicle; of namesakes each apart, by its own clock."""
     processes = concurrent(exchanges)
     if not processes:
@@ -94,11 +98,15 @@ def _of_stream(stream: Stream, exchanges: Sequence[Exchange], faults: list[str])
     return [
         replace(one, namesakes=(process, *(other for other in processes if other != process)))
         for process in processes
-        for one in _tracks(stream, [e for e in exchanges if instance_of(e) == process.instance_id], faults)
+        for one in _tracks(stream, _of_process(exchanges, process.instance_id), faults)
     ]
 
 
-def _tracks(stream: Stream, exchanges: Sequence[Exchange], faults: list[str]) -> list[Measured]:
+def _of_process(exchanges: Exchanges, instance_id: str) -> Exchanges:
+    return exchanges.at(exchanges.labelled(lambda labels: instance_of(labels) == instance_id))
+
+
+def _tracks(stream: Stream, exchanges: Exchanges, faults: list[str]) -> list[Measured]:
     """The stream's track; none where that fails, which is one of the faults."""
     measured = measure({stream: exchanges})
     faults += [f"{complaint}." for complaint in measured.complaints()]

@@ -10,7 +10,7 @@ import numpy as np
 
 from tidesync.sessions.correction.csv.blocks import head_of, layouts
 from tidesync.sessions.correction.csv.dialect import dialect_of
-from tidesync.sessions.correction.csv.fields import fields_of
+from tidesync.sessions.correction.csv.fields import QUOTE, fields_of, record_at, unquoted
 from tidesync.sessions.correction.csv.layout import Kind, layout_of
 from tidesync.sessions.correction.csv.malformed import MalformedRows
 from tidesync.sessions.correction.csv.output import FieldWriter
@@ -93,14 +93,27 @@ class CsvTable:
 
     def texts(self, layout: Layout, wanted: Sequence[int]) -> list[list[bytes]]:
         """The fields of the records that are `wanted`, by column; absent ones are empty."""
-        begin, end, columns = layout.begin.tolist(), layout.end.tolist(), len(self.columns)
-        blank = [b""] * columns
-        found = [
-            (fields_of(layout.data[begin[row] : end[row]], self._dialect.delimiter) or [])[:columns]
-            for row in wanted
-        ]
-        whole = [fields + blank[len(fields) :] for fields in found]
-        return [list(column) for column in zip(*whole, strict=True)] if whole else [[] for _ in blank]
+        rows = np.asarray(wanted, dtype=np.int64)
+        spans = zip(layout.begin[rows].tolist(), layout.end[rows].tolist(), strict=True)
+        bodies = [layout.data[begin:end] for begin, end in spans]
+        if bodies and not (layout.kind[rows] != Kind.ROW).any():  # none has fewer fields than the header
+            columns, joined = len(self.columns), self._dialect.delimiter.join(bodies)
+            fields = joined.split(self._dialect.delimiter) if QUOTE not in joined else []
+            if len(fields) == len(bodies) * columns:
+                return [fields[place::columns] for place in range(columns)]
+        whole = [self._fields(body) for body in bodies]
+        return [list(column) for column in zip(*whole, strict=True)] if whole else [[] for _ in self.columns]
+
+    def _fields(self, body: bytes) -> list[bytes]:
+        """A record's fields, as many as the header's."""
+        columns, delimiter = len(self.columns), self._dialect.delimiter
+        fields = body.split(delimiter)
+        if len(fields) != columns or QUOTE in body:
+            record = record_at(body, 0, [len(body)], delimiter)
+            spans = record.fields if record else []
+            spans = (self._dialect.whole(body, spans) or spans)[:columns]
+            fields = [unquoted(body[slice(*span)]) for span in spans]
+        return fields + [b""] * (columns - len(fields))
 
     @contextmanager
     def output(self, stream: BinaryIO) -> Iterator[Write]:

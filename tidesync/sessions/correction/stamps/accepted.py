@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -107,12 +108,14 @@ def _elapsed(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
 
 
 def _calendar(patterns: Sequence[re.Pattern[str]], values: Sequence[str]) -> CalendarReader:
-    """A column with AM and PM, or with seconds, has them in every row."""
+    """A column with AM and PM, seconds, or so many digits of a zone, has them in every row."""
     reader = CalendarReader(patterns)
     found = [parsed for parsed in map(reader.parse, values) if parsed is not None]
     twelve = 2 * sum(each.twelve for each in found) > len(found)
     seconds = 2 * sum(each.step_ns <= NS_OF_UNIT["s"] for each in found) > len(found)
-    return CalendarReader(patterns, twelve=twelve, seconds=seconds)
+    zones = Counter(each.zone_digits for each in found if each.zone_digits)
+    zone_digits = max(zones, key=lambda digits: (zones[digits], digits), default=0)
+    return CalendarReader(patterns, twelve=twelve, seconds=seconds, zone_digits=zone_digits)
 
 
 def elapsed_scales(column: ColumnContext) -> tuple[Scale, ...]:

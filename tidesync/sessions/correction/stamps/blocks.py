@@ -92,6 +92,8 @@ def _iso(reader: Reader, text: NDArray[np.uint8], _digit: Flags) -> Read:
     found = _ISO.fullmatch(first)
     if not found or 0 < len(found["f"] or "") < reader.digits:
         return _NOTHING
+    if 0 < len((found["h"] or "") + (found["m"] or "")) < reader.zone_digits:
+        return _NOTHING
     changes = np.append(True, (text[1:, :_TO_MINUTE] != text[:-1, :_TO_MINUTE]).any(axis=1))
     minutes, valid_minutes = _minutes(text[changes])
     which = np.cumsum(changes) - 1

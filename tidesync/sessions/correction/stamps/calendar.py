@@ -92,6 +92,8 @@ class Written(NamedTuple):
     """How far the stated zone is east of UTC; None where none is stated."""
     twelve: bool
     """Whether AM or PM is stated."""
+    zone_digits: int = 0
+    """How many digits its zone has."""
 
 
 def _compiled(text: str) -> re.Pattern[str]:
@@ -165,7 +167,8 @@ def written(match: re.Match[str]) -> Written | None:
     if day is None or hour >= _HOURS or minute >= _SIXTY or second >= _SIXTY or east == _NO_ZONE:
         return None
     time = (hour * _SIXTY + minute) * _SIXTY + second
-    return Written(day + time * S + fraction, step, east, bool(half))
+    zone_digits = sum(character.isdigit() for character in part.get("z") or "")
+    return Written(day + time * S + fraction, step, east, bool(half), zone_digits)
 
 
 def _counted(part: dict[str, str | None]) -> str:

@@ -20,7 +20,7 @@ from tidesync.sessions.correction.stamps.readers import (
     NumberReader,
 )
 from tidesync.sessions.correction.stamps.resolution import Writing
-from tidesync.sessions.correction.stamps.short_rows import drops_zeros
+from tidesync.sessions.correction.stamps.short_rows import drops_zeros, usual_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,10 +73,17 @@ class Candidate:
             decides[:] = True
         step_ns = int(self.step_ns[decides].min(initial=LATEST_NS)) if decides.size else 1
         unit_ns = self.reader.scale.unit_ns if isinstance(self.reader, NumberReader) else 0
-        drops = drops_zeros(self.at_ns[decides], self.step_ns[decides], step_ns)
-        known_to_ns = (unit_ns or S) if self.unclear else 0
-        writing = Writing(step_ns, self.noise_ns, unit_ns, drops_zeros=drops, unclear_ns=known_to_ns)
-        writing = writing.with_shared(self.at_ns[decides])
+        written = self.at_ns[decides], self.step_ns[decides], step_ns
+        one_ns = unit_ns or S
+        unclear = range(one_ns // 10**self.unclear + 1, one_ns) if self.unclear else range(0)
+        writing = Writing(
+            step_ns,
+            self.noise_ns,
+            unit_ns,
+            drops_zeros=drops_zeros(*written),
+            usual_steps=usual_steps(*written),
+            unclear_ns=unclear,
+        ).with_shared(self.at_ns[decides])
         numbers = None if self.numbers is None else self.numbers[decides]
         return writing, writing.resolution_ns(self.at_ns[decides], numbers)
 

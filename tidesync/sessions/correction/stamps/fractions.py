@@ -5,8 +5,11 @@ zero, but fractions of the full length end in zeros; those are read alike either
 known then, and are no timestamps. Where zeros were dropped it is the other way round. A column that shows
 neither, as one of a few rows, leaves it open: only the second of a shorter fraction is known.
 
-Assumption: a column's fractions are all written in one of these ways, and those of one length, or of 3, 6 and
-9 digits, are decimals. `--time-format` with %f (decimals), %3f (a count of ms) or %6f (of µs) states it.
+Where none has more than 5 or 8 digits or begins with a zero, it is open too: few loggers write just so many.
+
+Assumption: a column's fractions are all written in one of these ways, and those of another length that all
+have, or of 3, 6 and 9 digits, are decimals. `--time-format` with %f (decimals), %3f (a count of ms) or %6f
+(of µs) states it.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 _NANO, _S = 9, 1_000_000_000
 _GROUPS = {3, 6, 9}
+_UNUSUAL = {5, 8}
 _DEVIATIONS = 3
 
 
@@ -38,15 +42,17 @@ class Fractions(Enum):
 
 
 def kind_of_fractions(found: Sequence[Parsed]) -> tuple[Fractions, int]:
-    """What the column shows that its shorter fractions are, and how many digits the longest have."""
+    """What the column shows that its shorter fractions are, and how many digits those have that are not."""
     fractions = {fraction for each in found if (fraction := _fraction(each))}
     lengths = {digits for _, digits in fractions}
     longest = max(lengths, default=0)
     shorter = sum(digits < longest for _, digits in fractions)
-    if not shorter or (lengths <= _GROUPS and shorter > 1) or _drops_zeros(found):
-        return Fractions.DECIMALS, longest
     several = [(value, digits) for value, digits in fractions if digits > 1]
     zeros_in_front = sum(value < 10 ** (digits - 1) for value, digits in several)
+    if longest in _UNUSUAL and not zeros_in_front:
+        return Fractions.UNCLEAR, longest + 1
+    if not shorter or (lengths <= _GROUPS and shorter > 1) or _drops_zeros(found):
+        return Fractions.DECIMALS, longest
     if zeros_in_front:
         expected = len(several) / 10
         usual = zeros_in_front > expected - _DEVIATIONS * expected**0.5

@@ -50,14 +50,14 @@ class StampOptions:
             _named(f"--time-format {self.time_format!r}", self.pattern, f"; or one of {accepted}")
         if self.columns and (len(self.columns) != _MOST_COLUMNS or not all(self.columns)):
             raise ValueError(
-                f"--columns: expected two names, as DATE,TIME (received {','.join(self.columns)!r})"
+                f"--columns: expected two names, as DATE,TIME, received {','.join(self.columns)!r}"
             )
         if self.decimal not in {".", ","}:
-            raise ValueError(f"--decimal: expected . or , (received {self.decimal!r})")
+            raise ValueError(f"--decimal: expected '.' or ',', received {self.decimal!r}")
         if self.since is not None and self.columns:
             raise ValueError("--since and --columns: expected one of them")
         if self.resolution_ms is not None and self.resolution_ms < 0:
-            raise ValueError(f"--resolution-ms: expected 0 or more (received {self.resolution_ms})")
+            raise ValueError(f"--resolution-ms: expected 0 or more, received {self.resolution_ms}")
         return self
 
     @property

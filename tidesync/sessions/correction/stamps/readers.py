@@ -34,6 +34,7 @@ class Parsed(NamedTuple):
     twelve: bool = False
     number: Decimal | None = None
     """What is written, where it is a number."""
+    zone_digits: int = 0
 
 
 class Reader(Protocol):
@@ -54,6 +55,8 @@ class CalendarReader:
     """Whether texts without seconds are refused: they may be torn."""
     digits: int = 0
     """Texts with a fraction of fewer digits are refused, see fractions.py; ANY_DIGITS: that is stated."""
+    zone_digits: int = 0
+    """Texts whose zone has digits, but fewer, are refused: they may be torn (`+05` of `+05:30`)."""
 
     def parse(self, text: str) -> Parsed | None:
         """The instant of `text`."""
@@ -67,8 +70,10 @@ class CalendarReader:
                     return None
                 if self.digits > 0 and SECOND_NS > found.step_ns > SECOND_NS // 10**self.digits:
                     return None
-                at_ns = found.local_ns - (found.east_ns or 0)
-                return Parsed(at_ns, found.east_ns is not None, found.step_ns, found.twelve)
+                if 0 < found.zone_digits < self.zone_digits:
+                    return None
+                at_ns, fixed = found.local_ns - (found.east_ns or 0), found.east_ns is not None
+                return Parsed(at_ns, fixed, found.step_ns, found.twelve, zone_digits=found.zone_digits)
         return None
 
 

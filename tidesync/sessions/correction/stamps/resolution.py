@@ -74,8 +74,10 @@ class Writing:
     """What the instant that times are elapsed since resolves."""
     drops_zeros: bool = False
     """Whether a value with fewer digits may lack zeros at its end, see short_rows.py."""
-    unclear_ns: int = 0
-    """To what a shorter fraction is known that may lack zeros in front too, see fractions.py; else 0."""
+    usual_steps: frozenset[int] = frozenset()
+    """Where nearly all values have the same digits: the units of the last digit that several have."""
+    unclear_ns: range = range(0)
+    """Values with such a unit of the last digit are known to the end of this: see fractions.py."""
 
     def resolution_ns(self, at_ns: Integers, numbers: Floats | None = None) -> int:
         """The resolution that values show, ns, in the order of rows; `numbers` are they as written."""
@@ -110,7 +112,7 @@ class Writing:
         base = max(self.shared_ns, self.step_ns, self.noise_ns)
         steps = [step for step in (*_DECADES, *_LONG_NS) if step > base]
         found = coarser_steps(at_ns, steps, lambda step: self._by_chance(base, step), self._are_multiples)
-        if steps_ns is not None and (steps_ns > self.step_ns).any():
+        if steps_ns is not None and (self.unclear_ns or (steps_ns > self.step_ns).any()):
             found = np.maximum(found, self._written(at_ns, steps_ns, ends))
         found = np.where(found > 0, found + self.anchor_ns, 0)
         return np.where(found > known_ns, found, 0)
@@ -120,10 +122,11 @@ class Writing:
         own = own_steps(at_ns, steps_ns, self.step_ns, drops=self.drops_zeros)
         if ends is not None:
             own = np.where(ends & (steps_ns > self.step_ns), steps_ns, own)
-        if self.unclear_ns:
-            unclear = (steps_ns > self.step_ns) & (steps_ns < self.unclear_ns)
-            own = np.where(unclear, self.unclear_ns, own)
-        return own
+        if self.usual_steps:
+            few = (steps_ns > self.step_ns) & ~np.isin(steps_ns, [*self.usual_steps])
+            own = np.where(few, np.maximum(steps_ns, S), own)
+        unclear = (steps_ns >= self.unclear_ns.start) & (steps_ns < self.unclear_ns.stop)
+        return np.where(unclear, self.unclear_ns.stop, own)
 
     def _is_fine(self, at_ns: Integers) -> bool:
         """Whether values surely resolve the unit of the last digit: a quick look."""

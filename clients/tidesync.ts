@@ -1,0 +1,371 @@
+// The dashboard's commands for programs in TypeScript: one file, no dependency. Copy it into your program.
+//
+// Nothing here throws and nothing waits longer than the time-out: a recording must never wait for its clocks.
+// Each call resolves to {ok: true, value} or {ok: false, error, detail}; `error` is the dashboard's word, or
+// "timeout", "network_error" or "invalid_answer" where there was none of it.
+//
+//   const tidesync = new Tidesync();                      // http://127.0.0.1:8780
+//   const begun = await tidesync.startSession({ mission: "Reef 42", sensors: { inWater: "rov1" }, session: id });
+//   if (!begun.ok) console.warn(`recorded without clock offsets: ${begun.detail}`);
+
+// Types: made by `make schemas` from schemas/published/dashboard.openapi.json.
+/** What this dashboard is, and whether it takes commands. */
+export interface AboutView {
+  version: string;
+  /** One for each start of the dashboard */
+  instance: string;
+  may_command: boolean;
+  /** Seconds after which a result counts as old, at least; see `fresh_s` of a vehicle */
+  fresh_s: number;
+}
+
+/** The dashboard's connection to the broker. */
+export interface BrokerView {
+  connected: boolean;
+  address: string;
+  /** Why there is no connection, or what the broker refuses to this account over it */
+  problem: string | null;
+  /** Since anything arrived; null if nothing has yet */
+  silent_s: number | null;
+}
+
+/** What an extension offers to Cockpit. */
+export interface CockpitExtras {
+  target_system?: "Cockpit";
+  target_cockpit_api_version?: string;
+  targetSystem?: "Cockpit";
+  targetCockpitApiVersion?: string;
+  widgets: Array<CockpitWidget>;
+  actions?: Array<unknown>;
+}
+
+/** Where Cockpit's data lake is fed from. */
+export interface CockpitView {
+  /** Address of the WebSocket, relative to the page's; with its token */
+  websocket: string;
+}
+
+/** A page that Cockpit shows in a frame. */
+export interface CockpitWidget {
+  name: string;
+  version: string;
+  iframe_url: string;
+  iframe_icon: string;
+  collapsible_container_name: string;
+  start_collapsed?: boolean;
+  iframeUrl: string;
+  iframeIcon: string;
+  collapsibleContainerName: string;
+  startCollapsed?: boolean;
+}
+
+/** Every vehicle, and the connection that it was heard over. */
+export interface FleetView {
+  broker: BrokerView;
+  vehicles: Array<VehicleView>;
+}
+
+/** Whether the dashboard serves, and whether it has its broker. */
+export interface HealthView {
+  status: "ok";
+  broker_connected: boolean;
+}
+
+/** The last hours in columns of one length; instants in ms since the epoch, by the dashboard's clock. */
+export interface HistoryView {
+  vehicle: string;
+  topside: string;
+  /** If it differs, the dashboard was restarted: ask without `after` */
+  instance: string;
+  /** Give this as `after` to get only what is newer */
+  last: number;
+  now_unix_ms: number;
+  at_unix_ms: Array<number>;
+  /** Pi − topside, positive when the Pi is ahead, in ms. */
+  offset_ms: Array<number | null>;
+  /** The true offset is not below this, ms. */
+  lower_ms: Array<number | null>;
+  /** The true offset is not above this, ms. */
+  upper_ms: Array<number | null>;
+  /** The largest possible error of `offset_ms`, ms. */
+  max_error_ms: Array<number | null>;
+  /** Rate of the offset of the RAW clocks, positive when the Pi's runs fast, ppm. */
+  drift_ppm: Array<number | null>;
+  /** Minimum round trip in the window in use, less the Pi's processing time; ms. */
+  delay_min_ms: Array<number | null>;
+  segment: Array<number>;
+  state: Array<"acquiring" | "locked" | "holdover" | "stale" | "unsynced">;
+  incidents: Array<IncidentView>;
+}
+
+/** Something that happened to a vehicle, for people to read. */
+export interface IncidentView {
+  at_unix_ms: number;
+  kind: "step" | "suspend" | "state" | "reboot" | "online" | "offline";
+  text: string;
+}
+
+/** The newest clock step or suspend that a vehicle has reported. */
+export interface LastEvent {
+  kind: "step" | "suspend";
+  step_ms: number;
+  /** Seconds from the end of the last exchange to `measured_at`. */
+  age_s: number;
+}
+
+/** The token, once; the browser keeps a cookie instead. */
+export interface Login {
+  token: string;
+}
+
+/** Measure a vehicle at once with a burst of exchanges. */
+export interface Measure {
+  /** By this topside; else by all that measure it */
+  topside?: string | null;
+}
+
+/** The topsides that were asked. They do not answer: the next results show it. */
+export interface Measuring {
+  vehicle: string;
+  topsides: Array<string>;
+}
+
+/** Why it was not done: a word for programs, a sentence for people. */
+export interface ProblemView {
+  error: "invalid" | "unauthorized" | "forbidden" | "read_only" | "not_found" | "method_not_allowed" | "refused" | "too_large" | "length_required" | "not_json" | "broker_unreachable" | "recorder_failed" | "too_many" | "no_answer";
+  detail: string;
+}
+
+/** A session as its recorder last reported it. */
+export interface SessionView {
+  session: string;
+  state: "recording" | "stopped" | "refused" | "failed";
+  request_id: string | null;
+  /** The session's folder relative to the recorder's root */
+  path: string | null;
+  mission: string | null;
+  /** Which vehicle's clock stamps a sensor; empty: every vehicle */
+  sensors: Record<string, string>;
+  exchanges: number;
+  last_exchange_at: string | null;
+  alarm: string | null;
+  error: string | null;
+  /** Since its recorder reported it; a running one does so at least every 5 s */
+  told_s: number | null;
+}
+
+/** Every session that the broker knows of. */
+export interface SessionsView {
+  broker: BrokerView;
+  sessions: Array<SessionView>;
+}
+
+/** Begin recording a session. */
+export interface StartSession {
+  /** The folder of its sessions */
+  mission: string;
+  /** Which vehicle's clock stamps a sensor, as {"inWater": "rov1"}; empty: every vehicle */
+  sensors?: Record<string, string>;
+  /** Its name; else the time, as 2026-05-01T12-00-00Z; -2 is added when that is taken */
+  session?: string | null;
+  /** Give it, and `session`, to repeat a request safely: the recorder does it once */
+  request_id?: string | null;
+  /** Seconds to wait for the recorder's answer */
+  timeout_s?: number;
+}
+
+/** A session that has just begun. */
+export interface StartedView {
+  session: string;
+  state: "recording" | "stopped" | "refused" | "failed";
+  request_id: string | null;
+  /** The session's folder relative to the recorder's root */
+  path: string | null;
+  mission: string | null;
+  /** Which vehicle's clock stamps a sensor; empty: every vehicle */
+  sensors: Record<string, string>;
+  exchanges: number;
+  last_exchange_at: string | null;
+  alarm: string | null;
+  error: string | null;
+  /** Since its recorder reported it; a running one does so at least every 5 s */
+  told_s: number | null;
+  /** What is unusual about the request; it is recorded anyway */
+  warnings: Array<string>;
+}
+
+/** End the recording of a session; its track is computed and written first. */
+export interface StopSession {
+  /** Give it to repeat a request safely */
+  request_id?: string | null;
+  /** Seconds to wait for the recorder's answer */
+  timeout_s?: number;
+}
+
+/** A vehicle as one topside measures it; a vehicle that two topsides measure is listed twice. */
+export interface VehicleView {
+  vehicle: string;
+  /** The topside that measures it; null if none does */
+  topside: string | null;
+  /** Null when there is no current result: then only `last_state` is known */
+  state: "acquiring" | "locked" | "holdover" | "stale" | "unsynced" | null;
+  /** The last state that was reported, however long ago */
+  last_state: "acquiring" | "locked" | "holdover" | "stale" | "unsynced" | null;
+  /** Whether the numbers are current; else they are the last known ones */
+  fresh: boolean;
+  /** The result counts as old when it is older than this */
+  fresh_s: number | null;
+  error: "timeout" | "network_error" | "high_rtt" | "invalid_pi_time" | "duplicate_vehicle" | "duplicate_topside" | "clock_rate" | "not_authorized" | null;
+  /** Pi − topside at `measured_at`; positive: the Pi is ahead */
+  offset_ms: number | null;
+  /** The true offset is not below this, ms. */
+  lower_ms: number | null;
+  /** The true offset is not above this, ms. */
+  upper_ms: number | null;
+  /** The largest possible error of `offset_ms`, ms. */
+  max_error_ms: number | null;
+  /** 95 % half-width of `offset_ms`, ms: `precision_ms` and what the path's asymmetry may be. */
+  u95_ms: number | null;
+  /** Whether it holds only unless the vehicle's clock was set or slewed since its last answer */
+  conditional: boolean | null;
+  /** Rate of the offset of the RAW clocks, positive when the Pi's runs fast, ppm. */
+  drift_ppm: number | null;
+  /** Its 95 % half-width, ppm. */
+  drift_error_ppm: number | null;
+  /** Minimum round trip in the window in use, less the Pi's processing time; ms. */
+  delay_min_ms: number | null;
+  exchanges: number | null;
+  rejected: number | null;
+  segment: number | null;
+  steps: number | null;
+  method: string | null;
+  boot_id: string | null;
+  /** By topside's clock */
+  measured_at: string | null;
+  /** The same in ms since the Unix epoch. */
+  measured_unix_ms: number | null;
+  /** Since the result arrived; null if only a retained one did */
+  result_age_s: number | null;
+  /** Since the vehicle last answered */
+  last_seen_s: number | null;
+  /** How long `last_state` has lasted */
+  state_for_s: number | null;
+  /** `last_state` was there already when the dashboard started */
+  state_for_at_least: boolean;
+  /** The vehicle's own status, a hint; null if it has reported none */
+  online: boolean | null;
+  topside_online: boolean | null;
+  /** Sessions that record it */
+  recording: Array<string>;
+  last_event: LastEvent | null;
+  simulated: boolean | null;
+  clock_synchronized: boolean | null;
+  /** Whether nothing disciplines the vehicle's clock */
+  clock_free: boolean | null;
+  /** Who disciplines it and how fast it may move, for people */
+  clock: string | null;
+  /** Of the vehicle's agent */
+  version: string | null;
+}
+
+// End of the types.
+
+/** What went wrong before the dashboard could answer, and the dashboard's own words. */
+export type Fault = "timeout" | "network_error" | "invalid_answer" | ProblemView["error"];
+
+export type Outcome<T> = { ok: true; value: T } | { ok: false; error: Fault; detail: string; status?: number };
+
+export interface Options {
+  /** Of the dashboard. */
+  url?: string;
+  /** Where it was started with a token. */
+  token?: string;
+  /** Milliseconds until a call gives up; what the recorder was asked for may still happen afterwards. */
+  timeoutMs?: number;
+  fetch?: typeof fetch;
+}
+
+export class Tidesync {
+  private readonly url: string;
+  private readonly token: string | undefined;
+  private readonly timeoutMs: number;
+  private readonly fetch: typeof fetch;
+
+  constructor(options: Options = {}) {
+    this.url = (options.url ?? "http://127.0.0.1:8780").replace(/\/+$/, "");
+    this.token = options.token;
+    this.timeoutMs = options.timeoutMs ?? 3000;
+    this.fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
+  }
+
+  /** Every vehicle now, and whether the dashboard has its broker. */
+  vehicles(): Promise<Outcome<FleetView>> {
+    return this.call("GET", "api/vehicles");
+  }
+
+  /** Every session that is known, the newest first. */
+  sessions(): Promise<Outcome<SessionsView>> {
+    return this.call("GET", "api/sessions");
+  }
+
+  /** Begin to record; `session` names it as your own folder is named, else it is the time. */
+  startSession(session: StartSession): Promise<Outcome<StartedView>> {
+    return this.call("POST", "api/sessions", { ...session, timeout_s: this.answerWithin(session.timeout_s) });
+  }
+
+  /** End a recording; its files are written also where this gives up first ("timeout", "no_answer"). */
+  stopSession(session: string, stop: StopSession = {}): Promise<Outcome<SessionView>> {
+    const path = `api/sessions/${encodeURIComponent(session)}/stop`;
+    return this.call("POST", path, { ...stop, timeout_s: this.answerWithin(stop.timeout_s) });
+  }
+
+  /** Measure a vehicle now; the next results show it. */
+  measureNow(vehicle: string, measure: Measure = {}): Promise<Outcome<Measuring>> {
+    return this.call("POST", `api/vehicles/${encodeURIComponent(vehicle)}/measure`, measure);
+  }
+
+  // The dashboard's own answer comes before our time-out.
+  private answerWithin(asked: number | undefined): number {
+    return Math.max(0.1, Math.min(asked ?? Infinity, (this.timeoutMs - 200) / 1000));
+  }
+
+  private async call<T>(method: string, path: string, body?: object): Promise<Outcome<T>> {
+    const headers: Record<string, string> = {};
+    if (this.token !== undefined) headers["authorization"] = `Bearer ${this.token}`;
+    if (body !== undefined) headers["content-type"] = "application/json";
+    try {
+      const answer = await this.fetch(`${this.url}/${path}`, {
+        method,
+        headers,
+        body: body === undefined ? undefined : JSON.stringify(body),
+        cache: "no-store",
+        signal: AbortSignal.timeout(this.timeoutMs),
+      });
+      const content = await this.parsed(answer);
+      if (content === undefined) {
+        return { ok: false, error: "invalid_answer", detail: `no JSON from ${this.url}`, status: answer.status };
+      }
+      if (answer.ok) return { ok: true, value: content as T };
+      const problem = content as Partial<ProblemView>;
+      const detail = problem.detail ?? `status ${answer.status}`;
+      return { ok: false, error: problem.error ?? "invalid_answer", detail, status: answer.status };
+    } catch (error) {
+      const name = error instanceof Error ? error.name : "";
+      if (name === "TimeoutError" || name === "AbortError") {
+        return { ok: false, error: "timeout", detail: `no answer of ${this.url} within ${this.timeoutMs} ms` };
+      }
+      const reason = error instanceof Error ? error.message : String(error);
+      return { ok: false, error: "network_error", detail: `${this.url}: ${reason}` };
+    }
+  }
+
+  private async parsed(answer: Response): Promise<unknown> {
+    const text = await answer.text();
+    try {
+      const content: unknown = JSON.parse(text);
+      return typeof content === "object" && content !== null ? content : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}

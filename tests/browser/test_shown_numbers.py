@@ -1,0 +1,117 @@
+"""What the page shows of numbers that are long, conditional, stale, or of two clocks; results are made up."""
+
+import threading
+from datetime import UTC, datetime
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from playwright.sync_api import expect
+
+from schemas.messages import Event
+from tests.results import offset_result
+
+pytestmark = pytest.mark.browser
+
+YEARS_MS = 57 * 365 * 86_400_000.0 + 14 * 86_400_000.0
+CUT = "nodes => nodes.filter((node) => node.scrollWidth > node.clientWidth + 1).map((node) => node.innerText)"
+"""The texts that have no room."""
+DUPLICATE = {"state": "acquiring", "error": "duplicate_vehicle"}
+FLEET = {
+    "near": (1.25, {}),
+    "hour": (3_600_123.456, {}),
+    "years": (-YEARS_MS, {}),
+    "twice": (-150.312, DUPLICATE),
+    "silent": (77.7, {"state": "holdover", "conditional": True}),
+    "alone": (12.0, {"conditional": True}),
+    "stale": (-86_400_000.5, {"state": "stale", "conditional": True, "max_error_ms": 7_312_345.0}),
+}
+
+
+@pytest.fixture
+def surface(broker):
+    """Publishes the results of the vehicles named, four times a second, as a topside does."""
+    ended = threading.Event()
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", int(broker.url.rpartition(":")[2]))
+    client.loop_start()
+    threads = []
+
+    def send(topic, message, *, retain=False):
+        client.publish(f"tidesync/v1/{topic}", message.encode(), 1, retain=retain)
+
+    def publish(names):
+        while not ended.wait(0.25):
+            for name in names:
+                offset_ms, changes = FLEET[name]
+                at = datetime.now(UTC)
+                error_ms = changes.get("max_error_ms", 0.42)
+                near = {"lower_ms": offset_ms - error_ms, "upper_ms": offset_ms + error_ms}
+                when = {"measured_at": at, "measured_unix_ms": int(at.timestamp() * 1000)}
+                fields = near | when | {"vehicle": name, "topside": "laptop"} | changes
+                result = offset_result(offset_ms=offset_ms, **fields)
+                send(f"vehicle/{name}/offset/laptop", result, retain=True)
+
+    def begin(*names):
+        step = Event(
+            vehicle="years", kind="step", at=datetime.now(UTC), at_raw_ns=0, step_ms=-YEARS_MS, boot_id="b"
+        )
+        if step.vehicle in names:
+            send("vehicle/years/event", step)
+        threads.append(threading.Thread(target=publish, args=(names,), daemon=True))
+        threads[-1].start()
+
+    yield begin
+    ended.set()
+    for thread in threads:
+        thread.join()
+    client.loop_stop()
+
+
+def cell(visited, vehicle, name):
+    return visited.row(vehicle).locator(f".c-{name}")
+
+
+@pytest.mark.parametrize("width", [390, 1366])
+def test_numbers_can_be_read_and_none_looks_better_than_it_is(visit, surface, width):
+    visited = visit(viewport={"width": width, "height": 800})
+    page = visited.open()
+    expect(page.locator("#link-text")).to_have_text("live")
+    surface(*FLEET.keys() - {"alone"})
+    expect(cell(visited, "near", "offset").locator(".value")).to_have_text("+1.250")
+    expect(cell(visited, "near", "offset").locator(".exact")).to_be_hidden()
+    expect(cell(visited, "hour", "offset").locator(".value")).to_have_text("1 h ahead")
+    expect(cell(visited, "hour", "offset").locator(".exact")).to_have_text("+3,600,123.456 ms")
+    expect(cell(visited, "years", "offset").locator(".value")).to_have_text("57 y 14 d behind")
+    expect(cell(visited, "years", "steps")).to_contain_text("−57 y 14 d")
+    expect(cell(visited, "stale", "error").locator(".value")).to_have_text("2 h 1 min")
+    for name in ("offset", "error", "drift"):
+        expect(cell(visited, "twice", name).locator(".value")).to_have_text("–")
+    expect(visited.row("twice").locator(".remark")).to_contain_text("two vehicles use this name")
+    expect(page.locator(".verdict")).to_have_text("The timing of 3 of 6 vehicles cannot be trusted")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(".fleet td, .fleet th, .tile, .card").evaluate_all(CUT) == []
+
+    visited.row("years").locator(".name").click()
+    expect(page.locator(".tile").first).to_contain_text("57 y 14 d behind")
+    expect(page.locator('.graph .js-line[d^="M"]')).not_to_have_count(0)
+    expect(page.locator(".graph")).to_contain_text("ms from" if width > 700 else "Offset inside its bound")
+    assert page.locator(".tile").evaluate_all(CUT) == []
+    page.get_by_role("link", name="All vehicles").click()
+    visited.row("twice").locator(".name").click()
+    expect(page.locator(".remark")).to_contain_text("two vehicles use this name")
+    for tile in ("Offset", "Max error", "Drift", "Min delay"):
+        expect(page.locator(".tile", has_text=tile).first).to_have_text(f"{tile}–")
+    expect(page.locator(".graph .y2tick")).not_to_have_count(0)
+    expect(page.locator('.graph .js-line[d^="M"]')).to_have_count(0)
+    visited.check()
+
+
+def test_a_vehicle_that_is_alone_and_conditional_is_not_trusted(visit, surface):
+    visited = visit()
+    page = visited.open()
+    surface("alone")
+    expect(visited.row("alone").locator(".pill")).to_have_text("locked")
+    expect(page.locator(".verdict")).to_have_text("The vehicle’s timing cannot be trusted now")
+    expect(page.locator(".headline .detail")).to_have_text("1 conditional")
+    visited.check()

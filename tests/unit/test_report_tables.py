@@ -1,0 +1,44 @@
+"""The report's headline names how finely the stamps of the session's tables resolve."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.unit.fused_sessions import make_session, pi, write_metadata
+from tidesync.__main__ import run
+
+
+def headline(folder, capsys):
+    assert run(["report", str(folder), "--json"]) == 0
+    (vehicle,) = json.loads(capsys.readouterr().out)["vehicles"]
+    return vehicle["headline"].replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(("digits", "resolves"), [(-1, "1.00 s"), (2, "10 ms"), (6, None)])
+def test_the_headline_says_what_stamps_resolve_if_that_is_coarser_than_the_clocks(
+    tmp_path, digits, resolves, capsys
+):
+    clock = pi()
+    session = make_session(
+        tmp_path, clock, {"in-water_1/session.csv": (clock, np.arange(2, 110, 0.137_123), lambda _: "a,1")}
+    )
+    write_metadata(session, {"sensors": {"inWater": {"vehicle": "rov1"}}})
+    path = session / "in-water_1" / "session.csv"
+    head, *lines = path.read_text().splitlines()
+    cut = (line.partition(",") for line in lines)
+    rows = [f"{at[: 20 + digits]}Z,{rest}" for at, _, rest in cut]
+    path.write_text("\n".join([head, *rows]) + "\n")
+    found = headline(session, capsys)
+    if resolves is None:
+        assert "resolve" not in found
+    else:
+        assert f"stamps of its tables resolve {resolves} only, and no such row is known better" in found
+
+
+def test_a_table_that_cannot_be_read_does_not_cost_the_report(tmp_path, capsys):
+    session = make_session(tmp_path, pi(), {})
+    (session / "in-water_1").mkdir()
+    (session / "in-water_1" / "session.csv").write_bytes(b"\0\0timestamp\xff\n")
+    write_metadata(session, {"sensors": {"inWater": {"vehicle": "rov1"}}})
+    assert "to within" in headline(session, capsys)

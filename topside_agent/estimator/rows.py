@@ -1,0 +1,171 @@
+"""The rows of a track as columns: 56 bytes each where an object takes four hundred."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple, get_args, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from topside_agent.estimator.blocks import Floats, Integers
+
+RowState = Literal["ok", "holdover", "ambiguous", "outside"]
+
+_STATES: tuple[RowState, ...] = get_args(RowState)
+_RECORD = np.dtype(
+    [
+        ("topside_unix_ns", "i8"),
+        ("offset_ns", "i8"),
+        ("lower_ns", "i8"),
+        ("upper_ns", "i8"),
+        ("u95_ns", "i8"),
+        ("realtime_ns", "f8"),
+        ("segment", "i4"),
+        ("state", "u1"),
+    ]
+)
+_PACK = struct.Struct("=5qdiB").pack
+_NO_U95 = -1
+_LEAST_NS, _MOST_NS = -(2**63), 2**63 - 1
+_CHUNK = 4096
+
+
+class Row(NamedTuple):
+    """The offset (Pi − topside, ns) at the destination of one exchange; a line of `offsets.csv`.
+
+    `pi_unix_ns` is `topside_unix_ns + offset_ns`. `ambiguous` rows lie so near to a cut that they may belong
+    to either side; so does the last one before a cut, as the Pi read its clock before the destination.
+    """
+
+    vehicle: str
+    topside: str
+    topside_unix_ns: int
+    pi_unix_ns: int
+    offset_ns: int
+    lower_ns: int
+    upper_ns: int
+    u95_ns: int | None
+    segment: int
+    state: RowState
+
+    @property
+    def max_error_ns(self) -> int:
+        """How far the offset can be from the truth."""
+        return max(self.upper_ns - self.offset_ns, self.offset_ns - self.lower_ns)
+
+
+class RowColumns:
+    """Gathers the rows of one track."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def add(
+        self,
+        at_ns: int,
+        offset_ns: int,
+        bound_ns: tuple[int, int],
+        u95_ns: int | None,
+        segment: int,
+        *,
+        state: RowState = "ok",
+        realtime_ns: float = 0.0,
+    ) -> None:
+        """Append a row; `realtime_ns`: how much of its bound is for what the wall clocks may have done.
+
+        Bounds are limited to 64 bits: no clock reads more (`schemas.base.LATEST_NS`).
+        """
+        numbers = (at_ns, offset_ns, *bound_ns, _NO_U95 if u95_ns is None else u95_ns)
+        others = realtime_ns, segment, _STATES.index(state)
+        try:
+            self._data += _PACK(*numbers, *others)
+        except struct.error:
+            self._data += _PACK(*(min(max(each, _LEAST_NS), _MOST_NS) for each in numbers), *others)
+
+    def taken(self, stream: tuple[str, str]) -> Rows:
+        """All of them, of this vehicle and topside; nothing can be added afterwards."""
+        return Rows(stream, np.frombuffer(self._data, dtype=_RECORD))
+
+
+class Rows(Sequence[Row]):
+    """The rows of one vehicle's and topside's track; each is made where it is asked for."""
+
+    def __init__(self, stream: tuple[str, str], table: NDArray[np.void]) -> None:
+        self._stream, self._table = stream, table
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Rows:
+        """These rows, as they are where they are columns already."""
+        if isinstance(rows, Rows):
+            return rows
+        columns, stream = RowColumns(), ["", ""]
+        for row in rows:
+            *stream, at_ns, _, offset_ns, lower_ns, upper_ns, u95_ns, segment, state = row
+            columns.add(at_ns, offset_ns, (lower_ns, upper_ns), u95_ns, segment, state=state)
+        return columns.taken((stream[0], stream[1]))
+
+    def __len__(self) -> int:
+        return self._table.size
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Rows: ...
+    def __getitem__(self, index: int | slice) -> Row | Rows:
+        return self.at(index) if isinstance(index, slice) else self._row(self._table[index].item())
+
+    def __iter__(self) -> Iterator[Row]:
+        for begin in range(0, self._table.size, _CHUNK):
+            yield from map(self._row, self._table[begin : begin + _CHUNK].tolist())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or len(other) != len(self):
+            return False
+        return all(one == another for one, another in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _row(self, record: tuple[int, int, int, int, int, float, int, int]) -> Row:
+        at_ns, offset_ns, lower_ns, upper_ns, u95_ns, _, segment, state = record
+        u95 = None if u95_ns == _NO_U95 else u95_ns
+        pi_ns, named = at_ns + offset_ns, _STATES[state]
+        return Row(*self._stream, at_ns, pi_ns, offset_ns, lower_ns, upper_ns, u95, segment, named)
+
+    def at(self, places: slice | NDArray[np.integer] | NDArray[np.bool_]) -> Rows:
+        """The rows at these places."""
+        return Rows(self._stream, self._table[places])
+
+    def see_ambiguous(self, flags: NDArray[np.bool_]) -> None:
+        """Note which of them lie near a cut, before anyone has seen them."""
+        self._table["state"][flags] = _STATES.index("ambiguous")
+
+    def in_states(self, *states: RowState) -> Rows:
+        """The rows in these states."""
+        return self.at(np.isin(self._table["state"], [_STATES.index(state) for state in states]))
+
+    def column(self, name: str) -> Integers:
+        """`topside_unix_ns`, `offset_ns`, `lower_ns`, `upper_ns` or `segment` of each row."""
+        column: Integers = self._table[name].astype(np.int64)
+        return column
+
+    @property
+    def realtime_ns(self) -> Floats:
+        """How much wider each row is on either side for what the wall clocks may have done."""
+        return np.array(self._table["realtime_ns"])
+
+    @property
+    def u95_ns(self) -> Floats:
+        """NaN where a row has none."""
+        u95_ns = self._table["u95_ns"].astype(np.float64)
+        return np.where(u95_ns == _NO_U95, np.nan, u95_ns)
+
+    @property
+    def max_error_ns(self) -> NDArray[np.uint64]:
+        """`Row.max_error_ns` of each; a difference of two of them may take all 64 bits."""
+        offset, lower, upper = (
+            self._table[name].astype(np.uint64) for name in ("offset_ns", "lower_ns", "upper_ns")
+        )
+        errors: NDArray[np.uint64] = np.maximum(upper - offset, offset - lower)
+        return errors

@@ -99,6 +99,7 @@ def test_numbers_can_be_read_and_none_looks_better_than_it_is(visit, surface, wi
     assert page.locator(".tile").evaluate_all(CUT) == []
     page.get_by_role("link", name="All vehicles").click()
     visited.row("twice").locator(".name").click()
+    expect(page.locator(".tile")).not_to_have_count(0)  # then the list, which has many remarks, is gone
     expect(page.locator(".remark")).to_contain_text("two vehicles use this name")
     for tile in ("Offset", "Max error", "Drift", "Min delay"):
         expect(page.locator(".tile", has_text=tile).first).to_have_text(f"{tile}–")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tidesync.sessions.folder import Measured, SessionFolder
     from tidesync.sessions.report.verdict import Verdict
 
+_log = logging.getLogger(__name__)
+
 
 def coarsest_ns(folder: SessionFolder, measured: Sequence[Measured]) -> dict[str, int]:
     """By vehicle that of the coarsest table that it stamped; one that cannot be read is left out."""
@@ -24,14 +27,16 @@ def coarsest_ns(folder: SessionFolder, measured: Sequence[Measured]) -> dict[str
         spans[each.vehicle] = _spans(each)
     try:
         jobs = plan(folder.path, read_metadata(folder), Options(), [*spans]).jobs
-    except Exception:  # noqa: BLE001 - the verdict on the clocks does not depend on it
+    except Exception as error:  # noqa: BLE001 - the verdict on the clocks does not depend on it
+        _log.warning("%s: what its tables' stamps resolve is not in the report: %s", folder.path, error)
         return {}
     found: dict[str, int] = {}
     for job in jobs:
         try:
             with open_table(job, spans[job.vehicle]) as table:
                 resolution_ns = table.form.resolution_ns if table.form else 0
-        except Exception:  # noqa: BLE001, S112 - `correct` says why it cannot be read
+        except Exception as error:  # noqa: BLE001 - the others are still looked at
+            _log.warning("%s: what its stamps resolve is not in the report: %s", job.path, error)
             continue
         found[job.vehicle] = max(resolution_ns, found.get(job.vehicle, 0))
     return found

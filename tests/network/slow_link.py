@@ -12,7 +12,8 @@ SUBSCRIBE = 0x82
 class SlowLink:
     """Forwards TCP to `port`, each direction `delay_s` late; `end` is `cut` or `freeze`.
 
-    It ends `after_s` after the `nth` SUBSCRIBE of a connection has passed it; never, when `nth` is 0.
+    It ends `after_s` after the `nth` SUBSCRIBE of a connection has passed it; never, when `nth` is 0. Frozen
+    after 0 s, it keeps that SUBSCRIBE.
     """
 
     def __init__(self, port, delay_s, *, nth=0, after_s=0.0, end="cut"):
@@ -44,9 +45,12 @@ class SlowLink:
         subscribed = 0
         with suppress(OSError):
             while data := source.recv(65536):
-                late.put((time.monotonic() + self._delay_s, data))
                 subscribed += counts * _subscribes(data)
-                if counts and self._nth and subscribed >= self._nth:
+                ends = bool(counts and self._nth and subscribed >= self._nth)
+                if ends and not self._after_s and self._end == "freeze":
+                    self._frozen.set()  # before the packet goes on: no answer may come first
+                late.put((time.monotonic() + self._delay_s, data))
+                if ends:
                     subscribed = -1_000_000
                     threading.Timer(self._after_s, self._finish).start()
         late.put((0.0, b""))

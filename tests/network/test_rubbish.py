@@ -49,8 +49,9 @@ def test_rubbish_on_every_topic_moves_no_result_and_stops_nothing(boat, caplog):
                 )
         heard = len(checker.heard)
         until(lambda: len(checker.heard) >= heard + 4, 20, "results going on")
-    after = checker.last("rov1")
-    assert after.state == "locked"
+    after = until(
+        lambda: (last := checker.last("rov1")).state == "locked" and last, what="locked, afterwards"
+    )
     assert after.segment == before.segment
     assert checker.wrong == []
     logged = [record.getMessage() for record in caplog.records if record.name == "broker.inbox"]
@@ -126,7 +127,7 @@ def test_two_vehicles_of_one_name_are_reported_and_not_averaged(boat):
     until(lambda: len(checker.heard) >= heard + 5, 20, "results going on")
     assert [r for r in checker.heard if r.boot_id not in {None, first.boot_id}] == []
     offsets = [r.offset_ms for r in checker.heard if r.offset_ms is not None]
-    assert max(offsets) - min(offsets) < 5
+    assert max(offsets) - min(offsets) < 1000  # the other is 503 s away
 
 
 def test_the_second_vehicle_of_a_name_takes_over_when_the_first_is_gone(boat):

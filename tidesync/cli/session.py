@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
@@ -123,16 +123,22 @@ def list_(settings: ConnectionSettings, *, as_json: bool) -> int:
     states, now = known_sessions(settings), datetime.now(UTC)
     online = recorders_online(settings) if states else {}
     if as_json:
-        sessions = [
-            state.model_dump(mode="json") | {"silent": silence(state, now, online) is not None}
-            for state in states
-        ]
-        click.echo(json.dumps({"sessions": sessions}, indent=2))
+        click.echo(json.dumps({"sessions": documents(states, now, online)}, indent=2))
     elif states:
         click.echo(listing(states, now, online))
     else:
         click.echo(f"no session is known at broker {settings.address}")
     return 0
+
+
+def documents(
+    states: Sequence[SessionState], now: datetime, online: Mapping[str, bool]
+) -> list[dict[str, Any]]:
+    """Each state's keys, and `silent`: whether its recorder should report and does not; as for `listing`."""
+    return [
+        state.model_dump(mode="json") | {"silent": silence(state, now, online) is not None}
+        for state in states
+    ]
 
 
 def listing(states: Sequence[SessionState], now: datetime, online: Mapping[str, bool]) -> str:

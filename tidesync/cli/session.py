@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from broker.settings import ConnectionSettings
 from schemas.base import first_error
 from schemas.compat import UTC
 from schemas.instants import iso_utc
-from schemas.messages import SessionState, StartCommand, StopCommand
+from schemas.messages import SessionState, SessionWord, StartCommand, StopCommand
 from schemas.names import mission_name, session_name
 from tidesync.errors import NotSoError, SettingsError, named
 from tidesync.figures import in_columns
@@ -26,6 +26,7 @@ from tidesync.sessions.client import (
     known_vehicles,
     new_request_id,
     recorders_online,
+    unknown_state,
 )
 from tidesync.sessions.names import sensor_vehicles, session_names_at, unknown_vehicles
 from tidesync.sessions.presence import offline_recorder
@@ -187,6 +188,8 @@ def _print_answer(state: SessionState, *, as_json: bool) -> None:
         raise NotSoError(
             f"session {state.session}: {state.error}; the recorder holds it in memory and keeps trying"
         )
+    if state.state not in get_args(SessionWord):
+        raise NotSoError(f"session {state.session}: {unknown_state(state)}")
     if not as_json:
         click.echo(
             f"{state.state} session {state.session} ({_sensors(state)}):"

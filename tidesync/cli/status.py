@@ -11,7 +11,7 @@ import click
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock, read
 from schemas.compat import UTC
-from schemas.messages import DUPLICATES, OffsetResult
+from schemas.messages import OffsetResult, is_doubtful
 from schemas.names import vehicle_name
 from tidesync.cli.session import documents, listing
 from tidesync.client import retained
@@ -54,7 +54,7 @@ def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool)
     else:
         click.echo(_overview(fleet, rows, settings))
     current = [row.result for row in rows if row.result and row.fresh]
-    if doubtful := [result for result in current if result.error in DUPLICATES]:
+    if doubtful := [result for result in current if is_doubtful(result.error)]:
         raise NotSoError("; ".join(map(sentence, doubtful)))
     return 0
 

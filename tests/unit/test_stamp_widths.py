@@ -1,4 +1,4 @@
-"""Timestamps with lost or doubled characters are no timestamps where their writer fixes how many there are."""
+"""Timestamps with lost or doubled characters are none where their writer fixes how many there are."""
 
 import numpy as np
 import pytest

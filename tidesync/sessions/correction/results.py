@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.driver import CorrectedTable
 
 _BY_ORDER = (
-    "; repeated times are decided by the order of rows: one that is late by just the size of a step is not noticed"
+    "; repeated times are decided by the order of rows: one that is late by just the size of a step"
+    " is not noticed"
 )
 
 

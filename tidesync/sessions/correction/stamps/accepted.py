@@ -109,7 +109,7 @@ def _elapsed(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
 
 
 def _calendar(patterns: Sequence[re.Pattern[str]], values: Sequence[str]) -> CalendarReader:
-    """A column with AM and PM, seconds, so many digits of a zone, or zeros in front, has them in every row."""
+    """A column with AM and PM, seconds, a zone's digits, or zeros in front, has them in every row."""
     reader = CalendarReader(patterns)
     found = [parsed for parsed in map(reader.parse, values) if parsed is not None]
     twelve = 2 * sum(each.twelve for each in found) > len(found)

@@ -148,7 +148,9 @@ def _with_whole_fractions(
     decide = [*compress(parsed, near.tolist())] or parsed
     most = most_digits([each.digits for each in decide])
     reader = replace(reader, most_digits=most)
-    parsed, decide = ([each for each in some if not is_longer(each.digits, most)] for some in (parsed, decide))
+    parsed, decide = (
+        [each for each in some if not is_longer(each.digits, most)] for some in (parsed, decide)
+    )
     kind, digits = kind_of_fractions(decide)
     if kind == Fractions.COUNTS and not (isinstance(reader, NumberReader) and reader.scale.unit_ns != S):
         known = [each for each in parsed if digits_of(each) in {0, digits}]

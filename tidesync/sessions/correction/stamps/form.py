@@ -10,8 +10,8 @@ import numpy as np
 from tidesync.sessions.correction.stamps.blocks import block_of
 from tidesync.sessions.correction.stamps.candidates import instants_of
 from tidesync.sessions.correction.stamps.readers import EARLIEST_NS, LATEST_NS, NumberReader
-from tidesync.sessions.correction.stamps.writing import write_iso, write_numbers
 from tidesync.sessions.correction.stamps.widths import out_of_order
+from tidesync.sessions.correction.stamps.writing import write_iso, write_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,8 +89,8 @@ class StampForm:
             np.array([each is not None and each.fixed for each in known], dtype=bool),
             np.array([each is not None for each in known], dtype=bool),
             np.array([0 if each is None else min(each.step_ns, LATEST_NS) for each in known], dtype=np.int64),
-            ends,
-            np.array([len(text) for text in texts], dtype=np.int64),
+            ends=ends,
+            lengths=np.array([len(text) for text in texts], dtype=np.int64),
         )
 
     def read_block(
@@ -108,7 +108,7 @@ class StampForm:
             if found is not None and EARLIEST_NS <= found.at_ns <= LATEST_NS:
                 at_ns[row], fixed[row], readable[row] = found.at_ns, found.fixed, True
                 steps_ns[row] = min(found.step_ns, LATEST_NS)
-        return self.of_instants(at_ns, fixed, readable, steps_ns, torn, ends - starts)
+        return self.of_instants(at_ns, fixed, readable, steps_ns, ends=torn, lengths=ends - starts)
 
     def read_numbers(self, values: Integers | Floats, known: Flags) -> Stamps:
         """The instants of numbers; those that are not `known` have none."""
@@ -123,6 +123,7 @@ class StampForm:
         fixed: Flags,
         readable: Flags,
         steps_ns: Integers | None = None,
+        *,
         ends: Flags | None = None,
         lengths: Integers | None = None,
     ) -> Stamps:

@@ -13,6 +13,8 @@ from tidesync.sessions.correction.stamps.numbers import Decimal, Scale, decimal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidesync.sessions.correction.stamps.calendar import Written
+
 EARLIEST_NS, LATEST_NS = -(2**61), 2**62
 """1896 to 2116: values outside are no timestamps, and differences fit 64 bits."""
 
@@ -81,19 +83,22 @@ class CalendarReader:
             match = pattern.fullmatch(text)
             found = written(match) if match else None
             if found is not None:
-                if (self.twelve and not found.twelve) or (self.seconds and found.step_ns > SECOND_NS):
-                    return None
-                if self.digits > 0 and SECOND_NS > found.step_ns > SECOND_NS // 10**self.digits:
-                    return None
-                if self.zone_digits and found.zone_digits not in {0, self.zone_digits}:
-                    return None
-                if found.narrow & self.padded:
-                    return None
-                if is_longer(found.digits, self.most_digits):
+                if self._refuses(found):
                     return None
                 at_ns, fixed = found.local_ns - (found.east_ns or 0), found.east_ns is not None
                 return Parsed(at_ns, fixed, found.step_ns, found.twelve, None, *found[4:])
         return None
+
+    def _refuses(self, found: Written) -> bool:
+        """Whether a text lacks what the column's others have."""
+        return bool(
+            (self.twelve and not found.twelve)
+            or (self.seconds and found.step_ns > SECOND_NS)
+            or (self.digits > 0 and SECOND_NS > found.step_ns > SECOND_NS // 10**self.digits)
+            or (self.zone_digits and found.zone_digits not in {0, self.zone_digits})
+            or found.narrow & self.padded
+            or is_longer(found.digits, self.most_digits)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,9 @@ class PairReader:
         if self.width and digits != self.width:
             return None
         count_ns = first.ns(self.scale.unit_ns) + second.ns(self.part_ns)
-        return Parsed(self.scale.at(count_ns), fixed=True, step_ns=second.step_ns(self.part_ns), digits=digits)
+        return Parsed(
+            self.scale.at(count_ns), fixed=True, step_ns=second.step_ns(self.part_ns), digits=digits
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How many digits a column's timestamps have where their writer fixes that: others lost or doubled characters.
+"""How many digits a column's timestamps have where their writer fixes that: others lost or doubled some.
 
 Fractions longer than those of nearly all timestamps, parts of a date with one digit where others are filled
 up with zeros, and parts of a second (`sec,nsec`) with fewer digits than such are no timestamps. What is
@@ -40,7 +40,9 @@ def most_digits(digits: Sequence[int]) -> int | None:
     more = np.cumsum(counts[::-1])[::-1] - counts
     usual = int(np.argmax(counts))
     rest = len(digits) - int(more[usual])
-    fixed = values[usual] > 0 and 0 < more[usual] <= few_of(len(digits)) and counts[usual] >= _NEARLY_ALL * rest
+    fixed = (
+        values[usual] > 0 and 0 < more[usual] <= few_of(len(digits)) and counts[usual] >= _NEARLY_ALL * rest
+    )
     return int(values[usual]) if fixed else None
 
 

@@ -28,7 +28,6 @@ def way(request, monkeypatch):
     if request.param == "windows":
         monkeypatch.setattr(file_lock, "fcntl", None)
         monkeypatch.setattr(file_lock, "msvcrt", windows_locks())
-    return request.param
 
 
 @pytest.fixture
@@ -39,7 +38,8 @@ def opened(tmp_path):
         os.close(descriptor)
 
 
-def test_a_folder_is_locked_for_one_until_it_is_closed(way, tmp_path):
+@pytest.mark.usefixtures("way")
+def test_a_folder_is_locked_for_one_until_it_is_closed(tmp_path):
     first = lock_folder(tmp_path)
     assert lock_folder(tmp_path) is None
     os.close(first)

@@ -62,18 +62,18 @@ def test_what_is_in_a_locked_file_can_be_read_and_is_written_where_it_was(tmp_pa
 def test_who_waits_has_it_once_the_other_is_done(opened, tmp_path):
     first = opened[0]
     assert lock(first)
-    got = []
+    taken = []
 
     def take():
         descriptor = os.open(tmp_path / "lock", os.O_RDWR)
-        got.append(lock(descriptor, wait=True))
+        taken.append(lock(descriptor, wait=True))
         os.close(descriptor)
 
     waiting = threading.Thread(target=take)
     waiting.start()
-    stays(lambda: not got, 0.2)
+    stays(lambda: not taken, 0.2)
     os.dup2(opened[1], first)  # closes it
-    until(lambda: got == [True], 10)
+    until(lambda: taken == [True], 10)
     waiting.join()
 
 

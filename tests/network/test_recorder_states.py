@@ -1,5 +1,6 @@
 """What a recorder publishes of its sessions: alarms, what is listed, and which commands it executes."""
 
+import json
 import threading
 import time
 from datetime import datetime
@@ -8,6 +9,7 @@ from time import monotonic
 from broker.settings import ConnectionSettings
 from schemas.compat import UTC
 from schemas.messages import StartCommand
+from tests.command_line import tidesync
 from tests.deadline import until
 from tests.network.recording import assert_complete, start, states, stop
 from tidesync.sessions.client import ask, begin
@@ -79,6 +81,8 @@ def test_a_recorder_that_was_killed_is_silent_in_the_list_and_a_stop_is_answered
     assert code == 0
     assert "its recorder 'main' is offline: nothing is being recorded" in out
     assert " silent " in out
+    shown = json.loads(tidesync("status", "--json", "--broker", place.broker.url).stdout)
+    assert [(each["session"], each["silent"]) for each in shown["sessions"]] == [("s1", True)]
     before_s = monotonic()
     code, out, err = stop(place)
     assert (code, out, err.count("\n")) == (1, "", 1)

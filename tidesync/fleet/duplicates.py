@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.messages import DUPLICATES
+from schemas.messages import DUPLICATES, is_doubtful
 
 if TYPE_CHECKING:
     from schemas.messages import ErrorWord, OffsetResult
@@ -42,12 +42,12 @@ class Alternation:
 
 
 def doubted(result: OffsetResult, error: ErrorWord | None = None) -> OffsetResult:
-    """`result` with the `error` of a duplicate, if there is one; then it is not `locked`."""
-    error = result.error if result.error in DUPLICATES else error
-    if error not in DUPLICATES:
+    """`result` with the `error` that leaves it in doubt, if there is one; then it is not `locked`."""
+    known = result.error if result.error in DUPLICATES else error or result.error
+    if not is_doubtful(known):
         return result
     state = "acquiring" if result.state == "locked" else result.state
-    return result.model_copy(update={"error": error, "state": state})
+    return result.model_copy(update={"error": known, "state": state})
 
 
 _FIGURES = (
@@ -64,14 +64,22 @@ _FIGURES = (
 
 
 def for_people(result: OffsetResult) -> OffsetResult:
-    """`result` as it may be shown to people: without its numbers if they may be of two clocks."""
-    if result.error not in DUPLICATES:
+    """`result` as it may be shown to people: without its numbers if they may be of two clocks.
+
+    Nor with them if its error is not known to this version.
+    """
+    if not is_doubtful(result.error):
         return result
     return result.model_copy(update=dict.fromkeys(_FIGURES) | {"conditional": False})
 
 
 def sentence(result: OffsetResult) -> str:
-    """What a duplicate of this result means."""
+    """Why this result is in doubt."""
+    if result.error not in DUPLICATES:
+        return (
+            f"topside {result.topside} reports {result.error!r} of {result.vehicle}, which is not known to"
+            " this version: no timing of it can be relied on here; install one version everywhere"
+        )
     whose = f"vehicles are named {result.vehicle}"
     if result.error == "duplicate_topside":
         whose = f"topsides are named {result.topside}"

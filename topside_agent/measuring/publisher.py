@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from runtime.clock import Reading
     from schemas.clock_history import ClockPiece
-    from schemas.messages import ErrorWord, Event, OffsetResult, Ping, State, Status
+    from schemas.messages import Event, OffsetResult, Ping, Status
     from topside_agent.integrations.blueos_mirror import BlueosMirror
     from topside_agent.measuring.actions import Action
 
@@ -82,7 +82,7 @@ class Publisher:
         self._builder = builder
         self._send = send
         self._mirror = mirror
-        self._logged: dict[str, tuple[State, ErrorWord | None]] = {}
+        self._logged: dict[str, tuple[str, str | None]] = {}
         self._log = PeerLog(_log, _LINES_PER_MINUTE)
 
     def ping(self, vehicle: str, ping: Ping, sent: Reading) -> OneStepTimestamp | None:

@@ -117,9 +117,8 @@ def test_whatever_answers_it_neither_throws_nor_waits(compiled, answer):
             connection.sendall(answer)
 
         threading.Thread(target=serve, daemon=True).start()
-        found = under_node(
-            compiled, "tidesync.vehicles()", url=f"http://127.0.0.1:{server.getsockname()[1]}", timeoutMs=timeout_ms
-        )
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        found = under_node(compiled, "tidesync.vehicles()", url=url, timeoutMs=timeout_ms)
     for connection in held:
         connection.close()
     assert (found["ok"], found["error"]) == (False, "invalid_answer" if answer else "timeout")

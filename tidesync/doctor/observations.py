@@ -31,7 +31,7 @@ _LISTEN_S = 1.2
 _SUBACK_S = 10.0
 """A broker that is there has answered the subscriptions by then."""
 _BURSTS = 30
-_ANSWER_S = 0.3
+_ANSWER_S = 2.0
 _PAUSE_S = 0.015
 """From the last packet to the next request. Linux delays acknowledgements in a busy exchange only."""
 

@@ -47,7 +47,7 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
         return
     fleet = Fleet.of(seen.letters)
     rows = fleet.rows(now)
-    yield topsides(fleet, seen.incomplete, topsides_twice(rows))
+    yield topsides(fleet, seen.incomplete, topsides_twice(rows) | seen.topsides_twice)
     if not rows and seen.incomplete:
         yield fail("vehicles", f"whether any is there could not be found out: {seen.incomplete}", _LOOK_ABOVE)
     elif not rows:

@@ -111,7 +111,7 @@ def proxied(kind, tmp_path, there, back):
     stream = kind == "tcp"
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM) as target:
         target.bind(("127.0.0.1", 0))
-        target.settimeout(5)
+        target.settimeout(60)
         route = Route(kind, free_udp_port(), target.getsockname()[1], there, back)
         with Programs(tmp_path) as programs:
             if stream:
@@ -129,7 +129,7 @@ def proxied(kind, tmp_path, there, back):
 def dialled(route):
     try:
         if route.kind == "tcp":
-            near = socket.create_connection(("127.0.0.1", route.port), 5)
+            near = socket.create_connection(("127.0.0.1", route.port), 60)
         else:
             near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             near.connect(("127.0.0.1", route.port))
@@ -138,13 +138,13 @@ def dialled(route):
             near.send(b"hello")  # the first may be answered by ECONNREFUSED
     except OSError:
         return None
-    near.settimeout(5)
+    near.settimeout(60)
     return near
 
 
 def test_the_tcp_proxy_delays_each_way_by_its_own_law(tmp_path):
     with proxied("tcp", tmp_path, Law(0.03, 0.0), Law(0.01, 0.0)) as (near, far):
-        far.settimeout(5)
+        far.settimeout(60)
         out, back = [], []
         for _ in range(5):
             out.append(crossed(near, far))

@@ -54,7 +54,7 @@ def test_two_laptops_of_one_name_are_noticed_everywhere_and_one_that_is_left_is_
 
     second.kill()
     until(lambda: checker.last("rov1").state == "locked", 12, "the one that is left")
-    assert tidesync("wait", "--vehicle", "rov1", "--timeout", "5", "--broker", url).returncode == 0
+    assert tidesync("wait", "--vehicle", "rov1", "--timeout", "60", "--broker", url).returncode == 0
     retained = tidesync("status", "--broker", url)
     assert (retained.returncode, "topside online" in retained.stdout) == (0, True)
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from broker.errors import CredentialsError
 from runtime.version import VERSION
-from schemas.messages import OffsetResult, is_doubtful
+from schemas.doubtful import is_doubtful
+from schemas.messages import OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.figures import ago, span
 from tidesync.fleet.model import Fleet

@@ -32,7 +32,7 @@ def report(*packages):
 
 
 @pytest.mark.parametrize(
-    ("packages", "code", "said"),
+    ("packages", "code", "shown"),
     [
         ([CLEAN], 0, "1 versions of dev.lock: 0 known vulnerabilities"),
         ([CLEAN, FLAWED], 1, "paho-mqtt 1.0: PYSEC-2026-1, mended in 2.0"),
@@ -40,10 +40,10 @@ def report(*packages):
         ([], 1, "0 versions"),
     ],
 )
-def test_what_was_found_is_shown_and_is_the_exit_code(pip_audit, capsys, packages, code, said):
+def test_what_was_found_is_shown_and_is_the_exit_code(pip_audit, capsys, packages, code, shown):
     pip_audit(report(*packages), 1 if FLAWED in packages else 0)
     assert audit.main() == code
-    assert said in capsys.readouterr().out
+    assert shown in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("printed", ["", "not JSON", "[]", '{"dependencies": 5}', '{"dependencies": [{}]}'])

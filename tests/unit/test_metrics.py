@@ -167,6 +167,7 @@ def test_each_scrape_collects_again():
     assert len(asked) == 2
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("number", range(3), ids=["topside", "recorder", "pi"])
 def test_prometheus_accepts_all_names_types_and_help(number):
     promtool = shutil.which("promtool")

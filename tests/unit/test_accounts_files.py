@@ -296,7 +296,7 @@ def test_another_root_holds_for_all_accounts_and_is_kept(broker, tmp_path):
     assert text.count("boat/v1/vehicle/rov1/status") == 2
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing_and_leaves_no_password_behind(broker, tmp_path):
     for number in range(8):
         broker("add-vehicle", f"rov{number}")
@@ -316,7 +316,7 @@ def test_a_full_disk_loses_nothing_and_leaves_no_password_behind(broker, tmp_pat
     assert not (tmp_path / "secret").exists()
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_accounts_that_are_added_at_once_are_all_there(tmp_path):
     command = [sys.executable, "-m", "tidesync", "broker", "add-vehicle"]
     folder = ["--folder", str(tmp_path / "config")]

@@ -61,6 +61,7 @@ def test_no_timestamp_of_a_covered_interval_is_off_by_more_than_its_error(family
     assert broken_promises(trace.truth_at, trace.exchanges) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", few(["cold_dunk", "wander", "clean"]))
 def test_the_error_of_a_gap_of_five_minutes_holds(family):
     trace = make_trace(family, seed=3, duration_s=1500)

@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: attacks offline-bundle bench-correction bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
+.PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
+.PHONY: types types-win32 types-darwin attacks offline-bundle bench-correction bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -30,12 +30,23 @@ test-long: .venv/.dev ## The same with ten times the seeds of `make test`
 fuzz: .venv/.dev ## Altered and random input at every entry, always new, until something fails or Ctrl-C
 	while FUZZ=open $(BIN)/python -m pytest -x --timeout 0 tests/fuzz $(ARGS); do :; done
 
-check: .venv/.dev ## Format, lint, types, the published contract, and words that were replaced
+PRODUCT := schemas runtime broker pi_agent topside_agent tidesync
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+types-win32 types-darwin: types-%: .venv/.dev
+	$(BIN)/mypy --platform $* --cache-dir .mypy_cache/$* $(PRODUCT:%=-p %)
+
+check: .venv/.dev ## Format, lint, types (of the product on Windows and macOS too), the published contract, and words that were replaced
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(MAKE) --no-print-directory -j 2 types types-win32 types-darwin
 	$(BIN)/python -m tools.contract --check
 	$(BIN)/python -m tools.words
+
+audit: .venv/.dev ## Look the locked versions up in a vulnerability database (needs pip-audit and the internet)
+	$(BIN)/python -m tools.audit
 
 format: .venv/.dev ## Put the code in order
 	$(BIN)/ruff check --fix --quiet .

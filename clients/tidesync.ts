@@ -94,7 +94,7 @@ export interface HistoryView {
   /** Minimum round trip in the window in use, less the Pi's processing time; ms. */
   delay_min_ms: Array<number | null>;
   segment: Array<number>;
-  state: Array<"acquiring" | "locked" | "holdover" | "stale" | "unsynced">;
+  state: Array<"acquiring" | "locked" | "holdover" | "stale" | "unsynced" | "unknown">;
   incidents: Array<IncidentView>;
 }
 
@@ -139,7 +139,7 @@ export interface ProblemView {
 /** A session as its recorder last reported it. */
 export interface SessionView {
   session: string;
-  state: "recording" | "stopped" | "refused" | "failed";
+  state: "recording" | "stopped" | "refused" | "failed" | string;
   request_id: string | null;
   /** The session's folder relative to the recorder's root */
   path: string | null;
@@ -177,7 +177,7 @@ export interface StartSession {
 /** A session that has just begun. */
 export interface StartedView {
   session: string;
-  state: "recording" | "stopped" | "refused" | "failed";
+  state: "recording" | "stopped" | "refused" | "failed" | string;
   request_id: string | null;
   /** The session's folder relative to the recorder's root */
   path: string | null;
@@ -208,14 +208,15 @@ export interface VehicleView {
   /** The topside that measures it; null if none does */
   topside: string | null;
   /** Null when there is no current result: then only `last_state` is known */
-  state: "acquiring" | "locked" | "holdover" | "stale" | "unsynced" | null;
+  state: "acquiring" | "locked" | "holdover" | "stale" | "unsynced" | string | null;
   /** The last state that was reported, however long ago */
-  last_state: "acquiring" | "locked" | "holdover" | "stale" | "unsynced" | null;
+  last_state: "acquiring" | "locked" | "holdover" | "stale" | "unsynced" | string | null;
   /** Whether the numbers are current; else they are the last known ones */
   fresh: boolean;
   /** The result counts as old when it is older than this */
   fresh_s: number | null;
-  error: "timeout" | "network_error" | "high_rtt" | "invalid_pi_time" | "duplicate_vehicle" | "duplicate_topside" | "clock_rate" | "not_authorized" | null;
+  /** Of a word that is not in the list, as of a duplicate, no number is to be relied on */
+  error: "timeout" | "network_error" | "high_rtt" | "invalid_pi_time" | "duplicate_vehicle" | "duplicate_topside" | "clock_rate" | "not_authorized" | string | null;
   /** Pi − topside at `measured_at`; positive: the Pi is ahead */
   offset_ms: number | null;
   /** The true offset is not below this, ms. */

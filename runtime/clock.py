@@ -106,7 +106,8 @@ def machine_boot_id() -> str:
 
 def _raw_clock() -> Callable[[], int]:
     raw_id = getattr(time, "CLOCK_MONOTONIC_RAW", None)
-    return time.perf_counter_ns if raw_id is None else partial(time.clock_gettime_ns, raw_id)
+    read_ns = getattr(time, "clock_gettime_ns", None)
+    return time.perf_counter_ns if raw_id is None or read_ns is None else partial(read_ns, raw_id)
 
 
 class SystemClock:

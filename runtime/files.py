@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-if sys.platform != "win32":
-    import fcntl
-    import pwd
+from runtime.system_modules import pwd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -153,30 +150,20 @@ def make_private_folder(folder: Path, mode: int) -> None:
         give(folder, broker_owner(folder), mode)
 
 
-def lock(descriptor: int, *, wait: bool = False) -> bool:
-    """Lock an open file or folder for this process until it is closed; False where another one has it.
-
-    A file system without locks goes without, and so does Windows.
-    """
-    if sys.platform == "win32":
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
 def checkout_of(path: Path) -> Path | None:
     """The checkout of git that `path` is, or would be, in."""
     return next((folder for folder in path.absolute().parents if (folder / ".git").exists()), None)
 
 
+def is_root() -> bool:
+    """Whether this process may do all; never on Windows, which has no such user."""
+    user = getattr(os, "geteuid", None)
+    return user is not None and user() == 0
+
+
 def folder_owner(folder: Path) -> Owner | None:
     """The owner that root gives to new files in another user's `folder`."""
-    if sys.platform == "win32" or os.geteuid() != 0:
+    if not is_root():
         return None
     status = folder.stat()
     return (status.st_uid, status.st_gid) if status.st_uid else None
@@ -184,7 +171,7 @@ def folder_owner(folder: Path) -> Owner | None:
 
 def broker_owner(folder: Path) -> Owner | None:
     """The owner that root gives to files the broker reads: the folder's owner, else the user mosquitto."""
-    if sys.platform == "win32" or os.geteuid() != 0:
+    if not is_root():
         return None
     if owner := folder_owner(folder):
         return owner
@@ -192,15 +179,15 @@ def broker_owner(folder: Path) -> Owner | None:
         user = pwd.getpwnam(_BROKER_USER)
     except KeyError:
         return None
-    return user.pw_uid, user.pw_gid
+    return int(user.pw_uid), int(user.pw_gid)
 
 
 def give(file: Path | int, owner: Owner | None, mode: int) -> None:
-    """Set the mode of a path or open file, and its owner if one is given."""
-    if sys.platform != "win32":
+    """Set the mode of a path or open file, and its owner if one is given; Windows has neither."""
+    if hasattr(os, "fchmod"):
         os.chmod(file, mode)  # noqa: PTH101 - of a descriptor
-        if owner:
-            os.chown(file, *owner)
+    if owner and hasattr(os, "chown"):
+        os.chown(file, *owner)
 
 
 def unusable(path: Path, error: Exception) -> str:

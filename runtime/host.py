@@ -9,8 +9,7 @@ import struct
 import sys
 from pathlib import Path
 
-if sys.platform == "linux":
-    import fcntl
+from runtime.system_modules import fcntl
 
 _MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 _CGROUP = Path("/proc/1/cgroup")
@@ -35,12 +34,16 @@ def in_container() -> bool:
 
 _SIOCGIFADDR = 0x8915
 _NAME_BYTES = 256
+_THERE = ("192.168.2.2", "192.0.2.1")
+"""Of a BlueROV2's computer; of no computer, but of the internet (RFC 5737)."""
+_ANY_PORT = 9
 _OF_CONTAINERS = ("docker", "br-", "veth", "virbr", "cni", "podman")
 
 
 def addresses() -> list[str]:
     """This machine's IPv4 addresses on its networks, but not among its containers."""
-    found = _of_interfaces() if sys.platform == "linux" else _of_name()
+    has_interfaces = sys.platform == "linux" and fcntl is not None
+    found = _of_interfaces() if has_interfaces else [*_of_routes(), *_of_name()]
     return [address for address in dict.fromkeys(found) if not ipaddress.ip_address(address).is_loopback]
 
 
@@ -52,6 +55,16 @@ def _of_interfaces() -> list[str]:
                 with contextlib.suppress(OSError):  # an interface without an address
                     request = struct.pack(f"{_NAME_BYTES}s", name.encode()[:15])
                     found.append(socket.inet_ntoa(fcntl.ioctl(asked, _SIOCGIFADDR, request)[20:24]))
+    return found
+
+
+def _of_routes() -> list[str]:
+    """Those that packets to a vehicle's usual address and to the internet would leave from; none is sent."""
+    found = []
+    for there in _THERE:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+            asked.connect((there, _ANY_PORT))
+            found.append(str(asked.getsockname()[0]))
     return found
 
 

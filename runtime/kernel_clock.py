@@ -18,6 +18,7 @@ _TICKS_US = range(9_000, 11_001)
 """What the kernel takes, ±10 %; another value means that the structure was read with a wrong layout."""
 _PLL_SHIFT = 2
 """The kernel's SHIFT_PLL: of a pending offset it slews away 2**-(2 + time constant) each second."""
+_CLOCK_REALTIME = 0
 _TFD_TIMER_ABSTIME = 1
 _TFD_TIMER_CANCEL_ON_SET = 2
 _NEVER_S = 2 ** (8 * ctypes.sizeof(ctypes.c_long) - 1) - 1
@@ -26,8 +27,20 @@ _READ_ATTEMPTS = 4
 _NARROW_NS = 1_000_000
 """Small against the suspends that count; two clocks are read within a microsecond."""
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", None)
+_MONOTONIC = getattr(time, "CLOCK_MONOTONIC", None)
+_read_ns: Any = getattr(time, "clock_gettime_ns", None)
+"""None, and no such clocks, on Windows."""
 
-_libc = None if sys.platform == "win32" else ctypes.CDLL(None, use_errno=True)
+
+def _c_library() -> Any:
+    """The C library; None on Windows, which has none of these functions."""
+    try:
+        return ctypes.CDLL(None, use_errno=True)
+    except (OSError, TypeError):
+        return None
+
+
+_libc = _c_library()
 
 
 class ClockSetTimer:
@@ -81,11 +94,11 @@ def suspended_ns() -> int:
     """
     if _BOOTTIME is None:
         return 0
-    read_ns, suspended_ns = time.clock_gettime_ns, 0
+    suspended_ns = 0
     for _ in range(_READ_ATTEMPTS):
-        before_ns = read_ns(time.CLOCK_MONOTONIC)
-        boot_ns = read_ns(_BOOTTIME)
-        after_ns = read_ns(time.CLOCK_MONOTONIC)
+        before_ns = _read_ns(_MONOTONIC)
+        boot_ns = _read_ns(_BOOTTIME)
+        after_ns = _read_ns(_MONOTONIC)
         suspended_ns = max(suspended_ns, boot_ns - after_ns)
         if after_ns - before_ns < _NARROW_NS:
             break
@@ -96,8 +109,8 @@ def suspended_at_most_ns() -> int:
     """What `suspended_ns` surely does not exceed, at less cost; too large if the thread was preempted."""
     if _BOOTTIME is None:
         return 0
-    before_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-    return time.clock_gettime_ns(_BOOTTIME) - before_ns
+    before_ns: int = _read_ns(_MONOTONIC)
+    return int(_read_ns(_BOOTTIME)) - before_ns
 
 
 def clock_synchronized() -> bool:
@@ -217,18 +230,19 @@ class _Itimerspec(ctypes.Structure):
 
 
 def _timerfd_create() -> int:
-    if sys.version_info >= (3, 13) and sys.platform == "linux":
+    if sys.version_info >= (3, 13) and sys.platform == "linux" and hasattr(os, "timerfd_create"):
         return os.timerfd_create(time.CLOCK_REALTIME, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
     create = getattr(_libc, "timerfd_create", None)
     if create is None:
         raise OSError(errno.ENOSYS, "no timerfd on this system")
     # TFD_NONBLOCK and TFD_CLOEXEC are defined as these.
-    fd: int = create(time.CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)
+    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    fd: int = create(_CLOCK_REALTIME, flags)
     return _checked(fd)
 
 
 def _timerfd_arm(fd: int) -> None:
-    if sys.version_info >= (3, 13) and sys.platform == "linux":
+    if sys.version_info >= (3, 13) and sys.platform == "linux" and hasattr(os, "timerfd_create"):
         flags = os.TFD_TIMER_ABSTIME | os.TFD_TIMER_CANCEL_ON_SET
         os.timerfd_settime_ns(fd, flags=flags, initial=2**63 - 1)
         return

@@ -19,9 +19,7 @@ from collections import Counter
 from typing import Any, Literal, NamedTuple
 
 from runtime.errors import ListenError
-
-if sys.platform != "win32":
-    import resource
+from runtime.system_modules import resource
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +35,8 @@ RESERVED_FILES = 64
 """Kept for the broker's connection, journals and logs: no peer of a listener can take them."""
 BACKLOG = 128
 _UNLIMITED = 1 << 20
+_OF_SELECT = 512
+"""Sockets that Python can wait for by select on Windows, which has no better way for our event loops."""
 _CROWDED = 0.75
 """From this share of the connections on, those that have waited for `_GRACE_S` are ended."""
 _GRACE_S = 2.0
@@ -70,10 +70,10 @@ def limits(most: int = MOST_CONNECTIONS, *, shared: bool = True, idle_s: float |
 
 
 def _most_files() -> int:
-    if sys.platform == "win32":  # where sockets are not files
-        return _UNLIMITED
+    if resource is None:
+        return _OF_SELECT
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _UNLIMITED if soft == resource.RLIM_INFINITY else soft
+    return _UNLIMITED if soft == resource.RLIM_INFINITY else int(soft)
 
 
 class Peer(socket.socket):
@@ -92,9 +92,11 @@ class Peer(socket.socket):
         super().sendall(*arguments)
         self._noted(1)
 
-    def sendmsg(self, *arguments: Any) -> int:
-        """As for any socket."""
-        return self._noted(super().sendmsg(*arguments))
+    if sys.platform != "win32":
+
+        def sendmsg(self, *arguments: Any) -> int:
+            """As for any socket; Windows has none of it."""
+            return self._noted(super().sendmsg(*arguments))
 
     def end(self) -> None:
         """Have the server find the connection's end; any thread may ask."""

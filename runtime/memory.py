@@ -10,14 +10,11 @@ import contextlib
 import ctypes
 import logging
 import os
-import sys
 from collections import Counter
 from typing import Literal
 
 from runtime.errors import MemoryLimitError
-
-if sys.platform != "win32":
-    import resource
+from runtime.system_modules import resource
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +74,7 @@ def is_shortage(error: BaseException | None) -> bool:
 
 
 def _limit_bytes() -> int | None:
-    if sys.platform == "win32":
+    if resource is None:
         return None
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return None if soft == resource.RLIM_INFINITY else soft
+    return None if soft == resource.RLIM_INFINITY else int(soft)

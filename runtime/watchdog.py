@@ -10,6 +10,7 @@ import faulthandler
 import logging
 import os
 import socket
+import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
 
@@ -80,11 +81,14 @@ class Notifier:
         if status is not None and status != self._status:
             self._status = status
             assignments = (*assignments, f"STATUS={' '.join(status.split())}")
-        if not self.known or not assignments:
-            return
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.setblocking(False)  # a manager that does not read must not block us
-            manager.sendto("\n".join(assignments).encode(), self._address)
+        if self.known and assignments:
+            self._send("\n".join(assignments))
+
+    def _send(self, text: str) -> None:
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+                manager.setblocking(False)  # a manager that does not read must not block us
+                manager.sendto(text.encode(), self._address)
 
 
 class StallDetector:

@@ -23,6 +23,10 @@ Milliseconds = Annotated[float, Field(ge=-LATEST_NS // 10**6, le=LATEST_NS // 10
 Ppm = Annotated[float, Field(ge=-1e12, le=1e12)]
 """A rate in parts per million; no clocks run apart so fast, but a first estimate may be as uncertain."""
 
+# A word that a later version has and this one has not: printable ASCII, shown as it is. Only where a reader
+# that does not know its meaning can be right all the same; elsewhere unknown words are refused.
+OtherWord = Annotated[str, Field(pattern=r"^[ -~]{1,64}$")]
+
 MAX_PACKET_BYTES = 64 * 1024
 """The largest MQTT packet, after its fixed header: a connection that brings a larger one is ended. No kind of
 ours needs more; what has many entries, as a batch of exchanges, is divided."""

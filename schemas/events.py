@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from schemas.base import Message, Nanoseconds
+from schemas.base import Message, Nanoseconds, OtherWord
 from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
 from schemas.messages import Count, Event, Seq, Version
@@ -61,8 +61,8 @@ class Duplicate(Message):
     schema_version: Version = 1
     vehicle: Vehicle
     kind: Literal["duplicate"] = "duplicate"
-    error: Literal["duplicate_vehicle", "duplicate_topside"]
-    """Whose name: the vehicle's or the topside's."""
+    error: Literal["duplicate_vehicle", "duplicate_topside"] | OtherWord
+    """Whose name: the vehicle's or the topside's; in a later version, perhaps another one's."""
     topside: Topside
     at: UtcInstant
     until: UtcInstant

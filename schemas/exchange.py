@@ -7,12 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import LATEST_NS, Message, Nanoseconds, NanosecondsDifference
+from schemas.base import LATEST_NS, Message, Nanoseconds, NanosecondsDifference, OtherWord
 from schemas.names import Topside, Vehicle
 
 StampKind = Literal["kernel", "kernel_inexact", "user", "write", "http"]
 """Where a stamp was taken: by the kernel on arrival, the same with bytes queued behind (an upper limit),
 in user space, at the socket write, or read from the HTTP response."""
+AnyStampKind = StampKind | OtherWord
+"""Where a stamp was taken: by the kernel on arrival, the same with bytes queued behind (an upper limit), in
+user space, at the socket write, or read from the HTTP response; any other word is of a later version. It is a
+remark: whatever the kind, no receive stamp is early and no transmit stamp late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,8 @@ class Exchange(Message):
     topside_boot_id: Identifier | None = None
     instance_id: Identifier | None = None
     """Of topside's process, which counts `seq`; two at a time are two topsides. Null: not known."""
-    receive_stamp: StampKind | None = None
-    transmit_stamp: StampKind | None = None
+    receive_stamp: AnyStampKind | None = None
+    transmit_stamp: AnyStampKind | None = None
     resolution_ns: Annotated[int, Field(ge=0, le=10**9)] = 1
     """Widens both bounds, ns: the coarser clock's step plus the time between reading realtime and raw."""
 

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from schemas.base import LATEST_NS, Message, Milliseconds, Nanoseconds, NanosecondsDifference, Ppm
+from schemas.base import LATEST_NS, Message, Milliseconds, Nanoseconds, NanosecondsDifference, OtherWord, Ppm
 from schemas.clock_history import ClockResendCommand
-from schemas.exchange import MQTT, Exchange, Identifier, MethodName, StampKind
+from schemas.exchange import MQTT, AnyStampKind, Exchange, Identifier, MethodName
 from schemas.instants import UtcInstant
 from schemas.names import Mission, Session, Topside, Vehicle
 
@@ -36,6 +36,7 @@ ErrorWord = Literal[
 """Why there is no good result: the consumer's error words, then ours."""
 DUPLICATES: frozenset[ErrorWord] = frozenset({"duplicate_vehicle", "duplicate_topside"})
 """Two processes use the name: whose clock a result is of is in doubt, so that it is never `locked`."""
+
 
 MAX_BATCH = 100
 """Exchanges in one batch message, at most."""
@@ -66,8 +67,8 @@ class Pong(Message):
     boot_id: Identifier
     instance_id: Identifier
     """Of the agent's process."""
-    receive_stamp: StampKind
-    transmit_stamp: StampKind
+    receive_stamp: AnyStampKind
+    transmit_stamp: AnyStampKind
     resolution_ns: Annotated[int, Field(ge=0, le=10**9)]
     """The coarsest step of the Pi's clocks plus the time between reading them, ns."""
 
@@ -84,7 +85,7 @@ class Info(Message):
     """Of the agent's process. Two instance ids of one vehicle show that two agents run."""
     started_at: UtcInstant
     """When the agent started, by the Pi's clock."""
-    receive_stamp: StampKind
+    receive_stamp: AnyStampKind
     clock_synchronized: bool
     """Whether the Pi's kernel calls its realtime synchronized. That proves nothing about slewing."""
     clock_daemons: Annotated[tuple[ProgramName, ...], Field(max_length=20)] = ()
@@ -113,6 +114,17 @@ class Event(Message):
     step_ms: Milliseconds
     """By how much realtime − raw changed, positive when realtime moved forward."""
     boot_id: Identifier
+
+
+class Heartbeat(Message):
+    """A topside's process says every second that it is there; two at a time are two topsides of one name."""
+
+    schema_version: Version = 1
+    topside: Topside
+    instance_id: Identifier
+    """Of the process."""
+    boot_id: Identifier
+    """Of its computer."""
 
 
 class ExchangeBatch(Message):
@@ -162,6 +174,9 @@ class StopCommand(Message):
     action: Literal["stop"] = "stop"
 
 
+SessionWord = Literal["recording", "stopped", "refused", "failed"]
+
+
 class SessionState(Message):
     """The state of a session at its recorder, retained; also the answer to the command `request_id`."""
 
@@ -169,8 +184,9 @@ class SessionState(Message):
     session: Session
     request_id: Identifier | None
     """Of the command that this answers."""
-    state: Literal["recording", "stopped", "refused", "failed"]
-    """`failed`: nothing can be written, arriving data is kept in memory. `refused` is not retained."""
+    state: SessionWord | OtherWord
+    """`failed`: nothing can be written, arriving data is kept in memory. `refused` is not retained. Any
+    other word is of a later version: it is neither of these."""
     path: str | None
     """The session's folder relative to the recorder's root."""
     mission: str | None
@@ -201,9 +217,10 @@ class OffsetResult(Message):
     topside: Topside
     method: MethodName = MQTT.name
     """How the newest exchange was made: `mqtt_exchange_v1`, or `ntp_handshake_v1` over HTTP."""
-    state: State
+    state: State | OtherWord
     """`acquiring`: too few exchanges, or too wide a bound. `holdover`: no exchange for 3 s. `stale`: max
-    error above 25 ms, or no exchange for 15 minutes. `unsynced`: no estimate. Limits are settings."""
+    error above 25 ms, or no exchange for 15 minutes. `unsynced`: no estimate. Limits are settings. Any other
+    word is of a later version, and is as little trusted as these."""
     offset_ms: Milliseconds | None
     """Pi − topside, positive when the Pi is ahead, in ms."""
     lower_ms: Milliseconds | None
@@ -245,7 +262,7 @@ class OffsetResult(Message):
     """The next result is due within this many seconds; null: not known."""
     instance_id: Identifier | None = None
     """Of topside's process. Two at a time are two topsides of one name; null: not known."""
-    error: ErrorWord | None
+    error: ErrorWord | OtherWord | None
 
 
 def _command_tag(command: object) -> str:

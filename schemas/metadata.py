@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
-from schemas.base import Message, Milliseconds
+from schemas.base import Message, Milliseconds, OtherWord
 from schemas.compat import UTC
+from schemas.doubtful import is_doubtful
 from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
-from schemas.messages import DUPLICATES, Count, ErrorWord, OffsetResult, SensorName, Version
+from schemas.messages import Count, ErrorWord, OffsetResult, SensorName, Version
 from schemas.names import Session, Topside, Vehicle
 
 FILE_NAME = "sync_metadata.json"
@@ -58,7 +59,7 @@ class SensorTimeSync(_ConsumerPart):
     For a steady clock that is our `max_error_ms`; after a step or with drift it is as large as they are.
     """
     measured_at: MillisecondInstant | None
-    error: ErrorWord | None
+    error: ErrorWord | OtherWord | None
 
 
 class DriftModel(_ConsumerPart):
@@ -183,7 +184,7 @@ def sensor_entry(result: OffsetResult | None, session: OffsetRange | None = None
     where its reader looks for how wrong that may be. `error` stays null beside an offset, because to the
     consumer a word there means that there is no offset.
     """
-    if result is None or result.offset_ms is None or result.error in DUPLICATES:
+    if result is None or result.offset_ms is None or is_doubtful(result.error):
         word = result.error if result else None
         return SensorTimeSync(
             method=UNSYNCED, offset_ms=None, uncertainty_ms=None, measured_at=None, error=word or "timeout"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from broker.accounts.book import AccountsError, Book
 from broker.accounts.texts import texts
-from runtime.files import PrivateFile, broker_owner, lock, make_private_folder, replace_all, unusable
+from runtime.file_lock import lock_folder
+from runtime.files import PrivateFile, broker_owner, make_private_folder, replace_all, unusable
 from schemas.names import Root
 
 if TYPE_CHECKING:
@@ -84,12 +84,9 @@ class AccountFolder:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Wait for another change to end; a file system without locks goes without."""
-    if sys.platform == "win32":
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = lock_folder(folder, wait=True)
+    assert descriptor is not None
     try:
-        lock(descriptor, wait=True)
         yield
     finally:
         os.close(descriptor)

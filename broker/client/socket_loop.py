@@ -167,6 +167,6 @@ if sys.platform != "win32":
 
 def readiness(wakeup: Wakeup) -> Readiness:
     """Poll where the system has it, else select."""
-    if sys.platform == "win32" or not hasattr(select, "poll"):
-        return SelectReadiness(wakeup)
-    return PollReadiness(wakeup)
+    if sys.platform != "win32" and hasattr(select, "poll"):
+        return PollReadiness(wakeup)
+    return SelectReadiness(wakeup)

@@ -7,7 +7,7 @@ import socket
 import struct
 import sys
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from broker.client.stamps import KernelStamp
 
@@ -28,13 +28,17 @@ _TCP_INQ = 36
 _SOCKET, _TCP = socket.SOL_SOCKET, socket.IPPROTO_TCP
 _TIMESPEC = struct.Struct("@ll")
 _INQ = struct.Struct("@i")
-_ANCILLARY = (
-    socket.CMSG_SPACE(3 * _TIMESPEC.size) + socket.CMSG_SPACE(_INQ.size) if sys.platform != "win32" else 0
-)
+_HAS_STAMPS = sys.platform == "linux" and hasattr(socket.socket, "recvmsg")
+_cmsg_space: Any = getattr(socket, "CMSG_SPACE", int)
+_ANCILLARY = _cmsg_space(3 * _TIMESPEC.size) + _cmsg_space(_INQ.size)
 
 
 class StampingSocket(socket.socket):
     """Reads ahead, so `pending` must be asked before waiting; `refused` says why there are no stamps."""
+
+    if sys.platform == "win32":
+        recvmsg: Any
+        """Windows has none, and gives no stamps."""
 
     refused: str | None = None
     _deadline_s: float | None = None
@@ -72,7 +76,7 @@ class StampingSocket(socket.socket):
 
     def _ask_for_stamps(self) -> str | None:
         """Why the kernel gives no stamps, or None when it accepted the request."""
-        if sys.platform != "linux":
+        if not _HAS_STAMPS:
             return f"{sys.platform} has none"
         try:
             self.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _RX_SOFTWARE | _SOFTWARE)

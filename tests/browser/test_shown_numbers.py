@@ -17,6 +17,7 @@ YEARS_MS = 57 * 365 * 86_400_000.0 + 14 * 86_400_000.0
 CUT = "nodes => nodes.filter((node) => node.scrollWidth > node.clientWidth + 1).map((node) => node.innerText)"
 """The texts that have no room."""
 DUPLICATE = {"state": "acquiring", "error": "duplicate_vehicle"}
+MADE_UP = "<b>moon</b> phase"
 FLEET = {
     "near": (1.25, {}),
     "hour": (3_600_123.456, {}),
@@ -25,6 +26,8 @@ FLEET = {
     "silent": (77.7, {"state": "holdover", "conditional": True}),
     "alone": (12.0, {"conditional": True}),
     "stale": (-86_400_000.5, {"state": "stale", "conditional": True, "max_error_ms": 7_312_345.0}),
+    "later": (3.0, {"error": MADE_UP}),
+    "odd": (4.0, {"state": MADE_UP}),
 }
 
 
@@ -77,7 +80,7 @@ def test_numbers_can_be_read_and_none_looks_better_than_it_is(visit, surface, wi
     visited = visit(viewport={"width": width, "height": 800})
     page = visited.open()
     expect(page.locator("#link-text")).to_have_text("live")
-    surface(*FLEET.keys() - {"alone"})
+    surface(*FLEET.keys() - {"alone", "later", "odd"})
     expect(cell(visited, "near", "offset").locator(".value")).to_have_text("+1.250")
     expect(cell(visited, "near", "offset").locator(".exact")).to_be_hidden()
     expect(cell(visited, "hour", "offset").locator(".value")).to_have_text("1 h ahead")
@@ -115,4 +118,18 @@ def test_a_vehicle_that_is_alone_and_conditional_is_not_trusted(visit, surface):
     expect(visited.row("alone").locator(".pill")).to_have_text("locked")
     expect(page.locator(".verdict")).to_have_text("The vehicle’s timing cannot be trusted now")
     expect(page.locator(".headline .detail")).to_have_text("1 conditional")
+    visited.check()
+
+
+def test_words_of_a_later_topside_are_shown_as_they_are_and_not_trusted(visit, surface):
+    visited = visit()
+    page = visited.open()
+    surface("near", "later", "odd")
+    expect(visited.row("later").locator(".remark")).to_have_text(f"{MADE_UP}: not known to this version")
+    expect(cell(visited, "later", "offset").locator(".value")).to_have_text("–")
+    expect(visited.row("odd").locator(".pill")).to_have_text(MADE_UP)
+    expect(page.locator(".verdict")).to_have_text("The timing of 2 of 3 vehicles cannot be trusted")
+    expect(page.locator(".headline .detail")).to_contain_text(f"1 acquiring · 1 {MADE_UP}")
+    visited.row("odd").locator(".name").click()
+    expect(page.locator('.graph .js-line[d^="M"]')).not_to_have_count(0)
     visited.check()

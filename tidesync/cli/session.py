@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from broker.settings import ConnectionSettings
 from schemas.base import first_error
 from schemas.compat import UTC
 from schemas.instants import iso_utc
-from schemas.messages import SessionState, StartCommand, StopCommand
+from schemas.messages import SessionState, SessionWord, StartCommand, StopCommand
 from schemas.names import mission_name, session_name
 from tidesync.errors import NotSoError, SettingsError, named
 from tidesync.figures import in_columns
@@ -26,6 +26,7 @@ from tidesync.sessions.client import (
     known_vehicles,
     new_request_id,
     recorders_online,
+    unknown_state,
 )
 from tidesync.sessions.names import sensor_vehicles, session_names_at, unknown_vehicles
 from tidesync.sessions.presence import offline_recorder
@@ -123,16 +124,22 @@ def list_(settings: ConnectionSettings, *, as_json: bool) -> int:
     states, now = known_sessions(settings), datetime.now(UTC)
     online = recorders_online(settings) if states else {}
     if as_json:
-        sessions = [
-            state.model_dump(mode="json") | {"silent": silence(state, now, online) is not None}
-            for state in states
-        ]
-        click.echo(json.dumps({"sessions": sessions}, indent=2))
+        click.echo(json.dumps({"sessions": documents(states, now, online)}, indent=2))
     elif states:
         click.echo(listing(states, now, online))
     else:
         click.echo(f"no session is known at broker {settings.address}")
     return 0
+
+
+def documents(
+    states: Sequence[SessionState], now: datetime, online: Mapping[str, bool]
+) -> list[dict[str, Any]]:
+    """Each state's keys, and `silent`: whether its recorder should report and does not; as for `listing`."""
+    return [
+        state.model_dump(mode="json") | {"silent": silence(state, now, online) is not None}
+        for state in states
+    ]
 
 
 def listing(states: Sequence[SessionState], now: datetime, online: Mapping[str, bool]) -> str:
@@ -181,6 +188,8 @@ def _print_answer(state: SessionState, *, as_json: bool) -> None:
         raise NotSoError(
             f"session {state.session}: {state.error}; the recorder holds it in memory and keeps trying"
         )
+    if state.state not in get_args(SessionWord):
+        raise NotSoError(f"session {state.session}: {unknown_state(state)}")
     if not as_json:
         click.echo(
             f"{state.state} session {state.session} ({_sensors(state)}):"

@@ -11,13 +11,14 @@ import click
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock, read
 from schemas.compat import UTC
-from schemas.messages import DUPLICATES, OffsetResult
+from schemas.doubtful import for_people, is_doubtful
+from schemas.messages import OffsetResult
 from schemas.names import vehicle_name
-from tidesync.cli.session import listing
+from tidesync.cli.session import documents, listing
 from tidesync.client import retained
 from tidesync.errors import NotSoError, named
 from tidesync.figures import ago, figure, in_columns
-from tidesync.fleet.duplicates import for_people, sentence
+from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.model import KINDS, Fleet
 from tidesync.fleet.vehicle import topsides_twice
 from tidesync.sessions.client import recorders_online
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from schemas.base import Message
+    from schemas.messages import SessionState
     from tidesync.fleet.vehicle import Row
 
 
@@ -47,22 +49,22 @@ def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool)
     if wanted and not rows:
         raise NotSoError(f"nothing is known of vehicle {wanted} at broker {settings.address}")
     if as_json:
-        click.echo(json.dumps(_document(fleet, rows)))
+        click.echo(json.dumps(_document(fleet, rows, settings)))
     elif wanted:
         click.echo("\n\n".join(tracking(row) for row in rows))
     else:
         click.echo(_overview(fleet, rows, settings))
     current = [row.result for row in rows if row.result and row.fresh]
-    if doubtful := [result for result in current if result.error in DUPLICATES]:
+    if doubtful := [result for result in current if is_doubtful(result.error)]:
         raise NotSoError("; ".join(map(sentence, doubtful)))
     return 0
 
 
-def _document(fleet: Fleet, rows: Sequence[Row]) -> dict[str, object]:
+def _document(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -> dict[str, object]:
     return {
         "vehicles": [_vehicle(row) for row in rows],
         "topsides": [{"topside": name, "status": status} for name, status in sorted(fleet.topsides.items())],
-        "sessions": [_plain(entry.state) for entry in fleet.sessions()],
+        "sessions": documents(*_sessions(fleet, settings)),
     }
 
 
@@ -83,9 +85,18 @@ def _overview(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -
     parts = [_table(rows) if rows else f"no vehicle is known at broker {settings.address}"]
     if fleet.topsides or rows:
         parts.append(_topsides(fleet, rows))
-    if states := [entry.state for entry in fleet.sessions()]:
-        parts.append(listing(states, datetime.now(UTC), recorders_online(settings)))
+    states, now, online = _sessions(fleet, settings)
+    if states:
+        parts.append(listing(states, now, online))
     return "\n\n".join(parts)
+
+
+def _sessions(
+    fleet: Fleet, settings: ConnectionSettings
+) -> tuple[list[SessionState], datetime, dict[str, bool]]:
+    """Every session's state, this instant, and which recorders are online."""
+    states = [entry.state for entry in fleet.sessions()]
+    return states, datetime.now(UTC), recorders_online(settings) if states else {}
 
 
 def _table(rows: Sequence[Row]) -> str:

@@ -22,9 +22,10 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from schemas.messages import DUPLICATES
+from schemas.doubtful import is_doubtful
+from schemas.messages import DUPLICATES, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 CONNECTED = "tidesync-broker-connected"
 HEARTBEAT = "tidesync-heartbeat-unix-s"
 UNKNOWN = "unknown"
-"""Instead of a state: there is no current result."""
+"""Instead of a state: there is no current result, or its state or error is a word that is not ours."""
 AMBIGUOUS = "ambiguous"
 """Instead of a state: several clocks are meant by this name."""
 NUMBERS = {
@@ -105,10 +106,10 @@ def _named(rows: Sequence[VehicleView], topside: str | None) -> dict[str, list[V
 
 def _texts(prefix: str, meant: Sequence[VehicleView], *, connected: bool) -> dict[str, str]:
     fresh = [row for row in meant if connected and row.fresh]
-    doubtful = any(row.error in DUPLICATES for row in fresh)
-    if doubtful or len({row.vehicle for row in meant}) > 1 or len(fresh) > 1:
+    twice = any(row.error in DUPLICATES for row in fresh)
+    if twice or len({row.vehicle for row in meant}) > 1 or len(fresh) > 1:
         return {f"{prefix}-state": AMBIGUOUS}
-    if fresh:
+    if fresh and not is_doubtful(fresh[0].error) and fresh[0].state in get_args(State):
         return _current(prefix, fresh[0])
     return {f"{prefix}-state": UNKNOWN} | _age(prefix, min(meant, key=_age_s))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from schemas.compat import UTC
-from schemas.messages import SessionState, StartCommand, StopCommand
+from schemas.messages import SessionState, SessionWord, StartCommand, StopCommand
 from tidesync.dashboard.presentation import session_view
 from tidesync.dashboard.views import Measure, Measuring, Problem, ProblemView, SessionView, StartedView
-from tidesync.sessions.client import new_request_id
+from tidesync.sessions.client import new_request_id, unknown_state
 from tidesync.sessions.names import session_names_at, unknown_vehicles
 
 if TYPE_CHECKING:
@@ -120,4 +120,6 @@ def _answer(state: SessionState) -> SessionView:
             f"{state.error or 'nothing can be written'}; the recorder holds it in memory and keeps trying"
         )
         raise NotDoneError(503, "recorder_failed", reason)
+    if state.state not in get_args(SessionWord):
+        raise NotDoneError(503, "recorder_failed", unknown_state(state))
     return session_view(state, 0.0)

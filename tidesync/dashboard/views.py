@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.base import OtherWord
 from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
-from schemas.messages import ErrorWord, SensorName, State
+from schemas.messages import ErrorWord, SensorName, SessionWord, State
 from schemas.names import Mission, Session, Topside, Vehicle
+from tidesync.fleet.history import HistoryState
 
 
 class View(BaseModel):
@@ -37,13 +39,17 @@ class VehicleView(View):
 
     vehicle: str
     topside: str | None = Field(description="The topside that measures it; null if none does")
-    state: State | None = Field(
+    state: State | OtherWord | None = Field(
         description="Null when there is no current result: then only `last_state` is known"
     )
-    last_state: State | None = Field(description="The last state that was reported, however long ago")
+    last_state: State | OtherWord | None = Field(
+        description="The last state that was reported, however long ago"
+    )
     fresh: bool = Field(description="Whether the numbers are current; else they are the last known ones")
     fresh_s: float | None = Field(description="The result counts as old when it is older than this")
-    error: ErrorWord | None
+    error: ErrorWord | OtherWord | None = Field(
+        description="Of a word that is not in the list, as of a duplicate, no number is to be relied on"
+    )
     offset_ms: float | None = Field(description="Pi − topside at `measured_at`; positive: the Pi is ahead")
     lower_ms: float | None
     upper_ms: float | None
@@ -84,7 +90,7 @@ class SessionView(View):
     """A session as its recorder last reported it."""
 
     session: str
-    state: Literal["recording", "stopped", "refused", "failed"]
+    state: SessionWord | OtherWord
     request_id: str | None
     path: str | None = Field(description="The session's folder relative to the recorder's root")
     mission: str | None
@@ -153,7 +159,7 @@ class HistoryView(View):
     drift_ppm: list[float | None]
     delay_min_ms: list[float | None]
     segment: list[int]
-    state: list[State]
+    state: list[HistoryState]
     incidents: list[IncidentView]
 
 

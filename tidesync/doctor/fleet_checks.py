@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from broker.errors import CredentialsError
 from runtime.version import VERSION
-from schemas.messages import DUPLICATES, OffsetResult
+from schemas.doubtful import is_doubtful
+from schemas.messages import OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.figures import ago, span
 from tidesync.fleet.model import Fleet
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from runtime.clock import Reading
-    from schemas.messages import ErrorWord, Info
+    from schemas.messages import Info
     from tidesync.doctor.finding import Finding
     from tidesync.doctor.observations import Observations
     from tidesync.fleet.vehicle import Row
@@ -25,7 +26,8 @@ _LOOK_ABOVE = "what is said of the broker above comes first"
 _CLOCKS_DIFFER_S = 5.0
 _SLOW_MS = 35.0
 
-_ERROR_ADVICE: dict[ErrorWord, str] = {
+_OTHER_ERROR = "this version does not know that error, so relies on nothing: install one version everywhere"
+_ERROR_ADVICE: dict[str, str] = {
     "timeout": "does its agent run, and may topside's account ping it?",
     "network_error": "does its address answer over HTTP?",
     "high_rtt": "the HTTP round trip takes more than 200 ms: measure over MQTT",
@@ -46,7 +48,7 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
         return
     fleet = Fleet.of(seen.letters)
     rows = fleet.rows(now)
-    yield topsides(fleet, seen.incomplete, topsides_twice(rows))
+    yield topsides(fleet, seen.incomplete, topsides_twice(rows) | seen.topsides_twice)
     if not rows and seen.incomplete:
         yield fail("vehicles", f"whether any is there could not be found out: {seen.incomplete}", _LOOK_ABOVE)
     elif not rows:
@@ -94,8 +96,8 @@ def vehicle(row: Row) -> Finding:
         advice = f"does topside {result.topside} run? `tidesync forget {row.vehicle}` clears its old results"
         return warn(check, f"{state}, not renewed{renewed}", advice)
     if result.error:
-        found = fail if result.error in DUPLICATES else warn
-        return found(check, f"{state}: {result.error}", _ERROR_ADVICE[result.error])
+        found = fail if is_doubtful(result.error) else warn
+        return found(check, f"{state}: {result.error}", _ERROR_ADVICE.get(result.error, _OTHER_ERROR))
     if result.state != "locked":
         return warn(check, state, "wait for it to lock; if it does not, is the vehicle on and its link up?")
     if result.delay_min_ms is not None and result.delay_min_ms >= _SLOW_MS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from schemas.doubtful import is_doubtful
 from schemas.messages import DUPLICATES
 
 if TYPE_CHECKING:
@@ -42,36 +43,21 @@ class Alternation:
 
 
 def doubted(result: OffsetResult, error: ErrorWord | None = None) -> OffsetResult:
-    """`result` with the `error` of a duplicate, if there is one; then it is not `locked`."""
-    error = result.error if result.error in DUPLICATES else error
-    if error not in DUPLICATES:
+    """`result` with the `error` that leaves it in doubt, if there is one; then it is not `locked`."""
+    known = result.error if result.error in DUPLICATES else error or result.error
+    if not is_doubtful(known):
         return result
     state = "acquiring" if result.state == "locked" else result.state
-    return result.model_copy(update={"error": error, "state": state})
-
-
-_FIGURES = (
-    "offset_ms",
-    "lower_ms",
-    "upper_ms",
-    "max_error_ms",
-    "u95_ms",
-    "precision_ms",
-    "drift_ppm",
-    "drift_error_ppm",
-    "delay_min_ms",
-)
-
-
-def for_people(result: OffsetResult) -> OffsetResult:
-    """`result` as it may be shown to people: without its numbers if they may be of two clocks."""
-    if result.error not in DUPLICATES:
-        return result
-    return result.model_copy(update=dict.fromkeys(_FIGURES) | {"conditional": False})
+    return result.model_copy(update={"error": known, "state": state})
 
 
 def sentence(result: OffsetResult) -> str:
-    """What a duplicate of this result means."""
+    """Why this result is in doubt."""
+    if result.error not in DUPLICATES:
+        return (
+            f"topside {result.topside} reports {result.error!r} of {result.vehicle}, which is not known to"
+            " this version: no timing of it can be relied on here; install one version everywhere"
+        )
     whose = f"vehicles are named {result.vehicle}"
     if result.error == "duplicate_topside":
         whose = f"topsides are named {result.topside}"

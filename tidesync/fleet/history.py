@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tidesync.fleet.duplicates import for_people
+from schemas.doubtful import for_people
+from schemas.messages import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from schemas.messages import OffsetResult, State
+    from schemas.messages import OffsetResult
 
 FINE_S, FINE_POINTS = 0.9, 600
 """A little below a second, so that a topside's jitter does not drop every second result."""
 COARSE_S, COARSE_POINTS = 10.0, 1080
 MOST_INCIDENTS = 200
-STATES: tuple[State, ...] = ("acquiring", "locked", "holdover", "stale", "unsynced")
+HistoryState = State | Literal["unknown"]
+"""`unknown`: a word of a later version."""
+STATES: tuple[HistoryState, ...] = ("acquiring", "locked", "holdover", "stale", "unsynced", "unknown")
 IncidentKind = Literal["step", "suspend", "state", "reboot", "online", "offline"]
 
 
@@ -50,7 +53,7 @@ class Point(NamedTuple):
             _or_nan(result.drift_ppm),
             _or_nan(result.delay_min_ms),
             result.segment,
-            STATES.index(result.state),
+            STATES.index(result.state if result.state in STATES else "unknown"),
         )
 
     def worse_than(self, other: Point) -> bool:

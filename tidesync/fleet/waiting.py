@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from schemas.doubtful import is_doubtful
 from schemas.instants import ns_from_utc
-from schemas.messages import DUPLICATES, OffsetResult
+from schemas.messages import OffsetResult
 from tidesync.figures import figure, span
 from tidesync.fleet.duplicates import Alternation, doubted, sentence
 from tidesync.fleet.vehicle import FRESH_S
@@ -66,7 +67,7 @@ class WaitCondition:
             return f"{self.vehicle} is not being measured: {self._quality()} is old ({self._age()})"
         if not self._current:
             return f"{self.vehicle} is {self._quality()}, but {self._age()} by this computer's clock"
-        if self.last.error in DUPLICATES:
+        if is_doubtful(self.last.error):
             return sentence(self.last)
         if self.last.state == "locked" and self.max_error_ms is not None:
             return f"{self.vehicle} is {self._quality()}, more than {self.max_error_ms:g} ms"

@@ -30,6 +30,11 @@ def new_request_id() -> str:
     return secrets.token_hex(8)
 
 
+def unknown_state(state: SessionState) -> str:
+    """What is said of an answer whose state is a word of a later version."""
+    return f"its recorder answers {state.state!r}, which is not known to this version; install one everywhere"
+
+
 class SessionRequest:
     """One command and its answer, pure. A recorder executes a repeated request once."""
 

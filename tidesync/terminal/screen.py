@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from runtime.clock import SystemClock, read
+from runtime.system_modules import if_present
 from schemas import topics
 from schemas.messages import Event, OffsetResult
 from tidesync.figures import span
@@ -44,9 +45,8 @@ def show(listener: Listener, ended: Ended) -> None:
 @contextmanager
 def unseen_interrupt() -> Iterator[None]:
     """Keep the terminal from printing `^C`: where it wraps, the table would be drawn once more below."""
-    try:
-        import termios  # noqa: PLC0415 - not on Windows
-    except ImportError:
+    termios = if_present("termios")
+    if termios is None:  # Windows, whose terminal prints none
         yield
         return
     try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from schemas.doubtful import for_people, is_doubtful
 from schemas.instants import iso_from_ns, iso_utc
-from schemas.messages import DUPLICATES, Event, Info, OffsetResult, SessionState
+from schemas.messages import Event, Info, OffsetResult, SessionState
 from tidesync.figures import ago, figure, span
-from tidesync.fleet.duplicates import for_people, sentence
+from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.vehicle import CONDITION, discipline_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tidesync.terminal.listener import BrokerChange
 
 _S_PER_DAY_AT_1_PPM = 0.0864
+_STAMPED = {"kernel": "by the kernel", "user": "in user space"}
 _LONG_MS = 60_000.0
 """From here on an offset is also given in minutes, hours, days or years."""
 
@@ -79,7 +81,7 @@ def remarks_of(row: Row) -> list[str]:
     if result is None:
         return []
     remarks = ["old: not renewed; does its topside run?"] if row.old else []
-    if result.error in DUPLICATES:
+    if is_doubtful(result.error):
         remarks.append(f"unknown: {sentence(result)}")
     elif result.conditional:
         remarks.append(CONDITION)
@@ -104,7 +106,7 @@ def _sentence(letter: Letter) -> str:
 
 
 def _result(result: OffsetResult) -> str:
-    if result.error in DUPLICATES:
+    if is_doubtful(result.error):
         return f"{state_of(result)}; {sentence(result)}"
     if result.offset_ms is None:
         return state_of(result)
@@ -128,7 +130,7 @@ def _pairs(row: Row) -> Iterator[tuple[str, str]]:
 def _result_pairs(result: OffsetResult, row: Row) -> Iterator[tuple[str, str]]:
     result = for_people(result)
     yield "State", state_of(result, old=row.old)
-    if result.error in DUPLICATES:
+    if is_doubtful(result.error):
         yield "Numbers", f"unknown: {sentence(result)}"
     yield "Offset", _offset(result)
     yield "Max error", _max_error(result)
@@ -152,7 +154,7 @@ def _info_pairs(info: Info) -> Iterator[tuple[str, str]]:
     yield "Agent", f"{info.version}, since {iso_utc(info.started_at)} (the vehicle's clock{simulated})"
     yield "Boot", info.boot_id
     yield "Vehicle's clock", discipline_of(info)
-    yield "Arrivals stamped", "by the kernel" if info.receive_stamp == "kernel" else "in user space"
+    yield "Arrivals stamped", _STAMPED.get(info.receive_stamp, info.receive_stamp)
     yield "HTTP", f"port {info.http_port}" if info.http_port else "not served"
 
 

@@ -10,8 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from schemas.messages import DUPLICATES
-from tidesync.fleet.duplicates import for_people, sentence
+from schemas.doubtful import for_people, is_doubtful
+from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.vehicle import CONDITION
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def draw(view: View, width: int, height: int) -> RenderableType:
 def _remarks(rows: Sequence[Row]) -> list[str]:
     """What must be known beside the numbers, and why some are missing."""
     results = [for_people(row.result) for row in rows if row.result]
-    doubtful = dict.fromkeys(sentence(result) for result in results if result.error in DUPLICATES)
+    doubtful = dict.fromkeys(sentence(result) for result in results if is_doubtful(result.error))
     conditional = [f"{_MARK} {CONDITION}"] if any(result.conditional for result in results) else []
     return [*conditional, *doubtful][:_MOST_REMARKS]
 
@@ -160,7 +160,7 @@ def _state(row: Row, *, grey: bool) -> Text:
     if grey:
         return _name(f"old: {word}")
     error = f" {row.result.error}" if row.result.error else ""
-    return Text(word + error, style=STATE_STYLES[word], no_wrap=True, overflow="ellipsis")
+    return Text(word + error, style=STATE_STYLES.get(word, "red"), no_wrap=True, overflow="ellipsis")
 
 
 def _figures(result: OffsetResult) -> dict[str, str | Text]:

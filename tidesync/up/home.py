@@ -17,6 +17,7 @@ from broker.accounts.folder import AccountFolder
 from broker.tls.authority import Host
 from broker.tls.folder import CertificateFolder
 from runtime import files, host
+from runtime.file_lock import lock
 from schemas.compat import UTC
 from schemas.join_file import JoinFile
 from schemas.names import made_valid
@@ -63,7 +64,7 @@ class Home:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o755)
         descriptor = os.open(self.path / "changing", os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            files.lock(descriptor, wait=True)
+            lock(descriptor, wait=True)
             yield
         finally:
             os.close(descriptor)

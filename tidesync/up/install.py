@@ -38,13 +38,18 @@ _LABEL = "org.tidesync.up"
 def install(home: Home) -> str:
     """Write and enable what starts `tidesync up`; returns what was done, or is left to do."""
     command = [sys.executable, "-m", "tidesync", "up", "--home", str(home.path)]
-    if sys.platform == "darwin":
+    if is_macos():
         return _login_item(command)
-    if sys.platform != "linux" or shutil.which("systemctl") is None:
+    if shutil.which("systemctl") is None:
         raise NotSoError(
             "--install needs systemd, or macOS; here run `tidesync up` from what starts your programs"
         )
     return _unit(command)
+
+
+def is_macos() -> bool:
+    """Whether login items start programs here."""
+    return sys.platform == "darwin"
 
 
 def unit(command: list[str], user: str | None, target: str) -> str:
@@ -56,7 +61,7 @@ def unit(command: list[str], user: str | None, target: str) -> str:
 
 
 def _unit(command: list[str]) -> str:
-    if os.geteuid() == 0:
+    if files.is_root():
         path = Path("/etc/systemd/system/tidesync-up.service")
         text, systemctl = unit(command, os.environ.get("SUDO_USER"), "multi-user.target"), ["systemctl"]
     else:
@@ -66,7 +71,7 @@ def _unit(command: list[str]) -> str:
     files.replace(path, text.encode())
     enable = [[*systemctl, "daemon-reload"], [*systemctl, "enable", "--now", path.name]]
     if all(subprocess.run(line, check=False).returncode == 0 for line in enable):  # noqa: S603
-        more = "" if os.geteuid() == 0 else "; before anyone logs in only after `loginctl enable-linger`"
+        more = "" if files.is_root() else "; before anyone logs in only after `loginctl enable-linger`"
         return f"{path} is made and started{more}. Its log: {_journal(systemctl)}"
     return f"{path} is made; start it with: {' && '.join(map(' '.join, enable))}"
 

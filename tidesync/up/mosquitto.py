@@ -12,10 +12,9 @@ import sys
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from runtime.files import is_root
+from runtime.system_modules import pwd
 from tidesync.errors import NotSoError
-
-if sys.platform != "win32":
-    import pwd
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,7 +134,7 @@ def quoted(path: Path) -> str:
 
 def user_for(home: Path) -> str | None:
     """Whom root starts the broker as: its own user if that can reach the folder, else root. Others: None."""
-    if sys.platform == "win32" or os.geteuid() != 0:
+    if not is_root():
         return None
     try:
         pwd.getpwnam("mosquitto")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from runtime.files import is_root
+
 VARIABLE = "TIDESYNC_HOME"
 OF_ROOT = Path("/var/lib/tidesync/surface")
 """Mosquitto, which root starts as another user, must be able to read there."""
@@ -16,6 +18,6 @@ def surface_folder() -> Path:
     """The folder in TIDESYNC_HOME, else one in the user's data folder; root's is the system's."""
     if given := os.environ.get(VARIABLE):
         return Path(given)
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
+    if is_root():
         return OF_ROOT
     return platformdirs.user_data_path("tidesync") / "surface"

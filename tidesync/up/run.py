@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from runtime import host
-from runtime.files import lock
+from runtime.file_lock import lock
 from tidesync.errors import NotSoError
 from tidesync.up import mosquitto
 from tidesync.up.supervisor import Program

@@ -11,7 +11,7 @@ from broker.interface import Outgoing
 from runtime.logs import PeerLog
 from schemas import topics
 from schemas.clock_history import TopsideClock
-from schemas.messages import DUPLICATES
+from schemas.messages import DUPLICATES, Heartbeat
 from topside_agent.measuring.actions import PublishBatch, PublishResult
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from runtime.clock import Reading
     from schemas.clock_history import ClockPiece
-    from schemas.messages import ErrorWord, Event, OffsetResult, Ping, State, Status
+    from schemas.messages import Event, OffsetResult, Ping, Status
     from topside_agent.integrations.blueos_mirror import BlueosMirror
     from topside_agent.measuring.actions import Action
 
@@ -41,6 +41,12 @@ class MessageBuilder:
         kind = topics.TOPSIDE_STATUS
         topic = topics.build(self.root, kind, topside=self.topside)
         return Outgoing(topic, word.encode(), kind.qos, kind.retain)
+
+    def heartbeat(self, instance_id: str, boot_id: str) -> Outgoing:
+        """That this process is there."""
+        kind = topics.TOPSIDE_HEARTBEAT
+        message = Heartbeat(topside=self.topside, instance_id=instance_id, boot_id=boot_id)
+        return Outgoing(topics.build(self.root, kind, topside=self.topside), message.encode(), kind.qos)
 
     def clock(self, boot_id: str, instance_id: str, first: int, pieces: tuple[ClockPiece, ...]) -> Outgoing:
         """Pieces of the clock history of a process of this topside, this one or one before it."""
@@ -82,7 +88,7 @@ class Publisher:
         self._builder = builder
         self._send = send
         self._mirror = mirror
-        self._logged: dict[str, tuple[State, ErrorWord | None]] = {}
+        self._logged: dict[str, tuple[str, str | None]] = {}
         self._log = PeerLog(_log, _LINES_PER_MINUTE)
 
     def ping(self, vehicle: str, ping: Ping, sent: Reading) -> OneStepTimestamp | None:

@@ -97,10 +97,11 @@ export class FleetView {
     const bad = rows.length - good;
     mark(this.verdict, "grade", rows.length === 0 ? "empty" : bad === 0 ? "good" : good === 0 ? "bad" : "mixed");
     setText(this.verdict, sentence(rows.length, good));
-    const counts = Object.keys(WORDS)
-      .map((word) => [word, states.filter((state) => state === word).length])
-      .filter(([word, number]) => number > 0 && word !== "locked")
-      .map(([word, number]) => `${number} ${WORDS[word]}`);
+    const others = [...new Set(states)].filter((state) => !Object.hasOwn(WORDS, state));
+    const counts = [...Object.entries(WORDS), ...others.map((state) => [state, state])]
+      .map(([state, word]) => [state, states.filter((each) => each === state).length, word])
+      .filter(([state, number]) => number > 0 && state !== "locked")
+      .map(([, number, word]) => `${number} ${word}`);
     if (conditional > 0) counts.push(`${conditional} conditional`);
     const bound = worst === null ? [] : [`worst max error ± ${milliseconds(worst)} ms`];
     setText(this.detail, [...bound, ...counts].join(" · "));
@@ -212,9 +213,10 @@ export class Pill {
     if (this.state === state) return;
     this.state = state;
     mark(this.node, "state", state);
-    this.node.title = MEANING[state];
-    this.word.textContent = WORDS[state];
-    this.node.replaceChildren(icon(state === "unmeasured" ? "none" : state), this.word);
+    const known = Object.hasOwn(WORDS, state);
+    this.node.title = known ? MEANING[state] : "a state that this version does not know";
+    this.word.textContent = known ? WORDS[state] : state;
+    this.node.replaceChildren(icon(known && state !== "unmeasured" ? state : "none"), this.word);
   }
 }
 

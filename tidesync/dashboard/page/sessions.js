@@ -7,7 +7,8 @@ import { count, duration } from "./format.js";
 const SHOWN = 8;
 const MISSION = "[A-Za-z0-9][A-Za-z0-9._\\-]{0,99}";
 const SENSOR = "[A-Za-z][A-Za-z0-9_\\-]{0,63}";
-const RANK = { recording: 0, failed: 1, stopped: 2 };
+const RANK = new Map([["recording", 0], ["failed", 1], ["stopped", 3]]);
+const rank = (session) => RANK.get(session.state) ?? 2; // a later version's word
 
 export class SessionsView {
   constructor(fleet) {
@@ -30,7 +31,7 @@ export class SessionsView {
 
   draw() {
     const all = [...this.fleet.sessions.values()].sort(
-      (one, other) => RANK[one.state] - RANK[other.state] || (one.session < other.session ? 1 : -1),
+      (one, other) => rank(one) - rank(other) || (one.session < other.session ? 1 : -1),
     );
     const recording = all.filter((session) => session.state !== "stopped").length;
     const shown = all.slice(0, Math.max(SHOWN, recording));

@@ -41,7 +41,8 @@ const ERRORS = {
 const DUPLICATES = new Set(["duplicate_vehicle", "duplicate_topside"]);
 const NUMBERS = ["offset_ms", "lower_ms", "upper_ms", "max_error_ms", "u95_ms", "drift_ppm", "drift_error_ppm", "delay_min_ms"];
 
-export const doubtful = (row) => DUPLICATES.has(row.error);
+// Nor where its topside is of a later version and reports what this page does not know.
+export const doubtful = (row) => DUPLICATES.has(row.error) || (row.error !== null && !Object.hasOwn(ERRORS, row.error));
 
 export function numbers(row) {
   const unknown = Object.fromEntries(NUMBERS.map((name) => [name, null]));
@@ -126,7 +127,7 @@ export class Fleet {
     if (!this.broker.connected) return "no broker";
     if (row.topside_online === false) return `topside ${row.topside} is offline`;
     if (!this.fresh(row)) return `no result for ${shortly(this.age(row, row.result_age_s))}`;
-    if (row.error) return ERRORS[row.error] ?? row.error;
+    if (row.error) return Object.hasOwn(ERRORS, row.error) ? ERRORS[row.error] : `${row.error}: not known to this version`;
     if (row.online === false) return "vehicle offline";
     return "";
   }

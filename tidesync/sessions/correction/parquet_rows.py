@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import IO
 
 MOST_BYTES = 64 << 20
 """In memory; what is larger goes to the file."""
@@ -25,7 +25,7 @@ class RowGroupRows:
         self._schema = schema
         self._held: list[Any] = []
         self._bytes = 0
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
         self._writer: Any = None
 
     def add(self, batch: Any) -> None:

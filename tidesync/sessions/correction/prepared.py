@@ -82,10 +82,10 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
 
 
 def _named_twice(folder: SessionFolder) -> dict[str, list[Span]]:
-    """By vehicle when another one had its name as well."""
+    """By vehicle when another one had its name as well, or what a later version says is as bad."""
     events: dict[str, list[Duplicate]] = {}
     for event in folder.each_event():
-        if isinstance(event, Duplicate) and event.error == "duplicate_vehicle":
+        if isinstance(event, Duplicate) and event.error != "duplicate_topside":
             events.setdefault(event.vehicle, []).append(event)
     return {vehicle: spans_of(of_vehicle) for vehicle, of_vehicle in events.items()}
 

@@ -89,7 +89,7 @@ def _line(key: Key, since: _Since) -> Duplicate:
     return Duplicate(
         vehicle=vehicle,
         topside=topside,
-        error=error,  # type: ignore[arg-type]
+        error=error,
         at=utc_from_ns(since.at_ns),
         until=utc_from_ns(since.until_ns),
     )

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import shutil
-import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from runtime.files import lock
+from runtime.file_lock import lock_folder
 from schemas.base import InvalidMessageError
 from tidesync.sessions.errors import RefusedError, UnusableRootError
 from tidesync.sessions.folder import RECORDING, TIME_SYNC
@@ -106,7 +104,7 @@ class Sessions:
         return min((session.next_update_ns for session in self._sessions.values()), default=None)
 
 
-def claim_root(root: Path) -> int | None:
+def claim_root(root: Path) -> int:
     """Claim `root` until the returned descriptor is closed; UnusableRootError says why it cannot."""
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -139,12 +137,9 @@ def safe_folder(root: Path, path: str) -> Path:
     return folder.parent
 
 
-def _lock(root: Path) -> int | None:
+def _lock(root: Path) -> int:
     """Keep other recorders out: two would write every exchange twice."""
-    if sys.platform == "win32":
-        return None
-    descriptor = os.open(root, os.O_RDONLY)
-    if not lock(descriptor):
-        os.close(descriptor)
+    descriptor = lock_folder(root)
+    if descriptor is None:
         raise UnusableRootError(f"{root} is in use by another recorder")
     return descriptor

@@ -51,7 +51,9 @@ def named_twice(event: Duplicate) -> str:
     """Whose name two processes used."""
     if event.error == "duplicate_vehicle":
         return f"vehicles were named {event.vehicle}"
-    return f"topsides were named {event.topside}"
+    if event.error == "duplicate_topside":
+        return f"topsides were named {event.topside}"
+    return f"processes had one name ({event.error}) while {event.topside} measured {event.vehicle}"
 
 
 def _times(spans: Mapping[datetime, datetime]) -> str:

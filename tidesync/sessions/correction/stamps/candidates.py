@@ -18,9 +18,11 @@ from tidesync.sessions.correction.stamps.readers import (
     LATEST_NS,
     CalendarReader,
     NumberReader,
+    is_longer,
 )
 from tidesync.sessions.correction.stamps.resolution import Writing
 from tidesync.sessions.correction.stamps.short_rows import drops_zeros, usual_steps
+from tidesync.sessions.correction.stamps.widths import most_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +60,9 @@ class Candidate:
     unclear: int = 0
     """Fractions of fewer digits may lack zeros in front or at their ends, see fractions.py; 0: none do."""
 
+    digits: Integers | None = None
+    """How many digits each one's fraction has; or the second number of two."""
+
     @property
     def count(self) -> int:
         """How many values are instants."""
@@ -82,10 +87,19 @@ class Candidate:
             unit_ns,
             drops_zeros=drops_zeros(*written),
             usual_steps=usual_steps(*written),
+            varies=self._varies(decides),
             unclear_ns=unclear,
         ).with_shared(self.at_ns[decides])
         numbers = None if self.numbers is None else self.numbers[decides]
         return writing, writing.resolution_ns(self.at_ns[decides], numbers)
+
+    def _varies(self, decides: Flags) -> bool:
+        """Whether a value may have any number of digits: zeros are dropped, or there are none in front."""
+        if self.digits is None or np.unique(self.digits[decides]).size < 2:  # noqa: PLR2004 - two lengths
+            return False
+        steps_ns = self.step_ns[decides]
+        counts = bool((steps_ns == steps_ns[0]).all())
+        return counts or not usual_steps(self.at_ns[decides], steps_ns, int(steps_ns.min()))
 
     def utc_ns(self, zone: Zone | None) -> Integers:
         """The instants in UTC, those that are not `fixed` in `zone`."""
@@ -114,7 +128,8 @@ def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: S
         numbers = np.array([each.value for each in decimals], dtype=np.float64)
         noise_ns = spacing_ns(numbers, reader.scale) if _are_doubles(decimals, numbers) else 0
     within = _within(at_ns, fixed, span)
-    return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within, unclear)
+    digits = np.array([each.digits for each in parsed], dtype=np.int64)
+    return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within, unclear, digits)
 
 
 def _parsed(reader: Reader, values: Sequence[str]) -> list[Parsed]:
@@ -130,7 +145,13 @@ def _with_whole_fractions(
     if not isinstance(reader, NumberReader | CalendarReader) or reader.digits == ANY_DIGITS:
         return reader, parsed, 0
     near = span.near(np.array([each.at_ns for each in parsed], dtype=np.int64), DAY_NS)
-    kind, digits = kind_of_fractions([*compress(parsed, near.tolist())] or parsed)
+    decide = [*compress(parsed, near.tolist())] or parsed
+    most = most_digits([each.digits for each in decide])
+    reader = replace(reader, most_digits=most)
+    parsed, decide = (
+        [each for each in some if not is_longer(each.digits, most)] for some in (parsed, decide)
+    )
+    kind, digits = kind_of_fractions(decide)
     if kind == Fractions.COUNTS and not (isinstance(reader, NumberReader) and reader.scale.unit_ns != S):
         known = [each for each in parsed if digits_of(each) in {0, digits}]
         return replace(reader, digits=digits), known, 0

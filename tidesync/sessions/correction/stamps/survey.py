@@ -49,6 +49,7 @@ _UNCLEAR_FRACTIONS = (
     "fractions of fewer than {} digits may lack zeros in front or at their ends, which their error covers: "
     "--time-format with %f if they are decimals, %3f if they count ms, %6f if us"
 )
+_VARIES = "some timestamps have fewer digits, and are taken to be as they were written"
 _COMMA = re.compile(r":\d\d,\d", re.ASCII)
 
 
@@ -81,6 +82,7 @@ def form_of(best: Candidate, column: ColumnContext, *, comma: bool = False) -> S
     digits = best.reader.digits if isinstance(best.reader, NumberReader | CalendarReader) else 0
     resolves += (_SHORT_FRACTIONS.format(digits),) if digits > 0 else ()
     resolves += (_UNCLEAR_FRACTIONS.format(best.unclear),) if best.unclear else ()
+    resolves += (_VARIES,) if writing.varies and not best.unclear and digits <= 0 else ()
     return StampForm(
         reader=best.reader,
         zone=zone.zone,

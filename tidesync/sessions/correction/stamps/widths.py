@@ -40,9 +40,7 @@ def most_digits(digits: Sequence[int]) -> int | None:
     more = np.cumsum(counts[::-1])[::-1] - counts
     usual = int(np.argmax(counts))
     rest = len(digits) - int(more[usual])
-    fixed = (
-        values[usual] > 0 and 0 < more[usual] <= few_of(len(digits)) and 2 * counts[usual] >= rest
-    )
+    fixed = values[usual] > 0 and 0 < more[usual] <= few_of(len(digits)) and 2 * counts[usual] >= rest
     return int(values[usual]) if fixed else None
 
 

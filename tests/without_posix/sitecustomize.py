@@ -5,7 +5,8 @@ that report a step, all clocks but Python's own, SIGHUP, fork, sockets in files,
 to be opened. The wall clock moves in steps of 15.6 ms. Names and replacements that Windows refuses are
 refused, and text without a stated encoding is an error. STEP_NS in the environment is another step, 0 none.
 """
-# ruff: noqa: PTH, ARG001 - an audit hook asks the system itself; a function keeps the arguments of another
+# An audit hook asks the system itself, and a function keeps the arguments of the one that it replaces.
+# ruff: noqa: PTH100, PTH112, PTH115, PTH119, PTH208, ARG001
 
 import ctypes
 import errno

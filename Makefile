@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
+.PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
 .PHONY: types types-win32 types-darwin attacks offline-bundle bench-correction bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
 
 PYTHON ?= python3
@@ -44,6 +44,9 @@ check: .venv/.dev ## Format, lint, types (of the product on Windows and macOS to
 	$(MAKE) --no-print-directory -j 2 types types-win32 types-darwin
 	$(BIN)/python -m tools.contract --check
 	$(BIN)/python -m tools.words
+
+audit: .venv/.dev ## Look the locked versions up in a vulnerability database (needs pip-audit and the internet)
+	$(BIN)/python -m tools.audit
 
 format: .venv/.dev ## Put the code in order
 	$(BIN)/ruff check --fix --quiet .

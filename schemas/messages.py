@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -36,11 +36,6 @@ ErrorWord = Literal[
 """Why there is no good result: the consumer's error words, then ours."""
 DUPLICATES: frozenset[ErrorWord] = frozenset({"duplicate_vehicle", "duplicate_topside"})
 """Two processes use the name: whose clock a result is of is in doubt, so that it is never `locked`."""
-
-
-def is_doubtful(error: str | None) -> bool:
-    """Whether a result with this `error` is not to be relied on: of a duplicate, or of a later version."""
-    return error is not None and (error in DUPLICATES or error not in get_args(ErrorWord))
 
 
 MAX_BATCH = 100
@@ -119,6 +114,17 @@ class Event(Message):
     step_ms: Milliseconds
     """By how much realtime − raw changed, positive when realtime moved forward."""
     boot_id: Identifier
+
+
+class Heartbeat(Message):
+    """A topside's process says every second that it is there; two at a time are two topsides of one name."""
+
+    schema_version: Version = 1
+    topside: Topside
+    instance_id: Identifier
+    """Of the process."""
+    boot_id: Identifier
+    """Of its computer."""
 
 
 class ExchangeBatch(Message):

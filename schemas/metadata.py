@@ -10,9 +10,10 @@ from pydantic.alias_generators import to_camel
 
 from schemas.base import Message, Milliseconds, OtherWord
 from schemas.compat import UTC
+from schemas.doubtful import is_doubtful
 from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
-from schemas.messages import Count, ErrorWord, OffsetResult, SensorName, Version, is_doubtful
+from schemas.messages import Count, ErrorWord, OffsetResult, SensorName, Version
 from schemas.names import Session, Topside, Vehicle
 
 FILE_NAME = "sync_metadata.json"

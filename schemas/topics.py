@@ -173,6 +173,14 @@ TOPSIDE_STATUS = TopicKind(
     retain=True,
     will=True,
 )
+TOPSIDE_HEARTBEAT = TopicKind(
+    "topside_heartbeat",
+    "topside/{topside}/heartbeat",
+    senders=("topside",),
+    readers=("topside", "dashboard", "operator"),
+    payload=messages.Heartbeat,
+    qos=0,
+)
 TOPSIDE_COMMAND = TopicKind(
     "topside_command",
     "topside/{topside}/command",
@@ -216,6 +224,7 @@ TOPICS: tuple[TopicKind, ...] = (
     VEHICLE_CLOCK,
     VEHICLE_COMMAND,
     TOPSIDE_STATUS,
+    TOPSIDE_HEARTBEAT,
     TOPSIDE_CLOCK,
     TOPSIDE_COMMAND,
     SESSION_COMMAND,

@@ -7,7 +7,7 @@ import sys
 PROGRAM = ("-m", "tidesync")
 
 
-def tidesync(*arguments, timeout_s=60, program=PROGRAM, **environment):
+def tidesync(*arguments, timeout_s=120, program=PROGRAM, **environment):
     """Run it (or another `program` of Python's that takes the same arguments) and give how it ended."""
     return subprocess.run(
         [sys.executable, *program, *map(str, arguments)],

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -22,6 +23,11 @@ os.environ.setdefault("TIDESYNC_TOPSIDE", "topside")
 
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="tidesync-state-")
 """Agents keep their clocks' histories there: not in the state folder of whoever runs the tests."""
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell ignores it in what it starts in the background; programs that tests start would inherit that."""
 
 
 ONE_WORKER = ("tests/browser/", "tests/containers/")

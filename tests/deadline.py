@@ -4,6 +4,11 @@ from time import monotonic, sleep  # noqa: TID251 - the one place
 
 import pytest
 
+PATIENCE_S = 60.0
+"""What must come is waited for as long as this, on however busy a machine; nothing is lost where it comes."""
+BUSY = 5.0
+"""So much longer a busy machine may take for what is promised within a time."""
+
 
 def delay(seconds):
     """Hold something back, as a test's input; never to wait for what a program does."""
@@ -18,8 +23,20 @@ def stays(condition, seconds, what="the condition"):
         sleep(0.03)
 
 
-def until(condition, timeout_s=10.0, what="the condition"):
-    """Wait for `condition` to hold and give its value; fail when it does not in time."""
+def until(condition, timeout_s=PATIENCE_S, what="the condition"):
+    """Wait for `condition` to hold and give its value; fail when it does not.
+
+    `timeout_s` is what a quiet machine needs at most: less than `PATIENCE_S` is raised to that.
+    """
+    return _wait(condition, max(timeout_s, PATIENCE_S), what)
+
+
+def within(condition, seconds, what="the condition"):
+    """As `until`, for what is promised within `seconds`."""
+    return _wait(condition, BUSY * seconds, what)
+
+
+def _wait(condition, timeout_s, what):
     deadline = monotonic() + timeout_s
     while monotonic() < deadline:
         value = condition()

@@ -3,7 +3,7 @@
 import os
 from itertools import product
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 _SHARE = {"fast": 0.25, "usual": 1.0, "long": 10.0}[os.environ.get("TEST_EFFORT", "usual")]
 
@@ -27,4 +27,6 @@ def tries(usual):
     return max(1, round(usual * _SHARE))
 
 
-settings.register_profile("tidesync", max_examples=tries(100), deadline=None)
+settings.register_profile(
+    "tidesync", max_examples=tries(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

@@ -45,19 +45,19 @@ class Intruder:
 
     def publish(self, topic, payload=b"intruder", *, retain=False):
         """Publish at QoS 1 and wait until the broker has dealt with it."""
-        self.client.publish(topic, payload, 1, retain).wait_for_publish(10)
+        self.client.publish(topic, payload, 1, retain).wait_for_publish(60)
 
     def subscribe(self, *filters):
         """Subscribe and wait for the answer."""
         granted = threading.Event()
         self.client.on_subscribe = lambda *_: granted.set()
         self.client.subscribe([(topic, 1) for topic in filters])
-        assert granted.wait(10)
+        assert granted.wait(60)
 
     def break_off(self):
         """End without DISCONNECT, so that the will is due."""
         self.client.socket().shutdown(socket.SHUT_RDWR)
-        assert self.ended.wait(10)
+        assert self.ended.wait(60)
         self.client.loop_stop()
 
     def end(self):

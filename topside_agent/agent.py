@@ -25,7 +25,7 @@ from topside_agent.measuring.namesakes import Namesakes
 from topside_agent.measuring.publisher import MessageBuilder, Publisher
 from topside_agent.measuring.scheduler import Scheduler
 from topside_agent.measuring.vehicles import Vehicles
-from topside_agent.presence import Presence
+from topside_agent.presence import OWN, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,7 +73,7 @@ class TopsideAgent(MqttAgent):
         self._builder = MessageBuilder(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)
-        self._presence = Presence(self._builder, self._connection, self._namesakes)
+        self._presence = Presence(self._builder, self._connection, self._namesakes, clock.boot_id)
         self._own_clock.connect(self._connection, settings, self._builder.clock)
         mirror = BlueosMirror(settings.topside, enabled=settings.blueos_mirror)
         self._publisher = Publisher(self._builder, self._connection.publish, mirror)
@@ -154,7 +154,7 @@ class TopsideAgent(MqttAgent):
             self._on_event(letter)
         elif kind is topics.VEHICLE_CLOCK:
             self._on_pieces(letter)
-        elif kind is topics.OFFSET or kind is topics.TOPSIDE_STATUS:
+        elif kind in OWN:
             self._presence.received(letter)
             self._upkeep_due_ns = 0  # a namesake is reported at once
         elif kind is topics.TOPSIDE_COMMAND and not message.retain:

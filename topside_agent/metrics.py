@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from runtime.metrics import agent_families
-from schemas.messages import State
+from schemas.doubtful import for_people
+from schemas.messages import DUPLICATES, State
 
 if TYPE_CHECKING:
     from runtime.metrics import Families
@@ -33,7 +34,7 @@ def topside_families(counts: TopsideCounts) -> Families:
         _measurement(families, snapshot, labels)
         _state(families, snapshot, labels)
         if snapshot.result is not None and snapshot.current:
-            _result(families, snapshot.result, labels)
+            _result(families, for_people(snapshot.result), labels)
     return families
 
 
@@ -68,6 +69,13 @@ def _state(families: Families, snapshot: Snapshot, labels: dict[str, str]) -> No
     if snapshot.result is None or snapshot.current:
         state = snapshot.result.state if snapshot.result else "unsynced"
         families.one_of("tidesync_state", "1 for the state that is.", "state", _STATES, state, **labels)
+        error = snapshot.result.error if snapshot.result else None
+        about = (
+            "Whether two processes use the name of the vehicle or of the topside; then no number is known."
+        )
+        for word in sorted(DUPLICATES):
+            of = word.removeprefix("duplicate_")
+            families.gauge("tidesync_duplicate", about, float(error == word), **labels, of=of)
 
 
 def _result(families: Families, result: OffsetResult, labels: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from schemas import topics
-from schemas.messages import OffsetResult
+from schemas.messages import Heartbeat, OffsetResult
 
 if TYPE_CHECKING:
     from broker.inbox import Letter
@@ -19,17 +19,23 @@ _log = logging.getLogger(__name__)
 
 ANNOUNCE_EVERY_NS = 60_000_000_000
 """Some brokers send nothing retained to those who subscribe with a wildcard; and vehicles answer it."""
+HEARTBEAT_NS = 1_000_000_000
+"""So that a namesake is noticed although neither measures a vehicle."""
 _REPEAT_NS = 1_000_000_000
 """Two namesakes whose connections fail by turns must not answer each other without a pause."""
-_OWN = (topics.TOPSIDE_STATUS, topics.OFFSET)
+OWN = (topics.TOPSIDE_STATUS, topics.TOPSIDE_HEARTBEAT, topics.OFFSET)
 """What others of its name publish as well."""
 
 
 class Presence:
     """Used in the network thread alone. Where it may not read its own topics, it notices no namesake."""
 
-    def __init__(self, builder: MessageBuilder, connection: MqttConnection, namesakes: Namesakes) -> None:
+    def __init__(
+        self, builder: MessageBuilder, connection: MqttConnection, namesakes: Namesakes, boot_id: str
+    ) -> None:
         self._builder, self._connection, self._namesakes = builder, connection, namesakes
+        self._boot_id = boot_id
+        self._heartbeat_due_ns = 0
         self._offline = False
         self._announced_ns = 0
         self._warned = False
@@ -40,7 +46,7 @@ class Presence:
         Its own results come back to it: at QoS 0, without an acknowledgement of each.
         """
         root, own = self._builder.root, {"topside": self._builder.topside}
-        echoed = {topics.subscription(root, kind, **own) for kind in _OWN}
+        echoed = {topics.subscription(root, kind, **own) for kind in OWN}
         read = [(name, 0 if name in echoed else qos) for name, qos in topics.read_by(root, "topside", **own)]
         self._connection.subscribe(read, answered)
         self._announce(now_raw_ns)
@@ -58,6 +64,14 @@ class Presence:
                 retained=incoming.retain,
                 interval_s=body.interval_s,
             )
+        elif isinstance(body, Heartbeat):
+            self._namesakes.heard(
+                incoming.topic,
+                body.instance_id,
+                incoming.received.raw_ns,
+                retained=incoming.retain,
+                interval_s=HEARTBEAT_NS / 1e9,
+            )
         elif body == "offline" and not incoming.retain:  # a namesake's, or an earlier process's late will
             self._offline = True
 
@@ -65,6 +79,11 @@ class Presence:
         """Announce what is due; whether a namesake has appeared or gone, as every result is to say."""
         if now_raw_ns - self._announced_ns >= (_REPEAT_NS if self._offline else ANNOUNCE_EVERY_NS):
             self._announce(now_raw_ns)
+        instance_id = self._namesakes.instance_id
+        if instance_id and now_raw_ns >= self._heartbeat_due_ns:
+            missed = now_raw_ns >= self._heartbeat_due_ns + HEARTBEAT_NS
+            self._heartbeat_due_ns = (now_raw_ns if missed else self._heartbeat_due_ns) + HEARTBEAT_NS
+            self._connection.publish(self._builder.heartbeat(instance_id, self._boot_id))
         alive = self._namesakes.alive(now_raw_ns)
         if alive == self._warned:
             return False

@@ -14,7 +14,7 @@ from tests.browser.prefix_proxy import PREFIX, PrefixProxy
 from tests.network.boats import Boat
 from tests.network.running import mosquitto_in, running
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")  # not longer: its event loop runs in this thread, and no other may then
@@ -96,7 +96,7 @@ def visit(chromium, proxy):
         def begin(base=proxy.url, **options):
             context = chromium.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
             stack.callback(context.close)
-            context.set_default_timeout(15_000)
+            context.set_default_timeout(60_000)
             return Visit(context.new_page(), base)
 
         yield begin

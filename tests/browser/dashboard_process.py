@@ -7,8 +7,8 @@ import sys
 import urllib.request
 from contextlib import suppress
 
-from broker.embedded import free_port
 from tests.deadline import until
+from tests.ports import free_port
 
 
 class Dashboard:
@@ -41,9 +41,9 @@ class Dashboard:
         if self._process.poll() is None:
             self.send(signal.SIGCONT)
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
 
     def _serves(self):
-        with suppress(OSError), urllib.request.urlopen(f"{self.url}health", timeout=0.5) as answer:
+        with suppress(OSError), urllib.request.urlopen(f"{self.url}health", timeout=5) as answer:
             return answer.status == 200
         return False

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from bench.dashboard.browser import FLAGS, PROGRAM
+from tests.deadline import BUSY, PATIENCE_S
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +34,7 @@ def stand_in(chromium, dashboard, tmp_path):
         yield begin
 
 
-def wait_for(page, name, value, timeout_s):
+def wait_for(page, name, value, timeout_s=PATIENCE_S):
     page.wait_for_function(
         "([name, value]) => window.lake[name] === value",
         arg=[f"tidesync-{name}", value],
@@ -47,33 +48,33 @@ def test_cockpit_on_the_desktop_has_the_values_and_the_widget_and_hears_of_a_dea
     boat.topside()
     boat.vehicle("rov1", offset_ns=-3_000_000_000)
     page = stand_in(application=True)
-    wait_for(page, "rov1-state", "locked", 20)
+    wait_for(page, "rov1-state", "locked")
     assert float(page.evaluate("window.lake['tidesync-rov1-offset-ms']")) == pytest.approx(-3000, abs=5)
     widget = page.frame_locator("iframe")
     expect(widget.locator('tr[data-vehicle="rov1"] .pill')).to_have_text("locked")
     expect(widget.get_by_role("button", name="Measure")).to_have_count(0)
     broker.kill()
     began = time.monotonic()
-    wait_for(page, "rov1-state", "unknown", 3)
-    assert time.monotonic() - began < 3
+    wait_for(page, "rov1-state", "unknown")
+    assert time.monotonic() - began < 3 * BUSY
     broker.start()
-    wait_for(page, "rov1-state", "locked", 20)
+    wait_for(page, "rov1-state", "locked")
 
 
 def test_a_dashboard_that_comes_back_is_heard_again(boat, dashboard, stand_in):
     boat.topside()
     boat.vehicle("rov1")
     page = stand_in(application=True)
-    wait_for(page, "rov1-state", "locked", 20)
+    wait_for(page, "rov1-state", "locked")
     dashboard.stop()
-    wait_for(page, "rov1-state", "unknown", 5)  # the last that it says
+    wait_for(page, "rov1-state", "unknown")  # the last that it says
     dashboard.start()
-    wait_for(page, "rov1-state", "locked", 20)
+    wait_for(page, "rov1-state", "locked")
 
 
 def test_a_downloaded_page_does_not_listen(boat, stand_in):
     boat.topside()
     boat.vehicle("rov1")
     page = stand_in(application=False)
-    page.wait_for_function("window.losses > 0", timeout=10_000)
+    page.wait_for_function("window.losses > 0", timeout=60_000)
     assert page.evaluate("Object.keys(window.lake).length") == 0

@@ -11,10 +11,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from playwright.sync_api import expect
 
-from runtime.clock import Step
 from tests.browser.dashboard_process import Dashboard
 from tests.browser.prefix_proxy import PrefixProxy
-from tests.deadline import until
+from tests.deadline import BUSY, until
 
 pytestmark = pytest.mark.browser
 
@@ -28,10 +27,10 @@ SHORT_EVIL = "<img src=x onerror=console.error('injected')>"
 
 @contextmanager
 def at_most(seconds):
-    """What is inside may take so long, and a little for the browser to be asked."""
+    """What is inside may take so long, on a busy machine longer."""
     began = time.monotonic()
     yield
-    assert time.monotonic() - began <= seconds + 0.3
+    assert time.monotonic() - began <= seconds * BUSY
 
 
 @pytest.fixture
@@ -70,9 +69,11 @@ def test_the_table_fills_from_a_live_fleet_and_its_numbers_move(live):
 
 def test_a_vehicles_page_draws_its_curves_and_lists_its_steps(boat, visit):
     boat.topside()
-    boat.vehicle("rov1", offset_ns=-3 * S, steps=(Step(7.0, 2 * S),))
+    boat.vehicle("rov1", offset_ns=-3 * S)
     visited = visit()
     page = visited.open()
+    expect(visited.row("rov1").locator(".pill")).to_have_text("locked")
+    boat.step("rov1", 2 * S)
     visited.row("rov1").locator(".name").click()
     expect(page.locator("h1")).to_contain_text("rov1")
     expect(page.locator('.graph .js-fill[d^="M"]')).not_to_have_count(0)
@@ -96,7 +97,7 @@ def test_a_broker_that_dies_is_shown_within_three_seconds_and_its_return_too(liv
     expect(live.row("rov1")).to_have_attribute("data-fresh", "false")
     expect(page.locator(".verdict")).to_have_text("No vehicle’s timing can be trusted now")
     broker.start()
-    expect(live.row("rov1").locator(".pill")).to_have_text("locked", timeout=20_000)
+    expect(live.row("rov1").locator(".pill")).to_have_text("locked")
     expect(page.locator("#alarm")).to_be_hidden()
     live.check()
 
@@ -109,7 +110,7 @@ def test_a_broker_that_freezes_is_shown_within_three_seconds(live, broker):
             expect(live.row("rov2").locator(".pill")).to_have_text("old")
     finally:
         broker._process.send_signal(signal.SIGCONT)
-    expect(live.row("rov2").locator(".pill")).to_have_text("locked", timeout=20_000)
+    expect(live.row("rov2").locator(".pill")).to_have_text("locked")
     live.check()
 
 
@@ -125,7 +126,7 @@ def test_a_dead_server_is_shown_within_three_seconds_and_its_return_too(live, da
         dashboard.start()
     else:
         dashboard.send(signal.SIGCONT)
-    expect(live.row("rov1").locator(".pill")).to_have_text("locked", timeout=20_000)
+    expect(live.row("rov1").locator(".pill")).to_have_text("locked")
     expect(live.page.locator("#alarm")).to_be_hidden()
     live.check()
 
@@ -222,7 +223,7 @@ def publish(url, messages):
     client.connect("127.0.0.1", int(url.rpartition(":")[2]))
     client.loop_start()
     for topic, payload in messages:
-        client.publish(f"tidesync/v1/{topic}", payload, 1, retain=True).wait_for_publish(5)
+        client.publish(f"tidesync/v1/{topic}", payload, 1, retain=True).wait_for_publish(60)
     client.loop_stop()
     client.disconnect()
 

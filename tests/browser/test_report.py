@@ -41,7 +41,7 @@ def browse(tmp_path):
             *options,
             path.as_uri(),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
         console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
         urls = set(re.findall(r'"url":"([^"]+)"', log.read_text()))
         foreign = [url for url in urls if not (urlsplit(url).hostname or "").endswith(ITS_OWN)]

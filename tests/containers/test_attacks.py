@@ -90,7 +90,7 @@ OF_ROV1 = [
     *(f"vehicle/rov1/{kind}/topside" for kind in ("ping", "pong", "exchange", "offset")),
 ]
 OF_TOPSIDE = [
-    *("topside/topside/status", "topside/topside/command"),
+    *("topside/topside/status", "topside/topside/heartbeat", "topside/topside/command"),
     *(
         f"vehicle/{name}/{kind}/topside"
         for name in ("rov1", "rov2")

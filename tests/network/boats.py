@@ -8,12 +8,14 @@ from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, SystemClock
 from schemas import topics
-from tests.deadline import until
+from tests.deadline import until, within
 from tidesync.demo.checker import Checker
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings
 from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings
+
+A_MOMENT_NS = 100_000_000
 
 
 class Boat:
@@ -31,11 +33,19 @@ class Boat:
         self.clocks[name] = clock
         return self.start(PiAgent(PiSettings(vehicle=name, no_http=True, **self._settings), clock))
 
+    def step(self, name, step_ns):
+        """Step a simulated clock, a moment later: no reading of it is under way then."""
+        clock = self.clocks[name]
+        at_ns = clock.base.raw_ns() - clock.started_raw_ns + A_MOMENT_NS
+        clock._step_instants.append((at_ns, step_ns))
+
     def topside(self, **settings):
         return self.start(TopsideAgent(TopsideSettings(**self._settings, **settings), self.clock))
 
     def recorder(self, root):
-        return self.start(RecorderAgent(RecorderSettings(broker=self.url, root=root), self.clock))
+        agent = self.start(RecorderAgent(RecorderSettings(broker=self.url, root=root), self.clock))
+        until(lambda: agent.status_text.startswith("connected"), what="the recorder's connection")
+        return agent
 
     @property
     def _settings(self):
@@ -44,7 +54,7 @@ class Boat:
     def checker(self):
         checker = AttentiveChecker(ConnectionSettings(**self._settings), self.clock, self.clocks, 0.25)
         self.start(checker.connection)
-        assert checker.connection.wait_until_up(10)
+        assert checker.connection.wait_until_up(60)
         return checker
 
     def start(self, service):
@@ -98,10 +108,10 @@ class AttentiveChecker(Checker):
                 lambda: self.session and fits(self.session) and self.session, timeout_s
             )
 
-    def states(self, vehicle):
+    def states(self, vehicle, after=0):
         """The states that `vehicle` went through, in order, without repetition."""
         seen = []
-        for result in self.heard:
+        for result in self.heard[after:]:
             if result.vehicle == vehicle and seen[-1:] != [result.state]:
                 seen.append(result.state)
         return seen
@@ -110,10 +120,16 @@ class AttentiveChecker(Checker):
         results = [result for result in self.heard if result.vehicle == vehicle]
         return results[-1] if results else None
 
-    def until_state(self, vehicle, state, timeout_s=10.0, after=0):
-        """The first result of `vehicle` in `state` after the first `after` results of all."""
+    def until_state(self, vehicle, state, timeout_s=10.0, after=0, *, within_s=None):
+        """The first result of `vehicle` in `state` after the first `after` results of all.
+
+        `within_s`, where it is given, is promised.
+        """
 
         def found():
             return next((r for r in self.heard[after:] if r.vehicle == vehicle and r.state == state), None)
 
-        return until(found, timeout_s, f"{vehicle} {state} (was {self.states(vehicle)})")
+        def what():
+            return f"{vehicle} {state} (was {self.states(vehicle)})"
+
+        return until(found, timeout_s, what) if within_s is None else within(found, within_s, what)

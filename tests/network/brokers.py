@@ -7,8 +7,8 @@ import subprocess
 import sys
 from contextlib import suppress
 
-from broker.embedded import free_port
 from tests.deadline import until
+from tests.ports import free_port
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
@@ -37,7 +37,7 @@ class RunningBroker:
     def stop(self):
         if self._process and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
 
     def _command(self):
         if self.kind == "amqtt":

@@ -38,7 +38,7 @@ class FakeTopside:
             ConnectionSettings(broker=url), self, self.clock, name="tidesync-topside-fake"
         )
         self.connection.start()
-        assert self.connection.wait_until_up(10)
+        assert self.connection.wait_until_up(60)
 
     def connected(self):
         self.connection.subscribe([(topics.build(ROOT, topics.TOPSIDE_COMMAND, topside="fake"), 1)])
@@ -139,7 +139,7 @@ class ConnectedClock(ClockPublisher):
             self._settings, self, self.clock, name=f"{self.machine}-{self.name}-clock"
         )
         self.connection.start()
-        assert self.connection.wait_until_up(10)
+        assert self.connection.wait_until_up(60)
 
     def leave(self):
         self.connection.stop()
@@ -156,7 +156,7 @@ class Place:
         self._process = None
 
     def record(self, *options):
-        command = [*self._command("record"), "--root", str(self.root), "--alarm-s", "2", *options]
+        command = [*self._command("record"), "--root", str(self.root), "--alarm-s", "20", *options]
         self._process = subprocess.Popen(command, stderr=self._log)
         return self
 
@@ -167,12 +167,17 @@ class Place:
     def stop(self):
         if self._process and self._process.poll() is None:
             self._process.terminate()
-            return self._process.wait(10)
+            return self._process.wait(60)
         return None
 
     def session(self, *arguments):
+        patient = ["--timeout", "60"] if "start" in arguments and "--timeout" not in arguments else []
         done = subprocess.run(
-            [*self._command("session"), *arguments], capture_output=True, text=True, timeout=60, check=False
+            [*self._command("session"), *arguments, *patient],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         return done.returncode, done.stdout, done.stderr
 
@@ -212,7 +217,7 @@ class Operator:
         self._heard = threading.Condition()
         self.connection = Connection(ConnectionSettings(broker=url), self, SystemClock(), name="operator")
         self.connection.start()
-        assert self.connection.wait_until_up(10)
+        assert self.connection.wait_until_up(60)
 
     def connected(self):
         self.connection.subscribe([(f"tidesync/v1/session/+/{kind}", 1) for kind in ("state", "command")])

@@ -4,9 +4,9 @@ import json
 import signal
 from pathlib import Path
 
-from broker.embedded import free_port
 from tests.command_line import tidesync
 from tests.network.brokers import MOSQUITTO, RunningBroker
+from tests.ports import free_port
 
 CONFIGURATIONS = Path(__file__).parents[2] / "broker"
 PASSWORDS = "passwords-in-clear"

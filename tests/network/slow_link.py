@@ -12,14 +12,17 @@ SUBSCRIBE = 0x82
 class SlowLink:
     """Forwards TCP to `port`, each direction `delay_s` late; `end` is `cut` or `freeze`.
 
-    It ends `after_s` after the `nth` SUBSCRIBE of a connection has passed it; never, when `nth` is 0. Frozen
-    after 0 s, it keeps that SUBSCRIBE.
+    It ends at the `nth` SUBSCRIBE of a connection, which it keeps; never, when `nth` is 0. If that is to be
+    `answered`, the SUBSCRIBE passes and what answers it, and nothing that is sent to the broker afterwards;
+    `ANSWER_S` after the answer has begun the link ends.
     """
 
-    def __init__(self, port, delay_s, *, nth=0, after_s=0.0, end="cut"):
+    ANSWER_S = 0.2
+
+    def __init__(self, port, delay_s, *, nth=0, answered=False, end="cut"):
         self._port, self._delay_s = port, delay_s
-        self._nth, self._after_s, self._end = nth, after_s, end
-        self._frozen, self._never = threading.Event(), threading.Event()
+        self._nth, self._answered, self._end = nth, answered, end
+        self._asked, self._frozen, self._never = threading.Event(), threading.Event(), threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"mqtt://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open = []
@@ -34,25 +37,37 @@ class SlowLink:
             while True:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(("127.0.0.1", self._port))
+                self._asked.clear()
                 self._open += [near, far]
-                for one, other, counts in ((near, far, True), (far, near, False)):
+                for read, one, other in ((self._read, near, far), (self._read_back, far, near)):
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     late = queue.SimpleQueue()
-                    threading.Thread(target=self._read, args=(one, late, counts), daemon=True).start()
+                    threading.Thread(target=read, args=(one, late), daemon=True).start()
                     threading.Thread(target=self._write, args=(other, late), daemon=True).start()
 
-    def _read(self, source, late, counts):
+    def _read(self, client, late):
+        """What is sent to the broker, until the link's end is due."""
         subscribed = 0
         with suppress(OSError):
-            while data := source.recv(65536):
-                subscribed += counts * _subscribes(data)
-                ends = bool(counts and self._nth and subscribed >= self._nth)
-                if ends and not self._after_s and self._end == "freeze":
-                    self._frozen.set()  # before the packet goes on: no answer may come first
+            while data := client.recv(65536):
+                subscribed += _subscribes(data)
+                if self._nth and subscribed >= self._nth:
+                    if self._answered:
+                        self._asked.set()  # before it goes on: its answer may come at once
+                        late.put((time.monotonic() + self._delay_s, data))
+                    else:
+                        self._finish()
+                    return
                 late.put((time.monotonic() + self._delay_s, data))
-                if ends:
-                    subscribed = -1_000_000
-                    threading.Timer(self._after_s, self._finish).start()
+        late.put((0.0, b""))
+
+    def _read_back(self, broker, late):
+        with suppress(OSError):
+            while data := broker.recv(65536):
+                late.put((time.monotonic() + self._delay_s, data))
+                if self._asked.is_set():
+                    self._asked.clear()
+                    threading.Timer(self.ANSWER_S + self._delay_s, self._finish).start()
         late.put((0.0, b""))
 
     def _write(self, target, late):

@@ -12,13 +12,13 @@ from bench.footprint.process import Footprint, Requester
 
 @pytest.mark.parametrize("name", ["tidesync pi --no-http", "the smallest paho echo"])
 def test_a_program_is_measured_idle_and_asked(mosquitto, monkeypatch, name):
-    monkeypatch.setattr(process, "_SETTLE_S", 0.5)
+    monkeypatch.setattr(process, "_SETTLE_S", 1.5)
     requester = Requester(mosquitto.port)
     command = page._commands(mosquitto.port)[name]
     assert command[0] == sys.executable
     found = process.run(command, requester, seconds=1.0)
     requester.stop()
-    assert found.pings >= 0.8 * process.RATE_HZ
+    assert found.pings >= 0.5 * process.RATE_HZ
     assert found.memory_mb > 5
     assert found.online_s > 0
     assert found.idle_cpu_percent < 50

@@ -43,7 +43,7 @@ class Listener:
 
     def kinds(self):
         """What stands where the kind stands in `tidesync/v1/vehicle/NAME/KIND`, with the first level."""
-        levels = [topic.split("/") for topic in self.heard if topic.startswith("tidesync/v1/")]
+        levels = [topic.split("/") for topic in list(self.heard) if topic.startswith("tidesync/v1/")]
         return {f"{names[2]} {names[4]}" for names in levels}
 
 
@@ -84,7 +84,7 @@ def vessel(folders, shore):
 def listeners(shore, vessel):
     both = Listener(shore.url), Listener(vessel.url)
     for listener in both:
-        assert listener.connection.wait_until_up(10)
+        assert listener.connection.wait_until_up(60)
     yield both
     for listener in both:
         listener.connection.stop()
@@ -117,7 +117,8 @@ def test_results_and_states_arrive_on_shore_and_pings_do_not(listeners):
     until(lambda: wanted <= shore.kinds(), 20, "results, states and infos on shore")
     until(lambda: {"vehicle ping", "vehicle pong", "session command"} <= vessel.kinds(), 10, "pings on board")
     until(lambda: any(result.state == "locked" for result in offsets(shore)), 10, "locked, seen from shore")
-    assert abs(offsets(shore)[-1].offset_ms - 5000) < 5
+    last = offsets(shore)[-1]
+    assert abs(last.offset_ms - 5000) <= last.max_error_ms + 1
     assert shore.kinds() <= {*wanted, "vehicle event"}
     until(lambda: shore.heard.get("tidesync-bridge/state"), 5, "the bridge's own state")
 

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 from broker.connection import Connection
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
-from tests.deadline import until
+from tests.deadline import BUSY, until, within
 from tidesync.dashboard.agent import DashboardAgent
 from tidesync.dashboard.cockpit import MOST_SOCKETS
 from tidesync.dashboard.settings import DashboardSettings
@@ -25,7 +25,7 @@ class Cockpit:
 
     def __init__(self, url, path="cockpit", origin="file://"):
         self.socket = connect(
-            url.replace("http", "ws") + path, origin=origin, open_timeout=10, proxy=None, compression=None
+            url.replace("http", "ws") + path, origin=origin, open_timeout=60, proxy=None, compression=None
         )
         self.data = {}
         self.lines = []
@@ -44,8 +44,12 @@ class Cockpit:
     def until(self, condition, timeout_s, what):
         return until(lambda: condition(self.read()), timeout_s, what)
 
-    def until_state(self, vehicle, state, timeout_s=15):
-        self.until(lambda data: data.get(f"{vehicle}-state") == state, timeout_s, f"{vehicle} {state}")
+    def until_state(self, vehicle, state, *, within_s=None):
+        def found():
+            return self.read().get(f"{vehicle}-state") == state
+
+        what = f"{vehicle} {state}"
+        return until(found, what=what) if within_s is None else within(found, within_s, what)
 
 
 @pytest.fixture
@@ -88,15 +92,16 @@ def test_cockpit_sees_live_vehicles_and_the_broker_go_and_come_back(
     assert float(cockpit.data["rov1-age-s"]) < 3
 
     mosquitto.kill()
-    killed = time.monotonic()
-    cockpit.until(lambda data: {data["rov1-state"], data["rov2-state"]} == {"unknown"}, 3, "unknown")
-    connected = cockpit.data["broker-connected"]
-    assert (connected, time.monotonic() - killed < 3) == ("false", True)
+    for vehicle in ("rov1", "rov2"):
+        cockpit.until_state(vehicle, "unknown", within_s=3)
+    assert cockpit.data["broker-connected"] == "false"
+    unknown = len(cockpit.lines)
     cockpit.until(lambda data: float(data["rov1-age-s"]) > 3, 10, "the age going on")
-    assert not any(name.endswith("-ms") for at, name in cockpit.lines if at > killed + 0.5)
+    assert len(cockpit.lines) > unknown
+    assert not any(name.endswith("-ms") for _, name in cockpit.lines[unknown:])
 
     mosquitto.start()
-    cockpit.until_state("rov1", "locked", 20)
+    cockpit.until_state("rov1", "locked")
     assert cockpit.data["broker-connected"] == "true"
 
 
@@ -106,7 +111,7 @@ def test_a_topside_that_falls_silent_is_reported_within_four_seconds(mosquitto_b
     cockpit = open_cockpit(serve(mosquitto_boat.url).url)
     cockpit.until_state("rov1", "locked")
     topside.stop()
-    cockpit.until_state("rov1", "unknown", 4)
+    cockpit.until_state("rov1", "unknown", within_s=4)
     assert cockpit.data["broker-connected"] == "true"
 
 
@@ -115,10 +120,14 @@ def test_each_value_comes_about_once_a_second(mosquitto_boat, serve, open_cockpi
     mosquitto_boat.vehicle("rov1")
     cockpit = open_cockpit(serve(mosquitto_boat.url).url)
     cockpit.until_state("rov1", "locked")
-    began = time.monotonic()
-    cockpit.until(lambda _: time.monotonic() - began > 5, 10, "five seconds")
-    beats = [at for at, name in cockpit.lines if name == "tidesync-heartbeat-unix-s" and at > began]
-    assert 3 <= len(beats) <= 7
+
+    def beats():
+        return [at for at, name in cockpit.lines if name == "tidesync-heartbeat-unix-s"]
+
+    before = len(beats())
+    cockpit.until(lambda _: len(beats()) >= before + 7, 10, "seven beats")
+    began, *_, ended = beats()[before:]
+    assert 3 < ended - began < 8 * BUSY
 
 
 def test_a_dashboard_that_ends_says_so_first(mosquitto_boat, serve, open_cockpit):
@@ -212,12 +221,12 @@ def test_the_mirror_tells_of_every_vehicle_at_most_once_a_second_and_keeps_nothi
         return telegraf.heard and all(telegraf.heard[-1][2].get(f"rov{n}_locked") for n in (1, 2))
 
     until(both_locked, 15, "both locked")
-    began = time.monotonic()
-    until(lambda: time.monotonic() - began > 4, 10, "four seconds")
-    later = [(topic, body) for at, topic, body in telegraf.heard if at > began]
-    assert {topic for topic, _ in later} == {"blueos/ext/tidesync-laptop/json"}
-    assert 3 <= len(later) <= 5
-    assert later[-1][1]["rov2_offset_ms"] == pytest.approx(-3000, abs=5)
+    before = len(telegraf.heard)
+    until(lambda: len(telegraf.heard) >= before + 6, 10, "six messages")
+    later = telegraf.heard[before : before + 6]
+    assert {topic for _, topic, _ in later} == {"blueos/ext/tidesync-laptop/json"}
+    assert 2.5 < later[-1][0] - later[0][0] < 6 * BUSY
+    assert later[-1][2]["rov2_offset_ms"] == pytest.approx(-3000, abs=5)
     late = Telegraf(mosquitto_boat.url)
     mosquitto_boat.start(late.connection)
     until(lambda: late.retained, 10, "the next message")

@@ -13,7 +13,7 @@ import pytest
 from broker.client import make as make_client_module
 from broker.client.plain import PlainClient
 from broker.connection import Connection
-from broker.embedded import EmbeddedBroker, free_port
+from broker.embedded import EmbeddedBroker
 from broker.errors import CertificateError, CredentialsError, PasswordFileError
 from broker.interface import Outgoing
 from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
@@ -21,6 +21,7 @@ from runtime.clock import SystemClock
 from tests.deadline import until
 from tests.network.brokers import MOSQUITTO
 from tests.network.running import mosquitto_in, running
+from tests.ports import free_port
 from tidesync import client
 
 
@@ -92,7 +93,7 @@ def test_a_refused_connection_names_broker_and_reason_and_is_retried(connect, ca
         assert problem(connection).startswith(f"broker mqtt://127.0.0.1:{port}: connection refused")
         embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=port))
         embedded.start()
-        assert connection.wait_until_up(6)
+        assert connection.wait_until_up(60)
     assert connection.failure is None
     assert len([r for r in caplog.records if "connection refused" in r.getMessage()]) == 1
     embedded.stop()
@@ -185,7 +186,7 @@ def test_tls_to_a_plain_broker_is_called_a_tls_failure(mosquitto, connect):
 
 def test_nagles_algorithm_is_off(mosquitto, connect):
     connection = connect(mosquitto.url)
-    assert connection.wait_until_up(5)
+    assert connection.wait_until_up(60)
     tcp = connection._client.socket()
     assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
@@ -193,7 +194,7 @@ def test_nagles_algorithm_is_off(mosquitto, connect):
 def test_a_system_that_keeps_nagles_algorithm_on_is_complained_of(mosquitto, connect, monkeypatch, caplog):
     monkeypatch.setattr(PlainClient, "tune", lambda _: False)
     with caplog.at_level(logging.WARNING):
-        assert connect(mosquitto.url).wait_until_up(5)
+        assert connect(mosquitto.url).wait_until_up(60)
     assert "Nagle" in caplog.text
 
 
@@ -203,7 +204,7 @@ def test_the_plain_client_turns_it_off_too(connect, monkeypatch, scheme):
     embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=0, websocket_port=0))
     embedded.start()
     connection = connect(embedded.url if scheme == "mqtt" else embedded.websocket_url)
-    assert connection.wait_until_up(5)
+    assert connection.wait_until_up(60)
     with socket.fromfd(connection._client.socket().fileno(), socket.AF_INET, socket.SOCK_STREAM) as tcp:
         assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
     embedded.stop()
@@ -220,8 +221,8 @@ def test_a_message_goes_out_at_once_from_within_a_callback(mosquitto, connect):
         assert not answerer._client.want_write()  # written, not queued for the next turn of the loop
 
     answerer.owner.received = received
-    assert asking.wait_until_up(5)
-    assert answerer.wait_until_up(5)
+    assert asking.wait_until_up(60)
+    assert answerer.wait_until_up(60)
     until(lambda: _ask(asking) or asking.owner.messages, 5, "an answer")
     assert asking.owner.messages[0].payload == b"?"
 
@@ -237,13 +238,13 @@ def test_nothing_is_queued_while_there_is_no_connection(connect):
 
 def test_the_will_is_published_when_a_process_dies_and_the_farewell_when_it_stops(mosquitto, connect):
     watcher = connect(mosquitto.url, "status/#")
-    assert watcher.wait_until_up(5)
+    assert watcher.wait_until_up(60)
     dying = connect(mosquitto.url, will=Outgoing("status/dying", b"offline"))
-    assert dying.wait_until_up(5)
+    assert dying.wait_until_up(60)
     dying.post(lambda: dying._client.socket().shutdown(socket.SHUT_RDWR))
     until(lambda: ("status/dying", b"offline") in heard(watcher), 5, "the will")
     leaving = connect(mosquitto.url, will=Outgoing("status/leaving", b"lost"))
-    assert leaving.wait_until_up(5)
+    assert leaving.wait_until_up(60)
     leaving.stop([Outgoing("status/leaving", b"goodbye")])
     until(lambda: ("status/leaving", b"goodbye") in heard(watcher), 5, "the farewell")
     assert ("status/leaving", b"lost") not in heard(watcher)
@@ -255,7 +256,7 @@ def heard(connection):
 
 def test_a_fault_of_the_owner_does_not_end_the_connection(mosquitto, connect, caplog):
     connection = connect(mosquitto.url, "x")
-    assert connection.wait_until_up(5)
+    assert connection.wait_until_up(60)
     seen = []
 
     def received(message):
@@ -274,7 +275,7 @@ def test_websockets_carry_the_same(connect):
     embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=0, websocket_port=0))
     embedded.start()
     connection = connect(embedded.websocket_url, "x")
-    assert connection.wait_until_up(5)
+    assert connection.wait_until_up(60)
     until(lambda: connection.post(lambda: connection.publish(Outgoing("x", b"1", 0))) or heard(connection), 5)
     assert heard(connection)[0] == ("x", b"1")
     embedded.stop()
@@ -319,7 +320,7 @@ def secured(tmp_path):
     until(lambda: _listens(ports[1]), 10, "mosquitto listening")
     yield ports, certificate
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 def _production_config():
@@ -334,11 +335,11 @@ def _listens(port):
 def test_the_production_configuration_takes_the_right_password_and_refuses_the_wrong_one(secured, connect):
     (port, _), _ = secured
     good = connect(f"mqtt://127.0.0.1:{port}", username="rov1", password="right")
-    assert good.wait_until_up(5)
+    assert good.wait_until_up(60)
     good.stop()
     for settings in ({"username": "rov1", "password": "wrong"}, {"username": "rov9", "password": "x"}, {}):
         bad = connect(f"mqtt://127.0.0.1:{port}", **settings)
-        assert bad.wait_until_finished(5)
+        assert bad.wait_until_finished(60)
         assert isinstance(bad.failure, CredentialsError)
         assert settings.get("password", "nothing") not in str(bad.failure)
 
@@ -346,7 +347,7 @@ def test_the_production_configuration_takes_the_right_password_and_refuses_the_w
 def test_tls_is_verified_with_the_ca_file(secured, connect):
     (_, port), certificate = secured
     account = {"username": "rov1", "password": "right"}
-    assert connect(f"mqtts://localhost:{port}", ca_file=certificate, **account).wait_until_up(5)
+    assert connect(f"mqtts://localhost:{port}", ca_file=certificate, **account).wait_until_up(60)
     assert "certificate not accepted" in problem(connect(f"mqtts://localhost:{port}", **account))
     wrong_name = connect(f"mqtts://127.0.0.1:{port}", ca_file=certificate, **account)
     assert "certificate not accepted" in problem(wrong_name)
@@ -365,12 +366,12 @@ def test_a_renewed_password_file_that_cannot_be_read_is_waited_for(secured, conn
     file = tmp_path / "secret"
     file.write_text("right\n")
     connection = connect(f"mqtt://127.0.0.1:{port}", username="rov1", password_file=file)
-    assert connection.wait_until_up(5)
+    assert connection.wait_until_up(60)
     file.write_bytes(b"\xff")
     connection.post(lambda: connection._client.socket().shutdown(socket.SHUT_RDWR))
     until(lambda: isinstance(connection.problem, PasswordFileError), 10, "the problem")
     file.write_text("right\n")
-    assert connection.wait_until_up(10)
+    assert connection.wait_until_up(60)
 
 
 def test_a_command_reports_at_once_what_waiting_does_not_mend(secured, monkeypatch):

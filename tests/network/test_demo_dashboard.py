@@ -9,14 +9,14 @@ from contextlib import suppress
 
 import pytest
 
-from broker.embedded import free_port
 from tests.deadline import stays, until
+from tests.ports import free_port
 
 
 def vehicles(port):
     with (
         suppress(OSError),
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/api/vehicles", timeout=2) as answer,
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/api/vehicles", timeout=10) as answer,
     ):
         return json.load(answer)["vehicles"]
     return []
@@ -45,6 +45,6 @@ def test_it_shows_the_fleet_until_ctrl_c_and_then_its_verdict(demo):
     until(lambda: {row["state"] for row in vehicles(port)} == {"locked"}, 60, "two locked vehicles")
     stays(lambda: process.poll() is None, 3.5, "the demo")  # longer than without a dashboard
     process.send_signal(signal.SIGINT)
-    stdout, _ = process.communicate(timeout=60)
+    stdout, _ = process.communicate(timeout=120)
     assert process.returncode == 0, log.read_text()
     assert json.loads(stdout)["ok"] is True

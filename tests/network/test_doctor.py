@@ -13,7 +13,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from broker.embedded import free_port
 from pi_agent.agent import PiAgent
 from pi_agent.settings import PiSettings
 from runtime.clock import SystemClock
@@ -23,6 +22,7 @@ from tests.network.brokers import MOSQUITTO, RunningBroker
 from tests.network.refused_stamps import WITHOUT_STAMPS
 from tests.network.running import mosquitto_in, running
 from tests.network.secured import SecuredBroker
+from tests.ports import free_port
 from topside_agent.agent import TopsideAgent
 from topside_agent.settings import TopsideSettings
 
@@ -112,7 +112,7 @@ def nagle_broker(tmp_path):
 
 def retain(broker, topic, payload):
     port = str(broker.port)
-    subprocess.run(["mosquitto_pub", "-p", port, "-r", "-t", topic, "-m", payload], check=True, timeout=10)
+    subprocess.run(["mosquitto_pub", "-p", port, "-r", "-t", topic, "-m", payload], check=True, timeout=60)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the delay looked for is Linux's")

@@ -58,7 +58,7 @@ def retained(url, topic, there=True):
 def clear(url, *names):
     """As `tidesync forget` does."""
     newcomer = Newcomer(url)
-    assert newcomer.connection.wait_until_up(10)
+    assert newcomer.connection.wait_until_up(60)
     messages = [Outgoing(name, b"", 1, retain=True) for name in names]
     newcomer.connection.post(lambda: [newcomer.connection.publish(message) for message in messages])
     newcomer.connection.stop()
@@ -76,7 +76,7 @@ def test_a_vehicle_appears_and_is_gone_once_it_is_forgotten(boat):
     checker.until_state("rov1", "locked")
     document = json.loads(retained(boat.url, CONFIG))
     assert document["state_topic"] == OFFSET
-    assert json.loads(retained(boat.url, OFFSET))["state"] == "locked"
+    until(lambda: json.loads(retained(boat.url, OFFSET))["state"] == "locked", what="the locked result")
 
     clear(boat.url, STATUS)  # it answers: it is not to be forgotten
     assert retained(boat.url, CONFIG)
@@ -102,6 +102,7 @@ def test_a_vehicle_forgotten_after_topside_was_restarted_is_gone_too(boat):
     assert retained(boat.url, CONFIG)
     vehicle.stop()
     topside.stop()
+    until(lambda: not checker.topside_is_online, 10, "the first topside's end")
     boat.topside(homeassistant_discovery=True)
     until(lambda: checker.topside_is_online, 10, "the new topside")
     clear(boat.url, STATUS)

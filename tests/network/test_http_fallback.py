@@ -16,6 +16,7 @@ from schemas.exchange import HTTP, MQTT
 from schemas.messages import ResendCommand
 from tests.deadline import until
 from tests.network.boats import AttentiveChecker
+from tests.ports import free_port
 
 S = 1_000_000_000
 
@@ -41,7 +42,7 @@ class LoggingChecker(AttentiveChecker):
         self.connection.post(lambda: self.connection.publish(outgoing))
 
     def methods(self):
-        return {exchange.method for exchange in self.exchanges}
+        return {exchange.method for exchange in tuple(self.exchanges)}
 
     def over_http(self):
         return [exchange for exchange in self.exchanges if exchange.method == HTTP.name]
@@ -77,9 +78,9 @@ def vehicle_url(clock):
 def running(boat, clock, url):
     checker = LoggingChecker(ConnectionSettings(broker=boat.url), boat.clock, boat.clocks, 0.25)
     boat.start(checker.connection)
-    assert checker.connection.wait_until_up(10)
+    assert checker.connection.wait_until_up(60)
     topside = boat.topside(
-        vehicle=(f"rov1={url}",), holdover_after_s=1.0, handshake_interval_s=0.2, timeout_s=0.5
+        vehicle=(f"rov1={url}",), holdover_after_s=3.0, handshake_interval_s=0.2, timeout_s=0.5
     )
     pi = boat.vehicle("rov1", clock=clock)
     checker.until_state("rov1", "locked")
@@ -88,7 +89,7 @@ def running(boat, clock, url):
 
 def test_a_vehicle_without_mqtt_is_measured_over_http_until_it_is_back(boat, clock, vehicle_url):
     checker, _, pi = running(boat, clock, vehicle_url)
-    assert checker.methods() == {MQTT.name}
+    assert until(checker.methods, what="exchanges") == {MQTT.name}
     pi.stop()
     over_http = until(lambda: checker.by_method(HTTP.name), 10, "a result over HTTP")[0]
     assert over_http.error is None
@@ -114,9 +115,9 @@ def test_what_http_measured_while_the_broker_was_away_is_published_when_it_is_ba
     broker, boat, clock, vehicle_url
 ):
     checker, topside, _ = running(boat, clock, vehicle_url)
-    heard = len(checker.heard)
     broker.kill()
     until(lambda: not checker.connection.up, 5, "the loss noticed")
+    heard = len(checker.heard)
     before = topside.counts().vehicles[0].exchanges
     until(lambda: topside.counts().vehicles[0].exchanges >= before + 3, 15, "three handshakes")
     broker.start()
@@ -134,8 +135,7 @@ def test_what_http_measured_while_the_broker_was_away_is_published_when_it_is_ba
 
 
 def test_an_address_that_answers_nothing_is_said_and_mqtt_is_untouched(mosquitto_boat, clock):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     checker, _, pi = running(mosquitto_boat, clock, url)
     pi.stop()
     until(lambda: checker.last("rov1").error == "network_error", 10, "the error said")

@@ -54,7 +54,7 @@ def test_two_laptops_of_one_name_are_noticed_everywhere_and_one_that_is_left_is_
 
     second.kill()
     until(lambda: checker.last("rov1").state == "locked", 12, "the one that is left")
-    assert tidesync("wait", "--vehicle", "rov1", "--timeout", "5", "--broker", url).returncode == 0
+    assert tidesync("wait", "--vehicle", "rov1", "--timeout", "60", "--broker", url).returncode == 0
     retained = tidesync("status", "--broker", url)
     assert (retained.returncode, "topside online" in retained.stdout) == (0, True)
 
@@ -70,3 +70,17 @@ def test_a_laptop_that_is_killed_and_started_again_is_not_its_own_namesake(mosqu
     until(lambda: len(checker.heard) > heard + 3, 15, "results of the second")
     stays(lambda: checker.last("rov1").error != "duplicate_topside", 2, "no duplicate")
     assert len({result.instance_id for result in checker.heard}) == 2
+
+
+def test_two_laptops_that_measure_nothing_are_found_by_doctor_and_by_each_other(mosquitto_boat, laptop):
+    url = mosquitto_boat.url
+    laptop()
+    until(lambda: "online: topside" in tidesync("doctor", "--broker", url).stdout, 20, "the first")
+    laptop()
+
+    def found():
+        doctor = tidesync("doctor", "--broker", url)
+        text = " ".join(doctor.stdout.split())
+        return doctor.returncode == 1 and "FAIL topsides two topsides are named topside" in text
+
+    until(found, 30, "both")

@@ -43,7 +43,7 @@ def started(mib, *command, folder, stack_mib=8):
 @pytest.mark.parametrize("agent", AGENTS)
 def test_an_agent_that_may_have_too_little_says_how_much_and_how_much_it_needs(agent, tmp_path):
     process = started(100, *AGENTS[agent], folder=tmp_path)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert errors == (
         "tidesync: this process may have 100 MiB of address space (ulimit -v, RLIMIT_AS); it needs 192 MiB\n"
@@ -57,7 +57,7 @@ def test_an_agent_that_may_have_just_enough_runs(agent, tmp_path):
     lines = []
     until(lambda: lines.append(process.stderr.readline()) or "trying again" in lines[-1], 20, "a connect")
     process.terminate()
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, "".join(lines) + errors
 
 
@@ -65,7 +65,7 @@ def test_an_agent_that_may_have_just_enough_runs(agent, tmp_path):
 @pytest.mark.parametrize("agent", AGENTS)
 def test_an_agent_whose_threads_find_no_room_ends_with_one_sentence(agent, tmp_path):
     process = started(LEAST_BYTES >> 20, *AGENTS[agent], folder=tmp_path, stack_mib=150)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "tidesync: out of memory: RuntimeError: can't start new thread\n" in errors
     assert "Traceback" not in errors
@@ -74,7 +74,7 @@ def test_an_agent_whose_threads_find_no_room_ends_with_one_sentence(agent, tmp_p
 @linux
 def test_a_command_that_ends_by_itself_needs_no_more(tmp_path):
     process = started(LEAST_BYTES >> 20, "estimate", "missing.jsonl", folder=tmp_path)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert (process.returncode, "missing.jsonl" in errors) == (2, True)
 
 
@@ -87,7 +87,7 @@ def connected():
     owner.connected = lambda: connection.subscribe([("t", 1)])
     connection.owner = owner
     connection.start()
-    assert connection.wait_until_subscribed(5)
+    assert connection.wait_until_subscribed(60)
     yield connection
     connection.stop()
     embedded.stop()

@@ -15,10 +15,10 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from broker.embedded import free_port
 from schemas.messages import Event, Info, Pong
-from tests.deadline import until
+from tests.deadline import BUSY, until
 from tests.network.brokers import MOSQUITTO, RunningBroker
+from tests.ports import free_port
 
 BASE = "tidesync/v1/vehicle/rov1"
 ROOT = Path(__file__).parents[2]
@@ -81,12 +81,12 @@ def ping(seq):
 
 
 def get(port, path):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
         content: dict[str, Any] = json.loads(answer.read())
-    except ConnectionRefusedError:
+    except ConnectionError:
         return {}
     finally:
         connection.close()
@@ -118,7 +118,7 @@ def test_sigterm_leaves_a_retained_offline_and_exit_code_0_within_a_second(mosqu
         listener.wait_for("status")
         until(lambda: get(port, "/health"), what="HTTP")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(1.0) == 0
+        assert process.wait(1.0 * BUSY) == 0
     assert listener.wait_for("status", 2) == [b"online", b"offline"]
     late = Listener(mosquitto.port)
     assert late.wait_for("status") == [b"offline"]
@@ -136,7 +136,7 @@ def test_a_port_that_is_taken_ends_with_one_line_and_exit_code_2(tmp_path):
     with socket.create_server(("0.0.0.0", 0)) as holder:
         port = holder.getsockname()[1]
         with pi(free_port("127.0.0.1"), "--http-port", str(port), folder=tmp_path) as process:
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert errors.count("\n") == 1
     assert str(port) in errors
@@ -146,9 +146,8 @@ def test_a_port_that_is_taken_ends_with_one_line_and_exit_code_2(tmp_path):
 def test_http_and_mqtt_each_go_on_without_the_other(tmp_path):
     broker, port = RunningBroker("mosquitto", tmp_path), free_port("127.0.0.1")
     with pi(broker.port, "--http-port", str(port), "--http-host", "127.0.0.1", folder=tmp_path):
-        state = until(lambda: get(port, "/health"), what="HTTP")
-        assert state["broker_connected"] is False
-        assert "refused" in state["broker_problem"]
+        until(lambda: "refused" in (get(port, "/health").get("broker_problem") or ""), what="the problem")
+        assert get(port, "/health")["broker_connected"] is False
         assert get(port, "/api/sync/time").keys() >= {"pi_iso", "pi_unix_ms"}
         broker.start()
         listener = Listener(broker.port)
@@ -193,6 +192,6 @@ def test_an_offline_by_somebody_else_is_contradicted(mosquitto, listener, tmp_pa
 
 
 def test_a_simulated_step_is_an_event(mosquitto, listener, tmp_path):
-    with pi(mosquitto.port, "--no-http", "--simulate-step", "1:-3", folder=tmp_path):
+    with pi(mosquitto.port, "--no-http", "--simulate-step", "4:-3", folder=tmp_path):
         event = Event.decode(listener.wait_for("event")[0])
         assert (event.kind, event.step_ms) == ("step", pytest.approx(-3000, abs=0.2))

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -12,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from broker.embedded import free_port
 from runtime.metrics_server import metrics_served
 from schemas.messages import StartCommand
 from tests.deadline import until
+from tests.ports import free_port
 from tidesync.sessions.recorder.metrics import recorder_families
 from topside_agent.metrics import topside_families
 
@@ -57,10 +56,10 @@ def prometheus(tmp_path):
             parameters = urllib.parse.urlencode({"query": expression})
             try:
                 with urllib.request.urlopen(
-                    f"http://127.0.0.1:{port}/api/v1/query?{parameters}", timeout=5
+                    f"http://127.0.0.1:{port}/api/v1/query?{parameters}", timeout=60
                 ) as reply:
                     return json.load(reply)["data"]["result"]
-            except urllib.error.URLError:
+            except OSError:
                 return []
 
         return query

@@ -73,7 +73,8 @@ def filled(disk):
 
 @contextmanager
 def read_only(disk):
-    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    command = ["mount", "-o", "remount,ro", disk]
+    until(lambda: not subprocess.run(command, check=False).returncode, what="no file open for writing")
     yield
     subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
 
@@ -89,12 +90,11 @@ def test_a_consumer_that_rewrites_the_file_all_the_time_overwrites_nothing_of_ou
         nonlocal returned
         with suppress(ValueError):  # the consumer is in the middle of a write
             returned += "tidesync" in place.metadata()["timeSync"]
-        return consumer.writes >= 50
+        return consumer.writes >= 50 and returned > 10
 
-    until(rewritten, 60, "50 writes of the consumer")
+    until(rewritten, 60, lambda: f"50 writes of the consumer ({consumer.writes}), ours back ({returned})")
     consumer.done.set()
     consumer.join()
-    assert returned > 10
     until(lambda: place.metadata()["timeSync"]["inWater"]["method"] == "mqtt_exchange_v1", 5, "our entry")
     assert place.metadata()["fusion"] == {"writes": consumer.writes - 1}
     assert stop(place)[0] == 0

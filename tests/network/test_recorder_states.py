@@ -10,7 +10,7 @@ from broker.settings import ConnectionSettings
 from schemas.compat import UTC
 from schemas.messages import StartCommand
 from tests.command_line import tidesync
-from tests.deadline import until
+from tests.deadline import BUSY, until
 from tests.network.recording import assert_complete, start, states, stop
 from tidesync.sessions.client import ask, begin
 from tidesync.sessions.names import session_names_at
@@ -18,7 +18,7 @@ from tidesync.sessions.recorder.settings import RecorderSettings
 
 
 def test_with_no_vehicle_and_no_topside_the_metadata_says_so_at_once_and_the_alarm_comes(place, operator):
-    place.record("--alarm-s", "8")
+    place.record("--alarm-s", "3")
     until(lambda: "connected to broker" in place.log(), 15, "the recorder's connection")
     sensors = {"inWater": "rov1", "surface": "rov2", "other": "rov3"}
     operator.ask("s1", "r", action="start", mission="reef-42", sensors=sensors)
@@ -27,9 +27,9 @@ def test_with_no_vehicle_and_no_topside_the_metadata_says_so_at_once_and_the_ala
         entry = place.metadata()["timeSync"][sensor]
         assert (entry["method"], entry["offsetMs"], entry["error"]) == ("unsynced", None, "timeout")
     until(lambda: operator.states[-1].alarm, 10, "the alarm")
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 5 * BUSY
     assert (operator.states[-1].state, operator.states[-1].exchanges) == ("recording", 0)
-    assert "nothing recorded of rov1, rov2, rov3 for more than 8 s" in place.log()
+    assert "nothing recorded of rov1, rov2, rov3 for more than 3 s" in place.log()
 
 
 def test_the_alarm_comes_within_ten_seconds_by_default():
@@ -44,7 +44,7 @@ def test_a_start_that_nobody_waits_for_any_more_begins_nothing(place, operator):
     place.kill()
     operator.say("late", request_id="late", action="start", mission="reef-42", sensors={})
     place.record()
-    until(lambda: place.log().count("connected to broker") == 2, 15, "the recorder again")
+    until(lambda: place.log().count("connected to broker") >= 2, 15, "the recorder again")
     assert start(place)[0] == 0
     assert not place.folder("late").exists()
 
@@ -87,7 +87,7 @@ def test_a_recorder_that_was_killed_is_silent_in_the_list_and_a_stop_is_answered
     code, out, err = stop(place)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "recorder 'main', which records session s1, is offline" in err
-    assert monotonic() - before_s < 45
+    assert monotonic() - before_s < 45  # it would wait for 90 s
     place.record()
     until(lambda: not states(place)["s1"]["silent"], 15, "the recorder again")
     assert stop(place)[0] == 0
@@ -110,7 +110,7 @@ def test_a_command_is_repeated_until_a_recorder_that_is_just_starting_answers(pl
         "--name",
         "s1",
         "--timeout",
-        "20",
+        "60",
         "--broker",
         place.broker.url,
     )
@@ -138,10 +138,10 @@ def test_a_session_that_nobody_named_gets_another_name_when_its_own_is_taken(pla
     taken, free = session_names_at(datetime(2026, 5, 1, 12, tzinfo=UTC))[:2]
     settings = ConnectionSettings(broker=place.broker.url)
     until(lambda: "connected to broker" in place.log(), 15, "the recorder's connection")
-    first = ask(settings, taken, StartCommand(request_id="a", mission="one", sensors={}), 5)
-    second = begin(settings, [taken, free], StartCommand(request_id="b", mission="two", sensors={}), 5)
+    first = ask(settings, taken, StartCommand(request_id="a", mission="one", sensors={}), 60)
+    second = begin(settings, [taken, free], StartCommand(request_id="b", mission="two", sensors={}), 60)
     assert (first.state, second.state, second.session) == ("recording", "recording", free)
-    named = begin(settings, [taken], StartCommand(request_id="c", mission="two", sensors={}), 5)
+    named = begin(settings, [taken], StartCommand(request_id="c", mission="two", sensors={}), 60)
     assert (named.state, named.session) == ("refused", taken)
 
 
@@ -149,7 +149,7 @@ def test_a_start_that_is_refused_for_another_reason_is_asked_once(place):
     place.record()
     until(lambda: "connected to broker" in place.log(), 15, "the recorder's connection")
     asked = StartCommand(request_id="a", mission="one", sensors={"markers": "rov1"})
-    state = begin(ConnectionSettings(broker=place.broker.url), ["s1", "s1-2"], asked, 5)
+    state = begin(ConnectionSettings(broker=place.broker.url), ["s1", "s1-2"], asked, 60)
     assert (state.state, state.session) == ("refused", "s1")
 
 

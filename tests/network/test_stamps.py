@@ -13,7 +13,6 @@ from broker.client import make as make_client_module
 from broker.client.plain import PlainClient
 from broker.client.stamping_socket import StampingSocket
 from broker.connection import Connection
-from broker.embedded import free_port
 from broker.settings import ConnectionSettings
 from runtime.clock import SimulatedClock, SystemClock
 from schemas.messages import ExchangeBatch, Info
@@ -21,6 +20,7 @@ from tests.deadline import until
 from tests.network.boats import Boat
 from tests.network.brokers import RunningBroker
 from tests.network.refused_stamps import WITHOUT_STAMPS
+from tests.ports import free_port
 from topside_agent.estimator.constraints import constraint_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are Linux's")
@@ -40,7 +40,7 @@ class Recorder:
 
     def start(self):
         self.connection.start()
-        assert self.connection.wait_until_up(10)
+        assert self.connection.wait_until_up(60)
 
     def stop(self):
         self.connection.stop()
@@ -143,7 +143,7 @@ def test_under_a_seccomp_profile_that_refuses_the_option_the_agent_falls_back(mo
         until(lambda: len(recorder.exchanges) >= 8, 20, "exchanges")
     finally:
         process.terminate()
-        _, logged = process.communicate(timeout=10)
+        _, logged = process.communicate(timeout=60)
     assert kinds(recorder.exchanges) == {("user", "write")}, logged
     assert recorder.infos[-1].receive_stamp == "user"
     assert logged.count("stamped in user space: the system refuses them") == 1

@@ -49,7 +49,7 @@ def test_a_stuck_agent_logs_the_stacks_of_its_threads_and_ends_with_1(hold, stop
         [sys.executable, "-c", _WEDGED.format(hold=hold, stop=stop)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert ended.returncode == 1

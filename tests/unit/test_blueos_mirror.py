@@ -37,6 +37,15 @@ def test_what_is_absent_is_null_and_never_zero(mirror):
     assert (values["rov1_offset_ms"], values["rov1_age_s"], values["rov1_locked"]) == (None, None, 0)
 
 
+@pytest.mark.parametrize("error", ["duplicate_vehicle", "duplicate_topside"])
+def test_the_numbers_of_a_duplicate_are_null(mirror, error):
+    (message,) = mirror.due(result(state="acquiring", error=error), reading(0))
+    values = json.loads(message.payload)
+    numbers = ("offset_ms", "max_error_ms", "drift_ppm", "delay_min_ms")
+    assert {values[f"rov1_{key}"] for key in numbers} == {None}
+    assert (values["rov1_error"], values["rov1_locked"]) == (error, 0)
+
+
 def test_it_goes_out_once_in_a_second_with_the_newest_of_every_vehicle(mirror):
     sent = [mirror.due(result(f"rov{n % 3}", offset_ms=float(n)), reading(n * S // 10)) for n in range(31)]
     assert [len(messages) for messages in sent] == [1 if n % 10 == 0 else 0 for n in range(31)]

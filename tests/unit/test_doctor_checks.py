@@ -18,6 +18,7 @@ from runtime.version import VERSION
 from schemas.compat import UTC
 from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
+from tests.ports import free_port
 from tidesync.doctor import (
     broker_checks,
     certificate_checks,
@@ -321,7 +322,7 @@ def _hang_up(server):
 
 
 def test_a_free_port_is_well_and_a_strangers_is_warned_of():
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("127.0.0.1", free_port())) as server:
         port = server.getsockname()[1]
         stranger = threading.Thread(target=_hang_up, args=(server,), daemon=True)
         stranger.start()
@@ -349,7 +350,7 @@ def test_the_brokers_port_matters_only_where_it_is_to_run_here():
     assert (
         machine_checks.broker_port(DoctorSettings(broker="mqtt://boat"), reached=False).verdict == "skipped"
     )
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("127.0.0.1", free_port())) as server:
         here = DoctorSettings(broker=f"mqtt://127.0.0.1:{server.getsockname()[1]}")
         assert machine_checks.broker_port(here, reached=True).verdict == "ok"
         assert machine_checks.broker_port(here, reached=False).verdict == "FAIL"

@@ -4,14 +4,15 @@ import json
 import socket
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from runtime.clock import Reading, SystemClock
 from schemas.metadata import SensorTimeSync
-from tests.deadline import delay
+from tests.deadline import delay, until
+from tests.ports import free_port
 from tidesync.__main__ import run
 from topside_agent.http_fallback import http_get
 from topside_agent.http_fallback.handshake import from_response, parse_response
@@ -223,17 +224,26 @@ def asked(url, timeout_s=5.0):
     return from_response(get(parse_url(url), SystemClock(), timeout_s))
 
 
+def shown(capsys, *arguments):
+    """What is printed once an answer has come in time: a busy machine may take longer."""
+
+    def answered():
+        capsys.readouterr()
+        return run(["handshake", *arguments]) == 0
+
+    until(answered, what="an answer in time")
+    return capsys.readouterr().out
+
+
 def test_a_good_answer_over_a_socket_holds_the_truth(capsys):
     def act(handler):
         assert handler.path == "/api/sync/time"
         answer(handler, pi_now(ahead_ns=-150_300_000))
 
     with serving(act) as url:
-        assert run(["handshake", url, "--json"]) == 0
-        entry = json.loads(capsys.readouterr().out)
+        entry = json.loads(shown(capsys, url, "--json"))
         assert list(entry) == KEYS
-        assert run(["handshake", url]) == 0
-        assert "behind" in capsys.readouterr().out
+        assert "behind" in shown(capsys, url)
     SensorTimeSync.model_validate_json(json.dumps(entry))
     assert abs(entry["offsetMs"] + 150.3) <= entry["uncertaintyMs"]
     assert entry["error"] is None
@@ -263,9 +273,7 @@ def test_what_goes_wrong_has_the_consumers_word_and_exit_one(act, method, error,
 
 
 def test_a_refused_connection_is_a_network_error(capsys):
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]
-    assert run(["handshake", f"http://127.0.0.1:{port}", "--json"]) == 1
+    assert run(["handshake", f"http://127.0.0.1:{free_port()}", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["error"] == "network_error"
 
 
@@ -284,7 +292,7 @@ def test_a_redirect_is_not_followed_and_said():
 
 
 def silent(_handler, released):
-    released.wait(10)
+    released.wait(60)
 
 
 def dripping(handler, released):

@@ -2,12 +2,14 @@
 
 import json
 import re
+from typing import get_args
 
+import jinja2
 import jsonschema
 import pytest
 
 from schemas import topics
-from schemas.messages import OffsetResult
+from schemas.messages import ErrorWord, OffsetResult
 from tests.unit.metric_examples import RESULT
 from topside_agent.integrations.homeassistant import HomeAssistant, discovery
 from topside_agent.settings import TopsideSettings
@@ -158,9 +160,22 @@ def test_every_sensor_reads_a_key_of_the_retained_result():
         "measured_at",
     }
     for key, sensor in DOCUMENT["components"].items():
-        assert sensor["value_template"] == f"{{{{ value_json.{key} }}}}"
+        assert sensor["value_template"].startswith(f"{{{{ value_json.{key} ")
         assert key in OffsetResult.model_fields
     assert len({sensor["unique_id"] for sensor in DOCUMENT["components"].values()}) == 6
+
+
+@pytest.mark.parametrize("error", [None, *get_args(ErrorWord), "of_a_later_version"])
+def test_no_number_is_shown_that_may_be_of_two_clocks_or_of_an_error_that_is_not_known(error):
+    values = json.loads(RESULT.model_copy(update={"error": error}).encode())
+    shown = {
+        key: jinja2.Template(sensor["value_template"]).render(value_json=values)
+        for key, sensor in DOCUMENT["components"].items()
+    }
+    numbers = {"offset_ms": "-150.3", "max_error_ms": "0.4", "drift_ppm": "-3.5"}
+    doubtful = error in {"duplicate_vehicle", "duplicate_topside", "of_a_later_version"}
+    assert {key: shown[key] for key in numbers} == (dict.fromkeys(numbers, "None") if doubtful else numbers)
+    assert (shown["state"], shown["steps"]) == ("locked", "1")
 
 
 def test_only_what_home_assistant_may_show_as_unknown_can_be_null():

@@ -6,9 +6,10 @@ import pytest
 
 from schemas import topics
 from schemas.base import InvalidMessageError
+from schemas.doubtful import for_people, is_doubtful
 from schemas.events import Duplicate
 from schemas.exchange import Exchange
-from schemas.messages import DUPLICATES, Info, OffsetResult, Pong, SessionState, is_doubtful
+from schemas.messages import DUPLICATES, Info, OffsetResult, Pong, SessionState
 from schemas.metadata import sensor_entry
 from tests.results import offset_result
 from tests.unit.contracts import EXCHANGE, VALID
@@ -19,7 +20,7 @@ from tidesync.dashboard.cockpit_lines import values
 from tidesync.dashboard.commands import NotDoneError, _answer
 from tidesync.doctor.fleet_checks import vehicle
 from tidesync.errors import NotSoError
-from tidesync.fleet.duplicates import for_people, sentence
+from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.model import Fleet
 from tidesync.fleet.waiting import WaitCondition
 from tidesync.sessions.journal import decode_event

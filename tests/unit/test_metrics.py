@@ -92,6 +92,19 @@ def test_a_result_that_is_no_longer_renewed_is_not_exposed_nor_its_state():
     assert "tidesync_last_exchange_age_seconds" in names
 
 
+@pytest.mark.parametrize("of", ["vehicle", "topside"])
+def test_of_a_duplicate_there_is_no_number_but_that_it_is_one(of):
+    doubtful = examples.RESULT.model_copy(update={"state": "acquiring", "error": f"duplicate_{of}"})
+    found = samples(examples.topside(examples.snapshot(result=doubtful)))
+    flags = {
+        dict(labels)["of"]: value for (name, *labels), value in found.items() if name == "tidesync_duplicate"
+    }
+    assert flags == {"vehicle": of == "vehicle", "topside": of == "topside"}
+    absent = ("offset", "max_error", "u95", "drift", "delay_min")
+    assert not [name for name, *_ in found if name.startswith(tuple(f"tidesync_{each}_" for each in absent))]
+    assert set(values(examples.topside(), "tidesync_duplicate")) == {0}
+
+
 def test_a_vehicle_without_a_message_is_unsynced():
     families = examples.topside(examples.snapshot(result=None, last_exchange_age_s=None, current=False))
     found = {key for key, value in samples(families).items() if key[0] == "tidesync_state" and value}

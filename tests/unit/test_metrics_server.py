@@ -11,20 +11,14 @@ import pytest
 
 from runtime.errors import ListenError
 from runtime.metrics_server import metrics_served
+from tests.ports import free_port
 from tests.unit import metric_examples as examples
-
-
-def free_port(host="127.0.0.1"):
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
-
 
 HOST = "127.0.0.1"
 
 
 def get(port, path="/metrics"):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as reply:
         return reply.status, reply.headers["content-type"], reply.read().decode()
 
 
@@ -88,7 +82,7 @@ def test_a_header_without_end_is_read_up_to_its_limit():
     port = free_port()
     with (
         metrics_served(HOST, port, examples.topside),
-        socket.create_connection(("127.0.0.1", port), 5) as peer,
+        socket.create_connection(("127.0.0.1", port), 60) as peer,
     ):
         peer.sendall(b"GET /metrics HTTP/1.1\r\nX-Endless: " + b"x" * 15_000)
         with contextlib.suppress(ConnectionError):

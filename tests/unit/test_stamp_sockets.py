@@ -22,10 +22,10 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are Li
 
 def tcp_pair():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        near = socket.create_connection(server.getsockname(), 5)
+        near = socket.create_connection(server.getsockname(), 60)
         far, _ = server.accept()
     far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    far.settimeout(5)
+    far.settimeout(60)
     return near, far
 
 
@@ -154,16 +154,20 @@ def test_the_connections_time_out_is_kept_and_its_end_is_seen():
     plain, far = tcp_pair()
     near = StampingSocket.adopt(plain)
     with near:
-        assert near.gettimeout() == 5
+        assert near.gettimeout() == 60
         near.setblocking(False)
         with pytest.raises(BlockingIOError):
             near.recv(1)
         far.close()
-        near.settimeout(5)
+        near.settimeout(60)
         assert near.recv(1) == b""
 
 
 # TLS
+
+
+LEAST_RECORD = 25
+"""Bytes of a record of three."""
 
 
 @pytest.fixture(scope="module")
@@ -203,9 +207,9 @@ class TlsPair:
             trusted = ssl.create_default_context(cafile=certificate[0] if trust else None)
             self.near = StampingTls(self.tcp, trusted, host)
         finally:
-            server.join(5)
+            server.join(60)
         self.far = accepted[0]
-        self.far.settimeout(5)
+        self.far.settimeout(60)
 
     def awake(self):
         def stamped():
@@ -249,7 +253,7 @@ def test_of_two_tls_records_read_late_the_first_is_inexact(certificate):
     delay(0.01)
     second_ns = time.time_ns()
     tls.far.send(b"two")
-    delay(0.01)
+    queued(tls.tcp, 2 * LEAST_RECORD)
     assert tls.near.recv(3) == b"one"
     first = tls.near.arrival()
     assert tls.near.pending()

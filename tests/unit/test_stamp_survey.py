@@ -278,6 +278,7 @@ WAYS = {
     st.booleans(),
 )
 def test_what_is_cut_off_and_filled_up_with_zeros_is_within_the_resolution(way, digits, zeros, offsets, drop):
+    offsets = sorted(offsets)
     texts = [WAYS[way](NOON + offset, digits) for offset in offsets]
     if way != "ms" and digits:
         texts = [text.rstrip("Z") + "0" * min(zeros, 9 - digits) for text in texts]
@@ -395,7 +396,7 @@ def test_what_a_form_writes_it_reads(data):
         )
     )
     form = survey([text], column(**options))
-    instants = np.array(data.draw(st.lists(st.integers(0, 2**61), min_size=1)), dtype=np.int64)
+    instants = np.array(sorted(data.draw(st.lists(st.integers(0, 2**61), min_size=1))), dtype=np.int64)
     back = form.read(form.write(instants))
     assert back.readable.all()
     assert (np.abs(back.unix_ns - instants) <= form.step_ns).all()
@@ -422,6 +423,16 @@ def test_a_block_is_read_as_its_texts_are_one_by_one(parts, number):
     block = form.read_block(np.frombuffer(b"|".join(texts), dtype=np.uint8), starts, ends)
     for one, many in zip(form.read(texts), block, strict=True):
         assert np.array_equal(np.where(block.readable, one, 0), np.where(block.readable, many, 0))
+
+
+@pytest.mark.parametrize("digits", [0, 3, 6])
+@pytest.mark.parametrize("count", [3, 100, 1000])
+def test_a_single_full_hour_is_no_evidence_of_a_logger_of_hours(digits, count):
+    at_ns = np.sort(NOON - 1800 * S + np.random.default_rng(count).integers(0, 7200 * S, count))
+    at_ns[np.searchsorted(at_ns, NOON) % count] = NOON
+    texts = [str(np.datetime64(int(ns), "ns"))[: 20 + digits if digits else 19] + "Z" for ns in at_ns]
+    form, found = read(texts, begin=NOON - 1800 * S, seconds=7200)
+    assert (np.maximum(found.resolution_ns, form.resolution_ns) <= 60 * S).all()
 
 
 def at_once(form, texts):

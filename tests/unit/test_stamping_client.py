@@ -139,7 +139,7 @@ def test_a_write_that_fails_within_a_callback_ends_the_connection_and_blocks_not
     wired.far.send(CONNACK)
     reading = threading.Thread(target=wired.client.loop_read, daemon=True)
     reading.start()
-    reading.join(5)
+    reading.join(60)
     assert not reading.is_alive()
     assert wired.client.socket() is None
 

@@ -11,13 +11,14 @@ import click
 from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock, read
 from schemas.compat import UTC
-from schemas.messages import OffsetResult, is_doubtful
+from schemas.doubtful import for_people, is_doubtful
+from schemas.messages import OffsetResult
 from schemas.names import vehicle_name
 from tidesync.cli.session import documents, listing
 from tidesync.client import retained
 from tidesync.errors import NotSoError, named
 from tidesync.figures import ago, figure, in_columns
-from tidesync.fleet.duplicates import for_people, sentence
+from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.model import KINDS, Fleet
 from tidesync.fleet.vehicle import topsides_twice
 from tidesync.sessions.client import recorders_online

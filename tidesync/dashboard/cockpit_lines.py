@@ -24,7 +24,8 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, get_args
 
-from schemas.messages import DUPLICATES, State, is_doubtful
+from schemas.doubtful import is_doubtful
+from schemas.messages import DUPLICATES, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from broker.errors import CredentialsError
 from runtime.version import VERSION
-from schemas.messages import OffsetResult, is_doubtful
+from schemas.doubtful import is_doubtful
+from schemas.messages import OffsetResult
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.figures import ago, span
 from tidesync.fleet.model import Fleet
@@ -47,7 +48,7 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
         return
     fleet = Fleet.of(seen.letters)
     rows = fleet.rows(now)
-    yield topsides(fleet, seen.incomplete, topsides_twice(rows))
+    yield topsides(fleet, seen.incomplete, topsides_twice(rows) | seen.topsides_twice)
     if not rows and seen.incomplete:
         yield fail("vehicles", f"whether any is there could not be found out: {seen.incomplete}", _LOOK_ABOVE)
     elif not rows:

@@ -16,6 +16,7 @@ from runtime.clock import Reading, SystemClock
 from runtime.logs import broker_log_at
 from schemas import topics
 from schemas.base import InvalidMessageError
+from schemas.messages import Heartbeat
 from tidesync.client import is_up
 from tidesync.fleet.model import KINDS
 
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
 VERSION_TOPIC = "$SYS/broker/version"
 _CONNECT_S = 10.0
 """A connection that neither fails nor comes up, as over a slow link with TLS, is waited for as long."""
-_LISTEN_S = 1.2
-"""Longer than the period of results, so that each topside's is received live."""
+_LISTEN_S = 1.5
+"""Longer than the period of results and heartbeats, so that each topside's is received live."""
+_SECOND_LOOK_S = 2.5
+"""When two processes of one name were heard: one of them alone goes on if it was a restart."""
+_MOST_CHANGES = 100
 _SUBACK_S = 10.0
 """A broker that is there has answered the subscriptions by then."""
 _BURSTS = 30
-_ANSWER_S = 0.3
+_ANSWER_S = 2.0
 _PAUSE_S = 0.015
 """From the last packet to the next request. Linux delays acknowledgements in a busy exchange only."""
 
@@ -62,6 +66,8 @@ class Observations:
     letters: list[Letter] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
     """Our topics whose payload cannot be decoded, and why."""
+    heartbeats: dict[str, list[str]] = field(default_factory=dict)
+    """The processes that were heard live, by the name of their topside, in order, each after another one."""
     bursts: list[Burst] = field(default_factory=list)
     subscribed: bool = False
     """Whether the broker answered every subscription."""
@@ -71,6 +77,17 @@ class Observations:
     """Whether new subscriptions with wildcards are sent what is retained; None: nothing shows it."""
     retained_kept: bool | None = None
     """Whether a subscription to that very topic is, where those with wildcards are not."""
+
+    @property
+    def topsides_twice(self) -> set[str]:
+        """Names of topsides of which a process was heard again after another one, so that both are there."""
+        return {name for name, heard in self.heartbeats.items() if len(heard) > len(set(heard))}
+
+    def note(self, heartbeat: Heartbeat) -> None:
+        """Take a live heartbeat; who floods us is not remembered in full."""
+        heard = self.heartbeats.setdefault(heartbeat.topside, [])
+        if (not heard or heard[-1] != heartbeat.instance_id) and len(heard) < _MOST_CHANGES:
+            heard.append(heartbeat.instance_id)
 
     @property
     def incomplete(self) -> str | None:
@@ -132,6 +149,8 @@ class _Observer:
         """Receive live results; then have the retained messages sent repeatedly: each time is a burst."""
         self.connection.wait_until_subscribed(_SUBACK_S)
         self._done.wait(_LISTEN_S + 2 * self.seen.round_trip_ms / 1000)
+        if any(len(heard) > 1 for heard in self.seen.heartbeats.values()):
+            self._done.wait(_SECOND_LOOK_S)
         for _ in range(_BURSTS):
             burst = self._burst()
             if burst is None:
@@ -172,6 +191,8 @@ class _Observer:
     def connected(self) -> None:
         """Subscribe to all topics of ours, and to the broker's version."""
         self._subscribe()
+        heartbeats = topics.subscription(self._root, topics.TOPSIDE_HEARTBEAT)
+        self.connection.subscribe([(heartbeats, topics.TOPSIDE_HEARTBEAT.qos)])
         self.connection.subscribe([(VERSION_TOPIC, 0)])
 
     def disconnected(self, reason: str) -> None:
@@ -196,6 +217,10 @@ class _Observer:
         except InvalidMessageError as error:
             if message.payload:
                 self.seen.unreadable[message.topic] = str(error)
+            return
+        if isinstance(letter.body, Heartbeat):
+            if letter.topic.topside == letter.body.topside and not message.retain:
+                self.seen.note(letter.body)
             return
         before = self._newest.get(message.topic)
         if before is None or not message.retain:

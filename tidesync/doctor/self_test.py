@@ -34,7 +34,7 @@ SIMULATED_OFFSET_MS = -1234.567
 """Negative, so that a wrong sign shows."""
 _DRIFT_PPM = 18.0
 _EXCHANGES = 16
-_ECHO_S = 1.0
+_ECHO_S = 3.0
 _LONGEST_S = 5.0
 _CHECK = "sign of the offset"
 _ADVICE = "a fault of this program or of a library's version: please report it with `tidesync doctor --json`"

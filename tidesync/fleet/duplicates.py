@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.messages import DUPLICATES, is_doubtful
+from schemas.doubtful import is_doubtful
+from schemas.messages import DUPLICATES
 
 if TYPE_CHECKING:
     from schemas.messages import ErrorWord, OffsetResult
@@ -48,29 +49,6 @@ def doubted(result: OffsetResult, error: ErrorWord | None = None) -> OffsetResul
         return result
     state = "acquiring" if result.state == "locked" else result.state
     return result.model_copy(update={"error": known, "state": state})
-
-
-_FIGURES = (
-    "offset_ms",
-    "lower_ms",
-    "upper_ms",
-    "max_error_ms",
-    "u95_ms",
-    "precision_ms",
-    "drift_ppm",
-    "drift_error_ppm",
-    "delay_min_ms",
-)
-
-
-def for_people(result: OffsetResult) -> OffsetResult:
-    """`result` as it may be shown to people: without its numbers if they may be of two clocks.
-
-    Nor with them if its error is not known to this version.
-    """
-    if not is_doubtful(result.error):
-        return result
-    return result.model_copy(update=dict.fromkeys(_FIGURES) | {"conditional": False})
 
 
 def sentence(result: OffsetResult) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from schemas.doubtful import for_people
 from schemas.messages import State
-from tidesync.fleet.duplicates import for_people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from schemas.doubtful import for_people, is_doubtful
 from schemas.instants import iso_from_ns, iso_utc
-from schemas.messages import Event, Info, OffsetResult, SessionState, is_doubtful
+from schemas.messages import Event, Info, OffsetResult, SessionState
 from tidesync.figures import ago, figure, span
-from tidesync.fleet.duplicates import for_people, sentence
+from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.vehicle import CONDITION, discipline_of
 
 if TYPE_CHECKING:

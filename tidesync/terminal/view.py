@@ -10,8 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from schemas.messages import is_doubtful
-from tidesync.fleet.duplicates import for_people, sentence
+from schemas.doubtful import for_people, is_doubtful
+from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.vehicle import CONDITION
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING
 
 from broker.interface import Outgoing
+from schemas.doubtful import for_people
 from schemas.topics import blueos_mirror
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class BlueosMirror:
     def _flat(self) -> dict[str, str | float | int | None]:
         flat: dict[str, str | float | int | None] = {}
         for vehicle, result in sorted(self._results.items()):
-            shown = result.model_dump(mode="json", include=set(_KEYS))
+            shown = for_people(result).model_dump(mode="json", include=set(_KEYS))
             flat |= {f"{vehicle}_{key}": shown[key] for key in _KEYS}
             flat[f"{vehicle}_locked"] = int(result.state == "locked")
         return flat

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from broker.interface import Outgoing
 from runtime.version import VERSION
 from schemas import topics
+from schemas.doubtful import UNDOUBTED
 from schemas.messages import State
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ _SENSORS: dict[str, dict[str, Any]] = {
     "measured_at": {"name": "Last measured", "device_class": "timestamp", "entity_category": "diagnostic"},
 }
 """By key of the retained result."""
+_NUMBERS = ("offset_ms", "max_error_ms", "drift_ppm")
+"""Unknown while two vehicles or two topsides have one name, as on every other surface."""
 
 
 class HomeAssistant:
@@ -101,7 +104,7 @@ def discovery(vehicle: str, settings: TopsideSettings) -> Outgoing:
                 "platform": "sensor",
                 "qos": 1,
                 "unique_id": f"{identifier}_{key}",
-                "value_template": f"{{{{ value_json.{key} }}}}",
+                "value_template": _template(key),
                 "expire_after": max(LEAST_EXPIRY_S, math.ceil(5 * settings.publish_interval_s)),
                 **sensor,
             }
@@ -110,6 +113,15 @@ def discovery(vehicle: str, settings: TopsideSettings) -> Outgoing:
     }
     topic = discovery_topic(settings.homeassistant_prefix, vehicle)
     return Outgoing(topic, json.dumps(document).encode(), 1, retain=True)
+
+
+def _template(key: str) -> str:
+    """The key's value; of a number while two have one name, as of a null, None."""
+    value = f"value_json.{key}"
+    if key in _NUMBERS:
+        words = ", ".join(f"'{word}'" for word in UNDOUBTED)
+        value += f" if value_json.error in [none, {words}] else none"
+    return f"{{{{ {value} }}}}"
 
 
 def _identifier(vehicle: str) -> str:

@@ -11,7 +11,7 @@ from broker.interface import Outgoing
 from runtime.logs import PeerLog
 from schemas import topics
 from schemas.clock_history import TopsideClock
-from schemas.messages import DUPLICATES
+from schemas.messages import DUPLICATES, Heartbeat
 from topside_agent.measuring.actions import PublishBatch, PublishResult
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ class MessageBuilder:
         kind = topics.TOPSIDE_STATUS
         topic = topics.build(self.root, kind, topside=self.topside)
         return Outgoing(topic, word.encode(), kind.qos, kind.retain)
+
+    def heartbeat(self, instance_id: str, boot_id: str) -> Outgoing:
+        """That this process is there."""
+        kind = topics.TOPSIDE_HEARTBEAT
+        message = Heartbeat(topside=self.topside, instance_id=instance_id, boot_id=boot_id)
+        return Outgoing(topics.build(self.root, kind, topside=self.topside), message.encode(), kind.qos)
 
     def clock(self, boot_id: str, instance_id: str, first: int, pieces: tuple[ClockPiece, ...]) -> Outgoing:
         """Pieces of the clock history of a process of this topside, this one or one before it."""

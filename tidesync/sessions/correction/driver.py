@@ -50,6 +50,8 @@ class CorrectedTable:
     """The first malformed rows."""
     max_error_ns: int = 0
     """The greatest that was written."""
+    by_order: bool = False
+    """Whether the order of rows decided which of several instants a repeated time is."""
 
     @property
     def corrected(self) -> int:
@@ -86,6 +88,7 @@ class CorrectedTable:
             ],
             **dict(self.form.summary if self.form else ()),
             "hint": (self.form.hint if self.form else "") or None,
+            "by_order": self.by_order,
             "max_error_ms": self.max_error_ns / 1e6 if self.corrected else None,
         }
 
@@ -156,6 +159,7 @@ def correct(
                     result.count(corrections, batch.malformed)
                     write(batch.rows, corrections)
                     progress(batch.size)
+            result.by_order = corrector.decided
             if result.corrected:
                 result.max_error_ns += table.step_ns
     except OSError as error:

@@ -43,6 +43,11 @@ class RowCorrector:
         """How often the table has to be read: twice where the Pi's times repeat."""
         return 2 if self._timeline.repeats else 1
 
+    @property
+    def decided(self) -> bool:
+        """Whether the order of rows decided any segment; only after a `correct`."""
+        return self._order.decided
+
     def note(self, pi_ns: Integers) -> None:
         """Take the next rows' Pi timestamps in the first pass."""
         self._order.note(pi_ns)
@@ -82,6 +87,11 @@ class RowOrder:
     def note(self, pi_ns: Integers) -> None:
         """Take the next rows' timestamps."""
         self._finder.note(pi_ns[self._counted(pi_ns)])
+
+    @property
+    def decided(self) -> bool:
+        """Whether order decided anything, which rests on the assumption of chains.py."""
+        return self._decided is not None and bool(self._decided[0].size)
 
     def _counted(self, pi_ns: Integers) -> Flags:
         counted = np.zeros(pi_ns.shape, dtype=bool)

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.correction.driver import CorrectedTable
 
+_BY_ORDER = (
+    "; repeated times are decided by the order of rows: one that is late by just the size of a step"
+    " is not noticed"
+)
+
 
 @dataclass
 class CorrectionResults:
@@ -82,6 +87,7 @@ class CorrectionResults:
 
     def _line(self, table: CorrectedTable) -> str:
         how = "".join(f"; {each}" for each in (table.form.described if table.form else ()))
+        how += _BY_ORDER if table.by_order else ""
         worst = f"; max error {ceil(table.max_error_ns / 1e3) / 1e3} ms" if table.corrected else ""
         counts = ", ".join(f"{number} {state}" for state, number in table.counts.items() if number)
         malformed = f", {table.malformed} malformed" if table.malformed else ""

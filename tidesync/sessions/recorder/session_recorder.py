@@ -123,11 +123,11 @@ class SessionRecorder:
         return counts_of(self.log, self.store, now, recording=self.active)
 
     def includes_clock(self, owner: Owner) -> bool:
-        """Whether a machine's clock concerns this session."""
+        """Whether a machine's clock concerns this session, or may: which topsides do, the folder says."""
         machine, name = owner
-        return (
-            self.includes(name) if machine == "vehicle" else self.active and self.log.includes_topside(name)
-        )
+        if machine == "vehicle":
+            return self.includes(name)
+        return self.active and (self._held is not None or self.log.includes_topside(name))
 
     def includes(self, vehicle: str) -> bool:
         """Whether messages about `vehicle` concern this session."""
@@ -176,7 +176,7 @@ class SessionRecorder:
     def take_clock(self, owner: Owner, message: VehicleClock | TopsideClock, now: Reading) -> None:
         """Record pieces of a clock history, unless the memory is full: then they are missing."""
         hold = partial(self.take_clock, owner, message, now)
-        if self._hold(hold, len(message.pieces)) or self.store.full:
+        if self._hold(hold, len(message.pieces)) or self.store.full or not self.includes_clock(owner):
             return
         lines = self.log.clock.take(owner, message, now.raw_ns, self.log.elapsed_ns(now))
         self.store.add(clock=lines)

@@ -67,8 +67,8 @@ class CsvTable:
         self._tail = usual_tail([text for text, read in zip(surveyed, known, strict=False) if read])
         self._most = None if source.size is None else source.size - self._dialect.begin
         """So many bytes of rows are read, although the file may grow."""
-        self._usual = 0
-        """How long the text of the last readable timestamp is."""
+        self._longest = 0
+        """How long the longest text of a readable timestamp is."""
 
     @property
     def step_ns(self) -> int:
@@ -185,13 +185,9 @@ class CsvTable:
         half = (layout.kind == Kind.SHORT) | (layout.next == layout.end)
         half &= readable & ends_row
         if half.any():
-            rows = np.flatnonzero(readable)
-            whole = np.maximum.accumulate(np.where(half[rows], -1, np.arange(rows.size)))
-            before = np.where(whole >= 0, whole, np.arange(rows.size) - 1)
-            usual = np.where(before >= 0, lengths[rows[before]], self._usual)
-            readable[rows[half[rows] & (lengths[rows] < usual)]] = False
+            readable[half & (lengths < max(self._longest, int(lengths[readable].max())))] = False
         if readable.any():
-            self._usual = int(lengths[np.flatnonzero(readable)[-1]])
+            self._longest = max(self._longest, int(lengths[readable].max()))
 
     def _leave_out_shifted_ones(self, layout: Layout, readable: Flags) -> None:
         """A short row that lacks a field before its timestamp has that farther to the front."""

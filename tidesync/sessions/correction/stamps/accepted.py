@@ -28,6 +28,7 @@ from tidesync.sessions.correction.stamps.readers import (
     PairReader,
     Reader,
 )
+from tidesync.sessions.correction.stamps.widths import padded_parts, part_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,7 +76,7 @@ def _usual(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
         if column.unit in {None, scale.name}:
             yield NumberReader(scale, column.options.decimal == ","), scale
     if column.options.columns:
-        yield PairReader(UNIX[0], _part_ns(column, values)), None
+        yield PairReader(UNIX[0], _part_ns(column, values), _part_width(values)), None
 
 
 def _of_format(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
@@ -108,14 +109,15 @@ def _elapsed(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
 
 
 def _calendar(patterns: Sequence[re.Pattern[str]], values: Sequence[str]) -> CalendarReader:
-    """A column with AM and PM, seconds, or so many digits of a zone, has them in every row."""
+    """A column with AM and PM, seconds, a zone's digits, or zeros in front, has them in every row."""
     reader = CalendarReader(patterns)
     found = [parsed for parsed in map(reader.parse, values) if parsed is not None]
     twelve = 2 * sum(each.twelve for each in found) > len(found)
     seconds = 2 * sum(each.step_ns <= NS_OF_UNIT["s"] for each in found) > len(found)
     zones = Counter(each.zone_digits for each in found if each.zone_digits)
     zone_digits = max(zones, key=lambda digits: (zones[digits], digits), default=0)
-    return CalendarReader(patterns, twelve=twelve, seconds=seconds, zone_digits=zone_digits)
+    padded = padded_parts(found)
+    return CalendarReader(patterns, twelve=twelve, seconds=seconds, zone_digits=zone_digits, padded=padded)
 
 
 def elapsed_scales(column: ColumnContext) -> tuple[Scale, ...]:
@@ -145,6 +147,10 @@ def _unit_of_elapsed(column: ColumnContext) -> str:
         accepted = ", ".join(NS_OF_UNIT)
         raise UndecidedError(f"--since: say with --unit what {column.name!r} counts: {accepted}")
     return unit
+
+
+def _part_width(values: Sequence[str]) -> int:
+    return part_width([value.rpartition(" ")[2] for value in values if decimal(value.rpartition(" ")[2])])
 
 
 def _part_ns(column: ColumnContext, values: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from tidesync.sessions.correction.stamps.calendar import MINUTE_NS, UNDECIDED, S
 from tidesync.sessions.correction.stamps.numbers import NS_OF_UNIT
-from tidesync.sessions.correction.stamps.readers import LATEST_NS, CalendarReader, NumberReader
+from tidesync.sessions.correction.stamps.readers import LATEST_NS, CalendarReader, NumberReader, is_longer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,9 +90,10 @@ def _iso(reader: Reader, text: NDArray[np.uint8], _digit: Flags) -> Read:
     assert isinstance(reader, CalendarReader)
     first = text[0].tobytes().decode("latin-1")
     found = _ISO.fullmatch(first)
-    if not found or 0 < len(found["f"] or "") < reader.digits:
+    digits = len((found["f"] or "") if found else "")
+    if not found or 0 < digits < reader.digits or is_longer(digits, reader.most_digits):
         return _NOTHING
-    if 0 < len((found["h"] or "") + (found["m"] or "")) < reader.zone_digits:
+    if reader.zone_digits and len((found["h"] or "") + (found["m"] or "")) not in {0, reader.zone_digits}:
         return _NOTHING
     changes = np.append(True, (text[1:, :_TO_MINUTE] != text[:-1, :_TO_MINUTE]).any(axis=1))
     minutes, valid_minutes = _minutes(text[changes])
@@ -132,7 +133,7 @@ def _numbers(reader: Reader, text: NDArray[np.uint8], digit: Flags) -> Read:
     sign = b"," if reader.comma else b"."
     if other.size > 1 or not 0 < point <= _MOST_DIGITS or (other.size and text[0, point] != sign[0]):
         return _NOTHING
-    if 0 < length - point - 1 < reader.digits:
+    if 0 < length - point - 1 < reader.digits or is_longer(length - point - 1, reader.most_digits):
         return _NOTHING
     unit = reader.scale.unit_ns
     whole = _value(text, 0, point)

@@ -94,6 +94,16 @@ class Written(NamedTuple):
     """Whether AM or PM is stated."""
     zone_digits: int = 0
     """How many digits its zone has."""
+    digits: int = 0
+    """How many its fraction has."""
+    narrow: int = 0
+    """Its parts of one digit: a sum of DATE, HOUR and MINUTE."""
+    padded: int = 0
+    """The same of parts that begin with a zero."""
+
+
+DATE, HOUR, MINUTE = 1, 2, 4
+_WIDTHS = {"m": DATE, "d": DATE, "H": HOUR, "M": MINUTE, "S": MINUTE}
 
 
 def _compiled(text: str) -> re.Pattern[str]:
@@ -151,11 +161,12 @@ def pattern_of_format(text: str) -> re.Pattern[str]:
 def written(match: re.Match[str]) -> Written | None:
     """The local time of a match of any of these patterns; None where there is no such time."""
     part = match.groupdict()
+    written_digits = part.get("f") or part.get("c3") or part.get("c6") or part.get("c9") or ""
     digits = part.get("f") or _counted(part)
     fraction = int(digits[:_NANO].ljust(_NANO, "0"))
     step = 10 ** max(_NANO - len(digits), 0) if digits else _step_ns(part)
     if part.get("u"):
-        return Written(int(part["u"]) * S + fraction, step, 0, twelve=False)
+        return Written(int(part["u"]) * S + fraction, step, 0, twelve=False, digits=len(written_digits))
     day = _day_ns(part["Y"], part.get("m") or part.get("b") or "", part.get("d") or "", part.get("j") or "")
     hour, minute, second = (int(part.get(name) or 0) for name in "HMS")
     half = (part.get("p") or "").lower()
@@ -168,7 +179,13 @@ def written(match: re.Match[str]) -> Written | None:
         return None
     time = (hour * _SIXTY + minute) * _SIXTY + second
     zone_digits = sum(character.isdigit() for character in part.get("z") or "")
-    return Written(day + time * S + fraction, step, east, bool(half), zone_digits)
+    narrow = padded = 0
+    for name, kind in _WIDTHS.items():
+        text = part.get(name) or ""
+        narrow |= kind * (len(text) == 1)
+        padded |= kind * (len(text) > 1 and text[0] == "0")
+    local_ns = day + time * S + fraction
+    return Written(local_ns, step, east, bool(half), zone_digits, len(written_digits), narrow, padded)
 
 
 def _counted(part: dict[str, str | None]) -> str:

@@ -18,9 +18,11 @@ from tidesync.sessions.correction.stamps.readers import (
     LATEST_NS,
     CalendarReader,
     NumberReader,
+    is_longer,
 )
 from tidesync.sessions.correction.stamps.resolution import Writing
 from tidesync.sessions.correction.stamps.short_rows import drops_zeros, usual_steps
+from tidesync.sessions.correction.stamps.widths import most_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +57,17 @@ class Candidate:
     """How far a binary representation may be from the number that it stands for."""
     within: int
     """How many lie within the session, in the zone that suits most."""
-    unclear: int = 0
-    """Fractions of fewer digits may lack zeros in front or at their ends, see fractions.py; 0: none do."""
+    fractions: Fractions = Fractions.DECIMALS
+    length: int = 0
+    """How many digits fractions have in full; where they are UNCLEAR, those of fewer may lack zeros."""
+
+    digits: Integers | None = None
+    """How many digits each one's fraction has; or the second number of two."""
+
+    @property
+    def unclear(self) -> int:
+        """Fractions of fewer digits may lack zeros in front or at their ends; 0: none do."""
+        return self.length if self.fractions == Fractions.UNCLEAR else 0
 
     @property
     def count(self) -> int:
@@ -82,10 +93,19 @@ class Candidate:
             unit_ns,
             drops_zeros=drops_zeros(*written),
             usual_steps=usual_steps(*written),
+            varies=self._varies(decides),
             unclear_ns=unclear,
         ).with_shared(self.at_ns[decides])
         numbers = None if self.numbers is None else self.numbers[decides]
         return writing, writing.resolution_ns(self.at_ns[decides], numbers)
+
+    def _varies(self, decides: Flags) -> bool:
+        """Whether a value may have any number of digits: zeros are dropped, or there are none in front."""
+        if self.digits is None or np.unique(self.digits[decides]).size < 2:  # noqa: PLR2004 - two lengths
+            return False
+        steps_ns = self.step_ns[decides]
+        counts = bool((steps_ns == steps_ns[0]).all())
+        return counts or not usual_steps(self.at_ns[decides], steps_ns, int(steps_ns.min()))
 
     def utc_ns(self, zone: Zone | None) -> Integers:
         """The instants in UTC, those that are not `fixed` in `zone`."""
@@ -104,7 +124,7 @@ class Candidate:
 
 def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: SessionSpan) -> Candidate:
     """The candidate of a column of texts."""
-    reader, parsed, unclear = _with_whole_fractions(reader, _parsed(reader, values), span)
+    reader, parsed, kind, length = _with_whole_fractions(reader, _parsed(reader, values), span)
     at_ns = np.array([each.at_ns for each in parsed], dtype=np.int64)
     fixed = np.array([each.fixed for each in parsed], dtype=bool)
     step_ns = np.array([min(each.step_ns, LATEST_NS) for each in parsed], dtype=np.int64)
@@ -114,7 +134,8 @@ def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: S
         numbers = np.array([each.value for each in decimals], dtype=np.float64)
         noise_ns = spacing_ns(numbers, reader.scale) if _are_doubles(decimals, numbers) else 0
     within = _within(at_ns, fixed, span)
-    return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within, unclear)
+    digits = np.array([each.digits for each in parsed], dtype=np.int64)
+    return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within, kind, length, digits)
 
 
 def _parsed(reader: Reader, values: Sequence[str]) -> list[Parsed]:
@@ -123,18 +144,24 @@ def _parsed(reader: Reader, values: Sequence[str]) -> list[Parsed]:
 
 def _with_whole_fractions(
     reader: Reader, parsed: list[Parsed], span: SessionSpan
-) -> tuple[Reader, list[Parsed], int]:
-    """Without those whose fraction is not known; and the full length of fractions if shorter are unclear."""
+) -> tuple[Reader, list[Parsed], Fractions, int]:
+    """Without those whose fraction is not known; and what fractions are, and their full length."""
     if isinstance(reader, NumberReader) and reader.scale.unit_ns not in NS_OF_UNIT.values():
-        return reader, parsed, 0
+        return reader, parsed, Fractions.DECIMALS, 0
     if not isinstance(reader, NumberReader | CalendarReader) or reader.digits == ANY_DIGITS:
-        return reader, parsed, 0
+        return reader, parsed, Fractions.DECIMALS, 0
     near = span.near(np.array([each.at_ns for each in parsed], dtype=np.int64), DAY_NS)
-    kind, digits = kind_of_fractions([*compress(parsed, near.tolist())] or parsed)
+    decide = [*compress(parsed, near.tolist())] or parsed
+    most = most_digits([each.digits for each in decide])
+    reader = replace(reader, most_digits=most)
+    parsed, decide = (
+        [each for each in some if not is_longer(each.digits, most)] for some in (parsed, decide)
+    )
+    kind, digits = kind_of_fractions(decide)
     if kind == Fractions.COUNTS and not (isinstance(reader, NumberReader) and reader.scale.unit_ns != S):
         known = [each for each in parsed if digits_of(each) in {0, digits}]
-        return replace(reader, digits=digits), known, 0
-    return reader, parsed, 0 if kind == Fractions.DECIMALS else digits
+        return replace(reader, digits=digits), known, kind, digits
+    return reader, parsed, Fractions.UNCLEAR if kind == Fractions.COUNTS else kind, digits
 
 
 def _are_doubles(decimals: Sequence[Decimal], numbers: Floats) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from tidesync.sessions.correction.stamps.blocks import block_of
 from tidesync.sessions.correction.stamps.candidates import instants_of
 from tidesync.sessions.correction.stamps.readers import EARLIEST_NS, LATEST_NS, NumberReader
+from tidesync.sessions.correction.stamps.widths import out_of_order
 from tidesync.sessions.correction.stamps.writing import write_iso, write_numbers
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class StampForm:
             np.array([each is not None and each.fixed for each in known], dtype=bool),
             np.array([each is not None for each in known], dtype=bool),
             np.array([0 if each is None else min(each.step_ns, LATEST_NS) for each in known], dtype=np.int64),
-            ends,
+            ends=ends,
+            lengths=np.array([len(text) for text in texts], dtype=np.int64),
         )
 
     def read_block(
@@ -106,7 +108,7 @@ class StampForm:
             if found is not None and EARLIEST_NS <= found.at_ns <= LATEST_NS:
                 at_ns[row], fixed[row], readable[row] = found.at_ns, found.fixed, True
                 steps_ns[row] = min(found.step_ns, LATEST_NS)
-        return self.of_instants(at_ns, fixed, readable, steps_ns, torn)
+        return self.of_instants(at_ns, fixed, readable, steps_ns, ends=torn, lengths=ends - starts)
 
     def read_numbers(self, values: Integers | Floats, known: Flags) -> Stamps:
         """The instants of numbers; those that are not `known` have none."""
@@ -121,10 +123,19 @@ class StampForm:
         fixed: Flags,
         readable: Flags,
         steps_ns: Integers | None = None,
+        *,
         ends: Flags | None = None,
+        lengths: Integers | None = None,
     ) -> Stamps:
-        """From instants on the column's own clock (`fixed`: UTC already) to UTC; see `Writing.of_rows`."""
+        """From instants on the column's own clock (`fixed`: UTC already) to UTC; see `Writing.of_rows`.
+
+        `lengths` is how many characters each has.
+        """
         coarser = np.zeros(at_ns.shape, dtype=np.int64)
+        if steps_ns is not None and lengths is not None:
+            rows = np.flatnonzero(readable)
+            slack_ns = np.maximum(steps_ns[rows], self.resolution_ns)
+            readable[rows[out_of_order(at_ns[rows], slack_ns, lengths[rows])]] = False
         steps_ns = None if steps_ns is None else steps_ns[readable]
         ends = None if ends is None else ends[readable]
         coarser[readable] = self.writing.of_rows(at_ns[readable], self.resolution_ns, steps_ns, ends)

@@ -13,11 +13,14 @@ from tidesync.sessions.correction.stamps.numbers import Decimal, Scale, decimal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidesync.sessions.correction.stamps.calendar import Written
+
 EARLIEST_NS, LATEST_NS = -(2**61), 2**62
 """1896 to 2116: values outside are no timestamps, and differences fit 64 bits."""
 
 _LONGEST = 96
 ANY_DIGITS = -1
+_DOUBLED = 2
 FLOAT_DIGITS = 16
 """A number with so many significant digits may be printed from a double."""
 
@@ -35,6 +38,16 @@ class Parsed(NamedTuple):
     number: Decimal | None = None
     """What is written, where it is a number."""
     zone_digits: int = 0
+    digits: int = 0
+    """How many its fraction has; of two numbers the second."""
+    narrow: int = 0
+    """As in calendar.py's Written."""
+    padded: int = 0
+
+
+def is_longer(digits: int, most: int | None) -> bool:
+    """Whether a fraction has one or two digits more than `most`."""
+    return most is not None and most < digits <= most + _DOUBLED
 
 
 class Reader(Protocol):
@@ -55,8 +68,12 @@ class CalendarReader:
     """Whether texts without seconds are refused: they may be torn."""
     digits: int = 0
     """Texts with a fraction of fewer digits are refused, see fractions.py; ANY_DIGITS: that is stated."""
+    most_digits: int | None = None
+    """Texts with a fraction of one or two digits more are refused, see widths.py."""
     zone_digits: int = 0
-    """Texts whose zone has digits, but fewer, are refused: they may be torn (`+05` of `+05:30`)."""
+    """Texts whose zone has digits, but not so many, are refused: they may be torn (`+05` of `+05:30`)."""
+    padded: int = 0
+    """Texts are refused that have a single digit where others have a zero in front; see calendar.py."""
 
     def parse(self, text: str) -> Parsed | None:
         """The instant of `text`."""
@@ -66,15 +83,22 @@ class CalendarReader:
             match = pattern.fullmatch(text)
             found = written(match) if match else None
             if found is not None:
-                if (self.twelve and not found.twelve) or (self.seconds and found.step_ns > SECOND_NS):
-                    return None
-                if self.digits > 0 and SECOND_NS > found.step_ns > SECOND_NS // 10**self.digits:
-                    return None
-                if 0 < found.zone_digits < self.zone_digits:
+                if self._refuses(found):
                     return None
                 at_ns, fixed = found.local_ns - (found.east_ns or 0), found.east_ns is not None
-                return Parsed(at_ns, fixed, found.step_ns, found.twelve, zone_digits=found.zone_digits)
+                return Parsed(at_ns, fixed, found.step_ns, found.twelve, None, *found[4:])
         return None
+
+    def _refuses(self, found: Written) -> bool:
+        """Whether a text lacks what the column's others have."""
+        return bool(
+            (self.twelve and not found.twelve)
+            or (self.seconds and found.step_ns > SECOND_NS)
+            or (self.digits > 0 and SECOND_NS > found.step_ns > SECOND_NS // 10**self.digits)
+            or (self.zone_digits and found.zone_digits not in {0, self.zone_digits})
+            or found.narrow & self.padded
+            or is_longer(found.digits, self.most_digits)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +110,18 @@ class NumberReader:
     """Whether the decimal sign is a comma."""
     digits: int = 0
     """Numbers with a fraction of fewer digits are refused, see fractions.py."""
+    most_digits: int | None = None
+    """Numbers with a fraction of one or two digits more are refused, see widths.py."""
 
     def parse(self, text: str) -> Parsed | None:
         """The instant of `text`."""
         number = decimal(text.replace(",", ".") if self.comma else text) if len(text) <= _LONGEST else None
         if number is None or 0 < number.places < self.digits:
             return None
+        if is_longer(number.places, self.most_digits):
+            return None
         at_ns, step_ns = self.scale.of_decimal(number), number.step_ns(self.scale.unit_ns)
-        return Parsed(at_ns, not self.scale.local, step_ns, number=number)
+        return Parsed(at_ns, not self.scale.local, step_ns, number=number, digits=max(number.places, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +130,8 @@ class PairReader:
 
     scale: Scale
     part_ns: int
+    width: int = 0
+    """Parts with another number of digits before the decimal sign are refused, see widths.py; 0: none."""
 
     def parse(self, text: str) -> Parsed | None:
         """The instant of `text`."""
@@ -111,8 +141,13 @@ class PairReader:
             return None
         if not 0 <= second.ns(self.part_ns) < self.scale.unit_ns:
             return None
+        digits = len(part.strip().partition(".")[0])
+        if self.width and digits != self.width:
+            return None
         count_ns = first.ns(self.scale.unit_ns) + second.ns(self.part_ns)
-        return Parsed(self.scale.at(count_ns), fixed=True, step_ns=second.step_ns(self.part_ns))
+        return Parsed(
+            self.scale.at(count_ns), fixed=True, step_ns=second.step_ns(self.part_ns), digits=digits
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,8 @@ class Writing:
     """Whether a value with fewer digits may lack zeros at its end, see short_rows.py."""
     usual_steps: frozenset[int] = frozenset()
     """Where nearly all values have the same digits: the units of the last digit that several have."""
+    varies: bool = False
+    """Whether values have any number of digits, so that lost ones are not noticed; see widths.py."""
     unclear_ns: range = range(0)
     """Values with such a unit of the last digit are known to the end of this: see fractions.py."""
 
@@ -124,7 +126,7 @@ class Writing:
             own = np.where(ends & (steps_ns > self.step_ns), steps_ns, own)
         if self.usual_steps:
             few = (steps_ns > self.step_ns) & ~np.isin(steps_ns, [*self.usual_steps])
-            own = np.where(few, np.maximum(steps_ns, S), own)
+            own = np.where(few, np.maximum(steps_ns, self.unit_ns or S), own)
         unclear = (steps_ns >= self.unclear_ns.start) & (steps_ns < self.unclear_ns.stop)
         return np.where(unclear, self.unclear_ns.stop, own)
 

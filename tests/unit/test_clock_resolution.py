@@ -98,8 +98,8 @@ def test_a_coarse_clocks_history_holds_the_truth_also_over_a_step_that_does_not_
                 if piece.from_raw_ns <= at_ns <= piece.to_raw_ns:
                     span = max(1, piece.to_raw_ns - piece.from_raw_ns)
                     ran = (piece.to_realtime_ns - piece.from_realtime_ns) * (at_ns - piece.from_raw_ns)
-                    said_ns = piece.from_realtime_ns + ran // span
-                    assert abs(said_ns - at_ns - difference_ns) <= piece.half_width_ns, seed
+                    shown_ns = piece.from_realtime_ns + ran // span
+                    assert abs(shown_ns - at_ns - difference_ns) <= piece.half_width_ns, seed
 
 
 def test_a_simulated_clock_is_as_fine_as_the_raw_clock_that_it_is_computed_of():

@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from tests.unit.test_estimator_any_lines import START, S, exchange_at
 from topside_agent.estimator import Exchanges, Row, Rows, in_order, smooth
 

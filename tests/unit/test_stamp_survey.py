@@ -425,6 +425,16 @@ def test_a_block_is_read_as_its_texts_are_one_by_one(parts, number):
         assert np.array_equal(np.where(block.readable, one, 0), np.where(block.readable, many, 0))
 
 
+@pytest.mark.parametrize("digits", [0, 3, 6])
+@pytest.mark.parametrize("count", [3, 100, 1000])
+def test_a_single_full_hour_is_no_evidence_of_a_logger_of_hours(digits, count):
+    at_ns = np.sort(NOON - 1800 * S + np.random.default_rng(count).integers(0, 7200 * S, count))
+    at_ns[np.searchsorted(at_ns, NOON) % count] = NOON
+    texts = [str(np.datetime64(int(ns), "ns"))[: 20 + digits if digits else 19] + "Z" for ns in at_ns]
+    form, found = read(texts, begin=NOON - 1800 * S, seconds=7200)
+    assert (np.maximum(found.resolution_ns, form.resolution_ns) <= 60 * S).all()
+
+
 def at_once(form, texts):
     """The same as `form.read`, by the vectorised reader."""
     ends = np.cumsum([len(text) for text in texts])

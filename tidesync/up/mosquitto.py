@@ -29,7 +29,7 @@ _PLACES = (
     r"C:\Program Files\mosquitto",
     r"C:\Program Files (x86)\mosquitto",
 )
-"""Of Debian, Homebrew (both processors of a Mac) and mosquitto's installer, which adds nothing to the path."""
+"""Of Debian, Homebrew (on both kinds of Mac) and mosquitto's installer, which leaves the path alone."""
 _LISTENERS = "# What follows `listener`"
 """The line of `broker/mosquitto.conf` at which what differs begins."""
 _LEFT_OUT = ("log_type notice\n", "message_size_limit 64512\n")

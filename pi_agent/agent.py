@@ -15,7 +15,7 @@ from pi_agent.http_thread import HttpThread, http_listener
 from pi_agent.incoming import MessageFilter
 from pi_agent.messages import AnnouncementPolicy, MessageBuilder
 from pi_agent.responder import Answerer, answer
-from runtime.clock import SimulatedClock, SystemClock, process_instance_id, read
+from runtime.clock import SimulatedClock, SystemClock, process_instance_id, raw_resolution_ns, read
 from runtime.kernel_clock import clock_synchronized
 from runtime.version import VERSION
 from schemas import topics
@@ -66,7 +66,7 @@ class PiAgent(MqttAgent):
         self._clock = clock
         self._real = isinstance(clock, SystemClock)
         self._started = read(clock)
-        self._answerer = Answerer(clock.boot_id, process_instance_id(), clock.resolution_ns)
+        self._answerer = Answerer(clock.boot_id, process_instance_id(), raw_resolution_ns(clock))
         self._builder = MessageBuilder(
             settings.topic_root,
             settings.vehicle,

@@ -7,17 +7,14 @@ are subtracted from each other only in a `Reading`.
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
+from runtime.clock_resolution import raw, realtime, step_ns
 from runtime.kernel_clock import NOMINAL_TICK_US, STA_UNSYNC, KernelState
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 FASTEST_SLEW_PPM = 100_500
 """Linux moves realtime no faster without setting it: tick ±10 % and frequency ±500 ppm (adjtimex)."""
@@ -49,7 +46,8 @@ class Reading(NamedTuple):
     """RAW at an instant, and realtime minus RAW at that instant.
 
     `width_ns` is the time between the two RAW readings that bracket the realtime one, plus the clocks'
-    resolution: the difference is known to half of it.
+    resolution: the difference is known to half of it. A coarse clock shows its last step: in the mean it is
+    half a step on, which is added.
     """
 
     raw_ns: int
@@ -83,7 +81,8 @@ def read(clock: Clock) -> Reading:
         if after - before + slewed < width:
             width, difference = after - before + slewed, realtime - (before + after) // 2
         attempts += 1
-    return Reading(first, difference, width + clock.resolution_ns)
+    resolution_ns = clock.resolution_ns
+    return Reading(first, difference + resolution_ns // 2, width + resolution_ns)
 
 
 def was_set(before: Reading, after: Reading) -> bool:
@@ -104,27 +103,21 @@ def machine_boot_id() -> str:
         return str(uuid.uuid4())
 
 
-def _raw_clock() -> Callable[[], int]:
-    raw_id = getattr(time, "CLOCK_MONOTONIC_RAW", None)
-    read_ns = getattr(time, "clock_gettime_ns", None)
-    return time.perf_counter_ns if raw_id is None or read_ns is None else partial(read_ns, raw_id)
+_REALTIME, _RAW = realtime(), raw()
 
 
 class SystemClock:
     """This machine's clocks, read without a Python function between: an exchange reads them a dozen times."""
 
-    realtime_ns = staticmethod(time.time_ns)
+    realtime_ns = staticmethod(_REALTIME.read_ns)
     """CLOCK_REALTIME."""
-    raw_ns = staticmethod(_raw_clock())
+    raw_ns = staticmethod(_RAW.read_ns)
     """CLOCK_MONOTONIC_RAW if the system has it, else the performance counter."""
 
     def __init__(self) -> None:
         self.boot_id = machine_boot_id()
-        self.resolution_ns = self._resolution_ns()
-
-    def _resolution_ns(self) -> int:
-        steps_s = (time.get_clock_info("time").resolution, time.get_clock_info("perf_counter").resolution)
-        return max(1, round(max(steps_s) * 1e9))
+        self.raw_resolution_ns = step_ns(_RAW)
+        self.resolution_ns = max(self.raw_resolution_ns, step_ns(_REALTIME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +172,7 @@ class SimulatedClock:
         self.started_realtime_ns = started.realtime_ns
         """The base's realtime then."""
         self._drift_ppt = round(self.drift_ppm * 1_000_000)
-        self.resolution_ns = self.base.resolution_ns
+        self.resolution_ns = raw_resolution_ns(self.base)  # of which its realtime is computed
 
     def raw_ns(self) -> int:
         """RAW; equal to the base's at the start."""
@@ -262,6 +255,11 @@ class SimulatedClock:
 
 def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
+
+
+def raw_resolution_ns(clock: Clock) -> int:
+    """The step of RAW alone, where it is known; the other's at most."""
+    return clock.raw_resolution_ns if isinstance(clock, SystemClock) else clock.resolution_ns
 
 
 def machine_clock(clock: Clock) -> Clock:

@@ -36,6 +36,8 @@ _MOST_WAITING = 9
 """Of a clock at rest ten samples are observed at a time: each alone finds the processor's caches cold."""
 _RESTS_NS, _RESTS_OVER_NS = 10_000, 140_000_000
 """A move of at most so much in at least so long, 71 ppm, is neither a step nor a slew."""
+_WIDTH_PARTS = 8
+"""Half-widths that differ by less than this part of them do not matter: a coarse clock's never are equal."""
 _NO_SUSPEND_NS = MIN_SUSPEND_NS // 100
 
 
@@ -100,7 +102,7 @@ class ClockWatch:
         slept = sample.suspended_ns - last.suspended_ns > MIN_SUSPEND_NS
         if sample.raw_ns <= last.raw_ns:
             return not slept
-        blurred = sample.half_ns > max(SHARP_NS, last.half_ns)
+        blurred = sample.half_ns > max(SHARP_NS, last.half_ns + last.half_ns // _WIDTH_PARTS)
         return blurred and not slept and sample.raw_ns - last.raw_ns < _PATIENCE_NS
 
     def _cut(self, kind: Literal["step", "suspend"], last: Sample, sample: Sample) -> ClockChange:

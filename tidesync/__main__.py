@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import re
 import sys
 
@@ -108,7 +109,12 @@ def cli(context: click.Context, *, verbose: bool, quiet: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line and exit."""
+    """Run the command line and exit.
+
+    A character that a pipe's encoding lacks (Windows' has no minus sign) is written as its number.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -12,7 +12,7 @@ from broker.inbox import Inbox, Letter
 from broker.interface import Incoming
 from broker.own_clock import OwnClock
 from broker.subscriptions import REFUSED
-from runtime.clock import Clock, Reading, process_instance_id, read
+from runtime.clock import Clock, Reading, process_instance_id, raw_resolution_ns, read
 from schemas import messages, topics
 from schemas.clock_history import ClockResendCommand, VehicleClock
 from topside_agent.http_fallback.handshaker import Handshaker
@@ -69,7 +69,7 @@ class TopsideAgent(MqttAgent):
         )
         self.watcher = self._own_clock.watcher
         self._inbox = Inbox(settings.topic_root, PeerBudgets(settings))
-        self._vehicles = Vehicles(settings, self._namesakes, clock.resolution_ns, clock.boot_id)
+        self._vehicles = Vehicles(settings, self._namesakes, raw_resolution_ns(clock), clock.boot_id)
         self._builder = MessageBuilder(settings.topic_root, settings.topside)
         name, will = f"tidesync-topside-{settings.topside}", self._builder.status("offline")
         self._connection = connect(settings, self, clock, name=name, will=will)

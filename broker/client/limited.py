@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 MOST_FRAME_BYTES = 4 * MAX_PACKET_BYTES
 """Of a WebSocket's frame, which may hold many packets: paho keeps it whole, and copies it at each read."""
 
-_TOO_MANY = f"more than {MAX_MESSAGE_BYTES}"
-
 
 class LimitedClient(Client):
     """A connection that brings a packet beyond `MAX_PACKET_BYTES` ends; `take_reason` says so once."""

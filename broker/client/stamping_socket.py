@@ -28,7 +28,7 @@ _TCP_INQ = 36
 _SOCKET, _TCP = socket.SOL_SOCKET, socket.IPPROTO_TCP
 _TIMESPEC = struct.Struct("@ll")
 _INQ = struct.Struct("@i")
-_HAS_STAMPS = sys.platform == "linux" and hasattr(socket.socket, "recvmsg")
+_HAS_STAMPS = sys.platform == "linux" and callable(getattr(socket.socket, "recvmsg", None))
 _cmsg_space: Any = getattr(socket, "CMSG_SPACE", int)
 _ANCILLARY = _cmsg_space(3 * _TIMESPEC.size) + _cmsg_space(_INQ.size)
 

@@ -5,7 +5,7 @@
 
 import pytest
 
-from tests.effort import third, tries
+from tests.effort import few, tries
 from tests.simulation.random_worlds import World, draw
 from tests.simulation.world_truth import corrected, judged, tracked
 
@@ -47,11 +47,13 @@ def test_nothing_is_wrong_unmarked(seed, tmp_path):
     assert_right(lived(seed, tmp_path))
 
 
-@pytest.mark.parametrize("kind", third(FOUND))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", few(FOUND))
 def test_nothing_is_wrong_unmarked_in_worlds_that_showed_a_fault(kind, tmp_path):
     assert_right(lived(FOUND[kind], tmp_path))
 
 
+@pytest.mark.slow
 def test_most_rows_are_answered_and_most_results_are_not_conditional(tmp_path):
     results, rows = [], []
     for seed in (3, 6, 17):

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Windows' locks 
 
 
 def windows_locks():
-    path = Path(__file__).parents[1] / "without_posix" / "msvcrt.py"
-    spec = importlib.util.spec_from_file_location("imitated_msvcrt", path)
+    path = Path(__file__).parents[1] / "without_posix" / "range_locks.py"
+    spec = importlib.util.spec_from_file_location("range_locks", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

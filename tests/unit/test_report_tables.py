@@ -42,3 +42,24 @@ def test_a_table_that_cannot_be_read_does_not_cost_the_report(tmp_path, capsys):
     (session / "in-water_1" / "session.csv").write_bytes(b"\0\0timestamp\xff\n")
     write_metadata(session, {"sensors": {"inWater": {"vehicle": "rov1"}}})
     assert "to within" in headline(session, capsys)
+
+
+def test_tables_are_read_as_the_settings_of_the_file_state(tmp_path, capsys, monkeypatch):
+    clock = pi()
+    session = make_session(
+        tmp_path, clock, {"in-water_1/session.csv": (clock, np.arange(2, 110, 0.137_123), lambda _: "a,1")}
+    )
+    write_metadata(session, {"sensors": {"inWater": {"vehicle": "rov1"}}})
+    path = session / "in-water_1" / "session.csv"
+    head, *lines = path.read_text().splitlines()
+    cut = (line.partition(",") for line in lines)
+    rows = [f"{at[:19]}Z,{rest}" for at, _, rest in cut]
+    path.write_text("\n".join([head.replace("timestamp", "when"), *rows]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    assert "resolve" not in headline(session, capsys)
+    for section in ("[correct]", '[correct."in-water_1/session.csv"]'):
+        (tmp_path / "tidesync.toml").write_text(f'{section}\ncolumn = "when"\n')
+        assert "stamps of its tables resolve 1.00 s only" in headline(session, capsys)
+    (tmp_path / "tidesync.toml").write_text('[correct]\ndecimal = ";"\n')
+    assert run(["report", str(session)]) == 2
+    assert "--decimal" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.effort import third, tries
+from tests.effort import few, tries
 from tidesync.sessions.correction.stamps.accepted import ColumnContext
 from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.stamps.session_span import SessionSpan
@@ -343,7 +343,7 @@ def test_a_later_part_of_the_column_may_be_coarser():
 
 @pytest.mark.parametrize(
     ("fine", "coarse", "count"),
-    third(
+    few(
         [(6, 0, 1), (6, 0, 9), (6, 1, 5), (9, 3, 5), (9, 0, 1), (9, 6, 12), (6, 2, 40), (6, 3, 9), (3, 0, 40)]
     ),
 )
@@ -423,6 +423,16 @@ def test_a_block_is_read_as_its_texts_are_one_by_one(parts, number):
     block = form.read_block(np.frombuffer(b"|".join(texts), dtype=np.uint8), starts, ends)
     for one, many in zip(form.read(texts), block, strict=True):
         assert np.array_equal(np.where(block.readable, one, 0), np.where(block.readable, many, 0))
+
+
+@pytest.mark.parametrize("digits", [0, 3, 6])
+@pytest.mark.parametrize("count", [3, 100, 1000])
+def test_a_single_full_hour_is_no_evidence_of_a_logger_of_hours(digits, count):
+    at_ns = np.sort(NOON - 1800 * S + np.random.default_rng(count).integers(0, 7200 * S, count))
+    at_ns[np.searchsorted(at_ns, NOON) % count] = NOON
+    texts = [str(np.datetime64(int(ns), "ns"))[: 20 + digits if digits else 19] + "Z" for ns in at_ns]
+    form, found = read(texts, begin=NOON - 1800 * S, seconds=7200)
+    assert (np.maximum(found.resolution_ns, form.resolution_ns) <= 60 * S).all()
 
 
 def at_once(form, texts):

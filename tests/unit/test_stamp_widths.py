@@ -50,6 +50,19 @@ def test_a_whole_second_without_its_fraction_is_a_timestamp_of_a_second():
     assert form.read([text.encode() for text in texts]).resolution_ns[200] == S
 
 
+def test_tenths_that_lack_their_sign_and_a_digit_may_be_off_by_seconds():
+    at_ns = NOON + S + np.arange(0, 600, 20) * S + np.random.default_rng(2).integers(0, 10, 30) * S // 10
+    at_ns[15] = NOON + 301 * S + 8 * S // 10
+    texts = texts_of(at_ns, 1)
+    assert any(text.endswith("0") for text in texts)
+    texts[15] = texts[15].replace("1.8", "8")
+    form = survey(texts, column())
+    found = form.read([text.encode() for text in texts])
+    apart = np.abs(found.unix_ns - at_ns) < np.maximum(found.resolution_ns, form.resolution_ns)
+    assert apart[found.readable].all()
+    assert found.readable[15]
+
+
 def test_a_date_that_lacks_a_digit_is_none_where_others_have_zeros_in_front():
     texts = [f"2026-05-0{day} 12:00:{second:02d}.5" for day in (1, 2) for second in range(20)]
     texts[7] = texts[7].replace("05-01", "5-01")
@@ -95,3 +108,27 @@ def test_a_part_of_a_second_that_ends_the_file_may_be_torn(path):
         assert result.malformed == 1
     result, _ = corrected(path, ("k,sec,nsec\n" + "\n".join(rows)).encode(), stamps=PAIR)
     assert result.malformed == 0
+
+
+@pytest.mark.parametrize("least", [1, 10])
+def test_milliseconds_without_zeros_in_front_of_one_length_may_be_decimals(least):
+    for seed in range(tries(10)):
+        chance = np.random.default_rng(seed)
+        counts = chance.integers(least, min(10 * least, 60), (4, 30, 300)[seed % 3])
+        at_ns = NOON + np.arange(counts.size) * S + counts * 1_000_000
+        texts = [f"{ns // S}.{ns % S // 1_000_000}" for ns in at_ns.tolist()]
+        form = survey(texts, column())
+        found = form.read([text.encode() for text in texts])
+        resolution_ns = np.maximum(found.resolution_ns, form.resolution_ns)
+        assert (np.abs(found.unix_ns - at_ns) < resolution_ns)[found.readable].all()
+        assert any("%f" in line for line in form.described)
+
+
+@pytest.mark.parametrize("digits", [1, 2, 4, 7])
+def test_decimals_of_one_length_keep_their_resolution(digits):
+    for seed in range(tries(5)):
+        at_ns = instants(seed, 400)
+        form = survey(texts_of(at_ns, digits), column())
+        resolution_ns = form.read([text.encode() for text in texts_of(at_ns, digits)]).resolution_ns
+        assert form.resolution_ns == 10 ** (9 - digits)
+        assert (resolution_ns == 0).mean() > 0.95

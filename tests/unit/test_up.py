@@ -255,3 +255,17 @@ def test_no_account_is_made_where_the_file_cannot_be(home, where, capsys):
     assert capsys.readouterr().err.count("\n") == 1
     assert not home.is_made
     assert (base / "foreign").read_text() == "mine"
+
+
+def test_mosquitto_is_found_where_its_installer_puts_it_but_never_in_the_working_folder(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.chdir(tmp_path)
+    for folder in ("C", "installed"):
+        program = tmp_path / folder / "mosquitto"
+        program.parent.mkdir()
+        program.write_text("#!/bin/sh\necho mosquitto version 2.0.18\n")
+        program.chmod(0o755)
+    monkeypatch.setattr(mosquitto, "_PLACES", (r"C:\Program Files\mosquitto", str(tmp_path / "installed")))
+    assert mosquitto.program() == str(tmp_path / "installed" / "mosquitto")

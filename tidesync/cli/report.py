@@ -9,6 +9,7 @@ import click
 from plotly.offline import get_plotlyjs
 
 from runtime.files import replace
+from tidesync.cli.table_options import stated_options
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.errors import NotASessionError
 from tidesync.sessions.report.page import report_on
@@ -33,7 +34,7 @@ def command(session: Path, output: Path | None, *, as_json: bool) -> int:
         raise SettingsError(f"SESSION: there is no folder {str(session)!r}")
     target = output or session / "report.html"
     try:
-        report = report_on(load(session), get_plotlyjs())
+        report = report_on(load(session, stated_options()), get_plotlyjs())
         replace(target, report.html.encode("utf-8", "replace"))
     except NotASessionError as error:
         raise NotSoError(str(error)) from error

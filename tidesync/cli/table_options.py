@@ -15,10 +15,10 @@ from tidesync.cli.choice_options import choice_options
 from tidesync.errors import SettingsError, named
 from tidesync.sessions.correction.session import Options
 from tidesync.sessions.correction.stamps.accepted import UNITS
-from tidesync.sessions.correction.table_form import form_of
+from tidesync.sessions.correction.table_form import TableForm, form_of
 from tidesync.sessions.correction.table_settings import TableSettings
 from tidesync.sessions.names import sensor_vehicles
-from tidesync.settings import FILE_NAME, PREFIX, table_settings
+from tidesync.settings import FILE_NAME, PREFIX, TABLES, file_defaults, table_settings
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
@@ -138,6 +138,16 @@ def table_options(function: Callable[..., int]) -> Callable[..., int]:
     return decorated
 
 
+def stated_options() -> Options:
+    """What `tidesync.toml` says of tables, for a command without these options; SettingsError as theirs."""
+    stated = file_defaults(TABLES)
+    try:
+        form = form_of({name: stated[name] for name in TableSettings.model_fields if name in stated})
+    except ValueError as error:
+        raise SettingsError(f"{FILE_NAME} [{TABLES}]: {error}") from error
+    return Options(form=form, forms=_forms_of_tables({}))
+
+
 def show_unused(prepared: Prepared) -> None:
     """Say which settings of single tables apply to none: one of another session, or a misspelt path."""
     for line in prepared.unused:
@@ -154,14 +164,18 @@ def _forms(given: dict[str, Any]) -> dict[str, Any]:
     """`form` and `forms` of the options; SettingsError, which names the option or the key of the file."""
     context = click.get_current_context()
     stated = {name: value for name, value in given.items() if context.get_parameter_source(name) in _STATED}
-    forms = {}
     try:
-        form = form_of(given)
+        return {"form": form_of(given), "forms": _forms_of_tables(stated)}
     except ValueError as error:
         raise SettingsError(str(error)) from error
+
+
+def _forms_of_tables(stated: dict[str, Any]) -> dict[str, TableForm]:
+    """The form of each table that `tidesync.toml` names; `stated` comes first."""
+    forms = {}
     for path, values in table_settings().items():
         try:
             forms[path] = form_of({**values, **stated})
         except ValueError as error:
             raise SettingsError(f'{FILE_NAME} [correct."{path}"]: {error}') from error
-    return {"form": form, "forms": forms}
+    return forms

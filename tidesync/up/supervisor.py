@@ -34,6 +34,10 @@ _END_S = 5.0
 _READY_S = 15.0
 _WRONG_USAGE = 2
 _MOST_EARLY_ENDS = 3
+_NEW_GROUP = 0
+"""Of Windows: so that Ctrl-C is not for the programs, and each can be sent Ctrl-Break."""
+if sys.platform == "win32":
+    _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
 
 
 class ChildError(TidesyncError):
@@ -139,6 +143,7 @@ class Child:
             stderr=subprocess.STDOUT,
             env=self.program.environment,
             start_new_session=True,  # Ctrl-C is for the supervisor, which ends them in order
+            creationflags=_NEW_GROUP,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
@@ -170,7 +175,7 @@ class Child:
         if process is None:
             return
         if process.poll() is None:
-            process.terminate()
+            _ask_to_end(process)
             try:
                 process.wait(_END_S)
             except subprocess.TimeoutExpired:
@@ -202,10 +207,11 @@ class Child:
         if changed_ns == self._changed_ns or self._process is None:
             return
         self._changed_ns = changed_ns
-        if sys.platform == "win32":
-            self._process.terminate()
+        hangup = getattr(signal, "SIGHUP", None)
+        if hangup is None:  # Windows: it is started again
+            _ask_to_end(self._process)
         else:
-            self._process.send_signal(signal.SIGHUP)
+            self._process.send_signal(hangup)
         _log.info("%s reads its accounts again", self.name)
 
     def _file_time(self) -> int | None:
@@ -223,6 +229,14 @@ class Child:
                     self._last_line = text
                 with suppress(OSError):  # the terminal is gone, or nobody reads: it must be able to end
                     self._write(f"{self.name:<9} | {text}")
+
+
+def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM; on Windows, where that kills, Ctrl-Break."""
+    if sys.platform == "win32":
+        process.send_signal(signal.CTRL_BREAK_EVENT)
+    else:
+        process.terminate()
 
 
 def _dying_with_us(user: str | None) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from tidesync.sessions.correction.session import Options
 from tidesync.sessions.document import Document, NotMetadataError, block_of
 from tidesync.sessions.errors import NotASessionError
 from tidesync.sessions.folder import EXCHANGES, METADATA, TIME_SYNC, Measured, SessionFolder, measure
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from schemas.events import EventLine
     from tidesync.sessions.journal import Stream
     from topside_agent.estimator import Exchanges
+
+_AS_FOUND = Options()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,11 @@ class RecordedSession:
     """By vehicle that of the coarsest stamps of its tables."""
 
 
-def load(path: Path) -> RecordedSession:
-    """Read the session in `path`; NotASessionError where there is none, OSError where it cannot be read."""
+def load(path: Path, options: Options = _AS_FOUND) -> RecordedSession:
+    """Read the session in `path`, its tables as `options` state.
+
+    NotASessionError where there is none, OSError where it cannot be read.
+    """
     folder = SessionFolder(path)
     journal, faults = folder.read_exchanges(), list[str]()
     if journal is None and not folder.metadata_path.exists():
@@ -61,7 +67,7 @@ def load(path: Path) -> RecordedSession:
         events=folder.read_events(),
         unmeasured=_unmeasured(block, {one.vehicle for one in measured}),
         faults=faults,
-        resolutions_ns=coarsest_ns(folder, measured),
+        resolutions_ns=coarsest_ns(folder, measured, options),
     )
 
 

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def coarsest_ns(folder: SessionFolder, measured: Sequence[Measured]) -> dict[str, int]:
-    """By vehicle that of the coarsest table that it stamped; one that cannot be read is left out."""
+def coarsest_ns(folder: SessionFolder, measured: Sequence[Measured], options: Options) -> dict[str, int]:
+    """By vehicle that of the coarsest table that it stamped; one that cannot be read is left out.
+
+    `options` say how tables are written, as for `tidesync correct`.
+    """
     spans: dict[str, Spans] = {}
     for each in reversed(measured):
         spans[each.vehicle] = _spans(each)
     try:
-        jobs = plan(folder.path, read_metadata(folder), Options(), [*spans]).jobs
+        jobs = plan(folder.path, read_metadata(folder), options, [*spans]).jobs
     except Exception as error:  # noqa: BLE001 - the verdict on the clocks does not depend on it
         _log.warning("%s: what its tables' stamps resolve is not in the report: %s", folder.path, error)
         return {}

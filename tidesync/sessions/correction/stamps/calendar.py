@@ -166,7 +166,7 @@ def written(match: re.Match[str]) -> Written | None:
     fraction = int(digits[:_NANO].ljust(_NANO, "0"))
     step = 10 ** max(_NANO - len(digits), 0) if digits else _step_ns(part)
     if part.get("u"):
-        return Written(int(part["u"]) * S + fraction, step, 0, twelve=False, digits=len(digits))
+        return Written(int(part["u"]) * S + fraction, step, 0, twelve=False, digits=len(written_digits))
     day = _day_ns(part["Y"], part.get("m") or part.get("b") or "", part.get("d") or "", part.get("j") or "")
     hour, minute, second = (int(part.get(name) or 0) for name in "HMS")
     half = (part.get("p") or "").lower()

@@ -57,11 +57,17 @@ class Candidate:
     """How far a binary representation may be from the number that it stands for."""
     within: int
     """How many lie within the session, in the zone that suits most."""
-    unclear: int = 0
-    """Fractions of fewer digits may lack zeros in front or at their ends, see fractions.py; 0: none do."""
+    fractions: Fractions = Fractions.DECIMALS
+    length: int = 0
+    """How many digits fractions have in full; where they are UNCLEAR, those of fewer may lack zeros."""
 
     digits: Integers | None = None
     """How many digits each one's fraction has; or the second number of two."""
+
+    @property
+    def unclear(self) -> int:
+        """Fractions of fewer digits may lack zeros in front or at their ends; 0: none do."""
+        return self.length if self.fractions == Fractions.UNCLEAR else 0
 
     @property
     def count(self) -> int:
@@ -118,7 +124,7 @@ class Candidate:
 
 def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: SessionSpan) -> Candidate:
     """The candidate of a column of texts."""
-    reader, parsed, unclear = _with_whole_fractions(reader, _parsed(reader, values), span)
+    reader, parsed, kind, length = _with_whole_fractions(reader, _parsed(reader, values), span)
     at_ns = np.array([each.at_ns for each in parsed], dtype=np.int64)
     fixed = np.array([each.fixed for each in parsed], dtype=bool)
     step_ns = np.array([min(each.step_ns, LATEST_NS) for each in parsed], dtype=np.int64)
@@ -129,7 +135,7 @@ def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: S
         noise_ns = spacing_ns(numbers, reader.scale) if _are_doubles(decimals, numbers) else 0
     within = _within(at_ns, fixed, span)
     digits = np.array([each.digits for each in parsed], dtype=np.int64)
-    return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within, unclear, digits)
+    return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within, kind, length, digits)
 
 
 def _parsed(reader: Reader, values: Sequence[str]) -> list[Parsed]:
@@ -138,12 +144,12 @@ def _parsed(reader: Reader, values: Sequence[str]) -> list[Parsed]:
 
 def _with_whole_fractions(
     reader: Reader, parsed: list[Parsed], span: SessionSpan
-) -> tuple[Reader, list[Parsed], int]:
-    """Without those whose fraction is not known; and the full length of fractions if shorter are unclear."""
+) -> tuple[Reader, list[Parsed], Fractions, int]:
+    """Without those whose fraction is not known; and what fractions are, and their full length."""
     if isinstance(reader, NumberReader) and reader.scale.unit_ns not in NS_OF_UNIT.values():
-        return reader, parsed, 0
+        return reader, parsed, Fractions.DECIMALS, 0
     if not isinstance(reader, NumberReader | CalendarReader) or reader.digits == ANY_DIGITS:
-        return reader, parsed, 0
+        return reader, parsed, Fractions.DECIMALS, 0
     near = span.near(np.array([each.at_ns for each in parsed], dtype=np.int64), DAY_NS)
     decide = [*compress(parsed, near.tolist())] or parsed
     most = most_digits([each.digits for each in decide])
@@ -154,8 +160,8 @@ def _with_whole_fractions(
     kind, digits = kind_of_fractions(decide)
     if kind == Fractions.COUNTS and not (isinstance(reader, NumberReader) and reader.scale.unit_ns != S):
         known = [each for each in parsed if digits_of(each) in {0, digits}]
-        return replace(reader, digits=digits), known, 0
-    return reader, parsed, 0 if kind == Fractions.DECIMALS else digits
+        return replace(reader, digits=digits), known, kind, digits
+    return reader, parsed, Fractions.UNCLEAR if kind == Fractions.COUNTS else kind, digits
 
 
 def _are_doubles(decimals: Sequence[Decimal], numbers: Floats) -> bool:

@@ -2,6 +2,7 @@
 
 A value is taken to be coarser where next to none is a multiple of such a step by chance (whole seconds among
 µs), or where of 64 neighbours more are than chance explains. Coarser ones among those are found likewise.
+More than a minute needs two different multiples: a single full hour is no evidence of a logger of hours.
 
 Assumption: a few coarse values among 64 are not noticed where one in a thousand or more is a multiple by
 chance (whole seconds among ms).
@@ -27,6 +28,7 @@ _CHANCE, _CHANCE_AMONG_COARSE = log(1e-8), log(1e-3)
 _LOG_FACTORIAL = np.array([lgamma(count + 1) for count in range(_WINDOW + 1)])
 _RARE, _RARE_OF_ALL = 1e-6, 1e-3
 _NEARLY_ALL = 0.9
+_MINUTE_NS = 60_000_000_000
 
 
 def coarser_steps(
@@ -59,6 +61,8 @@ def _in_windows(
         share = share_of(step)
         multiples = rows[are_multiples(at_ns[rows], step)] if share < 1 else rows
         if share >= 1 or not multiples.size:
+            continue
+        if step > _MINUTE_NS and (at_ns[multiples] == at_ns[multiples[0]]).all():
             continue
         rows = multiples if _is_decimal(step) else rows  # of ten times the step none are others
         window = (multiples + shift) // _WINDOW

@@ -5,11 +5,13 @@ zero, but fractions of the full length end in zeros; those are read alike either
 known then, and are no timestamps. Where zeros were dropped it is the other way round. A column that shows
 neither, as one of a few rows, leaves it open: only the second of a shorter fraction is known.
 
-Where none has more than 5 or 8 digits or begins with a zero, it is open too: few loggers write just so many.
+Where none has more than 1, 2, 5 or 8 digits or begins with a zero, it is open too: milliseconds of a sensor
+that is read just after each second have two, and few loggers write 5 or 8. Two digits are decimals where
+they range over 60 and more, one where all ten are seen about as often.
 
-Assumption: a column's fractions are all written in one of these ways, and those of another length that all
-have, or of 3, 6 and 9 digits, are decimals. `--time-format` with %f (decimals), %3f (a count of ms) or %6f
-(of µs) states it.
+Assumption: a column's fractions are all written in one of these ways, and those of 1, 2, 4 or 7 digits that
+are not open, or of 3, 6 and 9, are decimals; of the former the summary says so where none begins with a zero.
+`--time-format` with %f (decimals), %3f (a count of ms) or %6f (of µs) states it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 _NANO, _S = 9, 1_000_000_000
 _GROUPS = {3, 6, 9}
-_UNUSUAL = {5, 8}
+_UNUSUAL, _ASSUMED = {1, 2, 5, 8}, {4, 7}
+_TENTHS, _TENTH_SHARE, _WIDE = 10, 0.3, 60
 _DEVIATIONS = 3
 
 
@@ -39,6 +42,8 @@ class Fractions(Enum):
     UNCLEAR = 1
     """Decimals or a count."""
     COUNTS = 2
+    ASSUMED = 3
+    """Decimals by assumption alone."""
 
 
 def kind_of_fractions(found: Sequence[Parsed]) -> tuple[Fractions, int]:
@@ -49,8 +54,13 @@ def kind_of_fractions(found: Sequence[Parsed]) -> tuple[Fractions, int]:
     shorter = sum(digits < longest for _, digits in fractions)
     several = [(value, digits) for value, digits in fractions if digits > 1]
     zeros_in_front = sum(value < 10 ** (digits - 1) for value, digits in several)
-    if longest in _UNUSUAL and not zeros_in_front:
-        return Fractions.UNCLEAR, longest + 1
+    if longest in _UNUSUAL | _ASSUMED and not zeros_in_front and not (longest == 1 and _are_tenths(found)):
+        numbers = [value for value, _ in fractions]
+        wide = longest == 2 and max(numbers) - min(numbers) >= _WIDE  # noqa: PLR2004 - digits
+        if longest in _UNUSUAL and not wide:
+            return Fractions.UNCLEAR, longest + 1
+        if not shorter:
+            return Fractions.ASSUMED, longest
     if not shorter or (lengths <= _GROUPS and shorter > 1) or _drops_zeros(found):
         return Fractions.DECIMALS, longest
     if zeros_in_front:
@@ -59,6 +69,12 @@ def kind_of_fractions(found: Sequence[Parsed]) -> tuple[Fractions, int]:
         return Fractions.DECIMALS if usual else Fractions.UNCLEAR, longest
     zeros_behind = any(value % 10 == 0 and digits == longest for value, digits in several)
     return Fractions.COUNTS if zeros_behind else Fractions.UNCLEAR, longest
+
+
+def _are_tenths(found: Sequence[Parsed]) -> bool:
+    """Whether each tenth of a second is seen about as often, as by a sensor read at any time."""
+    counts = np.bincount([fraction[0] if (fraction := _fraction(each)) else 0 for each in found])
+    return counts.size == _TENTHS and bool(counts.min() >= max(2, _TENTH_SHARE * counts.mean()))
 
 
 def _drops_zeros(found: Sequence[Parsed]) -> bool:

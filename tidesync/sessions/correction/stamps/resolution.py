@@ -126,7 +126,10 @@ class Writing:
             own = np.where(ends & (steps_ns > self.step_ns), steps_ns, own)
         if self.usual_steps:
             few = (steps_ns > self.step_ns) & ~np.isin(steps_ns, [*self.usual_steps])
-            own = np.where(few, np.maximum(steps_ns, self.unit_ns or S), own)
+            one_ns = self.unit_ns or S
+            own = np.where(few, np.maximum(steps_ns, one_ns), own)
+            if 10 * self.step_ns == one_ns:  # 12.3 may have become 13
+                own = np.where(few & (steps_ns == one_ns), 10 * one_ns, own)
         unclear = (steps_ns >= self.unclear_ns.start) & (steps_ns < self.unclear_ns.stop)
         return np.where(unclear, self.unclear_ns.stop, own)
 

@@ -17,6 +17,7 @@ from tidesync.sessions.correction.stamps.accepted import readers_of, since_of
 from tidesync.sessions.correction.stamps.calendar import DAY_FIRST
 from tidesync.sessions.correction.stamps.candidates import Candidate, of_texts
 from tidesync.sessions.correction.stamps.form import StampForm
+from tidesync.sessions.correction.stamps.fractions import Fractions
 from tidesync.sessions.correction.stamps.numbers import NAMED, NS_OF_UNIT
 from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.readers import CalendarReader, NumberReader
@@ -48,6 +49,9 @@ _SHORT_FRACTIONS = (
 _UNCLEAR_FRACTIONS = (
     "fractions of fewer than {} digits may lack zeros in front or at their ends, which their error covers: "
     "--time-format with %f if they are decimals, %3f if they count ms, %6f if us"
+)
+_ASSUMED_FRACTIONS = (
+    "fractions of {} digits are taken for decimals: --time-format with %3f if they count ms, %6f if µs"
 )
 _VARIES = "some timestamps have fewer digits, and are taken to be as they were written"
 _COMMA = re.compile(r":\d\d,\d", re.ASCII)
@@ -82,6 +86,7 @@ def form_of(best: Candidate, column: ColumnContext, *, comma: bool = False) -> S
     digits = best.reader.digits if isinstance(best.reader, NumberReader | CalendarReader) else 0
     resolves += (_SHORT_FRACTIONS.format(digits),) if digits > 0 else ()
     resolves += (_UNCLEAR_FRACTIONS.format(best.unclear),) if best.unclear else ()
+    resolves += (_ASSUMED_FRACTIONS.format(best.length),) if best.fractions == Fractions.ASSUMED else ()
     resolves += (_VARIES,) if writing.varies and not best.unclear and digits <= 0 else ()
     return StampForm(
         reader=best.reader,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
 
-_LEAST, _NEARLY_ALL, _IN_ORDER, _FEWEST = 3, 0.9, 0.9, 4
+_LEAST, _IN_ORDER, _FEWEST = 3, 0.9, 4
 
 
 def few_of(count: int) -> int:
@@ -33,16 +33,14 @@ def few_of(count: int) -> int:
 
 
 def most_digits(digits: Sequence[int]) -> int | None:
-    """The most digits of fractions, where nearly all have so many and few have more; None: any number."""
+    """The most digits of fractions, where most have so many and few have more; None: any number."""
     if len(digits) < _LEAST:
         return None
     values, counts = np.unique(digits, return_counts=True)
     more = np.cumsum(counts[::-1])[::-1] - counts
     usual = int(np.argmax(counts))
     rest = len(digits) - int(more[usual])
-    fixed = (
-        values[usual] > 0 and 0 < more[usual] <= few_of(len(digits)) and counts[usual] >= _NEARLY_ALL * rest
-    )
+    fixed = values[usual] > 0 and 0 < more[usual] <= few_of(len(digits)) and 2 * counts[usual] >= rest
     return int(values[usual]) if fixed else None
 
 

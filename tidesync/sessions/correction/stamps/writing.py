@@ -17,8 +17,6 @@ Texts = NDArray[np.bytes_]
 
 _PAIRS = np.array([[tens + 48, ones + 48] for tens in range(10) for ones in range(10)], dtype=np.uint8)
 _MICROSECONDS = 1_000
-_DAY_DIGITS = 11
-"""Decimals of a day that resolve a microsecond."""
 
 
 def write_iso(unix_ns: Integers, *, fine: bool, sign: bytes = b".") -> Texts:

@@ -51,7 +51,10 @@ def run_agent(agent: Agent, heartbeat_file: Path | None) -> int:
 
 
 def run_until_stopped(service: Service, watchdog: Watchdog | None = None) -> int:
-    """Run `service` until SIGTERM, SIGBREAK (exit code 0), SIGINT (130), or its failure, which is raised."""
+    """Run `service` until SIGTERM, SIGBREAK (exit code 0), SIGINT (130), or its failure, which is raised.
+
+    SIGHUP, which comes when its terminal is closed, ends it as SIGTERM does, unless it is ignored (`nohup`).
+    """
     events = _received_signals()
     service.start()
     threading.Thread(target=_wait_for_end, args=(service, events), name="end-watch", daemon=True).start()
@@ -83,6 +86,9 @@ def _received_signals() -> _Events:
 
     for number in _END_SIGNALS:
         signal.signal(number, note)
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hangup and signal.getsignal(hangup) != signal.SIG_IGN:
+        signal.signal(hangup, note)
     return events
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.errors import TidesyncError
@@ -58,6 +59,8 @@ class Program(NamedTuple):
     """Whom to run it as, where root runs us: who changes its user by itself would outlive us."""
     reload_with: Path | None = None
     """It is sent SIGHUP when this file has changed."""
+    explanations: Mapping[str, str] | None = None
+    """What a word in its last line means here."""
 
 
 class Supervisor:
@@ -189,10 +192,15 @@ class Child:
         self._early_ends = self._early_ends + 1 if early else 0
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
         if code == _WRONG_USAGE or (not self._was_ready and self._early_ends >= _MOST_EARLY_ENDS):
-            raise ChildError(f"{self.name} cannot run ({why}): {self._last_line or 'it said nothing'}")
+            raise ChildError(f"{self.name} cannot run ({why}): {self._reason()}")
         wait_s = min(_LONGEST_S, _FIRST_S * 2 ** max(0, self._early_ends - 1))
         self._again_s = now_s + wait_s
         _log.warning("%s ended (%s); it is started again in %g s", self.name, why, wait_s)
+
+    def _reason(self) -> str:
+        explanations = self.program.explanations or {}
+        known = [text for word, text in explanations.items() if word in self._last_line]
+        return "; ".join([self._last_line or "it printed nothing", *known])
 
     def _reload_if_changed(self) -> None:
         changed_ns = self._file_time()
@@ -219,7 +227,8 @@ class Child:
                 text = line.decode("utf-8", "replace").rstrip()
                 if _NO_REASON not in text:
                     self._last_line = text
-                self._write(f"{self.name:<9} | {text}")
+                with suppress(OSError):  # the terminal is gone, or nobody reads: it must be able to end
+                    self._write(f"{self.name:<9} | {text}")
 
 
 def _ask_to_end(process: subprocess.Popen[bytes]) -> None:

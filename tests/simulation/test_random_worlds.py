@@ -43,7 +43,7 @@ def assert_right(world):
 
 
 def test_a_world_is_the_same_in_each_run(tmp_path):
-    """So that a fault, once found, can be seen again: seed 20 is short, and the agents' pauses matter in it."""
+    """So that a fault, once found, can be seen again: seed 20 is short, and in it the pauses matter."""
     first, again = (lived(20, tmp_path / run) for run in ("first", "again"))
     assert [(sent.at_s, sent.name) for sent in first.broker.log] == [
         (sent.at_s, sent.name) for sent in again.broker.log

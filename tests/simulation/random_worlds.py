@@ -256,6 +256,10 @@ class World(Simulation):
         """The clock of the topside whose process has that id."""
         return next(clock for clock in self.topside_clocks if clock.instance_id == instance_id)
 
+    def topsides_of(self, boot_id):
+        """Topside's clock in that boot; all of them where the boot is not known."""
+        return [clock for clock in self.topside_clocks if boot_id in {None, clock.boot_id}]
+
     def topside_at(self, base_ns):
         """Topside's clock then; None while its machine is off."""
         for clock in self.topside_clocks:

@@ -79,21 +79,19 @@ def tracked(world):
     """The sound rows of the smoothed track, each with by how much the truth is outside its bound (ns)."""
     until_ns, found = world.start_ns + round(world.plan.seconds * S), []
     for measured in world.folder.measure(EstimatorSettings()).values():
-        boots = {exchange.destination_ns: exchange.boot_id for exchange in measured.exchanges}
+        exchanges = {exchange.destination_ns: exchange for exchange in measured.exchanges}
         for row in measured.track.rows:
             at_ns = row.topside_unix_ns
-            moments = [each for clock in world.topside_clocks for each in clock.shown_at(at_ns, until_ns)]
-            clocks = world.pi_clocks(boots[at_ns])
-            off = [_off_row_ns(world, row, pi, each) for pi in clocks for each in moments]
+            topsides = world.topsides_of(exchanges[at_ns].topside_boot_id)
+            clocks = world.pi_clocks(exchanges[at_ns].boot_id)
+            moments = [(clock, each) for clock in topsides for each in clock.shown_at(at_ns, until_ns)]
+            off = [_off_row_ns(row, pi, *moment) for pi in clocks for moment in moments]
             if row.state in {"ok", "holdover"}:
                 found.append((row, max(min(off, default=float("inf")), 0)))
     return found
 
 
-def _off_row_ns(world, row, pi, at_ns):
-    topside = world.topside_at(at_ns)
-    if topside is None:
-        return float("inf")
+def _off_row_ns(row, pi, topside, at_ns):
     true_ns = pi.realtime_at(at_ns) - topside.realtime_at(at_ns)
     return max(row.lower_ns - true_ns, true_ns - row.upper_ns)
 

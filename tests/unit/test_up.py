@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from schemas.compat import tomllib
 from schemas.join_file import JoinFile, JoinFileError
 from tidesync.__main__ import run
 from tidesync.settings import file_defaults
-from tidesync.up import install, mosquitto
+from tidesync.up import install, mosquitto, supervisor
 from tidesync.up.home import Home
 from tidesync.up.settings import Choices, UpSettings
 
@@ -269,3 +271,12 @@ def test_mosquitto_is_found_where_its_installer_puts_it_but_never_in_the_working
         program.chmod(0o755)
     monkeypatch.setattr(mosquitto, "_PLACES", (r"C:\Program Files\mosquitto", str(tmp_path / "installed")))
     assert mosquitto.program() == str(tmp_path / "installed" / "mosquitto")
+
+
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("setpriv") is None, reason="setpriv")
+def test_a_program_whose_supervisor_has_ended_before_it_could_ask_for_its_signal_does_not_run():
+    command = [*supervisor._dying_with_us(None), "echo", "it runs"]
+    ours = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ours.stdout == "it runs\n"
+    others = subprocess.run(["sh", "-c", '"$@"; true', "sh", *command], capture_output=True, check=True)
+    assert others.stdout == b""

@@ -6,6 +6,7 @@ On Linux they end with the supervisor, also when that is killed (`setpriv --pdea
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import signal
 import socket
@@ -239,10 +240,15 @@ def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
         process.terminate()
 
 
+_UNLESS_ORPHANED = '[ "$PPID" = "$0" ] && exec "$@"'
+"""This process may have ended before the program asked for its signal: then none comes."""
+
+
 def _dying_with_us(user: str | None) -> list[str]:
     """What has a program run as `user`, and sent SIGTERM when this process ends in any way."""
     found = shutil.which("setpriv") if sys.platform == "linux" else None
     if found is None:
         return []
     changed = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if user else []
-    return [found, *changed, "--pdeathsig", "TERM", "--"]
+    asked = [found, *changed, "--pdeathsig", "TERM", "--"]
+    return [*asked, "sh", "-c", _UNLESS_ORPHANED, str(os.getpid())]

@@ -21,8 +21,8 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2
 test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
 	$(PYTEST) $(ARGS)
 
-test-fast: .venv/.dev ## The unit tests and the simulation, with two workers and fewer seeds (under a minute)
-	TEST_EFFORT=fast $(PYTEST) tests/unit tests/simulation $(ARGS)
+test-fast: .venv/.dev ## The unit tests and the simulation with two workers, fewer seeds and nothing slow (a minute)
+	TEST_EFFORT=fast $(PYTEST) -m "not slow" tests/unit tests/simulation $(ARGS)
 
 test-long: .venv/.dev ## The same with ten times the seeds of `make test`
 	TEST_EFFORT=long $(PYTEST) --timeout 1200 tests/unit tests/simulation $(ARGS)

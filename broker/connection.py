@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _CONNACK_TIMEOUT_NS = 10_000_000_000
+_STOP_S = 5.0  # a busy machine, or a slow disk, may take its time
 _CONNECT_LIMIT_S = 120.0
 """A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
 
@@ -147,12 +148,12 @@ class Connection:
         self._wakeup.wake()
 
     def stop(self, farewell: Sequence[Outgoing] = (), timeout_s: float = 0.8) -> None:
-        """Publish `farewell`, disconnect, end the thread; gives up after `timeout_s`."""
+        """Publish `farewell`, disconnect, end the thread; waits for `timeout_s`, if up for `_STOP_S`."""
         self._farewell = farewell
         self._stopping.set()
         self._wakeup.wake()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(timeout_s)
+            self._thread.join(_STOP_S if self.up else timeout_s)
 
     # The network thread
 

@@ -50,7 +50,8 @@ _ONLINE_WAIT_S = 1.0
 class PiAgent(MqttAgent):
     """Runs in the connection's network thread; HTTP and the clock's watch have threads of their own.
 
-    A simulation brings its own connection, clock's watch, and answer to whether NTP steers the clock.
+    A simulation brings its own connection, clock's watch, answer to whether NTP steers the clock, and
+    instance id, which decides when the agent answers a topside that comes online.
     """
 
     def __init__(
@@ -61,12 +62,15 @@ class PiAgent(MqttAgent):
         connect: Connect = Connection,
         watch: Watch | None = None,
         synchronized: Callable[[], bool] | None = None,
+        instance_id: str | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._real = isinstance(clock, SystemClock)
         self._started = read(clock)
-        self._answerer = Answerer(clock.boot_id, process_instance_id(), raw_resolution_ns(clock))
+        self._answerer = Answerer(
+            clock.boot_id, instance_id or process_instance_id(), raw_resolution_ns(clock)
+        )
         self._builder = MessageBuilder(
             settings.topic_root,
             settings.vehicle,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -21,6 +23,10 @@ SAFE_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getatt
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | SAFE_FLAGS
 _PRIVATE = 0o600
 _BROKER_USER = "mosquitto"
+_TRIES = 40 if sys.platform == "win32" else 1
+_AGAIN_S = 0.025
+_pause = threading.Event()
+"""Never set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ def replace(path: Path, content: bytes) -> None:
     """Write `content` to `path`; readers see the old content or the new, also after a power cut."""
     with _temporary(path) as new:
         _write_like(new, path, content)
-        new.replace(path)
+        _rename(new, path)
     sync_folder(path.parent)
 
 
@@ -64,9 +70,9 @@ def replace_unchanged(path: Path, content: bytes, instead_of: bytes | None) -> b
         else:
             with contextlib.suppress(OSError):
                 old.hardlink_to(path)
-            new.replace(path)
+            _rename(new, path)
             if old.exists() and read(old) != instead_of:
-                old.replace(path)
+                _rename(old, path)
                 return False
     sync_folder(path.parent)
     return True
@@ -95,7 +101,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(descriptor)
-        new.replace(path)
+        _rename(new, path)
     sync_folder(path.parent)
 
 
@@ -109,7 +115,7 @@ def replace_all(folder: Path, files: Mapping[str, PrivateFile]) -> None:
         for name, file in files.items():
             write_new(new[name], file)
         for name in files:
-            new[name].replace(folder / name)
+            _rename(new[name], folder / name)
     sync_folder(folder)
 
 
@@ -195,6 +201,19 @@ def unusable(path: Path, error: Exception) -> str:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     hint = "; run it as root or as the folder's owner" if isinstance(error, PermissionError) else ""
     return f"{path}: {reason}{hint}"
+
+
+def _rename(new: Path, path: Path) -> None:
+    """Rename over `path`; Windows refuses that while any program has it open, so it is tried for a second."""
+    for left in reversed(range(_TRIES)):
+        try:
+            new.replace(path)
+        except PermissionError:
+            if not left:
+                raise
+            _pause.wait(_AGAIN_S)
+        else:
+            return
 
 
 @contextmanager

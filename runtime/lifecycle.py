@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import signal
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _CHECK_S = 0.5
+_END_SIGNALS = [signal.SIGTERM, signal.SIGINT]
+if sys.platform == "win32":
+    _END_SIGNALS.append(signal.SIGBREAK)  # Ctrl-Break, which `tidesync up` sends there
 _Events = queue.SimpleQueue[int | None]
 """Signals; None when the service ended by itself."""
 
@@ -47,7 +51,10 @@ def run_agent(agent: Agent, heartbeat_file: Path | None) -> int:
 
 
 def run_until_stopped(service: Service, watchdog: Watchdog | None = None) -> int:
-    """Run `service` until SIGTERM (exit code 0), SIGINT (130), or its failure, which is raised."""
+    """Run `service` until SIGTERM, SIGBREAK (exit code 0), SIGINT (130), or its failure, which is raised.
+
+    SIGHUP, which comes when its terminal is closed, ends it as SIGTERM does, unless it is ignored (`nohup`).
+    """
     events = _received_signals()
     service.start()
     threading.Thread(target=_wait_for_end, args=(service, events), name="end-watch", daemon=True).start()
@@ -77,8 +84,11 @@ def _received_signals() -> _Events:
     def note(number: int, _frame: FrameType | None) -> None:
         events.put(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _END_SIGNALS:
         signal.signal(number, note)
+    hangup = getattr(signal, "SIGHUP", None)  # not on Windows
+    if hangup and signal.getsignal(hangup) != signal.SIG_IGN:
+        signal.signal(hangup, note)
     return events
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from runtime.metrics import Families
     from runtime.watchdog import Loop
 
+_LOOP = "asyncio:SelectorEventLoop" if sys.platform == "win32" else "asyncio"
+"""Windows' usual loop accepts by itself, past the limits of `runtime.listener`. Needs uvicorn 0.36 there."""
 _MOST_HEADER_BYTES = 16 * 1024
 _TEXT: dict[str, Any] = {
     "description": "Prometheus' text format",
@@ -121,7 +124,7 @@ def make_server(app: FastAPI, loop: Loop, **options: Any) -> WatchedServer:
     """
     config = uvicorn.Config(
         Guarded(WithHead(app)),
-        loop="asyncio",
+        loop=_LOOP,
         http="h11",
         lifespan="off",
         log_config=None,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from schemas.base import expectation
 from schemas.compat import Self, tomllib
 from schemas.names import Root, Vehicle
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 HEAD = b"# The way of vehicle "
 """How each such file begins."""
@@ -51,7 +55,7 @@ class JoinFile(BaseModel):
         except ValidationError as error:
             fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
             where = ".".join(map(str, fault["loc"]))
-            raise JoinFileError(f"{where}: {fault['msg']}" if where else fault["msg"]) from None
+            raise JoinFileError(f"{where}: {_wording(fault)}" if where else _wording(fault)) from None
 
     def encode(self) -> str:
         """The file's text."""
@@ -65,6 +69,15 @@ class JoinFile(BaseModel):
         if self.ca is not None:
             lines.append(f'ca = """\n{self.ca}"""')
         return _HEAD.format(vehicle=self.vehicle) + "\n".join(lines) + "\n"
+
+
+def _wording(fault: ErrorDetails) -> str:
+    """What is accepted, in our words and without the value received, which may be the password."""
+    if fault["type"] == "missing":
+        return "expected this key, and it is missing"
+    if fault["type"] == "extra_forbidden":
+        return "this key is not known; is the file of a later version?"
+    return expectation(fault["msg"])
 
 
 def _quoted(text: str) -> str:

@@ -24,6 +24,9 @@ os.environ.setdefault("TIDESYNC_TOPSIDE", "topside")
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="tidesync-state-")
 """Agents keep their clocks' histories there: not in the state folder of whoever runs the tests."""
 
+os.environ["TIDESYNC_HOME"] = str(Path(os.environ["XDG_STATE_HOME"]) / "surface")
+"""Nobody is there: a `tidesync up` that runs on this computer gives no test its broker and account."""
+
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -49,7 +49,7 @@ class TopsideAgent(MqttAgent):
     """Measures every vehicle that is online (or those that are named), and publishes the results.
 
     `connect`, `get` and `watch` make the connection, the HTTP requests and the watch of topside's clock; a
-    simulation brings its own.
+    simulation brings its own, and the instance id.
     """
 
     def __init__(
@@ -60,9 +60,10 @@ class TopsideAgent(MqttAgent):
         connect: Connect = Connection,
         get: Get = get_then,
         watch: Watch | None = None,
+        instance_id: str | None = None,
     ) -> None:
         self._settings, self._clock = settings, clock
-        instance_id = process_instance_id()
+        instance_id = instance_id or process_instance_id()
         self._namesakes = Namesakes(instance_id)
         self._own_clock = OwnClock(
             "topside", settings.topside, clock, instance_id, changed=self._clock_changed, watch=watch

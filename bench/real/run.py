@@ -24,11 +24,12 @@ re-implementations of [bench-estimators.md](bench-estimators.md).
 LIMITS = """## How narrow can a bound be?
 
 With `wander_limit` 5e-7 and no limit of the rate but what the exchanges prove, the linear program over *all*
-earlier exchanges (docs/mathematics.md §4) gives 1.051 on `ntp_wan`, 1.046 if the clocks never wandered, and
+earlier exchanges (docs/mathematics.md §4) gives 1.052 on `ntp_wan`, 1.046 if the clocks never wandered, and
 1.017 if the drift were known exactly. 20 minutes of a link with a round trip of 27 ms prove the drift to
 ± 20 to 40 ppm, and the delays back come near their least once in a minute: meanwhile the bound ages.
 Afterwards, with all exchanges on both sides, the program gives 1.014, and 1.000 were the wander a tenth.
-Ours reach both figures. A narrower bound takes a promise about the clock.
+Ours reach both figures (`python -m bench.real.narrowest TABLE` prints them).
+A narrower bound takes a promise about the clock.
 """
 
 

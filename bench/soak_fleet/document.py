@@ -6,6 +6,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from bench.soak_fleet.plan import NAMED_TWICE
 from bench.tables import markdown_table, number
 from runtime.version import VERSION
 
@@ -33,6 +34,9 @@ _FOUND = """
 *Heard* is what a subscriber that nobody disturbs received. Rows were stamped by the vehicles 50 times a
 second all along, and corrected afterwards by the topside that was never killed. Growth is of processes that
 ran for more than ten minutes, from five and a half minutes after their start to their end.
+
+Only {named_twice} gets namesakes. The recorder dates them, by a clock that differs from that topside's by
+minutes; so it is not known which of its rows are in doubt, and once it had a namesake all are `ambiguous`.
 """
 
 
@@ -52,7 +56,15 @@ def document(plan: Plan, machine: str, healings: Sequence[Healing], verdict: Ver
     )
     failures = "\n".join(f"- {failure}" for failure in verdict.failures) or "Nothing."
     return "\n".join(
-        [introduction, _healing_table(healings), _FOUND, figures, "\n## What failed\n", failures, ""]
+        [
+            introduction,
+            _healing_table(healings),
+            _FOUND.format(named_twice=NAMED_TWICE),
+            figures,
+            "\n## What failed\n",
+            failures,
+            "",
+        ]
     )
 
 

@@ -31,7 +31,7 @@ def missing_in(fleet: Fleet, window_s: tuple[float, float]) -> Missing:
     there = {identity(exchange) for exchange in journal.exchanges}
     gaps = [event for event in fleet.recorded.read_events() if isinstance(event, Gap)]
     heard, found = fleet.observer.heard, Missing([], [])
-    for key, exchange in list(heard.exchanges.items()):
+    for key, exchange in heard.exchanges.copy().items():  # more are heard meanwhile
         if key not in there and window_s[0] <= heard.at_s[key] <= window_s[1]:
             named = any(_covers(gap, exchange) for gap in gaps)
             excused = named and fleet.has_ended(pid_of(exchange.instance_id or ""))

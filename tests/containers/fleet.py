@@ -269,6 +269,7 @@ class FleetChecker(Checker):
         self._fleet = fleet
         self._instances = {}
         self._clocks = {}
+        self._unknown = {}
 
     def connected(self):
         super().connected()
@@ -297,13 +298,19 @@ class FleetChecker(Checker):
         offset_ns, drift_ppm = self._fleet.pretended(info.vehicle) if info.simulated else (0, 0.0)
         clock = SimulatedClock(SystemClock(), offset_ns, drift_ppm)
         clock.started_realtime_ns = ns_from_utc(info.started_at) - offset_ns  # it is said by that clock
-        clock.started_raw_ns = clock.started_realtime_ns - read(clock.base).realtime_minus_raw_ns
+        now = read(clock.base)
+        clock.started_raw_ns = clock.started_realtime_ns - now.realtime_minus_raw_ns
+        # `started_at` is later than the simulated clock's start, by less than 2 s: it has drifted meanwhile.
+        self._unknown[info.boot_id] = now.width_ns / 2 + abs(drift_ppm) * 2000
         self._instances[info.vehicle] = info.instance_id
         self._vehicles[info.vehicle] = self._clocks[info.boot_id] = clock
 
     def _check(self, result, clock, message):
         """By the clock that was measured: the last result of one that has ended may come late."""
         super()._check(result, self._clocks.get(result.boot_id, clock), message)
+
+    def _unknown_ns(self, result, now):
+        return super()._unknown_ns(result, now) + self._unknown.get(result.boot_id, 0.0)
 
     def results_of(self, vehicle, after=0):
         return [result for result in self.heard[after:] if result.vehicle == vehicle]

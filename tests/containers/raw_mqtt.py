@@ -1,10 +1,12 @@
 """MQTT 3.1.1 packets made by hand, and a socket that sends them: for what no client library would send."""
 
+import select
 import socket
+import ssl
 import struct
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 CONNACK, PUBACK, PUBREC, SUBACK, PINGRESP = 0x20, 0x40, 0x50, 0x90, 0xD0
 ACCEPTED = 0
@@ -56,6 +58,8 @@ class RawClient:
         plain = socket.create_connection(address, 10)
         self.socket = wrap(plain) if wrap else plain
         self.socket.settimeout(10)
+        # OpenSSL's connections are not for two threads at once.
+        self._tls = threading.Lock() if wrap else None
         self.answers = []
         self.refusal = None
         self.closed = threading.Event()
@@ -66,7 +70,8 @@ class RawClient:
     def send(self, *packets):
         """Whether the other end still takes them."""
         try:
-            self.socket.sendall(b"".join(packets))
+            with self._tls or nullcontext():
+                self.socket.sendall(b"".join(packets))
         except OSError:
             return False
         return True
@@ -99,8 +104,8 @@ class RawClient:
         held = b""
         while True:
             try:
-                came = self.socket.recv(65536)
-            except TimeoutError:
+                came = self._receive_tls() if self._tls else self.socket.recv(65536)
+            except (TimeoutError, ssl.SSLWantReadError):
                 continue
             except (OSError, ValueError):
                 came = b""
@@ -110,6 +115,15 @@ class RawClient:
         with self._came:
             self.closed.set()
             self._came.notify_all()
+
+    def _receive_tls(self):
+        select.select([self.socket], [], [])
+        with self._tls:
+            self.socket.settimeout(0)  # what came may be TLS's own: a wait for more would keep `send` out
+            try:
+                return self.socket.recv(65536)
+            finally:
+                self.socket.settimeout(10)
 
     def _take(self, held):
         """Note the packets that are whole; the rest."""

@@ -3,22 +3,27 @@
 `make attacks` writes the document from such a run; here it must show the same rows and verdicts.
 """
 
+import http.client
 import json
 import os
 import ssl
 import threading
 import time
+import urllib.request
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
+import docker
 import pytest
 
 from bench.attacks.document import rows_of
 from broker.settings import ConnectionSettings
 from broker.tls.authority import Authority, Host, Signed
 from schemas.compat import UTC
-from schemas.messages import Ping
+from schemas.exchange import Exchange
+from schemas.messages import Event, ExchangeBatch, Ping
+from tests.containers.agent_attacks import HOLD, MAD_BROKER, REWRITE, AgentUse, beside, last_numbers, script
 from tests.containers.attack_bench import AttackBench, certificate_files
 from tests.containers.fleet import Session
 from tests.containers.impostor import Impostor, StrictBroker
@@ -26,6 +31,7 @@ from tests.containers.raw_mqtt import (
     CONNACK,
     PING,
     PINGRESP,
+    PUBACK,
     PUBREC,
     SUBACK,
     RawClient,
@@ -83,6 +89,13 @@ except OSError:
 print(open_count, int(answered))
 """
 PACE = threading.Event()
+ATTACKED = ("attacked", "attacked")
+"""The session that is recorded, and its mission."""
+GROWN_MB = 32
+"""More than an agent takes for the connections and messages that it allows."""
+MANY_FILES = [docker.types.Ulimit(name="nofile", soft=4096, hard=4096)]
+EVENTS_A_MINUTE, BURST_MINUTES = 120, 15
+"""The budget of a vehicle's events."""
 LONG_AGO = datetime(2021, 1, 1, tzinfo=UTC)
 
 OF_ROV1 = [
@@ -188,9 +201,9 @@ def silent(bench, count):
 
     From a container: the engine's proxy on the way from this machine would hold on to each.
     """
-    done = bench.fleet.container("recorder").exec_run(["python", "-c", SILENT, str(count)])
-    assert done.exit_code == 0, done.output
-    open_count, answered = map(int, done.output.split())
+    with script(bench.fleet, SILENT, count, ulimits=MANY_FILES) as silent_one:
+        assert silent_one.wait(timeout=120)["StatusCode"] == 0, silent_one.logs()
+        open_count, answered = last_numbers(silent_one)
     assert not answered, "one more was let in"
     return open_count
 
@@ -556,6 +569,220 @@ def test_packets_that_break_the_protocol_end_their_connection(bench, stolen):
         row.refused(f"{len(broken)} connections ended, nothing got through")
 
 
+# Attacks on the agents
+
+
+def test_connections_held_at_a_vehicle_keep_it_neither_from_mqtt_nor_from_others(bench):
+    what = "hold 1200 connections with endless headers to rov1's web server, and end its MQTT connection"
+    rov1 = bench.fleet.container("rov1")
+    with bench.attack(what, "no password, and once rov1's") as row, AgentUse(rov1).sampled() as use:
+        before = bench.health("rov1")["reconnects"]
+        with script(bench.fleet, HOLD, "rov1", 9150, 1200, ulimits=MANY_FILES) as holding:
+            until(lambda: (last_numbers(holding) or [0, 0])[1] > 2400, 60, "the hold")
+            assert open_files(rov1) < 256
+            bench.raw("rov1").close()
+            until(lambda: bench.health("rov1")["reconnects"] > before, 30, "rov1 at the broker again")
+            bench.checker.until_locked(["rov1"], 45)
+            times = [timed(lambda: bench.health("rov1")) for _ in range(5)]
+            opened, ended = last_numbers(holding)
+        assert use.grown_mb < GROWN_MB
+        row.bounded(
+            f"{ended} of {opened} connections ended; rov1 came back to MQTT, and answered others within"
+            f" {max(times):.1f} s; rov1: {use}"
+        )
+
+
+def test_connections_held_at_the_dashboard_leave_it_to_others(bench):
+    dashboard = bench.fleet.container("dashboard")
+    with (
+        bench.attack("hold 1200 connections with endless headers to the dashboard", "no password") as row,
+        AgentUse(dashboard).sampled() as use,
+    ):
+        with script(bench.fleet, HOLD, "dashboard", 8780, 1200, ulimits=MANY_FILES) as holding:
+            until(lambda: (last_numbers(holding) or [0, 0])[1] > 2400, 60, "the hold")
+            times = [timed(lambda: page(bench, "/health")) for _ in range(5)]
+            assert open_files(dashboard) < 300
+            opened, ended = last_numbers(holding)
+        assert use.grown_mb < GROWN_MB
+        row.bounded(
+            f"{ended} of {opened} connections ended; /health answered others within {max(times):.1f} s;"
+            f" dashboard: {use}"
+        )
+
+
+def test_a_foreign_host_name_or_origin_reads_and_commands_nothing(bench):
+    asked = [
+        ("GET", "/api/vehicles", {"Host": "evil.local"}),
+        ("GET", "/", {"Host": "evil.local:8780"}),
+        ("POST", "/api/sessions", {"Origin": "http://evil.local", "Content-Type": "application/json"}),
+        ("GET", "/api/vehicles", {}),
+    ]
+    with bench.attack(
+        "ask the dashboard under a foreign host name, from a foreign page, without its token",
+        "a page in the operator's browser",
+    ) as row:
+        answered = [answer(bench, *one) for one in asked]
+        assert set(answered) <= {401, 403}, answered
+        row.refused(f"{len(asked)} requests: answered with {', '.join(map(str, sorted(set(answered))))}")
+
+
+def test_a_broker_gone_mad_fills_no_agents_memory(bench):
+    with (
+        ExitStack() as stack,
+        bench.attack(
+            "be a broker that announces packets of 200 MiB, and sends them", "the broker's machine"
+        ) as row,
+    ):
+        mad = stack.enter_context(script(bench.fleet, MAD_BROKER, name="mad"))
+        command = ["pi", "--vehicle", "rov9", "--no-http", "--broker", "mqtt://mad:1883"]
+        limits = {"mem_limit": "128m", "read_only": True, "tmpfs": {"/tmp": "size=1m,mode=1777"}}
+        agent = stack.enter_context(beside(bench.fleet, "tidesync-pi", command, **limits))
+        until(lambda: (last_numbers(mad) or [0, 0])[0] >= 1, 60, "the first connection")
+        with AgentUse(agent).sampled() as use:
+            first = last_numbers(mad)
+            until(lambda: last_numbers(mad)[0] >= first[0] + 5, 60, "five more")
+            ended, sent = (now - then for now, then in zip(last_numbers(mad), first, strict=True))
+        agent.reload()
+        assert agent.status == "running"
+        assert use.grown_mb < GROWN_MB
+        assert sent / ended < 30 << 20  # what the buffers of two sockets hold
+        row.refused(
+            f"{ended} connections ended at the header, {sent / ended / 1e6:.1f} MB of each were on their way;"
+            f" the agent: {use}"
+        )
+
+
+def test_a_flood_of_events_is_taken_up_to_a_budget(bench, stolen):
+    what = "report 60,000 valid events of rov2, as fast as it goes"
+    recorder, topside = (AgentUse(bench.fleet.container(name)) for name in ("recorder", "topside"))
+    before, began_s = events_of_rov2(bench), time.monotonic()
+    with bench.attack(what, STOLEN, flood=True) as row, recorder.sampled(), topside.sampled():
+        with bench.raw(stolen) as intruder:
+            for first in range(0, 60_000, 500):
+                assert intruder.send(*(rov2_steps(at) for at in range(first, first + 500)))
+            intruder.send(PING)
+            assert intruder.wait_for(PINGRESP, 60)
+        until(lambda: bench.fleet.logs("recorder").count("events") > 0, 30, "the excess named")
+        lines = events_of_rov2(bench) - before
+        logged = bench.fleet.logs("topside").count("rov2 reports a step")
+        minutes = (time.monotonic() - began_s) / 60
+        assert 0 < lines <= EVENTS_A_MINUTE * (BURST_MINUTES + 1 + minutes)
+        assert logged <= 20 * (2 + minutes)
+        for use in (recorder, topside):
+            assert use.grown_mb < GROWN_MB
+        row.bounded(
+            f"{lines} were recorded, {logged} logged, the rest counted and dropped; recorder: {recorder};"
+            f" topside: {topside}"
+        )
+
+
+def test_exchanges_that_no_clock_can_have_made_cost_others_nothing(bench):
+    with bench.attack(
+        "publish exchanges of 1000 s, and of clocks that run backwards, in the session",
+        "another topside's password",
+    ) as row:
+        with bench.raw("tablet") as intruder:
+            batch = ExchangeBatch(batch=0, exchanges=tuple(unusable(seq) for seq in range(40)))
+            intruder.send(publish(f"{ROOT}vehicle/rov7/exchange/tablet", batch.encode(), qos=1))
+            assert intruder.wait_for(PUBACK, 10)
+        until(
+            lambda: any(name == "rov7" for name, _, _ in Session(bench.fleet, *ATTACKED).exchanges()),
+            30,
+            "the lines in the journal",
+        )
+        row.bounded("they are in the journal as they came; the tracks of the others are made all the same")
+
+
+def test_metadata_that_another_program_rewrites_without_pause_keeps_its_keys_and_ours(bench):
+    path = f"{Session(bench.fleet, *ATTACKED).path}/sync_metadata.json"
+    with bench.attack(
+        "rewrite the session's metadata without pause for 5 s", "who writes files into a session's folder"
+    ) as row:
+        done = bench.fleet.container("recorder").exec_run(["python", "-c", REWRITE, path, "5"])
+        assert done.exit_code == 0, done.output
+        count = int(done.output)
+
+        def settled():
+            document = json.loads(Session(bench.fleet, *ATTACKED).files()["sync_metadata.json"])
+            return document.get("rewritten") == count and "tidesync" in document["timeSync"] and document
+
+        until(settled, 30, "both programs' keys")
+        aside = [name for name in Session(bench.fleet, *ATTACKED).files() if name.startswith("sync_metadata")]
+        assert aside == ["sync_metadata.json"]
+        row.bounded(f"written {count} times: its keys and ours are in it, nothing was set aside")
+
+
+def test_two_that_have_topsides_password_end_each_other(bench):
+    with bench.attack(
+        "connect again and again beside topside itself, for 5 s",
+        "topside's password",
+        states=("locked", "holdover", "acquiring", "stale", "unsynced"),
+    ) as row:
+        times, until_s = 0, time.monotonic() + 5
+        while time.monotonic() < until_s:
+            with bench.raw("topside") as intruder:
+                intruder.closed.wait(1)
+            times += 1
+        row.bounded(f"they end each other ({times} times): gaps, and no wrong result")
+
+
+def events_of_rov2(bench):
+    return sum(event.get("boot_id") == "stolen" for event in Session(bench.fleet, *ATTACKED).events())
+
+
+def rov2_steps(number):
+    step = Event(
+        vehicle="rov2", kind="step", at=LONG_AGO, at_raw_ns=number + 1, step_ms=0.001, boot_id="stolen"
+    )
+    return publish(f"{ROOT}vehicle/rov2/event", step.encode())
+
+
+def unusable(seq):
+    """Each takes 1000 s, overlaps the next, and has the Pi's clock run backwards."""
+    origin_ns = time.time_ns() - 2_000_000_000_000 + seq * 17_000_000_000
+    pi_ns = origin_ns + 3_000_000_000 - seq * 40_000_000_000
+    return Exchange(
+        vehicle="rov7",
+        topside="tablet",
+        seq=seq,
+        boot_id="b0",
+        origin_ns=origin_ns,
+        receive_ns=pi_ns,
+        transmit_ns=pi_ns,
+        destination_ns=origin_ns + 1_000_000_000_000,
+        pi_realtime_minus_raw_ns=pi_ns - 10**12,
+        topside_realtime_minus_raw_ns=origin_ns - 10**12,
+    )
+
+
+def open_files(container):
+    """How many files its process has open."""
+    listed = container.exec_run(["python", "-c", "import os; print(len(os.listdir('/proc/1/fd')))"])
+    return int(listed.output)
+
+
+def timed(work):
+    began_s = time.monotonic()
+    work()
+    return time.monotonic() - began_s
+
+
+def page(bench, path):
+    """The dashboard's answer to this machine."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{bench.fleet.page_port}{path}", timeout=20) as answered:
+        return answered.read()
+
+
+def answer(bench, method, path, headers):
+    """The status of the dashboard's answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", bench.fleet.page_port, timeout=20)
+    try:
+        connection.request(method, path, b"{}" if method == "POST" else None, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 # While rov2 is there too
 
 
@@ -599,7 +826,10 @@ def test_after_a_reload_the_system_counts_connections(bench):
 
 def test_the_recorded_session_is_complete(bench, rov2_back):  # noqa: ARG001 - its last exchanges too
     bench.fleet.operator("session", "stop", "attacked")
-    session = Session(bench.fleet, "attacked", "attacked")
+    session = Session(bench.fleet, *ATTACKED)
+    tracks = session.files()["time_sync/offsets.csv"].decode().splitlines()
+    for vehicle in ("rov1", "rov2", "rov3"):
+        assert [row for row in tracks if row.startswith(f"{vehicle},topside,") and row.endswith(",ok")]
     session.assert_complete(bench.checker.published, ("rov1", "rov2", "rov3"))
     bench.checker.assert_never_wrong()
 

@@ -18,7 +18,7 @@ from broker.errors import CertificateError, CredentialsError, PasswordFileError
 from broker.interface import Outgoing
 from broker.settings import ConnectionSettings, EmbeddedBrokerSettings
 from runtime.clock import SystemClock
-from tests.deadline import until
+from tests.deadline import delay, until
 from tests.network.brokers import MOSQUITTO
 from tests.network.running import mosquitto_in, running
 from tests.ports import free_port
@@ -248,6 +248,16 @@ def test_the_will_is_published_when_a_process_dies_and_the_farewell_when_it_stop
     leaving.stop([Outgoing("status/leaving", b"goodbye")])
     until(lambda: ("status/leaving", b"goodbye") in heard(watcher), 5, "the farewell")
     assert ("status/leaving", b"lost") not in heard(watcher)
+
+
+def test_the_farewell_of_a_busy_process_is_waited_for(mosquitto, connect):
+    watcher, busy = connect(mosquitto.url, "status/#"), connect(mosquitto.url)
+    assert watcher.wait_until_subscribed(60)
+    assert busy.wait_until_up(60)
+    busy.post(lambda: delay(1.5))
+    busy.stop([Outgoing("status/busy", b"goodbye")])
+    assert busy.wait_until_finished(0)
+    until(lambda: ("status/busy", b"goodbye") in heard(watcher), 5, "the farewell")
 
 
 def heard(connection):

@@ -46,7 +46,7 @@ def test_two_laptops_of_one_name_are_noticed_everywhere_and_one_that_is_left_is_
 
     status = tidesync("status", "--broker", url)
     assert (status.returncode, "two topsides are named topside" in status.stderr) == (1, True)
-    waited = tidesync("wait", "--vehicle", "rov1", "--timeout", "2", "--broker", url)
+    waited = tidesync("wait", "--vehicle", "rov1", "--timeout", "5", "--broker", url)
     assert (waited.returncode, "two topsides are named topside" in waited.stderr) == (1, True)
     doctor = tidesync("doctor", "--broker", url)
     assert (doctor.returncode, "FAIL     topsides" in doctor.stdout) == (1, True)

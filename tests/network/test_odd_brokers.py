@@ -68,7 +68,7 @@ def test_a_session_of_any_name_is_recorded_where_a_dot_or_a_space_ends_the_conne
 def test_a_broker_that_ends_the_connection_at_a_command_is_blamed_and_not_the_recorder(odd):
     broker = odd(ends_at=("/command",))
     asked = tidesync(
-        *("session", "start", "--mission", "m", "--name", "a.b", "--timeout", "4", "--broker", broker.url)
+        *("session", "start", "--mission", "m", "--name", "a.b", "--timeout", "8", "--broker", broker.url)
     )
     assert asked.returncode == 1
     assert "connection lost again and again" in asked.stderr

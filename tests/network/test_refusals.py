@@ -151,8 +151,8 @@ def test_what_is_granted_after_a_restart_is_refused_no_more(refusing, connect):
         ["status"],
         ["session", "list"],
         ["forget", "rov1"],
-        ["wait", "--vehicle", "rov1", "--timeout", "2"],
-        ["session", "stop", "s1", "--timeout", "2"],
+        ["wait", "--vehicle", "rov1", "--timeout", "6"],
+        ["session", "stop", "s1", "--timeout", "6"],
     ],
     ids=" ".join,
 )

@@ -203,7 +203,7 @@ def test_wait_is_exit_zero_on_a_fresh_locked_result(measured):
 
 
 def test_wait_says_why_not_in_one_sentence(measured):
-    arguments = ("--timeout", "2", "--broker", measured.url)
+    arguments = ("--timeout", "5", "--broker", measured.url)
     small = tidesync("wait", "--vehicle", "rov1", "--max-error-ms", "1e-7", *arguments)
     assert (small.returncode, small.stderr.count("\n")) == (1, 1)
     assert "locked with a max error of" in small.stderr

@@ -270,3 +270,29 @@ def test_a_vehicles_file_is_not_made_twice_and_not_in_a_checkout(surface):
     assert Path(made["file"]) == surface.home / "vehicles" / "rov2.tidesync"
     out = surface.tidesync("up", "--add-vehicle", "rov3", "--out", "rov3.tidesync")
     assert (out.returncode, "checkout" in out.stderr) == (2, True)
+
+
+@pytest.mark.skipif(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, reason="ignored here, and so by it")
+def test_a_terminal_that_is_closed_ends_everything(surface):
+    with surface.up() as up:
+        until(lambda: surface.runs(up), 60, "everything running")
+        up.send_signal(signal.SIGHUP)
+        assert up.wait(60) == 0
+    assert surface.programs() == []
+
+
+def test_a_damaged_database_of_mosquitto_is_named(surface):
+    with surface.up() as up:
+        until(lambda: surface.runs(up), 60, "everything running")
+    database = surface.home / "data" / "mosquitto.db"
+    until(database.exists, 20, "the database")
+    database.write_bytes(database.read_bytes()[:40])
+    with surface.up() as up:
+        assert up.wait(60) == 1
+        last = up.log.read_text().splitlines()[-1]
+        assert f"{database} is damaged: move it away" in last
+    assert surface.programs() == []
+    database.unlink()
+    (surface.folder / "up.log").unlink()
+    with surface.up() as up:
+        until(lambda: surface.runs(up), 60, "everything running")

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.embedded import free_port
 from tests.command_line import PROGRAM, tidesync
 from tests.deadline import until
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 STEP_MS = 15.625
@@ -37,7 +37,15 @@ def program(log, *arguments):
         yield process
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
+
+
+def both_clocks_ns():
+    """Realtime and RAW at one instant: no other program ran between the two."""
+    while True:
+        before_ns, now_ns, after_ns = time.perf_counter_ns(), time.time_ns(), time.perf_counter_ns()
+        if after_ns - before_ns < 10_000:
+            return now_ns, (before_ns + after_ns) // 2
 
 
 class Vehicle:
@@ -52,7 +60,8 @@ class Vehicle:
         return self.truth["started_realtime_ns"] + self.truth["offset_ns"] + ran_ns + drifted_ns
 
     def offset_ms(self):
-        return (self.realtime_ns(time.perf_counter_ns()) - time.time_ns()) / 1e6
+        now_ns, raw_ns = both_clocks_ns()
+        return (self.realtime_ns(raw_ns) - now_ns) / 1e6
 
 
 @pytest.fixture
@@ -82,7 +91,7 @@ def surface(tmp_path):
 
 def row_now(vehicle):
     """A row as the vehicle stamps it, and when that is on the surface's clock, ns."""
-    true_ns, raw_ns = time.time_ns(), time.perf_counter_ns()
+    true_ns, raw_ns = both_clocks_ns()
     stamp_ns = vehicle.realtime_ns(raw_ns)
     shown = datetime.fromtimestamp(stamp_ns // 10**9, timezone.utc)
     return f"{shown:%Y-%m-%dT%H:%M:%S}.{stamp_ns // 1000 % 10**6:06d}Z", true_ns
@@ -98,7 +107,8 @@ def test_a_session_is_measured_recorded_and_corrected_and_no_bound_leaves_out_th
     taken = tidesync("record", "--root", tmp_path / "dives", "--name", "other", **WITHOUT)
     assert (taken.returncode, "in use by another recorder" in taken.stderr) == (2, True), taken.stderr
 
-    started = run("session", "start", "--mission", "reef", "--sensor", "inWater=rov1", "--json")
+    asked = ("--mission", "reef", "--sensor", "inWater=rov1", "--timeout", 60)
+    started = run("session", "start", *asked, "--json")
     assert started.returncode == 0, started.stderr
     state = json.loads(started.stdout)
     folder = tmp_path / "dives" / state["path"]

@@ -90,7 +90,7 @@ def test_a_one_shot_command_without_a_broker_exits_with_one():
 
 
 def test_a_session_that_no_recorder_answers_exits_with_one(mosquitto):
-    result = tidesync("session", "start", "--mission", "m", "--timeout", "1", "--broker", mosquitto.url)
+    result = tidesync("session", "start", "--mission", "m", "--timeout", "4", "--broker", mosquitto.url)
     assert result.returncode == 1
     assert "recorder" in complaint(result)
 

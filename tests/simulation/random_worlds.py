@@ -155,6 +155,7 @@ class World(Simulation):
         self.topside_clock = WorldClock(self.clock, self.start_ns, life, self.chance)
         self.topside_clocks.append(self.topside_clock)
         agent = super().add_topside(settings, link)
+        self.topside_clock.instance_id = agent._namesakes.instance_id
         self._live(life, agent.machine, agent.simulated, agent.watcher)
         return agent
 
@@ -250,6 +251,10 @@ class World(Simulation):
     def pi_clocks(self, boot_id=None):
         clocks = [boot.clock for boot in self.boots]
         return [clock for clock in clocks if clock.boot_id == boot_id] or clocks
+
+    def topside_of(self, instance_id):
+        """The clock of the topside whose process has that id."""
+        return next(clock for clock in self.topside_clocks if clock.instance_id == instance_id)
 
     def topside_at(self, base_ns):
         """Topside's clock then; None while its machine is off."""

@@ -67,6 +67,7 @@ class Simulation:
         topside_simulated=None,
     ):
         self.random = random.Random(seed)
+        self._instances = random.Random(f"instances {seed}")
         self.clock = BaseClock()
         self.start_ns = self.clock.now_ns
         self._queue, self._order = [], count()
@@ -101,6 +102,7 @@ class Simulation:
             connect=partial(self.broker.connection, machine, link),
             get=partial(self.http.get, self, machine),
             watch=self.make_watch(clock),
+            instance_id=self.next_instance_id(),
         )
         agent.machine = machine
         machine.watch(agent.watcher)
@@ -110,6 +112,10 @@ class Simulation:
             machine.every(handshaker.interval_s, handshaker.look)
         self.topsides[settings.topside] = agent
         return agent
+
+    def next_instance_id(self):
+        """Of an agent's process; drawn, as the agents' pauses are made of it."""
+        return f"{self._instances.getrandbits(64):016x}"
 
     make_watch = staticmethod(lambda _clock: ClockWatcher)
     pause_s = staticmethod(lambda watcher: watcher.poll_s)

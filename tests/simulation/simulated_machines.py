@@ -120,6 +120,7 @@ class Vehicle:
             connect=partial(simulation.broker.connection, self.machine, link),
             watch=simulation.make_watch(self.clock),
             synchronized=lambda: bool(self.clock.slews),
+            instance_id=simulation.next_instance_id(),
         )
         self.connection = simulation.broker.connections[-1]
         self.connection.start()

@@ -16,7 +16,7 @@ from bench.estimators.single_best import handshake, lsl, ntp
 from bench.estimators.ticsync import Hulls
 from bench.estimators.timesync_filter import TimesyncFilter
 from bench.estimators.traces import make_trace
-from tests.effort import third
+from tests.effort import few
 
 
 def quiet_trace(monkeypatch, *, drift=0.0, delay=None, offset_ns=-4_000_000_000):
@@ -32,7 +32,7 @@ def samples_from(middle_ns, delay_ns, every_s=0.25):
     return Samples(origin, origin + delay, middle + delay / 2, middle - delay / 2, delay, 0)
 
 
-@pytest.mark.parametrize("peer", third(PEERS))
+@pytest.mark.parametrize("peer", few(PEERS))
 def test_every_peer_finds_a_constant_offset_on_equal_delays_exactly(monkeypatch, peer):
     trace = quiet_trace(monkeypatch)
     samples = samples_of(trace.exchanges)
@@ -41,7 +41,7 @@ def test_every_peer_finds_a_constant_offset_on_equal_delays_exactly(monkeypatch,
     assert np.abs(answers.offset_ns - truth_of(trace, samples))[late].max() < 2.0
 
 
-@pytest.mark.parametrize("peer", third(PEERS))
+@pytest.mark.parametrize("peer", few(PEERS))
 def test_half_of_a_fixed_asymmetry_goes_into_every_peer(monkeypatch, peer):
     trace = quiet_trace(monkeypatch, delay=delays.constant(1e-3, 3e-3))
     samples = samples_of(trace.exchanges)

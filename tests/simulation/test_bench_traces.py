@@ -7,7 +7,7 @@ from bench.estimators import delays, families
 from bench.estimators.clocks import ClockLaw, Step, make_clock
 from bench.estimators.families import Family
 from bench.estimators.traces import EXTRA, FAMILIES, START_REALTIME_NS, TABLE, make_trace
-from tests.effort import third, tries
+from tests.effort import few, tries
 
 DURATION_S = 600.0
 
@@ -40,7 +40,7 @@ def raw_offsets(trace):
     )
 
 
-@pytest.mark.parametrize("family", third(FAMILIES))
+@pytest.mark.parametrize("family", few(FAMILIES))
 def test_no_message_arrives_before_it_was_sent(traces, family):
     trace = traces[family]
     lower, upper = bounds(trace)
@@ -56,7 +56,7 @@ def test_no_message_arrives_before_it_was_sent(traces, family):
     assert np.all(destination > origin)
 
 
-@pytest.mark.parametrize("family", third(FAMILIES))
+@pytest.mark.parametrize("family", few(FAMILIES))
 def test_the_same_seed_gives_the_same_integers_and_another_does_not(traces, family):
     first, again = traces[family], make_trace(family, seed=3, duration_s=DURATION_S)
     other = make_trace(family, seed=4, duration_s=DURATION_S)
@@ -101,7 +101,7 @@ def test_the_truth_extends_beyond_the_last_exchange(traces):
     assert later[1] - later[0] == pytest.approx(18e-6 * 1800e9, rel=0.01)
 
 
-@pytest.mark.parametrize("family", third(FAMILIES))
+@pytest.mark.parametrize("family", few(FAMILIES))
 def test_stamps_agree_with_the_truth_at_any_instant(traces, family):
     """An independent reading: least delays taken off, both bounds meet at the truth's level."""
     trace = traces[family]

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.clock import Step
-from tests.effort import third
+from tests.effort import few
 from tests.simulation.simulated import Simulation, jitter, walk, wrong
 from tests.simulation.simulated_machines import MS, Link, S
 from topside_agent.settings import TopsideSettings
@@ -25,7 +25,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", third(FAULTS))
+@pytest.mark.parametrize("fault", few(FAULTS))
 def test_every_result_holds_the_truth(fault):
     simulation = Simulation(FAULTS[fault], simulated={"offset_ns": -1_234_567_000, "drift_ppm": 30.0})
     published = simulation.run(60)
@@ -159,6 +159,7 @@ def test_the_rate_is_kept_when_answers_are_slow():
     assert simulation.topside.counts().vehicles[0].exchanges == pytest.approx(16 + 4 * 18, abs=6)
 
 
+@pytest.mark.slow
 def test_a_fleet_of_mixed_faults_is_measured_by_two_topsides_and_no_result_is_wrong():
     simulation = Simulation(settings=TopsideSettings(topside="one"))
     simulation.add_topside(TopsideSettings(topside="two"), jittery(down=((50, 52),)))

@@ -12,7 +12,7 @@ from bench.estimators.families import FAMILIES, Family
 from runtime.clock import Step as ClockStep
 from schemas.compat import from_iso
 from schemas.instants import iso_from_ns, ns_from_utc
-from tests.effort import third
+from tests.effort import few
 from tests.simulation.simulated import Simulation, jitter
 from tests.simulation.simulated_machines import Link
 from tidesync.__main__ import run
@@ -90,7 +90,7 @@ def dive(tmp_path, family, seed=1, instants=None):
     return Dive(tmp_path, trace.exchanges, traces._topside_ns(instants), stamps)
 
 
-@pytest.mark.parametrize("name", third(LOOPBACK))
+@pytest.mark.parametrize("name", few(LOOPBACK))
 def test_rows_are_within_their_error_and_nearly_all_within_a_fifth_of_a_millisecond(
     name, tmp_path, monkeypatch
 ):
@@ -103,7 +103,7 @@ def test_rows_are_within_their_error_and_nearly_all_within_a_fifth_of_a_millisec
     assert given.sum() >= given.size - (dead_s + 2) / EVERY_S
 
 
-@pytest.mark.parametrize("name", third(ANY))
+@pytest.mark.parametrize("name", few(ANY))
 def test_no_row_is_off_by_more_than_its_error_in_any_family(name, tmp_path):
     _, given, error, claimed = dive(tmp_path, name, seed=7).correct()
     assert (error[given] <= claimed[given]).all()
@@ -131,6 +131,7 @@ def test_a_constant_offset_would_be_off_by_seconds(monkeypatch):
     assert np.abs(truth - truth[0]).max() > 3 * S
 
 
+@pytest.mark.slow
 def test_a_second_run_gives_the_same_bytes_and_leaves_the_original(tmp_path, monkeypatch):
     monkeypatch.setitem(FAMILIES, "step_3s", LOOPBACK["step_3s"])
     session = dive(tmp_path, "step_3s")
@@ -192,7 +193,7 @@ BY_AGENTS = {
 }
 
 
-@pytest.mark.parametrize("fault", third(BY_AGENTS))
+@pytest.mark.parametrize("fault", few(BY_AGENTS))
 def test_rows_of_a_session_that_the_real_agents_measured_are_within_their_error(fault, tmp_path):
     simulation = BY_AGENTS[fault]()
     simulation.run(200)

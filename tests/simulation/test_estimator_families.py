@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.estimators.traces import make_trace
-from tests.effort import part, third
+from tests.effort import few, part
 from topside_agent.estimator import EstimatorSettings, OffsetEstimator, online, smooth
 from topside_agent.estimator.slews import FASTEST
 
@@ -46,7 +46,7 @@ def assert_covered(trace, rows):
     assert (np.array([row.upper_ns for row in sound]) >= truth).all()
 
 
-@pytest.mark.parametrize("family", third(sorted(REACHED_ONLINE_US)))
+@pytest.mark.parametrize("family", few(sorted(REACHED_ONLINE_US)))
 def test_table_families_reach_their_accuracy_within_their_bounds(family):
     trace = make_trace(family, seed=3, rate_hz=2.0, duration_s=1200.0)
     then, afterwards = online(trace.exchanges), smooth(trace.exchanges)
@@ -95,6 +95,7 @@ def test_a_known_asymmetry_is_taken_off_the_offset_and_leaves_the_bound(estimate
     ]
 
 
+@pytest.mark.slow
 def test_on_symmetric_ways_the_statistical_part_of_u95_covers_about_95_percent():
     inside = []
     for seed in range(4):
@@ -141,7 +142,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("family", third(sorted(FAULTS)))
+@pytest.mark.parametrize("family", few(sorted(FAULTS)))
 def test_faults_cut_with_their_cause_and_stay_within_the_bound(family):
     trace = make_trace(family, seed=5, rate_hz=1.0, duration_s=1200.0)
     then, afterwards = online(trace.exchanges), smooth(trace.exchanges)
@@ -153,7 +154,7 @@ def test_faults_cut_with_their_cause_and_stay_within_the_bound(family):
         assert rms(errors_us(trace, afterwards.rows)) < 40.0
 
 
-@pytest.mark.parametrize("family", third(["cold_dunk", "clean"]))
+@pytest.mark.parametrize("family", few(["cold_dunk", "clean"]))
 def test_holdover_covers_and_is_as_wide_as_stated(family):
     trace = make_trace(family, seed=5, rate_hz=4.0, duration_s=900.0)
     estimator = OffsetEstimator()

@@ -7,14 +7,14 @@ import pytest
 
 from runtime.clock import Step
 from schemas.messages import BurstCommand, ResendCommand
-from tests.effort import third
+from tests.effort import few
 from tests.simulation.simulated import Simulation, wrong
 from tests.simulation.simulated_machines import Link, S
 from tests.simulation.test_both_agents import FAULTS, jittery
 from topside_agent.settings import TopsideSettings
 
 
-@pytest.mark.parametrize("fault", third(FAULTS))
+@pytest.mark.parametrize("fault", few(FAULTS))
 def test_every_finished_exchange_is_published_and_numbered_without_a_gap(fault):
     simulation = Simulation(FAULTS[fault])
     simulation.run(60)
@@ -197,6 +197,7 @@ def test_the_same_seed_gives_the_same_messages():
     assert messages(1) != messages(2)
 
 
+@pytest.mark.slow
 def test_the_steady_pings_of_a_fleet_never_pile_up():
     simulation = Simulation()
     for number in range(20):

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from runtime.clock import Step
-from tests.effort import part, third
+from tests.effort import few, part
 from tests.simulation.moving_clocks import judged, pll
 from tests.simulation.simulated import Simulation, jitter
 from tests.simulation.simulated_machines import Link
@@ -77,7 +77,7 @@ def test_a_step_in_a_silence_is_wrong_only_in_results_that_say_so(step_ns):
     assert not results[-1].conditional
 
 
-@pytest.mark.parametrize(("slept_s", "down"), third(product([0.3, 5, 40], [(), ((9, 22),)])))
+@pytest.mark.parametrize(("slept_s", "down"), few(product([0.3, 5, 40], [(), ((9, 22),)])))
 def test_a_sleep_of_topside_leaves_no_old_offset(slept_s, down):
     simulation = simulated(jittery(down=down))
     simulation.suspend_topside(12, slept_s)

@@ -46,6 +46,7 @@ def seqs_by_process(recorded):
     return found
 
 
+@pytest.mark.slow
 def test_each_processs_exchanges_are_recorded_without_a_hole_though_the_recorder_was_killed(tmp_path):
     recorded, ids = session_with(tmp_path, recorder_killed=True)
     found = seqs_by_process(recorded)

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from schemas import topics
-from tests.effort import third
+from tests.effort import few
 from tests.simulation.simulated import Simulation, jitter
 from tests.simulation.simulated_machines import Link, S, VehicleClock
 from topside_agent.settings import TopsideSettings
@@ -40,7 +40,7 @@ def by_process(simulation, from_s=0.0, to_s=float("inf")):
 LINKS = {"local": None, "remote": jittery(), "lossy": jittery(lost=0.2)}
 
 
-@pytest.mark.parametrize(("link", "ending"), third(product(LINKS, ["power cut", "stop"])))
+@pytest.mark.parametrize(("link", "ending"), few(product(LINKS, ["power cut", "stop"])))
 def test_both_namesakes_say_so_and_neither_is_locked_until_one_has_gone(link, ending):
     simulation = Simulation(jittery())
     first, others = simulation.topside, []
@@ -76,7 +76,7 @@ def test_the_second_one_is_hardly_ever_locked():
     assert {message.at_s < 21.5 for message in locked} <= {True}
 
 
-@pytest.mark.parametrize("off_s", third([0.5, 0.0, 9.0, 3.0]))
+@pytest.mark.parametrize("off_s", few([0.5, 0.0, 9.0, 3.0]))
 def test_a_topside_that_restarts_is_no_namesake_of_itself(off_s):
     simulation = Simulation(jittery(), topside_link=jittery())
     first = simulation.topside

@@ -7,7 +7,7 @@ import pytest
 from runtime.clock import Step
 from schemas import topics
 from schemas.clock_history import ClockResendCommand, numbered
-from tests.effort import third
+from tests.effort import few
 from tests.simulation.simulated import ROOT
 from tests.simulation.test_moving_clocks import jittery, simulated
 
@@ -39,7 +39,7 @@ def missed_by(simulation, side, pieces):
     return worst, covered
 
 
-@pytest.mark.parametrize(("side", "down"), third(product(SIDES, [(), ((30, 100),)])))
+@pytest.mark.parametrize(("side", "down"), few(product(SIDES, [(), ((30, 100),)])))
 def test_the_pieces_hold_the_truth_and_those_of_an_outage_follow(side, down):
     simulation = simulated(jittery(down=down), **{side: CHRONY})
     simulation.run(130)

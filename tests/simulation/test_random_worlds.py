@@ -5,7 +5,7 @@
 
 import pytest
 
-from tests.effort import third, tries
+from tests.effort import few, tries
 from tests.simulation.random_worlds import World, draw
 from tests.simulation.world_truth import corrected, judged, tracked
 
@@ -42,16 +42,29 @@ def assert_right(world):
     assert [row for row in corrected(world, rows=1_500) if row.wrong] == []
 
 
+def test_a_world_is_the_same_in_each_run(tmp_path):
+    """So that a fault, once found, can be seen again: seed 20 is short, and in it the pauses matter."""
+    first, again = (lived(20, tmp_path / run) for run in ("first", "again"))
+    assert [(sent.at_s, sent.name) for sent in first.broker.log] == [
+        (sent.at_s, sent.name) for sent in again.broker.log
+    ]
+    assert judged(first) == judged(again) != []
+    assert tracked(first) == tracked(again) != []
+    assert corrected(first, rows=300) == corrected(again, rows=300) != []
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_wrong_unmarked(seed, tmp_path):
     assert_right(lived(seed, tmp_path))
 
 
-@pytest.mark.parametrize("kind", third(FOUND))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", few(FOUND))
 def test_nothing_is_wrong_unmarked_in_worlds_that_showed_a_fault(kind, tmp_path):
     assert_right(lived(FOUND[kind], tmp_path))
 
 
+@pytest.mark.slow
 def test_most_rows_are_answered_and_most_results_are_not_conditional(tmp_path):
     results, rows = [], []
     for seed in (3, 6, 17):

@@ -9,7 +9,7 @@ from schemas import topics
 from schemas.clock_history import ClockResendCommand
 from schemas.messages import ResendCommand, StartCommand, StopCommand
 from tests.clock_publisher import ClockPublisher
-from tests.effort import third, tries
+from tests.effort import few, tries
 from tests.simulation.simulated import ROOT, Simulation, jitter
 from tests.simulation.simulated_machines import Link, Machine, S, VehicleClock
 from tidesync.sessions.folder import SessionFolder
@@ -107,7 +107,7 @@ def assert_complete(recorded):
     assert not recorded.folder.recording_path.exists()
 
 
-@pytest.mark.parametrize("fault", third(FAULTS))
+@pytest.mark.parametrize("fault", few(FAULTS))
 def test_a_session_over_a_faulty_link_has_every_exchange_once(tmp_path, fault):
     recorded = Recorded(tmp_path, FAULTS[fault])
     recorded.simulation.run(90)
@@ -125,6 +125,7 @@ def test_a_recorder_killed_twice_resumes_and_misses_nothing(tmp_path):
     assert any(isinstance(one.body, ResendCommand) for one in recorded.simulation.broker.log)
 
 
+@pytest.mark.slow
 def test_a_session_that_takes_long_to_read_is_resumed_while_it_is_recorded(tmp_path):
     recorded = Recorded(tmp_path, Link(), reading_s=8)
     recorded.kill(20, 2)
@@ -227,7 +228,7 @@ class Clocks:
         return publisher
 
 
-@pytest.mark.parametrize("fault", third(FAULTS))
+@pytest.mark.parametrize("fault", few(FAULTS))
 def test_the_clock_histories_of_vehicle_and_topside_are_recorded_from_before_the_start_to_the_stop(
     tmp_path, fault
 ):
@@ -260,6 +261,7 @@ def test_what_a_killed_recorder_missed_of_the_clocks_is_asked_for_when_it_is_bac
     assert any(isinstance(command, ClockResendCommand) for command in commands)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)  # half a minute of CPU
 def test_an_hour_off_the_air_with_a_recorder_killed_meanwhile_has_every_piece_of_both_clocks(tmp_path):
     heard_s = 20 + 60 * min(60, tries(60))

@@ -5,7 +5,7 @@ import pytest
 
 from bench.estimators.traces import make_trace
 from runtime.clock import Step
-from tests.effort import third, tries
+from tests.effort import few, tries
 from tests.simulation.test_fallback import MS, S, harbour
 from tidesync.sessions.report.verdict import coverage, verdict
 from topside_agent.estimator import EstimatorSettings, Row, smooth
@@ -54,14 +54,15 @@ def broken_promises(truth_at, exchanges):
     return found
 
 
-@pytest.mark.parametrize("family", third(FAMILIES))
+@pytest.mark.parametrize("family", few(FAMILIES))
 @pytest.mark.parametrize("seed", range(1, 1 + tries(2)))
 def test_no_timestamp_of_a_covered_interval_is_off_by_more_than_its_error(family, seed):
     trace = make_trace(family, seed=seed, duration_s=900)
     assert broken_promises(trace.truth_at, trace.exchanges) == []
 
 
-@pytest.mark.parametrize("family", third(["cold_dunk", "wander", "clean"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("family", few(["cold_dunk", "wander", "clean"]))
 def test_the_error_of_a_gap_of_five_minutes_holds(family):
     trace = make_trace(family, seed=3, duration_s=1500)
     kept = [
@@ -94,7 +95,7 @@ def test_an_error_that_is_too_small_would_be_found(monkeypatch):
     assert broken_promises(trace.truth_at, trace.exchanges)
 
 
-@pytest.mark.parametrize("family", third(["step_3s_unreported", "step_50ms_reported", "reboot", "suspend"]))
+@pytest.mark.parametrize("family", few(["step_3s_unreported", "step_50ms_reported", "reboot", "suspend"]))
 def test_a_cut_is_in_an_uncertain_interval_with_its_cause(family):
     trace = make_trace(family, seed=1, duration_s=900)
     intervals = promised(trace.exchanges)[0]

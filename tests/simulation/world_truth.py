@@ -47,24 +47,29 @@ def judged(world):
 def _beyond_ns(world, at_s, result):
     """At the Pi's reading, when its clock showed the date and the offset, and when topside's showed the date.
 
-    A step of the Pi between the two, which nobody has heard of yet, ends what the reading showed.
+    A step of the Pi between the two, which nobody has heard of yet, ends what the reading showed. The topside
+    is the one that published: a boot before it may have shown the same date.
     """
+    topside = world.topside_of(result.instance_id)
     dated_ns, until_ns = ns_from_utc(result.measured_at), world.start_ns + round(at_s * S)
     shown_ns = dated_ns + round(result.offset_ms * 1e6)
     found = []
     for pi in world.pi_clocks(result.boot_id):
-        dated = [each for clock in world.topside_clocks for each in clock.shown_at(dated_ns, until_ns)]
+        dated = topside.shown_at(dated_ns, until_ns)
         for read_at in pi.shown_at(shown_ns, until_ns) or dated:
             until = [each for each in dated if not pi.set_between(read_at, each)] or [read_at]
-            off = min(_off_ns(world, result, pi, each) for each in until)
-            found.append(max(off, _off_ns(world, result, pi, read_at)))
+            off = min(_off_ns(world, result, pi, topside, each) for each in until)
+            found.append(max(off, _off_ns(world, result, pi, topside, read_at)))
     return max(min(found, default=float("inf")), 0)
 
 
-def _off_ns(world, result, pi, at_ns):
-    """By how much the truth at an instant is outside the bound; negative: it is within."""
-    topside = world.topside_at(at_ns)
-    if topside is None or at_ns - world.start_ns < pi.life.from_s * S:
+def _off_ns(world, result, pi, topside, at_ns):
+    """By how much the truth at an instant is outside the bound; negative: it is within.
+
+    An offset that is off, within its bound, may place the reading before topside's power-on.
+    """
+    at_ns = max(at_ns, world.start_ns + round(topside.life.from_s * S))
+    if at_ns - world.start_ns < pi.life.from_s * S:
         return float("inf")
     true_ns = pi.realtime_at(at_ns) - topside.realtime_at(at_ns)
     return max(result.lower_ms * 1e6 - true_ns, true_ns - result.upper_ms * 1e6) - DATED_NS

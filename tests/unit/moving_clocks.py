@@ -135,30 +135,43 @@ def _history_of(clock, seconds, unheard):
     moving += [(begin, begin + 60) for begin, _ in clock.pll]
     grid = np.concatenate([np.arange(0, seconds, 0.2), *(np.arange(*each, 0.02) for each in moving)])
     grid = np.unique(grid[(grid >= 0) & (grid < seconds)].round(6))
-    pieces, begins = [], "start"
+    pieces, begins, run = [], "start", []
     for begin, end in zip(grid[:-1].tolist(), grid[1:].tolist(), strict=True):
-        if any(unheard_from <= end and begin <= until for unheard_from, until in unheard):
-            begins = "start"
+        breaks = _broken(clock, begin, end, unheard)
+        if breaks is None:
+            run += [end] if run else [begin, end]
             continue
-        if any(begin < at + long and at < end for at, long in clock.suspends):
-            begins = "suspend"
-        elif any(begin < at <= end for at, _ in clock.steps):
-            begins = "step"
-        else:
-            _append(pieces, clock, (begin, end), begins)
-            begins = None
+        pieces += _merged(clock, run, begins)
+        run, begins = [], breaks
+    return pieces + _merged(clock, run, begins)
+
+
+def _broken(clock, begin, end, unheard):
+    """What ends a piece in this interval, and begins the next one; None where it goes on."""
+    if any(unheard_from <= end and begin <= until for unheard_from, until in unheard):
+        return "start"
+    if any(begin < at + long and at < end for at, long in clock.suspends):
+        return "suspend"
+    return "step" if any(begin < at <= end for at, _ in clock.steps) else None
+
+
+def _merged(clock, instants, begins):
+    """Pieces from each instant to the last one to which a straight line fits."""
+    pieces, first = [], 0
+    while first + 1 < len(instants):
+        last, step = first + 1, 1
+        piece = _piece(clock, (instants[first], instants[last]), begins)
+        growing = True
+        while step:
+            further = min(last + step, len(instants) - 1)
+            longer = _piece(clock, (instants[first], instants[further]), begins)
+            if further > last and longer.half_width_ns <= FITS_NS:
+                piece, last, step = longer, further, 2 * step if growing else step
+            else:
+                growing, step = False, step // 2
+        pieces.append(piece)
+        first, begins = last, None
     return pieces
-
-
-def _append(pieces, clock, span, begins):
-    if span[1] <= span[0]:
-        return
-    if begins is None and pieces:
-        merged = _piece(clock, (pieces[-1].begin_s, span[1]), pieces[-1].begins)
-        if merged.half_width_ns <= FITS_NS:
-            pieces[-1] = merged
-            return
-    pieces.append(_piece(clock, span, begins))
 
 
 def _piece(clock, span, begins):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from bench.real.narrowest import half_width, halves
 from bench.real.recording import COLUMNS, read
 from bench.real.run import main
-from bench.real.score import RealScore, failures
+from bench.real.score import RealScore, failures, scores
 from tests.unit.test_estimator_averages import exchanged, light_tailed
 
 
@@ -61,3 +62,16 @@ def test_a_better_peer_or_a_bound_that_fails_is_named():
         "ours: bound held 99.000%",
         "ours: u95 held 50.0%",
     ]
+
+
+def test_the_program_over_all_exchanges_is_no_wider_than_our_bound(tmp_path):
+    recording = read(table(tmp_path / "lan.csv"))
+    ours = {score.estimator: score.half for score in scores(recording)}
+    for found, name in zip(halves(recording), ("ours", "ours, afterwards"), strict=True):
+        assert 0.9 < found <= ours[name] * 1.001
+
+
+def test_the_program_needs_both_ways_and_notices_a_contradiction():
+    at_s = np.array([0.0])
+    assert half_width(0.0, at_s, np.array([300.0]), at_s, np.array([-100.0])) == pytest.approx(200.0)
+    assert np.isnan(half_width(0.0, at_s, np.array([-300.0]), at_s, np.array([100.0])))

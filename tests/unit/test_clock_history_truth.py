@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from tests.effort import third, tries
+from tests.effort import few, tries
 from tests.unit.true_clocks import MS, S, TrueClock, errors, history, pll, watched
 
 
@@ -20,7 +20,7 @@ def narrow_share(found, limit_ns=200_000):
 
 
 @pytest.mark.parametrize(
-    ("ppm", "known"), third(product([500, -500, 20_000, 50_000, -50_000, 83_333, -83_333], [True, False]))
+    ("ppm", "known"), few(product([500, -500, 20_000, 50_000, -50_000, 83_333, -83_333], [True, False]))
 )
 def test_a_slew_of_any_rate_is_held_and_narrow(ppm, known):
     for seed in range(tries(4)):
@@ -32,7 +32,7 @@ def test_a_slew_of_any_rate_is_held_and_narrow(ppm, known):
 
 
 @pytest.mark.parametrize(
-    ("size_ns", "constant"), third(product([300 * MS, -399 * MS, 5 * MS], [0, 1, 2, 4, 6]))
+    ("size_ns", "constant"), few(product([300 * MS, -399 * MS, 5 * MS], [0, 1, 2, 4, 6]))
 )
 def test_the_kernels_loop_is_held_and_narrow(constant, size_ns):
     for seed in range(tries(4)):

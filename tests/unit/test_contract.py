@@ -32,6 +32,7 @@ def test_what_is_published_is_what_the_code_says():
     assert tool.stale(PUBLISHED) == []
 
 
+@pytest.mark.slow
 def test_a_file_that_is_old_missing_or_too_many_is_named(tmp_path, monkeypatch, capsys):
     tool.write(tmp_path)
     monkeypatch.setattr(tool, "FOLDER", tmp_path)

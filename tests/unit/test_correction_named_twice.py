@@ -86,7 +86,15 @@ def test_a_session_that_begins_with_both_trusts_the_boot_that_is_measured_then()
     assert spans == [(int(true_ns([0])[0]) - MARGIN_NS, int(true_ns([UNTIL_S])[0]) + MARGIN_NS)]
 
 
-def test_a_recorder_with_another_clock_puts_all_in_doubt():
-    assert doubtful(spans_of([duplicate(9_100, at_s=9_000)]), exchanges(taken_over=False)) == [
-        (-ENDLESS, ENDLESS)
-    ]
+def test_a_recorder_with_another_clock_puts_all_in_doubt_and_the_sentence_says_so(tmp_path, capsys):
+    event = duplicate(9_100, at_s=9_000)
+    assert doubtful(spans_of([event]), exchanges(taken_over=False)) == [(-ENDLESS, ENDLESS)]
+    _, rows = session(tmp_path, stamped_by="first", taken_over=False, events=[event])
+    assert {row["time_state"] for row in rows} == {"ambiguous"}
+    assert "nothing was measured then: every row is ambiguous" in capsys.readouterr().err
+
+
+def test_a_recorder_with_topsides_clock_leaves_rows_of_other_times_answered(tmp_path, capsys):
+    _, rows = session(tmp_path, stamped_by="first", taken_over=False, events=[duplicate(UNTIL_S)])
+    assert "ok" in {row["time_state"] for row in rows}
+    assert "every row is ambiguous" not in capsys.readouterr().err

@@ -148,6 +148,7 @@ def test_a_step_of_topsides_own_clock_repeats_nothing_of_the_pis():
     assert (found.topside_ns[[0, 2]] - START).tolist() == [50 * S, 147 * S]
 
 
+@pytest.mark.slow
 @settings(max_examples=tries(150))
 @given(
     st.lists(st.sampled_from([-40.0, -7.0, -3.0, -1.0, -0.01, 0.01, 2.0, 9.0]), min_size=1, max_size=4),

@@ -239,6 +239,7 @@ def huge_row_group(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_of_a_huge_row_group_only_a_part_is_in_memory_and_it_stays_one(huge_row_group, tmp_path):
     uncompressed = parquet.read_metadata(huge_row_group).row_group(0).total_byte_size
     output, usual = tmp_path / "out.parquet", pa.default_memory_pool()

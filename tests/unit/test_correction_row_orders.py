@@ -79,6 +79,7 @@ def test_a_log_that_ends_at_the_step_before_one_that_begins_where_the_clock_went
     assert not wrong.any()
 
 
+@pytest.mark.slow
 def test_a_shuffled_table_of_any_length_takes_little_memory_and_decides_nothing():
     chance = np.random.default_rng(1)
     rows = chance.permutation(np.arange(5.0, 10_790, 0.01))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from schemas.clock_history import ClockPiece
-from tests.effort import part, third, tries
+from tests.effort import few, part, tries
 from tests.unit.moving_clocks import MovingClock, exchanges_of, history_of
 from tests.unit.test_correction_moved_clocks import SLEWS, random_clock, rows
 from tidesync.__main__ import run
@@ -92,7 +92,7 @@ def test_both_machines_sleep_within_one_silence():
 
 
 @pytest.mark.parametrize("sides", [("pi",), ("topside",), ("pi", "topside")])
-@pytest.mark.parametrize("seed", third(range(tries(30))))
+@pytest.mark.parametrize("seed", few(range(tries(30))))
 def test_no_row_is_wrong_in_random_worlds_with_partial_histories(seed, sides):
     chance = np.random.default_rng(seed)
     pi, topside = random_clock(chance, "pi"), random_clock(chance, "topside")

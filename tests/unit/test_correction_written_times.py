@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tests.effort import third
+from tests.effort import few
 from tests.unit.test_recorder_session import exchange
 from tidesync.__main__ import run
 from tidesync.sessions.journal import lines_of
@@ -107,7 +107,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize(("way", "limit"), third(product(WAYS, ["25", "100000"])))
+@pytest.mark.parametrize(("way", "limit"), few(product(WAYS, ["25", "100000"])))
 def test_no_row_is_farther_from_the_truth_than_it_states(session, tmp_path, way, limit):
     texts = [WAYS[way](at) for at in pi_ns(ROWS).astype("datetime64[ns]")]
     table = written(tmp_path / "a.csv", texts)
@@ -285,7 +285,7 @@ PARQUET = {
 }
 
 
-@pytest.mark.parametrize("kind", third(PARQUET))
+@pytest.mark.parametrize("kind", few(PARQUET))
 def test_no_row_of_a_parquet_table_is_farther_from_the_truth_than_it_states(session, tmp_path, kind):
     parquet.write_table(pa.table({"timestamp": PARQUET[kind](pi_ns(ROWS))}), tmp_path / "a.parquet")
     coarse = kind in {"float32 s", "dictionary"}

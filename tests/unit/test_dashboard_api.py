@@ -293,6 +293,7 @@ def test_plotlys_script_is_served_packed_and_plain(bench):
     assert plain.content.startswith(b"/**\n* plotly.js v")
 
 
+@pytest.mark.slow
 def test_the_openapi_document_is_valid_and_says_how_each_thing_can_fail(bench):
     document = bench.get("/openapi.json").json()
     validate(document)

@@ -77,6 +77,7 @@ def test_the_command_says_what_is_missing(monkeypatch, capsys, tmp_path):
     assert "5 characters" in error
 
 
+@pytest.mark.slow
 def test_a_token_in_the_environment_is_known_to_every_command(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDESYNC_TOKEN", SECRET)

@@ -142,6 +142,7 @@ def test_one_exchange_gives_null_where_nothing_is_known(tmp_path, trace, capsys)
     assert vehicle["offset_ms"] is not None
 
 
+@pytest.mark.slow
 def test_a_dash_reads_standard_input(recorded):
     program = [sys.executable, "-m", "tidesync", "estimate", "-", "--json"]
     done = subprocess.run(program, input=recorded.read_bytes(), capture_output=True, check=True)

@@ -75,6 +75,7 @@ def peer_errors(peer, exchanges, truth, *, after_s=200):
     return error[samples.destination_ns >= after_s * 1e9]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(tries(3)))
 def test_on_a_quiet_lan_ours_spreads_less_than_the_best_peer(seed):
     exchanges, truth = exchanged(seed, out=light_tailed, back=light_tailed)
@@ -82,6 +83,7 @@ def test_on_a_quiet_lan_ours_spreads_less_than_the_best_peer(seed):
     assert errors_of(smooth(exchanges), truth).std() < peer_errors(pyxdf, exchanges, truth).std()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quiet_way", ["out", "back"])
 def test_one_quiet_way_is_enough_to_follow_the_offset(quiet_way):
     ways = {

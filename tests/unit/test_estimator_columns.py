@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from tests.unit.test_estimator_any_lines import START, S, exchange_at
 from topside_agent.estimator import Exchanges, Row, Rows, in_order, smooth
 
@@ -70,6 +72,7 @@ def test_a_bound_beyond_all_clocks_is_limited_to_64_bits():
     assert Rows.of([row]).max_error_ns.tolist() == [kept.max_error_ns]
 
 
+@pytest.mark.slow
 def test_every_exchange_has_one_row_also_where_later_ones_contradict_it():
     for seed in range(80, 125):
         chance = random.Random(seed)

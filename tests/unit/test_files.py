@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from runtime import files
 from runtime.files import PrivateFile, replace, replace_all, replacing, write_new
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and links of POSIX")
@@ -76,3 +77,29 @@ def test_a_new_file_must_not_exist_yet(path):
     with pytest.raises(FileExistsError):
         write_new(path, PrivateFile(b"new"))
     assert path.read_bytes() == b"old"
+
+
+def test_a_file_that_another_program_has_open_is_replaced_once_it_is_closed(path, monkeypatch):
+    monkeypatch.setattr(files, "_TRIES", 3)
+    refusals = iter([PermissionError(13, "it is being used"), PermissionError(13, "it is being used")])
+    rename = type(path).replace
+
+    def replace_if_closed(new, target):
+        if (refused := next(refusals, None)) is not None:
+            raise refused
+        return rename(new, target)
+
+    monkeypatch.setattr(type(path), "replace", replace_if_closed)
+    replace(path, b"new")
+    assert (path.read_bytes(), names(path.parent)) == (b"new", ["table.csv"])
+
+
+def test_a_file_that_stays_open_is_an_error_and_stays_as_it_was(path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "it is being used")
+
+    monkeypatch.setattr(files, "_TRIES", 2)
+    monkeypatch.setattr(type(path), "replace", refuse)
+    with pytest.raises(PermissionError):
+        replace(path, b"new")
+    assert (path.read_bytes(), names(path.parent)) == (b"old", ["table.csv"])

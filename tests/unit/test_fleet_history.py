@@ -2,6 +2,8 @@
 
 from math import isnan
 
+import pytest
+
 from tests.unit.dashboards import result
 from tidesync.fleet.history import COARSE_POINTS, FINE_POINTS, MOST_INCIDENTS, ResultHistory, Ring
 
@@ -22,6 +24,7 @@ def test_a_ring_keeps_the_newest_rows_in_order():
     assert len(ring) == 3
 
 
+@pytest.mark.slow
 def test_it_is_bounded_after_hours_of_four_results_a_second():
     history = filled(4 * 3600, per_second=4)
     points = list(history.points())

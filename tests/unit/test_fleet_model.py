@@ -225,6 +225,7 @@ def test_what_is_cleared_at_the_broker_is_gone_here_too(fleet):
     assert fleet.removals > removals
 
 
+@pytest.mark.slow
 def test_a_flood_of_names_pushes_out_the_quiet_and_not_the_measured(fleet):
     for number in range(3 * MOST):
         fleet.take(letter(result("rov1"), LONG_AGO + number))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from tests.effort import third
+from tests.effort import few
 from tests.unit.fused_sessions import (
     TOPSIDE,
     instant_ns,
@@ -60,7 +60,7 @@ def nearest_ns(at_ns, times_ns):
     return int(np.abs(times_ns - at_ns).min())
 
 
-@pytest.mark.parametrize(("name", "tolerance_ms"), third(product(CLOCKS, [50, 25])))
+@pytest.mark.parametrize(("name", "tolerance_ms"), few(product(CLOCKS, [50, 25])))
 def test_each_instant_has_the_nearest_row_of_each_sensor_by_their_true_times(name, tolerance_ms, tmp_path):
     session = two_sensors(tmp_path, CLOCKS[name])
     rows = rows_of(fuse(session, "--every", "100ms", "--tolerance", f"{tolerance_ms}ms"))

@@ -1,12 +1,14 @@
 """Words that a later version of a sender may use: shown as they are and never trusted, or refused."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from schemas import topics
 from schemas.base import InvalidMessageError
-from schemas.doubtful import for_people, is_doubtful
+from schemas.doubtful import _FIGURES, for_people, is_doubtful
 from schemas.events import Duplicate
 from schemas.exchange import Exchange
 from schemas.messages import DUPLICATES, Info, OffsetResult, Pong, SessionState
@@ -188,3 +190,15 @@ def test_a_status_that_is_not_known_is_refused_as_it_is_a_hint_alone():
 
 def test_an_event_line_of_a_later_kind_is_left_out():
     assert decode_event(b'{"kind": "tide", "vehicle": "rov1"}') is None
+
+
+def test_every_figure_of_a_clock_is_hidden_from_people_while_it_is_in_doubt():
+    of_a_clock = {
+        name
+        for name in OffsetResult.model_fields
+        if name.endswith(("_ms", "_ppm")) and name != "measured_unix_ms"
+    }
+    page = Path("tidesync/dashboard/page/state.js").read_text()
+    of_the_page = re.search(r"const NUMBERS = \[(.*?)\]", page, re.DOTALL)[1]
+    assert set(_FIGURES) == of_a_clock
+    assert set(re.findall(r'"(\w+)"', of_the_page)) == of_a_clock

@@ -122,6 +122,7 @@ def test_delays_are_counted_up_to_each_bound():
     assert values(examples.topside(), "tidesync_exchange_delay_seconds_sum") == [pytest.approx(0.700290001)]
 
 
+@pytest.mark.slow
 def test_a_flood_of_names_makes_a_bounded_number_of_series():
     many = [examples.snapshot(f"rov{number}") for number in range(MOST_VEHICLES + 7)]
     found = samples(examples.topside(*many))
@@ -167,6 +168,7 @@ def test_each_scrape_collects_again():
     assert len(asked) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(3), ids=["topside", "recorder", "pi"])
 def test_prometheus_accepts_all_names_types_and_help(number):
     promtool = shutil.which("promtool")

@@ -142,6 +142,7 @@ def test_a_port_that_is_set_anywhere_is_wanted(monkeypatch, tmp_path):
     assert settings.http_port_wanted
 
 
+@pytest.mark.slow
 def test_the_agent_starts_without_loading_the_web_libraries():
     heavy = {"fastapi", "uvicorn", "numpy", "asyncio"}
     script = f"import sys, tidesync.cli.pi; print({heavy} & set(sys.modules))"

@@ -53,12 +53,14 @@ def promtool(*arguments):
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_prometheus_accepts_the_alert_rules():
     code, output = promtool("check", "rules", ALERTS)
     assert code == 0, output
     assert f"{len(RULES)} rules found" in output
 
 
+@pytest.mark.slow
 def test_each_alert_fires_when_it_should_and_not_otherwise():
     code, output = promtool("test", "rules", ALERTS_TEST)
     assert code == 0, output
@@ -71,6 +73,7 @@ def test_every_alert_is_tested_and_names_its_subject(rule):
     assert {"summary", "description"} == set(rule["annotations"])
 
 
+@pytest.mark.slow
 def test_prometheus_can_parse_every_panel(tmp_path):
     rules = [
         {"record": f"panel:{number}", "expr": filled_in(target["expr"])}

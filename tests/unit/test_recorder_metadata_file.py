@@ -111,6 +111,7 @@ def test_one_who_opened_the_file_just_before_it_was_replaced_has_its_file_back(t
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.slow
 def test_constant_rewriting_as_the_consumer_does_loses_no_key(metadata):
     """It opens the file, which empties it, and writes the whole of it, thousands of times a second."""
     keys = {f"key{number}": number for number in range(200)}

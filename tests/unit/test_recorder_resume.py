@@ -284,6 +284,7 @@ def test_held_messages_are_taken_in_the_order_of_arrival():
     assert (taken, held.dropped) == ([0, 1, 2], 1)
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_restart_does_not_grow_with_the_journal(tmp_path):
     folder = SessionFolder(tmp_path / "session_s1")
     folder.time_sync_path.mkdir(parents=True)

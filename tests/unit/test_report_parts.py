@@ -254,6 +254,7 @@ def long_rows():
     return rows + [row(3003 + n / 4, 2904 + n * 18e-6 * 250, segment=1) for n in range(8000)]
 
 
+@pytest.mark.slow
 def test_the_figure_of_a_long_session_is_small_and_shows_the_widest_bound():
     rows = long_rows()
     by_instant = exchanges_of(rows)

@@ -57,6 +57,7 @@ def test_a_stop_and_a_correction_write_the_same_offsets(folder):
     assert stopped.count(b"\n") == EXCHANGES + 1
 
 
+@pytest.mark.slow
 def test_the_report_of_a_clock_set_back_is_not_larger_for_it(folder):
     assert run(["report", str(folder.path), "--output", str(folder.path / "a.html")]) == 0
     ordinary = lines_of(exchange(seq, seq / 4) for seq in range(EXCHANGES))

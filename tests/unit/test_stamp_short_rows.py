@@ -62,6 +62,7 @@ def test_rows_one_or_two_digits_coarser_are_noticed_unless_zeros_are_dropped():
     assert (at_ns - shown < resolution_ns).all()
 
 
+@pytest.mark.slow
 def test_a_logger_that_drops_zeros_keeps_its_resolution():
     at_ns = instants(3, 4_000)
     for digits, kept in ((2, 0.98), (3, 0.98), (4, 0.88), (6, 0.88)):

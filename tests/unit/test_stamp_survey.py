@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.effort import third, tries
+from tests.effort import few, tries
 from tidesync.sessions.correction.stamps.accepted import ColumnContext
 from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.stamps.session_span import SessionSpan
@@ -343,7 +343,7 @@ def test_a_later_part_of_the_column_may_be_coarser():
 
 @pytest.mark.parametrize(
     ("fine", "coarse", "count"),
-    third(
+    few(
         [(6, 0, 1), (6, 0, 9), (6, 1, 5), (9, 3, 5), (9, 0, 1), (9, 6, 12), (6, 2, 40), (6, 3, 9), (3, 0, 40)]
     ),
 )

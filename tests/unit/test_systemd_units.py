@@ -44,6 +44,7 @@ def test_every_agent_has_a_unit_that_runs_its_command():
         assert name in {*COMMANDS, "dashboard"}
 
 
+@pytest.mark.slow
 @needs_systemd
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_finds_no_fault(unit, tmp_path):
@@ -56,6 +57,7 @@ def test_systemd_finds_no_fault(unit, tmp_path):
     assert verified.returncode == 0, verified.stderr
 
 
+@pytest.mark.slow
 @needs_systemd
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_calls_its_exposure_low(unit):

@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,9 @@ from schemas.compat import tomllib
 from schemas.join_file import JoinFile, JoinFileError
 from tidesync.__main__ import run
 from tidesync.settings import file_defaults
-from tidesync.up import install, mosquitto
+from tidesync.up import install, mosquitto, supervisor
 from tidesync.up.home import Home
-from tidesync.up.settings import Choices
+from tidesync.up.settings import Choices, UpSettings
 
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
@@ -70,6 +72,43 @@ def test_another_file_is_refused_and_no_password_repeated(text, tmp_path, capsys
     shown = capsys.readouterr().err
     assert f"--join {path}: " in shown
     assert "secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "vehicle: expected this key, and it is missing"),
+        ('vehicle = "rov1"\nbrokers = ["mqtt://a"]\nformat_version = 2', "format_version: expected 1"),
+        (
+            'vehicle = "rov1"\nbrokers = ["mqtt://a"]\nway = 1',
+            "way: this key is not known; is the file of a later",
+        ),
+        ('vehicle = "ROV"\nbrokers = ["mqtt://a"]', "vehicle: expected"),
+    ],
+)
+def test_what_is_wrong_with_a_vehicles_file_is_shown_with_what_is_accepted(text, sentence):
+    with pytest.raises(JoinFileError) as found:
+        JoinFile.decode(text)
+    assert str(found.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("option", ["--home", "--root"])
+@pytest.mark.parametrize("path", ["", "a\nlistener 1999", "a\x7fb", "a\x1b[2Jb"])
+def test_a_folder_that_is_none_or_would_be_read_as_a_setting_is_refused(
+    option, path, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TIDESYNC_HOME", str(tmp_path / "home"))
+    assert run(["up", option, path]) == 2
+    shown = capsys.readouterr().err
+    assert f"{option}: expected the path of a folder" in shown
+    assert shown.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_root_is_kept_as_an_absolute_path_since_the_next_start_may_be_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert UpSettings(root="dives", home=".").chosen == {"root": tmp_path / "dives"}
 
 
 def test_choices_are_kept_and_changed(home):
@@ -218,3 +257,26 @@ def test_no_account_is_made_where_the_file_cannot_be(home, where, capsys):
     assert capsys.readouterr().err.count("\n") == 1
     assert not home.is_made
     assert (base / "foreign").read_text() == "mine"
+
+
+def test_mosquitto_is_found_where_its_installer_puts_it_but_never_in_the_working_folder(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.chdir(tmp_path)
+    for folder in ("C", "installed"):
+        program = tmp_path / folder / "mosquitto"
+        program.parent.mkdir()
+        program.write_text("#!/bin/sh\necho mosquitto version 2.0.18\n")
+        program.chmod(0o755)
+    monkeypatch.setattr(mosquitto, "_PLACES", (r"C:\Program Files\mosquitto", str(tmp_path / "installed")))
+    assert mosquitto.program() == str(tmp_path / "installed" / "mosquitto")
+
+
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("setpriv") is None, reason="setpriv")
+def test_a_program_whose_supervisor_has_ended_before_it_could_ask_for_its_signal_does_not_run():
+    command = [*supervisor._dying_with_us(None), "echo", "it runs"]
+    ours = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ours.stdout == "it runs\n"
+    others = subprocess.run(["sh", "-c", '"$@"; true', "sh", *command], capture_output=True, check=True)
+    assert others.stdout == b""

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.files import is_root
@@ -17,12 +18,18 @@ from runtime.system_modules import pwd
 from tidesync.errors import NotSoError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tidesync.up.settings import Choices
 
-_PLACES = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin:/usr/local/opt/mosquitto/sbin"
-_ON_WINDOWS = r"C:\Program Files\mosquitto"
+_PLACES = (
+    "/usr/sbin",
+    "/usr/local/sbin",
+    "/opt/homebrew/sbin",
+    "/opt/homebrew/opt/mosquitto/sbin",
+    "/usr/local/opt/mosquitto/sbin",
+    r"C:\Program Files\mosquitto",
+    r"C:\Program Files (x86)\mosquitto",
+)
+"""Of Debian, Homebrew (on both kinds of Mac) and mosquitto's installer, which leaves the path alone."""
 _LISTENERS = "# What follows `listener`"
 """The line of `broker/mosquitto.conf` at which what differs begins."""
 _LEFT_OUT = ("log_type notice\n", "message_size_limit 64512\n")
@@ -42,10 +49,8 @@ _OF_THE_SYSTEM = " (by the system's own mosquitto? sudo systemctl disable --now 
 
 def program() -> str:
     """The path of mosquitto 2.0 or later; NotSoError says how it is installed."""
-    places = os.pathsep.join(
-        [os.environ.get("PATH", ""), _ON_WINDOWS if sys.platform == "win32" else _PLACES]
-    )
-    found = shutil.which("mosquitto", path=places)
+    places = [place for place in _PLACES if Path(place).is_absolute()]  # those of this system
+    found = shutil.which("mosquitto", path=os.pathsep.join([os.environ.get("PATH", ""), *places]))
     if found is None:
         how = _INSTALLED_BY.get(sys.platform, "this system's package")
         raise NotSoError(

@@ -59,7 +59,18 @@ def _broker(home: Home, choices: Choices) -> list[Program]:
         command = [mosquitto.program(), "-c", str(home.conf)]
         watched = home.config / "passwords"
         user = mosquitto.user_for(home.path)
-        return [Program("mosquitto", command, port=choices.local_port, user=user, reload_with=watched)]
+        database = home.data / "mosquitto.db"
+        damaged = f"{database} is damaged: move it away, agents publish again what it retained"
+        return [
+            Program(
+                "mosquitto",
+                command,
+                port=choices.local_port,
+                user=user,
+                reload_with=watched,
+                explanations={"open database": damaged},
+            )
+        ]
     if choices.embedded:
         command = [*_TIDESYNC, "broker", "--port", str(choices.local_port)]
         return [Program("broker", command, _without_own(), port=choices.local_port)]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from broker.settings import BrokerUrl
 from schemas.base import expectation
@@ -88,6 +88,20 @@ class UpSettings(Choices):
         default_factory=surface_folder,
         description="Folder with accounts, broker and choices  [default: in the user's data folder]",
     )
+
+    @field_validator("home", "root", mode="before")
+    @classmethod
+    def _is_given(cls, path: object) -> object:
+        """An empty path would be the working folder; the end of a line would begin a setting of mosquitto."""
+        if not str(path) or not str(path).isprintable():
+            raise ValueError("expected the path of a folder, without control characters")
+        return path
+
+    @field_validator("home", "root")
+    @classmethod
+    def _is_absolute(cls, path: Path) -> Path:
+        """It is kept, and the next start may be from another folder."""
+        return path.absolute()
 
     @property
     def chosen(self) -> dict[str, Any]:

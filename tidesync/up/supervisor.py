@@ -6,6 +6,7 @@ On Linux they end with the supervisor, also when that is killed (`setpriv --pdea
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.errors import TidesyncError
@@ -33,6 +35,10 @@ _END_S = 5.0
 _READY_S = 15.0
 _WRONG_USAGE = 2
 _MOST_EARLY_ENDS = 3
+_NEW_GROUP = 0
+"""Of Windows: so that Ctrl-C is not for the programs, and each can be sent Ctrl-Break."""
+if sys.platform == "win32":
+    _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
 
 
 class ChildError(TidesyncError):
@@ -54,6 +60,8 @@ class Program(NamedTuple):
     """Whom to run it as, where root runs us: who changes its user by itself would outlive us."""
     reload_with: Path | None = None
     """It is sent SIGHUP when this file has changed."""
+    explanations: Mapping[str, str] | None = None
+    """What a word in its last line means here."""
 
 
 class Supervisor:
@@ -136,6 +144,7 @@ class Child:
             stderr=subprocess.STDOUT,
             env=self.program.environment,
             start_new_session=True,  # Ctrl-C is for the supervisor, which ends them in order
+            creationflags=_NEW_GROUP,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
@@ -167,7 +176,7 @@ class Child:
         if process is None:
             return
         if process.poll() is None:
-            process.terminate()
+            _ask_to_end(process)
             try:
                 process.wait(_END_S)
             except subprocess.TimeoutExpired:
@@ -184,20 +193,26 @@ class Child:
         self._early_ends = self._early_ends + 1 if early else 0
         why = f"signal {-code}" if code < 0 else f"exit code {code}"
         if code == _WRONG_USAGE or (not self._was_ready and self._early_ends >= _MOST_EARLY_ENDS):
-            raise ChildError(f"{self.name} cannot run ({why}): {self._last_line or 'it said nothing'}")
+            raise ChildError(f"{self.name} cannot run ({why}): {self._reason()}")
         wait_s = min(_LONGEST_S, _FIRST_S * 2 ** max(0, self._early_ends - 1))
         self._again_s = now_s + wait_s
         _log.warning("%s ended (%s); it is started again in %g s", self.name, why, wait_s)
+
+    def _reason(self) -> str:
+        explanations = self.program.explanations or {}
+        known = [text for word, text in explanations.items() if word in self._last_line]
+        return "; ".join([self._last_line or "it printed nothing", *known])
 
     def _reload_if_changed(self) -> None:
         changed_ns = self._file_time()
         if changed_ns == self._changed_ns or self._process is None:
             return
         self._changed_ns = changed_ns
-        if sys.platform == "win32":
-            self._process.terminate()
+        hangup = getattr(signal, "SIGHUP", None)
+        if hangup is None:  # Windows: it is started again
+            _ask_to_end(self._process)
         else:
-            self._process.send_signal(signal.SIGHUP)
+            self._process.send_signal(hangup)
         _log.info("%s reads its accounts again", self.name)
 
     def _file_time(self) -> int | None:
@@ -213,7 +228,20 @@ class Child:
                 text = line.decode("utf-8", "replace").rstrip()
                 if _NO_REASON not in text:
                     self._last_line = text
-                self._write(f"{self.name:<9} | {text}")
+                with suppress(OSError):  # the terminal is gone, or nobody reads: it must be able to end
+                    self._write(f"{self.name:<9} | {text}")
+
+
+def _ask_to_end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM; on Windows, where that kills, Ctrl-Break."""
+    if sys.platform == "win32":
+        process.send_signal(signal.CTRL_BREAK_EVENT)
+    else:
+        process.terminate()
+
+
+_UNLESS_ORPHANED = '[ "$PPID" = "$0" ] && exec "$@"'
+"""This process may have ended before the program asked for its signal: then none comes."""
 
 
 def _dying_with_us(user: str | None) -> list[str]:
@@ -222,4 +250,5 @@ def _dying_with_us(user: str | None) -> list[str]:
     if found is None:
         return []
     changed = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if user else []
-    return [found, *changed, "--pdeathsig", "TERM", "--"]
+    asked = [found, *changed, "--pdeathsig", "TERM", "--"]
+    return [*asked, "sh", "-c", _UNLESS_ORPHANED, str(os.getpid())]

@@ -39,7 +39,10 @@ const ERRORS = {
 
 // Of two clocks that have one name no number can be relied on: none is shown.
 const DUPLICATES = new Set(["duplicate_vehicle", "duplicate_topside"]);
-const NUMBERS = ["offset_ms", "lower_ms", "upper_ms", "max_error_ms", "u95_ms", "drift_ppm", "drift_error_ppm", "delay_min_ms"];
+const NUMBERS = [
+  "offset_ms", "lower_ms", "upper_ms", "max_error_ms", "u95_ms", "precision_ms",
+  "drift_ppm", "drift_error_ppm", "delay_min_ms",
+];
 
 // Nor where its topside is of a later version and reports what this page does not know.
 export const doubtful = (row) => DUPLICATES.has(row.error) || (row.error !== null && !Object.hasOwn(ERRORS, row.error));

@@ -29,6 +29,7 @@ MARGIN_NS = 10_000_000_000
 _PINGS = 4
 """So many may pass until topside has noticed that both answer."""
 ENDLESS = 2**62
+_ALWAYS = (-ENDLESS, ENDLESS)
 
 Span = tuple[int, int]
 """The first and the last instant on topside's clock, Unix ns."""
@@ -55,7 +56,7 @@ def _parts(span: Span, exchanges: Sequence[Exchange], destinations: Integers) ->
     begin = min([at - MARGIN_NS, *destinations[before[:1]].tolist()])
     end = until + MARGIN_NS
     dated = bool(((at - MARGIN_NS <= destinations) & (destinations <= end)).any())
-    yield (begin, end) if dated else (-ENDLESS, ENDLESS)
+    yield (begin, end) if dated else _ALWAYS
     known = {each.boot_id for each in exchanges if each.destination_ns < begin}
     known = known or {each.boot_id for each in exchanges[:1]}
     since: int | None = None
@@ -77,11 +78,14 @@ def meets(span: Span, at_ns: Integers, error_ns: Integers) -> Flags:
     return found
 
 
-def sentence(vehicle: str, spans: Sequence[Span]) -> str:
-    """What became of its rows."""
+def sentence(vehicle: str, spans: Sequence[Span], doubts: Sequence[Span]) -> str:
+    """What became of its rows; `doubts`: what `doubtful` made of the spans."""
     last = spans[-1][1]
     until = f"and {iso_from_ns(last)}" if last != ENDLESS else "and an end that was not recorded"
+    undated = (
+        "; by topside's clock, which is not the recorder's, nothing was measured then: every row is ambiguous"
+    )
     return (
         f"two vehicles were named {vehicle} between {iso_from_ns(spans[0][0])} {until}:"
-        " rows of that time may be of either, and are ambiguous"
+        f" rows of that time may be of either, and are ambiguous{undated if _ALWAYS in doubts else ''}"
     )

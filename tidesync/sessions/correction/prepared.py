@@ -62,6 +62,7 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
     planned = plan(folder.path, metadata, options, [name for name, _ in measured], whole=whole)
     timelines: dict[str, Timeline] = {}
     failed: list[str] = []
+    named: list[str] = []
     twice = _named_twice(folder)
     for vehicle in dict.fromkeys(job.vehicle for job in planned.jobs):
         if vehicle == TOPSIDE_CLOCK:
@@ -70,11 +71,14 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
         try:
             each = measured_of(measured, vehicle, metadata)
             made = _timeline(folder, each, options, settings)
-            timelines[vehicle] = made.doubted(doubtful(twice.get(vehicle, ()), each.exchanges))
+            doubts = doubtful(twice.get(vehicle, ()), each.exchanges)
+            timelines[vehicle] = made.doubted(doubts)
+            if doubts:
+                named.append(sentence(vehicle, twice[vehicle], doubts))
         except Exception as error:  # noqa: BLE001 - the other vehicles' tables are corrected
             reasons = [why for (name, _), why in measured.failed.items() if name == vehicle]
             failed.append("; ".join([complaint_of(f"vehicle {vehicle!r}", error), *reasons]))
-    failed += [sentence(vehicle, twice[vehicle]) for vehicle in timelines if vehicle in twice]
+    failed += named
     jobs = [job for job in planned.jobs if job.vehicle in timelines]
     return Prepared(
         metadata, measured, jobs, planned.skipped, timelines, planned.left, failed, planned.unused

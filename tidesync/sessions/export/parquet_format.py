@@ -28,5 +28,7 @@ def write_parquet(tracks: Tracks, stream: BinaryIO) -> None:
     schema = pa.schema(fields, metadata=dict(NOTES))
     rows = (row for of_track in tracks.values() for row in of_track)
     with parquet.ParquetWriter(stream, schema) as writer:
-        while batch := [dict(zip(FIELDS, row, strict=True)) for row in islice(rows, _ROWS)]:
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+        while batch := list(islice(rows, _ROWS)):
+            columns = zip(*batch, strict=True)
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))

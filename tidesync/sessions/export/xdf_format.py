@@ -35,12 +35,12 @@ def write_xdf_offsets(tracks: Tracks, stream: BinaryIO) -> None:
         "error": f"max_error_s bounds each offset; {ERROR}",
         "units": _PRECISION,
         "segments": _SEGMENTS,
-        "streams": [
-            {"vehicle": vehicle, "topside": topside, **_pairs(Rows.of(rows).in_states("ok"))}
-            for (vehicle, topside), rows in tracks.items()
-        ],
     }
-    stream.write(json.dumps(document).encode() + b"\n")
+    stream.write(json.dumps(document).encode()[:-1] + b', "streams": [')
+    for number, ((vehicle, topside), rows) in enumerate(tracks.items()):
+        pairs = {"vehicle": vehicle, "topside": topside, **_pairs(Rows.of(rows).in_states("ok"))}
+        stream.write(b", " * bool(number) + json.dumps(pairs).encode())
+    stream.write(b"]}\n")
 
 
 def _pairs(rows: Rows) -> dict[str, list[float] | list[int] | list[list[int]]]:

@@ -87,6 +87,14 @@ def test_a_part_of_a_second_that_lacks_a_digit_is_none_or_that_is_shown(padded):
     assert any("fewer digits" in line for line in form.described) == (not padded)
 
 
+def test_a_digit_of_a_padded_part_that_became_a_sign_makes_it_none():
+    at_ns = instants(3, 300)
+    texts = [f"{ns // S} {ns % S:09d}" for ns in at_ns.tolist()]
+    texts[150] = texts[150][:11] + "+" + texts[150][12:]
+    form = survey(texts, column(columns=("sec", "nsec")))
+    assert np.flatnonzero(~form.read([text.encode() for text in texts]).readable).tolist() == [150]
+
+
 @pytest.mark.parametrize("reverse", [1, -1])
 def test_a_shorter_timestamp_that_is_out_of_order_is_none(reverse):
     at_ns = NOON + np.arange(0, 300 * S, S // 10) + np.random.default_rng(4).integers(0, S // 20, 3000)

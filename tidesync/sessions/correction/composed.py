@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import itemgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
 _RATES = 1.12
 """More than any two clocks of two machines run apart."""
 _HALF_NS = 2**61
+_STARTED_NS = 300_000_000_000
+"""An agent that keeps a history starts so soon after a boot in which nothing was measured."""
+FIRST = "(first)"
+"""In place of a boot with samples: none precedes."""
 
 
 class ComposedInterpolation:
@@ -110,11 +116,14 @@ def composed_timeline(
     pi: Mapping[Boot, ClockFunction],
     topside: Mapping[Boot, ClockFunction],
     limits: ClockLimits,
+    *,
+    unmeasured: Mapping[Boot, Sequence[Lines]] = MappingProxyType({}),
 ) -> Timeline:
     """The timeline of the groups of these samples: every run of the Pi's clock is a segment, or several.
 
     A part of a run in which no relation holds is a segment too: its rows must not be taken for others in
-    which the clock showed the same.
+    which the clock showed the same. So is a reading in no run, and each run of a boot without a sample:
+    `unmeasured` has these boots by the one with samples that they follow (`FIRST`: they precede all).
     """
     steady = replace(limits, slew=0.0)
     claims: dict[Boot, list[_Claim]] = {}
@@ -134,10 +143,12 @@ def composed_timeline(
     for sample in listed:
         boots.setdefault(sample.pi_boot, []).append(sample)
     off = [0, *(_off_ns(before[-1], after[0]) for before, after in pairwise(boots.values())), 0]
-    segments = []
+    segments = [part for lines in unmeasured.get(FIRST, ()) for part in _segments(lines, (), (), (0, off[0]))]
     for (boot, of_boot), unheard in zip(boots.items(), pairwise(off), strict=True):
-        made = _segments(pi[boot].lines, claims.get(boot, ()), unheard)
-        segments += made or [_unknown(of_boot, unheard)]
+        segments += _segments(pi[boot].lines, claims.get(boot, ()), of_boot, unheard)
+        for lines in unmeasured.get(boot, ()):
+            since_ns = min(max(int(lines.from_raw[0]), 0), _STARTED_NS)  # RAW counts from the boot
+            segments += _segments(lines, (), (), (unheard[1] or since_ns, unheard[1]))
     return Timeline(segments, limits)
 
 
@@ -149,32 +160,52 @@ def _off_ns(last: Sample, first: Sample) -> int:
     return abs(passed_ns)
 
 
-def _unknown(samples: Sequence[Sample], unheard_ns: tuple[int, int]) -> TimelineSegment:
-    """A boot of whose clock only readings are known."""
-    shown = [sample.exchange.transmit_ns for sample in samples]
-    return _with_margins(Unrelated(min(shown), max(shown)), (min(shown), max(shown)), unheard_ns)
-
-
 def _with_margins(within: Inverse, shown: tuple[int, int], margins: tuple[int, int]) -> TimelineSegment:
     before_ns, after_ns = (round(_RATES * each) for each in margins)
     return TimelineSegment(within, shown[0] - before_ns, shown[1] + after_ns, cut_before=True, cut_after=True)
 
 
-def _segments(lines: Lines, claims: Sequence[_Claim], unheard_ns: tuple[int, int]) -> list[TimelineSegment]:
-    """The segments of one boot; `unheard_ns`: for how long the clock may have run before and after."""
-    found: list[TimelineSegment] = []
-    if not lines.run.size:
-        return found
+def _segments(
+    lines: Lines, claims: Sequence[_Claim], samples: Sequence[Sample], unheard_ns: tuple[int, int]
+) -> list[TimelineSegment]:
+    """The segments of one boot; `unheard_ns`: for how long the clock may have run before and after.
+
+    A reading in no line is a segment of its own: the clock may have been set before it and after it.
+    """
+    begins, ends = _runs(lines)
+    alone = [each for each in samples if not ((begins <= each.pi_raw_ns) & (each.pi_raw_ns <= ends)).any()]
+    at = [each.pi_raw_ns for each in alone]
+    first, last = min([*at, *begins.tolist()]), max([*at, *ends.tolist()])
+    found: list[tuple[int, list[TimelineSegment]]] = []
+    # A step may follow at once, or at the next line: what the clock may have shown until then.
+    for run, begin, end in zip(np.unique(lines.run).tolist(), begins.tolist(), ends.tolist(), strict=True):
+        margins = _margins(begin, end, (first, last), (begins, ends), unheard_ns)
+        found.append((begin, _of_run(lines.of_run(run), claims, margins)))
+    for sample in alone:
+        raw_ns, shown_ns = sample.pi_raw_ns, sample.exchange.transmit_ns
+        margins = _margins(raw_ns, raw_ns, (first, last), (begins, ends), unheard_ns)
+        found.append((raw_ns, [_with_margins(Unrelated(shown_ns, shown_ns), (shown_ns, shown_ns), margins)]))
+    return [segment for _, made in sorted(found, key=itemgetter(0)) for segment in made]
+
+
+def _runs(lines: Lines) -> tuple[Integers, Integers]:
+    """The RAW instants at which each run begins and ends."""
     starts = np.flatnonzero(np.diff(lines.run, prepend=-1))
-    ends = [*(starts[1:] - 1).tolist(), lines.run.size - 1]
-    for start, end in zip(starts.tolist(), ends, strict=True):
-        of_run = lines.of_run(int(lines.run[start]))
-        # A step may follow at once, or at the next reading: what the clock may have shown until then.
-        before = int(lines.from_raw[start] - lines.to_raw[start - 1]) if start else unheard_ns[0]
-        last = end == lines.run.size - 1
-        after = unheard_ns[1] if last else int(lines.from_raw[end + 1] - lines.to_raw[end])
-        found += _of_run(of_run, claims, (before, after))
-    return found
+    return lines.from_raw[starts], lines.to_raw[np.append(starts[1:], lines.run.size)[: starts.size] - 1]
+
+
+def _margins(
+    begin: int,
+    end: int,
+    heard: tuple[int, int],
+    runs: tuple[Integers, Integers],
+    unheard_ns: tuple[int, int],
+) -> tuple[int, int]:
+    """For how long at most a clock may have run before and after what is known of it."""
+    later, earlier = runs[0][runs[0] >= end], runs[1][runs[1] <= begin]
+    before = begin - int(earlier.max()) if earlier.size else begin - heard[0] + unheard_ns[0]
+    after = int(later.min()) - end if later.size else heard[1] - end + unheard_ns[1]
+    return before, after
 
 
 def _of_run(run: Lines, claims: Sequence[_Claim], margins: tuple[int, int]) -> list[TimelineSegment]:

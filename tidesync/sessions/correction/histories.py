@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidesync.sessions.correction.clock_function import ClockFunction, ClockReading
-from tidesync.sessions.correction.composed import composed_timeline
+from tidesync.sessions.correction.composed import FIRST, composed_timeline
 from tidesync.sessions.correction.raw_groups import raw_groups, samples
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW, FREE_RATE
 
 if TYPE_CHECKING:
     from schemas.clock_history import ClockPiece
     from tidesync.sessions.clock_pieces import ClockPieces
+    from tidesync.sessions.correction.clock_function import Lines
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.correction.raw_groups import Boot, Sample
     from tidesync.sessions.correction.timeline import Timeline
@@ -63,7 +64,27 @@ def timeline_with(
     topside = _functions(histories.topside, topside_readings)
     all_on_raw = len(listed) == len(measured.exchanges)
     groups = raw_groups(listed, measured.track if all_on_raw else None, pi, topside, settings)
-    return composed_timeline(listed, groups, pi, topside, limits)
+    unmeasured = _unmeasured(histories.pi, pi_readings)
+    return composed_timeline(listed, groups, pi, topside, limits, unmeasured=unmeasured)
+
+
+def _unmeasured(pieces: Pieces, readings: Mapping[Boot, Sequence[ClockReading]]) -> dict[Boot, list[Lines]]:
+    """The clock of each boot in which nothing was measured, by the boot with readings before it.
+
+    Assumption: the history has the boots in their order.
+    """
+    measured = {
+        id(pieces.get(boot) if isinstance(boot, str) else _recognised(pieces, of_boot)): boot
+        for boot, of_boot in readings.items()
+    }
+    before: Boot = FIRST
+    found: dict[Boot, list[Lines]] = {}
+    for of_boot in pieces.values():
+        if id(of_boot) in measured:
+            before = measured[id(of_boot)]
+        elif (lines := ClockFunction(of_boot, ()).lines).run.size:
+            found.setdefault(before, []).append(lines)
+    return found
 
 
 def _pi_reading(sample: Sample) -> ClockReading:

@@ -141,7 +141,7 @@ class PairReader:
             return None
         if not 0 <= second.ns(self.part_ns) < self.scale.unit_ns:
             return None
-        digits = len(part.strip().partition(".")[0])
+        digits = len(part.strip().lstrip("+").partition(".")[0])
         if self.width and digits != self.width:
             return None
         count_ns = first.ns(self.scale.unit_ns) + second.ns(self.part_ns)

@@ -16,9 +16,9 @@ from topside_agent.estimator import EstimatorSettings, in_order, smooth
 SETTINGS = EstimatorSettings()
 
 
-def correct(pi, topside, at_s, **how):
+def correct(pi, topside, at_s, *, exchanges=None, **how):
     """(state, error beyond the one stated, ns) of rows that the Pi stamps at the instants `at_s`."""
-    exchanges = in_order(exchanges_of(pi, topside, **how))
+    exchanges = in_order(exchanges or exchanges_of(pi, topside, **how))
     measured = Measured("rov1", "topside", exchanges, smooth(exchanges, SETTINGS))
     limits = limits_of(SETTINGS, exchanges, slew_ppm=None, max_error_ms=25.0)
     corrector = RowCorrector(timeline_of(measured, limits))
@@ -96,6 +96,33 @@ def test_a_small_step_while_an_answer_is_late_makes_no_row_wrong(step_ms):
     state, beyond = correct(pi, topside, at_s, seconds=90, late=[238])  # asked at 60.5 s
     assert (beyond <= 0).all()
     assert (state[(at_s < 60) | (at_s > 61.5)] == OK).all()
+
+
+def test_a_small_step_back_reaches_beyond_exchanges_that_follow_closely():
+    pi, topside = MovingClock("pi", 3 * S, 20e-6, steps=[(60.5, -0.0053)]), MovingClock("topside")
+    measured = exchanges_of(pi, topside, seconds=90)
+    for number in range(1, 4):  # 1 ms apart, just after the step
+        measured.append(_close(pi, topside, number).model_copy(update={"seq": 1000 + number}))
+    at_s = np.arange(50, 70, 0.0005)
+    state, beyond = correct(pi, topside, at_s, exchanges=measured)
+    assert (beyond <= 0).all()
+    assert (state[(at_s < 60) | (at_s > 61.5)] == OK).all()
+
+
+def _close(pi, topside, number):
+    """The exchange that is made 0.4 ms + `number` ms after 60.5 s."""
+    at = 60.5004 + number * 1e-3 + np.array([0, 1e-4, 2e-4, 3e-4])
+    like = exchanges_of(pi, topside, seconds=90)[0]
+    pi_ns, topside_ns = pi.realtime_ns(at).tolist(), topside.realtime_ns(at).tolist()
+    stamps = {
+        "origin_ns": topside_ns[0],
+        "receive_ns": pi_ns[1],
+        "transmit_ns": pi_ns[2],
+        "destination_ns": topside_ns[3],
+        "pi_realtime_minus_raw_ns": int(pi.difference_ns(at)[2]),
+        "topside_realtime_minus_raw_ns": int(topside.difference_ns(at)[3]),
+    }
+    return like.model_copy(update=stamps)
 
 
 @pytest.mark.parametrize("after_s", [0.05, 0.25, 0.4])

@@ -203,19 +203,25 @@ class Interpolation:
         return fastest
 
     def _across_ends(self, interval: Integers, pi_ns: Integers, error: Floats) -> tuple[Floats, Flags]:
-        """What was moved in the gap beside that an error reaches, and whether that one is undecided."""
-        movement_ = self._movement
-        undecided = self._undecided[interval].copy()
-        added = np.zeros(error.shape)
-        for beside, apart in (
-            (interval - 1, pi_ns - self._pi[interval]),
-            (interval + 1, self._read_ns[interval + 1] - pi_ns),
-        ):
-            there = np.clip(beside, 0, movement_.sides.size - 1)
-            # Set back, the clock shows times of the intervals beside again.
-            touches = (there == beside) & (apart <= _NEAR * error + movement_.unexplained_ns[there])
-            undecided |= touches & self._undecided[there]
-            added += np.where(touches, movement_.unexplained_ns[there], 0.0)
+        """What was moved in the gaps nearby that an error reaches, and whether any of them is undecided."""
+        unexplained, last = self._movement.unexplained_ns, self._movement.sides.size - 1
+        undecided, added = self._undecided[interval].copy(), np.zeros(error.shape)
+        near, farthest = _NEAR * error, unexplained.max(initial=0.0)
+        rows, away = np.arange(interval.size), 1
+        while rows.size:
+            here, at_ns, reached = interval[rows], pi_ns[rows], np.zeros(rows.size, dtype=bool)
+            for beside, apart in (
+                (here - away, at_ns - self._pi[np.maximum(here - away + 1, 0)]),
+                (here + away, self._read_ns[np.minimum(here + away, last + 1)] - at_ns),
+            ):
+                there = np.clip(beside, 0, last)
+                # Set back, the clock shows times of the intervals beside again.
+                touches = (there == beside) & (apart <= near[rows] + unexplained[there])
+                undecided[rows] |= touches & self._undecided[there]
+                added[rows] += np.where(touches, unexplained[there], 0.0)
+                reached |= (there == beside) & (apart <= near[rows] + farthest)
+            near, away = np.minimum(near, _NEAR * self._limits.max_error_ns), away + 1
+            rows = rows[reached]
         return added, undecided
 
 

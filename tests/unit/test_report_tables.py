@@ -15,20 +15,26 @@ def headline(folder, capsys):
     return vehicle["headline"].replace("\N{NO-BREAK SPACE}", " ")
 
 
-@pytest.mark.parametrize(("digits", "resolves"), [(-1, "1.00 s"), (2, "10 ms"), (6, None)])
-def test_the_headline_says_what_stamps_resolve_if_that_is_coarser_than_the_clocks(
-    tmp_path, digits, resolves, capsys
-):
+def session_cut_to(folder, length, column="timestamp"):
+    """A session whose table has stamps of so many characters."""
     clock = pi()
     session = make_session(
-        tmp_path, clock, {"in-water_1/session.csv": (clock, np.arange(2, 110, 0.137_123), lambda _: "a,1")}
+        folder, clock, {"in-water_1/session.csv": (clock, np.arange(2, 110, 0.137_123), lambda _: "a,1")}
     )
     write_metadata(session, {"sensors": {"inWater": {"vehicle": "rov1"}}})
     path = session / "in-water_1" / "session.csv"
     head, *lines = path.read_text().splitlines()
     cut = (line.partition(",") for line in lines)
-    rows = [f"{at[: 20 + digits]}Z,{rest}" for at, _, rest in cut]
-    path.write_text("\n".join([head, *rows]) + "\n")
+    rows = [f"{at[:length]}Z,{rest}" for at, _, rest in cut]
+    path.write_text("\n".join([head.replace("timestamp", column), *rows]) + "\n")
+    return session
+
+
+@pytest.mark.parametrize(("digits", "resolves"), [(-1, "1.00 s"), (2, "10 ms"), (6, None)])
+def test_the_headline_says_what_stamps_resolve_if_that_is_coarser_than_the_clocks(
+    tmp_path, digits, resolves, capsys
+):
+    session = session_cut_to(tmp_path, 20 + digits)
     found = headline(session, capsys)
     if resolves is None:
         assert "resolve" not in found
@@ -45,16 +51,7 @@ def test_a_table_that_cannot_be_read_does_not_cost_the_report(tmp_path, capsys):
 
 
 def test_tables_are_read_as_the_settings_of_the_file_state(tmp_path, capsys, monkeypatch):
-    clock = pi()
-    session = make_session(
-        tmp_path, clock, {"in-water_1/session.csv": (clock, np.arange(2, 110, 0.137_123), lambda _: "a,1")}
-    )
-    write_metadata(session, {"sensors": {"inWater": {"vehicle": "rov1"}}})
-    path = session / "in-water_1" / "session.csv"
-    head, *lines = path.read_text().splitlines()
-    cut = (line.partition(",") for line in lines)
-    rows = [f"{at[:19]}Z,{rest}" for at, _, rest in cut]
-    path.write_text("\n".join([head.replace("timestamp", "when"), *rows]) + "\n")
+    session = session_cut_to(tmp_path, 19, column="when")
     monkeypatch.chdir(tmp_path)
     assert "resolve" not in headline(session, capsys)
     for section in ("[correct]", '[correct."in-water_1/session.csv"]'):

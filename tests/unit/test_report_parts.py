@@ -453,7 +453,7 @@ def test_without_what_the_page_is_made_with_the_command_names_the_extra(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
     assert run(["report", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.endswith("is not installed here; it comes with tidesync[topside]\n")
+    assert capsys.readouterr().err.endswith("is not installed here; it comes with: pip install tidesync\n")
 
 
 def test_a_gap_event_counts_what_was_lost():

@@ -42,7 +42,7 @@ COMMANDS = {
 
 _EXTRAS = {
     **dict.fromkeys(("fastapi", "uvicorn"), "pi"),
-    **dict.fromkeys(("jinja2", "numpy", "plotly", "rich"), "topside"),
+    **dict.fromkeys(("jinja2", "numpy", "rich"), "topside"),
     **dict.fromkeys(("h5netcdf", "h5py", "pyarrow", "mcap"), "export"),
     "prometheus_client": "topside",
     **dict.fromkeys(("sse_starlette", "websockets"), "dashboard"),

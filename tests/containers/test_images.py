@@ -34,7 +34,7 @@ def test_an_image_holds_only_what_its_lock_names(images, locked, role):
 
 def test_the_pis_image_holds_nothing_of_the_surface(images):
     packages = set(re.findall(r"site-packages/([^/]+)/", "\n".join(images["pi"].paths())))
-    assert not packages & {"numpy", "plotly", "rich", "pyarrow", "amqtt", "cryptography", "websockets"}
+    assert not packages & {"numpy", "rich", "pyarrow", "amqtt", "cryptography", "websockets"}
 
 
 @pytest.mark.parametrize("role", OURS)

@@ -94,7 +94,7 @@ def test_both_machines_sleep_within_one_silence():
 @pytest.mark.parametrize("side", ["pi", "topside"])
 @pytest.mark.parametrize("slept_at_s", [63.3, 77.1])
 def test_an_exchange_alone_says_nothing_across_a_sleep_that_no_history_has(side, slept_at_s):
-    """Its clock was slewed too: no reading of realtime − RAW relates the exchange to those before and after."""
+    """Its clock was slewed too: no reading of realtime − RAW relates the exchange to the others."""
     clocks = {"pi": MovingClock("pi", 5, 40e-6), "topside": MovingClock("topside")}
     clocks[side].suspends.append((slept_at_s, 2.0))
     clocks[side].slews = [(61, 63, 9_000), (76, 77, -9_000), (79, 81, 9_000)]

@@ -58,7 +58,7 @@ def named_twice(event: Duplicate) -> str:
 
 def _times(spans: Mapping[datetime, datetime]) -> str:
     listed = [
-        f"from {clock_time(ns_from_utc(at))} to {clock_time(ns_from_utc(until))} UTC"
+        f"from {clock_time(ns_from_utc(at))} to {clock_time(ns_from_utc(until))} UTC (recorder's clock)"
         for at, until in sorted(spans.items())[:_MOST_LISTED]
     ]
     more = f" and {len(spans) - _MOST_LISTED} times more" if len(spans) > _MOST_LISTED else ""

@@ -22,7 +22,7 @@ def main() -> int:
         return 2
     options = ["--disable-pip", "--require-hashes", "--progress-spinner", "off", "--format", "json"]
     asked = subprocess.run(  # noqa: S603 - found on the path
-        [program, *options, *(word for lock in LOCKS for word in ("-r", str(lock)))],
+        [program, *options, *(f"--requirement={lock}" for lock in LOCKS)],
         capture_output=True,
         text=True,
         check=False,

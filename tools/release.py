@@ -1,4 +1,4 @@
-"""`python -m tools.release VERSION`: refuse a release whose files name another version, and print its notes."""
+"""`python -m tools.release VERSION`: refuse it where a file names another version, and print its notes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a release is made of: one version everywhere, its notes, the workflow, the files for BlueOS's store."""
+"""What a release is made of: one version, its notes, the workflow, the files for BlueOS's store."""
 
 import json
 import re
@@ -22,13 +22,15 @@ def tree(tmp_path, monkeypatch):
     for name in release.PLACES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    sections = f"# Changelog\n\n## [Unreleased]\n\n## [{VERSION}] - 2026-05-01\n\n{NOTES}\n\n## [0.0.9] - 2026-04-01\n\n- old\n"
-    (tmp_path / "CHANGELOG.md").write_text(sections, encoding="utf-8")
+    sections = ("[Unreleased]\n", f"[{VERSION}] - 2026-05-01\n\n{NOTES}\n", "[0.0.9] - 2026-04-01\n\n- old\n")
+    text = "# Changelog\n\n" + "\n".join(f"## {section}" for section in sections)
+    (tmp_path / "CHANGELOG.md").write_text(text, encoding="utf-8")
     monkeypatch.setattr(release, "ROOT", tmp_path)
     return tmp_path
 
 
-def test_a_release_prints_the_section_of_its_version_alone(tree, capsys):
+@pytest.mark.usefixtures("tree")
+def test_a_release_prints_the_section_of_its_version_alone(capsys):
     assert release.main([VERSION]) == 0
     assert capsys.readouterr().out == NOTES + "\n"
 
@@ -45,9 +47,8 @@ def test_a_file_with_another_version_is_named(tree, capsys, name):
 
 def test_a_requirement_on_another_version_of_the_vehicles_part_is_named(tree, capsys):
     path = tree / "pyproject.toml"
-    path.write_text(
-        path.read_text(encoding="utf-8").replace("tidesync-pi==", "tidesync-pi>="), encoding="utf-8"
-    )
+    text = path.read_text(encoding="utf-8").replace("tidesync-pi==", "tidesync-pi>=")
+    path.write_text(text, encoding="utf-8")
     assert release.main([VERSION]) == 1
     assert f"expected the requirement tidesync-pi=={VERSION}" in capsys.readouterr().err
 
@@ -84,7 +85,7 @@ def test_only_the_job_that_publishes_can_prove_who_it_is():
 
 
 def test_the_files_for_blueos_store_are_what_it_reads():
-    """BlueOS-Extensions-Repository: README.md, and `consolidate.py`: company, extension, four texts, two logos."""
+    """BlueOS-Extensions-Repository, README.md and `consolidate.py`: company, extension, texts, logos."""
     (company,) = STORE.iterdir()
     (path,) = STORE.rglob("metadata.json")
     assert path.parent.parent == company

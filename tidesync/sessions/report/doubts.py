@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from schemas.events import Duplicate
 from schemas.instants import ns_from_utc
+from tidesync.sessions.correction.heard_twice import BEFORE_ALL, window_of
+from tidesync.sessions.correction.named_twice import last_lines
 from tidesync.sessions.report.units import clock_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from schemas.events import Duplicate
+    from schemas.events import EventLine
     from tidesync.sessions.processes import Process
     from tidesync.sessions.report.verdict import Verdict
+    from topside_agent.estimator import Exchanges
 
 _MOST_LISTED = 12
 
@@ -33,6 +37,21 @@ def of_namesakes(found: Verdict, topside: str, processes: Sequence[Process]) -> 
         f" clock other data is timed. By the clock of {own.instance_id}: {found.headline}"
     )
     return replace(found, grade="no", headline=headline)
+
+
+def in_session(events: Sequence[EventLine], topside: str, exchanges: Exchanges) -> list[EventLine]:
+    """`events` with each duplicate once, by the clock of `topside` where that dates it.
+
+    `exchanges` are what it measured: a duplicate that had ended before is left out.
+    """
+    found: list[EventLine] = [event for event in events if not isinstance(event, Duplicate)]
+    for line in last_lines(event for event in events if isinstance(event, Duplicate)):
+        span = line.by_topside if line.topside == topside else None
+        if span is None:
+            found.append(line)
+        elif window_of(line, exchanges) != BEFORE_ALL:
+            found.append(line.model_copy(update={"at": span.at, "until": span.until}))
+    return found
 
 
 def of_duplicates(found: Verdict, events: Sequence[Duplicate]) -> Verdict:

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from runtime.version import VERSION
 from schemas.compat import from_iso
 from schemas.instants import iso_utc, ns_from_utc
-from tidesync.sessions.report.doubts import named_twice, of_duplicates, of_namesakes
+from tidesync.sessions.report.doubts import in_session, named_twice, of_duplicates, of_namesakes
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
 from tidesync.sessions.report.tables import of_tables
@@ -123,6 +123,7 @@ def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section
     intervals = coverage(track, by_instant, EstimatorSettings())
     title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
     events = [event for event in session.events if event.vehicle == one.vehicle]
+    events = in_session(events, one.topside, one.exchanges)
     found = of_tables(verdict(intervals), one.vehicle, session.resolutions_ns)
     found = of_namesakes(found, one.topside, one.namesakes)
     found = of_duplicates(found, [event for event in events if event.kind == "duplicate"])

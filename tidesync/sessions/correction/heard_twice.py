@@ -4,8 +4,9 @@ It lies between two exchanges of that topside: by their RAW, which no step of re
 another topside it lies between the exchanges of that one which read the vehicle's RAW clock no later and no
 earlier. So no other clock is relied on, neither the recorder's nor, between topsides, their own.
 
-Assumption: what a vehicle stamps while it is not connected is not looked for, but within `MARGIN_NS` of the
-time in which both were heard, and while topside had no answer from any.
+Assumptions: no vehicle stamps while it is not connected, but within `MARGIN_NS` of the time in which both
+were heard, and while topside had no answer from any. Between two exchanges topside's clock was not set
+several times, unless its history shows it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from schemas.clock_history import ClockPiece
     from schemas.events import Duplicate
+    from tidesync.sessions.correction.histories import Pieces
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator import Exchanges, Labels
     from topside_agent.estimator.blocks import Integers
@@ -84,15 +87,15 @@ def window_in(window: Window, heard: Exchanges, own: Exchanges) -> Window:
     return Window(max(firsts), min(lasts) if lasts else None)
 
 
-def doubts_in(window: Window, exchanges: Exchanges) -> Iterator[Span]:
-    """When topside's instants of the vehicle may be of another one's rows."""
-    yield _between(exchanges, window.first, window.last)
+def doubts_in(window: Window, exchanges: Exchanges, pieces: Pieces) -> Iterator[Span]:
+    """When topside's instants of the vehicle may be of another one's rows; `pieces` are topside's history."""
+    yield _between(exchanges, pieces, window.first, window.last)
     first = max(window.first, 0)
     known = {each.boot_id for each in exchanges[: first + 1].labels}
     unknown = exchanges.labelled(lambda each: each.boot_id not in known)
     unknown[: first + 1] = False
     for begin, end in _runs(unknown):
-        low, high = _between(exchanges, begin - 1, end if end < len(exchanges) else None)
+        low, high = _between(exchanges, pieces, begin - 1, end if end < len(exchanges) else None)
         yield low - MARGIN_NS, high
 
 
@@ -118,13 +121,27 @@ def _runs(flags: Flags) -> Iterator[tuple[int, int]]:
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
-def _between(exchanges: Exchanges, first: int, last: int | None) -> Span:
+def _between(exchanges: Exchanges, pieces: Pieces, first: int, last: int | None) -> Span:
     """All realtime that topside's clock may have shown from one exchange to another, wherever it was set."""
     part = exchanges[max(first, 0) : None if last is None else last + 1]
     at_ns, passed, same = part.column("destination_ns"), np.diff(_raw_ns(part, "topside")), _same_boot(part)
-    low = min([at_ns.min(), *(at_ns[1:] - passed)[same]])
-    high = max([at_ns.max(), *(at_ns[:-1] + passed)[same]])
+    shown = [int(each) for boot, of_boot in pieces.items() for each in _shown(of_boot, boot, part)]
+    low = min([at_ns.min(), *(at_ns[1:] - passed)[same], *shown])
+    high = max([at_ns.max(), *(at_ns[:-1] + passed)[same], *shown])
     return -ENDLESS if first < 0 else int(low), ENDLESS if last is None else int(high)
+
+
+def _shown(pieces: Iterable[ClockPiece], boot: str, part: Exchanges) -> Iterator[int]:
+    """What the history of topside's `boot` shows at most and at least, among the exchanges of it."""
+    of_boot = part.labelled(partial(_is_of, boot)) & part.known("topside_realtime_minus_raw_ns")
+    raw_ns = _raw_ns(part, "topside")[of_boot]
+    for piece in pieces if raw_ns.size else ():
+        begin, end = max(piece.from_raw_ns, int(raw_ns.min())), min(piece.to_raw_ns, int(raw_ns.max()))
+        for at_ns in (begin, end) if begin <= end else ():
+            length = piece.to_raw_ns - piece.from_raw_ns
+            moved = (piece.to_realtime_ns - piece.from_realtime_ns) * (at_ns - piece.from_raw_ns)
+            middle = piece.from_realtime_ns + moved // max(length, 1)
+            yield from (middle - piece.half_width_ns - 1, middle + piece.half_width_ns + 1)
 
 
 def _same_boot(exchanges: Exchanges) -> Flags:

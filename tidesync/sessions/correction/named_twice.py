@@ -11,6 +11,7 @@ it is not, and all is in doubt); no vehicle stamped the table while it was not c
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from schemas.events import Duplicate
     from schemas.exchange import Exchange
+    from tidesync.sessions.correction.histories import Pieces
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator import Exchanges
     from topside_agent.estimator.blocks import Integers
@@ -52,11 +54,15 @@ class Doubts(NamedTuple):
 
 
 def doubts_of(
-    lines: Iterable[Duplicate], own: Exchanges, heard_by: Callable[[Duplicate], Exchanges]
+    lines: Iterable[Duplicate],
+    own: Exchanges,
+    heard_by: Callable[[Duplicate], Exchanges],
+    pieces: Pieces = MappingProxyType({}),
 ) -> Doubts:
     """What `lines` of one vehicle leave in doubt of what was measured as `own`.
 
     `heard_by`: the exchanges of its vehicle that the topside has which wrote a line, in their order.
+    `pieces`: the clock history of the topside that measured `own`.
     """
     undated, spans, doubts = [], list[Span](), list[Span]()
     for line in last_lines(lines):
@@ -64,7 +70,7 @@ def doubts_of(
         if window is None:
             undated.append(line)
         elif window != BEFORE_ALL:
-            found = [*doubts_in(window, own)]
+            found = [*doubts_in(window, own, pieces)]
             spans.append(found[0])
             doubts += found
     recorded = spans_of(undated)

@@ -22,6 +22,7 @@ from topside_agent.estimator import EstimatorSettings, in_order
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tidesync.sessions.correction.histories import Histories
     from tidesync.sessions.correction.session import Metadata, Options
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.timeline import Timeline
@@ -73,8 +74,10 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
             continue
         try:
             each = measured_of(measured, vehicle, metadata)
-            made = _timeline(folder, each, options, settings)
-            doubts = doubts_of(twice.get(vehicle, ()), each.exchanges, partial(_heard_by, folder))
+            histories = read_histories(folder, vehicle, each.topside)
+            made = _timeline(each, histories, options, settings)
+            lines, heard_by = twice.get(vehicle, ()), partial(_heard_by, folder)
+            doubts = doubts_of(lines, each.exchanges, heard_by, histories.topside)
             timelines[vehicle] = made.doubted(doubts.doubtful)
             if doubts.doubtful:
                 named.append(sentence(vehicle, doubts))
@@ -113,7 +116,7 @@ def _own_limits(options: Options) -> ClockLimits:
 
 
 def _timeline(
-    folder: SessionFolder, measured: Measured, options: Options, settings: EstimatorSettings
+    measured: Measured, histories: Histories, options: Options, settings: EstimatorSettings
 ) -> Timeline:
     limits = limits_of(
         settings,
@@ -122,4 +125,4 @@ def _timeline(
         max_error_ms=options.max_error_ms,
         rate_ppm=measured.track.rate_ppm,
     )
-    return timeline_of(measured, limits, read_histories(folder, measured.vehicle, measured.topside), settings)
+    return timeline_of(measured, limits, histories, settings)

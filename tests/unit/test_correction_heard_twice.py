@@ -125,7 +125,7 @@ def test_dates_of_a_process_of_which_nothing_is_recorded_leave_all_in_doubt():
 
 def test_the_complaint_states_the_time_by_topsides_clock():
     own = measured(OWN)
-    said = sentence("rov1", doubts_of([line(60, 70)], own, lambda _: own))
-    assert "between 2026-05-01T12:00:49." in said
-    assert " and 2026-05-01T12:01:20." in said
-    assert "recorded" not in said
+    shown = sentence("rov1", doubts_of([line(60, 70)], own, lambda _: own))
+    assert "between 2026-05-01T12:00:49." in shown
+    assert " and 2026-05-01T12:01:20." in shown
+    assert "recorded" not in shown

@@ -80,6 +80,7 @@ FOLDERS = [
     "tidesync",
     "tools",
     "deploy",
+    "distributions",
     "docs",
     "tests/unit",
     "tests/network",

@@ -9,7 +9,12 @@ from schemas.events import LINE, identity
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import OffsetResult
 from tests.results import offset_result
+from tests.unit.contracts import EXCHANGE
 from tidesync.sessions.recorder.duplicates import DuplicateLog
+from tidesync.sessions.report.doubts import in_session, of_duplicates, when
+from tidesync.sessions.report.events import event_rows
+from tidesync.sessions.report.verdict import NOTHING
+from topside_agent.estimator import Exchanges
 from topside_agent.measuring.instances import Instances
 
 S = 1_000_000_000
@@ -154,3 +159,33 @@ def test_ends_out_of_order_are_refused_with_both():
         InvalidMessageError, match=r"until_raw_ns: 9000000000 is before at_raw_ns, 10000000000"
     ):
         OffsetResult.decode(payload)
+
+
+# The report
+
+
+def of_raw(from_s, to_s):
+    """An exchange each second of topside's RAW."""
+    labels = {"topside": "laptop", "topside_boot_id": "boot", "instance_id": "one"}
+    for second in range(from_s, to_s):
+        now_ns = D + second * S
+        instants = {"origin_ns": now_ns - 2, "destination_ns": now_ns, "topside_realtime_minus_raw_ns": D}
+        yield EXCHANGE.model_copy(update=instants | labels | {"seq": second})
+
+
+def test_the_report_has_each_once_by_the_laptops_clock_and_none_of_before_the_session():
+    log, lines = DuplicateLog(), []
+    spans = span(ended=True), span(70, 80), span(70, 80, ended=True)
+    for number, each in enumerate(spans):
+        log.take(result(each), at(200 + number))
+        lines += log.lines(at(200 + number))
+    measured = [
+        each.model_copy(update={"instance_id": "one", "topside": "laptop"}) for each in of_raw(60, 90)
+    ]
+    (found,) = in_session(lines, "laptop", measured)
+    assert when(found) == (spans[1].at, spans[1].until, "laptop")
+    others = in_session(lines, "another", measured)
+    assert {when(each)[2] for each in others} == {"recorder"}
+    (row,) = event_rows([found], measured)
+    assert (row.clock, row.what.partition(" until ")[0]) == ("laptop", "two vehicles were named rov1")
+    assert "(laptop's clock)" in of_duplicates(NOTHING, [found]).headline

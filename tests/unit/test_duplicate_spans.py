@@ -14,7 +14,6 @@ from tidesync.sessions.recorder.duplicates import DuplicateLog
 from tidesync.sessions.report.doubts import in_session, of_duplicates, when
 from tidesync.sessions.report.events import event_rows
 from tidesync.sessions.report.verdict import NOTHING
-from topside_agent.estimator import Exchanges
 from topside_agent.measuring.instances import Instances
 
 S = 1_000_000_000

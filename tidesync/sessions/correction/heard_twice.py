@@ -11,17 +11,18 @@ several times, unless its history shows it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from schemas.clock_history import ClockPiece
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from schemas.clock_history import ClockPiece
     from schemas.events import Duplicate
-    from tidesync.sessions.correction.histories import Pieces
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator import Exchanges, Labels
     from topside_agent.estimator.blocks import Integers
@@ -34,6 +35,8 @@ ENDLESS = 2**62
 
 Span = tuple[int, int]
 """The first and the last instant on topside's clock, Unix ns."""
+Pieces = Mapping[str, Sequence[ClockPiece]]
+"""A machine's clock history by its boot id."""
 
 
 class Window(NamedTuple):

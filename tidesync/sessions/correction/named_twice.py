@@ -22,6 +22,7 @@ from tidesync.sessions.correction.heard_twice import (
     ENDLESS,
     MARGIN_NS,
     PINGS,
+    Pieces,
     Span,
     Window,
     doubts_in,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from schemas.events import Duplicate
     from schemas.exchange import Exchange
-    from tidesync.sessions.correction.histories import Pieces
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator import Exchanges
     from topside_agent.estimator.blocks import Integers

@@ -14,6 +14,7 @@ from tidesync.sessions.recorder.duplicates import DuplicateLog
 from tidesync.sessions.report.doubts import in_session, of_duplicates, when
 from tidesync.sessions.report.events import event_rows
 from tidesync.sessions.report.verdict import NOTHING
+from topside_agent.estimator import Exchanges
 from topside_agent.measuring.instances import Instances
 
 S = 1_000_000_000
@@ -178,9 +179,7 @@ def test_the_report_has_each_once_by_the_laptops_clock_and_none_of_before_the_se
     for number, each in enumerate(spans):
         log.take(result(each), at(200 + number))
         lines += log.lines(at(200 + number))
-    measured = [
-        each.model_copy(update={"instance_id": "one", "topside": "laptop"}) for each in of_raw(60, 90)
-    ]
+    measured = Exchanges.of(of_raw(60, 90))
     (found,) = in_session(lines, "laptop", measured)
     assert when(found) == (spans[1].at, spans[1].until, "laptop")
     others = in_session(lines, "another", measured)

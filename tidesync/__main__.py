@@ -38,6 +38,7 @@ COMMANDS = {
     "fuse": "Put a session's corrected tables on one time axis.",
     "report": "Write a page that shows whether a session's timing can be trusted.",
     "export": "Write a session's clock offsets as CSV, Parquet, MCAP or for pyxdf.",
+    "completion": "Print what makes bash, zsh or fish complete commands and options.",
 }
 """Each is `command` in `tidesync.cli.<name>`, imported only when it runs."""
 

@@ -234,8 +234,9 @@ def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Calla
     types = kinds_of(field)
     default = field.get_default(call_default_factory=True)
     text = " ".join(map(str, default)) if isinstance(default, tuple) else default
-    shown = "" if default in (None, False, ()) or field.is_required() else f"  [default: {text}]"
-    extras: dict[str, Any] = {"help": (field.description or "") + shown, "envvar": PREFIX + name.upper()}
+    about = field.description or ""
+    shown = default not in (None, False, ()) and not field.is_required() and "[default:" not in about
+    extras: dict[str, Any] = {"help": about + f"  [default: {text}]" * shown, "envvar": PREFIX + name.upper()}
     if bool in types:
         return click.option(flag, name, is_flag=True, default=None, **extras)
     metavar = name.removesuffix("_per_minute").rpartition("_")[2].upper()

@@ -82,6 +82,7 @@ FOLDERS = [
     "deploy",
     "distributions",
     "docs",
+    ".github",
     "tests/unit",
     "tests/network",
 ]

@@ -165,8 +165,7 @@ class SessionLog:
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Take a result; returns whether it is the vehicle's first with an offset, to be written at once."""
         self._note_measuring(result.topside)
-        if not stored:
-            result = self._duplicates.take(result, now)
+        result = self._duplicates.take(result, now, stored=stored)
         return self._log(result.vehicle, now).note_result(result, now, stored=stored)
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:

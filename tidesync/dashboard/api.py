@@ -189,7 +189,7 @@ async def events(here: Here) -> Response:
     """Server-sent events: first everything, then what has changed, at most four times a second.
 
     Each message is JSON: `now_s` (the dashboard's monotonic clock), `anew` (discard what you have), `broker`,
-    `computer`, `vehicles` and `sessions` as in the lists. One is sent each second even when nothing has changed.
+    `computer`, `vehicles` and `sessions` as in the lists. One is sent each second even if nothing changed.
     """
     if here.streams >= MOST_CLIENTS:
         raise NotDoneError(503, "too_many", f"{MOST_CLIENTS} pages are being served already")

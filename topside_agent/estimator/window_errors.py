@@ -84,19 +84,26 @@ def expected(
     windows_s: Sequence[float],
     start: Number,
     wander: float,
+    *,
+    bends: Sequence[Number | None] = (),
 ) -> list[Number]:
     """Each window's expected squared error (ns²), shortest first.
 
     `measured` is the mean disagreement (ns²) and `evidence` its weight in independent windows. Where that is
     small, the prior counts: what the next shorter window suggests, whose noise falls with the length, plus
-    the wander (ns/s^1.5), which grows with its cube. `start` is the shortest window's prior.
+    the wander (ns/s^1.5), which grows with its cube. `start` is the shortest window's prior. `bends` is what
+    of `measured` a change of drift accounts for, None where nothing was measured: a steady one bends a longer
+    window by as much more as the fourth power of its length.
     """
     errors: list[Number] = []
-    prior = start
+    prior, bent = start, start * 0.0
     for index, (mean, weight, window_s) in enumerate(zip(measured, evidence, windows_s, strict=True)):
         if index:
-            shorter_s = windows_s[index - 1]
-            prior = errors[-1] * (shorter_s / window_s) + wander**2 * 0.01 * (window_s**3 - shorter_s**3)
+            longer = window_s / windows_s[index - 1]
+            prior = errors[-1] / longer + wander**2 * 0.01 * (window_s**3 - windows_s[index - 1] ** 3)
+            shown = bends[index - 1] if bends else None
+            bent = (bent if shown is None else shown) * longer**4
+            prior = prior + bent
         errors.append((mean * weight + prior) / (weight + 1.0))
     return errors
 

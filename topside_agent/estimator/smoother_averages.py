@@ -12,7 +12,13 @@ import numpy as np
 from topside_agent.estimator.average_errors import BOTH, WAYS, corrected
 from topside_agent.estimator.blocks import Floats
 from topside_agent.estimator.least_squares import Fits, Reference, least_squares, sums_of
-from topside_agent.estimator.window_errors import LEAST_SQUARED, disagreement, expected
+from topside_agent.estimator.window_errors import (
+    BEND_OF_NOISE,
+    CURVATURE,
+    LEAST_SQUARED,
+    disagreement,
+    expected,
+)
 
 if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Bounds, Integers
@@ -25,9 +31,9 @@ _HOPELESS = 4.0
 _SHARPNESS = 5
 _WANDER = 1.0
 """ns/s^1.5, as for the smoother's windows."""
-_GAUSSIAN = 1.33
+_GAUSSIAN = 1.46
 """A line's squared error at its window's middle, a quarter of that at its ends, in the units of the
-smoother's windows: 1.96 σ of it are then 0.85 (`u95_factor_smoother`) times the root."""
+smoother's windows: 1.96 σ of it are then 0.81 (`u95_factor_smoother`) times the root."""
 
 
 class _Values(NamedTuple):
@@ -119,7 +125,8 @@ def _overall(values: _Values, spans: list[int]) -> Floats:
         both = both[:, :, np.isfinite(both[0, 0])]
         squared, bent = both.mean(axis=2) if both.size else np.zeros((2, ways))
         means.append(squared)
-        bends.append(bent if both.size else None)
+        noise = (squared - bent) * (BEND_OF_NOISE * CURVATURE**2)
+        bends.append(np.maximum(bent - noise, 0.0) if both.size else None)
         evidence.append(np.full(ways, values.blocks / span if both.size else 0.0))
     windows_s = [span * values.block_s for span in spans]
     return np.array(expected(means, evidence, windows_s, means[0], _WANDER, bends=bends))

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from topside_agent.estimator.blocks import Bounds, Floats, Integers
 from topside_agent.estimator.max_margin import widest_lines
 from topside_agent.estimator.settings import FEWEST_BLOCKS
-from topside_agent.estimator.window_errors import LEAST_SQUARED, expected
+from topside_agent.estimator.window_errors import BEND_OF_NOISE, LEAST_SQUARED, expected
 
 if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
@@ -28,8 +28,8 @@ _WANDER = 1.0
 """ns/s^1.5: afterwards long windows have been measured as often as short ones, and need little prior."""
 
 _CURVATURE = 1 / 16
-"""A line of greatest margin through a parabola is off by (the slope's change from one window to the next)·W/16
-in the window's middle; the lines before and after an instant are bent equally, and G does not show it.
+"""In the middle, a line of greatest margin through a parabola is off by W/16 times the change of slope from
+one window to the next. The lines before and after an instant are bent equally, so that G does not show it.
 """
 _HALF = 2
 """So many lengths down the ladder a window is half as long."""
@@ -72,8 +72,8 @@ class Pooled(NamedTuple):
     watched_s: float
 
     def doubt(self, window_s: Floats) -> Floats:
-        """By how much more the squared error may be than so few windows of this length showed."""
-        return 1.0 + _STUDENT / (self.watched_s / window_s + 0.5)
+        """The factor on the squared error for how few pairs of windows of this length have shown it."""
+        return 1.0 + _STUDENT / np.maximum(self.watched_s / window_s - 1.0, 0.5)
 
 
 class BoundaryEstimates(NamedTuple):
@@ -136,12 +136,15 @@ def _pairs(lines: WindowLines) -> tuple[Integers, Integers]:
     return past, future[past]
 
 
-def disagreements(lines: WindowLines, first: int, block_s: float) -> tuple[Floats, Floats]:
-    """When (s) and by how much (ns²) the windows before and after an instant disagree."""
+def disagreements(lines: WindowLines, first: int, block_s: float) -> tuple[Floats, Floats, Floats]:
+    """When (s) and by how much (ns²) the windows before and after an instant disagree.
+
+    And what of it is for a steady change of drift, which bends both equally.
+    """
     past, future = _pairs(lines)
     at_s = (first + lines.ends[past] + 1).astype(np.float64) * block_s
-    squared = (lines.at(past, at_s) - lines.at(future, at_s)) ** 2 / 2
-    return at_s, squared + _bent(lines, block_s)
+    bent = ((lines.slope[past] - lines.slope[future]) * (lines.span * block_s * _CURVATURE)) ** 2
+    return at_s, (lines.at(past, at_s) - lines.at(future, at_s)) ** 2 / 2 + bent, bent
 
 
 def pooled(fits: Sequence[tuple[DenseBlocks, list[WindowLines]]], settings: EstimatorSettings) -> Pooled:
@@ -150,12 +153,11 @@ def pooled(fits: Sequence[tuple[DenseBlocks, list[WindowLines]]], settings: Esti
     watched_s = sum(dense.bounds.upper.size for dense, _ in fits) * settings.block_s
     for window_s, span in zip(settings.windows_s, settings.window_blocks, strict=True):
         of_length = [(dense, line) for dense, lines in fits for line in lines if line.span == span]
-        squares = [disagreements(line, dense.first, settings.block_s)[1] for dense, line in of_length]
-        bent = [_bent(line, settings.block_s) for _, line in of_length]
-        any_pair = any(each.size for each in squares)
-        means.append(float(np.concatenate(squares).mean()) if any_pair else 0.0)
-        bends.append(float(np.concatenate(bent).mean()) if any_pair else None)
-        evidence.append(watched_s / window_s if any_pair else 0.0)
+        parts = [disagreements(line, dense.first, settings.block_s)[1:] for dense, line in of_length]
+        squared, bent = np.concatenate([np.empty((2, 0)), *parts], axis=1)
+        means.append(float(squared.mean()) if squared.size else 0.0)
+        bends.append(_beyond_noise(squared, bent) if squared.size else None)
+        evidence.append(watched_s / window_s if squared.size else 0.0)
     measured = [mean * window_s for mean, window_s in zip(means, settings.windows_s, strict=True) if mean]
     if not measured:
         return Pooled([0.0] * len(means), watched_s)
@@ -163,11 +165,10 @@ def pooled(fits: Sequence[tuple[DenseBlocks, list[WindowLines]]], settings: Esti
     return Pooled(expected(means, evidence, settings.windows_s, start, _WANDER, bends=bends), watched_s)
 
 
-def _bent(lines: WindowLines, block_s: float) -> Floats:
-    """What a steady change of drift adds to the squared error (ns²), by adjacent windows' slopes."""
-    past, future = _pairs(lines)
-    bent: Floats = ((lines.slope[past] - lines.slope[future]) * (lines.span * block_s * _CURVATURE)) ** 2
-    return bent
+def _beyond_noise(squared: Floats, bent: Floats) -> float:
+    """The mean of `bent` without what noise alone makes of it."""
+    noise = (squared - bent).mean() * BEND_OF_NOISE * _CURVATURE**2
+    return max(float(bent.mean() - noise), 0.0)
 
 
 def at_boundaries(
@@ -240,7 +241,7 @@ def _around(
     lines: WindowLines, first: int, at_s: Floats, overall: float, settings: EstimatorSettings
 ) -> Floats:
     """The window's squared error (ns²) within `forget_s` of each node; `overall` fills in for little data."""
-    when_s, squares = disagreements(lines, first, settings.block_s)
+    when_s, squares, _ = disagreements(lines, first, settings.block_s)
     total = np.concatenate([[0.0], np.cumsum(squares)])
     begin = np.searchsorted(when_s, at_s - settings.forget_s)
     end = np.searchsorted(when_s, at_s + settings.forget_s)

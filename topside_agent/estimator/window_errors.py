@@ -28,10 +28,16 @@ LEAST_SQUARED = 1 / 12
 DRIFT_95 = 2.0
 """Standard deviations in the drift's 95 % error."""
 _MOST_WARMUP = 10.0
-_CURVATURE = 1 / 8
+CURVATURE = 1 / 8
 """A steady change of drift bends past and future equally, so their disagreement G does not show it. A line
 through a parabola is off by (its slope's change from one window to the next)·W/12 (least squares) to W/16
 (greatest margin) at its end; a little more than either is charged.
+"""
+
+
+BEND_OF_NOISE = 6.0
+"""By noise alone (bend·W)² is this times G²/2: the slope of a least-squares line has the variance 12σ²/(nW²),
+its end 4σ²/n. A line of greatest margin is alike.
 """
 
 
@@ -75,7 +81,7 @@ def disagreement(past: Number, future: Number, bend: Number, window_s: Number | 
     `past` and `future` are two adjacent windows' values (ns) where they meet, `bend` is the change of slope
     from the one to the other in ns/s.
     """
-    return (past - future) ** 2 / 2 + (bend * (window_s * _CURVATURE)) ** 2
+    return (past - future) ** 2 / 2 + (bend * (window_s * CURVATURE)) ** 2
 
 
 def expected(

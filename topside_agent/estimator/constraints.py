@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from schemas.exchange import MAX_ROUND_TRIP_NS, method_named
-from topside_agent.estimator.exchanges import Exchanges
+from topside_agent.estimator.exchanges import VOID, Exchanges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -128,6 +128,13 @@ def estimation_ns(exchanges: Exchanges) -> Integers:
     return exchanges.column("destination_ns") - topside
 
 
+def realtime_offsets_ns(exchanges: Exchanges) -> Iterator[tuple[int, int]]:
+    """The destination (ns) of each, and its `Constraint.realtime_offset_ns`."""
+    names = "destination_ns", "pi_realtime_minus_raw_ns", "topside_realtime_minus_raw_ns"
+    for destination_ns, pi, topside in exchanges.numbers(*names):
+        yield destination_ns, 0 if VOID in {pi, topside} else pi - topside
+
+
 def delays_ns(exchanges: Exchanges) -> Integers:
     """`Constraint.delay_ns` of each: the differences of realtime and RAW cancel out."""
     origin, receive, transmit, destination = (
@@ -178,10 +185,10 @@ def in_order(exchanges: Iterable[Exchange]) -> Exchanges:
     columns = Exchanges.of(exchanges)
     boots = [_Boot()]
     difference_ns = 0
-    for place, exchange in enumerate(columns):
-        known = exchange.topside_realtime_minus_raw_ns
-        difference_ns = difference_ns if known is None else known
-        raw_ns = exchange.destination_ns - difference_ns
+    numbers = columns.numbers("destination_ns", "topside_realtime_minus_raw_ns")
+    for place, (destination_ns, known) in enumerate(numbers):
+        difference_ns = difference_ns if known == VOID else known
+        raw_ns = destination_ns - difference_ns
         boot = next((boot for boot in reversed(boots) if boot.admits(raw_ns, difference_ns)), None)
         if boot is None:
             boot = _Boot()

@@ -26,7 +26,7 @@ _NUMBERS = (
 _RECORD = np.dtype([*((name, "i8") for name in _NUMBERS), ("resolution_ns", "u4"), ("labels", "u4")])
 _PACK = Struct("=7q2I").pack
 _PLACES = np.dtype(np.uint32)
-_NONE = -(2**63)
+VOID = -(2**63)
 """In place of a difference that is null; a valid one is never so far from 0."""
 _CHUNK = 4096
 _MODEL_STATE = (
@@ -72,8 +72,8 @@ class ExchangeColumns:
             exchange.receive_ns,
             exchange.transmit_ns,
             exchange.destination_ns,
-            _NONE if pi is None else pi,
-            _NONE if topside is None else topside,
+            VOID if pi is None else pi,
+            VOID if topside is None else topside,
             exchange.resolution_ns,
             number,
         )
@@ -136,9 +136,15 @@ class Exchanges(Sequence[Exchange]):
         column: Integers = self._table[name][self._places].astype(np.int64, copy=False)
         return column
 
+    def numbers(self, *names: str) -> Iterator[tuple[int, ...]]:
+        """These numbers of each; a difference that is null is `VOID`."""
+        for begin in range(0, self._places.size, _CHUNK):  # all of them as Python's would fill the memory
+            chunk = self._table[self._places[begin : begin + _CHUNK]]
+            yield from zip(*(chunk[name].tolist() for name in names), strict=True)
+
     def known(self, name: str) -> NDArray[np.bool_]:
         """Which of them have this difference."""
-        known: NDArray[np.bool_] = self.column(name) != _NONE
+        known: NDArray[np.bool_] = self.column(name) != VOID
         return known
 
     @property
@@ -214,8 +220,8 @@ def _exchange(record: tuple[int, ...], labels: Labels) -> Exchange:
         "receive_ns": receive_ns,
         "transmit_ns": transmit_ns,
         "destination_ns": destination_ns,
-        "pi_realtime_minus_raw_ns": None if pi == _NONE else pi,
-        "topside_realtime_minus_raw_ns": None if topside == _NONE else topside,
+        "pi_realtime_minus_raw_ns": None if pi == VOID else pi,
+        "topside_realtime_minus_raw_ns": None if topside == VOID else topside,
         "topside_boot_id": labels.topside_boot_id,
         "instance_id": labels.instance_id,
         "receive_stamp": labels.receive_stamp,

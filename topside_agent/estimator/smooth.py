@@ -17,7 +17,12 @@ from schemas.exchange import Exchange
 from topside_agent.estimator.between import bounds_between
 from topside_agent.estimator.blocks import Bounds, Integers, block_extremes
 from topside_agent.estimator.bound import backward_bounds
-from topside_agent.estimator.constraints import constraint_of, differences_within_ns, estimation_ns, in_order
+from topside_agent.estimator.constraints import (
+    differences_within_ns,
+    estimation_ns,
+    in_order,
+    realtime_offsets_ns,
+)
 from topside_agent.estimator.estimate import Estimate
 from topside_agent.estimator.exchanges import Exchanges
 from topside_agent.estimator.online import OffsetEstimator
@@ -204,39 +209,39 @@ def _add_rows(rows: RowColumns, arrays: TimebaseArrays, settings: EstimatorSetti
     worst = np.maximum(arrays.high - arrays.offset, arrays.offset - arrays.low) + grown
     u95 = np.minimum(np.sqrt(arrays.variance) + settings.asymmetry_share * arrays.least_half, worst)
     columns = arrays.offset, arrays.low - grown, arrays.high + grown, u95, grown
+    instants = realtime_offsets_ns(arrays.exchanges)
     for begin in range(0, places.size, _CHUNK):  # the numbers of all rows as Python's would fill the memory
         here = slice(begin, begin + _CHUNK)
-        values = zip(*(column[here].tolist() for column in columns), strict=True)
-        exchanges = zip(places[here].tolist(), accepted.exchanges.at(places[here]), strict=True)
-        for (place, exchange), (*interval, u95_ns, realtime_ns) in zip(exchanges, values, strict=True):
-            _add_row(rows, arrays, (place, exchange), interval, u95_ns=ceil(u95_ns), realtime_ns=realtime_ns)
+        values = zip(*(column[here].tolist() for column in (places, *columns)), strict=True)
+        for (place, *interval, u95_ns, realtime_ns), instant in zip(values, instants, strict=False):
+            _add_row(rows, arrays, (place, *instant), interval, u95_ns=ceil(u95_ns), realtime_ns=realtime_ns)
 
 
 def _add_ambiguous(rows: RowColumns, arrays: TimebaseArrays) -> None:
     """Add the rows near a cut, which keep what was known online."""
     places = arrays.ambiguous
-    exchanges = arrays.accepted.exchanges.at(places)
+    instants = realtime_offsets_ns(arrays.accepted.exchanges.at(places))
     columns = (column.tolist() for column in arrays.online)
-    for place, exchange, lower, low, high in zip(places.tolist(), exchanges, *columns, strict=True):
+    for place, instant, lower, low, high in zip(places.tolist(), instants, *columns, strict=True):
         grown = arrays.accepted.slew[place] * max(high - lower, 0.0)
-        _add_row(rows, arrays, (place, exchange), ((low + high) / 2, low - grown, high + grown))
+        _add_row(rows, arrays, (place, *instant), ((low + high) / 2, low - grown, high + grown))
 
 
 def _add_row(
     rows: RowColumns,
     arrays: TimebaseArrays,
-    of: tuple[int, Exchange],
+    of: tuple[int, int, int],
     interval: Sequence[float],
     *,
     u95_ns: int | None = None,
     realtime_ns: float = 0.0,
 ) -> None:
-    """The row of an exchange, which has its place among the accepted ones."""
-    place, exchange = of
-    base_ns = arrays.timebase.offset_anchor_ns + constraint_of(exchange).realtime_offset_ns
+    """The row of an exchange: its place among the accepted ones, its destination and its realtime offset."""
+    place, destination_ns, realtime_offset_ns = of
+    base_ns = arrays.timebase.offset_anchor_ns + realtime_offset_ns
     offset, low, high = interval
     rows.add(
-        exchange.destination_ns,
+        destination_ns,
         base_ns + round(offset),
         (base_ns + floor(low), base_ns + ceil(high)),
         u95_ns,

@@ -80,7 +80,9 @@ FOLDERS = [
     "tidesync",
     "tools",
     "deploy",
+    "distributions",
     "docs",
+    ".github",
     "tests/unit",
     "tests/network",
 ]

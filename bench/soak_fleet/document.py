@@ -36,7 +36,7 @@ second all along, and corrected afterwards by the topside that was never killed.
 ran for more than ten minutes, from five and a half minutes after their start to their end.
 
 Only {named_twice} gets namesakes. Rows from ten seconds before to ten after one are `ambiguous`, and so is
-what a boot measured that was not heard before the first of them: each kill of {named_twice} makes such a boot.
+what a boot measured that was not heard before the first of them: each kill of {named_twice} makes one.
 """
 
 

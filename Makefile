@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
+.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -57,6 +57,9 @@ schemas: .venv/.dev ## Write the published contract, from the code, into schemas
 
 bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (a quarter of an hour); into docs/lab/
 	$(BIN)/python -m bench.estimators --markdown docs/lab/bench-estimators.md --json bench/results/bench-estimators.json $(ARGS)
+
+bench-u95: .venv/.dev ## How often u95 holds on 40 seeds of every family, ways up to 5 % apart (an hour); into docs/lab/
+	$(BIN)/python -m bench.u95 --markdown docs/lab/bench-u95.md --json bench/results/bench-u95.json $(ARGS)
 
 bench-real: .venv/.dev ## The estimator against its peers on recorded exchanges (TABLES="a.csv b.csv"); into docs/lab/
 	$(BIN)/python -m bench.real $(TABLES) --markdown docs/lab/bench-real.md --json bench/results/bench-real.json $(ARGS)

@@ -1,4 +1,4 @@
-"""MkDocs' hooks: pages and files of the repository's root join those of `docs/`, and links lead to where they are then."""
+"""MkDocs' hooks: pages of the repository's root join those of `docs/`, and links lead to them there."""
 
 from __future__ import annotations
 

@@ -172,8 +172,7 @@ clean: ## Remove what was built
 .venv/.run: requirements/run.lock pyproject.toml distributions/tidesync-pi/pyproject.toml | .venv/bin/python
 	@echo "Setting up .venv (once) …"
 	@$(INSTALL) --require-hashes -r requirements/run.lock
-	@$(INSTALL) --no-deps --no-build-isolation -e .
-	@$(INSTALL) --no-deps --no-build-isolation -e distributions/tidesync-pi
+	@$(INSTALL) --no-deps --no-build-isolation -e distributions/tidesync-pi -e .
 	@touch $@
 
 .venv/.dev: requirements/dev.lock .venv/.run

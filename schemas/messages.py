@@ -202,6 +202,8 @@ class SessionState(Message):
     """A sentence: why the command was refused, or the session cannot be written."""
     recorder: Annotated[str, Field(max_length=63)] | None = None
     """Its name: `recorder/{recorder}/status` says whether it is there. Null: not known."""
+    started_at: UtcInstant | None = None
+    """When it was started, by the recorder's clock. Null: not known."""
 
 
 State = Literal["acquiring", "locked", "holdover", "stale", "unsynced"]

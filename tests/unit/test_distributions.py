@@ -141,6 +141,14 @@ def test_no_library_is_required_by_both():
     assert pi & surface == set()
 
 
+@pytest.mark.parametrize("name", ["tidesync_pi", "tidesync"])
+def test_each_brings_the_command(made, name):
+    """As pipx and uvx look at the distribution that was asked for, not at what it requires."""
+    archive = zipfile.ZipFile(wheel(made, name))
+    (entry,) = [path for path in archive.namelist() if path.endswith(".dist-info/entry_points.txt")]
+    assert archive.read(entry).decode() == "[console_scripts]\ntidesync = tidesync.__main__:main\n"
+
+
 @pytest.mark.parametrize("arguments", [["--version"], ["pi", "--help"], ["doctor", "--help"]])
 def test_a_vehicle_has_its_commands(vehicle, arguments):
     done = vehicle.run("tidesync", *arguments)
@@ -232,6 +240,6 @@ def test_both_install_beside_each_other_and_one_goes_without_the_other(made, tmp
     assert "After `pip install" not in surface.run("tidesync", "--help").stdout
     for command in ("topside", "demo", "up"):
         assert surface.run("tidesync", command, "--help").returncode == 0
-    surface.pip("uninstall", "-y", "tidesync")
-    assert surface.run("tidesync", "pi", "--help").returncode == 0
-    assert "comes with: pip install tidesync" in surface.run("tidesync", "demo").stderr
+    surface.pip("uninstall", "-y", "tidesync")  # takes the script too, which pip made for both
+    assert surface.run("python", "-m", "tidesync", "pi", "--help").returncode == 0
+    assert "comes with: pip install tidesync" in surface.run("python", "-m", "tidesync", "demo").stderr

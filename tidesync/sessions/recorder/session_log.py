@@ -218,17 +218,13 @@ class SessionLog:
         """The state to publish; `problem` is why nothing can be written, if so."""
         newest_ns = max(self.newest_ns.values(), default=0)
         return SessionState(
-            session=self.recording.session,
+            **self.recording.described,
             request_id=self._answered(problem),
             state="failed" if problem else "stopped" if self.closing else "recording",
-            path=self.recording.path,
-            mission=self.recording.mission,
-            sensors=dict(self.recording.sensors),
             exchanges=self.exchanges,
             last_exchange_at=utc_from_ns(newest_ns) if newest_ns else None,
             alarm=problem or self.alarm,
             error=problem,
-            recorder=self.recording.recorder,
         )
 
     def counts(self, now: Reading) -> list[VehicleCounts]:

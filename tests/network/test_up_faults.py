@@ -62,7 +62,7 @@ def exchanges(surface):
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
-def assert_without_a_hole(lines):
+def assert_nothing_missing(lines):
     for _, of_process in groupby(lines, lambda each: each["instance_id"]):
         seqs = [each["seq"] for each in of_process]
         assert seqs == list(range(seqs[0], seqs[-1] + 1))
@@ -112,7 +112,7 @@ def test_what_a_full_disk_has_not_taken_is_written_later_and_named_where_it_is_l
             up.terminate()
             up.wait(60)
     assert "the disk has not taken the last " in up.log.read_text()
-    assert_without_a_hole(exchanges(surface))
+    assert_nothing_missing(exchanges(surface))
 
 
 @pytest.mark.timeout(600)
@@ -134,7 +134,7 @@ def test_a_dive_goes_on_after_all_was_killed_at_random_moments(surface):
             up.log.unlink()
     lines = exchanges(surface)
     assert len({each["instance_id"] for each in lines}) == 3
-    assert_without_a_hole(lines)
+    assert_nothing_missing(lines)
 
 
 def test_without_mosquitto_it_is_one_line_and_nothing_is_made(tmp_path):

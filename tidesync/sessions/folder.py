@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from runtime.files import read, replacing
 from schemas.events import EventLine
-from schemas.metadata import FILE_NAME
+from schemas.metadata import EXCHANGES_NAME, FILE_NAME, FOLDER_NAME
 from tidesync.sessions import document
 from tidesync.sessions.bridged import bridged
 from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 METADATA = FILE_NAME
-TIME_SYNC = "time_sync"
-EXCHANGES = "exchanges.jsonl"
+TIME_SYNC = FOLDER_NAME
+EXCHANGES = EXCHANGES_NAME
 EVENTS = "events.jsonl"
 CLOCK = "clock.jsonl"
 OFFSETS = "offsets.csv"

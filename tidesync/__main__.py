@@ -130,8 +130,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run `arguments`; returns the exit code, after printing at most one line about what went wrong.
 
-    0: done. 1: what was asked for is not the case, or memory ended, or a library cannot be used. 2: wrong usage, settings or credentials.
-    130: interrupted.
+    0: done. 1: what was asked for is not the case, memory ended, or a library cannot be used. 2: wrong usage,
+    settings or credentials. 130: interrupted.
     """
     try:
         result = cli.main(arguments, prog_name="tidesync", standalone_mode=False)

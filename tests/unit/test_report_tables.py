@@ -40,7 +40,9 @@ def test_the_headline_says_what_stamps_resolve_if_that_is_coarser_than_the_clock
     if resolves is None:
         assert "resolve" not in found
     else:
-        assert re.search(f"stamps of its tables resolve {resolves} only, and no such row is known better", found)
+        assert re.search(
+            f"stamps of its tables resolve {resolves} only, and no such row is known better", found
+        )
 
 
 def test_a_table_that_cannot_be_read_does_not_cost_the_report(tmp_path, capsys):

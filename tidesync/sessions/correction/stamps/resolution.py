@@ -4,18 +4,18 @@ The last digit is not enough: milliseconds may be cut off and filled up with zer
 or a float32 may stand behind any number of digits, a counter may tick in 1/1024 s, and a writer may drop
 zeros at the end of some values. So the resolution is the greatest of
 
-- the unit of the last digit of the value with the most digits,
-- the greatest step that all values share: decimal ones, and 2, 2.5, 5, 20 … ms, 1/2 to 1/16384 s, minutes
-  and hours where the values are many enough that chance does not explain it,
+- the unit u of the last digit of the value with the most digits, or the greatest decimal step of up to 1 s
+  that all values share; twice that below 1 s, as the clock may tick as coarsely,
+- the coarsest tick of a clock that all values fit, and u where it is no multiple of that (ticks.py),
 - a coarser decimal step, minutes or hours, of which more values are multiples than chance explains, as of
   two loggers, one coarser, in one table,
 - the step of float32, added where every value is one as far as its digits show.
 
 Single rows may be coarser: by their value (coarse_rows.py) or by how few digits they have (short_rows.py).
 
-Assumption: a clock's instants have no step of their own. A sensor that samples at exact multiples of a step
-is taken to resolve that step: safe, and `--resolution-ms` overrides it. A step that is none of these, or a
-coarse logger's rows that are too few to be noticed (coarse_rows.py), break it.
+Assumption: the clock's ticks are those that ticks.py names. A sensor that samples at exact multiples of a
+step is taken to resolve that step: safe, and `--resolution-ms` overrides it. A coarse logger's rows that are
+too few to be noticed, or whose steps are not decimal, among those of another one (coarse_rows.py) break it.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class Writing:
         """The greatest of what ticks show, and a coarser step of some values."""
         base = _shared(ticks)
         mixed = self._mixed(at_ns, base)
-        return max(ceil(max(tick.resolution_ns for tick in ticks)), twice(mixed) if mixed > base else 0)
+        coarsest = max(tick.resolution_ns for tick in ticks if tick.ns > base - 1)
+        return max(ceil(coarsest), twice(mixed) if mixed > base else 0)
 
     def coarsest(self, at_ns: Integers) -> int:
         """The greatest resolution of any long stretch: of each 4096 values 512 are looked at."""

@@ -13,7 +13,7 @@ between shows nothing. Of those, and of a single value, only usual ticks are tak
 
 Assumption: each whole second is a tick, or, where a tick is a multiple of u, 1970 (or the instant that times
 are elapsed since). Ticks of a clock that began at another instant are taken for a sampling period. Ticks of
-less than 1/65536 s that are no multiple of u are not looked for.
+less than 1/65536 s that are neither multiples of u nor usual are not looked for.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _LONG_NS = sorted({*(part * unit for unit in (S, MINUTE_NS) for part in _PARTS),
 _USUAL_LONG_NS = sorted({*_LONG_NS, *(10**power for power in range(10, 14))})
 _USUAL_HZ = np.array(
     sorted(
-        {2**two * 5**five * three for two in range(17) for five in range(7) for three in (1, 30)}
-        & {*range(MOST_HZ + 1)}
+        {2**two * 5**five * three for two in range(17) for five in range(8) for three in (1, 30)}
+        & {*range(10**7 + 1)}
     )
 )
 _MS_NS = np.arange(1, 1001) * 1_000_000
@@ -157,8 +157,10 @@ def _of_milliseconds(values: Integers, written: _Written) -> Iterator[Tick]:
 def _of_a_second(values: Integers, written: _Written, most_hz: int) -> Iterator[Tick]:
     """Ticks of an Nth of a second that values fit."""
     parts = np.unique(values % S)
-    every = np.arange(1, min(most_hz, S // written.unit_ns) + 1)
-    every = np.intersect1d(every, _USUAL_HZ) if values.size == 1 else every
+    most = S // written.unit_ns
+    every = np.arange(0 if values.size == 1 else min(most_hz, most)) + 1
+    usual = _USUAL_HZ[np.greater(_USUAL_HZ, every.size) & np.less_equal(_USUAL_HZ, most)]
+    every = np.append(every, usual) if most_hz == MOST_HZ else every
     fitting = every[written.fitting(parts, S, every)].tolist()
     possible = (hz for hz in fitting if not _are_between(parts, values.size, hz, written.unit_ns))
     return _widest((written.tick(parts, S, hz) for hz in possible), written.unit_ns)

@@ -59,9 +59,20 @@ export interface CockpitWidget {
   startCollapsed?: boolean;
 }
 
+/** The dashboard's own computer, which on a boat is topside's as well. */
+export interface ComputerView {
+  /** Its time of day, ms since the Unix epoch */
+  unix_ms: number;
+  /** Who disciplines its clock and how fast it may move, for people; null: not known */
+  clock: string | null;
+  /** Whether nothing disciplines it */
+  clock_free: boolean | null;
+}
+
 /** Every vehicle, and the connection that it was heard over. */
 export interface FleetView {
   broker: BrokerView;
+  computer: ComputerView;
   vehicles: Array<VehicleView>;
 }
 
@@ -150,6 +161,8 @@ export interface SessionView {
   last_exchange_at: string | null;
   alarm: string | null;
   error: string | null;
+  /** By the recorder's clock; null: not known */
+  started_at: string | null;
   /** Since its recorder reported it; a running one does so at least every 5 s */
   told_s: number | null;
 }
@@ -188,6 +201,8 @@ export interface StartedView {
   last_exchange_at: string | null;
   alarm: string | null;
   error: string | null;
+  /** By the recorder's clock; null: not known */
+  started_at: string | null;
   /** Since its recorder reported it; a running one does so at least every 5 s */
   told_s: number | null;
   /** What is unusual about the request; it is recorded anyway */
@@ -238,7 +253,10 @@ export interface VehicleView {
   exchanges: number | null;
   rejected: number | null;
   segment: number | null;
+  /** Since topside's agent started */
   steps: number | null;
+  /** Those among the incidents of its history: since the dashboard started */
+  steps_listed: number | null;
   method: string | null;
   boot_id: string | null;
   /** By topside's clock */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import io
 import re
 import sys
@@ -37,19 +38,15 @@ COMMANDS = {
     "fuse": "Put a session's corrected tables on one time axis.",
     "report": "Write a page that shows whether a session's timing can be trusted.",
     "export": "Write a session's clock offsets as CSV, Parquet, MCAP or for pyxdf.",
+    "completion": "Print what makes bash, zsh or fish complete commands and options.",
 }
 """Each is `command` in `tidesync.cli.<name>`, imported only when it runs."""
 
-_EXTRAS = {
-    **dict.fromkeys(("fastapi", "uvicorn"), "pi"),
-    **dict.fromkeys(("jinja2", "numpy", "plotly", "rich"), "topside"),
-    **dict.fromkeys(("h5netcdf", "h5py", "pyarrow", "mcap"), "export"),
-    "prometheus_client": "topside",
-    **dict.fromkeys(("sse_starlette", "websockets"), "dashboard"),
-    "cryptography": "broker",
-    "amqtt": "broker",
+_BRINGS = {
+    **dict.fromkeys(("fastapi", "prometheus_client", "uvicorn"), "tidesync-pi"),
+    **dict.fromkeys(("h5netcdf", "h5py", "mcap", "pyarrow"), "'tidesync[export]'"),
 }
-"""The extra of the distribution that installs a module."""
+"""What installs a module; anything else, our own commands too, `tidesync` does."""
 
 
 class _Commands(click.Group):
@@ -77,8 +74,17 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        here = {name: about for name, about in COMMANDS.items() if _is_here(name)}
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(here.items()))
+        if absent := [pair for pair in COMMANDS.items() if pair[0] not in here]:
+            with formatter.section("After `pip install tidesync`"):
+                formatter.write_dl(absent)
+
+
+def _is_here(command: str) -> bool:
+    """Whether the command is installed: the distribution tidesync-pi alone has few."""
+    return importlib.util.find_spec(f"tidesync.cli.{command}") is not None
 
 
 def _without_extra(name: str, missing: ModuleNotFoundError) -> click.Command:
@@ -167,8 +173,9 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, ModuleNotFoundError):
-        extra = _EXTRAS.get((error.name or "").partition(".")[0], "all")
-        return f"{error.name} is not installed here; it comes with tidesync[{extra}]"
+        brings = _BRINGS.get((error.name or "").partition(".")[0], "tidesync")
+        missing = re.sub(r"^tidesync\.cli\.", "the command ", error.name or "")
+        return f"{missing} is not installed here; it comes with: pip install {brings}"
     return str(error)
 
 

@@ -162,7 +162,7 @@ def test_a_session_started_and_stopped_with_the_buttons_is_on_disk(fleet, visit,
     name = entry.get_attribute("data-session")
     expect(visited.row("rov1").locator(".recording")).to_have_text(name.replace("-", "\u2011"))
     expect(visited.row("rov2").locator(".recording")).to_have_text("–")
-    expect(entry.locator(".facts")).to_contain_text(re.compile(r"[1-9]\d+ exchanges"))
+    expect(entry.locator(".facts")).to_contain_text(re.compile(r"[1-9]\d+ exchanges · \d+\ss since 2\d\d\d-"))
     entry.get_by_role("button", name="Stop").click()
     expect(entry.locator(".badge")).to_have_text("stopped")
     folder = tmp_path / "dives" / "reef-42" / f"session_{name}"
@@ -199,7 +199,9 @@ def test_without_a_recorder_the_button_says_so(live):
 def test_measure_now_makes_a_burst(live):
     visited = live
     page = visited.page
-    visited.row("rov1").get_by_role("button", name="Measure now").click()
+    expect(page.get_by_role("button", name="Measure now")).to_have_count(0)
+    visited.row("rov1").locator(".name").click()
+    page.get_by_role("button", name="Measure now").click()
     expect(page.locator(".toast")).to_have_text("Asked topside to measure rov1 now.")
     visited.check()
 

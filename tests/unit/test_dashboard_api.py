@@ -290,7 +290,7 @@ def test_plotlys_script_is_served_packed_and_plain(bench):
     plain = bench.get("/page/plotly.min.js", headers={"accept-encoding": "identity"})
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.content == plain.content
-    assert plain.content.startswith(b"/**\n* plotly.js v")
+    assert plain.content.startswith(b"/**\n* plotly.js (basic - minified) v")
 
 
 @pytest.mark.slow

@@ -248,10 +248,10 @@ def test_a_command_whose_extra_is_missing_has_a_help_and_says_what_to_install(mo
     shown = " ".join(capsys.readouterr().out.split())
     assert f"Usage: tidesync {command}" in shown
     assert COMMANDS[command] in shown
-    assert "numpy is not installed here; it comes with tidesync[topside]" in shown
+    assert "numpy is not installed here; it comes with: pip install tidesync" in shown
     assert run(arguments) == 2
     error = capsys.readouterr().err
-    assert error == "tidesync: numpy is not installed here; it comes with tidesync[topside]\n"
+    assert error == "tidesync: numpy is not installed here; it comes with: pip install tidesync\n"
 
 
 def _without_numpy(name):

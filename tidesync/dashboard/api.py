@@ -104,7 +104,8 @@ async def vehicles(here: Here) -> FleetView:
     subscriber = here.subscriber
     with subscriber.lock:
         rows = subscriber.fleet.rows(subscriber.now())
-    return FleetView(broker=subscriber.broker_view(), vehicles=tuple(map(vehicle_view, rows)))
+    views = (subscriber.broker_view(), subscriber.computer_view())
+    return FleetView(broker=views[0], computer=views[1], vehicles=tuple(map(vehicle_view, rows)))
 
 
 @router.get("/api/vehicles/{vehicle}/history", tags=["vehicles"], responses=_NOT_FOUND)
@@ -188,7 +189,7 @@ async def events(here: Here) -> Response:
     """Server-sent events: first everything, then what has changed, at most four times a second.
 
     Each message is JSON: `now_s` (the dashboard's monotonic clock), `anew` (discard what you have), `broker`,
-    `vehicles` and `sessions` as in the lists. One is sent each second even when nothing has changed.
+    `computer`, `vehicles` and `sessions` as in the lists. One is sent each second even if nothing changed.
     """
     if here.streams >= MOST_CLIENTS:
         raise NotDoneError(503, "too_many", f"{MOST_CLIENTS} pages are being served already")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from runtime import host
@@ -35,8 +35,9 @@ def only_one(home: Home) -> Iterator[None]:
             raise NotSoError(
                 f"`tidesync up` runs already in {home.path}" + (f" (process {by})" if by else "")
             )
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        with suppress(OSError):  # without room for it, the number is not shown
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
         yield
     finally:
         os.close(descriptor)

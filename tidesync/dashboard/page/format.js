@@ -38,7 +38,7 @@ export function units(value) {
 // An offset to be read: its text, and below it the exact number where that is another one.
 export function offsetToRead(value, error) {
   const exact = offset(value, error);
-  return isLong(value) ? [`${units(value)} ${value > 0 ? "ahead" : "behind"}`, `${exact} ms`] : [exact, ""];
+  return isLong(value) ? [`${units(value)} ${value > 0 ? "ahead" : "behind"}`, `${exact}\u00a0ms`] : [exact, ""];
 }
 
 export function errorToRead(value) {
@@ -78,6 +78,12 @@ export function duration(seconds) {
 export function ago(seconds) {
   if (absent(seconds)) return "never";
   return seconds < 2 ? "now" : `${duration(seconds)} ago`;
+}
+
+// An instant by a clock of the fleet, which may show any year.
+export function timeOfDay(unix_ms) {
+  if (absent(unix_ms) || !(Math.abs(unix_ms) < 8.64e15)) return NOTHING;
+  return `${new Date(unix_ms).toISOString().replace("T", " ").slice(0, -5)} UTC`;
 }
 
 export const clock = (instant) => (absent(instant) ? NOTHING : `${instant.slice(11, 19)} UTC`);

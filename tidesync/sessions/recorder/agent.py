@@ -284,10 +284,8 @@ class RecorderAgent(MqttAgent):
 
     def _suspend(self) -> None:
         """Publish that nobody records: without it the states would look as if recording went on."""
-        for session in self._sessions:
-            session.update(read(self._clock))
-            if session.active:
-                self._outbox.state(command_rules.suspended(session.state))
+        for session in self._sessions.suspend(read(self._clock)):
+            self._outbox.state(command_rules.suspended(session.state))
 
     def _burst(self, session: SessionRecorder) -> None:
         self._outbox.burst(self._topsides.measured_by(session.recording.vehicles))

@@ -165,8 +165,7 @@ class SessionLog:
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Take a result; returns whether it is the vehicle's first with an offset, to be written at once."""
         self._note_measuring(result.topside)
-        if not stored:
-            result = self._duplicates.take(result, now)
+        result = self._duplicates.take(result, now, stored=stored)
         return self._log(result.vehicle, now).note_result(result, now, stored=stored)
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
@@ -219,17 +218,13 @@ class SessionLog:
         """The state to publish; `problem` is why nothing can be written, if so."""
         newest_ns = max(self.newest_ns.values(), default=0)
         return SessionState(
-            session=self.recording.session,
+            **self.recording.described,
             request_id=self._answered(problem),
             state="failed" if problem else "stopped" if self.closing else "recording",
-            path=self.recording.path,
-            mission=self.recording.mission,
-            sensors=dict(self.recording.sensors),
             exchanges=self.exchanges,
             last_exchange_at=utc_from_ns(newest_ns) if newest_ns else None,
             alarm=problem or self.alarm,
             error=problem,
-            recorder=self.recording.recorder,
         )
 
     def counts(self, now: Reading) -> list[VehicleCounts]:

@@ -60,6 +60,16 @@ class Sessions:
         """What is recorded now."""
         return [session.recording for session in self._sessions.values() if session.active]
 
+    def suspend(self, now: Reading) -> Iterator[SessionRecorder]:
+        """The process ends: write what there is; those that are still active."""
+        for session in self:
+            session.update(now)
+            if waiting := session.store.waiting:
+                lost = "the disk has not taken the last %d lines, they are lost with this process"
+                _log.error(f"session %s: {lost}", session.recording.session, waiting)
+            if session.active:
+                yield session
+
     def open(self, recording: Recording, now: Reading) -> SessionRecorder:
         """Begin or resume a recording; RefusedError when the folder cannot be used, or there are too many."""
         if len(self._sessions) >= MOST_SESSIONS:

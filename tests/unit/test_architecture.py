@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.compat import tomllib
+from schemas.toml import tomllib
 
 ROOT = Path(__file__).parents[2]
 LAYERS = {"schemas": 0, "runtime": 1, "broker": 2, "pi_agent": 3, "topside_agent": 3, "tidesync": 4}

@@ -1,6 +1,8 @@
 """When two vehicles answered to one name: dated by the topside that hears them, written by the recorder."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runtime.clock import Reading
 from schemas.base import InvalidMessageError
@@ -17,7 +19,7 @@ from tidesync.sessions.report.verdict import NOTHING
 from topside_agent.estimator import Exchanges
 from topside_agent.measuring.instances import Instances
 
-S = 1_000_000_000
+MS, S = 1_000_000, 1_000_000_000
 D = 1_777_000_000 * S
 
 
@@ -78,6 +80,22 @@ def test_a_clock_before_1970_or_after_2262_does_not_end_it():
     for second, difference_ns, name in ((1, -D, "a"), (2, -D, "b"), (3, 9 * 10**18, "a"), (4, 10**19, "b")):
         instances.admit(name, at(second, difference_ns))
     assert len(instances.spans(4 * S)) == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(-20, 60_000)), max_size=60))
+def test_answers_in_any_order_of_their_arrivals_make_spans_that_have_all_of_both(heard):
+    """Each arrives so many ms after the one before, or a little earlier."""
+    instances, now_ms, seen = Instances(250 * MS), 1000, []
+    for name, later_ms in heard:
+        now_ms += later_ms
+        instances.admit(name, at(now_ms / 1000))
+        seen.append((name, now_ms * MS))
+    spans = instances.spans(now_ms * MS)
+    assert len(spans) <= MAX_DUPLICATES
+    for (one, at_ns), (other, between_ns), (again, until_ns) in zip(seen, seen[1:], seen[2:], strict=False):
+        if one == again != other and until_ns - at_ns < S:  # nobody was silent long enough to be replaced
+            ends = min(at_ns, between_ns, until_ns), max(between_ns, until_ns)
+            assert any(each.at_raw_ns <= ends[1] and ends[0] <= each.until_raw_ns for each in spans)
 
 
 # The recorder

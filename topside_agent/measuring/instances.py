@@ -81,13 +81,11 @@ class Instances:
         self._incumbent_heard_ns = now.raw_ns
         self._other = None
 
-    def _overlapped(self, first: Reading, now: Reading) -> None:
-        """Both were there from `first` to `now`."""
+    def _overlapped(self, one: Reading, other: Reading) -> None:
+        """Both were there from one reading to the other; arrivals are not always handled in their order."""
+        first, last = sorted((one, other))
         span = DuplicateSpan(
-            at=_utc(first),
-            at_raw_ns=first.raw_ns,
-            until=_utc(now),
-            until_raw_ns=now.raw_ns,
+            at=_utc(first), at_raw_ns=first.raw_ns, until=_utc(last), until_raw_ns=last.raw_ns
         )
         if self._spans and first.raw_ns - self._spans[-1].until_raw_ns <= JOIN_NS:
             span = _joined(self._spans.pop(), span)
@@ -102,7 +100,8 @@ def _utc(reading: Reading) -> datetime:
     return utc_from_ns(min(max(0, reading.realtime_ns), LATEST_NS - 1))
 
 
-def _joined(one: DuplicateSpan, later: DuplicateSpan) -> DuplicateSpan:
-    """From the beginning of the earlier of both to the end of the `later`."""
-    first = min(one, later, key=lambda span: span.at_raw_ns)
-    return later.model_copy(update={"at": first.at, "at_raw_ns": first.at_raw_ns})
+def _joined(one: DuplicateSpan, other: DuplicateSpan) -> DuplicateSpan:
+    """From the beginning of the earlier of both to the end of the later."""
+    first = min(one, other, key=lambda span: span.at_raw_ns)
+    last = max(one, other, key=lambda span: span.until_raw_ns)
+    return last.model_copy(update={"at": first.at, "at_raw_ns": first.at_raw_ns})

@@ -127,7 +127,7 @@ def test_elapsed_time_ticks_from_its_start():
 
 def test_the_summary_says_what_was_taken_and_how_to_override_it():
     at = instants(1, 200)
-    said = {
+    shown = {
         (3, "1/10000"): "stamps resolve 2.",
         (0, "1"): "stamps resolve 1 s (--resolution-ms overrides)",
         (
@@ -135,7 +135,7 @@ def test_the_summary_says_what_was_taken_and_how_to_override_it():
             "1/60",
         ): "stamps resolve 16.668 ms (written to 1 us; all fit a clock that ticks every 16.667 ms; ",
     }
-    for (digits, tick), text in said.items():
+    for (digits, tick), text in shown.items():
         form, _ = read(written(cut(at, tick), digits))
         assert form.described[0].startswith(text), form.described
         assert "--resolution-ms overrides" in form.described[0]

@@ -75,7 +75,7 @@ class Writing:
     digit_ns: int = 0
     """The greatest decimal step that all surveyed values share."""
     tick_ns: float = 0
-    """The coarsest tick of a clock that all surveyed values fit."""
+    """The tick of a clock that all surveyed values fit, and that they resolve the least by."""
     promised_ns: int | None = None
     """What the user promises that it resolves."""
     zero_ns: int = 0
@@ -109,7 +109,7 @@ class Writing:
             self,
             shared_ns=_shared(ticks),
             digit_ns=self._digit(at_ns),
-            tick_ns=max(each.ns for each in ticks),
+            tick_ns=max(ticks).ns,
         )
 
     def _resolution(self, at_ns: Integers, ticks: Sequence[Tick]) -> int:
@@ -129,11 +129,11 @@ class Writing:
 
     def _of_stretch(self, at_ns: Integers) -> int:
         """The resolution of a stretch, if it surely is coarser than the last digit; else 0."""
-        few = at_ns[:: at_ns.size // _ENOUGH]
-        unsure = [tick.ns for tick in self._ticks(few, _STRETCH_HZ) if tick.ns > self.step_ns and tick.sure]
-        if self._is_fine(at_ns) and not unsure:
+        most_hz = min(_STRETCH_HZ, S // (2 * self.step_ns))  # more are never sure
+        few = self._ticks(at_ns[:: at_ns.size // _ENOUGH], most_hz)
+        if self._is_fine(at_ns) and max(tick.ns for tick in few if tick.sure) <= self._written_ns:
             return 0
-        return self._resolution(at_ns, [tick for tick in self._ticks(at_ns, _STRETCH_HZ) if tick.sure])
+        return self._resolution(at_ns, [tick for tick in self._ticks(at_ns, most_hz) if tick.sure])
 
     def of_rows(
         self, at_ns: Integers, known_ns: int, steps_ns: Integers | None = None, ends: Flags | None = None

@@ -110,13 +110,19 @@ class _Written:
     def fitting(self, values: Integers, cycle_ns: Integers | int, ticks: Integers | int) -> Flags:
         """Which ticks fit some of the values, all of them cut off, or all of them rounded."""
         cycles, counts = np.broadcast_arrays(cycle_ns, ticks)
-        left = np.arange(cycles.size)
-        both = np.ones((2, left.size), dtype=bool)
+        size = cycles.size
+        left = np.arange(size)
+        cut, near = np.ones(left.size, dtype=bool), np.ones(left.size, dtype=bool)
         for value in values[:: -(-values.size // _LOOKED_AT)].tolist():
-            both &= self.fits(value % cycles[left], cycles[left], counts[left])
-            left, both = left[both.any(axis=0)], both[:, both.any(axis=0)]
-        found = np.zeros(cycles.size, dtype=bool)
-        found[left] = True
+            if_cut, if_near = self.fits(value % cycles, cycles, counts)
+            cut, near = cut & if_cut, near & if_near
+            keep = np.flatnonzero(cut | near)
+            if not keep.size:
+                break
+            left, cut, near = left[keep], cut[keep], near[keep]
+            cycles, counts = cycles[keep], counts[keep]
+        found = np.zeros(size, dtype=bool)
+        found[left[cut | near]] = True
         return found
 
     def fits(self, part_ns: Integers, cycle_ns: Integers | int, ticks: Integers | int) -> tuple[Flags, Flags]:
@@ -162,8 +168,11 @@ def _of_a_second(values: Integers, written: _Written, most_hz: int) -> Iterator[
     usual = _USUAL_HZ[np.greater(_USUAL_HZ, every.size) & np.less_equal(_USUAL_HZ, most)]
     every = np.append(every, usual) if most_hz == MOST_HZ else every
     fitting = every[written.fitting(parts, S, every)].tolist()
-    possible = (hz for hz in fitting if not _are_between(parts, values.size, hz, written.unit_ns))
-    return _widest((written.tick(parts, S, hz) for hz in possible), written.unit_ns)
+    ticks = ((hz, written.tick(parts, S, hz)) for hz in fitting)
+    return _widest(
+        (tick for hz, tick in ticks if tick and not _are_between(parts, values.size, hz, written.unit_ns)),
+        written.unit_ns,
+    )
 
 
 def _widest(ticks: Iterable[Tick | None], unit_ns: int) -> Iterator[Tick]:
@@ -177,12 +186,12 @@ def _widest(ticks: Iterable[Tick | None], unit_ns: int) -> Iterator[Tick]:
 
 
 def _are_between(parts: Integers, count: int, hz: int, unit_ns: int) -> bool:
-    """Whether values were taken regularly, more seldom than so often, and it is no usual tick."""
+    """Whether values were taken regularly, more rarely than so often, and it is no usual tick."""
     if hz in _USUAL_HZ:
         return False
-    seldom = np.arange(1, hz // 2 + 1)
-    seldom = seldom[hz % seldom == 0].tolist()
-    return any(_are_samples(each / hz, count) and _are_regular(parts, each, unit_ns) for each in seldom)
+    rarely = np.arange(1, hz // 2 + 1)
+    rarely = rarely[hz % rarely == 0].tolist()
+    return any(_are_samples(each / hz, count) and _are_regular(parts, each, unit_ns) for each in rarely)
 
 
 def _are_regular(parts: Integers, hz: int, unit_ns: int) -> bool:

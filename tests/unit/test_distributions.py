@@ -11,14 +11,16 @@ from email import message_from_string
 from pathlib import Path
 from sysconfig import get_path
 
+import click
 import pytest
 
-from schemas.compat import tomllib
+from schemas.toml import tomllib
+from tidesync.__main__ import cli
 
 ROOT = Path(__file__).parents[2]
 PI = ROOT / "distributions" / "tidesync-pi"
 ROOMS = ("schemas", "runtime", "broker", "pi_agent", "topside_agent", "tidesync")
-WITHOUT = ("click", "paho", "platformdirs", "prometheus_client", "uvicorn", "numpy", "tidesync")
+WITHOUT = ("click", "paho", "platformdirs", "prometheus_client", "uvicorn", "numpy", "tomli", "tidesync")
 pytestmark = pytest.mark.slow
 
 
@@ -43,7 +45,9 @@ def wheel(folder, name):
 
 
 def modules(path):
-    return {name for name in zipfile.ZipFile(path).namelist() if ".dist-info/" not in name}
+    return {
+        name for name in zipfile.ZipFile(path).namelist() if not re.match(r"[^/]+\.(dist-info|data)/", name)
+    }
 
 
 def metadata(path):
@@ -137,6 +141,14 @@ def test_no_library_is_required_by_both():
     assert pi & surface == set()
 
 
+@pytest.mark.parametrize("name", ["tidesync_pi", "tidesync"])
+def test_each_brings_the_command(made, name):
+    """As pipx and uvx look at the distribution that was asked for, not at what it requires."""
+    archive = zipfile.ZipFile(wheel(made, name))
+    (entry,) = [path for path in archive.namelist() if path.endswith(".dist-info/entry_points.txt")]
+    assert archive.read(entry).decode() == "[console_scripts]\ntidesync = tidesync.__main__:main\n"
+
+
 @pytest.mark.parametrize("arguments", [["--version"], ["pi", "--help"], ["doctor", "--help"]])
 def test_a_vehicle_has_its_commands(vehicle, arguments):
     done = vehicle.run("tidesync", *arguments)
@@ -145,8 +157,37 @@ def test_a_vehicle_has_its_commands(vehicle, arguments):
 
 def test_a_vehicle_shows_its_own_commands_first_and_what_brings_the_others(vehicle):
     own, others = vehicle.run("tidesync", "--help").stdout.split("After `pip install tidesync`:")
-    assert re.findall(r"^  ([a-z]+)  ", own.split("Commands:")[1], re.MULTILINE) == ["pi", "doctor"]
+    shown = re.findall(r"^  ([a-z]+)  ", own.split("Commands:")[1], re.MULTILINE)
+    assert shown == ["pi", "doctor", "completion"]
     assert {"up", "demo", "topside", "correct"} <= set(re.findall(r"^  ([a-z]+)  ", others, re.MULTILINE))
+
+
+def test_the_manual_page_is_installed_and_shows_every_command_and_option(vehicle):
+    page = (vehicle.bin.parent / "share/man/man1/tidesync.1").read_text(encoding="utf-8").replace("\\-", "-")
+    root = click.Context(cli, info_name="tidesync")
+    for name in cli.list_commands(root):
+        assert f"\n.SS tidesync {name} [OPTIONS]" in page
+        for parameter in cli.get_command(root, name).params:
+            assert all(option in page for option in parameter.opts if option.startswith("--"))
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("tidesync do", {"doctor"}),
+        ("tidesync pi --join-", set()),
+        ("tidesync pi --jo", {"--join"}),
+        ("tidesync completion ", {"bash", "zsh", "fish"}),
+    ],
+)
+def test_the_script_for_a_shell_completes_commands_options_and_values(vehicle, line, offered):
+    script = vehicle.run("tidesync", "completion", "bash").stdout
+    words = line.split(" ")
+    asked = {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    variable = re.search(r"(_TIDESYNC\w+)=bash_complete", script)[1]
+    done = vehicle.run("tidesync", **asked, **{variable: "bash_complete"})
+    assert {each.partition(",")[2] for each in done.stdout.split()} == offered
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
 
 
 def test_a_command_that_a_vehicle_has_not_says_what_to_install(vehicle):
@@ -168,7 +209,7 @@ def test_the_doctor_examines_a_vehicle(vehicle):
     ("content", "variables", "code", "error"),
     [
         ('vehicle = "ROV 1"\n[topside]\nrate = 4\n', {}, 2, "tidesync.toml: vehicle"),
-        ('tokne = "pw"\n', {}, 2, "tidesync.toml: unknown setting tokne\n"),
+        ('tokne = "pw"\n', {}, 2, "unknown setting tokne; a command that is not installed here takes its"),
         ("[tpside]\n", {}, 2, "no command takes settings from [tpside]; did you mean [topside]?\n"),
         ("", {"TIDESYNC_TOKEN": "pw"}, 2, "unknown setting: environment variable TIDESYNC_TOKEN"),
     ],
@@ -199,6 +240,6 @@ def test_both_install_beside_each_other_and_one_goes_without_the_other(made, tmp
     assert "After `pip install" not in surface.run("tidesync", "--help").stdout
     for command in ("topside", "demo", "up"):
         assert surface.run("tidesync", command, "--help").returncode == 0
-    surface.pip("uninstall", "-y", "tidesync")
-    assert surface.run("tidesync", "pi", "--help").returncode == 0
-    assert "comes with: pip install tidesync" in surface.run("tidesync", "demo").stderr
+    surface.pip("uninstall", "-y", "tidesync")  # takes the script too, which pip made for both
+    assert surface.run("python", "-m", "tidesync", "pi", "--help").returncode == 0
+    assert "comes with: pip install tidesync" in surface.run("python", "-m", "tidesync", "demo").stderr

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from schemas.events import Duplicate
 from schemas.instants import ns_from_utc
 from schemas.messages import Event
-from tidesync.sessions.report.doubts import named_twice
+from tidesync.sessions.report.doubts import named_twice, when
 from tidesync.sessions.report.units import clock_time, count, duration, signed
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def in_words(event: EventLine) -> str:
     if event.kind == "outage":
         return f"nothing recorded for {duration(ns_from_utc(event.until) - ns_from_utc(event.at))}"
     if event.kind == "duplicate":
-        return f"two {named_twice(event)} until {clock_time(ns_from_utc(event.until))} UTC"
+        return f"two {named_twice(event)} until {clock_time(ns_from_utc(when(event)[1]))} UTC"
     if event.kind == "gap":
         lost = count(event.to_seq - event.from_seq + 1, "exchange", "exchanges")
         return f"{lost} lost on the way to the recorder"
@@ -55,6 +56,9 @@ def in_words(event: EventLine) -> str:
 
 def _dated(event: EventLine, exchanges: Exchanges) -> tuple[int, str]:
     """When it was, ns, and by whose clock."""
+    if isinstance(event, Duplicate):
+        at, _, clock = when(event)
+        return ns_from_utc(at), clock
     if not isinstance(event, Event):
         return ns_from_utc(event.at), "laptop" if event.kind == "reboot" else "recorder"
     at_ns = _on_topside_ns(event, exchanges)

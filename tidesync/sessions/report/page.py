@@ -15,7 +15,7 @@ from schemas.events import Duplicate
 from schemas.instants import ns_from_utc
 from tidesync.sessions.correction.histories import Histories
 from tidesync.sessions.report.basis import explained, of_gaps, of_histories
-from tidesync.sessions.report.doubts import of_duplicates, of_namesakes
+from tidesync.sessions.report.doubts import in_session, of_duplicates, of_namesakes
 from tidesync.sessions.report.events import event_rows
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
@@ -141,6 +141,7 @@ def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section
     intervals = explained(coverage(track, by_instant, EstimatorSettings()), by_instant, histories)
     title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
     events = [event for event in session.events if event.vehicle == one.vehicle]
+    events = in_session(events, one.topside, one.exchanges)
     found = of_tables(verdict(intervals), one.vehicle, session.tables)
     found = of_namesakes(found, one.topside, one.namesakes)
     found = of_duplicates(found, _duplicates(events))

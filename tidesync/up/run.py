@@ -82,7 +82,7 @@ def _agents(home: Home, choices: Choices) -> Iterator[Program]:
     options = {
         "topside": ("topside", "--topside", str(choices.topside)),
         "recorder": ("record", "--root", str(choices.root)),
-        "dashboard": ("dashboard", "--port", str(choices.dashboard_port), *_operator(choices)),
+        "dashboard": ("dashboard", *_dashboard(choices)),
     }
     for name, (command, *more) in options.items():
         environment = {**_without_own(), "TIDESYNC_BROKER": choices.local_url}
@@ -96,8 +96,9 @@ def _agents(home: Home, choices: Choices) -> Iterator[Program]:
 _TIDESYNC = [sys.executable, "-m", "tidesync"]
 
 
-def _operator(choices: Choices) -> list[str]:
-    return ["--operator"] if choices.own_broker else []
+def _dashboard(choices: Choices) -> list[str]:
+    operator = ["--operator"] if choices.own_broker else []
+    return ["--port", str(choices.dashboard_port), "--root", str(choices.root), *operator]
 
 
 def _without_own() -> dict[str, str]:

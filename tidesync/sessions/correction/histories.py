@@ -10,6 +10,7 @@ from tidesync.sessions.correction.clock_function import ClockFunction, ClockRead
 from tidesync.sessions.correction.composed import FIRST, NAMESAKES, composed_timeline
 from tidesync.sessions.correction.raw_groups import raw_groups, samples
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW, FREE_RATE
+from tidesync.sessions.piece_columns import PieceColumns
 
 if TYPE_CHECKING:
     from schemas.clock_history import ClockPiece
@@ -45,10 +46,10 @@ def read_histories(folder: SessionFolder, vehicle: str, topside: str) -> Histori
     )
 
 
-def _by_boot(processes: Mapping[str, ClockPieces]) -> dict[str, list[ClockPiece]]:
-    found: dict[str, list[ClockPiece]] = {}
+def _by_boot(processes: Mapping[str, ClockPieces]) -> dict[str, PieceColumns]:
+    found: dict[str, PieceColumns] = {}
     for process in processes.values():
-        found.setdefault(process.boot_id, []).extend(piece for _, piece in process.pieces)
+        found.setdefault(process.boot_id, PieceColumns()).extend(process.columns)
     return found
 
 

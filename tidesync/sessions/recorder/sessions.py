@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import shutil
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -124,14 +123,6 @@ def claim_root(root: Path) -> int:
         if error.errno != errno.ENOSPC:  # a full disk may have space later; each session reports it
             raise UnusableRootError(f"{root} cannot be written: {error.strerror}") from error
     return _lock(root)
-
-
-def free_bytes(folder: Path) -> int | None:
-    """How much may still be written there; None when the disk cannot be asked."""
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return None
 
 
 def safe_folder(root: Path, path: str) -> Path:

@@ -37,12 +37,10 @@ MOST_HZ = 65_536
 _PARTS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
 _LONG_NS = sorted({*(part * unit for unit in (S, MINUTE_NS) for part in _PARTS), HOUR_NS})
 _USUAL_LONG_NS = sorted({*_LONG_NS, *(10**power for power in range(10, 14))})
-_USUAL_HZ = np.array(
-    sorted(
-        {2**two * 5**five * three for two in range(17) for five in range(8) for three in (1, 30)}
-        & {*range(10**7 + 1)}
-    )
+_USUAL_HZ = np.unique(
+    [2**two * 5**five * three for two in range(17) for five in range(8) for three in (1, 30)]
 )
+_USUAL_HZ = _USUAL_HZ[np.less_equal(_USUAL_HZ, 10**7)]
 _MS_NS = np.arange(1, 1001) * 1_000_000
 _LOOKED_AT = 64
 _CHANCE, _CHANCE_OF_SAMPLES = log(1e-3), log(1e-5)

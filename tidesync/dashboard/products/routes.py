@@ -27,6 +27,8 @@ _REPORT_POLICY = (
 )
 """A report's scripts are in it; in a sandbox they are of no origin, and reach nothing of ours."""
 
+_READING_PROBLEMS = NOT_FOUND | {status: COMMAND_PROBLEMS[status] for status in (403, 409)}
+
 router = APIRouter(prefix="/api/sessions/{session}/products", tags=["products"])
 
 
@@ -48,7 +50,7 @@ def _products(session: Session, here: Here) -> tuple[ProductFolder, ProductJobs]
 Found = Annotated[tuple[ProductFolder, ProductJobs], Depends(_products)]
 
 
-@router.get("", responses=COMMAND_PROBLEMS | NOT_FOUND)
+@router.get("", responses=_READING_PROBLEMS)
 def products(session: Session, found: Found) -> ProductsView:
     """What was made of a stopped session, what is being made, and why something was not."""
     return ProductsView(session=session, products=tuple(_view(*found, kind) for kind in KINDS))
@@ -65,7 +67,7 @@ def make(kind: Kind, _body: MakeProduct, found: Found) -> ProductView:
     return _view(folder, jobs, kind)
 
 
-@router.get("/{kind}/{name:path}", responses=COMMAND_PROBLEMS | NOT_FOUND, response_class=Response)
+@router.get("/{kind}/{name:path}", responses=_READING_PROBLEMS, response_class=Response)
 def file(
     kind: Kind,
     name: str,

@@ -28,3 +28,12 @@ def places_of_each(numbers: Integers) -> list[Integers]:
     number = number.reshape(-1)
     parts = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
     return [parts[place] for place in np.argsort(first)]
+
+
+def outside(at_ns: Integers, begins: Integers, ends: Integers) -> Integers:
+    """The places of the instants that lie in none of these intervals, ends included."""
+    order = np.argsort(at_ns, kind="stable")
+    change = np.zeros(at_ns.size + 1, dtype=np.int64)
+    np.add.at(change, np.searchsorted(at_ns, begins, sorter=order), 1)
+    np.add.at(change, np.searchsorted(at_ns, ends, side="right", sorter=order), -1)
+    return np.sort(order[np.cumsum(change)[:-1] == 0])

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tidesync.sessions.correction.columns import outside
 from tidesync.sessions.correction.heard_twice import MARGIN_NS
 from tidesync.sessions.correction.interpolation import Instants, Interpolation
 from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
@@ -176,7 +177,7 @@ def _segments(
     A reading in no line is a segment of its own: the clock may have been set before it and after it.
     """
     begins, ends = _runs(lines)
-    alone = list(samples.at(_outside(samples.pi_raw_ns, begins, ends))) if samples else []
+    alone = list(samples.at(outside(samples.pi_raw_ns, begins, ends))) if samples else []
     at = [each.pi_raw_ns for each in alone]
     first, last = min([*at, *begins.tolist()]), max([*at, *ends.tolist()])
     found: list[tuple[int, list[TimelineSegment]]] = []
@@ -189,15 +190,6 @@ def _segments(
         margins = _margins(raw_ns, raw_ns, (first, last), (begins, ends), unheard_ns)
         found.append((raw_ns, [_with_margins(Unrelated(shown_ns, shown_ns), (shown_ns, shown_ns), margins)]))
     return [segment for _, made in sorted(found, key=itemgetter(0)) for segment in made]
-
-
-def _outside(at_ns: Integers, begins: Integers, ends: Integers) -> Integers:
-    """The places of the instants that lie in none of these intervals, ends included."""
-    order = np.argsort(at_ns, kind="stable")
-    change = np.zeros(at_ns.size + 1, dtype=np.int64)
-    np.add.at(change, np.searchsorted(at_ns, begins, sorter=order), 1)
-    np.add.at(change, np.searchsorted(at_ns, ends, side="right", sorter=order), -1)
-    return np.sort(order[np.cumsum(change)[:-1] == 0])
 
 
 def _runs(lines: Lines) -> tuple[Integers, Integers]:

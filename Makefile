@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: distributions types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
+.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -115,6 +115,15 @@ distributions: ## Wheels and sdists of both distributions, checked (needs requir
 		$(PYTHON) -m build --no-isolation --outdir dist/distributions $$project || exit 1; done
 	$(PYTHON) -m twine check --strict dist/distributions/*
 
+# An environment of its own: nothing else needs these libraries.
+build/docs/.made: requirements/docs.lock
+	$(PYTHON) -m venv build/docs
+	build/docs/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $<
+	touch $@
+
+docs: build/docs/.made ## The documentation as a site, in build/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 build/docs/bin/mkdocs build --strict --config-file deploy/site/mkdocs.yml
+
 attacks: .venv/.dev ## Attack a broker in a container while vehicles are measured (4 min; needs Docker); into docs/
 	ATTACKS_JSON=bench/results/attacks.json $(BIN)/python -m pytest -x tests/containers/test_attacks.py $(ARGS)
 	$(BIN)/python -m bench.attacks bench/results/attacks.json docs/security.md
@@ -147,6 +156,7 @@ lock: ## Pin the newest allowed dependencies (needs uv)
 lock-images: ## Pin what each container image holds, as run.lock has it
 	$(COMPILE) $(ARGS) -c requirements/run.lock requirements/build.in -o requirements/build.lock
 	$(COMPILE) $(ARGS) -c requirements/dev.lock requirements/release.in -o requirements/release.lock
+	$(COMPILE) $(ARGS) -c requirements/dev.lock requirements/docs.in -o requirements/docs.lock
 	$(COMPILE) $(ARGS) -c requirements/run.lock $(PI) -o requirements/pi.lock
 	for role in topside dashboard accounts; do \
 		$(COMPILE) $(ARGS) -c requirements/run.lock $(PI) requirements/$$role.in -o requirements/$$role.lock || exit 1; \
@@ -162,8 +172,7 @@ clean: ## Remove what was built
 .venv/.run: requirements/run.lock pyproject.toml distributions/tidesync-pi/pyproject.toml | .venv/bin/python
 	@echo "Setting up .venv (once) …"
 	@$(INSTALL) --require-hashes -r requirements/run.lock
-	@$(INSTALL) --no-deps --no-build-isolation -e .
-	@$(INSTALL) --no-deps --no-build-isolation -e distributions/tidesync-pi
+	@$(INSTALL) --no-deps --no-build-isolation -e distributions/tidesync-pi -e .
 	@touch $@
 
 .venv/.dev: requirements/dev.lock .venv/.run

@@ -15,6 +15,8 @@ export interface AboutView {
   /** One for each start of the dashboard */
   instance: string;
   may_command: boolean;
+  /** Whether reports and tables of stopped sessions can be made here */
+  products: boolean;
   /** Seconds after which a result counts as old, at least; see `fresh_s` of a vehicle */
   fresh_s: number;
 }
@@ -67,6 +69,8 @@ export interface ComputerView {
   clock: string | null;
   /** Whether nothing disciplines it */
   clock_free: boolean | null;
+  /** Free space where sessions are written; null without `--root` */
+  free_bytes: number | null;
 }
 
 /** Every vehicle, and the connection that it was heard over. */
@@ -129,6 +133,10 @@ export interface Login {
   token: string;
 }
 
+/** Make a product, or make it again. */
+export interface MakeProduct {
+}
+
 /** Measure a vehicle at once with a burst of exchanges. */
 export interface Measure {
   /** By this topside; else by all that measure it */
@@ -145,6 +153,32 @@ export interface Measuring {
 export interface ProblemView {
   error: "invalid" | "unauthorized" | "forbidden" | "read_only" | "not_found" | "method_not_allowed" | "refused" | "too_large" | "length_required" | "not_json" | "broker_unreachable" | "recorder_failed" | "too_many" | "no_answer";
   detail: string;
+}
+
+/** A file that was made. */
+export interface ProductFile {
+  /** Its path below the product's folder; the address of the file ends in it */
+  name: string;
+  bytes: number;
+}
+
+/** One product of a session. */
+export interface ProductView {
+  kind: "report" | "tables" | "fused";
+  state: "absent" | "waiting" | "making" | "ready";
+  /** While it is made: the part that is done, 0 to 1 */
+  progress: number | null;
+  /** Why it was not made, or not wholly, when it was last tried since the dashboard started */
+  problem: string | null;
+  /** By the clock of the dashboard's computer */
+  made_unix_s: number | null;
+  files: Array<ProductFile>;
+}
+
+/** What can be made of a stopped session, and was. */
+export interface ProductsView {
+  session: string;
+  products: Array<ProductView>;
 }
 
 /** A session as its recorder last reported it. */

@@ -1,6 +1,6 @@
 # Every image, for every processor that it can be built for (docs/containers.md):
 #   docker buildx bake --file deploy/docker-bake.hcl              builds them
-#   IMAGE_PREFIX=account/ docker buildx bake --file … --push            publishes them
+#   IMAGE_PREFIX=account/ docker buildx bake --file … --push      publishes them; .github/workflows/release.yml does
 variable "IMAGE_PREFIX" { default = "" }
 variable "VERSION" { default = "0.1.0" }
 variable "WEBSITE" { default = "https://tidesync.example" }
@@ -9,7 +9,6 @@ variable "README" { default = "https://tidesync.example/{tag}/docs/blueos.md" }
 group "default" { targets = ["vehicle", "surface", "blueos"] }
 
 target "published" {
-  attest = ["type=provenance,mode=max", "type=sbom"]
   labels = { "org.opencontainers.image.version" = VERSION, "org.opencontainers.image.licenses" = "MIT" }
 }
 

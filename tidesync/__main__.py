@@ -49,6 +49,9 @@ _BRINGS = {
 """What installs a module; anything else, our own commands too, `tidesync` does."""
 
 
+_OURS = frozenset({"schemas", "runtime", "broker", "pi_agent", "topside_agent", "tidesync"})
+
+
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -127,8 +130,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run `arguments`; returns the exit code, after printing at most one line about what went wrong.
 
-    0: done. 1: what was asked for is not the case, or memory ended. 2: wrong usage, settings or credentials.
-    130: interrupted.
+    0: done. 1: what was asked for is not the case, memory ended, or a library cannot be used. 2: wrong usage,
+    settings or credentials. 130: interrupted.
     """
     try:
         result = cli.main(arguments, prog_name="tidesync", standalone_mode=False)
@@ -144,9 +147,12 @@ def run(arguments: list[str]) -> int:
         click.echo(f"tidesync: {' '.join(_sentence(error).split())}", err=True)
         return error.exit_code if isinstance(error, TidesyncError) else 2
     except (MemoryError, RuntimeError, ImportError, OSError) as error:
-        if not memory.is_shortage(error):
+        if memory.is_shortage(error):
+            click.echo(f"tidesync: out of memory: {type(error).__name__}: {error}".rstrip(": "), err=True)
+        elif isinstance(error, ImportError) and (error.name or "").partition(".")[0] not in _OURS:
+            click.echo(f"tidesync: a library cannot be used: {error}", err=True)
+        else:
             raise
-        click.echo(f"tidesync: out of memory: {type(error).__name__}: {error}".rstrip(": "), err=True)
         return 1
     return result if isinstance(result, int) else 0
 

@@ -19,7 +19,7 @@ from click.core import ParameterSource
 from pydantic import ValidationError
 
 from schemas.base import expectation
-from schemas.compat import tomllib
+from schemas.toml import tomllib
 from tidesync.command_settings import (
     MODELS,
     kinds_of,
@@ -209,7 +209,11 @@ def _may_be_secret(key: str) -> bool:
 
 def _did_you_mean(key: str, known: Iterable[str], form: str = "{}") -> str:
     close = difflib.get_close_matches(key, sorted(known), 1)
-    return f"; did you mean {form.format(close[0])}?" if close else ""
+    if close:
+        return f"; did you mean {form.format(close[0])}?"
+    if len(models_here()) == len(MODELS):
+        return ""
+    return f"; a command that is not installed here takes its settings from its table of {FILE_NAME}"
 
 
 def _refuse_unknown_variables() -> None:

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "requirements"
-LOCKS = tuple(FOLDER / name for name in ("dev.lock", "release.lock"))
+LOCKS = tuple(FOLDER / name for name in ("dev.lock", "release.lock", "docs.lock"))
 """Hold every version that any other lock holds."""
-_NAMES = " and ".join(lock.name for lock in LOCKS)
+_NAMES = ", ".join(lock.name for lock in LOCKS)
 
 
 def main() -> int:

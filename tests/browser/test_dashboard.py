@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from tests.browser.dashboard_process import Dashboard
 from tests.browser.prefix_proxy import PrefixProxy
 from tests.deadline import BUSY, until
+from tests.unit.dashboards import session
 
 pytestmark = pytest.mark.browser
 
@@ -300,6 +301,40 @@ def test_an_empty_fleet_says_how_to_begin(visit, broker):
     expect(page.locator(".empty")).to_contain_text("tidesync topside")
     expect(page.locator(".empty")).to_contain_text(broker.url)
     visited.check()
+
+
+def test_a_stopped_sessions_report_is_looked_at_and_its_tables_are_offered(broker, visit, tmp_path):
+    folder = tmp_path / "root" / "reef" / "session_Récif 1"
+    made = folder / "time_sync" / "made"
+    for name, text in (
+        ("report/report.html", "<script>document.title = 'drawn'</script>"),
+        ("tables/a b.csv", "t,v\n"),
+    ):
+        (made / name).parent.mkdir(parents=True)
+        (made / name).write_text(text)
+    (folder / "sync_metadata.json").write_text("{}")
+    publish(broker.url, [("session/R=C3=A9cif=201/state", session("Récif 1", "stopped").encode())])
+    running = Dashboard(broker.url, tmp_path, "--root", str(tmp_path / "root"))
+    running.start()
+    try:
+        with PrefixProxy(running.port) as proxy:
+            visited = visit(proxy.url)
+            page = visited.open()
+            page.get_by_text("Report and tables").click()
+            rows = page.locator(".product")
+            expect(rows.nth(0)).to_contain_text("report.html")
+            expect(rows.nth(1)).to_contain_text("a b.csv, 4 bytes")
+            expect(rows.nth(2)).to_have_attribute("data-state", "absent")
+            expect(page.get_by_text("free where sessions are written")).to_be_visible()
+            with page.context.expect_page() as opened:
+                rows.nth(0).get_by_role("link", name="Look").click()
+            expect(opened.value).to_have_title("drawn")
+            with page.expect_download() as downloaded:
+                rows.nth(1).get_by_role("link", name="Download").click()
+            assert downloaded.value.path().read_text() == "t,v\n"
+            visited.check()
+    finally:
+        running.stop()
 
 
 @pytest.mark.usefixtures("fleet")

@@ -17,14 +17,13 @@ def targets():
     return json.loads(done.stdout)["target"]
 
 
-def test_every_role_of_the_dockerfile_is_built_and_attested(targets):
+def test_every_role_of_the_dockerfile_is_built(targets):
     stages = set(re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
     roles = {"pi", "topside", "recorder", "dashboard", "accounts"}
     assert roles <= stages
     assert set(targets) == roles | {"blueos"}
     for name, target in targets.items():
         assert {"linux/amd64", "linux/arm64"} <= set(target["platforms"])
-        assert any("provenance" in str(one) for one in target["attest"])
         assert len(target["tags"]) == 1
         assert re.search(rf"^tidesync-{name}:\d+\.\d+\.\d+$", target["tags"][0])
 

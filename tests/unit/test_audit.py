@@ -34,7 +34,7 @@ def report(*packages):
 @pytest.mark.parametrize(
     ("packages", "code", "shown"),
     [
-        ([CLEAN], 0, "1 versions of dev.lock and release.lock: 0 known vulnerabilities"),
+        ([CLEAN], 0, "1 versions of dev.lock, release.lock, docs.lock: 0 known vulnerabilities"),
         ([CLEAN, FLAWED], 1, "paho-mqtt 1.0: PYSEC-2026-1, mended in 2.0"),
         ([CLEAN, SKIPPED], 1, "not looked up: other (no such version)"),
         ([], 1, "0 versions"),

@@ -94,6 +94,11 @@ def test_every_path_answers_head_as_get_and_names_its_methods(bench):
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
+def test_the_page_has_a_description_and_a_heading(bench):
+    assert '<meta name="description" content="How far' in bench.get("/").text
+    assert 'element("h1", { class: "verdict" })' in bench.get("/page/fleet.js").text
+
+
 def test_a_body_that_is_no_text_is_a_value_that_cannot_be_taken(bench):
     json_kind = {"content-type": "application/json"}
     answer = bench.client.post("/api/sessions", content=b"\xff\xfe{", headers=json_kind)

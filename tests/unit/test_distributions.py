@@ -14,13 +14,13 @@ from sysconfig import get_path
 import click
 import pytest
 
-from schemas.compat import tomllib
+from schemas.toml import tomllib
 from tidesync.__main__ import cli
 
 ROOT = Path(__file__).parents[2]
 PI = ROOT / "distributions" / "tidesync-pi"
 ROOMS = ("schemas", "runtime", "broker", "pi_agent", "topside_agent", "tidesync")
-WITHOUT = ("click", "paho", "platformdirs", "prometheus_client", "uvicorn", "numpy", "tidesync")
+WITHOUT = ("click", "paho", "platformdirs", "prometheus_client", "uvicorn", "numpy", "tomli", "tidesync")
 pytestmark = pytest.mark.slow
 
 
@@ -141,6 +141,14 @@ def test_no_library_is_required_by_both():
     assert pi & surface == set()
 
 
+@pytest.mark.parametrize("name", ["tidesync_pi", "tidesync"])
+def test_each_brings_the_command(made, name):
+    """As pipx and uvx look at the distribution that was asked for, not at what it requires."""
+    archive = zipfile.ZipFile(wheel(made, name))
+    (entry,) = [path for path in archive.namelist() if path.endswith(".dist-info/entry_points.txt")]
+    assert archive.read(entry).decode() == "[console_scripts]\ntidesync = tidesync.__main__:main\n"
+
+
 @pytest.mark.parametrize("arguments", [["--version"], ["pi", "--help"], ["doctor", "--help"]])
 def test_a_vehicle_has_its_commands(vehicle, arguments):
     done = vehicle.run("tidesync", *arguments)
@@ -201,7 +209,7 @@ def test_the_doctor_examines_a_vehicle(vehicle):
     ("content", "variables", "code", "error"),
     [
         ('vehicle = "ROV 1"\n[topside]\nrate = 4\n', {}, 2, "tidesync.toml: vehicle"),
-        ('tokne = "pw"\n', {}, 2, "tidesync.toml: unknown setting tokne\n"),
+        ('tokne = "pw"\n', {}, 2, "unknown setting tokne; a command that is not installed here takes its"),
         ("[tpside]\n", {}, 2, "no command takes settings from [tpside]; did you mean [topside]?\n"),
         ("", {"TIDESYNC_TOKEN": "pw"}, 2, "unknown setting: environment variable TIDESYNC_TOKEN"),
     ],
@@ -232,6 +240,6 @@ def test_both_install_beside_each_other_and_one_goes_without_the_other(made, tmp
     assert "After `pip install" not in surface.run("tidesync", "--help").stdout
     for command in ("topside", "demo", "up"):
         assert surface.run("tidesync", command, "--help").returncode == 0
-    surface.pip("uninstall", "-y", "tidesync")
-    assert surface.run("tidesync", "pi", "--help").returncode == 0
-    assert "comes with: pip install tidesync" in surface.run("tidesync", "demo").stderr
+    surface.pip("uninstall", "-y", "tidesync")  # takes the script too, which pip made for both
+    assert surface.run("python", "-m", "tidesync", "pi", "--help").returncode == 0
+    assert "comes with: pip install tidesync" in surface.run("python", "-m", "tidesync", "demo").stderr

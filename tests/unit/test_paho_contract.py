@@ -19,7 +19,7 @@ from broker.client.make import client_class, hooks_fault
 from broker.client.paho_compat import ATTRIBUTES, METHODS, WebSocketFramer, contract_fault
 from broker.client.plain import PlainClient
 from broker.client.stamping import StampingClient
-from schemas.compat import tomllib
+from schemas.toml import tomllib
 
 ROOT = Path(__file__).parents[2]
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

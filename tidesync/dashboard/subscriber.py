@@ -13,6 +13,7 @@ from broker.connection import Connection
 from broker.inbox import Inbox
 from broker.interface import Incoming, Outgoing
 from runtime.clock import Clock, Reading, read
+from runtime.files import free_bytes
 from schemas import topics
 from schemas.messages import BurstCommand, SessionState
 from schemas.topics import InvalidTopicError
@@ -48,6 +49,7 @@ class Subscriber:
         self._requests: dict[Answer, SessionRequest] = {}
         self._heard_raw_ns: int | None = None
         self._own_clock = OwnClock()
+        self._sessions_root = settings.root
         self.connection = Connection(settings, self, clock, name="tidesync-dashboard")
 
     # Any thread
@@ -83,6 +85,7 @@ class Subscriber:
             unix_ms=self.now().realtime_ns // 1_000_000,
             clock=None if found is None else str(found),
             clock_free=None if found is None else found.free,
+            free_bytes=None if self._sessions_root is None else free_bytes(self._sessions_root),
         )
 
     def send(self, session: str, command: StartCommand | StopCommand) -> Answer:

@@ -133,6 +133,7 @@ class ComputerView(View):
         description="Who disciplines its clock and how fast it may move, for people; null: not known"
     )
     clock_free: bool | None = Field(description="Whether nothing disciplines it")
+    free_bytes: int | None = Field(description="Free space where sessions are written; null without `--root`")
 
 
 class FleetView(View):
@@ -184,6 +185,7 @@ class AboutView(View):
     version: str
     instance: str = Field(description="One for each start of the dashboard")
     may_command: bool
+    products: bool = Field(description="Whether reports and tables of stopped sessions can be made here")
     fresh_s: float = Field(
         description="Seconds after which a result counts as old, at least; see `fresh_s` of a vehicle"
     )

@@ -21,7 +21,7 @@ export class FleetView {
   constructor(fleet) {
     this.fleet = fleet;
     this.rows = new Map();
-    this.verdict = element("p", { class: "verdict" });
+    this.verdict = element("h1", { class: "verdict" });
     this.detail = element("p", { class: "detail" });
     this.time = element("span", { class: "whole" });
     this.clock = element("span");

@@ -62,6 +62,13 @@ export function plain(value, decimals) {
   return value > 0 && !/^[0.,]*$/.test(text) ? `+${text}` : text;
 }
 
+// Bytes, in the largest unit of which there is one.
+export function size(bytes) {
+  if (absent(bytes)) return NOTHING;
+  const [name, one] = [["GB", 1e9], ["MB", 1e6], ["KB", 1e3]].find(([, each]) => bytes >= each) ?? ["bytes", 1];
+  return `${grouped(bytes / one, one === 1 || bytes >= 100 * one ? 0 : 1)}\u00a0${name}`;
+}
+
 export const count = (value) => (absent(value) ? NOTHING : value.toLocaleString("en-US"));
 
 export function duration(seconds) {

@@ -2,7 +2,8 @@
 
 import { post } from "./api.js";
 import { element, mark, setText, show, toast } from "./dom.js";
-import { count, duration, timeOfDay } from "./format.js";
+import { count, duration, size, timeOfDay } from "./format.js";
+import { ProductsView } from "./products.js";
 
 const SHOWN = 5;
 const SENSOR = "[A-Za-z][A-Za-z0-9_\\-]{0,63}";
@@ -13,6 +14,7 @@ export class SessionsView {
     this.entries = new Map();
     this.list = element("ul", { class: "sessions" });
     this.none = element("p", { class: "detail none" }, "No session yet.");
+    this.room = element("p", { class: "detail" });
     this.older = element("ul", { class: "sessions" });
     this.count = element("summary");
     this.more = element("details", { class: "older" }, this.count, this.older);
@@ -24,6 +26,7 @@ export class SessionsView {
       this.list,
       this.none,
       this.more,
+      this.room,
       this.form.node,
     );
   }
@@ -50,6 +53,9 @@ export class SessionsView {
     show(this.none, all.length === 0);
     show(this.more, all.length > shown);
     setText(this.count, `${all.length - shown} older ${all.length - shown === 1 ? "session" : "sessions"}`);
+    const free = this.fleet.computer?.free_bytes ?? null;
+    show(this.room, free !== null);
+    setText(this.room, `${size(free)} free where sessions are written`);
     this.form.draw();
   }
 }
@@ -63,11 +69,13 @@ class Entry {
     this.facts = element("span", { class: "facts" });
     this.fault = element("p", { class: "fault" });
     this.button = element("button", { class: "button small", type: "button", onclick: () => this.stop() }, "Stop");
+    this.products = new ProductsView(fleet);
     this.node = element(
       "li",
       {},
       element("div", { class: "session" }, this.badge, element("div", { class: "session-text" }, this.name, this.facts), this.button),
       this.fault,
+      this.products.node,
     );
     this.stopping = false;
   }
@@ -91,6 +99,7 @@ class Entry {
     const text = faults.filter(Boolean).join(" · ");
     setText(this.fault, text);
     show(this.fault, text !== "");
+    this.products.draw(session);
     show(this.button, this.fleet.mayCommand() && session.state !== "stopped");
     this.button.disabled = this.stopping || !this.fleet.connected();
     setText(this.button, this.stopping ? "Stopping …" : "Stop");

@@ -32,7 +32,7 @@ _CURVATURE = 1 / 16
 one window to the next. The lines before and after an instant are bent equally, so that G does not show it.
 """
 _HALF = 2
-"""So many lengths down the ladder a window is half as long."""
+"""So many lengths shorter a window is half as long."""
 _STUDENT = 2.4
 """(z² + 1)/2 with z = 1.96: Student's quantile for ν degrees of freedom is near z·√(1 + this/ν)."""
 

@@ -15,13 +15,14 @@ COPY requirements/build.lock requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv tools && tools/bin/python -m pip install --quiet --require-hashes -r requirements/build.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY distributions distributions
 COPY schemas schemas
 COPY runtime runtime
 COPY broker broker
 COPY pi_agent pi_agent
 COPY topside_agent topside_agent
 COPY tidesync tidesync
-RUN tools/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+RUN tools/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./distributions/tidesync-pi .
 
 # The base's pip installs into an environment without pip. Dependencies first: they change rarely.
 FROM builder AS empty
@@ -31,7 +32,7 @@ ENV INSTALL="python -m pip --python /opt/tidesync/bin/python install --quiet"
 FROM empty AS install-pi
 COPY requirements/pi.lock .
 RUN --mount=type=cache,target=/root/.cache/pip ${INSTALL} --require-hashes -r pi.lock
-RUN --mount=from=wheel,source=/build/dist,target=dist ${INSTALL} --no-deps --no-index dist/*.whl
+RUN --mount=from=wheel,source=/build/dist,target=dist ${INSTALL} --no-deps --no-index dist/tidesync_pi-*.whl
 
 FROM empty AS install-topside
 COPY requirements/topside.lock .

@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: types types-win32 types-darwin attacks offline-bundle bench-correction bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
+.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -58,6 +58,9 @@ schemas: .venv/.dev ## Write the published contract, from the code, into schemas
 bench-estimators: .venv/.dev ## The estimator against its peers on simulated traces (a quarter of an hour); into docs/lab/
 	$(BIN)/python -m bench.estimators --markdown docs/lab/bench-estimators.md --json bench/results/bench-estimators.json $(ARGS)
 
+bench-u95: .venv/.dev ## How often u95 holds on 40 seeds of every family, ways up to 5 % apart (an hour); into docs/lab/
+	$(BIN)/python -m bench.u95 --markdown docs/lab/bench-u95.md --json bench/results/bench-u95.json $(ARGS)
+
 bench-real: .venv/.dev ## The estimator against its peers on recorded exchanges (TABLES="a.csv b.csv"); into docs/lab/
 	$(BIN)/python -m bench.real $(TABLES) --markdown docs/lab/bench-real.md --json bench/results/bench-real.json $(ARGS)
 
@@ -92,18 +95,34 @@ ROLE ?= pi
 PYTHON_VERSION ?= 3.11
 MACHINE := $(subst amd64,x86_64,$(subst arm64,aarch64,$(notdir $(PLATFORM))))
 BUNDLE := tidesync-$(VERSION)-$(ROLE)-$(MACHINE)-python$(PYTHON_VERSION)
-EXTRA := $(if $(filter surface,$(ROLE)),all,$(ROLE))
+DISTRIBUTION := $(if $(filter surface,$(ROLE)),tidesync,tidesync-pi)
+OURS := ./distributions/tidesync-pi $(if $(filter surface,$(ROLE)),.)
 
 offline-bundle: .venv/.run ## Wheels for a computer without internet (ROLE=surface PLATFORM=linux/amd64 PYTHON_VERSION=3.13)
 	rm -rf dist/$(BUNDLE) && mkdir -p dist/$(BUNDLE)
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
 		--platform manylinux2014_$(MACHINE) --platform manylinux_2_28_$(MACHINE) --python-version $(PYTHON_VERSION) \
 		-r requirements/$(if $(filter surface,$(ROLE)),run,$(ROLE)).lock -d dist/$(BUNDLE)
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist/$(BUNDLE) .
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist/$(BUNDLE) $(OURS)
 	tar -C dist -cf dist/$(BUNDLE).tar $(BUNDLE) && rm -r dist/$(BUNDLE)
 	@echo "Copy dist/$(BUNDLE).tar to the other computer, and there:"
 	@echo "  tar xf $(BUNDLE).tar && python3 -m venv ~/.local/tidesync"
-	@echo "  ~/.local/tidesync/bin/pip install --no-index --find-links $(BUNDLE) 'tidesync[$(EXTRA)]'"
+	@echo "  ~/.local/tidesync/bin/pip install --no-index --find-links $(BUNDLE) $(DISTRIBUTION)"
+
+distributions: ## Wheels and sdists of both distributions, checked (needs requirements/release.lock)
+	rm -rf dist/distributions && mkdir -p dist/distributions
+	for project in distributions/tidesync-pi .; do \
+		$(PYTHON) -m build --no-isolation --outdir dist/distributions $$project || exit 1; done
+	$(PYTHON) -m twine check --strict dist/distributions/*
+
+# An environment of its own: nothing else needs these libraries.
+build/docs/.made: requirements/docs.lock
+	$(PYTHON) -m venv build/docs
+	build/docs/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $<
+	touch $@
+
+docs: build/docs/.made ## The documentation as a site, in build/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 build/docs/bin/mkdocs build --strict --config-file deploy/site/mkdocs.yml
 
 attacks: .venv/.dev ## Attack a broker in a container while vehicles are measured (4 min; needs Docker); into docs/
 	ATTACKS_JSON=bench/results/attacks.json $(BIN)/python -m pytest -x tests/containers/test_attacks.py $(ARGS)
@@ -124,22 +143,24 @@ soak-fleet: .venv/.dev ## An hour of a fleet with a random fault every 5 s: is a
 		--markdown docs/lab/bench-soak-fleet.md --json bench/results/bench-soak-fleet.json $(ARGS)
 
 COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate \
-	--custom-compile-command "make lock"
+	--custom-compile-command "make lock" --no-emit-package tidesync-pi
+PI := distributions/tidesync-pi/pyproject.toml
 
+# Without our own distributions, which the directory of the tree brings.
 lock: ## Pin the newest allowed dependencies (needs uv)
-	$(COMPILE) $(ARGS) --extra pi --extra topside --extra dashboard --extra broker \
-		pyproject.toml requirements/build.in -o requirements/run.lock
+	$(COMPILE) $(ARGS) pyproject.toml requirements/build.in -o requirements/run.lock
 	$(COMPILE) $(ARGS) -c requirements/run.lock \
-		--extra pi --extra topside --extra dashboard --extra export --extra broker --group dev --group bench \
-		pyproject.toml requirements/build.in -o requirements/dev.lock
+		--extra export --group dev --group bench pyproject.toml requirements/build.in -o requirements/dev.lock
 	$(MAKE) lock-images
 
 lock-images: ## Pin what each container image holds, as run.lock has it
 	$(COMPILE) $(ARGS) -c requirements/run.lock requirements/build.in -o requirements/build.lock
-	for role in pi topside dashboard; do \
-		$(COMPILE) $(ARGS) -c requirements/run.lock --extra $$role pyproject.toml -o requirements/$$role.lock || exit 1; \
+	$(COMPILE) $(ARGS) -c requirements/dev.lock requirements/release.in -o requirements/release.lock
+	$(COMPILE) $(ARGS) -c requirements/dev.lock requirements/docs.in -o requirements/docs.lock
+	$(COMPILE) $(ARGS) -c requirements/run.lock $(PI) -o requirements/pi.lock
+	for role in topside dashboard accounts; do \
+		$(COMPILE) $(ARGS) -c requirements/run.lock $(PI) requirements/$$role.in -o requirements/$$role.lock || exit 1; \
 	done
-	$(COMPILE) $(ARGS) -c requirements/run.lock pyproject.toml requirements/accounts.in -o requirements/accounts.lock
 
 clean: ## Remove what was built
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -148,10 +169,10 @@ clean: ## Remove what was built
 	$(PYTHON) -m venv .venv
 
 # A stamp file that is newer than the lock and pyproject.toml: .venv is up to date.
-.venv/.run: requirements/run.lock pyproject.toml | .venv/bin/python
+.venv/.run: requirements/run.lock pyproject.toml distributions/tidesync-pi/pyproject.toml | .venv/bin/python
 	@echo "Setting up .venv (once) …"
 	@$(INSTALL) --require-hashes -r requirements/run.lock
-	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@$(INSTALL) --no-deps --no-build-isolation -e distributions/tidesync-pi -e .
 	@touch $@
 
 .venv/.dev: requirements/dev.lock .venv/.run

@@ -15,6 +15,8 @@ export interface AboutView {
   /** One for each start of the dashboard */
   instance: string;
   may_command: boolean;
+  /** Whether reports and tables of stopped sessions can be made here */
+  products: boolean;
   /** Seconds after which a result counts as old, at least; see `fresh_s` of a vehicle */
   fresh_s: number;
 }
@@ -59,9 +61,22 @@ export interface CockpitWidget {
   startCollapsed?: boolean;
 }
 
+/** The dashboard's own computer, which on a boat is topside's as well. */
+export interface ComputerView {
+  /** Its time of day, ms since the Unix epoch */
+  unix_ms: number;
+  /** Who disciplines its clock and how fast it may move, for people; null: not known */
+  clock: string | null;
+  /** Whether nothing disciplines it */
+  clock_free: boolean | null;
+  /** Free space where sessions are written; null without `--root` */
+  free_bytes: number | null;
+}
+
 /** Every vehicle, and the connection that it was heard over. */
 export interface FleetView {
   broker: BrokerView;
+  computer: ComputerView;
   vehicles: Array<VehicleView>;
 }
 
@@ -118,6 +133,10 @@ export interface Login {
   token: string;
 }
 
+/** Make a product, or make it again. */
+export interface MakeProduct {
+}
+
 /** Measure a vehicle at once with a burst of exchanges. */
 export interface Measure {
   /** By this topside; else by all that measure it */
@@ -136,6 +155,32 @@ export interface ProblemView {
   detail: string;
 }
 
+/** A file that was made. */
+export interface ProductFile {
+  /** Its path below the product's folder; the address of the file ends in it */
+  name: string;
+  bytes: number;
+}
+
+/** One product of a session. */
+export interface ProductView {
+  kind: "report" | "tables" | "fused";
+  state: "absent" | "waiting" | "making" | "ready";
+  /** While it is made: the part that is done, 0 to 1 */
+  progress: number | null;
+  /** Why it was not made, or not wholly, when it was last tried since the dashboard started */
+  problem: string | null;
+  /** By the clock of the dashboard's computer */
+  made_unix_s: number | null;
+  files: Array<ProductFile>;
+}
+
+/** What can be made of a stopped session, and was. */
+export interface ProductsView {
+  session: string;
+  products: Array<ProductView>;
+}
+
 /** A session as its recorder last reported it. */
 export interface SessionView {
   session: string;
@@ -150,6 +195,8 @@ export interface SessionView {
   last_exchange_at: string | null;
   alarm: string | null;
   error: string | null;
+  /** By the recorder's clock; null: not known */
+  started_at: string | null;
   /** Since its recorder reported it; a running one does so at least every 5 s */
   told_s: number | null;
 }
@@ -188,6 +235,8 @@ export interface StartedView {
   last_exchange_at: string | null;
   alarm: string | null;
   error: string | null;
+  /** By the recorder's clock; null: not known */
+  started_at: string | null;
   /** Since its recorder reported it; a running one does so at least every 5 s */
   told_s: number | null;
   /** What is unusual about the request; it is recorded anyway */
@@ -238,7 +287,10 @@ export interface VehicleView {
   exchanges: number | null;
   rejected: number | null;
   segment: number | null;
+  /** Since topside's agent started */
   steps: number | null;
+  /** Those among the incidents of its history: since the dashboard started */
+  steps_listed: number | null;
   method: string | null;
   boot_id: string | null;
   /** By topside's clock */

@@ -22,6 +22,7 @@ _registration = APIRouter(tags=["blueos"])
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="description" content="How this vehicle's clock is measured: the state of its agent.">
 <meta http-equiv="refresh" content="5"><title>Tidesync</title>
 <style>body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 2rem; max-width: 40rem }}
 dt {{ float: left; clear: left; width: 9rem; color: #555 }} dd {{ margin: 0 0 .3rem 9rem }}</style></head>

@@ -117,4 +117,4 @@ def _missing_library() -> str:
     missing = [
         name for name in ("fastapi", "uvicorn", "prometheus_client") if importlib.util.find_spec(name) is None
     ]
-    return f"{' and '.join(missing)} not installed: install tidesync[pi]" if missing else ""
+    return f"{' and '.join(missing)} not installed: pip install tidesync-pi" if missing else ""

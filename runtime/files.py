@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import threading
 from contextlib import contextmanager
@@ -250,3 +251,11 @@ def _open_like(new: Path, existing: Path) -> Iterator[int]:
         with contextlib.suppress(FileNotFoundError):
             new.chmod(existing.stat().st_mode & 0o777)
         yield descriptor
+
+
+def free_bytes(folder: Path) -> int | None:
+    """How much may still be written there; None when the disk cannot be asked."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None

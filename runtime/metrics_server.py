@@ -59,7 +59,10 @@ def _app(collect: Callable[[], Families]) -> Any:
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         if environ["PATH_INFO"] in {"/", "/metrics"}:
-            return metrics(environ, start_response)
+            if environ["REQUEST_METHOD"] != "HEAD":
+                return metrics(environ, start_response)
+            metrics({**environ, "REQUEST_METHOD": "GET"}, start_response)
+            return []
         start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
         return [b"there is only /metrics\n"]
 

@@ -1,8 +1,14 @@
 """The version of the installed distribution."""
 
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
-try:
-    VERSION = version("tidesync")
-except PackageNotFoundError:  # run from a source tree that is not installed
-    VERSION = "0.0.0+source"
+
+def _installed() -> str:
+    for name in ("tidesync-pi", "tidesync"):  # they have the same
+        with suppress(PackageNotFoundError):
+            return version(name)
+    return "0.0.0+source"  # run from a source tree that is not installed
+
+
+VERSION = _installed()

@@ -8,12 +8,7 @@ from datetime import datetime, timezone
 
 from typing_extensions import Self
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-__all__ = ["UTC", "Self", "from_iso", "tomllib"]
+__all__ = ["UTC", "Self", "from_iso"]
 
 UTC = timezone.utc
 _READS_ALL = sys.version_info >= (3, 11)

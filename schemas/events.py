@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from schemas.base import Message, Nanoseconds, OtherWord
+from schemas.duplicate_span import DuplicateSpan
 from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
 from schemas.messages import Count, Event, Seq, Version
@@ -66,6 +67,11 @@ class Duplicate(Message):
     topside: Topside
     at: UtcInstant
     until: UtcInstant
+    instance_id: Identifier | None = None
+    """Of the topside's process that heard both vehicles; null: not known."""
+    by_topside: DuplicateSpan | None = None
+    """When, by that process's own clocks; the last line with its `at_raw_ns` holds. It may have been before
+    the session. Null: not known, as of two topsides."""
 
 
 EventLine = Event | Reboot | Gap | Outage | Duplicate
@@ -90,6 +96,10 @@ def identity(line: EventLine) -> Identity:
             line.from_seq,
             line.to_seq,
         )
+    if isinstance(line, Duplicate) and line.by_topside:
+        span = line.by_topside
+        dated = (line.instance_id or "", span.at_raw_ns, span.until_raw_ns, span.ended)
+        return (line.kind, line.vehicle, line.topside, line.error, *dated)
     if isinstance(line, Duplicate):
         return (line.kind, line.vehicle, line.topside, line.error, str(line.at), str(line.until))
     return (line.kind, line.vehicle, str(line.at))

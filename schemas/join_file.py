@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from schemas.base import expectation
-from schemas.compat import Self, tomllib
+from schemas.compat import Self
 from schemas.names import Root, Vehicle
+from schemas.toml import tomllib
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from schemas.base import LATEST_NS, Message, Milliseconds, Nanoseconds, NanosecondsDifference, OtherWord, Ppm
 from schemas.clock_history import ClockResendCommand
+from schemas.duplicate_span import MAX_DUPLICATES, DuplicateSpan
 from schemas.exchange import MQTT, AnyStampKind, Exchange, Identifier, MethodName
 from schemas.instants import UtcInstant
 from schemas.names import Mission, Session, Topside, Vehicle
@@ -201,6 +202,8 @@ class SessionState(Message):
     """A sentence: why the command was refused, or the session cannot be written."""
     recorder: Annotated[str, Field(max_length=63)] | None = None
     """Its name: `recorder/{recorder}/status` says whether it is there. Null: not known."""
+    started_at: UtcInstant | None = None
+    """When it was started, by the recorder's clock. Null: not known."""
 
 
 State = Literal["acquiring", "locked", "holdover", "stale", "unsynced"]
@@ -262,6 +265,9 @@ class OffsetResult(Message):
     """The next result is due within this many seconds; null: not known."""
     instance_id: Identifier | None = None
     """Of topside's process. Two at a time are two topsides of one name; null: not known."""
+    duplicates: Annotated[tuple[DuplicateSpan, ...], Field(max_length=MAX_DUPLICATES)] | None = None
+    """When two vehicles answered to this name, since this process of topside began, oldest first; null: at no
+    time that is known."""
     error: ErrorWord | OtherWord | None
 
 

@@ -17,6 +17,10 @@ from schemas.messages import Count, ErrorWord, OffsetResult, SensorName, Version
 from schemas.names import Session, Topside, Vehicle
 
 FILE_NAME = "sync_metadata.json"
+FOLDER_NAME = "time_sync"
+"""Beside it: the folder of everything else."""
+EXCHANGES_NAME = "exchanges.jsonl"
+"""In that: every exchange."""
 SCHEMA_VERSION = 1
 UNSYNCED = "unsynced"
 BLOCK_KEY = "tidesync"

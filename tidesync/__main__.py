@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import io
 import re
 import sys
@@ -37,19 +38,18 @@ COMMANDS = {
     "fuse": "Put a session's corrected tables on one time axis.",
     "report": "Write a page that shows whether a session's timing can be trusted.",
     "export": "Write a session's clock offsets as CSV, Parquet, MCAP or for pyxdf.",
+    "completion": "Print what makes bash, zsh or fish complete commands and options.",
 }
 """Each is `command` in `tidesync.cli.<name>`, imported only when it runs."""
 
-_EXTRAS = {
-    **dict.fromkeys(("fastapi", "uvicorn"), "pi"),
-    **dict.fromkeys(("jinja2", "numpy", "plotly", "rich"), "topside"),
-    **dict.fromkeys(("h5netcdf", "h5py", "pyarrow", "mcap"), "export"),
-    "prometheus_client": "topside",
-    **dict.fromkeys(("sse_starlette", "websockets"), "dashboard"),
-    "cryptography": "broker",
-    "amqtt": "broker",
+_BRINGS = {
+    **dict.fromkeys(("fastapi", "prometheus_client", "uvicorn"), "tidesync-pi"),
+    **dict.fromkeys(("h5netcdf", "h5py", "mcap", "pyarrow"), "'tidesync[export]'"),
 }
-"""The extra of the distribution that installs a module."""
+"""What installs a module; anything else, our own commands too, `tidesync` does."""
+
+
+_OURS = frozenset({"schemas", "runtime", "broker", "pi_agent", "topside_agent", "tidesync"})
 
 
 class _Commands(click.Group):
@@ -77,8 +77,17 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        here = {name: about for name, about in COMMANDS.items() if _is_here(name)}
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(here.items()))
+        if absent := [pair for pair in COMMANDS.items() if pair[0] not in here]:
+            with formatter.section("After `pip install tidesync`"):
+                formatter.write_dl(absent)
+
+
+def _is_here(command: str) -> bool:
+    """Whether the command is installed: the distribution tidesync-pi alone has few."""
+    return importlib.util.find_spec(f"tidesync.cli.{command}") is not None
 
 
 def _without_extra(name: str, missing: ModuleNotFoundError) -> click.Command:
@@ -121,8 +130,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run `arguments`; returns the exit code, after printing at most one line about what went wrong.
 
-    0: done. 1: what was asked for is not the case, or memory ended. 2: wrong usage, settings or credentials.
-    130: interrupted.
+    0: done. 1: what was asked for is not the case, memory ended, or a library cannot be used. 2: wrong usage,
+    settings or credentials. 130: interrupted.
     """
     try:
         result = cli.main(arguments, prog_name="tidesync", standalone_mode=False)
@@ -138,9 +147,12 @@ def run(arguments: list[str]) -> int:
         click.echo(f"tidesync: {' '.join(_sentence(error).split())}", err=True)
         return error.exit_code if isinstance(error, TidesyncError) else 2
     except (MemoryError, RuntimeError, ImportError, OSError) as error:
-        if not memory.is_shortage(error):
+        if memory.is_shortage(error):
+            click.echo(f"tidesync: out of memory: {type(error).__name__}: {error}".rstrip(": "), err=True)
+        elif isinstance(error, ImportError) and (error.name or "").partition(".")[0] not in _OURS:
+            click.echo(f"tidesync: a library cannot be used: {error}", err=True)
+        else:
             raise
-        click.echo(f"tidesync: out of memory: {type(error).__name__}: {error}".rstrip(": "), err=True)
         return 1
     return result if isinstance(result, int) else 0
 
@@ -167,8 +179,9 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, ModuleNotFoundError):
-        extra = _EXTRAS.get((error.name or "").partition(".")[0], "all")
-        return f"{error.name} is not installed here; it comes with tidesync[{extra}]"
+        brings = _BRINGS.get((error.name or "").partition(".")[0], "tidesync")
+        missing = re.sub(r"^tidesync\.cli\.", "the command ", error.name or "")
+        return f"{missing} is not installed here; it comes with: pip install {brings}"
     return str(error)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_LONG_MS = 60_000.0
 _MINUTE_S, _HOUR_S, _DAY_S, _YEAR_S = 60, 3600, 86_400, 31_536_000
 
 
@@ -30,6 +31,16 @@ def span(seconds: float) -> str:
     if whole >= _YEAR_S:
         return f"{whole // _YEAR_S} y {whole % _YEAR_S // _DAY_S} d"
     return f"{whole // _DAY_S} d {whole % _DAY_S // _HOUR_S:02d} h"
+
+
+def is_long(ms: float | None) -> bool:
+    """Whether a time is read in its units rather than in milliseconds."""
+    return ms is not None and abs(ms) >= _LONG_MS
+
+
+def distance(offset_ms: float) -> str:
+    """`2 y 311 d behind`: how far a vehicle's clock is from topside's."""
+    return f"{span(abs(offset_ms) / 1e3)} {'ahead' if offset_ms > 0 else 'behind'}"
 
 
 def ago(seconds: float | None) -> str:

@@ -9,25 +9,32 @@ from __future__ import annotations
 
 import difflib
 import functools
-import importlib
 import os
-import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import click
 import platformdirs
 from click.core import ParameterSource
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import ValidationError
 
 from schemas.base import expectation
-from schemas.compat import tomllib
+from schemas.toml import tomllib
+from tidesync.command_settings import (
+    MODELS,
+    kinds_of,
+    known_keys,
+    models_here,
+    option_names,
+    secret_names,
+)
 from tidesync.errors import SettingsError
 from tidesync.up.place import surface_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
 PREFIX = "TIDESYNC_"
@@ -38,23 +45,6 @@ _ALTERNATIVES = "broker"
 """A list of the file, in which an option has commas."""
 _AS_FOR = {"fuse": TABLES}
 """Commands that take the settings of another one."""
-MODELS = {
-    "broker": "tidesync.cli.broker:BrokerSettings",
-    "correct": "tidesync.sessions.correction.table_settings:TableSettings",
-    "demo": "tidesync.demo.settings:DemoSettings",
-    "up": "tidesync.up.settings:UpSettings",
-    "pi": "pi_agent.settings:PiSettings",
-    "topside": "topside_agent.settings:TopsideSettings",
-    "record": "tidesync.sessions.recorder.settings:RecorderSettings",
-    "session": "broker.settings:ConnectionSettings",
-    "dashboard": "tidesync.dashboard.settings:DashboardSettings",
-    "status": "broker.settings:ConnectionSettings",
-    "watch": "broker.settings:ConnectionSettings",
-    "wait": "broker.settings:ConnectionSettings",
-    "forget": "tidesync.fleet.forgetting:ForgetSettings",
-    "doctor": "tidesync.doctor.settings:DoctorSettings",
-}
-"""The settings of each command, imported only to check keys of the file and variables."""
 _SHARED = {"doctor": {"root": "record", "http_port": "pi"}}
 """Keys of a command that the file's table of another command sets too: doctor checks what they use."""
 
@@ -65,11 +55,11 @@ def with_settings(model: type[BaseModel]) -> Callable[[Callable[..., Any]], Call
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def command(**values: Any) -> Any:
-            given = {name: values.pop(name) for name in _option_names(model)}
+            given = {name: values.pop(name) for name in option_names(model)}
             return function(_load(click.get_current_context(), model, given), **values)
 
         decorated: Callable[..., Any] = command
-        for name in reversed(_option_names(model)):
+        for name in reversed(option_names(model)):
             decorated = _option(name, model.model_fields[name])(decorated)
         return decorated
 
@@ -89,7 +79,7 @@ def _load(context: click.Context, model: type[BaseModel], given: dict[str, Any])
         if fault["type"] == "missing":
             raise SettingsError(f"{_source(context, name)} is required") from error
         reason = expectation(fault["msg"])
-        named = fault["type"] == "value_error" or name in _secret_names(
+        named = fault["type"] == "value_error" or name in secret_names(
             model
         )  # our own sentences name the value
         received = "" if named or isinstance(fault["input"], dict) else f", received {fault['input']!r}"
@@ -165,62 +155,72 @@ def _read_file(path: Path, command: str) -> dict[str, Any]:
     content = _content(path)
     if not content:
         return {}
-    known = _known_keys()
+    models = models_here()
+    known = known_keys()
     tables = _section(content, TABLES)
     for name in [key for key, value in tables.items() if isinstance(value, dict)]:
-        _refuse_unknown_keys(f'{path} [{TABLES}."{name}"]', tables.pop(name), known[TABLES])
+        _refuse_unknown_keys(f'{path} [{TABLES}."{name}"]', tables.pop(name), known.get(TABLES))
     for key, value in content.items():
         if isinstance(value, dict):
-            if key not in known:
-                guess = _did_you_mean(key, known, "[{}]")
+            if key not in MODELS:
+                guess = _did_you_mean(key, MODELS, "[{}]")
                 raise SettingsError(f"{path}: no command takes settings from [{key}]{guess}")
-            _refuse_unknown_keys(f"{path} [{key}]", value, known[key])
+            _refuse_unknown_keys(f"{path} [{key}]", value, known.get(key))
         else:
             _refuse_unknown_keys(str(path), {key: value}, frozenset().union(*known.values()))
     flat = {key: value for key, value in content.items() if not isinstance(value, dict)}
     shared = {key: _section(content, table).get(key) for key, table in _SHARED.get(command, {}).items()}
     own = {key: value for key, value in shared.items() if value is not None} | _section(content, command)
     mine = {key: value for key, value in flat.items() if key in known.get(command, ())} | own
-    fields = _model(command).model_fields if command in MODELS else {}
+    fields = models[command].model_fields if command in models else {}
     return {key: _checked(path, fields, key, value) for key, value in mine.items()}
 
 
 def _checked(path: Path, fields: Mapping[str, FieldInfo], key: str, value: Any) -> Any:
     """`value` as click takes it: a list where the option may be repeated, a bool for a flag, else text."""
-    kinds = _kinds(fields[key]) if key in fields else set()
-    if tuple in kinds:
+    types = kinds_of(fields[key]) if key in fields else set()
+    if tuple in types:
         return value if isinstance(value, list) else [value]
     if key == _ALTERNATIVES and isinstance(value, list) and all(isinstance(each, str) for each in value):
         return ",".join(value)
-    accepted = "true or false" if bool in kinds else "one value" if isinstance(value, list) else ""
-    if accepted and not (bool in kinds and isinstance(value, bool)):
+    accepted = "true or false" if bool in types else "one value" if isinstance(value, list) else ""
+    if accepted and not (bool in types and isinstance(value, bool)):
         raise SettingsError(f"{path}: {key}: expected {accepted}, received {value!r}")
     return value
 
 
-def _refuse_unknown_keys(where: str, values: Mapping[str, Any], known: frozenset[str]) -> None:
+def _refuse_unknown_keys(where: str, values: Mapping[str, Any], known: frozenset[str] | None) -> None:
+    """Refuse what is not known; None: the command is not installed here, nor what its settings are."""
     for key, value in values.items():
-        if key not in known:
+        if known is not None and key not in known:
             received = "" if _may_be_secret(key) else f" = {value!r}"
             raise SettingsError(f"{where}: unknown setting {key}{received}{_did_you_mean(key, known)}")
 
 
 def _may_be_secret(key: str) -> bool:
-    """Whether it is a secret's name, or nearly: the file cannot hold secrets, and they are never printed."""
-    secret = {name for command in MODELS for name in _secret_names(_model(command))}
-    return bool(difflib.get_close_matches(key.lower(), secret, 1))
+    """Whether it is a secret's name, or nearly: the file cannot hold secrets, and they are never printed.
+
+    So may be any name while not every command is installed.
+    """
+    models = models_here()
+    secret = {name for model in models.values() for name in secret_names(model)}
+    return len(models) < len(MODELS) or bool(difflib.get_close_matches(key.lower(), secret, 1))
 
 
 def _did_you_mean(key: str, known: Iterable[str], form: str = "{}") -> str:
     close = difflib.get_close_matches(key, sorted(known), 1)
-    return f"; did you mean {form.format(close[0])}?" if close else ""
+    if close:
+        return f"; did you mean {form.format(close[0])}?"
+    if len(models_here()) == len(MODELS):
+        return ""
+    return f"; a command that is not installed here takes its settings from its table of {FILE_NAME}"
 
 
 def _refuse_unknown_variables() -> None:
     names = [name for name in os.environ if name.startswith(PREFIX)]
     if not names:
         return
-    known = frozenset().union(*_known_keys().values(), *map(_secret_names, map(_model, MODELS)))
+    known = frozenset().union(*known_keys().values(), *map(secret_names, models_here().values()))
     for name in names:
         key = name.removeprefix(PREFIX).lower()
         if key not in known:
@@ -233,53 +233,25 @@ def _variable(key: str) -> str:
     return PREFIX + key.upper()
 
 
-def _known_keys() -> dict[str, frozenset[str]]:
-    return {command: frozenset(_option_names(_model(command))) for command in MODELS}
-
-
-def _model(command: str) -> type[BaseModel]:
-    module, _, name = MODELS[command].partition(":")
-    model: type[BaseModel] = getattr(importlib.import_module(module), name)
-    return model
-
-
-def _option_names(model: type[BaseModel]) -> list[str]:
-    return [name for name, field in model.model_fields.items() if not _is_secret(field)]
-
-
 def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     flag = f"--{name.replace('_', '-')}"
-    kinds = _kinds(field)
+    types = kinds_of(field)
     default = field.get_default(call_default_factory=True)
     text = " ".join(map(str, default)) if isinstance(default, tuple) else default
-    shown = "" if default in (None, False, ()) or field.is_required() else f"  [default: {text}]"
-    extras: dict[str, Any] = {"help": (field.description or "") + shown, "envvar": PREFIX + name.upper()}
-    if bool in kinds:
+    about = field.description or ""
+    shown = default not in (None, False, ()) and not field.is_required() and "[default:" not in about
+    extras: dict[str, Any] = {"help": about + f"  [default: {text}]" * shown, "envvar": PREFIX + name.upper()}
+    if bool in types:
         return click.option(flag, name, is_flag=True, default=None, **extras)
     metavar = name.removesuffix("_per_minute").rpartition("_")[2].upper()
-    return click.option(flag, name, metavar=metavar, multiple=tuple in kinds, default=None, **extras)
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    return SecretStr in _kinds(field)
-
-
-def _kinds(field: FieldInfo) -> set[object]:
-    """The bare types a field's annotation is made of: `tuple[str, ...] | None` gives tuple and NoneType."""
-    annotation = field.annotation
-    parts = get_args(annotation) if get_origin(annotation) in {Union, types.UnionType} else (annotation,)
-    return {get_origin(part) or part for part in parts}
-
-
-def _secret_names(model: type[BaseModel]) -> list[str]:
-    return [name for name, field in model.model_fields.items() if _is_secret(field)]
+    return click.option(flag, name, metavar=metavar, multiple=tuple in types, default=None, **extras)
 
 
 def _secrets_from_environment(context: click.Context, model: type[BaseModel]) -> dict[str, str]:
     """Secrets from variables; `--password-file`, given as an option, wins over TIDESYNC_PASSWORD."""
     return {
         name: os.environ[variable]
-        for name in _secret_names(model)
+        for name in secret_names(model)
         if (variable := PREFIX + name.upper()) in os.environ
         and context.get_parameter_source(f"{name}_file") is not ParameterSource.COMMANDLINE
     }

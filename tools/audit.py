@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-LOCK = Path(__file__).parents[1] / "requirements" / "dev.lock"
-"""Holds every version that any other lock holds."""
+FOLDER = Path(__file__).parents[1] / "requirements"
+LOCKS = tuple(FOLDER / name for name in ("dev.lock", "release.lock", "docs.lock"))
+"""Hold every version that any other lock holds."""
+_NAMES = ", ".join(lock.name for lock in LOCKS)
 
 
 def main() -> int:
@@ -20,7 +22,10 @@ def main() -> int:
         return 2
     options = ["--disable-pip", "--require-hashes", "--progress-spinner", "off", "--format", "json"]
     asked = subprocess.run(  # noqa: S603 - found on the path
-        [program, *options, "-r", str(LOCK)], capture_output=True, text=True, check=False
+        [program, *options, *(f"--requirement={lock}" for lock in LOCKS)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     try:
         packages = json.loads(asked.stdout)["dependencies"]
@@ -28,7 +33,7 @@ def main() -> int:
         found = [(each["name"], each["version"], flaw) for each in looked_up for flaw in each["vulns"]]
     except (ValueError, KeyError, TypeError):
         why = (asked.stderr.strip().splitlines() or [f"exit code {asked.returncode}"])[-1]
-        print(f"whether {LOCK.name} has known vulnerabilities could not be found out: {why[:300]}")
+        print(f"whether {_NAMES} has known vulnerabilities could not be found out: {why[:300]}")
         return 1
     for name, version, flaw in found:
         print(
@@ -37,7 +42,7 @@ def main() -> int:
     skipped = [f"{each['name']} ({each['skip_reason']})" for each in packages if "skip_reason" in each]
     if skipped:
         print(f"not looked up: {', '.join(skipped)}")
-    print(f"{len(looked_up)} versions of {LOCK.name}: {len(found)} known vulnerabilities")
+    print(f"{len(looked_up)} versions of {_NAMES}: {len(found)} known vulnerabilities")
     return 1 if found or skipped or not packages or asked.returncode else 0
 
 

@@ -93,16 +93,18 @@ def held_answers(*, hold_s: float = 0.04, share: float = 0.7) -> DelayLaw:
     return draw
 
 
-def route_change(*, first_s: float, second_s: float) -> DelayLaw:
-    """The path grows to 5 ms at `first_s`, and at `second_s` becomes 2 ms out and 3 ms back."""
+def route_change(
+    *, first_s: float, second_s: float, last_out_s: float = 2e-3, last_back_s: float = 3e-3
+) -> DelayLaw:
+    """The path grows to 5 ms at `first_s`, and at `second_s` becomes 2 ms out and 3 ms back, or as given."""
     quiet = exponential(base_out_s=0.0, base_back_s=0.0)
 
     def draw(rng: np.random.Generator, at_s: Floats) -> Delays:
         out, back = quiet(rng, at_s)
         legs = [at_s < first_s, at_s < second_s]
         return Delays(
-            out + np.select(legs, [BASE_S, 5e-3], 2e-3),
-            back + np.select(legs, [BASE_S, 5e-3], 3e-3),
+            out + np.select(legs, [BASE_S, 5e-3], last_out_s),
+            back + np.select(legs, [BASE_S, 5e-3], last_back_s),
         )
 
     return draw

@@ -41,6 +41,10 @@ class Family:
     """Without any exchange from a third of the trace on."""
     burst_of: int = 0
     burst_every_s: float = 10.0
+    asymmetry_ms: float = 0.0
+    """The fixed difference of the ways' least delays, out less back, which `asymmetry_ms` can be set to."""
+    asymmetry_changes: bool = False
+    """That difference changes by more than u95 assumes."""
 
     @property
     def breaks(self) -> bool:
@@ -65,6 +69,7 @@ TABLE = {
     "asymmetric": Family(
         "fixed asymmetry, 1 ms out, 3 ms back",
         delays=_delays(delays.exponential(3e-4, 3e-4, base_out_s=1e-3, base_back_s=3e-3)),
+        asymmetry_ms=-2.0,
     ),
 }
 
@@ -83,6 +88,13 @@ EXTRA = {
     "route_change": Family(
         "route change, 1 → 5 → 2/3 ms",
         delays=lambda duration_s: delays.route_change(first_s=duration_s / 3, second_s=duration_s * 2 / 3),
+        asymmetry_changes=True,
+    ),
+    "route_change_equal": Family(
+        "route change, 1 → 5 → 2.5 ms",
+        delays=lambda duration_s: delays.route_change(
+            first_s=duration_s / 3, second_s=duration_s * 2 / 3, last_out_s=2.5e-3, last_back_s=2.5e-3
+        ),
     ),
     "wander": Family("wander 1e-7", clock=_clock(ClockLaw(wander_per_sqrt_s=1e-7))),
     "cold_dunk": Family("cold dunk of 21 ppm", clock=_clock(ClockLaw(dunk=-21e-6))),

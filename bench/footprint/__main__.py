@@ -102,7 +102,7 @@ ping* is processor time above the idle one, of all threads.
 
 ## On the disk
 
-`pip install '.[pi]'` brings {len(disk)} distributions, {sum(d.size_mb for d in disk):.1f} MB with bytecode:
+`pip install tidesync-pi`: {len(disk)} distributions, {sum(d.size_mb for d in disk):.1f} MB with bytecode:
 
 {sizes}
 """

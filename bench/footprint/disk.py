@@ -1,4 +1,4 @@
-"""What `pip install '.[pi]'` brings to a disk, distribution by distribution."""
+"""What `pip install tidesync-pi` brings to a disk, distribution by distribution."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def install() -> list[Installed]:
             made,
         ]
         subprocess.run([*pip, "--require-hashes", "-r", str(ROOT / "requirements" / "pi.lock")], check=True)
-        subprocess.run([*pip, "--no-deps", str(ROOT)], check=True)
+        subprocess.run([*pip, "--no-deps", str(ROOT / "distributions/tidesync-pi")], check=True)
         found = [_sized(distribution, Path(made)) for distribution in distributions(path=[made])]
     return sorted(found, key=lambda installed: -installed.size_mb)
 

@@ -35,8 +35,8 @@ _FOUND = """
 second all along, and corrected afterwards by the topside that was never killed. Growth is of processes that
 ran for more than ten minutes, from five and a half minutes after their start to their end.
 
-Only {named_twice} gets namesakes. The recorder dates them, by a clock that differs from that topside's by
-minutes; so it is not known which of its rows are in doubt, and once it had a namesake all are `ambiguous`.
+Only {named_twice} gets namesakes. Rows from ten seconds before to ten after one are `ambiguous`, and so is
+what a boot measured that was not heard before the first of them: each kill of {named_twice} makes one.
 """
 
 

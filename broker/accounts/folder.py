@@ -68,8 +68,9 @@ class AccountFolder:
     def _write(self, book: Book) -> None:
         """The source last: a revoked account is not gone from it before it is gone from the others."""
         owner = broker_owner(self.path)
-        contents = texts(book) | {SOURCE: book.encode()}
-        replace_all(self.path, {name: PrivateFile(text.encode(), owner) for name, text in contents.items()})
+        contents = {name: text.encode() for name, text in (texts(book) | {SOURCE: book.encode()}).items()}
+        if any(_differs(self.path / name, content) for name, content in contents.items()):
+            replace_all(self.path, {name: PrivateFile(each, owner) for name, each in contents.items()})
 
     def _refuse_foreign(self) -> None:
         """Files of somebody's own making are not overwritten."""
@@ -79,6 +80,14 @@ class AccountFolder:
                     f"{self.path / name} is not of our making ({SOURCE} is not beside it): move it away"
                     " and add its accounts again, or take another --folder"
                 )
+
+
+def _differs(path: Path, content: bytes) -> bool:
+    """Whether it must be written; what is so already needs no room on the disk."""
+    try:
+        return path.read_bytes() != content or path.stat().st_mode & 0o077 != 0
+    except OSError:
+        return True
 
 
 @contextlib.contextmanager

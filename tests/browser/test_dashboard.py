@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from tests.browser.dashboard_process import Dashboard
 from tests.browser.prefix_proxy import PrefixProxy
 from tests.deadline import BUSY, until
+from tests.unit.dashboards import session
 
 pytestmark = pytest.mark.browser
 
@@ -162,7 +163,7 @@ def test_a_session_started_and_stopped_with_the_buttons_is_on_disk(fleet, visit,
     name = entry.get_attribute("data-session")
     expect(visited.row("rov1").locator(".recording")).to_have_text(name.replace("-", "\u2011"))
     expect(visited.row("rov2").locator(".recording")).to_have_text("–")
-    expect(entry.locator(".facts")).to_contain_text(re.compile(r"[1-9]\d+ exchanges"))
+    expect(entry.locator(".facts")).to_contain_text(re.compile(r"[1-9]\d+ exchanges · \d+\ss since 2\d\d\d-"))
     entry.get_by_role("button", name="Stop").click()
     expect(entry.locator(".badge")).to_have_text("stopped")
     folder = tmp_path / "dives" / "reef-42" / f"session_{name}"
@@ -199,7 +200,9 @@ def test_without_a_recorder_the_button_says_so(live):
 def test_measure_now_makes_a_burst(live):
     visited = live
     page = visited.page
-    visited.row("rov1").get_by_role("button", name="Measure now").click()
+    expect(page.get_by_role("button", name="Measure now")).to_have_count(0)
+    visited.row("rov1").locator(".name").click()
+    page.get_by_role("button", name="Measure now").click()
     expect(page.locator(".toast")).to_have_text("Asked topside to measure rov1 now.")
     visited.check()
 
@@ -298,6 +301,40 @@ def test_an_empty_fleet_says_how_to_begin(visit, broker):
     expect(page.locator(".empty")).to_contain_text("tidesync topside")
     expect(page.locator(".empty")).to_contain_text(broker.url)
     visited.check()
+
+
+def test_a_stopped_sessions_report_is_looked_at_and_its_tables_are_offered(broker, visit, tmp_path):
+    folder = tmp_path / "root" / "reef" / "session_Récif 1"
+    made = folder / "time_sync" / "made"
+    for name, text in (
+        ("report/report.html", "<script>document.title = 'drawn'</script>"),
+        ("tables/a b.csv", "t,v\n"),
+    ):
+        (made / name).parent.mkdir(parents=True)
+        (made / name).write_text(text)
+    (folder / "sync_metadata.json").write_text("{}")
+    publish(broker.url, [("session/R=C3=A9cif=201/state", session("Récif 1", "stopped").encode())])
+    running = Dashboard(broker.url, tmp_path, "--root", str(tmp_path / "root"))
+    running.start()
+    try:
+        with PrefixProxy(running.port) as proxy:
+            visited = visit(proxy.url)
+            page = visited.open()
+            page.get_by_text("Report and tables").click()
+            rows = page.locator(".product")
+            expect(rows.nth(0)).to_contain_text("report.html")
+            expect(rows.nth(1)).to_contain_text("a b.csv, 4 bytes")
+            expect(rows.nth(2)).to_have_attribute("data-state", "absent")
+            expect(page.get_by_text("free where sessions are written")).to_be_visible()
+            with page.context.expect_page() as opened:
+                rows.nth(0).get_by_role("link", name="Look").click()
+            expect(opened.value).to_have_title("drawn")
+            with page.expect_download() as downloaded:
+                rows.nth(1).get_by_role("link", name="Download").click()
+            assert downloaded.value.path().read_text() == "t,v\n"
+            visited.check()
+    finally:
+        running.stop()
 
 
 @pytest.mark.usefixtures("fleet")

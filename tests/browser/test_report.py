@@ -94,6 +94,7 @@ def test_both_figures_are_drawn_without_a_console_message_or_request(report, bro
     assert dom.count('class="plot-container') == 2
     assert len(re.findall(r'class="js-line"[^>]* d="M', dom)) >= 8
     assert "step +3.000" in dom
+    assert "12:05" in dom  # an axis of instants
     assert "The curves need JavaScript" not in re.sub(r"<script.*?</script>", "", dom, flags=re.DOTALL)
 
 
@@ -105,7 +106,7 @@ def test_a_hostile_mission_is_shown_as_text(report, browse):
     assert urls == set()
 
 
-def test_it_prints_as_a_summary_and_a_page_a_vehicle(report, browse, tmp_path):
+def test_it_prints_without_a_page_that_holds_little(report, browse, tmp_path):
     pdf = tmp_path / "report.pdf"
     _, console, urls = browse(report, f"--print-to-pdf={pdf}", "--no-pdf-header-footer")
     assert console == []

@@ -1,7 +1,8 @@
 """What the page shows of numbers that are long, conditional, stale, or of two clocks; results are made up."""
 
+import re
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -9,7 +10,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from playwright.sync_api import expect
 
 from schemas.messages import Event
+from schemas.names import session_level
 from tests.results import offset_result
+from tests.unit.dashboards import session
 
 pytestmark = pytest.mark.browser
 
@@ -28,6 +31,8 @@ FLEET = {
     "stale": (-86_400_000.5, {"state": "stale", "conditional": True, "max_error_ms": 7_312_345.0}),
     "later": (3.0, {"error": MADE_UP}),
     "odd": (4.0, {"state": MADE_UP}),
+    "doubted": (5.0, {}),
+    "doubted too": (5.0, DUPLICATE | {"vehicle": "doubted", "topside": "other"}),
 }
 
 
@@ -53,7 +58,7 @@ def surface(broker):
                 when = {"measured_at": at, "measured_unix_ms": int(at.timestamp() * 1000)}
                 fields = near | when | {"vehicle": name, "topside": "laptop"} | changes
                 result = offset_result(offset_ms=offset_ms, **fields)
-                send(f"vehicle/{name}/offset/laptop", result, retain=True)
+                send(f"vehicle/{result.vehicle}/offset/{result.topside}", result, retain=True)
 
     def begin(*names):
         step = Event(
@@ -64,6 +69,11 @@ def surface(broker):
         threads.append(threading.Thread(target=publish, args=(names,), daemon=True))
         threads[-1].start()
 
+    def stopped(name, **fields):
+        state = session(name, "stopped", **fields)
+        send(f"session/{session_level(name)}/state", state, retain=True)
+
+    begin.session = stopped
     yield begin
     ended.set()
     for thread in threads:
@@ -80,13 +90,16 @@ def test_numbers_can_be_read_and_none_looks_better_than_it_is(visit, surface, wi
     visited = visit(viewport={"width": width, "height": 800})
     page = visited.open()
     expect(page.locator("#link-text")).to_have_text("live")
-    surface(*FLEET.keys() - {"alone", "later", "odd"})
+    surface(*FLEET.keys() - {"alone", "later", "odd", "doubted", "doubted too"})
     expect(cell(visited, "near", "offset").locator(".value")).to_have_text("+1.250")
     expect(cell(visited, "near", "offset").locator(".exact")).to_be_hidden()
     expect(cell(visited, "hour", "offset").locator(".value")).to_have_text("1 h ahead")
     expect(cell(visited, "hour", "offset").locator(".exact")).to_have_text("+3,600,123.456 ms")
     expect(cell(visited, "years", "offset").locator(".value")).to_have_text("57 y 14 d behind")
-    expect(cell(visited, "years", "steps")).to_contain_text("−57 y 14 d")
+    expect(cell(visited, "years", "steps")).to_contain_text("1−57 y 14 d")
+    expect(cell(visited, "years", "offset")).to_contain_text(
+        re.compile(r"shows 19\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+    )
     expect(cell(visited, "stale", "error").locator(".value")).to_have_text("2 h 1 min")
     for name in ("offset", "error", "drift"):
         expect(cell(visited, "twice", name).locator(".value")).to_have_text("–")
@@ -97,6 +110,12 @@ def test_numbers_can_be_read_and_none_looks_better_than_it_is(visit, surface, wi
 
     visited.row("years").locator(".name").click()
     expect(page.locator(".tile").first).to_contain_text("57 y 14 d behind")
+    expect(page.locator(".tile", has_text="Time by the vehicle’s clock")).to_contain_text(
+        re.compile("clock19")
+    )
+    expect(page.locator(".tile", has_text="Time by topside’s clock")).to_contain_text(re.compile("clock20"))
+    expect(page.locator(".incidents li[data-kind=step]")).to_have_count(1)
+    expect(page.locator(".tile", has_text="Steps")).to_contain_text("1since the dashboard started")
     expect(page.locator('.graph .js-line[d^="M"]')).not_to_have_count(0)
     expect(page.locator(".graph")).to_contain_text("ms from" if width > 700 else "Offset inside its bound")
     assert page.locator(".tile").evaluate_all(CUT) == []
@@ -118,6 +137,37 @@ def test_a_vehicle_that_is_alone_and_conditional_is_not_trusted(visit, surface):
     expect(visited.row("alone").locator(".pill")).to_have_text("locked")
     expect(page.locator(".verdict")).to_have_text("The vehicle’s timing cannot be trusted now")
     expect(page.locator(".headline .detail")).to_have_text("1 conditional")
+    visited.check()
+
+
+def test_a_vehicle_whose_name_only_another_topside_found_used_twice_is_not_trusted(visit, surface):
+    visited = visit()
+    page = visited.open()
+    surface("near", "doubted", "doubted too")
+    expect(page.locator("tbody tr")).to_have_count(3)
+    expect(page.locator(".verdict")).to_have_text("The timing of 2 of 3 vehicles cannot be trusted")
+    expect(page.locator("tbody tr", has_text="by laptop").locator(".remark").nth(0)).to_contain_text(
+        "used twice"
+    )
+    visited.check()
+
+
+def test_sessions_are_in_the_order_of_time_and_old_ones_are_folded(visit, surface):
+    days = range(1, 10)
+    started = {f"{'zyxwvutsrq'[day]} dive": datetime(2026, 5, day, 12, tzinfo=UTC) for day in days}
+    for name, at in started.items():
+        surface.session(name, started_at=at, last_exchange_at=at + timedelta(hours=1.5))
+    visited = visit()
+    page = visited.open()
+    entries = page.locator(".sessions li:visible .session-name")
+    expect(entries).to_have_count(5)
+    newest = [f"reef / {name}" for name in reversed(started)]
+    expect(entries).to_have_text(newest[:5])
+    expect(page.locator(".facts").first).to_contain_text(
+        "1 h 30 min since 2026-05-09 12:00:00 UTC by the recorder’s clock"
+    )
+    page.get_by_text("4 older sessions").click()
+    expect(entries).to_have_text(newest)
     visited.check()
 
 

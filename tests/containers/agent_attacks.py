@@ -6,6 +6,11 @@ from contextlib import contextmanager, suppress
 
 from docker.errors import APIError, NotFound
 
+GROWN_MB = 32
+"""More than an agent takes for the connections and messages that it allows."""
+MOST_CPU_PERCENT = 75
+"""Of one core: an agent under attack has time left for its own work."""
+
 HOLD = """
 import resource, selectors, socket, sys, time
 
@@ -89,7 +94,8 @@ class AgentUse:
 
     def __init__(self, container):
         self._container = container
-        self.before_mb = self.most_mb = self.cpu_percent = 0.0
+        self.before_mb = self.most_mb = 0.0
+        self._began = self._last = (0.0, 0.0, 0)
 
     def __str__(self):
         return f"{self.before_mb:.0f} MB before, {self.most_mb:.0f} MB at most, {self.cpu_percent:.0f} % CPU"
@@ -98,12 +104,21 @@ class AgentUse:
     def grown_mb(self):
         return self.most_mb - self.before_mb
 
+    @property
+    def cpu_percent(self):
+        """Until it was sampled last."""
+        return 100 * (self._last[2] - self._began[2]) / 1e9 / max(self._last[0] - self._began[0], 1e-9)
+
+    def assert_bounded(self):
+        assert self.grown_mb < GROWN_MB, str(self)
+        assert 0 < self.cpu_percent < MOST_CPU_PERCENT, str(self)
+
     @contextmanager
     def sampled(self):
         """Sample while the block runs."""
         ended = threading.Event()
-        began_s, self.before_mb, began_ns = self._take()
-        self.most_mb = self.before_mb
+        self._began = self._last = self._take()
+        self.before_mb = self.most_mb = self._began[1]
         thread = threading.Thread(target=self._sample, args=(ended,), daemon=True)
         thread.start()
         try:
@@ -111,14 +126,12 @@ class AgentUse:
         finally:
             ended.set()
             thread.join()
-        at_s, mb, at_ns = self._take()
-        self.most_mb = max(self.most_mb, mb)
-        self.cpu_percent = 100 * (at_ns - began_ns) / 1e9 / (at_s - began_s)
 
     def _sample(self, ended):
         while not ended.wait(0.2):
             with suppress(APIError, NotFound):
-                self.most_mb = max(self.most_mb, self._take()[1])
+                self._last = self._take()
+                self.most_mb = max(self.most_mb, self._last[1])
 
     def _take(self):
         stats = self._container.client.api.stats(self._container.id, stream=False, one_shot=True)

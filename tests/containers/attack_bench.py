@@ -21,6 +21,12 @@ HONEST = ("rov1", "rov3")
 """Vehicles that are there all the time; rov2 is away while somebody else has its password."""
 
 
+BROKER_MB = 300
+"""Its heap of 256 MiB, and the program."""
+BROKER_CPU_PERCENT = 90
+"""Of its one core: there is some left for those that are measured."""
+
+
 @dataclass
 class Row:
     """One attack, and what came of it."""
@@ -181,6 +187,8 @@ class AttackBench:
         assert [(one.result, one.true_offset_ms) for one in checked if not one.right] == []
         assert {one.result.vehicle for one in checked} == set(vehicles)
         assert self.broker_start() == self.broker_began, "the broker died of it"
+        assert row.memory_mb[1] < BROKER_MB, row.memory_mb
+        assert row.cpu_percent < BROKER_CPU_PERCENT, row.cpu_percent
         row.results = len(checked)
         row.worst_error_ms = max(abs(one.result.offset_ms - one.true_offset_ms) for one in checked)
         row.worst_bound_ms = max(one.result.max_error_ms for one in checked)

@@ -10,7 +10,7 @@ from broker.interface import Outgoing
 from schemas import topics
 from schemas.base import MAX_MESSAGE_BYTES
 from tests.deadline import until
-from topside_agent.measuring import exchanger
+from topside_agent.measuring import instances
 
 S = 1_000_000_000
 GOOD_NUMBERS = {"v": 1, "seq": 0, "nonce": "0" * 16, "origin_ns": 0}
@@ -113,7 +113,7 @@ def test_replayed_and_forged_pongs_move_no_result(mosquitto_boat):
 
 
 def test_two_vehicles_of_one_name_are_reported_and_not_averaged(boat, monkeypatch):
-    monkeypatch.setattr(exchanger, "QUIET_NS", 30 * S)  # the first pauses, on a busy machine, and is not gone
+    monkeypatch.setattr(instances, "QUIET_NS", 30 * S)  # the first pauses, on a busy machine, and is not gone
     checker = boat.checker()
     boat.topside()
     boat.vehicle("rov1", offset_ns=-3 * S, drift_ppm=25.0)

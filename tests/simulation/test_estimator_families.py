@@ -134,6 +134,7 @@ FAULTS = {
     "duplicates": ["start"],
     "reordering": ["start"],
     "route_change": ["start"],
+    "route_change_equal": ["start"],
     "wander": ["start"],
     "cold_dunk": ["start"],
     "bursts_of_8": ["start"],

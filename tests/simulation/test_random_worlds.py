@@ -26,6 +26,8 @@ FOUND = {
     "a step back in a silence in which topside slept": 1394,
     "a boot of topside with a single exchange": 1815,
     "several steps whose sums may be taken for others": 534,
+    "an exchange alone after a sleep that no history has": 1808,
+    "the Pi asleep while the last answer of all was under way": 734,
 }
 
 

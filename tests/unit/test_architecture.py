@@ -9,9 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from schemas.toml import tomllib
+
 ROOT = Path(__file__).parents[2]
 LAYERS = {"schemas": 0, "runtime": 1, "broker": 2, "pi_agent": 3, "topside_agent": 3, "tidesync": 4}
 LONGEST = 300
+PARTS = tomllib.loads((ROOT / "distributions/tidesync-pi/pyproject.toml").read_text(encoding="utf-8"))[
+    "tool"
+]["hatch"]["build"]["hooks"]["custom"]["parts"]
+WITH_THE_SURFACE = {"tidesync.doctor.self_test", "tidesync.fleet.forgetting"}
+"""In folders that a vehicle has, but imported, within functions, where `topside_agent` is."""
 
 
 def files(*folders):
@@ -86,6 +93,42 @@ def test_the_product_imports_nothing_of_tools_benchmarks_and_tests():
         for other in all_of_it
         if room(other) in apart
     ] == []
+
+
+def of_a_vehicle(path):
+    return any(path == ROOT / part or ROOT / part in path.parents for part in PARTS)
+
+
+def imported_when_loaded(path):
+    """What a module imports outside of functions and `if TYPE_CHECKING`, and the packages of that."""
+    top = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if not isinstance(node, ast.If)]
+    found = set()
+    for node in top:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in PRODUCT else node.module for name in names}
+    return {name for name in found if name in PRODUCT}
+
+
+def test_what_a_vehicle_has_imports_nothing_that_it_has_not():
+    """Its distribution lists the modules: `parts` in `distributions/tidesync-pi/pyproject.toml`."""
+    missing = [
+        f"{module} → {other}"
+        for module, path in PRODUCT.items()
+        if of_a_vehicle(path) and module not in WITH_THE_SURFACE
+        for other in imported_when_loaded(path)
+        if not of_a_vehicle(PRODUCT[other]) or other in WITH_THE_SURFACE
+    ]
+    assert sorted(missing) == []
+
+
+def test_both_distributions_list_the_same_modules():
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    excluded = document["tool"]["hatch"]["build"]["exclude"]
+    rooms = {"schemas", "runtime", "broker", "pi_agent"}
+    assert {part.removeprefix("/") for part in excluded} == {*PARTS} - rooms
 
 
 def test_no_modules_import_each_other_in_a_circle():

@@ -34,7 +34,7 @@ def report(*packages):
 @pytest.mark.parametrize(
     ("packages", "code", "shown"),
     [
-        ([CLEAN], 0, "1 versions of dev.lock: 0 known vulnerabilities"),
+        ([CLEAN], 0, "1 versions of dev.lock, release.lock, docs.lock: 0 known vulnerabilities"),
         ([CLEAN, FLAWED], 1, "paho-mqtt 1.0: PYSEC-2026-1, mended in 2.0"),
         ([CLEAN, SKIPPED], 1, "not looked up: other (no such version)"),
         ([], 1, "0 versions"),
@@ -64,9 +64,10 @@ def test_without_the_program_it_says_how_to_install_it(monkeypatch, tmp_path, ca
     assert capsys.readouterr().out.startswith("pip-audit is not installed: pipx install pip-audit")
 
 
-def test_the_lock_holds_what_every_other_lock_holds():
+def test_the_locks_hold_what_every_other_lock_holds():
     versions = {
         path.name: set(re.findall(r"^([a-z0-9-]+==[^ ;]+)", path.read_text(), re.MULTILINE))
-        for path in audit.LOCK.parent.glob("*.lock")
+        for path in audit.FOLDER.glob("*.lock")
     }
-    assert all(each <= versions["dev.lock"] for each in versions.values())
+    looked_up = set().union(*(versions[lock.name] for lock in audit.LOCKS))
+    assert all(each <= looked_up for each in versions.values())

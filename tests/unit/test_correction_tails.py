@@ -103,6 +103,24 @@ def test_a_single_reading_between_two_moves_of_the_clock_shows_what_it_may_have_
     assert (state[at_s < 49] <= HOLDOVER).all()
 
 
+@pytest.mark.parametrize("set_back_s", [300, 299.99, 250, 0])
+@pytest.mark.parametrize("topside_raw_s", [2, 30, 100])
+def test_a_raw_clock_of_another_boot_does_not_tell_how_long_a_silence_was(set_back_s, topside_raw_s):
+    """Both sides boot within it. Without a clock chip the Pi begins twice at the time it had saved."""
+    boots = Boots((0, 170, 0, ()), (300, 400, -set_back_s, ()))
+    measured = boots.exchanges(400, silences=((20, 330),))
+    again_ns = measured[0].destination_ns + 200 * S
+    restarted_ns = FIRST_RAW["topside"] + round((330 - topside_raw_s) * S)
+    for place, each in enumerate(measured):
+        booted = each.destination_ns > again_ns
+        difference_ns = each.topside_realtime_minus_raw_ns + booted * restarted_ns
+        changed = {"topside_boot_id": f"t{booted}", "topside_realtime_minus_raw_ns": difference_ns}
+        measured[place] = each.model_copy(update=changed)
+    at_s, state, wrong = correct(boots, measured, np.arange(2, 399, 0.05))
+    assert not wrong.any(), at_s[wrong][:5]
+    assert set_back_s or (state[(at_s < 19) | (at_s > 331)] == OK).all()
+
+
 @pytest.mark.parametrize("seed", few(range(tries(20))))
 @pytest.mark.parametrize("kept", ["none", "pi", "both"])
 def test_no_row_is_wrong_where_the_clock_is_set_within_a_silence(seed, kept):

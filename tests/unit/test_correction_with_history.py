@@ -91,6 +91,21 @@ def test_both_machines_sleep_within_one_silence():
     assert ((state <= HOLDOVER) & (error <= FIFTH_OF_A_MS)).mean() > 0.98
 
 
+@pytest.mark.parametrize("side", ["pi", "topside"])
+@pytest.mark.parametrize("slept_at_s", [63.3, 77.1])
+def test_an_exchange_alone_says_nothing_across_a_sleep_that_no_history_has(side, slept_at_s):
+    """Its clock was slewed too: no reading of realtime − RAW relates the exchange to the others."""
+    clocks = {"pi": MovingClock("pi", 5, 40e-6), "topside": MovingClock("topside")}
+    clocks[side].suspends.append((slept_at_s, 2.0))
+    clocks[side].slews = [(61, 63, 9_000), (76, 77, -9_000), (79, 81, 9_000)]
+    at_s = rows(120, *clocks.values())
+    kept = tuple({*clocks} - {side})
+    gaps = [(60.5, 74.9), (75.2, 90)]
+    found = correct(*clocks.values(), at_s, seconds=120, gaps=gaps, sides=kept)
+    assert not wrong(*found).any()
+    assert (found[0][(at_s < 58) | (at_s > 92)] == OK).all()
+
+
 @pytest.mark.parametrize("sides", [("pi",), ("topside",), ("pi", "topside")])
 @pytest.mark.parametrize("seed", few(range(tries(30))))
 def test_no_row_is_wrong_in_random_worlds_with_partial_histories(seed, sides):

@@ -94,6 +94,11 @@ def test_every_path_answers_head_as_get_and_names_its_methods(bench):
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
+def test_the_page_has_a_description_and_a_heading(bench):
+    assert '<meta name="description" content="How far' in bench.get("/").text
+    assert 'element("h1", { class: "verdict" })' in bench.get("/page/fleet.js").text
+
+
 def test_a_body_that_is_no_text_is_a_value_that_cannot_be_taken(bench):
     json_kind = {"content-type": "application/json"}
     answer = bench.client.post("/api/sessions", content=b"\xff\xfe{", headers=json_kind)
@@ -290,7 +295,7 @@ def test_plotlys_script_is_served_packed_and_plain(bench):
     plain = bench.get("/page/plotly.min.js", headers={"accept-encoding": "identity"})
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.content == plain.content
-    assert plain.content.startswith(b"/**\n* plotly.js v")
+    assert plain.content.startswith(b"/**\n* plotly.js (basic - minified) v")
 
 
 @pytest.mark.slow

@@ -71,6 +71,28 @@ def test_every_link_to_a_file_resolves(page):
             assert not anchor or anchor in anchors(target), link
 
 
+SITE = ROOT / "deploy" / "site"
+NAVIGATION = re.findall(r": (\S+\.md)$", (SITE / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+OF_ROOT = re.findall(
+    r'"([\w./]+\.\w+)"', (SITE / "hooks.py").read_text(encoding="utf-8").partition("_LINK")[0]
+)
+
+
+def test_every_page_has_one_place_in_the_navigation_of_the_site():
+    assert sorted(NAVIGATION) == sorted(
+        path.relative_to(ROOT).as_posix().removeprefix("docs/") for path in PAGES
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_that_the_site_has(page):
+    """`make docs` refuses another: add the file to OF_ROOT of `deploy/site/hooks.py`."""
+    for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        if not re.match(r"[a-z]+:", link):
+            target = (page.parent / link).resolve().relative_to(ROOT).as_posix()
+            assert target in OF_ROOT or re.match("docs/|schemas/published/", target), link
+
+
 FOLDERS = [
     "schemas",
     "runtime",
@@ -80,7 +102,9 @@ FOLDERS = [
     "tidesync",
     "tools",
     "deploy",
+    "distributions",
     "docs",
+    ".github",
     "tests/unit",
     "tests/network",
 ]

@@ -104,3 +104,13 @@ def test_the_last_row_before_a_reboot_is_ambiguous_since_the_clock_may_have_been
         first = [row for row in track.rows if row.segment == 0]
         assert [row.state for row in first[-3:]] == ["ok", "ok", "ambiguous"]
         assert {row.state for row in track.rows if row.segment == 1} == {"ok"}
+
+
+@pytest.mark.parametrize("estimate", [online, smooth])
+@pytest.mark.parametrize(("late_ms", "state"), [(900, "ok"), (1100, "ambiguous")])
+def test_the_last_row_of_all_is_ambiguous_if_its_answer_was_long_under_way(estimate, late_ms, state):
+    """No later reading shows whether the Pi's clock was set meanwhile."""
+    exchanges = make_trace("clean", seed=4, rate_hz=4.0, duration_s=12.0).exchanges
+    late = {"destination_ns": exchanges[-1].destination_ns + late_ms * 1_000_000}
+    rows = estimate([*exchanges[:-1], exchanges[-1].model_copy(update=late)]).rows
+    assert [row.state for row in rows] == ["ok"] * (len(exchanges) - 1) + [state]

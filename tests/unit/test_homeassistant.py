@@ -139,6 +139,11 @@ def test_the_shape_refuses_what_home_assistant_would():
         assert list(jsonschema.Draft202012Validator(DISCOVERY).iter_errors(broken))
 
 
+def test_the_name_of_a_sensor_says_clock_once():
+    names = [DOCUMENT["device"]["name"], *(sensor["name"] for sensor in DOCUMENT["components"].values())]
+    assert [name for name in names if "clock" in name.lower()] == ["rov1 clock"]  # sensor.rov1_clock_steps
+
+
 def test_available_means_that_both_agents_say_online():
     assert DOCUMENT["availability_mode"] == "all"
     assert [entry["topic"] for entry in DOCUMENT["availability"]] == [

@@ -1,6 +1,7 @@
 """The server of /metrics: where it listens, what it refuses, and that it ends."""
 
 import contextlib
+import http.client
 import socket
 import threading
 import urllib.error
@@ -39,6 +40,17 @@ def test_metrics_are_served_while_the_agent_runs_and_not_after():
     assert not any(thread.name == "metrics" for thread in threading.enumerate())
     with pytest.raises(urllib.error.URLError):
         get(port)
+
+
+def test_head_is_answered_as_get_is_and_another_method_learns_which():
+    port = free_port()
+    with metrics_served(HOST, port, examples.topside):
+        for method, status in (("HEAD", 200), ("POST", 405)):
+            connection = http.client.HTTPConnection(HOST, port, timeout=60)
+            connection.request(method, "/metrics")
+            reply = connection.getresponse()
+            assert (reply.status, method == "HEAD" and reply.read() != b"") == (status, False)
+        assert "GET" in reply.headers["allow"]
 
 
 def test_without_a_port_nothing_is_opened():

@@ -19,7 +19,7 @@ from broker.client.make import client_class, hooks_fault
 from broker.client.paho_compat import ATTRIBUTES, METHODS, WebSocketFramer, contract_fault
 from broker.client.plain import PlainClient
 from broker.client.stamping import StampingClient
-from schemas.compat import tomllib
+from schemas.toml import tomllib
 
 ROOT = Path(__file__).parents[2]
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -40,7 +40,7 @@ def test_this_paho_is_as_tested():
 
 def test_the_tested_versions_are_those_that_are_installed_and_required():
     assert importlib.metadata.version("paho-mqtt") == paho_compat.VERSION
-    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    document = tomllib.loads((ROOT / "distributions/tidesync-pi/pyproject.toml").read_text(encoding="utf-8"))
     required = [one for one in document["project"]["dependencies"] if one.startswith("paho-mqtt")]
     assert required == [f"paho-mqtt~={paho_compat.TESTED[0]}"]
 

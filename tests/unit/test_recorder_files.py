@@ -130,7 +130,7 @@ def test_pieces_of_clock_histories_are_held_and_repaired_as_exchanges_are(store,
     with store.folder.clock_path.open("ab") as journal:
         journal.write(b'{"machine": "veh')
     resume(store.folder, recording(), {}, NOW)
-    assert store.folder.read_clock().lines == lines
+    assert store.folder.read_clock().sound == len(lines)
     assert store.folder.clock_path.read_bytes() == lines_of(lines)
     assert (store.folder.time_sync_path / "clock.jsonl.torn").read_bytes() == b'{"machine": "veh\n'
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 import tracemalloc
 
 import pytest
@@ -10,6 +11,7 @@ from schemas.clock_history import TopsideClock
 from schemas.messages import ResendCommand
 from tests.effort import tries
 from tests.unit.test_clock_log import piece
+from tests.unit.test_clock_pieces import line
 from tests.unit.test_recorder_session import at, exchange, recording, step
 from tidesync.sessions.errors import TornIndexError
 from tidesync.sessions.folder import SessionFolder
@@ -96,6 +98,55 @@ def test_a_restart_reads_only_what_follows_the_index(indexed):
     assert read_from(indexed) == (2, [])
 
 
+def clock(first, *pieces, instance_id="i", topside="topside"):
+    return TopsideClock(topside=topside, boot_id="b", instance_id=instance_id, first=first, pieces=pieces)
+
+
+def test_a_restart_knows_clock_histories_from_the_index_and_from_the_lines_after_it(tmp_path, monkeypatch):
+    """Pieces that are missing, merged and open, of several processes; their number is the lines read."""
+    monkeypatch.setattr(store, "_INDEX_LINES", 8)
+    session, owner = recorder(tmp_path), ("topside", "topside")
+    session.take_batch(SOME[:4], 0, at(1))
+    for message in (
+        clock(0, piece(0, 3, begins="start"), piece(3, 5, last=2)),
+        clock(7, piece(11, 12)),
+        clock(0, piece(20, 21, begins="start"), instance_id="other"),
+    ):
+        session.take_clock(owner, message, at(2))
+    session.update(at(3))
+    folder = session.store.folder
+    assert folder.index_path.exists()
+    assert read_from(folder)[0] == 0
+    for message in (clock(7, piece(11, 15)), clock(1, piece(3, 6, last=5))):
+        session.take_clock(owner, message, at(4))
+    by_index = resume(folder, recording(sensors={}), {}, at(20))
+    folder.index_path.unlink()
+    by_lines = resume(folder, recording(sensors={}), {}, at(20))
+    assert (by_index.unindexed, by_lines.unindexed) == (2, 10)
+    assert by_index.log.clock.counts() == by_lines.log.clock.counts()
+    assert [each.pieces for each in by_index.log.clock.pieces] == [
+        each.pieces for each in by_lines.log.clock.pieces
+    ]
+    assert by_index.log.clock.state == by_lines.log.clock.state
+    assert by_index.log.clock.requests(at(30).raw_ns) == by_lines.log.clock.requests(at(30).raw_ns) != []
+
+
+def test_pieces_of_clock_histories_are_remembered_in_a_few_bytes(tmp_path):
+    lines = [line(number, piece(number, number + 1)) for number in range(4000)]
+    folder = SessionFolder(tmp_path / "session_s1")
+    folder.time_sync_path.mkdir(parents=True)
+    folder.clock_path.write_bytes(lines_of(lines))
+    tracemalloc.start()
+    try:
+        found = resume(folder, recording(), {}, at(0))
+        histories = folder.read_clock()
+        assert tracemalloc.get_traced_memory()[0] < 2 * len(lines) * 100
+    finally:
+        tracemalloc.stop()
+    assert found.log.clock.pieces == [histories.histories["vehicle", "rov1"]["i1"]]
+    assert len(found.log.clock.pieces[0]) == len(lines)
+
+
 def test_a_restart_from_the_index_knows_what_a_restart_from_the_journal_knows(indexed):
     add(indexed, exchange(35, 10, boot_id="other"), exchange(2, 11, boot_id="other"))
     indexed.events_path.write_bytes(lines_of([step()]))
@@ -167,12 +218,19 @@ def test_an_index_counts_only_as_far_as_the_journal_confirms_it(indexed, change)
 def test_what_is_no_index_is_refused(tmp_path):
     journal, path = tmp_path / "journal", tmp_path / "index"
     journal.write_bytes(b"x")
-    for head in (b"[]", b"{}", b'{"version": 1}', b"nothing", b'{"version": 9, "byteorder": "little"}'):
-        index_file.write(path, index_file.position(journal), b"", [])
+    one_too_few = b'{"version": 2, "byteorder": "%s", "journals": []}' % sys.byteorder.encode()
+    for head in (
+        b"[]",
+        b"{}",
+        b'{"version": 1}',
+        b"nothing",
+        b'{"version": 9, "byteorder": "little"}',
+        one_too_few,
+    ):
         whole = head + b"\n"
         check = index_file.zlib.crc32(whole).to_bytes(8, "big")
         path.write_bytes(whole + check)
-        with pytest.raises(TornIndexError), index_file.reading(path, journal):
+        with pytest.raises(TornIndexError), index_file.reading(path, [journal]):
             pass
 
 

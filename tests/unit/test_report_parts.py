@@ -7,18 +7,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from plotly.offline import get_plotlyjs
 
 from schemas.exchange import HTTP
 from tests.unit.test_recorder_session import exchange
 from tidesync.__main__ import run
+from tidesync.plotly import script
 from tidesync.sessions.journal import lines_of
 from tidesync.sessions.report import units
+from tidesync.sessions.report.events import EventRow
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
 from tidesync.sessions.report.page import Section, render, report_on
 from tidesync.sessions.report.series import Curve, continuous, envelope, joined, slopes_ppm, thinned
 from tidesync.sessions.report.session import load
+from tidesync.sessions.report.tables import TableStamps
 from tidesync.sessions.report.verdict import Interval, coverage, outside, verdict
 from topside_agent.estimator import EstimatorSettings, Row, Segment, Track
 
@@ -119,18 +121,17 @@ def test_the_verdict_says_in_plain_words_what_holds_and_what_does_not():
     found = verdict([covered(3, 1200), STEP, covered(1212, 2470, 0.21)])
     assert found.grade == "yes"
     assert found.headline == (
-        "every timestamp between 2026-05-01 12:00:03 and 12:41:10 UTC can be put on the laptop's clock"
-        f" to within 0.55{NB}ms, apart from 1 interval that the report lists."
+        "every timestamp between 2026-05-01 12:00:03 and 12:41:10 UTC (laptop's clock) can be put on the"
+        f" laptop's clock to within 0.55{NB}ms, apart from 1 interval that the report lists."
     )
-    assert found.exceptions == [
-        f"12{NB}s around 12:20:00 are uncertain because the Pi's clock was stepped by +3.000{NB}s."
-    ]
+    why = f"the Pi's clock was stepped by +3.000{NB}s"
+    assert found.exceptions == [f"12{NB}s around 12:20:00 (laptop's clock) are uncertain because {why}."]
 
 
 def test_a_gap_is_reported_with_its_own_error():
     gap = Interval("gap", NOON + 60 * S, NOON + 360 * S, 1_234_567)
     (shown,) = verdict([covered(0, 60), gap, covered(360, 400)]).exceptions
-    assert shown.startswith(f"For 5{NB}min 0{NB}s from 12:01:00 nothing was measured")
+    assert shown.startswith(f"For 5{NB}min 0{NB}s from 12:01:00 (laptop's clock) nothing was measured")
     assert f"1.3{NB}ms" in shown
 
 
@@ -139,7 +140,9 @@ def test_what_http_alone_measured_does_not_widen_the_rest():
     found = verdict([covered(0, 60), over_http, covered(180, 4000)])
     assert f"within 0.55{NB}ms" in found.headline
     (shown,) = found.exceptions
-    assert shown.startswith(f"For 2{NB}min 0{NB}s from 12:01:00 the vehicle answered over HTTP alone")
+    assert shown.startswith(
+        f"For 2{NB}min 0{NB}s from 12:01:00 (laptop's clock) the vehicle answered over HTTP alone"
+    )
     assert shown.endswith(f"good to within 44{NB}ms.")
     assert f"within 44{NB}ms" in verdict([over_http]).headline
 
@@ -303,9 +306,16 @@ def test_names_are_escaped_everywhere_on_the_page():
         [HOSTILE],
         {"data": [{"name": HOSTILE}]},
         [(HOSTILE, HOSTILE)],
-        [(HOSTILE, HOSTILE)],
+        [EventRow(HOSTILE, HOSTILE, HOSTILE)],
     )
-    html = render(HOSTILE, [(HOSTILE, HOSTILE)], [HOSTILE], [hostile], "/* plotly */")
+    html = render(
+        HOSTILE,
+        [(HOSTILE, HOSTILE)],
+        [HOSTILE],
+        [hostile],
+        "/* plotly */",
+        tables=[TableStamps(HOSTILE, HOSTILE, 1)],
+    )
     assert "<script>alert" not in html
     assert "<img" not in html
     assert html.count("<script") == 3
@@ -364,9 +374,10 @@ def test_the_report_is_one_file_with_the_verdict_and_the_script_inside(tmp_path,
     assert "every timestamp between 2026-05-01 12:00:00 and 12:00:14 UTC" in shown
     html = (folder / "report.html").read_text(encoding="utf-8")
     assert "every timestamp between 2026-05-01 12:00:00 and 12:00:14 UTC" in html
-    assert "plotly.js v" in html
+    assert "plotly.js (basic - minified) v" in html
+    assert len(html) < 1_500_000
     assert "<script>alert" not in html
-    ours = html.replace(get_plotlyjs(), "")
+    ours = html.replace(script(), "")
     assert len(ours) < len(html) / 10
     assert "http" not in ours.replace("http-equiv", "")
 
@@ -443,7 +454,7 @@ def test_a_folder_that_is_no_session_and_an_output_that_cannot_be_written_are_no
     assert run(["report", str(tmp_path / "nowhere")]) == 2
 
 
-@pytest.mark.parametrize("missing", ["jinja2", "plotly"])
+@pytest.mark.parametrize("missing", ["jinja2"])
 def test_without_what_the_page_is_made_with_the_command_names_the_extra(
     tmp_path, monkeypatch, capsys, missing
 ):
@@ -453,7 +464,7 @@ def test_without_what_the_page_is_made_with_the_command_names_the_extra(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
     assert run(["report", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.endswith("is not installed here; it comes with tidesync[topside]\n")
+    assert capsys.readouterr().err.endswith("is not installed here; it comes with: pip install tidesync\n")
 
 
 def test_a_gap_event_counts_what_was_lost():

@@ -248,10 +248,10 @@ def test_a_command_whose_extra_is_missing_has_a_help_and_says_what_to_install(mo
     shown = " ".join(capsys.readouterr().out.split())
     assert f"Usage: tidesync {command}" in shown
     assert COMMANDS[command] in shown
-    assert "numpy is not installed here; it comes with tidesync[topside]" in shown
+    assert "numpy is not installed here; it comes with: pip install tidesync" in shown
     assert run(arguments) == 2
     error = capsys.readouterr().err
-    assert error == "tidesync: numpy is not installed here; it comes with tidesync[topside]\n"
+    assert error == "tidesync: numpy is not installed here; it comes with: pip install tidesync\n"
 
 
 def _without_numpy(name):
@@ -305,3 +305,23 @@ def test_a_working_folder_that_was_deleted_is_one_line_and_exit_two(command, mon
     assert capsys.readouterr().err == (
         "tidesync: the working folder was deleted; change to one that is there\n"
     )
+
+
+@pytest.mark.parametrize("name", [None, "pyarrow.lib"])
+def test_a_library_that_refuses_another_one_is_one_line(monkeypatch, capsys, name):
+    def refuse(_module):
+        raise ImportError("pyarrow requires NumPy 2.0 or newer, found 1.26.4", name=name)
+
+    monkeypatch.setattr("tidesync.__main__.importlib.import_module", refuse)
+    assert run(["topside"]) == 1
+    error = capsys.readouterr().err
+    assert error == "tidesync: a library cannot be used: pyarrow requires NumPy 2.0 or newer, found 1.26.4\n"
+
+
+def test_a_name_that_our_own_code_lacks_is_a_fault_of_ours_and_shown_as_one(monkeypatch):
+    def refuse(_module):
+        raise ImportError("cannot import name 'a' from 'tidesync.b'", name="tidesync.b")
+
+    monkeypatch.setattr("tidesync.__main__.importlib.import_module", refuse)
+    with pytest.raises(ImportError, match="cannot import name"):
+        run(["topside"])

@@ -347,6 +347,26 @@ def test_no_number_is_cut_whatever_the_width_and_the_names(width):
     assert re.search(r"(?<!\d)3 s(?!\w)|0 s", shown)
 
 
+def test_a_long_offset_is_read_in_its_units_with_the_exact_number_below_it():
+    years = result(offset_ms=-(2 * 365 + 311) * 86_400_000.0, max_error_ms=7_312_345.5)
+    shown = screen(View("t", None, rows(letter(years))), width=80).splitlines()
+    (at,) = [place for place, line in enumerate(shown) if "2 y 311 d behind" in line]
+    assert "2 h 01 min" in shown[at]
+    assert re.search(r"-89,942,400,000\.000 +7,312,345\.500", shown[at + 1])
+    table = _table(rows(letter(years)))
+    assert "its clock is 2 y 311 d behind" in table
+    assert "-89942400000.0000" in table
+
+
+def test_rows_of_two_lines_are_counted_as_such():
+    many = [letter(result(f"rov{number}", offset_ms=9e9), vehicle=f"rov{number}") for number in range(30)]
+    for height in range(8, 40):
+        shown = screen(View("title", None, rows(*many)), height=height)
+        assert len(shown.splitlines()) <= height
+        listed = len(re.findall(r"\brov\d+ ", shown))
+        assert f"… and {30 - listed} more" in shown
+
+
 def test_a_result_that_nobody_renews_is_called_old_and_so_are_all_while_the_broker_is_away():
     assert "old: locked" in screen(View("title", None, rows(letter(result()), at_ns=NOON + 9 * S)))
     away = screen(View("title", "BROKER AWAY for 1 s", rows(letter(result()))))

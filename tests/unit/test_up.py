@@ -12,8 +12,8 @@ import pytest
 
 from broker.accounts.book import Book, matches
 from pi_agent.settings import PiSettings
-from schemas.compat import tomllib
 from schemas.join_file import JoinFile, JoinFileError
+from schemas.toml import tomllib
 from tidesync.__main__ import run
 from tidesync.settings import file_defaults
 from tidesync.up import install, mosquitto, supervisor

@@ -79,7 +79,7 @@ def _self_test(settings: DoctorSettings, *, reached: bool, refused: bool) -> Fin
     except ModuleNotFoundError as error:
         missing = f"{error.name} is not installed here"
         return skipped(
-            "sign of the offset", missing, "run it on the surface computer, or install tidesync[topside]"
+            "sign of the offset", missing, "run it on the surface computer, or `pip install tidesync`"
         )
     with broker_log_at(logging.CRITICAL):  # the finding reports it, the start of our own broker included
         return exchange_check(settings, reached=reached, refused=refused)

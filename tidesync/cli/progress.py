@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -19,6 +19,9 @@ _SHOWN_AFTER_S = 2.0
 
 class Progress:
     """Counts bytes; shows the bar once the command has run for two seconds."""
+
+    observer: ClassVar[Callable[[float], None] | None] = None
+    """Called with the part that is done, from 0 to 1, in a process that shows no bar."""
 
     def __init__(self, label: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         """The command begins now; `length` is set when it is known."""
@@ -38,6 +41,8 @@ class Progress:
     def update(self, more: int) -> None:
         """Count `more` bytes."""
         self._done += more
+        if Progress.observer is not None:
+            Progress.observer(min(self._done / max(self.length, 1), 1.0))
         if self._bar is not None:
             self._bar.update(more)
         elif sys.stderr.isatty() and self._clock() - self._began_s > _SHOWN_AFTER_S:

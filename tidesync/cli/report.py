@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import click
-from plotly.offline import get_plotlyjs
 
 from runtime.files import replace
 from tidesync.cli.table_options import stated_options
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.plotly import script
 from tidesync.sessions.errors import NotASessionError
 from tidesync.sessions.report.page import report_on
 from tidesync.sessions.report.session import load
@@ -34,7 +34,7 @@ def command(session: Path, output: Path | None, *, as_json: bool) -> int:
         raise SettingsError(f"SESSION: there is no folder {str(session)!r}")
     target = output or session / "report.html"
     try:
-        report = report_on(load(session, stated_options()), get_plotlyjs())
+        report = report_on(load(session, stated_options()), script())
         replace(target, report.html.encode("utf-8", "replace"))
     except NotASessionError as error:
         raise NotSoError(str(error)) from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from broker.accounts.book import AccountsError
 from runtime.files import PrivateFile, checkout_of, replace_all, unusable
 from runtime.lifecycle import run_until_stopped
 from schemas.join_file import HEAD
@@ -74,6 +75,10 @@ def command(
             return _install(home, chosen) if installs else _run(home, chosen)
     except OSError as error:
         raise NotSoError(unusable(Path(error.filename or home.path), error)) from error
+    except AccountsError as error:
+        if isinstance(error.__cause__, OSError):  # no fault of the accounts: as a full disk
+            raise NotSoError(str(error)) from error
+        raise
 
 
 def _prepare(home: Home, chosen: dict[str, Any]) -> Choices:

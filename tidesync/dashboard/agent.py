@@ -75,6 +75,8 @@ class DashboardAgent(MqttAgent):
         self._connection.stop()
         if self._app.state.served.sockets:
             self._ended.wait(2 * POLL_S)
+        if self._app.state.served.products:
+            self._app.state.served.products.stop()
         self._server.should_exit = True
         self._server.force_exit = True  # pages never close their streams
         if self._thread.is_alive():

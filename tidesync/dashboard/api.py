@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -28,6 +28,9 @@ from tidesync.dashboard.views import (
     StopSession,
 )
 
+if TYPE_CHECKING:
+    from tidesync.dashboard.products.jobs import ProductJobs
+
 Responses = dict[int | str, dict[str, Any]]
 _JSON_PROBLEMS: Responses = {
     403: {
@@ -38,14 +41,14 @@ _JSON_PROBLEMS: Responses = {
     413: {"model": ProblemView, "description": "More than 64 KiB"},
     415: {"model": ProblemView, "description": "Not Content-Type: application/json"},
 }
-_COMMAND_PROBLEMS: Responses = _JSON_PROBLEMS | {
+COMMAND_PROBLEMS: Responses = _JSON_PROBLEMS | {
     409: {"model": ProblemView, "description": "The recorder or topside refuses; `detail` is its reason"},
     503: {"model": ProblemView, "description": "No broker, or the recorder cannot write"},
 }
-_ANSWERED: Responses = _COMMAND_PROBLEMS | {
+_ANSWERED: Responses = COMMAND_PROBLEMS | {
     504: {"model": ProblemView, "description": "No recorder answered in time"}
 }
-_NOT_FOUND: Responses = {404: {"model": ProblemView, "description": "Nothing is known by this name"}}
+NOT_FOUND: Responses = {404: {"model": ProblemView, "description": "Nothing is known by this name"}}
 PROBLEMS: Responses = {
     401: {"model": ProblemView, "description": "The token is needed"},
     422: {"model": ProblemView, "description": "A value that cannot be taken; `detail` names it"},
@@ -58,12 +61,18 @@ class Served:
     """What the routes work with; the app carries it as `app.state.served`."""
 
     def __init__(
-        self, subscriber: Subscriber, commands: CommandService, policy: AccessPolicy, about: AboutView
+        self,
+        subscriber: Subscriber,
+        commands: CommandService,
+        policy: AccessPolicy,
+        about: AboutView,
+        products: ProductJobs | None = None,
     ) -> None:
         self.subscriber = subscriber
         self.commands = commands
         self.policy = policy
         self.about = about
+        self.products = products
         self.streams = 0
         self.sockets = 0
 
@@ -104,10 +113,11 @@ async def vehicles(here: Here) -> FleetView:
     subscriber = here.subscriber
     with subscriber.lock:
         rows = subscriber.fleet.rows(subscriber.now())
-    return FleetView(broker=subscriber.broker_view(), vehicles=tuple(map(vehicle_view, rows)))
+    views = (subscriber.broker_view(), subscriber.computer_view())
+    return FleetView(broker=views[0], computer=views[1], vehicles=tuple(map(vehicle_view, rows)))
 
 
-@router.get("/api/vehicles/{vehicle}/history", tags=["vehicles"], responses=_NOT_FOUND)
+@router.get("/api/vehicles/{vehicle}/history", tags=["vehicles"], responses=NOT_FOUND)
 async def history(
     vehicle: Vehicle,
     here: Here,
@@ -135,7 +145,7 @@ async def history(
     "/api/vehicles/{vehicle}/measure",
     status_code=202,
     tags=["vehicles"],
-    responses=_COMMAND_PROBLEMS | _NOT_FOUND,
+    responses=COMMAND_PROBLEMS | NOT_FOUND,
 )
 async def measure(vehicle: Vehicle, body: Measure, here: Here) -> Measuring:
     """Measure a vehicle now, with a burst of exchanges."""
@@ -161,7 +171,7 @@ async def start_session(body: StartSession, here: Here, response: Response) -> S
     return view
 
 
-@router.get("/api/sessions/{session}", tags=["sessions"], responses=_NOT_FOUND)
+@router.get("/api/sessions/{session}", tags=["sessions"], responses=NOT_FOUND)
 async def session(session: Session, here: Here) -> SessionView:
     """One session."""
     subscriber = here.subscriber
@@ -188,7 +198,7 @@ async def events(here: Here) -> Response:
     """Server-sent events: first everything, then what has changed, at most four times a second.
 
     Each message is JSON: `now_s` (the dashboard's monotonic clock), `anew` (discard what you have), `broker`,
-    `vehicles` and `sessions` as in the lists. One is sent each second even when nothing has changed.
+    `computer`, `vehicles` and `sessions` as in the lists. One is sent each second even if nothing changed.
     """
     if here.streams >= MOST_CLIENTS:
         raise NotDoneError(503, "too_many", f"{MOST_CLIENTS} pages are being served already")

@@ -20,6 +20,8 @@ from tidesync.dashboard.access import AccessMiddleware, AccessPolicy, problem
 from tidesync.dashboard.api import Served
 from tidesync.dashboard.commands import CommandService, NotDoneError
 from tidesync.dashboard.host_names import HostNames
+from tidesync.dashboard.products import routes
+from tidesync.dashboard.products.jobs import ProductJobs
 from tidesync.dashboard.views import AboutView, Problem, ProblemView
 
 if TYPE_CHECKING:
@@ -63,11 +65,15 @@ def make_app(
         instance=secrets.token_hex(8),
         may_command=settings.may_command,
         fresh_s=settings.fresh_s,
+        products=settings.root is not None and settings.may_command,
     )
-    app.state.served = Served(subscriber, CommandService(subscriber, settings.may_command), policy, about)
+    products = None if settings.root is None else ProductJobs(settings.root)
+    commands = CommandService(subscriber, settings.may_command)
+    app.state.served = Served(subscriber, commands, policy, about, products)
     metrics = metrics_router(lambda: agent_families(subscriber.counts()))
     for router in (
         api.router,
+        routes.router,
         cockpit.router,
         cockpit.metadata_router,
         assets.router,

@@ -90,10 +90,14 @@ class CommandService:
             answer.cancel()
         return _answer(state)
 
-    def _check(self) -> None:
+    def check_allowed(self) -> None:
+        """NotDoneError where this dashboard may not command."""
         if not self.may_command:
             sentence = "this dashboard takes no commands: start it with an operator's account and --operator"
             raise NotDoneError(403, "read_only", sentence)
+
+    def _check(self) -> None:
+        self.check_allowed()
         if not self.subscriber.up:
             raise self._no_broker()
 

@@ -42,6 +42,7 @@ def vehicle_view(row: Row) -> VehicleView:
         fresh_s=row.fresh_s,
         result_age_s=_age(row.age_s) if row.live else None,
         last_seen_s=_age(row.last_seen_s),
+        steps_listed=row.steps_listed,
         state_for_s=_age(row.since_s),
         state_for_at_least=not row.since_exact,
         online=_online(row.status),

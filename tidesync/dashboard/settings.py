@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, FilePath, SecretStr
@@ -54,6 +55,11 @@ class DashboardSettings(AgentSettings):
         default=False,
         description="The account may command (add-operator): offer its buttons. A broker without accounts "
         "takes commands from anyone, so there they are offered anyway",
+    )
+    root: Path | None = Field(
+        None,
+        description="The recorder's root, where it is on this computer: reports and tables of stopped"
+        " sessions are made and offered",
     )
     read_only: bool = Field(default=False, description="Offer no buttons and take no commands")
     fresh_s: float = Field(

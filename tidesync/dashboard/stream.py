@@ -62,6 +62,7 @@ class Feed:
             "now_s": round(now_s, 3),
             "anew": whole,
             "broker": broker.model_dump(),
+            "computer": subscriber.computer_view().model_dump(),
             "vehicles": [vehicle_view(row).model_dump(mode="json") for row in rows],
             "sessions": [
                 session_view(entry.state, entry.age_s(now)).model_dump(mode="json") for entry in sessions

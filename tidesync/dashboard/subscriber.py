@@ -13,10 +13,12 @@ from broker.connection import Connection
 from broker.inbox import Inbox
 from broker.interface import Incoming, Outgoing
 from runtime.clock import Clock, Reading, read
+from runtime.files import free_bytes
 from schemas import topics
 from schemas.messages import BurstCommand, SessionState
 from schemas.topics import InvalidTopicError
-from tidesync.dashboard.views import BrokerView
+from tidesync.dashboard.own_clock import OwnClock
+from tidesync.dashboard.views import BrokerView, ComputerView
 from tidesync.fleet.model import KINDS, Fleet
 from tidesync.sessions.client import SessionRequest, new_request_id
 
@@ -46,6 +48,8 @@ class Subscriber:
         self._inbox = Inbox(settings.topic_root)
         self._requests: dict[Answer, SessionRequest] = {}
         self._heard_raw_ns: int | None = None
+        self._own_clock = OwnClock()
+        self._sessions_root = settings.root
         self.connection = Connection(settings, self, clock, name="tidesync-dashboard")
 
     # Any thread
@@ -72,6 +76,16 @@ class Subscriber:
             address=str(self.connection.address),
             problem=self.connection.last_problem or (None if self.up else "not connected yet"),
             silent_s=silent_s,
+        )
+
+    def computer_view(self) -> ComputerView:
+        """The dashboard's own computer."""
+        found = self._own_clock.discipline
+        return ComputerView(
+            unix_ms=self.now().realtime_ns // 1_000_000,
+            clock=None if found is None else str(found),
+            clock_free=None if found is None else found.free,
+            free_bytes=None if self._sessions_root is None else free_bytes(self._sessions_root),
         )
 
     def send(self, session: str, command: StartCommand | StopCommand) -> Answer:
@@ -121,6 +135,7 @@ class Subscriber:
 
     def tick(self, now: Reading) -> float:
         """Publish what is due; drop requests whose client has gone."""
+        self._own_clock.check(now)
         for answer in [answer for answer in self._requests if answer.done()]:
             del self._requests[answer]
         if self.up:

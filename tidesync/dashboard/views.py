@@ -64,7 +64,10 @@ class VehicleView(View):
     exchanges: int | None
     rejected: int | None
     segment: int | None
-    steps: int | None
+    steps: int | None = Field(description="Since topside's agent started")
+    steps_listed: int | None = Field(
+        description="Those among the incidents of its history: since the dashboard started"
+    )
     method: str | None
     boot_id: str | None
     measured_at: UtcInstant | None = Field(description="By topside's clock")
@@ -99,6 +102,7 @@ class SessionView(View):
     last_exchange_at: UtcInstant | None
     alarm: str | None
     error: str | None
+    started_at: UtcInstant | None = Field(description="By the recorder's clock; null: not known")
     told_s: float | None = Field(
         description="Since its recorder reported it; a running one does so at least every 5 s"
     )
@@ -121,10 +125,22 @@ class BrokerView(View):
     silent_s: float | None = Field(description="Since anything arrived; null if nothing has yet")
 
 
+class ComputerView(View):
+    """The dashboard's own computer, which on a boat is topside's as well."""
+
+    unix_ms: int = Field(description="Its time of day, ms since the Unix epoch")
+    clock: str | None = Field(
+        description="Who disciplines its clock and how fast it may move, for people; null: not known"
+    )
+    clock_free: bool | None = Field(description="Whether nothing disciplines it")
+    free_bytes: int | None = Field(description="Free space where sessions are written; null without `--root`")
+
+
 class FleetView(View):
     """Every vehicle, and the connection that it was heard over."""
 
     broker: BrokerView
+    computer: ComputerView
     vehicles: tuple[VehicleView, ...]
 
 
@@ -169,6 +185,7 @@ class AboutView(View):
     version: str
     instance: str = Field(description="One for each start of the dashboard")
     may_command: bool
+    products: bool = Field(description="Whether reports and tables of stopped sessions can be made here")
     fresh_s: float = Field(
         description="Seconds after which a result counts as old, at least; see `fresh_s` of a vehicle"
     )

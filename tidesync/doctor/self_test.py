@@ -61,7 +61,7 @@ def exchange_check(settings: ConnectionSettings, *, reached: bool, refused: bool
         return skipped(
             _CHECK,
             f"{why}, and {error.name} is not installed for an embedded one",
-            "install tidesync[broker]",
+            "`pip install tidesync`",
         )
     embedded = EmbeddedBroker(EmbeddedBrokerSettings(port=0))
     embedded.start()

@@ -118,6 +118,8 @@ class ResultHistory:
         self._last: Point | None = None
         self._worst: Point | None = None
         self.seq = 0
+        self.steps = 0
+        """How many of its incidents were steps, those included that are no longer kept."""
 
     def result(self, result: OffsetResult, raw_s: float) -> None:
         """Keep a result, unless it is too near to the last one and of the same state and segment.
@@ -140,6 +142,7 @@ class ResultHistory:
     def incident(self, kind: IncidentKind, text: str, raw_s: float) -> None:
         """Keep an incident."""
         self.seq += 1
+        self.steps += kind == "step"
         self._incidents.append(Incident(self.seq, raw_s, kind, text))
 
     def points(self, after: int = 0) -> Iterator[Point]:

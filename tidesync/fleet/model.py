@@ -173,15 +173,21 @@ class Fleet:
         known = Results.first(result, received, retained=retained, keep_history=self._histories)
         self._results[key] = known
         known.version = self._changed()
+        self._note_earlier(result.vehicle, known)
         return True
+
+    def _note_earlier(self, vehicle: str, known: Results) -> None:
+        """The vehicle's event that was heard before its first result belongs to its history too."""
+        info = self._vehicles.get(vehicle)
+        if known.history and info and info.event:
+            known.history.incident(info.event.kind, _sentence(info.event), info.event_raw_ns / 1e9)
 
     def _event(self, event: Event, received: Reading) -> bool:
         known = self._vehicle(event.vehicle, received)
         if known.event == event:
             return False
         known.event, known.event_raw_ns = event, received.raw_ns
-        text = "clock stepped" if event.kind == "step" else "suspended"
-        self._incident(event.vehicle, event.kind, f"{text} {_by(event.step_ms / 1e3)}", received)
+        self._incident(event.vehicle, event.kind, _sentence(event), received)
         return True
 
     def _status(self, vehicle: str, status: str, received: Reading) -> bool:
@@ -242,6 +248,10 @@ class Fleet:
     def _changed(self) -> int:
         self.version += 1
         return self.version
+
+
+def _sentence(event: Event) -> str:
+    return f"{'clock stepped' if event.kind == 'step' else 'suspended'} {_by(event.step_ms / 1e3)}"
 
 
 def _by(seconds: float) -> str:

@@ -114,6 +114,7 @@ class Results:
             "since_s": since_s(self.since_raw_ns, now),
             "since_exact": self.since_exact,
             "last_seen_s": since_s(self.seen_raw_ns, now),
+            "steps_listed": self.history.steps if self.history else None,
         }
 
     def _note(self, before: OffsetResult, result: OffsetResult, raw_s: float) -> None:
@@ -147,6 +148,8 @@ class Row:
     """Whether the change to this state was seen; else `since_s` is only how long it was watched."""
     last_seen_s: float | None = None
     """Since the vehicle last answered."""
+    steps_listed: int | None = None
+    """The clock steps among the incidents of its history; None where none is kept."""
     status: str | None = None
     info: Info | None = None
     event: Event | None = None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from schemas.base import InvalidMessageError
 from schemas.clock_history import ClockLine, ClockPiece
 from tidesync.sessions.journal import MOST_NAMED
+from tidesync.sessions.piece_columns import PieceColumns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,31 +32,43 @@ class ClockPieces:
     boot_id: str
     numbers: int = 0
     """How many numbers the pieces have, merged ones included."""
-    _numbers: list[int] = field(default_factory=list)
-    _pieces: dict[int, ClockPiece] = field(default_factory=dict)
+    columns: PieceColumns = field(default_factory=PieceColumns)
+    """The pieces, in the order of their numbers."""
+    _numbers: array[int] = field(default_factory=lambda: array("q"))
 
     def __len__(self) -> int:
         return len(self._numbers)
 
+    @classmethod
+    def restored(cls, boot_id: str, numbers: array[int], columns: PieceColumns) -> ClockPieces:
+        """Pieces with these numbers, as `parts` had them."""
+        made = cls(boot_id, columns=columns, _numbers=numbers)
+        made.numbers = sum(made._end(place) - number + 1 for place, number in enumerate(numbers))
+        return made
+
+    def parts(self) -> tuple[memoryview[int], memoryview[int]]:
+        """The numbers, eight bytes each, and the data of `columns`."""
+        return memoryview(self._numbers).cast("B"), memoryview(self.columns.data)
+
     @property
     def pieces(self) -> list[tuple[int, ClockPiece]]:
         """Number and piece, in the order of the numbers."""
-        return [(number, self._pieces[number]) for number in self._numbers]
+        return list(zip(self._numbers, self.columns, strict=True))
 
     @property
     def first(self) -> tuple[int, ClockPiece] | None:
         """The piece of the lowest number."""
-        return (self._numbers[0], self._pieces[self._numbers[0]]) if self._numbers else None
+        return (self._numbers[0], self.columns[0]) if self._numbers else None
 
     @property
     def newest(self) -> tuple[int, ClockPiece] | None:
         """The piece of the highest number."""
-        return (self._numbers[-1], self._pieces[self._numbers[-1]]) if self._numbers else None
+        return (self._numbers[-1], self.columns[-1]) if self._numbers else None
 
     def reach_ns(self, number: int) -> int | None:
         """The machine's RAW at the end of the piece that has `number`, itself or merged into it."""
-        holder = self._around(number, number)
-        return None if holder is None else self._pieces[holder].to_raw_ns
+        place = self._around(number, number)
+        return None if place is None else self.columns[place].to_raw_ns
 
     def add(self, number: int, piece: ClockPiece) -> bool:
         """Take a piece; returns whether it says more than is known."""
@@ -63,56 +76,57 @@ class ClockPieces:
         if last < number:
             return False
         if (around := self._around(number, last)) is not None:
-            before = self._pieces[around]
-            same = (around, self._end(around)) == (number, last)
+            before = self.columns[around]
+            same = (self._numbers[around], self._end(around)) == (number, last)
             if not same or piece.to_raw_ns < before.to_raw_ns or piece == before:
                 return False
-            self._pieces[number] = piece
+            self.columns.put(around, around + 1, [piece])
             return True
         inside = self._inside(number, last)
-        if self._complete(inside, number, last) and piece.to_raw_ns <= self._pieces[inside[-1]].to_raw_ns:
+        if self._complete(inside, number, last) and piece.to_raw_ns <= self.columns[inside[-1]].to_raw_ns:
             return False
         self._replace(inside, number, piece)
         return True
 
     def _around(self, number: int, last: int) -> int | None:
-        """The known piece that has all these numbers."""
-        index = bisect_right(self._numbers, number) - 1
-        found = index >= 0 and self._end(self._numbers[index]) >= last
-        return self._numbers[index] if found else None
+        """The place of the known piece that has all these numbers."""
+        place = bisect_right(self._numbers, number) - 1
+        return place if place >= 0 and self._end(place) >= last else None
 
-    def _inside(self, number: int, last: int) -> list[int]:
-        return self._numbers[bisect_left(self._numbers, number) : bisect_right(self._numbers, last)]
+    def _inside(self, number: int, last: int) -> range:
+        """The places of the known pieces with one of these numbers."""
+        return range(bisect_left(self._numbers, number), bisect_right(self._numbers, last))
 
-    def _complete(self, inside: list[int], number: int, last: int) -> bool:
+    def _complete(self, inside: range, number: int, last: int) -> bool:
         """Whether the known pieces have all these numbers, and nothing is uncovered between them."""
-        if not inside or inside[0] != number or self._end(inside[-1]) != last:
+        if not inside or self._numbers[inside[0]] != number or self._end(inside[-1]) != last:
             return False
-        return all(self._joined(each, later) for each, later in pairwise(inside))
+        return all(self._joined(place) for place in inside[:-1])
 
-    def _joined(self, number: int, later: int) -> bool:
-        ends_ns, begins_ns = self._pieces[number].to_raw_ns, self._pieces[later].from_raw_ns
-        return self._end(number) + 1 == later and ends_ns >= begins_ns
+    def _joined(self, place: int) -> bool:
+        """Whether the piece after this one continues it."""
+        ends_ns, begins_ns = self.columns[place].to_raw_ns, self.columns[place + 1].from_raw_ns
+        return self._end(place) + 1 == self._numbers[place + 1] and ends_ns >= begins_ns
 
-    def _replace(self, inside: list[int], number: int, piece: ClockPiece) -> None:
-        at = bisect_left(self._numbers, number)
-        self._numbers[at : at + len(inside)] = [number]
+    def _replace(self, inside: range, number: int, piece: ClockPiece) -> None:
         self.numbers += end_number(number, piece) - number + 1
-        self.numbers -= sum(self._end(each) - each + 1 for each in inside)
-        for each in inside:
-            del self._pieces[each]
-        self._pieces[number] = piece
+        self.numbers -= sum(self._end(place) - self._numbers[place] + 1 for place in inside)
+        self._numbers[inside.start : inside.stop] = array("q", [number])
+        self.columns.put(inside.start, inside.stop, [piece])
 
-    def _end(self, number: int) -> int:
-        return end_number(number, self._pieces[number])
+    def _end(self, place: int) -> int:
+        last = self.columns.last(place)
+        return self._numbers[place] if last is None else last
 
 
 @dataclass(slots=True)
 class ClockJournal:
     """The content of `clock.jsonl`; malformed lines stay in the file."""
 
-    lines: list[ClockLine] = field(default_factory=list)
-    """In the order of the file."""
+    histories: dict[Owner, dict[str, ClockPieces]] = field(default_factory=dict)
+    """The pieces of each process of each machine, by instance id, in the order of the file."""
+    sound: int = 0
+    """Lines that are pieces."""
     malformed: int = 0
     faults: list[str] = field(default_factory=list)
     """The first malformed lines, each with its number and what is wrong with it."""
@@ -120,16 +134,14 @@ class ClockJournal:
     @property
     def complaint(self) -> str:
         """How many lines are malformed, and what is wrong with the first."""
-        lines = self.malformed + len(self.lines)
+        lines = self.malformed + self.sound
         return f"{self.malformed} of {lines} lines of clock.jsonl are no pieces ({self.faults[0]})"
 
-    def history(self, machine: Machine, name: str) -> dict[str, ClockPieces]:
-        """The pieces of each process of a machine, by instance id, in the order of the file."""
-        found: dict[str, ClockPieces] = {}
-        for line in self.lines:
-            if (line.machine, line.name) == (machine, name):
-                found.setdefault(line.instance_id, ClockPieces(line.boot_id)).add(line.number, piece_of(line))
-        return found
+    def add(self, line: ClockLine) -> None:
+        """Take the piece of a line."""
+        processes = self.histories.setdefault((line.machine, line.name), {})
+        pieces = processes.setdefault(line.instance_id, ClockPieces(line.boot_id))
+        pieces.add(line.number, piece_of(line))
 
 
 def end_number(number: int, piece: ClockPiece) -> int:
@@ -158,7 +170,8 @@ def line_of(owner: Owner, boot_id: str, instance_id: str, number: int, piece: Cl
 def read_clock_journal(lines: Iterable[bytes]) -> ClockJournal:
     """Decode line by line; empty lines are skipped, malformed ones counted."""
     journal = ClockJournal()
-    journal.lines.extend(each_clock_line(lines, journal))
+    for line in each_clock_line(lines, journal):
+        journal.add(line)
     return journal
 
 
@@ -168,11 +181,14 @@ def each_clock_line(lines: Iterable[bytes], journal: ClockJournal) -> Iterator[C
         if not line.strip():
             continue
         try:
-            yield ClockLine.decode(line)
+            decoded = ClockLine.decode(line)
         except InvalidMessageError as error:
             journal.malformed += 1
             if journal.malformed <= MOST_NAMED:
                 journal.faults.append(f"line {number}: {error}")
+        else:
+            journal.sound += 1
+            yield decoded
 
 
 def is_clock_line(line: bytes) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from runtime.files import read, replacing
 from schemas.events import EventLine
-from schemas.metadata import FILE_NAME
+from schemas.metadata import EXCHANGES_NAME, FILE_NAME, FOLDER_NAME
 from tidesync.sessions import document
 from tidesync.sessions.bridged import bridged
 from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 METADATA = FILE_NAME
-TIME_SYNC = "time_sync"
-EXCHANGES = "exchanges.jsonl"
+TIME_SYNC = FOLDER_NAME
+EXCHANGES = EXCHANGES_NAME
 EVENTS = "events.jsonl"
 CLOCK = "clock.jsonl"
 OFFSETS = "offsets.csv"
@@ -92,8 +92,13 @@ class SessionFolder:
 
     @property
     def index_path(self) -> Path:
-        """The recorder's index of `exchanges.jsonl`, a cache; there only until the session has stopped."""
+        """The recorder's index of `indexed_paths`, a cache; there only until the session has stopped."""
         return self.time_sync_path / INDEX
+
+    @property
+    def indexed_paths(self) -> tuple[Path, Path]:
+        """The journals that grow with a session's length."""
+        return self.exchanges_path, self.clock_path
 
     @property
     def recording_path(self) -> Path:
@@ -123,7 +128,7 @@ class SessionFolder:
             return
 
     def read_clock(self) -> ClockJournal | None:
-        """The clock histories, in the order of the file, and which lines are malformed."""
+        """The clock histories, and which lines are malformed."""
         try:
             with self.clock_path.open("rb") as stream:
                 return read_clock_journal(lines_in(stream))
@@ -135,7 +140,7 @@ class SessionFolder:
         journal = self.read_clock() or ClockJournal()
         if journal.malformed:
             _log.warning("%s: %s", self.path, journal.complaint)
-        return journal.history(machine, name)
+        return journal.histories.get((machine, name), {})
 
     def read_metadata(self) -> document.Document | None:
         """The consumer's document; NotMetadataError where it is none."""

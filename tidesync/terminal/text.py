@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from schemas.doubtful import for_people, is_doubtful
 from schemas.instants import iso_from_ns, iso_utc
 from schemas.messages import Event, Info, OffsetResult, SessionState
-from tidesync.figures import ago, figure, span
+from tidesync.figures import ago, distance, figure, is_long, span
 from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.vehicle import CONDITION, discipline_of
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _S_PER_DAY_AT_1_PPM = 0.0864
 _STAMPED = {"kernel": "by the kernel", "user": "in user space"}
-_LONG_MS = 60_000.0
-"""From here on an offset is also given in minutes, hours, days or years."""
 
 
 def json_line(letter: Letter) -> str:
@@ -81,6 +79,9 @@ def remarks_of(row: Row) -> list[str]:
     if result is None:
         return []
     remarks = ["old: not renewed; does its topside run?"] if row.old else []
+    known = for_people(result)
+    if known.offset_ms is not None and is_long(known.offset_ms):
+        remarks.append(f"its clock is {distance(known.offset_ms)}")
     if is_doubtful(result.error):
         remarks.append(f"unknown: {sentence(result)}")
     elif result.conditional:
@@ -162,7 +163,7 @@ def _offset(result: OffsetResult) -> str:
     if not result.offset_ms:
         return figure(result.offset_ms, 4, "ms")
     where = "ahead of" if result.offset_ms > 0 else "behind"
-    by = f"{span(abs(result.offset_ms) / 1e3)} " if abs(result.offset_ms) >= _LONG_MS else ""
+    by = f"{span(abs(result.offset_ms) / 1e3)} " if is_long(result.offset_ms) else ""
     return f"{result.offset_ms:.4f} ms (the vehicle is {by}{where} {result.topside})"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.doubtful import for_people, is_doubtful
+from tidesync.figures import distance, is_long, span
 from tidesync.fleet.duplicates import sentence
 from tidesync.fleet.vehicle import CONDITION
 
@@ -85,8 +87,11 @@ def draw(view: View, width: int, height: int) -> RenderableType:
     remarks = _remarks(view.rows)
     others = len(remarks) + sum(map(bool, (view.away, view.sessions)))
     room = max(1, height - _HEAD_LINES - others)
-    shown = view.rows if len(view.rows) <= room else view.rows[: room - 1]
-    left = room - len(shown) - (1 if len(shown) < len(view.rows) else 0)
+    shown = _fitting(view.rows, room)
+    if len(shown) < len(view.rows):
+        room -= 1  # for the line that counts the others
+        shown = _fitting(view.rows, room)
+    left = room - sum(map(_height, shown))
     parts: list[RenderableType] = [Text(view.title, no_wrap=True, overflow="ellipsis")]
     if view.away:
         parts.append(Text(f" {view.away} ", style="bold reverse", no_wrap=True, overflow="ellipsis"))
@@ -100,6 +105,18 @@ def draw(view: View, width: int, height: int) -> RenderableType:
         Text(line, style=_GREY, no_wrap=True, overflow="ellipsis") for line in view.lines[-left:] if left > 0
     ]
     return Group(*parts)
+
+
+def _fitting(rows: Sequence[Row], room: int) -> Sequence[Row]:
+    """As many of the first rows as have room in so many lines."""
+    needed = accumulate(map(_height, rows))
+    return rows[: sum(lines <= room for lines in needed)]
+
+
+def _height(row: Row) -> int:
+    """The lines of a row: long times have their exact number in a second one."""
+    result = for_people(row.result) if row.result else None
+    return 2 if result and (is_long(result.offset_ms) or is_long(result.max_error_ms)) else 1
 
 
 def _remarks(rows: Sequence[Row]) -> list[str]:
@@ -176,6 +193,12 @@ def _figures(result: OffsetResult) -> dict[str, str | Text]:
     cells: dict[str, str | Text] = {
         name: "" if value is None else format(value, _FIGURES[name]) for name, value in values.items()
     }
+    for name, value, text in (
+        ("offset", result.offset_ms, distance),
+        ("max", result.max_error_ms, lambda value: span(value / 1e3)),
+    ):
+        if value is not None and is_long(value):
+            cells[name] = f"{text(value)}\n{cells[name]}"
     return cells | {"max": f"{_MARK}{cells['max']}"} if result.conditional else cells
 
 

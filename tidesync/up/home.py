@@ -89,9 +89,9 @@ class Home:
             if choices.tls:
                 self._ensure_certificates()
             files.make_private_folder(self.data, 0o750)
-            files.replace(self.conf, mosquitto.configuration(self.path, choices).encode())
-        files.replace(self.path / "tidesync.toml", self._for_readers(choices).encode())
-        files.replace(self._choices, choices.encode().encode())
+            _write(self.conf, mosquitto.configuration(self.path, choices))
+        _write(self.path / "tidesync.toml", self._for_readers(choices))
+        _write(self._choices, choices.encode())
         return choices
 
     def account(self, program: str, choices: Choices) -> str:
@@ -169,6 +169,12 @@ class Home:
                     f"password_file = {mosquitto.quoted(self.password_file('operator'))}",
                 ]
         return "\n".join(lines) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    """Unless it is so already: a start that changes nothing needs no room on the disk."""
+    if files.read(path) != text.encode():
+        files.replace(path, text.encode())
 
 
 def _station_name() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from runtime import host
@@ -35,8 +35,9 @@ def only_one(home: Home) -> Iterator[None]:
             raise NotSoError(
                 f"`tidesync up` runs already in {home.path}" + (f" (process {by})" if by else "")
             )
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        with suppress(OSError):  # without room for it, the number is not shown
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
         yield
     finally:
         os.close(descriptor)
@@ -81,7 +82,7 @@ def _agents(home: Home, choices: Choices) -> Iterator[Program]:
     options = {
         "topside": ("topside", "--topside", str(choices.topside)),
         "recorder": ("record", "--root", str(choices.root)),
-        "dashboard": ("dashboard", "--port", str(choices.dashboard_port), *_operator(choices)),
+        "dashboard": ("dashboard", *_dashboard(choices)),
     }
     for name, (command, *more) in options.items():
         environment = {**_without_own(), "TIDESYNC_BROKER": choices.local_url}
@@ -95,8 +96,9 @@ def _agents(home: Home, choices: Choices) -> Iterator[Program]:
 _TIDESYNC = [sys.executable, "-m", "tidesync"]
 
 
-def _operator(choices: Choices) -> list[str]:
-    return ["--operator"] if choices.own_broker else []
+def _dashboard(choices: Choices) -> list[str]:
+    operator = ["--operator"] if choices.own_broker else []
+    return ["--port", str(choices.dashboard_port), "--root", str(choices.root), *operator]
 
 
 def _without_own() -> dict[str, str]:

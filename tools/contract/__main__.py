@@ -1,4 +1,4 @@
-"""Writes the contract to `schemas/published/`, its types into `clients/`; `--check` names what is stale."""
+"""Writes `schemas/published/`, the types in `clients/` and the manual page; `--check` names what is stale."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 
 from tools.contract import json_schema, openapi
 from tools.contract.asyncapi import asyncapi
+from tools.contract.man_page import man_page
 from tools.contract.table_schema import offsets_csv
 from tools.contract.typescript import with_types
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "schemas" / "published"
 CLIENT = ROOT / "clients" / "tidesync.ts"
+MAN_PAGE = ROOT / "distributions" / "tidesync-pi" / "tidesync.1"
 
 
 def contract() -> dict[str, str]:
@@ -62,10 +64,13 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         write(FOLDER)
         CLIENT.write_text(client(CLIENT.read_text(encoding="utf-8")), encoding="utf-8")
+        MAN_PAGE.write_text(man_page(), encoding="utf-8")
         return 0
     faults = [f"schemas/published/{name}" for name in stale(FOLDER)]
     if client(CLIENT.read_text(encoding="utf-8")) != CLIENT.read_text(encoding="utf-8"):
         faults.append("clients/tidesync.ts")
+    if not MAN_PAGE.is_file() or man_page() != MAN_PAGE.read_text(encoding="utf-8"):
+        faults.append(str(MAN_PAGE.relative_to(ROOT)))
     for name in faults:
         print(f"{name} is out of date: run `make schemas`", file=sys.stderr)
     return 1 if faults else 0

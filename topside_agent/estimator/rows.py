@@ -36,7 +36,8 @@ class Row(NamedTuple):
     """The offset (Pi − topside, ns) at the destination of one exchange; a line of `offsets.csv`.
 
     `pi_unix_ns` is `topside_unix_ns + offset_ns`. `ambiguous` rows lie so near to a cut that they may belong
-    to either side; so does the last one before a cut, as the Pi read its clock before the destination.
+    to either side; so does the last one before a cut, as the Pi read its clock before the destination, and
+    the last of all if its answer was under way for more than a second.
     """
 
     vehicle: str

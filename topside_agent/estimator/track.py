@@ -23,6 +23,8 @@ from topside_agent.estimator.slews import FASTEST, PiReadings, slew_of, unexplai
 
 _SHORTEST_NS = 8_000_000_000
 """A segment shorter than this has no drift."""
+_UNREAD_NS = 1_000_000_000
+"""So long the Pi's clock is assumed not to be set after the last exchange of all; no reading follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class TrackBuilder:
         self._places, self._segments = array("I"), array("i")
         self._ambiguous = bytearray()
         self._cut_at_ns = 0
+        self._latest_delay_ns = 0
 
     def __len__(self) -> int:
         """How many are accepted."""
@@ -109,6 +112,7 @@ class TrackBuilder:
         self._places.append(place)
         self._segments.append(self.estimator.segment - late)
         self._ambiguous.append(False)
+        self._latest_delay_ns = constraint.delay_ns
         return constraint
 
     def _cut(self, added: Added, constraint: Constraint) -> None:
@@ -124,6 +128,8 @@ class TrackBuilder:
 
     def accepted(self) -> Accepted:
         """What was accepted; nothing can be added afterwards."""
+        if self._latest_delay_ns > _UNREAD_NS:
+            self._ambiguous[-1] = True
         exchanges = self._exchanges.at(np.frombuffer(self._places, dtype=np.uint32))
         segment = np.frombuffer(self._segments, dtype=np.int32)
         ambiguous = np.frombuffer(self._ambiguous, dtype=np.bool_)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from runtime.clock import Reading, was_set
 from schemas.exchange import MQTT, Exchange, Method, fault_of
 from schemas.messages import Ping, Pong
+from topside_agent.measuring.instances import Instances
 
 Reason = Literal["unknown_nonce", "repeated", "other_instance", "invalid_pi_time"]
 """Why a pong made no exchange: it answers no outstanding ping (late, replayed, foreign); its ping was
@@ -24,65 +25,10 @@ _DROPPED_BECAUSE: dict[Reason, str] = {
     "invalid_pi_time": "its stamps contradict each other or the ping",
 }
 
-QUIET_NS = 1_000_000_000
-"""A process that has not answered for this long has ended: four pings at the default rate."""
-
-REMEMBER_NS, REMEMBER_PINGS = 3_000_000_000, 4
-"""Two processes are reported for this long after both were last heard, and for so many pings at least."""
-
 
 def random_nonce() -> str:
     """A ping's nonce."""
     return secrets.token_hex(8)
-
-
-class Instances:
-    """Admits the pongs of one process at a time: tells a restart from two vehicles with one name.
-
-    A second process takes over when the first has fallen silent (a restart). While both answer, the first
-    stays and the name is `duplicated`: the two clocks must never be averaged.
-    """
-
-    def __init__(self, interval_ns: int) -> None:
-        """`interval_ns`: between pings."""
-        self._remember_ns = max(REMEMBER_NS, REMEMBER_PINGS * interval_ns)
-        self.incumbent: str | None = None
-        """The process that is admitted."""
-        self._incumbent_heard_ns = 0
-        self._replaced: str | None = None
-        """The process that had fallen silent: if it answers again, it had not ended."""
-        self._other_heard_ns: int | None = None
-        self._both_heard_ns: int | None = None
-
-    @property
-    def undecided(self) -> bool:
-        """Whether another process has answered since the admitted one last did."""
-        return self._other_heard_ns is not None
-
-    def admit(self, instance_id: str, now_raw_ns: int) -> bool:
-        """Whether a pong of `instance_id`, arriving at topside's RAW `now_raw_ns`, may be used."""
-        if instance_id == self._replaced:
-            self._both_heard_ns = now_raw_ns
-        if self.incumbent in {None, instance_id}:
-            if self._other_heard_ns is not None:
-                self._both_heard_ns = now_raw_ns
-            self._take(instance_id, now_raw_ns)
-            return True
-        if now_raw_ns - self._incumbent_heard_ns >= QUIET_NS:
-            self._replaced = self.incumbent
-            self._take(instance_id, now_raw_ns)
-            return True
-        self._other_heard_ns = now_raw_ns
-        return False
-
-    def duplicated(self, now_raw_ns: int) -> bool:
-        """Whether two live processes answer to this name."""
-        return self._both_heard_ns is not None and now_raw_ns - self._both_heard_ns < self._remember_ns
-
-    def _take(self, instance_id: str, now_raw_ns: int) -> None:
-        self.incumbent = instance_id
-        self._incumbent_heard_ns = now_raw_ns
-        self._other_heard_ns = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +135,7 @@ class Exchanger:
         outstanding = self._outstanding
         if outstanding is None or pong.nonce != outstanding.ping.nonce:
             return self._refuse_unexpected(pong, received)
-        if not self.instances.admit(pong.instance_id, received.raw_ns):
+        if not self.instances.admit(pong.instance_id, received, pong.boot_id):
             return Refused("other_instance", ours=True)
         self.give_up()
         exchange = self._exchange(outstanding, pong, received)
@@ -201,7 +147,7 @@ class Exchanger:
     def _refuse_unexpected(self, pong: Pong, received: Reading) -> Refused:
         """Why not; a second answer to a fresh ping also shows whether a namesake is alive."""
         if ours := pong.nonce == self._previous_nonce:
-            self.instances.admit(pong.instance_id, received.raw_ns)
+            self.instances.admit(pong.instance_id, received, pong.boot_id)
         duplicate = self.instances.duplicated(received.raw_ns) or (ours and self.instances.undecided)
         return Refused("repeated" if ours else "unknown_nonce", ours, duplicate)
 

@@ -21,7 +21,7 @@ from topside_agent.measuring.counts import Counts, Snapshot
 from topside_agent.measuring.exchanger import Exchanger, Refused, random_nonce
 from topside_agent.measuring.namesakes import Namesakes
 from topside_agent.measuring.offsets import Offsets
-from topside_agent.measuring.result import result_of, state_of
+from topside_agent.measuring.result import REFUSED_BECAUSE, result_of, state_of
 from topside_agent.measuring.timing import PingSchedule, ResultSchedule
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from schemas.messages import ErrorWord, Event, Info, OffsetResult, Pong
     from topside_agent.http_fallback.http_get import TimedResponse
     from topside_agent.settings import TopsideSettings
-
-_REFUSED_BECAUSE: dict[str, ErrorWord] = {"clock_stepped": "invalid_pi_time", "negative_delay": "clock_rate"}
-"""What a result says while the estimator refuses exchanges, by its reason."""
 
 
 class Measurement:
@@ -233,7 +230,7 @@ class Measurement:
             self._last_reached_raw_ns = now_raw_ns
         if reason is not None:
             self._counts.rejected[reason] += 1
-            self._error = _REFUSED_BECAUSE.get(reason, self._error)
+            self._error = REFUSED_BECAUSE.get(reason, self._error)
             return
         self._error, self._results.newest_ns = None, now_raw_ns
         if not standalone:
@@ -266,7 +263,8 @@ class Measurement:
 
     def _next_result(self, now: Reading) -> OffsetResult | None:
         estimate = self._offsets.estimate(now, self._results.newest_ns)
-        progress = self._offsets.progress(self._refused, self._duplicate(now.raw_ns) or self._error)
+        error, spans = self._duplicate(now.raw_ns) or self._error, self._exchanger.instances.spans(now.raw_ns)
+        progress = self._offsets.progress(self._refused, error)._replace(duplicates=spans)
         if not self._results.publish(state_of(estimate, progress, self._settings), now.raw_ns):
             return None
         instance_id = self._namesakes.instance_id

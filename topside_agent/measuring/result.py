@@ -10,11 +10,14 @@ from schemas.instants import utc_from_ns
 from schemas.messages import DUPLICATES, ErrorWord, OffsetResult, State
 
 if TYPE_CHECKING:
+    from schemas.duplicate_span import DuplicateSpan
     from topside_agent.estimator import Estimate
     from topside_agent.settings import TopsideSettings
 
 _NOT_LOCKED = DUPLICATES | {"clock_rate"}
 """Errors that leave in doubt whose offset it is, or how it moves, however narrow its bound."""
+REFUSED_BECAUSE: dict[str, ErrorWord] = {"clock_stepped": "invalid_pi_time", "negative_delay": "clock_rate"}
+"""What a result says while the estimator refuses exchanges, by its reason."""
 _EXACT_NS = 2**52
 """Below this (52 days) a count of ns is exact as a float of ms with six decimals."""
 
@@ -30,6 +33,8 @@ class Progress(NamedTuple):
     error: ErrorWord | None
     method: str = MQTT.name
     """How the exchanges that the estimate rests on were made."""
+    duplicates: tuple[DuplicateSpan, ...] = ()
+    """When two vehicles answered to the name."""
 
 
 def state_of(estimate: Estimate | None, progress: Progress, settings: TopsideSettings) -> State:
@@ -82,6 +87,7 @@ def result_of(
             age_s=None,
             interval_s=settings.publish_interval_s,
             instance_id=instance_id,
+            duplicates=progress.duplicates or None,
             error=progress.error,
         )
     return OffsetResult(
@@ -109,6 +115,7 @@ def result_of(
         conditional=estimate.conditional,
         interval_s=settings.publish_interval_s,
         instance_id=instance_id,
+        duplicates=progress.duplicates or None,
         error=progress.error,
     )
 

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { element, icon, mark, Quantity, setText, show, toast } from "./dom.js";
-import { ago, count, duration, errorToRead, isLong, milliseconds, offsetToRead, plain, stepToRead } from "./format.js";
+import { ago, count, duration, errorToRead, isLong, milliseconds, offsetToRead, plain, stepToRead, timeOfDay } from "./format.js";
 import { SessionsView } from "./sessions.js";
 import { CONDITION, keyOf, MEANING, numbers, WORDS } from "./state.js";
 
@@ -21,8 +21,11 @@ export class FleetView {
   constructor(fleet) {
     this.fleet = fleet;
     this.rows = new Map();
-    this.verdict = element("p", { class: "verdict" });
+    this.verdict = element("h1", { class: "verdict" });
     this.detail = element("p", { class: "detail" });
+    this.time = element("span", { class: "whole" });
+    this.clock = element("span");
+    this.computer = element("p", { class: "computer" }, "The dashboard’s computer: ", this.time, " · its clock: ", this.clock);
     this.body = element("tbody");
     const heads = HEADS.map(([name, unit], place) =>
       element(
@@ -32,12 +35,11 @@ export class FleetView {
         unit ? element("span", { class: "unit" }, unit) : null,
       ),
     );
-    this.actionHead = element("th", { scope: "col", class: "action" }, element("span", { class: "aside" }, "Actions"));
     this.table = element(
       "table",
       { class: "fleet" },
       element("caption", { class: "aside" }, "Vehicles: each clock's offset to topside's"),
-      element("thead", {}, element("tr", {}, ...heads, this.actionHead)),
+      element("thead", {}, element("tr", {}, ...heads)),
       this.body,
     );
     this.empty = element(
@@ -52,7 +54,7 @@ export class FleetView {
     this.node = element(
       "div",
       { class: "view" },
-      element("section", { class: "headline", "aria-label": "Summary" }, this.verdict, this.detail),
+      element("section", { class: "headline", "aria-label": "Summary" }, this.verdict, this.detail, this.computer),
       element("section", { class: "card flush", "aria-label": "Vehicles" }, this.table, this.empty),
       this.sessions.node,
     );
@@ -64,9 +66,14 @@ export class FleetView {
     show(this.table, rows.length > 0);
     show(this.empty, rows.length === 0);
     setText(this.emptyAt, `Listening at ${this.fleet.broker.address}.`);
-    show(this.actionHead, this.fleet.mayCommand());
+    this.drawComputer();
     this.place(rows);
     this.sessions.draw();
+  }
+
+  drawComputer() {
+    setText(this.time, this.fleet.stream.alive() ? timeOfDay(this.fleet.now_unix_ms()) : "–");
+    setText(this.clock, this.fleet.computer?.clock ?? "not known who disciplines it");
   }
 
   // One element for each row, kept while the row is there: only what differs is changed.
@@ -103,7 +110,8 @@ export class FleetView {
       .filter(([state, number]) => number > 0 && state !== "locked")
       .map(([, number, word]) => `${number} ${word}`);
     if (conditional > 0) counts.push(`${conditional} conditional`);
-    const bound = worst === null ? [] : [`worst max error ± ${milliseconds(worst)} ms`];
+    const whose = bad === 0 ? "worst max error" : `the other${good === 1 ? "" : ` ${good}`}: max error at most`;
+    const bound = worst === null ? [] : [`${whose} ± ${milliseconds(worst)} ms`];
     setText(this.detail, [...bound, ...counts].join(" · "));
     show(this.detail, bound.length + counts.length > 0);
   }
@@ -134,20 +142,18 @@ class Row {
     this.steps = element("span", { class: "value" });
     this.step = element("span", { class: "since" });
     this.recording = element("span", { class: "recording" });
-    this.button = element("button", { class: "button small", type: "button", onclick: () => this.measure() }, "Measure now");
-    this.action = element("td", { class: "action" }, this.button);
+    this.shows = element("span", { class: "shows" });
     this.node = element(
       "tr",
       {},
       element("th", { scope: "row", class: "c-name" }, this.name, this.by),
       element("td", { class: "c-state" }, this.pill.node, this.since, this.remark),
-      cell("Offset", "ms", "c-offset number", this.offset.value, this.offset.exact),
+      cell("Offset", "ms", "c-offset number", this.offset.value, this.offset.exact, this.shows),
       cell("Max error", "± ms", "c-error number", this.error.value, this.error.exact, this.condition),
       cell("Drift", "ppm", "c-drift number", this.drift),
       cell("Last seen", "", "c-seen", this.seen),
       cell("Steps", "", "c-steps", this.steps, this.step),
       cell("Recording", "", "c-recording", this.recording),
-      this.action,
     );
   }
 
@@ -167,27 +173,30 @@ class Row {
     mark(this.name, "short", row.vehicle.length <= 20);
     setText(this.by, row.topside === null ? "" : `by ${row.topside}`);
     this.pill.draw(state);
-    setText(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(fleet.age(row, row.state_for_s))}` : "");
+    setText(this.since, since(fleet, row));
     setText(this.remark, fleet.remark(row));
     const known = numbers(row);
     mark(this.node, "long", isLong(known.offset_ms) || isLong(known.max_error_ms));
     this.offset.draw(...offsetToRead(known.offset_ms, known.max_error_ms));
+    setText(this.shows, isLong(known.offset_ms) && fresh ? `shows ${timeOfDay(fleet.times(row).vehicle)}` : "");
     this.error.draw(...errorToRead(known.max_error_ms));
     setText(this.condition, known.conditional ? CONDITION : "");
     setText(this.drift, plain(known.drift_ppm, 1));
     setText(this.seen, ago(fleet.age(row, row.last_seen_s)));
-    setText(this.steps, count(row.steps));
+    setText(this.steps, count(row.steps_listed));
     const event = row.last_event;
     setText(this.step, event ? `${together(stepToRead(event.step_ms))}, ${together(ago(fleet.age(row, event.age_s)))}` : "");
-    setText(this.recording, row.recording.map(unbroken).join(", ") || "–");
+    setText(this.recording, row.recording.map(nameToRead).join(", ") || "–");
+    mark(this.recording, "short", row.recording.every((name) => name.length <= 24));
     mark(this.recording, "on", row.recording.length > 0 && fleet.connected());
-    show(this.action, fleet.mayCommand());
-    this.button.disabled = !fleet.connected() || row.topside === null;
   }
+}
 
-  async measure() {
-    await measureNow(this.button, this.vehicle, this.topside);
-  }
+// How long the state has lasted; of an old result, what it was.
+export function since(fleet, row) {
+  if (fleet.fresh(row)) return `for ${row.state_for_at_least ? "≥ " : ""}${duration(fleet.age(row, row.state_for_s))}`;
+  if (row.last_state === null) return "";
+  return `was ${Object.hasOwn(WORDS, row.last_state) ? WORDS[row.last_state] : row.last_state}`;
 }
 
 export async function measureNow(button, vehicle, topside) {
@@ -222,8 +231,8 @@ export class Pill {
 
 const together = (text) => text.replaceAll(" ", "\u00a0");
 
-// A session's name does not break at its hyphens.
-const unbroken = (name) => name.replaceAll("-", "\u2011");
+// A session's name does not break at its hyphens, unless it is long.
+const nameToRead = (name) => (name.length <= 24 ? name.replaceAll("-", "\u2011") : name);
 
 function cell(label, unit, name, ...values) {
   const shown = unit ? `${label}, ${unit}` : label;

@@ -38,7 +38,7 @@ export function units(value) {
 // An offset to be read: its text, and below it the exact number where that is another one.
 export function offsetToRead(value, error) {
   const exact = offset(value, error);
-  return isLong(value) ? [`${units(value)} ${value > 0 ? "ahead" : "behind"}`, `${exact} ms`] : [exact, ""];
+  return isLong(value) ? [`${units(value)} ${value > 0 ? "ahead" : "behind"}`, `${exact}\u00a0ms`] : [exact, ""];
 }
 
 export function errorToRead(value) {
@@ -62,6 +62,13 @@ export function plain(value, decimals) {
   return value > 0 && !/^[0.,]*$/.test(text) ? `+${text}` : text;
 }
 
+// Bytes, in the largest unit of which there is one.
+export function size(bytes) {
+  if (absent(bytes)) return NOTHING;
+  const [name, one] = [["GB", 1e9], ["MB", 1e6], ["KB", 1e3]].find(([, each]) => bytes >= each) ?? ["bytes", 1];
+  return `${grouped(bytes / one, one === 1 || bytes >= 100 * one ? 0 : 1)}\u00a0${name}`;
+}
+
 export const count = (value) => (absent(value) ? NOTHING : value.toLocaleString("en-US"));
 
 export function duration(seconds) {
@@ -78,6 +85,12 @@ export function duration(seconds) {
 export function ago(seconds) {
   if (absent(seconds)) return "never";
   return seconds < 2 ? "now" : `${duration(seconds)} ago`;
+}
+
+// An instant by a clock of the fleet, which may show any year.
+export function timeOfDay(unix_ms) {
+  if (absent(unix_ms) || !(Math.abs(unix_ms) < 8.64e15)) return NOTHING;
+  return `${new Date(unix_ms).toISOString().replace("T", " ").slice(0, -5)} UTC`;
 }
 
 export const clock = (instant) => (absent(instant) ? NOTHING : `${instant.slice(11, 19)} UTC`);

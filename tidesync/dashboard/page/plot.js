@@ -6,6 +6,7 @@ const GAP_MS = 15000;
 const MOST_SHAPES = 80;
 const NARROW_PX = 640;
 const OFFSET = [0.46, 0.94];
+const OFFSET_BELOW_TWO_LINES = [0.46, 0.89];
 const DELAY = [0.235, 0.38];
 const DRIFT = [0, 0.155];
 
@@ -44,9 +45,7 @@ export function draw(Plotly, node, history, choice) {
   const narrow = node.clientWidth < NARROW_PX;
   return Plotly.react(node, traces(runs, look), layout(runs, history, { from, until, narrow, choice, look, base }), {
     responsive: true,
-    displaylogo: false,
-    displayModeBar: narrow ? false : "hover",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    displayModeBar: false, // it would cover the labels; a double click resets what was zoomed
     doubleClick: "reset",
   });
 }
@@ -138,6 +137,7 @@ function layout(runs, history, { from, until, narrow, choice, look, base }) {
     domain, gridcolor: look.line, zeroline: false, automargin: true,
     tickformat: ",.4~f", nticks: 5, tickfont: { color: look.faint }, fixedrange: narrow, ...more,
   });
+  const top = narrow && base ? OFFSET_BELOW_TWO_LINES : OFFSET;
   const [low, high] = choice.fit === "now" ? nearNow(runs) : [null, null];
   return {
     uirevision: `${choice.span_ms}-${choice.fit}`,
@@ -151,11 +151,11 @@ function layout(runs, history, { from, until, narrow, choice, look, base }) {
       type: "date", range: [from, until], gridcolor: look.line, anchor: "y3", tickfont: { color: look.faint },
       hoverformat: "%H:%M:%S UTC", tickformat: choice.span_ms > 600000 ? "%H:%M" : "%H:%M:%S", nticks: narrow ? 4 : 9, fixedrange: narrow,
     },
-    yaxis: axis(OFFSET, low === null ? {} : { range: [low, high] }),
+    yaxis: axis(top, low === null ? {} : { range: [low, high] }),
     yaxis2: axis(DELAY, { rangemode: "tozero", nticks: 3 }),
     yaxis3: axis(DRIFT, { nticks: 4 }),
     annotations: [
-      heading(`Offset inside its bound, ms${base ? `${narrow ? "<br>" : " "}from ${offset(base, 1000)} ms` : ""}`, OFFSET, look),
+      heading(`Offset inside its bound, ms${base ? `${narrow ? "<br>" : " "}from ${offset(base, 1000)} ms` : ""}`, top, look),
       heading("Min delay, ms", DELAY, look),
       heading("Drift, ppm", DRIFT, look),
     ],

@@ -2,13 +2,11 @@
 
 import { post } from "./api.js";
 import { element, mark, setText, show, toast } from "./dom.js";
-import { count, duration } from "./format.js";
+import { count, duration, size, timeOfDay } from "./format.js";
+import { ProductsView } from "./products.js";
 
-const SHOWN = 8;
-const MISSION = "[A-Za-z0-9][A-Za-z0-9._\\-]{0,99}";
+const SHOWN = 5;
 const SENSOR = "[A-Za-z][A-Za-z0-9_\\-]{0,63}";
-const RANK = new Map([["recording", 0], ["failed", 1], ["stopped", 3]]);
-const rank = (session) => RANK.get(session.state) ?? 2; // a later version's word
 
 export class SessionsView {
   constructor(fleet) {
@@ -16,7 +14,10 @@ export class SessionsView {
     this.entries = new Map();
     this.list = element("ul", { class: "sessions" });
     this.none = element("p", { class: "detail none" }, "No session yet.");
-    this.more = element("p", { class: "detail" });
+    this.room = element("p", { class: "detail" });
+    this.older = element("ul", { class: "sessions" });
+    this.count = element("summary");
+    this.more = element("details", { class: "older" }, this.count, this.older);
     this.form = new StartForm(fleet);
     this.node = element(
       "section",
@@ -25,32 +26,36 @@ export class SessionsView {
       this.list,
       this.none,
       this.more,
+      this.room,
       this.form.node,
     );
   }
 
   draw() {
-    const all = [...this.fleet.sessions.values()].sort(
-      (one, other) => rank(one) - rank(other) || (one.session < other.session ? 1 : -1),
-    );
+    const all = this.fleet.sessionsByTime();
     const recording = all.filter((session) => session.state !== "stopped").length;
-    const shown = all.slice(0, Math.max(SHOWN, recording));
-    const wanted = new Set(shown.map((session) => session.session));
+    const shown = Math.max(SHOWN, recording);
+    const wanted = new Set(all.map((session) => session.session));
     for (const [name, entry] of this.entries) {
       if (!wanted.has(name)) {
         entry.node.remove();
         this.entries.delete(name);
       }
     }
-    shown.forEach((session, at) => {
+    all.forEach((session, at) => {
+      const [list, place] = at < shown ? [this.list, at] : [this.older, at - shown];
+      if (list === this.older && !this.more.open) return; // hundreds that nobody looks at cost nothing
       if (!this.entries.has(session.session)) this.entries.set(session.session, new Entry(this.fleet));
       const entry = this.entries.get(session.session);
       entry.draw(session);
-      if (this.list.children[at] !== entry.node) this.list.insertBefore(entry.node, this.list.children[at] ?? null);
+      if (list.children[place] !== entry.node) list.insertBefore(entry.node, list.children[place] ?? null);
     });
     show(this.none, all.length === 0);
-    show(this.more, all.length > shown.length);
-    setText(this.more, `and ${all.length - shown.length} older ones`);
+    show(this.more, all.length > shown);
+    setText(this.count, `${all.length - shown} older ${all.length - shown === 1 ? "session" : "sessions"}`);
+    const free = this.fleet.computer?.free_bytes ?? null;
+    show(this.room, free !== null);
+    setText(this.room, `${size(free)} free where sessions are written`);
     this.form.draw();
   }
 }
@@ -64,11 +69,13 @@ class Entry {
     this.facts = element("span", { class: "facts" });
     this.fault = element("p", { class: "fault" });
     this.button = element("button", { class: "button small", type: "button", onclick: () => this.stop() }, "Stop");
+    this.products = new ProductsView(fleet);
     this.node = element(
       "li",
       {},
       element("div", { class: "session" }, this.badge, element("div", { class: "session-text" }, this.name, this.facts), this.button),
       this.fault,
+      this.products.node,
     );
     this.stopping = false;
   }
@@ -83,12 +90,16 @@ class Entry {
     setText(this.badge, word);
     setText(this.name, `${session.mission ?? "?"} / ${session.session}`);
     const sensors = Object.entries(session.sensors).map(([sensor, vehicle]) => `${sensor}=${vehicle}`);
-    setText(this.facts, `${sensors.join(", ") || "every vehicle"} · ${count(session.exchanges)} exchanges`);
+    const facts = [sensors.join(", ") || "every vehicle", `${count(session.exchanges)} exchanges`];
+    const long_s = this.fleet.sessionFor_s(session);
+    if (long_s !== null) facts.push(`${duration(long_s)} since ${timeOfDay(Date.parse(session.started_at))} by the recorder’s clock`);
+    setText(this.facts, facts.join(" · "));
     const faults = [session.error, session.alarm === session.error ? null : session.alarm];
     if (silent !== null) faults.push(`its recorder has reported nothing for ${duration(silent)}; does it run?`);
     const text = faults.filter(Boolean).join(" · ");
     setText(this.fault, text);
     show(this.fault, text !== "");
+    this.products.draw(session);
     show(this.button, this.fleet.mayCommand() && session.state !== "stopped");
     this.button.disabled = this.stopping || !this.fleet.connected();
     setText(this.button, this.stopping ? "Stopping …" : "Stop");
@@ -113,7 +124,7 @@ class StartForm {
     this.fleet = fleet;
     this.known = "";
     this.mission = element("input", {
-      id: "mission", name: "mission", required: true, pattern: MISSION, maxlength: "100", autocomplete: "off",
+      id: "mission", name: "mission", required: true, maxlength: "200", autocomplete: "off",
       placeholder: "reef-42", title: "a folder's name: no / \\ : * ? \" < > |, no space or dot at either end",
     });
     this.sensors = element("div", { class: "sensors" });

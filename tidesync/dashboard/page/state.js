@@ -60,6 +60,7 @@ export class Fleet {
     this.broker = null;
     this.brokerAt = null;
     this.about = null;
+    this.computer = null; // the dashboard's own: its time of day, and who disciplines its clock
   }
 
   take(update) {
@@ -69,9 +70,24 @@ export class Fleet {
       this.about = update.about;
     }
     this.broker = update.broker;
+    this.computer = update.computer;
     this.brokerAt = update.now_s;
     for (const row of update.vehicles) this.vehicles.set(keyOf(row), { ...row, at: update.now_s });
     for (const session of update.sessions) this.sessions.set(session.session, { ...session, at: update.now_s });
+  }
+
+  // The newest first; those that are not over before all others.
+  sessionsByTime() {
+    return [...this.sessions.values()].sort(
+      (one, other) => rank(one) - rank(other) || (startOf(one) < startOf(other) ? 1 : startOf(one) > startOf(other) ? -1 : 0),
+    );
+  }
+
+  // For how long a session has lasted, s; null where its start is not known.
+  sessionFor_s(session) {
+    const end = session.state === "stopped" ? Date.parse(session.last_exchange_at) : this.now_unix_ms();
+    const long = (end - Date.parse(session.started_at)) / 1000;
+    return session.started_at === null || end === null || !(long >= 0) ? null : long;
   }
 
   sorted() {
@@ -112,9 +128,32 @@ export class Fleet {
     return row.last_state === null ? "unmeasured" : "none";
   }
 
-  // Whether its numbers can be relied on now, without a condition.
+  // Whether its numbers can be relied on now, without a condition. Another topside may have found out that two
+  // vehicles, or for another vehicle that two topsides, have one name.
   trusted(row) {
-    return this.state(row) === "locked" && !row.conditional && !doubtful(row);
+    return this.state(row) === "locked" && !row.conditional && !doubtful(row) && !this.usedTwice(row);
+  }
+
+  usedTwice(row) {
+    return [...this.vehicles.values()].some(
+      (other) =>
+        (other.error === "duplicate_vehicle" && other.vehicle === row.vehicle && this.fresh(other)) ||
+        (other.error === "duplicate_topside" && other.topside === row.topside && this.fresh(other)),
+    );
+  }
+
+  // The time of day now by topside's clock and by the vehicle's; null unless the result is current.
+  times(row) {
+    const { measured_unix_ms, offset_ms } = numbers(row);
+    if (!this.fresh(row) || measured_unix_ms === null) return { topside: null, vehicle: null };
+    const topside = measured_unix_ms + 1000 * this.age(row, row.result_age_s);
+    return { topside, vehicle: offset_ms === null ? null : topside + offset_ms };
+  }
+
+  // The time of day by the clock of the dashboard's computer.
+  now_unix_ms() {
+    const age = this.age({ at: this.brokerAt }, 0);
+    return this.computer === null || age === null ? null : this.computer.unix_ms + 1000 * age;
   }
 
   // How many can be trusted, for the tab of a page in the background.
@@ -131,6 +170,7 @@ export class Fleet {
     if (row.topside_online === false) return `topside ${row.topside} is offline`;
     if (!this.fresh(row)) return `no result for ${shortly(this.age(row, row.result_age_s))}`;
     if (row.error) return Object.hasOwn(ERRORS, row.error) ? ERRORS[row.error] : `${row.error}: not known to this version`;
+    if (this.usedTwice(row)) return "its name, or its topside’s, is used twice";
     if (row.online === false) return "vehicle offline";
     return "";
   }
@@ -145,6 +185,10 @@ export class Fleet {
     return Boolean(this.about?.may_command) && !framedByAnother();
   }
 }
+
+const RANK = new Map([["recording", 0], ["failed", 1], ["stopped", 3]]);
+const rank = (session) => RANK.get(session.state) ?? 2; // a later version's word
+const startOf = (session) => session.started_at ?? session.last_exchange_at ?? "";
 
 export const keyOf = (row) => `${row.vehicle}/${row.topside ?? ""}`;
 

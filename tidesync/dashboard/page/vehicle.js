@@ -2,8 +2,8 @@
 
 import { get } from "./api.js";
 import { element, icon, mark, Quantity, setText, show } from "./dom.js";
-import { measureNow, Pill } from "./fleet.js";
-import { ago, clock, count, duration, errorToRead, milliseconds, offsetToRead, plain } from "./format.js";
+import { measureNow, Pill, since } from "./fleet.js";
+import { ago, clock, count, errorToRead, milliseconds, offsetToRead, plain, timeOfDay } from "./format.js";
 import { draw, plotly } from "./plot.js";
 import { CONDITION, keyOf, numbers } from "./state.js";
 
@@ -16,7 +16,7 @@ const FITS = [
   ["now", "Near now"],
   ["all", "All of it"],
 ];
-const TILES = ["Offset", "Max error", "95 % error (u95)", "Drift", "Min delay", "Last seen", "Exchanges", "Rejected", "Steps", "Vehicle’s clock"];
+const TILES = ["Offset", "Max error", "95 % error (u95)", "Drift", "Min delay", "Last seen", "Exchanges", "Rejected", "Steps", "Time by topside’s clock", "Time by the vehicle’s clock", "Vehicle’s clock", "Clock of the dashboard’s computer"];
 const SHOWN = 50;
 const COLUMNS = [
   "at_unix_ms", "offset_ms", "lower_ms", "upper_ms", "max_error_ms", "drift_ppm", "delay_min_ms", "segment", "state",
@@ -116,12 +116,13 @@ export class VehicleView {
     this.pill.draw(this.fleet.state(row));
     this.numbers.dataset.fresh = fresh;
     this.graph.dataset.fresh = fresh;
-    setText(this.since, fresh ? `for ${row.state_for_at_least ? "≥ " : ""}${duration(this.fleet.age(row, row.state_for_s))}` : "");
+    setText(this.since, since(this.fleet, row));
     const known = numbers(row);
     setText(this.remark, [this.fleet.remark(row), known.conditional ? `The bound ${CONDITION}.` : ""].filter(Boolean).join(" · "));
     this.button.disabled = !this.fleet.connected() || row.topside === null;
     const within = ([text, exact], sign) => (exact || text === "–" ? [text, exact] : [`${sign}${text} ms`, ""]);
     const unit = (text, name) => (text === "–" ? text : `${text} ${name}`);
+    const times = this.fleet.times(row);
     const values = {
       Offset: within(offsetToRead(known.offset_ms, known.max_error_ms), ""),
       "Max error": within(errorToRead(known.max_error_ms), "± "),
@@ -131,11 +132,18 @@ export class VehicleView {
       "Last seen": ago(this.fleet.age(row, row.last_seen_s)),
       Exchanges: count(row.exchanges),
       Rejected: count(row.rejected),
-      Steps: count(row.steps),
+      Steps: [count(row.steps_listed), `since the dashboard started; ${count(row.steps)} since topside did`],
+      "Time by topside’s clock": timeOfDay(times.topside),
+      "Time by the vehicle’s clock": timeOfDay(times.vehicle),
+      "Clock of the dashboard’s computer": this.fleet.computer?.clock ?? "not known who disciplines it",
       "Vehicle’s clock": row.clock === null ? "–" : row.simulated ? `simulated; ${row.clock}` : row.clock,
     };
     for (const name of TILES) this.tiles[name].draw(...[values[name]].flat());
-    mark(this.tiles["Vehicle’s clock"].value, "prose", true);
+    for (const name of ["Vehicle’s clock", "Clock of the dashboard’s computer"]) mark(this.tiles[name].value, "prose", true);
+  }
+
+  async measure() {
+    await measureNow(this.button, this.vehicle, this.row()?.topside ?? null);
   }
 
   async fetch() {

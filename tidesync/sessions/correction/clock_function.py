@@ -192,11 +192,14 @@ class ClockFunction:
     def continuous(self, first_raw_ns: int, last_raw_ns: int) -> tuple[int, int]:
         """From where to where RAW certainly ran on about two instants: up to a gap that may be a sleep.
 
-        A gap that the history itself left, of a step, is none.
+        A gap that the history itself left, of a step, is none. Of an instant in a gap nothing more is known.
         """
-        begins, ends = self.lines.from_raw[self._unknown + 1], self.lines.to_raw[self._unknown]
-        before, after = begins[begins <= first_raw_ns], ends[ends >= last_raw_ns]
-        return int(before.max(initial=-_NEVER)), int(after.min(initial=_NEVER))
+        starts, stops = self.lines.from_raw, self.lines.to_raw
+        ends = np.concatenate([[-_NEVER], stops[self._unknown], stops[-1:]])
+        begins = np.concatenate([starts[:1], starts[self._unknown + 1], [_NEVER]])
+        before = np.minimum(begins, first_raw_ns)[ends < first_raw_ns]
+        after = np.maximum(ends, last_raw_ns)[begins > last_raw_ns]
+        return int(before.max()), int(after.min())
 
     def history_covers(self, first_raw_ns: int, last_raw_ns: int) -> bool:
         """Whether the history alone has all instants from first to last."""

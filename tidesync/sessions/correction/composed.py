@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tidesync.sessions.correction.heard_twice import MARGIN_NS
 from tidesync.sessions.correction.interpolation import Instants, Interpolation
 from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
 
@@ -41,6 +42,8 @@ _STARTED_NS = 300_000_000_000
 """An agent that keeps a history starts so soon after a boot in which nothing was measured."""
 FIRST = "(first)"
 """In place of a boot with samples: none precedes."""
+NAMESAKES = "(namesakes)"
+"""In place of a boot with samples: it answered beside one, so that it is another vehicle's."""
 
 
 class ComposedInterpolation:
@@ -149,6 +152,8 @@ def composed_timeline(
         for lines in unmeasured.get(boot, ()):
             since_ns = min(max(int(lines.from_raw[0]), 0), _STARTED_NS)  # RAW counts from the boot
             segments += _segments(lines, (), (), (unheard[1] or since_ns, unheard[1]))
+    for lines in unmeasured.get(NAMESAKES, ()):
+        segments += _segments(lines, (), (), (MARGIN_NS, MARGIN_NS))
     return Timeline(segments, limits)
 
 

@@ -110,21 +110,36 @@ def _elapsed_ns(
 ) -> int:
     """The longest time from `before` to `after`: that on a RAW clock whose realtime was not set meanwhile.
 
-    A RAW clock stops while its machine sleeps, and restarts with it. So where both realtimes jumped, it may
-    be as long as the longest that any of the four clocks shows.
-    Assumption: not both machines slept, and both were set back.
+    A RAW clock stops while its machine sleeps, and one of another boot says nothing. So where both realtimes
+    jumped, it may be as long as the longest that any of the four clocks shows.
+    Assumption: not both machines slept or booted, and both were set back.
     """
     rows = before, after
-    raw = [topside_raw_ns.get(row.topside_unix_ns) for row in rows]
-    pi_read = [(row.pi_unix_ns, read.get(row.topside_unix_ns)) for row in rows]
-    pi_raw = [None if each is None or each.pi_ns is None else pi_ns - each.pi_ns for pi_ns, each in pi_read]
+    readings = [read.get(row.topside_unix_ns) for row in rows]
+    pi_raw = [
+        None if each is None or each.pi_ns is None else row.pi_unix_ns - each.pi_ns
+        for row, each in zip(rows, readings, strict=True)
+    ]
+    raw = _difference([topside_raw_ns.get(row.topside_unix_ns) for row in rows])
     passed = [
-        (after.topside_unix_ns - before.topside_unix_ns, _difference(raw)),
-        (after.pi_unix_ns - before.pi_unix_ns, _difference(pi_raw)),
+        (
+            after.topside_unix_ns - before.topside_unix_ns,
+            None if _rebooted(readings, "topside_boot") else raw,
+        ),
+        (
+            after.pi_unix_ns - before.pi_unix_ns,
+            None if _rebooted(readings, "pi_boot") else _difference(pi_raw),
+        ),
     ]
     on_raw = [raw_ns for _, raw_ns in passed if raw_ns is not None]
     awake = any(raw_ns is not None and abs(real_ns - raw_ns) < _JUMP_NS for real_ns, raw_ns in passed)
     return max(0, *on_raw, *(() if awake else (real_ns for real_ns, _ in passed)))
+
+
+def _rebooted(readings: Sequence[Reading | None], side: str) -> bool:
+    """Whether the two readings name different boots of a side."""
+    first, second = (getattr(each, side, None) for each in readings)
+    return first is not None and second is not None and first != second
 
 
 def _may_be_slewed(

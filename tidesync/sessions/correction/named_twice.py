@@ -4,39 +4,107 @@ A topside goes on with the one that it measured first, and takes the other when 
 that was not heard before may be the other vehicle's, then and later, until one that was heard before answers
 again.
 
-Assumptions: the recorder's clock, by which it is dated, is within `MARGIN_NS` of topside's (where no exchange
-is of that time it is not, and all is in doubt); no vehicle stamped the table while it was not connected.
+Topside dates it (heard_twice.py). An earlier version's recording has only the recorder's dates (`spans_of`).
+Assumptions there: the recorder's clock is within `MARGIN_NS` of topside's (where no exchange is of that time
+it is not, and all is in doubt); no vehicle stamped the table while it was not connected.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from schemas.instants import iso_from_ns, ns_from_utc
+from tidesync.sessions.correction.heard_twice import (
+    BEFORE_ALL,
+    ENDLESS,
+    MARGIN_NS,
+    PINGS,
+    Pieces,
+    Span,
+    Window,
+    doubts_in,
+    window_in,
+    window_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from schemas.events import Duplicate
     from schemas.exchange import Exchange
     from tidesync.sessions.correction.unexplained import Flags
+    from topside_agent.estimator import Exchanges
     from topside_agent.estimator.blocks import Integers
 
-MARGIN_NS = 10_000_000_000
-"""Both ends are reported by topside and dated by the recorder with some seconds of delay."""
-_PINGS = 4
-"""So many may pass until topside has noticed that both answer."""
-ENDLESS = 2**62
 _ALWAYS = (-ENDLESS, ENDLESS)
 
-Span = tuple[int, int]
-"""The first and the last instant on topside's clock, Unix ns."""
+
+class Doubts(NamedTuple):
+    """When a vehicle's rows may be of another one of its name, by topside's clock."""
+
+    spans: Sequence[Span]
+    """When both answered."""
+    doubtful: Sequence[Span]
+    """What that leaves in doubt."""
+    unplaced: bool
+    """Whether topside measured nothing when the recorder says that it was: then all is in doubt."""
+
+
+def doubts_of(
+    lines: Iterable[Duplicate],
+    own: Exchanges,
+    heard_by: Callable[[Duplicate], Exchanges],
+    pieces: Pieces = MappingProxyType({}),
+) -> Doubts:
+    """What `lines` of one vehicle leave in doubt of what was measured as `own`.
+
+    `heard_by`: the exchanges of its vehicle that the topside has which wrote a line, in their order.
+    `pieces`: the clock history of the topside that measured `own`.
+    """
+    undated, spans, doubts = [], list[Span](), list[Span]()
+    for line in last_lines(lines):
+        window = _window(line, own, heard_by) if line.by_topside else None
+        if window is None:
+            undated.append(line)
+        elif window != BEFORE_ALL:
+            found = [*doubts_in(window, own, pieces)]
+            spans.append(found[0])
+            doubts += found
+    recorded = spans_of(undated)
+    of_recorded = doubtful(recorded, own)
+    return Doubts(sorted([*spans, *recorded]), [*doubts, *of_recorded], _ALWAYS in of_recorded)
+
+
+def _window(line: Duplicate, own: Exchanges, heard_by: Callable[[Duplicate], Exchanges]) -> Window | None:
+    if window := window_of(line, own):
+        return window
+    heard = heard_by(line)
+    window = window_of(line, heard)
+    return window if window in {None, BEFORE_ALL} else window_in(window, heard, own)
+
+
+def boots_of(lines: Iterable[Duplicate]) -> frozenset[str]:
+    """The boots that topside heard while two vehicles answered."""
+    return frozenset(boot for line in lines if line.by_topside for boot in line.by_topside.boot_ids)
+
+
+def last_lines(lines: Iterable[Duplicate]) -> list[Duplicate]:
+    """Of each that topside dates its last line; of the others all."""
+    last: dict[object, Duplicate] = {}
+    for number, line in enumerate(lines):
+        span = line.by_topside
+        last[(line.topside, line.instance_id, span.at_raw_ns) if span else number] = line
+    return list(last.values())
 
 
 def spans_of(events: Iterable[Duplicate]) -> list[Span]:
-    """When two vehicles answered; ENDLESS where no end was written, since the recorder was killed."""
+    """When two vehicles answered, by the recorder's clock.
+
+    ENDLESS where no end was written, since the recorder was killed.
+    """
     ends: dict[int, int] = {}
     for event in events:
         at_ns = ns_from_utc(event.at)
@@ -52,7 +120,7 @@ def doubtful(spans: Iterable[Span], exchanges: Sequence[Exchange]) -> list[Span]
 
 def _parts(span: Span, exchanges: Sequence[Exchange], destinations: Integers) -> Iterator[Span]:
     at, until = span
-    before = np.flatnonzero(destinations <= at)[-_PINGS:]
+    before = np.flatnonzero(destinations <= at)[-PINGS:]
     begin = min([at - MARGIN_NS, *destinations[before[:1]].tolist()])
     end = until + MARGIN_NS
     dated = bool(((at - MARGIN_NS <= destinations) & (destinations <= end)).any())
@@ -78,14 +146,15 @@ def meets(span: Span, at_ns: Integers, error_ns: Integers) -> Flags:
     return found
 
 
-def sentence(vehicle: str, spans: Sequence[Span], doubts: Sequence[Span]) -> str:
-    """What became of its rows; `doubts`: what `doubtful` made of the spans."""
-    last = spans[-1][1]
+def sentence(vehicle: str, doubts: Doubts) -> str:
+    """What became of its rows."""
+    first, last = doubts.spans[0][0], max(until for _, until in doubts.spans)
+    since = iso_from_ns(first) if first != -ENDLESS else "the beginning"
     until = f"and {iso_from_ns(last)}" if last != ENDLESS else "and an end that was not recorded"
-    undated = (
+    unplaced = (
         "; by topside's clock, which is not the recorder's, nothing was measured then: every row is ambiguous"
     )
     return (
-        f"two vehicles were named {vehicle} between {iso_from_ns(spans[0][0])} {until}:"
-        f" rows of that time may be of either, and are ambiguous{undated if _ALWAYS in doubts else ''}"
+        f"two vehicles were named {vehicle} between {since} {until}: rows of that time may be of either,"
+        f" and are ambiguous{unplaced if doubts.unplaced else ''}"
     )

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from schemas.events import Duplicate
 from schemas.metadata import BLOCK_KEY, CORRECTED, FILE_NAME
 from tidesync.sessions.correction.clock_limits import ClockLimits, limits_of
 from tidesync.sessions.correction.histories import read_histories
-from tidesync.sessions.correction.named_twice import doubtful, sentence, spans_of
+from tidesync.sessions.correction.named_twice import boots_of, doubts_of, sentence
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
 from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
 from tidesync.sessions.errors import AlreadyCorrectedError
 from tidesync.sessions.isolation import complaint_of
-from topside_agent.estimator import EstimatorSettings
+from tidesync.sessions.journal import Journal
+from tidesync.sessions.processes import concurrent
+from topside_agent.estimator import EstimatorSettings, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tidesync.sessions.correction.named_twice import Span
+    from tidesync.sessions.correction.histories import Histories
     from tidesync.sessions.correction.session import Metadata, Options
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.timeline import Timeline
     from tidesync.sessions.folder import Measured, SessionFolder
     from tidesync.sessions.journal import Stream
+    from topside_agent.estimator import Exchanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,14 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
             continue
         try:
             each = measured_of(measured, vehicle, metadata)
-            made = _timeline(folder, each, options, settings)
-            doubts = doubtful(twice.get(vehicle, ()), each.exchanges)
-            timelines[vehicle] = made.doubted(doubts)
-            if doubts:
-                named.append(sentence(vehicle, twice[vehicle], doubts))
+            lines, heard_by = twice.get(vehicle, ()), partial(_heard_by, folder)
+            histories = read_histories(folder, vehicle, each.topside)
+            histories = replace(histories, namesakes=boots_of(lines))
+            made = _timeline(each, histories, options, settings)
+            doubts = doubts_of(lines, each.exchanges, heard_by, histories.topside)
+            timelines[vehicle] = made.doubted(doubts.doubtful)
+            if doubts.doubtful:
+                named.append(sentence(vehicle, doubts))
         except Exception as error:  # noqa: BLE001 - the other vehicles' tables are corrected
             reasons = [why for (name, _), why in measured.failed.items() if name == vehicle]
             failed.append("; ".join([complaint_of(f"vehicle {vehicle!r}", error), *reasons]))
@@ -85,13 +92,24 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
     )
 
 
-def _named_twice(folder: SessionFolder) -> dict[str, list[Span]]:
-    """By vehicle when another one had its name as well, or what a later version says is as bad."""
+def _named_twice(folder: SessionFolder) -> dict[str, list[Duplicate]]:
+    """By vehicle the lines of another one of its name, or of what a later version says is as bad."""
     events: dict[str, list[Duplicate]] = {}
     for event in folder.each_event():
         if isinstance(event, Duplicate) and event.error != "duplicate_topside":
             events.setdefault(event.vehicle, []).append(event)
-    return {vehicle: spans_of(of_vehicle) for vehicle, of_vehicle in events.items()}
+    return events
+
+
+def _heard_by(folder: SessionFolder, line: Duplicate) -> Exchanges:
+    """What the topside that wrote `line` measured of its vehicle; of that process alone among namesakes."""
+    journal = folder.read_exchanges() or Journal()
+    of_stream = journal.exchanges.at(
+        journal.exchanges.labelled(lambda each: (each.vehicle, each.topside) == (line.vehicle, line.topside))
+    )
+    if concurrent(of_stream):
+        of_stream = of_stream.at(of_stream.labelled(lambda each: each.instance_id == line.instance_id))
+    return in_order(of_stream)
 
 
 def _own_limits(options: Options) -> ClockLimits:
@@ -99,7 +117,7 @@ def _own_limits(options: Options) -> ClockLimits:
 
 
 def _timeline(
-    folder: SessionFolder, measured: Measured, options: Options, settings: EstimatorSettings
+    measured: Measured, histories: Histories, options: Options, settings: EstimatorSettings
 ) -> Timeline:
     limits = limits_of(
         settings,
@@ -108,4 +126,4 @@ def _timeline(
         max_error_ms=options.max_error_ms,
         rate_ppm=measured.track.rate_ppm,
     )
-    return timeline_of(measured, limits, read_histories(folder, measured.vehicle, measured.topside), settings)
+    return timeline_of(measured, limits, histories, settings)

@@ -258,6 +258,8 @@ def _readings(exchanges: Exchanges) -> Mapping[int, Reading]:
             exchange.resolution_ns,
             exchange.transmit_ns,
             moved=exchange.destination_ns in known.moved,
+            pi_boot=exchange.boot_id,
+            topside_boot=exchange.topside_boot_id,
         )
 
     read = known.exchanges.known("topside_realtime_minus_raw_ns")

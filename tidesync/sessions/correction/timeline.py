@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidesync.sessions.correction.clock_limits import ClockLimits
+    from tidesync.sessions.correction.heard_twice import Span
     from tidesync.sessions.correction.interpolation import Inverse
-    from tidesync.sessions.correction.named_twice import Span
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
 

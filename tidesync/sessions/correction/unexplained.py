@@ -54,6 +54,9 @@ class Reading(NamedTuple):
     """The Pi's realtime when it read its own; None: not known."""
     moved: bool = False
     """`pi_ns` is None, and the readings before and after show that the Pi's clock was moved meanwhile."""
+    pi_boot: str | None = None
+    topside_boot: str | None = None
+    """In which boots; None: not known."""
 
 
 class Movement(NamedTuple):

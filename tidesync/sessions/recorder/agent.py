@@ -14,6 +14,7 @@ from broker.connection import Connection
 from broker.inbox import Inbox, Letter
 from broker.interface import Incoming, Outgoing
 from runtime.clock import Clock, Reading, read
+from runtime.files import free_bytes
 from runtime.logs import PeerLog
 from runtime.sleep import SleepCounter
 from schemas import messages, topics
@@ -25,7 +26,7 @@ from tidesync.sessions.recorder.metrics import RecorderCounts
 from tidesync.sessions.recorder.outbox import ClockDirectory, Outbox, TopsideDirectory, status_of
 from tidesync.sessions.recorder.recording import Recording
 from tidesync.sessions.recorder.resumer import Background, Resumer
-from tidesync.sessions.recorder.sessions import Sessions, claim_root, free_bytes
+from tidesync.sessions.recorder.sessions import Sessions, claim_root
 
 if TYPE_CHECKING:
     from broker.interface import Connect
@@ -100,12 +101,11 @@ class RecorderAgent(MqttAgent):
 
     def counts(self) -> RecorderCounts:
         """The counts now; any thread may ask."""
-        now = read(self._clock)
         return RecorderCounts(
             self._settings.name,
             agent_counts("recorder", self._connection, self._inbox.dropped),
             free_bytes(self._settings.root),
-            [session.counts(now) for session in self._sessions],
+            [session.counts(read(self._clock)) for session in self._sessions],
         )
 
     # Callbacks of the connection, in the network thread
@@ -284,10 +284,8 @@ class RecorderAgent(MqttAgent):
 
     def _suspend(self) -> None:
         """Publish that nobody records: without it the states would look as if recording went on."""
-        for session in self._sessions:
-            session.update(read(self._clock))
-            if session.active:
-                self._outbox.state(command_rules.suspended(session.state))
+        for session in self._sessions.suspend(read(self._clock)):
+            self._outbox.state(command_rules.suspended(session.state))
 
     def _burst(self, session: SessionRecorder) -> None:
         self._outbox.burst(self._topsides.measured_by(session.recording.vehicles))

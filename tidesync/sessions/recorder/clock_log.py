@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from schemas.clock_history import ClockLine, TopsideClock, VehicleClock
     from schemas.exchange import Exchange
-    from tidesync.sessions.clock_pieces import Machine, Owner
+    from tidesync.sessions.clock_pieces import ClockPieces, Machine, Owner
+    from tidesync.sessions.recorder.piece_watch import PieceWatchState
 
 LIVE_NS = 25_000_000_000
 """A process publishes its history at least every ten seconds."""
@@ -125,9 +126,28 @@ class ClockLog:
         """How far each machine's clock is known to have run: its kind, name, boot, and RAW in ns."""
         return [(*owner, boot_id, raw_ns) for (owner, boot_id), raw_ns in self._newest_raw_ns.items()]
 
-    def restore_raw(self, state: Iterable[tuple[Machine, str, str, int]]) -> None:
-        """Go on from a `raw_state`."""
-        self._newest_raw_ns = {((machine, name), boot): raw_ns for machine, name, boot, raw_ns in state}
+    @property
+    def state(self) -> list[PieceWatchState]:
+        """What is known of each process; its pieces are those of `pieces`, in the same order."""
+        return [watch.state(owner, instance_id) for owner, instance_id, watch in self._all()]
+
+    @property
+    def pieces(self) -> list[ClockPieces]:
+        """Those of each process."""
+        return [watch.pieces for _, _, watch in self._all()]
+
+    def restore_state(
+        self,
+        raw_ns: Iterable[tuple[Machine, str, str, int]],
+        state: Iterable[PieceWatchState],
+        pieces: Iterable[ClockPieces],
+        now_ns: int,
+    ) -> None:
+        """Go on from a `raw_state`, and from a `state` with its `pieces`."""
+        self._newest_raw_ns = {((machine, name), boot): raw for machine, name, boot, raw in raw_ns}
+        for each, of_process in zip(state, pieces, strict=True):
+            processes = self._watches.setdefault((each.machine, each.name), {})
+            processes[each.instance_id] = PieceWatch.restored(each, of_process, now_ns)
 
     def await_last(self, now_ns: int) -> None:
         """The recording ends: ask each machine that is alive for its history up to now, and wait for it."""

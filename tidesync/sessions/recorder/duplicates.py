@@ -9,6 +9,7 @@ from schemas.events import Duplicate
 from schemas.instants import utc_from_ns
 from schemas.messages import DUPLICATES
 from tidesync.fleet.duplicates import Alternation
+from tidesync.sessions.recorder.duplicate_spans import SpanLog
 
 if TYPE_CHECKING:
     from runtime.clock import Reading
@@ -32,14 +33,20 @@ class _Since:
     doubted: bool = True
     """Whether the stream's last result reports it."""
     written: bool = False
+    dated: bool = False
+    """Whether topside states when it was, so that it is the span log's to write."""
 
 
 class DuplicateLog:
-    """Dates duplicates by the recorder's clock; a line is written at the beginning and at the end of one."""
+    """A line is written at the beginning and at the end of each duplicate.
+
+    It is dated by the recorder's clock; two vehicles also by that of the topside that heard both.
+    """
 
     def __init__(self) -> None:
         self._lasting: dict[Key, _Since] = {}
         self._alternations: dict[tuple[str, str], Alternation] = {}
+        self._spans = SpanLog()
 
     @property
     def sentences(self) -> list[str]:
@@ -51,8 +58,11 @@ class DuplicateLog:
             f"two topsides are named {name}" for name in sorted(topsides)
         ]
 
-    def take(self, result: OffsetResult, now: Reading) -> OffsetResult:
+    def take(self, result: OffsetResult, now: Reading, *, stored: bool = False) -> OffsetResult:
         """A live result as it may be relied on: in doubt also where two processes publish by turns."""
+        self._spans.take(result, now)
+        if stored:
+            return result
         stream = (result.vehicle, result.topside)
         if stream in self._alternations or len(self._alternations) < _MOST_STREAMS:
             alternation = self._alternations.setdefault(stream, Alternation())
@@ -61,24 +71,25 @@ class DuplicateLog:
             if (*stream, error) in self._lasting:
                 self._lasting[(*stream, error)].doubted = result.error == error
         if result.error in DUPLICATES:
-            self._note((*stream, str(result.error)), now)
+            self._note((*stream, str(result.error)), now, dated=bool(result.duplicates))
         return result
 
-    def _note(self, key: Key, now: Reading) -> None:
+    def _note(self, key: Key, now: Reading, *, dated: bool) -> None:
         lasting = self._lasting.get(key)
         if lasting:
             lasting.until_ns, lasting.heard_raw_ns = now.realtime_ns, now.raw_ns
         elif len(self._lasting) < _MOST:
-            self._lasting[key] = _Since(now.realtime_ns, now.realtime_ns, now.raw_ns)
+            dated = dated and key[2] == "duplicate_vehicle"
+            self._lasting[key] = _Since(now.realtime_ns, now.realtime_ns, now.raw_ns, dated=dated)
 
     def lines(self, now: Reading, *, end: bool = False) -> list[Duplicate]:
         """The lines to write now; at the `end` of the session those of all that last."""
-        found = []
+        found = self._spans.lines(end=end)
         for key, since in list(self._lasting.items()):
             ended = end or now.raw_ns - since.heard_raw_ns > _ENDED_NS
             if ended:
                 del self._lasting[key]
-            if ended or not since.written:
+            if not since.dated and (ended or not since.written):
                 since.written = True
                 found.append(_line(key, since))
         return found

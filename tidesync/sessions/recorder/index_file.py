@@ -1,9 +1,9 @@
-"""The recorder's index beside a journal: what a restart must know of the lines, without reading them all.
+"""The recorder's index beside its journals: what a restart must know of the lines, without reading them all.
 
-It is a cache. It counts only for the journal that it was made of: the same file (device and inode) that is as
-long as then, with the same time of modification, or longer, and whose bytes before that length are the same
-(a checksum of the last 64 KiB of them). An earlier line that was changed in place, by something that has also
-appended or set the time back, goes unseen. Whatever follows that length is read as lines.
+It is a cache. It counts only for the journals that it was made of: each the same file (device and inode) that
+is as long as then, with the same time of modification, or longer, and whose bytes before that length are the
+same (a checksum of the last 64 KiB of them); or still none. An earlier line that was changed in place, by
+something that has also appended or set the time back, goes unseen. Whatever follows is read as lines.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from runtime.files import replacing
 from tidesync.sessions.errors import TornIndexError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 _TAIL_BYTES = 64 * 1024
 _READ_BYTES = 1024 * 1024
 _CHECK_BYTES = 8
@@ -62,18 +62,22 @@ class Parts:
 
 
 class Index(NamedTuple):
-    """An index that counts for its journal."""
+    """An index that counts for its journals."""
 
-    size: int
-    """It says what the journal holds up to this length."""
+    sizes: list[int]
+    """It says what each journal holds up to this length."""
     state: bytes
     """A line of JSON."""
     parts: Parts
 
 
-def position(journal: Path, size: int | None = None) -> Position:
-    """Where `journal` ends, or how it was at an earlier `size`; OSError if it cannot be read."""
-    with journal.open("rb") as stream:
+def position(journal: Path, size: int | None = None) -> Position | None:
+    """Where `journal` ends, or how it was at an earlier `size`; None without one. OSError."""
+    try:
+        stream = journal.open("rb")
+    except FileNotFoundError:
+        return None
+    with stream:
         status = os.fstat(stream.fileno())
         size = status.st_size if size is None else size
         start = max(0, size - _TAIL_BYTES)
@@ -82,9 +86,12 @@ def position(journal: Path, size: int | None = None) -> Position:
     return Position(status.st_dev, status.st_ino, size, status.st_mtime_ns, tail)
 
 
-def write(path: Path, at: Position, state: bytes, parts: Iterable[bytes | memoryview]) -> None:
-    """Replace the index by `state` (a line of JSON) and `parts`: what the journal says up to `at`."""
-    head = {"version": VERSION, "byteorder": sys.byteorder, "journal": at._asdict()}
+def write(
+    path: Path, at: Iterable[Position | None], state: bytes, parts: Iterable[bytes | memoryview]
+) -> None:
+    """Replace the index by `state` (a line of JSON) and `parts`: what the journals say up to `at`."""
+    journals = [each and each._asdict() for each in at]
+    head = {"version": VERSION, "byteorder": sys.byteorder, "journals": journals}
     check = 0
     with replacing(path) as stream:
         for part in (json.dumps(head).encode() + b"\n", state + b"\n", *parts):
@@ -94,18 +101,19 @@ def write(path: Path, at: Position, state: bytes, parts: Iterable[bytes | memory
 
 
 @contextmanager
-def reading(path: Path, journal: Path) -> Iterator[Index]:
-    """Open the index of `journal`: FileNotFoundError without one, TornIndexError if it cannot be used."""
+def reading(path: Path, journals: Sequence[Path]) -> Iterator[Index]:
+    """Open the index of `journals`: FileNotFoundError without one, TornIndexError if it cannot be used."""
     with path.open("rb") as stream:
         size = _checked_size(stream)
         try:
-            at = _position(json.loads(stream.readline()))
+            at = _positions(json.loads(stream.readline()))
+            confirmed = all(_confirms(*each) for each in zip(journals, at, strict=True))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise TornIndexError(f"no index: {error}") from error
-        if not _confirms(journal, at):
-            raise TornIndexError("the journal is another one, or was changed since")
+        if not confirmed:
+            raise TornIndexError("a journal is another one, or was changed since")
         state = stream.readline()
-        yield Index(at.size, state, Parts(stream, size - stream.tell()))
+        yield Index([each.size if each else 0 for each in at], state, Parts(stream, size - stream.tell()))
 
 
 def _checked_size(stream: BinaryIO) -> int:
@@ -121,15 +129,18 @@ def _checked_size(stream: BinaryIO) -> int:
     return size
 
 
-def _position(head: dict[str, Any]) -> Position:
+def _positions(head: dict[str, Any]) -> list[Position | None]:
     if (head["version"], head["byteorder"]) != (VERSION, sys.byteorder):
         raise TornIndexError(f"version {head['version']}, of a {head['byteorder']}-endian machine")
-    return Position(**head["journal"])
+    return [None if each is None else Position(**each) for each in head["journals"]]
 
 
-def _confirms(journal: Path, at: Position) -> bool:
-    """Whether the journal is the one that the index was made of, up to that length."""
+def _confirms(journal: Path, at: Position | None) -> bool:
+    """Whether the journal is the one that the index was made of, up to that length; None: there was none."""
+    if at is None:
+        return True
     status = journal.stat()
     if status.st_size < at.size or (status.st_size == at.size and status.st_mtime_ns != at.modified_ns):
         return False
-    return position(journal, at.size)._replace(modified_ns=at.modified_ns) == at
+    found = position(journal, at.size)
+    return found is not None and found._replace(modified_ns=at.modified_ns) == at

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from tidesync.sessions.clock_pieces import ClockPieces, end_number
+from pydantic import Field
+
+from schemas.base import Message
+from schemas.exchange import Identifier
+from tidesync.sessions.clock_pieces import ClockPieces, Machine, end_number
 from tidesync.sessions.recorder.missing_ranges import LARGEST_REQUEST, MissingRanges
 
 if TYPE_CHECKING:
     from schemas.clock_history import ClockPiece
+    from tidesync.sessions.clock_pieces import Owner
 
 LAST_NUMBER = 2**53
 """Asked for up to this: whatever there is."""
@@ -18,6 +23,19 @@ _MOST_REPEATS_OF_NEWEST = 3
 _MARGIN_NS = 2_000_000_000
 _RATE_SHARE = 10
 """A tenth: the rates of two RAW clocks differ by less."""
+
+
+class PieceWatchState(Message):
+    """A watch as an index keeps it, and whose it is; its pieces, so many, are apart."""
+
+    machine: Machine
+    name: str
+    instance_id: Identifier
+    boot_id: Identifier
+    pieces: Annotated[int, Field(ge=0)]
+    next: int
+    missing: list[tuple[int, int, int, bool]]
+    """First, last, the stamp before which they are missing, and whether they are lost."""
 
 
 class PieceWatch:
@@ -30,6 +48,27 @@ class PieceWatch:
         self._missing = MissingRanges()
         self._newest = MissingRanges(_MOST_REPEATS_OF_NEWEST)
         self._earlier = _FEWEST_EARLIER
+
+    @classmethod
+    def restored(cls, state: PieceWatchState, pieces: ClockPieces, now_ns: int) -> PieceWatch:
+        """A watch that goes on from `state`: what was missing then is due soon."""
+        watch = cls(state.boot_id)
+        watch.pieces, watch._next = pieces, state.next
+        watch._missing.restore(state.missing, now_ns)
+        return watch
+
+    def state(self, owner: Owner, instance_id: str) -> PieceWatchState:
+        """What `restored` goes on from."""
+        machine, name = owner
+        return PieceWatchState(
+            machine=machine,
+            name=name,
+            instance_id=instance_id,
+            boot_id=self.pieces.boot_id,
+            pieces=len(self.pieces),
+            next=self._next,
+            missing=self._missing.state,
+        )
 
     @property
     def missing(self) -> int:

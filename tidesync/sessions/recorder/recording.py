@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -55,6 +55,18 @@ class Recording(Message):
     def path(self) -> str:
         """The session's folder, relative to the recorder's root."""
         return f"{self.mission}/session_{self.session}"
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What the session's state repeats of it, by the names of `SessionState`."""
+        return {
+            "session": self.session,
+            "path": self.path,
+            "mission": self.mission,
+            "sensors": dict(self.sensors),
+            "recorder": self.recorder,
+            "started_at": self.started_at,
+        }
 
     @property
     def vehicles(self) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ class Resumed:
     events: list[EventLine] = field(default_factory=list)
     """What an earlier process could not write any more."""
     unindexed: int = 0
-    """Lines of `exchanges.jsonl` that follow the index."""
+    """Lines of `exchanges.jsonl` and `clock.jsonl` that follow the index."""
 
 
 def resume(
@@ -60,7 +60,7 @@ def resume(
     `before`: what had been counted in another folder; what this one lacks of it is missing.
 
     Torn last lines are repaired first. The memory that it takes does not grow with the journals, but for four
-    bytes an exchange, each event's identity and each piece of a clock history.
+    bytes an exchange, 65 a piece of a clock history, and each event's identity.
     """
     for path, is_whole in (
         (folder.exchanges_path, is_exchange),
@@ -73,9 +73,9 @@ def resume(
     if before is not None:
         resumed.log.expect_again(before, now)
     resumed.log.restore((), folder.each_event(), now)
-    start = 0 if before is not None else _restore_index(folder, resumed.log, now)
-    _restore_exchanges(folder.exchanges_path, start, resumed, now)
-    resumed.log.clock.restore(_clock_lines(folder.clock_path), now.raw_ns)
+    starts = [0, 0] if before is not None else _restore_index(folder, resumed.log, now)
+    _restore_exchanges(folder.exchanges_path, starts[0], resumed, now)
+    _restore_clock(folder.clock_path, starts[1], resumed, now)
     _restore_results(resumed.log, block, now)
     return resumed
 
@@ -100,18 +100,17 @@ def _restore_exchanges(path: Path, start: int, resumed: Resumed, now: Reading) -
         _log.warning("%s: %s; they stay as they are", path, complaint)
 
 
-def _restore_index(folder: SessionFolder, log: SessionLog, now: Reading) -> int:
-    """The length of the journal that the index speaks for; 0 without one that can be used."""
+def _restore_index(folder: SessionFolder, log: SessionLog, now: Reading) -> list[int]:
+    """The lengths of the journals that the index speaks for; 0 without one that can be used."""
     try:
-        with index_file.reading(folder.index_path, folder.exchanges_path) as index:
-            snapshot, recorded = read_snapshot(index)
-            log.restore_snapshot(snapshot, recorded, now)
-            return index.size
+        with index_file.reading(folder.index_path, folder.indexed_paths) as index:
+            log.restore_snapshot(*read_snapshot(index), now)
+            return index.sizes
     except FileNotFoundError:
-        return 0
+        pass
     except (OSError, TornIndexError) as error:
-        _log.warning("%s: %s; the journal is read instead", folder.index_path, error)
-        return 0
+        _log.warning("%s: %s; the journals are read instead", folder.index_path, error)
+    return [0 for _ in folder.indexed_paths]
 
 
 def _exchanges(path: Path, start: int, journal: Journal) -> Iterator[Exchange]:
@@ -123,16 +122,22 @@ def _exchanges(path: Path, start: int, journal: Journal) -> Iterator[Exchange]:
         return
 
 
-def _clock_lines(path: Path) -> Iterator[ClockLine]:
+def _restore_clock(path: Path, start: int, resumed: Resumed, now: Reading) -> None:
     journal = ClockJournal()
-    try:
-        with path.open("rb") as stream:
-            yield from each_clock_line(lines_in(stream), journal)
-    except FileNotFoundError:
-        return
+    resumed.log.clock.restore(_clock_lines(path, start, journal), now.raw_ns)
+    resumed.unindexed += journal.sound
     if journal.malformed:
         complaint = f"{journal.malformed} lines are no pieces ({journal.faults[0]})"
         _log.warning("%s: %s; they stay as they are", path, complaint)
+
+
+def _clock_lines(path: Path, start: int, journal: ClockJournal) -> Iterator[ClockLine]:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(start)
+            yield from each_clock_line(lines_in(stream), journal)
+    except FileNotFoundError:
+        return
 
 
 def _restore_results(log: SessionLog, block: Document, now: Reading) -> None:

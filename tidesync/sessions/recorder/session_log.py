@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from schemas.exchange import Exchange
     from schemas.messages import Event, OffsetResult
     from schemas.metadata import OffsetRange
+    from tidesync.sessions.clock_pieces import ClockPieces
     from tidesync.sessions.journal import Source
     from tidesync.sessions.recorder.closing import Closing
     from tidesync.sessions.recorder.recording import Recording
@@ -109,15 +110,16 @@ class SessionLog:
         self._log(vehicle, now).exchanges = exchanges
 
     def snapshot(self) -> tuple[Snapshot, Iterator[bytes | memoryview]]:
-        """What is known from the exchanges taken so far, and the parts of those recorded."""
+        """What is known from what was taken so far, and the parts of what is recorded."""
         snapshot = Snapshot(
             watches=self._watches.state,
             recorded=self._recorded.sources,
             vehicles=[log.state for log in self._vehicles.values()],
             topsides=sorted(self._measuring),
             raw_ns=self.clock.raw_state,
+            clocks=self.clock.state,
         )
-        return snapshot, parts_of(snapshot, self._recorded)
+        return snapshot, parts_of(snapshot, self._recorded, self.clock.pieces)
 
     @property
     def sources(self) -> list[SourceState]:
@@ -128,14 +130,16 @@ class SessionLog:
         """Everything that these had counted is missing, until it is restored or comes again."""
         self._watches.restore([source.all_missing() for source in sources], now.raw_ns)
 
-    def restore_snapshot(self, snapshot: Snapshot, recorded: RecordedExchanges, now: Reading) -> None:
+    def restore_snapshot(
+        self, snapshot: Snapshot, recorded: RecordedExchanges, clocks: list[ClockPieces], now: Reading
+    ) -> None:
         """Go on from what an earlier process knew."""
         self._recorded = recorded
         self._watches.restore(snapshot.watches, now.raw_ns)
         for vehicle in snapshot.vehicles:
             self._log(vehicle.vehicle, now).restore(vehicle)
         self._measuring.update(snapshot.topsides)
-        self.clock.restore_raw(snapshot.raw_ns)
+        self.clock.restore_state(snapshot.raw_ns, snapshot.clocks, clocks, now.raw_ns)
 
     def restore(
         self, exchanges: Sequence[Exchange], events: Iterable[EventLine], now: Reading
@@ -165,8 +169,7 @@ class SessionLog:
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Take a result; returns whether it is the vehicle's first with an offset, to be written at once."""
         self._note_measuring(result.topside)
-        if not stored:
-            result = self._duplicates.take(result, now)
+        result = self._duplicates.take(result, now, stored=stored)
         return self._log(result.vehicle, now).note_result(result, now, stored=stored)
 
     def requests(self, now: Reading) -> list[tuple[Source, int, int]]:
@@ -219,17 +222,13 @@ class SessionLog:
         """The state to publish; `problem` is why nothing can be written, if so."""
         newest_ns = max(self.newest_ns.values(), default=0)
         return SessionState(
-            session=self.recording.session,
+            **self.recording.described,
             request_id=self._answered(problem),
             state="failed" if problem else "stopped" if self.closing else "recording",
-            path=self.recording.path,
-            mission=self.recording.mission,
-            sensors=dict(self.recording.sensors),
             exchanges=self.exchanges,
             last_exchange_at=utc_from_ns(newest_ns) if newest_ns else None,
             alarm=problem or self.alarm,
             error=problem,
-            recorder=self.recording.recorder,
         )
 
     def counts(self, now: Reading) -> list[VehicleCounts]:

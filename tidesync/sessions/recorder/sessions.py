@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import shutil
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -60,6 +59,16 @@ class Sessions:
         """What is recorded now."""
         return [session.recording for session in self._sessions.values() if session.active]
 
+    def suspend(self, now: Reading) -> Iterator[SessionRecorder]:
+        """The process ends: write what there is; those that are still active."""
+        for session in self:
+            session.update(now)
+            if waiting := session.store.waiting:
+                lost = "the disk has not taken the last %d lines, they are lost with this process"
+                _log.error(f"session %s: {lost}", session.recording.session, waiting)
+            if session.active:
+                yield session
+
     def open(self, recording: Recording, now: Reading) -> SessionRecorder:
         """Begin or resume a recording; RefusedError when the folder cannot be used, or there are too many."""
         if len(self._sessions) >= MOST_SESSIONS:
@@ -114,14 +123,6 @@ def claim_root(root: Path) -> int:
         if error.errno != errno.ENOSPC:  # a full disk may have space later; each session reports it
             raise UnusableRootError(f"{root} cannot be written: {error.strerror}") from error
     return _lock(root)
-
-
-def free_bytes(folder: Path) -> int | None:
-    """How much may still be written there; None when the disk cannot be asked."""
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return None
 
 
 def safe_folder(root: Path, path: str) -> Path:

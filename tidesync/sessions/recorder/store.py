@@ -81,7 +81,7 @@ class SessionStore:
             return {}
 
     def note_resumed(self, unindexed: int) -> None:
-        """So many lines of the journal follow its index."""
+        """So many lines of the journals follow their index."""
         self._unindexed = unindexed
 
     def index_due(self, exchanges: int) -> bool:
@@ -95,9 +95,8 @@ class SessionStore:
         """Write the index of all lines; without it a restart takes longer, so a failure is no problem."""
         self._unindexed = 0
         try:
-            index_file.write(
-                self.folder.index_path, index_file.position(self.folder.exchanges_path), state, parts
-            )
+            at = [index_file.position(path) for path in self.folder.indexed_paths]
+            index_file.write(self.folder.index_path, at, state, parts)
         except OSError as error:
             _log.warning("cannot write %s: %s", error.filename or self.folder.index_path, error.strerror)
 
@@ -174,6 +173,7 @@ class SessionStore:
             self._events.clear()
         if self._clock:
             self._append_lines(self.folder.clock_path, lines_of(self._clock), is_clock_line)
+            self._unindexed += len(self._clock)
             self._clock.clear()
 
     def _append_lines(self, path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> None:

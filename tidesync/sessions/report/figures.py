@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 from schemas.exchange import method_named
 from tidesync.sessions.report.layout import VERMILION, Json, axis, layout
 from tidesync.sessions.report.series import (
+    BINS,
     Curve,
     bins_of,
     continuous,
@@ -34,6 +36,8 @@ _EDGE: Json = {"width": 0.4}
 _DOTTED: Json = {"width": 1, "dash": "dot"}
 _FEW = 400
 """Up to this many exchanges are each shown as a dot."""
+Part = tuple[slice, int]
+"""A continuous run of rows, and how many bins it gets."""
 
 
 def figure(
@@ -41,34 +45,39 @@ def figure(
     exchanges: Sequence[Exchange],
     by_instant: Mapping[int, Exchange],
     intervals: Sequence[Interval],
+    bins: int = BINS,
 ) -> Json:
-    """`data` and `layout` for `Plotly.newPlot`."""
+    """`data` and `layout` for `Plotly.newPlot`, but that `x` is the first instant and then differences, ms.
+
+    `bins` limits how many points a curve has.
+    """
     rows = Rows.of(track.rows).in_states("ok")
     at_ns, segment = rows.column("topside_unix_ns"), rows.column("segment")
     runs = continuous(at_ns, segment)
     offset = rows.column("offset_ns").astype(np.float64)
     less_line = offset - _straight(at_ns, offset, segment)
     drift = _drift(rows, at_ns, by_instant, runs)
+    parts = [(run, bins_of(run, at_ns, bins)) for run in runs]
     data = [
-        _line(_thin(at_ns, offset, runs), 1, "offset", scale=1e-6),
-        *_bound(rows, at_ns, less_line - offset, runs),
-        _line(_thin(at_ns, less_line, runs), 2, "offset less its line", scale=1e-6),
+        _line(_thin(at_ns, offset, parts), 1, "offset", scale=1e-6),
+        *_bound(rows, at_ns, less_line - offset, parts),
+        _line(_thin(at_ns, less_line, parts), 2, "offset less its line", scale=1e-6),
         _line(drift, 3, "drift", colour=_GREEN),
-        *_delay(exchanges),
+        *_delay(exchanges, bins // 2),
     ]
     return {"data": data, "layout": layout(intervals, drift)}
 
 
-def _thin(at_ns: Integers, values: Floats, runs: Sequence[slice]) -> Curve:
-    return joined([thinned(at_ns[run], values[run], bins_of(run, at_ns)) for run in runs])
+def _thin(at_ns: Integers, values: Floats, parts: Sequence[Part]) -> Curve:
+    return joined([thinned(at_ns[run], values[run], bins) for run, bins in parts])
 
 
-def _bound(rows: Rows, at_ns: Integers, shift: Floats, runs: Sequence[slice]) -> list[Json]:
+def _bound(rows: Rows, at_ns: Integers, shift: Floats, parts: Sequence[Part]) -> list[Json]:
     """The band and its edges, all moved by `shift`; a polygon for each continuous run."""
     lower = rows.column("lower_ns") + shift
     upper = rows.column("upper_ns") + shift
-    least = [envelope(at_ns[run], lower[run], bins_of(run, at_ns))[0] for run in runs]
-    greatest = [envelope(at_ns[run], upper[run], bins_of(run, at_ns))[1] for run in runs]
+    least = [envelope(at_ns[run], lower[run], bins)[0] for run, bins in parts]
+    greatest = [envelope(at_ns[run], upper[run], bins)[1] for run, bins in parts]
     around = [
         Curve(np.concatenate([up.at_ns, down.at_ns[::-1]]), np.concatenate([up.values, down.values[::-1]]))
         for up, down in zip(greatest, least, strict=True)
@@ -114,7 +123,7 @@ def _difference_ns(exchange: Exchange) -> int:
     return 0 if pi is None or topside is None else pi - topside
 
 
-def _delay(exchanges: Sequence[Exchange]) -> list[Json]:
+def _delay(exchanges: Sequence[Exchange], bins: int) -> list[Json]:
     columns = Exchanges.of(exchanges)
     at_ns = columns.column("destination_ns")
     delay = np.maximum(delays_ns(columns), 0).astype(np.float64)
@@ -122,7 +131,7 @@ def _delay(exchanges: Sequence[Exchange]) -> list[Json]:
         dots = _line(Curve(at_ns, delay), 4, "delay", scale=1e-6)
         return [dots | {"mode": "markers", "marker": {"size": 4, "color": _BLUE}}]
     runs = continuous(at_ns, np.zeros_like(at_ns))
-    edges = [envelope(at_ns[run], delay[run], bins_of(run, at_ns) // 2) for run in runs]
+    edges = [envelope(at_ns[run], delay[run], bins_of(run, at_ns, bins)) for run in runs]
     least, greatest = (joined([pair[side] for pair in edges]) for side in (0, 1))
     return [
         _line(least, 4, "least", scale=1e-6),
@@ -139,14 +148,28 @@ def _line(
     colour: str = _BLUE,
     line: Json | None = None,
 ) -> Json:
-    values = [None if np.isnan(value) else round(value * scale, 6) for value in curve.values.tolist()]
+    scaled = curve.values * scale
+    values = [None if np.isnan(value) else round(value, _digits(scaled)) for value in scaled.tolist()]
     return {
         "type": "scatter",
         "mode": "lines",
         "name": name,
-        "x": [instant / 1e6 for instant in curve.at_ns.tolist()],  # Plotly's dates: ms since the epoch
+        "x": _differences(np.rint(curve.at_ns / 1e6).astype(np.int64)),  # Plotly's dates: ms since the epoch
         "y": values,
         "yaxis": axis("y", row),
         "line": {"color": colour, "width": 1.5} | (line or {}),
         "hovertemplate": f"%{{y:.3f}} {_UNITS[row - 1]}",
     }
+
+
+def _differences(at_ms: Integers) -> list[int]:
+    """The first instant, then the difference of each from the one before: a third of the characters."""
+    found: list[int] = np.diff(at_ms, prepend=0).tolist()
+    return found
+
+
+def _digits(values: Floats) -> int:
+    """How many decimals show all that a page can of a curve; a hover shows three."""
+    known = values[np.isfinite(values)]
+    extent = float(known.max() - known.min()) if known.size else 0.0
+    return min(max(3, math.ceil(4.3 - math.log10(max(extent, 1e-9)))), 6)

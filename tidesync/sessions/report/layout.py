@@ -36,13 +36,18 @@ def layout(intervals: Sequence[Interval], drift: Curve) -> Json:
     height = (1 - 3 * _GAP) / len(_TITLES)
     panels: Json = {
         "height": _HEIGHT,
-        "margin": {"l": 64, "r": 16, "t": 44, "b": 40},
+        "margin": {"l": 64, "r": 16, "t": 44, "b": 58},
         "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#111827"},
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
         "showlegend": False,
         "hovermode": "x unified",
-        "xaxis": {"type": "date", "anchor": "y4", "title": {"text": "UTC, laptop's clock"}, **_grid()},
+        "xaxis": {
+            "type": "date",
+            "anchor": "y4",
+            "title": {"text": "UTC, laptop's clock", "standoff": 26},
+            **_grid(),
+        },
         "shapes": [_shape(interval) for interval in intervals if interval.kind in {"gap", "uncertain"}],
         "annotations": [],
     }

@@ -11,20 +11,27 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from runtime.version import VERSION
 from schemas.compat import from_iso
-from schemas.instants import iso_utc, ns_from_utc
-from tidesync.sessions.report.doubts import named_twice, of_duplicates, of_namesakes
+from schemas.events import Duplicate
+from schemas.instants import ns_from_utc
+from tidesync.sessions.correction.histories import Histories
+from tidesync.sessions.report.basis import explained, of_gaps, of_histories
+from tidesync.sessions.report.doubts import in_session, of_duplicates, of_namesakes
+from tidesync.sessions.report.events import event_rows
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
+from tidesync.sessions.report.series import bins_each
 from tidesync.sessions.report.tables import of_tables
-from tidesync.sessions.report.units import clock_time, count, duration, signed
+from tidesync.sessions.report.units import clock_time
 from tidesync.sessions.report.verdict import NOTHING, coverage, outside, verdict
-from topside_agent.estimator import EstimatorSettings
+from topside_agent.estimator import EstimatorSettings, Exchanges
 
 if TYPE_CHECKING:
     from schemas.events import EventLine
     from tidesync.sessions.folder import Measured
+    from tidesync.sessions.report.events import EventRow
     from tidesync.sessions.report.numbers import Numbers
     from tidesync.sessions.report.session import RecordedSession
+    from tidesync.sessions.report.tables import TableStamps
     from tidesync.sessions.report.verdict import Grade
 
 _GRADES: Mapping[Grade, tuple[str, str]] = {
@@ -54,7 +61,7 @@ class Section:
     exceptions: Sequence[str] = ()
     figure: dict[str, Any] | None = None
     numbers: Numbers = field(default_factory=list)
-    events: Sequence[tuple[str, str]] = ()
+    events: Sequence[EventRow] = ()
     more_events: int = 0
     vehicle: str | None = None
     topside: str | None = None
@@ -86,11 +93,11 @@ def report_on(session: RecordedSession, plotly: str) -> Report:
     """The report on `session`; `plotly` is the script of that name."""
     several = Counter(one.vehicle for one in session.measured)
     sections = [_section(one, session, named=several[one.vehicle] > 1) for one in session.measured]
-    sections += [Section(name, NOTHING.grade, NOTHING.headline, vehicle=name) for name in session.unmeasured]
+    sections += [_unmeasured(name, session) for name in session.unmeasured]
     if not sections:
         sections = [Section("The session", NOTHING.grade, NOTHING.headline)]
     title = f"Timing of session {session.name.removeprefix('session_')}"
-    html = render(title, _facts(session), _notes(session), sections, plotly)
+    html = render(title, _facts(session), _notes(session), sections, plotly, tables=session.tables)
     lines = [f"{section.title}: {section.headline}" for section in sections]
     return Report(html, lines, _document(session, sections))
 
@@ -101,16 +108,26 @@ def _document(session: RecordedSession, sections: Sequence[Section]) -> dict[str
         "state": session.block.get("state"),
         "vehicles": [section.document() for section in sections],
         "notes": _notes(session),
+        "tables": [table._asdict() for table in session.tables],
     }
 
 
-def render(title: str, facts: Numbers, notes: Sequence[str], sections: Sequence[Section], plotly: str) -> str:
+def render(
+    title: str,
+    facts: Numbers,
+    notes: Sequence[str],
+    sections: Sequence[Section],
+    plotly: str,
+    *,
+    tables: Sequence[TableStamps] = (),
+) -> str:
     """The whole document. Everything is escaped but `plotly`."""
     return _TEMPLATES.get_template("report.html").render(
         title=title,
         facts=facts,
         notes=notes,
         sections=sections,
+        tables=tables,
         grades=_GRADES,
         figures=[section.figure for section in sections if section.figure is not None],
         plotly=plotly,
@@ -120,19 +137,22 @@ def render(title: str, facts: Numbers, notes: Sequence[str], sections: Sequence[
 def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section:
     by_instant = one.exchanges.by_destination()
     track = one.track
-    intervals = coverage(track, by_instant, EstimatorSettings())
+    histories = session.histories.get((one.vehicle, one.topside), Histories())
+    intervals = explained(coverage(track, by_instant, EstimatorSettings()), by_instant, histories)
     title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
     events = [event for event in session.events if event.vehicle == one.vehicle]
-    found = of_tables(verdict(intervals), one.vehicle, session.resolutions_ns)
+    events = in_session(events, one.topside, one.exchanges)
+    found = of_tables(verdict(intervals), one.vehicle, session.tables)
     found = of_namesakes(found, one.topside, one.namesakes)
-    found = of_duplicates(found, [event for event in events if event.kind == "duplicate"])
+    found = of_duplicates(found, _duplicates(events))
     if one.namesakes:
         title = f"{one.vehicle}, as process {one.namesakes[0].instance_id} of {one.topside} measured it"
     section = Section(
         title,
         found.grade,
         found.headline,
-        events=_events(events)[:_MOST_EVENTS],
+        events=event_rows(events, one.exchanges)[:_MOST_EVENTS],
+        more_events=max(len(events) - _MOST_EVENTS, 0),
         vehicle=one.vehicle,
         topside=one.topside,
         error_ns=found.error_ns,
@@ -144,10 +164,32 @@ def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section
     return replace(
         section,
         exceptions=[*found.exceptions, *ends],
-        figure=figure(track, one.exchanges, by_instant, intervals),
-        numbers=numbers(track, one.exchanges, intervals, events, _stated_ms(session, one.vehicle)),
-        more_events=max(len(events) - _MOST_EVENTS, 0),
+        figure=figure(track, one.exchanges, by_instant, intervals, bins_each(len(session.measured))),
+        numbers=[
+            *numbers(track, one.exchanges, intervals, events, _stated_ms(session, one.vehicle)),
+            *of_gaps(intervals),
+            *of_histories(histories, one.exchanges),
+        ],
     )
+
+
+def _unmeasured(vehicle: str, session: RecordedSession) -> Section:
+    """A vehicle without an exchange; two may have had its name nevertheless."""
+    events = [event for event in session.events if event.vehicle == vehicle]
+    found = of_duplicates(NOTHING, _duplicates(events))
+    rows = event_rows(events, Exchanges.of(()))
+    return Section(
+        vehicle,
+        found.grade,
+        found.headline,
+        events=rows[:_MOST_EVENTS],
+        more_events=max(len(events) - _MOST_EVENTS, 0),
+        vehicle=vehicle,
+    )
+
+
+def _duplicates(events: Sequence[EventLine]) -> list[Duplicate]:
+    return [event for event in events if isinstance(event, Duplicate)]
 
 
 def _facts(session: RecordedSession) -> Numbers:
@@ -158,7 +200,7 @@ def _facts(session: RecordedSession) -> Numbers:
     for key, label in (("started_at", "Started"), ("stopped_at", "Stopped")):
         unix_ns = _instant(session, key)
         if unix_ns is not None:
-            facts.append((label, f"{clock_time(unix_ns)} UTC"))
+            facts.append((label, f"{clock_time(unix_ns)} UTC (recorder's clock)"))
     return [*facts, ("Made by", f"tidesync {VERSION}, from time_sync/exchanges.jsonl")]
 
 
@@ -187,24 +229,3 @@ def _instant(session: RecordedSession, key: str) -> int | None:
         return ns_from_utc(from_iso(str(session.block.get(key))))
     except (ValueError, TypeError):
         return None
-
-
-def _events(events: Sequence[EventLine]) -> list[tuple[str, str]]:
-    ordered = sorted(events, key=lambda event: event.at)
-    return [(iso_utc(event.at)[:23].replace("T", " "), _in_words(event)) for event in ordered]
-
-
-def _in_words(event: EventLine) -> str:
-    """An event's sentence; steps and suspends are dated by the Pi's clock, the others by topside's."""
-    if event.kind == "reboot":
-        return "the Pi restarted"
-    if event.kind == "outage":
-        return f"nothing recorded for {duration(ns_from_utc(event.until) - ns_from_utc(event.at))}"
-    if event.kind == "duplicate":
-        return f"two {named_twice(event)} until {clock_time(ns_from_utc(event.until))} UTC"
-    if event.kind == "gap":
-        lost = count(event.to_seq - event.from_seq + 1, "exchange", "exchanges")
-        return f"{lost} lost on the way to the recorder"
-    if event.kind == "step":
-        return f"the Pi's clock was stepped by {signed(event.step_ms * 1e6)} (at the Pi's own time)"
-    return f"the Pi slept for {duration(abs(event.step_ms) * 1e6)} (at the Pi's own time)"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 BINS = 600
 """About as many as a page has dots; a curve then has at most four times as many points."""
+_MOST_BINS, _LEAST_BINS = 1200, 40
+"""Of all figures together, so that a fleet's report stays small; of each, nevertheless."""
 
 
 class Curve(NamedTuple):
@@ -66,10 +68,15 @@ def continuous(at_ns: Integers, segment: Integers) -> list[slice]:
     return [slice(begin, end) for begin, end in pairwise([0, *ends.tolist(), at_ns.size])]
 
 
-def bins_of(run: slice, whole: Integers) -> int:
-    """How many bins a run of a curve gets, by its duration; a clock set back subtracts nothing."""
+def bins_each(figures: int) -> int:
+    """How many bins each of so many figures gets."""
+    return min(BINS, max(_LEAST_BINS, _MOST_BINS // max(figures, 1)))
+
+
+def bins_of(run: slice, whole: Integers, bins: int = BINS) -> int:
+    """How many of a curve's bins a run of it gets, by its duration; a clock set back subtracts nothing."""
     forward = np.maximum(np.diff(whole), 0)
-    return max(8, int(BINS * forward[run.start : run.stop - 1].sum() / max(forward.sum(), 1)))
+    return max(8, int(bins * forward[run.start : run.stop - 1].sum() / max(forward.sum(), 1)))
 
 
 def joined(runs: Sequence[Curve]) -> Curve:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from tidesync.sessions.correction.histories import Histories, read_histories
 from tidesync.sessions.correction.session import Options
 from tidesync.sessions.document import Document, NotMetadataError, block_of
 from tidesync.sessions.errors import NotASessionError
-from tidesync.sessions.folder import EXCHANGES, METADATA, TIME_SYNC, Measured, SessionFolder, measure
+from tidesync.sessions.folder import CLOCK, EXCHANGES, METADATA, TIME_SYNC, Measured, SessionFolder, measure
 from tidesync.sessions.journal import Journal
 from tidesync.sessions.processes import concurrent, instance_of
-from tidesync.sessions.report.tables import coarsest_ns
+from tidesync.sessions.report.tables import TableStamps, stamps_of_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from schemas.events import EventLine
@@ -39,8 +40,9 @@ class RecordedSession:
     unmeasured: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     """What could not be read, in words."""
-    resolutions_ns: dict[str, int] = field(default_factory=dict)
-    """By vehicle that of the coarsest stamps of its tables."""
+    tables: list[TableStamps] = field(default_factory=list)
+    histories: dict[Stream, Histories] = field(default_factory=dict)
+    """The clock histories of each vehicle and the topside that measured it."""
 
 
 def load(path: Path, options: Options = _AS_FOUND) -> RecordedSession:
@@ -67,8 +69,20 @@ def load(path: Path, options: Options = _AS_FOUND) -> RecordedSession:
         events=folder.read_events(),
         unmeasured=_unmeasured(block, {one.vehicle for one in measured}),
         faults=faults,
-        resolutions_ns=coarsest_ns(folder, measured, options),
+        tables=stamps_of_tables(folder, measured, options),
+        histories=_histories(folder, measured, faults),
     )
+
+
+def _histories(
+    folder: SessionFolder, measured: Sequence[Measured], faults: list[str]
+) -> dict[Stream, Histories]:
+    streams = {(one.vehicle, one.topside) for one in measured}
+    try:
+        return {stream: read_histories(folder, *stream) for stream in streams}
+    except OSError as error:
+        faults.append(f"{TIME_SYNC}/{CLOCK} cannot be read ({error.strerror}): no clock history is used.")
+        return {}
 
 
 def _document(folder: SessionFolder, faults: list[str]) -> Document:

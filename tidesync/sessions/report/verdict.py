@@ -46,6 +46,8 @@ class Interval:
     error_ns: int | None
     cause: CutCause | None = None
     jump_ns: int | None = None
+    explained: bool = False
+    """Of a gap: whether the histories of both clocks cover it: a correction needs no condition there."""
 
     @property
     def duration_ns(self) -> int:
@@ -176,7 +178,7 @@ def verdict(intervals: Sequence[Interval]) -> Verdict:
     )
     headline = (
         f"every timestamp between {clock_time(first_ns)} and {clock_time(last_ns, near_ns=first_ns)} UTC"
-        f" can be put on the laptop's clock to within {error(worst_ns)}{apart}."
+        f" (laptop's clock) can be put on the laptop's clock to within {error(worst_ns)}{apart}."
     )
     return Verdict(_grade(intervals), headline, _exceptions(others, first_ns), worst_ns)
 
@@ -220,9 +222,11 @@ def _sentence(interval: Interval, near_ns: int) -> str:
         assert interval.cause is not None
         assert interval.jump_ns is not None
         why = _CAUSES[interval.cause].format(jump=signed(interval.jump_ns))
-        return f"{length} around {at} are uncertain because {why}."
+        return f"{length} around {at} (laptop's clock) are uncertain because {why}."
     gap = interval.kind == "gap"
     what = "nothing was measured" if gap else "the vehicle answered over HTTP alone"
     condition = " if the Pi's clock was neither set nor slewed meanwhile" if gap else ""
+    if interval.explained:
+        condition += " (the clock histories cover it: tidesync correct needs no such condition)"
     good = f"timestamps there are good to within {error(interval.error_ns)}{condition}"
-    return f"For {length} from {at} {what}; {good}."
+    return f"For {length} from {at} (laptop's clock) {what}; {good}."

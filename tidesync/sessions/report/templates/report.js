@@ -13,15 +13,21 @@
     }
     return lines.join("<br>");
   };
+  // The first instant and the differences that follow it, as instants.
+  const instants = (differences) => {
+    let at = 0;
+    return differences.map((difference) => (at += difference));
+  };
   elements.forEach((element, place) => {
     element.textContent = "";
     const { data, layout } = figures[place];
+    for (const trace of data) trace.x = instants(trace.x);
     const longest = (element.clientWidth - layout.margin.l - layout.margin.r) / CHARACTER_PX;
     for (const text of layout.annotations) if (text.xref === "paper") Object.assign(text, { text: wrapped(text.text, longest), align: "left" });
     Plotly.newPlot(element, data, layout, config);
   });
   const resize = (size) => elements.forEach((element) => Plotly.relayout(element, size));
-  // A4 has room for the figure with the numbers below it.
-  window.addEventListener("beforeprint", () => resize({ width: 680, height: 540, autosize: false }));
+  // Low enough that it fits on a page with the numbers above it, and leaves no half page empty where it does not.
+  window.addEventListener("beforeprint", () => resize({ width: 680, height: 430, autosize: false }));
   window.addEventListener("afterprint", () => resize({ width: null, height: 860, autosize: true }));
 })();

@@ -29,7 +29,7 @@ def pi_ns(seconds, start=START):
 
 
 def made(path, seconds=600, start=START, every=1):
-    """A session whose exchanges read the Pi's clock with 0.3 ms of delay on both ways, every so many seconds."""
+    """Exchanges, one `every` so many seconds, that read the Pi's clock with 0.3 ms of delay a way."""
     base = exchange(0, 0.0)
     log = []
     for seq, at_s in enumerate(range(0, seconds, every)):

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from schemas.exchange import MAX_ROUND_TRIP_NS, method_named
-from topside_agent.estimator.exchanges import VOID, Exchanges
+from topside_agent.estimator.exchanges import NULL, Exchanges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -96,7 +96,7 @@ def constraint_of(exchange: Exchange) -> Constraint:
         topside,
         width,
         raw,
-        standalone=method_named(exchange.method).standalone and not raw,
+        standalone=not raw and method_named(exchange.method).standalone,
     )
 
 
@@ -128,11 +128,10 @@ def estimation_ns(exchanges: Exchanges) -> Integers:
     return exchanges.column("destination_ns") - topside
 
 
-def realtime_offsets_ns(exchanges: Exchanges) -> Iterator[tuple[int, int]]:
-    """The destination (ns) of each, and its `Constraint.realtime_offset_ns`."""
-    names = "destination_ns", "pi_realtime_minus_raw_ns", "topside_realtime_minus_raw_ns"
-    for destination_ns, pi, topside in exchanges.numbers(*names):
-        yield destination_ns, 0 if VOID in {pi, topside} else pi - topside
+def realtime_offsets_ns(exchanges: Exchanges) -> list[int]:
+    """`Constraint.realtime_offset_ns` of each."""
+    differences = exchanges.numbers("pi_realtime_minus_raw_ns", "topside_realtime_minus_raw_ns")
+    return [0 if NULL in (pi, topside) else pi - topside for pi, topside in differences]
 
 
 def delays_ns(exchanges: Exchanges) -> Integers:
@@ -186,8 +185,8 @@ def in_order(exchanges: Iterable[Exchange]) -> Exchanges:
     boots = [_Boot()]
     difference_ns = 0
     numbers = columns.numbers("destination_ns", "topside_realtime_minus_raw_ns")
-    for place, (destination_ns, known) in enumerate(numbers):
-        difference_ns = difference_ns if known == VOID else known
+    for place, (destination_ns, stated_ns) in enumerate(numbers):
+        difference_ns = difference_ns if stated_ns == NULL else stated_ns
         raw_ns = destination_ns - difference_ns
         boot = next((boot for boot in reversed(boots) if boot.admits(raw_ns, difference_ns)), None)
         if boot is None:

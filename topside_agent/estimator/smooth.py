@@ -12,6 +12,7 @@ from dataclasses import replace
 from math import ceil, floor, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.exchange import Exchange
 from topside_agent.estimator.between import bounds_between
@@ -209,22 +210,27 @@ def _add_rows(rows: RowColumns, arrays: TimebaseArrays, settings: EstimatorSetti
     worst = np.maximum(arrays.high - arrays.offset, arrays.offset - arrays.low) + grown
     u95 = np.minimum(np.sqrt(arrays.variance) + settings.asymmetry_share * arrays.least_half, worst)
     columns = arrays.offset, arrays.low - grown, arrays.high + grown, u95, grown
-    instants = realtime_offsets_ns(arrays.exchanges)
     for begin in range(0, places.size, _CHUNK):  # the numbers of all rows as Python's would fill the memory
         here = slice(begin, begin + _CHUNK)
-        values = zip(*(column[here].tolist() for column in (places, *columns)), strict=True)
-        for (place, *interval, u95_ns, realtime_ns), instant in zip(values, instants, strict=False):
-            _add_row(rows, arrays, (place, *instant), interval, u95_ns=ceil(u95_ns), realtime_ns=realtime_ns)
+        values = zip(*(column[here].tolist() for column in columns), strict=True)
+        for of, (*interval, u95_ns, realtime_ns) in zip(_of(accepted, places[here]), values, strict=True):
+            _add_row(rows, arrays, of, interval, u95_ns=ceil(u95_ns), realtime_ns=realtime_ns)
+
+
+def _of(accepted: Accepted, places: NDArray[np.integer]) -> Iterable[tuple[int, int, int]]:
+    """Of each exchange its place, its destination, and its realtime − RAW of the Pi less topside's, ns."""
+    exchanges = accepted.exchanges.at(places)
+    destinations = exchanges.column("destination_ns").tolist()
+    return zip(places.tolist(), destinations, realtime_offsets_ns(exchanges), strict=True)
 
 
 def _add_ambiguous(rows: RowColumns, arrays: TimebaseArrays) -> None:
     """Add the rows near a cut, which keep what was known online."""
     places = arrays.ambiguous
-    instants = realtime_offsets_ns(arrays.accepted.exchanges.at(places))
     columns = (column.tolist() for column in arrays.online)
-    for place, instant, lower, low, high in zip(places.tolist(), instants, *columns, strict=True):
-        grown = arrays.accepted.slew[place] * max(high - lower, 0.0)
-        _add_row(rows, arrays, (place, *instant), ((low + high) / 2, low - grown, high + grown))
+    for of, lower, low, high in zip(_of(arrays.accepted, places), *columns, strict=True):
+        grown = arrays.accepted.slew[of[0]] * max(high - lower, 0.0)
+        _add_row(rows, arrays, of, ((low + high) / 2, low - grown, high + grown))
 
 
 def _add_row(
@@ -236,7 +242,7 @@ def _add_row(
     u95_ns: int | None = None,
     realtime_ns: float = 0.0,
 ) -> None:
-    """The row of an exchange: its place among the accepted ones, its destination and its realtime offset."""
+    """The row of one of the accepted exchanges, as `_of` names it."""
     place, destination_ns, realtime_offset_ns = of
     base_ns = arrays.timebase.offset_anchor_ns + realtime_offset_ns
     offset, low, high = interval

@@ -147,3 +147,15 @@ def _rises(before: Sample, sample: Sample) -> bool:
 
 def _realtime_offset(exchange: Exchange) -> int:
     return (exchange.pi_realtime_minus_raw_ns or 0) - (exchange.topside_realtime_minus_raw_ns or 0)
+
+
+def boots_within(listed: Sequence[Sample]) -> frozenset[Boot]:
+    """The boots of the Pi that began and ended while another one went on: those of another machine."""
+    spans: dict[Boot, tuple[int, int]] = {}
+    for place, sample in enumerate(listed):
+        spans[sample.pi_boot] = (spans.get(sample.pi_boot, (place, place))[0], place)
+    return frozenset(
+        boot
+        for boot, (first, last) in spans.items()
+        if any(begin < first and last < end for begin, end in spans.values())
+    )

@@ -206,7 +206,7 @@ def of_numbers(scale: Scale, values: Integers | Floats, span: SessionSpan) -> Ca
 def instants_of(scale: Scale, values: Integers | Floats) -> tuple[Integers, Flags]:
     """Unix ns on the column's clock, and which values are instants at all."""
     with np.errstate(invalid="ignore", over="ignore"):
-        about = values.astype(np.float64) * scale.unit_ns + scale.zero_ns
+        about = values.astype(np.float64) * float(scale.unit_ns) + float(scale.zero_ns)
         readable = np.isfinite(about) & (about >= EARLIEST_NS) & (about <= LATEST_NS)
     usual = np.where(readable, values, 0)
     if values.dtype.kind != "f":

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tidesync.sessions.correction.columns import outside
 from tidesync.sessions.correction.heard_twice import MARGIN_NS
 from tidesync.sessions.correction.interpolation import Instants, Interpolation
 from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.clock_function import ClockFunction, Lines
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.correction.interpolation import Inverse
-    from tidesync.sessions.correction.raw_groups import Boot, RawGroup, Sample
+    from tidesync.sessions.correction.raw_groups import Boot, RawGroup, Sample, Samples
     from topside_agent.estimator.blocks import Floats, Integers
 
 _RATES = 1.12
@@ -114,7 +115,7 @@ class _Claim:
 
 
 def composed_timeline(
-    listed: Sequence[Sample],
+    listed: Samples,
     groups: Sequence[RawGroup],
     pi: Mapping[Boot, ClockFunction],
     topside: Mapping[Boot, ClockFunction],
@@ -142,24 +143,22 @@ def composed_timeline(
         )
         span = _between(group, before, after, own)
         claims.setdefault(group.pi_boot, []).append(_Claim(*span, raw, clocks[1].lines, awake[1]))
-    boots: dict[Boot, list[Sample]] = {}
-    for sample in listed:
-        boots.setdefault(sample.pi_boot, []).append(sample)
+    boots = listed.by_boot(0)
     off = [0, *(_off_ns(before[-1], after[0]) for before, after in pairwise(boots.values())), 0]
-    segments = [part for lines in unmeasured.get(FIRST, ()) for part in _segments(lines, (), (), (0, off[0]))]
+    segments = [part for each in unmeasured.get(FIRST, ()) for part in _segments(each, (), None, (0, off[0]))]
     for (boot, of_boot), unheard in zip(boots.items(), pairwise(off), strict=True):
         segments += _segments(pi[boot].lines, claims.get(boot, ()), of_boot, unheard)
         for lines in unmeasured.get(boot, ()):
             since_ns = min(max(int(lines.from_raw[0]), 0), _STARTED_NS)  # RAW counts from the boot
-            segments += _segments(lines, (), (), (unheard[1] or since_ns, unheard[1]))
+            segments += _segments(lines, (), None, (unheard[1] or since_ns, unheard[1]))
     for lines in unmeasured.get(NAMESAKES, ()):
-        segments += _segments(lines, (), (), (MARGIN_NS, MARGIN_NS))
+        segments += _segments(lines, (), None, (MARGIN_NS, MARGIN_NS))
     return Timeline(segments, limits)
 
 
 def _off_ns(last: Sample, first: Sample) -> int:
     """For how long at most nobody has heard of the Pi's clock, between the last and first of two boots."""
-    passed_ns = first.exchange.destination_ns - last.exchange.destination_ns
+    passed_ns = first.destination_ns - last.destination_ns
     if last.topside_boot == first.topside_boot:  # asleep, topside's RAW stood still
         return max(first.topside_raw_ns - last.topside_raw_ns, passed_ns, 0)
     return abs(passed_ns)
@@ -171,14 +170,14 @@ def _with_margins(within: Inverse, shown: tuple[int, int], margins: tuple[int, i
 
 
 def _segments(
-    lines: Lines, claims: Sequence[_Claim], samples: Sequence[Sample], unheard_ns: tuple[int, int]
+    lines: Lines, claims: Sequence[_Claim], samples: Samples | None, unheard_ns: tuple[int, int]
 ) -> list[TimelineSegment]:
     """The segments of one boot; `unheard_ns`: for how long the clock may have run before and after.
 
     A reading in no line is a segment of its own: the clock may have been set before it and after it.
     """
     begins, ends = _runs(lines)
-    alone = [each for each in samples if not ((begins <= each.pi_raw_ns) & (each.pi_raw_ns <= ends)).any()]
+    alone = list(samples.at(outside(samples.pi_raw_ns, begins, ends))) if samples else []
     at = [each.pi_raw_ns for each in alone]
     first, last = min([*at, *begins.tolist()]), max([*at, *ends.tolist()])
     found: list[tuple[int, list[TimelineSegment]]] = []
@@ -187,7 +186,7 @@ def _segments(
         margins = _margins(begin, end, (first, last), (begins, ends), unheard_ns)
         found.append((begin, _of_run(lines.of_run(run), claims, margins)))
     for sample in alone:
-        raw_ns, shown_ns = sample.pi_raw_ns, sample.exchange.transmit_ns
+        raw_ns, shown_ns = sample.pi_raw_ns, sample.transmit_ns
         margins = _margins(raw_ns, raw_ns, (first, last), (begins, ends), unheard_ns)
         found.append((raw_ns, [_with_margins(Unrelated(shown_ns, shown_ns), (shown_ns, shown_ns), margins)]))
     return [segment for _, made in sorted(found, key=itemgetter(0)) for segment in made]
@@ -254,7 +253,7 @@ def _segment(
 
 def _awake(group: RawGroup, clocks: tuple[ClockFunction, ClockFunction]) -> list[tuple[int, int]]:
     """Of both sides (the Pi first), the RAW instants between which it certainly ran on."""
-    (first, _), (last, _) = group.rows[0], group.rows[-1]
+    first, last = group.samples[0], group.samples[-1]
     measured = (first.pi_raw_ns, last.pi_raw_ns), (first.topside_raw_ns, last.topside_raw_ns)
     found = []
     for clock, slept, instants in zip(clocks, group.sleeps, measured, strict=True):
@@ -273,9 +272,9 @@ def _between(
     """
     lowest, highest = own
     if before is not None and before.pi_boot == group.pi_boot and not _slept_between(before, group):
-        lowest = max(lowest, before.rows[-1][0].pi_raw_ns)
+        lowest = max(lowest, before.samples[-1].pi_raw_ns)
     if after is not None and after.pi_boot == group.pi_boot and not _slept_between(group, after):
-        highest = min(highest, after.rows[0][0].pi_raw_ns)
+        highest = min(highest, after.samples[0].pi_raw_ns)
     return lowest, highest
 
 

@@ -12,12 +12,18 @@ from dataclasses import replace
 from math import ceil, floor, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.exchange import Exchange
 from topside_agent.estimator.between import bounds_between
 from topside_agent.estimator.blocks import Bounds, Integers, block_extremes
 from topside_agent.estimator.bound import backward_bounds
-from topside_agent.estimator.constraints import constraint_of, differences_within_ns, estimation_ns, in_order
+from topside_agent.estimator.constraints import (
+    differences_within_ns,
+    estimation_ns,
+    in_order,
+    realtime_offsets_ns,
+)
 from topside_agent.estimator.estimate import Estimate
 from topside_agent.estimator.exchanges import Exchanges
 from topside_agent.estimator.online import OffsetEstimator
@@ -26,12 +32,20 @@ from topside_agent.estimator.rows import Row, RowColumns, Rows
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.smoother_arrays import ForwardPass, TimebaseArrays
 from topside_agent.estimator.smoother_averages import with_averages
-from topside_agent.estimator.smoother_windows import DenseBlocks, WindowLines, at_boundaries, fit, pooled
+from topside_agent.estimator.smoother_windows import (
+    DenseBlocks,
+    Pooled,
+    WindowLines,
+    at_boundaries,
+    fit,
+    pooled,
+)
 from topside_agent.estimator.symmetric import KnownDriftFit
 from topside_agent.estimator.track import Accepted, Track, TrackBuilder, in_time, see_slews, stream_of
 from topside_agent.estimator.window_errors import DRIFT_95
 
 _CHUNK = 4096
+_LIFTED = 2.0  # as sure as two standard deviations
 _YOUNG_S = 64.0  # for fewer seconds of blocks a drift from elsewhere is better than their own
 
 
@@ -86,19 +100,20 @@ def _estimate(smoothed: list[TimebaseArrays], settings: EstimatorSettings) -> No
     for arrays, dense in parts:
         arrays.see_delays(dense)
     fits = [(dense, fit(dense, settings, arrays.timebase.steepest)) for arrays, dense in parts]
-    errors = pooled(fits, settings)
+    measured = pooled(fits, settings)
+    shortest = measured.errors[0]
     short = []
     for (arrays, dense), (_, lines) in zip(parts, fits, strict=True):
-        if lines and errors[0] > 0 and dense.bounds.upper.size * settings.block_s >= _YOUNG_S:
-            _fill_from_windows(arrays, dense, lines, errors, settings)
+        if lines and shortest > 0 and dense.bounds.upper.size * settings.block_s >= _YOUNG_S:
+            _fill_from_windows(arrays, dense, lines, measured, settings)
         else:
             short.append((arrays, dense, lines))
     known = _any_drift(smoothed)
     for arrays, dense, lines in short:
-        if lines and errors[0] > 0 and known is None:
-            _fill_from_windows(arrays, dense, lines, errors, settings)
+        if lines and shortest > 0 and known is None:
+            _fill_from_windows(arrays, dense, lines, measured, settings)
         else:
-            _fill_along_drift(arrays, dense, errors[0], known, settings)
+            _fill_along_drift(arrays, dense, shortest, known, settings)
 
 
 def _any_drift(smoothed: list[TimebaseArrays]) -> tuple[float, float] | None:
@@ -134,17 +149,18 @@ def _fill_from_windows(
     arrays: TimebaseArrays,
     dense: DenseBlocks,
     lines: list[WindowLines],
-    errors: list[float],
+    measured: Pooled,
     settings: EstimatorSettings,
 ) -> None:
     rows = arrays.indices_of(dense)
     at_s = arrays.bounds.lower_at[rows]
-    nodes = at_boundaries(dense, lines, errors, settings)
+    nodes = at_boundaries(dense, lines, measured.errors, settings)
     nodes = with_averages(dense, arrays.bounds.part(rows), arrays.block[rows], nodes, settings)
     factor = settings.u95_factor_smoother
     factors = factor + (settings.u95_factor - factor) * (1 - nodes.inside) ** 2
     arrays.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
-    arrays.variance[rows] = np.interp(at_s, nodes.at_s, nodes.variance * factors**2)
+    squared = nodes.variance * measured.doubt(nodes.window_s) * factors**2 + _LIFTED**2 * nodes.lifted
+    arrays.variance[rows] = np.interp(at_s, nodes.at_s, squared)
     arrays.drift[rows] = np.interp(at_s, nodes.at_s, nodes.slope)
     arrays.drift_variance[rows] = np.interp(at_s, nodes.at_s, nodes.slope_variance)
 
@@ -197,36 +213,41 @@ def _add_rows(rows: RowColumns, arrays: TimebaseArrays, settings: EstimatorSetti
     for begin in range(0, places.size, _CHUNK):  # the numbers of all rows as Python's would fill the memory
         here = slice(begin, begin + _CHUNK)
         values = zip(*(column[here].tolist() for column in columns), strict=True)
-        exchanges = zip(places[here].tolist(), accepted.exchanges.at(places[here]), strict=True)
-        for (place, exchange), (*interval, u95_ns, realtime_ns) in zip(exchanges, values, strict=True):
-            _add_row(rows, arrays, (place, exchange), interval, u95_ns=ceil(u95_ns), realtime_ns=realtime_ns)
+        for of, (*interval, u95_ns, realtime_ns) in zip(_of(accepted, places[here]), values, strict=True):
+            _add_row(rows, arrays, of, interval, u95_ns=ceil(u95_ns), realtime_ns=realtime_ns)
+
+
+def _of(accepted: Accepted, places: NDArray[np.integer]) -> Iterable[tuple[int, int, int]]:
+    """Of each exchange its place, its destination, and its realtime − RAW of the Pi less topside's, ns."""
+    exchanges = accepted.exchanges.at(places)
+    destinations = exchanges.column("destination_ns").tolist()
+    return zip(places.tolist(), destinations, realtime_offsets_ns(exchanges), strict=True)
 
 
 def _add_ambiguous(rows: RowColumns, arrays: TimebaseArrays) -> None:
     """Add the rows near a cut, which keep what was known online."""
     places = arrays.ambiguous
-    exchanges = arrays.accepted.exchanges.at(places)
     columns = (column.tolist() for column in arrays.online)
-    for place, exchange, lower, low, high in zip(places.tolist(), exchanges, *columns, strict=True):
-        grown = arrays.accepted.slew[place] * max(high - lower, 0.0)
-        _add_row(rows, arrays, (place, exchange), ((low + high) / 2, low - grown, high + grown))
+    for of, lower, low, high in zip(_of(arrays.accepted, places), *columns, strict=True):
+        grown = arrays.accepted.slew[of[0]] * max(high - lower, 0.0)
+        _add_row(rows, arrays, of, ((low + high) / 2, low - grown, high + grown))
 
 
 def _add_row(
     rows: RowColumns,
     arrays: TimebaseArrays,
-    of: tuple[int, Exchange],
+    of: tuple[int, int, int],
     interval: Sequence[float],
     *,
     u95_ns: int | None = None,
     realtime_ns: float = 0.0,
 ) -> None:
-    """The row of an exchange, which has its place among the accepted ones."""
-    place, exchange = of
-    base_ns = arrays.timebase.offset_anchor_ns + constraint_of(exchange).realtime_offset_ns
+    """The row of one of the accepted exchanges, as `_of` names it."""
+    place, destination_ns, realtime_offset_ns = of
+    base_ns = arrays.timebase.offset_anchor_ns + realtime_offset_ns
     offset, low, high = interval
     rows.add(
-        exchange.destination_ns,
+        destination_ns,
         base_ns + round(offset),
         (base_ns + floor(low), base_ns + ceil(high)),
         u95_ns,

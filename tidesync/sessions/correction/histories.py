@@ -10,6 +10,7 @@ from tidesync.sessions.correction.clock_function import ClockFunction, ClockRead
 from tidesync.sessions.correction.composed import FIRST, composed_timeline
 from tidesync.sessions.correction.raw_groups import raw_groups, samples
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW, FREE_RATE
+from tidesync.sessions.correction.without_raw import showings
 from tidesync.sessions.piece_columns import PieceColumns
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def timeline_with(
     all_on_raw = len(listed) == len(measured.exchanges)
     groups = raw_groups(listed, measured.track if all_on_raw else None, pi, topside, settings)
     unmeasured = _unmeasured(histories.pi, pi_readings)
-    return composed_timeline(listed, groups, pi, topside, limits, unmeasured=unmeasured)
+    shown = showings(measured.exchanges, listed, pi, limits.rate)
+    return composed_timeline(listed, groups, pi, topside, limits, unmeasured=unmeasured, shown=shown)
 
 
 def _unmeasured(pieces: Pieces, readings: Mapping[Boot, Sequence[ClockReading]]) -> dict[Boot, list[Lines]]:

@@ -141,6 +141,14 @@ def _on_raw(row: Row, realtime_ns: int) -> Row:
     return row._replace(lower_ns=row.lower_ns + realtime_ns, upper_ns=row.upper_ns - realtime_ns)
 
 
+def between_boots_ns(last: Sample, first: Sample) -> int:
+    """For how long at most nobody has heard of the Pi's clock, between the last and first of two boots."""
+    passed_ns = first.exchange.destination_ns - last.exchange.destination_ns
+    if last.topside_boot == first.topside_boot:  # asleep, topside's RAW stood still
+        return max(first.topside_raw_ns - last.topside_raw_ns, passed_ns, 0)
+    return abs(passed_ns)
+
+
 def _rises(before: Sample, sample: Sample) -> bool:
     return sample.topside_raw_ns > before.topside_raw_ns and sample.pi_raw_ns > before.pi_raw_ns
 

@@ -10,16 +10,18 @@ Assumption: between two readings that agree with a clock slewed by 10.05 % nothi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from schemas.exchange import Exchange
     from tidesync.sessions.correction.clock_function import ClockFunction
     from tidesync.sessions.correction.raw_groups import Boot, Sample
+    from topside_agent.estimator import Exchanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,42 +39,37 @@ class Showing:
 
 
 def showings(
-    exchanges: Iterable[Exchange], listed: Sequence[Sample], pi: Mapping[Boot, ClockFunction], rate: float
+    exchanges: Exchanges, listed: Sequence[Sample], pi: Mapping[Boot, ClockFunction], rate: float
 ) -> dict[Boot, list[Showing]]:
-    """By boot what the exchanges without RAW show that no function does; `listed` are those with RAW.
+    """By boot what the exchanges without RAW show that no function does; `listed` are those with RAW, in order.
 
     `rate`: how far apart the RAW clocks may run, as a fraction.
     """
-    ordered = list(exchanges)
-    if len(ordered) == len(listed):
+    read = exchanges.known("pi_realtime_minus_raw_ns") & exchanges.known("topside_realtime_minus_raw_ns")
+    if read.all():
         return {}
-    known = {sample.exchange.destination_ns: sample for sample in listed}
+    with_raw, without = iter(listed), iter(exchanges.at(~read))
+    samples = [next(with_raw) if each else None for each in read.tolist()]
+    ordered = [next(without) if each is None else each.exchange for each in samples]
     found: dict[Boot, list[Showing]] = {}
-    ahead = _samples_after(ordered, known)
-    before: Sample | None = None
-    latest: tuple[int, Showing] | None = None
-    for place, (exchange, after) in enumerate(zip(ordered, ahead, strict=True)):
-        if exchange.destination_ns in known:
-            before = known[exchange.destination_ns]
-        elif not _explained(exchange, (before, after), pi, rate) and (near := before or after):
-            at_ns = _about_ns(exchange, before, after)
-            showing = _showing(exchange, near.pi_boot, at_ns, _margins(ordered, place))
-            of_boot = found.setdefault(showing.boot, [])
-            if latest and latest[0] == place - 1 and _agree(ordered[place - 1], exchange):
-                showing = _joined(of_boot.pop(), showing)
-            of_boot.append(showing)
-            latest = place, showing
+    latest = -1
+    for place, (before, after) in enumerate(zip(_last(samples), _last(samples[::-1])[::-1], strict=True)):
+        near, exchange = before or after, ordered[place]
+        if samples[place] or near is None or _explained(exchange, (before, after), pi, rate):
+            continue
+        at_ns = _about_ns(exchange, before, after)
+        showing = _showing(exchange, near.pi_boot, at_ns, _margins(ordered, place))
+        of_boot = found.setdefault(near.pi_boot, [])
+        if latest == place - 1 >= 0 and of_boot and _agree(ordered[latest], exchange):
+            showing = _joined(of_boot.pop(), showing)
+        of_boot.append(showing)
+        latest = place
     return found
 
 
-def _samples_after(exchanges: Sequence[Exchange], known: Mapping[int, Sample]) -> list[Sample | None]:
-    """Of each exchange the next one that reads RAW."""
-    after: Sample | None = None
-    found = []
-    for exchange in reversed(exchanges):
-        after = known.get(exchange.destination_ns, after)
-        found.append(after)
-    return found[::-1]
+def _last(samples: Sequence[Sample | None]) -> list[Sample | None]:
+    """At each place the last sample up to there."""
+    return list(accumulate(samples, lambda before, here: here or before))
 
 
 def _explained(

@@ -10,7 +10,6 @@ Assumption: between two readings that agree with a clock slewed by 10.05 % nothi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW
@@ -41,7 +40,7 @@ class Showing:
 def showings(
     exchanges: Exchanges, listed: Sequence[Sample], pi: Mapping[Boot, ClockFunction], rate: float
 ) -> dict[Boot, list[Showing]]:
-    """By boot what the exchanges without RAW show that no function does; `listed` are those with RAW, in order.
+    """By boot what the exchanges without RAW show that no function does; `listed` are the others, in order.
 
     `rate`: how far apart the RAW clocks may run, as a fraction.
     """
@@ -69,7 +68,8 @@ def showings(
 
 def _last(samples: Sequence[Sample | None]) -> list[Sample | None]:
     """At each place the last sample up to there."""
-    return list(accumulate(samples, lambda before, here: here or before))
+    before: Sample | None = None
+    return [before := here or before for here in samples]
 
 
 def _explained(

@@ -124,7 +124,8 @@ class Lines:
 
     def show(self, realtime_ns: int, within_ns: int, from_raw_ns: int, to_raw_ns: int) -> bool:
         """Whether any line may have shown a realtime, or one so near, between two instants of RAW."""
-        inside = np.flatnonzero((self.to_raw >= from_raw_ns) & (self.from_raw <= to_raw_ns))
+        first = np.searchsorted(self.to_raw, from_raw_ns)
+        inside = np.arange(first, np.searchsorted(self.from_raw, to_raw_ns, side="right"))
         starts = self._realtime_on(inside, np.maximum(self.from_raw[inside], from_raw_ns))
         ends = self._realtime_on(inside, np.minimum(self.to_raw[inside], to_raw_ns))
         width = self.half_width[inside] + 1 + within_ns

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import model_validator
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from schemas.base import Message, Nanoseconds
 from schemas.compat import Self
+from schemas.exchange import Identifier
 from schemas.instants import UtcInstant
 
 MAX_DUPLICATES = 8
 """In one result; of more the oldest are joined."""
+MAX_BOOTS = 16
 
 
 class DuplicateSpan(Message):
@@ -26,6 +30,8 @@ class DuplicateSpan(Message):
     """Topside's realtime when both had last been heard."""
     until_raw_ns: Nanoseconds
     """Topside's CLOCK_MONOTONIC_RAW at the same reading, ns."""
+    boot_ids: Annotated[tuple[Identifier, ...], Field(max_length=MAX_BOOTS)] = ()
+    """The boots of the vehicles that were heard, this one's and the other's; of many the first."""
     ended: bool = False
     """Whether topside has not heard both for some seconds; false while it lasts, or if topside ended."""
 

@@ -58,8 +58,8 @@ MOST_GUESSES_HZ = 10_000
 IN_FLIGHT_MB = 40
 """100 messages of 63 KB in flight, and what an allocator keeps beside them."""
 LARGE = bytes(63_000)
-FILTERS_IN_HEAP = 2000
-"""Fewer of 63 KB than fill the half of what the broker may have."""
+FILTERS_IN_HEAP = 1000
+"""Fewer of 63 KB than the broker may hold, each in two copies: not the packet is what was refused."""
 SILENT = """
 import selectors, socket, sys, time
 

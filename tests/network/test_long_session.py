@@ -7,10 +7,10 @@ from array import array
 
 import pytest
 
+from tests.unit.test_recorder_resume import recorder
 from tests.unit.test_recorder_session import at, exchange, recording
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.journal import lines_of, source_of
-from tidesync.sessions.recorder import index_file
 from tidesync.sessions.recorder.recorded import SLOTS
 from tidesync.sessions.recorder.session_log import SessionLog
 
@@ -51,7 +51,7 @@ def long_session(folder):
         journal.seek(0, 2)
         journal.write(b"\n" + lines_of(last))
     snapshot, parts = log.snapshot()
-    index_file.write(folder.index_path, index_file.position(folder.exchanges_path), snapshot.encode(), parts)
+    recorder(folder.path.parent).store.write_index(snapshot.encode(), parts)
 
 
 @pytest.mark.slow

@@ -14,20 +14,19 @@ from tests.simulation.test_recorder import Recorded
 from tidesync.__main__ import run
 from tidesync.sessions.correction.heard_twice import MARGIN_NS
 
-AWAY_NS = 503 * S
 FROM_S, TO_S, STOP_S = 40, 50, 90
 MARGIN_S = MARGIN_NS / S + 2
 """Beside what is stated: four pings before, and one after."""
 
 
-def session(root, *, recorder_off=None, recorder_down=(), steps=()):
+def session(root, *, recorder_off=None, recorder_down=(), steps=(), away_s=503):
     """From 5 s on, by a topside 777 s ahead of the recorder; the clocks of vehicle and namesake."""
     topside = {"offset_ns": 777 * S, "steps": tuple(Step(*step) for step in steps)}
     recorded = Recorded(root, Link(down=recorder_down), stop_s=STOP_S, topside=topside)
     simulation, found = recorded.simulation, [recorded.simulation.vehicles["rov1"]]
 
     def arrive():
-        found.append(simulation.add_vehicle("rov1", Link(), offset_ns=AWAY_NS))
+        found.append(simulation.add_vehicle("rov1", Link(), offset_ns=away_s * S))
 
     def leave():
         found[1].machine.on = False
@@ -62,6 +61,7 @@ def rows_of(recorded, clock, at_s):
 
 FAULTS = {
     "none": {},
+    "its clock shows what the vehicle's will show soon": {"away_s": 150},
     "the recorder is off all that time": {"recorder_off": (FROM_S - 5, TO_S + 15)},
     "the recorder is cut off and killed": {"recorder_down": ((35, 58),), "recorder_off": (45, 48)},
     "topside's clock is set meanwhile": {"steps": ((FROM_S + 5, -3 * S),)},

@@ -16,6 +16,11 @@ NEWER = re.compile(
     re.MULTILINE,
 )
 
+NUMPY_2 = re.compile(
+    r"\bnp\.(strings|astype|concat|permute_dims|matrix_transpose|pow|isdtype|vecdot|cumulative_\w+|unstack"
+    r"|unique_(all|counts|inverse|values)|a(cos|sin|tan)h?|atan2|bitwise_(count|invert|left_shift|right_shift)"
+    r"|dtypes\.StringDType)\b"
+)
 INSTANTS = [
     "2026-05-01T12:00:00Z",
     "2026-05-01T12:00:00.5Z",
@@ -49,3 +54,10 @@ def test_nothing_is_imported_that_python_3_10_lacks(room):
         path.name: match[0] for path in files if (match := NEWER.search(path.read_text(encoding="utf-8")))
     }
     assert found == {}
+
+
+@pytest.mark.parametrize("room", ["topside_agent", "tidesync"])
+def test_nothing_of_numpy_is_used_that_1_26_lacks(room):
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / room).rglob("*.py")}
+    assert any("import numpy as np" in text for text in texts.values())
+    assert {name: match[0] for name, text in texts.items() if (match := NUMPY_2.search(text))} == {}

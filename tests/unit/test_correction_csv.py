@@ -59,7 +59,7 @@ def test_the_consumers_rows_get_their_topside_time(path):
         true = f"2026-05-01T12:{at // 60:02d}:{at % 60:02d}"
         assert line["timestamp_topside"][:19] in {true, iso_from_ns(START + at * S - S)[:19]}
         assert 0.4 < float(line["time_max_error_ms"]) < 0.5
-        assert 0.01 < float(line["time_u95_ms"]) < 0.03
+        assert 0.01 < float(line["time_u95_ms"]) < 0.1
         assert line["time_state"] == "ok"
     assert (result.rows, result.corrected, result.malformed) == (3, 3, 0)
     assert path.read_bytes() == text.encode()
@@ -292,7 +292,7 @@ def test_columns_without_a_name_may_be_many(path):
 
 
 def test_a_decimal_comma_in_the_timestamp_is_read_with_it(path):
-    stamp = pi_iso(3).replace("T", " ")[:-4]
+    stamp = pi_iso(3.007).replace("T", " ")[:-4]
     result, written = corrected(path, f"timestamp,k\n{stamp.replace('.', ',')},1\n".encode())
     assert result.counts["ok"] == 1
     assert written.splitlines()[1].startswith(stamp.replace(".", ",").encode() + b',1,"2026')

@@ -153,10 +153,10 @@ def test_row_groups_without_rows_stay_and_a_table_of_none_is_written(tmp_path):
 @pytest.mark.parametrize(
     "elapsed",
     [
-        pa.array([1_000_000_000, 150_000_000_000]),
-        pa.array([1_000_000_000.0, 150_000_000_000.0]),
-        pa.array([1_000_000, 150_000_000], pa.duration("us")),
-        pa.array(["1000000000", "150000000000"]),
+        pa.array([1_000_000_007, 150_000_000_011]),
+        pa.array([1_000_000_007.0, 150_000_000_011.0]),
+        pa.array([1_000_007, 150_000_011], pa.duration("us")),
+        pa.array(["1000000007", "150000000011"]),
     ],
     ids=["int", "float", "duration", "text"],
 )

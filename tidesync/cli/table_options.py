@@ -85,7 +85,7 @@ _STAMPS = (
         "--resolution-ms",
         type=click.FloatRange(0),
         metavar="MS",
-        help="Promise in which steps timestamps are written  [default: found]",
+        help="Promise in which steps timestamps are written and their clock ticks  [default: found]",
     ),
 )
 _TEXT = (

@@ -97,7 +97,7 @@ async def about(here: Here) -> AboutView:
     return here.about
 
 
-@router.post("/api/login", status_code=204, tags=["dashboard"], responses=_JSON_PROBLEMS)
+@router.post("/api/login", status_code=204, response_model=None, tags=["dashboard"], responses=_JSON_PROBLEMS)
 async def login(body: Login, here: Here, response: Response) -> None:
     """Exchange the token for a cookie that only this page sends; programs use `Authorization: Bearer`."""
     cookie = here.policy.cookie()

@@ -118,7 +118,7 @@ class Demo:
         from tidesync.dashboard.agent import DashboardAgent  # noqa: PLC0415 - FastAPI takes half a second
         from tidesync.dashboard.settings import DashboardSettings  # noqa: PLC0415
 
-        settings = DashboardSettings(broker=url, port=self._settings.dashboard_port)
+        settings = DashboardSettings(broker=url, port=self._settings.dashboard_port, root=self._root)
         try:
             agent = DashboardAgent(settings, self._clock)
             _start(stack, agent)

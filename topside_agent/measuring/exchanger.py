@@ -135,7 +135,7 @@ class Exchanger:
         outstanding = self._outstanding
         if outstanding is None or pong.nonce != outstanding.ping.nonce:
             return self._refuse_unexpected(pong, received)
-        if not self.instances.admit(pong.instance_id, received):
+        if not self.instances.admit(pong.instance_id, received, pong.boot_id):
             return Refused("other_instance", ours=True)
         self.give_up()
         exchange = self._exchange(outstanding, pong, received)
@@ -147,7 +147,7 @@ class Exchanger:
     def _refuse_unexpected(self, pong: Pong, received: Reading) -> Refused:
         """Why not; a second answer to a fresh ping also shows whether a namesake is alive."""
         if ours := pong.nonce == self._previous_nonce:
-            self.instances.admit(pong.instance_id, received)
+            self.instances.admit(pong.instance_id, received, pong.boot_id)
         duplicate = self.instances.duplicated(received.raw_ns) or (ours and self.instances.undecided)
         return Refused("repeated" if ours else "unknown_nonce", ours, duplicate)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas.base import LATEST_NS
-from schemas.duplicate_span import MAX_DUPLICATES, DuplicateSpan
+from schemas.duplicate_span import MAX_BOOTS, MAX_DUPLICATES, DuplicateSpan
 from schemas.instants import utc_from_ns
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Instances:
         self.incumbent: str | None = None
         """The process that is admitted."""
         self._incumbent_heard_ns = 0
+        self._boots: tuple[str, ...] = ()
+        """Of the admitted process, and of those that have answered since it last did."""
         self._replaced: str | None = None
         """The process that had fallen silent: if it answers again, it had not ended."""
         self._taken: Reading | None = None
@@ -50,18 +52,19 @@ class Instances:
         """Whether another process has answered since the admitted one last did."""
         return self._other is not None
 
-    def admit(self, instance_id: str, now: Reading) -> bool:
-        """Whether a pong of `instance_id`, arriving at topside's `now`, may be used."""
+    def admit(self, instance_id: str, now: Reading, boot_id: str) -> bool:
+        """Whether a pong of process `instance_id` on `boot_id`, arriving at topside's `now`, may be used."""
+        self._boots = _some(*self._boots, boot_id)
         if instance_id == self._replaced and self._taken:
             self._overlapped(self._taken, now)
         if self.incumbent in {None, instance_id}:
             if self._other:
                 self._overlapped(self._other, now)
-            self._take(instance_id, now)
+            self._take(instance_id, now, boot_id)
             return True
         if now.raw_ns - self._incumbent_heard_ns >= QUIET_NS:
             self._replaced, self._taken = self.incumbent, now
-            self._take(instance_id, now)
+            self._take(instance_id, now, boot_id)
             return True
         self._other = self._other or now
         return False
@@ -76,8 +79,8 @@ class Instances:
             return tuple(self._spans)
         return tuple(span.model_copy(update={"ended": True}) for span in self._spans)
 
-    def _take(self, instance_id: str, now: Reading) -> None:
-        self.incumbent = instance_id
+    def _take(self, instance_id: str, now: Reading, boot_id: str) -> None:
+        self.incumbent, self._boots = instance_id, (boot_id,)
         self._incumbent_heard_ns = now.raw_ns
         self._other = None
 
@@ -85,7 +88,11 @@ class Instances:
         """Both were there from one reading to the other; arrivals are not always handled in their order."""
         first, last = sorted((one, other))
         span = DuplicateSpan(
-            at=_utc(first), at_raw_ns=first.raw_ns, until=_utc(last), until_raw_ns=last.raw_ns
+            at=_utc(first),
+            at_raw_ns=first.raw_ns,
+            until=_utc(last),
+            until_raw_ns=last.raw_ns,
+            boot_ids=self._boots,
         )
         if self._spans and first.raw_ns - self._spans[-1].until_raw_ns <= JOIN_NS:
             span = _joined(self._spans.pop(), span)
@@ -104,4 +111,9 @@ def _joined(one: DuplicateSpan, other: DuplicateSpan) -> DuplicateSpan:
     """From the beginning of the earlier of both to the end of the later."""
     first = min(one, other, key=lambda span: span.at_raw_ns)
     last = max(one, other, key=lambda span: span.until_raw_ns)
-    return last.model_copy(update={"at": first.at, "at_raw_ns": first.at_raw_ns})
+    boot_ids = _some(*one.boot_ids, *other.boot_ids)
+    return last.model_copy(update={"at": first.at, "at_raw_ns": first.at_raw_ns, "boot_ids": boot_ids})
+
+
+def _some(*boot_ids: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(boot_ids))[:MAX_BOOTS]

@@ -15,14 +15,13 @@ export class ProductsView {
     this.session = null;
     this.fetching = false;
     this.fetchedAt = -Infinity;
-    this.rows = new Map(Object.keys(NAMES).map((kind) => [kind, new Product(kind, () => this.make(kind))]));
-    this.fault = element("p", { class: "fault", hidden: true });
+    this.rows = null; // made when they are first looked at: there may be hundreds of sessions
+    this.problem = element("p", { class: "problem", hidden: true });
     this.node = element(
       "details",
       { class: "products", hidden: true },
       element("summary", {}, "Report and tables"),
-      ...[...this.rows.values()].map((row) => row.node),
-      this.fault,
+      this.problem,
     );
     this.node.addEventListener("toggle", () => this.fetch());
   }
@@ -42,15 +41,22 @@ export class ProductsView {
     this.fetching = true;
     try {
       const answer = await get(this.path);
+      this.rows ??= this.place();
       for (const product of answer.products) this.rows.get(product.kind)?.draw(product, this.path);
-      show(this.fault, false);
+      show(this.problem, false);
     } catch (fault) {
-      setText(this.fault, fault.message);
-      show(this.fault, true);
+      setText(this.problem, fault.message);
+      show(this.problem, true);
     } finally {
       this.fetching = false;
       this.fetchedAt = performance.now();
     }
+  }
+
+  place() {
+    const rows = new Map(Object.keys(NAMES).map((kind) => [kind, new Product(kind, () => this.make(kind))]));
+    this.problem.before(...[...rows.values()].map((row) => row.node));
+    return rows;
   }
 
   async make(kind) {
@@ -70,13 +76,13 @@ class Product {
     this.files = element("ul", { class: "files" });
     this.bar = element("progress", { max: "1" });
     this.at = element("p", { class: "detail" });
-    this.fault = element("p", { class: "fault" });
+    this.problem = element("p", { class: "problem" });
     this.button = element("button", { class: "button small", type: "button", onclick: make }, "Make");
     this.node = element(
       "div",
       { class: "product", "data-kind": kind },
       element("span", { class: "what" }, NAMES[kind]),
-      element("div", { class: "made" }, this.bar, this.at, this.files, this.fault),
+      element("div", { class: "made" }, this.bar, this.at, this.files, this.problem),
       this.button,
     );
   }
@@ -91,8 +97,8 @@ class Product {
     else this.bar.value = product.progress;
     show(this.at, busy || product.made_unix_s !== null);
     setText(this.at, busy ? `${product.state} …` : `made ${timeOfDay(1000 * product.made_unix_s)} by the dashboard’s clock`);
-    setText(this.fault, product.problem ?? "");
-    show(this.fault, product.problem !== null);
+    setText(this.problem, product.problem ?? "");
+    show(this.problem, product.problem !== null);
     const files = JSON.stringify(product.files);
     if (files === this.shown) return;
     this.shown = files;

@@ -18,16 +18,15 @@ from tidesync.dashboard.products.folder import PROGRESS
 
 
 def _yield_to_others(nice: int, most_bytes: int) -> None:
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 - POSIX
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 - POSIX
 
-    os.nice(nice)
+        os.nice(nice)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     # With a session of its own the priority would count within that session alone.
     for name, value in (("autogroup", str(nice)), ("oom_score_adj", "1000")):
         with suppress(OSError):
             Path("/proc/self", name).write_text(value, encoding="ascii")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
 
 
 def _end_with_parent() -> None:

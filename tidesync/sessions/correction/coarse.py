@@ -4,7 +4,7 @@ A writer cuts off, or it rounds: a stamp t, written in steps of r, was taken in 
 [t − r/2, t + r/2]. The instant of t is reported, and t − r to t + r are covered.
 
 In a segment the Pi's clock only rises, so the true instant is not before the earliest instant of t − r and
-not after the latest of t + r. Where r is at most a millisecond, those are within 1.12·r of that of t: no
+not after the latest of t + r. Where r is at most 2 ms, those are within 1.12·r of that of t: no
 two clocks run farther apart. Segments reach r farther on both sides: a stamp written within r of a cut may
 have been taken on its other side, and is ambiguous.
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.interpolation import Instants, Inverse
     from topside_agent.estimator.blocks import Integers
 
-_FINE_NS = 1_000_000
+_FINE_NS = 2_000_000
 _RATES = 1.12
 """More than any two clocks of two machines run apart."""
 

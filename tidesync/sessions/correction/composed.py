@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tidesync.sessions.correction.heard_twice import MARGIN_NS
 from tidesync.sessions.correction.interpolation import Instants, Interpolation
 from tidesync.sessions.correction.raw_groups import between_boots_ns
 from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
+from tidesync.sessions.correction.without_raw import Unrelated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +45,8 @@ _STARTED_NS = 300_000_000_000
 """An agent that keeps a history starts so soon after a boot in which nothing was measured."""
 FIRST = "(first)"
 """In place of a boot with samples: none precedes."""
+NAMESAKES = "(namesakes)"
+"""In place of a boot with samples: it answered beside one, so that it is another vehicle's."""
 
 
 class ComposedInterpolation:
@@ -86,18 +90,6 @@ class ComposedInterpolation:
         near = np.minimum(np.ceil(np.where(known, raw.u95_ns, 0.0) + pi_error), reach).astype(np.int64)
         least, greatest, _ = self._topside.between(raw.topside_ns - near, raw.topside_ns + near)
         return np.where(known, np.maximum(greatest - centre, centre - least) + 2.0, np.nan)
-
-
-class Unrelated:
-    """Where the Pi's clock is known, but not what topside's showed meanwhile: every instant is undecided."""
-
-    def __init__(self, first_ns: int, last_ns: int) -> None:
-        self.first_ns, self.last_ns = first_ns, last_ns
-
-    def instants(self, pi_ns: Integers) -> Instants:
-        """Nothing is known of the instants of `pi_ns`."""
-        void, yes = np.zeros(pi_ns.shape), np.ones(pi_ns.shape, dtype=bool)
-        return Instants(np.zeros_like(pi_ns), void, void, ~yes, yes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +148,8 @@ def composed_timeline(
         for lines in unmeasured.get(boot, ()):
             since_ns = min(max(int(lines.from_raw[0]), 0), _STARTED_NS)  # RAW counts from the boot
             segments += _segments(lines, unheard_ns=(unheard[1] or since_ns, unheard[1]))
+    for lines in unmeasured.get(NAMESAKES, ()):
+        segments += _segments(lines, unheard_ns=(MARGIN_NS, MARGIN_NS))
     return Timeline(segments, limits)
 
 

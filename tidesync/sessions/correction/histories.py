@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tidesync.sessions.correction.clock_function import ClockFunction, ClockReading
-from tidesync.sessions.correction.composed import FIRST, composed_timeline
+from tidesync.sessions.correction.composed import FIRST, NAMESAKES, composed_timeline
 from tidesync.sessions.correction.raw_groups import raw_groups, samples
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW, FREE_RATE
 from tidesync.sessions.correction.without_raw import showings
@@ -33,6 +33,8 @@ class Histories:
 
     pi: Pieces = field(default_factory=dict)
     topside: Pieces = field(default_factory=dict)
+    namesakes: frozenset[str] = frozenset()
+    """Boots of which topside says that another vehicle of the same name may have had them."""
 
     def __bool__(self) -> bool:
         return bool(self.pi or self.topside)
@@ -66,27 +68,32 @@ def timeline_with(
     topside = _functions(histories.topside, topside_readings)
     all_on_raw = len(listed) == len(measured.exchanges)
     groups = raw_groups(listed, measured.track if all_on_raw else None, pi, topside, settings)
-    unmeasured = _unmeasured(histories.pi, pi_readings)
+    unmeasured = _unmeasured(histories, pi_readings)
     shown = showings(measured.exchanges, listed, pi, limits.rate)
     return composed_timeline(listed, groups, pi, topside, limits, unmeasured=unmeasured, shown=shown)
 
 
-def _unmeasured(pieces: Pieces, readings: Mapping[Boot, Sequence[ClockReading]]) -> dict[Boot, list[Lines]]:
+def _unmeasured(
+    histories: Histories, readings: Mapping[Boot, Sequence[ClockReading]]
+) -> dict[Boot, list[Lines]]:
     """The clock of each boot in which nothing was measured, by the boot with readings before it.
+
+    Of `NAMESAKES` those that answered beside a boot that was measured.
 
     Assumption: the history has the boots in their order.
     """
+    pieces = histories.pi
     measured = {
         id(pieces.get(boot) if isinstance(boot, str) else _recognised(pieces, of_boot)): boot
         for boot, of_boot in readings.items()
     }
     before: Boot = FIRST
     found: dict[Boot, list[Lines]] = {}
-    for of_boot in pieces.values():
+    for boot, of_boot in pieces.items():
         if id(of_boot) in measured:
             before = measured[id(of_boot)]
         elif (lines := ClockFunction(of_boot, ()).lines).run.size:
-            found.setdefault(before, []).append(lines)
+            found.setdefault(NAMESAKES if boot in histories.namesakes else before, []).append(lines)
     return found
 
 

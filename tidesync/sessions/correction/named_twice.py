@@ -86,6 +86,11 @@ def _window(line: Duplicate, own: Exchanges, heard_by: Callable[[Duplicate], Exc
     return window if window in {None, BEFORE_ALL} else window_in(window, heard, own)
 
 
+def boots_of(lines: Iterable[Duplicate]) -> frozenset[str]:
+    """The boots that topside heard while two vehicles answered."""
+    return frozenset(boot for line in lines if line.by_topside for boot in line.by_topside.boot_ids)
+
+
 def last_lines(lines: Iterable[Duplicate]) -> list[Duplicate]:
     """Of each that topside dates its last line; of the others all."""
     last: dict[object, Duplicate] = {}

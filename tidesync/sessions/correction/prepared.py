@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from schemas.events import Duplicate
 from schemas.metadata import BLOCK_KEY, CORRECTED, FILE_NAME
 from tidesync.sessions.correction.clock_limits import ClockLimits, limits_of
 from tidesync.sessions.correction.histories import read_histories
-from tidesync.sessions.correction.named_twice import doubts_of, sentence
+from tidesync.sessions.correction.named_twice import boots_of, doubts_of, sentence
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
 from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
 from tidesync.sessions.errors import AlreadyCorrectedError
@@ -74,9 +74,10 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
             continue
         try:
             each = measured_of(measured, vehicle, metadata)
-            histories = read_histories(folder, vehicle, each.topside)
-            made = _timeline(each, histories, options, settings)
             lines, heard_by = twice.get(vehicle, ()), partial(_heard_by, folder)
+            histories = read_histories(folder, vehicle, each.topside)
+            histories = replace(histories, namesakes=boots_of(lines))
+            made = _timeline(each, histories, options, settings)
             doubts = doubts_of(lines, each.exchanges, heard_by, histories.topside)
             timelines[vehicle] = made.doubted(doubts.doubtful)
             if doubts.doubtful:

@@ -12,6 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from tidesync.sessions.correction.interpolation import Instants
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.clock_function import ClockFunction
     from tidesync.sessions.correction.raw_groups import Boot, Sample
     from topside_agent.estimator import Exchanges
+    from topside_agent.estimator.blocks import Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,18 @@ class Showing:
     first_ns: int
     last_ns: int
     margins_ns: tuple[int, int]
+
+
+class Unrelated:
+    """Where the Pi's clock is known, but not what topside's showed meanwhile: every instant is undecided."""
+
+    def __init__(self, first_ns: int, last_ns: int) -> None:
+        self.first_ns, self.last_ns = first_ns, last_ns
+
+    def instants(self, pi_ns: Integers) -> Instants:
+        """Nothing is known of the instants of `pi_ns`."""
+        void, yes = np.zeros(pi_ns.shape), np.ones(pi_ns.shape, dtype=bool)
+        return Instants(np.zeros_like(pi_ns), void, void, ~yes, yes)
 
 
 def showings(

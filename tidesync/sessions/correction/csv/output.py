@@ -64,18 +64,18 @@ class FieldWriter:
         delimiter = self._dialect.delimiter
         every, known = self._rest(corrections), np.flatnonzero(corrections.known)
         if not known.size:
-            return np.strings.add(delimiter, every)
-        stamps = np.strings.add(delimiter, self._stamps(corrections.topside_ns[known]))
+            return np.char.add(delimiter, every)
+        stamps = np.char.add(delimiter, self._stamps(corrections.topside_ns[known]))
         if known.size == every.size:
-            return np.strings.add(stamps, every)
-        fields = np.strings.add(delimiter, every).astype(f"S{stamps.itemsize + every.itemsize}")
-        fields[known] = np.strings.add(stamps, every[known])
+            return np.char.add(stamps, every)
+        fields = np.char.add(delimiter, every).astype(f"S{stamps.itemsize + every.itemsize}")
+        fields[known] = np.char.add(stamps, every[known])
         return fields
 
     def _stamps(self, unix_ns: Integers) -> Texts:
         texts = self._form.write(unix_ns)
         quoted = self._dialect.delimiter in texts[0]
-        return np.strings.add(np.strings.add(b'"', texts), b'"') if quoted else texts
+        return np.char.add(np.char.add(b'"', texts), b'"') if quoted else texts
 
     def _rest(self, corrections: Corrections) -> Texts:
         """The fields after the time, each with its delimiter before it; few of them differ."""

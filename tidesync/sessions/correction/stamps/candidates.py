@@ -63,6 +63,9 @@ class Candidate:
 
     digits: Integers | None = None
     """How many digits each one's fraction has; or the second number of two."""
+    since_ns: Integers | None = None
+    """The instants that the values are elapsed since, of their own rows, and the units of the last digits."""
+    since_step_ns: Integers | None = None
 
     @property
     def unclear(self) -> int:
@@ -83,7 +86,8 @@ class Candidate:
         if not decides.any():
             decides[:] = True
         step_ns = int(self.step_ns[decides].min(initial=LATEST_NS)) if decides.size else 1
-        unit_ns = self.reader.scale.unit_ns if isinstance(self.reader, NumberReader) else 0
+        scale = self.reader.scale if isinstance(self.reader, NumberReader) else None
+        unit_ns = scale.unit_ns if scale else 0
         written = self.at_ns[decides], self.step_ns[decides], step_ns
         one_ns = unit_ns or S
         unclear = range(one_ns // 10**self.unclear + 1, one_ns) if self.unclear else range(0)
@@ -91,13 +95,18 @@ class Candidate:
             step_ns,
             self.noise_ns,
             unit_ns,
+            zero_ns=scale.zero_ns if scale and abs(scale.zero_ns) <= LATEST_NS else 0,
+            anchor_ns=0
+            if self.since_step_ns is None
+            else int(self.since_step_ns[decides].min(initial=LATEST_NS)),
             drops_zeros=drops_zeros(*written),
             usual_steps=usual_steps(*written),
             varies=self._varies(decides),
             unclear_ns=unclear,
-        ).with_shared(self.at_ns[decides])
+        )
+        counted = self.at_ns[decides] if self.since_ns is None else (self.at_ns - self.since_ns)[decides]
         numbers = None if self.numbers is None else self.numbers[decides]
-        return writing, writing.resolution_ns(self.at_ns[decides], numbers)
+        return writing.with_shared(counted), writing.resolution_ns(counted, numbers)
 
     def _varies(self, decides: Flags) -> bool:
         """Whether a value may have any number of digits: zeros are dropped, or there are none in front."""
@@ -135,7 +144,10 @@ def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: S
         noise_ns = spacing_ns(numbers, reader.scale) if _are_doubles(decimals, numbers) else 0
     within = _within(at_ns, fixed, span)
     digits = np.array([each.digits for each in parsed], dtype=np.int64)
-    return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within, kind, length, digits)
+    found = Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within, kind, length, digits)
+    since_ns = np.array([each.since_ns for each in parsed], dtype=np.int64)
+    since_step_ns = np.array([each.since_step_ns for each in parsed], dtype=np.int64)
+    return replace(found, since_ns=since_ns, since_step_ns=since_step_ns) if since_step_ns.any() else found
 
 
 def _parsed(reader: Reader, values: Sequence[str]) -> list[Parsed]:
@@ -194,7 +206,7 @@ def of_numbers(scale: Scale, values: Integers | Floats, span: SessionSpan) -> Ca
 def instants_of(scale: Scale, values: Integers | Floats) -> tuple[Integers, Flags]:
     """Unix ns on the column's clock, and which values are instants at all."""
     with np.errstate(invalid="ignore", over="ignore"):
-        about = values.astype(np.float64) * scale.unit_ns + scale.zero_ns
+        about = values.astype(np.float64) * float(scale.unit_ns) + float(scale.zero_ns)
         readable = np.isfinite(about) & (about >= EARLIEST_NS) & (about <= LATEST_NS)
     usual = np.where(readable, values, 0)
     if values.dtype.kind != "f":

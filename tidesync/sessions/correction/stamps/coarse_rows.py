@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
 
-    AreMultiples = Callable[[Integers, float], Flags]
+    AreMultiples = Callable[[Integers, int], Flags]
 
 _WINDOW = 64
 _CHANCE, _CHANCE_AMONG_COARSE = log(1e-8), log(1e-3)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tidesync.sessions.correction.stamps.numbers import Scale
-    from tidesync.sessions.correction.stamps.readers import Reader
+    from tidesync.sessions.correction.stamps.readers import Parsed, Reader
     from tidesync.sessions.correction.stamps.resolution import Writing
     from tidesync.sessions.correction.stamps.writing import Texts
     from tidesync.sessions.correction.stamps.zones import Zone
@@ -88,7 +88,7 @@ class StampForm:
             np.array([0 if each is None else each.at_ns for each in known], dtype=np.int64),
             np.array([each is not None and each.fixed for each in known], dtype=bool),
             np.array([each is not None for each in known], dtype=bool),
-            np.array([0 if each is None else min(each.step_ns, LATEST_NS) for each in known], dtype=np.int64),
+            np.array([0 if each is None else self._step_ns(each) for each in known], dtype=np.int64),
             ends=ends,
             lengths=np.array([len(text) for text in texts], dtype=np.int64),
         )
@@ -107,8 +107,13 @@ class StampForm:
             found = self.reader.parse(buffer[begin:end].tobytes().decode("utf-8", "replace").strip())
             if found is not None and EARLIEST_NS <= found.at_ns <= LATEST_NS:
                 at_ns[row], fixed[row], readable[row] = found.at_ns, found.fixed, True
-                steps_ns[row] = min(found.step_ns, LATEST_NS)
+                steps_ns[row] = self._step_ns(found)
         return self.of_instants(at_ns, fixed, readable, steps_ns, ends=torn, lengths=ends - starts)
+
+    def _step_ns(self, found: Parsed) -> int:
+        """The unit of the last digit, that of a coarser anchor than the column's included."""
+        coarser = found.since_step_ns > self.writing.anchor_ns
+        return min(found.step_ns + coarser * found.since_step_ns, LATEST_NS)
 
     def read_numbers(self, values: Integers | Floats, known: Flags) -> Stamps:
         """The instants of numbers; those that are not `known` have none."""

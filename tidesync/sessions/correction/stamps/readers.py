@@ -43,6 +43,9 @@ class Parsed(NamedTuple):
     narrow: int = 0
     """As in calendar.py's Written."""
     padded: int = 0
+    since_ns: int = 0
+    """The instant in the row that it is elapsed since; `step_ns` is that of the time elapsed alone."""
+    since_step_ns: int = 0
 
 
 def is_longer(digits: int, most: int | None) -> bool:
@@ -166,5 +169,10 @@ class AnchoredReader:
         since = self.anchors.parse(anchor.strip()) if anchor.strip() else self.usual
         if number is None or since is None:
             return None
-        step_ns = since.step_ns + number.step_ns(self.unit.unit_ns)
-        return Parsed(since.at_ns + number.ns(self.unit.unit_ns), since.fixed, step_ns)
+        return Parsed(
+            since.at_ns + number.ns(self.unit.unit_ns),
+            since.fixed,
+            number.step_ns(self.unit.unit_ns),
+            since_ns=since.at_ns,
+            since_step_ns=since.step_ns,
+        )

@@ -4,43 +4,43 @@ The last digit is not enough: milliseconds may be cut off and filled up with zer
 or a float32 may stand behind any number of digits, a counter may tick in 1/1024 s, and a writer may drop
 zeros at the end of some values. So the resolution is the greatest of
 
-- the unit of the last digit of the value with the most digits,
-- the greatest step that all values share: decimal ones, and 2, 2.5, 5, 20 … ms, 1/2 to 1/16384 s, minutes
-  and hours where the values are many enough that chance does not explain it,
+- the unit u of the last digit of the value with the most digits, or the greatest decimal step of up to 1 s
+  that all values share; twice that below 1 s, as the clock may tick as coarsely,
+- the coarsest tick of a clock that all values fit, and u where it is no multiple of that (ticks.py),
 - a coarser decimal step, minutes or hours, of which more values are multiples than chance explains, as of
   two loggers, one coarser, in one table,
 - the step of float32, added where every value is one as far as its digits show.
 
 Single rows may be coarser: by their value (coarse_rows.py) or by how few digits they have (short_rows.py).
 
-Assumption: a clock's instants have no step of their own. A sensor that samples at exact multiples of a step
-is taken to resolve that step: safe, and `--resolution-ms` overrides it. A step that is none of these, or a
-coarse logger's rows that are too few to be noticed (coarse_rows.py), break it.
+Assumption: the clock's ticks are those that ticks.py names. A sensor that samples at exact multiples of a
+step is taken to resolve that step: safe, and `--resolution-ms` overrides it. A coarse logger's rows that are
+too few to be noticed, or whose steps are not decimal, among those of another one (coarse_rows.py) break it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import lgamma, log
+from math import ceil, lgamma, log
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tidesync.sessions.correction.stamps.coarse_rows import coarser_steps
 from tidesync.sessions.correction.stamps.short_rows import own_steps
+from tidesync.sessions.correction.stamps.ticks import MOST_HZ, S, ticks_of, twice
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidesync.sessions.correction.stamps.ticks import Tick
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
 
-S = 1_000_000_000
 _DECADES = tuple(10**power for power in range(1, 14))
-_BINARY_NS = tuple(S / 2**power for power in range(14, 0, -1))
-_ODD_NS = tuple(sorted({part * 10**power for part in (2, 25, 5) for power in range(10)} - {25, 250}))
 _LONG_NS = (60 * S, 300 * S, 600 * S, 900 * S, 3600 * S)
-_CHANCE = log(1e-3)
 _MIXED_CHANCE = log(1e-4)
-_STRETCH, _SAMPLE, _ENOUGH = 4096, 512, 64
+_STRETCH, _SAMPLE, _ENOUGH, _STRETCH_HZ = 4096, 512, 64, 2048
 _FEW = 0.15
 """A tenth of the values end in a zero by chance."""
 
@@ -49,6 +49,10 @@ def _once(at_ns: Integers) -> Integers:
     """The values without those that repeat the one before: rows of one instant are one evidence."""
     first: Flags = np.append(True, at_ns[1:] != at_ns[:-1])
     return at_ns[first]
+
+
+def _shared(ticks: Sequence[Tick]) -> int:
+    return round(max(tick.ns for tick in ticks if tick.sure))
 
 
 def _log_chance(count: int, expected: float) -> float:
@@ -67,9 +71,15 @@ class Writing:
     unit_ns: int = 0
     """What one stands for, where the values are numbers."""
     shared_ns: int = 0
-    """The step that all surveyed values share."""
+    """The step that all surveyed values share, where chance does not explain it."""
+    digit_ns: int = 0
+    """The greatest decimal step that all surveyed values share."""
+    tick_ns: float = 0
+    """The tick of a clock that all surveyed values fit, and that they resolve the least by."""
     promised_ns: int | None = None
     """What the user promises that it resolves."""
+    zero_ns: int = 0
+    """The instant that times are elapsed since, where it is one."""
     anchor_ns: int = 0
     """What the instant that times are elapsed since resolves."""
     drops_zeros: bool = False
@@ -83,24 +93,47 @@ class Writing:
 
     def resolution_ns(self, at_ns: Integers, numbers: Floats | None = None) -> int:
         """The resolution that values show, ns, in the order of rows; `numbers` are they as written."""
-        base = max(self.step_ns, self.noise_ns)
         if not at_ns.size:
-            return base
-        once = _once(at_ns)
-        found = self._mixed(once, self._shared(once))
+            return self._written_ns if self.noise_ns else twice(self._written_ns)
+        once = _once(at_ns - self.zero_ns)
+        found = self._resolution(once, self._ticks(once))
         return found if numbers is None else found + self._float32_ns(numbers)
 
     def with_shared(self, at_ns: Integers) -> Writing:
         """The same with the step that these values share."""
-        return replace(self, shared_ns=self._shared(_once(at_ns))) if at_ns.size else self
+        if not at_ns.size:
+            return self
+        at_ns = _once(at_ns - self.zero_ns)
+        ticks = self._ticks(at_ns)
+        return replace(
+            self,
+            shared_ns=_shared(ticks),
+            digit_ns=self._digit(at_ns),
+            tick_ns=max(ticks).ns,
+        )
+
+    def _resolution(self, at_ns: Integers, ticks: Sequence[Tick]) -> int:
+        """The greatest of what ticks show, and a coarser step of some values."""
+        base = _shared(ticks)
+        mixed = self._mixed(at_ns, base)
+        coarsest = max(tick.resolution_ns for tick in ticks if tick.ns > base - 1)
+        return max(ceil(coarsest), twice(mixed) if mixed > base else 0)
 
     def coarsest(self, at_ns: Integers) -> int:
         """The greatest resolution of any long stretch: of each 4096 values 512 are looked at."""
         if self.promised_ns is not None:
             return self.promised_ns
-        parts = [at_ns[begin : begin + _SAMPLE] for begin in range(0, at_ns.size, _STRETCH)]
-        parts = [_once(part) for part in parts if not self._is_fine(part)]
-        return max((self.resolution_ns(part) for part in parts if part.size >= _ENOUGH), default=0)
+        at_ns = at_ns - self.zero_ns
+        parts = [_once(at_ns[begin : begin + _SAMPLE]) for begin in range(0, at_ns.size, _STRETCH)]
+        return max((self._of_stretch(part) for part in parts if part.size >= _ENOUGH), default=0)
+
+    def _of_stretch(self, at_ns: Integers) -> int:
+        """The resolution of a stretch, if it surely is coarser than the last digit; else 0."""
+        most_hz = min(_STRETCH_HZ, S // (2 * self.step_ns))  # more are never sure
+        few = self._ticks(at_ns[:: at_ns.size // _ENOUGH], most_hz)
+        if self._is_fine(at_ns) and max(tick.ns for tick in few if tick.sure) <= self._written_ns:
+            return 0
+        return self._resolution(at_ns, [tick for tick in self._ticks(at_ns, most_hz) if tick.sure])
 
     def of_rows(
         self, at_ns: Integers, known_ns: int, steps_ns: Integers | None = None, ends: Flags | None = None
@@ -111,11 +144,13 @@ class Writing:
         """
         if self.promised_ns is not None or not at_ns.size:
             return np.zeros(at_ns.shape, dtype=np.int64)
-        base = max(self.shared_ns, self.step_ns, self.noise_ns)
+        at_ns = at_ns - self.zero_ns
+        base = max(self.shared_ns, self._written_ns)
         steps = [step for step in (*_DECADES, *_LONG_NS) if step > base]
         found = coarser_steps(at_ns, steps, lambda step: self._by_chance(base, step), self._are_multiples)
         if steps_ns is not None and (self.unclear_ns or (steps_ns > self.step_ns).any()):
             found = np.maximum(found, self._written(at_ns, steps_ns, ends))
+        found = np.where(found % S == 0, found, 2 * found)
         found = np.where(found > 0, found + self.anchor_ns, 0)
         return np.where(found > known_ns, found, 0)
 
@@ -134,22 +169,32 @@ class Writing:
         return np.where(unclear, self.unclear_ns.stop, own)
 
     def _is_fine(self, at_ns: Integers) -> bool:
-        """Whether values surely resolve the unit of the last digit: a quick look."""
+        """Whether no more values than by chance are multiples of ten times the unit of the last digit."""
         tenth = int((at_ns % (10 * self.step_ns) == 0).sum())
-        shared = int(np.gcd.reduce(at_ns[:_ENOUGH])) if at_ns.size else 0
-        return not self.noise_ns and shared <= self.step_ns and tenth <= _FEW * at_ns.size
+        return not self.noise_ns and tenth <= _FEW * at_ns.size
 
-    def _shared(self, at_ns: Integers) -> int:
-        best = base = max(self.step_ns, self.noise_ns)
+    def _ticks(self, at_ns: Integers, most_hz: int = MOST_HZ) -> list[Tick]:
+        """The coarsest ticks that all values fit."""
+        unit = self._digit(at_ns)
+        rounded = self.noise_ns > 0 and unit == self._written_ns
+        if self.noise_ns and not rounded:
+            at_ns = (at_ns + unit // 2) // unit * unit
+        return ticks_of(at_ns, unit, rounded=rounded, most_hz=most_hz)
+
+    @property
+    def _written_ns(self) -> int:
+        """How far values that are written may be from what they stand for."""
+        return self.step_ns + self.noise_ns
+
+    def _digit(self, at_ns: Integers) -> int:
+        """The greatest decimal step of up to a second that all values are multiples of."""
+        best = self._written_ns
         for step in _DECADES:
-            enough = step <= S or at_ns.size * log(max(base, S) / step) <= _CHANCE
-            shown = self._by_chance(best, step) < 1  # else every value is one, as far as it is written
-            if step > best and enough and shown and self._are_multiples(at_ns, step).all():
+            exact = self.noise_ns > 0 or step % self.step_ns == 0
+            if best < step <= S and exact and self._by_chance(best, step) < 1:
+                if not self._are_multiples(at_ns, step).all():
+                    break
                 best = step
-        for odd in sorted((*_ODD_NS, *_BINARY_NS, *_LONG_NS)):
-            unlikely = at_ns.size * log(self._by_chance(best, odd)) <= _CHANCE
-            if odd > best and unlikely and self._are_multiples(at_ns, odd).all():
-                best = round(odd)
         return best
 
     def _mixed(self, at_ns: Integers, base: int) -> int:
@@ -164,18 +209,18 @@ class Writing:
                     found, among = step, multiples
         return found
 
-    def _off_ns(self, step: float) -> int:
+    def _off_ns(self, step: int) -> int:
         """How far a multiple of `step` may be from what is written of it."""
         return 0 if step % self.step_ns == 0 and not self.noise_ns else max(self.step_ns, self.noise_ns)
 
-    def _by_chance(self, base: float, step: float) -> float:
+    def _by_chance(self, base: int, step: int) -> float:
         """The share of values in steps of `base` that are multiples of `step` by chance."""
         off_ns = self._off_ns(step)
         return min(max(base, 2 * off_ns + self.step_ns if off_ns else 0) / step, 1.0)
 
-    def _are_multiples(self, at_ns: Integers, step: float) -> Flags:
+    def _are_multiples(self, at_ns: Integers, step: int) -> Flags:
         """Which values are multiples of `step`, as far as they are written."""
-        rest = at_ns % int(step) if step == int(step) else (at_ns % S) % step
+        rest = at_ns % step
         found: Flags = np.minimum(rest, step - rest) <= self._off_ns(step)
         return found
 

@@ -22,6 +22,7 @@ from tidesync.sessions.correction.stamps.numbers import NAMED, NS_OF_UNIT
 from tidesync.sessions.correction.stamps.options import UndecidedError
 from tidesync.sessions.correction.stamps.readers import CalendarReader, NumberReader
 from tidesync.sessions.correction.stamps.session_span import best_shift, fitting_zones, hours_away
+from tidesync.sessions.correction.stamps.ticks import twice
 from tidesync.sessions.correction.stamps.zone_choice import choose_zone
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.correction.stamps.accepted import ColumnContext
     from tidesync.sessions.correction.stamps.options import StampOptions
+    from tidesync.sessions.correction.stamps.resolution import Writing
     from tidesync.sessions.correction.stamps.zone_choice import ZoneChoice
     from topside_agent.estimator.blocks import Integers
 
@@ -76,13 +78,11 @@ def form_of(best: Candidate, column: ColumnContext, *, comma: bool = False) -> S
     """The form of the candidate that was chosen."""
     options, zone = column.options, choose_zone(best, column)
     writing, resolution = best.resolution(zone.zone, column.span)
-    since_ns = 0 if options.since is None or options.since_column else since_of(options)[1]
+    anchor_ns = writing.anchor_ns if options.since is None or options.since_column else since_of(options)[1]
     stated = options.resolution_ms
-    resolution = round(stated * 1e6) if stated is not None else resolution + since_ns
-    writing = replace(writing, promised_ns=None if stated is None else resolution, anchor_ns=since_ns)
-    resolves: tuple[str, ...] = (
-        (f"stamps resolve {shown(resolution)}",) if resolution >= _WORTH_SHOWING_NS else ()
-    )
+    resolution = round(stated * 1e6) if stated is not None else resolution + twice(anchor_ns)
+    writing = replace(writing, promised_ns=None if stated is None else resolution, anchor_ns=twice(anchor_ns))
+    resolves = _resolves(writing, resolution)
     digits = best.reader.digits if isinstance(best.reader, NumberReader | CalendarReader) else 0
     resolves += (_SHORT_FRACTIONS.format(digits),) if digits > 0 else ()
     resolves += (_UNCLEAR_FRACTIONS.format(best.unclear),) if best.unclear else ()
@@ -102,6 +102,18 @@ def form_of(best: Candidate, column: ColumnContext, *, comma: bool = False) -> S
     )
 
 
+def _resolves(writing: Writing, resolution_ns: int) -> tuple[str, ...]:
+    """What stamps resolve, why, and what to state instead."""
+    if resolution_ns < _WORTH_SHOWING_NS:
+        return ()
+    if writing.promised_ns is not None:
+        return (f"stamps resolve {shown(resolution_ns)} (--resolution-ms)",)
+    why = f"written to {shown(writing.digit_ns)}; " if resolution_ns > writing.digit_ns else ""
+    if writing.tick_ns > writing.digit_ns and resolution_ns > twice(writing.digit_ns):
+        why += f"all fit a clock that ticks every {shown(writing.tick_ns)}; "
+    return (f"stamps resolve {shown(resolution_ns)} ({why}--resolution-ms overrides)",)
+
+
 def _coarse_hint(resolution_ns: int) -> str:
     """What to do where the resolution alone exceeds the usual limit of the error."""
     if resolution_ns < CONSUMER_TOLERANCE_MS * 1e6:
@@ -109,7 +121,7 @@ def _coarse_hint(resolution_ns: int) -> str:
     return f"its stamps resolve {shown(resolution_ns)}: rows are answered with a --max-error-ms above that"
 
 
-def shown(ns: int) -> str:
+def shown(ns: float) -> str:
     """A duration with the unit that suits it: `1 s`, `20 ms`."""
     for unit, of_unit in NS_OF_UNIT.items():
         if ns >= of_unit:

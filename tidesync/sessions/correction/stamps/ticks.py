@@ -1,0 +1,199 @@
+"""The coarsest tick of a clock that all values may have been read from: those whose grid they fit.
+
+A clock that ticks N times a second, or every few ms, s or minutes, shows multiples of its tick; a writer then
+cuts them off or rounds them to the unit of the last digit u. A tick P fits if each value is what is written
+of a multiple of P: the next multiple is less than u later, or the nearest at most u/2 away. The true instant
+is within P + u of what is written, or within P where that is a multiple of u. A tick shorter than u cannot be
+seen: 2·u are covered, or u where it is a whole number of seconds, which ticks divide.
+
+With few values a coarse tick often fits by chance. It is taken all the same, as nothing shows that the clock
+is finer. But values at equal distances, not multiples of that, were taken regularly: that they fit a tick in
+between shows nothing. Of those, and of a single value, only usual ticks are taken: 1, 2, 4, 5, 8, 10 … Hz
+(prime factors 2 and 5), 30, 60 … Hz (30 times such), those of seconds and minutes.
+
+Assumption: each whole second is a tick, or, where a tick is a multiple of u, 1970 (or the instant that times
+are elapsed since). Ticks of a clock that began at another instant are taken for a sampling period. Ticks of
+less than 1/65536 s that are neither multiples of u nor usual are not looked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd, log
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tidesync.sessions.correction.unexplained import Flags
+    from topside_agent.estimator.blocks import Integers
+
+S = 1_000_000_000
+MINUTE_NS, HOUR_NS, _QUARTER_NS = 60 * S, 3600 * S, 900 * S
+"""Zones are quarters of an hour away from UTC."""
+MOST_HZ = 65_536
+_PARTS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
+_LONG_NS = sorted({*(part * unit for unit in (S, MINUTE_NS) for part in _PARTS), HOUR_NS})
+_USUAL_LONG_NS = sorted({*_LONG_NS, *(10**power for power in range(10, 14))})
+_USUAL_HZ = np.unique(
+    [2**two * 5**five * three for two in range(17) for five in range(8) for three in (1, 30)]
+)
+_USUAL_HZ = _USUAL_HZ[np.less_equal(_USUAL_HZ, 10**7)]
+_MS_NS = np.arange(1, 1001) * 1_000_000
+_LOOKED_AT = 64
+_CHANCE, _CHANCE_OF_SAMPLES = log(1e-3), log(1e-5)
+_WIDTH = 1.5
+"""Times u: in which values are what is written of a tick, cut off or rounded."""
+
+
+class Tick(NamedTuple):
+    """A tick that values fit."""
+
+    resolution_ns: float
+    """How far the true instants may be from what is written."""
+    ns: float
+    sure: bool
+    """Whether chance does not explain it."""
+
+
+def twice(unit_ns: int) -> int:
+    """What digits of such a unit resolve where the clock may tick as coarsely: it is cut off twice."""
+    return unit_ns if unit_ns % S == 0 else 2 * unit_ns
+
+
+def ticks_of(at_ns: Integers, unit_ns: int, *, rounded: bool = False, most_hz: int = MOST_HZ) -> list[Tick]:
+    """The coarsest ticks that values fit, ns since 1970, the unit of whose last digit is `unit_ns`.
+
+    `rounded`: they are within ± the unit of what they stand for, and no multiples of it. Ticks that are no
+    multiples of the unit are looked for up to `most_hz`.
+    """
+    values = np.unique(at_ns)
+    written = _Written(unit_ns, rounded, 0 if (values % unit_ns == 0).all() else 1)
+    found = [Tick(unit_ns if rounded else twice(unit_ns), unit_ns, sure=True)]
+    if values.size > 1:
+        found += [] if written.off_ns else [written.multiple(values.size, _common(values, unit_ns))]
+        long = [
+            step for step in _LONG_NS if step > unit_ns and step % unit_ns and not (rounded and unit_ns >= S)
+        ]
+        found += [tick for step in long if (tick := written.tick(values, step))]
+        found += _of_milliseconds(values, written)
+    return [*found, *_of_a_second(values, written, most_hz)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """How ticks are written: in units of the last digit; `off_ns`: within so many ns of that."""
+
+    unit_ns: int
+    rounded: bool
+    off_ns: int
+
+    def tick(self, values: Integers, cycle_ns: int, ticks: int = 1) -> Tick | None:
+        """One of so many in a cycle, if all values are what is written of one."""
+        cut, near = (bool(each.all()) for each in self.fits(values % cycle_ns, cycle_ns, ticks))
+        if not cut and not near:
+            return None
+        if not self.off_ns and cycle_ns % (self.unit_ns * ticks) == 0:
+            return self.multiple(values.size, cycle_ns // ticks)
+        ns = cycle_ns / ticks
+        sure = log(ticks) + values.size * log(min(_WIDTH * self.unit_ns / ns, 1)) <= _CHANCE
+        return Tick(ns + self.unit_ns / (1 if cut or self.rounded else 2), ns, sure)
+
+    def multiple(self, count: int, ns: int) -> Tick:
+        """One that is a multiple of the unit, of so many values that are multiples of it."""
+        return Tick(max(ns, twice(self.unit_ns)), ns, sure=count * log(self.unit_ns / ns) <= _CHANCE)
+
+    def fitting(self, values: Integers, cycle_ns: Integers | int, ticks: Integers | int) -> Flags:
+        """Which ticks fit some of the values, all of them cut off, or all of them rounded."""
+        cycles, counts = np.broadcast_arrays(cycle_ns, ticks)
+        size = cycles.size
+        left = np.arange(size)
+        cut, near = np.ones(left.size, dtype=bool), np.ones(left.size, dtype=bool)
+        for value in values[:: -(-values.size // _LOOKED_AT)].tolist():
+            if_cut, if_near = self.fits(value % cycles, cycles, counts)
+            cut, near = cut & if_cut, near & if_near
+            keep = np.flatnonzero(cut | near)
+            if not keep.size:
+                break
+            left, cut, near = left[keep], cut[keep], near[keep]
+            cycles, counts = cycles[keep], counts[keep]
+        found = np.zeros(size, dtype=bool)
+        found[left[cut | near]] = True
+        return found
+
+    def fits(self, part_ns: Integers, cycle_ns: Integers | int, ticks: Integers | int) -> tuple[Flags, Flags]:
+        """Which parts of a cycle are what is written of a tick: if that is cut off, and if it is rounded."""
+        after = -part_ns * ticks % cycle_ns  # the time until the next tick, times `ticks`
+        apart = np.minimum(after, cycle_ns - after)
+        off = self.off_ns * ticks
+        if self.rounded:
+            near: Flags = apart <= self.unit_ns * ticks
+            return near, near
+        cut: Flags = (after < self.unit_ns * ticks + off) | (after >= cycle_ns - off)
+        near = 2 * (apart - off) <= self.unit_ns * ticks
+        return cut, near
+
+
+def _common(values: Integers, unit_ns: int) -> int:
+    """The greatest step that several values, which are multiples of the unit, are multiples of."""
+    shared, period = int(np.gcd.reduce(values)), int(np.gcd.reduce(np.diff(values)))
+    if shared % _QUARTER_NS == 0:
+        shared = max(shared, gcd(period, HOUR_NS))
+    if _are_samples(shared / period, values.size):
+        return int(max(step for step in (unit_ns, *_USUAL_LONG_NS) if shared % step == 0))
+    return shared
+
+
+def _are_samples(share: float, count: int) -> bool:
+    """Whether so many values at equal distances are no matter of chance, if a tick is that share of them."""
+    return (count - 2) * log(share) < _CHANCE_OF_SAMPLES
+
+
+def _of_milliseconds(values: Integers, written: _Written) -> Iterator[Tick]:
+    """Ticks of whole ms, no multiples of the unit, that several values fit."""
+    steps = _MS_NS[np.greater(_MS_NS, written.unit_ns) & (_MS_NS % written.unit_ns > 0)][::-1]
+    fitting = steps[written.fitting(values, steps, 1)].tolist()
+    return _widest((written.tick(values, step) for step in fitting), written.unit_ns)
+
+
+def _of_a_second(values: Integers, written: _Written, most_hz: int) -> Iterator[Tick]:
+    """Ticks of an Nth of a second that values fit."""
+    parts = np.unique(values % S)
+    most = S // written.unit_ns
+    every = np.arange(0 if values.size == 1 else min(most_hz, most)) + 1
+    usual = _USUAL_HZ[np.greater(_USUAL_HZ, every.size) & np.less_equal(_USUAL_HZ, most)]
+    every = np.append(every, usual) if most_hz == MOST_HZ else every
+    fitting = every[written.fitting(parts, S, every)].tolist()
+    ticks = ((hz, written.tick(parts, S, hz)) for hz in fitting)
+    return _widest(
+        (tick for hz, tick in ticks if tick and not _are_between(parts, values.size, hz, written.unit_ns)),
+        written.unit_ns,
+    )
+
+
+def _widest(ticks: Iterable[Tick | None], unit_ns: int) -> Iterator[Tick]:
+    """Of falling ticks the first one, and those that may resolve less."""
+    most = 0.0
+    for tick in filter(None, ticks):
+        if tick.ns + unit_ns <= most:
+            return
+        most = max(most, tick.resolution_ns)
+        yield tick
+
+
+def _are_between(parts: Integers, count: int, hz: int, unit_ns: int) -> bool:
+    """Whether values were taken regularly, more rarely than so often, and it is no usual tick."""
+    if hz in _USUAL_HZ:
+        return False
+    rarely = np.arange(1, hz // 2 + 1)
+    rarely = rarely[hz % rarely == 0].tolist()
+    return any(_are_samples(each / hz, count) and _are_regular(parts, each, unit_ns) for each in rarely)
+
+
+def _are_regular(parts: Integers, hz: int, unit_ns: int) -> bool:
+    """Whether all are equally far from ticks of a clock, within the unit of the last digit."""
+    after = (parts - parts[0]) * hz % S
+    apart = np.where(after > S // 2, after - S, after)
+    return bool(np.ptp(apart) < unit_ns * hz)

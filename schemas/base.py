@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -77,6 +78,31 @@ class Message(BaseModel):
     def encode(self) -> bytes:
         """The message as UTF-8 JSON, keys in the order in which they are declared."""
         return self.__pydantic_serializer__.to_json(self)
+
+
+def maker(model: type[M]) -> Callable[[dict[str, object]], M]:
+    """Makes messages again of values that were validated: all of the model's, in the order of its fields.
+
+    `model_construct` does that too, in ten times the time.
+    """
+    fields_set = set(model.model_fields)
+
+    def make(values: dict[str, object]) -> M:
+        made = object.__new__(model)
+        _set_fields_set(made, fields_set)
+        _set_extra(made, None)
+        _set_private(made, None)
+        _set_values(made, values)
+        return made
+
+    return make
+
+
+M = TypeVar("M", bound=Message)
+_set_values, _set_fields_set, _set_extra, _set_private = (
+    vars(BaseModel)[name].__set__
+    for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
 
 
 def expectation(message: str) -> str:

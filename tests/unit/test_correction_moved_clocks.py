@@ -5,8 +5,9 @@ import pytest
 
 from tests.effort import part, tries
 from tests.unit.moving_clocks import MovingClock, S, exchanges_of
-from tidesync.sessions.correction.clock_function import ClockFunction, ClockReading
+from tidesync.sessions.correction.clock_function import ClockFunction
 from tidesync.sessions.correction.clock_limits import limits_of
+from tidesync.sessions.correction.clock_readings import ClockReading
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.session import timeline_of
 from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, OK

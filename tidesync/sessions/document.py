@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 from schemas.metadata import BLOCK_KEY
@@ -18,6 +19,8 @@ _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 """A string in valid JSON."""
 _DEEPEST = 200
 """Levels of nesting that are accepted, so that what was read can be written."""
+_as_string, _value_of = lru_cache(maxsize=1024)(json.dumps), lru_cache(maxsize=1024)(json.loads)
+"""A source text as a JSON string, and what it stands for: a recorder reads its file again and again."""
 
 
 class NotMetadataError(ValueError):
@@ -77,13 +80,22 @@ def loads(text: str) -> Any:
     NaN and Infinity, which the consumer could not read either, are refused.
     """
     json.loads(text, parse_int=_int, parse_constant=_refuse)  # its errors name places in `text` itself
-    sources = _STRING.sub(lambda found: json.dumps(found[0]), text)
+    sources = _STRING.sub(lambda found: _as_string(found[0]), text)
     return _with_sources(json.loads(sources, parse_float=_float, parse_int=_int), _DEEPEST)
 
 
-def dumps(value: Any) -> str:
-    """`value` laid out with two spaces a level; what was read keeps its source text."""
-    return _STRING.sub(lambda found: str(json.loads(found[0])), json.dumps(_sources(value), indent=2))
+def dumps(value: Any, line: str = "\n") -> str:
+    """`value` laid out with two spaces a level, its own end indented as `line` is.
+
+    What was read keeps its source text.
+    """
+    deeper = line + "  "
+    if value and isinstance(value, dict):
+        entries = (f"{deeper}{_source(key)}: {dumps(entry, deeper)}" for key, entry in value.items())
+        return f"{{{','.join(entries)}{line}}}"
+    if value and isinstance(value, list):
+        return f"[{','.join(deeper + dumps(entry, deeper) for entry in value)}{line}]"
+    return _source(value)
 
 
 def _with_sources(value: Any, levels: int) -> Any:
@@ -95,15 +107,6 @@ def _with_sources(value: Any, levels: int) -> Any:
     if isinstance(value, list):
         return [_with_sources(entry, levels - 1) for entry in value]
     return _str(value) if isinstance(value, str) else value
-
-
-def _sources(value: Any) -> Any:
-    """`value` with each scalar and key replaced by its source text."""
-    if isinstance(value, dict):
-        return {_source(key): _sources(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_sources(entry) for entry in value]
-    return _source(value)
 
 
 def _source(value: Any) -> str:
@@ -123,7 +126,7 @@ def _quoted(text: str) -> str:
 
 
 def _str(source: str) -> SourceStr:
-    value = SourceStr(json.loads(source))
+    value = SourceStr(_value_of(source))
     value.source = source
     return value
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import TYPE_CHECKING, get_args, overload
 
+from schemas.base import maker
 from schemas.clock_history import Begins, ClockPiece
 
 if TYPE_CHECKING:
@@ -17,11 +18,7 @@ _BEGINS: tuple[Begins | None, ...] = (None, *get_args(Begins))
 _NO_LAST = -1
 _LAST = Struct("=q")
 _LAST_AT = 5 * _LAST.size
-_MODEL_STATE = (
-    ("__pydantic_fields_set__", set(ClockPiece.model_fields)),
-    ("__pydantic_extra__", None),
-    ("__pydantic_private__", None),
-)
+_make = maker(ClockPiece)
 
 
 class PieceColumns(Sequence[ClockPiece]):
@@ -87,17 +84,14 @@ def _packed(piece: ClockPiece) -> bytes:
 def _piece(record: tuple[int, ...]) -> ClockPiece:
     """The piece as it was: it was validated when it was first made."""
     from_raw_ns, from_realtime_ns, to_raw_ns, to_realtime_ns, half_width_ns, last, begins = record
-    made = object.__new__(ClockPiece)
-    values = {
-        "from_raw_ns": from_raw_ns,
-        "from_realtime_ns": from_realtime_ns,
-        "to_raw_ns": to_raw_ns,
-        "to_realtime_ns": to_realtime_ns,
-        "half_width_ns": half_width_ns,
-        "begins": _BEGINS[begins],
-        "last": None if last == _NO_LAST else last,
-    }
-    for name, value in _MODEL_STATE:
-        object.__setattr__(made, name, value)
-    object.__setattr__(made, "__dict__", values)
-    return made
+    return _make(
+        {
+            "from_raw_ns": from_raw_ns,
+            "from_realtime_ns": from_realtime_ns,
+            "to_raw_ns": to_raw_ns,
+            "to_realtime_ns": to_realtime_ns,
+            "half_width_ns": half_width_ns,
+            "begins": _BEGINS[begins],
+            "last": None if last == _NO_LAST else last,
+        }
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from schemas.exchange import MAX_ROUND_TRIP_NS, method_named
-from topside_agent.estimator.exchanges import Exchanges
+from topside_agent.estimator.exchanges import NULL, Exchanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,7 +96,7 @@ def constraint_of(exchange: Exchange) -> Constraint:
         topside,
         width,
         raw,
-        standalone=method_named(exchange.method).standalone and not raw,
+        standalone=not raw and method_named(exchange.method).standalone,
     )
 
 
@@ -126,6 +126,12 @@ def estimation_ns(exchanges: Exchanges) -> Integers:
     """`Constraint.destination_ns` of each."""
     topside = np.where(on_raw(exchanges), exchanges.column("topside_realtime_minus_raw_ns"), 0)
     return exchanges.column("destination_ns") - topside
+
+
+def realtime_offsets_ns(exchanges: Exchanges) -> list[int]:
+    """`Constraint.realtime_offset_ns` of each."""
+    differences = exchanges.numbers("pi_realtime_minus_raw_ns", "topside_realtime_minus_raw_ns")
+    return [0 if NULL in (pi, topside) else pi - topside for pi, topside in differences]
 
 
 def delays_ns(exchanges: Exchanges) -> Integers:
@@ -178,10 +184,10 @@ def in_order(exchanges: Iterable[Exchange]) -> Exchanges:
     columns = Exchanges.of(exchanges)
     boots = [_Boot()]
     difference_ns = 0
-    for place, exchange in enumerate(columns):
-        known = exchange.topside_realtime_minus_raw_ns
-        difference_ns = difference_ns if known is None else known
-        raw_ns = exchange.destination_ns - difference_ns
+    numbers = columns.numbers("destination_ns", "topside_realtime_minus_raw_ns")
+    for place, (destination_ns, stated_ns) in enumerate(numbers):
+        difference_ns = difference_ns if stated_ns == NULL else stated_ns
+        raw_ns = destination_ns - difference_ns
         boot = next((boot for boot in reversed(boots) if boot.admits(raw_ns, difference_ns)), None)
         if boot is None:
             boot = _Boot()

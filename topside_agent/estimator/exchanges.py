@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.base import maker
 from schemas.exchange import Exchange, StampKind
 from topside_agent.estimator.blocks import Integers
 
@@ -26,14 +27,10 @@ _NUMBERS = (
 _RECORD = np.dtype([*((name, "i8") for name in _NUMBERS), ("resolution_ns", "u4"), ("labels", "u4")])
 _PACK = Struct("=7q2I").pack
 _PLACES = np.dtype(np.uint32)
-_NONE = -(2**63)
+NULL = -(2**63)
 """In place of a difference that is null; a valid one is never so far from 0."""
 _CHUNK = 4096
-_MODEL_STATE = (
-    ("__pydantic_fields_set__", set(Exchange.model_fields)),
-    ("__pydantic_extra__", None),
-    ("__pydantic_private__", None),
-)
+_make = maker(Exchange)
 
 
 class Labels(NamedTuple):
@@ -72,8 +69,8 @@ class ExchangeColumns:
             exchange.receive_ns,
             exchange.transmit_ns,
             exchange.destination_ns,
-            _NONE if pi is None else pi,
-            _NONE if topside is None else topside,
+            NULL if pi is None else pi,
+            NULL if topside is None else topside,
             exchange.resolution_ns,
             number,
         )
@@ -131,6 +128,12 @@ class Exchanges(Sequence[Exchange]):
         """Those at these places of this order; the table is not copied."""
         return Exchanges(self._table, self._labels, self._places[places])
 
+    def numbers(self, *names: str) -> Iterator[tuple[int, ...]]:
+        """These numbers of each, in turn; a difference that is null is `NULL`."""
+        for begin in range(0, self._places.size, _CHUNK):
+            chunk = self._table[self._places[begin : begin + _CHUNK]]
+            yield from zip(*(chunk[name].tolist() for name in names), strict=True)
+
     def column(self, name: str) -> Integers:
         """One number of each, int64; a difference that is null is void."""
         column: Integers = self._table[name][self._places].astype(np.int64, copy=False)
@@ -138,7 +141,7 @@ class Exchanges(Sequence[Exchange]):
 
     def known(self, name: str) -> NDArray[np.bool_]:
         """Which of them have this difference."""
-        known: NDArray[np.bool_] = self.column(name) != _NONE
+        known: NDArray[np.bool_] = self.column(name) != NULL
         return known
 
     @property
@@ -203,26 +206,23 @@ class ByDestination(Mapping[int, Made], Generic[Made]):
 def _exchange(record: tuple[int, ...], labels: Labels) -> Exchange:
     """The exchange as it was, field by field in their order: it was validated when it was first made."""
     seq, origin_ns, receive_ns, transmit_ns, destination_ns, pi, topside, resolution_ns, _ = record
-    made = object.__new__(Exchange)
-    values = {
-        "vehicle": labels.vehicle,
-        "topside": labels.topside,
-        "method": labels.method,
-        "seq": seq,
-        "boot_id": labels.boot_id,
-        "origin_ns": origin_ns,
-        "receive_ns": receive_ns,
-        "transmit_ns": transmit_ns,
-        "destination_ns": destination_ns,
-        "pi_realtime_minus_raw_ns": None if pi == _NONE else pi,
-        "topside_realtime_minus_raw_ns": None if topside == _NONE else topside,
-        "topside_boot_id": labels.topside_boot_id,
-        "instance_id": labels.instance_id,
-        "receive_stamp": labels.receive_stamp,
-        "transmit_stamp": labels.transmit_stamp,
-        "resolution_ns": resolution_ns,
-    }
-    for name, value in _MODEL_STATE:
-        object.__setattr__(made, name, value)
-    object.__setattr__(made, "__dict__", values)
-    return made
+    return _make(
+        {
+            "vehicle": labels.vehicle,
+            "topside": labels.topside,
+            "method": labels.method,
+            "seq": seq,
+            "boot_id": labels.boot_id,
+            "origin_ns": origin_ns,
+            "receive_ns": receive_ns,
+            "transmit_ns": transmit_ns,
+            "destination_ns": destination_ns,
+            "pi_realtime_minus_raw_ns": None if pi == NULL else pi,
+            "topside_realtime_minus_raw_ns": None if topside == NULL else topside,
+            "topside_boot_id": labels.topside_boot_id,
+            "instance_id": labels.instance_id,
+            "receive_stamp": labels.receive_stamp,
+            "transmit_stamp": labels.transmit_stamp,
+            "resolution_ns": resolution_ns,
+        }
+    )

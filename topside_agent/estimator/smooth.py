@@ -12,12 +12,18 @@ from dataclasses import replace
 from math import ceil, floor, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.exchange import Exchange
 from topside_agent.estimator.between import bounds_between
 from topside_agent.estimator.blocks import Bounds, Integers, block_extremes
 from topside_agent.estimator.bound import backward_bounds
-from topside_agent.estimator.constraints import constraint_of, differences_within_ns, estimation_ns, in_order
+from topside_agent.estimator.constraints import (
+    differences_within_ns,
+    estimation_ns,
+    in_order,
+    realtime_offsets_ns,
+)
 from topside_agent.estimator.estimate import Estimate
 from topside_agent.estimator.exchanges import Exchanges
 from topside_agent.estimator.online import OffsetEstimator
@@ -197,36 +203,41 @@ def _add_rows(rows: RowColumns, arrays: TimebaseArrays, settings: EstimatorSetti
     for begin in range(0, places.size, _CHUNK):  # the numbers of all rows as Python's would fill the memory
         here = slice(begin, begin + _CHUNK)
         values = zip(*(column[here].tolist() for column in columns), strict=True)
-        exchanges = zip(places[here].tolist(), accepted.exchanges.at(places[here]), strict=True)
-        for (place, exchange), (*interval, u95_ns, realtime_ns) in zip(exchanges, values, strict=True):
-            _add_row(rows, arrays, (place, exchange), interval, u95_ns=ceil(u95_ns), realtime_ns=realtime_ns)
+        for of, (*interval, u95_ns, realtime_ns) in zip(_of(accepted, places[here]), values, strict=True):
+            _add_row(rows, arrays, of, interval, u95_ns=ceil(u95_ns), realtime_ns=realtime_ns)
+
+
+def _of(accepted: Accepted, places: NDArray[np.integer]) -> Iterable[tuple[int, int, int]]:
+    """Of each exchange its place, its destination, and its realtime − RAW of the Pi less topside's, ns."""
+    exchanges = accepted.exchanges.at(places)
+    destinations = exchanges.column("destination_ns").tolist()
+    return zip(places.tolist(), destinations, realtime_offsets_ns(exchanges), strict=True)
 
 
 def _add_ambiguous(rows: RowColumns, arrays: TimebaseArrays) -> None:
     """Add the rows near a cut, which keep what was known online."""
     places = arrays.ambiguous
-    exchanges = arrays.accepted.exchanges.at(places)
     columns = (column.tolist() for column in arrays.online)
-    for place, exchange, lower, low, high in zip(places.tolist(), exchanges, *columns, strict=True):
-        grown = arrays.accepted.slew[place] * max(high - lower, 0.0)
-        _add_row(rows, arrays, (place, exchange), ((low + high) / 2, low - grown, high + grown))
+    for of, lower, low, high in zip(_of(arrays.accepted, places), *columns, strict=True):
+        grown = arrays.accepted.slew[of[0]] * max(high - lower, 0.0)
+        _add_row(rows, arrays, of, ((low + high) / 2, low - grown, high + grown))
 
 
 def _add_row(
     rows: RowColumns,
     arrays: TimebaseArrays,
-    of: tuple[int, Exchange],
+    of: tuple[int, int, int],
     interval: Sequence[float],
     *,
     u95_ns: int | None = None,
     realtime_ns: float = 0.0,
 ) -> None:
-    """The row of an exchange, which has its place among the accepted ones."""
-    place, exchange = of
-    base_ns = arrays.timebase.offset_anchor_ns + constraint_of(exchange).realtime_offset_ns
+    """The row of one of the accepted exchanges, as `_of` names it."""
+    place, destination_ns, realtime_offset_ns = of
+    base_ns = arrays.timebase.offset_anchor_ns + realtime_offset_ns
     offset, low, high = interval
     rows.add(
-        exchange.destination_ns,
+        destination_ns,
         base_ns + round(offset),
         (base_ns + floor(low), base_ns + ceil(high)),
         u95_ns,

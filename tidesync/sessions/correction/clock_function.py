@@ -10,13 +10,12 @@ Assumption: that of the pieces (runtime/clock_pieces.py). A piece that a reading
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tidesync.sessions.correction.clock_readings import ClockReading, Readings
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW, LONGEST_KNOWN_S, changes
 
 if TYPE_CHECKING:
@@ -31,15 +30,6 @@ _STEP_MARGIN_NS = 1_000_000_000
 _SET = {"step", "suspend"}
 """What a piece begins with where realtime or RAW jumped before it; a process that starts shows neither."""
 _NEVER = 2**61
-
-
-class ClockReading(NamedTuple):
-    """Realtime at an instant of RAW, within `error_ns`, and `slewed_ns` more while it is slewed."""
-
-    raw_ns: int
-    realtime_ns: int
-    error_ns: int
-    slewed_ns: int = 0
 
 
 class _Line(NamedTuple):
@@ -176,6 +166,7 @@ class ClockFunction:
     def __init__(self, pieces: Iterable[ClockPiece], readings: Sequence[ClockReading]) -> None:
         """`pieces` of any processes of that boot, in any order; `readings` in the order of RAW."""
         self.suspends: list[tuple[int, int]] = []
+        readings = Readings.of(readings)
         history = self._history(pieces, readings)
         self._history_ends = np.array([line[:2] for line in history], dtype=np.int64).reshape(-1, 2)
         lines = sorted([*history, *_filled(history, readings)])
@@ -188,10 +179,14 @@ class ClockFunction:
         gaps = self.lines.from_raw[1:] - self.lines.to_raw[:-1]
         self._unknown = np.flatnonzero((gaps > 0) & ~(set_ & (gaps <= _STEP_MARGIN_NS)))
 
-    def slept_before(self, raw_ns: int) -> int | None:
-        """How often the machine had slept before; None within the readings around a suspend."""
-        slept = bisect_left(self.suspends, raw_ns, key=itemgetter(1))
-        return None if slept < len(self.suspends) and raw_ns > self.suspends[slept][0] else slept
+    def slept_before(self, raw_ns: Integers) -> Integers:
+        """How often the machine had slept before each instant; −1 within the readings around a suspend."""
+        if not self.suspends:
+            return np.zeros(raw_ns.shape, dtype=np.int64)
+        begins, ends = np.array(self.suspends, dtype=np.int64).T
+        slept = np.searchsorted(ends, raw_ns)
+        within = (slept < ends.size) & (raw_ns > begins[np.minimum(slept, ends.size - 1)])
+        return np.where(within, -1, slept).astype(np.int64)
 
     def awake(self, slept: int) -> tuple[int, int]:
         """The RAW instants between which it was certainly awake, after having slept so often."""
@@ -219,8 +214,8 @@ class ClockFunction:
             return False
         return bool((begins[1:] - ends[:-1] <= _STEP_MARGIN_NS).all())
 
-    def _history(self, pieces: Iterable[ClockPiece], readings: Sequence[ClockReading]) -> list[_Line]:
-        read_at = np.array([reading.raw_ns for reading in readings], dtype=np.int64)
+    def _history(self, pieces: Iterable[ClockPiece], readings: Readings) -> list[_Line]:
+        read_at = readings.columns[:, 0]
         kept: list[_Line] = []
         known_to = -_NEVER
         for piece in sorted(pieces, key=lambda each: (each.from_raw_ns, each.to_raw_ns)):
@@ -248,26 +243,19 @@ def _agrees(line: _Line, reading: ClockReading) -> bool:
     return apart <= line.half_width + reading.error_ns + reading.slewed_ns + 1
 
 
-def _filled(history: Sequence[_Line], readings: Sequence[ClockReading]) -> list[_Line]:
+def _filled(history: Sequence[_Line], readings: Readings) -> list[_Line]:
     """Lines between readings where there is no history."""
-    knots = {reading.raw_ns: reading for reading in readings}
-    set_at = set()
-    for line in history:
-        knots.setdefault(line.to_raw, ClockReading(line.to_raw, line.to_realtime, line.half_width))
-        knots[line.from_raw] = ClockReading(line.from_raw, line.from_realtime, line.half_width)
-        if line.begins:
-            set_at.add(line.from_raw)
-    ordered = [knots[raw] for raw in sorted(knots)]
-    if len(ordered) < 2:  # noqa: PLR2004 - a line has two ends
+    set_at = {line.from_raw for line in history if line.begins}
+    columns = _knots(history, readings)
+    if len(columns) < 2:  # noqa: PLR2004 - a line has two ends
         return []
-    columns = np.array(ordered, dtype=np.int64)
     at_s = (columns[:, 0] - columns[0, 0]) * 1e-9
     difference = (columns[:, 1] - columns[:, 0]) - (columns[0, 1] - columns[0, 0])
     change, unseen, free = changes(at_s, difference.astype(np.float64), columns[:, 2].astype(np.float64))
     uncovered = np.flatnonzero(~_covered(history, columns[:, 0]))
     made = []
     for index in uncovered.tolist():
-        begin, end = ordered[index], ordered[index + 1]
+        begin, end = (ClockReading(*each) for each in columns[index : index + 2].tolist())
         gap_s = float(at_s[index + 1] - at_s[index])
         width = max(begin.error_ns, end.error_ns) + float(unseen[index])
         if not free[index]:
@@ -278,6 +266,18 @@ def _filled(history: Sequence[_Line], readings: Sequence[ClockReading]) -> list[
         if end.raw_ns not in set_at:
             made.append(_Line(begin.raw_ns, end.raw_ns, begin.realtime_ns, end.realtime_ns, int(width) + 1))
     return made
+
+
+def _knots(history: Sequence[_Line], readings: Readings) -> Integers:
+    """The readings and the lines' ends by RAW: of one instant a line's beginning counts, else the reading."""
+    ends = [(line.to_raw, line.to_realtime, line.half_width, 0) for line in history]
+    begins = [(line.from_raw, line.from_realtime, line.half_width, 0) for line in history]
+    stops, starts = (np.array(part, dtype=np.int64).reshape(-1, 4) for part in (ends, begins))
+    columns = np.concatenate([stops, readings.columns, starts])
+    columns = columns[np.argsort(columns[:, 0], kind="stable")]
+    last: Flags = np.append(np.diff(columns[:, 0]) != 0, columns.shape[0] > 0)
+    found: Integers = columns[last[: columns.shape[0]]]
+    return found
 
 
 def _covered(history: Sequence[_Line], raw_ns: Integers) -> Flags:

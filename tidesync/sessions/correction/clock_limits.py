@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS
 from tidesync.sessions.bridged import bridged
+from tidesync.sessions.correction.columns import each
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW
-from topside_agent.estimator import EstimatorSettings
+from topside_agent.estimator import EstimatorSettings, Exchanges
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from schemas.exchange import Exchange
 
@@ -71,20 +72,16 @@ def slewed_sides(exchanges: Sequence[Exchange], settings: EstimatorSettings) -> 
     Each exchange has realtime − RAW of both sides. Where that is constant except for steps (a change that no
     slewing can make in the time), nothing disciplines the clock. Where it is null both count as slewed.
     """
-    if any(e.pi_realtime_minus_raw_ns is None or e.topside_realtime_minus_raw_ns is None for e in exchanges):
+    columns = Exchanges.of(exchanges)
+    names = "pi_realtime_minus_raw_ns", "topside_realtime_minus_raw_ns"
+    if not all(columns.known(name).all() for name in names):
         return 2
-    raw = [e.destination_ns - (e.topside_realtime_minus_raw_ns or 0) for e in exchanges]
-    pi = [
-        (at, e.pi_realtime_minus_raw_ns or 0, e.resolution_ns) for at, e in zip(raw, exchanges, strict=True)
-    ]
-    topside = [
-        (at, e.topside_realtime_minus_raw_ns or 0, e.resolution_ns)
-        for at, e in zip(raw, exchanges, strict=True)
-    ]
-    return _moves(pi, settings.step_min_ns) + _moves(topside, settings.step_min_ns)
+    at = columns.column("destination_ns") - columns.column("topside_realtime_minus_raw_ns")
+    resolution = columns.column("resolution_ns")
+    return sum(_moves(each(at, columns.column(name), resolution), settings.step_min_ns) for name in names)
 
 
-def _moves(readings: Sequence[tuple[int, int, int]], step_ns: int) -> bool:
+def _moves(readings: Iterable[Sequence[int]], step_ns: int) -> bool:
     """Whether the distance changes; summed, so that a slow slew stands out from each reading's resolution."""
     drifted, elapsed, resolution = 0, 0, 0
     for (before_ns, before, _), (now_ns, now, width) in pairwise(readings):

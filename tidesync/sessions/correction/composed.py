@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tidesync.sessions.correction.columns import outside
 from tidesync.sessions.correction.heard_twice import MARGIN_NS
 from tidesync.sessions.correction.interpolation import Instants, Interpolation
 from tidesync.sessions.correction.raw_groups import between_boots_ns
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.clock_function import ClockFunction, Lines
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.correction.interpolation import Inverse
-    from tidesync.sessions.correction.raw_groups import Boot, RawGroup, Sample
+    from tidesync.sessions.correction.raw_groups import Boot, RawGroup, Samples
     from tidesync.sessions.correction.without_raw import Showing
     from topside_agent.estimator.blocks import Floats, Integers
 
@@ -105,7 +106,7 @@ class _Claim:
 
 
 def composed_timeline(
-    listed: Sequence[Sample],
+    listed: Samples,
     groups: Sequence[RawGroup],
     pi: Mapping[Boot, ClockFunction],
     topside: Mapping[Boot, ClockFunction],
@@ -135,9 +136,7 @@ def composed_timeline(
         )
         span = _between(group, before, after, own)
         claims.setdefault(group.pi_boot, []).append(_Claim(*span, raw, clocks[1].lines, awake[1]))
-    boots: dict[Boot, list[Sample]] = {}
-    for sample in listed:
-        boots.setdefault(sample.pi_boot, []).append(sample)
+    boots = listed.by_boot(0)
     off = [0, *(between_boots_ns(before[-1], after[0]) for before, after in pairwise(boots.values())), 0]
     segments = [
         part for lines in unmeasured.get(FIRST, ()) for part in _segments(lines, unheard_ns=(0, off[0]))
@@ -161,7 +160,7 @@ def _with_margins(within: Inverse, shown: tuple[int, int], margins: tuple[int, i
 def _segments(
     lines: Lines,
     claims: Sequence[_Claim] = (),
-    samples: Sequence[Sample] = (),
+    samples: Samples | None = None,
     shown: Sequence[Showing] = (),
     *,
     unheard_ns: tuple[int, int],
@@ -171,7 +170,7 @@ def _segments(
     A reading in no line is a segment of its own: the clock may have been set before it and after it.
     """
     begins, ends = _runs(lines)
-    alone = [each for each in samples if not ((begins <= each.pi_raw_ns) & (each.pi_raw_ns <= ends)).any()]
+    alone = list(samples.at(outside(samples.pi_raw_ns, begins, ends))) if samples else []
     at = [each.pi_raw_ns for each in alone]
     first, last = min([*at, *begins.tolist()]), max([*at, *ends.tolist()])
     found: list[tuple[int, TimelineSegment]] = []
@@ -181,7 +180,7 @@ def _segments(
         apart = sorted(each.pi_raw_ns for each in shown if begin < each.pi_raw_ns < end)
         found += _of_run(lines.of_run(run), claims, margins, [begin, *apart, end])
     unrelated = [(each.pi_raw_ns, (each.first_ns, each.last_ns), each.margins_ns) for each in shown]
-    for raw_ns, at_ns in ((each.pi_raw_ns, each.exchange.transmit_ns) for each in alone):
+    for raw_ns, at_ns in ((each.pi_raw_ns, each.transmit_ns) for each in alone):
         margins = _margins(raw_ns, raw_ns, (first, last), (begins, ends), unheard_ns)
         unrelated.append((raw_ns, (at_ns, at_ns), margins))
     parts = [(at, _with_margins(Unrelated(*times), times, more)) for at, times, more in unrelated]
@@ -253,7 +252,7 @@ def _segment(
 
 def _awake(group: RawGroup, clocks: tuple[ClockFunction, ClockFunction]) -> list[tuple[int, int]]:
     """Of both sides (the Pi first), the RAW instants between which it certainly ran on."""
-    (first, _), (last, _) = group.rows[0], group.rows[-1]
+    first, last = group.samples[0], group.samples[-1]
     measured = (first.pi_raw_ns, last.pi_raw_ns), (first.topside_raw_ns, last.topside_raw_ns)
     found = []
     for clock, slept, instants in zip(clocks, group.sleeps, measured, strict=True):
@@ -272,9 +271,9 @@ def _between(
     """
     lowest, highest = own
     if before is not None and before.pi_boot == group.pi_boot and not _slept_between(before, group):
-        lowest = max(lowest, before.rows[-1][0].pi_raw_ns)
+        lowest = max(lowest, before.samples[-1].pi_raw_ns)
     if after is not None and after.pi_boot == group.pi_boot and not _slept_between(group, after):
-        highest = min(highest, after.rows[0][0].pi_raw_ns)
+        highest = min(highest, after.samples[0].pi_raw_ns)
     return lowest, highest
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tidesync.sessions.correction.interpolation import Interpolation, Knots, u95_of
+from tidesync.sessions.correction.interpolation import Interpolation, Knots
 from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW, may_be_slewed
+from topside_agent.estimator import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,28 +69,31 @@ def timeline(
     return Timeline(segments, limits)
 
 
-def _by_segment(rows: Sequence[Row]) -> list[list[Row]]:
+def _by_segment(rows: Sequence[Row]) -> list[Rows]:
     """The valid rows, split at cuts and at ambiguous rows; Pi time rises in each group.
 
     A segment without a valid row has its ambiguous ones: what the clock showed then is not another's.
     """
-    valid = {row.segment for row in rows if row.state in {"ok", "holdover"}}
+    listed = Rows.of(rows)
+    valid = set(listed.in_states("ok", "holdover").column("segment").tolist())
     if not valid:
         return []
-    groups: list[list[Row]] = []
-    before: Row | None = None
-    for row in rows:
+    groups: list[array[int]] = []
+    before = kept = None
+    for place, row in enumerate(listed):
         if row.state not in {"ok", "holdover"} and row.segment in valid:
             before = None if row.state == "ambiguous" else before
             continue
         if before is None or row.segment != before.segment:
             if before is not None and len(groups[-1]) > 1:
                 groups[-1].pop()  # the clock may have been set after its last stamp, before the pong arrived
-            groups.append([])
-        if not groups[-1] or _follows(row, groups[-1][-1]):
-            groups[-1].append(row)
+            groups.append(array("q"))
+            kept = None
+        if kept is None or _follows(row, kept):
+            groups[-1].append(place)
+            kept = row
         before = row
-    return groups
+    return [listed.at(np.array(group, dtype=np.int64)) for group in groups]
 
 
 def _follows(row: Row, before: Row) -> bool:
@@ -98,11 +103,15 @@ def _follows(row: Row, before: Row) -> bool:
     )
 
 
-def _knots(rows: Sequence[Row]) -> Knots:
-    columns = [(r.topside_unix_ns, r.offset_ns, r.lower_ns, r.upper_ns) for r in rows]
-    topside, offset, lower, upper = np.array(columns, dtype=np.int64).T
-    held = np.array([row.state == "holdover" for row in rows])
-    return Knots(topside, offset, lower, upper, held, u95_of(rows))
+def _knots(rows: Rows) -> Knots:
+    return Knots(
+        rows.column("topside_unix_ns"),
+        rows.column("offset_ns"),
+        rows.column("lower_ns"),
+        rows.column("upper_ns"),
+        np.array([row.state == "holdover" for row in rows]),
+        rows.u95_ns,
+    )
 
 
 def _elapsed_ns(

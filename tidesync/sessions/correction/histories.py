@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tidesync.sessions.correction.clock_function import ClockFunction, ClockReading
+import numpy as np
+
+from tidesync.sessions.correction.clock_function import ClockFunction
+from tidesync.sessions.correction.clock_readings import Readings
 from tidesync.sessions.correction.composed import FIRST, NAMESAKES, composed_timeline
 from tidesync.sessions.correction.raw_groups import raw_groups, samples
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW, FREE_RATE
@@ -18,10 +21,11 @@ if TYPE_CHECKING:
     from tidesync.sessions.clock_pieces import ClockPieces
     from tidesync.sessions.correction.clock_function import Lines
     from tidesync.sessions.correction.clock_limits import ClockLimits
-    from tidesync.sessions.correction.raw_groups import Boot, Sample
+    from tidesync.sessions.correction.raw_groups import Boot, Samples
     from tidesync.sessions.correction.timeline import Timeline
     from tidesync.sessions.folder import Measured, SessionFolder
-    from topside_agent.estimator import EstimatorSettings
+    from topside_agent.estimator import EstimatorSettings, Exchanges
+    from topside_agent.estimator.blocks import Integers
 
 Pieces = Mapping[str, Sequence["ClockPiece"]]
 """The pieces of one machine by its boot id."""
@@ -59,11 +63,8 @@ def timeline_with(
 ) -> Timeline:
     """The timeline of what was measured; without a segment if no exchange has RAW clocks."""
     listed = samples(measured.exchanges)
-    pi_readings: dict[Boot, list[ClockReading]] = {}
-    topside_readings: dict[Boot, list[ClockReading]] = {}
-    for sample in listed:
-        pi_readings.setdefault(sample.pi_boot, []).append(_pi_reading(sample))
-        topside_readings.setdefault(sample.topside_boot, []).append(_topside_reading(sample))
+    pi_readings = {boot: _pi_readings(each) for boot, each in listed.by_boot(0).items()}
+    topside_readings = {boot: _topside_readings(each) for boot, each in listed.by_boot(1).items()}
     pi = _functions(histories.pi, pi_readings)
     topside = _functions(histories.topside, topside_readings)
     all_on_raw = len(listed) == len(measured.exchanges)
@@ -73,9 +74,7 @@ def timeline_with(
     return composed_timeline(listed, groups, pi, topside, limits, unmeasured=unmeasured, shown=shown)
 
 
-def _unmeasured(
-    histories: Histories, readings: Mapping[Boot, Sequence[ClockReading]]
-) -> dict[Boot, list[Lines]]:
+def _unmeasured(histories: Histories, readings: Mapping[Boot, Readings]) -> dict[Boot, list[Lines]]:
     """The clock of each boot in which nothing was measured, by the boot with readings before it.
 
     Of `NAMESAKES` those that answered beside a boot that was measured.
@@ -97,42 +96,43 @@ def _unmeasured(
     return found
 
 
-def _pi_reading(sample: Sample) -> ClockReading:
-    exchange = sample.exchange
-    own_ns = exchange.transmit_ns - exchange.receive_ns
-    return _reading(sample.pi_raw_ns, exchange.transmit_ns, exchange.resolution_ns, own_ns)
+def _pi_readings(listed: Samples) -> Readings:
+    own_ns = listed.exchanges.column("transmit_ns") - listed.exchanges.column("receive_ns")
+    return _readings(listed.exchanges, listed.pi_raw_ns, "transmit_ns", own_ns)
 
 
-def _topside_reading(sample: Sample) -> ClockReading:
-    exchange = sample.exchange
-    trip_ns = exchange.destination_ns - exchange.origin_ns
-    return _reading(sample.topside_raw_ns, exchange.destination_ns, exchange.resolution_ns, trip_ns)
+def _topside_readings(listed: Samples) -> Readings:
+    trip_ns = listed.exchanges.column("destination_ns") - listed.exchanges.column("origin_ns")
+    return _readings(listed.exchanges, listed.topside_raw_ns, "destination_ns", trip_ns)
 
 
-def _reading(raw_ns: int, realtime_ns: int, resolution_ns: int, span_ns: int) -> ClockReading:
-    """One difference holds for both stamps of a side: it was read at one of them, `span_ns` apart."""
-    error = resolution_ns + round(FREE_RATE * span_ns)
-    return ClockReading(raw_ns, realtime_ns, error, round(FASTEST_SLEW * span_ns))
+def _readings(exchanges: Exchanges, raw_ns: Integers, stamp: str, span_ns: Integers) -> Readings:
+    """In the order of RAW.
+
+    One difference holds for both stamps of a side: it was read at one of them, `span_ns` apart.
+    """
+    error = exchanges.column("resolution_ns") + np.rint(FREE_RATE * span_ns).astype(np.int64)
+    slewed = np.rint(FASTEST_SLEW * span_ns).astype(np.int64)
+    columns = np.stack([raw_ns, exchanges.column(stamp), error, slewed], axis=1)
+    return Readings(columns[np.lexsort(columns.T[::-1])])
 
 
-def _functions(pieces: Pieces, readings: Mapping[Boot, list[ClockReading]]) -> dict[Boot, ClockFunction]:
+def _functions(pieces: Pieces, readings: Mapping[Boot, Readings]) -> dict[Boot, ClockFunction]:
     """The clock of each boot in which something was measured."""
     found: dict[Boot, ClockFunction] = {}
     for boot, of_boot in readings.items():
-        of_boot.sort()
         known = pieces.get(boot) if isinstance(boot, str) else _recognised(pieces, of_boot)
         found[boot] = ClockFunction(known or (), of_boot)
     return found
 
 
-def _recognised(pieces: Pieces, readings: Sequence[ClockReading]) -> Sequence[ClockPiece] | None:
+def _recognised(pieces: Pieces, readings: Readings) -> Sequence[ClockPiece] | None:
     """The history of the boot that the readings are of, where exchanges do not name it."""
+    raw_ns, realtime_ns = readings.columns[:, 0], readings.columns[:, 1]
     for of_boot in pieces.values():
         for piece in of_boot:
-            if any(
-                piece.from_raw_ns <= reading.raw_ns <= piece.to_raw_ns
-                and piece.from_realtime_ns <= reading.realtime_ns <= piece.to_realtime_ns
-                for reading in readings
-            ):
+            here = slice(*np.searchsorted(raw_ns, [piece.from_raw_ns, piece.to_raw_ns + 1]).tolist())
+            shown = realtime_ns[here]
+            if ((piece.from_realtime_ns <= shown) & (shown <= piece.to_realtime_ns)).any():
                 return of_boot
     return None

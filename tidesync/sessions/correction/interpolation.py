@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.correction.unexplained import Flags, Reading
-    from topside_agent.estimator import Row
     from topside_agent.estimator.blocks import Floats, Integers
 
 _SLOPE_S = 60.0
@@ -99,11 +98,6 @@ class Knots(NamedTuple):
     def pi_ns(self) -> Integers:
         """The Pi's clock at these instants."""
         return self.topside_ns + self.offset_ns
-
-
-def u95_of(rows: Sequence[Row]) -> Floats:
-    """`Knots.u95_ns` of a track's rows."""
-    return np.array([np.nan if row.u95_ns is None else row.u95_ns for row in rows], dtype=np.float64)
 
 
 class Interpolation:

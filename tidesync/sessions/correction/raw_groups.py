@@ -7,79 +7,152 @@ of the track. Between two exchanges of a group RAW keeps its rate and wander (in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 
-from tidesync.sessions.correction.interpolation import Knots, u95_of
-from topside_agent.estimator import EstimatorSettings, Rows, smooth
+from tidesync.sessions.correction.columns import each, places_of_each
+from tidesync.sessions.correction.interpolation import Knots
+from topside_agent.estimator import EstimatorSettings, Exchanges, Rows, smooth
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from numpy.typing import NDArray
 
     from schemas.exchange import Exchange
     from tidesync.sessions.correction.clock_function import ClockFunction
-    from topside_agent.estimator import Cause, Row, Track
+    from topside_agent.estimator import Cause, Labels, Track
+    from topside_agent.estimator.blocks import Integers
 
 Boot = str | int | None
 _RAW_MAY_RUN_ON: set[Cause] = {"step", "topside_step", "suspend"}
 """Causes that a clock history can refute as a break of RAW."""
+_MOST = 2.0**62
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """An exchange on the RAW clocks: the Pi's at the transmit stamp, topside's at the destination stamp."""
 
-    exchange: Exchange
     pi_raw_ns: int
     topside_raw_ns: int
     pi_boot: Boot
     topside_boot: Boot
+    transmit_ns: int
+    destination_ns: int
 
 
-@dataclass(slots=True)
+class Samples(Sequence[Sample]):
+    """Exchanges that carry both RAW clocks, as columns; each is made where it is asked for."""
+
+    def __init__(self, exchanges: Exchanges, boots: Sequence[tuple[Boot, Boot]], boot: Integers) -> None:
+        """`boot` has the place in `boots`, of the Pi's and topside's, of each exchange."""
+        self.exchanges, self.boots, self.boot = exchanges, boots, boot
+        self.pi_raw_ns = exchanges.column("transmit_ns") - exchanges.column("pi_realtime_minus_raw_ns")
+        self.topside_raw_ns = _topside_raw_ns(exchanges)
+
+    def __len__(self) -> int:
+        return self.boot.size
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Samples: ...
+    def __getitem__(self, index: int | slice) -> Sample | Samples:
+        if isinstance(index, slice):
+            return self.at(np.arange(len(self))[index])
+        exchange, (pi_boot, topside_boot) = self.exchanges[index], self.boots[int(self.boot[index])]
+        raw_ns = int(self.pi_raw_ns[index]), int(self.topside_raw_ns[index])
+        return Sample(*raw_ns, pi_boot, topside_boot, exchange.transmit_ns, exchange.destination_ns)
+
+    def at(self, places: Integers | NDArray[np.bool_]) -> Samples:
+        """Those at these places."""
+        return Samples(self.exchanges.at(places), self.boots, self.boot[places])
+
+    def by_boot(self, side: int) -> dict[Boot, Samples]:
+        """Those of each boot of the Pi (0) or topside (1), in the order in which the boots appear."""
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(of[side] for of in self.boots))}
+        of_boots = np.array([numbers[of[side]] for of in self.boots], dtype=np.int64)
+        parts = places_of_each(of_boots[self.boot])
+        return {self.boots[int(self.boot[places[0]])][side]: self.at(places) for places in parts}
+
+
+@dataclass(frozen=True, slots=True)
 class RawGroup:
     """Exchanges and their rows, at least one, between which both RAW clocks ran on."""
 
-    pi_boot: Boot
-    topside_boot: Boot
-    rows: list[tuple[Sample, Row]] = field(default_factory=list)
+    samples: Samples
+    rows: Rows
+    """Those of the samples, one each."""
     sleeps: tuple[int, int] = (0, 0)
     """How often the Pi and topside had slept before."""
 
+    @property
+    def pi_boot(self) -> Boot:
+        """The Pi's boot."""
+        return self.samples.boots[int(self.samples.boot[0])][0]
+
+    @property
+    def topside_boot(self) -> Boot:
+        """Topside's boot."""
+        return self.samples.boots[int(self.samples.boot[0])][1]
+
     def knots(self) -> Knots:
-        """The rows as knots on RAW."""
-        shift = [_realtime_offset(sample.exchange) for sample, _ in self.rows]
-        columns = [
-            (sample.topside_raw_ns, row.offset_ns - less, row.lower_ns - less, row.upper_ns - less)
-            for (sample, row), less in zip(self.rows, shift, strict=True)
-        ]
-        topside, offset, lower, upper = np.array(columns, dtype=np.int64).T
-        held = np.zeros(topside.size, dtype=bool)
-        return Knots(topside, offset, lower, upper, held, u95_of([row for _, row in self.rows]))
-
-
-def samples(exchanges: Sequence[Exchange]) -> list[Sample]:
-    """The exchanges that carry both RAW clocks, in their order."""
-    found: list[Sample] = []
-    boot, newest = 0, 0
-    for exchange in exchanges:
-        pi, topside = exchange.pi_realtime_minus_raw_ns, exchange.topside_realtime_minus_raw_ns
-        if pi is None or topside is None:
-            continue
-        raw = exchange.destination_ns - topside
-        boot += raw < newest  # `in_order` has sorted each boot by RAW
-        newest = raw
-        name = exchange.topside_boot_id
-        found.append(
-            Sample(exchange, exchange.transmit_ns - pi, raw, exchange.boot_id, boot if name is None else name)
+        """The rows as knots on RAW, without what their bounds allow the wall clocks: histories have that."""
+        exchanges, rows = self.samples.exchanges, self.rows
+        less = exchanges.column("pi_realtime_minus_raw_ns") - exchanges.column(
+            "topside_realtime_minus_raw_ns"
         )
-    return found
+        realtime = rows.realtime_ns.astype(np.int64)
+        offset, lower, upper = (
+            _difference(rows.column(name), less) for name in ("offset_ns", "lower_ns", "upper_ns")
+        )
+        held = np.zeros(less.size, dtype=bool)
+        return Knots(
+            self.samples.topside_raw_ns, offset, lower + realtime, upper - realtime, held, rows.u95_ns
+        )
+
+
+def _difference(one: Integers, other: Integers) -> Integers:
+    """OverflowError where it is not far within 64 bits."""
+    if (np.abs(one.astype(np.float64) - other) > _MOST).any():
+        raise OverflowError("a bound of an offset on the RAW clocks exceeds 64 bits")
+    return one - other
+
+
+def _topside_raw_ns(exchanges: Exchanges) -> Integers:
+    return exchanges.column("destination_ns") - exchanges.column("topside_realtime_minus_raw_ns")
+
+
+def _has_boots(names: tuple[str | None, str | None], labels: Labels) -> bool:
+    return (labels.boot_id, labels.topside_boot_id) == names
+
+
+def samples(exchanges: Sequence[Exchange]) -> Samples:
+    """The exchanges that carry both RAW clocks, in their order."""
+    columns = Exchanges.of(exchanges)
+    columns = columns.at(
+        columns.known("pi_realtime_minus_raw_ns") & columns.known("topside_realtime_minus_raw_ns")
+    )
+    # `in_order` has sorted each boot by RAW
+    restarts = np.cumsum(np.diff(_topside_raw_ns(columns), prepend=0) < 0)
+    named = np.zeros(len(columns), dtype=np.int64)
+    names = sorted({(one.boot_id, one.topside_boot_id) for one in columns.labels}, key=str)
+    for number, name in enumerate(names):
+        named[columns.labelled(partial(_has_boots, name))] = number
+    boots: list[tuple[Boot, Boot]] = []
+    boot = np.zeros(len(columns), dtype=np.int64)
+    for places in places_of_each(np.stack([named, restarts], axis=1)):
+        pi, topside = names[named[places[0]]]
+        boot[places] = len(boots)
+        boots.append((pi, int(restarts[places[0]]) if topside is None else topside))
+    return Samples(columns, boots, boot)
 
 
 def raw_groups(
-    listed: Sequence[Sample],
+    listed: Samples,
     track: Track | None,
     pi: Mapping[Boot, ClockFunction],
     topside: Mapping[Boot, ClockFunction],
@@ -89,69 +162,85 @@ def raw_groups(
 
     `track` is that of `listed` and no others; None: there is none yet.
     """
-    parts: dict[tuple[Boot, Boot, int, int], list[Sample]] = {}
-    for sample in listed:
-        pi_slept = pi[sample.pi_boot].slept_before(sample.pi_raw_ns)
-        topside_slept = topside[sample.topside_boot].slept_before(sample.topside_raw_ns)
-        if pi_slept is not None and topside_slept is not None:
-            key = (sample.pi_boot, sample.topside_boot, pi_slept, topside_slept)
-            parts.setdefault(key, []).append(sample)
     groups: list[RawGroup] = []
-    for (pi_boot, topside_boot, slept_pi, slept_topside), of_part in parts.items():
-        whole = len(of_part) == len(listed)
-        part = track if whole else None
-        part = part or smooth([sample.exchange for sample in of_part], settings)
-        known = {sample.exchange.destination_ns: sample for sample in of_part}
+    for of_part, sleeps in _awake_parts(listed, pi, topside):
+        part = track if len(of_part) == len(listed) else None
+        part = part or smooth(of_part.exchanges, settings)
         causes = {segment.segment: segment.cause for segment in part.segments}
-        last: tuple[Sample, Row] | None = None
-        rows = Rows.of(part.rows)
-        for row, realtime_ns in zip(rows, rows.realtime_ns.tolist(), strict=True):
-            if row.topside_unix_ns not in known or row.state not in {"ok", "holdover"}:
-                continue
-            sample = known[row.topside_unix_ns]
-            row = _on_raw(row, int(realtime_ns))  # noqa: PLW2901
-            functions = pi[pi_boot], topside[topside_boot]
-            if last is None or not _runs_on(last, (sample, row), causes, *functions):
-                groups.append(RawGroup(pi_boot, topside_boot, sleeps=(slept_pi, slept_topside)))
-            if not groups[-1].rows or _rises(groups[-1].rows[-1][0], sample):
-                groups[-1].rows.append((sample, row))
-                last = sample, row
+        known, rows = _with_rows(of_part, Rows.of(part.rows).in_states("ok", "holdover"))
+        if not len(known):
+            continue
+        pi_boot, topside_boot = known.boots[int(known.boot[0])]
+        runs = _runs(known, rows, causes, pi[pi_boot], topside[topside_boot])
+        groups += [RawGroup(known.at(places), rows.at(places), sleeps) for places in runs]
     return groups
 
 
+def _awake_parts(
+    listed: Samples, pi: Mapping[Boot, ClockFunction], topside: Mapping[Boot, ClockFunction]
+) -> Iterator[tuple[Samples, tuple[int, int]]]:
+    """The samples between which neither machine slept or booted, and how often each had slept before."""
+    if not len(listed):
+        return
+    names = [dict.fromkeys(of[side] for of in listed.boots) for side in (0, 1)]
+    keys = np.zeros((len(listed), 4), dtype=np.int64)
+    for number, (pi_boot, topside_boot) in enumerate(listed.boots):
+        here = np.flatnonzero(listed.boot == number)
+        keys[here, 0] = list(names[0]).index(pi_boot)
+        keys[here, 1] = list(names[1]).index(topside_boot)
+        keys[here, 2] = pi[pi_boot].slept_before(listed.pi_raw_ns[here])
+        keys[here, 3] = topside[topside_boot].slept_before(listed.topside_raw_ns[here])
+    sound = np.flatnonzero((keys[:, 2:] >= 0).all(axis=1))
+    for places in places_of_each(keys[sound]):
+        slept = keys[sound[places[0]], 2:].tolist()
+        yield listed.at(sound[places]), (slept[0], slept[1])
+
+
+def _with_rows(listed: Samples, rows: Rows) -> tuple[Samples, Rows]:
+    """The samples that have a row, in the order of the rows; of several with one destination the last."""
+    at_ns = listed.exchanges.column("destination_ns")
+    order = np.argsort(at_ns, kind="stable")
+    wanted = rows.column("topside_unix_ns")
+    places = np.searchsorted(at_ns, wanted, side="right", sorter=order) - 1
+    found = order[np.maximum(places, 0)]
+    there = (places >= 0) & (at_ns[found] == wanted)
+    return listed.at(found[there]), rows.at(there)
+
+
+def _runs(
+    known: Samples, rows: Rows, causes: Mapping[int, Cause], pi: ClockFunction, topside: ClockFunction
+) -> Iterator[Integers]:
+    """The places of the rows of each group: RAW certainly ran on between them, and rises."""
+    kept, last = array("q"), [0, 0, 0]
+    for place, now in enumerate(each(rows.column("segment"), known.pi_raw_ns, known.topside_raw_ns)):
+        if kept and not _runs_on(last, now, causes, pi, topside):
+            yield np.array(kept, dtype=np.int64)
+            kept = array("q")
+        if not kept or (now[1] > last[1] and now[2] > last[2]):
+            kept.append(place)
+            last = now
+    if kept:
+        yield np.array(kept, dtype=np.int64)
+
+
 def _runs_on(
-    before: tuple[Sample, Row],
-    after: tuple[Sample, Row],
+    before: Sequence[int],
+    after: Sequence[int],
     causes: Mapping[int, Cause],
     pi: ClockFunction,
     topside: ClockFunction,
 ) -> bool:
-    """Whether RAW certainly ran on from one exchange to the next on both sides."""
-    (earlier, row), (later, later_row) = before, after
-    if row.segment == later_row.segment:
+    """Whether RAW ran on on both sides, from one segment, Pi's RAW and topside's RAW to the next."""
+    if before[0] == after[0]:
         return True
-    between = {causes[number] for number in range(row.segment + 1, later_row.segment + 1) if number in causes}
-    known = pi.history_covers(earlier.pi_raw_ns, later.pi_raw_ns)
-    known = known and topside.history_covers(earlier.topside_raw_ns, later.topside_raw_ns)
+    between = {causes[number] for number in range(before[0] + 1, after[0] + 1) if number in causes}
+    known = pi.history_covers(before[1], after[1]) and topside.history_covers(before[2], after[2])
     return known and between <= _RAW_MAY_RUN_ON
-
-
-def _on_raw(row: Row, realtime_ns: int) -> Row:
-    """`row` without what its bound allows the wall clocks: the histories have what they did."""
-    return row._replace(lower_ns=row.lower_ns + realtime_ns, upper_ns=row.upper_ns - realtime_ns)
 
 
 def between_boots_ns(last: Sample, first: Sample) -> int:
     """For how long at most nobody has heard of the Pi's clock, between the last and first of two boots."""
-    passed_ns = first.exchange.destination_ns - last.exchange.destination_ns
+    passed_ns = first.destination_ns - last.destination_ns
     if last.topside_boot == first.topside_boot:  # asleep, topside's RAW stood still
         return max(first.topside_raw_ns - last.topside_raw_ns, passed_ns, 0)
     return abs(passed_ns)
-
-
-def _rises(before: Sample, sample: Sample) -> bool:
-    return sample.topside_raw_ns > before.topside_raw_ns and sample.pi_raw_ns > before.pi_raw_ns
-
-
-def _realtime_offset(exchange: Exchange) -> int:
-    return (exchange.pi_realtime_minus_raw_ns or 0) - (exchange.topside_realtime_minus_raw_ns or 0)

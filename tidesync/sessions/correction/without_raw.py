@@ -10,7 +10,7 @@ Assumption: between two readings that agree with a clock slewed by 10.05 % nothi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from schemas.exchange import Exchange
     from tidesync.sessions.correction.clock_function import ClockFunction
-    from tidesync.sessions.correction.raw_groups import Boot, Sample
+    from tidesync.sessions.correction.raw_groups import Boot, Sample, Samples
     from topside_agent.estimator import Exchanges
     from topside_agent.estimator.blocks import Integers
 
@@ -54,72 +54,73 @@ class Unrelated:
 
 
 def showings(
-    exchanges: Exchanges, listed: Sequence[Sample], pi: Mapping[Boot, ClockFunction], rate: float
+    exchanges: Exchanges, listed: Samples, pi: Mapping[Boot, ClockFunction], rate: float
 ) -> dict[Boot, list[Showing]]:
     """By boot what the exchanges without RAW show that no function does; `listed` are the others, in order.
 
     `rate`: how far apart the RAW clocks may run, as a fraction.
     """
     read = exchanges.known("pi_realtime_minus_raw_ns") & exchanges.known("topside_realtime_minus_raw_ns")
-    if read.all():
-        return {}
-    with_raw, without = iter(listed), iter(exchanges.at(~read))
-    samples = [next(with_raw) if each else None for each in read.tolist()]
-    ordered = [next(without) if each is None else each.exchange for each in samples]
+    passed, latest = np.cumsum(read), -1
     found: dict[Boot, list[Showing]] = {}
-    latest = -1
-    for place, (before, after) in enumerate(zip(_last(samples), _last(samples[::-1])[::-1], strict=True)):
-        near, exchange = before or after, ordered[place]
-        if samples[place] or near is None or _explained(exchange, (before, after), pi, rate):
+    for place in np.flatnonzero(~read).tolist():
+        exchange, after = exchanges[place], int(passed[place])
+        around = _read(listed, after - 1), _read(listed, after)
+        near = around[0] or around[1]
+        if near is None or _explained(exchange, around, pi, rate):
             continue
-        at_ns = _about_ns(exchange, before, after)
-        showing = _showing(exchange, near.pi_boot, at_ns, _margins(ordered, place))
-        of_boot = found.setdefault(near.pi_boot, [])
-        if latest == place - 1 >= 0 and of_boot and _agree(ordered[latest], exchange):
+        at_ns, boot = _about_ns(exchange, *around), near.sample.pi_boot
+        showing = _showing(exchange, boot, at_ns, _margins(exchanges, place))
+        of_boot = found.setdefault(boot, [])
+        if latest == place - 1 >= 0 and of_boot and _agree(exchanges[latest], exchange):
             showing = _joined(of_boot.pop(), showing)
         of_boot.append(showing)
         latest = place
     return found
 
 
-def _last(samples: Sequence[Sample | None]) -> list[Sample | None]:
-    """At each place the last sample up to there."""
-    before: Sample | None = None
-    return [before := here or before for here in samples]
+class _Read(NamedTuple):
+    """A sample and its exchange."""
+
+    sample: Sample
+    exchange: Exchange
+
+
+def _read(listed: Samples, index: int) -> _Read | None:
+    """The sample there, if there is one."""
+    return _Read(listed[index], listed.exchanges[index]) if 0 <= index < len(listed) else None
 
 
 def _explained(
     exchange: Exchange,
-    around: tuple[Sample | None, Sample | None],
+    around: tuple[_Read | None, _Read | None],
     pi: Mapping[Boot, ClockFunction],
     rate: float,
 ) -> bool:
     """Whether the Pi's clock, as it is known about the sample before or after, shows what was read."""
-    for sample, later in zip(around, (True, False), strict=True):
-        if sample is None:
+    for near, later in zip(around, (True, False), strict=True):
+        if near is None:
             continue
-        ordered = (sample.exchange, exchange)[:: 1 if later else -1]
-        clock, most_ns = pi[sample.pi_boot], round((1 + rate) * _elapsed_ns(*ordered))
-        asleep = any(
-            begin < sample.pi_raw_ns + most_ns and sample.pi_raw_ns - most_ns < end
-            for begin, end in clock.suspends
-        )
+        ordered = (near.exchange, exchange)[:: 1 if later else -1]
+        clock, raw_ns = pi[near.sample.pi_boot], near.sample.pi_raw_ns
+        most_ns = round((1 + rate) * _elapsed_ns(*ordered))
+        asleep = any(begin < raw_ns + most_ns and raw_ns - most_ns < end for begin, end in clock.suspends)
         least_ns = 0 if asleep else round((1 - rate) * _least_ns(*ordered))
         ends = (least_ns, most_ns) if later else (-most_ns, -least_ns)
-        span = (sample.pi_raw_ns + each for each in ends)
+        span = (raw_ns + each for each in ends)
         if clock.lines.show(exchange.transmit_ns, exchange.resolution_ns, *span):
             return True
     return False
 
 
-def _about_ns(exchange: Exchange, before: Sample | None, after: Sample | None) -> int:
+def _about_ns(exchange: Exchange, before: _Read | None, after: _Read | None) -> int:
     """The Pi's RAW then at the latest, in the boot of the sample before; without one at the earliest."""
     if before is None:
         assert after is not None
-        return after.pi_raw_ns - _elapsed_ns(exchange, after.exchange)
-    latest_ns = before.pi_raw_ns + _elapsed_ns(before.exchange, exchange)
-    if after is not None and after.pi_boot == before.pi_boot:
-        latest_ns = min(latest_ns, after.pi_raw_ns)
+        return after.sample.pi_raw_ns - _elapsed_ns(exchange, after.exchange)
+    latest_ns = before.sample.pi_raw_ns + _elapsed_ns(before.exchange, exchange)
+    if after is not None and after.sample.pi_boot == before.sample.pi_boot:
+        latest_ns = min(latest_ns, after.sample.pi_raw_ns)
     return latest_ns
 
 

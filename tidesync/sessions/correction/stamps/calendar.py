@@ -168,7 +168,7 @@ def written(match: re.Match[str]) -> Written | None:
     if part.get("u"):
         return Written(int(part["u"]) * S + fraction, step, 0, twelve=False, digits=len(written_digits))
     day = _day_ns(part["Y"], part.get("m") or part.get("b") or "", part.get("d") or "", part.get("j") or "")
-    hour, minute, second = (int(part.get(name) or 0) for name in "HMS")
+    hour, minute, second = int(part.get("H") or 0), int(part.get("M") or 0), int(part.get("S") or 0)
     half = (part.get("p") or "").lower()
     if half:
         if not 1 <= hour <= _HALF_DAY:
@@ -178,13 +178,14 @@ def written(match: re.Match[str]) -> Written | None:
     if day is None or hour >= _HOURS or minute >= _SIXTY or second >= _SIXTY or east == _NO_ZONE:
         return None
     time = (hour * _SIXTY + minute) * _SIXTY + second
-    zone_digits = sum(character.isdigit() for character in part.get("z") or "")
     narrow = padded = 0
     for name, kind in _WIDTHS.items():
-        text = part.get(name) or ""
-        narrow |= kind * (len(text) == 1)
-        padded |= kind * (len(text) > 1 and text[0] == "0")
-    local_ns = day + time * S + fraction
+        text = part.get(name)
+        if text and len(text) == 1:
+            narrow |= kind
+        elif text and text[0] == "0":
+            padded |= kind
+    local_ns, zone_digits = day + time * S + fraction, _digits_in(part.get("z"))
     return Written(local_ns, step, east, bool(half), zone_digits, len(written_digits), narrow, padded)
 
 
@@ -213,6 +214,11 @@ def _day_ns(year: str, month: str, day: str, of_year: str) -> int | None:
 
 
 _NO_ZONE = -1
+
+
+@lru_cache(maxsize=128)
+def _digits_in(zone: str | None) -> int:
+    return sum(character.isdigit() for character in zone or "")
 
 
 @lru_cache(maxsize=128)

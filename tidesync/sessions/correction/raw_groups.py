@@ -244,3 +244,19 @@ def between_boots_ns(last: Sample, first: Sample) -> int:
     if last.topside_boot == first.topside_boot:  # asleep, topside's RAW stood still
         return max(first.topside_raw_ns - last.topside_raw_ns, passed_ns, 0)
     return abs(passed_ns)
+
+
+def boots_within(listed: Samples) -> frozenset[Boot]:
+    """The boots of the Pi that began and ended while another one went on: those of another machine."""
+    places = np.arange(len(listed))
+    spans: dict[Boot, tuple[int, int]] = {}
+    for number, (boot, _) in enumerate(listed.boots):
+        here = places[listed.boot == number]
+        if here.size:
+            first, last = spans.get(boot, (len(listed), -1))
+            spans[boot] = min(first, int(here[0])), max(last, int(here[-1]))
+    return frozenset(
+        boot
+        for boot, (first, last) in spans.items()
+        if any(begin < first and last < end for begin, end in spans.values())
+    )

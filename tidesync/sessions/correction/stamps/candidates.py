@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Floats, Integers
 
 _DOUBLE_BYTES = 8
+_FEWEST_IN_A_SECOND = 10_000
 _MONTH_NS = 30 * DAY_NS
 
 
@@ -90,12 +91,15 @@ class Candidate:
         unit_ns = scale.unit_ns if scale else 0
         written = self.at_ns[decides], self.step_ns[decides], step_ns
         one_ns = unit_ns or S
+        in_days = (
+            unit_ns > S and _FEWEST_IN_A_SECOND * step_ns < S
+        )  # decimals of a day round those of a second
         unclear = range(one_ns // 10**self.unclear + 1, one_ns) if self.unclear else range(0)
         writing = Writing(
             step_ns,
-            self.noise_ns,
+            max(self.noise_ns, step_ns) if in_days else self.noise_ns,
             unit_ns,
-            zero_ns=scale.zero_ns if scale and abs(scale.zero_ns) <= LATEST_NS else 0,
+            zero_ns=scale.zero_ns if scale and scale.elapsed else 0,
             anchor_ns=0
             if self.since_step_ns is None
             else int(self.since_step_ns[decides].min(initial=LATEST_NS)),

@@ -40,6 +40,7 @@ class Scale:
     """What a column's numbers count: `unit_ns` for each one, `zero_ns` (Unix) at zero.
 
     `local`: on a local clock, so that the zone has to be known. `gps`: without leap seconds.
+    `elapsed`: since an instant that is no clock's zero.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Scale:
     zero_ns: int = 0
     local: bool = False
     gps: bool = False
+    elapsed: bool = False
 
     def unix_ns(self, count: Integers, part_ns: Integers | int = 0) -> Integers:
         """Unix ns (of the local clock) at `count` whole units and `part_ns` after it; arrays of one shape."""
@@ -93,7 +95,9 @@ GPS_WEEKS = Scale("gps week", WEEK_NS, _GPS_EPOCH_NS, gps=True)
 def since(zero_ns: int, unit: str | None) -> tuple[Scale, ...]:
     """The scales that count from an instant."""
     return tuple(
-        Scale(f"{name} since", ns, zero_ns) for name, ns in NS_OF_UNIT.items() if unit in {None, name}
+        Scale(f"{name} since", ns, zero_ns, elapsed=True)
+        for name, ns in NS_OF_UNIT.items()
+        if unit in {None, name}
     )
 
 

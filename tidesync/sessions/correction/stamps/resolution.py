@@ -117,7 +117,8 @@ class Writing:
         base = _shared(ticks)
         mixed = self._mixed(at_ns, base)
         coarsest = max(tick.resolution_ns for tick in ticks if tick.ns > base - 1)
-        return max(ceil(coarsest), twice(mixed) if mixed > base else 0)
+        noise = self.noise_ns if base > self._written_ns else 0
+        return max(ceil(coarsest), twice(mixed) if mixed > base else 0) + noise
 
     def coarsest(self, at_ns: Integers) -> int:
         """The greatest resolution of any long stretch: of each 4096 values 512 are looked at."""

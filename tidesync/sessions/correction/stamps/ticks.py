@@ -72,6 +72,9 @@ def ticks_of(at_ns: Integers, unit_ns: int, *, rounded: bool = False, most_hz: i
     values = np.unique(at_ns)
     written = _Written(unit_ns, rounded, 0 if (values % unit_ns == 0).all() else 1)
     found = [Tick(unit_ns if rounded else twice(unit_ns), unit_ns, sure=True)]
+    if values.size == 1:
+        shared = [step for step in _LONG_NS if step > unit_ns and values[0] % step == 0]
+        found += [written.multiple(1, step) for step in shared[-1:]]
     if values.size > 1:
         found += [] if written.off_ns else [written.multiple(values.size, _common(values, unit_ns))]
         long = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.estimators.traces import make_trace
-from tests.effort import few, part
+from tests.effort import few, part, tries
 from topside_agent.estimator import EstimatorSettings, OffsetEstimator, online, smooth
 from topside_agent.estimator.slews import FASTEST
 
@@ -105,6 +105,27 @@ def test_on_symmetric_ways_the_statistical_part_of_u95_covers_about_95_percent()
         u95_us = np.array([row.u95_ns for row in rows])[-error_us.size :] / 1e3
         inside.append(np.abs(error_us) <= u95_us)
     assert 0.90 < np.concatenate(inside).mean() < 0.98
+
+
+def precise_afterwards(family, seed, duration_s, rate_hz=1.0):
+    """Of the smoothed rows, those with the truth within the statistical part of u95."""
+    trace = make_trace(family, seed=seed, rate_hz=rate_hz, duration_s=duration_s)
+    rows = smooth(trace.exchanges, EstimatorSettings(asymmetry_share=0)).rows
+    error_us = errors_us(trace, rows)
+    u95_us = np.array([row.u95_ns for row in rows if row.state == "ok"])[-error_us.size :] / 1e3
+    return np.mean(np.abs(error_us) <= u95_us)
+
+
+@pytest.mark.parametrize("family", few(["thermal", "cold_dunk", "clean"]))
+def test_ten_minutes_are_no_reason_to_take_a_warming_clock_for_a_steady_one(family):
+    """A steady change of drift bends the lines before and after an instant equally."""
+    assert np.mean([precise_afterwards(family, seed, 600.0) for seed in range(tries(4))]) >= 0.9
+
+
+@pytest.mark.parametrize("family", ["skewed", "held"])
+def test_edges_of_unlike_ways_are_known_to_lie_off(family):
+    """The two least delays lie above the least possible by unlike amounts; without that 0.58 held."""
+    assert np.mean([precise_afterwards(family, seed, 1800.0) for seed in range(tries(4))]) >= 0.8
 
 
 def test_within_five_seconds_of_an_unreported_step_the_offset_is_right_and_earlier_rows_are_kept():

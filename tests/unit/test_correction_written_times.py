@@ -101,7 +101,7 @@ def assert_within(found, resolution_s):
 WAYS = {
     "whole seconds": lambda at: str(at.astype("datetime64[s]")) + "Z",
     "cut off and filled up": lambda at: str(at.astype("datetime64[ms]")) + "000Z",
-    "rounded": lambda at: str((at + 50_000_000).astype("datetime64[ms]"))[:-2] + "Z",
+    "rounded": lambda at: str((at + np.timedelta64(50_000_000, "ns")).astype("datetime64[ms]"))[:-2] + "Z",
     "minutes": lambda at: str(at.astype("datetime64[m]")) + "Z",
     "names": lambda at: at.astype("datetime64[ms]").item().strftime("%d %b %Y %I:%M:%S.%f %p GMT"),
 }

@@ -358,7 +358,7 @@ def test_a_process_ends_with_the_dashboard(root, monkeypatch):
     jobs.ask(folder, "tables")
     (process,) = until(lambda: started, 60, "the process")
     jobs.stop()
-    assert process.wait(60) != 0
+    assert process.wait(150) != 0
 
 
 Popen = jobs_module.subprocess.Popen
@@ -366,11 +366,12 @@ Popen = jobs_module.subprocess.Popen
 
 @pytest.mark.skipif(not hasattr(os, "getpriority"), reason="priorities as Linux has them")
 def test_a_process_whose_parent_has_died_ends_and_has_a_low_priority():
-    command = [*jobs_module._PROCESS, "10", str(10**9), "demo", "--duration", "600"]
+    command = [*jobs_module._PROCESS, "1", str(10**9), "demo", "--duration", "600"]
     process = Popen(command, stdin=-1, stdout=-1, stderr=-1, start_new_session=True)
-    until(lambda: os.getpriority(os.PRIO_PROCESS, process.pid) == 10, 120, "its priority")
+    lower = min(os.getpriority(os.PRIO_PROCESS, 0) + 1, 19)
+    until(lambda: os.getpriority(os.PRIO_PROCESS, process.pid) == lower, 120, "its priority")
     process.stdin.close()
-    assert process.wait(60) == 1
+    assert process.wait(150) == 1
 
 
 def test_the_products_made_longest_ago_are_deleted(root):

@@ -45,6 +45,14 @@ def test_two_equal_lines_disagree_by_nothing_and_a_bend_is_charged():
     assert disagreement(5.0, 5.0, 1.0, 64.0) == 64.0
 
 
+def test_an_unmeasured_window_is_expected_to_be_bent_by_the_fourth_power_of_its_length():
+    windows_s, nothing = [8.0, 16.0, 32.0], [0.0, 0.0]
+    bent = expected([100.0, *nothing], [1e9, *nothing], windows_s, 100.0, 0.0, bends=[3.0, None, None])
+    assert bent == pytest.approx([100.0, 50.0 + 3.0 * 16, (50.0 + 3.0 * 16) / 2 + 3.0 * 256])
+    steady = expected([100.0, *nothing], [1e9, *nothing], windows_s, 100.0, 0.0, bends=[0.0, None, None])
+    assert steady == pytest.approx([100.0, 50.0, 25.0])
+
+
 def test_an_unmeasured_window_is_expected_to_be_as_good_as_the_shorter_one_suggests():
     short, long = expected([100.0, 0.0], [50.0, 0.0], [8.0, 16.0], 100.0, 0.0)
     assert short == pytest.approx(100.0)

@@ -115,7 +115,7 @@ class EstimatorSettings(BaseModel):
         "shows only after a while, and until then it is not known to be absent.",
     )
     u95_factor_smoother: float = Field(
-        default=0.9,
+        default=0.81,
         gt=0,
         le=10,
         description="u95_factor for a smoother window with as much after the instant as before: its line is "

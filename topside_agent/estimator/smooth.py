@@ -32,12 +32,20 @@ from topside_agent.estimator.rows import Row, RowColumns, Rows
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.smoother_arrays import ForwardPass, TimebaseArrays
 from topside_agent.estimator.smoother_averages import with_averages
-from topside_agent.estimator.smoother_windows import DenseBlocks, WindowLines, at_boundaries, fit, pooled
+from topside_agent.estimator.smoother_windows import (
+    DenseBlocks,
+    Pooled,
+    WindowLines,
+    at_boundaries,
+    fit,
+    pooled,
+)
 from topside_agent.estimator.symmetric import KnownDriftFit
 from topside_agent.estimator.track import Accepted, Track, TrackBuilder, in_time, see_slews, stream_of
 from topside_agent.estimator.window_errors import DRIFT_95
 
 _CHUNK = 4096
+_LIFTED = 2.0  # as sure as two standard deviations
 _YOUNG_S = 64.0  # for fewer seconds of blocks a drift from elsewhere is better than their own
 
 
@@ -92,19 +100,20 @@ def _estimate(smoothed: list[TimebaseArrays], settings: EstimatorSettings) -> No
     for arrays, dense in parts:
         arrays.see_delays(dense)
     fits = [(dense, fit(dense, settings, arrays.timebase.steepest)) for arrays, dense in parts]
-    errors = pooled(fits, settings)
+    measured = pooled(fits, settings)
+    shortest = measured.errors[0]
     short = []
     for (arrays, dense), (_, lines) in zip(parts, fits, strict=True):
-        if lines and errors[0] > 0 and dense.bounds.upper.size * settings.block_s >= _YOUNG_S:
-            _fill_from_windows(arrays, dense, lines, errors, settings)
+        if lines and shortest > 0 and dense.bounds.upper.size * settings.block_s >= _YOUNG_S:
+            _fill_from_windows(arrays, dense, lines, measured, settings)
         else:
             short.append((arrays, dense, lines))
     known = _any_drift(smoothed)
     for arrays, dense, lines in short:
-        if lines and errors[0] > 0 and known is None:
-            _fill_from_windows(arrays, dense, lines, errors, settings)
+        if lines and shortest > 0 and known is None:
+            _fill_from_windows(arrays, dense, lines, measured, settings)
         else:
-            _fill_along_drift(arrays, dense, errors[0], known, settings)
+            _fill_along_drift(arrays, dense, shortest, known, settings)
 
 
 def _any_drift(smoothed: list[TimebaseArrays]) -> tuple[float, float] | None:
@@ -140,17 +149,18 @@ def _fill_from_windows(
     arrays: TimebaseArrays,
     dense: DenseBlocks,
     lines: list[WindowLines],
-    errors: list[float],
+    measured: Pooled,
     settings: EstimatorSettings,
 ) -> None:
     rows = arrays.indices_of(dense)
     at_s = arrays.bounds.lower_at[rows]
-    nodes = at_boundaries(dense, lines, errors, settings)
+    nodes = at_boundaries(dense, lines, measured.errors, settings)
     nodes = with_averages(dense, arrays.bounds.part(rows), arrays.block[rows], nodes, settings)
     factor = settings.u95_factor_smoother
     factors = factor + (settings.u95_factor - factor) * (1 - nodes.inside) ** 2
     arrays.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
-    arrays.variance[rows] = np.interp(at_s, nodes.at_s, nodes.variance * factors**2)
+    squared = nodes.variance * measured.doubt(nodes.window_s) * factors**2 + _LIFTED**2 * nodes.lifted
+    arrays.variance[rows] = np.interp(at_s, nodes.at_s, squared)
     arrays.drift[rows] = np.interp(at_s, nodes.at_s, nodes.slope)
     arrays.drift_variance[rows] = np.interp(at_s, nodes.at_s, nodes.slope_variance)
 

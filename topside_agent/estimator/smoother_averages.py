@@ -12,7 +12,13 @@ import numpy as np
 from topside_agent.estimator.average_errors import BOTH, WAYS, corrected
 from topside_agent.estimator.blocks import Floats
 from topside_agent.estimator.least_squares import Fits, Reference, least_squares, sums_of
-from topside_agent.estimator.window_errors import LEAST_SQUARED, disagreement, expected
+from topside_agent.estimator.window_errors import (
+    BEND_OF_NOISE,
+    CURVATURE,
+    LEAST_SQUARED,
+    disagreement,
+    expected,
+)
 
 if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Bounds, Integers
@@ -25,9 +31,9 @@ _HOPELESS = 4.0
 _SHARPNESS = 5
 _WANDER = 1.0
 """ns/s^1.5, as for the smoother's windows."""
-_GAUSSIAN = 1.2
+_GAUSSIAN = 1.46
 """A line's squared error at its window's middle, a quarter of that at its ends, in the units of the
-smoother's windows: 1.96 σ of it are then 0.9 (`u95_factor_smoother`) times the root."""
+smoother's windows: 1.96 σ of it are then 0.81 (`u95_factor_smoother`) times the root."""
 
 
 class _Values(NamedTuple):
@@ -52,15 +58,16 @@ class _Values(NamedTuple):
         """The instant (s) of a block's beginning."""
         return (self.first + boundary).astype(np.float64) * self.block_s
 
-    def disagreements(self, boundary: Integers, span: int) -> Floats:
-        """G²/2 (ns²) of the windows of `span` blocks before and after these boundaries.
+    def disagreements(self, boundary: Integers, span: int) -> tuple[Floats, Floats]:
+        """What the windows of `span` blocks before and after these boundaries disagree by, ns².
 
-        NaN with too few blocks.
+        And what of it is for a steady change of drift. NaN with too few blocks.
         """
         past, future = self.lines(boundary - span, boundary), self.lines(boundary, boundary + span)
-        at_s = self.at_s(boundary)
-        bends = past.slope - future.slope
-        return disagreement(past.at(at_s), future.at(at_s), bends, span * self.block_s)
+        at_s, window_s = self.at_s(boundary), span * self.block_s
+        bend, here, same = past.slope - future.slope, past.at(at_s), np.zeros(past.slope.shape)
+        squared = disagreement(here, future.at(at_s), bend, window_s)
+        return squared, disagreement(same, same, bend, window_s)
 
     def of_way(self, way: int) -> _Values:
         """One way alone."""
@@ -110,17 +117,19 @@ def _spans(values: _Values, settings: EstimatorSettings) -> list[int]:
 
 def _overall(values: _Values, spans: list[int]) -> Floats:
     """The expected squared errors (ns²) of all lines, shape (lengths, ways)."""
-    means, evidence = [], []
+    means, bends, evidence = [], [], []
+    ways = values.sums.shape[1]
     for span in spans:
         boundary = np.arange(span, values.blocks - span + 1, max(span // _PER_SPAN, 1))
-        squared = (
-            values.disagreements(boundary, span) if boundary.size else np.empty((values.sums.shape[1], 0))
-        )
-        squared = squared[:, np.isfinite(squared[0])]
-        means.append(squared.mean(axis=1) if squared.size else np.zeros(squared.shape[0]))
-        evidence.append(np.full(squared.shape[0], values.blocks / span if squared.size else 0.0))
+        both = np.array(values.disagreements(boundary, span)) if boundary.size else np.empty((2, ways, 0))
+        both = both[:, :, np.isfinite(both[0, 0])]
+        squared, bent = both.mean(axis=2) if both.size else np.zeros((2, ways))
+        means.append(squared)
+        noise = (squared - bent) * (BEND_OF_NOISE * CURVATURE**2)
+        bends.append(np.maximum(bent - noise, 0.0) if both.size else None)
+        evidence.append(np.full(ways, values.blocks / span if both.size else 0.0))
     windows_s = [span * values.block_s for span in spans]
-    return np.array(expected(means, evidence, windows_s, means[0], _WANDER))
+    return np.array(expected(means, evidence, windows_s, means[0], _WANDER, bends=bends))
 
 
 def with_averages(
@@ -178,7 +187,7 @@ def _around(values: _Values, span: int, usual: float) -> Floats:
     """The squared error (ns²) of that length about each boundary; `usual` fills in for little data."""
     nodes = np.arange(values.blocks + 1)
     boundary = np.arange(span, values.blocks - span + 1)
-    squared = values.disagreements(boundary, span)[0] if boundary.size else np.empty(0)
+    squared = values.disagreements(boundary, span)[0][0] if boundary.size else np.empty(0)
     known = np.isfinite(squared)
     total = np.concatenate([[0.0], np.where(known, squared, 0.0).cumsum()])
     count = np.concatenate([[0], known.cumsum()])

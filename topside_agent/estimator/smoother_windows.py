@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from topside_agent.estimator.blocks import Bounds, Floats, Integers
 from topside_agent.estimator.max_margin import widest_lines
 from topside_agent.estimator.settings import FEWEST_BLOCKS
-from topside_agent.estimator.window_errors import LEAST_SQUARED, expected
+from topside_agent.estimator.window_errors import BEND_OF_NOISE, LEAST_SQUARED, expected
 
 if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
@@ -26,6 +26,15 @@ _DISPLACEMENTS = (-1 / 4, -1 / 6, -1 / 12, 0.0, 1 / 12, 1 / 6, 1 / 4)
 _SHARPNESS = 5
 _WANDER = 1.0
 """ns/s^1.5: afterwards long windows have been measured as often as short ones, and need little prior."""
+
+_CURVATURE = 1 / 16
+"""In the middle, a line of greatest margin through a parabola is off by W/16 times the change of slope from
+one window to the next. The lines before and after an instant are bent equally, so that G does not show it.
+"""
+_HALF = 2
+"""So many lengths shorter a window is half as long."""
+_STUDENT = 2.4
+"""(z² + 1)/2 with z = 1.96: Student's quantile for ν degrees of freedom is near z·√(1 + this/ν)."""
 
 
 class DenseBlocks(NamedTuple):
@@ -56,6 +65,17 @@ class WindowLines(NamedTuple):
         return self.middle[window] + self.slope[window] * at_s
 
 
+class Pooled(NamedTuple):
+    """Each window length's expected squared error (ns²) over `watched_s` seconds of all blocks."""
+
+    errors: list[float]
+    watched_s: float
+
+    def doubt(self, window_s: Floats) -> Floats:
+        """The factor on the squared error for how few pairs of windows of this length have shown it."""
+        return 1.0 + _STUDENT / np.maximum(self.watched_s / window_s - 1.0, 0.5)
+
+
 class BoundaryEstimates(NamedTuple):
     """At each block boundary: offset (ns), expected squared error (ns²), slope (ns/s): (blocks + 1,)."""
 
@@ -69,6 +89,8 @@ class BoundaryEstimates(NamedTuple):
     """1 where the best window has as much on either side, 0 where it lies on one side only."""
     window_s: Floats
     """The best window's length, s."""
+    lifted: Floats
+    """What the best window's edges lie off, squared (ns²), as its half shows."""
 
 
 def fit(dense: DenseBlocks, settings: EstimatorSettings, steepest: float) -> list[WindowLines]:
@@ -114,31 +136,39 @@ def _pairs(lines: WindowLines) -> tuple[Integers, Integers]:
     return past, future[past]
 
 
-def disagreements(lines: WindowLines, first: int, block_s: float) -> tuple[Floats, Floats]:
-    """When (s) and by how much (G²/2, ns²) the windows before and after an instant disagree."""
+def disagreements(lines: WindowLines, first: int, block_s: float) -> tuple[Floats, Floats, Floats]:
+    """When (s) and by how much (ns²) the windows before and after an instant disagree.
+
+    And what of it is for a steady change of drift, which bends both equally.
+    """
     past, future = _pairs(lines)
     at_s = (first + lines.ends[past] + 1).astype(np.float64) * block_s
-    return at_s, (lines.at(past, at_s) - lines.at(future, at_s)) ** 2 / 2
+    bent = ((lines.slope[past] - lines.slope[future]) * (lines.span * block_s * _CURVATURE)) ** 2
+    return at_s, (lines.at(past, at_s) - lines.at(future, at_s)) ** 2 / 2 + bent, bent
 
 
-def pooled(fits: Sequence[tuple[DenseBlocks, list[WindowLines]]], settings: EstimatorSettings) -> list[float]:
-    """Each window length's expected squared error (ns²) over all blocks; all 0 if nothing was measured."""
-    means, evidence = [], []
+def pooled(fits: Sequence[tuple[DenseBlocks, list[WindowLines]]], settings: EstimatorSettings) -> Pooled:
+    """Each window length's expected squared error over all blocks; all 0 if nothing was measured."""
+    means, bends, evidence = [], [], []
+    watched_s = sum(dense.bounds.upper.size for dense, _ in fits) * settings.block_s
     for window_s, span in zip(settings.windows_s, settings.window_blocks, strict=True):
-        squares = [
-            disagreements(lines, dense.first, settings.block_s)[1]
-            for dense, every_length in fits
-            for lines in every_length
-            if lines.span == span
-        ]
-        every = np.concatenate(squares) if squares else np.empty(0)
-        means.append(float(every.mean()) if every.size else 0.0)
-        blocks = sum(dense.bounds.upper.size for dense, _ in fits)
-        evidence.append(blocks * settings.block_s / window_s if every.size else 0.0)
+        of_length = [(dense, line) for dense, lines in fits for line in lines if line.span == span]
+        parts = [disagreements(line, dense.first, settings.block_s)[1:] for dense, line in of_length]
+        squared, bent = np.concatenate([np.empty((2, 0)), *parts], axis=1)
+        means.append(float(squared.mean()) if squared.size else 0.0)
+        bends.append(_beyond_noise(squared, bent) if squared.size else None)
+        evidence.append(watched_s / window_s if squared.size else 0.0)
     measured = [mean * window_s for mean, window_s in zip(means, settings.windows_s, strict=True) if mean]
     if not measured:
-        return [0.0] * len(means)
-    return expected(means, evidence, settings.windows_s, measured[0] / settings.windows_s[0], _WANDER)
+        return Pooled([0.0] * len(means), watched_s)
+    start = measured[0] / settings.windows_s[0]
+    return Pooled(expected(means, evidence, settings.windows_s, start, _WANDER, bends=bends), watched_s)
+
+
+def _beyond_noise(squared: Floats, bent: Floats) -> float:
+    """The mean of `bent` without what noise alone makes of it."""
+    noise = (squared - bent).mean() * BEND_OF_NOISE * _CURVATURE**2
+    return max(float(bent.mean() - noise), 0.0)
 
 
 def at_boundaries(
@@ -165,7 +195,22 @@ def at_boundaries(
     inside = np.minimum(2 * np.minimum(nodes, blocks - nodes) / span, 1.0)
     bends = np.array([_bend(lines) for lines in fits])[best]
     bends = np.maximum(bends, 3 * least / (span * settings.block_s) ** 2)
-    return BoundaryEstimates(at_s, offset, least, slopes[best, nodes], bends, inside, span * settings.block_s)
+    lifted = np.array([_lifted(offsets, fits, index) for index in range(len(fits))])[best]
+    window_s = span * settings.block_s
+    return BoundaryEstimates(at_s, offset, least, slopes[best, nodes], bends, inside, window_s, lifted)
+
+
+def _lifted(offsets: Floats, fits: list[WindowLines], index: int) -> float:
+    """How far a window's edges lie off (ns²): as far as those of half as many exchanges move it.
+
+    An edge is made by the least of n delays, which lies above the least possible by what halving n adds to
+    it. Both ways do so equally only where they are symmetric. What chance explains is taken off.
+    """
+    span, half = fits[index].span, fits[max(index - _HALF, 0)].span
+    inner = slice(span // 2, offsets.shape[1] - (span - span // 2))
+    moved = offsets[max(index - _HALF, 0), inner] - offsets[index, inner]
+    chance = float(moved.var()) * min(half / (2 * moved.size), 1.0)
+    return max(float(moved.mean()) ** 2 - chance, 0.0)
 
 
 def _bend(lines: WindowLines) -> float:
@@ -196,7 +241,7 @@ def _around(
     lines: WindowLines, first: int, at_s: Floats, overall: float, settings: EstimatorSettings
 ) -> Floats:
     """The window's squared error (ns²) within `forget_s` of each node; `overall` fills in for little data."""
-    when_s, squares = disagreements(lines, first, settings.block_s)
+    when_s, squares, _ = disagreements(lines, first, settings.block_s)
     total = np.concatenate([[0.0], np.cumsum(squares)])
     begin = np.searchsorted(when_s, at_s - settings.forget_s)
     end = np.searchsorted(when_s, at_s + settings.forget_s)

@@ -28,10 +28,16 @@ LEAST_SQUARED = 1 / 12
 DRIFT_95 = 2.0
 """Standard deviations in the drift's 95 % error."""
 _MOST_WARMUP = 10.0
-_CURVATURE = 1 / 8
+CURVATURE = 1 / 8
 """A steady change of drift bends past and future equally, so their disagreement G does not show it. A line
 through a parabola is off by (its slope's change from one window to the next)·W/12 (least squares) to W/16
 (greatest margin) at its end; a little more than either is charged.
+"""
+
+
+BEND_OF_NOISE = 6.0
+"""By noise alone (bend·W)² is this times G²/2: the slope of a least-squares line has the variance 12σ²/(nW²),
+its end 4σ²/n. A line of greatest margin is alike.
 """
 
 
@@ -75,7 +81,7 @@ def disagreement(past: Number, future: Number, bend: Number, window_s: Number | 
     `past` and `future` are two adjacent windows' values (ns) where they meet, `bend` is the change of slope
     from the one to the other in ns/s.
     """
-    return (past - future) ** 2 / 2 + (bend * (window_s * _CURVATURE)) ** 2
+    return (past - future) ** 2 / 2 + (bend * (window_s * CURVATURE)) ** 2
 
 
 def expected(
@@ -84,19 +90,26 @@ def expected(
     windows_s: Sequence[float],
     start: Number,
     wander: float,
+    *,
+    bends: Sequence[Number | None] = (),
 ) -> list[Number]:
     """Each window's expected squared error (ns²), shortest first.
 
     `measured` is the mean disagreement (ns²) and `evidence` its weight in independent windows. Where that is
     small, the prior counts: what the next shorter window suggests, whose noise falls with the length, plus
-    the wander (ns/s^1.5), which grows with its cube. `start` is the shortest window's prior.
+    the wander (ns/s^1.5), which grows with its cube. `start` is the shortest window's prior. `bends` is what
+    of `measured` a change of drift accounts for, None where nothing was measured: a steady one bends a longer
+    window by as much more as the fourth power of its length.
     """
     errors: list[Number] = []
-    prior = start
+    prior, bent = start, start * 0.0
     for index, (mean, weight, window_s) in enumerate(zip(measured, evidence, windows_s, strict=True)):
         if index:
-            shorter_s = windows_s[index - 1]
-            prior = errors[-1] * (shorter_s / window_s) + wander**2 * 0.01 * (window_s**3 - shorter_s**3)
+            longer = window_s / windows_s[index - 1]
+            prior = errors[-1] / longer + wander**2 * 0.01 * (window_s**3 - windows_s[index - 1] ** 3)
+            shown = bends[index - 1] if bends else None
+            bent = (bent if shown is None else shown) * longer**4
+            prior = prior + bent
         errors.append((mean * weight + prior) / (weight + 1.0))
     return errors
 

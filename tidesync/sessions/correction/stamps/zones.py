@@ -148,7 +148,7 @@ def _names_in(header: str) -> tuple[dict[str, Zone], str]:
 
 
 def _year(unix_ns: int) -> int:
-    return int((np.datetime64(0, "s") + unix_ns // S).astype("datetime64[Y]").astype(int)) + 1970
+    return int(np.datetime64(int(unix_ns // S), "s").astype("datetime64[Y]").astype(int)) + 1970
 
 
 @lru_cache(maxsize=64)

@@ -28,6 +28,8 @@ class Life:
     pid: int
     began_s: float
     truth: Path
+    ended_raw_ns: int | None = None
+    """The machine's RAW when it was killed."""
     samples: list[tuple[float, float, int]] = field(default_factory=list)
     _clock: SimulatedClock | None = None
 
@@ -68,6 +70,7 @@ class Program:
         assert self._process is not None
         if (code := self._process.poll()) is not None:
             raise RuntimeError(f"{self.name} ended by itself with {code}: {self.log[-800:]}")
+        self.lives[-1].ended_raw_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
         self._process.kill()
         self._process.wait()
 

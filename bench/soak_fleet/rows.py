@@ -72,10 +72,10 @@ def _stamped(fleet: Fleet, vehicle: str) -> Iterator[tuple[int, int]]:
     """(the vehicle's stamp, topside's realtime) while a process of the vehicle was alive and awake."""
     topside = fleet.programs[TOPSIDES[1]].lives[0].clock
     assert topside is not None
-    clocks = [life.clock for life in fleet.programs[vehicle].lives if life.clock]
-    ends = [clock.started_raw_ns - 2 * S for clock in clocks[1:]] + [fleet.ended_raw_ns]
-    for clock, end_ns in zip(clocks, ends, strict=True):
-        for at_ns in range(clock.started_raw_ns + S, end_ns, _EVERY_NS):
+    for life in fleet.programs[vehicle].lives:
+        if (clock := life.clock) is None:
+            continue  # it was killed before it ran
+        for at_ns in range(clock.started_raw_ns + S, life.ended_raw_ns or fleet.ended_raw_ns, _EVERY_NS):
             if not asleep_until_ns(clock, at_ns):
                 yield clock.realtime_at(at_ns), topside.realtime_at(at_ns)
 

@@ -19,7 +19,7 @@ MARGIN_S = MARGIN_NS / S + 2
 """Beside what is stated: four pings before, and one after."""
 
 
-def session(root, *, recorder_off=None, recorder_down=(), steps=(), away_s=503):
+def session(root, *, recorder_off=None, recorder_down=(), steps=(), away_s=503, sleeps=False):
     """From 5 s on, by a topside 777 s ahead of the recorder; the clocks of vehicle and namesake."""
     topside = {"offset_ns": 777 * S, "steps": tuple(Step(*step) for step in steps)}
     recorded = Recorded(root, Link(down=recorder_down), stop_s=STOP_S, topside=topside)
@@ -32,7 +32,15 @@ def session(root, *, recorder_off=None, recorder_down=(), steps=(), away_s=503):
         found[1].machine.on = False
         found[1].connection.vanish()
 
+    def sleep():
+        now_ns, vehicle = simulation.clock.now_ns, found[0]
+        vehicle.machine.asleep_until_ns = now_ns + 2 * S
+        vehicle.clock.sleeps.append((now_ns, vehicle.machine.asleep_until_ns))
+        vehicle.connection.stall(2)
+
     simulation.at(FROM_S, arrive)
+    if sleeps:
+        simulation.at(FROM_S + 3, sleep)
     simulation.at(TO_S, leave)
     if recorder_off:
         recorded.kill(recorder_off[0], recorder_off[1] - recorder_off[0])
@@ -62,6 +70,8 @@ def rows_of(recorded, clock, at_s):
 FAULTS = {
     "none": {},
     "its clock shows what the vehicle's will show soon": {"away_s": 150},
+    "the vehicle sleeps, so that the other is measured": {"sleeps": True, "away_s": 150},
+    "its clock shows what the vehicle's never did": {"away_s": -400, "sleeps": True},
     "the recorder is off all that time": {"recorder_off": (FROM_S - 5, TO_S + 15)},
     "the recorder is cut off and killed": {"recorder_down": ((35, 58),), "recorder_off": (45, 48)},
     "topside's clock is set meanwhile": {"steps": ((FROM_S + 5, -3 * S),)},

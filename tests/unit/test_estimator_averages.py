@@ -8,7 +8,7 @@ from bench.estimators.robust_line import pyxdf
 from bench.estimators.samples import samples_of
 from schemas.exchange import Exchange
 from tests.effort import tries
-from topside_agent.estimator import EstimatorSettings, online, smooth
+from topside_agent.estimator import EstimatorSettings, OffsetEstimator, online, smooth
 from topside_agent.estimator.between import bounds_between
 from topside_agent.estimator.blocks import Bounds
 from topside_agent.estimator.bound import ClockLimits
@@ -204,3 +204,13 @@ def test_after_a_gap_of_any_length_the_offset_is_measured_as_before(gap_s):
     for row in rows:
         assert row.lower_ns <= true_ns[row.topside_unix_ns] <= row.upper_ns
         assert abs(row.offset_ns - true_ns[row.topside_unix_ns]) < 40_000
+
+
+def test_an_estimator_that_has_heard_little_takes_little_memory():
+    exchanges, _ = exchanged(1, out=light_tailed, back=light_tailed, seconds=40)
+    estimator = OffsetEstimator()
+    for exchange in exchanges:
+        estimator.add(exchange)
+    averages = estimator.timebase.averages
+    held = (averages._at_s, averages._weights, averages._values, averages._sums, averages._known)
+    assert sum(each.nbytes for each in held) < 60_000

@@ -25,6 +25,8 @@ _LEARN = 1 / 32
 _OFTEN, _RARELY = 4, 32
 """Lines are fitted after so many blocks; rarely while the edges' error is far less (by `_HOPELESS`)."""
 _HOPELESS = 4.0
+_FEWEST = 64
+"""Blocks for which there is room at least."""
 _EQUAL = [1.0] * (WAYS - 1)
 _EACH = np.arange(WAYS)
 
@@ -88,10 +90,10 @@ class Averages:
 
     def restart(self) -> None:
         """Forget all blocks: after a gap, or when the clocks turn out to run apart unusually fast."""
-        self._at_s = np.zeros(2 * self._size)
-        self._weights, self._values = np.zeros((2, WAYS, 2 * self._size))
-        self._sums = np.zeros((SUMS, WAYS, 2 * self._size + 1))
-        self._known = np.zeros(2 * self._size + 1)
+        self._at_s = np.zeros(0)
+        self._weights, self._values = np.zeros((2, WAYS, 0))
+        self._sums = np.zeros((SUMS, WAYS, 1))
+        self._known = np.zeros(1)
         self._reference: Reference | None = None
         self._filled = self._since = 0
         self._pending: list[tuple[int, Block]] = []
@@ -116,6 +118,8 @@ class Averages:
     def _append(self, slope: float) -> None:
         if self._filled + self._since > 2 * self._size:
             self._roll(slope)
+        if self._filled + self._since > self._at_s.size:
+            self._grow(self._filled + self._since)
         first = self._filled
         new = slice(first, first + self._since)
         self._at_s[new] = self._weights[:, new] = self._values[:, new] = 0.0
@@ -129,6 +133,14 @@ class Averages:
         self._sum(new)
         self._since = 0
         self._pending.clear()
+
+    def _grow(self, needed: int) -> None:
+        """Make room for so many blocks: most vehicles are not heard for as long as the windows reach."""
+        more = min(max(2 * self._at_s.size, needed, _FEWEST), 2 * self._size) - self._at_s.size
+        self._at_s, self._weights, self._values, self._sums, self._known = (
+            np.concatenate([rows, np.zeros((*rows.shape[:-1], more))], axis=-1)
+            for rows in (self._at_s, self._weights, self._values, self._sums, self._known)
+        )
 
     def _sum(self, new: slice) -> None:
         assert self._reference is not None

@@ -43,7 +43,7 @@ _STARTED_NS = 300_000_000_000
 """An agent that keeps a history starts so soon after a boot in which nothing was measured."""
 FIRST = "(first)"
 """In place of a boot with samples: none precedes."""
-NAMESAKES = "(namesakes)"
+NAMESAKES, _NEAR = "(namesakes)", (MARGIN_NS, MARGIN_NS)
 """In place of a boot with samples: it answered beside one, so that it is another vehicle's."""
 
 
@@ -122,12 +122,14 @@ def composed_timeline(
     limits: ClockLimits,
     *,
     unmeasured: Mapping[Boot, Sequence[Lines]] = MappingProxyType({}),
+    within: frozenset[Boot] = frozenset(),
 ) -> Timeline:
     """The timeline of the groups of these samples: every run of the Pi's clock is a segment, or several.
 
     A part of a run in which no relation holds is a segment too: its rows must not be taken for others in
     which the clock showed the same. So is a reading in no run, and each run of a boot without a sample:
-    `unmeasured` has these boots by the one with samples that they follow (`FIRST`: they precede all).
+    `unmeasured` has these boots by the one with samples that they follow (`FIRST`: they precede all). Boots
+    `within` another one are another machine's, as those of `NAMESAKES`.
     """
     steady = replace(limits, slew=0.0)
     claims: dict[Boot, list[_Claim]] = {}
@@ -144,16 +146,18 @@ def composed_timeline(
         span = _between(group, before, after, own)
         claims.setdefault(group.pi_boot, []).append(_Claim(*span, raw, clocks[1].lines, awake[1]))
     boots = listed.by_boot(0)
-    off = [0, *(_off_ns(before[-1], after[0]) for before, after in pairwise(boots.values())), 0]
+    lasting = {boot: of_boot for boot, of_boot in boots.items() if boot not in within}
+    off = [0, *(_off_ns(before[-1], after[0]) for before, after in pairwise(lasting.values())), 0]
     segments = [part for each in unmeasured.get(FIRST, ()) for part in _segments(each, (), None, (0, off[0]))]
-    for (boot, of_boot), unheard in zip(boots.items(), pairwise(off), strict=True):
+    for (boot, of_boot), unheard in zip(lasting.items(), pairwise(off), strict=True):
         segments += _segments(pi[boot].lines, claims.get(boot, ()), of_boot, unheard)
         for lines in unmeasured.get(boot, ()):
             since_ns = min(max(int(lines.from_raw[0]), 0), _STARTED_NS)  # RAW counts from the boot
             segments += _segments(lines, (), None, (unheard[1] or since_ns, unheard[1]))
-    for lines in unmeasured.get(NAMESAKES, ()):
-        segments += _segments(lines, (), None, (MARGIN_NS, MARGIN_NS))
-    return Timeline(segments, limits)
+    foreign = [part for each in unmeasured.get(NAMESAKES, ()) for part in _segments(each, (), None, _NEAR)]
+    for boot in within:
+        foreign += _segments(pi[boot].lines, claims.get(boot, ()), boots[boot], _NEAR)
+    return Timeline([*segments, *(replace(each, foreign=True) for each in foreign)], limits)
 
 
 def _off_ns(last: Sample, first: Sample) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from tidesync.sessions.correction.clock_function import ClockFunction
 from tidesync.sessions.correction.clock_readings import Readings
 from tidesync.sessions.correction.composed import FIRST, NAMESAKES, composed_timeline
-from tidesync.sessions.correction.raw_groups import raw_groups, samples
+from tidesync.sessions.correction.raw_groups import boots_within, raw_groups, samples
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW, FREE_RATE
 from tidesync.sessions.piece_columns import PieceColumns
 
@@ -68,11 +68,14 @@ def timeline_with(
     topside = _functions(histories.topside, topside_readings)
     all_on_raw = len(listed) == len(measured.exchanges)
     groups = raw_groups(listed, measured.track if all_on_raw else None, pi, topside, settings)
-    unmeasured = _unmeasured(histories, pi_readings)
-    return composed_timeline(listed, groups, pi, topside, limits, unmeasured=unmeasured)
+    within = boots_within(listed)
+    unmeasured = _unmeasured(histories, pi_readings, within)
+    return composed_timeline(listed, groups, pi, topside, limits, unmeasured=unmeasured, within=within)
 
 
-def _unmeasured(histories: Histories, readings: Mapping[Boot, Readings]) -> dict[Boot, list[Lines]]:
+def _unmeasured(
+    histories: Histories, readings: Mapping[Boot, Readings], within: frozenset[Boot]
+) -> dict[Boot, list[Lines]]:
     """The clock of each boot in which nothing was measured, by the boot with readings before it.
 
     Of `NAMESAKES` those that answered beside a boot that was measured.
@@ -88,7 +91,7 @@ def _unmeasured(histories: Histories, readings: Mapping[Boot, Readings]) -> dict
     found: dict[Boot, list[Lines]] = {}
     for boot, of_boot in pieces.items():
         if id(of_boot) in measured:
-            before = measured[id(of_boot)]
+            before = before if measured[id(of_boot)] in within else measured[id(of_boot)]
         elif (lines := ClockFunction(of_boot, ()).lines).run.size:
             found.setdefault(NAMESAKES if boot in histories.namesakes else before, []).append(lines)
     return found

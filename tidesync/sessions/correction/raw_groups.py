@@ -236,3 +236,19 @@ def _runs_on(
     between = {causes[number] for number in range(before[0] + 1, after[0] + 1) if number in causes}
     known = pi.history_covers(before[1], after[1]) and topside.history_covers(before[2], after[2])
     return known and between <= _RAW_MAY_RUN_ON
+
+
+def boots_within(listed: Samples) -> frozenset[Boot]:
+    """The boots of the Pi that began and ended while another one went on: those of another machine."""
+    places = np.arange(len(listed))
+    spans: dict[Boot, tuple[int, int]] = {}
+    for number, (boot, _) in enumerate(listed.boots):
+        here = places[listed.boot == number]
+        if here.size:
+            first, last = spans.get(boot, (len(listed), -1))
+            spans[boot] = min(first, int(here[0])), max(last, int(here[-1]))
+    return frozenset(
+        boot
+        for boot, (first, last) in spans.items()
+        if any(begin < first and last < end for begin, end in spans.values())
+    )

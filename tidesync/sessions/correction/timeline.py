@@ -79,6 +79,8 @@ class TimelineSegment:
     to_ns: int
     cut_before: bool
     cut_after: bool
+    foreign: bool = False
+    """Whether it is of another vehicle's clock, of the same name: it does not end what this one's showed."""
 
     def holds(self, pi_ns: Integers) -> Flags:
         """Which of `pi_ns` the clock may have shown in it."""
@@ -219,9 +221,11 @@ def _with_ends(segments: Sequence[TimelineSegment]) -> list[TimelineSegment]:
 
     The clock may have shown those before the first and after the last measurement, too.
     """
-    if not segments:
-        return []
     made = list(segments)
-    made[0] = replace(made[0], from_ns=min(segment.from_ns for segment in segments))
-    made[-1] = replace(made[-1], to_ns=max(segment.to_ns for segment in segments))
+    own = [index for index, segment in enumerate(made) if not segment.foreign]
+    if own:
+        first_ns = min(made[index].from_ns for index in own)
+        last_ns = max(made[index].to_ns for index in own)
+        made[own[0]] = replace(made[own[0]], from_ns=first_ns)
+        made[own[-1]] = replace(made[own[-1]], to_ns=last_ns)
     return made

@@ -43,3 +43,19 @@ def test_what_was_shown_between_two_instants_includes_a_wide_piece_between():
     assert greatest[0] >= 11 * S - 18 * MS
     assert lines.shown(9 * S, 10_200 * MS)[1] >= 10_200 * MS
     assert lines.between(np.array([0]), np.array([11 * S]))[2][0] == -1
+
+
+def test_a_realtime_that_is_shown_only_at_another_time_is_not_shown_between_two_instants():
+    lines = ClockFunction([piece(1, 10, (0, 0), 0.001), piece(12, 20, (-5000, -5000), 0.001)], []).lines
+    for realtime_s, within_s, from_s, to_s, shown in (
+        (8, 0, 7, 9, True),
+        (8, 0, 9, 14, True),
+        (8, 0, 9, 12.5, False),
+        (8, 1, 9, 12.5, True),
+        (8, 0, 10.5, 11.5, False),
+        (8, 0, 25, 30, False),
+        (8, 0, -5, 0, False),
+        (1, 0, -5, 1, True),
+    ):
+        between = round(from_s * S), round(to_s * S)
+        assert lines.show(realtime_s * S, within_s * S, *between) == shown, (realtime_s, between)

@@ -103,6 +103,29 @@ def test_a_single_reading_between_two_moves_of_the_clock_shows_what_it_may_have_
     assert (state[at_s < 49] <= HOLDOVER).all()
 
 
+def over_http(exchange):
+    without = {"pi_realtime_minus_raw_ns": None, "boot_id": None, "resolution_ns": 1_000_000}
+    return exchange.model_copy(update={**without, "method": "ntp_handshake_v1"})
+
+
+@pytest.mark.parametrize("kept", ["topside", "both"])
+@pytest.mark.parametrize("lasts_s", [35, 38.5])
+@pytest.mark.parametrize("moved_s", [60, -20])
+def test_what_the_clock_showed_while_http_alone_answered_is_not_taken_for_others(kept, lasts_s, moved_s):
+    """It was set and set back meanwhile: readings of its RAW clock on both sides show nothing of it."""
+    boots = Boots((0, 220, 0, [(50, moved_s), (50 + lasts_s, -moved_s)]))
+    measured = boots.exchanges(220, rate=2.0)
+    begin_ns = measured[0].origin_ns
+    measured = [over_http(each) if 28 < (each.origin_ns - begin_ns) / S < 99 else each for each in measured]
+    histories = {"t": history_of(TOPSIDE, 220)}, boots.history(220) if kept == "both" else None
+    at_s, state, wrong = correct(
+        boots, measured, np.arange(2, 219, 0.05), topside=histories[0], pi=histories[1]
+    )
+    assert not wrong.any(), at_s[wrong][:5]
+    assert (state[at_s > 160] == OK).all()
+    assert kept == "topside" or (state <= HOLDOVER).mean() > 0.6
+
+
 @pytest.mark.parametrize("set_back_s", [300, 299.99, 250, 0])
 @pytest.mark.parametrize("topside_raw_s", [2, 30, 100])
 def test_a_raw_clock_of_another_boot_does_not_tell_how_long_a_silence_was(set_back_s, topside_raw_s):

@@ -112,6 +112,15 @@ class Lines:
         width = self.half_width[inside] + 1
         return int((starts - width).min()), int((ends + width).max())
 
+    def show(self, realtime_ns: int, within_ns: int, from_raw_ns: int, to_raw_ns: int) -> bool:
+        """Whether any line may have shown a realtime, or one so near, between two instants of RAW."""
+        first = np.searchsorted(self.to_raw, from_raw_ns)
+        inside = np.arange(first, np.searchsorted(self.from_raw, to_raw_ns, side="right"))
+        starts = self._realtime_on(inside, np.maximum(self.from_raw[inside], from_raw_ns))
+        ends = self._realtime_on(inside, np.minimum(self.to_raw[inside], to_raw_ns))
+        width = self.half_width[inside] + 1 + within_ns
+        return bool(((starts - width <= realtime_ns) & (realtime_ns <= ends + width)).any())
+
     def between(self, from_raw_ns: Integers, to_raw_ns: Integers) -> tuple[Integers, Integers, Integers]:
         """The least and the greatest realtime between instants of RAW, and the number of the run.
 

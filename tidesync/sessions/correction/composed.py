@@ -15,7 +15,7 @@ An instant that comes within its error of a step, a gap or a suspend is undecide
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -25,7 +25,9 @@ import numpy as np
 from tidesync.sessions.correction.columns import outside
 from tidesync.sessions.correction.heard_twice import MARGIN_NS
 from tidesync.sessions.correction.interpolation import Instants, Interpolation
+from tidesync.sessions.correction.raw_groups import between_boots_ns
 from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
+from tidesync.sessions.correction.without_raw import Unrelated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.clock_function import ClockFunction, Lines
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.correction.interpolation import Inverse
-    from tidesync.sessions.correction.raw_groups import Boot, RawGroup, Sample, Samples
+    from tidesync.sessions.correction.raw_groups import Boot, RawGroup, Samples
+    from tidesync.sessions.correction.without_raw import Showing
     from topside_agent.estimator.blocks import Floats, Integers
 
 _RATES = 1.12
@@ -90,18 +93,6 @@ class ComposedInterpolation:
         return np.where(known, np.maximum(greatest - centre, centre - least) + 2.0, np.nan)
 
 
-class Unrelated:
-    """Where the Pi's clock is known, but not what topside's showed meanwhile: every instant is undecided."""
-
-    def __init__(self, first_ns: int, last_ns: int) -> None:
-        self.first_ns, self.last_ns = first_ns, last_ns
-
-    def instants(self, pi_ns: Integers) -> Instants:
-        """Nothing is known of the instants of `pi_ns`."""
-        void, yes = np.zeros(pi_ns.shape), np.ones(pi_ns.shape, dtype=bool)
-        return Instants(np.zeros_like(pi_ns), void, void, ~yes, yes)
-
-
 @dataclass(frozen=True, slots=True)
 class _Claim:
     """The Pi's RAW instants at which a group's relation holds."""
@@ -122,14 +113,15 @@ def composed_timeline(
     limits: ClockLimits,
     *,
     unmeasured: Mapping[Boot, Sequence[Lines]] = MappingProxyType({}),
+    shown: Mapping[Boot, Sequence[Showing]] = MappingProxyType({}),
     within: frozenset[Boot] = frozenset(),
 ) -> Timeline:
     """The timeline of the groups of these samples: every run of the Pi's clock is a segment, or several.
 
     A part of a run in which no relation holds is a segment too: its rows must not be taken for others in
-    which the clock showed the same. So is a reading in no run, and each run of a boot without a sample:
-    `unmeasured` has these boots by the one with samples that they follow (`FIRST`: they precede all). Boots
-    `within` another one are another machine's, as those of `NAMESAKES`.
+    which the clock showed the same. So is a reading in no run, what only exchanges without RAW showed, and
+    each run of a boot without a sample: `unmeasured` has these boots by the one with samples that they follow
+    (`FIRST`: they precede all). Boots `within` another one are another machine's, as those of `NAMESAKES`.
     """
     steady = replace(limits, slew=0.0)
     claims: dict[Boot, list[_Claim]] = {}
@@ -147,25 +139,21 @@ def composed_timeline(
         claims.setdefault(group.pi_boot, []).append(_Claim(*span, raw, clocks[1].lines, awake[1]))
     boots = listed.by_boot(0)
     lasting = {boot: of_boot for boot, of_boot in boots.items() if boot not in within}
-    off = [0, *(_off_ns(before[-1], after[0]) for before, after in pairwise(lasting.values())), 0]
-    segments = [part for each in unmeasured.get(FIRST, ()) for part in _segments(each, (), None, (0, off[0]))]
+    off = [0, *(between_boots_ns(before[-1], after[0]) for before, after in pairwise(lasting.values())), 0]
+    segments = [
+        part for each in unmeasured.get(FIRST, ()) for part in _segments(each, unheard_ns=(0, off[0]))
+    ]
     for (boot, of_boot), unheard in zip(lasting.items(), pairwise(off), strict=True):
-        segments += _segments(pi[boot].lines, claims.get(boot, ()), of_boot, unheard)
+        of_claims, of_shown = claims.get(boot, ()), shown.get(boot, ())
+        segments += _segments(pi[boot].lines, of_claims, of_boot, of_shown, unheard_ns=unheard)
         for lines in unmeasured.get(boot, ()):
             since_ns = min(max(int(lines.from_raw[0]), 0), _STARTED_NS)  # RAW counts from the boot
-            segments += _segments(lines, (), None, (unheard[1] or since_ns, unheard[1]))
-    foreign = [part for each in unmeasured.get(NAMESAKES, ()) for part in _segments(each, (), None, _NEAR)]
+            segments += _segments(lines, unheard_ns=(unheard[1] or since_ns, unheard[1]))
+    foreign = [part for each in unmeasured.get(NAMESAKES, ()) for part in _segments(each, unheard_ns=_NEAR)]
     for boot in within:
-        foreign += _segments(pi[boot].lines, claims.get(boot, ()), boots[boot], _NEAR)
+        of_claims, of_shown = claims.get(boot, ()), shown.get(boot, ())
+        foreign += _segments(pi[boot].lines, of_claims, boots[boot], of_shown, unheard_ns=_NEAR)
     return Timeline([*segments, *(replace(each, foreign=True) for each in foreign)], limits)
-
-
-def _off_ns(last: Sample, first: Sample) -> int:
-    """For how long at most nobody has heard of the Pi's clock, between the last and first of two boots."""
-    passed_ns = first.destination_ns - last.destination_ns
-    if last.topside_boot == first.topside_boot:  # asleep, topside's RAW stood still
-        return max(first.topside_raw_ns - last.topside_raw_ns, passed_ns, 0)
-    return abs(passed_ns)
 
 
 def _with_margins(within: Inverse, shown: tuple[int, int], margins: tuple[int, int]) -> TimelineSegment:
@@ -174,7 +162,12 @@ def _with_margins(within: Inverse, shown: tuple[int, int], margins: tuple[int, i
 
 
 def _segments(
-    lines: Lines, claims: Sequence[_Claim], samples: Samples | None, unheard_ns: tuple[int, int]
+    lines: Lines,
+    claims: Sequence[_Claim] = (),
+    samples: Samples | None = None,
+    shown: Sequence[Showing] = (),
+    *,
+    unheard_ns: tuple[int, int],
 ) -> list[TimelineSegment]:
     """The segments of one boot; `unheard_ns`: for how long the clock may have run before and after.
 
@@ -184,16 +177,18 @@ def _segments(
     alone = list(samples.at(outside(samples.pi_raw_ns, begins, ends))) if samples else []
     at = [each.pi_raw_ns for each in alone]
     first, last = min([*at, *begins.tolist()]), max([*at, *ends.tolist()])
-    found: list[tuple[int, list[TimelineSegment]]] = []
+    found: list[tuple[int, TimelineSegment]] = []
     # A step may follow at once, or at the next line: what the clock may have shown until then.
     for run, begin, end in zip(np.unique(lines.run).tolist(), begins.tolist(), ends.tolist(), strict=True):
         margins = _margins(begin, end, (first, last), (begins, ends), unheard_ns)
-        found.append((begin, _of_run(lines.of_run(run), claims, margins)))
-    for sample in alone:
-        raw_ns, shown_ns = sample.pi_raw_ns, sample.transmit_ns
+        apart = sorted(each.pi_raw_ns for each in shown if begin < each.pi_raw_ns < end)
+        found += _of_run(lines.of_run(run), claims, margins, [begin, *apart, end])
+    unrelated = [(each.pi_raw_ns, (each.first_ns, each.last_ns), each.margins_ns) for each in shown]
+    for raw_ns, at_ns in ((each.pi_raw_ns, each.transmit_ns) for each in alone):
         margins = _margins(raw_ns, raw_ns, (first, last), (begins, ends), unheard_ns)
-        found.append((raw_ns, [_with_margins(Unrelated(shown_ns, shown_ns), (shown_ns, shown_ns), margins)]))
-    return [segment for _, made in sorted(found, key=itemgetter(0)) for segment in made]
+        unrelated.append((raw_ns, (at_ns, at_ns), margins))
+    parts = [(at, _with_margins(Unrelated(*times), times, more)) for at, times, more in unrelated]
+    return [segment for _, segment in sorted(parts + found, key=itemgetter(0))]
 
 
 def _runs(lines: Lines) -> tuple[Integers, Integers]:
@@ -216,7 +211,10 @@ def _margins(
     return before, after
 
 
-def _of_run(run: Lines, claims: Sequence[_Claim], margins: tuple[int, int]) -> list[TimelineSegment]:
+def _of_run(
+    run: Lines, claims: Sequence[_Claim], margins: tuple[int, int], apart: Sequence[int]
+) -> list[tuple[int, TimelineSegment]]:
+    """The segments of a run, each with its beginning; none reaches across an instant of `apart`."""
     first, last = int(run.from_raw[0]), int(run.to_raw[-1])
     parts: list[tuple[int, int, _Claim | None]] = []
     known_to = first
@@ -227,12 +225,13 @@ def _of_run(run: Lines, claims: Sequence[_Claim], margins: tuple[int, int]) -> l
             parts.append((begin, end, claim))
             known_to = max(known_to, end)
     parts += [(known_to, last, None)] if last > known_to else []
-    return [
-        _segment(
-            run, begin, end, claim, (margins[0] if begin == first else 0, margins[1] if end == last else 0)
-        )
-        for begin, end, claim in parts
-    ]
+    found = []
+    for (since, until), (known_from, known_to, related) in product(pairwise(apart), parts):
+        begin, end = max(known_from, since), min(known_to, until)
+        if begin < end:
+            more = margins[0] if begin == first else 0, margins[1] if end == last else 0
+            found.append((begin, _segment(run, begin, end, related, more)))
+    return found
 
 
 def _segment(

@@ -13,6 +13,7 @@ from tidesync.sessions.correction.clock_readings import Readings
 from tidesync.sessions.correction.composed import FIRST, NAMESAKES, composed_timeline
 from tidesync.sessions.correction.raw_groups import boots_within, raw_groups, samples
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW, FREE_RATE
+from tidesync.sessions.correction.without_raw import showings
 from tidesync.sessions.piece_columns import PieceColumns
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ def timeline_with(
     groups = raw_groups(listed, measured.track if all_on_raw else None, pi, topside, settings)
     within = boots_within(listed)
     unmeasured = _unmeasured(histories, pi_readings, within)
-    return composed_timeline(listed, groups, pi, topside, limits, unmeasured=unmeasured, within=within)
+    shown = showings(measured.exchanges, listed, pi, limits.rate)
+    return composed_timeline(
+        listed, groups, pi, topside, limits, unmeasured=unmeasured, shown=shown, within=within
+    )
 
 
 def _unmeasured(

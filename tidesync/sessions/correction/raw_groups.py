@@ -238,6 +238,14 @@ def _runs_on(
     return known and between <= _RAW_MAY_RUN_ON
 
 
+def between_boots_ns(last: Sample, first: Sample) -> int:
+    """For how long at most nobody has heard of the Pi's clock, between the last and first of two boots."""
+    passed_ns = first.destination_ns - last.destination_ns
+    if last.topside_boot == first.topside_boot:  # asleep, topside's RAW stood still
+        return max(first.topside_raw_ns - last.topside_raw_ns, passed_ns, 0)
+    return abs(passed_ns)
+
+
 def boots_within(listed: Samples) -> frozenset[Boot]:
     """The boots of the Pi that began and ended while another one went on: those of another machine."""
     places = np.arange(len(listed))

@@ -44,6 +44,7 @@ _USUAL_HZ = _USUAL_HZ[np.less_equal(_USUAL_HZ, 10**7)]
 _MS_NS = np.arange(1, 1001) * 1_000_000
 _LOOKED_AT = 64
 _CHANCE, _CHANCE_OF_SAMPLES = log(1e-3), log(1e-5)
+_DOUBLE_NS = 250
 _WIDTH = 1.5
 """Times u: in which values are what is written of a tick, cut off or rounded."""
 
@@ -93,6 +94,11 @@ class _Written:
     rounded: bool
     off_ns: int
 
+    @property
+    def double_ns(self) -> int:
+        """How far doubles may put a tick beyond its place, before it is cut off."""
+        return min(self.unit_ns // 4, _DOUBLE_NS)
+
     def tick(self, values: Integers, cycle_ns: int, ticks: int = 1) -> Tick | None:
         """One of so many in a cycle, if all values are what is written of one."""
         cut, near = (bool(each.all()) for each in self.fits(values % cycle_ns, cycle_ns, ticks))
@@ -134,7 +140,8 @@ class _Written:
         if self.rounded:
             near: Flags = apart <= self.unit_ns * ticks
             return near, near
-        cut: Flags = (after < self.unit_ns * ticks + off) | (after >= cycle_ns - off)
+        beyond = self.double_ns * ticks * (cycle_ns >= 2 * self.unit_ns * ticks)
+        cut: Flags = (after < self.unit_ns * ticks + off) | (after >= cycle_ns - off - beyond)
         near = 2 * (apart - off) <= self.unit_ns * ticks
         return cut, near
 

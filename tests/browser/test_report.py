@@ -66,13 +66,13 @@ def report(tmp_path):
     return folder / "report.html"
 
 
-def exchange(vehicle, number):
+def exchange(vehicle, number, ahead_ns=-150_000_000):
     """Four a second, 1 ms each way and 5 ms now and then; from the middle on rov1 is 3 s further ahead."""
     raw = NOON - 1000 * S
     step = 3 * S if vehicle == "rov1" and number >= 1200 else 0
     origin = NOON + number * S // 4
     late = 4_000_000 * (number % 7 == 0)
-    pi = origin + 1_000_000 + late - 150_000_000 + step
+    pi = origin + 1_000_000 + late + ahead_ns + step
     return Exchange(
         vehicle=vehicle,
         topside="laptop",
@@ -82,7 +82,7 @@ def exchange(vehicle, number):
         receive_ns=pi,
         transmit_ns=pi,
         destination_ns=origin + 2_000_000 + late,
-        pi_realtime_minus_raw_ns=raw + step,
+        pi_realtime_minus_raw_ns=raw + step + ahead_ns,
         topside_realtime_minus_raw_ns=raw,
     )
 
@@ -96,6 +96,31 @@ def test_both_figures_are_drawn_without_a_console_message_or_request(report, bro
     assert "step +3.000" in dom
     assert "12:05" in dom  # an axis of instants
     assert "The curves need JavaScript" not in re.sub(r"<script.*?</script>", "", dom, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("ahead_s", [0.001, -3600.25, -56 * 365 * 86_400 + 0.25])
+@pytest.mark.parametrize("width", [390, 1366])
+def test_no_number_of_an_axis_and_no_title_is_cut(ahead_s, width, tmp_path, chromium):
+    (tmp_path / "time_sync").mkdir()
+    lines = [exchange("rov2", number, round(ahead_s * 1e3) * 1_000_000).encode() for number in range(200)]
+    (tmp_path / "time_sync" / "exchanges.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    assert run(["report", str(tmp_path)]) == 0
+    page = chromium.new_page(viewport={"width": width, "height": 800})
+    page.goto((tmp_path / "report.html").as_uri())
+    page.wait_for_function(
+        "document.querySelectorAll('.ytick, .y2tick, .y3tick, .y4tick').length > 4", timeout=120_000
+    )
+    page.wait_for_function(
+        """() => {
+          const { left, right } = document.querySelector(".main-svg").getBoundingClientRect();
+          return [...document.querySelectorAll(".figure svg text")].every((text) => {
+            const at = text.getBoundingClientRect();
+            return at.width === 0 || (at.left >= left - 1 && at.right <= right + 1);
+          });
+        }""",
+        timeout=120_000,
+    )
+    page.close()
 
 
 def test_a_hostile_mission_is_shown_as_text(report, browse):

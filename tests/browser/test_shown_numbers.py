@@ -164,7 +164,7 @@ def test_sessions_are_in_the_order_of_time_and_old_ones_are_folded(visit, surfac
     newest = [f"reef / {name}" for name in reversed(started)]
     expect(entries).to_have_text(newest[:5])
     expect(page.locator(".facts").first).to_contain_text(
-        "1 h 30 min since 2026-05-09 12:00:00 UTC by the recorder’s clock"
+        "1 h 30 min from 2026-05-09 12:00:00 UTC by the recorder’s clock"
     )
     page.get_by_text("4 older sessions").click()
     expect(entries).to_have_text(newest)

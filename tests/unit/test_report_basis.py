@@ -58,9 +58,9 @@ def histories(*parts):
 @pytest.mark.parametrize(
     ("kept", "shown"),
     [
-        (histories((0, 1)), "used, of all the time"),
-        (histories((0, 0.5025)), "used, of 50.2 % of the time"),
-        (histories((0, 0.4), (0.2, 0.5025)), "used, of 50.2 % of the time"),
+        (histories((0, 1)), "used, for all the time"),
+        (histories((0, 0.5025)), "used, for 50.2 % of the time"),
+        (histories((0, 0.4), (0.2, 0.5025)), "used, for 50.2 % of the time"),
         (Histories(), "none: between two exchanges the clock may have been set and set back"),
     ],
 )
@@ -176,6 +176,18 @@ def test_each_table_is_listed_with_the_resolution_of_its_stamps(tmp_path, capsys
     html = (session / "report.html").read_text(encoding="utf-8")
     assert "in-water_1/broken.csv" in html
     assert "not known: it cannot be read" in html
+
+
+def test_the_tables_of_a_vehicle_of_which_nothing_was_measured_are_not_called_unreadable(tmp_path, caplog):
+    clock = pi()
+    session = make_session(tmp_path, clock, {"in-water_1/session.csv": (clock, [2.5], lambda _: "a,1")})
+    write_metadata(session, {"sensors": {"inWater": {"vehicle": "rov1"}}})
+    (session / "time_sync" / "exchanges.jsonl").write_bytes(b"")
+    assert run(["report", str(session)]) in (0, 1)
+    html = (session / "report.html").read_text(encoding="utf-8")
+    assert "in-water_1/session.csv" in html
+    assert "it cannot be read" not in html
+    assert caplog.messages == []
 
 
 def test_the_curves_of_a_fleet_leave_the_page_below_a_megabyte_and_a_half():

@@ -92,7 +92,7 @@ class Entry {
     const sensors = Object.entries(session.sensors).map(([sensor, vehicle]) => `${sensor}=${vehicle}`);
     const facts = [sensors.join(", ") || "every vehicle", `${count(session.exchanges)} exchanges`];
     const long_s = this.fleet.sessionFor_s(session);
-    if (long_s !== null) facts.push(`${duration(long_s)} since ${timeOfDay(Date.parse(session.started_at))} by the recorder’s clock`);
+    if (long_s !== null) facts.push(`${duration(long_s)} ${session.state === "recording" ? "since" : "from"} ${timeOfDay(Date.parse(session.started_at))} by the recorder’s clock`);
     setText(this.facts, facts.join(" · "));
     const faults = [session.error, session.alarm === session.error ? null : session.alarm];
     if (silent !== null) faults.push(`its recorder has reported nothing for ${duration(silent)}; does it run?`);

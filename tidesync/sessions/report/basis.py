@@ -129,4 +129,4 @@ def _in_words(coverage: Coverage | None) -> str:
     if not coverage.known_ns:
         return "none: between two exchanges the clock may have been set and set back"
     tenths = 1000 * coverage.known_ns // max(coverage.measured_ns, 1)
-    return "used, of all the time" if tenths >= 1000 else f"used, of {tenths / 10:.1f} % of the time"  # noqa: PLR2004
+    return "used, for all the time" if tenths >= 1000 else f"used, for {tenths / 10:.1f} % of the time"  # noqa: PLR2004

@@ -46,6 +46,7 @@ def layout(intervals: Sequence[Interval], drift: Curve) -> Json:
             "type": "date",
             "anchor": "y4",
             "title": {"text": "UTC, laptop's clock", "standoff": 26},
+            "automargin": True,
             **_grid(),
         },
         "shapes": [_shape(interval) for interval in intervals if interval.kind in {"gap", "uncertain"}],
@@ -56,7 +57,8 @@ def layout(intervals: Sequence[Interval], drift: Curve) -> Json:
         panels[axis("yaxis", row)] = {
             "domain": [max(top - height, 0), top],
             "anchor": "x",
-            "tickformat": ",~g" if row != 1 else ",",
+            "tickformat": ",~g" if row != 1 else ",.3~f",
+            "automargin": True,
             **_grid(),
         }
         panels["annotations"].append(_text(title, 0, top, "left"))

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class TableStamps(NamedTuple):
-    """A table, whose clock stamped it, and the resolution of its stamps; None where it cannot be read."""
+    """A table, whose clock stamped it, and what its stamps resolve: None: it cannot be read; 0: not known."""
 
     path: str
     vehicle: str
@@ -55,6 +55,8 @@ def stamps_of_tables(
 
 def _stamps(job: Job, session: Path, spans: Spans) -> TableStamps:
     path = job.path.relative_to(session) if job.path.is_relative_to(session) else job.path
+    if not spans:
+        return TableStamps(path.as_posix(), job.vehicle, 0)
     resolution_ns = None
     try:
         with open_table(job, spans) as table:

@@ -22,9 +22,13 @@
     element.textContent = "";
     const { data, layout } = figures[place];
     for (const trace of data) trace.x = instants(trace.x);
-    const longest = (element.clientWidth - layout.margin.l - layout.margin.r) / CHARACTER_PX;
-    for (const text of layout.annotations) if (text.xref === "paper") Object.assign(text, { text: wrapped(text.text, longest), align: "left" });
-    Plotly.newPlot(element, data, layout, config);
+    // The numbers of an axis decide how wide its panel is: titles are wrapped once that is drawn.
+    Plotly.newPlot(element, data, layout, config).then(() => {
+      const longest = element.querySelector(".nsewdrag").getBoundingClientRect().width / CHARACTER_PX;
+      const annotations = layout.annotations.map((text) =>
+        text.xref === "paper" ? { ...text, text: wrapped(text.text, longest), align: "left" } : text);
+      return Plotly.relayout(element, { annotations });
+    });
   });
   const resize = (size) => elements.forEach((element) => Plotly.relayout(element, size));
   // Low enough that it fits on a page with the numbers above it, and leaves no half page empty where it does not.

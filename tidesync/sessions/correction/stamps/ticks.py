@@ -7,11 +7,11 @@ is within P + u of what is written, or within P where that is a multiple of u. A
 seen: 2·u are covered, or u where it is a whole number of seconds, which ticks divide.
 
 With few values a coarse tick often fits by chance. One that resolves 10 ms or 2.25·u is taken all the same,
-which does little harm, and where u is a second or more, and usual ones of seconds and minutes, as nothing
-shows that the clock is finer. Any other is taken if it fits by chance in less than one table in fifty; each
-usual one is counted alone: 1, 2, 4, 5, 8, 10 … Hz (prime factors 2 and 5) and 30, 60 … Hz (30 times such).
-Values at equal distances, not multiples of that, were taken regularly: that they fit a tick in between shows
-nothing, and of those only usual ticks are taken.
+which does little harm, and any where u is 0.1 s or more, whose rows few limits allow, and usual ones of
+seconds and minutes. Any other is taken if it fits by chance in less than one table in fifty; each usual one
+is counted alone: 1, 2, 4, 5, 8, 10 … Hz (prime factors 2 and 5) and 30, 60 … Hz (30 times such). Values at
+equal distances, not multiples of that, were taken regularly: that they fit a tick in between shows nothing,
+and of those only usual ticks are taken.
 
 Assumption: where values are too few to show a coarse tick there is none. Each whole second is one, or, where
 a tick is a multiple of u, 1970 (or the instant that times are elapsed since). Ticks of a clock that began at
@@ -46,7 +46,7 @@ _USUAL_HZ = np.unique(
 _USUAL_HZ = _USUAL_HZ[np.less_equal(_USUAL_HZ, 10**7)]
 _MS_NS = np.arange(1, 1001) * 1_000_000
 _USUAL_HZ_SET = frozenset(_USUAL_HZ.tolist())
-_LITTLE_NS, _LITTLE = 10_000_000, 2.25
+_LITTLE_NS, _LITTLE, _COARSE_NS = 10_000_000, 2.25, S // 10
 _LOOKED_AT = 64
 _CHANCE, _CHANCE_OF_ONE_TAKEN, _CHANCE_OF_SAMPLES = log(1e-3), log(0.02), log(1e-5)
 _NEVER = -float("inf")
@@ -137,7 +137,9 @@ class _Written:
 
     def _tick(self, resolution_ns: float, ns: float, log_chance: float, *, usual: bool) -> Tick:
         little = resolution_ns <= max(_LITTLE_NS, _LITTLE * self.unit_ns)
-        taken = little or self.unit_ns >= S or (usual and ns >= S) or log_chance <= _CHANCE_OF_ONE_TAKEN
+        taken = (
+            little or self.unit_ns >= _COARSE_NS or (usual and ns >= S) or log_chance <= _CHANCE_OF_ONE_TAKEN
+        )
         return Tick(resolution_ns, ns, log_chance, taken)
 
     def fitting(self, values: Integers, cycle_ns: Integers | int, ticks: Integers | int) -> Flags:

@@ -171,7 +171,9 @@ def test_a_tick_of_doubles_is_found_too():
 
 
 @pytest.mark.parametrize("places", [6, 7, 8, 9, (8, 9), (9, 10)])
-@pytest.mark.parametrize(("tick_s", "digits"), [("1/30", 3), ("1/64", 2), ("379/1000", 2), ("1/8", 1), ("7", 2)])
+@pytest.mark.parametrize(
+    ("tick_s", "digits"), [("1/30", 3), ("1/64", 2), ("379/1000", 2), ("1/8", 1), ("7", 2)]
+)
 @pytest.mark.parametrize("how", ROUND)
 def test_a_clocks_tick_decimals_of_a_second_and_those_of_a_day_add_up(tick_s, digits, places, how):
     for seed in range(tries(4)):

@@ -168,3 +168,18 @@ def test_a_tick_of_doubles_is_found_too():
     shown = np.array([float(ns / S) for ns in cut(at, "1/60")])
     form = assert_within(at, [repr(each) for each in shown.tolist()])
     assert form.resolution_ns < 17_000_000
+
+
+@pytest.mark.parametrize("places", [6, 7, 8, 9, (8, 9), (9, 10)])
+@pytest.mark.parametrize(
+    ("tick_s", "digits"), [("1/30", 3), ("1/64", 2), ("379/1000", 2), ("1/8", 1), ("7", 2)]
+)
+@pytest.mark.parametrize("how", ROUND)
+def test_a_clocks_tick_decimals_of_a_second_and_those_of_a_day_add_up(tick_s, digits, places, how):
+    for seed in range(tries(4)):
+        at = instants(seed, 40)
+        shown = [round(Fraction(text) * S) for text in written(cut(at, tick_s), digits, how)]
+        days = [Fraction(ns, 86_400 * S) + 25_569 for ns in shown]
+        each = places if isinstance(places, tuple) else (places,)
+        texts = [f"{float(day):.{each[row % len(each)]}f}" for row, day in enumerate(days)]
+        assert_within(at, texts, time_format="excel", zone="UTC")

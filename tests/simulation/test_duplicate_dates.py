@@ -14,6 +14,8 @@ from tests.simulation.test_recorder import Recorded
 from tidesync.__main__ import run
 from tidesync.sessions.correction.heard_twice import MARGIN_NS
 
+pytestmark = pytest.mark.slow
+
 FROM_S, TO_S, STOP_S = 40, 50, 90
 MARGIN_S = MARGIN_NS / S + 2
 """Beside what is stated: four pings before, and one after."""

@@ -102,14 +102,15 @@ def test_random_ticks_and_digits_are_in_the_error():
         (3, 10, 3.5),
         (3, 30, 2.5),
         (6, 2, 1),
-        (6, 5, 0.01),
+        (6, 5, 0.03),
         (6, 30, 0.003),
         (2, 30, 22),
     ],
 )
 def test_ordinary_tables_of_a_few_rows_do_not_become_much_coarser(digits, count, most_ms):
     found = [
-        read(written(map(Fraction, instants(seed, count)), digits))[0].resolution_ns for seed in range(60)
+        read(written(map(Fraction, instants(seed, count)), digits))[0].resolution_ns
+        for seed in range(tries(60))
     ]
     assert min(found) >= 2 * 10 ** (9 - digits)
     assert np.quantile(found, 0.9) <= most_ms * 1e6

@@ -123,6 +123,19 @@ def test_dates_of_a_process_of_which_nothing_is_recorded_leave_all_in_doubt():
     assert doubted([line(60, 70, name="lost")], own, np.arange(0, SECONDS + 500, 1.0)).all()
 
 
+def test_what_one_stamped_within_the_margin_is_in_doubt_where_the_others_clock_reads_it():
+    moved = dict.fromkeys(("receive_ns", "transmit_ns", "pi_realtime_minus_raw_ns"), -3 * S)
+    own = Exchanges.of(
+        each.model_copy(update={name: getattr(each, name) + by for name, by in moved.items()})
+        if each.boot_id == "b2"
+        else each
+        for each in measured(OWN, boots=("b1", "b2"), change_s=(65,))
+    )
+    found = doubted([line(60, 64)], own, np.arange(0, SECONDS, 0.5))
+    assert found[95:].all()
+    assert not found[: 2 * 44].any()
+
+
 def test_where_nothing_shows_the_other_ones_clock_all_is_in_doubt_and_the_sentence_says_so():
     own, heard = measured(OWN), line(60, 70)
     span = heard.by_topside.model_copy(update={"boot_ids": ("b1", "b2")})

@@ -31,4 +31,4 @@ def test_the_page_holds_the_figures():
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
     assert ["tidesync pi", "0.5", "40", "0.7", "300"] in rows
     assert ["paho-mqtt", "2.2.0", "1.25"] in rows
-    assert "brings 1 distributions, 1.2 MB" in text
+    assert "1 distributions, 1.2 MB with bytecode" in text

@@ -18,6 +18,8 @@ from bench.estimators.timesync_filter import TimesyncFilter
 from bench.estimators.traces import make_trace
 from tests.effort import few
 
+pytestmark = pytest.mark.slow
+
 
 def quiet_trace(monkeypatch, *, drift=0.0, delay=None, offset_ns=-4_000_000_000):
     law = ClockLaw(drift=drift, wander_per_sqrt_s=0.0, offset_ns=offset_ns)

@@ -7,6 +7,8 @@ from bench.u95.trace import ASSUMED, Job, drawn, measure, with_asymmetry
 from tests.effort import few
 from topside_agent.estimator.constraints import constraint_of
 
+pytestmark = pytest.mark.slow
+
 
 def least_ns(exchanges):
     out = min(constraint_of(each).upper_ns for each in exchanges)

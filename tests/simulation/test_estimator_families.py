@@ -8,6 +8,8 @@ from tests.effort import few, part, tries
 from topside_agent.estimator import EstimatorSettings, OffsetEstimator, online, smooth
 from topside_agent.estimator.slews import FASTEST
 
+pytestmark = pytest.mark.slow
+
 QUIET_S = 200.0
 
 REACHED_ONLINE_US = {  # at 2 exchanges a second over 20 minutes; a third above what was measured

@@ -44,6 +44,7 @@ def assert_right(world):
     assert [row for row in corrected(world, rows=1_500) if row.wrong] == []
 
 
+@pytest.mark.slow
 def test_a_world_is_the_same_in_each_run(tmp_path):
     """So that a fault, once found, can be seen again: seed 20 is short, and in it the pauses matter."""
     first, again = (lived(20, tmp_path / run) for run in ("first", "again"))

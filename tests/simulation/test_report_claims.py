@@ -10,6 +10,8 @@ from tests.simulation.test_fallback import MS, S, harbour
 from tidesync.sessions.report.verdict import coverage, verdict
 from topside_agent.estimator import EstimatorSettings, Row, smooth
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = (
     "clean",
     "lognormal",

@@ -12,6 +12,8 @@ from bench.real.run import main
 from bench.real.score import RealScore, failures, scores
 from tests.unit.test_estimator_averages import exchanged, light_tailed
 
+pytestmark = pytest.mark.slow
+
 
 def table(path, *, seconds=320, columns=COLUMNS):
     exchanges, truth = exchanged(1, out=light_tailed, back=light_tailed, seconds=seconds)

@@ -85,6 +85,7 @@ def test_a_step_within_a_slew_is_a_step_and_the_slew_goes_on():
         assert_true(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False])
 def test_a_step_that_is_taken_for_slewing_is_held(known):
     for seed in range(tries(40)):

@@ -11,7 +11,7 @@ from schemas.instants import utc_from_ns
 from tests.effort import tries
 from tests.unit.moving_clocks import MovingClock, exchanges_of, history_of
 from tests.unit.tracks import S
-from tidesync.sessions.correction.heard_twice import MARGIN_NS
+from tidesync.sessions.correction.heard_twice import ENDLESS, MARGIN_NS
 from tidesync.sessions.correction.named_twice import doubts_of, sentence
 from topside_agent.estimator import Exchanges
 
@@ -121,6 +121,30 @@ def test_what_ended_before_the_session_leaves_nothing_in_doubt():
 def test_dates_of_a_process_of_which_nothing_is_recorded_leave_all_in_doubt():
     own = measured(OWN)
     assert doubted([line(60, 70, name="lost")], own, np.arange(0, SECONDS + 500, 1.0)).all()
+
+
+def test_what_one_stamped_within_the_margin_is_in_doubt_where_the_others_clock_reads_it():
+    moved = dict.fromkeys(("receive_ns", "transmit_ns", "pi_realtime_minus_raw_ns"), -3 * S)
+    own = Exchanges.of(
+        each.model_copy(update={name: getattr(each, name) + by for name, by in moved.items()})
+        if each.boot_id == "b2"
+        else each
+        for each in measured(OWN, boots=("b1", "b2"), change_s=(65,))
+    )
+    found = doubted([line(60, 64)], own, np.arange(0, SECONDS, 0.5))
+    assert found[95:].all()
+    assert not found[: 2 * 44].any()
+
+
+def test_where_nothing_shows_the_other_ones_clock_all_is_in_doubt_and_the_sentence_says_so():
+    own, heard = measured(OWN), line(60, 70)
+    span = heard.by_topside.model_copy(update={"boot_ids": ("b1", "b2")})
+    lines = [heard.model_copy(update={"by_topside": span})]
+    unknown, known = (doubts_of(lines, own, lambda _: own, {}, clocks) for clocks in ((), {"b2"}))
+    assert (-ENDLESS, ENDLESS) in unknown.doubtful
+    assert (-ENDLESS, ENDLESS) not in known.doubtful
+    assert "what the other one's clock showed was not recorded: every row" in sentence("rov1", unknown)
+    assert "every row" not in sentence("rov1", known)
 
 
 def test_the_complaint_states_the_time_by_topsides_clock():

@@ -95,6 +95,7 @@ def test_columns_stand_in_the_order_that_is_promised(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_on_a_sensor_there_is_a_row_for_each_of_its_own_and_its_text_is_kept(tmp_path):
     session = two_sensors(tmp_path)
     for options in (("--on", "inWater"), ()):
@@ -212,6 +213,7 @@ def test_parquet_has_the_same_rows_with_types(tmp_path):
     assert b"greatest error" in table.schema.field("time_max_error_ms").metadata[b"description"]
 
 
+@pytest.mark.slow
 def test_netcdf_has_the_same_rows_with_a_time_coordinate(tmp_path):
     h5py = pytest.importorskip("h5py", reason="it writes NetCDF")
     session = two_sensors(tmp_path)

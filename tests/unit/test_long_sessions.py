@@ -15,6 +15,8 @@ from tidesync.sessions.folder import measure
 from tidesync.sessions.piece_columns import PieceColumns
 from topside_agent.estimator import EstimatorSettings, Exchanges
 
+pytestmark = pytest.mark.slow
+
 STREAM = ("rov1", "topside")
 FEW, MANY = 1500, 4500
 TRIP_NS = 400_000

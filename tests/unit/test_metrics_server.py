@@ -129,6 +129,7 @@ def test_a_fault_in_what_is_served_is_an_error_reply_and_the_server_goes_on():
         assert get(port)[0] == 200
 
 
+@pytest.mark.slow
 def test_one_that_asks_without_end_is_answered_some_times_a_second():
     port = free_port()
     with metrics_served(HOST, port, examples.topside):

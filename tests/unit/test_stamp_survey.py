@@ -286,8 +286,8 @@ def test_what_is_cut_off_and_filled_up_with_zeros_is_within_the_resolution(way, 
         texts = [text + "Z" if way == "iso" else text for text in texts]
         texts = [text.replace(".Z", "Z") for text in texts]
     form, found = read(texts)
-    assert found.readable.all()
-    apart = np.array([NOON + offset for offset in offsets]) - found.unix_ns
+    assert drop or found.readable.all()  # a fraction longer than all others is refused
+    apart = (np.array([NOON + offset for offset in offsets]) - found.unix_ns)[found.readable]
     assert (apart >= 0).all()
     assert (apart < form.resolution_ns).all()
 
@@ -497,4 +497,4 @@ def test_minutes_and_whole_seconds_in_rounded_days_add_up():
     days = [f"{46143.5 + number / 86_400:.5f}" for number in range(0, 600, 7)]
     assert 1_432_000_000 <= read(days, time_format="excel", zone="UTC")[0].resolution_ns <= 1_864_000_000
     days = [f"{46143.5 + number / 86_400:.6f}" for number in np.random.default_rng(1).uniform(0, 600, 86)]
-    assert 2 * 86_400_000 <= read(days, time_format="excel", zone="UTC")[0].resolution_ns <= 190_000_000
+    assert 2 * 86_400_000 <= read(days, time_format="excel", zone="UTC")[0].resolution_ns <= 750_000_000

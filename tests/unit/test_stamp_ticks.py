@@ -62,7 +62,10 @@ def test_a_clocks_tick_and_the_last_digit_are_both_in_the_error(tick_s, digits, 
 
 
 def random_table(seed):
-    """A clock's ticks, how often a second or how many ms or s, and a table of what it showed."""
+    """A clock's ticks, how often a second or how many ms or s, and a table of what it showed.
+
+    Of ticks that are not usual ones it has as many rows as show them.
+    """
     chance = np.random.default_rng([17, seed])
     kind = chance.choice(["Hz", "Hz", "binary", "s", "ms", "decimal"])
     digits = int(chance.integers(0, 10))
@@ -74,7 +77,7 @@ def random_table(seed):
         tick = Fraction(int(chance.choice([1, 2, 3, 4, 5, 6, 7, 10, 15, 20, 30])))
     else:
         tick = Fraction(1, int({"binary": 2, "decimal": 5}[kind] ** chance.integers(0, 8) * 2**7))
-    at = instants(seed, int(chance.choice([2, 3, 5, 12, 40, 200])))
+    at = instants(seed, int(chance.choice([50, 200] if kind in ("Hz", "ms") else [2, 3, 5, 12, 40, 200])))
     way = chance.choice(["s", "iso", "short", "float"])
     return at, written(cut(at, tick), digits, chance.choice([*ROUND]), way)
 
@@ -91,11 +94,23 @@ def test_random_ticks_and_digits_are_in_the_error():
 
 @pytest.mark.parametrize(
     ("digits", "count", "most_ms"),
-    [(3, 3, 12), (3, 10, 3.5), (3, 30, 2.5), (6, 2, 1), (6, 5, 0.01), (6, 30, 0.003), (2, 30, 22)],
+    [
+        (2, 2, 24),
+        (2, 10, 24),
+        (3, 2, 11),
+        (3, 3, 12),
+        (3, 10, 3.5),
+        (3, 30, 2.5),
+        (6, 2, 1),
+        (6, 5, 0.03),
+        (6, 30, 0.003),
+        (2, 30, 22),
+    ],
 )
 def test_ordinary_tables_of_a_few_rows_do_not_become_much_coarser(digits, count, most_ms):
     found = [
-        read(written(map(Fraction, instants(seed, count)), digits))[0].resolution_ns for seed in range(60)
+        read(written(map(Fraction, instants(seed, count)), digits))[0].resolution_ns
+        for seed in range(tries(60))
     ]
     assert min(found) >= 2 * 10 ** (9 - digits)
     assert np.quantile(found, 0.9) <= most_ms * 1e6
@@ -154,3 +169,18 @@ def test_a_tick_of_doubles_is_found_too():
     shown = np.array([float(ns / S) for ns in cut(at, "1/60")])
     form = assert_within(at, [repr(each) for each in shown.tolist()])
     assert form.resolution_ns < 17_000_000
+
+
+@pytest.mark.parametrize("places", [6, 7, 8, 9, (8, 9), (9, 10)])
+@pytest.mark.parametrize(
+    ("tick_s", "digits"), [("1/30", 3), ("1/64", 2), ("379/1000", 2), ("1/8", 1), ("7", 2)]
+)
+@pytest.mark.parametrize("how", ROUND)
+def test_a_clocks_tick_decimals_of_a_second_and_those_of_a_day_add_up(tick_s, digits, places, how):
+    for seed in range(tries(4)):
+        at = instants(seed, 40)
+        shown = [round(Fraction(text) * S) for text in written(cut(at, tick_s), digits, how)]
+        days = [Fraction(ns, 86_400 * S) + 25_569 for ns in shown]
+        each = places if isinstance(places, tuple) else (places,)
+        texts = [f"{float(day):.{each[row % len(each)]}f}" for row, day in enumerate(days)]
+        assert_within(at, texts, time_format="excel", zone="UTC")

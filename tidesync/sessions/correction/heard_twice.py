@@ -92,7 +92,8 @@ def window_in(window: Window, heard: Exchanges, own: Exchanges) -> Window:
 
 def doubts_in(window: Window, exchanges: Exchanges, pieces: Pieces) -> Iterator[Span]:
     """When topside's instants of the vehicle may be of another one's rows; `pieces` are topside's history."""
-    yield _between(exchanges, pieces, window.first, window.last)
+    span = _between(exchanges, pieces, window.first, window.last)
+    yield span
     first = max(window.first, 0)
     known = {each.boot_id for each in exchanges[: first + 1].labels}
     unknown = exchanges.labelled(lambda each: each.boot_id not in known)
@@ -100,6 +101,15 @@ def doubts_in(window: Window, exchanges: Exchanges, pieces: Pieces) -> Iterator[
     for begin, end in _runs(unknown):
         low, high = _between(exchanges, pieces, begin - 1, end if end < len(exchanges) else None)
         yield low - MARGIN_NS, high
+        apart_ns = _offset_ns(exchanges, begin) - _offset_ns(exchanges, first)
+        for shift_ns in (apart_ns, -apart_ns):  # what one stamped, read by the other's clock
+            yield max(span[0] + shift_ns, -ENDLESS), min(span[1] + shift_ns, ENDLESS)
+
+
+def _offset_ns(exchanges: Exchanges, place: int) -> int:
+    """The vehicle's clock minus topside's in an exchange, as it passes by half of the way."""
+    one = exchanges[place]
+    return (one.receive_ns + one.transmit_ns - one.origin_ns - one.destination_ns) // 2
 
 
 def _raw_ns(exchanges: Exchanges, of: str) -> Integers:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from schemas.duplicate_span import MAX_BOOTS
 from schemas.instants import iso_from_ns, ns_from_utc
 from tidesync.sessions.correction.heard_twice import (
     BEFORE_ALL,
@@ -31,7 +32,7 @@ from tidesync.sessions.correction.heard_twice import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from schemas.events import Duplicate
     from schemas.exchange import Exchange
@@ -51,6 +52,8 @@ class Doubts(NamedTuple):
     """What that leaves in doubt."""
     unplaced: bool
     """Whether topside measured nothing when the recorder says that it was: then all is in doubt."""
+    unknown: bool = False
+    """Whether nothing shows what the other one's clock was: it may have shown any of these times."""
 
 
 def doubts_of(
@@ -58,13 +61,15 @@ def doubts_of(
     own: Exchanges,
     heard_by: Callable[[Duplicate], Exchanges],
     pieces: Pieces = MappingProxyType({}),
+    clocks: Container[str] = (),
 ) -> Doubts:
     """What `lines` of one vehicle leave in doubt of what was measured as `own`.
 
     `heard_by`: the exchanges of its vehicle that the topside has which wrote a line, in their order.
-    `pieces`: the clock history of the topside that measured `own`.
+    `pieces`: the clock history of the topside that measured `own`. `clocks`: the boots of the vehicles whose
+    clock histories are recorded.
     """
-    undated, spans, doubts = [], list[Span](), list[Span]()
+    undated, spans, doubts, unknown = [], list[Span](), list[Span](), False
     for line in last_lines(lines):
         window = _window(line, own, heard_by) if line.by_topside else None
         if window is None:
@@ -73,9 +78,18 @@ def doubts_of(
             found = [*doubts_in(window, own, pieces)]
             spans.append(found[0])
             doubts += found
+            unknown |= _has_unknown(line, window, own, clocks)
     recorded = spans_of(undated)
     of_recorded = doubtful(recorded, own)
-    return Doubts(sorted([*spans, *recorded]), [*doubts, *of_recorded], _ALWAYS in of_recorded)
+    doubts = [*doubts, *of_recorded, *([_ALWAYS] if unknown else [])]
+    return Doubts(sorted([*spans, *recorded]), doubts, _ALWAYS in of_recorded, unknown)
+
+
+def _has_unknown(line: Duplicate, window: Window, own: Exchanges, clocks: Container[str]) -> bool:
+    """Whether a boot was heard of whose clock neither a history nor an earlier exchange tells."""
+    measured = {each.boot_id for each in own[: max(window.first, 0) + 1].labels}
+    boots = boots_of([line])
+    return len(boots) >= MAX_BOOTS or any(boot not in measured and boot not in clocks for boot in boots)
 
 
 def _window(line: Duplicate, own: Exchanges, heard_by: Callable[[Duplicate], Exchanges]) -> Window | None:
@@ -154,7 +168,8 @@ def sentence(vehicle: str, doubts: Doubts) -> str:
     unplaced = (
         "; by topside's clock, which is not the recorder's, nothing was measured then: every row is ambiguous"
     )
+    unknown = "; what the other one's clock showed was not recorded: every row is ambiguous"
     return (
         f"two vehicles were named {vehicle} between {since} {until}: rows of that time may be of either,"
-        f" and are ambiguous{unplaced if doubts.unplaced else ''}"
+        f" and are ambiguous{unplaced if doubts.unplaced else unknown if doubts.unknown else ''}"
     )

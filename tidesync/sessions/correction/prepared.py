@@ -78,7 +78,7 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
             histories = read_histories(folder, vehicle, each.topside)
             histories = replace(histories, namesakes=boots_of(lines))
             made = _timeline(each, histories, options, settings)
-            doubts = doubts_of(lines, each.exchanges, heard_by, histories.topside)
+            doubts = doubts_of(lines, each.exchanges, heard_by, histories.topside, histories.pi)
             timelines[vehicle] = made.doubted(doubts.doubtful)
             if doubts.doubtful:
                 named.append(sentence(vehicle, doubts))

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Floats, Integers
 
 _DOUBLE_BYTES = 8
-_FEWEST_IN_A_SECOND = 10_000
 _MONTH_NS = 30 * DAY_NS
 
 
@@ -91,13 +90,11 @@ class Candidate:
         unit_ns = scale.unit_ns if scale else 0
         written = self.at_ns[decides], self.step_ns[decides], step_ns
         one_ns = unit_ns or S
-        in_days = (
-            unit_ns > S and _FEWEST_IN_A_SECOND * step_ns < S
-        )  # decimals of a day round those of a second
+        in_days = unit_ns > S and 10 * step_ns < S
         unclear = range(one_ns // 10**self.unclear + 1, one_ns) if self.unclear else range(0)
         writing = Writing(
             step_ns,
-            max(self.noise_ns, step_ns) if in_days else self.noise_ns,
+            max(self.noise_ns, _rounding_ns(self.step_ns[decides])) if in_days else self.noise_ns,
             unit_ns,
             zero_ns=scale.zero_ns if scale and scale.elapsed else 0,
             anchor_ns=0
@@ -219,6 +216,15 @@ def instants_of(scale: Scale, values: Integers | Floats) -> tuple[Integers, Flag
     whole = np.floor(exact)
     part_ns = np.rint((exact - whole) * scale.unit_ns).astype(np.int64)
     return scale.unix_ns(whole.astype(np.int64), part_ns), readable
+
+
+def _rounding_ns(steps_ns: Integers) -> int:
+    """How far decimals of a day may be from those of a second that they stand for; a power of ten.
+
+    The step of the fewest digits, but for single values, which may be torn.
+    """
+    coarse = np.quantile(steps_ns, 0.95, method="higher") if steps_ns.size else 1
+    return int(10 ** len(str(int(coarse) - 1)))
 
 
 def spacing_ns(numbers: Integers | Floats, scale: Scale) -> int:

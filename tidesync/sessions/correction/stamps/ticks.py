@@ -6,14 +6,17 @@ of a multiple of P: the next multiple is less than u later, or the nearest at mo
 is within P + u of what is written, or within P where that is a multiple of u. A tick shorter than u cannot be
 seen: 2·u are covered, or u where it is a whole number of seconds, which ticks divide.
 
-With few values a coarse tick often fits by chance. It is taken all the same, as nothing shows that the clock
-is finer. But values at equal distances, not multiples of that, were taken regularly: that they fit a tick in
-between shows nothing. Of those, and of a single value, only usual ticks are taken: 1, 2, 4, 5, 8, 10 … Hz
-(prime factors 2 and 5), 30, 60 … Hz (30 times such), those of seconds and minutes.
+With few values a coarse tick often fits by chance. One that resolves 10 ms or 2.25·u is taken all the same,
+which does little harm, and any where u is 0.1 s or more, whose rows few limits allow, and usual ones of
+seconds and minutes. Any other is taken if it fits by chance in less than one table in fifty; each usual one
+is counted alone: 1, 2, 4, 5, 8, 10 … Hz (prime factors 2 and 5) and 30, 60 … Hz (30 times such). Values at
+equal distances, not multiples of that, were taken regularly: that they fit a tick in between shows nothing,
+and of those only usual ticks are taken.
 
-Assumption: each whole second is a tick, or, where a tick is a multiple of u, 1970 (or the instant that times
-are elapsed since). Ticks of a clock that began at another instant are taken for a sampling period. Ticks of
-less than 1/65536 s that are neither multiples of u nor usual are not looked for.
+Assumption: where values are too few to show a coarse tick there is none. Each whole second is one, or, where
+a tick is a multiple of u, 1970 (or the instant that times are elapsed since). Ticks of a clock that began at
+another instant are taken for a sampling period. Ticks of less than 1/65536 s that are neither multiples of u
+nor usual are not looked for.
 """
 
 from __future__ import annotations
@@ -42,11 +45,12 @@ _USUAL_HZ = np.unique(
 )
 _USUAL_HZ = _USUAL_HZ[np.less_equal(_USUAL_HZ, 10**7)]
 _MS_NS = np.arange(1, 1001) * 1_000_000
+_USUAL_HZ_SET = frozenset(_USUAL_HZ.tolist())
+_LITTLE_NS, _LITTLE, _COARSE_NS = 10_000_000, 2.25, S // 10
 _LOOKED_AT = 64
-_CHANCE, _CHANCE_OF_SAMPLES = log(1e-3), log(1e-5)
+_CHANCE, _CHANCE_OF_ONE_TAKEN, _CHANCE_OF_SAMPLES = log(1e-3), log(0.02), log(1e-5)
+_NEVER = -float("inf")
 _DOUBLE_NS = 250
-_WIDTH = 1.5
-"""Times u: in which values are what is written of a tick, cut off or rounded."""
 
 
 class Tick(NamedTuple):
@@ -55,8 +59,15 @@ class Tick(NamedTuple):
     resolution_ns: float
     """How far the true instants may be from what is written."""
     ns: float
-    sure: bool
-    """Whether chance does not explain it."""
+    log_chance: float
+    """How often chance would explain it."""
+    taken: bool
+    """Whether it is allowed for: see above."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether chance does not explain it."""
+        return self.log_chance <= _CHANCE
 
 
 def twice(unit_ns: int) -> int:
@@ -71,8 +82,9 @@ def ticks_of(at_ns: Integers, unit_ns: int, *, rounded: bool = False, most_hz: i
     multiples of the unit are looked for up to `most_hz`.
     """
     values = np.unique(at_ns)
-    written = _Written(unit_ns, rounded, 0 if (values % unit_ns == 0).all() else 1)
-    found = [Tick(unit_ns if rounded else twice(unit_ns), unit_ns, sure=True)]
+    off_ns = 0 if (values % unit_ns == 0).all() else 1
+    written = _Written(unit_ns, rounded, off_ns, single=values.size == 1)
+    found = [Tick(unit_ns if rounded else twice(unit_ns), unit_ns, _NEVER, taken=True)]
     if values.size == 1:
         shared = [step for step in _LONG_NS if step > unit_ns and values[0] % step == 0]
         found += [written.multiple(1, step) for step in shared[-1:]]
@@ -83,7 +95,7 @@ def ticks_of(at_ns: Integers, unit_ns: int, *, rounded: bool = False, most_hz: i
         ]
         found += [tick for step in long if (tick := written.tick(values, step))]
         found += _of_milliseconds(values, written)
-    return [*found, *_of_a_second(values, written, most_hz)]
+    return [*(tick for tick in found if tick.taken), *_of_a_second(values, written, most_hz)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +105,8 @@ class _Written:
     unit_ns: int
     rounded: bool
     off_ns: int
+    single: bool
+    """There is one value."""
 
     @property
     def double_ns(self) -> int:
@@ -107,12 +121,26 @@ class _Written:
         if not self.off_ns and cycle_ns % (self.unit_ns * ticks) == 0:
             return self.multiple(values.size, cycle_ns // ticks)
         ns = cycle_ns / ticks
-        sure = log(ticks) + values.size * log(min(_WIDTH * self.unit_ns / ns, 1)) <= _CHANCE
-        return Tick(ns + self.unit_ns / (1 if cut or self.rounded else 2), ns, sure)
+        width_ns = (
+            self.unit_ns * (2 if self.rounded else 1 if cut else 1.5) + self.double_ns
+        )  # 1.5: with ties
+        usual = not self.single and _is_usual(cycle_ns, ticks)
+        others = 1 if usual else 2 * (_MS_NS.size if cycle_ns < S else ticks)
+        log_chance = log(others) + values.size * log(min(width_ns / ns, 1))
+        return self._tick(ns + self.unit_ns / (1 if cut or self.rounded else 2), ns, log_chance, usual=usual)
 
     def multiple(self, count: int, ns: int) -> Tick:
         """One that is a multiple of the unit, of so many values that are multiples of it."""
-        return Tick(max(ns, twice(self.unit_ns)), ns, sure=count * log(self.unit_ns / ns) <= _CHANCE)
+        usual = _is_usual(ns, 1)
+        log_chance = (count if usual else count - 1) * log(self.unit_ns / ns)
+        return self._tick(max(ns, twice(self.unit_ns)), ns, log_chance, usual=usual)
+
+    def _tick(self, resolution_ns: float, ns: float, log_chance: float, *, usual: bool) -> Tick:
+        little = resolution_ns <= max(_LITTLE_NS, _LITTLE * self.unit_ns)
+        taken = (
+            little or self.unit_ns >= _COARSE_NS or (usual and ns >= S) or log_chance <= _CHANCE_OF_ONE_TAKEN
+        )
+        return Tick(resolution_ns, ns, log_chance, taken)
 
     def fitting(self, values: Integers, cycle_ns: Integers | int, ticks: Integers | int) -> Flags:
         """Which ticks fit some of the values, all of them cut off, or all of them rounded."""
@@ -146,6 +174,12 @@ class _Written:
         return cut, near
 
 
+def _is_usual(cycle_ns: int, ticks: int) -> bool:
+    """Whether so many ticks in a cycle are usual."""
+    hz, rest = divmod(ticks * S, cycle_ns)
+    return cycle_ns // ticks in _USUAL_LONG_NS if cycle_ns >= ticks * S else not rest and hz in _USUAL_HZ_SET
+
+
 def _common(values: Integers, unit_ns: int) -> int:
     """The greatest step that several values, which are multiples of the unit, are multiples of."""
     shared, period = int(np.gcd.reduce(values)), int(np.gcd.reduce(np.diff(values)))
@@ -165,7 +199,8 @@ def _of_milliseconds(values: Integers, written: _Written) -> Iterator[Tick]:
     """Ticks of whole ms, no multiples of the unit, that several values fit."""
     steps = _MS_NS[np.greater(_MS_NS, written.unit_ns) & (_MS_NS % written.unit_ns > 0)][::-1]
     fitting = steps[written.fitting(values, steps, 1)].tolist()
-    return _widest((written.tick(values, step) for step in fitting), written.unit_ns)
+    ticks = (written.tick(values, step) for step in fitting)
+    return _widest((tick for tick in ticks if tick and tick.taken), written.unit_ns)
 
 
 def _of_a_second(values: Integers, written: _Written, most_hz: int) -> Iterator[Tick]:
@@ -178,15 +213,19 @@ def _of_a_second(values: Integers, written: _Written, most_hz: int) -> Iterator[
     fitting = every[written.fitting(parts, S, every)].tolist()
     ticks = ((hz, written.tick(parts, S, hz)) for hz in fitting)
     return _widest(
-        (tick for hz, tick in ticks if tick and not _are_between(parts, values.size, hz, written.unit_ns)),
+        (
+            tick
+            for hz, tick in ticks
+            if tick and tick.taken and not _are_between(parts, values.size, hz, written.unit_ns)
+        ),
         written.unit_ns,
     )
 
 
-def _widest(ticks: Iterable[Tick | None], unit_ns: int) -> Iterator[Tick]:
+def _widest(ticks: Iterable[Tick], unit_ns: int) -> Iterator[Tick]:
     """Of falling ticks the first one, and those that may resolve less."""
     most = 0.0
-    for tick in filter(None, ticks):
+    for tick in ticks:
         if tick.ns + unit_ns <= most:
             return
         most = max(most, tick.resolution_ns)
@@ -195,7 +234,7 @@ def _widest(ticks: Iterable[Tick | None], unit_ns: int) -> Iterator[Tick]:
 
 def _are_between(parts: Integers, count: int, hz: int, unit_ns: int) -> bool:
     """Whether values were taken regularly, more rarely than so often, and it is no usual tick."""
-    if hz in _USUAL_HZ:
+    if hz in _USUAL_HZ_SET:
         return False
     rarely = np.arange(1, hz // 2 + 1)
     rarely = rarely[hz % rarely == 0].tolist()

@@ -41,7 +41,7 @@ def test_the_headline_says_what_stamps_resolve_if_that_is_coarser_than_the_clock
         assert "resolve" not in found
     else:
         assert re.search(
-            f"stamps of its tables resolve {resolves} only, and no such row is known better", found
+            f"the stamps of its tables resolve {resolves}: no row is known better", found
         )
 
 

@@ -71,7 +71,7 @@ def of_tables(found: Verdict, vehicle: str, tables: Sequence[TableStamps]) -> Ve
     resolution_ns = max([each.resolution_ns or 0 for each in tables if each.vehicle == vehicle], default=0)
     if found.error_ns is None or resolution_ns <= found.error_ns:
         return found
-    resolve = f"stamps of its tables resolve {error(resolution_ns)} only, and no such row is known better"
+    resolve = f"the stamps of its tables resolve {error(resolution_ns)}: no row is known better"
     return replace(found, headline=f"{found.headline} Apart from the clocks, {resolve}.")
 
 

@@ -109,7 +109,7 @@ def _resolves(writing: Writing, resolution_ns: int) -> tuple[str, ...]:
     if writing.promised_ns is not None:
         return (f"stamps resolve {shown(resolution_ns)} (--resolution-ms)",)
     why = f"written to {shown(writing.digit_ns)}; " if resolution_ns > writing.digit_ns else ""
-    if writing.tick_ns > writing.digit_ns and resolution_ns > twice(writing.digit_ns):
+    if 2 * writing.tick_ns > 3 * writing.digit_ns and resolution_ns > twice(writing.digit_ns):
         why += f"all fit a clock that ticks every {shown(writing.tick_ns)}; "
     return (f"stamps resolve {shown(resolution_ns)} ({why}--resolution-ms overrides)",)
 

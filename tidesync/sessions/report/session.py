@@ -9,10 +9,20 @@ from tidesync.sessions.correction.histories import Histories, read_histories
 from tidesync.sessions.correction.session import Options
 from tidesync.sessions.document import Document, NotMetadataError, block_of
 from tidesync.sessions.errors import NotASessionError
-from tidesync.sessions.folder import CLOCK, EXCHANGES, METADATA, TIME_SYNC, Measured, SessionFolder, measure
-from tidesync.sessions.journal import Journal
+from tidesync.sessions.folder import (
+    CLOCK,
+    EXCHANGES,
+    METADATA,
+    TIME_SYNC,
+    Measured,
+    ReadStreams,
+    SessionFolder,
+    measure,
+)
+from tidesync.sessions.journal import LineCounts
 from tidesync.sessions.processes import concurrent, instance_of
 from tidesync.sessions.report.tables import TableStamps, stamps_of_tables
+from tidesync.sessions.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,14 +61,14 @@ def load(path: Path, options: Options = _AS_FOUND) -> RecordedSession:
     NotASessionError where there is none, OSError where it cannot be read.
     """
     folder = SessionFolder(path)
-    journal, faults = folder.read_exchanges(), list[str]()
-    if journal is None and not folder.metadata_path.exists():
+    read, faults = folder.read_streams(), list[str]()
+    if read is None and not folder.metadata_path.exists():
         raise NotASessionError(
             f"{path} is no session's folder: neither {METADATA} nor {TIME_SYNC}/{EXCHANGES} is there"
         )
     document = _document(folder, faults)
     block = block_of(document)
-    measured = _measured(journal or Journal(), _topsides(block), faults)
+    measured = _measured(read or ReadStreams(Streams(), LineCounts()), _topsides(block), faults)
     mission = document.get("mission")
     return RecordedSession(
         name=path.resolve().name,
@@ -96,16 +106,12 @@ def _document(folder: SessionFolder, faults: list[str]) -> Document:
     return document or {}
 
 
-def _measured(journal: Journal, topsides: dict[str, str], faults: list[str]) -> list[Measured]:
+def _measured(read: ReadStreams, topsides: dict[str, str], faults: list[str]) -> list[Measured]:
     """One for each vehicle and topside; of a vehicle's topsides the one in the metadata comes first."""
-    if journal.malformed:
-        faults.append(f"{journal.complaint}, left out.")
+    if read.counts.malformed:
+        faults.append(f"{read.counts.complaint}, left out.")
     return sorted(
-        [
-            one
-            for stream, exchanges in journal.exchanges.by_stream().items()
-            for one in _of_stream(stream, exchanges, faults)
-        ],
+        [one for stream, exchanges in read.streams.items() for one in _of_stream(stream, exchanges, faults)],
         key=lambda one: (one.vehicle, topsides.get(one.vehicle) != one.topside, one.topside),
     )
 

@@ -10,7 +10,7 @@ from tests.simulation.simulated_machines import S
 from tests.simulation.world_truth import changes_s
 
 SEEDS = [*range(3_000, 3_000 + tries(3)), *few([66, 126, 202, 1394])]
-"""Unlike those of test_random_worlds.py; and worlds in which topside's clock is slewed, set, asleep or off."""
+"""Unlike those of test_random_worlds.py; and worlds with topside slewed, set, asleep or off."""
 
 
 def asked_s(world):

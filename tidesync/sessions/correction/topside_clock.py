@@ -16,12 +16,13 @@ import numpy as np
 
 from tidesync.sessions.correction.composed import segments_of
 from tidesync.sessions.correction.histories import topside_functions
-from tidesync.sessions.correction.raw_groups import between_boots_ns, samples
+from tidesync.sessions.correction.raw_groups import samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidesync.sessions.correction.histories import Histories
+    from tidesync.sessions.correction.raw_groups import Sample
     from tidesync.sessions.correction.timeline import TimelineSegment
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator import Exchanges
@@ -51,10 +52,18 @@ def topside_runs(histories: Histories, exchanges: Exchanges) -> TopsideRuns:
     listed = samples(exchanges)
     boots = listed.by_boot(1)
     functions = topside_functions(histories, listed)
-    ends = [0, *(between_boots_ns(one[-1], other[0]) for one, other in pairwise(boots.values())), 0]
+    ends = [0, *(_unheard_ns(one[-1], other[0]) for one, other in pairwise(boots.values())), 0]
     found: list[TimelineSegment] = []
     for boot, unheard in zip(boots, pairwise(ends), strict=True):
         lines = functions[boot].lines
         if lines.run.size:
             found += segments_of(lines, unheard_ns=unheard)
     return TopsideRuns(found)
+
+
+def _unheard_ns(last: Sample, first: Sample) -> int:
+    """For how long at most nobody has heard of topside's clock, between the last and first of two boots."""
+    passed_ns = first.transmit_ns - last.transmit_ns
+    if last.pi_boot == first.pi_boot:  # asleep, the vehicle's RAW stood still
+        return max(first.pi_raw_ns - last.pi_raw_ns, passed_ns, 0)
+    return abs(passed_ns)

@@ -179,7 +179,7 @@ clean: ## Remove what was built
 	@$(INSTALL) --require-hashes -r requirements/dev.lock
 	@touch $@
 
-# The official schema of AsyncAPI documents and the TypeScript compiler exist as packages of npm only; without them
+# The schema of AsyncAPI documents and the tools for TypeScript exist as packages of npm only; without them
 # their tests are skipped. Node does not trust the system's certificate authorities by itself.
 CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt)
 SYSTEM_CERTIFICATES := $(if $(CERTIFICATES),NODE_EXTRA_CA_CERTS="$${NODE_EXTRA_CA_CERTS-$(CERTIFICATES)}")

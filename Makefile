@@ -15,9 +15,11 @@ setup: .venv/.dev ## Build .venv with everything for work on the code
 demo: .venv/.run ## Two simulated vehicles, measured and recorded on the embedded broker
 	@$(BIN)/python -m tidesync demo $(ARGS)
 
-# Two workers: most tests wait for programs most of the time. A folder or module that shares fixtures stays together.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2
+# Three workers on two cores: of the whole run most tests wait for programs. What shares fixtures stays together.
+WORKERS := 2
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS)
 
+test: WORKERS := 3
 test: .venv/.dev ## Run the tests (ARGS="-m network" and the like)
 	$(PYTEST) $(ARGS)
 
@@ -179,7 +181,7 @@ clean: ## Remove what was built
 	@$(INSTALL) --require-hashes -r requirements/dev.lock
 	@touch $@
 
-# The official schema of AsyncAPI documents and the TypeScript compiler exist as packages of npm only; without them
+# The schema of AsyncAPI documents and the tools for TypeScript exist as packages of npm only; without them
 # their tests are skipped. Node does not trust the system's certificate authorities by itself.
 CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt)
 SYSTEM_CERTIFICATES := $(if $(CERTIFICATES),NODE_EXTRA_CA_CERTS="$${NODE_EXTRA_CA_CERTS-$(CERTIFICATES)}")

@@ -51,6 +51,7 @@ _ANSWERED: Responses = COMMAND_PROBLEMS | {
 NOT_FOUND: Responses = {404: {"model": ProblemView, "description": "Nothing is known by this name"}}
 PROBLEMS: Responses = {
     401: {"model": ProblemView, "description": "The token is needed"},
+    403: {"model": ProblemView, "description": "The host's name is not known here; see `--allowed-host`"},
     422: {"model": ProblemView, "description": "A value that cannot be taken; `detail` names it"},
 }
 

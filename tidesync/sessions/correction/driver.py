@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tidesync.sessions.correction.stamps.form import StampForm
-    from tidesync.sessions.correction.table import Batch, Job, Malformed, Table
+    from tidesync.sessions.correction.table import Batch, Job, Malformed, Stamped, Table
     from tidesync.sessions.correction.timeline import Corrections, Timeline
 
 ProgressCallback = Callable[[int], None]
@@ -126,7 +126,7 @@ def opened(job: Job, timeline: Timeline) -> Iterator[Table]:
         yield table
 
 
-def scanned(table: Table, timeline: Timeline, progress: ProgressCallback) -> RowCorrector:
+def scanned(table: Stamped, timeline: Timeline, progress: ProgressCallback) -> RowCorrector:
     """What corrects the table's rows; after a first pass over them, where it takes one."""
     corrector = RowCorrector(timeline_for(timeline, table.form))
     if corrector.passes > 1:
@@ -136,7 +136,7 @@ def scanned(table: Table, timeline: Timeline, progress: ProgressCallback) -> Row
     return corrector
 
 
-def corrected(batch: Batch, table: Table, timeline: Timeline, corrector: RowCorrector) -> Corrections:
+def corrected(batch: Batch, table: Stamped, timeline: Timeline, corrector: RowCorrector) -> Corrections:
     """The corrections of all rows of a batch."""
     return corrected_stamps(batch, table.form, timeline, corrector)
 

@@ -82,7 +82,7 @@ def is_table(path: Path) -> bool:
 
 
 def is_of_either_clock(path: Path) -> bool:
-    """Whether vehicles and ground stations record such files alike, so that whose clock it is must be stated."""
+    """Whether vehicles and ground stations record such files alike, so that it must be stated whose it is."""
     return _divided(path)[1].lower() in _OF_EITHER
 
 

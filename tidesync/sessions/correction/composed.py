@@ -141,18 +141,18 @@ def composed_timeline(
     lasting = {boot: of_boot for boot, of_boot in boots.items() if boot not in within}
     off = [0, *(between_boots_ns(before[-1], after[0]) for before, after in pairwise(lasting.values())), 0]
     segments = [
-        part for each in unmeasured.get(FIRST, ()) for part in _segments(each, unheard_ns=(0, off[0]))
+        part for each in unmeasured.get(FIRST, ()) for part in segments_of(each, unheard_ns=(0, off[0]))
     ]
     for (boot, of_boot), unheard in zip(lasting.items(), pairwise(off), strict=True):
         of_claims, of_shown = claims.get(boot, ()), shown.get(boot, ())
-        segments += _segments(pi[boot].lines, of_claims, of_boot, of_shown, unheard_ns=unheard)
+        segments += segments_of(pi[boot].lines, of_claims, of_boot, of_shown, unheard_ns=unheard)
         for lines in unmeasured.get(boot, ()):
             since_ns = min(max(int(lines.from_raw[0]), 0), _STARTED_NS)  # RAW counts from the boot
-            segments += _segments(lines, unheard_ns=(unheard[1] or since_ns, unheard[1]))
-    foreign = [part for each in unmeasured.get(NAMESAKES, ()) for part in _segments(each, unheard_ns=_NEAR)]
+            segments += segments_of(lines, unheard_ns=(unheard[1] or since_ns, unheard[1]))
+    foreign = [part for each in unmeasured.get(NAMESAKES, ()) for part in segments_of(each, unheard_ns=_NEAR)]
     for boot in within:
         of_claims, of_shown = claims.get(boot, ()), shown.get(boot, ())
-        foreign += _segments(pi[boot].lines, of_claims, boots[boot], of_shown, unheard_ns=_NEAR)
+        foreign += segments_of(pi[boot].lines, of_claims, boots[boot], of_shown, unheard_ns=_NEAR)
     return Timeline([*segments, *(replace(each, foreign=True) for each in foreign)], limits)
 
 
@@ -161,7 +161,7 @@ def _with_margins(within: Inverse, shown: tuple[int, int], margins: tuple[int, i
     return TimelineSegment(within, shown[0] - before_ns, shown[1] + after_ns, cut_before=True, cut_after=True)
 
 
-def _segments(
+def segments_of(
     lines: Lines,
     claims: Sequence[_Claim] = (),
     samples: Samples | None = None,

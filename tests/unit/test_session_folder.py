@@ -40,7 +40,7 @@ def folder(tmp_path):
 
 
 def test_report_and_correction_see_one_order_when_the_clock_was_set_back_by_an_hour(folder):
-    (by_report,) = load(folder.path).measured
+    (by_report,) = load(folder.path).each_measured()
     (by_correction,) = folder.measure().values()
     assert [one.seq for one in by_report.exchanges] == list(range(EXCHANGES))
     assert by_correction == by_report

@@ -121,19 +121,19 @@ def composed_timeline(
     off = [0, *(between_boots_ns(*each) for each in between), 0]
     unknown = [False, *(last.topside_boot != first.topside_boot for last, first in between), False]
     segments = [
-        part for each in unmeasured.get(FIRST, ()) for part in _segments(each, unheard_ns=(0, off[0]))
+        part for each in unmeasured.get(FIRST, ()) for part in segments_of(each, unheard_ns=(0, off[0]))
     ]
     for (boot, of_boot), unheard, both in zip(lasting.items(), pairwise(off), pairwise(unknown), strict=True):
         of_claims, of_shown = claims.get(boot, ()), shown.get(boot, ())
-        made = _segments(pi[boot].lines, of_claims, of_boot, of_shown, unheard_ns=unheard)
+        made = segments_of(pi[boot].lines, of_claims, of_boot, of_shown, unheard_ns=unheard)
         segments += _both_booted(made, before=both[0], after=both[1])
         for lines in unmeasured.get(boot, ()):
             since_ns = min(max(int(lines.from_raw[0]), 0), _STARTED_NS)  # RAW counts from the boot
-            segments += _segments(lines, unheard_ns=(unheard[1] or since_ns, unheard[1]))
-    foreign = [part for each in unmeasured.get(NAMESAKES, ()) for part in _segments(each, unheard_ns=_NEAR)]
+            segments += segments_of(lines, unheard_ns=(unheard[1] or since_ns, unheard[1]))
+    foreign = [part for each in unmeasured.get(NAMESAKES, ()) for part in segments_of(each, unheard_ns=_NEAR)]
     for boot in within:
         of_claims, of_shown = claims.get(boot, ()), shown.get(boot, ())
-        foreign += _segments(pi[boot].lines, of_claims, boots[boot], of_shown, unheard_ns=_NEAR)
+        foreign += segments_of(pi[boot].lines, of_claims, boots[boot], of_shown, unheard_ns=_NEAR)
     return Timeline([*segments, *(replace(each, foreign=True) for each in foreign)], limits)
 
 
@@ -152,7 +152,7 @@ def _with_margins(within: Inverse, shown: tuple[int, int], margins: tuple[int, i
     return TimelineSegment(within, *times, cut_before=True, cut_after=True, unheard_ns=unheard_ns)
 
 
-def _segments(
+def segments_of(
     lines: Lines,
     claims: Sequence[Claim] = (),
     samples: Samples | None = None,

@@ -144,6 +144,11 @@ class Timeline:
         return Timeline(self.segments, self._limits, self._resolution_ns, doubts)
 
     @property
+    def max_error_ns(self) -> int:
+        """A row with a larger error is `outside`."""
+        return self._limits.max_error_ns
+
+    @property
     def cuts(self) -> int:
         """How often the vehicle's clock was cut."""
         return max(len(self.segments) - 1, 0)

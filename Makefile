@@ -110,6 +110,7 @@ offline-bundle: .venv/.run ## Wheels for a computer without internet (ROLE=surfa
 		-r requirements/$(if $(filter surface,$(ROLE)),run,$(ROLE)).lock -d dist/$(BUNDLE)
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist/$(BUNDLE) $(OURS)
 	tar -C dist -cf dist/$(BUNDLE).tar $(BUNDLE) && rm -r dist/$(BUNDLE)
+	@echo "For $(MACHINE) with Python $(PYTHON_VERSION) there (others: PLATFORM=linux/… PYTHON_VERSION=3.…)."
 	@echo "Copy dist/$(BUNDLE).tar to the other computer, and there:"
 	@echo "  tar xf $(BUNDLE).tar && python3 -m venv ~/.local/tidesync"
 	@echo "  ~/.local/tidesync/bin/pip install --no-index --find-links $(BUNDLE) $(DISTRIBUTION)"

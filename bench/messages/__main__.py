@@ -99,7 +99,7 @@ Python {platform.python_version()}: one run of each.
 The files have chunks of 1 MB, as the mcap library writes them, over an hour with 4 exchanges a second; half
 of each payload is random, half zeros. `tidesync correct` reads a file once where the vehicle's clock ran on,
 twice where it was set, and gives each message its own times, and the bounds of their errors; some two seconds
-of each pass are the session's, whatever the file's size. The copy by the mcap library does not change anything.
+of each pass are the session's, whatever the file's size. The copy by the library changes nothing.
 On a machine that does other work too, CPU time is what compares.
 """
 

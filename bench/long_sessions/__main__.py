@@ -62,9 +62,9 @@ def _text(found: dict[str, Growth], each: int) -> str:
     return f"""# What a long session takes
 
 Made by `make bench-long-sessions` with Tidesync {VERSION} on {os.cpu_count()} × {platform.machine()}.
-The most memory that a process had (RSS), interpreter and libraries included, for a vehicle with {each:,}
-exchanges at {RATE_HZ:g} a second, for one with {3 * each:,}, and for six with {each:,} each; *stop* is the end of
-a recording.
+The most memory that a process had (RSS), interpreter and libraries included: for a vehicle with {each:,}
+exchanges at {RATE_HZ:g} a second, for one with {3 * each:,}, and for six with {each:,} each. *stop* is the
+end of a recording.
 
 {markdown_table(head, rows)}
 

@@ -58,7 +58,7 @@ def test_the_table_fills_from_a_live_fleet_and_its_numbers_move(live):
     expect(page.locator("#link-text")).to_have_text("live")
     expect(page.locator(".verdict")).to_have_text("The timing of all 2 vehicles can be trusted")
     offset = live.row("rov1").locator(".c-offset .value")
-    expect(offset).to_have_text(re.compile(r"^−(3,000\.\d{3}|2,999\.\d{3})$"))
+    expect(offset).to_have_text(re.compile(r"^−(3,000|2,9\d\d)\.\d{3}$"))  # it drifts by 80 µs a second
     expect(live.row("rov2").locator(".c-offset .value")).to_have_text(
         re.compile(r"^\+(42,000|41,999)\.\d{3}$")
     )

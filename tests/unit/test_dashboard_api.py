@@ -306,6 +306,7 @@ def test_the_openapi_document_is_valid_and_says_how_each_thing_can_fail(bench):
     assert {"201", "401", "403", "409", "411", "413", "415", "422", "503", "504"} <= set(start["responses"])
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
+            assert {"401", "403", "422"} <= set(operation["responses"]), path
             assert operation["summary"], path
             assert operation["description"], path
             for status_code, response in operation["responses"].items():

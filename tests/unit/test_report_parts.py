@@ -356,6 +356,7 @@ def test_names_are_escaped_everywhere_on_the_page():
     assert "<img" not in html
     assert html.count("<script") == 3
     assert html.count("</script>") == 3
+    assert html.count("<h1>") == html.count('<meta name="description" content="How far') == 1
 
 
 # The command

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.version import VERSION
 from tidesync.sessions.correction.driver import CorrectedTable, corrected_stamps
-from tidesync.sessions.correction.formats import open_messages, output_of, unanswered_of
+from tidesync.sessions.correction.formats import open_messages, output_of, sidecar_of, unanswered_of
 from tidesync.sessions.correction.local_time import certain_rows, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.errors import UnusableFileError
@@ -99,15 +99,16 @@ def correct_messages(
     output = output or output_of(job.path)
     try:
         with open_messages(job, timeline.measured) as messages:
-            _refuse_foreign(messages, output)
             result = CorrectedMessages(
                 job.path, output, job.vehicle, "message", job.sensor, messages.forms[0]
             )
+            about = {"version": VERSION, "session": session, "vehicle": job.vehicle}
+            target = Target(output, unanswered_of(output), sidecar_of(output), about, result.summary)
+            _refuse_foreign(messages, target)
             correctors = _scanned(messages, timeline, progress)
             output.parent.mkdir(parents=True, exist_ok=True)
-            about = {"version": VERSION, "session": session, "vehicle": job.vehicle}
             result.outcome = messages.outcome
-            with messages.output(Target(output, unanswered_of(output), about, result.summary)) as write:
+            with messages.output(target) as write:
                 for block in messages.read():
                     found = [
                         corrected_stamps(*each)
@@ -124,6 +125,7 @@ def correct_messages(
                     write(block, found)
                     progress(block.columns[0].size)
             result.by_order = any(each.decided for each in correctors)
+            result.max_error_ns += messages.step_ns if result.corrected else 0
     except OSError as error:
         raise UnusableFileError(job.path, f"{error.strerror or error}; its output was not written") from error
     return result
@@ -140,11 +142,11 @@ def _scanned(messages: Messages, timeline: Timeline, progress: ProgressCallback)
     return correctors
 
 
-def _refuse_foreign(messages: Messages, output: Path) -> None:
-    """UnusableFileError where `output` is a file that was not written for such a file."""
-    if output.is_symlink():
-        raise UnusableFileError(output, "it is a link, which is not ours to replace: remove it")
-    if output.exists() and not messages.is_ours(output):
-        raise UnusableFileError(
-            output, "it is there already, and was not written by tidesync correct: move it, or use --output"
-        )
+def _refuse_foreign(messages: Messages, target: Target) -> None:
+    """UnusableFileError where a file would be replaced that was not written for such a file."""
+    for path in (target.output, target.unanswered, target.sidecar):
+        if path.is_symlink():
+            raise UnusableFileError(path, "it is a link, which is not ours to replace: remove it")
+    for path in messages.foreign(target):
+        reason = "it is there already, and was not written by tidesync correct: move it, or use --output"
+        raise UnusableFileError(path, reason)

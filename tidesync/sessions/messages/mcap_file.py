@@ -80,6 +80,7 @@ class McapFile:
     """An open MCAP file; see `format.Messages`."""
 
     names = ("log_time", "publish_time")
+    step_ns = 0
 
     def __init__(self, job: Job, measured: Measured, stream: BinaryIO, header: Header) -> None:
         stated = StampOptions(resolution_ms=job.stamps.resolution_ms)
@@ -112,9 +113,10 @@ class McapFile:
         self.outcome.losses[:] = reader.losses
         self.outcome.missing = None if stated is None else max(stated - found, 0)
 
-    def is_ours(self, path: Path) -> bool:
-        """Whether it was written by a correction."""
-        return is_ours(path)
+    def foreign(self, target: Target) -> Iterator[Path]:
+        """Those whose header does not name a correction."""
+        files = (target.output, target.unanswered)
+        yield from (path for path in files if path.exists() and not is_ours(path))
 
     def output(self, target: Target) -> AbstractContextManager[Write]:
         """See mcap_output.py."""

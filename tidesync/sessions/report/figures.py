@@ -36,7 +36,7 @@ _UNITS = ("ms", "ms", "ppm", "ms")
 _EDGE: Json = {"width": 0.4}
 _DOTTED: Json = {"width": 1, "dash": "dot"}
 _S = 1_000_000_000
-_ALIKE = 100
+_BASE_RATIO = 100
 _FEW = 400
 """Up to this many exchanges are each shown as a dot."""
 Part = tuple[slice, int]
@@ -77,14 +77,14 @@ def _thin(at_ns: Integers, values: Floats, parts: Sequence[Part]) -> Curve:
 
 
 def _base_ns(offsets: Integers) -> int:
-    """What offsets of a minute and more are drawn from if they are all alike, in whole seconds; else 0.
+    """What offsets of a minute and more are drawn from if they differ little, in whole seconds; else 0.
 
     The digits of theirs that differ would be the last of many beside the axis.
     """
     if not offsets.size:
         return 0
     last, extent = int(offsets[-1]), int(offsets.max()) - int(offsets.min())
-    return round(last / _S) * _S if is_long(last / 1e6) and extent < abs(last) / _ALIKE else 0
+    return round(last / _S) * _S if is_long(last / 1e6) and extent < abs(last) / _BASE_RATIO else 0
 
 
 def _bound(rows: Rows, at_ns: Integers, base_ns: int, shift: Floats, parts: Sequence[Part]) -> list[Json]:

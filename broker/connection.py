@@ -228,11 +228,10 @@ class Connection:
             return
         if was_up:
             self._runner.call(lambda: self._callbacks.disconnected(reason))
-        client = self._client
-        alert = None if was_up else client.alert
+        alert = None if was_up else self._client.alert
         unanswered = self._subscriptions.waiting if was_up else ()
-        published = (*client.unacknowledged_topics(), *self._echoes.last) if was_up else ()
-        problem = self._policy.problem(Ending(reason, client.connack, alert, unanswered, published))
+        published = (*self._client.unacknowledged_topics(), *self._echoes.last) if was_up else ()
+        problem = self._policy.problem(Ending(reason, self._client.connack, alert, unanswered, published))
         if self._policy.is_final(problem):
             self.failure = problem
         else:
@@ -241,7 +240,8 @@ class Connection:
     def _retry_later(self, problem: BrokerError) -> None:
         self.problem = problem
         wait_s = self._policy.wait_s()
-        self._limited_log.warning(f"{problem}; trying again")
+        for each in self._policy.reportable(problem):
+            self._limited_log.warning(f"{each}; trying again")
         until_ns = self._clock.raw_ns() + round(wait_s * 1e9)
         while not self._stopping.is_set() and (left_ns := until_ns - self._clock.raw_ns()) > 0:
             self._wakeup.pause(min(self._work(), left_ns / 1e9))

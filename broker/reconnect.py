@@ -76,6 +76,7 @@ class ReconnectPolicy:
         self._worked = False
         self._tried = 0
         self._refused: set[int] = set()
+        self._unreachable: list[BrokerError] = []
         self._name = name
         self._backoff = Backoff(source)
         self.established = False
@@ -94,6 +95,7 @@ class ReconnectPolicy:
         self._worked = not self.suspicious
         self._tried = 0
         self._refused.clear()
+        self._unreachable.clear()
 
     def is_final(self, problem: BrokerError) -> bool:
         """Whether to give up: every broker has refused the credentials, and none ever took them."""
@@ -161,6 +163,19 @@ class ReconnectPolicy:
         self._at = (self._at + 1) % len(self._each)
         self._tried += 1
         return 0.0 if self._tried % len(self._each) else self._backoff.next_s()
+
+    def reportable(self, problem: BrokerError) -> Sequence[BrokerError]:
+        """What to log, after `wait_s`: addresses that cannot be reached only once every one was tried.
+
+        Of several addresses of one broker some may lead nowhere, and need not.
+        """
+        if not isinstance(problem, BrokerUnreachableError):
+            return (problem,)
+        self._unreachable.append(problem)
+        if self._tried % len(self._each):
+            return ()
+        reported, self._unreachable = self._unreachable, []
+        return reported
 
 
 def _listed(topics: Sequence[str]) -> str:

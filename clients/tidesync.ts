@@ -109,24 +109,30 @@ export interface HistoryView {
   /** Minimum round trip in the window in use, less the Pi's processing time; ms. */
   delay_min_ms: Array<number | null>;
   segment: Array<number>;
-  state: Array<"acquiring" | "locked" | "holdover" | "stale" | "unsynced" | "unknown">;
+  state: Array<HistoryViewState | "unknown">;
   incidents: Array<IncidentView>;
 }
+
+export type HistoryViewState = "acquiring" | "locked" | "holdover" | "stale" | "unsynced";
 
 /** Something that happened to a vehicle, for people to read. */
 export interface IncidentView {
   at_unix_ms: number;
-  kind: "step" | "suspend" | "state" | "reboot" | "online" | "offline";
+  kind: IncidentViewKind;
   text: string;
 }
 
+export type IncidentViewKind = "step" | "suspend" | "state" | "reboot" | "online" | "offline";
+
 /** The newest clock step or suspend that a vehicle has reported. */
 export interface LastEvent {
-  kind: "step" | "suspend";
+  kind: LastEventKind;
   step_ms: number;
   /** Seconds from the end of the last exchange to `measured_at`. */
   age_s: number;
 }
+
+export type LastEventKind = "step" | "suspend";
 
 /** The token, once; the browser keeps a cookie instead. */
 export interface Login {
@@ -151,9 +157,11 @@ export interface Measuring {
 
 /** Why it was not done: a word for programs, a sentence for people. */
 export interface ProblemView {
-  error: "invalid" | "unauthorized" | "forbidden" | "read_only" | "not_found" | "method_not_allowed" | "refused" | "too_large" | "length_required" | "not_json" | "broker_unreachable" | "recorder_failed" | "too_many" | "no_answer";
+  error: ProblemViewError;
   detail: string;
 }
+
+export type ProblemViewError = "invalid" | "unauthorized" | "forbidden" | "read_only" | "not_found" | "method_not_allowed" | "refused" | "too_large" | "length_required" | "not_json" | "broker_unreachable" | "recorder_failed" | "too_many" | "no_answer";
 
 /** A file that was made. */
 export interface ProductFile {
@@ -164,8 +172,8 @@ export interface ProductFile {
 
 /** One product of a session. */
 export interface ProductView {
-  kind: "report" | "tables" | "fused";
-  state: "absent" | "waiting" | "making" | "ready";
+  kind: ProductViewKind;
+  state: ProductViewState;
   /** While it is made: the part that is done, 0 to 1 */
   progress: number | null;
   /** Why it was not made, or not wholly, when it was last tried since the dashboard started */
@@ -174,6 +182,10 @@ export interface ProductView {
   made_unix_s: number | null;
   files: Array<ProductFile>;
 }
+
+export type ProductViewKind = "report" | "tables" | "fused";
+
+export type ProductViewState = "absent" | "waiting" | "making" | "ready";
 
 /** What can be made of a stopped session, and was. */
 export interface ProductsView {
@@ -184,7 +196,7 @@ export interface ProductsView {
 /** A session as its recorder last reported it. */
 export interface SessionView {
   session: string;
-  state: "recording" | "stopped" | "refused" | "failed" | string;
+  state: SessionViewState | string;
   request_id: string | null;
   /** The session's folder relative to the recorder's root */
   path: string | null;
@@ -200,6 +212,8 @@ export interface SessionView {
   /** Since its recorder reported it; a running one does so at least every 5 s */
   told_s: number | null;
 }
+
+export type SessionViewState = "recording" | "stopped" | "refused" | "failed";
 
 /** Every session that the broker knows of. */
 export interface SessionsView {
@@ -224,7 +238,7 @@ export interface StartSession {
 /** A session that has just begun. */
 export interface StartedView {
   session: string;
-  state: "recording" | "stopped" | "refused" | "failed" | string;
+  state: StartedViewState | string;
   request_id: string | null;
   /** The session's folder relative to the recorder's root */
   path: string | null;
@@ -243,6 +257,8 @@ export interface StartedView {
   warnings: Array<string>;
 }
 
+export type StartedViewState = "recording" | "stopped" | "refused" | "failed";
+
 /** End the recording of a session; its track is computed and written first. */
 export interface StopSession {
   /** Give it to repeat a request safely */
@@ -257,15 +273,15 @@ export interface VehicleView {
   /** The topside that measures it; null if none does */
   topside: string | null;
   /** Null when there is no current result: then only `last_state` is known */
-  state: "acquiring" | "locked" | "holdover" | "stale" | "unsynced" | string | null;
+  state: VehicleViewState | string | null;
   /** The last state that was reported, however long ago */
-  last_state: "acquiring" | "locked" | "holdover" | "stale" | "unsynced" | string | null;
+  last_state: VehicleViewLastState | string | null;
   /** Whether the numbers are current; else they are the last known ones */
   fresh: boolean;
   /** The result counts as old when it is older than this */
   fresh_s: number | null;
   /** Of a word that is not in the list, as of a duplicate, no number is to be relied on */
-  error: "timeout" | "network_error" | "high_rtt" | "invalid_pi_time" | "duplicate_vehicle" | "duplicate_topside" | "clock_rate" | "not_authorized" | string | null;
+  error: VehicleViewError | string | null;
   /** Pi − topside at `measured_at`; positive: the Pi is ahead */
   offset_ms: number | null;
   /** The true offset is not below this, ms. */
@@ -320,6 +336,12 @@ export interface VehicleView {
   /** Of the vehicle's agent */
   version: string | null;
 }
+
+export type VehicleViewError = "timeout" | "network_error" | "high_rtt" | "invalid_pi_time" | "duplicate_vehicle" | "duplicate_topside" | "clock_rate" | "not_authorized";
+
+export type VehicleViewLastState = "acquiring" | "locked" | "holdover" | "stale" | "unsynced";
+
+export type VehicleViewState = "acquiring" | "locked" | "holdover" | "stale" | "unsynced";
 
 // End of the types.
 

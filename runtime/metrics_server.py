@@ -58,13 +58,15 @@ def _app(collect: Callable[[], Families]) -> Any:
     metrics = make_wsgi_app(make_registry(collect))
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        if environ["PATH_INFO"] in {"/", "/metrics"}:
-            if environ["REQUEST_METHOD"] != "HEAD":
-                return metrics(environ, start_response)
-            metrics({**environ, "REQUEST_METHOD": "GET"}, start_response)
-            return []
-        start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
-        return [b"there is only /metrics\n"]
+        method, plain = environ["REQUEST_METHOD"], ("Content-Type", "text/plain; charset=utf-8")
+        if environ["PATH_INFO"] not in {"/", "/metrics"}:
+            start_response("404 Not Found", [plain])
+            return [b"there is only /metrics\n"]
+        if method not in {"GET", "HEAD"}:
+            start_response("405 Method Not Allowed", [plain, ("Allow", "GET, HEAD")])
+            return [b"metrics are only read\n"]
+        text = metrics({**environ, "REQUEST_METHOD": "GET"}, start_response)
+        return text if method == "GET" else []
 
     return app
 

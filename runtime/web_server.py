@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import APIRouter, Request, Response
+from starlette.datastructures import MutableHeaders
 
 from runtime.listener import BACKLOG, Listener
 from runtime.memory import note
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _LOOP = "asyncio:SelectorEventLoop" if sys.platform == "win32" else "asyncio"
 """Windows' usual loop accepts by itself, past the limits of `runtime.listener`. Needs uvicorn 0.36 there."""
 _MOST_HEADER_BYTES = 16 * 1024
+_METHOD_NOT_ALLOWED = 405
 _TEXT: dict[str, Any] = {
     "description": "Prometheus' text format",
     "content": {"text/plain": {"schema": {"type": "string"}}},
@@ -56,7 +58,7 @@ class WatchedServer(uvicorn.Server):
 
 
 class WithHead:
-    """Around an app: HEAD is answered as GET is, without the body."""
+    """Around an app: HEAD is answered as GET is, without the body, and `Allow` names it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -64,7 +66,7 @@ class WithHead:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
         if scope.get("method") != "HEAD":
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _naming_head(send))
             return
         begun = asyncio.Event()
 
@@ -81,6 +83,20 @@ class WithHead:
                 await send({"type": "http.response.body", "body": b""})
 
         await self._app({**scope, "method": "GET"}, received, sent)
+
+
+def _naming_head(send: Send) -> Send:
+    """`send` that adds HEAD to an `Allow` that has GET."""
+
+    async def named(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == _METHOD_NOT_ALLOWED:
+            headers = MutableHeaders(scope=message)
+            methods = {word.strip() for word in headers.get("allow", "").split(",")}
+            if "GET" in methods:
+                headers["allow"] = ", ".join(sorted({*methods, "HEAD"}))
+        await send(message)
+
+    return named
 
 
 class Guarded:

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -35,17 +36,43 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 ONE_WORKER = ("tests/browser/", "tests/containers/")
 """Folders whose tests share what is dear: one worker takes all of such a folder, else a module."""
+WAITING = (*ONE_WORKER, "tests/network/")
+"""Folders whose tests wait for programs most of the time; the others' compute."""
+
+
+def unit_of(nodeid):
+    """What one worker takes as a whole."""
+    return next((folder for folder in ONE_WORKER if nodeid.startswith(folder)), nodeid.split("::")[0])
+
+
+def interleaved(nodeids):
+    """The units in an order that has some that wait and some that compute at any time; long ones first."""
+    sizes = Counter(map(unit_of, nodeids))
+    kinds = [[], []]
+    for unit in sorted(
+        sizes, key=lambda unit: (unit not in ONE_WORKER, "soak" not in unit, -sizes[unit], unit)
+    ):
+        kinds[unit.startswith(WAITING)].append(unit)
+    return sorted(sizes, key={unit: i / len(kind) for kind in kinds for i, unit in enumerate(kind)}.get)
 
 
 class SharedFixtures(LoadScopeScheduling):
     """Gives the tests that share fixtures to one worker."""
 
     def _split_scope(self, nodeid):
-        return next((folder for folder in ONE_WORKER if nodeid.startswith(folder)), nodeid.split("::")[0])
+        return unit_of(nodeid)
 
 
 def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False  # they are in order
     return SharedFixtures(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    if hasattr(config, "workerinput"):
+        places = {unit: place for place, unit in enumerate(interleaved([item.nodeid for item in items]))}
+        items.sort(key=lambda item: places[unit_of(item.nodeid)])
 
 
 def pytest_collection_finish():

@@ -61,8 +61,8 @@ class AccountFolder:
                     self._refuse_foreign()
                 book = change(before)
                 self._write(book)
-        except OSError as error:
-            raise AccountsError(unusable(self.path, error)) from error
+        except OSError as error:  # the other name is that of a file that was to be renamed over
+            raise AccountsError(unusable(Path(error.filename2 or self.path), error)) from error
         return book
 
     def _write(self, book: Book) -> None:
@@ -78,7 +78,6 @@ class AccountFolder:
             if (self.path / name).exists():
                 raise AccountsError(
                     f"{self.path / name} is not of our making ({SOURCE} is not beside it): move it away"
-                    " and add its accounts again, or take another --folder"
                 )
 
 

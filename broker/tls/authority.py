@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -77,11 +78,7 @@ class Authority:
     @classmethod
     def load(cls, signed: Signed) -> Authority:
         """A stored authority; ValueError when certificate and key do not match, or are invalid."""
-        key = serialization.load_pem_private_key(signed.key, password=None)
-        certificate = x509.load_pem_x509_certificate(signed.certificate)
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
-            raise ValueError("the key is not the certificate's")
-        return cls(certificate, key)
+        return cls(*_pair(signed))
 
     @property
     def signed(self) -> Signed:
@@ -135,6 +132,26 @@ def host_of(certificate: bytes) -> Host:
         raise ValueError("it is issued for no name") from error
     addresses = map(str, names.get_values_for_type(x509.IPAddress))
     return Host(tuple(names.get_values_for_type(x509.DNSName)), tuple(addresses))
+
+
+def serves(authority: bytes, signed: Signed, host: Host, until: datetime) -> bool:
+    """Whether `signed` is a broker's pair that `authority` issued, for all of `host`, good `until` then."""
+    try:
+        certificate, _ = _pair(signed)
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
+        known = host_of(signed.certificate)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    has_all = {*host.names, *host.addresses} <= {*known.names, *known.addresses}
+    return has_all and certificate.not_valid_after_utc >= until
+
+
+def _pair(signed: Signed) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    key = serialization.load_pem_private_key(signed.key, password=None)
+    certificate = x509.load_pem_x509_certificate(signed.certificate)
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
+        raise ValueError("the key is not the certificate's")
+    return certificate, key
 
 
 def _new_key() -> ec.EllipticCurvePrivateKey:

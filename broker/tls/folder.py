@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broker.errors import BrokerError
-from broker.tls.authority import Authority, Host, Signed, host_of
+from broker.tls.authority import Authority, Host, Signed, host_of, serves
 from runtime.files import PrivateFile, broker_owner, make_private_folder, replace_all, unusable
 
 if TYPE_CHECKING:
@@ -48,6 +48,21 @@ class CertificateFolder:
             raise CertificatesError(unusable(Path(error.filename or self.path), error)) from error
         except ValueError as error:
             raise CertificatesError(f"{self._path(SERVER, 'crt')}: {error}") from error
+
+    def serves(self, host: Host, until: datetime) -> bool:
+        """Whether the broker's certificate is this authority's, for all of `host`, and good `until` then."""
+        try:
+            authority = self._path(AUTHORITY, "crt").read_bytes()
+            return serves(authority, self._read(SERVER), host, until)
+        except FileNotFoundError:
+            return False
+
+    def known(self) -> Host:
+        """What the broker's certificate is issued for; nothing where there is none, or a damaged one."""
+        try:
+            return host_of(self._path(SERVER, "crt").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return Host((), ())
 
     def _signed(
         self, host: Host | None, accounts: Sequence[str], ends: datetime, now: datetime

@@ -18,7 +18,7 @@ os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # the fixtures cl
 def _why_absent():
     """Why no container can be run here, or None."""
     try:
-        docker.from_env(timeout=10).ping()
+        docker.from_env(timeout=60).ping()
     except docker.errors.DockerException as error:
         return f"no Docker engine answers here ({str(error)[:200]})"
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=absent))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def images(fleet, tmp_path_factory):
     """Our images, as the compose project has built them, by target."""
     base = next(line for line in DOCKERFILE.read_text().splitlines() if line.startswith("ARG PYTHON_IMAGE="))
@@ -45,7 +45,7 @@ def images(fleet, tmp_path_factory):
     return {name.removeprefix("tidesync-"): image for name, image in found.items()}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def locked():
     """The names of the distributions that a role's lock pins."""
 
@@ -56,7 +56,7 @@ def locked():
     return names
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fleet(tmp_path_factory):
     """The compose project as a fresh clone's `docker compose up --build` makes it."""
     made = Fleet(tmp_path_factory.mktemp("fleet"))

@@ -144,6 +144,7 @@ def test_a_vehicle_joins_and_its_dive_is_recorded_with_no_account_named(surface,
             assert (folder / "time_sync" / "exchanges.jsonl").read_bytes().count(b"\n") > 3
         up.send_signal(signal.SIGINT)
         assert up.wait(60) == 130
+        assert up.log.read_text().endswith(f"Tidesync has stopped; the sessions are in {surface.root}\n")
     assert surface.programs() == []
 
 

@@ -270,6 +270,12 @@ def test_every_answer_carries_the_security_headers(bench, path):
     assert "access-control-allow-origin" not in headers
 
 
+def test_the_page_about_the_interface_may_style_itself_and_run_nothing(bench):
+    policy = bench.get("/docs").headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; ")
+    assert "script" not in policy
+
+
 def test_refusals_carry_them_too(bench):
     headers = bench.get("/", headers={"host": "evil.example"}).headers
     assert "default-src 'none'" in headers["content-security-policy"]
@@ -306,6 +312,7 @@ def test_the_openapi_document_is_valid_and_says_how_each_thing_can_fail(bench):
     assert {"201", "401", "403", "409", "411", "413", "415", "422", "503", "504"} <= set(start["responses"])
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
+            assert {"401", "403", "422"} <= set(operation["responses"]), path
             assert operation["summary"], path
             assert operation["description"], path
             for status_code, response in operation["responses"].items():

@@ -15,6 +15,7 @@ from pi_agent.http_thread import http_listener
 from pi_agent.settings import PiSettings
 from runtime.clock import SimulatedClock, SystemClock
 from runtime.errors import ListenError
+from runtime.web_server import WithHead
 from schemas.compat import from_iso
 
 S = 1_000_000_000
@@ -104,6 +105,14 @@ def test_a_preflight_is_granted(client):
     reply = client.options("/api/sync/time", headers=asked)
     assert reply.status_code == 200
     assert reply.headers["access-control-allow-origin"] == "*"
+
+
+def test_another_method_learns_which_there_are(client):
+    served = TestClient(WithHead(client.app))
+    for path in ("/", "/api/sync/time", "/health", "/metrics", "/docs", "/openapi.json", "/register_service"):
+        assert served.head(path).status_code == 200
+        refused = served.put(path)
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
 
 
 def test_the_front_page_leads_to_the_rest(client):

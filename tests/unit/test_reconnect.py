@@ -131,3 +131,27 @@ def test_credentials_are_given_up_when_every_broker_refuses_them():
         refused = tried.problem(Ending("connection lost", connack=5))
         assert tried.is_final(refused) is last
         tried.wait_s()
+
+
+def failed(tried, problem=None):
+    problem = problem or tried.problem(Ending("lost"))
+    tried.wait_s()
+    return [each.address.host for each in tried.reportable(problem)]
+
+
+def test_an_address_that_leads_nowhere_is_reported_only_when_no_other_can_be_reached():
+    tried = of_three()
+    assert failed(tried) == failed(tried) == []
+    tried.accepted()
+    tried.ended(60 * S, was_up=True)
+    good = tried.settings.address.host
+    assert failed(tried) == [good]
+    assert failed(tried) == failed(tried) == []
+    assert sorted(failed(tried)) == ["a", "b", "c"]
+    assert failed(trials()) == ["boat"]
+
+
+def test_a_refusal_by_one_of_several_brokers_is_reported_at_once():
+    tried = of_three()
+    refused = tried.problem(Ending("connection lost", connack=5))
+    assert failed(tried, refused) == [refused.address.host]

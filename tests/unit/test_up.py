@@ -6,21 +6,27 @@ import shutil
 import socket
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from broker.accounts.book import Book, matches
+from broker.tls.authority import Authority, Host, Signed, host_of, serves
 from pi_agent.settings import PiSettings
+from runtime import files, host
+from schemas.compat import UTC
 from schemas.join_file import JoinFile, JoinFileError
 from schemas.toml import tomllib
 from tidesync.__main__ import run
 from tidesync.settings import file_defaults
+from tidesync.up import home as up_home
 from tidesync.up import install, mosquitto, supervisor
 from tidesync.up.home import Home
 from tidesync.up.settings import Choices, UpSettings
 
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+HERE, NOW = Host(("localhost",), ("127.0.0.1",)), datetime.now(UTC)
 
 
 @pytest.fixture
@@ -150,6 +156,89 @@ def test_mosquitto_listens_for_vehicles_with_bound_ids_and_for_this_computer_wit
     assert not [line for line in mosquitto._LEFT_OUT if line in text]
 
 
+def served(home):
+    return (home.config / "certs" / "server.crt").read_bytes()
+
+
+@pytest.mark.parametrize("lost", ["server.crt", "server.key", "both halves of another"])
+def test_a_brokers_certificate_that_cannot_serve_is_made_again_by_the_same_authority(home, lost):
+    home.prepare(Choices(tls=True))
+    certificates = home.config / "certs"
+    authority = (certificates / "ca.crt").read_bytes()
+    if lost in {"server.crt", "server.key"}:
+        (certificates / lost).write_text("half")
+    else:
+        foreign = Authority.make(datetime.now(UTC)).server(HERE, datetime.now(UTC) + timedelta(days=800))
+        (certificates / "server.crt").write_bytes(foreign.certificate)
+        (certificates / "server.key").write_bytes(foreign.key)
+    before = served(home)
+    home.prepare(Choices(tls=True))
+    assert served(home) != before
+    assert (certificates / "ca.crt").read_bytes() == authority
+    assert serves(authority, Signed(served(home), (certificates / "server.key").read_bytes()), HERE, NOW)
+
+
+def test_a_brokers_certificate_is_renewed_before_it_ends_and_not_sooner(home, monkeypatch):
+    monkeypatch.setattr(up_home, "_CERTIFICATE_DAYS", 50)
+    home.prepare(Choices(tls=True))
+    ending = served(home)
+    monkeypatch.undo()
+    home.prepare(Choices(tls=True))
+    renewed = served(home)
+    assert renewed != ending
+    home.prepare(Choices(tls=True))
+    assert served(home) == renewed
+
+
+def test_a_brokers_certificate_follows_this_computer_into_other_networks_and_back(home, monkeypatch):
+    for address in ("10.0.0.1", "192.168.2.1"):
+        monkeypatch.setattr(host, "addresses", lambda address=address: [address])
+        home.prepare(Choices(tls=True))
+    both = served(home)
+    assert {"10.0.0.1", "192.168.2.1"} < set(host_of(both).addresses)
+    monkeypatch.setattr(host, "addresses", lambda: ["10.0.0.1"])
+    home.prepare(Choices(tls=True))
+    assert served(home) == both
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "gone"])
+def test_accounts_that_are_damaged_are_left_and_what_to_do_is_shown(home, damage, capsys, monkeypatch):
+    monkeypatch.setattr(mosquitto, "program", lambda: "mosquitto")
+    monkeypatch.setattr(mosquitto, "refuse_taken_ports", lambda _: None)
+    home.prepare(Choices())
+    source = home.config / "accounts.json"
+    source.unlink() if damage == "gone" else source.write_text(damage)
+    assert run(["up"]) == 2
+    shown = capsys.readouterr().err
+    assert f"move {home.config} away, then give each vehicle a new file" in shown
+    assert shown.count("\n") == 1
+    assert damage == "gone" or source.read_text() == damage
+
+
+def test_a_folder_in_a_files_place_is_named(home, capsys):
+    home.prepare(Choices())
+    (home.config / "acl").unlink()
+    (home.config / "acl").mkdir()
+    assert run(["up", "--add-vehicle", "rov1"]) == 1
+    assert f"{home.config / 'acl'}: Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not files.is_root() or mosquitto.user_for(Path("/")) == "root", reason="needs both users")
+def test_a_folder_that_root_brought_back_from_a_copy_is_the_brokers_again(home, monkeypatch):
+    monkeypatch.setattr(mosquitto, "user_for", lambda _: mosquitto.USER)
+    home.prepare(Choices(tls=True))
+    made = [home.config, *home.config.rglob("*"), home.data]
+    before = {path: path.stat().st_uid for path in made}
+    for path in made:
+        os.chown(path, 0, 0)
+    linked = home.data / "linked"
+    linked.hardlink_to(home.config / "certs" / "ca.key")
+    home.prepare(Choices(tls=True))
+    assert {path: path.stat().st_uid for path in made} == before
+    assert len(set(before.values())) == 2
+    assert linked.stat().st_uid == 0
+
+
 def test_reading_commands_know_this_surfaces_broker_below_every_other_setting(home, tmp_path):
     home.prepare(Choices(local_port=1999))
     found = file_defaults("status")
@@ -185,9 +274,36 @@ def test_a_name_that_a_vehicle_cannot_have_is_refused(home, name, capsys):
 
 
 def test_the_unit_quotes_what_systemd_would_read_as_its_own():
-    text = install.unit(['/opt/a b/"python"', "100%"], "me", "multi-user.target")
-    assert 'ExecStart="/opt/a b/\\"python\\"" "100%%"\n' in text
-    assert "User=me\n" in text
+    text = install.unit(['/opt/a b/"python"', "100%", "$HOME\\"], "multi-user.target", "rm it")
+    assert 'ExecStart="/opt/a b/\\"python\\"" "100%%" "$$HOME\\\\"\n' in text
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("root", [True, False])
+def test_the_unit_is_accepted_by_systemd_and_says_how_it_is_removed(home, root, monkeypatch):
+    base = home.path.parent
+    written = []
+    monkeypatch.setenv("SUDO_USER", "diver")
+    monkeypatch.setattr(Path, "home", lambda: base)
+    monkeypatch.setattr(files, "is_root", lambda: root)
+    monkeypatch.setattr(files, "replace", lambda path, content: written.append((path, content.decode())))
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/systemctl")
+    ended = subprocess.CompletedProcess((), 0)
+    with monkeypatch.context() as inner:
+        inner.setattr(subprocess, "run", lambda *_, **__: ended)
+        inner.setattr(Path, "mkdir", lambda *_, **__: None)
+        done = install.install(home)
+    ((path, text),) = written
+    assert "User=" not in text
+    removal = f"disable --now tidesync-up.service && rm {path}"
+    assert removal in done
+    assert removal in text
+    copy = base / path.name
+    copy.write_text(text)
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False
+    )
+    assert (verified.returncode, verified.stderr) == (0, "")
 
 
 def test_what_is_damaged_and_can_be_made_again_is(home):

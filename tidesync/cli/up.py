@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,10 @@ def command(
     except AccountsError as error:
         if isinstance(error.__cause__, OSError):  # no fault of the accounts: as a full disk
             raise NotSoError(str(error)) from error
-        raise
+        raise AccountsError(
+            f"{error}; to make all accounts again move {home.config} away, then give each vehicle a new file"
+            " (--add-vehicle NAME --replace)"
+        ) from error
 
 
 def _prepare(home: Home, chosen: dict[str, Any]) -> Choices:
@@ -96,11 +100,22 @@ def _run(home: Home, chosen: dict[str, Any]) -> int:
     run.check(home.choices().changed(chosen))
     choices = _prepare(home, chosen)
     programs = run.programs(home, choices)
-    return run_until_stopped(
-        Supervisor(
-            programs, lambda line: click.echo(line, err=True), lambda: click.echo(run.summary(home, choices))
-        )
+    all_run = Supervisor(
+        programs, lambda line: click.echo(line, err=True), lambda: _show(run.summary(home, choices))
     )
+    code = run_until_stopped(all_run)
+    _show(f"Tidesync has stopped; the sessions are in {choices.root}")
+    return code
+
+
+def _show(text: str) -> None:
+    """Print `text`; that nobody reads it, as once a terminal is closed, is no reason to end."""
+    try:
+        click.echo(text)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # what is left in its buffer goes there
+        os.close(nowhere)
 
 
 def _add(
@@ -120,7 +135,9 @@ def _add(
         click.echo(json.dumps({"vehicle": vehicle, "file": str(path), "brokers": joined.brokers}))
     else:
         click.echo(f"{path} is made; it holds a password. Copy it to the vehicle, and there:\n")
-        click.echo(f"  tidesync pi --join {path.name}")
+        click.echo(f"  tidesync pi --join {path.name}\n")
+        click.echo(f"It looks for this broker at {', '.join(joined.brokers)}. If the vehicle's network")
+        click.echo("is not among them, connect this computer to it and make the file again (--replace).")
     return 0
 
 

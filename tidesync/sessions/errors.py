@@ -18,6 +18,7 @@ class SessionError(Exception):
     ├── UnknownVehicleError    it is not known by whose clock a table was stamped
     │   ├── UnknownTopsideError      nor is the topside or process that was named
     │   └── ConcurrentTopsidesError  several processes of one name measured at a time; none is named
+    ├── UsageError             an argument of the library that cannot be used
     ├── UnusableFileError      a file that cannot be read, understood or written
     │   └── NoTimestampError   a table without the column that is asked for
     ├── UnusableRootError      the recorder's root cannot be written, or another recorder has it
@@ -48,6 +49,10 @@ class UnknownTopsideError(UnknownVehicleError):
 
 class ConcurrentTopsidesError(UnknownVehicleError):
     """Several processes of one topside's name measured at the same time: one must be named."""
+
+
+class UsageError(SessionError, ValueError):
+    """Wrong usage of the library; the sentence names the argument, what was received and what is accepted."""
 
 
 class UnusableFileError(SessionError):

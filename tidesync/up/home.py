@@ -7,7 +7,9 @@ interrupted anywhere is finished by the next.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import stat
+import sys
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ from broker.tls.authority import Host
 from broker.tls.folder import CertificateFolder
 from runtime import files, host
 from runtime.file_lock import lock
+from runtime.system_modules import pwd
 from schemas.compat import UTC
 from schemas.join_file import JoinFile
 from schemas.names import made_valid
@@ -26,11 +29,14 @@ from tidesync.up import mosquitto
 from tidesync.up.settings import Choices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from schemas.topics import Role
 
 _CERTIFICATE_DAYS = 825
+_RENEWED_BEFORE = timedelta(days=60)
+_MOST_PLACES = 32
+"""Names or addresses of one certificate: a laptop gets another one in each network."""
 _READERS = ("status", "watch", "wait", "doctor", "session", "forget")
 """Commands that need no account of their own on this computer."""
 PROGRAMS: dict[str, Role] = {
@@ -89,6 +95,7 @@ class Home:
             if choices.tls:
                 self._ensure_certificates()
             files.make_private_folder(self.data, 0o750)
+            self._give_to_broker()
             _write(self.conf, mosquitto.configuration(self.path, choices))
         _write(self.path / "tidesync.toml", self._for_readers(choices))
         _write(self._choices, choices.encode())
@@ -146,13 +153,33 @@ class Home:
         files.write_new(password_file, files.PrivateFile(f"{password}\n".encode()))
 
     def _ensure_certificates(self) -> None:
-        folder = self.config / "certs"
-        if (folder / "server.crt").exists():
-            return
-        now = datetime.now(UTC)
+        """The broker's is renewed before it ends, and where this computer has got another name or address.
+
+        It keeps those that it had, since the vehicles' files name them; the authority stays, so these do too.
+        """
+        folder, now = CertificateFolder(self.config / "certs"), datetime.now(UTC)
         names = (host.host_name(), f"{host.host_name()}.local")
-        reached = Host(tuple(dict.fromkeys(names)), tuple(host.addresses()))
-        CertificateFolder(folder).make(reached, (), now + timedelta(days=_CERTIFICATE_DAYS), now, renew=False)
+        here = Host(tuple(dict.fromkeys(names)), tuple(host.addresses()))
+        if folder.serves(here, now + _RENEWED_BEFORE):
+            return
+        before = folder.known()
+        reached = Host(_joined(here.names, before.names), _joined(here.addresses, before.addresses))
+        folder.make(reached, (), now + timedelta(days=_CERTIFICATE_DAYS), now, renew=True)
+
+    def _give_to_broker(self) -> None:
+        """Files that root has brought back from a copy are root's: the broker could not read them."""
+        if sys.platform == "win32" or mosquitto.user_for(self.path) != mosquitto.USER:
+            return
+        certificates = self.config / "certs"
+        read = [self.config, self.data, certificates, *self.config.iterdir(), *self.data.iterdir()]
+        read += [certificates / name for name in ("ca.crt", "server.crt", "server.key")]
+        user = pwd.getpwnam(mosquitto.USER)
+        for path in read:
+            with suppress(FileNotFoundError):
+                status = path.lstat()
+                of_this_name_alone = stat.S_ISDIR(status.st_mode) or status.st_nlink == 1
+                if status.st_uid == 0 and of_this_name_alone:  # else the broker could get any file of root's
+                    os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
     def _for_readers(self, choices: Choices) -> str:
         """The settings of this computer's commands, below those of the user."""
@@ -169,6 +196,10 @@ class Home:
                     f"password_file = {mosquitto.quoted(self.password_file('operator'))}",
                 ]
         return "\n".join(lines) + "\n"
+
+
+def _joined(now: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*now, *before]))[:_MOST_PLACES]
 
 
 def _write(path: Path, text: str) -> None:

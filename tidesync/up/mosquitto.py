@@ -43,6 +43,8 @@ _OLDEST = (2, 0)
 CONFIG = "config"
 DATA = "data"
 """Folders of a surface: what the broker reads, and what it keeps."""
+USER = "mosquitto"
+"""Whom root starts it as."""
 _USUAL_PORT = 1883
 _OF_THE_SYSTEM = " (by the system's own mosquitto? sudo systemctl disable --now mosquitto)"
 
@@ -142,8 +144,8 @@ def user_for(home: Path) -> str | None:
     if not is_root():
         return None
     try:
-        pwd.getpwnam("mosquitto")
+        pwd.getpwnam(USER)
     except KeyError:
         return "root"
     reachable = all(folder.stat().st_mode & 0o001 for folder in [home, *home.resolve().parents])
-    return "mosquitto" if reachable else "root"
+    return USER if reachable else "root"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -10,7 +11,8 @@ from schemas import topics
 from schemas.base import MAX_MESSAGE_BYTES
 from schemas.topics import Role
 from tools.contract.descriptions import of_type
-from tools.contract.json_schema import file_name, message_name, of_kind
+from tools.contract.json_schema import message_name, of_kind
+from tools.contract.named_parts import pascal
 
 if TYPE_CHECKING:
     from schemas.topics import TopicKind
@@ -19,6 +21,7 @@ Document = dict[str, Any]
 
 ROOT: str = ConnectionSettings.model_fields["topic_root"].default
 _BINDING = "0.2.0"
+_SCHEMAS = "#/components/schemas/"
 _ROLES: dict[Role, str] = {
     "vehicle": "The agent on a vehicle, one for each.",
     "topside": "The agent at the surface: measures every vehicle.",
@@ -56,6 +59,7 @@ def asyncapi() -> Document:
             for role in roles
         },
         "components": {
+            "schemas": _schemas(),
             "messages": {message_name(kind): _message(kind) for kind in topics.TOPICS},
             "parameters": {name: _parameter(name) for name in ("vehicle", "topside", "session", "recorder")},
         },
@@ -121,8 +125,21 @@ def _message(kind: TopicKind) -> Document:
         "name": message_name(kind),
         "contentType": "text/plain" if kind.payload is None else "application/json",
         "description": of_kind(kind)["description"],
-        "payload": {"$ref": f"./{file_name(message_name(kind))}"},
+        "payload": {"$ref": f"{_SCHEMAS}{pascal(of_kind(kind)['title'])}"},
     }
+
+
+def _schemas() -> Document:
+    """Every message and every part of one, by the name of its class; several messages may have a part."""
+    made: Document = {}
+    for kind in topics.TOPICS:
+        document = of_kind(kind)
+        body = {key: value for key, value in document.items() if key not in {"$schema", "$id", "$defs"}}
+        for name, schema in {pascal(document["title"]): body, **document.get("$defs", {})}.items():
+            if made.setdefault(name, schema) != schema:
+                raise ValueError(f"two schemas are called {name}")
+    moved: Document = json.loads(json.dumps(made).replace('"#/$defs/', f'"{_SCHEMAS}'))
+    return dict(sorted(moved.items()))
 
 
 def _parameter(name: str) -> Document:

@@ -13,6 +13,7 @@ from schemas.events import LINE
 from schemas.exchange import Exchange
 from schemas.metadata import DriftModel, SensorTimeSync, SessionBlock
 from tools.contract.descriptions import of_fields
+from tools.contract.named_parts import name_parts
 
 if TYPE_CHECKING:
     from pydantic_core import core_schema
@@ -171,22 +172,9 @@ def _generated(adapter: TypeAdapter[Any]) -> Document:
 def _headed(name: str, document: Document) -> Document:
     title = _TITLES.get(name, name)
     body = {key: value for key, value in document.items() if key != "title"}
-    for key, definition in body.get("$defs", {}).items():
+    definitions = body.pop("$defs", {})
+    for key, definition in definitions.items():
         definition.setdefault("title", key)
-        _name_parts(key, definition)
-    _name_parts(title, body)
-    return {"$schema": DIALECT, "$id": f"urn:tidesync:schema:v1:{name}", "title": title} | body
-
-
-def _name_parts(owner: str, schema: Document) -> None:
-    """Title each enum and object among the properties: generators of classes need a name for each."""
-    for key, value in schema.get("properties", {}).items():
-        for part in [value, value.get("items", {}), *value.get("anyOf", ())]:
-            if "enum" in part or "properties" in part:
-                title = _pascal(owner) + _pascal(key)
-                part.setdefault("title", title)
-                _name_parts(title, part)
-
-
-def _pascal(key: str) -> str:
-    return "".join(word[:1].upper() + word[1:] for word in key.split("_"))
+    name_parts(definitions, "#/$defs/", {title: body})
+    parts = {"$defs": dict(sorted(definitions.items()))} if definitions else {}
+    return {"$schema": DIALECT, "$id": f"urn:tidesync:schema:v1:{name}", "title": title} | body | parts

@@ -13,6 +13,7 @@ from tidesync.dashboard.app import make_app as make_dashboard
 from tidesync.dashboard.settings import DashboardSettings
 from tidesync.dashboard.subscriber import Subscriber
 from tools.contract.descriptions import of_fields
+from tools.contract.named_parts import name_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,9 @@ def _described(document: Document) -> Document:
             text = described.get(name, of_result).get(key)  # keys mean the same as in the result
             if text:
                 field.setdefault("description", text)
+    schemas = document["components"]["schemas"]
+    name_parts(schemas, "#/components/schemas/")
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
     return document
 
 

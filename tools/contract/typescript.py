@@ -18,9 +18,15 @@ def with_types(source: str, document: dict[str, Any]) -> str:
 
 
 def types(document: dict[str, Any]) -> str:
-    """An interface for each schema of the document, in their order."""
+    """A type for each schema of the document, in their order."""
     schemas = document["components"]["schemas"]
-    return "".join(_interface(name, schema) for name, schema in schemas.items())
+    return "".join(_named(name, schema) for name, schema in schemas.items())
+
+
+def _named(name: str, schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return f"export type {name} = {_type(schema)};\n\n"
+    return _interface(name, schema)
 
 
 def _interface(name: str, schema: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tidesync.sessions.correction.stamps.form import StampForm
-    from tidesync.sessions.correction.table import Batch, Job, Malformed, Table
+    from tidesync.sessions.correction.table import Batch, Job, Malformed, Stamped, Table
     from tidesync.sessions.correction.timeline import Corrections, Timeline
 
 ProgressCallback = Callable[[int], None]
@@ -52,6 +52,16 @@ class CorrectedTable:
     """The greatest that was written."""
     by_order: bool = False
     """Whether the order of rows decided which of several instants a repeated time is."""
+
+    @property
+    def of_what(self) -> str:
+        """What is counted."""
+        return "rows"
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What a summary says besides."""
+        return self.form.described if self.form else ()
 
     @property
     def corrected(self) -> int:
@@ -116,7 +126,7 @@ def opened(job: Job, timeline: Timeline) -> Iterator[Table]:
         yield table
 
 
-def scanned(table: Table, timeline: Timeline, progress: ProgressCallback) -> RowCorrector:
+def scanned(table: Stamped, timeline: Timeline, progress: ProgressCallback) -> RowCorrector:
     """What corrects the table's rows; after a first pass over them, where it takes one."""
     corrector = RowCorrector(timeline_for(timeline, table.form))
     if corrector.passes > 1:
@@ -126,12 +136,19 @@ def scanned(table: Table, timeline: Timeline, progress: ProgressCallback) -> Row
     return corrector
 
 
-def corrected(batch: Batch, table: Table, timeline: Timeline, corrector: RowCorrector) -> Corrections:
+def corrected(batch: Batch, table: Stamped, timeline: Timeline, corrector: RowCorrector) -> Corrections:
     """The corrections of all rows of a batch."""
-    certain, pi_ns = certain_rows(batch, timeline, table.form)
+    return corrected_stamps(batch, table.form, timeline, corrector)
+
+
+def corrected_stamps(
+    batch: Batch, form: StampForm | None, timeline: Timeline, corrector: RowCorrector
+) -> Corrections:
+    """The corrections of all rows of a batch, whose timestamps are written in this form."""
+    certain, pi_ns = certain_rows(batch, timeline, form)
     coarser = None
-    if table.form is not None and batch.resolution_ns is not None and batch.resolution_ns.any():
-        exact = timeline_for(timeline, replace(table.form, resolution_ns=0))
+    if form is not None and batch.resolution_ns is not None and batch.resolution_ns.any():
+        exact = timeline_for(timeline, replace(form, resolution_ns=0))
         coarser = exact, batch.resolution_ns[certain]
     found = corrector.correct(pi_ns, coarser).spread(certain)
     if batch.repeated is not None:

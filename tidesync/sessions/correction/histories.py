@@ -64,9 +64,8 @@ def timeline_with(
     """The timeline of what was measured; without a segment if no exchange has RAW clocks."""
     listed = samples(measured.exchanges)
     pi_readings = {boot: _pi_readings(each) for boot, each in listed.by_boot(0).items()}
-    topside_readings = {boot: _topside_readings(each) for boot, each in listed.by_boot(1).items()}
     pi = _functions(histories.pi, pi_readings)
-    topside = _functions(histories.topside, topside_readings)
+    topside = topside_functions(histories, listed)
     all_on_raw = len(listed) == len(measured.exchanges)
     groups = raw_groups(listed, measured.track if all_on_raw else None, pi, topside, settings)
     within = boots_within(listed)
@@ -75,6 +74,12 @@ def timeline_with(
     return composed_timeline(
         listed, groups, pi, topside, limits, unmeasured=unmeasured, shown=shown, within=within
     )
+
+
+def topside_functions(histories: Histories, listed: Samples) -> dict[Boot, ClockFunction]:
+    """Topside's clock in each of its boots in which something was measured."""
+    readings = {boot: _topside_readings(each) for boot, each in listed.by_boot(1).items()}
+    return _functions(histories.topside, readings)
 
 
 def _unmeasured(

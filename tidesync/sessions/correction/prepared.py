@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.events import Duplicate
 from schemas.metadata import BLOCK_KEY, CORRECTED, FILE_NAME
@@ -15,9 +15,8 @@ from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
 from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
 from tidesync.sessions.errors import AlreadyCorrectedError
 from tidesync.sessions.isolation import complaint_of
-from tidesync.sessions.journal import Journal
 from tidesync.sessions.processes import concurrent
-from topside_agent.estimator import EstimatorSettings, in_order
+from topside_agent.estimator import EstimatorSettings, Exchanges, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.timeline import Timeline
     from tidesync.sessions.folder import Measured, SessionFolder
+    from tidesync.sessions.isolation import Tracks
     from tidesync.sessions.journal import Stream
-    from topside_agent.estimator import Exchanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +56,21 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
     UnknownVehicleError where it is not known whose clock stamped a table, SessionError or OSError where
     nothing was measured or a file cannot be read.
     """
-    settings, metadata = EstimatorSettings(rate_limit_ppm=options.rate_limit_ppm), read_metadata(folder)
-    if metadata.corrected:
-        raise AlreadyCorrectedError(
-            f"{folder.path}: its tables have topside's times already ({FILE_NAME}: {BLOCK_KEY}.{CORRECTED})"
-        )
-    measured = folder.measure(settings, options.choice)
+    metadata, measured = read_measured(folder, options)
     planned = plan(folder.path, metadata, options, [name for name, _ in measured], whole=whole)
     timelines: dict[str, Timeline] = {}
     failed: list[str] = []
     named: list[str] = []
-    twice = _named_twice(folder)
+    twice = named_twice(folder)
     for vehicle in dict.fromkeys(job.vehicle for job in planned.jobs):
         if vehicle == TOPSIDE_CLOCK:
             timelines[vehicle] = own_timeline(measured.values(), _own_limits(options))
             continue
         try:
             each = measured_of(measured, vehicle, metadata)
-            lines, heard_by = twice.get(vehicle, ()), partial(_heard_by, folder)
-            histories = read_histories(folder, vehicle, each.topside)
-            histories = replace(histories, namesakes=boots_of(lines))
-            made = _timeline(each, histories, options, settings)
-            doubts = doubts_of(lines, each.exchanges, heard_by, histories.topside, histories.pi)
-            timelines[vehicle] = made.doubted(doubts.doubtful)
-            if doubts.doubtful:
-                named.append(sentence(vehicle, doubts))
+            made = vehicle_clock(folder, each, twice.get(vehicle, ()), options)
+            timelines[vehicle] = made.timeline
+            named += [made.doubt] if made.doubt else []
         except Exception as error:  # noqa: BLE001 - the other vehicles' tables are corrected
             reasons = [why for (name, _), why in measured.failed.items() if name == vehicle]
             failed.append("; ".join([complaint_of(f"vehicle {vehicle!r}", error), *reasons]))
@@ -92,7 +81,43 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
     )
 
 
-def _named_twice(folder: SessionFolder) -> dict[str, list[Duplicate]]:
+def read_measured(folder: SessionFolder, options: Options) -> tuple[Metadata, Tracks[Measured]]:
+    """The metadata of `folder`, and what was measured in it; errors as `prepare`."""
+    settings, metadata = EstimatorSettings(rate_limit_ppm=options.rate_limit_ppm), read_metadata(folder)
+    if metadata.corrected:
+        raise AlreadyCorrectedError(
+            f"{folder.path}: its tables have topside's times already ({FILE_NAME}: {BLOCK_KEY}.{CORRECTED})"
+        )
+    return metadata, folder.measure(settings, options.choice)
+
+
+class VehicleClock(NamedTuple):
+    """What is known of a vehicle's clock in a session."""
+
+    timeline: Timeline
+    histories: Histories
+    doubt: str = ""
+    """A sentence, where another vehicle had its name."""
+
+
+def vehicle_clock(
+    folder: SessionFolder, measured: Measured, twice: Sequence[Duplicate], options: Options
+) -> VehicleClock:
+    """The timeline of what was `measured`; `twice`: the lines of another vehicle of its name.
+
+    NothingMeasuredError where nothing can be relied on; SessionError or OSError where a file cannot be read.
+    """
+    settings = EstimatorSettings(rate_limit_ppm=options.rate_limit_ppm)
+    histories = read_histories(folder, measured.vehicle, measured.topside)
+    histories = replace(histories, namesakes=boots_of(twice))
+    made = _timeline(measured, histories, options, settings)
+    heard_by = partial(_heard_by, folder)
+    doubts = doubts_of(twice, measured.exchanges, heard_by, histories.topside, histories.pi)
+    doubt = sentence(measured.vehicle, doubts) if doubts.doubtful else ""
+    return VehicleClock(made.doubted(doubts.doubtful), histories, doubt)
+
+
+def named_twice(folder: SessionFolder) -> dict[str, list[Duplicate]]:
     """By vehicle the lines of another one of its name, or of what a later version says is as bad."""
     events: dict[str, list[Duplicate]] = {}
     for event in folder.each_event():
@@ -103,10 +128,11 @@ def _named_twice(folder: SessionFolder) -> dict[str, list[Duplicate]]:
 
 def _heard_by(folder: SessionFolder, line: Duplicate) -> Exchanges:
     """What the topside that wrote `line` measured of its vehicle; of that process alone among namesakes."""
-    journal = folder.read_exchanges() or Journal()
-    of_stream = journal.exchanges.at(
-        journal.exchanges.labelled(lambda each: (each.vehicle, each.topside) == (line.vehicle, line.topside))
-    )
+    stream = line.vehicle, line.topside
+    read = folder.read_streams(lambda each: (each.vehicle, each.topside) == stream)
+    of_stream = read.streams.get(stream) if read else None
+    if of_stream is None:
+        return Exchanges.of(())
     if concurrent(of_stream):
         of_stream = of_stream.at(of_stream.labelled(lambda each: each.instance_id == line.instance_id))
     return in_order(of_stream)

@@ -97,7 +97,18 @@ Write = Callable[[Any, "Corrections"], None]
 """Writes a batch's `rows`, each with its entry of the corrections (UNREADABLE without a timestamp)."""
 
 
-class Table(Protocol):
+class Stamped(Protocol):
+    """Rows with timestamps."""
+
+    @property
+    def form(self) -> StampForm | None:
+        """How its timestamps are written; None: as exact instants."""
+
+    def scan(self) -> Iterator[Batch]:
+        """All rows' timestamps; `Batch.rows` is not used."""
+
+
+class Table(Stamped, Protocol):
     """An open table. The driver scans it if it needs two passes, then reads its rows while it writes them."""
 
     @property
@@ -111,13 +122,6 @@ class Table(Protocol):
     @property
     def step_ns(self) -> int:
         """The unit of the instants that were written, ns: each row's error contains it; 0 for exact ones."""
-
-    @property
-    def form(self) -> StampForm | None:
-        """How its timestamps are written; None: as exact instants."""
-
-    def scan(self) -> Iterator[Batch]:
-        """All rows' timestamps; `Batch.rows` is not used."""
 
     def read(self) -> Iterator[Batch]:
         """All rows; after a scan those that the scan saw, although the file may have grown since."""

@@ -1,0 +1,1 @@
+"""The public Python interface; its names are exported by `tidesync`."""

@@ -175,17 +175,6 @@ class Exchanges(Sequence[Exchange]):
         chosen: NDArray[np.bool_] = admitted[self._table["labels"][self._places]]
         return chosen
 
-    def by_stream(self) -> dict[tuple[str, str], Exchanges]:
-        """Those of each vehicle and topside in this order, by the streams' names."""
-        names = sorted({(each.vehicle, each.topside) for each in self._labels})
-        numbers = {name: number for number, name in enumerate(names)}
-        of_labels = np.array([numbers[each.vehicle, each.topside] for each in self._labels], dtype=_PLACES)
-        stream = of_labels[self._table["labels"][self._places]] if names else of_labels
-        order = np.argsort(stream, kind="stable").astype(_PLACES)
-        ends = np.cumsum(np.bincount(stream, minlength=len(names)))[:-1]
-        parts = zip(names, np.split(order, ends), strict=True) if names else ()
-        return {name: self.at(places) for name, places in parts if places.size}
-
     @overload
     def by_destination(self) -> ByDestination[Exchange]: ...
     @overload

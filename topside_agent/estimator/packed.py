@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from schemas.exchange import Exchange
     from topside_agent.estimator.exchanges import Labels
 
-_CHUNK = 2048
+_CHUNK = 512
 _WORDS = RECORD.itemsize // 8
 _BEFORE = {2: 1, 3: 2, 4: 3}
 """The stamps are stored as differences from the one before them: receive − origin, and so on."""
@@ -39,7 +39,7 @@ class PackedExchanges:
         self._columns.add(exchange)
         if len(self._columns) == _CHUNK:
             records = self._columns.drained()
-            self._chunks.append((records.size, _packed(records)))
+            self._chunks.append((records.size, pack(records)))
             self._packed += records.size
 
     @property
@@ -51,13 +51,14 @@ class PackedExchanges:
         """All of them, in the order in which they were added."""
         table, begin = np.empty(len(self), dtype=RECORD), 0
         for size, chunk in self._chunks:
-            _unpack(chunk, table[begin : begin + size])
+            unpack(chunk, table[begin : begin + size])
             begin += size
         table[begin:] = self._columns.records()
         return Exchanges.in_table(table, self.labels)
 
 
-def _packed(records: NDArray[np.void]) -> bytes:
+def pack(records: NDArray[np.void]) -> bytes:
+    """The records (`RECORD`), compressed; the fewer bits change from one to the next the better."""
     words = _words(records).copy()
     for column, before in sorted(_BEFORE.items(), reverse=True):
         words[:, column] -= words[:, before]
@@ -66,7 +67,8 @@ def _packed(records: NDArray[np.void]) -> bytes:
     return zlib.compress(np.ascontiguousarray(signless.T).view(np.uint8).reshape(-1, 8).T.tobytes(), _FASTEST)
 
 
-def _unpack(chunk: bytes, into: NDArray[np.void]) -> None:
+def unpack(chunk: bytes, into: NDArray[np.void]) -> None:
+    """Put the records of a chunk `into` an array of their number."""
     planes = np.frombuffer(zlib.decompress(chunk), dtype=np.uint8).reshape(8, -1)
     signless = np.ascontiguousarray(planes.T).view(np.uint64).reshape(_WORDS, -1).T
     words = (signless >> np.uint64(1)).astype(np.int64) ^ -(signless & np.uint64(1)).astype(np.int64)

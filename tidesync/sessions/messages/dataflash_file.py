@@ -45,7 +45,7 @@ _TICK_NS = 1_000
 _LATEST_US = 2**52
 _TOPSIDE = "topside:"
 _ANGLES = ("Roll", "Pitch", "Yaw")
-_NEAR_US, _LEAST_MATCHED, _ALIKE_DEGREES = 200_000, 20, 5.0
+_NEAR_US, _LEAST_MATCHED, _SAME_DEGREES = 200_000, 20, 5.0
 _EVER_NS = 2**62
 
 
@@ -149,15 +149,15 @@ class DataflashFile:
             raise UnusableFileError(self._job.path, reason)
         logged = self._attitudes()
         apart = [_apart(logged, each.attitude) for each in starts]
-        alike = [
-            each for each, by in zip(starts, apart, strict=True) if by is not None and by < _ALIKE_DEGREES
+        matching = [
+            each for each, by in zip(starts, apart, strict=True) if by is not None and by < _SAME_DEGREES
         ]
         unknown = [each for each, by in zip(starts, apart, strict=True) if by is None]
-        found = alike or unknown
+        found = matching or unknown
         if len(found) != 1:
             reason = f"{path} has {len(starts)} starts of autopilots; {len(found)} may be that of this log"
             raise UnusableFileError(self._job.path, reason)
-        if not alike:
+        if not matching:
             self.outcome.notes.append(f"that {path.name} is of the same start could not be checked")
         return found[0]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tidesync.library.places import Interval, Place, place_of
 from tidesync.sessions.errors import UsageError
 from topside_agent.shared_state import layout
-from topside_agent.shared_state.layout import VOID_NS, boottime_ns
+from topside_agent.shared_state.layout import boottime_ns, is_fresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -50,7 +50,7 @@ class SharedState:
                 with self._lock:
                     place.load()
             known = place.known
-            if 0 <= now_ns - known.written_ns < VOID_NS:
+            if is_fresh(known.written_ns, now_ns):
                 return known.interval(stamp_ns)
         place = self._sought(vehicle, now_ns)
         return None if place is None else place.known.interval(stamp_ns)
@@ -58,13 +58,16 @@ class SharedState:
     def _sought(self, vehicle: str, now_ns: int) -> Place | None:
         """The vehicle's place in a file that is up to date, looked for now and then."""
         with self._lock:
+            place = self._places.get(vehicle)
+            if place is not None and is_fresh(place.known.written_ns, now_ns):
+                return place  # another thread was here before
             if now_ns - self._looked_ns.get(vehicle, -layout.EVER_NS) < _AGAIN_NS:
                 return None
             self._looked_ns = {vehicle: now_ns} if len(self._looked_ns) > layout.PLACES else self._looked_ns
             self._looked_ns[vehicle] = now_ns
             for memory in self._memories():
                 place = place_of(memory, vehicle)
-                if place is not None and 0 <= now_ns - place.known.written_ns < VOID_NS:
+                if place is not None and is_fresh(place.known.written_ns, now_ns):
                     if memory is not self._memory:
                         self._places, self._memory = {}, memory
                     self._places[vehicle] = place
@@ -129,9 +132,9 @@ def interval(stamp_ns: int, vehicle: str) -> Interval | None:
     their limits and both machines' clock histories are right. `conditional` also assumes that the vehicle's
     clock moved between two readings no farther than they show, and goes on since as it did.
 
-    Assumption: the stamp was made while topside measured the vehicle, and before its clock was last read. A
-    clock that is set back shows what it showed before; until that is reported, some tenths of a second, a
-    new stamp is taken for the old one.
+    Assumption: the stamp was made while topside measured the vehicle, and before it read the vehicle's
+    clock last. A clock that is set back shows what it showed before: a new stamp is taken for the old one
+    until topside has heard of that, some tenths of a second later, or after an outage.
     """
     global _state  # noqa: PLW0603 - the mapping is kept
     if _state is None:

@@ -59,6 +59,11 @@ class _Run(NamedTuple):
         """Of a stamp between its ends: the hull of all entries that may hold it."""
         entries, reach = self.entries, self.reach_ns
         place = bisect_right(self.starts, stamp_ns) - 1
+        if place >= 0:  # nearly always far from its ends
+            from_ns, to_ns, difference, slope, half, _, kind = entries[place]
+            if from_ns + reach < stamp_ns < to_ns - reach:
+                centre = stamp_ns + difference + int((stamp_ns - from_ns) * slope)
+                return Interval(centre - half, centre + half, _STATES[kind])
         first = max(place, 0)
         while first > 0 and entries[first - 1][1] + reach >= stamp_ns:
             first -= 1

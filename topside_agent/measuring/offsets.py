@@ -99,6 +99,11 @@ class Offsets:
         return None
 
     @property
+    def cuts(self) -> tuple[object, ...]:
+        """Changes whenever a clock is known to have been set, or to be another one."""
+        return (self.heard.unknown, self.heard.stepped, self.estimator.segment, self._stepped_ns)
+
+    @property
     def current(self) -> bool:
         """Whether the newest exchange of the estimator's is still one to go by."""
         return not self.method.standalone and self.estimator.estimate() is not None

@@ -24,7 +24,7 @@ _EVERY_NS = 950_000_000
 
 
 class SharingAgent(TopsideAgent):
-    """Writes a vehicle's place once a second, with and without a broker; a failure ends the sharing alone."""
+    """Writes the vehicles' places once a second and at each cut; a failure ends the sharing alone."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class SharingAgent(TopsideAgent):
         self._wander = settings.estimator.wander_limit
         self._share_due_ns = 0
         self._own_number = 0
+        self._cuts: list[tuple[object, ...]] = []
 
     def tick(self, now: Reading) -> float:
         """Do what is due, and share what came of it."""
@@ -48,8 +49,9 @@ class SharingAgent(TopsideAgent):
         boottime_ns = self._boottime_ns()
         for measurement in self._vehicles if self._shared else ():
             self._past(measurement).boottime_ns = boottime_ns
-        if self._shared and boottime_ns >= self._share_due_ns:
-            self._share_due_ns = boottime_ns + _EVERY_NS
+        cuts = [measurement.offsets.cuts for measurement in self._vehicles] if self._shared else []
+        if self._shared and (boottime_ns >= self._share_due_ns or cuts != self._cuts):
+            self._share_due_ns, self._cuts = boottime_ns + _EVERY_NS, cuts
             try:
                 self._share(self._shared, boottime_ns)
             except Exception:  # noqa: BLE001 - measuring goes on

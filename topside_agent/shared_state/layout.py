@@ -1,6 +1,6 @@
 """The layout of the shared file; little-endian, version 1. Imports nothing heavy: readers import it.
 
-    header      magic, version, places, entries of each place, CRC
+    header      magic, version, places, entries of each place, size, the machine's boot id, CRC
     directory   a name for each place, each with its CRC
     places      one for each vehicle: two heads, then a ring of entries
 
@@ -22,15 +22,21 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
+from runtime.clock import machine_boot_id
+
 MAGIC, VERSION = b"tidesync", 1
 PLACES = 64
 """Vehicles, at most."""
 ENTRIES = 2_048
 """Of each vehicle: about half an hour, an entry a second."""
+KEPT = ENTRIES - 64
+"""So many are counted at most: the others may be overwritten while a reader decodes."""
 TAIL, SPANS = 24, 32
 VOID_NS = 3_000_000_000
+_AHEAD_NS = -1_000_000_000
+"""A head may be written after its reader has looked at the clock."""
 
-HEADER = Struct("<8sIIII")
+HEADER = Struct("<8sIIII64s")
 NAME = Struct("<64s")
 ENTRY = Struct("<9q")
 HEAD = Struct("<5q2i")
@@ -41,7 +47,7 @@ SEQUENCE = Struct("<q")
 NAME_BYTES = NAME.size + CRC.size
 ENTRY_BYTES = ENTRY.size + 8
 HEAD_BYTES = (HEAD.size + TAIL * ENTRY.size + SPANS * SPAN.size + CRC.size + 63) // 64 * 64
-DIRECTORY = 64
+DIRECTORY = 128
 PLACE = (DIRECTORY + PLACES * NAME_BYTES + 4095) // 4096 * 4096
 PLACE_BYTES = (2 * HEAD_BYTES + ENTRIES * ENTRY_BYTES + 4095) // 4096 * 4096
 SIZE = PLACE + PLACES * PLACE_BYTES
@@ -107,8 +113,8 @@ def is_whole(record: bytes) -> bool:
 
 
 def encode_header() -> bytes:
-    """The header of a file."""
-    return sealed(HEADER.pack(MAGIC, VERSION, PLACES, ENTRIES, SIZE & 0xFFFFFFFF))
+    """The header of a file of this boot."""
+    return sealed(HEADER.pack(MAGIC, VERSION, PLACES, ENTRIES, SIZE, machine_boot_id().encode()))
 
 
 def encode_name(vehicle: str) -> bytes:
@@ -160,6 +166,11 @@ def place_of(index: int) -> int:
 def entry_at(index: int, number: int) -> int:
     """Where an entry is."""
     return place_of(index) + 2 * HEAD_BYTES + number % ENTRIES * ENTRY_BYTES
+
+
+def is_fresh(written_ns: int, now_ns: int) -> bool:
+    """Whether a head is not void."""
+    return _AHEAD_NS < now_ns - written_ns < VOID_NS
 
 
 def boottime_ns() -> int:

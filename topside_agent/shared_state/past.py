@@ -60,6 +60,8 @@ class Knot(NamedTuple):
     segment: int
     boot_id: str | None
     pi_raw_ns: int
+    read_ns: int
+    """The vehicle's RAW when it read its clocks: earlier by the way back."""
     raw_ns: int
     width_ns: int
     rate: float
@@ -129,6 +131,7 @@ class Past:
             estimator.segment,
             exchange.boot_id,
             raw_ns + middle_ns,
+            constraint.transmit_ns,
             raw_ns,
             upper_ns - middle_ns + 1,
             min(max(map(abs, timebase.bound.drifts(at_s))) * 1e-9, _FASTEST),
@@ -266,7 +269,7 @@ class Past:
     def _margins(self, before: Knot, after: Knot) -> Iterator[Span]:
         """What the clock may have shown between two knots of which the second does not follow the first."""
         passed_ns = max(self.boottime_ns - before.boottime_ns, after.raw_ns - before.raw_ns) + 1_000_000_000
-        margin_ns = ceil(_RATES * passed_ns)
+        margin_ns = ceil(_RATES * (passed_ns + before.pi_raw_ns - before.read_ns + before.width_ns))
         shown_ns = before.pi_raw_ns + before.pi_difference_ns
         yield Span(shown_ns - before.width_ns, shown_ns + margin_ns, DOUBT)
         shown_ns = after.pi_raw_ns + after.pi_difference_ns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from topside_agent.shared_state.layout import ENTRIES, PASSED, SPANS, Entry, Span
+from topside_agent.shared_state.layout import KEPT, PASSED, SPANS, Entry, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ class Runs:
         entry = entry._replace(number=self.following, run=self.run)
         self._kept.append(entry)
         self.following += 1
-        if len(self._kept) > ENTRIES:
+        if len(self._kept) > KEPT:
             self._passed(self._kept.popleft())
         return entry
 

@@ -41,7 +41,9 @@ class SharedFile:
         Another topside that runs keeps its own.
         """
         try:
-            path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            if not path.parent.exists():
+                path.parent.mkdir(parents=True)
+                path.parent.chmod(_FOLDER_MODE)  # whatever the umask is
             descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, _FILE_MODE)
             if not lock(descriptor):
                 os.close(descriptor)

@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
+.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -77,6 +77,9 @@ bench-cost: .venv/.dev ## What an exchange costs, from 1 to 1000 vehicles (QUICK
 bench-correction: .venv/.dev ## `tidesync correct` on tables of 0.5 and 1 GB beside pandas and polars (10 min); into docs/lab/
 	$(BIN)/python -m bench.correction --markdown docs/lab/bench-correction.md --json bench/results/bench-correction.json $(ARGS)
 
+bench-messages: .venv/.dev ## `tidesync correct` on MCAP files beside a copy by the mcap library (5 min); into docs/lab/
+	$(BIN)/python -m bench.messages --markdown docs/lab/bench-messages.md --json bench/results/bench-messages.json $(ARGS)
+
 bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/lab/
 	$(BIN)/python -m bench.footprint --markdown docs/lab/bench-footprint.md --json bench/results/bench-footprint.json $(ARGS)
 
@@ -107,6 +110,7 @@ offline-bundle: .venv/.run ## Wheels for a computer without internet (ROLE=surfa
 		-r requirements/$(if $(filter surface,$(ROLE)),run,$(ROLE)).lock -d dist/$(BUNDLE)
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist/$(BUNDLE) $(OURS)
 	tar -C dist -cf dist/$(BUNDLE).tar $(BUNDLE) && rm -r dist/$(BUNDLE)
+	@echo "For $(MACHINE) with Python $(PYTHON_VERSION) there (others: PLATFORM=linux/… PYTHON_VERSION=3.…)."
 	@echo "Copy dist/$(BUNDLE).tar to the other computer, and there:"
 	@echo "  tar xf $(BUNDLE).tar && python3 -m venv ~/.local/tidesync"
 	@echo "  ~/.local/tidesync/bin/pip install --no-index --find-links $(BUNDLE) $(DISTRIBUTION)"
@@ -152,7 +156,7 @@ PI := distributions/tidesync-pi/pyproject.toml
 lock: ## Pin the newest allowed dependencies (needs uv)
 	$(COMPILE) $(ARGS) pyproject.toml requirements/build.in -o requirements/run.lock
 	$(COMPILE) $(ARGS) -c requirements/run.lock \
-		--extra export --group dev --group bench pyproject.toml requirements/build.in -o requirements/dev.lock
+		--extra export --extra logs --group dev --group bench pyproject.toml requirements/build.in -o requirements/dev.lock
 	$(MAKE) lock-images
 
 lock-images: ## Pin what each container image holds, as run.lock has it

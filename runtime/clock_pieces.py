@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runtime.clock_samples import SHARP_NS, Interval, bend_ns
 from schemas.clock_history import ClockPiece
@@ -25,13 +25,49 @@ CAPACITY = 200_000
 _BEGINS: tuple[Begins | None, ...] = (None, "start", "step", "suspend")
 
 
-class _Point(NamedTuple):
-    raw_ns: int
-    difference_ns: int
+class _Hull:
+    """The points of which one is highest above some line through the origin: a convex hull from above.
+
+    Points are added in the order of x, which is positive. A line rises so little from one call to the next
+    that the highest point is mostly the one before, or beside it.
+    """
+
+    __slots__ = ("_highest", "_points")
+
+    def __init__(self) -> None:
+        self._points: list[tuple[int, int]] = []
+        self._highest = 0
+
+    def add(self, x: int, y: int) -> None:
+        points = self._points
+        while len(points) > 1:
+            (ax, ay), (bx, by) = points[-2:]
+            if (bx - ax) * (y - ay) < (by - ay) * (x - ax):
+                break
+            points.pop()
+        points.append((x, y))
+
+    def height(self, x: int, y: int) -> int:
+        """How far the highest point is above the line from the origin to (x, y), times x.
+
+        Negative if all are below. Along the hull the heights rise to the highest one and then fall.
+        """
+        points = self._points
+        at = min(self._highest, len(points) - 1)
+        highest = points[at][1] * x - y * points[at][0]
+        for step in (1, -1):
+            while 0 <= at + step < len(points):
+                px, py = points[at + step]
+                height = py * x - y * px
+                if height <= highest:
+                    break
+                at, highest = at + step, height
+        self._highest = at
+        return highest
 
 
 class _OpenPiece:
-    """Intervals merged so far, from the sample `first`; the extreme samples are kept as two convex hulls."""
+    """Intervals merged so far, from the sample `first`; the extreme samples are kept as convex hulls."""
 
     def __init__(self, first: Sample, begins: Begins | None) -> None:
         self.first, self.begins = first, begins
@@ -41,7 +77,7 @@ class _OpenPiece:
         self.half_ns = first.half_ns
         """The largest bend and half-width of the samples together."""
         self.deviation_ns = 0
-        self._hulls: tuple[list[_Point], list[_Point]] = ([], [])
+        self._above, self._below = _Hull(), _Hull()
 
     def fits(self, interval: Interval, bend: int, deviation: int, fit_ns: int) -> bool:
         """Whether a line from the first sample to the interval's end is within `fit_ns` of all between.
@@ -51,8 +87,8 @@ class _OpenPiece:
         """
         if self.end is self.first:
             return True
-        narrow, wide = sorted((self.blur_ns, interval.blur_ns))
-        if wide > max(SHARP_NS, 2 * narrow):
+        blur, of_piece = interval.blur_ns, self.blur_ns
+        if (blur > SHARP_NS or of_piece > SHARP_NS) and not of_piece <= 2 * blur <= 4 * of_piece:
             return False
         return deviation + max(bend, self.bend_ns) <= fit_ns
 
@@ -61,14 +97,10 @@ class _OpenPiece:
         self.end, self.bend_ns = interval.end, max(self.bend_ns, bend)
         self.blur_ns = max(self.blur_ns, interval.blur_ns)
         self.half_ns = max(self.half_ns, bend + interval.blur_ns)
-        point = _Point(
-            self.end.raw_ns - self.first.raw_ns,
-            self.end.realtime_minus_raw_ns - self.first.realtime_minus_raw_ns,
-        )
-        for hull, sign in zip(self._hulls, (1, -1), strict=True):
-            while len(hull) > 1 and sign * _cross(hull[-2], hull[-1], point) >= 0:
-                hull.pop()
-            hull.append(point)
+        x = self.end.raw_ns - self.first.raw_ns
+        y = self.end.realtime_minus_raw_ns - self.first.realtime_minus_raw_ns
+        self._above.add(x, y)
+        self._below.add(x, -y)
 
     def piece(self) -> ClockPiece:
         """What is known so far."""
@@ -86,12 +118,10 @@ class _OpenPiece:
         """The samples' largest distance (ns) from the line between the first one and `end`."""
         span_ns = end.raw_ns - self.first.raw_ns
         moved_ns = end.realtime_minus_raw_ns - self.first.realtime_minus_raw_ns
-        apart = [abs(y * span_ns - moved_ns * x) for hull in self._hulls for x, y in hull]
-        return -(-max(apart, default=0) // span_ns)
-
-
-def _cross(a: _Point, b: _Point, c: _Point) -> int:
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+        if self.end is self.first:
+            return 0
+        apart = max(self._above.height(span_ns, moved_ns), self._below.height(span_ns, -moved_ns))
+        return -(-apart // span_ns)
 
 
 class PieceBuilder:

@@ -99,8 +99,16 @@ def bend_ns(interval: Interval, before: Interval | None, after: Interval | None)
     span_ns = interval.span_ns
     if span_ns > STARVED_NS:  # or it was set, unseen, and not slewed
         return _bend(span_ns, max(FASTEST_SLEW_PPM / 2, abs(interval.rate_ppm) + interval.noise_ppm))
-    ends = [*_rates(interval.start, before), *_rates(interval.end, after)]
-    rate_ppm, noise_ppm = interval.rate_ppm, interval.noise_ppm
+    if interval.is_steady and before is not None and before.is_steady:
+        apart_ppm = abs(interval.rate_ppm - before.rate_ppm)
+        if apart_ppm - before.noise_ppm <= interval.noise_ppm:
+            return 0  # as nearly always
+    return _bend_between(interval, [*_rates(interval.start, before), *_rates(interval.end, after)])
+
+
+def _bend_between(interval: Interval, ends: list[tuple[float, float]]) -> int:
+    """Where realtime may have had these rates, each with its error, at the ends."""
+    span_ns, rate_ppm, noise_ppm = interval.span_ns, interval.rate_ppm, interval.noise_ppm
     if not ends:
         return _bend(span_ns, FASTEST_SLEW_PPM / 2)
     if interval.start.state is None or interval.end.state is None:

@@ -97,5 +97,6 @@ class SlewTracker:
     @staticmethod
     def _moves(interval: Interval) -> bool:
         state = interval.end.state
-        kernel = max(abs(rate) for rate in state.rates_ppm) if state is not None else 0.0
-        return max(kernel, abs(interval.rate_ppm) - interval.noise_ppm) > MOVING_PPM
+        if abs(interval.rate_ppm) - interval.noise_ppm > MOVING_PPM:
+            return True
+        return state is not None and max(map(abs, state.rates_ppm)) > MOVING_PPM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sys
@@ -96,13 +97,25 @@ def rename_new(path: Path, new: Path) -> bool:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a stream that replaces `path` when the block ends; an exception leaves `path` as it is."""
-    with _temporary(path) as new:
+    """Open a stream that replaces `path` when the block ends; an exception leaves `path` as it is.
+
+    OSError where another program began to replace `path` meanwhile: its file is the one that counts.
+    """
+    new, opened = _temporary_name(path), None
+    new.unlink(missing_ok=True)
+    try:
         with _open_like(new, path) as descriptor, os.fdopen(descriptor, "wb", closefd=False) as stream:
+            opened = os.fstat(descriptor)
             yield stream
             stream.flush()
             os.fsync(descriptor)
+        if not _is(new, opened):
+            raise OSError(errno.EBUSY, "another program began to write it", str(path))
         _rename(new, path)
+    finally:
+        with contextlib.suppress(OSError):
+            if opened and _is(new, opened):
+                new.unlink()
     sync_folder(path.parent)
 
 
@@ -217,10 +230,22 @@ def _rename(new: Path, path: Path) -> None:
             return
 
 
+def _temporary_name(path: Path, suffix: str = "new") -> Path:
+    return path.with_name(f".{path.name}.{suffix}")
+
+
+def _is(path: Path, opened: os.stat_result) -> bool:
+    """Whether `path` is still the file that was opened."""
+    try:
+        return os.path.samestat(path.stat(), opened)
+    except FileNotFoundError:
+        return False
+
+
 @contextmanager
 def _temporary(path: Path, suffix: str = "new") -> Iterator[Path]:
     """A free name beside `path`, whose file is removed unless it was renamed."""
-    new = path.with_name(f".{path.name}.{suffix}")
+    new = _temporary_name(path, suffix)
     new.unlink(missing_ok=True)
     try:
         yield new

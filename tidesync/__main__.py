@@ -45,6 +45,7 @@ COMMANDS = {
 _BRINGS = {
     **dict.fromkeys(("fastapi", "prometheus_client", "uvicorn"), "tidesync-pi"),
     **dict.fromkeys(("h5netcdf", "h5py", "mcap", "pyarrow"), "'tidesync[export]'"),
+    **dict.fromkeys(("pymavlink", "rosbags"), "'tidesync[logs]'"),
 }
 """What installs a module; anything else, our own commands too, `tidesync` does."""
 

@@ -78,7 +78,6 @@ class AccountFolder:
             if (self.path / name).exists():
                 raise AccountsError(
                     f"{self.path / name} is not of our making ({SOURCE} is not beside it): move it away"
-                    " and add its accounts again, or take another --folder"
                 )
 
 

@@ -73,6 +73,24 @@ def test_a_program_starts_and_stops_a_session_and_finds_it_on_disk(boat, serve, 
     until(lambda: row(client, "rov1")["recording"] == [], 5, "the row says so")
 
 
+@pytest.mark.parametrize(
+    ("mission", "session"), [("Récif", "日本 1"), ("São Tomé & Co", "a%b+c#1"), ("Reef 42", "Récif à 3 m")]
+)
+def test_names_as_people_type_them_are_the_folders_and_lead_to_the_session(
+    connected, mosquitto_boat, tmp_path, mission, session
+):
+    mosquitto_boat.recorder(tmp_path)
+    wanted = {"mission": mission, "session": session, "timeout_s": 60}
+    begun = connected.post("api/sessions", json=wanted)
+    assert begun.status_code == 201, begun.text
+    assert begun.json()["session"] == session
+    found = connected.get(f"api/{begun.headers['location']}")
+    assert (found.status_code, found.json()["mission"]) == (200, mission)
+    ended = connected.post(f"api/{begun.headers['location']}/stop", json={"timeout_s": 60})
+    assert (ended.status_code, ended.json()["state"]) == (200, "stopped"), ended.text
+    assert (tmp_path / mission / f"session_{session}" / "sync_metadata.json").is_file()
+
+
 def test_a_request_that_is_repeated_is_done_once(connected, mosquitto_boat, tmp_path):
     mosquitto_boat.recorder(tmp_path)
     asked = {"mission": "m", "session": "dive-1", "request_id": "mine"}

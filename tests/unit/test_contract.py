@@ -15,7 +15,7 @@ from schemas.base import InvalidMessageError
 from schemas.messages import OffsetResult
 from tests.published import PUBLISHED, schema, validator, validator_of
 from tests.unit import contracts
-from tidesync.sessions.folder import write_table
+from tidesync.sessions.folder import writing_table
 from tidesync.sessions.journal import decode_event
 from tools.contract import __main__ as tool
 from tools.contract.asyncapi import address
@@ -205,7 +205,8 @@ def test_the_table_schema_is_that_of_offsets_csv():
     document = json.loads((PUBLISHED / "offsets.csv.table-schema.json").read_text())
     row = Row("rov1", "laptop", 3, 2, -1, -2, 0, None, 0, "ok")
     stream = BytesIO()
-    write_table({("rov1", "laptop"): [row]}, stream)
+    with writing_table(stream) as add:
+        add(("rov1", "laptop"), [row])
     header, line = stream.getvalue().decode().splitlines()
     assert header.split(",") == [field["name"] for field in document["fields"]]
     for field, value in zip(document["fields"], line.split(","), strict=True):

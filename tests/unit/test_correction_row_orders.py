@@ -94,8 +94,10 @@ def test_a_shuffled_table_of_any_length_takes_little_memory_and_decides_nothing(
 
 
 def test_a_forward_step_needs_no_first_pass():
-    assert RowCorrector(Session([(100.0, 40.0, 0.0)], seconds=300).timeline).passes == 1
-    assert RowCorrector(Session([(100.0, -40.0, 0.0)], seconds=300).timeline).passes == 2
+    assert RowCorrector(Session([(100.0, 40.0, 0.0)], seconds=300, every_s=0.25).timeline).passes == 1
+    assert RowCorrector(Session([(100.0, -40.0, 0.0)], seconds=300, every_s=0.25).timeline).passes == 2
+    silent = Session([(100.0, 40.0, 5.0)], seconds=300, every_s=0.25)
+    assert RowCorrector(silent.timeline).passes == 2, "it may have been set more than once"
 
 
 def test_newest_first_of_a_random_session_is_mostly_answered():

@@ -2,10 +2,13 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from tests.unit.test_estimator_any_lines import START, S, exchange_at
-from topside_agent.estimator import Exchanges, Row, Rows, in_order, smooth
+from topside_agent.estimator import Exchanges, PackedExchanges, Row, Rows, in_order, smooth
+from topside_agent.estimator.exchanges import RECORD
+from topside_agent.estimator.packed import pack, unpack
 
 NULLS = ("pi_realtime_minus_raw_ns", "topside_realtime_minus_raw_ns", "boot_id", "instance_id")
 
@@ -37,14 +40,29 @@ def test_exchanges_come_out_as_they_went_in():
     assert columns != [*listed[1:], listed[0]]
 
 
-def test_streams_and_labels_choose_the_same_as_a_loop():
+def test_compressed_exchanges_come_out_as_they_went_in():
+    listed = drawn(1500) + [exchange_at(at * S, 10**6, 10**5, 10**6, seq=at)[0] for at in range(1500)]
+    packed = PackedExchanges()
+    for one in listed:
+        packed.add(one)
+    assert len(packed) == len(listed)
+    assert packed.unpacked() == packed.unpacked() == listed
+    assert {labels.vehicle for labels in packed.labels} == {one.vehicle for one in listed}
+    assert PackedExchanges().unpacked() == []
+
+
+def test_any_bits_can_be_compressed():
+    bits = np.frombuffer(random.Random(2).randbytes(RECORD.itemsize * 77), dtype=RECORD)
+    unpacked = np.empty_like(bits)
+    unpack(pack(bits), unpacked)
+    assert (unpacked == bits).all()
+
+
+def test_labels_choose_the_same_as_a_loop():
     listed = drawn(500)
     columns = Exchanges.of(listed)
-    for (vehicle, _), of_stream in columns.by_stream().items():
-        assert of_stream == [one for one in listed if one.vehicle == vehicle]
     unnamed = columns.labelled(lambda labels: labels.boot_id is None)
     assert columns.at(unnamed) == [one for one in listed if one.boot_id is None]
-    assert Exchanges.of(()).by_stream() == {}
 
 
 def test_an_exchange_is_found_by_its_destination_the_last_of_several():

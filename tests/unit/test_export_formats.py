@@ -41,7 +41,7 @@ def session(tmp_path):
 
 def written(kind):
     stream = io.BytesIO()
-    FORMATS[kind].write(TRACKS, stream)
+    FORMATS[kind].write(TRACKS.items(), stream)
     return stream.getvalue()
 
 
@@ -129,7 +129,7 @@ def test_the_example_of_the_documents_fits_each_segment_by_itself_with_pyxdf():
 def test_stamps_that_a_step_back_repeats_have_no_answer_in_the_example():
     rows, _ = stepped(-3 * S)
     stream = io.BytesIO()
-    FORMATS["xdf-offsets"].write({("rov1", "topside"): rows}, stream)
+    FORMATS["xdf-offsets"].write([(("rov1", "topside"), rows)], stream)
     pairs = json.loads(stream.getvalue())["streams"][0]
     names = {}
     exec(EXAMPLE, names)

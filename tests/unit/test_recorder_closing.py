@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.test_recorder_session import EPOCH_S, S, exchange
 from tidesync.sessions import folder
-from tidesync.sessions.folder import SessionFolder, write_table
+from tidesync.sessions.folder import SessionFolder, writing_table
 from tidesync.sessions.journal import lines_of
 from tidesync.sessions.recorder import closing
 from topside_agent.estimator import Row, Track, in_order
@@ -63,7 +63,9 @@ def test_start_and_end_are_reported_across_a_step_too():
 
 def test_the_table_has_every_row_in_integers_and_absent_is_empty():
     stream = BytesIO()
-    write_table({("rov1", "topside"): [row(0, -150)], ("rov2", "b"): [row(0, 7, u95_ns=0)]}, stream)
+    with writing_table(stream) as add:
+        add(("rov1", "topside"), [row(0, -150)])
+        add(("rov2", "b"), [row(0, 7, u95_ns=0)])
     lines = stream.getvalue().decode()
     assert lines.splitlines() == [
         HEADER,
@@ -110,7 +112,7 @@ def test_a_smoother_that_fails_for_one_vehicle_leaves_the_others_their_tracks(tm
 
 
 def test_a_stop_that_fails_altogether_ends_the_session_and_says_why(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(SessionFolder, "read_exchanges", lambda *_: 1 / 0)
+    monkeypatch.setattr(SessionFolder, "read_streams", lambda *_: 1 / 0)
     ended = closing.close(SessionFolder(tmp_path), {"rov1": "topside"}, 5)
     assert (ended.offsets, dict(ended.summaries)) == (None, {})
     assert "ZeroDivisionError" in ended.failed["rov1"]

@@ -274,9 +274,36 @@ def test_a_name_that_a_vehicle_cannot_have_is_refused(home, name, capsys):
 
 
 def test_the_unit_quotes_what_systemd_would_read_as_its_own():
-    text = install.unit(['/opt/a b/"python"', "100%"], "me", "multi-user.target")
-    assert 'ExecStart="/opt/a b/\\"python\\"" "100%%"\n' in text
-    assert "User=me\n" in text
+    text = install.unit(['/opt/a b/"python"', "100%", "$HOME\\"], "multi-user.target", "rm it")
+    assert 'ExecStart="/opt/a b/\\"python\\"" "100%%" "$$HOME\\\\"\n' in text
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("root", [True, False])
+def test_the_unit_is_accepted_by_systemd_and_says_how_it_is_removed(home, root, monkeypatch):
+    base = home.path.parent
+    written = []
+    monkeypatch.setenv("SUDO_USER", "diver")
+    monkeypatch.setattr(Path, "home", lambda: base)
+    monkeypatch.setattr(files, "is_root", lambda: root)
+    monkeypatch.setattr(files, "replace", lambda path, content: written.append((path, content.decode())))
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/systemctl")
+    ended = subprocess.CompletedProcess((), 0)
+    with monkeypatch.context() as inner:
+        inner.setattr(subprocess, "run", lambda *_, **__: ended)
+        inner.setattr(Path, "mkdir", lambda *_, **__: None)
+        done = install.install(home)
+    ((path, text),) = written
+    assert "User=" not in text
+    removal = f"disable --now tidesync-up.service && rm {path}"
+    assert removal in done
+    assert removal in text
+    copy = base / path.name
+    copy.write_text(text)
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False
+    )
+    assert (verified.returncode, verified.stderr) == (0, "")
 
 
 def test_what_is_damaged_and_can_be_made_again_is(home):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +16,17 @@ from schemas.names import vehicle_name
 from tidesync.cli.choice_options import choice_options
 from tidesync.errors import NotSoError, SettingsError, named
 from tidesync.sessions.errors import UnknownVehicleError
-from tidesync.sessions.folder import write_table
-from tidesync.sessions.isolation import Tracks, tracks_of
-from tidesync.sessions.journal import Journal, Stream, read_journal
+from tidesync.sessions.folder import writing_table
+from tidesync.sessions.isolation import StreamFaults, each_made
+from tidesync.sessions.journal import LineCounts, Stream
 from tidesync.sessions.processes import Choice, chosen
-from topside_agent.estimator import Estimate, EstimatorSettings, Exchanges, Segment, Track, online, smooth
+from tidesync.sessions.streams import Streams, read_streams
+from topside_agent.estimator import Estimate, EstimatorSettings, Segment, Track, online, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from tidesync.sessions.folder import AddRows
 
 
 @click.command("estimate")
@@ -79,56 +84,71 @@ def command(
     FILE is a session's exchanges.jsonl, one exchange a line; - reads standard input.
     """
     wanted = named("--vehicle", vehicle_name, vehicle) if vehicle is not None else None
+    counts, failed = LineCounts(), StreamFaults()
     with click.open_file(file, "rb") as lines:
-        journal = read_journal(lines)
-    for fault in journal.faults:
+        streams = read_streams(lines, counts, lambda exchange: wanted in {None, exchange.vehicle})
+    for fault in counts.faults:
         click.echo(fault, err=True)
-    estimate = online if as_online else smooth
     settings = EstimatorSettings(
         rate_limit_ppm=rate_limit_ppm, asymmetry_share=asymmetry_share, asymmetry_ms=asymmetry_ms
     )
-    streams = _streams(journal, choice, wanted)
-    tracks = tracks_of(streams, lambda _, exchanges: estimate(exchanges, settings))
-    usable = {stream: found for stream, found in tracks.items() if found.rows}
-    if not usable:
-        whose = f" of vehicle {wanted}" if wanted else ""
-        faults = "".join(f"; {complaint}" for complaint in tracks.complaints())
-        raise NotSoError(f"no usable exchange{whose} in {file} ({journal.malformed} malformed lines){faults}")
-    if track is not None:
-        _write(track, usable)
+    estimate = online if as_online else smooth
+    found = each_made(_chosen(streams, choice), lambda _, exchanges: estimate(exchanges, settings), failed)
+    with _table(track) as add:
+        tracks = dict(_without_rows(found, add))
+        usable = {stream: each for stream, each in tracks.items() if each.exchanges}
+        if not usable:
+            whose = f" of vehicle {wanted}" if wanted else ""
+            faults = "".join(f"; {complaint}" for complaint in failed.complaints())
+            left_out = f"({counts.malformed} malformed lines)"
+            raise NotSoError(f"no usable exchange{whose} in {file} {left_out}{faults}")
     if as_json:
-        click.echo(_document(tracks, journal))
+        click.echo(_document(tracks, failed, counts))
     else:
         click.echo("\n\n".join(_summary(*item) for item in usable.items()))
     for stream in tracks.keys() - usable.keys():
         click.echo(_unusable(stream, tracks[stream]), err=True)
-    if journal.malformed:
-        click.echo(f"{journal.malformed} malformed lines were skipped", err=True)
-    if tracks.failed:
-        raise NotSoError("; ".join(tracks.complaints()))
+    if counts.malformed:
+        click.echo(f"{counts.malformed} malformed lines were skipped", err=True)
+    if failed:
+        raise NotSoError("; ".join(failed.complaints()))
 
 
-def _streams(journal: Journal, choice: Choice, vehicle: str | None) -> dict[Stream, Exchanges]:
-    wanted = journal.exchanges.labelled(lambda labels: vehicle in {None, labels.vehicle})
+def _chosen(streams: Streams, choice: Choice) -> Streams:
     try:
-        return chosen(journal.exchanges.at(wanted), choice)
+        return chosen(streams, choice)
     except UnknownVehicleError as error:
         raise SettingsError(str(error)) from error
 
 
-def _write(path: Path, tracks: Mapping[Stream, Track]) -> None:
+def _without_rows(found: Iterator[tuple[Stream, Track]], add: AddRows) -> Iterator[tuple[Stream, Track]]:
+    """Each track in short; its rows go to the table."""
+    for stream, track in found:
+        if track.rows:
+            add(stream, track.rows)
+        short = replace(track, rows=())
+        del track
+        yield stream, short
+
+
+@contextmanager
+def _table(path: Path | None) -> Iterator[AddRows]:
+    """Replace `path`, if there is one, by the tracks that are added until the block ends."""
+    if path is None:
+        yield lambda *_: None
+        return
     try:
-        with replacing(path) as stream:
-            write_table({stream: track.rows for stream, track in tracks.items()}, stream)
+        with replacing(path) as stream, writing_table(stream) as add:
+            yield add
     except OSError as error:
         raise SettingsError(f"--track {path}: {error.strerror}") from error
 
 
-def _document(tracks: Tracks[Track], journal: Journal) -> str:
-    vehicles = [_entry(*stream, track) for stream, track in tracks.items() if track.rows]
-    unusable = [_unusable(stream, track) for stream, track in tracks.items() if not track.rows]
-    failed = [*unusable, *tracks.complaints()]
-    return json.dumps({"vehicles": vehicles, "malformed": journal.malformed, "failed": failed}, indent=2)
+def _document(tracks: Mapping[Stream, Track], faults: StreamFaults, counts: LineCounts) -> str:
+    vehicles = [_entry(*stream, track) for stream, track in tracks.items() if track.exchanges]
+    unusable = [_unusable(stream, track) for stream, track in tracks.items() if not track.exchanges]
+    failed = [*unusable, *faults.complaints()]
+    return json.dumps({"vehicles": vehicles, "malformed": counts.malformed, "failed": failed}, indent=2)
 
 
 def _unusable(stream: Stream, track: Track) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +15,15 @@ from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.errors import SessionError, UnknownVehicleError
 from tidesync.sessions.export.formats import FORMATS, NOTES_SUFFIX
 from tidesync.sessions.folder import SessionFolder
+from tidesync.sessions.isolation import StreamFaults
 from tidesync.sessions.processes import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tidesync.sessions.folder import Measured
+    from tidesync.sessions.journal import Stream
+    from topside_agent.estimator import Row
 
 
 @click.command("export")
@@ -38,11 +47,10 @@ def command(*, session: Path, kind: str, output: Path | None, choice: Choice, as
         raise SettingsError(f"SESSION: there is no folder {session}")
     chosen, folder = FORMATS[kind], SessionFolder(session)
     path = output or folder.time_sync_path / chosen.file_name
+    counts, vehicles, failed = Counter[str](), list[str](), StreamFaults()
     try:
-        measured = folder.measure(choice=choice)
-        tracks = {stream: each.track.rows for stream, each in measured.items()}
         with replacing(path) as file:
-            chosen.write(tracks, file)
+            chosen.write(_counted(folder.each_measured(failed, choice=choice), counts, vehicles), file)
         notes = None if chosen.notes is None else path.with_name(path.name + NOTES_SUFFIX)
         if chosen.notes and notes:
             replace(notes, chosen.notes(path.name))
@@ -52,7 +60,6 @@ def command(*, session: Path, kind: str, output: Path | None, choice: Choice, as
         raise NotSoError(str(error)) from error
     except OSError as error:
         raise NotSoError(f"{path}: {error.strerror or error}; nothing was written") from error
-    counts = Counter(row.state for rows in tracks.values() for row in rows)
     if as_json:
         document: dict[str, object] = {
             "session": str(session),
@@ -61,10 +68,23 @@ def command(*, session: Path, kind: str, output: Path | None, choice: Choice, as
             "notes": None if notes is None else str(notes),
             "rows": dict(counts),
         }
-        document["failed"] = measured.complaints()
+        document["failed"] = failed.complaints()
         click.echo(json.dumps(document))
     else:
-        click.echo(f"{path}: {sum(counts.values())} rows of {', '.join(v for v, _ in tracks)}")
-    if measured.failed:
-        raise NotSoError("; ".join(measured.complaints()))
+        click.echo(f"{path}: {sum(counts.values())} rows of {', '.join(vehicles)}")
+    if failed:
+        raise NotSoError("; ".join(failed.complaints()))
     return 0
+
+
+def _counted(
+    measured: Iterator[tuple[Stream, Measured]], counts: Counter[str], vehicles: list[str]
+) -> Iterator[tuple[Stream, Sequence[Row]]]:
+    """The rows of each track, counted by their states; nothing else of it is kept."""
+    for stream, each in measured:
+        rows = each.track.rows
+        del each
+        counts.update(row.state for row in rows)
+        vehicles.append(stream[0])
+        yield stream, rows
+        del rows

@@ -135,7 +135,9 @@ def _add(
         click.echo(json.dumps({"vehicle": vehicle, "file": str(path), "brokers": joined.brokers}))
     else:
         click.echo(f"{path} is made; it holds a password. Copy it to the vehicle, and there:\n")
-        click.echo(f"  tidesync pi --join {path.name}")
+        click.echo(f"  tidesync pi --join {path.name}\n")
+        click.echo(f"It looks for this broker at {', '.join(joined.brokers)}. If the vehicle's network")
+        click.echo("is not among them, connect this computer to it and make the file again (--replace).")
     return 0
 
 

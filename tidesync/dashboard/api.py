@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, cast
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -168,7 +169,7 @@ async def sessions(here: Here) -> SessionsView:
 async def start_session(body: StartSession, here: Here, response: Response) -> StartedView:
     """Begin to record a session; answered when a recorder records it. The folder is `path` below its root."""
     view = await here.commands.start(body)
-    response.headers["location"] = f"sessions/{view.session}"
+    response.headers["location"] = f"sessions/{quote(view.session, safe='')}"
     return view
 
 

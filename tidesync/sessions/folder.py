@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import logging
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from runtime.files import read, replacing
 from schemas.events import EventLine
@@ -15,15 +17,17 @@ from tidesync.sessions import document
 from tidesync.sessions.bridged import bridged
 from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, read_clock_journal
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
-from tidesync.sessions.isolation import Tracks, tracks_of
-from tidesync.sessions.journal import Journal, Stream, decode_event, lines_in, read_journal
+from tidesync.sessions.isolation import StreamFaults, Tracks, each_made
+from tidesync.sessions.journal import Journal, LineCounts, Stream, decode_event, lines_in, read_journal
 from tidesync.sessions.processes import Choice, chosen
+from tidesync.sessions.streams import Streams, read_streams
 from topside_agent.estimator import EstimatorSettings, Exchanges, Row, Track, in_order, smooth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from schemas.exchange import Exchange
     from tidesync.sessions.processes import Process
 
 _log = logging.getLogger(__name__)
@@ -52,6 +56,17 @@ class Measured:
     track: Track
     namesakes: Sequence[Process] = ()
     """It is what the first of these processes measured, while the others of its name were active."""
+
+
+class ReadStreams(NamedTuple):
+    """A journal by stream, and the counts of its lines."""
+
+    streams: Streams
+    counts: LineCounts
+
+
+AddRows = Callable[[Stream, Sequence[Row]], None]
+"""Adds the rows of a track to a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +121,19 @@ class SessionFolder:
         return self.time_sync_path / RECORDING
 
     def read_exchanges(self) -> Journal | None:
-        """Every exchange recorded, in the order of the file, and which lines are malformed."""
+        """Every exchange recorded, in the order of the file, and which lines are malformed; all in memory."""
         try:
             with self.exchanges_path.open("rb") as stream:
                 return read_journal(lines_in(stream))
+        except FileNotFoundError:
+            return None
+
+    def read_streams(self, wanted: Callable[[Exchange], bool] = lambda _: True) -> ReadStreams | None:
+        """Every exchange recorded that is `wanted`, by stream, and which lines are malformed."""
+        counts = LineCounts()
+        try:
+            with self.exchanges_path.open("rb") as stream:
+                return ReadStreams(read_streams(lines_in(stream), counts, wanted), counts)
         except FileNotFoundError:
             return None
 
@@ -152,31 +176,52 @@ class SessionFolder:
         settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008
         choice: Choice = Choice(),  # noqa: B008
     ) -> Tracks[Measured]:
-        """The track of every stream that has one; NothingMeasuredError if none has, others as `chosen`."""
+        """The track of every stream that has one, all in memory; raises as `each_measured`."""
+        tracks: Tracks[Measured] = Tracks()
+        tracks.update(self.each_measured(tracks.failed, settings, choice))
+        return tracks
+
+    def each_measured(
+        self,
+        failed: StreamFaults,
+        settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008
+        choice: Choice = Choice(),  # noqa: B008
+    ) -> Iterator[tuple[Stream, Measured]]:
+        """The track of one stream after the other; as `each_made`.
+
+        NothingMeasuredError at the end if none has a track, others as `chosen`.
+        """
         try:
-            journal = self.read_exchanges()
+            journal = self.read_streams()
         except OSError as error:
             raise UnusableFileError(self.exchanges_path, error.strerror or str(error)) from error
         if journal is None:
             raise NothingMeasuredError(
                 f"{self.exchanges_path} is missing: nothing was measured, or this is no session's folder"
             )
-        if journal.malformed:
-            _log.warning("%s: %s", self.path, journal.complaint)
-        measured = measure(chosen(journal.exchanges, choice), settings)
-        if not measured:
-            reason = "; ".join(measured.complaints()) or "it holds no exchange: nothing was measured"
+        if journal.counts.malformed:
+            _log.warning("%s: %s", self.path, journal.counts.complaint)
+        streams = chosen(journal.streams, choice)
+        yield from each_measured(streams, failed, settings)
+        if len(failed) == len(streams):
+            reason = "; ".join(failed.complaints()) or "it holds no exchange: nothing was measured"
             raise NothingMeasuredError(f"{self.exchanges_path}: {reason}")
-        for complaint in measured.complaints():
+        for complaint in failed.complaints():
             _log.error("%s: %s", self.path, complaint)
-        return measured
 
     def write_offsets(self, tracks: Mapping[Stream, Sequence[Row]]) -> None:
-        """Replace `offsets.csv` by the rows of `tracks`."""
+        """Replace `offsets.csv` by the rows of `tracks`; UnusableFileError."""
+        with self.writing_offsets() as add:
+            for stream, rows in tracks.items():
+                add(stream, rows)
+
+    @contextmanager
+    def writing_offsets(self) -> Iterator[AddRows]:
+        """Replace `offsets.csv` by the tracks that are added until the block ends; UnusableFileError."""
         try:
             self.time_sync_path.mkdir(parents=True, exist_ok=True)
-            with replacing(self.offsets_path) as stream:
-                write_table(tracks, stream)
+            with replacing(self.offsets_path) as stream, writing_table(stream) as add:
+                yield add
         except OSError as error:
             reason = f"{error.strerror or error}; it was not written"
             raise UnusableFileError(self.offsets_path, reason) from error
@@ -187,21 +232,35 @@ def measure(
     settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008
 ) -> Tracks[Measured]:
     """Smooth every stream, by the streams' names; an internal fault is that stream's alone."""
+    tracks: Tracks[Measured] = Tracks()
+    tracks.update(each_measured(streams, tracks.failed, settings))
+    return tracks
+
+
+def each_measured(
+    streams: Mapping[Stream, Exchanges],
+    failed: StreamFaults,
+    settings: EstimatorSettings = EstimatorSettings(),  # noqa: B008
+) -> Iterator[tuple[Stream, Measured]]:
+    """What was measured of one stream after the other; as `each_made`."""
 
     def measured(stream: Stream, exchanges: Exchanges) -> Measured:
         listed = in_order(exchanges)
         return Measured(*stream, listed, smooth(bridged(listed).exchanges, settings))
 
-    return tracks_of(streams, measured)
+    return each_made(streams, measured, failed)
 
 
-def write_table(tracks: Mapping[Stream, Sequence[Row]], stream: BinaryIO) -> None:
-    """`offsets.csv`: every row of every track; absent is empty, never 0."""
+@contextmanager
+def writing_table(stream: BinaryIO) -> Iterator[AddRows]:
+    """`offsets.csv`: every row of every track that is added; absent is empty, never 0."""
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(OFFSET_COLUMNS)
-    for (vehicle, topside), rows in tracks.items():
+
+    def add(name: Stream, rows: Sequence[Row]) -> None:
         for row in rows:
-            values = ("" if value is None else value for value in row[2:])
-            writer.writerow([vehicle, topside, *values])
+            writer.writerow([*name, *("" if value is None else value for value in row[2:])])
+
+    yield add
     text.detach()

@@ -11,7 +11,7 @@ from tidesync.sessions.errors import NothingMeasuredError, SessionError
 from tidesync.sessions.journal import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from topside_agent.estimator import Exchanges
 
@@ -20,12 +20,23 @@ _log = logging.getLogger(__name__)
 Made = TypeVar("Made")
 
 
+class StreamFaults(dict[Stream, str]):
+    """Why nothing could be made of a stream, in words."""
+
+    def complaints(self) -> list[str]:
+        """A sentence for each."""
+        return [
+            f"{vehicle}, measured by {topside}: no track, {reason}"
+            for (vehicle, topside), reason in self.items()
+        ]
+
+
 class Tracks(dict[Stream, Made], Generic[Made]):
-    """What was made of each stream; `failed` has those of which nothing could be made, with the reason."""
+    """What was made of each stream; `failed` has those of which nothing could be made."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.failed: dict[Stream, str] = {}
+        self.failed = StreamFaults()
 
     def made(self, stream: Stream) -> Made:
         """What was made of this stream; NothingMeasuredError with the reason where that failed."""
@@ -35,21 +46,31 @@ class Tracks(dict[Stream, Made], Generic[Made]):
 
     def complaints(self) -> list[str]:
         """A sentence for each stream without a track."""
-        return [
-            f"{vehicle}, measured by {topside}: no track, {reason}"
-            for (vehicle, topside), reason in self.failed.items()
-        ]
+        return self.failed.complaints()
+
+
+def each_made(
+    streams: Mapping[Stream, Exchanges], work: Callable[[Stream, Exchanges], Made], failed: StreamFaults
+) -> Iterator[tuple[Stream, Made]]:
+    """Do `work` for one stream after the other; an exception is that stream's alone, and goes into `failed`.
+
+    What was made is not kept: whoever forgets each before the next one needs memory for the largest only.
+    """
+    for stream in streams:
+        try:
+            made = work(stream, streams[stream])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other streams are answered
+            failed[stream] = reason_of(error)
+            _log.debug("%s, measured by %s: no track", *stream, exc_info=True)
+        else:
+            yield stream, made
+            del made
 
 
 def tracks_of(streams: Mapping[Stream, Exchanges], work: Callable[[Stream, Exchanges], Made]) -> Tracks[Made]:
-    """Do `work` for every stream; an exception is that stream's alone."""
+    """As `each_made`, all of them kept."""
     tracks: Tracks[Made] = Tracks()
-    for stream, exchanges in streams.items():
-        try:
-            tracks[stream] = work(stream, exchanges)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other streams are answered
-            tracks.failed[stream] = reason_of(error)
-            _log.debug("%s, measured by %s: no track", *stream, exc_info=True)
+    tracks.update(each_made(streams, work, tracks.failed))
     return tracks
 
 

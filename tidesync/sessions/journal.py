@@ -34,11 +34,10 @@ _LONGEST = MAX_MESSAGE_BYTES + 2
 
 
 @dataclass(slots=True)
-class Journal:
-    """A journal's content; malformed lines stay in the file."""
+class LineCounts:
+    """How many lines of a journal are exchanges, and how many are not; malformed lines stay in the file."""
 
-    exchanges: Exchanges = field(default_factory=lambda: Exchanges.of(()))
-    """In the order of the file."""
+    valid: int = 0
     malformed: int = 0
     faults: list[str] = field(default_factory=list)
     """The first malformed lines, each with its number and what is wrong with it."""
@@ -52,8 +51,16 @@ class Journal:
     @property
     def complaint(self) -> str:
         """How many lines are malformed, and what is wrong with the first."""
-        lines = self.malformed + len(self.exchanges)
+        lines = self.malformed + self.valid
         return f"{self.malformed} of {lines} lines of exchanges.jsonl are no exchanges ({self.faults[0]})"
+
+
+@dataclass(slots=True)
+class Journal(LineCounts):
+    """All of a journal at once; `streams.read_streams` takes less memory."""
+
+    exchanges: Exchanges = field(default_factory=lambda: Exchanges.of(()))
+    """In the order of the file."""
 
 
 def read_journal(lines: Iterable[bytes]) -> Journal:
@@ -63,19 +70,20 @@ def read_journal(lines: Iterable[bytes]) -> Journal:
     return journal
 
 
-def each_exchange(lines: Iterable[bytes], journal: Journal) -> Iterator[Exchange]:
-    """The exchanges, one at a time; empty lines are skipped, malformed ones counted in `journal`."""
+def each_exchange(lines: Iterable[bytes], counts: LineCounts) -> Iterator[Exchange]:
+    """The exchanges, one at a time; empty lines are skipped, the others counted in `counts`."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             exchange = Exchange.decode(line)
         except InvalidMessageError as error:
-            journal.refuse(f"line {number}: {error}")
+            counts.refuse(f"line {number}: {error}")
             continue
         if fault := fault_of(exchange):
-            journal.refuse(f"line {number}: not a valid Exchange: {fault}")
+            counts.refuse(f"line {number}: not a valid Exchange: {fault}")
             continue
+        counts.valid += 1
         yield exchange
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from schemas.exchange import Exchange
     from tidesync.sessions.journal import Stream
-    from topside_agent.estimator import Exchanges, Labels
+    from tidesync.sessions.streams import Streams
+    from topside_agent.estimator import Labels
 
 UNKNOWN = "unknown"
 """In place of the instance id where an earlier version recorded none."""
@@ -57,22 +58,28 @@ def instance_of(exchange: Exchange | Labels) -> str:
     return exchange.instance_id or UNKNOWN
 
 
-def chosen(exchanges: Exchanges, choice: Choice) -> dict[Stream, Exchanges]:
+def chosen(streams: Streams, choice: Choice) -> Streams:
     """Each stream's exchanges, as far as they are meant.
 
     ConcurrentTopsidesError where several processes of one name were active at the same time: their clocks
     must not be mixed. UnknownTopsideError where `choice` names none that is there.
     """
-    streams = exchanges.at(exchanges.labelled(choice.admits)).by_stream()
-    if choice and not streams and exchanges:
-        there = {(each.topside, instance_of(each)) for each in exchanges.labels}
+    meant = streams.admitting(choice.admits) if choice else streams
+    if streams and not meant:
+        there = {(each.topside, instance_of(each)) for stream in streams for each in streams.labels(stream)}
         listed = ", ".join(f"--topside {name} --instance {instance}" for name, instance in sorted(there))
         asked = f"topside {choice.topside or 'any'}, instance {', '.join(choice.instances) or 'any'}"
         raise UnknownTopsideError(f"no exchange of {asked}; there are those of {listed}")
-    for (vehicle, topside), of_stream in streams.items():
-        if processes := concurrent(of_stream):
-            raise ConcurrentTopsidesError(sentence(vehicle, topside, processes))
-    return streams
+    for stream in meant:
+        if processes := concurrent_in(meant, stream):
+            raise ConcurrentTopsidesError(sentence(*stream, processes))
+    return meant
+
+
+def concurrent_in(streams: Streams, stream: Stream) -> list[Process]:
+    """As `concurrent`, of one of `streams`, which is unpacked only where several processes measured."""
+    several = len({instance_of(labels) for labels in streams.labels(stream)}) > 1
+    return concurrent(streams[stream]) if several else []
 
 
 def sentence(vehicle: str, topside: str, processes: Sequence[Process]) -> str:

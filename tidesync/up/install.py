@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import plistlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tidesync.up.home import Home
 
 _UNIT = """\
-# Made by `tidesync up --install`.
+# Made by `tidesync up --install`. To remove it: {remove}
 [Unit]
 Description=Tidesync, everything of the surface
 StartLimitIntervalSec=0
@@ -28,7 +28,9 @@ Restart=on-failure
 RestartSec=5
 RestartPreventExitStatus=2
 TimeoutStopSec=30
-{user}
+# It ends its programs itself, the broker last.
+KillMode=mixed
+
 [Install]
 WantedBy={target}
 """
@@ -52,27 +54,30 @@ def is_macos() -> bool:
     return sys.platform == "darwin"
 
 
-def unit(command: list[str], user: str | None, target: str) -> str:
-    """The unit's text; systemd takes `%` and quotes for its own."""
-    quoted = " ".join(
-        '"{}"'.format(word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")) for word in command
-    )
-    return _UNIT.format(command=quoted, user=f"User={user}\n" if user else "", target=target)
+_SYSTEMDS = str.maketrans({"\\": "\\\\", '"': '\\"', "%": "%%", "$": "$$"})
+"""What systemd takes for its own in a command, and how it is written."""
+
+
+def unit(command: list[str], target: str, remove: str) -> str:
+    """The unit's text. It runs as who made it: the folder is theirs."""
+    quoted = " ".join(f'"{word.translate(_SYSTEMDS)}"' for word in command)
+    return _UNIT.format(command=quoted, target=target, remove=remove)
 
 
 def _unit(command: list[str]) -> str:
     if files.is_root():
-        path = Path("/etc/systemd/system/tidesync-up.service")
-        text, systemctl = unit(command, os.environ.get("SUDO_USER"), "multi-user.target"), ["systemctl"]
+        path, target = Path("/etc/systemd/system/tidesync-up.service"), "multi-user.target"
+        systemctl = ["systemctl"]
     else:
-        path = Path.home() / ".config/systemd/user/tidesync-up.service"
-        text, systemctl = unit(command, None, "default.target"), ["systemctl", "--user"]
+        path, target = Path.home() / ".config/systemd/user/tidesync-up.service", "default.target"
+        systemctl = ["systemctl", "--user"]
+    remove = f"{' '.join(systemctl)} disable --now {path.name} && rm {shlex.quote(str(path))}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.replace(path, text.encode())
+    files.replace(path, unit(command, target, remove).encode())
     enable = [[*systemctl, "daemon-reload"], [*systemctl, "enable", "--now", path.name]]
     if all(subprocess.run(line, check=False).returncode == 0 for line in enable):  # noqa: S603
         more = "" if files.is_root() else "; before anyone logs in only after `loginctl enable-linger`"
-        return f"{path} is made and started{more}. Its log: {_journal(systemctl)}"
+        return f"{path} is made and started{more}. Its log: {_journal(systemctl)}; to remove it: {remove}"
     return f"{path} is made; start it with: {' && '.join(map(' '.join, enable))}"
 
 
@@ -93,4 +98,4 @@ def _login_item(command: list[str]) -> str:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     files.replace(path, plistlib.dumps(item))
-    return f"{path} is made; it starts at the next login, or now with: launchctl load {path}"
+    return f"{path} is made; it starts at the next login, or now with: launchctl load {path}; unload ends it"

@@ -24,7 +24,7 @@ _NUMBERS = (
     "pi_realtime_minus_raw_ns",
     "topside_realtime_minus_raw_ns",
 )
-_RECORD = np.dtype([*((name, "i8") for name in _NUMBERS), ("resolution_ns", "u4"), ("labels", "u4")])
+RECORD = np.dtype([*((name, "i8") for name in _NUMBERS), ("resolution_ns", "u4"), ("labels", "u4")])
 _PACK = Struct("=7q2I").pack
 _PLACES = np.dtype(np.uint32)
 NULL = -(2**63)
@@ -58,6 +58,9 @@ class ExchangeColumns:
         self._data = bytearray()
         self._labels: dict[tuple[str | None, ...], int] = {}
 
+    def __len__(self) -> int:
+        return len(self._data) // RECORD.itemsize
+
     def add(self, exchange: Exchange) -> None:
         """Append an exchange."""
         labels = _labels_of(exchange)
@@ -75,11 +78,23 @@ class ExchangeColumns:
             number,
         )
 
+    @property
+    def labels(self) -> list[Labels]:
+        """What was ever added carries, each once, by the number in the records."""
+        return [Labels(*each) for each in self._labels]  # type: ignore[arg-type]
+
+    def records(self) -> NDArray[np.void]:
+        """All of them; nothing can be added while this is held."""
+        return np.frombuffer(self._data, dtype=RECORD)
+
+    def drained(self) -> NDArray[np.void]:
+        """All of them, which are forgotten; their labels are not."""
+        data, self._data = self._data, bytearray()
+        return np.frombuffer(data, dtype=RECORD)
+
     def taken(self) -> Exchanges:
         """All of them; nothing can be added afterwards."""
-        table = np.frombuffer(self._data, dtype=_RECORD)
-        labels = [Labels(*each) for each in self._labels]  # type: ignore[arg-type]
-        return Exchanges(table, labels, np.arange(table.size, dtype=_PLACES))
+        return Exchanges.in_table(self.records(), self.labels)
 
 
 class Exchanges(Sequence[Exchange]):
@@ -87,6 +102,11 @@ class Exchanges(Sequence[Exchange]):
 
     def __init__(self, table: NDArray[np.void], labels: Sequence[Labels], places: NDArray[np.uint32]) -> None:
         self._table, self._labels, self._places = table, labels, places
+
+    @classmethod
+    def in_table(cls, table: NDArray[np.void], labels: Sequence[Labels]) -> Exchanges:
+        """All of a table, in its order."""
+        return cls(table, labels, np.arange(table.size, dtype=_PLACES))
 
     @classmethod
     def of(cls, exchanges: Iterable[Exchange]) -> Exchanges:
@@ -154,17 +174,6 @@ class Exchanges(Sequence[Exchange]):
         admitted = np.fromiter(map(admits, self._labels), dtype=bool, count=len(self._labels))
         chosen: NDArray[np.bool_] = admitted[self._table["labels"][self._places]]
         return chosen
-
-    def by_stream(self) -> dict[tuple[str, str], Exchanges]:
-        """Those of each vehicle and topside in this order, by the streams' names."""
-        names = sorted({(each.vehicle, each.topside) for each in self._labels})
-        numbers = {name: number for number, name in enumerate(names)}
-        of_labels = np.array([numbers[each.vehicle, each.topside] for each in self._labels], dtype=_PLACES)
-        stream = of_labels[self._table["labels"][self._places]] if names else of_labels
-        order = np.argsort(stream, kind="stable").astype(_PLACES)
-        ends = np.cumsum(np.bincount(stream, minlength=len(names)))[:-1]
-        parts = zip(names, np.split(order, ends), strict=True) if names else ()
-        return {name: self.at(places) for name, places in parts if places.size}
 
     @overload
     def by_destination(self) -> ByDestination[Exchange]: ...

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tidesync.sessions.correction.timeline import UNKNOWN_NS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
 
-_GOES_ON, _PAUSE, _CUT, _UNRELATED = range(4)
+GOES_ON, _PAUSE, CUT, UNRELATED = range(4)
 _LONGEST_BREAK = 256
 """Rows: a longer one is no disorder of a few rows."""
 _LEAST_RUN = 12
@@ -38,7 +40,6 @@ _LARGE = 8
 """A cut shows only if it is larger than so many spacings."""
 _MOST_BACK, _MOST_AHEAD, _LONGEST_PAUSE, _LATEST = 4, 16, 64, 3
 """In spacings: a change of the times that is no cut, a pause, and how late the row after a cut may be."""
-_UNKNOWN_NS = 2**62
 _QUARTER_NS = 900_000_000_000
 
 
@@ -75,12 +76,12 @@ class Decisions:
         self.least = np.zeros(runs.first.size, dtype=np.int64)
         self.greatest = np.full(runs.first.size, len(segments) - 1, dtype=np.int64)
         self._transitions: dict[int, list[Transition]] = {}
-        self._kinds, self._unordered = self._related()
+        self.kinds, self._unordered = self._related()
         self._hold_first = np.array([segment.holds(runs.begins_ns) for segment in segments])
         self._hold_last = np.array([segment.holds(runs.ends_ns) for segment in segments])
-        ends = np.concatenate([[-1], np.flatnonzero(self._kinds == _UNRELATED), [runs.first.size - 1]])
+        ends = np.concatenate([[-1], np.flatnonzero(self.kinds == UNRELATED), [runs.first.size - 1]])
         for before, last in pairwise(np.unique(ends).tolist()):
-            cuts = [cut for cut in range(before + 1, last) if self._kinds[cut] == _CUT]
+            cuts = [cut for cut in range(before + 1, last) if self.kinds[cut] == CUT]
             if cuts:
                 self._decide(before + 1, last, cuts)
 
@@ -93,17 +94,17 @@ class Decisions:
         close = (at.forward_before == at.forward_after) & (rows <= _LONGEST_BREAK)
         close &= change >= -_MOST_BACK * spacing
         self._against = ~close
-        kinds = np.full(rows.shape, _UNRELATED, dtype=np.int64)
+        kinds = np.full(rows.shape, UNRELATED, dtype=np.int64)
         kinds[close & (change <= (_LONGEST_PAUSE + 2 * rows) * spacing)] = _PAUSE
-        kinds[close & (change <= (_MOST_AHEAD + 2 * rows) * spacing)] = _GOES_ON
+        kinds[close & (change <= (_MOST_AHEAD + 2 * rows) * spacing)] = GOES_ON
         length = runs.last - runs.first + 1
-        maybe = (kinds > _GOES_ON) & (at.forward_before == at.forward_after) & (rows <= _LONGEST_BREAK)
+        maybe = (kinds > GOES_ON) & (at.forward_before == at.forward_after) & (rows <= _LONGEST_BREAK)
         maybe &= (length[:-1] >= _LEAST_RUN) & (length[1:] >= _LEAST_RUN)
         for place in np.flatnonzero(maybe).tolist():
             if found := self._possible(place, int(spacing[place]), int(rows[place])):
                 self._transitions[place] = found
-                kinds[place] = _CUT
-        return kinds, bool(((kinds == _UNRELATED) & ~close).any())
+                kinds[place] = CUT
+        return kinds, bool(((kinds == UNRELATED) & ~close).any())
 
     def _possible(self, place: int, spacing_ns: int, rows: int) -> list[Transition]:
         """The transitions of the clock that may be at a break."""
@@ -118,7 +119,7 @@ class Decisions:
                 continue
             earlier, later = before[old], after[new]
             if earlier is None or later is None:
-                unknown.append(Transition(old, new, _UNKNOWN_NS, prompt=True, brief=True))
+                unknown.append(Transition(old, new, UNKNOWN_NS, prompt=True, brief=True))
                 continue
             passed_ns, error_ns = later[0] - earlier[0], earlier[1] + later[1]
             size_ns = min(abs(new_ns - old_ns - passed_ns), self._least_cut(old, new))
@@ -142,7 +143,7 @@ class Decisions:
             if found.undecided.any():
                 return 0
             offsets.append(middle_ns - int(found.topside_ns[0]))
-        return min((abs(one - other) for one, other in pairwise(offsets)), default=_UNKNOWN_NS)
+        return min((abs(one - other) for one, other in pairwise(offsets)), default=UNKNOWN_NS)
 
     def _instants(self, pi_ns: int) -> dict[int, tuple[int, int] | None]:
         """The topside instant of a time and its error in each segment that holds it; None: undecided."""
@@ -233,7 +234,7 @@ class Decisions:
         beyond = np.logical_or.accumulate(known[::-1])[::-1]
         reached: list[int] = []
         for number, run in enumerate(order):
-            paused = number > 0 and self._kinds[min(run, order[number - 1])] == _PAUSE
+            paused = number > 0 and self.kinds[min(run, order[number - 1])] == _PAUSE
             if (paused and not beyond[number]) or _LARGE * self._runs.spacing_ns[run] > size_ns:
                 break
             reached.append(run)
@@ -253,7 +254,7 @@ class Decisions:
         for number in range(len(order) - 1, 0, -1):
             run, break_ = order[number], min(order[number], order[number - 1])
             enter = hold_enter[:, run] & _from_later(leave)
-            if self._kinds[break_] == _CUT:
+            if self.kinds[break_] == CUT:
                 feasible[break_] = [
                     each
                     for each in self._transitions[break_]
@@ -268,7 +269,7 @@ class Decisions:
 
     def _next(self, reached: Flags, break_: int) -> Flags:
         """The segments in which the clock may be after a break."""
-        if self._kinds[break_] != _CUT:
+        if self.kinds[break_] != CUT:
             found: Flags = np.logical_or.accumulate(reached)
             return found
         new = [each.new for each in self._transitions[break_] if reached[each.old]]

@@ -14,7 +14,7 @@ An instant that comes within its error of a step, a gap or a suspend is undecide
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise, product
 from operator import itemgetter
 from types import MappingProxyType
@@ -22,19 +22,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tidesync.sessions.correction.claims import claims_of
 from tidesync.sessions.correction.columns import outside
 from tidesync.sessions.correction.heard_twice import MARGIN_NS
-from tidesync.sessions.correction.interpolation import Instants, Interpolation
+from tidesync.sessions.correction.interpolation import Instants
 from tidesync.sessions.correction.raw_groups import between_boots_ns
-from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
+from tidesync.sessions.correction.timeline import UNKNOWN_NS, Timeline, TimelineSegment
 from tidesync.sessions.correction.without_raw import Unrelated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tidesync.sessions.correction.claims import Claim
     from tidesync.sessions.correction.clock_function import ClockFunction, Lines
     from tidesync.sessions.correction.clock_limits import ClockLimits
-    from tidesync.sessions.correction.interpolation import Inverse
+    from tidesync.sessions.correction.interpolation import Interpolation, Inverse
     from tidesync.sessions.correction.raw_groups import Boot, RawGroup, Samples
     from tidesync.sessions.correction.without_raw import Showing
     from topside_agent.estimator.blocks import Floats, Integers
@@ -93,18 +95,6 @@ class ComposedInterpolation:
         return np.where(known, np.maximum(greatest - centre, centre - least) + 2.0, np.nan)
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """The Pi's RAW instants at which a group's relation holds."""
-
-    begin: int
-    end: int
-    raw: Interpolation
-    topside: Lines
-    awake: tuple[int, int]
-    """The RAW instants at which topside slept before and after."""
-
-
 def composed_timeline(
     listed: Samples,
     groups: Sequence[RawGroup],
@@ -124,28 +114,19 @@ def composed_timeline(
     (`FIRST`: they precede all). Boots `within` another one are another machine's, as those of `NAMESAKES`.
     """
     steady = replace(limits, slew=0.0)
-    claims: dict[Boot, list[_Claim]] = {}
-    for before, group, after in zip([None, *groups], groups, [*groups[1:], None], strict=False):
-        clocks = pi[group.pi_boot], topside[group.topside_boot]
-        if not clocks[1].lines.run.size:
-            continue  # of a boot of topside with a single reading nothing is known between two instants
-        raw = Interpolation(group.knots(), steady)
-        awake = _awake(group, clocks)
-        own = (
-            max(awake[0][0], _pi_raw_at(raw, awake[1][0], after=False)),
-            min(awake[0][1], _pi_raw_at(raw, awake[1][1], after=True)),
-        )
-        span = _between(group, before, after, own)
-        claims.setdefault(group.pi_boot, []).append(_Claim(*span, raw, clocks[1].lines, awake[1]))
+    claims = claims_of(groups, pi, topside, steady)
     boots = listed.by_boot(0)
     lasting = {boot: of_boot for boot, of_boot in boots.items() if boot not in within}
-    off = [0, *(between_boots_ns(before[-1], after[0]) for before, after in pairwise(lasting.values())), 0]
+    between = [(before[-1], after[0]) for before, after in pairwise(lasting.values())]
+    off = [0, *(between_boots_ns(*each) for each in between), 0]
+    unknown = [False, *(last.topside_boot != first.topside_boot for last, first in between), False]
     segments = [
         part for each in unmeasured.get(FIRST, ()) for part in segments_of(each, unheard_ns=(0, off[0]))
     ]
-    for (boot, of_boot), unheard in zip(lasting.items(), pairwise(off), strict=True):
+    for (boot, of_boot), unheard, both in zip(lasting.items(), pairwise(off), pairwise(unknown), strict=True):
         of_claims, of_shown = claims.get(boot, ()), shown.get(boot, ())
-        segments += segments_of(pi[boot].lines, of_claims, of_boot, of_shown, unheard_ns=unheard)
+        made = segments_of(pi[boot].lines, of_claims, of_boot, of_shown, unheard_ns=unheard)
+        segments += _both_booted(made, before=both[0], after=both[1])
         for lines in unmeasured.get(boot, ()):
             since_ns = min(max(int(lines.from_raw[0]), 0), _STARTED_NS)  # RAW counts from the boot
             segments += segments_of(lines, unheard_ns=(unheard[1] or since_ns, unheard[1]))
@@ -156,14 +137,24 @@ def composed_timeline(
     return Timeline([*segments, *(replace(each, foreign=True) for each in foreign)], limits)
 
 
+def _both_booted(made: list[TimelineSegment], *, before: bool, after: bool) -> list[TimelineSegment]:
+    """The segments of a boot of the Pi; no clock shows for how long it was off if topside booted as well."""
+    if before:
+        made[0] = replace(made[0], unheard_ns=(UNKNOWN_NS, made[0].unheard_ns[1]))
+    if after:
+        made[-1] = replace(made[-1], unheard_ns=(made[-1].unheard_ns[0], UNKNOWN_NS))
+    return made
+
+
 def _with_margins(within: Inverse, shown: tuple[int, int], margins: tuple[int, int]) -> TimelineSegment:
     before_ns, after_ns = (round(_RATES * each) for each in margins)
-    return TimelineSegment(within, shown[0] - before_ns, shown[1] + after_ns, cut_before=True, cut_after=True)
+    times, unheard_ns = (shown[0] - before_ns, shown[1] + after_ns), (before_ns, after_ns)
+    return TimelineSegment(within, *times, cut_before=True, cut_after=True, unheard_ns=unheard_ns)
 
 
 def segments_of(
     lines: Lines,
-    claims: Sequence[_Claim] = (),
+    claims: Sequence[Claim] = (),
     samples: Samples | None = None,
     shown: Sequence[Showing] = (),
     *,
@@ -212,11 +203,11 @@ def _margins(
 
 
 def _of_run(
-    run: Lines, claims: Sequence[_Claim], margins: tuple[int, int], apart: Sequence[int]
+    run: Lines, claims: Sequence[Claim], margins: tuple[int, int], apart: Sequence[int]
 ) -> list[tuple[int, TimelineSegment]]:
     """The segments of a run, each with its beginning; none reaches across an instant of `apart`."""
     first, last = int(run.from_raw[0]), int(run.to_raw[-1])
-    parts: list[tuple[int, int, _Claim | None]] = []
+    parts: list[tuple[int, int, Claim | None]] = []
     known_to = first
     for claim in claims:
         begin, end = max(first, claim.begin), min(last, claim.end)
@@ -235,7 +226,7 @@ def _of_run(
 
 
 def _segment(
-    run: Lines, begin: int, end: int, claim: _Claim | None, margins: tuple[int, int]
+    run: Lines, begin: int, end: int, claim: Claim | None, margins: tuple[int, int]
 ) -> TimelineSegment:
     shown = run.shown(begin, end)
     within: Inverse = Unrelated(*shown)
@@ -252,46 +243,3 @@ def _segment(
             topside_to_ns=claim.awake[1],
         )
     return _with_margins(within, shown, margins)
-
-
-def _awake(group: RawGroup, clocks: tuple[ClockFunction, ClockFunction]) -> list[tuple[int, int]]:
-    """Of both sides (the Pi first), the RAW instants between which it certainly ran on."""
-    first, last = group.samples[0], group.samples[-1]
-    measured = (first.pi_raw_ns, last.pi_raw_ns), (first.topside_raw_ns, last.topside_raw_ns)
-    found = []
-    for clock, slept, instants in zip(clocks, group.sleeps, measured, strict=True):
-        between, continuous = clock.awake(slept), clock.continuous(*instants)
-        found.append((max(between[0], continuous[0]), min(between[1], continuous[1])))
-    return found
-
-
-def _between(
-    group: RawGroup, before: RawGroup | None, after: RawGroup | None, own: tuple[int, int]
-) -> tuple[int, int]:
-    """The Pi's RAW instants at which the group's relation may hold: within `own`.
-
-    Where it is not known when it ended, that was between the last exchange of one group and the first of the
-    next; both then claim the instants between.
-    """
-    lowest, highest = own
-    if before is not None and before.pi_boot == group.pi_boot and not _slept_between(before, group):
-        lowest = max(lowest, before.samples[-1].pi_raw_ns)
-    if after is not None and after.pi_boot == group.pi_boot and not _slept_between(group, after):
-        highest = min(highest, after.samples[0].pi_raw_ns)
-    return lowest, highest
-
-
-def _slept_between(before: RawGroup, after: RawGroup) -> bool:
-    return before.topside_boot == after.topside_boot and before.sleeps != after.sleeps
-
-
-def _pi_raw_at(raw: Interpolation, topside_ns: int, *, after: bool) -> int:
-    """The Pi's RAW when topside's was `topside_ns`, at the latest (`after`) or the earliest."""
-    if abs(topside_ns) == _HALF_NS:
-        return topside_ns
-    pi_ns = raw.last_ns if after else raw.first_ns
-    for _ in range(4):
-        found = raw.instants(np.array([pi_ns]))
-        pi_ns += topside_ns - int(found.topside_ns[0])
-    error = round(_RATES * float(found.max_error_ns[0]))
-    return pi_ns + error if after else pi_ns - error

@@ -54,6 +54,16 @@ class CorrectedTable:
     """Whether the order of rows decided which of several instants a repeated time is."""
 
     @property
+    def of_what(self) -> str:
+        """What is counted."""
+        return "rows"
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What a summary says besides."""
+        return self.form.described if self.form else ()
+
+    @property
     def corrected(self) -> int:
         """Rows with a topside instant."""
         return self.counts["ok"] + self.counts["holdover"]
@@ -128,10 +138,17 @@ def scanned(table: Stamped, timeline: Timeline, progress: ProgressCallback) -> R
 
 def corrected(batch: Batch, table: Stamped, timeline: Timeline, corrector: RowCorrector) -> Corrections:
     """The corrections of all rows of a batch."""
-    certain, pi_ns = certain_rows(batch, timeline, table.form)
+    return corrected_stamps(batch, table.form, timeline, corrector)
+
+
+def corrected_stamps(
+    batch: Batch, form: StampForm | None, timeline: Timeline, corrector: RowCorrector
+) -> Corrections:
+    """The corrections of all rows of a batch, whose timestamps are written in this form."""
+    certain, pi_ns = certain_rows(batch, timeline, form)
     coarser = None
-    if table.form is not None and batch.resolution_ns is not None and batch.resolution_ns.any():
-        exact = timeline_for(timeline, replace(table.form, resolution_ns=0))
+    if form is not None and batch.resolution_ns is not None and batch.resolution_ns.any():
+        exact = timeline_for(timeline, replace(form, resolution_ns=0))
         coarser = exact, batch.resolution_ns[certain]
     found = corrector.correct(pi_ns, coarser).spread(certain)
     if batch.repeated is not None:

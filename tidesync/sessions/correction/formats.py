@@ -1,6 +1,7 @@
-"""The formats of tables, by their files' names, and the names of their outputs.
+"""The formats of tables and of messages, by their files' names, and the names of their outputs.
 
-A format is a module that opens its files as a `table.Table`, and an entry of FORMATS. Text may be compressed
+A format of tables is a module that opens its files as a `table.Table`, and an entry of FORMATS; one of
+messages opens them as `messages.format.Messages`, and has an entry of MESSAGES. Text may be compressed
 (`session.csv.gz`), and rotated (`session.csv.1`).
 """
 
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING
 from tidesync.sessions.correction.csv.source import COMPRESSED
 from tidesync.sessions.correction.csv.table import open_csv
 from tidesync.sessions.correction.parquet_table import open_parquet
-from tidesync.sessions.errors import UnusableFileError
+from tidesync.sessions.errors import NoTimestampError, UnusableFileError
+from tidesync.sessions.messages.tlog_file import open_tlog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from tidesync.sessions.correction.table import Job, Measured, OpenTable, Table
+    from tidesync.sessions.messages.format import Messages, OpenMessages
 
 FORMATS: Mapping[str, OpenTable] = {
     ".csv": open_csv,
@@ -29,23 +32,58 @@ FORMATS: Mapping[str, OpenTable] = {
 }
 """What opens the tables with a suffix."""
 
-_OUTPUT = ".topside"
+
+def _open_mcap(job: Job, measured: Measured) -> AbstractContextManager[Messages]:
+    from tidesync.sessions.messages.mcap_file import open_mcap  # noqa: PLC0415 - only this format needs mcap
+
+    return open_mcap(job, measured)
+
+
+MESSAGES: Mapping[str, OpenMessages] = {".mcap": _open_mcap, ".tlog": open_tlog}
+"""What opens the files of messages with a suffix."""
+
+_OF_EITHER = {".tlog"}
+_OUTPUT, _UNANSWERED = ".topside", ".unanswered"
 _ROTATED = re.compile(r"\.\d{1,3}")
 
 
 def open_table(job: Job, measured: Measured) -> AbstractContextManager[Table]:
-    """The job's table; UnusableFileError where no format is known for its name. See `table.OpenTable`."""
+    """The job's table; UnusableFileError where no format is known for its name. See `table.OpenTable`.
+
+    NoTimestampError for a file of messages, which has no rows.
+    """
     _, suffix, _ = _divided(job.path)
+    if suffix.lower() in MESSAGES:
+        raise NoTimestampError(job.path, "it has messages, which `tidesync correct` corrects, and no rows")
     if not suffix:
-        known = ", ".join(FORMATS)
+        known = ", ".join((*FORMATS, *MESSAGES))
         reason = f"no format is known for the suffix {job.path.suffix!r} (known: {known})"
         raise UnusableFileError(job.path, reason)
     return FORMATS[suffix.lower()](job, measured)
 
 
+def open_messages(job: Job, measured: Measured) -> AbstractContextManager[Messages]:
+    """The job's file of messages; see `messages.format.OpenMessages`."""
+    try:
+        return MESSAGES[_divided(job.path)[1].lower()](job, measured)
+    except ModuleNotFoundError as error:
+        reason = f"{error.name} is not installed here; it comes with: pip install 'tidesync[logs]'"
+        raise UnusableFileError(job.path, reason) from error
+
+
+def is_messages(path: Path) -> bool:
+    """Whether a file of this name has messages instead of rows."""
+    return _divided(path)[1].lower() in MESSAGES
+
+
 def is_table(path: Path) -> bool:
     """Whether a file of this name has a known format."""
     return bool(_divided(path)[1])
+
+
+def is_of_either_clock(path: Path) -> bool:
+    """Whether vehicles and ground stations record such files alike, so that it must be stated whose it is."""
+    return _divided(path)[1].lower() in _OF_EITHER
 
 
 def output_of(path: Path) -> Path:
@@ -56,7 +94,19 @@ def output_of(path: Path) -> Path:
 
 def is_output(path: Path) -> bool:
     """Whether `path` has the name of an output: never an input."""
-    return _divided(path)[0].endswith(_OUTPUT)
+    return _divided(path)[0].endswith((_OUTPUT, _UNANSWERED) if is_messages(path) else _OUTPUT)
+
+
+def unanswered_of(output: Path) -> Path:
+    """`NAME.unanswered.mcap` for `NAME.topside.mcap`."""
+    stem, suffix, rest = _divided(output)
+    return output.with_name(f"{stem.removesuffix(_OUTPUT)}{_UNANSWERED}{suffix}{rest}")
+
+
+def sidecar_of(output: Path) -> Path:
+    """`NAME.tlog.topside.csv` for `NAME.topside.tlog`."""
+    stem, suffix, rest = _divided(output)
+    return output.with_name(f"{stem.removesuffix(_OUTPUT)}{suffix}{rest}{_OUTPUT}.csv")
 
 
 def _divided(path: Path) -> tuple[str, str, str]:
@@ -71,5 +121,6 @@ def _divided(path: Path) -> tuple[str, str, str]:
     stem, dot, last = name.rpartition(".")
     suffix = f"{dot}{last}"
     text_only = rest.lower().endswith(COMPRESSED)
-    known = suffix.lower() in FORMATS and not (text_only and FORMATS[suffix.lower()] is not open_csv)
+    known = suffix.lower() in {*FORMATS, *MESSAGES}
+    known &= not text_only or FORMATS.get(suffix.lower()) is open_csv
     return (stem, suffix, rest) if stem and known else (path.stem, "", path.suffix)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tidesync.sessions.correction.interpolation import Interpolation, Knots
-from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
+from tidesync.sessions.correction.timeline import UNKNOWN_NS, Timeline, TimelineSegment
 from tidesync.sessions.correction.unexplained import FASTEST_SLEW, may_be_slewed
 from topside_agent.estimator import Rows
 
@@ -50,6 +50,8 @@ def timeline(
         for (before, after), elapsed in zip(pairwise(groups), elapsed_ns, strict=True)
     ]
     slewing = [False, *slewing, False]
+    both = [_both_booted(before[-1], after[0], read) for before, after in pairwise(groups)]
+    unheard_ns = [0, *(UNKNOWN_NS if each else cut for each, cut in zip(both, cuts_ns, strict=True)), 0]
     segments = []
     for index, group in enumerate(groups):
         within = Interpolation(
@@ -64,8 +66,9 @@ def timeline(
         )
         after = cuts_ns[index] + group[-1].max_error_ns if inner[1] else _holdover_ns(within.after, limits)
         first_ns, last_ns = group[0].pi_unix_ns - before, group[-1].pi_unix_ns + after
-        unknown = [each or not limits.promised for each in inner]
-        segments.append(TimelineSegment(within, first_ns, last_ns, *unknown))
+        cut_before, cut_after = (each or not limits.promised for each in inner)
+        unheard = unheard_ns[index], unheard_ns[index + 1]
+        segments.append(TimelineSegment(within, first_ns, last_ns, cut_before, cut_after, unheard_ns=unheard))
     return Timeline(segments, limits)
 
 
@@ -149,6 +152,12 @@ def _rebooted(readings: Sequence[Reading | None], side: str) -> bool:
     """Whether the two readings name different boots of a side."""
     first, second = (getattr(each, side, None) for each in readings)
     return first is not None and second is not None and first != second
+
+
+def _both_booted(before: Row, after: Row, read: Mapping[int, Reading]) -> bool:
+    """Whether both machines did: then no clock shows how long it was."""
+    readings = [read.get(row.topside_unix_ns) for row in (before, after)]
+    return _rebooted(readings, "pi_boot") and _rebooted(readings, "topside_boot")
 
 
 def _may_be_slewed(

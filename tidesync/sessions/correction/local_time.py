@@ -51,9 +51,12 @@ def in_zone(timeline: Timeline, zone: Zone) -> Timeline:
 
 
 def _parts(segment: TimelineSegment, zone: Zone) -> Iterator[TimelineSegment]:
+    before_ns, after_ns = segment.unheard_ns
     for first_ns, last_ns, east_ns in zone.pieces(segment.from_ns, segment.to_ns):
+        unheard_ns = before_ns * (first_ns == segment.from_ns), after_ns * (last_ns == segment.to_ns)
         yield replace(
             segment,
+            unheard_ns=unheard_ns,
             interpolation=_Shifted(segment.interpolation, east_ns),
             from_ns=first_ns + east_ns,
             to_ns=last_ns + east_ns,

@@ -15,9 +15,8 @@ from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
 from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
 from tidesync.sessions.errors import AlreadyCorrectedError
 from tidesync.sessions.isolation import complaint_of
-from tidesync.sessions.journal import Journal
 from tidesync.sessions.processes import concurrent
-from topside_agent.estimator import EstimatorSettings, in_order
+from topside_agent.estimator import EstimatorSettings, Exchanges, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from tidesync.sessions.folder import Measured, SessionFolder
     from tidesync.sessions.isolation import Tracks
     from tidesync.sessions.journal import Stream
-    from topside_agent.estimator import Exchanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +128,11 @@ def named_twice(folder: SessionFolder) -> dict[str, list[Duplicate]]:
 
 def _heard_by(folder: SessionFolder, line: Duplicate) -> Exchanges:
     """What the topside that wrote `line` measured of its vehicle; of that process alone among namesakes."""
-    journal = folder.read_exchanges() or Journal()
-    of_stream = journal.exchanges.at(
-        journal.exchanges.labelled(lambda each: (each.vehicle, each.topside) == (line.vehicle, line.topside))
-    )
+    stream = line.vehicle, line.topside
+    read = folder.read_streams(lambda each: (each.vehicle, each.topside) == stream)
+    of_stream = read.streams.get(stream) if read else None
+    if of_stream is None:
+        return Exchanges.of(())
     if concurrent(of_stream):
         of_stream = of_stream.at(of_stream.labelled(lambda each: each.instance_id == line.instance_id))
     return in_order(of_stream)

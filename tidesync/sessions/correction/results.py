@@ -86,13 +86,13 @@ class CorrectionResults:
         }
 
     def _line(self, table: CorrectedTable) -> str:
-        how = "".join(f"; {each}" for each in (table.form.described if table.form else ()))
+        how = "".join(f"; {each}" for each in table.remarks)
         how += _BY_ORDER if table.by_order else ""
         worst = f"; max error {ceil(table.max_error_ns / 1e3) / 1e3} ms" if table.corrected else ""
         counts = ", ".join(f"{number} {state}" for state, number in table.counts.items() if number)
         malformed = f", {table.malformed} malformed" if table.malformed else ""
         return (
-            f"{_short(table.output, self.session)}: {table.rows} rows of {table.vehicle}:"
+            f"{_short(table.output, self.session)}: {table.rows} {table.of_what} of {table.vehicle}:"
             f" {counts or '0 ok'}{malformed}{worst}{how}"
         )
 

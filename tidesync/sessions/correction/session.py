@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
 from tidesync.sessions.bridged import bridged
-from tidesync.sessions.correction.formats import is_output
+from tidesync.sessions.correction.formats import is_of_either_clock, is_output
 from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
@@ -192,6 +192,11 @@ def _vehicle(path: Path, vehicles: Mapping[str, str], options: Options, measured
     """The vehicle of a table that is in none of the sensors' folders."""
     if options.vehicle is not None:
         return options.vehicle
+    if is_of_either_clock(path):
+        raise UnknownVehicleError(
+            f"--file {path}: say with --vehicle whose clock stamped it; what a ground station recorded has "
+            "topside's times already"
+        )
     for choice in (sorted(set(vehicles.values()) - {TOPSIDE_CLOCK}), sorted(set(measured))):
         if len(choice) == 1:
             return choice[0]

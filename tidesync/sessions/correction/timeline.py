@@ -31,6 +31,8 @@ _LARGEST_NS = 2.0**62
 UNREADABLE = -1
 """The state of a row without a timestamp."""
 NO_U95 = -1
+UNKNOWN_NS = 2**62
+"""A time or a length that may be any."""
 
 
 class Corrections(NamedTuple):
@@ -81,6 +83,8 @@ class TimelineSegment:
     cut_after: bool
     foreign: bool = False
     """Whether it is of another vehicle's clock, of the same name: it does not end what this one's showed."""
+    unheard_ns: tuple[int, int] = (0, 0)
+    """For how long, by the Pi's clock, nobody read what that showed before it and after it: silences.py."""
 
     def holds(self, pi_ns: Integers) -> Flags:
         """Which of `pi_ns` the clock may have shown in it."""

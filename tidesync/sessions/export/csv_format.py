@@ -10,7 +10,7 @@ import json
 from typing import BinaryIO
 
 from tidesync.sessions.export.fields import FIELDS, NOTES, TEXT_FIELDS, Tracks
-from tidesync.sessions.folder import write_table
+from tidesync.sessions.folder import writing_table
 
 NOTES_SUFFIX = "-metadata.json"
 """Of the file beside the table."""
@@ -18,7 +18,10 @@ NOTES_SUFFIX = "-metadata.json"
 
 def write_csv(tracks: Tracks, stream: BinaryIO) -> None:
     """Write the header and every row; absent is empty."""
-    write_table(tracks, stream)
+    with writing_table(stream) as add:
+        for name, rows in tracks:
+            add(name, rows)
+            del rows
 
 
 def csv_notes(file_name: str) -> bytes:

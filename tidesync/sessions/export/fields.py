@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from topside_agent.estimator import Row
 
@@ -31,5 +31,5 @@ TEXT_FIELDS = frozenset({"vehicle", "topside", "state"})
 """The others are integers; `u95_ns` may be absent."""
 NOTES: Mapping[str, str] = {"sign": SIGN, "error": ERROR, "state": STATES}
 
-Tracks = Mapping[tuple[str, str], Sequence[Row]]
-"""(vehicle, topside) to rows."""
+Tracks = Iterable[tuple[tuple[str, str], Sequence[Row]]]
+"""(vehicle, topside) and the rows of each track in turn: a writer keeps none of them."""

@@ -18,12 +18,13 @@ def write_mcap(tracks: Tracks, stream: BinaryIO) -> None:
     writer = Writer(stream)
     writer.start(profile="", library="tidesync")
     schema = writer.register_schema("tidesync.Offset", "jsonschema", json.dumps(json_schema()).encode())
-    for (vehicle, topside), rows in tracks.items():
+    for (vehicle, topside), rows in tracks:
         topic = f"tidesync/offset/{vehicle}/{topside}"
         channel = writer.register_channel(topic, "json", schema, dict(NOTES))
         for sequence, row in enumerate(rows):
             at_ns, message = row.topside_unix_ns, json.dumps(dict(zip(FIELDS, row, strict=True))).encode()
             writer.add_message(channel, at_ns, message, publish_time=at_ns, sequence=sequence)
+        del rows
     writer.add_metadata("tidesync", dict(NOTES))
     writer.finish()  # type: ignore[no-untyped-call]
 

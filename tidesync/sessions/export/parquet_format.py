@@ -35,10 +35,16 @@ def write_parquet(tracks: Tracks, stream: BinaryIO) -> None:
         for name, note in FIELDS.items()
     ]
     schema = pa.schema(fields, metadata=dict(NOTES))
-    rows = (row for of_track in tracks.values() for row in of_track)
+    rows = _every(tracks)
     with parquet.ParquetWriter(stream, schema) as writer:
         while group := list(_batches(islice(rows, _ROWS), schema)):
             writer.write_table(pa.Table.from_batches(group, schema=schema).combine_chunks())
+
+
+def _every(tracks: Tracks) -> Iterator[Row]:
+    for _, rows in tracks:
+        yield from rows
+        del rows
 
 
 def _batches(rows: Iterator[Row], schema: Schema) -> Iterator[RecordBatch]:

@@ -37,9 +37,11 @@ def write_xdf_offsets(tracks: Tracks, stream: BinaryIO) -> None:
         "segments": _SEGMENTS,
     }
     stream.write(json.dumps(document).encode()[:-1] + b', "streams": [')
-    for number, ((vehicle, topside), rows) in enumerate(tracks.items()):
+    for number, ((vehicle, topside), rows) in enumerate(tracks):
         pairs = {"vehicle": vehicle, "topside": topside, **_pairs(Rows.of(rows).in_states("ok"))}
+        del rows
         stream.write(b", " * bool(number) + json.dumps(pairs).encode())
+        del pairs
     stream.write(b"]}\n")
 
 

@@ -10,10 +10,12 @@ import numpy as np
 
 from schemas.instants import utc_from_ns
 from schemas.metadata import DriftModel, OffsetRange, TrackEnd
-from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
-from tidesync.sessions.folder import OFFSETS, TIME_SYNC, measure
-from tidesync.sessions.isolation import reason_of
-from tidesync.sessions.processes import concurrent, sentence
+from tidesync.sessions.errors import NothingMeasuredError
+from tidesync.sessions.folder import each_measured
+from tidesync.sessions.isolation import StreamFaults, reason_of
+from tidesync.sessions.processes import concurrent_in, sentence
+from tidesync.sessions.recorder.offsets_file import OffsetsFile
+from tidesync.sessions.streams import Streams
 from topside_agent.estimator import Rows
 
 if TYPE_CHECKING:
@@ -120,44 +122,56 @@ def offset_range(rows: Sequence[Row]) -> OffsetRange | None:
 def _close(
     folder: SessionFolder, topsides: Mapping[str, str], stopped_ns: int, may_write: Callable[[], bool]
 ) -> Closing:
-    journal = folder.read_exchanges()
-    streams = journal.exchanges.by_stream() if journal else {}
+    read = folder.read_streams()
+    streams = read.streams if read else Streams()
     mixed = {  # a track of two namesakes would mix their clocks
         stream: sentence(*stream, processes)
-        for stream, exchanges in streams.items()
-        if (processes := concurrent(exchanges))
+        for stream in streams
+        if (processes := concurrent_in(streams, stream))
     }
-    measured = measure({stream: of for stream, of in streams.items() if stream not in mixed})
-    measured.failed |= mixed
-    summaries, failed = dict[str, Summary](), dict[str, str]()
-    for vehicle, topside in [*measured, *measured.failed]:
-        if topsides.get(vehicle, topside) != topside:
-            continue
+    ended, faults = _Ended(topsides), StreamFaults()
+    with OffsetsFile(folder, may_write) as offsets:
+        for stream, measured in each_measured(streams.without(mixed), faults):
+            offsets.add(stream, measured.track.rows)
+            ended.summarise(stream, measured.track)
+            del measured
+    for stream, reason in (faults | mixed).items():
+        ended.fail(stream, reason)
+    without = dict.fromkeys(topsides.keys() - ended.summaries.keys(), "no exchange was recorded")
+    return Closing(stopped_ns, ended.summaries, offsets.written, without | ended.failed)
+
+
+class _Ended:
+    """The summaries of the vehicles, each by the topside in use, and why one has none."""
+
+    def __init__(self, topsides: Mapping[str, str]) -> None:
+        self._topsides = topsides
+        self.summaries: dict[str, Summary] = {}
+        self.failed: dict[str, str] = {}
+
+    def summarise(self, stream: Stream, track: Track) -> None:
+        """Add the summary of a track; a fault is this vehicle's alone."""
+        if not self._is_in_use(stream):
+            return
         try:
-            summaries[vehicle] = _summary(measured.made((vehicle, topside)).track)
+            self.summaries[stream[0]] = _summary(track)
         except Exception as error:  # noqa: BLE001 - the other vehicles have theirs
-            failed[vehicle] = reason_of(error)
-            _log.error("no track of %s by %s: %s", vehicle, topside, failed[vehicle])
-    without = dict.fromkeys(topsides.keys() - summaries.keys(), "no exchange was recorded")
-    tracks = {stream: each.track.rows for stream, each in measured.items()}
-    offsets = _written(folder, tracks) if tracks and may_write() else None
-    return Closing(stopped_ns, summaries, offsets, without | failed)
+            self.fail(stream, reason_of(error))
+
+    def fail(self, stream: Stream, reason: str) -> None:
+        """Note that a stream has no track."""
+        if self._is_in_use(stream):
+            self.failed[stream[0]] = reason
+            _log.error("no track of %s by %s: %s", *stream, reason)
+
+    def _is_in_use(self, stream: Stream) -> bool:
+        return self._topsides.get(*stream) == stream[1]
 
 
 def _summary(track: Track) -> Summary:
     if not track.rows:
         raise NothingMeasuredError(f"no usable exchange, {track.rejected} refused")
     return summary(track.rows)
-
-
-def _written(folder: SessionFolder, tracks: Mapping[Stream, Sequence[Row]]) -> str | None:
-    """The file of the tracks; None, logged, where it could not be written."""
-    try:
-        folder.write_offsets(tracks)
-    except UnusableFileError as error:
-        _log.error("%s", error)
-        return None
-    return f"{TIME_SYNC}/{OFFSETS}"
 
 
 def _end(row: Row) -> TrackEnd:

@@ -13,7 +13,7 @@ from schemas.messages import OffsetResult
 from schemas.metadata import OffsetRange
 from tidesync.sessions.clock_pieces import ClockJournal, each_clock_line, is_clock_line
 from tidesync.sessions.errors import TornIndexError
-from tidesync.sessions.journal import Journal, each_exchange, is_event, is_exchange, lines_in
+from tidesync.sessions.journal import LineCounts, each_exchange, is_event, is_exchange, lines_in
 from tidesync.sessions.recorder import files, index_file
 from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.snapshot import read_snapshot
@@ -90,13 +90,13 @@ def exchanges_of(block: Document) -> dict[str, int]:
 
 
 def _restore_exchanges(path: Path, start: int, resumed: Resumed, now: Reading) -> None:
-    journal = Journal()
-    lines = _exchanges(path, start, journal)
+    counts = LineCounts()
+    lines = _exchanges(path, start, counts)
     while chunk := list(islice(lines, _CHUNK)):
         resumed.unindexed += len(chunk)
         resumed.events += resumed.log.restore(chunk, (), now)
-    if journal.malformed:
-        complaint = f"{journal.malformed} lines are no exchanges ({journal.faults[0]})"
+    if counts.malformed:
+        complaint = f"{counts.malformed} lines are no exchanges ({counts.faults[0]})"
         _log.warning("%s: %s; they stay as they are", path, complaint)
 
 
@@ -113,11 +113,11 @@ def _restore_index(folder: SessionFolder, log: SessionLog, now: Reading) -> list
     return [0 for _ in folder.indexed_paths]
 
 
-def _exchanges(path: Path, start: int, journal: Journal) -> Iterator[Exchange]:
+def _exchanges(path: Path, start: int, counts: LineCounts) -> Iterator[Exchange]:
     try:
         with path.open("rb") as stream:
             stream.seek(start)
-            yield from each_exchange(lines_in(stream), journal)
+            yield from each_exchange(lines_in(stream), counts)
     except FileNotFoundError:
         return
 

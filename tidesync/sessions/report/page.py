@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -13,26 +13,28 @@ from runtime.version import VERSION
 from schemas.compat import from_iso
 from schemas.events import Duplicate
 from schemas.instants import ns_from_utc
-from tidesync.sessions.correction.histories import Histories
 from tidesync.sessions.report.basis import explained, of_gaps, of_histories
 from tidesync.sessions.report.doubts import in_session, of_duplicates, of_namesakes
 from tidesync.sessions.report.events import event_rows
 from tidesync.sessions.report.figures import figure
 from tidesync.sessions.report.numbers import numbers
 from tidesync.sessions.report.series import bins_each
-from tidesync.sessions.report.tables import of_tables
+from tidesync.sessions.report.tables import of_tables, spans_of, stamps_of_tables
 from tidesync.sessions.report.units import clock_time
 from tidesync.sessions.report.verdict import NOTHING, coverage, outside, verdict
 from topside_agent.estimator import EstimatorSettings, Exchanges
 
 if TYPE_CHECKING:
     from schemas.events import EventLine
+    from tidesync.sessions.correction.table import Measured as Spans
     from tidesync.sessions.folder import Measured
+    from tidesync.sessions.journal import Stream
+    from tidesync.sessions.processes import Process
     from tidesync.sessions.report.events import EventRow
     from tidesync.sessions.report.numbers import Numbers
     from tidesync.sessions.report.session import RecordedSession
     from tidesync.sessions.report.tables import TableStamps
-    from tidesync.sessions.report.verdict import Grade
+    from tidesync.sessions.report.verdict import Grade, Verdict
 
 _GRADES: Mapping[Grade, tuple[str, str]] = {
     "yes": ("✓", "can be trusted"),
@@ -91,24 +93,32 @@ class Report:
 
 def report_on(session: RecordedSession, plotly: str) -> Report:
     """The report on `session`; `plotly` is the script of that name."""
-    several = Counter(one.vehicle for one in session.measured)
-    sections = [_section(one, session, named=several[one.vehicle] > 1) for one in session.measured]
-    sections += [_unmeasured(name, session) for name in session.unmeasured]
+    parts = []
+    for one in session.each_measured():
+        parts.append(_part(one, session))
+        del one
+    spans = {part.stream[0]: part.spans for part in reversed(parts)}
+    tables = stamps_of_tables(session.folder, spans, session.options)
+    several = Counter(part.stream[0] for part in parts)
+    sections = [_section(part, tables, named=several[part.stream[0]] > 1) for part in parts]
+    sections += [_unmeasured(name, session) for name in session.unmeasured(several)]
     if not sections:
         sections = [Section("The session", NOTHING.grade, NOTHING.headline)]
     title = f"Timing of session {session.name.removeprefix('session_')}"
-    html = render(title, _facts(session), _notes(session), sections, plotly, tables=session.tables)
+    html = render(title, _facts(session), _notes(session), sections, plotly, tables=tables)
     lines = [f"{section.title}: {section.headline}" for section in sections]
-    return Report(html, lines, _document(session, sections))
+    return Report(html, lines, _document(session, sections, tables))
 
 
-def _document(session: RecordedSession, sections: Sequence[Section]) -> dict[str, Any]:
+def _document(
+    session: RecordedSession, sections: Sequence[Section], tables: Sequence[TableStamps]
+) -> dict[str, Any]:
     return {
         "mission": session.mission,
         "state": session.block.get("state"),
         "vehicles": [section.document() for section in sections],
         "notes": _notes(session),
-        "tables": [table._asdict() for table in session.tables],
+        "tables": [table._asdict() for table in tables],
     }
 
 
@@ -134,21 +144,27 @@ def render(
     )
 
 
-def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section:
-    by_instant = one.exchanges.by_destination()
-    track = one.track
-    histories = session.histories.get((one.vehicle, one.topside), Histories())
+class _Part(NamedTuple):
+    """What a section needs of a track, which is not kept."""
+
+    stream: Stream
+    section: Section
+    """Its verdict is that on the track alone."""
+    found: Verdict
+    namesakes: Sequence[Process]
+    duplicates: Sequence[Duplicate]
+    spans: Spans
+
+
+def _part(one: Measured, session: RecordedSession) -> _Part:
+    by_instant, track = one.exchanges.by_destination(), one.track
+    histories = session.histories((one.vehicle, one.topside))
     intervals = explained(coverage(track, by_instant, EstimatorSettings()), by_instant, histories)
-    title = f"{one.vehicle}, as {one.topside} measured it" if named else one.vehicle
     events = [event for event in session.events if event.vehicle == one.vehicle]
     events = in_session(events, one.topside, one.exchanges)
-    found = of_tables(verdict(intervals), one.vehicle, session.tables)
-    found = of_namesakes(found, one.topside, one.namesakes)
-    found = of_duplicates(found, _duplicates(events))
-    if one.namesakes:
-        title = f"{one.vehicle}, as process {one.namesakes[0].instance_id} of {one.topside} measured it"
+    found = verdict(intervals)
     section = Section(
-        title,
+        one.vehicle,
         found.grade,
         found.headline,
         events=event_rows(events, one.exchanges)[:_MOST_EVENTS],
@@ -157,20 +173,34 @@ def _section(one: Measured, session: RecordedSession, *, named: bool) -> Section
         topside=one.topside,
         error_ns=found.error_ns,
     )
-    if found.error_ns is None:
-        return section
-    started_ns, stopped_ns = _instant(session, "started_at"), _instant(session, "stopped_at")
-    ends = outside(intervals[0].from_ns, intervals[-1].to_ns, started_ns, stopped_ns)
-    return replace(
-        section,
-        exceptions=[*found.exceptions, *ends],
-        figure=figure(track, one.exchanges, by_instant, intervals, bins_each(len(session.measured))),
-        numbers=[
-            *numbers(track, one.exchanges, intervals, events, _stated_ms(session, one.vehicle)),
-            *of_gaps(intervals),
-            *of_histories(histories, one.exchanges),
-        ],
+    if found.error_ns is not None:
+        started_ns, stopped_ns = _instant(session, "started_at"), _instant(session, "stopped_at")
+        ends = outside(intervals[0].from_ns, intervals[-1].to_ns, started_ns, stopped_ns)
+        section = replace(
+            section,
+            exceptions=[*found.exceptions, *ends],
+            figure=figure(track, one.exchanges, by_instant, intervals, bins_each(len(session.subjects))),
+            numbers=[
+                *numbers(track, one.exchanges, intervals, events, _stated_ms(session, one.vehicle)),
+                *of_gaps(intervals),
+                *of_histories(histories, one.exchanges),
+            ],
+        )
+    return _Part(
+        (one.vehicle, one.topside), section, found, one.namesakes, _duplicates(events), spans_of(track)
     )
+
+
+def _section(part: _Part, tables: Sequence[TableStamps], *, named: bool) -> Section:
+    """The section with its title, and what else than the track makes of its verdict."""
+    vehicle, topside = part.stream
+    found = of_tables(part.found, vehicle, tables)
+    found = of_namesakes(found, topside, part.namesakes)
+    found = of_duplicates(found, part.duplicates)
+    title = f"{vehicle}, as {topside} measured it" if named else vehicle
+    if part.namesakes:
+        title = f"{vehicle}, as process {part.namesakes[0].instance_id} of {topside} measured it"
+    return replace(part.section, title=title, grade=found.grade, headline=found.headline)
 
 
 def _unmeasured(vehicle: str, session: RecordedSession) -> Section:

@@ -6,18 +6,22 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from tidesync.sessions.correction.formats import open_table
 from tidesync.sessions.correction.session import Options, plan, read_metadata
 from tidesync.sessions.report.units import error
+from topside_agent.estimator import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.table import Measured as Spans
-    from tidesync.sessions.folder import Measured, SessionFolder
+    from tidesync.sessions.folder import SessionFolder
     from tidesync.sessions.report.verdict import Verdict
+    from topside_agent.estimator import Track
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +42,12 @@ class TableStamps(NamedTuple):
 
 
 def stamps_of_tables(
-    folder: SessionFolder, measured: Sequence[Measured], options: Options
+    folder: SessionFolder, spans: Mapping[str, Spans], options: Options
 ) -> list[TableStamps]:
-    """What each table's stamps resolve; `options` say how tables are written, as for `tidesync correct`."""
-    spans: dict[str, Spans] = {}
-    for each in reversed(measured):
-        spans[each.vehicle] = _spans(each)
+    """What each table's stamps resolve; `options` say how tables are written, as for `tidesync correct`.
+
+    `spans` are those of `spans_of`, by vehicle.
+    """
     try:
         jobs = plan(folder.path, read_metadata(folder), options, [*spans]).jobs
     except Exception as fault:  # noqa: BLE001 - the verdict on the clocks does not depend on it
@@ -75,9 +79,11 @@ def of_tables(found: Verdict, vehicle: str, tables: Sequence[TableStamps]) -> Ve
     return replace(found, headline=f"{found.headline} Apart from the clocks, {resolve}.")
 
 
-def _spans(measured: Measured) -> Spans:
+def spans_of(track: Track) -> Spans:
     """The first and the last Pi time of each segment."""
-    times: dict[int, list[int]] = {}
-    for row in measured.track.rows:
-        times.setdefault(row.segment, []).append(row.pi_unix_ns)
-    return [(min(of_segment), max(of_segment)) for of_segment in times.values()]
+    rows = Rows.of(track.rows)
+    segment, pi_ns = rows.column("segment"), rows.column("topside_unix_ns") + rows.column("offset_ns")
+    numbers, first = np.unique(segment, return_index=True)
+    ordered = numbers[np.argsort(first)].tolist()
+    each = (pi_ns[segment == number] for number in ordered)
+    return [(int(of_segment.min()), int(of_segment.max())) for of_segment in each]

@@ -1,0 +1,109 @@
+"""Damaged MCAP files: what can be read is corrected, what is lost is stated, nothing ends in a traceback."""
+
+import contextlib
+import random
+
+import pytest
+
+from tests.effort import tries
+from tests.unit.mcap_files import number_of, read_mcap, write_mcap
+from tests.unit.recorded_clock import CLOCKS, timeline_of
+from tidesync.sessions.correction.formats import output_of, unanswered_of
+from tidesync.sessions.correction.table import Job
+from tidesync.sessions.errors import UnusableFileError
+from tidesync.sessions.messages import mcap_reader
+from tidesync.sessions.messages.driver import correct_messages
+
+
+def damaged(data, kind, chance):
+    at = chance.randrange(len(data))
+    if kind == "cut":
+        return data[:at]
+    if kind == "flip":
+        return data[:at] + bytes([data[at] ^ 1 << chance.randrange(8)]) + data[at + 1 :]
+    if kind == "zeros":
+        return data[:at] + bytes(min(3_000, len(data) - at)) + data[at + 3_000 :]
+    return data[:at] + data[at + chance.randrange(1, 300) :]
+
+
+KINDS = ("cut", "flip", "zeros", "missing")
+
+
+def corrected(path, timeline):
+    return correct_messages(Job(path, "rov1"), timeline, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    "way", [{}, {"compression": "LZ4"}, {"compression": "NONE"}, {"use_chunking": False}]
+)
+def test_what_is_readable_is_right_and_the_loss_is_stated(way, tmp_path, tmp_path_factory):
+    path, timeline = tmp_path / "log.mcap", timeline_of("back", tmp_path_factory)
+    truth = write_mcap(path, CLOCKS["back"], seconds=90, rate=4, chunk_size=4_000, **way)
+    whole, chance = path.read_bytes(), random.Random(5)
+    for number in range(tries(8)):
+        path.write_bytes(damaged(whole, KINDS[number % len(KINDS)], chance))
+        for output in (output_of(path), unanswered_of(output_of(path))):
+            output.unlink(missing_ok=True)
+        with contextlib.suppress(UnusableFileError):
+            check(path, timeline, truth, is_checked=way.get("use_chunking", True))
+
+
+def check(path, timeline, truth, *, is_checked):
+    """`is_checked`: whether there is a checksum that would show a damaged stamp."""
+    result = corrected(path, timeline)
+    messages, _ = read_mcap(output_of(path))
+    left = read_mcap(unanswered_of(output_of(path)))[0] if result.outcome.beside else []
+    assert len(messages) + len(left) == result.rows
+    assert result.rows == len(truth) or result.outcome.losses, result.outcome
+    for _, message in messages if is_checked else ():
+        assert abs(message.log_time - truth[number_of(message)][0]) <= result.max_error_ns
+
+
+def test_what_stands_before_a_cut_is_corrected(tmp_path, tmp_path_factory):
+    path, timeline = tmp_path / "log.mcap", timeline_of("drift", tmp_path_factory)
+    truth = write_mcap(path, CLOCKS["drift"], seconds=60, compression="NONE", chunk_size=10**7)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    result = corrected(path, timeline)
+    assert 0.3 < result.rows / len(truth) < 0.6
+    assert "a record is cut off" in "; ".join(result.remarks)
+    assert "or is being written" in "; ".join(result.remarks)
+
+
+def test_one_damaged_chunk_costs_its_own_messages(tmp_path, tmp_path_factory):
+    path, timeline = tmp_path / "log.mcap", timeline_of("drift", tmp_path_factory)
+    truth = write_mcap(path, CLOCKS["drift"], seconds=60, compression="NONE", chunk_size=10_000)
+    whole = path.read_bytes()
+    at = whole.index((600).to_bytes(8, "little"))
+    path.write_bytes(whole[:at] + b"\xff" + whole[at + 1 :])
+    result = corrected(path, timeline)
+    assert len(truth) - 150 < result.rows < len(truth)
+    assert [each.reason for each in result.outcome.losses] == ["a chunk's checksum does not match"]
+    assert result.outcome.missing == len(truth) - result.rows
+    assert result.document()["lost"][0]["size"] > 10_000
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"timestamp,value\n1,2\n", "it is no MCAP file"),
+        (b"\x89MCAP0\r\n", "header"),
+        (b"\x89MCAP0\r\n" + bytes(40), "header"),
+        (b"\x89MCAP0\r\n\x01\x40\x00\x00\x00\x00\x00\x00\x00ab", "header"),
+    ],
+)
+def test_what_is_no_mcap_file_is_named_and_nothing_is_written(content, reason, tmp_path, tmp_path_factory):
+    path = tmp_path / "log.mcap"
+    path.write_bytes(content)
+    with pytest.raises(UnusableFileError, match=reason):
+        corrected(path, timeline_of("drift", tmp_path_factory))
+    assert [each.name for each in tmp_path.iterdir()] == ["log.mcap"]
+
+
+def test_a_chunk_that_would_not_fit_in_memory_is_left_out(tmp_path, tmp_path_factory, monkeypatch):
+    path = tmp_path / "log.mcap"
+    write_mcap(path, CLOCKS["drift"], seconds=20)
+    monkeypatch.setattr(mcap_reader, "_LARGEST", 1_000)
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    assert result.rows == 0
+    assert "expected at most 1000" in result.outcome.losses[0].reason

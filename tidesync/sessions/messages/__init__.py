@@ -1,0 +1,1 @@
+"""Corrects files of messages, as recorders of vehicles and ground stations write them."""

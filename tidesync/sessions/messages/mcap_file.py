@@ -1,0 +1,186 @@
+"""MCAP: the log and publish times of its messages; chunks, compression and all other records stay.
+
+Both times are taken to be of one clock, the job's. A publish time that is the log time has its answer; one
+that is later than the log time is not of that clock, or it was set in between: it has none. Where a publish
+time has no answer it is written as the log time, as the format has it where it is not available.
+
+Assumption: the recorder and the publishers read the same clock. Another computer's publish times, if they are
+earlier than the log times, are not distinguished.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import numpy as np
+from mcap.opcode import Opcode
+
+from tidesync.sessions.correction.stamps.column import form_of_numbers
+from tidesync.sessions.correction.stamps.numbers import UNIX
+from tidesync.sessions.correction.stamps.options import StampOptions
+from tidesync.sessions.correction.table import Batch, Malformed
+from tidesync.sessions.errors import UnusableFileError
+from tidesync.sessions.messages.format import Block, Loss, Outcome
+from tidesync.sessions.messages.mcap_block import block_of, without
+from tidesync.sessions.messages.mcap_errors import TOPIC, is_error_channel
+from tidesync.sessions.messages.mcap_output import is_ours, mcap_output
+from tidesync.sessions.messages.mcap_reader import McapReader
+from tidesync.sessions.messages.mcap_summary import MAGIC, read_header, read_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from mcap.records import Header
+    from numpy.typing import NDArray
+
+    from tidesync.sessions.correction.stamps.form import StampForm
+    from tidesync.sessions.correction.table import Job, Measured
+    from tidesync.sessions.correction.unexplained import Flags
+    from tidesync.sessions.messages.format import Target, Write
+    from tidesync.sessions.messages.mcap_block import Definition, McapBlock
+    from tidesync.sessions.messages.mcap_reader import Passage
+    from topside_agent.estimator.blocks import Integers
+
+_NS = UNIX[-1]
+_LATEST = np.uint64(2**63 - 1)
+_AHEAD = np.uint64(1_000_000)
+"""A publish time may be so much later than the log time: one of them may be written in ms."""
+_SURVEYED, _PLACES = 4_096, 32
+_TOGETHER = 8 << 20
+"""Bytes of chunks whose times are answered at once."""
+
+
+class Part(NamedTuple):
+    """Of a file: where it is, and its records."""
+
+    passage: Passage
+    block: McapBlock
+
+
+@contextmanager
+def open_mcap(job: Job, measured: Measured) -> Iterator[McapFile]:
+    """Open an MCAP file; see `format.OpenMessages`."""
+    with job.path.open("rb") as stream:
+        size, begin = job.path.stat().st_size, stream.read(len(MAGIC))
+        if begin != MAGIC:
+            received = f"it begins with {begin!r}" if begin else "it is empty"
+            raise UnusableFileError(job.path, f"it is no MCAP file: {received}")
+        header = read_header(stream, size)
+        if header is None:
+            raise UnusableFileError(job.path, "its header cannot be read: it is cut off or damaged there")
+        yield McapFile(job, measured, stream, header)
+
+
+class McapFile:
+    """An open MCAP file; see `format.Messages`."""
+
+    names = ("log_time", "publish_time")
+    step_ns = 0
+
+    def __init__(self, job: Job, measured: Measured, stream: BinaryIO, header: Header) -> None:
+        stated = StampOptions(resolution_ms=job.stamps.resolution_ms)
+        self._job, self._stream = replace(job, stamps=stated, unit=None), stream
+        self._size, self.header = job.path.stat().st_size, header
+        self.summary, self.outcome = read_summary(stream, self._size), Outcome()
+        for definition in self.summary.definitions.values():
+            self._refuse_corrected(definition)
+        self.forms: Sequence[StampForm] = [
+            form_of_numbers(self._job, measured, times, _NS) for times in self._surveyed()
+        ]
+
+    def scan(self) -> Iterator[Sequence[Batch]]:
+        """All messages' times."""
+        for block in self.read():
+            yield block.columns
+
+    def read(self) -> Iterator[Block]:
+        """All messages, several chunks at a time: `records` are passages with their blocks."""
+        reader, found = self._reader(), 0
+        known, parts = set(self.summary.definitions), list[Part]()
+        for passage in reader.passages():
+            parts.append(Part(passage, self._block(passage, reader.losses, known)))
+            if sum(len(each.data) for each, _ in parts) >= _TOGETHER:
+                yield Block(parts, self._columns(parts, found))
+                found, parts = found + sum(block.starts.size for _, block in parts), []
+        yield Block(parts, self._columns(parts, found))
+        found += sum(block.starts.size for _, block in parts)
+        stated = self.summary.messages
+        self.outcome.losses[:] = reader.losses
+        self.outcome.missing = None if stated is None else max(stated - found, 0)
+
+    def foreign(self, target: Target) -> Iterator[Path]:
+        """Those whose header does not name a correction."""
+        files = (target.output, target.unanswered)
+        yield from (path for path in files if path.exists() and not is_ours(path))
+
+    def output(self, target: Target) -> AbstractContextManager[Write]:
+        """See mcap_output.py."""
+        return mcap_output(self._job.path, self.header, self.summary, target, self.outcome)
+
+    def _reader(self) -> McapReader:
+        return McapReader(self._stream, self._size, self.summary.chunks)
+
+    def _block(self, passage: Passage, losses: list[Loss], known: set[tuple[int, int]]) -> McapBlock:
+        """The records of a passage without messages of unknown channels; `known` is added to."""
+        block = block_of(passage.data)
+        left = len(passage.data) - block.consumed
+        if left:
+            losses.append(Loss(passage.at, left, "records within a chunk do not follow each other"))
+        for definition in block.definitions:
+            self._refuse_corrected(definition)
+            known.add((definition.opcode, definition.number))
+        used = [each for each in np.unique(block.channels).tolist() if (Opcode.CHANNEL, each) not in known]
+        if not used:
+            return block
+        lost = np.isin(block.channels, used)
+        reason = f"{int(lost.sum())} messages of channels that are not defined ({', '.join(map(str, used))})"
+        losses.append(Loss(passage.at, int((block.ends - block.starts)[lost].sum()), reason))
+        return without(block, lost)
+
+    def _refuse_corrected(self, definition: Definition) -> None:
+        if is_error_channel(definition):
+            raise UnusableFileError(
+                self._job.path, f"there is a channel {TOPIC} already: it has been corrected before"
+            )
+
+    def _surveyed(self) -> tuple[Integers, Integers]:
+        """Log times, and publish times of their own, of messages all over the file."""
+        reader, chunks = self._reader(), self.summary.chunks
+        places = np.unique(np.linspace(0, len(chunks) - 1, _PLACES).astype(int)).tolist() if chunks else ()
+        passages = chain(
+            islice((each for each in reader.passages() if not each.copied), _PLACES),
+            *(reader.chunk_at(chunks[place]) for place in places),
+        )
+        log, publish = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+        for passage in passages:
+            block = block_of(passage.data)
+            readable = (block.log_ns <= _LATEST) & (block.publish_ns <= _LATEST)
+            own = readable & (block.publish_ns != block.log_ns)
+            log.append(block.log_ns[readable][:_SURVEYED].astype(np.int64))
+            publish.append(block.publish_ns[own][:_SURVEYED].astype(np.int64))
+        found = np.concatenate(log), np.concatenate(publish)
+        return found if found[1].size else (found[0], found[0])
+
+    def _columns(self, parts: Sequence[Part], before: int) -> tuple[Batch, Batch]:
+        """The times as batches of rows; `before` messages were read already."""
+        none = np.zeros(0, dtype=np.uint64)
+        log_ns = np.concatenate([none, *(block.log_ns for _, block in parts)])
+        publish_ns = np.concatenate([none, *(block.publish_ns for _, block in parts)])
+        readable = log_ns <= _LATEST
+        malformed = [
+            Malformed(before + row + 1, str(log_ns[row])) for row in np.flatnonzero(~readable).tolist()
+        ]
+        not_ahead = readable & (publish_ns <= np.where(readable, log_ns, 0) + _AHEAD)
+        log = _batch(self.forms[0], log_ns, readable)
+        size = sum(passage.size for passage, _ in parts)
+        return log._replace(malformed=malformed, size=size), _batch(self.forms[1], publish_ns, not_ahead)
+
+
+def _batch(form: StampForm, times: NDArray[np.uint64], readable: Flags) -> Batch:
+    found = form.read_numbers(np.where(readable, times, 0).astype(np.int64), readable)
+    return Batch(None, found.unix_ns, found.readable, (), 0, None, found.resolution_ns)

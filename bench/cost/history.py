@@ -1,7 +1,7 @@
 """`python -m bench.cost.history`: what the clock history adds to a vehicle's agent at rest.
 
 Agents with and without it run side by side, in the same seconds on the same broker, and nobody asks them:
-whatever disturbs the machine disturbs both.
+whatever disturbs the machine disturbs both. Both read their clocks as often: steps and suspends need that too.
 """
 
 from __future__ import annotations
@@ -73,18 +73,13 @@ def _agent(programs: Programs, module: str, first: Sequence[str], broker: str, n
 
 
 def without_history(arguments: Sequence[str]) -> int:
-    """Run tidesync with an agent that reads its clock for exchanges alone."""
+    """Run tidesync with an agent that watches its clock for steps, slews and suspends, and keeps no pieces."""
     from broker.own_clock import OwnClock  # noqa: PLC0415 - only here
-    from runtime.clock_watch import ClockWatcher  # noqa: PLC0415 - only here
+    from runtime.clock_pieces import PieceBuilder  # noqa: PLC0415 - only here
     from tidesync.__main__ import run  # noqa: PLC0415 - only here
 
-    def alive(watcher: ClockWatcher) -> None:
-        while not watcher._stopping.wait(2.0):  # noqa: SLF001 - the watchdog sees that it goes on
-            watcher.loop.iterations += 1
-
-    vars_of = {ClockWatcher: ("_run", alive), OwnClock: ("tick", lambda *_: None)}
-    for patched, (name, instead) in vars_of.items():
-        setattr(patched, name, instead)
+    for patched, name in ((PieceBuilder, "extend"), (PieceBuilder, "add"), (OwnClock, "tick")):
+        setattr(patched, name, lambda *_: None)
     return run(list(arguments)) or 0
 
 

@@ -1,7 +1,8 @@
 """`python -m bench.cost.history`: what the clock history adds to a vehicle's agent at rest.
 
 Agents with and without it run side by side, in the same seconds on the same broker, and nobody asks them:
-whatever disturbs the machine disturbs both. Both read their clocks as often: steps and suspends need that too.
+whatever disturbs the machine disturbs both. Both read their clocks as often: steps and suspends need that
+too.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def _agent(programs: Programs, module: str, first: Sequence[str], broker: str, n
 
 
 def without_history(arguments: Sequence[str]) -> int:
-    """Run tidesync with an agent that watches its clock for steps, slews and suspends, and keeps no pieces."""
+    """Run tidesync with an agent that watches its clock, for steps and slews, and keeps no pieces."""
     from broker.own_clock import OwnClock  # noqa: PLC0415 - only here
     from runtime.clock_pieces import PieceBuilder  # noqa: PLC0415 - only here
     from tidesync.__main__ import run  # noqa: PLC0415 - only here

@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
+.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -77,8 +77,14 @@ bench-cost: .venv/.dev ## What an exchange costs, from 1 to 1000 vehicles (QUICK
 bench-correction: .venv/.dev ## `tidesync correct` on tables of 0.5 and 1 GB beside pandas and polars (10 min); into docs/lab/
 	$(BIN)/python -m bench.correction --markdown docs/lab/bench-correction.md --json bench/results/bench-correction.json $(ARGS)
 
+bench-messages: .venv/.dev ## `tidesync correct` on MCAP files beside a copy by the mcap library (5 min); into docs/lab/
+	$(BIN)/python -m bench.messages --markdown docs/lab/bench-messages.md --json bench/results/bench-messages.json $(ARGS)
+
 bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/lab/
 	$(BIN)/python -m bench.footprint --markdown docs/lab/bench-footprint.md --json bench/results/bench-footprint.json $(ARGS)
+
+bench-long-sessions: .venv/.dev ## Memory and CPU of stop, estimate, export and report by a session's length (2 min); into docs/lab/
+	$(BIN)/python -m bench.long_sessions --markdown docs/lab/bench-long-sessions.md --json bench/results/bench-long-sessions.json $(ARGS)
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PLATFORM ?= linux/arm64

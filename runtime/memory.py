@@ -27,6 +27,10 @@ shortages: Counter[Edge] = Counter()
 LEAST_BYTES = 192 << 20
 _HEAPS_OPTION = -8
 """Of glibc's `mallopt`, how many heaps threads may have: each takes 64 MiB of the address space."""
+_MAPPED_OPTION = -3
+"""From how many bytes on memory is mapped by itself, and given back when it is freed."""
+_MAPPED_BYTES = 1 << 20
+"""Left alone glibc raises this to 32 MiB, and what long sessions have freed stays in holes of the heap."""
 
 
 def prepare() -> None:
@@ -36,6 +40,7 @@ def prepare() -> None:
     """
     for library in ("OPENBLAS", "OMP", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    _mallopt(_MAPPED_OPTION, _MAPPED_BYTES)
     most = _limit_bytes()
     if most is None:
         return
@@ -44,8 +49,12 @@ def prepare() -> None:
             f"this process may have {most >> 20} MiB of address space (ulimit -v, RLIMIT_AS); it needs "
             f"{LEAST_BYTES >> 20} MiB"
         )
+    _mallopt(_HEAPS_OPTION, 2)
+
+
+def _mallopt(option: int, value: int) -> None:
     with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library than glibc
-        ctypes.CDLL(None).mallopt(_HEAPS_OPTION, 2)
+        ctypes.CDLL(None).mallopt(option, value)
 
 
 def note(edge: Edge, what: str) -> None:

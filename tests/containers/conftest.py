@@ -18,7 +18,7 @@ os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # the fixtures cl
 def _why_absent():
     """Why no container can be run here, or None."""
     try:
-        docker.from_env(timeout=10).ping()
+        docker.from_env(timeout=60).ping()
     except docker.errors.DockerException as error:
         return f"no Docker engine answers here ({str(error)[:200]})"
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:

@@ -135,7 +135,7 @@ class Fleet:
 
     # Command line
 
-    def operator(self, *arguments, timeout_s=60):
+    def operator(self, *arguments, timeout_s=200):
         """What `tidesync …` prints with the operator's account, as a one-shot container."""
         return self._compose("run", "--rm", "-T", "--no-deps", "operator", *arguments, timeout_s=timeout_s)
 
@@ -158,10 +158,10 @@ class Fleet:
         environment = str(self.folder / "compose.env")
         return self._finished(["docker", "compose", "--env-file", environment, *arguments])
 
-    def _compose(self, *arguments, timeout_s=60):
+    def _compose(self, *arguments, timeout_s=200):
         return self._finished([*self.compose.compose_command_property, *arguments], timeout_s)
 
-    def _finished(self, command, timeout_s=60):
+    def _finished(self, command, timeout_s=200):
         done = subprocess.run(
             command,
             cwd=REPOSITORY,

@@ -770,13 +770,13 @@ def timed(work):
 
 def page(bench, path):
     """The dashboard's answer to this machine."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{bench.fleet.page_port}{path}", timeout=20) as answered:
+    with urllib.request.urlopen(f"http://127.0.0.1:{bench.fleet.page_port}{path}", timeout=60) as answered:
         return answered.read()
 
 
 def answer(bench, method, path, headers):
     """The status of the dashboard's answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", bench.fleet.page_port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", bench.fleet.page_port, timeout=60)
     try:
         connection.request(method, path, b"{}" if method == "POST" else None, headers)
         return connection.getresponse().status

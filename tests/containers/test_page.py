@@ -17,11 +17,11 @@ def page(fleet):
 
 def vehicles(page, token):
     asked = Request(f"{page}/api/vehicles", headers={"Authorization": f"Bearer {token}"})
-    return json.load(urlopen(asked, timeout=10))
+    return json.load(urlopen(asked, timeout=60))
 
 
 def test_the_page_tells_nobody_of_the_fleet_without_its_token(page):
-    assert urlopen(f"{page}/", timeout=10).status == 200
+    assert urlopen(f"{page}/", timeout=60).status == 200
     with pytest.raises(HTTPError, match="401"):
         vehicles(page, "guessed")
 

@@ -1,6 +1,7 @@
 """TLS on a real mosquitto with our own certificates: what is right works, what is wrong is said."""
 
 import logging
+import shutil
 import subprocess
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -23,24 +24,32 @@ S = 1_000_000_000
 ACCOUNTS = {"rov1": "vehicle", "laptop": "topside", "recorder": "recorder", "viewer": "dashboard"}
 
 
-@pytest.fixture
-def encrypted(tmp_path):
-    yield from running(tmp_path)
-
-
-@pytest.fixture
-def asking(tmp_path):
-    """One that takes only programs with a certificate of its authority."""
-    yield from running(tmp_path, asks_for_certificates=True)
-
-
-def running(tmp_path, **more):
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A folder with certificates and all accounts, made once."""
     if MOSQUITTO is None:
         pytest.skip("mosquitto is not installed")
-    broker = EncryptedBroker(tmp_path, **more)
+    broker = EncryptedBroker(tmp_path_factory.mktemp("prepared"))
     broker.certify("--name", "localhost", "--client", "rov1")
     for name, role in ACCOUNTS.items():
         broker.add(role, name)
+    return broker.folder
+
+
+@pytest.fixture
+def encrypted(prepared, tmp_path):
+    yield from running(prepared, tmp_path)
+
+
+@pytest.fixture
+def asking(prepared, tmp_path):
+    """One that takes only programs with a certificate of its authority."""
+    yield from running(prepared, tmp_path, asks_for_certificates=True)
+
+
+def running(prepared, folder, **more):
+    shutil.copytree(prepared, folder, dirs_exist_ok=True)
+    broker = EncryptedBroker(folder, **more)
     broker.start()
     yield broker
     broker.stop()

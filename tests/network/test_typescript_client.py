@@ -1,6 +1,7 @@
 """`clients/tidesync.ts`, compiled strictly and run under node against a real dashboard."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -38,6 +39,25 @@ def compiled(tmp_path_factory):
     assert made.returncode == 0, made.stdout
     (folder / "tidesync.js").rename(folder / "tidesync.mjs")
     return folder / "tidesync.mjs"
+
+
+ELECTRON = """
+declare const settings: { tidesyncUrl: string; vehicle: string };
+type Listener = (event: unknown, ...values: any[]) => unknown;
+declare const ipcMain: { handle(channel: string, listener: Listener): void };
+"""
+
+
+def test_the_lines_for_a_recording_programs_main_process_compile(tmp_path):
+    document = (ROOT / "docs" / "bio-cockpit.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^```ts\n(.*?)^```", document, re.MULTILINE | re.DOTALL)
+    (tmp_path / "main.ts").write_text(lines + ELECTRON, encoding="utf-8")
+    shutil.copy(ROOT / "clients" / "tidesync.ts", tmp_path)
+    options = [*STRICT.split(), "--moduleResolution", "bundler", "--lib", "es2022,dom", "--noEmit"]
+    checked = subprocess.run(
+        [NODE, COMPILER, *options, "main.ts"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
 
 
 def under_node(compiled, expression, **options):

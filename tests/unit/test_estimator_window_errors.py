@@ -9,7 +9,7 @@ from topside_agent.estimator.max_margin import widest_lines
 from topside_agent.estimator.segments import StepDetector
 from topside_agent.estimator.settings import EstimatorSettings
 from topside_agent.estimator.symmetric import KnownDriftFit
-from topside_agent.estimator.window_errors import Line, WindowErrors, disagreement, expected
+from topside_agent.estimator.window_errors import Line, WindowErrors, disagreement, expected, most_certain
 
 
 def windows(rng, rows, blocks, drift=18e3):
@@ -139,3 +139,14 @@ def test_jitter_alone_is_no_step(law):
         detector = StepDetector(2.0)
         cut += any(detector.stepped(columns[:, :count], 0.0, 0.0) for count in range(8, 151))
     assert cut <= 0.05 * runs
+
+
+def test_the_average_of_several_windows_is_the_same_in_parts():
+    rng = np.random.default_rng(3)
+    values, squared = rng.normal(0, 1e3, (9, 5000)), rng.exponential(1e4, (9, 5000)) + 1
+    squared[3, 100:200] = np.inf
+    average, least, best = most_certain(values, squared, 5)
+    weights = (squared.min(axis=0) / squared) ** 5
+    assert average == pytest.approx((weights * values).sum(axis=0) / weights.sum(axis=0), rel=1e-9)
+    assert (least == squared[best, np.arange(5000)]).all()
+    assert (least == squared.min(axis=0)).all()

@@ -47,6 +47,29 @@ def test_an_exception_in_the_block_leaves_the_old_file(path, error):
     assert (path.read_bytes(), names(path.parent)) == (b"old", ["table.csv"])
 
 
+def test_of_two_that_replace_a_file_at_once_the_later_one_does(path):
+    def overtaken():
+        with replacing(path) as first:
+            first.write(b"first, all of it")
+            with replacing(path) as second:
+                second.write(b"second")
+
+    with pytest.raises(OSError, match="another program began to write it"):
+        overtaken()
+    assert (path.read_bytes(), names(path.parent)) == (b"second", ["table.csv"])
+
+
+def test_one_that_is_overtaken_leaves_the_file_of_the_other(path):
+    first, second = replacing(path), replacing(path)
+    first.__enter__()
+    second.__enter__().write(b"second")
+    with pytest.raises(OSError, match="another program began to write it"):
+        first.__exit__(None, None, None)
+    assert path.read_bytes() == b"old"
+    second.__exit__(None, None, None)
+    assert (path.read_bytes(), names(path.parent)) == (b"second", ["table.csv"])
+
+
 def test_replace_keeps_the_mode_of_the_file(path):
     replace(path, b"new")
     assert (path.read_bytes(), mode(path)) == (b"new", 0o640)

@@ -2,18 +2,24 @@
 
 import gc
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from schemas.clock_history import ClockPiece
 from tests.unit.test_recorder_session import exchange
+from tidesync.__main__ import run
+from tidesync.cli import estimate
+from tidesync.sessions import folder as folder_module
 from tidesync.sessions.correction.clock_limits import limits_of
 from tidesync.sessions.correction.histories import Histories
 from tidesync.sessions.correction.session import timeline_of
-from tidesync.sessions.folder import measure
+from tidesync.sessions.folder import SessionFolder, measure
+from tidesync.sessions.journal import lines_of
 from tidesync.sessions.piece_columns import PieceColumns
-from topside_agent.estimator import EstimatorSettings, Exchanges
+from tidesync.sessions.recorder import closing
+from topside_agent.estimator import EstimatorSettings, Exchanges, smooth
 
 pytestmark = pytest.mark.slow
 
@@ -87,3 +93,44 @@ def test_a_timeline_takes_little_memory_for_each_exchange(with_history, most):
     at_ns = np.array([both[1].exchanges[MANY // 2].transmit_ns])
     found = segment.interpolation.instants(at_ns)
     assert abs(found.topside_ns[0] - at_ns[0]) <= found.max_error_ns[0] < 2 * TRIP_NS
+
+
+EACH = 1024
+"""Exchanges of a stream."""
+MOST = {"stop": 50, "export": 70, "estimate": 70, "report": 130}
+"""Most bytes an exchange of further streams; of each vehicle the report keeps the curves that it draws."""
+
+
+def session(path, vehicles):
+    """A session of so many vehicles, each measured equally long."""
+    folder = SessionFolder(path / f"session_{vehicles}")
+    folder.time_sync_path.mkdir(parents=True)
+    one = [*exchanges(EACH)]
+    names = [f"rov{number}" for number in range(vehicles)]
+    listed = (each.model_copy(update={"vehicle": name}) for each in one for name in names)
+    folder.exchanges_path.write_bytes(lines_of(listed))
+    return folder
+
+
+def part_smoothed(listed, *settings):
+    """A track of as many rows, those of its beginning over and over: smoothing all takes a minute."""
+    made = smooth(listed[:40], *settings)
+    return replace(made, rows=made.rows.at(np.resize(np.arange(40), len(listed))), exchanges=len(listed))
+
+
+WHOLE = {
+    "stop": lambda folder, _: closing.close(folder, {}, 0),
+    "export": lambda folder, out: run(["export", str(folder.path), "--format", "csv", "--output", str(out)]),
+    "estimate": lambda folder, out: run(["estimate", str(folder.exchanges_path), "--track", str(out)]),
+    "report": lambda folder, out: run(["report", str(folder.path), "--output", str(out)]),
+}
+
+
+@pytest.mark.parametrize("command", WHOLE)
+def test_of_a_whole_session_one_stream_at_a_time_is_in_memory(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_module, "smooth", part_smoothed)
+    monkeypatch.setattr(estimate, "smooth", part_smoothed)
+    one, few, many = (session(tmp_path, vehicles) for vehicles in (1, 2, 6))
+    WHOLE[command](one, tmp_path / "first")  # imports what it needs
+    peaks = [peak_bytes(lambda of=of: WHOLE[command](of, tmp_path / "out")) for of in (few, many)]
+    assert (peaks[1] - peaks[0]) / (4 * EACH) < MOST[command]

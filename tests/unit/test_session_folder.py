@@ -10,9 +10,10 @@ from tests.unit.test_recorder_session import S, exchange
 from tidesync.__main__ import run
 from tidesync.sessions.errors import NothingMeasuredError
 from tidesync.sessions.folder import SessionFolder
-from tidesync.sessions.journal import lines_of, read_journal
+from tidesync.sessions.journal import LineCounts, lines_of, read_journal
 from tidesync.sessions.recorder import closing
 from tidesync.sessions.report.session import load
+from tidesync.sessions.streams import read_streams
 
 EXCHANGES = 2400
 SET_BACK_AT, SET_BACK_S = 1300, -3600
@@ -72,11 +73,15 @@ def test_streams_come_by_name_and_malformed_lines_are_counted_and_named():
         lines_of([exchange(0, 0, vehicle="rov2"), exchange(0, 0), exchange(1, 1, topside="b")])
         + b"\n{}\n\xff\n"
     )
-    journal = read_journal(lines.splitlines(keepends=True))
-    assert list(journal.exchanges.by_stream()) == [("rov1", "b"), ("rov1", "topside"), ("rov2", "topside")]
-    assert journal.malformed == 2
-    assert [fault.partition(":")[0] for fault in journal.faults] == ["line 5", "line 6"]
-    assert journal.complaint.startswith("2 of 5 lines of exchanges.jsonl are no exchanges (line 5: ")
+    counts = LineCounts()
+    streams = read_streams(lines.splitlines(keepends=True), counts)
+    assert [*streams] == [("rov1", "b"), ("rov1", "topside"), ("rov2", "topside")]
+    assert [one.seq for one in streams["rov1", "b"]] == [1]
+    assert len(streams.without([("rov2", "topside")])) == 2
+    assert [*streams.admitting(lambda labels: labels.topside == "b")] == [("rov1", "b")]
+    assert (counts.valid, counts.malformed) == (3, 2)
+    assert [fault.partition(":")[0] for fault in counts.faults] == ["line 5", "line 6"]
+    assert counts.complaint.startswith("2 of 5 lines of exchanges.jsonl are no exchanges (line 5: ")
 
 
 def test_a_folder_in_which_nothing_was_measured_says_so(tmp_path):

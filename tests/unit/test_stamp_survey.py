@@ -495,6 +495,6 @@ def test_minutes_and_whole_seconds_in_rounded_days_add_up():
     minutes = [f"2026-05-01T12:{minute:02d}Z" for minute in range(10)]
     assert read(minutes)[0].resolution_ns == 60 * S
     days = [f"{46143.5 + number / 86_400:.5f}" for number in range(0, 600, 7)]
-    assert 1_432_000_000 <= read(days, time_format="excel", zone="UTC")[0].resolution_ns <= 1_864_000_000
+    assert 1_432_000_000 <= read(days, time_format="excel", zone="UTC")[0].resolution_ns <= 5_600_000_000
     days = [f"{46143.5 + number / 86_400:.6f}" for number in np.random.default_rng(1).uniform(0, 600, 86)]
     assert 2 * 86_400_000 <= read(days, time_format="excel", zone="UTC")[0].resolution_ns <= 750_000_000

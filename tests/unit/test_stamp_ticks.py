@@ -2,13 +2,20 @@
 
 from fractions import Fraction
 from math import floor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.effort import tries
 from tests.unit.test_stamp_survey import NOON, S, read
+from tidesync.sessions.correction.stamps.column import form_of_numbers
+from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.stamps.ticks import ticks_of
+from tidesync.sessions.correction.table import Job
+
+EXCEL = StampOptions(time_format="excel", zone="UTC").checked()
+SPAN = [(NOON, NOON + 600 * S)]
 
 
 def cut(at, tick_s):
@@ -62,22 +69,22 @@ def test_a_clocks_tick_and_the_last_digit_are_both_in_the_error(tick_s, digits, 
 
 
 def random_table(seed):
-    """A clock's ticks, how often a second or how many ms or s, and a table of what it showed.
-
-    Of ticks that are not usual ones it has as many rows as show them.
-    """
+    """A clock's ticks, how often a second or a minute or how many ms or s, and a table of what it showed."""
     chance = np.random.default_rng([17, seed])
-    kind = chance.choice(["Hz", "Hz", "binary", "s", "ms", "decimal"])
-    digits = int(chance.integers(0, 10))
+    kind = chance.choice(["Hz", "Hz", "binary", "s", "ms", "decimal", "odd"])
+    digits, count = int(chance.integers(0, 10)), int(chance.choice([2, 2, 3, 4, 5, 12, 50, 200]))
     if kind == "Hz":
         tick = Fraction(1, int(chance.integers(1, 2_001)))
     elif kind == "ms":
         tick, digits = Fraction(int(chance.integers(1, 1_001)), 1_000), max(digits, 1)
     elif kind == "s":
-        tick = Fraction(int(chance.choice([1, 2, 3, 4, 5, 6, 7, 10, 15, 20, 30])))
+        tick = Fraction(int(chance.choice([1, 2, 3, 4, 5, 6, 7, 10, 11, 15, 20, 30])))
+    elif kind == "odd":
+        ticks = ("1001/60000", "1001/30000", "1001/24000", "2/25", "7/2", "17")
+        tick, digits = Fraction(str(chance.choice(ticks))), max(digits, 1)
     else:
         tick = Fraction(1, int({"binary": 2, "decimal": 5}[kind] ** chance.integers(0, 8) * 2**7))
-    at = instants(seed, int(chance.choice([50, 200] if kind in ("Hz", "ms") else [2, 3, 5, 12, 40, 200])))
+    at = instants(seed, count)
     way = chance.choice(["s", "iso", "short", "float"])
     return at, written(cut(at, tick), digits, chance.choice([*ROUND]), way)
 
@@ -95,10 +102,9 @@ def test_random_ticks_and_digits_are_in_the_error():
 @pytest.mark.parametrize(
     ("digits", "count", "most_ms"),
     [
-        (2, 2, 24),
-        (2, 10, 24),
-        (3, 2, 11),
-        (3, 3, 12),
+        (2, 10, 27),
+        (3, 2, 30),
+        (3, 3, 15),
         (3, 10, 3.5),
         (3, 30, 2.5),
         (6, 2, 1),
@@ -171,16 +177,50 @@ def test_a_tick_of_doubles_is_found_too():
     assert form.resolution_ns < 17_000_000
 
 
-@pytest.mark.parametrize("places", [6, 7, 8, 9, (8, 9), (9, 10)])
+DAY_S = 86_400
+
+
+def in_days(at, tick_s, digits, how):
+    """The days of Excel that a clock of such a tick shows, written in so many decimals of a second."""
+    shown = [round(Fraction(text) * S) for text in written(cut(at, tick_s), digits, how)]
+    return [Fraction(ns, DAY_S * S) + 25_569 for ns in shown]
+
+
+@pytest.mark.parametrize("places", [4, 5, 6, 7, 8, 9, (5, 6), (7, 8), (9, 10)])
 @pytest.mark.parametrize(
-    ("tick_s", "digits"), [("1/30", 3), ("1/64", 2), ("379/1000", 2), ("1/8", 1), ("7", 2)]
+    ("tick_s", "digits"), [("1/30", 3), ("1/64", 2), ("379/1000", 2), ("1/8", 1), ("7", 2), ("1", 0)]
 )
-@pytest.mark.parametrize("how", ROUND)
-def test_a_clocks_tick_decimals_of_a_second_and_those_of_a_day_add_up(tick_s, digits, places, how):
+def test_a_clocks_tick_decimals_of_a_second_and_those_of_a_day_add_up(tick_s, digits, places):
+    each = places if isinstance(places, tuple) else (places,)
     for seed in range(tries(4)):
-        at = instants(seed, 40)
-        shown = [round(Fraction(text) * S) for text in written(cut(at, tick_s), digits, how)]
-        days = [Fraction(ns, 86_400 * S) + 25_569 for ns in shown]
-        each = places if isinstance(places, tuple) else (places,)
+        at = instants(seed, (2, 3, 5, 40)[seed % 4])
+        days = in_days(at, tick_s, digits, [*ROUND][seed % 3])
         texts = [f"{float(day):.{each[row % len(each)]}f}" for row, day in enumerate(days)]
-        assert_within(at, texts, time_format="excel", zone="UTC")
+        if len({*texts}) > 1:
+            assert_within(at, texts, time_format="excel", zone="UTC")
+
+
+@pytest.mark.parametrize("places", [5, 6, 7, 8])
+@pytest.mark.parametrize("count", [3, 40])
+def test_decimals_of_a_day_are_seen_in_doubles_too(places, count):
+    for seed in range(tries(3)):
+        at = instants(seed, count)
+        doubles = np.array([round(float(day), places) for day in in_days(at, "1/64", 0, "cut off")])
+        form = form_of_numbers(Job(Path("t.parquet"), "rov1", stamps=EXCEL), SPAN, doubles)
+        off_ns = np.abs(form.read_numbers(doubles, np.ones(count, dtype=bool)).unix_ns - np.array(at))
+        assert off_ns.max() <= form.resolution_ns
+
+
+def test_doubles_of_days_that_are_not_rounded_resolve_microseconds():
+    days = np.array([float(day) for day in in_days(instants(1, 200), "1/10000000", 9, "cut off")])
+    form = form_of_numbers(Job(Path("t.parquet"), "rov1", stamps=EXCEL), SPAN, days)
+    assert form.resolution_ns < 20_000
+
+
+@pytest.mark.parametrize("count", [3, 5, 40])
+def test_a_row_that_lost_digits_does_not_hide_the_tick_of_the_others(count):
+    for seed in range(tries(5)):
+        at = instants(seed, count)
+        texts = written(cut(at, "1/60"), 6)
+        texts[count // 2] = texts[count // 2][:-5]
+        assert_within(at, texts)

@@ -21,6 +21,7 @@ _MOST_STEPS = 12
 _CLOSE_NS = 1.0
 _REACH = 4.0
 """Exchanges farther away than this part of the time in which wander spoils them altogether are left out."""
+_CHUNK = 8192
 _LEAST_BLOCKS, _MOST_BLOCKS = 4, 256
 
 
@@ -62,8 +63,11 @@ class _Ceiling:
         """The bound (ns) at `at_s`, each instant in the block `row_block`, from the boundaries' pairs."""
         left, right = self._pairs(boundaries)
         found = np.full(at_s.size, np.inf)
-        for boundary in (row_block, row_block + 1):
-            found = np.minimum(found, self._between(at_s, left[boundary], right[boundary]))
+        for begin in range(0, at_s.size, _CHUNK):
+            here = slice(begin, begin + _CHUNK)
+            for boundary in (row_block[here], row_block[here] + 1):
+                proved = self._between(at_s[here], left[boundary], right[boundary])
+                np.minimum(found[here], proved, out=found[here])
         return found
 
     def _between(self, at_s: Floats, left: Integers, right: Integers) -> Floats:

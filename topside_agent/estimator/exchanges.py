@@ -132,8 +132,7 @@ class Exchanges(Sequence[Exchange]):
         return _exchange(record, self._labels[record[-1]])
 
     def __iter__(self) -> Iterator[Exchange]:
-        for begin in range(0, self._places.size, _CHUNK):
-            chunk = self._table[self._places[begin : begin + _CHUNK]]
+        for chunk in self.chunks(_CHUNK):
             for record in chunk.tolist():
                 yield _exchange(record, self._labels[record[-1]])
 
@@ -148,10 +147,14 @@ class Exchanges(Sequence[Exchange]):
         """Those at these places of this order; the table is not copied."""
         return Exchanges(self._table, self._labels, self._places[places])
 
+    def chunks(self, size: int) -> Iterator[NDArray[np.void]]:
+        """Their records in this order, so many at a time."""
+        for begin in range(0, self._places.size, size):
+            yield self._table[self._places[begin : begin + size]]
+
     def numbers(self, *names: str) -> Iterator[tuple[int, ...]]:
         """These numbers of each, in turn; a difference that is null is `NULL`."""
-        for begin in range(0, self._places.size, _CHUNK):
-            chunk = self._table[self._places[begin : begin + _CHUNK]]
+        for chunk in self.chunks(_CHUNK):
             yield from zip(*(chunk[name].tolist() for name in names), strict=True)
 
     def column(self, name: str) -> Integers:
@@ -165,6 +168,11 @@ class Exchanges(Sequence[Exchange]):
         return known
 
     @property
+    def numbered_labels(self) -> list[Labels]:
+        """All labels of the table, by the numbers in its records."""
+        return list(self._labels)
+
+    @property
     def labels(self) -> set[Labels]:
         """What they carry, each once."""
         return {self._labels[number] for number in np.unique(self._table["labels"][self._places])}
@@ -174,17 +182,6 @@ class Exchanges(Sequence[Exchange]):
         admitted = np.fromiter(map(admits, self._labels), dtype=bool, count=len(self._labels))
         chosen: NDArray[np.bool_] = admitted[self._table["labels"][self._places]]
         return chosen
-
-    def by_stream(self) -> dict[tuple[str, str], Exchanges]:
-        """Those of each vehicle and topside in this order, by the streams' names."""
-        names = sorted({(each.vehicle, each.topside) for each in self._labels})
-        numbers = {name: number for number, name in enumerate(names)}
-        of_labels = np.array([numbers[each.vehicle, each.topside] for each in self._labels], dtype=_PLACES)
-        stream = of_labels[self._table["labels"][self._places]] if names else of_labels
-        order = np.argsort(stream, kind="stable").astype(_PLACES)
-        ends = np.cumsum(np.bincount(stream, minlength=len(names)))[:-1]
-        parts = zip(names, np.split(order, ends), strict=True) if names else ()
-        return {name: self.at(places) for name, places in parts if places.size}
 
     @overload
     def by_destination(self) -> ByDestination[Exchange]: ...

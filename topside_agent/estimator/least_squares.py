@@ -56,7 +56,9 @@ def sums_of(at_s: Floats, weight: Floats, values: Floats, reference: Reference) 
     np.multiply(weight, values, out=rows[3])
     np.multiply(rows[3], at_s, out=rows[4])
     np.multiply(rows[3], values, out=rows[5])
-    return sums.cumsum(axis=2)
+    for each in sums.reshape(-1, sums.shape[2]):
+        each[:] = each.cumsum()
+    return sums
 
 
 def least_squares(sums: Floats, begin: Integers, end: Integers, count: Floats, reference: Reference) -> Fits:

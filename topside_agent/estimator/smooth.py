@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from schemas.exchange import Exchange
 from topside_agent.estimator.between import bounds_between
-from topside_agent.estimator.blocks import Bounds, Integers, block_extremes
+from topside_agent.estimator.blocks import Bounds, Floats, Integers, block_extremes
 from topside_agent.estimator.bound import backward_bounds
 from topside_agent.estimator.constraints import (
     differences_within_ns,
@@ -204,17 +204,23 @@ def _all_rows(
 
 def _add_rows(rows: RowColumns, arrays: TimebaseArrays, settings: EstimatorSettings) -> None:
     """Add the rows: realtime is added back, and the bounds allow for what it did meanwhile."""
-    accepted, places = arrays.accepted, arrays.places
-    moved = accepted.stepped_ns[places] + differences_within_ns(arrays.exchanges)
-    grown = accepted.slew[places] * np.maximum(arrays.high - arrays.bounds.lower, 0.0) + moved
-    worst = np.maximum(arrays.high - arrays.offset, arrays.offset - arrays.low) + grown
-    u95 = np.minimum(np.sqrt(arrays.variance) + settings.asymmetry_share * arrays.least_half, worst)
-    columns = arrays.offset, arrays.low - grown, arrays.high + grown, u95, grown
-    for begin in range(0, places.size, _CHUNK):  # the numbers of all rows as Python's would fill the memory
+    for begin in range(0, arrays.places.size, _CHUNK):  # Python's numbers of all rows would fill the memory
         here = slice(begin, begin + _CHUNK)
-        values = zip(*(column[here].tolist() for column in columns), strict=True)
-        for of, (*interval, u95_ns, realtime_ns) in zip(_of(accepted, places[here]), values, strict=True):
-            _add_row(rows, arrays, of, interval, u95_ns=ceil(u95_ns), realtime_ns=realtime_ns)
+        of = _of(arrays.accepted, arrays.places[here])
+        values = zip(*(column.tolist() for column in _intervals(arrays, here, settings)), strict=True)
+        for named, (*interval, u95_ns, realtime_ns) in zip(of, values, strict=True):
+            _add_row(rows, arrays, named, interval, u95_ns=ceil(u95_ns), realtime_ns=realtime_ns)
+
+
+def _intervals(arrays: TimebaseArrays, here: slice, settings: EstimatorSettings) -> tuple[Floats, ...]:
+    """Of these of its exchanges: offset, least, greatest, u95, and what of it is for realtime; ns."""
+    accepted, places = arrays.accepted, arrays.places[here]
+    offset, low, high = arrays.offset[here], arrays.low[here], arrays.high[here]
+    moved = accepted.stepped_ns[places] + differences_within_ns(accepted.exchanges.at(places))
+    grown = accepted.slew[places] * np.maximum(high - arrays.bounds.lower[here], 0.0) + moved
+    worst = np.maximum(high - offset, offset - low) + grown
+    u95 = np.sqrt(arrays.variance[here]) + settings.asymmetry_share * arrays.least_half[here]
+    return offset, low - grown, high + grown, np.minimum(u95, worst), grown
 
 
 def _of(accepted: Accepted, places: NDArray[np.integer]) -> Iterable[tuple[int, int, int]]:

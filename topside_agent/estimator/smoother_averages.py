@@ -18,6 +18,7 @@ from topside_agent.estimator.window_errors import (
     LEAST_SQUARED,
     disagreement,
     expected,
+    most_certain,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _PER_SPAN = 4
 """Ways are compared by pairs of windows so many times per their length."""
+_CHUNK = 2048
 _HOPELESS = 4.0
 _SHARPNESS = 5
 _WANDER = 1.0
@@ -58,11 +60,18 @@ class _Values(NamedTuple):
         """The instant (s) of a block's beginning."""
         return (self.first + boundary).astype(np.float64) * self.block_s
 
-    def disagreements(self, boundary: Integers, span: int) -> tuple[Floats, Floats]:
+    def disagreements(self, boundary: Integers, span: int) -> Floats:
         """What the windows of `span` blocks before and after these boundaries disagree by, ns².
 
-        And what of it is for a steady change of drift. NaN with too few blocks.
+        And what of it is for a steady change of drift: shape (2, ways, boundaries). NaN with too few blocks.
         """
+        found = np.empty((2, self.sums.shape[1], boundary.size))
+        for begin in range(0, boundary.size, _CHUNK):
+            here = slice(begin, begin + _CHUNK)
+            found[:, :, here] = self._disagreements(boundary[here], span)
+        return found
+
+    def _disagreements(self, boundary: Integers, span: int) -> tuple[Floats, Floats]:
         past, future = self.lines(boundary - span, boundary), self.lines(boundary, boundary + span)
         at_s, window_s = self.at_s(boundary), span * self.block_s
         bend, here, same = past.slope - future.slope, past.at(at_s), np.zeros(past.slope.shape)
@@ -121,7 +130,7 @@ def _overall(values: _Values, spans: list[int]) -> Floats:
     ways = values.sums.shape[1]
     for span in spans:
         boundary = np.arange(span, values.blocks - span + 1, max(span // _PER_SPAN, 1))
-        both = np.array(values.disagreements(boundary, span)) if boundary.size else np.empty((2, ways, 0))
+        both = values.disagreements(boundary, span)
         both = both[:, :, np.isfinite(both[0, 0])]
         squared, bent = both.mean(axis=2) if both.size else np.zeros((2, ways))
         means.append(squared)
@@ -165,29 +174,29 @@ class _Way(NamedTuple):
 def _way(values: _Values, spans: list[int], overall: Floats) -> _Way:
     """One way's lines of all lengths, averaged by their errors around each boundary."""
     nodes = np.arange(values.blocks + 1)
-    at_s = values.at_s(nodes)
-    offsets, slopes, variances = [], [], []
-    for span, usual in zip(spans, overall.tolist(), strict=True):
-        begin = np.clip(nodes - span // 2, 0, values.blocks - span)
-        lines = values.lines(begin, begin + span)
-        offsets.append(lines.at(at_s)[0])
-        slopes.append(lines.slope[0])
+    offsets, slopes, variances = np.empty((3, len(spans), nodes.size))
+    for row, (span, usual) in enumerate(zip(spans, overall.tolist(), strict=True)):
         around = _around(values, span, usual)
-        variances.append(np.maximum(np.maximum(around, lines.variance[0]), LEAST_SQUARED))
-    variance = np.where(np.isfinite(offsets), variances, np.inf)
-    least = variance.min(axis=0)
-    weights = (least / variance) ** _SHARPNESS
-    offset = (weights * np.nan_to_num(offsets)).sum(axis=0) / weights.sum(axis=0)
-    best = variance.argmin(axis=0)
+        for first in range(0, nodes.size, _CHUNK):
+            here = slice(first, first + _CHUNK)
+            begin = np.clip(nodes[here] - span // 2, 0, values.blocks - span)
+            lines = values.lines(begin, begin + span)
+            offset, squared = (
+                lines.at(values.at_s(nodes[here]))[0],
+                np.maximum(around[here], lines.variance[0]),
+            )
+            variances[row, here] = np.where(np.isfinite(offset), np.maximum(squared, LEAST_SQUARED), np.inf)
+            offsets[row, here], slopes[row, here] = np.nan_to_num(offset), lines.slope[0]
+    offset, least, best = most_certain(offsets, variances, _SHARPNESS)
     windows_s = np.array(spans)[best] * values.block_s
-    return _Way(offset, least * _GAUSSIAN, np.array(slopes)[best, nodes], windows_s)
+    return _Way(offset, least * _GAUSSIAN, slopes[best, nodes], windows_s)
 
 
 def _around(values: _Values, span: int, usual: float) -> Floats:
     """The squared error (ns²) of that length about each boundary; `usual` fills in for little data."""
     nodes = np.arange(values.blocks + 1)
     boundary = np.arange(span, values.blocks - span + 1)
-    squared = values.disagreements(boundary, span)[0][0] if boundary.size else np.empty(0)
+    squared = values.disagreements(boundary, span)[0, 0]
     known = np.isfinite(squared)
     total = np.concatenate([[0.0], np.where(known, squared, 0.0).cumsum()])
     count = np.concatenate([[0], known.cumsum()])
@@ -206,10 +215,8 @@ def _joined(
         level, doubt = corrected(*_level(edges, way, settings), way.variance, BOTH[number])
         offsets.append(way.offset + level)
         variances.append(way.variance + doubt)
-    variance = np.array(variances)
-    least = variance.min(axis=0)
-    weights = (least / variance) ** _SHARPNESS
-    return edges._replace(offset=(weights * offsets).sum(axis=0) / weights.sum(axis=0), variance=least)
+    offset, least, _ = most_certain(np.array(offsets), np.array(variances), _SHARPNESS)
+    return edges._replace(offset=offset, variance=least)
 
 
 def _level(edges: BoundaryEstimates, way: _Way, settings: EstimatorSettings) -> tuple[Floats, Floats]:

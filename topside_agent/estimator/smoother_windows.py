@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from topside_agent.estimator.blocks import Bounds, Floats, Integers
 from topside_agent.estimator.max_margin import widest_lines
 from topside_agent.estimator.settings import FEWEST_BLOCKS
-from topside_agent.estimator.window_errors import BEND_OF_NOISE, LEAST_SQUARED, expected
+from topside_agent.estimator.window_errors import BEND_OF_NOISE, LEAST_SQUARED, expected, most_certain
 
 if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
@@ -181,16 +181,12 @@ def at_boundaries(
     blocks = dense.bounds.upper.size
     nodes = np.arange(blocks + 1)
     at_s = (dense.first + nodes).astype(np.float64) * settings.block_s
-    every = [_value(lines, nodes, at_s, blocks) for lines in fits]
-    offsets, slopes = np.array([o for o, _ in every]), np.array([s for _, s in every])
-    variances = np.array(
-        [_around(lines, dense.first, at_s, errors[lines.length_index], settings) for lines in fits]
-    )
-    variances = np.maximum(variances, LEAST_SQUARED)
-    least = variances.min(axis=0)
-    weights = (least / variances) ** _SHARPNESS
-    best = variances.argmin(axis=0)
-    offset: Floats = (weights * offsets).sum(axis=0) / weights.sum(axis=0)
+    offsets, slopes, variances = np.empty((3, len(fits), nodes.size))
+    for row, lines in enumerate(fits):
+        offsets[row], slopes[row] = _value(lines, nodes, at_s, blocks)
+        variances[row] = _around(lines, dense.first, at_s, errors[lines.length_index], settings)
+    np.maximum(variances, LEAST_SQUARED, out=variances)
+    offset, least, best = most_certain(offsets, variances, _SHARPNESS)
     span = np.array([float(lines.span) for lines in fits])[best]
     inside = np.minimum(2 * np.minimum(nodes, blocks - nodes) / span, 1.0)
     bends = np.array([_bend(lines) for lines in fits])[best]

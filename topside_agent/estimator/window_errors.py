@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from topside_agent.estimator.blocks import Floats
+from topside_agent.estimator.blocks import Floats, Integers
 
 if TYPE_CHECKING:
     from topside_agent.estimator.settings import EstimatorSettings
@@ -35,10 +35,27 @@ through a parabola is off by (its slope's change from one window to the next)·W
 """
 
 
+_CHUNK = 2048
 BEND_OF_NOISE = 6.0
 """By noise alone (bend·W)² is this times G²/2: the slope of a least-squares line has the variance 12σ²/(nW²),
 its end 4σ²/n. A line of greatest margin is alike.
 """
+
+
+def most_certain(values: Floats, squared: Floats, sharpness: int) -> tuple[Floats, Floats, Integers]:
+    """Of estimates by several windows, shape (windows, instants), their average at each instant.
+
+    Weights are (squared error)^-`sharpness`. With it the least of the squared errors, and which window's.
+    """
+    average, least = np.empty(values.shape[1]), np.empty(values.shape[1])
+    best = np.empty(values.shape[1], dtype=np.int64)
+    for begin in range(0, values.shape[1], _CHUNK):  # the weights of all instants would fill the memory
+        here = slice(begin, begin + _CHUNK)
+        errors = squared[:, here]
+        least[here], best[here] = errors.min(axis=0), errors.argmin(axis=0)
+        weights = (least[here] / errors) ** sharpness
+        average[here] = (weights * values[:, here]).sum(axis=0) / weights.sum(axis=0)
+    return average, least, best
 
 
 class Line(NamedTuple):

@@ -15,6 +15,7 @@ from tidesync.sessions.correction.csv.source import COMPRESSED
 from tidesync.sessions.correction.csv.table import open_csv
 from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
+from tidesync.sessions.messages.tlog_file import open_tlog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,9 +39,22 @@ def _open_mcap(job: Job, measured: Measured) -> AbstractContextManager[Messages]
     return open_mcap(job, measured)
 
 
-MESSAGES: Mapping[str, OpenMessages] = {".mcap": _open_mcap}
+def _open_dataflash(job: Job, measured: Measured) -> AbstractContextManager[Messages]:
+    from tidesync.sessions.messages.dataflash_file import open_dataflash  # noqa: PLC0415 - it needs pymavlink
+
+    return open_dataflash(job, measured)
+
+
+MESSAGES: Mapping[str, OpenMessages] = {
+    ".bin": _open_dataflash,
+    ".mcap": _open_mcap,
+    ".tlog": open_tlog,
+}
 """What opens the files of messages with a suffix."""
 
+_OF_EITHER = {".tlog"}
+_UNCHANGED = {".bin"}
+"""Files that stay as they are: their times are in a table beside them."""
 _OUTPUT, _UNANSWERED = ".topside", ".unanswered"
 _ROTATED = re.compile(r"\.\d{1,3}")
 
@@ -79,9 +93,19 @@ def is_table(path: Path) -> bool:
     return bool(_divided(path)[1])
 
 
+def is_of_either_clock(path: Path) -> bool:
+    """Whether vehicles and ground stations record such files alike, so that it must be stated whose it is."""
+    return _divided(path)[1].lower() in _OF_EITHER
+
+
 def output_of(path: Path) -> Path:
-    """`NAME.topside.csv` for `NAME.csv`, `NAME.topside.csv.gz` for `NAME.csv.gz`."""
+    """`NAME.topside.csv` for `NAME.csv`, `NAME.topside.csv.gz` for `NAME.csv.gz`.
+
+    `NAME.bin.topside.csv` for a file of which there is only a table of its times.
+    """
     stem, suffix, rest = _divided(path)
+    if suffix.lower() in _UNCHANGED:
+        return sidecar_of(path)
     return path.with_name(f"{stem}{_OUTPUT}{suffix}{rest}")
 
 
@@ -94,6 +118,12 @@ def unanswered_of(output: Path) -> Path:
     """`NAME.unanswered.mcap` for `NAME.topside.mcap`."""
     stem, suffix, rest = _divided(output)
     return output.with_name(f"{stem.removesuffix(_OUTPUT)}{_UNANSWERED}{suffix}{rest}")
+
+
+def sidecar_of(output: Path) -> Path:
+    """`NAME.tlog.topside.csv` for `NAME.topside.tlog`."""
+    stem, suffix, rest = _divided(output)
+    return output.with_name(f"{stem.removesuffix(_OUTPUT)}{suffix}{rest}{_OUTPUT}.csv")
 
 
 def _divided(path: Path) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
 from tidesync.sessions.bridged import bridged
-from tidesync.sessions.correction.formats import is_output
+from tidesync.sessions.correction.formats import is_of_either_clock, is_output
 from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
@@ -192,6 +192,11 @@ def _vehicle(path: Path, vehicles: Mapping[str, str], options: Options, measured
     """The vehicle of a table that is in none of the sensors' folders."""
     if options.vehicle is not None:
         return options.vehicle
+    if is_of_either_clock(path):
+        raise UnknownVehicleError(
+            f"--file {path}: say with --vehicle whose clock stamped it; what a ground station recorded has "
+            "topside's times already"
+        )
     for choice in (sorted(set(vehicles.values()) - {TOPSIDE_CLOCK}), sorted(set(measured))):
         if len(choice) == 1:
             return choice[0]
@@ -207,7 +212,7 @@ def _why_not(sensor: str) -> str:
 
 def measured_of(measured: Mapping[Stream, Measured], vehicle: str, metadata: Metadata) -> Measured:
     """A vehicle's track: by the topside in the metadata, else by the one with most exchanges."""
-    of_vehicle = {topside: each for (name, topside), each in measured.items() if name == vehicle}
+    of_vehicle = sorted(topside for name, topside in measured if name == vehicle)
     if not of_vehicle:
         others = ", ".join(sorted({name for name, _ in measured}))
         raise NothingMeasuredError(
@@ -215,10 +220,10 @@ def measured_of(measured: Mapping[Stream, Measured], vehicle: str, metadata: Met
         )
     topside = metadata.topsides.get(vehicle, "")
     if topside not in of_vehicle:
-        topside = max(sorted(of_vehicle), key=lambda name: len(of_vehicle[name].track.rows))
+        topside = max(of_vehicle, key=lambda name: len(measured[vehicle, name].track.rows))
     if len(of_vehicle) > 1:
-        _log.info("%s was measured by %s; %s is taken", vehicle, ", ".join(sorted(of_vehicle)), topside)
-    return of_vehicle[topside]
+        _log.info("%s was measured by %s; %s is taken", vehicle, ", ".join(of_vehicle), topside)
+    return measured[vehicle, topside]
 
 
 def timeline_of(

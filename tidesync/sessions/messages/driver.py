@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.version import VERSION
 from tidesync.sessions.correction.driver import CorrectedTable, corrected_stamps
-from tidesync.sessions.correction.formats import open_messages, output_of, unanswered_of
+from tidesync.sessions.correction.formats import open_messages, output_of, sidecar_of, unanswered_of
 from tidesync.sessions.correction.local_time import certain_rows, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.messages.format import Outcome, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tidesync.sessions.correction.driver import ProgressCallback
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.timeline import Corrections, Timeline
     from tidesync.sessions.correction.unexplained import Flags
-    from tidesync.sessions.messages.format import Messages
+    from tidesync.sessions.messages.format import Block, Messages
     from topside_agent.estimator.blocks import Integers
 
 _MOST_SHOWN = 5
@@ -99,34 +99,41 @@ def correct_messages(
     output = output or output_of(job.path)
     try:
         with open_messages(job, timeline.measured) as messages:
-            _refuse_foreign(messages, output)
             result = CorrectedMessages(
                 job.path, output, job.vehicle, "message", job.sensor, messages.forms[0]
             )
-            correctors = _scanned(messages, timeline, progress)
-            output.parent.mkdir(parents=True, exist_ok=True)
             about = {"version": VERSION, "session": session, "vehicle": job.vehicle}
+            target = Target(output, unanswered_of(output), sidecar_of(output), about, result.summary)
+            _refuse_foreign(messages, target)
+            own = messages.timeline(timeline, lambda other, by: _answered(other, by, result, _uncounted))
+            output.parent.mkdir(parents=True, exist_ok=True)
             result.outcome = messages.outcome
-            with messages.output(Target(output, unanswered_of(output), about, result.summary)) as write:
-                for block in messages.read():
-                    found = [
-                        corrected_stamps(*each)
-                        for each in zip(
-                            block.columns,
-                            messages.forms,
-                            [timeline] * len(correctors),
-                            correctors,
-                            strict=True,
-                        )
-                    ]
+            answered = _answered(messages, own, result, progress)
+            with messages.output(target) as write:
+                for block, found in answered:
                     result.count(found[0], block.columns[0].malformed)
                     result.count_offsets(block.columns[0].unix_ns, found[0])
                     write(block, found)
-                    progress(block.columns[0].size)
-            result.by_order = any(each.decided for each in correctors)
+            result.max_error_ns += messages.step_ns if result.corrected else 0
     except OSError as error:
         raise UnusableFileError(job.path, f"{error.strerror or error}; its output was not written") from error
     return result
+
+
+def _answered(
+    messages: Messages, timeline: Timeline, result: CorrectedMessages, progress: ProgressCallback
+) -> Iterator[tuple[Block, Sequence[Corrections]]]:
+    """All blocks with the corrections of their columns; whether order decided any is noted in `result`."""
+    correctors = _scanned(messages, timeline, progress)
+    for block in messages.read():
+        columns = zip(block.columns, messages.forms, correctors, strict=True)
+        yield block, [corrected_stamps(batch, form, timeline, each) for batch, form, each in columns]
+        progress(block.columns[0].size)
+    result.by_order |= any(each.decided for each in correctors)
+
+
+def _uncounted(_size: int) -> None:
+    """Progress over a file that is not counted."""
 
 
 def _scanned(messages: Messages, timeline: Timeline, progress: ProgressCallback) -> list[RowCorrector]:
@@ -140,11 +147,11 @@ def _scanned(messages: Messages, timeline: Timeline, progress: ProgressCallback)
     return correctors
 
 
-def _refuse_foreign(messages: Messages, output: Path) -> None:
-    """UnusableFileError where `output` is a file that was not written for such a file."""
-    if output.is_symlink():
-        raise UnusableFileError(output, "it is a link, which is not ours to replace: remove it")
-    if output.exists() and not messages.is_ours(output):
-        raise UnusableFileError(
-            output, "it is there already, and was not written by tidesync correct: move it, or use --output"
-        )
+def _refuse_foreign(messages: Messages, target: Target) -> None:
+    """UnusableFileError where a file would be replaced that was not written for such a file."""
+    for path in (target.output, target.unanswered, target.sidecar):
+        if path.is_symlink():
+            raise UnusableFileError(path, "it is a link, which is not ours to replace: remove it")
+    for path in messages.foreign(target):
+        reason = "it is there already, and was not written by tidesync correct: move it, or use --output"
+        raise UnusableFileError(path, reason)

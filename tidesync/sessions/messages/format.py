@@ -6,7 +6,7 @@ is a column of its own, whose order in the file is evidence as that of a table's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.correction.stamps.form import StampForm
     from tidesync.sessions.correction.table import Batch, Job, Measured
-    from tidesync.sessions.correction.timeline import Corrections
+    from tidesync.sessions.correction.timeline import Corrections, Timeline
 
 
 class Loss(NamedTuple):
@@ -44,6 +44,8 @@ class Target:
     output: Path
     unanswered: Path
     """Where messages without an answer go, if the format writes them to a file of their own."""
+    sidecar: Path
+    """A table of their errors, for formats that have no place for them."""
     about: Mapping[str, str]
     """Version, session, vehicle."""
     summary: Callable[[], Mapping[str, str]]
@@ -63,6 +65,9 @@ class Outcome:
     """How many messages the file states that were not found; None: it does not state how many it has."""
 
 
+Answer = Callable[["Messages", "Timeline"], Iterator[tuple[Block, "Sequence[Corrections]"]]]
+"""All blocks of a file, with the corrections of each column by a timeline."""
+
 Write = Callable[[Block, "Sequence[Corrections]"], None]
 """Writes a block's messages; of each stamp's column the corrections."""
 
@@ -79,6 +84,10 @@ class Messages(Protocol):
         """How they are written, of each."""
 
     @property
+    def step_ns(self) -> int:
+        """The unit of the times that are written, ns: each error contains it; 0 for exact ones."""
+
+    @property
     def outcome(self) -> Outcome:
         """Of the last pass."""
 
@@ -88,8 +97,14 @@ class Messages(Protocol):
     def read(self) -> Iterator[Block]:
         """All messages, in the order of the file; after a scan those that the scan saw."""
 
-    def is_ours(self, path: Path) -> bool:
-        """Whether the file at `path` was written by `output` for such a file."""
+    def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:
+        """What answers its stamps: the timeline of the vehicle's clock, or one that is made by it.
+
+        `answer` answers the messages of another file that is opened for this.
+        """
+
+    def foreign(self, target: Target) -> Iterable[Path]:
+        """The files that `output` would replace and that it has not written."""
 
     def output(self, target: Target) -> AbstractContextManager[Write]:
         """Files of corrected messages, which appear complete or not at all; opened before `read` begins."""

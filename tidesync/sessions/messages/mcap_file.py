@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.correction.stamps.form import StampForm
     from tidesync.sessions.correction.table import Job, Measured
+    from tidesync.sessions.correction.timeline import Timeline
     from tidesync.sessions.correction.unexplained import Flags
-    from tidesync.sessions.messages.format import Target, Write
+    from tidesync.sessions.messages.format import Answer, Target, Write
     from tidesync.sessions.messages.mcap_block import Definition, McapBlock
     from tidesync.sessions.messages.mcap_reader import Passage
     from topside_agent.estimator.blocks import Integers
@@ -80,6 +81,7 @@ class McapFile:
     """An open MCAP file; see `format.Messages`."""
 
     names = ("log_time", "publish_time")
+    step_ns = 0
 
     def __init__(self, job: Job, measured: Measured, stream: BinaryIO, header: Header) -> None:
         stated = StampOptions(resolution_ms=job.stamps.resolution_ms)
@@ -112,9 +114,14 @@ class McapFile:
         self.outcome.losses[:] = reader.losses
         self.outcome.missing = None if stated is None else max(stated - found, 0)
 
-    def is_ours(self, path: Path) -> bool:
-        """Whether it was written by a correction."""
-        return is_ours(path)
+    def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:  # noqa: ARG002 - it needs no other file
+        """That of the vehicle's clock."""
+        return vehicles
+
+    def foreign(self, target: Target) -> Iterator[Path]:
+        """Those whose header does not name a correction."""
+        files = (target.output, target.unanswered)
+        yield from (path for path in files if path.exists() and not is_ours(path))
 
     def output(self, target: Target) -> AbstractContextManager[Write]:
         """See mcap_output.py."""

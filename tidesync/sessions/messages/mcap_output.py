@@ -37,9 +37,6 @@ def mcap_output(
     path: Path, header: Header, summary: Summary, target: Target, outcome: Outcome
 ) -> Iterator[Write]:
     """Write the corrected file at `path`; see `format.Messages.output`."""
-    if target.unanswered.is_symlink() or (target.unanswered.exists() and not is_ours(target.unanswered)):
-        reason = "it is there already, and was not written by tidesync correct: move it, or use --output"
-        raise UnusableFileError(target.unanswered, reason)
     with ExitStack() as stack:
         source = stack.enter_context(path.open("rb"))
         stream = stack.enter_context(replacing(target.output))

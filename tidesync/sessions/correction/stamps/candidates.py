@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tidesync.sessions.correction.stamps.day_steps import day_step_ns, rounding_ns, steps_of_doubles
 from tidesync.sessions.correction.stamps.fractions import Fractions, digits_of, kind_of_fractions
 from tidesync.sessions.correction.stamps.numbers import DAY_NS, NS_OF_UNIT, S
 from tidesync.sessions.correction.stamps.readers import (
@@ -88,26 +89,30 @@ class Candidate:
         step_ns = int(self.step_ns[decides].min(initial=LATEST_NS)) if decides.size else 1
         scale = self.reader.scale if isinstance(self.reader, NumberReader) else None
         unit_ns = scale.unit_ns if scale else 0
+        drops, noise_ns = drops_zeros(self.at_ns[decides], self.step_ns[decides], step_ns), self.noise_ns
+        if unit_ns == DAY_NS:
+            step_ns = day_step_ns(self.step_ns[decides], drops_zeros=drops or noise_ns > 0)
+            noise_ns = max(noise_ns, rounding_ns(step_ns))
         written = self.at_ns[decides], self.step_ns[decides], step_ns
         one_ns = unit_ns or S
-        in_days = unit_ns > S and 10 * step_ns < S
         unclear = range(one_ns // 10**self.unclear + 1, one_ns) if self.unclear else range(0)
         writing = Writing(
             step_ns,
-            max(self.noise_ns, _rounding_ns(self.step_ns[decides])) if in_days else self.noise_ns,
+            noise_ns,
             unit_ns,
             zero_ns=scale.zero_ns if scale and scale.elapsed else 0,
             anchor_ns=0
             if self.since_step_ns is None
             else int(self.since_step_ns[decides].min(initial=LATEST_NS)),
-            drops_zeros=drops_zeros(*written),
+            drops_zeros=drops,
             usual_steps=usual_steps(*written),
             varies=self._varies(decides),
             unclear_ns=unclear,
         )
         counted = self.at_ns[decides] if self.since_ns is None else (self.at_ns - self.since_ns)[decides]
         numbers = None if self.numbers is None else self.numbers[decides]
-        return writing.with_shared(counted), writing.resolution_ns(counted, numbers)
+        complete = self.step_ns[decides] <= step_ns
+        return writing.with_shared(counted), writing.resolution_ns(counted, numbers, complete)
 
     def _varies(self, decides: Flags) -> bool:
         """Whether a value may have any number of digits: zeros are dropped, or there are none in front."""
@@ -143,6 +148,8 @@ def of_texts(reader: Reader, scale: Scale | None, values: Sequence[str], span: S
         decimals = [each.number for each in parsed if each.number]
         numbers = np.array([each.value for each in decimals], dtype=np.float64)
         noise_ns = spacing_ns(numbers, reader.scale) if _are_doubles(decimals, numbers) else 0
+        if noise_ns and reader.scale.unit_ns == DAY_NS:
+            step_ns = steps_of_doubles(numbers)
     within = _within(at_ns, fixed, span)
     digits = np.array([each.digits for each in parsed], dtype=np.int64)
     found = Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within, kind, length, digits)
@@ -200,6 +207,8 @@ def of_numbers(scale: Scale, values: Integers | Floats, span: SessionSpan) -> Ca
     fixed = np.full(at_ns.shape, not scale.local)
     single = not whole and of_column.dtype.itemsize < _DOUBLE_BYTES  # its step is the noise
     numbers = None if single else of_column.astype(np.float64)
+    if numbers is not None and not whole and scale.unit_ns == DAY_NS:
+        step_ns = steps_of_doubles(numbers)
     reader, within = NumberReader(scale), _within(at_ns, fixed, span)
     return Candidate(reader, scale, at_ns, fixed, step_ns, numbers, noise_ns, within)
 
@@ -216,15 +225,6 @@ def instants_of(scale: Scale, values: Integers | Floats) -> tuple[Integers, Flag
     whole = np.floor(exact)
     part_ns = np.rint((exact - whole) * scale.unit_ns).astype(np.int64)
     return scale.unix_ns(whole.astype(np.int64), part_ns), readable
-
-
-def _rounding_ns(steps_ns: Integers) -> int:
-    """How far decimals of a day may be from those of a second that they stand for; a power of ten.
-
-    The step of the fewest digits, but for single values, which may be torn.
-    """
-    coarse = np.quantile(steps_ns, 0.95, method="higher") if steps_ns.size else 1
-    return int(10 ** len(str(int(coarse) - 1)))
 
 
 def spacing_ns(numbers: Integers | Floats, scale: Scale) -> int:

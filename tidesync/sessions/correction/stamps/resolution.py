@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tidesync.sessions.correction.stamps.coarse_rows import coarser_steps
+from tidesync.sessions.correction.stamps.numbers import DAY_NS
 from tidesync.sessions.correction.stamps.short_rows import own_steps
 from tidesync.sessions.correction.stamps.ticks import MOST_HZ, S, ticks_of, twice
 
@@ -91,12 +92,20 @@ class Writing:
     unclear_ns: range = range(0)
     """Values with such a unit of the last digit are known to the end of this: see fractions.py."""
 
-    def resolution_ns(self, at_ns: Integers, numbers: Floats | None = None) -> int:
-        """The resolution that values show, ns, in the order of rows; `numbers` are they as written."""
+    def resolution_ns(
+        self, at_ns: Integers, numbers: Floats | None = None, complete: Flags | None = None
+    ) -> int:
+        """The resolution that values show, ns, in the order of rows; `numbers` are they as written.
+
+        Those that are not `complete` may be torn, or another clock's: the others may fit a tick without them.
+        """
         if not at_ns.size:
             return self._written_ns if self.noise_ns else twice(self._written_ns)
         once = _once(at_ns - self.zero_ns)
-        found = self._resolution(once, self._ticks(once))
+        ticks = self._ticks(once)
+        if complete is not None and 1 < complete.sum() < at_ns.size:
+            ticks += self._ticks(at_ns[complete] - self.zero_ns)
+        found = self._resolution(once, ticks)
         return found if numbers is None else found + self._float32_ns(numbers)
 
     def with_shared(self, at_ns: Integers) -> Writing:
@@ -151,8 +160,8 @@ class Writing:
         found = coarser_steps(at_ns, steps, lambda step: self._by_chance(base, step), self._are_multiples)
         if steps_ns is not None and (self.unclear_ns or (steps_ns > self.step_ns).any()):
             found = np.maximum(found, self._written(at_ns, steps_ns, ends))
-        found = np.where(found % S == 0, found, 2 * found)
-        found = np.where(found > 0, found + self.anchor_ns, 0)
+        ticks = np.where(found % S == 0, found, np.maximum(2 * found, found + known_ns - self.anchor_ns))
+        found = np.where(found > 0, ticks + self.anchor_ns, 0)
         return np.where(found > known_ns, found, 0)
 
     def _written(self, at_ns: Integers, steps_ns: Integers, ends: Flags | None) -> Integers:
@@ -180,7 +189,7 @@ class Writing:
         rounded = self.noise_ns > 0 and unit == self._written_ns
         if self.noise_ns and not rounded:
             at_ns = (at_ns + unit // 2) // unit * unit
-        return ticks_of(at_ns, unit, rounded=rounded, most_hz=most_hz)
+        return ticks_of(at_ns, unit, rounded=rounded, days=self.unit_ns == DAY_NS, most_hz=most_hz)
 
     @property
     def _written_ns(self) -> int:

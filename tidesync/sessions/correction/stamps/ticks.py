@@ -6,17 +6,20 @@ of a multiple of P: the next multiple is less than u later, or the nearest at mo
 is within P + u of what is written, or within P where that is a multiple of u. A tick shorter than u cannot be
 seen: 2·u are covered, or u where it is a whole number of seconds, which ticks divide.
 
-With few values a coarse tick often fits by chance. One that resolves 10 ms or 2.25·u is taken all the same,
-which does little harm, and any where u is 0.1 s or more, whose rows few limits allow, and usual ones of
-seconds and minutes. Any other is taken if it fits by chance in less than one table in fifty; each usual one
-is counted alone: 1, 2, 4, 5, 8, 10 … Hz (prime factors 2 and 5) and 30, 60 … Hz (30 times such). Values at
-equal distances, not multiples of that, were taken regularly: that they fit a tick in between shows nothing,
-and of those only usual ticks are taken.
+With few values a coarse tick often fits by chance: nothing excludes it then, and it is allowed for all the
+same. Only these have to be shown, as they are no evidence of a tick, or more than can be allowed for:
 
-Assumption: where values are too few to show a coarse tick there is none. Each whole second is one, or, where
-a tick is a multiple of u, 1970 (or the instant that times are elapsed since). Ticks of a clock that began at
-another instant are taken for a sampling period. Ticks of less than 1/65536 s that are neither multiples of u
-nor usual are not looked for.
+- one value fits too many: of those only the usual ones count, 1, 2, 4, 5, 8, 10 … Hz (prime factors 2 and 5)
+  and 30, 60 … Hz (30 times such), and parts and multiples of a minute,
+- values at equal distances, more of them than chance explains, were taken regularly: that they fit a tick in
+  between shows no more than one value does,
+- ticks of so many a minute that are no whole number a second count if they fit by chance in less than one
+  table in fifty.
+
+Assumption: each whole second is a tick, or, where ticks are no part of a second, 1970 (or the instant that
+times are elapsed since). Ticks of a clock that began at another instant are taken for a sampling period.
+Ticks of less than 1/65536 s that are neither multiples of u nor usual, and those that no function below
+names, are not looked for; behind digits of a second and more only usual ones.
 """
 
 from __future__ import annotations
@@ -38,15 +41,36 @@ MINUTE_NS, HOUR_NS, _QUARTER_NS = 60 * S, 3600 * S, 900 * S
 """Zones are quarters of an hour away from UTC."""
 MOST_HZ = 65_536
 _PARTS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)
-_LONG_NS = sorted({*(part * unit for unit in (S, MINUTE_NS) for part in _PARTS), HOUR_NS})
-_USUAL_LONG_NS = sorted({*_LONG_NS, *(10**power for power in range(10, 14))})
+_USUAL_LONG_NS = np.unique(
+    [
+        *(part * unit for unit in (S, MINUTE_NS) for part in _PARTS),
+        HOUR_NS,
+        *(10**power for power in range(10, 14)),
+    ]
+)
+_USUAL_LONG = frozenset(_USUAL_LONG_NS.tolist())
 _USUAL_HZ = np.unique(
     [2**two * 5**five * three for two in range(17) for five in range(8) for three in (1, 30)]
 )
 _USUAL_HZ = _USUAL_HZ[np.less_equal(_USUAL_HZ, 10**7)]
-_MS_NS = np.arange(1, 1001) * 1_000_000
+_HZ = np.union1d(np.arange(1, MOST_HZ + 1), _USUAL_HZ)
 _USUAL_HZ_SET = frozenset(_USUAL_HZ.tolist())
-_LITTLE_NS, _LITTLE, _COARSE_NS = 10_000_000, 2.25, S // 10
+_STEPS_NS = np.unique(
+    np.concatenate(
+        [
+            np.arange(1, 1001) * 1_000_000,
+            np.arange(1, 601) * 100_000_000,
+            np.arange(1, 121) * S,
+            np.arange(1, 61) * MINUTE_NS,
+        ]
+    )
+)
+"""Whole ms up to 1 s, tenths of a second up to a minute, seconds up to two, minutes up to an hour."""
+_DAY_PARTS_NS, _DAY_PARTS = 864_000_000, 10 ** np.arange(6)
+"""Decimals of a day: the fifth is 0.864 s."""
+_VIDEO_NS, _VIDEO = 1_001_000_000, np.array([12, 15, 24, 30, 48, 60, 120, 240])
+"""Frames in 1.001 s: 59.94, 29.97, 23.976 Hz."""
+_A_MINUTE = np.arange(1, 3601)
 _LOOKED_AT = 64
 _CHANCE, _CHANCE_OF_ONE_TAKEN, _CHANCE_OF_SAMPLES = log(1e-3), log(0.02), log(1e-5)
 _NEVER = -float("inf")
@@ -61,8 +85,6 @@ class Tick(NamedTuple):
     ns: float
     log_chance: float
     """How often chance would explain it."""
-    taken: bool
-    """Whether it is allowed for: see above."""
 
     @property
     def sure(self) -> bool:
@@ -75,27 +97,28 @@ def twice(unit_ns: int) -> int:
     return unit_ns if unit_ns % S == 0 else 2 * unit_ns
 
 
-def ticks_of(at_ns: Integers, unit_ns: int, *, rounded: bool = False, most_hz: int = MOST_HZ) -> list[Tick]:
+def ticks_of(
+    at_ns: Integers, unit_ns: int, *, rounded: bool = False, days: bool = False, most_hz: int = MOST_HZ
+) -> list[Tick]:
     """The coarsest ticks that values fit, ns since 1970, the unit of whose last digit is `unit_ns`.
 
-    `rounded`: they are within ± the unit of what they stand for, and no multiples of it. Ticks that are no
-    multiples of the unit are looked for up to `most_hz`.
+    `rounded`: they are within ± the unit of what they stand for, and no multiples of it; `days`: as decimals
+    of a day are. Ticks that are no multiples of the unit are looked for up to `most_hz`.
     """
     values = np.unique(at_ns)
     off_ns = 0 if (values % unit_ns == 0).all() else 1
-    written = _Written(unit_ns, rounded, off_ns, single=values.size == 1)
-    found = [Tick(unit_ns if rounded else twice(unit_ns), unit_ns, _NEVER, taken=True)]
+    written = _Written(unit_ns, rounded, off_ns)
+    found = [Tick(unit_ns if rounded else twice(unit_ns), unit_ns, _NEVER)]
     if values.size == 1:
-        shared = [step for step in _LONG_NS if step > unit_ns and values[0] % step == 0]
-        found += [written.multiple(1, step) for step in shared[-1:]]
-    if values.size > 1:
-        found += [] if written.off_ns else [written.multiple(values.size, _common(values, unit_ns))]
-        long = [
-            step for step in _LONG_NS if step > unit_ns and step % unit_ns and not (rounded and unit_ns >= S)
-        ]
-        found += [tick for step in long if (tick := written.tick(values, step))]
-        found += _of_milliseconds(values, written)
-    return [*(tick for tick in found if tick.taken), *_of_a_second(values, written, most_hz)]
+        return [*found, *_of_one(values, written)]
+    found += [] if off_ns else [written.multiple(values.size, _common(values, unit_ns))]
+    if unit_ns >= S and not days:
+        return found if rounded else [*found, *_of_steps(values, _USUAL_LONG_NS, written)]
+    found += _of_steps(values, _STEPS_NS, written)
+    hz = _HZ if most_hz == MOST_HZ else _HZ[:most_hz]
+    cycles = ((S, hz), (_DAY_PARTS_NS, _DAY_PARTS), (_VIDEO_NS, _VIDEO))
+    found += [tick for cycle_ns, counts in cycles for tick in _of_cycle(values, cycle_ns, counts, written)]
+    return [*found, *_of_cycle(values, MINUTE_NS, _A_MINUTE, written, _CHANCE_OF_ONE_TAKEN)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +128,6 @@ class _Written:
     unit_ns: int
     rounded: bool
     off_ns: int
-    single: bool
-    """There is one value."""
 
     @property
     def double_ns(self) -> int:
@@ -124,23 +145,14 @@ class _Written:
         width_ns = (
             self.unit_ns * (2 if self.rounded else 1 if cut else 1.5) + self.double_ns
         )  # 1.5: with ties
-        usual = not self.single and _is_usual(cycle_ns, ticks)
-        others = 1 if usual else 2 * (_MS_NS.size if cycle_ns < S else ticks)
+        others = 1 if _is_usual(cycle_ns, ticks) else 2 * max(ticks, _STEPS_NS.size)
         log_chance = log(others) + values.size * log(min(width_ns / ns, 1))
-        return self._tick(ns + self.unit_ns / (1 if cut or self.rounded else 2), ns, log_chance, usual=usual)
+        return Tick(ns + self.unit_ns / (1 if cut or self.rounded else 2), ns, log_chance)
 
     def multiple(self, count: int, ns: int) -> Tick:
         """One that is a multiple of the unit, of so many values that are multiples of it."""
-        usual = _is_usual(ns, 1)
-        log_chance = (count if usual else count - 1) * log(self.unit_ns / ns)
-        return self._tick(max(ns, twice(self.unit_ns)), ns, log_chance, usual=usual)
-
-    def _tick(self, resolution_ns: float, ns: float, log_chance: float, *, usual: bool) -> Tick:
-        little = resolution_ns <= max(_LITTLE_NS, _LITTLE * self.unit_ns)
-        taken = (
-            little or self.unit_ns >= _COARSE_NS or (usual and ns >= S) or log_chance <= _CHANCE_OF_ONE_TAKEN
-        )
-        return Tick(resolution_ns, ns, log_chance, taken)
+        log_chance = (count if _is_usual(ns, 1) else count - 1) * log(self.unit_ns / ns)
+        return Tick(max(ns, twice(self.unit_ns)), ns, log_chance)
 
     def fitting(self, values: Integers, cycle_ns: Integers | int, ticks: Integers | int) -> Flags:
         """Which ticks fit some of the values, all of them cut off, or all of them rounded."""
@@ -177,7 +189,7 @@ class _Written:
 def _is_usual(cycle_ns: int, ticks: int) -> bool:
     """Whether so many ticks in a cycle are usual."""
     hz, rest = divmod(ticks * S, cycle_ns)
-    return cycle_ns // ticks in _USUAL_LONG_NS if cycle_ns >= ticks * S else not rest and hz in _USUAL_HZ_SET
+    return cycle_ns // ticks in _USUAL_LONG if cycle_ns >= ticks * S else not rest and hz in _USUAL_HZ_SET
 
 
 def _common(values: Integers, unit_ns: int) -> int:
@@ -186,7 +198,7 @@ def _common(values: Integers, unit_ns: int) -> int:
     if shared % _QUARTER_NS == 0:
         shared = max(shared, gcd(period, HOUR_NS))
     if _are_samples(shared / period, values.size):
-        return int(max(step for step in (unit_ns, *_USUAL_LONG_NS) if shared % step == 0))
+        return int(max(step for step in (unit_ns, *_USUAL_LONG) if shared % step == 0))
     return shared
 
 
@@ -195,31 +207,34 @@ def _are_samples(share: float, count: int) -> bool:
     return (count - 2) * log(share) < _CHANCE_OF_SAMPLES
 
 
-def _of_milliseconds(values: Integers, written: _Written) -> Iterator[Tick]:
-    """Ticks of whole ms, no multiples of the unit, that several values fit."""
-    steps = _MS_NS[np.greater(_MS_NS, written.unit_ns) & (_MS_NS % written.unit_ns > 0)][::-1]
-    fitting = steps[written.fitting(values, steps, 1)].tolist()
-    ticks = (written.tick(values, step) for step in fitting)
-    return _widest((tick for tick in ticks if tick and tick.taken), written.unit_ns)
+def _of_one(values: Integers, written: _Written) -> Iterator[Tick]:
+    """Usual ticks that one value fits."""
+    shared = [step for step in _USUAL_LONG if step > written.unit_ns and values[0] % step == 0]
+    yield from (written.multiple(1, max(shared)) for _ in shared[:1])
+    yield from _of_cycle(values, S, _USUAL_HZ, written)
 
 
-def _of_a_second(values: Integers, written: _Written, most_hz: int) -> Iterator[Tick]:
-    """Ticks of an Nth of a second that values fit."""
-    parts = np.unique(values % S)
-    most = S // written.unit_ns
-    every = np.arange(0 if values.size == 1 else min(most_hz, most)) + 1
-    usual = _USUAL_HZ[np.greater(_USUAL_HZ, every.size) & np.less_equal(_USUAL_HZ, most)]
-    every = np.append(every, usual) if most_hz == MOST_HZ else every
-    fitting = every[written.fitting(parts, S, every)].tolist()
-    ticks = ((hz, written.tick(parts, S, hz)) for hz in fitting)
-    return _widest(
-        (
-            tick
-            for hz, tick in ticks
-            if tick and tick.taken and not _are_between(parts, values.size, hz, written.unit_ns)
-        ),
-        written.unit_ns,
+def _of_steps(values: Integers, steps_ns: Integers, written: _Written) -> Iterator[Tick]:
+    """Ticks of so many ns, rising, no multiples of the unit, that several values fit."""
+    unit_ns = written.unit_ns
+    steps = steps_ns[(steps_ns > unit_ns) & (written.off_ns > 0 or steps_ns % unit_ns > 0)][::-1]
+    ticks = (written.tick(values, step) for step in steps[written.fitting(values, steps, 1)].tolist())
+    return _widest((tick for tick in ticks if tick), unit_ns)
+
+
+def _of_cycle(
+    values: Integers, cycle_ns: int, counts: Integers, written: _Written, log_chance: float = 0
+) -> Iterator[Tick]:
+    """Ticks that values fit, of which a cycle has so many; those that chance explains no better than that."""
+    parts = np.unique(values % cycle_ns)
+    counts = counts[counts * written.unit_ns <= cycle_ns]
+    ticks = (
+        written.tick(parts, cycle_ns, count)
+        for count in counts[written.fitting(parts, cycle_ns, counts)].tolist()
+        if not _are_between(parts, values.size, count, cycle_ns, written.unit_ns)
     )
+    likely = (tick for tick in ticks if tick and (not log_chance or tick.log_chance <= log_chance))
+    return _widest(likely, written.unit_ns)
 
 
 def _widest(ticks: Iterable[Tick], unit_ns: int) -> Iterator[Tick]:
@@ -232,17 +247,19 @@ def _widest(ticks: Iterable[Tick], unit_ns: int) -> Iterator[Tick]:
         yield tick
 
 
-def _are_between(parts: Integers, count: int, hz: int, unit_ns: int) -> bool:
-    """Whether values were taken regularly, more rarely than so often, and it is no usual tick."""
-    if hz in _USUAL_HZ_SET:
+def _are_between(parts: Integers, count: int, ticks: int, cycle_ns: int, unit_ns: int) -> bool:
+    """Whether values were taken regularly, more rarely than a cycle has ticks, and those are not usual."""
+    if _is_usual(cycle_ns, ticks):
         return False
-    rarely = np.arange(1, hz // 2 + 1)
-    rarely = rarely[hz % rarely == 0].tolist()
-    return any(_are_samples(each / hz, count) and _are_regular(parts, each, unit_ns) for each in rarely)
+    rarely = np.arange(1, ticks // 2 + 1)
+    rarely = rarely[ticks % rarely == 0].tolist()
+    return any(
+        _are_samples(each / ticks, count) and _are_regular(parts, cycle_ns, each, unit_ns) for each in rarely
+    )
 
 
-def _are_regular(parts: Integers, hz: int, unit_ns: int) -> bool:
-    """Whether all are equally far from ticks of a clock, within the unit of the last digit."""
-    after = (parts - parts[0]) * hz % S
-    apart = np.where(after > S // 2, after - S, after)
-    return bool(np.ptp(apart) < unit_ns * hz)
+def _are_regular(parts: Integers, cycle_ns: int, ticks: int, unit_ns: int) -> bool:
+    """Whether all are equally far from such ticks."""
+    after = (parts - parts[0]) * ticks % cycle_ns
+    apart = np.where(after > cycle_ns // 2, after - cycle_ns, after)
+    return bool(np.ptp(apart) < unit_ns * ticks)

@@ -201,8 +201,8 @@ def lifted_by_length(offsets: Floats, fits: list[WindowLines]) -> Floats:
 
     An edge is made by the least of n delays, which lies above the least possible by what halving n adds to
     it. Both ways do so equally only where they are symmetric. It mostly falls as 1/n or more slowly, so that
-    shorter windows, of which there are more, show the least that is to be expected of a longer one. Of both the
-    greater counts. What chance explains is taken off.
+    shorter windows, of which there are more, show the least that is to be expected of a longer one. The
+    greater of both counts. What chance explains is taken off.
     """
     lifted = np.zeros(len(fits))
     total = weight = 0.0

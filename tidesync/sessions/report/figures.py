@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.exchange import method_named
+from tidesync.figures import is_long
 from tidesync.sessions.report.layout import VERMILION, Json, axis, layout
 from tidesync.sessions.report.series import (
     BINS,
@@ -34,6 +35,8 @@ _BLUE, _SKY, _GREEN = "#0072B2", "rgba(86,180,233,0.35)", "#009E73"
 _UNITS = ("ms", "ms", "ppm", "ms")
 _EDGE: Json = {"width": 0.4}
 _DOTTED: Json = {"width": 1, "dash": "dot"}
+_S = 1_000_000_000
+_BASE_RATIO = 100
 _FEW = 400
 """Up to this many exchanges are each shown as a dot."""
 Part = tuple[slice, int]
@@ -54,28 +57,40 @@ def figure(
     rows = Rows.of(track.rows).in_states("ok")
     at_ns, segment = rows.column("topside_unix_ns"), rows.column("segment")
     runs = continuous(at_ns, segment)
-    offset = rows.column("offset_ns").astype(np.float64)
+    base_ns = _base_ns(rows.column("offset_ns"))
+    offset = (rows.column("offset_ns") - base_ns).astype(np.float64)
     less_line = offset - _straight(at_ns, offset, segment)
     drift = _drift(rows, at_ns, by_instant, runs)
     parts = [(run, bins_of(run, at_ns, bins)) for run in runs]
     data = [
         _line(_thin(at_ns, offset, parts), 1, "offset", scale=1e-6),
-        *_bound(rows, at_ns, less_line - offset, parts),
+        *_bound(rows, at_ns, base_ns, less_line - offset, parts),
         _line(_thin(at_ns, less_line, parts), 2, "offset less its line", scale=1e-6),
         _line(drift, 3, "drift", colour=_GREEN),
         *_delay(exchanges, bins // 2),
     ]
-    return {"data": data, "layout": layout(intervals, drift)}
+    return {"data": data, "layout": layout(intervals, drift, base_ns)}
 
 
 def _thin(at_ns: Integers, values: Floats, parts: Sequence[Part]) -> Curve:
     return joined([thinned(at_ns[run], values[run], bins) for run, bins in parts])
 
 
-def _bound(rows: Rows, at_ns: Integers, shift: Floats, parts: Sequence[Part]) -> list[Json]:
-    """The band and its edges, all moved by `shift`; a polygon for each continuous run."""
-    lower = rows.column("lower_ns") + shift
-    upper = rows.column("upper_ns") + shift
+def _base_ns(offsets: Integers) -> int:
+    """What offsets of a minute and more are drawn from if they differ little, in whole seconds; else 0.
+
+    The digits of theirs that differ would be the last of many beside the axis.
+    """
+    if not offsets.size:
+        return 0
+    last, extent = int(offsets[-1]), int(offsets.max()) - int(offsets.min())
+    return round(last / _S) * _S if is_long(last / 1e6) and extent < abs(last) / _BASE_RATIO else 0
+
+
+def _bound(rows: Rows, at_ns: Integers, base_ns: int, shift: Floats, parts: Sequence[Part]) -> list[Json]:
+    """The band and its edges, less `base_ns`, all moved by `shift`; a polygon for each continuous run."""
+    lower = (rows.column("lower_ns") - base_ns) + shift
+    upper = (rows.column("upper_ns") - base_ns) + shift
     least = [envelope(at_ns[run], lower[run], bins)[0] for run, bins in parts]
     greatest = [envelope(at_ns[run], upper[run], bins)[1] for run, bins in parts]
     around = [

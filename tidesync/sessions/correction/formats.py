@@ -39,10 +39,22 @@ def _open_mcap(job: Job, measured: Measured) -> AbstractContextManager[Messages]
     return open_mcap(job, measured)
 
 
-MESSAGES: Mapping[str, OpenMessages] = {".mcap": _open_mcap, ".tlog": open_tlog}
+def _open_dataflash(job: Job, measured: Measured) -> AbstractContextManager[Messages]:
+    from tidesync.sessions.messages.dataflash_file import open_dataflash  # noqa: PLC0415 - it needs pymavlink
+
+    return open_dataflash(job, measured)
+
+
+MESSAGES: Mapping[str, OpenMessages] = {
+    ".bin": _open_dataflash,
+    ".mcap": _open_mcap,
+    ".tlog": open_tlog,
+}
 """What opens the files of messages with a suffix."""
 
 _OF_EITHER = {".tlog"}
+_UNCHANGED = {".bin"}
+"""Files that stay as they are: their times are in a table beside them."""
 _OUTPUT, _UNANSWERED = ".topside", ".unanswered"
 _ROTATED = re.compile(r"\.\d{1,3}")
 
@@ -87,8 +99,13 @@ def is_of_either_clock(path: Path) -> bool:
 
 
 def output_of(path: Path) -> Path:
-    """`NAME.topside.csv` for `NAME.csv`, `NAME.topside.csv.gz` for `NAME.csv.gz`."""
+    """`NAME.topside.csv` for `NAME.csv`, `NAME.topside.csv.gz` for `NAME.csv.gz`.
+
+    `NAME.bin.topside.csv` for a file of which there is only a table of its times.
+    """
     stem, suffix, rest = _divided(path)
+    if suffix.lower() in _UNCHANGED:
+        return sidecar_of(path)
     return path.with_name(f"{stem}{_OUTPUT}{suffix}{rest}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple, get_args, overload
+from typing import ClassVar, Literal, NamedTuple, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ _RECORD = np.dtype(
         ("state", "u1"),
     ]
 )
+_WHOLE = ("topside_unix_ns", "offset_ns", "lower_ns", "upper_ns", "u95_ns")
 _PACK = struct.Struct("=5qdiB").pack
 _NO_U95 = -1
 _LEAST_NS, _MOST_NS = -(2**63), 2**63 - 1
@@ -137,6 +138,38 @@ class Rows(Sequence[Row]):
     def at(self, places: slice | NDArray[np.integer] | NDArray[np.bool_]) -> Rows:
         """The rows at these places."""
         return Rows(self._stream, self._table[places])
+
+    WORDS: ClassVar = 7
+    """Of a row in `each_words`."""
+
+    @property
+    def stream(self) -> tuple[str, str]:
+        """The vehicle and topside."""
+        return self._stream[0], self._stream[1]
+
+    def each_words(self, size: int) -> Iterator[Integers]:
+        """So many rows at a time as 64-bit words, shape (rows, WORDS)."""
+        for begin in range(0, self._table.size, size):
+            part = self._table[begin : begin + size]
+            words = np.empty((part.size, self.WORDS), dtype=np.int64)
+            for column, name in enumerate(_WHOLE):
+                words[:, column] = part[name]
+            words[:, -2] = np.ascontiguousarray(part["realtime_ns"]).view(np.int64)
+            words[:, -1] = (part["segment"].astype(np.int64) << 8) | part["state"]
+            yield words
+
+    @classmethod
+    def of_words(cls, stream: tuple[str, str], size: int, parts: Iterable[Integers]) -> Rows:
+        """The `size` rows of which these words were made."""
+        table, begin = np.empty(size, dtype=_RECORD), 0
+        for words in parts:
+            part = table[begin : begin + len(words)]
+            begin += len(words)
+            for column, name in enumerate(_WHOLE):
+                part[name] = words[:, column]
+            part["realtime_ns"] = np.ascontiguousarray(words[:, -2]).view(np.float64)
+            part["segment"], part["state"] = words[:, -1] >> 8, words[:, -1] & 0xFF
+        return cls(stream, table)
 
     def see_ambiguous(self, flags: NDArray[np.bool_]) -> None:
         """Note which of them lie near a cut, before anyone has seen them."""

@@ -111,3 +111,14 @@ def test_while_the_clocks_run_on_every_answer_holds_and_nearly_all_have_one(down
     assert set(old) <= {"ok"}
     widths = [each[2].upper_ns - each[2].lower_ns for each in late if each[2].state == "ok"]
     assert sorted(widths)[len(widths) // 2] < 1_500_000
+
+
+@pytest.mark.slow
+def test_a_fault_of_what_is_shared_ends_that_alone(tmp_path, monkeypatch):
+    def fault(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("topside_agent.shared_state.past.Past.advance", fault)
+    asked = Asked(quiet(30.0), tmp_path, monkeypatch, asked=20)
+    assert {each[2] for each in asked.answers} == {None}
+    assert asked.world.published()[-1].result.state == "locked"

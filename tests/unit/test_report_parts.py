@@ -294,18 +294,34 @@ def test_an_offset_of_years_is_drawn_from_a_whole_second_so_that_its_last_digits
 
 
 @pytest.mark.parametrize(
-    ("offsets_ms", "causes"), [((-1_795_499_999_999.8, 0.5), ["step"]), ((59_000.0,), []), ((0.0,), [])]
+    ("offsets_ms", "unit", "ms"),
+    [
+        ((-1_795_499_999_999.8, 0.5), "days", 86_400_000),
+        ((3_600_000.0, 0.5), "s", 1000),
+        ((-150.0, 99_850.0), "ms", 1),
+        ((59_000.0,), "ms", 1),
+        ((0.0,), "ms", 1),
+    ],
 )
-def test_an_offset_that_steps_over_years_or_is_short_is_drawn_as_it_is(offsets_ms, causes):
+def test_an_offset_that_steps_far_is_drawn_in_a_unit_whose_numbers_are_short(offsets_ms, unit, ms):
     rows = [
         row(100 * segment + n / 4, offset_ms, segment=segment)
         for segment, offset_ms in enumerate(offsets_ms)
         for n in range(400)
     ]
+    causes = ["step"] * (len(offsets_ms) - 1)
     by_instant = exchanges_of(rows)
-    intervals = intervals_of(rows, *causes)
-    made = figure(track_of(rows, *causes), list(by_instant.values()), by_instant, intervals)
-    assert made["layout"]["annotations"][0]["text"].startswith("Offset, ms: ")
+    made = figure(track_of(rows, *causes), list(by_instant.values()), by_instant, intervals_of(rows, *causes))
+    assert made["layout"]["annotations"][0]["text"].startswith(f"Offset, {unit}: ")
+    offset = next(trace for trace in made["data"] if trace["name"] == "offset")
+    assert offset["hovertemplate"].endswith(f" {unit}")
+    drawn = {value for value in offset["y"] if value is not None}
+    assert sorted(drawn) == pytest.approx(sorted(each / ms for each in offsets_ms), rel=1e-6, abs=6e-4)
+
+
+def test_a_step_of_years_is_labelled_in_its_units():
+    assert units.step(-1_795_499_999_999_800_000).replace(NB, " ") == "−56 y 341 d"
+    assert units.step(3 * S).replace(NB, " ") == "+3.000 s"
 
 
 def test_a_laptop_whose_clock_was_set_back_is_drawn_too():

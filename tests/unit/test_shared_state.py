@@ -123,6 +123,17 @@ def test_entries_that_are_no_longer_kept_still_count_as_shown(topside):
     assert topside.ask(KEPT - 20.5) == expected(KEPT - 20.5)
 
 
+def test_a_vehicle_that_is_measured_again_begins_again(topside):
+    topside.write(*map(entry, range(5)))
+    assert topside.ask(3.5).state == "ok"
+    topside.following = 0
+    topside.write()
+    assert topside.ask(3.5).state == "outside"
+    topside.write(entry(0, at_s=20), entry(1, at_s=21))
+    assert topside.ask(3.5).state == "outside"
+    assert topside.ask(21.5) == expected(21.5)
+
+
 def test_old_cuts_are_merged_and_none_is_lost():
     runs = Runs()
     for number in range(100):

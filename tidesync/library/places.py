@@ -156,6 +156,8 @@ class Place:
         known = self.known
         if head is None or head.sequence <= known.sequence:
             return
+        if head.following < known.following:  # the vehicle was forgotten, and is measured again
+            known = known._replace(following=0, settled=())
         entries = []
         for number in range(max(known.following, head.first), head.following):
             begin = layout.entry_at(self._index, number)

@@ -12,9 +12,10 @@ from topside_agent.shared_state import layout
 from topside_agent.shared_state.past import Past
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from runtime.clock import Clock, Reading
+    from schemas.clock_history import ClockPiece
     from topside_agent.measuring.measurement import Measurement
     from topside_agent.settings import TopsideSettings
     from topside_agent.shared_state.writer import SharedFile
@@ -24,7 +25,7 @@ _EVERY_NS = 950_000_000
 
 
 class SharingAgent(TopsideAgent):
-    """Writes the vehicles' places once a second and at each cut; a failure ends the sharing alone."""
+    """Writes the vehicles' places once a second and at each cut."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class SharingAgent(TopsideAgent):
         self._wander = settings.estimator.wander_limit
         self._share_due_ns = 0
         self._own_number = 0
+        self._given_up: set[str] = set()
         self._cuts: list[tuple[object, ...]] = []
 
     def tick(self, now: Reading) -> float:
@@ -52,11 +54,7 @@ class SharingAgent(TopsideAgent):
         cuts = [measurement.offsets.cuts for measurement in self._vehicles] if self._shared else []
         if self._shared and (boottime_ns >= self._share_due_ns or cuts != self._cuts):
             self._share_due_ns, self._cuts = boottime_ns + _EVERY_NS, cuts
-            try:
-                self._share(self._shared, boottime_ns)
-            except Exception:  # noqa: BLE001 - measuring goes on
-                _log.exception("the shared state is given up")
-                self._unshare()
+            self._share(self._shared, boottime_ns)
         return pause_s
 
     def stop(self) -> None:
@@ -68,22 +66,35 @@ class SharingAgent(TopsideAgent):
         own = self.watcher.pieces(self._own_number, self.watcher.number)
         self._own_number = own[-1][0] if own else self._own_number
         for measurement in self._vehicles:
-            index = shared.place(measurement.vehicle)
+            index = None if measurement.vehicle in self._given_up else shared.place(measurement.vehicle)
             if index is None:
                 continue
-            past, offsets, now = self._past(measurement), measurement.offsets, read(self._clock)
-            result = measurement.snapshot(now.raw_ns).result
-            past.doubt(doubtful=result is not None and result.error in DUPLICATES)
-            made = past.advance(own)
-            unknown = offsets.heard.unknown
-            shared.write(
-                index,
-                made,
-                tail=past.tail(now, current=offsets.current and not unknown),
-                spans=past.spans(unknown=unknown),
-                counts=(past.runs.first, past.runs.following),
-                written_ns=boottime_ns,
-            )
+            try:
+                self._share_one(shared, index, measurement, own, boottime_ns)
+            except Exception:  # noqa: BLE001 - measuring goes on, and the other vehicles are shared
+                _log.exception("%s is no longer in the shared state", measurement.vehicle)
+                self._given_up.add(measurement.vehicle)
+
+    def _share_one(
+        self,
+        shared: SharedFile,
+        index: int,
+        measurement: Measurement,
+        own: Sequence[tuple[int, ClockPiece]],
+        boottime_ns: int,
+    ) -> None:
+        past, offsets, now = self._past(measurement), measurement.offsets, read(self._clock)
+        result = measurement.snapshot(now.raw_ns).result
+        past.doubt(doubtful=result is not None and result.error in DUPLICATES)
+        made, unknown = past.advance(own), offsets.heard.unknown
+        shared.write(
+            index,
+            made,
+            tail=past.tail(now, current=offsets.current and not unknown),
+            spans=past.spans(unknown=unknown),
+            counts=(past.runs.first, past.runs.following),
+            written_ns=boottime_ns,
+        )
 
     def _past(self, measurement: Measurement) -> Past:
         if measurement.offsets.past is None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from schemas.clock_history import ClockPiece
 
 _MOST = 4_096
+_STEEPEST = 0.12
+"""Of realtime against RAW: no clock is slewed faster."""
 
 
 class Reach(Enum):
@@ -89,6 +91,8 @@ class Pieces:
         first, last = _at(inside, first_ns), _at(inside, last_ns)
         moved = (last - last_ns) - (first - first_ns)
         slope = moved / max(last_ns - first_ns, 1)
+        if abs(slope) > _STEEPEST:
+            return Reach.CUT
         off = max(
             abs((realtime - raw) - (first - first_ns) - slope * (raw - first_ns))
             for raw, realtime in _corners(inside, begin, end)

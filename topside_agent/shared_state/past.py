@@ -24,9 +24,10 @@ from __future__ import annotations
 from collections import deque
 from itertools import pairwise
 from math import ceil, floor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from schemas.clock_history import numbered
+from topside_agent.shared_state.knots import FASTEST, Knot, Moved, rates
 from topside_agent.shared_state.layout import CONDITIONAL, DOUBT, EVER_NS, OK, SPANS, TAIL, Entry, Span
 from topside_agent.shared_state.lines import Line, Pieces, Reach
 from topside_agent.shared_state.runs import Runs
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from schemas.clock_history import ClockPiece, VehicleClock
     from schemas.exchange import Exchange
     from topside_agent.estimator import OffsetEstimator
-    from topside_agent.estimator.timebase import Timebase
 
 _EVERY_NS = 900_000_000
 _WAIT_NS = 15_000_000_000
@@ -47,50 +47,9 @@ _AHEAD_NS = 5_000_000_000
 """The newest knot is carried so far beyond now: a head is void before."""
 _RATES = 1.12
 """More than any two clocks of two machines run apart."""
-_FASTEST = 0.1005
 _UNSTEERED = 1e-6
 _LEAST_NS = 1_000_000
 _PENDING = TAIL - 2
-
-
-class Knot(NamedTuple):
-    """An exchange, and the bound at its destination; ns."""
-
-    timebase: Timebase
-    segment: int
-    boot_id: str | None
-    pi_raw_ns: int
-    read_ns: int
-    """The vehicle's RAW when it read its clocks: earlier by the way back."""
-    raw_ns: int
-    width_ns: int
-    rate: float
-    """How fast the RAW clocks may run apart, as a fraction."""
-    pi_difference_ns: int
-    difference_ns: int
-    pi_moved_ns: int
-    """How far the readings since the knot before differ, and what each resolves."""
-    moved_ns: int
-    boottime_ns: int
-
-    def follows(self, before: Knot) -> bool:
-        """Whether nothing is known to have been cut between the two."""
-        same = self.timebase is before.timebase and self.segment == before.segment
-        return same and self.boot_id == before.boot_id and self.pi_raw_ns > before.pi_raw_ns
-
-
-class _Moved:
-    """How far the readings of a difference are apart."""
-
-    def __init__(self, first_ns: int) -> None:
-        self._low = self._high = first_ns
-
-    def read(self, difference_ns: int) -> None:
-        self._low, self._high = min(self._low, difference_ns), max(self._high, difference_ns)
-
-    @property
-    def ns(self) -> int:
-        return self._high - self._low
 
 
 class Past:
@@ -101,7 +60,9 @@ class Past:
         self.boottime_ns = 0
         """When it was last looked at; whoever looks sets it."""
         self._knots: deque[Knot] = deque()
-        self._moved: tuple[_Moved, _Moved] | None = None
+        self._read: deque[Entry | None] = deque()
+        """Between each knot and the next one by the readings alone; None where the clocks were cut."""
+        self._moved: tuple[Moved, Moved] | None = None
         self._pieces, self._own = Pieces(), Pieces()
         self.runs = Runs()
         self._doubtful = False
@@ -115,35 +76,36 @@ class Past:
             return
         readings = constraint.pi_difference_ns, constraint.topside_difference_ns
         if self._moved is None:
-            self._moved = _Moved(readings[0]), _Moved(readings[1])
+            self._moved = Moved(readings[0]), Moved(readings[1])
         for moved, reading in zip(self._moved, readings, strict=True):
             moved.read(reading)
         raw_ns = constraint.destination_ns
-        at_s = timebase.seconds(raw_ns)
-        low, high = timebase.bound.at(at_s)
+        at_s, origin = timebase.seconds(raw_ns), (timebase, estimator.segment, exchange.boot_id)
         last = self._knots[-1] if self._knots else None
-        if high < low or at_s < timebase.newest_s:
+        soon = last is not None and last[:3] == origin and raw_ns - last.raw_ns < _EVERY_NS
+        if soon or at_s < timebase.newest_s:
+            return
+        low, high = timebase.bound.at(at_s)
+        if high < low:
             return
         lower_ns, upper_ns = timebase.offset_anchor_ns + floor(low), timebase.offset_anchor_ns + ceil(high)
         middle_ns = (lower_ns + upper_ns) // 2
         made = Knot(
-            timebase,
-            estimator.segment,
-            exchange.boot_id,
+            *origin,
             raw_ns + middle_ns,
             constraint.transmit_ns,
             raw_ns,
             upper_ns - middle_ns + 1,
-            min(max(map(abs, timebase.bound.drifts(at_s))) * 1e-9, _FASTEST),
+            min(max(map(abs, timebase.bound.drifts(at_s))) * 1e-9, FASTEST),
             *readings,
             pi_moved_ns=self._moved[0].ns + 2 * constraint.resolution_ns,
             moved_ns=self._moved[1].ns + 2 * constraint.resolution_ns,
             boottime_ns=self.boottime_ns,
         )
-        if last is not None and made.follows(last) and raw_ns - last.raw_ns < _EVERY_NS:
-            return
+        if last is not None:
+            self._read.append(self._by_readings(last, made) if made.follows(last) else None)
         self._knots.append(made)
-        self._moved = _Moved(readings[0]), _Moved(readings[1])
+        self._moved = Moved(readings[0]), Moved(readings[1])
 
     def pieces(self, clock: VehicleClock) -> None:
         """The vehicle sent pieces of its clock history."""
@@ -154,6 +116,7 @@ class Past:
         self._doubtful = doubtful
         if doubtful:
             self._knots.clear()
+            self._read.clear()
             self.runs.clear()
 
     # What is known
@@ -164,14 +127,15 @@ class Past:
         made: list[Entry] = []
         while len(self._knots) > 1:
             before, after = self._knots[0], self._knots[1]
-            lines = self._between(before, after, final=True)
-            if lines is None:
+            found = self._between(before, after, self._read[0])
+            if found is None:
                 break
-            if isinstance(lines, Entry):
-                made.append(self.runs.keep(lines))
+            if isinstance(found, Entry):
+                made.append(self.runs.keep(found))
             else:
                 self.runs.cut(self._margins(before, after))
             self._knots.popleft()
+            self._read.popleft()
         if self._knots:
             self._pieces.forget(self._knots[0].pi_raw_ns - 2 * self._knots[0].width_ns)
             self._own.forget(self._knots[0].raw_ns - 2 * self._knots[0].width_ns)
@@ -182,13 +146,12 @@ class Past:
         if self._doubtful:
             return ()
         found: list[Entry] = []
-        run, knots = self.runs.run, list(self._knots)
-        for before, after in pairwise(knots):
-            entry = self._between(before, after, final=False)
-            if isinstance(entry, Entry):
-                found.append(entry._replace(run=run))
-            else:
+        run, knots = self.runs.run, self._knots
+        for entry in self._read:
+            if entry is None:
                 run += 1
+            else:
+                found.append(entry._replace(run=run))
         if knots and current and (ahead := self._ahead(knots, now)):
             found.append(ahead._replace(run=run))
         return tuple(found[-TAIL:])
@@ -199,17 +162,17 @@ class Past:
             return (Span(-EVER_NS, EVER_NS, DOUBT),)
         pending = [
             span
-            for before, after in pairwise(self._knots)
-            if not after.follows(before)
+            for (before, after), entry in zip(pairwise(self._knots), self._read, strict=True)
+            if entry is None
             for span in self._margins(before, after)
         ]
         return (*self.runs.spans, *pending)[-SPANS:]
 
     # Between two knots
 
-    def _between(self, before: Knot, after: Knot, *, final: bool) -> Entry | bool | None:
-        """The entry; False where the clocks were cut; None while it is not known yet."""
-        if not after.follows(before):
+    def _between(self, before: Knot, after: Knot, read: Entry | None) -> Entry | bool | None:
+        """The entry that will not change; False where the clocks were cut; None while it is not known."""
+        if read is None:
             return False
         reach = before.raw_ns - before.width_ns, after.raw_ns + after.width_ns
         own = self._own.line(before.raw_ns, after.raw_ns, *reach)
@@ -219,11 +182,17 @@ class Past:
         if isinstance(own, Line) and isinstance(pi, Line):
             return self._entry(before, after, pi, own, OK)
         waited = self.boottime_ns - after.boottime_ns > _WAIT_NS or len(self._knots) > _PENDING
-        if final and not waited:
+        return read if waited else None
+
+    def _by_readings(self, before: Knot, after: Knot) -> Entry | None:
+        """Both wall clocks moved no farther than the readings show; None where no slew explains these."""
+        first_ns, last_ns = (knot.pi_raw_ns + knot.pi_difference_ns for knot in (before, after))
+        own = Line(before.raw_ns + before.difference_ns, after.raw_ns + after.difference_ns, after.moved_ns)
+        passed_ns = after.raw_ns - before.raw_ns
+        moved_ns = max(after.pi_moved_ns, after.moved_ns)
+        if moved_ns > FASTEST * passed_ns + _LEAST_NS:
             return None
-        pi = pi if isinstance(pi, Line) else _read_line(before, after, pi=True)
-        own = own if isinstance(own, Line) else _read_line(before, after, pi=False)
-        return self._entry(before, after, pi, own, CONDITIONAL)
+        return self._entry(before, after, Line(first_ns, last_ns, after.pi_moved_ns), own, CONDITIONAL)
 
     def _entry(self, before: Knot, after: Knot, pi: Line, own: Line, kind: int) -> Entry:
         span_s = (after.raw_ns - before.raw_ns) * 1e-9
@@ -242,13 +211,13 @@ class Past:
         last, before = knots[-1], knots[-2] if len(knots) > 1 and knots[-1].follows(knots[-2]) else None
         passed_ns = now.raw_ns - last.raw_ns
         moved_ns = now.realtime_minus_raw_ns - last.difference_ns
-        if abs(moved_ns) > _FASTEST * passed_ns + _LEAST_NS or self._own.cut_after(last.raw_ns):
+        if abs(moved_ns) > FASTEST * passed_ns + _LEAST_NS or self._own.cut_after(last.raw_ns):
             return None
         raw_ns = last.raw_ns + max(passed_ns, 0) + _AHEAD_NS
         low, high = last.timebase.bound.at(last.timebase.seconds(raw_ns))
         middle_ns = last.timebase.offset_anchor_ns + round((low + high) / 2)
         length_ns = raw_ns - last.raw_ns
-        pi_rate, own_rate = _rates(before, last)
+        pi_rate, own_rate = rates(before, last)
         error_ns = _UNSTEERED * length_ns + 1
         pi_ns, own_ns = round(pi_rate * length_ns), round(own_rate * length_ns)
         end = last._replace(
@@ -276,24 +245,5 @@ class Past:
         yield Span(shown_ns - margin_ns, shown_ns + after.width_ns, DOUBT)
 
 
-def _read_line(before: Knot, after: Knot, *, pi: bool) -> Line:
-    """A wall clock by the readings at two knots: it moved no farther than they show."""
-    if pi:
-        first, last = before.pi_raw_ns + before.pi_difference_ns, after.pi_raw_ns + after.pi_difference_ns
-        return Line(first, last, after.pi_moved_ns)
-    return Line(before.raw_ns + before.difference_ns, after.raw_ns + after.difference_ns, after.moved_ns)
-
-
 def _straight(from_ns: int, to_ns: int, difference_ns: int, moved_ns: int) -> Line:
     return Line(from_ns + difference_ns, to_ns + difference_ns + moved_ns, 0)
-
-
-def _rates(before: Knot | None, last: Knot) -> tuple[float, float]:
-    """How fast both wall clocks moved away from RAW between two knots."""
-    if before is None:
-        return 0.0, 0.0
-    passed_ns = max(last.raw_ns - before.raw_ns, 1)
-    return (
-        (last.pi_difference_ns - before.pi_difference_ns) / passed_ns,
-        (last.difference_ns - before.difference_ns) / passed_ns,
-    )

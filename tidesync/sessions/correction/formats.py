@@ -15,6 +15,7 @@ from tidesync.sessions.correction.csv.source import COMPRESSED
 from tidesync.sessions.correction.csv.table import open_csv
 from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
+from tidesync.sessions.messages.rosbag2_file import open_rosbag2
 from tidesync.sessions.messages.tlog_file import open_tlog
 
 if TYPE_CHECKING:
@@ -45,8 +46,16 @@ def _open_dataflash(job: Job, measured: Measured) -> AbstractContextManager[Mess
     return open_dataflash(job, measured)
 
 
+def _open_rosbag1(job: Job, measured: Measured) -> AbstractContextManager[Messages]:
+    from tidesync.sessions.messages.rosbag1_file import open_rosbag1  # noqa: PLC0415 - it needs rosbags
+
+    return open_rosbag1(job, measured)
+
+
 MESSAGES: Mapping[str, OpenMessages] = {
+    ".bag": _open_rosbag1,
     ".bin": _open_dataflash,
+    ".db3": open_rosbag2,
     ".mcap": _open_mcap,
     ".tlog": open_tlog,
 }

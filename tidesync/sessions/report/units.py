@@ -6,6 +6,7 @@ import math
 from typing import Final
 
 from schemas.instants import utc_from_ns
+from tidesync.figures import is_long, span
 
 _S = 1_000_000_000
 _DAY_NS = 86_400 * _S
@@ -52,6 +53,13 @@ def signed(ns: float) -> str:
     size, unit = _unit(abs(ns), small_ns=1_000_000)
     decimals = 0 if unit == "µs" else 3
     return f"{'−' if ns < 0 else '+'}{abs(ns) / size:,.{decimals}f}{NO_BREAK}{unit}"
+
+
+def step(ns: float) -> str:
+    """As `signed`; of a minute and more `+56 y 341 d`, since a label has little room."""
+    if not is_long(ns / 1e6):
+        return signed(ns)
+    return f"{'−' if ns < 0 else '+'}{span(abs(ns) / 1e9)}".replace(" ", NO_BREAK)
 
 
 def milliseconds(ns: float, decimals: int = 3) -> str:

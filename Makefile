@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-footprint bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
+.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -82,6 +82,9 @@ bench-messages: .venv/.dev ## `tidesync correct` on MCAP files beside a copy by 
 
 bench-footprint: .venv/.run ## What the vehicle's agent asks of a Pi, beside the smallest paho echo; into docs/lab/
 	$(BIN)/python -m bench.footprint --markdown docs/lab/bench-footprint.md --json bench/results/bench-footprint.json $(ARGS)
+
+bench-long-sessions: .venv/.dev ## Memory and CPU of stop, estimate, export and report by a session's length (2 min); into docs/lab/
+	$(BIN)/python -m bench.long_sessions --markdown docs/lab/bench-long-sessions.md --json bench/results/bench-long-sessions.json $(ARGS)
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PLATFORM ?= linux/arm64

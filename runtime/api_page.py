@@ -12,8 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="description" content="{summary}"><title>{title}: HTTP interface</title></head>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="description" content="{summary}"><title>{title}: HTTP interface</title>
+<style>
+body {{ font: 16px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 12px 16px;
+  overflow-wrap: anywhere; }}
+h1 {{ font-size: 1.6rem; }}
+h2 {{ font-size: 1rem; margin: 1.6rem 0 0.3rem; }}
+dl, p {{ margin: 0.3rem 0; }}
+dd {{ margin-left: 1.2rem; }}
+</style></head>
 <body><h1>{title}: HTTP interface</h1>
 {about}
 <p>Version {version}. For programs: <a href="openapi.json">openapi.json</a>.</p>
@@ -21,13 +30,15 @@ _PAGE = """<!doctype html>
 </body></html>
 """
 
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'self'"
+
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/docs", response_class=HTMLResponse)
-async def docs(request: Request) -> str:
+async def docs(request: Request) -> HTMLResponse:
     """The page about the app that serves this request."""
-    return page(request.app.openapi())
+    return HTMLResponse(page(request.app.openapi()), headers={"content-security-policy": _POLICY})
 
 
 def page(document: Mapping[str, Any]) -> str:

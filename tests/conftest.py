@@ -25,6 +25,9 @@ os.environ.setdefault("TIDESYNC_TOPSIDE", "topside")
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="tidesync-state-")
 """Agents keep their clocks' histories there: not in the state folder of whoever runs the tests."""
 
+os.environ["TIDESYNC_SHARED_STATE"] = "off"
+"""No topside that a test starts writes where a topside of this computer's user does."""
+
 os.environ["TIDESYNC_HOME"] = str(Path(os.environ["XDG_STATE_HOME"]) / "surface")
 """Nobody is there: a `tidesync up` that runs on this computer gives no test its broker and account."""
 

@@ -2,6 +2,7 @@
 
     session = tidesync.open_session(path)
     session.to_topside(times, vehicle="rov1")
+    tidesync.interval(stamp_ns, vehicle="rov1")
 
 Names are imported when they are first used; all but the errors come with `pip install tidesync`. The same
 package has what people start: the command line, the demo, the doctor, the dashboard, recorded sessions.
@@ -13,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tidesync.library.live import interval
+    from tidesync.library.places import Interval
     from tidesync.library.session import Session, open_session
     from tidesync.sessions.errors import (
         NothingMeasuredError,
@@ -22,16 +25,23 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Interval",
     "NothingMeasuredError",
     "Session",
     "SessionError",
     "UnknownVehicleError",
     "UsageError",
+    "interval",
     "open_session",
 ]
 
 _ERRORS = "tidesync.sessions.errors"
-_HOMES = {"Session": "tidesync.library.session", "open_session": "tidesync.library.session"}
+_HOMES = {
+    "Interval": "tidesync.library.places",
+    "Session": "tidesync.library.session",
+    "interval": "tidesync.library.live",
+    "open_session": "tidesync.library.session",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -133,6 +134,11 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Age
         ge=-10_000,
         le=10_000,
         description="Least delay out less that back, if known, ms: half of it is taken off the offset",
+    )
+    shared_state: Path | None = Field(
+        None,
+        description="File in memory for tidesync.interval() in this computer's programs, or off  [default: "
+        "state in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/tidesync or /run/tidesync]",
     )
 
     homeassistant_discovery: bool = Field(

@@ -84,6 +84,10 @@ def test_a_vehicles_page_draws_its_curves_and_lists_its_steps(boat, visit):
     page.get_by_role("button", name="All of it").click()
     page.get_by_role("button", name="3 h").click()
     expect(page.locator(".graph .shape-label").first).to_contain_text("clock stepped")
+    boat.step("rov1", -S)
+    labels = page.locator(".graph .shape-label").filter(has_text="clock stepped")
+    expect(labels.filter(has_text="-1.000 s")).to_be_attached(timeout=20_000)
+    assert labels.count() == 1, "labels a second apart overlap when three hours are shown"
     page.get_by_role("link", name="All vehicles").click()
     expect(visited.row("rov1")).to_be_visible()
     visited.check()

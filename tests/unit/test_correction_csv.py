@@ -308,6 +308,16 @@ def test_each_line_end_is_kept_whole(path, ending):
     assert "\r" not in "".join(found)
 
 
+def test_as_many_line_feeds_in_fields_as_records_end_with_a_lone_cr_are_no_line_ends(path):
+    stamp = pi_iso(3)
+    rows = [(",", "\r"), (',"three\nlines\nhere"', "\r"), (",", "\n")]
+    text = "".join(f"{stamp}{note}{end}" for note, end in rows)
+    _, written = corrected(path, f"timestamp,note\n{text}".encode())
+    found = written.decode().partition("\n")[2]
+    fields = r"(,[^,\r\n]*){4}"
+    assert re.fullmatch("".join(re.escape(stamp + note) + fields + end for note, end in rows), found)
+
+
 NOTES = st.sampled_from(["", "a", '"a ""b"""', '"two\nlines"', '"x,;\t|y"', 'say "hi"', "\u00e9", "  "])
 ENDS = st.sampled_from(["\n", "\r\n", "\r\r\n", "\r"])
 

@@ -270,6 +270,12 @@ def test_every_answer_carries_the_security_headers(bench, path):
     assert "access-control-allow-origin" not in headers
 
 
+def test_the_page_about_the_interface_may_style_itself_and_run_nothing(bench):
+    policy = bench.get("/docs").headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; ")
+    assert "script" not in policy
+
+
 def test_refusals_carry_them_too(bench):
     headers = bench.get("/", headers={"host": "evil.example"}).headers
     assert "default-src 'none'" in headers["content-security-policy"]

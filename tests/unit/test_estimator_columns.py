@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from tests.unit.test_estimator_any_lines import START, S, exchange_at
-from topside_agent.estimator import Exchanges, PackedExchanges, Row, Rows, in_order, smooth
-from topside_agent.estimator.exchanges import RECORD
+from topside_agent.estimator import Exchanges, PackedExchanges, PackedRows, Row, Rows, in_order, smooth
 from topside_agent.estimator.packed import pack, unpack
 
 NULLS = ("pi_realtime_minus_raw_ns", "topside_realtime_minus_raw_ns", "boot_id", "instance_id")
@@ -52,10 +51,25 @@ def test_compressed_exchanges_come_out_as_they_went_in():
 
 
 def test_any_bits_can_be_compressed():
-    bits = np.frombuffer(random.Random(2).randbytes(RECORD.itemsize * 77), dtype=RECORD)
-    unpacked = np.empty_like(bits)
-    unpack(pack(bits), unpacked)
-    assert (unpacked == bits).all()
+    words = np.frombuffer(random.Random(2).randbytes(8 * 7 * 77), dtype=np.int64).reshape(77, 7)
+    for before in ({}, {2: 1, 3: 2}, {2: 1, 3: 1}):
+        assert (unpack(pack(words, before), 7, before) == words).all()
+
+
+def test_compressed_exchanges_keep_the_order_that_they_are_in():
+    listed = drawn(700)
+    mixed = Exchanges.of(listed).at(np.arange(700)[::-1])
+    packed = PackedExchanges.of(mixed)
+    assert packed.unpacked() == listed[::-1]
+    assert packed.unpacked().labels == mixed.labels
+
+
+def test_compressed_rows_come_out_as_they_went_in():
+    rows = smooth(exchange_at(at * S, 10**6, 10**5, 10**6, seq=at)[0] for at in range(600)).rows
+    for each in (rows, rows[:3], rows[:0], rows.at(np.arange(600)[::-1])):
+        unpacked = PackedRows(each).unpacked()
+        assert unpacked == each
+        assert (unpacked.realtime_ns == each.realtime_ns).all()
 
 
 def test_labels_choose_the_same_as_a_loop():

@@ -129,6 +129,35 @@ def test_linear_takes_numbers_between_two_rows_and_the_nearest_text(tmp_path):
         assert abs(float(row["inWater.mode"]) / 10 - at_s) <= 0.051
 
 
+def test_integers_that_doubles_do_not_hold_are_kept_as_they_are(tmp_path):
+    session = two_sensors(tmp_path)
+    number = 12_345_678_901_234_567
+    write_table(
+        session / "in-water_1" / "session.csv",
+        CLOCKS["steady"],
+        WATER_S,
+        lambda at: f"{number + round(at * 10)},{at}",
+    )
+    rows = rows_of(fuse(session, "--on", "surface", "--method", "linear"))
+    apart_s = [(int(row["inWater.mode"]) - number) / 10 - float(row["surface.value"]) for row in rows]
+    assert max(map(abs, apart_s)) <= 0.051
+
+
+@pytest.mark.parametrize("suffix", ["csv", "nc"])
+def test_every_column_has_a_name_of_its_own(tmp_path, suffix):
+    session = make_session(tmp_path, pi(), {})
+    path = session / "in-water_1" / "session.csv"
+    write_table(path, pi(), WATER_S, lambda at: f"{at:.2f},1,2,3", "timestamp,age_ms,age_ms (table),a/b,a_b")
+    fused = fuse(session, out=f"fused.{suffix}")
+    if suffix == "csv":
+        names = fused.read_text().splitlines()[0].split(",")
+    else:
+        with pytest.importorskip("h5py", reason="it reads NetCDF").File(fused) as file:
+            names = list(file)
+    assert len({*names}) == len(names) == 9
+    assert {"inWater.age_ms", "inWater.age_ms (table)", "inWater.age_ms (table)_2"} <= {*names}
+
+
 def test_the_error_and_the_state_are_the_worst_of_the_rows_at_an_instant(tmp_path):
     """Rows outside the limit keep their instant."""
     session = two_sensors(tmp_path, water_s=np.arange(5, 115, 1.0))

@@ -1,5 +1,8 @@
 """The end of a session: the consumer's drift model and offsets.csv from a smoothed track."""
 
+import os
+from contextlib import contextmanager
+from errno import ENOSPC
 from io import BytesIO
 
 import pytest
@@ -109,6 +112,33 @@ def test_a_smoother_that_fails_for_one_vehicle_leaves_the_others_their_tracks(tm
     monkeypatch.setattr(folder, "smooth", lambda *_: Track([], [], None, 0, 7))
     ended = closing.close(SessionFolder(tmp_path), {}, 5)
     assert ended.failed == dict.fromkeys(["rov1", "rov2"], "no usable exchange, 7 refused")
+
+
+@contextmanager
+def full_disk(_stream):
+    def add(name, _rows):
+        if name[0] == "rov2":
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+    yield add
+
+
+@pytest.mark.parametrize("fault", ["full", "moved", "moved before"])
+def test_a_table_that_cannot_be_written_leaves_all_their_summaries(tmp_path, monkeypatch, caplog, fault):
+    path = tmp_path / "time_sync" / "exchanges.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(lines_of(exchange(0, 0, vehicle=name) for name in ("rov1", "rov2", "rov3")))
+    path.with_name("offsets.csv").write_text("old")
+    monkeypatch.setattr(folder, "smooth", lambda *_: Track([row(0, 1), row(1, 2)], [], None, 2, 0))
+    may_write = {"full": [True], "moved": [True, False], "moved before": [False]}[fault]
+    if fault == "full":
+        monkeypatch.setattr(folder, "writing_table", full_disk)
+    ended = closing.close(SessionFolder(tmp_path), {}, 5, lambda: may_write.pop(0))
+    assert (ended.offsets, [*ended.summaries], ended.failed) == (None, ["rov1", "rov2", "rov3"], {})
+    assert [each.name for each in sorted(path.parent.iterdir())] == ["exchanges.jsonl", "offsets.csv"]
+    assert path.with_name("offsets.csv").read_text() == "old"
+    logged = {"full": "No space left on device; it was not written", "moved": "was moved", "moved before": ""}
+    assert logged[fault] in caplog.text
 
 
 def test_a_stop_that_fails_altogether_ends_the_session_and_says_why(tmp_path, monkeypatch, caplog):

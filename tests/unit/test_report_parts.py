@@ -272,6 +272,58 @@ def test_the_figure_of_a_long_session_is_small_and_shows_the_widest_bound():
     assert any("step" in note["text"] for note in made["layout"]["annotations"])
 
 
+@pytest.mark.parametrize("offset_ms", [-1_795_499_999_999.8, 3_600_000.25, 60_001.0])
+def test_an_offset_of_years_is_drawn_from_a_whole_second_so_that_its_last_digits_are_read(offset_ms):
+    rows = [row(n / 4, offset_ms + n * 1e-3) for n in range(400)]
+    by_instant = exchanges_of(rows)
+    made = figure(track_of(rows), list(by_instant.values()), by_instant, intervals_of(rows))
+    title = made["layout"]["annotations"][0]["text"]
+    base_ms = round(offset_ms / 1000) * 1000
+    assert title.replace("−", "-").replace(NB, " ").startswith(f"Offset, ms from {base_ms:,} ms: ")
+    offset = next(trace for trace in made["data"] if trace["name"] == "offset")
+    assert offset["y"][0] == pytest.approx(offset_ms - base_ms, abs=1e-3)
+    lower, upper = (
+        next(trace for trace in made["data"] if trace["name"] == name)["y"]
+        for name in ("least possible", "greatest possible")
+    )
+    assert lower[0] == pytest.approx(-0.3, abs=1e-3)
+    assert upper[0] == pytest.approx(0.15, abs=1e-3)
+    shown = dict(numbers(track_of(rows), list(by_instant.values()), intervals_of(rows), [], {}))
+    at_the_end = shown["Offset at the end"].replace(NB, " ").replace("−", "-")
+    assert at_the_end.startswith(f"{offset_ms + 0.399:,.3f} ms (")
+
+
+@pytest.mark.parametrize(
+    ("offsets_ms", "unit", "ms"),
+    [
+        ((-1_795_499_999_999.8, 0.5), "days", 86_400_000),
+        ((3_600_000.0, 0.5), "s", 1000),
+        ((-150.0, 99_850.0), "ms", 1),
+        ((59_000.0,), "ms", 1),
+        ((0.0,), "ms", 1),
+    ],
+)
+def test_an_offset_that_steps_far_is_drawn_in_a_unit_whose_numbers_are_short(offsets_ms, unit, ms):
+    rows = [
+        row(100 * segment + n / 4, offset_ms, segment=segment)
+        for segment, offset_ms in enumerate(offsets_ms)
+        for n in range(400)
+    ]
+    causes = ["step"] * (len(offsets_ms) - 1)
+    by_instant = exchanges_of(rows)
+    made = figure(track_of(rows, *causes), list(by_instant.values()), by_instant, intervals_of(rows, *causes))
+    assert made["layout"]["annotations"][0]["text"].startswith(f"Offset, {unit}: ")
+    offset = next(trace for trace in made["data"] if trace["name"] == "offset")
+    assert offset["hovertemplate"].endswith(f" {unit}")
+    drawn = {value for value in offset["y"] if value is not None}
+    assert sorted(drawn) == pytest.approx(sorted(each / ms for each in offsets_ms), rel=1e-6, abs=6e-4)
+
+
+def test_a_step_of_years_is_labelled_in_its_units():
+    assert units.step(-1_795_499_999_999_800_000).replace(NB, " ") == "−56 y 341 d"
+    assert units.step(3 * S).replace(NB, " ") == "+3.000 s"
+
+
 def test_a_laptop_whose_clock_was_set_back_is_drawn_too():
     rows = [row(n / 4) for n in range(4000)] + [row(900 + n / 4, 99_850, segment=1) for n in range(4000)]
     by_instant = exchanges_of(rows)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pi_agent.settings import PiSettings
 from tidesync.__main__ import COMMANDS
 
 UNITS = sorted((Path(__file__).parents[2] / "deploy/systemd").glob("*.service"))
@@ -55,6 +56,22 @@ def test_systemd_finds_no_fault(unit, tmp_path):
     )
     assert unit.name not in verified.stderr, verified.stderr
     assert verified.returncode == 0, verified.stderr
+
+
+@pytest.mark.slow
+@needs_systemd
+def test_systemd_finds_no_fault_in_the_unit_with_a_vehicles_file(tmp_path):
+    unit = next(unit for unit in UNITS if unit.stem == "tidesync-pi")
+    shutil.copytree(f"{unit}.d", tmp_path / f"{unit.name}.d")
+    test_systemd_finds_no_fault(unit, tmp_path)
+
+
+def test_a_vehicles_file_is_handed_to_the_agent_as_a_credential():
+    unit = next(unit for unit in UNITS if unit.stem == "tidesync-pi")
+    added = read(Path(f"{unit}.d") / "join.conf")["Service"]
+    assert added["LoadCredential"] == "join:/etc/tidesync/vehicle.tidesync"
+    assert added["Environment"] == "TIDESYNC_JOIN=%d/join"
+    assert "join" in PiSettings.model_fields
 
 
 @pytest.mark.slow

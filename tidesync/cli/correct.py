@@ -75,7 +75,7 @@ def command(
             if not target.time_sync_path.resolve().is_relative_to(target.path.resolve()):
                 reason = "it is a link out of the session; --output DIR writes elsewhere"
                 raise UnusableFileError(target.time_sync_path, reason)
-            target.write_offsets({stream: each.track.rows for stream, each in prepared.measured.items()})
+            target.write_offsets((stream, each.track.rows) for stream, each in prepared.measured.items())
         except UnknownVehicleError as error:
             raise SettingsError(str(error)) from error
         except (SessionError, OSError) as error:

@@ -79,7 +79,7 @@ _STAMPS = (
     _option(
         "--since",
         metavar="INSTANT|COLUMN",
-        help="When elapsed or boot time was zero: ISO 8601 with its zone, or the column that has it.",
+        help="When elapsed or boot time was zero: ISO 8601 with its zone, or a column; of a .BIN a .tlog.",
     ),
     _option(
         "--resolution-ms",

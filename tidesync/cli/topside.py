@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from broker.settings import warn_of_other_name
+from runtime.clock import SystemClock
 from runtime.lifecycle import run_agent
 from runtime.metrics_server import metrics_served
 from tidesync.cli.simulation import with_simulation
@@ -14,6 +15,8 @@ from tidesync.settings import with_settings
 from topside_agent.agent import TopsideAgent
 from topside_agent.metrics import topside_families
 from topside_agent.settings import TopsideSettings
+from topside_agent.shared_state.agent import SharingAgent
+from topside_agent.shared_state.writer import shared_file
 
 if TYPE_CHECKING:
     from runtime.clock import Clock
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 def command(settings: TopsideSettings, *, clock: Clock) -> int:
     """Measure every vehicle that is online, or those given, and publish the results."""
     warn_of_other_name(settings.account, "topside", settings.topside)
-    agent = TopsideAgent(settings, clock)
+    shared = shared_file(settings.shared_state) if isinstance(clock, SystemClock) else None
+    agent = TopsideAgent(settings, clock) if shared is None else SharingAgent(settings, clock, shared)
     with metrics_served(
         settings.metrics_host, settings.metrics_port, lambda: topside_families(agent.counts())
     ):

@@ -24,7 +24,7 @@ from tidesync.sessions.streams import Streams, read_streams
 from topside_agent.estimator import EstimatorSettings, Exchanges, Row, Track, in_order, smooth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from schemas.exchange import Exchange
@@ -209,11 +209,12 @@ class SessionFolder:
         for complaint in failed.complaints():
             _log.error("%s: %s", self.path, complaint)
 
-    def write_offsets(self, tracks: Mapping[Stream, Sequence[Row]]) -> None:
-        """Replace `offsets.csv` by the rows of `tracks`; UnusableFileError."""
+    def write_offsets(self, tracks: Iterable[tuple[Stream, Sequence[Row]]]) -> None:
+        """Replace `offsets.csv` by the rows of `tracks`, one after the other; UnusableFileError."""
         with self.writing_offsets() as add:
-            for stream, rows in tracks.items():
+            for stream, rows in tracks:
                 add(stream, rows)
+                del rows
 
     @contextmanager
     def writing_offsets(self) -> Iterator[AddRows]:

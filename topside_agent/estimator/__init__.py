@@ -9,7 +9,7 @@ from topside_agent.estimator.constraints import delays_ns, in_order, on_raw
 from topside_agent.estimator.estimate import Added, Estimate
 from topside_agent.estimator.exchanges import Exchanges, Labels
 from topside_agent.estimator.online import OffsetEstimator
-from topside_agent.estimator.packed import PackedExchanges
+from topside_agent.estimator.packed import PackedExchanges, PackedRows
 from topside_agent.estimator.rows import Row, Rows, RowState
 from topside_agent.estimator.segments import Cause, Cut
 from topside_agent.estimator.settings import EstimatorSettings
@@ -26,6 +26,7 @@ __all__ = [
     "Labels",
     "OffsetEstimator",
     "PackedExchanges",
+    "PackedRows",
     "Row",
     "RowState",
     "Rows",

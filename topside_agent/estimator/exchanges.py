@@ -132,8 +132,7 @@ class Exchanges(Sequence[Exchange]):
         return _exchange(record, self._labels[record[-1]])
 
     def __iter__(self) -> Iterator[Exchange]:
-        for begin in range(0, self._places.size, _CHUNK):
-            chunk = self._table[self._places[begin : begin + _CHUNK]]
+        for chunk in self.chunks(_CHUNK):
             for record in chunk.tolist():
                 yield _exchange(record, self._labels[record[-1]])
 
@@ -148,10 +147,14 @@ class Exchanges(Sequence[Exchange]):
         """Those at these places of this order; the table is not copied."""
         return Exchanges(self._table, self._labels, self._places[places])
 
+    def chunks(self, size: int) -> Iterator[NDArray[np.void]]:
+        """Their records in this order, so many at a time."""
+        for begin in range(0, self._places.size, size):
+            yield self._table[self._places[begin : begin + size]]
+
     def numbers(self, *names: str) -> Iterator[tuple[int, ...]]:
         """These numbers of each, in turn; a difference that is null is `NULL`."""
-        for begin in range(0, self._places.size, _CHUNK):
-            chunk = self._table[self._places[begin : begin + _CHUNK]]
+        for chunk in self.chunks(_CHUNK):
             yield from zip(*(chunk[name].tolist() for name in names), strict=True)
 
     def column(self, name: str) -> Integers:
@@ -163,6 +166,11 @@ class Exchanges(Sequence[Exchange]):
         """Which of them have this difference."""
         known: NDArray[np.bool_] = self.column(name) != NULL
         return known
+
+    @property
+    def numbered_labels(self) -> list[Labels]:
+        """All labels of the table, by the numbers in its records."""
+        return list(self._labels)
 
     @property
     def labels(self) -> set[Labels]:

@@ -191,22 +191,37 @@ def at_boundaries(
     inside = np.minimum(2 * np.minimum(nodes, blocks - nodes) / span, 1.0)
     bends = np.array([_bend(lines) for lines in fits])[best]
     bends = np.maximum(bends, 3 * least / (span * settings.block_s) ** 2)
-    lifted = np.array([_lifted(offsets, fits, index) for index in range(len(fits))])[best]
+    lifted = lifted_by_length(offsets, fits)[best]
     window_s = span * settings.block_s
     return BoundaryEstimates(at_s, offset, least, slopes[best, nodes], bends, inside, window_s, lifted)
 
 
-def _lifted(offsets: Floats, fits: list[WindowLines], index: int) -> float:
-    """How far a window's edges lie off (ns²): as far as those of half as many exchanges move it.
+def lifted_by_length(offsets: Floats, fits: list[WindowLines]) -> Floats:
+    """How far each window's edges lie off, squared (ns²), as halves of it and of shorter windows show it.
 
     An edge is made by the least of n delays, which lies above the least possible by what halving n adds to
-    it. Both ways do so equally only where they are symmetric. What chance explains is taken off.
+    it. Both ways do so equally only where they are symmetric. It mostly falls as 1/n or more slowly, so that
+    shorter windows, of which there are more, show the least that is to be expected of a longer one. The
+    greater of both counts. What chance explains is taken off.
     """
-    span, half = fits[index].span, fits[max(index - _HALF, 0)].span
+    lifted = np.zeros(len(fits))
+    total = weight = 0.0
+    for index in range(_HALF, len(fits)):
+        moved, chance = _moved_by_half(offsets, fits, index)
+        span = fits[index].span
+        sure = 1.0 / (max(chance, 1.0) * span**2)
+        total, weight = total + moved * span * sure, weight + sure
+        expected_here, doubt = total / (weight * span), 1.0 / (weight * span**2)
+        lifted[index] = max(moved**2 - chance, expected_here**2 - doubt, 0.0)
+    return lifted
+
+
+def _moved_by_half(offsets: Floats, fits: list[WindowLines], index: int) -> tuple[float, float]:
+    """How far (ns) lines of half its length lie off its own on average, and what may be chance (ns²)."""
+    span, half = fits[index].span, fits[index - _HALF].span
     inner = slice(span // 2, offsets.shape[1] - (span - span // 2))
-    moved = offsets[max(index - _HALF, 0), inner] - offsets[index, inner]
-    chance = float(moved.var()) * min(half / (2 * moved.size), 1.0)
-    return max(float(moved.mean()) ** 2 - chance, 0.0)
+    moved = offsets[index - _HALF, inner] - offsets[index, inner]
+    return float(moved.mean()), float(moved.var()) * min(half / (2 * moved.size), 1.0)
 
 
 def _bend(lines: WindowLines) -> float:

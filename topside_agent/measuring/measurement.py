@@ -87,14 +87,14 @@ class Measurement:
             interval_ns=round(settings.publish_interval_s * 1e9),
             silence_ns=round(settings.holdover_after_s * 1e9),
         )
-        self._offsets = Offsets(settings.estimator, silence_ns=self._results.silence_ns)
+        self.offsets = Offsets(settings.estimator, silence_ns=self._results.silence_ns)
 
     # In: what happens, out: what to do
 
     def timer(self, now: Reading) -> list[Action]:
         """The time that was set is over: give up a ping, send the next one, or have a result published."""
         actions: list[Action] = []
-        if self._exchanger.expire(now.raw_ns) and not self._offsets.fallback.tried:
+        if self._exchanger.expire(now.raw_ns) and not self.offsets.fallback.tried:
             self._error = self.unanswered_because
         if not self._exchanger.waiting and now.raw_ns >= self._schedule.due_ns:
             self._schedule.sent(now.raw_ns)
@@ -140,7 +140,7 @@ class Measurement:
 
     def recheck(self, now_raw_ns: int) -> list[Action]:
         """A namesake of topside has appeared or gone: have a result published at once."""
-        self._offsets.changed = True
+        self.offsets.changed = True
         return self._and_next([], now_raw_ns)
 
     def disconnected(self) -> None:
@@ -151,7 +151,7 @@ class Measurement:
         """Topside slept for `slept_ns`, in which its RAW stood still: ages count it, no bound outlives it."""
         self._broken_off_ns = now_raw_ns
         self._exchanger.give_up()
-        self._offsets.break_off()
+        self.offsets.break_off()
         if self._last_reached_raw_ns is not None:
             self._last_reached_raw_ns -= slept_ns
         if self._results.newest_ns is not None:
@@ -160,7 +160,7 @@ class Measurement:
 
     def stepped(self, now_raw_ns: int) -> list[Action]:
         """Topside's realtime was set."""
-        self._offsets.stepped(now_raw_ns)
+        self.offsets.stepped(now_raw_ns)
         return self.burst(now_raw_ns)
 
     def informed(self, info: Info, now_raw_ns: int) -> list[Action]:
@@ -168,19 +168,19 @@ class Measurement:
         instances = self._exchanger.instances
         if instances.undecided or instances.incumbent in {None, info.instance_id}:
             return []
-        self._offsets.changed |= self._offsets.heard.booted(info.boot_id)
+        self.offsets.changed |= self.offsets.heard.booted(info.boot_id)
         self._exchanger.give_up()
         return self.burst(now_raw_ns)
 
     def event(self, event: Event, now_raw_ns: int) -> list[Action]:
         """The vehicle reported a step or a suspend: measure at once, and publish no offset of before."""
-        self._offsets.changed |= self._offsets.heard.event(event)
+        self.offsets.changed |= self.offsets.heard.event(event)
         return self.burst(now_raw_ns)
 
     def pieces(self, clock: VehicleClock, now_raw_ns: int) -> list[Action]:
         """The vehicle sent pieces of its clock history; measure at once if no exchange shows what they do."""
-        changed = self._offsets.heard.pieces(clock)
-        self._offsets.changed |= changed
+        changed = self.offsets.pieces(clock)
+        self.offsets.changed |= changed
         return self.burst(now_raw_ns) if changed else []
 
     def publish(self, now: Reading) -> list[Action]:
@@ -224,8 +224,8 @@ class Measurement:
     def _take(self, exchange: Exchange, now_raw_ns: int, *, topside_set: bool) -> None:
         """A finished exchange of any method, at topside's RAW `now_raw_ns`."""
         self._backlog.add(exchange, now_raw_ns)
-        reason = self._offsets.add(exchange, topside_set=topside_set)
-        standalone = self._offsets.method.standalone
+        reason = self.offsets.add(exchange, topside_set=topside_set)
+        standalone = self.offsets.method.standalone
         if not standalone:
             self._last_reached_raw_ns = now_raw_ns
         if reason is not None:
@@ -244,7 +244,7 @@ class Measurement:
 
     def _take_handshake(self, response: TimedResponse) -> None:
         handshake = from_response(response)
-        self._offsets.changed |= handshake.error != self._error or not self._offsets.method.standalone
+        self.offsets.changed |= handshake.error != self._error or not self.offsets.method.standalone
         self._error = handshake.error
         exchange = handshake.exchange(
             self.vehicle,
@@ -254,7 +254,7 @@ class Measurement:
             resolution_ns=self._resolution_ns + response.sent.width_ns + response.received.width_ns,
         )
         if exchange is None:
-            self._offsets.fallback.failed()
+            self.offsets.fallback.failed()
             return
         self._exchanger.take_seq()
         self._take(exchange, response.received.raw_ns, topside_set=response.topside_set)
@@ -262,9 +262,9 @@ class Measurement:
     # Results
 
     def _next_result(self, now: Reading) -> OffsetResult | None:
-        estimate = self._offsets.estimate(now, self._results.newest_ns)
+        estimate = self.offsets.estimate(now, self._results.newest_ns)
         error, spans = self._duplicate(now.raw_ns) or self._error, self._exchanger.instances.spans(now.raw_ns)
-        progress = self._offsets.progress(self._refused, error)._replace(duplicates=spans)
+        progress = self.offsets.progress(self._refused, error)._replace(duplicates=spans)
         if not self._results.publish(state_of(estimate, progress, self._settings), now.raw_ns):
             return None
         instance_id = self._namesakes.instance_id
@@ -280,8 +280,8 @@ class Measurement:
     # When something is due
 
     def _and_next(self, actions: list[Action], now_raw_ns: int) -> list[Action]:
-        self._results.changed |= self._offsets.changed
-        self._offsets.changed = False
+        self._results.changed |= self.offsets.changed
+        self.offsets.changed = False
         if self._anything_known and self._results.request(now_raw_ns):
             actions.append(ResultDue())
         actions.append(SetTimer(self._due_ns()))

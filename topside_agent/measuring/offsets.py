@@ -13,8 +13,10 @@ from topside_agent.measuring.result import Progress
 
 if TYPE_CHECKING:
     from runtime.clock import Reading
+    from schemas.clock_history import VehicleClock
     from schemas.exchange import Exchange
     from schemas.messages import ErrorWord
+    from topside_agent.shared_state.past import Past
 
 _KEPT_ACROSS = {"step", "topside_step"}
 """Cuts that leave the RAW clocks as they were."""
@@ -33,6 +35,8 @@ class Offsets:
         """Without an exchange for `silence_ns` the estimate is carried forward to now."""
         self.changed = False
         """Whether the last result is over; whoever publishes the next one clears it."""
+        self.past: Past | None = None
+        """What is shared of the vehicle's clock, if anything is."""
         self._settings = settings
         self._silence_ns = silence_ns
         self._stepped_ns = 0
@@ -90,7 +94,25 @@ class Offsets:
         self._since_cut += 1
         self._began_ns = max(self._began_ns, began_ns)
         self.heard.exchanged(exchange)
+        if self.past is not None:
+            self.past.exchanged(exchange, self.estimator)
         return None
+
+    @property
+    def cuts(self) -> tuple[object, ...]:
+        """Changes whenever a clock is known to have been set, or to be another one."""
+        return (self.heard.unknown, self.heard.stepped, self.estimator.segment, self._stepped_ns)
+
+    @property
+    def current(self) -> bool:
+        """Whether the newest exchange of the estimator's is still one to go by."""
+        return not self.method.standalone and self.estimator.estimate() is not None
+
+    def pieces(self, clock: VehicleClock) -> bool:
+        """The vehicle sent pieces of its clock history; whether of a change that no exchange shows."""
+        if self.past is not None:
+            self.past.pieces(clock)
+        return self.heard.pieces(clock)
 
     def break_off(self) -> None:
         """Topside slept: no bound outlives that."""

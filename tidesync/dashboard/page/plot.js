@@ -5,6 +5,8 @@ import { absent, isLong, offset } from "./format.js";
 const GAP_MS = 15000;
 const MOST_SHAPES = 80;
 const NARROW_PX = 640;
+const CHARACTER_PX = 7;
+const BREAKS = ["step", "suspend", "reboot"];
 const OFFSET = [0.46, 0.94];
 const OFFSET_BELOW_TWO_LINES = [0.46, 0.89];
 const DELAY = [0.235, 0.38];
@@ -42,8 +44,9 @@ export function draw(Plotly, node, history, choice) {
   const from = Math.max(until - choice.span_ms, Math.min(first, until - SHORTEST_MS));
   const base = baseOf(history.columns);
   const runs = runsOf(history.columns, from - choice.span_ms * 0.05, base);
-  const narrow = node.clientWidth < NARROW_PX;
-  return Plotly.react(node, traces(runs, look), layout(runs, history, { from, until, narrow, choice, look, base }), {
+  const width = node.clientWidth;
+  const narrow = width < NARROW_PX;
+  return Plotly.react(node, traces(runs, look), layout(runs, history, { from, until, width, narrow, choice, look, base }), {
     responsive: true,
     displayModeBar: false, // it would cover the labels; a double click resets what was zoomed
     doubleClick: "reset",
@@ -132,7 +135,7 @@ function push(x, y, at, value) {
   y.push(value);
 }
 
-function layout(runs, history, { from, until, narrow, choice, look, base }) {
+function layout(runs, history, { from, until, width, narrow, choice, look, base }) {
   const axis = (domain, more = {}) => ({
     domain, gridcolor: look.line, zeroline: false, automargin: true,
     tickformat: ",.4~f", nticks: 5, tickfont: { color: look.faint }, fixedrange: narrow, ...more,
@@ -159,7 +162,7 @@ function layout(runs, history, { from, until, narrow, choice, look, base }) {
       heading("Min delay, ms", DELAY, look),
       heading("Drift, ppm", DRIFT, look),
     ],
-    shapes: [...shades(runs, look), ...marks(history.incidents, (from + until) / 2, from, narrow, look)].slice(-MOST_SHAPES),
+    shapes: [...shades(runs, look), ...marks(history.incidents, { from, until, width, narrow, look })].slice(-MOST_SHAPES),
   };
 }
 
@@ -198,15 +201,33 @@ const heading = (text, domain, look) => ({
   font: { size: 13, color: look.faint },
 });
 
-function marks(incidents, middle, from, narrow, look) {
-  return incidents
+function marks(incidents, { from, until, width, narrow, look }) {
+  const shown = incidents
     .filter((incident) => incident.at_unix_ms >= from && incident.kind !== "state")
-    .map((incident) => ({
-      type: "line", xref: "x", yref: "paper", x0: incident.at_unix_ms, x1: incident.at_unix_ms, y0: 0, y1: 1,
-      line: { color: look.event, width: 1.5, dash: "dot" },
-      label: {
-        text: narrow ? incident.kind : incident.text, textposition: "end", textangle: 0, yanchor: "bottom", padding: 2,
-        xanchor: incident.at_unix_ms > middle ? "right" : "left", font: { size: 12, color: look.event },
-      },
-    }));
+    .map(({ at_unix_ms: at, kind, text }) => ({ at, kind, text: narrow ? kind : text, right: at > (from + until) / 2 }));
+  const labelled = withRoom(shown, (at) => ((at - from) / (until - from)) * width);
+  return shown.map((mark) => ({
+    type: "line", xref: "x", yref: "paper", x0: mark.at, x1: mark.at, y0: 0, y1: 1,
+    line: { color: look.event, width: 1.5, dash: "dot" },
+    label: {
+      text: labelled.has(mark) ? mark.text : "", textposition: "end", textangle: 0, yanchor: "bottom", padding: 2,
+      xanchor: mark.right ? "right" : "left", font: { size: 12, color: look.event },
+    },
+  }));
+}
+
+// Those whose labels do not overlap: what breaks a clock before what a connection does, then the newest first.
+function withRoom(shown, pixel) {
+  const breaks = ({ kind }) => BREAKS.includes(kind);
+  const taken = [];
+  const found = new Set();
+  for (const mark of [...shown].sort((one, other) => breaks(other) - breaks(one) || other.at - one.at)) {
+    const x = pixel(mark.at);
+    const long = (mark.text.length + 1) * CHARACTER_PX;
+    const [left, right] = mark.right ? [x - long, x] : [x, x + long];
+    if (taken.some(([from, until]) => left < until && right > from)) continue;
+    taken.push([left, right]);
+    found.add(mark);
+  }
+  return found;
 }

@@ -28,6 +28,8 @@ RESERVE_BYTES = 1_000_000_000
 MOST_WAITING = 8
 NICE = 10
 """A tenth of the processor time of a program that needs all of it; of an idle computer, all."""
+_OWN_NAME = "tidesync: "
+"""It begins the line of a command about what went wrong."""
 _PROCESS = (sys.executable, "-m", "tidesync.dashboard.products.process")
 _LONGEST_S = 3600.0
 _LOOK_S = 0.25
@@ -193,7 +195,7 @@ def _read(process: subprocess.Popen[str], job: Job, complaints: deque[str]) -> l
     assert process.stderr is not None
     sources: list[tuple[IO[str], Callable[[str], None]]] = [
         (process.stdout, note),
-        (process.stderr, complaints.append),
+        (process.stderr, lambda line: complaints.append(line.removeprefix(_OWN_NAME))),
     ]
     readers = [threading.Thread(target=_each_line, args=source, daemon=True) for source in sources]
     for reader in readers:

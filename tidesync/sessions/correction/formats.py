@@ -15,6 +15,7 @@ from tidesync.sessions.correction.csv.source import COMPRESSED
 from tidesync.sessions.correction.csv.table import open_csv
 from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
+from tidesync.sessions.messages.rosbag2_file import open_rosbag2
 from tidesync.sessions.messages.tlog_file import open_tlog
 
 if TYPE_CHECKING:
@@ -39,10 +40,30 @@ def _open_mcap(job: Job, measured: Measured) -> AbstractContextManager[Messages]
     return open_mcap(job, measured)
 
 
-MESSAGES: Mapping[str, OpenMessages] = {".mcap": _open_mcap, ".tlog": open_tlog}
+def _open_dataflash(job: Job, measured: Measured) -> AbstractContextManager[Messages]:
+    from tidesync.sessions.messages.dataflash_file import open_dataflash  # noqa: PLC0415 - it needs pymavlink
+
+    return open_dataflash(job, measured)
+
+
+def _open_rosbag1(job: Job, measured: Measured) -> AbstractContextManager[Messages]:
+    from tidesync.sessions.messages.rosbag1_file import open_rosbag1  # noqa: PLC0415 - it needs rosbags
+
+    return open_rosbag1(job, measured)
+
+
+MESSAGES: Mapping[str, OpenMessages] = {
+    ".bag": _open_rosbag1,
+    ".bin": _open_dataflash,
+    ".db3": open_rosbag2,
+    ".mcap": _open_mcap,
+    ".tlog": open_tlog,
+}
 """What opens the files of messages with a suffix."""
 
 _OF_EITHER = {".tlog"}
+_UNCHANGED = {".bin"}
+"""Files that stay as they are: their times are in a table beside them."""
 _OUTPUT, _UNANSWERED = ".topside", ".unanswered"
 _ROTATED = re.compile(r"\.\d{1,3}")
 
@@ -87,8 +108,13 @@ def is_of_either_clock(path: Path) -> bool:
 
 
 def output_of(path: Path) -> Path:
-    """`NAME.topside.csv` for `NAME.csv`, `NAME.topside.csv.gz` for `NAME.csv.gz`."""
+    """`NAME.topside.csv` for `NAME.csv`, `NAME.topside.csv.gz` for `NAME.csv.gz`.
+
+    `NAME.bin.topside.csv` for a file of which there is only a table of its times.
+    """
     stem, suffix, rest = _divided(path)
+    if suffix.lower() in _UNCHANGED:
+        return sidecar_of(path)
     return path.with_name(f"{stem}{_OUTPUT}{suffix}{rest}")
 
 

@@ -36,7 +36,12 @@ class OwnClock:
 
 def own_timeline(measured: Iterable[Measured], limits: ClockLimits) -> Timeline:
     """The timeline of topside's own clock; it holds beyond the session too."""
-    found = [Rows.of(each.track.rows).column("topside_unix_ns") for each in measured if each.track.rows]
-    first, last = min(map(np.min, found), default=0), max(map(np.max, found), default=0)
-    clock = OwnClock(int(first), int(last))
+    found = [_span(Rows.of(each.track.rows)) for each in measured if each.track.rows]
+    first, last = min((begin for begin, _ in found), default=0), max((end for _, end in found), default=0)
+    clock = OwnClock(first, last)
     return Timeline([TimelineSegment(clock, -_EVER_NS, _EVER_NS, cut_before=False, cut_after=False)], limits)
+
+
+def _span(rows: Rows) -> tuple[int, int]:
+    at_ns = rows.column("topside_unix_ns")
+    return int(at_ns.min()), int(at_ns.max())

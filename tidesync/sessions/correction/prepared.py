@@ -15,6 +15,7 @@ from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
 from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
 from tidesync.sessions.errors import AlreadyCorrectedError
 from tidesync.sessions.isolation import complaint_of
+from tidesync.sessions.kept import KeptTracks
 from tidesync.sessions.processes import concurrent
 from topside_agent.estimator import EstimatorSettings, Exchanges, in_order
 
@@ -56,7 +57,11 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
     UnknownVehicleError where it is not known whose clock stamped a table, SessionError or OSError where
     nothing was measured or a file cannot be read.
     """
-    metadata, measured = read_measured(folder, options)
+    settings, metadata = _settings(options), _uncorrected(folder)
+    measured = KeptTracks()
+    for _, one in folder.each_measured(measured.failed, settings, options.choice):
+        measured.keep(one)
+        del one
     planned = plan(folder.path, metadata, options, [name for name, _ in measured], whole=whole)
     timelines: dict[str, Timeline] = {}
     failed: list[str] = []
@@ -83,12 +88,21 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
 
 def read_measured(folder: SessionFolder, options: Options) -> tuple[Metadata, Tracks[Measured]]:
     """The metadata of `folder`, and what was measured in it; errors as `prepare`."""
-    settings, metadata = EstimatorSettings(rate_limit_ppm=options.rate_limit_ppm), read_metadata(folder)
+    return _uncorrected(folder), folder.measure(_settings(options), options.choice)
+
+
+def _settings(options: Options) -> EstimatorSettings:
+    return EstimatorSettings(rate_limit_ppm=options.rate_limit_ppm)
+
+
+def _uncorrected(folder: SessionFolder) -> Metadata:
+    """The metadata; AlreadyCorrectedError where the tables are corrected."""
+    metadata = read_metadata(folder)
     if metadata.corrected:
         raise AlreadyCorrectedError(
             f"{folder.path}: its tables have topside's times already ({FILE_NAME}: {BLOCK_KEY}.{CORRECTED})"
         )
-    return metadata, folder.measure(settings, options.choice)
+    return metadata
 
 
 class VehicleClock(NamedTuple):
@@ -107,7 +121,7 @@ def vehicle_clock(
 
     NothingMeasuredError where nothing can be relied on; SessionError or OSError where a file cannot be read.
     """
-    settings = EstimatorSettings(rate_limit_ppm=options.rate_limit_ppm)
+    settings = _settings(options)
     histories = read_histories(folder, measured.vehicle, measured.topside)
     histories = replace(histories, namesakes=boots_of(twice))
     made = _timeline(measured, histories, options, settings)

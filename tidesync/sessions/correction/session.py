@@ -212,7 +212,7 @@ def _why_not(sensor: str) -> str:
 
 def measured_of(measured: Mapping[Stream, Measured], vehicle: str, metadata: Metadata) -> Measured:
     """A vehicle's track: by the topside in the metadata, else by the one with most exchanges."""
-    of_vehicle = {topside: each for (name, topside), each in measured.items() if name == vehicle}
+    of_vehicle = sorted(topside for name, topside in measured if name == vehicle)
     if not of_vehicle:
         others = ", ".join(sorted({name for name, _ in measured}))
         raise NothingMeasuredError(
@@ -220,10 +220,10 @@ def measured_of(measured: Mapping[Stream, Measured], vehicle: str, metadata: Met
         )
     topside = metadata.topsides.get(vehicle, "")
     if topside not in of_vehicle:
-        topside = max(sorted(of_vehicle), key=lambda name: len(of_vehicle[name].track.rows))
+        topside = max(of_vehicle, key=lambda name: len(measured[vehicle, name].track.rows))
     if len(of_vehicle) > 1:
-        _log.info("%s was measured by %s; %s is taken", vehicle, ", ".join(sorted(of_vehicle)), topside)
-    return of_vehicle[topside]
+        _log.info("%s was measured by %s; %s is taken", vehicle, ", ".join(of_vehicle), topside)
+    return measured[vehicle, topside]
 
 
 def timeline_of(

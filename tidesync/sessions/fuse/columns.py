@@ -75,6 +75,10 @@ class TextStore:
         possible = self._possible[column]
         return "integer" if "integer" in possible else "number" if possible else "text"
 
+    def measures(self, column: int) -> bool:
+        """Whether all its texts are numbers that doubles hold, so that there are others in between."""
+        return "number" in self._possible[column]
+
     def texts(self, column: int, ranks: Integers) -> list[bytes]:
         """The texts of `ranks`; empty for −1."""
         found = np.full(ranks.size, b"", dtype=object)

@@ -12,6 +12,8 @@ from tidesync.sessions.correction.timeline import STATES
 from tidesync.sessions.fuse.pairing import NONE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidesync.sessions.correction.unexplained import Flags
     from tidesync.sessions.fuse.axis import Fused
     from tidesync.sessions.fuse.pairing import Pairs
@@ -76,7 +78,7 @@ class SourceField:
         self.note = f"column {column} of {', '.join(str(table.job.path.name) for table in sensor.tables)}"
         self._sensor, self._pairs = sensor, pairs
         self._column = sensor.column(place)
-        self._between = linear and self._column.kind != "text"
+        self._between = linear and self._column.measures
 
     @property
     def kind(self) -> FieldKind:
@@ -191,4 +193,16 @@ def fields_of(fused: Fused) -> list[Field]:
         linear = fused.method == "linear"
         found += [SourceField(sensor, place, pairs, linear=linear) for place in range(len(sensor.columns))]
         found.append(AgeField(sensor, pairs, fused.instants_ns))
-    return [*found, ErrorField(fused), StateField(fused)]
+    found += [ErrorField(fused), StateField(fused)]
+    for each, name in zip(found, distinct([each.name for each in found]), strict=True):
+        each.name = name
+    return found
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, in their order; one that was there before gets a number, as `a_2`."""
+    found: list[str] = []
+    for name in names:
+        numbered = (f"{name}_{number}" for number in range(2, len(names) + 2))
+        found.append(name if name not in found else next(each for each in numbered if each not in names))
+    return found

@@ -96,6 +96,11 @@ class Column(NamedTuple):
         """What all its texts are."""
         return self.store.kind(self.number)
 
+    @property
+    def measures(self) -> bool:
+        """Whether there are numbers between two of them; not between integers of 16 digits and more."""
+        return self.store.measures(self.number)
+
     def texts(self, places: Integers) -> list[bytes]:
         """The texts; empty for −1."""
         return self.store.texts(self.number, places)

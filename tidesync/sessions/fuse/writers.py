@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from tidesync.sessions.fuse.fields import distinct
+
 if TYPE_CHECKING:
     from tidesync.sessions.fuse.fields import Field
 
@@ -67,12 +69,13 @@ def _fill(file: Any, fields: Sequence[Field], rows: int, text: Any) -> None:
     time = fields[0].name
     file.dimensions = {time: rows}
     file.attrs["Conventions"] = "CF-1.8"
-    for field in fields:
+    names = distinct([field.name.replace("/", "_") for field in fields])
+    for field, name in zip(fields, names, strict=True):
         whole = field.kind == "integer" and not any(
             field.values(begin, end).absent.any() for begin, end in _blocks(rows)
         )
         kind: Any = np.int64 if whole else {"time": np.int64, "text": text}.get(field.kind, np.float64)
-        variable = file.create_variable(field.name.replace("/", "_"), (time,), kind)
+        variable = file.create_variable(name, (time,), kind)
         variable.attrs["long_name"] = field.note
         if field.kind == "time":
             variable.attrs["units"] = "nanoseconds since 1970-01-01T00:00:00Z"

@@ -17,14 +17,14 @@ from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.messages.format import Outcome, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tidesync.sessions.correction.driver import ProgressCallback
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.timeline import Corrections, Timeline
     from tidesync.sessions.correction.unexplained import Flags
-    from tidesync.sessions.messages.format import Messages
+    from tidesync.sessions.messages.format import Block, Messages
     from topside_agent.estimator.blocks import Integers
 
 _MOST_SHOWN = 5
@@ -105,30 +105,35 @@ def correct_messages(
             about = {"version": VERSION, "session": session, "vehicle": job.vehicle}
             target = Target(output, unanswered_of(output), sidecar_of(output), about, result.summary)
             _refuse_foreign(messages, target)
-            correctors = _scanned(messages, timeline, progress)
+            own = messages.timeline(timeline, lambda other, by: _answered(other, by, result, _uncounted))
             output.parent.mkdir(parents=True, exist_ok=True)
             result.outcome = messages.outcome
+            answered = _answered(messages, own, result, progress)
             with messages.output(target) as write:
-                for block in messages.read():
-                    found = [
-                        corrected_stamps(*each)
-                        for each in zip(
-                            block.columns,
-                            messages.forms,
-                            [timeline] * len(correctors),
-                            correctors,
-                            strict=True,
-                        )
-                    ]
+                for block, found in answered:
                     result.count(found[0], block.columns[0].malformed)
                     result.count_offsets(block.columns[0].unix_ns, found[0])
                     write(block, found)
-                    progress(block.columns[0].size)
-            result.by_order = any(each.decided for each in correctors)
             result.max_error_ns += messages.step_ns if result.corrected else 0
     except OSError as error:
         raise UnusableFileError(job.path, f"{error.strerror or error}; its output was not written") from error
     return result
+
+
+def _answered(
+    messages: Messages, timeline: Timeline, result: CorrectedMessages, progress: ProgressCallback
+) -> Iterator[tuple[Block, Sequence[Corrections]]]:
+    """All blocks with the corrections of their columns; whether order decided any is noted in `result`."""
+    correctors = _scanned(messages, timeline, progress)
+    for block in messages.read():
+        columns = zip(block.columns, messages.forms, correctors, strict=True)
+        yield block, [corrected_stamps(batch, form, timeline, each) for batch, form, each in columns]
+        progress(block.columns[0].size)
+    result.by_order |= any(each.decided for each in correctors)
+
+
+def _uncounted(_size: int) -> None:
+    """Progress over a file that is not counted."""
 
 
 def _scanned(messages: Messages, timeline: Timeline, progress: ProgressCallback) -> list[RowCorrector]:

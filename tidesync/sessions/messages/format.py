@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.correction.stamps.form import StampForm
     from tidesync.sessions.correction.table import Batch, Job, Measured
-    from tidesync.sessions.correction.timeline import Corrections
+    from tidesync.sessions.correction.timeline import Corrections, Timeline
 
 
 class Loss(NamedTuple):
@@ -65,6 +65,9 @@ class Outcome:
     """How many messages the file states that were not found; None: it does not state how many it has."""
 
 
+Answer = Callable[["Messages", "Timeline"], Iterator[tuple[Block, "Sequence[Corrections]"]]]
+"""All blocks of a file, with the corrections of each column by a timeline."""
+
 Write = Callable[[Block, "Sequence[Corrections]"], None]
 """Writes a block's messages; of each stamp's column the corrections."""
 
@@ -93,6 +96,12 @@ class Messages(Protocol):
 
     def read(self) -> Iterator[Block]:
         """All messages, in the order of the file; after a scan those that the scan saw."""
+
+    def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:
+        """What answers its stamps: the timeline of the vehicle's clock, or one that is made by it.
+
+        `answer` answers the messages of another file that is opened for this.
+        """
 
     def foreign(self, target: Target) -> Iterable[Path]:
         """The files that `output` would replace and that it has not written."""

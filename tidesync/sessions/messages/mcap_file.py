@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.correction.stamps.form import StampForm
     from tidesync.sessions.correction.table import Job, Measured
+    from tidesync.sessions.correction.timeline import Timeline
     from tidesync.sessions.correction.unexplained import Flags
-    from tidesync.sessions.messages.format import Target, Write
+    from tidesync.sessions.messages.format import Answer, Target, Write
     from tidesync.sessions.messages.mcap_block import Definition, McapBlock
     from tidesync.sessions.messages.mcap_reader import Passage
     from topside_agent.estimator.blocks import Integers
@@ -112,6 +113,10 @@ class McapFile:
         stated = self.summary.messages
         self.outcome.losses[:] = reader.losses
         self.outcome.missing = None if stated is None else max(stated - found, 0)
+
+    def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:  # noqa: ARG002 - it needs no other file
+        """That of the vehicle's clock."""
+        return vehicles
 
     def foreign(self, target: Target) -> Iterator[Path]:
         """Those whose header does not name a correction."""

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tidesync.sessions.correction.table import Job, Measured
-    from tidesync.sessions.messages.format import Target, Write
+    from tidesync.sessions.correction.timeline import Timeline
+    from tidesync.sessions.messages.format import Answer, Target, Write
     from topside_agent.estimator.blocks import Integers
 
 _US = UNIX[2]
@@ -78,6 +79,10 @@ class TlogFile:
             found = self.forms[0].read_numbers(stamps & ~LINK, np.ones(stamps.shape, dtype=bool))
             batch = Batch(None, found.unix_ns, found.readable, (), packets.size, None, found.resolution_ns)
             yield Block((packets, stamps), (batch,))
+
+    def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:  # noqa: ARG002 - it needs no other file
+        """That of the vehicle's clock."""
+        return vehicles
 
     def foreign(self, target: Target) -> Iterator[Path]:
         """Nothing in a .tlog names its writer: those of a correction have the table of errors beside them."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.exchange import method_named
+from tidesync.figures import is_long
 from tidesync.sessions.report.layout import VERMILION, Json, axis, layout
 from tidesync.sessions.report.series import (
     BINS,
@@ -32,8 +33,12 @@ if TYPE_CHECKING:
 
 _BLUE, _SKY, _GREEN = "#0072B2", "rgba(86,180,233,0.35)", "#009E73"
 _UNITS = ("ms", "ms", "ppm", "ms")
+_OFFSET_UNITS = (("ms", 1e-6, 1e11), ("s", 1e-9, 1e15), ("days", 1 / 86_400e9, math.inf))
+"""Unit, what makes it of ns, and up to which ns it is used."""
 _EDGE: Json = {"width": 0.4}
 _DOTTED: Json = {"width": 1, "dash": "dot"}
+_S = 1_000_000_000
+_BASE_RATIO = 100
 _FEW = 400
 """Up to this many exchanges are each shown as a dot."""
 Part = tuple[slice, int]
@@ -54,28 +59,47 @@ def figure(
     rows = Rows.of(track.rows).in_states("ok")
     at_ns, segment = rows.column("topside_unix_ns"), rows.column("segment")
     runs = continuous(at_ns, segment)
-    offset = rows.column("offset_ns").astype(np.float64)
+    base_ns = _base_ns(rows.column("offset_ns"))
+    offset = (rows.column("offset_ns") - base_ns).astype(np.float64)
+    unit, scale = _unit(offset)
     less_line = offset - _straight(at_ns, offset, segment)
     drift = _drift(rows, at_ns, by_instant, runs)
     parts = [(run, bins_of(run, at_ns, bins)) for run in runs]
     data = [
-        _line(_thin(at_ns, offset, parts), 1, "offset", scale=1e-6),
-        *_bound(rows, at_ns, less_line - offset, parts),
+        _line(_thin(at_ns, offset, parts), 1, "offset", scale=scale, unit=unit),
+        *_bound(rows, at_ns, base_ns, less_line - offset, parts),
         _line(_thin(at_ns, less_line, parts), 2, "offset less its line", scale=1e-6),
         _line(drift, 3, "drift", colour=_GREEN),
         *_delay(exchanges, bins // 2),
     ]
-    return {"data": data, "layout": layout(intervals, drift)}
+    return {"data": data, "layout": layout(intervals, drift, unit, base_ns)}
 
 
 def _thin(at_ns: Integers, values: Floats, parts: Sequence[Part]) -> Curve:
     return joined([thinned(at_ns[run], values[run], bins) for run, bins in parts])
 
 
-def _bound(rows: Rows, at_ns: Integers, shift: Floats, parts: Sequence[Part]) -> list[Json]:
-    """The band and its edges, all moved by `shift`; a polygon for each continuous run."""
-    lower = rows.column("lower_ns") + shift
-    upper = rows.column("upper_ns") + shift
+def _base_ns(offsets: Integers) -> int:
+    """What offsets of a minute and more are drawn from if they differ little, in whole seconds; else 0.
+
+    The digits of theirs that differ would be the last of many beside the axis.
+    """
+    if not offsets.size:
+        return 0
+    last, extent = int(offsets[-1]), int(offsets.max()) - int(offsets.min())
+    return round(last / _S) * _S if is_long(last / 1e6) and extent < abs(last) / _BASE_RATIO else 0
+
+
+def _unit(offsets_ns: Floats) -> tuple[str, float]:
+    """The unit that offsets are drawn in, and what makes it of ns: the numbers beside the axis stay short."""
+    greatest = float(np.abs(offsets_ns).max(initial=0.0))
+    return next((unit, scale) for unit, scale, most_ns in _OFFSET_UNITS if greatest < most_ns)
+
+
+def _bound(rows: Rows, at_ns: Integers, base_ns: int, shift: Floats, parts: Sequence[Part]) -> list[Json]:
+    """The band and its edges, less `base_ns`, all moved by `shift`; a polygon for each continuous run."""
+    lower = (rows.column("lower_ns") - base_ns) + shift
+    upper = (rows.column("upper_ns") - base_ns) + shift
     least = [envelope(at_ns[run], lower[run], bins)[0] for run, bins in parts]
     greatest = [envelope(at_ns[run], upper[run], bins)[1] for run, bins in parts]
     around = [
@@ -147,6 +171,7 @@ def _line(
     scale: float = 1.0,
     colour: str = _BLUE,
     line: Json | None = None,
+    unit: str | None = None,
 ) -> Json:
     scaled = curve.values * scale
     values = [None if np.isnan(value) else round(value, _digits(scaled)) for value in scaled.tolist()]
@@ -158,7 +183,7 @@ def _line(
         "y": values,
         "yaxis": axis("y", row),
         "line": {"color": colour, "width": 1.5} | (line or {}),
-        "hovertemplate": f"%{{y:.3f}} {_UNITS[row - 1]}",
+        "hovertemplate": f"%{{y:.3f}} {unit or _UNITS[row - 1]}",
     }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tidesync.sessions.report.units import signed
+from tidesync.sessions.report.units import milliseconds, step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,8 @@ Json = dict[str, Any]
 VERMILION = "#D55E00"
 _GREY = "#6b7280"
 _TITLES = (
-    "Offset, ms: Pi's clock − laptop's clock",
-    "The same, less a straight line in each segment, ms. The truth lies within the band: the hard bound",
+    "Offset, {unit}{base}: Pi's clock − laptop's clock",
+    "Less a straight line in each segment, ms. The truth lies within the band",
     "Drift of the Pi's clock against the laptop's, ppm",
     "Delay of the exchanges, ms: the least (line) and the greatest (dotted) at a time",
 )
@@ -31,8 +31,11 @@ _NEAREST = 0.09
 """Labels nearer to each other than this share of the width would overlap: the less important is left out."""
 
 
-def layout(intervals: Sequence[Interval], drift: Curve) -> Json:
-    """Four panels over one axis of time, with every cut and gap marked."""
+def layout(intervals: Sequence[Interval], drift: Curve, unit: str, base_ns: int) -> Json:
+    """Four panels over one axis of time, with every cut and gap marked.
+
+    Offsets are drawn in `unit`, from `base_ns`.
+    """
     height = (1 - 3 * _GAP) / len(_TITLES)
     panels: Json = {
         "height": _HEIGHT,
@@ -52,6 +55,7 @@ def layout(intervals: Sequence[Interval], drift: Curve) -> Json:
         "shapes": [_shape(interval) for interval in intervals if interval.kind in {"gap", "uncertain"}],
         "annotations": [],
     }
+    base = f" from {milliseconds(base_ns, 0)}" if base_ns else ""
     for row, title in enumerate(_TITLES, start=1):
         top = 1 - (row - 1) * (height + _GAP)
         panels[axis("yaxis", row)] = {
@@ -61,7 +65,7 @@ def layout(intervals: Sequence[Interval], drift: Curve) -> Json:
             "automargin": True,
             **_grid(),
         }
-        panels["annotations"].append(_text(title, 0, top, "left"))
+        panels["annotations"].append(_text(title.format(unit=unit, base=base), 0, top, "left"))
     panels["yaxis4"]["rangemode"] = "tozero"
     panels["yaxis3"]["range"] = _drift_range(drift)
     panels["annotations"] += _labels(intervals)
@@ -112,7 +116,7 @@ def _word(interval: Interval) -> str:
     if interval.kind == "gap":
         return "gap"
     word = {"method": "HTTP/MQTT", "topside_step": "laptop's step", "inconsistent": "jump"}
-    jump = f" {signed(interval.jump_ns or 0)}" if interval.cause in {"step", "inconsistent"} else ""
+    jump = f" {step(interval.jump_ns or 0)}" if interval.cause in {"step", "inconsistent"} else ""
     return word.get(interval.cause or "", str(interval.cause)) + jump
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.exchange import method_named
-from tidesync.sessions.report.units import count, duration, error, milliseconds, signed
+from tidesync.figures import distance, is_long
+from tidesync.sessions.report.units import NO_BREAK, count, duration, error, milliseconds, signed
 from topside_agent.estimator import Exchanges, Rows, delays_ns
 
 if TYPE_CHECKING:
@@ -57,10 +58,20 @@ def _offsets(valid: Rows) -> Numbers:
     first, last = valid[0], valid[-1]
     return [
         ("Measured for", duration(last.topside_unix_ns - first.topside_unix_ns)),
-        ("Offset at the beginning (Pi − laptop)", milliseconds(first.offset_ns)),
-        ("Offset at the end", milliseconds(last.offset_ns)),
+        ("Offset at the beginning (Pi − laptop)", _offset(first.offset_ns)),
+        ("Offset at the end", _offset(last.offset_ns)),
         ("Mean drift in the longest segment", _drift(valid)),
     ]
+
+
+def _offset(ns: int) -> str:
+    """The exact number; of a minute and more also in its units."""
+    exact = milliseconds(ns)
+    return f"{exact} ({_far(ns / 1e6)})" if is_long(ns / 1e6) else exact
+
+
+def _far(offset_ms: float) -> str:
+    return distance(offset_ms).replace(" ", NO_BREAK)
 
 
 def _drift(valid: Rows) -> str:
@@ -121,8 +132,12 @@ def _constants(valid: Rows, stated_ms: Mapping[str, float]) -> Numbers:
     lower, upper = (valid.column(name).astype(np.float64) for name in ("lower_ns", "upper_ns"))
     return [
         (
-            f"The single offset of sensor {sensor} ({signed(stated * 1e6)}) is wrong by up to",
+            f"The single offset of sensor {sensor} ({_short(stated)}) is wrong by up to",
             error(float(max((upper - stated * 1e6).max(), (stated * 1e6 - lower).max()))),
         )
         for sensor, stated in stated_ms.items()
     ]
+
+
+def _short(offset_ms: float) -> str:
+    return _far(offset_ms) if is_long(offset_ms) else signed(offset_ms * 1e6)

@@ -6,10 +6,11 @@ import math
 from typing import Final
 
 from schemas.instants import utc_from_ns
+from tidesync.figures import is_long, span
 
 _S = 1_000_000_000
 _DAY_NS = 86_400 * _S
-_NB: Final = "\N{NO-BREAK SPACE}"
+NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 """A number stays with its unit at the end of a line."""
 
 
@@ -27,12 +28,12 @@ def duration(ns: float) -> str:
     """`0.3 s`, `12 s`, `5 min 3 s`, `1 h 12 min`."""
     tenths = round(ns / 1e8)
     if tenths < 100:  # noqa: PLR2004 - below ten seconds a tenth counts
-        return f"{max(tenths, 1) / 10:g}{_NB}s" if ns > 0 else f"0{_NB}s"
+        return f"{max(tenths, 1) / 10:g}{NO_BREAK}s" if ns > 0 else f"0{NO_BREAK}s"
     minutes, rest = divmod(round(ns / _S), 60)
     hours, minutes_left = divmod(minutes, 60)
     if hours:
-        return f"{hours}{_NB}h {minutes_left}{_NB}min"
-    return f"{minutes}{_NB}min {rest}{_NB}s" if minutes else f"{rest}{_NB}s"
+        return f"{hours}{NO_BREAK}h {minutes_left}{NO_BREAK}min"
+    return f"{minutes}{NO_BREAK}min {rest}{NO_BREAK}s" if minutes else f"{rest}{NO_BREAK}s"
 
 
 def error(ns: float) -> str:
@@ -40,23 +41,30 @@ def error(ns: float) -> str:
     size, unit = _unit(ns, small_ns=10_000)
     value = ns / size
     if value <= 0:
-        return f"0{_NB}ms"
+        return f"0{NO_BREAK}ms"
     figures = 3 if ns >= 1e9 else 2  # noqa: PLR2004 - a second
     step = 10.0 ** (math.floor(math.log10(value)) + 1 - figures)
     up = math.ceil(round(value / step, 6)) * step
-    return f"{up:.{max(0, -round(math.log10(step)))}f}{_NB}{unit}"
+    return f"{up:.{max(0, -round(math.log10(step)))}f}{NO_BREAK}{unit}"
 
 
 def signed(ns: float) -> str:
     """`+3.000 s`, `−12.345 ms`, `+40 µs`: for offsets and steps."""
     size, unit = _unit(abs(ns), small_ns=1_000_000)
     decimals = 0 if unit == "µs" else 3
-    return f"{'−' if ns < 0 else '+'}{abs(ns) / size:,.{decimals}f}{_NB}{unit}"
+    return f"{'−' if ns < 0 else '+'}{abs(ns) / size:,.{decimals}f}{NO_BREAK}{unit}"
+
+
+def step(ns: float) -> str:
+    """As `signed`; of a minute and more `+56 y 341 d`, since a label has little room."""
+    if not is_long(ns / 1e6):
+        return signed(ns)
+    return f"{'−' if ns < 0 else '+'}{span(abs(ns) / 1e9)}".replace(" ", NO_BREAK)
 
 
 def milliseconds(ns: float, decimals: int = 3) -> str:
     """`−1,234.567 ms`."""
-    return f"{ns / 1e6:,.{decimals}f}".replace("-", "−") + f"{_NB}ms"
+    return f"{ns / 1e6:,.{decimals}f}".replace("-", "−") + f"{NO_BREAK}ms"
 
 
 def count(number: int, one: str, many: str) -> str:

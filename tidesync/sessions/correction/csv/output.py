@@ -120,6 +120,8 @@ def _line_end(layout: Layout) -> bytes:
     sizes = np.unique(layout.next - layout.end).tolist()
     line_end = {1: b"\n", 2: b"\r\n"}.get(sizes[0], b"") if len(sizes) == 1 else b""
     usual = bool(line_end) and bool((layout.insert == layout.end).all())
+    if usual and len(line_end) == 1:  # a lone CR is as short
+        usual = bool((np.frombuffer(layout.data, dtype=np.uint8)[layout.end] == line_end[0]).all())
     return line_end if usual and layout.data.count(line_end, 0, layout.used) == layout.end.size else b""
 
 

@@ -103,7 +103,8 @@ def ticks_of(
     """The coarsest ticks that values fit, ns since 1970, the unit of whose last digit is `unit_ns`.
 
     `rounded`: they are within ± the unit of what they stand for, and no multiples of it; `days`: as decimals
-    of a day are. Ticks that are no multiples of the unit are looked for up to `most_hz`.
+    of a day are. Ticks that are no multiples of the unit are looked for up to
+    `most_hz`, those of a minute only by default.
     """
     values = np.unique(at_ns)
     off_ns = 0 if (values % unit_ns == 0).all() else 1
@@ -118,7 +119,8 @@ def ticks_of(
     hz = _HZ if most_hz == MOST_HZ else _HZ[:most_hz]
     cycles = ((S, hz), (_DAY_PARTS_NS, _DAY_PARTS), (_VIDEO_NS, _VIDEO))
     found += [tick for cycle_ns, counts in cycles for tick in _of_cycle(values, cycle_ns, counts, written)]
-    return [*found, *_of_cycle(values, MINUTE_NS, _A_MINUTE, written, _CHANCE_OF_ONE_TAKEN)]
+    of_a_minute = _A_MINUTE if most_hz == MOST_HZ else _A_MINUTE[:0]
+    return [*found, *_of_cycle(values, MINUTE_NS, of_a_minute, written, _CHANCE_OF_ONE_TAKEN)]
 
 
 @dataclass(frozen=True, slots=True)

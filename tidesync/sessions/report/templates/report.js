@@ -2,6 +2,7 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
   const CHARACTER_PX = 6.5;
+  const LINE_PX = 16;
   const elements = document.querySelectorAll(".figure");
   // A title is not cut on a telephone: it is broken into lines of so many characters.
   const wrapped = (text, longest) => {
@@ -25,9 +26,11 @@
     // The numbers of an axis decide how wide its panel is: titles are wrapped once that is drawn.
     Plotly.newPlot(element, data, layout, config).then(() => {
       const longest = element.querySelector(".nsewdrag").getBoundingClientRect().width / CHARACTER_PX;
-      const annotations = layout.annotations.map((text) =>
-        text.xref === "paper" ? { ...text, text: wrapped(text.text, longest), align: "left" } : text);
-      return Plotly.relayout(element, { annotations });
+      const titles = layout.annotations.map((text) => (text.xref === "paper" ? wrapped(text.text, longest) : text.text));
+      const raised = LINE_PX * (titles[0].split("<br>").length - 1);
+      const annotations = layout.annotations.map((text, at) => text.xref === "paper"
+        ? { ...text, text: titles[at], align: "left" } : { ...text, yshift: text.yshift + raised });
+      return Plotly.relayout(element, { annotations, "margin.t": layout.margin.t + raised });
     });
   });
   const resize = (size) => elements.forEach((element) => Plotly.relayout(element, size));

@@ -1,0 +1,1 @@
+"""What a call of `tidesync.interval` costs, beside reading a clock."""

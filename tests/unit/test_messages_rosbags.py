@@ -1,0 +1,162 @@
+"""Corrected ROS bags: no answered time outside its error, and everything else as rosbags reads it."""
+
+import csv
+import shutil
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+from rosbags.rosbag1 import Reader as Reader1
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import Reader as Reader2
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer as Writer2
+from rosbags.typesys import Stores, get_typestore
+
+from tests.unit.recorded_clock import CLOCKS, timeline_of, write_session
+from tests.unit.tracks import START, S
+from tidesync.__main__ import run
+from tidesync.sessions.correction.formats import output_of, sidecar_of, unanswered_of
+from tidesync.sessions.correction.table import Job
+from tidesync.sessions.errors import UnusableFileError
+from tidesync.sessions.messages.driver import correct_messages
+
+TOPICS = ("/imu", "/depth, raw")
+
+
+def corrected(path, timeline):
+    return correct_messages(Job(path, "rov1"), timeline, lambda _: None)
+
+
+def instants(clock, seconds=120, rate=10):
+    chance = np.random.default_rng(9)
+    found = (START + number * S // rate + int(chance.integers(S // rate)) for number in range(seconds * rate))
+    return [at_ns for at_ns in found if not clock.off((at_ns - START) / S)]
+
+
+def write_bag(path, clock, compression=None):
+    """A ROS 1 bag; topside's instants of its messages, ns."""
+    store, truth = get_typestore(Stores.ROS1_NOETIC), instants(clock)
+    writer = Writer1(path)
+    if compression:
+        writer.set_compression(Writer1.CompressionFormat[compression])
+    with writer:
+        writer.chunk_threshold = 2_000
+        connections = [writer.add_connection(each, "std_msgs/msg/String", typestore=store) for each in TOPICS]
+        for number, at_ns in enumerate(truth):
+            writer.write(connections[number % 2], int(clock.shows(at_ns)), number.to_bytes(8, "little") * 3)
+    return truth
+
+
+def write_bag2(folder, clock):
+    """A ROS 2 bag; its database, and topside's instants of its messages."""
+    store, truth = get_typestore(Stores.ROS2_HUMBLE), instants(clock)
+    with Writer2(folder, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        connections = [writer.add_connection(each, "std_msgs/msg/String", typestore=store) for each in TOPICS]
+        for number, at_ns in enumerate(truth):
+            writer.write(connections[number % 2], int(clock.shows(at_ns)), number.to_bytes(8, "little") * 3)
+    return next(folder.glob("*.db3")), truth
+
+
+def read_bag(path):
+    """(topic, time, data) of each message."""
+    with Reader1(path) as reader:
+        return [(connection.topic, at_ns, bytes(data)) for connection, at_ns, data in reader.messages()]
+
+
+def read_bag2(database, original):
+    """The same of a database, in the place of that of a bag."""
+    folder = database.parent.parent / f"read_{database.stem}"
+    shutil.copytree(original.parent, folder)
+    shutil.copyfile(database, folder / original.name)
+    with Reader2(folder) as reader:
+        return [(connection.topic, at_ns, bytes(data)) for connection, at_ns, data in reader.messages()]
+
+
+def check(found, left, errors, truth, before):
+    """Whether all messages are there once, and the answered ones right."""
+    old = {data: (topic, at_ns) for topic, at_ns, data in before}
+    for topic, at_ns, data in found:
+        number = int.from_bytes(data[:8], "little")
+        assert topic == old[data][0]
+        assert abs(at_ns - truth[number]) <= errors[number]
+    assert {(topic, at_ns, data) for topic, at_ns, data in left} <= set(before)
+    assert len({data for *_, data in [*found, *left]}) == len(found) + len(left) == len(truth)
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_a_ros_1_bag(name, tmp_path, tmp_path_factory):
+    path = tmp_path / "dive.bag"
+    compression = {"drift": None, "step": "BZ2"}.get(name, "LZ4")
+    truth = write_bag(path, CLOCKS[name], compression)
+    result = corrected(path, timeline_of(name, tmp_path_factory))
+    assert result.corrected > 0.85 * result.rows == 0.85 * len(truth)
+    with sidecar_of(output_of(path)).open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["topic"] for row in rows[:2]] == list(TOPICS)
+    errors = {place: float(row["time_max_error_ms"] or 0) * 1e6 for place, row in enumerate(rows)}
+    left = read_bag(unanswered_of(output_of(path))) if result.rows > result.corrected else []
+    check(read_bag(output_of(path)), left, errors, truth, read_bag(path))
+    with Reader1(path) as old, Reader1(output_of(path)) as new:
+        assert [each[:5] for each in new.connections] == [each[:5] for each in old.connections]
+        kinds = [{each.decompressor for each in reader.chunks.values()} for reader in (old, new)]
+        assert kinds[0] == kinds[1]
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_a_ros_2_bag_in_sqlite(name, tmp_path, tmp_path_factory):
+    path, truth = write_bag2(tmp_path / "dive", CLOCKS[name])
+    original = path.read_bytes()
+    result = corrected(path, timeline_of(name, tmp_path_factory))
+    assert path.read_bytes() == original
+    assert result.corrected > 0.85 * result.rows == 0.85 * len(truth)
+    with closing(sqlite3.connect(output_of(path))) as database:
+        found = database.execute("SELECT message_id, max_error_ns FROM tidesync_error").fetchall()
+        about = dict(database.execute("SELECT * FROM tidesync").fetchall())
+    assert about["vehicle"] == "rov1"
+    errors = {number - 1: error_ns for number, error_ns in found}
+    left = read_bag2(unanswered_of(output_of(path)), path) if result.rows > result.corrected else []
+    check(read_bag2(output_of(path), path), left, errors, truth, read_bag2(path, path))
+
+
+def test_second_runs_and_files_that_are_not_ours(tmp_path, tmp_path_factory):
+    timeline = timeline_of("drift", tmp_path_factory)
+    bag = tmp_path / "dive.bag"
+    write_bag(bag, CLOCKS["drift"])
+    database, _ = write_bag2(tmp_path / "dive", CLOCKS["drift"])
+    for path in (bag, database):
+        first = [(corrected(path, timeline), output_of(path).read_bytes())[1] for _ in range(2)]
+        assert first[0] == first[1]
+        own = sidecar_of(output_of(path))
+        own.unlink(missing_ok=True)
+        output_of(path).write_bytes(path.read_bytes())
+        with pytest.raises(UnusableFileError, match="not written by tidesync correct"):
+            corrected(path, timeline)
+        assert not [each for each in path.parent.iterdir() if each.name.startswith(".")]
+
+
+def test_damaged_bags_are_refused_by_name_and_nothing_is_written(tmp_path, tmp_path_factory):
+    timeline, bag = timeline_of("drift", tmp_path_factory), tmp_path / "dive.bag"
+    write_bag(bag, CLOCKS["drift"])
+    database, _ = write_bag2(tmp_path / "dive", CLOCKS["drift"])
+    for path in (bag, database):
+        whole = path.read_bytes()
+        for content in (b"", b"timestamp,value\n1,2\n", whole[: len(whole) // 2], whole[:100]):
+            path.write_bytes(content)
+            with pytest.raises(UnusableFileError, match=path.name):
+                corrected(path, timeline)
+            assert not output_of(path).exists()
+
+
+def test_the_command_finds_them_in_a_sensors_folder(tmp_path, capsys):
+    session = tmp_path / "session_1"
+    write_session(session, CLOCKS["step"])
+    (session / "in-water_7").mkdir()
+    write_bag(session / "in-water_7" / "dive.bag", CLOCKS["step"])
+    database, _ = write_bag2(tmp_path / "dive", CLOCKS["step"])
+    options = ["--sensor", "inWater=rov1", "--file", str(database), "--vehicle", "rov1"]
+    assert run(["-q", "correct", str(session), *options]) == 0
+    out = capsys.readouterr().out
+    assert "in-water_7/dive.topside.bag: 1200 messages of rov1" in out
+    assert "dive.topside.db3: 1200 messages of rov1" in out

@@ -1,0 +1,124 @@
+"""An autopilot's time since boot, related to topside's clock by packets that state it, stamped on arrival.
+
+A packet that states b arrived after b: that bounds topside's instant of b from above. From below it is
+bounded by TIMESYNC requests whose answers were recorded too, if there are any every 20 s; else by the
+assumption that of all packets in ten seconds the fastest took no longer than LATENCY_NS. Between two packets
+the autopilot's clock may run off by RATE.
+
+Assumptions: the autopilot's clock is within RATE of topside's; it was not restarted between the packets; and,
+without TIMESYNC, that on the latency, which is named wherever it is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tidesync.sessions.correction.interpolation import Instants
+from tidesync.sessions.correction.timeline import TimelineSegment
+
+if TYPE_CHECKING:
+    from topside_agent.estimator.blocks import Floats, Integers
+
+LATENCY_NS = 10_000_000
+RATE = 500e-6
+"""A kernel slews its monotonic clock by no more, and crystals keep to less."""
+_WINDOW_NS = 10_000_000_000
+_SLACK_NS = 1_000_000
+"""How much later than it was sent a request may have been stamped."""
+_BEYOND_NS = 120_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What packets state, arrays of one length for each pair, ns; boot times rise."""
+
+    boot_ns: Integers
+    """The least that each may mean; its true one is at most `unit_ns` later."""
+    topside_ns: Integers
+    """When it arrived."""
+    error_ns: Integers
+    asked: Integers
+    """Of TIMESYNC answers: the boot time stated, topside's instant of the request, its error: (n, 3)."""
+    unit_ns: int = 1_000_000
+
+
+class BootClock:
+    """Topside's instants of boot times, ns; see `interpolation.Inverse`."""
+
+    def __init__(self, heard: Heard) -> None:
+        self.proven = _covers(heard)
+        self.first_ns, self.last_ns = int(heard.boot_ns[0]), int(heard.boot_ns[-1])
+        self._base_ns = int(heard.topside_ns[0] - heard.boot_ns[0])
+        late = self._late(heard.topside_ns, heard.boot_ns)
+        self._upper = _Cone(heard.boot_ns, late + heard.error_ns)
+        if self.proven:
+            boot_ns, at_ns, error_ns = heard.asked[np.argsort(heard.asked[:, 0], kind="stable")].T
+            self._lower = _Cone(boot_ns, -(self._late(at_ns, boot_ns) - error_ns - _SLACK_NS))
+        else:
+            best = _fastest(heard.boot_ns, late)
+            least = late[best] - heard.error_ns[best] - heard.unit_ns - LATENCY_NS
+            self._lower = _Cone(heard.boot_ns[best], -least)
+        fastest = _fastest(heard.boot_ns, late)
+        self.drift_ppm = _drift_ppm(heard.boot_ns[fastest], late[fastest])
+
+    def instants(self, pi_ns: Integers) -> Instants:
+        """The instants of boot times."""
+        upper, lower = self._upper.at(pi_ns), -self._lower.at(pi_ns)
+        middle = (upper + lower) / 2
+        error = np.maximum((upper - lower) / 2, 0) + 1_000
+        never = np.zeros(pi_ns.shape, dtype=bool)
+        topside_ns = pi_ns + self._base_ns + np.rint(middle).astype(np.int64)
+        return Instants(topside_ns, error, np.full(pi_ns.shape, np.nan), never, upper < lower)
+
+    def segment(self) -> TimelineSegment:
+        """All boot times that it may answer."""
+        ends = self.first_ns - _BEYOND_NS, self.last_ns + _BEYOND_NS
+        return TimelineSegment(self, *ends, cut_before=False, cut_after=False)
+
+    def _late(self, topside_ns: Integers, boot_ns: Integers) -> Floats:
+        found: Floats = (topside_ns - boot_ns - self._base_ns).astype(np.float64)
+        return found
+
+
+class _Cone:
+    """The greatest function that changes by no more than RATE and lies below all points (rising `at_ns`)."""
+
+    def __init__(self, at_ns: Integers, values: Floats) -> None:
+        self._at_ns = at_ns
+        run = RATE * (at_ns - at_ns[0])
+        values = np.minimum.accumulate(values - run) + run
+        self._values: Floats = np.minimum.accumulate((values + run)[::-1])[::-1] - run
+
+    def at(self, at_ns: Integers) -> Floats:
+        """Its values."""
+        right = np.clip(np.searchsorted(self._at_ns, at_ns), 0, self._at_ns.size - 1)
+        left = np.maximum(right - 1, 0)
+        both = (self._values[each] + RATE * np.abs(at_ns - self._at_ns[each]) for each in (left, right))
+        found: Floats = np.minimum(*both)
+        return found
+
+
+def _covers(heard: Heard) -> bool:
+    """Whether TIMESYNC bounds the whole time from below, with no pause longer than two windows."""
+    asked = np.sort(heard.asked[:, 0])
+    ends = np.concatenate([heard.boot_ns[:1], asked, heard.boot_ns[-1:]])
+    return bool(asked.size) and bool((np.diff(ends) <= 2 * _WINDOW_NS).all())
+
+
+def _fastest(boot_ns: Integers, late: Floats) -> Integers:
+    """The places of the fastest packet of each window, rising."""
+    window = (boot_ns - boot_ns[0]) // _WINDOW_NS
+    order = np.lexsort((late, window))
+    found: Integers = np.sort(order[np.append(True, np.diff(window[order]) > 0)])
+    return found
+
+
+def _drift_ppm(boot_ns: Integers, late: Floats) -> float | None:
+    """How much faster than the autopilot's topside's clock runs, by the fastest packets; None: too few."""
+    if boot_ns.size < 3:  # noqa: PLR2004 - two points fit any line
+        return None
+    slope = np.polyfit((boot_ns - boot_ns[0]).astype(np.float64), late, 1)[0]
+    return float(slope * 1e6)

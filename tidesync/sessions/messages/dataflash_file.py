@@ -1,0 +1,199 @@
+"""Dataflash logs (.BIN) of ArduPilot: times since boot, in a table beside the log, which stays as it is.
+
+Boot times are related to topside's clock by a .tlog of the same dive, which `--since FILE.tlog` names: see
+boot_clock.py. Its stamps are of the vehicle's clock, or with `--since topside:FILE.tlog` of topside's. The
+start of the autopilot that the log is of is that whose attitudes at the same boot times are the log's.
+
+Assumption, where there are too few attitudes to tell: the .tlog is of the same start as the log.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from tidesync.sessions.correction.own_clock import OwnClock
+from tidesync.sessions.correction.stamps.column import form_of_numbers
+from tidesync.sessions.correction.stamps.numbers import UNIX
+from tidesync.sessions.correction.stamps.options import AS_FOUND, StampOptions
+from tidesync.sessions.correction.table import Batch
+from tidesync.sessions.correction.timeline import TimelineSegment
+from tidesync.sessions.errors import NoTimestampError, UnusableFileError
+from tidesync.sessions.messages.boot_clock import LATENCY_NS, BootClock
+from tidesync.sessions.messages.boot_packets import BootPackets, Start
+from tidesync.sessions.messages.dataflash import HEAD, Kind, records_of
+from tidesync.sessions.messages.dataflash_output import dataflash_output
+from tidesync.sessions.messages.format import Block, Outcome
+from tidesync.sessions.messages.sidecar import is_sidecar
+from tidesync.sessions.messages.tlog_file import open_tlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from tidesync.sessions.correction.table import Job, Measured
+    from tidesync.sessions.correction.timeline import Timeline
+    from tidesync.sessions.messages.format import Answer, Target, Write
+    from topside_agent.estimator.blocks import Floats, Integers
+
+_US = UNIX[2]
+_TICK_NS = 1_000
+_LATEST_US = 2**52
+_TOPSIDE = "topside:"
+_ANGLES = ("Roll", "Pitch", "Yaw")
+_NEAR_US, _LEAST_MATCHED, _SAME_DEGREES = 200_000, 20, 5.0
+_EVER_NS = 2**62
+
+
+@contextmanager
+def open_dataflash(job: Job, measured: Measured) -> Iterator[DataflashFile]:
+    """Open a dataflash log; see `format.OpenMessages`."""
+    with job.path.open("rb") as stream:
+        begin = stream.read(len(HEAD))
+        if begin != HEAD:
+            received = f"it begins with {begin!r}" if begin else "it is empty"
+            raise NoTimestampError(job.path, f"it is no dataflash log: {received}")
+        if job.stamps.since is None:
+            reason = (
+                "its times are since boot: say with --since FILE.tlog which .tlog of the same dive has them"
+            )
+            raise NoTimestampError(job.path, reason)
+        yield DataflashFile(job, measured, stream)
+
+
+class DataflashFile:
+    """An open dataflash log; see `format.Messages`."""
+
+    names = ("TimeUS",)
+    step_ns = _TICK_NS
+
+    def __init__(self, job: Job, measured: Measured, stream: BinaryIO) -> None:
+        self._job, self._measured, self._stream = job, measured, stream
+        self._size = job.path.stat().st_size
+        self.outcome = Outcome()
+        self.kinds: dict[int, Kind] = {}
+        ticks = replace(job, stamps=StampOptions(resolution_ms=0.0), unit=None)
+        form = form_of_numbers(ticks, measured, np.zeros(0, dtype=np.int64), _US)
+        self.forms = (replace(form, resolution_ns=2 * _TICK_NS, hint=""),)
+
+    def scan(self) -> Iterator[Sequence[Batch]]:
+        """All records' times."""
+        for block in self.read():
+            yield block.columns
+
+    def read(self) -> Iterator[Block]:
+        """All records with a time since boot."""
+        self.outcome.losses.clear()
+        latest = 0
+        for records in records_of(self._stream, self._size, self.kinds, self.outcome.losses):
+            timed = np.array(
+                [kind.timed for kind in map(self.kinds.__getitem__, records.types.tolist())], bool
+            )
+            places = np.flatnonzero(timed)
+            boot_us = records.field(places, 3, "<u8").astype(np.uint64)
+            readable = boot_us < _LATEST_US
+            boot_ns = np.where(readable, boot_us, 0).astype(np.int64) * 1_000
+            latest = self._refuse_restart(boot_ns[readable], latest)
+            yield Block(
+                (records, places, self.kinds), (Batch(None, boot_ns, readable, (), records.size, None, None),)
+            )
+
+    def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:
+        """One of boot times, by the .tlog."""
+        stated, packets = self._job.stamps.since or "", BootPackets()
+        path = self._job.path.parent / stated.removeprefix(_TOPSIDE)
+        path = path if path.exists() else Path(stated.removeprefix(_TOPSIDE))
+        if not path.is_file() or path.suffix.lower() != ".tlog":
+            reason = f"--since {stated}: expected a .tlog of the same dive, beside it or by its path"
+            raise UnusableFileError(self._job.path, reason)
+        with open_tlog(replace(self._job, path=path, stamps=AS_FOUND), self._measured) as tlog:
+            if stated.startswith(_TOPSIDE):
+                own = OwnClock(self._measured[0][0], self._measured[-1][1])
+                ever = TimelineSegment(own, -_EVER_NS, _EVER_NS, cut_before=False, cut_after=False)
+                found = answer(tlog, vehicles.of_segments([ever]))
+            else:
+                found = answer(tlog, vehicles)
+            for block, columns in found:
+                packets.take(block.records[0], columns[0])
+        clock = BootClock(self._start(packets, path).heard())
+        self._note(clock, path)
+        return vehicles.of_segments([clock.segment()])
+
+    def foreign(self, target: Target) -> Iterator[Path]:
+        """A table that is not that of a correction."""
+        if target.output.exists() and not is_sidecar(target.output):
+            yield target.output
+
+    def output(self, target: Target) -> AbstractContextManager[Write]:
+        """See dataflash_output.py."""
+        return dataflash_output(target)
+
+    def _refuse_restart(self, boot_ns: Integers, latest: int) -> int:
+        """The latest boot time so far; UnusableFileError where it begins again, for good."""
+        if boot_ns.size and int(np.median(boot_ns)) < latest - 60_000_000_000:
+            reason = "its times since boot begin again: divide it there"
+            raise UnusableFileError(self._job.path, reason)
+        return max(latest, int(np.median(boot_ns)) if boot_ns.size else 0)
+
+    def _start(self, packets: BootPackets, path: Path) -> Start:
+        """The start of the autopilot that the log is of."""
+        starts = [
+            each for of_system in packets.by_system.values() for each in of_system if len(each.stated) > 1
+        ]
+        if not starts:
+            reason = f"{path} has no packet of an autopilot with its time since boot that could be answered"
+            raise UnusableFileError(self._job.path, reason)
+        logged = self._attitudes()
+        apart = [_apart(logged, each.attitude) for each in starts]
+        matching = [
+            each for each, by in zip(starts, apart, strict=True) if by is not None and by < _SAME_DEGREES
+        ]
+        unknown = [each for each, by in zip(starts, apart, strict=True) if by is None]
+        found = matching or unknown
+        if len(found) != 1:
+            reason = f"{path} has {len(starts)} starts of autopilots; {len(found)} may be that of this log"
+            raise UnusableFileError(self._job.path, reason)
+        if not matching:
+            self.outcome.notes.append(f"that {path.name} is of the same start could not be checked")
+        return found[0]
+
+    def _attitudes(self) -> Floats:
+        """Boot time (µs), roll, pitch and yaw (degrees) of the log."""
+        parts, kinds = [np.zeros((0, 4))], dict[int, Kind]()
+        for records in records_of(self._stream, self._size, kinds, []):
+            for number, kind in kinds.items():
+                if kind.name == "ATT" and kind.timed and set(_ANGLES) <= set(kind.columns):
+                    places = np.flatnonzero(records.types == number)
+                    columns = (records.numbers(places, kind, name) for name in ("TimeUS", *_ANGLES))
+                    parts.append(np.stack([*columns], axis=1))
+        return np.concatenate(parts)
+
+    def _note(self, clock: BootClock, path: Path) -> None:
+        drift = "" if clock.drift_ppm is None else f", drift {clock.drift_ppm:+.1f} ppm"
+        basis = (
+            "bounded by TIMESYNC"
+            if clock.proven
+            else (f"if the fastest packets of any 10 s took no longer than {LATENCY_NS / 1e6:.0f} ms")
+        )
+        self.outcome.notes.append(f"boot time by {path.name}{drift}, {basis}")
+
+
+def _apart(logged: Floats, heard: Floats) -> float | None:
+    """By how much attitudes at the same boot times usually differ, degrees; None: too few to tell."""
+    if not logged.size or not heard.size:
+        return None
+    logged = logged[np.argsort(logged[:, 0], kind="stable")]
+    right = np.clip(np.searchsorted(logged[:, 0], heard[:, 0]), 1, max(len(logged) - 1, 1))
+    right = np.minimum(right, len(logged) - 1)
+    left = np.maximum(right - 1, 0)
+    nearer = heard[:, 0] - logged[left, 0] < logged[right, 0] - heard[:, 0]
+    place = np.where(nearer, left, right)
+    near = np.abs(logged[place, 0] - heard[:, 0]) <= _NEAR_US
+    if near.sum() < _LEAST_MATCHED:
+        return None
+    turned = (logged[place[near], 1:] - heard[near, 1:] + 180) % 360 - 180
+    return float(np.median(np.abs(turned).max(axis=1)))

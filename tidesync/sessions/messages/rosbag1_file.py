@@ -1,0 +1,209 @@
+"""ROS 1 bags (.bag), by rosbags: the time of each message; connections, payloads and their order stay.
+
+The errors are in a table beside the bag. A bag without an index, as one that is cut off, is refused: `rosbag
+reindex` makes one.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from io import BytesIO
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import numpy as np
+from rosbags.interfaces import ConnectionExtRosbag1
+from rosbags.rosbag1 import Reader, ReaderError, Writer
+from rosbags.rosbag1.reader import Header, decompressors, read_bytes, read_uint32
+
+from runtime.files import replacing
+from tidesync.sessions.correction.stamps.column import form_of_numbers
+from tidesync.sessions.correction.stamps.numbers import UNIX
+from tidesync.sessions.correction.stamps.options import StampOptions
+from tidesync.sessions.correction.table import Batch
+from tidesync.sessions.errors import UnusableFileError
+from tidesync.sessions.messages.built_file import built
+from tidesync.sessions.messages.format import Block, Outcome
+from tidesync.sessions.messages.sidecar import Sidecar, is_sidecar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from rosbags.interfaces import Connection
+
+    from tidesync.sessions.correction.table import Job, Measured
+    from tidesync.sessions.correction.timeline import Corrections, Timeline
+    from tidesync.sessions.messages.format import Answer, Target, Write
+
+_NS = UNIX[-1]
+_TOGETHER_BYTES, _SURVEYED = 8 << 20, 16_384
+_COLUMNS = ("message", "topic", "timestamp")
+_WRITTEN_NS = 1_000
+"""The table has µs."""
+_BROKEN = (ReaderError, KeyError, ValueError, IndexError, AssertionError, EOFError, RuntimeError)
+"""What the library raises of a damaged bag."""
+
+
+class Message(NamedTuple):
+    """A message of a bag."""
+
+    connection: int
+    at_ns: int
+    data: bytes
+
+
+@contextmanager
+def open_rosbag1(job: Job, measured: Measured) -> Iterator[Rosbag1File]:
+    """Open a bag; see `format.OpenMessages`."""
+    with ExitStack() as stack:
+        try:
+            reader = stack.enter_context(Reader(job.path))
+        except _BROKEN as error:
+            raise UnusableFileError(job.path, f"it is no ROS 1 bag that can be read: {error}") from error
+        yield Rosbag1File(job, measured, reader)
+
+
+class Rosbag1File:
+    """An open bag; see `format.Messages`."""
+
+    names = ("timestamp",)
+    step_ns = 0
+
+    def __init__(self, job: Job, measured: Measured, reader: Reader) -> None:
+        stated = StampOptions(resolution_ms=job.stamps.resolution_ms)
+        self._path, self._reader = job.path, reader
+        self.outcome = Outcome()
+        entries = [entry for of_one in reader.indexes.values() for entry in of_one]
+        self._entries = sorted(entries, key=lambda each: (each.chunk_pos, each.offset))
+        times = np.array([each.time for each in self._entries], dtype=np.int64)
+        surveyed = times[:: max(times.size // _SURVEYED, 1)]
+        self.forms = (form_of_numbers(replace(job, stamps=stated, unit=None), measured, surveyed, _NS),)
+        self._bytes = job.path.stat().st_size / max(times.size, 1)
+
+    def scan(self) -> Iterator[Sequence[Batch]]:
+        """All messages' times, in the order of the file."""
+        for begin in range(0, len(self._entries), _SURVEYED):
+            yield (self._batch([each.time for each in self._entries[begin : begin + _SURVEYED]]),)
+
+    def read(self) -> Iterator[Block]:
+        """All messages."""
+        some, size = list[Message](), 0
+        try:
+            for message in self._messages():
+                some.append(message)
+                size += len(message.data)
+                if size >= _TOGETHER_BYTES:
+                    yield Block(some, (self._batch([each.at_ns for each in some]),))
+                    some, size = [], 0
+        except _BROKEN as error:
+            raise UnusableFileError(self._path, f"it is damaged: {error}") from error
+        yield Block(some, (self._batch([each.at_ns for each in some]),))
+
+    def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:  # noqa: ARG002 - it needs no other file
+        """That of the vehicle's clock."""
+        return vehicles
+
+    def foreign(self, target: Target) -> Iterator[Path]:
+        """Nothing in a bag names its writer: those of a correction have the table of errors beside them."""
+        ours = target.sidecar.exists() and is_sidecar(target.sidecar)
+        files = (target.output, target.unanswered, target.sidecar)
+        yield from (path for path in files if path.exists() and not ours)
+
+    @contextmanager
+    def output(self, target: Target) -> Iterator[Write]:
+        """Two bags, of the answered messages and of the others, and the table."""
+        topics = {each.id: each.topic for each in self._reader.connections}
+        passed = left = 0
+        with ExitStack() as stack:
+            bags = [stack.enter_context(self._bag(path)) for path in (target.output, target.unanswered)]
+            table = Sidecar(stack.enter_context(replacing(target.sidecar)), _COLUMNS)
+
+            def write(block: Block, columns: Sequence[Corrections]) -> None:
+                nonlocal passed, left
+                (found,) = columns
+                for message, answered, at_ns in zip(
+                    block.records, found.answered.tolist(), found.topside_ns.tolist(), strict=True
+                ):
+                    bag, connections = bags[0 if answered else 1]
+                    bag.write(
+                        connections[message.connection], at_ns if answered else message.at_ns, message.data
+                    )
+                    left += not answered
+                numbered = enumerate(block.records, passed + 1)
+                fronts = (
+                    f"{number},{_field(topics[each.connection])},{each.at_ns}" for number, each in numbered
+                )
+                table.write(fronts, found, _WRITTEN_NS)
+                passed += len(block.records)
+
+            yield write
+        self.outcome.beside.append(target.sidecar)
+        if left:
+            self.outcome.beside.append(target.unanswered)
+        else:
+            target.unanswered.unlink(missing_ok=True)
+
+    @contextmanager
+    def _bag(self, output: Path) -> Iterator[tuple[Writer, dict[int, Connection]]]:
+        """A bag with the same connections, that replaces `output` in the end."""
+        with built(output) as path:
+            writer = Writer(path)
+            if compression := self._compression():
+                writer.set_compression(compression)
+            with writer:
+                yield writer, self._connected(writer)
+
+    def _connected(self, writer: Writer) -> dict[int, Connection]:
+        """New connections by the numbers of the old ones; the library has one for those that are equal."""
+        made: dict[int, Connection] = {}
+        by_content: dict[tuple[object, ...], Connection] = {}
+        for each in sorted(self._reader.connections, key=lambda each: each.id):
+            ext = cast("ConnectionExtRosbag1", each.ext)
+            content = (each.topic, each.msgtype, each.msgdef.data, each.digest, ext)
+            if content not in by_content:
+                by_content[content] = writer.add_connection(
+                    each.topic,
+                    each.msgtype,
+                    msgdef=each.msgdef.data,
+                    md5sum=each.digest,
+                    callerid=ext.callerid,
+                    latching=ext.latching,
+                )
+            made[each.id] = by_content[content]
+        return made
+
+    def _compression(self) -> Writer.CompressionFormat | None:
+        """That of the first chunk."""
+        first = next((each.decompressor for each in self._reader.chunks.values()), None)
+        names = [name for name, each in decompressors.items() if each is first]
+        return next((each for each in Writer.CompressionFormat if each.name.lower() in names), None)
+
+    def _messages(self) -> Iterator[Message]:
+        """All messages, in the order of the file; the library has them in that of their times."""
+        bio, at, data = self._reader.bio, -1, BytesIO()
+        assert bio is not None
+        for entry in self._entries:
+            if entry.chunk_pos != at:
+                at, chunk = entry.chunk_pos, self._reader.chunks[entry.chunk_pos]
+                bio.seek(chunk.datapos)
+                data = BytesIO(chunk.decompressor(read_bytes(bio, chunk.datasize)))
+            data.seek(entry.offset)
+            header = Header.read(data)
+            while "conn" in header and header.get_uint8("op") != _MESSAGE:
+                data.seek(read_uint32(data), 1)
+                header = Header.read(data)
+            yield Message(header.get_uint32("conn"), entry.time, read_bytes(data, read_uint32(data)))
+
+    def _batch(self, times: Sequence[int]) -> Batch:
+        stamps = np.array(times, dtype=np.int64)
+        found = self.forms[0].read_numbers(stamps, np.ones(stamps.shape, dtype=bool))
+        size = round(len(times) * self._bytes)
+        return Batch(None, found.unix_ns, found.readable, (), size, None, found.resolution_ns)
+
+
+_MESSAGE = 2
+
+
+def _field(topic: str) -> str:
+    return '"' + topic.replace('"', '""') + '"' if set(topic) & {",", '"', "\n"} else topic

@@ -1,0 +1,107 @@
+"""A topside agent that shares what it knows of the vehicles' clocks with the programs of its computer."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from runtime.clock import read
+from schemas.messages import DUPLICATES
+from topside_agent.agent import TopsideAgent
+from topside_agent.shared_state import layout
+from topside_agent.shared_state.past import Past
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runtime.clock import Clock, Reading
+    from schemas.clock_history import ClockPiece
+    from topside_agent.measuring.measurement import Measurement
+    from topside_agent.settings import TopsideSettings
+    from topside_agent.shared_state.writer import SharedFile
+
+_log = logging.getLogger(__name__)
+_EVERY_NS = 950_000_000
+
+
+class SharingAgent(TopsideAgent):
+    """Writes the vehicles' places once a second and at each cut."""
+
+    def __init__(
+        self,
+        settings: TopsideSettings,
+        clock: Clock,
+        shared: SharedFile,
+        *,
+        boottime_ns: Callable[[], int] = layout.boottime_ns,
+        **others: Any,
+    ) -> None:
+        super().__init__(settings, clock, **others)
+        self._shared: SharedFile | None = shared
+        self._boottime_ns = boottime_ns
+        self._wander = settings.estimator.wander_limit
+        self._share_due_ns = 0
+        self._own_number = 0
+        self._given_up: set[str] = set()
+        self._cuts: list[tuple[object, ...]] = []
+
+    def tick(self, now: Reading) -> float:
+        """Do what is due, and share what came of it."""
+        pause_s = super().tick(now)
+        boottime_ns = self._boottime_ns()
+        for measurement in self._vehicles if self._shared else ():
+            self._past(measurement).boottime_ns = boottime_ns
+        cuts = [measurement.offsets.cuts for measurement in self._vehicles] if self._shared else []
+        if self._shared and (boottime_ns >= self._share_due_ns or cuts != self._cuts):
+            self._share_due_ns, self._cuts = boottime_ns + _EVERY_NS, cuts
+            self._share(self._shared, boottime_ns)
+        return pause_s
+
+    def stop(self) -> None:
+        """End; readers have nothing from then on."""
+        super().stop()
+        self._unshare()
+
+    def _share(self, shared: SharedFile, boottime_ns: int) -> None:
+        own = self.watcher.pieces(self._own_number, self.watcher.number)
+        self._own_number = own[-1][0] if own else self._own_number
+        for measurement in self._vehicles:
+            index = None if measurement.vehicle in self._given_up else shared.place(measurement.vehicle)
+            if index is None:
+                continue
+            try:
+                self._share_one(shared, index, measurement, own, boottime_ns)
+            except Exception:  # noqa: BLE001 - measuring goes on, and the other vehicles are shared
+                _log.exception("%s is no longer in the shared state", measurement.vehicle)
+                self._given_up.add(measurement.vehicle)
+
+    def _share_one(
+        self,
+        shared: SharedFile,
+        index: int,
+        measurement: Measurement,
+        own: Sequence[tuple[int, ClockPiece]],
+        boottime_ns: int,
+    ) -> None:
+        past, offsets, now = self._past(measurement), measurement.offsets, read(self._clock)
+        result = measurement.snapshot(now.raw_ns).result
+        past.doubt(doubtful=result is not None and result.error in DUPLICATES)
+        made, unknown = past.advance(own), offsets.heard.unknown
+        shared.write(
+            index,
+            made,
+            tail=past.tail(now, current=offsets.current and not unknown),
+            spans=past.spans(unknown=unknown),
+            counts=(past.runs.first, past.runs.following),
+            written_ns=boottime_ns,
+        )
+
+    def _past(self, measurement: Measurement) -> Past:
+        if measurement.offsets.past is None:
+            measurement.offsets.past = Past(self._wander)
+        return measurement.offsets.past
+
+    def _unshare(self) -> None:
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None

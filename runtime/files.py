@@ -109,8 +109,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(descriptor)
-        if not _is(new, opened):
-            raise OSError(errno.EBUSY, "another program began to write it", str(path))
+            if not _is(new, opened):  # while it is open: some file systems number a closed file again
+                raise OSError(errno.EBUSY, "another program began to write it", str(path))
         _rename(new, path)
     finally:
         with contextlib.suppress(OSError):

@@ -29,7 +29,7 @@ _HEAPS_OPTION = -8
 """Of glibc's `mallopt`, how many heaps threads may have: each takes 64 MiB of the address space."""
 _MAPPED_OPTION = -3
 """From how many bytes on memory is mapped by itself, and given back when it is freed."""
-_MAPPED_BYTES = 1 << 20
+_MAPPED_BYTES = 256 << 10
 """Left alone glibc raises this to 32 MiB, and what long sessions have freed stays in holes of the heap."""
 
 

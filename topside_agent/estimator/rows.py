@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, Literal, NamedTuple, get_args, overload
+from typing import Any, ClassVar, Literal, NamedTuple, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,8 +94,11 @@ class RowColumns:
 class Rows(Sequence[Row]):
     """The rows of one vehicle's and topside's track; each is made where it is asked for."""
 
-    def __init__(self, stream: tuple[str, str], table: NDArray[np.void]) -> None:
-        self._stream, self._table = stream, table
+    def __init__(
+        self, stream: tuple[str, str], table: NDArray[np.void], places: NDArray[np.uint32] | None = None
+    ) -> None:
+        """`places`: those of a table that several share; None: all of it."""
+        self._stream, self._table, self._places = stream, table, places
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Rows:
@@ -109,18 +112,25 @@ class Rows(Sequence[Row]):
         return columns.taken((stream[0], stream[1]))
 
     def __len__(self) -> int:
-        return self._table.size
+        return self._table.size if self._places is None else self._places.size
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
     @overload
     def __getitem__(self, index: slice) -> Rows: ...
     def __getitem__(self, index: int | slice) -> Row | Rows:
-        return self.at(index) if isinstance(index, slice) else self._row(self._table[index].item())
+        if isinstance(index, slice):
+            return self.at(index)
+        return self._row(self._table[index if self._places is None else self._places[index]].item())
 
     def __iter__(self) -> Iterator[Row]:
-        for begin in range(0, self._table.size, _CHUNK):
-            yield from map(self._row, self._table[begin : begin + _CHUNK].tolist())
+        for chunk in self._chunks(_CHUNK):
+            yield from map(self._row, chunk.tolist())
+
+    def _chunks(self, size: int) -> Iterator[NDArray[np.void]]:
+        for begin in range(0, len(self), size):
+            here = slice(begin, begin + size)
+            yield self._table[here if self._places is None else self._places[here]]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or len(other) != len(self):
@@ -136,8 +146,11 @@ class Rows(Sequence[Row]):
         return Row(*self._stream, at_ns, pi_ns, offset_ns, lower_ns, upper_ns, u95, segment, named)
 
     def at(self, places: slice | NDArray[np.integer] | NDArray[np.bool_]) -> Rows:
-        """The rows at these places."""
-        return Rows(self._stream, self._table[places])
+        """The rows at these places of this order; the table is not copied."""
+        if self._places is None and isinstance(places, slice):
+            return Rows(self._stream, self._table[places])
+        own = np.arange(self._table.size, dtype=np.uint32) if self._places is None else self._places
+        return Rows(self._stream, self._table, own[places])
 
     WORDS: ClassVar = 7
     """Of a row in `each_words`."""
@@ -149,8 +162,7 @@ class Rows(Sequence[Row]):
 
     def each_words(self, size: int) -> Iterator[Integers]:
         """So many rows at a time as 64-bit words, shape (rows, WORDS)."""
-        for begin in range(0, self._table.size, size):
-            part = self._table[begin : begin + size]
+        for part in self._chunks(size):
             words = np.empty((part.size, self.WORDS), dtype=np.int64)
             for column, name in enumerate(_WHOLE):
                 words[:, column] = part[name]
@@ -173,33 +185,38 @@ class Rows(Sequence[Row]):
 
     def see_ambiguous(self, flags: NDArray[np.bool_]) -> None:
         """Note which of them lie near a cut, before anyone has seen them."""
-        self._table["state"][flags] = _STATES.index("ambiguous")
+        self._table["state"][np.flatnonzero(flags) if self._places is None else self._places[flags]] = (
+            _STATES.index("ambiguous")
+        )
 
     def in_states(self, *states: RowState) -> Rows:
         """The rows in these states."""
-        return self.at(np.isin(self._table["state"], [_STATES.index(state) for state in states]))
+        return self.at(np.isin(self._field("state"), [_STATES.index(state) for state in states]))
 
     def column(self, name: str) -> Integers:
         """`topside_unix_ns`, `offset_ns`, `lower_ns`, `upper_ns` or `segment` of each row."""
-        column: Integers = self._table[name].astype(np.int64)
-        return column
+        return self._field(name).astype(np.int64)
+
+    def _field(self, name: str) -> NDArray[Any]:
+        field: NDArray[Any] = self._table[name]
+        return field if self._places is None else field[self._places]
 
     @property
     def realtime_ns(self) -> Floats:
         """How much wider each row is on either side for what the wall clocks may have done."""
-        return np.array(self._table["realtime_ns"])
+        return np.array(self._field("realtime_ns"))
 
     @property
     def u95_ns(self) -> Floats:
         """NaN where a row has none."""
-        u95_ns = self._table["u95_ns"].astype(np.float64)
+        u95_ns = self._field("u95_ns").astype(np.float64)
         return np.where(u95_ns == _NO_U95, np.nan, u95_ns)
 
     @property
     def max_error_ns(self) -> NDArray[np.uint64]:
         """`Row.max_error_ns` of each; a difference of two of them may take all 64 bits."""
         offset, lower, upper = (
-            self._table[name].astype(np.uint64) for name in ("offset_ns", "lower_ns", "upper_ns")
+            self._field(name).astype(np.uint64) for name in ("offset_ns", "lower_ns", "upper_ns")
         )
         errors: NDArray[np.uint64] = np.maximum(upper - offset, offset - lower)
         return errors

@@ -119,9 +119,8 @@ def _estimate(smoothed: list[TimebaseArrays], settings: EstimatorSettings) -> No
 def _any_drift(smoothed: list[TimebaseArrays]) -> tuple[float, float] | None:
     """A drift (ns/s) and its squared error from any timebase that is long enough to have one."""
     for arrays in smoothed:
-        found = np.flatnonzero(np.isfinite(arrays.drift_variance))
-        if found.size:
-            return float(arrays.drift[found[0]]), float(arrays.drift_variance[found[0]])
+        if arrays.first_drift:
+            return arrays.first_drift.slope, arrays.first_drift.variance
     return None
 
 
@@ -161,8 +160,8 @@ def _fill_from_windows(
     arrays.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
     squared = nodes.variance * measured.doubt(nodes.window_s) * factors**2 + _LIFTED**2 * nodes.lifted
     arrays.variance[rows] = np.interp(at_s, nodes.at_s, squared)
-    arrays.drift[rows] = np.interp(at_s, nodes.at_s, nodes.slope)
-    arrays.drift_variance[rows] = np.interp(at_s, nodes.at_s, nodes.slope_variance)
+    drifts = (np.interp(at_s, nodes.at_s, each) for each in (nodes.slope, nodes.slope_variance))
+    arrays.see_drift(rows, *drifts)
 
 
 def _fill_along_drift(
@@ -182,8 +181,7 @@ def _fill_along_drift(
     line = along.line(float(at_s[-1]), (settings.windows_s[0], shortest) if shortest else None)
     arrays.offset[rows] = line.offset + slope * (at_s - line.at_s)
     arrays.variance[rows] = line.variance * settings.u95_factor**2
-    arrays.drift[rows] = slope
-    arrays.drift_variance[rows] = known[1] if known else np.nan
+    arrays.see_drift(rows, *np.full((2, at_s.size), [[slope], [known[1] if known else np.nan]]))
 
 
 def _all_rows(
@@ -278,10 +276,10 @@ def _final(estimator: OffsetEstimator, smoothed: list[TimebaseArrays], rows: Row
         conditional=True,
         precision_ns=_precision(arrays, row),
     )
-    if not arrays.places.size or not np.isfinite(arrays.drift_variance[-1]):
+    if arrays.last_drift is None:
         return estimate
-    error = DRIFT_95 * sqrt(arrays.drift_variance[-1])
-    return estimate._replace(drift_ppm=float(arrays.drift[-1]) * 1e-3, drift_error_ppm=error * 1e-3)
+    error = DRIFT_95 * sqrt(arrays.last_drift.variance)
+    return estimate._replace(drift_ppm=arrays.last_drift.slope * 1e-3, drift_error_ppm=error * 1e-3)
 
 
 def _precision(arrays: TimebaseArrays, row: Row) -> int | None:

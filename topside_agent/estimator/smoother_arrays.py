@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,14 @@ class ForwardPass:
         return column
 
 
+class FoundDrift(NamedTuple):
+    """A drift (ns/s) and its squared error, at one of a timebase's exchanges."""
+
+    place: int
+    slope: float
+    variance: float
+
+
 class TimebaseArrays:
     """A timebase's exchanges as arrays, in the order of their destinations, without ambiguous ones."""
 
@@ -68,8 +76,10 @@ class TimebaseArrays:
         self.least_half = np.zeros(self.places.size)
         """Half the least round trip between the gaps around each exchange, ns."""
         self.variance = np.full(self.places.size, np.nan)
-        self.drift = self.slope.copy()
-        self.drift_variance = np.full(self.places.size, np.nan)
+        self.first_drift: FoundDrift | None = None
+        """The first that is known."""
+        self.last_drift: FoundDrift | None = None
+        """That at the last exchange, if it is known."""
 
     def indices_of(self, dense: DenseBlocks) -> slice:
         """The exchanges within these blocks."""
@@ -83,6 +93,16 @@ class TimebaseArrays:
         self.low, self.high = np.where(low <= high, (low, high), (self.low, self.high))
         for index in np.flatnonzero(low > high + ROUNDING_NS).tolist():
             self.accepted.ambiguous[self.places[index]] = True
+
+    def see_drift(self, rows: slice, slope: Floats, variance: Floats) -> None:
+        """Note the drift (ns/s) of these exchanges and its squared error, NaN where it is not known."""
+        known = np.flatnonzero(np.isfinite(variance))
+        for at in known[[0, -1]].tolist() if known.size else ():
+            each = FoundDrift(rows.start + at, float(slope[at]), float(variance[at]))
+            if self.first_drift is None or each.place < self.first_drift.place:
+                self.first_drift = each
+            if each.place == self.places.size - 1:
+                self.last_drift = each
 
     def see_delays(self, dense: DenseBlocks) -> None:
         """Note the least round trip within these blocks."""

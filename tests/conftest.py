@@ -49,12 +49,10 @@ def unit_of(nodeid):
 
 
 def interleaved(nodeids):
-    """The units in an order that has some that wait and some that compute at any time; long ones first."""
+    """The units in an order that has some that wait and some that compute at any time; large ones first."""
     sizes = Counter(map(unit_of, nodeids))
     kinds = [[], []]
-    for unit in sorted(
-        sizes, key=lambda unit: (unit not in ONE_WORKER, "soak" not in unit, -sizes[unit], unit)
-    ):
+    for unit in sorted(sizes, key=lambda unit: (unit not in ONE_WORKER, -sizes[unit], unit)):
         kinds[unit.startswith(WAITING)].append(unit)
     return sorted(sizes, key={unit: i / len(kind) for kind in kinds for i, unit in enumerate(kind)}.get)
 

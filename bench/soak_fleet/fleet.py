@@ -38,7 +38,7 @@ _DISK_MB = 256
 _BACKLOG_S = 300
 """Kept by a topside to send again: shorter than the soak, so that its memory can be seen to stay flat."""
 _VEHICLE_MEAN_S, _TOPSIDE_MEAN_S = 30.0, 90.0
-_START_S = 20.0
+_START_S = 60.0
 
 
 class Fleet:

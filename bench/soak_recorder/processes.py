@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 MISSION, SESSION = "soak", "2026-05-01T12-00-00Z"
 SENSORS = {"inWater": STEPPED, "surface": REBOOTED}
-_CONNECT_S = 20.0
+_CONNECT_S = 120.0
 _HOST = "127.0.0.1"
-_START_S = 15.0
+_START_S = 60.0
 
 
 class Mosquitto:
@@ -81,7 +81,7 @@ class RecorderProcess:
         self._log_path = folder / "recorder.log"
         self._log = self._log_path.open("ab")
         self._root = folder / "root"
-        self._update_s = plan.update_s
+        self._options = ("--update-s", str(plan.update_s), "--stop-wait-s", str(plan.stop_wait_s))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -89,8 +89,8 @@ class RecorderProcess:
         return self._log_path.read_text(encoding="utf-8")
 
     def start(self) -> None:
-        where = ["--broker", self._url, "--root", str(self._root), "--update-s", str(self._update_s)]
-        command = [sys.executable, "-m", "tidesync", "record", *where]
+        where = ("--broker", self._url, "--root", str(self._root))
+        command = [sys.executable, "-m", "tidesync", "record", *where, *self._options]
         self._process = subprocess.Popen(command, stderr=self._log)
 
     def kill(self) -> None:
@@ -107,7 +107,7 @@ class RecorderProcess:
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
 
     def wait_until_connected(self) -> None:
         deadline = time.monotonic() + _CONNECT_S

@@ -46,9 +46,9 @@ class Soak:
         return self._verdict(window_ns)
 
     def _session(self) -> tuple[int, int]:
-        self._simulation.begin_clock_with_step()
         state = self._recorder.begin_session()
         began_ns = time.time_ns()
+        self._simulation.begin_clock_with_step()
         self._say(f"recording in {state['path']}")
         self._disturb()
         ended_ns = time.time_ns()

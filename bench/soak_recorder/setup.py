@@ -49,6 +49,8 @@ class Plan:
     update_s: float = 0.1
     """Between topside's batches, and between the recorder's writes: as often as may be, so that kills fall
     into them."""
+    stop_wait_s: float = 1.0
+    """The recorder's own: how long it waits at the stop for what topside sends again."""
 
     def kill_moments_s(self) -> list[float]:
         """Uniform over the session: many fall into a start, some into the next write, some long after it."""
@@ -103,7 +105,7 @@ class Simulation:
     def start(self) -> None:
         self.subscriber.connection.start()
         self._topside.start()
-        if not self.subscriber.connection.wait_until_up(10):
+        if not self.subscriber.connection.wait_until_up(60):
             raise TimeoutError("no connection to the broker")
         self._boot(REBOOTED, offset_ns=42 * S, drift_ppm=-35.0)
 

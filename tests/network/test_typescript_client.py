@@ -119,9 +119,8 @@ def test_a_refusal_has_the_dashboards_word_and_sentence(compiled, tmp_path):
         refused = under_node(compiled, 'tidesync.measureNow("rov9")', url=dashboard.url)
         assert (refused["ok"], refused["error"], refused["status"]) == (False, "not_found", 404)
         assert "rov9" in refused["detail"]
-        unanswered = under_node(
-            compiled, 'tidesync.startSession({ mission: "x" })', url=dashboard.url, timeoutMs=3000
-        )
+        asked = 'tidesync.startSession({ mission: "x", timeout_s: 1 })'
+        unanswered = under_node(compiled, asked, url=dashboard.url, timeoutMs=60_000)
         assert (unanswered["ok"], unanswered["error"]) == (False, "no_answer")
 
 

@@ -198,6 +198,12 @@ def test_a_command_that_a_vehicle_has_not_says_what_to_install(vehicle):
     )
 
 
+def test_a_vehicle_imports_the_package_and_learns_what_brings_the_librarys_names(vehicle):
+    code = "import tidesync\ntry: tidesync.open_session\nexcept ImportError as error: print(error)"
+    expected = "tidesync.open_session is not installed here; it comes with: pip install tidesync\n"
+    assert vehicle.python("-c", code) == expected
+
+
 def test_the_doctor_examines_a_vehicle(vehicle):
     done = vehicle.run("tidesync", "doctor", "--broker", "mqtt://127.0.0.1:9", "--json")
     assert done.returncode == 1

@@ -14,9 +14,12 @@ from tests.unit.tlog_files import packets, read_tlog, write_tlog
 from tests.unit.tracks import START, S
 from tidesync.__main__ import run
 from tidesync.sessions.correction.formats import output_of, sidecar_of, unanswered_of
+from tidesync.sessions.correction.session import Options
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.errors import UnusableFileError
+from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.messages.driver import correct_messages
+from tidesync.sessions.report.tables import stamps_of_tables
 
 
 def corrected(path, timeline):
@@ -135,3 +138,14 @@ def test_whose_clock_it_is_has_to_be_stated(tmp_path, capsys):
     (session / "flight.tlog.topside.csv").write_text("mine\n")
     assert run(["-q", "correct", str(session), "--file", str(path), "--vehicle", "rov1"]) == 1
     assert (session / "flight.tlog.topside.csv").read_text() == "mine\n"
+
+
+def test_a_report_says_what_the_stamps_of_messages_resolve(tmp_path, tmp_path_factory):
+    session = tmp_path / "session_1"
+    write_session(session, CLOCKS["drift"])
+    (session / "in-water_7").mkdir()
+    write_tlog(session / "in-water_7" / "flight.tlog", CLOCKS["drift"], tick_us=1000)
+    (session / "in-water_7" / "1.bin").write_bytes(b"\xa3\x95")
+    spans = {"rov1": timeline_of("drift", tmp_path_factory).measured}
+    found = stamps_of_tables(SessionFolder(session), spans, Options(sensors={"inWater": "rov1"}))
+    assert [(each.path, each.resolution_ns) for each in found] == [("in-water_7/flight.tlog", 2_000_000)]

@@ -498,3 +498,23 @@ def test_minutes_and_whole_seconds_in_rounded_days_add_up():
     assert 1_432_000_000 <= read(days, time_format="excel", zone="UTC")[0].resolution_ns <= 5_600_000_000
     days = [f"{46143.5 + number / 86_400:.6f}" for number in np.random.default_rng(1).uniform(0, 600, 86)]
     assert 2 * 86_400_000 <= read(days, time_format="excel", zone="UTC")[0].resolution_ns <= 750_000_000
+
+
+@pytest.mark.parametrize(
+    ("texts", "unit", "message"),
+    [
+        (["12.5"], None, r"say with --unit what 'run' counts"),
+        (
+            ["12:00:00 1.5"],
+            "s",
+            r"no row has an instant in column 'start' and a number in 'run'.*12:00:00 1.5",
+        ),
+    ],
+)
+def test_a_column_of_starts_is_named_where_it_does_not_suit(texts, unit, message):
+    with pytest.raises(UndecidedError, match=message):
+        read(texts, since="start", name="start,run", unit=unit)
+    assert (
+        "another --since"
+        in read(["2020-05-01T12:00:00Z 1.5"], since="start", name="start,run", unit="s")[0].hint
+    )

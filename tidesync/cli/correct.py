@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,9 +48,18 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="DIR",
     help="Write a session for Cockpit to DIR instead: topside's times in column one, no offset left.",
 )
+@click.option(
+    "--message-stamps", is_flag=True, help="Correct the stamps in ROS headers within MCAP messages too."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
-    *, session: Path, options: Options, output: Path | None, for_cockpit: Path | None, as_json: bool
+    *,
+    session: Path,
+    options: Options,
+    output: Path | None,
+    for_cockpit: Path | None,
+    message_stamps: bool,
+    as_json: bool,
 ) -> int:
     """Correct the timestamps of SESSION's tables from the vehicle's clock to topside's.
 
@@ -62,6 +72,7 @@ def command(
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
+    options = replace(options, message_stamps=message_stamps)
     if for_cockpit is not None:
         if output is not None:
             raise SettingsError(f"--output {output} and --for-cockpit {for_cockpit}: expected one of them")

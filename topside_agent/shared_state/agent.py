@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _EVERY_NS = 950_000_000
+_LOOK_NS = 50_000_000
+"""A fleet's agent handles thousands of messages a second; so often it looks whether a clock was cut."""
 
 
 class SharingAgent(TopsideAgent):
@@ -40,27 +42,33 @@ class SharingAgent(TopsideAgent):
         self._shared: SharedFile | None = shared
         self._boottime_ns = boottime_ns
         self._wander = settings.estimator.wander_limit
-        self._share_due_ns = 0
+        self._look_due_ns = self._share_due_ns = 0
         self._own_number = 0
         self._given_up: set[str] = set()
         self._cuts: list[tuple[object, ...]] = []
 
     def tick(self, now: Reading) -> float:
         """Do what is due, and share what came of it."""
-        pause_s = super().tick(now)
-        boottime_ns = self._boottime_ns()
-        for measurement in self._vehicles if self._shared else ():
-            self._past(measurement).boottime_ns = boottime_ns
-        cuts = [measurement.offsets.cuts for measurement in self._vehicles] if self._shared else []
-        if self._shared and (boottime_ns >= self._share_due_ns or cuts != self._cuts):
-            self._share_due_ns, self._cuts = boottime_ns + _EVERY_NS, cuts
-            self._share(self._shared, boottime_ns)
+        pause_s, boottime_ns = super().tick(now), self._boottime_ns()
+        if self._shared and boottime_ns >= self._look_due_ns:
+            self._look_due_ns = boottime_ns + _LOOK_NS
+            self._look(self._shared, boottime_ns)
         return pause_s
 
     def stop(self) -> None:
         """End; readers have nothing from then on."""
         super().stop()
         self._unshare()
+
+    def _look(self, shared: SharedFile, boottime_ns: int) -> None:
+        cuts = []
+        for measurement in self._vehicles:
+            if measurement.offsets.past is not None:
+                measurement.offsets.past.boottime_ns = boottime_ns
+                cuts.append(measurement.offsets.cuts)
+        if boottime_ns >= self._share_due_ns or cuts != self._cuts:
+            self._share_due_ns, self._cuts = boottime_ns + _EVERY_NS, cuts
+            self._share(shared, boottime_ns)
 
     def _share(self, shared: SharedFile, boottime_ns: int) -> None:
         own = self.watcher.pieces(self._own_number, self.watcher.number)
@@ -83,7 +91,11 @@ class SharingAgent(TopsideAgent):
         own: Sequence[tuple[int, ClockPiece]],
         boottime_ns: int,
     ) -> None:
-        past, offsets, now = self._past(measurement), measurement.offsets, read(self._clock)
+        offsets, now = measurement.offsets, read(self._clock)
+        if offsets.past is None:
+            offsets.past = Past(self._wander)
+            offsets.past.boottime_ns = boottime_ns
+        past = offsets.past
         result = measurement.snapshot(now.raw_ns).result
         past.doubt(doubtful=result is not None and result.error in DUPLICATES)
         made, unknown = past.advance(own), offsets.heard.unknown
@@ -95,11 +107,6 @@ class SharingAgent(TopsideAgent):
             counts=(past.runs.first, past.runs.following),
             written_ns=boottime_ns,
         )
-
-    def _past(self, measurement: Measurement) -> Past:
-        if measurement.offsets.past is None:
-            measurement.offsets.past = Past(self._wander)
-        return measurement.offsets.past
 
     def _unshare(self) -> None:
         if self._shared is not None:

@@ -73,6 +73,8 @@ class Options:
     """The same for single tables, by their path within the session or their full path."""
     choice: Choice = Choice()  # noqa: RUF009 - frozen
     """Whose exchanges are taken."""
+    message_stamps: bool = False
+    """Whether stamps within messages are corrected too."""
     max_error_ms: float = CONSUMER_TOLERANCE_MS
     slew_limit_ppm: float | None = None
     rate_limit_ppm: float = EstimatorSettings().rate_limit_ppm
@@ -178,7 +180,8 @@ def _job(
     stated = (options.forms[name] for name in _names(path, session) if name in options.forms)
     form = next(stated, options.form)
     zone = metadata.zones.get(sensor or "", metadata.zone)
-    return Job(path, vehicle, form.column, form.unit, form.stamps, zone, sensor, form.layout)
+    how = form.column, form.unit, form.stamps, zone, sensor, form.layout
+    return Job(path, vehicle, *how, options.message_stamps)
 
 
 def _names(path: Path, session: Path) -> list[str]:

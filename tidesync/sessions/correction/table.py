@@ -49,6 +49,8 @@ class Job:
     sensor: str | None = None
     """Whose folder it was found in; None: it was named."""
     layout: TextLayout = TextLayout()
+    message_stamps: bool = False
+    """Whether stamps within the messages of a file of messages are corrected too."""
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Integers
 
 _HEAD = struct.Struct("<BQ")
-_CHANNEL_AT, _SEQUENCE_AT, _LOG_AT, _PUBLISH_AT, _PAYLOAD_AT = 9, 11, 15, 23, 31
+_CHANNEL_AT, _SEQUENCE_AT, _LOG_AT, _PUBLISH_AT, PAYLOAD_AT = 9, 11, 15, 23, 31
 
 
 class Definition(NamedTuple):
@@ -54,7 +54,7 @@ def block_of(data: bytes) -> McapBlock:
     starts, ends, definitions, at = [], [], list[Definition](), 0
     for opcode, begin, end in each_record(data):
         if opcode == Opcode.MESSAGE:
-            if end - begin < _PAYLOAD_AT:
+            if end - begin < PAYLOAD_AT:
                 break
             starts.append(begin)
             ends.append(end)

@@ -36,6 +36,10 @@ _FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "after_ns": (_NUMBERS, "its log_time less this message's log_time"),
     "max_error_ns": (_NUMBERS, "the greatest possible error of its log_time"),
     "u95_ns": (_OR_NULL, "the error that 95 of 100 keep, if both directions share their smallest delay"),
+    "stamp_max_error_ns": (
+        _OR_NULL,
+        "of the stamp within it; null for all where these are as recorded, and for one without an answer",
+    ),
     "publish_max_error_ns": (
         _OR_NULL,
         "of its publish_time; null for all where that is log_time, and for one without an answer, likewise",
@@ -122,6 +126,10 @@ def _payload(block: McapBlock, columns: Sequence[Corrections], rows: Integers) -
         if own.any()
         else None,
     }
+    stamp = columns[2] if len(columns) > 2 else None  # noqa: PLR2004 - where asked for
+    document["stamp_max_error_ns"] = (
+        None if stamp is None else _or_null(stamp.max_error_ns[rows], stamp.answered[rows])
+    )
     return at_ns, json.dumps(document, separators=(",", ":")).encode()
 
 

@@ -28,6 +28,7 @@ from tidesync.sessions.messages.mcap_block import block_of, without
 from tidesync.sessions.messages.mcap_errors import TOPIC, is_error_channel
 from tidesync.sessions.messages.mcap_output import is_ours, mcap_output
 from tidesync.sessions.messages.mcap_reader import McapReader
+from tidesync.sessions.messages.mcap_stamps import MessageStamps, stamps_at
 from tidesync.sessions.messages.mcap_summary import MAGIC, read_header, read_summary
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Part(NamedTuple):
 
     passage: Passage
     block: McapBlock
+    stamps_at: Integers
+    """Where the stamp of each message is; see mcap_stamps.py."""
 
 
 @contextmanager
@@ -80,7 +83,6 @@ def open_mcap(job: Job, measured: Measured) -> Iterator[McapFile]:
 class McapFile:
     """An open MCAP file; see `format.Messages`."""
 
-    names = ("log_time", "publish_time")
     step_ns = 0
 
     def __init__(self, job: Job, measured: Measured, stream: BinaryIO, header: Header) -> None:
@@ -90,8 +92,10 @@ class McapFile:
         self.summary, self.outcome = read_summary(stream, self._size), Outcome()
         for definition in self.summary.definitions.values():
             self._refuse_corrected(definition)
+        self.names = ("log_time", "publish_time", "stamp")[: 3 if job.message_stamps else 2]
         self.forms: Sequence[StampForm] = [
-            form_of_numbers(self._job, measured, times, _NS) for times in self._surveyed()
+            form_of_numbers(self._job, measured, times, _NS)
+            for _, times in zip(self.names, self._surveyed(), strict=False)
         ]
 
     def scan(self) -> Iterator[Sequence[Batch]]:
@@ -103,13 +107,17 @@ class McapFile:
         """All messages, several chunks at a time: `records` are passages with their blocks."""
         reader, found = self._reader(), 0
         known, parts = set(self.summary.definitions), list[Part]()
+        stamps = MessageStamps(self.summary.definitions.values())
         for passage in reader.passages():
-            parts.append(Part(passage, self._block(passage, reader.losses, known)))
-            if sum(len(each.data) for each, _ in parts) >= _TOGETHER:
+            block = self._block(passage, reader.losses, known)
+            for definition in block.definitions:
+                stamps.learn(definition)
+            parts.append(Part(passage, block, stamps.places(block)))
+            if sum(len(each.passage.data) for each in parts) >= _TOGETHER:
                 yield Block(parts, self._columns(parts, found))
-                found, parts = found + sum(block.starts.size for _, block in parts), []
+                found, parts = found + sum(each.block.starts.size for each in parts), []
         yield Block(parts, self._columns(parts, found))
-        found += sum(block.starts.size for _, block in parts)
+        found += sum(each.block.starts.size for each in parts)
         stated = self.summary.messages
         self.outcome.losses[:] = reader.losses
         self.outcome.missing = None if stated is None else max(stated - found, 0)
@@ -153,37 +161,51 @@ class McapFile:
                 self._job.path, f"there is a channel {TOPIC} already: it has been corrected before"
             )
 
-    def _surveyed(self) -> tuple[Integers, Integers]:
-        """Log times, and publish times of their own, of messages all over the file."""
+    def _surveyed(self) -> tuple[Integers, Integers, Integers]:
+        """Log times, publish times of their own, and stamps, of messages all over the file."""
         reader, chunks = self._reader(), self.summary.chunks
         places = np.unique(np.linspace(0, len(chunks) - 1, _PLACES).astype(int)).tolist() if chunks else ()
         passages = chain(
             islice((each for each in reader.passages() if not each.copied), _PLACES),
             *(reader.chunk_at(chunks[place]) for place in places),
         )
-        log, publish = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+        log, publish, stamps = ([np.zeros(0, dtype=np.int64)] for _ in range(3))
+        where = MessageStamps(self.summary.definitions.values())
         for passage in passages:
             block = block_of(passage.data)
             readable = (block.log_ns <= _LATEST) & (block.publish_ns <= _LATEST)
             own = readable & (block.publish_ns != block.log_ns)
             log.append(block.log_ns[readable][:_SURVEYED].astype(np.int64))
             publish.append(block.publish_ns[own][:_SURVEYED].astype(np.int64))
-        found = np.concatenate(log), np.concatenate(publish)
-        return found if found[1].size else (found[0], found[0])
+            for definition in block.definitions:
+                where.learn(definition)
+            found, known = stamps_at(block, where.places(block))
+            stamps.append(found[known][:_SURVEYED])
+        all_log, all_publish = np.concatenate(log), np.concatenate(publish)
+        return all_log, all_publish if all_publish.size else all_log, np.concatenate(stamps)
 
-    def _columns(self, parts: Sequence[Part], before: int) -> tuple[Batch, Batch]:
+    def _columns(self, parts: Sequence[Part], before: int) -> tuple[Batch, ...]:
         """The times as batches of rows; `before` messages were read already."""
         none = np.zeros(0, dtype=np.uint64)
-        log_ns = np.concatenate([none, *(block.log_ns for _, block in parts)])
-        publish_ns = np.concatenate([none, *(block.publish_ns for _, block in parts)])
+        log_ns = np.concatenate([none, *(each.block.log_ns for each in parts)])
+        publish_ns = np.concatenate([none, *(each.block.publish_ns for each in parts)])
         readable = log_ns <= _LATEST
         malformed = [
             Malformed(before + row + 1, str(log_ns[row])) for row in np.flatnonzero(~readable).tolist()
         ]
         not_ahead = readable & (publish_ns <= np.where(readable, log_ns, 0) + _AHEAD)
         log = _batch(self.forms[0], log_ns, readable)
-        size = sum(passage.size for passage, _ in parts)
-        return log._replace(malformed=malformed, size=size), _batch(self.forms[1], publish_ns, not_ahead)
+        size = sum(each.passage.size for each in parts)
+        found = log._replace(malformed=malformed, size=size), _batch(self.forms[1], publish_ns, not_ahead)
+        return found if len(self.names) == len(found) else (*found, self._stamps(parts, log_ns, readable))
+
+    def _stamps(self, parts: Sequence[Part], log_ns: NDArray[np.uint64], readable: Flags) -> Batch:
+        """The stamps within the messages, of those that are not later than the log time."""
+        found = [stamps_at(each.block, each.stamps_at) for each in parts]
+        stamps = np.concatenate([np.zeros(0, np.int64), *(each for each, _ in found)]).astype(np.uint64)
+        known = np.concatenate([np.zeros(0, bool), *(each for _, each in found)])
+        known &= readable & (stamps <= np.where(readable, log_ns, 0) + _AHEAD)
+        return _batch(self.forms[2], stamps, known)
 
 
 def _batch(form: StampForm, times: NDArray[np.uint64], readable: Flags) -> Batch:

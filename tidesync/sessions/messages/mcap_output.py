@@ -16,6 +16,7 @@ from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.messages.mcap_block import alone, with_front, with_times
 from tidesync.sessions.messages.mcap_errors import ErrorMessages, error_definitions
 from tidesync.sessions.messages.mcap_records import packed
+from tidesync.sessions.messages.mcap_stamps import NONE, set_stamps
 from tidesync.sessions.messages.mcap_summary import MAGIC, read_header
 from tidesync.sessions.messages.mcap_writer import McapOutput
 
@@ -47,13 +48,13 @@ def mcap_output(
                 further = stack.enter_context(replacing(target.unanswered))
                 files.unanswered = McapOutput(further, files.header)
             begin = 0
-            for passage, records in block.records:
+            for passage, records, stamps_at in block.records:
                 end = begin + records.starts.size
                 if passage.copied:
                     files.main.copy(source, passage.at, passage.size)
                 else:
                     here = [Corrections(*(values[begin:end] for values in each)) for each in columns]
-                    files.write(records, passage.compression, here)
+                    files.write(records, passage.compression, here, stamps_at)
                 begin = end
 
         yield write
@@ -79,9 +80,15 @@ class _Files:
         self.unanswered: McapOutput | None = None
         free = [_free(summary, opcode) for opcode in (Opcode.CHANNEL, Opcode.SCHEMA)]
         self._errors, self._own = ErrorMessages(free[0]), error_definitions(*free)
-        self.without_publish = 0
+        self.without_publish = self.stamped = self.without_stamp = 0
 
-    def write(self, block: McapBlock, compression: str | None, columns: Sequence[Corrections]) -> None:
+    def write(
+        self,
+        block: McapBlock,
+        compression: str | None,
+        columns: Sequence[Corrections],
+        stamps_at: Integers,
+    ) -> None:
         """Write the messages of a block, each to its file."""
         self._learn(block)
         log, publish = columns[0], _settled(block, columns)
@@ -89,7 +96,12 @@ class _Files:
         self.without_publish += int((kept & ~publish.answered).sum())
         publish_ns = np.where(publish.answered, publish.topside_ns, log.topside_ns)
         placed = with_times(block, kept, log.topside_ns, publish_ns)
-        placed = self._errors.after(placed, block, (log, publish))
+        for stamps in columns[2:]:
+            set_stamps(placed, block, kept, stamps_at, stamps)
+            has = kept & (stamps_at != NONE)
+            self.stamped += int((has & stamps.answered).sum())
+            self.without_stamp += int((has & ~stamps.answered).sum())
+        placed = self._errors.after(placed, block, (log, publish, *columns[2:]))
         front = self._missing(self.main, block.channels[kept], block.definitions)
         front += [each for each in self._own if not self.main.defines(each.opcode, each.number)]
         placed = with_front(placed, b"".join(each.record for each in front))
@@ -138,6 +150,11 @@ def _finish(files: _Files, target: Target, outcome: Outcome) -> None:
         outcome.notes.append(
             f"{files.without_publish} publish times without an answer are written as the log time"
         )
+    if files.stamped or files.without_stamp:
+        as_recorded = (
+            f", {files.without_stamp} without an answer stay as recorded" if files.without_stamp else ""
+        )
+        outcome.notes.append(f"{files.stamped} stamps within messages are corrected{as_recorded}")
     if files.unanswered is None:
         target.unanswered.unlink(missing_ok=True)
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tidesync.sessions.correction.formats import open_table
+from tidesync.sessions.correction.formats import is_messages, open_messages, open_table
 from tidesync.sessions.correction.session import Options, plan, read_metadata
 from tidesync.sessions.report.units import error
 from topside_agent.estimator import Rows
@@ -53,8 +53,13 @@ def stamps_of_tables(
     except Exception as fault:  # noqa: BLE001 - the verdict on the clocks does not depend on it
         _log.warning("%s: what its tables' stamps resolve is not in the report: %s", folder.path, fault)
         return []
-    found = [_stamps(job, folder.path, spans.get(job.vehicle, [])) for job in jobs]
+    found = [_stamps(job, folder.path, spans.get(job.vehicle, [])) for job in jobs if _is_stamped(job)]
     return sorted(found, key=lambda each: (each.vehicle, each.path))
+
+
+def _is_stamped(job: Job) -> bool:
+    """Whether its stamps are of a wall clock: those of a dataflash log count from the autopilot's start."""
+    return job.path.suffix.lower() != ".bin"
 
 
 def _stamps(job: Job, session: Path, spans: Spans) -> TableStamps:
@@ -63,8 +68,12 @@ def _stamps(job: Job, session: Path, spans: Spans) -> TableStamps:
         return TableStamps(path.as_posix(), job.vehicle, 0)
     resolution_ns = None
     try:
-        with open_table(job, spans) as table:
-            resolution_ns = table.form.resolution_ns if table.form else 0
+        if is_messages(job.path):
+            with open_messages(job, spans) as messages:
+                resolution_ns = messages.forms[0].resolution_ns
+        else:
+            with open_table(job, spans) as table:
+                resolution_ns = table.form.resolution_ns if table.form else 0
     except Exception as fault:  # noqa: BLE001 - the others are still looked at
         _log.warning("%s: what its stamps resolve is not in the report: %s", job.path, fault)
     return TableStamps(path.as_posix(), job.vehicle, resolution_ns)

@@ -59,6 +59,11 @@ class ColumnContext:
     zone: str | None = None
     """The zone that the session's metadata states."""
 
+    @property
+    def elapsed(self) -> str:
+        """The column of elapsed times, without that of their starts."""
+        return self.name.removeprefix(f"{self.options.since_column},")
+
 
 def readers_of(column: ColumnContext, values: Sequence[str]) -> Iterator[_Meant]:
     """All that may be meant."""
@@ -145,7 +150,7 @@ def _unit_of_elapsed(column: ColumnContext) -> str:
         unit = "ns" if named[1] else "us" if named[2] else "ms" if named[3] else "s"
     if unit is None or unit == ISO:
         accepted = ", ".join(NS_OF_UNIT)
-        raise UndecidedError(f"--since: say with --unit what {column.name!r} counts: {accepted}")
+        raise UndecidedError(f"--since: say with --unit what {column.elapsed!r} counts: {accepted}")
     return unit
 
 

@@ -144,6 +144,11 @@ def _refuse_unread(best: Candidate, values: Sequence[str], column: ColumnContext
             f"column {column.name!r} has dates in numbers ({received}): "
             "say --time-format day-first or --time-format month-first"
         )
+    if not best.count and column.options.since_column:
+        raise UndecidedError(
+            f"--since: no row has an instant in column {column.options.since_column!r} and a number in "
+            f"{column.elapsed!r} ({received}): expected such as 2026-05-01T12:00:00.000Z and 12.345"
+        )
     if not best.count:
         raise UndecidedError(f"column {column.name!r} has no timestamp ({received}): expected {_ACCEPTED}")
 
@@ -173,4 +178,5 @@ def _read_as(best: Candidate, at_ns: Integers, column: ColumnContext) -> str:
     )
     scale = f" as {best.scale.name}" if best.scale else ""
     options = "--unit, --time-format or --since" if best.scale else "--time-format or --zone"
+    options = "--unit, --zone or another --since" if column.options.since else options
     return f"its first time is read{scale}: {first}, measured was {begin} to {end}: {options}?"

@@ -35,7 +35,12 @@ def started(mib, *command, folder, stack_mib=8):
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
-        env={"HOME": str(folder), "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        env={
+            "HOME": str(folder),
+            "PYTHONPATH": str(ROOT),
+            "PATH": "/usr/bin:/bin",
+            "XDG_RUNTIME_DIR": str(folder),
+        },
     )
 
 

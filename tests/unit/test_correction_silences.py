@@ -117,3 +117,19 @@ def test_logs_of_two_boots_in_the_wrong_order_are_both_answered():
     life = Life((100, 130), (105, 125))
     _, answered = life.corrected(at_s, lambda rows: np.concatenate([rows[rows > 110], rows[rows < 110]]))
     assert answered.sum() > 0.85 * at_s.size
+
+
+@pytest.mark.parametrize("topside_boots", [False, True])
+@pytest.mark.parametrize("block", [1, 30])
+def test_a_table_without_an_order_shows_no_step(block, topside_boots):
+    """As many rows are answered then as if it had one."""
+    life = Life((100, 130), (105, 125), topside_boots=topside_boots)
+    at_s, chance = np.arange(0, SECONDS, 0.02), np.random.default_rng(3)
+    blocks = at_s.reshape(-1, block)
+    _, answered = life.corrected(at_s, BEFORE)
+    _, shuffled = life.corrected(blocks[chance.permutation(len(blocks))].ravel(), BEFORE)
+    assert shuffled.sum() > 0.98 * answered.sum()
+    few = at_s[::100]
+    _, answered = life.corrected(few, BEFORE)
+    _, shuffled = life.corrected(chance.permutation(few), BEFORE)
+    assert shuffled.sum() > 0.9 * answered.sum()

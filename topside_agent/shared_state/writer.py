@@ -50,7 +50,7 @@ class SharedFile:
                 _log.warning("shared state %s: another topside of this computer writes it", path)
                 return None
             return cls(path, *_new(path), descriptor)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError) as error:
             _log.warning("shared state %s: not written: %s", path, error)
             return None
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 GOES_ON, _PAUSE, CUT, UNRELATED = range(4)
 _LONGEST_BREAK = 256
 """Rows: a longer one is no disorder of a few rows."""
-_LEAST_RUN = 12
+LEAST_RUN = 12
 """Rows on either side of a cut."""
 _LARGE = 8
 """A cut shows only if it is larger than so many spacings."""
@@ -99,7 +99,7 @@ class Decisions:
         kinds[close & (change <= (_MOST_AHEAD + 2 * rows) * spacing)] = GOES_ON
         length = runs.last - runs.first + 1
         maybe = (kinds > GOES_ON) & (at.forward_before == at.forward_after) & (rows <= _LONGEST_BREAK)
-        maybe &= (length[:-1] >= _LEAST_RUN) & (length[1:] >= _LEAST_RUN)
+        maybe &= (length[:-1] >= LEAST_RUN) & (length[1:] >= LEAST_RUN)
         for place in np.flatnonzero(maybe).tolist():
             if found := self._possible(place, int(spacing[place]), int(rows[place])):
                 self._transitions[place] = found

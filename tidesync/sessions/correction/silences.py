@@ -6,8 +6,9 @@ after the last that a segment measured, or right before the first that the next 
 and no cut of the clock explains that. Until the times rise above what they fell from, or the silence is over,
 nobody knows when the rows were stamped. Nor of those before any such fall that follow the last one measured.
 
-Assumptions: the table has rows on both sides of such a fall, which is larger than a few spacings. A
-longer log that begins there was stamped elsewhere.
+Assumptions: the table has rows on both sides of such a fall, which is larger than a few spacings, and is in
+the order of stamping but for a few falls: the order of a shuffled table shows nothing. A longer log that
+begins there was stamped elsewhere.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tidesync.sessions.correction.chains import CUT, GOES_ON, UNRELATED
+from tidesync.sessions.correction.chains import CUT, GOES_ON, LEAST_RUN, UNRELATED
 from tidesync.sessions.correction.timeline import UNKNOWN_NS
 from tidesync.sessions.correction.unexplained import LONGEST_KNOWN_S
 
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 _SHORTEST_NS = round(LONGEST_KNOWN_S * 1e9)
 _FEW, _NEAR = 4, 64
 """In spacings: a change of the times that is no fall; how near to a silence the row beside it is."""
+
+_MOST_ROWS_APART = 16
+"""Two rows of a table that has an order are less than such a part of its times apart."""
+_MOST_FALLS = 4
+"""With more unexplained falls for each silence, and as many besides, a table has no order."""
 
 
 class Rows(NamedTuple):
@@ -69,6 +75,11 @@ class _Stretch(NamedTuple):
     begins_ns: int
     ends_ns: int
 
+    @property
+    def follow_each_other(self) -> bool:
+        """Whether there are enough rows to show that they do."""
+        return self.rows[1] - self.rows[0] + 1 >= LEAST_RUN
+
 
 class _Change(NamedTuple):
     """Between the stretch `number` and the next, in the order of stamping."""
@@ -95,7 +106,8 @@ def stamped_in_silence(runs: Runs, kinds: Integers, segments: Sequence[TimelineS
     silences, found = _silences(segments), list[Rows]()
     for forward in (True, False) if silences else ():
         stretches, changes = _stretches(runs, kinds, forward=forward)
-        for silence in silences:
+        unexplained = sum(change.falls and not change.explained for change in changes)
+        for silence in silences if unexplained <= _MOST_FALLS * (1 + len(silences)) else ():
             found += _in_silence(stretches, changes, silence)
     return sorted({rows for rows in found if rows.first <= rows.last})
 
@@ -126,13 +138,15 @@ def _stretches(runs: Runs, kinds: Integers, *, forward: bool) -> tuple[list[_Str
     first, last = np.concatenate([[0], apart + 1]), np.concatenate([apart, [runs.first.size - 1]])
     columns = np.stack([runs.first[first], runs.last[last], runs.begins_ns[first], runs.ends_ns[last]])
     stretches = [_Stretch((begin, end), *times) for begin, end, *times in columns.T.tolist()]
+    ends_ns = np.concatenate([runs.begins_ns, runs.ends_ns])
+    most_ns = int(ends_ns.max() - ends_ns.min()) // _MOST_ROWS_APART
     changes = []
     for number, place in enumerate(apart.tolist()):
         spacing = int(min(at.spacing_before[place], at.spacing_after[place]))
         times = int(at.before_ns[place]), int(at.after_ns[place])
         old_ns, new_ns = times if forward else times[::-1]
         of_order = bool(at.forward_before[place]) == forward or bool(at.forward_after[place]) == forward
-        if of_order:
+        if of_order and spacing <= most_ns:
             between = int(at.last[place]) + 1, int(at.first[place]) - 1
             explained = bool(kinds[place] == CUT)
             falls = new_ns < old_ns - _FEW * spacing and (explained or kinds[place] == UNRELATED)
@@ -151,7 +165,9 @@ def _in_silence(
     passed_ns = [0, *accumulate(abs(each.ends_ns - each.begins_ns) for each in stretches)]
     left: list[int] = []
     for at in changes:
-        leaves, enters = silence.leaves(at), silence.enters(at)
+        old, new = stretches[at.number : at.number + 2]
+        leaves = silence.leaves(at) and old.follow_each_other
+        enters = silence.enters(at) and new.follow_each_other
         if leaves or enters:
             yield Rows(*at.between)
             yield from _at_fall(stretches, at, silence) if at.falls else ()

@@ -133,7 +133,7 @@ def test_damage_costs_the_records_it_hit_and_is_stated(tmp_path, tmp_path_factor
     truth = by_time(autopilot, write_log(path, autopilot, seconds=60))
     write_tlog_of(tmp_path / "flight.tlog", autopilot, CLOCKS["drift"], seconds=60)
     whole, chance = path.read_bytes(), random.Random(8)
-    for number in range(tries(16)):
+    for number in range(tries(8)):
         kind = ("cut", "flip", "zeros", "missing")[number % 4]
         path.write_bytes(damaged(whole, kind, chance))
         if not path.read_bytes().startswith(b"\xa3\x95"):

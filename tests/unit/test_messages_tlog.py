@@ -81,7 +81,7 @@ def test_damage_costs_the_packets_it_hit_and_is_stated(tmp_path, tmp_path_factor
     truth = write_tlog(path, CLOCKS["back"], seconds=90, rate=10)
     whole, chance = path.read_bytes(), np.random.default_rng(4)
     bits = type("Chance", (), {"randrange": staticmethod(lambda *ends: int(chance.integers(*ends)))})
-    for number in range(tries(24)):
+    for number in range(tries(12)):
         kind = ("cut", "flip", "zeros", "missing")[number % 4]
         path.write_bytes(damaged(whole, kind, bits))
         result = corrected(path, timeline)

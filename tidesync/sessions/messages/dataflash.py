@@ -148,5 +148,8 @@ def _learn(record: bytes, kinds: dict[int, Kind]) -> None:
     """Take what an FMT record says."""
     texts = (record[begin:end].split(b"\0")[0] for begin, end in ((5, 9), (9, 25), (25, 89)))
     name, form, columns = (text.decode("ascii", "replace") for text in texts)
-    if record[3] != FMT and record[4] > len(HEAD) and set(form) <= set(_KINDS):
-        kinds[record[3]] = Kind(name, record[4], form, tuple(columns.split(",")))
+    if set(form) <= set(_KINDS):
+        size = len(HEAD) + 1 + sum(np.dtype(_KINDS[each]).itemsize for each in form)
+        kind = Kind(name, record[4], form, tuple(columns.split(",")))
+        if size == record[4] and len(form) == len(kind.columns):
+            kinds.setdefault(record[3], kind)

@@ -20,7 +20,7 @@ from tidesync.sessions.correction.own_clock import OwnClock
 from tidesync.sessions.correction.stamps.column import form_of_numbers
 from tidesync.sessions.correction.stamps.numbers import UNIX
 from tidesync.sessions.correction.stamps.options import AS_FOUND, StampOptions
-from tidesync.sessions.correction.table import Batch
+from tidesync.sessions.correction.table import Batch, Malformed
 from tidesync.sessions.correction.timeline import TimelineSegment
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.messages.boot_clock import LATENCY_NS, BootClock
@@ -88,7 +88,7 @@ class DataflashFile:
     def read(self) -> Iterator[Block]:
         """All records with a time since boot."""
         self.outcome.losses.clear()
-        latest = 0
+        latest = passed = 0
         for records in records_of(self._stream, self._size, self.kinds, self.outcome.losses):
             timed = np.array(
                 [kind.timed for kind in map(self.kinds.__getitem__, records.types.tolist())], bool
@@ -98,9 +98,13 @@ class DataflashFile:
             readable = boot_us < _LATEST_US
             boot_ns = np.where(readable, boot_us, 0).astype(np.int64) * 1_000
             latest = self._refuse_restart(boot_ns[readable], latest)
-            yield Block(
-                (records, places, self.kinds), (Batch(None, boot_ns, readable, (), records.size, None, None),)
-            )
+            malformed = [
+                Malformed(passed + place + 1, str(boot_us[place]))
+                for place in np.flatnonzero(~readable).tolist()
+            ]
+            batch = Batch(None, boot_ns, readable, malformed, records.size)
+            yield Block((records, places, self.kinds), (batch,))
+            passed += places.size
 
     def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:
         """One of boot times, by the .tlog."""

@@ -21,7 +21,7 @@ from mcap.opcode import Opcode
 from tidesync.sessions.correction.stamps.column import form_of_numbers
 from tidesync.sessions.correction.stamps.numbers import UNIX
 from tidesync.sessions.correction.stamps.options import StampOptions
-from tidesync.sessions.correction.table import Batch, Malformed
+from tidesync.sessions.correction.table import Batch
 from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.messages.format import Block, Loss, Outcome
 from tidesync.sessions.messages.mcap_block import block_of, without
@@ -30,6 +30,7 @@ from tidesync.sessions.messages.mcap_output import is_ours, mcap_output
 from tidesync.sessions.messages.mcap_reader import McapReader
 from tidesync.sessions.messages.mcap_stamps import MessageStamps, stamps_at
 from tidesync.sessions.messages.mcap_summary import MAGIC, read_header, read_summary
+from tidesync.sessions.messages.stamp_batches import batch_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -190,13 +191,10 @@ class McapFile:
         log_ns = np.concatenate([none, *(each.block.log_ns for each in parts)])
         publish_ns = np.concatenate([none, *(each.block.publish_ns for each in parts)])
         readable = log_ns <= _LATEST
-        malformed = [
-            Malformed(before + row + 1, str(log_ns[row])) for row in np.flatnonzero(~readable).tolist()
-        ]
         not_ahead = readable & (publish_ns <= np.where(readable, log_ns, 0) + _AHEAD)
-        log = _batch(self.forms[0], log_ns, readable)
         size = sum(each.passage.size for each in parts)
-        found = log._replace(malformed=malformed, size=size), _batch(self.forms[1], publish_ns, not_ahead)
+        log = batch_of(self.forms[0], log_ns, readable, size=size, before=before)
+        found = log, _batch(self.forms[1], publish_ns, not_ahead)
         return found if len(self.names) == len(found) else (*found, self._stamps(parts, log_ns, readable))
 
     def _stamps(self, parts: Sequence[Part], log_ns: NDArray[np.uint64], readable: Flags) -> Batch:

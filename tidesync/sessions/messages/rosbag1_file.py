@@ -25,6 +25,7 @@ from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.messages.built_file import built
 from tidesync.sessions.messages.format import Block, Outcome
 from tidesync.sessions.messages.sidecar import Sidecar, is_sidecar
+from tidesync.sessions.messages.stamp_batches import batch_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,21 +85,21 @@ class Rosbag1File:
     def scan(self) -> Iterator[Sequence[Batch]]:
         """All messages' times, in the order of the file."""
         for begin in range(0, len(self._entries), _SURVEYED):
-            yield (self._batch([each.time for each in self._entries[begin : begin + _SURVEYED]]),)
+            yield (self._batch([each.time for each in self._entries[begin : begin + _SURVEYED]], begin),)
 
     def read(self) -> Iterator[Block]:
         """All messages."""
-        some, size = list[Message](), 0
+        some, size, passed = list[Message](), 0, 0
         try:
             for message in self._messages():
                 some.append(message)
                 size += len(message.data)
                 if size >= _TOGETHER_BYTES:
-                    yield Block(some, (self._batch([each.at_ns for each in some]),))
-                    some, size = [], 0
+                    yield Block(some, (self._batch([each.at_ns for each in some], passed),))
+                    some, size, passed = [], 0, passed + len(some)
         except _BROKEN as error:
             raise UnusableFileError(self._path, f"it is damaged: {error}") from error
-        yield Block(some, (self._batch([each.at_ns for each in some]),))
+        yield Block(some, (self._batch([each.at_ns for each in some], passed),))
 
     def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:  # noqa: ARG002 - it needs no other file
         """That of the vehicle's clock."""
@@ -195,11 +196,11 @@ class Rosbag1File:
                 header = Header.read(data)
             yield Message(header.get_uint32("conn"), entry.time, read_bytes(data, read_uint32(data)))
 
-    def _batch(self, times: Sequence[int]) -> Batch:
+    def _batch(self, times: Sequence[int], before: int) -> Batch:
         stamps = np.array(times, dtype=np.int64)
-        found = self.forms[0].read_numbers(stamps, np.ones(stamps.shape, dtype=bool))
         size = round(len(times) * self._bytes)
-        return Batch(None, found.unix_ns, found.readable, (), size, None, found.resolution_ns)
+        every = np.ones(stamps.shape, dtype=bool)
+        return batch_of(self.forms[0], stamps, every, size=size, before=before)
 
 
 _MESSAGE = 2

@@ -23,6 +23,7 @@ from tidesync.sessions.correction.timeline import NO_U95, STATES
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.messages.built_file import built
 from tidesync.sessions.messages.format import Block, Outcome
+from tidesync.sessions.messages.stamp_batches import batch_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,15 +85,14 @@ class Rosbag2File:
         rows = self._database.execute(
             "SELECT id, timestamp FROM messages WHERE id <= ? ORDER BY id", (self._last,)
         )
+        passed = 0
         while some := rows.fetchmany(_TOGETHER):
             numbers = np.array([number for number, _ in some], dtype=np.int64)
             known = np.array([isinstance(at, int) for _, at in some], dtype=bool)
             times = np.array([at if isinstance(at, int) else 0 for _, at in some], dtype=np.int64)
-            found = self.forms[0].read_numbers(times, known)
             size = round(len(some) * self._bytes)
-            yield Block(
-                numbers, (Batch(None, found.unix_ns, found.readable, (), size, None, found.resolution_ns),)
-            )
+            yield Block(numbers, (batch_of(self.forms[0], times, known, size=size, before=passed),))
+            passed += len(some)
 
     def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:  # noqa: ARG002 - it needs no other file
         """That of the vehicle's clock."""

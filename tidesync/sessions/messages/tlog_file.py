@@ -23,6 +23,7 @@ from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.messages.format import Block, Outcome
 from tidesync.sessions.messages.mavlink_packets import LINK, LINK_NS, STAMP, Packets, packets_of
 from tidesync.sessions.messages.sidecar import is_sidecar
+from tidesync.sessions.messages.stamp_batches import batch_of
 from tidesync.sessions.messages.tlog_output import tlog_output
 
 if TYPE_CHECKING:
@@ -74,11 +75,13 @@ class TlogFile:
         """All packets, about a MB at a time."""
         losses = self.outcome.losses
         losses.clear()
+        passed = 0
         for packets in packets_of(self._stream, self._size, losses):
             stamps = stamps_of(packets)
-            found = self.forms[0].read_numbers(stamps & ~LINK, np.ones(stamps.shape, dtype=bool))
-            batch = Batch(None, found.unix_ns, found.readable, (), packets.size, None, found.resolution_ns)
+            every = np.ones(stamps.shape, dtype=bool)
+            batch = batch_of(self.forms[0], stamps & ~LINK, every, size=packets.size, before=passed)
             yield Block((packets, stamps), (batch,))
+            passed += stamps.size
 
     def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:  # noqa: ARG002 - it needs no other file
         """That of the vehicle's clock."""

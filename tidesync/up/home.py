@@ -168,18 +168,17 @@ class Home:
 
     def _give_to_broker(self) -> None:
         """Files that root has brought back from a copy are root's: the broker could not read them."""
-        if sys.platform == "win32" or mosquitto.user_for(self.path) != mosquitto.USER:
-            return
-        certificates = self.config / "certs"
-        read = [self.config, self.data, certificates, *self.config.iterdir(), *self.data.iterdir()]
-        read += [certificates / name for name in ("ca.crt", "server.crt", "server.key")]
-        user = pwd.getpwnam(mosquitto.USER)
-        for path in read:
-            with suppress(FileNotFoundError):
-                status = path.lstat()
-                of_this_name_alone = stat.S_ISDIR(status.st_mode) or status.st_nlink == 1
-                if status.st_uid == 0 and of_this_name_alone:  # else the broker could get any file of root's
-                    os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+        if sys.platform != "win32" and mosquitto.user_for(self.path) == mosquitto.USER:
+            certificates = self.config / "certs"
+            read = [self.config, self.data, certificates, *self.config.iterdir(), *self.data.iterdir()]
+            read += [certificates / name for name in ("ca.crt", "server.crt", "server.key")]
+            user = pwd.getpwnam(mosquitto.USER)
+            for path in read:
+                with suppress(FileNotFoundError):
+                    status = path.lstat()
+                    of_this_name_alone = stat.S_ISDIR(status.st_mode) or status.st_nlink == 1
+                    if status.st_uid == 0 and of_this_name_alone:  # else it could be any file of root's
+                        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
     def _for_readers(self, choices: Choices) -> str:
         """The settings of this computer's commands, below those of the user."""

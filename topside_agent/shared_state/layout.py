@@ -16,6 +16,7 @@ A head is void `VOID_NS` after it was written by BOOTTIME, which counts while th
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from struct import Struct
@@ -175,7 +176,9 @@ def is_fresh(written_ns: int, now_ns: int) -> bool:
 
 def boottime_ns() -> int:
     """BOOTTIME; where a system has none, a clock that may stand still while the machine sleeps."""
-    return time.monotonic_ns() if _BOOTTIME is None else time.clock_gettime_ns(_BOOTTIME)
+    if sys.platform != "win32" and _BOOTTIME is not None:
+        return time.clock_gettime_ns(_BOOTTIME)
+    return time.monotonic_ns()
 
 
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)

@@ -147,3 +147,16 @@ def test_a_channel_whose_schema_is_lost_is_named(tmp_path, tmp_path_factory):
     assert [each.reason.partition(":")[0] for each in result.outcome.losses] == [
         f"schema 1 of channel {number} is not defined" for number in (1, 2, 3)
     ]
+
+
+@pytest.mark.parametrize("at", [11, 20, 31])  # of the lengths of its name, encoding and text
+def test_a_damaged_schema_in_an_unchecked_summary_costs_the_summary(at, tmp_path, tmp_path_factory):
+    path = tmp_path / "log.mcap"
+    write_mcap(path, CLOCKS["drift"], seconds=20, enable_crcs=False)
+    data = bytearray(path.read_bytes())
+    begin = data.rindex(b"x/Imu") - 15
+    data[begin + at] ^= 0x40
+    path.write_bytes(data)
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    assert result.rows == 400
+    assert [each.reason.partition(":")[0] for each in result.outcome.losses] == ["its summary cannot be read"]

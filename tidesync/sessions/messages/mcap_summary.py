@@ -10,7 +10,7 @@ from mcap.opcode import Opcode
 from mcap.records import Footer, Header, Statistics
 
 from tidesync.sessions.messages.mcap_block import Definition, each_record
-from tidesync.sessions.messages.mcap_records import UNREADABLE, parsed
+from tidesync.sessions.messages.mcap_records import UNREADABLE, is_whole, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +76,8 @@ def _summary(stream: BinaryIO, size: int) -> Summary | None:
 def _parsed(data: bytes) -> Summary | None:
     definitions, chunks, messages, end = {}, [], None, 0
     for opcode, begin, end in each_record(data):
+        if not is_whole(opcode, data[begin + 9 : end]):
+            return None
         if opcode in {Opcode.SCHEMA, Opcode.CHANNEL}:
             number = int.from_bytes(data[begin + 9 : begin + 11], "little")
             definitions[opcode, number] = Definition(opcode, number, data[begin:end])

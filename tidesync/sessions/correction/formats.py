@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tidesync.sessions.correction.csv.source import COMPRESSED
 from tidesync.sessions.correction.csv.table import open_csv
+from tidesync.sessions.correction.json_table import open_json_lines
 from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.messages.rosbag2_file import open_rosbag2
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 FORMATS: Mapping[str, OpenTable] = {
     ".csv": open_csv,
+    ".jsonl": open_json_lines,
+    ".ndjson": open_json_lines,
     ".parquet": open_parquet,
     ".tsv": open_csv,
     ".txt": open_csv,
@@ -61,6 +64,8 @@ MESSAGES: Mapping[str, OpenMessages] = {
 }
 """What opens the files of messages with a suffix."""
 
+_TEXT = {".csv", ".jsonl", ".ndjson", ".tsv", ".txt"}
+"""Formats that may be compressed."""
 _OF_EITHER = {".tlog"}
 _UNCHANGED = {".bin"}
 """Files that stay as they are: their times are in a table beside them."""
@@ -148,5 +153,5 @@ def _divided(path: Path) -> tuple[str, str, str]:
     suffix = f"{dot}{last}"
     text_only = rest.lower().endswith(COMPRESSED)
     known = suffix.lower() in {*FORMATS, *MESSAGES}
-    known &= not text_only or FORMATS.get(suffix.lower()) is open_csv
+    known &= not text_only or suffix.lower() in _TEXT
     return (stem, suffix, rest) if stem and known else (path.stem, "", path.suffix)

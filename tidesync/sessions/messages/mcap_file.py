@@ -121,7 +121,7 @@ class McapFile:
         found += sum(each.block.starts.size for each in parts)
         stated = self.summary.messages
         if self.summary.damaged and not reader.losses:
-            reason = "its summary cannot be read: what else of it is missing cannot be told"
+            reason = "its summary cannot be read: what else of it is missing is unknown"
             reader.losses.append(Loss(self._size, 0, reason))
         self.outcome.losses[:] = reader.losses
         self.outcome.missing = None if stated is None else max(stated - found, 0)

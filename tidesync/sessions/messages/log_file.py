@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from tidesync.sessions.correction.table import Batch, Malformed
 from tidesync.sessions.correction.text_lines import BOM, TextLines
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.messages.format import Block, Outcome
-from tidesync.sessions.messages.log_output import log_output
-from tidesync.sessions.messages.log_stamps import StampFinder
+from tidesync.sessions.messages.log_output import STEP_NS, log_output
+from tidesync.sessions.messages.log_stamps import LogBlock, Stamped, StampFinder
 from tidesync.sessions.messages.sidecar import is_sidecar
 
 if TYPE_CHECKING:
@@ -36,25 +36,6 @@ _SURVEYED = 5_000
 _MOST_SHOWN = 80
 
 
-class Stamped(NamedTuple):
-    """A line that begins with a timestamp: its place and number in its block, and its timestamp's place."""
-
-    begin: int
-    line: int
-    first: int
-    last: int
-    clear: bool
-
-
-class LogBlock(NamedTuple):
-    """Consecutive lines; what precedes the first one with a timestamp goes with the block before."""
-
-    data: bytes
-    stamped: list[Stamped]
-    line: int
-    """The number of the block's first line, from 1."""
-
-
 @contextmanager
 def open_log(job: Job, measured: Measured) -> Iterator[LogFile]:
     """Open a log of text in UTF-8 or UTF-16, compressed or not; see `format.OpenMessages`."""
@@ -65,8 +46,7 @@ class LogFile:
     """An open log; see `format.Messages`."""
 
     names = ("timestamp",)
-    step_ns = 1_000
-    """The table of errors has µs."""
+    step_ns = STEP_NS
 
     def __init__(self, job: Job, measured: Measured) -> None:
         if job.stamps.since_column is not None:
@@ -117,7 +97,7 @@ class LogFile:
 
     def output(self, target: Target) -> AbstractContextManager[Write]:
         """See log_output.py."""
-        return log_output(target, self)
+        return log_output(target, self.outcome, self.lines.source, self.forms[0])
 
     def _batch(self, block: LogBlock, size: int) -> Batch:
         texts = [block.data[each.first : each.last] if each.clear else b"" for each in block.stamped]

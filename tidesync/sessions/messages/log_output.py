@@ -14,21 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from tidesync.sessions.correction.csv.source import Source
+    from tidesync.sessions.correction.stamps.form import StampForm
     from tidesync.sessions.correction.timeline import Corrections
-    from tidesync.sessions.messages.format import Block, Target, Write
-    from tidesync.sessions.messages.log_file import LogBlock, LogFile
+    from tidesync.sessions.messages.format import Block, Outcome, Target, Write
+    from tidesync.sessions.messages.log_stamps import LogBlock
 
+STEP_NS = 1_000
+"""The unit of the table of errors."""
 _COLUMNS = ("line", "timestamp")
 
 
 @contextmanager
-def log_output(target: Target, log: LogFile) -> Iterator[Write]:
+def log_output(target: Target, outcome: Outcome, source: Source, form: StampForm) -> Iterator[Write]:
     """Write the corrected files; see `format.Messages.output`. Lines before the first timestamp are kept."""
     unanswered: list[Callable[[bytes], object]] = []
     with ExitStack() as stack:
 
         def opened(path: Path) -> Callable[[bytes], object]:
-            return stack.enter_context(log.lines.source.sink(stack.enter_context(replacing(path))))
+            return stack.enter_context(source.sink(stack.enter_context(replacing(path))))
 
         table = Sidecar(stack.enter_context(replacing(target.sidecar)), _COLUMNS)
         kept = opened(target.output)
@@ -42,7 +46,7 @@ def log_output(target: Target, log: LogFile) -> Iterator[Write]:
             if not found.answered.all():
                 unanswered = unanswered or [opened(target.unanswered)]
             last(data[: stamped[0].begin] if stamped else data)
-            times = log.forms[0].write(np.where(found.answered, found.topside_ns, 0)).tolist()
+            times = form.write(np.where(found.answered, found.topside_ns, 0)).tolist()
             ends = [*(each.begin for each in stamped), len(data)][1:]
             for each, end, time, answered in zip(stamped, ends, times, found.answered.tolist(), strict=True):
                 if answered:
@@ -51,12 +55,12 @@ def log_output(target: Target, log: LogFile) -> Iterator[Write]:
                 else:
                     (last,) = unanswered
                     last(data[each.begin : end])
-            table.write(_fronts(log_block), found, log.step_ns)
+            table.write(_fronts(log_block), found, STEP_NS)
 
         yield write
-    log.outcome.beside.append(target.sidecar)
+    outcome.beside.append(target.sidecar)
     if unanswered:
-        log.outcome.beside.append(target.unanswered)
+        outcome.beside.append(target.unanswered)
     else:
         target.unanswered.unlink(missing_ok=True)
 

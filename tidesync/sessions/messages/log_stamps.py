@@ -38,6 +38,25 @@ class Place(NamedTuple):
     """Whether it is that of the line, and whole."""
 
 
+class Stamped(NamedTuple):
+    """A line that begins with a timestamp: its place and number in its block, and its timestamp's place."""
+
+    begin: int
+    line: int
+    first: int
+    last: int
+    clear: bool
+
+
+class LogBlock(NamedTuple):
+    """Consecutive lines; what precedes the first one with a timestamp goes with the block before."""
+
+    data: bytes
+    stamped: list[Stamped]
+    line: int
+    """The number of the block's first line, from 1."""
+
+
 class StampFinder:
     """Finds the timestamps of a log whose form is stated so far."""
 

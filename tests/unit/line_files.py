@@ -37,3 +37,20 @@ def write_json_lines(path, clock, shown=lambda ns: json.dumps(iso(ns)), **manner
         lines.append(f'{{"number": {number}, "timestamp":{stamp}, {further}}}')
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return truth
+
+
+NMEA = (
+    "$GPGGA,120000.00,4807.038,N,01131.000,E,1,08,0.9,545.4,M,,*47",
+    "!AIVDM,1,1,,B,x,0*5C",
+    "$SDDBT,-12.5,f*3A",
+)
+
+
+def write_log(path, clock, shown=iso, *, end="\r\n", **manner):
+    """Sentences behind a stamp, after every fifth a line without one; topside's instants, in their order."""
+    truth, lines = instants(clock, **manner), ["# a head"]
+    for number, at_ns in enumerate(truth):
+        lines.append(f"{shown(clock.shows(at_ns))} {NMEA[number % 3]} no {number} é")
+        lines += [f"  which goes on: {number}"] if number % 5 == 0 else []
+    path.write_bytes("".join(line + end for line in lines).encode())
+    return truth

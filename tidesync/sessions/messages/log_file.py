@@ -15,7 +15,7 @@ import numpy as np
 from tidesync.sessions.correction.restarts import RestartCheck
 from tidesync.sessions.correction.stamps.column import form_of_texts
 from tidesync.sessions.correction.table import Batch, Malformed
-from tidesync.sessions.correction.text_lines import BOM, TextLines
+from tidesync.sessions.correction.text_lines import BOM, TextLines, read_texts
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.messages.format import Block, Outcome
 from tidesync.sessions.messages.log_output import STEP_NS, log_output
@@ -101,7 +101,7 @@ class LogFile:
 
     def _batch(self, block: LogBlock, size: int) -> Batch:
         texts = [block.data[each.first : each.last] if each.clear else b"" for each in block.stamped]
-        found = self.forms[0].read(texts)
+        found = read_texts(self.forms[0], texts)
         malformed = []
         for row in np.flatnonzero(~found.readable).tolist():
             each = block.stamped[row]

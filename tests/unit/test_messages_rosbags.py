@@ -149,6 +149,19 @@ def test_damaged_bags_are_refused_by_name_and_nothing_is_written(tmp_path, tmp_p
             assert not output_of(path).exists()
 
 
+@pytest.mark.parametrize("name", ["time=", "conn="])
+def test_a_message_that_its_index_or_its_connections_contradict_is_refused(name, tmp_path, tmp_path_factory):
+    bag = tmp_path / "dive.bag"
+    write_bag(bag, CLOCKS["drift"])
+    data = bytearray(bag.read_bytes())
+    near = data.index(b"op=\x02") - 45  # the header of the first message
+    data[data.index(name.encode(), near) + len(name) + 1] ^= 0x10
+    bag.write_bytes(data)
+    with pytest.raises(UnusableFileError, match=r"it is damaged: .*(of a message|a message is)"):
+        corrected(bag, timeline_of("drift", tmp_path_factory))
+    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["dive.bag"]
+
+
 def test_the_command_finds_them_in_a_sensors_folder(tmp_path, capsys):
     session = tmp_path / "session_1"
     write_session(session, CLOCKS["step"])

@@ -150,6 +150,8 @@ def plan(
     for path in options.files:
         if is_output(path):
             raise UnknownVehicleError(f"--file {path}: it is an output of a correction, not an input")
+        if path.exists() and not path.is_file():
+            raise UnknownVehicleError(f"--file {path}: expected a regular file, which is read several times")
         if path.resolve().parent.name == TIME_SYNC:
             raise UnknownVehicleError(f"--file {path}: it is of Tidesync's own records, not a sensor's")
         if path.resolve() not in jobs:

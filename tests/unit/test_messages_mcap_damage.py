@@ -160,3 +160,20 @@ def test_a_damaged_schema_in_an_unchecked_summary_costs_the_summary(at, tmp_path
     result = corrected(path, timeline_of("drift", tmp_path_factory))
     assert result.rows == 400
     assert [each.reason.partition(":")[0] for each in result.outcome.losses] == ["its summary cannot be read"]
+
+
+@pytest.mark.parametrize("opcode", [0x02, 0x0F, 0x86, 0x07])
+def test_a_chunk_that_seems_to_be_another_record_is_stated_and_reading_goes_on(
+    opcode, tmp_path, tmp_path_factory
+):
+    path = tmp_path / "log.mcap"
+    write_mcap(path, CLOCKS["drift"], seconds=60, use_statistics=False, use_summary_offsets=False)
+    with path.open("rb") as stream:
+        index = make_reader(stream).get_summary().chunk_indexes[1]
+    data = bytearray(path.read_bytes())
+    data[index.chunk_start_offset] = opcode
+    path.write_bytes(data)
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    (loss,) = result.outcome.losses
+    assert (loss.at, loss.reason) == (index.chunk_start_offset, "no record begins here")
+    assert 900 < result.rows < 1_200

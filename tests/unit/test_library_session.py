@@ -1,5 +1,6 @@
 """`tidesync.open_session`: the answers of `tidesync correct`, for whatever holds nanoseconds."""
 
+import re
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
@@ -210,6 +211,12 @@ def test_nothing_is_answered_with_nothing(recorded, times):
         ([[1], [2, 3]], "received"),
         (object(), "received <object"),
         ({"a": 1}, "received {'a': 1}"),
+        (pd.Timestamp("2300-01-01").as_unit("s"), "received Timestamp"),
+        ([pd.Timestamp("1500-01-01").as_unit("s")], "received Timestamp"),
+        (pl.DataFrame({"a": [1.0]}), "an array of float64"),
+        (pl.LazyFrame({"a": [1]}), "received <LazyFrame"),
+        (pl.col("a"), "received <Expr"),
+        (pl.Series([1], dtype=pl.Int128), "a column of Int128"),
     ],
 )
 def test_what_holds_no_nanoseconds_is_refused_by_its_value(recorded, times, received):
@@ -235,8 +242,6 @@ def test_how_finely_times_resolve_is_part_of_the_error(recorded):
     assert set(recorded.session.to_topside(whole, resolution_ns=1)["state"]) == {"ok"}
     coarse = recorded.session.to_vehicle(NS, resolution_ns=5_000_000)["max_error_ns"]
     assert (coarse > 5_000_000).all()
-    with pytest.raises(tidesync.UsageError, match="resolution_ns: expected 0 or more, received -1"):
-        recorded.session.to_topside(whole, resolution_ns=-1)
 
 
 def test_the_track_has_the_columns_of_offsets_csv(recorded):
@@ -252,11 +257,41 @@ def test_the_track_has_the_columns_of_offsets_csv(recorded):
     assert set(track["segment"]) == {0, 1}
 
 
-@pytest.mark.parametrize("limits", [{"max_error_ms": 0}, {"slew_limit_ppm": -1}, {"rate_limit_ppm": 1e6}])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_error_ms": 0},
+        {"max_error_ms": "5"},
+        {"max_error_ms": None},
+        {"slew_limit_ppm": -1},
+        {"rate_limit_ppm": 1e6},
+        {"rate_limit_ppm": 0},
+        {"instances": "abc"},
+        {"instances": [3]},
+    ],
+)
 def test_a_limit_out_of_its_range_is_named(recorded, limits):
     (name,) = limits
-    with pytest.raises(tidesync.UsageError, match=f"{name}: expected .*, received {limits[name]}"):
+    with pytest.raises(tidesync.UsageError, match=re.escape(f", received {limits[name]!r}")) as raised:
         tidesync.open_session(recorded.folder, **limits)
+    assert str(raised.value).startswith(f"{name}: expected ")
+
+
+@pytest.mark.parametrize("resolution", [-1, 1.5, "1", True, 10**30, float("nan")])
+def test_a_resolution_that_is_none_is_named(recorded, resolution):
+    for convert in (recorded.session.to_topside, recorded.session.to_vehicle):
+        with pytest.raises(tidesync.UsageError, match=re.escape(f"received {resolution!r}")):
+            convert([1], resolution_ns=resolution)
+
+
+def test_a_year_that_wraps_round_64_bits_is_no_time_of_the_session(recorded):
+    day = next(
+        (2**64 * turn + int(recorded.vehicle_ns[0]) // S + 100) // 86_400
+        for turn in range(1, 86_400)
+        if (2**64 * turn + int(recorded.vehicle_ns[0]) // S + 100) % 86_400 < 100
+    )
+    (found,) = recorded.session.to_topside(np.array([day], dtype="datetime64[D]"), resolution_ns=0)
+    assert found["state"] == "outside"
 
 
 def test_a_folder_without_exchanges_is_named(tmp_path):

@@ -1,6 +1,7 @@
 """Corrected MCAP files: no answered time outside its error, and everything else as it was recorded."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -163,6 +164,16 @@ def test_the_command_corrects_those_in_a_sensors_folder_and_those_that_are_named
     ]
     assert run(["-q", "correct", str(session), "--sensor", "inWater=rov1"]) == 0
     assert "messages of rov1" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+@pytest.mark.parametrize("name", ["log.mcap", "log.csv"])
+def test_a_pipe_is_refused_and_not_waited_for(name, tmp_path, capsys):
+    session = tmp_path / "session_1"
+    write_session(session, CLOCKS["drift"], seconds=5)
+    os.mkfifo(tmp_path / name)
+    assert run(["-q", "correct", str(session), "--file", str(tmp_path / name), "--vehicle", "rov1"]) == 2
+    assert f"{name}: expected a regular file" in capsys.readouterr().err
 
 
 def test_fuse_leaves_files_of_messages(tmp_path, capsys):

@@ -4,6 +4,8 @@ import contextlib
 import random
 
 import pytest
+from mcap.reader import make_reader
+from mcap.writer import IndexType
 
 from tests.effort import tries
 from tests.unit.mcap_files import number_of, read_mcap, write_mcap
@@ -107,3 +109,71 @@ def test_a_chunk_that_would_not_fit_in_memory_is_left_out(tmp_path, tmp_path_fac
     result = corrected(path, timeline_of("drift", tmp_path_factory))
     assert result.rows == 0
     assert "expected at most 1000" in result.outcome.losses[0].reason
+
+
+@pytest.mark.parametrize("way", [{}, {"use_statistics": False}, {"enable_crcs": False}])
+@pytest.mark.parametrize("change", ["removed", "doubled"])
+def test_a_summary_that_is_not_of_the_file_is_stated(change, way, tmp_path, tmp_path_factory):
+    path = tmp_path / "log.mcap"
+    write_mcap(path, CLOCKS["drift"], seconds=20, **way)
+    whole = path.read_bytes()
+    with path.open("rb") as stream:
+        index = make_reader(stream).get_summary().chunk_indexes[1]
+    begin, end = index.chunk_start_offset, index.chunk_start_offset + index.chunk_length
+    keep, go_on = (begin, end) if change == "removed" else (end, begin)
+    path.write_bytes(whole[:keep] + whole[go_on:])
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    assert [each.reason.partition(":")[0] for each in result.outcome.losses] == ["its summary cannot be read"]
+
+
+def test_a_file_without_a_summary_is_whole(tmp_path, tmp_path_factory):
+    path = tmp_path / "log.mcap"
+    without = ("use_statistics", "use_summary_offsets", "repeat_channels", "repeat_schemas")
+    kinds = IndexType.NONE
+    write_mcap(path, CLOCKS["drift"], seconds=20, index_types=kinds, **dict.fromkeys(without, False))
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    assert (result.rows, result.outcome.losses) == (400, [])
+
+
+def test_a_channel_whose_schema_is_lost_is_named(tmp_path, tmp_path_factory):
+    path = tmp_path / "log.mcap"
+    write_mcap(path, CLOCKS["drift"], seconds=20, use_chunking=False)
+    whole = path.read_bytes()
+    begin = whole.index(b"x/Imu") - 15
+    size = 9 + int.from_bytes(whole[begin + 1 : begin + 9], "little")
+    path.write_bytes(whole[:begin] + whole[begin + size :])
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    assert result.rows == 400
+    assert [each.reason.partition(":")[0] for each in result.outcome.losses] == [
+        f"schema 1 of channel {number} is not defined" for number in (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize("at", [11, 20, 31])  # of the lengths of its name, encoding and text
+def test_a_damaged_schema_in_an_unchecked_summary_costs_the_summary(at, tmp_path, tmp_path_factory):
+    path = tmp_path / "log.mcap"
+    write_mcap(path, CLOCKS["drift"], seconds=20, enable_crcs=False)
+    data = bytearray(path.read_bytes())
+    begin = data.rindex(b"x/Imu") - 15
+    data[begin + at] ^= 0x40
+    path.write_bytes(data)
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    assert result.rows == 400
+    assert [each.reason.partition(":")[0] for each in result.outcome.losses] == ["its summary cannot be read"]
+
+
+@pytest.mark.parametrize("opcode", [0x02, 0x0F, 0x86, 0x07])
+def test_a_chunk_that_seems_to_be_another_record_is_stated_and_reading_goes_on(
+    opcode, tmp_path, tmp_path_factory
+):
+    path = tmp_path / "log.mcap"
+    write_mcap(path, CLOCKS["drift"], seconds=60, use_statistics=False, use_summary_offsets=False)
+    with path.open("rb") as stream:
+        index = make_reader(stream).get_summary().chunk_indexes[1]
+    data = bytearray(path.read_bytes())
+    data[index.chunk_start_offset] = opcode
+    path.write_bytes(data)
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    (loss,) = result.outcome.losses
+    assert (loss.at, loss.reason) == (index.chunk_start_offset, "no record begins here")
+    assert 900 < result.rows < 1_200

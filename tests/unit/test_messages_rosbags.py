@@ -149,6 +149,44 @@ def test_damaged_bags_are_refused_by_name_and_nothing_is_written(tmp_path, tmp_p
             assert not output_of(path).exists()
 
 
+@pytest.mark.parametrize("name", ["time=", "conn="])
+def test_a_message_that_its_index_or_its_connections_contradict_is_refused(name, tmp_path, tmp_path_factory):
+    bag = tmp_path / "dive.bag"
+    write_bag(bag, CLOCKS["drift"])
+    data = bytearray(bag.read_bytes())
+    near = data.index(b"op=\x02") - 45  # the header of the first message
+    data[data.index(name.encode(), near) + len(name) + 1] ^= 0x10
+    bag.write_bytes(data)
+    with pytest.raises(UnusableFileError, match=r"it is damaged: .*(of a message|a message is)"):
+        corrected(bag, timeline_of("drift", tmp_path_factory))
+    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["dive.bag"]
+
+
+@pytest.mark.parametrize("kind", ["INTEGER", "TEXT", "REAL", "TEXT PRIMARY KEY", "REAL PRIMARY KEY"])
+def test_messages_that_are_not_numbered_as_a_bags_are_refused(kind, tmp_path, tmp_path_factory):
+    database, _ = write_bag2(tmp_path / "dive", CLOCKS["drift"])
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            f"ALTER TABLE messages RENAME TO old; CREATE TABLE messages (id {kind}, topic_id INTEGER, "
+            "timestamp INTEGER, data BLOB); "
+            "INSERT INTO messages SELECT id, topic_id, timestamp, data FROM old; DROP TABLE old;"
+        )
+    with pytest.raises(UnusableFileError, match=f"INTEGER PRIMARY KEY, received {kind.split()[0]}, "):
+        corrected(database, timeline_of("drift", tmp_path_factory))
+    assert not output_of(database).exists()
+
+
+def test_a_trigger_is_refused(tmp_path, tmp_path_factory):
+    database, _ = write_bag2(tmp_path / "dive", CLOCKS["drift"])
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(
+            "CREATE TRIGGER late AFTER UPDATE ON messages "
+            "BEGIN UPDATE messages SET timestamp = 5 WHERE id = new.id; END"
+        )
+    with pytest.raises(UnusableFileError, match="it has a trigger, late"):
+        corrected(database, timeline_of("drift", tmp_path_factory))
+
+
 def test_the_command_finds_them_in_a_sensors_folder(tmp_path, capsys):
     session = tmp_path / "session_1"
     write_session(session, CLOCKS["step"])

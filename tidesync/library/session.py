@@ -69,12 +69,13 @@ def open_session(
     both, where the tables have topside's times already, or a file cannot be read; UsageError for a limit
     that is out of its range.
     """
-    if not 0 < max_error_ms <= 1e6:  # noqa: PLR2004 - the command's range
-        raise UsageError(f"max_error_ms: expected more than 0, at most 1e6, received {max_error_ms}")
     rate = EstimatorSettings().rate_limit_ppm if rate_limit_ppm is None else rate_limit_ppm
-    for name, value in (("slew_limit_ppm", slew_limit_ppm or 0.0), ("rate_limit_ppm", rate)):
-        if not 0 <= value <= 1e5:  # noqa: PLR2004
-            raise UsageError(f"{name}: expected 0 to 1e5, received {value}")
+    _check("max_error_ms", max_error_ms, 1e6)
+    _check("rate_limit_ppm", rate, 1e5)
+    if slew_limit_ppm not in {None, 0}:
+        _check("slew_limit_ppm", slew_limit_ppm, 1e5, "0")
+    if isinstance(instances, str) or not all(isinstance(each, str) for each in instances):
+        raise UsageError(f"instances: expected a list of texts, received {instances!r}")
     options = Options(
         choice=Choice(topside, tuple(instances)),
         max_error_ms=max_error_ms,
@@ -82,6 +83,12 @@ def open_session(
         rate_limit_ppm=rate,
     )
     return Session(SessionFolder(Path(path)), options)
+
+
+def _check(name: str, value: Any, most: float, least: str = "more than 0") -> None:
+    """UsageError unless it is a number above 0, at most `most`."""
+    if not isinstance(value, int | float | np.integer | np.floating) or not 0 < value <= most:
+        raise UsageError(f"{name}: expected {least}, at most {most:g}, received {value!r}")
 
 
 class Session:

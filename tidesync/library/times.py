@@ -8,6 +8,7 @@ missing.
 from __future__ import annotations
 
 import math
+from collections.abc import Sized
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +33,8 @@ _IN_SECONDS = {"m": 60, "h": 3_600, "D": 86_400, "W": 604_800}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST, _MOST = -(2**63) + 1, 2**63 - 1
 _NAT = -(2**63)
+_COARSEST = 10**15
+"""ns: a resolution of more than a week is none."""
 
 
 class Times(NamedTuple):
@@ -45,15 +48,19 @@ class Times(NamedTuple):
 
     def stamps(self, resolution_ns: int | None) -> StampArray:
         """For the correction."""
-        if resolution_ns is not None and resolution_ns < 0:
-            raise UsageError(f"resolution_ns: expected 0 or more, received {resolution_ns}")
-        return StampArray(self.counts, self.known, self.unit, resolution_ns)
+        if resolution_ns is None:
+            return StampArray(self.counts, self.known, self.unit)
+        if not _is_integer(resolution_ns) or not 0 <= resolution_ns <= _COARSEST:
+            raise UsageError(
+                f"resolution_ns: expected an integer from 0 to {_COARSEST}, received {resolution_ns!r}"
+            )
+        return StampArray(self.counts, self.known, self.unit, int(resolution_ns))
 
 
 def read_times(times: object) -> Times:
     """The times that were passed; UsageError, which names the value and what is accepted."""
     module = type(times).__module__.partition(".")[0]
-    if module == "polars":
+    if module == "polars" and isinstance(times, Sized) and hasattr(times, "dtype"):
         return _of_polars(times)
     if module == "pandas" and hasattr(times, "dtype"):
         return _of_pandas(times)
@@ -95,7 +102,9 @@ def _of_datetimes(flat: Any) -> tuple[Integers, str]:
         return counts, unit
     if unit not in _IN_SECONDS:
         raise _refused(f"an array of {flat.dtype}; convert it to datetime64[ns]")
-    return np.where(counts == _NAT, _NAT, counts * _IN_SECONDS[unit]), "s"
+    seconds = _IN_SECONDS[unit]
+    within = np.clip(counts, _LEAST // seconds + 1, _MOST // seconds)  # none wraps round into our time
+    return np.where(counts == _NAT, _NAT, within * seconds), "s"
 
 
 def _integers(flat: Any) -> Integers:
@@ -116,12 +125,11 @@ def _ns_of(value: Any) -> int | None:
     """Unix ns of one time; None for a missing one."""
     if value is None or type(value).__name__ in {"NaTType", "NAType"}:
         return None
-    if isinstance(value, bool | np.bool_):
-        raise _refused(repr(value))
-    if isinstance(value, int | np.integer):
+    if _is_integer(value):
         found = int(value)
-    elif isinstance(value, np.datetime64):
-        of_one = _of_array(value.reshape(1))
+    elif isinstance(value, np.datetime64) or hasattr(value, "to_datetime64"):  # pandas has ns besides
+        plain = value if isinstance(value, np.datetime64) else value.to_datetime64()
+        of_one = _of_array(plain.reshape(1))
         found = int(of_one.counts[0]) * 1000 ** (3 - _UNITS.index(of_one.unit))
         if not of_one.known[0]:
             return None
@@ -136,11 +144,13 @@ def _ns_of(value: Any) -> int | None:
     return found
 
 
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def ns_of_datetime(value: Any) -> int:
-    """Unix ns of a datetime, a pandas Timestamp too; without a zone it is UTC."""
+    """Unix ns of a datetime; without a zone it is UTC."""
     aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    if hasattr(aware, "as_unit"):  # pandas, to the nanosecond
-        return int(aware.as_unit("ns").value)
     return int((aware - _EPOCH) // timedelta(microseconds=1)) * 1000
 
 
@@ -175,7 +185,7 @@ def _of_polars(times: Any) -> Times:
     """Of a Series of polars; its times with a zone are UTC inside."""
     dtype, size = times.dtype, (len(times),)
     unit = getattr(dtype, "time_unit", None) if str(dtype).startswith("Datetime") else "ns"
-    if not (dtype.is_integer() or str(dtype).startswith("Datetime")):
+    if not (dtype.is_integer() or str(dtype).startswith("Datetime")) or str(dtype).endswith("Int128"):
         raise _refused(f"a column of {dtype}", floats=dtype.is_float())
     known = ~times.is_null().to_numpy()
     counts = _integers(times.to_physical().fill_null(0).to_numpy())

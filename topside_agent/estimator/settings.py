@@ -119,7 +119,8 @@ class EstimatorSettings(BaseModel):
         gt=0,
         le=10,
         description="u95_factor for a smoother window with as much after the instant as before: its line is "
-        "surer in the middle than at the ends, where its error is measured.",
+        "surer in the middle than at the ends, where its error is measured. A session's own "
+        "lines may show a greater one.",
     )
     asymmetry_share: float = Field(
         default=0.05,

@@ -155,8 +155,7 @@ def _fill_from_windows(
     at_s = arrays.bounds.lower_at[rows]
     nodes = at_boundaries(dense, lines, measured.errors, settings)
     nodes = with_averages(dense, arrays.bounds.part(rows), arrays.block[rows], nodes, settings)
-    factor = settings.u95_factor_smoother
-    factors = factor + (settings.u95_factor - factor) * (1 - nodes.inside) ** 2
+    factors = nodes.middle + (settings.u95_factor - nodes.middle) * (1 - nodes.inside) ** 2
     arrays.offset[rows] = np.interp(at_s, nodes.at_s, nodes.offset)
     squared = nodes.variance * measured.doubt(nodes.window_s) * factors**2 + _LIFTED**2 * nodes.lifted
     arrays.variance[rows] = np.interp(at_s, nodes.at_s, squared)

@@ -215,8 +215,9 @@ def _joined(
         level, doubt = corrected(*_level(edges, way, settings), way.variance, BOTH[number])
         offsets.append(way.offset + level)
         variances.append(way.variance + doubt)
-    offset, least, _ = most_certain(np.array(offsets), np.array(variances), _SHARPNESS)
-    return edges._replace(offset=offset, variance=least)
+    offset, least, best = most_certain(np.array(offsets), np.array(variances), _SHARPNESS)
+    middle = np.where(best == 0, edges.middle, settings.u95_factor_smoother)
+    return edges._replace(offset=offset, variance=least, middle=middle)
 
 
 def _level(edges: BoundaryEstimates, way: _Way, settings: EstimatorSettings) -> tuple[Floats, Floats]:

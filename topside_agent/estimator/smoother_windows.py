@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -33,6 +34,9 @@ one window to the next. The lines before and after an instant are bent equally, 
 """
 _HALF = 2
 """So many lengths shorter a window is half as long."""
+_FOURFOLD = 4
+"""So many lengths longer a window is four times as long."""
+_NORMAL = 1.96
 _STUDENT = 2.4
 """(z² + 1)/2 with z = 1.96: Student's quantile for ν degrees of freedom is near z·√(1 + this/ν)."""
 
@@ -91,6 +95,8 @@ class BoundaryEstimates(NamedTuple):
     """The best window's length, s."""
     lifted: Floats
     """What the best window's edges lie off, squared (ns²), as its half shows."""
+    middle: Floats
+    """The factor from the root of `variance` to a 95 % error in the middle of the data."""
 
 
 def fit(dense: DenseBlocks, settings: EstimatorSettings, steepest: float) -> list[WindowLines]:
@@ -193,7 +199,33 @@ def at_boundaries(
     bends = np.maximum(bends, 3 * least / (span * settings.block_s) ** 2)
     lifted = lifted_by_length(offsets, fits)[best]
     window_s = span * settings.block_s
-    return BoundaryEstimates(at_s, offset, least, slopes[best, nodes], bends, inside, window_s, lifted)
+    middle = np.full(nodes.size, middle_factor(offsets, fits, errors, settings))
+    return BoundaryEstimates(
+        at_s, offset, least, slopes[best, nodes], bends, inside, window_s, lifted, middle
+    )
+
+
+def middle_factor(
+    offsets: Floats, fits: list[WindowLines], errors: Sequence[float], settings: EstimatorSettings
+) -> float:
+    """1.96 times how much surer lines are in the middle of their windows than at the ends (`errors`, ns²).
+
+    A line and one four times as long, surer by noise alone, differ in the middle by what the longer one
+    leaves of the shorter one's error: its squares are compared with those of the ends. `u95_factor_smoother`
+    counts as one window, and is the least.
+    """
+    usual, squared = settings.u95_factor_smoother, [errors[lines.length_index] for lines in fits]
+    total, weight = (usual / _NORMAL) ** 2, 1.0
+    for index in range(int(np.argmin(squared)) + 1 - _FOURFOLD):
+        less = squared[index] - squared[index + _FOURFOLD]
+        if less <= squared[index] / 2:
+            continue
+        longer = fits[index + _FOURFOLD].span
+        inner = slice(longer // 2, offsets.shape[1] - (longer - longer // 2))
+        apart = offsets[index, inner] - offsets[index + _FOURFOLD, inner]
+        windows = apart.size / fits[index].span
+        total, weight = total + float(apart.var()) / less * windows, weight + windows
+    return max(usual, min(_NORMAL * sqrt(total / weight), settings.u95_factor))
 
 
 def lifted_by_length(offsets: Floats, fits: list[WindowLines]) -> Floats:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from tidesync.sessions.correction.csv.source import COMPRESSED
 from tidesync.sessions.correction.csv.table import open_csv
+from tidesync.sessions.correction.json_table import open_json_lines
 from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
+from tidesync.sessions.messages.log_file import open_influx, open_log
 from tidesync.sessions.messages.rosbag2_file import open_rosbag2
 from tidesync.sessions.messages.tlog_file import open_tlog
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 FORMATS: Mapping[str, OpenTable] = {
     ".csv": open_csv,
+    ".jsonl": open_json_lines,
+    ".ndjson": open_json_lines,
     ".parquet": open_parquet,
     ".tsv": open_csv,
     ".txt": open_csv,
@@ -56,11 +60,16 @@ MESSAGES: Mapping[str, OpenMessages] = {
     ".bag": _open_rosbag1,
     ".bin": _open_dataflash,
     ".db3": open_rosbag2,
+    ".log": open_log,
+    ".lp": open_influx,
     ".mcap": _open_mcap,
+    ".nmea": open_log,
     ".tlog": open_tlog,
 }
 """What opens the files of messages with a suffix."""
 
+_TEXT = {".csv", ".jsonl", ".log", ".lp", ".ndjson", ".nmea", ".tsv", ".txt"}
+"""Formats that may be compressed."""
 _OF_EITHER = {".tlog"}
 _UNCHANGED = {".bin"}
 """Files that stay as they are: their times are in a table beside them."""
@@ -148,5 +157,5 @@ def _divided(path: Path) -> tuple[str, str, str]:
     suffix = f"{dot}{last}"
     text_only = rest.lower().endswith(COMPRESSED)
     known = suffix.lower() in {*FORMATS, *MESSAGES}
-    known &= not text_only or FORMATS.get(suffix.lower()) is open_csv
+    known &= not text_only or suffix.lower() in _TEXT
     return (stem, suffix, rest) if stem and known else (path.stem, "", path.suffix)

@@ -21,6 +21,7 @@ from tidesync.sessions.correction.timeline import Timeline
 from tidesync.sessions.correction.unexplained import Reading
 from tidesync.sessions.document import NotMetadataError, block_of
 from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError
+from tidesync.sessions.folder import TIME_SYNC
 from tidesync.sessions.processes import Choice
 from topside_agent.estimator import EstimatorSettings
 
@@ -149,6 +150,10 @@ def plan(
     for path in options.files:
         if is_output(path):
             raise UnknownVehicleError(f"--file {path}: it is an output of a correction, not an input")
+        if path.exists() and not path.is_file():
+            raise UnknownVehicleError(f"--file {path}: expected a regular file, which is read several times")
+        if path.resolve().parent.name == TIME_SYNC:
+            raise UnknownVehicleError(f"--file {path}: it is of Tidesync's own records, not a sensor's")
         if path.resolve() not in jobs:
             vehicle = _vehicle(path, vehicles, options, measured)
             jobs[path.resolve()] = _job(path, vehicle, options, (session, metadata))

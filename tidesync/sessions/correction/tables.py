@@ -94,7 +94,7 @@ def _folders_of(session: Path, sensor: str, directories: Mapping[str, str]) -> l
     return [
         path
         for path in sorted(session.iterdir())
-        if path.is_dir() and (path.name in names or path.name.startswith(prefix))
+        if path.is_dir() and path.name != TIME_SYNC and (path.name in names or path.name.startswith(prefix))
     ]
 
 
@@ -105,4 +105,5 @@ def _leads_out(path: Path, inside: Path) -> bool:
 def _tables_below(folder: Path, named: Collection[Path]) -> int:
     """How many tables a folder has, at any depth, which are not `named`: Spark writes them so."""
     found = (path for path in folder.rglob("[!.]*") if is_table(path) and path.is_file())
-    return sum(not is_output(path) and path.resolve() not in named for path in found)
+    others = (path for path in found if not is_output(path) and path.parent.name != TIME_SYNC)
+    return sum(path.resolve() not in named for path in others)

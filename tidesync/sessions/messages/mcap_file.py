@@ -120,6 +120,9 @@ class McapFile:
         yield Block(parts, self._columns(parts, found))
         found += sum(each.block.starts.size for each in parts)
         stated = self.summary.messages
+        if self.summary.damaged and not reader.losses:
+            reason = "its summary cannot be read: what else of it is missing is unknown"
+            reader.losses.append(Loss(self._size, 0, reason))
         self.outcome.losses[:] = reader.losses
         self.outcome.missing = None if stated is None else max(stated - found, 0)
 
@@ -148,6 +151,7 @@ class McapFile:
         for definition in block.definitions:
             self._refuse_corrected(definition)
             known.add((definition.opcode, definition.number))
+        losses.extend(_without_schema(block.definitions, passage.at, known))
         used = [each for each in np.unique(block.channels).tolist() if (Opcode.CHANNEL, each) not in known]
         if not used:
             return block
@@ -204,6 +208,17 @@ class McapFile:
         known = np.concatenate([np.zeros(0, bool), *(each for _, each in found)])
         known &= readable & (stamps <= np.where(readable, log_ns, 0) + _AHEAD)
         return _batch(self.forms[2], stamps, known)
+
+
+def _without_schema(
+    definitions: Sequence[Definition], at: int, known: set[tuple[int, int]]
+) -> Iterator[Loss]:
+    """A loss for each channel whose schema is not among the `known`."""
+    for each in definitions:
+        schema = int.from_bytes(each.record[11:13], "little")
+        if each.opcode == Opcode.CHANNEL and schema and (Opcode.SCHEMA, schema) not in known:
+            reason = f"schema {schema} of channel {each.number} is not defined: readers may refuse the file"
+            yield Loss(at, 0, reason)
 
 
 def _batch(form: StampForm, times: NDArray[np.uint64], readable: Flags) -> Batch:

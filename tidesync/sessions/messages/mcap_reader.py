@@ -30,6 +30,8 @@ _HEAD = struct.Struct("<BQ")
 _PART = 1 << 20
 _LARGEST = 1 << 30
 """Bytes of a chunk: a greater one would not be read in little memory."""
+_END = 4
+"""The length of the record that ends the data: its one number."""
 _CHUNK_HEAD = 8 + 8 + 8 + 4 + 4 + 8
 
 
@@ -51,6 +53,7 @@ class McapReader:
     def __init__(self, stream: BinaryIO, size: int, chunks: Sequence[int]) -> None:
         """`chunks`: where chunks begin, rising, as far as it is known."""
         self._stream, self._size, self._chunks = stream, size, chunks
+        self._starts = frozenset(chunks)
         self.losses: list[Loss] = []
         self._crc, self._whole, self._unchecked = 0, True, False
         self._at = len(MAGIC)
@@ -66,6 +69,9 @@ class McapReader:
             opcode, length = _HEAD.unpack(head) if len(head) == _HEAD.size else (0, 0)
             if not opcode or length > self._size - at - _HEAD.size:
                 yield from self._broken(at, opcode)
+                continue
+            if self._is_other(at, opcode, length):
+                yield from self._broken(at, 0)
                 continue
             if opcode in {Opcode.DATA_END, Opcode.FOOTER}:
                 self._end(at, opcode, length)
@@ -84,6 +90,14 @@ class McapReader:
         opcode, length = _HEAD.unpack(head) if len(head) == _HEAD.size else (0, 0)
         if opcode == Opcode.CHUNK and length <= self._size - at - _HEAD.size:
             yield from self._chunk(at, self._content(length), length)
+
+    def _is_other(self, at: int, opcode: int, length: int) -> bool:
+        """Whether it cannot be what it says: the data would end there, or a known chunk not be read."""
+        if opcode == Opcode.FOOTER:
+            return at + _HEAD.size + length + len(MAGIC) != self._size
+        return (opcode == Opcode.DATA_END and length != _END) or (
+            opcode != Opcode.CHUNK and at in self._starts
+        )
 
     def _record(self, at: int, opcode: int, length: int, head: bytes) -> Iterator[Passage]:
         if opcode in {Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE}:
@@ -162,7 +176,7 @@ class McapReader:
         self._stream.seek(self._at)
 
     def _end(self, at: int, opcode: int, length: int) -> None:
-        if opcode != Opcode.DATA_END or length < 4:  # noqa: PLR2004 - its one number
+        if opcode != Opcode.DATA_END:
             return
         stated = parsed(DataEnd, self._stream.read(length)).data_section_crc
         if stated not in {0, self._crc} and self._whole and self._unchecked:

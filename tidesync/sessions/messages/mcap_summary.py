@@ -10,7 +10,7 @@ from mcap.opcode import Opcode
 from mcap.records import Footer, Header, Statistics
 
 from tidesync.sessions.messages.mcap_block import Definition, each_record
-from tidesync.sessions.messages.mcap_records import UNREADABLE, parsed
+from tidesync.sessions.messages.mcap_records import UNREADABLE, is_whole, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,8 @@ class Summary:
     """Where they begin, rising."""
     messages: int | None = None
     """How many the file had when it was finished."""
+    damaged: bool = False
+    """The file ends with none that can be trusted, though one was written, or its end is not there."""
 
 
 def read_header(stream: BinaryIO, size: int) -> Header | None:
@@ -48,30 +50,34 @@ def read_header(stream: BinaryIO, size: int) -> Header | None:
 def read_summary(stream: BinaryIO, size: int) -> Summary:
     """The summary of a file of `size` bytes; the stream's place is lost."""
     try:
-        return _summary(stream, size)
+        return _summary(stream, size) or Summary(damaged=True)
     except UNREADABLE:
-        return Summary()
+        return Summary(damaged=True)
 
 
-def _summary(stream: BinaryIO, size: int) -> Summary:
+def _summary(stream: BinaryIO, size: int) -> Summary | None:
     stream.seek(max(size - _FOOTER - len(MAGIC), 0))
     tail = stream.read(_FOOTER + len(MAGIC))
     if len(tail) < _FOOTER + len(MAGIC) or tail[0] != Opcode.FOOTER or not tail.endswith(MAGIC):
-        return Summary()
+        return None
     footer = parsed(Footer, tail[9:_FOOTER])
-    length = size - len(tail) - footer.summary_start
-    if not footer.summary_start or length <= 0:
+    if not footer.summary_start:
         return Summary()
+    length = size - len(tail) - footer.summary_start
+    if length <= 0:
+        return None
     stream.seek(footer.summary_start)
     data = stream.read(length)
     if footer.summary_crc and zlib.crc32(tail[: _FOOTER - 4], zlib.crc32(data)) != footer.summary_crc:
-        return Summary()
+        return None
     return _parsed(data)
 
 
-def _parsed(data: bytes) -> Summary:
-    definitions, chunks, messages = {}, [], None
+def _parsed(data: bytes) -> Summary | None:
+    definitions, chunks, messages, end = {}, [], None, 0
     for opcode, begin, end in each_record(data):
+        if not is_whole(opcode, data[begin + 9 : end]):
+            return None
         if opcode in {Opcode.SCHEMA, Opcode.CHANNEL}:
             number = int.from_bytes(data[begin + 9 : begin + 11], "little")
             definitions[opcode, number] = Definition(opcode, number, data[begin:end])
@@ -81,4 +87,4 @@ def _parsed(data: bytes) -> Summary:
             )
         elif opcode == Opcode.STATISTICS:
             messages = parsed(Statistics, data[begin + 9 : end]).message_count
-    return Summary(definitions, tuple(sorted(chunks)), messages)
+    return Summary(definitions, tuple(sorted(chunks)), messages) if end == len(data) else None

@@ -183,6 +183,7 @@ class Rosbag1File:
     def _messages(self) -> Iterator[Message]:
         """All messages, in the order of the file; the library has them in that of their times."""
         bio, at, data = self._reader.bio, -1, BytesIO()
+        known = {each.id for each in self._reader.connections}
         assert bio is not None
         for entry in self._entries:
             if entry.chunk_pos != at:
@@ -194,7 +195,12 @@ class Rosbag1File:
             while "conn" in header and header.get_uint8("op") != _MESSAGE:
                 data.seek(read_uint32(data), 1)
                 header = Header.read(data)
-            yield Message(header.get_uint32("conn"), entry.time, read_bytes(data, read_uint32(data)))
+            connection = header.get_uint32("conn")
+            if header.get_time("time") != entry.time:
+                raise ReaderError("the time of a message in its index is not that in its record")
+            if connection not in known:
+                raise ReaderError(f"a message is of connection {connection}, which is not defined")
+            yield Message(connection, entry.time, read_bytes(data, read_uint32(data)))
 
     def _batch(self, times: Sequence[int], before: int) -> Batch:
         stamps = np.array(times, dtype=np.int64)

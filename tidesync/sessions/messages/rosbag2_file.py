@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _NS = UNIX[-1]
 _TOGETHER, _SURVEYED = 50_000, 16_384
 _OURS = "tidesync_error"
+_COLUMNS = "PRAGMA table_info(messages)"
 _NEEDED = {"id", "topic_id", "timestamp", "data"}
 
 
@@ -45,9 +46,7 @@ def open_rosbag2(job: Job, measured: Measured) -> Iterator[Rosbag2File]:
     """Open a bag's database; see `format.OpenMessages`."""
     try:
         with closing(_opened(job.path)) as database:
-            columns = {name for _, name, *_ in database.execute("PRAGMA table_info(messages)")}
-            if not columns >= _NEEDED:
-                raise NoTimestampError(job.path, "it is no ROS 2 bag: it has no table of messages")
+            _check_form(job.path, database)
             if database.execute(f"PRAGMA table_info({_OURS})").fetchone():
                 raise UnusableFileError(
                     job.path, f"there is a table {_OURS} already: it has been corrected before"
@@ -55,6 +54,21 @@ def open_rosbag2(job: Job, measured: Measured) -> Iterator[Rosbag2File]:
             yield Rosbag2File(job, measured, database)
     except sqlite3.Error as error:
         raise UnusableFileError(job.path, f"its database cannot be read: {error}") from error
+
+
+def _check_form(path: Path, database: sqlite3.Connection) -> None:
+    """NoTimestampError unless its messages are a bag's; UnusableFileError where others would be changed."""
+    columns = {name: (kind.upper(), key) for _, name, kind, _, _, key in database.execute(_COLUMNS)}
+    if not columns.keys() >= _NEEDED:
+        raise NoTimestampError(path, "it is no ROS 2 bag: it has no table of messages")
+    if columns["id"] != ("INTEGER", 1):
+        kind, key = columns["id"]
+        received = f"{kind or 'no type'}, {'the' if key else 'no'} primary key"
+        raise UnusableFileError(
+            path, f"the numbers of its messages: expected INTEGER PRIMARY KEY, received {received}"
+        )
+    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+        raise UnusableFileError(path, f"it has a trigger, {name}, which might change what is written")
 
 
 class Rosbag2File:

@@ -16,7 +16,7 @@ from tidesync.sessions.correction.csv.table import open_csv
 from tidesync.sessions.correction.json_table import open_json_lines
 from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
-from tidesync.sessions.messages.log_file import open_log
+from tidesync.sessions.messages.log_file import open_influx, open_log
 from tidesync.sessions.messages.rosbag2_file import open_rosbag2
 from tidesync.sessions.messages.tlog_file import open_tlog
 
@@ -61,13 +61,14 @@ MESSAGES: Mapping[str, OpenMessages] = {
     ".bin": _open_dataflash,
     ".db3": open_rosbag2,
     ".log": open_log,
+    ".lp": open_influx,
     ".mcap": _open_mcap,
     ".nmea": open_log,
     ".tlog": open_tlog,
 }
 """What opens the files of messages with a suffix."""
 
-_TEXT = {".csv", ".jsonl", ".log", ".ndjson", ".nmea", ".tsv", ".txt"}
+_TEXT = {".csv", ".jsonl", ".log", ".lp", ".ndjson", ".nmea", ".tsv", ".txt"}
 """Formats that may be compressed."""
 _OF_EITHER = {".tlog"}
 _UNCHANGED = {".bin"}

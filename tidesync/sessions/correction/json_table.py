@@ -11,7 +11,7 @@ from tidesync.sessions.correction.json_objects import object_of, stamp_text, tex
 from tidesync.sessions.correction.restarts import RestartCheck
 from tidesync.sessions.correction.stamps.column import form_of_texts
 from tidesync.sessions.correction.table import COLUMNS, NO_TIMESTAMP, Batch, Malformed
-from tidesync.sessions.correction.text_lines import BOM, TextLines
+from tidesync.sessions.correction.text_lines import BOM, TextLines, read_texts
 from tidesync.sessions.correction.timeline import NO_U95, STATES
 from tidesync.sessions.errors import NoTimestampError
 
@@ -89,7 +89,7 @@ class JsonTable:
         for data, lines, size in self._lines.blocks():
             rows = _rows(data, lines)
             stamps = [self._stamp(row) for row in rows]
-            found = self.form.read([text for text, _ in stamps])
+            found = read_texts(self.form, [text for text, _ in stamps])
             restarts.note(found.unix_ns[found.readable])
             block = Block(data, rows, [number for _, number in stamps])
             malformed = [*self._malformed(block, found.readable.tolist(), line)]

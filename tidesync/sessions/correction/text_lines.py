@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tidesync.sessions.correction.csv.blocks import head_of
 from tidesync.sessions.correction.csv.lines import lines_of
 from tidesync.sessions.correction.csv.samples import texts_from
@@ -11,10 +13,11 @@ from tidesync.sessions.correction.csv.source import Source
 from tidesync.sessions.errors import UnusableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tidesync.sessions.correction.csv.lines import Lines
+    from tidesync.sessions.correction.stamps.form import StampForm, Stamps
 
 BOM = b"\xef\xbb\xbf"
 MAX_LINE_BYTES = 16 << 20
@@ -54,3 +57,9 @@ class TextLines:
                     done = position()
             if rest:
                 yield rest, lines_of(rest, at_end=True), position() - done
+
+
+def read_texts(form: StampForm, texts: Sequence[bytes]) -> Stamps:
+    """The instants of timestamps, each of which ends before its line does; empty ones have none."""
+    ends = np.cumsum([0, *map(len, texts)])
+    return form.read_block(np.frombuffer(b"".join(texts), dtype=np.uint8), ends[:-1], ends[1:])

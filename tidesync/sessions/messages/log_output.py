@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tidesync.sessions.correction.csv.source import Source
-    from tidesync.sessions.correction.stamps.form import StampForm
+    from tidesync.sessions.correction.stamps.writing import Texts
     from tidesync.sessions.correction.timeline import Corrections
     from tidesync.sessions.messages.format import Block, Outcome, Target, Write
     from tidesync.sessions.messages.log_stamps import LogBlock
+    from topside_agent.estimator.blocks import Integers
+
+    Written = Callable[[Integers], Texts]
 
 STEP_NS = 1_000
 """The unit of the table of errors."""
@@ -26,7 +29,7 @@ _COLUMNS = ("line", "timestamp")
 
 
 @contextmanager
-def log_output(target: Target, outcome: Outcome, source: Source, form: StampForm) -> Iterator[Write]:
+def log_output(target: Target, outcome: Outcome, source: Source, written: Written) -> Iterator[Write]:
     """Write the corrected files; see `format.Messages.output`. Lines before the first timestamp are kept."""
     unanswered: list[Callable[[bytes], object]] = []
     with ExitStack() as stack:
@@ -46,7 +49,7 @@ def log_output(target: Target, outcome: Outcome, source: Source, form: StampForm
             if not found.answered.all():
                 unanswered = unanswered or [opened(target.unanswered)]
             last(data[: stamped[0].begin] if stamped else data)
-            times = form.write(np.where(found.answered, found.topside_ns, 0)).tolist()
+            times = written(np.where(found.answered, found.topside_ns, 0)).tolist()
             ends = [*(each.begin for each in stamped), len(data)][1:]
             for each, end, time, answered in zip(stamped, ends, times, found.answered.tolist(), strict=True):
                 if answered:

@@ -60,6 +60,8 @@ class LogBlock(NamedTuple):
 class StampFinder:
     """Finds the timestamps of a log whose form is stated so far."""
 
+    expected = "no line begins with a date and a time of day, or a Unix time, and goes on after it"
+
     def __init__(self, stated: StampOptions) -> None:
         self._is_stated = stated.time_format is not None and not stated.scales and not stated.dates
         sign = "," if stated.decimal == "," else r"\."
@@ -70,7 +72,7 @@ class StampFinder:
         flags = re.ASCII | re.IGNORECASE
         self._patterns = [re.compile(rf"{_OPENED}(?P<stamp>{text}){_FOLLOWED}", flags) for text in texts]
 
-    def find(self, line: bytes) -> Place | None:
+    def find(self, line: bytes, *, ended: bool) -> Place | None:  # noqa: ARG002 - what follows it shows the same
         """The timestamp at the beginning of `line`; None where there is nothing like one."""
         text = line[:_LONGEST].decode("latin-1")
         for pattern in self._patterns:

@@ -90,7 +90,7 @@ class SharedState:
 def _mapped(path: Path) -> mmap.mmap | None:
     """The file in memory; None where it is none of this version."""
     try:
-        with path.open("rb", opener=_at_once) as file:
+        with open(path, "rb", opener=_at_once) as file:
             memory = mmap.mmap(file.fileno(), layout.SIZE, access=mmap.ACCESS_READ)
     except (OSError, ValueError):
         return None

@@ -158,6 +158,11 @@ def test_there_is_no_answer_without_a_file_a_vehicle_or_for_longer_than_three_se
     assert topside.ask(0.5) == expected(0.5)
 
 
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "state")
+    assert SharedState([tmp_path / "state"], lambda: 0).interval(T0, "rov1") is None
+
+
 def test_a_topside_that_ends_leaves_nothing_and_the_next_one_is_read(topside):
     topside.write(entry(0))
     assert topside.ask(0.5) is not None
@@ -312,7 +317,7 @@ def test_threads_and_a_child_process_have_the_same_answers(topside):
 def test_integers_alone_are_stamps(topside):
     topside.write(entry(0))
     assert topside.reader.interval(np.int64(T0 + S // 2), "rov1") == expected(0.5)
-    for value in (1.5, True, np.float64(1), "1", None):
+    for value in (1.5, True, np.float64(1), "1", None, np.array([1, 2])):
         with pytest.raises(tidesync.UsageError, match=re.escape(f"received {value!r}")):
             topside.reader.interval(value, "rov1")
 

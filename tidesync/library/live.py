@@ -90,7 +90,7 @@ class SharedState:
 def _mapped(path: Path) -> mmap.mmap | None:
     """The file in memory; None where it is none of this version."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
             memory = mmap.mmap(file.fileno(), layout.SIZE, access=mmap.ACCESS_READ)
     except (OSError, ValueError):
         return None
@@ -102,11 +102,21 @@ def _mapped(path: Path) -> mmap.mmap | None:
     return None
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Opened without waiting for a writer, if it is a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def _integer(stamp_ns: Any) -> int:
     """An integer of another type; UsageError for all else, as floats do not hold nanoseconds."""
     if isinstance(stamp_ns, float | bool) or not hasattr(stamp_ns, "__index__"):
         raise UsageError(f"stamp_ns: expected an integer of Unix nanoseconds, received {stamp_ns!r}")
-    return int(stamp_ns.__index__())
+    try:
+        return int(stamp_ns.__index__())
+    except TypeError as error:  # an array of several
+        raise UsageError(
+            f"stamp_ns: expected an integer of Unix nanoseconds, received {stamp_ns!r}"
+        ) from error
 
 
 def _paths() -> list[Path]:

@@ -102,6 +102,21 @@ def test_no_row_is_wrong_where_topside_boots_too_and_is_set_back():
     assert answered.mean() > 0.6
 
 
+@pytest.mark.parametrize("seed", range(tries(6)))
+@pytest.mark.parametrize("set_at_s", [110.0, 145.0])
+def test_no_row_is_wrong_where_both_boot_and_the_next_boot_shows_the_same_times(seed, set_at_s):
+    """The Pi's clock is set forward before it goes off; topside's is set back, so that the silence looks short."""
+    chance = np.random.default_rng([seed, int(set_at_s)])
+    step, shows = chance.uniform(50, 500), chance.uniform(30, 85)
+    moves = [(set_at_s, step), (185.0, shows - 185.0 - step)]
+    topside_set_s = -chance.uniform(88, 160)
+    life = Life((100, 190), (150, 185), moves, topside_boots=True, topside_set_s=topside_set_s)
+    for order in (BEFORE, AFTER):
+        wrong, answered = life.corrected(np.arange(0, SECONDS, 0.1), order)
+        assert not wrong.any()
+        assert answered.mean() > 0.2
+
+
 @pytest.mark.parametrize("topside_boots", [False, True])
 def test_a_boot_of_a_clock_that_nobody_set_costs_no_more_rows_than_the_silence(topside_boots):
     at_s = np.arange(0, SECONDS, 0.1)

@@ -5,6 +5,8 @@ it, or set several times, so that it showed once more what it had shown at anoth
 after the last that a segment measured, or right before the first that the next one did; the times fall there,
 and no cut of the clock explains that. Until the times rise above what they fell from, or the silence is over,
 nobody knows when the rows were stamped. Nor of those before any such fall that follow the last one measured.
+Where both machines booted, no clock shows how long the silence was: of rows between those of both segments,
+with such a jump among them, none is answered that either segment did not measure.
 
 Assumptions: the table has rows on both sides of such a fall, which is larger than a few spacings, and is in
 the order of stamping but for a few falls: the order of a shuffled table shows nothing. A longer log that
@@ -58,6 +60,11 @@ class _Silence(NamedTuple):
     since_ns: int
     """that of the other at the earliest, if it was not set."""
     longest_ns: int
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether no clock shows how long it was: both machines booted."""
+        return self.longest_ns == UNKNOWN_NS
 
     def leaves(self, at: _Change) -> bool:
         """Whether the row before may be the last one before the silence, or in it."""
@@ -175,7 +182,11 @@ def _in_silence(
         left = [number for number in left if passed_ns[number] >= since_ns]
         if enters and left:
             yield from _within(stretches[left[0] : at.number + 1], at.near_ns, silence)
-        left += [at.number + 1] * leaves
+            if silence.is_unknown:
+                yield Rows(*stretches[left[0] - 1].rows, after_ns=silence.ends_ns)
+                yield Rows(*new.rows, before_ns=silence.begins_ns)
+        ran_on = silence.is_unknown and old.begins_ns <= silence.ends_ns <= at.old_ns
+        left += [at.number + 1] * (leaves or (ran_on and old.follow_each_other and not at.explained))
 
 
 def _at_fall(stretches: Sequence[_Stretch], at: _Change, silence: _Silence) -> Iterator[Rows]:
@@ -195,12 +206,18 @@ def _at_fall(stretches: Sequence[_Stretch], at: _Change, silence: _Silence) -> I
 
 
 def _within(stretches: Sequence[_Stretch], near_ns: int, silence: _Silence) -> Iterator[Rows]:
-    """Between rows of both segments, those that neither clock shows if it was not set."""
+    """Between rows of both segments, those that neither clock shows if it was not set.
+
+    If it is not known for how long it ran, those that neither showed while it was read.
+    """
     for rows, begins_ns, ends_ns in stretches:
         of_old = silence.ends_ns - near_ns <= begins_ns and ends_ns <= silence.until_ns
         of_new = silence.since_ns <= begins_ns and ends_ns <= silence.begins_ns + near_ns
         if not (of_old or of_new):
             yield Rows(*rows)
+        elif silence.is_unknown:
+            yield from [Rows(*rows, after_ns=silence.ends_ns)] * of_old
+            yield from [Rows(*rows, before_ns=silence.begins_ns)] * of_new
 
 
 def _beyond(

@@ -105,7 +105,7 @@ def test_no_row_is_wrong_where_topside_boots_too_and_is_set_back():
 @pytest.mark.parametrize("seed", range(tries(6)))
 @pytest.mark.parametrize("set_at_s", [110.0, 145.0])
 def test_no_row_is_wrong_where_both_boot_and_the_next_boot_shows_the_same_times(seed, set_at_s):
-    """The Pi's clock is set forward before it goes off; topside's is set back, so that the silence looks short."""
+    """The Pi's clock is set forward before it goes off; topside's is set back: the silence looks short."""
     chance = np.random.default_rng([seed, int(set_at_s)])
     step, shows = chance.uniform(50, 500), chance.uniform(30, 85)
     moves = [(set_at_s, step), (185.0, shows - 185.0 - step)]

@@ -184,7 +184,8 @@ def _in_silence(
             yield from _within(stretches[left[0] : at.number + 1], at.near_ns, silence)
             if silence.is_unknown:
                 yield Rows(*stretches[left[0] - 1].rows, after_ns=silence.ends_ns)
-                yield Rows(*new.rows, before_ns=silence.begins_ns)
+                if new.ends_ns >= silence.begins_ns:
+                    yield Rows(*new.rows, before_ns=silence.begins_ns)
         ran_on = silence.is_unknown and old.begins_ns <= silence.ends_ns <= at.old_ns
         left += [at.number + 1] * (leaves or (ran_on and old.follow_each_other and not at.explained))
 

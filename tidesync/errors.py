@@ -1,4 +1,4 @@
-"""Errors of commands; `tidesync.__main__` turns them into one line and an exit code."""
+"""Errors of commands; `tidesync.command_line` turns them into one line and an exit code."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SETTLE_S = 4.0
 _TIMEOUT_S = 15.0
-_IMPORTS = "import tidesync.__main__, tidesync.cli.pi"
+_IMPORTS = "import tidesync.command_line, tidesync.cli.pi"
 _LEAVE = "import os; os._exit(0)"
 """Without the interpreter's clearing up, which is no part of a start."""
 

@@ -77,7 +77,7 @@ def without_history(arguments: Sequence[str]) -> int:
     """Run tidesync with an agent that watches its clock, for steps and slews, and keeps no pieces."""
     from broker.own_clock import OwnClock  # noqa: PLC0415 - only here
     from runtime.clock_pieces import PieceBuilder  # noqa: PLC0415 - only here
-    from tidesync.__main__ import run  # noqa: PLC0415 - only here
+    from tidesync.command_line import run  # noqa: PLC0415 - only here
 
     for patched, name in ((PieceBuilder, "extend"), (PieceBuilder, "add"), (OwnClock, "tick")):
         setattr(patched, name, lambda *_: None)

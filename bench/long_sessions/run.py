@@ -16,7 +16,7 @@ import json, resource, sys
 from pathlib import Path
 from runtime import memory
 memory.prepare()
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.recorder.closing import close
 

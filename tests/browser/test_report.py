@@ -10,7 +10,7 @@ import pytest
 from bench.dashboard.browser import FLAGS as QUIET
 from bench.dashboard.browser import PROGRAM
 from schemas.exchange import Exchange
-from tidesync.__main__ import run
+from tidesync.command_line import run
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tidesync.cli.topside
 from tests.fuzz.altered import NUMBERS, TEXTS, budget
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.settings import with_settings
 from topside_agent.settings import TopsideSettings
 

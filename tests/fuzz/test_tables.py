@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.altered import TEXTS, budget
 from tests.unit.test_correction_session import TABLE, log
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.journal import lines_of
 
 ROWS = TABLE.splitlines()

@@ -11,7 +11,7 @@ code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step 
 libc = ctypes.CDLL(None, use_errno=True)
 program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code)))
 assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0, ctypes.get_errno()
-from tidesync.__main__ import main
+from tidesync.command_line import main
 main()
 """,
 )

@@ -21,7 +21,7 @@ import sys, threading, time
 import runtime.watchdog
 runtime.watchdog.Loop.__init__.__defaults__ = (3.0,)
 {fault}
-from tidesync.__main__ import run
+from tidesync.command_line import run
 sys.exit(run(sys.argv[1:]))
 """
 _WEDGED = """

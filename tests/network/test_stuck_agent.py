@@ -8,7 +8,7 @@ import pytest
 _WEDGED = """
 import logging, signal, threading
 from runtime.lifecycle import run_agent
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from runtime.logs import configure_logging
 from runtime.watchdog import Loop
 
@@ -24,7 +24,7 @@ class Agent:
     def wait_until_finished(self, timeout_s): return False
 
 import click, sys
-import tidesync.__main__ as entry
+import tidesync.command_line as entry
 
 @click.command("pi")
 def command(): return run_agent(Agent(), None)

@@ -17,7 +17,7 @@ from tests.browser.dashboard_process import Dashboard
 from tests.deadline import until
 from tests.network.boats import Boat
 from tests.network.running import mosquitto_in, running
-from tidesync.__main__ import run
+from tidesync.command_line import run
 
 ROOT = Path(__file__).parents[2]
 NODE = shutil.which("node")

@@ -147,7 +147,7 @@ def test_without_mosquitto_it_is_one_line_and_nothing_is_made(tmp_path):
     surface.environment["PATH"] = "/nowhere"
     without = "from tidesync.up import mosquitto; mosquitto._PLACES = (); "
     ended = subprocess.run(
-        [sys.executable, "-c", without + "from tidesync.__main__ import main; main()", "up"],
+        [sys.executable, "-c", without + "from tidesync.command_line import main; main()", "up"],
         cwd=tmp_path,
         env=surface.environment,
         capture_output=True,

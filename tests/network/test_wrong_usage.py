@@ -12,7 +12,7 @@ import pytest
 from tests.command_line import tidesync
 from tests.deadline import until
 from tests.ports import free_port
-from tidesync.__main__ import run
+from tidesync.command_line import run
 
 
 def complaint(result):

@@ -15,7 +15,7 @@ from schemas.instants import iso_from_ns, ns_from_utc
 from tests.effort import few
 from tests.simulation.simulated import Simulation, jitter
 from tests.simulation.simulated_machines import Link
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.journal import lines_of
 from topside_agent.settings import TopsideSettings
 

@@ -11,7 +11,7 @@ from schemas.instants import iso_from_ns, ns_from_utc
 from tests.effort import few
 from tests.simulation.simulated_machines import Link, S
 from tests.simulation.test_recorder import Recorded
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.correction.heard_twice import MARGIN_NS
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from tests.simulation.simulated import jitter
 from tests.simulation.simulated_machines import Link, S
 from tests.simulation.test_namesakes import AHEAD_NS, another_laptop, power_cut
 from tests.simulation.test_recorder import Recorded
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.processes import concurrent
 
 OFFSET_MS = -1_234.567

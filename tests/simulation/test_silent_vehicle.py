@@ -12,7 +12,7 @@ from tests.simulation.moving_clocks import judged
 from tests.simulation.simulated_machines import Link, S
 from tests.simulation.test_moving_clocks import jittery, simulated, wrong
 from tests.simulation.test_recorder import Recorded
-from tidesync.__main__ import run
+from tidesync.command_line import run
 
 MOVED = {"slews": ((24, 36, 83_333), (70, 75, -20_000)), "steps": (Step(40.05, 2_500_000_000),)}
 SILENCE_S = (20, 85)

@@ -24,7 +24,7 @@ from broker.accounts.book import (
 from broker.accounts.texts import acl, nats, passwords
 from schemas import topics
 from schemas.instants import utc_from_ns
-from tidesync.__main__ import run
+from tidesync.command_line import run
 
 
 @pytest.fixture(autouse=True)

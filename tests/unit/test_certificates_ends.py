@@ -13,7 +13,7 @@ from broker.tls.authority import VALID_FROM, Authority, Host, InvalidHostError, 
 from broker.tls.context import client_context, end_of, end_of_file, expiry_notice, expiry_notices
 from broker.tls.folder import CertificateFolder, CertificatesError
 from schemas.compat import UTC
-from tidesync.__main__ import run
+from tidesync.command_line import run
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 BOAT = Host(("laptop.local",), ("192.168.2.1", "fd00::1"))

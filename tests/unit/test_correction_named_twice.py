@@ -8,7 +8,7 @@ from schemas.instants import utc_from_ns
 from tests.unit.fused_sessions import TOPSIDE, instant_ns, rows_of, true_ns, write_table
 from tests.unit.moving_clocks import MovingClock, exchanges_of
 from tests.unit.tracks import S
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.correction.named_twice import ENDLESS, MARGIN_NS, doubtful, spans_of
 from tidesync.sessions.journal import lines_of
 

@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from tests.unit.test_correction_session import TABLE, correct, outputs, session, write_metadata
-from tidesync.__main__ import run
 from tidesync.cli import progress as progress_module
 from tidesync.cli.progress import Progress
+from tidesync.command_line import run
 
 __all__ = ["session"]
 

@@ -8,7 +8,7 @@ import pytest
 from schemas.compat import UTC
 from schemas.instants import iso_from_ns
 from tests.unit.test_recorder_session import EPOCH_S, at, exchange, recording
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.correction.clock_limits import slewed_sides
 from tidesync.sessions.document import render
 from tidesync.sessions.journal import lines_of

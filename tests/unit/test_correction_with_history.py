@@ -9,7 +9,7 @@ from schemas.clock_history import ClockPiece
 from tests.effort import few, part, tries
 from tests.unit.moving_clocks import MovingClock, exchanges_of, history_of
 from tests.unit.test_correction_moved_clocks import SLEWS, random_clock, rows
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.clock_pieces import line_of
 from tidesync.sessions.correction.clock_limits import limits_of
 from tidesync.sessions.correction.histories import Histories

@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from tests.effort import few
 from tests.unit.test_recorder_session import exchange
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.journal import lines_of
 
 S = 10**9

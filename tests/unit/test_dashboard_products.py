@@ -14,7 +14,7 @@ from tests.deadline import until
 from tests.unit.dashboards import incoming, session
 from tests.unit.fused_sessions import make_session, pi, write_metadata
 from tests.unit.test_dashboard_api import TOKEN, Bench
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.dashboard.products import jobs as jobs_module
 from tidesync.dashboard.products.folder import MADE, ProductFolder, make_room, session_folder
 from tidesync.dashboard.products.jobs import MOST_WAITING, ProductJobs, QueueFullError

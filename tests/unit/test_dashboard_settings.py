@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from runtime.clock import SystemClock
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.dashboard.agent import DashboardAgent
 from tidesync.dashboard.settings import DashboardSettings, TokenNeededError
 from tidesync.settings import with_settings

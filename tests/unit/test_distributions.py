@@ -15,7 +15,7 @@ import click
 import pytest
 
 from schemas.toml import tomllib
-from tidesync.__main__ import cli
+from tidesync.command_line import cli
 
 ROOT = Path(__file__).parents[2]
 PI = ROOT / "distributions" / "tidesync-pi"

@@ -11,7 +11,7 @@ import pytest
 from schemas import topics
 from schemas.clock_history import ClockResendCommand, VehicleClock
 from schemas.messages import OffsetResult, Ping, Pong, SessionState, StartCommand
-from tidesync.__main__ import cli
+from tidesync.command_line import cli
 from tidesync.fleet.vehicle import CONDITION
 
 ROOT = Path(__file__).parents[2]

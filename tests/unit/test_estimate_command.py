@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bench.estimators.traces import make_trace
-from tidesync.__main__ import run
+from tidesync.command_line import run
 
 
 @pytest.fixture(scope="module")

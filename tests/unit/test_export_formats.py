@@ -16,7 +16,7 @@ from pyxdf.pyxdf import _clock_sync
 
 from tests.unit.test_correction_session import log
 from tests.unit.tracks import MS, S, row, stepped
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.export.fields import FIELDS, NOTES
 from tidesync.sessions.export.formats import FORMATS
 from tidesync.sessions.folder import OFFSET_COLUMNS

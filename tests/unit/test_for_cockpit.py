@@ -10,7 +10,7 @@ import pytest
 from schemas.compat import from_iso
 from tests.unit.fused_sessions import TOPSIDE, make_session, pi, true_ns, write_metadata, write_table
 from tests.unit.tracks import S
-from tidesync.__main__ import run
+from tidesync.command_line import run
 
 HEADER = "timestamp,sensor_id,mode,value,TempC,Vin"
 WATER_S = np.arange(5, 115, 0.25)

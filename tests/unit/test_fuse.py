@@ -19,7 +19,7 @@ from tests.unit.fused_sessions import (
     write_table,
 )
 from tests.unit.tracks import S
-from tidesync.__main__ import run
+from tidesync.command_line import run
 
 MS = 1_000_000
 WATER_S = np.arange(5, 115, 0.1)

@@ -13,7 +13,7 @@ from runtime.clock import Reading, SystemClock
 from schemas.metadata import SensorTimeSync
 from tests.deadline import delay, until
 from tests.ports import free_port
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from topside_agent.http_fallback import http_get
 from topside_agent.http_fallback.handshake import from_response, parse_response
 from topside_agent.http_fallback.http_get import (

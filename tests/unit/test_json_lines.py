@@ -14,7 +14,7 @@ from tests.unit.line_files import decimal_s, iso, write_json_lines
 from tests.unit.recorded_clock import CLOCKS, timeline_of, write_session
 from tests.unit.test_messages_mcap_damage import KINDS, damaged
 from tests.unit.tracks import S
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.correction.driver import correct
 from tidesync.sessions.correction.formats import is_table, output_of
 from tidesync.sessions.correction.stamps.options import StampOptions

@@ -17,7 +17,7 @@ from bench.estimators import traces
 from bench.estimators.families import FAMILIES
 from schemas.compat import UTC
 from tests.simulation.test_correction import LOOPBACK
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.journal import lines_of
 
 S = 1_000_000_000

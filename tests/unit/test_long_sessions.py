@@ -9,8 +9,8 @@ import pytest
 
 from schemas.clock_history import ClockPiece
 from tests.unit.test_recorder_session import exchange
-from tidesync.__main__ import run
 from tidesync.cli import estimate
+from tidesync.command_line import run
 from tidesync.sessions import folder as folder_module
 from tidesync.sessions.correction.clock_limits import limits_of
 from tidesync.sessions.correction.histories import Histories

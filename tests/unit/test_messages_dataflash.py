@@ -10,7 +10,7 @@ from tests.effort import tries
 from tests.unit.dataflash_files import FORMATS, Autopilot, write_log, write_tlog_of
 from tests.unit.recorded_clock import CLOCKS, timeline_of, write_session
 from tests.unit.test_messages_mcap_damage import damaged
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.correction.formats import output_of
 from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.table import Job

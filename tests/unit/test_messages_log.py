@@ -15,7 +15,7 @@ from tests.unit.line_files import decimal_s, iso, write_log
 from tests.unit.recorded_clock import CLOCKS, timeline_of, write_session
 from tests.unit.test_json_lines import unix_ns
 from tests.unit.test_messages_mcap_damage import KINDS, damaged
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.correction.formats import output_of, sidecar_of, unanswered_of
 from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.table import Job

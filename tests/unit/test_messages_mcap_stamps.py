@@ -11,7 +11,7 @@ from mcap.writer import Writer
 from tests.unit.mcap_files import read_mcap
 from tests.unit.recorded_clock import CLOCKS, timeline_of, write_session
 from tests.unit.tracks import START, S
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.correction.formats import output_of
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.messages.driver import correct_messages

@@ -16,7 +16,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from tests.unit.recorded_clock import CLOCKS, timeline_of, write_session
 from tests.unit.tracks import START, S
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.correction.formats import output_of, sidecar_of, unanswered_of
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.errors import UnusableFileError

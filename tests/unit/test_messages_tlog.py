@@ -12,7 +12,7 @@ from tests.unit.recorded_clock import CLOCKS, timeline_of, write_session
 from tests.unit.test_messages_mcap_damage import damaged
 from tests.unit.tlog_files import packets, read_tlog, write_tlog
 from tests.unit.tracks import START, S
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.correction.formats import output_of, sidecar_of, unanswered_of
 from tidesync.sessions.correction.session import Options
 from tidesync.sessions.correction.table import Job

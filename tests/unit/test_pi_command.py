@@ -8,9 +8,9 @@ import pytest
 
 from pi_agent.settings import PiSettings
 from runtime.clock import Clock, SimulatedClock, Slew, Step, Suspend, SystemClock
-from tidesync.__main__ import run
 from tidesync.cli import pi
 from tidesync.cli.simulation import truth_of
+from tidesync.command_line import run
 
 S = 1_000_000_000
 

@@ -14,7 +14,7 @@ from tests.unit.fused_sessions import TOPSIDE, make_session, pi, write_metadata
 from tests.unit.moving_clocks import exchanges_of
 from tests.unit.test_report_parts import exchanges_of as exchanges_at
 from tests.unit.test_report_parts import intervals_of, row, track_of
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.correction.histories import Histories
 from tidesync.sessions.report.basis import explained, of_gaps, of_histories
 from tidesync.sessions.report.events import event_rows

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.exchange import HTTP
 from tests.unit.test_recorder_session import exchange
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.plotly import script
 from tidesync.sessions.journal import lines_of
 from tidesync.sessions.report import units

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.unit.fused_sessions import make_session, pi, write_metadata
-from tidesync.__main__ import run
+from tidesync.command_line import run
 
 
 def headline(folder, capsys):

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.exchange import Exchange
 from tests.unit.test_recorder_session import S, exchange
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.sessions.errors import NothingMeasuredError
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.journal import LineCounts, lines_of, read_journal

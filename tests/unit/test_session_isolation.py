@@ -6,8 +6,8 @@ import pytest
 
 from tests.unit.test_correction_session import TABLE, log
 from tests.unit.test_session_folder import S
-from tidesync.__main__ import run
 from tidesync.cli import estimate
+from tidesync.command_line import run
 from tidesync.sessions import folder
 from tidesync.sessions.errors import NothingMeasuredError
 from tidesync.sessions.folder import SessionFolder

@@ -8,7 +8,7 @@ import pytest
 import tidesync.cli.topside
 from broker.errors import PasswordFileError
 from broker.settings import warn_of_other_name
-from tidesync.__main__ import COMMANDS, run
+from tidesync.command_line import COMMANDS, run
 from tidesync.settings import file_defaults, with_settings
 from topside_agent.settings import TopsideSettings
 
@@ -243,7 +243,7 @@ def test_a_file_in_a_folder_that_may_not_be_looked_into_is_one_line(capsys, monk
 def test_a_command_whose_extra_is_missing_has_a_help_and_says_what_to_install(monkeypatch, capsys, arguments):
     command = arguments[0]
     monkeypatch.delitem(sys.modules, f"tidesync.cli.{command}", raising=False)
-    monkeypatch.setattr("tidesync.__main__.importlib.import_module", _without_numpy)
+    monkeypatch.setattr("tidesync.command_line.importlib.import_module", _without_numpy)
     assert run([command, "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert f"Usage: tidesync {command}" in shown
@@ -312,7 +312,7 @@ def test_a_library_that_refuses_another_one_is_one_line(monkeypatch, capsys, nam
     def refuse(_module):
         raise ImportError("pyarrow requires NumPy 2.0 or newer, found 1.26.4", name=name)
 
-    monkeypatch.setattr("tidesync.__main__.importlib.import_module", refuse)
+    monkeypatch.setattr("tidesync.command_line.importlib.import_module", refuse)
     assert run(["topside"]) == 1
     error = capsys.readouterr().err
     assert error == "tidesync: a library cannot be used: pyarrow requires NumPy 2.0 or newer, found 1.26.4\n"
@@ -322,6 +322,6 @@ def test_a_name_that_our_own_code_lacks_is_a_fault_of_ours_and_shown_as_one(monk
     def refuse(_module):
         raise ImportError("cannot import name 'a' from 'tidesync.b'", name="tidesync.b")
 
-    monkeypatch.setattr("tidesync.__main__.importlib.import_module", refuse)
+    monkeypatch.setattr("tidesync.command_line.importlib.import_module", refuse)
     with pytest.raises(ImportError, match="cannot import name"):
         run(["topside"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pi_agent.settings import PiSettings
-from tidesync.__main__ import COMMANDS
+from tidesync.command_line import COMMANDS
 
 UNITS = sorted((Path(__file__).parents[2] / "deploy/systemd").glob("*.service"))
 ANALYZE = shutil.which("systemd-analyze")

@@ -8,7 +8,7 @@ from typing import get_args
 import click
 import pytest
 
-from tidesync.__main__ import cli
+from tidesync.command_line import cli
 from tidesync.doctor.finding import Verdict
 
 PAGE = (Path(__file__).parents[2] / "docs" / "terminal.md").read_text(encoding="utf-8")

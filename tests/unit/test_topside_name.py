@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from runtime import host
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from topside_agent.settings import TopsideSettings
 
 

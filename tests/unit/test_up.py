@@ -18,7 +18,7 @@ from runtime import files, host
 from schemas.compat import UTC
 from schemas.join_file import JoinFile, JoinFileError
 from schemas.toml import tomllib
-from tidesync.__main__ import run
+from tidesync.command_line import run
 from tidesync.settings import file_defaults
 from tidesync.up import home as up_home
 from tidesync.up import install, mosquitto, supervisor

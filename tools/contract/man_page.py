@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidesync.__main__ import cli
+from tidesync.command_line import cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from tidesync.__main__ import run
 from tidesync.cli.progress import Progress
+from tidesync.command_line import run
 from tidesync.dashboard.products.folder import PROGRESS
 
 

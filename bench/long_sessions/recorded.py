@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from topside_agent.estimator.exchanges import NUMBERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -21,15 +23,6 @@ _QUEUE_NS = 200_000
 _OWN_NS = 100_000
 _WAVE_NS, _WAVE_S = 2e6, 3000.0
 _CHUNK = 20_000
-_NUMBERS = (
-    "seq",
-    "origin_ns",
-    "receive_ns",
-    "transmit_ns",
-    "destination_ns",
-    "pi_realtime_minus_raw_ns",
-    "topside_realtime_minus_raw_ns",
-)
 
 
 def write_session(folder: Path, vehicles: int, each: int) -> None:
@@ -59,7 +52,7 @@ def _lines(number: int, vehicles: int, seqs: Integers) -> Iterator[str]:
     stamps = (origin + topside, receive + ahead[0] + pi, transmit + ahead[1] + pi, destination + topside)
     columns = (seqs, *(stamp + _BEGAN_RAW_NS for stamp in stamps), pi, topside)
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    return (_line(name, dict(zip(_NUMBERS, row, strict=True))) for row in rows)
+    return (_line(name, dict(zip(NUMBERS, row, strict=True))) for row in rows)
 
 
 def _line(vehicle: str, numbers: dict[str, int]) -> str:

@@ -15,7 +15,7 @@ from schemas.base import maker
 from schemas.exchange import Exchange, StampKind
 from topside_agent.estimator.blocks import Integers
 
-_NUMBERS = (
+NUMBERS = (
     "seq",
     "origin_ns",
     "receive_ns",
@@ -24,7 +24,7 @@ _NUMBERS = (
     "pi_realtime_minus_raw_ns",
     "topside_realtime_minus_raw_ns",
 )
-RECORD = np.dtype([*((name, "i8") for name in _NUMBERS), ("resolution_ns", "u4"), ("labels", "u4")])
+RECORD = np.dtype([*((name, "i8") for name in NUMBERS), ("resolution_ns", "u4"), ("labels", "u4")])
 _PACK = Struct("=7q2I").pack
 _PLACES = np.dtype(np.uint32)
 NULL = -(2**63)

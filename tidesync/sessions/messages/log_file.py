@@ -22,7 +22,7 @@ from tidesync.sessions.messages.format import Block, Outcome
 from tidesync.sessions.messages.influx_stamps import InfluxFinder, check_influx, write_influx
 from tidesync.sessions.messages.log_output import STEP_NS, log_output
 from tidesync.sessions.messages.log_stamps import LogBlock, Stamped, StampFinder
-from tidesync.sessions.messages.sidecar import is_sidecar
+from tidesync.sessions.messages.sidecar import unmarked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -104,9 +104,7 @@ class LogFile:
 
     def foreign(self, target: Target) -> Iterator[Path]:
         """Nothing in a log names its writer: those of a correction have the table of errors beside them."""
-        ours = target.sidecar.exists() and is_sidecar(target.sidecar)
-        files = (target.output, target.unanswered, target.sidecar)
-        yield from (path for path in files if path.exists() and not ours)
+        return unmarked(target)
 
     def output(self, target: Target) -> AbstractContextManager[Write]:
         """See log_output.py."""

@@ -24,7 +24,7 @@ from tidesync.sessions.correction.table import Batch
 from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.messages.built_file import built
 from tidesync.sessions.messages.format import Block, Outcome
-from tidesync.sessions.messages.sidecar import Sidecar, is_sidecar
+from tidesync.sessions.messages.sidecar import Sidecar, unmarked
 from tidesync.sessions.messages.stamp_batches import batch_of
 
 if TYPE_CHECKING:
@@ -107,9 +107,7 @@ class Rosbag1File:
 
     def foreign(self, target: Target) -> Iterator[Path]:
         """Nothing in a bag names its writer: those of a correction have the table of errors beside them."""
-        ours = target.sidecar.exists() and is_sidecar(target.sidecar)
-        files = (target.output, target.unanswered, target.sidecar)
-        yield from (path for path in files if path.exists() and not ours)
+        return unmarked(target)
 
     @contextmanager
     def output(self, target: Target) -> Iterator[Write]:

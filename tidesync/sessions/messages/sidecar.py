@@ -10,10 +10,11 @@ from tidesync.sessions.correction.table import COLUMNS
 from tidesync.sessions.correction.timeline import NO_U95, STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tidesync.sessions.correction.timeline import Corrections
+    from tidesync.sessions.messages.format import Target
 
 _LATE = b"," + ",".join(COLUMNS).encode() + b"\n"
 
@@ -51,6 +52,12 @@ def is_sidecar(path: Path) -> bool:
     """Whether the file at `path` is such a table."""
     with path.open("rb") as stream:
         return stream.readline(1_000).endswith(_LATE)
+
+
+def unmarked(target: Target) -> Iterator[Path]:
+    """Files in the place of a correction's that are not known to be: a correction's have such a table."""
+    if not target.sidecar.exists() or not is_sidecar(target.sidecar):
+        yield from (path for path in (target.output, target.unanswered, target.sidecar) if path.exists())
 
 
 def _ms(us: int) -> str:

@@ -22,7 +22,7 @@ from tidesync.sessions.correction.table import Batch
 from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.messages.format import Block, Outcome
 from tidesync.sessions.messages.mavlink_packets import LINK, LINK_NS, STAMP, Packets, packets_of
-from tidesync.sessions.messages.sidecar import is_sidecar
+from tidesync.sessions.messages.sidecar import unmarked
 from tidesync.sessions.messages.stamp_batches import batch_of
 from tidesync.sessions.messages.tlog_output import tlog_output
 
@@ -89,9 +89,7 @@ class TlogFile:
 
     def foreign(self, target: Target) -> Iterator[Path]:
         """Nothing in a .tlog names its writer: those of a correction have the table of errors beside them."""
-        ours = target.sidecar.exists() and is_sidecar(target.sidecar)
-        files = (target.output, target.unanswered, target.sidecar)
-        yield from (path for path in files if path.exists() and not ours)
+        return unmarked(target)
 
     def output(self, target: Target) -> AbstractContextManager[Write]:
         """See tlog_output.py."""

@@ -156,7 +156,7 @@ def _corrected(
     job: Job, prepared: Prepared, output: Path, session: Path, progress: Progress
 ) -> CorrectedTable:
     """A corrected table, or file of messages."""
-    timeline = prepared.timelines[job.vehicle]
+    timeline = prepared.timeline_of(job)
     if is_messages(job.path):
         return correct_messages(job, timeline, progress.update, output, session.resolve().name)
     return correct(job, timeline, progress.update, output)

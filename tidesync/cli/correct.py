@@ -14,8 +14,8 @@ from schemas.compat import UTC
 from tidesync.cli.progress import Progress
 from tidesync.cli.table_options import show_unused, table_options
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.correction.driver import correct, total_bytes
-from tidesync.sessions.correction.formats import is_messages
+from tidesync.sessions.correction.driver import total_bytes
+from tidesync.sessions.correction.one_job import correct_job
 from tidesync.sessions.correction.outputs import outputs_of
 from tidesync.sessions.correction.prepared import Prepared, prepare
 from tidesync.sessions.correction.results import CorrectionResults
@@ -23,12 +23,9 @@ from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehi
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.for_cockpit.session import check_target, write_session
 from tidesync.sessions.isolation import complaint_of
-from tidesync.sessions.messages.driver import correct_messages
 
 if TYPE_CHECKING:
-    from tidesync.sessions.correction.driver import CorrectedTable
     from tidesync.sessions.correction.session import Options
-    from tidesync.sessions.correction.table import Job
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -144,19 +141,10 @@ def _correct(
     progress.length = total_bytes(prepared.jobs, prepared.timelines)
     for job in prepared.jobs:
         try:
-            results.tables.append(_corrected(job, prepared, outputs[job.path], results.session, progress))
+            done = correct_job(job, prepared, outputs[job.path], results.session, progress.update)
+            results.tables.append(done)
         except NoTimestampError as error:
             named = job.path.resolve() in results.named
             (results.failed if named else results.left).append(str(error))
         except Exception as error:  # noqa: BLE001 - the other tables are corrected
             results.failed.append(complaint_of(str(job.path), error))
-
-
-def _corrected(
-    job: Job, prepared: Prepared, output: Path, session: Path, progress: Progress
-) -> CorrectedTable:
-    """A corrected table, or file of messages."""
-    timeline = prepared.timelines[job.vehicle]
-    if is_messages(job.path):
-        return correct_messages(job, timeline, progress.update, output, session.resolve().name)
-    return correct(job, timeline, progress.update, output)

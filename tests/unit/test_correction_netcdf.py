@@ -15,7 +15,7 @@ from tests.unit.tracks import START, S
 from tidesync.command_line import run
 from tidesync.sessions.correction.driver import correct
 from tidesync.sessions.correction.formats import is_output, output_of
-from tidesync.sessions.correction.instrument_clock import InstrumentClock
+from tidesync.sessions.correction.instrument_clock import InstrumentClock, instrument_clock
 from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.table import COLUMNS, Job
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
@@ -248,6 +248,14 @@ def test_which_clock_it_is_of_has_to_be_stated(tmp_path, capsys):
         stream.truncate(100)
     assert run(own) == 1
     assert "was not written by tidesync correct" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text", ["vehicle", "vehicle+1.5±0.2", "topside-3600±0", "topside+0.000000001±999999999"]
+)
+def test_a_statement_of_a_clock_is_recorded_as_it_was_made(text):
+    assert instrument_clock(text).text == text
+    assert instrument_clock(text.replace("±", "+-")) == instrument_clock(text)
 
 
 def test_an_offset_from_the_vehicles_clock_is_taken_off(tmp_path, capsys):

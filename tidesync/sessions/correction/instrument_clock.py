@@ -59,10 +59,14 @@ class InstrumentClock:
     @property
     def described(self) -> str:
         """The statement, for a summary; empty where it is the clock itself."""
+        return f"its clock is stated to be {self.text} s (--instrument-clock)" if self.differs else ""
+
+    @property
+    def text(self) -> str:
+        """The statement: the inverse of `instrument_clock`."""
         if not self.differs:
-            return ""
-        ahead, error = self.ahead_ns / _S, self.error_ns / _S
-        return f"its clock is stated to be {self.of}{ahead:+.9g}±{error:.9g} s (--instrument-clock)"
+            return self.of
+        return f"{self.of}{_decimal_s(self.ahead_ns, '+')}±{_decimal_s(self.error_ns)}"
 
 
 def instrument_clock(text: str) -> InstrumentClock:
@@ -74,6 +78,11 @@ def instrument_clock(text: str) -> InstrumentClock:
         return InstrumentClock(found["of"])
     ahead, error = (int(Decimal(found[name]) * _S) for name in ("ahead", "error"))
     return InstrumentClock(found["of"], ahead, error)
+
+
+def _decimal_s(ns: int, sign: str = "") -> str:
+    """Seconds, exactly."""
+    return f"{(Decimal(ns) / _S).normalize():{sign}f}"
 
 
 def on_clock(timeline: Timeline, clock: InstrumentClock | None, path: Path) -> Timeline:

@@ -42,6 +42,26 @@ def form_of(values: Mapping[str, Any]) -> TableForm:
         raise ValueError(reason) from error
 
 
+def stated_by(form: TableForm) -> TableSettings:
+    """The settings that state `form`: the inverse of `form_of`."""
+    stamps, layout = form.stamps, form.layout
+    return TableSettings(
+        column=form.column,
+        unit=form.unit,
+        zone=stamps.zone,
+        time_format=stamps.time_format,
+        columns=",".join(stamps.columns) or None,
+        decimal=stamps.decimal,
+        since=stamps.since,
+        resolution_ms=stamps.resolution_ms,
+        instrument_clock=None if form.clock is None else form.clock.text,
+        sample_clock_ppm=form.sample_clock_ppm,
+        header_line=layout.header_line,
+        comment=layout.comment,
+        no_header=not layout.header,
+    )
+
+
 def _form(stated: TableSettings) -> TableForm:
     if stated.no_header and stated.header_line is not None:
         raise ValueError(f"--header-line {stated.header_line} and --no-header: expected one of them")

@@ -17,8 +17,10 @@ from tidesync.sessions.correction.instrument_clock import HOW
 from tidesync.sessions.correction.json_table import open_json_lines
 from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
+from tidesync.sessions.messages.cnv_file import open_cnv
 from tidesync.sessions.messages.log_file import open_influx, open_log
 from tidesync.sessions.messages.rosbag2_file import open_rosbag2
+from tidesync.sessions.messages.rsk_file import open_rsk
 from tidesync.sessions.messages.tlog_file import open_tlog
 
 if TYPE_CHECKING:
@@ -70,11 +72,13 @@ def _open_rosbag1(job: Job, measured: Measured) -> AbstractContextManager[Messag
 MESSAGES: Mapping[str, OpenMessages] = {
     ".bag": _open_rosbag1,
     ".bin": _open_dataflash,
+    ".cnv": open_cnv,
     ".db3": open_rosbag2,
     ".log": open_log,
     ".lp": open_influx,
     ".mcap": _open_mcap,
     ".nmea": open_log,
+    ".rsk": open_rsk,
     ".tlog": open_tlog,
 }
 """What opens the files of messages with a suffix."""
@@ -82,9 +86,11 @@ MESSAGES: Mapping[str, OpenMessages] = {
 _TEXT = {".csv", ".jsonl", ".log", ".lp", ".ndjson", ".nmea", ".tsv", ".txt"}
 """Formats that may be compressed."""
 _OF_EITHER = {".tlog"}
-_INSTRUMENTS = {".cdf", ".nc", ".nc4"}
+_INSTRUMENTS = {".cdf", ".cnv", ".nc", ".nc4", ".rsk"}
 """Files of instruments, which have clocks of their own: it must be stated which one stamped them."""
-_UNCHANGED = {".bin"}
+_STARTED = {".cnv"}
+"""Files that may state their start alone."""
+_UNCHANGED = {".bin", ".cnv", ".rsk"}
 """Files that stay as they are: their times are in a table beside them."""
 _OUTPUT, _UNANSWERED = ".topside", ".unanswered"
 _ROTATED = re.compile(r"\.\d{1,3}")
@@ -146,6 +152,11 @@ def is_table(path: Path) -> bool:
 def is_of_either_clock(path: Path) -> bool:
     """Whether vehicles and ground stations record such files alike, so that it must be stated whose it is."""
     return _divided(path)[1].lower() in _OF_EITHER
+
+
+def is_started(path: Path) -> bool:
+    """Whether such a file may state its start alone, and count what passed since."""
+    return _divided(path)[1].lower() in _STARTED
 
 
 def output_of(path: Path) -> Path:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -29,11 +28,13 @@ from tidesync.sessions.messages.dataflash import HEAD, Kind, records_of
 from tidesync.sessions.messages.dataflash_output import dataflash_output
 from tidesync.sessions.messages.format import Block, Outcome
 from tidesync.sessions.messages.sidecar import is_sidecar
+from tidesync.sessions.messages.since_file import divided, since_file
 from tidesync.sessions.messages.tlog_file import open_tlog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from tidesync.sessions.correction.table import Job, Measured
     from tidesync.sessions.correction.timeline import Timeline
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 _US = UNIX[2]
 _TICK_NS = 1_000
 _LATEST_US = 2**52
-_TOPSIDE = "topside:"
 _ANGLES = ("Roll", "Pitch", "Yaw")
 _NEAR_US, _LEAST_MATCHED, _SAME_DEGREES = 200_000, 20, 5.0
 _EVER_NS = 2**62
@@ -108,14 +108,13 @@ class DataflashFile:
 
     def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:
         """One of boot times, by the .tlog."""
-        stated, packets = self._job.stamps.since or "", BootPackets()
-        path = self._job.path.parent / stated.removeprefix(_TOPSIDE)
-        path = path if path.exists() else Path(stated.removeprefix(_TOPSIDE))
-        if not path.is_file() or path.suffix.lower() != ".tlog":
-            reason = f"--since {stated}: expected a .tlog of the same dive, beside it or by its path"
+        since, packets = divided(self._job.stamps.since), BootPackets()
+        path = since_file(self._job.path, since.path or "")
+        if since.path is None or not path.is_file():
+            reason = f"--since {since.stated}: expected a .tlog of the same dive, beside it or by its path"
             raise UnusableFileError(self._job.path, reason)
         with open_tlog(replace(self._job, path=path, stamps=AS_FOUND), self._measured) as tlog:
-            if stated.startswith(_TOPSIDE):
+            if since.by_topside:
                 own = OwnClock(self._measured[0][0], self._measured[-1][1])
                 ever = TimelineSegment(own, -_EVER_NS, _EVER_NS, cut_before=False, cut_after=False)
                 found = answer(tlog, vehicles.of_segments([ever]))

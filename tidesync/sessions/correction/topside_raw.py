@@ -4,9 +4,11 @@ An instrument that states its start and counts samples since follows no computer
 the start and the time passed since, on topside's RAW clock; and topside's realtime of that.
 
 Beyond a change that only a step or a sleep explains (RAW stands still in a sleep, the instrument does not),
-and beyond the first and last reading, nothing is decided.
+and beyond the first and last reading, nothing is decided. What rose across more than a second without a
+reading may be a sleep, and is in the errors after it.
 
-Assumption: between two readings that agree topside's clock did not move and come back.
+Assumption: between two readings that agree topside's clock did not move and come back; within a second no
+machine sleeps and wakes.
 """
 
 from __future__ import annotations
@@ -43,17 +45,10 @@ class TopsideRaw(NamedTuple):
     @classmethod
     def of(cls, exchanges: Exchanges) -> TopsideRaw:
         """By the exchanges of one topside."""
-        found = []
+        found: list[Run] = []
         for of_boot in samples(exchanges).by_boot(1).values():
-            raw_ns = of_boot.topside_raw_ns
-            order = np.argsort(raw_ns, kind="stable")
-            raw_ns = raw_ns[order]
-            difference_ns = of_boot.exchanges.column("topside_realtime_minus_raw_ns")[order]
-            gap, moved = np.diff(raw_ns), np.abs(np.diff(difference_ns))
-            cut = moved > _READ_NS + np.where(gap <= _FAST_NS, _FASTEST, _SLOW) * gap
-            places = np.flatnonzero(cut) + 1
-            runs = zip(np.split(raw_ns, places), np.split(difference_ns, places), strict=True)
-            found += [Run(*each) for each in runs if each[0].size > 1]
+            difference_ns = of_boot.exchanges.column("topside_realtime_minus_raw_ns")
+            found += runs_of(of_boot.topside_raw_ns, difference_ns)
         return cls(found)
 
     def run_at(self, topside_ns: int, error_ns: int) -> Run | None:
@@ -70,6 +65,17 @@ class TopsideRaw(NamedTuple):
             each for each, (begin, end) in zip(self.runs, ends, strict=True) if begin <= low and high <= end
         ]
         return whole[0] if len(whole) == len(touched) == 1 else None
+
+
+def runs_of(raw_ns: Integers, difference_ns: Integers) -> list[Run]:
+    """The runs of one boot's readings, in any order."""
+    order = np.argsort(raw_ns, kind="stable")
+    raw_ns, difference_ns = raw_ns[order], difference_ns[order]
+    gap, moved = np.diff(raw_ns), np.abs(np.diff(difference_ns))
+    cut = moved > _READ_NS + np.where(gap <= _FAST_NS, _FASTEST, _SLOW) * gap
+    places = np.flatnonzero(cut) + 1
+    runs = zip(np.split(raw_ns, places), np.split(difference_ns, places), strict=True)
+    return [Run(*each) for each in runs if each[0].size > 1]
 
 
 class Anchor(NamedTuple):
@@ -96,6 +102,9 @@ class SamplesSince:
             for each in (-anchor.error_ns, anchor.error_ns)
         )
         last = min(last, run.raw_ns.size - 2)
+        risen = np.where(np.diff(run.raw_ns) > _FAST_NS, np.maximum(np.diff(run.difference_ns), 0), 0)
+        self._slept = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(risen)])
+        self._slept = np.abs(self._slept - self._slept[first])
         self._start_low, self._start_high = self._differences(np.array([first]), np.array([last + 1]))
 
     def instants(self, pi_ns: Integers) -> Instants:
@@ -109,7 +118,7 @@ class SamplesSince:
         last = np.searchsorted(raw_ns, at_ns + reach, side="left")
         beyond = (first < 0) | (last >= raw_ns.size)
         low, high = self._differences(np.clip(first, 0, raw_ns.size - 1), np.clip(last, 0, raw_ns.size - 1))
-        error = reach + (high - low) / 2 + 1_000
+        error = reach + (high - low) / 2 + self._slept[np.clip(last, 0, raw_ns.size - 1)] + 1_000
         held = np.full(pi_ns.shape, anchor.held)
         return Instants(at_ns + (low + high) // 2, error, np.full(pi_ns.shape, np.nan), held, beyond)
 

@@ -121,18 +121,15 @@ class CnvFile:
         """Lines with scans, about a MB at a time, and how many bytes they are."""
         self._stream.seek(self._begin)
         while some := self._stream.readlines(_PART):
-            lines = [line[:_LONGEST_LINE].strip() for line in some]
-            yield [line for line in lines if line], sum(map(len, some))
+            yield [line[:_LONGEST_LINE].rstrip() for line in some if line.strip()], sum(map(len, some))
 
     def _text(self, line: bytes) -> bytes | None:
         """The scan's time; None where the line has not all columns."""
         values = line.split()
         if len(values) != self._columns:
-            padded = line.rjust(_WIDTH * self._columns)
-            if len(padded) != _WIDTH * self._columns:
-                return None
-            values = [padded[at : at + _WIDTH].strip() for at in range(0, len(padded), _WIDTH)]
-            if any(b" " in value or not value for value in values):
+            values = [line[at : at + _WIDTH].strip() for at in range(0, len(line), _WIDTH)]
+            complete = len(line) == _WIDTH * self._columns
+            if not complete or any(decimal(value.decode("ascii", "replace")) is None for value in values):
                 return None
         text = values[self.column.place]
         return None if text == self._bad else text
@@ -167,7 +164,7 @@ def _header(path: Path, stream: BinaryIO) -> CnvHeader:
         line = stream.readline(_LONGEST_LINE)
         if line.startswith(END):
             break
-        if line[:1] not in {b"*", b"#"}:
+        if not line or (line.strip() and line[:1] not in {b"*", b"#"}):
             received = f"it begins with {line[:40]!r}" if not lines and line else "its header does not end"
             raise UnusableFileError(path, f"it is no .cnv: {received}")
         lines.append(line.decode("latin-1").rstrip())

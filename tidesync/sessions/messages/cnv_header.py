@@ -66,7 +66,7 @@ class CnvHeader:
     @property
     def columns(self) -> list[str]:
         """Their names, in order; empty where one is missing."""
-        count = self.values.get("nquan", "")
+        count = self.values.get("nquan", str(len(self.names)))
         complete = count.isdecimal() and sorted(self.names) == list(range(int(count)))
         return [self.names[place] for place in range(int(count))] if complete else []
 

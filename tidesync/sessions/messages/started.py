@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tidesync.sessions.correction.driver import corrected_stamps
-from tidesync.sessions.correction.local_time import certain_rows, timeline_for
+from tidesync.sessions.correction.local_time import certain_rows, corrected_stamps, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.stamps.column import form_of_texts
 from tidesync.sessions.correction.stamps.options import StampOptions
@@ -68,7 +67,9 @@ class StartedFile:
         if vehicles.topside is not None:
             run = vehicles.topside.run_at(anchor.topside_ns, anchor.error_ns)
         if run is None:
-            reason = "how topside's clock ran on from its start is not known: it was not read there, or was set"
+            reason = (
+                "how topside's clock ran on from its start is not known: it was not read there, or was set"
+            )
             raise UnusableFileError(self._job.path, reason)
         segment = TimelineSegment(
             SamplesSince(anchor, run), -_EVER_NS, _EVER_NS, cut_before=False, cut_after=False

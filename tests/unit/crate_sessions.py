@@ -1,6 +1,5 @@
-"""A session with files of all formats, stamped by a clock with a known truth, for what is made and published of it."""
+"""A session with files of all formats, stamped by a clock with a known truth, to correct and to publish."""
 
-import bz2
 import gzip
 import json
 import lzma
@@ -63,13 +62,3 @@ def write_logs(sensor):
     autopilot = Autopilot(booted_s=0.0)
     write_dataflash(sensor / "1.BIN", autopilot, seconds=SECONDS)
     write_tlog_of(sensor / "flight.tlog", autopilot, CLOCK, seconds=SECONDS)
-
-
-def plain(content):
-    """The content of a table that may be compressed."""
-    for opened in (gzip.decompress, bz2.decompress, lzma.decompress):
-        try:
-            return opened(content)
-        except (OSError, lzma.LZMAError):
-            continue
-    return content

@@ -13,6 +13,7 @@ from tests.unit.dataflash_files import write_log as write_dataflash
 from tests.unit.line_files import instants, iso, write_json_lines, write_log
 from tests.unit.mcap_files import write_mcap
 from tests.unit.recorded_clock import PiClock, write_session
+from tests.unit.test_correction_netcdf import write_netcdf
 from tests.unit.test_messages_rosbags import write_bag, write_bag2
 
 SECONDS = 20
@@ -57,6 +58,7 @@ def write_logs(sensor):
     for compression in ("NONE", "LZ4", "ZSTD"):
         write_mcap(sensor / f"{compression}.mcap", CLOCK, seconds=SECONDS, compression=compression)
     write_bag(sensor / "dive.bag", CLOCK, "LZ4")
+    write_netcdf(sensor / "adcp.nc", CLOCK, seconds=SECONDS)
     bag, _ = write_bag2(sensor.parent / "bag", CLOCK)
     bag.rename(sensor / "dive.db3")
     autopilot = Autopilot(booted_s=0.0)

@@ -4,23 +4,37 @@ import gzip
 import hashlib
 import json
 import os
+import random
 import shutil
 import sqlite3
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from tests.unit.crate_sessions import make_session
+from tests.effort import tries
+from tests.unit.cockpit_files import write_recording
+from tests.unit.crate_sessions import CLOCK, make_session
 from tests.unit.test_correction_session import TABLE
 from tidesync.command_line import run
-from tidesync.sessions.correction.formats import FORMATS, MESSAGES
+from tidesync.sessions.correction.recorded_settings import CorrectionSettings, RecordedRun
+from tidesync.sessions.correction.session import Options
+from tidesync.sessions.correction.table_form import form_of, stated_by
+from tidesync.sessions.correction.table_settings import TableSettings
 from tidesync.sessions.crate import reproduction, software
 from tidesync.sessions.crate.paths import id_of, path_of
+from tidesync.sessions.crate.properties import properties_of, run_of
+from tidesync.sessions.crate.reading import read_contents
+from tidesync.sessions.errors import UnusableCrateError
 
 LICENSE = "https://creativecommons.org/licenses/by/4.0/"
 NAME = "session_2026-05-01T12-00-00Z"
-OF_BIN = '[correct."in-water_7/1.BIN"]\nsince = "flight.tlog"\n'
+STATED = """[correct."in-water_7/1.BIN"]
+since = "flight.tlog"
+[correct."in-water_7/adcp.nc"]
+instrument_clock = "vehicle"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +42,7 @@ def published(tmp_path_factory):
     """A session with a file of each format, corrected, and its crate."""
     folder = tmp_path_factory.mktemp("dive")
     session = make_session(folder / NAME)
-    (folder / "tidesync.toml").write_text(OF_BIN)
+    (folder / "tidesync.toml").write_text(STATED)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert run(["-q", "correct", str(session)]) == 0
@@ -102,7 +116,8 @@ def correct(session, *options):
 def test_the_results_of_all_formats_are_made_again_byte_for_byte(published, capsys):
     session, crate = published
     suffixes = {path.suffix.lower() for path in (session / "in-water_7").iterdir()}
-    assert suffixes >= {*FORMATS, *MESSAGES, ".gz", ".xz", ".zst"} - {".ndjson", ".tsv", ".txt", ".log"}
+    assert suffixes >= {".bag", ".bin", ".csv", ".db3", ".gz", ".jsonl", ".lp", ".mcap", ".nc", ".nmea"}
+    assert suffixes >= {".parquet", ".tlog", ".xz", ".zst"}
     before = {path: path.stat().st_mtime_ns for path in crate.rglob("*")}
     code, shown = reproduce(crate, capsys)
     results = listed(entities(crate)["#correction-1"]["result"])
@@ -214,6 +229,52 @@ def test_a_later_correction_replaces_what_is_recorded_of_the_same_tables(session
     found = entities(tmp_path / "crate")
     assert "--max-error-ms 30.0" in found["#correction-1"]["description"]
     assert "#correction-2" not in found
+    assert reproduce(tmp_path / "crate", capsys)[0] == 0
+
+
+STATED_OF_A_TABLE = {
+    "column": "when",
+    "unit": "ms",
+    "zone": "Europe/Berlin",
+    "time_format": "%d.%m.%Y %H:%M",
+    "columns": "a,b",
+    "decimal": ",",
+    "since": "x.tlog",
+    "resolution_ms": 0.5,
+    "instrument_clock": "vehicle+1.5±0.2",
+    "sample_clock_ppm": 7.0,
+    "header_line": 3,
+    "comment": "#",
+    "no_header": True,
+}
+
+
+def test_all_that_a_correction_can_be_asked_for_is_recorded():
+    others = {"files", "form", "forms", "choice"}
+    assert {each.name for each in fields(Options)} - others <= {*CorrectionSettings.model_fields}
+    assert {*STATED_OF_A_TABLE} == {*TableSettings.model_fields}
+    for name, value in STATED_OF_A_TABLE.items():
+        assert stated_by(form_of({name: value})) == TableSettings(**{name: value})
+        run = RecordedRun(settings=CorrectionSettings(), tables={"s/a": TableSettings(**{name: value})})
+        assert run_of(properties_of("s", run)) == ("s", run)
+
+
+def test_a_limit_of_zero_is_a_setting(session, tmp_path, capsys):
+    correct(session, "--slew-limit-ppm", "0")
+    assert export(session, "--output", str(tmp_path / "crate")) == 0
+    assert "--slew-limit-ppm 0.0" in entities(tmp_path / "crate")["#correction-1"]["description"]
+    assert reproduce(tmp_path / "crate", capsys)[0] == 0
+
+
+def test_the_subtitles_of_a_video_from_elsewhere_go_with_it(session, tmp_path, capsys):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    subtitles, *_ = write_recording(folder, CLOCK, begin_s=1.0, seconds=8)
+    video = subtitles.with_suffix(".mp4")
+    video.write_bytes(b"no frames")
+    correct(session, "--file", str(video), "--topside-clock", "--max-error-ms", "999")
+    assert export(session, "--output", str(tmp_path / "crate")) == 0
+    assert (tmp_path / "crate" / "elsewhere" / "1" / subtitles.name).is_file()
     assert reproduce(tmp_path / "crate", capsys)[0] == 0
 
 
@@ -384,6 +445,41 @@ def test_metadata_that_cannot_be_read_are_refused(content, tmp_path, capsys):
     assert code == 2
     assert "ro-crate-metadata.json" in shown.err
     assert shown.err.count("\n") == 1
+
+
+ODD = (
+    None,
+    True,
+    7,
+    -1,
+    1e300,
+    "",
+    "..",
+    "/etc/passwd",
+    [],
+    {},
+    [{}],
+    {"@id": "../x"},
+    [{"@id": "./"}],
+    "9" * 500,
+)
+
+
+@pytest.mark.parametrize("seed", range(tries(60)))
+def test_altered_metadata_are_refused_or_mean_what_they_say(seed, small, tmp_path):
+    chance = random.Random(seed)
+    document = json.loads((small / "ro-crate-metadata.json").read_text("utf-8"))
+    for _ in range(chance.randint(1, 3)):
+        entity = chance.choice(document["@graph"])
+        entity[chance.choice([*entity])] = chance.choice(ODD)
+    (tmp_path / "ro-crate-metadata.json").write_text(json.dumps(document))
+    try:
+        contents = read_contents(tmp_path)
+    except UnusableCrateError:
+        return
+    for path in (*contents.files, *(path for action in contents.actions for path in action.run.paths())):
+        assert (tmp_path / path).resolve().is_relative_to(tmp_path.resolve())
+        assert path in contents.files
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,12 @@ def is_of_cockpit(path: Path) -> bool:
     return begin.startswith(_COCKPITS_HEADER) and begin[-1:] in b",\r\n"
 
 
+def companions_of(path: Path) -> list[Path]:
+    """The files beside one at `path` that are read with it: the subtitles of a video."""
+    subtitles = path.with_suffix(".ass")
+    return [subtitles] if path.suffix.lower() in _VIDEOS and subtitles.is_file() else []
+
+
 def output_of(path: Path) -> Path:
     """`NAME.topside.csv` for `NAME.csv`, `NAME.topside.csv.gz` for `NAME.csv.gz`.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Property = tuple[str, Any]
 
 SESSION, TABLE, FILE, SENSOR, INSTANCE = "session", "table", "file", "sensor", "instance"
-_SINGLE = ("vehicle", "topside", "message_stamps", "max_error_ms", "slew_limit_ppm", "rate_limit_ppm")
+_SINGLE = tuple(name for name in CorrectionSettings.model_fields if name not in {"sensors", "instances"})
 _OF_TABLE = re.compile(r'correct\.("(?:[^"\\]|\\.)*")\.([a-z_]+)')
 _DEFAULTS = TableSettings()
 
@@ -38,7 +38,7 @@ def properties_of(session: str, run: RecordedRun) -> Iterator[Property]:
         yield INSTANCE, instance
     for name in _SINGLE:
         value = getattr(run.settings, name)
-        if value is not None:
+        if value is not None and value is not False:
             yield name, value
     for path, stated in run.tables.items():
         for name, value in stated:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from runtime.files import free_bytes, replace, sync_folder
 from schemas.compat import UTC
-from tidesync.sessions.correction.formats import is_output
+from tidesync.sessions.correction.formats import companions_of, is_output
 from tidesync.sessions.correction.record import read_record
 from tidesync.sessions.crate.contents import Action, Contents
 from tidesync.sessions.crate.copying import Digest, copied, digest_of
@@ -132,7 +132,10 @@ def _places(folder: SessionFolder, name: str, written: Written) -> dict[str, Pat
 
 
 def _stated(folder: SessionFolder, name: str, runs: Sequence[RecordedRun]) -> dict[str, str]:
-    """The path in the crate of each file that runs name; those of one folder elsewhere stay together."""
+    """The path in the crate of each file that runs name, and of what is read with one that is elsewhere.
+
+    Those of one folder elsewhere stay together.
+    """
     group, found, folders = _ELSEWHERE + "-" * (name == _ELSEWHERE), dict[str, str](), list[Path]()
     for path in dict.fromkeys(path for run in runs for path in run.paths()):
         place = folder.path / path
@@ -141,7 +144,8 @@ def _stated(folder: SessionFolder, name: str, runs: Sequence[RecordedRun]) -> di
             continue
         if place.parent not in folders:
             folders.append(place.parent)
-        found[path] = _checked(f"{group}/{folders.index(place.parent) + 1}/{place.name}", place)
+        for each in (place, *companions_of(place)):
+            found[each.as_posix()] = _checked(f"{group}/{folders.index(place.parent) + 1}/{each.name}", each)
     return found
 
 

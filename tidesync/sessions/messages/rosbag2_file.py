@@ -181,7 +181,7 @@ def _copied(source: sqlite3.Connection, original: Path, output: Path) -> Iterato
 
 
 def _keep_writer(original: Path, copy: Path) -> None:
-    """State in the copy which SQLite wrote the original: the one here would make each system's copy another."""
+    """State in the copy which SQLite wrote the original: that of this system would make it another one."""
     with original.open("rb") as source, copy.open("r+b") as target:
         for stream in (source, target):
             stream.seek(_WRITER_AT)

@@ -181,6 +181,12 @@ def is_started(path: Path) -> bool:
     return _divided(path)[1].lower() in _STARTED
 
 
+def companions_of(path: Path) -> list[Path]:
+    """The files beside one at `path` that are read with it: the subtitles of a video."""
+    subtitles = path.with_suffix(".ass")
+    return [subtitles] if path.suffix.lower() in _VIDEOS and subtitles.is_file() else []
+
+
 def output_of(path: Path) -> Path:
     """`NAME.topside.csv` for `NAME.csv`, `NAME.topside.csv.gz` for `NAME.csv.gz`.
 

@@ -14,19 +14,18 @@ from schemas.compat import UTC
 from tidesync.cli.progress import Progress
 from tidesync.cli.table_options import show_unused, table_options
 from tidesync.errors import NotSoError, SettingsError
-from tidesync.sessions.correction.driver import correct, total_bytes
-from tidesync.sessions.correction.formats import is_messages
+from tidesync.sessions.correction.driver import total_bytes
+from tidesync.sessions.correction.one_job import correct_job
 from tidesync.sessions.correction.outputs import outputs_of
 from tidesync.sessions.correction.prepared import Prepared, prepare
+from tidesync.sessions.correction.record import add_run
 from tidesync.sessions.correction.results import CorrectionResults
 from tidesync.sessions.errors import NoTimestampError, SessionError, UnknownVehicleError, UnusableFileError
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.for_cockpit.session import check_target, write_session
 from tidesync.sessions.isolation import complaint_of
-from tidesync.sessions.messages.driver import correct_messages
 
 if TYPE_CHECKING:
-    from tidesync.sessions.correction.driver import CorrectedTable
     from tidesync.sessions.correction.session import Options
     from tidesync.sessions.correction.table import Job
 
@@ -99,7 +98,7 @@ def command(
             left=[*prepared.left],
             failed=[*prepared.failed],
         )
-        _correct(prepared, outputs, results, progress)
+        _record(_correct(prepared, outputs, results, progress), target, options, results)
     if as_json:
         click.echo(json.dumps({**results.document(), "unused_settings": [*prepared.unused]}))
     else:
@@ -139,24 +138,26 @@ def _for_cockpit(session: Path, options: Options, target: Path, *, as_json: bool
 
 def _correct(
     prepared: Prepared, outputs: dict[Path, Path], results: CorrectionResults, progress: Progress
-) -> None:
-    """Correct every table."""
+) -> list[Job]:
+    """Correct every table; returns those that were."""
     progress.length = total_bytes(prepared.jobs, prepared.timelines)
+    done = []
     for job in prepared.jobs:
         try:
-            results.tables.append(_corrected(job, prepared, outputs[job.path], results.session, progress))
+            made = correct_job(job, prepared, outputs[job.path], results.session, progress.update)
+            results.tables.append(made)
+            done.append(job)
         except NoTimestampError as error:
             named = job.path.resolve() in results.named
             (results.failed if named else results.left).append(str(error))
         except Exception as error:  # noqa: BLE001 - the other tables are corrected
             results.failed.append(complaint_of(str(job.path), error))
+    return done
 
 
-def _corrected(
-    job: Job, prepared: Prepared, output: Path, session: Path, progress: Progress
-) -> CorrectedTable:
-    """A corrected table, or file of messages."""
-    timeline = prepared.timelines[job.vehicle]
-    if is_messages(job.path):
-        return correct_messages(job, timeline, progress.update, output, session.resolve().name)
-    return correct(job, timeline, progress.update, output)
+def _record(done: list[Job], target: SessionFolder, options: Options, results: CorrectionResults) -> None:
+    """Record which settings the tables were corrected with."""
+    try:
+        add_run(target, results.session, options, done)
+    except SessionError as error:
+        results.failed.append(str(error))

@@ -40,6 +40,7 @@ CLOCK = "clock.jsonl"
 OFFSETS = "offsets.csv"
 RECORDING = "recording.json"
 INDEX = "exchanges.index"
+CORRECTIONS = "corrections.json"
 
 OFFSET_COLUMNS = Row._fields
 
@@ -104,6 +105,11 @@ class SessionFolder:
     def offsets_path(self) -> Path:
         """The smoothed tracks."""
         return self.time_sync_path / OFFSETS
+
+    @property
+    def corrections_path(self) -> Path:
+        """Which settings the corrected tables were made with."""
+        return self.time_sync_path / CORRECTIONS
 
     @property
     def index_path(self) -> Path:

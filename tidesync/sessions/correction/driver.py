@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.files import replacing
 from tidesync.sessions.correction.formats import open_table, output_of
-from tidesync.sessions.correction.local_time import certain_rows, timeline_for
+from tidesync.sessions.correction.local_time import certain_rows, corrected_stamps, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import COLUMNS
-from tidesync.sessions.correction.timeline import AMBIGUOUS, STATES
+from tidesync.sessions.correction.timeline import STATES
 from tidesync.sessions.errors import SessionError, UnusableFileError
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class CorrectedTable:
     """The first malformed rows."""
     max_error_ns: int = 0
     """The greatest that was written."""
+    stated: str = ""
+    """What is stated of the clock that stamped it."""
     by_order: bool = False
     """Whether the order of rows decided which of several instants a repeated time is."""
 
@@ -61,7 +64,8 @@ class CorrectedTable:
     @property
     def remarks(self) -> Sequence[str]:
         """What a summary says besides."""
-        return self.form.described if self.form else ()
+        stated = (self.stated,) if self.stated else ()
+        return (*stated, *(self.form.described if self.form else ()))
 
     @property
     def corrected(self) -> int:
@@ -89,7 +93,7 @@ class CorrectedTable:
         return {
             "file": str(self.path),
             "output": str(self.output),
-            "vehicle": self.vehicle,
+            "vehicle": None if self.vehicle == TOPSIDE_CLOCK else self.vehicle,
             "rows": self.rows,
             **self.counts,
             "malformed": self.malformed,
@@ -98,6 +102,7 @@ class CorrectedTable:
             ],
             **dict(self.form.summary if self.form else ()),
             "hint": (self.form.hint if self.form else "") or None,
+            "instrument_clock": self.stated or None,
             "by_order": self.by_order,
             "max_error_ms": self.max_error_ns / 1e6 if self.corrected else None,
         }
@@ -141,21 +146,6 @@ def corrected(batch: Batch, table: Stamped, timeline: Timeline, corrector: RowCo
     return corrected_stamps(batch, table.form, timeline, corrector)
 
 
-def corrected_stamps(
-    batch: Batch, form: StampForm | None, timeline: Timeline, corrector: RowCorrector
-) -> Corrections:
-    """The corrections of all rows of a batch, whose timestamps are written in this form."""
-    certain, pi_ns = certain_rows(batch, timeline, form)
-    coarser = None
-    if form is not None and batch.resolution_ns is not None and batch.resolution_ns.any():
-        exact = timeline_for(timeline, replace(form, resolution_ns=0))
-        coarser = exact, batch.resolution_ns[certain]
-    found = corrector.correct(pi_ns, coarser).spread(certain)
-    if batch.repeated is not None:
-        found.state[batch.repeated & ~certain] = AMBIGUOUS
-    return found
-
-
 def correct(
     job: Job, timeline: Timeline, progress: ProgressCallback, output: Path | None = None
 ) -> CorrectedTable:
@@ -168,6 +158,7 @@ def correct(
         with opened(job, timeline) as table:
             _refuse_foreign(job, timeline, table, output)
             result = CorrectedTable(job.path, output, job.vehicle, table.place, job.sensor, table.form)
+            result.stated = stated_of(job)
             corrector = scanned(table, timeline, progress)
             output.parent.mkdir(parents=True, exist_ok=True)
             with replacing(output) as stream, table.output(stream) as write:
@@ -182,6 +173,11 @@ def correct(
     except OSError as error:
         raise UnusableFileError(job.path, f"{error.strerror or error}; its output was not written") from error
     return result
+
+
+def stated_of(job: Job) -> str:
+    """What is stated of the clock that stamped a job's file."""
+    return "" if job.clock is None else job.clock.described
 
 
 def _refuse_foreign(job: Job, timeline: Timeline, table: Table, output: Path) -> None:

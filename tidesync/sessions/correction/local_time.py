@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tidesync.sessions.correction.instrument_clock import Shifted
+from tidesync.sessions.correction.timeline import AMBIGUOUS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tidesync.sessions.correction.interpolation import Instants, Inverse
+    from tidesync.sessions.correction.order import RowCorrector
     from tidesync.sessions.correction.stamps.form import StampForm
     from tidesync.sessions.correction.stamps.zones import Zone
     from tidesync.sessions.correction.table import Batch
-    from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
+    from tidesync.sessions.correction.timeline import Corrections, Timeline, TimelineSegment
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
 
@@ -34,6 +37,21 @@ def certain_rows(batch: Batch, timeline: Timeline, form: StampForm | None) -> tu
     if zone is None:
         return batch.certain, batch.unix_ns[batch.certain]
     return batch.readable, zone.local(batch.unix_ns[batch.readable])
+
+
+def corrected_stamps(
+    batch: Batch, form: StampForm | None, timeline: Timeline, corrector: RowCorrector
+) -> Corrections:
+    """The corrections of all rows of a batch, whose timestamps are written in this form."""
+    certain, pi_ns = certain_rows(batch, timeline, form)
+    coarser = None
+    if form is not None and batch.resolution_ns is not None and batch.resolution_ns.any():
+        exact = timeline_for(timeline, replace(form, resolution_ns=0))
+        coarser = exact, batch.resolution_ns[certain]
+    found = corrector.correct(pi_ns, coarser).spread(certain)
+    if batch.repeated is not None:
+        found.state[batch.repeated & ~certain] = AMBIGUOUS
+    return found
 
 
 def _changing_zone(timeline: Timeline, form: StampForm | None) -> Zone | None:
@@ -57,19 +75,7 @@ def _parts(segment: TimelineSegment, zone: Zone) -> Iterator[TimelineSegment]:
         yield replace(
             segment,
             unheard_ns=unheard_ns,
-            interpolation=_Shifted(segment.interpolation, east_ns),
+            interpolation=Shifted(segment.interpolation, east_ns),
             from_ns=first_ns + east_ns,
             to_ns=last_ns + east_ns,
         )
-
-
-class _Shifted:
-    """`fine`, for a clock that shows `ahead_ns` more."""
-
-    def __init__(self, fine: Inverse, ahead_ns: int) -> None:
-        self._fine, self._ahead_ns = fine, ahead_ns
-        self.first_ns, self.last_ns = fine.first_ns + ahead_ns, fine.last_ns + ahead_ns
-
-    def instants(self, pi_ns: Integers) -> Instants:
-        """The topside instants of `pi_ns`."""
-        return self._fine.instants(pi_ns - self._ahead_ns)

@@ -6,7 +6,7 @@ import difflib
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,10 +196,16 @@ def _usual_clocks(measured: Sequence[str]) -> dict[str, str]:
 def _job(
     path: Path, vehicle: str, options: Options, of: tuple[Path, Metadata], sensor: str | None = None
 ) -> Job:
-    """The job of a table `of` a session, with what is stated for it or else for all."""
+    """The job of a table `of` a session, with what is stated for it or else for all.
+
+    An instrument's clock that is stated for all is that of instruments' files, and of what was named.
+    """
     session, metadata = of
     stated = (options.forms[name] for name in _names(path, session) if name in options.forms)
-    form = next(stated, options.form)
+    form = next(stated, None) or options.form
+    meant = form is not options.form or needs_clock(path)
+    if not meant and path.resolve() not in {each.resolve() for each in options.files}:
+        form = replace(form, clock=None)
     zone = metadata.zones.get(sensor or "", metadata.zone)
     how = form.column, form.unit, form.stamps, zone, sensor, form.layout
     vehicle = TOPSIDE_CLOCK if form.clock is not None and form.clock.is_topside else vehicle

@@ -82,7 +82,7 @@ class _Files:
         self.unanswered: McapOutput | None = None
         free = [_free(summary, opcode) for opcode in (Opcode.CHANNEL, Opcode.SCHEMA)]
         self._errors, self._own = ErrorMessages(free[0]), error_definitions(*free)
-        self.without_publish = self.stamped = self.without_stamp = self.unlike = 0
+        self.without_publish = self.stamped = self.without_stamp = self.mismatched = 0
 
     def write(
         self,
@@ -109,7 +109,7 @@ class _Files:
             set_stamps(placed, block, stamps, found, kept=kept, chosen=chosen)
             self.stamped += int((chosen[stamps.rows] & stamps.known).sum())
             self.without_stamp += int((kept & ~chosen)[stamps.rows].sum())
-            self.unlike += stamps.unlike
+            self.mismatched += stamps.mismatched
         placed = self._errors.after(placed, block, (log, publish, *of_stamps))
         front = self._missing(self.main, block.channels[kept], block.definitions)
         front += [each for each in self._own if not self.main.defines(each.opcode, each.number)]
@@ -164,9 +164,9 @@ def _finish(files: _Files, target: Target, outcome: Outcome) -> None:
             f", {files.without_stamp} without an answer stay as recorded" if files.without_stamp else ""
         )
         outcome.notes.append(f"{files.stamped} stamps within messages are corrected{as_recorded}")
-    if files.unlike:
+    if files.mismatched:
         reason = "messages are not what their schemas say: stamps within them stay as recorded"
-        outcome.notes.append(f"{files.unlike} {reason}")
+        outcome.notes.append(f"{files.mismatched} {reason}")
     if files.unanswered is None:
         target.unanswered.unlink(missing_ok=True)
         return

@@ -56,7 +56,7 @@ class BlockStamps(NamedTuple):
     """Where in the block's data it is; _NONE."""
     rewriters: Mapping[int, Rewriter]
     """By the number of a message."""
-    unlike: int
+    mismatched: int
     """Messages that are not what their schema says."""
 
 
@@ -88,7 +88,7 @@ class MessageStamps:
 
     def of(self, block: McapBlock) -> BlockStamps:
         """All stamps of the block's messages."""
-        rows, places, at_ns, rewriters, unlike = [_NO], [_NO], [_NO], dict[int, Rewriter](), 0
+        rows, places, at_ns, rewriters, mismatched = [_NO], [_NO], [_NO], dict[int, Rewriter](), 0
         for number, stamps in self._channels.items():
             of_channel = np.flatnonzero(block.channels == number)
             if isinstance(stamps, RosStamps):
@@ -97,11 +97,11 @@ class MessageStamps:
                 parts = raw[where[:, np.newaxis] + np.arange(8)].view("<u4").astype(np.int64).reshape(-1, 2)
                 ns = np.where(parts[:, 1] < _S, parts[:, 0] * _S + parts[:, 1], 0)
                 rows, places, at_ns = [*rows, found], [*places, where], [*at_ns, ns]
-                unlike += of_channel.size - np.unique(found).size if stamps.fixed is None else 0
+                mismatched += of_channel.size - np.unique(found).size if stamps.fixed is None else 0
                 continue
             for row in of_channel.tolist():
                 ns_of = stamps.stamps(_payload(block, row))
-                unlike += ns_of is None
+                mismatched += ns_of is None
                 if ns_of:
                     rewriters[row] = stamps
                     rows.append(np.full(len(ns_of), row))
@@ -110,7 +110,7 @@ class MessageStamps:
         all_rows, every_ns, where = map(np.concatenate, (rows, at_ns, places))
         order = np.argsort(all_rows, kind="stable")
         every_ns = every_ns[order]
-        return BlockStamps(all_rows[order], every_ns, every_ns >= _S, where[order], rewriters, unlike)
+        return BlockStamps(all_rows[order], every_ns, every_ns >= _S, where[order], rewriters, mismatched)
 
 
 _NO = np.zeros(0, dtype=np.int64)

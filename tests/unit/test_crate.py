@@ -1,5 +1,6 @@
 """`tidesync export --format ro-crate` and `tidesync reproduce`: published, and made again byte for byte."""
 
+import contextlib
 import gzip
 import hashlib
 import json
@@ -13,10 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from schemas.events import Duplicate
+from schemas.instants import utc_from_ns
 from tests.effort import tries
 from tests.unit.cockpit_files import write_recording
 from tests.unit.crate_sessions import CLOCK, make_session
 from tests.unit.test_correction_session import TABLE
+from tests.unit.test_messages_rosbags import write_bag2
+from tests.unit.tracks import START, S
 from tidesync.command_line import run
 from tidesync.sessions.correction.recorded_settings import CorrectionSettings, RecordedRun
 from tidesync.sessions.correction.session import Options
@@ -27,6 +32,7 @@ from tidesync.sessions.crate.paths import id_of, path_of
 from tidesync.sessions.crate.properties import properties_of, run_of
 from tidesync.sessions.crate.reading import read_contents
 from tidesync.sessions.errors import UnusableCrateError
+from tidesync.sessions.journal import lines_of
 
 LICENSE = "https://creativecommons.org/licenses/by/4.0/"
 NAME = "session_2026-05-01T12-00-00Z"
@@ -257,6 +263,47 @@ def test_all_that_a_correction_can_be_asked_for_is_recorded():
         assert stated_by(form_of({name: value})) == TableSettings(**{name: value})
         run = RecordedRun(settings=CorrectionSettings(), tables={"s/a": TableSettings(**{name: value})})
         assert run_of(properties_of("s", run)) == ("s", run)
+
+
+def test_a_session_in_which_a_name_was_used_twice_can_be_published(session, tmp_path, capsys):
+    twice = Duplicate(
+        vehicle="rov1",
+        error="duplicate_vehicle",
+        topside="topside",
+        at=utc_from_ns(START + 5 * S),
+        until=utc_from_ns(START + 6 * S),
+    )
+    (session / "time_sync" / "events.jsonl").write_bytes(lines_of([twice]))
+    assert run(["-q", "correct", str(session)]) == 1
+    assert export(session, "--output", str(tmp_path / "crate")) == 0
+    assert b",ambiguous" in (tmp_path / "crate/session_1/in-water_7/session.topside.csv").read_bytes()
+    assert reproduce(tmp_path / "crate", capsys)[0] == 0
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["closed", "cut off"])
+def test_a_bag_in_wal_mode_is_read_with_its_log_and_gets_no_files(whole, session, tmp_path, capsys):
+    bag, _ = write_bag2(tmp_path / "bag", CLOCK)
+    target = session / "in-water_7" / "dive.db3"
+    with contextlib.closing(sqlite3.connect(bag)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA wal_autocheckpoint = 0")
+        database.execute("DELETE FROM messages WHERE id > 90")
+        database.commit()
+        if not whole:
+            for path in bag.parent.glob(f"{bag.name}*"):
+                shutil.copy(path, target.with_name(path.name.replace(bag.name, target.name)))
+    if whole:
+        shutil.copy(bag, target)
+    correct(session)
+    assert (session / "in-water_7" / "dive.db3-shm").exists() is not whole
+    crate = tmp_path / "crate"
+    assert export(session, "--output", str(crate)) == 0
+    found = {path for path in files_in(crate) if "/dive." in path}
+    names = {"dive.db3", "dive.topside.db3", *(() if whole else ("dive.db3-wal",))}
+    assert found == {f"session_1/in-water_7/{name}" for name in names}
+    with contextlib.closing(sqlite3.connect(crate / "session_1/in-water_7/dive.topside.db3")) as database:
+        assert database.execute("SELECT max(id) FROM messages").fetchone()[0] <= 90
+    assert reproduce(crate, capsys)[0] == 0
 
 
 def test_a_limit_of_zero_is_a_setting(session, tmp_path, capsys):

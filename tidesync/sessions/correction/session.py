@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import Job
-from tidesync.sessions.correction.table_form import TableForm
+from tidesync.sessions.correction.table_form import TableForm, unused
 from tidesync.sessions.correction.tables import tables_in
 from tidesync.sessions.correction.timeline import Timeline
 from tidesync.sessions.correction.unexplained import Reading
@@ -34,8 +33,6 @@ from tidesync.sessions.processes import Choice
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from schemas.exchange import Exchange
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.folder import Measured, SessionFolder
@@ -176,16 +173,8 @@ def plan(
     skipped = {sensor: _why_not(sensor) for sensor in found.tables if sensor not in vehicles}
     without = [sensor for sensor in options.sensors if sensor not in found.tables]
     known = [*options.files, *(path for paths in found.tables.values() for path in paths)]
-    unused = [*_unused(options.forms, {name for path in known for name in _names(path, session)})]
+    unused = [*unused(options.forms, {name for path in known for name in _names(path, session)})]
     return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), left, unused)
-
-
-def _unused(stated: Iterable[str], known: Iterable[str]) -> Iterator[str]:
-    """A sentence for each name in `stated` that no table has."""
-    for name in sorted({*stated} - {*known}):
-        close = difflib.get_close_matches(name, sorted(known), 1)
-        suggested = f'; did you mean "{close[0]}"?' if close else ""
-        yield f'[correct."{name}"] of tidesync.toml applies to no table of this session{suggested}'
 
 
 def _usual_clocks(measured: Sequence[str]) -> dict[str, str]:

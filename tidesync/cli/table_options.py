@@ -121,6 +121,8 @@ _LIMITS = (
     ),
 )
 _NAMES = ("sensors", "files", "vehicle", "choice", "max_error_ms", "slew_limit_ppm", "rate_limit_ppm")
+OPTION_NAMES = (*_NAMES, *TableSettings.model_fields)
+"""The parameters of `table_options`; `choice` has two of its own."""
 
 
 def table_options(function: Callable[..., int]) -> Callable[..., int]:

@@ -88,6 +88,22 @@ _STAMPS = (
         help="Promise in which steps timestamps are written and their clock ticks  [default: found]",
     ),
 )
+_INSTRUMENTS = (
+    _option(
+        "--instrument-clock",
+        metavar="CLOCK",
+        help="Which clock stamped it: vehicle; or how far its own was ahead of that or of topside's, in s: "
+        "vehicle+1.5±0.2, topside-60±1.",
+    ),
+    _option(
+        "--sample-clock-ppm",
+        type=click.FloatRange(0, 10_000),
+        default=100.0,
+        show_default=True,
+        metavar="PPM",
+        help="How far off the sample clock may be of a file that states its start alone (.wav, .cnv).",
+    ),
+)
 _TEXT = (
     _option(
         "--header-line",
@@ -135,7 +151,7 @@ def table_options(function: Callable[..., int]) -> Callable[..., int]:
         return function(options=_options(given), **values)
 
     decorated: Callable[..., int] = choice_options(command)
-    for option in reversed((*_TABLES, *_STAMPS, *_TEXT, *_LIMITS)):
+    for option in reversed((*_TABLES, *_STAMPS, *_INSTRUMENTS, *_TEXT, *_LIMITS)):
         decorated = option(decorated)
     return decorated
 

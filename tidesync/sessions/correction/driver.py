@@ -50,6 +50,8 @@ class CorrectedTable:
     """The first malformed rows."""
     max_error_ns: int = 0
     """The greatest that was written."""
+    stated: str = ""
+    """What is stated of the clock that stamped it."""
     by_order: bool = False
     """Whether the order of rows decided which of several instants a repeated time is."""
 
@@ -61,7 +63,8 @@ class CorrectedTable:
     @property
     def remarks(self) -> Sequence[str]:
         """What a summary says besides."""
-        return self.form.described if self.form else ()
+        stated = (self.stated,) if self.stated else ()
+        return (*stated, *(self.form.described if self.form else ()))
 
     @property
     def corrected(self) -> int:
@@ -98,6 +101,7 @@ class CorrectedTable:
             ],
             **dict(self.form.summary if self.form else ()),
             "hint": (self.form.hint if self.form else "") or None,
+            "instrument_clock": self.stated or None,
             "by_order": self.by_order,
             "max_error_ms": self.max_error_ns / 1e6 if self.corrected else None,
         }
@@ -168,6 +172,7 @@ def correct(
         with opened(job, timeline) as table:
             _refuse_foreign(job, timeline, table, output)
             result = CorrectedTable(job.path, output, job.vehicle, table.place, job.sensor, table.form)
+            result.stated = stated_of(job)
             corrector = scanned(table, timeline, progress)
             output.parent.mkdir(parents=True, exist_ok=True)
             with replacing(output) as stream, table.output(stream) as write:
@@ -182,6 +187,11 @@ def correct(
     except OSError as error:
         raise UnusableFileError(job.path, f"{error.strerror or error}; its output was not written") from error
     return result
+
+
+def stated_of(job: Job) -> str:
+    """What is stated of the clock that stamped a job's file."""
+    return "" if job.clock is None else job.clock.described
 
 
 def _refuse_foreign(job: Job, timeline: Timeline, table: Table, output: Path) -> None:

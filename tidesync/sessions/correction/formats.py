@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tidesync.sessions.correction.csv.source import COMPRESSED
 from tidesync.sessions.correction.csv.table import open_csv
+from tidesync.sessions.correction.instrument_clock import HOW
 from tidesync.sessions.correction.json_table import open_json_lines
 from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
@@ -27,9 +28,19 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.table import Job, Measured, OpenTable, Table
     from tidesync.sessions.messages.format import Messages, OpenMessages
 
+
+def _open_netcdf(job: Job, measured: Measured) -> AbstractContextManager[Table]:
+    from tidesync.sessions.correction.netcdf_table import open_netcdf  # noqa: PLC0415 - it needs h5netcdf
+
+    return open_netcdf(job, measured)
+
+
 FORMATS: Mapping[str, OpenTable] = {
+    ".cdf": _open_netcdf,
     ".csv": open_csv,
     ".jsonl": open_json_lines,
+    ".nc": _open_netcdf,
+    ".nc4": _open_netcdf,
     ".ndjson": open_json_lines,
     ".parquet": open_parquet,
     ".tsv": open_csv,
@@ -71,6 +82,8 @@ MESSAGES: Mapping[str, OpenMessages] = {
 _TEXT = {".csv", ".jsonl", ".log", ".lp", ".ndjson", ".nmea", ".tsv", ".txt"}
 """Formats that may be compressed."""
 _OF_EITHER = {".tlog"}
+_INSTRUMENTS = {".cdf", ".nc", ".nc4"}
+"""Files of instruments, which have clocks of their own: it must be stated which one stamped them."""
 _UNCHANGED = {".bin"}
 """Files that stay as they are: their times are in a table beside them."""
 _OUTPUT, _UNANSWERED = ".topside", ".unanswered"
@@ -89,16 +102,35 @@ def open_table(job: Job, measured: Measured) -> AbstractContextManager[Table]:
         known = ", ".join((*FORMATS, *MESSAGES))
         reason = f"no format is known for the suffix {job.path.suffix!r} (known: {known})"
         raise UnusableFileError(job.path, reason)
-    return FORMATS[suffix.lower()](job, measured)
+    _check_clock(job, suffix)
+    try:
+        return FORMATS[suffix.lower()](job, measured)
+    except ModuleNotFoundError as error:
+        raise _missing(job, error, "export") from error
 
 
 def open_messages(job: Job, measured: Measured) -> AbstractContextManager[Messages]:
     """The job's file of messages; see `messages.format.OpenMessages`."""
+    suffix = _divided(job.path)[1]
+    _check_clock(job, suffix)
     try:
-        return MESSAGES[_divided(job.path)[1].lower()](job, measured)
+        return MESSAGES[suffix.lower()](job, measured)
     except ModuleNotFoundError as error:
-        reason = f"{error.name} is not installed here; it comes with: pip install 'tidesync[logs]'"
-        raise UnusableFileError(job.path, reason) from error
+        raise _missing(job, error, "logs") from error
+
+
+def _check_clock(job: Job, suffix: str) -> None:
+    """NoTimestampError where an instrument's clock stamped a job's file, and nothing is stated of it."""
+    if suffix.lower() in _INSTRUMENTS and job.clock is None:
+        reason = (
+            f"an instrument has a clock of its own: say with --instrument-clock which one stamped it: {HOW}"
+        )
+        raise NoTimestampError(job.path, reason)
+
+
+def _missing(job: Job, error: ModuleNotFoundError, extra: str) -> UnusableFileError:
+    reason = f"{error.name} is not installed here; it comes with: pip install 'tidesync[{extra}]'"
+    return UnusableFileError(job.path, reason)
 
 
 def is_messages(path: Path) -> bool:

@@ -20,7 +20,7 @@ def correct_job(
     job: Job, prepared: Prepared, output: Path, session: Path, progress: ProgressCallback
 ) -> CorrectedTable:
     """Write the corrected file of `job` in the folder `session` to `output`; errors as `correct`."""
-    timeline = prepared.timelines[job.vehicle]
+    timeline = prepared.timeline_of(job)
     if is_messages(job.path):
         return correct_messages(job, timeline, progress, output, session.resolve().name)
     return correct(job, timeline, progress, output)

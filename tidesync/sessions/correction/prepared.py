@@ -10,6 +10,7 @@ from schemas.events import Duplicate
 from schemas.metadata import BLOCK_KEY, CORRECTED, FILE_NAME
 from tidesync.sessions.correction.clock_limits import ClockLimits, limits_of
 from tidesync.sessions.correction.histories import read_histories
+from tidesync.sessions.correction.instrument_clock import on_clock
 from tidesync.sessions.correction.named_twice import boots_of, doubts_of, sentence
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
 from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
@@ -51,6 +52,10 @@ class Prepared:
     """Which settings of single tables apply to none; a sentence each."""
     unmeasured: Sequence[str] = ()
     """Why something that was measured has no track, a sentence each."""
+
+    def timeline_of(self, job: Job) -> Timeline:
+        """What corrects a job; UnusableFileError where what is stated of its clock does not hold."""
+        return on_clock(self.timelines[job.vehicle], job.clock, job.path)
 
 
 def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> Prepared:

@@ -104,7 +104,9 @@ class RecordedRun(BaseModel):
 
 
 def _stated(job: Job, path_of: Callable[[Path], str]) -> TableSettings:
-    stated = stated_by(TableForm(job.column, job.unit, job.stamps, job.layout))
+    stated = stated_by(
+        TableForm(job.column, job.unit, job.stamps, job.layout, job.clock, job.sample_clock_ppm)
+    )
     since = divided(stated.since)
     if since.path is None:
         return stated

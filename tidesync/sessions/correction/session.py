@@ -186,7 +186,8 @@ def _job(
     form = next(stated, options.form)
     zone = metadata.zones.get(sensor or "", metadata.zone)
     how = form.column, form.unit, form.stamps, zone, sensor, form.layout
-    return Job(path, vehicle, *how, options.message_stamps)
+    vehicle = TOPSIDE_CLOCK if form.clock is not None and form.clock.is_topside else vehicle
+    return Job(path, vehicle, *how, options.message_stamps, form.clock, form.sample_clock_ppm)
 
 
 def _names(path: Path, session: Path) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runtime.version import VERSION
-from tidesync.sessions.correction.driver import CorrectedTable, corrected_stamps
+from tidesync.sessions.correction.driver import CorrectedTable, corrected_stamps, stated_of
 from tidesync.sessions.correction.formats import open_messages, output_of, sidecar_of, unanswered_of
 from tidesync.sessions.correction.local_time import certain_rows, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
@@ -102,6 +102,7 @@ def correct_messages(
             result = CorrectedMessages(
                 job.path, output, job.vehicle, "message", job.sensor, messages.forms[0]
             )
+            result.stated = stated_of(job)
             about = {"version": VERSION, "session": session, "vehicle": job.vehicle}
             target = Target(output, unanswered_of(output), sidecar_of(output), about, result.summary)
             _refuse_foreign(messages, target)

@@ -11,7 +11,8 @@ import numpy as np
 
 from runtime.version import VERSION
 from schemas.compat import UTC
-from tidesync.sessions.export.netcdf.file import LONGEST_TEXT, MARK, Scalar
+from tidesync.sessions.correction.table import EXPORTED
+from tidesync.sessions.export.netcdf.file import LONGEST_TEXT, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,7 +123,7 @@ def attributes_of(
         "processing_level": "times corrected to topside's clock and flagged; other values as recorded",
         "standard_name_vocabulary": _STANDARD_NAMES,
         "platform": about.vehicle,
-        MARK: VERSION,
+        EXPORTED: VERSION,
         "tidesync_session": dataset.session,
         **about.own,
     }

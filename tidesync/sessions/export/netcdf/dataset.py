@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from tidesync.sessions.correction.formats import is_netcdf
 from tidesync.sessions.correction.outputs import outputs_of
 from tidesync.sessions.correction.recorded_settings import RecordedRun
 from tidesync.sessions.correction.results import CorrectionResults
@@ -102,12 +103,14 @@ class NetcdfExport:
         self.results.tracks[path] = len(rows)
 
     def _write_table(self, job: Job, progress: ProgressCallback) -> None:
+        if is_netcdf(job.path):
+            raise NoTimestampError(job.path, "it is netCDF already, which `tidesync correct` corrects")
         path = self._outputs[job.path]
         unanswered = path.with_name(path.name.removesuffix(_SUFFIX) + _UNANSWERED)
         for each in (path, unanswered):
             _refuse_foreign(each)
         path.parent.mkdir(parents=True, exist_ok=True)
-        timeline = self._prepared.timelines[job.vehicle]
+        timeline = self._prepared.timeline_of(job)
         rows = read_rows(Work(job, timeline, path, self._dataset.epoch_ns, progress))
         name = path.relative_to(self.results.output).as_posix()
         contents = contents_of(rows, self._dataset, name, self._settings(job), self._stated.quantities)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from tidesync.sessions.messages.built_file import built
+from runtime.files import replacing
+from tidesync.sessions.correction.table import EXPORTED
+from tidesync.sessions.netcdf_stream import netcdf_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,10 +27,6 @@ FILLS: Mapping[Kind, Any] = {"f8": np.float64(9.969209968386869e36), "i4": np.in
 """What stands for an absent value: netCDF's own fill values."""
 LONGEST_TEXT = 1000
 """Longer texts are variable-length strings, which CF has since 1.8; others are arrays of characters."""
-
-
-MARK = "tidesync_version"
-"""The global attribute by which a file of ours is known."""
 
 
 class Variable(NamedTuple):
@@ -69,9 +67,7 @@ class Content:
 
 def write(path: Path, content: Content) -> None:
     """Write the whole file or none; OSError."""
-    import h5netcdf  # noqa: PLC0415 - only this format needs it
-
-    with built(path) as made, h5netcdf.File(made, "w") as file:
+    with replacing(path) as stream, netcdf_on(stream, path.parent) as (file, check):
         file.dimensions = dict.fromkeys(content.dimensions, 1) | {content.dimensions[-1]: content.rows}
         _add_attributes(file, content.attributes)
         for scalar in content.scalars:
@@ -81,6 +77,7 @@ def write(path: Path, content: Content) -> None:
             end = min(begin + BLOCK, content.rows)
             for variable, place in places:
                 _write_block(variable, place, slice(begin, end), len(content.dimensions) > 1)
+            check()
 
 
 def _add_attributes(target: Any, attributes: Attributes) -> None:
@@ -146,6 +143,6 @@ def is_ours(path: Path) -> bool:
 
     try:
         with h5py.File(path, "r") as file:
-            return MARK in file.attrs
+            return EXPORTED in file.attrs
     except OSError:
         return False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tidesync.sessions.correction.driver import CorrectedTable, corrected, opened, scanned
+from tidesync.sessions.correction.driver import CorrectedTable, corrected, opened, scanned, stated_of
 from tidesync.sessions.correction.timeline import UNREADABLE
 from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.export.netcdf.records import RECORD, Records
@@ -144,6 +144,7 @@ def _read_rows(work: Work) -> CorrectedRows:
         counts = CorrectedTable(
             work.job.path, work.output, work.job.vehicle, table.place, work.job.sensor, table.form
         )
+        counts.stated = stated_of(work.job)
         corrector = scanned(table, work.timeline, work.progress)
         columns = [*table.columns]
         for batch in table.read():

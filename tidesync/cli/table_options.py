@@ -47,6 +47,9 @@ _TABLES = (
         help="A further table of any format (repeatable); --csv is its older name.",
     ),
     click.option("--vehicle", metavar="VEHICLE", help="Whose clock stamped the tables given with --file."),
+    click.option(
+        "--topside-clock", is_flag=True, help="Topside's own clock stamped the tables given with --file."
+    ),
 )
 
 
@@ -136,7 +139,16 @@ _LIMITS = (
         help="Promise that the RAW clocks run no faster apart: narrows the first seconds.",
     ),
 )
-_NAMES = ("sensors", "files", "vehicle", "choice", "max_error_ms", "slew_limit_ppm", "rate_limit_ppm")
+_NAMES = (
+    "sensors",
+    "files",
+    "vehicle",
+    "topside_clock",
+    "choice",
+    "max_error_ms",
+    "slew_limit_ppm",
+    "rate_limit_ppm",
+)
 OPTION_NAMES = (*_NAMES, *TableSettings.model_fields)
 """The parameters of `table_options`; `choice` has two of its own."""
 
@@ -174,6 +186,8 @@ def show_unused(prepared: Prepared) -> None:
 
 def _options(given: dict[str, Any]) -> Options:
     vehicle = given.pop("vehicle")
+    if vehicle is not None and given["topside_clock"]:
+        raise SettingsError(f"--vehicle {vehicle} and --topside-clock: expected one of them")
     owner = None if vehicle is None else named("--vehicle", vehicle_name, vehicle)
     return Options(**given | {"sensors": sensor_vehicles(given["sensors"]), "vehicle": owner})
 

@@ -11,6 +11,7 @@ from runtime.files import replacing
 from tidesync.sessions.correction.formats import open_table, output_of
 from tidesync.sessions.correction.local_time import certain_rows, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import COLUMNS
 from tidesync.sessions.correction.timeline import AMBIGUOUS, STATES
 from tidesync.sessions.errors import SessionError, UnusableFileError
@@ -92,7 +93,7 @@ class CorrectedTable:
         return {
             "file": str(self.path),
             "output": str(self.output),
-            "vehicle": self.vehicle,
+            "vehicle": None if self.vehicle == TOPSIDE_CLOCK else self.vehicle,
             "rows": self.rows,
             **self.counts,
             "malformed": self.malformed,

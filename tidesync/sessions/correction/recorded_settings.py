@@ -36,6 +36,8 @@ class CorrectionSettings(BaseModel):
     """Sensor to vehicle."""
     vehicle: Vehicle | None = None
     """Whose clock stamped tables that were named."""
+    topside_clock: bool = False
+    """Whether topside's own did."""
     topside: Topside | None = None
     instances: tuple[_Name, ...] = ()
     message_stamps: bool = False
@@ -61,6 +63,7 @@ class RecordedRun(BaseModel):
         settings = CorrectionSettings(
             sensors=dict(options.sensors),
             vehicle=options.vehicle,
+            topside_clock=options.topside_clock,
             topside=options.choice.topside,
             instances=options.choice.instances,
             message_stamps=options.message_stamps,
@@ -94,6 +97,7 @@ class RecordedRun(BaseModel):
             sensors=self.settings.sensors,
             files=[placed(path) for path in self.named],
             vehicle=self.settings.vehicle,
+            topside_clock=self.settings.topside_clock,
             forms={path: form_of(each.model_dump()) for path, each in stated.tables.items()},
             choice=Choice(self.settings.topside, self.settings.instances),
             message_stamps=self.settings.message_stamps,

@@ -7,6 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from tidesync.errors import NotSoError
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.timeline import STATES
 
 if TYPE_CHECKING:
@@ -86,13 +87,14 @@ class CorrectionResults:
         }
 
     def _line(self, table: CorrectedTable) -> str:
+        owner = "topside's own clock" if table.vehicle == TOPSIDE_CLOCK else table.vehicle
         how = "".join(f"; {each}" for each in table.remarks)
         how += _BY_ORDER if table.by_order else ""
         worst = f"; max error {ceil(table.max_error_ns / 1e3) / 1e3} ms" if table.corrected else ""
         counts = ", ".join(f"{number} {state}" for state, number in table.counts.items() if number)
         malformed = f", {table.malformed} malformed" if table.malformed else ""
         return (
-            f"{short_path(table.output, self.session)}: {table.rows} {table.of_what} of {table.vehicle}:"
+            f"{short_path(table.output, self.session)}: {table.rows} {table.of_what} of {owner}:"
             f" {counts or '0 ok'}{malformed}{worst}{how}"
         )
 

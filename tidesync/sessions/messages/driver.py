@@ -13,6 +13,7 @@ from tidesync.sessions.correction.driver import CorrectedTable, corrected_stamps
 from tidesync.sessions.correction.formats import open_messages, output_of, sidecar_of, unanswered_of
 from tidesync.sessions.correction.local_time import certain_rows, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.messages.format import Outcome, Target
 
@@ -103,7 +104,7 @@ def correct_messages(
                 job.path, output, job.vehicle, "message", job.sensor, messages.forms[0]
             )
             result.stated = stated_of(job)
-            about = {"version": VERSION, "session": session, "vehicle": job.vehicle}
+            about = {"version": VERSION, "session": session, "vehicle": _named(job.vehicle)}
             target = Target(output, unanswered_of(output), sidecar_of(output), about, result.summary)
             _refuse_foreign(messages, target)
             own = messages.timeline(timeline, lambda other, by: _answered(other, by, result, _uncounted))
@@ -131,6 +132,10 @@ def _answered(
         yield block, [corrected_stamps(batch, form, timeline, each) for batch, form, each in columns]
         progress(block.columns[0].size)
     result.by_order |= any(each.decided for each in correctors)
+
+
+def _named(vehicle: str) -> str:
+    return "none: topside's own clock" if vehicle == TOPSIDE_CLOCK else vehicle
 
 
 def _uncounted(_size: int) -> None:

@@ -18,7 +18,11 @@ ORTHOGONAL, INCOMPLETE = "ncei-timeseries-orthogonal:2.0", "ncei-timeseries-inco
 WITHOUT_NAME = 'variable "{}" missing the following attributes:'
 OF_TABLES = {"recorded_time", "time_max_error_ms", "time_u95_ms"}
 OF_TRACKS = {"lower_ns", "offset_ns", "segment", "u95_ns", "upper_ns", "vehicle_time"}
-QUANTITIES = {"number": "platform_id 1", "value": "sea_water_temperature degree_C", "depth (m)": "depth m"}
+QUANTITIES = {
+    "number": "sea_water_practical_salinity 1",
+    "value": "sea_water_temperature degree_C",
+    "depth (m)": "depth m",
+}
 
 
 @pytest.fixture(scope="module")

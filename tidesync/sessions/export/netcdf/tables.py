@@ -42,6 +42,8 @@ _COMMENT = (
     " limits in history."
 )
 _INT32_DIGITS = 9
+_POSITIVE = {"altitude": "up", "depth": "down", "height": "up"}
+"""By standard name the direction, which CF requires of a vertical coordinate."""
 
 
 class Contents(NamedTuple):
@@ -193,6 +195,8 @@ def _column(part: Part, number: int, name: str, header: str, quantity: Quantity 
         return Variable(name, kind, attributes, lambda a, b: _texts(part, number, a, b), width)
     if quantity is not None:
         attributes |= quantity._asdict() | {"coverage_content_type": "physicalMeasurement"}
+        if direction := _POSITIVE.get(quantity.standard_name):
+            attributes["positive"] = direction
     elif units := units_of(header):
         attributes["units"] = units
 

@@ -183,16 +183,16 @@ def test_without_a_position_nothing_is_claimed_of_one(session, capsys):
 def test_what_is_stated_is_in_the_files_and_what_is_missing_is_named(session, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tidesync.toml").write_text(
-        "[export]\nlatitude = 60.1\nlongitude = 5.2\ndepth_m = 35.0\nattribute = ['creator_name=Ada']\n"
+        "[export]\nlatitude = 60.1\nlongitude = 5.2\ndepth_m = 35.0\nattribute = ['creator_name=Ada', 'license=none']\n"
     )
     stated = ("--variable", "value=sea_water_temperature degree_C", "--variable", "mode=x 1")
-    assert export(session, *stated, "--json") == 0
+    assert export(session, *stated, "--license", "CC-BY-4.0", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert "creator_name" not in document["not_stated"]
-    assert "license" in document["not_stated"]
+    assert "institution" in document["not_stated"]
     assert document["unused_variables"] == ["mode"]  # it is text
     with h5netcdf.File(main_of(session), "r") as file:
-        assert file.attrs["creator_name"] == "Ada"
+        assert (file.attrs["creator_name"], file.attrs["license"]) == ("Ada", "CC-BY-4.0")
         assert file.attrs["featureType"] == "timeSeries"
         assert file.variables["value"].attrs["standard_name"] == "sea_water_temperature"
         assert file.variables["depth"].attrs["units"] == b"m"

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from runtime.files import replace, replacing
+from tidesync.cli.export_crate import export_crate
 from tidesync.cli.netcdf_export import write_netcdf
 from tidesync.cli.table_options import OPTION_NAMES, table_options
 from tidesync.errors import NotSoError, SettingsError
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.journal import Stream
     from topside_agent.estimator import Row
 
-
-_NETCDF = "netcdf"
+_CRATE, _NETCDF = "ro-crate", "netcdf"
 _OF_NETCDF = {*OPTION_NAMES, *ExportSettings.model_fields} - {"choice"}
 """Options that no other format takes."""
 
@@ -38,13 +38,21 @@ _OF_NETCDF = {*OPTION_NAMES, *ExportSettings.model_fields} - {"choice"}
 @click.command("export")
 @click.argument("session", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
-    "--format", "kind", required=True, type=click.Choice([*FORMATS, _NETCDF]), help="What to write."
+    "--format",
+    "kind",
+    required=True,
+    type=click.Choice([*FORMATS, _NETCDF, _CRATE]),
+    help="What to write.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Where to write; for netcdf a folder  [default: time_sync/track.… or time_sync/netcdf in SESSION]",
+    help="Where to write it  [default: time_sync/track.… in SESSION; netcdf: the folder time_sync/netcdf; a "
+    "crate: SESSION.ro-crate beside it]",
+)
+@click.option(
+    "--license", "license_text", metavar="URL|TEXT", help="Of netcdf and a crate: who may do what with it."
 )
 @table_options
 @with_settings(ExportSettings)
@@ -55,6 +63,7 @@ def command(
     session: Path,
     kind: str,
     output: Path | None,
+    license_text: str | None,
     options: Options,
     as_json: bool,
 ) -> int:
@@ -63,17 +72,21 @@ def command(
     offset = Pi − topside; each file states this and the meaning of its errors, CSV in a second file
     NAME.csv-metadata.json. xdf-offsets has LSL's sign, which is the opposite.
 
-    netcdf writes a dataset after CF, ACDD and NCEI's template: a file for each track, and for each table its
-    rows in the order of topside's time with their errors and QARTOD flags. The options on tables are those of
-    `tidesync correct`; this format alone takes them.
+    netcdf is a dataset to publish, after CF, ACDD and NCEI's template: a file for each track, and for each
+    table its rows in the order of topside's time with their errors and QARTOD flags. The options on tables
+    are those of `tidesync correct`; this format alone takes them.
+
+    ro-crate is a folder to publish: SESSION's raw files, what `tidesync correct` made of them, and with which
+    settings and versions, so that `tidesync reproduce` can make it again.
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
     if kind == _NETCDF:
-        return write_netcdf(session, options, settings, output, as_json=as_json)
+        return write_netcdf(session, options, settings.with_license(license_text), output, as_json=as_json)
     _refuse_options_of_netcdf(kind)
-    if output is not None and output.is_dir():
-        raise SettingsError(f"--output: expected a file, {output} is a folder")
+    if kind == _CRATE:
+        return export_crate(session, output, license_text, options.choice, as_json=as_json)
+    _check_of_file(output, license_text)
     chosen, folder = FORMATS[kind], SessionFolder(session)
     path = output or folder.time_sync_path / chosen.file_name
     counts, vehicles, failed = Counter[str](), list[str](), StreamFaults()
@@ -106,6 +119,14 @@ def command(
     if failed:
         raise NotSoError("; ".join(failed.complaints()))
     return 0
+
+
+def _check_of_file(output: Path | None, license_text: str | None) -> None:
+    """SettingsError for options of a crate."""
+    if license_text is not None:
+        raise SettingsError(f"--license {license_text}: only of --format {_NETCDF} and {_CRATE}")
+    if output is not None and output.is_dir():
+        raise SettingsError(f"--output {output}: expected a file, and this is a folder")
 
 
 def _counted(

@@ -88,6 +88,13 @@ class ExportSettings(BaseModel):
         (), description="netcdf: 'COLUMN=STANDARD_NAME UNITS', what CF calls a table's column (repeatable)."
     )
 
+    def with_license(self, text: str | None) -> ExportSettings:
+        """These, with the license that an option of its own states; it comes first."""
+        if text is None:
+            return self
+        others = (each for each in self.attribute if not each.startswith("license="))
+        return self.model_copy(update={"attribute": (*others, f"license={text}")})
+
 
 class Place(NamedTuple):
     """Where the dive was, nominally."""

@@ -183,7 +183,8 @@ def test_without_a_position_nothing_is_claimed_of_one(session, capsys):
 def test_what_is_stated_is_in_the_files_and_what_is_missing_is_named(session, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tidesync.toml").write_text(
-        "[export]\nlatitude = 60.1\nlongitude = 5.2\ndepth_m = 35.0\nattribute = ['creator_name=Ada', 'license=none']\n"
+        "[export]\nlatitude = 60.1\nlongitude = 5.2\ndepth_m = 35.0\n"
+        "attribute = ['creator_name=Ada', 'license=none']\n"
     )
     stated = ("--variable", "value=sea_water_temperature degree_C", "--variable", "mode=x 1")
     assert export(session, *stated, "--license", "CC-BY-4.0", "--json") == 0

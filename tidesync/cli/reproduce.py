@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tidesync.cli.export_crate import size_of
 from tidesync.cli.progress import Progress
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.crate.reproduction import reproduce
@@ -33,6 +34,7 @@ def command(*, crate: Path, as_json: bool) -> int:
         raise SettingsError(f"CRATE: there is no folder {crate}")
     try:
         with Progress("Reproducing") as progress:
+            progress.length = 2 * size_of(crate)
             result = reproduce(crate, progress.update)
     except UnusableCrateError as error:
         raise SettingsError(str(error)) from error
@@ -65,7 +67,7 @@ def _about(each: Difference) -> Iterator[str]:
     if (place := each.place) is None:
         return
     if not place.content:
-        yield f"  the compressed bytes differ from byte {place.offset} on, what they hold does not"
+        yield f"  the bytes differ from byte {place.offset} on, what they hold does not"
     elif place.line is None:
         yield f"  first difference at byte {place.offset}"
     else:

@@ -105,7 +105,7 @@ def test_damage_is_named_and_no_answered_point_is_outside_its_error(tmp_path, tm
     path, _, truth = write_recording(tmp_path, CLOCKS["back"], seconds=60, begin_s=30)
     whole, timeline, chance = path.read_bytes(), timeline_of("back", tmp_path_factory), random.Random(3)
     lines = whole.decode().splitlines()
-    for number in range(tries(40)):
+    for number in range(tries(16)):
         path.write_bytes(damaged(whole, KINDS[number % len(KINDS)], chance))
         try:
             corrected(path, timeline)

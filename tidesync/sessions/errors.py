@@ -15,6 +15,7 @@ class SessionError(Exception):
     ├── NotASessionError       a folder without any file of a session
     ├── AlreadyCorrectedError  a session whose tables have topside's times
     ├── NothingMeasuredError   no exchange of a vehicle that is asked for
+    ├── NothingRecordedError   no correction of a session is recorded
     ├── UnknownVehicleError    it is not known by whose clock a table was stamped
     │   ├── UnknownTopsideError      nor is the topside or process that was named
     │   └── ConcurrentTopsidesError  several processes of one name measured at a time; none is named
@@ -22,6 +23,7 @@ class SessionError(Exception):
     ├── UnusableFileError      a file that cannot be read, understood or written
     │   └── NoTimestampError   a table without the column that is asked for
     ├── UnusableRootError      the recorder's root cannot be written, or another recorder has it
+    ├── UnusableCrateError     a crate that is damaged, incomplete or another program's
     ├── RefusedError           the recorder refuses a command: the answer `refused`
     └── TornIndexError         an index that cannot be used: the journal is read instead
     """
@@ -37,6 +39,10 @@ class AlreadyCorrectedError(SessionError):
 
 class NothingMeasuredError(SessionError):
     """There is nothing to estimate or correct by."""
+
+
+class NothingRecordedError(SessionError):
+    """It is not recorded how a session's tables were corrected."""
 
 
 class UnknownVehicleError(SessionError):
@@ -70,6 +76,10 @@ class NoTimestampError(UnusableFileError):
 
 class UnusableRootError(SessionError):
     """The recorder's root folder cannot be used."""
+
+
+class UnusableCrateError(SessionError):
+    """A crate that is damaged, incomplete or another program's; nothing was done by it."""
 
 
 class RefusedError(SessionError):

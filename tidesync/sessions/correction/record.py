@@ -29,7 +29,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1]
     runs: tuple[RecordedRun, ...] = ()
 
     def after(self, run: RecordedRun) -> Record:
@@ -43,7 +43,7 @@ class Record(BaseModel):
                 run = run.model_copy(update={"tables": tables, "named": named})
             elif left:
                 others.append(earlier.model_copy(update={"tables": left, "named": named}))
-        return Record(runs=(*others, run))
+        return Record(schema_version=1, runs=(*others, run))
 
 
 def read_record(folder: SessionFolder) -> Record | None:
@@ -65,13 +65,15 @@ def add_run(folder: SessionFolder, session: Path, options: Options, corrected: I
     jobs = list(corrected)
     if not jobs:
         return
+    nothing = Record(schema_version=1)
     try:
-        before = read_record(folder) or Record()
+        before = read_record(folder) or nothing
     except UnusableFileError:
-        before = Record()
+        before = nothing
     run = RecordedRun.of(options, jobs, lambda path: path_in(session, path))
     try:
-        replace(folder.corrections_path, before.after(run).model_dump_json(indent=1).encode() + b"\n")
+        content = before.after(run).model_dump_json(indent=1, exclude_defaults=True)
+        replace(folder.corrections_path, content.encode() + b"\n")
     except OSError as error:
         reason = f"{error.strerror or error}; it was not written"
         raise UnusableFileError(folder.corrections_path, reason) from error

@@ -130,7 +130,7 @@ class Fleet:
     def crash(self, service):
         """End a service's program by a signal, as a fault of its own would.
 
-        From the engine's machine: Docker restarts nothing that it was told to kill, and a container's first
+        From the engine's machine: Docker restarts nothing that it was asked to kill, and a container's first
         process gets no such signal from inside.
         """
         ending = f"import os, signal; os.kill({self.state(service)['Pid']}, signal.SIGKILL)"

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import difflib
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
 from tidesync.sessions.bridged import bridged
-from tidesync.sessions.correction.formats import is_of_cockpit, is_of_either_clock, is_output
+from tidesync.sessions.correction.formats import (
+    WITHOUT_CLOCK,
+    is_of_cockpit,
+    is_of_either_clock,
+    is_output,
+    needs_clock,
+)
 from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
@@ -27,7 +35,6 @@ from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from schemas.exchange import Exchange
     from tidesync.sessions.correction.clock_limits import ClockLimits
@@ -144,14 +151,18 @@ def plan(
     vehicles = {**(_usual_clocks(measured) if whole else {}), **metadata.sensors, **options.sensors}
     named = {path.resolve() for path in options.files}
     found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories, named)
-    jobs, left = {}, [*found.left]
+    jobs, left, unstated = {}, [*found.left], Counter[Path]()
     for sensor, paths in found.tables.items():
         for path in paths if sensor in vehicles else ():
             if vehicles[sensor] != TOPSIDE_CLOCK and is_of_cockpit(path):
                 left += [] if path.resolve() in named else [f"{path}: {_COCKPITS}"]
             else:
                 job = _job(path, vehicles[sensor], options, (session, metadata), sensor)
-                jobs[path.resolve()] = job
+                if needs_clock(path) and job.clock is None and path.resolve() not in named:
+                    unstated[path.with_name(f"*{path.suffix}")] += 1
+                else:
+                    jobs[path.resolve()] = job
+    left += [f"{kind}: {number} files: {WITHOUT_CLOCK}" for kind, number in unstated.items()]
     for path in options.files:
         if is_output(path):
             raise UnknownVehicleError(f"--file {path}: it is an output of a correction, not an input")

@@ -58,7 +58,7 @@ class Row:
         self.verdict, self.outcome = "bounded", outcome
 
     def take(self, samples):
-        """The broker's figures, from what was sampled meanwhile; its CPU time begins again with each start."""
+        """The broker's figures, of what was sampled; its CPU time begins again with each start."""
         memory = [mb for _, mb, _ in samples]
         used = sum(max(now - then, 0) for (*_, then), (*_, now) in pairwise(samples))
         self.memory_mb = [memory[0], max(memory), memory[-1]]

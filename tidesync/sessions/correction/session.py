@@ -173,8 +173,8 @@ def plan(
     skipped = {sensor: _why_not(sensor) for sensor in found.tables if sensor not in vehicles}
     without = [sensor for sensor in options.sensors if sensor not in found.tables]
     known = [*options.files, *(path for paths in found.tables.values() for path in paths)]
-    unused = [*unused(options.forms, {name for path in known for name in _names(path, session)})]
-    return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), left, unused)
+    without_table = [*unused(options.forms, {name for path in known for name in _names(path, session)})]
+    return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), left, without_table)
 
 
 def _usual_clocks(measured: Sequence[str]) -> dict[str, str]:

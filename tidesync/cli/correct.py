@@ -48,7 +48,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Write a session for Cockpit to DIR instead: topside's times in column one, no offset left.",
 )
 @click.option(
-    "--message-stamps", is_flag=True, help="Correct the stamps in ROS headers within MCAP messages too."
+    "--message-stamps",
+    is_flag=True,
+    help="Correct the stamps within MCAP messages too, where a schema proves them.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(

@@ -198,3 +198,24 @@ def test_the_command_finds_them_in_a_sensors_folder(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "in-water_7/dive.topside.bag: 1200 messages of rov1" in out
     assert "dive.topside.db3: 1200 messages of rov1" in out
+
+
+def test_a_time_that_is_no_integer_is_shown_as_it_is(tmp_path, tmp_path_factory):
+    path, truth = write_bag2(tmp_path / "dive", CLOCKS["drift"])
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE messages SET timestamp = 'soon' WHERE id = 5")
+        database.execute("UPDATE messages SET timestamp = 1777636800.25 WHERE id = 7")
+        database.commit()
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    assert [(each.place, each.value) for each in result.shown] == [(5, "'soon'"), (7, "1777636800.25")]
+    assert (result.rows, result.malformed) == (len(truth), 2)
+
+
+def test_no_option_is_named_that_a_bag_does_not_have(tmp_path, tmp_path_factory):
+    path, _ = write_bag2(tmp_path / "dive", CLOCKS["drift"])
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE messages SET timestamp = timestamp - 86400000000000")
+        database.commit()
+    hint = corrected(path, timeline_of("drift", tmp_path_factory)).form.hint
+    assert "by another clock, or of another dive?" in hint
+    assert "--" not in hint

@@ -79,7 +79,8 @@ class Rosbag1File:
         self._entries = sorted(entries, key=lambda each: (each.chunk_pos, each.offset))
         times = np.array([each.time for each in self._entries], dtype=np.int64)
         surveyed = times[:: max(times.size // _SURVEYED, 1)]
-        self.forms = (form_of_numbers(replace(job, stamps=stated, unit=None), measured, surveyed, _NS),)
+        own = replace(job, stamps=stated, unit=None)
+        self.forms = (form_of_numbers(own, measured, surveyed, _NS, fixed=True),)
         self._bytes = job.path.stat().st_size / max(times.size, 1)
 
     def scan(self) -> Iterator[Sequence[Batch]]:

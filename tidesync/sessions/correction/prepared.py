@@ -52,6 +52,8 @@ class Prepared:
     """Why a vehicle has no timeline, a sentence each."""
     unused: Sequence[str] = ()
     """Which settings of single tables apply to none; a sentence each."""
+    unmeasured: Sequence[str] = ()
+    """Why something that was measured has no track, a sentence each."""
 
     def timeline_of(self, job: Job) -> Timeline:
         """What corrects a job; UnusableFileError where what is stated of its clock does not hold."""
@@ -95,7 +97,15 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
     failed += named
     jobs = [job for job in planned.jobs if job.vehicle in timelines]
     return Prepared(
-        metadata, measured, jobs, planned.skipped, timelines, planned.left, failed, planned.unused
+        metadata,
+        measured,
+        jobs,
+        planned.skipped,
+        timelines,
+        planned.left,
+        failed,
+        planned.unused,
+        measured.failed.complaints(),
     )
 
 

@@ -53,7 +53,7 @@ class CorrectionResults:
         """Tables asked for by name, and sensors, of which no row has an instant within its limit."""
         for table in self.tables:
             if table.path.resolve() in self.named and not table.corrected:
-                yield f"{_short(table.path, self.session)}: {_why_none([table])}"
+                yield f"{short_path(table.path, self.session)}: {_why_none([table])}"
         for sensor in dict.fromkeys(table.sensor for table in self.tables if table.sensor is not None):
             tables = [table for table in self.tables if table.sensor == sensor]
             if not any(table.corrected for table in tables):
@@ -94,7 +94,7 @@ class CorrectionResults:
         counts = ", ".join(f"{number} {state}" for state, number in table.counts.items() if number)
         malformed = f", {table.malformed} malformed" if table.malformed else ""
         return (
-            f"{_short(table.output, self.session)}: {table.rows} {table.of_what} of {owner}:"
+            f"{short_path(table.output, self.session)}: {table.rows} {table.of_what} of {owner}:"
             f" {counts or '0 ok'}{malformed}{worst}{how}"
         )
 
@@ -109,5 +109,6 @@ def _why_none(tables: Sequence[CorrectedTable]) -> str:
     )
 
 
-def _short(path: Path, session: Path) -> Path:
+def short_path(path: Path, session: Path) -> Path:
+    """The path within the session, if it is there."""
     return path.relative_to(session) if path.is_relative_to(session) else path

@@ -56,7 +56,7 @@ def open_rosbag2(job: Job, measured: Measured) -> Iterator[Rosbag2File]:
                 )
             yield Rosbag2File(job, measured, database)
     except sqlite3.Error as error:
-        remedy = "the program sqlite3 makes what it can of it anew: sqlite3 FILE .recover | sqlite3 NEW"
+        remedy = "the program sqlite3 writes what it can read of it: sqlite3 FILE .recover | sqlite3 NEW"
         reason = f"its database cannot be read: {error}; {remedy}"
         raise UnusableFileError(job.path, reason) from error
 

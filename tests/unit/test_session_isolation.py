@@ -9,6 +9,7 @@ from tests.unit.test_session_folder import S
 from tidesync.cli import estimate
 from tidesync.command_line import run
 from tidesync.sessions import folder
+from tidesync.sessions.archive import one_file
 from tidesync.sessions.errors import NothingMeasuredError
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.journal import lines_of
@@ -84,15 +85,13 @@ def test_tables_of_the_others_are_corrected(session, command, capsys):
 
 
 def test_one_table_that_fails_leaves_the_others(session, monkeypatch, capsys):
-    def fail(job, *_arguments):
+    def fail(job, *arguments, **options):
         if "other" in str(job.path):
             raise ArithmeticError("too much")
-        return correct(job, *_arguments)
+        return correct(job, *arguments, **options)
 
-    from tidesync.cli import correct as command  # noqa: PLC0415 - the module, beside its function
-
-    correct = command.correct
-    monkeypatch.setattr(command, "correct", fail)
+    correct = one_file.correct
+    monkeypatch.setattr(one_file, "correct", fail)
     sensors = ["--sensor", "inWater=rov1", "--sensor", "other=rov1"]
     assert run(["-q", "correct", str(session), *sensors]) == 1
     shown = capsys.readouterr()

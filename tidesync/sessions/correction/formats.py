@@ -111,6 +111,11 @@ def is_table(path: Path) -> bool:
     return bool(_divided(path)[1])
 
 
+def format_of(path: Path) -> str:
+    """The suffix that decides how a file of this name is read, without its dot; empty: none is known."""
+    return _divided(path)[1].lower().removeprefix(".")
+
+
 def is_of_either_clock(path: Path) -> bool:
     """Whether vehicles and ground stations record such files alike, so that it must be stated whose it is."""
     return _divided(path)[1].lower() in _OF_EITHER

@@ -16,7 +16,7 @@ from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.correction.table_form import TableForm
-from tidesync.sessions.correction.tables import tables_in
+from tidesync.sessions.correction.tables import Left, tables_in
 from tidesync.sessions.correction.timeline import Timeline
 from tidesync.sessions.correction.unexplained import Reading
 from tidesync.sessions.document import NotMetadataError, block_of
@@ -88,8 +88,10 @@ class Plan:
     jobs: Sequence[Job]
     skipped: Mapping[str, str]
     """Sensors that are not corrected, each with the reason."""
-    left: Sequence[str] = ()
-    """What is left as it is in the sensors' folders, and why; a sentence each."""
+    left: Sequence[Left] = ()
+    """What is left as it is in the session, and why."""
+    unreadable: Sequence[str] = ()
+    """Folders of sensors that cannot be read, a sentence each."""
     unused: Sequence[str] = ()
     """Which settings of single tables apply to none; a sentence each."""
 
@@ -131,16 +133,23 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def plan(
-    session: Path, metadata: Metadata, options: Options, measured: Sequence[str], *, whole: bool = False
+    session: Path,
+    metadata: Metadata,
+    options: Options,
+    measured: Sequence[str],
+    *,
+    whole: bool = False,
+    nested: bool = False,
 ) -> Plan:
     """The plan for the folder `session`, in which the vehicles `measured` have tracks.
 
     With `whole` every sensor that can be has a clock: `surface` topside's own, and `inWater` that of the only
-    measured vehicle, where neither metadata nor options name another one.
+    measured vehicle, where neither metadata nor options name another one. `nested`: see `tables_in`.
     """
     vehicles = {**(_usual_clocks(measured) if whole else {}), **metadata.sensors, **options.sensors}
     named = {path.resolve() for path in options.files}
-    found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories, named)
+    sensors = {*metadata.sensors, *options.sensors}
+    found = tables_in(session, sensors, metadata.directories, named, nested=nested)
     jobs = {
         path.resolve(): _job(path, vehicles[sensor], options, (session, metadata), sensor)
         for sensor, paths in found.tables.items()
@@ -158,10 +167,16 @@ def plan(
             vehicle = _vehicle(path, vehicles, options, measured)
             jobs[path.resolve()] = _job(path, vehicle, options, (session, metadata))
     skipped = {sensor: _why_not(sensor) for sensor in found.tables if sensor not in vehicles}
+    unowned = [(path, why) for sensor, why in skipped.items() for path in found.tables[sensor]]
+    left = [
+        *found.left,
+        *(Left(path, "no_vehicle", why) for path, why in unowned if path.resolve() not in jobs),
+    ]
     without = [sensor for sensor in options.sensors if sensor not in found.tables]
     known = [*options.files, *(path for paths in found.tables.values() for path in paths)]
     unused = [*_unused(options.forms, {name for path in known for name in _names(path, session)})]
-    return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), found.left, unused)
+    skipped |= dict.fromkeys(without, _NO_TABLE)
+    return Plan(list(jobs.values()), skipped, left, found.unreadable, unused)
 
 
 def _unused(stated: Iterable[str], known: Iterable[str]) -> Iterator[str]:

@@ -37,7 +37,8 @@ COMMANDS = {
     "correct": "Correct a session's own timestamps, in files beside them.",
     "fuse": "Put a session's corrected tables on one time axis.",
     "report": "Write a page that shows whether a session's timing can be trusted.",
-    "export": "Write a session's clock offsets as CSV, Parquet, MCAP or for pyxdf.",
+    "export": "Write a session's clock offsets as CSV, Parquet, MCAP or for pyxdf, or publish it (RO-Crate).",
+    "reproduce": "Make the results in an RO-Crate of a session again, and compare every byte.",
     "completion": "Print what makes bash, zsh or fish complete commands and options.",
 }
 """Each is `command` in `tidesync.cli.<name>`, imported only when it runs."""

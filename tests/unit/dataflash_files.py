@@ -63,9 +63,9 @@ def write_log(path, autopilot, *, seconds=120, rate=20):
     return truth
 
 
-def write_tlog_of(path, autopilot, clock, *, seconds=120, rate=20, timesync=False):
+def write_tlog_of(path, autopilot, clock, *, seconds=120, rate=20, timesync=False, system=1, early=None):
     """What a recorder whose clock is `clock` heard: packets that took 1 ms and, mostly, some more."""
-    chance, sender, entries = np.random.default_rng(6), mavlink.MAVLink(None, 1, 1), []
+    chance, sender, entries = np.random.default_rng(6), mavlink.MAVLink(None, system, 1), []
     surface = mavlink.MAVLink(None, 255, 190)
     begin_s = round(autopilot.booted_s) + 1
     for number in range((seconds - begin_s) * rate):
@@ -82,5 +82,7 @@ def write_tlog_of(path, autopilot, clock, *, seconds=120, rate=20, timesync=Fals
             entries += [(at_ns, request), (answered_ns + 2_000_000 + int(chance.exponential(1e6)), answer)]
     entries = [each for each in sorted(entries) if not clock.off((each[0] - START) / S)]
     stamps = clock.shows(np.array([at_ns for at_ns, _ in entries])) // 1000
+    for number, early_ms in (early or {}).items():
+        stamps[number] -= early_ms * 1000
     pairs = zip(stamps.tolist(), entries, strict=True)
     path.write_bytes(b"".join(struct.pack(">Q", us) + packet for us, (_, packet) in pairs))

@@ -64,7 +64,7 @@ def contents(folder):
     return {
         path.relative_to(folder): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and path.name != "corrections.jsonl"
+        if path.is_file() and path.name != "corrected_files.jsonl"
     }
 
 

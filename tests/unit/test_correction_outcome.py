@@ -117,7 +117,8 @@ def test_a_folder_of_its_own_takes_all_output_of_a_session_that_is_left_untouche
     assert {str(path.relative_to(elsewhere)) for path in contents(elsewhere)} == {
         "in-water_7/session.topside.csv",
         f"{other.stem}.topside.csv",
-        "time_sync/corrections.jsonl",
+        "time_sync/corrected_files.jsonl",
+        "time_sync/corrections.json",
         "time_sync/offsets.csv",
     }
     assert document["offsets"] == str(elsewhere / "time_sync" / "offsets.csv")

@@ -9,6 +9,8 @@ import pytest
 from tests.effort import tries
 from tests.unit.test_correction_session import TABLE, correct, log, session
 from tidesync.sessions.archive import record
+from tidesync.sessions.correction import one_job
+from tidesync.sessions.folder import CORRECTED_FILES
 from tidesync.sessions.journal import lines_of
 
 __all__ = ["session"]
@@ -33,7 +35,7 @@ def actions(session, capsys, *options, code=0):
 
 
 def contents(session):
-    paths = [path for path in session.rglob("*") if path.is_file() and path.name != record.NAME]
+    paths = [path for path in session.rglob("*") if path.is_file() and path.name != CORRECTED_FILES]
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
 
 
@@ -86,7 +88,7 @@ def other_metadata(session):
 
 
 def other_version(session):
-    path = session / "time_sync" / record.NAME
+    path = session / "time_sync" / CORRECTED_FILES
     path.write_text(path.read_text().replace('"basis":"', '"basis":"0'))
 
 
@@ -136,7 +138,7 @@ def test_without_an_answer_it_is_the_same_failure(settled, capsys):
 
 def test_a_damaged_record_costs_work_and_nothing_else(settled, capsys):
     actions(settled, capsys)
-    path = settled / "time_sync" / record.NAME
+    path = settled / "time_sync" / CORRECTED_FILES
     whole, right = path.read_bytes(), {name: each[0] for name, each in contents(settled).items()}
     chance = random.Random(1)
     for _ in range(tries(8)):
@@ -150,9 +152,7 @@ def test_a_damaged_record_costs_work_and_nothing_else(settled, capsys):
 
 
 def test_a_table_that_is_being_written_is_left_alone(settled, capsys, monkeypatch):
-    from tidesync.sessions.archive import one_file  # noqa: PLC0415 - the module
-
-    path, reading = settled / "in-water_7" / "b.csv", one_file.correct
+    path, reading = settled / "in-water_7" / "b.csv", one_job.correct
 
     def growing(job, timeline, progress, *arguments, **options):
         def grow(size):
@@ -163,10 +163,10 @@ def test_a_table_that_is_being_written_is_left_alone(settled, capsys, monkeypatc
 
         return reading(job, timeline, grow, *arguments, **options)
 
-    monkeypatch.setattr(one_file, "correct", growing)
+    monkeypatch.setattr(one_job, "correct", growing)
     found, document = actions(settled, capsys)
     assert found == {"session.csv": "corrected"}
     assert ["is it still being recorded?" in each for each in document["left"]] == [True]
     assert not (settled / "in-water_7" / "b.topside.csv").exists()
-    monkeypatch.setattr(one_file, "correct", reading)
+    monkeypatch.setattr(one_job, "correct", reading)
     assert actions(settled, capsys)[0] == {"b.csv": "corrected", "session.csv": "unchanged"}

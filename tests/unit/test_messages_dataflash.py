@@ -106,12 +106,71 @@ def test_the_start_is_chosen_by_its_attitudes_and_another_dive_is_refused(tmp_pa
     write_tlog_of(tmp_path / "flight.tlog", autopilot, CLOCKS["drift"], seconds=60)
     other = Autopilot(booted_s=62.0, turn=1.7)
     write_tlog_of(tmp_path / "other.tlog", other, CLOCKS["drift"])
-    with pytest.raises(UnusableFileError, match="0 may be that of this log"):
+    with pytest.raises(UnusableFileError, match=r"nothing shows that .*other\.tlog is of the same start"):
         corrected(path, timeline, since="other.tlog")
     own, later = ((tmp_path / f"{name}.tlog").read_bytes() for name in ("flight", "other"))
     (tmp_path / "both.tlog").write_bytes(own + later)
     result = corrected(path, timeline, since="both.tlog")
     assert result.counts["ok"] > 0.9 * len(truth)
+    assert outside(rows_of(path), by_time(autopilot, truth)) == 0
+
+
+def test_of_two_vehicles_in_one_tlog_the_one_of_the_log_is_taken(tmp_path, tmp_path_factory):
+    path, autopilot, timeline = tmp_path / "1.bin", Autopilot(), timeline_of("step", tmp_path_factory)
+    truth = write_log(path, autopilot)
+    other = Autopilot(booted_s=2.5, turn=0.7)
+    write_tlog_of(tmp_path / "flight.tlog", autopilot, CLOCKS["step"])
+    write_tlog_of(tmp_path / "other.tlog", other, CLOCKS["step"], system=2)
+    with pytest.raises(UnusableFileError, match="nothing shows that"):
+        corrected(path, timeline, since="other.tlog")
+    both = [(tmp_path / f"{name}.tlog").read_bytes() for name in ("flight", "other")]
+    (tmp_path / "both.tlog").write_bytes(b"".join(both))
+    result = corrected(path, timeline, since="both.tlog")
+    assert result.counts["ok"] > 0.75 * len(truth)
+    assert outside(rows_of(path), by_time(autopilot, truth)) == 0
+
+
+def test_a_log_of_two_starts_is_refused(tmp_path, tmp_path_factory):
+    path, timeline = tmp_path / "1.bin", timeline_of("drift", tmp_path_factory)
+    first, second = Autopilot(), Autopilot(booted_s=2.9, turn=1.4)
+    write_tlog_of(tmp_path / "flight.tlog", first, CLOCKS["drift"], seconds=60)
+    parts = []
+    for autopilot, seconds in ((first, 30), (second, 120)):
+        write_log(path, autopilot, seconds=seconds)
+        parts.append(path.read_bytes())
+    path.write_bytes(b"".join(parts))
+    with pytest.raises(UnusableFileError, match=r"begin again near byte \d+: it is of two starts") as refused:
+        corrected(path, timeline)
+    assert abs(int(re.search(r"byte (\d+)", str(refused.value))[1]) - len(parts[0])) < 50 * 40
+    assert not output_of(path).exists()
+    # The second one's times go on where the first one's end: only its attitudes show it.
+    write_log(path, Autopilot(booted_s=2.0, turn=1.4), seconds=60)
+    later = path.read_bytes()
+    path.write_bytes(parts[0] + later[later.index(b"a note", len(later) // 2) - 3 :])
+    with pytest.raises(UnusableFileError, match="° in a part of them"):
+        corrected(path, timeline)
+
+
+def test_what_cannot_be_checked_is_refused(tmp_path, tmp_path_factory):
+    path, timeline = tmp_path / "1.bin", timeline_of("drift", tmp_path_factory)
+    still, later = Autopilot(turn=0.0), Autopilot(booted_s=-500.0)
+    write_log(path, still)
+    write_tlog_of(tmp_path / "flight.tlog", still, CLOCKS["drift"])
+    with pytest.raises(UnusableFileError, match="the vehicle lay still"):
+        corrected(path, timeline)
+    write_log(path, later)
+    write_tlog_of(tmp_path / "flight.tlog", Autopilot(), CLOCKS["drift"])
+    with pytest.raises(UnusableFileError, match="0 at the same boot times, expected at least 20"):
+        corrected(path, timeline)
+
+
+@pytest.mark.parametrize("early_ms", [3, 9, 60, 5_000])
+def test_one_stamp_that_is_too_early_moves_nothing(early_ms, tmp_path, tmp_path_factory):
+    path, autopilot, timeline = tmp_path / "1.bin", Autopilot(), timeline_of("drift", tmp_path_factory)
+    truth = write_log(path, autopilot)
+    write_tlog_of(tmp_path / "flight.tlog", autopilot, CLOCKS["drift"], early={700: early_ms})
+    result = corrected(path, timeline)
+    assert result.counts["ok"] > (0.9 if early_ms < 1_000 else 0.5) * len(truth)
     assert outside(rows_of(path), by_time(autopilot, truth)) == 0
 
 

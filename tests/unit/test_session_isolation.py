@@ -9,7 +9,7 @@ from tests.unit.test_session_folder import S
 from tidesync.cli import estimate
 from tidesync.command_line import run
 from tidesync.sessions import folder
-from tidesync.sessions.archive import one_file
+from tidesync.sessions.correction import one_job
 from tidesync.sessions.errors import NothingMeasuredError
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.journal import lines_of
@@ -90,8 +90,8 @@ def test_one_table_that_fails_leaves_the_others(session, monkeypatch, capsys):
             raise ArithmeticError("too much")
         return correct(job, *arguments, **options)
 
-    correct = one_file.correct
-    monkeypatch.setattr(one_file, "correct", fail)
+    correct = one_job.correct
+    monkeypatch.setattr(one_job, "correct", fail)
     sensors = ["--sensor", "inWater=rov1", "--sensor", "other=rov1"]
     assert run(["-q", "correct", str(session), *sensors]) == 1
     shown = capsys.readouterr()

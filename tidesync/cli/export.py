@@ -11,6 +11,7 @@ import click
 
 from runtime.files import replace, replacing
 from tidesync.cli.choice_options import choice_options
+from tidesync.cli.export_crate import export_crate
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.errors import SessionError, UnknownVehicleError
 from tidesync.sessions.export.formats import FORMATS, NOTES_SUFFIX
@@ -25,26 +26,43 @@ if TYPE_CHECKING:
     from tidesync.sessions.journal import Stream
     from topside_agent.estimator import Row
 
+_CRATE = "ro-crate"
+
 
 @click.command("export")
 @click.argument("session", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--format", "kind", required=True, type=click.Choice(list(FORMATS)), help="What to write.")
+@click.option("--format", "kind", required=True, type=click.Choice([*FORMATS, _CRATE]), help="What to write.")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Where to write it  [default: time_sync/track.… in SESSION]",
+    help="Where to write it  [default: time_sync/track.… in SESSION; a crate: SESSION.ro-crate beside it]",
 )
+@click.option("--license", "license_text", metavar="URL|TEXT", help="Of a crate: who may do what with it.")
 @choice_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(*, session: Path, kind: str, output: Path | None, choice: Choice, as_json: bool) -> int:
+def command(
+    *,
+    session: Path,
+    kind: str,
+    output: Path | None,
+    license_text: str | None,
+    choice: Choice,
+    as_json: bool,
+) -> int:
     """Compute SESSION's smoothed clock offsets from its exchanges, and write them.
 
     offset = Pi − topside; each file states this and the meaning of its errors, CSV in a second file
     NAME.csv-metadata.json. xdf-offsets has LSL's sign, which is the opposite.
+
+    ro-crate is a folder to publish: SESSION's raw files, what `tidesync correct` made of them, and with which
+    settings and versions, so that `tidesync reproduce` can make it again.
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {session}")
+    if kind == _CRATE:
+        return export_crate(session, output, license_text, choice, as_json=as_json)
+    _check_of_file(output, license_text)
     chosen, folder = FORMATS[kind], SessionFolder(session)
     path = output or folder.time_sync_path / chosen.file_name
     counts, vehicles, failed = Counter[str](), list[str](), StreamFaults()
@@ -75,6 +93,14 @@ def command(*, session: Path, kind: str, output: Path | None, choice: Choice, as
     if failed:
         raise NotSoError("; ".join(failed.complaints()))
     return 0
+
+
+def _check_of_file(output: Path | None, license_text: str | None) -> None:
+    """SettingsError for options of a crate."""
+    if license_text is not None:
+        raise SettingsError(f"--license {license_text}: only of --format {_CRATE}")
+    if output is not None and output.is_dir():
+        raise SettingsError(f"--output {output}: expected a file, and this is a folder")
 
 
 def _counted(

@@ -47,6 +47,9 @@ _TABLES = (
         help="A further table of any format (repeatable); --csv is its older name.",
     ),
     click.option("--vehicle", metavar="VEHICLE", help="Whose clock stamped the tables given with --file."),
+    click.option(
+        "--topside-clock", is_flag=True, help="Topside's own clock stamped the tables given with --file."
+    ),
 )
 
 
@@ -88,6 +91,22 @@ _STAMPS = (
         help="Promise in which steps timestamps are written and their clock ticks  [default: found]",
     ),
 )
+_INSTRUMENTS = (
+    _option(
+        "--instrument-clock",
+        metavar="CLOCK",
+        help="Which clock stamped it: vehicle; or how far its own was ahead of that or of topside's, in s: "
+        "vehicle+1.5±0.2, topside-60±1.",
+    ),
+    _option(
+        "--sample-clock-ppm",
+        type=click.FloatRange(0, 10_000),
+        default=100.0,
+        show_default=True,
+        metavar="PPM",
+        help="How far off the sample clock may be of a file that states its start alone (.wav, .cnv).",
+    ),
+)
 _TEXT = (
     _option(
         "--header-line",
@@ -120,7 +139,16 @@ _LIMITS = (
         help="Promise that the RAW clocks run no faster apart: narrows the first seconds.",
     ),
 )
-_NAMES = ("sensors", "files", "vehicle", "choice", "max_error_ms", "slew_limit_ppm", "rate_limit_ppm")
+_NAMES = (
+    "sensors",
+    "files",
+    "vehicle",
+    "topside_clock",
+    "choice",
+    "max_error_ms",
+    "slew_limit_ppm",
+    "rate_limit_ppm",
+)
 
 
 def table_options(function: Callable[..., int]) -> Callable[..., int]:
@@ -133,7 +161,7 @@ def table_options(function: Callable[..., int]) -> Callable[..., int]:
         return function(options=_options(given), **values)
 
     decorated: Callable[..., int] = choice_options(command)
-    for option in reversed((*_TABLES, *_STAMPS, *_TEXT, *_LIMITS)):
+    for option in reversed((*_TABLES, *_STAMPS, *_INSTRUMENTS, *_TEXT, *_LIMITS)):
         decorated = option(decorated)
     return decorated
 
@@ -156,6 +184,8 @@ def show_unused(prepared: Prepared) -> None:
 
 def _options(given: dict[str, Any]) -> Options:
     vehicle = given.pop("vehicle")
+    if vehicle is not None and given["topside_clock"]:
+        raise SettingsError(f"--vehicle {vehicle} and --topside-clock: expected one of them")
     owner = None if vehicle is None else named("--vehicle", vehicle_name, vehicle)
     return Options(**given | {"sensors": sensor_vehicles(given["sensors"]), "vehicle": owner})
 

@@ -15,6 +15,7 @@ class SessionError(Exception):
     ├── NotASessionError       a folder without any file of a session
     ├── AlreadyCorrectedError  a session whose tables have topside's times
     ├── NothingMeasuredError   no exchange of a vehicle that is asked for
+    ├── NothingRecordedError   no correction of a session is recorded
     ├── UnknownVehicleError    it is not known by whose clock a table was stamped
     │   ├── UnknownTopsideError      nor is the topside or process that was named
     │   └── ConcurrentTopsidesError  several processes of one name measured at a time; none is named
@@ -24,6 +25,7 @@ class SessionError(Exception):
     │   ├── GrowingFileError   a file that changes while it is read
     │   └── ForeignFileError   an output's place that somebody else's file has
     ├── UnusableRootError      the recorder's root cannot be written, or another recorder has it
+    ├── UnusableCrateError     a crate that is damaged, incomplete or another program's
     ├── RefusedError           the recorder refuses a command: the answer `refused`
     └── TornIndexError         an index that cannot be used: the journal is read instead
     """
@@ -39,6 +41,10 @@ class AlreadyCorrectedError(SessionError):
 
 class NothingMeasuredError(SessionError):
     """There is nothing to estimate or correct by."""
+
+
+class NothingRecordedError(SessionError):
+    """It is not recorded how a session's tables were corrected."""
 
 
 class UnknownVehicleError(SessionError):
@@ -80,6 +86,10 @@ class ForeignFileError(UnusableFileError):
 
 class UnusableRootError(SessionError):
     """The recorder's root folder cannot be used."""
+
+
+class UnusableCrateError(SessionError):
+    """A crate that is damaged, incomplete or another program's; nothing was done by it."""
 
 
 class RefusedError(SessionError):

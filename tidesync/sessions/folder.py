@@ -40,6 +40,8 @@ CLOCK = "clock.jsonl"
 OFFSETS = "offsets.csv"
 RECORDING = "recording.json"
 INDEX = "exchanges.index"
+CORRECTIONS = "corrections.json"
+CORRECTED_FILES = "corrected_files.jsonl"
 
 OFFSET_COLUMNS = Row._fields
 
@@ -104,6 +106,16 @@ class SessionFolder:
     def offsets_path(self) -> Path:
         """The smoothed tracks."""
         return self.time_sync_path / OFFSETS
+
+    @property
+    def corrected_files_path(self) -> Path:
+        """What each corrected file was made of, so that it need not be made again."""
+        return self.time_sync_path / CORRECTED_FILES
+
+    @property
+    def corrections_path(self) -> Path:
+        """Which settings the corrected tables were made with."""
+        return self.time_sync_path / CORRECTIONS
 
     @property
     def index_path(self) -> Path:

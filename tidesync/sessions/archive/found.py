@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidesync.figures import in_columns
 from tidesync.sessions.correction.formats import format_of
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +28,7 @@ def found_rows(files: Iterable[FileReport], left: Iterable[Left]) -> list[dict[s
             "format": each.format or None,
             "columns": [*each.columns] or None,
             "sensor": each.sensor,
-            "vehicle": each.vehicle,
+            "vehicle": None if each.vehicle == TOPSIDE_CLOCK else each.vehicle,
             "action": each.action,
             "why": each.why or None,
             "reason": each.reason or None,

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidesync.sessions.archive.evidence import Seen, evidence_of, is_settled
-from tidesync.sessions.correction.driver import correct
-from tidesync.sessions.correction.formats import format_of, is_messages
+from tidesync.sessions.correction.formats import companions_of, format_of
+from tidesync.sessions.correction.one_job import correct_job
 from tidesync.sessions.errors import ForeignFileError, GrowingFileError, NoTimestampError, UnusableFileError
 from tidesync.sessions.isolation import complaint_of
-from tidesync.sessions.messages.driver import correct_messages
+from tidesync.sessions.messages.since_file import divided, since_file
 
 if TYPE_CHECKING:
-    from tidesync.sessions.correction.driver import Confirm, CorrectedTable, ProgressCallback
+    from tidesync.sessions.correction.driver import CorrectedTable, ProgressCallback
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.timeline import Timeline
 
@@ -28,7 +28,6 @@ Action = Literal["corrected", "unchanged", "planned", "left", "failed"]
 
 _GROWS = "it changed while it was read: is it still being recorded? It is left as it is"
 _OF_ERRORS: Mapping[type[Exception], str] = {ForeignFileError: "foreign", UnusableFileError: "unusable"}
-_TOPSIDE = "topside:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +85,11 @@ class FileReport:
 
 
 def inputs_of(job: Job) -> list[Path]:
-    """The files that its output is made of: itself, and another one that its settings name."""
-    since = (job.stamps.since or "").removeprefix(_TOPSIDE)
-    beside = [job.path.parent / since, Path(since)] if since else []
+    """The files that its output is made of: itself, what is read with it, and what its settings name."""
+    since = divided(job.stamps.since).path
+    stated = [] if since is None else [since_file(job.path, since)]
     journal = job.path.with_name(f"{job.path.name}-wal")  # of SQLite
-    return [job.path, *(path for path in (*beside, journal) if path.is_file())]
+    return [job.path, *companions_of(job.path), *(path for path in (*stated, journal) if path.is_file())]
 
 
 def report_of(task: FileTask, action: Action, why: str = "", reason: str = "") -> FileReport:
@@ -115,7 +114,7 @@ def correct_file(task: FileTask, timelines: Mapping[str, Timeline], progress: Pr
 
     try:
         confirm()
-        made = _made(task, timelines[job.vehicle], progress, confirm)
+        made = correct_job(job, timelines, task.output, task.session, progress, confirm=confirm, dry=task.dry)
     except (NoTimestampError, GrowingFileError) as error:
         why = "growing" if isinstance(error, GrowingFileError) else "no_timestamp"
         return replace(report, action="failed" if task.named else "left", why=why, reason=str(error))
@@ -135,14 +134,6 @@ def correct_file(task: FileTask, timelines: Mapping[str, Timeline], progress: Pr
         remarks=tuple(made.remarks),
         written=evidence_of(outputs),
     )
-
-
-def _made(task: FileTask, timeline: Timeline, progress: ProgressCallback, confirm: Confirm) -> CorrectedTable:
-    """A corrected table, or file of messages."""
-    job, output, dry = task.job, task.output, task.dry
-    if not is_messages(job.path):
-        return correct(job, timeline, progress, output, confirm=confirm, dry=dry)
-    return correct_messages(job, timeline, progress, output, task.session, confirm=confirm, dry=dry)
 
 
 def _planned(made: CorrectedTable) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from tidesync.sessions.archive.workers import Lost
 from tidesync.sessions.correction.driver import total_bytes
 from tidesync.sessions.correction.outputs import outputs_of
 from tidesync.sessions.correction.prepared import prepare, uncorrected_metadata
+from tidesync.sessions.correction.record import add_run
 from tidesync.sessions.correction.session import plan
-from tidesync.sessions.errors import UnusableFileError
+from tidesync.sessions.errors import SessionError, UnusableFileError
 from tidesync.sessions.folder import SessionFolder
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class _Session:
         done = [each for each in reports if each is not None]
         if len(done) < len(reports):
             return None
-        failed = [*planned.unreadable, *known.failed]
+        failed = [*planned.unreadable, *known.failed, *self._recorded(planned.jobs, done)]
         return self._results(planned, [*done, *self._untimed(untimed)], failed)
 
     def corrected(self, workers: Workers, meter: Meter) -> CorrectionResults:
@@ -120,7 +121,18 @@ class _Session:
                 if not self._request.dry:
                     self._record.add(task, reports[number])
         done = [reports[number] for number in range(len(tasks))]
-        return self._results(prepared, [*done, *self._untimed(prepared.untimed)], prepared.faults)
+        failed = [*prepared.faults, *self._recorded(prepared.jobs, done)]
+        return self._results(prepared, [*done, *self._untimed(prepared.untimed)], failed)
+
+    def _recorded(self, jobs: Sequence[Job], done: Sequence[FileReport]) -> list[str]:
+        """Record which settings the files were corrected with; why that failed."""
+        paths = {each.path for each in done if each.action in {"corrected", "unchanged"}}
+        corrected = [] if self._request.dry else [job for job in jobs if job.path in paths]
+        try:
+            add_run(self._target, self._folder.path, self._options, corrected)
+        except SessionError as error:
+            return [str(error)]
+        return []
 
     def _begin(self, prepared: Prepared) -> None:
         """Write the track, and note what was known."""

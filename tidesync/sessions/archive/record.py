@@ -1,4 +1,4 @@
-"""The record of a session's correction, `time_sync/corrections.jsonl`: what need not be done again.
+"""The record of a session's correction, `time_sync/corrected_files.jsonl`: what need not be done again.
 
 A line of it holds only for its `basis`: the version, the options of the whole session, and what was measured
 in it (`basis_of`). Within one the last line of a file counts. A line that cannot be read is none: then the
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-NAME = "corrections.jsonl"
 _KEPT = ("action", "why", "reason", "format", "columns", "document", "of_what", "place", "remarks")
 
 
@@ -75,7 +74,7 @@ class CorrectionRecord:
     @classmethod
     def of(cls, folder: SessionFolder, basis: str) -> CorrectionRecord:
         """That of what was written to `folder`."""
-        record = cls(folder.time_sync_path / NAME, basis)
+        record = cls(folder.corrected_files_path, basis)
         with contextlib.suppress(OSError):
             content = read(record.path) or b""
             for line in content.splitlines(keepends=True):

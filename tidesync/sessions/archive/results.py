@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidesync.errors import NotSoError
 from tidesync.sessions.archive.found import found_rows, found_table
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.prepared import sentences_of
 from tidesync.sessions.correction.timeline import STATES
 
@@ -112,6 +113,7 @@ class CorrectionResults:
 
     def _line(self, table: FileReport) -> str:
         counted = table.document
+        owner = _owner(table)
         how = "".join(f"; {each}" for each in table.remarks)
         how += _BY_ORDER if counted["by_order"] else ""
         how += "; as it was corrected before" if table.action == "unchanged" else ""
@@ -119,14 +121,18 @@ class CorrectionResults:
         counts = ", ".join(f"{counted[state]} {state}" for state in STATES if counted[state])
         malformed = f", {counted['malformed']} malformed" if counted["malformed"] else ""
         return (
-            f"{_short(table.output, self.session)}: {counted['rows']} {table.of_what} of {table.vehicle}:"
+            f"{_short(table.output, self.session)}: {counted['rows']} {table.of_what} of {owner}:"
             f" {counts or '0 ok'}{malformed}{worst}{how}"
         )
 
     def _planned_line(self, table: FileReport) -> str:
         how = "".join(f"; {each}" for each in table.remarks)
         columns = " and ".join(table.columns)
-        return f"{_short(table.output, self.session)}: would be written, by {columns} of {table.vehicle}{how}"
+        return f"{_short(table.output, self.session)}: would be written, by {columns} of {_owner(table)}{how}"
+
+
+def _owner(table: FileReport) -> str:
+    return "topside's own clock" if table.vehicle == TOPSIDE_CLOCK else table.vehicle
 
 
 def _why_none(tables: Sequence[FileReport]) -> str:

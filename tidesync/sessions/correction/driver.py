@@ -11,6 +11,7 @@ from runtime.files import replacing
 from tidesync.sessions.correction.formats import open_table, output_of
 from tidesync.sessions.correction.local_time import certain_rows, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import COLUMNS
 from tidesync.sessions.correction.timeline import AMBIGUOUS, STATES
 from tidesync.sessions.errors import ForeignFileError, SessionError, UnusableFileError
@@ -54,6 +55,8 @@ class CorrectedTable:
     """The first malformed rows."""
     max_error_ns: int = 0
     """The greatest that was written."""
+    stated: str = ""
+    """What is stated of the clock that stamped it."""
     by_order: bool = False
     """Whether the order of rows decided which of several instants a repeated time is."""
 
@@ -65,7 +68,8 @@ class CorrectedTable:
     @property
     def remarks(self) -> Sequence[str]:
         """What a summary says besides."""
-        return self.form.described if self.form else ()
+        stated = (self.stated,) if self.stated else ()
+        return (*stated, *(self.form.described if self.form else ()))
 
     @property
     def corrected(self) -> int:
@@ -93,7 +97,7 @@ class CorrectedTable:
         return {
             "file": str(self.path),
             "output": str(self.output),
-            "vehicle": self.vehicle,
+            "vehicle": None if self.vehicle == TOPSIDE_CLOCK else self.vehicle,
             "rows": self.rows,
             **self.counts,
             "malformed": self.malformed,
@@ -102,6 +106,7 @@ class CorrectedTable:
             ],
             **dict(self.form.summary if self.form else ()),
             "hint": (self.form.hint if self.form else "") or None,
+            "instrument_clock": self.stated or None,
             "by_order": self.by_order,
             "max_error_ms": self.max_error_ns / 1e6 if self.corrected else None,
         }
@@ -183,6 +188,7 @@ def correct(
             _refuse_foreign(job, timeline, table, output)
             form = table.form
             result = CorrectedTable(job.path, output, job.vehicle, table.place, job.sensor, form, job.columns)
+            result.stated = stated_of(job)
             if dry:
                 return result
             corrector = scanned(table, timeline, progress)
@@ -200,6 +206,11 @@ def correct(
     except OSError as error:
         raise UnusableFileError(job.path, f"{error.strerror or error}; its output was not written") from error
     return result
+
+
+def stated_of(job: Job) -> str:
+    """What is stated of the clock that stamped a job's file."""
+    return "" if job.clock is None else job.clock.described
 
 
 def _refuse_foreign(job: Job, timeline: Timeline, table: Table, output: Path) -> None:

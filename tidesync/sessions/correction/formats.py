@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING
 
 from tidesync.sessions.correction.csv.source import COMPRESSED
 from tidesync.sessions.correction.csv.table import open_csv
+from tidesync.sessions.correction.instrument_clock import HOW
 from tidesync.sessions.correction.json_table import open_json_lines
 from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
+from tidesync.sessions.messages.ass_file import open_ass
+from tidesync.sessions.messages.cockpit_start import EXPECTED, begin_of_name
 from tidesync.sessions.messages.log_file import open_influx, open_log
 from tidesync.sessions.messages.rosbag2_file import open_rosbag2
 from tidesync.sessions.messages.tlog_file import open_tlog
+from tidesync.sessions.messages.video_file import open_video
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +31,19 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.table import Job, Measured, OpenTable, Table
     from tidesync.sessions.messages.format import Messages, OpenMessages
 
+
+def _open_netcdf(job: Job, measured: Measured) -> AbstractContextManager[Table]:
+    from tidesync.sessions.correction.netcdf_table import open_netcdf  # noqa: PLC0415 - it needs h5netcdf
+
+    return open_netcdf(job, measured)
+
+
 FORMATS: Mapping[str, OpenTable] = {
+    ".cdf": _open_netcdf,
     ".csv": open_csv,
     ".jsonl": open_json_lines,
+    ".nc": _open_netcdf,
+    ".nc4": _open_netcdf,
     ".ndjson": open_json_lines,
     ".parquet": open_parquet,
     ".tsv": open_csv,
@@ -56,7 +70,9 @@ def _open_rosbag1(job: Job, measured: Measured) -> AbstractContextManager[Messag
     return open_rosbag1(job, measured)
 
 
+_VIDEOS = (".mkv", ".mp4", ".webm")
 MESSAGES: Mapping[str, OpenMessages] = {
+    ".ass": open_ass,
     ".bag": _open_rosbag1,
     ".bin": _open_dataflash,
     ".db3": open_rosbag2,
@@ -65,12 +81,17 @@ MESSAGES: Mapping[str, OpenMessages] = {
     ".mcap": _open_mcap,
     ".nmea": open_log,
     ".tlog": open_tlog,
+    **dict.fromkeys(_VIDEOS, open_video),
 }
 """What opens the files of messages with a suffix."""
 
 _TEXT = {".csv", ".jsonl", ".log", ".lp", ".ndjson", ".nmea", ".tsv", ".txt"}
 """Formats that may be compressed."""
 _OF_EITHER = {".tlog"}
+_COCKPITS_NAME, _COCKPITS_HEADER = "Cockpit_Data_Log_", b"epoch,timestamp"
+"""Of the tables that Cockpit writes."""
+_INSTRUMENTS = {".cdf", ".nc", ".nc4"}
+"""Files of instruments, which have clocks of their own: it must be stated which one stamped them."""
 _UNCHANGED = {".bin"}
 """Files that stay as they are: their times are in a table beside them."""
 _OUTPUT, _UNANSWERED = ".topside", ".unanswered"
@@ -85,20 +106,41 @@ def open_table(job: Job, measured: Measured) -> AbstractContextManager[Table]:
     _, suffix, _ = _divided(job.path)
     if suffix.lower() in MESSAGES:
         raise NoTimestampError(job.path, "it has messages, which `tidesync correct` corrects, and no rows")
+    if not suffix and job.path.suffix.lower() in _VIDEOS:
+        raise NoTimestampError(job.path, f"its name does not say when it began: expected {EXPECTED}")
     if not suffix:
         known = ", ".join((*FORMATS, *MESSAGES))
         reason = f"no format is known for the suffix {job.path.suffix!r} (known: {known})"
         raise UnusableFileError(job.path, reason)
-    return FORMATS[suffix.lower()](job, measured)
+    _check_clock(job, suffix)
+    try:
+        return FORMATS[suffix.lower()](job, measured)
+    except ModuleNotFoundError as error:
+        raise _missing(job, error, "export") from error
 
 
 def open_messages(job: Job, measured: Measured) -> AbstractContextManager[Messages]:
     """The job's file of messages; see `messages.format.OpenMessages`."""
+    suffix = _divided(job.path)[1]
+    _check_clock(job, suffix)
     try:
-        return MESSAGES[_divided(job.path)[1].lower()](job, measured)
+        return MESSAGES[suffix.lower()](job, measured)
     except ModuleNotFoundError as error:
-        reason = f"{error.name} is not installed here; it comes with: pip install 'tidesync[logs]'"
-        raise UnusableFileError(job.path, reason) from error
+        raise _missing(job, error, "logs") from error
+
+
+def _check_clock(job: Job, suffix: str) -> None:
+    """NoTimestampError where an instrument's clock stamped a job's file, and nothing is stated of it."""
+    if suffix.lower() in _INSTRUMENTS and job.clock is None:
+        reason = (
+            f"an instrument has a clock of its own: say with --instrument-clock which one stamped it: {HOW}"
+        )
+        raise NoTimestampError(job.path, reason)
+
+
+def _missing(job: Job, error: ModuleNotFoundError, extra: str) -> UnusableFileError:
+    reason = f"{error.name} is not installed here; it comes with: pip install 'tidesync[{extra}]'"
+    return UnusableFileError(job.path, reason)
 
 
 def is_messages(path: Path) -> bool:
@@ -118,15 +160,35 @@ def format_of(path: Path) -> str:
 
 def is_of_either_clock(path: Path) -> bool:
     """Whether vehicles and ground stations record such files alike, so that it must be stated whose it is."""
-    return _divided(path)[1].lower() in _OF_EITHER
+    return _divided(path)[1].lower() in _OF_EITHER or is_of_cockpit(path)
+
+
+def is_of_cockpit(path: Path) -> bool:
+    """Whether Cockpit wrote it, by the clock of the computer on which it ran, which is not the vehicle."""
+    suffix = _divided(path)[1].lower()
+    if suffix in {".ass", *_VIDEOS} or (suffix and path.name.startswith(_COCKPITS_NAME)):
+        return True
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        begin = stream.read(len(_COCKPITS_HEADER) + 1)
+    return begin.startswith(_COCKPITS_HEADER) and begin[-1:] in b",\r\n"
+
+
+def companions_of(path: Path) -> list[Path]:
+    """The files beside one at `path` that are read with it: the subtitles of a video."""
+    subtitles = path.with_suffix(".ass")
+    return [subtitles] if path.suffix.lower() in _VIDEOS and subtitles.is_file() else []
 
 
 def output_of(path: Path) -> Path:
     """`NAME.topside.csv` for `NAME.csv`, `NAME.topside.csv.gz` for `NAME.csv.gz`.
 
-    `NAME.bin.topside.csv` for a file of which there is only a table of its times.
+    `NAME.bin.topside.csv` for a file of which there is only a table of its times; of a video `.json`.
     """
     stem, suffix, rest = _divided(path)
+    if suffix.lower() in _VIDEOS:
+        return path.with_name(f"{stem}{_OUTPUT}.json")
     if suffix.lower() in _UNCHANGED:
         return sidecar_of(path)
     return path.with_name(f"{stem}{_OUTPUT}{suffix}{rest}")
@@ -163,4 +225,10 @@ def _divided(path: Path) -> tuple[str, str, str]:
     text_only = rest.lower().endswith(COMPRESSED)
     known = suffix.lower() in {*FORMATS, *MESSAGES}
     known &= not text_only or suffix.lower() in _TEXT
+    known &= suffix.lower() not in _VIDEOS or _is_recording(path, stem)
     return (stem, suffix, rest) if stem and known else (path.stem, "", path.suffix)
+
+
+def _is_recording(path: Path, stem: str) -> bool:
+    """Whether a video is one of Cockpit's: by its name, or by the subtitles beside it."""
+    return begin_of_name(stem) is not None or path.with_suffix(".ass").is_file()

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tidesync.sessions.correction.instrument_clock import Shifted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tidesync.sessions.correction.interpolation import Instants, Inverse
     from tidesync.sessions.correction.stamps.form import StampForm
     from tidesync.sessions.correction.stamps.zones import Zone
     from tidesync.sessions.correction.table import Batch
@@ -57,19 +58,7 @@ def _parts(segment: TimelineSegment, zone: Zone) -> Iterator[TimelineSegment]:
         yield replace(
             segment,
             unheard_ns=unheard_ns,
-            interpolation=_Shifted(segment.interpolation, east_ns),
+            interpolation=Shifted(segment.interpolation, east_ns),
             from_ns=first_ns + east_ns,
             to_ns=last_ns + east_ns,
         )
-
-
-class _Shifted:
-    """`fine`, for a clock that shows `ahead_ns` more."""
-
-    def __init__(self, fine: Inverse, ahead_ns: int) -> None:
-        self._fine, self._ahead_ns = fine, ahead_ns
-        self.first_ns, self.last_ns = fine.first_ns + ahead_ns, fine.last_ns + ahead_ns
-
-    def instants(self, pi_ns: Integers) -> Instants:
-        """The topside instants of `pi_ns`."""
-        return self._fine.instants(pi_ns - self._ahead_ns)

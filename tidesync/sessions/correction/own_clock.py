@@ -14,12 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tidesync.sessions.correction.clock_limits import ClockLimits
+    from tidesync.sessions.correction.table import Job
     from tidesync.sessions.folder import Measured
     from topside_agent.estimator.blocks import Integers
 
 TOPSIDE_CLOCK = "(topside)"
 """In place of a vehicle's name: no vehicle can have it."""
 _EVER_NS = 2**62
+
+
+def is_topsides_own(job: Job) -> bool:
+    """Whether topside's clock itself stamped a job's table."""
+    return job.vehicle == TOPSIDE_CLOCK and not (job.clock is not None and job.clock.differs)
 
 
 class OwnClock:

@@ -10,6 +10,7 @@ from schemas.events import Duplicate
 from schemas.metadata import BLOCK_KEY, CORRECTED, FILE_NAME
 from tidesync.sessions.correction.clock_limits import ClockLimits, limits_of
 from tidesync.sessions.correction.histories import read_histories
+from tidesync.sessions.correction.instrument_clock import on_clock
 from tidesync.sessions.correction.named_twice import boots_of, doubts_of, sentence
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
 from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
@@ -64,6 +65,10 @@ class Prepared:
     def sentences(self) -> list[str]:
         """See `sentences_of`."""
         return sentences_of(self.left)
+
+    def timeline_of(self, job: Job) -> Timeline:
+        """What corrects a job; UnusableFileError where what is stated of its clock does not hold."""
+        return on_clock(self.timelines[job.vehicle], job.clock, job.path)
 
 
 def sentences_of(left: Iterable[Left]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
 from tidesync.sessions.bridged import bridged
-from tidesync.sessions.correction.formats import is_of_either_clock, is_output
+from tidesync.sessions.correction.formats import is_of_cockpit, is_of_either_clock, is_output
 from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NO_TABLE = "has no table in this session"
+_COCKPITS = "of Cockpit's, by its computer's clock: --file with --topside-clock or --vehicle corrects it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ class Options:
     """Tables that were asked for by name."""
     vehicle: str | None = None
     """Whose clock stamped `files`."""
+    topside_clock: bool = False
+    """Whether topside's own did."""
     form: TableForm = TableForm()  # noqa: RUF009 - frozen
     """How tables are written, as far as it is stated."""
     forms: Mapping[str, TableForm] = field(default_factory=dict)
@@ -150,12 +153,14 @@ def plan(
     named = {path.resolve() for path in options.files}
     sensors = {*metadata.sensors, *options.sensors}
     found = tables_in(session, sensors, metadata.directories, named, nested=nested)
-    jobs = {
-        path.resolve(): _job(path, vehicles[sensor], options, (session, metadata), sensor)
-        for sensor, paths in found.tables.items()
-        if sensor in vehicles
-        for path in paths
-    }
+    jobs, left = {}, [*found.left]
+    for sensor, paths in found.tables.items():
+        for path in paths if sensor in vehicles else ():
+            if vehicles[sensor] != TOPSIDE_CLOCK and is_of_cockpit(path):
+                left += [] if path.resolve() in named else [Left(path, "cockpit", _COCKPITS)]
+            else:
+                job = _job(path, vehicles[sensor], options, (session, metadata), sensor)
+                jobs[path.resolve()] = job
     for path in options.files:
         if is_output(path):
             raise UnknownVehicleError(f"--file {path}: it is an output of a correction, not an input")
@@ -168,10 +173,7 @@ def plan(
             jobs[path.resolve()] = _job(path, vehicle, options, (session, metadata))
     skipped = {sensor: _why_not(sensor) for sensor in found.tables if sensor not in vehicles}
     unowned = [(path, why) for sensor, why in skipped.items() for path in found.tables[sensor]]
-    left = [
-        *found.left,
-        *(Left(path, "no_vehicle", why) for path, why in unowned if path.resolve() not in jobs),
-    ]
+    left += [Left(path, "no_vehicle", why) for path, why in unowned if path.resolve() not in jobs]
     without = [sensor for sensor in options.sensors if sensor not in found.tables]
     known = [*options.files, *(path for paths in found.tables.values() for path in paths)]
     unused = [*_unused(options.forms, {name for path in known for name in _names(path, session)})]
@@ -201,7 +203,8 @@ def _job(
     form = next(stated, options.form)
     zone = metadata.zones.get(sensor or "", metadata.zone)
     how = form.column, form.unit, form.stamps, zone, sensor, form.layout
-    return Job(path, vehicle, *how, options.message_stamps)
+    vehicle = TOPSIDE_CLOCK if form.clock is not None and form.clock.is_topside else vehicle
+    return Job(path, vehicle, *how, options.message_stamps, form.clock, form.sample_clock_ppm)
 
 
 def _names(path: Path, session: Path) -> list[str]:
@@ -213,12 +216,15 @@ def _names(path: Path, session: Path) -> list[str]:
 
 def _vehicle(path: Path, vehicles: Mapping[str, str], options: Options, measured: Sequence[str]) -> str:
     """The vehicle of a table that is in none of the sensors' folders."""
+    if options.topside_clock:
+        return TOPSIDE_CLOCK
     if options.vehicle is not None:
         return options.vehicle
     if is_of_either_clock(path):
+        where = "Cockpit" if is_of_cockpit(path) else "a ground station"
         raise UnknownVehicleError(
-            f"--file {path}: say with --vehicle whose clock stamped it; what a ground station recorded has "
-            "topside's times already"
+            f"--file {path}: say with --vehicle whose clock stamped it, or with --topside-clock that "
+            f"{where} on topside's computer recorded it"
         )
     for choice in (sorted(set(vehicles.values()) - {TOPSIDE_CLOCK}), sorted(set(measured))):
         if len(choice) == 1:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 from tidesync.sessions.correction.stamps.options import AS_FOUND, StampOptions
 
 if TYPE_CHECKING:
+    from tidesync.sessions.correction.instrument_clock import InstrumentClock
     from tidesync.sessions.correction.stamps.form import StampForm
     from tidesync.sessions.correction.timeline import Corrections
     from tidesync.sessions.correction.unexplained import Flags
@@ -51,6 +52,10 @@ class Job:
     layout: TextLayout = TextLayout()
     message_stamps: bool = False
     """Whether stamps within the messages of a file of messages are corrected too."""
+    clock: InstrumentClock | None = None
+    """Which clock stamped it, where it is stated; an instrument's file needs it."""
+    sample_clock_ppm: float = 100.0
+    """How far off the rate may be of a file that states its start and counts samples."""
 
     @property
     def columns(self) -> tuple[str, ...]:

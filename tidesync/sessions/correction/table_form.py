@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from schemas.base import expectation
+from tidesync.sessions.correction.instrument_clock import InstrumentClock, instrument_clock
 from tidesync.sessions.correction.stamps.options import AS_FOUND, StampOptions
 from tidesync.sessions.correction.table import TextLayout
 from tidesync.sessions.correction.table_settings import TableSettings
@@ -24,6 +25,10 @@ class TableForm:
     unit: str | None = None
     stamps: StampOptions = AS_FOUND
     layout: TextLayout = TextLayout()  # noqa: RUF009 - frozen
+    clock: InstrumentClock | None = None
+    """Which clock stamped it, where it is stated."""
+    sample_clock_ppm: float = 100.0
+    """How far off an instrument's sample clock may run."""
 
 
 def form_of(values: Mapping[str, Any]) -> TableForm:
@@ -37,6 +42,26 @@ def form_of(values: Mapping[str, Any]) -> TableForm:
         raise ValueError(reason) from error
 
 
+def stated_by(form: TableForm) -> TableSettings:
+    """The settings that state `form`: the inverse of `form_of`."""
+    stamps, layout = form.stamps, form.layout
+    return TableSettings(
+        column=form.column,
+        unit=form.unit,
+        zone=stamps.zone,
+        time_format=stamps.time_format,
+        columns=",".join(stamps.columns) or None,
+        decimal=stamps.decimal,
+        since=stamps.since,
+        resolution_ms=stamps.resolution_ms,
+        instrument_clock=None if form.clock is None else form.clock.text,
+        sample_clock_ppm=form.sample_clock_ppm,
+        header_line=layout.header_line,
+        comment=layout.comment,
+        no_header=not layout.header,
+    )
+
+
 def _form(stated: TableSettings) -> TableForm:
     if stated.no_header and stated.header_line is not None:
         raise ValueError(f"--header-line {stated.header_line} and --no-header: expected one of them")
@@ -45,4 +70,5 @@ def _form(stated: TableSettings) -> TableForm:
         stated.zone, stated.time_format, columns, stated.decimal, stated.since, stated.resolution_ms
     )
     layout = TextLayout(stated.header_line, stated.comment, header=not stated.no_header)
-    return TableForm(stated.column, stated.unit, stamps.checked(), layout)
+    clock = None if stated.instrument_clock is None else instrument_clock(stated.instrument_clock)
+    return TableForm(stated.column, stated.unit, stamps.checked(), layout, clock, stated.sample_clock_ppm)

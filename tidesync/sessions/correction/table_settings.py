@@ -24,6 +24,8 @@ class TableSettings(BaseModel):
     decimal: str = "."
     since: str | None = None
     resolution_ms: float | None = None
+    instrument_clock: str | None = None
+    sample_clock_ppm: float = Field(100.0, ge=0, le=10_000)
     header_line: int | None = Field(None, ge=1)
     comment: str = ""
     no_header: bool = False

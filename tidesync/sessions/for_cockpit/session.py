@@ -136,7 +136,7 @@ def _write(
             output = folder / name
             try:
                 _check_free(output, job, name)
-                timeline = prepared.timelines[job.vehicle]
+                timeline = prepared.timeline_of(job)
                 made.tables.append(
                     write_table(job, timeline, output, name=name, unanswered=unanswered, progress=progress)
                 )
@@ -172,7 +172,7 @@ def _folders(made: CockpitSession, directories: Mapping[str, str]) -> dict[str, 
         folder, error_ms = found.get(counts.sensor, (own, None))
         if own in re.split(r"[\\/]+", directories.get(counts.sensor, "")):
             folder = own
-        if counts.vehicle != TOPSIDE_CLOCK:
+        if counts.vehicle != TOPSIDE_CLOCK or not each.copied:
             error_ms = max(error_ms or 0.0, ceil((counts.max_error_ns + 1000) / 1e3) / 1e3)
         found[counts.sensor] = folder, error_ms
     return found

@@ -11,7 +11,7 @@ import numpy as np
 
 from tidesync.sessions.correction.csv.table import CsvTable
 from tidesync.sessions.correction.driver import CorrectedTable, corrected, opened, scanned
-from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, is_topsides_own
 from tidesync.sessions.correction.timeline import STATES
 from tidesync.sessions.errors import UnusableFileError
 
@@ -86,7 +86,7 @@ def write_table(
             made = CockpitTable(counts)
             corrector = scanned(table, timeline, progress)
             writer = table.time_first()
-            own = job.vehicle == TOPSIDE_CLOCK and writer.in_place
+            own = is_topsides_own(job) and writer.in_place
             output.parent.mkdir(parents=True, exist_ok=True)
             with output.open("wb") as stream:
                 stream.write(writer.header())

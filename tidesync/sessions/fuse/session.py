@@ -99,7 +99,7 @@ def fuse(prepared: Prepared, manner: Manner, named: Collection[Path], progress: 
     failed = [*prepared.faults]
     for job in prepared.jobs:
         try:
-            tables.append(corrected_arrays(job, prepared.timelines[job.vehicle], progress))
+            tables.append(corrected_arrays(job, prepared.timeline_of(job), progress))
         except NoTimestampError as error:
             (failed if job.path.resolve() in named else left).append(str(error))
         except Exception as error:  # noqa: BLE001 - the other tables are fused

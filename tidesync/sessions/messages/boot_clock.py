@@ -3,7 +3,7 @@
 A packet that states b arrived after b: that bounds topside's instant of b from above. From below it is
 bounded by TIMESYNC requests whose answers were recorded too, if there are any every 20 s; else by the
 assumption that of all packets in ten seconds the fastest took no longer than LATENCY_NS. Between two packets
-the autopilot's clock may run off by RATE.
+the autopilot's clock may run off by RATE. What a single packet shows that no other one does is not used.
 
 Assumptions: the autopilot's clock is within RATE of topside's; it was not restarted between the packets; and,
 without TIMESYNC, that on the latency, which is named wherever it is used.
@@ -53,14 +53,14 @@ class BootClock:
         self.first_ns, self.last_ns = int(heard.boot_ns[0]), int(heard.boot_ns[-1])
         self._base_ns = int(heard.topside_ns[0] - heard.boot_ns[0])
         late = self._late(heard.topside_ns, heard.boot_ns)
-        self._upper = _Cone(heard.boot_ns, late + heard.error_ns)
+        self._upper = _Cone(heard.boot_ns, late + heard.error_ns, but=1)
         if self.proven:
             boot_ns, at_ns, error_ns = heard.asked[np.argsort(heard.asked[:, 0], kind="stable")].T
-            self._lower = _Cone(boot_ns, -(self._late(at_ns, boot_ns) - error_ns - _SLACK_NS))
+            self._lower = _Cone(boot_ns, -(self._late(at_ns, boot_ns) - error_ns - _SLACK_NS), but=1)
         else:
             best = _fastest(heard.boot_ns, late)
             least = late[best] - heard.error_ns[best] - heard.unit_ns - LATENCY_NS
-            self._lower = _Cone(heard.boot_ns[best], -least)
+            self._lower = _Cone(heard.boot_ns[best], -least, but=0)
         fastest = _fastest(heard.boot_ns, late)
         self.drift_ppm = _drift_ppm(heard.boot_ns[fastest], late[fastest])
 
@@ -84,28 +84,38 @@ class BootClock:
 
 
 class _Cone:
-    """The greatest function that changes by no more than RATE and lies below all points (rising `at_ns`)."""
+    """The greatest function that changes by no more than RATE and lies below all points (`at_ns` rises).
 
-    def __init__(self, at_ns: Integers, values: Floats) -> None:
-        self._at_ns = at_ns
+    `but`: it may lie above so many, 0 or 1: then a single point that is too low does not move it.
+    """
+
+    def __init__(self, at_ns: Integers, values: Floats, *, but: int) -> None:
+        self._at_ns, self._but = at_ns, but
         run = RATE * (at_ns - at_ns[0])
-        values = np.minimum.accumulate(values - run) + run
-        self._values: Floats = np.minimum.accumulate((values + run)[::-1])[::-1] - run
+        self._before = _two_least(values - run)
+        self._after = _two_least((values + run)[::-1])[:, ::-1]
 
     def at(self, at_ns: Integers) -> Floats:
         """Its values."""
-        right = np.clip(np.searchsorted(self._at_ns, at_ns), 0, self._at_ns.size - 1)
-        left = np.maximum(right - 1, 0)
-        both = (self._values[each] + RATE * np.abs(at_ns - self._at_ns[each]) for each in (left, right))
-        found: Floats = np.minimum(*both)
+        place, run = np.searchsorted(self._at_ns, at_ns), RATE * (at_ns - self._at_ns[0])
+        of_both = np.concatenate([self._before[:, place] + run, self._after[:, place] - run])
+        found: Floats = np.partition(of_both, self._but, axis=0)[self._but]
         return found
+
+
+def _two_least(values: Floats) -> Floats:
+    """The two least of the first 0, 1, 2, … values, shape (2, n + 1); infinite where there are none."""
+    none = np.array([np.inf])
+    least = np.concatenate([none, np.minimum.accumulate(values)])
+    second = np.concatenate([none, np.minimum.accumulate(np.maximum(values, least[:-1]))])
+    return np.stack([least, second])
 
 
 def _covers(heard: Heard) -> bool:
     """Whether TIMESYNC bounds the whole time from below, with no pause longer than two windows."""
     asked = np.sort(heard.asked[:, 0])
     ends = np.concatenate([heard.boot_ns[:1], asked, heard.boot_ns[-1:]])
-    return bool(asked.size) and bool((np.diff(ends) <= 2 * _WINDOW_NS).all())
+    return asked.size > 1 and bool((np.diff(ends) <= 2 * _WINDOW_NS).all())
 
 
 def _fastest(boot_ns: Integers, late: Floats) -> Integers:

@@ -75,6 +75,10 @@ class Records(NamedTuple):
     size: int
     """Bytes of the file that they took, with what was lost among them."""
 
+    def at(self, places: Integers) -> Integers:
+        """Where the records at these places begin in the file."""
+        return self.begin + self.starts[places]
+
     def numbers(self, places: Integers, kind: Kind, column: str) -> Floats:
         """A column of the records at these places, which are of the kind."""
         number = kind.columns.index(column)

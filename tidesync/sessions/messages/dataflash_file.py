@@ -2,16 +2,14 @@
 
 Boot times are related to topside's clock by a .tlog of the same dive, which `--since FILE.tlog` names: see
 boot_clock.py. Its stamps are of the vehicle's clock, or with `--since topside:FILE.tlog` of topside's. The
-start of the autopilot that the log is of is that whose attitudes at the same boot times are the log's.
-
-Assumption, where there are too few attitudes to tell: the .tlog is of the same start as the log.
+start of the autopilot that the log is of is that whose attitudes at the same boot times are the log's:
+same_start.py. Where none is, the .tlog is refused.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -25,15 +23,20 @@ from tidesync.sessions.correction.timeline import TimelineSegment
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.messages.boot_clock import LATENCY_NS, BootClock
 from tidesync.sessions.messages.boot_packets import BootPackets, Start
-from tidesync.sessions.messages.dataflash import HEAD, Kind, records_of
+from tidesync.sessions.messages.dataflash import HEAD, Kind, Records, records_of
 from tidesync.sessions.messages.dataflash_output import dataflash_output
 from tidesync.sessions.messages.format import Block, Outcome
+from tidesync.sessions.messages.same_start import compared
 from tidesync.sessions.messages.sidecar import is_sidecar
+from tidesync.sessions.messages.since_file import divided, since_file
 from tidesync.sessions.messages.tlog_file import open_tlog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from tidesync.sessions.correction.table import Job, Measured
     from tidesync.sessions.correction.timeline import Timeline
@@ -43,9 +46,8 @@ if TYPE_CHECKING:
 _US = UNIX[2]
 _TICK_NS = 1_000
 _LATEST_US = 2**52
-_TOPSIDE = "topside:"
 _ANGLES = ("Roll", "Pitch", "Yaw")
-_NEAR_US, _LEAST_MATCHED, _SAME_DEGREES = 200_000, 20, 5.0
+_GROUP, _RESTARTED_NS = 50, 2_000_000_000
 _EVER_NS = 2**62
 
 
@@ -90,14 +92,10 @@ class DataflashFile:
         self.outcome.losses.clear()
         latest = passed = 0
         for records in records_of(self._stream, self._size, self.kinds, self.outcome.losses):
-            timed = np.array(
-                [kind.timed for kind in map(self.kinds.__getitem__, records.types.tolist())], bool
-            )
-            places = np.flatnonzero(timed)
-            boot_us = records.field(places, 3, "<u8").astype(np.uint64)
+            places, boot_us = _boot_times(records, self.kinds)
             readable = boot_us < _LATEST_US
             boot_ns = np.where(readable, boot_us, 0).astype(np.int64) * 1_000
-            latest = self._refuse_restart(boot_ns[readable], latest)
+            latest = self._refuse_restart(boot_ns[readable], records.at(places[readable]), latest)
             malformed = [
                 Malformed(passed + place + 1, str(boot_us[place]))
                 for place in np.flatnonzero(~readable).tolist()
@@ -108,14 +106,13 @@ class DataflashFile:
 
     def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:
         """One of boot times, by the .tlog."""
-        stated, packets = self._job.stamps.since or "", BootPackets()
-        path = self._job.path.parent / stated.removeprefix(_TOPSIDE)
-        path = path if path.exists() else Path(stated.removeprefix(_TOPSIDE))
-        if not path.is_file() or path.suffix.lower() != ".tlog":
-            reason = f"--since {stated}: expected a .tlog of the same dive, beside it or by its path"
+        since, packets = divided(self._job.stamps.since), BootPackets()
+        path = since_file(self._job.path, since.path or "")
+        if since.path is None or not path.is_file():
+            reason = f"--since {since.stated}: expected a .tlog of the same dive, beside it or by its path"
             raise UnusableFileError(self._job.path, reason)
         with open_tlog(replace(self._job, path=path, stamps=AS_FOUND), self._measured) as tlog:
-            if stated.startswith(_TOPSIDE):
+            if since.by_topside:
                 own = OwnClock(self._measured[0][0], self._measured[-1][1])
                 ever = TimelineSegment(own, -_EVER_NS, _EVER_NS, cut_before=False, cut_after=False)
                 found = answer(tlog, vehicles.of_segments([ever]))
@@ -136,12 +133,24 @@ class DataflashFile:
         """See dataflash_output.py."""
         return dataflash_output(target)
 
-    def _refuse_restart(self, boot_ns: Integers, latest: int) -> int:
-        """The latest boot time so far; UnusableFileError where it begins again, for good."""
-        if boot_ns.size and int(np.median(boot_ns)) < latest - 60_000_000_000:
-            reason = "its times since boot begin again: divide it there"
+    def _refuse_restart(self, boot_ns: Integers, at: Integers, latest: int) -> int:
+        """The latest boot time so far; UnusableFileError where it begins again: no single damaged one does.
+
+        `at`: where each record is.
+        """
+        if not boot_ns.size:
+            return latest
+        groups = np.array_split(boot_ns, max(boot_ns.size // _GROUP, 1))
+        middles = np.array([int(np.median(each)) for each in groups], dtype=np.int64)
+        before = np.maximum.accumulate(np.concatenate([[latest], middles]))
+        fallen = np.flatnonzero(middles < before[:-1] - _RESTARTED_NS)
+        if fallen.size:
+            place = int(at[sum(each.size for each in groups[: int(fallen[0])])])
+            reason = (
+                f"its times since boot begin again near byte {place}: it is of two starts; divide it there"
+            )
             raise UnusableFileError(self._job.path, reason)
-        return max(latest, int(np.median(boot_ns)) if boot_ns.size else 0)
+        return int(before[-1])
 
     def _start(self, packets: BootPackets, path: Path) -> Start:
         """The start of the autopilot that the log is of."""
@@ -152,23 +161,25 @@ class DataflashFile:
             reason = f"{path} has no packet of an autopilot with its time since boot that could be answered"
             raise UnusableFileError(self._job.path, reason)
         logged = self._attitudes()
-        apart = [_apart(logged, each.attitude) for each in starts]
-        matching = [
-            each for each, by in zip(starts, apart, strict=True) if by is not None and by < _SAME_DEGREES
-        ]
-        unknown = [each for each, by in zip(starts, apart, strict=True) if by is None]
-        found = matching or unknown
-        if len(found) != 1:
+        likeness = [compared(logged, each.attitude) for each in starts]
+        found = [start for start, each in zip(starts, likeness, strict=True) if each.same]
+        if len(found) == 1:
+            return found[0]
+        if found:
             reason = f"{path} has {len(starts)} starts of autopilots; {len(found)} may be that of this log"
-            raise UnusableFileError(self._job.path, reason)
-        if not matching:
-            self.outcome.notes.append(f"that {path.name} is of the same start could not be checked")
-        return found[0]
+        else:
+            nearest = max(likeness, key=lambda each: each.matched)
+            reason = f"nothing shows that {path} is of the same start of the same autopilot: {nearest.why}"
+        raise UnusableFileError(self._job.path, reason)
 
     def _attitudes(self) -> Floats:
         """Boot time (µs), roll, pitch and yaw (degrees) of the log."""
-        parts, kinds = [np.zeros((0, 4))], dict[int, Kind]()
+        parts, kinds, latest = [np.zeros((0, 4))], dict[int, Kind](), 0
         for records in records_of(self._stream, self._size, kinds, []):
+            timed, boot_us = _boot_times(records, kinds)
+            known = boot_us < _LATEST_US
+            boot_ns = boot_us[known].astype(np.int64) * 1_000
+            latest = self._refuse_restart(boot_ns, records.at(timed[known]), latest)
             for number, kind in kinds.items():
                 if kind.name == "ATT" and kind.timed and set(_ANGLES) <= set(kind.columns):
                     places = np.flatnonzero(records.types == number)
@@ -186,18 +197,8 @@ class DataflashFile:
         self.outcome.notes.append(f"boot time by {path.name}{drift}, {basis}")
 
 
-def _apart(logged: Floats, heard: Floats) -> float | None:
-    """By how much attitudes at the same boot times usually differ, degrees; None: too few to tell."""
-    if not logged.size or not heard.size:
-        return None
-    logged = logged[np.argsort(logged[:, 0], kind="stable")]
-    right = np.clip(np.searchsorted(logged[:, 0], heard[:, 0]), 1, max(len(logged) - 1, 1))
-    right = np.minimum(right, len(logged) - 1)
-    left = np.maximum(right - 1, 0)
-    nearer = heard[:, 0] - logged[left, 0] < logged[right, 0] - heard[:, 0]
-    place = np.where(nearer, left, right)
-    near = np.abs(logged[place, 0] - heard[:, 0]) <= _NEAR_US
-    if near.sum() < _LEAST_MATCHED:
-        return None
-    turned = (logged[place[near], 1:] - heard[near, 1:] + 180) % 360 - 180
-    return float(np.median(np.abs(turned).max(axis=1)))
+def _boot_times(records: Records, kinds: Mapping[int, Kind]) -> tuple[Integers, NDArray[np.uint64]]:
+    """The places of the records with a time since boot, and these, µs."""
+    timed = np.array([kinds[each].timed for each in records.types.tolist()], dtype=bool)
+    places = np.flatnonzero(timed)
+    return places, records.field(places, 3, "<u8").astype(np.uint64)

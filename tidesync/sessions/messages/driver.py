@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runtime.version import VERSION
-from tidesync.sessions.correction.driver import CorrectedTable, corrected_stamps, unconfirmed
+from tidesync.sessions.correction.driver import CorrectedTable, corrected_stamps, stated_of, unconfirmed
 from tidesync.sessions.correction.formats import open_messages, output_of, sidecar_of, unanswered_of
 from tidesync.sessions.correction.local_time import certain_rows, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
+from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.errors import ForeignFileError, UnusableFileError
 from tidesync.sessions.messages.format import Outcome, Target
 
@@ -109,7 +110,8 @@ def correct_messages(
         with open_messages(job, timeline.measured) as messages:
             how = "message", job.sensor, messages.forms[0], messages.names
             result = CorrectedMessages(job.path, output, job.vehicle, *how)
-            about = {"version": VERSION, "session": session, "vehicle": job.vehicle}
+            result.stated = stated_of(job)
+            about = {"version": VERSION, "session": session, "vehicle": _named(job.vehicle)}
             target = Target(output, unanswered_of(output), sidecar_of(output), about, result.summary)
             _refuse_foreign(messages, target)
             own = messages.timeline(timeline, lambda other, by: _answered(other, by, result, _uncounted))
@@ -140,6 +142,10 @@ def _answered(
         yield block, [corrected_stamps(batch, form, timeline, each) for batch, form, each in columns]
         progress(block.columns[0].size)
     result.by_order |= any(each.decided for each in correctors)
+
+
+def _named(vehicle: str) -> str:
+    return "none: topside's own clock" if vehicle == TOPSIDE_CLOCK else vehicle
 
 
 def _uncounted(_size: int) -> None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _NS = UNIX[-1]
 _TOGETHER, _SURVEYED = 50_000, 16_384
 _OURS = "tidesync_error"
+_WRITER_AT, _WRITER_BYTES = 96, 4
+"""Of a database file: the version of SQLite that wrote it last."""
 _COLUMNS = "PRAGMA table_info(messages)"
 _NEEDED = {"id", "topic_id", "timestamp", "data"}
 
@@ -123,8 +125,8 @@ class Rosbag2File:
         """Two copies: one of the answered messages, one of the others."""
         left = 0
         with ExitStack() as stack:
-            main = stack.enter_context(_copied(self._database, target.output))
-            others = stack.enter_context(_copied(self._database, target.unanswered))
+            main = stack.enter_context(_copied(self._database, self._path, target.output))
+            others = stack.enter_context(_copied(self._database, self._path, target.unanswered))
 
             def write(block: Block, columns: Sequence[Corrections]) -> None:
                 nonlocal left
@@ -158,22 +160,32 @@ def _is_ours(path: Path) -> bool:
 
 
 @contextmanager
-def _copied(source: sqlite3.Connection, output: Path) -> Iterator[sqlite3.Connection]:
+def _copied(source: sqlite3.Connection, original: Path, output: Path) -> Iterator[sqlite3.Connection]:
     """A copy of the database that is being changed, and replaces `output` in the end."""
-    with built(output) as path, closing(sqlite3.connect(path, isolation_level=None)) as database:
-        source.backup(database, pages=4096)
-        database.execute("PRAGMA journal_mode = DELETE")
-        database.execute("PRAGMA synchronous = OFF")  # it is synchronised when it is whole
-        database.execute("BEGIN")
-        if database.execute("PRAGMA table_info(metadata)").fetchone():
-            database.execute("DELETE FROM metadata")
-        database.execute(
-            f"CREATE TABLE {_OURS} (message_id INTEGER PRIMARY KEY, max_error_ns INTEGER NOT NULL, "
-            "u95_ns INTEGER, state TEXT NOT NULL)"
-        )
-        yield database
-        database.execute("COMMIT")
-        database.execute("VACUUM")
+    with built(output) as path:
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            source.backup(database, pages=4096)
+            database.execute("PRAGMA journal_mode = DELETE")
+            database.execute("PRAGMA synchronous = OFF")  # it is synchronised when it is whole
+            database.execute("BEGIN")
+            if database.execute("PRAGMA table_info(metadata)").fetchone():
+                database.execute("DELETE FROM metadata")
+            database.execute(
+                f"CREATE TABLE {_OURS} (message_id INTEGER PRIMARY KEY, max_error_ns INTEGER NOT NULL, "
+                "u95_ns INTEGER, state TEXT NOT NULL)"
+            )
+            yield database
+            database.execute("COMMIT")
+            database.execute("VACUUM")
+        _keep_writer(original, path)
+
+
+def _keep_writer(original: Path, copy: Path) -> None:
+    """State in the copy which SQLite wrote the original: that of this system would make it another one."""
+    with original.open("rb") as source, copy.open("r+b") as target:
+        for stream in (source, target):
+            stream.seek(_WRITER_AT)
+        target.write(source.read(_WRITER_BYTES))
 
 
 def _set(database: sqlite3.Connection, numbers: Integers, found: Corrections) -> None:

@@ -1,0 +1,90 @@
+"""`time_sync/corrections.json`: which settings each corrected table of a session was made with.
+
+A run of `tidesync correct` replaces what was recorded of the tables that it corrected. Paths are those within
+the session; of tables elsewhere the full ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from runtime.files import read, replace
+from schemas.base import first_error
+from tidesync.sessions.correction.recorded_settings import RecordedRun
+from tidesync.sessions.errors import UnusableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tidesync.sessions.correction.session import Options
+    from tidesync.sessions.correction.table import Job
+    from tidesync.sessions.folder import SessionFolder
+
+
+class Record(BaseModel):
+    """Runs in their order; no table is of two."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    schema_version: Literal[1]
+    runs: tuple[RecordedRun, ...] = ()
+
+    def after(self, run: RecordedRun) -> Record:
+        """This, with `run` as the last one: with the settings of an earlier one it is taken to be its end."""
+        others = []
+        for earlier in self.runs:
+            left = {path: each for path, each in earlier.tables.items() if path not in run.tables}
+            named = tuple(path for path in earlier.named if path in left)
+            if earlier.settings == run.settings:
+                tables, named = dict(sorted((left | run.tables).items())), tuple(sorted({*named, *run.named}))
+                run = run.model_copy(update={"tables": tables, "named": named})
+            elif left:
+                others.append(earlier.model_copy(update={"tables": left, "named": named}))
+        return Record(schema_version=1, runs=(*others, run))
+
+
+def read_record(folder: SessionFolder) -> Record | None:
+    """What is recorded; None: nothing is. UnusableFileError where it cannot be read."""
+    try:
+        content = read(folder.corrections_path)
+        return None if content is None else Record.model_validate_json(content)
+    except ValidationError as error:
+        raise UnusableFileError(folder.corrections_path, first_error(error)) from error
+    except OSError as error:
+        raise UnusableFileError(folder.corrections_path, error.strerror or str(error)) from error
+
+
+def add_run(folder: SessionFolder, session: Path, options: Options, corrected: Iterable[Job]) -> None:
+    """Record in `folder` that tables of the folder `session` were corrected; UnusableFileError.
+
+    What is recorded there already and cannot be read is replaced.
+    """
+    jobs = list(corrected)
+    if not jobs:
+        return
+    nothing = Record(schema_version=1)
+    try:
+        before = read_record(folder) or nothing
+    except UnusableFileError:
+        before = nothing
+    run = RecordedRun.of(options, jobs, lambda path: path_in(session, path))
+    try:
+        after = before.after(run)
+        if after == before:
+            return
+        content = after.model_dump_json(indent=1, exclude_defaults=True)
+        replace(folder.corrections_path, content.encode() + b"\n")
+    except OSError as error:
+        reason = f"{error.strerror or error}; it was not written"
+        raise UnusableFileError(folder.corrections_path, reason) from error
+
+
+def path_in(session: Path, path: Path) -> str:
+    """The path within `session`, in POSIX's form; the full one where it is elsewhere."""
+    if path.is_relative_to(session):
+        return path.relative_to(session).as_posix()
+    placed, inside = path.resolve(), session.resolve()
+    return (placed.relative_to(inside) if placed.is_relative_to(inside) else placed).as_posix()

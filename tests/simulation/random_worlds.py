@@ -68,6 +68,10 @@ class Plan:
     rate: float
     recorder_off: tuple
     gaps: tuple
+    journals: bool = False
+    """Whether agents keep clock histories on a disk, so that a later boot sends those of earlier ones."""
+    unheard: frozenset = frozenset()
+    """Boots, as (0: the Pi's or 1: topside's, number), of which no clock history reaches the recorder."""
 
 
 def draw(seed):
@@ -134,7 +138,7 @@ class World(Simulation):
         self.chance = random.Random(f"run {plan.seed}")
         self.topside_clocks = []
         vehicle = "rov1=http://rov1:9150" if plan.http else "rov1"
-        settings = TopsideSettings(vehicle=(vehicle,), rate=plan.rate)
+        settings = TopsideSettings(vehicle=(vehicle,), rate=plan.rate, clock_journal=self._journal("topside"))
         super().__init__(seed=plan.seed, settings=settings, http=plan.http, topside_link=plan.topside_link)
         self._power_vehicle(plan.pi[0])
         for life in plan.pi[1:]:
@@ -161,8 +165,11 @@ class World(Simulation):
 
     def _power_vehicle(self, life):
         clock = WorldClock(self.clock, self.start_ns, life, self.chance)
-        vehicle = self.add_vehicle("rov1", self.plan.link, clock=clock)
+        vehicle = self.add_vehicle("rov1", self.plan.link, clock=clock, journal=self._journal("pi"))
         self._live(life, vehicle.machine, vehicle.connection, vehicle.agent.watcher)
+
+    def _journal(self, machine):
+        return self.root / f"{machine}.clock" if self.plan.journals else None
 
     def _live(self, life, machine, connection, watcher):
         def power_off():
@@ -239,7 +246,21 @@ class World(Simulation):
             muted.add(topics.build(ROOT, topics.VEHICLE_CLOCK, vehicle="rov1"))
         if not self.plan.topside[0].has_history:
             muted.add(topics.build(ROOT, topics.TOPSIDE_CLOCK, topside="topside"))
-        self.broker.publish = lambda topic, *rest, **options: topic in muted or kept(topic, *rest, **options)
+        clocks = {topics.build(ROOT, topics.VEHICLE_CLOCK, vehicle="rov1")}
+        clocks.add(topics.build(ROOT, topics.TOPSIDE_CLOCK, topside="topside"))
+
+        def publish(topic, payload, *rest, **options):
+            unheard = topic in clocks and any(boot_id in payload for boot_id in self._unheard())
+            return topic in muted or unheard or kept(topic, payload, *rest, **options)
+
+        self.broker.publish = publish
+
+    def _unheard(self):
+        """The boot ids whose clock histories reach nobody."""
+        boots = [boot.clock for boot in self.boots], self.topside_clocks
+        for side, number in self.plan.unheard:
+            if number < len(boots[side]):
+                yield boots[side][number].boot_id.encode()
 
     def close(self):
         if self.recorder._claim is not None:

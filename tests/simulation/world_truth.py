@@ -113,9 +113,18 @@ class Row:
 def corrected(world, rows=4_000):
     """Rows of the vehicle as `tidesync correct` corrects them; none where nothing was measured."""
     made = timeline(world)
-    if made is None:
-        return []
-    stamped = list(_stamped(world, rows))
+    return [] if made is None else corrected_by(made, world, list(_stamped(world, _instants(world, rows))))
+
+
+def corrected_at(world, seconds, *, backward=False):
+    """The same, of rows of which these are the instants; `backward`: in a table with the newest first."""
+    made = timeline(world)
+    stamped = list(_stamped(world, {round(at_s * S) for at_s in seconds}))
+    return [] if made is None else corrected_by(made, world, stamped[::-1] if backward else stamped)
+
+
+def corrected_by(made, world, stamped):
+    """The rows `stamped`, (base instant, the Pi's stamp) in the order of the table."""
     corrector = RowCorrector(made)
     stamps = np.array([stamp for _, stamp in stamped], dtype=np.int64)
     if corrector.passes > 1:
@@ -147,13 +156,18 @@ def timeline(world):
         return None
 
 
-def _stamped(world, rows):
-    """(base instant, the Pi's stamp), spread over the world, and dense where something changes."""
+def _instants(world, rows):
+    """Spread over the world, and dense where something changes."""
     chance = random.Random(f"rows {world.plan.seed}")
     instants = {round(chance.uniform(0, world.plan.seconds) * S) for _ in range(rows)}
     for edge_s in changes_s(world.plan):
         instants |= {round((edge_s + chance.gauss(0, 0.2)) * S) for _ in range(20)}
         instants |= {round((edge_s + chance.gauss(0, 0.01)) * S) for _ in range(5)}
+    return instants
+
+
+def _stamped(world, instants):
+    """(base instant, the Pi's stamp) of those at which both machines were on."""
     for instant in sorted(instants):
         at_ns = world.start_ns + instant
         awake = [clock for clock in world.pi_clocks() if clock.is_awake(at_ns)]

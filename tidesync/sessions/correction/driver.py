@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.files import replacing
 from tidesync.sessions.correction.formats import open_table, output_of
-from tidesync.sessions.correction.local_time import certain_rows, timeline_for
+from tidesync.sessions.correction.local_time import certain_rows, corrected_stamps, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import COLUMNS
-from tidesync.sessions.correction.timeline import AMBIGUOUS, STATES
+from tidesync.sessions.correction.timeline import STATES
 from tidesync.sessions.errors import ForeignFileError, SessionError, UnusableFileError
 
 if TYPE_CHECKING:
@@ -148,21 +148,6 @@ def scanned(table: Stamped, timeline: Timeline, progress: ProgressCallback) -> R
 def corrected(batch: Batch, table: Stamped, timeline: Timeline, corrector: RowCorrector) -> Corrections:
     """The corrections of all rows of a batch."""
     return corrected_stamps(batch, table.form, timeline, corrector)
-
-
-def corrected_stamps(
-    batch: Batch, form: StampForm | None, timeline: Timeline, corrector: RowCorrector
-) -> Corrections:
-    """The corrections of all rows of a batch, whose timestamps are written in this form."""
-    certain, pi_ns = certain_rows(batch, timeline, form)
-    coarser = None
-    if form is not None and batch.resolution_ns is not None and batch.resolution_ns.any():
-        exact = timeline_for(timeline, replace(form, resolution_ns=0))
-        coarser = exact, batch.resolution_ns[certain]
-    found = corrector.correct(pi_ns, coarser).spread(certain)
-    if batch.repeated is not None:
-        found.state[batch.repeated & ~certain] = AMBIGUOUS
-    return found
 
 
 def unconfirmed() -> None:

@@ -18,9 +18,11 @@ from tidesync.sessions.correction.json_table import open_json_lines
 from tidesync.sessions.correction.parquet_table import open_parquet
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.messages.ass_file import open_ass
+from tidesync.sessions.messages.cnv_file import open_cnv
 from tidesync.sessions.messages.cockpit_start import EXPECTED, begin_of_name
 from tidesync.sessions.messages.log_file import open_influx, open_log
 from tidesync.sessions.messages.rosbag2_file import open_rosbag2
+from tidesync.sessions.messages.rsk_file import open_rsk
 from tidesync.sessions.messages.tlog_file import open_tlog
 from tidesync.sessions.messages.video_file import open_video
 
@@ -75,11 +77,13 @@ MESSAGES: Mapping[str, OpenMessages] = {
     ".ass": open_ass,
     ".bag": _open_rosbag1,
     ".bin": _open_dataflash,
+    ".cnv": open_cnv,
     ".db3": open_rosbag2,
     ".log": open_log,
     ".lp": open_influx,
     ".mcap": _open_mcap,
     ".nmea": open_log,
+    ".rsk": open_rsk,
     ".tlog": open_tlog,
     **dict.fromkeys(_VIDEOS, open_video),
 }
@@ -90,9 +94,11 @@ _TEXT = {".csv", ".jsonl", ".log", ".lp", ".ndjson", ".nmea", ".tsv", ".txt"}
 _OF_EITHER = {".tlog"}
 _COCKPITS_NAME, _COCKPITS_HEADER = "Cockpit_Data_Log_", b"epoch,timestamp"
 """Of the tables that Cockpit writes."""
-_INSTRUMENTS = {".cdf", ".nc", ".nc4"}
+_INSTRUMENTS = {".cdf", ".cnv", ".nc", ".nc4", ".rsk"}
 """Files of instruments, which have clocks of their own: it must be stated which one stamped them."""
-_UNCHANGED = {".bin"}
+_STARTED = {".cnv"}
+"""Files that may state their start alone."""
+_UNCHANGED = {".bin", ".cnv", ".rsk"}
 """Files that stay as they are: their times are in a table beside them."""
 _OUTPUT, _UNANSWERED = ".topside", ".unanswered"
 _ROTATED = re.compile(r"\.\d{1,3}")
@@ -173,6 +179,11 @@ def is_of_cockpit(path: Path) -> bool:
     with path.open("rb") as stream:
         begin = stream.read(len(_COCKPITS_HEADER) + 1)
     return begin.startswith(_COCKPITS_HEADER) and begin[-1:] in b",\r\n"
+
+
+def is_started(path: Path) -> bool:
+    """Whether such a file may state its start alone, and count what passed since."""
+    return _divided(path)[1].lower() in _STARTED
 
 
 def companions_of(path: Path) -> list[Path]:

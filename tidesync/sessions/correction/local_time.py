@@ -10,14 +10,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tidesync.sessions.correction.instrument_clock import Shifted
+from tidesync.sessions.correction.timeline import AMBIGUOUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tidesync.sessions.correction.order import RowCorrector
     from tidesync.sessions.correction.stamps.form import StampForm
     from tidesync.sessions.correction.stamps.zones import Zone
     from tidesync.sessions.correction.table import Batch
-    from tidesync.sessions.correction.timeline import Timeline, TimelineSegment
+    from tidesync.sessions.correction.timeline import Corrections, Timeline, TimelineSegment
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Integers
 
@@ -35,6 +37,21 @@ def certain_rows(batch: Batch, timeline: Timeline, form: StampForm | None) -> tu
     if zone is None:
         return batch.certain, batch.unix_ns[batch.certain]
     return batch.readable, zone.local(batch.unix_ns[batch.readable])
+
+
+def corrected_stamps(
+    batch: Batch, form: StampForm | None, timeline: Timeline, corrector: RowCorrector
+) -> Corrections:
+    """The corrections of all rows of a batch, whose timestamps are written in this form."""
+    certain, pi_ns = certain_rows(batch, timeline, form)
+    coarser = None
+    if form is not None and batch.resolution_ns is not None and batch.resolution_ns.any():
+        exact = timeline_for(timeline, replace(form, resolution_ns=0))
+        coarser = exact, batch.resolution_ns[certain]
+    found = corrector.correct(pi_ns, coarser).spread(certain)
+    if batch.repeated is not None:
+        found.state[batch.repeated & ~certain] = AMBIGUOUS
+    return found
 
 
 def _changing_zone(timeline: Timeline, form: StampForm | None) -> Zone | None:

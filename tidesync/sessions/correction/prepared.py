@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from schemas.events import Duplicate
 from schemas.metadata import BLOCK_KEY, CORRECTED, FILE_NAME
 from tidesync.sessions.correction.clock_limits import ClockLimits, limits_of
+from tidesync.sessions.correction.formats import is_started
 from tidesync.sessions.correction.histories import read_histories
 from tidesync.sessions.correction.instrument_clock import on_clock
 from tidesync.sessions.correction.named_twice import boots_of, doubts_of, sentence
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
 from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
+from tidesync.sessions.correction.topside_raw import TopsideRaw
 from tidesync.sessions.errors import AlreadyCorrectedError
 from tidesync.sessions.isolation import complaint_of
 from tidesync.sessions.kept import KeptTracks
@@ -21,7 +23,7 @@ from tidesync.sessions.processes import concurrent
 from topside_agent.estimator import EstimatorSettings, Exchanges, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tidesync.sessions.correction.histories import Histories
     from tidesync.sessions.correction.session import Metadata, Options
@@ -95,14 +97,20 @@ def prepare(
     failed: list[str] = []
     named: list[str] = []
     twice = named_twice(folder)
+    started = any(is_started(job.path) for job in planned.jobs)
     for vehicle in dict.fromkeys(job.vehicle for job in planned.jobs):
         if vehicle == TOPSIDE_CLOCK:
             timelines[vehicle] = own_timeline(measured.values(), _own_limits(options))
+            if started:
+                topside = _only_topside(measured.values())
+                timelines[vehicle] = timelines[vehicle].by_topside(topside)
             continue
         try:
             each = measured_of(measured, vehicle, metadata)
             made = vehicle_clock(folder, each, twice.get(vehicle, ()), options)
             timelines[vehicle] = made.timeline
+            if started:
+                timelines[vehicle] = made.timeline.by_topside(TopsideRaw.of(each.exchanges))
             named += [made.doubt] if made.doubt else []
         except Exception as error:  # noqa: BLE001 - the other vehicles' tables are corrected
             reasons = [why for (name, _), why in measured.failed.items() if name == vehicle]
@@ -166,6 +174,13 @@ def named_twice(folder: SessionFolder) -> dict[str, list[Duplicate]]:
         if isinstance(event, Duplicate) and event.error != "duplicate_topside":
             events.setdefault(event.vehicle, []).append(event)
     return events
+
+
+def _only_topside(measured: Collection[Measured]) -> TopsideRaw:
+    """How the clock of the session's one topside ran, by the vehicle that it heard most of."""
+    most = max(measured, key=lambda each: len(each.exchanges), default=None)
+    several = len({each.topside for each in measured}) > 1
+    return TopsideRaw(()) if most is None or several else TopsideRaw.of(most.exchanges)
 
 
 def _heard_by(folder: SessionFolder, line: Duplicate) -> Exchanges:

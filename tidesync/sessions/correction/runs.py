@@ -44,6 +44,9 @@ class Breaks(NamedTuple):
     forward_before: Integers
     """1 where times rise in the run before it, else 0."""
     forward_after: Integers
+    least_ns: Integers
+    """The extreme times of the rows before and after it and of those between, which are of neither run."""
+    greatest_ns: Integers
 
 
 class RunFinder:
@@ -125,9 +128,17 @@ class RunFinder:
             spacing[after],
             forward[before],
             forward[after],
+            *(_within(each, pi_ns, begin, end + 2) for each in (np.minimum, np.maximum)),
         )
         self._found.append(found)
         self._breaks += begin.size
+
+
+def _within(extreme: np.ufunc, values: Integers, begins: Integers, ends: Integers) -> Integers:
+    """The extreme value of each part from `begins` to before `ends`, which may be the end of the values."""
+    edges = np.stack([begins, ends], axis=1).ravel()
+    found: Integers = extreme.reduceat(np.append(values, values[-1]), edges)[::2]
+    return found
 
 
 def _chunks(step: Integers) -> tuple[Integers, Integers, Integers, list[int]]:
@@ -162,9 +173,10 @@ def _merged(found: Breaks) -> Breaks:
     apart = np.flatnonzero(found.last[1:] - found.first[:-1] + 1 > _MERGED)
     begin, end = np.concatenate([[0], apart + 1]), np.concatenate([apart, [found.last.size - 1]])
     places = {"first", "after_ns", "spacing_after", "forward_after"}
-    return Breaks(
-        *(
-            column[end if name in places else begin]
-            for name, column in zip(Breaks._fields, found, strict=True)
-        )
-    )
+    columns = {
+        name: column[end if name in places else begin]
+        for name, column in zip(Breaks._fields, found, strict=True)
+    }
+    columns["least_ns"] = np.minimum.reduceat(found.least_ns, begin)
+    columns["greatest_ns"] = np.maximum.reduceat(found.greatest_ns, begin)
+    return Breaks(**columns)

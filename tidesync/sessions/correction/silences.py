@@ -66,6 +66,10 @@ class _Silence(NamedTuple):
         """Whether no clock shows how long it was: both machines booted."""
         return self.longest_ns == UNKNOWN_NS
 
+    def beside(self, at: _Change, old: _Stretch, new: _Stretch) -> tuple[bool, bool]:
+        """Whether rows that follow each other leave what was measured before, or enter what was after it."""
+        return self.leaves(at) and old.follow_each_other, self.enters(at) and new.follow_each_other
+
     def leaves(self, at: _Change) -> bool:
         """Whether the row before may be the last one before the silence, or in it."""
         return self.ends_ns - at.near_ns <= at.old_ns <= self.until_ns + at.near_ns
@@ -101,6 +105,17 @@ class _Change(NamedTuple):
     falls: bool
     explained: bool
     """Whether a cut of the clock explains it."""
+    greatest_ns: int
+    least_ns: int
+    """Of both rows and those between."""
+
+    @property
+    def hidden(self) -> _Change:
+        """The fall that the rows between may hide: they follow the one row, and then there is a pause."""
+        old_ns = self.greatest_ns if self.greatest_ns > self.new_ns + self.few_ns else self.old_ns
+        new_ns = self.least_ns if self.least_ns < self.old_ns - self.few_ns else self.new_ns
+        falls = new_ns < old_ns - self.few_ns
+        return self._replace(old_ns=old_ns, new_ns=new_ns, falls=falls, explained=False)
 
 
 def has_silences(segments: Sequence[TimelineSegment]) -> bool:
@@ -159,7 +174,8 @@ def _stretches(runs: Runs, kinds: Integers, *, forward: bool) -> tuple[list[_Str
             falls = new_ns < old_ns - _FEW * spacing and (explained or kinds[place] == UNRELATED)
             near_ns = _NEAR * spacing, _FEW * spacing
             here = number if forward else len(apart) - 1 - number
-            changes.append(_Change(here, old_ns, new_ns, *near_ns, between, falls, explained))
+            extremes = int(at.greatest_ns[place]), int(at.least_ns[place])
+            changes.append(_Change(here, old_ns, new_ns, *near_ns, between, falls, explained, *extremes))
     if not forward:
         stretches = [_Stretch(rows, ends, begins) for rows, begins, ends in reversed(stretches)]
         changes.reverse()
@@ -170,28 +186,30 @@ def _in_silence(
     stretches: Sequence[_Stretch], changes: Sequence[_Change], silence: _Silence
 ) -> Iterator[Rows]:
     passed_ns = [0, *accumulate(abs(each.ends_ns - each.begins_ns) for each in stretches)]
-    left: list[int] = []
+    left: list[_Change] = []
     for at in changes:
         old, new = stretches[at.number : at.number + 2]
-        leaves = silence.leaves(at) and old.follow_each_other
-        enters = silence.enters(at) and new.follow_each_other
+        leaves, enters = silence.beside(at, old, new)
         if leaves or enters:
             yield Rows(*at.between)
-            yield from _at_fall(stretches, at, silence) if at.falls else ()
+        fall = at if at.falls else at.hidden
+        if fall.falls and any(silence.beside(fall, old, new)):
+            yield from _at_fall(stretches, fall, silence)
         since_ns = passed_ns[at.number + 1] - silence.longest_ns - at.near_ns
-        left = [number for number in left if passed_ns[number] >= since_ns]
+        left = [each for each in left if passed_ns[each.number + 1] >= since_ns]
         if enters and left:
-            yield from _within(stretches[left[0] : at.number + 1], at.near_ns, silence)
+            yield from _within(stretches, left, at, silence)
             if silence.is_unknown:
-                yield Rows(*stretches[left[0] - 1].rows, after_ns=silence.ends_ns)
+                yield Rows(*stretches[left[0].number].rows, after_ns=silence.ends_ns)
                 if new.ends_ns >= silence.begins_ns:
                     yield Rows(*new.rows, before_ns=silence.begins_ns)
         ran_on = silence.is_unknown and old.begins_ns <= silence.ends_ns <= at.old_ns
-        left += [at.number + 1] * (leaves or (ran_on and old.follow_each_other and not at.explained))
+        left += [at] * (leaves or (ran_on and old.follow_each_other and not at.explained))
 
 
 def _at_fall(stretches: Sequence[_Stretch], at: _Change, silence: _Silence) -> Iterator[Rows]:
     """Beside a fall that leaves what was measured before a silence, or enters what was after it."""
+    yield Rows(*at.between)
     old, new = stretches[at.number], stretches[at.number + 1]
     if old.begins_ns <= silence.until_ns:
         yield Rows(*old.rows, after_ns=silence.ends_ns)
@@ -202,18 +220,29 @@ def _at_fall(stretches: Sequence[_Stretch], at: _Change, silence: _Silence) -> I
     if at.explained or (leaves and enters and unset):
         return
     for forward in {leaves, not enters}:
-        rows = [at.between, *_beyond(stretches, at, silence, forward=forward)]
-        yield Rows(min(first for first, _ in rows), max(last for _, last in rows))
+        first, last = at.between
+        for rows in _beyond(stretches, at, silence, forward=forward):
+            first, last = min(first, rows.first), max(last, rows.last)
+            yield rows._replace(first=first, last=last)
 
 
-def _within(stretches: Sequence[_Stretch], near_ns: int, silence: _Silence) -> Iterator[Rows]:
-    """Between rows of both segments, those that neither clock shows if it was not set.
+def _within(
+    stretches: Sequence[_Stretch], left: Sequence[_Change], entered: _Change, silence: _Silence
+) -> Iterator[Rows]:
+    """Between rows of both segments, those that neither clock shows if it was not set; those in no stretch.
 
     If it is not known for how long it ran, those that neither showed while it was read.
     """
-    for rows, begins_ns, ends_ns in stretches:
-        of_old = silence.ends_ns - near_ns <= begins_ns and ends_ns <= silence.until_ns
-        of_new = silence.since_ns <= begins_ns and ends_ns <= silence.begins_ns + near_ns
+    since_ns = silence.ends_ns - entered.near_ns
+    leaving = {each.number: min(each.old_ns - each.few_ns, silence.ends_ns) for each in left}
+    for number in range(left[0].number, entered.number + 1):
+        since_ns = max(since_ns, leaving.get(number, since_ns))
+        (before, *_), (rows, begins_ns, ends_ns) = stretches[number : number + 2]
+        yield Rows(min(before[1], rows[1]) + 1, max(before[0], rows[0]) - 1)
+        if number == entered.number:
+            return
+        of_old = since_ns <= begins_ns and ends_ns <= silence.until_ns
+        of_new = silence.since_ns <= begins_ns and ends_ns <= entered.new_ns + entered.few_ns
         if not (of_old or of_new):
             yield Rows(*rows)
         elif silence.is_unknown:
@@ -223,14 +252,19 @@ def _within(stretches: Sequence[_Stretch], near_ns: int, silence: _Silence) -> I
 
 def _beyond(
     stretches: Sequence[_Stretch], fall: _Change, silence: _Silence, *, forward: bool
-) -> Iterator[tuple[int, int]]:
+) -> Iterator[Rows]:
     """The rows from the fall on, or back from it, as long as they are beyond it and within the silence."""
     passed_ns = 0
     for number in range(fall.number + 1, len(stretches)) if forward else range(fall.number, -1, -1):
         rows, begins_ns, ends_ns = stretches[number]
-        passed_ns += abs(ends_ns - begins_ns)
+        edge_ns = silence.begins_ns if forward else silence.ends_ns
+        crosses = begins_ns <= edge_ns <= ends_ns
+        since_ns, until_ns = (begins_ns, ends_ns) if forward else (ends_ns, begins_ns)
+        passed_ns += abs((edge_ns if crosses else until_ns) - since_ns)
         beyond = begins_ns < fall.old_ns if forward else ends_ns > fall.new_ns
-        crosses = begins_ns <= (silence.begins_ns if forward else silence.ends_ns) <= ends_ns
-        if crosses or not beyond or passed_ns > silence.longest_ns + fall.near_ns:
+        if not beyond or passed_ns > silence.longest_ns + fall.near_ns:
             return
-        yield rows
+        if crosses:
+            yield Rows(*rows, before_ns=edge_ns) if forward else Rows(*rows, after_ns=edge_ns)
+            return
+        yield Rows(*rows)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.correction.heard_twice import Span
     from tidesync.sessions.correction.interpolation import Inverse
+    from tidesync.sessions.correction.topside_raw import TopsideRaw
     from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator.blocks import Floats, Integers
 
@@ -126,22 +127,29 @@ class Timeline:
         limits: ClockLimits,
         resolution_ns: int = 0,
         doubts: Sequence[Span] = (),
+        topside: TopsideRaw | None = None,
     ) -> None:
         self.segments, self._limits, self._resolution_ns = _with_ends(segments), limits, resolution_ns
         self._doubts = doubts
+        self.topside = topside
+        """How topside's own clock ran, where it is known."""
 
     def coarse(self, resolution_ns: int) -> Timeline:
         """The same for timestamps that are written in steps of `resolution_ns`; see coarse.py."""
         segments = [each.coarse(resolution_ns) for each in self.segments]
-        return Timeline(segments, self._limits, resolution_ns, self._doubts)
+        return Timeline(segments, self._limits, resolution_ns, self._doubts, self.topside)
 
     def of_segments(self, segments: Sequence[TimelineSegment]) -> Timeline:
         """A timeline of other segments with the same limits."""
-        return Timeline(segments, self._limits, self._resolution_ns, self._doubts)
+        return Timeline(segments, self._limits, self._resolution_ns, self._doubts, self.topside)
 
     def doubted(self, doubts: Sequence[Span]) -> Timeline:
         """The same; what falls in one of the spans of topside's time is ambiguous."""
-        return Timeline(self.segments, self._limits, self._resolution_ns, doubts)
+        return Timeline(self.segments, self._limits, self._resolution_ns, doubts, self.topside)
+
+    def by_topside(self, topside: TopsideRaw) -> Timeline:
+        """The same, with how topside's clock ran."""
+        return Timeline(self.segments, self._limits, self._resolution_ns, self._doubts, topside)
 
     @property
     def max_error_ns(self) -> int:

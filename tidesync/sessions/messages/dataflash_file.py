@@ -24,10 +24,10 @@ from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.messages.boot_clock import LATENCY_NS, BootClock
 from tidesync.sessions.messages.boot_packets import BootPackets, Start
 from tidesync.sessions.messages.dataflash import HEAD, Kind, Records, records_of
-from tidesync.sessions.messages.dataflash_output import dataflash_output
+from tidesync.sessions.messages.dataflash_output import COLUMNS, fronts_of
 from tidesync.sessions.messages.format import Block, Outcome
 from tidesync.sessions.messages.same_start import compared
-from tidesync.sessions.messages.sidecar import is_sidecar
+from tidesync.sessions.messages.sidecar import foreign_sidecar, sidecar_output
 from tidesync.sessions.messages.since_file import divided, since_file
 from tidesync.sessions.messages.tlog_file import open_tlog
 
@@ -126,12 +126,11 @@ class DataflashFile:
 
     def foreign(self, target: Target) -> Iterator[Path]:
         """A table that is not that of a correction."""
-        if target.output.exists() and not is_sidecar(target.output):
-            yield target.output
+        return foreign_sidecar(target)
 
     def output(self, target: Target) -> AbstractContextManager[Write]:
-        """See dataflash_output.py."""
-        return dataflash_output(target)
+        """A table beside the log."""
+        return sidecar_output(target, COLUMNS, fronts_of, _TICK_NS)
 
     def _refuse_restart(self, boot_ns: Integers, at: Integers, latest: int) -> int:
         """The latest boot time so far; UnusableFileError where it begins again: no single damaged one does.

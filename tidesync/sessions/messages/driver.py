@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runtime.version import VERSION
-from tidesync.sessions.correction.driver import CorrectedTable, corrected_stamps, stated_of, unconfirmed
+from tidesync.sessions.correction.driver import CorrectedTable, stated_of, unconfirmed
 from tidesync.sessions.correction.formats import open_messages, output_of, sidecar_of, unanswered_of
-from tidesync.sessions.correction.local_time import certain_rows, timeline_for
+from tidesync.sessions.correction.local_time import certain_rows, corrected_stamps, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.errors import ForeignFileError, UnusableFileError

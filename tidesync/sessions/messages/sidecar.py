@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from runtime.files import replacing
 from tidesync.sessions.correction.table import COLUMNS
 from tidesync.sessions.correction.timeline import NO_U95, STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tidesync.sessions.correction.timeline import Corrections
-    from tidesync.sessions.messages.format import Target
+    from tidesync.sessions.messages.format import Block, Target, Write
 
 _LATE = b"," + ",".join(COLUMNS).encode() + b"\n"
 
@@ -46,6 +48,22 @@ class Sidecar:
             for front, at, error, u95, state in zip(fronts, *columns, strict=True)
         ]
         self._stream.write("".join(lines).encode())
+
+
+@contextmanager
+def sidecar_output(
+    target: Target, columns: Sequence[str], fronts: Callable[[Block], Iterable[str]], step_ns: int
+) -> Iterator[Write]:
+    """Write nothing but the table, which is the output; see `format.Messages.output`."""
+    with replacing(target.output) as stream:
+        table = Sidecar(stream, columns)
+        yield lambda block, found: table.write(fronts(block), found[0], step_ns)
+
+
+def foreign_sidecar(target: Target) -> Iterator[Path]:
+    """An output that is not such a table."""
+    if target.output.exists() and not is_sidecar(target.output):
+        yield target.output
 
 
 def is_sidecar(path: Path) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidesync.sessions.correction.stamps.accepted import ColumnContext, elapsed_scales
-from tidesync.sessions.correction.stamps.candidates import of_numbers
+from tidesync.sessions.correction.stamps.candidates import of_numbers, of_texts
 from tidesync.sessions.correction.stamps.numbers import NAMED, UNIX, Scale
 from tidesync.sessions.correction.stamps.options import UndecidedError
+from tidesync.sessions.correction.stamps.readers import NumberReader
 from tidesync.sessions.correction.stamps.session_span import SessionSpan
 from tidesync.sessions.correction.stamps.survey import form_of, survey
 from tidesync.sessions.errors import UnusableFileError
@@ -47,6 +48,18 @@ def form_of_numbers(
         scales = [scale] if scale else [each for each in named if job.unit in {None, each.name}] or named
         found = [of_numbers(each, values, context.span) for each in scales]
         return form_of(max(found, key=lambda each: (each.within, each.count)), context)
+    except UndecidedError as error:
+        raise UnusableFileError(job.path, str(error)) from error
+
+
+def form_of_digits(
+    job: Job, measured: Sequence[tuple[int, int]], texts: Iterable[bytes], scale: Scale
+) -> StampForm:
+    """The form of a column of numbers as texts, of which it is known what they count."""
+    try:
+        context = _context(job, measured)
+        decoded = [text.decode("utf-8", "replace").strip() for text in texts]
+        return form_of(of_texts(NumberReader(scale), scale, decoded, context.span), context)
     except UndecidedError as error:
         raise UnusableFileError(job.path, str(error)) from error
 

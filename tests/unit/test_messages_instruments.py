@@ -1,0 +1,240 @@
+"""Sea-Bird's .cnv and RBR's .rsk: no answered time outside its error, the files as they were."""
+
+import csv
+import random
+import sqlite3
+
+import pytest
+
+from tests.effort import tries
+from tests.unit.instrument_files import TIMES, corrected, timeline_with, write_cnv, write_rsk
+from tests.unit.recorded_clock import CLOCKS, write_session
+from tests.unit.test_messages_mcap_damage import KINDS, damaged
+from tidesync.command_line import run
+from tidesync.sessions.correction.formats import is_output, output_of
+from tidesync.sessions.correction.stamps.options import StampOptions
+from tidesync.sessions.errors import NoTimestampError, UnusableFileError
+
+WIDE = 10_000_000_000
+"""An error that a start of a second keeps."""
+
+
+def rows_of(path):
+    with output_of(path).open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def known(rows):
+    return [(place, row) for place, row in enumerate(rows) if row["time_max_error_ms"]]
+
+
+def check(rows, truth):
+    """How many rows have an instant; none is outside its error."""
+    found = known(rows)
+    for place, row in found:
+        off_ns = abs(int(row["timestamp_topside"]) * 1_000 - truth[place])
+        assert off_ns <= float(row["time_max_error_ms"]) * 1e6, (place, off_ns, row)
+    return len(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *((kind, "back") for kind in TIMES),
+        *(("timeS", name) for name in CLOCKS),
+        *(("timeY", name) for name in CLOCKS),
+    ],
+)
+def test_no_scan_of_a_cnv_is_outside_its_error(kind, name, tmp_path):
+    path = tmp_path / "cast.cnv"
+    truth = write_cnv(path, CLOCKS[name], kind)
+    original = path.read_bytes()
+    result = corrected(path, timeline_with(path, name, tmp_path / "session"))
+    assert path.read_bytes() == original
+    assert result.output.name == "cast.cnv.topside.csv"
+    assert (result.rows, result.malformed) == (len(truth), 0)
+    rows = rows_of(path)
+    assert check(rows, truth) >= 0.9 * len(truth)
+    assert [row["scan"] for row in rows] == [str(1 + place) for place in range(len(truth))]
+    lines = original.split(b"*END*")[1].split(b"\r\n")[1:]
+    assert [row[kind] for row in rows] == [line.split()[1].decode() for line in lines if line]
+    written = output_of(path).read_bytes()
+    corrected(path, timeline_with(path, name, tmp_path / "session"))
+    assert output_of(path).read_bytes() == written
+
+
+def test_time_since_the_start_needs_the_start_alone(tmp_path):
+    """The vehicle's clock is set back within the cast; the instrument's goes on."""
+    path = tmp_path / "cast.cnv"
+    truth = write_cnv(path, CLOCKS["back"], seconds=90)
+    timeline = timeline_with(path, "back", tmp_path / "session")
+    stated = StampOptions(zone="UTC", resolution_ms=1_000)
+    result = corrected(path, timeline, stamps=stated, sample_clock_ppm=60)
+    assert result.counts["outside"] == len(truth)  # by a second: with --max-error-ms they are answered
+    errors = [float(row["time_max_error_ms"]) for row in rows_of(path)]
+    assert 1_000 < errors[0] < errors[-1] < 1_200
+    assert errors[-1] - errors[0] == pytest.approx(90 * 0.06, abs=0.5)
+    assert result.remarks[-1].endswith("if its sample clock is within 60 ppm (--sample-clock-ppm)")
+    assert "--max-error-ms" in result.form.hint
+
+
+def test_a_sample_clock_that_is_stated_too_well_shows(tmp_path):
+    path = tmp_path / "cast.cnv"
+    truth = write_cnv(path, CLOCKS["drift"], ppm=20_000)
+    corrected(path, timeline_with(path, "drift", tmp_path / "session"), sample_clock_ppm=0)
+    with pytest.raises(AssertionError):
+        check(rows_of(path), truth)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({b"[System UTC, header]": b"[NMEA time, header]"}, "which is time of GPS"),
+        ({b"# start_time = May": b"# start_time = Mai"}, "has no timestamp .received 'Mai 01"),
+        ({b"# start_time = May": b"# start_time ="}, "start_time: expected such as Nov"),
+        ({b"# file_type = ascii": b"# file_type = binary"}, "its scans are binary"),
+        ({b"skipover = 0": b"skipover = 240"}, "240 scans after its start_time were left out"),
+        ({b"# name 1 = timeS": b"# name 1 = timeQ"}, "timeQ is time of GPS"),
+        ({b"# name 2 = flag": b"# name 3 = flag"}, "does not name each of its columns"),
+        ({b"*END*\r\n": b""}, "its header does not end"),
+        ({b"2026 12:00": b"2026 19:00"}, "its start, .* is outside"),
+        ({b"* Sea-Bird": b"Sea-Bird"}, "it is no .cnv: it begins with"),
+    ],
+)
+def test_what_a_header_does_not_say_is_refused(change, reason, tmp_path):
+    path = tmp_path / "cast.cnv"
+    write_cnv(path, CLOCKS["drift"], seconds=10)
+    content = path.read_bytes()
+    for before, after in change.items():
+        assert before in content
+        content = content.replace(before, after)
+    path.write_bytes(content)
+    with pytest.raises((UnusableFileError, NoTimestampError), match=reason):
+        corrected(path, timeline_with(path, "drift", tmp_path / "session"))
+    assert not output_of(path).exists()
+
+
+def test_a_start_without_a_zone_is_local_until_it_is_stated(tmp_path):
+    path = tmp_path / "cast.cnv"
+    truth = write_cnv(path, CLOCKS["drift"], by="Instrument's time stamp")
+    path.write_bytes(path.read_bytes().replace(b"May 01 2026 12:00", b"May 01 2026 14:00"))
+    timeline = timeline_with(path, "drift", tmp_path / "session")
+    with pytest.raises(UnusableFileError, match="--zone"):
+        corrected(path, timeline, zone=None)
+    corrected(path, timeline, zone="+02:00")
+    assert check(rows_of(path), truth) == len(truth)
+
+
+def test_columns_without_a_space_between_are_read_by_their_width(tmp_path):
+    path = tmp_path / "cast.cnv"
+    truth = write_cnv(path, CLOCKS["drift"], seconds=30)
+    head, _, scans = path.read_bytes().partition(b"*END*\r\n")
+    lines = [line[:22] + b"-1234567.89" for line in scans.split(b"\r\n") if line]
+    lines[4] = lines[4][:20]
+    lines[7] = lines[7][:11] + b"-9.990e-29".rjust(11) + lines[7][22:]
+    path.write_bytes(head + b"*END*\r\n" + b"\r\n".join(lines))
+    result = corrected(path, timeline_with(path, "drift", tmp_path / "session"))
+    assert [each.place for each in result.shown] == [5, 8]
+    assert check(rows_of(path), truth) == len(truth) - 2
+
+
+def test_damage_of_a_cnv_is_contained(tmp_path):
+    path = tmp_path / "cast.cnv"
+    truth = write_cnv(path, CLOCKS["back"], "timeS", seconds=40)
+    timeline = timeline_with(path, "back", tmp_path / "session")
+    by_text = {TIMES["timeS"](number * 10**9 // 6, 0): at for number, at in enumerate(truth)}
+    whole, chance = path.read_bytes(), random.Random(7)
+    for number in range(tries(24)):
+        path.write_bytes(content := damaged(whole, KINDS[number % len(KINDS)], chance))
+        head = content.partition(b"*END*")[0]
+        try:
+            corrected(path, timeline)
+        except (UnusableFileError, NoTimestampError):
+            continue
+        if head != whole.partition(b"*END*")[0]:
+            continue  # another start is another start
+        for _, row in known(rows_of(path)):
+            if row["timeS"] in by_text:  # a digit that became another one cannot be seen
+                off_ns = abs(int(row["timestamp_topside"]) * 1_000 - by_text[row["timeS"]])
+                assert off_ns <= float(row["time_max_error_ms"]) * 1e6
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_no_sample_of_an_rsk_is_outside_its_error(name, tmp_path):
+    path = tmp_path / "logger.rsk"
+    truth = write_rsk(path, CLOCKS[name])
+    original = path.read_bytes()
+    result = corrected(path, timeline_with(path, name, tmp_path / "session"))
+    assert path.read_bytes() == original
+    assert (result.rows, result.malformed) == (len(truth), 0)
+    rows = rows_of(path)
+    assert check(rows, truth) > 0.85 * len(truth)
+    with sqlite3.connect(path) as database:
+        assert [int(row["tstamp"]) for row in rows] == [
+            at for (at,) in database.execute("SELECT tstamp FROM data")
+        ]
+    assert result.max_error_ns < 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "it is no .rsk: it is empty"), (b"tstamp,x\n1,2\n", "it is no .rsk: it begins with")],
+)
+def test_what_is_no_rsk_is_named(content, reason, tmp_path):
+    path = tmp_path / "logger.rsk"
+    path.write_bytes(content)
+    with pytest.raises(UnusableFileError, match=reason):
+        corrected(path, timeline_with(path, "drift", tmp_path / "session"))
+
+
+def test_an_rsk_that_was_only_downloaded_is_left(tmp_path):
+    path = tmp_path / "logger.rsk"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE downloads (data BLOB)")
+    with pytest.raises(NoTimestampError, match="Ruskin makes it"):
+        corrected(path, timeline_with(path, "drift", tmp_path / "session"))
+
+
+def test_damage_of_an_rsk_is_contained(tmp_path):
+    path = tmp_path / "logger.rsk"
+    truth = write_rsk(path, CLOCKS["drift"], seconds=60)
+    timeline = timeline_with(path, "drift", tmp_path / "session")
+    by_ms = {int(CLOCKS["drift"].shows(at)) // 1_000_000: at for at in truth}
+    whole, chance = path.read_bytes(), random.Random(8)
+    for number in range(tries(24)):
+        path.write_bytes(damaged(whole, KINDS[number % len(KINDS)], chance))
+        try:
+            corrected(path, timeline)
+        except (UnusableFileError, NoTimestampError):
+            continue
+        for _, row in known(rows_of(path)):
+            if int(row["tstamp"]) in by_ms:
+                off_ns = abs(int(row["timestamp_topside"]) * 1_000 - by_ms[int(row["tstamp"])])
+                assert off_ns <= float(row["time_max_error_ms"]) * 1e6
+
+
+def test_both_are_corrected_where_they_lie_once_their_clock_is_stated(tmp_path, capsys):
+    session = tmp_path / "session_1"
+    write_session(session, CLOCKS["back"])
+    folder = session / "in-water_7"
+    folder.mkdir()
+    cast, logger = folder / "cast.cnv", folder / "logger.rsk"
+    scans, samples = write_cnv(cast, CLOCKS["back"]), write_rsk(logger, CLOCKS["back"])
+    command = ["-q", "correct", str(session), "--sensor", "inWater=rov1", "--zone", "UTC"]
+    assert run(command) == 1
+    assert capsys.readouterr().out.count("say with --instrument-clock") == 2
+    own = [*command, "--instrument-clock", "vehicle", "--max-error-ms", "1200"]
+    assert run(own) == 0
+    assert f"cast.cnv.topside.csv: {len(scans)} messages of rov1: {len(scans)} ok" in capsys.readouterr().out
+    assert check(rows_of(cast), scans) == len(scans)
+    assert check(rows_of(logger), samples) > 0.9 * len(samples)
+    assert is_output(output_of(cast))
+    assert is_output(output_of(logger))
+    assert run(own) == 0
+    output_of(cast).write_text("mine\n")
+    assert run(own) == 1
+    assert output_of(cast).read_text() == "mine\n"
+    shown = ["--instrument-clock", "topside-1.2±0.5", "--max-error-ms", "1800"]
+    output_of(cast).unlink()
+    assert run([*command, *shown]) == 0
+    assert check(rows_of(cast), scans) == len(scans)

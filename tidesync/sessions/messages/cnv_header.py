@@ -1,0 +1,108 @@
+"""The header of Sea-Bird's .cnv: its columns, its start, and what of its columns is a time, pure.
+
+Source: Sea-Bird's manual of SBE Data Processing. Each line begins with `*` or `#` up to `*END*`; a scan is a
+line of numbers of eleven characters each.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from schemas.compat import UTC
+from tidesync.sessions.correction.stamps.numbers import DAY_NS, S, Scale
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+END = b"*END*"
+_NAME = re.compile(r"#\s*name\s+(\d{1,4})\s*=\s*([^:\s]+)\s*(?::.*)?")
+_VALUE = re.compile(r"#\s*(start_time|bad_flag|file_type|nquan|datcnv_skipover)\s*=\s*(.*?)\s*")
+_START = re.compile(r"([A-Z][a-z]{2}\s+\d{1,2}\s+\d{4}\s+\d\d:\d\d:\d\d)\s*(?:\[(.*)\])?", re.ASCII)
+_2000_NS = 946_684_800 * S
+
+ELAPSED = {"timeS": S, "timeM": 60 * S, "timeH": 3_600 * S}
+"""Times since the start: what one counts, ns."""
+_COUNTED = {
+    "timeK": Scale("timeK", S, _2000_NS, local=True),
+    "timeY": Scale("timeY", S, 0, local=True),
+}
+_DAYS = ("timeJV2", "timeJ")
+"""Days of the year, of which the first is 1."""
+_PREFERRED = ("timeK", "timeY", "timeJV2", "timeS", "timeM", "timeH", "timeJ")
+_GPS = ("timeN", "timeQ")
+
+
+class TimeColumn(NamedTuple):
+    """A column of time: where it is among the others, and what it counts."""
+
+    name: str
+    place: int
+    elapsed_ns: int
+    """What one counts of the time since the start; 0: it counts as `scale` has it."""
+    scale: Scale | None
+
+
+@dataclass(slots=True)
+class CnvHeader:
+    """What a header says."""
+
+    names: dict[int, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> CnvHeader:
+        """Of its lines; what stands in several counts as in the first."""
+        made = cls()
+        for line in lines:
+            if match := _NAME.fullmatch(line):
+                made.names.setdefault(int(match[1]), match[2])
+            elif match := _VALUE.fullmatch(line):
+                made.values.setdefault(match[1], match[2])
+        return made
+
+    @property
+    def columns(self) -> list[str]:
+        """Their names, in order; empty where one is missing."""
+        count = self.values.get("nquan", str(len(self.names)))
+        complete = count.isdecimal() and sorted(self.names) == list(range(int(count)))
+        return [self.names[place] for place in range(int(count))] if complete else []
+
+    @property
+    def start(self) -> tuple[str, str] | None:
+        """Its text, and by which clock it is; None: there is none."""
+        match = _START.fullmatch(self.values.get("start_time", ""))
+        return (" ".join(match[1].split()), match[2] or "") if match else None
+
+    def time_column(self, name: str | None) -> TimeColumn | str:
+        """The column of that name, or the one to take; a sentence where there is none."""
+        columns = self.columns
+        known = [each for each in _PREFERRED if each in columns]
+        if name is None and not known:
+            gps = [each for each in _GPS if each in columns]
+            also = f" ({gps[0]} is time of GPS, not of a clock that was measured)" if gps else ""
+            return f"it has no column of time: expected one of {', '.join(_PREFERRED)}{also}"
+        name = known[0] if name is None else name
+        if name not in known:
+            expected = f"expected one of {', '.join(_PREFERRED)}, received {columns}"
+            return f"there is no column of time {name!r}: {expected}"
+        return self._column(name, columns.index(name))
+
+    def _column(self, name: str, place: int) -> TimeColumn | str:
+        if name in ELAPSED:
+            return TimeColumn(name, place, ELAPSED[name], None)
+        if name in _COUNTED:
+            return TimeColumn(name, place, 0, _COUNTED[name])
+        year = self._year()
+        if year is None:
+            return f"column {name!r} has days of a year that start_time does not state"
+        return TimeColumn(name, place, 0, Scale(name, DAY_NS, year - DAY_NS, local=True))
+
+    def _year(self) -> int | None:
+        """The beginning of the year in which it starts, Unix ns."""
+        if self.start is None:
+            return None
+        year = int(self.start[0].split()[2])
+        return int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * S if year else None

@@ -1,4 +1,8 @@
-"""Further faults. Required: every bound holds, the expected number of cuts, and a plausible width."""
+"""Further faults. Required: every bound holds, the expected number of cuts, and a plausible width.
+
+And no greater error afterwards than online, but where the path becomes asymmetric: there the error is half of
+the difference as soon as it is believed, and an estimator that believes the old path for longer errs less.
+"""
 
 from __future__ import annotations
 
@@ -46,11 +50,12 @@ def _failures(row: ExtraRow) -> list[str]:
     found = []
     if row.online.covered < 1.0 or row.afterwards.covered < 1.0:
         found.append("a bound missed the truth")
-    if row.afterwards.rms_us > TIE * row.online.rms_us:
+    worse = row.afterwards.rms_us > TIE * row.online.rms_us
+    if worse and not EXTRA[row.family].asymmetry_changes:
         found.append("worse afterwards than online")
     if row.holdover.covered < 1.0:
         found.append("the bound missed the truth within the pause")
-    expected = 1 if EXTRA[row.family].breaks else 0
+    expected = EXTRA[row.family].cuts
     if row.cuts != expected:
         found.append(f"{row.cuts:g} cuts, not {expected}")
     if row.inside < 1.0:

@@ -47,12 +47,18 @@ class Family:
     """That difference changes by more than u95 assumes."""
 
     @property
-    def breaks(self) -> bool:
-        """Whether the Pi's clock steps, boots or is suspended: one cut is expected."""
-        return bool(self.clock(1.0).steps)
+    def cuts(self) -> int:
+        """How many are expected: where the Pi's clock steps, boots or is suspended.
+
+        A reported step that a kernel can have slewed between two exchanges is followed like a slew: no cut.
+        """
+        steps = self.clock(1.0).steps
+        return sum(step.kind != "reported" or abs(step.size_ns) > _FOLLOWED_NS for step in steps)
 
 
 MS = 1_000_000
+_FOLLOWED_NS = 25 * MS
+"""10.05 % of the quarter of a second between two exchanges: the kernel's fastest slew."""
 DECADES_NS = -1_700_000_000_000_000_000
 """A Pi without a battery-backed clock starts in 1970."""
 

@@ -11,8 +11,8 @@ from bench.estimators.ours import SYMMETRIC, Holdover, answers_afterwards, run_o
 from bench.estimators.peers import PEERS
 from bench.estimators.samples import samples_of, truth_of
 from bench.estimators.score import Answers, Score, answers_of_peer, score
-from bench.estimators.traces import Trace, make_trace
-from topside_agent.estimator import online, smooth
+from bench.estimators.traces import EXTRA, Trace, make_trace
+from topside_agent.estimator import Rows, online, smooth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +36,7 @@ class Result(NamedTuple):
     holdover: Holdover
     cuts: int
     inside: float
-    """Of the smoothed intervals, those that lie within the online one of the same instant."""
+    """Of the smoothed intervals, those that lie within the online one; NaN where that is not asked for."""
     worst_us: float
     """By how much the least lucky bound missed the truth; 0 where all held."""
 
@@ -65,16 +65,24 @@ def _work(job: Job) -> Result:
         for name, peer in PEERS.items():
             scores[name] = score(answers_of_peer(trace, peer(samples), truth_ns), trace.steps)
     worst_us = max(_worst_us(live.answers), _worst_us(afterwards))
-    return Result(job, scores, live.holdover, live.cuts, _inside(trace, track), worst_us)
+    inside = share_inside(trace, track) if job.family in EXTRA else float("nan")
+    return Result(job, scores, live.holdover, live.cuts, inside, worst_us)
 
 
-def _inside(trace: Trace, smoothed: Track) -> float:
-    """The share of rows whose smoothed interval lies inside what was knowable then."""
-    known = online(trace.exchanges)
-    pairs = [
-        (row, then) for row, then in zip(smoothed.rows, known.rows, strict=True) if row.state != "ambiguous"
+def share_inside(trace: Trace, smoothed: Track) -> float:
+    """The share of rows whose smoothed interval lies inside what was knowable then.
+
+    Without what it is wider by for the wall clocks: a row online holds unless the Pi's clock was set or
+    slewed after its reading, and afterwards the next reading shows that it was.
+    """
+    rows, known = smoothed.rows, online(trace.exchanges).rows
+    assert isinstance(rows, Rows)
+    wider = np.ceil(rows.realtime_ns).astype(np.int64).tolist()
+    inside = [
+        then.lower_ns <= row.lower_ns + wider_ns and row.upper_ns - wider_ns <= then.upper_ns
+        for row, then, wider_ns in zip(rows, known, wider, strict=True)
+        if row.state != "ambiguous"
     ]
-    inside = [then.lower_ns <= row.lower_ns and row.upper_ns <= then.upper_ns for row, then in pairs]
     return float(np.mean(inside)) if inside else float("nan")
 
 

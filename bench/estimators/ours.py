@@ -39,7 +39,7 @@ class Online(NamedTuple):
 
 
 SYMMETRIC = EstimatorSettings(asymmetry_share=0)
-"""The simulated ways share their least delay: u95 is then the precision, which must hold 95 % of the time."""
+"""The simulated ways share their least delay: without an allowance for others u95 is the precision."""
 
 
 def run_online(trace: Trace, settings: EstimatorSettings | None = None) -> Online:

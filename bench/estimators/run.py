@@ -14,8 +14,14 @@ from bench.estimators.cost import smooth_costs, update_cost
 from bench.estimators.document import Figures, document
 from bench.estimators.extra import extra_rows
 from bench.estimators.jobs import Job, Result, run_jobs
-from bench.estimators.table import rows, u95_rows
-from bench.estimators.targets import EIGHT_HOURS_EXCHANGES, MAIN_RATE_HZ, SYMMETRIC
+from bench.estimators.table import precision_rows, rows
+from bench.estimators.targets import (
+    EIGHT_HOURS_EXCHANGES,
+    MAIN_RATE_HZ,
+    PRECISION_SEEDS,
+    SEEDS,
+    SYMMETRIC,
+)
 from bench.estimators.traces import EXTRA, FAMILIES, TABLE
 from bench.tables import tell
 
@@ -26,13 +32,13 @@ QUICK_SEEDS = 2
 
 
 @click.command()
-@click.option("--seeds", default=10, show_default=True, help="Seeds of each row.")
-@click.option("--u95-seeds", default=40, show_default=True, help="Seeds for the coverage of u95.")
+@click.option("--seeds", default=SEEDS, show_default=True, help="Seeds of each row.")
+@click.option("--precision-seeds", default=PRECISION_SEEDS, show_default=True, help="Seeds for its coverage.")
 @click.option("--extra-seeds", default=3, show_default=True, help="Seeds of each further fault.")
 @click.option("--rate", "rates", type=float, multiple=True, default=(4.0, 1.0), show_default=True)
 @click.option("--family", "--families", "families", type=click.Choice(list(FAMILIES)), multiple=True)
 @click.option("--processes", type=click.IntRange(1, 2), default=2, show_default=True)
-@click.option("--quick", is_flag=True, help="Two seeds, 4/s, no cost of long logs.")
+@click.option("--quick", is_flag=True, help="Two seeds, 4/s, no cost of long logs; no mean is judged.")
 @click.option("--long-logs/--no-long-logs", default=True, help="Whether to smooth eight hours and sixteen.")
 @click.option("--no-peers", is_flag=True, help="Ours alone.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the tables here.")
@@ -40,7 +46,7 @@ QUICK_SEEDS = 2
 def main(
     *,
     seeds: int,
-    u95_seeds: int,
+    precision_seeds: int,
     extra_seeds: int,
     rates: Sequence[float],
     families: Sequence[str],
@@ -53,9 +59,11 @@ def main(
 ) -> None:
     """Compare the offset estimator with its peers on simulated traces; exits with 1 where a row fails."""
     if quick:
-        seeds = u95_seeds = extra_seeds = QUICK_SEEDS
+        seeds = precision_seeds = extra_seeds = QUICK_SEEDS
         rates = (MAIN_RATE_HZ,)
-    jobs = _jobs(families or tuple(FAMILIES), rates, (seeds, u95_seeds, extra_seeds), with_peers=not no_peers)
+    jobs = _jobs(
+        families or tuple(FAMILIES), rates, (seeds, precision_seeds, extra_seeds), with_peers=not no_peers
+    )
     click.echo(f"{len(jobs)} traces", err=True)
     results = run_jobs(jobs, processes=processes, progress=_progress)
     figures = _figures(results, seeds, long_logs=long_logs and not quick)
@@ -67,7 +75,7 @@ def main(
 def _jobs(
     families: Sequence[str], rates: Sequence[float], seeds: tuple[int, int, int], *, with_peers: bool
 ) -> list[Job]:
-    """More seeds where the coverage of u95 is required."""
+    """More seeds where the coverage of the precision is required."""
     own, pooled, extra = seeds
     found = []
     for family in families:
@@ -92,7 +100,7 @@ def _figures(results: list[Result], seeds: int, *, long_logs: bool) -> Figures:
         seeds,
         f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}",
         rows(table, seeds),
-        u95_rows(table),
+        precision_rows(table),
         extra_rows([result for result in results if result.job.family in EXTRA]),
         update_cost(),
         smooth_costs(EIGHT_HOURS_EXCHANGES) if long_logs else [],

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 REQUIRED = 0.93
+RATES = (4.0, 1.0)
+DURATION_S = 3600.0
 HEAD = ("delays", "rate", "seeds", "online", "worst", "afterwards", "worst", "bound", "verdict")
 INTRODUCTION = f"""# How often u95 holds
 
-Made by `make bench-u95`: the traces of [bench-estimators.md](bench-estimators.md), {{duration_s:g}} s each.
+Made by `{{command}}`: the traces of [bench-estimators.md](bench-estimators.md), {{duration_s:g}} s each.
 In each one way is made longer by a share of the least round trip, drawn uniformly from 0 to {ASSUMED:.0%}:
 u95 assumes no more (`asymmetry_share`). Counted are the instants after the first 200 s, without rows that the
 track calls ambiguous, and after a step that nobody reported from the cut on. To reach: u95 holds at
@@ -55,9 +57,11 @@ class Row(NamedTuple):
 
 @click.command()
 @click.option("--seeds", default=40, show_default=True, help="Traces of each family at each rate.")
-@click.option("--rate", "rates", type=float, multiple=True, default=(4.0, 1.0), show_default=True)
+@click.option("--rate", "rates", type=float, multiple=True, default=RATES, show_default=True)
 @click.option("--family", "families", type=click.Choice(list(FAMILIES)), multiple=True)
-@click.option("--duration", "duration_s", default=3600.0, show_default=True, help="Seconds of each trace.")
+@click.option(
+    "--duration", "duration_s", default=DURATION_S, show_default=True, help="Seconds of each trace."
+)
 @click.option("--processes", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the table here.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures here.")
@@ -84,9 +88,16 @@ def main(
         rows.append(_row([next(held) for _ in range(seeds)]))
         click.echo("  ".join(_line(rows[-1])), err=True)
     table = markdown_table(HEAD, [_line(row) for row in rows])
-    text = INTRODUCTION.format(duration_s=duration_s) + "\n" + table
+    text = INTRODUCTION.format(command=_command(rates, duration_s), duration_s=duration_s) + "\n" + table
     tell(rows, text + "\n", markdown, json_path)
     sys.exit(0 if all(row.passes for row in rows) else 1)
+
+
+def _command(rates: Sequence[float], duration_s: float) -> str:
+    """What makes this page again."""
+    options = [f"--rate {rate_hz:g}" for rate_hz in rates if tuple(rates) != RATES]
+    options += [f"--duration {duration_s:g}"] if duration_s != DURATION_S else []
+    return f'make bench-u95 ARGS="{" ".join(options)}"' if options else "make bench-u95"
 
 
 def _measured(jobs: list[Job], processes: int) -> Iterator[Held]:

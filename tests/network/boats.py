@@ -54,7 +54,7 @@ class Boat:
     def checker(self):
         checker = AttentiveChecker(ConnectionSettings(**self._settings), self.clock, self.clocks, 0.25)
         self.start(checker.connection)
-        assert checker.connection.wait_until_up(60)
+        assert checker.connection.wait_until_subscribed(60)
         return checker
 
     def start(self, service):

@@ -38,7 +38,7 @@ class FakeTopside:
             ConnectionSettings(broker=url), self, self.clock, name="tidesync-topside-fake"
         )
         self.connection.start()
-        assert self.connection.wait_until_up(60)
+        assert self.connection.wait_until_subscribed(60)
 
     def connected(self):
         self.connection.subscribe([(topics.build(ROOT, topics.TOPSIDE_COMMAND, topside="fake"), 1)])
@@ -139,7 +139,7 @@ class ConnectedClock(ClockPublisher):
             self._settings, self, self.clock, name=f"{self.machine}-{self.name}-clock"
         )
         self.connection.start()
-        assert self.connection.wait_until_up(60)
+        assert self.connection.wait_until_subscribed(60)
 
     def leave(self):
         self.connection.stop()

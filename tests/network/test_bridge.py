@@ -84,7 +84,7 @@ def vessel(folders, shore):
 def listeners(shore, vessel):
     both = Listener(shore.url), Listener(vessel.url)
     for listener in both:
-        assert listener.connection.wait_until_up(60)
+        assert listener.connection.wait_until_subscribed(60)
     yield both
     for listener in both:
         listener.connection.stop()

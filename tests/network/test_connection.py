@@ -238,7 +238,7 @@ def test_nothing_is_queued_while_there_is_no_connection(connect):
 
 def test_the_will_is_published_when_a_process_dies_and_the_farewell_when_it_stops(mosquitto, connect):
     watcher = connect(mosquitto.url, "status/#")
-    assert watcher.wait_until_up(60)
+    assert watcher.wait_until_subscribed(60)
     dying = connect(mosquitto.url, will=Outgoing("status/dying", b"offline"))
     assert dying.wait_until_up(60)
     dying.post(lambda: dying._client.socket().shutdown(socket.SHUT_RDWR))

@@ -51,7 +51,7 @@ def test_every_message_and_file_of_a_session_is_what_is_published(mosquitto_boat
     boat = mosquitto_boat
     wire = Wire(boat.url)
     boat.start(wire.connection)
-    assert wire.connection.wait_until_up(60)
+    assert wire.connection.wait_until_subscribed(60)
     checker = boat.checker()
     boat.topside()
     vehicle = boat.vehicle("rov1", offset_ns=-3 * S)

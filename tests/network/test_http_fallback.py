@@ -78,7 +78,7 @@ def vehicle_url(clock):
 def running(boat, clock, url):
     checker = LoggingChecker(ConnectionSettings(broker=boat.url), boat.clock, boat.clocks, 0.25)
     boat.start(checker.connection)
-    assert checker.connection.wait_until_up(60)
+    assert checker.connection.wait_until_subscribed(60)
     topside = boat.topside(
         vehicle=(f"rov1={url}",), holdover_after_s=3.0, handshake_interval_s=0.2, timeout_s=0.5
     )

@@ -43,7 +43,7 @@ class Replay:
         settings = ConnectionSettings(broker=url)
         self.connection = Connection(settings, self, SystemClock(), name=f"replay-{machine}")
         self.connection.start()
-        assert self.connection.wait_until_up(60)
+        assert self.connection.wait_until_subscribed(60)
 
     def connected(self):
         topic = topics.build(ROOT, self.command_kind, **{self.machine: self.name})

@@ -43,7 +43,7 @@ def test_a_vehicle_that_is_rebooted_is_a_new_segment(boat):
     )
     assert again.segment > first.segment
     locked = checker.until_state("rov1", "locked", after=len(checker.heard), within_s=HEALED_S)
-    assert abs(locked.offset_ms - 900_000) < 2
+    assert abs(locked.offset_ms - 900_000) < locked.max_error_ms + 2  # it drifts by 40 ppm
     assert [bad for bad in checker.wrong if bad.result.boot_id != first.boot_id] == []
 
 

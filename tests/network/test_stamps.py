@@ -40,7 +40,7 @@ class Recorder:
 
     def start(self):
         self.connection.start()
-        assert self.connection.wait_until_up(60)
+        assert self.connection.wait_until_subscribed(60)
 
     def stop(self):
         self.connection.stop()

@@ -90,10 +90,10 @@ def write_rsk(path, clock, *, seconds=120, rate=4):
     return list(known.values())
 
 
-def timeline_with(path, name, folder):
+def timeline_with(path, name, folder, **options):
     """The vehicle's timeline in a session with the file at `path`."""
     write_session(folder, CLOCKS[name])
-    return prepare(SessionFolder(folder), Options(files=(path,), vehicle="rov1")).timelines["rov1"]
+    return prepare(SessionFolder(folder), Options(files=(path,), vehicle="rov1", **options)).timelines["rov1"]
 
 
 def corrected(path, timeline, zone="UTC", **stated):

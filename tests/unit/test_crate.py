@@ -389,6 +389,22 @@ def test_a_result_that_cannot_be_made_and_one_too_many_are_named(crate, capsys):
     assert str(Path.cwd()) not in shown.out
 
 
+def test_what_was_added_to_the_metadata_does_no_harm(crate, capsys):
+    path = crate / "ro-crate-metadata.json"
+    document = json.loads(path.read_text("utf-8"))
+    found = {entity["@id"]: entity for entity in document["@graph"]}
+    document["@graph"] += [
+        {"@id": "#me", "@type": "Person", "name": "A. Diver"},
+        {"@id": "video/", "@type": "Dataset", "name": "Not with it"},
+        {"@id": "readme.md", "@type": "File"},
+    ]
+    found["./"]["author"] = {"@id": "#me"}
+    found["./"]["hasPart"] += [{"@id": "video/"}, {"@id": "readme.md"}]
+    document["@graph"].reverse()
+    path.write_text(json.dumps(document))
+    assert reproduce(crate, capsys)[0] == 0
+
+
 def test_a_damaged_or_incomplete_crate_is_refused(crate, capsys):
     raw = crate / NAME / "in-water_7" / "session.csv"
     content = raw.read_bytes()

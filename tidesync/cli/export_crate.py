@@ -33,6 +33,7 @@ def export_crate(
         raise SettingsError(f"--output {target}: expected a folder outside of the session")
     try:
         with Progress("Writing") as progress:
+            progress.length = 2 * size_of(session)
             written = write_crate(SessionFolder(session), target, license_text, progress.update)
     except SessionError as error:
         raise NotSoError(f"{error}; nothing was written") from error
@@ -54,3 +55,8 @@ def export_crate(
         for line in written.left:
             click.echo(f"{line}; left out")
     return 0
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of all files below, for a progress bar: they are copied, and those with stamps read again."""
+    return sum(path.lstat().st_size for path in folder.rglob("*"))

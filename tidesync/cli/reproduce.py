@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tidesync.cli.export_crate import size_of
 from tidesync.cli.progress import Progress
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.crate.reproduction import reproduce
@@ -33,6 +34,7 @@ def command(*, crate: Path, as_json: bool) -> int:
         raise SettingsError(f"CRATE: there is no folder {crate}")
     try:
         with Progress("Reproducing") as progress:
+            progress.length = 2 * size_of(crate)
             result = reproduce(crate, progress.update)
     except UnusableCrateError as error:
         raise SettingsError(str(error)) from error

@@ -25,6 +25,7 @@ from tidesync.sessions.messages.rosbag2_file import open_rosbag2
 from tidesync.sessions.messages.rsk_file import open_rsk
 from tidesync.sessions.messages.tlog_file import open_tlog
 from tidesync.sessions.messages.video_file import open_video
+from tidesync.sessions.messages.wav_file import open_wav
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,6 +86,7 @@ MESSAGES: Mapping[str, OpenMessages] = {
     ".nmea": open_log,
     ".rsk": open_rsk,
     ".tlog": open_tlog,
+    ".wav": open_wav,
     **dict.fromkeys(_VIDEOS, open_video),
 }
 """What opens the files of messages with a suffix."""
@@ -94,10 +96,12 @@ _TEXT = {".csv", ".jsonl", ".log", ".lp", ".ndjson", ".nmea", ".tsv", ".txt"}
 _OF_EITHER = {".tlog"}
 _COCKPITS_NAME, _COCKPITS_HEADER = "Cockpit_Data_Log_", b"epoch,timestamp"
 """Of the tables that Cockpit writes."""
-_INSTRUMENTS = {".cdf", ".cnv", ".nc", ".nc4", ".rsk"}
+_INSTRUMENTS = {".cdf", ".cnv", ".nc", ".nc4", ".rsk", ".wav"}
 """Files of instruments, which have clocks of their own: it must be stated which one stamped them."""
-_STARTED = {".cnv"}
+_STARTED = {".cnv", ".wav"}
 """Files that may state their start alone."""
+_WITH_SIDECAR = {*_VIDEOS, ".wav"}
+"""Continuous recordings: when they began is in JSON beside them."""
 _UNCHANGED = {".bin", ".cnv", ".rsk"}
 """Files that stay as they are: their times are in a table beside them."""
 _OUTPUT, _UNANSWERED = ".topside", ".unanswered"
@@ -195,10 +199,10 @@ def companions_of(path: Path) -> list[Path]:
 def output_of(path: Path) -> Path:
     """`NAME.topside.csv` for `NAME.csv`, `NAME.topside.csv.gz` for `NAME.csv.gz`.
 
-    `NAME.bin.topside.csv` for a file of which there is only a table of its times; of a video `.json`.
+    `NAME.bin.topside.csv` for a file of which there is only a table of its times; of a recording `.json`.
     """
     stem, suffix, rest = _divided(path)
-    if suffix.lower() in _VIDEOS:
+    if suffix.lower() in _WITH_SIDECAR:
         return path.with_name(f"{stem}{_OUTPUT}.json")
     if suffix.lower() in _UNCHANGED:
         return sidecar_of(path)

@@ -95,7 +95,7 @@ def _root(contents: Contents, name: str, published: str, license_text: str) -> E
         "@id": "./",
         "@type": "Dataset",
         "conformsTo": {"@id": PROFILE + _VERSION},
-        "name": f"Session {name}",
+        "name": name,
         "description": (
             "What was recorded in a session, the same with times of the surface computer's clock and their "
             "errors, and with which settings and software; `tidesync reproduce` makes it again. Raw files: "

@@ -95,7 +95,10 @@ def _contents(entities: Entities) -> Contents:
     software = entities.get(SOFTWARE_ID, {})
     if not actions or software.get("name") != PRODUCT:
         raise ValueError(f"it has no correction by {PRODUCT}: another program made this crate")
-    files = dict(_file(_get(entities, each)) for each in _references(root, "hasPart"))
+    parts = (_get(entities, each) for each in _references(root, "hasPart"))
+    files = dict(
+        _file(each) for each in parts if "sha256" in each
+    )  # others were added to it, and are not ours
     code = [_get(entities, each).get("value") for each in _references(software, "identifier")]
     contents = Contents(
         files,

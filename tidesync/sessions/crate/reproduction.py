@@ -88,7 +88,7 @@ def reproduce(crate: Path, progress: ProgressCallback) -> Reproduction:
     _check_room(contents)
     with tempfile.TemporaryDirectory(prefix="tidesync-reproduce-") as temporary:
         root = Path(temporary).resolve()
-        _copy(crate, contents, root)
+        _copy(crate, contents, root, progress)
         result, made = Reproduction(versions=[*_other_versions(contents)]), dict[str, Digest]()
         for action in contents.actions:
             done = perform(root, action.session, action.run, progress)
@@ -106,7 +106,7 @@ def _check_room(contents: Contents) -> None:
         raise UnusableFileError(folder, reason)
 
 
-def _copy(crate: Path, contents: Contents, root: Path) -> None:
+def _copy(crate: Path, contents: Contents, root: Path, progress: ProgressCallback) -> None:
     """Copy the raw files to `root`; UnusableCrateError where one of all files is not what the crate says."""
     results, faults = {*contents.results}, list[str]()
     for path, expected in contents.files.items():
@@ -117,6 +117,7 @@ def _copy(crate: Path, contents: Contents, root: Path) -> None:
             reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
             faults.append(f"{path} {reason}")
             continue
+        progress(found.size)
         if found != expected:
             faults.append(f"{path} is damaged: {found.size} bytes, SHA-256 {found.sha256}")
     if faults:

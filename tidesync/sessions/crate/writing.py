@@ -83,7 +83,10 @@ def write_crate(
         stated = _stated(folder, name, record.runs)
         places |= {stated[path]: folder.path / path for path in stated}
         _check_room(output, places)
-        files = {path: _copied(place, root / path) for path, place in places.items()}
+        files = {}
+        for path, place in places.items():
+            files[path] = _copied(place, root / path)
+            progress(files[path].size)
         replace(root / PINS, pins())
         runs = [run.renamed(stated.__getitem__) for run in record.runs]
         actions = _performed(root, name, runs, [*files], progress)

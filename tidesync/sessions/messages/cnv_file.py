@@ -95,10 +95,10 @@ class CnvFile:
         if self._started is None:
             self.outcome.notes[:] = [f"times are of column {name}"]
             return vehicles
-        self.outcome.notes[:] = [
-            f"times are its start, {self._started.start.text}, and column {name}, {self._started.assumed}"
-        ]
-        return self._started.timeline(vehicles)
+        own = self._started.timeline(vehicles)
+        note = f"times are its start, {self._started.start.text}, and column {name}, {self._started.assumed}"
+        self.outcome.notes[:] = [note, *self._started.faults]
+        return own
 
     def foreign(self, target: Target) -> Iterator[Path]:
         """A table that is not that of a correction."""

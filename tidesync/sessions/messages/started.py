@@ -8,21 +8,27 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from tidesync.sessions.correction.interpolation import Instants
 from tidesync.sessions.correction.local_time import certain_rows, corrected_stamps, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.stamps.column import form_of_texts
 from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.table import Batch
-from tidesync.sessions.correction.timeline import HOLDOVER, STATES, UNREADABLE, TimelineSegment
+from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, STATES, UNREADABLE, TimelineSegment
 from tidesync.sessions.correction.topside_raw import Anchor, SamplesSince
-from tidesync.sessions.errors import UnusableFileError
 
 if TYPE_CHECKING:
+    from tidesync.sessions.correction.interpolation import Inverse
     from tidesync.sessions.correction.stamps.form import StampForm
     from tidesync.sessions.correction.table import Job, Measured
     from tidesync.sessions.correction.timeline import Corrections, Timeline
+    from topside_agent.estimator.blocks import Integers
 
 _EVER_NS = 2**61
+_RESOLUTION_MS = 1_000.0
+"""Starts are written to a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +38,52 @@ class Start:
     text: str
     zone: str | None = None
     """What it says of its zone."""
-    resolution_ms: float = 1_000.0
-    """In which steps it is written."""
+    time_format: str | None = None
+    """How it is written, where a user states it."""
 
 
 class StartedFile:
-    """The start of a job's file, and the timeline of what passed since; UnusableFileError names its fault."""
+    """The start of a job's file, and the timeline of what passed since; UnusableFileError: it is no time."""
 
     def __init__(self, job: Job, measured: Measured, start: Start) -> None:
+        self.start, self.sample_clock_ppm = start, job.sample_clock_ppm
+        self.faults: list[str] = []
+        """Why what passed since has no answer; filled by `timeline`."""
         stated = job.stamps
-        resolution_ms = start.resolution_ms if stated.resolution_ms is None else stated.resolution_ms
-        options = StampOptions(zone=start.zone or stated.zone, resolution_ms=resolution_ms)
-        self._job = replace(job, column="start", unit=None, stamps=options)
-        self.form: StampForm = form_of_texts(self._job, measured, [start.text.encode()])
-        self.start = start
+        options = StampOptions(
+            zone=start.zone or stated.zone,
+            time_format=start.time_format,
+            resolution_ms=_RESOLUTION_MS if stated.resolution_ms is None else stated.resolution_ms,
+        )
+        placed = replace(job, column="start", unit=None, stamps=options)
+        self.form: StampForm = form_of_texts(placed, measured, [start.text.encode()])
 
     @property
     def assumed(self) -> str:
         """What is taken of the instrument, for a summary."""
-        return f"if its sample clock is within {self._job.sample_clock_ppm:g} ppm (--sample-clock-ppm)"
+        return f"if its sample clock is within {self.sample_clock_ppm:g} ppm (--sample-clock-ppm)"
 
-    def answer(self, vehicles: Timeline) -> Corrections:
+    def timeline(self, vehicles: Timeline) -> Timeline:
+        """That of ns passed since the start; `ambiguous` or `outside` for all where that is not known."""
+        found = self._answer(vehicles)
+        columns = found.topside_ns, found.max_error_ns, found.state
+        at_ns, error_ns, state = (int(column[0]) for column in columns)
+        run = None
+        self.faults.clear()
+        if not error_ns:
+            known = "no time of its zone" if state == UNREADABLE else STATES[state]
+            self.faults.append(f"its start, {self.start.text}, is {known}")
+        else:
+            run = None if vehicles.topside is None else vehicles.topside.run_at(at_ns, error_ns)
+            if run is None:
+                reason = "it was not read there, or was set"
+                self.faults.append(f"how topside's clock ran on from its start is not known: {reason}")
+        if run is None:
+            return vehicles.of_segments([_without_answer(outside=not error_ns and state != AMBIGUOUS)])
+        anchor = Anchor(at_ns, error_ns, state == HOLDOVER, self.sample_clock_ppm * 1e-6)
+        return vehicles.of_segments([_segment(SamplesSince(anchor, run), -_EVER_NS)])
+
+    def _answer(self, vehicles: Timeline) -> Corrections:
         """That of the start: one entry."""
         found = self.form.read([self.start.text.encode()])
         batch = Batch(None, found.unix_ns, found.readable, (), 0, found.repeated, found.resolution_ns)
@@ -61,32 +92,25 @@ class StartedFile:
             corrector.note(certain_rows(batch, vehicles, self.form)[1])
         return corrected_stamps(batch, self.form, vehicles, corrector)
 
-    def timeline(self, vehicles: Timeline) -> Timeline:
-        """That of ns passed since the start; UnusableFileError where its instant is not known."""
-        anchor, run = self.anchor(vehicles), None
-        if vehicles.topside is not None:
-            run = vehicles.topside.run_at(anchor.topside_ns, anchor.error_ns)
-        if run is None:
-            reason = (
-                "how topside's clock ran on from its start is not known: it was not read there, or was set"
-            )
-            raise UnusableFileError(self._job.path, reason)
-        segment = TimelineSegment(
-            SamplesSince(anchor, run), -_EVER_NS, _EVER_NS, cut_before=False, cut_after=False
-        )
-        return vehicles.of_segments([segment])
 
-    def anchor(self, vehicles: Timeline) -> Anchor:
-        """The start on topside's clock; UnusableFileError where it is not known."""
-        found = self.answer(vehicles)
-        if not found.known[0]:
-            state = "unreadable" if found.state[0] == UNREADABLE else STATES[int(found.state[0])]
-            reason = f"its start, {self.start.text!r}, is {state}" + (
-                f": {self.form.hint}" if self.form.hint else ""
-            )
-            raise UnusableFileError(self._job.path, reason)
-        held, rate = bool(found.state[0] == HOLDOVER), self._job.sample_clock_ppm * 1e-6
-        return Anchor(int(found.topside_ns[0]), int(found.max_error_ns[0]), held, rate)
+class _Undecided:
+    """Knows no instant; see `interpolation.Inverse`."""
+
+    first_ns, last_ns = -_EVER_NS, _EVER_NS
+
+    def instants(self, pi_ns: Integers) -> Instants:
+        """Void ones."""
+        none, every = np.zeros(pi_ns.shape), np.ones(pi_ns.shape, dtype=bool)
+        return Instants(pi_ns, none, none, ~every, every)
+
+
+def _without_answer(*, outside: bool) -> TimelineSegment:
+    """A segment that holds nothing, or all without deciding it."""
+    return _segment(_Undecided(), _EVER_NS if outside else -_EVER_NS)
+
+
+def _segment(clock: Inverse, from_ns: int) -> TimelineSegment:
+    return TimelineSegment(clock, from_ns, _EVER_NS, cut_before=False, cut_after=False)
 
 
 def passed_form(form: StampForm) -> StampForm:

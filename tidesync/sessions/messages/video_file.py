@@ -7,34 +7,35 @@ clock, are answered as a table's rows, and put together as straight pieces by vi
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.files import replacing
 from schemas.instants import iso_from_ns
 from tidesync.sessions.correction.table import Batch
-from tidesync.sessions.correction.timeline import NO_U95, STATES
 from tidesync.sessions.errors import NoTimestampError, SessionError
 from tidesync.sessions.messages.ass_file import AssFile, exact_form
 from tidesync.sessions.messages.cockpit_start import EXPECTED, S, begin_of_name
 from tidesync.sessions.messages.format import Block, Outcome
-from tidesync.sessions.messages.video_pieces import Piece, pieces_of
+from tidesync.sessions.messages.media_sidecar import (
+    begin_of,
+    foreign_media_sidecar,
+    media_output,
+    rate_and_pieces,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tidesync.sessions.correction.table import Job, Measured
     from tidesync.sessions.correction.timeline import Corrections, Timeline
     from tidesync.sessions.messages.format import Answer, Target, Write
-    from topside_agent.estimator.blocks import Integers
 
 _LONGEST_S = 86_400
-_MADE_BY = "tidesync correct"
 _OF = (
     "begin: when Cockpit began to record; the first frame follows, and shows what the camera saw earlier by "
     "the delay of the stream: neither is in any file, nor in the errors"
@@ -55,6 +56,7 @@ class VideoFile:
 
     def __init__(self, job: Job, measured: Measured) -> None:
         self._path, self.outcome = job.path, Outcome()
+        self._recording = "video", job.path.name
         subtitles = job.path.with_suffix(".ass")
         begin, until_ns = begin_of_name(job.path.name), None
         self._until: str | None = None
@@ -93,88 +95,23 @@ class VideoFile:
 
     def foreign(self, target: Target) -> Iterator[Path]:
         """A sidecar that is not of a correction, or that of another video."""
-        if target.output.exists() and not self._is_ours(target.output):
-            yield target.output
+        return foreign_media_sidecar(target, self._recording)
 
-    @contextmanager
-    def output(self, target: Target) -> Iterator[Write]:
+    def output(self, target: Target) -> AbstractContextManager[Write]:
         """The sidecar."""
-        document: dict[str, Any] = {}
+        return media_output(target, self._recording, _OF, self._document)
 
-        def write(block: Block, columns: Sequence[Corrections]) -> None:
-            document.update(self._document(block.records, columns[0]))
-
-        yield write
-        about = {
-            "schema_version": 1,
-            "made_by": _MADE_BY,
-            **target.about,
-            "video": self._path.name,
-            "of": _OF,
-        }
-        text = json.dumps({**about, **document}, indent=2, ensure_ascii=False)
-        with replacing(target.output) as stream:
-            stream.write(f"{text}\n".encode())
-
-    def _document(self, at_ns: Integers, found: Corrections) -> dict[str, Any]:
-        pieces = pieces_of(at_ns, found, self.forms[0].resolution_ns)
-        longest = max(pieces, key=lambda each: (each.ratio is not None, each.to_ns - each.from_ns))
+    def _document(self, block: Block, found: Corrections) -> dict[str, Any]:
+        at_ns, resolution_ns = block.records, self.forms[0].resolution_ns
+        rate, pieces = rate_and_pieces(at_ns, found, resolution_ns)
         return {
             "begin": {
                 "recorded": iso_from_ns(int(at_ns[0])),
-                "recorded_max_error_ms": self.forms[0].resolution_ns / 1e6,
+                "recorded_max_error_ms": resolution_ns / 1e6,
                 "by": self.begin.by,
-                **_instant(found, 0),
+                **begin_of(found),
             },
-            "rate": _rate(longest),
+            "rate": rate,
             "until": self._until,
-            "pieces": [_piece(each, int(at_ns[0])) for each in pieces],
+            "pieces": pieces,
         }
-
-    def _is_ours(self, path: Path) -> bool:
-        try:
-            existing = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            return False
-        found = existing if isinstance(existing, dict) else {}
-        return found.get("made_by") == _MADE_BY and found.get("video") == self._path.name
-
-
-def _instant(found: Corrections, row: int) -> dict[str, Any]:
-    """An answer; nulls where it is not known."""
-    known, u95_ns = bool(found.known[row]), int(found.u95_ns[row])
-    return {
-        "topside": iso_from_ns(int(found.topside_ns[row])) if known else None,
-        "topside_unix_ns": int(found.topside_ns[row]) if known else None,
-        "max_error_ms": _ms(int(found.max_error_ns[row])) if known else None,
-        "u95_ms": _ms(u95_ns) if known and u95_ns != NO_U95 else None,
-        "state": STATES[int(found.state[row])],
-    }
-
-
-def _rate(piece: Piece) -> dict[str, Any] | None:
-    """Topside's seconds for each of the computer's."""
-    if piece.ratio is None:
-        return None
-    return {
-        "ratio": piece.ratio,
-        "ppm": round((piece.ratio - 1) * 1e6, 3),
-        "max_error_ppm": piece.ratio_error_ppm,
-    }
-
-
-def _piece(piece: Piece, begin_ns: int) -> dict[str, Any]:
-    known = piece.topside_ns is not None
-    return {
-        "from_s": (piece.from_ns - begin_ns) / S,
-        "to_s": (piece.to_ns - begin_ns) / S,
-        "topside_unix_ns": piece.topside_ns,
-        "ratio": piece.ratio,
-        "max_error_ms": _ms(piece.max_error_ns) if known else None,
-        "state": piece.state,
-    }
-
-
-def _ms(ns: int) -> float:
-    """Rounded up to µs."""
-    return -(-ns // 1000) / 1e3

@@ -18,7 +18,6 @@ from tidesync.sessions.archive.workers import Lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
     from tidesync.sessions.archive.workers import Progress, Results, Work
@@ -30,7 +29,8 @@ _PATIENCE_S = 5.0
 @dataclass(eq=False, slots=True)
 class _Child:
     process: BaseProcess
-    connection: Connection
+    connection: Any
+    """A Connection; on Windows a PipeConnection."""
     number: int | None = None
     """Of its task."""
 

@@ -182,7 +182,7 @@ def test_no_sample_of_an_rsk_is_outside_its_error(name, tmp_path):
     assert check(rows, truth) > 0.85 * len(truth)
     with sqlite3.connect(path) as database:
         assert [int(row["tstamp"]) for row in rows] == [
-            at for (at,) in database.execute("SELECT tstamp FROM data")
+            at for (at,) in database.execute("SELECT tstamp FROM data ORDER BY rowid")
         ]
     assert result.max_error_ns < 4_000_000
 

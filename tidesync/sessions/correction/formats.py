@@ -98,6 +98,9 @@ _COCKPITS_NAME, _COCKPITS_HEADER = "Cockpit_Data_Log_", b"epoch,timestamp"
 """Of the tables that Cockpit writes."""
 _INSTRUMENTS = {".cdf", ".cnv", ".nc", ".nc4", ".rsk", ".wav"}
 """Files of instruments, which have clocks of their own: it must be stated which one stamped them."""
+WITHOUT_CLOCK = (
+    f"an instrument has a clock of its own: say with --instrument-clock which one stamped it: {HOW}"
+)
 _STARTED = {".cnv", ".wav"}
 """Files that may state their start alone."""
 _WITH_SIDECAR = {*_VIDEOS, ".wav"}
@@ -142,10 +145,7 @@ def open_messages(job: Job, measured: Measured) -> AbstractContextManager[Messag
 def _check_clock(job: Job, suffix: str) -> None:
     """NoTimestampError where an instrument's clock stamped a job's file, and nothing is stated of it."""
     if suffix.lower() in _INSTRUMENTS and job.clock is None:
-        reason = (
-            f"an instrument has a clock of its own: say with --instrument-clock which one stamped it: {HOW}"
-        )
-        raise NoTimestampError(job.path, reason)
+        raise NoTimestampError(job.path, WITHOUT_CLOCK)
 
 
 def _missing(job: Job, error: ModuleNotFoundError, extra: str) -> UnusableFileError:
@@ -183,6 +183,11 @@ def is_of_cockpit(path: Path) -> bool:
     with path.open("rb") as stream:
         begin = stream.read(len(_COCKPITS_HEADER) + 1)
     return begin.startswith(_COCKPITS_HEADER) and begin[-1:] in b",\r\n"
+
+
+def needs_clock(path: Path) -> bool:
+    """Whether an instrument wrote such a file, by a clock of its own that has to be stated."""
+    return _divided(path)[1].lower() in _INSTRUMENTS
 
 
 def is_started(path: Path) -> bool:

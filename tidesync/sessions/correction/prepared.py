@@ -14,7 +14,8 @@ from tidesync.sessions.correction.histories import read_histories
 from tidesync.sessions.correction.instrument_clock import on_clock
 from tidesync.sessions.correction.named_twice import boots_of, doubts_of, sentence
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
-from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
+from tidesync.sessions.correction.session import measured_of, plan, timeline_of
+from tidesync.sessions.correction.session_metadata import read_metadata
 from tidesync.sessions.correction.topside_raw import TopsideRaw
 from tidesync.sessions.errors import AlreadyCorrectedError
 from tidesync.sessions.isolation import complaint_of
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tidesync.sessions.correction.histories import Histories
-    from tidesync.sessions.correction.session import Metadata, Options
+    from tidesync.sessions.correction.session import Options
+    from tidesync.sessions.correction.session_metadata import Metadata
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.tables import Left
     from tidesync.sessions.correction.timeline import Timeline

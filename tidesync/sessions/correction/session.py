@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import difflib
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
+from schemas.metadata import CONSUMER_TOLERANCE_MS
 from tidesync.sessions.bridged import bridged
-from tidesync.sessions.correction.formats import is_of_cockpit, is_of_either_clock, is_output
+from tidesync.sessions.correction.formats import (
+    WITHOUT_CLOCK,
+    is_of_cockpit,
+    is_of_either_clock,
+    is_output,
+    needs_clock,
+)
 from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
@@ -19,7 +27,6 @@ from tidesync.sessions.correction.table_form import TableForm
 from tidesync.sessions.correction.tables import Left, tables_in
 from tidesync.sessions.correction.timeline import Timeline
 from tidesync.sessions.correction.unexplained import Reading
-from tidesync.sessions.document import NotMetadataError, block_of
 from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError
 from tidesync.sessions.folder import TIME_SYNC
 from tidesync.sessions.processes import Choice
@@ -27,11 +34,11 @@ from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from schemas.exchange import Exchange
     from tidesync.sessions.correction.clock_limits import ClockLimits
-    from tidesync.sessions.folder import Measured, SessionFolder
+    from tidesync.sessions.correction.session_metadata import Metadata
+    from tidesync.sessions.folder import Measured
     from tidesync.sessions.journal import Stream
     from topside_agent.estimator import Exchanges
 
@@ -39,24 +46,6 @@ _log = logging.getLogger(__name__)
 
 _NO_TABLE = "has no table in this session"
 _COCKPITS = "of Cockpit's, by its computer's clock: --file with --topside-clock or --vehicle corrects it"
-
-
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """What the metadata of a session has for its correction."""
-
-    sensors: Mapping[str, str] = field(default_factory=dict)
-    """Sensor to vehicle."""
-    topsides: Mapping[str, str] = field(default_factory=dict)
-    """Vehicle to the topside whose result is in `timeSync`."""
-    directories: Mapping[str, str] = field(default_factory=dict)
-    """Sensor to the name of its folder, where it has one."""
-    zones: Mapping[str, str] = field(default_factory=dict)
-    """Sensor to the zone of its times, where it is stated."""
-    zone: str | None = None
-    """The zone of the session's times, where it is stated."""
-    corrected: bool = False
-    """Whether its tables have topside's times already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,42 +88,6 @@ class Plan:
     """Which settings of single tables apply to none; a sentence each."""
 
 
-def read_metadata(folder: SessionFolder) -> Metadata:
-    """The metadata of `folder`; empty, with a warning, where it cannot be read."""
-    try:
-        document = folder.read_metadata() or {}
-    except (OSError, NotMetadataError) as error:
-        _log.warning("%s cannot be read, give sensors with --sensor: %s", folder.metadata_path, error)
-        return Metadata()
-    block = block_of(document)
-    vehicles = _mapping(block.get("vehicles"))
-    topsides = {name: _mapping(entry).get("topside") for name, entry in vehicles.items()}
-    sensors = {name: _mapping(entry) for name, entry in _mapping(document.get("sensors")).items()}
-    stated = {name: entry.get("vehicle") for name, entry in sensors.items()}
-    return Metadata(
-        sensors=_texts(stated) | _texts(_mapping(block.get("sensors"))),
-        topsides=_texts(topsides),
-        directories=_texts({name: entry.get("directory") for name, entry in sensors.items()}),
-        zones=_texts({name: _zone_in(entry) for name, entry in sensors.items()}),
-        zone=_zone_in(document),
-        corrected=block.get(CORRECTED) is True,
-    )
-
-
-def _zone_in(entry: Mapping[str, Any]) -> str | None:
-    """The zone that a part of the metadata states under one of its usual names."""
-    found = (entry.get(name) for name in ("timezone", "timeZone", "time_zone"))
-    return next((zone for zone in found if isinstance(zone, str) and zone), None)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value for name, value in values.items() if isinstance(value, str)}
-
-
 def plan(
     session: Path,
     metadata: Metadata,
@@ -153,14 +106,18 @@ def plan(
     named = {path.resolve() for path in options.files}
     sensors = {*metadata.sensors, *options.sensors}
     found = tables_in(session, sensors, metadata.directories, named, nested=nested)
-    jobs, left = {}, [*found.left]
+    jobs, left, unstated = {}, [*found.left], Counter[Path]()
     for sensor, paths in found.tables.items():
         for path in paths if sensor in vehicles else ():
             if vehicles[sensor] != TOPSIDE_CLOCK and is_of_cockpit(path):
                 left += [] if path.resolve() in named else [Left(path, "cockpit", _COCKPITS)]
             else:
                 job = _job(path, vehicles[sensor], options, (session, metadata), sensor)
-                jobs[path.resolve()] = job
+                if needs_clock(path) and job.clock is None and path.resolve() not in named:
+                    unstated[path.with_name(f"*{path.suffix}")] += 1
+                else:
+                    jobs[path.resolve()] = job
+    left += [Left(kind, "no_clock", f"{n} files: {WITHOUT_CLOCK}", n) for kind, n in unstated.items()]
     for path in options.files:
         if is_output(path):
             raise UnknownVehicleError(f"--file {path}: it is an output of a correction, not an input")

@@ -52,8 +52,8 @@ class Left(NamedTuple):
 
     path: Path
     why: str
-    """For programs: cockpit, dataset, folder, hidden, link, media, no_clock, no_sensor, no_vehicle, product, session,
-    special, unknown_format, unreadable; of a table growing, no_timestamp."""
+    """For programs: cockpit, dataset, folder, hidden, link, media, no_clock, no_sensor, no_vehicle, product,
+    session, special, unknown_format, unreadable; of a table growing, no_timestamp."""
     reason: str
     number: int = 1
 

@@ -10,11 +10,13 @@ from pyarrow import parquet
 
 from tests.unit.dataflash_files import Autopilot, write_tlog_of
 from tests.unit.dataflash_files import write_log as write_dataflash
+from tests.unit.instrument_files import write_cnv, write_rsk
 from tests.unit.line_files import instants, iso, write_json_lines, write_log
 from tests.unit.mcap_files import write_mcap
 from tests.unit.recorded_clock import PiClock, write_session
 from tests.unit.test_correction_netcdf import write_netcdf
 from tests.unit.test_messages_rosbags import write_bag, write_bag2
+from tests.unit.wav_files import recording
 
 SECONDS = 20
 CLOCK = PiClock(steps=((10, 3.0),))
@@ -59,8 +61,21 @@ def write_logs(sensor):
         write_mcap(sensor / f"{compression}.mcap", CLOCK, seconds=SECONDS, compression=compression)
     write_bag(sensor / "dive.bag", CLOCK, "LZ4")
     write_netcdf(sensor / "adcp.nc", CLOCK, seconds=SECONDS)
+    write_cnv(sensor / "ctd.cnv", CLOCK, at_s=2, seconds=8)
+    write_rsk(sensor / "logger.rsk", CLOCK, seconds=SECONDS)
+    recording(sensor, CLOCK, at_s=2, seconds=8)
     bag, _ = write_bag2(sensor.parent / "bag", CLOCK)
     bag.rename(sensor / "dive.db3")
     autopilot = Autopilot(booted_s=0.0)
     write_dataflash(sensor / "1.BIN", autopilot, seconds=SECONDS)
     write_tlog_of(sensor / "flight.tlog", autopilot, CLOCK, seconds=SECONDS)
+
+
+def settings_of(session):
+    """What `tidesync.toml` has to say of such files."""
+    tables = [
+        f'[correct."{path.relative_to(session).as_posix()}"]\ninstrument_clock = "vehicle"\nzone = "UTC"\n'
+        for path in sorted((session / "in-water_7").iterdir())
+        if path.suffix in {".cnv", ".nc", ".rsk", ".wav"}
+    ]
+    return "".join([*tables, '[correct."in-water_7/1.BIN"]\nsince = "flight.tlog"\n'])

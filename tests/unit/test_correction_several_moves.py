@@ -138,6 +138,16 @@ FOUND = {
         [Move(105, 106, "pboot", 40), Move(120, 120, "pset", -5)],
         (120.65, 125.35),
     ),
+    "the Pi boots, and topside sleeps and is set back, so that the silence looks short": (
+        (140, 200),
+        [
+            Move(149, 150, "pboot", 20),
+            Move(154, 154, "tset", -40),
+            Move(155, 190, "tsleep", 0),
+            Move(199, 199, "pset", -50),
+        ],
+        (),
+    ),
     "times of the next segment before it is entered for good": (
         (100, 120),
         [Move(at, at, "pset", by) for at, by in ((102, 10), (105, 26), (108, -37), (111, 23))],

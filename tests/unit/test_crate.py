@@ -1,7 +1,9 @@
 """`tidesync export --format ro-crate` and `tidesync reproduce`: published, and made again byte for byte."""
 
+import contextlib
 import gzip
 import hashlib
+import io
 import json
 import os
 import random
@@ -12,12 +14,18 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
+from schemas.events import Duplicate
+from schemas.instants import utc_from_ns
 from tests.effort import tries
 from tests.unit.cockpit_files import write_recording
-from tests.unit.crate_sessions import CLOCK, make_session
+from tests.unit.crate_sessions import CLOCK, make_session, settings_of
 from tests.unit.test_correction_session import TABLE
+from tests.unit.test_messages_rosbags import write_bag2
+from tests.unit.tracks import START, S
 from tidesync.command_line import run
+from tidesync.sessions.correction.formats import is_output, output_of
 from tidesync.sessions.correction.recorded_settings import CorrectionSettings, RecordedRun
 from tidesync.sessions.correction.session import Options
 from tidesync.sessions.correction.table_form import form_of, stated_by
@@ -27,14 +35,10 @@ from tidesync.sessions.crate.paths import id_of, path_of
 from tidesync.sessions.crate.properties import properties_of, run_of
 from tidesync.sessions.crate.reading import read_contents
 from tidesync.sessions.errors import UnusableCrateError
+from tidesync.sessions.journal import lines_of
 
 LICENSE = "https://creativecommons.org/licenses/by/4.0/"
 NAME = "session_2026-05-01T12-00-00Z"
-STATED = """[correct."in-water_7/1.BIN"]
-since = "flight.tlog"
-[correct."in-water_7/adcp.nc"]
-instrument_clock = "vehicle"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,7 @@ def published(tmp_path_factory):
     """A session with a file of each format, corrected, and its crate."""
     folder = tmp_path_factory.mktemp("dive")
     session = make_session(folder / NAME)
-    (folder / "tidesync.toml").write_text(STATED)
+    (folder / "tidesync.toml").write_text(settings_of(session))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert run(["-q", "correct", str(session)]) == 0
@@ -115,9 +119,10 @@ def correct(session, *options):
 
 def test_the_results_of_all_formats_are_made_again_byte_for_byte(published, capsys):
     session, crate = published
-    suffixes = {path.suffix.lower() for path in (session / "in-water_7").iterdir()}
-    assert suffixes >= {".bag", ".bin", ".csv", ".db3", ".gz", ".jsonl", ".lp", ".mcap", ".nc", ".nmea"}
-    assert suffixes >= {".parquet", ".tlog", ".xz", ".zst"}
+    raw = {path for path in (session / "in-water_7").iterdir() if not is_output(path)}
+    made = {path for path in files_in(session) if is_output(session / path)}
+    assert {output_of(path).name for path in raw} <= {path.rpartition("/")[2] for path in made}
+    assert len({path.suffix.lower() for path in raw}) >= 17
     before = {path: path.stat().st_mtime_ns for path in crate.rglob("*")}
     code, shown = reproduce(crate, capsys)
     results = listed(entities(crate)["#correction-1"]["result"])
@@ -260,6 +265,47 @@ def test_all_that_a_correction_can_be_asked_for_is_recorded():
         assert run_of(properties_of("s", run)) == ("s", run)
 
 
+def test_a_session_in_which_a_name_was_used_twice_can_be_published(session, tmp_path, capsys):
+    twice = Duplicate(
+        vehicle="rov1",
+        error="duplicate_vehicle",
+        topside="topside",
+        at=utc_from_ns(START + 5 * S),
+        until=utc_from_ns(START + 6 * S),
+    )
+    (session / "time_sync" / "events.jsonl").write_bytes(lines_of([twice]))
+    assert run(["-q", "correct", str(session)]) == 1
+    assert export(session, "--output", str(tmp_path / "crate")) == 0
+    assert b",ambiguous" in (tmp_path / "crate/session_1/in-water_7/session.topside.csv").read_bytes()
+    assert reproduce(tmp_path / "crate", capsys)[0] == 0
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["closed", "cut off"])
+def test_a_bag_in_wal_mode_is_read_with_its_log_and_gets_no_files(whole, session, tmp_path, capsys):
+    bag, _ = write_bag2(tmp_path / "bag", CLOCK)
+    target = session / "in-water_7" / "dive.db3"
+    with contextlib.closing(sqlite3.connect(bag)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA wal_autocheckpoint = 0")
+        database.execute("DELETE FROM messages WHERE id > 90")
+        database.commit()
+        if not whole:
+            for path in bag.parent.glob(f"{bag.name}*"):
+                shutil.copy(path, target.with_name(path.name.replace(bag.name, target.name)))
+    if whole:
+        shutil.copy(bag, target)
+    correct(session)
+    assert (session / "in-water_7" / "dive.db3-shm").exists() is not whole
+    crate = tmp_path / "crate"
+    assert export(session, "--output", str(crate)) == 0
+    found = {path for path in files_in(crate) if "/dive." in path}
+    names = {"dive.db3", "dive.topside.db3", *(() if whole else ("dive.db3-wal",))}
+    assert found == {f"session_1/in-water_7/{name}" for name in names}
+    with contextlib.closing(sqlite3.connect(crate / "session_1/in-water_7/dive.topside.db3")) as database:
+        assert database.execute("SELECT max(id) FROM messages").fetchone()[0] <= 90
+    assert reproduce(crate, capsys)[0] == 0
+
+
 def test_a_limit_of_zero_is_a_setting(session, tmp_path, capsys):
     correct(session, "--slew-limit-ppm", "0")
     assert export(session, "--output", str(tmp_path / "crate")) == 0
@@ -355,15 +401,28 @@ def test_another_result_is_named_with_its_first_different_line_and_other_version
     assert len(document["reproduced"]) == len(listed(entities(crate)["#correction-1"]["result"])) - 1
 
 
-def test_a_result_that_differs_in_its_compression_alone_is_said_to(crate, capsys):
-    path = f"{NAME}/in-water_7/packed.topside.csv.gz"
-    altered = gzip.compress(gzip.decompress((crate / path).read_bytes()), 1)
+def recompressed(content):
+    return gzip.compress(gzip.decompress(content), 1)
+
+
+def relaid(content):
+    stream = io.BytesIO()
+    parquet.write_table(parquet.read_table(io.BytesIO(content)), stream, compression="gzip")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "change"), [("packed.topside.csv.gz", recompressed), ("session.topside.parquet", relaid)]
+)
+def test_a_result_that_only_is_written_in_another_way_is_said_to_hold_the_same(name, change, crate, capsys):
+    path = f"{NAME}/in-water_7/{name}"
+    altered = change((crate / path).read_bytes())
     (crate / path).write_bytes(altered)
     digest = {"sha256": hashlib.sha256(altered).hexdigest(), "contentSize": str(len(altered))}
     alter(crate, lambda found: found[id_of(path)].update(digest))
     code, shown = reproduce(crate, capsys)
     assert code == 1
-    assert "the compressed bytes differ from byte " in shown.out
+    assert "  the bytes differ from byte " in shown.out
     assert "what they hold does not" in shown.out
 
 

@@ -8,23 +8,25 @@ import pytest
 from mcap.reader import make_reader
 from mcap.writer import Writer
 
+from tests.effort import tries
 from tests.unit.mcap_files import read_mcap
 from tests.unit.recorded_clock import CLOCKS, timeline_of, write_session
+from tests.unit.stamped_messages import IDL, JSON, ROS1, ROS2, descriptors, json_text, protobuf, ros
 from tests.unit.tracks import START, S
 from tidesync.command_line import run
 from tidesync.sessions.correction.formats import output_of
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.messages.driver import correct_messages
 
-HEADER = (
-    b"# of the sensor\nuint8 KIND=1\nstd_msgs/Header header # when\nfloat64 x\n===\nMSG: std_msgs/Header\n"
-)
+LINE = b"=" * 80 + b"\nMSG: "
+OF_ROS2 = LINE + b"std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id\n"
+OF_ROS1 = LINE + b"std_msgs/Header\nuint32 seq\ntime stamp\nstring frame_id\n"
 KINDS = {
-    "/imu": ("ros2msg", "cdr", HEADER, 4),
+    "/imu": ("ros2msg", "cdr", b"uint8 KIND=1\nstd_msgs/Header header # when\nfloat64 x\n" + OF_ROS2, 4),
     "/clock": ("ros2msg", "cdr", b"builtin_interfaces/Time stamp\n", 4),
-    "/old": ("ros1msg", "ros1", b"Header header\nfloat64 x\n", 4),
+    "/old": ("ros1msg", "ros1", b"Header header\nfloat64 x\n" + OF_ROS1, 4),
     "/bare": ("ros1msg", "ros1", b"time at\n", 0),
-    "/late": ("ros2msg", "cdr", b"float64 x\nstd_msgs/Header header\n", None),
+    "/late": ("ros2msg", "cdr", b"int8 x\nuint16[2] y\nstd_msgs/Header header\n" + OF_ROS2, 12),
     "/json": ("jsonschema", "json", b"{}", None),
 }
 
@@ -113,3 +115,177 @@ def test_they_stay_unless_they_are_asked_for(tmp_path):
     assert run(["-q", *options, "--message-stamps"]) == 0
     after = {message.sequence: message.data for _, message in read_mcap(output_of(path))[0]}
     assert sum(before[number] != data for number, data in after.items()) > 600
+
+
+MADE = {
+    "/ros2": (
+        "x/msg/Whole",
+        "ros2msg",
+        ROS2.encode(),
+        "cdr",
+        lambda stamps, number: ros(stamps, number, cdr=True)[0],
+    ),
+    "/idl": (
+        "x/msg/Whole",
+        "ros2idl",
+        IDL.encode(),
+        "cdr",
+        lambda stamps, number: ros(stamps, number, cdr=True)[0],
+    ),
+    "/ros1": (
+        "x/Whole",
+        "ros1msg",
+        ROS1.encode(),
+        "ros1",
+        lambda stamps, number: ros(stamps, number, cdr=False)[0],
+    ),
+    "/proto": ("x.Whole", "protobuf", descriptors(), "protobuf", protobuf),
+    "/json": ("x.Whole", "jsonschema", json.dumps(JSON).encode(), "json", json_text),
+}
+NUMBERS = {topic: number for number, topic in enumerate(MADE)}
+
+
+def write_several(path, clock, **options):
+    """Messages with two to five stamps each; by their sequence topside's of each."""
+    chance, truth = np.random.default_rng(9), {}
+    with path.open("wb") as stream:
+        writer = Writer(stream, **{"chunk_size": 5_000, **options})
+        writer.start()
+        channels = {}
+        for topic, (name, encoding, text, message_encoding, _) in MADE.items():
+            schema = writer.register_schema(name, encoding, text)
+            channels[topic] = writer.register_channel(topic, message_encoding, schema)
+        for number in range(1, 120 * 5):
+            at_ns = START + number * S // 5 + int(chance.integers(S // 5))
+            if clock.off((at_ns - START) / S):
+                continue
+            topic = list(MADE)[number % len(MADE)]
+            taken = [at_ns - int(each) for each in chance.integers(30_000_000, size=2 + number % 4)]
+            if number % 40 == 3:
+                taken[0] = at_ns // S * S - 2 * S  # protobuf leaves nanos out
+            shown = [int(clock.shows(each)) for each in taken]
+            if number % 30 == 7:
+                shown[-1] += 5 * S  # another clock: none of this message is corrected
+            writer.add_message(
+                channels[topic], int(clock.shows(at_ns)), MADE[topic][4](shown, number), 0, number
+            )
+            truth[number] = taken
+        writer.finish()
+    return truth
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_all_stamps_of_a_message_are_corrected_or_none_and_all_else_is_as_it_was(
+    name, tmp_path, tmp_path_factory
+):
+    path = tmp_path / "log.mcap"
+    truth = write_several(path, CLOCKS[name])
+    job = Job(path, "rov1", message_stamps=True)
+    result = correct_messages(job, timeline_of(name, tmp_path_factory), lambda _: None)
+    before = {message.sequence: message for _, message in read_mcap(path)[0]}
+    errors, corrected = errors_of(output_of(path)), dict.fromkeys(MADE, 0)
+    for channel, message in read_mcap(output_of(path))[0]:
+        taken = truth[message.sequence]
+        make = MADE[channel.topic][4]
+        if errors[message.sequence] is None:
+            assert message.data == before[message.sequence].data
+            continue
+        assert message.sequence % 30 != 7
+        # What it was made of again: only stamps differ, by what the error allows.
+        found = stamps_in(channel.topic, message.data, len(taken), message.sequence)
+        assert message.data == make(found, message.sequence)
+        assert len(found) == len(taken)
+        for at_ns, true_ns in zip(found, taken, strict=True):
+            assert abs(at_ns - true_ns) <= errors[message.sequence]
+        corrected[channel.topic] += 1
+    of_each = {topic: sum(number % len(MADE) == NUMBERS[topic] for number in truth) for topic in MADE}
+    assert all(corrected[topic] > 0.65 * of_each[topic] for topic in MADE), corrected
+    assert "messages are not what" not in "".join(result.outcome.notes)
+
+
+def stamps_in(topic, data, count, number):
+    """The stamps of a message of MADE, in the order in which it was made of so many."""
+    if topic == "/json":
+        document = json.loads(data)
+        found = [document["timestamp"], *(each["stamp"] for each in document["parts"])]
+        return [each["sec"] * S + each["nsec"] for each in found]
+    if topic == "/proto":
+        return proto_stamps(data)
+    places = ros([0] * count, number, cdr=topic != "/ros1")[1]
+    parts = (struct.unpack_from("<II", data, place) for place in places)
+    return [seconds * S + rest for seconds, rest in parts]
+
+
+def proto_stamps(data, depth=0):
+    """Own stamps first, then those of parts; by the numbers of the fields in `stamped_messages`."""
+    own, parts, at = [], [], 0
+
+    def number():
+        nonlocal at
+        value = shift = 0
+        while True:
+            value, shift, at = value | (data[at] & 127) << shift, shift + 7, at + 1
+            if data[at - 1] < 128:
+                return value
+
+    while at < len(data):
+        field, wire = divmod(number(), 8)
+        if wire == 1:
+            at += 8
+        elif wire == 0:
+            number()
+        else:
+            size = number()
+            content, at = data[at : at + size], at + size
+            if field == 1:
+                values = dict.fromkeys((1, 2), 0) | dict(pairs(content))
+                own.append(values[1] * S + values[2])
+            elif field == (3 if depth else 4):
+                parts += proto_stamps(content, depth + 1)
+    return own + parts
+
+
+def pairs(content):
+    at = 0
+    while at < len(content):
+        field, at, value, shift = content[at] >> 3, at + 1, 0, 0
+        while True:
+            value, shift, at = value | (content[at] & 127) << shift, shift + 7, at + 1
+            if content[at - 1] < 128:
+                break
+        yield field, value
+
+
+def test_messages_that_are_not_what_their_schemas_say_are_left_and_counted(tmp_path, tmp_path_factory):
+    path, chance = tmp_path / "log.mcap", np.random.default_rng(4)
+    clock, timeline = CLOCKS["back"], timeline_of("back", tmp_path_factory)
+    for _ in range(tries(4)):
+        truth, flipped = {}, 0
+        with path.open("wb") as stream:
+            writer = Writer(stream, chunk_size=3_000)
+            writer.start()
+            for topic, (name, encoding, text, message_encoding, make) in MADE.items():
+                altered = bytearray(text)
+                if chance.integers(4) == 0:
+                    altered[int(chance.integers(len(altered)))] ^= 1 << int(chance.integers(8))
+                schema = writer.register_schema(name, encoding, bytes(altered))
+                channel = writer.register_channel(topic, message_encoding, schema)
+                for number in range(60):
+                    at_ns = START + 20 * S + number * S // 2
+                    payload = bytearray(make([int(clock.shows(at_ns - S // 4))] * 3, number))
+                    for _ in range(int(chance.integers(3))):
+                        payload[int(chance.integers(len(payload)))] ^= 1 << int(chance.integers(8))
+                    if chance.integers(5) == 0:
+                        del payload[int(chance.integers(len(payload))) :]
+                    flipped += 1
+                    sequence = len(truth) + 1
+                    truth[sequence] = bytes(payload)
+                    writer.add_message(channel, int(clock.shows(at_ns)), bytes(payload), 0, sequence)
+            writer.finish()
+        result = correct_messages(Job(path, "rov1", message_stamps=True), timeline, lambda _: None)
+        assert result.corrected > 0.9 * flipped
+        errors = errors_of(output_of(path))
+        for _, message in read_mcap(output_of(path))[0]:
+            if errors[message.sequence] is None:
+                assert message.data == truth[message.sequence]
+        assert "messages are not what their schemas say" in "".join(result.outcome.notes)

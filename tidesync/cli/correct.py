@@ -57,7 +57,9 @@ _SMALL_BYTES = 32 << 20
     help="Write a session for Cockpit to DIR instead: topside's times in column one, no offset left.",
 )
 @click.option(
-    "--message-stamps", is_flag=True, help="Correct the stamps in ROS headers within MCAP messages too."
+    "--message-stamps",
+    is_flag=True,
+    help="Correct the stamps within MCAP messages too, where a schema proves them.",
 )
 @click.option("--dry-run", "dry", is_flag=True, help="Say what would be done, and write nothing.")
 @click.option("--again", is_flag=True, help="Do also what was done before and would come to the same.")

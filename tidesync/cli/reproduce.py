@@ -67,7 +67,7 @@ def _about(each: Difference) -> Iterator[str]:
     if (place := each.place) is None:
         return
     if not place.content:
-        yield f"  the compressed bytes differ from byte {place.offset} on, what they hold does not"
+        yield f"  the bytes differ from byte {place.offset} on, what they hold does not"
     elif place.line is None:
         yield f"  first difference at byte {place.offset}"
     else:

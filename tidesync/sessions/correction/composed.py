@@ -26,7 +26,7 @@ from tidesync.sessions.correction.claims import claims_of
 from tidesync.sessions.correction.columns import outside
 from tidesync.sessions.correction.heard_twice import MARGIN_NS
 from tidesync.sessions.correction.interpolation import Instants
-from tidesync.sessions.correction.raw_groups import between_boots_ns
+from tidesync.sessions.correction.raw_groups import between_boots_ns, is_unknown
 from tidesync.sessions.correction.timeline import UNKNOWN_NS, Timeline, TimelineSegment
 from tidesync.sessions.correction.without_raw import Unrelated
 
@@ -119,14 +119,14 @@ def composed_timeline(
     lasting = {boot: of_boot for boot, of_boot in boots.items() if boot not in within}
     between = [(before[-1], after[0]) for before, after in pairwise(lasting.values())]
     off = [0, *(between_boots_ns(*each) for each in between), 0]
-    unknown = [False, *(last.topside_boot != first.topside_boot for last, first in between), False]
+    unknown = [False, *(is_unknown(*each) for each in between), False]
     segments = [
         part for each in unmeasured.get(FIRST, ()) for part in segments_of(each, unheard_ns=(0, off[0]))
     ]
     for (boot, of_boot), unheard, both in zip(lasting.items(), pairwise(off), pairwise(unknown), strict=True):
         of_claims, of_shown = claims.get(boot, ()), shown.get(boot, ())
         made = segments_of(pi[boot].lines, of_claims, of_boot, of_shown, unheard_ns=unheard)
-        segments += _both_booted(made, before=both[0], after=both[1])
+        segments += _of_unknown(made, before=both[0], after=both[1])
         for lines in unmeasured.get(boot, ()):
             since_ns = min(max(int(lines.from_raw[0]), 0), _STARTED_NS)  # RAW counts from the boot
             segments += segments_of(lines, unheard_ns=(unheard[1] or since_ns, unheard[1]))
@@ -137,8 +137,8 @@ def composed_timeline(
     return Timeline([*segments, *(replace(each, foreign=True) for each in foreign)], limits)
 
 
-def _both_booted(made: list[TimelineSegment], *, before: bool, after: bool) -> list[TimelineSegment]:
-    """The segments of a boot of the Pi; no clock shows for how long it was off if topside booted as well."""
+def _of_unknown(made: list[TimelineSegment], *, before: bool, after: bool) -> list[TimelineSegment]:
+    """The segments of a boot of the Pi; whether no clock shows for how long nobody heard of it."""
     if before:
         made[0] = replace(made[0], unheard_ns=(UNKNOWN_NS, made[0].unheard_ns[1]))
     if after:

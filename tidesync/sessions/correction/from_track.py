@@ -10,7 +10,7 @@ import numpy as np
 
 from tidesync.sessions.correction.interpolation import Interpolation, Knots
 from tidesync.sessions.correction.timeline import UNKNOWN_NS, Timeline, TimelineSegment
-from tidesync.sessions.correction.unexplained import FASTEST_SLEW, may_be_slewed
+from tidesync.sessions.correction.unexplained import FASTEST_SLEW, JUMP_NS, may_be_slewed
 from topside_agent.estimator import Rows
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.interpolation import Extrapolation
     from tidesync.sessions.correction.unexplained import Reading
     from topside_agent.estimator import Row
-
-_JUMP_NS = 10_000_000
-"""A realtime that moved by less against RAW was not set, nor did its machine sleep; slewing counts as set."""
 
 
 def timeline(
@@ -50,8 +47,8 @@ def timeline(
         for (before, after), elapsed in zip(pairwise(groups), elapsed_ns, strict=True)
     ]
     slewing = [False, *slewing, False]
-    both = [_both_booted(before[-1], after[0], read) for before, after in pairwise(groups)]
-    unheard_ns = [0, *(UNKNOWN_NS if each else cut for each, cut in zip(both, cuts_ns, strict=True)), 0]
+    unknown = [_is_unknown(before[-1], after[0], topside_raw_ns, read) for before, after in pairwise(groups)]
+    unheard_ns = [0, *(UNKNOWN_NS if each else cut for each, cut in zip(unknown, cuts_ns, strict=True)), 0]
     segments = []
     for index, group in enumerate(groups):
         within = Interpolation(
@@ -124,7 +121,7 @@ def _elapsed_ns(
 
     A RAW clock stops while its machine sleeps, and one of another boot says nothing. So where both realtimes
     jumped, it may be as long as the longest that any of the four clocks shows.
-    Assumption: not both machines slept or booted, and both were set back.
+    Too short if both machines slept or booted, and both were set back: see `_is_unknown`.
     """
     rows = before, after
     readings = [read.get(row.topside_unix_ns) for row in rows]
@@ -144,7 +141,7 @@ def _elapsed_ns(
         ),
     ]
     on_raw = [raw_ns for _, raw_ns in passed if raw_ns is not None]
-    awake = any(raw_ns is not None and abs(real_ns - raw_ns) < _JUMP_NS for real_ns, raw_ns in passed)
+    awake = any(raw_ns is not None and abs(real_ns - raw_ns) < JUMP_NS for real_ns, raw_ns in passed)
     return max(0, *on_raw, *(() if awake else (real_ns for real_ns, _ in passed)))
 
 
@@ -154,10 +151,15 @@ def _rebooted(readings: Sequence[Reading | None], side: str) -> bool:
     return first is not None and second is not None and first != second
 
 
-def _both_booted(before: Row, after: Row, read: Mapping[int, Reading]) -> bool:
-    """Whether both machines did: then no clock shows how long it was."""
+def _is_unknown(
+    before: Row, after: Row, topside_raw_ns: Mapping[int, int], read: Mapping[int, Reading]
+) -> bool:
+    """Whether no clock shows how long it was: the Pi booted, and topside did, or it slept or was set."""
     readings = [read.get(row.topside_unix_ns) for row in (before, after)]
-    return _rebooted(readings, "pi_boot") and _rebooted(readings, "topside_boot")
+    raw_ns = _difference([topside_raw_ns.get(row.topside_unix_ns) for row in (before, after)])
+    passed_ns = after.topside_unix_ns - before.topside_unix_ns
+    moved = raw_ns is not None and abs(passed_ns - raw_ns) >= JUMP_NS
+    return _rebooted(readings, "pi_boot") and (moved or _rebooted(readings, "topside_boot"))
 
 
 def _may_be_slewed(

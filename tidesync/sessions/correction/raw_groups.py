@@ -17,6 +17,7 @@ import numpy as np
 
 from tidesync.sessions.correction.columns import each, places_of_each
 from tidesync.sessions.correction.interpolation import Knots
+from tidesync.sessions.correction.unexplained import JUMP_NS
 from topside_agent.estimator import EstimatorSettings, Exchanges, Rows, smooth
 
 if TYPE_CHECKING:
@@ -244,6 +245,13 @@ def between_boots_ns(last: Sample, first: Sample) -> int:
     if last.topside_boot == first.topside_boot:  # asleep, topside's RAW stood still
         return max(first.topside_raw_ns - last.topside_raw_ns, passed_ns, 0)
     return abs(passed_ns)
+
+
+def is_unknown(last: Sample, first: Sample) -> bool:
+    """Whether no clock shows how long that was: topside booted too, or it slept or was set."""
+    passed_ns = first.destination_ns - last.destination_ns
+    moved_ns = passed_ns - (first.topside_raw_ns - last.topside_raw_ns)
+    return last.topside_boot != first.topside_boot or abs(moved_ns) >= JUMP_NS
 
 
 def boots_within(listed: Samples) -> frozenset[Boot]:

@@ -36,6 +36,8 @@ LONGEST_KNOWN_S = 1.0
 """Across a longer gap an unexplained change is ambiguous."""
 FREE_RATE = 501e-6
 """A kernel sets a clock's frequency off by no more than 500 ppm."""
+JUMP_NS = 10_000_000
+"""A realtime that moved by less against RAW was not set, nor did its machine sleep; slewing counts as set."""
 _FREE_RUNNING = 1e-6
 """The rate of a wall clock against RAW that nobody steers changes far less."""
 _WINDOW_S = 10.0

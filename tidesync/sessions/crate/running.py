@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.recorded_settings import RecordedRun
 
 
+_SQLITES = ("-shm", "-wal")
+"""Ends of the names of files that SQLite makes beside a database while it is read."""
+
+
 class Done(NamedTuple):
     """A run, and what came of it."""
 
@@ -47,16 +51,25 @@ def perform(root: Path, session: str, run: RecordedRun, progress: ProgressCallba
         failed += _corrected(root, session, run, progress)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's file leads to is named
         failed.append(_reason(session, error))
-    made = [path for path in files_below(root) if before.get(path) != _state(root / path)]
+    made = []
+    for path in files_below(root):
+        if before.get(path) != _state(root / path):
+            if path not in before and path.endswith(_SQLITES):
+                (root / path).unlink()
+            else:
+                made.append(path)
     return Done(made, [each.replace(f"{root}/", "") for each in failed], started, _now())
 
 
 def _corrected(root: Path, session: str, run: RecordedRun, progress: ProgressCallback) -> list[str]:
-    """Correct the tables of `run`; why others of them were not."""
+    """Correct the tables of `run`; why others of them were not.
+
+    What else `tidesync correct` complained of, as that a name was used twice, is in the tables' answers.
+    """
     folder = SessionFolder(root / session)
     prepared = prepare(folder, run.options(root.joinpath), nested=True)
     folder.write_offsets((stream, each.track.rows) for stream, each in prepared.measured.items())
-    left, failed = {*run.tables}, prepared.faults
+    left, failed = {*run.tables}, list[str]()
     for job in prepared.jobs:
         path = path_in(root, job.path)
         if path in left:
@@ -66,7 +79,8 @@ def _corrected(root: Path, session: str, run: RecordedRun, progress: ProgressCal
                 correct_job(job, prepared.timelines, output_of(job.path), name, progress)
             except Exception as error:  # noqa: BLE001 - the other tables are corrected
                 failed.append(_reason(str(job.path), error))
-    return [*failed, *(f"{path}: it was not corrected" for path in sorted(left))]
+    why = "; ".join(("it was not corrected", *prepared.faults))
+    return [*failed, *(f"{path}: {why}" for path in sorted(left))]
 
 
 def _reason(whose: str, error: Exception) -> str:

@@ -130,9 +130,14 @@ def _places(folder: SessionFolder, name: str, written: Written) -> dict[str, Pat
             continue
         if not path.resolve().is_relative_to(inside):
             written.left.append(f"{within}: it is a link out of the session")
-        elif path.is_file() and not is_output(path):
+        elif path.is_file() and not is_output(path) and not _is_for_now(path):
             found[_checked(f"{name}/{within.as_posix()}", path)] = path
     return found
+
+
+def _is_for_now(path: Path) -> bool:
+    """Whether SQLite made it while it read a database; a log with content has what the database has not."""
+    return path.name.endswith("-shm") or (path.name.endswith("-wal") and not path.stat().st_size)
 
 
 def _stated(folder: SessionFolder, name: str, runs: Sequence[RecordedRun]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from mcap.opcode import Opcode
 from tidesync.sessions.messages.mcap_records import is_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -122,6 +122,20 @@ def with_times(block: McapBlock, kept: Flags, log_ns: Integers, publish_ns: Inte
 def without(block: McapBlock, removed: Flags) -> McapBlock:
     """The block without some messages."""
     return block_of(bytes(_without(block, removed)[0]))
+
+
+def with_payloads(block: McapBlock, payloads: Mapping[int, bytes]) -> McapBlock:
+    """The block with other payloads of some messages, by their numbers."""
+    made, done = bytearray(), 0
+    for row, payload in sorted(payloads.items()):
+        begin, end = int(block.starts[row]), int(block.ends[row])
+        made += memoryview(block.data)[done:begin]
+        made += _HEAD.pack(Opcode.MESSAGE, PAYLOAD_AT - _HEAD.size + len(payload))
+        made += memoryview(block.data)[begin + _HEAD.size : begin + PAYLOAD_AT]
+        made += payload
+        done = end
+    made += memoryview(block.data)[done:]
+    return block_of(bytes(made))
 
 
 def with_front(placed: Placed, front: bytes) -> Placed:

@@ -38,7 +38,7 @@ _FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "u95_ns": (_OR_NULL, "the error that 95 of 100 keep, if both directions share their smallest delay"),
     "stamp_max_error_ns": (
         _OR_NULL,
-        "of the stamp within it; null for all where these are as recorded, and for one without an answer",
+        "the greatest of its stamps; null for all where these are as recorded, and for each without",
     ),
     "publish_max_error_ns": (
         _OR_NULL,

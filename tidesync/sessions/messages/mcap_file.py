@@ -28,7 +28,7 @@ from tidesync.sessions.messages.mcap_block import block_of, without
 from tidesync.sessions.messages.mcap_errors import TOPIC, is_error_channel
 from tidesync.sessions.messages.mcap_output import is_ours, mcap_output
 from tidesync.sessions.messages.mcap_reader import McapReader
-from tidesync.sessions.messages.mcap_stamps import MessageStamps, stamps_at
+from tidesync.sessions.messages.mcap_stamps import MessageStamps
 from tidesync.sessions.messages.mcap_summary import MAGIC, read_header, read_summary
 from tidesync.sessions.messages.stamp_batches import batch_of
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.messages.format import Answer, Target, Write
     from tidesync.sessions.messages.mcap_block import Definition, McapBlock
     from tidesync.sessions.messages.mcap_reader import Passage
+    from tidesync.sessions.messages.mcap_stamps import BlockStamps
     from topside_agent.estimator.blocks import Integers
 
 _NS = UNIX[-1]
@@ -63,8 +64,8 @@ class Part(NamedTuple):
 
     passage: Passage
     block: McapBlock
-    stamps_at: Integers
-    """Where the stamp of each message is; see mcap_stamps.py."""
+    stamps: BlockStamps | None
+    """Those within its messages, where they are asked for."""
 
 
 @contextmanager
@@ -108,12 +109,12 @@ class McapFile:
         """All messages, several chunks at a time: `records` are passages with their blocks."""
         reader, found = self._reader(), 0
         known, parts = set(self.summary.definitions), list[Part]()
-        stamps = MessageStamps(self.summary.definitions.values())
+        stamps = self._message_stamps()
         for passage in reader.passages():
             block = self._block(passage, reader.losses, known)
-            for definition in block.definitions:
-                stamps.learn(definition)
-            parts.append(Part(passage, block, stamps.places(block)))
+            if stamps:
+                stamps.learn_all(block.definitions)
+            parts.append(Part(passage, block, stamps.of(block) if stamps else None))
             if sum(len(each.passage.data) for each in parts) >= _TOGETHER:
                 yield Block(parts, self._columns(parts, found))
                 found, parts = found + sum(each.block.starts.size for each in parts), []
@@ -138,6 +139,10 @@ class McapFile:
     def output(self, target: Target) -> AbstractContextManager[Write]:
         """See mcap_output.py."""
         return mcap_output(self._job.path, self.header, self.summary, target, self.outcome)
+
+    def _message_stamps(self) -> MessageStamps | None:
+        """What finds the stamps within messages, where they are asked for."""
+        return MessageStamps(self.summary.definitions.values()) if len(self.names) > 2 else None  # noqa: PLR2004
 
     def _reader(self) -> McapReader:
         return McapReader(self._stream, self._size, self.summary.chunks)
@@ -175,17 +180,17 @@ class McapFile:
             *(reader.chunk_at(chunks[place]) for place in places),
         )
         log, publish, stamps = ([np.zeros(0, dtype=np.int64)] for _ in range(3))
-        where = MessageStamps(self.summary.definitions.values())
+        where = self._message_stamps()
         for passage in passages:
             block = block_of(passage.data)
             readable = (block.log_ns <= _LATEST) & (block.publish_ns <= _LATEST)
             own = readable & (block.publish_ns != block.log_ns)
             log.append(block.log_ns[readable][:_SURVEYED].astype(np.int64))
             publish.append(block.publish_ns[own][:_SURVEYED].astype(np.int64))
-            for definition in block.definitions:
-                where.learn(definition)
-            found, known = stamps_at(block, where.places(block))
-            stamps.append(found[known][:_SURVEYED])
+            if where:
+                where.learn_all(block.definitions)
+                found = where.of(block)
+                stamps.append(found.at_ns[found.known][:_SURVEYED])
         all_log, all_publish = np.concatenate(log), np.concatenate(publish)
         return all_log, all_publish if all_publish.size else all_log, np.concatenate(stamps)
 
@@ -202,11 +207,16 @@ class McapFile:
         return found if len(self.names) == len(found) else (*found, self._stamps(parts, log_ns, readable))
 
     def _stamps(self, parts: Sequence[Part], log_ns: NDArray[np.uint64], readable: Flags) -> Batch:
-        """The stamps within the messages, of those that are not later than the log time."""
-        found = [stamps_at(each.block, each.stamps_at) for each in parts]
-        stamps = np.concatenate([np.zeros(0, np.int64), *(each for each, _ in found)]).astype(np.uint64)
-        known = np.concatenate([np.zeros(0, bool), *(each for _, each in found)])
-        known &= readable & (stamps <= np.where(readable, log_ns, 0) + _AHEAD)
+        """The stamps within the messages; those that are later than its log time cannot be read."""
+        found, before = [each.stamps for each in parts if each.stamps is not None], 0
+        rows = [np.zeros(0, dtype=np.int64)]
+        for each in parts:
+            rows.append(each.stamps.rows + before if each.stamps is not None else rows[0])
+            before += each.block.starts.size
+        of_message = np.concatenate(rows)
+        stamps = np.concatenate([np.zeros(0, np.int64), *(each.at_ns for each in found)]).astype(np.uint64)
+        known = np.concatenate([np.zeros(0, bool), *(each.known for each in found)]) & readable[of_message]
+        known &= stamps <= np.where(readable, log_ns, 0)[of_message] + _AHEAD
         return _batch(self.forms[2], stamps, known)
 
 

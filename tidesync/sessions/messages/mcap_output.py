@@ -16,7 +16,7 @@ from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.messages.mcap_block import alone, with_front, with_times
 from tidesync.sessions.messages.mcap_errors import ErrorMessages, error_definitions
 from tidesync.sessions.messages.mcap_records import packed
-from tidesync.sessions.messages.mcap_stamps import NONE, set_stamps
+from tidesync.sessions.messages.mcap_stamps import of_messages, set_stamps, with_stamps
 from tidesync.sessions.messages.mcap_summary import MAGIC, read_header
 from tidesync.sessions.messages.mcap_writer import McapOutput
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.messages.format import Block, Outcome, Target, Write
     from tidesync.sessions.messages.mcap_block import Definition, McapBlock
+    from tidesync.sessions.messages.mcap_stamps import BlockStamps
     from tidesync.sessions.messages.mcap_summary import Summary
     from topside_agent.estimator.blocks import Integers
 
@@ -47,15 +48,16 @@ def mcap_output(
             if not columns[0].answered.all() and files.unanswered is None:
                 further = stack.enter_context(replacing(target.unanswered))
                 files.unanswered = McapOutput(further, files.header)
-            begin = 0
-            for passage, records, stamps_at in block.records:
-                end = begin + records.starts.size
+            begin = first = 0
+            for passage, records, stamps in block.records:
+                end, last = begin + records.starts.size, first + (0 if stamps is None else stamps.rows.size)
                 if passage.copied:
                     files.main.copy(source, passage.at, passage.size)
                 else:
-                    here = [Corrections(*(values[begin:end] for values in each)) for each in columns]
-                    files.write(records, passage.compression, here, stamps_at)
-                begin = end
+                    here = [Corrections(*(values[begin:end] for values in each)) for each in columns[:2]]
+                    here += [Corrections(*(values[first:last] for values in each)) for each in columns[2:]]
+                    files.write(records, passage.compression, here, stamps)
+                begin, first = end, last
 
         yield write
         _finish(files, target, outcome)
@@ -80,14 +82,14 @@ class _Files:
         self.unanswered: McapOutput | None = None
         free = [_free(summary, opcode) for opcode in (Opcode.CHANNEL, Opcode.SCHEMA)]
         self._errors, self._own = ErrorMessages(free[0]), error_definitions(*free)
-        self.without_publish = self.stamped = self.without_stamp = 0
+        self.without_publish = self.stamped = self.without_stamp = self.mismatched = 0
 
     def write(
         self,
         block: McapBlock,
         compression: str | None,
         columns: Sequence[Corrections],
-        stamps_at: Integers,
+        stamps: BlockStamps | None,
     ) -> None:
         """Write the messages of a block, each to its file."""
         self._learn(block)
@@ -95,13 +97,20 @@ class _Files:
         kept = log.answered
         self.without_publish += int((kept & ~publish.answered).sum())
         publish_ns = np.where(publish.answered, publish.topside_ns, log.topside_ns)
-        placed = with_times(block, kept, log.topside_ns, publish_ns)
-        for stamps in columns[2:]:
-            set_stamps(placed, block, kept, stamps_at, stamps)
-            has = kept & (stamps_at != NONE)
-            self.stamped += int((has & stamps.answered).sum())
-            self.without_stamp += int((has & ~stamps.answered).sum())
-        placed = self._errors.after(placed, block, (log, publish, *columns[2:]))
+        of_stamps = []
+        if stamps is None:
+            placed = with_times(block, kept, log.topside_ns, publish_ns)
+        else:
+            (found,) = columns[2:]
+            within = of_messages(stamps, found, kept.size)
+            chosen, of_stamps = kept & within.answered, [within]
+            rewritten = with_stamps(block, stamps, found, chosen)
+            placed = with_times(rewritten, kept, log.topside_ns, publish_ns)
+            set_stamps(placed, block, stamps, found, kept=kept, chosen=chosen)
+            self.stamped += int((chosen[stamps.rows] & stamps.known).sum())
+            self.without_stamp += int((kept & ~chosen)[stamps.rows].sum())
+            self.mismatched += stamps.mismatched
+        placed = self._errors.after(placed, block, (log, publish, *of_stamps))
         front = self._missing(self.main, block.channels[kept], block.definitions)
         front += [each for each in self._own if not self.main.defines(each.opcode, each.number)]
         placed = with_front(placed, b"".join(each.record for each in front))
@@ -155,6 +164,9 @@ def _finish(files: _Files, target: Target, outcome: Outcome) -> None:
             f", {files.without_stamp} without an answer stay as recorded" if files.without_stamp else ""
         )
         outcome.notes.append(f"{files.stamped} stamps within messages are corrected{as_recorded}")
+    if files.mismatched:
+        reason = "messages are not what their schemas say: stamps within them stay as recorded"
+        outcome.notes.append(f"{files.mismatched} {reason}")
     if files.unanswered is None:
         target.unanswered.unlink(missing_ok=True)
         return

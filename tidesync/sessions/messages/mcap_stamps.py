@@ -1,102 +1,191 @@
-"""Stamps within messages of ROS: the time of a header that a message begins with, where its schema says so.
+"""Stamps within the messages of an MCAP file, where the schema of a channel proves that they are times.
 
-Of `ros2msg` schemas a first field `std_msgs/Header` or `builtin_interfaces/Time`, in little-endian CDR; of
-`ros1msg` ones `Header` or `time`. Such stamps have a fixed place and size, so payloads are not decoded.
+ros_stamps.py, protobuf_stamps.py and json_stamps.py say which. A message may have several; they are corrected
+all or none, so that they stay consistent.
 
 Assumption: they are of the clock of the recorder; one later than the log time is not, and has no answer.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from mcap.opcode import Opcode
 from mcap.records import Channel, Schema
 
-from tidesync.sessions.messages.mcap_block import PAYLOAD_AT
+from tidesync.sessions.correction.timeline import NO_U95, OK, UNREADABLE, Corrections
+from tidesync.sessions.messages.json_stamps import json_stamps
+from tidesync.sessions.messages.mcap_block import PAYLOAD_AT, with_payloads
 from tidesync.sessions.messages.mcap_records import parsed
+from tidesync.sessions.messages.protobuf_stamps import protobuf_stamps
+from tidesync.sessions.messages.ros_stamps import ENCODINGS, RosStamps, ros_stamps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from tidesync.sessions.correction.timeline import Corrections
     from tidesync.sessions.correction.unexplained import Flags
     from tidesync.sessions.messages.mcap_block import Definition, McapBlock, Placed
     from topside_agent.estimator.blocks import Integers
 
-NONE = -1
-"""The place of a stamp that a message does not have."""
+_NONE = -1
+"""The place of a stamp that is not written in place."""
 _S = 1_000_000_000
-_HEADERS = {"std_msgs/Header", "std_msgs/msg/Header", "Header"}
-_TIMES = {"builtin_interfaces/Time", "builtin_interfaces/msg/Time"}
-_ENCODINGS = {"ros2msg": "cdr", "ros1msg": "ros1"}
+_LATEST_NS = 2**62
+
+
+class Rewriter(Protocol):
+    """Stamps of messages that become longer or shorter with others."""
+
+    def stamps(self, payload: bytes) -> list[int] | None:
+        """The stamps, ns, in order; None: it is not what its schema says."""
+
+    def rewritten(self, payload: bytes, stamps: list[int]) -> bytes:
+        """The message with other stamps, as many as `stamps` found in it."""
+
+
+class BlockStamps(NamedTuple):
+    """The stamps in a block's messages; the arrays have an entry for each stamp, by messages in order."""
+
+    rows: Integers
+    """The number of its message in the block."""
+    at_ns: Integers
+    known: Flags
+    """Which are set."""
+    places: Integers
+    """Where in the block's data it is; _NONE."""
+    rewriters: Mapping[int, Rewriter]
+    """By the number of a message."""
+    mismatched: int
+    """Messages that are not what their schema says."""
 
 
 class MessageStamps:
-    """Where the stamps of each channel are, as far as its definition has been learnt."""
+    """Finds the stamps of each channel, as far as its definition has been learnt."""
 
     def __init__(self, definitions: Iterable[Definition] = ()) -> None:
-        self._schemas: dict[int, tuple[str, int]] = {}
-        self._channels: dict[int, tuple[str, int]] = {}
-        for each in sorted(definitions, key=lambda each: each.opcode):
+        self._schemas: dict[int, tuple[str, RosStamps | Rewriter]] = {}
+        self._channels: dict[int, RosStamps | Rewriter] = {}
+        self.learn_all(sorted(definitions, key=lambda each: each.opcode))
+
+    def learn_all(self, definitions: Iterable[Definition]) -> None:
+        """Take several, in their order."""
+        for each in definitions:
             self.learn(each)
 
     def learn(self, definition: Definition) -> None:
         """Take a schema or a channel."""
         if definition.opcode == Opcode.SCHEMA:
             schema = parsed(Schema, definition.record[9:])
-            if (place := _place(schema)) is not None:
-                self._schemas[definition.number] = _ENCODINGS[schema.encoding], place
+            self._schemas.pop(definition.number, None)
+            if (found := _of_schema(schema)) is not None:
+                self._schemas[definition.number] = found
         else:
             channel = parsed(Channel, definition.record[9:])
-            encoding, place = self._schemas.get(channel.schema_id, ("", 0))
-            if encoding and channel.message_encoding == encoding:
-                self._channels[definition.number] = encoding, place
+            encoding, stamps = self._schemas.get(channel.schema_id, ("", None))
+            if stamps is not None and channel.message_encoding == encoding:
+                self._channels[definition.number] = stamps
 
-    def places(self, block: McapBlock) -> Integers:
-        """Where in the block's data the stamp of each message is; NONE."""
-        raw, found = np.frombuffer(block.data, dtype=np.uint8), np.full(block.starts.shape, NONE)
-        for number, (encoding, place) in self._channels.items():
-            rows = np.flatnonzero(block.channels == number)
-            at = block.starts[rows] + PAYLOAD_AT
-            fits = at + place + 8 <= block.ends[rows]
-            rows, at = rows[fits], at[fits]
-            if encoding == "cdr":
-                little = raw[at + 1] & 1 == 1
-                rows, at = rows[little], at[little]
-            found[rows] = at + place
-        return found
+    def of(self, block: McapBlock) -> BlockStamps:
+        """All stamps of the block's messages."""
+        rows, places, at_ns, rewriters, mismatched = [_NO], [_NO], [_NO], dict[int, Rewriter](), 0
+        for number, stamps in self._channels.items():
+            of_channel = np.flatnonzero(block.channels == number)
+            if isinstance(stamps, RosStamps):
+                found, where = _in_place(block, of_channel, stamps)
+                raw = np.frombuffer(block.data, dtype=np.uint8)
+                parts = raw[where[:, np.newaxis] + np.arange(8)].view("<u4").astype(np.int64).reshape(-1, 2)
+                ns = np.where(parts[:, 1] < _S, parts[:, 0] * _S + parts[:, 1], 0)
+                rows, places, at_ns = [*rows, found], [*places, where], [*at_ns, ns]
+                mismatched += of_channel.size - np.unique(found).size if stamps.fixed is None else 0
+                continue
+            for row in of_channel.tolist():
+                ns_of = stamps.stamps(_payload(block, row))
+                mismatched += ns_of is None
+                if ns_of:
+                    rewriters[row] = stamps
+                    rows.append(np.full(len(ns_of), row))
+                    places.append(np.full(len(ns_of), _NONE))
+                    at_ns.append(np.array([each if 0 <= each < _LATEST_NS else 0 for each in ns_of]))
+        all_rows, every_ns, where = map(np.concatenate, (rows, at_ns, places))
+        order = np.argsort(all_rows, kind="stable")
+        every_ns = every_ns[order]
+        return BlockStamps(all_rows[order], every_ns, every_ns >= _S, where[order], rewriters, mismatched)
 
 
-def stamps_at(block: McapBlock, places: Integers) -> tuple[Integers, Flags]:
-    """The stamps, ns, and which messages have one that is set."""
-    has = places != NONE
-    raw = np.frombuffer(block.data, dtype=np.uint8)
-    parts = raw[places[has, np.newaxis] + np.arange(8)].view("<u4").astype(np.int64).reshape(-1, 2)
-    stamps, known = np.zeros(places.shape, dtype=np.int64), has.copy()
-    stamps[has] = parts[:, 0] * _S + parts[:, 1]
-    known[has] = (parts[:, 1] < _S) & (parts[:, 0] > 0)
-    return stamps, known
+_NO = np.zeros(0, dtype=np.int64)
 
 
-def set_stamps(placed: Placed, block: McapBlock, kept: Flags, places: Integers, found: Corrections) -> None:
-    """Write the answered stamps of the messages that are `kept`, in order, in `placed`."""
-    rows = np.flatnonzero(kept & found.answered & (places != NONE))
+def of_messages(stamps: BlockStamps, found: Corrections, count: int) -> Corrections:
+    """Of each of `count` messages the greatest error of its stamps; UNREADABLE where one has no answer."""
+    made = Corrections(*(np.full(count, void) for void in (0, 0, UNREADABLE, NO_U95)))
+    rows, known = stamps.rows, stamps.known
+    made.state[rows[known]] = OK
+    made.state[rows[known & ~found.answered]] = UNREADABLE
+    np.maximum.at(made.max_error_ns, rows[known], found.max_error_ns[known])
+    made.max_error_ns[made.state == UNREADABLE] = 0
+    return made
+
+
+def with_stamps(block: McapBlock, stamps: BlockStamps, found: Corrections, kept: Flags) -> McapBlock:
+    """The block with the stamps of the messages that are `kept` and not written in place."""
+    payloads = {}
+    for row, rewriter in stamps.rewriters.items():
+        if kept[row]:
+            here = stamps.rows == row
+            ns = np.where(stamps.known[here], found.topside_ns[here], stamps.at_ns[here])
+            payloads[row] = rewriter.rewritten(_payload(block, row), ns.tolist())
+    return with_payloads(block, payloads) if payloads else block
+
+
+def set_stamps(
+    placed: Placed, block: McapBlock, stamps: BlockStamps, found: Corrections, *, kept: Flags, chosen: Flags
+) -> None:
+    """Write in place the stamps of the messages that are `chosen`, among those `kept` in `placed`."""
+    each = np.flatnonzero(chosen[stamps.rows] & stamps.known & (stamps.places != _NONE))
+    rows = stamps.rows[each]
     moved = placed.starts[np.cumsum(kept)[rows] - 1] - block.starts[rows]
-    parts = np.stack([found.topside_ns[rows] // _S, found.topside_ns[rows] % _S], axis=1).astype("<u4")
+    topside_ns = found.topside_ns[each]
+    parts = np.stack([topside_ns // _S, topside_ns % _S], axis=1).astype("<u4")
     raw = np.frombuffer(placed.data, dtype=np.uint8)
-    raw[(places[rows] + moved)[:, np.newaxis] + np.arange(8)] = parts.view(np.uint8).reshape(-1, 8)
+    raw[(stamps.places[each] + moved)[:, np.newaxis] + np.arange(8)] = parts.view(np.uint8).reshape(-1, 8)
 
 
-def _place(schema: Schema) -> int | None:
-    """Where in a payload the stamp of the first field is; None: there is none."""
-    if schema.encoding not in _ENCODINGS:
-        return None
-    text = schema.data.decode("utf-8", "replace").split("\n===")[0]
-    lines = (line.partition("#")[0].split() for line in text.splitlines())
-    fields = (words[0] for words in lines if len(words) > 1 and "=" not in "".join(words[1:]))
-    first = next(fields, "")
-    if schema.encoding == "ros2msg":
-        return 4 if first in _HEADERS | _TIMES else None
-    return 4 if first in _HEADERS else 0 if first == "time" else None
+def _in_place(block: McapBlock, rows: Integers, stamps: RosStamps) -> tuple[Integers, Integers]:
+    """The messages of the stamps of a channel, and their places in the block's data."""
+    if stamps.fixed is None:
+        pairs = [*_walked(block, rows, stamps)]
+        found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+    at = block.starts[rows] + PAYLOAD_AT
+    fits = at + max(stamps.fixed) + 8 <= block.ends[rows]
+    rows, at = rows[fits], at[fits]
+    if stamps.is_cdr:
+        little = np.frombuffer(block.data, dtype=np.uint8)[at + 1] & 1 == 1
+        rows, at = rows[little], at[little]
+    places = (at[:, np.newaxis] + np.array(stamps.fixed)).reshape(-1)
+    return np.repeat(rows, len(stamps.fixed)), places
+
+
+def _walked(block: McapBlock, rows: Integers, stamps: RosStamps) -> Iterator[tuple[int, int]]:
+    for row in rows.tolist():
+        begin = int(block.starts[row]) + PAYLOAD_AT
+        for place in stamps.places(_payload(block, row)) or ():
+            yield row, begin + place
+
+
+def _payload(block: McapBlock, row: int) -> bytes:
+    return block.data[int(block.starts[row]) + PAYLOAD_AT : int(block.ends[row])]
+
+
+def _of_schema(schema: Schema) -> tuple[str, RosStamps | Rewriter] | None:
+    """The encoding of its messages, and their stamps; None: it has none."""
+    found: RosStamps | Rewriter | None = None
+    encoding = {**ENCODINGS, "protobuf": "protobuf", "jsonschema": "json"}.get(schema.encoding)
+    if schema.encoding in ENCODINGS:
+        found = ros_stamps(schema)
+    elif schema.encoding == "protobuf":
+        found = protobuf_stamps(schema.name, schema.data)
+    elif schema.encoding == "jsonschema":
+        found = json_stamps(schema.data)
+    return None if found is None or encoding is None else (encoding, found)

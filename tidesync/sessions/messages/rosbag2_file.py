@@ -23,6 +23,7 @@ from tidesync.sessions.correction.timeline import NO_U95, STATES
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.messages.built_file import built
 from tidesync.sessions.messages.format import Block, Outcome
+from tidesync.sessions.messages.read_only import read_only
 from tidesync.sessions.messages.stamp_batches import batch_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ _NEEDED = {"id", "topic_id", "timestamp", "data"}
 def open_rosbag2(job: Job, measured: Measured) -> Iterator[Rosbag2File]:
     """Open a bag's database; see `format.OpenMessages`."""
     try:
-        with closing(_opened(job.path)) as database:
+        with closing(read_only(job.path)) as database:
             _check_form(job.path, database)
             if database.execute(f"PRAGMA table_info({_OURS})").fetchone():
                 raise UnusableFileError(
@@ -147,13 +148,9 @@ class Rosbag2File:
             target.unanswered.unlink(missing_ok=True)
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-
-
 def _is_ours(path: Path) -> bool:
     try:
-        with closing(_opened(path)) as database:
+        with closing(read_only(path)) as database:
             return database.execute(f"PRAGMA table_info({_OURS})").fetchone() is not None
     except sqlite3.Error:
         return False

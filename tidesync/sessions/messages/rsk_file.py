@@ -18,6 +18,7 @@ from tidesync.sessions.correction.stamps.column import form_of_numbers
 from tidesync.sessions.correction.stamps.numbers import UNIX
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.messages.format import Block, Outcome
+from tidesync.sessions.messages.read_only import read_only
 from tidesync.sessions.messages.sidecar import foreign_sidecar, sidecar_output
 from tidesync.sessions.messages.stamp_batches import batch_of
 
@@ -46,7 +47,7 @@ def open_rsk(job: Job, measured: Measured) -> Iterator[RskFile]:
         received = f"it begins with {begin!r}" if begin else "it is empty"
         raise UnusableFileError(job.path, f"it is no .rsk: {received}")
     try:
-        with closing(sqlite3.connect(f"{job.path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+        with closing(read_only(job.path)) as database:
             _check_form(job.path, database)
             yield RskFile(job, measured, database)
     except sqlite3.Error as error:

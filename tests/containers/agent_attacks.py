@@ -1,10 +1,12 @@
 """Attacks on the agents themselves, from containers beside them, and what they cost the agent attacked."""
 
 import threading
-import time
 from contextlib import contextmanager, suppress
 
+import pytest
 from docker.errors import APIError, NotFound
+
+from tests.containers.usage import usage
 
 GROWN_MB = 32
 """More than an agent takes for the connections and messages that it allows."""
@@ -117,7 +119,7 @@ class AgentUse:
     def sampled(self):
         """Sample while the block runs."""
         ended = threading.Event()
-        self._began = self._last = self._take()
+        self._began = self._last = usage(self._container) or pytest.fail("the agent does not run")
         self.before_mb = self.most_mb = self._began[1]
         thread = threading.Thread(target=self._sample, args=(ended,), daemon=True)
         thread.start()
@@ -130,15 +132,8 @@ class AgentUse:
     def _sample(self, ended):
         while not ended.wait(0.2):
             with suppress(APIError, NotFound):
-                self._last = self._take()
+                self._last = usage(self._container) or self._last
                 self.most_mb = max(self.most_mb, self._last[1])
-
-    def _take(self):
-        stats = self._container.client.api.stats(self._container.id, stream=False, one_shot=True)
-        memory = stats["memory_stats"]
-        cached = memory["stats"].get("inactive_file", memory["stats"].get("total_inactive_file", 0))
-        used = stats["cpu_stats"]["cpu_usage"]["total_usage"]
-        return time.monotonic(), (memory["usage"] - cached) / 1e6, used
 
 
 @contextmanager

@@ -5,13 +5,18 @@ import os
 import platform
 import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
+
+import pytest
+from docker.errors import APIError, NotFound
 
 from broker.settings import ConnectionSettings
 from tests.containers.fleet import Fleet, FleetChecker
 from tests.containers.raw_mqtt import CONNACK, RawClient, connect
+from tests.containers.usage import usage
 from tests.deadline import until
 from tests.intruder import Intruder, TopicReader
 
@@ -52,6 +57,13 @@ class Row:
     def bounded(self, outcome):
         self.verdict, self.outcome = "bounded", outcome
 
+    def take(self, samples):
+        """The broker's figures, of what was sampled; its CPU time begins again with each start."""
+        memory = [mb for _, mb, _ in samples]
+        used = sum(max(now - then, 0) for (*_, then), (*_, now) in pairwise(samples))
+        self.memory_mb = [memory[0], max(memory), memory[-1]]
+        self.cpu_percent = 100 * used / 1e9 / (samples[-1][0] - samples[0][0])
+
 
 class ResultChecker(FleetChecker):
     """Keeps each result with the truth at its instant."""
@@ -78,8 +90,11 @@ class AttackBench:
         )
         self.folder = folder
         self.rows = []
+        self.failed = False
+        """An attack was not finished: its row is missing."""
         self.passwords = {}
         self._samples = []
+        self._sampling = threading.Lock()
         self._ended = threading.Event()
 
     @property
@@ -101,8 +116,7 @@ class AttackBench:
         )
         self.checker = ResultChecker(settings, self.fleet)
         self.checker.connection.start()
-        self.everything = TopicReader(self.fleet.url, "checker", self.passwords["checker"])
-        self.everything.subscribe("#", "$SYS/#")
+        self._read_everything()
         self.checker.until_locked(["rov1", "rov2", "rov3"], 60)
         self.fleet.operator("session", "start", "--mission", "attacked", "--name", "attacked")
         self.broker_began = self.broker_start()
@@ -115,6 +129,10 @@ class AttackBench:
         if hasattr(self, "everything"):
             self.everything.end()
         self.fleet.stop()
+
+    def _read_everything(self):
+        self.everything = TopicReader(self.fleet.url, "checker", self.passwords["checker"])
+        self.everything.subscribe("#", "$SYS/#")
 
     def _add_accounts(self):
         """In one container: each takes seconds to start."""
@@ -158,7 +176,8 @@ class AttackBench:
             yield
         finally:
             self.everything.heard.clear()
-            self.everything.subscribe("#")
+            if not self.everything.ended.is_set():
+                self.everything.subscribe("#")
 
     @contextmanager
     def attack(self, what, by, *, vehicles=HONEST, flood=False, states=("locked", "holdover", "acquiring")):
@@ -167,26 +186,39 @@ class AttackBench:
         `states`: those that their results may have meanwhile.
         """
         row = Row(what, by)
-        first, began = len(self.checker.checked), time.monotonic()
-        before = self._take()
+        try:
+            with self._measured(row, vehicles, flood=flood):
+                yield row
+            assert set(row.states) <= set(states), row.states
+        except (Exception, pytest.fail.Exception) as error:
+            self.failed = True
+            if not self._broker_died():
+                raise
+            ended = self._last_words()
+            with suppress(pytest.fail.Exception):  # then those to come fail too; this is why
+                self._until_broker_is_back()
+            raise AssertionError(f"the broker died of it: {ended}") from error
+        self.rows.append(row)
+
+    @contextmanager
+    def _measured(self, row, vehicles, *, flood):
+        first, began_s = len(self.checker.checked), time.monotonic()
+        self.sample()
+        before = len(self._samples) - 1
         with self.unwatched() if flood else nullcontext():
-            yield row
+            yield
         assert row.verdict, "an attack without a verdict"
-        after = self._take()
-        row.seconds = time.monotonic() - began
-        row.cpu_percent = 100 * (after[2] - before[2]) / 1e9 / (after[0] - before[0])
-        between = [mb for at, mb, _ in self._samples if before[0] <= at <= after[0]]
-        row.memory_mb = [before[1], max([*between, before[1], after[1]]), after[1]]
+        self.sample()
+        row.seconds = time.monotonic() - began_s
+        row.take(self._samples[before:])
         self.checker.until_locked(vehicles, 45)
         checked = [one for one in self.checker.checked[first:] if one.result.vehicle in vehicles]
         self._check(row, checked, vehicles)
-        assert set(row.states) <= set(states), row.states
-        self.rows.append(row)
 
     def _check(self, row, checked, vehicles):
         assert [(one.result, one.true_offset_ms) for one in checked if not one.right] == []
         assert {one.result.vehicle for one in checked} == set(vehicles)
-        assert self.broker_start() == self.broker_began, "the broker died of it"
+        assert not self._broker_died(), "the broker died of it"
         assert row.memory_mb[1] < BROKER_MB, row.memory_mb
         assert row.cpu_percent < BROKER_CPU_PERCENT, row.cpu_percent
         row.results = len(checked)
@@ -196,7 +228,36 @@ class AttackBench:
             row.states[one.result.state] = row.states.get(one.result.state, 0) + 1
 
     def broker_start(self):
-        return self.fleet.container("broker").attrs["State"]["StartedAt"]
+        return self.fleet.state("broker")["StartedAt"]
+
+    def _broker_died(self):
+        return self.broker_start() != self.broker_began or not self.fleet.state("broker")["Running"]
+
+    def _last_words(self):
+        """The broker's last exit code, and the end of its log."""
+        broker = self.fleet.container("broker")
+        wanted = {"container": broker.id, "event": "die"}
+        died = list(self.fleet.engine.events(since=0, until=time.time(), filters=wanted, decode=True))
+        codes = [event["Actor"]["Attributes"]["exitCode"] for event in died]
+        code = codes[-1] if codes else "unknown"
+        return f"exit code {code}\n{broker.logs(tail=20).decode(errors='replace')}"
+
+    def crash_broker(self, vehicles=HONEST):
+        """The seconds until Docker has it running again, and until all `vehicles` are locked again."""
+        began_s = time.monotonic()
+        self.fleet.crash("broker")
+        self._until_broker_is_back()
+        back_s = time.monotonic() - began_s
+        self.checker.until_locked(vehicles, 45)
+        return back_s, time.monotonic() - began_s
+
+    def _until_broker_is_back(self):
+        """As a new one, which Docker has started."""
+        until(lambda: self.fleet.state("broker")["Running"] and self._broker_died(), 60, "the broker again")
+        until(lambda: self.is_let_in("operator"), 30, "the broker's answer")
+        self.broker_began = self.broker_start()
+        self.everything.end()
+        self._read_everything()
 
     def health(self, vehicle):
         """What a vehicle's agent reports of itself."""
@@ -211,21 +272,17 @@ class AttackBench:
         }
 
     def sample(self):
-        """Take the broker's memory into account now; MB."""
-        self._samples.append(self._take())
-        return self._samples[-1][1]
+        """Take the broker's memory and CPU time into account now, unless it is just being started; MB."""
+        with self._sampling:
+            taken = usage(self.fleet.container("broker"))
+            if taken:
+                self._samples.append(taken)
+            return self._samples[-1][1]
 
     def _sample(self):
         while not self._ended.wait(0.25):
-            self.sample()
-
-    def _take(self):
-        """Now, the broker's memory in MB without the page cache, and its CPU time in ns."""
-        stats = self.fleet.engine.api.stats(self.fleet.container("broker").id, stream=False, one_shot=True)
-        memory = stats["memory_stats"]
-        cached = memory["stats"].get("inactive_file", memory["stats"].get("total_inactive_file", 0))
-        used = stats["cpu_stats"]["cpu_usage"]["total_usage"]
-        return time.monotonic(), (memory["usage"] - cached) / 1e6, used
+            with suppress(APIError, NotFound):
+                self.sample()
 
 
 def certificate_files(folder, name, signed):

@@ -16,12 +16,12 @@ import pytest
 from docker.errors import APIError, NotFound
 from testcontainers.compose import DockerCompose
 
-from broker.embedded import free_port
 from broker.settings import ConnectionSettings
 from runtime.clock import SimulatedClock, SystemClock, read
 from schemas import topics
 from schemas.instants import ns_from_utc
 from tests.deadline import until
+from tests.ports import free_port
 from tidesync.demo.checker import Checker
 
 PROJECT = "tidesync-test"
@@ -59,7 +59,7 @@ class Fleet:
     def __init__(self, folder, *, profiles=(), services=None):
         self.folder = folder
         self.project = f"{PROJECT}-{os.getpid()}-{free_port('127.0.0.1')}"
-        self.port, self.tls_port, self.page_port = (free_port("127.0.0.1") for _ in range(3))
+        self.port, self.tls_port, self.page_port = (free_port() for _ in range(3))
         self.engine = docker.from_env()
         sweep(self.engine)
         environment = folder / "compose.env"
@@ -84,7 +84,7 @@ class Fleet:
     def stop_containers(self):
         """`docker compose stop`, the broker last; gives the seconds from each one's SIGTERM to its end."""
         began = time.time()
-        self._compose("stop")
+        self._compose("stop", "--timeout", "60")
         wanted = {"label": f"com.docker.compose.project={self.project}", "event": ["kill", "die"]}
         listed = self.engine.events(since=began, until=time.time(), filters=wanted, decode=True)
         moments = {}
@@ -127,6 +127,17 @@ class Fleet:
     def until_healthy(self, service, timeout_s=40):
         until(lambda: self.health(service) == "healthy", timeout_s, f"{service} healthy")
 
+    def crash(self, service):
+        """End a service's program by a signal, as a fault of its own would.
+
+        From the engine's machine: Docker restarts nothing that it was asked to kill, and a container's first
+        process gets no such signal from inside.
+        """
+        ending = f"import os, signal; os.kill({self.state(service)['Pid']}, signal.SIGKILL)"
+        self.engine.containers.run(
+            "tidesync-topside", ["-c", ending], entrypoint=["python"], user="0", pid_mode="host", remove=True
+        )
+
     def network(self):
         return self.engine.networks.get(f"{self.project}_default")
 
@@ -150,8 +161,13 @@ class Fleet:
     def add_account(self, kind, name):
         """Make an account as `add-KIND NAME` does; its password. The broker knows it when this returns."""
         password = self.accounts(f"add-{kind}", name).stdout.strip()
-        self.container("broker").exec_run(["sh", "-c", "kill -HUP 1"])
+        self.reload_broker()
         return password
+
+    def reload_broker(self):
+        """Have mosquitto read its accounts again, as docs/containers.md says."""
+        done = self.container("broker").exec_run(["sh", "-c", "kill -HUP 1"])
+        assert done.exit_code == 0, done.output
 
     def unprofiled(self, *arguments):
         """`docker compose …` as one types it who does not repeat the profiles of `up`."""

@@ -8,8 +8,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from broker.embedded import free_port
 from tests.deadline import until
+from tests.ports import free_port
 
 CONFIGURATION = Path(__file__).parents[2] / "broker" / "mosquitto-tls.conf"
 HOME = "/tmp"
@@ -19,7 +19,7 @@ class StrictBroker:
     """mosquitto in a container with our configuration, its lines for client certificates taken in."""
 
     def __init__(self, fleet):
-        self.port = free_port("127.0.0.1")
+        self.port = free_port()
         self.address = ("127.0.0.1", self.port)
         authority = fleet.files("accounts", "/ca")["ca.crt"]
         self.container = fleet.engine.containers.create(

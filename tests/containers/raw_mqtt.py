@@ -8,6 +8,8 @@ import threading
 import time
 from contextlib import nullcontext, suppress
 
+from tests.deadline import PATIENCE_S
+
 CONNACK, PUBACK, PUBREC, SUBACK, PINGRESP = 0x20, 0x40, 0x50, 0x90, 0xD0
 ACCEPTED = 0
 
@@ -55,9 +57,9 @@ class RawClient:
     """A connection that sends only what a test says; `answers` are the kinds of packets that came back."""
 
     def __init__(self, address, wrap=None):
-        plain = socket.create_connection(address, 10)
+        plain = socket.create_connection(address, PATIENCE_S)
         self.socket = wrap(plain) if wrap else plain
-        self.socket.settimeout(10)
+        self.socket.settimeout(PATIENCE_S)
         # OpenSSL's connections are not for two threads at once.
         self._tls = threading.Lock() if wrap else None
         self.answers = []
@@ -76,7 +78,7 @@ class RawClient:
             return False
         return True
 
-    def wait_for(self, kind, timeout_s=10, count=1):
+    def wait_for(self, kind, timeout_s=PATIENCE_S, count=1):
         """Whether so many answers of `kind` came before the connection ended."""
         with self._came:
             self._came.wait_for(lambda: self.answers.count(kind) >= count or self.closed.is_set(), timeout_s)
@@ -123,7 +125,7 @@ class RawClient:
             try:
                 return self.socket.recv(65536)
             finally:
-                self.socket.settimeout(10)
+                self.socket.settimeout(PATIENCE_S)
 
     def _take(self, held):
         """Note the packets that are whole; the rest."""
@@ -161,7 +163,7 @@ class SlowConnect(threading.Thread):
 
     def run(self):
         began = time.monotonic()
-        with socket.create_connection(self._address, 10) as open_socket:
+        with socket.create_connection(self._address, PATIENCE_S) as open_socket:
             open_socket.settimeout(self._every_s)
             for at in range(10_000):
                 if at < len(self._packet) - 1 and not _sent(open_socket, self._packet[at : at + 1]):

@@ -43,7 +43,7 @@ from tests.containers.raw_mqtt import (
     subscribe,
     text,
 )
-from tests.deadline import until
+from tests.deadline import PATIENCE_S, until
 from tests.intruder import ROOT
 from tidesync.client import Client
 
@@ -72,7 +72,7 @@ def ended(one):
     except OSError:
         return True
 
-opened = [socket.create_connection(("broker", 1883), 10) for _ in range(int(sys.argv[1]))]
+opened = [socket.create_connection(("broker", 1883), 60) for _ in range(int(sys.argv[1]))]
 until_s = time.monotonic() + 3
 readable = selectors.DefaultSelector()
 for one in opened:
@@ -81,8 +81,9 @@ while readable.get_map() and (left_s := until_s - time.monotonic()) > 0:
     for key, _ in readable.select(left_s):
         if ended(key.fileobj):
             readable.unregister(key.fileobj)
+            until_s = time.monotonic() + 3
 open_count = len(readable.get_map())
-late = socket.create_connection(("broker", 1883), 10)
+late = socket.create_connection(("broker", 1883), 60)
 try:
     late.sendall(bytes.fromhex("100c00044d5154540402003c0000"))
     answered = bool(late.recv(4))
@@ -197,7 +198,7 @@ def pour(client, size):
 
 
 def silent(bench, count):
-    """Open so many connections that say nothing, for some seconds: how many the broker leaves open.
+    """Open so many connections that say nothing: how many the broker leaves open, when it has ended the rest.
 
     From a container: the engine's proxy on the way from this machine would hold on to each.
     """
@@ -337,8 +338,8 @@ def test_plain_mqtt_is_no_tls(bench):
     with bench.attack("speak plain MQTT to the TLS port", "rov2's password") as row:
         with RawClient(bench.tls_address) as stranger:
             stranger.send(connect("rov2", "rov2", bench.passwords["rov2"]))
-            assert not stranger.wait_for(CONNACK, 5)
-            assert stranger.closed.wait(10)
+            assert not stranger.wait_for(CONNACK)
+            assert stranger.closed.wait(PATIENCE_S)
         row.refused("closed without an answer")
 
 
@@ -409,7 +410,7 @@ def test_a_message_of_100_mb_is_refused_by_its_header(bench, stolen):
         with bench.raw(stolen) as intruder:
             intruder.send(header(0x30, HUNDRED_MB))
             taken = pour(intruder, HUNDRED_MB)
-            assert intruder.closed.wait(10)
+            assert intruder.closed.wait(PATIENCE_S)
         row.refused(f"closed at the header, {taken / 1e6:.1f} MB were on their way")
 
 
@@ -418,7 +419,7 @@ def test_a_stranger_cannot_announce_a_long_connect(bench):
         with RawClient(bench.address) as stranger:
             stranger.send(header(0x10, HUNDRED_MB))
             taken = pour(stranger, HUNDRED_MB)
-            assert stranger.closed.wait(10)
+            assert stranger.closed.wait(PATIENCE_S)
         row.refused(f"closed at the header, {taken / 1e6:.1f} MB were on their way")
 
 
@@ -450,7 +451,7 @@ def test_a_flood_of_pings_costs_a_vehicle_its_share_and_no_more(bench):
             assert flooder.wait_for(SUBACK)
             sent, took_s = flood_pings(flooder, 5000, 10)
             flooder.send(PING)
-            assert flooder.wait_for(PINGRESP, 20)
+            assert flooder.wait_for(PINGRESP)
             until(lambda: bench.health("rov1")["messages_dropped"].get("flood", 0), 10, "dropped pings")
             answered = flooder.answers.count(0x30)
         after = bench.health("rov1")
@@ -469,7 +470,7 @@ def test_large_messages_on_its_own_topic_are_read_and_dropped(bench, stolen):
         with bench.raw(stolen) as intruder:
             for number in range(500):
                 assert intruder.send(publish(f"{ROOT}vehicle/rov2/event", LARGE, qos=1, number=number + 1))
-            assert intruder.wait_for(0x40, 30, 500)
+            assert intruder.wait_for(PUBACK, count=500)
         for reader in ("topside", "recorder"):
             times = bench.fleet.logs(reader).count("dropped a message on tidesync/v1/vehicle/rov2/event")
             assert 1 <= times <= 3, f"{reader} logged it {times} times"
@@ -485,7 +486,7 @@ def test_what_is_never_released_is_not_kept_without_end(bench, stolen):
                 if not intruder.send(message):
                     break
             intruder.send(PING)
-            intruder.wait_for(PINGRESP, 20)
+            intruder.wait_for(PINGRESP)
             received = intruder.answers.count(PUBREC)
             grown_mb = bench.sample() - began_mb
         assert received
@@ -505,7 +506,7 @@ def test_only_countable_messages_are_retained_for_a_vehicle(bench, stolen):
             for rest in ("event", "pong/topside"):
                 intruder.send(publish(f"{ROOT}vehicle/rov2/{rest}", LARGE, retain=True))
             intruder.send(PING)
-            assert intruder.wait_for(PINGRESP, 30)
+            assert intruder.wait_for(PINGRESP)
             bench.sample()
             kept = retained(bench) - kept_before
             for rest in ("event", "pong/topside"):
@@ -515,15 +516,22 @@ def test_only_countable_messages_are_retained_for_a_vehicle(bench, stolen):
 
 
 @pytest.mark.parametrize("clean", [True, False])
-def test_subscriptions_without_end_end_the_subscriber(bench, stolen, clean):
+def test_subscriptions_without_end_end_the_subscriber(bench, stolen, slow, clean):
+    for one in slow.values():
+        one.join(120)  # the broker will not last as long as they may
     what = "subscribe to filters 63 KB long, without end" + (", in a session that stays" if not clean else "")
     with bench.attack(what, STOLEN, flood=True) as row:
         with bench.raw(stolen, clean=clean) as intruder:
             granted = subscribe_without_end(bench, intruder)
-            assert intruder.closed.wait(10)
+            assert intruder.closed.wait(PATIENCE_S)
         bench.checker.until_locked(["rov1", "rov3"])  # while the broker has nothing left to give
         assert granted > FILTERS_IN_HEAP
-        row.bounded(f"thrown out after {granted}: the broker's heap is limited to 256 MiB")
+        back_s, locked_s = bench.crash_broker()
+        row.bounded(
+            f"thrown out after {granted}: the broker's heap is limited to 256 MiB. mosquitto 2.0 may crash of"
+            f" it later: made to crash, it answered again after {back_s:.1f} s, all were locked after"
+            f" {locked_s:.1f} s"
+        )
     bench.raw(stolen, clean=True).close()
 
 
@@ -542,7 +550,7 @@ def test_many_short_subscriptions_delay_others_and_make_nothing_wrong(bench, sto
         with bench.raw(stolen) as intruder:
             for number in range(600):
                 assert intruder.send(subscribe([f"{number}/{one}" for one in range(100)]))
-            assert intruder.wait_for(SUBACK, 60, 600)
+            assert intruder.wait_for(SUBACK, count=600)
             bench.sample()
         row.bounded("all were granted: mosquitto looks through all of an account's for each new one")
 
@@ -565,7 +573,7 @@ def test_packets_that_break_the_protocol_end_their_connection(bench, stolen):
         for sent in broken.values():
             with bench.raw(stolen) as intruder:
                 intruder.send(sent)
-                assert intruder.closed.wait(10), sent
+                assert intruder.closed.wait(PATIENCE_S), sent
         assert bench.arrived(b"x") == []
         row.refused(f"{len(broken)} connections ended, nothing got through")
 
@@ -662,7 +670,7 @@ def test_a_flood_of_events_is_taken_up_to_a_budget(bench, stolen):
             for first in range(0, 60_000, 500):
                 assert intruder.send(*(rov2_steps(at) for at in range(first, first + 500)))
             intruder.send(PING)
-            assert intruder.wait_for(PINGRESP, 60)
+            assert intruder.wait_for(PINGRESP)
         until(lambda: bench.fleet.logs("recorder").count("events") > 0, 30, "the excess named")
         lines = events_of_rov2(bench) - before
         logged = bench.fleet.logs("topside").count("rov2 reports a step")
@@ -685,7 +693,7 @@ def test_exchanges_that_no_clock_can_have_made_cost_others_nothing(bench):
         with bench.raw("tablet") as intruder:
             batch = ExchangeBatch(batch=0, exchanges=tuple(unusable(seq) for seq in range(40)))
             intruder.send(publish(f"{ROOT}vehicle/rov7/exchange/tablet", batch.encode(), qos=1))
-            assert intruder.wait_for(PUBACK, 10)
+            assert intruder.wait_for(PUBACK)
         until(
             lambda: any(name == "rov7" for name, _, _ in Session(bench.fleet, *ATTACKED).exchanges()),
             30,
@@ -814,7 +822,8 @@ def test_who_connects_slowly_is_ended(bench, slow):
 
 
 def test_after_a_reload_the_system_counts_connections(bench):
-    bench.fleet.container("broker").kill("SIGHUP")
+    bench.fleet.reload_broker()
+    until(lambda: bench.is_let_in("operator"), 10, "the reload")
     what = "open 1100 connections and say nothing, after mosquitto reloaded its configuration"
     with bench.attack(what, "no password") as row:
         open_count = silent(bench, 1100)
@@ -841,7 +850,8 @@ def test_the_document_shows_every_attack_and_its_verdict(bench, request):
         return
     run = [(row.attack, row.by, row.verdict) for row in bench.rows]
     shown = rows_of(DOCUMENT.read_text(encoding="utf-8"))
-    if request.config.option.keyword or any("::" in one for one in request.config.args):
+    selected = request.config.option.keyword or any("::" in one for one in request.config.args)
+    if selected or bench.failed:
         assert set(run) <= set(shown)
     else:
         assert run == shown

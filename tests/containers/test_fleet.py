@@ -1,17 +1,12 @@
 """Two vehicles on a shared broker, in containers: each result is right, whatever falls out."""
 
-import os
-import signal
-
 import pytest
 
 from tests.containers.fleet import AGENTS, VEHICLES
-from tests.deadline import stays, until
+from tests.deadline import BUSY, stays, until
 
 HELD_RESULTS = 10
 STOP_S = 3
-TRIES = 3
-"""One stop that takes longer may be the machine's fault; three are ours."""
 
 
 def test_two_vehicles_are_measured_at_once_each_right_to_its_own_clock(fleet, checker):
@@ -83,19 +78,16 @@ def test_a_recorder_that_is_killed_catches_up_once_it_is_back(fleet, checker):
 def test_everything_stops_in_three_seconds_on_sigterm_and_the_session_goes_on_complete(fleet, checker):
     with fleet.session("stopped") as session:
         until(lambda: len(session.exchanges()) > 20, 20, "some recorded exchanges")
-        for _ in range(TRIES):
-            took = fleet.stop_containers()
-            try:
-                ended = {service: fleet.state(service)["ExitCode"] for service in took}
-                recorded = session.exchanges()
-                session.assert_complete(())
-                assert session.state() == "recording"  # the next start goes on with it
-            finally:
-                fleet.start_containers()
-            assert ended == dict.fromkeys((*AGENTS, "broker"), 0)
-            if max(took.values()) < STOP_S:
-                break
-        assert {service: seconds for service, seconds in took.items() if seconds >= STOP_S} == {}
+        took = fleet.stop_containers()
+        try:
+            ended = {service: fleet.state(service)["ExitCode"] for service in took}
+            recorded = session.exchanges()
+            session.assert_complete(())
+            assert session.state() == "recording"  # the next start goes on with it
+        finally:
+            fleet.start_containers()
+        assert ended == dict.fromkeys((*AGENTS, "broker"), 0)
+        assert {service: took_s for service, took_s in took.items() if took_s >= STOP_S * BUSY} == {}
         checker.until_locked()
     session.assert_complete(checker.published)
     assert set(recorded) < set(session.exchanges())
@@ -106,12 +98,8 @@ def test_everything_stops_in_three_seconds_on_sigterm_and_the_session_goes_on_co
 @pytest.mark.parametrize("service", ["broker", "rov1"])
 def test_what_dies_is_started_again(fleet, checker, service):
     """Also after the broker has reloaded its accounts, as the checker made it do."""
-    container = fleet.container(service)
-    before = container.attrs["RestartCount"]
-    try:
-        os.kill(container.attrs["State"]["Pid"], signal.SIGKILL)
-    except PermissionError:
-        pytest.skip("who runs the tests may not kill a container's process")
+    before = fleet.container(service).attrs["RestartCount"]
+    fleet.crash(service)
     until(lambda: fleet.container(service).attrs["RestartCount"] > before, 20, f"{service} started again")
     checker.until_locked()
     checker.assert_never_wrong()

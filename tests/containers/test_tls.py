@@ -62,9 +62,14 @@ def test_a_command_without_the_profile_leaves_the_broker_its_tls(tls_fleet):
 
 
 def connects(settings):
+    """Whether it comes up; else its problem must be the certificate."""
     client = Client(settings, "test", [])
     client.connection.start()
     try:
-        return client.connection.wait_until_up(3)
+        until(
+            lambda: client.connection.up or client.connection.last_problem, what="a connection, or a problem"
+        )
+        assert client.connection.up or "certificate" in client.connection.last_problem
+        return client.connection.up
     finally:
         client.connection.stop()

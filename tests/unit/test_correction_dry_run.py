@@ -44,8 +44,10 @@ def test_it_writes_nothing_and_names_what_the_run_then_writes(session, more, cap
     for key in ("left", "failed", "skipped"):
         assert planned[key] == done[key]
     decided = ("path", "format", "columns", "sensor", "vehicle", "why", "output")
-    said, was = ([{name: row[name] for name in decided} for row in each["found"]] for each in (planned, done))
-    assert said == was
+    shown, was = (
+        [{name: row[name] for name in decided} for row in each["found"]] for each in (planned, done)
+    )
+    assert shown == was
     written = [each["output"] for each in planned["files"]]
     assert len(written) == 3
     assert all((session / output).is_file() for output in written)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MODELS = {
     "broker": "tidesync.cli.broker:BrokerSettings",
     "correct": "tidesync.sessions.correction.table_settings:TableSettings",
+    "export": "tidesync.sessions.export.netcdf.settings:ExportSettings",
     "demo": "tidesync.demo.settings:DemoSettings",
     "up": "tidesync.up.settings:UpSettings",
     "pi": "pi_agent.settings:PiSettings",

@@ -43,8 +43,8 @@ TABLES = "correct"
 """The table of the file that has further tables, each for one of a session's tables."""
 _ALTERNATIVES = "broker"
 """A list of the file, in which an option has commas."""
-_AS_FOR = {"fuse": TABLES}
-"""Commands that take the settings of another one."""
+_AS_FOR = {"export": (TABLES, "export"), "fuse": (TABLES,)}
+"""Commands that take the settings of another one, or its and their own."""
 _SHARED = {"doctor": {"root": "record", "http_port": "pi"}}
 """Keys of a command that the file's table of another command sets too: doctor checks what they use."""
 
@@ -107,7 +107,8 @@ def file_defaults(command: str) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for folder in _folders():
-        values |= _read_file(folder / FILE_NAME, _AS_FOR.get(command, command))
+        for table in _AS_FOR.get(command, (command,)):
+            values |= _read_file(folder / FILE_NAME, table)
     return values if "broker" in values else surface_defaults(command) | values
 
 

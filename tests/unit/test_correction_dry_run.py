@@ -44,10 +44,8 @@ def test_it_writes_nothing_and_names_what_the_run_then_writes(session, more, cap
     for key in ("left", "failed", "skipped"):
         assert planned[key] == done[key]
     decided = ("path", "format", "columns", "sensor", "vehicle", "why", "output")
-    shown, was = (
-        [{name: row[name] for name in decided} for row in each["found"]] for each in (planned, done)
-    )
-    assert shown == was
+    rows = [[{name: row[name] for name in decided} for row in each["found"]] for each in (planned, done)]
+    assert rows[0] == rows[1]
     written = [each["output"] for each in planned["files"]]
     assert len(written) == 3
     assert all((session / output).is_file() for output in written)

@@ -374,6 +374,15 @@ def test_links_out_of_the_session_are_left_out_and_named(session, tmp_path, caps
     assert "session_1/link.txt" not in files_in(tmp_path / "crate")
 
 
+def test_corrected_files_of_which_nothing_is_recorded_are_left_out_and_named(session, tmp_path, capsys):
+    correct(session)
+    (session / "in-water_7" / "old.topside.csv").write_text("of an earlier version\n")
+    capsys.readouterr()
+    assert export(session, "--output", str(tmp_path / "crate")) == 0
+    assert "in-water_7/old.topside.csv: no correction of it is recorded; left out" in capsys.readouterr().out
+    assert not [path for path in files_in(tmp_path / "crate") if "old" in path]
+
+
 def test_another_result_is_named_with_its_first_different_line_and_other_versions(crate, capsys, monkeypatch):
     path = f"{NAME}/in-water_7/session.topside.csv"
     altered = (crate / path).read_bytes().replace(b",7,", b",8,", 1)

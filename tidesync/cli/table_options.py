@@ -149,6 +149,8 @@ _NAMES = (
     "slew_limit_ppm",
     "rate_limit_ppm",
 )
+OPTION_NAMES = (*_NAMES, *TableSettings.model_fields)
+"""The parameters of `table_options`; `choice` has two of its own."""
 
 
 def table_options(function: Callable[..., int]) -> Callable[..., int]:

@@ -60,7 +60,7 @@ def found_table(
     """The same for people."""
     rows = [
         (
-            shown(_short(each.path, session)),
+            shown(short_path(each.path, session)),
             each.format,
             _WORDS.get(each.action, each.action),
             _outcome(each, session),
@@ -68,7 +68,7 @@ def found_table(
         for each in files
     ]
     rows += [
-        (shown(_short(each.path, session)), format_of(each.path) or "-", _WORDS["left"], each.reason)
+        (shown(short_path(each.path, session)), format_of(each.path) or "-", _WORDS["left"], each.reason)
         for each in left
     ]
     unowned = {each.reason for each in left if each.why == "no_vehicle"}
@@ -91,8 +91,9 @@ def shown(text: object) -> str:
 def _outcome(report: FileReport, session: Path) -> str:
     if report.reason:
         return shown(report.reason.removeprefix(f"{report.path}: "))
-    return shown(_short(report.output, session))
+    return shown(short_path(report.output, session))
 
 
-def _short(path: Path, session: Path) -> Path:
+def short_path(path: Path, session: Path) -> Path:
+    """The path within the session, if it is there."""
     return path.relative_to(session) if path.is_relative_to(session) else path

@@ -94,9 +94,14 @@ def inputs_of(job: Job) -> list[Path]:
 
 def report_of(task: FileTask, action: Action, why: str = "", reason: str = "") -> FileReport:
     """A report on a file of which nothing else is known; the sentence `reason` names it."""
-    job = task.job
-    whose = job.path, task.output, job.vehicle, job.sensor
-    return FileReport(*whose, action, why, reason, format_of(job.path), named=task.named)
+    unknown = unknown_report(task.job, task.output, named=task.named)
+    return replace(unknown, action=action, why=why, reason=reason)
+
+
+def unknown_report(job: Job, output: Path, *, named: bool) -> FileReport:
+    """The same, where it is not known what became of it either."""
+    whose = job.path, output, job.vehicle, job.sensor
+    return FileReport(*whose, "failed", format=format_of(job.path), named=named)
 
 
 def correct_file(task: FileTask, timelines: Mapping[str, Timeline], progress: ProgressCallback) -> FileReport:
@@ -121,13 +126,20 @@ def correct_file(task: FileTask, timelines: Mapping[str, Timeline], progress: Pr
     except Exception as error:  # noqa: BLE001 - the other files are corrected
         why = _OF_ERRORS.get(type(error), "error")
         return replace(report, why=why, reason=complaint_of(str(job.path), error))
-    made_of = replace(report, action="planned" if task.dry else "corrected", columns=tuple(made.columns))
     if task.dry:
-        return replace(made_of, document=_planned(made), remarks=tuple(made.remarks))
+        columns, remarks = tuple(made.columns), tuple(made.remarks)
+        return replace(report, action="planned", columns=columns, document=_planned(made), remarks=remarks)
+    return corrected_report(report, made)
+
+
+def corrected_report(report: FileReport, made: CorrectedTable) -> FileReport:
+    """The report on a file of which this was made."""
     document = made.document()
     outputs = [made.output, *(Path(each) for each in document.get("also_written", ()))]
     return replace(
-        made_of,
+        report,
+        action="corrected",
+        columns=tuple(made.columns),
         document=document,
         of_what=made.of_what,
         place=made.place,

@@ -7,7 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from tidesync.errors import NotSoError
-from tidesync.sessions.archive.found import found_rows, found_table
+from tidesync.sessions.archive.found import found_rows, found_table, short_path
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.prepared import sentences_of
 from tidesync.sessions.correction.timeline import STATES
@@ -76,7 +76,7 @@ class CorrectionResults:
         """Tables asked for by name, and sensors, of which no row has an instant within its limit."""
         for table in self.tables:
             if table.named and not table.answered:
-                yield f"{_short(table.path, self.session)}: {_why_none([table])}"
+                yield f"{short_path(table.path, self.session)}: {_why_none([table])}"
         for sensor in dict.fromkeys(table.sensor for table in self.tables if table.sensor is not None):
             tables = [table for table in self.tables if table.sensor == sensor]
             if not any(table.answered for table in tables):
@@ -84,10 +84,14 @@ class CorrectionResults:
 
     def lines(self) -> Iterator[str]:
         """The summary: a line for each file that was corrected, and the table of all that was found."""
-        for table in self.tables:
-            yield self._planned_line(table) if table.action == "planned" else self._line(table)
+        yield from self.table_lines()
         yield ""
         yield found_table(self.session, self.files, self.left, self.skipped)
+
+    def table_lines(self) -> Iterator[str]:
+        """A line for each file that was corrected, or would be."""
+        for table in self.tables:
+            yield self._planned_line(table) if table.action == "planned" else self._line(table)
 
     def complaints(self) -> Iterator[str]:
         """A line for each of the first malformed rows."""
@@ -121,14 +125,14 @@ class CorrectionResults:
         counts = ", ".join(f"{counted[state]} {state}" for state in STATES if counted[state])
         malformed = f", {counted['malformed']} malformed" if counted["malformed"] else ""
         return (
-            f"{_short(table.output, self.session)}: {counted['rows']} {table.of_what} of {owner}:"
+            f"{short_path(table.output, self.session)}: {counted['rows']} {table.of_what} of {owner}:"
             f" {counts or '0 ok'}{malformed}{worst}{how}"
         )
 
     def _planned_line(self, table: FileReport) -> str:
         how = "".join(f"; {each}" for each in table.remarks)
-        columns = " and ".join(table.columns)
-        return f"{_short(table.output, self.session)}: would be written, by {columns} of {_owner(table)}{how}"
+        by = f"{' and '.join(table.columns)} of {_owner(table)}"
+        return f"{short_path(table.output, self.session)}: would be written, by {by}{how}"
 
 
 def _owner(table: FileReport) -> str:
@@ -143,7 +147,3 @@ def _why_none(tables: Sequence[FileReport]) -> str:
     return "; ".join(
         (f"no row could be corrected while the clocks were measured ({found or 'there is none'})", *hints)
     )
-
-
-def _short(path: Path, session: Path) -> Path:
-    return path.relative_to(session) if path.is_relative_to(session) else path

@@ -168,6 +168,11 @@ def format_of(path: Path) -> str:
     return _divided(path)[1].lower().removeprefix(".")
 
 
+def is_netcdf(path: Path) -> bool:
+    """Whether a file of this name is netCDF."""
+    return FORMATS.get(_divided(path)[1].lower()) is _open_netcdf
+
+
 def is_of_either_clock(path: Path) -> bool:
     """Whether vehicles and ground stations record such files alike, so that it must be stated whose it is."""
     return _divided(path)[1].lower() in _OF_EITHER or is_of_cockpit(path)

@@ -24,7 +24,7 @@ import numpy as np
 from tidesync.sessions.correction.netcdf_output import variables_of
 from tidesync.sessions.correction.netcdf_time import NetcdfTimes, TimeVariables, is_epic
 from tidesync.sessions.correction.restarts import RestartCheck
-from tidesync.sessions.correction.table import COLUMNS, Batch, Malformed
+from tidesync.sessions.correction.table import COLUMNS, EXPORTED, Batch, Malformed
 from tidesync.sessions.errors import NoTimestampError, SessionError, UnusableFileError
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class NetcdfTable:
 
     def __init__(self, job: Job, measured: Measured, file: Any) -> None:
         self._path, self._job = job.path, job
+        if EXPORTED in file.attrs:
+            raise NoTimestampError(job.path, "it is an export of Tidesync's: its times are topside's already")
         self.name, variables = _times_of(job, file)
         group, _, own = self.name.rpartition("/")
         self._group = file[group] if group else file

@@ -59,6 +59,8 @@ class Prepared:
     """Which settings of single tables apply to none; a sentence each."""
     unreadable: Sequence[str] = ()
     """Folders of sensors that cannot be read, a sentence each."""
+    unmeasured: Sequence[str] = ()
+    """Why something that was measured has no track, a sentence each."""
 
     @property
     def faults(self) -> list[str]:
@@ -120,8 +122,19 @@ def prepare(
     failed += named
     jobs = [job for job in planned.jobs if job.vehicle in timelines]
     untimed = [job for job in planned.jobs if job.vehicle not in timelines]
-    found = planned.skipped, timelines, planned.left, failed, planned.unused, planned.unreadable
-    return Prepared(metadata, measured, jobs, untimed, *found)
+    return Prepared(
+        metadata,
+        measured,
+        jobs,
+        untimed,
+        planned.skipped,
+        timelines,
+        planned.left,
+        failed,
+        planned.unused,
+        planned.unreadable,
+        measured.failed.complaints(),
+    )
 
 
 def read_measured(folder: SessionFolder, options: Options) -> tuple[Metadata, Tracks[Measured]]:

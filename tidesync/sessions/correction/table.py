@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Measured = Sequence[tuple[int, int]]
 """The first and the last Pi time, ns, that was measured in each segment."""
 
+EXPORTED = "tidesync_version"
+"""The attribute of netCDF files that `tidesync export` wrote: their times are topside's already."""
 COLUMNS = ("timestamp_topside", "time_max_error_ms", "time_u95_ms", "time_state")
 
 

@@ -100,6 +100,9 @@ def write_crate(
         replace(
             root / METADATA, rendered(contents, name=name, published=published, license_text=license_text)
         )
+        written.left += [
+            f"{each}: no correction of it is recorded" for each in _others(folder, name, results)
+        ]
         written.files, written.results = len(files), results
         written.size = sum(each.size for each in files.values())
     return written
@@ -133,6 +136,13 @@ def _places(folder: SessionFolder, name: str, written: Written) -> dict[str, Pat
         elif path.is_file() and not is_output(path) and not _is_for_now(path):
             found[_checked(f"{name}/{within.as_posix()}", path)] = path
     return found
+
+
+def _others(folder: SessionFolder, name: str, results: list[str]) -> list[str]:
+    """The session's corrected files that are none of the results."""
+    found = sorted(path for path in folder.path.rglob("*") if is_output(path) and path.is_file())
+    within = (path.relative_to(folder.path).as_posix() for path in found)
+    return [each for each in within if f"{name}/{each}" not in results]
 
 
 def _is_for_now(path: Path) -> bool:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from tidesync.sessions.fuse.fields import distinct
+from tidesync.sessions.netcdf_stream import netcdf_on
 
 if TYPE_CHECKING:
     from tidesync.sessions.fuse.fields import Field
@@ -53,15 +51,11 @@ def write_parquet(fields: Sequence[Field], rows: int, stream: BinaryIO) -> None:
 
 def write_netcdf(fields: Sequence[Field], rows: int, stream: BinaryIO) -> None:
     """NetCDF 4 by the CF conventions: one dimension, `timestamp_topside`, whose variable is the time."""
-    import h5netcdf  # noqa: PLC0415 - only this format needs it
-    import h5py  # noqa: PLC0415
+    import h5py  # noqa: PLC0415 - only this format needs it
 
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "fused.nc"
-        with h5netcdf.File(path, "w") as file:
-            _fill(file, fields, rows, h5py.string_dtype())
-        with path.open("rb") as made:
-            shutil.copyfileobj(made, stream)
+    with netcdf_on(stream) as (file, check):
+        _fill(file, fields, rows, h5py.string_dtype())
+        check()
 
 
 def _fill(file: Any, fields: Sequence[Field], rows: int, text: Any) -> None:

@@ -6,11 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from schemas.clock_history import ClockPiece
 from tests.effort import tries
 from tests.unit.tracks import START, S, row
+from tidesync.sessions.correction.clock_function import ClockFunction
 from tidesync.sessions.correction.clock_limits import ClockLimits
 from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.order import RowCorrector
+from tidesync.sessions.correction.raw_groups import Sample, is_unknown
 from tidesync.sessions.correction.timeline import HOLDOVER
 from tidesync.sessions.correction.unexplained import Reading
 
@@ -178,3 +181,32 @@ def test_the_same_rows_are_answered_if_time_runs_the_other_way(kinds, seed):
     _, answered = silence.corrected(at_s)
     _, mirrored = silence.mirrored().corrected(SECONDS - at_s[::-1])
     assert (answered != mirrored[::-1]).sum() < 2 / spacing + 40
+
+
+@pytest.mark.parametrize(
+    ("begins", "boot", "moved_s", "unknown"),
+    [
+        ("step", "t0", 7, False),
+        ("suspend", "t0", 7, True),
+        (None, "t0", 7, True),
+        (None, "t0", 0, False),
+        ("step", "t1", 7, True),
+    ],
+)
+def test_topside_shows_how_long_the_pi_was_not_heard_unless_it_may_have_slept(begins, boot, moved_s, unknown):
+    """`begins`: how its history goes on after 10 s; None: it has none."""
+    starts = (("start", 0, 10, 0), (begins, 10, 30, moved_s)) if begins else ()
+    pieces = [
+        ClockPiece(
+            from_raw_ns=since * S,
+            from_realtime_ns=START + (since + ahead) * S,
+            to_raw_ns=until * S,
+            to_realtime_ns=START + (until + ahead) * S,
+            half_width_ns=800,
+            begins=cause,
+        )
+        for cause, since, until, ahead in starts
+    ]
+    last = Sample(5 * S, 5 * S, "p0", "t0", START + 5 * S, START + 5 * S)
+    first = Sample(2 * S, 20 * S, "p1", boot, START + 20 * S, START + (20 + moved_s) * S)
+    assert is_unknown(last, first, ClockFunction(pieces, ())) == unknown

@@ -1,10 +1,8 @@
 """`tidesync export --format netcdf`: nothing lost, the times of `tidesync correct`, and what CF requires."""
 
 import csv
-import errno
 import io
 import json
-import os
 from datetime import datetime, timedelta
 
 import h5netcdf
@@ -15,6 +13,7 @@ import pytest
 from schemas.compat import UTC
 from schemas.instants import iso_from_ns
 from tests.unit.test_correction_session import EPOCH_S, S, log
+from tests.unit.test_netcdf_stream import FullDisk
 from tidesync.command_line import run
 from tidesync.errors import SettingsError
 from tidesync.sessions import netcdf_stream
@@ -277,32 +276,11 @@ def test_a_table_without_an_answer_has_no_times(session, capsys):
     assert "time" not in others
 
 
-class _FullDisk:
-    """A disk that holds so many bytes."""
-
-    def __init__(self, file, room):
-        self._file, self._room = file, room
-
-    def write(self, data):
-        if self._file.tell() + len(data) > self._room:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return self._file.write(data)
-
-    def __getattr__(self, name):
-        return getattr(self._file, name)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._file.close()
-
-
 @pytest.mark.parametrize("room", [0, 20_000])
 def test_a_full_disk_is_named_and_leaves_nothing_behind(session, room, monkeypatch, capsys):
     """HDF5 alone would crash the process."""
     make = netcdf_stream.TemporaryFile
-    monkeypatch.setattr(netcdf_stream, "TemporaryFile", lambda **how: _FullDisk(make(**how), room))
+    monkeypatch.setattr(netcdf_stream, "TemporaryFile", lambda **how: FullDisk(make(**how), room))
     assert export(session) == 1
     error = capsys.readouterr().err
     assert "track.rov1.topside.nc: No space left on device; it was not written" in error

@@ -3,6 +3,7 @@
 import csv
 import random
 import sqlite3
+from fractions import Fraction
 
 import pytest
 
@@ -231,9 +232,12 @@ def test_both_are_corrected_where_they_lie_once_their_clock_is_stated(tmp_path, 
     folder.mkdir()
     cast, logger = folder / "cast.cnv", folder / "logger.rsk"
     scans, samples = write_cnv(cast, CLOCKS["back"]), write_rsk(logger, CLOCKS["back"])
+    table = folder / "session.csv"
+    table.write_text("timestamp\n" + "".join(f"{CLOCKS['back'].shows(at) / 1e9:.6f}\n" for at in scans[:90]))
     command = ["-q", "correct", str(session), "--sensor", "inWater=rov1", "--zone", "UTC"]
-    assert run(command) == 1
+    assert run(command) == 0
     assert capsys.readouterr().out.count("say with --instrument-clock") == 2
+    assert not output_of(cast).exists()
     own = [*command, "--instrument-clock", "vehicle", "--max-error-ms", "1200"]
     assert run(own) == 0
     assert f"cast.cnv.topside.csv: {len(scans)} messages of rov1: {len(scans)} ok" in capsys.readouterr().out
@@ -249,3 +253,7 @@ def test_both_are_corrected_where_they_lie_once_their_clock_is_stated(tmp_path, 
     output_of(cast).unlink()
     assert run([*command, *shown]) == 0
     assert check(rows_of(cast), scans) == len(scans)
+    apart = [Fraction(row["timestamp"]) - Fraction(row["timestamp_topside"]) for row in rows_of(table)]
+    assert {round(each, 2) for each in apart} == {Fraction("-1.2")}  # the vehicle's: it was not meant
+    assert run([*command, *shown, "--file", str(table)]) == 0
+    assert float(rows_of(table)[0]["time_max_error_ms"]) > 500

@@ -119,7 +119,7 @@ def composed_timeline(
     lasting = {boot: of_boot for boot, of_boot in boots.items() if boot not in within}
     between = [(before[-1], after[0]) for before, after in pairwise(lasting.values())]
     off = [0, *(between_boots_ns(*each) for each in between), 0]
-    unknown = [False, *(is_unknown(*each) for each in between), False]
+    unknown = [False, *(is_unknown(*each, topside[each[0].topside_boot]) for each in between), False]
     segments = [
         part for each in unmeasured.get(FIRST, ()) for part in segments_of(each, unheard_ns=(0, off[0]))
     ]

@@ -247,11 +247,13 @@ def between_boots_ns(last: Sample, first: Sample) -> int:
     return abs(passed_ns)
 
 
-def is_unknown(last: Sample, first: Sample) -> bool:
-    """Whether no clock shows how long that was: topside booted too, or it slept or was set."""
-    passed_ns = first.destination_ns - last.destination_ns
-    moved_ns = passed_ns - (first.topside_raw_ns - last.topside_raw_ns)
-    return last.topside_boot != first.topside_boot or abs(moved_ns) >= JUMP_NS
+def is_unknown(last: Sample, first: Sample, topside: ClockFunction) -> bool:
+    """Whether no clock shows how long that was: topside booted too, or may have slept, or was set."""
+    raw_ns = np.array([last.topside_raw_ns, first.topside_raw_ns])
+    moved_ns = first.destination_ns - last.destination_ns - int(raw_ns[1] - raw_ns[0])
+    slept = topside.slept_before(raw_ns).tolist()
+    ran_on = topside.history_covers(*raw_ns.tolist()) and 0 <= slept[0] == slept[1]
+    return last.topside_boot != first.topside_boot or (abs(moved_ns) >= JUMP_NS and not ran_on)
 
 
 def boots_within(listed: Samples) -> frozenset[Boot]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import Job
-from tidesync.sessions.correction.table_form import TableForm
+from tidesync.sessions.correction.table_form import TableForm, unused
 from tidesync.sessions.correction.tables import Left, tables_in
 from tidesync.sessions.correction.timeline import Timeline
 from tidesync.sessions.correction.unexplained import Reading
@@ -33,8 +32,6 @@ from tidesync.sessions.processes import Choice
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from schemas.exchange import Exchange
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.correction.session_metadata import Metadata
@@ -133,17 +130,9 @@ def plan(
     left += [Left(path, "no_vehicle", why) for path, why in unowned if path.resolve() not in jobs]
     without = [sensor for sensor in options.sensors if sensor not in found.tables]
     known = [*options.files, *(path for paths in found.tables.values() for path in paths)]
-    unused = [*_unused(options.forms, {name for path in known for name in _names(path, session)})]
+    without_table = [*unused(options.forms, {name for path in known for name in _names(path, session)})]
     skipped |= dict.fromkeys(without, _NO_TABLE)
-    return Plan(list(jobs.values()), skipped, left, found.unreadable, unused)
-
-
-def _unused(stated: Iterable[str], known: Iterable[str]) -> Iterator[str]:
-    """A sentence for each name in `stated` that no table has."""
-    for name in sorted({*stated} - {*known}):
-        close = difflib.get_close_matches(name, sorted(known), 1)
-        suggested = f'; did you mean "{close[0]}"?' if close else ""
-        yield f'[correct."{name}"] of tidesync.toml applies to no table of this session{suggested}'
+    return Plan(list(jobs.values()), skipped, left, found.unreadable, without_table)
 
 
 def _usual_clocks(measured: Sequence[str]) -> dict[str, str]:
@@ -154,10 +143,16 @@ def _usual_clocks(measured: Sequence[str]) -> dict[str, str]:
 def _job(
     path: Path, vehicle: str, options: Options, of: tuple[Path, Metadata], sensor: str | None = None
 ) -> Job:
-    """The job of a table `of` a session, with what is stated for it or else for all."""
+    """The job of a table `of` a session, with what is stated for it or else for all.
+
+    An instrument's clock that is stated for all is that of instruments' files, and of what was named.
+    """
     session, metadata = of
     stated = (options.forms[name] for name in _names(path, session) if name in options.forms)
-    form = next(stated, options.form)
+    form = next(stated, None) or options.form
+    meant = form is not options.form or needs_clock(path)
+    if not meant and path.resolve() not in {each.resolve() for each in options.files}:
+        form = replace(form, clock=None)
     zone = metadata.zones.get(sensor or "", metadata.zone)
     how = form.column, form.unit, form.stamps, zone, sensor, form.layout
     vehicle = TOPSIDE_CLOCK if form.clock is not None and form.clock.is_topside else vehicle

@@ -5,8 +5,9 @@ it, or set several times, so that it showed once more what it had shown at anoth
 after the last that a segment measured, or right before the first that the next one did; the times fall there,
 and no cut of the clock explains that. Until the times rise above what they fell from, or the silence is over,
 nobody knows when the rows were stamped. Nor of those before any such fall that follow the last one measured.
-Where the Pi booted, and topside booted, slept or was set, no clock shows how long the silence was: of rows
-between those of both segments, with such a jump among them, none is answered that either did not measure.
+Where the Pi booted, and topside booted too or may have slept and been set, no clock shows how long the
+silence was: of rows between those of both segments, with such a jump among them, none is answered that either
+did not measure.
 
 Assumptions: the table has rows on both sides of such a fall, which is larger than a few spacings, and is in
 the order of stamping but for a few falls: the order of a shuffled table shows nothing. A longer log that

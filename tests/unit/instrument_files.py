@@ -1,10 +1,11 @@
 """Sea-Bird's and RBR's files with a known truth, and the timeline of a session that they are of."""
 
 import sqlite3
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 
+from schemas.compat import UTC
 from tests.unit.recorded_clock import CLOCKS, write_session
 from tests.unit.tracks import START, S
 from tidesync.sessions.correction.instrument_clock import InstrumentClock
@@ -45,7 +46,7 @@ def start_text(shown_ns):
     return f"{datetime.fromtimestamp(shown_ns // S, UTC):%b %d %Y %H:%M:%S}"
 
 
-def write_cnv(path, clock, kind="timeS", *, at_s=20, seconds=90, rate=6, ppm=60, by="System UTC", names=None):
+def write_cnv(path, clock, kind="timeS", *, at_s=20, seconds=90, rate=4, ppm=60, by="System UTC", names=None):
     """Scans of a sample clock that runs `ppm` fast; topside's instants of them, ns."""
     begin = START + at_s * S + 300_000_000
     chance = np.random.default_rng(4)
@@ -91,9 +92,16 @@ def write_rsk(path, clock, *, seconds=120, rate=4):
 
 
 def timeline_with(path, name, folder, **options):
-    """The vehicle's timeline in a session with the file at `path`."""
-    write_session(folder, CLOCKS[name])
-    return prepare(SessionFolder(folder), Options(files=(path,), vehicle="rov1", **options)).timelines["rov1"]
+    """The vehicle's timeline in a session with a file as that at `path`; made once."""
+    known = name, path.suffix, repr(options)
+    if known not in _timelines:
+        write_session(folder, CLOCKS[name])
+        stated = Options(files=(path,), vehicle="rov1", **options)
+        _timelines[known] = prepare(SessionFolder(folder), stated).timelines["rov1"]
+    return _timelines[known]
+
+
+_timelines = {}
 
 
 def corrected(path, timeline, zone="UTC", **stated):

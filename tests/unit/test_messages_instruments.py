@@ -154,9 +154,9 @@ def test_damage_of_a_cnv_is_contained(tmp_path):
     path = tmp_path / "cast.cnv"
     truth = write_cnv(path, CLOCKS["back"], "timeS", seconds=40)
     timeline = timeline_with(path, "back", tmp_path / "session")
-    by_text = {TIMES["timeS"](number * 10**9 // 6, 0): at for number, at in enumerate(truth)}
+    by_text = {TIMES["timeS"](number * 10**9 // 4, 0): at for number, at in enumerate(truth)}
     whole, chance = path.read_bytes(), random.Random(7)
-    for number in range(tries(24)):
+    for number in range(tries(12)):
         path.write_bytes(content := damaged(whole, KINDS[number % len(KINDS)], chance))
         head = content.partition(b"*END*")[0]
         try:
@@ -213,7 +213,7 @@ def test_damage_of_an_rsk_is_contained(tmp_path):
     timeline = timeline_with(path, "drift", tmp_path / "session")
     by_ms = {int(CLOCKS["drift"].shows(at)) // 1_000_000: at for at in truth}
     whole, chance = path.read_bytes(), random.Random(8)
-    for number in range(tries(24)):
+    for number in range(tries(12)):
         path.write_bytes(damaged(whole, KINDS[number % len(KINDS)], chance))
         try:
             corrected(path, timeline)

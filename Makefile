@@ -159,7 +159,7 @@ PI := distributions/tidesync-pi/pyproject.toml
 lock: ## Pin the newest allowed dependencies (needs uv)
 	$(COMPILE) $(ARGS) pyproject.toml requirements/build.in -o requirements/run.lock
 	$(COMPILE) $(ARGS) -c requirements/run.lock \
-		--extra export --extra logs --group dev --group bench pyproject.toml requirements/build.in -o requirements/dev.lock
+		--extra dask --extra export --extra logs --group dev --group bench pyproject.toml requirements/build.in -o requirements/dev.lock
 	$(MAKE) lock-images
 
 lock-images: ## Pin what each container image holds, as run.lock has it

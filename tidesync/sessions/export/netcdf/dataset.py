@@ -126,7 +126,11 @@ class NetcdfExport:
         contents = contents_of(rows, self._dataset, name, self._settings(job), self._stated.quantities)
         for place, content in ((path, contents.known), (unanswered, contents.unanswered)):
             self._replace(place, content)
-        if contents.unanswered:
+        if contents.known is None and contents.unanswered is None:
+            raise NoTimestampError(job.path, "there is no row")
+        if contents.known is None:
+            rows.counts.output = unanswered
+        elif contents.unanswered:
             self.results.unanswered[unanswered] = contents.unanswered.rows
         self._columns |= contents.described
         return rows.counts

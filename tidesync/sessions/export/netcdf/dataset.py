@@ -83,7 +83,8 @@ class NetcdfExport:
             named = job.path.resolve() in self._named
             report = unknown_report(job, self._outputs[job.path], named=named)
             try:
-                report = corrected_report(report, self._write_table(job, progress))
+                made = self._write_table(job, progress)
+                report = replace(corrected_report(report, made), output=made.output)
             except NoTimestampError as error:
                 report = replace(report, action="failed" if named else "left", reason=str(error))
             except Exception as error:  # noqa: BLE001 - the other tables are written

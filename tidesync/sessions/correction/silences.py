@@ -72,6 +72,14 @@ class _Silence(NamedTuple):
         """Whether rows that follow each other leave what was measured before, or enter what was after it."""
         return self.leaves(at) and old.follow_each_other, self.enters(at) and new.follow_each_other
 
+    def run_beyond(self, at: _Change, old: _Stretch, new: _Stretch) -> tuple[bool, bool]:
+        """Whether rows go on after the last measured one, or reach the first one, of an unknown length."""
+        if not self.is_unknown or at.explained:
+            return False, False
+        runs_on = old.begins_ns <= self.ends_ns <= at.old_ns
+        runs_in = at.new_ns <= self.begins_ns <= new.ends_ns
+        return runs_on and old.follow_each_other, runs_in and new.follow_each_other
+
     def leaves(self, at: _Change) -> bool:
         """Whether the row before may be the last one before the silence, or in it."""
         return self.ends_ns - at.near_ns <= at.old_ns <= self.until_ns + at.near_ns
@@ -201,10 +209,14 @@ def _in_silence(
         fall = at if at.falls else at.hidden
         if fall.falls and any(silence.beside(fall, old, new)):
             yield from _at_fall(stretches, fall, silence)
+        runs_on, runs_in = silence.run_beyond(at, old, new)
+        if runs_on and runs_in:
+            yield Rows(*old.rows, after_ns=silence.ends_ns)
+            yield Rows(*new.rows, before_ns=silence.begins_ns)
         since_ns = passed_ns[at.number + 1] - silence.longest_ns - at.near_ns
         while left and passed_ns[left[0].number + 1] < since_ns:
             left.popleft()
-        if enters and left:
+        if (enters or runs_in) and left:
             rising = entered is not None and entered.new_ns <= at.new_ns
             first = max(left[0].number, entered.number) if entered and rising else left[0].number
             yield from _within(stretches, (first, at), shown_ns, silence)
@@ -213,8 +225,7 @@ def _in_silence(
                 yield Rows(*stretches[left[0].number].rows, after_ns=silence.ends_ns)
                 if new.ends_ns >= silence.begins_ns:
                     yield Rows(*new.rows, before_ns=silence.begins_ns)
-        ran_on = silence.is_unknown and old.begins_ns <= silence.ends_ns <= at.old_ns
-        if leaves or (ran_on and old.follow_each_other and not at.explained):
+        if leaves or runs_on:
             left.append(at)
             least_ns = max(least_ns, min(at.old_ns - at.few_ns, silence.ends_ns))
         shown_ns[at.number] = least_ns

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from amqtt.errors import BrokerError as AmqttBrokerError
 from broker.errors import BrokerError, EmbeddedBrokerError
 from broker.loopback_broker import LoopbackBroker
 from runtime.errors import ListenError
+from runtime.listener import free_port
 
 if TYPE_CHECKING:
     from broker.settings import EmbeddedBrokerSettings
@@ -126,11 +126,3 @@ def _loopback(host: str) -> str:
             " `tidesync broker add-vehicle` and its like make"
         )
     return str(address)
-
-
-def free_port(host: str) -> int:
-    """A TCP port that nobody listens on at this moment."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import random
 import socket
 import sys
 import threading
@@ -43,6 +44,7 @@ _GRACE_S = 2.0
 _PAUSE_S = 0.002
 """After each refusal, so that a flood of them takes little of the processor."""
 _EXHAUSTED_PAUSE_S = 0.05
+_FREE_PORTS = range(12_000, 20_000)
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _LOG_EVERY_S = 60.0
 _pause = threading.Event()
@@ -230,6 +232,22 @@ def open_listener(setting: str, host: str, port: int, most: Limits | None = None
         in_use = error.errno == errno.EADDRINUSE
         raise ListenError(setting, host, port, reason.lower(), in_use=in_use) from error
     return Listener.adopt(listening, most or limits())
+
+
+def free_port(host: str) -> int:
+    """A TCP port that nobody listens on at this moment, of those that systems give to nobody who connects.
+
+    Any other could be taken before a server listens on it, or while one is restarted: even by a client of its
+    own that tries again, whose connection is then one to itself.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in random.SystemRandom().sample(_FREE_PORTS, 100):
+        with contextlib.suppress(OSError), socket.socket(family) as probe:
+            probe.bind((host, port))
+            return port
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
 
 
 def url_of(listener: socket.socket, host: str) -> str:

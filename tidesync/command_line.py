@@ -47,6 +47,7 @@ _BRINGS = {
     **dict.fromkeys(("fastapi", "prometheus_client", "uvicorn"), "tidesync-pi"),
     **dict.fromkeys(("h5netcdf", "h5py", "mcap", "pyarrow"), "'tidesync[export]'"),
     **dict.fromkeys(("pymavlink", "rosbags"), "'tidesync[logs]'"),
+    "distributed": "'tidesync[dask]'",
 }
 """What installs a module; anything else, our own commands too, `tidesync` does."""
 

@@ -20,7 +20,7 @@ import click
 from bench.footprint.disk import install
 from bench.footprint.process import RATE_HZ, Footprint, Requester, run
 from bench.tables import markdown_table, number, plain, tell
-from broker.embedded import free_port
+from runtime.listener import free_port
 from runtime.version import VERSION
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime import listener
 from schemas.compat import Self
 
 if TYPE_CHECKING:
@@ -148,15 +149,16 @@ def wait_until_listening(port: int, what: str) -> None:
     wait_until(listens, f"{what} listening on port {port}")
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of loopback that nobody holds at this moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+def free_port() -> int:
+    """A TCP port of loopback on which nobody listens at this moment."""
+    return listener.free_port(LOOPBACK)
 
 
 def free_udp_port() -> int:
-    return free_port(socket.SOCK_DGRAM)
+    """A UDP port of loopback that nobody holds at this moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
 
 
 def installed(program: str) -> str | None:

@@ -27,7 +27,7 @@ from bench.soak_fleet.plan import (
     VEHICLES,
 )
 from bench.soak_fleet.programs import Program
-from broker.embedded import free_port
+from runtime.listener import free_port
 from tidesync.sessions.folder import SessionFolder
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bench.soak_recorder.setup import REBOOTED, STEPPED
-from broker.embedded import free_port
+from runtime.listener import free_port
 from tidesync.sessions.folder import SessionFolder
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from bench.stamps.transmit import transmit_stamps
 from bench.stamps.ways import WAYS, Requester, Sample, answer_pings, ask, hog
-from broker.embedded import free_port
+from runtime.listener import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,8 @@ from tests.simulation.simulated_machines import S
 from tidesync.sessions.correction.clock_limits import limits_of
 from tidesync.sessions.correction.histories import read_histories
 from tidesync.sessions.correction.order import RowCorrector
-from tidesync.sessions.correction.session import measured_of, read_metadata, timeline_of
+from tidesync.sessions.correction.session import measured_of, timeline_of
+from tidesync.sessions.correction.session_metadata import read_metadata
 from tidesync.sessions.correction.timeline import STATES
 from tidesync.sessions.errors import NothingMeasuredError
 from topside_agent.estimator import EstimatorSettings

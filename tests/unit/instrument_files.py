@@ -1,10 +1,11 @@
 """Sea-Bird's and RBR's files with a known truth, and the timeline of a session that they are of."""
 
 import sqlite3
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 
+from schemas.compat import UTC
 from tests.unit.recorded_clock import CLOCKS, write_session
 from tests.unit.tracks import START, S
 from tidesync.sessions.correction.instrument_clock import InstrumentClock
@@ -39,26 +40,29 @@ TIMES = {
     "timeY": lambda _, shown_ns: f"{shown_ns / S:.3f}",
     "timeJV2": lambda _, shown_ns: f"{shown_ns / S / DAY - 20_454 + 1:.6f}",  # 2026-01-01
 }
+TIMES["timeJ"] = TIMES["timeJV2"]
 
 
 def start_text(shown_ns):
     return f"{datetime.fromtimestamp(shown_ns // S, UTC):%b %d %Y %H:%M:%S}"
 
 
-def write_cnv(path, clock, kind="timeS", *, at_s=20, seconds=90, rate=6, ppm=60, by="System UTC", names=None):
+def write_cnv(path, clock, kind="timeS", *, at_s=20, seconds=90, rate=4, ppm=60, by="System UTC", names=None):
     """Scans of a sample clock that runs `ppm` fast; topside's instants of them, ns."""
     begin = START + at_s * S + 300_000_000
     chance = np.random.default_rng(4)
     passed = [number * S // rate for number in range(seconds * rate)]
     truth = [begin + round(each / (1 + ppm * 1e-6)) for each in passed]
-    counts = kind in {"timeS", "timeM", "timeH"}
+    counts = kind in {"timeS", "timeM", "timeH", "timeJ"}
     kept = [place for place, at in enumerate(truth) if counts or not clock.off((at - START) / S)]
+    begin_s = int(clock.shows(begin)) // S
     names = names or ["prDM: Pressure [db]", f"{kind}: Time", "flag: flag"]
     place = next(number for number, name in enumerate(names) if name.startswith(kind))
     lines = []
     for row in kept:
         values = [f"{chance.uniform(0, 90):.3f}" for _ in names]
-        values[place] = TIMES[kind](passed[row], int(clock.shows(truth[row])))
+        shown_ns = begin_s * S + passed[row] if counts else int(clock.shows(truth[row]))
+        values[place] = TIMES[kind](passed[row], shown_ns)
         lines.append("".join(f" {value:>10}" for value in values) + "\r\n")
     head = HEADER.format(
         count=len(names),
@@ -91,9 +95,16 @@ def write_rsk(path, clock, *, seconds=120, rate=4):
 
 
 def timeline_with(path, name, folder, **options):
-    """The vehicle's timeline in a session with the file at `path`."""
-    write_session(folder, CLOCKS[name])
-    return prepare(SessionFolder(folder), Options(files=(path,), vehicle="rov1", **options)).timelines["rov1"]
+    """The vehicle's timeline in a session with a file as that at `path`; made once."""
+    known = name, path.suffix, repr(options)
+    if known not in _timelines:
+        write_session(folder, CLOCKS[name])
+        stated = Options(files=(path,), vehicle="rov1", **options)
+        _timelines[known] = prepare(SessionFolder(folder), stated).timelines["rov1"]
+    return _timelines[known]
+
+
+_timelines = {}
 
 
 def corrected(path, timeline, zone="UTC", **stated):

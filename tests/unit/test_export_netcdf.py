@@ -1,10 +1,8 @@
 """`tidesync export --format netcdf`: nothing lost, the times of `tidesync correct`, and what CF requires."""
 
 import csv
-import errno
 import io
 import json
-import os
 from datetime import datetime, timedelta
 
 import h5netcdf
@@ -15,13 +13,18 @@ import pytest
 from schemas.compat import UTC
 from schemas.instants import iso_from_ns
 from tests.unit.test_correction_session import EPOCH_S, S, log
+from tests.unit.test_netcdf_stream import FullDisk
+from tests.unit.tracks import START, row
 from tidesync.command_line import run
 from tidesync.errors import SettingsError
 from tidesync.sessions import netcdf_stream
+from tidesync.sessions.export.netcdf.attributes import Dataset, midnight
 from tidesync.sessions.export.netcdf.names import legal_names, units_of
 from tidesync.sessions.export.netcdf.settings import ExportSettings, attributes_of, place_of, quantities_of
+from tidesync.sessions.export.netcdf.tracks import track_content
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.journal import lines_of
+from topside_agent.estimator import Rows
 
 STATES = ("ok", "holdover", "ambiguous", "outside", "")
 PLACE = ("--latitude", "60.1", "--longitude", "5.2", "--depth-m", "35")
@@ -270,39 +273,40 @@ def test_a_later_export_removes_what_is_no_longer_so_and_no_file_of_others(sessi
 def test_a_table_without_an_answer_has_no_times(session, capsys):
     (session / "in-water_7" / "session.csv").write_text(table(range(5000, 5010)))
     assert export(session) == 1
-    assert "no row could be corrected" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "no row could be corrected" in shown.err
+    assert "in-water_7/session.csv.unanswered.nc: 10 rows of rov1: 10 ambiguous" in shown.out
     assert not main_of(session).exists()
     others = read(main_of(session, "in-water_7/session.csv.unanswered.nc"))[1]
     assert others["number"] == [*range(5000, 5010)]
     assert "time" not in others
 
 
-class _FullDisk:
-    """A disk that holds so many bytes."""
+def test_a_table_without_rows_is_left_and_has_no_file(session, capsys):
+    (session / "in-water_7" / "empty.csv").write_text("timestamp,value\n\n")
+    assert export(session) == 0
+    assert "empty.csv: there is no row; left as it is" in capsys.readouterr().out
+    assert not main_of(session, "in-water_7/empty.csv.nc").exists()
 
-    def __init__(self, file, room):
-        self._file, self._room = file, room
 
-    def write(self, data):
-        if self._file.tell() + len(data) > self._room:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return self._file.write(data)
-
-    def __getattr__(self, name):
-        return getattr(self._file, name)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._file.close()
+def test_a_track_is_in_the_order_of_time_though_topsides_clock_was_set_back():
+    rows = [row(at_s, at_s) for at_s in (3, 4, 5, 1, 2, 4)]
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    dataset = Dataset("x", None, at, midnight(START), None, {})
+    content = track_content(Rows.of(rows), dataset, "x.nc", "")
+    time, offset = (
+        next(each for each in content.variables if each.name == name) for name in ("time", "offset_ns")
+    )
+    assert unix_ns(time.values(0, 6), dataset.time_units) == [START + at_s * S for at_s in (1, 2, 3, 4, 4, 5)]
+    assert offset.values(0, 6).tolist() == [1, 2, 3, 4, 4, 5]
+    assert content.dimensions == ("obs",)
 
 
 @pytest.mark.parametrize("room", [0, 20_000])
 def test_a_full_disk_is_named_and_leaves_nothing_behind(session, room, monkeypatch, capsys):
     """HDF5 alone would crash the process."""
     make = netcdf_stream.TemporaryFile
-    monkeypatch.setattr(netcdf_stream, "TemporaryFile", lambda **how: _FullDisk(make(**how), room))
+    monkeypatch.setattr(netcdf_stream, "TemporaryFile", lambda **how: FullDisk(make(**how), room))
     assert export(session) == 1
     error = capsys.readouterr().err
     assert "track.rov1.topside.nc: No space left on device; it was not written" in error
@@ -331,7 +335,7 @@ def test_an_export_is_not_corrected_again(session, capsys):
     copy.write_bytes(main_of(session).read_bytes())
     options = ("--sensor", "inWater=rov1", "--instrument-clock", "vehicle", "--column", "timestamp")
     assert run(["-q", "correct", str(session), *options]) == 0
-    assert "its times are topside's already; left as it is" in capsys.readouterr().out
+    assert "its times are topside's already" in capsys.readouterr().out
     assert run(["-q", "correct", str(session), *options, "--file", str(copy)]) == 1
 
 

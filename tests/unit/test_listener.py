@@ -9,7 +9,7 @@ import pytest
 
 from runtime import listener as listener_module
 from runtime.errors import ListenError
-from runtime.listener import Limits, limits, open_listener, refused, url_of
+from runtime.listener import Limits, free_port, limits, open_listener, refused, url_of
 
 pytestmark = pytest.mark.filterwarnings("error::ResourceWarning")
 
@@ -196,3 +196,14 @@ def test_a_flood_is_logged_once_a_minute(caplog, hours):
         hours(61)
         connect()
         assert caplog.text.count("too many connections") == 2
+
+
+def test_a_free_port_is_not_one_that_is_given_to_whoever_connects():
+    assert all(free_port("127.0.0.1") < 20_000 for _ in range(20))  # Linux gives those from 32768 on
+
+
+def test_a_port_that_is_in_use_is_not_free(monkeypatch):
+    taken = free_port("127.0.0.1")
+    monkeypatch.setattr(listener_module.random.SystemRandom, "sample", lambda *_: [taken])
+    with socket.create_server(("127.0.0.1", taken)):
+        assert free_port("127.0.0.1") != taken

@@ -215,8 +215,8 @@ def test_the_command_leaves_other_files_of_that_suffix_in_a_sensors_folder(tmp_p
     write_tlog_of(folder / "flight.tlog", Autopilot(), CLOCKS["drift"], seconds=30)
     assert run(["-q", "correct", str(session), "--sensor", "inWater=rov1"]) == 0
     out = capsys.readouterr().out
-    assert "firmware.bin: it is no dataflash log" in out
-    assert "1.BIN: its times are since boot" in out
+    assert re.search("firmware.bin +bin +left as it is +it is no dataflash log", out)
+    assert re.search("1.BIN +bin +left as it is +its times are since boot", out)
     options = ["--file", str(folder / "1.BIN"), "--vehicle", "rov1", "--since", "flight.tlog"]
     for _ in range(2):
         assert run(["-q", "correct", str(session), *options]) == 0

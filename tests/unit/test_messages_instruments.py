@@ -3,6 +3,7 @@
 import csv
 import random
 import sqlite3
+from fractions import Fraction
 
 import pytest
 
@@ -42,6 +43,7 @@ def check(rows, truth):
     [
         *((kind, "back") for kind in TIMES),
         *(("timeS", name) for name in CLOCKS),
+        *(("timeJ", name) for name in CLOCKS),
         *(("timeY", name) for name in CLOCKS),
     ],
 )
@@ -93,7 +95,7 @@ def test_a_sample_clock_that_is_stated_too_well_shows(tmp_path):
         ({b"# start_time = May": b"# start_time = Mai"}, "has no timestamp .received 'Mai 01"),
         ({b"# start_time = May": b"# start_time ="}, "start_time: expected such as Nov"),
         ({b"# file_type = ascii": b"# file_type = binary"}, "its scans are binary"),
-        ({b"skipover = 0": b"skipover = 240"}, "240 scans after its start_time were left out"),
+        ({b"skipover = 0": b"skipover = 24"}, "begin before 24 scans after its start"),
         ({b"# name 1 = timeS": b"# name 1 = timeQ"}, "timeQ is time of GPS"),
         ({b"# name 2 = flag": b"# name 3 = flag"}, "does not name each of its columns"),
         ({b"*END*\r\n": b""}, "its header does not end"),
@@ -153,9 +155,9 @@ def test_damage_of_a_cnv_is_contained(tmp_path):
     path = tmp_path / "cast.cnv"
     truth = write_cnv(path, CLOCKS["back"], "timeS", seconds=40)
     timeline = timeline_with(path, "back", tmp_path / "session")
-    by_text = {TIMES["timeS"](number * 10**9 // 6, 0): at for number, at in enumerate(truth)}
+    by_text = {TIMES["timeS"](number * 10**9 // 4, 0): at for number, at in enumerate(truth)}
     whole, chance = path.read_bytes(), random.Random(7)
-    for number in range(tries(24)):
+    for number in range(tries(12)):
         path.write_bytes(content := damaged(whole, KINDS[number % len(KINDS)], chance))
         head = content.partition(b"*END*")[0]
         try:
@@ -212,7 +214,7 @@ def test_damage_of_an_rsk_is_contained(tmp_path):
     timeline = timeline_with(path, "drift", tmp_path / "session")
     by_ms = {int(CLOCKS["drift"].shows(at)) // 1_000_000: at for at in truth}
     whole, chance = path.read_bytes(), random.Random(8)
-    for number in range(tries(24)):
+    for number in range(tries(12)):
         path.write_bytes(damaged(whole, KINDS[number % len(KINDS)], chance))
         try:
             corrected(path, timeline)
@@ -231,9 +233,12 @@ def test_both_are_corrected_where_they_lie_once_their_clock_is_stated(tmp_path, 
     folder.mkdir()
     cast, logger = folder / "cast.cnv", folder / "logger.rsk"
     scans, samples = write_cnv(cast, CLOCKS["back"]), write_rsk(logger, CLOCKS["back"])
+    table = folder / "session.csv"
+    table.write_text("timestamp\n" + "".join(f"{CLOCKS['back'].shows(at) / 1e9:.6f}\n" for at in scans[:90]))
     command = ["-q", "correct", str(session), "--sensor", "inWater=rov1", "--zone", "UTC"]
-    assert run(command) == 1
+    assert run(command) == 0
     assert capsys.readouterr().out.count("say with --instrument-clock") == 2
+    assert not output_of(cast).exists()
     own = [*command, "--instrument-clock", "vehicle", "--max-error-ms", "1200"]
     assert run(own) == 0
     assert f"cast.cnv.topside.csv: {len(scans)} messages of rov1: {len(scans)} ok" in capsys.readouterr().out
@@ -249,3 +254,36 @@ def test_both_are_corrected_where_they_lie_once_their_clock_is_stated(tmp_path, 
     output_of(cast).unlink()
     assert run([*command, *shown]) == 0
     assert check(rows_of(cast), scans) == len(scans)
+    apart = [Fraction(row["timestamp"]) - Fraction(row["timestamp_topside"]) for row in rows_of(table)]
+    assert {round(each, 2) for each in apart} == {Fraction("-1.2")}  # the vehicle's: it was not meant
+    assert run([*command, *shown, "--file", str(table)]) == 0
+    assert float(rows_of(table)[0]["time_max_error_ms"]) > 500
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("", "session.topside.csv: 90 rows of rov1: 90 ok; max error 0."),
+        ('[correct."in-water_7/session.csv"]\ncolumn = "timestamp"', "90 ok; max error 0."),
+        (
+            '[correct."in-water_7/session.csv"]\ninstrument_clock = "vehicle+0±0.1"',
+            "90 ok; max error 100.",
+        ),
+        ('[correct]\ninstrument_clock = "vehicle+0±0.1"', "90 ok; max error 0."),
+    ],
+)
+def test_a_table_of_the_vehicles_is_of_another_clock_only_where_it_is_named(
+    settings, expected, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    session = tmp_path / "session_1"
+    write_session(session, CLOCKS["drift"])
+    (session / "in-water_7").mkdir()
+    scans = write_cnv(tmp_path / "cast.cnv", CLOCKS["drift"])
+    stamps = "".join(f"{CLOCKS['drift'].shows(at) / 1e9:.6f}\n" for at in scans[:90])
+    (session / "in-water_7" / "session.csv").write_text(f"timestamp\n{stamps}")
+    (tmp_path / "tidesync.toml").write_text(settings, encoding="utf-8")
+    command = ["-q", "correct", str(session), "--sensor", "inWater=rov1", "--max-error-ms", "500"]
+    own = [] if "[correct]" in settings else ["--instrument-clock", "topside-60±0.2"]
+    assert run([*command, *own]) == 0
+    assert expected in capsys.readouterr().out

@@ -177,3 +177,21 @@ def test_a_chunk_that_seems_to_be_another_record_is_stated_and_reading_goes_on(
     (loss,) = result.outcome.losses
     assert (loss.at, loss.reason) == (index.chunk_start_offset, "no record begins here")
     assert 900 < result.rows < 1_200
+
+
+@pytest.mark.parametrize("way", [{"use_chunking": False}, {"compression": "NONE", "chunk_size": 10**7}])
+@pytest.mark.parametrize("summary", [True, False])
+def test_a_message_whose_kind_is_damaged_is_named(way, summary, tmp_path, tmp_path_factory):
+    path, timeline = tmp_path / "log.mcap", timeline_of("drift", tmp_path_factory)
+    without = {} if summary else {"use_statistics": False, "use_summary_offsets": False}
+    truth = write_mcap(path, CLOCKS["drift"], seconds=5, enable_crcs=False, **way, **without)
+    whole = path.read_bytes()
+    at = whole.index((60).to_bytes(8, "little") + b"", whole.index((59).to_bytes(8, "little")) + 8) - 31
+    assert whole[at] == 5
+    for bit in range(8):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+        result = corrected(path, timeline)
+        assert result.rows < len(truth)
+        assert result.outcome.losses or "does not define" in "".join(result.outcome.notes), bit
+        if summary:
+            assert result.outcome.missing == len(truth) - result.rows

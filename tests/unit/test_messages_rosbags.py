@@ -1,6 +1,7 @@
 """Corrected ROS bags: no answered time outside its error, and everything else as rosbags reads it."""
 
 import csv
+import random
 import shutil
 import sqlite3
 from contextlib import closing
@@ -14,7 +15,9 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_typestore
 
+from tests.effort import tries
 from tests.unit.recorded_clock import CLOCKS, timeline_of, write_session
+from tests.unit.test_messages_mcap_damage import KINDS, damaged
 from tests.unit.tracks import START, S
 from tidesync.command_line import run
 from tidesync.sessions.correction.formats import output_of, sidecar_of, unanswered_of
@@ -142,24 +145,68 @@ def test_damaged_bags_are_refused_by_name_and_nothing_is_written(tmp_path, tmp_p
     database, _ = write_bag2(tmp_path / "dive", CLOCKS["drift"])
     for path in (bag, database):
         whole = path.read_bytes()
-        for content in (b"", b"timestamp,value\n1,2\n", whole[: len(whole) // 2], whole[:100]):
+        half = () if path == bag else (whole[: len(whole) // 2],)
+        for content in (b"", b"timestamp,value\n1,2\n", whole[:100], *half):
             path.write_bytes(content)
             with pytest.raises(UnusableFileError, match=path.name):
                 corrected(path, timeline)
             assert not output_of(path).exists()
 
 
-@pytest.mark.parametrize("name", ["time=", "conn="])
-def test_a_message_that_its_index_or_its_connections_contradict_is_refused(name, tmp_path, tmp_path_factory):
+@pytest.mark.parametrize("compression", [None, "LZ4", "BZ2"])
+def test_a_bag_without_an_index_is_corrected_as_far_as_it_goes(compression, tmp_path, tmp_path_factory):
+    bag, timeline = tmp_path / "dive.bag", timeline_of("step", tmp_path_factory)
+    truth = write_bag(bag, CLOCKS["step"], compression)
+    whole, before = bag.read_bytes(), read_bag(bag)
+    bag.write_bytes(whole[: len(whole) // 2])
+    result = corrected(bag, timeline)
+    assert 0.4 * len(truth) < result.rows < 0.6 * len(truth)
+    assert 1 <= len(result.outcome.losses) <= 3
+    with sidecar_of(output_of(bag)).open(newline="") as stream:
+        errors = {
+            place: float(row["time_max_error_ms"] or 0) * 1e6
+            for place, row in enumerate(csv.DictReader(stream))
+        }
+    found, left = (read_bag(path) for path in (output_of(bag), unanswered_of(output_of(bag))))
+    check(found, left, errors, truth[: result.rows], before[: result.rows])
+
+
+@pytest.mark.parametrize(
+    ("name", "stated"),
+    [("time=", "is not the time that the bag's index has"), ("conn=", "which is not defined")],
+)
+def test_a_message_that_its_index_or_its_connections_contradict_is_stated(
+    name, stated, tmp_path, tmp_path_factory
+):
     bag = tmp_path / "dive.bag"
-    write_bag(bag, CLOCKS["drift"])
+    truth = write_bag(bag, CLOCKS["drift"])
     data = bytearray(bag.read_bytes())
     near = data.index(b"op=\x02") - 45  # the header of the first message
     data[data.index(name.encode(), near) + len(name) + 1] ^= 0x10
     bag.write_bytes(data)
-    with pytest.raises(UnusableFileError, match=r"it is damaged: .*(of a message|a message is)"):
-        corrected(bag, timeline_of("drift", tmp_path_factory))
-    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["dive.bag"]
+    result = corrected(bag, timeline_of("drift", tmp_path_factory))
+    assert stated in "".join(each.reason for each in (*result.outcome.losses, *result.shown))
+    assert result.rows - result.malformed == len(truth) - 1
+
+
+def test_damage_of_a_bag_costs_what_it_hit_and_is_stated(tmp_path, tmp_path_factory):
+    bag, timeline, chance = tmp_path / "dive.bag", timeline_of("back", tmp_path_factory), random.Random(6)
+    for compression in (None, "LZ4"):
+        bag.unlink(missing_ok=True)
+        truth = write_bag(bag, CLOCKS["back"], compression)
+        whole, by_data = bag.read_bytes(), {data: topic for topic, _, data in read_bag(bag)}
+        for number in range(tries(8)):
+            bag.write_bytes(damaged(whole, KINDS[number % 4], chance))
+            for path in (output_of(bag), unanswered_of(output_of(bag)), sidecar_of(output_of(bag))):
+                path.unlink(missing_ok=True)
+            try:
+                result = corrected(bag, timeline)
+            except UnusableFileError:
+                continue
+            assert result.rows == len(truth) or result.outcome.losses
+            for _, at_ns, data in read_bag(output_of(bag)) if result.corrected else ():
+                if data in by_data and any(data):  # zeros may be damage
+                    assert abs(at_ns - truth[int.from_bytes(data[:8], "little")]) <= result.max_error_ns
 
 
 @pytest.mark.parametrize("kind", ["INTEGER", "TEXT", "REAL", "TEXT PRIMARY KEY", "REAL PRIMARY KEY"])
@@ -198,3 +245,24 @@ def test_the_command_finds_them_in_a_sensors_folder(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "in-water_7/dive.topside.bag: 1200 messages of rov1" in out
     assert "dive.topside.db3: 1200 messages of rov1" in out
+
+
+def test_a_time_that_is_no_integer_is_shown_as_it_is(tmp_path, tmp_path_factory):
+    path, truth = write_bag2(tmp_path / "dive", CLOCKS["drift"])
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE messages SET timestamp = 'soon' WHERE id = 5")
+        database.execute("UPDATE messages SET timestamp = 1777636800.25 WHERE id = 7")
+        database.commit()
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    assert [(each.place, each.value) for each in result.shown] == [(5, "'soon'"), (7, "1777636800.25")]
+    assert (result.rows, result.malformed) == (len(truth), 2)
+
+
+def test_no_option_is_named_that_a_bag_does_not_have(tmp_path, tmp_path_factory):
+    path, _ = write_bag2(tmp_path / "dive", CLOCKS["drift"])
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE messages SET timestamp = timestamp - 86400000000000")
+        database.commit()
+    hint = corrected(path, timeline_of("drift", tmp_path_factory)).form.hint
+    assert "by another clock, or of another dive?" in hint
+    assert "--" not in hint

@@ -85,10 +85,10 @@ def test_tables_of_the_others_are_corrected(session, command, capsys):
 
 
 def test_one_table_that_fails_leaves_the_others(session, monkeypatch, capsys):
-    def fail(job, *_arguments):
+    def fail(job, *arguments, **options):
         if "other" in str(job.path):
             raise ArithmeticError("too much")
-        return correct(job, *_arguments)
+        return correct(job, *arguments, **options)
 
     correct = one_job.correct
     monkeypatch.setattr(one_job, "correct", fail)

@@ -1,8 +1,9 @@
 """Sound recordings with a known truth, as recorders write their headers."""
 
 import struct
-from datetime import UTC, datetime
+from datetime import datetime
 
+from schemas.compat import UTC
 from tests.unit.tracks import START, S
 
 

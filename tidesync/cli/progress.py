@@ -1,7 +1,8 @@
-"""A progress bar for runs that take long: in a terminal, from the third second on."""
+"""How far a long command is: a bar in a terminal, after two seconds; elsewhere lines of the log."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+_log = logging.getLogger(__name__)
+
 _SHOWN_AFTER_S = 2.0
+_LINE_EACH_S = 10.0
 
 
 class Progress:
@@ -28,6 +32,7 @@ class Progress:
         self._label, self._clock, self._began_s = label, clock, clock()
         self.length, self._done = 1, 0
         self._bar: Any = None
+        self._line_s = self._began_s
 
     def __enter__(self) -> Self:
         return self
@@ -41,11 +46,25 @@ class Progress:
     def update(self, more: int) -> None:
         """Count `more` bytes."""
         self._done += more
+        part = min(self._done / max(self.length, 1), 1.0)
         if Progress.observer is not None:
-            Progress.observer(min(self._done / max(self.length, 1), 1.0))
+            Progress.observer(part)
         if self._bar is not None:
             self._bar.update(more)
-        elif sys.stderr.isatty() and self._clock() - self._began_s > _SHOWN_AFTER_S:
+        elif not sys.stderr.isatty():
+            self._write_line(part)
+        elif self._clock() - self._began_s > _SHOWN_AFTER_S:
             bar = click.progressbar(length=max(self.length, 1), label=self._label, file=sys.stderr)
             self._bar = bar.__enter__()
             self._bar.update(self._done)
+
+    def note(self, line: str) -> None:
+        """Log it, where no terminal shows a bar."""
+        if not sys.stderr.isatty() and Progress.observer is None:
+            self._line_s = self._clock()
+            _log.info("%s", line)
+
+    def _write_line(self, part: float) -> None:
+        if Progress.observer is None and self._clock() - self._line_s > _LINE_EACH_S:
+            self._line_s = self._clock()
+            _log.info("%s: %d %%", self._label, 100 * part)

@@ -13,6 +13,7 @@ from schemas.metadata import CONSUMER_TOLERANCE_MS
 from schemas.names import vehicle_name
 from tidesync.cli.choice_options import choice_options
 from tidesync.errors import SettingsError, named
+from tidesync.sessions.correction.formats import needs_clock
 from tidesync.sessions.correction.session import Options
 from tidesync.sessions.correction.stamps.accepted import UNITS
 from tidesync.sessions.correction.table_form import TableForm, form_of
@@ -207,7 +208,14 @@ def _forms_of_tables(stated: dict[str, Any]) -> dict[str, TableForm]:
     forms = {}
     for path, values in table_settings().items():
         try:
-            forms[path] = form_of({**values, **stated})
+            forms[path] = form_of({**values, **_meant(path, stated)})
         except ValueError as error:
             raise SettingsError(f'{FILE_NAME} [correct."{path}"]: {error}') from error
     return forms
+
+
+def _meant(path: str, stated: dict[str, Any]) -> dict[str, Any]:
+    """What of it is meant for a table: an instrument's clock is not, unless it is an instrument's file."""
+    if needs_clock(Path(path)):
+        return stated
+    return {name: value for name, value in stated.items() if name != "instrument_clock"}

@@ -21,7 +21,9 @@ class SessionError(Exception):
     │   └── ConcurrentTopsidesError  several processes of one name measured at a time; none is named
     ├── UsageError             an argument of the library that cannot be used
     ├── UnusableFileError      a file that cannot be read, understood or written
-    │   └── NoTimestampError   a table without the column that is asked for
+    │   ├── NoTimestampError   a table without the column that is asked for
+    │   ├── GrowingFileError   a file that changes while it is read
+    │   └── ForeignFileError   an output's place that somebody else's file has
     ├── UnusableRootError      the recorder's root cannot be written, or another recorder has it
     ├── UnusableCrateError     a crate that is damaged, incomplete or another program's
     ├── RefusedError           the recorder refuses a command: the answer `refused`
@@ -72,6 +74,14 @@ class UnusableFileError(SessionError):
 
 class NoTimestampError(UnusableFileError):
     """`path` is a table, but has no such column."""
+
+
+class GrowingFileError(UnusableFileError):
+    """`path` changed while it was read, as one does that is still being recorded."""
+
+
+class ForeignFileError(UnusableFileError):
+    """`path` has an output's name, and was not written by a correction."""
 
 
 class UnusableRootError(SessionError):

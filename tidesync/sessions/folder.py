@@ -41,6 +41,7 @@ OFFSETS = "offsets.csv"
 RECORDING = "recording.json"
 INDEX = "exchanges.index"
 CORRECTIONS = "corrections.json"
+CORRECTED_FILES = "corrected_files.jsonl"
 
 OFFSET_COLUMNS = Row._fields
 
@@ -105,6 +106,11 @@ class SessionFolder:
     def offsets_path(self) -> Path:
         """The smoothed tracks."""
         return self.time_sync_path / OFFSETS
+
+    @property
+    def corrected_files_path(self) -> Path:
+        """What each corrected file was made of, so that it need not be made again."""
+        return self.time_sync_path / CORRECTED_FILES
 
     @property
     def corrections_path(self) -> Path:

@@ -25,18 +25,30 @@ def netcdf_on(stream: BinaryIO, folder: Path | None = None) -> Iterator[tuple[An
     """
     import h5netcdf  # noqa: PLC0415 - only this format needs it
 
+    with checked_on(stream, folder) as checked, h5netcdf.File(checked, "w") as file:
+        yield file, checked.check
+
+
+@contextmanager
+def checked_on(
+    stream: BinaryIO, folder: Path | None = None, original: Path | None = None
+) -> Iterator[CheckedFile]:
+    """A file for h5py, with the content of `original` if there is one; see `netcdf_on`."""
     with TemporaryFile(dir=folder, buffering=0) as made:
-        checked = _CheckedFile(made)
+        checked = CheckedFile(made)
+        if original is not None:
+            with original.open("rb") as source:
+                shutil.copyfileobj(source, checked, 1 << 20)
+            checked.check()
         try:
-            with h5netcdf.File(checked, "w") as file:
-                yield file, checked.check
+            yield checked
         finally:
             checked.check()
         made.seek(0)
         shutil.copyfileobj(made, stream, 1 << 20)
 
 
-class _CheckedFile:
+class CheckedFile:
     """What h5py needs of a file: none of it raises."""
 
     def __init__(self, file: Any) -> None:

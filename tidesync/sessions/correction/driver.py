@@ -14,7 +14,7 @@ from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import COLUMNS
 from tidesync.sessions.correction.timeline import STATES
-from tidesync.sessions.errors import SessionError, UnusableFileError
+from tidesync.sessions.errors import ForeignFileError, SessionError, UnusableFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ProgressCallback = Callable[[int], None]
 """Called with the number of bytes read since the last call."""
+Confirm = Callable[[], None]
+"""Called when all was read, before the outputs take their places; an exception leaves what was there."""
 
 _ADDED = (COLUMNS, ("timestamp_topside", "time_max_error_ms", "time_state"))
 """The columns that this version adds, and those that earlier ones did."""
@@ -45,6 +47,8 @@ class CorrectedTable:
     """Whose folder it was found in."""
     form: StampForm | None = None
     """How its timestamps are written."""
+    columns: Sequence[str] = ()
+    """Those that were corrected."""
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     malformed: int = 0
     shown: list[Malformed] = field(default_factory=list)
@@ -146,19 +150,32 @@ def corrected(batch: Batch, table: Stamped, timeline: Timeline, corrector: RowCo
     return corrected_stamps(batch, table.form, timeline, corrector)
 
 
+def unconfirmed() -> None:
+    """See Confirm."""
+
+
 def correct(
-    job: Job, timeline: Timeline, progress: ProgressCallback, output: Path | None = None
+    job: Job,
+    timeline: Timeline,
+    progress: ProgressCallback,
+    output: Path | None = None,
+    *,
+    confirm: Confirm = unconfirmed,
+    dry: bool = False,
 ) -> CorrectedTable:
     """Write the corrected table to `output`, or beside its original; UnusableFileError, and none is written.
 
-    An existing output is replaced only if it was written by this function.
+    An existing output is replaced only if it was written by this function. `dry`: nothing is written.
     """
     output = output or output_of(job.path)
     try:
         with opened(job, timeline) as table:
             _refuse_foreign(job, timeline, table, output)
-            result = CorrectedTable(job.path, output, job.vehicle, table.place, job.sensor, table.form)
+            form = table.form
+            result = CorrectedTable(job.path, output, job.vehicle, table.place, job.sensor, form, job.columns)
             result.stated = stated_of(job)
+            if dry:
+                return result
             corrector = scanned(table, timeline, progress)
             output.parent.mkdir(parents=True, exist_ok=True)
             with replacing(output) as stream, table.output(stream) as write:
@@ -167,6 +184,7 @@ def correct(
                     result.count(corrections, batch.malformed)
                     write(batch.rows, corrections)
                     progress(batch.size)
+                confirm()
             result.by_order = corrector.decided
             if result.corrected:
                 result.max_error_ns += table.step_ns
@@ -181,9 +199,9 @@ def stated_of(job: Job) -> str:
 
 
 def _refuse_foreign(job: Job, timeline: Timeline, table: Table, output: Path) -> None:
-    """UnusableFileError where `output` is a file that was not written for such a table."""
+    """ForeignFileError where `output` is a file that was not written for such a table."""
     if output.is_symlink():
-        raise UnusableFileError(output, "it is a link, which is not ours to replace: remove it")
+        raise ForeignFileError(output, "it is a link, which is not ours to replace: remove it")
     if not output.exists():
         return
     try:
@@ -192,7 +210,7 @@ def _refuse_foreign(job: Job, timeline: Timeline, table: Table, output: Path) ->
     except (SessionError, OSError):
         ours = False
     if not ours:
-        raise UnusableFileError(
+        raise ForeignFileError(
             output, "it is there already, and was not written by tidesync correct: move it, or use --output"
         )
 

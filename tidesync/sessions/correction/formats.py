@@ -163,6 +163,11 @@ def is_table(path: Path) -> bool:
     return bool(_divided(path)[1])
 
 
+def format_of(path: Path) -> str:
+    """The suffix that decides how a file of this name is read, without its dot; empty: none is known."""
+    return _divided(path)[1].lower().removeprefix(".")
+
+
 def is_netcdf(path: Path) -> bool:
     """Whether a file of this name is netCDF."""
     return FORMATS.get(_divided(path)[1].lower()) is _open_netcdf

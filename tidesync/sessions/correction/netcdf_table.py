@@ -9,12 +9,9 @@ the one that is.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import h5netcdf
@@ -26,11 +23,15 @@ from tidesync.sessions.correction.netcdf_time import NetcdfTimes, TimeVariables,
 from tidesync.sessions.correction.restarts import RestartCheck
 from tidesync.sessions.correction.table import COLUMNS, EXPORTED, Batch, Malformed
 from tidesync.sessions.errors import NoTimestampError, SessionError, UnusableFileError
+from tidesync.sessions.netcdf_stream import checked_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from tidesync.sessions.correction.table import Job, Measured, Write
+    from tidesync.sessions.correction.timeline import Corrections
+    from tidesync.sessions.netcdf_stream import CheckedFile
 
 _BATCH = 65_536
 _HDF5, _CLASSIC = b"\x89HDF", b"CDF"
@@ -53,8 +54,8 @@ class _File(h5netcdf.File):  # type: ignore[misc]
 
 
 @contextmanager
-def _opened(original: Path, path: Path, mode: str) -> Iterator[Any]:
-    """The file at `path`; UnusableFileError, which names the original."""
+def _opened(original: Path, path: Path | CheckedFile, mode: str) -> Iterator[Any]:
+    """The file at `path`, or on a file of its own; UnusableFileError, which names the original."""
     with (
         _contained(original, lambda: h5py.File(path, mode)) as stored,
         _contained(original, lambda: _File(stored, mode)) as file,
@@ -152,16 +153,19 @@ class NetcdfTable:
     @contextmanager
     def output(self, stream: BinaryIO) -> Iterator[Write]:
         """A copy with our variables."""
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / self._path.name
-            shutil.copyfile(self._path, path)
-            with _opened(self._path, path, "r+") as file:
-                parent, _, _ = self.name.rpartition("/")
-                group = file[parent] if parent else file
-                written = _contained(self._path, lambda: variables_of(group, self._dimension, self.name))
-                yield lambda rows, found: written.write(rows[0], rows[1], found)
-            with path.open("rb") as made:
-                shutil.copyfileobj(made, stream, 1 << 20)
+        with (
+            checked_on(stream, original=self._path) as made,
+            _opened(self._path, made, "r+") as file,
+        ):
+            parent, _, _ = self.name.rpartition("/")
+            group = file[parent] if parent else file
+            written = _contained(self._path, lambda: variables_of(group, self._dimension, self.name))
+
+            def write(rows: Any, found: Corrections) -> None:
+                written.write(rows[0], rows[1], found)
+                made.check()
+
+            yield write
 
 
 def _times_of(job: Job, file: Any) -> tuple[str, TimeVariables]:

@@ -14,7 +14,8 @@ from tidesync.sessions.correction.histories import read_histories
 from tidesync.sessions.correction.instrument_clock import on_clock
 from tidesync.sessions.correction.named_twice import boots_of, doubts_of, sentence
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, own_timeline
-from tidesync.sessions.correction.session import measured_of, plan, read_metadata, timeline_of
+from tidesync.sessions.correction.session import measured_of, plan, timeline_of
+from tidesync.sessions.correction.session_metadata import read_metadata
 from tidesync.sessions.correction.topside_raw import TopsideRaw
 from tidesync.sessions.errors import AlreadyCorrectedError
 from tidesync.sessions.isolation import complaint_of
@@ -23,11 +24,13 @@ from tidesync.sessions.processes import concurrent
 from topside_agent.estimator import EstimatorSettings, Exchanges, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tidesync.sessions.correction.histories import Histories
-    from tidesync.sessions.correction.session import Metadata, Options
+    from tidesync.sessions.correction.session import Options
+    from tidesync.sessions.correction.session_metadata import Metadata
     from tidesync.sessions.correction.table import Job
+    from tidesync.sessions.correction.tables import Left
     from tidesync.sessions.correction.timeline import Timeline
     from tidesync.sessions.folder import Measured, SessionFolder
     from tidesync.sessions.isolation import Tracks
@@ -42,36 +45,58 @@ class Prepared:
     measured: Mapping[Stream, Measured]
     jobs: Sequence[Job]
     """Those that have a timeline."""
+    untimed: Sequence[Job]
+    """The others: their vehicle has none."""
     skipped: Mapping[str, str]
     """Sensors that are not corrected, each with the reason."""
     timelines: Mapping[str, Timeline]
     """By vehicle."""
-    left: Sequence[str]
-    """What is left as it is in the sensors' folders, and why; a sentence each."""
+    left: Sequence[Left]
+    """What is left as it is in the session, and why."""
     failed: Sequence[str]
     """Why a vehicle has no timeline, a sentence each."""
     unused: Sequence[str] = ()
     """Which settings of single tables apply to none; a sentence each."""
+    unreadable: Sequence[str] = ()
+    """Folders of sensors that cannot be read, a sentence each."""
     unmeasured: Sequence[str] = ()
     """Why something that was measured has no track, a sentence each."""
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong whatever the tables are."""
+        return [*self.unreadable, *self.failed]
+
+    @property
+    def sentences(self) -> list[str]:
+        """See `sentences_of`."""
+        return sentences_of(self.left)
 
     def timeline_of(self, job: Job) -> Timeline:
         """What corrects a job; UnusableFileError where what is stated of its clock does not hold."""
         return on_clock(self.timelines[job.vehicle], job.clock, job.path)
 
 
-def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> Prepared:
-    """Read and smooth what was measured in `folder`, and find its tables; `whole`: see `plan`.
+def sentences_of(left: Iterable[Left]) -> list[str]:
+    """What is left as it is, and why; what a correction wrote is not worth one, sensors have theirs."""
+    return [str(each) for each in left if each.why not in {"product", "no_vehicle"}]
+
+
+def prepare(
+    folder: SessionFolder, options: Options, *, whole: bool = False, nested: bool = False
+) -> Prepared:
+    """Read and smooth what was measured in `folder`, and find its tables; `whole`, `nested`: see `plan`.
 
     UnknownVehicleError where it is not known whose clock stamped a table, SessionError or OSError where
     nothing was measured or a file cannot be read.
     """
-    settings, metadata = _settings(options), _uncorrected(folder)
+    settings, metadata = _settings(options), uncorrected_metadata(folder)
     measured = KeptTracks()
     for _, one in folder.each_measured(measured.failed, settings, options.choice):
         measured.keep(one)
         del one
-    planned = plan(folder.path, metadata, options, [name for name, _ in measured], whole=whole)
+    vehicles = [name for name, _ in measured]
+    planned = plan(folder.path, metadata, options, vehicles, whole=whole, nested=nested)
     timelines: dict[str, Timeline] = {}
     failed: list[str] = []
     named: list[str] = []
@@ -96,29 +121,32 @@ def prepare(folder: SessionFolder, options: Options, *, whole: bool = False) -> 
             failed.append("; ".join([complaint_of(f"vehicle {vehicle!r}", error), *reasons]))
     failed += named
     jobs = [job for job in planned.jobs if job.vehicle in timelines]
+    untimed = [job for job in planned.jobs if job.vehicle not in timelines]
     return Prepared(
         metadata,
         measured,
         jobs,
+        untimed,
         planned.skipped,
         timelines,
         planned.left,
         failed,
         planned.unused,
+        planned.unreadable,
         measured.failed.complaints(),
     )
 
 
 def read_measured(folder: SessionFolder, options: Options) -> tuple[Metadata, Tracks[Measured]]:
     """The metadata of `folder`, and what was measured in it; errors as `prepare`."""
-    return _uncorrected(folder), folder.measure(_settings(options), options.choice)
+    return uncorrected_metadata(folder), folder.measure(_settings(options), options.choice)
 
 
 def _settings(options: Options) -> EstimatorSettings:
     return EstimatorSettings(rate_limit_ppm=options.rate_limit_ppm)
 
 
-def _uncorrected(folder: SessionFolder) -> Metadata:
+def uncorrected_metadata(folder: SessionFolder) -> Metadata:
     """The metadata; AlreadyCorrectedError where the tables are corrected."""
     metadata = read_metadata(folder)
     if metadata.corrected:

@@ -72,7 +72,10 @@ def add_run(folder: SessionFolder, session: Path, options: Options, corrected: I
         before = nothing
     run = RecordedRun.of(options, jobs, lambda path: path_in(session, path))
     try:
-        content = before.after(run).model_dump_json(indent=1, exclude_defaults=True)
+        after = before.after(run)
+        if after == before:
+            return
+        content = after.model_dump_json(indent=1, exclude_defaults=True)
         replace(folder.corrections_path, content.encode() + b"\n")
     except OSError as error:
         reason = f"{error.strerror or error}; it was not written"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from schemas.metadata import CONSUMER_TOLERANCE_MS, CORRECTED
+from schemas.metadata import CONSUMER_TOLERANCE_MS
 from tidesync.sessions.bridged import bridged
 from tidesync.sessions.correction.formats import (
     WITHOUT_CLOCK,
@@ -23,22 +22,20 @@ from tidesync.sessions.correction.from_track import timeline
 from tidesync.sessions.correction.histories import Histories, timeline_with
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import Job
-from tidesync.sessions.correction.table_form import TableForm
-from tidesync.sessions.correction.tables import tables_in
+from tidesync.sessions.correction.table_form import TableForm, unused
+from tidesync.sessions.correction.tables import Left, tables_in
 from tidesync.sessions.correction.timeline import Timeline
 from tidesync.sessions.correction.unexplained import Reading
-from tidesync.sessions.document import NotMetadataError, block_of
 from tidesync.sessions.errors import NothingMeasuredError, UnknownVehicleError
 from tidesync.sessions.folder import TIME_SYNC
 from tidesync.sessions.processes import Choice
 from topside_agent.estimator import EstimatorSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from schemas.exchange import Exchange
     from tidesync.sessions.correction.clock_limits import ClockLimits
-    from tidesync.sessions.folder import Measured, SessionFolder
+    from tidesync.sessions.correction.session_metadata import Metadata
+    from tidesync.sessions.folder import Measured
     from tidesync.sessions.journal import Stream
     from topside_agent.estimator import Exchanges
 
@@ -46,24 +43,6 @@ _log = logging.getLogger(__name__)
 
 _NO_TABLE = "has no table in this session"
 _COCKPITS = "of Cockpit's, by its computer's clock: --file with --topside-clock or --vehicle corrects it"
-
-
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """What the metadata of a session has for its correction."""
-
-    sensors: Mapping[str, str] = field(default_factory=dict)
-    """Sensor to vehicle."""
-    topsides: Mapping[str, str] = field(default_factory=dict)
-    """Vehicle to the topside whose result is in `timeSync`."""
-    directories: Mapping[str, str] = field(default_factory=dict)
-    """Sensor to the name of its folder, where it has one."""
-    zones: Mapping[str, str] = field(default_factory=dict)
-    """Sensor to the zone of its times, where it is stated."""
-    zone: str | None = None
-    """The zone of the session's times, where it is stated."""
-    corrected: bool = False
-    """Whether its tables have topside's times already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,71 +77,44 @@ class Plan:
     jobs: Sequence[Job]
     skipped: Mapping[str, str]
     """Sensors that are not corrected, each with the reason."""
-    left: Sequence[str] = ()
-    """What is left as it is in the sensors' folders, and why; a sentence each."""
+    left: Sequence[Left] = ()
+    """What is left as it is in the session, and why."""
+    unreadable: Sequence[str] = ()
+    """Folders of sensors that cannot be read, a sentence each."""
     unused: Sequence[str] = ()
     """Which settings of single tables apply to none; a sentence each."""
 
 
-def read_metadata(folder: SessionFolder) -> Metadata:
-    """The metadata of `folder`; empty, with a warning, where it cannot be read."""
-    try:
-        document = folder.read_metadata() or {}
-    except (OSError, NotMetadataError) as error:
-        _log.warning("%s cannot be read, give sensors with --sensor: %s", folder.metadata_path, error)
-        return Metadata()
-    block = block_of(document)
-    vehicles = _mapping(block.get("vehicles"))
-    topsides = {name: _mapping(entry).get("topside") for name, entry in vehicles.items()}
-    sensors = {name: _mapping(entry) for name, entry in _mapping(document.get("sensors")).items()}
-    stated = {name: entry.get("vehicle") for name, entry in sensors.items()}
-    return Metadata(
-        sensors=_texts(stated) | _texts(_mapping(block.get("sensors"))),
-        topsides=_texts(topsides),
-        directories=_texts({name: entry.get("directory") for name, entry in sensors.items()}),
-        zones=_texts({name: _zone_in(entry) for name, entry in sensors.items()}),
-        zone=_zone_in(document),
-        corrected=block.get(CORRECTED) is True,
-    )
-
-
-def _zone_in(entry: Mapping[str, Any]) -> str | None:
-    """The zone that a part of the metadata states under one of its usual names."""
-    found = (entry.get(name) for name in ("timezone", "timeZone", "time_zone"))
-    return next((zone for zone in found if isinstance(zone, str) and zone), None)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value for name, value in values.items() if isinstance(value, str)}
-
-
 def plan(
-    session: Path, metadata: Metadata, options: Options, measured: Sequence[str], *, whole: bool = False
+    session: Path,
+    metadata: Metadata,
+    options: Options,
+    measured: Sequence[str],
+    *,
+    whole: bool = False,
+    nested: bool = False,
 ) -> Plan:
     """The plan for the folder `session`, in which the vehicles `measured` have tracks.
 
     With `whole` every sensor that can be has a clock: `surface` topside's own, and `inWater` that of the only
-    measured vehicle, where neither metadata nor options name another one.
+    measured vehicle, where neither metadata nor options name another one. `nested`: see `tables_in`.
     """
     vehicles = {**(_usual_clocks(measured) if whole else {}), **metadata.sensors, **options.sensors}
     named = {path.resolve() for path in options.files}
-    found = tables_in(session, {*metadata.sensors, *options.sensors}, metadata.directories, named)
+    sensors = {*metadata.sensors, *options.sensors}
+    found = tables_in(session, sensors, metadata.directories, named, nested=nested)
     jobs, left, unstated = {}, [*found.left], Counter[Path]()
     for sensor, paths in found.tables.items():
         for path in paths if sensor in vehicles else ():
             if vehicles[sensor] != TOPSIDE_CLOCK and is_of_cockpit(path):
-                left += [] if path.resolve() in named else [f"{path}: {_COCKPITS}"]
+                left += [] if path.resolve() in named else [Left(path, "cockpit", _COCKPITS)]
             else:
                 job = _job(path, vehicles[sensor], options, (session, metadata), sensor)
                 if needs_clock(path) and job.clock is None and path.resolve() not in named:
                     unstated[path.with_name(f"*{path.suffix}")] += 1
                 else:
                     jobs[path.resolve()] = job
-    left += [f"{kind}: {number} files: {WITHOUT_CLOCK}" for kind, number in unstated.items()]
+    left += [Left(kind, "no_clock", f"{n} files: {WITHOUT_CLOCK}", n) for kind, n in unstated.items()]
     for path in options.files:
         if is_output(path):
             raise UnknownVehicleError(f"--file {path}: it is an output of a correction, not an input")
@@ -174,18 +126,13 @@ def plan(
             vehicle = _vehicle(path, vehicles, options, measured)
             jobs[path.resolve()] = _job(path, vehicle, options, (session, metadata))
     skipped = {sensor: _why_not(sensor) for sensor in found.tables if sensor not in vehicles}
+    unowned = [(path, why) for sensor, why in skipped.items() for path in found.tables[sensor]]
+    left += [Left(path, "no_vehicle", why) for path, why in unowned if path.resolve() not in jobs]
     without = [sensor for sensor in options.sensors if sensor not in found.tables]
     known = [*options.files, *(path for paths in found.tables.values() for path in paths)]
-    unused = [*_unused(options.forms, {name for path in known for name in _names(path, session)})]
-    return Plan(list(jobs.values()), skipped | dict.fromkeys(without, _NO_TABLE), left, unused)
-
-
-def _unused(stated: Iterable[str], known: Iterable[str]) -> Iterator[str]:
-    """A sentence for each name in `stated` that no table has."""
-    for name in sorted({*stated} - {*known}):
-        close = difflib.get_close_matches(name, sorted(known), 1)
-        suggested = f'; did you mean "{close[0]}"?' if close else ""
-        yield f'[correct."{name}"] of tidesync.toml applies to no table of this session{suggested}'
+    without_table = [*unused(options.forms, {name for path in known for name in _names(path, session)})]
+    skipped |= dict.fromkeys(without, _NO_TABLE)
+    return Plan(list(jobs.values()), skipped, left, found.unreadable, without_table)
 
 
 def _usual_clocks(measured: Sequence[str]) -> dict[str, str]:
@@ -196,10 +143,16 @@ def _usual_clocks(measured: Sequence[str]) -> dict[str, str]:
 def _job(
     path: Path, vehicle: str, options: Options, of: tuple[Path, Metadata], sensor: str | None = None
 ) -> Job:
-    """The job of a table `of` a session, with what is stated for it or else for all."""
+    """The job of a table `of` a session, with what is stated for it or else for all.
+
+    An instrument's clock that is stated for all is that of instruments' files, and of what was named.
+    """
     session, metadata = of
     stated = (options.forms[name] for name in _names(path, session) if name in options.forms)
-    form = next(stated, options.form)
+    form = next(stated, None) or options.form
+    meant = form is not options.form or needs_clock(path)
+    if not meant and path.resolve() not in {each.resolve() for each in options.files}:
+        form = replace(form, clock=None)
     zone = metadata.zones.get(sensor or "", metadata.zone)
     how = form.column, form.unit, form.stamps, zone, sensor, form.layout
     vehicle = TOPSIDE_CLOCK if form.clock is not None and form.clock.is_topside else vehicle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from tidesync.sessions.correction.table import TextLayout
 from tidesync.sessions.correction.table_settings import TableSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,14 @@ def stated_by(form: TableForm) -> TableSettings:
         comment=layout.comment,
         no_header=not layout.header,
     )
+
+
+def unused(stated: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    """A sentence for each name in `stated` that no table has."""
+    for name in sorted({*stated} - {*known}):
+        close = difflib.get_close_matches(name, sorted(known), 1)
+        suggested = f'; did you mean "{close[0]}"?' if close else ""
+        yield f'[correct."{name}"] of tidesync.toml applies to no table of this session{suggested}'
 
 
 def _form(stated: TableSettings) -> TableForm:

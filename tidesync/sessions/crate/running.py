@@ -67,7 +67,7 @@ def _corrected(root: Path, session: str, run: RecordedRun, progress: ProgressCal
     What else `tidesync correct` complained of, as that a name was used twice, is in the tables' answers.
     """
     folder = SessionFolder(root / session)
-    prepared = prepare(folder, run.options(root.joinpath))
+    prepared = prepare(folder, run.options(root.joinpath), nested=True)
     folder.write_offsets((stream, each.track.rows) for stream, each in prepared.measured.items())
     left, failed = {*run.tables}, list[str]()
     for job in prepared.jobs:
@@ -75,10 +75,11 @@ def _corrected(root: Path, session: str, run: RecordedRun, progress: ProgressCal
         if path in left:
             left.discard(path)
             try:
-                correct_job(job, prepared, output_of(job.path), folder.path, progress)
+                name = folder.path.resolve().name
+                correct_job(job, prepared.timelines, output_of(job.path), name, progress)
             except Exception as error:  # noqa: BLE001 - the other tables are corrected
                 failed.append(_reason(str(job.path), error))
-    why = "; ".join(("it was not corrected", *prepared.failed))
+    why = "; ".join(("it was not corrected", *prepared.faults))
     return [*failed, *(f"{path}: {why}" for path in sorted(left))]
 
 

@@ -25,6 +25,7 @@ from tidesync.sessions.crate.software import code_sha256, pins, versions
 from tidesync.sessions.errors import NothingRecordedError, UnusableFileError
 from tidesync.sessions.folder import (
     CLOCK,
+    CORRECTED_FILES,
     CORRECTIONS,
     EVENTS,
     EXCHANGES,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.recorded_settings import RecordedRun
     from tidesync.sessions.folder import SessionFolder
 
-_OWN = frozenset(f"{TIME_SYNC}/{name}" for name in (CORRECTIONS, INDEX, OFFSETS, RECORDING))
+_OWN = frozenset(f"{TIME_SYNC}/{name}" for name in (CORRECTED_FILES, CORRECTIONS, INDEX, OFFSETS, RECORDING))
 """Files that are no raw data: made again, stated in the metadata, or there for the recorder alone."""
 _MEASURED = frozenset({METADATA_NAME, *(f"{TIME_SYNC}/{name}" for name in (EXCHANGES, EVENTS, CLOCK))})
 """What corrections are computed from."""

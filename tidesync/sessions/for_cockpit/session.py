@@ -126,8 +126,8 @@ def _write(
     named: Collection[Path],
     progress: ProgressCallback,
 ) -> CockpitSession:
-    left = [*prepared.left, *(f"{sensor}: {reason}" for sensor, reason in prepared.skipped.items())]
-    made = CockpitSession(folder, left=left, failed=[*prepared.failed])
+    left = [*prepared.sentences, *(f"{sensor}: {reason}" for sensor, reason in prepared.skipped.items())]
+    made = CockpitSession(folder, left=left, failed=prepared.faults)
     listed = folder / LIST
     with listed.open("w", encoding="utf-8", newline="") as stream:
         unanswered = Unanswered(stream)

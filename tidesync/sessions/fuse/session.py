@@ -95,8 +95,8 @@ def fuse(prepared: Prepared, manner: Manner, named: Collection[Path], progress: 
     `named` are the tables, resolved, that were asked for by name.
     """
     tables: list[CorrectedArrays] = []
-    left = [*prepared.left, *(f"{sensor}: {reason}" for sensor, reason in prepared.skipped.items())]
-    failed = [*prepared.failed]
+    left = [*prepared.sentences, *(f"{sensor}: {reason}" for sensor, reason in prepared.skipped.items())]
+    failed = [*prepared.faults]
     for job in prepared.jobs:
         try:
             tables.append(corrected_arrays(job, prepared.timeline_of(job), progress))

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runtime.version import VERSION
-from tidesync.sessions.correction.driver import CorrectedTable, stated_of
+from tidesync.sessions.correction.driver import CorrectedTable, stated_of, unconfirmed
 from tidesync.sessions.correction.formats import open_messages, output_of, sidecar_of, unanswered_of
 from tidesync.sessions.correction.local_time import certain_rows, corrected_stamps, timeline_for
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
-from tidesync.sessions.errors import UnusableFileError
+from tidesync.sessions.errors import ForeignFileError, UnusableFileError
 from tidesync.sessions.messages.format import Outcome, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tidesync.sessions.correction.driver import ProgressCallback
+    from tidesync.sessions.correction.driver import Confirm, ProgressCallback
     from tidesync.sessions.correction.table import Job
     from tidesync.sessions.correction.timeline import Corrections, Timeline
     from tidesync.sessions.correction.unexplained import Flags
@@ -91,31 +91,41 @@ class CorrectedMessages(CorrectedTable):
 
 
 def correct_messages(
-    job: Job, timeline: Timeline, progress: ProgressCallback, output: Path | None = None, session: str = ""
+    job: Job,
+    timeline: Timeline,
+    progress: ProgressCallback,
+    output: Path | None = None,
+    session: str = "",
+    *,
+    confirm: Confirm = unconfirmed,
+    dry: bool = False,
 ) -> CorrectedMessages:
     """Write the corrected file to `output`, or beside its original; UnusableFileError, and none is written.
 
     An existing output is replaced only if it was written by this function. `session`: its name, for the file.
+    `confirm`, `dry`: as for a table.
     """
     output = output or output_of(job.path)
     try:
         with open_messages(job, timeline.measured) as messages:
-            result = CorrectedMessages(
-                job.path, output, job.vehicle, "message", job.sensor, messages.forms[0]
-            )
+            how = "message", job.sensor, messages.forms[0], messages.names
+            result = CorrectedMessages(job.path, output, job.vehicle, *how)
             result.stated = stated_of(job)
             about = {"version": VERSION, "session": session, "vehicle": _named(job.vehicle)}
             target = Target(output, unanswered_of(output), sidecar_of(output), about, result.summary)
             _refuse_foreign(messages, target)
             own = messages.timeline(timeline, lambda other, by: _answered(other, by, result, _uncounted))
-            output.parent.mkdir(parents=True, exist_ok=True)
             result.outcome = messages.outcome
+            if dry:
+                return result
+            output.parent.mkdir(parents=True, exist_ok=True)
             answered = _answered(messages, own, result, progress)
             with messages.output(target) as write:
                 for block, found in answered:
                     result.count(found[0], block.columns[0].malformed)
                     result.count_offsets(block.columns[0].unix_ns, found[0])
                     write(block, found)
+                confirm()
             result.max_error_ns += messages.step_ns if result.corrected else 0
     except OSError as error:
         raise UnusableFileError(job.path, f"{error.strerror or error}; its output was not written") from error
@@ -154,10 +164,10 @@ def _scanned(messages: Messages, timeline: Timeline, progress: ProgressCallback)
 
 
 def _refuse_foreign(messages: Messages, target: Target) -> None:
-    """UnusableFileError where a file would be replaced that was not written for such a file."""
+    """ForeignFileError where a file would be replaced that was not written for such a file."""
     for path in (target.output, target.unanswered, target.sidecar):
         if path.is_symlink():
-            raise UnusableFileError(path, "it is a link, which is not ours to replace: remove it")
+            raise ForeignFileError(path, "it is a link, which is not ours to replace: remove it")
     for path in messages.foreign(target):
         reason = "it is there already, and was not written by tidesync correct: move it, or use --output"
-        raise UnusableFileError(path, reason)
+        raise ForeignFileError(path, reason)

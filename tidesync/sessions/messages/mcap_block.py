@@ -47,11 +47,13 @@ class McapBlock(NamedTuple):
     definitions: list[Definition]
     consumed: int
     """How many bytes of `data` are whole records; what follows cannot be read."""
+    others: int
+    """Records of other kinds, which no chunk may have."""
 
 
 def block_of(data: bytes) -> McapBlock:
     """The records in `data`."""
-    starts, ends, definitions, at = [], [], list[Definition](), 0
+    starts, ends, definitions, at, others = [], [], list[Definition](), 0, 0
     for opcode, begin, end in each_record(data):
         if opcode == Opcode.MESSAGE:
             if end - begin < PAYLOAD_AT:
@@ -63,6 +65,8 @@ def block_of(data: bytes) -> McapBlock:
         elif opcode in {Opcode.SCHEMA, Opcode.CHANNEL}:
             number = int.from_bytes(data[begin + 9 : begin + 11], "little")
             definitions.append(Definition(opcode, number, data[begin:end]))
+        else:
+            others += 1
         at = end
     first, last = np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
     raw = np.frombuffer(data, dtype=np.uint8)
@@ -76,6 +80,7 @@ def block_of(data: bytes) -> McapBlock:
         _field(raw, first + _PUBLISH_AT, "<u8"),
         definitions,
         at,
+        others,
     )
 
 

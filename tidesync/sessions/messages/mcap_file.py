@@ -96,7 +96,7 @@ class McapFile:
             self._refuse_corrected(definition)
         self.names = ("log_time", "publish_time", "stamp")[: 3 if job.message_stamps else 2]
         self.forms: Sequence[StampForm] = [
-            form_of_numbers(self._job, measured, times, _NS)
+            form_of_numbers(self._job, measured, times, _NS, fixed=True)
             for _, times in zip(self.names, self._surveyed(), strict=False)
         ]
 
@@ -125,6 +125,9 @@ class McapFile:
             reason = "its summary cannot be read: what else of it is missing is unknown"
             reader.losses.append(Loss(self._size, 0, reason))
         self.outcome.losses[:] = reader.losses
+        unknown = ", ".join(f"0x{each:02x}" for each in sorted(reader.unknown))
+        note = f"{reader.unknown.total()} records of kinds that MCAP does not define ({unknown}) are copied"
+        self.outcome.notes[:] = [note] if unknown else []
         self.outcome.missing = None if stated is None else max(stated - found, 0)
 
     def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:  # noqa: ARG002 - it needs no other file
@@ -153,6 +156,11 @@ class McapFile:
         left = len(passage.data) - block.consumed
         if left:
             losses.append(Loss(passage.at, left, "records within a chunk do not follow each other"))
+        if block.others:
+            reason = (
+                f"{block.others} records within a chunk are of kinds that it cannot have: they are copied"
+            )
+            losses.append(Loss(passage.at, 0, reason))
         for definition in block.definitions:
             self._refuse_corrected(definition)
             known.add((definition.opcode, definition.number))

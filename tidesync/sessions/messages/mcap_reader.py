@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections import Counter
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -55,6 +56,8 @@ class McapReader:
         self._stream, self._size, self._chunks = stream, size, chunks
         self._starts = frozenset(chunks)
         self.losses: list[Loss] = []
+        self.unknown = Counter[int]()
+        """Records of kinds that the format does not define, by their kind."""
         self._crc, self._whole, self._unchecked = 0, True, False
         self._at = len(MAGIC)
         self._loose: list[bytes] = []
@@ -112,8 +115,13 @@ class McapReader:
             content = self._content(length)
             yield from self._chunk(at, content, length)
         elif opcode in _MADE_AGAIN:
-            self._content(length)
+            if not _is_index(opcode, self._content(length), first=at == len(MAGIC)):
+                self._lost(
+                    at, _HEAD.size + length, "a record that does not belong among the data is left out"
+                )
         elif self._is_copied(at, opcode, length):
+            if opcode not in {Opcode.ATTACHMENT, Opcode.METADATA}:
+                self.unknown[opcode] += 1
             yield Passage(at, b"", _HEAD.size + length, copied=True)
 
     def _content(self, length: int) -> bytes:
@@ -199,6 +207,17 @@ _MADE_AGAIN = {
     Opcode.STATISTICS,
     Opcode.SUMMARY_OFFSET,
 }
+
+
+def _is_index(opcode: int, content: bytes, *, first: bool) -> bool:
+    """Whether a record that is made again may stand among the data: the header, or an index of messages.
+
+    The channel's number, the length of the pairs, and pairs of a time and a place.
+    """
+    if opcode == Opcode.HEADER:
+        return first
+    size = int.from_bytes(content[2:6], "little")
+    return opcode == Opcode.MESSAGE_INDEX and len(content) == 6 + size and size % 16 == 0
 
 
 def _chunk_of(content: bytes, *, cut: bool) -> Chunk:

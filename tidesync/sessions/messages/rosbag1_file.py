@@ -1,7 +1,6 @@
 """ROS 1 bags (.bag), by rosbags: the time of each message; connections, payloads and their order stay.
 
-The errors are in a table beside the bag. A bag without an index, as one that is cut off, is refused: `rosbag
-reindex` makes one.
+The errors are in a table beside the bag. A bag without an index, as one that is cut off, is read without it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from rosbags.interfaces import ConnectionExtRosbag1
-from rosbags.rosbag1 import Reader, ReaderError, Writer
+from rosbags.rosbag1 import Writer
 from rosbags.rosbag1.reader import Header, decompressors, read_bytes, read_uint32
 
 from runtime.files import replacing
@@ -24,6 +23,7 @@ from tidesync.sessions.correction.table import Batch
 from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.messages.built_file import built
 from tidesync.sessions.messages.format import Block, Outcome
+from tidesync.sessions.messages.rosbag1_reader import BROKEN, BagReader
 from tidesync.sessions.messages.sidecar import Sidecar, unmarked
 from tidesync.sessions.messages.stamp_batches import batch_of
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from rosbags.interfaces import Connection
 
-    from tidesync.sessions.correction.table import Job, Measured
+    from tidesync.sessions.correction.table import Job, Malformed, Measured
     from tidesync.sessions.correction.timeline import Corrections, Timeline
     from tidesync.sessions.messages.format import Answer, Target, Write
 
@@ -42,8 +42,6 @@ _TOGETHER_BYTES, _SURVEYED = 8 << 20, 16_384
 _COLUMNS = ("message", "topic", "timestamp")
 _WRITTEN_NS = 1_000
 """The table has µs."""
-_BROKEN = (ReaderError, KeyError, ValueError, IndexError, AssertionError, EOFError, RuntimeError)
-"""What the library raises of a damaged bag."""
 
 
 class Message(NamedTuple):
@@ -59,9 +57,11 @@ def open_rosbag1(job: Job, measured: Measured) -> Iterator[Rosbag1File]:
     """Open a bag; see `format.OpenMessages`."""
     with ExitStack() as stack:
         try:
-            reader = stack.enter_context(Reader(job.path))
-        except _BROKEN as error:
+            reader = stack.enter_context(BagReader(job.path))
+        except BROKEN as error:
             raise UnusableFileError(job.path, f"it is no ROS 1 bag that can be read: {error}") from error
+        if not reader.entries and reader.losses:
+            raise UnusableFileError(job.path, f"no message of it can be read: {reader.losses[0].reason}")
         yield Rosbag1File(job, measured, reader)
 
 
@@ -71,35 +71,35 @@ class Rosbag1File:
     names = ("timestamp",)
     step_ns = 0
 
-    def __init__(self, job: Job, measured: Measured, reader: Reader) -> None:
+    def __init__(self, job: Job, measured: Measured, reader: BagReader) -> None:
         stated = StampOptions(resolution_ms=job.stamps.resolution_ms)
         self._path, self._reader = job.path, reader
         self.outcome = Outcome()
-        entries = [entry for of_one in reader.indexes.values() for entry in of_one]
-        self._entries = sorted(entries, key=lambda each: (each.chunk_pos, each.offset))
-        times = np.array([each.time for each in self._entries], dtype=np.int64)
+        times = np.array([each.time for each in reader.entries], dtype=np.int64)
         surveyed = times[:: max(times.size // _SURVEYED, 1)]
-        self.forms = (form_of_numbers(replace(job, stamps=stated, unit=None), measured, surveyed, _NS),)
+        own = replace(job, stamps=stated, unit=None)
+        self.forms = (form_of_numbers(own, measured, surveyed, _NS, fixed=True),)
         self._bytes = job.path.stat().st_size / max(times.size, 1)
 
     def scan(self) -> Iterator[Sequence[Batch]]:
         """All messages' times, in the order of the file."""
-        for begin in range(0, len(self._entries), _SURVEYED):
-            yield (self._batch([each.time for each in self._entries[begin : begin + _SURVEYED]], begin),)
+        for begin in range(0, len(self._reader.entries), _SURVEYED):
+            yield (self._batch(begin, begin + _SURVEYED),)
 
     def read(self) -> Iterator[Block]:
         """All messages."""
         some, size, passed = list[Message](), 0, 0
+        self.outcome.losses[:] = self._reader.losses
         try:
             for message in self._messages():
                 some.append(message)
                 size += len(message.data)
                 if size >= _TOGETHER_BYTES:
-                    yield Block(some, (self._batch([each.at_ns for each in some], passed),))
+                    yield Block(some, (self._batch(passed, passed + len(some)),))
                     some, size, passed = [], 0, passed + len(some)
-        except _BROKEN as error:
-            raise UnusableFileError(self._path, f"it is damaged: {error}") from error
-        yield Block(some, (self._batch([each.at_ns for each in some], passed),))
+        except BROKEN as error:
+            raise UnusableFileError(self._path, f"it changed while it was read: {error}") from error
+        yield Block(some, (self._batch(passed, passed + len(some)),))
 
     def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:  # noqa: ARG002 - it needs no other file
         """That of the vehicle's clock."""
@@ -180,34 +180,30 @@ class Rosbag1File:
 
     def _messages(self) -> Iterator[Message]:
         """All messages, in the order of the file; the library has them in that of their times."""
-        bio, at, data = self._reader.bio, -1, BytesIO()
-        known = {each.id for each in self._reader.connections}
-        assert bio is not None
-        for entry in self._entries:
+        at, data = -1, BytesIO()
+        for entry in self._reader.entries:
             if entry.chunk_pos != at:
-                at, chunk = entry.chunk_pos, self._reader.chunks[entry.chunk_pos]
-                bio.seek(chunk.datapos)
-                data = BytesIO(chunk.decompressor(read_bytes(bio, chunk.datasize)))
+                at, data = entry.chunk_pos, self._reader.messages_of(entry.chunk_pos)
             data.seek(entry.offset)
-            header = Header.read(data)
-            while "conn" in header and header.get_uint8("op") != _MESSAGE:
-                data.seek(read_uint32(data), 1)
-                header = Header.read(data)
-            connection = header.get_uint32("conn")
-            if header.get_time("time") != entry.time:
-                raise ReaderError("the time of a message in its index is not that in its record")
-            if connection not in known:
-                raise ReaderError(f"a message is of connection {connection}, which is not defined")
-            yield Message(connection, entry.time, read_bytes(data, read_uint32(data)))
+            Header.read(data)
+            yield Message(entry.connection, entry.time, read_bytes(data, read_uint32(data)))
 
-    def _batch(self, times: Sequence[int], before: int) -> Batch:
-        stamps = np.array(times, dtype=np.int64)
-        size = round(len(times) * self._bytes)
-        every = np.ones(stamps.shape, dtype=bool)
-        return batch_of(self.forms[0], stamps, every, size=size, before=before)
+    def _batch(self, first: int, last: int) -> Batch:
+        """The times of the messages from `first` to before `last`; those in doubt are none."""
+        entries = self._reader.entries[first:last]
+        stamps = np.array([each.time for each in entries], dtype=np.int64)
+        known = np.array([not each.doubtful for each in entries], dtype=bool)
+        size = round(len(entries) * self._bytes)
+        found = batch_of(self.forms[0], stamps, known, size=size, before=first)
+        return found._replace(malformed=[self._malformed(each) for each in found.malformed])
+
+    def _malformed(self, each: Malformed) -> Malformed:
+        entry = self._reader.entries[each.place - 1]
+        value = str(entry.time)
+        return each._replace(value=value, reason=_OTHER) if entry.doubtful else each._replace(value=value)
 
 
-_MESSAGE = 2
+_OTHER = "is not the time that the bag's index has of it"
 
 
 def _field(topic: str) -> str:

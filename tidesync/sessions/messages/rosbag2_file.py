@@ -56,7 +56,9 @@ def open_rosbag2(job: Job, measured: Measured) -> Iterator[Rosbag2File]:
                 )
             yield Rosbag2File(job, measured, database)
     except sqlite3.Error as error:
-        raise UnusableFileError(job.path, f"its database cannot be read: {error}") from error
+        remedy = "the program sqlite3 writes what it can read of it: sqlite3 FILE .recover | sqlite3 NEW"
+        reason = f"its database cannot be read: {error}; {remedy}"
+        raise UnusableFileError(job.path, reason) from error
 
 
 def _check_form(path: Path, database: sqlite3.Connection) -> None:
@@ -89,7 +91,8 @@ class Rosbag2File:
         step = max(self._last // _SURVEYED, 1)
         surveyed = database.execute("SELECT timestamp FROM messages WHERE id % ? = 0 ORDER BY id", (step,))
         times = np.array([at for (at,) in surveyed if isinstance(at, int)], dtype=np.int64)
-        form = form_of_numbers(replace(job, stamps=stated, unit=None), measured, times, _NS)
+        own = replace(job, stamps=stated, unit=None)
+        form = form_of_numbers(own, measured, times, _NS, fixed=True)
         self.forms = (form,)
 
     def scan(self) -> Iterator[Sequence[Batch]]:
@@ -108,7 +111,9 @@ class Rosbag2File:
             known = np.array([isinstance(at, int) for _, at in some], dtype=bool)
             times = np.array([at if isinstance(at, int) else 0 for _, at in some], dtype=np.int64)
             size = round(len(some) * self._bytes)
-            yield Block(numbers, (batch_of(self.forms[0], times, known, size=size, before=passed),))
+            batch = batch_of(self.forms[0], times, known, size=size, before=passed)
+            shown = [each._replace(value=repr(some[each.place - passed - 1][1])) for each in batch.malformed]
+            yield Block(numbers, (batch._replace(malformed=shown),))
             passed += len(some)
 
     def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:  # noqa: ARG002 - it needs no other file

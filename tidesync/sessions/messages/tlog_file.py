@@ -63,7 +63,7 @@ class TlogFile:
         if not stamps.size:
             reason = "no MAVLink packet with a stamp before it is in it" if self._size else "it is empty"
             raise UnusableFileError(job.path, f"it is no .tlog: {reason}")
-        form = form_of_numbers(self._job, measured, stamps & ~LINK, _US)
+        form = form_of_numbers(self._job, measured, stamps & ~LINK, _US, fixed=True)
         self.forms = (replace(form, resolution_ns=max(form.resolution_ns, LINK_NS)),)
 
     def scan(self) -> Iterator[Sequence[Batch]]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tidesync.sessions.correction.formats import is_messages, open_messages, open_table
-from tidesync.sessions.correction.session import Options, plan, read_metadata
+from tidesync.sessions.correction.session import Options, plan
+from tidesync.sessions.correction.session_metadata import read_metadata
 from tidesync.sessions.report.units import error
 from topside_agent.estimator import Rows
 

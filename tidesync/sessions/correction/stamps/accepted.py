@@ -58,6 +58,8 @@ class ColumnContext:
     """One of UNITS, where it is stated."""
     zone: str | None = None
     """The zone that the session's metadata states."""
+    fixed: bool = False
+    """Whether the file's format says what its values count, so that no option does."""
 
     @property
     def elapsed(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tidesync.sessions.correction.stamps.accepted import ColumnContext, elapsed_scales
@@ -37,11 +38,19 @@ def form_of_texts(job: Job, measured: Sequence[tuple[int, int]], texts: Iterable
 
 
 def form_of_numbers(
-    job: Job, measured: Sequence[tuple[int, int]], values: Integers | Floats, scale: Scale | None = None
+    job: Job,
+    measured: Sequence[tuple[int, int]],
+    values: Integers | Floats,
+    scale: Scale | None = None,
+    *,
+    fixed: bool = False,
 ) -> StampForm:
-    """The form of a column of numbers; `scale` where their type says what they count."""
+    """The form of a column of numbers; `scale` where their type says what they count.
+
+    `fixed`: the file's format says so, and no option says otherwise.
+    """
     try:
-        context = _context(job, measured)
+        context = replace(_context(job, measured), fixed=fixed)
         named = NAMED.get(job.stamps.time_format or "", UNIX)
         if job.stamps.since is not None:
             named = elapsed_scales(context)

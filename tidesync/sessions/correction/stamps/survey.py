@@ -156,6 +156,8 @@ def _refuse_unread(best: Candidate, values: Sequence[str], column: ColumnContext
 def _hint(best: Candidate, zone: ZoneChoice, column: ColumnContext) -> str:
     """What may be wrong where no value lies within the session."""
     at_ns = best.utc_ns(zone.zone)
+    if column.fixed:
+        return _read_as(best, at_ns, column) if at_ns.size else ""
     counts = column.span.by_zone(at_ns)
     if counts.max():
         away = f"its times lie outside the session, {hours_away(best_shift(counts))}: local time? --zone"
@@ -176,6 +178,10 @@ def _read_as(best: Candidate, at_ns: Integers, column: ColumnContext) -> str:
         f"{np.datetime64(int(ns), 'ns').astype('datetime64[s]')}Z"
         for ns in (at_ns[0], column.span.first_ns[0], column.span.last_ns[-1])
     )
+    if column.fixed:
+        return (
+            f"its first time is {first}, measured was {begin} to {end}: by another clock, or of another dive?"
+        )
     scale = f" as {best.scale.name}" if best.scale else ""
     options = "--unit, --time-format or --since" if best.scale else "--time-format or --zone"
     options = "--unit, --zone or another --since" if column.options.since else options

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from tidesync.sessions.archive.one_file import FileReport, corrected_report, unknown_report
+from tidesync.sessions.archive.results import CorrectionResults
 from tidesync.sessions.correction.formats import is_netcdf
 from tidesync.sessions.correction.outputs import outputs_of
 from tidesync.sessions.correction.recorded_settings import RecordedRun
-from tidesync.sessions.correction.results import CorrectionResults
 from tidesync.sessions.document import NotMetadataError
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.export.netcdf.attributes import Dataset, midnight
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from tidesync.sessions.correction.driver import ProgressCallback
+    from tidesync.sessions.correction.driver import CorrectedTable, ProgressCallback
     from tidesync.sessions.correction.prepared import Prepared
     from tidesync.sessions.correction.session import Options
     from tidesync.sessions.correction.table import Job
@@ -64,36 +66,45 @@ class NetcdfExport:
         self._outputs = outputs_of([job.path for job in prepared.jobs], folder.path, output, _output_of)
         self._columns: set[str] = set()
         self._named = frozenset(path.resolve() for path in stated.options.files)
-        tables = CorrectionResults(
-            folder.path,
-            output,
-            prepared.skipped,
-            self._named,
-            left=[*prepared.left],
-            failed=[*prepared.failed, *prepared.unmeasured],
-        )
-        self.results = ExportResults(tables, output, has_place=stated.place is not None)
+        self._folder, self._failed = folder.path, [*prepared.faults, *prepared.unmeasured]
+        self._reports: list[FileReport] = []
+        self.results = ExportResults(self._tables(output), output, has_place=stated.place is not None)
         self.results.not_stated = [name for name in STATED if name not in stated.attributes]
 
     def write(self, progress: ProgressCallback) -> ExportResults:
         """Write all files; what cannot be is in the results. OSError where the folder cannot be made."""
-        failed = self.results.tables.failed
         self.results.output.mkdir(parents=True, exist_ok=True)
         for stream in self._prepared.measured:
             try:
                 self._write_track(*stream)
             except Exception as error:  # noqa: BLE001 - the other files are written
-                failed.append(complaint_of(f"the track of {stream[0]}", error))
+                self._failed.append(complaint_of(f"the track of {stream[0]}", error))
         for job in self._prepared.jobs:
+            named = job.path.resolve() in self._named
+            report = unknown_report(job, self._outputs[job.path], named=named)
             try:
-                self._write_table(job, progress)
+                made = self._write_table(job, progress)
+                report = replace(corrected_report(report, made), output=made.output)
             except NoTimestampError as error:
-                named = job.path.resolve() in self._named
-                (failed if named else self.results.tables.left).append(str(error))
+                report = replace(report, action="failed" if named else "left", reason=str(error))
             except Exception as error:  # noqa: BLE001 - the other tables are written
-                failed.append(complaint_of(str(job.path), error))
+                report = replace(report, reason=complaint_of(str(job.path), error))
+            self._reports.append(report)
+        self.results.tables = self._tables(self.results.output)
         self.results.unused = sorted({*self._stated.quantities} - self._columns)
         return self.results
+
+    def _tables(self, output: Path) -> CorrectionResults:
+        prepared = self._prepared
+        return CorrectionResults(
+            self._folder,
+            output,
+            prepared.skipped,
+            files=self._reports,
+            left=prepared.left,
+            failed=self._failed,
+            unused=prepared.unused,
+        )
 
     def _write_track(self, vehicle: str, topside: str) -> None:
         path = self.results.output / f"track.{vehicle}.{topside}{_SUFFIX}"
@@ -102,7 +113,7 @@ class NetcdfExport:
         self._replace(path, content)
         self.results.tracks[path] = len(rows)
 
-    def _write_table(self, job: Job, progress: ProgressCallback) -> None:
+    def _write_table(self, job: Job, progress: ProgressCallback) -> CorrectedTable:
         if is_netcdf(job.path):
             raise NoTimestampError(job.path, "it is netCDF already, which `tidesync correct` corrects")
         path = self._outputs[job.path]
@@ -116,10 +127,14 @@ class NetcdfExport:
         contents = contents_of(rows, self._dataset, name, self._settings(job), self._stated.quantities)
         for place, content in ((path, contents.known), (unanswered, contents.unanswered)):
             self._replace(place, content)
-        if contents.unanswered:
+        if contents.known is None and contents.unanswered is None:
+            raise NoTimestampError(job.path, "there is no row")
+        if contents.known is None:
+            rows.counts.output = unanswered
+        elif contents.unanswered:
             self.results.unanswered[unanswered] = contents.unanswered.rows
         self._columns |= contents.described
-        self.results.tables.tables.append(rows.counts)
+        return rows.counts
 
     def _replace(self, path: Path, content: Content | None) -> None:
         """Write the file, or remove the one of an earlier run."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tidesync.sessions.correction.results import short_path
+from tidesync.sessions.archive.found import short_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tidesync.sessions.correction.results import CorrectionResults
+    from tidesync.sessions.archive.results import CorrectionResults
+
+_OF_CORRECTIONS = frozenset({"offsets", "dry_run", "found"})
 
 
 @dataclass
@@ -23,7 +25,7 @@ class ExportResults:
     tracks: dict[Path, int] = field(default_factory=dict)
     """The files of tracks, and how many rows each has."""
     unanswered: dict[Path, int] = field(default_factory=dict)
-    """The same of rows without a time by topside's clock."""
+    """The same of rows without a time by topside's clock, where others have one."""
     repeated: list[Path] = field(default_factory=list)
     """Files in which instants repeat."""
     not_stated: list[str] = field(default_factory=list)
@@ -36,7 +38,11 @@ class ExportResults:
         """The summary."""
         for path, rows in self.tracks.items():
             yield f"{self._short(path)}: {rows} rows"
-        yield from self.tables.lines()
+        yield from self.tables.table_lines()
+        for sensor, reason in self.tables.skipped.items():
+            yield f"{sensor}: left as it is: {reason}"
+        for line in self.tables.document()["left"]:
+            yield f"{line}; left as it is"
         for path, rows in self.unanswered.items():
             yield f"{self._short(path)}: {rows} rows without a time by topside's clock"
         for path in self.repeated:
@@ -53,7 +59,8 @@ class ExportResults:
 
     def document(self) -> dict[str, Any]:
         """All as JSON; of tables as `correct` has it."""
-        found = {name: value for name, value in self.tables.document().items() if name != "offsets"}
+        found = self.tables.document()
+        found = {name: value for name, value in found.items() if name not in _OF_CORRECTIONS}
         return {
             **found,
             "format": "netcdf",
@@ -67,4 +74,5 @@ class ExportResults:
 
     def exit_code(self) -> int:
         """0; NotSoError where a table or a track failed, or what was asked for has no row answered."""
-        return self.tables.exit_code() if self.tables.tables or self.tables.failed else 0
+        tried = any(each.action != "left" for each in self.tables.files)
+        return self.tables.exit_code() if tried or self.tables.failed else 0

@@ -1,0 +1,1 @@
+"""Corrects whole sessions and archives of them: what was done before is kept, the rest divided."""

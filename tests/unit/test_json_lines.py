@@ -212,6 +212,8 @@ def test_a_sensors_file_is_found_and_the_session_s_own_records_never_are(tmp_pat
         document = json.loads(capsys.readouterr().out)
         assert [each["rows"] for each in document["files"]] == [len(truth)]
     assert sorted(path.name for path in (session / "time_sync").iterdir()) == [
+        "corrected_files.jsonl",
+        "corrections.json",
         "exchanges.jsonl",
         "offsets.csv",
     ]

@@ -40,6 +40,7 @@ TIMES = {
     "timeY": lambda _, shown_ns: f"{shown_ns / S:.3f}",
     "timeJV2": lambda _, shown_ns: f"{shown_ns / S / DAY - 20_454 + 1:.6f}",  # 2026-01-01
 }
+TIMES["timeJ"] = TIMES["timeJV2"]
 
 
 def start_text(shown_ns):
@@ -52,14 +53,16 @@ def write_cnv(path, clock, kind="timeS", *, at_s=20, seconds=90, rate=4, ppm=60,
     chance = np.random.default_rng(4)
     passed = [number * S // rate for number in range(seconds * rate)]
     truth = [begin + round(each / (1 + ppm * 1e-6)) for each in passed]
-    counts = kind in {"timeS", "timeM", "timeH"}
+    counts = kind in {"timeS", "timeM", "timeH", "timeJ"}
     kept = [place for place, at in enumerate(truth) if counts or not clock.off((at - START) / S)]
+    begin_s = int(clock.shows(begin)) // S
     names = names or ["prDM: Pressure [db]", f"{kind}: Time", "flag: flag"]
     place = next(number for number, name in enumerate(names) if name.startswith(kind))
     lines = []
     for row in kept:
         values = [f"{chance.uniform(0, 90):.3f}" for _ in names]
-        values[place] = TIMES[kind](passed[row], int(clock.shows(truth[row])))
+        shown_ns = begin_s * S + passed[row] if counts else int(clock.shows(truth[row]))
+        values[place] = TIMES[kind](passed[row], shown_ns)
         lines.append("".join(f" {value:>10}" for value in values) + "\r\n")
     head = HEADER.format(
         count=len(names),

@@ -59,6 +59,8 @@ def small(tmp_path_factory):
     """The crate of a session with tables alone."""
     folder = tmp_path_factory.mktemp("small")
     session = make_session(folder / NAME, logs=False)
+    for name in ("packed.tsv.xz", "packed.txt.zst", "sentences.nmea", "séance 2.csv.1"):
+        (session / "in-water_7" / name).unlink()
     assert run(["-q", "correct", str(session)]) == 0
     assert run(["-q", "export", str(session), "--format", "ro-crate"]) == 0
     return folder / f"{NAME}.ro-crate"
@@ -117,6 +119,7 @@ def correct(session, *options):
     assert run(["-q", "correct", str(session), *options]) == 0
 
 
+@pytest.mark.slow
 def test_the_results_of_all_formats_are_made_again_byte_for_byte(published, capsys):
     session, crate = published
     raw = {path for path in (session / "in-water_7").iterdir() if not is_output(path)}
@@ -131,6 +134,7 @@ def test_the_results_of_all_formats_are_made_again_byte_for_byte(published, caps
     assert before == {path: path.stat().st_mtime_ns for path in crate.rglob("*")}
 
 
+@pytest.mark.slow
 def test_a_crate_has_the_raw_files_and_the_results_as_they_are_in_the_session(published):
     session, crate = published
     records = {"time_sync/corrections.json", "time_sync/corrected_files.jsonl"}
@@ -139,6 +143,7 @@ def test_a_crate_has_the_raw_files_and_the_results_as_they_are_in_the_session(pu
         assert (crate / NAME / path).read_bytes() == (session / path).read_bytes()
 
 
+@pytest.mark.slow
 def test_the_metadata_are_of_ro_crate_with_the_profile_process_run_crate(published):
     _, crate = published
     document = json.loads((crate / "ro-crate-metadata.json").read_text("utf-8"))
@@ -174,6 +179,7 @@ def test_the_metadata_are_of_ro_crate_with_the_profile_process_run_crate(publish
     assert {each for each in referred if not each.startswith("https://w3id.org/ro/crate")} <= {*found}
 
 
+@pytest.mark.slow
 def test_every_file_is_named_with_its_size_and_hash(published):
     _, crate = published
     found = entities(crate)
@@ -186,6 +192,7 @@ def test_every_file_is_named_with_its_size_and_hash(published):
         assert entity["sha256"] == hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.slow
 def test_versions_of_all_that_is_installed_for_it_are_pinned(published):
     _, crate = published
     pins = (crate / "requirements.txt").read_text()
@@ -488,8 +495,8 @@ def test_a_damaged_or_incomplete_crate_is_refused(crate, capsys):
     assert "session.topside.csv is missing" in shown.err
 
 
-def test_a_folder_that_is_no_crate_or_another_programs_is_refused(published, tmp_path, capsys):
-    session, _ = published
+def test_a_folder_that_is_no_crate_or_another_programs_is_refused(small, tmp_path, capsys):
+    session = small.with_name(NAME)
     assert reproduce(tmp_path / "nowhere", capsys)[0] == 2
     code, shown = reproduce(session, capsys)
     assert code == 2
@@ -682,6 +689,7 @@ def test_it_says_that_there_is_too_little_room(crate, capsys, monkeypatch):
     assert "10 are free" in shown.err
 
 
+@pytest.mark.slow
 def test_a_corrected_bag_does_not_tell_which_sqlite_wrote_it(published):
     session, _ = published
     raw, made = (session / "in-water_7" / name for name in ("dive.db3", "dive.topside.db3"))

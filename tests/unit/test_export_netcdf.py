@@ -14,13 +14,17 @@ from schemas.compat import UTC
 from schemas.instants import iso_from_ns
 from tests.unit.test_correction_session import EPOCH_S, S, log
 from tests.unit.test_netcdf_stream import FullDisk
+from tests.unit.tracks import START, row
 from tidesync.command_line import run
 from tidesync.errors import SettingsError
 from tidesync.sessions import netcdf_stream
+from tidesync.sessions.export.netcdf.attributes import Dataset, midnight
 from tidesync.sessions.export.netcdf.names import legal_names, units_of
 from tidesync.sessions.export.netcdf.settings import ExportSettings, attributes_of, place_of, quantities_of
+from tidesync.sessions.export.netcdf.tracks import track_content
 from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.journal import lines_of
+from topside_agent.estimator import Rows
 
 STATES = ("ok", "holdover", "ambiguous", "outside", "")
 PLACE = ("--latitude", "60.1", "--longitude", "5.2", "--depth-m", "35")
@@ -269,11 +273,33 @@ def test_a_later_export_removes_what_is_no_longer_so_and_no_file_of_others(sessi
 def test_a_table_without_an_answer_has_no_times(session, capsys):
     (session / "in-water_7" / "session.csv").write_text(table(range(5000, 5010)))
     assert export(session) == 1
-    assert "no row could be corrected" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "no row could be corrected" in shown.err
+    assert "in-water_7/session.csv.unanswered.nc: 10 rows of rov1: 10 ambiguous" in shown.out
     assert not main_of(session).exists()
     others = read(main_of(session, "in-water_7/session.csv.unanswered.nc"))[1]
     assert others["number"] == [*range(5000, 5010)]
     assert "time" not in others
+
+
+def test_a_table_without_rows_is_left_and_has_no_file(session, capsys):
+    (session / "in-water_7" / "empty.csv").write_text("timestamp,value\n\n")
+    assert export(session) == 0
+    assert "empty.csv: there is no row; left as it is" in capsys.readouterr().out
+    assert not main_of(session, "in-water_7/empty.csv.nc").exists()
+
+
+def test_a_track_is_in_the_order_of_time_though_topsides_clock_was_set_back():
+    rows = [row(at_s, at_s) for at_s in (3, 4, 5, 1, 2, 4)]
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    dataset = Dataset("x", None, at, midnight(START), None, {})
+    content = track_content(Rows.of(rows), dataset, "x.nc", "")
+    time, offset = (
+        next(each for each in content.variables if each.name == name) for name in ("time", "offset_ns")
+    )
+    assert unix_ns(time.values(0, 6), dataset.time_units) == [START + at_s * S for at_s in (1, 2, 3, 4, 4, 5)]
+    assert offset.values(0, 6).tolist() == [1, 2, 3, 4, 4, 5]
+    assert content.dimensions == ("obs",)
 
 
 @pytest.mark.parametrize("room", [0, 20_000])

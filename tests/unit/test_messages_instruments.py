@@ -43,6 +43,7 @@ def check(rows, truth):
     [
         *((kind, "back") for kind in TIMES),
         *(("timeS", name) for name in CLOCKS),
+        *(("timeJ", name) for name in CLOCKS),
         *(("timeY", name) for name in CLOCKS),
     ],
 )
@@ -94,7 +95,7 @@ def test_a_sample_clock_that_is_stated_too_well_shows(tmp_path):
         ({b"# start_time = May": b"# start_time = Mai"}, "has no timestamp .received 'Mai 01"),
         ({b"# start_time = May": b"# start_time ="}, "start_time: expected such as Nov"),
         ({b"# file_type = ascii": b"# file_type = binary"}, "its scans are binary"),
-        ({b"skipover = 0": b"skipover = 240"}, "240 scans after its start_time were left out"),
+        ({b"skipover = 0": b"skipover = 24"}, "begin before 24 scans after its start"),
         ({b"# name 1 = timeS": b"# name 1 = timeQ"}, "timeQ is time of GPS"),
         ({b"# name 2 = flag": b"# name 3 = flag"}, "does not name each of its columns"),
         ({b"*END*\r\n": b""}, "its header does not end"),

@@ -107,7 +107,7 @@ def _point(events: Sequence[Event]) -> Point:
 def _events(lines: Sequence[str], unreadable: list[int]) -> Iterator[Event]:
     columns, section = list[str](), ""
     for number, line in enumerate(lines):
-        content = line.rstrip("\r\n")
+        content = line.strip()
         if content.startswith("["):
             section = content
         elif section != "[Events]":

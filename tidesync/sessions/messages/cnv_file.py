@@ -1,8 +1,8 @@
 """Sea-Bird's .cnv: a table beside it with the time of each scan; the file itself is not changed.
 
-A column of time of the instrument or of the computer that recorded (timeK, timeY, timeJV2, timeJ) is read as
-a table's numbers are. Time since the start (timeS, timeM, timeH) is counted by the instrument alone: only the
-start, written to a second, is of the clock that is stated, and the rest is that start and the time since.
+A column of time of the instrument or of the computer that recorded (timeK, timeY, timeJV2) is read as a
+table's numbers are. Time since the start (timeS, timeM, timeH, timeJ) is counted by the instrument alone:
+only the start, written to a second, is of the clock that is stated, and the rest is that and the time since.
 
 Assumption: the first scan was taken at the start, within the second that is written.
 """
@@ -10,12 +10,13 @@ Assumption: the first scan was taken at the start, within the second that is wri
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from tidesync.sessions.correction.stamps.column import form_of_digits
-from tidesync.sessions.correction.stamps.numbers import decimal
+from tidesync.sessions.correction.stamps.numbers import S, decimal
 from tidesync.sessions.correction.table import Batch, Malformed
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 from tidesync.sessions.messages.cnv_header import END, CnvHeader, TimeColumn
@@ -38,7 +39,8 @@ _MOST_HEADER, _PART, _SURVEYED, _SHOWN = 20_000, 1 << 20, 4_096, 80
 _LONGEST_LINE = 1 << 16
 _WIDTH = 11
 _LATEST_NS = 2**60
-_NOT_SKIPPED = {"", "0"}
+_FASTEST_HZ = 24
+"""No instrument scans faster."""
 STEP_NS = 1_000
 
 
@@ -68,6 +70,7 @@ class CnvFile:
         self._started: StartedFile | None = None
         if column.scale is None:
             self._started = _started(job, measured, header)
+            self._check_skipped(header.values.get("datcnv_skipover", "0"))
             self.forms: tuple[StampForm, ...] = (passed_form(self._started.form),)
         else:
             texts = [text for text in self._surveyed() if text is not None]
@@ -107,6 +110,18 @@ class CnvFile:
     def output(self, target: Target) -> AbstractContextManager[Write]:
         """The table."""
         return sidecar_output(target, ("scan", self.column.name), lambda block: block.records, STEP_NS)
+
+    def _check_skipped(self, skipped: str) -> None:
+        """UnusableFileError where time since the start was not counted over scans that were left out."""
+        scans = int(skipped) if skipped.isdecimal() else 0
+        first = [text for lines, _ in islice(self._lines(), 1) for text in map(self._text, lines)]
+        found = self._passed(first, 0)
+        passed_ns = found.unix_ns[found.readable]
+        if scans and passed_ns.size and int(passed_ns.min()) * _FASTEST_HZ < scans * S:
+            reason = (
+                f"its times begin before {scans} scans after its start, which were left out (datcnv_skipover)"
+            )
+            raise UnusableFileError(self._path, reason)
 
     def _surveyed(self) -> Iterator[bytes | None]:
         """The times of the first scans, and of the last ones."""
@@ -148,13 +163,14 @@ class CnvFile:
 
     def _passed(self, texts: Sequence[bytes | None], size: int) -> Batch:
         """Ns passed since the start, and the unit of the last digit of each."""
-        unit_ns = self.column.elapsed_ns
+        unit_ns, begin_ns = self.column.elapsed_ns, self.column.begin_ns
         numbers = [None if text is None else decimal(text.decode("ascii", "replace")) for text in texts]
         known = [None if each is None or abs(each.ns(unit_ns)) > _LATEST_NS else each for each in numbers]
         readable = np.array([each is not None for each in known], dtype=bool)
-        passed_ns = np.array([0 if each is None else each.ns(unit_ns) for each in known], dtype=np.int64)
+        passed_ns = [0 if each is None else each.ns(unit_ns) - begin_ns for each in known]
         step_ns = [0 if each is None else min(each.step_ns(unit_ns), _LATEST_NS) for each in known]
-        return Batch(None, passed_ns, readable, (), size, None, np.array(step_ns, dtype=np.int64))
+        steps = np.array(step_ns, dtype=np.int64)
+        return Batch(None, np.array(passed_ns, dtype=np.int64), readable, (), size, None, steps)
 
 
 def _header(path: Path, stream: BinaryIO) -> CnvHeader:
@@ -192,10 +208,6 @@ def _started(job: Job, measured: Measured, header: CnvHeader) -> StartedFile:
             "clock (--instrument-clock topside+0±1)"
         )
         raise UnusableFileError(job.path, reason)
-    if (skipped := header.values.get("datcnv_skipover", "")) not in _NOT_SKIPPED:
-        raise UnusableFileError(
-            job.path, f"{skipped} scans after its start_time were left out (datcnv_skipover)"
-        )
     return StartedFile(job, measured, Start(text, "UTC" if by.startswith("System UTC") else None))
 
 

@@ -1,7 +1,8 @@
 """The header of Sea-Bird's .cnv: its columns, its start, and what of its columns is a time, pure.
 
 Source: Sea-Bird's manual of SBE Data Processing. Each line begins with `*` or `#` up to `*END*`; a scan is a
-line of numbers of eleven characters each.
+line of numbers of eleven characters each. timeJ, days of the year of which the first is 1, is made of the
+start and the scans counted since, as timeS is; timeJV2 and timeK are of the instrument's clock in each scan.
 """
 
 from __future__ import annotations
@@ -29,8 +30,7 @@ _COUNTED = {
     "timeK": Scale("timeK", S, _2000_NS, local=True),
     "timeY": Scale("timeY", S, 0, local=True),
 }
-_DAYS = ("timeJV2", "timeJ")
-"""Days of the year, of which the first is 1."""
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _PREFERRED = ("timeK", "timeY", "timeJV2", "timeS", "timeM", "timeH", "timeJ")
 _GPS = ("timeN", "timeQ")
 
@@ -41,8 +41,10 @@ class TimeColumn(NamedTuple):
     name: str
     place: int
     elapsed_ns: int
-    """What one counts of the time since the start; 0: it counts as `scale` has it."""
+    """What one counts of the time since the start, ns; 0: it counts as `scale` has it."""
     scale: Scale | None
+    begin_ns: int = 0
+    """What it shows at the start, ns."""
 
 
 @dataclass(slots=True)
@@ -95,14 +97,26 @@ class CnvHeader:
             return TimeColumn(name, place, ELAPSED[name], None)
         if name in _COUNTED:
             return TimeColumn(name, place, 0, _COUNTED[name])
-        year = self._year()
-        if year is None:
+        begin = self._begin()
+        if begin is None:
             return f"column {name!r} has days of a year that start_time does not state"
-        return TimeColumn(name, place, 0, Scale(name, DAY_NS, year - DAY_NS, local=True))
+        zero_ns = _unix_ns(begin.replace(month=1, day=1, hour=0, minute=0, second=0)) - DAY_NS
+        if name == "timeJ":
+            return TimeColumn(name, place, DAY_NS, None, _unix_ns(begin) - zero_ns)
+        return TimeColumn(name, place, 0, Scale(name, DAY_NS, zero_ns, local=True))
 
-    def _year(self) -> int | None:
-        """The beginning of the year in which it starts, Unix ns."""
+    def _begin(self) -> datetime | None:
+        """The start by its own clock; None where it is none."""
         if self.start is None:
             return None
-        year = int(self.start[0].split()[2])
-        return int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * S if year else None
+        month, day, year, time = self.start[0].split()
+        try:
+            hour, minute, second = (int(each) for each in time.split(":"))
+            at = int(year), 1 + _MONTHS.index(month), int(day), hour, minute, second
+            return datetime(*at, tzinfo=UTC)
+        except ValueError:
+            return None
+
+
+def _unix_ns(at: datetime) -> int:
+    return int(at.timestamp()) * S

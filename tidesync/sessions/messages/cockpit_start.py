@@ -1,8 +1,8 @@
 """When a recording of Cockpit began, by the computer's clock: by its name, and by its subtitles' texts.
 
 A name has the second in which it began, as `Reef 42 (Nov 30, 2026 - 02꞉08꞉13 GMT+0) #1a2b3c4d.mp4`. Subtitles
-have times relative to that begin, and by default each shows its time of day to the second: where some dozens
-do, only a few hundredths of a second are left in which all of them agree. Source: Cockpit's
+have times relative to that begin, and by default each shows its time of day to the second: after some minutes
+only a few hundredths of a second are left in which all of them agree. Source: Cockpit's
 `src/utils/video.ts` and `src/libs/sensors-logging.ts`.
 
 A bound is what at least two texts prove, so that a single damaged one does not move it.

@@ -83,7 +83,8 @@ class NetcdfExport:
             named = job.path.resolve() in self._named
             report = unknown_report(job, self._outputs[job.path], named=named)
             try:
-                report = corrected_report(report, self._write_table(job, progress))
+                made = self._write_table(job, progress)
+                report = replace(corrected_report(report, made), output=made.output)
             except NoTimestampError as error:
                 report = replace(report, action="failed" if named else "left", reason=str(error))
             except Exception as error:  # noqa: BLE001 - the other tables are written
@@ -126,7 +127,11 @@ class NetcdfExport:
         contents = contents_of(rows, self._dataset, name, self._settings(job), self._stated.quantities)
         for place, content in ((path, contents.known), (unanswered, contents.unanswered)):
             self._replace(place, content)
-        if contents.unanswered:
+        if contents.known is None and contents.unanswered is None:
+            raise NoTimestampError(job.path, "there is no row")
+        if contents.known is None:
+            rows.counts.output = unanswered
+        elif contents.unanswered:
             self.results.unanswered[unanswered] = contents.unanswered.rows
         self._columns |= contents.described
         return rows.counts

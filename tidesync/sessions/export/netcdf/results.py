@@ -25,7 +25,7 @@ class ExportResults:
     tracks: dict[Path, int] = field(default_factory=dict)
     """The files of tracks, and how many rows each has."""
     unanswered: dict[Path, int] = field(default_factory=dict)
-    """The same of rows without a time by topside's clock."""
+    """The same of rows without a time by topside's clock, where others have one."""
     repeated: list[Path] = field(default_factory=list)
     """Files in which instants repeat."""
     not_stated: list[str] = field(default_factory=list)

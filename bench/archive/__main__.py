@@ -40,10 +40,12 @@ _OURS = ["tidesync", "-q", "correct", "--sensor", "inWater=rov1"]
 @click.option("--json", "json_path", type=click.Path(path_type=Path))
 def main(size_mb: int, rounds: int, markdown: Path | None, json_path: Path | None) -> None:
     """Measure, print and write the figures."""
+    load = f"{os.getloadavg()[0]:.1f}"
     with tempfile.TemporaryDirectory() as folder:
         runs = measured(Path(folder), size_mb * 1_000_000 // PARTS // ROW_BYTES, rounds)
     how = {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
-    tell({"how": how, "size_mb": size_mb, "runs": runs}, document(runs, size_mb, rounds), markdown, json_path)
+    figures = {"how": {**how, "load": load, "size_mb": size_mb}, "runs": runs}
+    tell(figures, document(runs, size_mb, rounds, load), markdown, json_path)
 
 
 def measured(folder: Path, rows: int, rounds: int) -> dict[str, Run]:
@@ -82,7 +84,7 @@ def digest(folder: Path) -> str:
     return found.hexdigest()
 
 
-def document(runs: Mapping[str, Run], size_mb: int, rounds: int) -> str:
+def document(runs: Mapping[str, Run], size_mb: int, rounds: int, load: str) -> str:
     """The page in docs/lab."""
     head = ["run", "time, s", "CPU, s", "peak memory of a process, MB"]
     body = [[name, *map(number, (each.seconds, each.cpu_s, each.peak_mb))] for name, each in runs.items()]
@@ -96,7 +98,8 @@ def document(runs: Mapping[str, Run], size_mb: int, rounds: int) -> str:
 
 Made by `make bench-archive` with Tidesync {VERSION}, on {platform.machine()} ({os.cpu_count()} cores),
 Python {platform.python_version()}: the fastest of {rounds} runs of each, in turn. {PARTS} tables of
-together {size_mb} MB, an hour with 4 exchanges a second.
+together {size_mb} MB, an hour with 4 exchanges a second. Other programs' load was {load} when
+it began.
 
 {markdown_table(head, body)}
 
@@ -104,7 +107,8 @@ Two processes beside one: {"; ".join(ratios)}. All runs wrote the same bytes.
 
 What was done before is kept: what remains is the program's start, the hashes of the session's records and a
 look at each file.
-On a machine that does other work too, processes wait for a core: CPU time is what compares.
+Where other programs want all cores, a second process has none to gain, and only the CPU time compares: each
+further process costs its start.
 """
 
 

@@ -136,7 +136,7 @@ build/docs/.made: requirements/docs.lock
 docs: build/docs/.made ## The documentation as a site, in build/site; a link that leads nowhere is an error
 	NO_MKDOCS_2_WARNING=1 build/docs/bin/mkdocs build --strict --config-file deploy/site/mkdocs.yml
 
-attacks: .venv/.dev ## Attack a broker in a container while vehicles are measured (4 min; needs Docker); into docs/
+attacks: .venv/.dev ## Attack a broker in a container while vehicles are measured (7 min; needs Docker); into docs/
 	ATTACKS_JSON=bench/results/attacks.json $(BIN)/python -m pytest -x tests/containers/test_attacks.py $(ARGS)
 	$(BIN)/python -m bench.attacks bench/results/attacks.json docs/security.md
 

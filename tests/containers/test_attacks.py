@@ -140,6 +140,14 @@ def slow(bench):
 
 
 @pytest.fixture
+def slow_ended(slow):
+    for one in slow.values():
+        one.join(120)
+        assert one.lasted_s is not None, "it is still open"
+    return slow
+
+
+@pytest.fixture
 def stolen(bench, slow):  # noqa: ARG001 - it has begun by then
     """rov2's password is in other hands, and rov2 itself is away."""
     if bench.fleet.container("rov2").status == "running":
@@ -431,6 +439,7 @@ def test_500_connections_of_one_account_are_one(bench, stolen):
         row.bounded("each ends the one before: 1 stayed open")
 
 
+@pytest.mark.usefixtures("slow_ended")  # each would leave its place to one more
 def test_connections_that_say_nothing_are_counted(bench):
     with bench.attack("open 600 connections and say nothing", "no password") as row:
         open_count = silent(bench, 600)
@@ -516,9 +525,8 @@ def test_only_countable_messages_are_retained_for_a_vehicle(bench, stolen):
 
 
 @pytest.mark.parametrize("clean", [True, False])
-def test_subscriptions_without_end_end_the_subscriber(bench, stolen, slow, clean):
-    for one in slow.values():
-        one.join(120)  # the broker will not last as long as they may
+@pytest.mark.usefixtures("slow_ended")  # the broker will not last as long as they may
+def test_subscriptions_without_end_end_the_subscriber(bench, stolen, clean):
     what = "subscribe to filters 63 KB long, without end" + (", in a session that stays" if not clean else "")
     with bench.attack(what, STOLEN, flood=True) as row:
         with bench.raw(stolen, clean=clean) as intruder:
@@ -812,12 +820,9 @@ def test_two_that_have_one_password_harm_each_other_alone(bench, rov2_back):
         )
 
 
-def test_who_connects_slowly_is_ended(bench, slow):
+def test_who_connects_slowly_is_ended(bench, slow_ended):
     with bench.attack("send CONNECT byte by byte, or never", "no password") as row:
-        for one in slow.values():
-            one.join(120)
-            assert one.lasted_s is not None, "it is still open"
-        took = " and ".join(f"{name} after {one.lasted_s:.0f} s" for name, one in slow.items())
+        took = " and ".join(f"{name} after {one.lasted_s:.0f} s" for name, one in slow_ended.items())
         row.bounded(f"ended: {took}")
 
 

@@ -151,6 +151,11 @@ FOUND = {
         ],
         (),
     ),
+    "rows run on through a short boot, and from a set into what is measured, and both boot": (
+        (100, 130),
+        [Move(100.7, 100.9, "pboot", 0), Move(110, 110, "pset", -28), Move(120, 121, "tboot", -27)],
+        (),
+    ),
     "times of the next segment before it is entered for good": (
         (100, 120),
         [Move(at, at, "pset", by) for at, by in ((102, 10), (105, 26), (108, -37), (111, 23))],

@@ -258,3 +258,32 @@ def test_both_are_corrected_where_they_lie_once_their_clock_is_stated(tmp_path, 
     assert {round(each, 2) for each in apart} == {Fraction("-1.2")}  # the vehicle's: it was not meant
     assert run([*command, *shown, "--file", str(table)]) == 0
     assert float(rows_of(table)[0]["time_max_error_ms"]) > 500
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("", "session.topside.csv: 90 rows of rov1: 90 ok; max error 0."),
+        ('[correct."in-water_7/session.csv"]\ncolumn = "timestamp"', "90 ok; max error 0."),
+        (
+            '[correct."in-water_7/session.csv"]\ninstrument_clock = "vehicle+0±0.1"',
+            "90 ok; max error 100.",
+        ),
+        ('[correct]\ninstrument_clock = "vehicle+0±0.1"', "90 ok; max error 0."),
+    ],
+)
+def test_a_table_of_the_vehicles_is_of_another_clock_only_where_it_is_named(
+    settings, expected, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    session = tmp_path / "session_1"
+    write_session(session, CLOCKS["drift"])
+    (session / "in-water_7").mkdir()
+    scans = write_cnv(tmp_path / "cast.cnv", CLOCKS["drift"])
+    stamps = "".join(f"{CLOCKS['drift'].shows(at) / 1e9:.6f}\n" for at in scans[:90])
+    (session / "in-water_7" / "session.csv").write_text(f"timestamp\n{stamps}")
+    (tmp_path / "tidesync.toml").write_text(settings, encoding="utf-8")
+    command = ["-q", "correct", str(session), "--sensor", "inWater=rov1", "--max-error-ms", "500"]
+    own = [] if "[correct]" in settings else ["--instrument-clock", "topside-60±0.2"]
+    assert run([*command, *own]) == 0
+    assert expected in capsys.readouterr().out

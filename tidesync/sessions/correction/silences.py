@@ -16,6 +16,7 @@ begins there was stamped elsewhere.
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,7 +27,7 @@ from tidesync.sessions.correction.timeline import UNKNOWN_NS
 from tidesync.sessions.correction.unexplained import LONGEST_KNOWN_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tidesync.sessions.correction.chains import Runs
     from tidesync.sessions.correction.timeline import TimelineSegment
@@ -70,6 +71,14 @@ class _Silence(NamedTuple):
     def beside(self, at: _Change, old: _Stretch, new: _Stretch) -> tuple[bool, bool]:
         """Whether rows that follow each other leave what was measured before, or enter what was after it."""
         return self.leaves(at) and old.follow_each_other, self.enters(at) and new.follow_each_other
+
+    def run_beyond(self, at: _Change, old: _Stretch, new: _Stretch) -> tuple[bool, bool]:
+        """Whether rows go on after the last measured one, or reach the first one, of an unknown length."""
+        if not self.is_unknown or at.explained:
+            return False, False
+        runs_on = old.begins_ns <= self.ends_ns <= at.old_ns
+        runs_in = at.new_ns <= self.begins_ns <= new.ends_ns
+        return runs_on and old.follow_each_other, runs_in and new.follow_each_other
 
     def leaves(self, at: _Change) -> bool:
         """Whether the row before may be the last one before the silence, or in it."""
@@ -187,7 +196,11 @@ def _in_silence(
     stretches: Sequence[_Stretch], changes: Sequence[_Change], silence: _Silence
 ) -> Iterator[Rows]:
     passed_ns = [0, *accumulate(abs(each.ends_ns - each.begins_ns) for each in stretches)]
-    left: list[_Change] = []
+    left: deque[_Change] = deque()
+    least_ns = -UNKNOWN_NS
+    shown_ns: dict[int, int] = {}
+    """The least that rows after a change show if the clock was not set, by its number."""
+    entered: _Change | None = None
     for at in changes:
         old, new = stretches[at.number : at.number + 2]
         leaves, enters = silence.beside(at, old, new)
@@ -196,16 +209,26 @@ def _in_silence(
         fall = at if at.falls else at.hidden
         if fall.falls and any(silence.beside(fall, old, new)):
             yield from _at_fall(stretches, fall, silence)
+        runs_on, runs_in = silence.run_beyond(at, old, new)
+        if runs_on and runs_in:
+            yield Rows(*old.rows, after_ns=silence.ends_ns)
+            yield Rows(*new.rows, before_ns=silence.begins_ns)
         since_ns = passed_ns[at.number + 1] - silence.longest_ns - at.near_ns
-        left = [each for each in left if passed_ns[each.number + 1] >= since_ns]
-        if enters and left:
-            yield from _within(stretches, left, at, silence)
+        while left and passed_ns[left[0].number + 1] < since_ns:
+            left.popleft()
+        if (enters or runs_in) and left:
+            rising = entered is not None and entered.new_ns <= at.new_ns
+            first = max(left[0].number, entered.number) if entered and rising else left[0].number
+            yield from _within(stretches, (first, at), shown_ns, silence)
+            entered = at
             if silence.is_unknown:
                 yield Rows(*stretches[left[0].number].rows, after_ns=silence.ends_ns)
                 if new.ends_ns >= silence.begins_ns:
                     yield Rows(*new.rows, before_ns=silence.begins_ns)
-        ran_on = silence.is_unknown and old.begins_ns <= silence.ends_ns <= at.old_ns
-        left += [at] * (leaves or (ran_on and old.follow_each_other and not at.explained))
+        if leaves or runs_on:
+            left.append(at)
+            least_ns = max(least_ns, min(at.old_ns - at.few_ns, silence.ends_ns))
+        shown_ns[at.number] = least_ns
 
 
 def _at_fall(stretches: Sequence[_Stretch], at: _Change, silence: _Silence) -> Iterator[Rows]:
@@ -228,18 +251,24 @@ def _at_fall(stretches: Sequence[_Stretch], at: _Change, silence: _Silence) -> I
 
 
 def _within(
-    stretches: Sequence[_Stretch], left: Sequence[_Change], entered: _Change, silence: _Silence
+    stretches: Sequence[_Stretch],
+    between: tuple[int, _Change],
+    shown_ns: Mapping[int, int],
+    silence: _Silence,
 ) -> Iterator[Rows]:
     """Between rows of both segments, those that neither clock shows if it was not set; those in no stretch.
 
-    If it is not known for how long it ran, those that neither showed while it was read.
+    From a change on, by its number, until the one that enters the next segment. If it is not known for how
+    long the silence ran, those that neither showed while it was read.
     """
-    since_ns = silence.ends_ns - entered.near_ns
-    leaving = {each.number: min(each.old_ns - each.few_ns, silence.ends_ns) for each in left}
-    for number in range(left[0].number, entered.number + 1):
-        since_ns = max(since_ns, leaving.get(number, since_ns))
+    first, entered = between
+    since_ns = shown_ns[first]
+    for number in range(first, entered.number + 1):
+        since_ns = shown_ns.get(number, since_ns)
         (before, *_), (rows, begins_ns, ends_ns) = stretches[number : number + 2]
-        yield Rows(min(before[1], rows[1]) + 1, max(before[0], rows[0]) - 1)
+        apart = Rows(min(before[1], rows[1]) + 1, max(before[0], rows[0]) - 1)
+        if apart.first <= apart.last:
+            yield apart
         if number == entered.number:
             return
         of_old = since_ns <= begins_ns and ends_ns <= silence.until_ns

@@ -235,3 +235,14 @@ def test_the_bar_is_shown_on_runs_over_two_seconds(monkeypatch, seconds, shown):
         for _ in range(2):
             progress.update(5)
     assert ("Correcting" in terminal.text) == shown
+
+
+def test_elsewhere_than_in_a_terminal_a_line_is_logged_every_ten_seconds(monkeypatch, caplog):
+    terminal, clock = Terminal(), iter((0, 9, 11, 11, 12, 22, 22))
+    terminal.isatty = lambda: False
+    monkeypatch.setattr(progress_module.sys, "stderr", terminal)
+    with caplog.at_level("INFO"), Progress("Correcting", clock=lambda: next(clock)) as progress:
+        progress.length = 20
+        for _ in range(4):
+            progress.update(5)
+    assert [record.getMessage() for record in caplog.records] == ["Correcting: 50 %", "Correcting: 100 %"]

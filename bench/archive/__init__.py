@@ -1,0 +1,1 @@
+"""`tidesync correct` of a whole session, and of an archive: two processes beside one."""

@@ -222,3 +222,27 @@ def test_cockpits_files_in_a_vehicles_folder_are_left_as_they_are(tmp_path, caps
     found = json.loads(capsys.readouterr().out)
     assert [each["file"].endswith("session.csv") for each in found["files"]] == [True]
     assert sum("of Cockpit's, by its computer's clock" in each for each in found["left"]) == 2
+
+
+@pytest.mark.parametrize("year", ["9026", "0001"])
+def test_a_date_that_no_clock_shows_moves_nothing(year, tmp_path, tmp_path_factory):
+    path, *_ = write_recording(tmp_path, CLOCKS["drift"])
+    corrected(path, timeline_of("drift", tmp_path_factory))
+    before = rows_of(path)
+    path.write_text(
+        path.read_text().replace(", 2026\\N", f", {year}\\N", 9).replace(f", {year}\\N", ", 2026\\N", 8)
+    )
+    assert path.read_text().count(f", {year}") == 1
+    corrected(path, timeline_of("drift", tmp_path_factory))
+    assert [row["timestamp_topside"] for row in rows_of(path)] == [row["timestamp_topside"] for row in before]
+
+
+@pytest.mark.parametrize("suffix", [".ass", ".mp4"])
+@pytest.mark.parametrize("year", ["9026", "0001"])
+def test_a_name_with_a_date_that_no_clock_shows_is_refused(suffix, year, tmp_path, capsys):
+    write_session(tmp_path, CLOCKS["drift"])
+    path = tmp_path / f"Reef (May 01, {year} - 12꞉00꞉09 GMT+0) #1a2b3c4d{suffix}"
+    path.write_text(f"{HEAD}\nDialogue: 0,00:00:01.00,00:00:02.00,L,,0,0,0,,x\n")
+    assert run(["-q", "correct", str(tmp_path), "--file", str(path), "--topside-clock"]) == 1
+    assert "when it" in (error := capsys.readouterr().err) or "when its video began" in error
+    assert "fault" not in error

@@ -16,6 +16,7 @@ from tidesync.sessions.correction.formats import companions_of, format_of
 from tidesync.sessions.correction.one_job import correct_job
 from tidesync.sessions.errors import ForeignFileError, GrowingFileError, NoTimestampError, UnusableFileError
 from tidesync.sessions.isolation import complaint_of
+from tidesync.sessions.messages.read_only import logs_of
 from tidesync.sessions.messages.since_file import divided, since_file
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def inputs_of(job: Job) -> list[Path]:
     """The files that its output is made of: itself, what is read with it, and what its settings name."""
     since = divided(job.stamps.since).path
     stated = [] if since is None else [since_file(job.path, since)]
-    journal = job.path.with_name(f"{job.path.name}-wal")  # of SQLite
-    return [job.path, *companions_of(job.path), *(path for path in (*stated, journal) if path.is_file())]
+    known = [path for path in stated if path.is_file()]
+    return [job.path, *companions_of(job.path), *known, *logs_of(job.path)]
 
 
 def report_of(task: FileTask, action: Action, why: str = "", reason: str = "") -> FileReport:

@@ -12,7 +12,7 @@ from tidesync.sessions.archive.record import Beginning, CorrectionRecord, basis_
 from tidesync.sessions.archive.results import CorrectionResults
 from tidesync.sessions.archive.workers import Lost
 from tidesync.sessions.correction.driver import total_bytes
-from tidesync.sessions.correction.outputs import outputs_of
+from tidesync.sessions.correction.outputs import outputs_of, shared_of
 from tidesync.sessions.correction.prepared import prepare, uncorrected_metadata
 from tidesync.sessions.correction.record import add_run
 from tidesync.sessions.correction.session import plan
@@ -20,7 +20,7 @@ from tidesync.sessions.errors import SessionError, UnusableFileError
 from tidesync.sessions.folder import SessionFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tidesync.sessions.archive.one_file import FileReport
@@ -89,7 +89,8 @@ class _Session:
             job.vehicle for job in untimed
         }:
             return None
-        reports = [self._record.kept(task) for task in self._tasks(timed)]
+        shared = self._shared(planned.jobs)
+        reports = [_refused(task, shared) or self._record.kept(task) for task in self._tasks(timed)]
         done = [each for each in reports if each is not None]
         if len(done) < len(reports):
             return None
@@ -102,10 +103,12 @@ class _Session:
         tasks = self._tasks(prepared.jobs)
         if not self._request.dry:
             self._begin(prepared)
+        shared = self._shared([*prepared.jobs, *prepared.untimed])
         reports: dict[int, FileReport] = {}
-        if not self._request.again:
-            found = ((number, self._record.kept(task)) for number, task in enumerate(tasks))
-            reports = {number: each for number, each in found if each is not None}
+        for number, task in enumerate(tasks):
+            known = _refused(task, shared) or (None if self._request.again else self._record.kept(task))
+            if known is not None:
+                reports[number] = known
         wanted = [number for number in range(len(tasks)) if number not in reports]
         wanted.sort(key=lambda number: -tasks[number].size)
         meter.length = total_bytes([tasks[number].job for number in wanted], prepared.timelines)
@@ -148,7 +151,7 @@ class _Session:
         self._record.begin(beginning)
 
     def _tasks(self, jobs: Sequence[Job]) -> list[FileTask]:
-        outputs = outputs_of([job.path for job in jobs], self._folder.path, self._request.output)
+        outputs = self._outputs(jobs)
         name = self._folder.path.resolve().name
         return [
             FileTask(
@@ -161,6 +164,13 @@ class _Session:
             )
             for job in jobs
         ]
+
+    def _outputs(self, jobs: Sequence[Job]) -> dict[Path, Path]:
+        return outputs_of([job.path for job in jobs], self._folder.path, self._request.output)
+
+    def _shared(self, jobs: Sequence[Job]) -> dict[Path, str]:
+        """Which files would be written over another one's output; a sentence for each."""
+        return shared_of(self._outputs(jobs))
 
     def _untimed(self, jobs: Sequence[Job]) -> list[FileReport]:
         """Files of vehicles without a track; the vehicle's own sentence says why."""
@@ -182,3 +192,9 @@ class _Session:
             unused=planned.unused,
             dry=self._request.dry,
         )
+
+
+def _refused(task: FileTask, shared: Mapping[Path, str]) -> FileReport | None:
+    """The report on a file whose output another one shares; None: none does."""
+    reason = shared.get(task.job.path)
+    return None if reason is None else report_of(task, "failed", "same_output", reason)

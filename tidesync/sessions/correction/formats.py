@@ -107,6 +107,10 @@ _WITH_SIDECAR = {*_VIDEOS, ".wav"}
 """Continuous recordings: when they began is in JSON beside them."""
 _UNCHANGED = {".bin", ".cnv", ".rsk"}
 """Files that stay as they are: their times are in a table beside them."""
+_WITH_UNANSWERED = {".ass", ".bag", ".db3", ".log", ".lp", ".mcap", ".nmea", ".tlog"}
+"""Files whose messages without an answer go to a file of their own."""
+_WITH_ERRORS = _WITH_UNANSWERED - {".db3", ".mcap"}
+"""Files that have no place for errors: these are in a table beside the corrected one."""
 _OUTPUT, _UNANSWERED = ".topside", ".unanswered"
 _ROTATED = re.compile(r"\.\d{1,3}")
 
@@ -222,6 +226,13 @@ def output_of(path: Path) -> Path:
 def is_output(path: Path) -> bool:
     """Whether `path` has the name of an output: never an input."""
     return _divided(path)[0].endswith((_OUTPUT, _UNANSWERED) if is_messages(path) else _OUTPUT)
+
+
+def written_with(path: Path, output: Path) -> list[Path]:
+    """All files that the correction of a file at `path` may write, of which one is `output`."""
+    suffix = _divided(path)[1].lower()
+    unanswered = [unanswered_of(output)] if suffix in _WITH_UNANSWERED else []
+    return [output, *unanswered, *([sidecar_of(output)] if suffix in _WITH_ERRORS else [])]
 
 
 def unanswered_of(output: Path) -> Path:

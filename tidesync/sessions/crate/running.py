@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from tidesync.sessions.correction.recorded_settings import RecordedRun
 
 
-_SQLITES = ("-shm", "-wal")
-"""Ends of the names of files that SQLite makes beside a database while it is read."""
-
-
 class Done(NamedTuple):
     """A run, and what came of it."""
 
@@ -51,13 +47,7 @@ def perform(root: Path, session: str, run: RecordedRun, progress: ProgressCallba
         failed += _corrected(root, session, run, progress)
     except Exception as error:  # noqa: BLE001 - whatever a stranger's file leads to is named
         failed.append(_reason(session, error))
-    made = []
-    for path in files_below(root):
-        if before.get(path) != _state(root / path):
-            if path not in before and path.endswith(_SQLITES):
-                (root / path).unlink()
-            else:
-                made.append(path)
+    made = [path for path in files_below(root) if before.get(path) != _state(root / path)]
     return Done(made, [each.replace(f"{root}/", "") for each in failed], started, _now())
 
 

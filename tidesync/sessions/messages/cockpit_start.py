@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tidesync.sessions.correction.stamps.readers import EARLIEST_NS, LATEST_NS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -148,14 +150,15 @@ def _instant(found: dict[str, str]) -> int | None:
 
 
 def _at(day: datetime, time: dict[str, str]) -> int | None:
-    """The instant of a time of day on that day."""
+    """The instant of a time of day on that day; None: there is none, or no clock shows it."""
     try:
         local = day.replace(
             hour=int(time["hour"]), minute=int(time["minute"]), second=int(time["second"]), microsecond=0
         )
-        return round(local.timestamp()) * S
+        found = round(local.timestamp()) * S
     except (ValueError, OverflowError):
         return None
+    return found if EARLIEST_NS <= found <= LATEST_NS else None
 
 
 def _zone(found: dict[str, str]) -> timezone:

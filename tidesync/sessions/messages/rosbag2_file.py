@@ -48,7 +48,7 @@ _NEEDED = {"id", "topic_id", "timestamp", "data"}
 def open_rosbag2(job: Job, measured: Measured) -> Iterator[Rosbag2File]:
     """Open a bag's database; see `format.OpenMessages`."""
     try:
-        with closing(read_only(job.path)) as database:
+        with read_only(job.path) as database:
             _check_form(job.path, database)
             if database.execute(f"PRAGMA table_info({_OURS})").fetchone():
                 raise UnusableFileError(
@@ -155,7 +155,7 @@ class Rosbag2File:
 
 def _is_ours(path: Path) -> bool:
     try:
-        with closing(read_only(path)) as database:
+        with read_only(path) as database:
             return database.execute(f"PRAGMA table_info({_OURS})").fetchone() is not None
     except sqlite3.Error:
         return False

@@ -8,7 +8,7 @@ them, and ms that come together would be lost. So the answers stand beside, by t
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ def open_rsk(job: Job, measured: Measured) -> Iterator[RskFile]:
         received = f"it begins with {begin!r}" if begin else "it is empty"
         raise UnusableFileError(job.path, f"it is no .rsk: {received}")
     try:
-        with closing(read_only(job.path)) as database:
+        with read_only(job.path) as database:
             _check_form(job.path, database)
             yield RskFile(job, measured, database)
     except sqlite3.Error as error:

@@ -115,9 +115,12 @@ def _of_bext(header: WavHeader) -> NamedStart | None:
     if not stated or not reference:
         return stated or None
     midnight = stated.local.replace(hour=0, minute=0, second=0)
-    counted = midnight + timedelta(seconds=min(reference // header.rate_hz, 200_000))
-    days = round((stated.local - counted) / timedelta(days=1))
-    return stated._replace(local=counted + timedelta(days=days))
+    try:
+        counted = midnight + timedelta(seconds=min(reference // header.rate_hz, 200_000))
+        days = round((stated.local - counted) / timedelta(days=1))
+        return stated._replace(local=counted + timedelta(days=days))
+    except OverflowError:  # in the last days of the year 9999
+        return stated
 
 
 def _of_comment(comment: str) -> NamedStart | None:

@@ -119,7 +119,6 @@ def test_a_root_is_kept_as_an_absolute_path_since_the_next_start_may_be_elsewher
 
 
 def test_a_start_in_a_folder_of_ones_own_names_the_line_for_other_terminals(tmp_path, monkeypatch):
-    monkeypatch.setattr(place.sys, "platform", "linux")
     choices = Choices(embedded=True, topside="laptop")
     path = tmp_path / "boat's home"
     lines = run_up.summary(Home(path), choices).splitlines()
@@ -129,8 +128,7 @@ def test_a_start_in_a_folder_of_ones_own_names_the_line_for_other_terminals(tmp_
         ["sh", "-c", f'{line}; printf %s "$TIDESYNC_HOME"'], capture_output=True, text=True, check=True
     )
     assert shown.stdout == str(path)
-    monkeypatch.setattr(place.sys, "platform", "win32")
-    windows = place.for_other_terminals(path)
+    windows = place.for_other_terminals(path, "win32")
     assert windows.startswith("$env:TIDESYNC_HOME = '")
     assert windows.endswith("boat''s home'")
     monkeypatch.delenv("TIDESYNC_HOME")

@@ -29,11 +29,11 @@ def _default_folder() -> Path:
     return platformdirs.user_data_path("tidesync") / "surface"
 
 
-def for_other_terminals(path: Path) -> str | None:
+def for_other_terminals(path: Path, platform: str = sys.platform) -> str | None:
     """What makes the commands of another terminal look in `path`; None: they look there anyway."""
     if path == _default_folder():
         return None
-    if sys.platform == "win32":
+    if platform == "win32":
         quoted = str(path).replace("'", "''")
         return f"$env:{VARIABLE} = '{quoted}'"
     return f"export {VARIABLE}={shlex.quote(str(path))}"

@@ -260,3 +260,8 @@ def test_recordings_are_answered_where_they_lie_once_their_clock_is_stated(tmp_p
     output_of(path).write_text("{}")
     assert run(own) == 1
     assert output_of(path).read_text() == "{}"
+
+
+def test_a_time_reference_beyond_the_calendar_is_not_counted():
+    header = WavHeader(rate_hz=48_000, bext=("9999-12-31", "23:59:59", 48_000 * 172_800))
+    assert chosen(starts_of("x", header), None).start.text == "9999-12-31T23:59:59"

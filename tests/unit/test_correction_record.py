@@ -116,6 +116,41 @@ def test_the_version_is_part_of_it(settled, capsys, monkeypatch):
     assert actions(settled, capsys)[0] == CORRECTED
 
 
+def test_the_code_is_part_of_it(settled, capsys, monkeypatch):
+    actions(settled, capsys)
+    monkeypatch.setattr(record, "code_sha256", lambda: "another")
+    assert actions(settled, capsys)[0] == CORRECTED
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("outputs",), []),
+        (("outputs",), {"b.csv": [1, 2, 3]}),
+        (("inputs",), [1]),
+        (("how",), 1),
+        (("report",), None),
+        (("report", "action"), "done"),
+        (("report", "columns"), 7),
+        (("report", "document"), {}),
+        (("report", "document", "ok"), [1]),
+        (("report", "document", "malformed_rows"), [1]),
+        (("report", "document", "max_error_ms"), None),
+    ],
+)
+def test_a_line_that_is_not_as_it_has_to_be_is_none(settled, place, value, capsys):
+    actions(settled, capsys)
+    path = settled / "time_sync" / CORRECTED_FILES
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    altered = next(each for each in lines if str(each.get("file")).endswith("b.csv"))
+    *parents, last = place
+    for key in parents:
+        altered = altered[key]
+    altered[last] = value
+    path.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    assert actions(settled, capsys)[0] == {"b.csv": "corrected", "session.csv": "unchanged"}
+
+
 def test_a_file_that_was_changed_just_now_proves_nothing(settled, capsys, monkeypatch):
     path = settled / "in-water_7" / "b.csv"
     now_ns = path.stat().st_mtime_ns + 1_000_000

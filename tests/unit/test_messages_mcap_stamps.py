@@ -11,7 +11,18 @@ from mcap.writer import Writer
 from tests.effort import tries
 from tests.unit.mcap_files import read_mcap
 from tests.unit.recorded_clock import CLOCKS, timeline_of, write_session
-from tests.unit.stamped_messages import IDL, JSON, ROS1, ROS2, descriptors, json_text, protobuf, ros
+from tests.unit.stamped_messages import (
+    IDL,
+    JSON,
+    ROS1,
+    ROS2,
+    descriptors,
+    json_text,
+    of_bytes,
+    of_int,
+    protobuf,
+    ros,
+)
 from tests.unit.tracks import START, S
 from tidesync.command_line import run
 from tidesync.sessions.correction.formats import output_of
@@ -289,3 +300,37 @@ def test_messages_that_are_not_what_their_schemas_say_are_left_and_counted(tmp_p
             if errors[message.sequence] is None:
                 assert message.data == truth[message.sequence]
         assert "messages are not what their schemas say" in "".join(result.outcome.notes)
+
+
+@pytest.mark.parametrize("topic", ["/proto", "/json", "/ros2"])
+@pytest.mark.parametrize("far_s", [253_402_300_799, 2**33, -5, -62_135_596_800])
+def test_one_stamp_that_is_no_usable_time_leaves_all_of_its_message(topic, far_s, tmp_path, tmp_path_factory):
+    path, (name, encoding, text, message_encoding, make) = tmp_path / "log.mcap", MADE[topic]
+    clock, far_ns = CLOCKS["drift"], far_s * S + 7
+    shown = [int(clock.shows(START + each * S)) for each in (30, 31)]
+    if topic == "/proto":
+        stamp = b"".join(of_int(number, value) for number, value in ((1, far_s % 2**64), (2, 7)))
+        far = make([shown[0]] * 2, 1) + of_bytes(4, of_bytes(1, stamp))
+    elif topic == "/json":
+        far = make([shown[0], far_ns], 1)
+    else:
+        payload, places = ros([shown[0]] * 3, 1, cdr=True)
+        stamp = struct.pack("<iI", far_s, 7) if abs(far_s) < 2**31 else struct.pack("<II", shown[0] // S, S)
+        far = payload[: places[1]] + stamp + payload[places[1] + 8 :]
+    payloads = {1: make([shown[0]] * 3, 1), 2: far, 3: make([shown[1], 0, shown[1]], 1)}
+    with path.open("wb") as stream:
+        writer = Writer(stream)
+        writer.start()
+        channel = writer.register_channel(
+            topic, message_encoding, writer.register_schema(name, encoding, text)
+        )
+        for number, payload in payloads.items():
+            writer.add_message(channel, shown[1], payload, shown[1], number)
+        writer.finish()
+    job = Job(path, "rov1", message_stamps=True)
+    result = correct_messages(job, timeline_of("drift", tmp_path_factory), lambda _: None)
+    errors = errors_of(output_of(path))
+    assert [errors[number] is None for number in payloads] == [False, True, False]
+    found = {message.sequence: message.data for _, message in read_mcap(output_of(path))[0]}
+    assert [found[number] == payloads[number] for number in payloads] == [False, True, False]
+    assert "stay as recorded" in result.outcome.notes[-1]

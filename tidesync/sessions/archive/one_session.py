@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from tidesync.sessions.archive.evidence import evidence_of
 from tidesync.sessions.archive.one_file import FileTask, correct_file, inputs_of, report_of
-from tidesync.sessions.archive.record import Beginning, CorrectionRecord, basis_of
+from tidesync.sessions.archive.record import CorrectionRecord, basis_of
+from tidesync.sessions.archive.record_lines import Beginning
 from tidesync.sessions.archive.results import CorrectionResults
 from tidesync.sessions.archive.workers import Lost
 from tidesync.sessions.correction.driver import total_bytes

@@ -1,8 +1,8 @@
 """The record of a session's correction, `time_sync/corrected_files.jsonl`: what need not be done again.
 
-A line of it holds only for its `basis`: the version, the options of the whole session, and what was measured
-in it (`basis_of`). Within one the last line of a file counts. A line that cannot be read is none: then the
-file is corrected again, to the same bytes.
+A line of it holds only for its `basis`: the version and the code, the options of the whole session, and what
+was measured in it (`basis_of`). Within one the last line of a file counts. A line that is not as it has to be
+(record_lines.py) is none: then the file is corrected again, to the same bytes.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from typing import TYPE_CHECKING, Any
 from runtime.files import read
 from runtime.files import replace as replace_file
 from runtime.version import VERSION
-from tidesync.sessions.archive.evidence import Evidence, digest_of, evidence_of
+from tidesync.sessions.archive.evidence import digest_of, evidence_of
 from tidesync.sessions.archive.one_file import report_of
+from tidesync.sessions.archive.record_lines import BeginningLine, line_of
+from tidesync.sessions.crate.software import code_sha256
 from tidesync.sessions.errors import UnusableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tidesync.sessions.archive.one_file import FileReport, FileTask
+    from tidesync.sessions.archive.record_lines import Beginning, FileLine
     from tidesync.sessions.correction.session import Options
     from tidesync.sessions.folder import SessionFolder
 
@@ -42,24 +45,8 @@ def basis_of(folder: SessionFolder, options: Options) -> str:
     except OSError as error:
         raise UnusableFileError(Path(error.filename or folder.path), error.strerror or str(error)) from error
     limits = options.max_error_ms, options.slew_limit_ppm, options.rate_limit_ppm
-    parts = VERSION, folder.path.resolve().name, options.choice, limits, *digests
+    parts = VERSION, code_sha256(), folder.path.resolve().name, options.choice, limits, *digests
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-@dataclass(slots=True)
-class Beginning:
-    """What was known of a session before its files were corrected."""
-
-    vehicles: tuple[str, ...]
-    """Those that were measured."""
-    timed: tuple[str, ...]
-    """Those of its files that have a timeline."""
-    untimed: tuple[str, ...]
-    """Those of its files that have none."""
-    failed: tuple[str, ...]
-    """Why, and what else is to be said of vehicles; a sentence each."""
-    offsets: Evidence
-    """Of `offsets.csv`."""
 
 
 @dataclass(slots=True)
@@ -69,7 +56,7 @@ class CorrectionRecord:
     path: Path
     basis: str
     beginning: Beginning | None = None
-    _files: dict[str, bytes] = field(default_factory=dict)
+    _files: dict[str, tuple[FileLine, bytes]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, folder: SessionFolder, basis: str) -> CorrectionRecord:
@@ -83,23 +70,18 @@ class CorrectionRecord:
 
     def kept(self, task: FileTask) -> FileReport | None:
         """What became of a file before, if it would come to the same and all that was written is there."""
-        noted = self._files.get(self._name(task.job.path))
-        try:
-            return None if noted is None else self._kept(task, json.loads(noted))
-        except (KeyError, TypeError, ValueError):
+        line, _ = self._files.get(self._name(task.job.path), (None, b""))
+        if line is None:
             return None
-
-    def _kept(self, task: FileTask, line: Mapping[str, Any]) -> FileReport | None:
-        written = {self.path.parent.parent / path: each for path, each in _evidence(line["outputs"]).items()}
+        written = {self.path.parent.parent / path: each for path, each in line.outputs.items()}
         same = (
-            (line["how"], line["output"]) == (_how(task), self._name(task.output))
-            and _evidence(line["inputs"]) == {self._name(path): each for path, each in task.seen.items()}
+            (line.how, line.output) == (_how(task), self._name(task.output))
+            and line.inputs == {self._name(path): each for path, each in task.seen.items()}
             and evidence_of(written) == written
         )
         if not same:
             return None
-        report = {name: line["report"][name] for name in _KEPT}
-        report |= {name: tuple(report[name]) for name in ("columns", "remarks")}
+        report = line.report.model_dump()
         if report["action"] == "corrected":
             report["action"] = "unchanged"
         else:
@@ -114,7 +96,7 @@ class CorrectionRecord:
         """Note it, and forget all lines that do not hold."""
         self.beginning = beginning
         known = {each.name: getattr(beginning, each.name) for each in fields(beginning)}
-        lines = [_line({"basis": self.basis, "session": known}), *self._files.values()]
+        lines = [_line({"basis": self.basis, "session": known}), *(each for _, each in self._files.values())]
         with self._named_errors():
             replace_file(self.path, b"".join(lines))
 
@@ -134,21 +116,14 @@ class CorrectionRecord:
         with self._named_errors(), self.path.open("ab") as stream:
             stream.write(_line(line))
 
-    def _take(self, line: bytes) -> None:
-        try:
-            found = json.loads(line)
-            if found["basis"] != self.basis or not line.endswith(b"\n"):
-                return
-            if "session" in found:
-                known = dict(found["session"])
-                offsets = Evidence(*known.pop("offsets"))
-                self.beginning = Beginning(
-                    offsets=offsets, **{name: tuple(each) for name, each in known.items()}
-                )
-            else:
-                self._files[str(found["file"])] = line
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    def _take(self, content: bytes) -> None:
+        line = line_of(content)
+        if line is None or line.basis != self.basis or not content.endswith(b"\n"):
             return
+        if isinstance(line, BeginningLine):
+            self.beginning = line.session
+        else:
+            self._files[line.file] = line, content
 
     def _name(self, path: Path) -> str:
         """Within the folder that is written to, where it is in it; else in full."""
@@ -166,10 +141,6 @@ class CorrectionRecord:
 def _how(task: FileTask) -> str:
     """All that is stated for a file."""
     return repr(replace(task.job, path=Path()))
-
-
-def _evidence(noted: Mapping[str, Any]) -> dict[str, Evidence]:
-    return {path: Evidence(*each) for path, each in noted.items()}
 
 
 def _line(values: Mapping[str, Any]) -> bytes:

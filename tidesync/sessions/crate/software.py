@@ -7,6 +7,7 @@ import platform
 import re
 import sqlite3
 import zlib
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,8 +49,12 @@ def versions() -> dict[str, str]:
     return found | {name: version for name in _COMPUTING if (version := _version(name))}
 
 
+@cache
 def code_sha256() -> str:
-    """A digest of this project's code: a version alone does not name what is between two releases."""
+    """A digest of this project's code: a version alone does not name what is between two releases.
+
+    It is that of the code as it was when this was first asked for in the process.
+    """
     root, found = Path(__file__).parents[3], hashlib.sha256()
     for package in _PACKAGES:
         for path in sorted((root / package).rglob("*.py")):

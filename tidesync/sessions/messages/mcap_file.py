@@ -197,8 +197,7 @@ class McapFile:
             publish.append(block.publish_ns[own][:_SURVEYED].astype(np.int64))
             if where:
                 where.learn_all(block.definitions)
-                found = where.of(block)
-                stamps.append(found.at_ns[found.known][:_SURVEYED])
+                stamps.append(where.of(block).usable_ns[:_SURVEYED])
         all_log, all_publish = np.concatenate(log), np.concatenate(publish)
         return all_log, all_publish if all_publish.size else all_log, np.concatenate(stamps)
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 _NONE = -1
 """The place of a stamp that is not written in place."""
 _S = 1_000_000_000
-_LATEST_NS = 2**62
+_FAR_NS = 2**62
+"""Stands for every stamp that is no time since 1970, or a later one than this: it has no answer."""
 
 
 class Rewriter(Protocol):
@@ -51,13 +52,18 @@ class BlockStamps(NamedTuple):
     """The number of its message in the block."""
     at_ns: Integers
     known: Flags
-    """Which are set."""
+    """Which are set; also those without an answer, _FAR_NS."""
     places: Integers
     """Where in the block's data it is; _NONE."""
     rewriters: Mapping[int, Rewriter]
     """By the number of a message."""
     mismatched: int
     """Messages that are not what their schema says."""
+
+    @property
+    def usable_ns(self) -> Integers:
+        """Those that are times."""
+        return self.at_ns[self.known & (self.at_ns < _FAR_NS)]
 
 
 class MessageStamps:
@@ -95,7 +101,7 @@ class MessageStamps:
                 found, where = _in_place(block, of_channel, stamps)
                 raw = np.frombuffer(block.data, dtype=np.uint8)
                 parts = raw[where[:, np.newaxis] + np.arange(8)].view("<u4").astype(np.int64).reshape(-1, 2)
-                ns = np.where(parts[:, 1] < _S, parts[:, 0] * _S + parts[:, 1], 0)
+                ns = np.where(parts[:, 1] < _S, parts[:, 0] * _S + parts[:, 1], _FAR_NS)
                 rows, places, at_ns = [*rows, found], [*places, where], [*at_ns, ns]
                 mismatched += of_channel.size - np.unique(found).size if stamps.fixed is None else 0
                 continue
@@ -106,7 +112,7 @@ class MessageStamps:
                     rewriters[row] = stamps
                     rows.append(np.full(len(ns_of), row))
                     places.append(np.full(len(ns_of), _NONE))
-                    at_ns.append(np.array([each if 0 <= each < _LATEST_NS else 0 for each in ns_of]))
+                    at_ns.append(np.array([each if 0 <= each < _FAR_NS else _FAR_NS for each in ns_of]))
         all_rows, every_ns, where = map(np.concatenate, (rows, at_ns, places))
         order = np.argsort(all_rows, kind="stable")
         every_ns = every_ns[order]

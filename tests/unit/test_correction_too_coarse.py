@@ -34,13 +34,13 @@ def corrected(session, capsys, *options):
 def test_the_hint_says_how_many_the_limit_and_both_ways_out(mixed, capsys):
     found = corrected(mixed, capsys)
     assert 0 < found["outside"] < found["rows"]
-    told = re.match(
+    shown = re.match(
         r"(\d+) rows are outside the limit of 25 ms only for .* resolve: --max-error-ms (\d+) ",
         found["hint"],
     )
-    assert int(told[1]) == found["outside"]
+    assert int(shown[1]) == found["outside"]
     assert "--resolution-ms" in found["hint"]
-    served = corrected(mixed, capsys, "--max-error-ms", told[2])
+    served = corrected(mixed, capsys, "--max-error-ms", shown[2])
     assert served["outside"] == 0
     assert "rows are outside" not in (served["hint"] or "")
     assert corrected(mixed, capsys, "--resolution-ms", "10")["outside"] == 0

@@ -113,8 +113,8 @@ def of_tables(found: Verdict, vehicle: str, tables: Sequence[TableStamps]) -> Ve
     if len(coarse) == len(own) and finest == coarsest:
         known = "no row is known better"
     resolve = coarsest if finest == coarsest else f"{finest} to {coarsest}"
-    told = f"the stamps of {whose} resolve {resolve}: {known}"
-    return replace(found, headline=f"{found.headline} Apart from the clocks, {told}.")
+    shown = f"the stamps of {whose} resolve {resolve}: {known}"
+    return replace(found, headline=f"{found.headline} Apart from the clocks, {shown}.")
 
 
 def spans_of(track: Track) -> Spans:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.estimators import traces
@@ -56,8 +57,17 @@ def test_the_examples_of_the_page_run(recorded, monkeypatch):
     assert names["answer"] is None  # `interval`: no topside runs
 
 
-def test_the_notebook_runs_and_brings_the_sensors_together(recorded, monkeypatch):
+@pytest.mark.parametrize("unit", ["ns", "us"])
+def test_the_notebook_runs_and_brings_the_sensors_together(unit, recorded, monkeypatch):
+    """`unit`: in which pandas reads text, ns by pandas 2 and us by pandas 3."""
     monkeypatch.setenv("SESSION", str(recorded))
+    read = pd.to_datetime
+
+    def read_in_unit(times, **options):
+        found = read(times, **options)
+        return found.dt.as_unit(unit) if isinstance(times, pd.Series) else found
+
+    monkeypatch.setattr(pd, "to_datetime", read_in_unit)
     names = {}
     for cell in NOTEBOOK["cells"]:
         if cell["cell_type"] == "code":

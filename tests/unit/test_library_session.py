@@ -152,6 +152,48 @@ def test_every_kind_of_times_gets_the_same_answers(recorded, name):
     assert (found["max_error_ns"] >= expected["max_error_ns"]).all()
 
 
+def kinds_of_unit(ns, unit):
+    """Times that are whole in `unit`, in all that can hold them in it."""
+    stamps = ns.astype("datetime64[ns]").astype(f"datetime64[{unit}]")
+    oslo = pd.DatetimeIndex(stamps, tz="UTC").tz_convert("Europe/Oslo")
+    yield "array", stamps
+    yield "scalars", list(stamps)
+    yield "series", pd.Series(stamps)
+    yield "series with a zone", pd.Series(oslo)
+    yield "index with a zone", oslo
+    yield "timestamps", list(oslo)
+    yield "series of objects", pd.Series(list(oslo), dtype=object)
+    yield "series of pyarrow's", pd.Series(pd.array(oslo, dtype=f"timestamp[{unit}, tz=UTC][pyarrow]"))
+    yield "pyarrow's", pa.array(stamps)
+    if unit != "s":  # which polars does not have
+        polars = pl.Series(ns).cast(pl.Datetime("ns")).cast(pl.Datetime(unit))
+        yield "polars", polars
+        yield "polars with a zone", polars.dt.replace_time_zone("UTC")
+
+
+def unit_of(times):
+    """The unit that a column really holds; None of a list or a column of objects."""
+    found = re.search(r"\b(ns|us|ms|s)\b", str(getattr(times, "dtype", getattr(times, "type", ""))))
+    return found and found[1]
+
+
+@pytest.mark.parametrize(("unit", "step_ns"), [("us", 1_000), ("ms", 1_000_000), ("s", S)])
+def test_each_column_is_read_by_its_own_unit(recorded, unit, step_ns):
+    ns = NS // step_ns * step_ns
+    there = recorded.session.to_topside(ns, resolution_ns=0)
+    back = recorded.session.to_vehicle(ns, resolution_ns=0)
+    assert set(there["state"]) == set(back["state"]) == {"ok"}
+    for name, times in kinds_of_unit(ns, unit):
+        assert unit_of(times) in {unit, None}, name
+        found = recorded.session.to_topside(times, resolution_ns=0)
+        np.testing.assert_array_equal(found, there, err_msg=name)
+        np.testing.assert_array_equal(recorded.session.to_vehicle(times, resolution_ns=0), back, err_msg=name)
+        default = recorded.session.to_topside(times)
+        assert set(default["state"]) <= {"ok", "outside"}  # outside: whole seconds are too coarse
+        off = np.abs(default["topside_unix_ns"] - there["topside_unix_ns"])
+        assert (off <= default["max_error_ns"]).all(), name
+
+
 def missing():
     at = int(NS[0])
     yield [at, None]
@@ -200,7 +242,7 @@ def test_nothing_is_answered_with_nothing(recorded, times):
         ([True], "received True"),
         (["2026-05-01T12:00:00Z"], "received '2026-05-01T12:00:00Z'"),
         (np.array(["2026-05-01"]), "an array of <U10"),
-        (pd.Series(["2026-05-01"]), "received '2026-05-01'"),
+        (pd.Series(["2026-05-01"]), "received ('2026-05-01'|a column of str)"),  # pandas 2, pandas 3
         (pl.Series(["2026-05-01"]), "a column of String"),
         (pl.Series([1]).cast(pl.Duration("ns")), "a column of Duration"),
         (pd.Series([pd.Timedelta(1)]), "a column of timedelta64"),

@@ -130,8 +130,10 @@ def test_a_start_that_is_not_in_the_measured_time_answers_no_scan(tmp_path):
 def test_a_start_without_a_zone_is_local_until_it_is_stated(tmp_path):
     path = tmp_path / "cast.cnv"
     truth = write_cnv(path, CLOCKS["drift"], by="Instrument's time stamp")
-    path.write_bytes(path.read_bytes().replace(b"May 01 2026 12:00", b"May 01 2026 14:00"))
     timeline = timeline_with(path, "drift", tmp_path / "session")
+    with pytest.raises(UnusableFileError, match=r"states no zone, .*--zone"):
+        corrected(path, timeline, zone=None)
+    path.write_bytes(path.read_bytes().replace(b"May 01 2026 12:00", b"May 01 2026 14:00"))
     with pytest.raises(UnusableFileError, match="--zone"):
         corrected(path, timeline, zone=None)
     corrected(path, timeline, zone="+02:00")

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 
 import pytest
 
@@ -23,11 +24,18 @@ NAMES = {
     "20201130_020813": "2020-11-30T02:08:13",
     "SBW1234_20201130_020813": "2020-11-30T02:08:13",
     "PAM_20201130_020813_123": "2020-11-30T02:08:13",
-    "AMAR123.1.20201130T020813Z": "2020-11-30T02:08:13Z",
-    "2020-11-30T02-08-13.250Z": "2020-11-30T02:08:13Z",
+    "AMAR123.1.20201130T020813Z": "2020-11-30T02:08:13+00:00",
+    "2020-11-30T02-08-13.250Z": "2020-11-30T02:08:13+00:00",
     "site 2020-11-30 02.08.13": "2020-11-30T02:08:13",
-    "20201130T020813-0500_REC": "2020-11-30T02:08:13-0500",
-    "20201130_020813-0500": "2020-11-30T02:08:13",
+    "20201130T020813-0500_REC": "2020-11-30T02:08:13-05:00",
+    "20201130_020813-051": "2020-11-30T02:08:13",
+    "20201130_020813-03": "2020-11-30T02:08:13",
+    "20201130T020813+02": "2020-11-30T02:08:13+02:00",
+    "20201130_020813+0530": "2020-11-30T02:08:13+05:30",
+    "20201130T020813.500-03:30": "2020-11-30T02:08:13-03:30",
+    "20201130_020813_UTC": "2020-11-30T02:08:13+00:00",
+    "20201130_020813 (UTC-3)": "2020-11-30T02:08:13-03:00",
+    "20201130T020813Z-001": "2020-11-30T02:08:13+00:00",
     "20201130_020813Zeta": "2020-11-30T02:08:13",
     "20201130020813": "2020-11-30T02:08:13",
     "S7_201130_020813": "2020-11-30T02:08:13",
@@ -92,6 +100,14 @@ def test_a_name_says_when_a_recording_began(stem):
         ("20201330_020813", "neither"),
         ("20201130_0208", "neither"),
         ("20201130_020813_20201130_021813", "say with --time-format"),
+        ("20201130_020813-0500", "'-0500', which may be a zone or a number: say with --time-format"),
+        ("20201130T020813-00-30", "'-00-30', which may be"),
+        ("20201130T020813-05", "'-05', which may be"),
+        ("20201130T020813+0200Z", "'+0200Z', which is no zone"),
+        ("20201130_020813+0207", "'+0207', which is no zone"),
+        ("20201130_020813+130", "'+130', which is no zone"),
+        ("20201130_020813Z+02", "'Z+02', which is no zone"),
+        ("20201130_020813_UTC+5.5", "'UTC+5.5', which is no zone"),
     ],
 )
 def test_a_name_that_is_not_clear_is_not_guessed(stem, reason):
@@ -112,8 +128,9 @@ def test_a_name_that_is_not_clear_is_not_guessed(stem, reason):
             "2026-05-01T14:00:19+02:00",
         ),
         (comment_of("Recorded at 08:30:19 01/05/2026 (UTC-3:30) by"), "comment", "2026-05-01T08:30:19-03:30"),
+        (comment_of("Recorded at 17:30:19 01/05/2026 (UTC+0530)"), "comment", "2026-05-01T17:30:19+05:30"),
         (bext_of("2026-05-01", "12:00:19"), "bext", "2026-05-01T12:00:19"),
-        (bext_of("2026:05:01", "12-00-45", 43_219 * 2_000), "bext", "2026-05-01T12:00:19"),
+        (bext_of("2026:05:01", "12-00-20", 43_219 * 2_000), "bext", "2026-05-01T12:00:19"),
     ],
 )
 def test_a_header_says_when_a_recording_began(before, by, recorded, tmp_path):
@@ -135,6 +152,49 @@ def test_a_header_that_contradicts_the_name_is_not_taken_until_it_is_named(tmp_p
     check(path, begin, end)
     with pytest.raises(NoTimestampError, match="its bext does not say"):
         corrected(path, timeline, column="bext")
+
+
+LOCAL, UTC_2 = "20201130_140000", "Recorded at 14:00:00 30/11/2020 (UTC+2)"
+
+
+@pytest.mark.parametrize(
+    ("stem", "comment", "bext", "expected"),
+    [
+        ("20201130T120000Z", UTC_2, None, "2020-11-30T12:00:00+00:00"),
+        ("20201130T140000Z", UTC_2, None, "it began at more than one time"),
+        (LOCAL, UTC_2, None, "2020-11-30T14:00:00+02:00"),
+        ("20201130_120000", UTC_2, None, "it began at more than one time"),
+        ("20201130T120000Z", UTC_2, ("2020-11-30", "14:00:00", 0), "2020-11-30T12:00:00+00:00"),
+        ("20201130T120000Z", UTC_2, ("2020-11-30", "13:00:00", 0), "it began at more than one time"),
+        (
+            LOCAL,
+            "Recorded at 14:00:00 30/11/2020 (UTC+25)",
+            None,
+            "its comment says 'UTC.25', which is no zone",
+        ),
+        (
+            "a",
+            "",
+            ("2020-11-30", "14:00:00", 50_405 * 10),
+            "bext OriginationTime: .*bext TimeReference: .*which",
+        ),
+        ("a", "", ("2020-11-30", "14:00:00", 50_402 * 10), "2020-11-30T14:00:02"),
+        ("a", "", ("2020-11-30", "00:00:01", 86_399 * 10), "2020-11-29T23:59:59"),
+        (LOCAL, "", ("2020-11-30", "14:00:00", 2**63), "its bext says TimeReference is .* no time of day"),
+        (LOCAL, "", ("9999-12-31", "23:59:59", 2**63), "2020-11-30T14:00:00"),
+        ("a", "", ("9999-12-31", "23:59:59", 0), "neither its name nor its header says"),
+    ],
+)
+def test_what_says_the_start_has_to_agree(stem, comment, bext, expected):
+    found = chosen(starts_of(stem, WavHeader(rate_hz=10, comment=comment, bext=bext)), None)
+    assert re.search(expected, found) if isinstance(found, str) else found.start.text == expected
+
+
+def test_one_start_without_a_zone_is_not_read_as_utc(tmp_path):
+    """Also not where that is the only zone in which it would lie within the session."""
+    path, _, _ = recording(tmp_path, CLOCKS["drift"])
+    with pytest.raises(UnusableFileError, match=r"its start, .* states no zone, .*say --zone"):
+        corrected(path, timeline_with(path, "drift", tmp_path / "session"), zone=None)
 
 
 def test_a_time_format_reads_a_name_of_another_form_to_the_millisecond(tmp_path):

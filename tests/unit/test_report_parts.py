@@ -272,6 +272,22 @@ def test_the_figure_of_a_long_session_is_small_and_shows_the_widest_bound():
     assert any("step" in note["text"] for note in made["layout"]["annotations"])
 
 
+@pytest.mark.parametrize(
+    ("rows", "delays", "is_drawn"),
+    [(30, "each one", False), (400, "each one", True), (401, "(dotted)", True)],
+)
+def test_the_titles_say_what_is_drawn(rows, delays, is_drawn):
+    rows = [row(n / 4, 150 + n * 1e-3) for n in range(rows)]
+    by_instant = exchanges_of(rows)
+    made = figure(track_of(rows), list(by_instant.values()), by_instant, intervals_of(rows))
+    drift, delay = (note["text"] for note in made["layout"]["annotations"][2:4])
+    assert delays in delay
+    assert ("not drawn" in drift) != is_drawn
+    assert bool(next(trace for trace in made["data"] if trace["name"] == "drift")["y"]) == is_drawn
+    markers = {"markers" in trace["mode"] for trace in made["data"] if trace["yaxis"] == "y4"}
+    assert markers == {delays == "each one"}
+
+
 @pytest.mark.parametrize("offset_ms", [-1_795_499_999_999.8, 3_600_000.25, 60_001.0])
 def test_an_offset_of_years_is_drawn_from_a_whole_second_so_that_its_last_digits_are_read(offset_ms):
     rows = [row(n / 4, offset_ms + n * 1e-3) for n in range(400)]

@@ -21,7 +21,8 @@ from schemas.toml import tomllib
 from tidesync.command_line import run
 from tidesync.settings import file_defaults
 from tidesync.up import home as up_home
-from tidesync.up import install, mosquitto, supervisor
+from tidesync.up import install, mosquitto, place, supervisor
+from tidesync.up import run as run_up
 from tidesync.up.home import Home
 from tidesync.up.settings import Choices, UpSettings
 
@@ -115,6 +116,23 @@ def test_a_folder_that_is_none_or_would_be_read_as_a_setting_is_refused(
 def test_a_root_is_kept_as_an_absolute_path_since_the_next_start_may_be_elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert UpSettings(root="dives", home=".").chosen == {"root": tmp_path / "dives"}
+
+
+def test_a_start_in_a_folder_of_ones_own_names_the_line_for_other_terminals(tmp_path, monkeypatch):
+    choices = Choices(embedded=True, topside="laptop")
+    path = tmp_path / "boat's home"
+    lines = run_up.summary(Home(path), choices).splitlines()
+    (line,) = (line for line in lines if "TIDESYNC_HOME" in line)
+    assert lines.index(line) < next(at for at, each in enumerate(lines) if each.startswith("Next"))
+    shown = subprocess.run(
+        ["sh", "-c", f'{line}; printf %s "$TIDESYNC_HOME"'], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == str(path)
+    windows = place.for_other_terminals(path, "win32")
+    assert windows.startswith("$env:TIDESYNC_HOME = '")
+    assert windows.endswith("boat''s home'")
+    monkeypatch.delenv("TIDESYNC_HOME")
+    assert "TIDESYNC_HOME" not in run_up.summary(Home(place.surface_folder()), choices)
 
 
 def test_choices_are_kept_and_changed(home):

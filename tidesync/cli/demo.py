@@ -28,12 +28,15 @@ def command(settings: DemoSettings, *, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(outcome.document))
     else:
-        _print_verdict(console, outcome)
+        _print_verdict(console, outcome, disposable=settings.root is None)
     return 0 if outcome.document["ok"] else 1
 
 
-def _print_verdict(console: Console, outcome: Outcome) -> None:
+def _print_verdict(console: Console, outcome: Outcome, *, disposable: bool) -> None:
     console.print(f"\nSession: {outcome.document['session']}", soft_wrap=True, highlight=False)
+    if disposable:
+        shown = f"Nothing needs it; this folder can be deleted: {outcome.root}"
+        console.print(shown, soft_wrap=True, highlight=False, markup=False)
     for complaint in outcome.complaints:
         console.print(f"  [bold red]wrong[/] {complaint}", soft_wrap=True)
     if outcome.complaints:

@@ -37,6 +37,7 @@ from topside_agent.settings import TopsideSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from runtime.lifecycle import Service
     from schemas.messages import SessionState
@@ -56,6 +57,8 @@ class Outcome:
     document: dict[str, Any]
     complaints: list[str]
     results: int
+    root: Path
+    """What it recorded is below."""
 
 
 class Demo:
@@ -196,7 +199,7 @@ class Demo:
         if not (folder / "sync_metadata.json").is_file():
             complaints.append(f"{folder} holds no sync_metadata.json")
         document = {"ok": not complaints, "session": str(folder), "vehicles": rows}
-        return Outcome(document, complaints, checker.results)
+        return Outcome(document, complaints, checker.results, self._root)
 
     def _row(self, checker: Checker, vehicle: str) -> dict[str, Any]:
         verdict = checker.latest.get(vehicle)

@@ -11,6 +11,7 @@ from runtime import host
 from runtime.file_lock import lock
 from tidesync.errors import NotSoError
 from tidesync.up import mosquitto
+from tidesync.up.place import for_other_terminals
 from tidesync.up.supervisor import Program
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def summary(home: Home, choices: Choices) -> str:
         f"  dashboard  http://localhost:{choices.dashboard_port}/",
         f"  settings   {home.path}",
     ]
+    if line := for_other_terminals(home.path):
+        lines += ["In each other terminal here, first (it finds this folder, as --home does):", f"  {line}"]
     known = home.vehicles() if choices.own_broker else []
     if known:
         lines.append(f"  vehicles   {', '.join(known)} may join; another: tidesync up --add-vehicle NAME")

@@ -208,7 +208,7 @@ def _started(job: Job, measured: Measured, header: CnvHeader) -> StartedFile:
             "clock (--instrument-clock topside+0±1)"
         )
         raise UnusableFileError(job.path, reason)
-    return StartedFile(job, measured, Start(text, "UTC" if by.startswith("System UTC") else None))
+    return StartedFile(job, measured, Start(text, "UTC" if by.startswith(("System UTC", "NMEA")) else None))
 
 
 def _shown(text: bytes | None) -> str:

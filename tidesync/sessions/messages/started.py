@@ -1,6 +1,7 @@
 """Files that state when they start, and count time or samples since: their start is answered, then the rest.
 
-A start is written to a second, mostly without a zone, and read as a table's timestamp is.
+A start is written to a second, mostly without a zone, and read as a table's timestamp is. But its zone is
+never assumed: many rows show in which zone they fit a session, one instant does not.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from tidesync.sessions.correction.local_time import certain_rows, corrected_stam
 from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.stamps.column import form_of_texts
 from tidesync.sessions.correction.stamps.options import StampOptions
+from tidesync.sessions.correction.stamps.zones import ACCEPTED
 from tidesync.sessions.correction.table import Batch
 from tidesync.sessions.correction.timeline import AMBIGUOUS, HOLDOVER, STATES, UNREADABLE, TimelineSegment
 from tidesync.sessions.correction.topside_raw import Anchor, SamplesSince
+from tidesync.sessions.errors import UnusableFileError
 
 if TYPE_CHECKING:
     from tidesync.sessions.correction.interpolation import Inverse
@@ -43,7 +46,10 @@ class Start:
 
 
 class StartedFile:
-    """The start of a job's file, and the timeline of what passed since; UnusableFileError: it is no time."""
+    """The start of a job's file, and the timeline of what passed since.
+
+    UnusableFileError: the start is no time, or states no zone and none is stated for it.
+    """
 
     def __init__(self, job: Job, measured: Measured, start: Start) -> None:
         self.start, self.sample_clock_ppm = start, job.sample_clock_ppm
@@ -57,6 +63,11 @@ class StartedFile:
         )
         placed = replace(job, column="start", unit=None, stamps=options)
         self.form: StampForm = form_of_texts(placed, measured, [start.text.encode()])
+        if dict(self.form.summary)["zone_from"] == "assumed":
+            reason = (
+                f"its start, {start.text}, states no zone, and may be local time: say --zone ({ACCEPTED})"
+            )
+            raise UnusableFileError(job.path, reason)
 
     @property
     def assumed(self) -> str:

@@ -2,7 +2,8 @@
 
 Names: `5678.201130020813.wav` (SoundTrap), `20201130_020813.WAV` (AudioMoth), `SBW1234_20201130_020813.wav`
 (icListen), `PAM_20201130_020813_123.wav` (PAMGuard), `2020-11-30T02-08-13Z.wav`. What follows the seconds may
-be a part of them or a number of the file: it is not read, and the second covers it.
+be a part of them or a number of the file: it is not read, and the second covers it. A zone there is read, or,
+where it is not clear, named and not passed over.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from tidesync.sessions.correction.stamps.zones import QUARTER_NS, zone_of
 from tidesync.sessions.messages.started import Start
 
 if TYPE_CHECKING:
@@ -20,19 +22,28 @@ if TYPE_CHECKING:
 
 _DATE = r"(?P<y>(?:19|20)\d\d)(?P<s>[-_.]?)(?P<m>\d\d)(?P=s)(?P<d>\d\d)"
 _TIME = r"(?P<H>\d\d)(?P<t>[-_.:꞉]?)(?P<M>\d\d)(?P=t)(?P<S>\d\d)"
-_UTC = r"(?=(?:[.,_]\d{1,9})?(?P<z>Z(?![A-Za-z0-9]))?)"
-_EAST = re.compile(r"(?:[.,]\d{1,9})?([+-](?:0\d|1[0-4]):?(?:00|15|30|45))(?!\d)", re.ASCII)
-"""A distance from UTC: after a T alone, as it may be a number of the recorder."""
 _NAMES = (
-    re.compile(rf"(?<!\d){_DATE}(?P<sep>[T_ -]?){_TIME}(?!\d){_UTC}", re.ASCII),
+    re.compile(rf"(?<!\d){_DATE}(?P<sep>[T_ -]?){_TIME}(?!\d)", re.ASCII),
     re.compile(
-        rf"(?<!\d)(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)[T_-]?(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d)(?!\d){_UTC}",
+        r"(?<!\d)(?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d)(?P<sep>[T_-]?)(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d)(?!\d)",
         re.ASCII,
     ),
 )
+_PART = r"(?:[.,_]\d{1,9})?"
+_ZONE = re.compile(
+    rf"{_PART}(?P<zone>Z(?![A-Za-z0-9])(?:[+−]\d[A-Za-z\d:]*)?"
+    r"|[ _(]?[+−]\d[A-Za-z\d:꞉]*(?:[-.,]\d+)*"
+    r"|[ _(-]{0,2}(?i:UTC|GMT)(?![A-Za-z])\s?(?:[+−-]?\d[A-Za-z\d:꞉]*(?:[-.,]\d+)*)?)",
+    re.ASCII,
+)
+"""What states a zone and nothing else."""
+_WEST = re.compile(
+    rf"{_PART}(?P<zone>-(?:0\d|1[0-4])(?:(?P<sep>[-:꞉]?)(?:00|15|30|45))?)(?![A-Za-z\d:])", re.ASCII
+)
+"""What may be a distance from UTC, or a number of the recorder."""
 _COMMENT = re.compile(
     r"Recorded at (?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)(?:\.\d+)? (?P<d>\d\d)/(?P<m>\d\d)/(?P<y>\d{4})"
-    r"(?: \(UTC(?:(?P<sign>[+-])(?P<east>\d{1,2})(?::(?P<part>\d\d))?)?(?P<utc>\)))?",
+    r"(?P<zone>\s*\([^)]*\)?|\s*(?:(?:UTC|GMT)|[+−-]\d)\S*)?",
     re.ASCII,
 )
 _BEXT = re.compile(
@@ -42,97 +53,160 @@ _BEXT = re.compile(
 SOURCES = ("name", "bext", "comment")
 EXPECTED = "such as 20201130_020813.wav, 5678.201130020813.wav, 2020-11-30T02-08-13Z.wav"
 _SAME = timedelta(seconds=2)
+_YEARS = range(1970, 2200)
+_DAY_S = 86_400
 
 
 class NamedStart(NamedTuple):
-    """What one source says; `zone` is empty where it states none."""
+    """What one source says."""
 
     source: str
     local: datetime
     """On its own clock, without a zone."""
-    zone: str = ""
+    east: timedelta | None = None
+    """How far its zone is east of UTC; None where it states none."""
+    unclear: str = ""
+    """What it says of its time, or of its zone, that is not read."""
+    part: str = ""
+    """Of the source."""
+
+    @property
+    def instant(self) -> datetime:
+        """By UTC, where it states a zone; else its own."""
+        return self.local - (self.east or timedelta())
+
+    @property
+    def text(self) -> str:
+        """As ISO 8601 has it."""
+        if self.east is None:
+            return f"{self.local:%Y-%m-%dT%H:%M:%S}"
+        sign, minutes = "-" if self.east < timedelta() else "+", abs(self.east) // timedelta(minutes=1)
+        return f"{self.local:%Y-%m-%dT%H:%M:%S}{sign}{minutes // 60:02d}:{minutes % 60:02d}"
 
     @property
     def shown(self) -> str:
         """For a sentence."""
-        return f"{self.source}: {self.local:%Y-%m-%d %H:%M:%S}{self.zone}"
+        return f"{self.source}{self.part and ' '}{self.part}: {self.text.replace('T', ' ')}"
 
     @property
     def start(self) -> Start:
         """As it is read."""
-        return Start(f"{self.local:%Y-%m-%dT%H:%M:%S}{self.zone}")
+        return Start(self.text)
 
 
 def starts_of(stem: str, header: WavHeader) -> list[NamedStart]:
     """All that is said."""
-    found = [*_of_name(stem), _of_bext(header), _of_comment(header.comment)]
-    return [each for each in found if each is not None]
+    return [*_of_name(stem), *_of_bext(header), *_of_comment(header.comment)]
 
 
 def chosen(starts: Sequence[NamedStart], source: str | None) -> NamedStart | str:
     """The one to take, or a sentence why none is; `source`: which one is asked for.
 
-    What states a zone comes first; one without has to show the same time of day.
+    What states a zone comes first. All that state one have to be the same instant; one that states none has
+    to show the time of day of another.
     """
     of_source = [each for each in starts if source in {None, each.source}]
     if not of_source:
         where = "neither its name nor its header says" if source is None else f"its {source} does not say"
         return f"{where} when it began: expected {EXPECTED}"
-    best = max(of_source, key=lambda each: (bool(each.zone), -SOURCES.index(each.source)))
-    if any(abs(each.local - best.local) > _SAME for each in of_source):
+    sources = {each.source for each in of_source}
+    unclear = next((each for each in of_source if each.unclear), None)
+    if unclear is not None:
+        how = _how({unclear.source, *(each.source for each in starts)})
+        what = f"its {unclear.source} says {unclear.unclear}"
+        return f"when it began is not clear: {what}: say with {how} which counts"
+    best = max(of_source, key=lambda each: (each.east is not None, -SOURCES.index(each.source)))
+    if not _agree(of_source, best):
         shown = "; ".join(each.shown for each in of_source)
-        sources = {each.source for each in of_source}
-        how = f"--column {', '.join(SOURCES)}" if len(sources) > 1 else "--time-format, as %Y%m%d_%H%M%S,"
-        return f"it began at more than one time ({shown}): say with {how} which counts"
+        return f"it began at more than one time ({shown}): say with {_how(sources)} which counts"
     return best
+
+
+def _agree(starts: Sequence[NamedStart], best: NamedStart) -> bool:
+    zoned = [each for each in starts if each.east is not None]
+    if any(abs(each.instant - best.instant) > _SAME for each in zoned):
+        return False
+    naive = (each for each in starts if each.east is None)
+    return all(any(abs(each.local - other.local) <= _SAME for other in zoned or [best]) for each in naive)
+
+
+def _how(sources: set[str]) -> str:
+    """The option that decides between what these say."""
+    if len(sources) > 1:
+        return f"--column {', '.join(SOURCES)}"
+    return "--time-format, as %Y%m%d_%H%M%S," if "name" in sources else "its name, and --column name,"
 
 
 def _of_name(stem: str) -> list[NamedStart]:
     """By the first form of which there are instants; all of them."""
     for pattern in _NAMES:
-        found = [_instant("name", each, _zone(stem, each)) for each in pattern.finditer(stem)]
-        known = [each for each in found if each is not None]
+        found = ((_instant("name", each), each) for each in pattern.finditer(stem))
+        known = [_of_tail(start, stem[each.end("S") :], each["sep"]) for start, each in found if start]
         if known:
             return known
     return []
 
 
-def _zone(stem: str, match: re.Match[str]) -> str:
-    """What a name states of its zone; empty where it states none."""
-    if match["z"] or match.groupdict().get("sep") != "T":
-        return match["z"] or ""
-    east = _EAST.match(stem, match.end("S"))
-    return east[1] if east else ""
+def _of_tail(start: NamedStart, tail: str, sep: str) -> NamedStart:
+    """With the zone that its name states behind it."""
+    if found := _ZONE.match(tail):
+        return _zoned(start, found["zone"].lstrip(" _(-"))
+    west = _WEST.match(tail)
+    if west is None or (sep != "T" and west["sep"] is None):
+        return start
+    if sep == "T" and west["sep"] in {"", ":", "꞉"}:
+        return _zoned(start, west["zone"])
+    return start._replace(unclear=f"{west['zone']!r}, which may be a zone or a number")
 
 
-def _of_bext(header: WavHeader) -> NamedStart | None:
-    """OriginationDate, and of that day TimeReference, or OriginationTime where it is not used."""
+def _zoned(start: NamedStart, zone: str) -> NamedStart:
+    """With the zone of that text."""
+    try:
+        east_ns = zone_of(zone.replace("꞉", ":")).fixed_ns
+    except ValueError:
+        east_ns = None
+    torn = ":" not in zone and sum(map(str.isdigit, zone)) == 3  # noqa: PLR2004 - +130: 1:30, or 13 and a part
+    if east_ns is None or east_ns % QUARTER_NS or torn:
+        return start._replace(unclear=f"{zone!r}, which is no zone that is known")
+    return start._replace(east=timedelta(microseconds=east_ns // 1_000))
+
+
+def _of_bext(header: WavHeader) -> list[NamedStart]:
+    """OriginationDate with OriginationTime, and of that day TimeReference, which counts where they agree."""
     if header.bext is None:
-        return None
+        return []
     date, time, reference = header.bext
     match = _BEXT.fullmatch(f"{date} {time}")
-    stated = match and _instant("bext", match)
-    if not stated or not reference:
-        return stated or None
-    midnight = stated.local.replace(hour=0, minute=0, second=0)
-    counted = midnight + timedelta(seconds=min(reference // header.rate_hz, 200_000))
-    days = round((stated.local - counted) / timedelta(days=1))
-    return stated._replace(local=counted + timedelta(days=days))
+    stated = _instant("bext", match) if match else None
+    if stated is None or not reference:
+        return [stated] if stated else []
+    passed_s = reference // header.rate_hz
+    if passed_s > _DAY_S:
+        return [stated._replace(unclear=f"TimeReference is {passed_s} s, which is no time of day")]
+    counted = stated.local.replace(hour=0, minute=0, second=0) + timedelta(seconds=passed_s)
+    counted += timedelta(days=round((stated.local - counted) / timedelta(days=1)))
+    counts = stated._replace(local=counted, part="TimeReference")
+    if abs(counted - stated.local) <= _SAME:
+        return [counts]
+    return [stated._replace(part="OriginationTime"), counts]
 
 
-def _of_comment(comment: str) -> NamedStart | None:
+def _of_comment(comment: str) -> list[NamedStart]:
     match = _COMMENT.search(comment)
-    if match is None:
-        return None
-    east = int(match["east"] or 0), int(match["part"] or 0)
-    zone = f"{match['sign'] or '+'}{east[0]:02d}:{east[1]:02d}" if match["utc"] else ""
-    return _instant("comment", match, zone)
+    start = _instant("comment", match) if match else None
+    if match is None or start is None:
+        return []
+    zone = (match["zone"] or "").strip()
+    if zone.startswith("(") and zone.endswith(")"):
+        zone = zone[1:-1]
+    return [_zoned(start, zone) if match["zone"] else start]
 
 
-def _instant(source: str, match: re.Match[str], zone: str = "") -> NamedStart | None:
+def _instant(source: str, match: re.Match[str]) -> NamedStart | None:
     parts = [int(match[name]) for name in "ymdHMS"]
-    parts[0] += 2_000 if parts[0] < 100 else 0  # noqa: PLR2004 - of two digits
+    parts[0] += 2_000 if len(match["y"]) == 2 else 0  # noqa: PLR2004 - digits
     try:
-        return NamedStart(source, datetime(*parts), zone)  # type: ignore[arg-type]  # noqa: DTZ001 - local
+        local = datetime(*parts)  # type: ignore[arg-type]  # noqa: DTZ001 - local
     except ValueError:
         return None
+    return NamedStart(source, local) if local.year in _YEARS else None

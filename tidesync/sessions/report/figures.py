@@ -72,7 +72,8 @@ def figure(
         _line(drift, 3, "drift", colour=_GREEN),
         *_delay(exchanges, bins // 2),
     ]
-    return {"data": data, "layout": layout(intervals, drift, unit, base_ns)}
+    each_delay = len(exchanges) <= _FEW
+    return {"data": data, "layout": layout(intervals, drift, unit, base_ns, each_delay=each_delay)}
 
 
 def _thin(at_ns: Integers, values: Floats, parts: Sequence[Part]) -> Curve:

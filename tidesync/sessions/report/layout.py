@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tidesync.sessions.report.series import WINDOW_S
 from tidesync.sessions.report.units import milliseconds, step
 
 if TYPE_CHECKING:
@@ -22,19 +23,21 @@ _GREY = "#6b7280"
 _TITLES = (
     "Offset, {unit}{base}: Pi's clock − laptop's clock",
     "Less a straight line in each segment, ms. The truth lies within the band",
-    "Drift of the Pi's clock against the laptop's, ppm",
-    "Delay of the exchanges, ms: the least (line) and the greatest (dotted) at a time",
+    "Drift of the Pi's clock against the laptop's, ppm{drift}",
+    "Delay of the exchanges, ms: {delay}",
 )
+_NO_DRIFT = f": not drawn, since {WINDOW_S:g} s over MQTT without a cut or gap are needed"
+_EACH, _ENVELOPE = "each one", "the least (line) and the greatest (dotted) at a time"
 _HEIGHT = 860
 _GAP = 0.075
 _NEAREST = 0.09
 """Labels nearer to each other than this share of the width would overlap: the less important is left out."""
 
 
-def layout(intervals: Sequence[Interval], drift: Curve, unit: str, base_ns: int) -> Json:
+def layout(intervals: Sequence[Interval], drift: Curve, unit: str, base_ns: int, *, each_delay: bool) -> Json:
     """Four panels over one axis of time, with every cut and gap marked.
 
-    Offsets are drawn in `unit`, from `base_ns`.
+    Offsets are drawn in `unit`, from `base_ns`; `each_delay`: delays are drawn one by one, not their limits.
     """
     height = (1 - 3 * _GAP) / len(_TITLES)
     panels: Json = {
@@ -55,7 +58,12 @@ def layout(intervals: Sequence[Interval], drift: Curve, unit: str, base_ns: int)
         "shapes": [_shape(interval) for interval in intervals if interval.kind in {"gap", "uncertain"}],
         "annotations": [],
     }
-    base = f" from {milliseconds(base_ns, 0)}" if base_ns else ""
+    words = {
+        "unit": unit,
+        "base": f" from {milliseconds(base_ns, 0)}" if base_ns else "",
+        "drift": "" if drift.at_ns.size else _NO_DRIFT,
+        "delay": _EACH if each_delay else _ENVELOPE,
+    }
     for row, title in enumerate(_TITLES, start=1):
         top = 1 - (row - 1) * (height + _GAP)
         panels[axis("yaxis", row)] = {
@@ -65,7 +73,7 @@ def layout(intervals: Sequence[Interval], drift: Curve, unit: str, base_ns: int)
             "automargin": True,
             **_grid(),
         }
-        panels["annotations"].append(_text(title.format(unit=unit, base=base), 0, top, "left"))
+        panels["annotations"].append(_text(title.format(**words), 0, top, "left"))
     panels["yaxis4"]["rangemode"] = "tozero"
     panels["yaxis3"]["range"] = _drift_range(drift)
     panels["annotations"] += _labels(intervals)

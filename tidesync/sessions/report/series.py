@@ -18,6 +18,8 @@ BINS = 600
 """About as many as a page has dots; a curve then has at most four times as many points."""
 _MOST_BINS, _LEAST_BINS = 1200, 40
 """Of all figures together, so that a fleet's report stays small; of each, nevertheless."""
+WINDOW_S = 8.0
+"""The shortest stretch of which a slope is drawn."""
 
 
 class Curve(NamedTuple):
@@ -96,7 +98,7 @@ def slopes_ppm(at_ns: Integers, values: Floats) -> Curve:
     if at_ns.size < 2:  # noqa: PLR2004 - a slope needs two
         return NOTHING
     length_s = (at_ns[-1] - at_ns[0]) / 1e9
-    window_s = min(max(length_s / 40, 8.0), 300.0)
+    window_s = min(max(length_s / 40, WINDOW_S), 300.0)
     if length_s < window_s:
         return NOTHING
     since_s = (at_ns - at_ns[0]) / 1e9

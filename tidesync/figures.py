@@ -33,6 +33,11 @@ def span(seconds: float) -> str:
     return f"{whole // _DAY_S} d {whole % _DAY_S // _HOUR_S:02d} h"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, as `1 file` and `2 files`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def is_long(ms: float | None) -> bool:
     """Whether a time is read in its units rather than in milliseconds."""
     return ms is not None and abs(ms) >= _LONG_MS

@@ -141,7 +141,7 @@ def test_nothing_in_a_sensors_folder_is_passed_over(session, capsys):
     shown = capsys.readouterr().out
     for path, left in (
         ("notes.txt", ""),
-        ("spark.csv", "it is a folder with 1 tables"),
+        ("spark.csv", "it is a folder with 1 table"),
         ("*.jpg", "2 files"),
     ):
         assert re.search(rf"{re.escape(path)} .*left as it is +{re.escape(left)}", shown)

@@ -76,9 +76,9 @@ def test_no_table_of_the_session_is_passed_over_in_silence(session, capsys):
     out = capsys.readouterr().out
     for path, reason in (
         ("loose.csv", "a table in no sensor's folder, which --file corrects"),
-        ("lidar_1", "a folder of no sensor with 1 tables, which --sensor or --file corrects"),
-        ("in-water_7/spark.csv", "it is a folder with 1 tables, which --file corrects"),
-        ("in-water_7/.*", "1 hidden files"),
+        ("lidar_1", "a folder of no sensor with 1 table, which --sensor or --file corrects"),
+        ("in-water_7/spark.csv", "it is a folder with 1 table, which --file corrects"),
+        ("in-water_7/.*", "1 hidden file"),
     ):
         assert is_left(path, reason, out)
     files = ("loose.csv", "lidar_1/scan.tsv", "in-water_7/spark.csv/part-0.csv")

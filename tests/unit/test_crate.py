@@ -696,3 +696,56 @@ def test_a_corrected_bag_does_not_tell_which_sqlite_wrote_it(published):
     assert raw.read_bytes()[96:100] == made.read_bytes()[96:100]
     with sqlite3.connect(made) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_published_crate_beside_its_session_is_left_as_it_is(session, capsys):
+    correct(session)
+    assert export(session) == 0
+    crate = session.with_name("session_1.ro-crate")
+    before = {path: path.read_bytes() for path in crate.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    for named in ([session.parent], sorted(session.parent.iterdir())):
+        assert run(["-q", "correct", *map(str, named), "--again"]) == 0
+        assert f"{crate}: it is a published crate: correct the session" in capsys.readouterr().out
+    inside = str(crate / session.name)
+    for command in (["correct", str(crate)], ["correct", inside], ["report", inside]):
+        assert run(["-q", *command]) == 2
+        assert "which is published and stays as it is" in capsys.readouterr().err
+    assert run(["-q", "export", inside, "--format", "csv"]) == 2
+    assert before == {path: path.read_bytes() for path in crate.rglob("*") if path.is_file()}
+    assert reproduce(crate, capsys)[0] == 0
+
+
+def test_a_crate_within_a_session_is_none_of_its_folders(session, crate, capsys):
+    shutil.copytree(crate, session / "in-water_7" / "published")
+    shutil.copytree(crate, session / "published")
+    correct(session, "--json")
+    left = {each["path"]: each["why"] for each in json.loads(capsys.readouterr().out)["found"]}
+    assert left[str(session / "published")] == left[str(session / "in-water_7" / "published")] == "crate"
+
+
+def test_a_raw_file_that_is_gone_is_forgotten_by_the_next_correction(session, capsys):
+    table = session / "in-water_7" / "session.csv"
+    shutil.copy(table, table.with_name("z.csv"))
+    correct(session)
+    table.with_name("z.csv").unlink()
+    assert export(session) == 1
+    assert "z.csv: it was corrected, and is gone: put it back, or run" in capsys.readouterr().err
+    correct(session, "--dry-run")
+    correct(session, "--file", str(table))
+    capsys.readouterr()
+    correct(session)
+    assert "in-water_7/z.csv: it, or the log with its start, is gone" in capsys.readouterr().out
+    assert export(session) == 0
+    assert "in-water_7/z.topside.csv: no correction of it is recorded" in capsys.readouterr().out
+    assert reproduce(session.with_name("session_1.ro-crate"), capsys)[0] == 0
+
+
+def test_the_page_of_a_report_is_no_unknown_file(session, capsys):
+    assert run(["-q", "report", str(session)]) == 0
+    (session / "one.xyz").touch()
+    capsys.readouterr()
+    correct(session)
+    shown = capsys.readouterr().out
+    assert "it has the name of the page of `tidesync report`" in shown
+    assert "1 file of no known format" in shown

@@ -5,7 +5,9 @@ import struct
 
 import numpy as np
 import pytest
+from mcap.opcode import Opcode
 from mcap.reader import make_reader
+from mcap.records import Channel, Schema
 from mcap.writer import Writer
 
 from tests.effort import tries
@@ -27,7 +29,13 @@ from tests.unit.tracks import START, S
 from tidesync.command_line import run
 from tidesync.sessions.correction.formats import output_of
 from tidesync.sessions.correction.table import Job
+from tidesync.sessions.messages import mcap_block
 from tidesync.sessions.messages.driver import correct_messages
+from tidesync.sessions.messages.mcap_block import PAYLOAD_AT, Definition, block_of
+from tidesync.sessions.messages.mcap_records import packed
+from tidesync.sessions.messages.mcap_stamps import MessageStamps
+from tidesync.sessions.messages.ros_places import places_of
+from tidesync.sessions.messages.ros_stamps import ros_stamps
 
 LINE = b"=" * 80 + b"\nMSG: "
 OF_ROS2 = LINE + b"std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id\n"
@@ -40,6 +48,13 @@ KINDS = {
     "/late": ("ros2msg", "cdr", b"int8 x\nuint16[2] y\nstd_msgs/Header header\n" + OF_ROS2, 12),
     "/json": ("jsonschema", "json", b"{}", None),
 }
+
+TAILS = {
+    "/imu": struct.pack("<IBxxxd", 1, 0, 1.5),
+    "/old": struct.pack("<Id", 0, 1.5),
+    "/late": struct.pack("<IB", 1, 0),
+}
+"""What follows the stamp in a message."""
 
 
 def write(path, clock):
@@ -63,9 +78,7 @@ def write(path, clock):
             shown = int(clock.shows(taken_ns)) + ahead * S
             stamp = struct.pack("<II", shown // S, shown % S)
             payload = (
-                b"\x00\x01\x00\x00"[: place or 0].ljust(place or 0, b"\x00")
-                + stamp
-                + struct.pack("<Q", number)
+                b"\x00\x01\x00\x00"[: place or 0].ljust(place or 0, b"\x00") + stamp + TAILS.get(topic, b"")
             )
             log_ns = int(clock.shows(at_ns))
             writer.add_message(channels[topic], log_ns, payload, log_ns, number)
@@ -334,3 +347,50 @@ def test_one_stamp_that_is_no_usable_time_leaves_all_of_its_message(topic, far_s
     found = {message.sequence: message.data for _, message in read_mcap(output_of(path))[0]}
     assert [found[number] == payloads[number] for number in payloads] == [False, True, False]
     assert "stay as recorded" in result.outcome.notes[-1]
+
+
+def block_with(payloads):
+    return block_of(
+        b"".join(mcap_block.message(1, number, START, each) for number, each in enumerate(payloads))
+    )
+
+
+@pytest.mark.parametrize("topic", ["/imu", "/late", "/old", "/clock", "/bare"])
+def test_many_messages_are_walked_as_one_is(topic):
+    encoding, _, text, place = KINDS[topic]
+    text = text if topic != "/imu" else b"uint8[] y\nint16[3] z\nfloat64[] v\nstring s\n" + text
+    stamps, chance = ros_stamps(Schema(1, text, encoding, "x/msg/X")), np.random.default_rng(7)
+    front = b"\x00\x01\x00\x00"[:place] if encoding == "ros2msg" else b""
+    payloads = [b"", front, front[:1]]
+    for _ in range(tries(3_000)):
+        size = int(chance.integers(70))
+        content = chance.integers(256, size=size) * (chance.random(size) < 0.1)
+        low = chance.integers(6, size=size) * (chance.random(size) < 0.1)
+        payloads.append(front + bytes((content if chance.random() < 0.2 else low).astype(np.uint8)))
+    block = block_with(payloads)
+    whole, places = places_of(
+        stamps.leaves, block.data, block.starts + PAYLOAD_AT, block.ends, is_cdr=stamps.is_cdr
+    )
+    one_by_one = [stamps.places(each) for each in payloads]
+    assert whole.tolist() == [each is not None for each in one_by_one]
+    assert 0 < whole.sum() < len(payloads)
+    for number in np.flatnonzero(whole).tolist():
+        assert (places[number] - block.starts[number] - PAYLOAD_AT).tolist() == one_by_one[number]
+
+
+@pytest.mark.parametrize("topic", ["/imu", "/late", "/old"])
+def test_a_message_that_is_cut_off_or_written_in_another_way_is_left_and_counted(topic):
+    encoding, message_encoding, text, place = KINDS[topic]
+    front = b"\x00\x01\x00\x00" if encoding == "ros2msg" else b""
+    whole = front.ljust(place, b"\x00") + struct.pack("<II", START // S, 5) + TAILS[topic]
+    payloads = [whole, whole[: place + 4], whole[: place + 8], whole[: place + 10], whole + bytes(8)]
+    if front:
+        payloads += [bytes([0, kind]) + whole[2:] for kind in (0, 3, 7, 9)] + [b"\x01" + whole[1:]]
+    records = [Schema(1, text, encoding, "x/msg/X"), Channel(1, topic, message_encoding, {}, 1)]
+    kinds = (Opcode.SCHEMA, Opcode.CHANNEL)
+    stamps = MessageStamps(
+        Definition(kind, 1, packed(record)) for kind, record in zip(kinds, records, strict=True)
+    )
+    found = stamps.of(block_with(payloads))
+    assert (found.rows.tolist(), found.mismatched) == ([0], len(payloads) - 1)
+    assert found.at_ns.tolist() == [START // S * S + 5]

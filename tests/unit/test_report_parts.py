@@ -274,7 +274,7 @@ def test_the_figure_of_a_long_session_is_small_and_shows_the_widest_bound():
 
 @pytest.mark.parametrize(
     ("rows", "delays", "is_drawn"),
-    [(30, "each one", False), (400, "each one", True), (401, "(dotted)", True)],
+    [(30, "each one", False), (34, "each one", True), (400, "each one", True), (401, "(dotted)", True)],
 )
 def test_the_titles_say_what_is_drawn(rows, delays, is_drawn):
     rows = [row(n / 4, 150 + n * 1e-3) for n in range(rows)]
@@ -283,7 +283,9 @@ def test_the_titles_say_what_is_drawn(rows, delays, is_drawn):
     drift, delay = (note["text"] for note in made["layout"]["annotations"][2:4])
     assert delays in delay
     assert ("not drawn" in drift) != is_drawn
-    assert bool(next(trace for trace in made["data"] if trace["name"] == "drift")["y"]) == is_drawn
+    curve = next(trace for trace in made["data"] if trace["name"] == "drift")
+    assert bool(curve["y"]) == is_drawn
+    assert ("markers" in curve["mode"]) == (len(rows) < 100)  # a line too short to be seen
     markers = {"markers" in trace["mode"] for trace in made["data"] if trace["yaxis"] == "y4"}
     assert markers == {delays == "each one"}
 

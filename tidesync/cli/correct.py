@@ -13,6 +13,7 @@ import click
 
 from schemas.compat import UTC
 from tidesync.cli.progress import Progress
+from tidesync.cli.published import check_outside
 from tidesync.cli.table_options import show_unused, table_options
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.archive.dask_cluster import DaskCluster
@@ -107,6 +108,7 @@ def command(
     if jobs is not None and dask is not None:
         raise SettingsError(f"--jobs {jobs} and --dask {dask}: expected one of them")
     request = Request(replace(options, message_stamps=message_stamps), output, dry=dry, again=again)
+    _check_no_crate(sessions, output or for_cockpit)
     archive = is_archive(sessions)
     if archive and options.files:
         raise SettingsError(f"--file {options.files[0]}: expected one SESSION, received an archive")
@@ -124,6 +126,12 @@ def command(
         results = run(sessions, request, cluster, jobs)
     _show(results, as_json=as_json)
     return results.exit_code()
+
+
+def _check_no_crate(sessions: Sequence[Path], target: Path | None) -> None:
+    """Of several sessions those in a crate are left, and named."""
+    for place in (*(sessions if len(sessions) == 1 else ()), *([target] if target else ())):
+        check_outside(place, "correct the session that it was made from, or a copy outside of it")
 
 
 def _correct_session(

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from runtime.files import replace, replacing
 from tidesync.cli.export_crate import export_crate
 from tidesync.cli.netcdf_export import write_netcdf
+from tidesync.cli.published import check_outside
 from tidesync.cli.table_options import OPTION_NAMES, table_options
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.sessions.errors import SessionError, UnknownVehicleError
@@ -79,8 +80,7 @@ def command(
     ro-crate is a folder to publish: SESSION's raw files, what `tidesync correct` made of them, and with which
     settings and versions, so that `tidesync reproduce` can make it again.
     """
-    if not session.is_dir():
-        raise SettingsError(f"SESSION: there is no folder {session}")
+    _check_session(session, output)
     if kind == _NETCDF:
         return write_netcdf(session, options, settings.with_license(license_text), output, as_json=as_json)
     _refuse_options_of_netcdf(kind)
@@ -119,6 +119,13 @@ def command(
     if failed:
         raise NotSoError("; ".join(failed.complaints()))
     return 0
+
+
+def _check_session(session: Path, output: Path | None) -> None:
+    if not session.is_dir():
+        raise SettingsError(f"SESSION: there is no folder {session}")
+    if output is None:
+        check_outside(session, "--output writes elsewhere")
 
 
 def _check_of_file(output: Path | None, license_text: str | None) -> None:

@@ -9,6 +9,7 @@ import click
 
 from tidesync.cli.progress import Progress
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.figures import counted
 from tidesync.sessions.crate.writing import write_crate
 from tidesync.sessions.errors import SessionError
 from tidesync.sessions.folder import SessionFolder
@@ -51,7 +52,7 @@ def export_crate(
         }
         click.echo(json.dumps(document))
     else:
-        click.echo(f"{target}: {written.files} files, {len(written.results)} of them results")
+        click.echo(f"{target}: {counted(written.files, 'file')}, {len(written.results)} of them results")
         for line in written.left:
             click.echo(f"{line}; left out")
     return 0

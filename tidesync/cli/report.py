@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 
 from runtime.files import replace
+from tidesync.cli.published import check_outside
 from tidesync.cli.table_options import stated_options
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.plotly import script
 from tidesync.sessions.errors import NotASessionError
+from tidesync.sessions.folder import REPORT
 from tidesync.sessions.report.page import report_on
 from tidesync.sessions.report.session import load
 
@@ -32,7 +34,8 @@ def command(session: Path, output: Path | None, *, as_json: bool) -> int:
     """
     if not session.is_dir():
         raise SettingsError(f"SESSION: there is no folder {str(session)!r}")
-    target = output or session / "report.html"
+    target = output or session / REPORT
+    check_outside(target, "--output FILE writes elsewhere")
     try:
         report = report_on(load(session, stated_options()), script())
         replace(target, report.html.encode("utf-8", "replace"))

@@ -11,6 +11,7 @@ import click
 from tidesync.cli.export_crate import size_of
 from tidesync.cli.progress import Progress
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.figures import counted
 from tidesync.sessions.crate.reproduction import reproduce
 from tidesync.sessions.errors import SessionError, UnusableCrateError
 
@@ -58,7 +59,7 @@ def _lines(result: Reproduction) -> Iterator[str]:
         recorded, here = (value or "none" for value in (other.recorded, other.here))
         yield f"other version: {other.name}: {recorded} in the crate, {here} here"
     if result.complete:
-        yield f"{_files(len(result.reproduced))} reproduced byte for byte"
+        yield f"{counted(len(result.reproduced), 'file')} reproduced byte for byte"
 
 
 def _about(each: Difference) -> Iterator[str]:
@@ -78,9 +79,5 @@ def _about(each: Difference) -> Iterator[str]:
 
 def _summary(result: Reproduction) -> str:
     differ = len(result.differences)
-    rest = f"{_files(len(result.reproduced))} reproduced byte for byte"
-    return f"{_files(differ)} differ{'s' if differ == 1 else ''}, {rest}"
-
-
-def _files(number: int) -> str:
-    return f"{number} file{'' if number == 1 else 's'}"
+    rest = f"{counted(len(result.reproduced), 'file')} reproduced byte for byte"
+    return f"{counted(differ, 'file')} differ{'s' if differ == 1 else ''}, {rest}"

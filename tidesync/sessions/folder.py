@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 METADATA = FILE_NAME
+REPORT = "report.html"
+"""Written by `tidesync report`."""
 TIME_SYNC = FOLDER_NAME
 EXCHANGES = EXCHANGES_NAME
 EVENTS = "events.jsonl"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from schemas.metadata import EXCHANGES_NAME, FILE_NAME, FOLDER_NAME
 from schemas.names import InvalidNameError, mission_name
+from tidesync.sessions.correction.walk import crate_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,14 +75,14 @@ def session_folder(root: Path, state: SessionState) -> ProductFolder | None:
     except (InvalidNameError, OSError, RuntimeError, ValueError):
         return None
     recorded = (folder / FILE_NAME).is_file() or (folder / FOLDER_NAME / EXCHANGES_NAME).is_file()
-    return ProductFolder(folder) if inside and recorded and not linked else None
+    return ProductFolder(folder) if inside and recorded and not linked and not crate_of(folder) else None
 
 
 def make_room(root: Path, kept: ProductFolder) -> None:
     """Delete the products that were made longest ago, beyond a number and a size; those of `kept` stay."""
     found = []
     for made in root.glob(f"*/session_*/{FOLDER_NAME}/{MADE}"):
-        if made.is_symlink() or made == kept.made:
+        if made.is_symlink() or made == kept.made or crate_of(made):
             continue
         sizes = [size for _, size in _files(made)]
         found.append((made.stat().st_mtime, made, sum(sizes)))

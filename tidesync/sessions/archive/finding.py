@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tidesync.errors import SettingsError
 from tidesync.sessions.correction.tables import Left
-from tidesync.sessions.correction.walk import entries_of, is_session
+from tidesync.sessions.correction.walk import IN_CRATE, apart, crate_of, entries_of, is_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,12 @@ def is_archive(named: Sequence[Path]) -> bool:
     """Whether what is named is more than one session."""
     if len(named) != 1:
         return True
-    return not is_session(named[0]) and next(_sessions_below(named[0], []), None) is not None
+    if is_session(named[0]):
+        return False
+    left: list[Left] = []
+    return next(_sessions_below(named[0], left), None) is not None or any(
+        each.why == "crate" for each in left
+    )
 
 
 def sessions_in(named: Sequence[Path]) -> FoundSessions:
@@ -35,6 +40,9 @@ def sessions_in(named: Sequence[Path]) -> FoundSessions:
     for folder in named:
         if not folder.is_dir():
             found.left.append(Left(folder, "no_session", "it is no folder"))
+            continue
+        if crate_of(folder):
+            found.left.append(Left(folder, "crate", IN_CRATE))
             continue
         below = [folder] if is_session(folder) else [*_sessions_below(folder, found.left)]
         if not below:
@@ -69,7 +77,10 @@ def _sessions_below(folder: Path, left: list[Left]) -> Iterator[Path]:
             if entry.kind == "unreadable":
                 left.append(Left(entry.path, "unreadable", f"it cannot be read: {entry.reason}"))
             elif entry.kind == "folder" and not entry.hidden:
-                if is_session(entry.path):
+                other = apart(entry.path)
+                if other is None:
+                    waiting.append(entry.path)
+                elif is_session(entry.path) and other[0] == "session":
                     yield entry.path
                 else:
-                    waiting.append(entry.path)
+                    left.append(Left(entry.path, *other))

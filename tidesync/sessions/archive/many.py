@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.errors import TidesyncError
 from tidesync.errors import NotSoError
-from tidesync.figures import in_columns
+from tidesync.figures import counted, in_columns
 from tidesync.sessions.archive.finding import targets_of
 from tidesync.sessions.archive.found import shown
 from tidesync.sessions.archive.one_session import correct_session
@@ -75,7 +75,7 @@ class ArchiveResults:
             yield in_columns(
                 _HEADS,
                 [_row(each) for each in self.outcomes],
-                [[shown(line) for line in (each.faults() or [each.left]) if line] for each in self.outcomes],
+                [[shown(line) for line in _notes(each) if line] for each in self.outcomes],
             )
         for each in self.left:
             yield f"{shown(each)}; left as it is"
@@ -143,6 +143,11 @@ def _failed(task: _Task, reason: str) -> SessionOutcome:
     return SessionOutcome(CorrectionResults(task.session, offsets, {}, failed=[reason], dry=dry))
 
 
+def _notes(outcome: SessionOutcome) -> Iterator[str]:
+    yield from outcome.faults() or [outcome.left]
+    yield from outcome.results.forgotten_lines()
+
+
 def _row(outcome: SessionOutcome) -> tuple[str, ...]:
     results = outcome.results
     count = {
@@ -162,4 +167,4 @@ def _summary(outcome: SessionOutcome) -> str:
         return "left as it is"
     if faults := outcome.faults():
         return faults[0]
-    return f"{len(outcome.results.tables)} files"
+    return counted(len(outcome.results.tables), "file")

@@ -15,7 +15,7 @@ from tidesync.sessions.archive.workers import Lost
 from tidesync.sessions.correction.driver import total_bytes
 from tidesync.sessions.correction.outputs import outputs_of
 from tidesync.sessions.correction.prepared import prepare, uncorrected_metadata
-from tidesync.sessions.correction.record import add_run
+from tidesync.sessions.correction.record import add_run, forget_lost
 from tidesync.sessions.correction.session import plan
 from tidesync.sessions.errors import SessionError, UnusableFileError
 from tidesync.sessions.folder import SessionFolder
@@ -70,6 +70,7 @@ class _Session:
     def __init__(self, path: Path, request: Request) -> None:
         self._folder, self._target = SessionFolder(path), SessionFolder(request.output or path)
         self._request, self._options = request, request.options
+        self._forgotten: list[str] = []
         self._named = frozenset(each.resolve() for each in self._options.files)
         if not self._target.time_sync_path.resolve().is_relative_to(self._target.path.resolve()):
             reason = "it is a link out of the session; --output DIR writes elsewhere"
@@ -126,11 +127,13 @@ class _Session:
         return self._results(prepared, [*done, *self._untimed(prepared.untimed)], failed)
 
     def _recorded(self, jobs: Sequence[Job], done: Sequence[FileReport]) -> list[str]:
-        """Record which settings the files were corrected with; why that failed."""
+        """Record which settings the files were corrected with, and forget lost files; why that failed."""
         paths = {each.path for each in done if each.action in {"corrected", "unchanged"}}
         corrected = [] if self._request.dry else [job for job in jobs if job.path in paths]
         try:
             add_run(self._target, self._folder.path, self._options, corrected)
+            if not self._request.dry and not self._named:
+                self._forgotten = forget_lost(self._target, self._folder.path)
         except SessionError as error:
             return [str(error)]
         return []
@@ -181,5 +184,6 @@ class _Session:
             left=planned.left,
             failed=failed,
             unused=planned.unused,
+            forgotten=self._forgotten,
             dry=self._request.dry,
         )

@@ -45,6 +45,8 @@ class CorrectionResults:
     """What concerns vehicles and folders, a sentence each."""
     unused: Sequence[str] = ()
     """Which settings of single tables apply to none; a sentence each."""
+    forgotten: Sequence[str] = ()
+    """Tables whose correction is recorded no longer, since they or a log they refer to are gone; paths."""
     dry: bool = False
     """Whether nothing was written."""
     tables: list[FileReport] = field(init=False)
@@ -85,6 +87,7 @@ class CorrectionResults:
     def lines(self) -> Iterator[str]:
         """The summary: a line for each file that was corrected, and the table of all that was found."""
         yield from self.table_lines()
+        yield from self.forgotten_lines()
         yield ""
         yield found_table(self.session, self.files, self.left, self.skipped)
 
@@ -92,6 +95,11 @@ class CorrectionResults:
         """A line for each file that was corrected, or would be."""
         for table in self.tables:
             yield self._planned_line(table) if table.action == "planned" else self._line(table)
+
+    def forgotten_lines(self) -> Iterator[str]:
+        """A line for each table whose correction is recorded no longer."""
+        for path in self.forgotten:
+            yield f"{path}: it, or the log with its start, is gone: its correction is recorded no longer"
 
     def complaints(self) -> Iterator[str]:
         """A line for each of the first malformed rows."""
@@ -113,6 +121,7 @@ class CorrectionResults:
             "failed": self._failed(),
             "found": found_rows(self.files, self.left),
             "unused_settings": [*self.unused],
+            "forgotten": [*self.forgotten],
         }
 
     def _line(self, table: FileReport) -> str:

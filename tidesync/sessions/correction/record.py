@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runtime.files import read, replace
 from schemas.base import first_error
-from tidesync.sessions.correction.recorded_settings import RecordedRun
+from tidesync.sessions.correction.recorded_settings import RecordedRun, files_of
 from tidesync.sessions.errors import UnusableFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from tidesync.sessions.correction.session import Options
@@ -31,6 +31,18 @@ class Record(BaseModel):
 
     schema_version: Literal[1]
     runs: tuple[RecordedRun, ...] = ()
+
+    def without(self, lost: Callable[[str], bool]) -> Record:
+        """This without the tables of which a file, or one that they refer to, is `lost`."""
+        runs = []
+        for run in self.runs:
+            left = {
+                path: each for path, each in run.tables.items() if not any(map(lost, files_of(path, each)))
+            }
+            if left:
+                named = tuple(path for path in run.named if path in left)
+                runs.append(run.model_copy(update={"tables": left, "named": named}))
+        return Record(schema_version=1, runs=tuple(runs))
 
     def after(self, run: RecordedRun) -> Record:
         """This, with `run` as the last one: with the settings of an earlier one it is taken to be its end."""
@@ -75,11 +87,40 @@ def add_run(folder: SessionFolder, session: Path, options: Options, corrected: I
         after = before.after(run)
         if after == before:
             return
-        content = after.model_dump_json(indent=1, exclude_defaults=True)
-        replace(folder.corrections_path, content.encode() + b"\n")
+        _write(folder, after)
     except OSError as error:
-        reason = f"{error.strerror or error}; it was not written"
-        raise UnusableFileError(folder.corrections_path, reason) from error
+        raise _unwritten(folder, error) from error
+
+
+def forget_lost(folder: SessionFolder, session: Path) -> list[str]:
+    """Record no longer what was made of files of the folder `session` that are gone; these tables' paths.
+
+    UnusableFileError where the record cannot be written; one that cannot be read stays.
+    """
+    try:
+        before = read_record(folder)
+    except UnusableFileError:
+        return []
+    if before is None:
+        return []
+    try:
+        after = before.without(lambda path: not (session / path).exists())
+        if after == before:
+            return []
+        _write(folder, after)
+    except OSError as error:
+        raise _unwritten(folder, error) from error
+    kept = {path for run in after.runs for path in run.tables}
+    return [path for run in before.runs for path in run.tables if path not in kept]
+
+
+def _write(folder: SessionFolder, record: Record) -> None:
+    content = record.model_dump_json(indent=1, exclude_defaults=True)
+    replace(folder.corrections_path, content.encode() + b"\n")
+
+
+def _unwritten(folder: SessionFolder, error: OSError) -> UnusableFileError:
+    return UnusableFileError(folder.corrections_path, f"{error.strerror or error}; it was not written")
 
 
 def path_in(session: Path, path: Path) -> str:

@@ -78,9 +78,7 @@ class RecordedRun(BaseModel):
     def paths(self) -> Iterator[str]:
         """The tables, and what they refer to."""
         for path, stated in self.tables.items():
-            yield path
-            if log := divided(stated.since).path:
-                yield log
+            yield from files_of(path, stated)
 
     def renamed(self, path_of: Callable[[str], str]) -> RecordedRun:
         """The same where each path is another one."""
@@ -105,6 +103,13 @@ class RecordedRun(BaseModel):
             slew_limit_ppm=self.settings.slew_limit_ppm,
             rate_limit_ppm=self.settings.rate_limit_ppm,
         )
+
+
+def files_of(path: str, stated: TableSettings) -> Iterator[str]:
+    """The path of a table, and of what its settings refer to."""
+    yield path
+    if log := divided(stated.since).path:
+        yield log
 
 
 def _stated(job: Job, path_of: Callable[[Path], str]) -> TableSettings:

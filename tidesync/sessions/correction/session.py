@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.metadata import CONSUMER_TOLERANCE_MS
+from tidesync.figures import counted
 from tidesync.sessions.bridged import bridged
 from tidesync.sessions.correction.formats import (
     WITHOUT_CLOCK,
@@ -114,7 +115,9 @@ def plan(
                     unstated[path.with_name(f"*{path.suffix}")] += 1
                 else:
                     jobs[path.resolve()] = job
-    left += [Left(kind, "no_clock", f"{n} files: {WITHOUT_CLOCK}", n) for kind, n in unstated.items()]
+    left += [
+        Left(kind, "no_clock", f"{counted(n, 'file')}: {WITHOUT_CLOCK}", n) for kind, n in unstated.items()
+    ]
     for path in options.files:
         if is_output(path):
             raise UnknownVehicleError(f"--file {path}: it is an output of a correction, not an input")

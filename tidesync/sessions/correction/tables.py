@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.metadata import CONSUMER_SENSORS
+from tidesync.figures import counted
 from tidesync.sessions.correction.formats import is_output, is_table
-from tidesync.sessions.correction.walk import entries_of, files_below, is_in_parts, is_session
-from tidesync.sessions.folder import METADATA, TIME_SYNC
+from tidesync.sessions.correction.walk import apart, entries_of, files_below, is_in_parts
+from tidesync.sessions.folder import METADATA, REPORT, TIME_SYNC
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -40,10 +41,10 @@ _SOUND = (".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav")
 _MOST_SUFFIXES = 32
 """Of a folder that are counted apart."""
 _COUNTED = {
-    "hidden": "hidden files",
-    "media": "files with pictures, video or sound",
-    "product": "files with the name of a correction's output",
-    "unknown_format": "files of no known format",
+    "hidden": ("hidden file", ""),
+    "media": ("file", " with pictures, video or sound"),
+    "product": ("file", " with the name of a correction's output"),
+    "unknown_format": ("file", " of no known format"),
 }
 
 
@@ -52,8 +53,8 @@ class Left(NamedTuple):
 
     path: Path
     why: str
-    """For programs: cockpit, dataset, folder, hidden, link, media, no_clock, no_sensor, no_vehicle, product,
-    session, special, unknown_format, unreadable; of a table growing, no_timestamp."""
+    """For programs: cockpit, crate, dataset, folder, hidden, link, media, no_clock, no_sensor, no_vehicle,
+    product, session, special, unknown_format, unreadable; of a table growing, no_timestamp."""
     reason: str
     number: int = 1
 
@@ -117,6 +118,9 @@ class _Finder:
             path = entry.path
             if path in self._folders or path.name in {TIME_SYNC, METADATA}:
                 continue
+            if path.name == REPORT and entry.kind == "file":
+                self._leave(path, "product", "it has the name of the page of `tidesync report`")
+                continue
             if entry.kind == "folder" and not entry.hidden:
                 self._leave_folder(path)
             elif self._is_file(entry, others) and path.resolve() not in self._named:
@@ -139,29 +143,30 @@ class _Finder:
 
     def _descends(self, folder: Path) -> bool:
         """Whether a folder in a sensor's is the sensor's too; else it is left."""
-        if is_session(folder):
-            self._leave(folder, "session", "it is another session's folder")
+        if other := apart(folder):
+            self._leave(folder, *other)
             return False
         dataset = is_table(folder) or is_in_parts(folder)
         if self._nested and not dataset and folder.name != TIME_SYNC:
             return True
         if parts := self._below(folder)["table"]:
             why = "dataset" if dataset else "folder"
-            self._leave(folder, why, f"it is a folder with {parts} tables, which --file corrects")
+            self._leave(folder, why, f"it is a folder with {counted(parts, 'table')}, which --file corrects")
         return False
 
     def _leave_folder(self, folder: Path) -> None:
         """A folder of no sensor."""
-        if is_session(folder):
-            self._leave(folder, "session", "it is another session's folder")
+        if other := apart(folder):
+            self._leave(folder, *other)
             return
         below = self._below(folder)
         if below["table"]:
-            reason = f"a folder of no sensor with {below['table']} tables, which --sensor or --file corrects"
+            tables = counted(below["table"], "table")
+            reason = f"a folder of no sensor with {tables}, which --sensor or --file corrects"
             self._leave(folder, "no_sensor", reason)
         elif below["other"]:
-            reason = f"a folder of no sensor with {below['other']} files, none of them a table"
-            self._leave(folder, "no_sensor", reason)
+            files = counted(below["other"], "file")
+            self._leave(folder, "no_sensor", f"a folder of no sensor with {files}, no table")
 
     def _below(self, folder: Path) -> Counter[str]:
         """How many tables a folder has, at any depth, which are not named, and how many other files."""
@@ -171,7 +176,8 @@ class _Finder:
             if entry.kind == "unreadable":
                 self._leave(path, "unreadable", f"it cannot be read: {entry.reason}")
             elif entry.kind == "folder":
-                self._leave(path, "session", "it is another session's folder")
+                if other := apart(path):
+                    self._leave(path, *other)
             elif entry.hidden or is_output(path) or not is_table(path) or not self._is_readable(entry):
                 below["other"] += 1
             else:
@@ -232,7 +238,8 @@ class _Finder:
         patterns = {"hidden": ".*", "product": "*.topside.*"}
         for (why, suffix), number in others.items():
             pattern = folder / patterns.get(why, f"*{suffix}")
-            self.found.left.append(Left(pattern, why, f"{number} {_COUNTED[why]}", number))
+            noun, which = _COUNTED[why]
+            self.found.left.append(Left(pattern, why, f"{counted(number, noun)}{which}", number))
 
 
 def _target(link: Path) -> Path | None:

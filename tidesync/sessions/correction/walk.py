@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Kind = Literal["file", "folder", "link", "other", "unreadable"]
+CRATE_METADATA = "ro-crate-metadata.json"
+"""In the folder of a crate: what is published, and not changed any more."""
+IN_CRATE = "it is a published crate: correct the session that it was made from, or a copy outside of it"
 _DATASET = ("_SUCCESS", "_metadata", "_common_metadata")
 """Files in a folder that is one table, as Spark writes them."""
 
@@ -43,14 +46,14 @@ def entries_of(folder: Path) -> list[Entry]:
 
 
 def files_below(folder: Path) -> Iterator[Entry]:
-    """Every entry of `folder` that is no folder, at any depth; nothing of hidden folders and other sessions.
+    """Every entry of `folder` that is no folder, at any depth; none of hidden folders, sessions and crates.
 
-    Another session's folder is an entry itself.
+    Such a session's or crate's folder is an entry itself.
     """
     waiting = [folder]
     while waiting:
         place = waiting.pop()
-        if place != folder and is_session(place):
+        if place != folder and apart(place):
             yield Entry(place, "folder")
             continue
         for entry in entries_of(place):
@@ -63,6 +66,19 @@ def files_below(folder: Path) -> Iterator[Entry]:
 def is_session(folder: Path) -> bool:
     """Whether a folder has what was measured in a session, or a session's metadata."""
     return (folder / FOLDER_NAME / EXCHANGES_NAME).is_file() or (folder / FILE_NAME).is_file()
+
+
+def apart(folder: Path) -> tuple[str, str] | None:
+    """Why a folder within another one is not that one's: `why` for programs and a sentence; None: it is."""
+    if (folder / CRATE_METADATA).is_file():
+        return "crate", IN_CRATE
+    return ("session", "it is another session's folder") if is_session(folder) else None
+
+
+def crate_of(path: Path) -> Path | None:
+    """The folder of the crate that `path` is or lies in; None: it is in none."""
+    placed = path.resolve()
+    return next((each for each in (placed, *placed.parents) if (each / CRATE_METADATA).is_file()), None)
 
 
 def is_in_parts(folder: Path) -> bool:

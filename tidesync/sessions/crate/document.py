@@ -11,6 +11,7 @@ import shlex
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from tidesync.sessions.correction.walk import CRATE_METADATA
 from tidesync.sessions.crate.paths import id_of
 from tidesync.sessions.crate.properties import properties_of
 from tidesync.sessions.crate.software import PRODUCT
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tidesync.sessions.crate.contents import Action, Contents
 
-METADATA = "ro-crate-metadata.json"
+METADATA = CRATE_METADATA
 PINS = "requirements.txt"
 PROFILE = "https://w3id.org/ro/wfrun/process/"
 SOFTWARE_ID = "#tidesync"

@@ -186,6 +186,11 @@ def _copied(source: Path, target: Path) -> Digest:
     try:
         with source.open("rb") as stream:
             return copied(stream, target)
+    except FileNotFoundError as error:
+        reason = (
+            "it was corrected, and is gone: put it back, or run `tidesync correct SESSION`, which forgets it"
+        )
+        raise UnusableFileError(source, reason) from error
     except OSError as error:
         raise UnusableFileError(source, f"it was not copied: {error.strerror or error}") from error
 

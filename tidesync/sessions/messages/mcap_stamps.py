@@ -19,10 +19,11 @@ from tidesync.sessions.messages.json_stamps import json_stamps
 from tidesync.sessions.messages.mcap_block import PAYLOAD_AT, with_payloads
 from tidesync.sessions.messages.mcap_records import parsed
 from tidesync.sessions.messages.protobuf_stamps import protobuf_stamps
+from tidesync.sessions.messages.ros_places import places_of
 from tidesync.sessions.messages.ros_stamps import ENCODINGS, RosStamps, ros_stamps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from tidesync.sessions.correction.unexplained import Flags
     from tidesync.sessions.messages.mcap_block import Definition, McapBlock, Placed
@@ -98,12 +99,12 @@ class MessageStamps:
         for number, stamps in self._channels.items():
             of_channel = np.flatnonzero(block.channels == number)
             if isinstance(stamps, RosStamps):
-                found, where = _in_place(block, of_channel, stamps)
+                found, where, others = _in_place(block, of_channel, stamps)
                 raw = np.frombuffer(block.data, dtype=np.uint8)
                 parts = raw[where[:, np.newaxis] + np.arange(8)].view("<u4").astype(np.int64).reshape(-1, 2)
                 ns = np.where(parts[:, 1] < _S, parts[:, 0] * _S + parts[:, 1], _FAR_NS)
                 rows, places, at_ns = [*rows, found], [*places, where], [*at_ns, ns]
-                mismatched += of_channel.size - np.unique(found).size if stamps.fixed is None else 0
+                mismatched += others
                 continue
             for row in of_channel.tolist():
                 ns_of = stamps.stamps(_payload(block, row))
@@ -157,27 +158,20 @@ def set_stamps(
     raw[(stamps.places[each] + moved)[:, np.newaxis] + np.arange(8)] = parts.view(np.uint8).reshape(-1, 8)
 
 
-def _in_place(block: McapBlock, rows: Integers, stamps: RosStamps) -> tuple[Integers, Integers]:
-    """The messages of the stamps of a channel, and their places in the block's data."""
-    if stamps.fixed is None:
-        pairs = [*_walked(block, rows, stamps)]
-        found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-        return found[:, 0], found[:, 1]
-    at = block.starts[rows] + PAYLOAD_AT
-    fits = at + max(stamps.fixed) + 8 <= block.ends[rows]
-    rows, at = rows[fits], at[fits]
-    if stamps.is_cdr:
-        little = np.frombuffer(block.data, dtype=np.uint8)[at + 1] & 1 == 1
-        rows, at = rows[little], at[little]
-    places = (at[:, np.newaxis] + np.array(stamps.fixed)).reshape(-1)
-    return np.repeat(rows, len(stamps.fixed)), places
-
-
-def _walked(block: McapBlock, rows: Integers, stamps: RosStamps) -> Iterator[tuple[int, int]]:
-    for row in rows.tolist():
-        begin = int(block.starts[row]) + PAYLOAD_AT
-        for place in stamps.places(_payload(block, row)) or ():
-            yield row, begin + place
+def _in_place(block: McapBlock, rows: Integers, stamps: RosStamps) -> tuple[Integers, Integers, int]:
+    """The messages of the stamps of a channel, their places in the block's data, and how many do not fit."""
+    begins = block.starts[rows] + PAYLOAD_AT
+    if stamps.leaves is not None:
+        whole, places = places_of(stamps.leaves, block.data, begins, block.ends[rows], is_cdr=stamps.is_cdr)
+        places = places[whole]
+        return np.repeat(rows[whole], places.shape[1]), places.reshape(-1), int((~whole).sum())
+    pairs, others = list[tuple[int, int]](), 0
+    for row, begin in zip(rows.tolist(), begins.tolist(), strict=True):
+        within = stamps.places(_payload(block, row))
+        others += within is None
+        pairs += [(row, begin + place) for place in within or ()]
+    found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return found[:, 0], found[:, 1], others
 
 
 def _payload(block: McapBlock, row: int) -> bytes:

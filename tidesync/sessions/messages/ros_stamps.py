@@ -1,8 +1,8 @@
 """Stamps in messages of ROS, wherever their schema has a Time or a Header: ros2msg, ros2idl and ros1msg.
 
-A stamp has eight bytes, which are written in place. Where nothing of variable length is in front of the last
-one, all have fixed places; else the message is walked as CDR (XCDR1, little-endian) or ROS 1's serialization,
-to its end: where that is not the payload's, the message is not what its schema says.
+A stamp has eight bytes, which are written in place. Every message is walked as CDR (XCDR1, little-endian) or
+ROS 1's serialization, to its end: where that is not the payload's, it is not what its schema says. Many are
+walked at once where their type allows it (ros_places.py).
 """
 
 from __future__ import annotations
@@ -11,6 +11,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rosbags.interfaces import Nodetype
 from rosbags.typesys import TypesysError, get_types_from_idl, get_types_from_msg
+
+from tidesync.sessions.messages.ros_places import (
+    COUNTED,
+    FIXED,
+    FRONT,
+    LITTLE_CDR,
+    PADDING,
+    STAMP,
+    STAMPS,
+    VARIABLE,
+    Leaf,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,10 +37,6 @@ _SIZES = {
     **dict.fromkeys(("int32", "uint32", "float32"), 4),
     **dict.fromkeys(("int64", "uint64", "float64"), 8),
 }
-_FRONT = 4
-"""Bytes of CDR in front, which say how the rest is written."""
-_LITTLE_CDR = b"\x00\x01"
-_PADDING = 7
 _MOST_FIXED = 1_000
 _DEEPEST = 32
 ENCODINGS = {"ros2msg": "cdr", "ros2idl": "cdr", "ros1msg": "ros1"}
@@ -40,8 +48,8 @@ _Type = Any
 class RosStamps(NamedTuple):
     """Where the stamps of a type's messages are."""
 
-    fixed: tuple[int, ...] | None
-    """Their places in a payload; None: each message has to be walked."""
+    leaves: tuple[Leaf, ...] | None
+    """For `places_of`; None: each message has to be walked by itself."""
     walker: _Walker
 
     @property
@@ -67,9 +75,10 @@ def ros_stamps(schema: Schema) -> RosStamps | None:
         leaves = [*walker.leaves(walker.top)]
     except (TypesysError, RecursionError, ValueError, KeyError, TypeError):
         return None
-    if not any(leaf in {_STAMP, _STAMPS} for leaf, _ in leaves):
+    kinds = {leaf.kind for leaf in leaves}
+    if not kinds & {STAMP, STAMPS}:
         return None
-    return RosStamps(walker.fixed(leaves), walker)
+    return RosStamps(None if kinds & {STAMPS, VARIABLE} else tuple(leaves), walker)
 
 
 def _header(*, is_cdr: bool) -> list[tuple[str, _Type]]:
@@ -81,57 +90,44 @@ def _header(*, is_cdr: bool) -> list[tuple[str, _Type]]:
     return fields if is_cdr else [("seq", (Nodetype.BASE, ("uint32", 0))), *fields]
 
 
-_STAMP, _STAMPS, _FIXED, _VARIABLE = range(4)
-
-
 class _Walker:
     """Walks payloads of one type."""
 
     def __init__(self, fields: Mapping[str, list[tuple[str, _Type]]], top: str, *, is_cdr: bool) -> None:
         self._fields, self.is_cdr = fields, is_cdr
         self.top: _Type = (Nodetype.NAME, top)
-        self._front = _FRONT if is_cdr else 0
+        self._front = FRONT if is_cdr else 0
 
-    def leaves(self, kind: _Type, depth: int = 0) -> Iterator[tuple[int, int]]:
-        """What a type consists of, in order: a stamp, some bytes, or what is of variable length."""
+    def leaves(self, kind: _Type, depth: int = 0) -> Iterator[Leaf]:
+        """What a type consists of, in order."""
         node, about = kind
         if depth > _DEEPEST:
             raise ValueError(f"types within types, more than {_DEEPEST}")
         if node == Nodetype.BASE:
-            yield (_FIXED, _SIZES[about[0]]) if about[0] != "string" else (_VARIABLE, 0)
+            size = 1 if about[0] == "string" else _SIZES[about[0]]
+            yield Leaf(COUNTED if about[0] == "string" else FIXED, size, size)
         elif node == Nodetype.NAME and about in {_TIME, _DURATION}:
-            yield (_STAMP, 4) if about == _TIME else (_FIXED, 4)
-            if about == _DURATION:
-                yield _FIXED, 4
+            yield Leaf(STAMP if about == _TIME else FIXED, 4, 8)
         elif node == Nodetype.NAME:
             for _, field in self._of(about):
                 yield from self.leaves(field, depth + 1)
         else:
             element, count = about
             within = [*self.leaves(element, depth + 1)]
-            has = any(leaf in {_STAMP, _STAMPS} for leaf, _ in within)
-            if node == Nodetype.ARRAY and count <= _MOST_FIXED:
+            if element[0] == Nodetype.BASE and element[1][0] != "string":
+                size = _SIZES[element[1][0]]
+                is_array = node == Nodetype.ARRAY
+                yield Leaf(FIXED, size, size * count) if is_array else Leaf(COUNTED, size, size)
+            elif node == Nodetype.ARRAY and count <= _MOST_FIXED:
                 for _ in range(count):
                     yield from within
             else:
-                yield (_STAMPS if has else _VARIABLE), 0
-
-    def fixed(self, leaves: list[tuple[int, int]]) -> tuple[int, ...] | None:
-        """The places of the stamps, if all are fixed."""
-        places, at = list[int](), 0
-        for number, (leaf, size) in enumerate(leaves):
-            if leaf in {_STAMPS, _VARIABLE}:
-                later = any(each in {_STAMP, _STAMPS} for each, _ in leaves[number:])
-                return None if later else tuple(places)
-            at += -at % size if self.is_cdr else 0
-            if leaf == _STAMP:
-                places.append(self._front + at)
-            at += 8 if leaf == _STAMP else size
-        return tuple(places)
+                has = any(leaf.kind in {STAMP, STAMPS} for leaf in within)
+                yield Leaf(STAMPS if has else VARIABLE)
 
     def places(self, payload: bytes) -> list[int] | None:
         """Where the stamps of a payload are; None: it is not of this type."""
-        if self.is_cdr and not payload.startswith(_LITTLE_CDR):
+        if self.is_cdr and not payload.startswith(LITTLE_CDR):
             return None
         found = list[int]()
         try:
@@ -139,7 +135,7 @@ class _Walker:
         except ValueError:
             return None
         left = len(payload) - end
-        return found if 0 <= left <= (_PADDING if self.is_cdr else 0) else None
+        return found if 0 <= left <= (PADDING if self.is_cdr else 0) else None
 
     def _of(self, name: str) -> list[tuple[str, _Type]]:
         fields = self._fields[name]

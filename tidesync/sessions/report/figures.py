@@ -39,6 +39,9 @@ _EDGE: Json = {"width": 0.4}
 _DOTTED: Json = {"width": 1, "dash": "dot"}
 _S = 1_000_000_000
 _BASE_RATIO = 100
+_SHORT = 20
+"""Up to this many points of the drift are dots too: those of 8 s are too near for a line."""
+_DOTS: Json = {"mode": "lines+markers", "marker": {"size": 4, "color": _GREEN}}
 _FEW = 400
 """Up to this many exchanges are each shown as a dot."""
 Part = tuple[slice, int]
@@ -69,7 +72,7 @@ def figure(
         _line(_thin(at_ns, offset, parts), 1, "offset", scale=scale, unit=unit),
         *_bound(rows, at_ns, base_ns, less_line - offset, parts),
         _line(_thin(at_ns, less_line, parts), 2, "offset less its line", scale=1e-6),
-        _line(drift, 3, "drift", colour=_GREEN),
+        _line(drift, 3, "drift", colour=_GREEN) | (_DOTS if drift.at_ns.size <= _SHORT else {}),
         *_delay(exchanges, bins // 2),
     ]
     each_delay = len(exchanges) <= _FEW

@@ -129,7 +129,9 @@ def test_what_was_found_is_in_the_summary_and_in_json(session, tmp_path, capsys)
     found = json.loads(capsys.readouterr().out)["files"][0]
     assert (found["zone"], found["zone_from"], found["resolution_ms"]) == ("UTC", "assumed", 1000.0)
     assert correct(session, table) == 1
-    assert "stamps resolve 1 s: rows are answered with a --max-error-ms above" in capsys.readouterr().err
+    refused = capsys.readouterr().err
+    assert "160 rows are outside the limit of 25 ms only for what their stamps resolve" in refused
+    assert "--max-error-ms 1001 answers them" in refused
     assert correct(session, table, "--resolution-ms", "0") == 0
     assert (output(table)["time_max_error_ms"] < 1).all()
 

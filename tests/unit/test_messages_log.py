@@ -242,6 +242,14 @@ def test_a_sensors_log_is_found_and_one_of_a_program_is_left(tmp_path, capsys):
     assert (session / "in-water_7" / "gps.log.topside.csv").read_text() == "mine\n"
 
 
+def test_a_log_without_a_zone_is_not_said_to_have_columns(tmp_path, tmp_path_factory):
+    path, timeline = tmp_path / "a.log", timeline_of("drift", tmp_path_factory)
+    path.write_text("2020-05-01T12:00:00.125 $A\n2020-05-01T12:00:01.371 $A\n")
+    with pytest.raises(UnusableFileError, match="it has times without a zone") as refused:
+        corrected(path, timeline)
+    assert "column" not in str(refused.value)
+
+
 def test_a_surveyed_part_is_bounded(tmp_path, tmp_path_factory, monkeypatch):
     path, timeline = tmp_path / "a.log", timeline_of("drift", tmp_path_factory)
     truth = write_log(path, CLOCKS["drift"], rate=1)

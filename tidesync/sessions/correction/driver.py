@@ -14,6 +14,7 @@ from tidesync.sessions.correction.order import RowCorrector
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.table import COLUMNS
 from tidesync.sessions.correction.timeline import STATES
+from tidesync.sessions.correction.too_coarse import TooCoarse
 from tidesync.sessions.errors import ForeignFileError, SessionError, UnusableFileError
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class CorrectedTable:
     """What is stated of the clock that stamped it."""
     by_order: bool = False
     """Whether the order of rows decided which of several instants a repeated time is."""
+    too_coarse: TooCoarse = field(default_factory=TooCoarse)
+    """The rows that are `outside` for what their stamps resolve."""
 
     @property
     def of_what(self) -> str:
@@ -69,7 +72,15 @@ class CorrectedTable:
     def remarks(self) -> Sequence[str]:
         """What a summary says besides."""
         stated = (self.stated,) if self.stated else ()
-        return (*stated, *(self.form.described if self.form else ()))
+        coarse = (self.too_coarse.sentence(self.of_what),) if self.too_coarse.rows else ()
+        return (*stated, *(self.form.described if self.form else ()), *coarse)
+
+    @property
+    def hint(self) -> str:
+        """Why rows are outside, and what to state; empty: nothing is known."""
+        if self.too_coarse.rows:
+            return self.too_coarse.sentence(self.of_what)
+        return self.form.hint if self.form else ""
 
     @property
     def corrected(self) -> int:
@@ -105,7 +116,7 @@ class CorrectedTable:
                 {"line": each.place, "value": each.value, "reason": each.reason} for each in self.shown
             ],
             **dict(self.form.summary if self.form else ()),
-            "hint": (self.form.hint if self.form else "") or None,
+            "hint": self.hint or None,
             "instrument_clock": self.stated or None,
             "by_order": self.by_order,
             "max_error_ms": self.max_error_ns / 1e6 if self.corrected else None,
@@ -182,6 +193,7 @@ def correct(
                 for batch in table.read():
                     corrections = corrected(batch, table, timeline, corrector)
                     result.count(corrections, batch.malformed)
+                    result.too_coarse.count(batch, corrections, form, timeline.max_error_ns)
                     write(batch.rows, corrections)
                     progress(batch.size)
                 confirm()

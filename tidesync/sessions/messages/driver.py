@@ -123,6 +123,7 @@ def correct_messages(
             with messages.output(target) as write:
                 for block, found in answered:
                     result.count(found[0], block.columns[0].malformed)
+                    result.too_coarse.count(block.columns[0], found[0], messages.forms[0], own.max_error_ns)
                     result.count_offsets(block.columns[0].unix_ns, found[0])
                     write(block, found)
                 confirm()

@@ -65,7 +65,7 @@ class LogFile:
         if job.stamps.since_column is not None:
             reason = f"--since {job.stamps.since!r}: a log has no columns; an instant is expected"
             raise UnusableFileError(job.path, reason)
-        self._job = replace(job, column="timestamp", stamps=replace(job.stamps, columns=()))
+        self._job = replace(job, column="", stamps=replace(job.stamps, columns=()))
         self.lines, self.outcome = TextLines(job.path), Outcome()
         self._finder = finder
         self.write_times: Callable[[StampForm, Integers], Texts] = StampForm.write

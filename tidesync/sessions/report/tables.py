@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tidesync.sessions.correction.formats import is_messages, open_messages, open_table
+from tidesync.sessions.correction.record import read_record
 from tidesync.sessions.correction.session import Options, plan
 from tidesync.sessions.correction.session_metadata import read_metadata
+from tidesync.sessions.errors import SessionError
 from tidesync.sessions.report.units import error
 from topside_agent.estimator import Rows
 
@@ -47,15 +49,32 @@ def stamps_of_tables(
 ) -> list[TableStamps]:
     """What each table's stamps resolve; `options` say how tables are written, as for `tidesync correct`.
 
-    `spans` are those of `spans_of`, by vehicle.
+    A table that was corrected is read with the settings that this recorded of it. `spans` are those of
+    `spans_of`, by vehicle.
     """
     try:
+        options = _as_corrected(folder, options)
         jobs = plan(folder.path, read_metadata(folder), options, [*spans]).jobs
     except Exception as fault:  # noqa: BLE001 - the verdict on the clocks does not depend on it
         _log.warning("%s: what its tables' stamps resolve is not in the report: %s", folder.path, fault)
         return []
     found = [_stamps(job, folder.path, spans.get(job.vehicle, [])) for job in jobs if _is_stamped(job)]
     return sorted(found, key=lambda each: (each.vehicle, each.path))
+
+
+def _as_corrected(folder: SessionFolder, options: Options) -> Options:
+    """`options` with those that tables of the session were corrected with; what cannot be read is named."""
+    sensors, forms = dict(options.sensors), dict(options.forms)
+    try:
+        recorded = read_record(folder)
+        for run in recorded.runs if recorded else ():
+            stated = run.options(folder.path.joinpath)
+            sensors |= stated.sensors
+            forms |= zip(run.tables, stated.forms.values(), strict=True)
+    except (SessionError, ValueError) as fault:
+        _log.warning("the report reads tables as if none had been corrected: %s", fault)
+        return options
+    return replace(options, sensors=sensors, forms=forms)
 
 
 def _is_stamped(job: Job) -> bool:
@@ -76,17 +95,26 @@ def _stamps(job: Job, session: Path, spans: Spans) -> TableStamps:
             with open_table(job, spans) as table:
                 resolution_ns = table.form.resolution_ns if table.form else 0
     except Exception as fault:  # noqa: BLE001 - the others are still looked at
-        _log.warning("%s: what its stamps resolve is not in the report: %s", job.path, fault)
+        named = fault if isinstance(fault, SessionError) else f"{job.path}: {fault}"
+        _log.warning("what a table's stamps resolve is not in the report: %s", named)
     return TableStamps(path.as_posix(), job.vehicle, resolution_ns)
 
 
 def of_tables(found: Verdict, vehicle: str, tables: Sequence[TableStamps]) -> Verdict:
     """`found`, with what the stamps of the vehicle's tables resolve where that is coarser than the clocks."""
-    resolution_ns = max([each.resolution_ns or 0 for each in tables if each.vehicle == vehicle], default=0)
-    if found.error_ns is None or resolution_ns <= found.error_ns:
+    own = [each.resolution_ns or 0 for each in tables if each.vehicle == vehicle]
+    error_ns = found.error_ns
+    coarse = [] if error_ns is None else sorted(each for each in own if each > error_ns)
+    if not coarse:
         return found
-    resolve = f"the stamps of its tables resolve {error(resolution_ns)}: no row is known better"
-    return replace(found, headline=f"{found.headline} Apart from the clocks, {resolve}.")
+    finest, coarsest = error(coarse[0]), error(coarse[-1])
+    whose = "its tables" if len(coarse) == len(own) else f"{len(coarse)} of its {len(own)} tables"
+    known = "no row of these is known better than its stamp"
+    if len(coarse) == len(own) and finest == coarsest:
+        known = "no row is known better"
+    resolve = coarsest if finest == coarsest else f"{finest} to {coarsest}"
+    shown = f"the stamps of {whose} resolve {resolve}: {known}"
+    return replace(found, headline=f"{found.headline} Apart from the clocks, {shown}.")
 
 
 def spans_of(track: Track) -> Spans:

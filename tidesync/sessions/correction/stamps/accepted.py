@@ -51,7 +51,7 @@ class ColumnContext:
     """What is known about a column beside its values."""
 
     name: str
-    """Of the column, or of both with a comma."""
+    """Of the column, or of both with a comma; empty: the file has no columns."""
     span: SessionSpan
     options: StampOptions
     unit: str | None = None
@@ -60,6 +60,11 @@ class ColumnContext:
     """The zone that the session's metadata states."""
     fixed: bool = False
     """Whether the file's format says what its values count, so that no option does."""
+
+    @property
+    def subject(self) -> str:
+        """Of a sentence on its values."""
+        return f"column {self.name!r}" if self.name else "it"
 
     @property
     def elapsed(self) -> str:
@@ -152,7 +157,8 @@ def _unit_of_elapsed(column: ColumnContext) -> str:
         unit = "ns" if named[1] else "us" if named[2] else "ms" if named[3] else "s"
     if unit is None or unit == ISO:
         accepted = ", ".join(NS_OF_UNIT)
-        raise UndecidedError(f"--since: say with --unit what {column.elapsed!r} counts: {accepted}")
+        counts = f"{column.elapsed!r} counts" if column.name else "its numbers count"
+        raise UndecidedError(f"--since: say with --unit what {counts}: {accepted}")
     return unit
 
 

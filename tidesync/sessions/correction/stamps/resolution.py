@@ -77,6 +77,8 @@ class Writing:
     """The greatest decimal step that all surveyed values share."""
     tick_ns: float = 0
     """The tick of a clock that all surveyed values fit, and that they resolve the least by."""
+    mixed_ns: int = 0
+    """A coarser decimal step, minutes or hours, of which more values are multiples than chance explains."""
     promised_ns: int | None = None
     """What the user promises that it resolves."""
     zero_ns: int = 0
@@ -114,11 +116,14 @@ class Writing:
             return self
         at_ns = _once(at_ns - self.zero_ns)
         ticks = self._ticks(at_ns)
+        shared = _shared(ticks)
+        mixed = self._mixed(at_ns, shared)
         return replace(
             self,
-            shared_ns=_shared(ticks),
+            shared_ns=shared,
             digit_ns=self._digit(at_ns),
             tick_ns=max(ticks).ns,
+            mixed_ns=mixed if mixed > shared else 0,
         )
 
     def _resolution(self, at_ns: Integers, ticks: Sequence[Tick]) -> int:

@@ -109,7 +109,17 @@ def _resolves(writing: Writing, resolution_ns: int) -> tuple[str, ...]:
     if writing.promised_ns is not None:
         return (f"stamps resolve {shown(resolution_ns)} (--resolution-ms)",)
     why = f"written to {shown(writing.digit_ns)}; " if resolution_ns > writing.digit_ns else ""
-    if 2 * writing.tick_ns > 3 * writing.digit_ns and resolution_ns > twice(writing.digit_ns):
+    own_ns = resolution_ns - writing.anchor_ns
+    slack_ns = 2 * (max(writing.digit_ns, writing.step_ns) + writing.noise_ns)
+    if writing.mixed_ns and 0 <= own_ns - twice(writing.mixed_ns) <= writing.noise_ns:
+        why += (
+            f"more than chance explains are multiples of {shown(writing.mixed_ns)}, as of a coarser clock; "
+        )
+    elif (
+        2 * writing.tick_ns > 3 * writing.digit_ns
+        and resolution_ns > twice(writing.digit_ns)
+        and own_ns - writing.tick_ns <= slack_ns
+    ):
         why += f"all fit a clock that ticks every {shown(writing.tick_ns)}; "
     return (f"stamps resolve {shown(resolution_ns)} ({why}--resolution-ms overrides)",)
 
@@ -141,7 +151,7 @@ def _refuse_unread(best: Candidate, values: Sequence[str], column: ColumnContext
     dated = sum(any(pattern.fullmatch(value) for pattern in DAY_FIRST) for value in values)
     if not column.options.dates and dated > best.count:
         raise UndecidedError(
-            f"column {column.name!r} has dates in numbers ({received}): "
+            f"{column.subject} has dates in numbers ({received}): "
             "say --time-format day-first or --time-format month-first"
         )
     if not best.count and column.options.since_column:
@@ -150,7 +160,7 @@ def _refuse_unread(best: Candidate, values: Sequence[str], column: ColumnContext
             f"{column.elapsed!r} ({received}): expected such as 2026-05-01T12:00:00.000Z and 12.345"
         )
     if not best.count:
-        raise UndecidedError(f"column {column.name!r} has no timestamp ({received}): expected {_ACCEPTED}")
+        raise UndecidedError(f"{column.subject} has no timestamp ({received}): expected {_ACCEPTED}")
 
 
 def _hint(best: Candidate, zone: ZoneChoice, column: ColumnContext) -> str:

@@ -101,4 +101,4 @@ def _refuse_unless_utc(naive: Integers, column: ColumnContext) -> None:
         reason = f"of which {as_utc} of {near} lie within the session if read as UTC: say --zone ({ACCEPTED})"
     if counts.max():
         reason += f"; {fitting_zones(counts, naive.size)}"
-    raise UndecidedError(f"column {column.name!r} has times without a zone, {reason}")
+    raise UndecidedError(f"{column.subject} has times without a zone, {reason}")

@@ -164,7 +164,11 @@ def test_absent_times_are_malformed_and_counted(tmp_path, tmp_path_factory):
     ("change", "reason"),
     [
         ({"units": "fortnights since 1970-01-01"}, "units that are not known"),
+        ({"units": "Seconds Since 1970-01-01 00:00:00 TAI"}, "units that are not known"),
+        ({"units": "seconds\tSINCE 1970-01-01 00:00:00 TAI"}, "units that are not known"),
+        ({"units": "seconds after 1970-01-01"}, "units that are not known"),
         ({"calendar": "noleap"}, "calendar 'noleap'"),
+        ({"units": "s", "calendar": "noleap"}, "calendar 'noleap'"),
         ({"units": "days since 0001-01-01"}, "proleptic_gregorian"),
         ({"units": "days since 2026-13-01"}, "month must be"),
         ({"scale_factor": 0.1}, "is packed"),
@@ -178,6 +182,28 @@ def test_what_is_not_known_of_a_time_is_refused(change, reason, tmp_path, tmp_pa
     with pytest.raises(UnusableFileError, match=reason):
         corrected(path, timeline_of("drift", tmp_path_factory))
     assert not output_of(path).exists()
+
+
+@pytest.mark.parametrize("texts", [False, True])
+def test_rows_of_which_the_time_was_never_written_are_malformed(texts, tmp_path, tmp_path_factory):
+    path = tmp_path / "adcp.nc"
+    shown_ns = CLOCKS["drift"].shows(START + 10 * S + np.arange(50) * S)
+    values = [f"{np.datetime64(int(each), 'ns')}Z" for each in shown_ns] if texts else (shown_ns - START) / S
+    with h5netcdf.File(path, "w") as file:
+        file.dimensions = {"time": None}
+        file.resize_dimension("time", 100)
+        kind = h5py.string_dtype() if texts else np.float64
+        time = file.create_variable("time", ("time",), kind)
+        time.attrs["units"] = "" if texts else WRITTEN["s of a second"][0].replace("00.25", "00Z")
+        file.create_variable("number", ("time",), data=np.arange(100))
+    with h5py.File(path, "r+") as file:
+        file["time"].resize((50,))
+        file["time"][:] = values
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    assert (result.rows, result.malformed, result.shown[0].place) == (100, 50, 51)
+    found = answers(output_of(path))["time_state"]
+    assert (found[50:] == -1).all()
+    assert (found[:50] < 2).sum() > 40
 
 
 def test_times_without_a_zone_are_local_until_it_is_clear(tmp_path, tmp_path_factory):

@@ -16,6 +16,7 @@ from tidesync.sessions.correction.formats import is_output, output_of
 from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
 
+CAST = b"* cast   1  30 Apr 2026 08:00:00 samples 1 to 40, avg = 1\r\n"
 WIDE = 10_000_000_000
 """An error that a start of a second keeps."""
 
@@ -94,6 +95,12 @@ def test_a_sample_clock_that_is_stated_too_well_shows(tmp_path):
         ({b"[System UTC, header]": b"[NMEA time, header]"}, "which is time of GPS"),
         ({b"# start_time = May": b"# start_time = Mai"}, "has no timestamp .received 'Mai 01"),
         ({b"# start_time = May": b"# start_time ="}, "start_time: expected such as Nov"),
+        ({b"# bad_flag =": b"# start_time = May 01 2026 12:07:00\r\n# bad_flag ="}, "contradict each other"),
+        (
+            {b"[System UTC, header]": b"[System UpLoad Time]", b"* FileName": CAST + b"* FileName"},
+            "is when it was uploaded: its cast is of 30 Apr 2026 08:00:00",
+        ),
+        ({b"-9.990e-29": b"none"}, "bad_flag: expected a number, received 'none'"),
         ({b"# file_type = ascii": b"# file_type = binary"}, "its scans are binary"),
         ({b"skipover = 0": b"skipover = 24"}, "begin before 24 scans after its start"),
         ({b"# name 1 = timeS": b"# name 1 = timeQ"}, "timeQ is time of GPS"),
@@ -151,6 +158,35 @@ def test_columns_without_a_space_between_are_read_by_their_width(tmp_path):
     result = corrected(path, timeline_with(path, "drift", tmp_path / "session"))
     assert [each.place for each in result.shown] == [5, 8]
     assert check(rows_of(path), truth) == len(truth) - 2
+
+
+@pytest.mark.parametrize("stated", [b"-9.990e-29", b"-9.990e-029", None])
+def test_a_bad_flag_is_a_number(stated, tmp_path):
+    path = tmp_path / "cast.cnv"
+    truth = write_cnv(path, CLOCKS["drift"], seconds=30)
+    head, _, scans = path.read_bytes().partition(b"*END*\r\n")
+    line = b"# bad_flag = -9.990e-29\r\n"
+    head = head.replace(line, b"" if stated is None else line.replace(b"-9.990e-29", stated))
+    lines = [line for line in scans.split(b"\r\n") if line]
+    for row, text in ((3, b"-9.990e-29"), (4, b"-9.99e-29"), (5, b"-9.990e-029")):
+        lines[row] = lines[row][:11] + text.rjust(11) + lines[row][22:]
+    path.write_bytes(head + b"*END*\r\n" + b"\r\n".join(lines))
+    result = corrected(path, timeline_with(path, "drift", tmp_path / "session"))
+    assert [each.place for each in result.shown] == [4, 5, 6]
+    assert check(rows_of(path), truth) == len(truth) - 3
+
+
+@pytest.mark.parametrize("cast", [b"", b"01 May 2026 {}", b"05/01 {}"])
+def test_a_start_at_an_upload_is_taken_where_no_cast_is_against_it(cast, tmp_path):
+    path = tmp_path / "cast.cnv"
+    truth = write_cnv(path, CLOCKS["drift"], by="System UpLoad Time")
+    content = path.read_bytes()
+    time = content.partition(b"# start_time = May 01 2026 ")[2][:8]
+    line = b"* cast 1 " + cast.replace(b"{}", time) + b" samples 1 to 40\r\n* FileName"
+    path.write_bytes(content.replace(b"* FileName", line) if cast else content)
+    result = corrected(path, timeline_with(path, "drift", tmp_path / "session"))
+    assert "(System UpLoad Time, header)" in result.remarks[-1]
+    assert check(rows_of(path), truth) == len(truth)
 
 
 def test_damage_of_a_cnv_is_contained(tmp_path):

@@ -19,7 +19,12 @@ import h5py
 import numpy as np
 
 from tidesync.sessions.correction.netcdf_output import variables_of
-from tidesync.sessions.correction.netcdf_time import NetcdfTimes, TimeVariables, is_epic
+from tidesync.sessions.correction.netcdf_time import (
+    NetcdfTimes,
+    TimeVariables,
+    counts_from_an_instant,
+    is_epic,
+)
 from tidesync.sessions.correction.restarts import RestartCheck
 from tidesync.sessions.correction.table import COLUMNS, EXPORTED, Batch, Malformed
 from tidesync.sessions.errors import NoTimestampError, SessionError, UnusableFileError
@@ -207,7 +212,7 @@ def _left(group: Any, own: str, columns: Sequence[str]) -> str:
         name
         for name, each in group.variables.items()
         if name not in {own, *COLUMNS}
-        and (" since " in str(each.attrs.get("units", "")) or name == f"{own}_bnds")
+        and (counts_from_an_instant(str(each.attrs.get("units", ""))) or name == f"{own}_bnds")
     ]
     named = [name for name in others if name in columns] + [name for name in others if name not in columns]
     return f"as they were recorded: {', '.join(named)} (--column names another variable)" if named else ""

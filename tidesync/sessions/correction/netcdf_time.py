@@ -42,6 +42,8 @@ _SINCE = re.compile(
     r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{1,2}(?::?\d{2})?)?",
     re.ASCII | re.IGNORECASE,
 )
+_COUNTS = re.compile(r"since|@|\b(?:after|from|ref)\b", re.IGNORECASE)
+"""UDUNITS' words for an instant that is counted from."""
 _CALENDARS = {"standard", "gregorian", "proleptic_gregorian"}
 _REFORM = datetime(1582, 10, 15, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -81,10 +83,11 @@ class NetcdfTimes:
         packed = [name for name in ("scale_factor", "add_offset") if name in variables.time.attrs]
         if packed:
             raise UnusableFileError(job.path, f"variable {job.column!r} is packed ({packed[0]}): not read")
-        scale = None if self._texts else _scale(job, units, _text(variables.time, "calendar"))
+        calendar = _calendar(job, variables.time)
+        scale = None if self._texts else _scale(job, units, calendar)
         scale = UNIX[-1] if variables.of_day is not None else scale
         last = max((variables.rows - 1) // _SURVEYED, 1) * _SURVEYED
-        parts = [self._values(0, _SURVEYED), self._values(last, variables.rows)]
+        parts = [self._values(0, _SURVEYED), self._values(last, max(last, variables.rows))]
         values = np.concatenate([values[known] for values, known in parts])
         if self._texts:
             self.form: StampForm = form_of_texts(job, measured, values.tolist())
@@ -98,21 +101,26 @@ class NetcdfTimes:
 
     def text(self, row: int) -> str:
         """A row's time as text."""
+        if row >= _stored(self._variables.time):
+            return "never written"
         value = self._variables.time[row : row + 1][0]
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
     def _values(self, begin: int, end: int) -> tuple[NDArray[Any], Flags]:
         """Numbers, or texts in UTF-8; and which are there."""
         variable = self._variables.time
-        values = np.asarray(variable[begin:end])
+        values, written = _written(variable, begin, end)
         if self._texts:
             texts = [each if isinstance(each, bytes) else str(each).encode() for each in values.tolist()]
-            return np.array(texts, dtype=object), np.ones(len(texts), dtype=bool)
-        known = _known(variable, values)
+            texts += [b""] * (end - begin - len(texts))
+            return np.array(texts, dtype=object), written
+        values = np.pad(values, (0, end - begin - values.size))
+        known = _known(variable, values) & written
         if self._variables.of_day is None:
             return values, known
-        of_day = np.asarray(self._variables.of_day[begin:end])
-        known &= _known(self._variables.of_day, of_day) & (values > 0) & (values < 2 * _EPIC_1970)
+        of_day, written = _written(self._variables.of_day, begin, end)
+        of_day = np.pad(of_day, (0, end - begin - of_day.size))
+        known &= written & _known(self._variables.of_day, of_day) & (values > 0) & (values < 2 * _EPIC_1970)
         days, ms = (np.where(known, each, 0).astype(np.int64) for each in (values, of_day))
         return np.where(known, (days - _EPIC_1970) * DAY_NS + ms * 1_000_000, 0), known
 
@@ -128,6 +136,23 @@ def is_epic(time: Any, of_day: Any) -> bool:
     )
 
 
+def counts_from_an_instant(units: str) -> bool:
+    """Whether units have any form of "since", known or not."""
+    return _COUNTS.search(units) is not None
+
+
+def _stored(variable: Any) -> int:
+    """How many values there are: an unlimited dimension may be longer, and h5netcdf fills these up."""
+    return int(variable._h5ds.shape[0])  # noqa: SLF001 - it tells it nowhere else
+
+
+def _written(variable: Any, begin: int, end: int) -> tuple[NDArray[Any], Flags]:
+    """The values of rows as far as they were written, and which rows were."""
+    stop = min(end, _stored(variable))
+    values = np.asarray(variable[begin:stop]) if begin < stop else np.empty(0, dtype=variable.dtype)
+    return values, np.arange(begin, end) < stop
+
+
 def _known(variable: Any, values: NDArray[Any]) -> Flags:
     known: Flags = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
     for name in ("_FillValue", "missing_value"):
@@ -136,24 +161,30 @@ def _known(variable: Any, values: NDArray[Any]) -> Flags:
     return known
 
 
+def _calendar(job: Job, time: Any) -> str:
+    """In lower case, empty for none; UnusableFileError where it is none of topside's."""
+    calendar = _text(time, "calendar")
+    if (calendar.lower() or "standard") not in _CALENDARS:
+        reason = (
+            f"variable {job.column!r} has the calendar {calendar!r}: expected {', '.join(sorted(_CALENDARS))}"
+        )
+        raise UnusableFileError(job.path, reason)
+    return calendar.lower()
+
+
 def _scale(job: Job, units: str, calendar: str) -> Scale | None:
     """What the numbers count by their units; None where these say nothing of it."""
     found = _SINCE.fullmatch(units.strip())
     if found is None or found["unit"].lower() not in _UNITS:
-        if " since " in units:
+        if counts_from_an_instant(units):
             raise UnusableFileError(
                 job.path, f"variable {job.column!r} has units that are not known: {units!r}"
             )
         return None
     if job.stamps.since is not None:
         raise UnusableFileError(job.path, f"--since: variable {job.column!r} counts {units!r} already")
-    if (calendar.lower() or "standard") not in _CALENDARS:
-        reason = (
-            f"variable {job.column!r} has the calendar {calendar!r}: expected {', '.join(sorted(_CALENDARS))}"
-        )
-        raise UnusableFileError(job.path, reason)
     zero = _zero(job.path, found)
-    if zero < _REFORM and calendar.lower() != "proleptic_gregorian":
+    if zero < _REFORM and calendar != "proleptic_gregorian":
         raise UnusableFileError(job.path, f"{units!r}: before 1582 it needs the calendar proleptic_gregorian")
     zone = found["zone"] or ""
     zero_ns = (zero - _EPOCH) // timedelta(microseconds=1) * 1_000 + int((found["part"] or "0").ljust(9, "0"))

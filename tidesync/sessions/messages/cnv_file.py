@@ -38,6 +38,8 @@ _DEFAULT = "timestamp"
 _MOST_HEADER, _PART, _SURVEYED, _SHOWN = 20_000, 1 << 20, 4_096, 80
 _LONGEST_LINE = 1 << 16
 _WIDTH = 11
+_BAD_FLAG = "-9.990e-29"
+"""Sea-Bird's, where a header states none."""
 _LATEST_NS = 2**60
 _FASTEST_HZ = 24
 """No instrument scans faster."""
@@ -66,7 +68,8 @@ class CnvFile:
         if isinstance(column, str):
             raise NoTimestampError(job.path, column)
         self.column: TimeColumn = column
-        self._bad = header.values.get("bad_flag", "").encode()
+        self._bad = _bad_flag(job.path, header)
+        self._of = f" ({header.start[1]})" if header.start is not None and header.uploaded else ""
         self._started: StartedFile | None = None
         if column.scale is None:
             self._started = _started(job, measured, header)
@@ -99,7 +102,8 @@ class CnvFile:
             self.outcome.notes[:] = [f"times are of column {name}"]
             return vehicles
         own = self._started.timeline(vehicles)
-        note = f"times are its start, {self._started.start.text}, and column {name}, {self._started.assumed}"
+        start = f"{self._started.start.text}{self._of}"
+        note = f"times are its start, {start}, and column {name}, {self._started.assumed}"
         self.outcome.notes[:] = [note, *self._started.faults]
         return own
 
@@ -147,7 +151,10 @@ class CnvFile:
             if not complete or any(decimal(value.decode("ascii", "replace")) is None for value in values):
                 return None
         text = values[self.column.place]
-        return None if text == self._bad else text
+        try:
+            return None if float(text) == self._bad else text
+        except ValueError:
+            return text  # no number, which shows where it is read
 
     def _batch(self, lines: Sequence[bytes], texts: Sequence[bytes | None], row: int, size: int) -> Batch:
         found = self._passed(texts, size) if self.column.scale is None else self._stamped(texts, size)
@@ -189,9 +196,20 @@ def _header(path: Path, stream: BinaryIO) -> CnvHeader:
     header = CnvHeader.of(lines)
     if not header.columns:
         raise UnusableFileError(path, "it is no .cnv: its header does not name each of its columns")
+    if header.contradiction:
+        raise UnusableFileError(path, header.contradiction)
     if (kind := header.values.get("file_type", "ascii")) != "ascii":
         raise UnusableFileError(path, f"its scans are {kind}: convert it with ASCII as the output format")
     return header
+
+
+def _bad_flag(path: Path, header: CnvHeader) -> float:
+    """What stands for no value; a number, as its digits are written in several ways."""
+    text = header.values.get("bad_flag", _BAD_FLAG)
+    try:
+        return float(text)
+    except ValueError:
+        raise UnusableFileError(path, f"bad_flag: expected a number, received {text!r}") from None
 
 
 def _started(job: Job, measured: Measured, header: CnvHeader) -> StartedFile:

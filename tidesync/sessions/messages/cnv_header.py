@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.compat import UTC
@@ -22,6 +22,12 @@ END = b"*END*"
 _NAME = re.compile(r"#\s*name\s+(\d{1,4})\s*=\s*([^:\s]+)\s*(?::.*)?")
 _VALUE = re.compile(r"#\s*(start_time|bad_flag|file_type|nquan|datcnv_skipover)\s*=\s*(.*?)\s*")
 _START = re.compile(r"([A-Z][a-z]{2}\s+\d{1,2}\s+\d{4}\s+\d\d:\d\d:\d\d)\s*(?:\[(.*)\])?", re.ASCII)
+_CAST = re.compile(
+    r"\*\s*cast\s+\d+\s+(?:(\d{1,2})\s+([A-Z][a-z]{2})\s+(\d{4})|(\d\d)/(\d\d))\s+(\d\d:\d\d:\d\d)\b.*",
+    re.ASCII | re.IGNORECASE,
+)
+_UPLOAD = re.compile(r"up\s*load", re.IGNORECASE)
+_NEAR = timedelta(seconds=2)
 _2000_NS = 946_684_800 * S
 
 ELAPSED = {"timeS": S, "timeM": 60 * S, "timeH": 3_600 * S}
@@ -53,6 +59,10 @@ class CnvHeader:
 
     names: dict[int, str] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
+    starts: list[str] = field(default_factory=list)
+    """Every start_time that is there."""
+    casts: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """Day, month, year (empty where it is not written) and time of day of each cast that was uploaded."""
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> CnvHeader:
@@ -63,6 +73,11 @@ class CnvHeader:
                 made.names.setdefault(int(match[1]), match[2])
             elif match := _VALUE.fullmatch(line):
                 made.values.setdefault(match[1], match[2])
+                if match[1] == "start_time":
+                    made.starts.append(match[2])
+            elif match := _CAST.fullmatch(line):
+                day, month, year, month_number, day_number, time = match.groups(default="")
+                made.casts.append((day or day_number, month or month_number, year, time))
         return made
 
     @property
@@ -77,6 +92,27 @@ class CnvHeader:
         """Its text, and by which clock it is; None: there is none."""
         match = _START.fullmatch(self.values.get("start_time", ""))
         return (" ".join(match[1].split()), match[2] or "") if match else None
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether its start is when the computer took the file over."""
+        return self.start is not None and _UPLOAD.search(self.start[1]) is not None
+
+    @property
+    def contradiction(self) -> str:
+        """Why its start cannot be right; empty where nothing in the header is against it."""
+        texts = {" ".join(each.split()) for each in self.starts}
+        if len(texts) > 1:
+            return f"it has start_time {' and '.join(map(repr, self.starts))}, which contradict each other"
+        begin = self._begin()
+        if begin is None or not self.uploaded or not self.casts:
+            return ""
+        near = [begin + _NEAR, begin, begin - _NEAR]  # one may be of another year
+        casts = [_instant(each, beside.year) for each in self.casts for beside in near]
+        if any(at is not None and abs(at - begin) <= _NEAR for at in casts):
+            return ""
+        cast = " ".join(filter(None, self.casts[0]))
+        return f"its start_time {self.starts[0]!r} is when it was uploaded: its cast is of {cast}"
 
     def time_column(self, name: str | None) -> TimeColumn | str:
         """The column of that name, or the one to take; a sentence where there is none."""
@@ -110,12 +146,18 @@ class CnvHeader:
         if self.start is None:
             return None
         month, day, year, time = self.start[0].split()
-        try:
-            hour, minute, second = (int(each) for each in time.split(":"))
-            at = int(year), 1 + _MONTHS.index(month), int(day), hour, minute, second
-            return datetime(*at, tzinfo=UTC)
-        except ValueError:
-            return None
+        return _instant((day, month, year, time), 0)
+
+
+def _instant(written: tuple[str, str, str, str], other_year: int) -> datetime | None:
+    """Of day, month, year (the other one where it is empty) and time of day; None: there is no such date."""
+    day, month, year, time = written
+    try:
+        hour, minute, second = (int(each) for each in time.split(":"))
+        number = int(month) if month.isdecimal() else 1 + _MONTHS.index(month.capitalize())
+        return datetime(int(year or other_year), number, int(day), hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _unix_ns(at: datetime) -> int:

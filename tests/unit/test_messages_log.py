@@ -10,11 +10,13 @@ import re
 import numpy as np
 import pytest
 
+from runtime import files
 from tests.effort import tries
 from tests.unit.line_files import decimal_s, iso, write_log
 from tests.unit.recorded_clock import CLOCKS, timeline_of, write_session
 from tests.unit.test_json_lines import unix_ns
 from tests.unit.test_messages_mcap_damage import KINDS, damaged
+from tests.unit.tlog_files import write_tlog
 from tidesync.command_line import run
 from tidesync.sessions.correction.formats import output_of, sidecar_of, unanswered_of
 from tidesync.sessions.correction.stamps.options import StampOptions
@@ -255,3 +257,35 @@ def test_a_surveyed_part_is_bounded(tmp_path, tmp_path_factory, monkeypatch):
     truth = write_log(path, CLOCKS["drift"], rate=1)
     monkeypatch.setattr(log_file, "_SURVEYED", 20)
     assert corrected(path, timeline).corrected == len(truth)
+
+
+class Killed(BaseException):
+    """As SIGKILL between two renames."""
+
+
+@pytest.mark.parametrize("renamed", range(3))
+@pytest.mark.parametrize("suffix", [".nmea", ".tlog"])
+def test_outputs_of_a_killed_run_are_known_to_be_ours(
+    suffix, renamed, tmp_path, tmp_path_factory, monkeypatch
+):
+    path, timeline = tmp_path / f"dive{suffix}", timeline_of("back", tmp_path_factory)
+    if suffix == ".tlog":
+        write_tlog(path, CLOCKS["back"])
+    else:
+        write_log(path, CLOCKS["back"], iso, rate=3)
+    done, rename = [], files._rename
+
+    def renaming(new, path):
+        if len(done) == renamed:
+            raise Killed
+        rename(new, path)
+        done.append(path)
+
+    monkeypatch.setattr(files, "_rename", renaming)
+    with pytest.raises(Killed):
+        corrected(path, timeline)
+    monkeypatch.undo()
+    assert len(done) == renamed
+    assert corrected(path, timeline).corrected
+    assert {path.name for path in done} <= {path.name for path in tmp_path.iterdir()}
+    assert unanswered_of(output_of(path)).exists()

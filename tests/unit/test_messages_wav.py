@@ -38,6 +38,8 @@ NAMES = {
     "20201130T020813Z-001": "2020-11-30T02:08:13+00:00",
     "20201130_020813Zeta": "2020-11-30T02:08:13",
     "20201130020813": "2020-11-30T02:08:13",
+    "site-03_20201130_020813_TEST": "2020-11-30T02:08:13",
+    "20201130_020813z": "2020-11-30T02:08:13+00:00",
     "S7_201130_020813": "2020-11-30T02:08:13",
 }
 
@@ -108,6 +110,16 @@ def test_a_name_says_when_a_recording_began(stem):
         ("20201130_020813+130", "'+130', which is no zone"),
         ("20201130_020813Z+02", "'Z+02', which is no zone"),
         ("20201130_020813_UTC+5.5", "'UTC+5.5', which is no zone"),
+        ("20201130_020813UTC_+2", "'+2', which may be a zone"),
+        ("20201130_020813_utc_plus_2", "'plus', which may be a zone"),
+        ("20201130_020813_UTC_2", "'_UTC_2', which may be a zone and a number"),
+        ("20201130T020813Z-5", "'Z-5', which may be a zone and a number"),
+        ("20201130T020813_-0500", "'-0500', which may be a zone"),
+        ("20201130_020813_EDT", "'EDT', which may be a zone"),
+        ("20201130_020813\u201302", "'\u201302', which may be a zone"),
+        ("UTC+2_20201130_020813", "'UTC', which may be a zone"),
+        ("2020-11-30 02-08-13 PM", "'PM': hours of half a day"),
+        ("Site20201130020000_5678.201130020813", "more than one time"),
     ],
 )
 def test_a_name_that_is_not_clear_is_not_guessed(stem, reason):

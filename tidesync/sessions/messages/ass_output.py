@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runtime.files import replacing
 from tidesync.sessions.messages.ass_lines import BREAK, written_time
 from tidesync.sessions.messages.cockpit_start import CENTISECOND_NS, rewritten
-from tidesync.sessions.messages.sidecar import Sidecar
+from tidesync.sessions.messages.sidecar import marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,9 +44,8 @@ def ass_output(
 ) -> Iterator[Write]:
     """Write the corrected files; see `format.Messages.output`."""
     unanswered: list[Path] = []
-    with ExitStack() as stack:
+    with ExitStack() as stack, marked(target, _COLUMNS) as table:
         stream = stack.enter_context(replacing(target.output))
-        table = Sidecar(stack.enter_context(replacing(target.sidecar)), _COLUMNS)
 
         def write(block: Block, columns: Sequence[Corrections]) -> None:
             points: Sequence[Point] = block.records

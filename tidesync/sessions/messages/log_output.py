@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtime.files import replacing
-from tidesync.sessions.messages.sidecar import Sidecar
+from tidesync.sessions.messages.sidecar import marked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,12 +32,11 @@ _COLUMNS = ("line", "timestamp")
 def log_output(target: Target, outcome: Outcome, source: Source, written: Written) -> Iterator[Write]:
     """Write the corrected files; see `format.Messages.output`. Lines before the first timestamp are kept."""
     unanswered: list[Callable[[bytes], object]] = []
-    with ExitStack() as stack:
+    with ExitStack() as stack, marked(target, _COLUMNS) as table:
 
         def opened(path: Path) -> Callable[[bytes], object]:
             return stack.enter_context(source.sink(stack.enter_context(replacing(path))))
 
-        table = Sidecar(stack.enter_context(replacing(target.sidecar)), _COLUMNS)
         kept = opened(target.output)
         last = kept
 

@@ -15,7 +15,6 @@ from rosbags.interfaces import ConnectionExtRosbag1
 from rosbags.rosbag1 import Writer
 from rosbags.rosbag1.reader import Header, decompressors, read_bytes, read_uint32
 
-from runtime.files import replacing
 from tidesync.sessions.correction.stamps.column import form_of_numbers
 from tidesync.sessions.correction.stamps.numbers import UNIX
 from tidesync.sessions.correction.stamps.options import StampOptions
@@ -24,7 +23,7 @@ from tidesync.sessions.errors import UnusableFileError
 from tidesync.sessions.messages.built_file import built
 from tidesync.sessions.messages.format import Block, Outcome
 from tidesync.sessions.messages.rosbag1_reader import BROKEN, BagReader
-from tidesync.sessions.messages.sidecar import Sidecar, unmarked
+from tidesync.sessions.messages.sidecar import marked, unmarked
 from tidesync.sessions.messages.stamp_batches import batch_of
 
 if TYPE_CHECKING:
@@ -114,9 +113,12 @@ class Rosbag1File:
         """Two bags, of the answered messages and of the others, and the table."""
         topics = {each.id: each.topic for each in self._reader.connections}
         passed = left = 0
-        with ExitStack() as stack:
-            bags = [stack.enter_context(self._bag(path)) for path in (target.output, target.unanswered)]
-            table = Sidecar(stack.enter_context(replacing(target.sidecar)), _COLUMNS)
+        with (
+            self._bag(target.output) as answered_bag,
+            self._bag(target.unanswered) as unanswered_bag,
+            marked(target, _COLUMNS) as table,
+        ):
+            bags = answered_bag, unanswered_bag
 
             def write(block: Block, columns: Sequence[Corrections]) -> None:
                 nonlocal passed, left

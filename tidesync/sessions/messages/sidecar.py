@@ -60,6 +60,16 @@ def sidecar_output(
         yield lambda block, found: table.write(fronts(block), found[0], step_ns)
 
 
+@contextmanager
+def marked(target: Target, columns: Sequence[str]) -> Iterator[Sidecar]:
+    """The table beside outputs that have no mark of their own; it is in place before any of them.
+
+    So it has to be the innermost of what ends: `unmarked` knows the outputs of a killed run by it.
+    """
+    with replacing(target.sidecar) as stream:
+        yield Sidecar(stream, columns)
+
+
 def foreign_sidecar(target: Target) -> Iterator[Path]:
     """An output that is not such a table."""
     if target.output.exists() and not is_sidecar(target.output):

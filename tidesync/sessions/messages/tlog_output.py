@@ -9,7 +9,7 @@ import numpy as np
 
 from runtime.files import replacing
 from tidesync.sessions.messages.mavlink_packets import LINK, LINK_NS, STAMP, described
-from tidesync.sessions.messages.sidecar import Sidecar
+from tidesync.sessions.messages.sidecar import marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,9 +27,8 @@ _COLUMNS = ("packet", "timestamp", "system", "component", "message")
 def tlog_output(target: Target, outcome: Outcome) -> Iterator[Write]:
     """Write the corrected files; see `format.Messages.output`."""
     passed, unanswered = 0, list[BinaryIO]()
-    with ExitStack() as stack:
+    with ExitStack() as stack, marked(target, _COLUMNS) as table:
         stream = stack.enter_context(replacing(target.output))
-        table = Sidecar(stack.enter_context(replacing(target.sidecar)), _COLUMNS)
 
         def write(block: Block, columns: Sequence[Corrections]) -> None:
             nonlocal passed, unanswered

@@ -2,8 +2,8 @@
 
 Names: `5678.201130020813.wav` (SoundTrap), `20201130_020813.WAV` (AudioMoth), `SBW1234_20201130_020813.wav`
 (icListen), `PAM_20201130_020813_123.wav` (PAMGuard), `2020-11-30T02-08-13Z.wav`. What follows the seconds may
-be a part of them or a number of the file: it is not read, and the second covers it. A zone there is read, or,
-where it is not clear, named and not passed over.
+be a part of them or a number of the file: it is not read, and the second covers it. A zone there is read;
+what may be one anywhere else in the name, or half a day (AM, PM), is named and not passed over.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAMES = (
 )
 _PART = r"(?:[.,_]\d{1,9})?"
 _ZONE = re.compile(
-    rf"{_PART}(?P<zone>Z(?![A-Za-z0-9])(?:[+−]\d[A-Za-z\d:]*)?"
+    rf"{_PART}(?P<zone>[Zz](?![A-Za-z0-9])(?:[+−]\d[A-Za-z\d:]*)?"
     r"|[ _(]?[+−]\d[A-Za-z\d:꞉]*(?:[-.,]\d+)*"
     r"|[ _(-]{0,2}(?i:UTC|GMT)(?![A-Za-z])\s?(?:[+−-]?\d[A-Za-z\d:꞉]*(?:[-.,]\d+)*)?)",
     re.ASCII,
@@ -41,6 +41,16 @@ _WEST = re.compile(
     rf"{_PART}(?P<zone>-(?:0\d|1[0-4])(?:(?P<sep>[-:꞉]?)(?:00|15|30|45))?)(?![A-Za-z\d:])", re.ASCII
 )
 """What may be a distance from UTC, or a number of the recorder."""
+_STRAY = re.compile(
+    r"[+−–]\s?\d[\d:]*|(?<=[\s._(\[{])-\d\d(?:[-:꞉]?\d\d)?(?!\d)"
+    r"|(?<![A-Za-z])(?i:UTC|GMT|(?:plus|minus)(?=[\s_-]?\d))(?![A-Za-z])"
+    r"|(?<![A-Za-z])(?:[ECMP][SD]T|AK[SD]T|HST|[AN][SD]T|C?EST|CES?T|EES?T|WES?T|MES?[TZ]|MEZ|[BIJK]ST|SGT|HKT|MSK"
+    r"|SAST|BRT|A[CEW][SD]T|NZ[SD]T)(?![A-Za-z])"
+)
+"""What may be a zone, where none is read."""
+_HALF_DAY = re.compile(r"[^A-Za-z0-9]{0,2}(?P<half>[AaPp]\.?[Mm])(?![A-Za-z])")
+_DISTANCE = re.compile(r"(?:-|(?<=[CTct])[_ ])\d{1,2}(?!\d)")
+"""What may belong to the zone before it."""
 _COMMENT = re.compile(
     r"Recorded at (?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)(?:\.\d+)? (?P<d>\d\d)/(?P<m>\d\d)/(?P<y>\d{4})"
     r"(?P<zone>\s*\([^)]*\)?|\s*(?:(?:UTC|GMT)|[+−-]\d)\S*)?",
@@ -138,31 +148,42 @@ def _how(sources: set[str]) -> str:
 
 
 def _of_name(stem: str) -> list[NamedStart]:
-    """By the first form of which there are instants; all of them."""
-    for pattern in _NAMES:
-        found = ((_instant("name", each), each) for each in pattern.finditer(stem))
-        known = [_of_tail(start, stem[each.end("S") :], each["sep"]) for start, each in found if start]
-        if known:
-            return known
-    return []
+    """All instants in it, of either form."""
+    found: list[tuple[NamedStart, re.Match[str]]] = []
+    for match in (each for pattern in _NAMES for each in pattern.finditer(stem)):
+        start = _instant("name", match)
+        if start and not any(
+            match.start() < other.end() and other.start() < match.end() for _, other in found
+        ):
+            found.append((start, match))
+    return [_of_tail(start, stem, match) for start, match in found]
 
 
-def _of_tail(start: NamedStart, tail: str, sep: str) -> NamedStart:
+def _of_tail(start: NamedStart, stem: str, match: re.Match[str]) -> NamedStart:
     """With the zone that its name states behind it."""
+    before, tail, sep = stem[: match.start()], stem[match.end("S") :], match["sep"]
+    half = _HALF_DAY.match(tail)
+    if half is not None:
+        return start._replace(unclear=f"{half['half']!r}: hours of half a day are not read")
+    end = 0
     if found := _ZONE.match(tail):
-        return _zoned(start, found["zone"].lstrip(" _(-"))
-    west = _WEST.match(tail)
-    if west is None or (sep != "T" and west["sep"] is None):
-        return start
-    if sep == "T" and west["sep"] in {"", ":", "꞉"}:
-        return _zoned(start, west["zone"])
-    return start._replace(unclear=f"{west['zone']!r}, which may be a zone or a number")
+        start, end = _zoned(start, found["zone"].lstrip(" _(-")), found.end()
+        if more := _DISTANCE.match(tail, end):
+            return start._replace(unclear=f"{found['zone'] + more[0]!r}, which may be a zone and a number")
+    elif west := _WEST.match(tail):
+        clear = sep == "T" and west["sep"] in {"", ":", "꞉"}
+        if clear:
+            start, end = _zoned(start, west["zone"]), west.end()
+        elif sep == "T" or west["sep"] is not None:
+            return start._replace(unclear=f"{west['zone']!r}, which may be a zone or a number")
+    stray = None if start.unclear else _STRAY.search(before) or _STRAY.search(tail, end)
+    return start if stray is None else start._replace(unclear=f"{stray[0]!r}, which may be a zone")
 
 
 def _zoned(start: NamedStart, zone: str) -> NamedStart:
     """With the zone of that text."""
     try:
-        east_ns = zone_of(zone.replace("꞉", ":")).fixed_ns
+        east_ns = zone_of(zone.upper().replace("꞉", ":")).fixed_ns
     except ValueError:
         east_ns = None
     torn = ":" not in zone and sum(map(str.isdigit, zone)) == 3  # noqa: PLR2004 - +130: 1:30, or 13 and a part

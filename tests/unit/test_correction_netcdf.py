@@ -206,6 +206,21 @@ def test_rows_of_which_the_time_was_never_written_are_malformed(texts, tmp_path,
     assert (found[:50] < 2).sum() > 40
 
 
+def test_rows_of_a_part_of_the_file_that_was_never_written_are_malformed(tmp_path, tmp_path_factory):
+    path = tmp_path / "adcp.nc"
+    shown_s = (CLOCKS["drift"].shows(START + 10 * S + np.arange(100) * S) - START) / S
+    with h5netcdf.File(path, "w") as file:
+        file.dimensions = {"time": 100}
+        time = file.create_variable("time", ("time",), np.float64, chunks=(10,))
+        time.attrs["units"] = WRITTEN["s of a second"][0].replace("00.25", "00Z")
+        time[:30], time[40:] = shown_s[:30], shown_s[40:]
+    result = corrected(path, timeline_of("drift", tmp_path_factory))
+    assert (result.rows, result.malformed, result.shown[0].place) == (100, 10, 31)
+    found = answers(output_of(path))["time_state"]
+    assert (found[30:40] == -1).all()
+    assert (np.delete(found, slice(30, 40)) < 2).sum() > 80
+
+
 def test_times_without_a_zone_are_local_until_it_is_clear(tmp_path, tmp_path_factory):
     path = tmp_path / "adcp.nc"
     write_netcdf(path, CLOCKS["drift"])

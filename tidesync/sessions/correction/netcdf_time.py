@@ -101,9 +101,10 @@ class NetcdfTimes:
 
     def text(self, row: int) -> str:
         """A row's time as text."""
-        if row >= _stored(self._variables.time):
+        values, (written,) = _written(self._variables.time, row, row + 1)
+        if not written:
             return "never written"
-        value = self._variables.time[row : row + 1][0]
+        value = values[0]
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
     def _values(self, begin: int, end: int) -> tuple[NDArray[Any], Flags]:
@@ -147,10 +148,25 @@ def _stored(variable: Any) -> int:
 
 
 def _written(variable: Any, begin: int, end: int) -> tuple[NDArray[Any], Flags]:
-    """The values of rows as far as they were written, and which rows were."""
-    stop = min(end, _stored(variable))
+    """The values of rows as far as they are stored, and which rows were written."""
+    stop = max(begin, min(end, _stored(variable)))
+    written: Flags = np.zeros(end - begin, dtype=bool)
+    written[: stop - begin] = _allocated(variable._h5ds, begin, stop)  # noqa: SLF001 - as above
     values = np.asarray(variable[begin:stop]) if begin < stop else np.empty(0, dtype=variable.dtype)
-    return values, np.arange(begin, end) < stop
+    return values, written
+
+
+def _allocated(dataset: Any, begin: int, stop: int) -> Flags:
+    """Which rows have a place in the file: what HDF5 fills the others with may be a plausible time."""
+    if dataset.chunks is None:
+        return np.full(stop - begin, dataset.id.get_storage_size() > 0)
+    size = dataset.chunks[0]
+    if dataset.id.get_num_chunks() == -(-dataset.shape[0] // size):
+        return np.ones(stop - begin, dtype=bool)
+    firsts = range(begin // size * size, stop, size)
+    there = [dataset.id.get_chunk_info_by_coord((first,)).byte_offset is not None for first in firsts]
+    allocated: Flags = np.repeat(np.array(there, dtype=bool), size)
+    return allocated[begin - begin // size * size :][: stop - begin]
 
 
 def _known(variable: Any, values: NDArray[Any]) -> Flags:

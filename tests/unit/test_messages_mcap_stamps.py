@@ -31,6 +31,7 @@ from tidesync.sessions.correction.formats import output_of
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.messages import mcap_block
 from tidesync.sessions.messages.driver import correct_messages
+from tidesync.sessions.messages.json_stamps import json_stamps
 from tidesync.sessions.messages.mcap_block import PAYLOAD_AT, Definition, block_of
 from tidesync.sessions.messages.mcap_records import packed
 from tidesync.sessions.messages.mcap_stamps import MessageStamps
@@ -394,3 +395,16 @@ def test_a_message_that_is_cut_off_or_written_in_another_way_is_left_and_counted
     found = stamps.of(block_with(payloads))
     assert (found.rows.tolist(), found.mismatched) == ([0], len(payloads) - 1)
     assert found.at_ns.tolist() == [START // S * S + 5]
+
+
+def test_no_stamp_of_a_json_schema_that_refers_to_itself_is_taken():
+    stamp = {
+        "type": "object",
+        "title": "time",
+        "properties": {"sec": {"type": "integer"}, "nsec": {"type": "integer"}},
+    }
+    plain = {"type": "object", "properties": {"stamp": stamp}}
+    assert json_stamps(json.dumps(plain).encode()) is not None
+    part = {"type": "object", "properties": {key: {"$ref": "#/definitions/part"} for key in "abc"}}
+    endless = {**plain, "properties": {"stamp": stamp, "part": part}, "definitions": {"part": part}}
+    assert json_stamps(json.dumps(endless).encode()) is None

@@ -72,12 +72,12 @@ class JsonStamps:
 
 
 def json_stamps(schema: bytes) -> JsonStamps | None:
-    """Those of a JSON schema; None: it has none, or cannot be read."""
+    """Those of a JSON schema; None: it has none, cannot be read, or refers to itself: not all are known."""
     try:
         document = json.loads(schema)
+        top = _node(document, "", _definitions(document), 0) if isinstance(document, dict) else None
     except (ValueError, RecursionError):
         return None
-    top = _node(document, "", _definitions(document), 0) if isinstance(document, dict) else None
     return None if top is None else JsonStamps(top)
 
 
@@ -97,10 +97,12 @@ def _definitions(document: Mapping[str, Any]) -> Callable[[Any], Any]:
 
 
 def _node(schema: Any, name: str, resolved: Callable[[Any], Any], depth: int) -> _Node | None:
-    """What of a schema has stamps; None: nothing."""
+    """What of a schema has stamps; None: nothing. RecursionError: it goes deeper than `_DEEPEST`."""
     schema = resolved(schema)
-    if not isinstance(schema, dict) or depth > _DEEPEST:
+    if not isinstance(schema, dict):
         return None
+    if depth > _DEEPEST:
+        raise RecursionError
     properties = schema.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     titled = str(schema.get("title", "")).lower()

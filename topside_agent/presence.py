@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from schemas import topics
-from schemas.messages import Heartbeat, OffsetResult
+from schemas.messages import OffsetResult
+from schemas.presence import Heartbeat
 
 if TYPE_CHECKING:
     from broker.inbox import Letter

@@ -16,7 +16,7 @@ from runtime.clock import Reading, SystemClock
 from runtime.logs import broker_log_at
 from schemas import topics
 from schemas.base import InvalidMessageError
-from schemas.messages import Heartbeat
+from schemas.presence import Heartbeat
 from tidesync.client import is_up
 from tidesync.fleet.model import KINDS
 

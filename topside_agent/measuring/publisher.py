@@ -11,7 +11,8 @@ from broker.interface import Outgoing
 from runtime.logs import PeerLog
 from schemas import topics
 from schemas.clock_history import TopsideClock
-from schemas.messages import DUPLICATES, Heartbeat
+from schemas.messages import DUPLICATES
+from schemas.presence import Heartbeat
 from topside_agent.measuring.actions import PublishBatch, PublishResult
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.clock_history import ClockPiece
     from schemas.messages import Event, OffsetResult, Ping, Status
+    from schemas.topic_kind import TopicKind
     from topside_agent.integrations.blueos_mirror import BlueosMirror
     from topside_agent.measuring.actions import Action
 
@@ -75,7 +77,7 @@ class MessageBuilder:
         return self._outgoing(topics.EXCHANGE, vehicle, payload)
 
     def _outgoing(
-        self, kind: topics.TopicKind, vehicle: str, payload: bytes, stamp: OneStepTimestamp | None = None
+        self, kind: TopicKind, vehicle: str, payload: bytes, stamp: OneStepTimestamp | None = None
     ) -> Outgoing:
         topic = topics.build(self.root, kind, vehicle=vehicle, topside=self.topside)
         return Outgoing(topic, payload, kind.qos, kind.retain, stamp)

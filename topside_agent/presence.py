@@ -36,6 +36,7 @@ class Presence:
     ) -> None:
         self._builder, self._connection, self._namesakes = builder, connection, namesakes
         self._boot_id = boot_id
+        self._started_ns: int | None = None
         self._heartbeat_due_ns = 0
         self._offline = False
         self._announced_ns = 0
@@ -84,7 +85,9 @@ class Presence:
         if instance_id and now_raw_ns >= self._heartbeat_due_ns:
             missed = now_raw_ns >= self._heartbeat_due_ns + HEARTBEAT_NS
             self._heartbeat_due_ns = (now_raw_ns if missed else self._heartbeat_due_ns) + HEARTBEAT_NS
-            self._connection.publish(self._builder.heartbeat(instance_id, self._boot_id))
+            self._started_ns = now_raw_ns if self._started_ns is None else self._started_ns
+            uptime_s = (now_raw_ns - self._started_ns) / 1e9
+            self._connection.publish(self._builder.heartbeat(instance_id, self._boot_id, uptime_s))
         alive = self._namesakes.alive(now_raw_ns)
         if alive == self._warned:
             return False

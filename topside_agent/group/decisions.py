@@ -204,13 +204,14 @@ class Decisions:
     def _decide(self, vehicle: str, view: _View) -> Iterator[Action]:
         order = ranked(self._group, vehicle, dict(view.weights))
         first_settled = next((name for name in order if name in view.settled), order[0])
-        if self._topside in {order[0], first_settled}:
+        mine = self._topside in {order[0], first_settled}
+        if mine and vehicle not in self.measured and not view.listening:
+            self.measured.add(vehicle)
+            yield Take(vehicle)
+        if vehicle in self.measured and order[0] != self._topside:
+            yield from self._watch(vehicle, order[0] if mine else first_settled)
+        else:
             yield from self._unwatch(vehicle)
-            if vehicle not in self.measured and not view.listening:
-                self.measured.add(vehicle)
-                yield Take(vehicle)
-        elif vehicle in self.measured:
-            yield from self._watch(vehicle, first_settled)
         if vehicle not in self.measured and view.near and self._topside in order[:2]:
             yield from self._follow(vehicle)
         else:

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 LIVENESS_NS = 3_000_000_000
 """A topside is there for so long after its last heartbeat."""
-SETTLED_NS = 4_000_000_000
-"""From then on one that has come is taken over from: with the second in which its heartbeat and its result
-come, that is the hold-down of 5 s."""
+SETTLED_NS = 3_500_000_000
+"""From then on vehicles are left to one that has come: with what its first heartbeat and result take on their
+way that is the hold-down of 5 s."""
 _MOST = 1000
 """Names come from the network, so they are bounded."""
 

@@ -33,6 +33,8 @@ _MISSED_NS = 1_500_000_000
 """Whoever did nothing for so long may have missed heartbeats that were sent meanwhile."""
 _ANNOUNCE_AFTER_NS = 2_200_000_000
 """After the first connect: by then a process of the same name was heard."""
+_ANNOUNCE_EVERY_NS = 2_000_000_000
+"""One may have missed it while it was stopped or cut off, and some brokers retain nothing for it."""
 _TAKE_NS = 10_000_000
 """For so long at a time vehicles are taken over, whose exchanges an estimator is given first."""
 _FILTERS = 100
@@ -137,12 +139,12 @@ class GroupShare:
         self._members.announced(member)
         replaced = member.topside == self._topside and member.instance_id != self._member.instance_id
         if replaced and self._announced:
-            self._announce_due_ns = self._announce_due_ns or now_ns + _EVERY_NS
+            self._announce_due_ns = now_ns + _EVERY_NS
 
     def _on_heartbeat(self, heartbeat: Heartbeat, now_ns: int) -> None:
         if heartbeat.topside != self._topside:
             if self._members.beat(heartbeat, now_ns) and self._announced:
-                self._announce_due_ns = self._announce_due_ns or now_ns  # it may not know of this one
+                self._announce_due_ns = now_ns  # it does not know of this one
         elif self._later_start.later(heartbeat, now_ns):
             self._announce_due_ns = None
             self._agent.end(NameTakenError(self._topside, heartbeat.instance_id))
@@ -202,7 +204,7 @@ class GroupShare:
         self._done_ns = now_ns
         self._proof.accept()
         if self._announce_due_ns is not None and now_ns >= self._announce_due_ns:
-            self._announce_due_ns, self._announced = None, True
+            self._announce_due_ns, self._announced = now_ns + _ANNOUNCE_EVERY_NS, True
             self._connection.publish(self._builder.member(self._member))
         if not self._announced:
             return

@@ -232,4 +232,5 @@ class _Observer:
 
     def _subscribe(self) -> None:
         self._subscribed_ns = self._clock.raw_ns()
-        self.connection.subscribe([(topics.subscription(self._root, kind), 0) for kind in KINDS])
+        kinds = (*KINDS, topics.TOPSIDE_MEMBER)
+        self.connection.subscribe([(topics.subscription(self._root, kind), 0) for kind in kinds])

@@ -13,7 +13,7 @@ _ALIVE_NS = 500_000_000
 """Between two heartbeats of a process that is alive; one alone may have been under way when it ended."""
 _SILENT_NS = 3_000_000_000
 _TIE_S = 1.0
-"""Closer starts cannot be told apart by heartbeats: then the greater instance id stops."""
+"""Heartbeats do not show which of two closer starts was first: then the greater instance id stops."""
 _UNDECIDED_NS = 5_000_000_000
 """If both are still there after so long, they took each other for the later one: the greater id stops."""
 

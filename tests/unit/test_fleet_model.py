@@ -298,7 +298,7 @@ def test_a_thousand_vehicles_are_all_there_and_share_the_room_for_histories():
     assert kept[-1].raw_s - kept[0].raw_s > 900, "coarsely it is there since the start"
 
 
-def test_a_change_of_more_than_numbers_is_told_apart(fleet):
+def test_a_change_of_more_than_numbers_is_distinguished(fleet):
     fleet.take(letter(result("rov1")))
     fleet.take(letter(result("rov2")))
     version = fleet.version

@@ -114,9 +114,13 @@ async def vehicles(here: Here) -> FleetView:
     """Every vehicle now, sorted by name."""
     subscriber = here.subscriber
     with subscriber.lock:
-        rows = subscriber.fleet.rows(subscriber.now())
-    views = (subscriber.broker_view(), subscriber.computer_view())
-    return FleetView(broker=views[0], computer=views[1], vehicles=tuple(map(vehicle_view, rows)))
+        rows, not_shown = subscriber.fleet.rows(subscriber.now()), subscriber.fleet.unshown
+    return FleetView(
+        broker=subscriber.broker_view(),
+        computer=subscriber.computer_view(),
+        vehicles=tuple(map(vehicle_view, rows)),
+        not_shown=not_shown,
+    )
 
 
 @router.get("/api/vehicles/{vehicle}/history", tags=["vehicles"], responses=NOT_FOUND)
@@ -200,7 +204,8 @@ async def events(here: Here) -> Response:
     """Server-sent events: first everything, then what has changed, at most four times a second.
 
     Each message is JSON: `now_s` (the dashboard's monotonic clock), `anew` (discard what you have), `broker`,
-    `computer`, `vehicles` and `sessions` as in the lists. One is sent each second even if nothing changed.
+    `computer`, `vehicles`, `not_shown` and `sessions` as in the lists. One is sent each second even if
+    nothing changed.
     """
     if here.streams >= MOST_CLIENTS:
         raise NotDoneError(503, "too_many", f"{MOST_CLIENTS} pages are being served already")

@@ -56,6 +56,7 @@ class Feed:
             after = 0 if whole else self._version
             rows, sessions = fleet.rows(now, after), list(fleet.sessions(after))
             self._version, self._removals = fleet.version, fleet.removals
+            not_shown = fleet.unshown
         broker = subscriber.broker_view()
         self._sent_s, self._connected = now_s, broker.connected
         message: dict[str, Any] = {
@@ -64,6 +65,7 @@ class Feed:
             "broker": broker.model_dump(),
             "computer": subscriber.computer_view().model_dump(),
             "vehicles": [vehicle_view(row).model_dump(mode="json") for row in rows],
+            "not_shown": not_shown,
             "sessions": [
                 session_view(entry.state, entry.age_s(now)).model_dump(mode="json") for entry in sessions
             ],

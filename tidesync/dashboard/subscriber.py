@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MOST_NAMES = 300
-"""Each vehicle has a history of 130 KB."""
 _TICK_S = 0.2
 Answer = Future[SessionState]
 
@@ -42,7 +40,7 @@ class Subscriber:
 
     def __init__(self, settings: DashboardSettings, clock: Clock) -> None:
         self.lock = threading.Lock()
-        self.fleet = Fleet(settings.fresh_s, most=MOST_NAMES, histories=True)
+        self.fleet = Fleet(settings.fresh_s, histories=True)
         self._root = settings.topic_root
         self._clock = clock
         self._inbox = Inbox(settings.topic_root)

@@ -20,9 +20,14 @@ FINE_S, FINE_POINTS = 0.9, 600
 """A little below a second, so that a topside's jitter does not drop every second result."""
 COARSE_S, COARSE_POINTS = 10.0, 1080
 MOST_INCIDENTS = 200
+FULL_HISTORIES = 500
+"""As many vehicles have all of these; more share the room of so many, 67 MB and their incidents."""
+_STEP = 1.25
 HistoryState = State | Literal["unknown"]
 """`unknown`: a word of a later version."""
 STATES: tuple[HistoryState, ...] = ("acquiring", "locked", "holdover", "stale", "unsynced", "unknown")
+_STATE_NUMBERS: dict[str, int] = {state: number for number, state in enumerate(STATES)}
+_UNKNOWN = _STATE_NUMBERS["unknown"]
 IncidentKind = Literal["step", "suspend", "state", "reboot", "online", "offline"]
 
 
@@ -53,7 +58,7 @@ class Point(NamedTuple):
             _or_nan(result.drift_ppm),
             _or_nan(result.delay_min_ms),
             result.segment,
-            STATES.index(result.state if result.state in STATES else "unknown"),
+            _state(result),
         )
 
     def worse_than(self, other: Point) -> bool:
@@ -97,6 +102,13 @@ class Ring:
         self._values[at : at + self._width] = array("d", row)
         self._oldest = (self._oldest + 1) % self._capacity
 
+    def limit(self, capacity: int) -> None:
+        """Keep at most `capacity` rows from now on; the oldest are dropped."""
+        at = self._oldest * self._width
+        ordered = self._values[at:] + self._values[:at]
+        self._values = ordered[max(0, len(self) - capacity) * self._width :]
+        self._capacity, self._oldest = capacity, 0
+
     def __iter__(self) -> Iterator[tuple[float, ...]]:
         """From the oldest to the newest."""
         for place in range(len(self)):
@@ -111,29 +123,36 @@ class Ring:
 class ResultHistory:
     """Results and incidents of one vehicle as one topside measures it; `seq` numbers both."""
 
-    def __init__(self) -> None:
-        self._fine = Ring(len(Point._fields), FINE_POINTS)
-        self._coarse = Ring(len(Point._fields), COARSE_POINTS)
-        self._incidents: deque[Incident] = deque(maxlen=MOST_INCIDENTS)
+    def __init__(self, share: float = 1.0) -> None:
+        """With `share` of the points and incidents that one vehicle alone would have."""
+        self._fine = Ring(len(Point._fields), _part(FINE_POINTS, share))
+        self._coarse = Ring(len(Point._fields), _part(COARSE_POINTS, share))
+        self._incidents: deque[Incident] = deque(maxlen=_part(MOST_INCIDENTS, share))
         self._last: Point | None = None
         self._worst: Point | None = None
         self.seq = 0
         self.steps = 0
         """How many of its incidents were steps, those included that are no longer kept."""
 
+    def limit(self, share: float) -> None:
+        """Keep `share` of them from now on; the oldest are dropped."""
+        self._fine.limit(_part(FINE_POINTS, share))
+        self._coarse.limit(_part(COARSE_POINTS, share))
+        self._incidents = deque(self._incidents, _part(MOST_INCIDENTS, share))
+
     def result(self, result: OffsetResult, raw_s: float) -> None:
         """Keep a result, unless it is too near to the last one and of the same state and segment.
 
         A duplicate's numbers are left out: they may be of two clocks.
         """
-        point = Point.of(self.seq + 1, for_people(result), raw_s)
         last = self._last
         if (
             last
             and raw_s - last.raw_s < FINE_S
-            and (point.state, point.segment) == (last.state, last.segment)
+            and (_state(result), result.segment) == (last.state, last.segment)
         ):
             return
+        point = Point.of(self.seq + 1, for_people(result), raw_s)
         self.seq += 1
         self._last = point
         self._fine.append(point)
@@ -170,6 +189,22 @@ class ResultHistory:
             self._worst = point
         elif point.worse_than(worst):
             self._worst = point
+
+
+def share_of(histories: int) -> float:
+    """Which part of a full history each of so many may have; in steps, so that they are seldom cut."""
+    share = 1.0
+    while histories * share > FULL_HISTORIES:
+        share /= _STEP
+    return share
+
+
+def _part(most: int, share: float) -> int:
+    return max(1, round(most * share))
+
+
+def _state(result: OffsetResult) -> int:
+    return _STATE_NUMBERS.get(result.state, _UNKNOWN)
 
 
 def _or_nan(value: float | None) -> float:

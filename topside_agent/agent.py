@@ -217,9 +217,9 @@ class TopsideAgent(MqttAgent):
             place.forget(vehicle)
 
     def _on_info(self, letter: Letter) -> None:
-        info, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
+        info = letter.body
         assert isinstance(info, messages.Info)
-        if measurement:
+        if measurement := self._vehicles.described(letter.topic.vehicle or "", info):
             self._perform(measurement, measurement.informed(info, self._clock.raw_ns()))
 
     def _on_event(self, letter: Letter) -> None:

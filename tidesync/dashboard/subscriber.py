@@ -104,9 +104,9 @@ class Subscriber:
     # Owner of the connection: called in the network thread
 
     def connected(self) -> None:
-        """Subscribe, and repeat the requests that are still open."""
+        """Subscribe, at QoS 0 as `tidesync.client.Client` does; repeat the requests that are still open."""
         self.connection.subscribe(
-            [(topics.subscription(self._root, kind), 1) for kind in (*KINDS, topics.EVENT)]
+            [(topics.subscription(self._root, kind), 0) for kind in (*KINDS, topics.EVENT)]
         )
         for request in self._requests.values():
             request.repeat_now()

@@ -1,4 +1,4 @@
-"""Profile cluster: three NATS nodes, of which one is killed; nothing is wrong, and the session has no hole."""
+"""Profile cluster: three NATS nodes, of which one is killed; nothing is wrong, no exchange is lost."""
 
 import pytest
 

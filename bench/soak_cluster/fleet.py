@@ -139,7 +139,7 @@ class Fleet:
             seqs = [exchange.seq for exchange in journal.exchanges if exchange.vehicle == vehicle]
             if len(set(seqs)) != len(seqs):
                 faults.append(f"{vehicle}: {len(seqs) - len(set(seqs))} exchanges are there twice")
-            holes = [pair for pair in pairwise(sorted(set(seqs))) if pair[1] != pair[0] + 1]
-            if holes or not seqs:
-                faults.append(f"{vehicle}: holes at {holes} among {len(seqs)} exchanges")
+            missing = [pair for pair in pairwise(sorted(set(seqs))) if pair[1] != pair[0] + 1]
+            if missing or not seqs:
+                faults.append(f"{vehicle}: numbers missing between {missing} among {len(seqs)} exchanges")
         return journal, faults

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 _FEW = 10
 """The least number that a known broker sends without acknowledgement, unless configured otherwise."""
-_ALIKE = 5
+_EQUAL = 5
 """After so many rounds that brought the same number, the broker may be waiting for acknowledgements."""
 _HURRY_S = 10.0
 
@@ -21,7 +21,7 @@ class Gathering:
         self._pause_s = pause_s
         self._acknowledged = 0
         self._last = 0
-        self._alike = 0
+        self._equal = 0
         self._hurried_until_s = 0.0
 
     def pause_s(self, acknowledged: int, now_s: float) -> float:
@@ -29,9 +29,9 @@ class Gathering:
         brought, self._acknowledged = acknowledged - self._acknowledged, acknowledged
         if not self._pause_s or brought >= _FEW or now_s < self._hurried_until_s:
             return 0.0
-        self._alike = self._alike + 1 if brought and brought == self._last else 0
+        self._equal = self._equal + 1 if brought and brought == self._last else 0
         self._last = brought
-        if self._alike >= _ALIKE:
-            self._alike, self._hurried_until_s = 0, now_s + _HURRY_S
+        if self._equal >= _EQUAL:
+            self._equal, self._hurried_until_s = 0, now_s + _HURRY_S
             return 0.0
         return self._pause_s

@@ -222,6 +222,7 @@ class TopsideAgent(MqttAgent):
         if measurement is None:
             return
         if isinstance(report, messages.Info):
+            self._vehicles.described(measurement.vehicle, report)
             self._perform(measurement, measurement.informed(report, now_ns))
         elif isinstance(report, messages.Event):
             self._publisher.log_event(report, now_ns)

@@ -405,7 +405,7 @@ def test_what_the_broker_refuses_is_named_with_the_account():
     assert finding.verdict == "warn"
     assert "tidesync/v1/vehicle/+/info" in finding.found
     assert broker_checks.subscriptions(SETTINGS, Observations(subscribed=True)).verdict == "ok"
-    assert broker_checks.subscriptions(SETTINGS, Observations()).verdict == "skipped"
+    assert broker_checks.subscriptions(SETTINGS, Observations()).verdict == "FAIL"
 
 
 @pytest.mark.parametrize(

@@ -138,8 +138,14 @@ def _unmeasured(row: Row) -> str:
 
 
 def agent(name: str, info: Info) -> Finding:
-    """The version of a vehicle's agent, and where it stamps arrivals."""
+    """The version of a vehicle's agent, what the broker refuses it, and where it stamps arrivals."""
     check = f"agent of {name}"
+    if info.topics_refused:
+        return fail(
+            check,
+            f"the broker refuses its account {', '.join(info.topics_refused)}",
+            "`tidesync broker add-vehicle` makes accounts that may use them",
+        )
     if info.version != VERSION:
         return warn(check, f"version {info.version}, here it is {VERSION}", "install one version everywhere")
     if info.receive_stamp == "user":

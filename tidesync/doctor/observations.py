@@ -32,8 +32,8 @@ _LISTEN_S = 1.5
 _SECOND_LOOK_S = 2.5
 """When two processes of one name were heard: one of them alone goes on if it was a restart."""
 _MOST_CHANGES = 100
-_SUBACK_S = 10.0
-"""A broker that is there has answered the subscriptions by then."""
+_SUBACK_S = 30.0
+"""A broker that is there has answered the subscriptions by then, a cluster without a leader too."""
 _BURSTS = 30
 _ANSWER_S = 2.0
 _PAUSE_S = 0.015

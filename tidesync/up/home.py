@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broker.accounts.book import Account, Book, hashed, matches, new_password
+from broker.accounts.book import Account, Book, hashes, matches, new_password
 from broker.accounts.folder import AccountFolder
 from broker.tls.authority import Host
 from broker.tls.folder import CertificateFolder
@@ -217,7 +217,7 @@ def _with(before: Book | None, name: str, role: Role, password: str) -> Book:
     account = Account(
         name=name,
         role=role,
-        password=hashed(password),
+        **hashes(password),
         created_at=datetime.now(UTC),
         may_forget=name == "operator",
     )

@@ -10,7 +10,7 @@ from topside_agent.measuring.measurement import Measurement
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from schemas.messages import ErrorWord
+    from schemas.messages import ErrorWord, Info
     from topside_agent.measuring.namesakes import Namesakes
     from topside_agent.settings import TopsideSettings
 
@@ -32,6 +32,8 @@ class Vehicles:
         self._measurements: dict[str, Measurement] = {}
         self._make = SharedMeasurement if settings.group else Measurement
         self._unanswered_because: ErrorWord = "timeout"
+        self._deaf: set[str] = set()
+        """Vehicles to which the broker refuses their pings."""
         for vehicle in settings.vehicles:
             self._add(vehicle)
 
@@ -67,12 +69,25 @@ class Vehicles:
     def forget(self, vehicle: str) -> None:
         """Measure `vehicle` no more, until it is online again."""
         self._measurements.pop(vehicle, None)
+        self._deaf.discard(vehicle)
 
     def explain_silence(self, word: ErrorWord) -> None:
         """What results say from now on when a ping is not answered."""
         self._unanswered_because = word
-        for measurement in self:
-            measurement.unanswered_because = word
+        for vehicle, measurement in self._measurements.items():
+            measurement.unanswered_because = self._explanation(vehicle)
+
+    def described(self, vehicle: str, info: Info) -> Measurement | None:
+        """The measurement of `vehicle`, if it is measured; the info tells whether it is refused its pings."""
+        measurement = self.get(vehicle)
+        if measurement:
+            is_deaf = any("/ping/" in name for name in info.topics_refused)
+            (self._deaf.add if is_deaf else self._deaf.discard)(vehicle)
+            measurement.unanswered_because = self._explanation(vehicle)
+        return measurement
+
+    def _explanation(self, vehicle: str) -> ErrorWord:
+        return "not_authorized" if vehicle in self._deaf else self._unanswered_because
 
     def _add(self, vehicle: str) -> Measurement:
         measurement = self._make(

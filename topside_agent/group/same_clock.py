@@ -22,8 +22,6 @@ _MOST = 1000
 
 def _name(instance_id: str) -> str | None:
     """The socket of a process in this time namespace; None where that cannot be known."""
-    if sys.platform != "linux":
-        return None
     try:
         namespace = str(_NAMESPACES.joinpath("time").readlink())
     except FileNotFoundError:
@@ -34,15 +32,9 @@ def _name(instance_id: str) -> str | None:
     return name if namespace and len(name.encode()) <= 107 else None  # noqa: PLR2004 - sun_path
 
 
-class ClockProof:
-    """This process's socket, and which others were found; it is closed with the process."""
-
-    def __init__(self, instance_id: str) -> None:
-        self._listener: socket.socket | None = None
-        self._found: dict[str, bool] = {}
-        name = _name(instance_id)
-        if name is None or sys.platform != "linux":
-            return
+def _listening(name: str) -> socket.socket | None:
+    """An abstract socket of this name; None where there is none to be had."""
+    if sys.platform == "linux":
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(name)
@@ -50,14 +42,36 @@ class ClockProof:
             listener.setblocking(False)
         except OSError:
             listener.close()
-            return
-        self._listener = listener
+        else:
+            return listener
+    return None
+
+
+def _answers(name: str) -> bool:
+    """Whether a process of this user listens under that name."""
+    if sys.platform == "linux":
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked, suppress(OSError):
+            asked.setblocking(False)
+            asked.connect(name)
+            peer = asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+            return bool(_UCRED.unpack(peer)[1] == os.getuid())
+    return False
+
+
+class ClockProof:
+    """This process's socket, and which others were found; it is closed with the process."""
+
+    def __init__(self, instance_id: str) -> None:
+        name = _name(instance_id)
+        self._listener = None if name is None else _listening(name)
+        self._found: dict[str, bool] = {}
 
     def same(self, instance_id: str) -> bool:
         """Whether process `instance_id` was proved to read this process's RAW clock; it is asked once."""
         known = self._found.get(instance_id)
         if known is None and self._listener is not None and len(self._found) < _MOST:
-            known = self._found[instance_id] = _answers(instance_id)
+            name = _name(instance_id)
+            known = self._found[instance_id] = name is not None and _answers(name)
         return bool(known)
 
     def accept(self) -> None:
@@ -71,19 +85,3 @@ class ClockProof:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-
-
-def _answers(instance_id: str) -> bool:
-    """Whether a process of this user listens under that name."""
-    name = _name(instance_id)
-    if name is None or sys.platform != "linux":
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
-        asked.setblocking(False)
-        try:
-            asked.connect(name)
-            peer = asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-        except OSError:
-            return False
-    user: int = _UCRED.unpack(peer)[1]
-    return user == os.getuid()

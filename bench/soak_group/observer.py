@@ -34,6 +34,7 @@ class Observer:
         self.pongs: dict[str, list[tuple[float, str]]] = defaultdict(list)
         """By vehicle: when a topside was answered, and which."""
         self.bounds: dict[str, list[Bound]] = defaultdict(list)
+        self.first_beat_s: dict[str, float] = {}
         self.results = 0
         self.wrong: list[str] = []
         self._difference_ns = difference_ns
@@ -42,7 +43,7 @@ class Observer:
         self._ended = threading.Event()
         self._client = connected_client(port)
         self._client.on_message = self._on_message
-        for kind in (topics.PONG, topics.OFFSET):
+        for kind in (topics.PONG, topics.OFFSET, topics.TOPSIDE_HEARTBEAT):
             subscribe(self._client, topics.subscription(ROOT, kind))
         threading.Thread(target=self._read_clock, name="clock", daemon=True).start()
 
@@ -78,6 +79,8 @@ class Observer:
         vehicle, topside = topic.vehicle or "", topic.topside or ""
         if topic.kind is topics.PONG:
             self.pongs[vehicle].append((now_s, topside))
+        elif topic.kind is topics.TOPSIDE_HEARTBEAT:
+            self.first_beat_s.setdefault(topside, now_s)
         elif message.payload and not message.retain:
             self._on_result(vehicle, topside, bytes(message.payload), now_s)
 

@@ -32,7 +32,9 @@ def judged(
 ) -> Verdict:
     """Every figure against what is required."""
     verdict = Verdict()
-    _at_most(verdict, "s from the start until settled", settled_s, SETTLED_S * plan.patience)
+    _at_most(
+        verdict, "s from the last one's first heartbeat until settled", settled_s, SETTLED_S * plan.patience
+    )
     total = sum(WEIGHTS.values())
     for name, weight in WEIGHTS.items():
         share = weight / total
@@ -49,7 +51,8 @@ def judged(
             verdict.note(f"{kind}: s until measured again, median", round(median(again_s), 2))
             what = f"{kind}: s until measured again, longest"
             _at_most(verdict, what, max(again_s), AGAIN_S * plan.patience)
-    twice_s = [each for vehicle in list(observer.pongs) for each in _twice(observer, vehicle, plan)]
+    events_s = sorted(each for fault in faults for each in (fault.at_s, fault.at_s + fault.lasts_s))
+    twice_s = [each for vehicle in list(observer.pongs) for each in _twice(observer, vehicle, plan, events_s)]
     verdict.note("times measured by two at once", len(twice_s))
     longest = max(twice_s, default=0.0)
     _at_most(verdict, "s measured by two at once, longest", longest, HOLD_DOWN_S * plan.patience)
@@ -87,15 +90,16 @@ def _spells(observer: Observer, vehicle: str, plan: Plan) -> list[_Spell]:
     return [*found, *open_.values()]
 
 
-def _twice(observer: Observer, vehicle: str, plan: Plan) -> Iterator[float]:
-    """How long each time two were measuring it, s."""
+def _twice(observer: Observer, vehicle: str, plan: Plan, events_s: Sequence[float]) -> Iterator[float]:
+    """How long each time two were measuring it, s, since the last time that a fault began or ended."""
     spells = sorted(_spells(observer, vehicle, plan), key=lambda spell: spell.from_s)
     for number, one in enumerate(spells):
         for other in spells[number + 1 :]:
             if other.from_s >= one.to_s:
                 break
             if other.topside != one.topside:
-                yield min(one.to_s, other.to_s) - other.from_s
+                end_s = min(one.to_s, other.to_s)
+                yield end_s - max([other.from_s, *(each for each in events_s if each < end_s)])
 
 
 def _high(ratios: Sequence[float]) -> float:

@@ -72,7 +72,7 @@ class Soak:
             return judged(self.plan, setup.observer, self.faults, self.shares, settled_s)
 
     def _settle(self, setup: Setup) -> float:
-        """Wait until each vehicle is measured by its owner alone; returns since when it is."""
+        """Wait until each vehicle is measured by its owner alone; returns since when it is, at the latest."""
         names, observer = list(map(name_of, range(self.plan.vehicles))), setup.observer
         owners = {vehicle: ranked(GROUP, vehicle, WEIGHTS)[0] for vehicle in names}
         deadline_s = observer.now_s + _LONGEST_S * self.plan.patience
@@ -82,7 +82,8 @@ class Soak:
             found = {vehicle: observer.owners(vehicle, since_s) for vehicle in names}
             if all(found[vehicle] == {owners[vehicle]} for vehicle in names):
                 self.shares = {name: sum({name} == each for each in found.values()) for name in WEIGHTS}
-                return since_s
+                firsts = (observer.measured(vehicle, since_s) for vehicle in names)
+                return max(first[0] for first in firsts if first)
             time.sleep(_LOOK_S)
         amiss = [f"{v} by {sorted(found[v])}, not {owners[v]}" for v in names if found[v] != {owners[v]}]
         raise TimeoutError(f"the group does not settle: {', '.join(amiss[:5])}")

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.peers.processes import exit_on_terminate
 from bench.peers.run import machine
 from bench.soak_group.document import as_json, document
 from bench.soak_group.run import Soak
@@ -15,6 +16,7 @@ from bench.tables import tell
 
 
 def main() -> int:
+    exit_on_terminate()
     arguments = _arguments()
     plan = Plan(faults=arguments.faults, vehicles=arguments.vehicles, seed=arguments.seed)
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="soak-group-"))

@@ -92,6 +92,16 @@ def add_run(folder: SessionFolder, session: Path, options: Options, corrected: I
         raise _unwritten(folder, error) from error
 
 
+def corrected_in(folder: SessionFolder, session: Path) -> list[Path]:
+    """The tables of the folder `session` that are recorded in `folder`, and still there."""
+    try:
+        before = read_record(folder)
+    except UnusableFileError:
+        return []
+    paths = [session / path for run in (before.runs if before else ()) for path in run.tables]
+    return [path for path in paths if path.exists()]
+
+
 def forget_lost(folder: SessionFolder, session: Path) -> list[str]:
     """Record no longer what was made of files of the folder `session` that are gone; these tables' paths.
 

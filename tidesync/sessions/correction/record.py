@@ -6,6 +6,7 @@ the session; of tables elsewhere the full ones.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -72,9 +73,10 @@ def read_record(folder: SessionFolder) -> Record | None:
 def add_run(folder: SessionFolder, session: Path, options: Options, corrected: Iterable[Job]) -> None:
     """Record in `folder` that tables of the folder `session` were corrected; UnusableFileError.
 
-    What is recorded there already and cannot be read is replaced.
+    What is recorded there already and cannot be read is replaced. A table whose name or settings are no
+    UTF-8 is not recorded: JSON cannot name it, and it cannot be published.
     """
-    jobs = list(corrected)
+    jobs = [job for job in corrected if _is_text(RecordedRun.of(options, [job], str))]
     if not jobs:
         return
     nothing = Record(schema_version=1)
@@ -122,6 +124,14 @@ def forget_lost(folder: SessionFolder, session: Path) -> list[str]:
         raise _unwritten(folder, error) from error
     kept = {path for run in after.runs for path in run.tables}
     return [path for run in before.runs for path in run.tables if path not in kept]
+
+
+def _is_text(run: RecordedRun) -> bool:
+    try:
+        json.dumps(run.model_dump(), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _write(folder: SessionFolder, record: Record) -> None:

@@ -53,7 +53,7 @@ def test_what_was_corrected_before_stays(session, capsys):
     write(folder, ["x.log.csv"])
     for more in ((), (), ("--again",)):
         assert correct(session, *WATER, *more) == 1
-        assert "x.log: it and " in capsys.readouterr().err
+        assert "it and " in capsys.readouterr().out
         assert {path: tree(folder)[path][1] for path in before} == {path: before[path][1] for path in before}
     (folder / "x.log.csv").rename(folder / "y.csv")
     assert correct(session, *WATER) == 0
@@ -66,7 +66,7 @@ def test_the_same_of_files_that_are_named(session, capsys):
     write(session, ["x.log", "x.log.csv"])
     named = [part for name in ("x.log.csv", "x.log") for part in ("--file", str(session / name))]
     assert correct(session, *named, "--vehicle", "rov1") == 1
-    assert capsys.readouterr().err.count("would both write x.log.topside.csv") == 2
+    assert capsys.readouterr().out.count("would both write x.log.topside.csv") == 2
     assert outputs(session) == []
 
 
@@ -86,7 +86,7 @@ def test_nor_is_one_written_over_that_of_an_earlier_run(names, more, session, ca
     capsys.readouterr()
     for dry in (("--dry-run",), ()):
         assert correct(session, "--file", str(session / names[1]), *options, *dry) == 1
-        assert f"would both write {PAIRS['x.log', 'x.log.csv']}: rename one" in capsys.readouterr().err
+        assert f"would both write {PAIRS['x.log', 'x.log.csv']}: rename one" in capsys.readouterr().out
         assert {path: tree(place)[path] for path in place.glob("x.*")} == before
     (session / names[0]).unlink()
     assert correct(session, "--file", str(session / names[1]), *options) == 0
@@ -101,7 +101,7 @@ def test_two_files_of_a_name_from_elsewhere_are_not_written_to_one_place(session
     made = (target / "x.topside.csv").read_bytes()
     there[1].write_text("timestamp\n2026-05-01T12:00:03.5Z\n")
     assert correct(session, "--file", str(there[1]), "--vehicle", "rov1", "--output", str(target)) == 1
-    assert "would both write x.topside.csv" in capsys.readouterr().err
+    assert "would both write x.topside.csv" in capsys.readouterr().out
     assert (target / "x.topside.csv").read_bytes() == made
 
 

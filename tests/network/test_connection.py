@@ -395,6 +395,6 @@ def test_a_command_reports_at_once_what_waiting_does_not_mend(secured, monkeypat
         settings = ConnectionSettings(broker=url, username="rov1", password="wrong")
         connection = Connection(settings, Quiet(), SystemClock(), name="test")
         begun_s = time.monotonic()
-        with pytest.raises(error), client.connected(connection, settings, 60):
+        with pytest.raises(error), client.connected(connection, 60):
             pass
         assert time.monotonic() - begun_s < 20

@@ -43,6 +43,8 @@ class PlainClient(LimitedClient):
     """How often it has read."""
     acknowledged = 0
     """How many messages at QoS 1 it has acknowledged, where `gathers`."""
+    drained = False
+    """Whether the last read took all that there was."""
     gathers = False
     """Whether messages may be let gather before a read."""
 

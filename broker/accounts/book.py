@@ -15,7 +15,7 @@ from broker.errors import BrokerError
 from schemas.compat import Self
 from schemas.instants import UtcInstant
 from schemas.names import Root, account_name
-from schemas.topics import Role
+from schemas.topic_kind import Role
 
 _HASH = r"^\$7\$[0-9]+\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==$"
 _BCRYPT = r"^\$2b\$[0-9]{2}\$[A-Za-z0-9./]{53}$"

@@ -25,7 +25,7 @@ from runtime.files import PrivateFile, checkout_of, folder_owner, write_new
 from schemas.compat import UTC
 from schemas.instants import iso_utc
 from schemas.names import account_name
-from schemas.topics import Role
+from schemas.topic_kind import Role
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.figures import in_columns
 from tidesync.settings import with_settings

@@ -31,7 +31,7 @@ from tidesync.up.settings import Choices
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from schemas.topics import Role
+    from schemas.topic_kind import Role
 
 _CERTIFICATE_DAYS = 825
 _RENEWED_BEFORE = timedelta(days=60)

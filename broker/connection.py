@@ -36,14 +36,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _STOP_S = 5.0  # a busy machine, or a slow disk, may take its time
-_CONNECT_LIMIT_S = 120.0
-"""A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
+_CONNECT_LIMIT_S = 120.0  # a name server may block for 30 s and more, and each address is tried for five
 
 
 class Connection:
     """Keeps one MQTT 3.1.1 connection alive and calls `callbacks` from the network thread.
 
-    `name` tells processes apart in the broker's log; `make_client` says what the client id is.
+    `name` tells processes apart in the broker's log (see `make_client`); `gather_s` is as for `SocketLoop`.
     """
 
     def __init__(
@@ -55,6 +54,7 @@ class Connection:
         name: str,
         will: Outgoing | None = None,
         persistent: bool = False,
+        gather_s: float = 0.0,
     ) -> None:
         self.failure: BrokerError | None = None
         self.problem: BrokerError | None = None
@@ -74,12 +74,12 @@ class Connection:
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
         self._client = make_client(settings, name, will, persistent=persistent)
         self._client.accepted = self._accepted
-        self._runner = CallbackRunner(callbacks, clock, self._client, self._limited_log)
+        self._runner = CallbackRunner(callbacks, clock, self._client, self._limited_log, gather_s)
         self._client.deliver = self._deliver
         self._subscriber = Subscriber(self._client, self._policy, clock.raw_ns, self._limited_log)
         self._client.subscribed = self._on_suback
         self._echoes = self._subscriber.echoes
-        self._socket_loop = SocketLoop(self._client, self._wakeup)
+        self._socket_loop = SocketLoop(self._client, self._wakeup, gather_s)
 
     # Any thread
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from broker.settings import ConnectionSettings
-    from schemas.topics import TopicKind
+    from schemas.topic_kind import TopicKind
 
 _CONNECT_S = 3.0
 _LOOK_S = 0.05

@@ -16,7 +16,7 @@ from runtime.clock import Reading, SystemClock
 from runtime.logs import broker_log_at
 from schemas import topics
 from schemas.base import InvalidMessageError
-from schemas.messages import Heartbeat
+from schemas.presence import Heartbeat
 from tidesync.client import is_up
 from tidesync.fleet.model import KINDS
 
@@ -235,4 +235,5 @@ class _Observer:
 
     def _subscribe(self) -> None:
         self._subscribed_ns = self._clock.raw_ns()
-        self.connection.subscribe([(topics.subscription(self._root, kind), 0) for kind in KINDS])
+        kinds = (*KINDS, topics.TOPSIDE_MEMBER)
+        self.connection.subscribe([(topics.subscription(self._root, kind), 0) for kind in kinds])

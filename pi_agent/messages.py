@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from schemas.clock_history import ClockPiece
     from schemas.exchange import StampKind
     from schemas.messages import Pong, Status
-    from schemas.topics import TopicKind
+    from schemas.topic_kind import TopicKind
 
 
 Announcement = Literal["status", "info"]

@@ -122,17 +122,6 @@ class Event(Message):
     boot_id: Identifier
 
 
-class Heartbeat(Message):
-    """A topside's process says every second that it is there; two at a time are two topsides of one name."""
-
-    schema_version: Version = 1
-    topside: Topside
-    instance_id: Identifier
-    """Of the process."""
-    boot_id: Identifier
-    """Of its computer."""
-
-
 class ExchangeBatch(Message):
     """Finished exchanges of one vehicle: at most a second's worth, or 100."""
 

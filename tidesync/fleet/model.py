@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from broker.inbox import Letter
     from runtime.clock import Reading
-    from schemas.topics import Topic, TopicKind
+    from schemas.topic_kind import TopicKind
+    from schemas.topics import Topic
     from tidesync.fleet.history import IncidentKind, ResultHistory
     from tidesync.fleet.vehicle import Results
 

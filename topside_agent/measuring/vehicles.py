@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from topside_agent.group.measurement import SharedMeasurement
 from topside_agent.measuring.measurement import Measurement
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from topside_agent.measuring.namesakes import Namesakes
     from topside_agent.settings import TopsideSettings
 
-_MOST_VEHICLES = 10_000
+MOST_VEHICLES = 10_000
 """Names come from the network; a flood of them must not fill the memory."""
 
 
@@ -29,6 +30,7 @@ class Vehicles:
         self._boot_id = boot_id
         self._resolution_ns = resolution_ns
         self._measurements: dict[str, Measurement] = {}
+        self._make = SharedMeasurement if settings.group else Measurement
         self._unanswered_because: ErrorWord = "timeout"
         self._deaf: set[str] = set()
         """Vehicles to which the broker refuses their pings."""
@@ -54,7 +56,7 @@ class Vehicles:
     def online(self, vehicle: str) -> Measurement | None:
         """The measurement of a vehicle that is online, begun now if it is wanted."""
         known = self._measurements.get(vehicle)
-        full = len(self._measurements) >= _MOST_VEHICLES
+        full = len(self._measurements) >= MOST_VEHICLES
         return known if known or self._settings.vehicle or full else self._add(vehicle)
 
     def may_forget(self, vehicle: str | None, now_raw_ns: int) -> bool:
@@ -88,7 +90,7 @@ class Vehicles:
         return "not_authorized" if vehicle in self._deaf else self._unanswered_because
 
     def _add(self, vehicle: str) -> Measurement:
-        measurement = Measurement(
+        measurement = self._make(
             vehicle,
             self._settings,
             self._namesakes,

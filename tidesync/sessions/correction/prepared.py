@@ -173,7 +173,8 @@ def vehicle_clock(
     NothingMeasuredError where nothing can be relied on; SessionError or OSError where a file cannot be read.
     """
     settings = _settings(options)
-    histories = read_histories(folder, measured.vehicle, measured.topside)
+    topsides = sorted({labels.topside for labels in measured.exchanges.labels})
+    histories = read_histories(folder, measured.vehicle, *topsides)
     histories = replace(histories, namesakes=boots_of(twice))
     made = _timeline(measured, histories, options, settings)
     heard_by = partial(_heard_by, folder)

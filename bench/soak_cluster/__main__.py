@@ -8,9 +8,11 @@ import tempfile
 from pathlib import Path
 
 from bench.soak_cluster.nats import NatsCluster
+from bench.soak_cluster.rabbitmq import RabbitCluster
 from bench.soak_cluster.run import Plan, Soak
+from runtime.listener import free_port
 
-_KINDS = {"nats": NatsCluster}
+_KINDS = {"nats": NatsCluster, "rabbitmq": RabbitCluster}
 
 
 def main() -> int:
@@ -18,7 +20,9 @@ def main() -> int:
     planned = Plan(arguments.kills, arguments.restarts)
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="soak-cluster-"))
     print(f"{planned}\nin {folder}", flush=True)
-    soak = Soak(planned, _KINDS[arguments.broker](folder / "cluster"), lambda line: print(line, flush=True))
+    soak = Soak(
+        planned, _KINDS[arguments.broker](folder / "cluster", free_port), lambda line: print(line, flush=True)
+    )
     verdict = soak.run()
     for name, value in verdict.figures.items():
         print(f"{name:32} {value:12g}")

@@ -17,7 +17,7 @@ _KINDS = {"nats": NatsCluster, "rabbitmq": RabbitCluster}
 
 def main() -> int:
     arguments = _arguments()
-    planned = Plan(arguments.kills, arguments.restarts)
+    planned = Plan(arguments.kills, arguments.restarts, ping_connection=not arguments.one_connection)
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="soak-cluster-"))
     print(f"{planned}\nin {folder}", flush=True)
     soak = Soak(
@@ -37,6 +37,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--broker", choices=sorted(_KINDS), default="nats")
     parser.add_argument("--kills", type=int, default=planned.kills, help="of each node")
     parser.add_argument("--restarts", type=int, default=planned.restarts, help="of each node, in turn")
+    parser.add_argument("--one-connection", action="store_true", help="pings have none of their own")
     parser.add_argument("--folder", type=Path, help="to keep everything in; else a temporary one")
     return parser.parse_args()
 

@@ -17,7 +17,7 @@ _KINDS = {"nats": NatsCluster, "rabbitmq": RabbitCluster}
 
 def main() -> int:
     arguments = _arguments()
-    planned = Plan(arguments.kills, arguments.restarts, ping_connection=not arguments.one_connection)
+    planned = Plan(arguments.kills, arguments.restarts, ping_connection=_of_their_own(arguments))
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="soak-cluster-"))
     print(f"{planned}\nin {folder}", flush=True)
     soak = Soak(
@@ -29,6 +29,11 @@ def main() -> int:
     for failure in verdict.failures:
         print(f"FAILED {failure}")
     return 1 if verdict.failures else 0
+
+
+def _of_their_own(arguments: argparse.Namespace) -> bool:
+    """Whether pings get a connection of their own, which other brokers than NATS do not need."""
+    return arguments.broker == "nats" and not arguments.one_connection
 
 
 def _arguments() -> argparse.Namespace:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from broker.accounts.book import Account, Book
+    from broker.accounts.book import Book, User
 
 _QUEUES = "mqtt-subscription-.*qos[01]"
 """RabbitMQ makes them, by client id. By MQTT alone nobody reaches those of another client."""
@@ -19,29 +19,29 @@ _NOTHING = "^$"
 
 def rabbitmq(book: Book) -> str:
     """What its `load_definitions` names. An account without a hash of RabbitMQ's is left out."""
-    known = [account for account in book.accounts if account.sha256]
+    known = [user for user in book.users() if user.account.sha256]
     document = {
         "vhosts": [{"name": _VHOST}],
-        "users": [_user(account) for account in known],
-        "permissions": [_permission(account) for account in known],
-        "topic_permissions": [_topics(book, account) for account in known],
+        "users": [_user(user) for user in known],
+        "permissions": [_permission(user) for user in known],
+        "topic_permissions": [_topics(user) for user in known],
     }
     return json.dumps(document, indent=2) + "\n"
 
 
-def _user(account: Account) -> dict[str, Any]:
+def _user(user: User) -> dict[str, Any]:
     return {
-        "name": account.name,
-        "password_hash": account.sha256,
+        "name": user.name,
+        "password_hash": user.account.sha256,
         "hashing_algorithm": "rabbit_password_hashing_sha256",
         "tags": [],
     }
 
 
-def _permission(account: Account) -> dict[str, Any]:
+def _permission(user: User) -> dict[str, Any]:
     both = f"^({_QUEUES}|{re.escape(_EXCHANGE)})$"
     return {
-        "user": account.name,
+        "user": user.name,
         "vhost": _VHOST,
         "configure": f"^{_QUEUES}$",
         "write": both,
@@ -49,14 +49,13 @@ def _permission(account: Account) -> dict[str, Any]:
     }
 
 
-def _topics(book: Book, account: Account) -> dict[str, Any]:
-    allowed = book.permissions(account)
+def _topics(user: User) -> dict[str, Any]:
     return {
-        "user": account.name,
+        "user": user.name,
         "vhost": _VHOST,
         "exchange": _EXCHANGE,
-        "write": _expression(allowed.publish),
-        "read": _expression(allowed.subscribe),
+        "write": _expression(user.allowed.publish),
+        "read": _expression(user.allowed.subscribe),
     }
 
 

@@ -170,7 +170,13 @@ def test_rabbitmq_gets_the_same_rights_as_expressions_for_routing_keys():
             )
         )
     )
-    assert [user["name"] for user in made["users"]] == ["laptop", "rov1", "viewer"]
+    assert [user["name"] for user in made["users"]] == [
+        "laptop",
+        "laptop@ping",
+        "rov1",
+        "rov1@ping",
+        "viewer",
+    ]
     rights = {one["user"]: (one["write"], one["read"]) for one in made["topic_permissions"]}
     assert may(rights["rov1"][1], "vehicle/rov1/ping/+", "vehicle/rov1/ping/laptop", "topside/+/status")
     assert not may_any(

@@ -36,6 +36,8 @@ class PlainClient(LimitedClient):
     """
 
     user_timeout_ms = 0
+    is_account = False
+    """Whether its client id is its account, where it has one."""
     connack: int | None = None
     """The code of MQTT 3.1.1 by which the last connection was refused; None: it was not."""
     deliver: Callable[[str, bytes, bool], None]

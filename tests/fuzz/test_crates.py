@@ -4,7 +4,6 @@ import json
 import shutil
 import tempfile
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -37,7 +36,10 @@ def place(tmp_path_factory):
     elsewhere.write_text(TABLE)
     assert run(["-q", "correct", str(session), *SENSOR, "--file", str(elsewhere), "--vehicle", "rov1"]) == 0
     assert run(["-q", "export", str(session), "--format", "ro-crate"]) == 0
-    return root
+    (root / "temporary").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(root / "temporary"))
+        yield root
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def contents_of(folder):
 @given(st.data())
 def test_a_crate_is_reproduced_or_refused_and_nothing_is_written(place, valid, data):
     crate = place / "session_1.ro-crate"
-    before, temporary = contents_of(place), {*Path(tempfile.gettempdir()).glob("tidesync-reproduce-*")}
+    before = contents_of(place)
     content = data.draw(payloads(valid))
     (crate / METADATA).write_bytes(content)
     try:
@@ -66,7 +68,7 @@ def test_a_crate_is_reproduced_or_refused_and_nothing_is_written(place, valid, d
     finally:
         (crate / METADATA).write_text(json.dumps(valid))
     assert contents_of(place).keys() == before.keys()
-    assert {*Path(tempfile.gettempdir()).glob("tidesync-reproduce-*")} <= temporary
+    assert not any((place / "temporary").iterdir())
 
 
 @budget(15)

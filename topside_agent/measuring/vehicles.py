@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from topside_agent.measuring.measurement import Measurement
+from topside_agent.measuring.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,8 @@ class Vehicles:
         self._boot_id = boot_id
         self._resolution_ns = resolution_ns
         self._measurements: dict[str, Measurement] = {}
+        self.pace = Pace(settings)
+        """Of them all."""
         self._unanswered_because: ErrorWord = "timeout"
         for vehicle in settings.vehicles:
             self._add(vehicle)
@@ -65,6 +68,7 @@ class Vehicles:
     def forget(self, vehicle: str) -> None:
         """Measure `vehicle` no more, until it is online again."""
         self._measurements.pop(vehicle, None)
+        self.pace.measures(len(self))
 
     def explain_silence(self, word: ErrorWord) -> None:
         """What results say from now on when a ping is not answered."""
@@ -79,7 +83,9 @@ class Vehicles:
             self._namesakes,
             resolution_ns=self._resolution_ns,
             boot_id=self._boot_id,
+            pace=self.pace,
         )
         measurement.unanswered_because = self._unanswered_because
         self._measurements[vehicle] = measurement
+        self.pace.measures(len(self))
         return measurement

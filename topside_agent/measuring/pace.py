@@ -27,33 +27,25 @@ _PATIENCE = 2
 """Periods in a row until something changes."""
 _SURELY, _STEP = 0.85, 0.8
 """Vehicles are measured more often again where there is this much room, in steps."""
-_STARVED_NS = 5_000_000
-"""A wait may end late by so much; more was taken by other programs of the machine."""
 
 
 class BusyTime:
-    """How long in each period the agent did not wait for work; instants are topside's RAW, in ns.
-
-    What passes between the instant for which it asked to be woken and that at which it was is no waiting:
-    then others had the processor.
-    """
+    """How long in each period the agent was at work, also while others had the processor; topside's RAW, ns."""
 
     def __init__(self) -> None:
         self._begun_ns: int | None = None
         self._waited_ns = 0
-        self._waits: tuple[int, int] | None = None
+        self._waits_from_ns: int | None = None
 
-    def waits(self, now_ns: int, until_ns: int) -> None:
-        """There is nothing to do until `until_ns`, unless a message comes."""
-        self._waits = (now_ns, until_ns) if until_ns > now_ns else None
+    def waits(self, now_ns: int) -> None:
+        """There is nothing to do, until a message comes or something is due."""
+        self._waits_from_ns = now_ns
 
     def woke(self, now_ns: int) -> None:
         """There is something to do."""
-        if self._waits is not None:
-            from_ns, until_ns = self._waits
-            late = now_ns > until_ns + _STARVED_NS
-            self._waited_ns += max(0, (until_ns if late else now_ns) - from_ns)
-            self._waits = None
+        if self._waits_from_ns is not None:
+            self._waited_ns += now_ns - self._waits_from_ns
+            self._waits_from_ns = None
 
     def period(self, now_ns: int) -> tuple[float, float] | None:
         """Once a period is over, for how long it was busy and how long it was, in s; None before."""
@@ -112,6 +104,6 @@ class Pace:
         before = self.slowdown
         if self._overloaded >= _PATIENCE:
             self._set(min(needed, max(1.0, self._rate / _LEAST_RATE)))
-        elif before > 1 and needed < _SURELY * before:
+        elif before > 1 and needed < max(1.0, _SURELY * before):
             self._set(max(1.0, needed, before * _STEP))
         return self.slowdown != before

@@ -100,13 +100,11 @@ class Scheduler:
             self.perform(vehicle, self._guarded(vehicle, timer))
         if released := self._publish_gate.released(now.raw_ns):
             self._publish(released, now)
-        due_ns, ready_ns = (
-            min(self._deadlines.due_ns, self._publish_gate.due_ns or _NEVER_NS),
-            self._clock.raw_ns(),
-        )
-        due_ns = min(due_ns, ready_ns + idle_ns)
-        self._busy.waits(ready_ns, due_ns)
-        return max(0, due_ns - ready_ns)
+        due_ns, ready_ns = self._publish_gate.due_ns or _NEVER_NS, self._clock.raw_ns()
+        wait_ns = max(0, min(due_ns, self._deadlines.due_ns, ready_ns + idle_ns) - ready_ns)
+        if wait_ns:
+            self._busy.waits(ready_ns)
+        return wait_ns
 
     def _keep_pace(self, now_ns: int) -> None:
         period, pace = self._busy.period(now_ns), self._vehicles.pace

@@ -9,7 +9,6 @@ from runtime.metrics import AgentCounts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from broker.errors import BrokerError
     from broker.interface import MqttConnection
     from runtime.metrics import Role
     from runtime.watchdog import Loop
@@ -21,7 +20,7 @@ class MqttAgent:
     _connection: MqttConnection
 
     @property
-    def failure(self) -> BrokerError | None:
+    def failure(self) -> Exception | None:
         """Why it ended by itself, once it has."""
         return self._connection.failure
 

@@ -24,15 +24,18 @@ _MOST_LISTED = 5
 
 
 class Backoff:
-    """Waits drawn evenly from 0 to a limit that doubles with each failure ("full jitter")."""
+    """Waits drawn evenly from 0 to a limit that doubles with each failure ("full jitter"), in seconds."""
 
-    def __init__(self, source: random.Random | None = None) -> None:
+    def __init__(
+        self, source: random.Random | None = None, *, first_s: float = FIRST_S, cap_s: float = CAP_S
+    ) -> None:
         self._random = source or random.SystemRandom()
+        self._first_s, self._cap_s = first_s, cap_s
         self._failures = 0
 
     def next_s(self) -> float:
         """Seconds to wait after one more failure."""
-        limit_s = min(CAP_S, FIRST_S * 2**self._failures)
+        limit_s = min(self._cap_s, self._first_s * 2**self._failures)
         self._failures = min(self._failures + 1, 10)
         return self._random.uniform(0, limit_s)
 

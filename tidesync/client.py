@@ -18,17 +18,17 @@ from tidesync.errors import NotSoError
 from tidesync.retained import RetainedReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from broker.settings import ConnectionSettings
-    from schemas.topics import TopicKind
+    from schemas.topic_kind import TopicKind
 
 _CONNECT_S = 3.0
 _LOOK_S = 0.05
 _HOPELESS = (CertificateError, CertificateFileError, PasswordFileError)
 """A command does not wait for these. An agent does: a clock or a file may be corrected meanwhile."""
-_RESULTS_S = 1.5
-"""Where nothing is retained, or it is not sent: results come once a second."""
+_RESULTS_S = 6.0
+"""Where nothing is retained, or it is not sent: the results of a large fleet at rest come every 5 s."""
 _log = logging.getLogger(__name__)
 _LONGEST_S = 10.0
 """A connection that neither fails nor comes up, as over a slow link with TLS, is waited for as long."""
@@ -91,17 +91,33 @@ def is_up(connection: Connection, timeout_s: float) -> bool:
     return True
 
 
+def unheard(connection: Connection) -> str | None:
+    """Why what was not heard may have been published all the same; None when the broker sends all of it."""
+    if connection.refusal:
+        return str(connection.refusal)
+    if connection.wait_until_subscribed(0):
+        return None
+    return connection.last_problem or f"broker {connection.address}: it did not answer the subscription"
+
+
 class Client:
     """Subscribes to topics over a connection of its own; subclasses implement `heard`."""
 
     def __init__(self, settings: ConnectionSettings, name: str, filters: Sequence[str]) -> None:
         self._inbox = Inbox(settings.topic_root)
-        self._filters = [(topic, 1) for topic in filters]
+        self._filters = [(topic, 0) for topic in filters]
         self.connection = Connection(settings, self, SystemClock(), name=name)
 
     def connected(self) -> None:
-        """Subscribe."""
-        self.connection.subscribe(self._filters)
+        """Subscribe, at QoS 0: with a clean session more brings nothing, and a cluster grants it at once."""
+        self.connection.subscribe(self._filters, self._codes_came)
+
+    def _codes_came(self, _codes: Mapping[str, int]) -> None:
+        if not self.connection.refusal:
+            self.subscribed()
+
+    def subscribed(self) -> None:
+        """Called once the broker has granted all of it: what is silent from now on is silent."""
 
     def disconnected(self, reason: str) -> None:
         """Nothing to do: the connection reconnects and subscribes again."""

@@ -16,7 +16,7 @@ from runtime.clock import Reading, SystemClock
 from runtime.logs import broker_log_at
 from schemas import topics
 from schemas.base import InvalidMessageError
-from schemas.messages import Heartbeat
+from schemas.presence import Heartbeat
 from tidesync.client import is_up
 from tidesync.fleet.model import KINDS
 
@@ -32,8 +32,8 @@ _LISTEN_S = 1.5
 _SECOND_LOOK_S = 2.5
 """When two processes of one name were heard: one of them alone goes on if it was a restart."""
 _MOST_CHANGES = 100
-_SUBACK_S = 10.0
-"""A broker that is there has answered the subscriptions by then."""
+_SUBACK_S = 30.0
+"""A broker that is there has answered the subscriptions by then, a cluster without a leader too."""
 _BURSTS = 30
 _ANSWER_S = 2.0
 _PAUSE_S = 0.015
@@ -232,4 +232,5 @@ class _Observer:
 
     def _subscribe(self) -> None:
         self._subscribed_ns = self._clock.raw_ns()
-        self.connection.subscribe([(topics.subscription(self._root, kind), 0) for kind in KINDS])
+        kinds = (*KINDS, topics.TOPSIDE_MEMBER)
+        self.connection.subscribe([(topics.subscription(self._root, kind), 0) for kind in kinds])

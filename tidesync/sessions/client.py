@@ -10,7 +10,7 @@ from broker.errors import BrokerError
 from broker.interface import Outgoing
 from schemas import topics
 from schemas.messages import SessionState, StartCommand, StopCommand
-from tidesync.client import Client, connected, retained
+from tidesync.client import Client, connected, retained, unheard
 from tidesync.errors import NotSoError
 from tidesync.sessions.presence import RecorderPresence
 
@@ -72,7 +72,7 @@ def ask(
     client = _SessionClient(settings, session, command)
     with connected(client.connection, settings, timeout_s):
         answer = client.wait(timeout_s)
-        problem = client.connection.last_problem
+        problem = client.connection.last_problem or unheard(client.connection)
     if answer is None and client.absence:
         raise NotSoError(f"{client.absence}, at broker {settings.address}; start `tidesync record` again")
     if answer is None and problem:
@@ -144,6 +144,9 @@ class _SessionClient(Client):
         """Subscribe first, then send: a broker takes them in this order."""
         super().connected()
         self._request.repeat_now()
+
+    def subscribed(self) -> None:
+        """What is retained comes now."""
         self._is_new = True
 
     def heard(self, letter: Letter) -> None:

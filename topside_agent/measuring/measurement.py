@@ -42,6 +42,8 @@ class Measurement:
     comes in as an argument: RAW and `Reading` are topside's.
     """
 
+    resting = False  # of a vehicle that another topside of a group measures it is true
+
     def __init__(
         self,
         vehicle: str,
@@ -56,8 +58,7 @@ class Measurement:
         """`resolution_ns` and `boot_id` are those of topside's clock, `pace` is of all its vehicles."""
         self.vehicle = vehicle
         self._pace = pace or Pace(settings)
-        self._settings = settings
-        self._resolution_ns = resolution_ns
+        self._settings, self._resolution_ns = settings, resolution_ns
         self._make_nonce = make_nonce
         self._namesakes = namesakes or Namesakes(None)
         self._backlog = Backlog(round(settings.backlog_s * 1e9))
@@ -74,8 +75,8 @@ class Measurement:
         """RAW when topside had last slept: nothing that was under way before counts."""
         self._counts = Counts()
         self._schedule = PingSchedule.of(vehicle, settings)
-        self._refused = 0
         self._error: ErrorWord | None = None
+        self._refused = 0
         self.unanswered_because: ErrorWord = "timeout"
         """`not_authorized` while the broker refuses topside the answers."""
         self._last_reached_raw_ns: int | None = None
@@ -186,9 +187,8 @@ class Measurement:
         """What to publish now: a result once an interval and at every change of state, and batches."""
         actions: list[Action] = []
         if self._results.begin(now.raw_ns) and self._anything_known and (result := self._next_result(now)):
-            actions += [PublishResult(result), *self.flush()]
-        actions.append(SetTimer(self._due_ns()))
-        return actions
+            actions = [PublishResult(result), *self.flush()]
+        return [*actions, SetTimer(self._due_ns())]
 
     def flush(self) -> list[Action]:
         """Batches of all that is finished and was not published yet."""
@@ -262,8 +262,8 @@ class Measurement:
 
     def _next_result(self, now: Reading) -> OffsetResult | None:
         estimate = self.offsets.estimate(now, self._results.newest_ns)
-        error, spans = self._duplicate(now.raw_ns) or self._error, self._exchanger.instances.spans(now.raw_ns)
-        progress = self.offsets.progress(self._refused, error)._replace(duplicates=spans)
+        error = self._duplicate(now.raw_ns) or self._error
+        progress = self.offsets.progress(self._refused, error, self._exchanger.instances.spans(now.raw_ns))
         state = state_of(estimate, progress, self._settings, self._pace.silence_ns)
         if not self._results.publish(state, now.raw_ns, rests=error is None):
             return None
@@ -275,9 +275,9 @@ class Measurement:
 
     def _duplicate(self, now_raw_ns: int) -> ErrorWord | None:
         """Whether another process uses topside's name, or the vehicle's."""
-        if self._namesakes.alive(now_raw_ns):
-            return "duplicate_topside"
-        return "duplicate_vehicle" if self._exchanger.instances.duplicated(now_raw_ns) else None
+        duplicated = self._exchanger.instances.duplicated(now_raw_ns)
+        alive = self._namesakes.alive(now_raw_ns)
+        return "duplicate_topside" if alive else "duplicate_vehicle" if duplicated else None
 
     # When something is due
 

@@ -14,6 +14,7 @@ from topside_agent.measuring.result import Progress
 if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.clock_history import VehicleClock
+    from schemas.duplicate_span import DuplicateSpan
     from schemas.exchange import Exchange
     from schemas.messages import ErrorWord
     from topside_agent.measuring.pace import Pace
@@ -169,7 +170,9 @@ class Offsets:
         estimate = self.estimator.estimate(now.raw_ns, now.realtime_minus_raw_ns)
         return estimate and self.heard.moved(estimate)
 
-    def progress(self, refused: int, error: ErrorWord | None) -> Progress:
+    def progress(
+        self, refused: int, error: ErrorWord | None, duplicates: tuple[DuplicateSpan, ...] = ()
+    ) -> Progress:
         """What is known beside the estimate; `refused` answers made no exchange."""
         if error is None and not self.method.standalone and self.estimator.clock_rate_ppm is not None:
             error = "clock_rate"
@@ -180,4 +183,5 @@ class Offsets:
             segment=self.estimator.segment,
             steps=self.estimator.steps,
             error=error,
+            duplicates=duplicates,
         )

@@ -30,7 +30,7 @@ _SURELY, _STEP = 0.85, 0.8
 
 
 class BusyTime:
-    """How long in each period the agent was at work, also while others had the processor; topside's RAW, ns."""
+    """How long in each period the agent was at work, interrupted or not; instants are topside's RAW, ns."""
 
     def __init__(self) -> None:
         self._begun_ns: int | None = None

@@ -111,6 +111,7 @@ class Scheduler:
         if period is None:
             return
         pings, self._pings = self._pings, 0
+        pace.measures(sum(not measurement.resting for measurement in self._vehicles))
         before = pace.slowdown
         if not pace.worked(period[0], pings, period[1]):
             return

@@ -43,4 +43,6 @@ def agent_counts(role: Role, connection: MqttConnection, dropped: Mapping[str, i
     """The counts of an agent with this connection; `dropped` is copied, its owner continues to count."""
     refusal = connection.refusal
     refused = len(refusal.filters) + len(refusal.topics) if refusal else 0
-    return AgentCounts(role, connection.up, connection.reconnects, dict(dropped), refused)
+    return AgentCounts(
+        role, connection.up, connection.reconnects, dict(dropped), refused, str(connection.address)
+    )

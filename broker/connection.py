@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from broker.callback_runner import MAX_WAIT_S, CallbackRunner
 from broker.client.limited import fitting
-from broker.client.make import authenticate, make_client
+from broker.client.make import make_client, prepare
 from broker.client.socket_loop import SocketLoop, Wakeup
 from broker.errors import CONNECT_ERRORS, BrokerError, connect_error
 from broker.interface import Callbacks, Outgoing
-from broker.reconnect import STABLE_NS, Ending, ReconnectPolicy
+from broker.reconnect import CONNACK_S, CONNECT_S, STABLE_NS, Ending, ReconnectPolicy
 from broker.subscriber import Subscriber
 from broker.tls.context import expiry_notices
 from runtime.clock import asleep_s
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_CONNACK_TIMEOUT_NS = 10_000_000_000
 _STOP_S = 5.0  # a busy machine, or a slow disk, may take its time
 _CONNECT_LIMIT_S = 120.0  # a name server may block for 30 s and more, and each address is tried for five
 
@@ -88,6 +87,16 @@ class Connection:
     def address(self) -> BrokerAddress:
         """The broker that is used, or tried."""
         return self._policy.settings.address
+
+    @property
+    def settings(self) -> ConnectionSettings:
+        """Those of the broker that is used, or tried."""
+        return self._policy.settings
+
+    @property
+    def tried_all(self) -> bool:
+        """Whether every broker that the settings name has failed since one was last accepted."""
+        return self._policy.tried_all
 
     @property
     def reconnects(self) -> int:
@@ -197,7 +206,7 @@ class Connection:
         try:
             settings = self._policy.settings
             with self.loop.allowing(_CONNECT_LIMIT_S):
-                authenticate(self._client, settings)
+                prepare(self._client, settings, connect_timeout_s=CONNECT_S * self._policy.share)
                 self._client.connack = None
                 self._client.connect(settings.address.host, settings.address.port, settings.keepalive_s)
         except CONNECT_ERRORS as error:
@@ -251,7 +260,7 @@ class Connection:
                 return f"connection ended: {reason}" if reason else "connection lost"
             if self._socket_loop.run_once(pause_s) and self.up:
                 self._serve_up(opened_ns)
-            elif not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
+            elif not self.up and self._clock.raw_ns() - opened_ns > CONNACK_S * self._policy.share * 1e9:
                 return "no answer to CONNECT (is it an MQTT broker?)"
 
     def _serve_up(self, opened_ns: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from broker.address import parse_address
+from broker.address import parse_addresses
 from broker.budgets import BudgetSettings
 from broker.settings import AgentSettings, ClockHistorySettings, MetricsSettings
 from runtime import host
@@ -42,7 +42,7 @@ VehicleChoice = Annotated[str, AfterValidator(_checked)]
 def _account(settings: Mapping[str, Any]) -> str | None:
     """The account's name among settings that are valid so far."""
     broker = settings.get("broker")
-    return settings.get("username") or (parse_address(broker).username if broker else None)
+    return settings.get("username") or (parse_addresses(broker)[0].username if broker else None)
 
 
 def own_name(account: str | None) -> str:

@@ -36,6 +36,8 @@ class PlainClient(LimitedClient):
     """
 
     user_timeout_ms = 0
+    is_account = False
+    """Whether its client id is its account, where it has one."""
     connack: int | None = None
     """The code of MQTT 3.1.1 by which the last connection was refused; None: it was not."""
     deliver: Callable[[str, bytes, bool], None]
@@ -43,6 +45,8 @@ class PlainClient(LimitedClient):
     """How often it has read."""
     acknowledged = 0
     """How many messages at QoS 1 it has acknowledged, where `gathers`."""
+    drained = False
+    """Whether the last read took all that there was."""
     gathers = False
     """Whether messages may be let gather before a read."""
 

@@ -9,7 +9,6 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from broker.client.gathering import Gathering
 from runtime.memory import note
 
 if TYPE_CHECKING:
@@ -30,13 +29,15 @@ class SocketLoop:
     """Waits for one connected client's socket, and reads and writes it."""
 
     def __init__(self, client: PlainClient, wakeup: Wakeup, gather_s: float = 0.0) -> None:
-        """With `gather_s` messages gather for so long after each read: they cost less when read together.
+        """With `gather_s` messages at QoS 0 gather for so long after each read: together they cost less.
 
-        The kernel's stamp of the last of them dates all; without one they are dated by the read.
+        Those at QoS 1 do not: a broker that waits for their acknowledgements sends no more. The kernel's
+        stamp of the last message dates all of one read; without one they are dated by the read.
         """
         self._client = client
         self._wakeup = wakeup
-        self._gathering = Gathering(gather_s)
+        self._gather_s = gather_s
+        self._acknowledged = 0
         if gather_s:
             client.read_together()
         self._has_read = False
@@ -71,9 +72,10 @@ class SocketLoop:
             return
         if self._has_read:
             self._has_read = False
-            if gather_s := self._gathering.pause_s(client.acknowledged, monotonic()):
-                self._wakeup.pause(gather_s)
+            if client.drained and client.acknowledged == self._acknowledged:
+                self._wakeup.pause(self._gather_s)
                 pause_s = 0.0  # it may have been woken
+            self._acknowledged = client.acknowledged
         has_more = client.pending()  # it has read ahead
         try:
             ready = self._ready.wait(tcp, 0.0 if has_more else pause_s, writes=client.wants_to_write)

@@ -133,6 +133,7 @@ class StampingClient(PahoHooks):
 
     def _take_in(self, data: bytes) -> MQTTErrorCode:
         self.note_bytes_received()
+        self.drained = len(data) < self._read_bytes
         try:
             for packet in self._reader.feed(data):
                 failed = self._handle(packet)

@@ -81,7 +81,7 @@ def _wait(
 ) -> tuple[dict[str, OffsetResult], str | None]:
     """The results that fulfil the conditions, by vehicle, and why the broker is away if it is."""
     found: dict[str, OffsetResult] = {}
-    problem: str | None = f"broker {settings.address}: no answer"
+    problem: str | None = f"broker {settings.brokers}: no answer"
     clock, listener = SystemClock(), Listener(settings, "tidesync-wait", [*conditions])
     until_ns = clock.raw_ns() + round(timeout_s * 1e9)
     with listener.listening():

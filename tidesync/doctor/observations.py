@@ -21,6 +21,7 @@ from tidesync.client import is_up
 from tidesync.fleet.model import KINDS
 
 if TYPE_CHECKING:
+    from broker.address import BrokerAddress
     from broker.errors import BrokerError
     from broker.settings import ConnectionSettings
 
@@ -53,6 +54,8 @@ class Burst:
 class Observations:
     """What was observed; None and empty where there was no connection."""
 
+    address: BrokerAddress | None = None
+    """Of the broker that was reached, or tried last."""
     failure: BrokerError | None = None
     problem: str | None = None
     connect_ms: float | None = None
@@ -108,17 +111,17 @@ def observe(settings: ConnectionSettings) -> Observations:
         try:
             if is_up(observer.connection, _CONNECT_S):
                 seen.connect_ms = (time.monotonic_ns() - started_ns) / 1e6
-                seen.round_trip_ms = _tcp_ms(settings)
+                seen.round_trip_ms = _tcp_ms(observer.connection.settings)
                 observer.observe()
                 seen.problem = observer.connection.last_problem
                 refusal = observer.connection.refusal
                 seen.subscribed = observer.connection.wait_until_subscribed(0)
                 seen.refused = refusal.filters if refusal else ()
             else:
-                seen.problem = observer.connection.last_problem or f"broker {settings.address}: no answer"
+                seen.problem = observer.connection.last_problem or f"broker {settings.brokers}: no answer"
         finally:
             observer.connection.stop()
-    seen.failure = observer.connection.failure
+    seen.failure, seen.address = observer.connection.failure, observer.connection.address
     return seen
 
 

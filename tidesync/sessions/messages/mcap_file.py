@@ -176,7 +176,8 @@ class McapFile:
         if not used:
             return block
         lost = np.isin(block.channels, used)
-        reason = f"{int(lost.sum())} messages of channels that are not defined ({', '.join(map(str, used))})"
+        which = ", ".join(map(str, used))
+        reason = f"{counted(int(lost.sum()), 'message')} of channels that are not defined ({which})"
         losses.append(Loss(passage.at, int((block.ends - block.starts)[lost].sum()), reason))
         return without(block, lost)
 

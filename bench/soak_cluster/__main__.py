@@ -15,7 +15,7 @@ _KINDS = {"nats": NatsCluster}
 
 def main() -> int:
     arguments = _arguments()
-    planned = Plan(arguments.kills, arguments.restarts)
+    planned = Plan(arguments.kills, arguments.restarts, ping_connection=not arguments.one_connection)
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="soak-cluster-"))
     print(f"{planned}\nin {folder}", flush=True)
     soak = Soak(planned, _KINDS[arguments.broker](folder / "cluster"), lambda line: print(line, flush=True))
@@ -33,6 +33,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--broker", choices=sorted(_KINDS), default="nats")
     parser.add_argument("--kills", type=int, default=planned.kills, help="of each node")
     parser.add_argument("--restarts", type=int, default=planned.restarts, help="of each node, in turn")
+    parser.add_argument("--one-connection", action="store_true", help="pings have none of their own")
     parser.add_argument("--folder", type=Path, help="to keep everything in; else a temporary one")
     return parser.parse_args()
 

@@ -55,7 +55,7 @@ class Look(NamedTuple):
 class Fleet:
     """Everything in this process, each part on its own connection; stopped by `stack`."""
 
-    def __init__(self, cluster: Cluster, stack: ExitStack) -> None:
+    def __init__(self, cluster: Cluster, stack: ExitStack, *, ping_connection: bool) -> None:
         self._cluster = cluster
         self._stack = stack
         clock = SystemClock()
@@ -63,10 +63,15 @@ class Fleet:
         self._agents: dict[str, PiAgent | TopsideAgent] = {}
         for at, (name, (offset_ns, drift_ppm)) in enumerate(VEHICLES.items()):
             clocks[name] = SimulatedClock(clock, offset_ns=offset_ns, drift_ppm=drift_ppm)
-            of_pi = PiSettings(vehicle=name, no_http=True, **cluster.account(name, at))
+            of_pi = PiSettings(
+                vehicle=name, no_http=True, ping_connection=ping_connection, **cluster.account(name, at)
+            )
             self._agents[name] = PiAgent(of_pi, clocks[name])
         self.topside = TopsideAgent(
-            TopsideSettings(topside="topside", **cluster.account("topside", 2)), clock
+            TopsideSettings(
+                topside="topside", ping_connection=ping_connection, **cluster.account("topside", 2)
+            ),
+            clock,
         )
         self._agents["topside"] = self.topside
         for agent in self._agents.values():

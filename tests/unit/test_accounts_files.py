@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
@@ -25,6 +26,8 @@ from broker.accounts.crypt import bcrypted
 from broker.accounts.texts import acl, nats, passwords
 from schemas import topics
 from schemas.instants import utc_from_ns
+from schemas.names import InvalidNameError, account_name
+from schemas.topic_kind import Role
 from tidesync.command_line import run
 
 
@@ -80,6 +83,15 @@ def test_the_acl_names_each_accounts_own_topics_and_holds_no_pattern():
         "topic read boat/sync/v1/vehicle/rov1/ping/+",
         "topic read boat/sync/v1/vehicle/rov1/command",
         "topic read boat/sync/v1/topside/+/status",
+        "user rov1@ping",
+        "topic write boat/sync/v1/vehicle/rov1/pong/laptop",
+        "topic read boat/sync/v1/vehicle/rov1/ping/+",
+    ]
+    at = lines.index("user laptop@ping")
+    assert lines[at + 1 : at + 4] == [
+        "topic write boat/sync/v1/vehicle/+/ping/laptop",
+        "topic read boat/sync/v1/vehicle/+/pong/laptop",
+        "user rov1",
     ]
     assert "topic write boat/sync/v1/vehicle/+/ping/laptop" in lines[:at]
     assert not any(line.startswith("pattern") for line in lines)
@@ -358,9 +370,31 @@ def test_accounts_that_are_added_at_once_are_all_there(tmp_path):
     assert (tmp_path / "config" / "passwords").read_text().count("rov") == 4
 
 
-def test_the_password_file_has_a_line_for_each_account():
-    text = passwords(book(account("laptop", "topside"), account("rov1", "vehicle")))
-    assert re.fullmatch(r"laptop:\$7\$101\$\S+\nrov1:\$7\$101\$\S+\n", text)
+def test_the_password_file_has_a_line_for_each_account_and_the_same_password_for_that_of_its_pings():
+    text = passwords(
+        book(account("laptop", "topside"), account("rov1", "vehicle"), account("eve", "operator"))
+    )
+    hashes = dict(line.split(":") for line in text.splitlines())
+    assert [*hashes] == ["laptop", "laptop@ping", "rov1", "rov1@ping", "eve"]
+    assert all(re.fullmatch(r"\$7\$101\$\S+", each) for each in hashes.values())
+    assert hashes["rov1"] == hashes["rov1@ping"] != hashes["laptop@ping"] == hashes["laptop"]
+
+
+@pytest.mark.parametrize("name", ["rov1@ping", "@ping", "rov1@"])
+def test_no_account_is_given_the_name_of_one_for_pings(name):
+    with pytest.raises(InvalidNameError):
+        account_name(name)
+
+
+def test_the_rights_of_an_account_for_pings_are_some_of_its_accounts():
+    each = {
+        user.name: user.allowed for user in book(*(account(role, role) for role in get_args(Role))).users()
+    }
+    for name in ("vehicle", "topside"):
+        pings = each[f"{name}@ping"]
+        assert set(pings.publish) < set(each[name].publish)
+        assert set(pings.subscribe) < set(each[name].subscribe)
+    assert len(each) == len(get_args(Role)) + 2
 
 
 def test_the_file_of_settings_knows_both_brokers(tmp_path):

@@ -15,7 +15,7 @@ from topside_agent.group.members import LIVENESS_NS, Members
 from topside_agent.group.same_clock import ClockProof
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from broker.inbox import Letter
     from broker.interface import Incoming, MqttConnection
@@ -231,15 +231,16 @@ class GroupShare:
 
     # What is decided
 
-    def _perform(self, actions: Iterable[Action]) -> None:
+    def _perform(self, actions: Sequence[Action]) -> None:
+        _log_released(actions)
         wanted: list[str] = []
         unwanted: list[str] = []
         for action in actions:
             match action:
                 case Take(vehicle):
                     self._waiting[vehicle] = None
-                case Release(vehicle, to):
-                    self._release(vehicle, to)
+                case Release(vehicle, _):
+                    self._release(vehicle)
                 case Follow(vehicle):
                     self._followed.begin(vehicle)
                     wanted.append(self._exchanges_of(vehicle))
@@ -257,8 +258,7 @@ class GroupShare:
         if unwanted and self._connection.up:
             self._connection.unsubscribe(unwanted)
 
-    def _release(self, vehicle: str, to: str) -> None:
-        _log.info("%s is measured by %s from now on", vehicle, to)
+    def _release(self, vehicle: str) -> None:
         if vehicle in self._waiting:
             del self._waiting[vehicle]
         else:
@@ -288,3 +288,13 @@ class GroupShare:
     def _offset_of(self, watched: tuple[str, str]) -> str:
         vehicle, successor = watched
         return topics.build(self._root, topics.OFFSET, vehicle=vehicle, topside=successor)
+
+
+def _log_released(actions: Sequence[Action]) -> None:
+    released: dict[str, list[str]] = {}
+    for action in actions:
+        if isinstance(action, Release):
+            released.setdefault(action.to, []).append(action.vehicle)
+    for to, vehicles in released.items():
+        more = f" and {len(vehicles) - 10} more" if vehicles[10:] else ""
+        _log.info("from now on %s measures %s%s", to, ", ".join(vehicles[:10]), more)

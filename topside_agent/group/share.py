@@ -71,7 +71,7 @@ class GroupShare:
         self._members = Members(settings.group, settings.topside)
         self._decisions = Decisions(settings.group, settings.topside, settings.weight)
         self._later_start = LaterStart(instance_id, clock.raw_ns())
-        self._proof = proof or ClockProof(instance_id)
+        self._proof = proof or ClockProof(settings.topside, instance_id)
         self._followed = Followed()
         self._watched: set[tuple[str, str]] = set()
         self._waiting: dict[str, None] = {}
@@ -109,7 +109,7 @@ class GroupShare:
         if topic.kind is not topics.EXCHANGE:
             return False
         if topic.vehicle and topic.topside != self._topside and not message.retain:
-            self._followed.add(topic.vehicle, message.payload, message.received.raw_ns)
+            self._followed.add(topic.vehicle, topic.topside or "", message.payload, message.received.raw_ns)
         return True
 
     def letter(self, letter: Letter) -> None:
@@ -210,9 +210,8 @@ class GroupShare:
             return
         self.present = self._members.present(now_ns)
         self._log_members()
-        near = frozenset(
-            name for name, peer in self.present.items() if self._proof.same(peer.member.instance_id)
-        )
+        others, same = self.present.items(), self._proof.same
+        near = frozenset(name for name, peer in others if same(name, peer.member.instance_id))
         self._perform(self._decisions.decide(now_ns, self.present, near, self._agent.own_result))
         if self._earlier and not self._decisions.listening(now_ns):
             self._clear_earlier()

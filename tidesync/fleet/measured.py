@@ -8,7 +8,7 @@ from tidesync.fleet.history import share_of
 from tidesync.fleet.vehicle import Results
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView, Sequence, ValuesView
+    from collections.abc import ItemsView, Iterator, Sequence, ValuesView
 
     from runtime.clock import Reading
     from schemas.messages import OffsetResult
@@ -35,6 +35,10 @@ class Measured:
         """All of them."""
         return self._results.items()
 
+    def newest_first(self) -> Iterator[tuple[tuple[str, str], Results]]:
+        """All of them, the one heard last first."""
+        return reversed(self._results.items())
+
     def values(self) -> ValuesView[Results]:
         """All of them, without their names."""
         return self._results.values()
@@ -43,13 +47,10 @@ class Measured:
         """By each topside that measures it."""
         return [self._results[vehicle, topside] for topside in self.topsides.get(vehicle, ())]
 
-    def heard(self, result: OffsetResult) -> Results | None:
-        """What is known of the vehicle of `result`, which from now on is the one heard last."""
+    def heard(self, result: OffsetResult) -> None:
+        """From now on that one is the last."""
         key = (result.vehicle, result.topside)
-        known = self._results.pop(key, None)
-        if known is not None:
-            self._results[key] = known
-        return known
+        self._results[key] = self._results.pop(key)
 
     def make_room(self) -> str | None:
         """Drop the one quiet for longest if there is no room for another; returns its vehicle."""

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas import topics
 from schemas.messages import Event, Info, OffsetResult, SessionState
-from tidesync.figures import span
 from tidesync.fleet.measured import Measured
 from tidesync.fleet.sessions import SessionEntry, Sessions
 from tidesync.fleet.unshown import Unshown
-from tidesync.fleet.vehicle import FRESH_S, Row, VehicleInfo, since_s
+from tidesync.fleet.vehicle import FRESH_S, Row, VehicleInfo, event_text, since_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,8 +37,6 @@ KINDS: tuple[TopicKind, ...] = (
     topics.SESSION_STATE,
 )
 """The retained topics of a fleet."""
-_LONG_S = 60.0
-"""From here on a step is also given in minutes, hours, days or years."""
 Taken = Literal["new", "repeated", "mismatched"]
 """A letter whose names are not its topic's is mismatched: it changes nothing."""
 
@@ -50,6 +47,7 @@ class Fleet:
     def __init__(self, fresh_s: float = FRESH_S, *, most: int = MOST_NAMES, histories: bool = False) -> None:
         self.version = 0
         self.removals = 0
+        self._rows_version = 0  # when rows changed last without a letter of theirs
         self.topsides: dict[str, str] = {}
         """Their statuses."""
         self._fresh_s = fresh_s
@@ -120,16 +118,20 @@ class Fleet:
 
     def changes(self, after: int = 0) -> Iterator[tuple[str, str | None, Results | None]]:
         """The rows that have changed since version `after`; with the results where only its numbers have."""
-        vehicles = self._vehicles
-        for (vehicle, topside), known in self._measured.items():
-            info = vehicles.get(vehicle)
-            if known.row_version > after or (info and info.version > after):
-                yield vehicle, topside, None
-            elif known.version > after:
-                yield vehicle, topside, known
-        for vehicle, info in vehicles.items():
-            if info.version > after and vehicle not in self._measured:
-                yield vehicle, None, None
+        vehicles, measured, any_row = self._vehicles, self._measured, self._rows_version > after
+        for vehicle, info in reversed(vehicles.items()):
+            if info.version > after:
+                for topside in measured.topsides.get(vehicle, (None,)):
+                    yield vehicle, topside, None
+            elif not any_row:
+                break
+        for (vehicle, topside), known in measured.newest_first():
+            if known.version > after:
+                seen = vehicles.get(vehicle)
+                if seen is None or seen.version <= after:
+                    yield vehicle, topside, None if known.row_version > after else known
+            elif not any_row:
+                break
 
     def row(self, vehicle: str, topside: str | None, now: Reading) -> Row:
         """A vehicle that is known, as `topside` measures it at `now`."""
@@ -183,12 +185,13 @@ class Fleet:
     # Inside
 
     def _result(self, result: OffsetResult, received: Reading, *, retained: bool) -> bool:
-        known = self._measured.heard(result)
+        known = self._measured.get(result.vehicle, result.topside)
         if known is None:
             self._first_result(result, received, retained=retained)
             return True
         new = result.__dict__ != known.result.__dict__
         if known.take(result, received, self.version + 1, retained=retained):
+            self._measured.heard(result)
             self._changed()
         return new
 
@@ -212,14 +215,14 @@ class Fleet:
         """The vehicle's event that was heard before its first result belongs to its history too."""
         info = self._vehicles.get(vehicle)
         if known.history and info and info.event:
-            known.history.incident(info.event.kind, _sentence(info.event), info.event_raw_ns / 1e9)
+            known.history.incident(info.event.kind, event_text(info.event), info.event_raw_ns / 1e9)
 
     def _event(self, event: Event, received: Reading) -> bool:
         known = self._vehicle(event.vehicle)
         if known.event == event:
             return False
         known.event, known.event_raw_ns = event, received.raw_ns
-        self._incident(event.vehicle, event.kind, _sentence(event), received)
+        self._incident(event.vehicle, event.kind, event_text(event), received)
         return True
 
     def _status(self, vehicle: str, status: str, received: Reading) -> bool:
@@ -236,7 +239,7 @@ class Fleet:
         while len(self.topsides) >= self._most:
             del self.topsides[next(iter(self.topsides))]
         self.topsides[topside] = status
-        version = self._changed()
+        version = self._rows_version = self._changed()
         for (_, name), known in self._measured.items():
             if name == topside:
                 known.version = known.row_version = version
@@ -246,7 +249,7 @@ class Fleet:
         before, recorded = self._sessions.get(state.session), self._sessions.recorded()
         self._removed(self._sessions.take(state, received, self._changed(), retained=retained))
         if self._sessions.recorded() != recorded:  # so have the rows of vehicles
-            version = self._changed()
+            version = self._rows_version = self._changed()
             for known in self._measured.values():
                 known.version = known.row_version = version
             for info in self._vehicles.values():
@@ -279,15 +282,6 @@ class Fleet:
     def _changed(self) -> int:
         self.version += 1
         return self.version
-
-
-def _sentence(event: Event) -> str:
-    return f"{'clock stepped' if event.kind == 'step' else 'suspended'} {_by(event.step_ms / 1e3)}"
-
-
-def _by(seconds: float) -> str:
-    exact = f"{seconds:+,.3f} s"
-    return exact if abs(seconds) < _LONG_S else f"{'+' if seconds > 0 else '-'}{span(abs(seconds))} ({exact})"
 
 
 def _mismatched(letter: Letter) -> bool:

@@ -157,7 +157,7 @@ soak-fleet: .venv/.dev ## An hour of a fleet with a random fault every 5 s: is a
 	$(BIN)/python -m bench.soak_fleet --browser \
 		--markdown docs/lab/bench-soak-fleet.md --json bench/results/bench-soak-fleet.json $(ARGS)
 
-soak-cluster: .venv/.dev ## Every node of a cluster of brokers killed and restarted in turn (6 min)
+soak-cluster: .venv/.dev ## Every node of a cluster of brokers killed and restarted in turn (ARGS="--broker rabbitmq"; 6 min)
 	$(BIN)/python -m bench.soak_cluster $(ARGS)
 
 COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate \

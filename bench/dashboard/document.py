@@ -49,7 +49,7 @@ class Sample(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page that is opened anew, scrolled, and left for the vehicle in its first row."""
+    """A page that is opened again, scrolled, and left for the vehicle in its first row."""
 
     shown_s: float
     fleet_bytes: int
@@ -92,7 +92,7 @@ At the same time, from the same broker, commit 8becb8cc took {base:.2f} % with o
 whole rows and no browser, and knew 300 results at a time: {ratio:.2f} of it is what this version takes.
 """
 _PAGES = """
-## Pages, opened anew
+## Pages, opened again
 
 `first row`: seconds from the request to the first row. Bytes are on the wire, the stream left out; `both` has
 the vehicle's page with Plotly. `rows`: rows of the table that existed after scrolling by some 30 rows a

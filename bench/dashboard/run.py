@@ -66,7 +66,7 @@ def main(
 
 
 def measure(plan: Plan, base: Path | None) -> Figures:
-    """Start everything, let it warm up, measure every ten seconds, then look at the pages anew."""
+    """Start everything, let it warm up, measure every ten seconds, then open the pages again."""
     with tempfile.TemporaryDirectory(prefix="bench-dashboard-") as made, Programs(Path(made)) as programs:
         setup = Setup(programs, CONDITIONS["idle"], plan.seconds, seed=0)
         broker = setup.mosquitto_port

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from runtime.clock import Reading
     from schemas.messages import OffsetResult
+    from tidesync.fleet.vehicle import VehicleInfo
 
 
 class Measured:
@@ -35,9 +36,26 @@ class Measured:
         """All of them."""
         return self._results.items()
 
-    def newest_first(self) -> Iterator[tuple[tuple[str, str], Results]]:
-        """All of them, the one heard last first."""
-        return reversed(self._results.items())
+    def changes(
+        self, vehicles: dict[str, VehicleInfo], after: int, *, any_row: bool
+    ) -> Iterator[tuple[str, str | None, Results | None]]:
+        """The rows that have changed since version `after`; with the results where only its numbers have.
+
+        Also `vehicles` has the one heard last at its end. `any_row`: others than the last may have changed.
+        """
+        for vehicle, info in reversed(vehicles.items()):
+            if info.version > after:
+                for topside in self.topsides.get(vehicle, (None,)):
+                    yield vehicle, topside, None
+            elif not any_row:
+                break
+        for (vehicle, topside), known in reversed(self._results.items()):
+            if known.version > after:
+                seen = vehicles.get(vehicle)
+                if seen is None or seen.version <= after:
+                    yield vehicle, topside, None if known.row_version > after else known
+            elif not any_row:
+                break
 
     def values(self) -> ValuesView[Results]:
         """All of them, without their names."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from schemas import topics
 from schemas.messages import Event, Info, OffsetResult, SessionState
+from schemas.presence import Member
 from tidesync.fleet.measured import Measured
 from tidesync.fleet.sessions import SessionEntry, Sessions
 from tidesync.fleet.unshown import Unshown
@@ -50,6 +51,7 @@ class Fleet:
         self._rows_version = 0  # when rows changed last without a letter of theirs
         self.topsides: dict[str, str] = {}
         """Their statuses."""
+        self._groups: dict[str, str] = {}  # of topsides that share vehicles
         self._fresh_s = fresh_s
         self._most = most
         self._measured = Measured(most, histories=histories)
@@ -82,6 +84,8 @@ class Fleet:
             case Info() as info:
                 known = self._vehicle(info.vehicle)
                 new, known.info = known.info != info, info
+            case Member() as member:
+                new = self._group(member.topside, member.group)
             case SessionState() as state:
                 new = self._session(state, received, retained=retained)
             case str() as status if topic.kind is topics.STATUS:
@@ -95,6 +99,8 @@ class Fleet:
         dropped: object = None
         if topic.kind is topics.OFFSET:
             dropped = self._measured.drop(topic.vehicle or "", topic.topside or "")
+        elif topic.kind is topics.TOPSIDE_MEMBER:
+            self._group(topic.topside or "", None)
         elif topic.kind is topics.SESSION_STATE:
             dropped = self._sessions.forget(topic.session or "")
         elif topic.kind in {topics.STATUS, topics.INFO}:
@@ -118,20 +124,7 @@ class Fleet:
 
     def changes(self, after: int = 0) -> Iterator[tuple[str, str | None, Results | None]]:
         """The rows that have changed since version `after`; with the results where only its numbers have."""
-        vehicles, measured, any_row = self._vehicles, self._measured, self._rows_version > after
-        for vehicle, info in reversed(vehicles.items()):
-            if info.version > after:
-                for topside in measured.topsides.get(vehicle, (None,)):
-                    yield vehicle, topside, None
-            elif not any_row:
-                break
-        for (vehicle, topside), known in measured.newest_first():
-            if known.version > after:
-                seen = vehicles.get(vehicle)
-                if seen is None or seen.version <= after:
-                    yield vehicle, topside, None if known.row_version > after else known
-            elif not any_row:
-                break
+        return self._measured.changes(self._vehicles, after, any_row=self._rows_version > after)
 
     def row(self, vehicle: str, topside: str | None, now: Reading) -> Row:
         """A vehicle that is known, as `topside` measures it at `now`."""
@@ -146,6 +139,7 @@ class Fleet:
             event=info.event,
             event_age_s=since_s(info.event_raw_ns, now) if info.event else None,
             topside_status=self.topsides.get(topside or ""),
+            group=self._groups.get(topside or ""),
             recording=self._sessions.recording(vehicle),
             **known,
         )
@@ -239,11 +233,24 @@ class Fleet:
         while len(self.topsides) >= self._most:
             del self.topsides[next(iter(self.topsides))]
         self.topsides[topside] = status
+        self._topside_changed(topside)
+        return before != status
+
+    def _group(self, topside: str, group: str | None) -> bool:
+        before = self._groups.pop(topside, None)
+        if group is not None:
+            while len(self._groups) >= self._most:
+                del self._groups[next(iter(self._groups))]
+            self._groups[topside] = group
+        if before != group:
+            self._topside_changed(topside)
+        return before != group
+
+    def _topside_changed(self, topside: str) -> None:
         version = self._rows_version = self._changed()
         for (_, name), known in self._measured.items():
             if name == topside:
                 known.version = known.row_version = version
-        return before != status
 
     def _session(self, state: SessionState, received: Reading, *, retained: bool) -> bool:
         before, recorded = self._sessions.get(state.session), self._sessions.recorded()

@@ -162,6 +162,8 @@ class Row:
     event: Event | None = None
     event_age_s: float | None = None
     topside_status: str | None = None
+    group: str | None = None
+    """The topside's, where it shares vehicles with others."""
     recording: tuple[str, ...] = ()
     """The sessions that record it."""
 

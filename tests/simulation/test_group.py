@@ -205,6 +205,8 @@ def test_the_later_of_two_of_one_name_stops_and_the_first_is_not_disturbed():
     results = [r for v in VEHICLES for r in simulation.results("mid", v)]
     assert {r.instance_id for r in results} == {first._namesakes.instance_id}
     assert {(r.state, r.error) for r in results if r.state != "acquiring"} == {("locked", None)}
+    for vehicle in VEHICLES:
+        assert measured(simulation, vehicle, 15, 60) == {owner_of(vehicle)}
     assert simulation.broker.retained["tidesync/v1/topside/mid/status"][0] == b"online"
 
 

@@ -68,6 +68,8 @@ def test_an_earlier_process_another_group_and_ones_own_name_do_not_count():
     assert members.present(START) == {}
     members.announced(member("restarted"))
     assert set(members.present(START)) == {"restarted"}
+    members.beat(heartbeat("restarted", "a second one"), START)
+    assert set(members.present(START)) == {"restarted"}, "another process of its name hides nothing"
     members.left("restarted")
     assert members.present(START) == {}
 
@@ -77,6 +79,10 @@ def test_names_without_end_fill_no_memory():
     for number in range(1200):
         members.announced(member(f"t{number}"))
         members.beat(heartbeat(f"t{number}"), START)
+    for number in range(20):
+        members.beat(heartbeat("t7", f"forged {number}"), START)
+    assert len(members.present(START)) == 999
+    members.beat(heartbeat("t7"), START)
     assert len(members.present(START)) == 1000
 
 

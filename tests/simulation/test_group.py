@@ -219,3 +219,18 @@ def test_two_of_one_name_that_start_together_leave_one():
     assert sorted(agent.failure is None for agent in agents) == [False, True]
     for vehicle in VEHICLES:
         assert measured(simulation, vehicle, 25, 40) == {owner_of(vehicle, ("north", "mid"))}
+
+
+def test_what_a_killed_process_left_of_vehicles_that_are_anothers_now_is_cleared_when_it_is_back():
+    simulation = fleet()
+    simulation.at(12, lambda: kill(simulation, "mid"))
+    simulation.at(13, lambda: add(simulation, "late"))
+    simulation.at(28, lambda: add(simulation, "mid"))
+    names = (*NAMES, "late")
+    assert [v for v in VEHICLES if owner_of(v) == "mid" and owner_of(v, names) == "late"]
+    simulation.run(27)
+    assert any(len(fresh_retained(simulation, vehicle)) == 2 for vehicle in VEHICLES)
+    simulation.run(45)
+    for vehicle in VEHICLES:
+        assert fresh_retained(simulation, vehicle) == [owner_of(vehicle, names)]
+    assert wrong(all_published(simulation)) == []

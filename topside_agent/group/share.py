@@ -37,8 +37,7 @@ _ANNOUNCE_EVERY_NS = 2_000_000_000
 """One may have missed it while it was stopped or cut off, and some brokers retain nothing for it."""
 _TAKE_NS = 10_000_000
 """For so long at a time vehicles are taken over, whose exchanges an estimator is given first."""
-_FILTERS = 100
-"""In one packet."""
+_FILTERS = 100  # in one packet
 
 
 class GroupShare:
@@ -83,8 +82,7 @@ class GroupShare:
         self._done_ns: int | None = None
         self._due_ns = 0
         self._names: tuple[str, ...] | None = None
-        self.present: dict[str, Peer] = {}
-        """The others that are there."""
+        self.present: dict[str, Peer] = {}  # the others that are there
 
     # The connection
 
@@ -170,8 +168,10 @@ class GroupShare:
         self._perform(self._decisions.forget(vehicle))
 
     def slept(self) -> None:
-        """This machine slept, and its RAW stood still."""
+        """This machine slept, and its RAW stood still: the others have gone on."""
         self._followed.clear()
+        if self._announced:
+            self._decisions.arrived(self._clock.raw_ns())
 
     # Time
 
@@ -194,9 +194,10 @@ class GroupShare:
         """Leave the vehicles to the others, if there are any; do nothing more."""
         self._left = True
         self._proof.close()
+        for vehicle in sorted(self._decisions.measured) if self.present else ():
+            self._release(vehicle)
         if self._announced:
-            left = sorted(self._decisions.measured) if self.present else ()
-            self._connection.publish(self._builder.no_member(), *map(self._builder.no_result, left))
+            self._connection.publish(self._builder.no_member())
 
     def _look(self, now_ns: int) -> None:
         if self._done_ns is not None and now_ns - self._done_ns >= _MISSED_NS:

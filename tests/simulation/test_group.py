@@ -234,3 +234,20 @@ def test_what_a_killed_process_left_of_vehicles_that_are_anothers_now_is_cleared
     for vehicle in VEHICLES:
         assert fresh_retained(simulation, vehicle) == [owner_of(vehicle, names)]
     assert wrong(all_published(simulation)) == []
+
+
+def test_while_a_machine_sleeps_the_other_one_measures_and_gives_back_what_was_taken():
+    simulation = Simulation(settings=settings("north"), topside_simulated={"drift_ppm": 20.0})
+    awake = simulation.topside_clock
+    simulation.topside_clock = simulation.clock
+    simulation.add_topside(settings("south"))
+    simulation.topside_clock = awake
+    for number, vehicle in enumerate(VEHICLES):
+        simulation.add_vehicle(vehicle, jittery(), offset_ns=number * S)
+    simulation.suspend_topside(20, 12)
+    simulation.run(55)
+    for vehicle in VEHICLES:
+        assert measured(simulation, vehicle, 24.5, 32) == {"south"}
+        assert measured(simulation, vehicle, 44, 55) == {owner_of(vehicle, ("north", "south"))}
+    assert {owner_of(vehicle, ("north", "south")) for vehicle in VEHICLES} == {"north", "south"}
+    assert wrong(all_published(simulation)) == []

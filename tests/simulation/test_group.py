@@ -38,11 +38,11 @@ def fleet(names=NAMES, *, seed=1, apart=False, vehicles=VEHICLES):
     return simulation
 
 
-def add(simulation, name, *, apart=False, **changes):
+def add(simulation, name, *, apart=False, link=None, **changes):
     shared = simulation.topside_clock
     if apart:
         simulation.topside_clock = VehicleClock(simulation.clock, offset_ns=3 * S, drift_ppm=40.0)
-    agent = simulation.add_topside(settings(name, **changes))
+    agent = simulation.add_topside(settings(name, **changes), link)
     simulation.topside_clock = shared
     return agent
 
@@ -250,4 +250,17 @@ def test_while_a_machine_sleeps_the_other_one_measures_and_gives_back_what_was_t
         assert measured(simulation, vehicle, 24.5, 32) == {"south"}
         assert measured(simulation, vehicle, 44, 55) == {owner_of(vehicle, ("north", "south"))}
     assert {owner_of(vehicle, ("north", "south")) for vehicle in VEHICLES} == {"north", "south"}
+    assert wrong(all_published(simulation)) == []
+
+
+def test_who_is_cut_off_takes_nothing_of_the_others():
+    simulation = fleet(("north", "south"))
+    add(simulation, "mid", link=Link.instant(down=((20, 26.5),)))
+    simulation.run(45)
+    for vehicle in VEHICLES:
+        owner = owner_of(vehicle)
+        heir = owner_of(vehicle, ("north", "south"))
+        assert measured(simulation, vehicle, 25, 26) == {heir}
+        assert measured(simulation, vehicle, 26, 45) == {owner, heir}
+        assert measured(simulation, vehicle, 37, 45) == {owner}
     assert wrong(all_published(simulation)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tidesync.sessions.messages.mavlink_packets import STAMP, described
 if TYPE_CHECKING:
     from tidesync.sessions.correction.timeline import Corrections
     from tidesync.sessions.messages.mavlink_packets import Packets
-    from topside_agent.estimator.blocks import Floats
+    from topside_agent.estimator.blocks import Floats, Integers
 
 _STATED = {2, 29, 30, 31, 32, 33, 34, 65, 116, 137}
 """Messages that ArduPilot sends with `time_boot_ms` of that time."""
@@ -23,23 +24,32 @@ _RESTARTED_MS = 1_000
 
 
 class Start:
-    """One run of the autopilot; entries are (boot ns, topside ns, error ns)."""
+    """One run of the autopilot; entries are boot ns, topside ns, error ns, one after the other."""
 
     def __init__(self) -> None:
-        self.stated: list[tuple[int, int, int]] = []
-        self.asked: list[tuple[int, int, int]] = []
-        self.attitudes: list[tuple[float, ...]] = []
+        self.stated, self.asked = array("q"), array("q")
+        self.attitudes = array("d")
         """Boot time, µs, roll, pitch and yaw, degrees."""
+
+    @property
+    def count(self) -> int:
+        """How many packets stated a boot time."""
+        return len(self.stated) // 3
 
     def heard(self) -> Heard:
         """All, by their boot times."""
-        boot_ns, topside_ns, error_ns = np.array(sorted(self.stated), dtype=np.int64).T
-        return Heard(boot_ns, topside_ns, error_ns, np.array(self.asked, dtype=np.int64).reshape(-1, 3))
+        entries = _rows(self.stated)
+        boot_ns, topside_ns, error_ns = entries[np.lexsort(entries.T[::-1])].T.copy()
+        return Heard(boot_ns, topside_ns, error_ns, _rows(self.asked))
 
     @property
     def attitude(self) -> Floats:
         """As an array."""
         return np.array(self.attitudes, dtype=np.float64).reshape(-1, 4)
+
+
+def _rows(entries: array[int]) -> Integers:
+    return np.array(entries, dtype=np.int64).reshape(-1, 3)
 
 
 class BootPackets:
@@ -76,22 +86,22 @@ class BootPackets:
 
     def _stated(self, system: int, kind: int, message: Any, at: tuple[int, int]) -> None:
         start = self._start(system, message.time_boot_ms)
-        start.stated.append((message.time_boot_ms * 1_000_000, *at))
+        start.stated.extend((message.time_boot_ms * 1_000_000, *at))
         if kind == _ATTITUDE:
             angles = (np.degrees(each) for each in (message.roll, message.pitch, message.yaw))
-            start.attitudes.append((message.time_boot_ms * 1e3, *map(float, angles)))
+            start.attitudes.extend((message.time_boot_ms * 1e3, *map(float, angles)))
 
     def _timesync(self, system: int, component: int, message: Any, at: tuple[int, int]) -> None:
         if not message.tc1:
             self._requests[message.ts1] = at
         elif component == _AUTOPILOT and message.ts1 in self._requests:
             start = self._start(system, message.tc1 // 1_000_000)
-            start.asked.append((message.tc1, *self._requests[message.ts1]))
-            start.stated.append((message.tc1, *at))
+            start.asked.extend((message.tc1, *self._requests[message.ts1]))
+            start.stated.extend((message.tc1, *at))
 
     def _start(self, system: int, boot_ms: int) -> Start:
         starts = self.by_system.setdefault(system, [Start()])
-        last = starts[-1].stated[-1][0] if starts[-1].stated else 0
+        last = starts[-1].stated[-3] if starts[-1].stated else 0
         if boot_ms * 1_000_000 < last - _RESTARTED_MS * 1_000_000:
             starts.append(Start())
         return starts[-1]

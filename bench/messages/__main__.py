@@ -68,7 +68,10 @@ def main(
         found.append(measured(kind._replace(messages=int(kind.messages * share)), rounds))
         if markdown:
             markdown.write_text(document(found, how), encoding="utf-8")
-    figures = [{"name": each.kind.name, "bytes": each.bytes, "runs": each.runs} for each in found]
+    figures = [
+        {"name": each.kind.name, "bytes": each.bytes, "runs": each.runs, "smaller": each.smaller}
+        for each in found
+    ]
     tell({"how": how, "kinds": figures}, document(found, how), markdown, json_path)
 
 

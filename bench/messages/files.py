@@ -155,14 +155,14 @@ def write_tlog(path: Path, trace: Trace, count: int) -> None:
 
 
 def write_dataflash(path: Path, trace: Trace, count: int) -> None:
-    """Of ten records one attitude, else pressures, by the same autopilot's clock."""
+    """Of five records one attitude, else pressures, by the same autopilot's clock."""
     kinds = (
         (128, 89, b"FMT", b"BBnNZ", b"Type,Length,Name,Format,Columns"),
         (129, 23, b"ATT", b"QccccCC", b"TimeUS,DesRoll,Roll,DesPitch,Pitch,DesYaw,Yaw"),
         (130, 19, b"BARO", b"Qff", b"TimeUS,Alt,Press"),
     )
-    at_ns = instants(trace, count // 10)
-    step_us = int(at_ns[1] - at_ns[0]) // 10_000
+    at_ns = instants(trace, count // 5)
+    step_us = int(at_ns[1] - at_ns[0]) // 5_000
     with path.open("wb") as stream:
         for kind in kinds:
             stream.write(b"\xa3\x95\x80" + struct.pack("<BB4s16s64s", *kind))
@@ -172,7 +172,7 @@ def write_dataflash(path: Path, trace: Trace, count: int) -> None:
             stream.write(
                 b"\xa3\x95\x81" + struct.pack("<QhhhhHH", boot_us, roll, roll, pitch, pitch, yaw, yaw)
             )
-            for later in range(1, 10):
+            for later in range(1, 5):
                 stream.write(b"\xa3\x95\x82" + struct.pack("<Qff", boot_us + later * step_us, 1.5, 2.5))
 
 

@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: audit fuzz help setup demo test test-fast test-long check format schemas lock lock-images bench-estimators bench-peers bench-cost
-.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-archive bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet clean
+.PHONY: distributions docs types types-win32 types-darwin attacks offline-bundle bench-correction bench-u95 bench-real bench-messages bench-archive bench-footprint bench-long-sessions bench-dashboard pictures blueos-extension soak-recorder soak-fleet soak-group soak-cluster clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -140,7 +140,7 @@ attacks: .venv/.dev ## Attack a broker in a container while vehicles are measure
 	ATTACKS_JSON=bench/results/attacks.json $(BIN)/python -m pytest -x tests/containers/test_attacks.py $(ARGS)
 	$(BIN)/python -m bench.attacks bench/results/attacks.json docs/security.md
 
-bench-dashboard: .venv/.dev ## The dashboard with 50 vehicles at 4 results a second (17 min; QUICK=1: 1 min); into docs/lab/
+bench-dashboard: .venv/.dev ## The dashboard with 1000 vehicles at a result a second (16 min; QUICK=1: 1 min); into docs/lab/
 	$(BIN)/python -m bench.dashboard $(if $(QUICK),--quick) \
 		--markdown docs/lab/bench-dashboard.md --json bench/results/bench-dashboard.json $(ARGS)
 
@@ -150,9 +150,15 @@ pictures: .venv/.dev ## The dashboard's pictures in docs/, from a live demo (2 m
 soak-recorder: .venv/.dev ## A session of 10 minutes whose recorder is killed 200 times: is all there?
 	$(BIN)/python -m bench.soak_recorder $(ARGS)
 
+soak-group: .venv/.dev ## Three topsides share 300 vehicles, and are killed, stopped and cut off 100 times (half an hour); into docs/lab/
+	$(BIN)/python -m bench.soak_group --markdown docs/lab/soak-group.md --json bench/results/soak-group.json $(ARGS)
+
 soak-fleet: .venv/.dev ## An hour of a fleet with a random fault every 5 s: is anything lost, wrong or not healed?
 	$(BIN)/python -m bench.soak_fleet --browser \
 		--markdown docs/lab/bench-soak-fleet.md --json bench/results/bench-soak-fleet.json $(ARGS)
+
+soak-cluster: .venv/.dev ## Every node of a cluster of brokers killed and restarted in turn (ARGS="--broker rabbitmq"; 6 min)
+	$(BIN)/python -m bench.soak_cluster $(ARGS)
 
 COMPILE := uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" --no-emit-package tidesync-pi

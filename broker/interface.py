@@ -58,12 +58,25 @@ class Callbacks(Protocol):
 class MqttConnection(Protocol):
     """What agents use of a connection; `broker.connection.Connection` is the one over a network."""
 
-    failure: BrokerError | None
-    """Why it ended by itself, once it has."""
-    loop: Loop
-    """The network thread, for the watchdog."""
-    up: bool
-    """Whether the broker has accepted the connection, and it has not ended since."""
+    @property
+    def failure(self) -> BrokerError | None:
+        """Why it ended by itself, once it has."""
+
+    @property
+    def loop(self) -> Loop:
+        """The network thread in which the agent's code runs."""
+
+    @property
+    def up(self) -> bool:
+        """Whether the broker has accepted the connection, and it has not ended since."""
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """The network threads, for the watchdog."""
+
+    @property
+    def carries_pings(self) -> bool:
+        """Whether pings get through: they may have a connection of their own."""
 
     @property
     def address(self) -> BrokerAddress:
@@ -75,7 +88,7 @@ class MqttConnection(Protocol):
 
     @property
     def last_problem(self) -> str | None:
-        """Why the last attempt failed, or no connection lasts; else what the broker refuses, or None."""
+        """Why the last attempt failed, or no connection lasts; else what is refused or not answered."""
 
     @property
     def refusal(self) -> NotAuthorizedError | None:
@@ -122,8 +135,8 @@ class MqttConnection(Protocol):
 
         `answered` is called in that thread with the broker's code of each filter: the QoS granted, or
         `broker.subscriptions.REFUSED`; not when the connection ends first. What was refused is asked for
-        again every 10 s, and `answered` called with its codes. Of what is retained, messages may arrive
-        before the call and after it.
+        again, after a second, then less often, and `answered` called with its codes. Of what is retained,
+        messages may arrive before the call and after it.
         """
 
     def unsubscribe(self, filters: Sequence[str]) -> None:

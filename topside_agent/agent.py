@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from broker.agent import MqttAgent, agent_counts
+from broker.agent import MqttAgent, agent_counts, connect_agent
 from broker.budgets import PeerBudgets
-from broker.connection import Connection
 from broker.inbox import Inbox, Letter
 from broker.interface import Incoming
 from broker.own_clock import OwnClock
@@ -41,8 +40,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_IDLE_S = 0.5
+_IDLE_NS = 500_000_000
 _UPKEEP_NS = 250_000_000
+_REPORTS = (topics.INFO, topics.EVENT, topics.VEHICLE_CLOCK)
 
 
 class TopsideAgent(MqttAgent):
@@ -57,7 +57,7 @@ class TopsideAgent(MqttAgent):
         settings: TopsideSettings,
         clock: Clock,
         *,
-        connect: Connect = Connection,
+        connect: Connect = connect_agent,
         get: Get = get_then,
         watch: Watch | None = None,
         instance_id: str | None = None,
@@ -112,7 +112,7 @@ class TopsideAgent(MqttAgent):
         return TopsideCounts(
             self._settings.topside,
             agent_counts("topside", self._connection, self._inbox.dropped),
-            [measurement.snapshot(now_raw_ns) for measurement in list(self._vehicles)],
+            [each.snapshot(now_raw_ns) for each in list(self._vehicles) if not each.resting],
         )
 
     # Owner of the connection: called in the network thread
@@ -123,7 +123,7 @@ class TopsideAgent(MqttAgent):
         self._own_clock.publish()
         for measurement in self._vehicles:
             self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
-        self._homeassistant.connected(measurement.vehicle for measurement in self._vehicles)
+        self._homeassistant.connected(each.vehicle for each in self._vehicles if not each.resting)
 
     def _subscribed(self, codes: Mapping[str, int]) -> None:
         pongs = topics.subscription(self._settings.topic_root, topics.PONG, topside=self._settings.topside)
@@ -138,27 +138,27 @@ class TopsideAgent(MqttAgent):
 
     def received(self, message: Incoming) -> None:
         """One message; pongs are tried first, since time matters to them."""
+        self._scheduler.received(message.received.raw_ns)
         self._notice_sleep()
         letter = self._inbox.open(message)
         if letter is None:
             if not message.payload:
                 self._on_cleared(message.topic)
-            return
+        else:
+            self._handle(letter)
+
+    def _handle(self, letter: Letter) -> None:
         kind = letter.topic.kind
         if kind is topics.PONG:
             self._on_pong(letter)
         elif kind is topics.STATUS:
             self._on_status(letter)
-        elif kind is topics.INFO:
-            self._on_info(letter)
-        elif kind is topics.EVENT:
-            self._on_event(letter)
-        elif kind is topics.VEHICLE_CLOCK:
-            self._on_pieces(letter)
+        elif kind in _REPORTS:
+            self._on_report(letter)
         elif kind in OWN:
             self._presence.received(letter)
             self._upkeep_due_ns = 0  # a namesake is reported at once
-        elif kind is topics.TOPSIDE_COMMAND and not message.retain:
+        elif kind is topics.TOPSIDE_COMMAND and not letter.incoming.retain:
             self._on_command(letter)
 
     def tick(self, now: Reading) -> float:
@@ -170,9 +170,9 @@ class TopsideAgent(MqttAgent):
             if self._connection.up and self._presence.tick(now.raw_ns):
                 for measurement in self._vehicles:
                     self._perform(measurement, measurement.recheck(now.raw_ns))
-        if not self._connection.up:
-            return _IDLE_S
-        return min(_IDLE_S, (self._scheduler.serve(now) - self._clock.raw_ns()) / 1e9)
+        if not self._connection.carries_pings:
+            return _IDLE_NS / 1e9
+        return self._scheduler.serve(now, _IDLE_NS) / 1e9
 
     # What messages do
 
@@ -193,8 +193,7 @@ class TopsideAgent(MqttAgent):
     def _on_status(self, letter: Letter) -> None:
         vehicle = letter.topic.vehicle
         assert vehicle
-        measurement = self._vehicles.online(vehicle) if letter.body == "online" else None
-        if measurement:
+        if letter.body == "online" and (measurement := self._vehicles.online(vehicle)):
             self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
             self._homeassistant.announce(vehicle)
 
@@ -216,24 +215,20 @@ class TopsideAgent(MqttAgent):
         for place in (self._publisher, self._scheduler, self._vehicles):
             place.forget(vehicle)
 
-    def _on_info(self, letter: Letter) -> None:
-        info, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
-        assert isinstance(info, messages.Info)
-        if measurement:
-            self._perform(measurement, measurement.informed(info, self._clock.raw_ns()))
-
-    def _on_event(self, letter: Letter) -> None:
-        event, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
-        assert isinstance(event, messages.Event)
-        if measurement:
-            self._publisher.log_event(event, self._clock.raw_ns())
-            self._perform(measurement, measurement.event(event, self._clock.raw_ns()))
-
-    def _on_pieces(self, letter: Letter) -> None:
-        clock, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
-        assert isinstance(clock, VehicleClock)
-        if measurement:
-            self._perform(measurement, measurement.pieces(clock, self._clock.raw_ns()))
+    def _on_report(self, letter: Letter) -> None:
+        """What a vehicle reports of itself, or of its clock."""
+        report, now_ns = letter.body, self._clock.raw_ns()
+        measurement = self._vehicles.get(letter.topic.vehicle)
+        if measurement is None:
+            return
+        if isinstance(report, messages.Info):
+            self._vehicles.described(measurement.vehicle, report)
+            self._perform(measurement, measurement.informed(report, now_ns))
+        elif isinstance(report, messages.Event):
+            self._publisher.log_event(report, now_ns)
+            self._perform(measurement, measurement.event(report, now_ns))
+        elif isinstance(report, VehicleClock):
+            self._perform(measurement, measurement.pieces(report, now_ns))
 
     def _on_command(self, letter: Letter) -> None:
         command = letter.body
@@ -273,12 +268,13 @@ class TopsideAgent(MqttAgent):
 
     def _notice_sleep(self) -> None:
         """Before anything is done: RAW stood still while this computer slept, so no bound outlives that."""
-        slept_ns = self._own_clock.sleep.slept_ns()
-        if not slept_ns:
-            return
-        _log.warning("this computer slept for %.1f s; measuring every vehicle again", slept_ns / 1e9)
-        for measurement in self._vehicles:
-            self._perform(measurement, measurement.slept(slept_ns, self._clock.raw_ns()))
+        if slept_ns := self._own_clock.sleep.slept_ns():
+            _log.warning("this computer slept for %.1f s; measuring every vehicle again", slept_ns / 1e9)
+            self._slept(slept_ns)
+
+    def _slept(self, slept_ns: int) -> None:
+        for each in self._vehicles:
+            self._perform(each, each.slept(slept_ns, self._clock.raw_ns()))
 
     def _clock_changed(self, change: ClockChange) -> None:
         if change.kind == "step":
@@ -294,6 +290,5 @@ class TopsideAgent(MqttAgent):
         self._publisher.publish({measurement.vehicle: actions}, read(self._clock))
 
     def _flush(self) -> None:
-        if self._connection.up:
-            for measurement in self._vehicles:
-                self._publish(measurement, measurement.flush())
+        for each in self._vehicles if self._connection.up else ():
+            self._publish(each, each.flush())

@@ -5,18 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypedDict
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from broker.accounts.crypt import bcrypted
 from broker.accounts.permissions import Permissions, permissions
 from broker.errors import BrokerError
 from schemas.compat import Self
 from schemas.instants import UtcInstant
-from schemas.names import Root, account_name
-from schemas.topics import Role
+from schemas.names import PING_SUFFIX, Root, account_name
+from schemas.topic_kind import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _HASH = r"^\$7\$[0-9]+\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==$"
+_BCRYPT = r"^\$2b\$[0-9]{2}\$[A-Za-z0-9./]{53}$"
+_SHA256 = r"^[A-Za-z0-9+/]{48}$"
 
 _TOKEN_BYTES = 20
 _SALT_BYTES = 12
@@ -47,10 +53,22 @@ class Account(BaseModel):
     name: Annotated[str, AfterValidator(account_name)]
     role: Role
     password: str = Field(pattern=_HASH, repr=False)
+    bcrypt: str | None = Field(None, pattern=_BCRYPT, repr=False)
+    """For NATS; None where the account was made by an earlier version, or on a system without it."""
+    sha256: str | None = Field(None, pattern=_SHA256, repr=False)
+    """For RabbitMQ; None where the account was made by an earlier version."""
     created_at: UtcInstant
     may_forget: bool = False
     homeassistant: bool = False
     blueos_mirror: bool = False
+
+
+class User(NamedTuple):
+    """A name that the broker knows, with the password of `account`."""
+
+    name: str
+    account: Account
+    allowed: Permissions
 
 
 class Book(BaseModel):
@@ -100,6 +118,17 @@ class Book(BaseModel):
             blueos_mirror=account.blueos_mirror,
         )
 
+    def users(self) -> Iterator[User]:
+        """Every account, and after each that pings or answers pings the one that does nothing else.
+
+        It has the same password: whoever has that may do more anyway, and there is no second secret to carry.
+        """
+        for account in self.accounts:
+            allowed = self.permissions(account)
+            yield User(account.name, account, allowed)
+            if allowed.of_pings.publish:
+                yield User(account.name + PING_SUFFIX, account, allowed.of_pings)
+
     def added(self, account: Account, *, replace: bool = False) -> Self:
         """With `account`; one of its name must be of its role, and to be replaced."""
         present = self.find(account.name)
@@ -144,6 +173,25 @@ def matches(password: str, stored: str) -> bool:
     """Whether `stored` is what `hashed` makes of the password."""
     salt = base64.b64decode(stored.split("$")[3])
     return secrets.compare_digest(hashed(password, salt), stored)
+
+
+class Hashes(TypedDict):
+    """What an account keeps of its password: one hash for each broker."""
+
+    password: str
+    bcrypt: str | None
+    sha256: str
+
+
+def hashes(password: str) -> Hashes:
+    """For mosquitto, NATS and RabbitMQ."""
+    return Hashes(password=hashed(password), bcrypt=bcrypted(password), sha256=salted_sha256(password))
+
+
+def salted_sha256(password: str) -> str:
+    """As RabbitMQ reads it: four bytes of salt, then SHA-256 of salt and password, in base 64."""
+    salt = secrets.token_bytes(4)
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
 def hashed(password: str, salt: bytes | None = None) -> str:

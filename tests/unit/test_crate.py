@@ -24,6 +24,7 @@ from tests.unit.crate_sessions import CLOCK, make_session, settings_of
 from tests.unit.test_correction_session import TABLE
 from tests.unit.test_messages_rosbags import write_bag2
 from tests.unit.tracks import START, S
+from tidesync.cli.reproduce import NOT_MADE
 from tidesync.command_line import run
 from tidesync.sessions.correction.formats import is_output, output_of
 from tidesync.sessions.correction.recorded_settings import CorrectionSettings, RecordedRun
@@ -129,7 +130,7 @@ def test_the_results_of_all_formats_are_made_again_byte_for_byte(published, caps
     before = {path: path.stat().st_mtime_ns for path in crate.rglob("*")}
     code, shown = reproduce(crate, capsys)
     results = listed(entities(crate)["#correction-1"]["result"])
-    assert (code, shown.out) == (0, f"{len(results)} files reproduced byte for byte\n")
+    assert (code, shown.out) == (0, f"{len(results)} files reproduced byte for byte\n{NOT_MADE}\n")
     assert len(results) >= 25
     assert before == {path: path.stat().st_mtime_ns for path in crate.rglob("*")}
 
@@ -231,7 +232,7 @@ def test_settings_are_those_that_the_session_was_corrected_with(session, tmp_pat
     assert listed(first["result"]) == ["session_1/in-water_7/session.topside.csv"]
     assert {"elsewhere/1/a.topside.csv", "session_1/time_sync/offsets.csv"} <= {*listed(second["result"])}
     code, shown = reproduce(crate, capsys)
-    assert (code, shown.out) == (0, "4 files reproduced byte for byte\n")
+    assert (code, shown.out) == (0, f"4 files reproduced byte for byte\n{NOT_MADE}\n")
 
 
 def test_a_later_correction_replaces_what_is_recorded_of_the_same_tables(session, tmp_path, capsys):
@@ -486,7 +487,12 @@ def test_a_damaged_or_incomplete_crate_is_refused(crate, capsys):
     raw.write_bytes(content.replace(b"0", b"1", 1))
     code, shown = reproduce(crate, capsys)
     assert code == 2
-    assert f"{NAME}/in-water_7/session.csv is damaged" in shown.err
+    assert f"{NAME}/in-water_7/session.csv is damaged: its SHA-256 is" in shown.err
+    with raw.open("r+b") as stream:
+        stream.truncate(1 << 40)
+    code, shown = reproduce(crate, capsys)
+    assert code == 2
+    assert f"session.csv is damaged: {1 << 40} bytes, expected {len(content)}" in shown.err
     raw.unlink()
     (crate / NAME / "in-water_7" / "session.topside.csv").unlink()
     code, shown = reproduce(crate, capsys)

@@ -21,8 +21,10 @@ from tidesync.doctor.certificate_checks import certificate_checks
 from tidesync.doctor.clock_checks import clock_checks
 from tidesync.doctor.finding import skipped
 from tidesync.doctor.fleet_checks import fleet_checks
+from tidesync.doctor.grouping import grouped
 from tidesync.doctor.machine_checks import machine_checks
 from tidesync.doctor.observations import observe
+from tidesync.doctor.other_brokers import other_brokers
 from tidesync.doctor.settings import DoctorSettings
 from tidesync.settings import with_settings
 
@@ -50,7 +52,7 @@ def command(settings: DoctorSettings, *, as_json: bool) -> int:
     for group, found in _examine(settings):
         findings += found
         if not as_json:
-            _print_group(group, found)
+            _print_group(group, grouped(found))
     failed = sum(finding.verdict == "FAIL" for finding in findings)
     if as_json:
         document = {"ok": not failed, "findings": [finding.document() for finding in findings]}
@@ -63,10 +65,14 @@ def command(settings: DoctorSettings, *, as_json: bool) -> int:
 def _examine(settings: DoctorSettings) -> Iterator[tuple[str, Sequence[Finding]]]:
     """The groups' names and findings, each as soon as it is known."""
     seen = observe(settings)
+    asked = settings.alternatives
+    settings = next((each for each in asked if each.address == seen.address), asked[0])
     let_in = seen.connect_ms is not None
     refused = isinstance(seen.failure, CredentialsError)
     broker = [*broker_checks(settings, seen), *certificate_checks(settings, datetime.now(UTC))]
     yield f"Broker {settings.address}", broker
+    if others := [each for each in asked if each is not settings]:
+        yield "Other brokers", [*other_brokers(others)]
     yield "Fleet", [*fleet_checks(seen, read(SystemClock()))]
     yield "Clocks here", [*clock_checks()]
     yield "This computer", [*machine_checks(settings, reached=let_in or refused)]

@@ -8,9 +8,11 @@ from broker.errors import CredentialsError
 from runtime.version import VERSION
 from schemas.doubtful import is_doubtful
 from schemas.messages import OffsetResult
+from schemas.presence import Member
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.figures import ago, span
 from tidesync.fleet.model import Fleet
+from tidesync.fleet.order import Rank, measured, rank
 from tidesync.fleet.vehicle import discipline_of, topsides_twice
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
     fleet = Fleet.of(seen.letters)
     rows = fleet.rows(now)
     yield topsides(fleet, seen.incomplete, topsides_twice(rows) | seen.topsides_twice)
+    yield from groups(seen)
     if not rows and seen.incomplete:
         yield fail("vehicles", f"whether any is there could not be found out: {seen.incomplete}", _LOOK_ABOVE)
     elif not rows:
@@ -57,11 +60,18 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
             "none is known",
             "start `tidesync pi` on the vehicle; may this account read its topics?",
         )
+    now_measured = measured(rows)
     for row in rows:
+        if rank(row, now_measured) is Rank.REPLACED:
+            old = ok(
+                f"vehicle {row.vehicle}", f"old result by {row.topside}; another topside measures it now"
+            )
+            yield old.about(row.vehicle)
+            continue
         yield vehicle(row)
         if row.info:
-            yield agent(row.vehicle, row.info)
-            yield ok(f"clock of {row.vehicle}", discipline_of(row.info))
+            yield agent(row.vehicle, row.info).about(row.vehicle)
+            yield ok(f"clock of {row.vehicle}", discipline_of(row.info)).about(row.vehicle)
     yield from unreadable(seen)
     yield clocks_agree(seen)
 
@@ -83,8 +93,46 @@ def topsides(fleet: Fleet, incomplete: str | None = None, twice: Collection[str]
     return warn("topsides", f"none is online{away}", "start `tidesync topside` on the surface computer")
 
 
+def groups(seen: Observations) -> Iterator[Finding]:
+    """Which topsides share the vehicles, by their member messages and live heartbeats."""
+    members = [letter.body for letter in seen.letters if isinstance(letter.body, Member)]
+    for group in sorted({member.group for member in members}):
+        there: list[str] = []
+        gone: list[str] = []
+        for member in members:
+            if member.group == group:
+                heard = member.instance_id in seen.heartbeats.get(member.topside, ())
+                (there if heard else gone).append(f"{member.topside} (weight {member.weight:g})")
+        if gone:
+            found = f"{', '.join(there) or 'nobody'}; not heard: {', '.join(gone)}"
+            yield warn(
+                f"group {group}", found, "the others measure its vehicles; does `tidesync topside` run there?"
+            )
+        else:
+            yield ok(f"group {group}", f"shared by {', '.join(there)}")
+
+
 def vehicle(row: Row) -> Finding:
     """The state of one vehicle, as one topside measures it."""
+    finding = _vehicle(row)
+    return finding.about(row.vehicle, _shared(row))
+
+
+def _shared(row: Row) -> str:
+    """What is found of `row`, without its numbers."""
+    result, status = row.result, row.status or "of unknown status"
+    if result is None:
+        return f"{status}, measured by nobody"
+    state = f"{status}, {'' if row.fresh else 'old: '}{result.state} by {result.topside}"
+    if not row.fresh:
+        return f"{state}, not renewed"
+    if result.error:
+        return f"{state}: {result.error}"
+    slow = result.state == "locked" and result.delay_min_ms is not None and result.delay_min_ms >= _SLOW_MS
+    return f"{state}, but every exchange takes {_SLOW_MS:.0f} ms or more" if slow else state
+
+
+def _vehicle(row: Row) -> Finding:
     check, result = f"vehicle {row.vehicle}", row.result
     status = row.status or "of unknown status"
     if result is None:
@@ -117,8 +165,14 @@ def _unmeasured(row: Row) -> str:
 
 
 def agent(name: str, info: Info) -> Finding:
-    """The version of a vehicle's agent, and where it stamps arrivals."""
+    """The version of a vehicle's agent, what the broker refuses it, and where it stamps arrivals."""
     check = f"agent of {name}"
+    if info.topics_refused:
+        return fail(
+            check,
+            f"the broker refuses its account {', '.join(info.topics_refused)}",
+            "`tidesync broker add-vehicle` makes accounts that may use them",
+        )
     if info.version != VERSION:
         return warn(check, f"version {info.version}, here it is {VERSION}", "install one version everywhere")
     if info.receive_stamp == "user":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from runtime.clock_daemons import discipline_text
 from schemas.instants import ns_from_utc
+from tidesync.figures import span
 from tidesync.fleet.duplicates import Alternation, doubted
 from tidesync.fleet.history import ResultHistory
 
@@ -20,6 +22,8 @@ FRESH_S = 3.0
 """The age up to which a result is fresh, at least: a topside publishes every second unless set otherwise."""
 _LATE = 1.5
 """A result that comes later than this many of its topside's intervals is missing."""
+_LONG_S = 60.0
+"""From here on a step is also given in minutes, hours, days or years."""
 CONDITION = "holds unless the vehicle's clock was set or slewed since its last answer"
 """What a `conditional` result assumes, in one sentence for every surface."""
 
@@ -38,7 +42,6 @@ class VehicleInfo:
     event: Event | None = None
     event_raw_ns: int = 0
     version: int = 0
-    heard_raw_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -47,7 +50,6 @@ class Results:
 
     result: OffsetResult
     history: ResultHistory | None
-    heard_raw_ns: int
     current_raw_ns: int | None
     """Of when the result is: of its arrival; or of `measured_at`, if retained."""
     since_raw_ns: int
@@ -56,18 +58,19 @@ class Results:
     """Whether a result was heard live, or a retained one replaced an older one."""
     seen_raw_ns: int | None = None
     version: int = 0
+    row_version: int = 0
+    """When more of its row changed last than its numbers."""
     alternation: Alternation = field(default_factory=Alternation)
 
     @classmethod
-    def first(cls, result: OffsetResult, received: Reading, *, retained: bool, keep_history: bool) -> Results:
-        """From the first result that was heard."""
-        history, alternation = ResultHistory() if keep_history else None, Alternation()
+    def first(cls, result: OffsetResult, received: Reading, *, retained: bool, share: float) -> Results:
+        """From the first result that was heard; `share` is the history's (`share_of`), 0 for none."""
+        history, alternation = ResultHistory(share) if share else None, Alternation()
         result = doubted(result) if retained else alternation.take(result, received.raw_ns)
         current_raw_ns = _measured_raw_ns(result, received) if retained else received.raw_ns
         first = cls(
             result,
             history,
-            received.raw_ns,
             current_raw_ns,
             received.raw_ns,
             live=not retained,
@@ -78,15 +81,18 @@ class Results:
             history.result(result, received.raw_ns / 1e9)
         return first
 
-    def take(self, result: OffsetResult, received: Reading, *, retained: bool) -> bool:
+    def take(self, result: OffsetResult, received: Reading, version: int, *, retained: bool) -> bool:
         """Take a later result; false for a retained one that is not newer, as brokers repeat it."""
         before = self.result
         if retained and not _newer(result, before):
             return False
         result = doubted(result) if retained else self.alternation.take(result, received.raw_ns)
+        self.version = version
+        if retained or not self.live or _words(result) != _words(before):
+            self.row_version = version
         if before.state != result.state:
             self.since_raw_ns, self.since_exact = received.raw_ns, True
-        self.result, self.heard_raw_ns = result, received.raw_ns
+        self.result = result
         self.current_raw_ns, self.live = received.raw_ns, True
         if retained and (measured_raw_ns := _measured_raw_ns(result, received)) is not None:
             self.current_raw_ns = min(received.raw_ns, measured_raw_ns)
@@ -96,10 +102,11 @@ class Results:
 
     def _note_seen(self, result: OffsetResult, received: Reading, *, retained: bool) -> None:
         """`age_s` before the arrival; of a retained result, before `measured_at` if that is earlier."""
-        measured_raw_ns = _measured_raw_ns(result, received)
-        if result.age_s is None or measured_raw_ns is None:
+        if result.age_s is None or result.measured_at is None:
             return
-        at_raw_ns = min(received.raw_ns, measured_raw_ns) if retained else received.raw_ns
+        at_raw_ns = received.raw_ns
+        if retained and (measured_raw_ns := _measured_raw_ns(result, received)) is not None:
+            at_raw_ns = min(at_raw_ns, measured_raw_ns)
         self.seen_raw_ns = at_raw_ns - round(result.age_s * 1e9)
 
     def known(self, now: Reading, fresh_s: float) -> dict[str, Any]:
@@ -155,6 +162,8 @@ class Row:
     event: Event | None = None
     event_age_s: float | None = None
     topside_status: str | None = None
+    group: str | None = None
+    """The topside's, where it shares vehicles with others."""
     recording: tuple[str, ...] = ()
     """The sessions that record it."""
 
@@ -162,6 +171,12 @@ class Row:
     def old(self) -> bool:
         """Whether its result is known not to be renewed."""
         return not self.fresh and self.age_s is not None
+
+
+_words = attrgetter(
+    "state", "error", "method", "boot_id", "segment", "steps", "conditional", "interval_s", "instance_id"
+)
+"""What of a result changes seldom; the rest are its numbers."""
 
 
 def topsides_twice(rows: Iterable[Row]) -> set[str]:
@@ -197,3 +212,13 @@ def discipline_of(info: Info) -> str:
 def since_s(at_raw_ns: int | None, now: Reading) -> float | None:
     """Seconds from an instant of the RAW clock to `now`."""
     return None if at_raw_ns is None else (now.raw_ns - at_raw_ns) / 1e9
+
+
+def event_text(event: Event) -> str:
+    """A clock step or a suspend, for people."""
+    return f"{'clock stepped' if event.kind == 'step' else 'suspended'} {_by(event.step_ms / 1e3)}"
+
+
+def _by(seconds: float) -> str:
+    exact = f"{seconds:+,.3f} s"
+    return exact if abs(seconds) < _LONG_S else f"{'+' if seconds > 0 else '-'}{span(abs(seconds))} ({exact})"

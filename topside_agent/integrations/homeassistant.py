@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from topside_agent.settings import TopsideSettings
 
-LEAST_EXPIRY_S = 10
+LEAST_EXPIRY_S = 15
+"""Three times what may pass between the results of many vehicles (`measuring/pace.py`)."""
 
 _MS = {"device_class": "duration", "unit_of_measurement": "ms", "state_class": "measurement"}
 _SENSORS: dict[str, dict[str, Any]] = {
@@ -68,6 +69,10 @@ class HomeAssistant:
         due = self._settings.homeassistant_discovery and vehicle not in self._announced
         if due and self._send(discovery(vehicle, self._settings)):
             self._announced.add(vehicle)
+
+    def released(self, vehicle: str) -> None:
+        """Another topside of the group measures `vehicle`, and has announced it."""
+        self._announced.discard(vehicle)
 
     def forget(self, vehicle: str) -> None:
         """Have Home Assistant drop `vehicle`."""

@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { element, mark, setText, show } from "./dom.js";
 import { FleetView } from "./fleet.js";
-import { duration } from "./format.js";
+import { count, duration } from "./format.js";
 import { Fleet } from "./state.js";
 import { Stream } from "./stream.js";
 import { VehicleView } from "./vehicle.js";
@@ -14,11 +14,14 @@ const alarm = document.getElementById("alarm");
 const link = document.getElementById("link");
 const linkText = document.getElementById("link-text");
 
-const stream = new Stream("api/events", {
+const stream = new Stream("api/events?deltas=true", {
   received(update) {
     if (instance !== null && update.about && update.about.instance !== instance) view?.restarted?.();
     if (update.about) instance = update.about.instance;
-    fleet.take(update);
+    if (!fleet.take(update)) {
+      stream.open();
+      return;
+    }
     if (view instanceof Login) route();
     draw();
   },
@@ -97,10 +100,12 @@ function trouble() {
   const quiet = fleet.quiet_s();
   if (quiet !== null)
     return `Nothing has arrived from the broker for ${duration(quiet)}: do it and the topside still run?`;
+  if (fleet.not_shown > 0) return `${count(fleet.not_shown)} ${fleet.not_shown === 1 ? "vehicle is" : "vehicles are"} not shown: more names were heard than there is room for.`;
   return null;
 }
 
 function draw() {
+  if (fleet.about !== null) fleet.look();
   const wrong = trouble();
   show(alarm, wrong !== null);
   setText(alarm, wrong ?? "");

@@ -6,6 +6,8 @@ the session; of tables elsewhere the full ones.
 
 from __future__ import annotations
 
+import json
+import os
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -72,9 +74,10 @@ def read_record(folder: SessionFolder) -> Record | None:
 def add_run(folder: SessionFolder, session: Path, options: Options, corrected: Iterable[Job]) -> None:
     """Record in `folder` that tables of the folder `session` were corrected; UnusableFileError.
 
-    What is recorded there already and cannot be read is replaced.
+    What is recorded there already and cannot be read is replaced. A table whose name or settings are no
+    UTF-8 is not recorded: JSON cannot name it, and it cannot be published.
     """
-    jobs = list(corrected)
+    jobs = [job for job in corrected if _is_text(RecordedRun.of(options, [job], str))]
     if not jobs:
         return
     nothing = Record(schema_version=1)
@@ -92,6 +95,16 @@ def add_run(folder: SessionFolder, session: Path, options: Options, corrected: I
         raise _unwritten(folder, error) from error
 
 
+def corrected_in(folder: SessionFolder, session: Path) -> list[Path]:
+    """The tables of the folder `session` that are recorded in `folder`, and still there."""
+    try:
+        before = read_record(folder)
+    except UnusableFileError:
+        return []
+    paths = [path for run in (before.runs if before else ()) for path in run.tables]
+    return [session / path for path in paths if _is_there(session, path)]
+
+
 def forget_lost(folder: SessionFolder, session: Path) -> list[str]:
     """Record no longer what was made of files of the folder `session` that are gone; these tables' paths.
 
@@ -104,7 +117,7 @@ def forget_lost(folder: SessionFolder, session: Path) -> list[str]:
     if before is None:
         return []
     try:
-        after = before.without(lambda path: not (session / path).exists())
+        after = before.without(lambda path: not _is_there(session, path))
         if after == before:
             return []
         _write(folder, after)
@@ -112,6 +125,19 @@ def forget_lost(folder: SessionFolder, session: Path) -> list[str]:
         raise _unwritten(folder, error) from error
     kept = {path for run in after.runs for path in run.tables}
     return [path for run in before.runs for path in run.tables if path not in kept]
+
+
+def _is_there(session: Path, path: str) -> bool:
+    """Whether there is such a file; a path that no file can have is none."""
+    return os.path.exists(session / path)  # noqa: PTH110 - Path's raises for names that are too long
+
+
+def _is_text(run: RecordedRun) -> bool:
+    try:
+        json.dumps(run.model_dump(), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _write(folder: SessionFolder, record: Record) -> None:

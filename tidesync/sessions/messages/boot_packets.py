@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from tidesync.sessions.messages.boot_clock import Heard
+from tidesync.sessions.messages.boot_clock import Asked, Heard
 from tidesync.sessions.messages.mavlink_packets import STAMP, described
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidesync.sessions.correction.timeline import Corrections
     from tidesync.sessions.messages.mavlink_packets import Packets
     from topside_agent.estimator.blocks import Floats, Integers
@@ -37,10 +39,11 @@ class Start:
         return len(self.stated) // 3
 
     def heard(self) -> Heard:
-        """All, by their boot times."""
-        entries = _rows(self.stated)
-        boot_ns, topside_ns, error_ns = entries[np.lexsort(entries.T[::-1])].T.copy()
-        return Heard(boot_ns, topside_ns, error_ns, _rows(self.asked))
+        """All, by their boot times, on the clock of their stamps."""
+        boot_ns, topside_ns, error_ns = _columns(self.stated)
+        asked_ns, at_ns, within_ns = _columns(self.asked)
+        asked = Asked(asked_ns, at_ns, within_ns, np.zeros_like(at_ns))
+        return Heard(boot_ns, topside_ns, error_ns, np.zeros_like(boot_ns), asked)
 
     @property
     def attitude(self) -> Floats:
@@ -48,8 +51,10 @@ class Start:
         return np.array(self.attitudes, dtype=np.float64).reshape(-1, 4)
 
 
-def _rows(entries: array[int]) -> Integers:
-    return np.array(entries, dtype=np.int64).reshape(-1, 3)
+def _columns(entries: array[int]) -> Sequence[Integers]:
+    """As arrays, by the boot times."""
+    found: Integers = np.array(entries, dtype=np.int64).reshape(-1, 3)
+    return [*found[np.lexsort(found.T[::-1])].T.copy()]
 
 
 class BootPackets:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from schemas.events import EventLine, Gap
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
+from tidesync.figures import some_of
 from tidesync.sessions.recorder.actions import NewLines
 from tidesync.sessions.recorder.clock_log import ClockLog
 from tidesync.sessions.recorder.duplicates import DuplicateLog
@@ -55,7 +56,7 @@ class SessionLog:
         self._measuring = set(recording.topsides.values())
         self._vehicles = {vehicle: VehicleLog(vehicle, now.raw_ns) for vehicle in recording.vehicles}
         for vehicle, topside in recording.topsides.items():
-            self._log(vehicle, now).topside = topside
+            self._log(vehicle, now).use(topside)
 
     @property
     def exchanges(self) -> int:
@@ -65,14 +66,12 @@ class SessionLog:
     @property
     def topsides(self) -> dict[str, str]:
         """The topside whose result is used, by vehicle."""
-        return {vehicle: log.topside for vehicle, log in self._vehicles.items() if log.topside}
+        return {name: log.topside for name, log in self._vehicles.items() if log.topside}
 
     @property
     def newest_ns(self) -> dict[str, int]:
         """Topside's realtime at the newest exchange of each vehicle that has one."""
-        return {
-            vehicle: log.last_exchange_ns for vehicle, log in self._vehicles.items() if log.last_exchange_ns
-        }
+        return {name: log.last_exchange_ns for name, log in self._vehicles.items() if log.last_exchange_ns}
 
     @property
     def waiting(self) -> bool:
@@ -89,7 +88,7 @@ class SessionLog:
         return self.reported - before
 
     def includes_topside(self, topside: str) -> bool:
-        """Whether the clock of `topside` concerns this session: it measures one of its vehicles."""
+        """Whether its clock concerns this session: it measures one of its vehicles."""
         return not self.recording.sensors or topside in self._measuring
 
     def elapsed_ns(self, now: Reading) -> int:
@@ -149,10 +148,12 @@ class SessionLog:
             self._note_event(event, now)
         return self.take(exchanges, None, now).events
 
-    def restore_result(self, result: OffsetResult, session: OffsetRange | None, now: Reading) -> None:
-        """Use a result and the range that an earlier process had written until newer ones come."""
+    def restore_result(
+        self, result: OffsetResult, topsides: list[str], known: OffsetRange | None, now: Reading
+    ) -> None:
+        """Go on from the result, the range and the topsides that an earlier process had written."""
         log = self._log(result.vehicle, now)
-        log.offset_range = session
+        log.restore_results(topsides, known)
         log.note_result(result, now, stored=False)
 
     def take(self, exchanges: Sequence[Exchange], batch: int | None, now: Reading) -> NewLines:
@@ -200,7 +201,7 @@ class SessionLog:
             vehicle for vehicle, log in self._vehicles.items() if log.note_silence(now, round(alarm_s * 1e9))
         ]
         no_vehicle = not self._vehicles and now.raw_ns - self._began_ns > alarm_s * 1e9
-        of_whom = f" of {', '.join(silent)}" if silent else ""
+        of_whom = f" of {some_of(silent, 'vehicle')}" if silent else ""
         slept = [f"this computer slept for {self._slept_ns / 1e9:.1f} s"] if self._slept_ns else []
         nothing = [f"nothing recorded{of_whom} for more than {alarm_s:g} s"] if silent or no_vehicle else []
         self.alarm = self._with_notice(slept + nothing + self._duplicates.sentences)
@@ -213,7 +214,7 @@ class SessionLog:
         ends: list[EventLine] = [*self._duplicates.lines(now, end=True)]
         ends += [outage for log in self._vehicles.values() for outage in log.end_silence(now)]
         empty = [vehicle for vehicle, log in self._vehicles.items() if not log.exchanges]
-        of_whom = f" of {', '.join(empty)}" if empty else ""
+        of_whom = f" of {some_of(empty, 'vehicle')}" if empty else ""
         nothing = empty or not self._vehicles
         self.alarm = self._with_notice([f"nothing was recorded{of_whom}"] if nothing else [])
         return gaps + [line for line in ends if self._note_event(line, now)]

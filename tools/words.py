@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 _UNCHECKED = re.compile(
-    r"^(CHANGELOG\.md|tools/words\.py|LICENSE|bench/results/.*|tests/samples/session_.*|schemas/published/.*|.*\.(lock|png|svg)"
-    r"|tests/package-lock\.json|tidesync/plotly/.*\.js)$"
+    r"^(CHANGELOG\.md|tools/words\.py|LICENSE|bench/results/.*|schemas/published/.*|.*\.(lock|png|svg)"
+    r"|tests/samples/session_.*|tests/package-lock\.json|tidesync/plotly/.*\.js)$"
 )
 
 TEXT = {

@@ -26,7 +26,7 @@ README = SAMPLES / "README.md"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """(a folder with the files anew, the truth by their names)."""
+    """(a folder with the files made again, the truth by their names)."""
     folder = tmp_path_factory.mktemp("made")
     return folder, write_samples(folder)
 
@@ -45,9 +45,9 @@ def corrected(tmp_path_factory):
 
 
 def test_the_files_are_what_their_script_makes(made):
-    anew = {path.relative_to(made[0]) for path in made[0].rglob("*") if path.is_file()}
-    assert anew | {README.relative_to(SAMPLES)} == set(FILES)
-    for path in anew:
+    again = {path.relative_to(made[0]) for path in made[0].rglob("*") if path.is_file()}
+    assert again | {README.relative_to(SAMPLES)} == set(FILES)
+    for path in again:
         assert content_of(made[0] / path) == content_of(SAMPLES / path), path
     assert sum((SAMPLES / path).stat().st_size for path in FILES) < 300_000
 

@@ -72,7 +72,7 @@ class AnsweringBroker:
     """An agent's connection: pings are answered, results and heartbeats come back, all else goes nowhere."""
 
     failure = last_problem = refusal = None
-    up = True
+    up = carries_pings = True
     loop = Loop("the bench")
     reconnects = 0
     status_text = address = ""

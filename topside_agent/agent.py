@@ -112,7 +112,7 @@ class TopsideAgent(MqttAgent):
         return TopsideCounts(
             self._settings.topside,
             agent_counts("topside", self._connection, self._inbox.dropped),
-            [measurement.snapshot(now_raw_ns) for measurement in list(self._vehicles)],
+            [each.snapshot(now_raw_ns) for each in list(self._vehicles) if not each.resting],
         )
 
     # Owner of the connection: called in the network thread

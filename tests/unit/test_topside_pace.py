@@ -41,10 +41,10 @@ def test_a_topside_that_cannot_keep_up_measures_every_vehicle_at_the_rate_that_i
     slow.cost_ns = 16 * MS  # of 100 exchanges a second it can make 62
     slow.run(25)
     exchanges, results = counted(slow, 20)
-    said = {result["rate"] for result in results}
-    assert 0.3 < min(said) <= max(said) < 0.7
+    shown = {result["rate"] for result in results}
+    assert 0.3 < min(shown) <= max(shown) < 0.7
     assert len(exchanges) == VEHICLES
-    assert min(said) * 20 - 2 <= min(exchanges.values()) <= max(exchanges.values()) <= max(said) * 20 + 2
+    assert min(shown) * 20 - 2 <= min(exchanges.values()) <= max(exchanges.values()) <= max(shown) * 20 + 2
     assert timeouts(slow) == 0
     assert {result["error"] for result in results} == {None}
     assert {result["state"] for result in results} == {"locked"}

@@ -223,9 +223,7 @@ _made = maker(Exchange)
 
 def _in_range(values: Mapping[str, Any]) -> bool:
     """Whether these numbers are valid beside an exchange's names and a pong's content, which are."""
-    return (
-        0 <= values["origin_ns"] <= LATEST_NS
-        and 0 <= values["destination_ns"] <= LATEST_NS
-        and -LATEST_NS <= values["topside_realtime_minus_raw_ns"] <= LATEST_NS
-        and values["resolution_ns"] <= _COARSEST_NS
-    )
+    stamps = values["origin_ns"], values["destination_ns"]
+    difference_ns: int = values["topside_realtime_minus_raw_ns"]
+    fine: bool = values["resolution_ns"] <= _COARSEST_NS
+    return fine and min(stamps) >= 0 and max(stamps) <= LATEST_NS and abs(difference_ns) <= LATEST_NS

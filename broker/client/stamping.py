@@ -61,6 +61,7 @@ class StampingClient(PahoHooks):
         self._web: WebSocketFramer | None = None
         self._reader = PacketReader()
         self._last_of_read = True
+        self._answers: list[bytes] = []
         self._inflight = InflightQueue(self.next_mid)
         self._dropped = 0
 
@@ -125,13 +126,17 @@ class StampingClient(PahoHooks):
             return self.end_connection(MQTTErrorCode.MQTT_ERR_PROTOCOL)
 
     def _take_in(self, data: bytes) -> MQTTErrorCode:
+        """Handle the packets; those that want a PUBACK get theirs together, in one write."""
         self.note_bytes_received()
+        self._answers = []
         for packet in self._reader.feed(data):
             failed = self._handle(packet)
             if failed:
                 return self.end_connection(failed)
             if self.socket() is None:  # lost while answering
                 break
+        if self._answers:
+            self._write(b"".join(self._answers))
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def arrival(self) -> KernelStamp | None:
@@ -196,7 +201,7 @@ class StampingClient(PahoHooks):
             if topic is not None:
                 self.deliver(topic, published.payload, published.retain)
             if published.mid:
-                self._write(puback_packet(published.mid))
+                self._answers.append(puback_packet(published.mid))
             return None
         if kind == PUBACK:
             following = self._inflight.acknowledged(read_puback(packet))

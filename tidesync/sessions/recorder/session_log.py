@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.events import EventLine, Gap
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
+from tidesync.sessions.recorder import alarms
 from tidesync.sessions.recorder.actions import NewLines
 from tidesync.sessions.recorder.clock_log import ClockLog
 from tidesync.sessions.recorder.duplicates import DuplicateLog
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
 from tidesync.sessions.recorder.recorded import RecordedExchanges
 from tidesync.sessions.recorder.snapshot import Snapshot, parts_of
-from tidesync.sessions.recorder.sources import SourceState, SourceWatches
+from tidesync.sessions.recorder.sources import SourceState, SourceWatches, gap_of
 from tidesync.sessions.recorder.vehicle_log import VehicleLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from runtime.clock import Reading
+    from schemas.events import EventLine
     from schemas.exchange import Exchange
-    from schemas.messages import Event, OffsetResult
+    from schemas.messages import OffsetResult
     from schemas.metadata import OffsetRange
     from tidesync.sessions.clock_pieces import ClockPieces
     from tidesync.sessions.journal import Source
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from tidesync.sessions.recorder.vehicle_log import VehicleCounts
 
 
-MOST_VEHICLES = MOST_TOPSIDES = 1000
+MOST_VEHICLES = MOST_TOPSIDES = 5000
+MOST_URGENT = 50
+"""Vehicles of sensors of which every change is written at once."""
 
 
 class SessionLog:
@@ -66,6 +69,11 @@ class SessionLog:
     def topsides(self) -> dict[str, str]:
         """The topside whose result is used, by vehicle."""
         return {vehicle: log.topside for vehicle, log in self._vehicles.items() if log.topside}
+
+    def topside_of(self, vehicle: str) -> str | None:
+        """The topside whose result is used of a vehicle; None as long as there is none."""
+        log = self._vehicles.get(vehicle)
+        return log.topside if log else None
 
     @property
     def newest_ns(self) -> dict[str, int]:
@@ -146,7 +154,7 @@ class SessionLog:
     ) -> list[EventLine]:
         """Take what an earlier process has recorded; returns events that it could not write any more."""
         for event in events:
-            self._note_event(event, now)
+            self.take_event(event, now)
         return self.take(exchanges, None, now).events
 
     def restore_result(self, result: OffsetResult, session: OffsetRange | None, now: Reading) -> None:
@@ -161,10 +169,6 @@ class SessionLog:
         for exchange in exchanges:
             self._take_one(exchange, batch, now, new)
         return new
-
-    def take_event(self, event: Event, now: Reading) -> bool:
-        """Whether this event of a vehicle is new."""
-        return self._note_event(event, now)
 
     def take_result(self, result: OffsetResult, now: Reading, *, stored: bool) -> bool:
         """Take a result; returns whether it is the vehicle's first with an offset, to be written at once."""
@@ -200,11 +204,10 @@ class SessionLog:
             vehicle for vehicle, log in self._vehicles.items() if log.note_silence(now, round(alarm_s * 1e9))
         ]
         no_vehicle = not self._vehicles and now.raw_ns - self._began_ns > alarm_s * 1e9
-        of_whom = f" of {', '.join(silent)}" if silent else ""
         slept = [f"this computer slept for {self._slept_ns / 1e9:.1f} s"] if self._slept_ns else []
-        nothing = [f"nothing recorded{of_whom} for more than {alarm_s:g} s"] if silent or no_vehicle else []
-        self.alarm = self._with_notice(slept + nothing + self._duplicates.sentences)
-        duplicates = [line for line in self._duplicates.lines(now) if self._note_event(line, now)]
+        nothing = alarms.silence(silent, alarm_s, no_vehicle=no_vehicle)
+        self.alarm = alarms.joined([self.notice, *slept, *nothing, *self._duplicates.sentences])
+        duplicates = [line for line in self._duplicates.lines(now) if self.take_event(line, now)]
         return self._gaps(self._watches.give_up(now.raw_ns), now) + duplicates
 
     def end(self, now: Reading) -> list[EventLine]:
@@ -213,10 +216,9 @@ class SessionLog:
         ends: list[EventLine] = [*self._duplicates.lines(now, end=True)]
         ends += [outage for log in self._vehicles.values() for outage in log.end_silence(now)]
         empty = [vehicle for vehicle, log in self._vehicles.items() if not log.exchanges]
-        of_whom = f" of {', '.join(empty)}" if empty else ""
-        nothing = empty or not self._vehicles
-        self.alarm = self._with_notice([f"nothing was recorded{of_whom}"] if nothing else [])
-        return gaps + [line for line in ends if self._note_event(line, now)]
+        nothing = alarms.emptiness(empty, no_vehicle=not self._vehicles)
+        self.alarm = alarms.joined([self.notice, *nothing])
+        return gaps + [line for line in ends if self.take_event(line, now)]
 
     def state(self, problem: str | None) -> SessionState:
         """The state to publish; `problem` is why nothing can be written, if so."""
@@ -233,23 +235,34 @@ class SessionLog:
 
     def counts(self, now: Reading) -> list[VehicleCounts]:
         """Each vehicle's counts; any thread may ask."""
-        return [log.counts(self._watches.missing(name), now) for name, log in [*self._vehicles.items()]]
+        missing = self._watches.missing
+        return [log.counts(missing[name], now) for name, log in [*self._vehicles.items()]]
 
     def metadata_update(self) -> MetadataUpdate:
         """Our part of `sync_metadata.json`."""
-        missing = {vehicle: self._watches.missing(vehicle) for vehicle in self._vehicles}
         return update_of(
             self.recording,
             self._vehicles,
-            missing,
+            self._watches.missing,
             self.clock.counts(),
             self._watches.processes,
             closing=self.closing,
             alarm=self.alarm,
         )
 
-    def _with_notice(self, sentences: list[str]) -> str | None:
-        return "; ".join(filter(None, [self.notice, *sentences])) or None
+    @property
+    def vehicles(self) -> int:
+        """How many are known."""
+        return len(self._vehicles)
+
+    @property
+    def marks(self) -> tuple[Hashable, Hashable]:
+        """Change when the metadata must be written at once, and when it should be before long."""
+        wanted = self.recording.vehicles
+        sensors = wanted if len(wanted) <= MOST_URGENT else ()
+        urgent = (self.closing is None, self.alarm is None, self.notice, self.recording.stop_request_id)
+        others = (self.alarm, tuple(log.mark for log in self._vehicles.values()))
+        return (*urgent, *(self._vehicles[name].mark for name in sensors)), others
 
     def _answered(self, problem: str | None) -> str:
         """The command that the state answers: a stop is answered at its end, successful or not."""
@@ -270,25 +283,13 @@ class SessionLog:
         self._note_measuring(exchange.topside)
         self.clock.note_exchange(exchange)
         events = self._log(exchange.vehicle, now).note_exchange(exchange, now)
-        new.events.extend(event for event in events if self._note_event(event, now))
+        new.events.extend(event for event in events if self.take_event(event, now))
 
     def _gaps(self, lost: Iterable[LostOf], now: Reading) -> list[EventLine]:
-        gaps: list[EventLine] = [
-            Gap(
-                vehicle=source.vehicle,
-                topside=source.topside,
-                at=utc_from_ns(now.realtime_ns),
-                run=gap.run,
-                instance_id=source.instance_id,
-                from_seq=gap.first,
-                to_seq=gap.last,
-                before_origin_ns=gap.before_origin_ns,
-            )
-            for source, gap in lost
-        ]
-        return [gap for gap in gaps if self._note_event(gap, now)]
+        gaps = [gap_of(*each, now) for each in lost]
+        return [gap for gap in gaps if self.take_event(gap, now)]
 
-    def _note_event(self, event: EventLine, now: Reading) -> bool:
+    def take_event(self, event: EventLine, now: Reading) -> bool:
         """Count an event; returns whether it is new."""
         return self._log(event.vehicle, now).note_event(event)
 

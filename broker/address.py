@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 Scheme = Literal["mqtt", "mqtts", "ws", "wss"]
 _DEFAULT_PORTS: dict[Scheme, int] = {"mqtt": 1883, "mqtts": 8883, "ws": 9001, "wss": 9001}
+
+MOST = 32
+"""Brokers to choose from."""
 
 
 class InvalidAddressError(ValueError):
@@ -67,12 +70,15 @@ def parse_address(url: str) -> BrokerAddress:
 
 
 def parse_addresses(urls: str) -> tuple[BrokerAddress, ...]:
-    """The addresses in a URL, or in several with commas between, of one scheme; else InvalidAddressError."""
-    found = tuple(parse_address(url.strip()) for url in urls.split(","))
-    if len({address.scheme for address in found}) > 1:
-        shown = ", ".join(map(str, found))
-        raise InvalidAddressError(f"brokers to choose from need one scheme, received {shown}")
-    return found
+    """The addresses in a URL, or in several with commas between; else InvalidAddressError.
+
+    One without a user name has that of the first with one.
+    """
+    found = [parse_address(url.strip()) for url in urls.split(",")]
+    if len(found) > MOST:
+        raise InvalidAddressError(f"at most {MOST} brokers can be named, received {len(found)}")
+    first = next((address.username for address in found if address.username), None)
+    return tuple(replace(address, username=address.username or first) for address in found)
 
 
 def _scheme(scheme: str, url: str) -> Scheme:

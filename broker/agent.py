@@ -9,7 +9,6 @@ from runtime.metrics import AgentCounts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from broker.errors import BrokerError
     from broker.interface import MqttConnection
     from runtime.metrics import Role
     from runtime.watchdog import Loop
@@ -21,7 +20,7 @@ class MqttAgent:
     _connection: MqttConnection
 
     @property
-    def failure(self) -> BrokerError | None:
+    def failure(self) -> Exception | None:
         """Why it ended by itself, once it has."""
         return self._connection.failure
 
@@ -44,4 +43,6 @@ def agent_counts(role: Role, connection: MqttConnection, dropped: Mapping[str, i
     """The counts of an agent with this connection; `dropped` is copied, its owner continues to count."""
     refusal = connection.refusal
     refused = len(refusal.filters) + len(refusal.topics) if refusal else 0
-    return AgentCounts(role, connection.up, connection.reconnects, dict(dropped), refused)
+    return AgentCounts(
+        role, connection.up, connection.reconnects, dict(dropped), refused, str(connection.address)
+    )

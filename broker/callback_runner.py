@@ -26,12 +26,19 @@ _FAULT = "a fault of this program with %s, please report it; the connection cont
 class CallbackRunner:
     """Calls an agent's code with a reading of the clock; exceptions are logged, never propagated."""
 
-    def __init__(self, callbacks: Callbacks, clock: Clock, client: PlainClient, log: RateLimitedLog) -> None:
+    def __init__(
+        self,
+        callbacks: Callbacks,
+        clock: Clock,
+        client: PlainClient,
+        log: RateLimitedLog,
+        gather_s: float = 0.0,
+    ) -> None:
         self._callbacks = callbacks
         self._clock = clock
         self._posted: deque[Callable[[], object]] = deque()
         self._stamper = ArrivalStamper(clock)
-        self.arrivals = Arrivals(self._stamper, client, log)
+        self.arrivals = Arrivals(self._stamper, client, log, together=gather_s > 0)
         self._faults = FaultLog()
         self._fresh = False
 

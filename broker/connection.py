@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from broker.callback_runner import MAX_WAIT_S, CallbackRunner
 from broker.client.limited import fitting
-from broker.client.make import authenticate, make_client
+from broker.client.make import make_client, prepare
 from broker.client.socket_loop import SocketLoop, Wakeup
-from broker.errors import CONNECT_ERRORS, BrokerError, NotAuthorizedError, connect_error
+from broker.errors import CONNECT_ERRORS, BrokerError, connect_error
 from broker.interface import Callbacks, Outgoing
-from broker.reconnect import STABLE_NS, Ending, ReconnectPolicy
-from broker.subscriptions import Subscriptions
+from broker.reconnect import CONNACK_S, CONNECT_S, STABLE_NS, Ending, ReconnectPolicy
+from broker.subscriber import Subscriber
 from broker.tls.context import expiry_notices
 from runtime.clock import asleep_s
 from runtime.logs import RateLimitedLog
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from broker.address import BrokerAddress
+    from broker.errors import NotAuthorizedError
     from broker.settings import ConnectionSettings
     from broker.subscriptions import Answered
     from runtime.clock import Clock
@@ -34,16 +35,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_CONNACK_TIMEOUT_NS = 10_000_000_000
 _STOP_S = 5.0  # a busy machine, or a slow disk, may take its time
-_CONNECT_LIMIT_S = 120.0
-"""A name server that does not answer blocks for 30 s and more, and each address is tried for five."""
+_CONNECT_LIMIT_S = 120.0  # a name server may block for 30 s and more, and each address is tried for five
 
 
 class Connection:
     """Keeps one MQTT 3.1.1 connection alive and calls `callbacks` from the network thread.
 
-    `name` tells processes apart in the broker's log; `make_client` says what the client id is.
+    `name` tells processes apart in the broker's log (see `make_client`); `gather_s` is as for `SocketLoop`.
     """
 
     def __init__(
@@ -55,6 +54,7 @@ class Connection:
         name: str,
         will: Outgoing | None = None,
         persistent: bool = False,
+        gather_s: float = 0.0,
     ) -> None:
         self.failure: BrokerError | None = None
         self.problem: BrokerError | None = None
@@ -74,12 +74,12 @@ class Connection:
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{name}", daemon=True)
         self._client = make_client(settings, name, will, persistent=persistent)
         self._client.accepted = self._accepted
-        self._runner = CallbackRunner(callbacks, clock, self._client, self._limited_log)
+        self._runner = CallbackRunner(callbacks, clock, self._client, self._limited_log, gather_s)
         self._client.deliver = self._deliver
+        self._subscriber = Subscriber(self._client, self._policy, clock.raw_ns, self._limited_log)
         self._client.subscribed = self._on_suback
-        self._subscriptions = Subscriptions()
-        self._echoes = self._subscriptions.echoes
-        self._socket_loop = SocketLoop(self._client, self._wakeup)
+        self._echoes = self._subscriber.echoes
+        self._socket_loop = SocketLoop(self._client, self._wakeup, gather_s)
 
     # Any thread
 
@@ -89,20 +89,30 @@ class Connection:
         return self._policy.settings.address
 
     @property
+    def settings(self) -> ConnectionSettings:
+        """Those of the broker that is used, or tried."""
+        return self._policy.settings
+
+    @property
+    def tried_all(self) -> bool:
+        """Whether every broker that the settings name has failed since one was last accepted."""
+        return self._policy.tried_all
+
+    @property
     def reconnects(self) -> int:
         """How often the broker has accepted it again."""
         return self._policy.reconnects
 
     @property
     def last_problem(self) -> str | None:
-        """Why the last attempt failed; once one has worked, what the broker refuses, or None."""
-        problem = self.problem or self.refusal
+        """Why the last attempt failed; once one has worked, what the broker refuses or does not answer."""
+        problem = self.problem or self._subscriber.problem
         return str(problem) if problem else None
 
     @property
     def refusal(self) -> NotAuthorizedError | None:
         """What the broker refuses to this account; None when nothing is known to be refused."""
-        return self._subscriptions.refusal(self.address, self._policy.settings.account)
+        return self._subscriber.refusal
 
     @property
     def status_text(self) -> str:
@@ -136,7 +146,7 @@ class Connection:
 
     def wait_until_subscribed(self, timeout_s: float) -> bool:
         """Whether within `timeout_s` the broker has answered all that was asked to subscribe to."""
-        return self._subscriptions.settled.wait(timeout_s)
+        return self._subscriber.settled.wait(timeout_s)
 
     def wait_until_finished(self, timeout_s: float | None = None) -> bool:
         """Whether the network thread has ended within `timeout_s`, by `stop` or by a permanent failure."""
@@ -170,24 +180,15 @@ class Connection:
         return True
 
     def subscribe(self, filters: Sequence[tuple[str, int]], answered: Answered | None = None) -> None:
-        """Ask for `(filter, QoS)` pairs, in one packet; what is refused is asked for again every 10 s."""
-        _, mid = self._client.subscribe(list(filters))
-        if mid is not None:
-            self._subscriptions.asked(mid, filters, answered)
+        """Ask for `(filter, QoS)` pairs, in one packet; what is refused is asked for again and again."""
+        self._subscriber.subscribe(filters, answered)
 
     def unsubscribe(self, filters: Sequence[str]) -> None:
         """Undo `subscribe`."""
-        self._subscriptions.forget(filters)
-        self._client.unsubscribe(list(filters))
+        self._subscriber.unsubscribe(filters)
 
     def _on_suback(self, mid: int, codes: Sequence[int]) -> None:
-        before = self.refusal
-        self._runner.call(lambda: self._subscriptions.answer(mid, codes, self._clock.raw_ns()))
-        refusal = self.refusal
-        if refusal is not None:
-            self._limited_log.warning(str(refusal))
-        elif before is not None:
-            _log.info("broker %s refuses no subscription any more", self.address)
+        self._runner.call(lambda: self._subscriber.answered(mid, codes))
 
     def _deliver(self, topic: str, payload: bytes, retain: bool) -> None:
         self._echoes.heard(topic, retained=retain)
@@ -205,7 +206,7 @@ class Connection:
         try:
             settings = self._policy.settings
             with self.loop.allowing(_CONNECT_LIMIT_S):
-                authenticate(self._client, settings)
+                prepare(self._client, settings, connect_timeout_s=CONNECT_S * self._policy.share)
                 self._client.connack = None
                 self._client.connect(settings.address.host, settings.address.port, settings.keepalive_s)
         except CONNECT_ERRORS as error:
@@ -221,7 +222,7 @@ class Connection:
         reason = self._serve(opened_ns)
         was_up = self.up
         self._set_up(False)
-        self._subscriptions.end()
+        self._subscriber.end()
         if self._policy.ended(self._clock.raw_ns() - opened_ns, was_up=was_up):
             self._limited_log.forget()
         if self._stopping.is_set():
@@ -229,7 +230,7 @@ class Connection:
         if was_up:
             self._runner.call(lambda: self._callbacks.disconnected(reason))
         alert = None if was_up else self._client.alert
-        unanswered = self._subscriptions.waiting if was_up else ()
+        unanswered = self._subscriber.waiting if was_up else ()
         published = (*self._client.unacknowledged_topics(), *self._echoes.last) if was_up else ()
         problem = self._policy.problem(Ending(reason, self._client.connack, alert, unanswered, published))
         if self._policy.is_final(problem):
@@ -259,17 +260,14 @@ class Connection:
                 return f"connection ended: {reason}" if reason else "connection lost"
             if self._socket_loop.run_once(pause_s) and self.up:
                 self._serve_up(opened_ns)
-            elif not self.up and self._clock.raw_ns() - opened_ns > _CONNACK_TIMEOUT_NS:
+            elif not self.up and self._clock.raw_ns() - opened_ns > CONNACK_S * self._policy.share * 1e9:
                 return "no answer to CONNECT (is it an MQTT broker?)"
 
     def _serve_up(self, opened_ns: int) -> None:
         now_ns = self._clock.raw_ns()
         if now_ns - opened_ns > STABLE_NS:
             self.problem = None
-        for request in self._subscriptions.due(now_ns):
-            self.subscribe(*request)
-        if self._echoes.overdue(now_ns):
-            self._limited_log.warning(str(self.refusal))
+        self._subscriber.upkeep(now_ns)
 
     def _work(self) -> float:
         """Do what was posted and what is due; returns the longest wait, in seconds.
@@ -291,7 +289,7 @@ class Connection:
         for notice in expiry_notices(self._client.peer_certificate(), self._policy.settings):
             self._limited_log.warning(notice)
         self._runner.arrivals.begin()
-        self._subscriptions.begin()
+        self._subscriber.begin()
         self._client.resume()
         self._runner.call(self._callbacks.connected)
 

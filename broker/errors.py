@@ -36,6 +36,7 @@ class BrokerError(TidesyncError):
     ├── CredentialsError         wrong name or password, or not authorised: does not heal by itself
     ├── NotAcceptedError         another refusal of the connection (CONNACK 1 to 3): may heal, is retried
     ├── NotAuthorizedError       the account may connect, and not subscribe to some of what it needs
+    ├── UnansweredError          the broker does not answer a subscription: may heal
     ├── AccountsError            broker.accounts: accounts that cannot be changed, read or written as asked
     └── EmbeddedBrokerError      the embedded broker was asked for what it must not do
     """
@@ -122,6 +123,20 @@ class NotAuthorizedError(BrokerError):
         self.account = account
         self.filters = tuple(filters)
         self.topics = tuple(topics)
+
+
+class UnansweredError(BrokerError):
+    """The broker has accepted the connection, and does not answer its subscriptions."""
+
+    exit_code = 1
+
+    def __init__(self, address: BrokerAddress, filters: Sequence[str]) -> None:
+        super().__init__(
+            f"broker {address} does not answer the subscription to {_listed(filters)}: nothing comes until it"
+            " does; a cluster that has just lost a node may take half a minute"
+        )
+        self.address = address
+        self.filters = tuple(filters)
 
 
 class EmbeddedBrokerError(BrokerError):

@@ -75,7 +75,7 @@ class MqttConnection(Protocol):
 
     @property
     def last_problem(self) -> str | None:
-        """Why the last attempt failed, or no connection lasts; else what the broker refuses, or None."""
+        """Why the last attempt failed, or no connection lasts; else what is refused or not answered."""
 
     @property
     def refusal(self) -> NotAuthorizedError | None:
@@ -122,8 +122,8 @@ class MqttConnection(Protocol):
 
         `answered` is called in that thread with the broker's code of each filter: the QoS granted, or
         `broker.subscriptions.REFUSED`; not when the connection ends first. What was refused is asked for
-        again every 10 s, and `answered` called with its codes. Of what is retained, messages may arrive
-        before the call and after it.
+        again, after a second, then less often, and `answered` called with its codes. Of what is retained,
+        messages may arrive before the call and after it.
         """
 
     def unsubscribe(self, filters: Sequence[str]) -> None:

@@ -19,20 +19,28 @@ FIRST_S = 0.25
 CAP_S = 3.0
 """A broker that is back is found within this; the jitter spreads the clients of a fleet."""
 
+CONNECT_S, CONNACK_S = 5.0, 10.0
+"""The longest that an address may take to accept TCP (and TLS), and the broker there to answer CONNECT."""
+_HURRY = 0.3
+"""The share of these that each of several brokers has at first; it doubles when all have been tried."""
+
 
 _MOST_LISTED = 5
 
 
 class Backoff:
-    """Waits drawn evenly from 0 to a limit that doubles with each failure ("full jitter")."""
+    """Waits drawn evenly from 0 to a limit that doubles with each failure ("full jitter"), in seconds."""
 
-    def __init__(self, source: random.Random | None = None) -> None:
+    def __init__(
+        self, source: random.Random | None = None, *, first_s: float = FIRST_S, cap_s: float = CAP_S
+    ) -> None:
         self._random = source or random.SystemRandom()
+        self._first_s, self._cap_s = first_s, cap_s
         self._failures = 0
 
     def next_s(self) -> float:
         """Seconds to wait after one more failure."""
-        limit_s = min(CAP_S, FIRST_S * 2**self._failures)
+        limit_s = min(self._cap_s, self._first_s * 2**self._failures)
         self._failures = min(self._failures + 1, 10)
         return self._random.uniform(0, limit_s)
 
@@ -87,6 +95,17 @@ class ReconnectPolicy:
     def settings(self) -> ConnectionSettings:
         """Those of the broker that is tried or used now."""
         return self._each[self._at]
+
+    @property
+    def share(self) -> float:
+        """Of `CONNECT_S` and `CONNACK_S`, what this attempt may take: the next broker must not wait long."""
+        count = len(self._each)
+        return 1.0 if count == 1 else min(1.0, _HURRY * 2 ** min(self._tried // count, 10))
+
+    @property
+    def tried_all(self) -> bool:
+        """Whether every broker has failed since one was last accepted."""
+        return self._tried >= len(self._each)
 
     def accepted(self) -> None:
         """The broker accepted the connection."""

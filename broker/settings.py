@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    PrivateAttr,
+    SecretStr,
+    model_validator,
+)
 
 from broker.address import BrokerAddress, parse_addresses
 from broker.errors import PasswordFileError
@@ -33,11 +42,16 @@ class ConnectionSettings(BaseModel):
 
     broker: BrokerUrl = Field(
         "mqtt://localhost:1883",
-        description="The broker: mqtt://, mqtts://, ws:// or wss:// URL; with commas between, several to try",
+        description="The broker: mqtt://, mqtts://, ws:// or wss:// URL; with commas between, several to try:"
+        " from any of them on, in order, the last good one first",
     )
     username: str | None = Field(None, min_length=1, max_length=128, description="Account at the broker")
     password: SecretStr | None = Field(None, description="Its password; from the environment or a file only")
-    password_file: FilePath | None = Field(None, description="File whose first line is the password")
+    password_file: FilePath | None = Field(
+        None,
+        description="File whose first line is the password; where several brokers have accounts of their own,"
+        " a line for each",
+    )
     ca_file: FilePath | None = Field(None, description="CA certificate (PEM) to verify the broker with")
     cert_file: FilePath | None = Field(
         None, description="Own certificate (PEM), where the broker asks for one"
@@ -47,6 +61,9 @@ class ConnectionSettings(BaseModel):
     keepalive_s: int = Field(
         5, ge=2, le=120, description="MQTT keepalive, s: a dead link is noticed in 1.5 times this"
     )
+
+    _place: int = PrivateAttr(0)
+    """Of the broker's URL among those of the list that it was taken from."""
 
     @model_validator(mode="after")
     def _certificate_has_a_key(self) -> Self:
@@ -62,11 +79,28 @@ class ConnectionSettings(BaseModel):
 
     @property
     def alternatives(self) -> tuple[Self, ...]:
-        """These settings with each of the broker's addresses alone."""
+        """These settings with each of the broker's addresses alone, and the account there."""
+        addresses = parse_addresses(self.broker)
+        own = len(addresses) > 1 and self.username is None and len({each.username for each in addresses}) > 1
         return tuple(
-            self.model_copy(update={"broker": url.strip(), "username": self.account})
-            for url in self.broker.split(",")
+            self._of_one(url.strip(), self.username or address.username, place if own else self._place)
+            for place, (url, address) in enumerate(zip(self.broker.split(","), addresses, strict=True))
         )
+
+    def _of_one(self, url: str, account: str | None, place: int) -> Self:
+        one = self.model_copy(update={"broker": url, "username": account})
+        one._place = place  # noqa: SLF001 - its own
+        return one
+
+    @property
+    def has_several(self) -> bool:
+        """Whether there are several brokers to choose from."""
+        return "," in self.broker
+
+    @property
+    def brokers(self) -> str:
+        """The addresses, for people."""
+        return ", ".join(map(str, parse_addresses(self.broker)))
 
     @property
     def account(self) -> str | None:
@@ -78,13 +112,19 @@ class ConnectionSettings(BaseModel):
         if self.password is not None:
             return self.password.get_secret_value()
         if self.password_file is not None:
-            return _first_line(self.password_file)
+            return _line(self.password_file, self._place)
         return None
 
 
-def _first_line(path: Path) -> str:
+def _line(path: Path, place: int) -> str:
+    """A password of the file: the line at `place`, or the first where there is but one."""
     try:
-        return path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+        lines = [line.rstrip("\r") for line in path.read_text(encoding="utf-8").split("\n")]
+        if place and any(lines[1:]):
+            return lines[place]
+        return lines[0]
+    except IndexError:
+        reason = f"it has no line for the broker in place {place + 1}, as for others"
     except UnicodeDecodeError:  # its own message would repeat part of the secret
         reason = "it is not UTF-8 text"
     except OSError as error:

@@ -78,6 +78,8 @@ export interface FleetView {
   broker: BrokerView;
   computer: ComputerView;
   vehicles: Array<VehicleView>;
+  /** Vehicles there is no room for: they are not in the list */
+  not_shown?: number;
 }
 
 /** Whether the dashboard serves, and whether it has its broker. */

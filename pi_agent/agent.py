@@ -90,6 +90,7 @@ class PiAgent(MqttAgent):
         self._sync_checked_ns = self._discipline_checked_ns = self._started.raw_ns
         self._tick_due_ns = 0
         self._receive_stamp: StampKind = "user"
+        self._refused: tuple[str, ...] = ()
         self._http: HttpThread | None = None
         self._http_port: int | None = None
         self._own_clock = OwnClock(
@@ -146,14 +147,14 @@ class PiAgent(MqttAgent):
     def health(self) -> Health:
         """Its state now."""
         now_ns = self._clock.raw_ns()
-        last, refusal = self._last_ping, self._connection.refusal
+        last = self._last_ping
         return Health(
             vehicle=self._settings.vehicle,
             version=VERSION,
             broker=str(self._connection.address),
             broker_connected=self._connection.up,
             broker_problem=self._connection.last_problem,
-            topics_refused=(*refusal.filters, *refusal.topics) if refusal else (),
+            topics_refused=self._refused_now,
             uptime_s=(now_ns - self._started.raw_ns) / 1e9,
             reconnects=self._connection.reconnects,
             pings_answered=self._answered,
@@ -165,6 +166,11 @@ class PiAgent(MqttAgent):
             clock=str(self._discipline),
             simulated=not self._real,
         )
+
+    @property
+    def _refused_now(self) -> tuple[str, ...]:
+        refusal = self._connection.refusal
+        return (*refusal.filters, *refusal.topics) if refusal else ()
 
     # Owner: the network thread
 
@@ -213,7 +219,7 @@ class PiAgent(MqttAgent):
         self._own_clock.tick(now.raw_ns)
         if self._connection.up:
             self._check_clock(now.raw_ns)
-            if self._connection.receive_stamp != self._receive_stamp:
+            if (self._connection.receive_stamp, self._refused_now) != (self._receive_stamp, self._refused):
                 self._announce("info")
             for what in self._announcements.due(now.raw_ns):
                 self._announce(what)
@@ -269,12 +275,13 @@ class PiAgent(MqttAgent):
         if what == "status":
             message = self._builder.status("online")
         else:
-            self._receive_stamp = self._connection.receive_stamp
+            self._receive_stamp, self._refused = self._connection.receive_stamp, self._refused_now
             message = self._builder.info(
                 receive_stamp=self._receive_stamp,
                 clock_synchronized=self._synchronized,
                 discipline=self._discipline,
                 http_port=self._http_port,
+                topics_refused=self._refused,
             )
         if self._connection.publish(message):
             self._announcements.announced(what, self._clock.raw_ns())

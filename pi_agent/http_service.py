@@ -118,6 +118,7 @@ def pi_families(health: Health) -> Families:
             health.reconnects,
             health.messages_dropped,
             len(health.topics_refused),
+            health.broker,
         )
     )
     vehicle = health.vehicle

@@ -15,13 +15,15 @@ from schemas.instants import utc_from_ns
 from schemas.messages import Event, Info
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pi_agent.responder import Answerer
     from runtime.clock_daemons import Discipline
     from runtime.clock_watch import ClockChange
     from schemas.clock_history import ClockPiece
     from schemas.exchange import StampKind
     from schemas.messages import Pong, Status
-    from schemas.topics import TopicKind
+    from schemas.topic_kind import TopicKind
 
 
 Announcement = Literal["status", "info"]
@@ -33,6 +35,8 @@ NAMESAKE_PAUSE_NS = 60_000_000_000
 """Between two answers to a namesake's info, and two warnings about it."""
 ANNOUNCE_EVERY_NS = 60_000_000_000
 """Some brokers send nothing retained to those who subscribe with a wildcard, as topsides and viewers do."""
+_MOST_REFUSED = 20
+"""Topics that are listed as refused: more are those of an account without any rights."""
 _SPREAD_NS = 1_000_000_000
 """A topside that comes online hears a fleet's answers over this time."""
 _MOST_TOPSIDES = 64
@@ -63,6 +67,7 @@ class MessageBuilder:
         clock_synchronized: bool,
         discipline: Discipline,
         http_port: int | None,
+        topics_refused: Sequence[str] = (),
     ) -> Outgoing:
         """Describes the agent and its clock."""
         info = Info(
@@ -78,6 +83,7 @@ class MessageBuilder:
             clock_free=discipline.free,
             http_port=http_port,
             simulated=self.simulated,
+            topics_refused=tuple(topics_refused[:_MOST_REFUSED]),
         )
         return self._outgoing(topics.INFO, info.encode())
 

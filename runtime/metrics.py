@@ -110,6 +110,8 @@ class AgentCounts:
     """Messages by the reason for which they were dropped; the reasons are words of the program."""
     refused: int = 0
     """Topics that it may not subscribe to, or of which nothing comes back that it publishes."""
+    broker: str = ""
+    """Address of the broker that is used, or tried."""
 
 
 def agent_families(counts: AgentCounts) -> Families:
@@ -126,6 +128,12 @@ def agent_families(counts: AgentCounts) -> Families:
         "tidesync_broker_connected",
         "Whether the agent is connected to its MQTT broker.",
         float(counts.broker_connected),
+    )
+    families.gauge(
+        "tidesync_broker_info",
+        "Always 1; the label says which broker the agent uses, or tries.",
+        1,
+        address=counts.broker,
     )
     families.gauge(
         "tidesync_broker_refused_topics",

@@ -24,6 +24,8 @@ Seq = Annotated[int, Field(ge=0, le=2**53)]
 SensorName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 ProgramName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 """A daemon's, as `chronyd`."""
+TopicFilter = Annotated[str, Field(min_length=1, max_length=1000)]
+"""An MQTT topic, or a filter with `+`."""
 ErrorWord = Literal[
     "timeout",
     "network_error",
@@ -100,6 +102,9 @@ class Info(Message):
     """The port of GET /api/sync/time; null if it is not served."""
     simulated: bool = False
     """Whether the clock is simulated."""
+    topics_refused: Annotated[tuple[TopicFilter, ...], Field(max_length=20)] = ()
+    """What the broker refuses to the agent's account: topics it may not subscribe to, or of which nothing
+    comes back that it publishes. While the filter of its pings is among them it is not reached."""
 
 
 class Event(Message):
@@ -115,17 +120,6 @@ class Event(Message):
     step_ms: Milliseconds
     """By how much realtime − raw changed, positive when realtime moved forward."""
     boot_id: Identifier
-
-
-class Heartbeat(Message):
-    """A topside's process says every second that it is there; two at a time are two topsides of one name."""
-
-    schema_version: Version = 1
-    topside: Topside
-    instance_id: Identifier
-    """Of the process."""
-    boot_id: Identifier
-    """Of its computer."""
 
 
 class ExchangeBatch(Message):

@@ -118,7 +118,9 @@ class VehicleBlock(Message):
     """A session's data about one vehicle; `result` is the payload of its retained result, unchanged."""
 
     topside: Topside | None
-    """The topside whose result is in `timeSync`: the first with a result. Exchanges of all are kept."""
+    """The topside whose result is in `timeSync`: the first with one, while it measures."""
+    topsides: Annotated[list[Topside], Field(max_length=64)] = Field(default_factory=list)
+    """All whose results were used, one after another; `offset_range` has those of each, to its own clock."""
     exchanges: Count
     """Exchanges recorded, of all topsides."""
     missing: Count

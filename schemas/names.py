@@ -56,6 +56,11 @@ def topside_name(name: str) -> str:
     return _agent_name("topside", name)
 
 
+def group_name(name: str) -> str:
+    """`name` if it may name a group of topsides, else InvalidNameError."""
+    return _agent_name("group", name)
+
+
 def made_valid(text: str) -> str | None:
     """A name for a vehicle or topside made of `text`, as a host name; None where nothing is left of it."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
@@ -152,6 +157,8 @@ Vehicle = Annotated[str, AfterValidator(vehicle_name), _AGENT_SCHEMA]
 """A vehicle's name."""
 Topside = Annotated[str, AfterValidator(topside_name), _AGENT_SCHEMA]
 """A surface station's name."""
+Group = Annotated[str, AfterValidator(group_name), _AGENT_SCHEMA]
+"""The name of a group of topsides that share a fleet."""
 Session = Annotated[str, AfterValidator(session_name), _SESSION_SCHEMA]
 """The name of a session."""
 Mission = Annotated[str, AfterValidator(mission_name), _SESSION_SCHEMA]

@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from schemas import clock_history, messages
-from schemas.base import MAX_MESSAGE_BYTES, InvalidMessageError, Message, SchemasError, first_error
+from schemas import clock_history, messages, presence
+from schemas.base import SchemasError
 from schemas.names import (
     InvalidNameError,
     root_name,
@@ -20,13 +19,11 @@ from schemas.names import (
     topside_name,
     vehicle_name,
 )
+from schemas.topic_kind import Role, TopicKind
 
 VERSION = "v1"
 _CACHE_SIZE = 4096
 """Size of the caches of built and parsed topics; names come from the network, so it is bounded."""
-Role = Literal["vehicle", "topside", "recorder", "dashboard", "operator"]
-"""The kinds of client at the broker: each has its own accounts, with the rights that the table gives."""
-
 _LEVELS: Mapping[str, Callable[[str], str]] = {
     "vehicle": vehicle_name,
     "topside": topside_name,
@@ -44,48 +41,6 @@ class InvalidTopicError(SchemasError, ValueError):
     def __init__(self, topic: str, reason: str) -> None:
         super().__init__(f"{topic[:200]!r} is not a Tidesync topic: {reason}")
         self.topic = topic
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TopicKind:
-    """A row of the table. `payload` is None where it is plain text (`online`, `offline`).
-
-    A vehicle or topside that sends or reads may do so only under its own name in the template.
-    """
-
-    name: str
-    template: str
-    senders: tuple[Role, ...]
-    readers: tuple[Role, ...]
-    payload: type[Message] | TypeAdapter[Message] | None
-    qos: Literal[0, 1] = 1
-    retain: bool = False
-    will: bool = False
-
-    def decode(self, payload: bytes) -> Message | str:
-        """The message (or status word) in `payload`, else InvalidMessageError."""
-        if self.payload is None:
-            return _decode_status(payload)
-        if isinstance(self.payload, TypeAdapter):
-            return _decode_union(self.name, self.payload, payload)
-        return self.payload.decode(payload)
-
-
-def _decode_status(payload: bytes) -> str:
-    words = get_args(messages.Status)
-    for word in words:
-        if payload == word.encode():
-            return str(word)
-    raise InvalidMessageError("status", f"expected one of {words}, received {payload[:40]!r}")
-
-
-def _decode_union(name: str, adapter: TypeAdapter[Message], payload: bytes) -> Message:
-    if len(payload) > MAX_MESSAGE_BYTES:
-        raise InvalidMessageError(name, f"{len(payload)} bytes, more than {MAX_MESSAGE_BYTES}")
-    try:
-        return adapter.validate_json(payload)
-    except ValidationError as error:
-        raise InvalidMessageError(name, first_error(error)) from error
 
 
 STATUS = TopicKind(
@@ -134,6 +89,7 @@ EXCHANGE = TopicKind(
     senders=("topside",),
     readers=("recorder", "dashboard", "operator"),
     payload=messages.ExchangeBatch,
+    group=True,
 )
 OFFSET = TopicKind(
     "offset",
@@ -142,6 +98,7 @@ OFFSET = TopicKind(
     readers=("topside", "recorder", "dashboard", "operator"),
     payload=messages.OffsetResult,
     retain=True,
+    group=True,
 )
 VEHICLE_CLOCK = TopicKind(
     "vehicle_clock",
@@ -178,8 +135,18 @@ TOPSIDE_HEARTBEAT = TopicKind(
     "topside/{topside}/heartbeat",
     senders=("topside",),
     readers=("topside", "dashboard", "operator"),
-    payload=messages.Heartbeat,
+    payload=presence.Heartbeat,
     qos=0,
+    group=True,
+)
+TOPSIDE_MEMBER = TopicKind(
+    "topside_member",
+    "topside/{topside}/member",
+    senders=("topside",),
+    readers=("dashboard", "operator"),
+    payload=presence.Member,
+    retain=True,
+    group=True,
 )
 TOPSIDE_COMMAND = TopicKind(
     "topside_command",
@@ -225,6 +192,7 @@ TOPICS: tuple[TopicKind, ...] = (
     VEHICLE_COMMAND,
     TOPSIDE_STATUS,
     TOPSIDE_HEARTBEAT,
+    TOPSIDE_MEMBER,
     TOPSIDE_CLOCK,
     TOPSIDE_COMMAND,
     SESSION_COMMAND,
@@ -263,6 +231,11 @@ def subscription(root: str, kind: TopicKind, **names: str) -> str:
 def read_by(root: str, role: Role, **names: str) -> list[tuple[str, int]]:
     """The `(filter, QoS)` pairs of all that a client of `role` reads, with its own name filled in."""
     return [(subscription(root, kind, **names), kind.qos) for kind in TOPICS if role in kind.readers]
+
+
+def read_in_group(root: str) -> list[tuple[str, int]]:
+    """The same of what every member of a group reads all the time."""
+    return [(subscription(root, kind), kind.qos) for kind in (TOPSIDE_MEMBER, TOPSIDE_HEARTBEAT)]
 
 
 def blueos_mirror(topside: str | None = None) -> str:

@@ -22,7 +22,8 @@ runtime.host._MARKS, runtime.host._CGROUP = (), Path("/nowhere")
 os.environ.setdefault("TIDESYNC_TOPSIDE", "topside")
 """A topside without a name is called so, here and in the processes that tests start; also in a container."""
 
-os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="tidesync-state-")
+_state_home = tempfile.TemporaryDirectory(prefix="tidesync-state-", ignore_cleanup_errors=True)
+os.environ["XDG_STATE_HOME"] = _state_home.name
 """Agents keep their clocks' histories there: not in the state folder of whoever runs the tests."""
 
 os.environ["TIDESYNC_SHARED_STATE"] = "off"
@@ -55,6 +56,11 @@ def interleaved(nodeids):
     for unit in sorted(sizes, key=lambda unit: (unit not in ONE_WORKER, -sizes[unit], unit)):
         kinds[unit.startswith(WAITING)].append(unit)
     return sorted(sizes, key={unit: i / len(kind) for kind in kinds for i, unit in enumerate(kind)}.get)
+
+
+def pytest_unconfigure():
+    """At the end of each process; one that is killed leaves its folder."""
+    _state_home.cleanup()
 
 
 class SharedFixtures(LoadScopeScheduling):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from broker.connection import Connection
 from broker.errors import CertificateError, CertificateFileError, PasswordFileError
@@ -18,34 +18,43 @@ from tidesync.errors import NotSoError
 from tidesync.retained import RetainedReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from broker.settings import ConnectionSettings
-    from schemas.topics import TopicKind
+    from schemas.topic_kind import TopicKind
 
 _CONNECT_S = 3.0
 _LOOK_S = 0.05
 _HOPELESS = (CertificateError, CertificateFileError, PasswordFileError)
 """A command does not wait for these. An agent does: a clock or a file may be corrected meanwhile."""
-_RESULTS_S = 1.5
-"""Where nothing is retained, or it is not sent: results come once a second."""
+_RESULTS_S = 6.0
+"""Where nothing is retained, or it is not sent: the results of a large fleet at rest come every 5 s."""
 _log = logging.getLogger(__name__)
 _LONGEST_S = 10.0
 """A connection that neither fails nor comes up, as over a slow link with TLS, is waited for as long."""
 
 
-def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> list[Letter]:
+class Retained(NamedTuple):
+    """What a broker has retained, and which of those that the settings name it was."""
+
+    letters: list[Letter]
+    settings: ConnectionSettings
+    """With its address alone."""
+
+
+def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> Retained:
     """The retained message of every topic of these kinds, sorted by topic.
 
     NotFoundOutError when the connection is lost meanwhile, BrokerError when the broker refuses to send them.
     """
     reader, inbox = RetainedReader(settings, "tidesync-reader"), Inbox(settings.topic_root)
-    with connected(reader.connection, settings, _LONGEST_S):
+    with connected(reader.connection, _LONGEST_S):
         messages = reader.read([topics.subscription(settings.topic_root, kind) for kind in kinds])
         if not reader.any_retained:
             messages = _published(reader)
         letters = [letter for message in messages.values() if (letter := inbox.open(message))]
-    return [letter for letter in letters if letter.topic.kind in kinds]
+    found = [letter for letter in letters if letter.topic.kind in kinds]
+    return Retained(found, reader.connection.settings)
 
 
 def _published(reader: RetainedReader) -> dict[str, Incoming]:
@@ -64,31 +73,41 @@ def _published(reader: RetainedReader) -> dict[str, Incoming]:
 
 
 @contextmanager
-def connected(connection: Connection, settings: ConnectionSettings, timeout_s: float) -> Iterator[None]:
+def connected(connection: Connection, timeout_s: float) -> Iterator[None]:
     """Keep `connection` up in the block; its failure, or NotSoError, if it is not up in time."""
     with broker_log_at(logging.ERROR):
         connection.start()
         try:
             if not is_up(connection, timeout_s):
                 problem = connection.failure or connection.problem
-                raise problem or NotSoError(f"broker {settings.address}: no answer")
+                raise problem or NotSoError(f"broker {connection.address}: no answer")
             yield
         finally:
             connection.stop()
 
 
 def is_up(connection: Connection, timeout_s: float) -> bool:
-    """Whether the connection comes up in time; one that has failed is tried again for `_CONNECT_S`.
+    """Whether the connection comes up in time; brokers that have all failed are tried again for `_CONNECT_S`.
 
-    An error of `_HOPELESS` ends the wait.
+    An error of `_HOPELESS` of the only one ends the wait, as does that of the last of several.
     """
     started_s = time.monotonic()
     while not connection.wait_until_up(_LOOK_S):
-        hopeless = connection.failure or isinstance(connection.problem, _HOPELESS)
-        wait_s = min(timeout_s, _CONNECT_S if connection.problem else _LONGEST_S)
+        tried = connection.problem is not None and connection.tried_all
+        hopeless = connection.failure or (tried and isinstance(connection.problem, _HOPELESS))
+        wait_s = min(timeout_s, _CONNECT_S if tried else _LONGEST_S)
         if hopeless or time.monotonic() - started_s >= wait_s:
             return False
     return True
+
+
+def unheard(connection: Connection) -> str | None:
+    """Why what was not heard may have been published all the same; None when the broker sends all of it."""
+    if connection.refusal:
+        return str(connection.refusal)
+    if connection.wait_until_subscribed(0):
+        return None
+    return connection.last_problem or f"broker {connection.address}: it did not answer the subscription"
 
 
 class Client:
@@ -96,12 +115,20 @@ class Client:
 
     def __init__(self, settings: ConnectionSettings, name: str, filters: Sequence[str]) -> None:
         self._inbox = Inbox(settings.topic_root)
-        self._filters = [(topic, 1) for topic in filters]
+        self._filters = [(topic, 0) for topic in filters]
         self.connection = Connection(settings, self, SystemClock(), name=name)
 
     def connected(self) -> None:
-        """Subscribe."""
-        self.connection.subscribe(self._filters)
+        """Subscribe, at QoS 0: with a clean session more brings nothing, and a cluster grants it at once."""
+        if self._filters:
+            self.connection.subscribe(self._filters, self._codes_came)
+
+    def _codes_came(self, _codes: Mapping[str, int]) -> None:
+        if not self.connection.refusal:
+            self.subscribed()
+
+    def subscribed(self) -> None:
+        """Called once the broker has granted all of it: what is silent from now on is silent."""
 
     def disconnected(self, reason: str) -> None:
         """Nothing to do: the connection reconnects and subscribes again."""

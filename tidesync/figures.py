@@ -33,6 +33,11 @@ def span(seconds: float) -> str:
     return f"{whole // _DAY_S} d {whole % _DAY_S // _HOUR_S:02d} h"
 
 
+def text_of(name: str) -> str:
+    """A file's name as text that UTF-8 has: bytes of it that are none in hexadecimal."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def counted(number: int, noun: str) -> str:
     """A number of things, as `1 file` and `2 files`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

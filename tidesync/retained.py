@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 QUIET_S = 0.5
 QUIET_TRIPS = 2.0
 """A broker sends what it retains at once; after a silence of 0.5 s, or of two round trips, all has come."""
-ANSWER_S = 10.0
-"""A broker that is there answers a subscription by then; a dead link shows in less: 1.5 keepalives."""
+ANSWER_S = 30.0
+"""A broker that is there answers a subscription by then, a cluster without a leader too; a dead link shows in
+less: 1.5 keepalives."""
+AGAIN_S = 2.5
+"""What is refused is asked for again within this: a cluster may refuse for a moment."""
 LONGEST_S = 60.0
 """Messages that keep coming for so long are not what was retained."""
 
@@ -79,6 +82,8 @@ class RetainedReader:
         self.connection.post(lambda: self._ask(filters, again=again))
         self._wait(lambda: self._answers > answers, ANSWER_S, "it did not answer a subscription")
         self.round_trip_s = time.monotonic() - started_s
+        with self._changed:
+            self._changed.wait_for(lambda: self._lost or not self.connection.refusal, AGAIN_S)
         if refusal := self.connection.refusal:
             raise refusal
 
@@ -110,7 +115,7 @@ class RetainedReader:
                 self._messages.clear()
                 self._heard = 0
             self.connection.unsubscribe(filters)
-        self.connection.subscribe([(topic, 1) for topic in filters], self._answered)
+        self.connection.subscribe([(topic, 0) for topic in filters], self._answered)
 
     def _answered(self, _codes: Mapping[str, int]) -> None:
         with self._changed:

@@ -43,6 +43,7 @@ _log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
 _UPKEEP_NS = 250_000_000
+_REPORTS = (topics.INFO, topics.EVENT, topics.VEHICLE_CLOCK)
 
 
 class TopsideAgent(MqttAgent):
@@ -123,7 +124,7 @@ class TopsideAgent(MqttAgent):
         self._own_clock.publish()
         for measurement in self._vehicles:
             self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
-        self._homeassistant.connected(measurement.vehicle for measurement in self._vehicles)
+        self._homeassistant.connected(each.vehicle for each in self._vehicles if not each.resting)
 
     def _subscribed(self, codes: Mapping[str, int]) -> None:
         pongs = topics.subscription(self._settings.topic_root, topics.PONG, topside=self._settings.topside)
@@ -143,22 +144,21 @@ class TopsideAgent(MqttAgent):
         if letter is None:
             if not message.payload:
                 self._on_cleared(message.topic)
-            return
+        else:
+            self._handle(letter)
+
+    def _handle(self, letter: Letter) -> None:
         kind = letter.topic.kind
         if kind is topics.PONG:
             self._on_pong(letter)
         elif kind is topics.STATUS:
             self._on_status(letter)
-        elif kind is topics.INFO:
-            self._on_info(letter)
-        elif kind is topics.EVENT:
-            self._on_event(letter)
-        elif kind is topics.VEHICLE_CLOCK:
-            self._on_pieces(letter)
+        elif kind in _REPORTS:
+            self._on_report(letter)
         elif kind in OWN:
             self._presence.received(letter)
             self._upkeep_due_ns = 0  # a namesake is reported at once
-        elif kind is topics.TOPSIDE_COMMAND and not message.retain:
+        elif kind is topics.TOPSIDE_COMMAND and not letter.incoming.retain:
             self._on_command(letter)
 
     def tick(self, now: Reading) -> float:
@@ -193,8 +193,7 @@ class TopsideAgent(MqttAgent):
     def _on_status(self, letter: Letter) -> None:
         vehicle = letter.topic.vehicle
         assert vehicle
-        measurement = self._vehicles.online(vehicle) if letter.body == "online" else None
-        if measurement:
+        if letter.body == "online" and (measurement := self._vehicles.online(vehicle)):
             self._perform(measurement, measurement.appeared(self._clock.raw_ns()))
             self._homeassistant.announce(vehicle)
 
@@ -216,24 +215,20 @@ class TopsideAgent(MqttAgent):
         for place in (self._publisher, self._scheduler, self._vehicles):
             place.forget(vehicle)
 
-    def _on_info(self, letter: Letter) -> None:
-        info, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
-        assert isinstance(info, messages.Info)
-        if measurement:
-            self._perform(measurement, measurement.informed(info, self._clock.raw_ns()))
-
-    def _on_event(self, letter: Letter) -> None:
-        event, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
-        assert isinstance(event, messages.Event)
-        if measurement:
-            self._publisher.log_event(event, self._clock.raw_ns())
-            self._perform(measurement, measurement.event(event, self._clock.raw_ns()))
-
-    def _on_pieces(self, letter: Letter) -> None:
-        clock, measurement = letter.body, self._vehicles.get(letter.topic.vehicle)
-        assert isinstance(clock, VehicleClock)
-        if measurement:
-            self._perform(measurement, measurement.pieces(clock, self._clock.raw_ns()))
+    def _on_report(self, letter: Letter) -> None:
+        """What a vehicle reports of itself, or of its clock."""
+        report, now_ns = letter.body, self._clock.raw_ns()
+        measurement = self._vehicles.get(letter.topic.vehicle)
+        if measurement is None:
+            return
+        if isinstance(report, messages.Info):
+            self._vehicles.described(measurement.vehicle, report)
+            self._perform(measurement, measurement.informed(report, now_ns))
+        elif isinstance(report, messages.Event):
+            self._publisher.log_event(report, now_ns)
+            self._perform(measurement, measurement.event(report, now_ns))
+        elif isinstance(report, VehicleClock):
+            self._perform(measurement, measurement.pieces(report, now_ns))
 
     def _on_command(self, letter: Letter) -> None:
         command = letter.body
@@ -273,12 +268,13 @@ class TopsideAgent(MqttAgent):
 
     def _notice_sleep(self) -> None:
         """Before anything is done: RAW stood still while this computer slept, so no bound outlives that."""
-        slept_ns = self._own_clock.sleep.slept_ns()
-        if not slept_ns:
-            return
-        _log.warning("this computer slept for %.1f s; measuring every vehicle again", slept_ns / 1e9)
-        for measurement in self._vehicles:
-            self._perform(measurement, measurement.slept(slept_ns, self._clock.raw_ns()))
+        if slept_ns := self._own_clock.sleep.slept_ns():
+            _log.warning("this computer slept for %.1f s; measuring every vehicle again", slept_ns / 1e9)
+            self._slept(slept_ns)
+
+    def _slept(self, slept_ns: int) -> None:
+        for each in self._vehicles:
+            self._perform(each, each.slept(slept_ns, self._clock.raw_ns()))
 
     def _clock_changed(self, change: ClockChange) -> None:
         if change.kind == "step":
@@ -294,6 +290,5 @@ class TopsideAgent(MqttAgent):
         self._publisher.publish({measurement.vehicle: actions}, read(self._clock))
 
     def _flush(self) -> None:
-        if self._connection.up:
-            for measurement in self._vehicles:
-                self._publish(measurement, measurement.flush())
+        for each in self._vehicles if self._connection.up else ():
+            self._publish(each, each.flush())

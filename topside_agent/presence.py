@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from schemas import topics
-from schemas.messages import Heartbeat, OffsetResult
+from schemas.messages import OffsetResult
+from schemas.presence import Heartbeat
 
 if TYPE_CHECKING:
     from broker.inbox import Letter
@@ -35,6 +36,7 @@ class Presence:
     ) -> None:
         self._builder, self._connection, self._namesakes = builder, connection, namesakes
         self._boot_id = boot_id
+        self._started_ns: int | None = None
         self._heartbeat_due_ns = 0
         self._offline = False
         self._announced_ns = 0
@@ -83,7 +85,9 @@ class Presence:
         if instance_id and now_raw_ns >= self._heartbeat_due_ns:
             missed = now_raw_ns >= self._heartbeat_due_ns + HEARTBEAT_NS
             self._heartbeat_due_ns = (now_raw_ns if missed else self._heartbeat_due_ns) + HEARTBEAT_NS
-            self._connection.publish(self._builder.heartbeat(instance_id, self._boot_id))
+            self._started_ns = now_raw_ns if self._started_ns is None else self._started_ns
+            uptime_s = (now_raw_ns - self._started_ns) / 1e9
+            self._connection.publish(self._builder.heartbeat(instance_id, self._boot_id, uptime_s))
         alive = self._namesakes.alive(now_raw_ns)
         if alive == self._warned:
             return False

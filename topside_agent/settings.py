@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from broker.address import parse_address
+from broker.address import parse_addresses
 from broker.budgets import BudgetSettings
 from broker.settings import AgentSettings, ClockHistorySettings, MetricsSettings
 from runtime import host
+from schemas.compat import Self
 from schemas.metadata import CONSUMER_TOLERANCE_MS
-from schemas.names import Topside, made_valid, vehicle_name
+from schemas.names import Group, Topside, made_valid, vehicle_name
 from topside_agent.http_fallback.http_get import parse_url
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ VehicleChoice = Annotated[str, AfterValidator(_checked)]
 def _account(settings: Mapping[str, Any]) -> str | None:
     """The account's name among settings that are valid so far."""
     broker = settings.get("broker")
-    return settings.get("username") or (parse_address(broker).username if broker else None)
+    return settings.get("username") or (parse_addresses(broker)[0].username if broker else None)
 
 
 def own_name(account: str | None) -> str:
@@ -74,6 +75,17 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Age
         (),
         description="Measure this vehicle only (repeatable); else all online. As rov1=http://HOST:9150 it is "
         "measured over HTTP while MQTT does not reach it",
+    )
+    group: Group | None = Field(
+        None,
+        description="Share the vehicles with the other topsides that are given this name: each vehicle is "
+        "measured by one of them, and by another if that one fails",
+    )
+    weight: float = Field(
+        1.0,
+        ge=0.01,
+        le=1000,
+        description="This topside's part in its group: its share is its weight over the sum of all weights",
     )
     rate: float = Field(4.0, ge=0.05, le=50, description="Exchanges a second with each vehicle")
     burst: int = Field(16, ge=8, le=200, description="Exchanges in a burst, when a vehicle appears")
@@ -170,6 +182,15 @@ class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, Age
                 raise ValueError(f"vehicle {name} is given twice, received {choice!r}")
             seen.add(name)
         return choices
+
+    @model_validator(mode="after")
+    def _group_measures_all(self) -> Self:
+        if self.group is not None and self.vehicle:
+            raise ValueError(
+                f"group {self.group} is given with vehicle {', '.join(self.vehicle)}: the topsides of a group"
+                " share all vehicles that are online"
+            )
+        return self
 
     @property
     def estimator(self) -> EstimatorSettings:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from broker.accounts.crypt import bcrypted
 from broker.accounts.permissions import Permissions, permissions
 from broker.errors import BrokerError
 from schemas.compat import Self
 from schemas.instants import UtcInstant
 from schemas.names import Root, account_name
-from schemas.topics import Role
+from schemas.topic_kind import Role
 
 _HASH = r"^\$7\$[0-9]+\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==$"
+_BCRYPT = r"^\$2b\$[0-9]{2}\$[A-Za-z0-9./]{53}$"
+_SHA256 = r"^[A-Za-z0-9+/]{48}$"
 
 _TOKEN_BYTES = 20
 _SALT_BYTES = 12
@@ -47,6 +50,10 @@ class Account(BaseModel):
     name: Annotated[str, AfterValidator(account_name)]
     role: Role
     password: str = Field(pattern=_HASH, repr=False)
+    bcrypt: str | None = Field(None, pattern=_BCRYPT, repr=False)
+    """For NATS; None where the account was made by an earlier version, or on a system without it."""
+    sha256: str | None = Field(None, pattern=_SHA256, repr=False)
+    """For RabbitMQ; None where the account was made by an earlier version."""
     created_at: UtcInstant
     may_forget: bool = False
     homeassistant: bool = False
@@ -144,6 +151,25 @@ def matches(password: str, stored: str) -> bool:
     """Whether `stored` is what `hashed` makes of the password."""
     salt = base64.b64decode(stored.split("$")[3])
     return secrets.compare_digest(hashed(password, salt), stored)
+
+
+class Hashes(TypedDict):
+    """What an account keeps of its password: one hash for each broker."""
+
+    password: str
+    bcrypt: str | None
+    sha256: str
+
+
+def hashes(password: str) -> Hashes:
+    """For mosquitto, NATS and RabbitMQ."""
+    return Hashes(password=hashed(password), bcrypt=bcrypted(password), sha256=salted_sha256(password))
+
+
+def salted_sha256(password: str) -> str:
+    """As RabbitMQ reads it: four bytes of salt, then SHA-256 of salt and password, in base 64."""
+    salt = secrets.token_bytes(4)
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
 def hashed(password: str, salt: bytes | None = None) -> str:

@@ -10,7 +10,7 @@ from schemas import topics
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from schemas.topics import Role, TopicKind
+    from schemas.topic_kind import Role, TopicKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ def permissions(
 ) -> Permissions:
     """The rights of the account `name`: vehicles and topsides use their own name in topics only.
 
+    Topsides read of one another what those of a group share a fleet by.
+
     A vehicle answers `topsides`, and no one else: an account that may write `pong/+` could make the broker
     keep a message for any number of names.
 
@@ -47,7 +49,8 @@ def permissions(
     """
     own: dict[str, str] = {role: name} if role in {"vehicle", "topside"} else {}
     sent = [kind for kind in topics.TOPICS if role in kind.senders or (may_forget and _is_forgotten(kind))]
-    read = [kind for kind in topics.TOPICS if role in kind.readers]
+    shared = [kind for kind in topics.TOPICS if kind.group and role == "topside"]
+    read = [kind for kind in topics.TOPICS if role in kind.readers and kind not in shared]
     announces = may_forget or (homeassistant and role == "topside")
     reads_announcements = may_forget or (homeassistant and role != "topside")
     mirrors, mirrored = blueos_mirror and role == "topside", blueos_mirror and role != "topside"
@@ -59,6 +62,7 @@ def permissions(
         ),
         (
             *(topics.subscription(root, kind, **own) for kind in read),
+            *(topics.subscription(root, kind) for kind in shared),
             *[_HOMEASSISTANT] * reads_announcements,
             *[topics.blueos_mirror()] * mirrored,
         ),

@@ -16,12 +16,15 @@ _ACL_HEAD = """\
 """
 _NATS_HEAD = """\
 # Made by `tidesync broker`: change accounts with it, not here. `include` this in nats-server's configuration.
-# NATS hashes passwords in a way of its own: write nats-passwords.conf beside this file, with a line for each
-#   PASSWORD_name: "$2a$11$…"    as `nats server passwd` prints it for the account's password
 # NATS does not bind client ids to users, as mosquitto does with use_username_as_clientid.
+"""
+_NATS_PASSWORDS = """\
+# NATS cannot check the passwords of accounts made by an earlier version, or where the system has no bcrypt.
+# Make them again here (`--replace`), or write nats-passwords.conf beside this file, with a line for each
+#   PASSWORD_name: "$2a$11$…"    as `nats server passwd` prints it for the account's password
 include nats-passwords.conf
 """
-_NATS_SESSIONS = "$MQTT.>"
+_NATS_SESSIONS = "$MQTT.sub.>"
 """What a subscriber at QoS 1 needs besides its topics: NATS delivers to it there."""
 
 
@@ -50,13 +53,15 @@ def _acl_of(account: Account, allowed: Permissions) -> str:
 def nats(book: Book) -> str:
     """NATS's `authorization` block, for its MQTT listener."""
     users = "".join(_nats_user(account, book.permissions(account)) for account in book.accounts)
-    return f"{_NATS_HEAD}authorization {{\n  users = [\n{users}  ]\n}}\n"
+    lacking = "" if all(account.bcrypt for account in book.accounts) else _NATS_PASSWORDS
+    return f"{_NATS_HEAD}{lacking}authorization {{\n  users = [\n{users}  ]\n}}\n"
 
 
 def _nats_user(account: Account, allowed: Permissions) -> str:
+    password = f'"{account.bcrypt}"' if account.bcrypt else f"$PASSWORD_{account.name}"
     return (
         f"    {{ # {account.role}\n"
-        f'      user: "{account.name}", password: $PASSWORD_{account.name}\n'
+        f'      user: "{account.name}", password: {password}\n'
         '      allowed_connection_types: ["MQTT"]\n'
         "      permissions {\n"
         f"        publish {{ {_allowed(allowed.publish)} }}\n"

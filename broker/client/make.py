@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from broker.client.one_step import OneStepPacket, OneStepTimestamp
 from broker.client.packets import MOST_INFLIGHT
-from broker.client.paho_compat import VERSION, contract_fault, renew_tls_context
+from broker.client.paho_compat import VERSION, aim, contract_fault
 from broker.client.plain import PlainClient
 from broker.client.stamping import StampingClient
 from broker.interface import Outgoing
@@ -28,7 +28,6 @@ _log = logging.getLogger(__name__)
 
 FORCE_PLAIN = "_TIDESYNC_PLAIN_CLIENT"
 """Environment variable that forces the plain client: an internal switch, for tests of the fallback."""
-_CONNECT_TIMEOUT_S = 5.0
 _READ = 4096
 _CONNACK = b"\x20\x02\x00\x00"
 _AT_QOS_1 = b"\x32\x06\x00\x01t\x00\x07!"
@@ -47,40 +46,38 @@ def make_client(
     CertificateFileError or PasswordFileError for a file that cannot be used: an agent that starts so would
     never connect.
     """
-    address = settings.address
     client = client_class()(
         CallbackAPIVersion.VERSION2,
-        client_id=_client_id(settings.account if will or persistent else None, name, persistent=persistent),
+        client_id=name if persistent else f"{name}-{secrets.token_hex(4)}",
         clean_session=not persistent,
         protocol=MQTTProtocolVersion.MQTTv311,
-        transport="websockets" if address.websocket else "tcp",
         reconnect_on_failure=False,
     )
-    client.connect_timeout = _CONNECT_TIMEOUT_S
+    client.is_account = will is not None or persistent
     client.user_timeout_ms = settings.keepalive_s * 1500
     client.max_inflight_messages_set(MOST_INFLIGHT)
     client.max_queued_messages_set(3 * MOST_INFLIGHT)
     if will:
         client.will_set(will.topic, will.payload, will.qos, will.retain)
-    if address.websocket:
-        client.ws_set_options(path=address.path)
-    if settings.account:
-        settings.secret()
-    if address.tls:
-        client.tls_set_context(client_context(settings))
+    for each in settings.alternatives:
+        prepare(client, each, connect_timeout_s=1.0)
     return client
 
 
-def _client_id(account: str | None, name: str, *, persistent: bool) -> str:
-    return account or (name if persistent else f"{name}-{secrets.token_hex(4)}")
-
-
-def authenticate(client: PlainClient, settings: ConnectionSettings) -> None:
-    """Read secrets and certificates again, so that a renewed file is used at the next connect."""
+def prepare(client: PlainClient, settings: ConnectionSettings, *, connect_timeout_s: float) -> None:
+    """Have the next connect use these settings of one broker, its secrets and certificates read again."""
+    address = settings.address
+    if address.websocket:
+        client.ws_set_options(path=address.path)
     if settings.account:
         client.username_pw_set(settings.account, settings.secret())
-    if settings.address.tls:
-        renew_tls_context(client, client_context(settings))
+    aim(
+        client,
+        websocket=address.websocket,
+        context=client_context(settings) if address.tls else None,
+        timeout_s=connect_timeout_s,
+        client_id=settings.account if client.is_account else None,
+    )
 
 
 @functools.cache

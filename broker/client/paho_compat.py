@@ -1,8 +1,8 @@
 """Every private name of paho that this package uses, each with its reason, but the one of `limited`.
 
 They were tested with the versions in `TESTED`. With another version, or where `contract_fault` or the
-self-test of `broker.client.make` finds a change, the plain client is used, which needs `_ssl_context`, and
-for its limit `_sock_recv`.
+self-test of `broker.client.make` finds a change, the plain client is used, which needs the names in
+`aim`, and for its limit `_sock_recv`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ ATTRIBUTES = (
     PrivateName("_out_packet", "deque", "packets must keep their order behind those that wait"),
     PrivateName("_last_bytes_received", "float", "paho's keepalive must know of the bytes read here"),
     PrivateName("_ssl_context", "NoneType", "renewed certificates need a new context"),
+    PrivateName("_ssl", "bool", "of several brokers some are spoken to without TLS"),
+    PrivateName("_transport", "str", "of several brokers some are spoken to through WebSockets"),
+    PrivateName("_client_id", "bytes", "of several brokers each may have an account of its own"),
+    PrivateName("_connect_timeout", "float", "of several brokers one that is away must not hold up the next"),
 )
 
 
@@ -81,10 +85,26 @@ def contract_fault() -> str | None:
     return None
 
 
-def renew_tls_context(client: Client, context: ssl.SSLContext) -> None:
-    """Use `context` from the next connect on; paho's own method refuses a second one."""
+def aim(
+    client: Client,
+    *,
+    websocket: bool,
+    context: ssl.SSLContext | None,
+    timeout_s: float,
+    client_id: str | None,
+) -> None:
+    """Have the next connect go elsewhere: without TLS where `context` is None, by `client_id` if given.
+
+    paho's own methods refuse a second TLS context, and any change after a connect that failed.
+    """
+    client._transport = "websockets" if websocket else "tcp"  # noqa: SLF001
+    client._connect_timeout = timeout_s  # noqa: SLF001
     client._ssl_context = None  # noqa: SLF001
-    client.tls_set_context(context)
+    client._ssl = False  # noqa: SLF001
+    if context is not None:
+        client.tls_set_context(context)
+    if client_id is not None:
+        client._client_id = client_id.encode()  # noqa: SLF001
 
 
 class WebSocketFrames(Protocol):

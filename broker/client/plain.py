@@ -36,9 +36,19 @@ class PlainClient(LimitedClient):
     """
 
     user_timeout_ms = 0
+    is_account = False
+    """Whether its client id is its account, where it has one."""
     connack: int | None = None
     """The code of MQTT 3.1.1 by which the last connection was refused; None: it was not."""
     deliver: Callable[[str, bytes, bool], None]
+    reads = 0
+    """How often it has read."""
+    acknowledged = 0
+    """How many messages at QoS 1 it has acknowledged, where `gathers`."""
+    drained = False
+    """Whether the last read took all that there was."""
+    gathers = False
+    """Whether messages may be let gather before a read."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -78,6 +88,7 @@ class PlainClient(LimitedClient):
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         """Read once; `on_disconnect` would wait for ever after a write that failed in another callback."""
+        self.reads += 1
         code = super().loop_read(max_packets)
         if code == MQTTErrorCode.MQTT_ERR_PROTOCOL:
             self.refuse(NOT_MQTT)
@@ -91,6 +102,9 @@ class PlainClient(LimitedClient):
     def unstamped_because(self) -> str | None:
         """Why the kernel is not asked for stamps."""
         return "paho's socket is not ours"
+
+    def read_together(self) -> None:
+        """Prepare for reads that are far between; paho's own way to read does not gather."""
 
     def pending(self) -> int:
         """Bytes that `loop_read` would find although the socket is not readable."""

@@ -32,7 +32,7 @@ from broker.client.packets import (
 )
 from broker.client.paho_compat import PahoHooks, WebSocketFramer
 from broker.client.plain import NOT_MQTT
-from broker.client.stamping_socket import READ_AHEAD, StampingSocket
+from broker.client.stamping_socket import GATHERED, READ_AHEAD, StampingSocket
 from broker.client.stamping_tls import StampingTls
 
 if TYPE_CHECKING:
@@ -61,9 +61,14 @@ class StampingClient(PahoHooks):
         self._web: WebSocketFramer | None = None
         self._reader = PacketReader()
         self._last_of_read = True
-        self._answers: list[bytes] = []
         self._inflight = InflightQueue(self.next_mid)
         self._dropped = 0
+        self._pubacks: list[bytes] = []
+        self._read_bytes = READ_AHEAD
+
+    def read_together(self) -> None:
+        """Read more at a time: messages are let gather."""
+        self.gathers, self._read_bytes = True, GATHERED
 
     @property
     def stamps_writes(self) -> bool:
@@ -110,9 +115,10 @@ class StampingClient(PahoHooks):
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         """Read once, and handle every packet that this completes."""
         del max_packets
+        self.reads += 1
         stream = self.socket()
         try:
-            data = stream.recv(READ_AHEAD) if stream else b""
+            data = stream.recv(self._read_bytes) if stream else b""
             return self._take_in(data) if data else self.end_connection(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return MQTTErrorCode.MQTT_ERR_SUCCESS
@@ -126,18 +132,25 @@ class StampingClient(PahoHooks):
             return self.end_connection(MQTTErrorCode.MQTT_ERR_PROTOCOL)
 
     def _take_in(self, data: bytes) -> MQTTErrorCode:
-        """Handle the packets; those that want a PUBACK get theirs together, in one write."""
         self.note_bytes_received()
-        self._answers = []
-        for packet in self._reader.feed(data):
-            failed = self._handle(packet)
-            if failed:
-                return self.end_connection(failed)
-            if self.socket() is None:  # lost while answering
-                break
-        if self._answers:
-            self._write(b"".join(self._answers))
+        self.drained = len(data) < self._read_bytes
+        try:
+            for packet in self._reader.feed(data):
+                failed = self._handle(packet)
+                if failed:
+                    return self.end_connection(failed)
+                if self.socket() is None:  # lost while answering
+                    break
+        finally:
+            self._acknowledge()
         return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _acknowledge(self) -> None:
+        """Acknowledge the messages of a read in one write."""
+        if self._pubacks:
+            self.acknowledged += len(self._pubacks)
+            packets, self._pubacks = b"".join(self._pubacks), []
+            self._write(packets)
 
     def arrival(self) -> KernelStamp | None:
         """When the kernel received the packet that is being handled, where it stamped it.
@@ -201,7 +214,7 @@ class StampingClient(PahoHooks):
             if topic is not None:
                 self.deliver(topic, published.payload, published.retain)
             if published.mid:
-                self._answers.append(puback_packet(published.mid))
+                self._pubacks.append(puback_packet(published.mid))
             return None
         if kind == PUBACK:
             following = self._inflight.acknowledged(read_puback(packet))

@@ -178,6 +178,9 @@ class ArrivalStamper:
 class StampSource(Protocol):
     """What of a client knows when its packets arrived."""
 
+    reads: int
+    """How often it has read."""
+
     @property
     def unstamped_because(self) -> str | None:
         """Why there are no kernel stamps, if that is known."""
@@ -189,8 +192,14 @@ class StampSource(Protocol):
 class Arrivals:
     """Reads the clock at the arrival of the packet that `client` handles; learns how arrivals are stamped."""
 
-    def __init__(self, stamper: ArrivalStamper, client: StampSource, log: RateLimitedLog) -> None:
+    def __init__(
+        self, stamper: ArrivalStamper, client: StampSource, log: RateLimitedLog, *, together: bool = False
+    ) -> None:
+        """`together`: what was read at once has one reading, taken for the first of it."""
         self._client = client
+        self._together = together
+        self._read = 0
+        self._received: tuple[Reading, StampKind] | None = None
         self._log = log
         self._stamper = stamper
         self._kernel_stamps: bool | None = None
@@ -210,7 +219,12 @@ class Arrivals:
 
     def reading(self) -> tuple[Reading, StampKind]:
         """The clock at the arrival of the packet that is being handled, and how that is known."""
+        if self._together and self._received and self._client.reads == self._read:
+            return self._received
         received, stamp = self._stamper.arrived(self._client.arrival())
+        if self._together:
+            self._read = self._client.reads
+            self._received = received, "user" if stamp == "user" else "kernel_inexact"
         if stamp == "user" or not self._kernel_stamps or self._unstamped:
             self._note(stamp)
         return received, stamp

@@ -7,6 +7,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -16,9 +17,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from schemas.compat import UTC
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 VALID_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 """Long ago: a Pi without a battery clock starts in the past, and must be able to say so over TLS."""
 AUTHORITY_DAYS = 25 * 365
+_OF_A_BROKER = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9-]{1,63})*")
 
 
@@ -91,21 +96,21 @@ class Authority:
         return self._certificate.not_valid_after_utc
 
     def server(self, host: Host, ends: datetime) -> Signed:
-        """A broker's certificate."""
+        """A broker's certificate; the nodes of a cluster also connect to one another with it."""
         name = (host.names or host.addresses or ("localhost",))[0]
         alternatives = x509.SubjectAlternativeName(host.general_names())
-        return self._sign(name, alternatives, ExtendedKeyUsageOID.SERVER_AUTH, ends)
+        return self._sign(name, alternatives, _OF_A_BROKER, ends)
 
     def client(self, account: str, ends: datetime) -> Signed:
         """An account's own certificate."""
         alternatives = x509.SubjectAlternativeName([x509.DNSName(account)])
-        return self._sign(account, alternatives, ExtendedKeyUsageOID.CLIENT_AUTH, ends)
+        return self._sign(account, alternatives, (ExtendedKeyUsageOID.CLIENT_AUTH,), ends)
 
     def _sign(
         self,
         name: str,
         alternatives: x509.SubjectAlternativeName,
-        usage: x509.ObjectIdentifier,
+        usages: Sequence[x509.ObjectIdentifier],
         ends: datetime,
     ) -> Signed:
         key = _new_key()
@@ -114,7 +119,7 @@ class Authority:
         for extension, critical in (
             (x509.BasicConstraints(ca=False, path_length=None), True),
             (_key_usage(signs_certificates=False), True),
-            (x509.ExtendedKeyUsage([usage]), False),
+            (x509.ExtendedKeyUsage(usages), False),
             (alternatives, False),
             (issuer, False),
         ):

@@ -44,7 +44,7 @@ def test_the_brokers_certificate_is_verified(tls_fleet, authority):
 
 
 def test_the_authoritys_key_is_out_of_the_brokers_sight(tls_fleet):
-    assert set(tls_fleet.files("broker", "/mosquitto/config/certs")) == {"server.crt", "server.key"}
+    assert set(tls_fleet.files("broker", "/mosquitto/config/certs")) == {"server.crt", "server.key", "ca.crt"}
     assert tls_fleet.files("broker", "/authority") == {}
     assert set(tls_fleet.files("rov3", "/run/authority")) == {"ca.crt"}
 

@@ -12,7 +12,7 @@ from tests.deadline import until, within
 from tidesync.demo.checker import Checker
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings
-from topside_agent.agent import TopsideAgent
+from topside_agent.group.agent import GroupAgent
 from topside_agent.settings import TopsideSettings
 
 A_MOMENT_NS = 100_000_000
@@ -40,7 +40,7 @@ class Boat:
         clock._step_instants.append((at_ns, step_ns))
 
     def topside(self, **settings):
-        return self.start(TopsideAgent(TopsideSettings(**self._settings, **settings), self.clock))
+        return self.start(GroupAgent(TopsideSettings(**self._settings, **settings), self.clock))
 
     def recorder(self, root):
         agent = self.start(RecorderAgent(RecorderSettings(broker=self.url, root=root), self.clock))

@@ -5,19 +5,28 @@ import struct
 import threading
 from contextlib import suppress
 
-from broker.client.packets import PUBLISH, MalformedPacketError, PacketReader
+from broker.client.packets import PUBLISH, SUBACK, MalformedPacketError, PacketReader
 
 _SUBSCRIBE = 0x80
 _RETAINED = 0x01
 
 
 class OddBroker:
-    """Sends nothing retained to wildcards (RabbitMQ); ends a connection at a topic with one of `ends_at`."""
+    """Sends nothing retained to wildcards (RabbitMQ); ends a connection at a topic with one of `ends_at`.
 
-    def __init__(self, broker_port, *, retained_to_wildcards=True, ends_at=()):
+    As a cluster that has lost its leader, it refuses the first `refusals` subscriptions, and answers none
+    while they are held (`hold`), nor sends anything behind that answer.
+    """
+
+    def __init__(self, broker_port, *, retained_to_wildcards=True, ends_at=(), refusals=0):
         self._upstream = broker_port
         self._retained_to_wildcards = retained_to_wildcards
         self.ends_at = ends_at
+        self.refusals = refusals
+        self.held = 0
+        """Subscriptions whose answer was held back."""
+        self._granting = asyncio.Event()
+        self._granting.set()
         self._loop = asyncio.new_event_loop()
         self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
         self.port = self._server.sockets[0].getsockname()[1]
@@ -28,6 +37,23 @@ class OddBroker:
     def stop(self):
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+    def hold(self):
+        """Answer no subscription from now on."""
+        self._loop.call_soon_threadsafe(self._granting.clear)
+
+    def release(self):
+        """Answer them."""
+        self._loop.call_soon_threadsafe(self._granting.set)
+
+    async def _answer(self, body):
+        if not self._granting.is_set():
+            self.held += 1
+            await self._granting.wait()
+        if self.refusals > 0:
+            self.refusals -= 1
+            return body[:2] + b"\x80" * len(body[2:])
+        return body
 
     async def _serve(self, from_client, to_client):
         from_broker, to_broker = await asyncio.open_connection("127.0.0.1", self._upstream)
@@ -51,7 +77,7 @@ class OddBroker:
 
         tasks = [
             asyncio.create_task(_carry(from_client, to_broker, of_client)),
-            asyncio.create_task(_carry(from_broker, to_client, of_broker)),
+            asyncio.create_task(_carry(from_broker, to_client, of_broker, self._answer)),
         ]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for writer in (to_client, to_broker):
@@ -60,11 +86,14 @@ class OddBroker:
             task.cancel()
 
 
-async def _carry(reader, writer, passes):
+async def _carry(reader, writer, passes, answer=None):
     packets = PacketReader()
     with suppress(OSError, MalformedPacketError):
         while data := await reader.read(1 << 16):
             for command, body, _ in packets.feed(data):
+                if answer and command & 0xF0 == SUBACK:
+                    await writer.drain()
+                    body = await answer(body)  # noqa: PLW2901
                 if passes(command, body):
                     writer.write(bytes((command,)) + _length(len(body)) + body)
             await writer.drain()

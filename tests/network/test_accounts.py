@@ -38,7 +38,11 @@ OF_A_VEHICLE = [
 ]
 EVERY_TOPIC = {
     *(f"vehicle/{vehicle}/{rest}" for vehicle in ("rov1", "rov2") for rest in OF_A_VEHICLE),
-    *(f"topside/{topside}/{rest}" for topside in ("laptop", "tablet") for rest in ("status", "command")),
+    *(
+        f"topside/{topside}/{rest}"
+        for topside in ("laptop", "tablet")
+        for rest in ("status", "command", "member", "heartbeat")
+    ),
     "session/s1/command",
     "session/s1/state",
 }
@@ -52,10 +56,10 @@ SHOWN = {
         for kind in ("exchange", "offset")
         for topside in TOPSIDES
     ),
-    "topside/laptop/status",
-    "topside/tablet/status",
+    *(f"topside/{topside}/status" for topside in TOPSIDES),
     "session/s1/state",
 }
+MEMBERS = {f"topside/{topside}/{rest}" for topside in TOPSIDES for rest in ("member", "heartbeat")}
 # Written out by hand, not made from the topic table: what is in neither set is forbidden.
 MAY_PUBLISH = {
     "rov2": {
@@ -67,7 +71,7 @@ MAY_PUBLISH = {
             for vehicle in VEHICLES
             for kind in ("ping", "exchange", "offset")
         ),
-        "topside/laptop/status",
+        *(f"topside/laptop/{rest}" for rest in ("status", "member", "heartbeat")),
     },
     "recorder": {"topside/laptop/command", "topside/tablet/command", "session/s1/state"},
     "viewer": set(),
@@ -80,16 +84,23 @@ MAY_READ = {
         *(
             f"vehicle/{vehicle}/{rest}"
             for vehicle in VEHICLES
-            for rest in ("status", "info", "event", "pong/laptop", "offset/laptop")
+            for rest in ("status", "info", "event", "pong/laptop")
+        ),
+        *(
+            f"vehicle/{vehicle}/{kind}/{topside}"
+            for vehicle in VEHICLES
+            for kind in ("exchange", "offset")
+            for topside in TOPSIDES
         ),
         "topside/laptop/command",
         "topside/laptop/status",
+        *MEMBERS,
     },
     "recorder": (SHOWN - {f"vehicle/{vehicle}/{rest}" for vehicle in VEHICLES for rest in ("status", "info")})
     - {"session/s1/state"}
     | {"session/s1/command"},
-    "viewer": SHOWN,
-    "operator": SHOWN,
+    "viewer": SHOWN | MEMBERS,
+    "operator": SHOWN | MEMBERS,
 }
 WILDCARDS = [
     "#",

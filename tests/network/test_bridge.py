@@ -73,8 +73,17 @@ def shore(folders):
 
 
 @pytest.fixture
-def vessel(folders, shore):
-    running = RunningBroker("mosquitto", folders["vessel"], "allow_anonymous true\n" + bridge_to(shore))
+def with_shore_topside(request):
+    """Whether a topside on shore may ping."""
+    return getattr(request, "param", False)
+
+
+@pytest.fixture
+def vessel(folders, shore, with_shore_topside):
+    text = bridge_to(shore)
+    if with_shore_topside:
+        text = re.sub(r"^#(topic .*/p[io]ng/shore )", r"\1", text, flags=re.MULTILINE)
+    running = RunningBroker("mosquitto", folders["vessel"], "allow_anonymous true\n" + text)
     running.start()
     yield running
     running.stop()
@@ -152,3 +161,22 @@ def test_a_shore_that_was_away_gets_the_results_when_it_is_back(shore, listeners
     count = len(offsets(heard))
     shore.start()
     until(lambda: len(offsets(heard)) > count, 45, "results on shore again")
+
+
+@pytest.mark.parametrize("with_shore_topside", [True], indirect=True)
+@pytest.mark.usefixtures("sailing")
+def test_a_topside_on_shore_measures_over_the_bridge(shore, listeners):
+    heard = listeners[0]
+    with ExitStack() as stack:
+        Boat(shore.url, stack).topside(topside="shore")
+        name = "tidesync/v1/vehicle/rov1/offset/shore"
+
+        def measured():
+            return [OffsetResult.decode(each.payload) for each in heard.heard.get(name, [])]
+
+        until(lambda: any(each.state == "locked" for each in measured()), 30, "locked from shore")
+        last = measured()[-1]
+        assert abs(last.offset_ms - 5000) <= last.max_error_ms + 1
+        assert {"tidesync/v1/vehicle/rov1/ping/shore"} == {
+            topic for topic in listeners[1].heard if topic.endswith("/ping/shore")
+        }

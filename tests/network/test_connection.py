@@ -10,6 +10,7 @@ from importlib.resources import files
 
 import pytest
 
+from broker import connection as connection_module
 from broker.client import make as make_client_module
 from broker.client.plain import PlainClient
 from broker.connection import Connection
@@ -147,7 +148,7 @@ TLS_RECORD_OF_16_KIB = b"\x16\x03\x03\x40\x00"
 def test_a_peer_that_stalls_in_the_handshake_is_given_up_and_tried_again(
     connect, monkeypatch, scheme, greeting, trickle
 ):
-    monkeypatch.setattr(make_client_module, "_CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(connection_module, "CONNECT_S", 0.3)
     server = StallingServer(greeting, trickle)
     try:
         connection = connect(f"{scheme}://127.0.0.1:{server.port}")
@@ -394,6 +395,6 @@ def test_a_command_reports_at_once_what_waiting_does_not_mend(secured, monkeypat
         settings = ConnectionSettings(broker=url, username="rov1", password="wrong")
         connection = Connection(settings, Quiet(), SystemClock(), name="test")
         begun_s = time.monotonic()
-        with pytest.raises(error), client.connected(connection, settings, 60):
+        with pytest.raises(error), client.connected(connection, 60):
             pass
         assert time.monotonic() - begun_s < 20

@@ -27,7 +27,7 @@ from tests.simulation.simulated_machines import (
     Vehicle,
     VehicleClock,
 )
-from topside_agent.agent import TopsideAgent
+from topside_agent.group.agent import GroupAgent
 from topside_agent.settings import TopsideSettings
 
 ROOT = "tidesync"
@@ -50,6 +50,22 @@ class Published:
     @property
     def error_ms(self):
         return abs(self.result.offset_ms - self.true_ms)
+
+
+@dataclass
+class SimulatedProof:
+    """Which other topsides' processes run on the machine of `clock`."""
+
+    simulation: object
+    clock: object
+
+    def same(self, instance_id):
+        return self.simulation.clock_of.get(instance_id) is self.clock
+
+    def accept(self):
+        pass
+
+    close = accept
 
 
 class Simulation:
@@ -76,6 +92,8 @@ class Simulation:
         self.vehicles = {}
         self.boots = []
         self.topsides = {}
+        self.clock_of = {}
+        """By the topside's process."""
         self.settings = settings or TopsideSettings()
         self.topside_clock = self.clock
         if topside_simulated is not None:
@@ -96,13 +114,16 @@ class Simulation:
         clock = self.topside_clock
         machine = Machine(self, clock)
         link = link or Link.instant()
-        agent = TopsideAgent(
+        instance_id = self.next_instance_id()
+        self.clock_of[instance_id] = clock
+        agent = GroupAgent(
             settings,
             clock,
             connect=partial(self.broker.connection, machine, link),
             get=partial(self.http.get, self, machine),
             watch=self.make_watch(clock),
-            instance_id=self.next_instance_id(),
+            instance_id=instance_id,
+            proof=SimulatedProof(self, clock),
         )
         agent.machine = machine
         machine.watch(agent.watcher)

@@ -4,7 +4,8 @@ from schemas import topics
 from schemas.clock_history import ClockLine, ClockPiece, ClockResendCommand, TopsideClock, VehicleClock
 from schemas.exchange import Exchange
 from schemas.instants import utc_from_ns
-from schemas.messages import Event, ExchangeBatch, Heartbeat, Info, Ping, Pong, SessionState, StartCommand
+from schemas.messages import Event, ExchangeBatch, Info, Ping, Pong, SessionState, StartCommand
+from schemas.presence import Heartbeat, Member
 from tests.unit.metric_examples import RESULT
 
 AT_NS = 1_777_636_800_000_000_000
@@ -64,6 +65,9 @@ VALID = {
         resolution_ns=1,
     ),
     "topside_heartbeat": Heartbeat(topside="laptop", instance_id="instance", boot_id="boot"),
+    "topside_member": Member(
+        topside="laptop", group="north", weight=2.0, instance_id="instance", boot_id="boot", capacity=10_000
+    ),
     "exchange": ExchangeBatch(batch=42, exchanges=(EXCHANGE, EXCHANGE)),
     "offset": RESULT,
     "vehicle_clock": VehicleClock(

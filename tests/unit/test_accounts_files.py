@@ -21,6 +21,7 @@ from broker.accounts.book import (
     hashed,
     new_password,
 )
+from broker.accounts.crypt import bcrypted
 from broker.accounts.texts import acl, nats, passwords
 from schemas import topics
 from schemas.instants import utc_from_ns
@@ -113,13 +114,42 @@ def test_nats_gets_the_same_rights_as_subjects_and_an_empty_list_denies():
     )
     rov1, viewer = text.split('user: "viewer"')
     assert '"tidesync.v1.vehicle.rov1.ping.*", "tidesync.v1.vehicle.rov1.command", ' in rov1
-    assert '"tidesync.v1.topside.*.status", "$MQTT.>"' in rov1
+    assert '"tidesync.v1.topside.*.status", "$MQTT.sub.>"' in rov1
     assert '"tidesync.v1.vehicle.rov1.pong.laptop", "tidesync.v1.vehicle.rov1.clock"]' in rov1
     assert "password: $PASSWORD_rov1\n" in rov1
     assert 'publish { deny: [">"] }' in viewer
     assert "allow: []" not in text
     assert text.count("{") == text.count("}")
     assert "$7$" not in text
+
+
+def test_nats_checks_a_password_that_was_made_here_and_asks_for_those_that_were_not():
+    known = account("rov1", "vehicle", bcrypt=bcrypted("sea-urchin-42"))
+    text = nats(book(known))
+    assert f'user: "rov1", password: "{known.bcrypt}"' in text
+    assert "include" not in text.partition("authorization")[0].replace("`include`", "")
+    earlier = nats(book(known, account("rov2", "vehicle")))
+    assert 'user: "rov2", password: $PASSWORD_rov2\n' in earlier
+    assert "\ninclude nats-passwords.conf\n" in earlier
+
+
+def test_a_bcrypt_is_salted_and_is_the_one_that_any_other_program_makes():
+    first, second = bcrypted("sea-urchin-42"), bcrypted("sea-urchin-42")
+    assert first != second
+    perl = shutil.which("perl")
+    if perl is None:
+        pytest.skip("perl is not installed")
+    script = "print crypt($ARGV[0], $ARGV[1])"
+    made = subprocess.run([perl, "-e", script, "sea-urchin-42", first], capture_output=True, check=True)
+    assert made.stdout.decode() == first
+
+
+def test_an_account_of_an_earlier_version_is_read():
+    now = book(account("rov1", "vehicle"))
+    document = json.loads(now.encode())
+    for name in ("bcrypt", "sha256"):
+        del document["accounts"][0][name]
+    assert Book.decode(json.dumps(document)) == now
 
 
 def test_a_hash_is_the_one_that_mosquitto_passwd_makes(tmp_path):
@@ -179,7 +209,7 @@ def test_no_file_and_no_json_holds_a_password(broker, tmp_path):
     assert json.loads(out)["password_file"] == str(tmp_path / "secret")
     secrets.add((tmp_path / "secret").read_text().strip())
     listed = broker("list", "--json")[1]
-    assert "$7$" not in listed
+    assert not any(hashed in listed for hashed in ("$7$", "$2b$", "sha256"))
     for secret in secrets:
         assert secret not in out + err + listed
         for content in contents(tmp_path / "config").values():

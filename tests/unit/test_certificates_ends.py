@@ -85,7 +85,10 @@ def test_certificates_are_for_one_use_by_one_name(certs):
         usage = extension(certificate, x509.KeyUsage)
         assert (usage.critical, usage.value.key_cert_sign) == (True, is_ca)
         assert usage.value.digital_signature is not is_ca
-    assert list(extension(server, x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.SERVER_AUTH]
+    assert list(extension(server, x509.ExtendedKeyUsage).value) == [
+        ExtendedKeyUsageOID.SERVER_AUTH,
+        ExtendedKeyUsageOID.CLIENT_AUTH,
+    ]
     assert list(extension(client, x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.CLIENT_AUTH]
     assert x509.load_pem_x509_certificate(client).subject.rfc4514_string() == "CN=rov1"
     host = host_of(server)

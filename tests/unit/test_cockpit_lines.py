@@ -75,7 +75,9 @@ class Scene:
         """What is sent `after_s` later."""
         self.now_ns += round(after_s * S)
         rows = [vehicle_view(row) for row in self.fleet.rows(reading(self.now_ns))]
-        current = values(rows, connected=self.connected, unix_s=NOON, topside=self.topside)
+        current = values(
+            rows, connected=self.connected, unix_s=NOON, topside=self.topside, before=self.changed.sent
+        )
         lines = list(self.changed.due(current, self.now_ns / S))
         for line in lines:
             self.lake.take(line)
@@ -207,15 +209,17 @@ def test_another_client_gets_everything(scene):
     assert scene.look(0) == first
 
 
-def test_two_topsides_have_names_of_their_own_and_none_speaks_for_both(scene):
-    scene.hear(topside="boat", offset_ms=-150.0)
+def test_two_topsides_have_names_of_their_own_and_the_plain_ones_are_of_the_least_bound(scene):
+    scene.hear(topside="boat", offset_ms=-150.0, max_error_ms=0.5)
     scene.look(0)
-    assert scene["rov1-offset-ms"] == -150.0
-    scene.hear(topside="shore", offset_ms=70.0)
-    lines = scene.look(0.25)
-    assert (scene["rov1-state"], scene["rov1-by-boat-state"]) == ("ambiguous", "locked")
-    assert not any(line.startswith("tidesync-rov1-offset-ms") for line in lines)
+    assert (scene["rov1-offset-ms"], scene["rov1-topside"]) == (-150.0, "boat")
+    scene.hear(topside="shore", offset_ms=70.0, max_error_ms=0.3)
+    scene.look(0.25)
+    assert (scene["rov1-offset-ms"], scene["rov1-topside"]) == (-150.0, "boat"), "the one in use stays"
     assert (scene["rov1-by-boat-offset-ms"], scene["rov1-by-shore-offset-ms"]) == (-150.0, 70.0)
+    scene.hear(topside="shore", offset_ms=70.0, max_error_ms=0.2)
+    scene.look()
+    assert (scene["rov1-offset-ms"], scene["rov1-topside"]) == (70.0, "shore")
 
 
 def test_the_one_topside_that_still_measures_gets_the_plain_names_and_the_other_is_unknown(scene):

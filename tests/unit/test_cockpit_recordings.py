@@ -207,7 +207,7 @@ def test_whose_clock_recorded_it_has_to_be_stated(tmp_path, capsys):
     output_of(video).write_text("{}")
     assert run([*given, "--topside-clock"]) == 1
     assert output_of(video).read_text() == "{}"
-    assert "was not written by tidesync correct" in capsys.readouterr().err
+    assert "was not written by tidesync correct" in capsys.readouterr().out
 
 
 def test_cockpits_files_in_a_vehicles_folder_are_left_as_they_are(tmp_path, capsys):
@@ -244,5 +244,5 @@ def test_a_name_with_a_date_that_no_clock_shows_is_refused(suffix, year, tmp_pat
     path = tmp_path / f"Reef (May 01, {year} - 12꞉00꞉09 GMT+0) #1a2b3c4d{suffix}"
     path.write_text(f"{HEAD}\nDialogue: 0,00:00:01.00,00:00:02.00,L,,0,0,0,,x\n")
     assert run(["-q", "correct", str(tmp_path), "--file", str(path), "--topside-clock"]) == 1
-    assert "when it" in (error := capsys.readouterr().err) or "when its video began" in error
+    assert "when it" in (error := capsys.readouterr().out) or "when its video began" in error
     assert "fault" not in error

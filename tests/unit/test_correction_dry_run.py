@@ -55,7 +55,7 @@ def test_it_fails_where_the_run_would(session, capsys):
     (session / "in-water_7" / "session.topside.csv").write_text("mine\n")
     before = tree(session)
     assert correct(session, *WATER, "--dry-run") == 1
-    assert "was not written by tidesync correct" in capsys.readouterr().err
+    assert "was not written by tidesync correct" in capsys.readouterr().out
     assert tree(session) == before
 
 

@@ -280,7 +280,7 @@ def test_which_clock_it_is_of_has_to_be_stated(tmp_path, capsys):
     assert "say with --instrument-clock which one stamped it" in capsys.readouterr().out
     assert not output_of(path).exists()
     assert run([*command, "--instrument-clock", "vehicle+1±0.1"]) == 1
-    assert "was set or restarted in this session" in capsys.readouterr().err
+    assert "was set or restarted in this session" in capsys.readouterr().out
     assert run([*command, "--instrument-clock", "mine"]) == 2
     assert "vehicle+1.5±0.2" in capsys.readouterr().err
     own = [*command, "--zone", "UTC", "--max-error-ms", "200", "--instrument-clock", "topside-1.15±0.1"]
@@ -294,7 +294,7 @@ def test_which_clock_it_is_of_has_to_be_stated(tmp_path, capsys):
     with output_of(path).open("r+b") as stream:
         stream.truncate(100)
     assert run(own) == 1
-    assert "was not written by tidesync correct" in capsys.readouterr().err
+    assert "was not written by tidesync correct" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_a_file_of_somebody_else_is_not_overwritten(session, content, capsys):
     theirs = session / "in-water_7" / "session.topside.csv"
     theirs.write_text(content)
     assert correct(session, *WATER) == 1
-    assert "it is there already, and was not written by tidesync correct" in capsys.readouterr().err
+    assert "it is there already, and was not written by tidesync correct" in capsys.readouterr().out
     assert theirs.read_text() == content
     assert correct(session, *WATER, "--output", str(session / "out")) == 0
 
@@ -189,7 +189,7 @@ def test_a_link_with_an_outputs_name_is_not_replaced(session, capsys):
     link = session / "in-water_7" / "session.topside.csv"
     link.symlink_to(theirs)
     assert correct(session, *WATER) == 1
-    assert "it is a link, which is not ours to replace" in capsys.readouterr().err
+    assert "it is a link, which is not ours to replace" in capsys.readouterr().out
     assert link.is_symlink()
     assert theirs.read_text() == TABLE
 
@@ -246,3 +246,25 @@ def test_elsewhere_than_in_a_terminal_a_line_is_logged_every_ten_seconds(monkeyp
         for _ in range(4):
             progress.update(5)
     assert [record.getMessage() for record in caplog.records] == ["Correcting: 50 %", "Correcting: 100 %"]
+
+
+def test_the_last_line_names_what_failed_once_and_says_that_the_rest_is_done(session, capsys):
+    folder = session / "in-water_7"
+    for number in range(7):
+        (folder / f"{number}.csv").write_text("timestamp\n2026-05-01T12:00:01.5Z\n")
+        (folder / f"{number}.topside.csv").write_text("somebody else's\n")
+    assert correct(session, "--sensor", "inWater=rov1") == 1
+    captured = capsys.readouterr()
+    names = ", ".join(f"in-water_7/{number}.csv" for number in range(5))
+    line = f"7 files failed, why is in the table: {names} and 2 more; 1 other file is corrected\n"
+    assert captured.err.endswith(line)
+    assert captured.out.count("was not written by tidesync correct") == 7
+    assert correct(session, "--sensor", "inWater=rov1", "--json") == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("was not written by tidesync correct") == 7
+
+
+def test_one_row_is_no_rows(session, capsys):
+    (session / "in-water_7" / "session.csv").write_text("timestamp\n2026-05-01T12:00:01.512345Z\n")
+    assert correct(session, "--sensor", "inWater=rov1", "--resolution-ms", "0") == 0
+    assert "session.topside.csv: 1 row of rov1: 1 ok" in capsys.readouterr().out

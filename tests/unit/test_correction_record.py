@@ -122,6 +122,14 @@ def test_the_code_is_part_of_it(settled, capsys, monkeypatch):
     assert actions(settled, capsys)[0] == CORRECTED
 
 
+def test_the_versions_of_libraries_are_part_of_it(settled, capsys, monkeypatch):
+    actions(settled, capsys)
+    newer = {**record.versions(), "numpy": "99.9"}
+    monkeypatch.setattr(record, "versions", lambda: newer)
+    assert actions(settled, capsys)[0] == CORRECTED
+    assert actions(settled, capsys)[0] == UNCHANGED
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [

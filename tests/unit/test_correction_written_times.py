@@ -140,7 +140,7 @@ def test_a_local_time_is_refused_until_its_zone_is_stated(session, tmp_path, cap
     texts = iso(pi_ns(ROWS) + 7200 * S, "us")
     table = written(tmp_path / "a.csv", texts)
     assert correct(session, table) == 1
-    assert "2 h away: local time? --zone" in capsys.readouterr().err
+    assert "2 h away: local time? --zone" in capsys.readouterr().out
     assert not (tmp_path / "a.topside.csv").exists()
     assert correct(session, table, "--zone", "Europe/Berlin") == 0
     apart, stated = errors_ms(output(table), ROWS)
@@ -238,7 +238,7 @@ def test_elapsed_time_is_refused_across_a_step(tmp_path, capsys):
     table = written(tmp_path / "a.csv", ["1.25", "2.5"], "t")
     options = ["--column", "t", "--since", "2026-05-01T12:00:00.000Z", "--unit", "s"]
     assert correct(stepped, table, *options) == 1
-    assert "--since: the vehicle's clock was set or restarted in this session" in capsys.readouterr().err
+    assert "--since: the vehicle's clock was set or restarted in this session" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_counter_that_began_again_is_refused(session, tmp_path, capsys, count,
         table = tmp_path / "a.parquet"
         parquet.write_table(pa.table({"t_us": counts}), table, row_group_size=7)
     assert correct(session, table, *options) == 1
-    assert "--since: its elapsed times fall back" in capsys.readouterr().err
+    assert "--since: its elapsed times fall back" in capsys.readouterr().out
     assert not (tmp_path / f"a.topside.{kind}").exists()
 
 

@@ -332,7 +332,7 @@ def test_a_router_of_another_part_is_served_under_the_same_policy():
 
     @router.get("/api/extra")
     async def extra():
-        return {"known": len(served_now.subscriber.fleet.results())}
+        return {"known": len(served_now.subscriber.fleet.vehicles())}
 
     bench = Bench(token=TOKEN, routers=[router])
     served_now = bench.app.state.served

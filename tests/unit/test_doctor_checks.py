@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 
 from broker.errors import CredentialsError
+from broker.inbox import Letter
 from broker.settings import ConnectionSettings
 from runtime import chrony
 from runtime.clock import SystemClock, read
 from runtime.clock_daemons import Daemon
 from runtime.kernel_clock import KernelState
 from runtime.version import VERSION
+from schemas import topics
 from schemas.compat import UTC
 from schemas.instants import utc_from_ns
 from schemas.messages import Info, OffsetResult
+from schemas.presence import Member
 from tests.ports import free_port
 from tidesync.doctor import (
     broker_checks,
@@ -402,7 +405,7 @@ def test_what_the_broker_refuses_is_named_with_the_account():
     assert finding.verdict == "warn"
     assert "tidesync/v1/vehicle/+/info" in finding.found
     assert broker_checks.subscriptions(SETTINGS, Observations(subscribed=True)).verdict == "ok"
-    assert broker_checks.subscriptions(SETTINGS, Observations()).verdict == "skipped"
+    assert broker_checks.subscriptions(SETTINGS, Observations()).verdict == "FAIL"
 
 
 @pytest.mark.parametrize(
@@ -451,3 +454,23 @@ def test_a_broker_that_was_heard_to_its_end_and_sent_nothing_has_no_vehicle():
     seen = Observations(connect_ms=1.0, subscribed=True)
     found = {each.check: each for each in fleet_checks.fleet_checks(seen, read(SystemClock()))}
     assert (found["vehicles"].verdict, found["vehicles"].found) == ("warn", "none is known")
+
+
+# Groups
+
+
+def member(name, group="fleet"):
+    body = Member(topside=name, group=group, weight=2.0, instance_id=f"{name}-1", boot_id="boot")
+    return Letter(topics.Topic(topics.TOPSIDE_MEMBER, topside=name), body, None)
+
+
+def test_a_group_is_listed_with_its_members_and_who_is_not_heard_is_warned_of():
+    seen = Observations(
+        letters=[member("bridge"), member("lab"), member("shore", "other")],
+        heartbeats={"bridge": ["bridge-1"], "lab": ["lab-2"], "shore": ["shore-1"]},
+    )
+    fleet, other = fleet_checks.groups(seen)
+    assert fleet.verdict == "warn"
+    assert "bridge (weight 2); not heard: lab (weight 2)" in fleet.found
+    assert (other.verdict, other.found) == ("ok", "shared by shore (weight 2)")
+    assert not list(fleet_checks.groups(Observations()))

@@ -85,3 +85,17 @@ def test_incidents_are_bounded():
         history.incident("state", str(number), float(number))
     assert len(history.incidents()) == MOST_INCIDENTS
     assert history.incidents()[-1].text == str(3 * MOST_INCIDENTS - 1)
+
+
+def test_a_ring_that_is_cut_keeps_the_newest_and_goes_on():
+    ring = Ring(1, 4)
+    for number in range(6):
+        ring.append((number,))
+    ring.limit(2)
+    assert list(ring) == [(4,), (5,)]
+    ring.append((6,))
+    assert list(ring) == [(5,), (6,)]
+    ring.limit(3)
+    ring.append((7,))
+    ring.append((8,))
+    assert list(ring) == [(6,), (7,), (8,)]

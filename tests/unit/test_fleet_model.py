@@ -18,6 +18,7 @@ from tests.unit.dashboards import (
     status_letter,
 )
 from tidesync.dashboard.presentation import session_view, vehicle_view
+from tidesync.fleet.history import COARSE_POINTS, FINE_POINTS, FULL_HISTORIES
 from tidesync.fleet.model import Fleet
 
 MOST = 300
@@ -260,4 +261,51 @@ def test_long_words_of_a_peer_are_shortened(fleet):
 def test_the_newest_results_can_be_read(fleet):
     fleet.take(letter(result(offset_ms=1.0)))
     fleet.take(letter(result(offset_ms=2.0)))
-    assert {key: found.offset_ms for key, found in fleet.results().items()} == {("rov1", "laptop"): 2.0}
+    assert fleet.result("rov1", "laptop").offset_ms == 2.0
+    assert fleet.result("rov1", "other") is None
+
+
+def test_vehicles_without_room_are_counted_until_they_are_heard_again_or_forgotten():
+    fleet = Fleet(most=10)
+    for number in range(13):
+        fleet.take(letter(result(f"rov{number}"), LONG_AGO + number))
+    assert (len(rows(fleet)), fleet.unshown) == (10, 3)
+    fleet.take(letter(result("rov0"), LONG_AGO + 20))  # rov3 makes room
+    assert "rov0" in {row.vehicle for row in rows(fleet)}
+    assert fleet.unshown == 3
+    fleet.forget(Topic(topics.STATUS, vehicle="rov1"))
+    assert fleet.unshown == 2
+
+
+def test_a_vehicle_of_which_anything_is_kept_counts_as_shown():
+    fleet = Fleet(most=4)
+    for topside in ("bow", "stern", "shore", "mast", "keel"):
+        fleet.take(letter(result("rov1", topside=topside)))
+    fleet.take(status_letter("online", vehicle="rov2"))
+    assert fleet.topsides_of("rov1") == ["keel", "mast", "shore", "stern"]
+    assert fleet.unshown == 0
+
+
+def test_a_thousand_vehicles_are_all_there_and_share_the_room_for_histories():
+    fleet = Fleet(histories=True)
+    for number in range(1000):
+        fleet.take(letter(result(f"rov{number}")))
+    assert len(rows(fleet)) == 1000
+    for second in range(1, 1000):
+        fleet.take(letter(result("rov0"), LONG_AGO + second * S))
+    kept = list(fleet.history("rov0", "laptop").points())
+    assert 1000 * len(kept) <= FULL_HISTORIES * (FINE_POINTS + COARSE_POINTS)
+    assert kept[-1].raw_s - kept[0].raw_s > 900, "coarsely it is there since the start"
+
+
+def test_a_change_of_more_than_numbers_is_distinguished(fleet):
+    fleet.take(letter(result("rov1")))
+    fleet.take(letter(result("rov2")))
+    version = fleet.version
+    fleet.take(letter(result("rov1", offset_ms=-150.2)))
+    fleet.take(letter(result("rov2", state="holdover")))
+    changed = {vehicle: known is not None for vehicle, _, known in fleet.changes(version)}
+    assert changed == {"rov1": True, "rov2": False}
+    version = fleet.version
+    fleet.take(status_letter("offline", vehicle="rov1"))
+    assert [known for _, _, known in fleet.changes(version)] == [None]

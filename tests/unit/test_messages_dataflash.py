@@ -4,18 +4,24 @@ import csv
 import random
 import re
 
+import numpy as np
 import pytest
 from pymavlink import DFReader
 
 from tests.effort import tries
 from tests.unit.dataflash_files import FORMATS, Autopilot, write_log, write_tlog_of
+from tests.unit.moving_clocks import MovingClock, exchanges_of
 from tests.unit.recorded_clock import CLOCKS, timeline_of, write_session
 from tests.unit.test_messages_mcap_damage import damaged
+from tests.unit.tracks import START, S
 from tidesync.command_line import run
 from tidesync.sessions.correction.formats import output_of
+from tidesync.sessions.correction.prepared import prepare
+from tidesync.sessions.correction.session import Options
 from tidesync.sessions.correction.stamps.options import StampOptions
 from tidesync.sessions.correction.table import Job
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
+from tidesync.sessions.folder import SessionFolder
 from tidesync.sessions.messages.driver import correct_messages
 
 
@@ -221,3 +227,45 @@ def test_the_command_leaves_other_files_of_that_suffix_in_a_sensors_folder(tmp_p
     for _ in range(2):
         assert run(["-q", "correct", str(session), *options]) == 0
     assert (folder / "1.BIN.topside.csv").exists()
+
+
+TOPSIDES = {
+    "slewed": {"slews": [(60, 60.1, 80_000)]},
+    "slewed_at_the_end": {"slews": [(109, 126, 80_000)]},
+    "step": {"steps": [(60, 0.005)]},
+    "back": {"steps": [(60, -0.005)]},
+    "far": {"steps": [(60, 3.0)]},
+    "far_back": {"steps": [(60, -3.0)]},
+    "sleep": {"suspends": [(60, 5.0)]},
+}
+
+
+class _Shows:
+    def __init__(self, clock):
+        self.clock = clock
+
+    def shows(self, at_ns):
+        return self.clock.realtime_ns((np.asarray(at_ns) - START) / S)
+
+    def off(self, at_s):
+        return self.clock.asleep(at_s)
+
+
+@pytest.mark.parametrize("by_topside", [True, False])
+@pytest.mark.parametrize("name", TOPSIDES)
+def test_what_is_done_to_topsides_own_clock_is_in_the_errors(name, by_topside, tmp_path):
+    path, autopilot = tmp_path / "1.bin", Autopilot()
+    topside, pi = MovingClock("topside", **TOPSIDES[name]), MovingClock("pi", offset_ns=-1_200_000_000)
+    (tmp_path / "time_sync").mkdir()
+    lines = (each.model_dump_json() + "\n" for each in exchanges_of(pi, topside, seconds=120))
+    (tmp_path / "time_sync" / "exchanges.jsonl").write_text("".join(lines))
+    truth = write_log(path, autopilot, rate=10)
+    write_tlog_of(tmp_path / "flight.tlog", autopilot, _Shows(topside if by_topside else pi), rate=10)
+    prepared = prepare(SessionFolder(tmp_path), Options(files=(path,), vehicle="rov1"))
+    since = "topside:flight.tlog" if by_topside else "flight.tlog"
+    result = corrected(path, prepared.timelines["rov1"], since)
+    showed = _Shows(topside).shows(np.array(truth)).tolist()
+    known = dict(zip(by_time(autopilot, truth), showed[::2], strict=True))
+    assert outside(rows_of(path), known) == 0
+    assert result.counts["ok"] > 0.8 * len(truth)
+    assert "was not set or slewed" not in result.outcome.notes[0]

@@ -18,6 +18,7 @@ from tests.unit.stamped_messages import (
     JSON,
     ROS1,
     ROS2,
+    TIME,
     descriptors,
     json_text,
     of_bytes,
@@ -407,4 +408,70 @@ def test_no_stamp_of_a_json_schema_that_refers_to_itself_is_taken():
     assert json_stamps(json.dumps(plain).encode()) is not None
     part = {"type": "object", "properties": {key: {"$ref": "#/definitions/part"} for key in "abc"}}
     endless = {**plain, "properties": {"stamp": stamp, "part": part}, "definitions": {"part": part}}
-    assert json_stamps(json.dumps(endless).encode()) is None
+    with pytest.raises(ValueError, match="it refers to itself, or is deeper than 16"):
+        json_stamps(json.dumps(endless).encode())
+
+
+def wide_json(levels, fields):
+    """A schema of which each level has so many properties of the next one: few bytes, many places."""
+    parts = {
+        f"p{level}": {
+            "type": "object",
+            "properties": {f"f{each}": {"$ref": f"#/definitions/p{level + 1}"} for each in range(fields)},
+        }
+        for level in range(levels)
+    }
+    last = {f"p{levels}": {"type": "object", "properties": {"stamp": TIME}}}
+    return {**parts["p0"], "definitions": parts | last}
+
+
+def test_a_json_schema_whose_parts_are_used_again_and_again_is_read_once():
+    found = json_stamps(json.dumps(wide_json(12, 10)).encode())
+    message = {"stamp": {"sec": 7, "nsec": 5}}
+    for _ in range(12):
+        message = {"f3": message}
+    assert found.stamps(json.dumps(message).encode()) == [7 * S + 5]
+
+
+def nested(levels, members):
+    """A definition for ROS: each type has the `members`, which are of the next one."""
+    texts = [members.format(f"x/T{level}") for level in range(levels)] + ["builtin_interfaces/Time t\n"]
+    return texts[0] + "".join(f"{'=' * 80}\nMSG: x/T{level}\n{text}" for level, text in enumerate(texts[1:]))
+
+
+HUGE = {
+    "arrays of arrays": ("ros2msg", nested(3, "{0}[1000] a\n")),
+    "types of types": ("ros2msg", nested(25, "{0} a\n{0} b\n")),
+    "a long text": ("ros2msg", "builtin_interfaces/Time t\n" + "#" * 2_000_000),
+    "empty ones": ("ros1msg", f"time t\nx/T0[4000000000] e\n{'=' * 80}\nMSG: x/T0\n\n"),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_a_schema_of_ros_that_means_very_much_costs_little(name):
+    encoding, text = HUGE[name]
+    schema = Schema(1, text.encode(), encoding, "x/msg/Whole" if encoding == "ros2msg" else "x/Whole")
+    try:
+        found = ros_stamps(schema)
+    except ValueError:
+        return
+    front = b"\x00\x01\x00\x00" if encoding == "ros2msg" else b""
+    assert found.places(front + bytes(800)) is None
+
+
+def test_schemas_that_cannot_be_read_are_named(tmp_path, tmp_path_factory):
+    path, clock = tmp_path / "log.mcap", CLOCKS["drift"]
+    with path.open("wb") as stream:
+        writer = Writer(stream)
+        writer.start()
+        for name, encoding in (("x/msg/Torn", "ros2msg"), ("Odd", "jsonschema"), ("Cut", "protobuf")):
+            schema = writer.register_schema(name, encoding, b"{")
+            channel = writer.register_channel(name, {"ros2msg": "cdr"}.get(encoding, "json"), schema)
+            for number in range(40):
+                shown = int(clock.shows(START + number * S))
+                writer.add_message(channel, shown, b"{}", shown, number)
+        writer.finish()
+    timeline = timeline_of("drift", tmp_path_factory)
+    result = correct_messages(Job(path, "rov1", message_stamps=True), timeline, lambda _: None)
+    (note,) = (each for each in result.outcome.notes if "cannot be read" in each)
+    assert note.startswith("3 schemas cannot be read ('Cut', 'Odd', 'x/msg/Torn')")

@@ -6,7 +6,7 @@ from broker.inbox import Inbox
 from broker.interface import Incoming
 from runtime.clock import Reading
 from schemas import topics
-from schemas.messages import Heartbeat
+from schemas.presence import Heartbeat
 from topside_agent.measuring.namesakes import REMEMBER_NS, Namesakes
 from topside_agent.measuring.publisher import MessageBuilder
 from topside_agent.presence import Presence

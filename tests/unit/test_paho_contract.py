@@ -77,7 +77,7 @@ def test_an_attribute_that_is_gone_or_of_another_type_is_named(monkeypatch, name
             if gone:
                 delattr(self, name)
             else:
-                setattr(self, name, "changed")
+                setattr(self, name, 1j)
 
         def __del__(self):
             pass
@@ -166,8 +166,10 @@ def test_a_renewed_tls_context_is_taken():
     client = PlainClient(CallbackAPIVersion.VERSION2)
     client.tls_set_context(ssl.create_default_context())
     renewed = ssl.create_default_context()
-    paho_compat.renew_tls_context(client, renewed)
+    paho_compat.aim(client, websocket=False, context=renewed, timeout_s=1.0, client_id=None)
     assert client._ssl_context is renewed
+    paho_compat.aim(client, websocket=False, context=None, timeout_s=1.0, client_id=None)
+    assert client._ssl_context is None
 
 
 def names_in(path):

@@ -139,6 +139,29 @@ def failed(tried, problem=None):
     return [each.address.host for each in tried.reportable(problem)]
 
 
+def test_a_broker_that_does_not_answer_is_not_waited_for_long_while_another_was_not_tried():
+    tried = of_three()
+    shares = []
+    for _ in range(9):
+        shares.append(tried.share)
+        tried.wait_s()
+    assert shares == [0.3] * 3 + [0.6] * 3 + [1.0] * 3
+    tried.accepted()
+    assert tried.share == 0.3
+    assert trials().share == 1.0
+
+
+def test_all_were_tried_when_each_has_failed_since_one_was_accepted():
+    tried = of_three()
+    found = []
+    for _ in range(4):
+        found.append(tried.tried_all)
+        tried.wait_s()
+    assert found == [False, False, False, True]
+    tried.accepted()
+    assert not tried.tried_all
+
+
 def test_an_address_that_leads_nowhere_is_reported_only_when_no_other_can_be_reached():
     tried = of_three()
     assert failed(tried) == failed(tried) == []

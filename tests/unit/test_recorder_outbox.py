@@ -2,7 +2,10 @@
 
 import json
 
+from broker.address import parse_address
+from broker.errors import NotAuthorizedError
 from schemas.clock_history import ClockResendCommand, VehicleClock
+from tests.unit.contracts import VALID
 from tests.unit.test_clock_pieces import S, piece
 from tests.unit.test_recorder_session import recording
 from tidesync.sessions.recorder.clock_log import LIVE_NS
@@ -14,7 +17,8 @@ CLOCKS = ("tidesync/v1/topside/+/clock", "tidesync/v1/vehicle/+/clock")
 class FakeConnection:
     """Keeps what is subscribed to, and what is published."""
 
-    def __init__(self):
+    def __init__(self, refusal=None):
+        self.refusal = refusal
         self.filters = {}
         self.published = []
 
@@ -73,3 +77,15 @@ def test_the_newest_piece_of_a_machine_heard_of_late_is_kept_for_a_session_that_
     ((owner, newest),) = directory.alive(5 * S + LIVE_NS)
     assert (owner, newest.first, newest.pieces) == (("vehicle", "rov1"), 8, pieces[1:])
     assert directory.alive(5 * S + LIVE_NS + 1) == []
+
+
+def test_what_the_broker_refuses_a_recorder_stands_in_the_state_of_its_sessions():
+    topic = "tidesync/v1/vehicle/+/exchange/+"
+    refusal = NotAuthorizedError(parse_address("mqtt://boat"), "recorder", [topic])
+    connection = FakeConnection(refusal)
+    Outbox(connection, "tidesync").state(
+        VALID["session_state"].model_copy(update={"alarm": "nothing recorded"})
+    )
+    alarm = json.loads(connection.published[0].payload)["alarm"]
+    assert alarm.startswith("nothing recorded; broker mqtt://boat:1883 refuses account 'recorder'")
+    assert topic in alarm

@@ -182,6 +182,32 @@ def test_the_result_of_the_first_topside_that_answered_is_used_and_the_exchanges
     assert session.take([exchange(0, 1, topside="other")], 0, at(2)).exchanges
 
 
+def test_another_topside_takes_over_once_the_one_in_use_has_no_fresh_result():
+    session = SessionLog(recording(), at(0))
+    session.take_result(measured(1), at(1), stored=False)
+    session.take_result(measured(2, topside="other", offset_ms=-150.0), at(3.9), stored=False)
+    assert session.topsides == {"rov1": "topside"}
+    session.take_result(measured(5, topside="other", offset_ms=-150.0), at(5), stored=False)
+    assert session.topsides == {"rov1": "other"}
+    block = session.metadata_update().block.vehicles["rov1"]
+    assert (block.topside, block.topsides) == ("other", ["topside", "other"])
+    entry = session.metadata_update().entries["inWater"]
+    assert entry.offset_ms == -150.0
+    assert entry.uncertainty_ms >= 0.312, "it covers what was measured by the first topside's clock, too"
+    session.take_result(measured(6), at(6), stored=False)
+    assert session.topsides == {"rov1": "other"}, "it measures: the clock is not changed again"
+
+
+def test_of_several_topsides_that_could_take_over_the_least_bound_does():
+    session = SessionLog(recording(), at(0))
+    session.take_result(measured(1), at(1), stored=False)
+    session.take_result(measured(4, topside="narrow", max_error_ms=0.1), at(4), stored=False)
+    session.take_result(measured(4, topside="wide", max_error_ms=0.3), at(4.5), stored=False)
+    session.take_result(measured(5, topside="wide", max_error_ms=0.3), at(4.6), stored=False)
+    session.take_result(measured(5, topside="narrow", max_error_ms=0.1), at(4.7), stored=False)
+    assert session.topsides == {"rov1": "narrow"}
+
+
 def test_a_result_without_an_offset_does_not_replace_the_last_one_but_is_reported():
     session = SessionLog(recording(), at(0))
     session.take_result(measured(1), at(1), stored=False)

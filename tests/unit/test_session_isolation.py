@@ -95,5 +95,5 @@ def test_one_table_that_fails_leaves_the_others(session, monkeypatch, capsys):
     sensors = ["--sensor", "inWater=rov1", "--sensor", "other=rov1"]
     assert run(["-q", "correct", str(session), *sensors]) == 1
     shown = capsys.readouterr()
-    assert "session.csv: internal fault: ArithmeticError" in shown.err
+    assert "internal fault: ArithmeticError" in shown.out
     assert "in-water_7/session.topside.csv: 8 rows of rov1: 8 ok" in shown.out

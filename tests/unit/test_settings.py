@@ -7,7 +7,7 @@ import pytest
 
 import tidesync.cli.topside
 from broker.errors import PasswordFileError
-from broker.settings import warn_of_other_name
+from broker.settings import ConnectionSettings, warn_of_other_name
 from tidesync.command_line import COMMANDS, run
 from tidesync.settings import file_defaults, with_settings
 from topside_agent.settings import TopsideSettings
@@ -103,8 +103,36 @@ def test_several_brokers_are_a_list_in_the_file_and_have_commas_elsewhere(loaded
     assert loaded("--broker", "mqtt://c, mqtt://d").broker == "mqtt://c, mqtt://d"
 
 
-@pytest.mark.parametrize("urls", ["mqtt://a,mqtts://b", "mqtt://a,", "mqtt://a,b"])
-def test_brokers_to_choose_from_are_of_one_scheme(urls, capsys):
+def test_each_of_several_brokers_has_its_own_scheme_account_and_line_of_the_password_file(alone):
+    (alone / "secrets").write_text("of a\nof b\n")
+    settings = ConnectionSettings(
+        broker="mqtts://ann@a, ws://bob@b/deep, mqtt://c", password_file=alone / "secrets"
+    )
+    found = [(each.address.tls, each.address.websocket, each.account) for each in settings.alternatives]
+    assert found == [(True, False, "ann"), (False, True, "bob"), (False, False, "ann")]
+    assert [each.secret() for each in settings.alternatives[:2]] == ["of a", "of b"]
+    (each,) = settings.alternatives[1].alternatives
+    assert (each.account, each.secret()) == ("bob", "of b")
+    (alone / "secrets").write_text("of a\nof b")
+    with pytest.raises(PasswordFileError, match="no line for the broker in place 3"):
+        settings.alternatives[2].secret()
+
+
+def test_brokers_of_one_account_have_one_password_whatever_follows_it_in_the_file(alone):
+    (alone / "secrets").write_text("of all\n# made by hand\n")
+    for broker in ("mqtt://ann@a,mqtt://b", "mqtt://a,mqtt://b"):
+        settings = ConnectionSettings(broker=broker, username=None, password_file=alone / "secrets")
+        assert [each.secret() for each in settings.alternatives] == ["of all"] * 2
+    settings = ConnectionSettings(
+        broker="mqtt://ann@a,mqtt://bob@b", username="eve", password_file=alone / "secrets"
+    )
+    assert {(each.account, each.secret()) for each in settings.alternatives} == {("eve", "of all")}
+
+
+@pytest.mark.parametrize(
+    "urls", ["mqtt://a,http://b", "mqtt://a,", "mqtt://a,b", ",".join(["mqtt://a"] * 33)]
+)
+def test_each_of_several_brokers_must_be_one(urls, capsys):
     assert run(["topside", "--broker", urls]) == 2
     assert "tidesync: --broker: " in capsys.readouterr().err
 

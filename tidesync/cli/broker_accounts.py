@@ -13,10 +13,11 @@ from broker.accounts.book import (
     Account,
     AccountsError,
     Book,
+    Hashes,
     UnknownAccountError,
     UnusablePasswordError,
     checked,
-    hashed,
+    hashes,
     new_password,
 )
 from broker.accounts.folder import AccountFolder, AccountSettings
@@ -24,7 +25,7 @@ from runtime.files import PrivateFile, checkout_of, folder_owner, write_new
 from schemas.compat import UTC
 from schemas.instants import iso_utc
 from schemas.names import account_name
-from schemas.topics import Role
+from schemas.topic_kind import Role
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.figures import in_columns
 from tidesync.settings import with_settings
@@ -101,11 +102,11 @@ def _adder(role: Role) -> click.Command:
         account = Account(
             name=name,
             role=role,
-            password=hashed(password),
             created_at=datetime.now(UTC),
             may_forget=may_forget,
             homeassistant=homeassistant,
             blueos_mirror=blueos_mirror,
+            **hashes(password),
         )
         _store(settings, account, password, password_out, replace=replace)
         _report_added(settings, account, password_out, as_json=as_json)
@@ -233,7 +234,7 @@ def _role(account: Account) -> str:
 
 
 def _described(account: Account, allowed: Permissions) -> dict[str, Any]:
-    return account.model_dump(mode="json", exclude={"password"}) | {
+    return account.model_dump(mode="json", exclude=set(Hashes.__annotations__)) | {
         "publish": allowed.publish,
         "subscribe": allowed.subscribe,
     }

@@ -125,7 +125,7 @@ def command(
         cluster = stack.enter_context(DaskCluster(dask)) if dask else None
         results = run(sessions, request, cluster, jobs)
     _show(results, as_json=as_json)
-    return results.exit_code()
+    return results.exit_code(shown=not as_json)
 
 
 def _check_no_crate(sessions: Sequence[Path], target: Path | None) -> None:

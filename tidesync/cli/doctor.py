@@ -23,6 +23,7 @@ from tidesync.doctor.finding import skipped
 from tidesync.doctor.fleet_checks import fleet_checks
 from tidesync.doctor.machine_checks import machine_checks
 from tidesync.doctor.observations import observe
+from tidesync.doctor.other_brokers import other_brokers
 from tidesync.doctor.settings import DoctorSettings
 from tidesync.settings import with_settings
 
@@ -63,10 +64,14 @@ def command(settings: DoctorSettings, *, as_json: bool) -> int:
 def _examine(settings: DoctorSettings) -> Iterator[tuple[str, Sequence[Finding]]]:
     """The groups' names and findings, each as soon as it is known."""
     seen = observe(settings)
+    asked = settings.alternatives
+    settings = next((each for each in asked if each.address == seen.address), asked[0])
     let_in = seen.connect_ms is not None
     refused = isinstance(seen.failure, CredentialsError)
     broker = [*broker_checks(settings, seen), *certificate_checks(settings, datetime.now(UTC))]
     yield f"Broker {settings.address}", broker
+    if others := [each for each in asked if each is not settings]:
+        yield "Other brokers", [*other_brokers(others)]
     yield "Fleet", [*fleet_checks(seen, read(SystemClock()))]
     yield "Clocks here", [*clock_checks()]
     yield "This computer", [*machine_checks(settings, reached=let_in or refused)]

@@ -16,6 +16,7 @@ from tidesync.cli.netcdf_export import write_netcdf
 from tidesync.cli.published import check_outside
 from tidesync.cli.table_options import OPTION_NAMES, table_options
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.figures import counted
 from tidesync.sessions.errors import SessionError, UnknownVehicleError
 from tidesync.sessions.export.formats import FORMATS, NOTES_SUFFIX
 from tidesync.sessions.export.netcdf.settings import ExportSettings
@@ -115,7 +116,7 @@ def command(
         document["failed"] = failed.complaints()
         click.echo(json.dumps(document))
     else:
-        click.echo(f"{path}: {sum(counts.values())} rows of {', '.join(vehicles)}")
+        click.echo(f"{path}: {counted(sum(counts.values()), 'row')} of {', '.join(vehicles)}")
     if failed:
         raise NotSoError("; ".join(failed.complaints()))
     return 0

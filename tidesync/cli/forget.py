@@ -35,7 +35,7 @@ def command(settings: ForgetSettings, *, vehicle: str, force: bool, as_json: boo
     when it could not be found out whether anything is.
     """
     messages = VehicleMessages(settings, named("VEHICLE", vehicle_name, vehicle))
-    with connected(messages.connection, settings, _CONNECT_S):
+    with connected(messages.connection, _CONNECT_S):
         before = messages.read()
         present = presence(settings.topic_root, vehicle, before, read(SystemClock()))
         if present and not force:
@@ -48,7 +48,7 @@ def command(settings: ForgetSettings, *, vehicle: str, force: bool, as_json: boo
     if as_json:
         click.echo(json.dumps({"vehicle": vehicle, "cleared": cleared, "left": [*left]}))
     elif not before:
-        click.echo(f"nothing is retained of {vehicle} at broker {settings.address}")
+        click.echo(f"nothing is retained of {vehicle} at broker {messages.connection.address}")
     for topic in () if as_json else cleared:
         click.echo(f"cleared {topic}")
     if left:

@@ -12,6 +12,7 @@ from tidesync.cli.durations import Duration
 from tidesync.cli.progress import Progress
 from tidesync.cli.table_options import show_unused, table_options
 from tidesync.errors import NotSoError, SettingsError
+from tidesync.figures import counted
 from tidesync.sessions.correction.driver import total_bytes
 from tidesync.sessions.correction.prepared import prepare
 from tidesync.sessions.errors import SessionError, UnknownVehicleError
@@ -125,4 +126,4 @@ def _show(fusion: Fusion, session: Path, out: Path, *, as_json: bool) -> None:
     without = states.pop(NO_ROW)
     counts = [f"{number} {state}" for state, number in states.items() if number]
     counts += [f"{without} {NO_ROW} (no sensor has a row there)"] if without else []
-    click.echo(f"{out}: {fusion.result.instants_ns.size} instants: {', '.join(counts) or '0'}")
+    click.echo(f"{out}: {counted(fusion.result.instants_ns.size, 'instant')}: {', '.join(counts) or '0'}")

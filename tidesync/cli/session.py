@@ -109,9 +109,10 @@ def stop(settings: ConnectionSettings, *, name: str | None, timeout: float, as_j
 
 def _only_one(settings: ConnectionSettings) -> str:
     """The session that is being recorded; an error if there are several."""
-    names = [state.session for state in known_sessions(settings) if state.state in {"recording", "failed"}]
+    known, asked = known_sessions(settings)
+    names = [state.session for state in known if state.state in {"recording", "failed"}]
     if not names:
-        raise NotSoError(f"no session is being recorded, as far as broker {settings.address} knows")
+        raise NotSoError(f"no session is being recorded, as far as broker {asked.address} knows")
     if len(names) > 1:
         raise SettingsError(f"name one: {', '.join(names)} are being recorded")
     return names[0]
@@ -121,7 +122,7 @@ def _only_one(settings: ConnectionSettings) -> str:
 @_common
 def list_(settings: ConnectionSettings, *, as_json: bool) -> int:
     """List the sessions that the broker knows, and the state of each."""
-    states, now = known_sessions(settings), datetime.now(UTC)
+    (states, settings), now = known_sessions(settings), datetime.now(UTC)
     online = recorders_online(settings) if states else {}
     if as_json:
         click.echo(json.dumps({"sessions": documents(states, now, online)}, indent=2))

@@ -44,7 +44,8 @@ def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool)
     two topsides have one name now.
     """
     wanted = named("VEHICLE", vehicle_name, vehicle) if vehicle else None
-    fleet, now = Fleet.of(retained(settings, KINDS)), read(SystemClock())
+    found, now = retained(settings, KINDS), read(SystemClock())
+    fleet, several, settings = Fleet.of(found.letters), settings.has_several, found.settings
     rows = [row for row in fleet.rows(now) if wanted in {None, row.vehicle}]
     if wanted and not rows:
         raise NotSoError(f"nothing is known of vehicle {wanted} at broker {settings.address}")
@@ -54,6 +55,7 @@ def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool)
         click.echo("\n\n".join(tracking(row) for row in rows))
     else:
         click.echo(_overview(fleet, rows, settings))
+        click.echo(f"\nBroker: {settings.address}" if several else "", nl=several)
     current = [row.result for row in rows if row.result and row.fresh]
     if doubtful := [result for result in current if is_doubtful(result.error)]:
         raise NotSoError("; ".join(map(sentence, doubtful)))
@@ -62,6 +64,7 @@ def command(settings: ConnectionSettings, *, vehicle: str | None, as_json: bool)
 
 def _document(fleet: Fleet, rows: Sequence[Row], settings: ConnectionSettings) -> dict[str, object]:
     return {
+        "broker": str(settings.address),
         "vehicles": [_vehicle(row) for row in rows],
         "topsides": [{"topside": name, "status": status} for name, status in sorted(fleet.topsides.items())],
         "sessions": documents(*_sessions(fleet, settings)),

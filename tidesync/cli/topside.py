@@ -12,7 +12,7 @@ from runtime.lifecycle import run_agent
 from runtime.metrics_server import metrics_served
 from tidesync.cli.simulation import with_simulation
 from tidesync.settings import with_settings
-from topside_agent.agent import TopsideAgent
+from topside_agent.group.agent import GroupAgent
 from topside_agent.metrics import topside_families
 from topside_agent.settings import TopsideSettings
 from topside_agent.shared_state.agent import SharingAgent
@@ -29,7 +29,7 @@ def command(settings: TopsideSettings, *, clock: Clock) -> int:
     """Measure every vehicle that is online, or those given, and publish the results."""
     warn_of_other_name(settings.account, "topside", settings.topside)
     shared = shared_file(settings.shared_state) if isinstance(clock, SystemClock) else None
-    agent = TopsideAgent(settings, clock) if shared is None else SharingAgent(settings, clock, shared)
+    agent = GroupAgent(settings, clock) if shared is None else SharingAgent(settings, clock, shared)
     with metrics_served(
         settings.metrics_host, settings.metrics_port, lambda: topside_families(agent.counts())
     ):

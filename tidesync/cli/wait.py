@@ -11,6 +11,7 @@ from broker.settings import ConnectionSettings
 from runtime.clock import SystemClock
 from schemas.messages import OffsetResult
 from schemas.names import vehicle_name
+from tidesync.client import unheard
 from tidesync.errors import NotSoError, named
 from tidesync.fleet.waiting import WaitCondition
 from tidesync.settings import with_settings
@@ -19,7 +20,6 @@ from tidesync.terminal.listener import BrokerChange, Listener
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from broker.connection import Connection
     from broker.inbox import Letter
 
 
@@ -81,7 +81,7 @@ def _wait(
 ) -> tuple[dict[str, OffsetResult], str | None]:
     """The results that fulfil the conditions, by vehicle, and why the broker is away if it is."""
     found: dict[str, OffsetResult] = {}
-    problem: str | None = f"broker {settings.address}: no answer"
+    problem: str | None = f"broker {settings.brokers}: no answer"
     clock, listener = SystemClock(), Listener(settings, "tidesync-wait", [*conditions])
     until_ns = clock.raw_ns() + round(timeout_s * 1e9)
     with listener.listening():
@@ -93,17 +93,9 @@ def _wait(
                 problem = heard.problem
             elif heard is not None and heard.topic.vehicle in conditions:
                 _note(found, heard, conditions[heard.topic.vehicle].take(heard))
-        if problem is None and any(condition.last is None for condition in conditions.values()):
-            problem = _unheard(listener.connection)
+        if listener.connection.up and any(condition.last is None for condition in conditions.values()):
+            problem = unheard(listener.connection)
     return found, problem
-
-
-def _unheard(connection: Connection) -> str | None:
-    """Why nothing may have been heard of a vehicle that is measured."""
-    if connection.refusal:
-        return str(connection.refusal)
-    answered = connection.wait_until_subscribed(0)
-    return None if answered else f"broker {connection.address}: it did not answer the subscription"
 
 
 def _note(found: dict[str, OffsetResult], letter: Letter, good: OffsetResult | None) -> None:

@@ -11,7 +11,8 @@ from schemas.names import Session, Topside, Vehicle
 from tidesync.dashboard.access import COOKIE, AccessPolicy
 from tidesync.dashboard.commands import CommandService, NotDoneError
 from tidesync.dashboard.presentation import history_view, session_view, vehicle_view
-from tidesync.dashboard.stream import MOST_CLIENTS, EventStream, Feed
+from tidesync.dashboard.row_texts import NumberTexts
+from tidesync.dashboard.stream import MOST_CLIENTS, DeltaFeed, EventStream, Feed
 from tidesync.dashboard.subscriber import Subscriber
 from tidesync.dashboard.views import (
     AboutView,
@@ -75,6 +76,7 @@ class Served:
         self.policy = policy
         self.about = about
         self.products = products
+        self.texts = NumberTexts()
         self.streams = 0
         self.sockets = 0
 
@@ -114,9 +116,13 @@ async def vehicles(here: Here) -> FleetView:
     """Every vehicle now, sorted by name."""
     subscriber = here.subscriber
     with subscriber.lock:
-        rows = subscriber.fleet.rows(subscriber.now())
-    views = (subscriber.broker_view(), subscriber.computer_view())
-    return FleetView(broker=views[0], computer=views[1], vehicles=tuple(map(vehicle_view, rows)))
+        rows, not_shown = subscriber.fleet.rows(subscriber.now()), subscriber.fleet.unshown
+    return FleetView(
+        broker=subscriber.broker_view(),
+        computer=subscriber.computer_view(),
+        vehicles=tuple(map(vehicle_view, rows)),
+        not_shown=not_shown,
+    )
 
 
 @router.get("/api/vehicles/{vehicle}/history", tags=["vehicles"], responses=NOT_FOUND)
@@ -196,12 +202,26 @@ async def stop_session(session: Session, body: StopSession, here: Here) -> Sessi
     responses={200: {"content": {"text/event-stream": {}}}},
     response_class=Response,
 )
-async def events(here: Here) -> Response:
+async def events(
+    here: Here,
+    deltas: Annotated[
+        bool, Query(description="Numbers alone where no more of a row has changed: for a large fleet")
+    ] = False,
+) -> Response:
     """Server-sent events: first everything, then what has changed, at most four times a second.
 
     Each message is JSON: `now_s` (the dashboard's monotonic clock), `anew` (discard what you have), `broker`,
-    `computer`, `vehicles` and `sessions` as in the lists. One is sent each second even if nothing changed.
+    `computer`, `vehicles`, `not_shown` and `sessions` as in the lists. One is sent each second even if
+    nothing changed.
+
+    With `deltas` a row in `vehicles` is whole too, and `numbers` has what is new of other rows: arrays, whose
+    places the first message names in `numbers_of` (`row` is `vehicle/topside`; `at_s`, when the result
+    arrived, is on the clock of `now_s`; `last_seen_s` is an age at `at_s`). A message goes on from the one
+    whose `version` is its `after`: open the stream again if the last one had another. `waiting`: so many rows
+    follow.
     """
     if here.streams >= MOST_CLIENTS:
         raise NotDoneError(503, "too_many", f"{MOST_CLIENTS} pages are being served already")
+    if deltas:
+        return EventStream(DeltaFeed(here.subscriber, here.about, here.texts), here)
     return EventStream(Feed(here.subscriber, here.about), here)

@@ -176,7 +176,9 @@ def _due(changed: ChangedLines, served: Served, topside: str | None) -> Iterable
     now = subscriber.now()
     with subscriber.lock:
         rows = [vehicle_view(row) for row in subscriber.fleet.rows(now)]
-    current = values(rows, connected=subscriber.up, unix_s=now.realtime_ns / 1e9, topside=topside)
+    current = values(
+        rows, connected=subscriber.up, unix_s=now.realtime_ns / 1e9, topside=topside, before=changed.sent
+    )
     return changed.due(current, now.raw_ns / 1e9)
 
 

@@ -22,10 +22,11 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
-from schemas.doubtful import is_doubtful
 from schemas.messages import DUPLICATES, State
+from tidesync.fleet.choice import chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +38,7 @@ HEARTBEAT = "tidesync-heartbeat-unix-s"
 UNKNOWN = "unknown"
 """Instead of a state: there is no current result, or its state or error is a word that is not ours."""
 AMBIGUOUS = "ambiguous"
-"""Instead of a state: several clocks are meant by this name."""
+"""Instead of a state: several vehicles are meant by this name."""
 NUMBERS = {
     "offset-ms": "offset_ms",
     "max-error-ms": "max_error_ms",
@@ -53,36 +54,42 @@ HEARTBEAT_S = 1.0
 
 
 def values(
-    rows: Sequence[VehicleView], *, connected: bool, unix_s: float, topside: str | None = None
+    rows: Sequence[VehicleView],
+    *,
+    connected: bool,
+    unix_s: float,
+    topside: str | None = None,
+    before: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Every variable's text, in the order in which to send it; with `topside` as that one alone measures.
 
-    A vehicle's plain names are of the one topside that measures it now. Where several do, or where two
-    vehicles' names become the same here, the plain state is `ambiguous` and there are no plain numbers;
-    each topside has names of its own, `tidesync-rov1-by-boat-…`, from when a second one is known.
+    A vehicle's plain names are of the topside that is `chosen`, where it can be the one in `before`, what was
+    sent last. Where two vehicles' names become the same here, the plain state is `ambiguous` and there are no
+    plain numbers. Each topside has names of its own, `tidesync-rov1-by-boat-…`, once a second one is known.
     """
     texts = {CONNECTED: _boolean(connected), HEARTBEAT: f"{unix_s:.0f}"}
     for prefix, meant in _named(rows, topside).items():
-        texts |= _texts(prefix, meant, connected=connected)
+        in_use = before.get(f"{prefix}-topside", "").strip('"')
+        texts |= _texts(prefix, meant, in_use, connected=connected)
     return texts
 
 
 class ChangedLines:
-    """The lines that one client lacks; nothing is queued."""
+    """The lines that one client lacks; nothing is queued. `sent` is what it has."""
 
     def __init__(self) -> None:
-        self._sent: dict[str, str] = {}
+        self.sent: Mapping[str, str] = {}
         self._heartbeat_s = -math.inf
 
     def due(self, current: Mapping[str, str], now_s: float) -> Iterator[str]:
         """What has changed, once a second; at once if a state or the connection has."""
-        gone = {name: UNKNOWN for name in self._sent if _is_state(name) and name not in current}
+        gone = {name: UNKNOWN for name in self.sent if _is_state(name) and name not in current}
         lines = {**gone, **current}
-        urgent = any(self._sent.get(name) != text for name, text in lines.items() if _is_urgent(name))
+        urgent = any(self.sent.get(name) != text for name, text in lines.items() if _is_urgent(name))
         if not urgent and now_s - self._heartbeat_s < HEARTBEAT_S:
             return
         self._heartbeat_s = now_s
-        before, self._sent = self._sent, dict(current)
+        before, self.sent = self.sent, dict(current)
         for name, text in lines.items():
             if before.get(name) != text:
                 yield f"{name}={text}"
@@ -104,13 +111,13 @@ def _named(rows: Sequence[VehicleView], topside: str | None) -> dict[str, list[V
     return named
 
 
-def _texts(prefix: str, meant: Sequence[VehicleView], *, connected: bool) -> dict[str, str]:
+def _texts(prefix: str, meant: Sequence[VehicleView], in_use: str, *, connected: bool) -> dict[str, str]:
     fresh = [row for row in meant if connected and row.fresh]
-    twice = any(row.error in DUPLICATES for row in fresh)
-    if twice or len({row.vehicle for row in meant}) > 1 or len(fresh) > 1:
+    if any(row.error in DUPLICATES for row in fresh) or len({row.vehicle for row in meant}) > 1:
         return {f"{prefix}-state": AMBIGUOUS}
-    if fresh and not is_doubtful(fresh[0].error) and fresh[0].state in get_args(State):
-        return _current(prefix, fresh[0])
+    row = chosen(fresh, in_use)
+    if row and row.state in get_args(State):
+        return _current(prefix, row)
     return {f"{prefix}-state": UNKNOWN} | _age(prefix, min(meant, key=_age_s))
 
 

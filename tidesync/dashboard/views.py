@@ -142,6 +142,7 @@ class FleetView(View):
     broker: BrokerView
     computer: ComputerView
     vehicles: tuple[VehicleView, ...]
+    not_shown: int = Field(0, description="Vehicles there is no room for: they are not in the list")
 
 
 class SessionsView(View):

@@ -101,7 +101,11 @@ def subscriptions(settings: ConnectionSettings, seen: Observations) -> Finding:
     """Whether the broker lets this account subscribe to what is checked here."""
     check = "subscriptions"
     if not seen.subscribed:
-        return skipped(check, "the broker did not answer")
+        return fail(
+            check,
+            "the broker accepts the connection, and does not answer a subscription",
+            "its log says why: a cluster may be without a leader",
+        )
     if not seen.refused:
         return ok(check, "none is refused (mosquitto with an acl_file grants every one, and sends nothing)")
     account = f"account {settings.account!r}" if settings.account else "a client without an account"

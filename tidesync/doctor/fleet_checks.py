@@ -8,6 +8,7 @@ from broker.errors import CredentialsError
 from runtime.version import VERSION
 from schemas.doubtful import is_doubtful
 from schemas.messages import OffsetResult
+from schemas.presence import Member
 from tidesync.doctor.finding import fail, ok, skipped, warn
 from tidesync.figures import ago, span
 from tidesync.fleet.model import Fleet
@@ -49,6 +50,7 @@ def fleet_checks(seen: Observations, now: Reading) -> Iterator[Finding]:
     fleet = Fleet.of(seen.letters)
     rows = fleet.rows(now)
     yield topsides(fleet, seen.incomplete, topsides_twice(rows) | seen.topsides_twice)
+    yield from groups(seen)
     if not rows and seen.incomplete:
         yield fail("vehicles", f"whether any is there could not be found out: {seen.incomplete}", _LOOK_ABOVE)
     elif not rows:
@@ -81,6 +83,25 @@ def topsides(fleet: Fleet, incomplete: str | None = None, twice: Collection[str]
         return warn("topsides", f"whether any is online could not be found out: {incomplete}", _LOOK_ABOVE)
     away = f" (offline: {', '.join(sorted(fleet.topsides))})" if fleet.topsides else ""
     return warn("topsides", f"none is online{away}", "start `tidesync topside` on the surface computer")
+
+
+def groups(seen: Observations) -> Iterator[Finding]:
+    """Which topsides share the vehicles, by their member messages and live heartbeats."""
+    members = [letter.body for letter in seen.letters if isinstance(letter.body, Member)]
+    for group in sorted({member.group for member in members}):
+        there: list[str] = []
+        gone: list[str] = []
+        for member in members:
+            if member.group == group:
+                heard = member.instance_id in seen.heartbeats.get(member.topside, ())
+                (there if heard else gone).append(f"{member.topside} (weight {member.weight:g})")
+        if gone:
+            found = f"{', '.join(there) or 'nobody'}; not heard: {', '.join(gone)}"
+            yield warn(
+                f"group {group}", found, "the others measure its vehicles; does `tidesync topside` run there?"
+            )
+        else:
+            yield ok(f"group {group}", f"shared by {', '.join(there)}")
 
 
 def vehicle(row: Row) -> Finding:
@@ -117,8 +138,14 @@ def _unmeasured(row: Row) -> str:
 
 
 def agent(name: str, info: Info) -> Finding:
-    """The version of a vehicle's agent, and where it stamps arrivals."""
+    """The version of a vehicle's agent, what the broker refuses it, and where it stamps arrivals."""
     check = f"agent of {name}"
+    if info.topics_refused:
+        return fail(
+            check,
+            f"the broker refuses its account {', '.join(info.topics_refused)}",
+            "`tidesync broker add-vehicle` makes accounts that may use them",
+        )
     if info.version != VERSION:
         return warn(check, f"version {info.version}, here it is {VERSION}", "install one version everywhere")
     if info.receive_stamp == "user":

@@ -16,11 +16,12 @@ from runtime.clock import Reading, SystemClock
 from runtime.logs import broker_log_at
 from schemas import topics
 from schemas.base import InvalidMessageError
-from schemas.messages import Heartbeat
+from schemas.presence import Heartbeat
 from tidesync.client import is_up
 from tidesync.fleet.model import KINDS
 
 if TYPE_CHECKING:
+    from broker.address import BrokerAddress
     from broker.errors import BrokerError
     from broker.settings import ConnectionSettings
 
@@ -32,8 +33,8 @@ _LISTEN_S = 1.5
 _SECOND_LOOK_S = 2.5
 """When two processes of one name were heard: one of them alone goes on if it was a restart."""
 _MOST_CHANGES = 100
-_SUBACK_S = 10.0
-"""A broker that is there has answered the subscriptions by then."""
+_SUBACK_S = 30.0
+"""A broker that is there has answered the subscriptions by then, a cluster without a leader too."""
 _BURSTS = 30
 _ANSWER_S = 2.0
 _PAUSE_S = 0.015
@@ -53,6 +54,8 @@ class Burst:
 class Observations:
     """What was observed; None and empty where there was no connection."""
 
+    address: BrokerAddress | None = None
+    """Of the broker that was reached, or tried last."""
     failure: BrokerError | None = None
     problem: str | None = None
     connect_ms: float | None = None
@@ -108,17 +111,17 @@ def observe(settings: ConnectionSettings) -> Observations:
         try:
             if is_up(observer.connection, _CONNECT_S):
                 seen.connect_ms = (time.monotonic_ns() - started_ns) / 1e6
-                seen.round_trip_ms = _tcp_ms(settings)
+                seen.round_trip_ms = _tcp_ms(observer.connection.settings)
                 observer.observe()
                 seen.problem = observer.connection.last_problem
                 refusal = observer.connection.refusal
                 seen.subscribed = observer.connection.wait_until_subscribed(0)
                 seen.refused = refusal.filters if refusal else ()
             else:
-                seen.problem = observer.connection.last_problem or f"broker {settings.address}: no answer"
+                seen.problem = observer.connection.last_problem or f"broker {settings.brokers}: no answer"
         finally:
             observer.connection.stop()
-    seen.failure = observer.connection.failure
+    seen.failure, seen.address = observer.connection.failure, observer.connection.address
     return seen
 
 
@@ -232,4 +235,5 @@ class _Observer:
 
     def _subscribe(self) -> None:
         self._subscribed_ns = self._clock.raw_ns()
-        self.connection.subscribe([(topics.subscription(self._root, kind), 0) for kind in KINDS])
+        kinds = (*KINDS, topics.TOPSIDE_MEMBER)
+        self.connection.subscribe([(topics.subscription(self._root, kind), 0) for kind in kinds])

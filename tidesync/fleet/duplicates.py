@@ -31,7 +31,9 @@ class Alternation:
     def take(self, result: OffsetResult, now_raw_ns: int) -> OffsetResult:
         """`result`, received live, as it may be relied on."""
         name, before_ns = result.instance_id, None
-        if name is not None:
+        if name in self._heard_ns and len(self._heard_ns) == 1:  # as nearly always
+            self._heard_ns[name] = now_raw_ns
+        elif name is not None:
             before_ns = self._heard_ns.pop(name, None)
             if len(self._heard_ns) >= _MOST:
                 del self._heard_ns[next(iter(self._heard_ns))]
@@ -44,6 +46,8 @@ class Alternation:
 
 def doubted(result: OffsetResult, error: ErrorWord | None = None) -> OffsetResult:
     """`result` with the `error` that leaves it in doubt, if there is one; then it is not `locked`."""
+    if error is None and result.error is None:
+        return result
     known = result.error if result.error in DUPLICATES else error or result.error
     if not is_doubtful(known):
         return result

@@ -5,7 +5,8 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from dataclasses import dataclass
-from math import nan
+from math import inf, isnan, nan
+from struct import Struct
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from schemas.doubtful import for_people
@@ -20,9 +21,14 @@ FINE_S, FINE_POINTS = 0.9, 600
 """A little below a second, so that a topside's jitter does not drop every second result."""
 COARSE_S, COARSE_POINTS = 10.0, 1080
 MOST_INCIDENTS = 200
+FULL_HISTORIES = 500
+"""As many vehicles have all of these; more share the room of so many, 67 MB and their incidents."""
+_STEP = 1.25
 HistoryState = State | Literal["unknown"]
 """`unknown`: a word of a later version."""
 STATES: tuple[HistoryState, ...] = ("acquiring", "locked", "holdover", "stale", "unsynced", "unknown")
+_STATE_NUMBERS: dict[str, int] = {state: number for number, state in enumerate(STATES)}
+_UNKNOWN = _STATE_NUMBERS["unknown"]
 IncidentKind = Literal["step", "suspend", "state", "reboot", "online", "offline"]
 
 
@@ -40,26 +46,8 @@ class Point(NamedTuple):
     segment: float
     state: float
 
-    @classmethod
-    def of(cls, seq: int, result: OffsetResult, raw_s: float) -> Point:
-        """The point of `result`, received at `raw_s`."""
-        return cls(
-            seq,
-            raw_s,
-            _or_nan(result.offset_ms),
-            _or_nan(result.lower_ms),
-            _or_nan(result.upper_ms),
-            _or_nan(result.max_error_ms),
-            _or_nan(result.drift_ppm),
-            _or_nan(result.delay_min_ms),
-            result.segment,
-            STATES.index(result.state if result.state in STATES else "unknown"),
-        )
 
-    def worse_than(self, other: Point) -> bool:
-        """Whether to keep this one, when only one of both can be kept."""
-        mine, theirs = self.max_error_ms, other.max_error_ms
-        return mine >= theirs or mine != mine  # noqa: PLR0124 - nan: no bound at all is the worst
+_RAW_S, _MAX_ERROR, _SEGMENT = map(Point._fields.index, ("raw_s", "max_error_ms", "segment"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +68,7 @@ class Ring:
 
     def __init__(self, width: int, capacity: int) -> None:
         self._width = width
+        self._pack_into = Struct(f"{width}d").pack_into
         self._capacity = capacity
         self._values = array("d")
         self._oldest = 0
@@ -90,12 +79,18 @@ class Ring:
 
     def append(self, row: Sequence[float]) -> None:
         """Add a row; the oldest is dropped when the ring is full."""
-        if len(self) < self._capacity:
+        if len(self._values) < self._capacity * self._width:
             self._values.extend(row)
             return
-        at = self._oldest * self._width
-        self._values[at : at + self._width] = array("d", row)
+        self._pack_into(self._values, self._oldest * self._width * self._values.itemsize, *row)
         self._oldest = (self._oldest + 1) % self._capacity
+
+    def limit(self, capacity: int) -> None:
+        """Keep at most `capacity` rows from now on; the oldest are dropped."""
+        at = self._oldest * self._width
+        ordered = self._values[at:] + self._values[:at]
+        self._values = ordered[max(0, len(self) - capacity) * self._width :]
+        self._capacity, self._oldest = capacity, 0
 
     def __iter__(self) -> Iterator[tuple[float, ...]]:
         """From the oldest to the newest."""
@@ -111,33 +106,36 @@ class Ring:
 class ResultHistory:
     """Results and incidents of one vehicle as one topside measures it; `seq` numbers both."""
 
-    def __init__(self) -> None:
-        self._fine = Ring(len(Point._fields), FINE_POINTS)
-        self._coarse = Ring(len(Point._fields), COARSE_POINTS)
-        self._incidents: deque[Incident] = deque(maxlen=MOST_INCIDENTS)
-        self._last: Point | None = None
-        self._worst: Point | None = None
+    def __init__(self, share: float = 1.0) -> None:
+        """With `share` of the points and incidents that one vehicle alone would have."""
+        self._fine = Ring(len(Point._fields), _part(FINE_POINTS, share))
+        self._coarse = Ring(len(Point._fields), _part(COARSE_POINTS, share))
+        self._incidents: deque[Incident] = deque(maxlen=_part(MOST_INCIDENTS, share))
+        self._last_s, self._last_state, self._last_segment = -inf, _UNKNOWN, 0
+        self._worst: tuple[float, ...] | None = None
         self.seq = 0
         self.steps = 0
         """How many of its incidents were steps, those included that are no longer kept."""
+
+    def limit(self, share: float) -> None:
+        """Keep `share` of them from now on; the oldest are dropped."""
+        self._fine.limit(_part(FINE_POINTS, share))
+        self._coarse.limit(_part(COARSE_POINTS, share))
+        self._incidents = deque(self._incidents, _part(MOST_INCIDENTS, share))
 
     def result(self, result: OffsetResult, raw_s: float) -> None:
         """Keep a result, unless it is too near to the last one and of the same state and segment.
 
         A duplicate's numbers are left out: they may be of two clocks.
         """
-        point = Point.of(self.seq + 1, for_people(result), raw_s)
-        last = self._last
-        if (
-            last
-            and raw_s - last.raw_s < FINE_S
-            and (point.state, point.segment) == (last.state, last.segment)
-        ):
+        state, segment = _STATE_NUMBERS.get(result.state, _UNKNOWN), result.segment
+        if raw_s - self._last_s < FINE_S and state == self._last_state and segment == self._last_segment:
             return
         self.seq += 1
-        self._last = point
-        self._fine.append(point)
-        self._decimate(point)
+        self._last_s, self._last_state, self._last_segment = raw_s, state, segment
+        row = _row(self.seq, raw_s, for_people(result), segment, state)
+        self._fine.append(row)
+        self._decimate(row)
 
     def incident(self, kind: IncidentKind, text: str, raw_s: float) -> None:
         """Keep an incident."""
@@ -161,16 +159,42 @@ class ResultHistory:
         """Those later than `after`, in order."""
         return [incident for incident in self._incidents if incident.seq > after]
 
-    def _decimate(self, point: Point) -> None:
+    def _decimate(self, row: tuple[float, ...]) -> None:
         worst = self._worst
         if worst is None:
-            self._worst = point
-        elif point.raw_s // COARSE_S != worst.raw_s // COARSE_S or point.segment != worst.segment:
+            self._worst = row
+        elif row[_RAW_S] // COARSE_S != worst[_RAW_S] // COARSE_S or row[_SEGMENT] != worst[_SEGMENT]:
             self._coarse.append(worst)
-            self._worst = point
-        elif point.worse_than(worst):
-            self._worst = point
+            self._worst = row
+        elif row[_MAX_ERROR] >= worst[_MAX_ERROR] or isnan(row[_MAX_ERROR]):  # no bound at all is the worst
+            self._worst = row
 
 
-def _or_nan(value: float | None) -> float:
-    return nan if value is None else value
+def share_of(histories: int) -> float:
+    """Which part of a full history each of so many may have; in steps, so that they are seldom cut."""
+    share = 1.0
+    while histories * share > FULL_HISTORIES:
+        share /= _STEP
+    return share
+
+
+def _part(most: int, share: float) -> int:
+    return max(1, round(most * share))
+
+
+def _row(seq: int, raw_s: float, result: OffsetResult, segment: int, state: int) -> tuple[float, ...]:
+    """The values of `Point`."""
+    offset, lower, upper = result.offset_ms, result.lower_ms, result.upper_ms
+    error, drift, delay = result.max_error_ms, result.drift_ppm, result.delay_min_ms
+    return (
+        seq,
+        raw_s,
+        nan if offset is None else offset,
+        nan if lower is None else lower,
+        nan if upper is None else upper,
+        nan if error is None else error,
+        nan if drift is None else drift,
+        nan if delay is None else delay,
+        segment,
+        state,
+    )

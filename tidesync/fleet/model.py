@@ -11,19 +11,25 @@ from typing import TYPE_CHECKING, Literal
 from schemas import topics
 from schemas.messages import Event, Info, OffsetResult, SessionState
 from tidesync.figures import span
+from tidesync.fleet.measured import Measured
 from tidesync.fleet.sessions import SessionEntry, Sessions
-from tidesync.fleet.vehicle import FRESH_S, Results, Row, VehicleInfo, since_s
+from tidesync.fleet.unshown import Unshown
+from tidesync.fleet.vehicle import FRESH_S, Row, VehicleInfo, since_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from broker.inbox import Letter
     from runtime.clock import Reading
-    from schemas.topics import Topic, TopicKind
+    from schemas.topic_kind import TopicKind
+    from schemas.topics import Topic
     from tidesync.fleet.history import IncidentKind, ResultHistory
+    from tidesync.fleet.vehicle import Results
 
-MOST_NAMES = 2000
-"""Names come from the network: of each kind this many are kept; the one quiet for longest is dropped."""
+MOST_NAMES = 20_000
+"""Names come from the network: of each kind this many are kept; the one quiet for longest is dropped, and
+`unshown` counts it. A vehicle takes some 5 KB, and with histories 130 KB or less: see `share_of`."""
+_MOST_SESSIONS = 2000
 KINDS: tuple[TopicKind, ...] = (
     topics.STATUS,
     topics.INFO,
@@ -48,10 +54,11 @@ class Fleet:
         """Their statuses."""
         self._fresh_s = fresh_s
         self._most = most
-        self._histories = histories
-        self._results: dict[tuple[str, str], Results] = {}
+        self._measured = Measured(most, histories=histories)
         self._vehicles: dict[str, VehicleInfo] = {}
-        self._sessions = Sessions(most)
+        """The one quiet for longest first."""
+        self._unshown = Unshown()
+        self._sessions = Sessions(min(most, _MOST_SESSIONS))
 
     @classmethod
     def of(cls, letters: Sequence[Letter]) -> Fleet:
@@ -75,7 +82,7 @@ class Fleet:
             case Event() as event:
                 new = self._event(event, received)
             case Info() as info:
-                known = self._vehicle(info.vehicle, received)
+                known = self._vehicle(info.vehicle)
                 new, known.info = known.info != info, info
             case SessionState() as state:
                 new = self._session(state, received, retained=retained)
@@ -89,64 +96,46 @@ class Fleet:
         """A retained message was cleared: what it reported is dropped, and so is its row."""
         dropped: object = None
         if topic.kind is topics.OFFSET:
-            dropped = self._results.pop((topic.vehicle or "", topic.topside or ""), None)
+            dropped = self._measured.drop(topic.vehicle or "", topic.topside or "")
         elif topic.kind is topics.SESSION_STATE:
             dropped = self._sessions.forget(topic.session or "")
         elif topic.kind in {topics.STATUS, topics.INFO}:
             dropped = self._vehicles.pop(topic.vehicle or "", None)
+        if topic.vehicle:
+            self._unshown.kept(topic.vehicle)
         if dropped:
             self._removed()
 
     # What is known
 
+    @property
+    def unshown(self) -> int:
+        """How many vehicles there is no room for: they have no row."""
+        return len(self._unshown)
+
     def rows(self, now: Reading, after: int = 0) -> list[Row]:
         """What has changed since version `after`, as it is at `now`; sorted by vehicle and topside."""
-        measured = {vehicle for vehicle, _ in self._results}
-        keys = [*self._results, *((name, None) for name in self._vehicles.keys() - measured)]
-        changed = [key for key in keys if self._version(*key) > after]
-        return [self._row(*key, now) for key in sorted(changed, key=lambda key: (key[0], key[1] or ""))]
+        changed = sorted((vehicle, topside or "") for vehicle, topside, _ in self.changes(after))
+        return [self.row(vehicle, topside or None, now) for vehicle, topside in changed]
 
-    def sessions(self, after: int = 0) -> Iterator[SessionEntry]:
-        """Every session that has changed since version `after`."""
-        return self._sessions.entries(after)
+    def changes(self, after: int = 0) -> Iterator[tuple[str, str | None, Results | None]]:
+        """The rows that have changed since version `after`; with the results where only its numbers have."""
+        vehicles = self._vehicles
+        for (vehicle, topside), known in self._measured.items():
+            info = vehicles.get(vehicle)
+            if known.row_version > after or (info and info.version > after):
+                yield vehicle, topside, None
+            elif known.version > after:
+                yield vehicle, topside, known
+        for vehicle, info in vehicles.items():
+            if info.version > after and vehicle not in self._measured:
+                yield vehicle, None, None
 
-    def session(self, session: str) -> SessionEntry | None:
-        """The session of this name, if known."""
-        return self._sessions.get(session)
-
-    def vehicles(self) -> set[str]:
-        """Every vehicle that was heard of."""
-        return {*self._vehicles, *(vehicle for vehicle, _ in self._results)}
-
-    def results(self) -> dict[tuple[str, str], OffsetResult]:
-        """The newest result of every (vehicle, topside), however old."""
-        return {key: known.result for key, known in self._results.items()}
-
-    def as_known(self, letter: Letter) -> Letter:
-        """`letter`, which was taken, with its result as it may be relied on."""
-        body = letter.body
-        known = self._results.get((body.vehicle, body.topside)) if isinstance(body, OffsetResult) else None
-        return letter._replace(body=known.result) if known else letter
-
-    def topsides_of(self, vehicle: str) -> list[str]:
-        """Those that measure it, by name."""
-        return sorted(topside for name, topside in self._results if name == vehicle)
-
-    def history(self, vehicle: str, topside: str) -> ResultHistory | None:
-        """The last hours of a vehicle as one topside measured it, where histories are kept."""
-        known = self._results.get((vehicle, topside))
-        return known.history if known else None
-
-    # Inside
-
-    def _version(self, vehicle: str, topside: str | None) -> int:
-        info = self._vehicles.get(vehicle)
-        version = info.version if info else 0
-        return version if topside is None else max(version, self._results[vehicle, topside].version)
-
-    def _row(self, vehicle: str, topside: str | None, now: Reading) -> Row:
+    def row(self, vehicle: str, topside: str | None, now: Reading) -> Row:
+        """A vehicle that is known, as `topside` measures it at `now`."""
         info = self._vehicles.get(vehicle) or VehicleInfo()
-        known = {} if topside is None else self._results[vehicle, topside].known(now, self._fresh_s)
+        results = self._measured.get(vehicle, topside) if topside else None
+        known = results.known(now, self._fresh_s) if results else {}
         return Row(
             vehicle,
             topside,
@@ -159,22 +148,65 @@ class Fleet:
             **known,
         )
 
+    def sessions(self, after: int = 0) -> Iterator[SessionEntry]:
+        """Every session that has changed since version `after`."""
+        return self._sessions.entries(after)
+
+    def session(self, session: str) -> SessionEntry | None:
+        """The session of this name, if known."""
+        return self._sessions.get(session)
+
+    def vehicles(self) -> set[str]:
+        """Every vehicle that was heard of."""
+        return self._vehicles.keys() | self._measured.topsides.keys()
+
+    def result(self, vehicle: str, topside: str) -> OffsetResult | None:
+        """The newest result of a vehicle by one topside, however old."""
+        known = self._measured.get(vehicle, topside)
+        return known.result if known else None
+
+    def as_known(self, letter: Letter) -> Letter:
+        """`letter`, which was taken, with its result as it may be relied on."""
+        body = letter.body
+        known = self._measured.get(body.vehicle, body.topside) if isinstance(body, OffsetResult) else None
+        return letter._replace(body=known.result) if known else letter
+
+    def topsides_of(self, vehicle: str) -> list[str]:
+        """Those that measure it, by name."""
+        return list(self._measured.topsides.get(vehicle, ()))
+
+    def history(self, vehicle: str, topside: str) -> ResultHistory | None:
+        """The last hours of a vehicle as one topside measured it, where histories are kept."""
+        known = self._measured.get(vehicle, topside)
+        return known.history if known else None
+
+    # Inside
+
     def _result(self, result: OffsetResult, received: Reading, *, retained: bool) -> bool:
-        key = (result.vehicle, result.topside)
-        known = self._results.get(key)
-        if known is not None:
-            new = result != known.result
-            if known.take(result, received, retained=retained):
-                known.version = self._changed()
-            return new
-        if result.vehicle in self._vehicles and not self.topsides_of(result.vehicle):
+        known = self._measured.heard(result)
+        if known is None:
+            self._first_result(result, received, retained=retained)
+            return True
+        new = result.__dict__ != known.result.__dict__
+        if known.take(result, received, self.version + 1, retained=retained):
+            self._changed()
+        return new
+
+    def _first_result(self, result: OffsetResult, received: Reading, *, retained: bool) -> None:
+        vehicle, measured = result.vehicle, self._measured
+        if vehicle in self._vehicles and vehicle not in measured:
             self._removed()  # its row without a topside is replaced
-        self._make_room(self._results)
-        known = Results.first(result, received, retained=retained, keep_history=self._histories)
-        self._results[key] = known
-        known.version = self._changed()
-        self._note_earlier(result.vehicle, known)
-        return True
+        if (dropped := measured.make_room()) is not None:
+            self._dropped(dropped)
+        known = measured.first(result, received, retained=retained)
+        known.version = known.row_version = self._changed()
+        self._unshown.kept(vehicle)
+        self._note_earlier(vehicle, known)
+
+    def _dropped(self, vehicle: str) -> None:
+        if vehicle not in self._vehicles and vehicle not in self._measured:
+            self._unshown.dropped(vehicle)
+        self._removed()
 
     def _note_earlier(self, vehicle: str, known: Results) -> None:
         """The vehicle's event that was heard before its first result belongs to its history too."""
@@ -183,7 +215,7 @@ class Fleet:
             known.history.incident(info.event.kind, _sentence(info.event), info.event_raw_ns / 1e9)
 
     def _event(self, event: Event, received: Reading) -> bool:
-        known = self._vehicle(event.vehicle, received)
+        known = self._vehicle(event.vehicle)
         if known.event == event:
             return False
         known.event, known.event_raw_ns = event, received.raw_ns
@@ -191,7 +223,7 @@ class Fleet:
         return True
 
     def _status(self, vehicle: str, status: str, received: Reading) -> bool:
-        known = self._vehicle(vehicle, received)
+        known = self._vehicle(vehicle)
         before, known.status = known.status, status
         if before not in {None, status}:
             online = status == "online"
@@ -205,9 +237,9 @@ class Fleet:
             del self.topsides[next(iter(self.topsides))]
         self.topsides[topside] = status
         version = self._changed()
-        for (_, name), known in self._results.items():
+        for (_, name), known in self._measured.items():
             if name == topside:
-                known.version = version
+                known.version = known.row_version = version
         return before != status
 
     def _session(self, state: SessionState, received: Reading, *, retained: bool) -> bool:
@@ -215,30 +247,29 @@ class Fleet:
         self._removed(self._sessions.take(state, received, self._changed(), retained=retained))
         if self._sessions.recorded() != recorded:  # so have the rows of vehicles
             version = self._changed()
-            for known in self._results.values():
-                known.version = version
+            for known in self._measured.values():
+                known.version = known.row_version = version
             for info in self._vehicles.values():
                 info.version = version
         return before is None or before.state != state
 
-    def _vehicle(self, vehicle: str, received: Reading) -> VehicleInfo:
-        if vehicle not in self._vehicles:
-            self._make_room(self._vehicles)
-            self._vehicles[vehicle] = VehicleInfo()
-        known = self._vehicles[vehicle]
-        known.version, known.heard_raw_ns = self._changed(), received.raw_ns
+    def _vehicle(self, vehicle: str) -> VehicleInfo:
+        known = self._vehicles.pop(vehicle, None)
+        if known is None:
+            while len(self._vehicles) >= self._most:
+                quietest = next(iter(self._vehicles))
+                del self._vehicles[quietest]
+                self._dropped(quietest)
+            known = VehicleInfo()
+            self._unshown.kept(vehicle)
+        self._vehicles[vehicle] = known
+        known.version = self._changed()
         return known
 
     def _incident(self, vehicle: str, kind: IncidentKind, text: str, received: Reading) -> None:
-        for (name, _), known in self._results.items():
-            if name == vehicle and known.history:
+        for known in self._measured.of(vehicle):
+            if known.history:
                 known.history.incident(kind, text, received.raw_ns / 1e9)
-
-    def _make_room(self, entries: dict[str, VehicleInfo] | dict[tuple[str, str], Results]) -> None:
-        while len(entries) >= self._most:
-            quietest = min(entries, key=lambda key: entries[key].heard_raw_ns)
-            del entries[quietest]  # type: ignore[arg-type]
-            self._removed()
 
     def _removed(self, count: int = 1) -> None:
         self.removals += count
@@ -260,6 +291,9 @@ def _by(seconds: float) -> str:
 
 
 def _mismatched(letter: Letter) -> bool:
+    topic, body = letter.topic, letter.body
+    if isinstance(body, OffsetResult):  # most letters are results
+        return body.vehicle != topic.vehicle or body.topside != topic.topside
     levels = ("vehicle", "topside", "session")
-    named = {level: getattr(letter.body, level) for level in levels if hasattr(letter.body, level)}
-    return any(name != getattr(letter.topic, level) for level, name in named.items())
+    named = {level: getattr(body, level) for level in levels if hasattr(body, level)}
+    return any(name != getattr(topic, level) for level, name in named.items())

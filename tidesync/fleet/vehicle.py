@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from runtime.clock_daemons import discipline_text
@@ -38,7 +39,6 @@ class VehicleInfo:
     event: Event | None = None
     event_raw_ns: int = 0
     version: int = 0
-    heard_raw_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -47,7 +47,6 @@ class Results:
 
     result: OffsetResult
     history: ResultHistory | None
-    heard_raw_ns: int
     current_raw_ns: int | None
     """Of when the result is: of its arrival; or of `measured_at`, if retained."""
     since_raw_ns: int
@@ -56,18 +55,19 @@ class Results:
     """Whether a result was heard live, or a retained one replaced an older one."""
     seen_raw_ns: int | None = None
     version: int = 0
+    row_version: int = 0
+    """When more of its row changed last than its numbers."""
     alternation: Alternation = field(default_factory=Alternation)
 
     @classmethod
-    def first(cls, result: OffsetResult, received: Reading, *, retained: bool, keep_history: bool) -> Results:
-        """From the first result that was heard."""
-        history, alternation = ResultHistory() if keep_history else None, Alternation()
+    def first(cls, result: OffsetResult, received: Reading, *, retained: bool, share: float) -> Results:
+        """From the first result that was heard; `share` is the history's (`share_of`), 0 for none."""
+        history, alternation = ResultHistory(share) if share else None, Alternation()
         result = doubted(result) if retained else alternation.take(result, received.raw_ns)
         current_raw_ns = _measured_raw_ns(result, received) if retained else received.raw_ns
         first = cls(
             result,
             history,
-            received.raw_ns,
             current_raw_ns,
             received.raw_ns,
             live=not retained,
@@ -78,15 +78,18 @@ class Results:
             history.result(result, received.raw_ns / 1e9)
         return first
 
-    def take(self, result: OffsetResult, received: Reading, *, retained: bool) -> bool:
+    def take(self, result: OffsetResult, received: Reading, version: int, *, retained: bool) -> bool:
         """Take a later result; false for a retained one that is not newer, as brokers repeat it."""
         before = self.result
         if retained and not _newer(result, before):
             return False
         result = doubted(result) if retained else self.alternation.take(result, received.raw_ns)
+        self.version = version
+        if retained or not self.live or _words(result) != _words(before):
+            self.row_version = version
         if before.state != result.state:
             self.since_raw_ns, self.since_exact = received.raw_ns, True
-        self.result, self.heard_raw_ns = result, received.raw_ns
+        self.result = result
         self.current_raw_ns, self.live = received.raw_ns, True
         if retained and (measured_raw_ns := _measured_raw_ns(result, received)) is not None:
             self.current_raw_ns = min(received.raw_ns, measured_raw_ns)
@@ -96,10 +99,11 @@ class Results:
 
     def _note_seen(self, result: OffsetResult, received: Reading, *, retained: bool) -> None:
         """`age_s` before the arrival; of a retained result, before `measured_at` if that is earlier."""
-        measured_raw_ns = _measured_raw_ns(result, received)
-        if result.age_s is None or measured_raw_ns is None:
+        if result.age_s is None or result.measured_at is None:
             return
-        at_raw_ns = min(received.raw_ns, measured_raw_ns) if retained else received.raw_ns
+        at_raw_ns = received.raw_ns
+        if retained and (measured_raw_ns := _measured_raw_ns(result, received)) is not None:
+            at_raw_ns = min(at_raw_ns, measured_raw_ns)
         self.seen_raw_ns = at_raw_ns - round(result.age_s * 1e9)
 
     def known(self, now: Reading, fresh_s: float) -> dict[str, Any]:
@@ -162,6 +166,12 @@ class Row:
     def old(self) -> bool:
         """Whether its result is known not to be renewed."""
         return not self.fresh and self.age_s is not None
+
+
+_words = attrgetter(
+    "state", "error", "method", "boot_id", "segment", "steps", "conditional", "interval_s", "instance_id"
+)
+"""What of a result changes seldom; the rest are its numbers."""
 
 
 def topsides_twice(rows: Iterable[Row]) -> set[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from broker.errors import BrokerError
 from broker.interface import Outgoing
 from schemas import topics
 from schemas.messages import SessionState, StartCommand, StopCommand
-from tidesync.client import Client, connected, retained
+from tidesync.client import Client, connected, retained, unheard
 from tidesync.errors import NotSoError
 from tidesync.sessions.presence import RecorderPresence
 
@@ -70,16 +70,17 @@ def ask(
 ) -> SessionState:
     """The recorder's answer; NotSoError when there is none in time or no broker."""
     client = _SessionClient(settings, session, command)
-    with connected(client.connection, settings, timeout_s):
+    with connected(client.connection, timeout_s):
         answer = client.wait(timeout_s)
-        problem = client.connection.last_problem
+        address = client.connection.address
+        problem = client.connection.last_problem or unheard(client.connection)
     if answer is None and client.absence:
-        raise NotSoError(f"{client.absence}, at broker {settings.address}; start `tidesync record` again")
+        raise NotSoError(f"{client.absence}, at broker {address}; start `tidesync record` again")
     if answer is None and problem:
         raise NotSoError(f"no recorder answered within {timeout_s:g} s: {problem}")
     if answer is None:
         raise NotSoError(
-            f"no recorder answered within {timeout_s:g} s at broker {settings.address};"
+            f"no recorder answered within {timeout_s:g} s at broker {address};"
             " is `tidesync record` running there, and may this account command it?"
         )
     return answer
@@ -91,22 +92,32 @@ def begin(
     """The answer for the first of `names` that no other session has."""
     for name in names:
         state = ask(settings, name, command, timeout_s)
-        if state.state != "refused" or name not in {known.session for known in known_sessions(settings)}:
+        if state.state != "refused" or name not in {
+            known.session for known in known_sessions(settings).states
+        }:
             break
     return state
 
 
-def known_sessions(settings: ConnectionSettings) -> list[SessionState]:
+class Known(NamedTuple):
+    """The sessions that a broker knows, and which of those that the settings name it was."""
+
+    states: list[SessionState]
+    settings: ConnectionSettings
+    """With its address alone."""
+
+
+def known_sessions(settings: ConnectionSettings) -> Known:
     """The retained state of every session, by name; a refusal answers one client, and is no session."""
-    letters = retained(settings, [topics.SESSION_STATE])
+    letters, asked = retained(settings, [topics.SESSION_STATE])
     states = [letter.body for letter in letters if isinstance(letter.body, SessionState)]
-    return [state for state in states if state.state != "refused"]
+    return Known([state for state in states if state.state != "refused"], asked)
 
 
 def recorders_online(settings: ConnectionSettings) -> dict[str, bool]:
     """Whether each recorder is online, as far as the broker knows and lets this account know."""
     try:
-        letters = retained(settings, [topics.RECORDER_STATUS])
+        letters = retained(settings, [topics.RECORDER_STATUS]).letters
     except BrokerError:  # an account from before recorders had a status
         return {}
     return {letter.topic.recorder or "": letter.body == "online" for letter in letters}
@@ -114,7 +125,7 @@ def recorders_online(settings: ConnectionSettings) -> dict[str, bool]:
 
 def known_vehicles(settings: ConnectionSettings) -> list[str]:
     """The vehicles of which the broker has retained anything."""
-    letters = retained(settings, [topics.STATUS, topics.INFO, topics.OFFSET])
+    letters = retained(settings, [topics.STATUS, topics.INFO, topics.OFFSET]).letters
     return sorted({letter.topic.vehicle for letter in letters if letter.topic.vehicle})
 
 
@@ -144,6 +155,9 @@ class _SessionClient(Client):
         """Subscribe first, then send: a broker takes them in this order."""
         super().connected()
         self._request.repeat_now()
+
+    def subscribed(self) -> None:
+        """What is retained comes now."""
         self._is_new = True
 
     def heard(self, letter: Letter) -> None:

@@ -19,6 +19,7 @@ from tidesync.sessions.clock_pieces import ClockJournal, ClockPieces, Machine, r
 from tidesync.sessions.errors import NothingMeasuredError, UnusableFileError
 from tidesync.sessions.isolation import StreamFaults, Tracks, each_made
 from tidesync.sessions.journal import Journal, LineCounts, Stream, decode_event, lines_in, read_journal
+from tidesync.sessions.one_machine import joined
 from tidesync.sessions.processes import Choice, chosen
 from tidesync.sessions.streams import Streams, read_streams
 from topside_agent.estimator import EstimatorSettings, Exchanges, Row, Track, in_order, smooth
@@ -50,10 +51,11 @@ OFFSET_COLUMNS = Row._fields
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one topside measured of one vehicle."""
+    """What one topside measured of one vehicle, or several topsides of one machine."""
 
     vehicle: str
     topside: str
+    """Of several the latest: the exchanges name each."""
     exchanges: Exchanges
     """In the order in which topside finished them: by `seq` within one topside process, independent of clock
     steps and of the order of the lines."""
@@ -215,7 +217,8 @@ class SessionFolder:
             )
         if journal.counts.malformed:
             _log.warning("%s: %s", self.path, journal.counts.complaint)
-        streams = chosen(journal.streams, choice)
+        meant = chosen(journal.streams, choice)
+        streams = meant if choice else joined(meant)
         yield from each_measured(streams, failed, settings)
         if len(failed) == len(streams):
             reason = "; ".join(failed.complaints()) or "it holds no exchange: nothing was measured"

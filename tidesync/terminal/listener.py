@@ -81,9 +81,8 @@ class Listener(Client):
             finally:
                 self.connection.stop()
 
-    def connected(self) -> None:
-        """Subscribe, and report it."""
-        super().connected()
+    def subscribed(self) -> None:
+        """Report it: from now on silence means something."""
         self._report(None)
 
     def disconnected(self, reason: str) -> None:
@@ -98,7 +97,7 @@ class Listener(Client):
         """Report why there is no connection, or what the broker refuses, if that is new."""
         if self.connection.last_problem:
             self._report(self.connection.last_problem, refused=self.connection.up)
-        elif self.connection.up and self._problem is not None:
+        elif self.connection.wait_until_subscribed(0) and self._problem is not None:
             self._report(None)
         return 0.2
 

@@ -21,7 +21,7 @@ from tidesync.terminal.text import clock_of, plain_line
 from tidesync.terminal.view import View, draw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from broker.inbox import Letter
     from runtime.clock import Reading
@@ -116,16 +116,15 @@ class Screen:
         self._lines.append(f"{clock_of(self._clock.realtime_ns())} {text}")
 
     def _take(self, letter: Letter) -> None:
-        before = self._fleet.results()
+        measured = (letter.topic.vehicle or "", letter.topic.topside or "")
+        before = self._fleet.result(*measured)
         new = self._fleet.take(letter) == "new"
         if isinstance(letter.body, OffsetResult):
-            self._note_change(before, letter)
+            self._note_change(before, self._fleet.result(*measured), letter)
         elif new and not letter.incoming.retain and _worth_a_line(letter):
             self._lines.append(plain_line(letter))
 
-    def _note_change(self, results: Mapping[tuple[str, str], OffsetResult], letter: Letter) -> None:
-        key = (letter.topic.vehicle or "", letter.topic.topside or "")
-        before, result = results.get(key), self._fleet.results().get(key)
+    def _note_change(self, before: OffsetResult | None, result: OffsetResult | None, letter: Letter) -> None:
         if before and result and before.state != result.state:
             at = clock_of(letter.incoming.received.realtime_ns)
             reason = f" ({result.error})" if result.error else ""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broker.accounts.book import Account, Book, hashed, matches, new_password
+from broker.accounts.book import Account, Book, hashes, matches, new_password
 from broker.accounts.folder import AccountFolder
 from broker.tls.authority import Host
 from broker.tls.folder import CertificateFolder
@@ -31,7 +31,7 @@ from tidesync.up.settings import Choices
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from schemas.topics import Role
+    from schemas.topic_kind import Role
 
 _CERTIFICATE_DAYS = 825
 _RENEWED_BEFORE = timedelta(days=60)
@@ -217,7 +217,7 @@ def _with(before: Book | None, name: str, role: Role, password: str) -> Book:
     account = Account(
         name=name,
         role=role,
-        password=hashed(password),
+        **hashes(password),
         created_at=datetime.now(UTC),
         may_forget=name == "operator",
     )

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, get_args
 from broker.settings import ConnectionSettings
 from schemas import topics
 from schemas.base import MAX_MESSAGE_BYTES
-from schemas.topics import Role
+from schemas.topic_kind import Role
 from tools.contract.descriptions import of_type
 from tools.contract.json_schema import message_name, of_kind
 from tools.contract.named_parts import pascal
 
 if TYPE_CHECKING:
-    from schemas.topics import TopicKind
+    from schemas.topic_kind import TopicKind
 
 Document = dict[str, Any]
 

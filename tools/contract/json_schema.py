@@ -18,7 +18,7 @@ from tools.contract.named_parts import name_parts
 if TYPE_CHECKING:
     from pydantic_core import core_schema
 
-    from schemas.topics import TopicKind
+    from schemas.topic_kind import TopicKind
 
 Document = dict[str, Any]
 

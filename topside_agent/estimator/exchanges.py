@@ -118,6 +118,17 @@ class Exchanges(Sequence[Exchange]):
             columns.add(exchange)
         return columns.taken()
 
+    @classmethod
+    def together(cls, parts: Sequence[Exchanges]) -> Exchanges:
+        """All of `parts`, one after the other; their tables are copied."""
+        labels: list[Labels] = []
+        tables = []
+        for part in parts:
+            tables += [table := np.concatenate([*part.chunks(_CHUNK)])]
+            table["labels"] += len(labels)
+            labels += part.numbered_labels
+        return cls.in_table(np.concatenate(tables), labels)
+
     def __len__(self) -> int:
         return self._places.size
 

@@ -69,6 +69,10 @@ class HomeAssistant:
         if due and self._send(discovery(vehicle, self._settings)):
             self._announced.add(vehicle)
 
+    def released(self, vehicle: str) -> None:
+        """Another topside of the group measures `vehicle`, and has announced it."""
+        self._announced.discard(vehicle)
+
     def forget(self, vehicle: str) -> None:
         """Have Home Assistant drop `vehicle`."""
         self._announced.discard(vehicle)

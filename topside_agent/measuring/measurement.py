@@ -41,6 +41,8 @@ class Measurement:
     comes in as an argument: RAW and `Reading` are topside's.
     """
 
+    resting = False  # of a vehicle that another topside of a group measures it is true
+
     def __init__(
         self,
         vehicle: str,

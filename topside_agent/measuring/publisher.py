@@ -11,7 +11,8 @@ from broker.interface import Outgoing
 from runtime.logs import PeerLog
 from schemas import topics
 from schemas.clock_history import TopsideClock
-from schemas.messages import DUPLICATES, Heartbeat
+from schemas.messages import DUPLICATES
+from schemas.presence import Heartbeat
 from topside_agent.measuring.actions import PublishBatch, PublishResult
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from runtime.clock import Reading
     from schemas.clock_history import ClockPiece
     from schemas.messages import Event, OffsetResult, Ping, Status
+    from schemas.presence import Member
+    from schemas.topic_kind import TopicKind
     from topside_agent.integrations.blueos_mirror import BlueosMirror
     from topside_agent.measuring.actions import Action
 
@@ -42,11 +45,24 @@ class MessageBuilder:
         topic = topics.build(self.root, kind, topside=self.topside)
         return Outgoing(topic, word.encode(), kind.qos, kind.retain)
 
-    def heartbeat(self, instance_id: str, boot_id: str) -> Outgoing:
-        """That this process is there."""
+    def heartbeat(self, instance_id: str, boot_id: str, uptime_s: float) -> Outgoing:
+        """That this process is there, `uptime_s` after its start."""
         kind = topics.TOPSIDE_HEARTBEAT
-        message = Heartbeat(topside=self.topside, instance_id=instance_id, boot_id=boot_id)
+        message = Heartbeat(
+            topside=self.topside, instance_id=instance_id, boot_id=boot_id, uptime_s=round(uptime_s, 3)
+        )
         return Outgoing(topics.build(self.root, kind, topside=self.topside), message.encode(), kind.qos)
+
+    def member(self, member: Member) -> Outgoing:
+        """That this process is in a group."""
+        kind = topics.TOPSIDE_MEMBER
+        topic = topics.build(self.root, kind, topside=self.topside)
+        return Outgoing(topic, member.encode(), kind.qos, kind.retain)
+
+    def no_member(self) -> Outgoing:
+        """That it is no longer."""
+        kind = topics.TOPSIDE_MEMBER
+        return Outgoing(topics.build(self.root, kind, topside=self.topside), b"", kind.qos, kind.retain)
 
     def clock(self, boot_id: str, instance_id: str, first: int, pieces: tuple[ClockPiece, ...]) -> Outgoing:
         """Pieces of the clock history of a process of this topside, this one or one before it."""
@@ -75,7 +91,7 @@ class MessageBuilder:
         return self._outgoing(topics.EXCHANGE, vehicle, payload)
 
     def _outgoing(
-        self, kind: topics.TopicKind, vehicle: str, payload: bytes, stamp: OneStepTimestamp | None = None
+        self, kind: TopicKind, vehicle: str, payload: bytes, stamp: OneStepTimestamp | None = None
     ) -> Outgoing:
         topic = topics.build(self.root, kind, vehicle=vehicle, topside=self.topside)
         return Outgoing(topic, payload, kind.qos, kind.retain, stamp)

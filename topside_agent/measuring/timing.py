@@ -80,7 +80,7 @@ class ResultSchedule:
         """When the newest exchange finished."""
         self.changed = False
         """Whether the next result is due at once."""
-        self._interval_ns = interval_ns
+        self.interval_ns = interval_ns
         self._state: State | None = None
         self._due_ns = 0
         self._requested = False
@@ -88,11 +88,11 @@ class ResultSchedule:
     @property
     def _published_ns(self) -> int:
         """When a result was published last; not after 0 before the first."""
-        return self._due_ns - self._interval_ns
+        return self._due_ns - self.interval_ns
 
     def is_current(self, now_ns: int) -> bool:
         """Whether the last result is not overdue: another one could have followed twice."""
-        return now_ns - self._published_ns <= 2 * self._interval_ns + _PATIENCE_NS
+        return now_ns - self._published_ns <= 2 * self.interval_ns + _PATIENCE_NS
 
     def request(self, now_ns: int) -> bool:
         """Whether `publish` is to be called now; true once until `begin`.
@@ -119,7 +119,7 @@ class ResultSchedule:
         if state == self._state and not self.changed and now_ns < self._due_ns:
             return False
         self._state, self.changed = state, False
-        self._due_ns = now_ns + self._interval_ns
+        self._due_ns = now_ns + self.interval_ns
         return True
 
     def _look_ns(self) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.clock import read
 from schemas.messages import DUPLICATES
-from topside_agent.agent import TopsideAgent
+from topside_agent.group.agent import GroupAgent
 from topside_agent.shared_state import layout
 from topside_agent.shared_state.past import Past
 
@@ -26,7 +26,7 @@ _LOOK_NS = 50_000_000
 """A fleet's agent handles thousands of messages a second; so often it looks whether a clock was cut."""
 
 
-class SharingAgent(TopsideAgent):
+class SharingAgent(GroupAgent):
     """Writes the vehicles' places once a second and at each cut."""
 
     def __init__(

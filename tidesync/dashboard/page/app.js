@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { element, mark, setText, show } from "./dom.js";
 import { FleetView } from "./fleet.js";
-import { duration } from "./format.js";
+import { count, duration } from "./format.js";
 import { Fleet } from "./state.js";
 import { Stream } from "./stream.js";
 import { VehicleView } from "./vehicle.js";
@@ -97,6 +97,7 @@ function trouble() {
   const quiet = fleet.quiet_s();
   if (quiet !== null)
     return `Nothing has arrived from the broker for ${duration(quiet)}: do it and the topside still run?`;
+  if (fleet.not_shown > 0) return `${count(fleet.not_shown)} ${fleet.not_shown === 1 ? "vehicle is" : "vehicles are"} not shown: more names were heard than there is room for.`;
   return null;
 }
 

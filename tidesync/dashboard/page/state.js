@@ -59,6 +59,7 @@ export class Fleet {
     this.sessions = new Map();
     this.broker = null;
     this.brokerAt = null;
+    this.not_shown = 0; // vehicles for which the server has no room
     this.about = null;
     this.computer = null; // the dashboard's own: its time of day, and who disciplines its clock
   }
@@ -72,6 +73,7 @@ export class Fleet {
     this.broker = update.broker;
     this.computer = update.computer;
     this.brokerAt = update.now_s;
+    this.not_shown = update.not_shown;
     for (const row of update.vehicles) this.vehicles.set(keyOf(row), { ...row, at: update.now_s });
     for (const session of update.sessions) this.sessions.set(session.session, { ...session, at: update.now_s });
   }

@@ -90,8 +90,14 @@ def shown(text: object) -> str:
 
 def _outcome(report: FileReport, session: Path) -> str:
     if report.reason:
-        return shown(report.reason.removeprefix(f"{report.path}: "))
+        return shown(_without_path(report))
     return shown(short_path(report.output, session))
+
+
+def _without_path(report: FileReport) -> str:
+    """The reason, without the path that is in front of it in the table already."""
+    path = str(report.path)
+    return report.reason.removeprefix(f"{path}: ").removeprefix(f"{path}, ")
 
 
 def short_path(path: Path, session: Path) -> Path:

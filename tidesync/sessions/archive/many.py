@@ -58,7 +58,7 @@ class ArchiveResults:
     left: Sequence[Left] = field(default_factory=list)
     """What was named and is no session, or cannot be read."""
 
-    def exit_code(self) -> int:
+    def exit_code(self, *, shown: bool = False) -> int:  # noqa: ARG002 - it repeats none of them
         """0; NotSoError where there is no session, or of one what was asked for is not so."""
         failed = [each for each in self.outcomes if each.faults()]
         if not self.outcomes:

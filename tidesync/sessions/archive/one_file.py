@@ -69,7 +69,7 @@ class FileReport:
     columns: tuple[str, ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict)
     """The counts of a corrected file, as JSON has them."""
-    of_what: str = "rows"
+    of_what: str = "row"
     place: str = "line"
     remarks: tuple[str, ...] = ()
     written: Seen = field(default_factory=dict)

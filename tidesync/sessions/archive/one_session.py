@@ -6,17 +6,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from tidesync.errors import SettingsError
 from tidesync.sessions.archive.evidence import evidence_of
 from tidesync.sessions.archive.one_file import FileTask, correct_file, inputs_of, report_of
-from tidesync.sessions.archive.record import CorrectionRecord, basis_of
+from tidesync.sessions.archive.record import CorrectionRecord, basis_of, session_of
 from tidesync.sessions.archive.record_lines import Beginning
 from tidesync.sessions.archive.results import CorrectionResults
 from tidesync.sessions.archive.workers import Lost
 from tidesync.sessions.correction.driver import total_bytes
 from tidesync.sessions.correction.outputs import outputs_of, shared_of
 from tidesync.sessions.correction.prepared import prepare, uncorrected_metadata
-from tidesync.sessions.correction.record import add_run, forget_lost
+from tidesync.sessions.correction.record import add_run, corrected_in, forget_lost
 from tidesync.sessions.correction.session import plan
+from tidesync.sessions.correction.walk import is_session
 from tidesync.sessions.errors import SessionError, UnusableFileError
 from tidesync.sessions.folder import SessionFolder
 
@@ -72,6 +74,8 @@ class _Session:
         self._request, self._options = request, request.options
         self._forgotten: list[str] = []
         self._named = frozenset(each.resolve() for each in self._options.files)
+        if request.output is not None:
+            _check_free(request.output, path)
         if not self._target.time_sync_path.resolve().is_relative_to(self._target.path.resolve()):
             reason = "it is a link out of the session; --output DIR writes elsewhere"
             raise UnusableFileError(self._target.time_sync_path, reason)
@@ -151,6 +155,7 @@ class _Session:
             untimed=tuple(dict.fromkeys(job.vehicle for job in prepared.untimed)),
             failed=tuple(prepared.failed),
             offsets=evidence_of([offsets])[offsets],
+            of=str(self._folder.path.resolve()),
         )
         self._record.begin(beginning)
 
@@ -174,7 +179,12 @@ class _Session:
 
     def _shared(self, jobs: Sequence[Job]) -> dict[Path, str]:
         """Which files would be written over another one's output; a sentence for each."""
-        return shared_of(self._outputs(jobs))
+        outputs, session = self._outputs(jobs), self._folder.path
+        taken = {path.resolve() for path in outputs}
+        earlier = [path for path in corrected_in(self._target, session) if path.resolve() not in taken]
+        others = [outputs_of([path], session, self._request.output) for path in earlier]
+        found = shared_of(outputs | {path: each for of_one in others for path, each in of_one.items()})
+        return {path: found[path] for path in outputs if path in found}
 
     def _untimed(self, jobs: Sequence[Job]) -> list[FileReport]:
         """Files of vehicles without a track; the vehicle's own sentence says why."""
@@ -196,6 +206,17 @@ class _Session:
             unused=planned.unused,
             forgotten=self._forgotten,
             dry=self._request.dry,
+        )
+
+
+def _check_free(output: Path, session: Path) -> None:
+    """SettingsError where `output` is another session's folder, or has the outputs of another one."""
+    other = session_of(SessionFolder(output))
+    if is_session(output) and output.resolve() != session.resolve():
+        raise SettingsError(f"--output {output}: it is a session's folder itself: name another one")
+    if other is not None and other != session.resolve() and is_session(other):
+        raise SettingsError(
+            f"--output {output}: it has the corrected files of another session, {other}: name another folder"
         )
 
 

@@ -1,8 +1,8 @@
 """The record of a session's correction, `time_sync/corrected_files.jsonl`: what need not be done again.
 
-A line of it holds only for its `basis`: the version and the code, the options of the whole session, and what
-was measured in it (`basis_of`). Within one the last line of a file counts. A line that is not as it has to be
-(record_lines.py) is none: then the file is corrected again, to the same bytes.
+A line of it holds only for its `basis`: the code, the versions of libraries, the options of the whole
+session, and what was measured in it (`basis_of`). Within one the last line of a file counts. A line that is
+not as it has to be (record_lines.py) is none: then the file is corrected again, to the same bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from runtime.version import VERSION
 from tidesync.sessions.archive.evidence import digest_of, evidence_of
 from tidesync.sessions.archive.one_file import report_of
 from tidesync.sessions.archive.record_lines import BeginningLine, line_of
-from tidesync.sessions.crate.software import code_sha256
+from tidesync.sessions.crate.software import code_sha256, versions
 from tidesync.sessions.errors import UnusableFileError
 
 if TYPE_CHECKING:
@@ -38,15 +38,26 @@ _KEPT = ("action", "why", "reason", "format", "columns", "document", "of_what", 
 
 
 def basis_of(folder: SessionFolder, options: Options) -> str:
-    """What all corrections of a session rest on; UnusableFileError."""
+    """What all corrections of a session rest on, the libraries too; UnusableFileError."""
     paths = folder.exchanges_path, folder.clock_path, folder.events_path, folder.metadata_path
     try:
         digests = [digest_of(path) for path in paths]
     except OSError as error:
         raise UnusableFileError(Path(error.filename or folder.path), error.strerror or str(error)) from error
     limits = options.max_error_ms, options.slew_limit_ppm, options.rate_limit_ppm
-    parts = VERSION, code_sha256(), folder.path.resolve().name, options.choice, limits, *digests
+    software = VERSION, code_sha256(), *sorted(versions().items())
+    parts = *software, folder.path.resolve().name, options.choice, limits, *digests
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def session_of(folder: SessionFolder) -> Path | None:
+    """The session of which the files in `folder` were made; None: it is not known."""
+    with contextlib.suppress(OSError):
+        for content in (read(folder.corrected_files_path) or b"").splitlines():
+            line = line_of(content)
+            if isinstance(line, BeginningLine):
+                return Path(line.session.of)
+    return None
 
 
 @dataclass(slots=True)

@@ -30,6 +30,8 @@ class Beginning:
     """Why, and what else is to be said of vehicles; a sentence each."""
     offsets: Evidence
     """Of `offsets.csv`."""
+    of: _Name
+    """The session's folder, in full."""
 
 
 class _Line(BaseModel):

@@ -7,6 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from tidesync.errors import NotSoError
+from tidesync.figures import counted
 from tidesync.sessions.archive.found import found_rows, found_table, short_path
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.prepared import sentences_of
@@ -23,6 +24,7 @@ _BY_ORDER = (
     "; repeated times are decided by the order of rows: one that is late by just the size of a step"
     " is not noticed"
 )
+_MOST_NAMED = 5
 _NO_TABLE = (
     "there is no table to correct: the program that records a sensor makes its folder there (in-water_<id>/, "
     "surface_<id>/); name tables elsewhere with --file"
@@ -63,16 +65,31 @@ class CorrectionResults:
             return [f"{self.session}: {_NO_TABLE}"]
         return [] if self.dry else [*self._unanswered()]
 
-    def exit_code(self) -> int:
-        """0; NotSoError where a table failed, or what was asked for has no row answered."""
-        if faults := self.faults():
+    def exit_code(self, *, shown: bool = False) -> int:
+        """0; NotSoError where a table failed, or what was asked for has no row answered.
+
+        `shown`: the table of all that was found was shown, which says why files failed.
+        """
+        faults = self._briefly() if shown and self._failed_files() else self.faults()
+        if faults:
             raise NotSoError("; ".join(faults))
         return 0
 
     def _failed(self) -> list[str]:
         """Sentences; a vehicle without a track has one for all its files."""
-        files = [each.reason for each in self.files if each.action == "failed" and each.why != "no_track"]
-        return [*self.failed, *files]
+        return [*self.failed, *(each.reason for each in self._failed_files())]
+
+    def _failed_files(self) -> list[FileReport]:
+        return [each for each in self.files if each.action == "failed" and each.why != "no_track"]
+
+    def _briefly(self) -> list[str]:
+        """The same, where the table has the reasons of files; and that the rest is done."""
+        failed, done = self._failed_files(), counted(len(self.tables), "other file")
+        names = ", ".join(str(short_path(each.path, self.session)) for each in failed[:_MOST_NAMED])
+        more = f" and {len(failed) - _MOST_NAMED} more" if len(failed) > _MOST_NAMED else ""
+        rest = f"{done} {'would be' if self.dry else 'is' if len(self.tables) == 1 else 'are'} corrected"
+        listed = f"{counted(len(failed), 'file')} failed, why is in the table: {names}{more}"
+        return [*self.failed, listed, *([rest] if self.tables else [])]
 
     def _unanswered(self) -> Iterator[str]:
         """Tables asked for by name, and sensors, of which no row has an instant within its limit."""
@@ -125,16 +142,17 @@ class CorrectionResults:
         }
 
     def _line(self, table: FileReport) -> str:
-        counted = table.document
+        document = table.document
         owner = _owner(table)
         how = "".join(f"; {each}" for each in table.remarks)
-        how += _BY_ORDER if counted["by_order"] else ""
+        how += _BY_ORDER if document["by_order"] else ""
         how += "; as it was corrected before" if table.action == "unchanged" else ""
-        worst = f"; max error {ceil(counted['max_error_ms'] * 1e3) / 1e3} ms" if table.answered else ""
-        counts = ", ".join(f"{counted[state]} {state}" for state in STATES if counted[state])
-        malformed = f", {counted['malformed']} malformed" if counted["malformed"] else ""
+        worst = f"; max error {ceil(document['max_error_ms'] * 1e3) / 1e3} ms" if table.answered else ""
+        counts = ", ".join(f"{document[state]} {state}" for state in STATES if document[state])
+        malformed = f", {document['malformed']} malformed" if document["malformed"] else ""
+        rows = counted(document["rows"], table.of_what)
         return (
-            f"{short_path(table.output, self.session)}: {counted['rows']} {table.of_what} of {owner}:"
+            f"{short_path(table.output, self.session)}: {rows} of {owner}:"
             f" {counts or '0 ok'}{malformed}{worst}{how}"
         )
 

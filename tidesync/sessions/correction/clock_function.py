@@ -49,6 +49,10 @@ class _Line(NamedTuple):
             self.from_realtime + (raw_ns - self.from_raw) * (self.to_realtime - self.from_realtime) // length
         )
 
+    def after(self, raw_ns: int) -> _Line:
+        """What is left of it from `raw_ns` on, which is not before its beginning."""
+        return _Line(raw_ns, self.to_raw, self.realtime(raw_ns), self.to_realtime, self.half_width + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Lines:
@@ -230,7 +234,9 @@ class ClockFunction:
                 piece.half_width_ns,
                 piece.begins in _SET,
             )
-            if line.to_raw <= line.from_raw or (kept and line.from_raw < kept[-1].to_raw):
+            if kept and line.from_raw < kept[-1].to_raw:  # of another process
+                line = line.after(kept[-1].to_raw)
+            if line.to_raw <= line.from_raw:
                 continue
             first, last = np.searchsorted(read_at, [line.from_raw, line.to_raw])
             if all(_agrees(line, readings[index]) for index in range(first, last)):

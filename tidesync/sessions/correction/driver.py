@@ -65,8 +65,8 @@ class CorrectedTable:
 
     @property
     def of_what(self) -> str:
-        """What is counted."""
-        return "rows"
+        """What is counted, one of them."""
+        return "row"
 
     @property
     def remarks(self) -> Sequence[str]:

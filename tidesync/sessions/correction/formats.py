@@ -101,8 +101,8 @@ _INSTRUMENTS = {".cdf", ".cnv", ".nc", ".nc4", ".rsk", ".wav"}
 WITHOUT_CLOCK = (
     f"an instrument has a clock of its own: say with --instrument-clock which one stamped it: {HOW}"
 )
-_STARTED = {".cnv", ".wav"}
-"""Files that may state their start alone."""
+_COUNTED = {".bin", ".cnv", ".wav"}
+"""Files that may count time since a start, which goes on whatever is done to a computer's clock."""
 _WITH_SIDECAR = {*_VIDEOS, ".wav"}
 """Continuous recordings: when they began is in JSON beside them."""
 _UNCHANGED = {".bin", ".cnv", ".rsk"}
@@ -199,9 +199,9 @@ def needs_clock(path: Path) -> bool:
     return _divided(path)[1].lower() in _INSTRUMENTS
 
 
-def is_started(path: Path) -> bool:
-    """Whether such a file may state its start alone, and count what passed since."""
-    return _divided(path)[1].lower() in _STARTED
+def needs_topside_raw(path: Path) -> bool:
+    """Whether such a file counts time since a start, by a clock that no computer sets."""
+    return _divided(path)[1].lower() in _COUNTED
 
 
 def companions_of(path: Path) -> list[Path]:

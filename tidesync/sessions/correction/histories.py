@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from tidesync.sessions.piece_columns import PieceColumns
 
 if TYPE_CHECKING:
     from schemas.clock_history import ClockPiece
-    from tidesync.sessions.clock_pieces import ClockPieces
+    from tidesync.sessions.clock_pieces import Machine
     from tidesync.sessions.correction.clock_function import Lines
     from tidesync.sessions.correction.clock_limits import ClockLimits
     from tidesync.sessions.correction.raw_groups import Boot, Samples
@@ -44,17 +44,16 @@ class Histories:
         return bool(self.pi or self.topside)
 
 
-def read_histories(folder: SessionFolder, vehicle: str, topside: str) -> Histories:
-    """The histories in a session's folder; OSError where the file cannot be read."""
-    return Histories(
-        _by_boot(folder.clock_history("vehicle", vehicle)), _by_boot(folder.clock_history("topside", topside))
-    )
+def read_histories(folder: SessionFolder, vehicle: str, *topsides: str) -> Histories:
+    """The histories in a session's folder, of `topsides` of one machine; OSError where it cannot be read."""
+    return Histories(_by_boot(folder, "vehicle", [vehicle]), _by_boot(folder, "topside", topsides))
 
 
-def _by_boot(processes: Mapping[str, ClockPieces]) -> dict[str, PieceColumns]:
+def _by_boot(folder: SessionFolder, machine: Machine, names: Iterable[str]) -> dict[str, PieceColumns]:
     found: dict[str, PieceColumns] = {}
-    for process in processes.values():
-        found.setdefault(process.boot_id, PieceColumns()).extend(process.columns)
+    for name in names:
+        for process in folder.clock_history(machine, name).values():
+            found.setdefault(process.boot_id, PieceColumns()).extend(process.columns)
     return found
 
 

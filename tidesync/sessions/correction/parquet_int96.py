@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tidesync.sessions.errors import UnusableFileError
@@ -14,6 +15,18 @@ BATCH = 65_536
 """Rows in memory at once."""
 IN_PARTS: Mapping[str, Any] = {"buffer_size": 1 << 18, "pre_buffer": False}
 """How a file is opened of which row groups are not read as a whole."""
+
+
+@contextmanager
+def source_of(path: Path) -> Iterator[Any]:
+    """What pyarrow opens: the path, or an open file where the path is no UTF-8, which it refuses."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with path.open("rb") as stream:
+            yield stream
+    else:
+        yield path
 
 
 def int96_checked(path: Path, file: Any, batches: Iterable[Any]) -> Iterator[Any]:
@@ -35,7 +48,10 @@ def int96_checked(path: Path, file: Any, batches: Iterable[Any]) -> Iterator[Any
 def _compared(path: Path, names: list[str], batches: Iterable[Any]) -> Iterator[Any]:
     from pyarrow import parquet  # noqa: PLC0415 - only Parquet needs it
 
-    with parquet.ParquetFile(path, coerce_int96_timestamp_unit="us", **IN_PARTS) as coarse:
+    with (
+        source_of(path) as source,
+        parquet.ParquetFile(source, coerce_int96_timestamp_unit="us", **IN_PARTS) as coarse,
+    ):
         groups = range(coarse.num_row_groups)
         second = (
             each for group in groups for each in coarse.iter_batches(BATCH, row_groups=[group], columns=names)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from tidesync.sessions.correction.parquet_column import ParquetColumn
-from tidesync.sessions.correction.parquet_int96 import BATCH, IN_PARTS, int96_checked
+from tidesync.sessions.correction.parquet_int96 import BATCH, IN_PARTS, int96_checked, source_of
 from tidesync.sessions.correction.parquet_output import parquet_output
 from tidesync.sessions.correction.restarts import RestartCheck
 from tidesync.sessions.correction.table import Batch, Job, Malformed
@@ -29,7 +29,10 @@ def open_parquet(job: Job, measured: Measured) -> Iterator[ParquetTable]:
     from pyarrow import parquet  # noqa: PLC0415
 
     try:
-        with parquet.ParquetFile(job.path, page_checksum_verification=True, **IN_PARTS) as file:
+        with (
+            source_of(job.path) as source,
+            parquet.ParquetFile(source, page_checksum_verification=True, **IN_PARTS) as file,
+        ):
             yield ParquetTable(job, measured, file)
     except pa.ArrowException as error:
         raise UnusableFileError(job.path, str(error).strip()) from error

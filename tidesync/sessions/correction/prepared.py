@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from schemas.events import Duplicate
 from schemas.metadata import BLOCK_KEY, CORRECTED, FILE_NAME
 from tidesync.sessions.correction.clock_limits import ClockLimits, limits_of
-from tidesync.sessions.correction.formats import is_started
+from tidesync.sessions.correction.formats import needs_topside_raw
 from tidesync.sessions.correction.histories import read_histories
 from tidesync.sessions.correction.instrument_clock import on_clock
 from tidesync.sessions.correction.named_twice import boots_of, doubts_of, sentence
@@ -101,11 +101,11 @@ def prepare(
     failed: list[str] = []
     named: list[str] = []
     twice = named_twice(folder)
-    started = any(is_started(job.path) for job in planned.jobs)
+    counted = any(needs_topside_raw(job.path) for job in planned.jobs)
     for vehicle in dict.fromkeys(job.vehicle for job in planned.jobs):
         if vehicle == TOPSIDE_CLOCK:
             timelines[vehicle] = own_timeline(measured.values(), _own_limits(options))
-            if started:
+            if counted:
                 topside = _only_topside(measured.values())
                 timelines[vehicle] = timelines[vehicle].by_topside(topside)
             continue
@@ -113,7 +113,7 @@ def prepare(
             each = measured_of(measured, vehicle, metadata)
             made = vehicle_clock(folder, each, twice.get(vehicle, ()), options)
             timelines[vehicle] = made.timeline
-            if started:
+            if counted:
                 timelines[vehicle] = made.timeline.by_topside(TopsideRaw.of(each.exchanges))
             named += [made.doubt] if made.doubt else []
         except Exception as error:  # noqa: BLE001 - the other vehicles' tables are corrected
@@ -173,7 +173,8 @@ def vehicle_clock(
     NothingMeasuredError where nothing can be relied on; SessionError or OSError where a file cannot be read.
     """
     settings = _settings(options)
-    histories = read_histories(folder, measured.vehicle, measured.topside)
+    topsides = sorted({labels.topside for labels in measured.exchanges.labels})
+    histories = read_histories(folder, measured.vehicle, *topsides)
     histories = replace(histories, namesakes=boots_of(twice))
     made = _timeline(measured, histories, options, settings)
     heard_by = partial(_heard_by, folder)

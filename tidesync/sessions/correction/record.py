@@ -6,6 +6,7 @@ the session; of tables elsewhere the full ones.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -72,9 +73,10 @@ def read_record(folder: SessionFolder) -> Record | None:
 def add_run(folder: SessionFolder, session: Path, options: Options, corrected: Iterable[Job]) -> None:
     """Record in `folder` that tables of the folder `session` were corrected; UnusableFileError.
 
-    What is recorded there already and cannot be read is replaced.
+    What is recorded there already and cannot be read is replaced. A table whose name or settings are no
+    UTF-8 is not recorded: JSON cannot name it, and it cannot be published.
     """
-    jobs = list(corrected)
+    jobs = [job for job in corrected if _is_text(RecordedRun.of(options, [job], str))]
     if not jobs:
         return
     nothing = Record(schema_version=1)
@@ -90,6 +92,16 @@ def add_run(folder: SessionFolder, session: Path, options: Options, corrected: I
         _write(folder, after)
     except OSError as error:
         raise _unwritten(folder, error) from error
+
+
+def corrected_in(folder: SessionFolder, session: Path) -> list[Path]:
+    """The tables of the folder `session` that are recorded in `folder`, and still there."""
+    try:
+        before = read_record(folder)
+    except UnusableFileError:
+        return []
+    paths = [session / path for run in (before.runs if before else ()) for path in run.tables]
+    return [path for path in paths if path.exists()]
 
 
 def forget_lost(folder: SessionFolder, session: Path) -> list[str]:
@@ -112,6 +124,14 @@ def forget_lost(folder: SessionFolder, session: Path) -> list[str]:
         raise _unwritten(folder, error) from error
     kept = {path for run in after.runs for path in run.tables}
     return [path for run in before.runs for path in run.tables if path not in kept]
+
+
+def _is_text(run: RecordedRun) -> bool:
+    try:
+        json.dumps(run.model_dump(), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _write(folder: SessionFolder, record: Record) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
+from tidesync.figures import counted
 from tidesync.sessions.correction.timeline import OUTSIDE
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class TooCoarse:
 
     def sentence(self, of_what: str) -> str:
         """How many, why, and the two ways out."""
+        rows = f"{counted(self.rows, of_what)} {'is' if self.rows == 1 else 'are'}"
         return (
-            f"{self.rows} {of_what} are outside the limit of {self.limit_ns / _MS_NS:g} ms only for what "
+            f"{rows} outside the limit of {self.limit_ns / _MS_NS:g} ms only for what "
             f"their stamps resolve: --max-error-ms {ceil(self.max_error_ns / _MS_NS)} answers them with the "
             "stated error, --resolution-ms with a smaller one if the clock is known to tick finer"
         )

@@ -1,5 +1,7 @@
 """How topside's clock ran on from an instant, by its readings of realtime − RAW in the exchanges.
 
+`RunClock` puts instants of realtime on RAW and back; a clock that nobody sets or slews follows RAW.
+
 An instrument that states its start and counts samples since follows no computer's clock. So its samples are
 the start and the time passed since, on topside's RAW clock; and topside's realtime of that.
 
@@ -23,9 +25,11 @@ from tidesync.sessions.correction.raw_groups import samples
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidesync.sessions.correction.unexplained import Flags
     from topside_agent.estimator import Exchanges
     from topside_agent.estimator.blocks import Integers
 
+_REST_NS = 2_000_000_000
 _FAST_NS, _FASTEST, _SLOW, _READ_NS = 1_000_000_000, 0.1005, 500e-6, 100_000
 """Across a second a slew of any rate may be; across more 500 ppm. Readings are this exact."""
 
@@ -78,6 +82,79 @@ def runs_of(raw_ns: Integers, difference_ns: Integers) -> list[Run]:
     return [Run(*each) for each in runs if each[0].size > 1]
 
 
+class OnOther(NamedTuple):
+    """Instants on the other one of topside's two clocks, ns."""
+
+    at_ns: Integers
+    error_ns: Integers
+    early_ns: Integers
+    """How far they may lie before the run, if that is positive."""
+    late_ns: Integers
+    """The same, after it."""
+
+    @property
+    def beyond(self) -> Flags:
+        """Which may lie outside the run."""
+        return (self.early_ns > 0) | (self.late_ns > 0)
+
+
+class RunClock:
+    """Topside's realtime and RAW within a run, each by the other."""
+
+    def __init__(self, run: Run) -> None:
+        self._raw_ns = run.raw_ns
+        self._real_ns = np.maximum.accumulate(run.raw_ns + run.difference_ns)
+        self._low, self._high = _Extremes(-run.difference_ns), _Extremes(run.difference_ns)
+        risen = np.where(np.diff(run.raw_ns) > _FAST_NS, np.maximum(np.diff(run.difference_ns), 0), 0)
+        self._slept = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(risen)])
+
+    @property
+    def real_ends_ns(self) -> tuple[int, int]:
+        """The first and the last reading's realtime."""
+        return int(self._real_ns[0]), int(self._real_ns[-1])
+
+    @property
+    def rests(self) -> tuple[bool, bool]:
+        """Whether topside's clock was slewed by at most 500 ppm at the first and at the last readings."""
+        size, raw_ns = self._raw_ns.size, self._raw_ns
+        begin = min(int(np.searchsorted(raw_ns, raw_ns[0] + _REST_NS)), size - 1)
+        end = max(int(np.searchsorted(raw_ns, raw_ns[-1] - _REST_NS, side="right")) - 1, 0)
+        low, high = self.differences(np.array([0, end]), np.array([begin, size - 1]))
+        gap = raw_ns[[begin, -1]] - raw_ns[[0, end]]
+        first, last = (high - low <= _READ_NS + _SLOW * gap).tolist()
+        return first, last
+
+    def slept_ns(self, raw_ns: Integers) -> tuple[Integers, Integers]:
+        """How long RAW may have stood still from the first reading to the ones before and after these."""
+        before, after = self._places(self._raw_ns, raw_ns, raw_ns)
+        return self._slept[before], self._slept[after]
+
+    def raw(self, real_ns: Integers, error_ns: Integers) -> OnOther:
+        """Instants of realtime, each known to ± `error_ns`, on RAW."""
+        return self._other(self._real_ns, real_ns, error_ns, -1)
+
+    def real(self, raw_ns: Integers, error_ns: Integers) -> OnOther:
+        """Instants of RAW, each known to ± `error_ns`, on realtime."""
+        return self._other(self._raw_ns, raw_ns, error_ns, 1)
+
+    def _other(self, readings: Integers, at_ns: Integers, error_ns: Integers, sign: int) -> OnOther:
+        low_ns, high_ns = at_ns - error_ns, at_ns + error_ns
+        low, high = self.differences(*self._places(readings, low_ns, high_ns))
+        other_ns, more_ns = at_ns + sign * ((low + high) // 2), (high - low + 1) // 2
+        return OnOther(other_ns, error_ns + more_ns, readings[0] - low_ns, high_ns - readings[-1])
+
+    def differences(self, first: Integers, last: Integers) -> tuple[Integers, Integers]:
+        """The least and the greatest realtime − RAW from reading `first` to reading `last`."""
+        return -self._low.of(first, last), self._high.of(first, last)
+
+    @staticmethod
+    def _places(at_ns: Integers, low_ns: Integers, high_ns: Integers) -> tuple[Integers, Integers]:
+        """The reading before each interval, and the one after it; the outermost where there is none."""
+        last = at_ns.size - 1
+        before = np.searchsorted(at_ns, low_ns, side="right") - 1
+        return np.clip(before, 0, last), np.clip(np.searchsorted(at_ns, high_ns, side="left"), 0, last)
+
+
 class Anchor(NamedTuple):
     """An instrument's start on topside's clock, and what its clock may do after."""
 
@@ -94,37 +171,20 @@ class SamplesSince:
     first_ns, last_ns = 0, 2**61
 
     def __init__(self, anchor: Anchor, run: Run) -> None:
-        self._anchor, self._run = anchor, run
-        self._low, self._high = _Extremes(-run.difference_ns), _Extremes(run.difference_ns)
-        real_ns = run.raw_ns + run.difference_ns
-        first, last = (
-            int(np.searchsorted(np.maximum.accumulate(real_ns), anchor.topside_ns + each, side="right")) - 1
-            for each in (-anchor.error_ns, anchor.error_ns)
-        )
-        last = min(last, run.raw_ns.size - 2)
-        risen = np.where(np.diff(run.raw_ns) > _FAST_NS, np.maximum(np.diff(run.difference_ns), 0), 0)
-        self._slept = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(risen)])
-        self._slept = np.abs(self._slept - self._slept[first])
-        self._start_low, self._start_high = self._differences(np.array([first]), np.array([last + 1]))
+        self._anchor, self._clock = anchor, RunClock(run)
+        start = self._clock.raw(np.array([anchor.topside_ns]), np.array([anchor.error_ns]))
+        self._raw_ns, self._error_ns = int(start.at_ns[0]), int(start.error_ns[0])
+        self._slept_ns = int(self._clock.slept_ns(start.at_ns - start.error_ns)[0][0])
 
     def instants(self, pi_ns: Integers) -> Instants:
         """The instants of ns passed."""
-        anchor, raw_ns = self._anchor, self._run.raw_ns
-        reach = np.ceil(
-            anchor.error_ns + anchor.rate * np.abs(pi_ns) + (self._start_high - self._start_low)
-        ).astype(np.int64)
-        at_ns = anchor.topside_ns - (self._start_low + self._start_high) // 2 + pi_ns
-        first = np.searchsorted(raw_ns, at_ns - reach, side="right") - 1
-        last = np.searchsorted(raw_ns, at_ns + reach, side="left")
-        beyond = (first < 0) | (last >= raw_ns.size)
-        low, high = self._differences(np.clip(first, 0, raw_ns.size - 1), np.clip(last, 0, raw_ns.size - 1))
-        error = reach + (high - low) / 2 + self._slept[np.clip(last, 0, raw_ns.size - 1)] + 1_000
-        held = np.full(pi_ns.shape, anchor.held)
-        return Instants(at_ns + (low + high) // 2, error, np.full(pi_ns.shape, np.nan), held, beyond)
-
-    def _differences(self, first: Integers, last: Integers) -> tuple[Integers, Integers]:
-        """The least and the greatest from reading `first` to reading `last`."""
-        return -self._low.of(first, last), self._high.of(first, last)
+        reach = np.ceil(self._error_ns + self._anchor.rate * np.abs(pi_ns)).astype(np.int64)
+        raw_ns = self._raw_ns + pi_ns
+        found = self._clock.real(raw_ns, reach)
+        slept = np.abs(self._clock.slept_ns(raw_ns + reach)[1] - self._slept_ns)
+        error = (found.error_ns + slept + 1_000).astype(np.float64)
+        held = np.full(pi_ns.shape, self._anchor.held)
+        return Instants(found.at_ns, error, np.full(pi_ns.shape, np.nan), held, found.beyond)
 
 
 class _Extremes:

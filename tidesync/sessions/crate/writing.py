@@ -71,15 +71,14 @@ def write_crate(
     NothingRecordedError where no correction is recorded; UnusableFileError where a file cannot be read or
     written, or where a corrected file in the session is not what its recorded settings make of it.
     """
-    record = read_record(folder)
+    record, name, written = read_record(folder), folder.path.resolve().name, Written()
+    _checked(name, folder.path)
+    places = _places(folder, name, written)
     if record is None or not record.runs:
         raise NothingRecordedError(
             f"{folder.path}: {TIME_SYNC}/{CORRECTIONS} records no correction: run `tidesync correct` first"
         )
-    name, written = folder.path.resolve().name, Written()
-    _checked(name, folder.path)
     with _building(output) as root:
-        places = _places(folder, name, written)
         stated = _stated(folder, name, record.runs)
         places |= {stated[path]: folder.path / path for path in stated}
         _check_room(output, places)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.files import replace
 from tidesync.errors import SettingsError
+from tidesync.figures import counted
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.document import Document, NotMetadataError, render
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
@@ -57,13 +58,13 @@ class CockpitSession:
             counts = each.counts
             name = counts.output.relative_to(self.folder)
             if each.copied:
-                yield f"{name}: {counts.rows} rows of topside's own clock, as they were"
+                yield f"{name}: {counted(counts.rows, 'row')} of topside's own clock, as they were"
             else:
-                kept = counts.corrected - each.markers
-                yield f"{name}: {kept} of {counts.rows} rows of {counts.vehicle}; {each.left_out} left out"
+                kept = f"{counts.corrected - each.markers} of {counted(counts.rows, 'row')}"
+                yield f"{name}: {kept} of {counts.vehicle}; {each.left_out} left out"
         yield from (f"{line}; left out" for line in self.left)
         if self.listed:
-            yield f"{self.folder / LIST}: {self.listed} rows that were left out"
+            yield f"{self.folder / LIST}: {counted(self.listed, 'row')} left out"
 
     def document(self) -> dict[str, Any]:
         """All as JSON."""

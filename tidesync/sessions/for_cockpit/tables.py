@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from tidesync.figures import text_of
 from tidesync.sessions.correction.csv.table import CsvTable
 from tidesync.sessions.correction.driver import CorrectedTable, corrected, opened, scanned
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK, is_topsides_own
@@ -65,7 +66,7 @@ class Unanswered:
         """List rows by their lines, each with its line, its timestamp and the reason."""
         for row in sorted(rows):
             self.rows += 1
-            self._writer.writerow([file, *row])
+            self._writer.writerow([text_of(file), *row])
 
 
 def write_table(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from tidesync.figures import text_of
 from tidesync.sessions.correction.stamps.writing import write_iso
 from tidesync.sessions.correction.timeline import STATES
 from tidesync.sessions.fuse.pairing import NONE
@@ -75,7 +76,8 @@ class SourceField:
     def __init__(self, sensor: Sensor, place: int, pairs: Pairs, *, linear: bool) -> None:
         column = sensor.columns[place]
         self.name = f"{sensor.name}.{column}" + (" (table)" if column == AGE else "")
-        self.note = f"column {column} of {', '.join(str(table.job.path.name) for table in sensor.tables)}"
+        names = ", ".join(text_of(table.job.path.name) for table in sensor.tables)
+        self.note = f"column {column} of {names}"
         self._sensor, self._pairs = sensor, pairs
         self._column = sensor.column(place)
         self._between = linear and self._column.measures

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tidesync.figures import text_of
 from tidesync.sessions.correction.driver import CorrectedTable, corrected, opened, scanned
 from tidesync.sessions.correction.own_clock import TOPSIDE_CLOCK
 from tidesync.sessions.correction.timeline import UNREADABLE
@@ -205,4 +206,4 @@ _USUAL_STEM = "session"
 
 def _stem(job: Job) -> str:
     """A table's name up to its first dot."""
-    return job.path.name.partition(".")[0]
+    return text_of(job.path.name.partition(".")[0])

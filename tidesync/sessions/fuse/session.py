@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.files import replacing
 from tidesync.errors import NotSoError
+from tidesync.figures import counted
 from tidesync.sessions.errors import NoTimestampError
 from tidesync.sessions.fuse.axis import Fused, Manner, fused
 from tidesync.sessions.fuse.fields import fields_of
@@ -56,7 +57,7 @@ class Fusion:
         for sensor, pairs, reasons in self._by_sensor():
             counts = ", ".join(f"{number} {name}" for name, number in sensor.counts.items() if number)
             missing = "".join(f", none at {number} ({reason})" for reason, number in reasons.items())
-            yield f"{sensor.name}: {counts}; a row at {int(pairs.paired.sum())} instants{missing}"
+            yield f"{sensor.name}: {counts}; a row at {counted(int(pairs.paired.sum()), 'instant')}{missing}"
         for line in self.left:
             yield f"{line}; left as it is"
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tidesync.figures import counted
 from tidesync.sessions.correction.stamps.column import form_of_numbers
 from tidesync.sessions.correction.stamps.numbers import UNIX
 from tidesync.sessions.correction.stamps.options import StampOptions
@@ -75,7 +76,7 @@ class AssFile:
         self.lines, self.outcome = lines_of(text), Outcome()
         self.points, self.unreadable = points_of(self.lines)
         if not self.points:
-            received = f"{len(self.lines)} lines" if size else "it is empty"
+            received = counted(len(self.lines), "line") if size else "it is empty"
             raise NoTimestampError(job.path, f"expected ASS subtitles with events, received {received}")
         self.begin, self._note = _begin(job.path, self.points)
         self.points = _shown(self.points, self.begin.middle_ns)

@@ -1,23 +1,22 @@
-"""An autopilot's time since boot, related to topside's clock by packets that state it, stamped on arrival.
+"""An autopilot's time since boot, related to topside's RAW clock by packets that state it and are stamped.
 
 A packet that states b arrived after b: that bounds topside's instant of b from above. From below it is
 bounded by TIMESYNC requests whose answers were recorded too, if there are any every 20 s; else by the
 assumption that of all packets in ten seconds the fastest took no longer than LATENCY_NS. Between two packets
 the autopilot's clock may run off by RATE. What a single packet shows that no other one does is not used.
 
-Assumptions: the autopilot's clock is within RATE of topside's; it was not restarted between the packets; and,
-without TIMESYNC, that on the latency, which is named wherever it is used.
+Assumptions: the autopilot's clock is within RATE of topside's RAW clock, which nobody sets or slews
+(boot_runs.py puts stamps on it); it was not restarted between the packets; and, without TIMESYNC, that on the
+latency, which is named wherever it is used.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tidesync.sessions.correction.interpolation import Instants
-from tidesync.sessions.correction.timeline import TimelineSegment
 
 if TYPE_CHECKING:
     from topside_agent.estimator.blocks import Floats, Integers
@@ -28,11 +27,21 @@ RATE = 500e-6
 _WINDOW_NS = 10_000_000_000
 _SLACK_NS = 1_000_000
 """How much later than it was sent a request may have been stamped."""
-_BEYOND_NS = 120_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Asked(NamedTuple):
+    """What answers to TIMESYNC prove, arrays of one length, ns."""
+
+    boot_ns: Integers
+    """That they state."""
+    topside_ns: Integers
+    """When the request was stamped."""
+    error_ns: Integers
+    slept_ns: Integers
+    """As of `Heard`."""
+
+
+class Heard(NamedTuple):
     """What packets state, arrays of one length for each pair, ns; boot times rise."""
 
     boot_ns: Integers
@@ -40,8 +49,9 @@ class Heard:
     topside_ns: Integers
     """When it arrived."""
     error_ns: Integers
-    asked: Integers
-    """Of TIMESYNC answers: the boot time stated, topside's instant of the request, its error: (n, 3)."""
+    slept_ns: Integers
+    """For how long topside's clock may have stood still since the first one, up to each."""
+    asked: Asked
     unit_ns: int = 1_000_000
 
 
@@ -53,14 +63,16 @@ class BootClock:
         self.first_ns, self.last_ns = int(heard.boot_ns[0]), int(heard.boot_ns[-1])
         self._base_ns = int(heard.topside_ns[0] - heard.boot_ns[0])
         late = self._late(heard.topside_ns, heard.boot_ns)
-        self._upper = _Cone(heard.boot_ns, late + heard.error_ns, but=1)
+        self._upper = _Cone(heard.boot_ns, late + heard.error_ns, heard.slept_ns, but=1)
         if self.proven:
-            boot_ns, at_ns, error_ns = heard.asked[np.argsort(heard.asked[:, 0], kind="stable")].T
-            self._lower = _Cone(boot_ns, -(self._late(at_ns, boot_ns) - error_ns - _SLACK_NS), but=1)
+            order = np.argsort(heard.asked.boot_ns, kind="stable")
+            boot_ns, at_ns, error_ns, slept_ns = (each[order] for each in heard.asked)
+            least = self._late(at_ns, boot_ns) - error_ns - _SLACK_NS
+            self._lower = _Cone(boot_ns, -least, slept_ns, but=1)
         else:
             best = _fastest(heard.boot_ns, late)
             least = late[best] - heard.error_ns[best] - heard.unit_ns - LATENCY_NS
-            self._lower = _Cone(heard.boot_ns[best], -least, but=0)
+            self._lower = _Cone(heard.boot_ns[best], -least, heard.slept_ns[best], but=0)
         fastest = _fastest(heard.boot_ns, late)
         self.drift_ppm = _drift_ppm(heard.boot_ns[fastest], late[fastest])
 
@@ -73,11 +85,6 @@ class BootClock:
         topside_ns = pi_ns + self._base_ns + np.rint(middle).astype(np.int64)
         return Instants(topside_ns, error, np.full(pi_ns.shape, np.nan), never, upper < lower)
 
-    def segment(self) -> TimelineSegment:
-        """All boot times that it may answer."""
-        ends = self.first_ns - _BEYOND_NS, self.last_ns + _BEYOND_NS
-        return TimelineSegment(self, *ends, cut_before=False, cut_after=False)
-
     def _late(self, topside_ns: Integers, boot_ns: Integers) -> Floats:
         found: Floats = (topside_ns - boot_ns - self._base_ns).astype(np.float64)
         return found
@@ -86,19 +93,23 @@ class BootClock:
 class _Cone:
     """The greatest function that changes by no more than RATE and lies below all points (`at_ns` rises).
 
-    `but`: it may lie above so many, 0 or 1: then a single point that is too low does not move it.
+    While topside's clock stood still it changes by that too: `slept_ns`, from the first point on. `but`: it
+    may lie above so many, 0 or 1: then a single point that is too low does not move it.
     """
 
-    def __init__(self, at_ns: Integers, values: Floats, *, but: int) -> None:
+    def __init__(self, at_ns: Integers, values: Floats, slept_ns: Integers, *, but: int) -> None:
         self._at_ns, self._but = at_ns, but
-        run = RATE * (at_ns - at_ns[0])
+        slept = np.maximum.accumulate(slept_ns)
+        self._slept = np.concatenate([slept[:1], slept, slept[-1:]])
+        run = RATE * (at_ns - at_ns[0]) + slept
         self._before = _two_least(values - run)
         self._after = _two_least((values + run)[::-1])[:, ::-1]
 
     def at(self, at_ns: Integers) -> Floats:
         """Its values."""
         place, run = np.searchsorted(self._at_ns, at_ns), RATE * (at_ns - self._at_ns[0])
-        of_both = np.concatenate([self._before[:, place] + run, self._after[:, place] - run])
+        after_those, before_those = run + self._slept[place + 1], run + self._slept[place]
+        of_both = np.concatenate([self._before[:, place] + after_those, self._after[:, place] - before_those])
         found: Floats = np.partition(of_both, self._but, axis=0)[self._but]
         return found
 
@@ -113,7 +124,7 @@ def _two_least(values: Floats) -> Floats:
 
 def _covers(heard: Heard) -> bool:
     """Whether TIMESYNC bounds the whole time from below, with no pause longer than two windows."""
-    asked = np.sort(heard.asked[:, 0])
+    asked = np.sort(heard.asked.boot_ns)
     ends = np.concatenate([heard.boot_ns[:1], asked, heard.boot_ns[-1:]])
     return asked.size > 1 and bool((np.diff(ends) <= 2 * _WINDOW_NS).all())
 

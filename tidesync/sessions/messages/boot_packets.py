@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pymavlink.dialects.v20 import ardupilotmega as mavlink
 
-from tidesync.sessions.messages.boot_clock import Heard
+from tidesync.sessions.messages.boot_clock import Asked, Heard
 from tidesync.sessions.messages.mavlink_packets import STAMP, described
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidesync.sessions.correction.timeline import Corrections
     from tidesync.sessions.messages.mavlink_packets import Packets
-    from topside_agent.estimator.blocks import Floats
+    from topside_agent.estimator.blocks import Floats, Integers
 
 _STATED = {2, 29, 30, 31, 32, 33, 34, 65, 116, 137}
 """Messages that ArduPilot sends with `time_boot_ms` of that time."""
@@ -32,14 +34,22 @@ class Start:
         """Boot time, µs, roll, pitch and yaw, degrees."""
 
     def heard(self) -> Heard:
-        """All, by their boot times."""
-        boot_ns, topside_ns, error_ns = np.array(sorted(self.stated), dtype=np.int64).T
-        return Heard(boot_ns, topside_ns, error_ns, np.array(self.asked, dtype=np.int64).reshape(-1, 3))
+        """All, by their boot times, on the clock of their stamps."""
+        boot_ns, topside_ns, error_ns = _columns(self.stated)
+        asked_ns, at_ns, within_ns = _columns(self.asked)
+        asked = Asked(asked_ns, at_ns, within_ns, np.zeros_like(at_ns))
+        return Heard(boot_ns, topside_ns, error_ns, np.zeros_like(boot_ns), asked)
 
     @property
     def attitude(self) -> Floats:
         """As an array."""
         return np.array(self.attitudes, dtype=np.float64).reshape(-1, 4)
+
+
+def _columns(entries: Sequence[tuple[int, int, int]]) -> Sequence[Integers]:
+    """As arrays, by the boot times."""
+    found: Integers = np.array(sorted(entries), dtype=np.int64).reshape(-1, 3)
+    return [*found.T]
 
 
 class BootPackets:

@@ -21,8 +21,9 @@ from tidesync.sessions.correction.stamps.options import AS_FOUND, StampOptions
 from tidesync.sessions.correction.table import Batch, Malformed
 from tidesync.sessions.correction.timeline import TimelineSegment
 from tidesync.sessions.errors import NoTimestampError, UnusableFileError
-from tidesync.sessions.messages.boot_clock import LATENCY_NS, BootClock
+from tidesync.sessions.messages.boot_clock import LATENCY_NS
 from tidesync.sessions.messages.boot_packets import BootPackets, Start
+from tidesync.sessions.messages.boot_runs import BootRuns, boot_runs
 from tidesync.sessions.messages.dataflash import HEAD, Kind, Records, records_of
 from tidesync.sessions.messages.dataflash_output import COLUMNS, fronts_of
 from tidesync.sessions.messages.format import Block, Outcome
@@ -115,14 +116,17 @@ class DataflashFile:
             if since.by_topside:
                 own = OwnClock(self._measured[0][0], self._measured[-1][1])
                 ever = TimelineSegment(own, -_EVER_NS, _EVER_NS, cut_before=False, cut_after=False)
-                found = answer(tlog, vehicles.of_segments([ever]))
+                answered = answer(tlog, vehicles.of_segments([ever]))
             else:
-                found = answer(tlog, vehicles)
-            for block, columns in found:
+                answered = answer(tlog, vehicles)
+            for block, columns in answered:
                 packets.take(block.records[0], columns[0])
-        clock = BootClock(self._start(packets, path).heard())
-        self._note(clock, path)
-        return vehicles.of_segments([clock.segment()])
+        found = boot_runs(self._start(packets, path).heard(), vehicles.topside)
+        if not found.segments:
+            reason = f"what topside's clock did while {path} was recorded is not known"
+            raise UnusableFileError(self._job.path, reason)
+        self._note(found, path)
+        return vehicles.of_segments(found.segments)
 
     def foreign(self, target: Target) -> Iterator[Path]:
         """A table that is not that of a correction."""
@@ -186,14 +190,15 @@ class DataflashFile:
                     parts.append(np.stack([*columns], axis=1))
         return np.concatenate(parts)
 
-    def _note(self, clock: BootClock, path: Path) -> None:
-        drift = "" if clock.drift_ppm is None else f", drift {clock.drift_ppm:+.1f} ppm"
+    def _note(self, found: BootRuns, path: Path) -> None:
+        drift = "" if found.drift_ppm is None else f", drift {found.drift_ppm:+.1f} ppm"
         basis = (
             "bounded by TIMESYNC"
-            if clock.proven
+            if found.proven
             else (f"if the fastest packets of any 10 s took no longer than {LATENCY_NS / 1e6:.0f} ms")
         )
-        self.outcome.notes.append(f"boot time by {path.name}{drift}, {basis}")
+        ran_on = "" if found.by_raw else ", if topside's clock was not set or slewed meanwhile"
+        self.outcome.notes.append(f"boot time by {path.name}{drift}, {basis}{ran_on}")
 
 
 def _boot_times(records: Records, kinds: Mapping[int, Kind]) -> tuple[Integers, NDArray[np.uint64]]:

@@ -42,8 +42,8 @@ class CorrectedMessages(CorrectedTable):
 
     @property
     def of_what(self) -> str:
-        """What is counted."""
-        return "messages"
+        """What is counted, one of them."""
+        return "message"
 
     @property
     def remarks(self) -> Sequence[str]:

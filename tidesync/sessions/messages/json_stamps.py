@@ -72,47 +72,58 @@ class JsonStamps:
 
 
 def json_stamps(schema: bytes) -> JsonStamps | None:
-    """Those of a JSON schema; None: it has none, cannot be read, or refers to itself: not all are known."""
+    """Those of a JSON schema; None: it has none.
+
+    ValueError where it cannot be read, refers to itself or is deeper than `_DEEPEST`: not all are known.
+    """
     try:
         document = json.loads(schema)
-        top = _node(document, "", _definitions(document), 0) if isinstance(document, dict) else None
-    except (ValueError, RecursionError):
-        return None
+        top = _Nodes(document).of(document, "", 0) if isinstance(document, dict) else None
+    except RecursionError as error:
+        raise ValueError(f"it refers to itself, or is deeper than {_DEEPEST}") from error
     return None if top is None else JsonStamps(top)
 
 
-def _definitions(document: Mapping[str, Any]) -> Callable[[Any], Any]:
-    """What resolves references within the document."""
+class _Nodes:
+    """What has stamps in the schemas of a document; each is looked at once at each depth."""
 
-    def resolved(schema: Any) -> Any:
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+        self._known: dict[tuple[int, bool, int], _Node | None] = {}
+
+    def of(self, schema: Any, name: str, depth: int) -> _Node | None:
+        """What of the schema of a property; None: nothing. RecursionError: it is deeper than `_DEEPEST`."""
+        schema = self._resolved(schema)
+        if not isinstance(schema, dict):
+            return None
+        if depth > _DEEPEST:
+            raise RecursionError
+        key = id(schema), name in _STAMPS, depth
+        if key not in self._known:
+            self._known[key] = self._node(schema, depth, named=name in _STAMPS)
+        return self._known[key]
+
+    def _node(self, schema: Mapping[str, Any], depth: int, *, named: bool) -> _Node | None:
+        properties = schema.get("properties")
+        properties = properties if isinstance(properties, dict) else {}
+        titled = str(schema.get("title", "")).lower()
+        if {*properties} in _NAMES and all(_is_integer(self._resolved(each)) for each in properties.values()):
+            is_time = titled == "time" or (named and titled != "duration")
+            return _Node(is_stamp=True, properties={}, items=None) if is_time else None
+        found = {key: self.of(each, key, depth + 1) for key, each in properties.items()}
+        within = {key: each for key, each in found.items() if each is not None}
+        items = self.of(schema.get("items"), "", depth + 1)
+        return _Node(is_stamp=False, properties=within, items=items) if within or items else None
+
+    def _resolved(self, schema: Any) -> Any:
+        """What a reference within the document means."""
         reference = schema.get("$ref") if isinstance(schema, dict) else None
         if not isinstance(reference, str):
             return schema
-        found: Any = document
+        found: Any = self._document
         for part in reference.removeprefix("#/").split("/") if reference.startswith("#/") else ["?"]:
             found = found.get(part) if isinstance(found, dict) else None
         return found
-
-    return resolved
-
-
-def _node(schema: Any, name: str, resolved: Callable[[Any], Any], depth: int) -> _Node | None:
-    """What of a schema has stamps; None: nothing. RecursionError: it goes deeper than `_DEEPEST`."""
-    schema = resolved(schema)
-    if not isinstance(schema, dict):
-        return None
-    if depth > _DEEPEST:
-        raise RecursionError
-    properties = schema.get("properties")
-    properties = properties if isinstance(properties, dict) else {}
-    titled = str(schema.get("title", "")).lower()
-    if {*properties} in _NAMES and all(_is_integer(resolved(each)) for each in properties.values()):
-        is_time = titled == "time" or (name in _STAMPS and titled != "duration")
-        return _Node(is_stamp=True, properties={}, items=None) if is_time else None
-    found = {key: _node(each, key, resolved, depth + 1) for key, each in properties.items()}
-    within = {key: each for key, each in found.items() if each is not None}
-    items = _node(schema.get("items"), "", resolved, depth + 1)
-    return _Node(is_stamp=False, properties=within, items=items) if within or items else None
 
 
 def _is_integer(schema: Any) -> bool:

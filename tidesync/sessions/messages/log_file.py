@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tidesync.figures import counted
 from tidesync.sessions.correction.restarts import RestartCheck
 from tidesync.sessions.correction.stamps.column import form_of_texts
 from tidesync.sessions.correction.stamps.form import StampForm
@@ -95,7 +96,7 @@ class LogFile:
             line += lines.start.size
             without += lines.start.size - len(block.stamped)
             yield Block(block, (found,))
-        note = f"{without} lines without a timestamp, each of which goes with the line before it"
+        note = f"{counted(without, 'line')} without a timestamp, each of which goes with the line before it"
         self.outcome.notes[:] = [note] if without else []
 
     def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:  # noqa: ARG002 - it needs no other file

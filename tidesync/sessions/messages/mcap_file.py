@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 import numpy as np
 from mcap.opcode import Opcode
 
+from tidesync.figures import counted
 from tidesync.sessions.correction.stamps.column import form_of_numbers
 from tidesync.sessions.correction.stamps.numbers import UNIX
 from tidesync.sessions.correction.stamps.options import StampOptions
@@ -57,6 +58,7 @@ _AHEAD = np.uint64(1_000_000)
 _SURVEYED, _PLACES = 4_096, 32
 _TOGETHER = 8 << 20
 """Bytes of chunks whose times are answered at once."""
+_NAMED, _LONGEST = 5, 60
 
 
 class Part(NamedTuple):
@@ -128,6 +130,11 @@ class McapFile:
         unknown = ", ".join(f"0x{each:02x}" for each in sorted(reader.unknown))
         note = f"{reader.unknown.total()} records of kinds that MCAP does not define ({unknown}) are copied"
         self.outcome.notes[:] = [note] if unknown else []
+        if stamps and stamps.unread:
+            names = ", ".join(repr(each[:_LONGEST]) for each in sorted(stamps.unread)[:_NAMED])
+            count = counted(len(stamps.unread), "schema")
+            note = f"{count} cannot be read ({names}): stamps within messages of it stay as recorded"
+            self.outcome.notes.append(note)
         self.outcome.missing = None if stated is None else max(stated - found, 0)
 
     def timeline(self, vehicles: Timeline, answer: Answer) -> Timeline:  # noqa: ARG002 - it needs no other file
@@ -169,7 +176,8 @@ class McapFile:
         if not used:
             return block
         lost = np.isin(block.channels, used)
-        reason = f"{int(lost.sum())} messages of channels that are not defined ({', '.join(map(str, used))})"
+        which = ", ".join(map(str, used))
+        reason = f"{counted(int(lost.sum()), 'message')} of channels that are not defined ({which})"
         losses.append(Loss(passage.at, int((block.ends - block.starts)[lost].sum()), reason))
         return without(block, lost)
 

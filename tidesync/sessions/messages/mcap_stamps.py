@@ -73,6 +73,8 @@ class MessageStamps:
     def __init__(self, definitions: Iterable[Definition] = ()) -> None:
         self._schemas: dict[int, tuple[str, RosStamps | Rewriter]] = {}
         self._channels: dict[int, RosStamps | Rewriter] = {}
+        self.unread = set[str]()
+        """The names of schemas that may have stamps, and cannot be read."""
         self.learn_all(sorted(definitions, key=lambda each: each.opcode))
 
     def learn_all(self, definitions: Iterable[Definition]) -> None:
@@ -85,7 +87,12 @@ class MessageStamps:
         if definition.opcode == Opcode.SCHEMA:
             schema = parsed(Schema, definition.record[9:])
             self._schemas.pop(definition.number, None)
-            if (found := _of_schema(schema)) is not None:
+            try:
+                found = _of_schema(schema)
+            except ValueError:
+                found = None
+                self.unread.add(schema.name)
+            if found is not None:
                 self._schemas[definition.number] = found
         else:
             channel = parsed(Channel, definition.record[9:])
@@ -179,7 +186,7 @@ def _payload(block: McapBlock, row: int) -> bytes:
 
 
 def _of_schema(schema: Schema) -> tuple[str, RosStamps | Rewriter] | None:
-    """The encoding of its messages, and their stamps; None: it has none."""
+    """The encoding of its messages, and their stamps; None: it has none. ValueError: it cannot be read."""
     found: RosStamps | Rewriter | None = None
     encoding = {**ENCODINGS, "protobuf": "protobuf", "jsonschema": "json"}.get(schema.encoding)
     if schema.encoding in ENCODINGS:

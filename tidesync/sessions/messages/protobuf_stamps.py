@@ -44,16 +44,7 @@ class ProtobufStamps:
 
     def __init__(self, types: Mapping[str, Mapping[int, Field]], top: str) -> None:
         self._types, self._top = types, top
-        self._having = {_TIMESTAMP}
-        """The types whose messages may have stamps."""
-        before = 0
-        while before < len(self._having):
-            before = len(self._having)
-            self._having |= {
-                name
-                for name, fields in types.items()
-                if any(each.type_name in self._having for each in fields.values())
-            }
+        self._having = _having(types)
 
     def stamps(self, payload: bytes) -> list[int] | None:
         """The stamps, ns, in order; None: it is not of the type."""
@@ -97,15 +88,26 @@ class ProtobufStamps:
         return data if new is None else b"".join([*parts, data[done:]])
 
 
+def _having(types: Mapping[str, Mapping[int, Field]]) -> set[str]:
+    """The types whose messages may have stamps."""
+    within: dict[str, set[str]] = {}
+    for name, fields in types.items():
+        for each in fields.values():
+            within.setdefault(each.type_name, set()).add(name)
+    found, left = {_TIMESTAMP}, [_TIMESTAMP]
+    while left:
+        further = within.get(left.pop(), set()) - found
+        found |= further
+        left += further
+    return found
+
+
 def protobuf_stamps(name: str, descriptors: bytes) -> ProtobufStamps | None:
-    """Those of a type by its schema; None: it has none, or the schema cannot be read."""
+    """Those of a type by its schema; None: it has none. ValueError where the schema cannot be read."""
     types: dict[str, dict[int, Field]] = {}
-    try:
-        for file in _entries(descriptors):
-            if file.number == 1 and file.wire == _BYTES:
-                _learn_file(descriptors[file.begin : file.end], types)
-    except ValueError:
-        return None
+    for file in _entries(descriptors):
+        if file.number == 1 and file.wire == _BYTES:
+            _learn_file(descriptors[file.begin : file.end], types)
     found = ProtobufStamps(types, f".{name.removeprefix('.')}")
     return found if found.any else None
 

@@ -37,8 +37,11 @@ _SIZES = {
     **dict.fromkeys(("int32", "uint32", "float32"), 4),
     **dict.fromkeys(("int64", "uint64", "float64"), 8),
 }
-_MOST_FIXED = 1_000
-_DEEPEST = 32
+_MOST_FIXED, _MOST_PARTS = 1_000, 20_000
+"""Leaves of an array that are walked at once; parts of a type: one with more is not read."""
+_DEEPEST, _MOST_BYTES = 32, 1 << 20
+_STEPS, _STEPS_FOR_A_BYTE = 20_000, 64
+"""Of a walk: more than a message needs, whatever is in it."""
 ENCODINGS = {"ros2msg": "cdr", "ros2idl": "cdr", "ros1msg": "ros1"}
 
 _Type = Any
@@ -63,8 +66,10 @@ class RosStamps(NamedTuple):
 
 
 def ros_stamps(schema: Schema) -> RosStamps | None:
-    """Those of a schema; None: it has none, or cannot be read."""
+    """Those of a schema; None: it has none. ValueError where it cannot be read."""
     is_cdr = ENCODINGS[schema.encoding] == "cdr"
+    if len(schema.data) > _MOST_BYTES:
+        raise ValueError(f"larger than {_MOST_BYTES} bytes")
     text = schema.data.decode("utf-8", "replace").replace("\r\n", "\n")
     try:
         idl = schema.encoding == "ros2idl"
@@ -73,8 +78,8 @@ def ros_stamps(schema: Schema) -> RosStamps | None:
         fields = {name: list(of_type) for name, (_, of_type) in types.items()}
         walker = _Walker({_HEADER: _header(is_cdr=is_cdr)} | fields, top, is_cdr=is_cdr)
         leaves = [*walker.leaves(walker.top)]
-    except (TypesysError, RecursionError, ValueError, KeyError, TypeError):
-        return None
+    except (TypesysError, RecursionError, KeyError, TypeError) as error:
+        raise ValueError("it is no schema of ROS") from error
     kinds = {leaf.kind for leaf in leaves}
     if not kinds & {STAMP, STAMPS}:
         return None
@@ -97,12 +102,14 @@ class _Walker:
         self._fields, self.is_cdr = fields, is_cdr
         self.top: _Type = (Nodetype.NAME, top)
         self._front = FRONT if is_cdr else 0
+        self._parts = self._steps = 0
 
     def leaves(self, kind: _Type, depth: int = 0) -> Iterator[Leaf]:
-        """What a type consists of, in order."""
+        """What a type consists of, in order; ValueError where that is more than a message's type has."""
         node, about = kind
-        if depth > _DEEPEST:
-            raise ValueError(f"types within types, more than {_DEEPEST}")
+        self._parts += 1
+        if depth > _DEEPEST or self._parts > _MOST_PARTS:
+            raise ValueError(f"types within types, more than {_DEEPEST}, or {_MOST_PARTS} parts")
         if node == Nodetype.BASE:
             size = 1 if about[0] == "string" else _SIZES[about[0]]
             yield Leaf(COUNTED if about[0] == "string" else FIXED, size, size)
@@ -118,9 +125,8 @@ class _Walker:
                 size = _SIZES[element[1][0]]
                 is_array = node == Nodetype.ARRAY
                 yield Leaf(FIXED, size, size * count) if is_array else Leaf(COUNTED, size, size)
-            elif node == Nodetype.ARRAY and count <= _MOST_FIXED:
-                for _ in range(count):
-                    yield from within
+            elif node == Nodetype.ARRAY and count * len(within) <= _MOST_FIXED:
+                yield from within * count
             else:
                 has = any(leaf.kind in {STAMP, STAMPS} for leaf in within)
                 yield Leaf(STAMPS if has else VARIABLE)
@@ -130,6 +136,7 @@ class _Walker:
         if self.is_cdr and not payload.startswith(LITTLE_CDR):
             return None
         found = list[int]()
+        self._steps = _STEPS + _STEPS_FOR_A_BYTE * len(payload)
         try:
             end = self._walk(self.top, self._front, payload, found)
         except ValueError:
@@ -146,6 +153,9 @@ class _Walker:
     def _walk(self, kind: _Type, at: int, payload: bytes, found: list[int]) -> int:
         """Where what begins at `at` ends."""
         node, about = kind
+        self._steps -= 1
+        if self._steps < 0:
+            raise ValueError("more parts than bytes")
         if node == Nodetype.BASE:
             return self._base(about[0], 1, at, payload)
         if node == Nodetype.NAME and about in {_TIME, _DURATION}:
@@ -157,7 +167,11 @@ class _Walker:
             for _, field in self._of(about):
                 at = self._walk(field, at, payload, found)
             return at
-        element, count = about
+        return self._several(kind, at, payload, found)
+
+    def _several(self, kind: _Type, at: int, payload: bytes, found: list[int]) -> int:
+        """The same of a sequence or an array."""
+        node, (element, count) = kind
         if node == Nodetype.SEQUENCE:
             at = _within(self._aligned(at, 4) + 4, payload)
             count = int.from_bytes(payload[at - 4 : at], "little")

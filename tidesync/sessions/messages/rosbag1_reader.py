@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rosbags.rosbag1 import Reader, ReaderError
 from rosbags.rosbag1.reader import Chunk, Header, decompressors, read_bytes, read_uint32
 
+from tidesync.figures import counted
 from tidesync.sessions.messages.format import Loss
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class BagReader(Reader):
         """Leave out the messages of connections that are not defined."""
         undefined = Counter(each.connection for each in self.entries if each.connection not in self._found)
         for connection, count in undefined.items():
-            reason = f"{count} messages of connection {connection}, which is not defined"
+            reason = f"{counted(count, 'message')} of connection {connection}, which is not defined"
             self.losses.append(Loss(0, 0, reason))
         self.entries = [each for each in self.entries if each.connection in self._found]
 

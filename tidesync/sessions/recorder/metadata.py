@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from schemas.base import Message
-    from schemas.metadata import OffsetRange, ProcessBlock
+    from schemas.metadata import DriftModel, OffsetRange, ProcessBlock
     from tidesync.sessions.recorder.clock_log import ClockCounts
     from tidesync.sessions.recorder.closing import Closing, Summary
     from tidesync.sessions.recorder.recording import Recording
@@ -110,7 +110,7 @@ def _block(
             events=f"{TIME_SYNC}/{EVENTS}",
             offsets=closing.offsets if closing else None,
         ),
-        drift_model=summary.drift_model if summary else None,
+        drift_model=_drift_model(logs[in_water], summary) if in_water in logs else None,
         vehicles={
             vehicle: _vehicle_block(log, missing[vehicle], summaries.get(vehicle), failed.get(vehicle))
             for vehicle, log in logs.items()
@@ -140,12 +140,13 @@ def _vehicle_block(
 ) -> VehicleBlock:
     return VehicleBlock(
         topside=log.topside,
+        topsides=list(log.topsides),
         exchanges=log.exchanges,
         missing=missing,
         events=log.events,
         last_exchange_at=None if log.last_exchange_ns is None else utc_from_ns(log.last_exchange_ns),
         result=log.result,
-        drift_model=summary.drift_model if summary else None,
+        drift_model=_drift_model(log, summary),
         start=summary.start if summary else None,
         end=summary.end if summary else None,
         segments=summary.segments if summary else None,
@@ -154,9 +155,16 @@ def _vehicle_block(
     )
 
 
+def _drift_model(log: VehicleLog, summary: Summary | None) -> DriftModel | None:
+    """The track's; none where several topsides measured, as no line of one is that of the session."""
+    return summary.drift_model if summary and len(log.topsides) <= 1 else None
+
+
 def _range(log: VehicleLog, summary: Summary | None) -> OffsetRange | None:
-    """The smoothed track's, else that of the results."""
-    return summary.offset_range if summary and summary.offset_range else log.offset_range
+    """The smoothed track's, else the results'; both where several topsides measured: a track is of one."""
+    if summary is None or summary.offset_range is None:
+        return log.offset_range
+    return summary.offset_range.including(log.offset_range if len(log.topsides) > 1 else None)
 
 
 def _required(update: MetadataUpdate, now: datetime) -> Document:

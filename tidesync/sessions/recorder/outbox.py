@@ -120,8 +120,11 @@ class Outbox:
         return Outgoing(topic, command.encode(), kind.qos)
 
     def state(self, state: SessionState) -> bool:
-        """Publish a session's state; false while there is no broker."""
+        """Publish a session's state, with what the broker refuses; false while there is no broker."""
         kind = topics.SESSION_STATE
+        if self._connection.refusal and state.state == "recording":
+            sentences = filter(None, (state.alarm, str(self._connection.refusal)))
+            state = state.model_copy(update={"alarm": "; ".join(sentences)})
         # A refusal answers one client; retained, it would hide the state of a session of that name.
         retain = kind.retain and state.state != "refused"
         topic = topics.build(self._root, kind, session=state.session)

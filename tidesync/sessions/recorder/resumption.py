@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from schemas.base import InvalidMessageError, Message
 from schemas.messages import OffsetResult
 from schemas.metadata import OffsetRange
+from schemas.names import InvalidNameError, topside_name
 from tidesync.sessions.clock_pieces import ClockJournal, each_clock_line, is_clock_line
 from tidesync.sessions.errors import TornIndexError
 from tidesync.sessions.journal import LineCounts, each_exchange, is_event, is_exchange, lines_in
@@ -144,7 +145,17 @@ def _restore_results(log: SessionLog, block: Document, now: Reading) -> None:
     for each in _vehicles(block).values():
         result = _decoded(OffsetResult, each, "result")
         if result and log.recording.includes(result.vehicle):
-            log.restore_result(result, _decoded(OffsetRange, each, "offset_range"), now)
+            session = _decoded(OffsetRange, each, "offset_range")
+            log.restore_result(result, _topsides(each), session, now)
+
+
+def _topsides(block: Document) -> list[str]:
+    """Whose results a vehicle's block has; none where one of them is no name."""
+    names = block.get("topsides")
+    try:
+        return [topside_name(str(name)) for name in names] if isinstance(names, list) else []
+    except InvalidNameError:
+        return []
 
 
 def _vehicles(block: Document) -> Document:

@@ -58,7 +58,7 @@ class SessionLog:
         self._measuring = set(recording.topsides.values())
         self._vehicles = {vehicle: VehicleLog(vehicle, now.raw_ns) for vehicle in recording.vehicles}
         for vehicle, topside in recording.topsides.items():
-            self._log(vehicle, now).topside = topside
+            self._log(vehicle, now).use(topside)
 
     @property
     def exchanges(self) -> int:
@@ -68,7 +68,7 @@ class SessionLog:
     @property
     def topsides(self) -> dict[str, str]:
         """The topside whose result is used, by vehicle."""
-        return {vehicle: log.topside for vehicle, log in self._vehicles.items() if log.topside}
+        return {name: log.topside for name, log in self._vehicles.items() if log.topside}
 
     def topside_of(self, vehicle: str) -> str | None:
         """The topside whose result is used of a vehicle; None as long as there is none."""
@@ -78,9 +78,7 @@ class SessionLog:
     @property
     def newest_ns(self) -> dict[str, int]:
         """Topside's realtime at the newest exchange of each vehicle that has one."""
-        return {
-            vehicle: log.last_exchange_ns for vehicle, log in self._vehicles.items() if log.last_exchange_ns
-        }
+        return {name: log.last_exchange_ns for name, log in self._vehicles.items() if log.last_exchange_ns}
 
     @property
     def waiting(self) -> bool:
@@ -97,7 +95,7 @@ class SessionLog:
         return self.reported - before
 
     def includes_topside(self, topside: str) -> bool:
-        """Whether the clock of `topside` concerns this session: it measures one of its vehicles."""
+        """Whether its clock concerns this session: it measures one of its vehicles."""
         return not self.recording.sensors or topside in self._measuring
 
     def elapsed_ns(self, now: Reading) -> int:
@@ -157,10 +155,12 @@ class SessionLog:
             self.take_event(event, now)
         return self.take(exchanges, None, now).events
 
-    def restore_result(self, result: OffsetResult, session: OffsetRange | None, now: Reading) -> None:
-        """Use a result and the range that an earlier process had written until newer ones come."""
+    def restore_result(
+        self, result: OffsetResult, topsides: list[str], known: OffsetRange | None, now: Reading
+    ) -> None:
+        """Go on from the result, the range and the topsides that an earlier process had written."""
         log = self._log(result.vehicle, now)
-        log.offset_range = session
+        log.restore_results(topsides, known)
         log.note_result(result, now, stored=False)
 
     def take(self, exchanges: Sequence[Exchange], batch: int | None, now: Reading) -> NewLines:

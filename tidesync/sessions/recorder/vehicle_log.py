@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from schemas.exchange import Identifier
 from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.metadata import OffsetRange, range_of
 from schemas.names import Vehicle
+from tidesync.fleet.choice import chosen
+from tidesync.fleet.vehicle import fresh_for_s
 from tidesync.sessions.recorder.recent import Recent
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ MOST_EVENT_IDS = 10_000
 """Of a vehicle: an event that is redelivered after more others than these is written once more."""
 MOST_BOOTS = 1000
 """Of a vehicle: later ones make no event; the exchanges have them."""
+MOST_TOPSIDES = 64
+"""Of a vehicle: the results of later ones are not considered; their exchanges are recorded."""
 CURRENT_NS = 5_000_000_000
 """A retained result older than this, by its own stamp, says nothing about now."""
 
@@ -64,7 +69,9 @@ class VehicleLog:
     vehicle: str
     heard_ns: int
     topside: str | None = None
-    """The first that had an offset: its results are used, of others only the exchanges are kept."""
+    """The one whose results are used, from its first offset until it has no fresh one and another has."""
+    topsides: list[str] = field(default_factory=list)
+    """All whose results were used, in the order in which they were chosen."""
     result: OffsetResult | None = None
     """The newest of that topside."""
     measured: OffsetResult | None = None
@@ -80,6 +87,8 @@ class VehicleLog:
     """Topside's realtime at the destination of the newest exchange."""
     silent_since_ns: int | None = None
     """The recorder's realtime since which nothing was recorded, once that is an alarm."""
+    _results: dict[str, tuple[OffsetResult, int]] = field(default_factory=dict)
+    """Each topside's newest, and when it came."""
     _boots: set[str] = field(default_factory=set)
     _event_ids: Recent[Identity] = field(default_factory=lambda: Recent(MOST_EVENT_IDS))
 
@@ -116,6 +125,10 @@ class VehicleLog:
         self.exchanges, self.last_exchange_ns = state.exchanges, state.last_exchange_ns
         self._boots = set(state.boots)
 
+    def restore_results(self, topsides: list[str], known: OffsetRange | None) -> None:
+        """Go on from whose results an earlier process had used, and their range."""
+        self.topsides, self.offset_range = list(dict.fromkeys([*topsides, *self.topsides])), known
+
     def note_exchange(self, exchange: Exchange, now: Reading) -> list[Reboot | Outage]:
         """Count a new exchange; returns the events that follow from it."""
         events: list[Reboot | Outage] = [*self.end_silence(now), *self._reboot(exchange)]
@@ -143,17 +156,44 @@ class VehicleLog:
 
         `stored`: it was retained by the broker, and may be old.
         """
-        if (stored and not _current(result, now)) or self.topside not in {None, result.topside}:
+        if stored and not _current(result, now):
+            return False
+        if result.topside in self._results or len(self._results) < MOST_TOPSIDES:
+            self._results[result.topside] = result, now.raw_ns
+        if self.topside != result.topside and not self._is_chosen(result, now):
             return False
         first = self.measured is None and result.offset_ms is not None
         self.result = result
         if is_doubtful(result.error):
             return False  # whose offset it is, is in doubt
         if result.offset_ms is not None:
-            self.topside, self.measured = result.topside, result
+            self.use(result.topside)
+            self.measured = result
         if found := range_of(result):
             self.offset_range = found.including(self.offset_range)
         return first
+
+    def use(self, topside: str) -> None:
+        """Use the results of `topside` from now on."""
+        self.topside = topside
+        if topside not in self.topsides:
+            self.topsides.append(topside)
+
+    def _is_chosen(self, result: OffsetResult, now: Reading) -> bool:
+        """Whether `result`, of a topside not in use, is to be used from now on.
+
+        Another topside's offset is to another clock: one that is in use stays while it measures.
+        """
+        if self.topside is None:
+            return True
+        if result.offset_ms is None:
+            return False
+        fresh = [
+            each
+            for each, heard_ns in self._results.values()
+            if each.offset_ms is not None and now.raw_ns - heard_ns <= fresh_for_s(each) * 1e9
+        ]
+        return chosen(fresh, self.topside, stays_within=math.inf) is result
 
     def counts(self, missing: int, now: Reading) -> VehicleCounts:
         """The counts now, with the number of exchanges `missing`."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from runtime.version import VERSION
 from schemas.compat import UTC
+from tidesync.figures import text_of
 from tidesync.sessions.correction.table import EXPORTED
 from tidesync.sessions.export.netcdf.file import LONGEST_TEXT, Scalar
 
@@ -107,7 +108,7 @@ def attributes_of(
     made_at = dataset.made_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     classic = all(variable.width <= LONGEST_TEXT for variable in variables)
     of_mission = f", mission {dataset.mission}" if dataset.mission else ""
-    name = f"{dataset.session}/{about.name}"
+    name = text_of(f"{dataset.session}/{about.name}")
     found: dict[str, Any] = {
         "Conventions": ", ".join(_CONVENTIONS if classic else _CONVENTIONS[1:]),
         "title": f"{about.title}; session {dataset.session}{of_mission}",
@@ -133,7 +134,8 @@ def attributes_of(
         found |= _coverage(span)
         if dataset.place is not None:
             found |= _geospatial(dataset.place, strict=span.strict)
-    return found | dict(dataset.stated)
+    of_names = {key: text_of(value) for key, value in found.items() if isinstance(value, str)}
+    return found | of_names | dict(dataset.stated)
 
 
 def scalars_of(dataset: Dataset, about: About) -> list[Scalar]:

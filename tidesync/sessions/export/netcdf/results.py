@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tidesync.figures import counted
 from tidesync.sessions.archive.found import short_path
 
 if TYPE_CHECKING:
@@ -37,14 +38,14 @@ class ExportResults:
     def lines(self) -> Iterator[str]:
         """The summary."""
         for path, rows in self.tracks.items():
-            yield f"{self._short(path)}: {rows} rows"
+            yield f"{self._short(path)}: {counted(rows, 'row')}"
         yield from self.tables.table_lines()
         for sensor, reason in self.tables.skipped.items():
             yield f"{sensor}: left as it is: {reason}"
         for line in self.tables.document()["left"]:
             yield f"{line}; left as it is"
         for path, rows in self.unanswered.items():
-            yield f"{self._short(path)}: {rows} rows without a time by topside's clock"
+            yield f"{self._short(path)}: {counted(rows, 'row')} without a time by topside's clock"
         for path in self.repeated:
             yield f"{self._short(path)}: instants repeat, so its dimension is obs, not time"
         for column in self.unused:

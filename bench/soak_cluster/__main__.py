@@ -1,0 +1,41 @@
+"""`python -m bench.soak_cluster`: prints every outage and figure; exit code 1 when one is not as required."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.soak_cluster.nats import NatsCluster
+from bench.soak_cluster.run import Plan, Soak
+
+_KINDS = {"nats": NatsCluster}
+
+
+def main() -> int:
+    arguments = _arguments()
+    planned = Plan(arguments.kills, arguments.restarts)
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="soak-cluster-"))
+    print(f"{planned}\nin {folder}", flush=True)
+    soak = Soak(planned, _KINDS[arguments.broker](folder / "cluster"), lambda line: print(line, flush=True))
+    verdict = soak.run()
+    for name, value in verdict.figures.items():
+        print(f"{name:32} {value:12g}")
+    for failure in verdict.failures:
+        print(f"FAILED {failure}")
+    return 1 if verdict.failures else 0
+
+
+def _arguments() -> argparse.Namespace:
+    planned = Plan()
+    parser = argparse.ArgumentParser(prog="python -m bench.soak_cluster", description=__doc__)
+    parser.add_argument("--broker", choices=sorted(_KINDS), default="nats")
+    parser.add_argument("--kills", type=int, default=planned.kills, help="of each node")
+    parser.add_argument("--restarts", type=int, default=planned.restarts, help="of each node, in turn")
+    parser.add_argument("--folder", type=Path, help="to keep everything in; else a temporary one")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""A fleet on a cluster of brokers with our configuration, accounts and TLS, of which a node is killed."""
+
+import pytest
+
+from bench.soak_cluster.nats import NATS, NatsCluster
+from bench.soak_cluster.run import Plan, Soak
+from broker.connection import Connection
+from broker.interface import Outgoing
+from broker.settings import ConnectionSettings
+from broker.subscriptions import REFUSED
+from runtime.clock import SystemClock
+from tests.deadline import until
+from tests.network.test_connection import Quiet
+from tests.ports import free_port
+
+needs_nats = pytest.mark.skipif(NATS is None, reason="nats-server is not installed")
+A_KILL = Plan(kills=1, restarts=0, only_topsides=True)
+
+
+ROOT = "tidesync/v1/"
+OF_NATS = ("$MQTT/msgs/#", "$MQTT/sess/#", "$MQTT/rmsgs/#", "$SYS/#", "$JS/#")
+"""Where NATS keeps everybody's messages and sessions."""
+GRANTED = {
+    "viewer": {"vehicle/+/offset/+", "vehicle/+/status", "topside/+/status", "session/+/state"},
+    "rov1": {"vehicle/rov1/ping/+", "vehicle/rov1/command", "topside/+/status"},
+}
+EVERY = set().union(*GRANTED.values()) | {"#", "vehicle/+/ping/+", "vehicle/rov2/ping/+", "session/+/command"}
+
+
+class Member:
+    """One account's connection, the answers to its subscriptions, and what it hears."""
+
+    def __init__(self, cluster, name, first):
+        self.heard, self.answers = [], {}
+        owner = Quiet()
+        self.connection = Connection(
+            ConnectionSettings(**cluster.account(name, first)), owner, SystemClock(), name=name
+        )
+        filters = [(name, 1) for name in (*OF_NATS, *(ROOT + rest for rest in sorted(EVERY)))]
+        owner.connected = lambda: self.connection.subscribe(filters, self.answers.update)
+        owner.received = lambda message: self.heard.append(message.topic)
+        self.connection.start()
+
+    def granted(self):
+        until(lambda: len(self.answers) == len(OF_NATS) + len(EVERY), what="the answers")
+        return {name.removeprefix(ROOT) for name, code in self.answers.items() if code != REFUSED}
+
+    def publish(self, rest):
+        message = Outgoing(ROOT + rest, b"online", 1, retain=True)
+        self.connection.post(lambda: self.connection.publish(message))
+
+
+@needs_nats
+def test_a_nats_account_reads_and_writes_what_is_its_own_at_every_node_and_nothing_else(tmp_path):
+    cluster = NatsCluster(tmp_path / "cluster", free_port)
+    cluster.add("vehicle", "rov1")
+    cluster.add("dashboard", "viewer")
+    cluster.start()
+    members = {name: Member(cluster, name, at) for at, name in enumerate(GRANTED)}
+    try:
+        assert {name: member.granted() for name, member in members.items()} == GRANTED
+        members["rov1"].publish("vehicle/rov2/status")
+        members["rov1"].publish("vehicle/rov1/status")
+        until(lambda: ROOT + "vehicle/rov1/status" in members["viewer"].heard, what="its own status")
+        assert ROOT + "vehicle/rov2/status" not in members["viewer"].heard
+    finally:
+        for member in members.values():
+            member.connection.stop()
+        cluster.stop()
+
+
+@needs_nats
+def test_the_kill_of_topsides_nats_node_costs_no_wrong_result_and_no_recorded_exchange(tmp_path):
+    soak = Soak(A_KILL, NatsCluster(tmp_path / "cluster", free_port), print)
+    assert soak.run().failures == []
+    assert [(outage.fault.kind, "topside" in outage.fault.there) for outage in soak.outages] == [
+        ("kill", True)
+    ] * 2

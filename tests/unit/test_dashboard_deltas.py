@@ -1,0 +1,146 @@
+"""The stream of deltas: what is put together from it is what the lists have, however slow the page."""
+
+import json
+import random
+
+import pytest
+
+from tests.unit.dashboards import LONG_AGO, S, incoming, info, result, status
+from tests.unit.test_dashboard_api import Bench
+from tidesync.dashboard import stream
+from tidesync.dashboard.presentation import vehicle_view
+from tidesync.dashboard.stream import DeltaFeed
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+@pytest.fixture
+def feed(bench):
+    served = bench.app.state.served
+    return DeltaFeed(bench.subscriber, served.about, served.texts)
+
+
+class Page:
+    """Puts the messages together as the page does."""
+
+    def __init__(self, feed):
+        self.feed = feed
+        self.rows = {}
+        self.version = 0
+        self.messages = []
+
+    def take(self):
+        text = self.feed.next()
+        if text is None:
+            return None
+        message = json.loads(text)
+        self.messages.append(message)
+        if message["anew"]:
+            self.rows.clear()
+        else:
+            assert message["after"] == self.version
+        self.version = message["version"]
+        self.places = message.get("numbers_of") or self.places
+        for row in message["vehicles"]:
+            self.rows[f"{row['vehicle']}/{row['topside'] or ''}"] = row | {"at_s": message["now_s"]}
+        for values in message["numbers"]:
+            numbers = dict(zip(self.places, values, strict=True))
+            self.rows[numbers.pop("row")] |= numbers | {"result_age_s": 0.0}
+        return message
+
+
+@pytest.fixture
+def page(feed):
+    return Page(feed)
+
+
+def test_after_everything_once_numbers_alone_follow(bench, page):
+    bench.hear(*(incoming(result(f"rov{number}")) for number in range(3)))
+    first = page.take()
+    assert (first["anew"], len(first["vehicles"]), first["numbers"]) == (True, 3, [])
+    assert page.take() is None
+    bench.hear(incoming(result("rov1", offset_ms=-150.4, lower_ms=-151.0, max_error_ms=0.9)))
+    second = page.take()
+    assert (second["anew"], second["vehicles"], len(second["numbers"])) == (False, [], 1)
+    assert (page.rows["rov1/laptop"]["offset_ms"], page.rows["rov1/laptop"]["max_error_ms"]) == (-150.4, 0.9)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        incoming(result("rov1", state="holdover")),
+        incoming(result("rov1", error="timeout")),
+        incoming(result("rov1", interval_s=5.0)),
+        incoming(result("rov1", conditional=True)),
+        incoming(info("rov1")),
+        status("offline", vehicle="rov1"),
+        status("offline", topside="laptop"),
+    ],
+)
+def test_more_than_numbers_sends_the_whole_row(bench, page, change):
+    bench.hear(incoming(result("rov1", interval_s=1.0)), incoming(result("rov2", topside="stern")))
+    page.take()
+    bench.hear(change)
+    message = page.take()
+    assert [row["vehicle"] for row in message["vehicles"]] == ["rov1"]
+    assert message["numbers"] == []
+
+
+def test_the_first_live_result_after_a_retained_one_sends_the_whole_row(bench, page):
+    bench.hear(incoming(result("rov1", measured_ns=LONG_AGO - 60 * S), retained=True))
+    assert page.take()["vehicles"][0]["fresh"] is False
+    bench.hear(incoming(result("rov1", measured_ns=LONG_AGO)))
+    assert page.take()["vehicles"][0]["fresh"] is True
+
+
+def test_whatever_comes_the_page_has_what_the_list_has(bench, page):
+    chance = random.Random(7)
+    for _ in range(300):
+        name = f"rov{chance.randrange(12)}"
+        numbers = {"offset_ms": round(chance.gauss(0, 100), 3), "rejected": chance.randrange(9)}
+        state = chance.choice(["locked"] * 6 + ["stale"])
+        message = chance.choice(
+            [
+                *[incoming(result(name, state=state, measured_ns=LONG_AGO, **numbers))] * 6,
+                incoming(result(name, topside="stern", **numbers)),
+                status(chance.choice(["online", "offline"]), vehicle=name),
+                incoming(info(name)),
+            ]
+        )
+        bench.hear(message)
+        if chance.random() < 0.1:
+            bench.hear(message.__class__(message.topic, b"", True, message.received))
+        if chance.random() < 0.3:
+            page.take()
+    page.take()
+    fleet, now = bench.subscriber.fleet, bench.subscriber.now()
+    wanted = {f"{row.vehicle}/{row.topside or ''}": vehicle_view(row) for row in fleet.rows(now)}
+    assert page.rows.keys() == wanted.keys()
+    for key, view in wanted.items():
+        for name, value in view.model_dump(mode="json").items():
+            if name != "measured_at":  # `measured_unix_ms` is the same
+                assert page.rows[key][name] == value, (key, name)
+
+
+def test_a_large_fleet_comes_in_parts_that_say_how_much_is_left(bench, page, monkeypatch):
+    monkeypatch.setattr(stream, "MOST_ROWS", 10)
+    bench.hear(*(incoming(result(f"rov{number:02d}")) for number in range(25)))
+    waiting = [page.take()["waiting"]]
+    bench.hear(incoming(result("rov24", offset_ms=1.0)))  # not sent yet: it comes whole
+    while (message := page.take()) is not None:
+        waiting.append(message["waiting"])
+    assert waiting == [15, 5, 0]
+    assert len(page.rows) == 25
+    assert page.rows["rov24/laptop"]["offset_ms"] == 1.0
+
+
+def test_a_page_that_comes_rarely_gets_the_newest_numbers_once(bench, page):
+    bench.hear(incoming(result("rov1")))
+    page.take()
+    for number in range(50):
+        bench.hear(incoming(result("rov1", offset_ms=float(number))))
+    assert len(page.take()["numbers"]) == 1
+    assert page.rows["rov1/laptop"]["offset_ms"] == 49.0

@@ -1,0 +1,56 @@
+"""Which topside's result of a vehicle is in use, pure: one rule for all that read results.
+
+An offset is the vehicle's clock minus that of one topside's machine, so a reader that changes the topside
+changes the clock it speaks of, too: whoever shows a chosen result names its topside.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from schemas.doubtful import is_doubtful
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STAYS_WITHIN = 2.0
+"""The topside in use stays while its bound is at most this many times the least, lest readers alternate."""
+
+
+class Candidate(Protocol):
+    """One topside's newest result of a vehicle, in whatever form a reader holds it."""
+
+    @property
+    def topside(self) -> str | None:
+        """Who measured."""
+
+    @property
+    def max_error_ms(self) -> float | None:
+        """The bound of its offset; None without one."""
+
+    @property
+    def error(self) -> str | None:
+        """Its error word."""
+
+
+C = TypeVar("C", bound=Candidate)
+
+
+def chosen(fresh: Iterable[C], in_use: str | None = None, *, stays_within: float = STAYS_WITHIN) -> C | None:
+    """Of a vehicle's `fresh` results the one to use: not in doubt, with the least max error, else by name.
+
+    `in_use` is the topside that was chosen before: it stays while its bound is at most `stays_within` times
+    the least. One without a bound is chosen where none has one; None where none is left.
+    """
+    usable = sorted(
+        (one for one in fresh if not is_doubtful(one.error)), key=lambda one: (_bound(one), one.topside or "")
+    )
+    if not usable:
+        return None
+    within = math.inf if math.isinf(stays_within) else stays_within * _bound(usable[0])
+    return next((one for one in usable if one.topside == in_use and _bound(one) <= within), usable[0])
+
+
+def _bound(candidate: Candidate) -> float:
+    return math.inf if candidate.max_error_ms is None else candidate.max_error_ms

@@ -1,0 +1,60 @@
+"""One vehicle's measurement by a topside of a group, pure: it can rest while another one measures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from topside_agent.group.decisions import OwnResult
+from topside_agent.measuring.measurement import Measurement
+from topside_agent.measuring.timing import ResultSchedule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runtime.clock import Reading
+    from schemas.exchange import Exchange
+    from topside_agent.measuring.actions import Action
+
+_USEFUL = {"acquiring", "locked", "holdover"}
+
+
+class SharedMeasurement(Measurement):
+    """At rest it sends no ping and publishes no result; what it hears of either clock it takes in.
+
+    It keeps its finished exchanges, which a recorder may still ask for, and the numbers that follow them.
+    """
+
+    @property
+    def own_result(self) -> OwnResult:
+        """The last result, and whether it is one that is worth to be handed over."""
+        result = None if self.resting else self._result
+        if result is None:
+            return OwnResult(useful=False, max_error_ms=None)
+        return OwnResult(useful=result.state in _USEFUL, max_error_ms=result.max_error_ms)
+
+    def rest(self) -> None:
+        """Another topside measures the vehicle; the next result rests on an exchange that is yet to come."""
+        self.resting = True
+        self.disconnected()
+        self._results = ResultSchedule(
+            interval_ns=self._results.interval_ns, silence_ns=self._results.silence_ns
+        )
+        self._result = self._error = self._last_reached_raw_ns = None
+
+    def resume(self, known: Iterable[Exchange], now_raw_ns: int) -> list[Action]:
+        """Measure the vehicle; `known` are exchanges that others made by this computer's clock, in order."""
+        self.resting = False
+        for exchange in known:
+            self.offsets.add(exchange)
+        return self.appeared(now_raw_ns)
+
+    def timer(self, now: Reading) -> list[Action]:
+        """As of any measurement, but nothing at rest."""
+        return [] if self.resting else super().timer(now)
+
+    def publish(self, now: Reading) -> list[Action]:
+        """As of any measurement, but nothing at rest."""
+        return [] if self.resting else super().publish(now)
+
+    def _and_next(self, actions: list[Action], now_raw_ns: int) -> list[Action]:
+        return actions if self.resting else super()._and_next(actions, now_raw_ns)

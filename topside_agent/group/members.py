@@ -1,0 +1,83 @@
+"""The other topsides of a group as one of them hears them, pure; times are the listener's own RAW, in ns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from schemas.presence import Heartbeat, Member
+
+LIVENESS_NS = 3_000_000_000
+"""A topside is there for so long after its last heartbeat."""
+SETTLED_NS = 3_500_000_000
+"""From then on vehicles are left to one that has come: with what its first heartbeat and result take on their
+way that is the hold-down of 5 s."""
+_MOST = 1000
+"""Names come from the network, so they are bounded."""
+
+
+class Peer(NamedTuple):
+    """A topside of the group that is there now."""
+
+    member: Member
+    since_ns: int
+    """When its present process was heard first, without a silence of `LIVENESS_NS` since."""
+
+    def settled(self, now_ns: int) -> bool:
+        """Whether it has been there for long enough to hand vehicles over to it."""
+        return now_ns - self.since_ns >= SETTLED_NS
+
+
+class _Beats(NamedTuple):
+    instance_id: str
+    since_ns: int
+    heard_ns: int
+
+
+class Members:
+    """Those of `group` but for `topside`. A member message says who one is, heartbeats that it is there."""
+
+    def __init__(self, group: str, topside: str) -> None:
+        self._group, self._topside = group, topside
+        self._members: dict[str, Member] = {}
+        self._beats: dict[str, _Beats] = {}
+
+    def announced(self, member: Member) -> None:
+        """A topside says which group it is in."""
+        if member.topside != self._topside and (
+            member.topside in self._members or len(self._members) < _MOST
+        ):
+            self._members[member.topside] = member
+
+    def left(self, topside: str) -> None:
+        """Its member message was cleared: it has stopped."""
+        self._members.pop(topside, None)
+        self._beats.pop(topside, None)
+
+    def beat(self, heartbeat: Heartbeat, now_ns: int) -> bool:
+        """A heartbeat came; whether it is of a process that was not there just before."""
+        name, known = heartbeat.topside, self._beats.get(heartbeat.topside)
+        if name == self._topside or (known is None and len(self._beats) >= _MOST):
+            return False
+        new = (
+            known is None
+            or known.instance_id != heartbeat.instance_id
+            or now_ns - known.heard_ns >= LIVENESS_NS
+        )
+        since_ns = now_ns if known is None or new else known.since_ns
+        self._beats[name] = _Beats(heartbeat.instance_id, since_ns, now_ns)
+        return new
+
+    def present(self, now_ns: int) -> dict[str, Peer]:
+        """Those that are there now, by name."""
+        found = {}
+        for name, member in self._members.items():
+            beats = self._beats.get(name)
+            if (
+                beats
+                and member.group == self._group
+                and beats.instance_id == member.instance_id
+                and now_ns - beats.heard_ns < LIVENESS_NS
+            ):
+                found[name] = Peer(member, beats.since_ns)
+        return found

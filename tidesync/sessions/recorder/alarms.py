@@ -18,6 +18,10 @@ def named(vehicles: Sequence[str]) -> str:
     return f"{names} and {more} more" if more > 0 else names
 
 
+MANY_MISSING = 1000
+"""Fewer that are missing for a moment are no alarm: a vehicle's second, or a broker's hiccup."""
+
+
 def silence(silent: Sequence[str], alarm_s: float, *, no_vehicle: bool) -> list[str]:
     """That nothing is recorded of `silent`, or of any vehicle."""
     if not (silent or no_vehicle):
@@ -31,6 +35,12 @@ def emptiness(empty: Sequence[str], *, no_vehicle: bool) -> list[str]:
     if not (empty or no_vehicle):
         return []
     return [f"nothing was recorded of {named(empty)}" if empty else "nothing was recorded"]
+
+
+def lateness(awaited: int, behind: str | None) -> list[str]:
+    """That exchanges are missing that may still come, and how far the recorder is behind."""
+    missing = [f"{awaited} exchanges are missing and asked for"] if awaited >= MANY_MISSING else []
+    return missing + ([behind] if behind else [])
 
 
 def joined(sentences: Sequence[str | None]) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from runtime.files import replace
 from tidesync.sessions.clock_pieces import is_clock_line
+from tidesync.sessions.frames import frame_of, frames_exist, parts_of
 from tidesync.sessions.journal import is_event, is_exchange, lines_of
 from tidesync.sessions.recorder import files, index_file
 from tidesync.sessions.recorder.claim import FolderClaim
@@ -75,6 +76,9 @@ class FolderWriter:
         """The folder, or its journal, is not the one that was recorded into: nothing is written into it."""
         self.metadata_changed = False
         """Somebody else has written the metadata since we did."""
+        self.compressed = frames_exist(folder.exchanges_path)
+        """Exchanges and pieces are appended in frames."""
+        self._ends: dict[Path, files.FileEnd] = {}
         self._found: str | None = None
         self._metadata = MetadataFile(folder.metadata_path)
         self._saved: Recording | None = None
@@ -124,7 +128,7 @@ class FolderWriter:
     def write_index(self, state: bytes, parts: Iterable[bytes | memoryview]) -> None:
         """Write the index of all lines; without it a restart takes longer, so a failure is no problem."""
         try:
-            at = [index_file.position(path) for path in self.folder.indexed_paths]
+            at = [index_file.position(path) for path in self.folder.growing_paths]
             index_file.write(self.folder.index_path, at, state, parts)
         except OSError as error:
             _log.warning("cannot write %s: %s", error.filename or self.folder.index_path, error.strerror)
@@ -154,18 +158,24 @@ class FolderWriter:
             return
         lines = self.lines
         if lines.exchanges:
-            self._append_lines(self.folder.exchanges_path, lines_of(lines.exchanges), is_exchange)
+            self._append_lines(self.folder.exchanges_path, lines_of(lines.exchanges), is_exchange, grows=True)
             self.claim.note_appended()
             lines.exchanges = []
         if lines.events:
             self._append_lines(self.folder.events_path, lines_of(lines.events), is_event)
             lines.events = []
         if lines.clock:
-            self._append_lines(self.folder.clock_path, lines_of(lines.clock), is_clock_line)
+            self._append_lines(self.folder.clock_path, lines_of(lines.clock), is_clock_line, grows=True)
             lines.clock = []
 
-    def _append_lines(self, path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> None:
-        files.append(path, lines, is_whole)
+    def _append_lines(
+        self, path: Path, lines: bytes, is_whole: Callable[[bytes], bool], *, grows: bool = False
+    ) -> None:
+        if grows and self.compressed:
+            path = parts_of(path)[1]
+            self._ends[path] = files.append_frame(path, frame_of(lines), self._ends.get(path))
+        else:
+            files.append(path, lines, is_whole)
         self._unsynced.add(path)
 
     def _sync(self) -> None:

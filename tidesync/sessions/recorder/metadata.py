@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from schemas.metadata import (
 )
 from tidesync.sessions.document import Document, block_of, same
 from tidesync.sessions.folder import CLOCK, EVENTS, EXCHANGES, TIME_SYNC
+from tidesync.sessions.frames import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,6 +71,14 @@ def update_of(
     }
     block = block.model_copy(update={"vehicles": vehicles})
     return MetadataUpdate(recording.mission, _with_clocks(block, clocks), entries)
+
+
+def in_frames(update: MetadataUpdate) -> MetadataUpdate:
+    """The same of a session whose journals are compressed."""
+    files = update.block.files
+    clock = files.clock and files.clock + SUFFIX
+    changed = files.model_copy(update={"exchanges": files.exchanges + SUFFIX, "clock": clock})
+    return replace(update, block=update.block.model_copy(update={"files": changed}))
 
 
 def merge(existing: Document | None, update: MetadataUpdate, now: datetime) -> Document | None:

@@ -8,6 +8,7 @@ from schemas.instants import ns_from_utc, utc_from_ns
 from schemas.messages import SessionState
 from tidesync.sessions.recorder import alarms
 from tidesync.sessions.recorder.actions import NewLines
+from tidesync.sessions.recorder.behind import Behind
 from tidesync.sessions.recorder.clock_log import ClockLog
 from tidesync.sessions.recorder.duplicates import DuplicateLog
 from tidesync.sessions.recorder.metadata import MetadataUpdate, update_of
@@ -17,7 +18,7 @@ from tidesync.sessions.recorder.sources import SourceState, SourceWatches, gap_o
 from tidesync.sessions.recorder.vehicle_log import VehicleLog
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from runtime.clock import Reading
     from schemas.events import EventLine
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 
 MOST_VEHICLES = MOST_TOPSIDES = 5000
-MOST_URGENT = 50
-"""Vehicles of sensors of which every change is written at once."""
 
 
 class SessionLog:
@@ -55,6 +54,7 @@ class SessionLog:
         self._recorded = RecordedExchanges()
         self._watches = SourceWatches()
         self._duplicates = DuplicateLog()
+        self.behind = Behind()
         self._measuring = set(recording.topsides.values())
         self._vehicles = {vehicle: VehicleLog(vehicle, now.raw_ns) for vehicle in recording.vehicles}
         for vehicle, topside in recording.topsides.items():
@@ -191,6 +191,7 @@ class SessionLog:
         self._began_ns -= slept_ns
         for log in self._vehicles.values():
             log.heard_ns -= slept_ns
+        self.behind.forget()
         self.request_all(now)
 
     def await_last(self, now: Reading) -> None:
@@ -206,7 +207,8 @@ class SessionLog:
         no_vehicle = not self._vehicles and now.raw_ns - self._began_ns > alarm_s * 1e9
         slept = [f"this computer slept for {self._slept_ns / 1e9:.1f} s"] if self._slept_ns else []
         nothing = alarms.silence(silent, alarm_s, no_vehicle=no_vehicle)
-        self.alarm = alarms.joined([self.notice, *slept, *nothing, *self._duplicates.sentences])
+        late = alarms.lateness(self._watches.awaited, self.behind.settle(now.raw_ns))
+        self.alarm = alarms.joined([self.notice, *slept, *nothing, *late, *self._duplicates.sentences])
         duplicates = [line for line in self._duplicates.lines(now) if self.take_event(line, now)]
         return self._gaps(self._watches.give_up(now.raw_ns), now) + duplicates
 
@@ -251,18 +253,9 @@ class SessionLog:
         )
 
     @property
-    def vehicles(self) -> int:
-        """How many are known."""
-        return len(self._vehicles)
-
-    @property
-    def marks(self) -> tuple[Hashable, Hashable]:
-        """Change when the metadata must be written at once, and when it should be before long."""
-        wanted = self.recording.vehicles
-        sensors = wanted if len(wanted) <= MOST_URGENT else ()
-        urgent = (self.closing is None, self.alarm is None, self.notice, self.recording.stop_request_id)
-        others = (self.alarm, tuple(log.mark for log in self._vehicles.values()))
-        return (*urgent, *(self._vehicles[name].mark for name in sensors)), others
+    def vehicles(self) -> Mapping[str, VehicleLog]:
+        """What is known of each."""
+        return self._vehicles
 
     def _answered(self, problem: str | None) -> str:
         """The command that the state answers: a stop is answered at its end, successful or not."""
@@ -282,7 +275,10 @@ class SessionLog:
         self._slept_ns = 0
         self._note_measuring(exchange.topside)
         self.clock.note_exchange(exchange)
-        events = self._log(exchange.vehicle, now).note_exchange(exchange, now)
+        log = self._log(exchange.vehicle, now)
+        events = log.note_exchange(exchange, now)
+        if log.last_exchange_ns == exchange.destination_ns:
+            self.behind.note(exchange, now.raw_ns)
         new.events.extend(event for event in events if self.take_event(event, now))
 
     def _gaps(self, lost: Iterable[LostOf], now: Reading) -> list[EventLine]:

@@ -12,10 +12,10 @@ from tidesync.sessions.recorder.claim import MOVED, MOVED_AT_END
 from tidesync.sessions.recorder.counts import SessionCounts, counts_of
 from tidesync.sessions.recorder.held import Held
 from tidesync.sessions.recorder.resumption import exchanges_of, resume
-from tidesync.sessions.recorder.session_log import MOST_URGENT, SessionLog
+from tidesync.sessions.recorder.session_log import SessionLog
 from tidesync.sessions.recorder.stopping import Stopping
 from tidesync.sessions.recorder.store import SessionStore
-from tidesync.sessions.recorder.upkeep import Upkeep
+from tidesync.sessions.recorder.upkeep import MOST_URGENT, Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,11 +62,10 @@ class SessionRecorder:
         self.log = SessionLog(recording, now)
         self.published: SessionState | None = None
         self.next_update_ns = now.raw_ns
-        self._published_ns = self._began_ns = now.raw_ns
         self._settings = settings
         self._upkeep = Upkeep(self.store, settings.metadata_s)
         self._updated_ns = now.raw_ns
-        self._stopped_ns = now.raw_ns
+        self._stopped_ns = self._published_ns = self._began_ns = now.raw_ns
         self._stopping: Stopping | None = None
         block = self.store.load_block()
         resumes = block or self.store.resumes
@@ -195,7 +194,7 @@ class SessionRecorder:
         """Take a result; a vehicle's first is written at once."""
         if self._hold(partial(self.take_result, result, now, stored=stored), 1):
             return
-        if self.log.take_result(result, now, stored=stored) and self.log.vehicles <= MOST_URGENT:
+        if self.log.take_result(result, now, stored=stored) and len(self.log.vehicles) <= MOST_URGENT:
             self._update_soon()
         topside = self.log.topside_of(result.vehicle)
         if topside and topside != self.recording.topsides.get(result.vehicle):
@@ -210,8 +209,7 @@ class SessionRecorder:
 
     def update(self, now: Reading) -> Actions:
         """What is due about once a second: alarm, missing exchanges, files."""
-        self.next_update_ns = now.raw_ns + round(self._settings.update_s * 1e9)
-        self._updated_ns = now.raw_ns
+        self._updated_ns, self.next_update_ns = now.raw_ns, now.raw_ns + round(self._settings.update_s * 1e9)
         actions = Actions(refused=self.log.newly_refused())
         if self._held is not None:
             if now.raw_ns - self._began_ns > _QUICK_NS:
@@ -250,13 +248,15 @@ class SessionRecorder:
         return self.phase == "stopped" and self.published == self.state
 
     def _write(self, now: Reading) -> None:
-        self._upkeep.write(self.log, None if self._ended else self.recording, now)
+        self._upkeep.write(self.log, None if self._ended else self.recording, now, flush=not self.active)
         if self.store.moved and not (self.store.problem or self.store.busy):
             self._begin_again()
 
     def _update_soon(self) -> None:
         """At once; with many vehicles a little after the last."""
-        self.next_update_ns = min(self.next_update_ns, self._updated_ns + self.log.vehicles * _VEHICLE_NS)
+        self.next_update_ns = min(
+            self.next_update_ns, self._updated_ns + len(self.log.vehicles) * _VEHICLE_NS
+        )
 
     def _begin_again(self) -> None:
         """The folder is another one: go on from what that holds, and ask for everything else.

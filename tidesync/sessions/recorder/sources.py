@@ -86,6 +86,11 @@ class SourceWatches:
         return any(watch.waiting for _, watch in self)
 
     @property
+    def awaited(self) -> int:
+        """How many are missing that may still come."""
+        return sum(watch.awaited for _, watch in self)
+
+    @property
     def missing(self) -> Counter[str]:
         """Exchanges that are not recorded by vehicle, lost ones included; any thread may ask."""
         missing: Counter[str] = Counter()

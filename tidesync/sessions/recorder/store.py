@@ -31,6 +31,9 @@ _INDEX_BYTES_PER_S = 15_000
 """An index of a long journal is large, four bytes an exchange: it is written at most as often as that takes
 so many bytes a second."""
 _LAST_S = 3.0
+_FRAME_NS = 3_000_000_000
+"""A frame is appended so often; what a kill takes of the memory is asked for again."""
+_FRAME_LINES = 5000
 
 
 class SessionStore:
@@ -47,7 +50,7 @@ class SessionStore:
         self._background = background
         self._new = Lines()
         self._unindexed = 0
-        self._indexed_ns, self._index_bytes = 0, 0
+        self._indexed_ns = self._index_bytes = self._frame_ns = 0
         self._begun = False
         """The first write is done at once: who starts a session finds its metadata, or hears why not."""
         self._idle = threading.Event()
@@ -79,6 +82,15 @@ class SessionStore:
         return not self._idle.is_set()
 
     @property
+    def compressed(self) -> bool:
+        """Whether exchanges and pieces are written in frames, every few seconds."""
+        return self._writer.compressed
+
+    def compress(self) -> None:
+        """Write them so from now on; not to be called while the disk is `busy`."""
+        self._writer.compressed = True
+
+    @property
     def settled(self) -> bool:
         """Whether the disk has taken everything."""
         return not (self.busy or self.waiting or self.problem)
@@ -98,7 +110,7 @@ class SessionStore:
         """Whether an earlier process has recorded something here, or may have."""
         here = self.folder
         try:
-            return any(path.exists() for path in (here.exchanges_path, here.events_path, here.clock_path))
+            return any(path.exists() for path in (*here.growing_paths, here.events_path))
         except OSError:
             return True
 
@@ -136,6 +148,8 @@ class SessionStore:
         self._new.exchanges.extend(exchanges)
         self._new.events.extend(events)
         self._new.clock.extend(clock)
+        if self.compressed and len(self._new) < _FRAME_LINES:
+            return
         if self._new and self.problem is None and not self.moved:
             self._ask(self._writer.append)
 
@@ -156,11 +170,13 @@ class SessionStore:
         recording: Recording | None,
         now: Reading,
         index: tuple[bytes, Iterable[bytes | memoryview]] | None = None,
+        *,
+        flush: bool = False,
     ) -> None:
         """Append what waits, merge the metadata, write an index of all lines; what is None is left out.
 
-        `recording`: for a restart; None: it has ended, and a restart does not resume it. Not to be called
-        while the disk is `busy`.
+        `recording`: for a restart; None: it has ended, and a restart does not resume it. `flush`: no frame is
+        waited for. Not to be called while the disk is `busy`.
         """
         state_and_parts = None
         if index:
@@ -170,7 +186,10 @@ class SessionStore:
                 len(index[0]) + sum(map(len, state_and_parts[1])),
             )
         job = Job(recording, None if update is None else (update, now), state_and_parts)
-        self._ask(lambda: self._writer.write(job), self._background if self._begun else at_once)
+        full = flush or index or update or not self.compressed or now.raw_ns - self._frame_ns >= _FRAME_NS
+        self._frame_ns = now.raw_ns if full else self._frame_ns
+        background = self._background if self._begun else at_once
+        self._ask(lambda: self._writer.write(job), background, lines=bool(full))
         self._begun = True
         self._unindexed = 0 if index else self._unindexed
 
@@ -183,11 +202,14 @@ class SessionStore:
         """The recording has ended: a restart does not resume it."""
         self._ask(lambda: self._writer.write(Job()))
 
-    def _ask(self, work: Callable[[], None], background: Background | None = None) -> None:
+    def _ask(
+        self, work: Callable[[], None], background: Background | None = None, *, lines: bool = True
+    ) -> None:
         if self.busy:
             return
-        self._unindexed += len(self._new.exchanges) + len(self._new.clock)
-        self._writer.lines.take(self._new)
+        if lines:
+            self._unindexed += len(self._new.exchanges) + len(self._new.clock)
+            self._writer.lines.take(self._new)
         self._idle.clear()
 
         def done() -> None:

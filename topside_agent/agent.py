@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from broker.agent import MqttAgent, agent_counts
+from broker.agent import MqttAgent, agent_counts, connect_agent
 from broker.budgets import PeerBudgets
-from broker.connection import Connection
 from broker.inbox import Inbox, Letter
 from broker.interface import Incoming
 from broker.own_clock import OwnClock
@@ -58,7 +57,7 @@ class TopsideAgent(MqttAgent):
         settings: TopsideSettings,
         clock: Clock,
         *,
-        connect: Connect = Connection,
+        connect: Connect = connect_agent,
         get: Get = get_then,
         watch: Watch | None = None,
         instance_id: str | None = None,
@@ -170,7 +169,7 @@ class TopsideAgent(MqttAgent):
             if self._connection.up and self._presence.tick(now.raw_ns):
                 for measurement in self._vehicles:
                     self._perform(measurement, measurement.recheck(now.raw_ns))
-        if not self._connection.up:
+        if not self._connection.carries_pings:
             return _IDLE_S
         return min(_IDLE_S, (self._scheduler.serve(now) - self._clock.raw_ns()) / 1e9)
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from broker.address import parse_addresses
 from broker.budgets import BudgetSettings
-from broker.settings import AgentSettings, ClockHistorySettings, MetricsSettings
+from broker.settings import ClockHistorySettings, MetricsSettings, PingSettings
 from runtime import host
 from schemas.compat import Self
 from schemas.metadata import CONSUMER_TOLERANCE_MS
@@ -62,7 +62,7 @@ def own_name(account: str | None) -> str:
     return str(name)
 
 
-class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, AgentSettings):
+class TopsideSettings(BudgetSettings, MetricsSettings, ClockHistorySettings, PingSettings):
     """Which vehicles to measure, how often, and when a result is in which state."""
 
     topside: Topside = Field(

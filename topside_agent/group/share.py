@@ -273,6 +273,7 @@ class GroupShare:
             now_ns=now_ns,
             same_clock=self._proof.same,
         )
+        _log.debug("%s is measured here from now on, with %d exchanges of others", vehicle, len(known))
         self._agent.take(vehicle, known)
 
     def _subscribe(self, filters: Sequence[str]) -> None:

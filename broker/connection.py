@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_REFUSED_S = 60.0
 _STOP_S = 5.0  # a busy machine, or a slow disk, may take its time
 _CONNECT_LIMIT_S = 120.0  # a name server may block for 30 s and more, and each address is tried for five
 
@@ -43,6 +44,7 @@ class Connection:
     """Keeps one MQTT 3.1.1 connection alive and calls `callbacks` from the network thread.
 
     `name` tells processes apart in the broker's log (see `make_client`); `gather_s` is as for `SocketLoop`.
+    One that is `lasting` asks again, once a minute, when its account is refused.
     """
 
     def __init__(
@@ -54,17 +56,20 @@ class Connection:
         name: str,
         will: Outgoing | None = None,
         persistent: bool = False,
+        lasting: bool = False,
         gather_s: float = 0.0,
     ) -> None:
         self.failure: BrokerError | None = None
         self.problem: BrokerError | None = None
         self.loop = Loop("the network thread")
+        self.loops = (self.loop,)
         self.nodelay: bool | None = None
         """Whether Nagle's algorithm is off, as the system reports; None before the first connect."""
         self._callbacks = callbacks
+        self._lasting = lasting
         self._clock = clock
         self._limited_log = RateLimitedLog(_log, clock)
-        self._policy = ReconnectPolicy(settings, name if persistent else None)
+        self.policy = ReconnectPolicy(settings, name if persistent else None)
         self._wakeup = Wakeup()
         self._stopping = threading.Event()
         self._finished = threading.Event()
@@ -76,7 +81,7 @@ class Connection:
         self._client.accepted = self._accepted
         self._runner = CallbackRunner(callbacks, clock, self._client, self._limited_log, gather_s)
         self._client.deliver = self._deliver
-        self._subscriber = Subscriber(self._client, self._policy, clock.raw_ns, self._limited_log)
+        self._subscriber = Subscriber(self._client, self.policy, clock.raw_ns, self._limited_log)
         self._client.subscribed = self._on_suback
         self._echoes = self._subscriber.echoes
         self._socket_loop = SocketLoop(self._client, self._wakeup, gather_s)
@@ -86,22 +91,17 @@ class Connection:
     @property
     def address(self) -> BrokerAddress:
         """The broker that is used, or tried."""
-        return self._policy.settings.address
+        return self.policy.settings.address
 
     @property
-    def settings(self) -> ConnectionSettings:
-        """Those of the broker that is used, or tried."""
-        return self._policy.settings
-
-    @property
-    def tried_all(self) -> bool:
-        """Whether every broker that the settings name has failed since one was last accepted."""
-        return self._policy.tried_all
+    def carries_pings(self) -> bool:
+        """Whether it is up."""
+        return self.up
 
     @property
     def reconnects(self) -> int:
         """How often the broker has accepted it again."""
-        return self._policy.reconnects
+        return self.policy.reconnects
 
     @property
     def last_problem(self) -> str | None:
@@ -204,9 +204,9 @@ class Connection:
 
     def _connect_once(self) -> None:
         try:
-            settings = self._policy.settings
+            settings = self.policy.settings
             with self.loop.allowing(_CONNECT_LIMIT_S):
-                prepare(self._client, settings, connect_timeout_s=CONNECT_S * self._policy.share)
+                prepare(self._client, settings, connect_timeout_s=CONNECT_S * self.policy.share)
                 self._client.connack = None
                 self._client.connect(settings.address.host, settings.address.port, settings.keepalive_s)
         except CONNECT_ERRORS as error:
@@ -223,7 +223,7 @@ class Connection:
         was_up = self.up
         self._set_up(False)
         self._subscriber.end()
-        if self._policy.ended(self._clock.raw_ns() - opened_ns, was_up=was_up):
+        if self.policy.ended(self._clock.raw_ns() - opened_ns, was_up=was_up):
             self._limited_log.forget()
         if self._stopping.is_set():
             return
@@ -232,16 +232,17 @@ class Connection:
         alert = None if was_up else self._client.alert
         unanswered = self._subscriber.waiting if was_up else ()
         published = (*self._client.unacknowledged_topics(), *self._echoes.last) if was_up else ()
-        problem = self._policy.problem(Ending(reason, self._client.connack, alert, unanswered, published))
-        if self._policy.is_final(problem):
+        problem = self.policy.problem(Ending(reason, self._client.connack, alert, unanswered, published))
+        is_final = self.policy.is_final(problem)
+        if is_final and not self._lasting:
             self.failure = problem
         else:
-            self._retry_later(problem)
+            self._retry_later(problem, _REFUSED_S if is_final else 0.0)
 
-    def _retry_later(self, problem: BrokerError) -> None:
+    def _retry_later(self, problem: BrokerError, least_s: float = 0.0) -> None:
         self.problem = problem
-        wait_s = self._policy.wait_s()
-        for each in self._policy.reportable(problem):
+        wait_s = max(least_s, self.policy.wait_s())
+        for each in self.policy.reportable(problem):
             self._limited_log.warning(f"{each}; trying again")
         until_ns = self._clock.raw_ns() + round(wait_s * 1e9)
         while not self._stopping.is_set() and (left_ns := until_ns - self._clock.raw_ns()) > 0:
@@ -260,7 +261,7 @@ class Connection:
                 return f"connection ended: {reason}" if reason else "connection lost"
             if self._socket_loop.run_once(pause_s) and self.up:
                 self._serve_up(opened_ns)
-            elif not self.up and self._clock.raw_ns() - opened_ns > CONNACK_S * self._policy.share * 1e9:
+            elif not self.up and self._clock.raw_ns() - opened_ns > CONNACK_S * self.policy.share * 1e9:
                 return "no answer to CONNECT (is it an MQTT broker?)"
 
     def _serve_up(self, opened_ns: int) -> None:
@@ -281,12 +282,12 @@ class Connection:
         return self._runner.run_due()
 
     def _accepted(self) -> None:
-        self._policy.accepted()
-        if not self._policy.suspicious:
+        self.policy.accepted()
+        if not self.policy.suspicious:
             self.problem = None
         self._set_up(True)
         _log.info("connected to broker %s", self.address)
-        for notice in expiry_notices(self._client.peer_certificate(), self._policy.settings):
+        for notice in expiry_notices(self._client.peer_certificate(), self.policy.settings):
             self._limited_log.warning(notice)
         self._runner.arrivals.begin()
         self._subscriber.begin()

@@ -58,12 +58,25 @@ class Callbacks(Protocol):
 class MqttConnection(Protocol):
     """What agents use of a connection; `broker.connection.Connection` is the one over a network."""
 
-    failure: BrokerError | None
-    """Why it ended by itself, once it has."""
-    loop: Loop
-    """The network thread, for the watchdog."""
-    up: bool
-    """Whether the broker has accepted the connection, and it has not ended since."""
+    @property
+    def failure(self) -> BrokerError | None:
+        """Why it ended by itself, once it has."""
+
+    @property
+    def loop(self) -> Loop:
+        """The network thread in which the agent's code runs."""
+
+    @property
+    def up(self) -> bool:
+        """Whether the broker has accepted the connection, and it has not ended since."""
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """The network threads, for the watchdog."""
+
+    @property
+    def carries_pings(self) -> bool:
+        """Whether pings get through: they may have a connection of their own."""
 
     @property
     def address(self) -> BrokerAddress:

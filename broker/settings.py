@@ -22,7 +22,7 @@ from pydantic import (
 from broker.address import BrokerAddress, parse_addresses
 from broker.errors import PasswordFileError
 from schemas.compat import Self
-from schemas.names import Root
+from schemas.names import PING_SUFFIX, Root
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +64,8 @@ class ConnectionSettings(BaseModel):
 
     _place: int = PrivateAttr(0)
     """Of the broker's URL among those of the list that it was taken from."""
+    _suffix: str = PrivateAttr("")
+    """Of the account."""
 
     @model_validator(mode="after")
     def _certificate_has_a_key(self) -> Self:
@@ -105,7 +107,15 @@ class ConnectionSettings(BaseModel):
     @property
     def account(self) -> str | None:
         """The user name: the setting's, else the URL's."""
-        return self.username or self.address.username
+        name = self.username or self.address.username
+        return None if name is None else name + self._suffix
+
+    @property
+    def for_pings(self) -> Self:
+        """These settings with the account for pings alone, in place of each account."""
+        found = self.model_copy()
+        found._suffix = PING_SUFFIX  # noqa: SLF001 - its own
+        return found
 
     def secret(self) -> str | None:
         """The password, read now; PasswordFileError when its file cannot be read."""
@@ -137,6 +147,16 @@ class AgentSettings(ConnectionSettings):
 
     heartbeat_file: Path | None = Field(
         None, description="File stamped each second while the agent's loops come round; best below /run"
+    )
+
+
+class PingSettings(AgentSettings):
+    """Of the agents at both ends of a ping."""
+
+    ping_connection: bool = Field(
+        default=False,
+        description="Give pings a connection of their own, with account NAME@ping and the same password:"
+        " for NATS, which reads nothing from a client while one of its messages is being stored",
     )
 
 

@@ -6,8 +6,7 @@ import logging
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from broker.agent import MqttAgent
-from broker.connection import Connection
+from broker.agent import MqttAgent, connect_agent
 from broker.interface import Outgoing
 from broker.own_clock import OwnClock
 from pi_agent.health import Health
@@ -59,7 +58,7 @@ class PiAgent(MqttAgent):
         settings: PiSettings,
         clock: Clock,
         *,
-        connect: Connect = Connection,
+        connect: Connect = connect_agent,
         watch: Watch | None = None,
         synchronized: Callable[[], bool] | None = None,
         instance_id: str | None = None,

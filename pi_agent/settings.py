@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import Field, FilePath, model_validator
 
-from broker.settings import AgentSettings, ClockHistorySettings
+from broker.settings import ClockHistorySettings, PingSettings
 from schemas.join_file import MOST_BYTES, JoinFile, JoinFileError
 from schemas.names import Vehicle
 
 
-class PiSettings(ClockHistorySettings, AgentSettings):
+class PiSettings(ClockHistorySettings, PingSettings):
     """Which vehicle this is, how to reach the broker, and whether to serve HTTP beside MQTT."""
 
     join: FilePath | None = Field(

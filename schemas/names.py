@@ -68,6 +68,10 @@ def made_valid(text: str) -> str | None:
     return name or None
 
 
+PING_SUFFIX = "@ping"
+"""Of the name of the account that may ping, or answer pings, for another; no name that is given ends so."""
+
+
 def account_name(name: str) -> str:
     """`name` if it may name an account at the broker, else InvalidNameError."""
     return _agent_name("broker account", name)

@@ -233,6 +233,12 @@ def read_by(root: str, role: Role, **names: str) -> list[tuple[str, int]]:
     return [(subscription(root, kind, **names), kind.qos) for kind in TOPICS if role in kind.readers]
 
 
+def concerns_pings(topic: str) -> bool:
+    """Whether a topic or a filter, below whatever root, is one of pings or of pongs."""
+    levels = topic.split("/")
+    return len(levels) > _PING_LEVEL and levels[-2] in _PING_WORDS and levels[-4] == "vehicle"
+
+
 def read_in_group(root: str) -> list[tuple[str, int]]:
     """The same of what every member of a group reads all the time."""
     return [(subscription(root, kind), kind.qos) for kind in (TOPSIDE_MEMBER, TOPSIDE_HEARTBEAT)]
@@ -262,6 +268,10 @@ def _named(topic: str, kind: TopicKind, names: Mapping[str, str]) -> Topic:
         return Topic(kind, **{key: _NAMES[key](level) for key, level in names.items()})
     except InvalidNameError as error:
         raise InvalidTopicError(topic, str(error)) from error
+
+
+_PING_LEVEL = 4
+_PING_WORDS = {kind.template.split("/")[2] for kind in (PING, PONG)}
 
 
 def _pattern(template: str) -> re.Pattern[str]:

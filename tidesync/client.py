@@ -54,7 +54,7 @@ def retained(settings: ConnectionSettings, kinds: Sequence[TopicKind]) -> Retain
             messages = _published(reader)
         letters = [letter for message in messages.values() if (letter := inbox.open(message))]
     found = [letter for letter in letters if letter.topic.kind in kinds]
-    return Retained(found, reader.connection.settings)
+    return Retained(found, reader.connection.policy.settings)
 
 
 def _published(reader: RetainedReader) -> dict[str, Incoming]:
@@ -93,7 +93,7 @@ def is_up(connection: Connection, timeout_s: float) -> bool:
     """
     started_s = time.monotonic()
     while not connection.wait_until_up(_LOOK_S):
-        tried = connection.problem is not None and connection.tried_all
+        tried = connection.problem is not None and connection.policy.tried_all
         hopeless = connection.failure or (tried and isinstance(connection.problem, _HOPELESS))
         wait_s = min(timeout_s, _CONNECT_S if tried else _LONGEST_S)
         if hopeless or time.monotonic() - started_s >= wait_s:

@@ -8,17 +8,21 @@ import tempfile
 from pathlib import Path
 
 from bench.soak_cluster.nats import NatsCluster
+from bench.soak_cluster.rabbitmq import RabbitCluster
 from bench.soak_cluster.run import Plan, Soak
+from runtime.listener import free_port
 
-_KINDS = {"nats": NatsCluster}
+_KINDS = {"nats": NatsCluster, "rabbitmq": RabbitCluster}
 
 
 def main() -> int:
     arguments = _arguments()
-    planned = Plan(arguments.kills, arguments.restarts)
+    planned = Plan(arguments.kills, arguments.restarts, ping_connection=_of_their_own(arguments))
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="soak-cluster-"))
     print(f"{planned}\nin {folder}", flush=True)
-    soak = Soak(planned, _KINDS[arguments.broker](folder / "cluster"), lambda line: print(line, flush=True))
+    soak = Soak(
+        planned, _KINDS[arguments.broker](folder / "cluster", free_port), lambda line: print(line, flush=True)
+    )
     verdict = soak.run()
     for name, value in verdict.figures.items():
         print(f"{name:32} {value:12g}")
@@ -27,12 +31,18 @@ def main() -> int:
     return 1 if verdict.failures else 0
 
 
+def _of_their_own(arguments: argparse.Namespace) -> bool:
+    """Whether pings get a connection of their own, which other brokers than NATS do not need."""
+    return arguments.broker == "nats" and not arguments.one_connection
+
+
 def _arguments() -> argparse.Namespace:
     planned = Plan()
     parser = argparse.ArgumentParser(prog="python -m bench.soak_cluster", description=__doc__)
     parser.add_argument("--broker", choices=sorted(_KINDS), default="nats")
     parser.add_argument("--kills", type=int, default=planned.kills, help="of each node")
     parser.add_argument("--restarts", type=int, default=planned.restarts, help="of each node, in turn")
+    parser.add_argument("--one-connection", action="store_true", help="pings have none of their own")
     parser.add_argument("--folder", type=Path, help="to keep everything in; else a temporary one")
     return parser.parse_args()
 

@@ -27,6 +27,8 @@ class Plan:
     restarts: int = 1
     only_topsides: bool = False
     """Leave those nodes in peace that topside is not connected to."""
+    ping_connection: bool = True
+    """Whether pings have a connection of their own."""
     settle_s: float = 5.0
     """How long every vehicle is to be locked before the next fault."""
     heal_s: float = 120.0
@@ -83,7 +85,7 @@ class Soak:
             began_s = time.monotonic()
             self._cluster.start()
             verdict.note("cluster healthy after, s", round(time.monotonic() - began_s, 1))
-            fleet = Fleet(self._cluster, stack)
+            fleet = Fleet(self._cluster, stack, ping_connection=self._plan.ping_connection)
             began_s = time.monotonic()
             self._until_locked(fleet, verdict, "at the start", 0.0)
             verdict.note("vehicles locked after the start, s", round(time.monotonic() - began_s, 1))

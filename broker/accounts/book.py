@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from typing import Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypedDict
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,8 +14,11 @@ from broker.accounts.permissions import Permissions, permissions
 from broker.errors import BrokerError
 from schemas.compat import Self
 from schemas.instants import UtcInstant
-from schemas.names import Root, account_name
+from schemas.names import PING_SUFFIX, Root, account_name
 from schemas.topic_kind import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _HASH = r"^\$7\$[0-9]+\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==$"
 _BCRYPT = r"^\$2b\$[0-9]{2}\$[A-Za-z0-9./]{53}$"
@@ -58,6 +61,14 @@ class Account(BaseModel):
     may_forget: bool = False
     homeassistant: bool = False
     blueos_mirror: bool = False
+
+
+class User(NamedTuple):
+    """A name that the broker knows, with the password of `account`."""
+
+    name: str
+    account: Account
+    allowed: Permissions
 
 
 class Book(BaseModel):
@@ -106,6 +117,17 @@ class Book(BaseModel):
             homeassistant=account.homeassistant,
             blueos_mirror=account.blueos_mirror,
         )
+
+    def users(self) -> Iterator[User]:
+        """Every account, and after each that pings or answers pings the one that does nothing else.
+
+        It has the same password: whoever has that may do more anyway, and there is no second secret to carry.
+        """
+        for account in self.accounts:
+            allowed = self.permissions(account)
+            yield User(account.name, account, allowed)
+            if allowed.of_pings.publish:
+                yield User(account.name + PING_SUFFIX, account, allowed.of_pings)
 
     def added(self, account: Account, *, replace: bool = False) -> Self:
         """With `account`; one of its name must be of its role, and to be replaced."""

@@ -20,6 +20,14 @@ class Permissions:
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
 
+    @property
+    def of_pings(self) -> Permissions:
+        """Those of them that concern pings and pongs."""
+        return Permissions(
+            tuple(filter(topics.concerns_pings, self.publish)),
+            tuple(filter(topics.concerns_pings, self.subscribe)),
+        )
+
 
 _HOMEASSISTANT = "homeassistant/device/+/config"
 """Where topsides announce vehicles to Home Assistant, and where it looks. Not ours, so not in the table."""

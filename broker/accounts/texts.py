@@ -1,14 +1,15 @@
-"""The broker's own files, pure: mosquitto's passwords and ACL, NATS's permissions."""
+"""The broker's own files, pure: mosquitto's passwords and ACL, NATS's permissions, RabbitMQ's definitions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from broker.accounts.rabbitmq import rabbitmq
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from broker.accounts.book import Account, Book
-    from broker.accounts.permissions import Permissions
+    from broker.accounts.book import Book, User
 
 _ACL_HEAD = """\
 # Made by `tidesync broker`: change accounts with it, not here.
@@ -30,38 +31,44 @@ _NATS_SESSIONS = "$MQTT.sub.>"
 
 def texts(book: Book) -> dict[str, str]:
     """Each file's name and content."""
-    return {"passwords": passwords(book), "acl": acl(book), "nats.conf": nats(book)}
+    return {
+        "passwords": passwords(book),
+        "acl": acl(book),
+        "nats.conf": nats(book),
+        "rabbitmq.json": rabbitmq(book),
+    }
 
 
 def passwords(book: Book) -> str:
     """What mosquitto calls password_file."""
-    return "".join(f"{account.name}:{account.password}\n" for account in book.accounts)
+    return "".join(f"{user.name}:{user.account.password}\n" for user in book.users())
 
 
 def acl(book: Book) -> str:
     """What mosquitto calls acl_file; what it does not allow is denied."""
-    return _ACL_HEAD + "".join(_acl_of(account, book.permissions(account)) for account in book.accounts)
+    return _ACL_HEAD + "".join(map(_acl_of, book.users()))
 
 
-def _acl_of(account: Account, allowed: Permissions) -> str:
-    lines = [f"# {account.role}", f"user {account.name}"]
-    lines += [f"topic write {topic}" for topic in allowed.publish]
-    lines += [f"topic read {topic}" for topic in allowed.subscribe]
+def _acl_of(user: User) -> str:
+    lines = [f"# {user.account.role}", f"user {user.name}"]
+    lines += [f"topic write {topic}" for topic in user.allowed.publish]
+    lines += [f"topic read {topic}" for topic in user.allowed.subscribe]
     return "\n" + "\n".join(lines) + "\n"
 
 
 def nats(book: Book) -> str:
     """NATS's `authorization` block, for its MQTT listener."""
-    users = "".join(_nats_user(account, book.permissions(account)) for account in book.accounts)
+    users = "".join(map(_nats_user, book.users()))
     lacking = "" if all(account.bcrypt for account in book.accounts) else _NATS_PASSWORDS
     return f"{_NATS_HEAD}{lacking}authorization {{\n  users = [\n{users}  ]\n}}\n"
 
 
-def _nats_user(account: Account, allowed: Permissions) -> str:
+def _nats_user(user: User) -> str:
+    _, account, allowed = user
     password = f'"{account.bcrypt}"' if account.bcrypt else f"$PASSWORD_{account.name}"
     return (
         f"    {{ # {account.role}\n"
-        f'      user: "{account.name}", password: {password}\n'
+        f'      user: "{user.name}", password: {password}\n'
         '      allowed_connection_types: ["MQTT"]\n'
         "      permissions {\n"
         f"        publish {{ {_allowed(allowed.publish)} }}\n"

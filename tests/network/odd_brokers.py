@@ -8,7 +8,7 @@ from contextlib import suppress
 from broker.client.packets import PUBLISH, SUBACK, MalformedPacketError, PacketReader
 
 _SUBSCRIBE = 0x80
-_RETAINED = 0x01
+_RETAINED, _QOS_1 = 0x01, 0x02
 
 
 class OddBroker:
@@ -25,8 +25,9 @@ class OddBroker:
         self.refusals = refusals
         self.held = 0
         """Subscriptions whose answer was held back."""
-        self._granting = asyncio.Event()
+        self._granting, self._storing = asyncio.Event(), asyncio.Event()
         self._granting.set()
+        self._storing.set()
         self._loop = asyncio.new_event_loop()
         self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
         self.port = self._server.sockets[0].getsockname()[1]
@@ -38,6 +39,19 @@ class OddBroker:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
+    def stall(self):
+        """Read nothing more from a client that sends a message at QoS 1, as NATS without a leader."""
+        self._loop.call_soon_threadsafe(self._storing.clear)
+
+    def recover(self):
+        """Store them."""
+        self._loop.call_soon_threadsafe(self._storing.set)
+
+    async def _store(self, command, body):
+        if command & 0xF0 == PUBLISH and command & _QOS_1:
+            await self._storing.wait()
+        return body
+
     def hold(self):
         """Answer no subscription from now on."""
         self._loop.call_soon_threadsafe(self._granting.clear)
@@ -46,7 +60,9 @@ class OddBroker:
         """Answer them."""
         self._loop.call_soon_threadsafe(self._granting.set)
 
-    async def _answer(self, body):
+    async def _answer(self, command, body):
+        if command & 0xF0 != SUBACK:
+            return body
         if not self._granting.is_set():
             self.held += 1
             await self._granting.wait()
@@ -76,7 +92,7 @@ class OddBroker:
             return self._retained_to_wildcards or not retained or _topic(body) in exact
 
         tasks = [
-            asyncio.create_task(_carry(from_client, to_broker, of_client)),
+            asyncio.create_task(_carry(from_client, to_broker, of_client, self._store)),
             asyncio.create_task(_carry(from_broker, to_client, of_broker, self._answer)),
         ]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -86,15 +102,14 @@ class OddBroker:
             task.cancel()
 
 
-async def _carry(reader, writer, passes, answer=None):
+async def _carry(reader, writer, passes, delayed):
     packets = PacketReader()
     with suppress(OSError, MalformedPacketError):
         while data := await reader.read(1 << 16):
             for command, body, _ in packets.feed(data):
-                if answer and command & 0xF0 == SUBACK:
-                    await writer.drain()
-                    body = await answer(body)  # noqa: PLW2901
                 if passes(command, body):
+                    await writer.drain()
+                    body = await delayed(command, body)  # noqa: PLW2901
                     writer.write(bytes((command,)) + _length(len(body)) + body)
             await writer.drain()
 

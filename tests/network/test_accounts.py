@@ -15,6 +15,7 @@ from tests.network.brokers import MOSQUITTO
 from tests.network.secured import SecuredBroker
 from tidesync.sessions.recorder.agent import RecorderAgent
 from tidesync.sessions.recorder.settings import RecorderSettings
+from topside_agent.group.ownership import ranked
 
 S = 1_000_000_000
 ACCOUNTS = {
@@ -189,6 +190,38 @@ def test_a_boat_with_an_account_for_each_measures_and_records(secured, boat, tmp
     assert [row["vehicle"] for row in json.loads(shown.stdout)["vehicles"]] == ["rov1", "rov2"]
     assert [row["session"] for row in json.loads(shown.stdout)["sessions"]] == ["s1"]
     assert checker.wrong == []
+
+
+def test_topsides_with_accounts_of_their_own_share_the_vehicles_and_take_over(secured, boat):
+    vehicles = {ranked("reef", name, {"laptop": 1.0, "tablet": 1.0})[0]: name for name in VEHICLES}
+    assert set(vehicles) == set(TOPSIDES)
+    boat.connection = secured.account("viewer")
+    checker = boat.checker()
+    for name in VEHICLES:
+        boat.connection = secured.account(name)
+        boat.vehicle(name, offset_ns=7 * S)
+    agents = {}
+    for name in TOPSIDES:
+        boat.connection = secured.account(name)
+        agents[name] = boat.topside(topside=name, group="reef")
+    for name in VEHICLES:
+        checker.until_state(name, "locked", 15)
+
+    def measured_by(topside):
+        return {each.vehicle for each in list(agents[topside]._vehicles) if not each.resting}
+
+    until(
+        lambda: all(measured_by(owner) == {vehicle} for owner, vehicle in vehicles.items()),
+        what="a share each",
+    )
+    laptops = vehicles["laptop"]
+    until(
+        lambda: agents["tablet"].group._followed._batches.get(laptops),
+        what="exchanges that the standby reads",
+    )
+    agents["laptop"].stop()
+    until(lambda: measured_by("tablet") == set(VEHICLES), what="the takeover")
+    assert {agent._connection.refusal for agent in agents.values()} == {None}
 
 
 @pytest.mark.parametrize("name", MAY_PUBLISH)

@@ -150,6 +150,14 @@ class SimulatedConnection:
         self.up = False
         self._filters.clear()
 
+    @property
+    def carries_pings(self):
+        return self.up
+
+    @property
+    def loops(self):
+        return (self.loop,)
+
     def post(self, work):
         self._posted.append(work)
         self.simulation.after(0, self._wake)

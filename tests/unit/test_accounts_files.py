@@ -1,6 +1,7 @@
 """Accounts as files: the one source, what is made of it, and what no fault may do to it."""
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
@@ -20,11 +22,15 @@ from broker.accounts.book import (
     checked,
     hashed,
     new_password,
+    salted_sha256,
 )
 from broker.accounts.crypt import bcrypted
+from broker.accounts.rabbitmq import rabbitmq
 from broker.accounts.texts import acl, nats, passwords
 from schemas import topics
 from schemas.instants import utc_from_ns
+from schemas.names import InvalidNameError, account_name
+from schemas.topic_kind import Role
 from tidesync.command_line import run
 
 
@@ -80,6 +86,15 @@ def test_the_acl_names_each_accounts_own_topics_and_holds_no_pattern():
         "topic read boat/sync/v1/vehicle/rov1/ping/+",
         "topic read boat/sync/v1/vehicle/rov1/command",
         "topic read boat/sync/v1/topside/+/status",
+        "user rov1@ping",
+        "topic write boat/sync/v1/vehicle/rov1/pong/laptop",
+        "topic read boat/sync/v1/vehicle/rov1/ping/+",
+    ]
+    at = lines.index("user laptop@ping")
+    assert lines[at + 1 : at + 4] == [
+        "topic write boat/sync/v1/vehicle/+/ping/laptop",
+        "topic read boat/sync/v1/vehicle/+/pong/laptop",
+        "user rov1",
     ]
     assert "topic write boat/sync/v1/vehicle/+/ping/laptop" in lines[:at]
     assert not any(line.startswith("pattern") for line in lines)
@@ -142,6 +157,54 @@ def test_a_bcrypt_is_salted_and_is_the_one_that_any_other_program_makes():
     script = "print crypt($ARGV[0], $ARGV[1])"
     made = subprocess.run([perl, "-e", script, "sea-urchin-42", first], capture_output=True, check=True)
     assert made.stdout.decode() == first
+
+
+def test_rabbitmq_gets_the_same_rights_as_expressions_for_routing_keys():
+    made = json.loads(
+        rabbitmq(
+            book(
+                account("laptop", "topside", sha256=salted_sha256("sea-urchin-42")),
+                account("rov1", "vehicle", sha256=salted_sha256("sea-urchin-43")),
+                account("viewer", "dashboard", sha256=salted_sha256("sea-urchin-44")),
+                account("earlier", "vehicle"),
+            )
+        )
+    )
+    assert [user["name"] for user in made["users"]] == [
+        "laptop",
+        "laptop@ping",
+        "rov1",
+        "rov1@ping",
+        "viewer",
+    ]
+    rights = {one["user"]: (one["write"], one["read"]) for one in made["topic_permissions"]}
+    assert may(rights["rov1"][1], "vehicle/rov1/ping/+", "vehicle/rov1/ping/laptop", "topside/+/status")
+    assert not may_any(
+        rights["rov1"][1], "#", "vehicle/#", "vehicle/rov1/ping/#", "vehicle/+/ping/+", "vehicle/rov2/ping/+"
+    )
+    assert may(rights["rov1"][0], "vehicle/rov1/status", "vehicle/rov1/pong/laptop")
+    assert not may_any(
+        rights["rov1"][0], "vehicle/rov2/status", "vehicle/rov1/pong/tablet", "vehicle/rov1/status/x"
+    )
+    assert not may_any(rights["viewer"][0], "", "vehicle/rov1/status")
+
+
+def keys(rests):
+    return [f"tidesync/v1/{rest}".replace("/", ".").replace("+", "*") if rest else "" for rest in rests]
+
+
+def may(expression, *rests):
+    return all(re.search(expression, key) for key in keys(rests))
+
+
+def may_any(expression, *rests):
+    return any(re.search(expression, key) for key in keys(rests) if key)
+
+
+def test_rabbitmqs_hash_is_of_its_salt_and_the_password():
+    made = base64.b64decode(salted_sha256("sea-urchin-42"))
+    assert hashlib.sha256(made[:4] + b"sea-urchin-42").digest() == made[4:]
+    assert salted_sha256("sea-urchin-42") != salted_sha256("sea-urchin-42")
 
 
 def test_an_account_of_an_earlier_version_is_read():
@@ -358,9 +421,31 @@ def test_accounts_that_are_added_at_once_are_all_there(tmp_path):
     assert (tmp_path / "config" / "passwords").read_text().count("rov") == 4
 
 
-def test_the_password_file_has_a_line_for_each_account():
-    text = passwords(book(account("laptop", "topside"), account("rov1", "vehicle")))
-    assert re.fullmatch(r"laptop:\$7\$101\$\S+\nrov1:\$7\$101\$\S+\n", text)
+def test_the_password_file_has_a_line_for_each_account_and_the_same_password_for_that_of_its_pings():
+    text = passwords(
+        book(account("laptop", "topside"), account("rov1", "vehicle"), account("eve", "operator"))
+    )
+    hashes = dict(line.split(":") for line in text.splitlines())
+    assert [*hashes] == ["laptop", "laptop@ping", "rov1", "rov1@ping", "eve"]
+    assert all(re.fullmatch(r"\$7\$101\$\S+", each) for each in hashes.values())
+    assert hashes["rov1"] == hashes["rov1@ping"] != hashes["laptop@ping"] == hashes["laptop"]
+
+
+@pytest.mark.parametrize("name", ["rov1@ping", "@ping", "rov1@"])
+def test_no_account_is_given_the_name_of_one_for_pings(name):
+    with pytest.raises(InvalidNameError):
+        account_name(name)
+
+
+def test_the_rights_of_an_account_for_pings_are_some_of_its_accounts():
+    each = {
+        user.name: user.allowed for user in book(*(account(role, role) for role in get_args(Role))).users()
+    }
+    for name in ("vehicle", "topside"):
+        pings = each[f"{name}@ping"]
+        assert set(pings.publish) < set(each[name].publish)
+        assert set(pings.subscribe) < set(each[name].subscribe)
+    assert len(each) == len(get_args(Role)) + 2
 
 
 def test_the_file_of_settings_knows_both_brokers(tmp_path):

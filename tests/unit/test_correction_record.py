@@ -10,7 +10,7 @@ from tests.effort import tries
 from tests.unit.test_correction_session import TABLE, correct, log, session
 from tidesync.sessions.archive import record
 from tidesync.sessions.correction import one_job
-from tidesync.sessions.folder import CORRECTED_FILES
+from tidesync.sessions.folder import CORRECTED_FILES, CORRECTIONS
 from tidesync.sessions.journal import lines_of
 
 __all__ = ["session"]
@@ -120,6 +120,16 @@ def test_the_code_is_part_of_it(settled, capsys, monkeypatch):
     actions(settled, capsys)
     monkeypatch.setattr(record, "code_sha256", lambda: "another")
     assert actions(settled, capsys)[0] == CORRECTED
+
+
+@pytest.mark.parametrize("name", ["x" * 5_000, "a\0b", "../" * 2_000])
+def test_a_path_that_no_file_can_have_is_forgotten(settled, name, capsys):
+    actions(settled, capsys)
+    path = settled / "time_sync" / CORRECTIONS
+    path.write_text(path.read_text().replace("in-water_7/b.csv", json.dumps(name)[1:-1]))
+    found = actions(settled, capsys)[1]
+    assert found["forgotten"] == [name]
+    assert found["failed"] == []
 
 
 def test_the_versions_of_libraries_are_part_of_it(settled, capsys, monkeypatch):

@@ -486,7 +486,12 @@ def test_a_damaged_or_incomplete_crate_is_refused(crate, capsys):
     raw.write_bytes(content.replace(b"0", b"1", 1))
     code, shown = reproduce(crate, capsys)
     assert code == 2
-    assert f"{NAME}/in-water_7/session.csv is damaged" in shown.err
+    assert f"{NAME}/in-water_7/session.csv is damaged: its SHA-256 is" in shown.err
+    with raw.open("r+b") as stream:
+        stream.truncate(1 << 40)
+    code, shown = reproduce(crate, capsys)
+    assert code == 2
+    assert f"session.csv is damaged: {1 << 40} bytes, expected {len(content)}" in shown.err
     raw.unlink()
     (crate / NAME / "in-water_7" / "session.topside.csv").unlink()
     code, shown = reproduce(crate, capsys)

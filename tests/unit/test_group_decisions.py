@@ -69,7 +69,7 @@ def check(world):
     check_single(world)
 
 
-@pytest.mark.parametrize("seed", range(tries(12)))
+@pytest.mark.parametrize("seed", range(tries(int(__import__("os").environ.get("N", "12")))))
 def test_whatever_happens_each_vehicle_is_measured_within_5_s_and_soon_by_one_only(seed):
     world = World(seed)
     world.start("a")

@@ -220,7 +220,17 @@ def test_missing_stays_missing(recorded, times):
 
 
 @pytest.mark.parametrize(
-    "times", [[], pd.Series([], dtype="datetime64[ns]"), [None, None], pl.Series([], dtype=pl.Int64)]
+    "times",
+    [
+        [],
+        np.array([]),
+        pd.Series([], dtype="datetime64[ns]"),
+        pd.Series([], dtype=float),
+        [None, None],
+        pl.Series([], dtype=pl.Int64),
+        pl.Series([]),
+        pl.Series([None, None]),
+    ],
 )
 def test_nothing_is_answered_with_nothing(recorded, times):
     found = recorded.session.to_topside(times)

@@ -254,6 +254,7 @@ def test_a_start_that_is_not_known_is_said_and_nothing_is_claimed(tmp_path):
         (wav_bytes(10)[:36], "it has no chunk 'data'"),
         (wav_bytes(10, kind=17), "its samples are compressed"),
         (wav_bytes(10, rate=0), "its format is damaged"),
+        (wav_bytes(10).replace(b"\xd0\x07", b"\xd0\x17", 1), "6096 Hz of 2 bytes, but 4000 bytes a second"),
     ],
 )
 def test_what_is_no_wav_is_named(content, reason, tmp_path):

@@ -94,9 +94,7 @@ def test_of_many_vehicles_a_change_waits_until_there_is_time_and_an_alarm_does_n
     written = path.stat().st_ino
     session.update(at(9.5))
     assert path.stat().st_ino != written
-    alarm = session.state.alarm
-    assert alarm.startswith("nothing recorded of rov0, ")
-    assert "and 180 more for more than 8 s" in alarm
+    assert session.state.alarm.startswith("nothing recorded of 200 vehicles (rov0, rov1, rov2, …")
 
 
 def test_a_slow_disk_holds_up_nothing_and_takes_everything_in_order(tmp_path):

@@ -322,6 +322,19 @@ def test_integers_alone_are_stamps(topside):
             topside.reader.interval(value, "rov1")
 
 
+@pytest.mark.parametrize("vehicle", [None, 5, b"rov1", ["rov1"]])
+def test_names_alone_are_vehicles(topside, vehicle):
+    topside.write(entry(0), entry(1))
+    with pytest.raises(tidesync.UsageError, match="vehicle: expected a name, received"):
+        topside.reader.interval(T0, vehicle)
+
+
+@pytest.mark.parametrize("vehicle", ["", "rov1\0", "\ud800", "é", "x" * 5_000])
+def test_a_name_that_no_vehicle_can_have_is_not_measured(topside, vehicle):
+    topside.write(entry(0), entry(1))
+    assert topside.reader.interval(T0 + S // 2, vehicle) is None
+
+
 def test_the_function_looks_where_the_variable_says(topside, monkeypatch):
     topside.now_ns = layout.boottime_ns()
     topside.write(entry(0))

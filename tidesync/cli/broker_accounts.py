@@ -24,7 +24,7 @@ from broker.accounts.folder import AccountFolder, AccountSettings
 from runtime.files import PrivateFile, checkout_of, folder_owner, write_new
 from schemas.compat import UTC
 from schemas.instants import iso_utc
-from schemas.names import account_name
+from schemas.names import PING_SUFFIX, account_name
 from schemas.topic_kind import Role
 from tidesync.errors import NotSoError, SettingsError
 from tidesync.figures import in_columns
@@ -237,4 +237,5 @@ def _described(account: Account, allowed: Permissions) -> dict[str, Any]:
     return account.model_dump(mode="json", exclude=set(Hashes.__annotations__)) | {
         "publish": allowed.publish,
         "subscribe": allowed.subscribe,
+        "for_pings": account.name + PING_SUFFIX if allowed.of_pings.publish else None,
     }

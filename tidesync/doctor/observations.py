@@ -111,7 +111,7 @@ def observe(settings: ConnectionSettings) -> Observations:
         try:
             if is_up(observer.connection, _CONNECT_S):
                 seen.connect_ms = (time.monotonic_ns() - started_ns) / 1e6
-                seen.round_trip_ms = _tcp_ms(observer.connection.settings)
+                seen.round_trip_ms = _tcp_ms(observer.connection.policy.settings)
                 observer.observe()
                 seen.problem = observer.connection.last_problem
                 refusal = observer.connection.refusal

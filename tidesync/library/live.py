@@ -43,6 +43,8 @@ class SharedState:
         """See `tidesync.interval`."""
         if type(stamp_ns) is not int:
             stamp_ns = _integer(stamp_ns)
+        if type(vehicle) is not str:
+            raise UsageError(f"vehicle: expected a name, received {vehicle!r}")
         now_ns = self._now_ns()
         place = self._places.get(vehicle)
         if place is not None:

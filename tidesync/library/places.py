@@ -179,6 +179,8 @@ class Place:
 
 def place_of(memory: mmap.mmap, vehicle: str) -> Place | None:
     """The vehicle's place in a mapped file; None where it has none."""
+    if not vehicle.isascii() or not vehicle.isprintable():  # no vehicle has such a name
+        return None
     wanted = layout.encode_name(vehicle)
     for index in range(layout.PLACES):
         begin = layout.DIRECTORY + index * layout.NAME_BYTES

@@ -90,6 +90,8 @@ def _of_array(array: Any) -> Times:
         return Times(_integers(flat), np.ones(flat.size, dtype=bool), "ns", array.shape)
     if kind == "O":
         return _of_objects(flat.tolist(), array.shape)
+    if not flat.size and kind == "f":  # what NumPy makes of nothing
+        return Times(flat.astype(np.int64), np.zeros(0, dtype=bool), "ns", array.shape)
     raise _refused(f"an array of {array.dtype}", floats=kind == "f")
 
 
@@ -173,6 +175,8 @@ def _of_pandas(times: Any) -> Times:
         return Times(counts, known, "ns", shape)
     if kind == "O" and isinstance(dtype, np.dtype):
         return _of_objects(list(times), shape)
+    if not len(times):
+        return _of_array(np.zeros(0))
     raise _refused(f"a column of {dtype}", floats=kind == "f")
 
 
@@ -184,6 +188,8 @@ def _plain(aware: Any) -> Any:
 def _of_polars(times: Any) -> Times:
     """Of a Series of polars; its times with a zone are UTC inside."""
     dtype, size = times.dtype, (len(times),)
+    if str(dtype) == "Null":
+        return Times(np.zeros(size, dtype=np.int64), np.zeros(size, dtype=bool), "ns", size)
     unit = getattr(dtype, "time_unit", None) if str(dtype).startswith("Datetime") else "ns"
     if not (dtype.is_integer() or str(dtype).startswith("Datetime")) or str(dtype).endswith("Int128"):
         raise _refused(f"a column of {dtype}", floats=dtype.is_float())

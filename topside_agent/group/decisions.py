@@ -1,10 +1,10 @@
 """Who measures what in a group, as one member decides it by what it hears, pure: no leader, no agreement.
 
 Every member ranks those that are there for each vehicle. The first measures it; one that has just come does
-so after it has listened for a while, and until it is settled the first of the settled goes on. Whoever
-measures a vehicle that is another's goes on until that one is settled and locked. So a vehicle may be
-measured twice for some seconds, which makes no result wrong, rather than not at all. In two halves of a
-divided broker each half measures every vehicle.
+so after it has listened for a while, and until then the next one stands in. Whoever measures a vehicle that
+is another's goes on until that one is settled and locked. So a vehicle may be measured twice for some
+seconds, which makes no result wrong, rather than not at all. In two halves of a divided broker each half
+measures every vehicle.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 LISTEN_NS = LIVENESS_NS
 """Whoever has just come, or has heard nothing for a while, listens for so long before it takes a vehicle."""
-PATIENCE_NS = 5_000_000_000
+STANDS_IN_NS = 5_000_000_000
+"""Then it takes vehicles of one that still listens: those that nobody has, since their owner has gone."""
+PATIENCE_NS = 2_000_000_000
 """A successor that is locked for so long is good enough, however wide its bound."""
 _WIDER = 2.0
 """Else its bound is to be no wider than this many times one's own."""
@@ -91,6 +93,8 @@ class _View(NamedTuple):
 
     weights: tuple[tuple[str, float], ...]
     settled: frozenset[str]
+    measuring: frozenset[str]
+    """Those that have listened, and oneself once all that came together with it have."""
     listening: bool
     instances: tuple[str, ...]
     near: frozenset[str]
@@ -192,24 +196,35 @@ class Decisions:
         return actions
 
     def _look(self, now_ns: int, present: Mapping[str, Peer], near: frozenset[str]) -> _View:
+        own_ns = now_ns - (self._since_ns or 0)
         settled = {name for name, peer in present.items() if peer.settled(now_ns)}
-        if now_ns - (self._since_ns or 0) >= SETTLED_NS:
+        measuring = {name for name, peer in present.items() if now_ns - peer.since_ns >= LISTEN_NS}
+        if own_ns >= SETTLED_NS:
             settled.add(self._topside)
-        weights = {name: peer.member.weight for name, peer in present.items()} | {self._topside: self._weight}
-        instances = tuple(present[name].member.instance_id for name in sorted(present))
+        if own_ns >= STANDS_IN_NS:
+            measuring.add(self._topside)
+        weights = {name: peer.member.weight for name, peer in present.items()}
+        weights[self._topside] = self._weight
         return _View(
-            tuple(sorted(weights.items())), frozenset(settled), self.listening(now_ns), instances, near
+            weights=tuple(sorted(weights.items())),
+            settled=frozenset(settled),
+            measuring=frozenset(measuring),
+            listening=self.listening(now_ns),
+            instances=tuple(present[name].member.instance_id for name in sorted(present)),
+            near=near,
         )
 
     def _decide(self, vehicle: str, view: _View) -> Iterator[Action]:
         order = ranked(self._group, vehicle, dict(view.weights))
         first_settled = next((name for name in order if name in view.settled), order[0])
-        mine = self._topside in {order[0], first_settled}
+        first_measuring = next((name for name in order if name in view.measuring), order[0])
+        mine = self._topside in {order[0], first_measuring}
         if mine and vehicle not in self.measured and not view.listening:
             self.measured.add(vehicle)
             yield Take(vehicle)
         if vehicle in self.measured and order[0] != self._topside:
-            yield from self._watch(vehicle, order[0] if mine else first_settled)
+            stands_in = mine or first_settled == self._topside
+            yield from self._watch(vehicle, order[0] if stands_in else first_settled)
         else:
             yield from self._unwatch(vehicle)
         if vehicle not in self.measured and view.near and self._topside in order[:2]:

@@ -7,6 +7,7 @@ the session; of tables elsewhere the full ones.
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -100,8 +101,8 @@ def corrected_in(folder: SessionFolder, session: Path) -> list[Path]:
         before = read_record(folder)
     except UnusableFileError:
         return []
-    paths = [session / path for run in (before.runs if before else ()) for path in run.tables]
-    return [path for path in paths if path.exists()]
+    paths = [path for run in (before.runs if before else ()) for path in run.tables]
+    return [session / path for path in paths if _is_there(session, path)]
 
 
 def forget_lost(folder: SessionFolder, session: Path) -> list[str]:
@@ -116,7 +117,7 @@ def forget_lost(folder: SessionFolder, session: Path) -> list[str]:
     if before is None:
         return []
     try:
-        after = before.without(lambda path: not (session / path).exists())
+        after = before.without(lambda path: not _is_there(session, path))
         if after == before:
             return []
         _write(folder, after)
@@ -124,6 +125,11 @@ def forget_lost(folder: SessionFolder, session: Path) -> list[str]:
         raise _unwritten(folder, error) from error
     kept = {path for run in after.runs for path in run.tables}
     return [path for run in before.runs for path in run.tables if path not in kept]
+
+
+def _is_there(session: Path, path: str) -> bool:
+    """Whether there is such a file; a path that no file can have is none."""
+    return os.path.exists(session / path)  # noqa: PTH110 - Path's raises for names that are too long
 
 
 def _is_text(run: RecordedRun) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,6 +113,9 @@ def _copy(crate: Path, contents: Contents, root: Path, progress: ProgressCallbac
     for path, expected in contents.files.items():
         try:
             with open_within(crate, path) as stream:
+                if (size := os.fstat(stream.fileno()).st_size) != expected.size:
+                    faults.append(f"{path} is damaged: {size} bytes, expected {expected.size}")
+                    continue
                 found = digest(stream) if path in results else copied(stream, root / path)
         except (OSError, ValueError) as error:
             reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
@@ -119,7 +123,7 @@ def _copy(crate: Path, contents: Contents, root: Path, progress: ProgressCallbac
             continue
         progress(found.size)
         if found != expected:
-            faults.append(f"{path} is damaged: {found.size} bytes, SHA-256 {found.sha256}")
+            faults.append(f"{path} is damaged: its SHA-256 is {found.sha256}, expected {expected.sha256}")
     if faults:
         more = f"; and {len(faults) - _MOST_SHOWN} more" if len(faults) > _MOST_SHOWN else ""
         raise UnusableCrateError(f"{crate}: {'; '.join(faults[:_MOST_SHOWN])}{more}")

@@ -107,13 +107,16 @@ def _data_bytes(found: WavHeader, at: int, stated: int, size: int) -> int:
 def _take_format(path: Path, content: bytes, found: WavHeader) -> None:
     if len(content) < 16:  # noqa: PLR2004 - of every format
         return
-    kind, channels, rate, _, frame, bits = struct.unpack("<HHIIHH", content)
+    kind, channels, rate, a_second, frame, bits = struct.unpack("<HHIIHH", content)
     if kind not in _PCM:
         raise UnusableFileError(
             path, f"its samples are compressed (format {kind:#x}): its length is not known"
         )
     if not rate or not channels or frame != channels * -(-bits // 8):
         reason = f"its format is damaged: {channels} channels of {bits} bits, {frame} bytes, {rate} Hz"
+        raise UnusableFileError(path, reason)
+    if a_second not in {0, rate * frame}:
+        reason = f"its format is damaged: {rate} Hz of {frame} bytes, but {a_second} bytes a second"
         raise UnusableFileError(path, reason)
     found.rate_hz, found.frame_bytes = rate, frame
 

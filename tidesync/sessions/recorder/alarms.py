@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidesync.figures import some_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-MOST_NAMED = 20
-"""Vehicles that a sentence names."""
-
-
-def named(vehicles: Sequence[str]) -> str:
-    """The first vehicles' names, and how many more there are."""
-    more = len(vehicles) - MOST_NAMED
-    names = ", ".join(vehicles[:MOST_NAMED])
-    return f"{names} and {more} more" if more > 0 else names
 
 
 MANY_MISSING = 1000
@@ -26,7 +18,7 @@ def silence(silent: Sequence[str], alarm_s: float, *, no_vehicle: bool) -> list[
     """That nothing is recorded of `silent`, or of any vehicle."""
     if not (silent or no_vehicle):
         return []
-    of_whom = f" of {named(silent)}" if silent else ""
+    of_whom = f" of {some_of(silent, 'vehicle')}" if silent else ""
     return [f"nothing recorded{of_whom} for more than {alarm_s:g} s"]
 
 
@@ -34,7 +26,7 @@ def emptiness(empty: Sequence[str], *, no_vehicle: bool) -> list[str]:
     """At the end: that nothing was recorded of `empty`, or of any vehicle."""
     if not (empty or no_vehicle):
         return []
-    return [f"nothing was recorded of {named(empty)}" if empty else "nothing was recorded"]
+    return [f"nothing was recorded of {some_of(empty, 'vehicle')}" if empty else "nothing was recorded"]
 
 
 def lateness(awaited: int, behind: str | None) -> list[str]:

@@ -1,0 +1,1 @@
+"""Topsides that share a fleet, killed, stopped, cut off and started at random: `make soak-group`."""

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from tests.unit.test_recorder_session import at, exchange, measured, recording
+from tidesync.sessions.recorder.closing import close
+from tidesync.sessions.recorder.recording import Recording
 from tidesync.sessions.recorder.session_recorder import SessionRecorder
 from tidesync.sessions.recorder.settings import RecorderSettings
 
@@ -125,3 +127,38 @@ def test_a_recording_ends_when_the_disk_has_all_of_it(tmp_path):
     disk.work()
     assert session.update(at(3.2)).smooth
     assert len(session.store.folder.read_exchanges().exchanges) == 1
+
+
+def test_a_stop_is_answered_after_three_seconds_whatever_is_still_missing_or_computed(tmp_path):
+    session = recorder(tmp_path)
+    session.take_batch([exchange(0, 1), exchange(5, 2)], 0, at(2))
+    session.stop("r2", at(3))
+    for second, seq in ((3.5, 6), (4.3, 1), (5.2, 2), (5.9, 3)):
+        session.take_batch([exchange(seq, seq / 3)], seq, at(second))
+        assert not session.update(at(second)).smooth
+    assert (session.state.state, session.state.request_id, session.state.closing) == (
+        "recording",
+        "r1",
+        False,
+    )
+    assert not session.update(at(6)).smooth
+    assert (session.state.state, session.state.request_id, session.state.closing) == ("stopped", "r2", True)
+    session.take_batch([exchange(4, 1.1)], 9, at(6.5))
+    assert session.update(at(6.5)).smooth
+    assert session.state.closing
+    session.close(close(session.store.folder, {"rov1": "topside"}, 7), at(9))
+    assert (session.state.state, session.state.closing) == ("stopped", False)
+
+
+def test_a_recorder_that_is_killed_while_it_finishes_a_session_finishes_it_when_it_is_started_again(tmp_path):
+    session = recorder(tmp_path)
+    session.update(at(0))
+    session.take_batch([exchange(0, 1)], 0, at(1))
+    session.stop("r2", at(3))
+    session.update(at(4.1))
+    saved = Recording.decode(session.store.folder.recording_path.read_bytes())
+    settings = RecorderSettings(root=tmp_path, broker="mqtt://localhost")
+    again = SessionRecorder(saved, session.store.folder.path, settings, at(10))
+    assert again.begin_to_resume(at(10))
+    again.resumed(again.read_folder(at(10)), at(10))
+    assert again.update(at(11.1)).smooth

@@ -146,8 +146,7 @@ class SessionRecorder:
 
     def finished(self, now: Reading) -> bool:
         """Whether nothing is left to do."""
-        done = self._ended and self.store.problem is None
-        return done and now.raw_ns - self._stopped_ns > LINGER_NS
+        return self._ended and not self.store.problem and now.raw_ns - self._stopped_ns > LINGER_NS
 
     def answer(self, request_id: str) -> None:
         """The next state published answers `request_id`."""
@@ -183,8 +182,8 @@ class SessionRecorder:
 
     def take_clock(self, owner: Owner, message: VehicleClock | TopsideClock, now: Reading) -> None:
         """Record pieces of a clock history, unless the memory is full: then they are missing."""
-        hold = partial(self.take_clock, owner, message, now)
-        if self._hold(hold, len(message.pieces)) or self.store.full or not self.includes_clock(owner):
+        held = self._hold(partial(self.take_clock, owner, message, now), len(message.pieces))
+        if held or self.store.full or not self.includes_clock(owner):
             return
         lines = self.log.clock.take(owner, message, now.raw_ns, self.log.elapsed_ns(now))
         self.store.add(clock=lines)
@@ -225,6 +224,7 @@ class SessionRecorder:
             self.store.add(events=self.log.end(now))
             self.phase = "ending"
         actions.smooth = self.phase == "ending" and self._is_written(now)
+        self.log.stopped = bool(self._stopping and self._stopping.is_answered(now.raw_ns))
         self._write(now)
         return actions
 

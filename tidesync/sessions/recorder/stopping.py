@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
     from schemas.exchange import Exchange
 
+ANSWER_NS = 3_000_000_000
+"""A stop is answered when all is written, and no later."""
 LONGEST_STOP_NS = 60_000_000_000
 """Exchanges that are coming back delay the end up to this."""
 
@@ -24,6 +26,10 @@ class Stopping:
         self._wait_ns = round(wait_s * 1e9)
         self._began_ns = self._recorded_ns = now_ns
         self._heard: set[str] = set()
+
+    def is_answered(self, now_ns: int) -> bool:
+        """Whether who asked for it waits no longer, whatever is still awaited or computed."""
+        return now_ns - self._began_ns >= ANSWER_NS
 
     def note_recorded(self, now_ns: int) -> None:
         """Something new has come."""

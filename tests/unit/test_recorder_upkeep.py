@@ -91,10 +91,13 @@ def test_of_many_vehicles_a_change_waits_until_there_is_time_and_an_alarm_does_n
     session.take_result(measured(2, vehicle="rov7"), at(2), stored=False)
     session.update(at(2))
     assert path.stat().st_ino == written
-    session.update(at(5.1))
+    session.take_batch([exchange(1, 8, vehicle=name) for name in names], 1, at(8))
+    session.update(at(8))
+    assert path.stat().st_ino == written
+    session.update(at(13.1))
     assert json.loads(path.read_bytes())["timeSync"]["tidesync"]["vehicles"]["rov7"]["topside"]
     written = path.stat().st_ino
-    session.update(at(9.5))
+    session.update(at(16.5))
     assert path.stat().st_ino != written
     assert session.state.alarm.startswith("nothing recorded of 200 vehicles (rov0, rov1, rov2, …")
 
